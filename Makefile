@@ -1,0 +1,47 @@
+# The README's two commands are `make demo` and `make test`; each begins from a bare checkout.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUFF_RULES := --select E,F,W,I,B,UP,C4,SIM --line-length 125 --target-version py39
+
+.PHONY: demo test offline live check lint bench clean
+
+demo: $(VENV)/.installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash demo/demo.sh
+
+test: offline live
+
+offline: $(VENV)/.installed
+	$(BIN)/python -m pytest tests --ignore=tests/live
+
+live: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/live
+
+check: lint offline
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check $(RUFF_RULES) .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed bench/.venv/.installed
+	$(BIN)/python bench/startup.py
+
+clean:
+	rm -rf $(VENV) bench/.venv build *.egg-info
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.9 or later is wanted: make PYTHON=python3.11 ..." if sys.version_info < (3, 9) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+# The peers that the benchmarks run against, in an environment of their own.
+bench/.venv/.installed:
+	$(PYTHON) -m venv bench/.venv
+	bench/.venv/bin/python -m pip install -qq --disable-pip-version-check bioblend galaxy-parsec
+	touch $@

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""What the first thing that anyone types costs: display.py as a whole process, against its peers doing the same GET.
+
+Usage:
+  startup.py [options]
+
+Options:
+  --pairs=N   how many runs of each, in turn  [default: 15]
+  -h, --help  show this
+
+Each peer asks one loopback server for /api/histories; ours and the peer take turns, and the ratio is of each pair, so that
+a noisy machine does not tell. BioBlend and parsec take part where `make bench` has put them (bench/.venv).
+"""
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from common import arguments, run, show, whole_number
+
+ROOT = Path(__file__).resolve().parent.parent
+PEERS = ROOT / "bench" / ".venv" / "bin"
+KEY = "0123456789abcdef0123456789abcdef"
+HISTORIES = [{"id": f"{number:016x}", "name": f"history {number}", "url": f"/api/histories/{number:016x}", "tags": []}
+             for number in range(20)]
+ONLY_REQUESTS = """import sys
+import requests
+print(requests.get(sys.argv[2], headers={"x-api-key": sys.argv[1]}, timeout=60).json())
+"""
+BIOBLEND = """import sys
+from bioblend.galaxy import GalaxyInstance
+print(GalaxyInstance(sys.argv[2], key=sys.argv[1]).histories.get_histories())
+"""
+
+
+class Galaxy(BaseHTTPRequestHandler):
+    """Answers everything with a list of histories, but what BioBlend asks before."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        answer = {"version_major": "26.1"} if self.path.startswith("/api/version") else HISTORIES
+        content = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *what):
+        pass
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    pairs = whole_number(args, "--pairs", least=3)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Galaxy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+
+    with tempfile.TemporaryDirectory() as folder:
+        ours = [sys.executable, str(ROOT / "display.py"), KEY, f"{url}/api/histories"]
+        rows = [compare(name, ours, command, pairs) for name, command in peers(Path(folder), url)]
+    server.shutdown()
+    show(rows)
+
+
+def peers(folder, url):
+    """(name, command) of each peer that is here."""
+    (folder / "only_requests.py").write_text(ONLY_REQUESTS)
+    (folder / "with_bioblend.py").write_text(BIOBLEND)
+    (folder / ".parsec.yml").write_text(f"__default: here\nhere: {{url: '{url}', key: {KEY}}}\n")
+    os.environ["PARSEC_GALAXY_INSTANCE"], os.environ["PARSEC_CONFIG"] = "here", str(folder / ".parsec.yml")
+    yield "import requests, the same GET", [sys.executable, str(folder / "only_requests.py"), KEY, f"{url}/api/histories"]
+    if (PEERS / "python").exists():
+        yield "BioBlend, get_histories()", [str(PEERS / "python"), str(folder / "with_bioblend.py"), KEY, url]
+    if (PEERS / "parsec").exists():
+        yield "parsec histories get_histories", [str(PEERS / "parsec"), "-g", "here", "histories", "get_histories"]
+
+
+def compare(name, ours, theirs, pairs):
+    """A row: medians in milliseconds, and the median of the pairs' ratios."""
+    for command in (ours, theirs):
+        check = subprocess.run(command, capture_output=True, text=True)
+        if check.returncode or "history 19" not in check.stdout:
+            return {"peer": name, "ours ms": "", "theirs ms": "", "ratio": f"does not run: {check.stderr.strip()[-80:]}"}
+    times = [(timed(ours), timed(theirs)) for _ in range(pairs)]
+    return {"peer": name, "ours ms": f"{1000 * statistics.median(a for a, _ in times):.0f}",
+            "theirs ms": f"{1000 * statistics.median(b for _, b in times):.0f}",
+            "ratio": f"{statistics.median(a / b for a, b in times):.2f}",
+            "least": f"{min(a / b for a, b in times):.2f}", "most": f"{max(a / b for a, b in times):.2f}"}
+
+
+def timed(command):
+    began = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,629 @@
+"""Asking a Galaxy server: arguments, keys, requests, paging, waiting, printing, exit codes.
+
+A new script starts from `arguments`, `Galaxy` and `run`:
+
+    galaxy = Galaxy("-", "https://usegalaxy.org")       # - looks the key up
+    for history in galaxy.pages("histories"):
+        print(history["id"], history["name"])
+
+Recipes written for the scripts that Galaxy once shipped find the names they import (`display`, `submit`, `update`,
+`delete`, `get`, `post`, `put`, `make_url`) at the end. Everything that goes wrong is one exception, `Refused`.
+"""
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+
+import requests
+
+from keys import address, credentials, join, origin, read_text, server, without_key
+from outcome import (
+    DONE,
+    INTERRUPTED,
+    PARTLY,
+    REFUSED,
+    STILL_RUNNING,
+    TRY_LATER,
+    USAGE,
+    Refused,
+    complain,
+    keep_secret,
+    one_line,
+    redact,
+    run,
+    script_name,
+)
+from printing import print_answer, print_members, print_response, show
+
+VERSION = "0.1.0"
+
+__all__ = [     # what scripts and recipes import from here
+    "DONE", "INTERRUPTED", "PARTLY", "REFUSED", "STILL_RUNNING", "TRY_LATER", "USAGE", "VERSION",
+    "DATASET_ENDS", "JOB_ENDS", "ONE_SHOT", "UNATTENDED",
+    "Galaxy", "Refused", "arguments", "complain", "keep_secret", "names", "one_line", "pauses", "payload",
+    "print_answer", "print_members", "print_response", "read_text", "redact", "run", "script_name", "show",
+    "whole_number", "delete", "display", "get", "make_url", "post", "put", "submit", "update",
+]
+
+# --------------------------------------------------------------------------------------------- what the user typed
+
+def arguments(usage: str, argv: list[str] | None = None) -> dict[str, Any]:
+    """What docopt reads from the command line by the docstring `usage`; a bad line prints the usage and exits 2.
+
+    docopt's own message repeats the arguments, and one of them is the key.
+    """
+    from docopt import DocoptExit, docopt
+    try:
+        return docopt(usage, sys.argv[1:] if argv is None else argv)
+    except DocoptExit:
+        found = re.search(r"^usage:.*?(?=\n\s*\n|\Z)", usage, re.IGNORECASE | re.DOTALL | re.MULTILINE)
+        print(found.group().rstrip() if found else usage, file=sys.stderr)
+        raise SystemExit(USAGE) from None
+
+
+def whole_number(args: dict[str, Any], option: str, least: int = 0) -> int | None:
+    """The value of `option` as an integer, None where it was not given; anything else is a usage error."""
+    text = args[option]
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d+", text) or int(text) < least:
+        raise Refused(f"{option}={text}: a whole number of at least {least} is wanted", USAGE)
+    return int(text)
+
+
+def names(text: str | None) -> list[str]:
+    """The names in a comma-separated list, such as `--fields=id,name`."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def payload(pairs: list[str]) -> Any:
+    """What the pairs of a command line ask to send.
+
+    `NAME=VALUE` is a string, `NAME:=JSON` JSON, `NAME:=@FILE` a file's JSON, `NAME@=FILE` a file's text, and `@FILE`
+    alone is the whole payload; FILE `-` is standard input.
+    """
+    if len(pairs) == 1 and pairs[0].startswith("@"):
+        return _json(read_text(pairs[0][1:]), pairs[0])
+    data: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        bare = name.rstrip(":@") if name[-1:] in (":", "@") else name
+        if not sign or not bare:
+            alone = " (@FILE is the whole payload, so it must stand alone)" if pair.startswith("@") else ""
+            raise Refused(f"{pair!r} is not NAME=VALUE, NAME:=JSON or NAME@=FILE{alone}", USAGE)
+        if name.endswith(":"):
+            data[name[:-1]] = _json(read_text(value[1:]) if value.startswith("@") else value, pair)
+        elif name.endswith("@"):
+            data[name[:-1]] = read_text(value)
+        else:
+            data[name] = value
+    return data
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise Refused(f"{where}: not JSON: {error}", USAGE) from None
+
+
+# ------------------------------------------------------------------------------------------------------------- asking
+
+REPEATABLE = {"GET", "HEAD", "PUT", "DELETE"}   # asked twice, these do no more than asked once
+PASSING = {408, 429, 502, 503, 504}             # states that pass by themselves
+MAYBE_DONE = "the server may have done it all the same, so look before you send it again"
+ONE_SHOT, UNATTENDED = 10, 600                  # seconds of patience with a server that is away; $GALAXY_RETRY_MAX
+
+# How many a page, and in which order nothing is missed while things are added. Galaxy's own limits: GALAXY 26.1's
+# /api/invocations takes 100 at most; /api/jobs and /api/datasets hand out 500 unless told.
+PAGES: dict[str, dict[str, Any]] = {
+    "histories": {"limit": 500, "order": "create_time-asc"},
+    "datasets": {"limit": 500, "order": "create_time-asc"},
+    "contents": {"limit": 500, "order": "hid-asc"},
+    "invocations": {"limit": 100, "sort_by": "create_time", "sort_desc": "false"},
+    "jobs": {"limit": 500},
+}
+
+_session: requests.Session | None = None
+
+
+def _pool() -> requests.Session:
+    """The process's one session."""
+    global _session
+    if _session is None:
+        _session = requests.Session()
+        _session.headers["User-Agent"] = f"galaxy-api-scripts/{VERSION} ({script_name()})"
+        if os.environ.get("GALAXY_INSECURE") == "1":
+            import urllib3
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+            print("warning: GALAXY_INSECURE=1: the server's certificate is not checked", file=sys.stderr)
+    return _session
+
+
+def _seconds(variable: str, otherwise: float) -> float:
+    text = os.environ.get(variable, "").strip()
+    try:
+        seconds = float(text) if text else otherwise
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < float("inf"):
+        raise Refused(f"{variable}={text}: a number of seconds is wanted", USAGE)
+    return seconds
+
+
+class Galaxy:
+    """One server, asked with one key.
+
+    `url` is the address as the user gave it, made whole; `base` the server's own. `patience` is how many seconds a
+    server that is away may stay so (`ONE_SHOT`, `UNATTENDED`). Paths are those under `/api/` (`histories/ID`), or whole
+    addresses of the same server. All methods raise `Refused`.
+    """
+
+    def __init__(self, key: str, url: str, patience: float = ONE_SHOT):
+        url, key_in_url = without_key(url)
+        self.key, self.url = credentials(key_in_url or key, url)
+        self.base = server(self.url)
+        self.patience = _seconds("GALAXY_RETRY_MAX", patience)
+
+    def get(self, path: str, params: Any = None) -> Any:
+        """The JSON answer to GET; an empty body is refused."""
+        return self._decoded(self.request("GET", path, params=params))
+
+    def post(self, path: str, data: Any = None) -> Any:
+        """The JSON answer to POST of `data` as JSON; None for an empty body."""
+        return self._decoded(self.request("POST", path, json=data))
+
+    def put(self, path: str, data: Any = None) -> Any:
+        """The JSON answer to PUT of `data` as JSON; None for an empty body."""
+        return self._decoded(self.request("PUT", path, json=data))
+
+    def delete(self, path: str, data: Any = None) -> Any:
+        """The JSON answer to DELETE, with `data` as its JSON body; None for an empty body."""
+        return self._decoded(self.request("DELETE", path, json=data))
+
+    def pages(self, path: str, params: dict[str, Any] | None = None, limit: int | None = None) -> Iterator[Any]:
+        """The members of a list to its very end, or the first `limit` of them, asked for page by page.
+
+        Members that moved to a later page meanwhile are not told twice. Whether a route knows `limit` and `offset`
+        can't be seen from outside, so a page that brings nothing new ends the list too.
+        """
+        parts = urlsplit(self.address(path))
+        route = parts.path.rstrip("/").rsplit("/", 1)[-1]
+        ask = {**PAGES.get(route, {"limit": 500}), **parse_qs(parts.query, keep_blank_values=True), **(params or {})}
+        size, offset = _first_number(ask["limit"]), _first_number(ask.get("offset", 0))
+        if limit:
+            ask["limit"] = size = min(size, limit)
+        met: set[str] = set()
+        told = 0
+        while limit is None or told < limit:
+            answer = self.get(parts._replace(query="").geturl(), {**ask, "offset": offset} if offset else ask)
+            if not isinstance(answer, list):
+                raise Refused(f"{self.shown(parts.geturl())}: the answer is no list, so it has no pages", USAGE)
+            fresh = [member for member in answer if _unmet(member, met)]
+            yield from fresh[:None if limit is None else limit - told]
+            told += len(fresh)
+            offset += len(answer)
+            if not fresh or len(answer) > size or (route in PAGES and len(answer) < size):
+                return
+
+    def find(self, path: str, name: str) -> dict[str, Any]:
+        """The one thing called exactly `name` in the list at `path`; none or several are refused, with their ids."""
+        narrow = {"q": "name-eq", "qv": name} if path in ("histories", "datasets") else {}
+        same = [thing for thing in self.pages(path, narrow) if thing.get("name") == name and not thing.get("deleted")]
+        if len(same) == 1:
+            return same[0]
+        if same:
+            raise Refused(f"{len(same)} {path} are named {name!r}: {', '.join(str(thing['id']) for thing in same)}; "
+                          "give the id of the one you mean")
+        nobody = " (asked without a key)" if self.key is None else ""
+        raise Refused(f"none of your {path} on {self.shown(self.base)} is named {name!r}{nobody}")
+
+    def user(self) -> dict[str, Any]:
+        """The user whose key this is. Without one Galaxy answers many questions with an empty list, so ask this first
+        where an empty list would be believed (`GET /api/users/current`)."""
+        user = self.get("users/current")
+        if not isinstance(user, dict) or not user.get("id"):
+            raise Refused(f"{self.shown(self.base)} takes the key for nobody's: check it", status=401)
+        return user
+
+    def address(self, path: str) -> str:
+        """The whole address of `path` on this server."""
+        if re.match(r"https?://", path):
+            return address(path)
+        return join(self.base, path) if path.startswith("/") else f"{self.base}/api/{path}"
+
+    @staticmethod
+    def shown(url: str) -> str:
+        """`url` as messages may show it."""
+        return redact(url)
+
+    def request(self, method: str, path: str, *, anywhere: bool = False, auth: tuple[str, str] | None = None,
+                **options: Any) -> requests.Response:
+        """Galaxy's answer of status 2xx; anything else is `Refused`. `options` are those of requests.
+
+        Passing trouble is waited out within `patience`, without sending twice what must not be. `anywhere` lets a GET
+        follow a redirect to another server (object stores do that for downloads), where the key does not go with it.
+        """
+        url = self.address(path)
+        headers = dict(options.pop("headers", None) or {})
+        for _ in range(10):
+            own = origin(url) == origin(self.base)
+            if self.key and own:
+                headers["x-api-key"] = self.key
+            response = self._send(method, url, headers=headers, auth=auth if own else None, **options)
+            if response.status_code not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
+                if response.ok:
+                    return response
+                raise self._refusal(method, url, response)
+            target = urljoin(url, response.headers["Location"])
+            if method not in ("GET", "HEAD") or (origin(target) != origin(url) and not anywhere):
+                raise Refused(f"{method} {self.shown(url)}: the server sends this on to {self.shown(target)}, where "
+                              "your key does not go unasked: use that address if your Galaxy is there",
+                              status=response.status_code)
+            headers.pop("x-api-key", None)
+            options.pop("params", None)
+            url = target
+        raise Refused(f"{method} {self.shown(url)}: the server sends this round in circles")
+
+    def _send(self, method: str, url: str, **options: Any) -> requests.Response:
+        """The server's answer, after as many tries as this method may have and `patience` allows."""
+        read = _seconds("GALAXY_TIMEOUT", 300 if method == "POST" else 60) or None
+        options.setdefault("timeout", (10, read))
+        if os.environ.get("GALAXY_INSECURE") == "1":
+            options["verify"] = False       # on the request: the session's own gives way to $REQUESTS_CA_BUNDLE
+        patience, failures = _Patience(self.patience), 0
+        while True:
+            response, error = None, None
+            try:
+                response = _pool().request(method, url, allow_redirects=False, **options)
+                failures += response.status_code == 500
+                again = _worth_retrying(method, response, failures)
+                if not again:
+                    return response
+            except requests.RequestException as caught:
+                error = caught
+                again = _unsent(error) or (method in REPEATABLE and _broken_off(error))
+            except UnicodeError:            # a host name with an empty or too long label
+                raise Refused(f"{method} {self.shown(url)}: not the address of a server", USAGE) from None
+            pause = patience.next(_retry_after(response)) if again else None
+            if pause is None and response is not None:
+                raise self._refusal(method, url, response, TRY_LATER if response.status_code in PASSING else REFUSED)
+            if pause is None:
+                raise self._unanswered(method, url, error) from error
+            if sys.stderr.isatty():
+                what = f"{response.status_code} {response.reason}" if response is not None else _plain(error)
+                print(f"{self.shown(server(url))}: {redact(what)}; trying again in {pause:.0f} s", file=sys.stderr)
+            time.sleep(pause)
+
+    def _unanswered(self, method: str, url: str, error: Any) -> Refused:
+        """The refusal for a request that no answer came to."""
+        text = f"{method} {self.shown(url)}: {_plain(error)}"
+        if _unsent(error):
+            return Refused(f"{text}: is the address right, and is the server up?", TRY_LATER)
+        if not _broken_off(error):
+            return Refused(text, USAGE if isinstance(error, ValueError) else REFUSED)
+        if method in REPEATABLE:
+            return Refused(f"{text}: try again later", TRY_LATER)
+        return Refused(f"{text}: {MAYBE_DONE}", lost=True)
+
+    def _refusal(self, method: str, url: str, response: requests.Response, exit_code: int = REFUSED) -> Refused:
+        """The refusal for an answer: what was asked, what came back, what to try."""
+        status, body = response.status_code, _text(response)
+        said, details, code = _galaxy_words(body)
+        outcome = f"{status} {response.reason or ''}".rstrip()
+        words = [part for part in (outcome, said, "; ".join(details)) if part]
+        text = ": ".join([f"{method} {self.shown(url)}", *dict.fromkeys(words)])
+        lost = method not in REPEATABLE and status in (502, 504)
+        hint = MAYBE_DONE if lost else self._hint(status, said, code, response)
+        return Refused(f"{text.rstrip('.')}{': ' if hint else ''}{hint}", exit_code, status=status, body=body,
+                       err_msg=said, lost=lost)
+
+    def _hint(self, status: int, said: str, code: int | None, response: requests.Response) -> str:
+        """What to try after an answer that refuses."""
+        base = self.shown(self.base)
+        if status == 401 and code is None and "WWW-Authenticate" in response.headers:
+            return "a proxy before Galaxy asks for its own password"
+        if status == 401:
+            return f"check the key: key_show.py {base} EMAIL shows yours"
+        if code == 403006:
+            return "this needs an administrator's key"
+        if status == 403 and self.key is None:
+            return "it was asked without a key"
+        if status == 404 and code is None:
+            return f"no such route: display.py KEY {base}/api/version answers if the server's address is right"
+        if code == 400009 or (code == 400008 and "invalid id" in said.lower()):
+            return "ids are the id fields of what display.py lists"
+        if status == 413:
+            return "a proxy before Galaxy takes no body of that size"
+        return "try again later" if status in PASSING else ""
+
+    def _decoded(self, response: requests.Response) -> Any:
+        """The answer's JSON; None for an empty body, but to a GET."""
+        method, status = str(response.request.method), response.status_code
+        asked = f"{method} {self.shown(response.url)}: {status}"
+        if not response.content.strip():
+            if method == "GET":
+                raise Refused(f"{asked} with an empty body in place of JSON: is this an address of the API, or does a "
+                              "proxy answer for Galaxy?", status=status, body="")
+            return None
+        try:
+            return response.json()
+        except (ValueError, RecursionError):
+            text = _text(response)
+            kind = f"a page titled {_title(text)!r}" if _title(text) else repr(one_line(text)[:60])
+            hint = "for data take dataset_download.py" if "/api/" in response.url else \
+                f"addresses of the API go on with /api/, as in {self.shown(self.base)}/api/histories"
+            raise Refused(f"{asked}, not JSON but {kind}: {hint}", status=status, body=text) from None
+
+    # ------------------------------------------------------------------------------------------------------- waiting
+
+    def wait_datasets(self, history: str, datasets: Iterable[str], timeout: float | None = None) -> dict[str, str]:
+        """`{id: state}` once all these datasets of one history have ended, good or bad (see `DATASET_ENDS`).
+
+        However many they are, each look is one small request: what in the history has not ended yet.
+        """
+        wanted = list(datasets)
+        self._wait_for_none_of(set(wanted), f"histories/{history}/contents", timeout, {
+            "v": "dev", "q": "state-in", "qv": ",".join(DATASET_MOVES), "keys": "id,state"})
+        states = {thing["id"]: str(thing.get("state")) for thing in
+                  self.pages(f"histories/{history}/contents", {"v": "dev", "keys": "id,state"})
+                  if thing.get("history_content_type") == "dataset"}
+        missing = [one for one in wanted if one not in states]
+        if missing:
+            raise Refused(f"history {history} has no dataset {', '.join(missing)}")
+        return {one: states[one] for one in wanted}
+
+    def wait_jobs(self, history: str, jobs: Iterable[str], timeout: float | None = None) -> dict[str, str]:
+        """`{id: state}` once all these jobs of one history have ended (see `JOB_ENDS`), or none can move by itself."""
+        wanted = list(jobs)
+        self._wait_for_none_of(set(wanted), "jobs", timeout, {"history_id": history, "state": list(JOB_MOVES)})
+        states = {job["id"]: job["state"] for job in self.pages("jobs", {"history_id": history})}
+        missing = [one for one in wanted if one not in states]
+        if missing:
+            raise Refused(f"history {history} has no job {', '.join(missing)}")
+        return {one: states[one] for one in wanted}
+
+    def _wait_for_none_of(self, wanted: set[str], path: str, timeout: float | None, unfinished: dict[str, Any]) -> None:
+        left: set[str] = set()
+        for _ in pauses(timeout):
+            left = {thing["id"] for thing in self.pages(path, unfinished)} & wanted
+            if not left:
+                return
+        raise Refused(f"{len(left)} of {len(wanted)} still running after {timeout:g} s: {', '.join(sorted(left)[:3])}"
+                      f"{', ...' if len(left) > 3 else ''}", STILL_RUNNING)
+
+
+# From Galaxy 26.1's schema (DatasetState, JobState). `paused` jobs and datasets wait for a person, so they don't move.
+DATASET_MOVES = ("new", "upload", "queued", "running", "setting_metadata")
+DATASET_ENDS = ("ok", "empty", "error", "deferred", "discarded", "failed_metadata", "paused")
+JOB_MOVES = ("new", "resubmitted", "upload", "waiting", "queued", "running", "deleting", "stop")
+JOB_ENDS = ("ok", "error", "failed", "deleted", "skipped", "stopped", "paused")
+
+
+def pauses(timeout: float | None = None, first: float = 1.0, longest: float = 30.0) -> Iterator[int]:
+    """Count the looks at something, the first at once, then with pauses from `first` to `longest` seconds between them;
+    ends with a last look when `timeout` seconds have gone by."""
+    end = None if timeout is None else time.monotonic() + timeout
+    pause = first
+    for look in itertools.count():
+        yield look
+        left = pause if end is None else end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, longest)
+
+class _Patience:
+    """How long to wait before the next try: exponential backoff with full jitter, 1 to 60 s, within a window of
+    `seconds` from the first trouble on."""
+
+    def __init__(self, seconds: float):
+        self.seconds, self.end, self.longest = seconds, 0.0, 1.0
+
+    def next(self, asked: float | None) -> float | None:
+        """Seconds to wait; what the server `asked` for counts. None when that would be past the window."""
+        now = time.monotonic()
+        self.end = self.end or now + self.seconds
+        left = self.end - now
+        if left <= 0 or (asked or 0) > left:
+            return None
+        pause = min(random.uniform(0, self.longest), left) if asked is None else asked
+        self.longest = min(self.longest * 2, 60)
+        return pause
+
+
+def _unmet(member: Any, met: set[str]) -> bool:
+    """Whether a list's member is new, by its id where it has one; it joins `met`."""
+    known = isinstance(member, dict) and "id" in member
+    mark = f"{member.get('history_content_type')} {member['id']}" if known else json.dumps(member, sort_keys=True)
+    fresh = mark not in met
+    met.add(mark)
+    return fresh
+
+
+def _first_number(value: Any) -> int:
+    text = str(value[0] if isinstance(value, list) else value)
+    if not text.isdecimal():
+        raise Refused(f"limit and offset are whole numbers, not {text!r}", USAGE)
+    return int(text)
+
+
+def _unsent(error: Exception) -> bool:
+    """Whether nothing can have reached the server: no such host, connection refused, no connection in time."""
+    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)):
+        return "Tunnel connection failed: 4" not in str(error)
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return type(reason).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
+
+
+def _broken_off(error: Exception) -> bool:
+    """Whether the connection broke or the answer was late, so that the request may or may not have been served."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "EOF" in str(error)
+    return isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.ReadTimeout,
+                              requests.exceptions.ChunkedEncodingError))
+
+
+def _worth_retrying(method: str, response: requests.Response, failures: int) -> bool:
+    status = response.status_code
+    if method in REPEATABLE:
+        return status in PASSING or (status == 500 and failures == 1)
+    return status == 429 or (status == 503 and "Retry-After" in response.headers)
+
+
+def _retry_after(response: requests.Response | None) -> float | None:
+    """How many seconds the server asks us to wait, from either form of `Retry-After` (RFC 9110, 10.2.3)."""
+    text = response.headers.get("Retry-After", "") if response is not None else ""
+    if re.fullmatch(r"\d+", text.strip()):
+        return float(text)
+    if text:
+        from email.utils import parsedate_to_datetime
+        try:
+            return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        except (TypeError, ValueError):
+            pass
+    return None
+
+
+def _plain(error: Any) -> str:
+    """What happened to a connection, in a few words."""
+    text = str(error)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy that your environment names can't be reached or refuses"
+    if isinstance(error, requests.exceptions.SSLError):
+        if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text:
+            found = re.search(r"certificate verify failed: ([^(\"']+)", text)
+            why = f" ({found.group(1).strip()})" if found else ""
+            return (f"its certificate does not verify{why}: set REQUESTS_CA_BUNDLE to your authority's file (PEM), or "
+                    "GALAXY_INSECURE=1 to go without")
+        return "no TLS at that port: does the address begin with http://?" if "WRONG_VERSION" in text else "TLS failed"
+    if isinstance(error, ValueError):       # InvalidURL and its like
+        return "not the address of a server"
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, requests.exceptions.Timeout):
+        return "no answer in time"
+    if _unsent(error):
+        if re.search("resol|getaddrinfo|Name or service|nodename", text, re.IGNORECASE):
+            return "no such host"
+        return "connection refused" if "refused" in text else "no connection"
+    return "the connection broke before the answer was whole"
+
+
+def _text(response: requests.Response) -> str:
+    try:
+        return response.content[:100_000].decode(response.encoding or "utf-8", "replace")
+    except (LookupError, requests.RequestException):
+        return ""
+
+
+def _title(text: str) -> str:
+    found = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    return one_line(found.group(1))[:100] if found else ""
+
+
+def _galaxy_words(body: str) -> tuple[str, list[str], int | None]:
+    """What an answer says to people, which parts of the payload it finds wrong, and Galaxy's `err_code`."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return _title(body) or ("" if "<" in body[:200] else one_line(body)[:200]), [], None
+    if not isinstance(answer, dict):
+        return one_line(str(answer))[:200], [], None
+    said = answer.get("err_msg") or answer.get("detail") or ""
+    errors = answer.get("validation_errors") or []
+    if isinstance(said, list):
+        said, errors = "", said
+    details = []
+    for error in errors if isinstance(errors, list) else [errors]:
+        if isinstance(error, str):
+            try:
+                error = json.loads(error)
+            except ValueError:
+                details.append(one_line(error))
+                continue
+        for one in error if isinstance(error, list) else [error]:
+            if isinstance(one, dict):
+                where = ".".join(str(part) for part in one.get("loc") or [])
+                details.append(f"{where}: {one.get('msg', '')}".strip(": "))
+            else:
+                details.append(one_line(str(one)))
+    code = answer.get("err_code")
+    return one_line(str(said)), details[:10], code if isinstance(code, int) else None
+
+
+# ------------------------------------------------------------ the names that recipes for the old common.py import
+
+def make_url(api_key: str, url: str, args: Iterable[tuple[str, Any]] | None = None) -> str:
+    """`url` with `key=` and then `args`, `(name, value)` pairs, added; a `key=` that it has already stays as it is.
+
+    For recipes that print or share such an address. Our own requests send the key in a header, out of servers' logs.
+    """
+    pairs = list(args or [])
+    if not re.search(r"[?&]key=", url):
+        pairs.insert(0, ("key", api_key))
+    keep_secret(api_key)
+    return url + (("&" if "?" in url else "?") + urlencode(pairs) if pairs else "")
+
+
+def get(api_key: str, url: str) -> Any:
+    """The JSON answer to GET."""
+    galaxy = Galaxy(api_key, url)
+    return galaxy.get(galaxy.url)
+
+
+def post(api_key: str, url: str, data: Any) -> Any:
+    """The JSON answer to POST of `data`; None for an empty body."""
+    galaxy = Galaxy(api_key, url)
+    return galaxy.post(galaxy.url, data)
+
+
+def put(api_key: str, url: str, data: Any) -> Any:
+    """The JSON answer to PUT of `data`; None for an empty body."""
+    galaxy = Galaxy(api_key, url)
+    return galaxy.put(galaxy.url, data)
+
+
+def _delete(api_key: str, url: str, data: Any) -> Any:
+    galaxy = Galaxy(api_key, url)
+    return galaxy.delete(galaxy.url, data)
+
+
+def display(api_key: str, url: str, return_formatted: bool = True) -> Any:
+    """GET; prints the answer, or returns it where `return_formatted` is false."""
+    return _legacy(return_formatted, print_members, get, api_key, url)
+
+
+def submit(api_key: str, url: str, data: Any, return_formatted: bool = True) -> Any:
+    """POST of `data`; prints the answer, or returns it where `return_formatted` is false."""
+    return _legacy(return_formatted, print_response, post, api_key, url, data)
+
+
+def update(api_key: str, url: str, data: Any, return_formatted: bool = True) -> Any:
+    """PUT of `data`; prints the answer, or returns it where `return_formatted` is false."""
+    return _legacy(return_formatted, print_answer, put, api_key, url, data)
+
+
+def delete(api_key: str, url: str, data: Any, return_formatted: bool = True) -> Any:
+    """DELETE with `data` as its body; prints the answer, or returns it where `return_formatted` is false."""
+    return _legacy(return_formatted, print_answer, _delete, api_key, url, data)
+
+
+def _legacy(formatted: bool, printer: Any, ask: Any, *what: Any) -> Any:
+    """Ask, then print or return; where it prints, it also says what went wrong and exits, as it always has."""
+    if not formatted:
+        return ask(*what)
+    try:
+        answer = ask(*what)
+    except Refused as error:
+        raise SystemExit(complain(str(error), error.exit_code)) from None
+    printer(answer)
+    return None

@@ -1,0 +1,177 @@
+"""Who asks, and whom: KEY and URL in every form that a command line takes, and addresses put together rightly."""
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from outcome import USAGE, Refused, keep_secret
+
+
+def credentials(key: str, url: str) -> tuple[str | None, str]:
+    """The key to ask with (None: nobody's) and the whole address, from KEY and URL in any form a user may type.
+
+    KEY: the key; `-`: $GALAXY_API_KEY, the file $GALAXY_API_KEY_FILE, or the entry of ~/.parsec.yml whose url fits;
+    `@NAME`: that entry; `anonymous`. URL: an address; `-`: $GALAXY_URL, or the entry's url; `/path`: joined to that.
+    A key that was found with one server's address never goes to another.
+    """
+    key, url = key.strip(), url.strip()
+    if not key:
+        raise Refused("the key is empty: is a variable unset? (to ask as nobody, give `anonymous`)", USAGE)
+    home = os.environ.get("GALAXY_URL", "").strip()
+    looked_up = url == "-" or url.startswith("/")
+    entry: dict[str, str] = {}
+    if key.startswith("@"):
+        entry = _entry(key[1:])
+        home = entry["url"]
+    elif key == "-" and not _environment_key():
+        entry = _fitting_entry(home if looked_up else url)
+        home = entry["url"]
+    if looked_up:
+        if not home:
+            raise Refused("no address to look up: set GALAXY_URL to the server's address, or give it", USAGE)
+        url = join(home, url)
+    found = None
+    if entry:
+        found = entry["key"]
+    elif key == "-":
+        found = _environment_key()
+    elif key != "anonymous":
+        return _usable(key), address(url)
+    if found and home and not _below(address(url), server(home)):
+        raise Refused(f"the key that was looked up belongs to {server(home)}, not to {server(url)}: give that server's "
+                      "own key", USAGE)
+    return (_usable(found) if found else None), address(url)
+
+
+def _environment_key() -> str:
+    key = os.environ.get("GALAXY_API_KEY", "").strip()
+    name = os.environ.get("GALAXY_API_KEY_FILE", "").strip()
+    if key or not name:
+        return key
+    text = _private_text(Path(name).expanduser()).strip()
+    if not text:
+        raise Refused(f"{name} ($GALAXY_API_KEY_FILE) is empty: put your key on its first line", USAGE)
+    return text.splitlines()[0].strip()
+
+
+def _private_text(path: Path) -> str:
+    text = read_text(str(path))
+    if os.name == "posix" and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        raise Refused(f"{path} holds a key and others may read it: chmod 600 {path}", USAGE)
+    return text
+
+
+def _entries() -> tuple[dict[str, dict[str, str]], str]:
+    """The entries of ~/.parsec.yml, `{name: {"url": ..., "key": ...}}`, and the name of the default one."""
+    path = Path.home() / ".parsec.yml"
+    if not path.exists():
+        raise Refused("no key to look up: set GALAXY_API_KEY (and GALAXY_URL), or write ~/.parsec.yml", USAGE)
+    text = _private_text(path)
+    import yaml
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        line = getattr(error, "problem_mark", None)
+        raise Refused(f"{path}: not YAML{f', line {line.line + 1}' if line else ''}", USAGE) from None
+    if not isinstance(content, dict):
+        raise Refused(f"{path}: holds no entries: `NAME: {{url: ..., key: ...}}` is wanted", USAGE)
+    entries = {str(name): value for name, value in content.items()
+               if isinstance(value, dict) and value.get("url") and value.get("key")}
+    entries = {name: {"url": str(value["url"]), "key": str(value["key"])} for name, value in entries.items()}
+    for entry in entries.values():
+        keep_secret(entry["key"])
+    return entries, str(content.get("__default", ""))
+
+
+def _entry(name: str) -> dict[str, str]:
+    entries, _ = _entries()
+    if name not in entries:
+        there = ", ".join(entries) or "none"
+        raise Refused(f"~/.parsec.yml has no entry {name!r} with a url and a key: it has {there}", USAGE)
+    return entries[name]
+
+
+def _fitting_entry(url: str) -> dict[str, str]:
+    """The one entry for the server of `url`; the default entry where `url` is empty or several fit."""
+    entries, default = _entries()
+    fitting = {name: entry for name, entry in entries.items() if not url or _below(address(url), server(entry["url"]))}
+    if len(fitting) != 1 and default in fitting:
+        return fitting[default]
+    if len(fitting) != 1:
+        which = f"several entries for {url or 'any server'}" if fitting else f"no entry for {url}"
+        there = ", ".join(entries) or "none"
+        raise Refused(f"~/.parsec.yml has {which}: set GALAXY_API_KEY, or give @NAME (there are: {there})", USAGE)
+    return next(iter(fitting.values()))
+
+
+def _usable(key: str) -> str:
+    keep_secret(key)
+    if not re.fullmatch(r"[!-~]+", key):
+        raise Refused("the key has characters in it that no key has: spaces, or others than ASCII", USAGE)
+    return key
+
+
+def address(url: str) -> str:
+    """`url` with single slashes in its path; a usage error where it is no http address."""
+    try:
+        parts = urlsplit(url.strip())
+        fits = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fits = False
+    if not fits:
+        hint = "" if "://" in url or url.startswith("@") else f": did you mean http://{url.lstrip('/')} or https://?"
+        raise Refused(f"{url!r} is not the address of a server{hint}", USAGE)
+    return parts._replace(path=re.sub("/{2,}", "/", parts.path), fragment="").geturl()
+
+
+def server(url: str) -> str:
+    """The server's own address in `url`: what stands before `/api`, without a slash at its end."""
+    parts = urlsplit(address(url))
+    path = re.split(r"/api(?=/|$)", parts.path, maxsplit=1)[0].rstrip("/")
+    return parts._replace(path=path, query="").geturl()
+
+
+def join(base: str, path: str) -> str:
+    """The address of `path` (`/api/...`, or `-` for nothing more) on the server of `base`.
+
+    Galaxy behind a prefix puts the prefix into the paths that it answers with: it is not put there twice.
+    """
+    base = server(base)
+    prefix = urlsplit(base).path
+    if path == "-":
+        return base
+    return base + (path[len(prefix):] if prefix and path.startswith(prefix + "/") else path)
+
+
+def origin(url: str) -> tuple[str, str | None, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _below(url: str, base: str) -> bool:
+    """Whether `url` is an address of the server `base`: same scheme, host and port, and under its path."""
+    return origin(url) == origin(base) and f"{urlsplit(url).path}/".startswith(f"{urlsplit(base).path}/")
+
+def without_key(url: str) -> tuple[str, str]:
+    """`url` without a `key=` parameter that somebody typed into it, and that key."""
+    start, question, query = url.partition("?")
+    if not question:
+        return url, ""
+    parts = query.split("&")
+    keys = [unquote(part[4:]) for part in parts if part.startswith("key=")]
+    rest = "&".join(part for part in parts if not part.startswith("key="))
+    return start + ("?" + rest if rest else ""), keys[0] if keys else ""
+
+
+def read_text(name: str) -> str:
+    """The text of the file `name`, of standard input for `-`; a usage error where it can't be read."""
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise Refused(f"{name}: {error.strerror}", USAGE) from None
+    except UnicodeDecodeError:
+        raise Refused(f"{name}: not a text file in UTF-8", USAGE) from None

@@ -1,0 +1,96 @@
+"""How a script ends: exit codes, the one exception, one line on standard error, and no key in any of it."""
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import threading
+from urllib.parse import quote
+
+DONE = 0
+REFUSED = 1         # Galaxy refused, or the job failed
+USAGE = 2           # a bad command line
+PARTLY = 3          # some of many failed
+STILL_RUNNING = 4   # the time was up first
+TRY_LATER = 75      # the server can't be reached, or another run holds the lock (EX_TEMPFAIL of sysexits.h)
+INTERRUPTED = 130
+
+
+class Refused(Exception):
+    """Something was refused; `str()` of it is one line that is fit to show: no key in it, and what to try.
+
+    `exit_code` is the script's exit status. Where Galaxy answered: `status` (HTTP), `body` (text) and `err_msg`
+    (Galaxy's own words). `lost` says that a POST went out and its answer never came: the server may have acted, so
+    look before you send it again.
+    """
+
+    def __init__(self, text: str, exit_code: int = REFUSED, *, status: int | None = None, body: str | None = None,
+                 err_msg: str | None = None, lost: bool = False):
+        super().__init__(one_line(redact(text)))
+        self.exit_code, self.status, self.body, self.err_msg, self.lost = exit_code, status, body, err_msg, lost
+
+
+def run(main) -> int:
+    """Call `main()` and return its exit status; what it raises becomes one line on standard error.
+
+    With $GALAXY_DEBUG set the traceback comes too, redacted.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that `finally` tidies up
+    try:
+        status = main() or DONE
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:     # `display.py ... | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        return complain("interrupted", INTERRUPTED)
+    except Refused as error:
+        return complain(str(error), error.exit_code)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return complain(where + (error.strerror or str(error)), REFUSED)
+    except Exception as error:
+        hint = "" if os.environ.get("GALAXY_DEBUG") else "; GALAXY_DEBUG=1 shows where"
+        return complain(f"this should not happen: {type(error).__name__}: {error}{hint}", REFUSED)
+
+
+def complain(text: str, exit_code: int = REFUSED) -> int:
+    """Print one line on standard error, with the traceback of what is being handled if $GALAXY_DEBUG is set."""
+    if os.environ.get("GALAXY_DEBUG") and sys.exc_info()[0]:
+        import traceback
+        print(redact(traceback.format_exc()), file=sys.stderr)
+    print(f"{script_name()}: {one_line(redact(text))}", file=sys.stderr)
+    return exit_code
+
+
+def script_name() -> str:
+    """The name of the running script, such as `display.py`."""
+    return os.path.basename(sys.argv[0] or "") or "python"
+
+
+_secrets: set[str] = set()     # every key and password that this process has come across
+
+
+def keep_secret(secret: str | None) -> None:
+    """Let no message show `secret` from now on."""
+    if secret:
+        _secrets.update((secret, quote(secret, safe="")))
+
+
+def redact(text: str) -> str:
+    """`text` without keys and passwords: those met so far, `key=` in any URL, `user:password@` before any host."""
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    text = re.sub(r"([?&](?:api_)?key=)[^&\s'\"]*", r"\1***", text, flags=re.IGNORECASE)
+    return re.sub(r"(https?://)[^/@\s]*@", r"\1", text, flags=re.IGNORECASE)
+
+
+def one_line(text: str) -> str:
+    """`text` on one line, without the control characters that a terminal would obey."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", re.sub(r"\s+", " ", text)).strip()

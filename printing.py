@@ -1,0 +1,140 @@
+"""Printing answers: tables, JSON, JSON lines, CSV and TSV; and the forms that the old scripts printed."""
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from outcome import USAGE, Refused
+
+
+def show(answer: Any, style: str | None = None, fields: Iterable[str] = (),
+         plain: Callable[[Any], None] | None = None) -> None:
+    """Print JSON as `table`, `json`, `jsonl`, `csv`, `tsv`, `value` (cells alone, for a shell's variables) or another of
+    tabulate's styles; `fields` picks the columns.
+
+    `plain` prints it where neither was asked for. Values are never rewritten: a string stays as it is, null is an empty
+    cell, all else is its JSON. `jsonl`, and `csv` and `tsv` with `fields`, go out row by row as `answer`, a list or an
+    iterator, hands them on.
+    """
+    fields = list(fields)
+    if plain and not style and not fields:
+        plain(list(answer) if isinstance(answer, Iterator) else answer)
+        return
+    style = style or "table"
+    single = isinstance(answer, dict) or not isinstance(answer, Iterable) or isinstance(answer, str)
+    rows = iter([answer] if single else answer)
+    met: set[str] = set()
+
+    def picked() -> Iterator[Any]:
+        for row in rows:
+            if not fields:
+                yield row
+                continue
+            row = row if isinstance(row, dict) else {"value": row}
+            met.update(row)
+            yield {name: row.get(name) for name in fields}
+        unknown = [name for name in fields if name not in met]
+        if met and unknown:
+            raise Refused(f"no field {', '.join(unknown)} here: there are {', '.join(sorted(met))}", USAGE)
+
+    if style == "json":
+        content = list(picked())
+        print(json.dumps(content[0] if single else content, indent=2, ensure_ascii=False))
+    elif style == "jsonl":
+        for row in picked():
+            print(json.dumps(row, ensure_ascii=False), flush=True)
+    elif style in ("csv", "tsv"):
+        _show_separated(picked(), "," if style == "csv" else "\t", fields)
+    elif style == "value":
+        for row in picked():
+            print(*(_cell(value) for value in (row.values() if isinstance(row, dict) else [row])), sep="\t", flush=True)
+    else:
+        _show_table(list(picked()), style, fields)
+
+
+def _show_separated(rows: Iterator[Any], separator: str, fields: list[str]) -> None:
+    if not fields:
+        rows, fields = _columns(list(rows))
+    first = next(rows, None)        # an answer that is refused prints no heading
+    writer = csv.writer(sys.stdout, delimiter=separator, lineterminator="\n")
+    writer.writerow(fields)
+    for row in itertools.chain([] if first is None else [first], rows):
+        writer.writerow([_cell(row.get(name)) for name in fields])
+        sys.stdout.flush()
+
+
+def _show_table(content: list[Any], style: str, fields: list[str]) -> None:
+    import tabulate
+    style = "simple" if style == "table" else style
+    if style not in tabulate.tabulate_formats:
+        known = ", ".join(["table", "json", "jsonl", "csv", "tsv", "value", *tabulate.tabulate_formats])
+        raise Refused(f"--format={style}: there are {known}", USAGE)
+    rows, columns = _columns(content)
+    tabulate.PRESERVE_WHITESPACE = True
+    cells = [[_cell(row.get(name)) for name in fields or columns] for row in rows]
+    print(tabulate.tabulate(cells, fields or columns, style, disable_numparse=True))
+
+
+def _columns(content: list[Any]) -> tuple[Iterator[dict[str, Any]], list[str]]:
+    """Rows as dicts, and every key that occurs, in the server's order."""
+    rows = [row if isinstance(row, dict) else {"value": row} for row in content]
+    return iter(rows), list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+def print_members(answer: Any) -> None:
+    """Print the answer to a GET in the form that pipelines written for the old `display.py` read."""
+    if isinstance(answer, list):
+        print("Collection Members\n------------------")
+        for number, member in enumerate(answer, 1):
+            if isinstance(member, dict):
+                _print_member(member, f"#{number}: {member['url']}" if "url" in member else None)
+            elif isinstance(member, list):
+                for item in member:
+                    print(item)
+            else:
+                print(f"  {member}")
+        print(f"\n{len(answer)} element(s) in collection")
+    elif isinstance(answer, dict):
+        print("Member Information\n------------------")
+        for name, value in answer.items():
+            print(f"{name}: {value}")
+    else:
+        print(answer if isinstance(answer, str) else json.dumps(answer))
+
+
+def print_response(answer: Any) -> None:
+    """Print the answer to a POST as the old `create.py` did: members one by one, anything else as it is."""
+    print("Response\n--------")
+    for member in answer if isinstance(answer, list) else []:
+        if isinstance(member, dict):
+            _print_member(member, member.get("url", "----"))
+        else:
+            print(member)
+    if answer is not None and not isinstance(answer, list):
+        print(answer)
+
+
+def print_answer(answer: Any) -> None:
+    """Print the answer to a PUT or DELETE as the old `update.py` and `delete.py` did."""
+    print("Response\n--------")
+    if answer is not None:
+        print(answer)
+
+
+def _print_member(member: dict[str, Any], heading: Any) -> None:
+    if heading is not None:
+        print(heading)
+    if "name" in member:
+        print(f"  name: {member['name']}")
+    for name, value in member.items():
+        if name not in ("url", "name"):
+            print(f"  {name}: {value}")

@@ -1,0 +1,475 @@
+#!/usr/bin/env python3
+"""A real Galaxy of your own, for trying things out: install, start, stop and describe it.
+
+Usage:
+  galaxy_local.py [options] (start | stop | status | log | env)
+
+Commands:
+  start        install it once (1.3 GB, minutes), start it, wait until it answers
+  stop         stop it; its data stays
+  status       whether it runs, and where things are; exits 1 when it is stopped
+  log          the end of its logs
+  env          lines that set GALAXY_URL and GALAXY_API_KEY in a shell
+
+Options:
+  --port=N     start: where it answers, kept for the next time (8080 at first)
+  --home=DIR   where all of it lives; without it $GALAXY_LOCAL_HOME, or .galaxy beside README.md
+  --lines=N    log: how much of each  [default: 40]
+  -h, --help   show this
+
+A first acquaintance:
+  python galaxy_local.py start && eval "$(python galaxy_local.py env)" && python display.py - -
+"""
+import fcntl
+import json
+import os
+import re
+import secrets
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from string import Template
+
+import common
+from common import DONE, REFUSED, USAGE, Galaxy, Refused, arguments, run, whole_number
+
+RELEASE = "26.1.1"
+PARTS = ["web-apps", "app", "auth", "config", "data", "files", "job-execution", "job-metrics", "navigation",
+         "objectstore", "schema", "tool-shed-schema", "tool-util", "tool-util-models", "tours", "util", "web-framework",
+         "web-stack"]
+PYTHONS = [(3, minor) for minor in (11, 12, 13, 10)]    # what this release runs on, the best tried first
+NEEDED = 2_500_000_000      # bytes free for the installation, pip's temporary files included
+PORT = 8080
+ADMINISTRATOR = "admin@example.org"
+PATIENCE = 600              # seconds for a start, on a slow disk
+GRACE = 30                  # seconds between asking a process to end and killing it
+
+PROJECT = Path(common.__file__).resolve().parent    # not of this file: pip copies scripts elsewhere
+SETTINGS = PROJECT / "demo" / "galaxy"
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    home = Path(args["--home"] or os.environ.get("GALAXY_LOCAL_HOME") or PROJECT / ".galaxy").expanduser().resolve()
+    port, lines = whole_number(args, "--port", 1), whole_number(args, "--lines", 1)
+    if port and port > 65535:
+        raise Refused(f"--port={port}: ports end at 65535", USAGE)
+
+    if args["start"]:
+        return start(home, port)
+    if args["stop"]:
+        return stop(home)
+    if args["status"]:
+        return status(home)
+    if args["log"]:
+        return log(home, lines)
+    return env(home)
+
+
+# ------------------------------------------------------------------------------------------------------ the commands
+
+def start(home, port):
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with locked(home):
+        state = read_state(home)
+        already = is_running(state.get("server"))
+        if already and port and port != state["port"]:
+            raise Refused(f"it runs already, on port {state['port']}: stop it first, or give another --home")
+        state["port"] = state["port"] if already else port or state.get("port", PORT)
+        if not already:
+            check_port(state["port"])
+            end_processes(home, state)      # a worker that outlived its server
+            install(home)
+            configure(home, state["port"])
+        if not (already and is_running(state.get("worker"))):
+            launch(home, state)
+        print(f"Galaxy {RELEASE} {'runs already' if already else 'runs'} on {address(state)}")
+        print(f"administrator's key: {home / 'key'}")
+    return DONE
+
+
+def stop(home):
+    if not home.is_dir():
+        print("it is not running")
+        return DONE
+    with locked(home):
+        state = read_state(home)
+        found = end_processes(home, state)
+    print("stopped" if found else "it is not running")
+    return DONE
+
+
+def status(home):
+    state = read_state(home)
+    server, worker = (is_running(state.get(name)) for name in ("server", "worker"))
+    rows = {
+        "state": "stopped" if not server else "running" if worker else "running without its worker: start it again",
+        "url": address(state),
+        "server": f"process {state['server']['pid']}" if server else "none",
+        "worker": f"process {state['worker']['pid']}" if worker else "none",
+        "release": installed(home) or "not installed",
+        "home": home,
+        "logs": home / "logs",
+        "key file": home / "key",
+        "administrator": ADMINISTRATOR,
+        "password file": home / "password",
+        "import": home / "import",
+    }
+    for name, value in rows.items():
+        print(f"{name:<14} {value}")
+    return DONE if server else REFUSED
+
+
+def log(home, lines):
+    paths = [home / "logs" / f"{name}.log" for name in ("install", "server", "worker")]
+    logs = [path for path in paths if path.exists()]
+    if not logs:
+        raise Refused(f"no logs in {home / 'logs'}: it was never started there")
+    for path in logs:
+        print(f"==> {path} <==", tail(path, lines) or "(nothing)", sep="\n", end="\n\n")
+    return DONE
+
+
+def env(home):
+    state = read_state(home)
+    if not is_running(state.get("server")) or not (home / "key").exists():
+        raise Refused(f"no Galaxy runs in {home}: `galaxy_local.py start` first, with the same --home")
+    print(f"export GALAXY_URL={shlex.quote(address(state))}")
+    print(f"export GALAXY_API_KEY={shlex.quote((home / 'key').read_text().strip())}")
+    return DONE
+
+
+# ------------------------------------------------------------------------------------------------------- installation
+
+def installed(home):
+    """The release whose installation was completed, or ""."""
+    mark = home / "venv" / "complete"
+    return mark.read_text().strip() if mark.exists() else ""
+
+
+def install(home):
+    """Put Galaxy into an environment of its own, unless that was done, and completely."""
+    if installed(home) == RELEASE:
+        return
+    free = shutil.disk_usage(home).free
+    if free < NEEDED:
+        raise Refused(f"{home}: {free / 1e9:.1f} GB are free, and installing Galaxy takes {NEEDED / 1e9:.1f} GB: "
+                      "make room, or choose another place with --home=DIR")
+    python = suitable_python()
+    say(f"installing Galaxy {RELEASE} for Python {python[1]} (once, 1.3 GB, some minutes)")
+    environment, logfile = home / "venv", home / "logs" / "install.log"
+    shutil.rmtree(environment, ignore_errors=True)
+    logfile.parent.mkdir(mode=0o700, exist_ok=True)
+    began = time.monotonic()
+    with open(logfile, "wb") as output:
+        for command in install_commands(environment, python[0]):
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                     env=clean_environment())
+            try:
+                wait(lambda child=child: child.poll() is not None, "still installing", began)
+            finally:
+                child.kill()
+                child.wait()
+            if child.returncode:
+                shutil.rmtree(environment, ignore_errors=True)
+                raise failed(f"installing Galaxy failed (exit {child.returncode})", logfile)
+    (environment / "complete").write_text(RELEASE)
+
+
+def install_commands(environment, python):
+    """The environment; the package that lists the versions that its release was tested with; all, in those versions."""
+    pip = [environment / "bin" / "python", "-m", "pip", "install",
+           "--quiet", "--no-input", "--disable-pip-version-check", "--compile"]
+    yield [python, "-m", "venv", environment]
+    yield [*pip, "--no-deps", f"galaxy-app=={RELEASE}"]
+    tested = environment.glob("lib/python*/site-packages/galaxy/dependencies/pinned-requirements.txt")
+    yield [*pip, *(f"--constraint={path}" for path in tested), *(f"galaxy-{part}=={RELEASE}" for part in PARTS)]
+
+
+def suitable_python():
+    """A Python that this release runs on, and its version: ours, or one on the PATH."""
+    if sys.version_info[:2] in PYTHONS:
+        return sys.executable, sys.version.split()[0]
+    for version in (f"{major}.{minor}" for major, minor in PYTHONS):
+        found = shutil.which(f"python{version}")
+        if not found:
+            continue
+        trial = subprocess.run([found, "-c", "import ensurepip"], capture_output=True, check=False)
+        if trial.returncode == 0:
+            return found, version
+    raise Refused(f"Galaxy {RELEASE} runs on Python 3.10 to 3.13, this is {sys.version.split()[0]}, "
+                  "and no other is on the PATH: install one, such as python3.11")
+
+
+# ----------------------------------------------------------------------------------------------------------- settings
+
+def configure(home, port):
+    """Write the settings in which places, port and secrets differ from home to home."""
+    if not SETTINGS.is_dir():
+        raise Refused(f"{SETTINGS}: Galaxy's settings are not there; run this from a checkout of the project")
+    if not (home / "data" / "complete").exists():
+        shutil.rmtree(home / "data", ignore_errors=True)    # what a first start left that was broken off
+    for folder in ("config", "data", "import", "logs"):
+        (home / folder).mkdir(mode=0o700, exist_ok=True)
+    values = {"home": home, "settings": SETTINGS, "admin": ADMINISTRATOR, "url": address({"port": port}),
+              **own_secrets(home)}
+    inside_quotes = {name: json.dumps(str(value), ensure_ascii=False)[1:-1] for name, value in values.items()}
+    write_private(home / "config" / "galaxy.yml",
+                  Template((SETTINGS / "galaxy.yml").read_text("utf-8")).substitute(inside_quotes))
+
+
+def own_secrets(home):
+    """This home's secrets, made once: ids and keys depend on them."""
+    path = home / "config" / "secrets.json"
+    if not path.exists():
+        write_private(path, json.dumps({"bootstrap_key": secrets.token_hex(16), "id_secret": secrets.token_hex(16)}))
+    if not (home / "password").exists():
+        write_private(home / "password", secrets.token_urlsafe(16) + "\n")
+    return json.loads(path.read_text())
+
+
+def ensure_administrator(home, url):
+    """See to it that the key in the key file is an administrator's; where there is none, make both."""
+    path = home / "key"
+    if path.exists():
+        try:
+            Galaxy(path.read_text().strip(), url).user()
+            return
+        except Refused as error:
+            say(f"a new key, since the old one did not serve: {error}")
+    bootstrap = Galaxy(own_secrets(home)["bootstrap_key"], url)
+    users = [user for user in bootstrap.get("users", {"f_email": ADMINISTRATOR}) if user["email"] == ADMINISTRATOR]
+    user = users[0] if users else bootstrap.post("users", {
+        "email": ADMINISTRATOR, "username": "admin", "password": (home / "password").read_text().strip()})
+    write_private(path, bootstrap.post(f"users/{user['id']}/api_key") + "\n")
+
+
+# ---------------------------------------------------------------------------------------------------------- processes
+
+CHILDREN = {}   # by pid; kept, so that they can be asked how they ended
+
+
+def launch(home, state):
+    """Start what does not run yet of server and worker, and wait for both; if that fails, nothing stays running."""
+    began = time.monotonic()
+    first = not (home / "data" / "complete").exists()
+    try:
+        if not is_running(state.get("server")):
+            say("starting Galaxy" + (" for the first time" if first else ""))
+            begin(home, state, "server", "-m", "uvicorn", "--factory", "galaxy.webapps.galaxy.fast_factory:factory",
+                  "--host", "127.0.0.1", "--port", str(state["port"]))
+        if not first and not is_running(state.get("worker")):
+            begin_worker(home, state)
+        wait(lambda: answers(state["port"]), "still starting", began, home, state, "server")
+        Galaxy("anonymous", address(state)).get("version")
+        if first:   # not before, because each would make the same database
+            say("it answers; starting its worker")
+            begin_worker(home, state)
+        ensure_administrator(home, address(state))
+        wait(lambda: worker_is_warm(home), "still starting the worker", began, home, state, "worker")
+        (home / "data" / "complete").touch()
+    except BaseException:
+        end_processes(home, state)
+        raise
+    say(f"ready after {time.monotonic() - began:.0f} s")
+
+
+def begin_worker(home, state):
+    begin(home, state, "worker", SETTINGS / "worker.py")
+
+
+def begin(home, state, name, *arguments_of_python):
+    """Start a process that outlives this one and holds none of its streams, and write down which one it is."""
+    bin_, logfile = home / "venv" / "bin", home / "logs" / f"{name}.log"
+    if logfile.exists():
+        logfile.replace(logfile.with_suffix(".log.1"))
+    environment = clean_environment()
+    environment.update(GALAXY_CONFIG_FILE=str(home / "config" / "galaxy.yml"), VIRTUAL_ENV=str(home / "venv"),
+                       PATH=f"{bin_}{os.pathsep}{environment.get('PATH', os.defpath)}")
+    with open(logfile, "wb") as output:
+        child = subprocess.Popen([bin_ / "python", *arguments_of_python], cwd=home / "data", env=environment,
+                                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+    CHILDREN[child.pid] = child
+    state[name] = {"pid": child.pid, "began": birth(child.pid)}
+    write_private(state_file(home), json.dumps(state))
+
+
+def clean_environment():
+    """Our environment without what would lead another Python or Galaxy astray."""
+    return {name: value for name, value in os.environ.items()
+            if not name.startswith(("GALAXY_", "PYTHON")) and name not in ("VIRTUAL_ENV", "__PYVENV_LAUNCHER__")}
+
+
+def worker_is_warm(home):
+    return b"the worker is warm" in (home / "logs" / "worker.log").read_bytes()
+
+
+def answers(port):
+    """Whether something listens there; Galaxy listens once it is ready, not before."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        return True
+    except OSError:
+        return False
+
+
+def check_port(port):
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise Refused(f"port {port} can't be had ({error.strerror}): choose another with --port=N") from None
+
+
+def wait(condition, words, began, home=None, state=None, name=None):
+    """Wait until `condition()`, saying so now and then; refuse once process `name` has died, or PATIENCE is over."""
+    told = time.monotonic() - began
+    while not condition():
+        elapsed = time.monotonic() - began
+        if name and not is_running(state[name]):
+            raise failed(f"Galaxy's {name} died while starting", home / "logs" / f"{name}.log")
+        if name and elapsed > PATIENCE:
+            raise failed(f"Galaxy's {name} is not ready after {PATIENCE} s", home / "logs" / f"{name}.log")
+        if elapsed - told >= 15:
+            told = elapsed
+            say(f"{words} ({elapsed:.0f} s)")
+        time.sleep(0.1)
+
+
+def end_processes(home, state):
+    """End server and worker with all that they started; whether there were any.
+
+    Only what is known to be ours: the processes written down, and those of their sessions that work in `home`.
+    """
+    heads = [state[name] for name in ("server", "worker") if is_running(state.get(name))]
+    members = [one for name in ("server", "worker") if name in state for one in session(state[name]["pid"], home)]
+    for process in heads:
+        send(process, signal.SIGTERM)
+    end = time.monotonic() + GRACE
+    while any(map(is_running, heads)) and time.monotonic() < end:
+        time.sleep(0.05)
+    left = [process for process in heads + members if is_running(process)]
+    for process in left:
+        send(process, signal.SIGKILL)
+    while any(map(is_running, left)):
+        time.sleep(0.05)
+    if "server" in state or "worker" in state:
+        state.pop("server", None), state.pop("worker", None)
+        write_private(state_file(home), json.dumps(state))
+    return bool(heads or members)
+
+
+def send(process, number):
+    try:
+        os.kill(process["pid"], number)
+    except ProcessLookupError:
+        pass
+
+
+def is_running(process):
+    """Whether `process`, {"pid": ..., "began": ...}, still runs, and is not another one that got its number."""
+    return bool(process) and process["began"] != "" and birth(process["pid"]) == process["began"]
+
+
+def birth(pid):
+    """What tells process `pid` from every other that ever had this number; "" where there is none, or a dead one."""
+    if pid in CHILDREN and CHILDREN[pid].poll() is not None:
+        return ""
+    if Path("/proc/self/stat").exists():
+        fields, boot = stat(pid), Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return "" if fields[0] in "XZ" else f"{boot} {fields[19]}"
+    ps = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    fields = ps.stdout.split()
+    return "" if not fields or fields[0].startswith("Z") else " ".join(fields[1:])
+
+
+def stat(pid):
+    """Linux: the fields of /proc/PID/stat after the name, from the state on (see proc(5))."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ["X"] * 20
+
+
+def session(leader, home):
+    """The processes of the session that `leader` began which work in `home`: those of the worker's pool, and jobs."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        if stat(path.name)[3] != str(leader):
+            continue
+        try:
+            inside = Path(os.readlink(path / "cwd"))
+        except OSError:
+            continue
+        if home == inside or home in inside.parents:
+            found.append({"pid": int(path.name), "began": birth(int(path.name))})
+    return found
+
+
+# --------------------------------------------------------------------------------------------------------- small things
+
+@contextmanager
+def locked(home):
+    """One start or stop at a time in one home; the kernel lets go of the lock, however we end."""
+    with open(home / "lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another start or stop that is under way")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def state_file(home):
+    return home / "state.json"
+
+
+def read_state(home):
+    """{"port": ..., "server": {"pid": ..., "began": ...}, "worker": ...}, as far as it is known."""
+    try:
+        return json.loads(state_file(home).read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        raise Refused(f"{state_file(home)}: not the JSON that was written there; "
+                      "look with ps for what still runs, then delete it") from None
+
+
+def write_private(path, text):
+    """Write a file that only its owner may read, whole or not at all."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    new.replace(path)
+
+
+def address(state):
+    return f"http://localhost:{state.get('port', PORT)}"
+
+
+def tail(path, lines):
+    """The end of a log, without the noise that pip makes about places that it looked into in vain."""
+    text = path.read_text("utf-8", "replace").splitlines()
+    return "\n".join([line for line in text if not re.match(r"WARNING: Location .* is ignored", line)][-lines:])
+
+
+def failed(text, logfile):
+    """The refusal to raise, after the end of the log was shown."""
+    print(tail(logfile, 20), file=sys.stderr)
+    return Refused(f"{text}: see above, or {logfile}")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

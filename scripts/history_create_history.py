@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""Create a history.
+
+Usage:
+  history_create_history.py [options] KEY URL [NAME]
+
+Arguments:
+  KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL              the server, or its .../api/histories, or - to look it up
+  NAME             its name; Galaxy's own choice unless given
+
+Options:
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another style of tabulate's, in place of the old scripts' text
+  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless told otherwise
+  -h, --help       show this
+
+A history whose id goes into a variable:
+  history=$(history_create_history.py --format=value --fields=id - - "Run 12")
+"""
+import sys
+
+from common import Galaxy, arguments, names, print_response, run, show
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    name, style, fields = args["NAME"], args["--format"], names(args["--fields"])
+    galaxy = Galaxy(args["KEY"], args["URL"])
+
+    answer = galaxy.post("histories", {} if name is None else {"name": name})
+    show(answer, style, fields, plain=print_response)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

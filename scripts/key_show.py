@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Show your API key, asked for with your e-mail address and password.
+
+Usage:
+  key_show.py [options] URL EMAIL
+
+Arguments:
+  URL         the server, or - for $GALAXY_URL
+  EMAIL       the address that you log in with
+
+Options:
+  -h, --help  show this
+
+The password is asked for without showing it, or read from standard input where that is no terminal. Galaxy makes a key
+for those who have none yet. To keep it where the other scripts look it up, out of the list of processes:
+  (umask 077; key_show.py https://usegalaxy.org me@example.org > ~/.galaxy.key)
+  export GALAXY_URL=https://usegalaxy.org GALAXY_API_KEY_FILE=~/.galaxy.key
+"""
+import getpass
+import sys
+
+from common import USAGE, Galaxy, Refused, arguments, keep_secret, run
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    galaxy, email = Galaxy("anonymous", args["URL"]), args["EMAIL"]
+    if sys.stdin.isatty():
+        password = getpass.getpass(f"Password of {email} at {galaxy.base}: ")
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    if not password:
+        raise Refused("no password was given", USAGE)
+    keep_secret(password)
+
+    # Basic authentication in UTF-8, as Galaxy reads it; requests would send a str in Latin-1.
+    answer = galaxy.request("GET", "authenticate/baseauth", auth=(email.encode(), password.encode()))
+    print(answer.json()["api_key"])
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

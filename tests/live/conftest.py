@@ -1,0 +1,110 @@
+"""A real Galaxy for the live tests: the one that runs already, else one that is started and stopped again."""
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import requests
+
+ROOT = Path(__file__).parent.parent.parent
+LOCAL = [sys.executable, str(ROOT / "scripts" / "galaxy_local.py")]
+
+
+def local(*arguments):
+    """`galaxy_local.py`, with the environment of before the tests."""
+    ended = subprocess.run([*LOCAL, *arguments], capture_output=True, text=True, env=environment(dict(os.environ)))
+    return ended
+
+
+def environment(base):
+    return {**base, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(scope="session")
+def server():
+    """`url` and the administrator's `key` of a Galaxy that runs."""
+    ours = local("status").returncode != 0
+    if ours:
+        with socket.socket() as trial:
+            taken = trial.connect_ex(("127.0.0.1", 8080)) == 0
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        started = local("start", f"--port={port}" if taken else "--port=8080")
+        assert started.returncode == 0, started.stderr
+    lines = dict(line.removeprefix("export ").split("=", 1) for line in local("env").stdout.splitlines())
+    yield SimpleNamespace(url=lines["GALAXY_URL"], key=lines["GALAXY_API_KEY"])
+    if ours:
+        assert local("stop").returncode == 0
+
+
+class Person:
+    """A new user of the server, who runs scripts and looks at what Galaxy then holds."""
+
+    def __init__(self, server):
+        self.url, self.password = server.url, secrets.token_urlsafe(12)
+        self.email = f"live-{secrets.token_hex(4)}@example.org"
+        self.key = server.key
+        self.asked("POST", "users", json={"email": self.email, "username": self.email.split("@")[0],
+                                          "password": self.password})
+        self.key = requests.get(f"{self.url}/api/authenticate/baseauth", auth=(self.email, self.password),
+                                timeout=60).json()["api_key"]
+
+    def asked(self, method, path, **options):
+        """What Galaxy says when it is asked without any of our code."""
+        answer = requests.request(method, f"{self.url}/api/{path}", headers={"x-api-key": self.key}, timeout=120, **options)
+        assert answer.ok, answer.text
+        return answer.json() if answer.content else None
+
+    def look(self, path, **params):
+        return self.asked("GET", path, params=params)
+
+    def run(self, *line, stdin="", **extra):
+        """Run a script as a shell would, from another folder; returns what subprocess does."""
+        script, *rest = map(str, line)
+        path = ROOT / script if (ROOT / script).exists() else ROOT / "scripts" / script
+        base = {name: value for name, value in os.environ.items() if not name.startswith("GALAXY_")}
+        return subprocess.run([sys.executable, str(path), *rest], capture_output=True, text=True, input=stdin, cwd="/",
+                              env={**environment(base), **extra}, timeout=600)
+
+    def value(self, *line, **extra):
+        """The one value that a script prints for a variable of the shell."""
+        ended = self.run(*line, **extra)
+        assert (ended.returncode, ended.stderr) == (0, ""), ended
+        return ended.stdout.strip()
+
+    def new_history(self, name="live"):
+        return self.asked("POST", "histories", json={"name": name})["id"]
+
+    def uploaded(self, history, path, **settings):
+        """The id of a file uploaded by upload_to_history.py, once it is `ok`."""
+        from common import Galaxy
+        dataset = self.value("upload_to_history.py", "--format=value", "--fields=id", self.key, self.url, history, path,
+                             *(f"{name}={value}" for name, value in settings.items()))
+        assert Galaxy(self.key, self.url).wait_datasets(history, [dataset], timeout=120) == {dataset: "ok"}
+        return dataset
+
+
+@pytest.fixture(scope="session")
+def person(server):
+    return Person(server)
+
+
+@pytest.fixture(scope="session")
+def workflow(person):
+    """The id of demo/wet_days.ga on the server, imported without our code."""
+    content = json.loads((ROOT / "demo" / "wet_days.ga").read_text())
+    return person.asked("POST", "workflows", json={"workflow": content})["id"]
+
+
+@pytest.fixture(scope="session")
+def weather(person):
+    """A history with a year of weather in it: `history` and `dataset`."""
+    history = person.new_history("weather")
+    dataset = person.uploaded(history, ROOT / "demo" / "seattle_2015.tsv", file_type="tabular")
+    return SimpleNamespace(history=history, dataset=dataset)

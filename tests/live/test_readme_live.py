@@ -1,0 +1,92 @@
+"""The README's commands, run as they stand there, with this server's address and ids in the places of its words.
+
+Not run: `make demo` and `make test` (they run this), the installation by pip, the password prompt of key_show.py (its own
+tests answer it).
+"""
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+RECIPES = re.findall(r"^\| [^|`]+ \| `([^`]+\.py [^`]+)` \|$", README, re.MULTILINE)
+
+
+@pytest.fixture
+def shell(person, tmp_path):
+    """Runs lines of the README in bash, from a copy of the checkout's folder; returns what they print."""
+    (tmp_path / "demo").mkdir()
+    for name in ("scripts", "display.py", "create.py", "update.py", "delete.py", "demo/seattle_2015.tsv",
+                 "demo/wet_days.ga"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    path = os.pathsep.join([str(ROOT), str(ROOT / "scripts"), os.path.dirname(sys.executable), os.environ["PATH"]])
+
+    def run(lines, **settings):
+        ended = subprocess.run(["bash", "-e", "-o", "pipefail", "-c", lines], cwd=tmp_path, capture_output=True, text=True,
+                               env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "GALAXY_URL": person.url,
+                                    "GALAXY_API_KEY": person.key, **settings})
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stderr == ""
+        return ended.stdout
+    return run
+
+
+def commands(block):
+    return "\n".join(line[2:] for line in block.splitlines() if line.startswith("$ "))
+
+
+def masked(text):
+    return re.sub(r"\b[0-9a-f]{16}\b", "ID", text)
+
+
+def test_the_session_at_the_top_prints_what_it_says(shell):
+    lines = re.sub(r"[0-9a-f]{16}$", "$(python scripts/invocation_wait.py --format=value --fields=id - - $run)",
+                   commands(BLOCKS[0]), flags=re.MULTILINE)
+    told = "\n".join(line for line in BLOCKS[0].splitlines() if not line.startswith("$ ")) + "\n"
+    assert masked(shell(lines)) == masked(told)
+
+
+def test_the_four_verbs(shell, person):
+    [block] = [block for block in BLOCKS if "--all --fields=id,name,state" in block]
+    history = person.new_history("readme")
+    lines = commands(block).replace("KEY", person.key).replace("https://usegalaxy.org", person.url)
+    told = shell(lines.replace("histories/ID", f"histories/{history}"))
+    assert "Collection Members\n" in told and told.count("Response\n--------\n") == 3
+    assert person.look(f"histories/{history}")["purged"]
+    assert "Run 12" in {one["name"] for one in person.look("histories")}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipes(shell, person, workflow, weather, recipe, tmp_path):
+    (tmp_path / "s1.fastq.gz").write_bytes(b"not looked into")
+    words = {"HISTORY_ID": weather.history, "WORKFLOW_ID": workflow, '"Input label"': "observations",
+             "DATASET_ID DATASET_ID": weather.dataset, "DATASET_ID": weather.dataset,
+             "histories/ID": f"histories/{weather.history}"}
+    if "INVOCATION_ID" in recipe:
+        words["INVOCATION_ID"] = person.value("workflow_execute.py", "--format=value", "--fields=id", person.key, person.url,
+                                              workflow, "recipe", f"0=hda={weather.dataset}")
+    for word, value in words.items():
+        recipe = recipe.replace(word, value)
+    assert not re.search(r"[A-Z]_ID", recipe)
+    shell(recipe)
+
+
+def test_there_are_recipes():
+    assert len(RECIPES) == 7 and len(BLOCKS) == 5
+
+
+def test_your_own_script(person, tmp_path):
+    [text] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "large.py").write_text(text)
+    history = person.new_history("not large")
+    ended = subprocess.run([sys.executable, tmp_path / "large.py", "--over=0", person.key, person.url], capture_output=True,
+                           text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (ended.returncode, ended.stderr) == (0, "")
+    shown = {line.split()[0] for line in ended.stdout.splitlines()[2:]}
+    assert shown == {one["id"] for one in person.look("histories", keys="id,size") if one["size"] > 0}
+    assert shown and history not in shown

@@ -1,0 +1,597 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+
+import common
+from common import REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused
+
+KEY = "0123456789abcdef0123456789abcdef"
+ROOT = Path(__file__).parent.parent
+
+
+def hang_up(handler):
+    handler.cut()
+
+
+# ---------------------------------------------------------------------------------------------- keys on the way
+
+def test_the_key_goes_in_a_header_and_nowhere_else(loopback):
+    Galaxy(KEY, loopback.url).get("histories")
+    asked = loopback.asked[0]
+    assert asked.line == "GET /api/histories"
+    assert asked.headers["x-api-key"] == KEY
+
+
+def test_a_key_in_the_url_moves_to_the_header(loopback):
+    galaxy = Galaxy("another", f"{loopback.url}/api/histories?key={KEY}&limit=3")
+    galaxy.get(galaxy.url)
+    assert loopback.asked[0].line == "GET /api/histories?limit=3"
+    assert loopback.asked[0].headers["x-api-key"] == KEY
+
+
+def test_anonymous_sends_no_key(loopback):
+    Galaxy("anonymous", loopback.url).get("version")
+    assert "x-api-key" not in loopback.asked[0].headers
+
+
+def test_the_agent_names_the_script(loopback, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/some/where/nightly.py"])
+    Galaxy(KEY, loopback.url).get("version")
+    assert loopback.asked[0].headers["User-Agent"] == f"galaxy-api-scripts/{common.VERSION} (nightly.py)"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_to_another_host_gets_no_key(loopback, other_loopback, status):
+    loopback.will((status, {}, {"Location": f"{other_loopback.url}/api/histories"}))
+    with pytest.raises(Refused, match="sends this on to") as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert caught.value.exit_code == REFUSED
+    assert other_loopback.asked == []
+
+
+def test_a_download_follows_to_another_host_without_the_key(loopback, other_loopback):
+    loopback.will((302, {}, {"Location": f"{other_loopback.url}/bucket/object"}))
+    other_loopback.will((200, b"bytes"))
+    answer = Galaxy(KEY, loopback.url).request("GET", "datasets/1/display", anywhere=True)
+    assert answer.content == b"bytes"
+    assert loopback.asked[0].headers["x-api-key"] == KEY
+    assert "x-api-key" not in other_loopback.asked[0].headers
+    assert KEY not in str(other_loopback.asked[0].headers)
+
+
+def test_a_redirect_on_the_same_server_is_followed_with_the_key(loopback):
+    loopback.will((307, {}, {"Location": "/api/histories/"}), (200, [1]))
+    assert Galaxy(KEY, loopback.url).get("histories") == [1]
+    assert [asked.headers["x-api-key"] for asked in loopback.asked] == [KEY, KEY]
+
+
+def test_a_redirected_post_is_not_sent_again(loopback):
+    loopback.will((301, {}, {"Location": "/api/histories/"}))
+    with pytest.raises(Refused, match="use that address"):
+        Galaxy(KEY, loopback.url).post("histories", {"name": "x"})
+    assert [asked.line for asked in loopback.asked] == ["POST /api/histories"]
+
+
+def test_a_redirect_in_circles_ends(loopback):
+    loopback.will((302, {}, {"Location": "/api/histories"}))
+    with pytest.raises(Refused, match="in circles"):
+        Galaxy(KEY, loopback.url).get("histories")
+    assert len(loopback.asked) == 10
+
+
+# ---------------------------------------------------------------------------------------------- trying again
+
+@pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_passing_trouble_is_waited_out(loopback, clock, method, status):
+    loopback.will((status, {}), (status, {}), (200, {"done": True}))
+    galaxy = Galaxy(KEY, loopback.url)
+    assert galaxy.request(method, "histories").json() == {"done": True}
+    assert len(loopback.asked) == 3 and len(clock.slept) == 2
+    assert clock.slept[0] <= 1 and clock.slept[1] <= 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 501])
+def test_other_refusals_are_final(loopback, clock, status):
+    loopback.will((status, {"err_msg": "No", "err_code": 1}))
+    with pytest.raises(Refused) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert (caught.value.status, caught.value.err_msg, caught.value.exit_code) == (status, "No", REFUSED)
+    assert len(loopback.asked) == 1 and clock.slept == []
+
+
+def test_500_is_tried_once_more(loopback, clock):
+    loopback.will((500, {}), (200, []))
+    assert Galaxy(KEY, loopback.url).get("histories") == []
+    loopback.will((500, {}))
+    with pytest.raises(Refused) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert caught.value.exit_code == REFUSED
+    assert len(loopback.asked) == 4
+
+
+def test_a_broken_connection_is_tried_again_for_get_only(loopback, clock):
+    loopback.will(hang_up, (200, [1]))
+    assert Galaxy(KEY, loopback.url).get("histories") == [1]
+    loopback.will(hang_up, (200, [1]))
+    with pytest.raises(Refused, match="may have done it") as caught:
+        Galaxy(KEY, loopback.url).post("histories", {})
+    assert caught.value.lost and caught.value.exit_code == REFUSED
+    assert [asked.method for asked in loopback.asked] == ["GET", "GET", "POST"]
+
+
+def test_a_body_cut_short_is_asked_for_again(loopback, clock):
+    def half(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100")
+        handler.end_headers()
+        handler.wfile.write(b'{"half":')
+        handler.cut()
+    loopback.will(half, (200, {"whole": 1}))
+    assert Galaxy(KEY, loopback.url).get("histories/1") == {"whole": 1}
+
+
+def test_a_late_answer_to_post_is_lost(loopback, clock, monkeypatch):
+    monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
+    loopback.will(lambda handler: time.sleep(1))
+    with pytest.raises(Refused, match="no answer in time") as caught:
+        Galaxy(KEY, loopback.url).post("histories", {})
+    assert caught.value.lost
+
+
+@pytest.mark.parametrize("status, headers, tries", [
+    (429, {}, 2), (503, {"Retry-After": "3"}, 2), (503, {}, 1), (502, {}, 1), (504, {}, 1), (500, {}, 1)])
+def test_post_is_sent_again_only_where_it_was_not_taken(loopback, clock, status, headers, tries):
+    loopback.will((status, {}, headers), (200, {"id": 1}))
+    try:
+        Galaxy(KEY, loopback.url).post("histories", {})
+    except Refused as error:
+        assert error.lost == (status in (502, 504))
+    assert len(loopback.asked) == tries
+
+
+def test_retry_after_in_seconds_and_as_a_date(loopback, clock):
+    loopback.will((503, {}, {"Retry-After": "4"}), (429, {}, {"Retry-After": formatdate(clock.now + 6, usegmt=True)}),
+                  (200, []))
+    Galaxy(KEY, loopback.url, patience=60).get("histories")
+    assert clock.slept == [4, 2]    # the clock stood at 4 s when it was told to come back at 6
+
+
+def test_retry_after_past_the_window_ends_at_once(loopback, clock):
+    loopback.will((503, {}, {"Retry-After": "3600"}))
+    with pytest.raises(Refused) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert caught.value.exit_code == TRY_LATER and clock.slept == []
+
+
+def test_patience_ends(loopback, clock, monkeypatch):
+    loopback.will((502, b"<html><title>502 Bad Gateway</title></html>", {"Content-Type": "text/html"}))
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "100")
+    with pytest.raises(Refused, match="502 Bad Gateway") as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert caught.value.exit_code == TRY_LATER
+    assert sum(clock.slept) == pytest.approx(100)
+
+
+def test_nobody_at_the_port_is_waited_for_by_every_method(loopback, clock):
+    loopback.close()
+    for ask in ("get", "post", "put", "delete"):
+        with pytest.raises(Refused, match="connection refused.*is the server up") as caught:
+            getattr(Galaxy(KEY, loopback.url), ask)("histories")
+        assert caught.value.exit_code == TRY_LATER and not caught.value.lost
+    assert sum(clock.slept) == pytest.approx(40)
+
+
+def test_no_such_host(clock):
+    with pytest.raises(Refused, match="no such host") as caught:
+        Galaxy(KEY, "http://galaxy.invalid").get("histories")
+    assert caught.value.exit_code == TRY_LATER
+
+
+@pytest.mark.parametrize("variable", ["GALAXY_RETRY_MAX", "GALAXY_TIMEOUT"])
+def test_settings_that_are_no_numbers(loopback, monkeypatch, variable):
+    monkeypatch.setenv(variable, "soon")
+    with pytest.raises(Refused, match=f"{variable}=soon") as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert caught.value.exit_code == USAGE
+
+
+# ---------------------------------------------------------------------------------------------- what came back
+
+def test_galaxys_own_words_and_the_fields_that_it_finds_wrong(loopback):
+    loopback.will((400, {"err_msg": "Bad request", "err_code": 400008, "validation_errors": [
+        '{"loc": ["body", "name"], "msg": "Field required", "input": "secret"}']}))
+    with pytest.raises(Refused) as caught:
+        Galaxy(KEY, loopback.url).post("histories", {})
+    assert str(caught.value) == f"POST {loopback.url}/api/histories: 400 Bad Request: Bad request: body.name: Field required"
+
+
+@pytest.mark.parametrize("body, words", [
+    ({"detail": "Not Found"}, "Not Found"),
+    ({"detail": [{"loc": ["query", "limit"], "msg": "too much"}]}, "query.limit: too much"),
+    (b"<html><head><title>404 Not Found</title></head></html>", "404 Not Found.*no such route"),
+    (b"plain words", "plain words"),
+    (["odd"], "odd"),
+    ({"err_msg": None}, "404"),
+    (b"\xff\xfe", "404"),
+])
+def test_refusals_in_other_forms(loopback, body, words):
+    loopback.will((404, body))
+    with pytest.raises(Refused, match=words) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status, body, headers, hint", [
+    (401, {"err_msg": "Provided API key is not valid.", "err_code": 401001}, {}, "check the key: key_show.py"),
+    (401, b"<html></html>", {"WWW-Authenticate": "Basic", "Content-Type": "text/html"}, "a proxy before Galaxy"),
+    (403, {"err_msg": "You must be an administrator", "err_code": 403006}, {}, "an administrator's key"),
+    (413, b"", {}, "a proxy before Galaxy takes no body of that size"),
+    (400, {"err_msg": "Malformed id", "err_code": 400009}, {}, "ids are the id fields"),
+])
+def test_hints(loopback, status, body, headers, hint):
+    loopback.will((status, body, headers))
+    with pytest.raises(Refused, match=hint):
+        Galaxy(KEY, loopback.url).get("histories/1")
+
+
+def test_html_in_place_of_json(loopback):
+    loopback.will((200, b"<!doctype html><title>Galaxy</title>", {"Content-Type": "text/html"}))
+    with pytest.raises(Refused, match="not JSON but a page titled 'Galaxy'.*go on with /api/"):
+        galaxy = Galaxy(KEY, loopback.url)
+        galaxy.get(galaxy.url)
+
+
+def test_an_empty_body(loopback):
+    loopback.will((204, b""))
+    galaxy = Galaxy(KEY, loopback.url)
+    assert galaxy.delete("workflows/1") is None
+    assert galaxy.put("workflows/1", {}) is None
+    assert galaxy.post("workflows", {}) is None
+    with pytest.raises(Refused, match="empty body"):
+        galaxy.get("workflows/1")
+
+
+def test_a_server_that_names_the_key_in_its_answer(loopback):
+    loopback.will((403, {"err_msg": f"no rights for {KEY}"}))
+    with pytest.raises(Refused) as caught:
+        Galaxy(KEY, loopback.url).get(f"histories?x={KEY}")
+    assert KEY not in str(caught.value) and "***" in str(caught.value)
+
+
+def test_control_characters_do_not_reach_the_terminal(loopback):
+    loopback.will((400, {"err_msg": "red \x1b[31m and\nlines"}))
+    with pytest.raises(Refused) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert "red [31m and lines" in str(caught.value)
+
+
+# ---------------------------------------------------------------------------------------------- TLS
+
+@pytest.fixture
+def tls(loopback, tmp_path):
+    """The loopback server behind a certificate that nobody vouches for; gives its https address and the certificate."""
+    import ssl
+    pem = tmp_path / "cert.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", pem, "-out", tmp_path / "only.pem"],
+                   check=True, capture_output=True)
+    pem.write_text(pem.read_text() + (tmp_path / "only.pem").read_text())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    loopback.http.socket = context.wrap_socket(loopback.http.socket, server_side=True)
+    return loopback.url.replace("http:", "https:"), tmp_path / "only.pem"
+
+
+def test_a_certificate_that_does_not_verify(tls, loopback, clock):
+    with pytest.raises(Refused, match="certificate does not verify.*REQUESTS_CA_BUNDLE.*GALAXY_INSECURE") as caught:
+        Galaxy(KEY, tls[0]).get("version")
+    assert caught.value.exit_code == REFUSED
+    assert loopback.asked == [] and clock.slept == []
+
+
+def test_a_certificate_of_ones_own_authority(tls, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls[1]))
+    assert Galaxy(KEY, tls[0]).get("version") == {}
+
+
+def test_insecure_on_purpose_warns_once(tls, monkeypatch, capsys):
+    monkeypatch.setenv("GALAXY_INSECURE", "1")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/dev/null")
+    galaxy = Galaxy(KEY, tls[0])
+    assert galaxy.get("version") == galaxy.get("version") == {}
+    assert capsys.readouterr().err.count("not checked") == 1
+
+
+def test_https_where_there_is_no_tls(loopback, clock):
+    loopback.will((400, b"", {}))
+    with pytest.raises(Refused, match="no TLS at that port|TLS failed|broke"):
+        Galaxy(KEY, loopback.url.replace("http:", "https:"), patience=0).get("version")
+
+
+# ---------------------------------------------------------------------------------------------- pages, names, waiting
+
+def members(start, stop):
+    return [{"id": f"{number:016x}", "name": f"h{number}"} for number in range(start, stop)]
+
+
+def test_pages_to_the_very_end(loopback):
+    loopback.will((200, members(0, 500)), (200, members(500, 1000)), (200, members(1000, 1002)))
+    told = list(Galaxy(KEY, loopback.url).pages("histories"))
+    assert told == members(0, 1002)
+    assert [asked.path for asked in loopback.asked] == [
+        "/api/histories?limit=500&order=create_time-asc",
+        "/api/histories?limit=500&order=create_time-asc&offset=500",
+        "/api/histories?limit=500&order=create_time-asc&offset=1000"]
+
+
+def test_pages_tell_nothing_twice_when_the_list_shifts(loopback):
+    loopback.will((200, members(0, 500)), (200, members(499, 700)))
+    assert list(Galaxy(KEY, loopback.url).pages("jobs")) == members(0, 700)
+
+
+def test_pages_stop_early(loopback):
+    loopback.will((200, members(0, 3)))
+    assert list(Galaxy(KEY, loopback.url).pages("histories", limit=3)) == members(0, 3)
+    assert [asked.path for asked in loopback.asked] == ["/api/histories?limit=3&order=create_time-asc"]
+
+
+def test_pages_are_handed_on_one_by_one(loopback):
+    loopback.will((200, members(0, 500)))
+    pages = Galaxy(KEY, loopback.url).pages("histories")
+    assert next(pages) == members(0, 1)[0]
+    assert len(loopback.asked) == 1
+
+
+def test_invocations_come_by_the_hundred(loopback):
+    loopback.will((200, []))
+    assert list(Galaxy(KEY, loopback.url).pages("invocations")) == []
+    assert "limit=100" in loopback.asked[0].path
+
+
+def test_a_route_that_knows_no_pages_is_told_once(loopback):
+    loopback.will((200, members(0, 700)))
+    assert list(Galaxy(KEY, loopback.url).pages("libraries")) == members(0, 700)
+    assert len(loopback.asked) == 1
+    loopback.will((200, members(0, 5)))     # it may have a limit of its own, so one more look
+    assert list(Galaxy(KEY, loopback.url).pages("quotas")) == members(0, 5)
+    assert len(loopback.asked) == 3
+
+
+def test_what_the_user_typed_stays(loopback):
+    loopback.will((200, members(0, 7)), (200, []))
+    galaxy = Galaxy(KEY, f"{loopback.url}/api/histories?limit=7&order=name-asc&q=deleted&qv=True&offset=2")
+    assert list(galaxy.pages(galaxy.url)) == members(0, 7)
+    assert loopback.asked[0].path == "/api/histories?limit=7&order=name-asc&q=deleted&qv=True&offset=2"
+    assert "offset=9" in loopback.asked[1].path
+
+
+def test_an_object_has_no_pages(loopback):
+    with pytest.raises(Refused, match="no list"):
+        list(Galaxy(KEY, loopback.url).pages("version"))
+
+
+def test_find_by_exact_name(loopback):
+    loopback.will((200, [{"id": "1", "name": "run 1"}, {"id": "2", "name": "Run 1"}]))
+    assert Galaxy(KEY, loopback.url).find("histories", "run 1")["id"] == "1"
+    assert "q=name-eq&qv=run+1" in loopback.asked[0].path
+
+
+def test_two_of_one_name_are_never_a_guess(loopback):
+    loopback.will((200, [{"id": "aa", "name": "run"}, {"id": "bb", "name": "run"}]))
+    with pytest.raises(Refused, match="2 histories are named 'run': aa, bb"):
+        Galaxy(KEY, loopback.url).find("histories", "run")
+
+
+def test_none_of_that_name(loopback):
+    loopback.will((200, [{"id": "aa", "name": "run", "deleted": True}]))
+    with pytest.raises(Refused, match="none of your histories .* is named 'run' \\(asked without a key\\)"):
+        Galaxy("anonymous", loopback.url).find("histories", "run")
+
+
+def test_nobodys_key_is_told(loopback):
+    loopback.will((200, {"id": "1", "email": "a@b"}), (200, {"total_disk_usage": 0}))
+    assert Galaxy(KEY, loopback.url).user()["email"] == "a@b"
+    with pytest.raises(Refused, match="for nobody's"):
+        Galaxy(KEY, loopback.url).user()
+
+
+def test_waiting_asks_one_small_question_a_look(loopback, clock):
+    busy = [{"id": f"d{number}", "state": "running", "history_content_type": "dataset"} for number in range(100)]
+    ended = [{**one, "state": "ok"} for one in busy]
+    loopback.will((200, busy), (200, busy[:3]), (200, [{"id": "another's"}]), (200, ended))
+    states = Galaxy(KEY, loopback.url).wait_datasets("h", [one["id"] for one in busy])
+    assert set(states.values()) == {"ok"} and len(states) == 100
+    assert len(loopback.asked) == 4
+    assert "q=state-in&qv=new%2Cupload%2Cqueued%2Crunning%2Csetting_metadata" in loopback.asked[0].path
+    assert clock.slept == [1, 1.5]
+
+
+def test_waiting_for_jobs(loopback, clock):
+    loopback.will((200, [{"id": "j1", "state": "queued"}]), (200, []), (200, [{"id": "j1", "state": "error"}]))
+    assert Galaxy(KEY, loopback.url).wait_jobs("h", ["j1"]) == {"j1": "error"}
+    assert "history_id=h&state=new&state=resubmitted" in loopback.asked[0].path
+
+
+def test_waiting_ends_with_the_time(loopback, clock):
+    loopback.will((200, [{"id": "j1", "state": "queued"}]))
+    with pytest.raises(Refused, match="1 of 2 still running after 50 s: j1") as caught:
+        Galaxy(KEY, loopback.url).wait_jobs("h", ["j1", "j2"], timeout=50)
+    assert caught.value.exit_code == STILL_RUNNING
+    assert sum(clock.slept) == pytest.approx(50)
+
+
+def test_waiting_for_what_is_not_there(loopback, clock):
+    loopback.will((200, []))
+    with pytest.raises(Refused, match="history h has no dataset d1"):
+        Galaxy(KEY, loopback.url).wait_datasets("h", ["d1"])
+
+
+def test_pauses_grow_to_half_a_minute(clock):
+    for look in common.pauses():
+        if look == 20:
+            break
+    assert clock.slept[0] == 1 and clock.slept[-1] == 30
+    assert clock.slept == sorted(clock.slept)
+
+
+# ---------------------------------------------------------------------------------------------- the command line
+
+USAGE_TEXT = """Do it.
+
+Usage:
+  do.py [options] KEY URL [NAME=VALUE...]
+
+Options:
+  --limit=N   so many
+  -h, --help  show this
+"""
+
+
+def test_arguments():
+    args = common.arguments(USAGE_TEXT, ["-", "http://x", "a=1", "b=-2"])
+    assert (args["KEY"], args["NAME=VALUE"], args["--limit"]) == ("-", ["a=1", "b=-2"], None)
+
+
+def test_a_bad_line_shows_the_usage_and_no_key(capsys):
+    with pytest.raises(SystemExit) as caught:
+        common.arguments(USAGE_TEXT, [KEY])
+    assert caught.value.code == USAGE
+    told = capsys.readouterr()
+    assert told.err == "Usage:\n  do.py [options] KEY URL [NAME=VALUE...]\n" and told.out == ""
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as caught:
+        common.arguments(USAGE_TEXT, ["--help"])
+    assert not caught.value.code
+    assert "so many" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "1.5", "0", "١.", ""])
+def test_whole_numbers(text):
+    assert common.whole_number({"--limit": "12"}, "--limit") == 12
+    assert common.whole_number({"--limit": None}, "--limit") is None
+    with pytest.raises(Refused, match="--limit=") as caught:
+        common.whole_number({"--limit": text}, "--limit", least=1)
+    assert caught.value.exit_code == USAGE
+
+
+def test_payload(tmp_path, monkeypatch):
+    (tmp_path / "a.json").write_text('\ufeff{"a": [1]}', encoding="utf-8")
+    (tmp_path / "a.txt").write_text("two\nlines")
+    monkeypatch.chdir(tmp_path)
+    assert common.payload(["name=a=b", "n:=[1, null]", "j:=@a.json", "t@=a.txt", "e=", "s==", "at=@a.json"]) == {
+        "name": "a=b", "n": [1, None], "j": {"a": [1]}, "t": "two\nlines", "e": "", "s": "=", "at": "@a.json"}
+    assert common.payload(["@a.json"]) == {"a": [1]}
+    assert common.payload([]) == {}
+
+
+@pytest.mark.parametrize("pairs", [["name"], ["=x"], [":=1"], ["@=x"], ["n:={"], ["n:=@nosuch"], ["t@=nosuch"],
+                                   ["@nosuch"], ["@nosuch", "a=1"]])
+def test_payloads_that_are_refused(pairs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Refused) as caught:
+        common.payload(pairs)
+    assert caught.value.exit_code == USAGE
+
+
+# ---------------------------------------------------------------------------------------------- the legacy names
+
+def test_make_url():
+    assert common.make_url("K", "http://h/api/x") == "http://h/api/x?key=K"
+    assert common.make_url("K", "http://h/api/x?a=1", [("b", "2 3")]) == "http://h/api/x?a=1&key=K&b=2+3"
+    assert common.make_url("K", "http://h/api/x?key=Z") == "http://h/api/x?key=Z"
+    assert common.make_url("K", "http://h/api/x?key=Z", [("b", 1)]) == "http://h/api/x?key=Z&b=1"
+
+
+def test_legacy_functions_return_json(loopback):
+    loopback.will((200, {"id": "1"}))
+    url = f"{loopback.url}/api/histories"
+    assert common.get(KEY, url) == common.post(KEY, url, {"a": 1}) == common.put(KEY, url, {"a": 2}) == {"id": "1"}
+    assert common.display(KEY, url, return_formatted=False) == {"id": "1"}
+    assert common.submit(KEY, url, {"a": 3}, return_formatted=False) == {"id": "1"}
+    assert common.update(KEY, url, {"a": 4}, False) == common.delete(KEY, url, {"a": 5}, False) == {"id": "1"}
+    assert [(asked.method, asked.body) for asked in loopback.asked[1:]] == [
+        ("POST", b'{"a": 1}'), ("PUT", b'{"a": 2}'), ("GET", b""), ("POST", b'{"a": 3}'), ("PUT", b'{"a": 4}'),
+        ("DELETE", b'{"a": 5}')]
+
+
+def test_legacy_functions_print(loopback, capsys):
+    loopback.will((200, {"id": "1", "tags": []}))
+    url = f"{loopback.url}/api/histories"
+    assert common.submit(KEY, url, {}) is None
+    common.update(KEY, url, {})
+    common.delete(KEY, url, {})
+    common.display(KEY, url)
+    response = "Response\n--------\n{'id': '1', 'tags': []}\n"
+    assert capsys.readouterr().out == response * 3 + "Member Information\n------------------\nid: 1\ntags: []\n"
+
+
+def test_legacy_functions_say_what_failed_and_exit_or_raise(loopback, capsys):
+    loopback.will((404, {"err_msg": "History not found"}))
+    url = f"{loopback.url}/api/histories/1"
+    with pytest.raises(SystemExit) as caught:
+        common.display(KEY, url)
+    assert caught.value.code == 1
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and "History not found" in told.err
+    with pytest.raises(Refused) as refused:
+        common.submit(KEY, url, {}, return_formatted=False)
+    assert (refused.value.status, refused.value.err_msg) == (404, "History not found")
+
+
+# ---------------------------------------------------------------------------------------------- whole processes
+
+def process(*arguments, **environment):
+    return subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
+                          env={**os.environ, **environment})
+
+
+def test_a_reader_that_has_seen_enough(loopback):
+    loopback.will((200, members(0, 20000)))
+    line = f"{sys.executable} display.py {KEY} {loopback.url}/api/histories | head -n 1"
+    ended = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("Collection Members\n", "", 128 + signal.SIGPIPE)
+
+
+def test_unicode_in_a_cron_jobs_locale(loopback):
+    loopback.will((200, {"name": "Größe 基因"}))
+    ended = process("display.py", KEY, f"{loopback.url}/api/x", LC_ALL="POSIX", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0",
+                    PYTHONIOENCODING="ascii")
+    assert ended.returncode == 0 and "name: Gr\\xf6\\xdfe" in ended.stdout
+
+
+def test_a_signal_ends_it_with_its_number(loopback):
+    loopback.will(lambda handler: time.sleep(5))
+    running = subprocess.Popen([sys.executable, "display.py", KEY, f"{loopback.url}/api/x"], cwd=ROOT,
+                               stderr=subprocess.PIPE, text=True)
+    while not loopback.asked:
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.terminate()
+    assert running.communicate()[1] == "" and running.returncode == 128 + signal.SIGTERM
+
+
+def test_the_verbs_run_with_the_old_docopt_too(loopback, tmp_path):
+    """docopt 0.6.2 is one module with the same interface; a stand-in shows that we only ever call it positionally."""
+    (tmp_path / "docopt.py").write_text(
+        "class DocoptExit(SystemExit): pass\n"
+        "def docopt(doc, argv=None, help=True, version=None, options_first=False):\n"
+        "    names = ['--all', '--limit', '--format', '--fields']\n"
+        "    return dict.fromkeys(names) | {'KEY': argv[0], 'URL': argv[1]}\n")
+    loopback.will((200, "1.0"))
+    ended = process("display.py", KEY, f"{loopback.url}/api/x", PYTHONPATH=str(tmp_path))
+    assert (ended.returncode, ended.stdout) == (0, "1.0\n")
+
+
+def test_debugging_shows_the_traceback_without_the_key(loopback):
+    loopback.will((404, {"err_msg": f"no {KEY}"}))
+    ended = process("display.py", KEY, f"{loopback.url}/api/x", GALAXY_DEBUG="1")
+    assert "Traceback" in ended.stderr and KEY not in ended.stderr and ended.returncode == 1

@@ -1,0 +1,364 @@
+"""galaxy_local.py without a Galaxy: what it refuses, what it leaves alone, what it shows when something dies."""
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from pathlib import Path
+from urllib.parse import quote
+
+import galaxy_local
+import pytest
+
+from common import REFUSED, USAGE, Refused
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A home in which Galaxy is installed, as far as the script can tell, with this Python for its own."""
+    home = tmp_path / "galaxy"
+    (home / "venv" / "bin").mkdir(parents=True)
+    (home / "venv" / "bin" / "python").symlink_to(sys.executable)
+    (home / "venv" / "complete").write_text(galaxy_local.RELEASE)
+    return home
+
+
+@pytest.fixture
+def sleeper():
+    """A process that has nothing to do with us."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]
+
+
+def call(home, *words):
+    return galaxy_local.main([*words, f"--home={home}"])
+
+
+def refusal(home, *words):
+    with pytest.raises(Refused) as caught:
+        call(home, *words)
+    return caught.value
+
+
+def pretend(home, monkeypatch, server, worker="import time; print('the worker is warm', flush=True); time.sleep(60)"):
+    """Let `start` run these two Python programs in place of Galaxy's server and worker, and make no administrator."""
+    real = galaxy_local.begin
+
+    def begin(home, state, name, *_):
+        real(home, state, name, "-c", server if name == "server" else worker, str(state["port"]))
+
+    monkeypatch.setattr(galaxy_local, "begin", begin)
+    monkeypatch.setattr(galaxy_local, "ensure_administrator",
+                        lambda home, url: galaxy_local.write_private(home / "key", "0123456789abcdef\n"))
+
+
+SERVER = """
+import http.server, os, subprocess, sys
+class Version(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200), self.end_headers(), self.wfile.write(b'{"version_major": "26.1"}')
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], preexec_fn=os.setpgrp)
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Version).serve_forever()
+"""
+
+
+def write_state(home, **state):
+    home.mkdir(exist_ok=True)
+    (home / "state.json").write_text(json.dumps(state))
+
+
+def gone(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+# ------------------------------------------------------------------------------------------------------- command line
+
+@pytest.mark.parametrize("words", [[], ["restart"], ["start", "stop"], ["start", "--prot=1"], ["start", "8080"]])
+def test_a_bad_line_prints_the_usage(words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        galaxy_local.main(words)
+    assert caught.value.code == USAGE
+    assert "galaxy_local.py [options] (start | stop | status | log | env)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
+def test_a_port_that_is_none(home, port):
+    error = refusal(home, "start", f"--port={port}")
+    assert error.exit_code == USAGE and "--port" in str(error)
+
+
+def test_home_from_the_environment(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GALAXY_LOCAL_HOME", str(tmp_path / "elsewhere"))
+    assert galaxy_local.main(["status"]) == REFUSED
+    assert f"home           {tmp_path / 'elsewhere'}\n" in capsys.readouterr().out
+    assert galaxy_local.main(["status", f"--home={tmp_path / 'given'}"]) == REFUSED
+    assert f"home           {tmp_path / 'given'}\n" in capsys.readouterr().out
+
+
+# ------------------------------------------------------------------------------------------------- when nothing runs
+
+def test_nothing_runs(tmp_path, capsys):
+    home = tmp_path / "never"
+    assert call(home, "status") == REFUSED
+    shown = capsys.readouterr().out
+    assert "state          stopped\n" in shown and "not installed" in shown
+    assert call(home, "stop") == 0
+    assert capsys.readouterr().out == "it is not running\n"
+    assert "start" in str(refusal(home, "env"))
+    assert "never started" in str(refusal(home, "log"))
+    assert not home.exists()
+
+
+def test_env_refuses_when_it_is_stopped_though_there_is_a_key(home, capsys):
+    (home / "key").write_text("0123456789abcdef\n")
+    write_state(home, port=8080)
+    error = refusal(home, "env")
+    assert error.exit_code == REFUSED and "galaxy_local.py start" in str(error)
+    assert "0123456789abcdef" not in "".join(capsys.readouterr())
+
+
+def test_a_number_that_another_process_got_since(home, sleeper, capsys):
+    stranger = {"pid": sleeper.pid, "began": galaxy_local.birth(sleeper.pid) + "1"}
+    write_state(home, port=8080, server=stranger, worker=stranger)
+    assert call(home, "status") == REFUSED
+    assert "state          stopped\n" in capsys.readouterr().out
+    assert call(home, "stop") == 0
+    assert capsys.readouterr().out == "it is not running\n"
+    assert sleeper.poll() is None
+    assert json.loads((home / "state.json").read_text()) == {"port": 8080}
+
+
+def test_a_state_that_was_cut_short_is_no_traceback(home):
+    (home / "state.json").write_text('{"port": 80')
+    assert "state.json" in str(refusal(home, "status"))
+
+
+# -------------------------------------------------------------------------------------------------- a start that fails
+
+def test_a_port_that_is_taken(home, capsys):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        error = refusal(home, "start", f"--port={port}")
+    assert error.exit_code == REFUSED
+    assert f"port {port}" in str(error) and "--port=N" in str(error)
+    assert not (home / "config").exists()
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(galaxy_local.shutil, "disk_usage", lambda path: usage(10**10, 9 * 10**9, 10**9))
+    monkeypatch.setattr(galaxy_local, "install_commands", lambda *_: pytest.fail("it began to install"))
+    error = refusal(tmp_path / "galaxy", "start", "--port=65001")
+    assert error.exit_code == REFUSED
+    assert "1.0 GB are free" in str(error) and "2.5 GB" in str(error) and "--home=DIR" in str(error)
+
+
+def test_an_installation_that_fails_shows_why_and_is_done_anew(tmp_path, free_port, monkeypatch, capsys):
+    noise = "WARNING: Location 'x' is ignored: it is neither a file nor a directory."
+    program = f"print({noise!r}); print('No space left on device'); raise SystemExit(3)"
+    attempts = []
+
+    def commands(environment, python):
+        attempts.append(python)
+        environment.mkdir()
+        return [[sys.executable, "-c", "pass"], [sys.executable, "-c", program]]
+
+    monkeypatch.setattr(galaxy_local, "install_commands", commands)
+    home = tmp_path / "galaxy"
+    for _ in range(2):
+        error = refusal(home, "start", f"--port={free_port}")
+        assert error.exit_code == REFUSED and "exit 3" in str(error) and "install.log" in str(error)
+        shown = capsys.readouterr()
+        assert "No space left on device" in shown.err and "WARNING" not in shown.err
+        assert shown.out == ""
+        assert not (home / "venv").exists()
+    assert len(attempts) == 2
+
+
+def test_one_release_for_all_of_galaxy(tmp_path):
+    commands = [list(map(str, command)) for command in galaxy_local.install_commands(tmp_path / "venv", "python3")]
+    parts = [word for command in commands for word in command if word.startswith("galaxy-")]
+    assert parts and all(word.endswith(f"=={galaxy_local.RELEASE}") for word in parts)
+    assert f"galaxy-web-apps=={galaxy_local.RELEASE}" in commands[-1]
+
+
+def test_no_python_that_this_release_runs_on(monkeypatch):
+    monkeypatch.setattr(galaxy_local, "PYTHONS", [(3, 98)])
+    with pytest.raises(Refused, match="3.10 to 3.13.*python3.11"):
+        galaxy_local.suitable_python()
+
+
+def test_a_server_that_dies_while_starting_shows_its_log(home, free_port, monkeypatch, capsys):
+    pretend(home, monkeypatch, "raise SystemExit('the database is on fire')")
+    began = time.monotonic()
+    error = refusal(home, "start", f"--port={free_port}")
+    assert time.monotonic() - began < 5
+    assert error.exit_code == REFUSED and "server died" in str(error) and "server.log" in str(error)
+    assert "the database is on fire" in capsys.readouterr().err
+    assert call(home, "status") == REFUSED
+    assert "server" not in json.loads((home / "state.json").read_text())
+
+
+def test_a_worker_that_dies_takes_the_server_with_it(home, free_port, monkeypatch, capsys):
+    pretend(home, monkeypatch, SERVER, worker="raise SystemExit('no queue')")
+    error = refusal(home, "start", f"--port={free_port}")
+    assert "worker died" in str(error)
+    assert "no queue" in capsys.readouterr().err
+    assert not galaxy_local.answers(free_port)
+
+
+def test_an_interrupted_start_leaves_nothing_running(home, free_port, monkeypatch):
+    pretend(home, monkeypatch, SERVER)
+    pids = []
+
+    def interrupt(home, url):
+        pids.append(galaxy_local.read_state(home)["server"]["pid"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(galaxy_local, "ensure_administrator", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        call(home, "start", f"--port={free_port}")
+    assert len(pids) == 1 and not galaxy_local.answers(free_port)
+
+
+# ------------------------------------------------------------------------------------------------------ a whole life
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_start_again_describe_and_stop(home, free_port, monkeypatch, capsys):
+    pretend(home, monkeypatch, SERVER)
+    port = f"--port={free_port}"
+    assert call(home, "start", port) == 0
+    shown = capsys.readouterr()
+    assert f"http://localhost:{free_port}\n" in shown.out and str(home / "key") in shown.out
+    assert "ready after" in shown.err
+    state = json.loads((home / "state.json").read_text())
+    try:
+        assert call(home, "start") == 0
+        assert "runs already" in capsys.readouterr().out
+        assert json.loads((home / "state.json").read_text()) == state
+        assert f"port {free_port}" in str(refusal(home, "start", "--port=1"))
+
+        assert call(home, "status") == 0
+        shown = capsys.readouterr().out
+        assert re.search(r"^state +running$", shown, re.MULTILINE) and str(state["server"]["pid"]) in shown
+
+        assert call(home, "env") == 0
+        lines = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
+        assert lines == [["export", f"GALAXY_URL=http://localhost:{free_port}"],
+                         ["export", "GALAXY_API_KEY=0123456789abcdef"]]
+
+        assert call(home, "log", "--lines=1") == 0
+        assert "worker.log <==\nthe worker is warm\n" in capsys.readouterr().out
+
+        members = {one["pid"] for one in galaxy_local.session(state["server"]["pid"], home)}
+        assert state["server"]["pid"] in members and len(members) == 2      # with a job in a process group of its own
+
+        os.kill(state["worker"]["pid"], signal.SIGKILL)                     # a worker that died is started again
+        galaxy_local.CHILDREN[state["worker"]["pid"]].wait()
+        assert call(home, "status") == 0
+        assert "without its worker" in capsys.readouterr().out
+        assert call(home, "start") == 0
+        again = json.loads((home / "state.json").read_text())
+        assert again["server"] == state["server"] and again["worker"] != state["worker"]
+        capsys.readouterr()
+    finally:
+        assert call(home, "stop") == 0
+    assert capsys.readouterr().out == "stopped\n"
+    assert all(gone(pid) for pid in members) and not galaxy_local.answers(free_port)
+    assert call(home, "stop") == 0
+    assert capsys.readouterr().out == "it is not running\n"
+
+
+def test_two_starts_at_once_make_one_server(home, free_port, monkeypatch, capsys):
+    pretend(home, monkeypatch, SERVER)
+    home_of_script = Path(galaxy_local.__file__).parent
+    second = f"import sys, galaxy_local; sys.exit(galaxy_local.main(['start', '--home={home}']))"
+    with galaxy_local.locked(home):
+        path = os.pathsep.join([str(home_of_script), str(home_of_script.parent)])
+        waiting = subprocess.Popen([sys.executable, "-c", second], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env={**os.environ, "PYTHONPATH": path})
+        assert "waiting for another start" in waiting.stderr.readline()
+        galaxy_local.configure(home, free_port)
+        state = {"port": free_port}
+        galaxy_local.launch(home, state)
+    try:
+        out, _ = waiting.communicate(timeout=30)
+        assert waiting.returncode == 0 and f"runs already on http://localhost:{free_port}" in out
+        assert json.loads((home / "state.json").read_text()) == state
+    finally:
+        assert call(home, "stop") == 0
+
+
+# ------------------------------------------------------------------------------------------------------------ settings
+
+def test_settings_are_private_and_filled_in(home):
+    galaxy_local.configure(home, 8123)
+    text = (home / "config" / "galaxy.yml").read_text()
+    assert "$" not in text.split("\n", 1)[1]
+    assert f'library_import_dir: "{home}/import"' in text and "http://localhost:8123" in text
+    for path in (home / "config" / "galaxy.yml", home / "config" / "secrets.json", home / "password"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    before = (home / "config" / "secrets.json").read_text(), (home / "password").read_text()
+    galaxy_local.configure(home, 8124)
+    assert ((home / "config" / "secrets.json").read_text(), (home / "password").read_text()) == before
+    assert "http://localhost:8124" in (home / "config" / "galaxy.yml").read_text()
+
+
+def test_data_of_a_first_start_that_was_broken_off_goes_and_later_data_stays(home):
+    (home / "data").mkdir()
+    (home / "data" / "universe.sqlite").write_text("half a database")
+    galaxy_local.configure(home, 8080)
+    assert not (home / "data" / "universe.sqlite").exists()
+    (home / "data" / "universe.sqlite").write_text("work")
+    (home / "data" / "complete").touch()
+    galaxy_local.configure(home, 8080)
+    assert (home / "data" / "universe.sqlite").read_text() == "work"
+
+
+MADE, FRESH_KEY = {"id": "7", "email": galaxy_local.ADMINISTRATOR}, (200, "fresh")
+LOOK_UP = f"GET /api/users?f_email={quote(galaxy_local.ADMINISTRATOR)}"
+
+
+@pytest.mark.parametrize("key, answers, asked, kept", [
+    (None, [(200, []), (200, MADE), FRESH_KEY], [LOOK_UP, "POST /api/users", "POST /api/users/7/api_key"], "fresh"),
+    ("good", [(200, MADE)], ["GET /api/users/current"], "good"),
+    ("stale", [(401, {"err_msg": "no such key", "err_code": 401001}),
+               (200, [{"id": "2", "email": "x" + galaxy_local.ADMINISTRATOR}, {**MADE, "id": "3"}]), FRESH_KEY],
+     ["GET /api/users/current", LOOK_UP, "POST /api/users/3/api_key"],
+     "fresh"),
+])
+def test_the_administrators_key(home, loopback, key, answers, asked, kept):
+    loopback.will(*answers)
+    galaxy_local.configure(home, 8080)
+    if key:
+        (home / "key").write_text(key + "\n")
+    galaxy_local.ensure_administrator(home, loopback.url)
+    assert [request.line for request in loopback.asked] == asked
+    assert (home / "key").read_text() == kept + "\n"
+    bootstrap = galaxy_local.own_secrets(home)["bootstrap_key"]
+    for request in loopback.asked:
+        assert request.headers["x-api-key"] == (key if "current" in request.path else bootstrap)
+    if not key:
+        assert stat.S_IMODE((home / "key").stat().st_mode) == 0o600
+        assert loopback.asked[1].json == {"email": galaxy_local.ADMINISTRATOR, "username": "admin",
+                                          "password": (home / "password").read_text().strip()}

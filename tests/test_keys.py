@@ -1,0 +1,196 @@
+import pytest
+
+import outcome
+from common import USAGE, Galaxy, Refused
+from keys import address, credentials, join, server
+
+KEY = "0123456789abcdef0123456789abcdef"
+OTHER = "fedcba9876543210fedcba9876543210"
+HOST = "https://galaxy.example.org"
+
+
+@pytest.fixture
+def parsec(alone):
+    """Writes ~/.parsec.yml."""
+    def write(text, mode=0o600):
+        path = alone / ".parsec.yml"
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+    return write
+
+
+TWO = f"""__default: main
+main: {{url: '{HOST}', key: {KEY}}}
+local: {{url: 'http://localhost:8080/galaxy/', key: {OTHER}, email: me@example.org}}
+"""
+
+
+def refused(key, url):
+    with pytest.raises(Refused) as caught:
+        credentials(key, url)
+    assert caught.value.exit_code == USAGE
+    assert KEY not in str(caught.value) and OTHER not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_key_itself():
+    assert credentials(KEY, f"{HOST}/api/histories") == (KEY, f"{HOST}/api/histories")
+
+
+def test_nobody():
+    assert credentials("anonymous", HOST) == (None, HOST)
+
+
+@pytest.mark.parametrize("key", ["", "  "])
+def test_an_empty_key_is_an_unset_variable(key):
+    assert "is a variable unset?" in refused(key, HOST)
+
+
+@pytest.mark.parametrize("key", ["two words", "kéy", "a\nb"])
+def test_what_no_key_has(key):
+    assert key not in refused(key, HOST)
+
+
+# ---------------------------------------------------------------------------------------------- the environment
+
+def test_key_and_url_from_the_environment(monkeypatch):
+    monkeypatch.setenv("GALAXY_API_KEY", KEY)
+    monkeypatch.setenv("GALAXY_URL", f"{HOST}/galaxy/")
+    assert credentials("-", "-") == (KEY, f"{HOST}/galaxy")
+    assert credentials("-", "/api/histories?limit=1") == (KEY, f"{HOST}/galaxy/api/histories?limit=1")
+    assert credentials("-", "/galaxy/api/histories") == (KEY, f"{HOST}/galaxy/api/histories")
+    assert credentials("-", f"{HOST}/galaxy/api/users") == (KEY, f"{HOST}/galaxy/api/users")
+    assert credentials(OTHER, "/api/users") == (OTHER, f"{HOST}/galaxy/api/users")
+
+
+@pytest.mark.parametrize("url", ["https://evil.example.com/api/histories", "http://galaxy.example.org/galaxy/api/x",
+                                 "https://galaxy.example.org:444/galaxy", "https://galaxy.example.org/other/api/x",
+                                 "https://galaxy.example.org/galaxy2/api/x", "https://galaxy.example.org.evil.com/galaxy"])
+def test_a_key_for_one_server_never_goes_to_another(monkeypatch, url):
+    monkeypatch.setenv("GALAXY_API_KEY", KEY)
+    monkeypatch.setenv("GALAXY_URL", f"{HOST}/galaxy")
+    assert "belongs to https://galaxy.example.org/galaxy" in refused("-", url)
+
+
+def test_a_key_without_an_address_goes_where_the_user_says(monkeypatch):
+    monkeypatch.setenv("GALAXY_API_KEY", KEY)
+    assert credentials("-", f"{HOST}/api/x") == (KEY, f"{HOST}/api/x")
+    assert "set GALAXY_URL" in refused("-", "-")
+    assert "set GALAXY_URL" in refused(KEY, "/api/x")
+
+
+def test_a_key_file(monkeypatch, tmp_path):
+    path = tmp_path / "key"
+    path.write_text(f"{KEY}\nmore\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("GALAXY_API_KEY_FILE", str(path))
+    assert credentials("-", HOST) == (KEY, HOST)
+    monkeypatch.setenv("GALAXY_API_KEY", OTHER)
+    assert credentials("-", HOST) == (OTHER, HOST)
+
+
+def test_a_key_file_that_is_no_good(monkeypatch, tmp_path):
+    path = tmp_path / "key"
+    monkeypatch.setenv("GALAXY_API_KEY_FILE", str(path))
+    assert "No such file" in refused("-", HOST)
+    path.write_text("\n")
+    path.chmod(0o600)
+    assert "is empty" in refused("-", HOST)
+    path.write_text(KEY)
+    path.chmod(0o640)
+    assert f"chmod 600 {path}" in refused("-", HOST)
+
+
+# ---------------------------------------------------------------------------------------------- ~/.parsec.yml
+
+def test_a_named_entry(parsec):
+    parsec(TWO)
+    assert credentials("@local", "-") == (OTHER, "http://localhost:8080/galaxy")
+    assert credentials("@local", "/api/users") == (OTHER, "http://localhost:8080/galaxy/api/users")
+    assert credentials("@main", f"{HOST}/api/x") == (KEY, f"{HOST}/api/x")
+    assert "belongs to http://localhost:8080/galaxy" in refused("@local", f"{HOST}/api/x")
+    assert "no entry 'nosuch' with a url and a key: it has main, local" in refused("@nosuch", "-")
+
+
+def test_a_named_entry_keeps_its_own_address(parsec, monkeypatch):
+    parsec(TWO)
+    monkeypatch.setenv("GALAXY_URL", HOST)
+    monkeypatch.setenv("GALAXY_API_KEY", KEY)
+    assert credentials("@local", "-") == (OTHER, "http://localhost:8080/galaxy")
+
+
+def test_the_entry_whose_url_fits(parsec):
+    parsec(TWO)
+    assert credentials("-", "http://localhost:8080/galaxy/api/x") == (OTHER, "http://localhost:8080/galaxy/api/x")
+    assert credentials("-", "-") == (KEY, HOST)
+    assert "no entry for http://localhost:8080/other" in refused("-", "http://localhost:8080/other")
+
+
+def test_two_entries_for_one_server(parsec):
+    parsec(f"a: {{url: '{HOST}', key: {KEY}}}\nb: {{url: '{HOST}', key: {OTHER}}}\n")
+    assert "several entries" in refused("-", HOST)
+    parsec(f"__default: b\na: {{url: '{HOST}', key: {KEY}}}\nb: {{url: '{HOST}', key: {OTHER}}}\n")
+    assert credentials("-", HOST) == (OTHER, HOST)
+
+
+def test_the_address_of_the_environment_finds_its_entry(parsec, monkeypatch):
+    parsec(TWO)
+    monkeypatch.setenv("GALAXY_URL", "http://localhost:8080/galaxy")
+    assert credentials("-", "-") == (OTHER, "http://localhost:8080/galaxy")
+
+
+def test_no_key_anywhere():
+    assert "set GALAXY_API_KEY" in refused("-", HOST)
+
+
+def test_a_parsec_file_that_is_no_good(parsec):
+    path = parsec(TWO, mode=0o644)
+    assert f"chmod 600 {path}" in refused("@main", "-")
+    parsec("a: [")
+    assert "not YAML" in refused("@main", "-")
+    parsec("just text")
+    assert "no entries" in refused("@main", "-")
+    parsec("a: {url: x}\n")
+    assert "it has none" in refused("@a", "-")
+
+
+# ---------------------------------------------------------------------------------------------- addresses
+
+@pytest.mark.parametrize("url, base", [
+    (f"{HOST}", HOST), (f"{HOST}/", HOST), (f"{HOST}/api", HOST), (f"{HOST}/api/", HOST), (f"{HOST}//api//histories", HOST),
+    (f"{HOST}/galaxy", f"{HOST}/galaxy"), (f"{HOST}/galaxy/", f"{HOST}/galaxy"),
+    (f"{HOST}/galaxy/api/x?y=1", f"{HOST}/galaxy"),
+    (f"{HOST}/apis/api/x", f"{HOST}/apis"), ("http://localhost:8080/api/x/api", "http://localhost:8080"),
+    ("http://[::1]:8080/api/x", "http://[::1]:8080"),
+])
+def test_the_server_in_an_address(url, base):
+    assert server(url) == base
+
+
+def test_addresses_are_made_whole(loopback):
+    galaxy = Galaxy(KEY, f"{loopback.url}//galaxy//api/")
+    galaxy.get("histories")
+    galaxy.get("/api/users")
+    galaxy.get("/galaxy/api/users")
+    galaxy.get(f"{loopback.url}/galaxy//api/jobs#x")
+    assert [asked.line for asked in loopback.asked] == [
+        "GET /galaxy/api/histories", "GET /galaxy/api/users", "GET /galaxy/api/users", "GET /galaxy/api/jobs"]
+    assert join(HOST, "/api/x") == f"{HOST}/api/x"
+
+
+@pytest.mark.parametrize("url, words", [
+    ("localhost:8080/api", "did you mean http://localhost:8080/api"), ("galaxy.example.org", "did you mean"),
+    ("ftp://x", "is not the address"), ("http://", "is not the address"), ("http://h:port/", "is not the address"),
+    ("http://[::1/", "is not the address"), ("http://h:99999", "is not the address"), ("", "is not the address"),
+])
+def test_no_addresses(url, words):
+    with pytest.raises(Refused, match=words) as caught:
+        address(url)
+    assert caught.value.exit_code == USAGE
+
+
+def test_messages_hide_every_key_that_was_met(parsec):
+    parsec(TWO)
+    credentials("@main", "-")
+    assert outcome.redact(f"a {KEY} b {OTHER}") == "a *** b ***"

@@ -1,0 +1,67 @@
+import errno
+
+import pytest
+
+import outcome
+from outcome import INTERRUPTED, REFUSED, USAGE, Refused, run
+
+
+def raising(error):
+    def main():
+        raise error
+    return main
+
+
+@pytest.mark.parametrize("main, status", [
+    (lambda: None, 0), (lambda: 0, 0), (lambda: 3, 3),
+    (raising(Refused("no")), REFUSED), (raising(Refused("no", USAGE)), USAGE), (raising(Refused("no", 75)), 75),
+    (raising(KeyboardInterrupt()), INTERRUPTED), (raising(OSError(errno.ENOSPC, "No space left on device", "f")), REFUSED),
+    (raising(ValueError("odd")), REFUSED),
+])
+def test_exit_statuses(main, status):
+    assert run(main) == status
+
+
+@pytest.mark.parametrize("error, line", [
+    (Refused("two\nlines  and\ttabs"), "two lines and tabs"),
+    (OSError(errno.ENOSPC, "No space left on device", "/x/f"), "/x/f: No space left on device"),
+    (PermissionError(errno.EACCES, "Permission denied", "f"), "f: Permission denied"),
+    (KeyError("id"), "this should not happen: KeyError: 'id'; GALAXY_DEBUG=1 shows where"),
+])
+def test_one_line_on_standard_error(capsys, monkeypatch, error, line):
+    monkeypatch.setattr("sys.argv", ["x/nightly.py"])
+    run(raising(error))
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", f"nightly.py: {line}\n")
+
+
+def test_the_traceback_on_demand_without_keys(capsys, monkeypatch):
+    monkeypatch.setenv("GALAXY_DEBUG", "1")
+    outcome.keep_secret("s3cret")
+    run(raising(ValueError("about s3cret")))
+    told = capsys.readouterr().err
+    assert "Traceback" in told and "ValueError" in told and "s3cret" not in told
+
+
+def test_system_exit_goes_through():
+    with pytest.raises(SystemExit):
+        run(raising(SystemExit(2)))
+
+
+@pytest.mark.parametrize("text, shown", [
+    ("http://h/api/x?key=abc&y=1", "http://h/api/x?key=***&y=1"),
+    ("http://h/api/x?a=1&KEY=abc", "http://h/api/x?a=1&KEY=***"),
+    ("http://me:pw@h/api", "http://h/api"),
+    ("mail me@h about http://h/x", "mail me@h about http://h/x"),
+    ("keyless", "keyless"),
+])
+def test_redaction(text, shown):
+    assert outcome.redact(text) == shown
+
+
+def test_redaction_of_secrets_in_either_writing():
+    outcome.keep_secret("p@ss word")
+    outcome.keep_secret("")
+    outcome.keep_secret(None)
+    assert outcome.redact("p@ss word p%40ss%20word") == "*** ***"
+

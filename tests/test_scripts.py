@@ -1,0 +1,288 @@
+"""The scripts of the way from file to result: the requests that they send, what they print, how they end."""
+import io
+import json
+import sys
+
+import dataset_download
+import history_create_history
+import invocation_wait
+import key_show
+import pytest
+import upload_to_history
+import workflow_execute
+import workflow_import
+
+from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL = "http://galaxy.test"
+NO = {"status_code": 403, "json": {"err_msg": "No rights", "err_code": 403002}}
+
+
+def refused_with(capsys, words):
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and words in told.err and KEY not in told.err
+    return True
+
+
+# ---------------------------------------------------------------------------------------------- bad lines
+
+@pytest.mark.parametrize("module, lines", [
+    (history_create_history, [[], [KEY], [KEY, URL, "name", "more"]]),
+    (upload_to_history, [[KEY], [KEY, URL, "h"], [KEY, URL, "h", "f", "dbkey"]]),
+    (workflow_import, [[KEY, URL], [KEY, URL, "f", "g"], [KEY, URL, "/nosuch.ga"]]),
+    (workflow_execute, [[KEY, URL, "w"], [KEY, URL, "w", "h", "0=d"], [KEY, URL, "w", "h", "0=file=d"],
+                        [KEY, URL, "w", "h", "=hda=d"]]),
+    (invocation_wait, [[KEY, URL], [KEY, URL, "i", "--timeout=soon"], [KEY, URL, "i", "--timeout"]]),
+    (dataset_download, [[KEY, URL], [KEY, URL, "--to"]]),
+    (key_show, [[], [URL], [URL, "me", "password"]]),
+])
+def test_bad_lines(script, capsys, module, lines):
+    for line in lines:
+        assert script(module.main, *line) == USAGE, line
+        told = capsys.readouterr()
+        assert told.out == "" and told.err and KEY not in told.err
+    assert script(module.main, "--help") == 0
+
+
+# ---------------------------------------------------------------------------------------------- history_create_history
+
+def test_history_create(script, requests_mock, capsys):
+    requests_mock.post(f"{URL}/api/histories", json={"id": "h", "name": "n"})
+    assert script(history_create_history.main, KEY, f"{URL}/api/histories", "n") == 0
+    assert requests_mock.last_request.json() == {"name": "n"}
+    assert requests_mock.last_request.headers["x-api-key"] == KEY
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("Response\n--------\n{'id': 'h', 'name': 'n'}\n", "")
+
+
+def test_history_create_without_a_name_and_for_a_variable(script, requests_mock, capsys):
+    requests_mock.post(f"{URL}/api/histories", json={"id": "h", "name": "Unnamed history"})
+    assert script(history_create_history.main, "--format=value", "--fields=id", KEY, URL) == 0
+    assert requests_mock.last_request.json() == {}
+    assert capsys.readouterr().out == "h\n"
+
+
+def test_history_create_refused(script, requests_mock, capsys):
+    requests_mock.post(f"{URL}/api/histories", **NO)
+    assert script(history_create_history.main, KEY, URL, "n") == REFUSED
+    assert refused_with(capsys, "No rights")
+
+
+# ---------------------------------------------------------------------------------------------- upload_to_history
+
+@pytest.fixture
+def tus(requests_mock):
+    """A Galaxy that takes a file of three bytes."""
+    uploads = f"{URL}/api/upload/resumable_upload/"
+    requests_mock.get(f"{URL}/api/histories/h", json={"id": "h"})
+    requests_mock.post(uploads, status_code=201, headers={"Location": uploads + "s1"})
+    requests_mock.patch(uploads + "s1", status_code=204, text=lambda request, context: request.body.read() and "")
+    requests_mock.head(uploads + "s1", headers={"Upload-Offset": "3"})
+    requests_mock.post(f"{URL}/api/tools/fetch", json={"outputs": [{"id": "d", "state": "queued"}], "jobs": []})
+    return requests_mock
+
+
+def test_upload_prints_the_answer_where_it_always_has(script, tus, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("abc")
+    line = [KEY, URL, "h", tmp_path / "a.txt", "filename=reads", "file_type=fastq", "dbkey=hg38"]
+    assert script(upload_to_history.main, *line) == 0
+    element = tus.last_request.json()["targets"][0]["elements"][0]
+    assert (element["name"], element["ext"], element["dbkey"]) == ("reads", "fastq", "hg38")
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "{'outputs': [{'id': 'd', 'state': 'queued'}], 'jobs': []}\n")
+
+
+def test_upload_quietly_or_with_fields(script, tus, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("abc")
+    assert script(upload_to_history.main, "-q", KEY, URL, "h", tmp_path / "a.txt") == 0
+    assert capsys.readouterr() == ("", "")
+    assert script(upload_to_history.main, "--format=value", "--fields=id", KEY, URL, "h", tmp_path / "a.txt") == 0
+    assert capsys.readouterr() == ("d\n", "")
+
+
+def test_upload_takes_names_that_mean_nothing(script, tus, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("abc")
+    assert script(upload_to_history.main, "-q", KEY, URL, "h", tmp_path / "a.txt", "dbkye=hg38") == 0
+    assert "dbkye= means nothing here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", ["nosuch", "."])
+def test_upload_of_no_file(script, tus, tmp_path, capsys, file):
+    assert script(upload_to_history.main, KEY, URL, "h", tmp_path / file) == USAGE
+    assert refused_with(capsys, str(tmp_path))
+    assert tus.call_count == 0
+
+
+def test_upload_refused(script, tus, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("abc")
+    tus.get(f"{URL}/api/histories/h", **NO)
+    assert script(upload_to_history.main, KEY, URL, "h", tmp_path / "a.txt") == REFUSED
+    assert refused_with(capsys, "No rights")
+
+
+# ---------------------------------------------------------------------------------------------- workflow_import
+
+def test_workflow_import_prints_nothing_unless_asked(script, requests_mock, tmp_path, capsys):
+    requests_mock.post(f"{URL}/api/workflows", json={"id": "w", "name": "n"})
+    (tmp_path / "w.ga").write_text('{"steps": {}}')
+    assert script(workflow_import.main, KEY, URL, tmp_path / "w.ga") == 0
+    assert requests_mock.last_request.json() == {"workflow": {"steps": {}, "annotation": ""}}
+    assert capsys.readouterr() == ("", "")
+    assert script(workflow_import.main, "--format=value", "--fields=id", KEY, URL, tmp_path / "w.ga") == 0
+    assert capsys.readouterr().out == "w\n"
+
+
+def test_workflow_import_into_the_menu(script, requests_mock, tmp_path):
+    requests_mock.post(f"{URL}/api/workflows", json={"id": "w"})
+    requests_mock.put(f"{URL}/api/workflows/w", json={"id": "w"})
+    (tmp_path / "w.ga").write_text('{"steps": {}}')
+    assert script(workflow_import.main, KEY, URL, tmp_path / "w.ga", "--add_to_menu") == 0
+    assert requests_mock.last_request.json() == {"show_in_tool_panel": True}
+
+
+@pytest.mark.parametrize("text, words", [("{", "not JSON"), ("[]", "no steps"), ("{}", "no steps")])
+def test_workflow_import_of_another_file(script, tmp_path, capsys, text, words):
+    (tmp_path / "w.ga").write_text(text)
+    assert script(workflow_import.main, KEY, URL, tmp_path / "w.ga") == USAGE
+    assert refused_with(capsys, words)
+
+
+def test_workflow_import_refused(script, requests_mock, tmp_path, capsys):
+    requests_mock.post(f"{URL}/api/workflows", **NO)
+    (tmp_path / "w.ga").write_text('{"steps": {}}')
+    assert script(workflow_import.main, KEY, URL, tmp_path / "w.ga") == REFUSED
+    assert refused_with(capsys, "No rights")
+
+
+# ---------------------------------------------------------------------------------------------- workflow_execute
+
+@pytest.fixture
+def workflow(requests_mock):
+    requests_mock.get(f"{URL}/api/workflows/w", json={"id": "w", "name": "n", "inputs": {
+        "0": {"label": "reads", "uuid": "u0"}, "1": {"label": "a = b", "uuid": "u1"}}})
+    requests_mock.post(f"{URL}/api/workflows/w/invocations", json={"id": "i", "state": "new"})
+    return requests_mock
+
+
+def test_workflow_execute(script, workflow, capsys):
+    line = [KEY, f"{URL}/api/workflows", "w", "hist_id=h", "0=hda=d1", "a = b=hdca=c1"]
+    assert script(workflow_execute.main, *line) == 0
+    assert workflow.last_request.json() == {"history": "hist_id=h", "inputs_by": "step_index", "inputs": {
+        "0": {"src": "hda", "id": "d1"}, "1": {"src": "hdca", "id": "c1"}}}
+    assert capsys.readouterr() == ("Response\n--------\n{'id': 'i', 'state': 'new'}\n", "")
+
+
+def test_workflow_execute_dry(script, workflow, capsys):
+    assert script(workflow_execute.main, "-n", KEY, URL, "w", "new", "u1=ldda=d1") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["payload"]["inputs"] == {"1": {"src": "ldda", "id": "d1"}}
+    assert workflow.call_count == 1
+
+
+def test_workflow_execute_of_an_unknown_input(script, workflow, capsys):
+    assert script(workflow_execute.main, KEY, URL, "w", "new", "raeds=hda=d1") == USAGE
+    assert refused_with(capsys, "did you mean reads?")
+    assert workflow.call_count == 1
+
+
+def test_workflow_execute_refused(script, workflow, capsys):
+    workflow.post(f"{URL}/api/workflows/w/invocations", **NO)
+    assert script(workflow_execute.main, KEY, URL, "w", "new", "0=hda=d1") == REFUSED
+    assert refused_with(capsys, "No rights")
+
+
+# ---------------------------------------------------------------------------------------------- invocation_wait
+
+def ended(requests_mock, states, state="completed"):
+    base = f"{URL}/api/invocations/i"
+    requests_mock.get(f"{base}/jobs_summary", json={"states": states})
+    requests_mock.get(base, json={"id": "i", "state": state, "steps": [], "outputs": {"out": {"src": "hda", "id": "d"}},
+                                  "output_collections": {"all": {"src": "hdca", "id": "c"}}})
+    requests_mock.get(f"{URL}/api/jobs", json=[{"id": "j"}])
+    requests_mock.get(f"{URL}/api/jobs/j", json={"id": "j", "state": "error", "tool_id": "sort1", "exit_code": 2})
+
+
+def test_invocation_wait_shows_the_outputs(script, requests_mock, capsys):
+    ended(requests_mock, {"ok": 2, "skipped": 1})
+    assert script(invocation_wait.main, "--format=value", KEY, URL, "i") == 0
+    assert capsys.readouterr() == ("out\thda\td\nall\thdca\tc\n", "")
+    assert script(invocation_wait.main, "--quiet", KEY, URL, "i") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_invocation_wait_tells_the_truth(script, requests_mock, capsys):
+    ended(requests_mock, {"ok": 2, "error": 1})
+    assert script(invocation_wait.main, KEY, URL, "i") == REFUSED
+    assert refused_with(capsys, "failed: 1 error; sort1 is error, job j, exit code 2")
+
+
+def test_invocation_wait_until_the_time_is_up(script, requests_mock, capsys):
+    ended(requests_mock, {"ok": 2, "running": 1})
+    assert script(invocation_wait.main, "--timeout=0", KEY, URL, "i") == STILL_RUNNING
+    assert refused_with(capsys, "still runs after 0 s: 2 ok, 1 running")
+
+
+# ---------------------------------------------------------------------------------------------- dataset_download
+
+@pytest.fixture
+def datasets(requests_mock):
+    """Two datasets that can be fetched, d1 and d2, and one that can't, bad."""
+    for id, name in (("d1", "a"), ("d2", "b")):
+        about = {"id": id, "name": name, "state": "ok", "extension": "txt", "file_size": 3}
+        requests_mock.get(f"{URL}/api/datasets/{id}", json=about)
+        requests_mock.get(f"{URL}/api/datasets/{id}/display?to_ext=txt", content=b"abc")
+    requests_mock.get(f"{URL}/api/datasets/bad", json={"id": "bad", "name": "b", "state": "error"})
+    return requests_mock
+
+
+def test_dataset_download(script, datasets, tmp_path, capsys):
+    folder = tmp_path / "new" / "folder"
+    assert script(dataset_download.main, f"--to={folder}", KEY, URL, "d1", "d2") == 0
+    assert capsys.readouterr() == (f"{folder}/a.txt\n{folder}/b.txt\n", "")
+    assert (folder / "a.txt").read_bytes() == b"abc"
+
+
+def test_some_of_many_could_not_be_fetched(script, datasets, tmp_path, capsys):
+    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "bad", "d1") == PARTLY
+    told = capsys.readouterr()
+    assert told.out == f"{tmp_path}/a.txt\n" and "dataset bad (b) is in state error" in told.err
+    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "bad") == REFUSED
+    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "d1") == REFUSED    # it is there already
+    assert script(dataset_download.main, f"--to={tmp_path}", "--force", KEY, URL, "d1") == 0
+
+
+def test_a_short_download_may_be_tried_later(script, datasets, tmp_path):
+    datasets.get(f"{URL}/api/datasets/d1/display", content=b"ab")
+    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "d1") == TRY_LATER
+
+
+def test_a_folder_that_is_a_file(script, tmp_path, capsys):
+    (tmp_path / "f").touch()
+    assert script(dataset_download.main, f"--to={tmp_path}/f", KEY, URL, "d1") == REFUSED
+    assert refused_with(capsys, "File exists")
+
+
+# ---------------------------------------------------------------------------------------------- key_show
+
+def test_key_show(script, requests_mock, monkeypatch, capsys):
+    requests_mock.get(f"{URL}/api/authenticate/baseauth", json={"api_key": KEY})
+    monkeypatch.setattr(sys, "stdin", io.StringIO("pässword\n"))
+    assert script(key_show.main, URL, "me@example.org") == 0
+    assert capsys.readouterr() == (f"{KEY}\n", "")
+    asked = requests_mock.last_request
+    assert asked.headers["Authorization"] == "Basic bWVAZXhhbXBsZS5vcmc6cMOkc3N3b3Jk"    # me@example.org:pässword, UTF-8
+    assert "x-api-key" not in asked.headers
+
+
+def test_key_show_refused(script, requests_mock, monkeypatch, capsys):
+    requests_mock.get(f"{URL}/api/authenticate/baseauth", status_code=401, json={"err_msg": "Invalid password s3cret"})
+    monkeypatch.setattr(sys, "stdin", io.StringIO("s3cret\n"))
+    assert script(key_show.main, URL, "me@example.org") == REFUSED
+    told = capsys.readouterr()
+    assert "Invalid password ***" in told.err and "s3cret" not in told.err
+
+
+def test_key_show_without_a_password(script, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert script(key_show.main, URL, "me@example.org") == USAGE

@@ -1,0 +1,79 @@
+"""create.py, update.py and delete.py: the same line, another method."""
+import json
+
+import pytest
+
+import create
+import delete
+import update
+from common import REFUSED, USAGE
+
+KEY = "0123456789abcdef0123456789abcdef"
+VERBS = [(create, "POST"), (update, "PUT"), (delete, "DELETE")]
+each_verb = pytest.mark.parametrize("verb, method", VERBS)
+
+
+@each_verb
+def test_it_sends_strings_as_it_always_has(script, loopback, capsys, verb, method):
+    loopback.will((200, {"id": "1", "deleted": True}))
+    assert script(verb.main, KEY, f"{loopback.url}/api/histories/1", "name=a=b", "purge=true", "n=1.10", "e=") == 0
+    asked = loopback.asked[0]
+    assert asked.line == f"{method} /api/histories/1" and asked.headers["x-api-key"] == KEY
+    assert asked.headers["Content-Type"] == "application/json"
+    assert asked.json == {"name": "a=b", "purge": "true", "n": "1.10", "e": ""}
+    assert capsys.readouterr().out == "Response\n--------\n{'id': '1', 'deleted': True}\n"
+
+
+@each_verb
+def test_it_sends_json_and_files(script, loopback, tmp_path, verb, method):
+    file = tmp_path / "f.json"
+    file.write_text('{"a": [1, 2]}')
+    url = f"{loopback.url}/api/x"
+    assert script(verb.main, KEY, url, "tags:=[\"a\"]", f"doc:=@{file}", f"text@={file}") == 0
+    assert script(verb.main, KEY, url, f"@{file}") == 0
+    assert script(verb.main, KEY, url) == 0
+    assert [asked.json for asked in loopback.asked] == [
+        {"tags": ["a"], "doc": {"a": [1, 2]}, "text": '{"a": [1, 2]}'}, {"a": [1, 2]}, {}]
+
+
+@each_verb
+def test_an_empty_answer_is_a_success(script, loopback, capsys, verb, method):
+    loopback.will((204, b""))
+    assert script(verb.main, KEY, f"{loopback.url}/api/workflows/1") == 0
+    assert capsys.readouterr().out == "Response\n--------\n"
+
+
+@each_verb
+def test_the_answer_in_other_forms(script, loopback, capsys, verb, method):
+    loopback.will((200, {"id": "1", "name": "n"}))
+    assert script(verb.main, "--format=value", "--fields=id", KEY, f"{loopback.url}/api/x") == 0
+    assert capsys.readouterr().out == "1\n"
+
+
+@each_verb
+def test_a_dry_run_sends_nothing(script, loopback, capsys, verb, method):
+    assert script(verb.main, "--dry-run", KEY, f"{loopback.url}/api/x", "n:=1") == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out) == {"method": method, "url": f"{loopback.url}/api/x", "payload": {"n": 1}}
+    assert loopback.asked == [] and KEY not in told.out
+
+
+@each_verb
+def test_it_is_refused(script, loopback, capsys, verb, method):
+    loopback.will((403, {"err_msg": "History is not owned by user", "err_code": 403003}))
+    assert script(verb.main, KEY, f"{loopback.url}/api/histories/1", "name=x") == REFUSED
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and "History is not owned by user" in told.err
+
+
+@each_verb
+@pytest.mark.parametrize("line", [[], [KEY], [KEY, "http://127.0.0.1", "no pair"], [KEY, "http://127.0.0.1", "n:=["]])
+def test_a_bad_line(script, capsys, verb, method, line):
+    assert script(verb.main, *line) == USAGE
+    assert KEY not in capsys.readouterr().err
+
+
+def test_create_prints_lists_member_by_member(script, loopback, capsys):
+    loopback.will((200, [{"id": "1", "name": "n", "url": "/api/libraries/1"}]))
+    assert script(create.main, KEY, f"{loopback.url}/api/libraries", "name=n") == 0
+    assert capsys.readouterr().out == "Response\n--------\n/api/libraries/1\n  name: n\n  id: 1\n"

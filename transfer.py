@@ -1,0 +1,157 @@
+"""Bytes: a file up to a history, a dataset down to a folder, streamed and checked."""
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import requests
+
+from common import TRY_LATER, USAGE, Galaxy, Refused
+
+PIECE = 64 * 2**20      # bytes a request; larger ones are no faster (Galaxy 26.1 on loopback)
+UPLOADS = "upload/resumable_upload/"    # TUS 1.0.0, Galaxy 22.01 and later
+TUS = {"Tus-Resumable": "1.0.0"}
+
+
+def upload(galaxy: Galaxy, history: str, path: str, *, name: str = "", ext: str = "auto", dbkey: str = "?") -> Any:
+    """Send the file at `path` to the history with the id `history`; returns Galaxy's answer, `{"outputs": [dataset],
+    "jobs": [job], ...}`.
+
+    The bytes go as they are, with their SHA-256: where Galaxy stored others, the dataset ends in state `error`. Raises
+    `Refused`, also where the file changes meanwhile; unless its `lost` is set, no dataset was made then.
+    """
+    name = name or os.path.basename(path)
+    with _regular_file(path) as file:
+        galaxy.get(f"histories/{history}")      # a wrong history is told before the bytes go
+        before = os.fstat(file.fileno())
+        session, digest = _send(galaxy, file, before.st_size, name)
+        after = os.fstat(file.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise Refused(f"{path}: changed while it was sent, so no dataset was made: send it when it is complete")
+    element = {"src": "files", "name": name, "ext": ext, "dbkey": dbkey,
+               "hashes": [{"hash_function": "SHA-256", "hash_value": digest}]}
+    return galaxy.post("tools/fetch", {
+        "history_id": history,
+        "targets": [{"destination": {"type": "hdas"}, "elements": [element]}],
+        "files_0|file_data": {"session_id": session, "name": name},
+    })
+
+
+def _regular_file(path: str) -> BinaryIO:
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):     # a pipe has no size, and would arrive as an empty dataset
+            raise Refused(f"{path}: not a file", USAGE)
+        return open(path, "rb")
+    except OSError as error:
+        raise Refused(f"{path}: {error.strerror}", USAGE) from None
+
+
+def _send(galaxy: Galaxy, file: BinaryIO, size: int, name: str) -> tuple[str, str]:
+    """Send `size` bytes of `file`; returns the TUS session's id and the SHA-256 of what went."""
+    told = {"filename": name, "filetype": "application/octet-stream"}     # HEAD answers 400 later where one is missing
+    metadata = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in told.items())
+    try:
+        made = galaxy.request("POST", UPLOADS, headers={**TUS, "Upload-Length": str(size), "Upload-Metadata": metadata})
+        # The address in Location carries the host that Galaxy believes it has, so only its last part is of use.
+        session = made.headers.get("Location", "").rstrip("/").rsplit("/", 1)[-1]
+        if not re.fullmatch(r"[\w-]+", session):
+            raise Refused(f"{galaxy.base} named no upload session: does a proxy drop the Location header?")
+        digest, sent = hashlib.sha256(), 0
+        with progress(size, name) as bar:
+            while sent < size:
+                piece = _Piece(file, min(PIECE, size - sent), digest, bar)
+                headers = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": str(sent)}
+                galaxy.request("PATCH", UPLOADS + session, headers=headers, data=piece)
+                sent += len(piece)
+        arrived = galaxy.request("HEAD", UPLOADS + session, headers=TUS).headers.get("Upload-Offset")
+    except Refused as error:
+        code = TRY_LATER if error.lost else error.exit_code
+        raise Refused(f"{name}: no dataset was made, send it again: {error}", code, status=error.status,
+                      body=error.body, err_msg=error.err_msg) from error
+    if arrived != str(size):        # Galaxy makes a dataset in state ok of half an upload, so it must not be asked to
+        raise Refused(f"{name}: {arrived} of {size} bytes arrived, so no dataset was made: send it again", TRY_LATER)
+    return session, digest.hexdigest()
+
+
+class _Piece:
+    """The next `size` bytes of a file as a request's body, counted and hashed as they go."""
+
+    def __init__(self, file: BinaryIO, size: int, digest: Any, bar: Any):
+        self.file, self.size, self.left, self.digest, self.bar = file, size, size, digest, bar
+
+    def __len__(self) -> int:
+        return self.size
+
+    def read(self, size: int = -1) -> bytes:
+        block = self.file.read(self.left if size < 0 else min(size, self.left))
+        if self.left and not block:
+            raise Refused(f"{self.file.name}: became shorter while it was sent")
+        self.left -= len(block)
+        self.digest.update(block)
+        self.bar.update(len(block))
+        return block
+
+
+def download(galaxy: Galaxy, dataset: str, folder: Path, taken: set[str], overwrite: bool = False) -> Path:
+    """Fetch the dataset with the id `dataset` into `folder` under its own name; returns the path.
+
+    The bytes get that name only when all have come. `taken` are the names already given in this run. Raises `Refused`
+    where the dataset is not `ok`, the file is there already or bytes are missing.
+    """
+    about = galaxy.get(f"datasets/{dataset}")
+    label = f"dataset {dataset} ({about.get('name')})"
+    if about.get("state") != "ok" or about.get("deleted") or about.get("purged"):
+        gone = "deleted" if about.get("deleted") or about.get("purged") else f"in state {about.get('state')}"
+        raise Refused(f"{label} is {gone}, so there is nothing right to fetch")
+    ext, size = about["extension"], about["file_size"]
+    path = folder / file_name(about["name"], ext)
+    if path.name in taken:
+        path = folder / file_name(f"{path.name.removesuffix('.' + ext)} ({dataset})", ext)
+    if path.exists() and not overwrite:
+        raise Refused(f"{label}: {path} is there already: move it away, or give --force")
+    part = folder / f".{dataset}.{os.getpid()}.part"
+    try:
+        # Old servers answer a request without to_ext with a rendered page for some datatypes.
+        answer = galaxy.request("GET", f"datasets/{dataset}/display", params={"to_ext": ext}, stream=True,
+                                anywhere=True, headers={"Accept-Encoding": "identity"})
+        with answer, open(part, "xb") as file, progress(size, path.name) as bar:
+            for block in answer.iter_content(2**20):
+                file.write(block)
+                bar.update(len(block))
+            file.flush()
+            os.fsync(file.fileno())
+        if part.stat().st_size != size:
+            raise Refused(f"{label}: {part.stat().st_size} of {size} bytes came: fetch it again", TRY_LATER)
+        os.replace(part, path)
+    except requests.RequestException:
+        raise Refused(f"{label}: the connection broke before the answer was whole: fetch it again", TRY_LATER) from None
+    finally:
+        part.unlink(missing_ok=True)
+    taken.add(path.name)
+    return path
+
+
+def file_name(name: str, ext: str) -> str:
+    """`name` with the datatype's extension, fit for any folder: no path, nothing hidden, 255 bytes at most."""
+    stem = re.sub(r"[/\\\x00-\x1f\x7f]", "_", name).strip().removesuffix(f".{ext}")
+    if stem.startswith("."):
+        stem = "_" + stem[1:]
+    room = 255 - len(f".{ext}".encode())
+    return f"{(stem or 'dataset').encode()[:room].decode(errors='ignore')}.{ext}"
+
+
+@contextmanager
+def progress(size: int, name: str) -> Iterator[Any]:
+    """A bar on a terminal, nothing elsewhere; it has `update(bytes)`."""
+    from tqdm import tqdm
+    with tqdm(total=size, desc=name[:40], unit="B", unit_scale=True, unit_divisor=1024, disable=None, leave=False,
+              file=sys.stderr) as bar:
+        yield bar

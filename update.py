@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+"""Change something: send Galaxy a PUT, and show what it answers.
+
+Usage:
+  update.py [options] KEY URL [NAME=VALUE...]
+
+Arguments:
+  KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml, anonymous for none
+  URL              an address of the API, or its path from /api/ on where the server can be looked up
+  NAME=VALUE       a field of the payload, a string; NAME:=JSON is JSON, NAME:=@FILE a file's JSON, NAME@=FILE a
+                   file's text, @FILE alone the whole payload; FILE may be - for standard input
+
+Options:
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another style of tabulate's
+  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless told otherwise
+  -n, --dry-run    show what would be sent, send nothing
+  -h, --help       show this
+
+A history's new name, and its tags:
+  update.py - https://usegalaxy.org/api/histories/ID name=done tags:='["rna", "paper"]'
+"""
+import sys
+
+from common import Galaxy, arguments, names, payload, print_answer, run, show
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    data, style, fields = payload(args["NAME=VALUE"]), args["--format"], names(args["--fields"])
+    galaxy = Galaxy(args["KEY"], args["URL"])
+
+    if args["--dry-run"]:
+        show({"method": "PUT", "url": galaxy.url, "payload": data}, style or "json", fields)
+        return
+    show(galaxy.put(galaxy.url, data), style, fields, plain=print_answer)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,79 @@
+"""Runs of workflows: which input a step is, waiting until a run has really ended, and what failed in it."""
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from common import STILL_RUNNING, USAGE, Galaxy, Refused, pauses
+
+GOOD = {"ok", "skipped"}
+AT_REST = GOOD | {"error", "failed", "deleted", "stopped", "paused"}    # a paused job waits for a person
+SCHEDULED = {"scheduled", "completed"}      # all jobs are made; `completed` (26.1 on) says nothing about their success
+GIVEN_UP = {"failed", "cancelled"}
+
+
+def input_index(workflow: dict[str, Any], step: str) -> str:
+    """The index of the input that `step` names by index, label or uuid in `GET /api/workflows/ID`'s answer."""
+    inputs = workflow["inputs"]
+    if step in inputs:
+        return step
+    for index, wanted in inputs.items():
+        if step in (wanted.get("label"), wanted.get("uuid")):
+            return index
+    labels = [wanted["label"] for wanted in inputs.values() if wanted.get("label")]
+    near = difflib.get_close_matches(step, labels, 1)
+    there = ", ".join(f"{index} ({wanted.get('label') or 'no label'})" for index, wanted in inputs.items()) or "none"
+    meant = f"; did you mean {near[0]}?" if near else ""
+    raise Refused(f"workflow {workflow['name']!r} has no input {step!r}: there are {there}{meant}", USAGE)
+
+
+def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None) -> dict[str, Any]:
+    """The invocation once it has ended well: all jobs made, and each of them `ok` or `skipped`.
+
+    Raises `Refused` with what failed, and with exit code STILL_RUNNING when `timeout` seconds are over. A look is one
+    request of 100 bytes however many jobs there are, subworkflows' among them (`GET .../jobs_summary`).
+    """
+    states: dict[str, int] = {}
+    for _ in pauses(timeout):
+        states = galaxy.get(f"invocations/{invocation}/jobs_summary")["states"]
+        if set(states) - AT_REST:
+            continue
+        about = galaxy.get(f"invocations/{invocation}")     # jobs at rest may be all jobs, or all that are made so far
+        bad = {state: count for state, count in states.items() if state not in GOOD}
+        if bad or about["state"] in GIVEN_UP:
+            raise Refused(f"invocation {invocation} {_end(galaxy, about, bad)}")
+        if about["state"] in SCHEDULED:
+            # Jobs made between the two questions are in the second answer's summary only.
+            states = galaxy.get(f"invocations/{invocation}/jobs_summary")["states"]
+            if not set(states) - GOOD:
+                return about
+    raise Refused(f"invocation {invocation} still runs after {timeout:g} s: {counted(states)}", STILL_RUNNING)
+
+
+def counted(states: dict[str, int]) -> str:
+    """Jobs by state in words, such as `3 ok, 1 error`."""
+    return ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "no jobs yet"
+
+
+def _end(galaxy: Galaxy, invocation: dict[str, Any], bad: dict[str, int]) -> str:
+    """How an invocation ended badly: its state, why, the first job that failed."""
+    reasons = [str(message.get("reason")) + (f" ({message['details']})" if message.get("details") else "")
+               for message in invocation.get("messages") or []]
+    if not bad:
+        return f"is {invocation['state']}{': ' if reasons else ''}{'; '.join(reasons)}"
+    words = f"failed: {counted(bad)}{''.join(f'; {reason}' for reason in reasons)}"
+    order = ["error", "failed", "deleted", "stopped", "paused"]     # what failed first, not what waits for it
+    worst = min(bad, key=lambda state: order.index(state) if state in order else len(order))
+    jobs = list(galaxy.pages("jobs", {"invocation_id": invocation["id"], "state": worst}, limit=1))
+    if not jobs:
+        return words
+    job = galaxy.get(f"jobs/{jobs[0]['id']}", {"full": "true"})
+    steps = {step.get("job_id"): step for step in invocation.get("steps") or []}
+    step = steps.get(job["id"])
+    where = job["tool_id"]
+    if step:
+        where = f"step {step['order_index']} ({step.get('workflow_step_label') or where})"
+    said = (job.get("tool_stderr") or job.get("stderr") or job.get("job_stderr") or "").strip().splitlines()
+    code = f", exit code {job['exit_code']}" if job.get("exit_code") is not None else ""
+    tail = f": {said[-1][:200]}" if said else ""
+    return f"{words}; {where} is {job['state']}, job {job['id']}{code}{tail}"
