@@ -95,16 +95,15 @@ def payload(pairs: list[str]) -> Any:
     data: dict[str, Any] = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
-        bare = name.rstrip(":@") if name[-1:] in (":", "@") else name
-        if not sign or not bare:
+        kind = name[-1:] if name.endswith((":", "@")) else ""
+        name = name.removesuffix(kind)
+        if not sign or not name:
             alone = " (@FILE is the whole payload, so it must stand alone)" if pair.startswith("@") else ""
             raise Refused(f"{pair!r} is not NAME=VALUE, NAME:=JSON or NAME@=FILE{alone}", USAGE)
-        if name.endswith(":"):
-            data[name[:-1]] = _json(read_text(value[1:]) if value.startswith("@") else value, pair)
-        elif name.endswith("@"):
-            data[name[:-1]] = read_text(value)
+        if kind == ":":
+            data[name] = _json(read_text(value[1:]) if value.startswith("@") else value, pair)
         else:
-            data[name] = value
+            data[name] = read_text(value) if kind else value
     return data
 
 
@@ -122,8 +121,8 @@ PASSING = {408, 429, 502, 503, 504}             # states that pass by themselves
 MAYBE_DONE = "the server may have done it all the same, so look before you send it again"
 ONE_SHOT, UNATTENDED = 10, 600                  # seconds of patience with a server that is away; $GALAXY_RETRY_MAX
 
-# How many a page, and in which order nothing is missed while things are added. Galaxy's own limits: GALAXY 26.1's
-# /api/invocations takes 100 at most; /api/jobs and /api/datasets hand out 500 unless told.
+# How many a page, and in which order nothing is missed while things are added. Galaxy 26.1's /api/invocations
+# takes 100 at most; its /api/jobs and /api/datasets hand out 500 unless told.
 PAGES: dict[str, dict[str, Any]] = {
     "histories": {"limit": 500, "order": "create_time-asc"},
     "datasets": {"limit": 500, "order": "create_time-asc"},
@@ -206,7 +205,7 @@ class Galaxy:
         while limit is None or told < limit:
             answer = self.get(parts._replace(query="").geturl(), {**ask, "offset": offset} if offset else ask)
             if not isinstance(answer, list):
-                raise Refused(f"{self.shown(parts.geturl())}: the answer is no list, so it has no pages", USAGE)
+                raise Refused(f"{parts.geturl()}: the answer is no list, so it has no pages", USAGE)
             fresh = [member for member in answer if _unmet(member, met)]
             yield from fresh[:None if limit is None else limit - told]
             told += len(fresh)
@@ -224,14 +223,14 @@ class Galaxy:
             raise Refused(f"{len(same)} {path} are named {name!r}: {', '.join(str(thing['id']) for thing in same)}; "
                           "give the id of the one you mean")
         nobody = " (asked without a key)" if self.key is None else ""
-        raise Refused(f"none of your {path} on {self.shown(self.base)} is named {name!r}{nobody}")
+        raise Refused(f"none of your {path} on {self.base} is named {name!r}{nobody}")
 
     def user(self) -> dict[str, Any]:
         """The user whose key this is. Without one Galaxy answers many questions with an empty list, so ask this first
         where an empty list would be believed (`GET /api/users/current`)."""
         user = self.get("users/current")
         if not isinstance(user, dict) or not user.get("id"):
-            raise Refused(f"{self.shown(self.base)} takes the key for nobody's: check it", status=401)
+            raise Refused(f"{self.base} takes the key for nobody's: check it", status=401)
         return user
 
     def address(self, path: str) -> str:
@@ -239,11 +238,6 @@ class Galaxy:
         if re.match(r"https?://", path):
             return address(path)
         return join(self.base, path) if path.startswith("/") else f"{self.base}/api/{path}"
-
-    @staticmethod
-    def shown(url: str) -> str:
-        """`url` as messages may show it."""
-        return redact(url)
 
     def request(self, method: str, path: str, *, anywhere: bool = False, auth: tuple[str, str] | None = None,
                 **options: Any) -> requests.Response:
@@ -265,13 +259,13 @@ class Galaxy:
                 raise self._refusal(method, url, response)
             target = urljoin(url, response.headers["Location"])
             if method not in ("GET", "HEAD") or (origin(target) != origin(url) and not anywhere):
-                raise Refused(f"{method} {self.shown(url)}: the server sends this on to {self.shown(target)}, where "
+                raise Refused(f"{method} {url}: the server sends this on to {target}, where "
                               "your key does not go unasked: use that address if your Galaxy is there",
                               status=response.status_code)
             headers.pop("x-api-key", None)
             options.pop("params", None)
             url = target
-        raise Refused(f"{method} {self.shown(url)}: the server sends this round in circles")
+        raise Refused(f"{method} {url}: the server sends this round in circles")
 
     def _send(self, method: str, url: str, **options: Any) -> requests.Response:
         """The server's answer, after as many tries as this method may have and `patience` allows."""
@@ -292,7 +286,7 @@ class Galaxy:
                 error = caught
                 again = _unsent(error) or (method in REPEATABLE and _broken_off(error))
             except UnicodeError:            # a host name with an empty or too long label
-                raise Refused(f"{method} {self.shown(url)}: not the address of a server", USAGE) from None
+                raise Refused(f"{method} {url}: not the address of a server", USAGE) from None
             pause = patience.next(_retry_after(response)) if again else None
             if pause is None and response is not None:
                 raise self._refusal(method, url, response, TRY_LATER if response.status_code in PASSING else REFUSED)
@@ -300,12 +294,14 @@ class Galaxy:
                 raise self._unanswered(method, url, error) from error
             if sys.stderr.isatty():
                 what = f"{response.status_code} {response.reason}" if response is not None else _plain(error)
-                print(f"{self.shown(server(url))}: {redact(what)}; trying again in {pause:.0f} s", file=sys.stderr)
+                print(redact(f"{self.base}: {what}; trying again in {pause:.0f} s"), file=sys.stderr)
+            if response is not None:
+                response.close()
             time.sleep(pause)
 
     def _unanswered(self, method: str, url: str, error: Any) -> Refused:
         """The refusal for a request that no answer came to."""
-        text = f"{method} {self.shown(url)}: {_plain(error)}"
+        text = f"{method} {url}: {_plain(error)}"
         if _unsent(error):
             return Refused(f"{text}: is the address right, and is the server up?", TRY_LATER)
         if not _broken_off(error):
@@ -320,7 +316,7 @@ class Galaxy:
         said, details, code = _galaxy_words(body)
         outcome = f"{status} {response.reason or ''}".rstrip()
         words = [part for part in (outcome, said, "; ".join(details)) if part]
-        text = ": ".join([f"{method} {self.shown(url)}", *dict.fromkeys(words)])
+        text = ": ".join([f"{method} {url}", *dict.fromkeys(words)])
         lost = method not in REPEATABLE and status in (502, 504)
         hint = MAYBE_DONE if lost else self._hint(status, said, code, response)
         return Refused(f"{text.rstrip('.')}{': ' if hint else ''}{hint}", exit_code, status=status, body=body,
@@ -328,17 +324,16 @@ class Galaxy:
 
     def _hint(self, status: int, said: str, code: int | None, response: requests.Response) -> str:
         """What to try after an answer that refuses."""
-        base = self.shown(self.base)
         if status == 401 and code is None and "WWW-Authenticate" in response.headers:
             return "a proxy before Galaxy asks for its own password"
         if status == 401:
-            return f"check the key: key_show.py {base} EMAIL shows yours"
+            return f"check the key: key_show.py {self.base} EMAIL shows yours"
         if code == 403006:
             return "this needs an administrator's key"
         if status == 403 and self.key is None:
             return "it was asked without a key"
         if status == 404 and code is None:
-            return f"no such route: display.py KEY {base}/api/version answers if the server's address is right"
+            return f"no such route: display.py KEY {self.base}/api/version answers if the server's address is right"
         if code == 400009 or (code == 400008 and "invalid id" in said.lower()):
             return "ids are the id fields of what display.py lists"
         if status == 413:
@@ -348,7 +343,7 @@ class Galaxy:
     def _decoded(self, response: requests.Response) -> Any:
         """The answer's JSON; None for an empty body, but to a GET."""
         method, status = str(response.request.method), response.status_code
-        asked = f"{method} {self.shown(response.url)}: {status}"
+        asked = f"{method} {response.url}: {status}"
         if not response.content.strip():
             if method == "GET":
                 raise Refused(f"{asked} with an empty body in place of JSON: is this an address of the API, or does a "
@@ -360,7 +355,7 @@ class Galaxy:
             text = _text(response)
             kind = f"a page titled {_title(text)!r}" if _title(text) else repr(one_line(text)[:60])
             hint = "for data take dataset_download.py" if "/api/" in response.url else \
-                f"addresses of the API go on with /api/, as in {self.shown(self.base)}/api/histories"
+                f"addresses of the API go on with /api/, as in {self.base}/api/histories"
             raise Refused(f"{asked}, not JSON but {kind}: {hint}", status=status, body=text) from None
 
     # ------------------------------------------------------------------------------------------------------- waiting
@@ -476,7 +471,8 @@ def _worth_retrying(method: str, response: requests.Response, failures: int) -> 
     status = response.status_code
     if method in REPEATABLE:
         return status in PASSING or (status == 500 and failures == 1)
-    return status == 429 or (status == 503 and "Retry-After" in response.headers)
+    # A PATCH carries bytes of a file that were read once, so whoever sends it must begin it again.
+    return method == "POST" and (status == 429 or (status == 503 and "Retry-After" in response.headers))
 
 
 def _retry_after(response: requests.Response | None) -> float | None:

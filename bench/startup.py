@@ -22,7 +22,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from common import arguments, run, show, whole_number
+from common import arguments, one_line, run, show, whole_number
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "bench" / ".venv" / "bin"
@@ -60,6 +60,7 @@ class Galaxy(BaseHTTPRequestHandler):
 def main(argv=None):
     args = arguments(__doc__, argv)
     pairs = whole_number(args, "--pairs", least=3)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # modules are compiled once, as for any user
     server = ThreadingHTTPServer(("127.0.0.1", 0), Galaxy)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
@@ -75,13 +76,13 @@ def peers(folder, url):
     """(name, command) of each peer that is here."""
     (folder / "only_requests.py").write_text(ONLY_REQUESTS)
     (folder / "with_bioblend.py").write_text(BIOBLEND)
-    (folder / ".parsec.yml").write_text(f"__default: here\nhere: {{url: '{url}', key: {KEY}}}\n")
-    os.environ["PARSEC_GALAXY_INSTANCE"], os.environ["PARSEC_CONFIG"] = "here", str(folder / ".parsec.yml")
+    (folder / "parsec.yml").write_text(f"here: {{url: '{url}', key: {KEY}}}\n")
     yield "import requests, the same GET", [sys.executable, str(folder / "only_requests.py"), KEY, f"{url}/api/histories"]
     if (PEERS / "python").exists():
         yield "BioBlend, get_histories()", [str(PEERS / "python"), str(folder / "with_bioblend.py"), KEY, url]
     if (PEERS / "parsec").exists():
-        yield "parsec histories get_histories", [str(PEERS / "parsec"), "-g", "here", "histories", "get_histories"]
+        yield "parsec histories get_histories", [
+            str(PEERS / "parsec"), "-f", str(folder / "parsec.yml"), "-g", "here", "histories", "get_histories"]
 
 
 def compare(name, ours, theirs, pairs):
@@ -89,7 +90,7 @@ def compare(name, ours, theirs, pairs):
     for command in (ours, theirs):
         check = subprocess.run(command, capture_output=True, text=True)
         if check.returncode or "history 19" not in check.stdout:
-            return {"peer": name, "ours ms": "", "theirs ms": "", "ratio": f"does not run: {check.stderr.strip()[-80:]}"}
+            return {"peer": name, "ours ms": "", "theirs ms": "", "ratio": "does not run: " + one_line(check.stderr)[-80:]}
     times = [(timed(ours), timed(theirs)) for _ in range(pairs)]
     return {"peer": name, "ours ms": f"{1000 * statistics.median(a for a, _ in times):.0f}",
             "theirs ms": f"{1000 * statistics.median(b for _, b in times):.0f}",

@@ -146,6 +146,12 @@ def test_a_number_that_another_process_got_since(home, sleeper, capsys):
     assert json.loads((home / "state.json").read_text()) == {"port": 8080}
 
 
+def test_a_process_that_died_before_its_birth_was_read():
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    process.wait()
+    assert not galaxy_local.is_running({"pid": process.pid, "began": galaxy_local.birth(process.pid)})
+
+
 def test_a_state_that_was_cut_short_is_no_traceback(home):
     (home / "state.json").write_text('{"port": 80')
     assert "state.json" in str(refusal(home, "status"))
@@ -295,8 +301,8 @@ def test_two_starts_at_once_make_one_server(home, free_port, monkeypatch, capsys
     second = f"import sys, galaxy_local; sys.exit(galaxy_local.main(['start', '--home={home}']))"
     with galaxy_local.locked(home):
         path = os.pathsep.join([str(home_of_script), str(home_of_script.parent)])
-        waiting = subprocess.Popen([sys.executable, "-c", second], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                   env={**os.environ, "PYTHONPATH": path})
+        waiting = subprocess.Popen([sys.executable, "-c", second], text=True, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
         assert "waiting for another start" in waiting.stderr.readline()
         galaxy_local.configure(home, free_port)
         state = {"port": free_port}

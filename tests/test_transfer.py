@@ -198,3 +198,9 @@ def test_two_datasets_of_one_name_stay_two_files(loopback, tmp_path):
 def test_names_stay_in_the_folder(name, path):
     assert transfer.file_name(name, "txt") == path
     assert len(path.encode()) <= 255
+
+
+def test_a_piece_is_never_sent_a_second_time(loopback, file, clock):
+    loopback.will(HISTORY, MADE, (429, {}, {"Retry-After": "1"}), TAKEN)
+    assert refused(loopback, file).status == 429
+    assert [asked.method for asked in loopback.asked] == ["GET", "POST", "PATCH"]
