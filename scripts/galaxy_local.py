@@ -32,7 +32,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from string import Template
 
@@ -367,10 +367,8 @@ def end_processes(home, state):
 
 
 def send(process, number):
-    try:
+    with suppress(ProcessLookupError):
         os.kill(process["pid"], number)
-    except ProcessLookupError:
-        pass
 
 
 def is_running(process):

@@ -52,7 +52,7 @@ def test_the_session_at_the_top_prints_what_it_says(shell):
 
 
 def test_the_four_verbs(shell, person):
-    [block] = [block for block in BLOCKS if "--all --fields=id,name,state" in block]
+    [block] = [block for block in BLOCKS if "--all --fields=id,name,count" in block]
     history = person.new_history("readme")
     lines = commands(block).replace("KEY", person.key).replace("https://usegalaxy.org", person.url)
     told = shell(lines.replace("histories/ID", f"histories/{history}"))

@@ -35,9 +35,9 @@ def test_key_show_with_a_wrong_password(person):
 
 
 def test_history_create_history(person):
-    ended = person.run("history_create_history.py", person.key, f"{person.url}/api/histories", "Run 12")
+    ended = person.run("history_create_history.py", person.key, f"{person.url}/api/histories", "Only this one")
     assert ended.returncode == 0 and ended.stdout.startswith("Response\n--------\n{'")
-    assert [one["name"] for one in person.look("histories")].count("Run 12") == 1
+    assert [one["name"] for one in person.look("histories")].count("Only this one") == 1
 
 
 def test_upload_to_history_byte_for_byte(person, tmp_path):
