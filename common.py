@@ -22,7 +22,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
-import requests
+try:
+    import requests
+except ModuleNotFoundError:
+    sys.exit("the package requests is not installed: pip install -e . where README.md is")
 
 from keys import address, credentials, join, origin, read_text, server, without_key
 from outcome import (
@@ -549,7 +552,8 @@ def _galaxy_words(body: str) -> tuple[str, list[str], int | None]:
         for one in error if isinstance(error, list) else [error]:
             if isinstance(one, dict):
                 where = ".".join(str(part) for part in one.get("loc") or [])
-                details.append(f"{where}: {one.get('msg', '')}".strip(": "))
+                if not (msg := str(one.get("msg", ""))) or msg not in str(said):    # Galaxy may have said it already
+                    details.append(f"{where}: {msg}".strip(": "))
             else:
                 details.append(one_line(str(one)))
     code = answer.get("err_code")

@@ -43,21 +43,33 @@ def run(main) -> int:
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that `finally` tidies up
     try:
         status = main() or DONE
-        sys.stdout.flush()
+        if sys.stdout:      # None where the caller has closed it
+            sys.stdout.flush()
         return status
     except BrokenPipeError:     # `display.py ... | head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return complain("interrupted", INTERRUPTED)
     except Refused as error:
         return complain(str(error), error.exit_code)
     except OSError as error:
+        try:
+            sys.stdout.flush()
+        except OSError:         # it is standard output that is full
+            _drop_output()
         where = f"{error.filename}: " if error.filename else ""
         return complain(where + (error.strerror or str(error)), REFUSED)
+    except ModuleNotFoundError as error:
+        return complain(f"the package {error.name} is not installed: pip install -e . where README.md is", REFUSED)
     except Exception as error:
         hint = "" if os.environ.get("GALAXY_DEBUG") else "; GALAXY_DEBUG=1 shows where"
         return complain(f"this should not happen: {type(error).__name__}: {error}{hint}", REFUSED)
+
+
+def _drop_output() -> None:
+    """Let what is still to be written go nowhere, or Python would try again at its end and complain by itself."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(text: str, exit_code: int = REFUSED) -> int:

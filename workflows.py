@@ -35,15 +35,16 @@ def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None) -> dict[
     """
     states: dict[str, int] = {}
     for _ in pauses(timeout):
-        states = galaxy.get(f"invocations/{invocation}/jobs_summary")["states"]
+        summary = galaxy.get(f"invocations/{invocation}/jobs_summary")
+        states = summary["states"]
         if set(states) - AT_REST:
             continue
         about = galaxy.get(f"invocations/{invocation}")     # jobs at rest may be all jobs, or all that are made so far
         bad = {state: count for state, count in states.items() if state not in GOOD}
-        if bad or about["state"] in GIVEN_UP:
+        if bad or about["state"] in GIVEN_UP or summary["populated_state"] == "failed":
             raise Refused(f"invocation {invocation} {_end(galaxy, about, bad)}")
-        if about["state"] in SCHEDULED:
-            # Jobs made between the two questions are in the second answer's summary only.
+        if about["state"] in SCHEDULED and summary["populated_state"] == "ok":
+            # Jobs made between the two questions are in the summary only when it is asked for again.
             states = galaxy.get(f"invocations/{invocation}/jobs_summary")["states"]
             if not set(states) - GOOD:
                 return about
@@ -60,7 +61,8 @@ def _end(galaxy: Galaxy, invocation: dict[str, Any], bad: dict[str, int]) -> str
     reasons = [str(message.get("reason")) + (f" ({message['details']})" if message.get("details") else "")
                for message in invocation.get("messages") or []]
     if not bad:
-        return f"is {invocation['state']}{': ' if reasons else ''}{'; '.join(reasons)}"
+        state = invocation["state"]
+        return ": ".join([f"is {state}" if state in GIVEN_UP else "could not make all its jobs", *reasons])
     words = f"failed: {counted(bad)}{''.join(f'; {reason}' for reason in reasons)}"
     order = ["error", "failed", "deleted", "stopped", "paused"]     # what failed first, not what waits for it
     worst = min(bad, key=lambda state: order.index(state) if state in order else len(order))

@@ -212,6 +212,14 @@ def test_galaxys_own_words_and_the_fields_that_it_finds_wrong(loopback):
     assert str(caught.value) == f"POST {loopback.url}/api/histories: 400 Bad Request: Bad request: body.name: Field required"
 
 
+def test_galaxy_is_not_repeated(loopback):
+    loopback.will((400, {"err_msg": "Too short in ('path', 'id')", "err_code": 400008, "validation_errors": [
+        '{"loc": ["path", "id"], "msg": "Too short"}']}))
+    with pytest.raises(Refused) as caught:
+        Galaxy(KEY, loopback.url).get("histories/1")
+    assert str(caught.value).count("Too short") == 1
+
+
 @pytest.mark.parametrize("body, words", [
     ({"detail": "Not Found"}, "Not Found"),
     ({"detail": [{"loc": ["query", "limit"], "msg": "too much"}]}, "query.limit: too much"),
@@ -595,3 +603,22 @@ def test_debugging_shows_the_traceback_without_the_key(loopback):
     loopback.will((404, {"err_msg": f"no {KEY}"}))
     ended = process("display.py", KEY, f"{loopback.url}/api/x", GALAXY_DEBUG="1")
     assert "Traceback" in ended.stderr and KEY not in ended.stderr and ended.returncode == 1
+
+
+def test_standard_output_that_is_full_or_closed(loopback):
+    loopback.will((200, members(0, 3)))
+    line = f"{sys.executable} display.py {KEY} {loopback.url}/api/histories"
+    ended = subprocess.run(["bash", "-c", f"{line} > /dev/full"], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.stderr, ended.returncode) == ("display.py: No space left on device\n", REFUSED)
+    ended = subprocess.run(["bash", "-c", f"{line} >&-"], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.stderr, ended.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize("package, line", [
+    ("requests", ["display.py", KEY, "http://127.0.0.1"]), ("docopt", ["display.py", KEY, "http://127.0.0.1"]),
+    ("tabulate", ["create.py", "-n", "--format=table", KEY, "http://127.0.0.1"])])
+def test_a_package_that_is_not_installed(tmp_path, package, line):
+    (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError(name={package!r})")
+    ended = process(*line, PYTHONPATH=str(tmp_path))
+    assert ended.returncode == 1 and ended.stderr.count("\n") == 1
+    assert f"the package {package} is not installed: pip install" in ended.stderr

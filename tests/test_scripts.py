@@ -1,6 +1,9 @@
 """The scripts of the way from file to result: the requests that they send, what they print, how they end."""
+import contextlib
 import io
 import json
+import os
+import subprocess
 import sys
 
 import dataset_download
@@ -196,7 +199,7 @@ def test_workflow_execute_refused(script, workflow, capsys):
 
 def ended(requests_mock, states, state="completed"):
     base = f"{URL}/api/invocations/i"
-    requests_mock.get(f"{base}/jobs_summary", json={"states": states})
+    requests_mock.get(f"{base}/jobs_summary", json={"states": states, "populated_state": "ok"})
     requests_mock.get(base, json={"id": "i", "state": state, "steps": [], "outputs": {"out": {"src": "hda", "id": "d"}},
                                   "output_collections": {"all": {"src": "hdca", "id": "c"}}})
     requests_mock.get(f"{URL}/api/jobs", json=[{"id": "j"}])
@@ -286,3 +289,24 @@ def test_key_show_refused(script, requests_mock, monkeypatch, capsys):
 def test_key_show_without_a_password(script, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     assert script(key_show.main, URL, "me@example.org") == USAGE
+
+
+def test_key_show_does_not_show_the_password(loopback):
+    """On a terminal: asked for, not echoed, and only the key on standard output."""
+    pty = pytest.importorskip("pty")
+    loopback.will((200, {"api_key": KEY}))
+    terminal, inside = pty.openpty()
+    running = subprocess.Popen([sys.executable, key_show.__file__, loopback.url, "me@example.org"], stdin=inside,
+                               stdout=subprocess.PIPE, stderr=inside, text=True, start_new_session=True)
+    os.close(inside)
+    seen = b""
+    while b"Password of me@example.org" not in seen:
+        seen += os.read(terminal, 1000)
+    os.write(terminal, b"s3cret\n")
+    assert running.communicate(timeout=60)[0] == f"{KEY}\n" and running.returncode == 0
+    with contextlib.suppress(OSError):      # Linux says so when nobody holds the other end any more
+        while block := os.read(terminal, 1000):
+            seen += block
+    os.close(terminal)
+    assert b"s3cret" not in seen
+    assert loopback.asked[0].headers["Authorization"] == "Basic bWVAZXhhbXBsZS5vcmc6czNjcmV0"

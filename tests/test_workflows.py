@@ -26,6 +26,10 @@ def summary(**states):
     return (200, {"id": "i", "states": states, "populated_state": "ok", "model": "WorkflowInvocation"})
 
 
+def unfinished(populated_state):
+    return (200, {"id": "i", "states": {"ok": 1}, "populated_state": populated_state, "model": "WorkflowInvocation"})
+
+
 def invocation(state, **more):
     steps = [{"order_index": 2, "workflow_step_label": "Wet days", "job_id": "j2"}]
     return (200, {"id": "i", "state": state, "steps": steps, "messages": [], "outputs": {}, "output_collections": {},
@@ -72,6 +76,16 @@ def test_a_failed_job_does_not_end_the_wait_while_others_run(loopback, clock):
     with pytest.raises(Refused, match="2 error"):
         wait(loopback, summary(error=1, running=1), summary(error=2), invocation("scheduled"), (200, []))
     assert len(clock.slept) == 1
+
+
+def test_jobs_that_are_not_made_yet_are_waited_for(loopback, clock):
+    answer = wait(loopback, unfinished("new"), invocation("scheduled"), summary(ok=2), invocation("scheduled"), summary(ok=2))
+    assert answer["state"] == "scheduled" and clock.slept == [1]
+
+
+def test_jobs_that_can_not_be_made(loopback, clock):
+    with pytest.raises(Refused, match="invocation i could not make all its jobs"):
+        wait(loopback, unfinished("failed"), invocation("scheduled"))
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
