@@ -156,6 +156,7 @@ def _below(url: str, base: str) -> bool:
     """Whether `url` is an address of the server `base`: same scheme, host and port, and under its path."""
     return origin(url) == origin(base) and f"{urlsplit(url).path}/".startswith(f"{urlsplit(base).path}/")
 
+
 def without_key(url: str) -> tuple[str, str]:
     """`url` without a `key=` parameter that somebody typed into it, and that key."""
     start, question, query = url.partition("?")

@@ -79,7 +79,8 @@ def test_a_failed_job_does_not_end_the_wait_while_others_run(loopback, clock):
 
 
 def test_jobs_that_are_not_made_yet_are_waited_for(loopback, clock):
-    answer = wait(loopback, unfinished("new"), invocation("scheduled"), summary(ok=2), invocation("scheduled"), summary(ok=2))
+    answer = wait(loopback, unfinished("new"), invocation("scheduled"), summary(ok=2), invocation("scheduled"),
+                  summary(ok=2))
     assert answer["state"] == "scheduled" and clock.slept == [1]
 
 
