@@ -47,6 +47,7 @@ PYTHONS = [(3, minor) for minor in (11, 12, 13, 10)]    # what this release runs
 NEEDED = 2_500_000_000      # bytes free for the installation, pip's temporary files included
 PORT = 8080
 ADMINISTRATOR = "admin@example.org"
+LOCK = "galaxy_local.lock"  # also the mark of a folder that is ours
 PATIENCE = 600              # seconds for a start, on a slow disk
 GRACE = 30                  # seconds between asking a process to end and killing it
 
@@ -76,6 +77,8 @@ def main(argv=None):
 
 def start(home, port):
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(home.iterdir()) and not (home / LOCK).exists():
+        raise Refused(f"{home} holds other things, and a Galaxy would replace its data and venv: name a new folder")
     with locked(home):
         state = read_state(home)
         already = is_running(state.get("server"))
@@ -416,7 +419,7 @@ def session(leader, home):
 @contextmanager
 def locked(home):
     """One start or stop at a time in one home; the kernel lets go of the lock, however we end."""
-    with open(home / "lock", "w") as file:
+    with open(home / LOCK, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

