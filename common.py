@@ -14,11 +14,11 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import random
 import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
@@ -43,17 +43,32 @@ from outcome import (
     redact,
     run,
     script_name,
+    short,
 )
-from printing import print_answer, print_members, print_response, show
+from printing import output, print_answer, print_members, print_response, show, show_request
+from replies import (
+    PASSING,
+    REPEATABLE,
+    Patience,
+    body_text,
+    broken_off,
+    page_title,
+    refusal,
+    retry_after,
+    unanswered,
+    unsent,
+    what_happened,
+    worth_retrying,
+)
 
 VERSION = "0.1.0"
 
 __all__ = [     # what scripts and recipes import from here
     "DONE", "INTERRUPTED", "PARTLY", "REFUSED", "STILL_RUNNING", "TRY_LATER", "USAGE", "VERSION",
-    "DATASET_ENDS", "JOB_ENDS", "ONE_SHOT", "UNATTENDED",
-    "Galaxy", "Refused", "arguments", "complain", "keep_secret", "names", "one_line", "pauses", "payload",
-    "print_answer", "print_members", "print_response", "read_text", "redact", "run", "script_name", "show",
-    "whole_number", "delete", "display", "get", "make_url", "post", "put", "submit", "update",
+    "DATASET_MOVES", "JOB_ENDS", "ONE_SHOT", "UNATTENDED",
+    "Galaxy", "Refused", "an_id", "arguments", "complain", "keep_secret", "one_line", "output", "pauses", "payload",
+    "print_answer", "print_members", "print_response", "read_json", "read_text", "redact", "run", "script_name", "show",
+    "show_request", "whole_number", "delete", "display", "get", "make_url", "post", "put", "submit", "update",
 ]
 
 # --------------------------------------------------------------------------------------------- what the user typed
@@ -64,12 +79,27 @@ def arguments(usage: str, argv: list[str] | None = None) -> dict[str, Any]:
     docopt's own message repeats the arguments, and one of them is the key.
     """
     from docopt import DocoptExit, docopt
+    argv = sys.argv[1:] if argv is None else argv
+    if any("\ud800" <= letter <= "\udfff" for text in argv for letter in text):
+        raise Refused("an argument is not UTF-8", USAGE)
+    # What stands behind -- may begin with a hyphen; docopt would want -- in every usage line.
+    literal = dict(enumerate(argv[argv.index("--") + 1:])) if "--" in argv else {}
+    if literal:
+        argv = argv[:argv.index("--")] + [f"\0{number}" for number in literal]
     try:
-        return docopt(usage, sys.argv[1:] if argv is None else argv)
+        args = docopt(usage, argv)
+        return {name: _restored(value, literal) for name, value in args.items()}
     except DocoptExit:
         found = re.search(r"^usage:.*?(?=\n\s*\n|\Z)", usage, re.IGNORECASE | re.DOTALL | re.MULTILINE)
         print(found.group().rstrip() if found else usage, file=sys.stderr)
+        print(f"{script_name()} --help says more", file=sys.stderr)
         raise SystemExit(USAGE) from None
+
+
+def _restored(value: Any, literal: dict[int, str]) -> Any:
+    if isinstance(value, list):
+        return [_restored(one, literal) for one in value]
+    return literal[int(value[1:])] if isinstance(value, str) and value.startswith("\0") else value
 
 
 def whole_number(args: dict[str, Any], option: str, least: int = 0) -> int | None:
@@ -77,51 +107,57 @@ def whole_number(args: dict[str, Any], option: str, least: int = 0) -> int | Non
     text = args[option]
     if text is None:
         return None
-    if not re.fullmatch(r"\d+", text) or int(text) < least:
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < least:
         raise Refused(f"{option}={text}: a whole number of at least {least} is wanted", USAGE)
     return int(text)
 
 
-def names(text: str | None) -> list[str]:
-    """The names in a comma-separated list, such as `--fields=id,name`."""
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
+def an_id(text: str, name: str) -> str:
+    """`text` where it can be the id of something; a usage error naming the argument `name` where it can't."""
+    if not re.fullmatch(r"[\w-]+", text):
+        raise Refused(f"{name}: {short(text, 40)!r} is no id{'' if text else ': is a variable unset?'}", USAGE)
+    return text
 
 
 def payload(pairs: list[str]) -> Any:
     """What the pairs of a command line ask to send.
 
     `NAME=VALUE` is a string, `NAME:=JSON` JSON, `NAME:=@FILE` a file's JSON, `NAME@=FILE` a file's text, and `@FILE`
-    alone is the whole payload; FILE `-` is standard input.
+    alone is the whole payload; FILE `-` is standard input. Messages show no values: one may be a password.
     """
     if len(pairs) == 1 and pairs[0].startswith("@"):
-        return _json(read_text(pairs[0][1:]), pairs[0])
+        return read_json(pairs[0][1:])
     data: dict[str, Any] = {}
-    for pair in pairs:
+    for number, pair in enumerate(pairs, 1):
         name, sign, value = pair.partition("=")
         kind = name[-1:] if name.endswith((":", "@")) else ""
         name = name.removesuffix(kind)
         if not sign or not name:
             alone = " (@FILE is the whole payload, so it must stand alone)" if pair.startswith("@") else ""
-            raise Refused(f"{pair!r} is not NAME=VALUE, NAME:=JSON or NAME@=FILE{alone}", USAGE)
+            raise Refused(f"NAME=VALUE, the {number}. one: there is no = in it, or nothing before it{alone}", USAGE)
         if kind == ":":
-            data[name] = _json(read_text(value[1:]) if value.startswith("@") else value, pair)
+            data[name] = read_json(value[1:]) if value.startswith("@") else _json(value, f"{name}:=")
         else:
             data[name] = read_text(value) if kind else value
     return data
+
+
+def read_json(name: str) -> Any:
+    """The JSON in the file `name`, in standard input for `-`; a usage error where there is none."""
+    return _json(read_text(name), "standard input" if name == "-" else name)
 
 
 def _json(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise Refused(f"{where}: not JSON: {error}", USAGE) from None
+        raise Refused(f"{where}: not JSON: {error} (a string has quotes in JSON: 'name:=\"value\"')", USAGE) from None
+    except RecursionError:
+        raise Refused(f"{where}: nested too deeply", USAGE) from None
 
 
 # ------------------------------------------------------------------------------------------------------------- asking
 
-REPEATABLE = {"GET", "HEAD", "PUT", "DELETE"}   # asked twice, these do no more than asked once
-PASSING = {408, 429, 502, 503, 504}             # states that pass by themselves
-MAYBE_DONE = "the server may have done it all the same, so look before you send it again"
 ONE_SHOT, UNATTENDED = 10, 600                  # seconds of patience with a server that is away; $GALAXY_RETRY_MAX
 
 # How many a page, and in which order nothing is missed while things are added. Galaxy 26.1's /api/invocations
@@ -142,7 +178,10 @@ def _pool() -> requests.Session:
     global _session
     if _session is None:
         _session = requests.Session()
-        _session.headers["User-Agent"] = f"galaxy-api-scripts/{VERSION} ({script_name()})"
+        agent = f"galaxy-api-scripts/{VERSION} ({script_name()})"
+        _session.headers["User-Agent"] = agent.encode("ascii", "replace").decode()
+        # A cookie knows no ports: one of Galaxy's would go along with a download from another server on its host.
+        _session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         if os.environ.get("GALAXY_INSECURE") == "1":
             import urllib3
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -156,7 +195,7 @@ def _seconds(variable: str, otherwise: float) -> float:
         seconds = float(text) if text else otherwise
     except ValueError:
         seconds = -1
-    if not 0 <= seconds < float("inf"):
+    if not 0 <= seconds < 10**8:
         raise Refused(f"{variable}={text}: a number of seconds is wanted", USAGE)
     return seconds
 
@@ -174,10 +213,11 @@ class Galaxy:
         self.key, self.url = credentials(key_in_url or key, url)
         self.base = server(self.url)
         self.patience = _seconds("GALAXY_RETRY_MAX", patience)
+        self.deadline = float("inf")
 
-    def get(self, path: str, params: Any = None) -> Any:
+    def get(self, path: str, params: Any = None, **options: Any) -> Any:
         """The JSON answer to GET; an empty body is refused."""
-        return self._decoded(self.request("GET", path, params=params))
+        return self._decoded(self.request("GET", path, params=params, **options))
 
     def post(self, path: str, data: Any = None) -> Any:
         """The JSON answer to POST of `data` as JSON; None for an empty body."""
@@ -194,7 +234,7 @@ class Galaxy:
     def pages(self, path: str, params: dict[str, Any] | None = None, limit: int | None = None) -> Iterator[Any]:
         """The members of a list to its very end, or the first `limit` of them, asked for page by page.
 
-        Members that moved to a later page meanwhile are not told twice. Whether a route knows `limit` and `offset`
+        Members that moved to a later page meanwhile are not given twice. Whether a route knows `limit` and `offset`
         can't be seen from outside, so a page that brings nothing new ends the list too.
         """
         parts = urlsplit(self.address(path))
@@ -204,16 +244,20 @@ class Galaxy:
         if limit:
             ask["limit"] = size = min(size, limit)
         met: set[str] = set()
-        told = 0
-        while limit is None or told < limit:
+        given = 0
+        while limit is None or given < limit:
             answer = self.get(parts._replace(query="").geturl(), {**ask, "offset": offset} if offset else ask)
             if not isinstance(answer, list):
                 raise Refused(f"{parts.geturl()}: the answer is no list, so it has no pages", USAGE)
-            fresh = [member for member in answer if _unmet(member, met)]
-            yield from fresh[:None if limit is None else limit - told]
-            told += len(fresh)
+            marks = [_mark(member, route) for member in answer]
+            fresh = [member for member, mark in zip(answer, marks) if mark not in met or mark.startswith("{")]
+            if met.issuperset(marks):
+                return
+            met.update(marks)
+            yield from fresh[:None if limit is None else limit - given]
+            given += len(fresh)
             offset += len(answer)
-            if not fresh or len(answer) > size or (route in PAGES and len(answer) < size):
+            if len(answer) > size or (route in PAGES and len(answer) < size):
                 return
 
     def find(self, path: str, name: str) -> dict[str, Any]:
@@ -256,11 +300,14 @@ class Galaxy:
             if self.key and own:
                 headers["x-api-key"] = self.key
             response = self._send(method, url, headers=headers, auth=auth if own else None, **options)
+            if 200 <= response.status_code < 300:
+                return response
             if response.status_code not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
-                if response.ok:
-                    return response
-                raise self._refusal(method, url, response)
-            target = urljoin(url, response.headers["Location"])
+                raise refusal(f"{method} {url}", response, self.base)
+            try:
+                target = address(urljoin(url, response.headers["Location"]))
+            except (Refused, ValueError):
+                raise Refused(f"{method} {url}: the server redirects to what is no address") from None
             if method not in ("GET", "HEAD") or (origin(target) != origin(url) and not anywhere):
                 raise Refused(f"{method} {url}: the server sends this on to {target}, where "
                               "your key does not go unasked: use that address if your Galaxy is there",
@@ -268,7 +315,7 @@ class Galaxy:
             headers.pop("x-api-key", None)
             options.pop("params", None)
             url = target
-        raise Refused(f"{method} {url}: the server sends this round in circles")
+        raise Refused(f"{method} {url}: the server redirects in a loop")
 
     def _send(self, method: str, url: str, **options: Any) -> requests.Response:
         """The server's answer, after as many tries as this method may have and `patience` allows."""
@@ -276,72 +323,34 @@ class Galaxy:
         options.setdefault("timeout", (10, read))
         if os.environ.get("GALAXY_INSECURE") == "1":
             options["verify"] = False       # on the request: the session's own gives way to $REQUESTS_CA_BUNDLE
-        patience, failures = _Patience(self.patience), 0
+        patience, failures = Patience(min(self.patience, self.deadline - time.monotonic())), 0
         while True:
             response, error = None, None
             try:
                 response = _pool().request(method, url, allow_redirects=False, **options)
                 failures += response.status_code == 500
-                again = _worth_retrying(method, response, failures)
+                again = worth_retrying(method, response, failures)
                 if not again:
                     return response
             except requests.RequestException as caught:
                 error = caught
-                again = _unsent(error) or (method in REPEATABLE and _broken_off(error))
+                again = unsent(error) or (method in REPEATABLE and broken_off(error))
             except UnicodeError:            # a host name with an empty or too long label
                 raise Refused(f"{method} {url}: not the address of a server", USAGE) from None
-            pause = patience.next(_retry_after(response)) if again else None
+            except ValueError:              # requests looks at where a redirect leads, even where it is not to follow
+                raise Refused(f"{method} {url}: the server redirects to what is no address") from None
+            pause = patience.next(retry_after(response)) if again else None
             if pause is None and response is not None:
-                raise self._refusal(method, url, response, TRY_LATER if response.status_code in PASSING else REFUSED)
+                raise refusal(f"{method} {url}", response, self.base,
+                              TRY_LATER if response.status_code in PASSING else REFUSED)
             if pause is None:
-                raise self._unanswered(method, url, error) from error
+                raise unanswered(f"{method} {url}", method, error) from error
             if sys.stderr.isatty():
-                what = f"{response.status_code} {response.reason}" if response is not None else _plain(error)
+                what = f"{response.status_code} {response.reason}" if response is not None else what_happened(error)
                 print(redact(f"{self.base}: {what}; trying again in {pause:.0f} s"), file=sys.stderr)
             if response is not None:
                 response.close()
             time.sleep(pause)
-
-    def _unanswered(self, method: str, url: str, error: Any) -> Refused:
-        """The refusal for a request that no answer came to."""
-        text = f"{method} {url}: {_plain(error)}"
-        if _unsent(error):
-            return Refused(f"{text}: is the address right, and is the server up?", TRY_LATER)
-        if not _broken_off(error):
-            return Refused(text, USAGE if isinstance(error, ValueError) else REFUSED)
-        if method in REPEATABLE:
-            return Refused(f"{text}: try again later", TRY_LATER)
-        return Refused(f"{text}: {MAYBE_DONE}", lost=True)
-
-    def _refusal(self, method: str, url: str, response: requests.Response, exit_code: int = REFUSED) -> Refused:
-        """The refusal for an answer: what was asked, what came back, what to try."""
-        status, body = response.status_code, _text(response)
-        said, details, code = _galaxy_words(body)
-        outcome = f"{status} {response.reason or ''}".rstrip()
-        words = [part for part in (outcome, said, "; ".join(details)) if part]
-        text = ": ".join([f"{method} {url}", *dict.fromkeys(words)])
-        lost = method not in REPEATABLE and status in (502, 504)
-        hint = MAYBE_DONE if lost else self._hint(status, said, code, response)
-        return Refused(f"{text.rstrip('.')}{': ' if hint else ''}{hint}", exit_code, status=status, body=body,
-                       err_msg=said, lost=lost)
-
-    def _hint(self, status: int, said: str, code: int | None, response: requests.Response) -> str:
-        """What to try after an answer that refuses."""
-        if status == 401 and code is None and "WWW-Authenticate" in response.headers:
-            return "a proxy before Galaxy asks for its own password"
-        if status == 401:
-            return f"check the key: key_show.py {self.base} EMAIL shows yours"
-        if code == 403006:
-            return "this needs an administrator's key"
-        if status == 403 and self.key is None:
-            return "it was asked without a key"
-        if status == 404 and code is None:
-            return f"no such route: display.py KEY {self.base}/api/version answers if the server's address is right"
-        if code == 400009 or (code == 400008 and "invalid id" in said.lower()):
-            return "ids are the id fields of what display.py lists"
-        if status == 413:
-            return "a proxy before Galaxy takes no body of that size"
-        return "try again later" if status in PASSING else ""
 
     def _decoded(self, response: requests.Response) -> Any:
         """The answer's JSON; None for an empty body, but to a GET."""
@@ -355,8 +364,8 @@ class Galaxy:
         try:
             return response.json()
         except (ValueError, RecursionError):
-            text = _text(response)
-            kind = f"a page titled {_title(text)!r}" if _title(text) else repr(one_line(text)[:60])
+            text = body_text(response)
+            kind = f"a page titled {page_title(text)!r}" if page_title(text) else repr(short(text, 60))
             hint = "for data take dataset_download.py" if "/api/" in response.url else \
                 f"addresses of the API go on with /api/, as in {self.base}/api/histories"
             raise Refused(f"{asked}, not JSON but {kind}: {hint}", status=status, body=text) from None
@@ -364,7 +373,7 @@ class Galaxy:
     # ------------------------------------------------------------------------------------------------------- waiting
 
     def wait_datasets(self, history: str, datasets: Iterable[str], timeout: float | None = None) -> dict[str, str]:
-        """`{id: state}` once all these datasets of one history have ended, good or bad (see `DATASET_ENDS`).
+        """`{id: state}` once all these datasets of one history have ended, good or bad (not in `DATASET_MOVES`).
 
         However many they are, each look is one small request: what in the history has not ended yet.
         """
@@ -389,9 +398,15 @@ class Galaxy:
             raise Refused(f"history {history} has no job {', '.join(missing)}")
         return {one: states[one] for one in wanted}
 
+    def looks(self, timeout: float | None) -> Iterator[int]:
+        """`pauses(timeout)`, and no server that is away is waited for any longer either."""
+        self.deadline = float("inf") if timeout is None else time.monotonic() + timeout
+        yield from pauses(timeout)
+        self.deadline = float("inf")
+
     def _wait_for_none_of(self, wanted: set[str], path: str, timeout: float | None, unfinished: dict[str, Any]) -> None:
         left: set[str] = set()
-        for _ in pauses(timeout):
+        for _ in self.looks(timeout):
             left = {thing["id"] for thing in self.pages(path, unfinished)} & wanted
             if not left:
                 return
@@ -401,9 +416,9 @@ class Galaxy:
 
 # From Galaxy 26.1's schema (DatasetState, JobState). `paused` jobs and datasets wait for a person, so they don't move.
 DATASET_MOVES = ("new", "upload", "queued", "running", "setting_metadata")
-DATASET_ENDS = ("ok", "empty", "error", "deferred", "discarded", "failed_metadata", "paused")
-JOB_MOVES = ("new", "resubmitted", "upload", "waiting", "queued", "running", "deleting", "stop")
-JOB_ENDS = ("ok", "error", "failed", "deleted", "skipped", "stopped", "paused")
+# `deleting` may last for ever (26.1, jobs of a cancelled invocation), and never ends well.
+JOB_MOVES = ("new", "resubmitted", "upload", "waiting", "queued", "running", "stop")
+JOB_ENDS = ("ok", "skipped", "error", "failed", "deleting", "deleted", "stopped", "paused")
 
 
 def pauses(timeout: float | None = None, first: float = 1.0, longest: float = 30.0) -> Iterator[int]:
@@ -419,32 +434,12 @@ def pauses(timeout: float | None = None, first: float = 1.0, longest: float = 30
         time.sleep(min(pause, left))
         pause = min(pause * 1.5, longest)
 
-class _Patience:
-    """How long to wait before the next try: exponential backoff with full jitter, 1 to 60 s, within a window of
-    `seconds` from the first trouble on."""
-
-    def __init__(self, seconds: float):
-        self.seconds, self.end, self.longest = seconds, 0.0, 1.0
-
-    def next(self, asked: float | None) -> float | None:
-        """Seconds to wait; what the server `asked` for counts. None when that would be past the window."""
-        now = time.monotonic()
-        self.end = self.end or now + self.seconds
-        left = self.end - now
-        if left <= 0 or (asked or 0) > left:
-            return None
-        pause = min(random.uniform(0, self.longest), left) if asked is None else asked
-        self.longest = min(self.longest * 2, 60)
-        return pause
-
-
-def _unmet(member: Any, met: set[str]) -> bool:
-    """Whether a list's member is new, by its id where it has one; it joins `met`."""
-    known = isinstance(member, dict) and "id" in member
-    mark = f"{member.get('history_content_type')} {member['id']}" if known else json.dumps(member, sort_keys=True)
-    fresh = mark not in met
-    met.add(mark)
-    return fresh
+def _mark(member: Any, route: str) -> str:
+    """What tells a list's member from the others: its id, or all of it (JSON) where that is not enough."""
+    kind = member.get("history_content_type") if isinstance(member, dict) else None
+    if isinstance(member, dict) and "id" in member and (kind or route not in ("contents", "datasets")):
+        return f"{kind} {member['id']}"
+    return json.dumps(member, sort_keys=True)       # datasets and collections have their ids apart, so some are the same
 
 
 def _first_number(value: Any) -> int:
@@ -452,112 +447,6 @@ def _first_number(value: Any) -> int:
     if not text.isdecimal():
         raise Refused(f"limit and offset are whole numbers, not {text!r}", USAGE)
     return int(text)
-
-
-def _unsent(error: Exception) -> bool:
-    """Whether nothing can have reached the server: no such host, connection refused, no connection in time."""
-    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)):
-        return "Tunnel connection failed: 4" not in str(error)
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    return type(reason).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
-
-
-def _broken_off(error: Exception) -> bool:
-    """Whether the connection broke or the answer was late, so that the request may or may not have been served."""
-    if isinstance(error, requests.exceptions.SSLError):
-        return "EOF" in str(error)
-    return isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.ReadTimeout,
-                              requests.exceptions.ChunkedEncodingError))
-
-
-def _worth_retrying(method: str, response: requests.Response, failures: int) -> bool:
-    status = response.status_code
-    if method in REPEATABLE:
-        return status in PASSING or (status == 500 and failures == 1)
-    # A PATCH carries bytes of a file that were read once, so whoever sends it must begin it again.
-    return method == "POST" and (status == 429 or (status == 503 and "Retry-After" in response.headers))
-
-
-def _retry_after(response: requests.Response | None) -> float | None:
-    """How many seconds the server asks us to wait, from either form of `Retry-After` (RFC 9110, 10.2.3)."""
-    text = response.headers.get("Retry-After", "") if response is not None else ""
-    if re.fullmatch(r"\d+", text.strip()):
-        return float(text)
-    if text:
-        from email.utils import parsedate_to_datetime
-        try:
-            return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-        except (TypeError, ValueError):
-            pass
-    return None
-
-
-def _plain(error: Any) -> str:
-    """What happened to a connection, in a few words."""
-    text = str(error)
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy that your environment names can't be reached or refuses"
-    if isinstance(error, requests.exceptions.SSLError):
-        if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text:
-            found = re.search(r"certificate verify failed: ([^(\"']+)", text)
-            why = f" ({found.group(1).strip()})" if found else ""
-            return (f"its certificate does not verify{why}: set REQUESTS_CA_BUNDLE to your authority's file (PEM), or "
-                    "GALAXY_INSECURE=1 to go without")
-        return "no TLS at that port: does the address begin with http://?" if "WRONG_VERSION" in text else "TLS failed"
-    if isinstance(error, ValueError):       # InvalidURL and its like
-        return "not the address of a server"
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return "no connection in time"
-    if isinstance(error, requests.exceptions.Timeout):
-        return "no answer in time"
-    if _unsent(error):
-        if re.search("resol|getaddrinfo|Name or service|nodename", text, re.IGNORECASE):
-            return "no such host"
-        return "connection refused" if "refused" in text else "no connection"
-    return "the connection broke before the answer was whole"
-
-
-def _text(response: requests.Response) -> str:
-    try:
-        return response.content[:100_000].decode(response.encoding or "utf-8", "replace")
-    except (LookupError, requests.RequestException):
-        return ""
-
-
-def _title(text: str) -> str:
-    found = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    return one_line(found.group(1))[:100] if found else ""
-
-
-def _galaxy_words(body: str) -> tuple[str, list[str], int | None]:
-    """What an answer says to people, which parts of the payload it finds wrong, and Galaxy's `err_code`."""
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return _title(body) or ("" if "<" in body[:200] else one_line(body)[:200]), [], None
-    if not isinstance(answer, dict):
-        return one_line(str(answer))[:200], [], None
-    said = answer.get("err_msg") or answer.get("detail") or ""
-    errors = answer.get("validation_errors") or []
-    if isinstance(said, list):
-        said, errors = "", said
-    details = []
-    for error in errors if isinstance(errors, list) else [errors]:
-        if isinstance(error, str):
-            try:
-                error = json.loads(error)
-            except ValueError:
-                details.append(one_line(error))
-                continue
-        for one in error if isinstance(error, list) else [error]:
-            if isinstance(one, dict):
-                where = ".".join(str(part) for part in one.get("loc") or [])
-                if not (msg := str(one.get("msg", ""))) or msg not in str(said):    # Galaxy may have said it already
-                    details.append(f"{where}: {msg}".strip(": "))
-            else:
-                details.append(one_line(str(one)))
-    code = answer.get("err_code")
-    return one_line(str(said)), details[:10], code if isinstance(code, int) else None
 
 
 # ------------------------------------------------------------ the names that recipes for the old common.py import

@@ -8,11 +8,11 @@ Arguments:
   KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml, anonymous for none
   URL              an address of the API, or its path from /api/ on where the server can be looked up
   NAME=VALUE       a field of the payload, a string; NAME:=JSON is JSON, NAME:=@FILE a file's JSON, NAME@=FILE a
-                   file's text, @FILE alone the whole payload; FILE may be - for standard input
+                   file's text to its last newline, @FILE alone the whole payload; FILE - is standard input
 
 Options:
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another style of tabulate's
-  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless told otherwise
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless --format is given
   -n, --dry-run    show what would be sent, send nothing
   -h, --help       show this
 
@@ -21,18 +21,18 @@ A new history, and its id alone:
 """
 import sys
 
-from common import Galaxy, arguments, names, payload, print_response, run, show
+from common import Galaxy, arguments, output, payload, print_response, run, show, show_request
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    data, style, fields = payload(args["NAME=VALUE"]), args["--format"], names(args["--fields"])
+    data, (style, fields) = payload(args["NAME=VALUE"]), output(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     if args["--dry-run"]:
-        show({"method": "POST", "url": galaxy.url, "payload": data}, style or "json", fields)
-        return
-    show(galaxy.post(galaxy.url, data), style, fields, plain=print_response)
+        show_request("POST", galaxy.url, data, style)
+    else:
+        show(galaxy.post(galaxy.url, data), style, fields, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ Arguments:
 Options:
   --all            every page of a list: Galaxy ends some lists early without saying so
   --limit=N        the first N members of a list
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another style of tabulate's
-  --fields=NAMES   only these fields, separated by commas, as a table unless told otherwise
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES   only these fields, separated by commas, as a table unless --format is given
   -h, --help       show this
 
 The names of all your histories, with the ids that other commands want:
@@ -20,12 +20,12 @@ The names of all your histories, with the ids that other commands want:
 """
 import sys
 
-from common import Galaxy, arguments, names, print_members, run, show, whole_number
+from common import Galaxy, arguments, output, print_members, run, show, whole_number
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    limit, style, fields = whole_number(args, "--limit", least=1), args["--format"], names(args["--fields"])
+    limit, (style, fields) = whole_number(args, "--limit", least=1), output(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     paged = args["--all"] or limit

@@ -21,30 +21,28 @@ def credentials(key: str, url: str) -> tuple[str | None, str]:
     key, url = key.strip(), url.strip()
     if not key:
         raise Refused("the key is empty: is a variable unset? (to ask as nobody, give `anonymous`)", USAGE)
+    if re.match("https?://", key):
+        raise Refused("KEY comes first, then URL: these two are the wrong way round", USAGE)
     home = os.environ.get("GALAXY_URL", "").strip()
-    looked_up = url == "-" or url.startswith("/")
-    entry: dict[str, str] = {}
+    unnamed = url == "-" or url.startswith("/")
+    found: str | None = None
     if key.startswith("@"):
-        entry = _entry(key[1:])
-        home = entry["url"]
-    elif key == "-" and not _environment_key():
-        entry = _fitting_entry(home if looked_up else url)
-        home = entry["url"]
-    if looked_up:
+        home, found = _entry(key[1:])
+    elif key == "-":
+        found = _environment_key()
+        if not found:
+            home, found = _fitting_entry(home if unnamed else url)
+    if unnamed:
         if not home:
             raise Refused("no address to look up: set GALAXY_URL to the server's address, or give it", USAGE)
         url = join(home, url)
-    found = None
-    if entry:
-        found = entry["key"]
-    elif key == "-":
-        found = _environment_key()
-    elif key != "anonymous":
-        return _usable(key), address(url)
-    if found and home and not _below(address(url), server(home)):
+    url = address(url)
+    if found and home and not _below(url, server(home)):
         raise Refused(f"the key that was looked up belongs to {server(home)}, not to {server(url)}: give that server's "
                       "own key", USAGE)
-    return (_usable(found) if found else None), address(url)
+    if not found and key != "anonymous":
+        found = key
+    return (_usable(found) if found else None), url
 
 
 def _environment_key() -> str:
@@ -52,42 +50,47 @@ def _environment_key() -> str:
     name = os.environ.get("GALAXY_API_KEY_FILE", "").strip()
     if key or not name:
         return key
-    text = _private_text(Path(name).expanduser()).strip()
+    text = _private_text(Path(os.path.expanduser(name))).strip()
     if not text:
         raise Refused(f"{name} ($GALAXY_API_KEY_FILE) is empty: put your key on its first line", USAGE)
     return text.splitlines()[0].strip()
 
 
 def _private_text(path: Path) -> str:
-    text = read_text(str(path))
+    text = _file_text(path)
     if os.name == "posix" and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         raise Refused(f"{path} holds a key and others may read it: chmod 600 {path}", USAGE)
     return text
 
 
-def _entries() -> tuple[dict[str, dict[str, str]], str]:
-    """The entries of ~/.parsec.yml, `{name: {"url": ..., "key": ...}}`, and the name of the default one."""
+Entry = tuple[str, str]     # url, key
+
+
+def _entries() -> tuple[dict[str, Entry], str]:
+    """The entries of ~/.parsec.yml by their names, and the name of the default one."""
     path = Path.home() / ".parsec.yml"
     if not path.exists():
-        raise Refused("no key to look up: set GALAXY_API_KEY (and GALAXY_URL), or write ~/.parsec.yml", USAGE)
+        raise Refused("there is no ~/.parsec.yml to look a key up in, and neither GALAXY_API_KEY nor "
+                      "GALAXY_API_KEY_FILE is set", USAGE)
     text = _private_text(path)
     import yaml
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = getattr(error, "problem_mark", None)
         raise Refused(f"{path}: not YAML{f', line {line.line + 1}' if line else ''}", USAGE) from None
     if not isinstance(content, dict):
         raise Refused(f"{path}: holds no entries: `NAME: {{url: ..., key: ...}}` is wanted", USAGE)
-    entries = {str(name): value for name, value in content.items()
-               if isinstance(value, dict) and value.get("url") and value.get("key")}
-    entries = {name: {"url": str(value["url"]), "key": str(value["key"])} for name, value in entries.items()}
-    for entry in entries.values():
-        keep_secret(entry["key"])
+    entries = {}
+    for name, value in content.items():
+        url, key = (value.get("url"), value.get("key")) if isinstance(value, dict) else (None, None)
+        if isinstance(url, str) and url and key:
+            keep_secret(str(key))
+            entries[str(name)] = url, str(key)
     return entries, str(content.get("__default", ""))
 
 
-def _entry(name: str) -> dict[str, str]:
+def _entry(name: str) -> Entry:
     entries, _ = _entries()
     if name not in entries:
         there = ", ".join(entries) or "none"
@@ -95,17 +98,27 @@ def _entry(name: str) -> dict[str, str]:
     return entries[name]
 
 
-def _fitting_entry(url: str) -> dict[str, str]:
+def _fitting_entry(url: str) -> Entry:
     """The one entry for the server of `url`; the default entry where `url` is empty or several fit."""
     entries, default = _entries()
-    fitting = {name: entry for name, entry in entries.items() if not url or _below(address(url), server(entry["url"]))}
-    if len(fitting) != 1 and default in fitting:
+    fitting = {name: entry for name, entry in entries.items() if not url or _is_for(entry, url)}
+    if len(fitting) == 1:
+        return next(iter(fitting.values()))
+    if default in fitting:
         return fitting[default]
-    if len(fitting) != 1:
-        which = f"several entries for {url or 'any server'}" if fitting else f"no entry for {url}"
-        there = ", ".join(entries) or "none"
-        raise Refused(f"~/.parsec.yml has {which}: set GALAXY_API_KEY, or give @NAME (there are: {there})", USAGE)
-    return next(iter(fitting.values()))
+    which = f"no entry for {url or 'any server'}"
+    if fitting:
+        which = f"several entries for {url}" if url else "several entries and no __default"
+    there = ", ".join(entries) or "none"
+    raise Refused(f"~/.parsec.yml has {which}: set GALAXY_API_KEY, or give @NAME (there are: {there})", USAGE)
+
+
+def _is_for(entry: Entry, url: str) -> bool:
+    try:
+        base = server(entry[0])
+    except Refused:     # another entry's mistake is no reason to fail
+        return False
+    return _below(address(url), base)
 
 
 def _usable(key: str) -> str:
@@ -115,17 +128,31 @@ def _usable(key: str) -> str:
     return key
 
 
+# Stricter than urlsplit, which reads http://a\@b as an address on b where the connection would be made to a.
+AUTHORITY = re.compile(r"https?://([^\s/?#\\@]*@)?(\[[0-9a-f:.]+\]|[^\s/?#\\@:\[\]]+)(:\d+)?(?=[/?#]|$)", re.IGNORECASE)
+
+
 def address(url: str) -> str:
     """`url` with single slashes in its path; a usage error where it is no http address."""
+    url = url.strip()
     try:
-        parts = urlsplit(url.strip())
-        fits = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+        parts = urlsplit(url)
+        fits = AUTHORITY.match(url) and parts.hostname and (parts.port is None or parts.port > 0) and \
+            ".." not in unquote(parts.path).split("/")
     except ValueError:
         fits = False
     if not fits:
-        hint = "" if "://" in url or url.startswith("@") else f": did you mean http://{url.lstrip('/')} or https://?"
-        raise Refused(f"{url!r} is not the address of a server{hint}", USAGE)
+        raise Refused(f"{_shown(url)} is not the address of a server", USAGE)
     return parts._replace(path=re.sub("/{2,}", "/", parts.path), fragment="").geturl()
+
+
+def _shown(url: str) -> str:
+    """What is no address, for a message: it may be a key in the wrong place."""
+    if re.fullmatch("[a-z_]{1,20}", url):
+        return f"{url!r} (did you mean /api/{url}?)"
+    if not re.search("[.:/]", url) or re.search(r"[\s\\]", url):
+        return "URL"
+    return repr(url) if "://" in url else f"{url!r} (did you mean http://{url}?)"
 
 
 def server(url: str) -> str:
@@ -170,9 +197,22 @@ def without_key(url: str) -> tuple[str, str]:
 
 def read_text(name: str) -> str:
     """The text of the file `name`, of standard input for `-`; a usage error where it can't be read."""
+    if name != "-":
+        return _file_text(Path(name))
+    if sys.stdin is None:
+        raise Refused("standard input is closed", USAGE)
+    return _decoded(sys.stdin.buffer.read(), "standard input")
+
+
+def _file_text(path: Path) -> str:
     try:
-        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8-sig")
+        return _decoded(path.read_bytes(), str(path))
     except OSError as error:
-        raise Refused(f"{name}: {error.strerror}", USAGE) from None
+        raise Refused(f"{path}: {error.strerror}", USAGE) from None
+
+
+def _decoded(content: bytes, where: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Refused(f"{name}: not a text file in UTF-8", USAGE) from None
+        raise Refused(f"{where}: not a text in UTF-8", USAGE) from None

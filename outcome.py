@@ -36,6 +36,8 @@ def run(main) -> int:
 
     With $GALAXY_DEBUG set the traceback comes too, redacted.
     """
+    if sys.stderr is None:      # closed by the caller; print would take standard output in its place
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
@@ -64,7 +66,7 @@ def run(main) -> int:
         return complain(f"the package {error.name} is not installed: pip install -e . where README.md is", REFUSED)
     except Exception as error:
         hint = "" if os.environ.get("GALAXY_DEBUG") else "; GALAXY_DEBUG=1 shows where"
-        return complain(f"this should not happen: {type(error).__name__}: {error}{hint}", REFUSED)
+        return complain(f"unforeseen, in the script or in Galaxy's answer: {type(error).__name__}: {error}{hint}", REFUSED)
 
 
 def _drop_output() -> None:
@@ -91,7 +93,7 @@ _secrets: set[str] = set()     # every key and password that this process has co
 
 def keep_secret(secret: str | None) -> None:
     """Let no message show `secret` from now on."""
-    if secret:
+    if secret and len(secret) > 5:      # what is shorter is no key, and would blot out half of a message
         _secrets.update((secret, quote(secret, safe="")))
 
 
@@ -100,9 +102,14 @@ def redact(text: str) -> str:
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = re.sub(r"([?&](?:api_)?key=)[^&\s'\"]*", r"\1***", text, flags=re.IGNORECASE)
-    return re.sub(r"(https?://)[^/@\s]*@", r"\1", text, flags=re.IGNORECASE)
+    return re.sub(r"(https?://)[^/\s]*@", r"\1", text, flags=re.IGNORECASE)
 
 
 def one_line(text: str) -> str:
     """`text` on one line, without the control characters that a terminal would obey."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", re.sub(r"\s+", " ", text)).strip()
+
+
+def short(text: str, most: int = 200) -> str:
+    """The beginning of `text` on one line; redacted first, since half a key is a secret too."""
+    return one_line(redact(text))[:most]

@@ -8,73 +8,96 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from outcome import USAGE, Refused
+from outcome import USAGE, Refused, redact
+
+OWN_STYLES = ("table", "json", "jsonl", "csv", "tsv", "value")
+
+
+def output(args: dict[str, Any]) -> tuple[str | None, list[str]]:
+    """The style and the fields that `--format` and `--fields` ask for, for `show`.
+
+    A style that nobody knows is a usage error, told here before anything is sent.
+    """
+    style, fields = args["--format"], args["--fields"]
+    if style not in OWN_STYLES[1:] and (style or fields):
+        import tabulate  # here too, because where it is missing nothing must be sent
+        if style and style not in (OWN_STYLES[0], *tabulate.tabulate_formats):
+            raise Refused(f"--format={style}: there are {', '.join(OWN_STYLES)}, and tabulate's styles, as github", USAGE)
+    return style, [name.strip() for name in (fields or "").split(",") if name.strip()]
 
 
 def show(answer: Any, style: str | None = None, fields: Iterable[str] = (),
-         plain: Callable[[Any], None] | None = None) -> None:
-    """Print JSON as `table`, `json`, `jsonl`, `csv`, `tsv`, `value` (cells alone, for a shell's variables) or another of
-    tabulate's styles; `fields` picks the columns.
+         plain: Callable[[Any], None] | None = None, changed: bool = False) -> None:
+    """Print JSON as `table`, `json`, `jsonl`, `csv`, `tsv`, `value` (cells alone, for a shell's variables) or another
+    tabulate style; `fields` picks the columns.
 
     `plain` prints it where neither was asked for. Values are never rewritten: a string stays as it is, null is an empty
-    cell, all else is its JSON. `jsonl`, and `csv` and `tsv` with `fields`, go out row by row as `answer`, a list or an
-    iterator, hands them on.
+    cell, all else is its JSON. `jsonl` and `value`, and `csv` and `tsv` with `fields`, go out row by row as `answer`, a
+    list or an iterator, hands them on. A field that no row has is refused; where the question has `changed` something,
+    the refusal says so, and is no usage error, or somebody would ask again.
     """
     fields = list(fields)
     if plain and not style and not fields:
         plain(list(answer) if isinstance(answer, Iterator) else answer)
         return
-    style = style or "table"
-    single = isinstance(answer, dict) or not isinstance(answer, Iterable) or isinstance(answer, str)
-    rows = iter([answer] if single else answer)
-    met: set[str] = set()
-
-    def picked() -> Iterator[Any]:
-        for row in rows:
-            if not fields:
-                yield row
-                continue
-            row = row if isinstance(row, dict) else {"value": row}
-            met.update(row)
-            yield {name: row.get(name) for name in fields}
-        unknown = [name for name in fields if name not in met]
-        if met and unknown:
-            raise Refused(f"no field {', '.join(unknown)} here: there are {', '.join(sorted(met))}", USAGE)
-
+    single = isinstance(answer, (dict, str)) or not isinstance(answer, Iterable)
+    rows = _picked([answer] if single else answer, fields, changed)
+    if single:
+        rows = iter(list(rows))     # refused, if so, before anything is printed
     if style == "json":
-        content = list(picked())
-        print(json.dumps(content[0] if single else content, indent=2, ensure_ascii=False))
+        print(json.dumps(next(rows) if single else list(rows), indent=2, ensure_ascii=False))
     elif style == "jsonl":
-        for row in picked():
+        for row in rows:
             print(json.dumps(row, ensure_ascii=False), flush=True)
-    elif style in ("csv", "tsv"):
-        _show_separated(picked(), "," if style == "csv" else "\t", fields)
     elif style == "value":
-        for row in picked():
+        for row in rows:
             print(*(_cell(value) for value in (row.values() if isinstance(row, dict) else [row])), sep="\t", flush=True)
+    elif style in ("csv", "tsv"):
+        _show_separated(rows, "," if style == "csv" else "\t", fields)
     else:
-        _show_table(list(picked()), style, fields)
+        _show_table(list(rows), "simple" if style in (None, "table") else style, fields)
+
+
+def show_request(method: str, url: str, data: Any, style: str | None = None) -> None:
+    """Print a request that is not sent, for `--dry-run`."""
+    show({"method": method, "url": redact(url), "payload": data}, style or "json")
+
+
+def _picked(rows: Iterable[Any], fields: list[str], changed: bool) -> Iterator[Any]:
+    """The rows with these fields only, all of them where there are none."""
+    met: dict[str, None] = {}
+    row: Any = None
+    for row in rows:
+        if not fields:
+            yield row
+            continue
+        row = row if isinstance(row, dict) else {"value": row}
+        met.update(dict.fromkeys(row))
+        yield {name: row.get(name) for name in fields}
+    unknown = [name for name in fields if name not in met]
+    if met and unknown:
+        what = f"no field {', '.join(unknown)} in the answer: there are {', '.join(met)}"
+        if changed:
+            made = f" (id {row['id']})" if isinstance(row, dict) and "id" in row else ""
+            raise Refused(f"it is done{made}, but there is {what}")
+        raise Refused(what, USAGE)
 
 
 def _show_separated(rows: Iterator[Any], separator: str, fields: list[str]) -> None:
     if not fields:
         rows, fields = _columns(list(rows))
-    first = next(rows, None)        # an answer that is refused prints no heading
+    first = list(itertools.islice(rows, 1))     # an answer that is refused prints no heading
     writer = csv.writer(sys.stdout, delimiter=separator, lineterminator="\n")
     writer.writerow(fields)
-    for row in itertools.chain([] if first is None else [first], rows):
+    for row in itertools.chain(first, rows):
         writer.writerow([_cell(row.get(name)) for name in fields])
         sys.stdout.flush()
 
 
 def _show_table(content: list[Any], style: str, fields: list[str]) -> None:
     import tabulate
-    style = "simple" if style == "table" else style
-    if style not in tabulate.tabulate_formats:
-        known = ", ".join(["table", "json", "jsonl", "csv", "tsv", "value", *tabulate.tabulate_formats])
-        raise Refused(f"--format={style}: there are {known}", USAGE)
-    rows, columns = _columns(content)
     tabulate.PRESERVE_WHITESPACE = True
+    rows, columns = _columns(content)
     cells = [[_cell(row.get(name)) for name in fields or columns] for row in rows]
     print(tabulate.tabulate(cells, fields or columns, style, disable_numparse=True))
 
@@ -89,6 +112,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
 
 def print_members(answer: Any) -> None:
     """Print the answer to a GET in the form that pipelines written for the old `display.py` read."""

@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import os
 import re
+import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -14,7 +16,8 @@ from typing import Any, BinaryIO
 
 import requests
 
-from common import TRY_LATER, USAGE, Galaxy, Refused
+from common import DATASET_MOVES, TRY_LATER, USAGE, Galaxy, Refused
+from replies import MAYBE_DONE, PASSING
 
 PIECE = 64 * 2**20      # bytes a request; larger ones are no faster (Galaxy 26.1 on loopback)
 UPLOADS = "upload/resumable_upload/"    # TUS 1.0.0, Galaxy 22.01 and later
@@ -34,7 +37,8 @@ def upload(galaxy: Galaxy, history: str, path: str, *, name: str = "", ext: str 
         before = os.fstat(file.fileno())
         session, digest = _send(galaxy, file, before.st_size, name)
         after = os.fstat(file.fileno())
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        longer = file.read(1)       # a file of /proc says that it has no bytes
+    if longer or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise Refused(f"{path}: changed while it was sent, so no dataset was made: send it when it is complete")
     element = {"src": "files", "name": name, "ext": ext, "dbkey": dbkey,
                "hashes": [{"hash_function": "SHA-256", "hash_value": digest}]}
@@ -43,6 +47,17 @@ def upload(galaxy: Galaxy, history: str, path: str, *, name: str = "", ext: str 
         "targets": [{"destination": {"type": "hdas"}, "elements": [element]}],
         "files_0|file_data": {"session_id": session, "name": name},
     })
+
+
+def wait_until_ok(galaxy: Galaxy, history: str, datasets: list[str], timeout: float | None = None) -> None:
+    """Wait until these datasets of one history are `ok`, their bytes compared with the hashes that went with them.
+
+    Raises `Refused` with Galaxy's reason where one ends otherwise, and when `timeout` seconds are over (STILL_RUNNING).
+    """
+    for dataset, state in galaxy.wait_datasets(history, datasets, timeout).items():
+        if state != "ok":
+            why = galaxy.get(f"datasets/{dataset}").get("misc_info") or "Galaxy does not say why"
+            raise Refused(f"dataset {dataset} ended in state {state}: {why}")
 
 
 def _regular_file(path: str) -> BinaryIO:
@@ -73,8 +88,9 @@ def _send(galaxy: Galaxy, file: BinaryIO, size: int, name: str) -> tuple[str, st
                 sent += len(piece)
         arrived = galaxy.request("HEAD", UPLOADS + session, headers=TUS).headers.get("Upload-Offset")
     except Refused as error:
-        code = TRY_LATER if error.lost else error.exit_code
-        raise Refused(f"{name}: no dataset was made, send it again: {error}", code, status=error.status,
+        code = TRY_LATER if error.lost or error.status in PASSING else error.exit_code
+        why = str(error).removesuffix(f": {MAYBE_DONE}")     # no: there is no dataset without the fetch
+        raise Refused(f"{name}: no dataset was made, send it again: {why}", code, status=error.status,
                       body=error.body, err_msg=error.err_msg) from error
     if arrived != str(size):        # Galaxy makes a dataset in state ok of half an upload, so it must not be asked to
         raise Refused(f"{name}: {arrived} of {size} bytes arrived, so no dataset was made: send it again", TRY_LATER)
@@ -104,48 +120,79 @@ def download(galaxy: Galaxy, dataset: str, folder: Path, taken: set[str], overwr
     """Fetch the dataset with the id `dataset` into `folder` under its own name; returns the path.
 
     The bytes get that name only when all have come. `taken` are the names already given in this run. Raises `Refused`
-    where the dataset is not `ok`, the file is there already or bytes are missing.
+    where the dataset is not `ok`, the file is there already or bytes are missing, and OSError where the disk is full.
     """
     about = galaxy.get(f"datasets/{dataset}")
+    if not isinstance(about, dict) or not isinstance(about.get("file_size", 0), int):
+        raise Refused(f"dataset {dataset}: {galaxy.base} answers with something else: is it a Galaxy?")
     label = f"dataset {dataset} ({about.get('name')})"
     if about.get("state") != "ok" or about.get("deleted") or about.get("purged"):
         gone = "deleted" if about.get("deleted") or about.get("purged") else f"in state {about.get('state')}"
-        raise Refused(f"{label} is {gone}, so there is nothing right to fetch")
-    ext, size = about["extension"], about["file_size"]
-    path = folder / file_name(about["name"], ext)
-    if path.name in taken:
-        path = folder / file_name(f"{path.name.removesuffix('.' + ext)} ({dataset})", ext)
-    if path.exists() and not overwrite:
-        raise Refused(f"{label}: {path} is there already: move it away, or give --force")
-    part = folder / f".{dataset}.{os.getpid()}.part"
+        later = ": fetch it when it is ok" if about.get("state") in DATASET_MOVES else ""
+        raise Refused(f"{label} is {gone}, not ok, so nothing was fetched{later}")
+    name = file_name(str(about.get("name")), str(about.get("extension")))
+    if name in taken:
+        name = file_name(f"{Path(name).stem} ({dataset})", str(about.get("extension")))
+    path, part = folder / name, folder / f".{dataset}.{secrets.token_hex(4)}.part"
     try:
-        # Old servers answer a request without to_ext with a rendered page for some datatypes.
-        answer = galaxy.request("GET", f"datasets/{dataset}/display", params={"to_ext": ext}, stream=True,
-                                anywhere=True, headers={"Accept-Encoding": "identity"})
-        with answer, open(part, "xb") as file, progress(size, path.name) as bar:
-            for block in answer.iter_content(2**20):
-                file.write(block)
-                bar.update(len(block))
-            file.flush()
-            os.fsync(file.fileno())
-        if part.stat().st_size != size:
-            raise Refused(f"{label}: {part.stat().st_size} of {size} bytes came: fetch it again", TRY_LATER)
-        os.replace(part, path)
+        if path.exists() and not overwrite:
+            raise FileExistsError
+        _fetch(galaxy, about, part, dataset)
+        if overwrite:
+            os.replace(part, path)
+        else:
+            _name(part, path)
+    except FileExistsError:
+        raise Refused(f"{label}: {path} is there already: move it away, or give --force") from None
     except requests.RequestException:
         raise Refused(f"{label}: the connection broke before the answer was whole: fetch it again", TRY_LATER) from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise Refused(f"{label}: {path}: {error.strerror or error}") from None
     finally:
         part.unlink(missing_ok=True)
     taken.add(path.name)
     return path
 
 
+def _fetch(galaxy: Galaxy, about: dict[str, Any], part: Path, dataset: str) -> None:
+    """The dataset's bytes in the new file `part`, all of them."""
+    # Old servers answer a request without to_ext with a rendered page for some datatypes.
+    answer = galaxy.request("GET", f"datasets/{dataset}/display", params={"to_ext": about.get("extension")}, stream=True,
+                            anywhere=True, headers={"Accept-Encoding": "identity"})
+    size = about.get("file_size")
+    with answer, open(part, "xb") as file, progress(size or 0, str(about.get("name"))) as bar:
+        for block in answer.iter_content(2**20):
+            file.write(block)
+            bar.update(len(block))
+        file.flush()
+        os.fsync(file.fileno())
+    came = part.stat().st_size
+    if came != size:
+        raise Refused(f"dataset {dataset} ({about.get('name')}): {came} of {size} bytes came: fetch it again", TRY_LATER)
+
+
+def _name(part: Path, path: Path) -> None:
+    """Give the file `part` the name `path`, unless something has it, even if that came a moment ago."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:     # a file system without links
+        if path.exists():
+            raise FileExistsError from None
+        os.replace(part, path)
+
+
 def file_name(name: str, ext: str) -> str:
     """`name` with the datatype's extension, fit for any folder: no path, nothing hidden, 255 bytes at most."""
-    stem = re.sub(r"[/\\\x00-\x1f\x7f]", "_", name).strip().removesuffix(f".{ext}")
+    ext = re.sub(r"[^\w.+-]|\.(?=\.)", "_", ext, flags=re.ASCII)[:40]
+    stem = re.sub(r"[/\\\x00-\x1f\x7f-\x9f]", "_", name).strip().removesuffix(f".{ext}")
     if stem.startswith("."):
         stem = "_" + stem[1:]
     room = 255 - len(f".{ext}".encode())
-    return f"{(stem or 'dataset').encode()[:room].decode(errors='ignore')}.{ext}"
+    return f"{(stem or 'dataset').encode(errors='replace')[:room].decode(errors='ignore')}.{ext}"
 
 
 @contextmanager

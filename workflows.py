@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import Any
 
-from common import STILL_RUNNING, USAGE, Galaxy, Refused, pauses
+from common import JOB_ENDS, STILL_RUNNING, USAGE, Galaxy, Refused
 
 GOOD = {"ok", "skipped"}
-AT_REST = GOOD | {"error", "failed", "deleted", "stopped", "paused"}    # a paused job waits for a person
+DATA_INPUTS = {"data_input", "data_collection_input"}
 SCHEDULED = {"scheduled", "completed"}      # all jobs are made; `completed` (26.1 on) says nothing about their success
 GIVEN_UP = {"failed", "cancelled"}
 
@@ -27,17 +28,38 @@ def input_index(workflow: dict[str, Any], step: str) -> str:
     raise Refused(f"workflow {workflow['name']!r} has no input {step!r}: there are {there}{meant}", USAGE)
 
 
+def chosen_inputs(workflow: dict[str, Any], datasets: Iterable[tuple[str, str, str]]) -> dict[str, dict[str, str]]:
+    """`{index: {"src": ..., "id": ...}}`, as an invocation takes its inputs, from (step, src, id) for each dataset.
+
+    Raises `Refused` for a step that is no input, one that is given twice, and a dataset that is missing.
+    """
+    inputs: dict[str, dict[str, str]] = {}
+    for step, src, dataset in datasets:
+        index = input_index(workflow, step)
+        if index in inputs:
+            raise Refused(f"input {index} ({workflow['inputs'][index].get('label')}) is given twice", USAGE)
+        inputs[index] = {"src": src, "id": dataset}
+    for index, wanted in workflow["inputs"].items():
+        step = workflow["steps"].get(index, {})
+        if index not in inputs and step.get("type") in DATA_INPUTS and not step["tool_inputs"].get("optional"):
+            raise Refused(f"input {index} ({wanted.get('label') or 'no label'}) is missing: {index}=hda=ID gives it a "
+                          "dataset", USAGE)
+    return inputs
+
+
 def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None) -> dict[str, Any]:
     """The invocation once it has ended well: all jobs made, and each of them `ok` or `skipped`.
+
+    Among what Galaxy says of it: `outputs` and `output_collections`, both `{label: {"src": ..., "id": ...}}`.
 
     Raises `Refused` with what failed, and with exit code STILL_RUNNING when `timeout` seconds are over. A look is one
     request of 100 bytes however many jobs there are, subworkflows' among them (`GET .../jobs_summary`).
     """
     states: dict[str, int] = {}
-    for _ in pauses(timeout):
+    for _ in galaxy.looks(timeout):
         summary = galaxy.get(f"invocations/{invocation}/jobs_summary")
         states = summary["states"]
-        if set(states) - AT_REST:
+        if set(states) - set(JOB_ENDS):
             continue
         about = galaxy.get(f"invocations/{invocation}")     # jobs at rest may be all jobs, or all that are made so far
         bad = {state: count for state, count in states.items() if state not in GOOD}
@@ -64,14 +86,11 @@ def _end(galaxy: Galaxy, invocation: dict[str, Any], bad: dict[str, int]) -> str
         state = invocation["state"]
         return ": ".join([f"is {state}" if state in GIVEN_UP else "could not make all its jobs", *reasons])
     words = f"failed: {counted(bad)}{''.join(f'; {reason}' for reason in reasons)}"
-    order = ["error", "failed", "deleted", "stopped", "paused"]     # what failed first, not what waits for it
+    order = ["error", "failed", "deleted", "deleting", "stopped", "paused"]     # what failed first, not what waits for it
     worst = min(bad, key=lambda state: order.index(state) if state in order else len(order))
-    jobs = list(galaxy.pages("jobs", {"invocation_id": invocation["id"], "state": worst}, limit=1))
-    if not jobs:
+    job, step = _a_job(galaxy, invocation, worst)
+    if not job:
         return words
-    job = galaxy.get(f"jobs/{jobs[0]['id']}", {"full": "true"})
-    steps = {step.get("job_id"): step for step in invocation.get("steps") or []}
-    step = steps.get(job["id"])
     where = job["tool_id"]
     if step:
         where = f"step {step['order_index']} ({step.get('workflow_step_label') or where})"
@@ -79,3 +98,16 @@ def _end(galaxy: Galaxy, invocation: dict[str, Any], bad: dict[str, int]) -> str
     code = f", exit code {job['exit_code']}" if job.get("exit_code") is not None else ""
     tail = f": {said[-1][:200]}" if said else ""
     return f"{words}; {where} is {job['state']}, job {job['id']}{code}{tail}"
+
+
+def _a_job(galaxy: Galaxy, invocation: dict[str, Any], state: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A job in `state` of the invocation or of a subworkflow's, and its step; empty where there is none."""
+    for job in galaxy.pages("jobs", {"invocation_id": invocation["id"], "state": state}, limit=1):
+        steps = [step for step in invocation.get("steps") or [] if step.get("job_id") == job["id"]]
+        return galaxy.get(f"jobs/{job['id']}", {"full": "true"}), steps[0] if steps else {}
+    for step in invocation.get("steps") or []:
+        if step.get("subworkflow_invocation_id"):
+            job, inner = _a_job(galaxy, galaxy.get(f"invocations/{step['subworkflow_invocation_id']}"), state)
+            if job:
+                return job, inner
+    return {}, {}

@@ -20,15 +20,18 @@ Prints each file's path, and exits with 3 if some of several datasets could not 
 import sys
 from pathlib import Path
 
-from common import DONE, PARTLY, Galaxy, Refused, arguments, complain, run
+from common import DONE, PARTLY, UNATTENDED, USAGE, Galaxy, Refused, an_id, arguments, complain, run
 from transfer import download
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    datasets, folder, force = args["DATASET"], Path(args["--to"]), args["--force"]
-    galaxy = Galaxy(args["KEY"], args["URL"])
+    datasets = [an_id(text, "DATASET") for text in args["DATASET"]]
+    folder, force = Path(args["--to"]), args["--force"]
+    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
+    if folder.exists() and not folder.is_dir():
+        raise Refused(f"--to={folder}: not a folder", USAGE)
     folder.mkdir(parents=True, exist_ok=True)
     taken, codes = set(), []
     for dataset in datasets:

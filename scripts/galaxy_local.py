@@ -18,7 +18,7 @@ Options:
   -h, --help   show this
 
 A first acquaintance:
-  python galaxy_local.py start && eval "$(python galaxy_local.py env)" && python display.py - -
+  python galaxy_local.py start && eval "$(python galaxy_local.py env)" && python display.py - /api/version
 """
 import fcntl
 import json

@@ -10,8 +10,8 @@ Arguments:
   NAME             its name; Galaxy's own choice unless given
 
 Options:
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another style of tabulate's, in place of the old scripts' text
-  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless told otherwise
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
+  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless --format is given
   -h, --help       show this
 
 A history whose id goes into a variable:
@@ -19,16 +19,16 @@ A history whose id goes into a variable:
 """
 import sys
 
-from common import Galaxy, arguments, names, print_response, run, show
+from common import Galaxy, arguments, output, print_response, run, show
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    name, style, fields = args["NAME"], args["--format"], names(args["--fields"])
+    name, (style, fields) = args["NAME"], output(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     answer = galaxy.post("histories", {} if name is None else {"name": name})
-    show(answer, style, fields, plain=print_response)
+    show(answer, style, fields, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

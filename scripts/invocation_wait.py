@@ -11,7 +11,7 @@ Arguments:
 
 Options:
   --timeout=SECONDS  how long to wait; as long as it takes unless given
-  --format=FORMAT    table, json, jsonl, csv, tsv, value or another style of tabulate's  [default: table]
+  --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
   --fields=NAMES     only these fields of the outputs, separated by commas
   -q, --quiet        print no outputs
   -h, --help         show this
@@ -22,20 +22,20 @@ it; with 4 when the time was up.
 """
 import sys
 
-from common import UNATTENDED, Galaxy, arguments, names, run, show, whole_number
+from common import UNATTENDED, Galaxy, an_id, arguments, output, run, show, whole_number
 from workflows import wait
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    id, timeout, fields = args["INVOCATION"], whole_number(args, "--timeout"), names(args["--fields"])
+    run_id, timeout = an_id(args["INVOCATION"], "INVOCATION"), whole_number(args, "--timeout")
+    style, fields = output(args)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    invocation = wait(galaxy, id, timeout)
+    invocation = wait(galaxy, run_id, timeout)
     if not args["--quiet"]:
         outputs = {**invocation["outputs"], **invocation["output_collections"]}
-        rows = [{"label": label, "src": one["src"], "id": one["id"]} for label, one in outputs.items()]
-        show(rows, args["--format"], fields)
+        show([{"label": label, "src": made["src"], "id": made["id"]} for label, made in outputs.items()], style, fields)
 
 
 if __name__ == "__main__":

@@ -19,23 +19,25 @@ for those who have none yet. To keep it where the other scripts look it up, out 
 import getpass
 import sys
 
-from common import USAGE, Galaxy, Refused, arguments, keep_secret, run
+from common import USAGE, Galaxy, Refused, arguments, keep_secret, read_text, redact, run
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     galaxy, email = Galaxy("anonymous", args["URL"]), args["EMAIL"]
-    if sys.stdin.isatty():
-        password = getpass.getpass(f"Password of {email} at {galaxy.base}: ")
-    else:
-        password = sys.stdin.readline().rstrip("\n")
+    try:
+        if sys.stdin and sys.stdin.isatty():
+            password = getpass.getpass(redact(f"Password of {email} at {galaxy.base}: "))
+        else:
+            password = read_text("-").partition("\n")[0].rstrip("\r")
+    except EOFError:
+        password = ""
     if not password:
         raise Refused("no password was given", USAGE)
     keep_secret(password)
 
     # Basic authentication in UTF-8, as Galaxy reads it; requests would send a str in Latin-1.
-    answer = galaxy.request("GET", "authenticate/baseauth", auth=(email.encode(), password.encode()))
-    print(answer.json()["api_key"])
+    print(galaxy.get("authenticate/baseauth", auth=(email.encode(), password.encode()))["api_key"])
 
 
 if __name__ == "__main__":

@@ -12,34 +12,55 @@ Arguments:
   NAME=VALUE       filename=NAME in Galaxy, file_type=DATATYPE (auto unless given), dbkey=BUILD
 
 Options:
-  --format=FORMAT  print Galaxy's new dataset on standard output: table, json, jsonl, csv, tsv, value, ...
-  --fields=NAMES   only these fields of it, separated by commas
-  -q, --quiet      do not print Galaxy's answer on standard error, as this script always has
-  -h, --help       show this
+  --wait             until Galaxy has it in state ok, its bytes compared; else it is only on its way
+  --timeout=SECONDS  how long to wait for that; as long as it takes unless given
+  --format=FORMAT    print the new dataset on standard output: table, json, jsonl, csv, tsv, value or another tabulate
+                     style
+  --fields=NAMES     only these fields of it, separated by commas, as a table unless --format is given
+  -q, --quiet        do not print Galaxy's answer on standard error, as this script always has
+  -h, --help         show this
 
 A FASTQ file of human reads, from cron:
-  upload_to_history.py --quiet - - f2db41e1fa331b3e s1_R1.fastq.gz file_type=fastqsanger.gz dbkey=hg38
+  upload_to_history.py --quiet --wait - - f2db41e1fa331b3e s1_R1.fastq.gz file_type=fastqsanger.gz dbkey=hg38
 """
 import sys
 
-from common import Galaxy, arguments, names, payload, run, show
-from transfer import upload
+from common import (
+    UNATTENDED,
+    USAGE,
+    Galaxy,
+    Refused,
+    an_id,
+    arguments,
+    complain,
+    output,
+    payload,
+    run,
+    show,
+    whole_number,
+)
+from transfer import upload, wait_until_ok
 
 KNOWN = ("filename", "file_type", "dbkey")
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    history, file, settings = args["HISTORY_ID"], args["FILE"], payload(args["NAME=VALUE"])
-    style, fields = args["--format"], names(args["--fields"])
-    galaxy = Galaxy(args["KEY"], args["URL"])
+    history, file, settings = an_id(args["HISTORY_ID"], "HISTORY_ID"), args["FILE"], payload(args["NAME=VALUE"])
+    style, fields = output(args)
+    timeout = whole_number(args, "--timeout")
+    if not isinstance(settings, dict) or not all(isinstance(value, str) for value in settings.values()):
+        raise Refused(f"only strings here, as {', '.join(f'{name}=TEXT' for name in KNOWN)}", USAGE)
+    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     for unknown in sorted(set(settings) - set(KNOWN)):    # the old script took any name, so a line with one still works
-        print(f"upload_to_history.py: {unknown}= means nothing here: there are {', '.join(KNOWN)}", file=sys.stderr)
+        complain(f"{unknown}= means nothing here: there are {', '.join(KNOWN)}")
     answer = upload(galaxy, history, file, name=settings.get("filename", ""), ext=settings.get("file_type", "auto"),
                     dbkey=settings.get("dbkey", "?"))
+    if args["--wait"]:
+        wait_until_ok(galaxy, history, [made["id"] for made in answer["outputs"]], timeout)
     if style or fields:
-        show(answer["outputs"], style, fields)
+        show(answer["outputs"], style, fields, changed=True)
     elif not args["--quiet"]:
         print(answer, file=sys.stderr)
 

@@ -1,8 +1,10 @@
 """Every test is alone: no network but loopback, no settings of the user's; and a server on loopback that does as told."""
+import io
 import json
 import os
 import re
 import socket
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,6 +12,7 @@ import pytest
 
 import common
 import outcome
+import replies
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +64,7 @@ class Clock:
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(common, "time", clock)
+    monkeypatch.setattr(replies, "time", clock)
     return clock
 
 
@@ -147,6 +151,15 @@ def other_loopback():
     server = Loopback()
     yield server
     server.close()
+
+
+@pytest.fixture
+def type_in(monkeypatch):
+    """`type_in(text)`: what standard input will hold."""
+    def fill(text):
+        content = text if isinstance(text, bytes) else text.encode()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
+    return fill
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 VERBS = [ROOT / f"{name}.py" for name in ("display", "create", "update", "delete")]
 SCRIPTS = VERBS + sorted((ROOT / "scripts").glob("*.py"))
-MODULES = ["outcome", "keys", "printing", "common", "transfer", "workflows"]     # each may import those before it
+MODULES = ["outcome", "keys", "printing", "replies", "common", "transfer", "workflows"]     # each may import those before it
 TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
 LIVE_TESTS = "\n".join(path.read_text() for path in (ROOT / "tests" / "live").glob("*.py"))
 
@@ -73,7 +73,7 @@ def test_no_script_imports_a_script_or_requests(path):
 def test_imports_point_one_way(name):
     later = MODULES[MODULES.index(name):]
     assert imported(ROOT / f"{name}.py") & set(later) == set()
-    assert ("requests" in imported(ROOT / f"{name}.py")) == (name in ("common", "transfer"))
+    assert ("requests" in imported(ROOT / f"{name}.py")) == (name in ("replies", "common", "transfer"))
 
 
 def test_every_module_is_installed():
@@ -86,3 +86,8 @@ def test_the_readme_names_no_script_that_is_not_there():
     there = {path.name for path in SCRIPTS} | {f"{name}.py" for name in MODULES} | {
         path.name for folder in ("bench", "demo", "tests") for path in (ROOT / folder).rglob("*.py")}
     assert named - there == {"large.py", "NAME.py"} & named     # the example that the README gives in full
+
+
+def test_the_readmes_links_lead_somewhere():
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text())
+    assert links and [link for link in links if not (ROOT / link).exists()] == []

@@ -80,7 +80,7 @@ def test_a_redirected_post_is_not_sent_again(loopback):
 
 def test_a_redirect_in_circles_ends(loopback):
     loopback.will((302, {}, {"Location": "/api/histories"}))
-    with pytest.raises(Refused, match="in circles"):
+    with pytest.raises(Refused, match="in a loop"):
         Galaxy(KEY, loopback.url).get("histories")
     assert len(loopback.asked) == 10
 
@@ -149,10 +149,13 @@ def test_a_late_answer_to_post_is_lost(loopback, clock, monkeypatch):
     (429, {}, 2), (503, {"Retry-After": "3"}, 2), (503, {}, 1), (502, {}, 1), (504, {}, 1), (500, {}, 1)])
 def test_post_is_sent_again_only_where_it_was_not_taken(loopback, clock, status, headers, tries):
     loopback.will((status, {}, headers), (200, {"id": 1}))
-    try:
-        Galaxy(KEY, loopback.url).post("histories", {})
-    except Refused as error:
-        assert error.lost == (status in (502, 504))
+    galaxy = Galaxy(KEY, loopback.url)
+    if tries == 2:
+        assert galaxy.post("histories", {}) == {"id": 1}
+    else:
+        with pytest.raises(Refused) as caught:
+            galaxy.post("histories", {})
+        assert caught.value.lost == (status in (502, 503, 504))
     assert len(loopback.asked) == tries
 
 
@@ -223,7 +226,7 @@ def test_galaxy_is_not_repeated(loopback):
 @pytest.mark.parametrize("body, words", [
     ({"detail": "Not Found"}, "Not Found"),
     ({"detail": [{"loc": ["query", "limit"], "msg": "too much"}]}, "query.limit: too much"),
-    (b"<html><head><title>404 Not Found</title></head></html>", "404 Not Found.*no such route"),
+    (b"<html><head><title>404 Not Found</title></head></html>", "404 Not Found: Galaxy knows no such address for GET"),
     (b"plain words", "plain words"),
     (["odd"], "odd"),
     ({"err_msg": None}, "404"),
@@ -241,7 +244,9 @@ def test_refusals_in_other_forms(loopback, body, words):
     (401, b"<html></html>", {"WWW-Authenticate": "Basic", "Content-Type": "text/html"}, "a proxy before Galaxy"),
     (403, {"err_msg": "You must be an administrator", "err_code": 403006}, {}, "an administrator's key"),
     (413, b"", {}, "a proxy before Galaxy takes no body of that size"),
-    (400, {"err_msg": "Malformed id", "err_code": 400009}, {}, "ids are the id fields"),
+    (400, {"err_msg": "Input should be a valid list in ('body', 'tags')", "err_code": 400008}, {}, "NAME:=JSON any other"),
+    (500, b"Internal Server Error", {}, "administrator's log"),
+    (400, {"err_msg": "Malformed id", "err_code": 400009}, {}, "an id is what display.py shows in the field id"),
 ])
 def test_hints(loopback, status, body, headers, hint):
     loopback.will((status, body, headers))
@@ -472,7 +477,8 @@ def test_a_bad_line_shows_the_usage_and_no_key(capsys):
         common.arguments(USAGE_TEXT, [KEY])
     assert caught.value.code == USAGE
     told = capsys.readouterr()
-    assert told.err == "Usage:\n  do.py [options] KEY URL [NAME=VALUE...]\n" and told.out == ""
+    assert told.err == f"Usage:\n  do.py [options] KEY URL [NAME=VALUE...]\n{common.script_name()} --help says more\n"
+    assert told.out == ""
 
 
 def test_help(capsys):
@@ -482,7 +488,7 @@ def test_help(capsys):
     assert "so many" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("text", ["x", "-1", "1.5", "0", "١.", ""])
+@pytest.mark.parametrize("text", ["x", "-1", "1.5", "0", "١", ""])
 def test_whole_numbers(text):
     assert common.whole_number({"--limit": "12"}, "--limit") == 12
     assert common.whole_number({"--limit": None}, "--limit") is None
@@ -622,3 +628,159 @@ def test_a_package_that_is_not_installed(tmp_path, package, line):
     ended = process(*line, PYTHONPATH=str(tmp_path))
     assert ended.returncode == 1 and ended.stderr.count("\n") == 1
     assert f"the package {package} is not installed: pip install" in ended.stderr
+
+
+# ---------------------------------------------------------------------------------------------- servers that lie
+
+@pytest.mark.parametrize("location", [
+    "{other}\\@{ours}/api/a", "http://me@{other_host}/api/a", "//{other_host}/api/a", "file:///etc/passwd", "http://[bad",
+    "http://127.0.0.1:99999999/", "/api/../../x", "{other}#@{ours_host}/", "gopher://x"])
+def test_a_key_follows_no_clever_redirect(loopback, other_loopback, location):
+    """urlsplit and the library that connects read http://a\\@b in two ways."""
+    words = {"other": other_loopback.url, "ours": loopback.url.removeprefix("http://"),
+             "other_host": other_loopback.url.removeprefix("http://"), "ours_host": loopback.url.removeprefix("http://")}
+    loopback.will((302, {}, {"Location": location.format(**words)}))
+    with pytest.raises(Refused) as caught:
+        Galaxy(KEY, loopback.url).request("GET", "histories", anywhere=False)
+    assert caught.value.exit_code == REFUSED
+    assert other_loopback.asked == []
+
+
+@pytest.mark.parametrize("status, headers", [(302, {}), (304, {}), (300, {"Location": "/x"}), (600, {}), (999, {})])
+def test_what_is_not_2xx_is_no_success(loopback, status, headers):
+    loopback.will((status, b"", headers))
+    for ask in ("get", "post", "put", "delete"):
+        with pytest.raises(Refused) as caught:
+            getattr(Galaxy(KEY, loopback.url), ask)("histories")
+        assert caught.value.exit_code == REFUSED and caught.value.status == status
+
+
+def test_no_cookie_goes_anywhere(loopback, other_loopback):
+    loopback.will((302, {}, {"Location": f"{other_loopback.url}/x", "Set-Cookie": "galaxysession=s3cret; Path=/"}))
+    Galaxy(KEY, loopback.url).request("GET", "datasets/1/display", anywhere=True)
+    assert "Cookie" not in other_loopback.asked[0].headers
+
+
+@pytest.mark.parametrize("hint", ["0", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_come_back_at_once_is_no_tight_loop(loopback, clock, hint):
+    loopback.will((503, {}, {"Retry-After": hint}))
+    with pytest.raises(Refused):
+        Galaxy(KEY, loopback.url, patience=600).get("histories")
+    assert sum(clock.slept) == pytest.approx(600) and len(loopback.asked) < 100
+
+
+@pytest.mark.parametrize("body", [
+    {"validation_errors": [{"loc": 5}]}, {"validation_errors": "[" * 5000}, {"validation_errors": {"a": 1}}, {"err_msg": 5},
+    {"detail": [[[1]]]}, {"err_msg": ["a"], "err_code": "x"}, {"validation_errors": [None, 1, [2]]}, [], "", None])
+def test_refusals_of_every_type_are_one_line(loopback, body):
+    loopback.will((400, body))
+    with pytest.raises(Refused, match="400 Bad Request") as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize("charset", ["idna", "undefined", "no-such"])
+def test_charsets_that_are_none(loopback, charset):
+    loopback.will((400, b"\xff words", {"Content-Type": f"text/plain; charset={charset}"}))
+    with pytest.raises(Refused, match="400 Bad Request"):
+        Galaxy(KEY, loopback.url).get("histories")
+
+
+def test_half_a_key_is_a_secret_too(loopback):
+    loopback.will((400, ("x" * 190 + KEY).encode(), {"Content-Type": "text/plain"}))
+    with pytest.raises(Refused) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert KEY[:6] not in str(caught.value)
+
+
+def test_answers_that_are_no_json(loopback):
+    for body in (b"{", b"[" * 100_000, b"\xff\xfe", b"<html>"):
+        loopback.will((200, body))
+        with pytest.raises(Refused, match="not JSON"):
+            Galaxy(KEY, loopback.url).get("histories")
+    loopback.will((200, b"rubbish", {"Content-Encoding": "gzip"}))
+    with pytest.raises(Refused, match="compression"):
+        Galaxy(KEY, loopback.url).get("histories")
+
+
+def test_members_of_one_page_are_all_given(loopback):
+    twins = [{"name": "same"}, {"name": "same"}, {"id": "1", "name": "dataset"}, {"id": "1", "name": "collection"}]
+    loopback.will((200, twins))
+    assert list(Galaxy(KEY, loopback.url).pages("datasets")) == twins
+    loopback.will((200, [{"name": "same"}] * 500), (200, [{"name": "same"}, {"name": "other"}]))
+    assert len(list(Galaxy(KEY, loopback.url).pages("histories"))) == 502
+
+
+def test_waiting_is_no_longer_than_told_where_the_server_is_away(loopback, clock):
+    loopback.close()
+    galaxy = Galaxy(KEY, loopback.url, patience=600)
+    with pytest.raises(Refused) as caught:
+        galaxy.wait_jobs("h", ["j"], timeout=20)
+    assert caught.value.exit_code == TRY_LATER
+    assert sum(clock.slept) == pytest.approx(20)
+
+
+# ---------------------------------------------------------------------------------------------- odd command lines
+
+def test_arguments_behind_two_hyphens_may_begin_with_one():
+    args = common.arguments(USAGE_TEXT, ["--limit=3", "--", "-", "http://x", "-a=1", "--"])
+    assert (args["KEY"], args["URL"], args["NAME=VALUE"], args["--limit"]) == ("-", "http://x", ["-a=1", "--"], "3")
+
+
+def test_arguments_that_are_not_utf8():
+    with pytest.raises(Refused, match="not UTF-8"):
+        common.arguments(USAGE_TEXT, ["-", "http://x", "a=\udcff"])
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a/b", "a?x=1", "../x", "ID\n"])
+def test_what_is_no_id(text):
+    assert common.an_id("f2db41e1fa331b3e", "HISTORY") == "f2db41e1fa331b3e"
+    with pytest.raises(Refused, match="HISTORY: .* is no id") as caught:
+        common.an_id(text, "HISTORY")
+    assert caught.value.exit_code == USAGE
+
+
+def test_no_message_shows_a_value(tmp_path):
+    for pairs in (["password:=hunter2"], ["hunter2"], ["=hunter2"]):
+        with pytest.raises(Refused) as caught:
+            common.payload(pairs)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_numbers_that_json_has_not(loopback):
+    for text in ("NaN", "1e999", "-Infinity"):
+        with pytest.raises(Refused, match="NaN and Infinity are no JSON") as caught:
+            Galaxy(KEY, loopback.url).post("histories", common.payload([f"x:={text}"]))
+        assert caught.value.exit_code == USAGE
+    assert loopback.asked == []
+
+
+def test_json_that_is_nested_too_deeply(tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    for pairs in ([f"@{tmp_path}/deep.json"], [f"x:=@{tmp_path}/deep.json"]):
+        with pytest.raises(Refused, match="nested too deeply|not JSON"):
+            common.payload(pairs)
+
+
+def test_standard_input_as_a_payload(type_in, monkeypatch):
+    type_in(b'\xef\xbb\xbf{"a": "\xc3\xa9"}')
+    assert common.payload(["@-"]) == {"a": "é"}
+    type_in(b'{"a": "\xe9"}')
+    with pytest.raises(Refused, match="standard input: not a text in UTF-8"):
+        common.payload(["@-"])
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(Refused, match="standard input is closed"):
+        common.payload(["@-"])
+
+
+def test_a_recipe_of_any_name(loopback, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/x/分析.py"])
+    assert Galaxy(KEY, loopback.url).get("version") == {}
+    assert loopback.asked[0].headers["User-Agent"].endswith("(??.py)")
+
+
+def test_errors_do_not_go_to_standard_output(loopback):
+    loopback.will((404, {"err_msg": "no"}))
+    line = f"{sys.executable} display.py {KEY} {loopback.url}/api/x 2>&-"
+    ended = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.stdout, ended.returncode) == ("", REFUSED)

@@ -34,6 +34,11 @@ def refused(key, url):
     return str(caught.value)
 
 
+def test_key_and_url_the_wrong_way_round():
+    assert "KEY comes first" in refused(f"{HOST}/api/histories", KEY)
+    assert refused("anonymous", KEY) == "URL is not the address of a server"
+
+
 def test_the_key_itself():
     assert credentials(KEY, f"{HOST}/api/histories") == (KEY, f"{HOST}/api/histories")
 
@@ -141,7 +146,8 @@ def test_the_address_of_the_environment_finds_its_entry(parsec, monkeypatch):
 
 
 def test_no_key_anywhere():
-    assert "set GALAXY_API_KEY" in refused("-", HOST)
+    assert "no ~/.parsec.yml to look a key up in, and neither GALAXY_API_KEY nor" in refused("-", HOST)
+    assert "no ~/.parsec.yml" in refused("@x", HOST)
 
 
 def test_a_parsec_file_that_is_no_good(parsec):
@@ -151,6 +157,11 @@ def test_a_parsec_file_that_is_no_good(parsec):
     assert "not YAML" in refused("@main", "-")
     parsec("just text")
     assert "no entries" in refused("@main", "-")
+    for text in ("a: [1, 2", "a: 2015-99-99", "a: &x {url: *x, key: k}"):
+        parsec(text)
+        assert "parsec.yml" in refused("@nosuch", "-")
+    parsec(f"a: {{url: galaxy.example.org, key: x}}\nb: {{url: '{HOST}', key: {KEY}}}\nc: {{url: [1], key: 5}}\n")
+    assert credentials("-", HOST) == (KEY, HOST)       # another entry's mistake is no reason to fail
     parsec("a: {url: x}\n")
     assert "it has none" in refused("@a", "-")
 
@@ -182,7 +193,9 @@ def test_addresses_are_made_whole(loopback):
 @pytest.mark.parametrize("url, words", [
     ("localhost:8080/api", "did you mean http://localhost:8080/api"), ("galaxy.example.org", "did you mean"),
     ("ftp://x", "is not the address"), ("http://", "is not the address"), ("http://h:port/", "is not the address"),
-    ("http://[::1/", "is not the address"), ("http://h:99999", "is not the address"), ("", "is not the address"),
+    ("http://[::1/", "is not the address"), ("http://h\\@other/api", "URL is not the address"), ("http://h/a/../b", "is not"),
+    ("http://h/%2e%2e/b", "is not the address"), ("http://a@b@h/", "is not the address"), ("http://h x/", "URL is not"),
+    ("histories", "did you mean /api/histories"), ("http://h:80x/", "is not the address"), ("http://h:99999", "is not the address"), ("", "is not the address"),
 ])
 def test_no_addresses(url, words):
     with pytest.raises(Refused, match=words) as caught:

@@ -26,7 +26,7 @@ def test_exit_statuses(main, status):
     (Refused("two\nlines  and\ttabs"), "two lines and tabs"),
     (OSError(errno.ENOSPC, "No space left on device", "/x/f"), "/x/f: No space left on device"),
     (PermissionError(errno.EACCES, "Permission denied", "f"), "f: Permission denied"),
-    (KeyError("id"), "this should not happen: KeyError: 'id'; GALAXY_DEBUG=1 shows where"),
+    (KeyError("id"), "unforeseen, in the script or in Galaxy's answer: KeyError: 'id'; GALAXY_DEBUG=1 shows where"),
 ])
 def test_one_line_on_standard_error(capsys, monkeypatch, error, line):
     monkeypatch.setattr("sys.argv", ["x/nightly.py"])
@@ -52,6 +52,7 @@ def test_system_exit_goes_through():
     ("http://h/api/x?key=abc&y=1", "http://h/api/x?key=***&y=1"),
     ("http://h/api/x?a=1&KEY=abc", "http://h/api/x?a=1&KEY=***"),
     ("http://me:pw@h/api", "http://h/api"),
+    ("http://me:a@b@c@h/api", "http://h/api"),
     ("mail me@h about http://h/x", "mail me@h about http://h/x"),
     ("keyless", "keyless"),
 ])

@@ -1,6 +1,5 @@
 """The scripts of the way from file to result: the requests that they send, what they print, how they end."""
 import contextlib
-import io
 import json
 import os
 import subprocess
@@ -15,6 +14,7 @@ import upload_to_history
 import workflow_execute
 import workflow_import
 
+import create
 from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -110,6 +110,45 @@ def test_upload_takes_names_that_mean_nothing(script, tus, tmp_path, capsys):
     assert "dbkye= means nothing here" in capsys.readouterr().err
 
 
+def test_upload_and_wait(script, tus, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("abc")
+    line = ["--wait", "--format=value", "--fields=id", KEY, URL, "h", tmp_path / "a.txt"]
+    contents = f"{URL}/api/histories/h/contents"
+    ended = [{"id": "d", "state": "ok", "history_content_type": "dataset"}]
+    tus.get(contents, [{"json": []}, {"json": ended}])
+    assert script(upload_to_history.main, *line) == 0
+    assert capsys.readouterr() == ("d\n", "")
+    tus.get(contents, [{"json": []}, {"json": [{**ended[0], "state": "error"}]}])
+    tus.get(f"{URL}/api/datasets/d", json={"misc_info": "hash does not match"})
+    assert script(upload_to_history.main, *line) == REFUSED
+    assert refused_with(capsys, "dataset d ended in state error: hash does not match")
+    tus.get(contents, json=ended)
+    assert script(upload_to_history.main, "--timeout=0", *line) == STILL_RUNNING
+
+
+def test_upload_takes_strings_only(script, tus, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("abc")
+    assert script(upload_to_history.main, KEY, URL, "h", tmp_path / "a.txt", "filename:=5") == USAGE
+    assert refused_with(capsys, "only strings here")
+    assert tus.call_count == 0
+
+
+@pytest.mark.parametrize("module, line", [
+    (history_create_history, ["n"]), (workflow_execute, ["w", "new", "0=hda=d1"]), (upload_to_history, ["h", "/etc/hosts"]),
+    (workflow_import, ["/etc/hosts"]), (create, ["name=x"])])
+def test_a_wrong_format_is_told_before_anything_is_sent(script, requests_mock, capsys, module, line):
+    assert script(module.main, "--format=tabel", KEY, f"{URL}/api/histories", *line) == USAGE
+    assert refused_with(capsys, "--format=tabel: there are table, json")
+    assert requests_mock.call_count == 0
+
+
+def test_a_wrong_field_after_something_was_made_says_that_it_was(script, requests_mock, capsys):
+    requests_mock.post(f"{URL}/api/histories", json={"id": "h", "name": "n"})
+    for style in ("value", "table", "json", "csv"):
+        assert script(history_create_history.main, "--fields=ids", f"--format={style}", KEY, URL, "n") == REFUSED
+        assert refused_with(capsys, "it is done (id h), but there is no field ids in the answer: there are id, name")
+
+
 @pytest.mark.parametrize("file", ["nosuch", "."])
 def test_upload_of_no_file(script, tus, tmp_path, capsys, file):
     assert script(upload_to_history.main, KEY, URL, "h", tmp_path / file) == USAGE
@@ -162,8 +201,10 @@ def test_workflow_import_refused(script, requests_mock, tmp_path, capsys):
 
 @pytest.fixture
 def workflow(requests_mock):
-    requests_mock.get(f"{URL}/api/workflows/w", json={"id": "w", "name": "n", "inputs": {
-        "0": {"label": "reads", "uuid": "u0"}, "1": {"label": "a = b", "uuid": "u1"}}})
+    requests_mock.get(f"{URL}/api/workflows/w", json={
+        "id": "w", "name": "n", "inputs": {"0": {"label": "reads", "uuid": "u0"}, "1": {"label": "a = b", "uuid": "u1"}},
+        "steps": {"0": {"type": "data_input", "tool_inputs": {"optional": False}},
+                  "1": {"type": "data_collection_input", "tool_inputs": {"optional": True}}, "2": {"type": "tool"}}})
     requests_mock.post(f"{URL}/api/workflows/w/invocations", json={"id": "i", "state": "new"})
     return requests_mock
 
@@ -177,9 +218,9 @@ def test_workflow_execute(script, workflow, capsys):
 
 
 def test_workflow_execute_dry(script, workflow, capsys):
-    assert script(workflow_execute.main, "-n", KEY, URL, "w", "new", "u1=ldda=d1") == 0
+    assert script(workflow_execute.main, "-n", KEY, URL, "w", "new", "u0=ldda=d1", "--fields=id") == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["payload"]["inputs"] == {"1": {"src": "ldda", "id": "d1"}}
+    assert told["payload"]["inputs"] == {"0": {"src": "ldda", "id": "d1"}}
     assert workflow.call_count == 1
 
 
@@ -187,6 +228,16 @@ def test_workflow_execute_of_an_unknown_input(script, workflow, capsys):
     assert script(workflow_execute.main, KEY, URL, "w", "new", "raeds=hda=d1") == USAGE
     assert refused_with(capsys, "did you mean reads?")
     assert workflow.call_count == 1
+
+
+@pytest.mark.parametrize("line, words", [
+    (["new"], "input 0 (reads) is missing"), (["new", "1=hdca=c1"], "input 0 (reads) is missing"),
+    (["new", "0=hda=d1", "reads=hda=d2"], "input 0 (reads) is given twice"),
+    (["0=hda=d1"], "HISTORY is missing before 0=hda=d1")])
+def test_workflow_execute_of_wrong_inputs_sends_nothing(script, workflow, capsys, line, words):
+    assert script(workflow_execute.main, KEY, URL, "w", *line) == USAGE
+    assert refused_with(capsys, words)
+    assert not any(request.method == "POST" for request in workflow.request_history)
 
 
 def test_workflow_execute_refused(script, workflow, capsys):
@@ -255,6 +306,25 @@ def test_some_of_many_could_not_be_fetched(script, datasets, tmp_path, capsys):
     assert script(dataset_download.main, f"--to={tmp_path}", "--force", KEY, URL, "d1") == 0
 
 
+@pytest.mark.parametrize("about", [{"name": 5}, {"name": "\ud800"}, {"name": "n" * 5000}, {"extension": None}])
+def test_an_odd_dataset_does_not_stop_the_rest(script, datasets, tmp_path, about):
+    about = {"id": "odd", "name": "o", "state": "ok", "extension": "txt", "file_size": 3, **about}
+    datasets.get(f"{URL}/api/datasets/odd", json=about)
+    datasets.get(f"{URL}/api/datasets/odd/display", content=b"abc")
+    datasets.get(f"{URL}/api/datasets/worse", json=[])
+    assert script(dataset_download.main, f"--to={tmp_path}/d", KEY, URL, "odd", "worse", "d1") == PARTLY
+    assert len(list((tmp_path / "d").iterdir())) == 2
+
+
+@pytest.mark.parametrize("module, line", [
+    (dataset_download, [""]), (invocation_wait, ["ID?x="]), (upload_to_history, ["", "/etc/hosts"]),
+    (workflow_execute, ["", "new"]), (workflow_execute, ["w", "hist_id="]), (workflow_execute, ["w", ""])])
+def test_an_id_from_a_variable_that_is_unset(script, requests_mock, capsys, module, line):
+    assert script(module.main, KEY, URL, *line) == USAGE
+    assert refused_with(capsys, "is no id" if "?" in line[0] else "is a variable unset?")
+    assert requests_mock.call_count == 0
+
+
 def test_a_short_download_may_be_tried_later(script, datasets, tmp_path):
     datasets.get(f"{URL}/api/datasets/d1/display", content=b"ab")
     assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "d1") == TRY_LATER
@@ -262,15 +332,15 @@ def test_a_short_download_may_be_tried_later(script, datasets, tmp_path):
 
 def test_a_folder_that_is_a_file(script, tmp_path, capsys):
     (tmp_path / "f").touch()
-    assert script(dataset_download.main, f"--to={tmp_path}/f", KEY, URL, "d1") == REFUSED
-    assert refused_with(capsys, "File exists")
+    assert script(dataset_download.main, f"--to={tmp_path}/f", KEY, URL, "d1") == USAGE
+    assert refused_with(capsys, "not a folder")
 
 
 # ---------------------------------------------------------------------------------------------- key_show
 
-def test_key_show(script, requests_mock, monkeypatch, capsys):
+def test_key_show(script, requests_mock, type_in, capsys):
     requests_mock.get(f"{URL}/api/authenticate/baseauth", json={"api_key": KEY})
-    monkeypatch.setattr(sys, "stdin", io.StringIO("pässword\n"))
+    type_in("pässword\n")
     assert script(key_show.main, URL, "me@example.org") == 0
     assert capsys.readouterr() == (f"{KEY}\n", "")
     asked = requests_mock.last_request
@@ -278,17 +348,18 @@ def test_key_show(script, requests_mock, monkeypatch, capsys):
     assert "x-api-key" not in asked.headers
 
 
-def test_key_show_refused(script, requests_mock, monkeypatch, capsys):
+def test_key_show_refused(script, requests_mock, type_in, capsys):
     requests_mock.get(f"{URL}/api/authenticate/baseauth", status_code=401, json={"err_msg": "Invalid password s3cret"})
-    monkeypatch.setattr(sys, "stdin", io.StringIO("s3cret\n"))
+    type_in("s3cret\n")
     assert script(key_show.main, URL, "me@example.org") == REFUSED
     told = capsys.readouterr()
     assert "Invalid password ***" in told.err and "s3cret" not in told.err
 
 
-def test_key_show_without_a_password(script, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-    assert script(key_show.main, URL, "me@example.org") == USAGE
+def test_key_show_without_a_password(script, type_in):
+    for typed in ("", "\n", b"\xff\n"):
+        type_in(typed)
+        assert script(key_show.main, URL, "me@example.org") == USAGE
 
 
 def test_key_show_does_not_show_the_password(loopback):

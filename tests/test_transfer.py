@@ -204,3 +204,51 @@ def test_a_piece_is_never_sent_a_second_time(loopback, file, clock):
     loopback.will(HISTORY, MADE, (429, {}, {"Retry-After": "1"}), TAKEN)
     assert refused(loopback, file).status == 429
     assert [asked.method for asked in loopback.asked] == ["GET", "POST", "PATCH"]
+
+
+@pytest.mark.parametrize("ext, path", [
+    ("d/../../pwned.txt", "cron.d_____pwned.txt"), ("../x", "cron.._x"), ("fastq.gz", "cron.fastq.gz"), ("\x1b[31m", "cron._[31m"),
+    ("x" * 300, "cron." + "x" * 40)])
+def test_datatypes_stay_in_the_folder(loopback, tmp_path, ext, path):
+    (tmp_path / "cron.d").mkdir()
+    fetched = fetch(loopback, tmp_path, (200, {**ABOUT, "name": "cron", "extension": ext}), (200, CONTENT))
+    assert fetched.parent == tmp_path and "/" not in fetched.name and "\x1b" not in fetched.name
+    assert sorted(os.listdir(tmp_path)) == sorted(["cron.d", "home", fetched.name])
+    assert os.listdir(tmp_path / "cron.d") == []
+
+
+@pytest.mark.parametrize("about", [[], None, "x", {**ABOUT, "file_size": "5"}, {**ABOUT, "file_size": None}])
+def test_answers_that_are_no_datasets(loopback, tmp_path, about):
+    with pytest.raises(Refused) as caught:
+        fetch(loopback, tmp_path, (200, about), (200, CONTENT))
+    assert caught.value.exit_code == REFUSED and os.listdir(tmp_path) == ["home"]
+
+
+def test_two_processes_and_one_name(loopback, tmp_path):
+    """The file of another run that came while ours was fetched stays."""
+    def meanwhile(handler):
+        (tmp_path / "table.tabular").write_text("another's")
+        handler.reply(200, CONTENT)
+    with pytest.raises(Refused, match="there already"):
+        fetch(loopback, tmp_path, (200, ABOUT), meanwhile)
+    assert (tmp_path / "table.tabular").read_text() == "another's"
+    assert sorted(os.listdir(tmp_path)) == ["home", "table.tabular"]
+
+
+def test_a_file_system_without_links(loopback, tmp_path, monkeypatch):
+    def no_links(*what):
+        raise PermissionError(1, "Operation not permitted")
+    monkeypatch.setattr(os, "link", no_links)
+    assert fetch(loopback, tmp_path, (200, ABOUT), (200, CONTENT)).read_bytes() == CONTENT
+
+
+def test_a_folder_in_the_way(loopback, tmp_path):
+    (tmp_path / "table.tabular").mkdir()
+    with pytest.raises(Refused, match="Is a directory"):
+        fetch(loopback, tmp_path, (200, ABOUT), (200, CONTENT), overwrite=True)
+    assert os.listdir(tmp_path / "table.tabular") == []
+
+
+def test_a_file_that_says_it_is_empty_and_is_not(loopback):
+    loopback.will(HISTORY, MADE, arrived(0), FETCHED)
+    assert "changed while it was sent" in str(refused(loopback, "/proc/version"))

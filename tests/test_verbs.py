@@ -52,7 +52,7 @@ def test_the_answer_in_other_forms(script, loopback, capsys, verb, method):
 
 @each_verb
 def test_a_dry_run_sends_nothing(script, loopback, capsys, verb, method):
-    assert script(verb.main, "--dry-run", KEY, f"{loopback.url}/api/x", "n:=1") == 0
+    assert script(verb.main, "--dry-run", "--fields=id", KEY, f"{loopback.url}/api/x", "n:=1") == 0
     told = capsys.readouterr()
     assert json.loads(told.out) == {"method": method, "url": f"{loopback.url}/api/x", "payload": {"n": 1}}
     assert loopback.asked == [] and KEY not in told.out

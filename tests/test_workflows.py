@@ -1,7 +1,7 @@
 import pytest
 
 import workflows
-from common import REFUSED, STILL_RUNNING, USAGE, Galaxy, Refused
+from common import REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused
 
 KEY = "0123456789abcdef0123456789abcdef"
 WORKFLOW = {"name": "Wet days", "inputs": {"0": {"label": "observations", "uuid": "u-0", "value": ""},
@@ -65,7 +65,7 @@ def test_completed_with_a_failed_job_is_a_failure_with_its_name(loopback, clock)
     assert "state=error" in loopback.asked[2].path
 
 
-@pytest.mark.parametrize("state", ["error", "failed", "deleted", "stopped", "paused"])
+@pytest.mark.parametrize("state", ["error", "failed", "deleted", "deleting", "stopped", "paused"])
 def test_no_other_end_is_good(loopback, clock, state):
     with pytest.raises(Refused, match=f"failed: 1 {state}; Filter1 is {state}, job j9"):
         wait(loopback, summary(ok=3, **{state: 1}), invocation("completed"), (200, [{"id": "j9"}]),
@@ -100,3 +100,19 @@ def test_the_time_is_up(loopback, clock):
         wait(loopback, summary(ok=1, running=1), timeout=100)
     assert caught.value.exit_code == STILL_RUNNING
     assert len(loopback.asked) < 15
+
+
+def test_a_job_that_failed_in_a_subworkflow_is_named(loopback, clock):
+    outer = {"order_index": 1, "job_id": None, "subworkflow_invocation_id": "s"}
+    inner = {"order_index": 3, "workflow_step_label": "Inner", "job_id": "j5"}
+    with pytest.raises(Refused, match="failed: 1 error; step 3 \\(Inner\\) is error, job j5"):
+        wait(loopback, summary(error=1), invocation("scheduled", steps=[outer]), (200, []),
+             (200, {"id": "s", "state": "scheduled", "steps": [inner]}), (200, [{"id": "j5"}]),
+             (200, {"id": "j5", "state": "error", "tool_id": "Filter1"}))
+
+
+def test_the_time_is_up_while_the_server_is_away(loopback, clock):
+    loopback.close()
+    with pytest.raises(Refused) as caught:
+        workflows.wait(Galaxy(KEY, loopback.url, patience=600), "i", 30)
+    assert caught.value.exit_code == TRY_LATER and sum(clock.slept) == pytest.approx(30)

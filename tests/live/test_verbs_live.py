@@ -39,16 +39,15 @@ def test_display_prints_exactly_what_it_always_has(person, path, form):
     ended = person.run("display.py", person.key, f"{person.url}/api/{path}")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == form(person.look(path))
-    assert person.run("display.py", person.key, f"{person.url}/api/{path}").stdout == ended.stdout
 
 
 @pytest.mark.parametrize("key, path, status, words", [
     ("0" * 32, "api/histories", 1, ["401 Unauthorized: Provided API key is not valid", "check the key: key_show.py"]),
-    (None, "api/histories/zzz", 1, ["400 Bad Request", "ids are the id fields of what display.py lists"]),
-    (None, "api/histories/ffffffffffffffff", 1, ["400 Bad Request", "ids are the id fields"]),
-    (None, "api/nosuch", 1, ["404 Not Found", "no such route"]),
-    (None, "nosuch/api/histories", 1, ["404 Not Found", "no such route"]),
-    (None, "api/users/current/../../openapi", 1, ["404"]),
+    (None, "api/histories/zzz", 1, ["400 Bad Request", "an id is what display.py shows in the field id"]),
+    (None, "api/histories/ffffffffffffffff", 1, ["400 Bad Request", "an id is what"]),
+    (None, "api/nosuch", 1, ["404 Not Found", "Galaxy knows no such address for GET"]),
+    (None, "nosuch/api/histories", 1, ["404 Not Found", "Galaxy knows no such address for GET"]),
+    (None, "histories", 1, ["not JSON", "begin with /api/"]),
     (None, "api/datasets/{dataset}/display", 1, ["not JSON", "dataset_download.py"]),
     (None, "api/histories?limit=x", 1, ["400 Bad Request", "limit"]),
     ("", "api/histories", 2, ["the key is empty"]),
