@@ -115,8 +115,9 @@ def hint(response: requests.Response, said: str, code: int | None, base: str) ->
     if code == 403006:
         return "this needs an administrator's key"
     if status == 404 and code is None:
-        if "/api/" not in f"{urlsplit(str(asked.url)).path}/":
-            return f"addresses of the API begin with /api/ after the server's own, as in {base}/api/histories"
+        parts = urlsplit(str(asked.url))
+        if "/api/" not in f"{parts.path}/":
+            return f"addresses of the API have /api/ behind the server's own, as in {parts.scheme}://{parts.netloc}/api/users"
         return f"Galaxy knows no such address for {asked.method}: {base}/api/docs lists those it knows"
     if code == 400009 or (code == 400008 and "invalid id" in said.lower()):
         return "an id is what display.py shows in the field id"

@@ -191,11 +191,14 @@ def test_addresses_are_made_whole(loopback):
 
 
 @pytest.mark.parametrize("url, words", [
-    ("localhost:8080/api", "did you mean http://localhost:8080/api"), ("galaxy.example.org", "did you mean"),
+    ("localhost:8080/api", "did you mean http://localhost:8080/api"),
+    ("galaxy.example.org", "did you mean"),
     ("ftp://x", "is not the address"), ("http://", "is not the address"), ("http://h:port/", "is not the address"),
-    ("http://[::1/", "is not the address"), ("http://h\\@other/api", "URL is not the address"), ("http://h/a/../b", "is not"),
+    ("http://[::1/", "is not the address"), ("http://h\\@other/api", "URL is not the address"),
+    ("http://h/a/../b", "is not the address"),
     ("http://h/%2e%2e/b", "is not the address"), ("http://a@b@h/", "is not the address"), ("http://h x/", "URL is not"),
-    ("histories", "did you mean /api/histories"), ("http://h:80x/", "is not the address"), ("http://h:99999", "is not the address"), ("", "is not the address"),
+    ("histories", "did you mean /api/histories"), ("http://h:80x/", "is not the address"), 
+    ("http://h:99999", "is not the address"), ("", "is not the address"),
 ])
 def test_no_addresses(url, words):
     with pytest.raises(Refused, match=words) as caught:

@@ -206,10 +206,8 @@ def test_a_piece_is_never_sent_a_second_time(loopback, file, clock):
     assert [asked.method for asked in loopback.asked] == ["GET", "POST", "PATCH"]
 
 
-@pytest.mark.parametrize("ext, path", [
-    ("d/../../pwned.txt", "cron.d_____pwned.txt"), ("../x", "cron.._x"), ("fastq.gz", "cron.fastq.gz"), ("\x1b[31m", "cron._[31m"),
-    ("x" * 300, "cron." + "x" * 40)])
-def test_datatypes_stay_in_the_folder(loopback, tmp_path, ext, path):
+@pytest.mark.parametrize("ext", ["d/../../pwned.txt", "../x", "\x1b[31m", "x" * 300, "", "é"])
+def test_datatypes_stay_in_the_folder(loopback, tmp_path, ext):
     (tmp_path / "cron.d").mkdir()
     fetched = fetch(loopback, tmp_path, (200, {**ABOUT, "name": "cron", "extension": ext}), (200, CONTENT))
     assert fetched.parent == tmp_path and "/" not in fetched.name and "\x1b" not in fetched.name
