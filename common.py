@@ -27,6 +27,7 @@ try:
 except ModuleNotFoundError:
     sys.exit("the package requests is not installed: pip install -e . where README.md is")
 
+import replies
 from keys import address, credentials, join, origin, read_text, server, without_key
 from outcome import (
     DONE,
@@ -46,20 +47,6 @@ from outcome import (
     short,
 )
 from printing import output, print_answer, print_members, print_response, show, show_request
-from replies import (
-    PASSING,
-    REPEATABLE,
-    Patience,
-    body_text,
-    broken_off,
-    page_title,
-    refusal,
-    retry_after,
-    unanswered,
-    unsent,
-    what_happened,
-    worth_retrying,
-)
 
 VERSION = "0.1.0"
 
@@ -303,7 +290,7 @@ class Galaxy:
             if 200 <= response.status_code < 300:
                 return response
             if response.status_code not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
-                raise refusal(f"{method} {url}", response, self.base)
+                raise replies.refusal(f"{method} {url}", response, self.base)
             try:
                 target = address(urljoin(url, response.headers["Location"]))
             except (Refused, ValueError):
@@ -323,30 +310,30 @@ class Galaxy:
         options.setdefault("timeout", (10, read))
         if os.environ.get("GALAXY_INSECURE") == "1":
             options["verify"] = False       # on the request: the session's own gives way to $REQUESTS_CA_BUNDLE
-        patience, failures = Patience(min(self.patience, self.deadline - time.monotonic())), 0
+        patience, failures = replies.Patience(min(self.patience, self.deadline - time.monotonic())), 0
         while True:
             response, error = None, None
             try:
                 response = _pool().request(method, url, allow_redirects=False, **options)
                 failures += response.status_code == 500
-                again = worth_retrying(method, response, failures)
+                again = replies.worth_retrying(method, response, failures)
                 if not again:
                     return response
             except requests.RequestException as caught:
                 error = caught
-                again = unsent(error) or (method in REPEATABLE and broken_off(error))
+                again = replies.unsent(error) or (method in replies.REPEATABLE and replies.broken_off(error))
             except UnicodeError:            # a host name with an empty or too long label
                 raise Refused(f"{method} {url}: not the address of a server", USAGE) from None
             except ValueError:              # requests looks at where a redirect leads, even where it is not to follow
                 raise Refused(f"{method} {url}: the server redirects to what is no address") from None
-            pause = patience.next(retry_after(response)) if again else None
+            pause = patience.next(replies.retry_after(response)) if again else None
             if pause is None and response is not None:
-                raise refusal(f"{method} {url}", response, self.base,
-                              TRY_LATER if response.status_code in PASSING else REFUSED)
+                raise replies.refusal(f"{method} {url}", response, self.base,
+                              TRY_LATER if response.status_code in replies.PASSING else REFUSED)
             if pause is None:
-                raise unanswered(f"{method} {url}", method, error) from error
+                raise replies.unanswered(f"{method} {url}", method, error) from error
             if sys.stderr.isatty():
-                what = f"{response.status_code} {response.reason}" if response is not None else what_happened(error)
+                what = f"{response.status_code} {response.reason}" if response is not None else replies.what_happened(error)
                 print(redact(f"{self.base}: {what}; trying again in {pause:.0f} s"), file=sys.stderr)
             if response is not None:
                 response.close()
@@ -364,8 +351,8 @@ class Galaxy:
         try:
             return response.json()
         except (ValueError, RecursionError):
-            text = body_text(response)
-            kind = f"a page titled {page_title(text)!r}" if page_title(text) else repr(short(text, 60))
+            text = replies.body_text(response)
+            kind = f"a page titled {replies.page_title(text)!r}" if replies.page_title(text) else repr(short(text, 60))
             hint = "for data take dataset_download.py" if "/api/" in response.url else \
                 f"addresses of the API go on with /api/, as in {self.base}/api/histories"
             raise Refused(f"{asked}, not JSON but {kind}: {hint}", status=status, body=text) from None
