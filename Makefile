@@ -24,11 +24,11 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check $(RUFF_RULES) .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed bench/.venv/.installed
+bench: $(VENV)/.installed bench/peers/bioblend/.installed bench/peers/galaxy-parsec/.installed
 	$(BIN)/python bench/startup.py
 
 clean:
-	rm -rf $(VENV) bench/.venv build *.egg-info
+	rm -rf $(VENV) bench/peers build *.egg-info
 
 $(VENV)/.installed: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.9 or later is wanted: make PYTHON=python3.11 ..." if sys.version_info < (3, 9) else 0)'
@@ -40,8 +40,8 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-# The peers that the benchmarks run against, in an environment of their own.
-bench/.venv/.installed:
-	$(PYTHON) -m venv bench/.venv
-	bench/.venv/bin/python -m pip install -qq --disable-pip-version-check bioblend galaxy-parsec
+# The peers that the benchmarks run against, each in an environment of its own: parsec wants an old BioBlend.
+bench/peers/%/.installed:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install -qq --disable-pip-version-check $*
 	touch $@

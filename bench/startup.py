@@ -9,7 +9,7 @@ Options:
   -h, --help  show this
 
 Each peer asks one loopback server for /api/histories; ours and the peer take turns, and the ratio is of each pair, so that
-a noisy machine does not tell. BioBlend and parsec take part where `make bench` has put them (bench/.venv).
+a noisy machine does not tell. BioBlend and parsec take part where `make bench` has put them (bench/peers).
 """
 import json
 import os
@@ -25,7 +25,8 @@ from pathlib import Path
 from common import arguments, one_line, run, show, whole_number
 
 ROOT = Path(__file__).resolve().parent.parent
-PEERS = ROOT / "bench" / ".venv" / "bin"
+BIOBLEND_PYTHON = ROOT / "bench" / "peers" / "bioblend" / "bin" / "python"
+PARSEC = ROOT / "bench" / "peers" / "galaxy-parsec" / "bin" / "parsec"
 KEY = "0123456789abcdef0123456789abcdef"
 HISTORIES = [{"id": f"{number:016x}", "name": f"history {number}", "url": f"/api/histories/{number:016x}", "tags": []}
              for number in range(20)]
@@ -78,11 +79,11 @@ def peers(folder, url):
     (folder / "with_bioblend.py").write_text(BIOBLEND)
     (folder / "parsec.yml").write_text(f"here: {{url: '{url}', key: {KEY}}}\n")
     yield "import requests, the same GET", [sys.executable, str(folder / "only_requests.py"), KEY, f"{url}/api/histories"]
-    if (PEERS / "python").exists():
-        yield "BioBlend, get_histories()", [str(PEERS / "python"), str(folder / "with_bioblend.py"), KEY, url]
-    if (PEERS / "parsec").exists():
+    if BIOBLEND_PYTHON.exists():
+        yield "BioBlend, get_histories()", [str(BIOBLEND_PYTHON), str(folder / "with_bioblend.py"), KEY, url]
+    if PARSEC.exists():
         yield "parsec histories get_histories", [
-            str(PEERS / "parsec"), "-f", str(folder / "parsec.yml"), "-g", "here", "histories", "get_histories"]
+            str(PARSEC), "-f", str(folder / "parsec.yml"), "-g", "here", "histories", "get_histories"]
 
 
 def compare(name, ours, theirs, pairs):
