@@ -42,7 +42,7 @@ def show(answer: Any, style: str | None = None, fields: Iterable[str] = (),
         return
     single = isinstance(answer, (dict, str)) or not isinstance(answer, Iterable)
     rows = _picked([answer] if single else answer, fields, changed)
-    if single:
+    if single or changed:
         rows = iter(list(rows))     # refused, if so, before anything is printed
     if style == "json":
         print(json.dumps(next(rows) if single else list(rows), indent=2, ensure_ascii=False))
