@@ -82,10 +82,10 @@ def _end(galaxy: Galaxy, invocation: dict[str, Any], bad: dict[str, int]) -> str
     """How an invocation ended badly: its state, why, the first job that failed."""
     reasons = [str(message.get("reason")) + (f" ({message['details']})" if message.get("details") else "")
                for message in invocation.get("messages") or []]
+    state = invocation["state"]
     if not bad:
-        state = invocation["state"]
         return ": ".join([f"is {state}" if state in GIVEN_UP else "could not make all its jobs", *reasons])
-    words = f"failed: {counted(bad)}{''.join(f'; {reason}' for reason in reasons)}"
+    words = "; ".join([f"{'is cancelled' if state == 'cancelled' else 'failed'}: {counted(bad)}", *reasons])
     order = ["error", "failed", "deleted", "deleting", "stopped", "paused"]     # what failed first, not what waits for it
     worst = min(bad, key=lambda state: order.index(state) if state in order else len(order))
     job, step = _a_job(galaxy, invocation, worst)

@@ -102,6 +102,12 @@ def test_the_time_is_up(loopback, clock):
     assert len(loopback.asked) < 15
 
 
+def test_a_cancelled_run_whose_jobs_stay_deleting_has_ended(loopback, clock):
+    """As Galaxy 26.1 leaves them, for at least ten minutes."""
+    with pytest.raises(Refused, match="invocation i is cancelled: 2 deleted, 2 deleting"):
+        wait(loopback, summary(deleted=2, deleting=2), invocation("cancelled"), (200, []))
+
+
 def test_a_job_that_failed_in_a_subworkflow_is_named(loopback, clock):
     outer = {"order_index": 1, "job_id": None, "subworkflow_invocation_id": "s"}
     inner = {"order_index": 3, "workflow_step_label": "Inner", "job_id": "j5"}
