@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable, Iterator
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urljoin, urlsplit
 
 try:
     import requests
@@ -28,7 +28,7 @@ except ModuleNotFoundError:
     sys.exit("the package requests is not installed: pip install -e . where README.md is")
 
 import replies
-from keys import address, credentials, join, origin, read_text, server, without_key
+from keys import address, credentials, is_address, join, origin, read_text, server, without_key
 from outcome import (
     DONE,
     INTERRUPTED,
@@ -43,6 +43,7 @@ from outcome import (
     one_line,
     redact,
     run,
+    say,
     script_name,
     short,
 )
@@ -54,8 +55,8 @@ __all__ = [     # what scripts and recipes import from here
     "DONE", "INTERRUPTED", "PARTLY", "REFUSED", "STILL_RUNNING", "TRY_LATER", "USAGE", "VERSION",
     "DATASET_MOVES", "JOB_ENDS", "ONE_SHOT", "UNATTENDED",
     "Galaxy", "Refused", "an_id", "arguments", "complain", "keep_secret", "one_line", "output", "pauses", "payload",
-    "print_answer", "print_members", "print_response", "read_json", "read_text", "redact", "run", "script_name", "show",
-    "show_request", "whole_number", "delete", "display", "get", "make_url", "post", "put", "submit", "update",
+    "print_answer", "print_members", "print_response", "read_json", "read_text", "redact", "run", "say", "script_name",
+    "show", "show_request", "whole_number", "delete", "display", "get", "make_url", "post", "put", "submit", "update",
 ]
 
 # --------------------------------------------------------------------------------------------- what the user typed
@@ -71,15 +72,15 @@ def arguments(usage: str, argv: list[str] | None = None) -> dict[str, Any]:
         raise Refused("an argument is not UTF-8", USAGE)
     # What stands behind -- may begin with a hyphen; docopt would want -- in every usage line.
     literal = dict(enumerate(argv[argv.index("--") + 1:])) if "--" in argv else {}
-    if literal:
+    if "--" in argv:
         argv = argv[:argv.index("--")] + [f"\0{number}" for number in literal]
     try:
         args = docopt(usage, argv)
         return {name: _restored(value, literal) for name, value in args.items()}
     except DocoptExit:
         found = re.search(r"^usage:.*?(?=\n\s*\n|\Z)", usage, re.IGNORECASE | re.DOTALL | re.MULTILINE)
-        print(found.group().rstrip() if found else usage, file=sys.stderr)
-        print(f"{script_name()} --help says more", file=sys.stderr)
+        say(found.group().rstrip() if found else usage)
+        say(f"{script_name()} --help says more")
         raise SystemExit(USAGE) from None
 
 
@@ -160,11 +161,18 @@ PAGES: dict[str, dict[str, Any]] = {
 _session: requests.Session | None = None
 
 
+class _Session(requests.Session):
+    """One that leaves redirects to `Galaxy.request`; requests prepares the next request even when told not to follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 def _pool() -> requests.Session:
     """The process's one session."""
     global _session
     if _session is None:
-        _session = requests.Session()
+        _session = _Session()
         agent = f"galaxy-api-scripts/{VERSION} ({script_name()})"
         _session.headers["User-Agent"] = agent.encode("ascii", "replace").decode()
         # A cookie knows no ports: one of Galaxy's would go along with a download from another server on its host.
@@ -172,7 +180,7 @@ def _pool() -> requests.Session:
         if os.environ.get("GALAXY_INSECURE") == "1":
             import urllib3
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-            print("warning: GALAXY_INSECURE=1: the server's certificate is not checked", file=sys.stderr)
+            say("warning: GALAXY_INSECURE=1: the server's certificate is not checked")
     return _session
 
 
@@ -231,15 +239,17 @@ class Galaxy:
         if limit:
             ask["limit"] = size = min(size, limit)
         met: set[str] = set()
+        before: list[str] = []
         given = 0
         while limit is None or given < limit:
             answer = self.get(parts._replace(query="").geturl(), {**ask, "offset": offset} if offset else ask)
             if not isinstance(answer, list):
                 raise Refused(f"{parts.geturl()}: the answer is no list, so it has no pages", USAGE)
             marks = [_mark(member, route) for member in answer]
-            fresh = [member for member, mark in zip(answer, marks) if mark not in met or mark.startswith("{")]
-            if met.issuperset(marks):
+            fresh = [member for member, mark in zip(answer, marks) if mark not in met or not mark.startswith("id ")]
+            if not fresh or (marks == before and route not in PAGES):       # it knows no offset
                 return
+            before = marks
             met.update(marks)
             yield from fresh[:None if limit is None else limit - given]
             given += len(fresh)
@@ -291,14 +301,15 @@ class Galaxy:
                 return response
             if response.status_code not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
                 raise replies.refusal(f"{method} {url}", response, self.base)
-            try:
-                target = address(urljoin(url, response.headers["Location"]))
-            except (Refused, ValueError):
-                raise Refused(f"{method} {url}: the server redirects to what is no address") from None
-            if method not in ("GET", "HEAD") or (origin(target) != origin(url) and not anywhere):
-                raise Refused(f"{method} {url}: the server sends this on to {target}, where "
-                              "your key does not go unasked: use that address if your Galaxy is there",
-                              status=response.status_code)
+            target = _target(url, response.headers["Location"])
+            if not is_address(target):
+                raise Refused(f"{method} {url}: the server redirects to what is no address")
+            if method not in ("GET", "HEAD"):
+                raise Refused(f"{method} {url}: the server redirects to {target}, and a {method} is not sent on: use "
+                              "that address if your Galaxy is there", status=response.status_code)
+            if origin(target) != origin(url) and not anywhere:
+                raise Refused(f"{method} {url}: the server redirects to {target}, where your key does not go unasked: "
+                              "use that address if your Galaxy is there", status=response.status_code)
             headers.pop("x-api-key", None)
             options.pop("params", None)
             url = target
@@ -307,7 +318,10 @@ class Galaxy:
     def _send(self, method: str, url: str, **options: Any) -> requests.Response:
         """The server's answer, after as many tries as this method may have and `patience` allows."""
         read = _seconds("GALAXY_TIMEOUT", 300 if method == "POST" else 60) or None
-        options.setdefault("timeout", (10, read))
+        left = self.deadline - time.monotonic()
+        options.setdefault("timeout", (10, min(read or left, max(left, 1)) if left < float("inf") else read))
+        # What ~/.netrc has for a host would go to each of its ports; a password in the URL is for this server.
+        options["auth"] = options.get("auth") or _userinfo(url) or _as_it_is
         if os.environ.get("GALAXY_INSECURE") == "1":
             options["verify"] = False       # on the request: the session's own gives way to $REQUESTS_CA_BUNDLE
         patience, failures = replies.Patience(min(self.patience, self.deadline - time.monotonic())), 0
@@ -322,10 +336,6 @@ class Galaxy:
             except requests.RequestException as caught:
                 error = caught
                 again = replies.unsent(error) or (method in replies.REPEATABLE and replies.broken_off(error))
-            except UnicodeError:            # a host name with an empty or too long label
-                raise Refused(f"{method} {url}: not the address of a server", USAGE) from None
-            except ValueError:              # requests looks at where a redirect leads, even where it is not to follow
-                raise Refused(f"{method} {url}: the server redirects to what is no address") from None
             pause = patience.next(replies.retry_after(response)) if again else None
             if pause is None and response is not None:
                 raise replies.refusal(f"{method} {url}", response, self.base,
@@ -334,7 +344,7 @@ class Galaxy:
                 raise replies.unanswered(f"{method} {url}", method, error) from error
             if sys.stderr.isatty():
                 what = f"{response.status_code} {response.reason}" if response is not None else replies.what_happened(error)
-                print(redact(f"{self.base}: {what}; trying again in {pause:.0f} s"), file=sys.stderr)
+                say(f"{self.base}: {what}; trying again in {pause:.0f} s")
             if response is not None:
                 response.close()
             time.sleep(pause)
@@ -388,8 +398,10 @@ class Galaxy:
     def looks(self, timeout: float | None) -> Iterator[int]:
         """`pauses(timeout)`, and no server that is away is waited for any longer either."""
         self.deadline = float("inf") if timeout is None else time.monotonic() + timeout
-        yield from pauses(timeout)
-        self.deadline = float("inf")
+        try:
+            yield from pauses(timeout)
+        finally:
+            self.deadline = float("inf")
 
     def _wait_for_none_of(self, wanted: set[str], path: str, timeout: float | None, unfinished: dict[str, Any]) -> None:
         left: set[str] = set()
@@ -421,11 +433,29 @@ def pauses(timeout: float | None = None, first: float = 1.0, longest: float = 30
         time.sleep(min(pause, left))
         pause = min(pause * 1.5, longest)
 
+def _target(url: str, location: str) -> str:
+    """Where a redirect leads; "" where that can't be said."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return ""
+
+
+def _userinfo(url: str) -> tuple[str, str] | None:
+    parts = urlsplit(url)
+    return (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """The authentication that adds nothing."""
+    return request
+
+
 def _mark(member: Any, route: str) -> str:
     """What tells a list's member from the others: its id, or all of it (JSON) where that is not enough."""
     kind = member.get("history_content_type") if isinstance(member, dict) else None
     if isinstance(member, dict) and "id" in member and (kind or route not in ("contents", "datasets")):
-        return f"{kind} {member['id']}"
+        return f"id {kind} {member['id']}"
     return json.dumps(member, sort_keys=True)       # datasets and collections have their ids apart, so some are the same
 
 

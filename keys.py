@@ -135,22 +135,28 @@ AUTHORITY = re.compile(r"https?://([^\s/?#\\@]*@)?(\[[0-9a-f:.]+\]|[^\s/?#\\@:\[
 def address(url: str) -> str:
     """`url` with single slashes in its path; a usage error where it is no http address."""
     url = url.strip()
-    try:
-        parts = urlsplit(url)
-        fits = AUTHORITY.match(url) and parts.hostname and (parts.port is None or parts.port > 0) and \
-            ".." not in unquote(parts.path).split("/")
-    except ValueError:
-        fits = False
-    if not fits:
+    if not is_address(url):
         raise Refused(f"{_shown(url)} is not the address of a server", USAGE)
+    parts = urlsplit(url)
     return parts._replace(path=re.sub("/{2,}", "/", parts.path), fragment="").geturl()
 
 
+def is_address(url: str) -> bool:
+    """Whether `url` is one of http or https that everybody reads in the same way."""
+    try:
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")       # no label empty or too long
+        return bool(AUTHORITY.match(url) and parts.hostname and (parts.port is None or parts.port > 0)
+                    and ".." not in unquote(parts.path).split("/"))
+    except ValueError:
+        return False
+
+
 def _shown(url: str) -> str:
-    """What is no address, for a message: it may be a key in the wrong place."""
+    """What is no address, for a message: it may be a key in the wrong place, or hold a password."""
     if re.fullmatch("[a-z_]{1,20}", url):
         return f"{url!r} (did you mean /api/{url}?)"
-    if not re.search("[.:/]", url) or re.search(r"[\s\\]", url):
+    if not re.search("[.:/]", url) or re.search(r"[\s\\@]", url):
         return "URL"
     return repr(url) if "://" in url else f"{url!r} (did you mean http://{url}?)"
 

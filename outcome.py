@@ -1,11 +1,13 @@
 """How a script ends: exit codes, the one exception, one line on standard error, and no key in any of it."""
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from urllib.parse import quote
 
 DONE = 0
@@ -31,42 +33,55 @@ class Refused(Exception):
         self.exit_code, self.status, self.body, self.err_msg, self.lost = exit_code, status, body, err_msg, lost
 
 
-def run(main) -> int:
+def run(main: Callable[[], int | None]) -> int:
     """Call `main()` and return its exit status; what it raises becomes one line on standard error.
 
     With $GALAXY_DEBUG set the traceback comes too, redacted.
     """
-    if sys.stderr is None:      # closed by the caller; print would take standard output in its place
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that `finally` tidies up
+    _prepare()
     try:
         status = main() or DONE
-        if sys.stdout:      # None where the caller has closed it
-            sys.stdout.flush()
+        sys.stdout.flush()
         return status
     except BrokenPipeError:     # `display.py ... | head` has seen enough
         _drop_output()
         return 128 + signal.SIGPIPE
-    except KeyboardInterrupt:
-        return complain("interrupted", INTERRUPTED)
-    except Refused as error:
-        return complain(str(error), error.exit_code)
-    except OSError as error:
-        try:
-            sys.stdout.flush()
-        except OSError:         # it is standard output that is full
-            _drop_output()
-        where = f"{error.filename}: " if error.filename else ""
-        return complain(where + (error.strerror or str(error)), REFUSED)
-    except ModuleNotFoundError as error:
-        return complain(f"the package {error.name} is not installed: pip install -e . where README.md is", REFUSED)
-    except Exception as error:
-        hint = "" if os.environ.get("GALAXY_DEBUG") else "; GALAXY_DEBUG=1 shows where"
-        return complain(f"unforeseen, in the script or in Galaxy's answer: {type(error).__name__}: {error}{hint}", REFUSED)
+    except (Exception, KeyboardInterrupt) as error:
+        status = complain(*_last_words(error))
+    try:
+        sys.stdout.flush()
+    except OSError:             # it is standard output that is full
+        _drop_output()
+    return status
+
+
+def _prepare() -> None:
+    """Streams that take any text, and signals that let `finally` tidy up."""
+    if sys.stdout is None:      # closed by the caller
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:      # print would take standard output in its place
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, lambda number, frame: sys.exit(128 + number))
+
+
+def _last_words(error: BaseException) -> tuple[str, int]:
+    """What to say about an error, and the exit status."""
+    if isinstance(error, Refused):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", INTERRUPTED
+    if isinstance(error, OSError):
+        return (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error)), REFUSED
+    if isinstance(error, ModuleNotFoundError):
+        return f"the package {error.name} is not installed: pip install -e . where README.md is", REFUSED
+    hint = "" if os.environ.get("GALAXY_DEBUG") else "; GALAXY_DEBUG=1 shows where"
+    return f"unforeseen, in the script or in Galaxy's answer: {type(error).__name__}: {error}{hint}", REFUSED
 
 
 def _drop_output() -> None:
@@ -75,12 +90,18 @@ def _drop_output() -> None:
 
 
 def complain(text: str, exit_code: int = REFUSED) -> int:
-    """Print one line on standard error, with the traceback of what is being handled if $GALAXY_DEBUG is set."""
+    """Say one line on standard error, with the traceback of what is being handled if $GALAXY_DEBUG is set."""
     if os.environ.get("GALAXY_DEBUG") and sys.exc_info()[0]:
         import traceback
-        print(redact(traceback.format_exc()), file=sys.stderr)
-    print(f"{script_name()}: {one_line(redact(text))}", file=sys.stderr)
+        say(traceback.format_exc())
+    say(f"{script_name()}: {one_line(redact(text))}")
     return exit_code
+
+
+def say(text: str) -> None:
+    """Print on standard error, redacted; where its disk is full that changes nothing."""
+    with contextlib.suppress(OSError):
+        print(redact(text), file=sys.stderr, flush=True)
 
 
 def script_name() -> str:

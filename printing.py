@@ -36,9 +36,21 @@ def show(answer: Any, style: str | None = None, fields: Iterable[str] = (),
     list or an iterator, hands them on. A field that no row has is refused; where the question has `changed` something,
     the refusal says so, and is no usage error, or somebody would ask again.
     """
-    fields = list(fields)
+    try:
+        _show(answer, style, list(fields), plain, changed)
+        if changed:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise (Refused(f"it is done, but the answer can't be printed: {error.strerror}") if changed else error) from None
+
+
+def _show(answer: Any, style: str | None, fields: list[str], plain: Callable[[Any], None] | None, changed: bool) -> None:
     if plain and not style and not fields:
         plain(list(answer) if isinstance(answer, Iterator) else answer)
+        return
+    if changed and answer is None:      # Galaxy answers some requests with an empty body
         return
     single = isinstance(answer, (dict, str)) or not isinstance(answer, Iterable)
     rows = _picked([answer] if single else answer, fields, changed)

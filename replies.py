@@ -71,7 +71,7 @@ def retry_after(response: requests.Response | None) -> float | None:
         from email.utils import parsedate_to_datetime
         try:
             return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
     return None
 
@@ -133,7 +133,8 @@ def hint(response: requests.Response, said: str, code: int | None, base: str) ->
 def what_happened(error: Any) -> str:
     """What happened to a connection, in a few words."""
     text = str(error)
-    if isinstance(error, requests.exceptions.ProxyError):
+    if isinstance(error, (requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL)) or "SOCKS" in text or \
+            "proxy" in text.lower():
         return "the proxy that your environment names can't be reached or refuses"
     if isinstance(error, requests.exceptions.SSLError):
         if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text:

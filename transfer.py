@@ -4,6 +4,7 @@ from __future__ import annotations
 import base64
 import errno
 import hashlib
+import itertools
 import os
 import re
 import secrets
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO
 
 import requests
 
-from common import DATASET_MOVES, TRY_LATER, USAGE, Galaxy, Refused
+from common import DATASET_MOVES, REFUSED, TRY_LATER, USAGE, Galaxy, Refused
 from replies import MAYBE_DONE, PASSING
 
 PIECE = 64 * 2**20      # bytes a request; larger ones are no faster (Galaxy 26.1 on loopback)
@@ -49,15 +50,18 @@ def upload(galaxy: Galaxy, history: str, path: str, *, name: str = "", ext: str 
     })
 
 
-def wait_until_ok(galaxy: Galaxy, history: str, datasets: list[str], timeout: float | None = None) -> None:
-    """Wait until these datasets of one history are `ok`, their bytes compared with the hashes that went with them.
+def wait_until_ok(galaxy: Galaxy, history: str, datasets: list[str], timeout: float | None = None) -> list[Any]:
+    """These datasets of one history once they are `ok`, their bytes compared with the hashes that went with them.
 
     Raises `Refused` with Galaxy's reason where one ends otherwise, and when `timeout` seconds are over (STILL_RUNNING).
     """
-    for dataset, state in galaxy.wait_datasets(history, datasets, timeout).items():
-        if state != "ok":
-            why = galaxy.get(f"datasets/{dataset}").get("misc_info") or "Galaxy does not say why"
-            raise Refused(f"dataset {dataset} ended in state {state}: {why}")
+    galaxy.wait_datasets(history, datasets, timeout)
+    ended = [galaxy.get(f"datasets/{dataset}") for dataset in datasets]
+    for dataset in ended:
+        if dataset["state"] != "ok":
+            why = dataset.get("misc_info") or "Galaxy does not say why"
+            raise Refused(f"dataset {dataset['id']} ended in state {dataset['state']}: {why}")
+    return ended
 
 
 def _regular_file(path: str) -> BinaryIO:
@@ -130,10 +134,8 @@ def download(galaxy: Galaxy, dataset: str, folder: Path, taken: set[str], overwr
         gone = "deleted" if about.get("deleted") or about.get("purged") else f"in state {about.get('state')}"
         later = ": fetch it when it is ok" if about.get("state") in DATASET_MOVES else ""
         raise Refused(f"{label} is {gone}, not ok, so nothing was fetched{later}")
-    name = file_name(str(about.get("name")), str(about.get("extension")))
-    if name in taken:
-        name = file_name(f"{Path(name).stem} ({dataset})", str(about.get("extension")))
-    path, part = folder / name, folder / f".{dataset}.{secrets.token_hex(4)}.part"
+    path = folder / _free_name(str(about.get("name")), str(about.get("extension")), dataset, taken)
+    part = folder / f".{dataset}.{secrets.token_hex(4)}.part"
     try:
         if path.exists() and not overwrite:
             raise FileExistsError
@@ -158,11 +160,9 @@ def download(galaxy: Galaxy, dataset: str, folder: Path, taken: set[str], overwr
 
 def _fetch(galaxy: Galaxy, about: dict[str, Any], part: Path, dataset: str) -> None:
     """The dataset's bytes in the new file `part`, all of them."""
-    # Old servers answer a request without to_ext with a rendered page for some datatypes.
-    answer = galaxy.request("GET", f"datasets/{dataset}/display", params={"to_ext": about.get("extension")}, stream=True,
-                            anywhere=True, headers={"Accept-Encoding": "identity"})
-    size = about.get("file_size")
-    with answer, open(part, "xb") as file, progress(size or 0, str(about.get("name"))) as bar:
+    label, size = f"dataset {dataset} ({about.get('name')})", about.get("file_size")
+    with _bytes(galaxy, dataset, str(about.get("extension")), label) as answer, open(part, "xb") as file, \
+            progress(size or 0, str(about.get("name"))) as bar:
         for block in answer.iter_content(2**20):
             file.write(block)
             bar.update(len(block))
@@ -170,7 +170,33 @@ def _fetch(galaxy: Galaxy, about: dict[str, Any], part: Path, dataset: str) -> N
         os.fsync(file.fileno())
     came = part.stat().st_size
     if came != size:
-        raise Refused(f"dataset {dataset} ({about.get('name')}): {came} of {size} bytes came: fetch it again", TRY_LATER)
+        later = isinstance(size, int) and came < size
+        raise Refused(f"{label}: {came} of {size} bytes came{': fetch it again' if later else ''}",
+                      TRY_LATER if later else REFUSED)
+
+
+def _bytes(galaxy: Galaxy, dataset: str, ext: str, label: str) -> requests.Response:
+    """Galaxy's answer with the dataset's own bytes.
+
+    Without `to_ext` old servers answer with a rendered page for some datatypes. With it Galaxy packs those that can have
+    companion files, html among them, into a zip archive, unless it is asked for `raw` (26.1, measured).
+    """
+    ask: dict[str, Any] = {"params": {"to_ext": ext}, "stream": True, "anywhere": True,
+                           "headers": {"Accept-Encoding": "identity"}}
+    answer = galaxy.request("GET", f"datasets/{dataset}/display", **ask)
+    if "zip" not in answer.headers.get("Content-Type", "") or "zip" in ext:
+        return answer
+    answer.close()
+    if galaxy.get(f"datasets/{dataset}/extra_files"):
+        raise Refused(f"{label}: it has companion files beside its own bytes, which this script does not fetch yet")
+    ask["params"]["raw"] = "true"
+    return galaxy.request("GET", f"datasets/{dataset}/display", **ask)
+
+
+def _free_name(name: str, ext: str, dataset: str, taken: set[str]) -> str:
+    """A file name that this run has not given yet: the dataset's own, or with its id."""
+    marks = itertools.chain(["", f" ({dataset})"], (f" ({dataset}, {number})" for number in itertools.count(2)))
+    return next(found for found in (file_name(name, ext, mark) for mark in marks) if found not in taken)
 
 
 def _name(part: Path, path: Path) -> None:
@@ -185,14 +211,14 @@ def _name(part: Path, path: Path) -> None:
         os.replace(part, path)
 
 
-def file_name(name: str, ext: str) -> str:
-    """`name` with the datatype's extension, fit for any folder: no path, nothing hidden, 255 bytes at most."""
+def file_name(name: str, ext: str, mark: str = "") -> str:
+    """`name`, `mark` and the datatype's extension, fit for any folder: no path, nothing hidden, 255 bytes at most."""
     ext = re.sub(r"[^\w.+-]|\.(?=\.)", "_", ext, flags=re.ASCII)[:40]
     stem = re.sub(r"[/\\\x00-\x1f\x7f-\x9f]", "_", name).strip().removesuffix(f".{ext}")
     if stem.startswith("."):
         stem = "_" + stem[1:]
-    room = 255 - len(f".{ext}".encode())
-    return f"{(stem or 'dataset').encode(errors='replace')[:room].decode(errors='ignore')}.{ext}"
+    end = f"{mark}.{ext}"
+    return (stem or "dataset").encode(errors="replace")[:255 - len(end.encode())].decode(errors="ignore") + end
 
 
 @contextmanager

@@ -16,11 +16,12 @@ GIVEN_UP = {"failed", "cancelled"}
 def input_index(workflow: dict[str, Any], step: str) -> str:
     """The index of the input that `step` names by index, label or uuid in `GET /api/workflows/ID`'s answer."""
     inputs = workflow["inputs"]
-    if step in inputs:
-        return step
-    for index, wanted in inputs.items():
-        if step in (wanted.get("label"), wanted.get("uuid")):
-            return index
+    fitting = [index for index, wanted in inputs.items() if step in (index, wanted.get("label"), wanted.get("uuid"))]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise Refused(f"{step!r} is the index of one input of workflow {workflow['name']!r} and the label of another: name "
+                      f"it by its uuid, {' or '.join(str(inputs[index].get('uuid')) for index in fitting)}", USAGE)
     labels = [wanted["label"] for wanted in inputs.values() if wanted.get("label")]
     near = difflib.get_close_matches(step, labels, 1)
     there = ", ".join(f"{index} ({wanted.get('label') or 'no label'})" for index, wanted in inputs.items()) or "none"
@@ -36,14 +37,22 @@ def chosen_inputs(workflow: dict[str, Any], datasets: Iterable[tuple[str, str, s
     inputs: dict[str, dict[str, str]] = {}
     for step, src, dataset in datasets:
         index = input_index(workflow, step)
+        label = workflow["inputs"][index].get("label") or "no label"
         if index in inputs:
-            raise Refused(f"input {index} ({workflow['inputs'][index].get('label')}) is given twice", USAGE)
+            raise Refused(f"input {index} ({label}) is given twice", USAGE)
+        if workflow["steps"].get(index, {}).get("type", "data_input") not in DATA_INPUTS:
+            raise Refused(f"input {index} ({label}) is a parameter and takes no dataset", USAGE)
         inputs[index] = {"src": src, "id": dataset}
     for index, wanted in workflow["inputs"].items():
         step = workflow["steps"].get(index, {})
-        if index not in inputs and step.get("type") in DATA_INPUTS and not step["tool_inputs"].get("optional"):
-            raise Refused(f"input {index} ({wanted.get('label') or 'no label'}) is missing: {index}=hda=ID gives it a "
-                          "dataset", USAGE)
+        asked = step.get("tool_inputs") or {}
+        if index in inputs or asked.get("optional") or asked.get("default") is not None:
+            continue
+        label = wanted.get("label") or "no label"
+        if step.get("type") in DATA_INPUTS:
+            raise Refused(f"input {index} ({label}) is missing: {index}=hda=ID gives it a dataset", USAGE)
+        if step.get("type") == "parameter_input":
+            raise Refused(f"input {index} ({label}) is a parameter without a default, which can't be given here", USAGE)
     return inputs
 
 

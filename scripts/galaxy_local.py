@@ -57,7 +57,10 @@ SETTINGS = PROJECT / "demo" / "galaxy"
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    home = Path(args["--home"] or os.environ.get("GALAXY_LOCAL_HOME") or PROJECT / ".galaxy").expanduser().resolve()
+    if args["--home"] == "":
+        raise Refused("--home= is empty: is a variable unset?", USAGE)
+    named = args["--home"] or os.environ.get("GALAXY_LOCAL_HOME") or str(PROJECT / ".galaxy")
+    home = Path(os.path.expanduser(named)).resolve()
     port, lines = whole_number(args, "--port", 1), whole_number(args, "--lines", 1)
     if port and port > 65535:
         raise Refused(f"--port={port}: ports end at 65535", USAGE)
@@ -79,7 +82,7 @@ def start(home, port):
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(home.iterdir()) and not (home / LOCK).exists():
         raise Refused(f"{home} holds other things, and a Galaxy would replace its data and venv: name a new folder")
-    with locked(home):
+    with locked(home) as lock:
         state = read_state(home)
         already = is_running(state.get("server"))
         if already and port and port != state["port"]:
@@ -88,7 +91,7 @@ def start(home, port):
         if not already:
             check_port(state["port"])
             end_processes(home, state)      # a worker that outlived its server
-            install(home)
+            install(home, lock)
             configure(home, state["port"])
         if not (already and is_running(state.get("worker"))):
             launch(home, state)
@@ -98,7 +101,7 @@ def start(home, port):
 
 
 def stop(home):
-    if not home.is_dir():
+    if not (home / LOCK).exists():      # none of ours
         print("it is not running")
         return DONE
     with locked(home):
@@ -156,7 +159,7 @@ def installed(home):
     return mark.read_text().strip() if mark.exists() else ""
 
 
-def install(home):
+def install(home, lock):
     """Put Galaxy into an environment of its own, unless that was done, and completely."""
     if installed(home) == RELEASE:
         return
@@ -173,7 +176,7 @@ def install(home):
     with open(logfile, "wb") as output:
         for command in install_commands(environment, python[0]):
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                     env=clean_environment())
+                                     env=clean_environment(), pass_fds=[lock.fileno()])    # held even if we are killed
             try:
                 wait(lambda child=child: child.poll() is not None, "still installing", began)
             finally:
@@ -352,7 +355,8 @@ def end_processes(home, state):
     Only what is known to be ours: the processes written down, and those of their sessions that work in `home`.
     """
     heads = [state[name] for name in ("server", "worker") if is_running(state.get(name))]
-    members = [one for name in ("server", "worker") if name in state for one in session(state[name]["pid"], home)]
+    members = [one for name in ("server", "worker") if name in state
+               and birth(state[name]["pid"]) in ("", state[name]["began"]) for one in session(state[name]["pid"], home)]
     for process in heads:
         send(process, signal.SIGTERM)
     end = time.monotonic() + GRACE
@@ -405,13 +409,18 @@ def session(leader, home):
     for path in Path("/proc").glob("[0-9]*"):
         if stat(path.name)[3] != str(leader):
             continue
-        try:
-            inside = Path(os.readlink(path / "cwd"))
-        except OSError:
-            continue
-        if home == inside or home in inside.parents:
+        if works_in(path.name, home):
             found.append({"pid": int(path.name), "began": birth(int(path.name))})
     return found
+
+
+def works_in(pid, home):
+    """Whether the working directory of process `pid` is in `home`; believed where there is no /proc to tell."""
+    try:
+        inside = Path(os.readlink(f"/proc/{pid}/cwd"))
+    except OSError:
+        return not Path("/proc/self/cwd").exists()
+    return home == inside or home in inside.parents
 
 
 # --------------------------------------------------------------------------------------------------------- small things
@@ -419,13 +428,13 @@ def session(leader, home):
 @contextmanager
 def locked(home):
     """One start or stop at a time in one home; the kernel lets go of the lock, however we end."""
-    with open(home / LOCK, "w") as file:
+    with open(os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say("waiting for another start or stop that is under way")
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file
 
 
 def state_file(home):
@@ -435,12 +444,21 @@ def state_file(home):
 def read_state(home):
     """{"port": ..., "server": {"pid": ..., "began": ...}, "worker": ...}, as far as it is known."""
     try:
-        return json.loads(state_file(home).read_text())
+        state = json.loads(state_file(home).read_text())
+        processes = {name: state[name] for name in ("server", "worker") if name in state}
+        whole = isinstance(state.get("port", PORT), int) and all(
+            isinstance(one["pid"], int) and isinstance(one["began"], str) for one in processes.values())
+        if not whole:
+            raise ValueError
     except FileNotFoundError:
         return {}
-    except ValueError:
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise Refused(f"{state_file(home)}: not the JSON that was written there; "
                       "look with ps for what still runs, then delete it") from None
+    for name, process in processes.items():
+        if is_running(process) and not works_in(process["pid"], home):      # the home was copied: it is the original's
+            del state[name]
+    return state
 
 
 def write_private(path, text):
@@ -453,7 +471,7 @@ def write_private(path, text):
 
 
 def address(state):
-    return f"http://localhost:{state.get('port', PORT)}"
+    return f"http://127.0.0.1:{state.get('port', PORT)}"
 
 
 def tail(path, lines):

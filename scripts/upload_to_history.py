@@ -36,6 +36,7 @@ from common import (
     output,
     payload,
     run,
+    say,
     show,
     whole_number,
 )
@@ -58,11 +59,11 @@ def main(argv=None):
     answer = upload(galaxy, history, file, name=settings.get("filename", ""), ext=settings.get("file_type", "auto"),
                     dbkey=settings.get("dbkey", "?"))
     if args["--wait"]:
-        wait_until_ok(galaxy, history, [made["id"] for made in answer["outputs"]], timeout)
+        answer["outputs"] = wait_until_ok(galaxy, history, [made["id"] for made in answer["outputs"]], timeout)
     if style or fields:
         show(answer["outputs"], style, fields, changed=True)
     elif not args["--quiet"]:
-        print(answer, file=sys.stderr)
+        say(str(answer))
 
 
 if __name__ == "__main__":

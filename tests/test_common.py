@@ -49,7 +49,7 @@ def test_the_agent_names_the_script(loopback, monkeypatch):
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_to_another_host_gets_no_key(loopback, other_loopback, status):
     loopback.will((status, {}, {"Location": f"{other_loopback.url}/api/histories"}))
-    with pytest.raises(Refused, match="sends this on to") as caught:
+    with pytest.raises(Refused, match="where your key does not go unasked") as caught:
         Galaxy(KEY, loopback.url).get("histories")
     assert caught.value.exit_code == REFUSED
     assert other_loopback.asked == []
@@ -73,7 +73,7 @@ def test_a_redirect_on_the_same_server_is_followed_with_the_key(loopback):
 
 def test_a_redirected_post_is_not_sent_again(loopback):
     loopback.will((301, {}, {"Location": "/api/histories/"}))
-    with pytest.raises(Refused, match="use that address"):
+    with pytest.raises(Refused, match="a POST is not sent on: use that address"):
         Galaxy(KEY, loopback.url).post("histories", {"name": "x"})
     assert [asked.line for asked in loopback.asked] == ["POST /api/histories"]
 
@@ -707,8 +707,14 @@ def test_members_of_one_page_are_all_given(loopback):
     twins = [{"name": "same"}, {"name": "same"}, {"id": "1", "name": "dataset"}, {"id": "1", "name": "collection"}]
     loopback.will((200, twins))
     assert list(Galaxy(KEY, loopback.url).pages("datasets")) == twins
-    loopback.will((200, [{"name": "same"}] * 500), (200, [{"name": "same"}, {"name": "other"}]))
-    assert len(list(Galaxy(KEY, loopback.url).pages("histories"))) == 502
+    loopback.will((200, [{"name": "same"}] * 500), (200, [{"name": "same"}] * 500), (200, [{"name": "same"}]))
+    assert len(list(Galaxy(KEY, loopback.url).pages("histories"))) == 1001
+
+
+def test_a_route_that_knows_no_offset_is_not_asked_for_ever(loopback):
+    loopback.will((200, [{"name": "same"}] * 500))
+    assert len(list(Galaxy(KEY, loopback.url).pages("quotas"))) == 500
+    assert len(loopback.asked) == 2
 
 
 def test_waiting_is_no_longer_than_told_where_the_server_is_away(loopback, clock):
@@ -725,6 +731,7 @@ def test_waiting_is_no_longer_than_told_where_the_server_is_away(loopback, clock
 def test_arguments_behind_two_hyphens_may_begin_with_one():
     args = common.arguments(USAGE_TEXT, ["--limit=3", "--", "-", "http://x", "-a=1", "--"])
     assert (args["KEY"], args["URL"], args["NAME=VALUE"], args["--limit"]) == ("-", "http://x", ["-a=1", "--"], "3")
+    assert common.arguments(USAGE_TEXT, ["-", "http://x", "--"])["NAME=VALUE"] == []
 
 
 def test_arguments_that_are_not_utf8():
@@ -784,3 +791,74 @@ def test_errors_do_not_go_to_standard_output(loopback):
     line = f"{sys.executable} display.py {KEY} {loopback.url}/api/x 2>&-"
     ended = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True)
     assert (ended.stdout, ended.returncode) == ("", REFUSED)
+
+
+@pytest.mark.parametrize("location", ["/x/\xe9", "http://[bad", "http://h..i/"])
+def test_a_redirect_that_requests_itself_stumbles_over_is_no_bad_command_line(loopback, location):
+    loopback.will((303, {}, {"Location": location}))
+    with pytest.raises(Refused) as caught:
+        Galaxy(KEY, loopback.url).post("histories", {"name": "x"})
+    assert caught.value.exit_code == REFUSED
+
+
+def test_what_netrc_has_for_a_host_goes_to_no_port_of_it(loopback, other_loopback, alone):
+    (alone / ".netrc").write_text("machine 127.0.0.1 login nu password npw\n")
+    (alone / ".netrc").chmod(0o600)
+    loopback.will((302, {}, {"Location": f"{other_loopback.url}/x"}))
+    Galaxy(KEY, loopback.url).request("GET", "datasets/1/display", anywhere=True)
+    assert "Authorization" not in loopback.asked[0].headers and "Authorization" not in other_loopback.asked[0].headers
+
+
+def test_a_password_in_the_url_goes_to_its_own_server(loopback, other_loopback, capsys, script):
+    loopback.will((302, {}, {"Location": f"{other_loopback.url}/x"}))
+    url = loopback.url.replace("http://", "http://me:p%40ss@")
+    Galaxy(KEY, url).request("GET", "datasets/1/display", anywhere=True)
+    assert loopback.asked[0].headers["Authorization"] == "Basic bWU6cEBzcw=="
+    assert "Authorization" not in other_loopback.asked[0].headers
+
+
+def test_an_address_for_an_object_store_stays_as_it_is(loopback, other_loopback):
+    loopback.will((302, {}, {"Location": f"{other_loopback.url}/a//obj?sig=%2F%2F"}))
+    Galaxy(KEY, loopback.url).request("GET", "datasets/1/display", anywhere=True)
+    assert other_loopback.asked[0].path == "/a//obj?sig=%2F%2F"
+
+
+def test_after_waiting_patience_is_what_it_was(loopback, clock):
+    loopback.will((200, []), (200, [{"id": "j", "state": "ok"}]), (502, {}), (200, {"id": "h"}))
+    galaxy = Galaxy(KEY, loopback.url)
+    galaxy.wait_jobs("h", ["j"], timeout=1)
+    clock.now += 100
+    assert galaxy.get("histories/h") == {"id": "h"}
+
+
+def test_full_disks(loopback, tmp_path):
+    loopback.will((200, {"id": "h"}))
+    url = f"{loopback.url}/api/histories"
+
+    def shell(line):
+        ended = subprocess.run(["bash", "-c", f"{sys.executable} {line}"], cwd=ROOT, capture_output=True, text=True)
+        return ended.returncode, ended.stderr
+    code, said = shell(f"create.py {KEY} {url} name=x > /dev/full")
+    assert code == REFUSED and said == "create.py: it is done, but the answer can't be printed: No space left on device\n"
+    assert shell(f"display.py {KEY} 2> /dev/full") == (USAGE, "")
+    assert shell(f"display.py '' {url} 2> /dev/full") == (USAGE, "")
+    assert shell(f"create.py --format=csv {KEY} {url} name=x >&-") == (0, "")
+
+
+def test_a_hang_up_tidies_up_too(loopback):
+    loopback.will(lambda handler: time.sleep(5))
+    running = subprocess.Popen([sys.executable, "display.py", KEY, f"{loopback.url}/api/x"], cwd=ROOT,
+                               stderr=subprocess.PIPE, text=True)
+    while not loopback.asked:
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.send_signal(signal.SIGHUP)
+    assert running.communicate()[1] == "" and running.returncode == 128 + signal.SIGHUP
+
+
+@pytest.mark.parametrize("proxy", ["foo://bar", "http://", "socks5://127.0.0.1:1"])
+def test_a_proxy_variable_that_is_no_good(monkeypatch, proxy):
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    with pytest.raises(Refused) as caught:
+        Galaxy(KEY, "http://galaxy.invalid", patience=0).get("version")
+    assert "proxy" in str(caught.value) or "no such host" in str(caught.value)

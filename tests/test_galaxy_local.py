@@ -177,6 +177,43 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path, free_port):
     assert (tmp_path / "data" / "thesis.txt").read_text() == "years of work"
 
 
+def test_stop_makes_no_folder_ours(tmp_path, free_port, capsys):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "thesis.txt").write_text("years of work")
+    assert call(tmp_path, "stop") == 0
+    assert "holds other things" in str(refusal(tmp_path, "start", f"--port={free_port}"))
+    assert (tmp_path / "data" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_lock_that_is_a_link_is_not_followed(home, tmp_path):
+    (tmp_path / "important.txt").write_text("keep me")
+    (home / galaxy_local.LOCK).unlink()
+    (home / galaxy_local.LOCK).symlink_to(tmp_path / "important.txt")
+    with pytest.raises(OSError):
+        call(home, "start")
+    assert (tmp_path / "important.txt").read_text() == "keep me"
+
+
+def test_the_processes_of_a_home_that_was_copied_are_left_alone(home, sleeper, capsys):
+    original = {"pid": sleeper.pid, "began": galaxy_local.birth(sleeper.pid)}
+    write_state(home, port=8080, server=original, worker=original)
+    assert call(home, "status") == REFUSED
+    assert call(home, "stop") == 0
+    assert capsys.readouterr().out.endswith("it is not running\n")
+    assert sleeper.poll() is None
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '{"server": 5}', '{"server": {"pid": 1}}', '{"port": "x"}', "5"])
+def test_a_state_of_another_shape(home, text):
+    (home / "state.json").write_text(text)
+    assert "state.json" in str(refusal(home, "status"))
+
+
+def test_an_empty_home_is_an_unset_variable():
+    with pytest.raises(Refused, match="is a variable unset"):
+        galaxy_local.main(["stop", "--home="])
+
+
 def test_a_full_disk(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(galaxy_local.shutil, "disk_usage", lambda path: usage(10**10, 9 * 10**9, 10**9))
@@ -260,7 +297,7 @@ def test_start_again_describe_and_stop(home, free_port, monkeypatch, capsys):
     port = f"--port={free_port}"
     assert call(home, "start", port) == 0
     shown = capsys.readouterr()
-    assert f"http://localhost:{free_port}\n" in shown.out and str(home / "key") in shown.out
+    assert f"http://127.0.0.1:{free_port}\n" in shown.out and str(home / "key") in shown.out
     assert "ready after" in shown.err
     state = json.loads((home / "state.json").read_text())
     try:
@@ -275,7 +312,7 @@ def test_start_again_describe_and_stop(home, free_port, monkeypatch, capsys):
 
         assert call(home, "env") == 0
         lines = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
-        assert lines == [["export", f"GALAXY_URL=http://localhost:{free_port}"],
+        assert lines == [["export", f"GALAXY_URL=http://127.0.0.1:{free_port}"],
                          ["export", "GALAXY_API_KEY=0123456789abcdef"]]
 
         assert call(home, "log", "--lines=1") == 0
@@ -314,7 +351,7 @@ def test_two_starts_at_once_make_one_server(home, free_port, monkeypatch, capsys
         galaxy_local.launch(home, state)
     try:
         out, _ = waiting.communicate(timeout=30)
-        assert waiting.returncode == 0 and f"runs already on http://localhost:{free_port}" in out
+        assert waiting.returncode == 0 and f"runs already on http://127.0.0.1:{free_port}" in out
         assert json.loads((home / "state.json").read_text()) == state
     finally:
         assert call(home, "stop") == 0
@@ -326,13 +363,13 @@ def test_settings_are_private_and_filled_in(home):
     galaxy_local.configure(home, 8123)
     text = (home / "config" / "galaxy.yml").read_text()
     assert "$" not in text.split("\n", 1)[1]
-    assert f'library_import_dir: "{home}/import"' in text and "http://localhost:8123" in text
+    assert f'library_import_dir: "{home}/import"' in text and "http://127.0.0.1:8123" in text
     for path in (home / "config" / "galaxy.yml", home / "config" / "secrets.json", home / "password"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     before = (home / "config" / "secrets.json").read_text(), (home / "password").read_text()
     galaxy_local.configure(home, 8124)
     assert ((home / "config" / "secrets.json").read_text(), (home / "password").read_text()) == before
-    assert "http://localhost:8124" in (home / "config" / "galaxy.yml").read_text()
+    assert "http://127.0.0.1:8124" in (home / "config" / "galaxy.yml").read_text()
 
 
 def test_data_of_a_first_start_that_was_broken_off_goes_and_later_data_stays(home):

@@ -197,7 +197,9 @@ def test_addresses_are_made_whole(loopback):
     ("http://[::1/", "is not the address"), ("http://h\\@other/api", "URL is not the address"),
     ("http://h/a/../b", "is not the address"),
     ("http://h/%2e%2e/b", "is not the address"), ("http://a@b@h/", "is not the address"), ("http://h x/", "URL is not"),
-    ("histories", "did you mean /api/histories"), ("http://h:80x/", "is not the address"),
+    ("http://me:pa/sswordX@h/", "^URL is not"), ("ftp://me:sswordX@h", "^URL is not"), ("me:sswordX@h/api", "^URL is not"),
+    ("http://a..b/", "is not the address"), ("histories", "did you mean /api/histories"),
+    ("http://h:80x/", "is not the address"),
     ("http://h:99999", "is not the address"), ("", "is not the address"),
 ])
 def test_no_addresses(url, words):

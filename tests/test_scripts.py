@@ -112,14 +112,15 @@ def test_upload_takes_names_that_mean_nothing(script, tus, tmp_path, capsys):
 
 def test_upload_and_wait(script, tus, tmp_path, capsys):
     (tmp_path / "a.txt").write_text("abc")
-    line = ["--wait", "--format=value", "--fields=id", KEY, URL, "h", tmp_path / "a.txt"]
+    line = ["--wait", "--format=value", KEY, URL, "h", tmp_path / "a.txt"]
     contents = f"{URL}/api/histories/h/contents"
     ended = [{"id": "d", "state": "ok", "history_content_type": "dataset"}]
     tus.get(contents, [{"json": []}, {"json": ended}])
-    assert script(upload_to_history.main, *line) == 0
-    assert capsys.readouterr() == ("d\n", "")
+    tus.get(f"{URL}/api/datasets/d", json={"id": "d", "state": "ok", "extension": "txt"})
+    assert script(upload_to_history.main, *line, "--fields=id,state,extension") == 0
+    assert capsys.readouterr() == ("d\tok\ttxt\n", "")
     tus.get(contents, [{"json": []}, {"json": [{**ended[0], "state": "error"}]}])
-    tus.get(f"{URL}/api/datasets/d", json={"misc_info": "hash does not match"})
+    tus.get(f"{URL}/api/datasets/d", json={"id": "d", "state": "error", "misc_info": "hash does not match"})
     assert script(upload_to_history.main, *line) == REFUSED
     assert refused_with(capsys, "dataset d ended in state error: hash does not match")
     tus.get(contents, json=ended)

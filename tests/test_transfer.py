@@ -156,7 +156,28 @@ def too_few(handler):
     handler.cut()
 
 
-@pytest.mark.parametrize("answer", [too_few, (200, CONTENT[:-1]), (200, CONTENT + b"x"), (200, b"")])
+def test_more_bytes_than_there_are_is_nothing_to_try_again(loopback, tmp_path):
+    with pytest.raises(Refused, match="4001 of 4000 bytes came") as caught:
+        fetch(loopback, tmp_path, (200, ABOUT), (200, CONTENT + b"x"))
+    assert caught.value.exit_code == REFUSED and os.listdir(tmp_path) == ["home"]
+
+
+ZIP = (200, b"PK", {"Content-Type": "application/x-zip-compressed"})
+
+
+def test_what_galaxy_would_pack_is_asked_for_raw(loopback, tmp_path):
+    path = fetch(loopback, tmp_path, (200, {**ABOUT, "extension": "html"}), ZIP, (200, []), (200, CONTENT))
+    assert path.name == "table.html" and path.read_bytes() == CONTENT
+    assert loopback.asked[3].path == "/api/datasets/d/display?to_ext=html&raw=true"
+
+
+def test_a_dataset_with_companion_files_is_refused(loopback, tmp_path):
+    with pytest.raises(Refused, match="companion files"):
+        fetch(loopback, tmp_path, (200, {**ABOUT, "extension": "velvet"}), ZIP, (200, [{"path": "Graph", "class": "File"}]))
+    assert os.listdir(tmp_path) == ["home"]
+
+
+@pytest.mark.parametrize("answer", [too_few, (200, CONTENT[:-1]), (200, b"")])
 def test_bytes_that_are_missing_leave_nothing(loopback, tmp_path, answer):
     with pytest.raises(Refused, match="fetch it again") as caught:
         fetch(loopback, tmp_path, (200, ABOUT), answer)
@@ -188,6 +209,15 @@ def test_two_datasets_of_one_name_stay_two_files(loopback, tmp_path):
     first, second = (transfer.download(galaxy, dataset, tmp_path, taken) for dataset in ("d1", "d2"))
     assert (first.name, second.name) == ("table.tabular", "table (d2).tabular")
     assert first.read_bytes() == CONTENT and second.read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("labels", [["n" * 300] * 3, ["x", "x (d3)", "x"]])
+def test_one_run_never_writes_twice_to_one_name(loopback, tmp_path, labels):
+    loopback.will(*(answer for label in labels for answer in ((200, {**ABOUT, "name": label}), (200, CONTENT))))
+    galaxy, taken = Galaxy(KEY, loopback.url), set()
+    paths = {transfer.download(galaxy, f"d{number}", tmp_path, taken, overwrite=True)
+             for number in range(1, len(labels) + 1)}
+    assert len(paths) == len(labels) == len(list(tmp_path.glob("*.tabular")))
 
 
 @pytest.mark.parametrize("name, path", [

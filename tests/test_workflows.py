@@ -122,3 +122,28 @@ def test_the_time_is_up_while_the_server_is_away(loopback, clock):
     with pytest.raises(Refused) as caught:
         workflows.wait(Galaxy(KEY, loopback.url, patience=600), "i", 30)
     assert caught.value.exit_code == TRY_LATER and sum(clock.slept) == pytest.approx(30)
+
+
+STEPS = {"0": {"type": "data_input", "tool_inputs": {"optional": False}},
+         "1": {"type": "data_collection_input", "tool_inputs": {"optional": True}},
+         "2": {"type": "parameter_input", "tool_inputs": {"optional": False, "parameter_type": "text"}}}
+
+
+def test_an_index_that_is_another_inputs_label_is_never_a_guess():
+    pair = {"name": "pair", "inputs": {"0": {"label": "1", "uuid": "u0"}, "1": {"label": "2", "uuid": "u1"}}}
+    with pytest.raises(Refused, match="the index of one input .* and the label of another: .* uuid, u0 or u1"):
+        workflows.input_index(pair, "1")
+    assert (workflows.input_index(pair, "2"), workflows.input_index(pair, "u0")) == ("1", "0")
+
+
+@pytest.mark.parametrize("given, words", [
+    ([("0", "hda", "d"), ("2", "hda", "d")], "input 2 \\(cond\\) is a parameter and takes no dataset"),
+    ([("0", "hda", "d")], "input 2 \\(cond\\) is a parameter without a default"),
+    ([("1", "hdca", "c")], "input 0 \\(reads\\) is missing"),
+])
+def test_inputs_that_galaxy_would_take_or_refuse_oddly(given, words):
+    workflow = {"name": "n", "steps": STEPS, "inputs": {
+        "0": {"label": "reads", "uuid": "u0"}, "1": {"label": "list", "uuid": "u1"}, "2": {"label": "cond", "uuid": "u2"}}}
+    with pytest.raises(Refused, match=words) as caught:
+        workflows.chosen_inputs(workflow, given)
+    assert caught.value.exit_code == USAGE

@@ -199,6 +199,15 @@ def test_dataset_download_refuses_what_is_not_ok(person, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
+def test_dataset_download_of_what_galaxy_would_pack(person, tmp_path):
+    file = tmp_path / "report.html"
+    file.write_text("<html><body>MultiQC</body></html>\n")
+    dataset = person.uploaded(person.new_history("html"), file, file_type="html")
+    ended = person.run("dataset_download.py", f"--to={tmp_path}/d", person.key, person.url, dataset)
+    assert ended.stdout == f"{tmp_path}/d/report.html\n"
+    assert (tmp_path / "d" / "report.html").read_bytes() == file.read_bytes()
+
+
 def test_dataset_download_of_some(person, weather, tmp_path):
     ended = person.run("dataset_download.py", f"--to={tmp_path}/d", person.key, person.url, "f" * 16, weather.dataset)
     assert ended.returncode == 3 and ended.stderr.count("\n") == 1
