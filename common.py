@@ -319,12 +319,14 @@ class Galaxy:
         """The server's answer, after as many tries as this method may have and `patience` allows."""
         read = _seconds("GALAXY_TIMEOUT", 300 if method == "POST" else 60) or None
         left = self.deadline - time.monotonic()
-        options.setdefault("timeout", (10, min(read or left, max(left, 1)) if left < float("inf") else read))
+        if left < float("inf"):
+            read = min(read or left, max(left, 1))
+        options.setdefault("timeout", (10, read))
         # What ~/.netrc has for a host would go to each of its ports; a password in the URL is for this server.
         options["auth"] = options.get("auth") or _userinfo(url) or _as_it_is
         if os.environ.get("GALAXY_INSECURE") == "1":
             options["verify"] = False       # on the request: the session's own gives way to $REQUESTS_CA_BUNDLE
-        patience, failures = replies.Patience(min(self.patience, self.deadline - time.monotonic())), 0
+        patience, failures = replies.Patience(min(self.patience, left)), 0
         while True:
             response, error = None, None
             try:
