@@ -16,6 +16,7 @@ offline: $(VENV)/.installed
 	$(BIN)/python -m pytest tests --ignore=tests/live
 
 live: $(VENV)/.installed
+	@echo "The live tests run on a Galaxy of their own; the first time it is installed, which takes minutes."
 	$(BIN)/python -m pytest tests/live
 
 check: lint offline

@@ -15,10 +15,12 @@ ROOT = Path(__file__).parent.parent.parent
 LOCAL = [sys.executable, str(ROOT / "scripts" / "galaxy_local.py")]
 
 
+BEFORE = dict(os.environ)       # with $GALAXY_LOCAL_HOME, which each test takes away
+
+
 def local(*arguments):
-    """`galaxy_local.py`, with the environment of before the tests."""
-    ended = subprocess.run([*LOCAL, *arguments], capture_output=True, text=True, env=environment(dict(os.environ)))
-    return ended
+    """What `galaxy_local.py` does for the user who runs the tests."""
+    return subprocess.run([*LOCAL, *arguments], capture_output=True, text=True, env=environment(BEFORE))
 
 
 def environment(base):
