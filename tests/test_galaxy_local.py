@@ -1,4 +1,5 @@
 """galaxy_local.py without a Galaxy: what it refuses, what it leaves alone, what it shows when something dies."""
+import fcntl
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections import namedtuple
 from pathlib import Path
 from urllib.parse import quote
@@ -243,6 +245,29 @@ def test_an_installation_that_fails_shows_why_and_is_done_anew(tmp_path, free_po
         assert shown.out == ""
         assert not (home / "venv").exists()
     assert len(attempts) == 2
+
+
+def test_an_installation_that_outlives_its_start_keeps_the_lock(tmp_path, free_port):
+    """Else the next start would take the environment away from under pip."""
+    home, note = tmp_path / "galaxy", tmp_path / "pid"
+    installer = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    program = ("import sys, galaxy_local\n"
+               f"galaxy_local.install_commands = lambda *_: [[sys.executable, '-c', {installer!r}]]\n"
+               f"galaxy_local.main(['start', '--home={home}', '--port={free_port}'])")
+    folder = Path(galaxy_local.__file__).parent
+    starting = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL,
+                                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(folder.parent)])})
+    while not (note.exists() and note.read_text()):
+        assert starting.poll() is None
+        time.sleep(0.01)
+    starting.kill()
+    starting.wait()
+    installing = int(note.read_text())
+    try:
+        with open(home / galaxy_local.LOCK) as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.kill(installing, signal.SIGKILL)
 
 
 def test_one_release_for_all_of_galaxy(tmp_path):
