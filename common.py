@@ -376,26 +376,13 @@ class Galaxy:
 
         However many they are, each look is one small request: what in the history has not ended yet.
         """
-        wanted = list(datasets)
-        self._wait_for_none_of(set(wanted), f"histories/{history}/contents", timeout, {
-            "v": "dev", "q": "state-in", "qv": ",".join(DATASET_MOVES), "keys": "id,state"})
-        states = {thing["id"]: str(thing.get("state")) for thing in
-                  self.pages(f"histories/{history}/contents", {"v": "dev", "keys": "id,state"})
-                  if thing.get("history_content_type") == "dataset"}
-        missing = [one for one in wanted if one not in states]
-        if missing:
-            raise Refused(f"history {history} has no dataset {', '.join(missing)}")
-        return {one: states[one] for one in wanted}
+        return self._ended("dataset", history, list(datasets), timeout, f"histories/{history}/contents",
+                           {"v": "dev", "keys": "id,state"}, {"q": "state-in", "qv": ",".join(DATASET_MOVES)})
 
     def wait_jobs(self, history: str, jobs: Iterable[str], timeout: float | None = None) -> dict[str, str]:
         """`{id: state}` once all these jobs of one history have ended (see `JOB_ENDS`), or none can move by itself."""
-        wanted = list(jobs)
-        self._wait_for_none_of(set(wanted), "jobs", timeout, {"history_id": history, "state": list(JOB_MOVES)})
-        states = {job["id"]: job["state"] for job in self.pages("jobs", {"history_id": history})}
-        missing = [one for one in wanted if one not in states]
-        if missing:
-            raise Refused(f"history {history} has no job {', '.join(missing)}")
-        return {one: states[one] for one in wanted}
+        return self._ended("job", history, list(jobs), timeout, "jobs",
+                           {"history_id": history}, {"state": list(JOB_MOVES)})
 
     def looks(self, timeout: float | None) -> Iterator[int]:
         """`pauses(timeout)`, and no server that is away is waited for any longer either."""
@@ -405,14 +392,22 @@ class Galaxy:
         finally:
             self.deadline = float("inf")
 
-    def _wait_for_none_of(self, wanted: set[str], path: str, timeout: float | None, unfinished: dict[str, Any]) -> None:
-        left: set[str] = set()
+    def _ended(self, kind: str, history: str, wanted: list[str], timeout: float | None, path: str, every: dict[str, Any],
+               moving: dict[str, Any]) -> dict[str, str]:
+        """The states of `wanted` once none of them is in the list that `path` gives for `every` and `moving`."""
         for _ in self.looks(timeout):
-            left = {thing["id"] for thing in self.pages(path, unfinished)} & wanted
+            left = {thing["id"] for thing in self.pages(path, {**every, **moving})}.intersection(wanted)
             if not left:
-                return
-        raise Refused(f"{len(left)} of {len(wanted)} still running after {timeout:g} s: {', '.join(sorted(left)[:3])}"
-                      f"{', ...' if len(left) > 3 else ''}", STILL_RUNNING)
+                break
+        else:
+            raise Refused(f"{len(left)} of {len(set(wanted))} still running after {timeout:g} s: "
+                          f"{', '.join(sorted(left)[:3])}{', ...' if len(left) > 3 else ''}", STILL_RUNNING)
+        states = {thing["id"]: str(thing.get("state")) for thing in self.pages(path, every)
+                  if thing.get("history_content_type", "dataset") == "dataset"}     # not a collection of that id
+        missing = [one for one in wanted if one not in states]
+        if missing:
+            raise Refused(f"history {history} has no {kind} {', '.join(missing)}")
+        return {one: states[one] for one in wanted}
 
 
 # From Galaxy 26.1's schema (DatasetState, JobState). `paused` jobs and datasets wait for a person, so they don't move.
@@ -434,6 +429,7 @@ def pauses(timeout: float | None = None, first: float = 1.0, longest: float = 30
             return
         time.sleep(min(pause, left))
         pause = min(pause * 1.5, longest)
+
 
 def _target(url: str, location: str) -> str:
     """Where a redirect leads; "" where that can't be said."""

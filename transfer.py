@@ -50,18 +50,15 @@ def upload(galaxy: Galaxy, history: str, path: str, *, name: str = "", ext: str 
     })
 
 
-def wait_until_ok(galaxy: Galaxy, history: str, datasets: list[str], timeout: float | None = None) -> list[Any]:
-    """These datasets of one history once they are `ok`, their bytes compared with the hashes that went with them.
+def wait_until_ok(galaxy: Galaxy, history: str, datasets: list[str], timeout: float | None = None) -> None:
+    """Wait until these datasets of one history are `ok`, their bytes compared with the hashes that went with them.
 
     Raises `Refused` with Galaxy's reason where one ends otherwise, and when `timeout` seconds are over (STILL_RUNNING).
     """
-    galaxy.wait_datasets(history, datasets, timeout)
-    ended = [galaxy.get(f"datasets/{dataset}") for dataset in datasets]
-    for dataset in ended:
-        if dataset["state"] != "ok":
-            why = dataset.get("misc_info") or "Galaxy does not say why"
-            raise Refused(f"dataset {dataset['id']} ended in state {dataset['state']}: {why}")
-    return ended
+    for dataset, state in galaxy.wait_datasets(history, datasets, timeout).items():
+        if state != "ok":
+            why = galaxy.get(f"datasets/{dataset}").get("misc_info") or "Galaxy does not say why"
+            raise Refused(f"dataset {dataset} ended in state {state}: {why}")
 
 
 def _regular_file(path: str) -> BinaryIO:
@@ -139,7 +136,7 @@ def download(galaxy: Galaxy, dataset: str, folder: Path, taken: set[str], overwr
     try:
         if path.exists() and not overwrite:
             raise FileExistsError
-        _fetch(galaxy, about, part, dataset)
+        _fetch(galaxy, about, part, dataset, label)
         if overwrite:
             os.replace(part, path)
         else:
@@ -158,9 +155,9 @@ def download(galaxy: Galaxy, dataset: str, folder: Path, taken: set[str], overwr
     return path
 
 
-def _fetch(galaxy: Galaxy, about: dict[str, Any], part: Path, dataset: str) -> None:
-    """The dataset's bytes in the new file `part`, all of them."""
-    label, size = f"dataset {dataset} ({about.get('name')})", about.get("file_size")
+def _fetch(galaxy: Galaxy, about: dict[str, Any], part: Path, dataset: str, label: str) -> None:
+    """The dataset's bytes in the new file `part`, all of them; messages call it `label`."""
+    size = about.get("file_size")
     with _bytes(galaxy, dataset, str(about.get("extension")), label) as answer, open(part, "xb") as file, \
             progress(size or 0, str(about.get("name"))) as bar:
         for block in answer.iter_content(2**20):

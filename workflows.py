@@ -24,7 +24,7 @@ def input_index(workflow: dict[str, Any], step: str) -> str:
                       f"it by its uuid, {' or '.join(str(inputs[index].get('uuid')) for index in fitting)}", USAGE)
     labels = [wanted["label"] for wanted in inputs.values() if wanted.get("label")]
     near = difflib.get_close_matches(step, labels, 1)
-    there = ", ".join(f"{index} ({wanted.get('label') or 'no label'})" for index, wanted in inputs.items()) or "none"
+    there = ", ".join(_called(workflow, index) for index in inputs) or "none"
     meant = f"; did you mean {near[0]}?" if near else ""
     raise Refused(f"workflow {workflow['name']!r} has no input {step!r}: there are {there}{meant}", USAGE)
 
@@ -37,23 +37,27 @@ def chosen_inputs(workflow: dict[str, Any], datasets: Iterable[tuple[str, str, s
     inputs: dict[str, dict[str, str]] = {}
     for step, src, dataset in datasets:
         index = input_index(workflow, step)
-        label = workflow["inputs"][index].get("label") or "no label"
         if index in inputs:
-            raise Refused(f"input {index} ({label}) is given twice", USAGE)
+            raise Refused(f"input {_called(workflow, index)} is given twice", USAGE)
         if workflow["steps"].get(index, {}).get("type", "data_input") not in DATA_INPUTS:
-            raise Refused(f"input {index} ({label}) is a parameter and takes no dataset", USAGE)
+            raise Refused(f"input {_called(workflow, index)} is a parameter and takes no dataset", USAGE)
         inputs[index] = {"src": src, "id": dataset}
-    for index, wanted in workflow["inputs"].items():
+    for index in workflow["inputs"]:
         step = workflow["steps"].get(index, {})
         asked = step.get("tool_inputs") or {}
         if index in inputs or asked.get("optional") or asked.get("default") is not None:
             continue
-        label = wanted.get("label") or "no label"
         if step.get("type") in DATA_INPUTS:
-            raise Refused(f"input {index} ({label}) is missing: {index}=hda=ID gives it a dataset", USAGE)
+            raise Refused(f"input {_called(workflow, index)} is missing: {index}=hda=ID gives it a dataset", USAGE)
         if step.get("type") == "parameter_input":
-            raise Refused(f"input {index} ({label}) is a parameter without a default, which can't be given here", USAGE)
+            raise Refused(f"input {_called(workflow, index)} is a parameter without a default, which can't be given here",
+                          USAGE)
     return inputs
+
+
+def _called(workflow: dict[str, Any], index: str) -> str:
+    """An input's index and label, for messages."""
+    return f"{index} ({workflow['inputs'][index].get('label') or 'no label'})"
 
 
 def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None) -> dict[str, Any]:

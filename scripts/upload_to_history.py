@@ -59,7 +59,9 @@ def main(argv=None):
     answer = upload(galaxy, history, file, name=settings.get("filename", ""), ext=settings.get("file_type", "auto"),
                     dbkey=settings.get("dbkey", "?"))
     if args["--wait"]:
-        answer["outputs"] = wait_until_ok(galaxy, history, [made["id"] for made in answer["outputs"]], timeout)
+        datasets = [made["id"] for made in answer["outputs"]]
+        wait_until_ok(galaxy, history, datasets, timeout)
+        answer["outputs"] = [galaxy.get(f"datasets/{dataset}") for dataset in datasets]
     if style or fields:
         show(answer["outputs"], style, fields, changed=True)
     elif not args["--quiet"]:
