@@ -12,7 +12,16 @@ ROOT = Path(__file__).parent.parent
 VERBS = [ROOT / f"{name}.py" for name in ("display", "create", "update", "delete")]
 SCRIPTS = VERBS + sorted((ROOT / "scripts").glob("*.py"))
 MODULES = [     # each may import those before it
-    "outcome", "keys", "printing", "replies", "common", "queries", "transfer", "workflows"]
+    "outcome",
+    "keys",
+    "printing",
+    "replies",
+    "common",
+    "processes",
+    "queries",
+    "transfer",
+    "workflows",
+]
 TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
 LIVE_TESTS = "\n".join(path.read_text() for path in (ROOT / "tests" / "live").glob("*.py"))
 
