@@ -16,7 +16,9 @@ from urllib.parse import quote
 
 import galaxy_local
 import pytest
+import yaml
 
+import processes
 from common import REFUSED, USAGE, Refused
 
 
@@ -59,14 +61,14 @@ def refusal(home, *words):
 
 def pretend(home, monkeypatch, server, worker="import time; print('the worker is warm', flush=True); time.sleep(60)"):
     """Let `start` run these two Python programs in place of Galaxy's server and worker, and make no administrator."""
-    real = galaxy_local.begin
+    real = galaxy_local.begin_one
 
-    def begin(home, state, name, *_):
+    def begin_one(home, state, name, *_):
         real(home, state, name, "-c", server if name == "server" else worker, str(state["port"]))
 
-    monkeypatch.setattr(galaxy_local, "begin", begin)
+    monkeypatch.setattr(galaxy_local, "begin_one", begin_one)
     monkeypatch.setattr(galaxy_local, "ensure_administrator",
-                        lambda home, url: galaxy_local.write_private(home / "key", "0123456789abcdef\n"))
+                        lambda home, url: processes.write_private(home / "key", "0123456789abcdef\n"))
 
 
 SERVER = """
@@ -98,7 +100,7 @@ def test_a_bad_line_prints_the_usage(words, capsys):
     with pytest.raises(SystemExit) as caught:
         galaxy_local.main(words)
     assert caught.value.code == USAGE
-    assert "galaxy_local.py [options] (start | stop | status | log | env)" in capsys.readouterr().err
+    assert "galaxy_local.py [options] [--set=NAME=VALUE]... (start | stop | status | log | env)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
@@ -138,7 +140,7 @@ def test_env_refuses_when_it_is_stopped_though_there_is_a_key(home, capsys):
 
 
 def test_a_number_that_another_process_got_since(home, sleeper, capsys):
-    stranger = {"pid": sleeper.pid, "began": galaxy_local.birth(sleeper.pid) + "1"}
+    stranger = {"pid": sleeper.pid, "began": processes.birth(sleeper.pid) + "1"}
     write_state(home, port=8080, server=stranger, worker=stranger)
     assert call(home, "status") == REFUSED
     assert "state          stopped\n" in capsys.readouterr().out
@@ -146,12 +148,6 @@ def test_a_number_that_another_process_got_since(home, sleeper, capsys):
     assert capsys.readouterr().out == "it is not running\n"
     assert sleeper.poll() is None
     assert json.loads((home / "state.json").read_text()) == {"port": 8080}
-
-
-def test_a_process_that_died_before_its_birth_was_read():
-    process = subprocess.Popen([sys.executable, "-c", "pass"])
-    process.wait()
-    assert not galaxy_local.is_running({"pid": process.pid, "began": galaxy_local.birth(process.pid)})
 
 
 def test_a_state_that_was_cut_short_is_no_traceback(home):
@@ -197,7 +193,7 @@ def test_a_lock_that_is_a_link_is_not_followed(home, tmp_path):
 
 
 def test_the_processes_of_a_home_that_was_copied_are_left_alone(home, sleeper, capsys):
-    original = {"pid": sleeper.pid, "began": galaxy_local.birth(sleeper.pid)}
+    original = {"pid": sleeper.pid, "began": processes.birth(sleeper.pid)}
     write_state(home, port=8080, server=original, worker=original)
     assert call(home, "status") == REFUSED
     assert call(home, "stop") == 0
@@ -297,7 +293,7 @@ def test_a_worker_that_dies_takes_the_server_with_it(home, free_port, monkeypatc
     error = refusal(home, "start", f"--port={free_port}")
     assert "worker died" in str(error)
     assert "no queue" in capsys.readouterr().err
-    assert not galaxy_local.answers(free_port)
+    assert not processes.listens(free_port)
 
 
 def test_an_interrupted_start_leaves_nothing_running(home, free_port, monkeypatch):
@@ -311,7 +307,7 @@ def test_an_interrupted_start_leaves_nothing_running(home, free_port, monkeypatc
     monkeypatch.setattr(galaxy_local, "ensure_administrator", interrupt)
     with pytest.raises(KeyboardInterrupt):
         call(home, "start", f"--port={free_port}")
-    assert len(pids) == 1 and not galaxy_local.answers(free_port)
+    assert len(pids) == 1 and not processes.listens(free_port)
 
 
 # ------------------------------------------------------------------------------------------------------ a whole life
@@ -343,11 +339,11 @@ def test_start_again_describe_and_stop(home, free_port, monkeypatch, capsys):
         assert call(home, "log", "--lines=1") == 0
         assert "worker.log <==\nthe worker is warm\n" in capsys.readouterr().out
 
-        members = {one["pid"] for one in galaxy_local.session(state["server"]["pid"], home)}
+        members = {one["pid"] for one in processes.session(state["server"]["pid"], home)}
         assert state["server"]["pid"] in members and len(members) == 2      # with a job in a process group of its own
 
         os.kill(state["worker"]["pid"], signal.SIGKILL)                     # a worker that died is started again
-        galaxy_local.CHILDREN[state["worker"]["pid"]].wait()
+        processes.CHILDREN[state["worker"]["pid"]].wait()
         assert call(home, "status") == 0
         assert "without its worker" in capsys.readouterr().out
         assert call(home, "start") == 0
@@ -357,7 +353,7 @@ def test_start_again_describe_and_stop(home, free_port, monkeypatch, capsys):
     finally:
         assert call(home, "stop") == 0
     assert capsys.readouterr().out == "stopped\n"
-    assert all(gone(pid) for pid in members) and not galaxy_local.answers(free_port)
+    assert all(gone(pid) for pid in members) and not processes.listens(free_port)
     assert call(home, "stop") == 0
     assert capsys.readouterr().out == "it is not running\n"
 
@@ -366,12 +362,12 @@ def test_two_starts_at_once_make_one_server(home, free_port, monkeypatch, capsys
     pretend(home, monkeypatch, SERVER)
     home_of_script = Path(galaxy_local.__file__).parent
     second = f"import sys, galaxy_local; sys.exit(galaxy_local.main(['start', '--home={home}']))"
-    with galaxy_local.locked(home):
+    with processes.locked(home / galaxy_local.LOCK):
         path = os.pathsep.join([str(home_of_script), str(home_of_script.parent)])
         waiting = subprocess.Popen([sys.executable, "-c", second], text=True, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
         assert "waiting for another start" in waiting.stderr.readline()
-        galaxy_local.configure(home, free_port)
+        galaxy_local.configure(home, {"port": free_port})
         state = {"port": free_port}
         galaxy_local.launch(home, state)
     try:
@@ -384,27 +380,84 @@ def test_two_starts_at_once_make_one_server(home, free_port, monkeypatch, capsys
 
 # ------------------------------------------------------------------------------------------------------------ settings
 
+def settings_of(home):
+    return yaml.safe_load((home / "config" / "galaxy.yml").read_text("utf-8"))["galaxy"]
+
+
+def test_a_home_with_an_odd_name(home):
+    odd = home.parent / "Größe: 'x' \"y\" #z"
+    odd.mkdir()
+    galaxy_local.configure(odd, {"port": 8123})
+    assert settings_of(odd)["data_dir"] == f"{odd}/data"
+
+
+def test_settings_of_ones_own(home):
+    galaxy_local.configure(home, {"port": 8123, "settings": {
+        "galaxy_url_prefix": "/galaxy", "allow_path_paste": False, "library_import_dir": None, "brand": None}})
+    settings = settings_of(home)
+    assert settings["galaxy_url_prefix"] == "/galaxy" and settings["allow_path_paste"] is False
+    assert "library_import_dir" not in settings and "brand" not in settings
+    assert settings["galaxy_infrastructure_url"] == "http://127.0.0.1:8123/galaxy"
+
+
+@pytest.mark.parametrize("text, value", [("on", True), ("", None), ("a=b", "a=b"), ("/galaxy", "/galaxy"), ("5", 5),
+                                         ("{a: [b]}", {"a": ["b"]})])
+def test_a_setting(text, value):
+    assert galaxy_local.setting(f"some_name={text}") == ("some_name", value)
+
+
+@pytest.mark.parametrize("text", ["brand", "=x", "Brand=x", "a-b=x", "brand=[", "brand=2020-01-01", ""])
+def test_what_is_no_setting(home, text):
+    error = refusal(home, "start", f"--set={text}")
+    assert error.exit_code == USAGE and "--set" in str(error)
+    assert not (home / "config").exists()
+
+
+def test_settings_of_ones_own_are_kept_and_change_only_while_it_is_stopped(home, free_port, monkeypatch, capsys):
+    pretend(home, monkeypatch, SERVER)
+    port = f"--port={free_port}"
+    assert call(home, "start", port, "--set=galaxy_url_prefix=/galaxy", "--set=allow_path_paste=false") == 0
+    try:
+        url = f"http://127.0.0.1:{free_port}/galaxy"
+        assert f"on {url}\n" in capsys.readouterr().out
+        assert call(home, "start", "--set=galaxy_url_prefix=/galaxy") == 0
+        assert f"runs already on {url}\n" in capsys.readouterr().out
+        assert "another brand" in str(refusal(home, "start", "--set=brand=Ours"))
+        assert call(home, "status") == 0
+        assert f"url            {url}\n" in capsys.readouterr().out
+        assert call(home, "env") == 0
+        assert f"export GALAXY_URL={url}\n" in capsys.readouterr().out
+        assert call(home, "stop") == 0
+        assert call(home, "start", "--set=galaxy_url_prefix=") == 0
+        settings = settings_of(home)
+        assert "galaxy_url_prefix" not in settings and settings["allow_path_paste"] is False
+        assert f"on http://127.0.0.1:{free_port}\n" in capsys.readouterr().out
+    finally:
+        assert call(home, "stop") == 0
+
+
 def test_settings_are_private_and_filled_in(home):
-    galaxy_local.configure(home, 8123)
-    text = (home / "config" / "galaxy.yml").read_text()
-    assert "$" not in text.split("\n", 1)[1]
-    assert f'library_import_dir: "{home}/import"' in text and "http://127.0.0.1:8123" in text
+    galaxy_local.configure(home, {"port": 8123})
+    settings = settings_of(home)
+    assert "$" not in str(settings)
+    assert settings["library_import_dir"] == f"{home}/import" and settings["allow_path_paste"] is True
+    assert settings["galaxy_infrastructure_url"] == "http://127.0.0.1:8123" and settings["watch_tools"] == "false"
     for path in (home / "config" / "galaxy.yml", home / "config" / "secrets.json", home / "password"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     before = (home / "config" / "secrets.json").read_text(), (home / "password").read_text()
-    galaxy_local.configure(home, 8124)
+    galaxy_local.configure(home, {"port": 8124})
     assert ((home / "config" / "secrets.json").read_text(), (home / "password").read_text()) == before
-    assert "http://127.0.0.1:8124" in (home / "config" / "galaxy.yml").read_text()
+    assert settings_of(home)["galaxy_infrastructure_url"] == "http://127.0.0.1:8124"
 
 
 def test_data_of_a_first_start_that_was_broken_off_goes_and_later_data_stays(home):
     (home / "data").mkdir()
     (home / "data" / "universe.sqlite").write_text("half a database")
-    galaxy_local.configure(home, 8080)
+    galaxy_local.configure(home, {"port": 8080})
     assert not (home / "data" / "universe.sqlite").exists()
     (home / "data" / "universe.sqlite").write_text("work")
     (home / "data" / "complete").touch()
-    galaxy_local.configure(home, 8080)
+    galaxy_local.configure(home, {"port": 8080})
     assert (home / "data" / "universe.sqlite").read_text() == "work"
 
 
@@ -422,7 +475,7 @@ LOOK_UP = f"GET /api/users?f_email={quote(galaxy_local.ADMINISTRATOR)}"
 ])
 def test_the_administrators_key(home, loopback, key, answers, asked, kept):
     loopback.will(*answers)
-    galaxy_local.configure(home, 8080)
+    galaxy_local.configure(home, {"port": 8080})
     if key:
         (home / "key").write_text(key + "\n")
     galaxy_local.ensure_administrator(home, loopback.url)
