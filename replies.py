@@ -140,8 +140,8 @@ def proxys_hint(response: requests.Response, base: str) -> str:
     if status == 404:
         return f"it does not hand that address on: is {base} your Galaxy's address, with its prefix if it has one?"
     if status == 413:
-        return (f"it takes no body of {mebibytes(body_size(asked))}; its administrator can raise client_max_body_size "
-                "(nginx) or LimitRequestBody (Apache)")
+        return f"it takes no body of {mebibytes(body_size(asked))}; its administrator can raise the limit (nginx: " \
+               "client_max_body_size)"
     return "Galaxy is down or too slow: try again later" if status in PASSING else ""
 
 

@@ -19,9 +19,9 @@ ENABLED = re.search("`a2enmod ([a-z_ ]+)`", PAGE).group(1).split()
 LINES = {"apache2": APACHE, "nginx": NGINX}
 PACKAGES = {"apache2": "apache2-bin", "nginx": "nginx-light"}
 
-# What stands around those lines: Debian's modules, and places that need no rights.
+# What stands around those lines: Debian's modules (and rewrite, for a limit), and places that need no rights.
 DEBIANS = ("access_compat alias auth_basic authn_core authn_file authz_core authz_host authz_user deflate filter mpm_event "
-           "proxy reqtimeout setenvif").split()
+           "proxy reqtimeout rewrite setenvif").split()
 AROUND = {
     "apache2": "\n".join([
         "ServerName localhost", "ServerRoot {folder}", "DefaultRuntimeDir {folder}", "PidFile pid", "ErrorLog log",

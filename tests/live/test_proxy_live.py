@@ -124,7 +124,7 @@ def test_a_password_for_all_but_the_api(front, member, run, folder):
     assert [asked(path).status_code for path in ("/", "/login", "/api/version")] == [401, 401, 200]
     with_password = asked("/", auth=("somebody", "pass/word"))
     assert with_password.status_code == 200 and "Galaxy" in with_password.text
-    assert refused(run("display.py", member.key, f"{front.url}/galaxy/"), 1, "a proxy before Galaxy asks for its own password")
+    assert refused(run("display.py", member.key, f"{front.url}/galaxy/"), 1, "from a proxy before Galaxy: it asks for its own password")
 
 
 def test_galaxy_makes_addresses_that_lead_through_the_proxy(front, member, folder):
@@ -189,10 +189,9 @@ def test_a_password_for_the_api_too(kind, folder, upstream, member, run, value, 
     with proxy(kind, folder, upstream, lines) as running:
         url = f"{running.url}/galaxy"
         assert refused(run("display.py", member.key, f"{url}/api/histories"), 1, "401",
-                       "a proxy before Galaxy asks for its own password", "https://USER:PASSWORD@localhost")
-        wrong = run("display.py", member.key, url.replace("//", "//somebody:word%2Fpass@") + "/api/histories")
-        assert refused(wrong, 1, "401", "the proxy before Galaxy does not take") and "word" not in wrong.stderr.lower().replace(
-            "password", "")
+                       "from a proxy before Galaxy: it asks for its own password", "NAME:PASSWORD@")
+        wrong = run("display.py", member.key, url.replace("//", "//somebody:mistyped@") + "/api/histories")
+        assert refused(wrong, 1, "401", "from a proxy before Galaxy", "does not take those") and "mistyped" not in wrong.stderr
         inside = url.replace("//", "//somebody:pass%2Fword@")
         assert value("display.py", "--format=value", "--fields=email", member.key, "/api/users/current",
                      GALAXY_URL=inside) == member.email
@@ -203,7 +202,7 @@ def test_a_password_for_the_api_too(kind, folder, upstream, member, run, value, 
         value("dataset_download.py", f"--to={tmp_path}/d", member.key, inside, dataset)
         assert [path.read_text() for path in (tmp_path / "d").iterdir()] == ["bytes\n"]
         nobody = run("display.py", "0" * 32, f"{inside}/api/histories")
-        assert refused(nobody, 1, "401", "check the key") and "proxy" not in nobody.stderr and "word" not in nobody.stderr
+        assert refused(nobody, 1, "401", "check the key") and "proxy" not in nobody.stderr and "somebody" not in nobody.stderr
 
 
 # ------------------------------------------------------------------------------------------- what the proxy itself says
@@ -234,8 +233,9 @@ def test_galaxy_is_too_slow(kind, folder, member, run):
 @pytest.fixture(scope="module")
 def narrow(kind, folder, upstream):
     """A proxy that lets no body of more than a million bytes through."""
-    lines = {"apache2": APACHE.replace("    ProxyPass ", "    LimitRequestBody 1000000\n    ProxyPass "),
-             "nginx": LINES["nginx"].replace("client_max_body_size 0", "client_max_body_size 1000000")}[kind]
+    limit = ('    RewriteEngine on\n    RewriteCond expr "%{HTTP:Content-Length} -gt 1000000"\n'
+             "    RewriteRule ^ - [R=413,L]\n    ProxyPass ")      # LimitRequestBody does not hold what is only handed on
+    lines = LINES[kind].replace("    ProxyPass ", limit).replace("client_max_body_size 0", "client_max_body_size 1000000")
     with proxy(kind, folder, upstream, lines) as running:
         yield running
 
@@ -243,7 +243,7 @@ def narrow(kind, folder, upstream):
 def test_a_body_too_large(narrow, member, run, tmp_path):
     (tmp_path / "payload.json").write_text(json.dumps({"name": "x" * 2_000_000}))
     ended = run("create.py", member.key, f"{narrow.url}/galaxy/api/histories", f"@{tmp_path}/payload.json")
-    assert refused(ended, 1, "413", "from a proxy before Galaxy", "1.9 MiB", "LimitRequestBody")
+    assert refused(ended, 1, "413", "from a proxy before Galaxy", "1.91 MiB")
 
 
 def test_an_upload_too_large(narrow, member, run, tmp_path):
