@@ -94,7 +94,7 @@ def unanswered(asked: str, method: str, error: Any) -> Refused:
 def _perhaps_too_large(error: Any) -> str:
     """A word about a proxy's limit where the connection broke while more than nginx's, the least one, was sent."""
     size = body_size(error.request) if broken_off(error) and not isinstance(error, requests.exceptions.Timeout) else 0
-    return f" (a proxy before Galaxy may take no body of {mebibytes(size)})" if size > 2**20 else ""
+    return f" (a proxy before Galaxy may take no body of {in_words(size)})" if size > 2**20 else ""
 
 
 def refusal(asked: str, response: requests.Response, base: str, exit_code: int = REFUSED) -> Refused:
@@ -140,7 +140,7 @@ def proxys_hint(response: requests.Response, base: str) -> str:
     if status == 404:
         return f"it does not hand that address on: is {base} your Galaxy's address, with its prefix if it has one?"
     if status == 413:
-        return f"it takes no body of {mebibytes(body_size(asked))}; its administrator can raise the limit (nginx: " \
+        return f"it takes no body of {in_words(body_size(asked))}; its administrator can raise the limit (nginx: " \
                "client_max_body_size)"
     return "Galaxy is down or too slow: try again later" if status in PASSING else ""
 
@@ -151,9 +151,9 @@ def body_size(request: requests.PreparedRequest | None) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def mebibytes(size: int) -> str:
+def in_words(size: int) -> str:
     """A number of bytes in words."""
-    return f"{size / 2**20:.3g} MiB"
+    return f"{size / 2**20:.3g} MiB" if size >= 2**20 else f"{size} bytes"
 
 
 def hint(response: requests.Response, said: str, code: int | None, base: str) -> str:
@@ -185,7 +185,7 @@ def what_happened(error: Any) -> str:
     if isinstance(error, (requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL)) or "SOCKS" in text or \
             "proxy" in text.lower():
         return "the proxy that your environment names can't be reached or refuses"
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, requests.exceptions.SSLError) and not broken_off(error):
         if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text:
             found = re.search(r"certificate verify failed: ([^(\"']+)", text)
             why = f" ({found.group(1).strip()})" if found else ""

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 
 from processes import listens
@@ -17,16 +16,16 @@ APACHE, OLD_FORM = re.findall("```apache\n(.*?)```", PAGE, re.DOTALL)
 NGINX, = re.findall("```nginx\n(.*?)```", PAGE, re.DOTALL)
 ENABLED = re.search("`a2enmod ([a-z_ ]+)`", PAGE).group(1).split()
 LINES = {"apache2": APACHE, "nginx": NGINX}
-PACKAGES = {"apache2": "apache2-bin", "nginx": "nginx-light"}
+PACKAGES = {"apache2": "apache2-bin", "nginx": "nginx"}
 
 # What stands around those lines: Debian's modules (and rewrite, for a limit), and places that need no rights.
-DEBIANS = ("access_compat alias auth_basic authn_core authn_file authz_core authz_host authz_user deflate filter mpm_event "
-           "proxy reqtimeout rewrite setenvif").split()
+MODULES = ["access_compat", "alias", "auth_basic", "authn_core", "authn_file", "authz_core", "authz_host", "authz_user",
+           "deflate", "filter", "mpm_event", "proxy", "reqtimeout", "rewrite", "setenvif", *ENABLED]
 AROUND = {
     "apache2": "\n".join([
         "ServerName localhost", "ServerRoot {folder}", "DefaultRuntimeDir {folder}", "PidFile pid", "ErrorLog log",
         "User www-data", "Group www-data", "Listen 127.0.0.1:{port}",
-        *(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in [*DEBIANS, *ENABLED]), "{lines}"]),
+        *(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in MODULES), "{lines}"]),
     "nginx": """daemon off; pid pid; error_log log; events {{}}
 http {{
 access_log off;
