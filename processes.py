@@ -127,8 +127,9 @@ def check_port(port: int) -> None:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise Refused(f"port {port} can't be had ({error.strerror}): choose another with --port=N") from None
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", "ports end at 65535")
+            raise Refused(f"port {port} can't be had ({why}): choose another with --port=N") from None
 
 
 # -------------------------------------------------------------------------------------------------------------- files

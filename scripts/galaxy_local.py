@@ -13,6 +13,7 @@ Commands:
 
 Options:
   --port=N          start: where it answers, kept for the next time (8080 at first)
+  --with-toolshed   start: a Tool Shed too, 929 ports further on, with the repository of demo/repository in it
   --set=NAME=VALUE  start: a setting of galaxy.yml (VALUE is YAML; empty: without this setting), kept for the next time
   --home=DIR        where all of it lives; without it $GALAXY_LOCAL_HOME, or .galaxy beside README.md
   --lines=N         log: how much of each  [default: 40]
@@ -36,6 +37,7 @@ from string import Template
 import common
 from common import DONE, REFUSED, USAGE, Galaxy, Refused, arguments, run, say, whole_number
 from processes import begin, check_port, clean_environment, end, is_running, listens, locked, works_in, write_private
+from toolsheds import publish
 
 RELEASE = "26.1.1"
 PARTS = ["web-apps", "app", "auth", "config", "data", "files", "job-execution", "job-metrics", "navigation",
@@ -44,13 +46,15 @@ PARTS = ["web-apps", "app", "auth", "config", "data", "files", "job-execution", 
 PYTHONS = [(3, minor) for minor in (11, 12, 13, 10)]    # what this release runs on, the best tried first
 NEEDED = 2_500_000_000      # bytes free for the installation, pip's temporary files included
 PORT = 8080
+TOOL_SHED = 929             # its port, counted from Galaxy's: 9009 is the usual one
 ADMINISTRATOR = "admin@example.org"
 LOCK = "galaxy_local.lock"  # also the mark of a folder that is ours
 PATIENCE = 600              # seconds for a start, on a slow disk
-PROCESSES = ("server", "worker")
+PROCESSES = ("server", "worker", "toolshed")
 
 PROJECT = Path(common.__file__).resolve().parent    # not of this file: pip copies scripts elsewhere
-SETTINGS = PROJECT / "demo" / "galaxy"
+DEMO = PROJECT / "demo"
+SETTINGS = DEMO / "galaxy"
 
 
 def main(argv=None):
@@ -65,7 +69,7 @@ def main(argv=None):
     settings = dict(setting(text) for text in args["--set"])
 
     if args["start"]:
-        return start(home, port, settings)
+        return start(home, port, settings, args["--with-toolshed"])
     if args["stop"]:
         return stop(home)
     if args["status"]:
@@ -77,7 +81,7 @@ def main(argv=None):
 
 # ------------------------------------------------------------------------------------------------------ the commands
 
-def start(home, port, settings):
+def start(home, port, settings, with_toolshed=False):
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(home.iterdir()) and not (home / LOCK).exists():
         raise Refused(f"{home} holds other things, and a Galaxy would replace its data and venv: name a new folder")
@@ -97,9 +101,15 @@ def start(home, port, settings):
             end_processes(home, state)      # a worker that outlived its server
             install(home, lock)
             configure(home, state)
+        if with_toolshed and not is_running(state.get("toolshed")):
+            begin_toolshed(home, state, lock)
         if not (already and is_running(state.get("worker"))):
             launch(home, state)
+        if with_toolshed:
+            furnish_toolshed(home, state)
         print(f"Galaxy {RELEASE} {'runs already' if already else 'runs'} on {address(state)}")
+        if is_running(state.get("toolshed")):
+            print(f"its Tool Shed: {toolshed_address(state)}")
         print(f"administrator's key: {home / 'key'}")
     return DONE
 
@@ -123,6 +133,7 @@ def status(home):
         "url": address(state),
         "server": f"process {state['server']['pid']}" if server else "none",
         "worker": f"process {state['worker']['pid']}" if worker else "none",
+        "tool shed": toolshed_address(state) if is_running(state.get("toolshed")) else "none",
         "release": installed(home) or "not installed",
         "home": home,
         "logs": home / "logs",
@@ -137,7 +148,7 @@ def status(home):
 
 
 def log(home, lines):
-    paths = [home / "logs" / f"{name}.log" for name in ("install", "server", "worker")]
+    paths = [home / "logs" / f"{name}.log" for name in ("install", *PROCESSES)]
     logs = [path for path in paths if path.exists()]
     if not logs:
         raise Refused(f"no logs in {home / 'logs'}: it was never started there")
@@ -152,14 +163,16 @@ def env(home):
         raise Refused(f"no Galaxy runs in {home}: `galaxy_local.py start` first, with the same --home")
     print(f"export GALAXY_URL={shlex.quote(address(state))}")
     print(f"export GALAXY_API_KEY={shlex.quote((home / 'key').read_text().strip())}")
+    if is_running(state.get("toolshed")):
+        print(f"export GALAXY_TOOL_SHED_URL={toolshed_address(state)}")
     return DONE
 
 
 # ------------------------------------------------------------------------------------------------------- installation
 
-def installed(home):
+def installed(home, what="complete"):
     """The release whose installation was completed, or ""."""
-    mark = home / "venv" / "complete"
+    mark = home / "venv" / what
     return mark.read_text().strip() if mark.exists() else ""
 
 
@@ -173,12 +186,33 @@ def install(home, lock):
                       "make room, or choose another place with --home=DIR")
     python = suitable_python()
     say(f"installing Galaxy {RELEASE} for Python {python[1]} (once, 1.3 GB, some minutes)")
-    environment, logfile = home / "venv", home / "logs" / "install.log"
+    environment = home / "venv"
     shutil.rmtree(environment, ignore_errors=True)
+    try:
+        run_all(install_commands(environment, python[0]), home, lock, "Galaxy")
+    except Refused:
+        shutil.rmtree(environment, ignore_errors=True)
+        raise
+    (environment / "complete").write_text(RELEASE)
+
+
+def install_toolshed(home, lock):
+    """Add the Tool Shed to Galaxy's environment, of which it shares all the packages, unless that was done."""
+    if installed(home, "toolshed") == RELEASE:
+        return
+    say(f"installing the Tool Shed {RELEASE} (once, 7 MB)")
+    environment = home / "venv"
+    run_all([[*pip_install(environment), *tested(environment), f"galaxy-tool-shed=={RELEASE}"]], home, lock, "the Tool Shed")
+    (environment / "toolshed").write_text(RELEASE)
+
+
+def run_all(commands, home, lock, what):
+    """Run the commands that install `what`, one after the other; the log keeps what they say."""
+    logfile = home / "logs" / "install.log"
     logfile.parent.mkdir(mode=0o700, exist_ok=True)
     began = time.monotonic()
     with open(logfile, "wb") as output:
-        for command in install_commands(environment, python[0]):
+        for command in commands:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                      env=clean_environment(), pass_fds=[lock.fileno()])    # held even if we are killed
             try:
@@ -187,19 +221,25 @@ def install(home, lock):
                 child.kill()
                 child.wait()
             if child.returncode:
-                shutil.rmtree(environment, ignore_errors=True)
-                raise failed(f"installing Galaxy failed (exit {child.returncode})", logfile)
-    (environment / "complete").write_text(RELEASE)
+                raise failed(f"installing {what} failed (exit {child.returncode})", logfile)
 
 
 def install_commands(environment, python):
     """The environment; the package that lists the versions that its release was tested with; all, in those versions."""
-    pip = [environment / "bin" / "python", "-m", "pip", "install",
-           "--quiet", "--no-input", "--disable-pip-version-check", "--compile"]
     yield [python, "-m", "venv", environment]
-    yield [*pip, "--no-deps", f"galaxy-app=={RELEASE}"]
-    tested = environment.glob("lib/python*/site-packages/galaxy/dependencies/pinned-requirements.txt")
-    yield [*pip, *(f"--constraint={path}" for path in tested), *(f"galaxy-{part}=={RELEASE}" for part in PARTS)]
+    yield [*pip_install(environment), "--no-deps", f"galaxy-app=={RELEASE}"]
+    yield [*pip_install(environment), *tested(environment), *(f"galaxy-{part}=={RELEASE}" for part in PARTS)]
+
+
+def pip_install(environment):
+    return [environment / "bin" / "python", "-m", "pip", "install",
+            "--quiet", "--no-input", "--disable-pip-version-check", "--compile"]
+
+
+def tested(environment):
+    """The versions that this release was tested with, for pip."""
+    return [f"--constraint={path}"
+            for path in environment.glob("lib/python*/site-packages/galaxy/dependencies/pinned-requirements.txt")]
 
 
 def suitable_python():
@@ -240,11 +280,19 @@ def configure(home, state):
         shutil.rmtree(home / "data", ignore_errors=True)    # what a first start left that was broken off
     for folder in ("config", "data", "import", "logs"):
         (home / folder).mkdir(mode=0o700, exist_ok=True)
-    values = {"home": home, "settings": SETTINGS, "admin": ADMINISTRATOR, "url": address(state), **own_secrets(home)}
+    values = values_for(home, state)
+    write_private(home / "config" / "tool_sheds_conf.xml",
+                  Template((SETTINGS / "tool_sheds_conf.xml").read_text("utf-8")).substitute(values))
     settings = filled(yaml.safe_load((SETTINGS / "galaxy.yml").read_text("utf-8")), values)
     given = {**settings["galaxy"], **state.get("settings", {})}
     settings["galaxy"] = {name: value for name, value in given.items() if value is not None}
     write_private(home / "config" / "galaxy.yml", yaml.safe_dump(settings, allow_unicode=True, sort_keys=False))
+
+
+def values_for(home, state):
+    """What the settings' `$name`s stand for in this home."""
+    return {"home": home, "settings": SETTINGS, "admin": ADMINISTRATOR, "url": address(state),
+            "toolshed": toolshed_address(state), **own_secrets(home)}
 
 
 def filled(template, values):
@@ -311,12 +359,40 @@ def begin_worker(home, state):
     begin_one(home, state, "worker", SETTINGS / "worker.py")
 
 
+def begin_toolshed(home, state, lock):
+    """Install the Tool Shed and start it; it need not be awaited while Galaxy starts as well."""
+    import yaml
+    check_port(state["port"] + TOOL_SHED)
+    install_toolshed(home, lock)
+    if not (home / "toolshed" / "complete").exists():
+        shutil.rmtree(home / "toolshed", ignore_errors=True)
+    (home / "toolshed" / "tmp").mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings = filled(yaml.safe_load((DEMO / "toolshed" / "tool_shed.yml").read_text("utf-8")), values_for(home, state))
+    write_private(home / "config" / "tool_shed.yml", yaml.safe_dump(settings, allow_unicode=True))
+    begin_one(home, state, "toolshed", "-m", "uvicorn", "--factory", "tool_shed.webapp.fast_factory:factory",
+              "--host", "127.0.0.1", "--port", str(state["port"] + TOOL_SHED))
+
+
+def furnish_toolshed(home, state):
+    """Wait for the Tool Shed, and see to it that it holds the repository of demo/; if that fails, end it."""
+    url = toolshed_address(state)
+    try:
+        wait(lambda: listens(state["port"] + TOOL_SHED), "still starting the Tool Shed", time.monotonic(), home, state, "toolshed")
+        publish(own_secrets(home)["bootstrap_key"], url, ADMINISTRATOR, DEMO / "repository")
+        (home / "toolshed" / "complete").touch()
+    except BaseException:
+        end_processes(home, state, ["toolshed"])
+        raise
+
+
 def begin_one(home, state, name, *arguments_of_python):
-    """Start server or worker with Galaxy's own Python, and write down which process it is."""
+    """Start one of PROCESSES with Galaxy's own Python, and write down which process it is."""
     bin_, environment = home / "venv" / "bin", clean_environment()
     environment.update(GALAXY_CONFIG_FILE=str(home / "config" / "galaxy.yml"), VIRTUAL_ENV=str(home / "venv"),
+                       TOOL_SHED_CONFIG_FILE=str(home / "config" / "tool_shed.yml"),
                        PATH=f"{bin_}{os.pathsep}{environment.get('PATH', os.defpath)}")
-    state[name] = begin([bin_ / "python", *arguments_of_python], home / "data", home / "logs" / f"{name}.log", environment)
+    folder = home / ("toolshed" if name == "toolshed" else "data")
+    state[name] = begin([bin_ / "python", *arguments_of_python], folder, home / "logs" / f"{name}.log", environment)
     write_state(home, state)
 
 
@@ -339,9 +415,9 @@ def wait(condition, words, began, home=None, state=None, name=None):
         time.sleep(0.1)
 
 
-def end_processes(home, state):
-    """End server and worker with all that they started; whether there were any."""
-    known = [state.pop(name) for name in PROCESSES if name in state]
+def end_processes(home, state, names=PROCESSES):
+    """End the processes `names` with all that they started; whether there were any."""
+    known = [state.pop(name) for name in names if name in state]
     found = end(known, home)
     if known:
         write_state(home, state)
@@ -355,7 +431,7 @@ def state_file(home):
 
 
 def read_state(home):
-    """{"port": ..., "settings": {name: value}, "server": {"pid": ..., "began": ...}, "worker": ...}, as far as known."""
+    """{"port": ..., "settings": {name: value}, "server": {"pid": ..., "began": ...}, "worker": ..., "toolshed": ...}."""
     try:
         state = json.loads(state_file(home).read_text())
         processes = {name: state[name] for name in PROCESSES if name in state}
@@ -381,6 +457,10 @@ def write_state(home, state):
 def address(state):
     prefix = state.get("settings", {}).get("galaxy_url_prefix") or ""
     return f"http://127.0.0.1:{state.get('port', PORT)}{prefix}".rstrip("/")
+
+
+def toolshed_address(state):
+    return f"http://127.0.0.1:{state.get('port', PORT) + TOOL_SHED}"
 
 
 def tail(path, lines):

@@ -12,7 +12,18 @@ ROOT = Path(__file__).parent.parent
 VERBS = [ROOT / f"{name}.py" for name in ("display", "create", "update", "delete")]
 SCRIPTS = VERBS + sorted((ROOT / "scripts").glob("*.py"))
 # each may import those before it
-MODULES = ["outcome", "keys", "printing", "processes", "replies", "common", "transfer", "workflows"]
+MODULES = ["outcome", "keys", "printing", "processes", "replies", "common", "toolsheds", "transfer", "workflows"]
+MODULES = [     # each may import those before it
+    "outcome",
+    "keys",
+    "printing",
+    "replies",
+    "common",
+    "processes",
+    "queries",
+    "transfer",
+    "workflows",
+]
 TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
 LIVE_TESTS = "\n".join(path.read_text() for path in (ROOT / "tests" / "live").glob("*.py"))
 
