@@ -393,8 +393,10 @@ class Galaxy:
         except (ValueError, RecursionError):
             text = replies.body_text(response)
             kind = f"a page titled {replies.page_title(text)!r}" if replies.page_title(text) else repr(short(text, 60))
-            hint = "for data take dataset_download.py" if "/api/" in response.url else \
-                f"addresses of the API go on with /api/, as in {self.base}/api/histories"
+            hint = f"addresses of the API go on with /api/, as in {self.base}/api/histories"
+            if "/api/" in response.url:
+                login = ", and a page to log in is a proxy's" if replies.page_title(text) else ""
+                hint = f"for data take dataset_download.py{login}"
             raise Refused(f"{asked}, not JSON but {kind}: {hint}", status=status, body=text) from None
 
     # ------------------------------------------------------------------------------------------------------- waiting
