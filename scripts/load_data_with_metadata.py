@@ -16,8 +16,8 @@ Options:
   -h, --help          show this
 
 The server reads the files itself, which takes allow_path_paste in its galaxy.yml. A file that is in the library already,
-under its name and with its size, is left out, so this can run again. Galaxy 26.1 keeps extended metadata in its database, but
-has no address any more that shows them.
+under its name and with its size, is left out, so this can run again. Galaxy 26.1 puts extended metadata in its database,
+but has no address any more that shows them.
   load_data_with_metadata.py - - /data/chipseq "ChIP-seq" --uuid_field=uuid
 """
 import os

@@ -90,7 +90,7 @@ SHORT = [
     (copy_hda_to_library_folder, ["galaxy.test", KEY, "d1", "l1", "F1", "words"], CONTENTS,
      {"folder_id": "F1", "create_type": "file", "from_hda_id": "d1", "ldda_message": "words"}),
 ]
-each_short = pytest.mark.parametrize("module, line, address, payload", SHORT, ids=lambda value: getattr(value, "__name__", ""))
+each_short = pytest.mark.parametrize("module, line, address, payload", SHORT)
 
 
 @each_short
@@ -139,11 +139,11 @@ def test_a_build_that_the_server_does_not_know_is_not_sent(script, requests_mock
 
 
 def test_a_folder_that_the_import_directory_lacks(script, requests_mock, capsys):
-    requests_mock.post(CONTENTS, status_code=500, json={"err_code": 500001, "err_msg": "Unable to get file list for configured "
-                       "library_import_dir, error: [Errno 2] No such file or directory: '/srv/import/dir'"})
+    said = "Unable to get file list for configured library_import_dir, error: [Errno 2] No such file or directory: '/srv/dir'"
+    requests_mock.post(CONTENTS, status_code=500, json={"err_code": 500001, "err_msg": said})
     assert script(library_upload_from_import_dir.main, KEY, CONTENTS, "F1", "auto", "dir", "") == REFUSED
     assert requests_mock.last_request.json()["dbkey"] == "?"
-    assert refused_with(capsys, "SERVER_DIR: the server can't read 'dir'", "/srv/import/dir")
+    assert refused_with(capsys, "SERVER_DIR: the server can't read 'dir'", "/srv/dir")
 
 
 # ---------------------------------------------------------------------------------------------- load_data_with_metadata
@@ -241,9 +241,10 @@ def test_fetch_to_library_dry(script, requests_mock, yaml, capsys):
 
 
 @pytest.mark.parametrize("text, words", [
-    ("a: 1\nb: }", "not YAML, line 2"), ("- a", "a mapping with destination and items"), ("", "a mapping with destination and items"),
+    ("a: 1\nb: }", "not YAML, line 2"), ("- a", "a mapping with destination"), ("", "a mapping with destination"),
     ("items: [{src: url}]", "no destination"), ("destination: library\nitems: [{src: url}]", "no destination"),
-    ("destination: {type: library}", "no list of items"), ("destination: {type: library}\nitems: {name: x}", "no list of items")])
+    ("destination: {type: library}", "no list of items"),
+    ("destination: {type: library}\nitems: {name: x}", "no list of items")])
 def test_fetch_to_library_of_another_file(script, requests_mock, yaml, capsys, text, words):
     assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(text)) == USAGE
     assert refused_with(capsys, words) and requests_mock.call_count == 0

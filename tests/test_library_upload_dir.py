@@ -162,8 +162,8 @@ def test_nonlocal_files_are_not_linked(upload, library, here, monkeypatch, capsy
 
 
 @pytest.mark.parametrize("path, folders", [
-    ("{here}/run1/a.txt", "{here}/run1"), ("./run1/a.txt", "run1"), ("run1/./a.txt", "run1"), ("../here/run1/a.txt", "../here/run1"),
-    ("run1/../run1/a.txt", "run1/../run1")])
+    ("{here}/run1/a.txt", "{here}/run1"), ("./run1/a.txt", "run1"), ("run1/./a.txt", "run1"),
+    ("../here/run1/a.txt", "../here/run1"), ("run1/../run1/a.txt", "run1/../run1")])
 def test_which_folders_a_path_becomes(upload, library, here, path, folders):
     assert upload([path.format(here=here)]) == 0
     assert library.tree() == [f"{folders.format(here=here).lstrip('/')}/a.txt"]
@@ -242,7 +242,8 @@ def test_failures_of_others_stay(upload, library, here):
 
 def test_bad_paths_are_told_and_the_others_uploaded(upload, library, here, capsys):
     os.mkfifo(here / "pipe")
-    assert upload(["nosuch.txt", "run1", "", "run1/a.txt", "pipe", "run1/a.txt/x", "./run1/a.txt", "/", "run1/a.txt"]) == PARTLY
+    paths = ["nosuch.txt", "run1", "", "run1/a.txt", "pipe", "run1/a.txt/x", "./run1/a.txt", "/", "run1/a.txt"]
+    assert upload(paths) == PARTLY
     told = capsys.readouterr()
     assert told.out == "[3/6] F1/a.txt uploaded=True\n" and library.tree() == ["run1/a.txt"]
     lines = [line.removeprefix(line.split(": ")[0] + ": ") for line in told.err.splitlines()]
