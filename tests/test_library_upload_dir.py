@@ -187,7 +187,7 @@ def test_a_thousand_paths_that_are_there(upload, library, here, capsys):
             paths.append(f"run{run}/{number}.txt")
     library.histories = [{"id": "h", "name": "Uploads to library l1"}]
     assert upload(paths) == 0
-    assert library.mock.call_count == 15 and not library.asked("POST")
+    assert library.mock.call_count == 14 and not library.asked("POST")
     told = capsys.readouterr()
     assert told.out.count("uploaded=False") == 1000 and told.err == ""
 
