@@ -24,6 +24,8 @@ MODULES = [     # each may import those before it
     "transfer",
     "workflows",
 ]
+# Each may import those before it.
+MODULES = ["outcome", "keys", "printing", "replies", "common", "transfer", "workflows", "libraries"]
 TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
 LIVE_TESTS = "\n".join(path.read_text() for path in (ROOT / "tests" / "live").glob("*.py"))
 
