@@ -112,8 +112,12 @@ def hint(response: requests.Response, said: str, code: int | None, base: str) ->
         return "" if "Authorization" in asked.headers else "it was asked without a key"
     if status == 401:
         return f"check the key: key_show.py {base} EMAIL shows yours"
-    if code == 403006:
-        return "this needs an administrator's key"
+    if code == 403004:
+        return "the server's administrator can allow it in galaxy.yml"
+    if code == 403006 or (status == 403 and "administrators can" in said):
+        return "this needs an administrator's key; the server's administrator names them in admin_users of galaxy.yml"
+    if code == 403002 and re.search("/api/(libraries|folders)/", str(asked.url)):
+        return "the library's managers and the server's administrator can permit it"
     if status == 404 and code is None:
         parts = urlsplit(str(asked.url))
         if "/api/" not in f"{parts.path}/":

@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 VERBS = [ROOT / f"{name}.py" for name in ("display", "create", "update", "delete")]
 SCRIPTS = VERBS + sorted((ROOT / "scripts").glob("*.py"))
-MODULES = ["outcome", "keys", "printing", "replies", "common", "transfer", "workflows"]     # each may import those before it
+# Each may import those before it.
+MODULES = ["outcome", "keys", "printing", "replies", "common", "transfer", "workflows", "libraries"]
 TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
 LIVE_TESTS = "\n".join(path.read_text() for path in (ROOT / "tests" / "live").glob("*.py"))
 

@@ -92,9 +92,25 @@ class Person:
         return dataset
 
 
+class Administrator(Person):
+    """The server's administrator, who is there already."""
+
+    def __init__(self, server):
+        self.url, self.key = server.url, server.key
+
+    def new_library(self):
+        """A library of nobody else's: its `id` and its folder's, `root_folder_id`."""
+        return SimpleNamespace(**self.asked("POST", "libraries", json={"name": f"live {secrets.token_hex(4)}"}))
+
+
 @pytest.fixture(scope="session")
 def person(server):
     return Person(server)
+
+
+@pytest.fixture(scope="session")
+def admin(server):
+    return Administrator(server)
 
 
 @pytest.fixture(scope="session")
