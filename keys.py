@@ -22,7 +22,7 @@ def credentials(key: str, url: str) -> tuple[str | None, str]:
     if not key:
         raise Refused("the key is empty: is a variable unset? (to ask as nobody, give `anonymous`)", USAGE)
     if re.match("https?://", key):
-        raise Refused("KEY comes first, then URL: these two are the wrong way round", USAGE)
+        raise Refused("KEY and URL are the wrong way round", USAGE)
     home = os.environ.get("GALAXY_URL", "").strip()
     unnamed = url == "-" or url.startswith("/")
     found: str | None = None
