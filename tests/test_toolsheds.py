@@ -235,7 +235,8 @@ RESET = f"{API}/reset_metadata_on_installed_repositories"
 
 @pytest.mark.parametrize("failed, status", [(0, 0), (1, PARTLY)])
 def test_reset(script, servers, capsys, failed, status):
-    text = '{\n    "repository_status": [],\n    "successful_count": 2,\n    "unsuccessful_count": %d\n}' % failed
+    counts = f'"successful_count": 2,\n    "unsuccessful_count": {failed}'
+    text = f'{{\n    "repository_status": [],\n    {counts}\n}}'
     servers.post(RESET, json=text)
     assert script(reset_metadata_on_installed_repositories.main, "-a", KEY, "-u", f"{URL}/") == status
     told = capsys.readouterr()
