@@ -1,6 +1,7 @@
 """A real Galaxy for the live tests: the one that runs already, else one that is started and stopped again."""
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -37,7 +38,7 @@ def server():
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        started = local("start", f"--port={port}" if taken else "--port=8080")
+        started = local("start", "--with-toolshed", f"--port={port}" if taken else "--port=8080")
         assert started.returncode == 0, started.stderr
     lines = dict(line.removeprefix("export ").split("=", 1) for line in local("env").stdout.splitlines())
     yield SimpleNamespace(url=lines["GALAXY_URL"], key=lines["GALAXY_API_KEY"])
@@ -90,6 +91,29 @@ class Person:
                              *(f"{name}={value}" for name, value in settings.items()))
         assert Galaxy(self.key, self.url).wait_datasets(history, [dataset], timeout=120) == {dataset: "ok"}
         return dataset
+
+
+@pytest.fixture(scope="session")
+def home(server):
+    """The folder that the server is in."""
+    return Path(re.search(r"^home +(.+)$", local("status").stdout, re.MULTILINE).group(1))
+
+
+@pytest.fixture(scope="session")
+def tool_shed(server):
+    """The address of the Tool Shed beside the server; where it has none, one is started, and stays with it."""
+    if "GALAXY_TOOL_SHED_URL" not in local("env").stdout:
+        started = local("start", "--with-toolshed")
+        assert started.returncode == 0, started.stderr
+    return re.search("GALAXY_TOOL_SHED_URL=(.*)", local("env").stdout).group(1)
+
+
+@pytest.fixture(scope="session")
+def administrator(server):
+    """A person with the administrator's key."""
+    person = Person(server)
+    person.key = server.key
+    return person
 
 
 @pytest.fixture(scope="session")
