@@ -55,26 +55,33 @@ def a_galaxy(*options, port=None):
 @pytest.fixture(scope="session")
 def server():
     """`url` and the administrator's `key` of a Galaxy that runs."""
-    with a_galaxy(port=8080) as galaxy:
+    with a_galaxy("--with-toolshed", port=8080) as galaxy:
         yield galaxy
 
 
-SWITCHED_OFF = {"allow_path_paste": "false", "library_import_dir": ""}
+@pytest.fixture(scope="session")
+def home(server):
+    """The folder that the server is in."""
+    return Path(re.search(r"^home +(.+)$", local("status").stdout, re.MULTILINE).group(1))
+
+
+SWITCHED_OFF = {"allow_path_paste": "false", "library_import_dir": "", "allow_user_dataset_purge": "false",
+                "shed_tool_config_file": ""}
 
 
 @pytest.fixture(scope="session")
-def prefixed(server):
+def prefixed(home):
     """A second Galaxy, under /galaxy and with features switched off: `url` and the administrator's `key`.
 
     It has the installation of the first one, and data of its own, which stay for the next run: that saves 40 seconds.
     """
-    home = ROOT / ".galaxy-prefixed"
-    home.mkdir(mode=0o700, exist_ok=True)
-    (home / "galaxy_local.lock").touch()        # else galaxy_local.py would take it for a folder of other things
-    (home / "venv").unlink(missing_ok=True)
-    (home / "venv").symlink_to(Path(re.search(r"(?m)^home +(.+)$", local("status").stdout).group(1)) / "venv")
+    second = ROOT / ".galaxy-prefixed"
+    second.mkdir(mode=0o700, exist_ok=True)
+    (second / "galaxy_local.lock").touch()      # else galaxy_local.py would take it for a folder of other things
+    (second / "venv").unlink(missing_ok=True)
+    (second / "venv").symlink_to(home / "venv")
     settings = {"galaxy_url_prefix": "/galaxy", **SWITCHED_OFF}
-    with a_galaxy(f"--home={home}", *(f"--set={name}={value}" for name, value in settings.items())) as galaxy:
+    with a_galaxy(f"--home={second}", *(f"--set={name}={value}" for name, value in settings.items())) as galaxy:
         yield galaxy
 
 
@@ -134,6 +141,23 @@ class Administrator(Person):
     def new_library(self):
         """A library of nobody else's: its `id` and its folder's, `root_folder_id`."""
         return SimpleNamespace(**self.asked("POST", "libraries", json={"name": f"live {secrets.token_hex(4)}"}))
+
+
+@pytest.fixture(scope="session")
+def tool_shed(server):
+    """The address of the Tool Shed beside the server; where it has none, one is started, and stays with it."""
+    if "GALAXY_TOOL_SHED_URL" not in local("env").stdout:
+        started = local("start", "--with-toolshed")
+        assert started.returncode == 0, started.stderr
+    return re.search("GALAXY_TOOL_SHED_URL=(.*)", local("env").stdout).group(1)
+
+
+@pytest.fixture(scope="session")
+def administrator(server):
+    """A person with the administrator's key."""
+    person = Person(server)
+    person.key = server.key
+    return person
 
 
 @pytest.fixture(scope="session")
