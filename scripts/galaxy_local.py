@@ -33,6 +33,7 @@ import sys
 import time
 from pathlib import Path
 from string import Template
+from xml.sax.saxutils import escape
 
 import common
 from common import DONE, REFUSED, USAGE, Galaxy, Refused, arguments, run, say, whole_number
@@ -281,8 +282,9 @@ def configure(home, state):
     for folder in ("config", "data", "import", "logs"):
         (home / folder).mkdir(mode=0o700, exist_ok=True)
     values = values_for(home, state)
-    write_private(home / "config" / "tool_sheds_conf.xml",
-                  Template((SETTINGS / "tool_sheds_conf.xml").read_text("utf-8")).substitute(values))
+    in_xml = {name: escape(str(value), {'"': "&quot;"}) for name, value in values.items()}
+    for name in ("data_manager_conf.xml", "tool_data_table_conf.xml", "tool_sheds_conf.xml"):
+        write_private(home / "config" / name, Template((SETTINGS / name).read_text("utf-8")).substitute(in_xml))
     settings = filled(yaml.safe_load((SETTINGS / "galaxy.yml").read_text("utf-8")), values)
     given = {**settings["galaxy"], **state.get("settings", {})}
     settings["galaxy"] = {name: value for name, value in given.items() if value is not None}
@@ -377,7 +379,8 @@ def furnish_toolshed(home, state):
     """Wait for the Tool Shed, and see to it that it holds the repository of demo/; if that fails, end it."""
     url = toolshed_address(state)
     try:
-        wait(lambda: listens(state["port"] + TOOL_SHED), "still starting the Tool Shed", time.monotonic(), home, state, "toolshed")
+        wait(lambda: listens(state["port"] + TOOL_SHED), "still starting the Tool Shed", time.monotonic(), home, state,
+             "toolshed")
         publish(own_secrets(home)["bootstrap_key"], url, ADMINISTRATOR, DEMO / "repository")
         (home / "toolshed" / "complete").touch()
     except BaseException:
