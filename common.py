@@ -324,7 +324,8 @@ class Galaxy:
             own = origin(url) == origin(self.base)
             if self.key and own:
                 headers["x-api-key"] = self.key
-            response = self._send(method, url, headers=headers, auth=auth if own else None, **options)
+            password = (auth or _userinfo(self.base)) if own else _userinfo(url)
+            response = self._send(method, url, headers=headers, auth=password, **options)
             if 200 <= response.status_code < 300:
                 return response
             if response.status_code not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
@@ -351,7 +352,7 @@ class Galaxy:
             read = min(read or left, max(left, 1))
         options.setdefault("timeout", (10, read))
         # What ~/.netrc has for a host would go to each of its ports; a password in the URL is for this server.
-        options["auth"] = options.get("auth") or _userinfo(url) or _as_it_is
+        options["auth"] = options.get("auth") or _as_it_is
         if os.environ.get("GALAXY_INSECURE") == "1":
             options["verify"] = False       # on the request: the session's own gives way to $REQUESTS_CA_BUNDLE
         patience, failures = replies.Patience(min(self.patience, left)), 0

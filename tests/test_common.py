@@ -345,6 +345,12 @@ def test_the_proxys_password_goes_to_the_proxy_and_the_key_to_galaxy(loopback):
     assert "pass" not in str(caught.value).replace("password", "") and "me:" not in str(caught.value)
 
 
+def test_the_proxys_password_goes_along_with_a_redirect_on_its_server(loopback):
+    loopback.will((307, b"", {"Location": f"{loopback.url}/galaxy/"}), (200, {}))
+    Galaxy(KEY, loopback.url.replace("//", "//me:password@") + "/galaxy").get("/galaxy")
+    assert [one.headers.get("Authorization", "")[:6] for one in loopback.asked] == ["Basic ", "Basic "]
+
+
 def test_a_page_to_log_in(loopback):
     loopback.will((200, b"<html><title>Sign in</title></html>", {"Content-Type": "text/html"}))
     with pytest.raises(Refused, match="a page titled 'Sign in': .*a page to log in is a proxy's"):

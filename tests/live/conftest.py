@@ -73,7 +73,7 @@ SWITCHED_OFF = {"allow_path_paste": "false", "library_import_dir": "", "allow_us
 def prefixed(home):
     """A second Galaxy, under /galaxy and with features switched off: `url` and the administrator's `key`.
 
-    It has the installation of the first one, and data of its own, which stay for the next run: that saves 40 seconds.
+    It has the installation of the first one, and data of its own, which stay for the next run: that saves half a minute.
     """
     second = ROOT / ".galaxy-prefixed"
     second.mkdir(mode=0o700, exist_ok=True)

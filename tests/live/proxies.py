@@ -14,6 +14,7 @@ from .conftest import ROOT
 PAGE = (ROOT / "docs" / "proxy.md").read_text("utf-8")
 APACHE, OLD_FORM = re.findall("```apache\n(.*?)```", PAGE, re.DOTALL)
 NGINX, = re.findall("```nginx\n(.*?)```", PAGE, re.DOTALL)
+COMMANDS = re.findall("```console\n(.*?)```", PAGE, re.DOTALL)
 ENABLED = re.search("`a2enmod ([a-z_ ]+)`", PAGE).group(1).split()
 LINES = {"apache2": APACHE, "nginx": NGINX}
 PACKAGES = {"apache2": "apache2-bin", "nginx": "nginx"}

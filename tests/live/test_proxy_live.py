@@ -3,6 +3,8 @@ import json
 import os
 import re
 import socket
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 import requests
 
 from .conftest import ROOT, Person
-from .proxies import APACHE, LINES, OLD_FORM, PACKAGES, at_the_root, authority, program, proxy
+from .proxies import APACHE, COMMANDS, LINES, OLD_FORM, PACKAGES, at_the_root, authority, program, proxy
 
 ID = ("--format=value", "--fields=id")
 UNREACHABLE = {"apache2": "503 Service Unavailable", "nginx": "502 Bad Gateway"}
@@ -40,6 +42,14 @@ def installed(kind):
 def member(prefixed):
     """A user of the Galaxy behind the proxies, who asks it directly what it holds."""
     return Person(prefixed)
+
+
+@pytest.fixture(scope="module")
+def few(member, tmp_path_factory):
+    """The id of a dataset of few bytes."""
+    file = tmp_path_factory.mktemp("few") / "few"
+    file.write_text("bytes\n")
+    return member.uploaded(member.new_history("few"), file)
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +97,33 @@ def test_the_verbs_pass_through(front, member, run, value):
     assert run("display.py", member.key, url).stdout == run("display.py", member.key, f"{member.url}/api/histories").stdout
     assert run("update.py", member.key, f"{url}/{made}", "name=changed, 基因").returncode == 0
     assert member.look(f"histories/{made}")["name"] == "changed, 基因"
-    # From $GALAXY_URL, with the path as it is typed and as older Galaxies answer it
-    for path in (f"/api/histories/{made}", f"/galaxy/api/histories/{made}"):
-        assert value("display.py", *ID, "-", path, GALAXY_URL=f"{front.url}/galaxy",
-                     GALAXY_API_KEY=member.key) == made
+    # The path of an answer's `url`: Galaxy 26.1 leaves the prefix out, older releases do not
+    for path in (member.look(f"histories/{made}")["url"], f"/galaxy/api/histories/{made}"):
+        assert value("display.py", *ID, "-", path, GALAXY_URL=f"{front.url}/galaxy/", GALAXY_API_KEY=member.key) == made
     assert run("delete.py", member.key, f"{url}/{made}", "purge:=true").returncode == 0
     assert member.look(f"histories/{made}")["purged"]
+
+
+def shell(block, member, folder, **names):
+    """Run a block of commands of docs/proxy.md with ours in place of its `names`; returns what they print."""
+    lines = "\n".join(line[2:] for line in block.splitlines())
+    names.update({"/etc/ssl/certs/our-authority.pem": folder / "authority.pem", "KEY": member.key})
+    for documented, ours in names.items():
+        assert documented in lines
+        lines = lines.replace(documented, str(ours))
+    ended = subprocess.run(["bash", "-e", "-c", lines], cwd=ROOT, capture_output=True, text=True, env={
+        **os.environ, "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)})
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout
+
+
+def test_the_commands_of_the_page(front, member, folder, tmp_path):
+    (tmp_path / "reads").write_text("bytes\n")
+    history = member.new_history(f"the commands, {front.kind}")
+    told = shell(COMMANDS[0], member, folder, HISTORY_ID=history, **{
+        "galaxy.example.org": front.url.removeprefix("https://"), "reads.fastq.gz": tmp_path / "reads"})
+    assert told.count(f"  name: the commands, {front.kind}\n") == 2
+    assert [one["name"] for one in member.look(f"histories/{history}/contents")] == ["reads"]
 
 
 def test_from_a_file_to_a_result(front, member, value, tmp_path):
@@ -186,7 +217,7 @@ def test_where_galaxy_does_not_learn_its_public_address(kind, folder, upstream, 
     assert member.look(f"datasets/{dataset}")["history_id"] == history
 
 
-def test_a_password_for_the_api_too(kind, folder, upstream, member, run, value, tmp_path):
+def test_a_password_for_the_api_too(kind, folder, upstream, member, few, run, value, tmp_path):
     lines = re.sub(r'(?ms)^    (<Location "/galaxy/api">.*?</Location>|location /galaxy/api/ \{.*?\})\n', "", LINES[kind])
     assert lines != LINES[kind]
     with proxy(kind, folder, upstream, lines) as running:
@@ -197,13 +228,14 @@ def test_a_password_for_the_api_too(kind, folder, upstream, member, run, value, 
         refused(wrong, 1, "401", "from a proxy before Galaxy", "does not take those")
         assert "mistyped" not in wrong.stderr
         inside = url.replace("//", "//somebody:pass%2Fword@")
-        assert value("display.py", "--format=value", "--fields=email", member.key, "/api/users/current",
-                     GALAXY_URL=inside) == member.email
         (tmp_path / "few").write_text("bytes\n")
+        assert "Collection Members" in shell(
+            f"$ export REQUESTS_CA_BUNDLE=/etc/ssl/certs/our-authority.pem\n{COMMANDS[1]}", member, folder,
+            **{"galaxy.example.org": running.url.removeprefix("https://"), "NAME:PASSWORD": "somebody:pass%2Fword"})
         history = member.new_history("two passwords")
-        dataset = value("upload_to_history.py", "--wait", *ID, member.key, inside, history,
-                        tmp_path / "few")
-        value("dataset_download.py", f"--to={tmp_path}/d", member.key, inside, dataset)
+        value("upload_to_history.py", "-q", member.key, inside, history, tmp_path / "few")
+        assert [one["name"] for one in member.look(f"histories/{history}/contents")] == ["few"]
+        value("dataset_download.py", f"--to={tmp_path}/d", member.key, inside, few)
         assert [path.read_text() for path in (tmp_path / "d").iterdir()] == ["bytes\n"]
         nobody = run("display.py", "0" * 32, f"{inside}/api/histories")
         refused(nobody, 1, "401", "check the key")
