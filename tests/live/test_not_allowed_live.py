@@ -55,8 +55,7 @@ NO_ADMINISTRATOR = {
 }
 SWITCHED_OFF = {
     "data_manager_example_execute.py": ("-k KEY -u URL -d hg38", "data_manager_config_file"),
-    "example_watch_folder.py": ("KEY URL/api/ FOLDER FOLDER library WORKFLOW", "allow_path_paste.*administrator|administrator.*"
-                                "allow_path_paste"),
+    "example_watch_folder.py": ("KEY URL/api/ FOLDER FOLDER library WORKFLOW", "administrator .* allow_path_paste"),
     "history_delete_history.py": ("KEY URL/api/histories/HISTORY true", "allow_user_dataset_purge.* administrator"),
     "install_tool_shed_repositories.py": (f"-u {SHED} -a KEY -l URL -n x -o y", "administrators .* tool_sheds_config_file"),
     "library_upload_dir.py": ("-u URL -a KEY -l LIBRARY", "administrator .* allow_path_paste"),
