@@ -27,11 +27,16 @@ class Folder:
     id: str
     items: list[dict[str, Any]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._files: dict[str, list[dict[str, Any]]] = {}
+        for item in self.items:
+            if item["type"] == "file":
+                self._files.setdefault(item["name"], []).append(item)
+
     def has(self, name: str, size: int) -> bool:
         """Whether a dataset of that name and size (bytes) is there, or one of that name is just being made."""
-        return any(item["type"] == "file" and item["name"] == name and
-                   (item["state"] in DATASET_MOVES or item["raw_size"] == size and item["state"] not in LOST)
-                   for item in self.items)
+        return any(file["state"] in DATASET_MOVES or file["raw_size"] == size and file["state"] not in LOST
+                   for file in self._files.get(name, []))
 
 
 def contents_path(galaxy: Galaxy, kind: str = "libraries") -> str:
@@ -127,23 +132,14 @@ class Uploads:
         self.history = next((str(one["id"]) for one in same if one["name"] == self.name), "")   # the oldest
         self.jobs: list[str] = []
 
-    def settled_tree(self, start: str, paths: Iterable[Path], timeout: float | None) -> dict[Path, Folder]:
-        """`tree` once no job of an earlier run is under way any more; `timeout` is in seconds."""
-        paths = list(paths)
-        while True:
-            jobs = self._under_way()
-            if jobs:
-                self.galaxy.wait_jobs(self.history, jobs, timeout)
-            found = tree(self.galaxy, self.library, start, paths)
-            if not self._under_way():       # none whose request was still on its way to Galaxy
-                return found
-
-    def _under_way(self) -> list[str]:
+    def under_way(self) -> list[str]:
+        """The ids of those jobs, an earlier run's too, that have not ended."""
         asked = {"history_id": self.history, "state": list(JOB_MOVES)}
         return [str(job["id"]) for job in self.galaxy.pages("jobs", asked)] if self.history else []
 
     def fetch(self, files: list[tuple[Folder, dict[str, Any], dict[str, str] | None]]) -> None:
-        """Let Galaxy put these files, each a folder and what `transfer.send` returns, into the library by one job."""
+        """Let Galaxy put these files, each a folder and what `transfer.send` returns, into the library by one job, which is
+        then among `jobs`."""
         self.history = self.history or str(self.galaxy.post("histories", {"name": self.name})["id"])
         files = sorted(files, key=lambda file: file[0].id)
         targets = [{"destination": {"type": "library_folder", "library_folder_id": folder.removeprefix("F")},
@@ -152,10 +148,10 @@ class Uploads:
         answer = fetch(self.galaxy, self.history, targets, [session for _, _, session in files if session])
         self.jobs += [str(job["id"]) for job in answer["jobs"]]
 
-    def wait(self, timeout: float | None) -> None:
-        """Wait until the jobs of this run have ended, well or not: that is to be seen in the folders."""
-        if self.jobs:
-            self.galaxy.wait_jobs(self.history, self.jobs, timeout)
+    def wait(self, jobs: list[str], timeout: float | None) -> None:
+        """Wait until these jobs have ended, well or not: that is to be seen in the folders."""
+        if jobs:
+            self.galaxy.wait_jobs(self.history, jobs, timeout)
 
     def missing(self, folder: Folder, files: list[tuple[str, int]]) -> dict[str, str]:
         """`{name: why}` for those of the uploaded files, each a name and a size, that are not in the folder.
@@ -169,8 +165,11 @@ class Uploads:
             # Galaxy 26.1 forgets the name of a file whose content it won't take.
             if item["type"] == "file" and item["state"] == "error" and (
                     item["name"] in names or item["name"] == "Unnamed dataset" and item["id"] not in before):
-                self.galaxy.delete(f"libraries/datasets/{item['id']}")
                 why[item["name"]] = str(item.get("message"))
+                try:
+                    self.galaxy.delete(f"libraries/datasets/{item['id']}")
+                except Refused as error:        # whoever may add may not always delete
+                    why[item["name"]] += f" (it stays there in state error: {error})"
         otherwise = why.get("Unnamed dataset", "Galaxy does not say why")
         return {name: why.get(name, otherwise) for name, size in files if not now.has(name, size)}
 

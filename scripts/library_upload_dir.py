@@ -36,7 +36,7 @@ import sys
 from dataclasses import dataclass
 
 from common import DONE, PARTLY, TRY_LATER, UNATTENDED, Galaxy, Refused, an_id, arguments, complain, run, whole_number
-from libraries import Uploads, made, need_path_paste, only_run, root_folder
+from libraries import Uploads, made, need_path_paste, only_run, root_folder, tree
 from transfer import send
 
 BATCH = 50                  # files a job; more in one are hardly faster
@@ -72,20 +72,14 @@ def main(argv=None):
         complain("--link means nothing with --nonlocal: the files are sent, so they are copied")
 
     paths = typed_paths()
-    files = [file for number, path in enumerate(paths, 1) if (file := looked_at(f"{number}/{len(paths)}", path))]
+    files = found_files(paths)
     failed = len(paths) - len(files)
     with only_run(f"library {library} of {galaxy.base}"):
         uploads = Uploads(galaxy, library)
         start = folder or root_folder(galaxy, library)
-        folders = uploads.settled_tree(start, {file.folder for file in files}, timeout)
-
-        wanted = []
-        for file in files:
-            held = folders.get(file.folder)
-            if held and held.has(file.name, file.size):
-                print(f"[{file.place}] {held.id}/{file.name} uploaded=False", flush=True)
-            else:
-                wanted.append(file)
+        folders, there, wanted = compared(galaxy, uploads, library, start, files, timeout)
+        for file in there:
+            print(f"[{file.place}] {folders[file.folder].id}/{file.name} uploaded=False", flush=True)
         if wanted and not elsewhere:
             need_path_paste(galaxy, "; --nonlocal sends the files themselves")
         if dry:
@@ -93,7 +87,7 @@ def main(argv=None):
                 print(f"[{file.place}]", "/".join((start, *file.folder, file.name)), "would be uploaded")
         else:
             sent = [one for batch in batches(wanted) for one in upload(galaxy, uploads, folders, batch, elsewhere, link)]
-            uploads.wait(timeout)
+            uploads.wait(uploads.jobs, timeout)
             failed += len(wanted) - len(sent) + missing(uploads, folders, sent)
     return PARTLY if failed else DONE
 
@@ -105,7 +99,17 @@ def typed_paths():
     return list(dict.fromkeys("/" + path if whole.startswith("/") else path for path, whole in zip(tidy, typed)))
 
 
-def looked_at(place, path):
+def found_files(paths):
+    """The files at `paths`, each place in the library once; what can't be uploaded is told."""
+    files = {}
+    for number, path in enumerate(paths, 1):
+        file = found_file(f"{number}/{len(paths)}", path)
+        if file and files.setdefault((file.folder, file.name), file) is not file:
+            complain(f"{path}: left out, because it goes to the same place as {files[file.folder, file.name].path}")
+    return list(files.values())
+
+
+def found_file(place, path):
     """The file at `path`, None where there is none to be uploaded, which is told."""
     try:
         path.encode()
@@ -120,6 +124,19 @@ def looked_at(place, path):
         hint = "a folder: find FOLDER -type f lists its files" if stat.S_ISDIR(about.st_mode) else "not a file"
         complain(f"{path or '.'}: {hint}")
     return None
+
+
+def compared(galaxy, uploads, library, start, files, timeout):
+    """The folders that are there, the files that are, and those that are not, once no earlier run's job is under way."""
+    while True:
+        uploads.wait(uploads.under_way(), timeout)
+        folders = tree(galaxy, library, start, {file.folder for file in files})
+        there, wanted = [], []
+        for file in files:
+            held = file.folder in folders and folders[file.folder].has(file.name, file.size)
+            (there if held else wanted).append(file)
+        if not wanted or not uploads.under_way():       # a killed run's last request may have been on its way
+            return folders, there, wanted
 
 
 def batches(files):

@@ -139,7 +139,7 @@ def test_a_build_that_the_server_does_not_know_is_not_sent(script, requests_mock
 
 
 def test_a_folder_that_the_import_directory_lacks(script, requests_mock, capsys):
-    said = "Unable to get file list for configured library_import_dir, error: [Errno 2] No such file or directory: '/srv/dir'"
+    said = "Unable to get file list for configured library_import_dir, error: [Errno 2] No such file: '/srv/dir'"
     requests_mock.post(CONTENTS, status_code=500, json={"err_code": 500001, "err_msg": said})
     assert script(library_upload_from_import_dir.main, KEY, CONTENTS, "F1", "auto", "dir", "") == REFUSED
     assert requests_mock.last_request.json()["dbkey"] == "?"

@@ -68,11 +68,21 @@ class Person:
 
     def run(self, *line, stdin="", **extra):
         """Run a script as a shell would, from another folder; returns what subprocess does."""
+        return subprocess.run(**self._call(line, extra), capture_output=True, input=stdin, timeout=600)
+
+    def begin(self, *line, stdin="", **extra):
+        """The process of a script that has just been started."""
+        process = subprocess.Popen(**self._call(line, extra), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process.stdin.write(stdin)
+        process.stdin.close()
+        return process
+
+    def _call(self, line, extra):
         script, *rest = map(str, line)
         path = ROOT / script if (ROOT / script).exists() else ROOT / "scripts" / script
         base = {name: value for name, value in os.environ.items() if not name.startswith("GALAXY_")}
-        return subprocess.run([sys.executable, str(path), *rest], capture_output=True, text=True, input=stdin, cwd="/",
-                              env={**environment(base), **extra}, timeout=600)
+        return {"args": [sys.executable, str(path), *rest], "text": True, "cwd": "/",
+                "env": {**environment(base), **extra}}
 
     def value(self, *line, **extra):
         """The one value that a script prints for a variable of the shell."""
