@@ -69,7 +69,7 @@ def main(argv=None):
     need_path_paste(galaxy)
     workflow = load(galaxy, workflow_id)
     step = only_input(workflow)
-    with only_run(inbox):
+    with only_run(os.path.realpath(inbox)):
         library = None if dry else library_named(galaxy, library_name) or galaxy.post("libraries", {"name": library_name})
         before, failed, moved = {}, {}, 0       # failed: path -> how the file was when it failed
         for look in itertools.count():
@@ -81,8 +81,6 @@ def main(argv=None):
                 try:
                     answer = run_on(galaxy, library, workflow, step, path, now[path])
                     shutil.move(path, free_name(done, os.path.basename(path)))
-                    moved += 1
-                    show(answer, style, fields, plain=print, changed=True)
                 except (Refused, OSError) as error:
                     later = isinstance(error, Refused) and error.exit_code == TRY_LATER
                     if once and later:
@@ -90,6 +88,9 @@ def main(argv=None):
                     if not later:
                         failed[path] = now[path]
                     complain(f"{path}: {error}")
+                else:
+                    moved += 1
+                    show(answer, style, fields, plain=print, changed=True)
             if look and (once or dry):
                 return (PARTLY if moved else REFUSED) if failed else None
             before = now
@@ -132,7 +133,7 @@ def stamp_of(path):
 
 
 def run_on(galaxy, library, workflow, step, path, stamp):
-    """The invocation of the workflow on the file at `path`: the one that an earlier process was killed over, or a new one."""
+    """The workflow's invocation on the file at `path`: the one that an earlier process was killed over, or a new one."""
     size, changed, _ = stamp
     if not size:
         raise Refused("is empty, so no workflow was run on it")
