@@ -165,8 +165,11 @@ class Uploads:
             # Galaxy 26.1 forgets the name of a file whose content it won't take.
             if item["type"] == "file" and item["state"] == "error" and (
                     item["name"] in names or item["name"] == "Unnamed dataset" and item["id"] not in before):
-                self.galaxy.delete(f"libraries/datasets/{item['id']}")
                 why[item["name"]] = str(item.get("message"))
+                try:
+                    self.galaxy.delete(f"libraries/datasets/{item['id']}")
+                except Refused as error:        # whoever may add may not always delete
+                    why[item["name"]] += f" (it stays there in state error: {error})"
         otherwise = why.get("Unnamed dataset", "Galaxy does not say why")
         return {name: why.get(name, otherwise) for name, size in files if not now.has(name, size)}
 

@@ -119,11 +119,11 @@ def input_index(workflow: dict[str, Any], step: str) -> str:
     if not fitting and workflow["ids"].get(step) in inputs:
         fitting = [workflow["ids"][step]]
     if len(fitting) > 1:
-        raise _wrong_input(workflow, f"{step!r} is {len(fitting)} inputs of workflow {workflow['name']!r}, by index or "
+        raise wrong_input(workflow, f"{step!r} is {len(fitting)} inputs of workflow {workflow['name']!r}, by index or "
                            "label: name the one you mean by its uuid")
     if not fitting:
         labels = [wanted["label"] for wanted in inputs.values() if wanted.get("label")]
-        raise _wrong_input(workflow, f"workflow {workflow['name']!r} has no input {step!r}{_meant(step, labels)}")
+        raise wrong_input(workflow, f"workflow {workflow['name']!r} has no input {step!r}{_meant(step, labels)}")
     return fitting[0]
 
 
@@ -137,19 +137,19 @@ def chosen_inputs(workflow: dict[str, Any], datasets: Iterable[tuple[str, str, s
     for step, src, dataset in datasets:
         index = input_index(workflow, step)
         if index in inputs:
-            raise _wrong_input(workflow, f"input {_called(workflow, index)} is given twice")
+            raise wrong_input(workflow, f"input {_called(workflow, index)} is given twice")
         if _input(workflow, index)[0] not in DATA_INPUTS:
-            raise _wrong_input(workflow, f"input {_called(workflow, index)} is a parameter and takes no dataset")
+            raise wrong_input(workflow, f"input {_called(workflow, index)} is a parameter and takes no dataset")
         inputs[index] = {"src": src, "id": dataset}
     for index in workflow["inputs"]:
         kind, asked = _input(workflow, index)
         if index in inputs or _is_optional(asked):
             continue
         if kind not in DATA_INPUTS:
-            raise _wrong_input(workflow, f"input {_called(workflow, index)} is a parameter without a default, which can't "
+            raise wrong_input(workflow, f"input {_called(workflow, index)} is a parameter without a default, which can't "
                                "be given here")
         src = "hda" if kind == "data_input" else "hdca"
-        raise _wrong_input(workflow, f"input {_called(workflow, index)} is missing: {index}={src}=ID gives it a "
+        raise wrong_input(workflow, f"input {_called(workflow, index)} is missing: {index}={src}=ID gives it a "
                            f"{DATA_INPUTS[kind]}")
     return inputs
 
@@ -233,7 +233,8 @@ def _meant(text: str, names: Iterable[str]) -> str:
     return f": did you mean {near[0]}?" if near else ""
 
 
-def _wrong_input(workflow: dict[str, Any], words: str) -> Refused:
+def wrong_input(workflow: dict[str, Any], words: str) -> Refused:
+    """The refusal in these words, with a table of the workflow's inputs."""
     return Refused(words, USAGE, table=table(input_rows(workflow), ["index", "label", "takes", "optional", "uuid"]))
 
 

@@ -72,7 +72,7 @@ def main(argv=None):
         complain("--link means nothing with --nonlocal: the files are sent, so they are copied")
 
     paths = typed_paths()
-    files = [file for number, path in enumerate(paths, 1) if (file := looked_at(f"{number}/{len(paths)}", path))]
+    files = found_files(paths)
     failed = len(paths) - len(files)
     with only_run(f"library {library} of {galaxy.base}"):
         uploads = Uploads(galaxy, library)
@@ -99,7 +99,17 @@ def typed_paths():
     return list(dict.fromkeys("/" + path if whole.startswith("/") else path for path, whole in zip(tidy, typed)))
 
 
-def looked_at(place, path):
+def found_files(paths):
+    """The files at `paths`, each place in the library once; what can't be uploaded is told."""
+    files = {}
+    for number, path in enumerate(paths, 1):
+        file = found_file(f"{number}/{len(paths)}", path)
+        if file and files.setdefault((file.folder, file.name), file) is not file:
+            complain(f"{path}: left out, because it goes to the same place as {files[file.folder, file.name].path}")
+    return list(files.values())
+
+
+def found_file(place, path):
     """The file at `path`, None where there is none to be uploaded, which is told."""
     try:
         path.encode()

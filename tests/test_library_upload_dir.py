@@ -251,6 +251,22 @@ def test_bad_paths_are_told_and_the_others_uploaded(upload, library, here, capsy
                      "pipe: not a file", "run1/a.txt/x: Not a directory", "/: a folder: find FOLDER -type f lists its files"]
 
 
+def test_two_paths_to_one_place(upload, library, here, capsys):
+    (here / str(here)[1:] / "run1").mkdir(parents=True)
+    (here / str(here)[1:] / "run1" / "a.txt").write_text("other")
+    assert upload([f"{here}/run1/a.txt", f"{str(here)[1:]}/run1/a.txt"]) == PARTLY
+    assert len(library.tree()) == 1
+    assert f"a.txt: left out, because it goes to the same place as {here}/run1/a.txt" in capsys.readouterr().err
+
+
+def test_a_failure_that_may_not_be_deleted(upload, library, here, capsys):
+    library.ends = {"a.txt": {"state": "error", "message": "bad content"}}
+    library.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), status_code=403, json={"err_msg": "Not yours"})
+    assert upload(["run1/a.txt"]) == PARTLY
+    told = capsys.readouterr().err
+    assert "bad content (it stays there in state error:" in told and "Not yours" in told and told.count("\n") == 1
+
+
 def test_names_that_are_not_utf_8(script, type_in, library, here, capsys):
     type_in(b"run1/\xff.txt\nrun1/a.txt\n")
     assert script(library_upload_dir.main, *LINE) == PARTLY
