@@ -2,7 +2,7 @@
 """A real Galaxy of your own, for trying things out: install, start, stop and describe it.
 
 Usage:
-  galaxy_local.py [options] (start | stop | status | log | env)
+  galaxy_local.py [options] [--set=NAME=VALUE]... (start | stop | status | log | env)
 
 Commands:
   start        install it once (1.3 GB, minutes), start it, wait until it answers
@@ -12,32 +12,33 @@ Commands:
   env          lines that set GALAXY_URL and GALAXY_API_KEY in a shell
 
 Options:
-  --port=N     start: where it answers, kept for the next time (8080 at first)
-  --home=DIR   where all of it lives; without it $GALAXY_LOCAL_HOME, or .galaxy beside README.md
-  --lines=N    log: how much of each  [default: 40]
-  -h, --help   show this
+  --port=N          start: where it answers, kept for the next time (8080 at first)
+  --with-toolshed   start: a Tool Shed too, 929 ports further on, with the repository of demo/repository in it
+  --set=NAME=VALUE  start: a setting of galaxy.yml (VALUE is YAML; empty: without this setting), kept for the next time
+  --home=DIR        where all of it lives; without it $GALAXY_LOCAL_HOME, or .galaxy beside README.md
+  --lines=N         log: how much of each  [default: 40]
+  -h, --help        show this
 
 A first acquaintance:
   python galaxy_local.py start && eval "$(python galaxy_local.py env)" && python display.py - /api/version
 """
-import fcntl
 import json
 import os
 import re
 import secrets
 import shlex
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from string import Template
+from xml.sax.saxutils import escape
 
 import common
-from common import DONE, REFUSED, USAGE, Galaxy, Refused, arguments, run, whole_number
+from common import DONE, REFUSED, USAGE, Galaxy, Refused, arguments, run, say, whole_number
+from processes import begin, check_port, clean_environment, end, is_running, listens, locked, works_in, write_private
+from toolsheds import publish
 
 RELEASE = "26.1.1"
 PARTS = ["web-apps", "app", "auth", "config", "data", "files", "job-execution", "job-metrics", "navigation",
@@ -46,13 +47,15 @@ PARTS = ["web-apps", "app", "auth", "config", "data", "files", "job-execution", 
 PYTHONS = [(3, minor) for minor in (11, 12, 13, 10)]    # what this release runs on, the best tried first
 NEEDED = 2_500_000_000      # bytes free for the installation, pip's temporary files included
 PORT = 8080
+TOOL_SHED = 929             # its port, counted from Galaxy's: 9009 is the usual one
 ADMINISTRATOR = "admin@example.org"
 LOCK = "galaxy_local.lock"  # also the mark of a folder that is ours
 PATIENCE = 600              # seconds for a start, on a slow disk
-GRACE = 30                  # seconds between asking a process to end and killing it
+PROCESSES = ("server", "worker", "toolshed")
 
 PROJECT = Path(common.__file__).resolve().parent    # not of this file: pip copies scripts elsewhere
-SETTINGS = PROJECT / "demo" / "galaxy"
+DEMO = PROJECT / "demo"
+SETTINGS = DEMO / "galaxy"
 
 
 def main(argv=None):
@@ -64,9 +67,10 @@ def main(argv=None):
     port, lines = whole_number(args, "--port", 1), whole_number(args, "--lines", 1)
     if port and port > 65535:
         raise Refused(f"--port={port}: ports end at 65535", USAGE)
+    settings = dict(setting(text) for text in args["--set"])
 
     if args["start"]:
-        return start(home, port)
+        return start(home, port, settings, args["--with-toolshed"])
     if args["stop"]:
         return stop(home)
     if args["status"]:
@@ -78,24 +82,35 @@ def main(argv=None):
 
 # ------------------------------------------------------------------------------------------------------ the commands
 
-def start(home, port):
+def start(home, port, settings, with_toolshed=False):
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(home.iterdir()) and not (home / LOCK).exists():
         raise Refused(f"{home} holds other things, and a Galaxy would replace its data and venv: name a new folder")
-    with locked(home) as lock:
+    with locked(home / LOCK) as lock:
         state = read_state(home)
         already = is_running(state.get("server"))
         if already and port and port != state["port"]:
             raise Refused(f"it runs already, on port {state['port']}: stop it first, or give another --home")
+        kept = state.get("settings", {})
+        changed = [name for name in settings if settings[name] != kept.get(name)]
+        if already and changed:
+            raise Refused(f"it runs already, with another {changed[0]}: stop it first, or give another --home")
         state["port"] = state["port"] if already else port or state.get("port", PORT)
+        state["settings"] = {**kept, **settings}
         if not already:
             check_port(state["port"])
             end_processes(home, state)      # a worker that outlived its server
             install(home, lock)
-            configure(home, state["port"])
+            configure(home, state)
+        if with_toolshed and not is_running(state.get("toolshed")):
+            begin_toolshed(home, state, lock)
         if not (already and is_running(state.get("worker"))):
             launch(home, state)
+        if with_toolshed:
+            furnish_toolshed(home, state)
         print(f"Galaxy {RELEASE} {'runs already' if already else 'runs'} on {address(state)}")
+        if is_running(state.get("toolshed")):
+            print(f"its Tool Shed: {toolshed_address(state)}")
         print(f"administrator's key: {home / 'key'}")
     return DONE
 
@@ -104,7 +119,7 @@ def stop(home):
     if not (home / LOCK).exists():      # none of ours
         print("it is not running")
         return DONE
-    with locked(home):
+    with locked(home / LOCK):
         state = read_state(home)
         found = end_processes(home, state)
     print("stopped" if found else "it is not running")
@@ -119,6 +134,7 @@ def status(home):
         "url": address(state),
         "server": f"process {state['server']['pid']}" if server else "none",
         "worker": f"process {state['worker']['pid']}" if worker else "none",
+        "tool shed": toolshed_address(state) if is_running(state.get("toolshed")) else "none",
         "release": installed(home) or "not installed",
         "home": home,
         "logs": home / "logs",
@@ -133,7 +149,7 @@ def status(home):
 
 
 def log(home, lines):
-    paths = [home / "logs" / f"{name}.log" for name in ("install", "server", "worker")]
+    paths = [home / "logs" / f"{name}.log" for name in ("install", *PROCESSES)]
     logs = [path for path in paths if path.exists()]
     if not logs:
         raise Refused(f"no logs in {home / 'logs'}: it was never started there")
@@ -148,14 +164,16 @@ def env(home):
         raise Refused(f"no Galaxy runs in {home}: `galaxy_local.py start` first, with the same --home")
     print(f"export GALAXY_URL={shlex.quote(address(state))}")
     print(f"export GALAXY_API_KEY={shlex.quote((home / 'key').read_text().strip())}")
+    if is_running(state.get("toolshed")):
+        print(f"export GALAXY_TOOL_SHED_URL={toolshed_address(state)}")
     return DONE
 
 
 # ------------------------------------------------------------------------------------------------------- installation
 
-def installed(home):
+def installed(home, what="complete"):
     """The release whose installation was completed, or ""."""
-    mark = home / "venv" / "complete"
+    mark = home / "venv" / what
     return mark.read_text().strip() if mark.exists() else ""
 
 
@@ -169,12 +187,33 @@ def install(home, lock):
                       "make room, or choose another place with --home=DIR")
     python = suitable_python()
     say(f"installing Galaxy {RELEASE} for Python {python[1]} (once, 1.3 GB, some minutes)")
-    environment, logfile = home / "venv", home / "logs" / "install.log"
+    environment = home / "venv"
     shutil.rmtree(environment, ignore_errors=True)
+    try:
+        run_all(install_commands(environment, python[0]), home, lock, "Galaxy")
+    except Refused:
+        shutil.rmtree(environment, ignore_errors=True)
+        raise
+    (environment / "complete").write_text(RELEASE)
+
+
+def install_toolshed(home, lock):
+    """Add the Tool Shed to Galaxy's environment, which has all that it depends on, unless that was done."""
+    if installed(home, "toolshed") == RELEASE:
+        return
+    say(f"installing the Tool Shed {RELEASE} (once, 7 MB)")
+    environment = home / "venv"
+    run_all([[*pip_install(environment), "--no-deps", f"galaxy-tool-shed=={RELEASE}"]], home, lock, "the Tool Shed")
+    (environment / "toolshed").write_text(RELEASE)
+
+
+def run_all(commands, home, lock, what):
+    """Run the commands that install `what`, one after the other; the log keeps what they say."""
+    logfile = home / "logs" / "install.log"
     logfile.parent.mkdir(mode=0o700, exist_ok=True)
     began = time.monotonic()
     with open(logfile, "wb") as output:
-        for command in install_commands(environment, python[0]):
+        for command in commands:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                      env=clean_environment(), pass_fds=[lock.fileno()])    # held even if we are killed
             try:
@@ -183,19 +222,21 @@ def install(home, lock):
                 child.kill()
                 child.wait()
             if child.returncode:
-                shutil.rmtree(environment, ignore_errors=True)
-                raise failed(f"installing Galaxy failed (exit {child.returncode})", logfile)
-    (environment / "complete").write_text(RELEASE)
+                raise failed(f"installing {what} failed (exit {child.returncode})", logfile)
 
 
 def install_commands(environment, python):
     """The environment; the package that lists the versions that its release was tested with; all, in those versions."""
-    pip = [environment / "bin" / "python", "-m", "pip", "install",
-           "--quiet", "--no-input", "--disable-pip-version-check", "--compile"]
     yield [python, "-m", "venv", environment]
-    yield [*pip, "--no-deps", f"galaxy-app=={RELEASE}"]
+    yield [*pip_install(environment), "--no-deps", f"galaxy-app=={RELEASE}"]
     tested = environment.glob("lib/python*/site-packages/galaxy/dependencies/pinned-requirements.txt")
-    yield [*pip, *(f"--constraint={path}" for path in tested), *(f"galaxy-{part}=={RELEASE}" for part in PARTS)]
+    yield [*pip_install(environment), *(f"--constraint={path}" for path in tested),
+           *(f"galaxy-{part}=={RELEASE}" for part in PARTS)]
+
+
+def pip_install(environment):
+    return [environment / "bin" / "python", "-m", "pip", "install",
+            "--quiet", "--no-input", "--disable-pip-version-check", "--compile"]
 
 
 def suitable_python():
@@ -215,19 +256,48 @@ def suitable_python():
 
 # ----------------------------------------------------------------------------------------------------------- settings
 
-def configure(home, port):
-    """Write the settings in which places, port and secrets differ from home to home."""
+def setting(text):
+    """NAME and VALUE of `--set=NAME=VALUE`, None for an empty one."""
+    import yaml
+    name, sign, value = text.partition("=")
+    if not sign or not re.fullmatch("[a-z][a-z0-9_]*", name):
+        raise Refused(f"--set={text}: NAME=VALUE is wanted, with NAME a setting of galaxy.yml", USAGE)
+    try:
+        return name, json.loads(json.dumps(yaml.safe_load(value)))
+    except (yaml.YAMLError, TypeError):
+        raise Refused(f"--set={text}: VALUE is not YAML, or of a kind that no setting is", USAGE) from None
+
+
+def configure(home, state):
+    """Write the settings in which places, port and secrets differ from home to home, as do those given with --set."""
+    import yaml
     if not SETTINGS.is_dir():
         raise Refused(f"{SETTINGS}: Galaxy's settings are not there; run this from a checkout of the project")
     if not (home / "data" / "complete").exists():
         shutil.rmtree(home / "data", ignore_errors=True)    # what a first start left that was broken off
     for folder in ("config", "data", "import", "logs"):
         (home / folder).mkdir(mode=0o700, exist_ok=True)
-    values = {"home": home, "settings": SETTINGS, "admin": ADMINISTRATOR, "url": address({"port": port}),
-              **own_secrets(home)}
-    inside_quotes = {name: json.dumps(str(value), ensure_ascii=False)[1:-1] for name, value in values.items()}
-    write_private(home / "config" / "galaxy.yml",
-                  Template((SETTINGS / "galaxy.yml").read_text("utf-8")).substitute(inside_quotes))
+    values = values_for(home, state)
+    in_xml = {name: escape(str(value), {'"': "&quot;"}) for name, value in values.items()}
+    for name in ("data_manager_conf.xml", "tool_data_table_conf.xml", "tool_sheds_conf.xml"):
+        write_private(home / "config" / name, Template((SETTINGS / name).read_text("utf-8")).substitute(in_xml))
+    settings = filled(yaml.safe_load((SETTINGS / "galaxy.yml").read_text("utf-8")), values)
+    given = {**settings["galaxy"], **state.get("settings", {})}
+    settings["galaxy"] = {name: value for name, value in given.items() if value is not None}
+    write_private(home / "config" / "galaxy.yml", yaml.safe_dump(settings, allow_unicode=True, sort_keys=False))
+
+
+def values_for(home, state):
+    """What the settings' `$name`s stand for in this home."""
+    return {"home": home, "settings": SETTINGS, "admin": ADMINISTRATOR, "url": address(state),
+            "toolshed": toolshed_address(state), **own_secrets(home)}
+
+
+def filled(template, values):
+    """The settings `template` with `$name` replaced in its texts, at any depth."""
+    if isinstance(template, dict):
+        return {name: filled(value, values) for name, value in template.items()}
+    return Template(template).substitute(values) if isinstance(template, str) else template
 
 
 def own_secrets(home):
@@ -258,9 +328,6 @@ def ensure_administrator(home, url):
 
 # ---------------------------------------------------------------------------------------------------------- processes
 
-CHILDREN = {}   # by pid; kept, so that they can be asked how they ended
-
-
 def launch(home, state):
     """Start what does not run yet of server and worker, and wait for both; if that fails, nothing stays running."""
     began = time.monotonic()
@@ -268,11 +335,11 @@ def launch(home, state):
     try:
         if not is_running(state.get("server")):
             say("starting Galaxy" + (" for the first time" if first else ""))
-            begin(home, state, "server", "-m", "uvicorn", "--factory", "galaxy.webapps.galaxy.fast_factory:factory",
-                  "--host", "127.0.0.1", "--port", str(state["port"]))
+            begin_one(home, state, "server", "-m", "uvicorn", "--factory", "galaxy.webapps.galaxy.fast_factory:factory",
+                      "--host", "127.0.0.1", "--port", str(state["port"]))
         if not first and not is_running(state.get("worker")):
             begin_worker(home, state)
-        wait(lambda: answers(state["port"]), "still starting", began, home, state, "server")
+        wait(lambda: listens(state["port"]), "still starting", began, home, state, "server")
         Galaxy("anonymous", address(state)).get("version")
         if first:   # not before, because each would make the same database
             say("it answers; starting its worker")
@@ -287,51 +354,49 @@ def launch(home, state):
 
 
 def begin_worker(home, state):
-    begin(home, state, "worker", SETTINGS / "worker.py")
+    begin_one(home, state, "worker", SETTINGS / "worker.py")
 
 
-def begin(home, state, name, *arguments_of_python):
-    """Start a process that outlives this one and holds none of its streams, and write down which one it is."""
-    bin_, logfile = home / "venv" / "bin", home / "logs" / f"{name}.log"
-    if logfile.exists():
-        logfile.replace(logfile.with_suffix(".log.1"))
-    environment = clean_environment()
+def begin_toolshed(home, state, lock):
+    """Install the Tool Shed and start it; it need not be awaited while Galaxy starts as well."""
+    import yaml
+    check_port(state["port"] + TOOL_SHED)
+    install_toolshed(home, lock)
+    if not (home / "toolshed" / "complete").exists():
+        shutil.rmtree(home / "toolshed", ignore_errors=True)
+    (home / "toolshed" / "tmp").mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings = filled(yaml.safe_load((DEMO / "toolshed" / "tool_shed.yml").read_text("utf-8")), values_for(home, state))
+    write_private(home / "config" / "tool_shed.yml", yaml.safe_dump(settings, allow_unicode=True))
+    begin_one(home, state, "toolshed", "-m", "uvicorn", "--factory", "tool_shed.webapp.fast_factory:factory",
+              "--host", "127.0.0.1", "--port", str(state["port"] + TOOL_SHED))
+
+
+def furnish_toolshed(home, state):
+    """Wait for the Tool Shed, and see to it that it holds the repository of demo/; if that fails, end it."""
+    url = toolshed_address(state)
+    try:
+        wait(lambda: listens(state["port"] + TOOL_SHED), "still starting the Tool Shed", time.monotonic(), home, state,
+             "toolshed")
+        publish(own_secrets(home)["bootstrap_key"], url, ADMINISTRATOR, DEMO / "repository")
+        (home / "toolshed" / "complete").touch()
+    except BaseException:
+        end_processes(home, state, ["toolshed"])
+        raise
+
+
+def begin_one(home, state, name, *arguments_of_python):
+    """Start one of PROCESSES with Galaxy's own Python, and write down which process it is."""
+    bin_, environment = home / "venv" / "bin", clean_environment()
     environment.update(GALAXY_CONFIG_FILE=str(home / "config" / "galaxy.yml"), VIRTUAL_ENV=str(home / "venv"),
+                       TOOL_SHED_CONFIG_FILE=str(home / "config" / "tool_shed.yml"),
                        PATH=f"{bin_}{os.pathsep}{environment.get('PATH', os.defpath)}")
-    with open(logfile, "wb") as output:
-        child = subprocess.Popen([bin_ / "python", *arguments_of_python], cwd=home / "data", env=environment,
-                                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
-    CHILDREN[child.pid] = child
-    state[name] = {"pid": child.pid, "began": birth(child.pid)}
-    write_private(state_file(home), json.dumps(state))
-
-
-def clean_environment():
-    """Our environment without what would lead another Python or Galaxy astray."""
-    return {name: value for name, value in os.environ.items()
-            if not name.startswith(("GALAXY_", "PYTHON")) and name not in ("VIRTUAL_ENV", "__PYVENV_LAUNCHER__")}
+    folder = home / ("toolshed" if name == "toolshed" else "data")
+    state[name] = begin([bin_ / "python", *arguments_of_python], folder, home / "logs" / f"{name}.log", environment)
+    write_state(home, state)
 
 
 def worker_is_warm(home):
     return b"the worker is warm" in (home / "logs" / "worker.log").read_bytes()
-
-
-def answers(port):
-    """Whether something listens there; Galaxy listens once it is ready, not before."""
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
-        return True
-    except OSError:
-        return False
-
-
-def check_port(port):
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise Refused(f"port {port} can't be had ({error.strerror}): choose another with --port=N") from None
 
 
 def wait(condition, words, began, home=None, state=None, name=None):
@@ -349,103 +414,26 @@ def wait(condition, words, began, home=None, state=None, name=None):
         time.sleep(0.1)
 
 
-def end_processes(home, state):
-    """End server and worker with all that they started; whether there were any.
-
-    Only what is known to be ours: the processes written down, and those of their sessions that work in `home`.
-    """
-    heads = [state[name] for name in ("server", "worker") if is_running(state.get(name))]
-    members = [one for name in ("server", "worker") if name in state
-               and birth(state[name]["pid"]) in ("", state[name]["began"]) for one in session(state[name]["pid"], home)]
-    for process in heads:
-        send(process, signal.SIGTERM)
-    end = time.monotonic() + GRACE
-    while any(map(is_running, heads)) and time.monotonic() < end:
-        time.sleep(0.05)
-    left = [process for process in heads + members if is_running(process)]
-    for process in left:
-        send(process, signal.SIGKILL)
-    while any(map(is_running, left)):
-        time.sleep(0.05)
-    if "server" in state or "worker" in state:
-        state.pop("server", None), state.pop("worker", None)
-        write_private(state_file(home), json.dumps(state))
-    return bool(heads or members)
-
-
-def send(process, number):
-    with suppress(ProcessLookupError):
-        os.kill(process["pid"], number)
-
-
-def is_running(process):
-    """Whether `process`, {"pid": ..., "began": ...}, still runs, and is not another one that got its number."""
-    return bool(process) and process["began"] != "" and birth(process["pid"]) == process["began"]
-
-
-def birth(pid):
-    """What tells process `pid` from every other that ever had this number; "" where there is none, or a dead one."""
-    if pid in CHILDREN and CHILDREN[pid].poll() is not None:
-        return ""
-    if Path("/proc/self/stat").exists():
-        fields, boot = stat(pid), Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return "" if fields[0] in "XZ" else f"{boot} {fields[19]}"
-    ps = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    fields = ps.stdout.split()
-    return "" if not fields or fields[0].startswith("Z") else " ".join(fields[1:])
-
-
-def stat(pid):
-    """Linux: the fields of /proc/PID/stat after the name, from the state on (see proc(5))."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return ["X"] * 20
-
-
-def session(leader, home):
-    """The processes of the session that `leader` began which work in `home`: those of the worker's pool, and jobs."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        if stat(path.name)[3] != str(leader):
-            continue
-        if works_in(path.name, home):
-            found.append({"pid": int(path.name), "began": birth(int(path.name))})
+def end_processes(home, state, names=PROCESSES):
+    """End the processes `names` with all that they started; whether there were any."""
+    known = [state.pop(name) for name in names if name in state]
+    found = end(known, home)
+    if known:
+        write_state(home, state)
     return found
 
 
-def works_in(pid, home):
-    """Whether the working directory of process `pid` is in `home`; believed where there is no /proc to tell."""
-    try:
-        inside = Path(os.readlink(f"/proc/{pid}/cwd"))
-    except OSError:
-        return not Path("/proc/self/cwd").exists()
-    return home == inside or home in inside.parents
-
-
 # --------------------------------------------------------------------------------------------------------- small things
-
-@contextmanager
-def locked(home):
-    """One start or stop at a time in one home; the kernel lets go of the lock, however we end."""
-    with open(os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("waiting for another start or stop that is under way")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
-
 
 def state_file(home):
     return home / "state.json"
 
 
 def read_state(home):
-    """{"port": ..., "server": {"pid": ..., "began": ...}, "worker": ...}, as far as it is known."""
+    """{"port": ..., "settings": {name: value}, "server": {"pid": ..., "began": ...}, "worker": ..., "toolshed": ...}."""
     try:
         state = json.loads(state_file(home).read_text())
-        processes = {name: state[name] for name in ("server", "worker") if name in state}
+        processes = {name: state[name] for name in PROCESSES if name in state}
         whole = isinstance(state.get("port", PORT), int) and all(
             isinstance(one["pid"], int) and isinstance(one["began"], str) for one in processes.values())
         if not whole:
@@ -461,17 +449,17 @@ def read_state(home):
     return state
 
 
-def write_private(path, text):
-    """Write a file that only its owner may read, whole or not at all."""
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    new.replace(path)
+def write_state(home, state):
+    write_private(state_file(home), json.dumps(state))
 
 
 def address(state):
-    return f"http://127.0.0.1:{state.get('port', PORT)}"
+    prefix = state.get("settings", {}).get("galaxy_url_prefix") or ""
+    return f"http://127.0.0.1:{state.get('port', PORT)}{prefix}".rstrip("/")
+
+
+def toolshed_address(state):
+    return f"http://127.0.0.1:{state.get('port', PORT) + TOOL_SHED}"
 
 
 def tail(path, lines):
@@ -484,10 +472,6 @@ def failed(text, logfile):
     """The refusal to raise, after the end of the log was shown."""
     print(tail(logfile, 20), file=sys.stderr)
     return Refused(f"{text}: see above, or {logfile}")
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,21 @@ import pytest
 ROOT = Path(__file__).parent.parent
 VERBS = [ROOT / f"{name}.py" for name in ("display", "create", "update", "delete")]
 SCRIPTS = VERBS + sorted((ROOT / "scripts").glob("*.py"))
+# each may import those before it
+MODULES = [     # each may import those before it
+    "outcome",
+    "keys",
+    "printing",
+    "replies",
+    "common",
+    "processes",
+    "toolsheds",
+    "transfer",
+    "libraries",
+    "queries",
+    "workflows",
+]
 # Each may import those before it.
-MODULES = ["outcome", "keys", "printing", "replies", "common", "transfer", "workflows", "libraries"]
 TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
 LIVE_TESTS = "\n".join(path.read_text() for path in (ROOT / "tests" / "live").glob("*.py"))
 

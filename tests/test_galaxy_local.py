@@ -13,10 +13,13 @@ import time
 from collections import namedtuple
 from pathlib import Path
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 import galaxy_local
 import pytest
+import yaml
 
+import processes
 from common import REFUSED, USAGE, Refused
 
 
@@ -57,16 +60,21 @@ def refusal(home, *words):
     return caught.value
 
 
-def pretend(home, monkeypatch, server, worker="import time; print('the worker is warm', flush=True); time.sleep(60)"):
-    """Let `start` run these two Python programs in place of Galaxy's server and worker, and make no administrator."""
-    real = galaxy_local.begin
+BEGIN_ONE = galaxy_local.begin_one
 
-    def begin(home, state, name, *_):
-        real(home, state, name, "-c", server if name == "server" else worker, str(state["port"]))
 
-    monkeypatch.setattr(galaxy_local, "begin", begin)
+def pretend(home, monkeypatch, server, worker="import time; print('the worker is warm', flush=True); time.sleep(60)",
+            toolshed=""):
+    """Let `start` run these Python programs in place of Galaxy's, and make no administrator and no repository."""
+    def begin_one(home, state, name, *_):
+        program = {"server": server, "worker": worker, "toolshed": toolshed}[name]
+        port = state["port"] + (galaxy_local.TOOL_SHED if name == "toolshed" else 0)
+        BEGIN_ONE(home, state, name, "-c", program, str(port))
+
+    monkeypatch.setattr(galaxy_local, "begin_one", begin_one)
     monkeypatch.setattr(galaxy_local, "ensure_administrator",
-                        lambda home, url: galaxy_local.write_private(home / "key", "0123456789abcdef\n"))
+                        lambda home, url: processes.write_private(home / "key", "0123456789abcdef\n"))
+    monkeypatch.setattr(galaxy_local, "publish", lambda key, url, email, folder: None)
 
 
 SERVER = """
@@ -98,7 +106,7 @@ def test_a_bad_line_prints_the_usage(words, capsys):
     with pytest.raises(SystemExit) as caught:
         galaxy_local.main(words)
     assert caught.value.code == USAGE
-    assert "galaxy_local.py [options] (start | stop | status | log | env)" in capsys.readouterr().err
+    assert "galaxy_local.py [options] [--set=NAME=VALUE]... (start | stop | status | log | env)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
@@ -138,7 +146,7 @@ def test_env_refuses_when_it_is_stopped_though_there_is_a_key(home, capsys):
 
 
 def test_a_number_that_another_process_got_since(home, sleeper, capsys):
-    stranger = {"pid": sleeper.pid, "began": galaxy_local.birth(sleeper.pid) + "1"}
+    stranger = {"pid": sleeper.pid, "began": processes.birth(sleeper.pid) + "1"}
     write_state(home, port=8080, server=stranger, worker=stranger)
     assert call(home, "status") == REFUSED
     assert "state          stopped\n" in capsys.readouterr().out
@@ -146,12 +154,6 @@ def test_a_number_that_another_process_got_since(home, sleeper, capsys):
     assert capsys.readouterr().out == "it is not running\n"
     assert sleeper.poll() is None
     assert json.loads((home / "state.json").read_text()) == {"port": 8080}
-
-
-def test_a_process_that_died_before_its_birth_was_read():
-    process = subprocess.Popen([sys.executable, "-c", "pass"])
-    process.wait()
-    assert not galaxy_local.is_running({"pid": process.pid, "began": galaxy_local.birth(process.pid)})
 
 
 def test_a_state_that_was_cut_short_is_no_traceback(home):
@@ -197,7 +199,7 @@ def test_a_lock_that_is_a_link_is_not_followed(home, tmp_path):
 
 
 def test_the_processes_of_a_home_that_was_copied_are_left_alone(home, sleeper, capsys):
-    original = {"pid": sleeper.pid, "began": galaxy_local.birth(sleeper.pid)}
+    original = {"pid": sleeper.pid, "began": processes.birth(sleeper.pid)}
     write_state(home, port=8080, server=original, worker=original)
     assert call(home, "status") == REFUSED
     assert call(home, "stop") == 0
@@ -297,7 +299,7 @@ def test_a_worker_that_dies_takes_the_server_with_it(home, free_port, monkeypatc
     error = refusal(home, "start", f"--port={free_port}")
     assert "worker died" in str(error)
     assert "no queue" in capsys.readouterr().err
-    assert not galaxy_local.answers(free_port)
+    assert not processes.listens(free_port)
 
 
 def test_an_interrupted_start_leaves_nothing_running(home, free_port, monkeypatch):
@@ -311,7 +313,7 @@ def test_an_interrupted_start_leaves_nothing_running(home, free_port, monkeypatc
     monkeypatch.setattr(galaxy_local, "ensure_administrator", interrupt)
     with pytest.raises(KeyboardInterrupt):
         call(home, "start", f"--port={free_port}")
-    assert len(pids) == 1 and not galaxy_local.answers(free_port)
+    assert len(pids) == 1 and not processes.listens(free_port)
 
 
 # ------------------------------------------------------------------------------------------------------ a whole life
@@ -343,11 +345,11 @@ def test_start_again_describe_and_stop(home, free_port, monkeypatch, capsys):
         assert call(home, "log", "--lines=1") == 0
         assert "worker.log <==\nthe worker is warm\n" in capsys.readouterr().out
 
-        members = {one["pid"] for one in galaxy_local.session(state["server"]["pid"], home)}
+        members = {one["pid"] for one in processes.session(state["server"]["pid"], home)}
         assert state["server"]["pid"] in members and len(members) == 2      # with a job in a process group of its own
 
         os.kill(state["worker"]["pid"], signal.SIGKILL)                     # a worker that died is started again
-        galaxy_local.CHILDREN[state["worker"]["pid"]].wait()
+        processes.CHILDREN[state["worker"]["pid"]].wait()
         assert call(home, "status") == 0
         assert "without its worker" in capsys.readouterr().out
         assert call(home, "start") == 0
@@ -357,7 +359,7 @@ def test_start_again_describe_and_stop(home, free_port, monkeypatch, capsys):
     finally:
         assert call(home, "stop") == 0
     assert capsys.readouterr().out == "stopped\n"
-    assert all(gone(pid) for pid in members) and not galaxy_local.answers(free_port)
+    assert all(gone(pid) for pid in members) and not processes.listens(free_port)
     assert call(home, "stop") == 0
     assert capsys.readouterr().out == "it is not running\n"
 
@@ -366,12 +368,12 @@ def test_two_starts_at_once_make_one_server(home, free_port, monkeypatch, capsys
     pretend(home, monkeypatch, SERVER)
     home_of_script = Path(galaxy_local.__file__).parent
     second = f"import sys, galaxy_local; sys.exit(galaxy_local.main(['start', '--home={home}']))"
-    with galaxy_local.locked(home):
+    with processes.locked(home / galaxy_local.LOCK):
         path = os.pathsep.join([str(home_of_script), str(home_of_script.parent)])
         waiting = subprocess.Popen([sys.executable, "-c", second], text=True, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
         assert "waiting for another start" in waiting.stderr.readline()
-        galaxy_local.configure(home, free_port)
+        galaxy_local.configure(home, {"port": free_port})
         state = {"port": free_port}
         galaxy_local.launch(home, state)
     try:
@@ -382,29 +384,162 @@ def test_two_starts_at_once_make_one_server(home, free_port, monkeypatch, capsys
         assert call(home, "stop") == 0
 
 
+# ----------------------------------------------------------------------------------------------------------- Tool Shed
+
+@pytest.fixture
+def with_toolshed(home, monkeypatch):
+    """A home in which the Tool Shed is installed too, and what was published in it."""
+    (home / "venv" / "toolshed").write_text(galaxy_local.RELEASE)
+    pretend(home, monkeypatch, SERVER, toolshed=SERVER)
+    published = []
+    monkeypatch.setattr(galaxy_local, "publish", lambda *what: published.append(what))
+    yield published
+    call(home, "stop")
+
+
+def test_a_tool_shed_is_started_beside_galaxy_and_stopped_with_it(home, free_port, with_toolshed, capsys):
+    url = f"http://127.0.0.1:{free_port + 929}"
+    assert call(home, "start", "--with-toolshed", f"--port={free_port}") == 0
+    assert f"its Tool Shed: {url}\n" in capsys.readouterr().out
+    secrets = galaxy_local.own_secrets(home)
+    folder = galaxy_local.DEMO / "repository"
+    assert with_toolshed == [(secrets["bootstrap_key"], url, galaxy_local.ADMINISTRATOR, folder)]
+    settings = yaml.safe_load((home / "config" / "tool_shed.yml").read_text())["tool_shed"]
+    assert settings["tool_shed_url"] == url and settings["file_path"] == f"{home}/toolshed/repositories"
+    assert stat.S_IMODE((home / "config" / "tool_shed.yml").stat().st_mode) == 0o600
+    assert call(home, "status") == 0
+    assert f"tool shed      {url}\n" in capsys.readouterr().out
+    assert call(home, "env") == 0
+    assert f"export GALAXY_TOOL_SHED_URL={url}\n" in capsys.readouterr().out
+    assert call(home, "log") == 0
+    assert "toolshed.log" in capsys.readouterr().out
+    assert call(home, "stop") == 0
+    assert not processes.listens(free_port + 929) and not processes.listens(free_port)
+
+
+def test_a_tool_shed_is_added_to_a_galaxy_that_runs(home, free_port, with_toolshed, capsys):
+    assert call(home, "start", f"--port={free_port}") == 0
+    server = galaxy_local.read_state(home)["server"]
+    assert with_toolshed == [] and not processes.listens(free_port + 929)
+    assert call(home, "status") == 0 and call(home, "env") == 0
+    shown = capsys.readouterr().out
+    assert "tool shed      none\n" in shown and "TOOL_SHED" not in shown
+    assert call(home, "start", "--with-toolshed") == 0
+    state = galaxy_local.read_state(home)
+    assert state["server"] == server and processes.is_running(state["toolshed"]) and len(with_toolshed) == 1
+    assert call(home, "start", "--with-toolshed") == 0      # again is safe
+    assert galaxy_local.read_state(home) == state
+
+
+def test_a_tool_shed_that_fails_leaves_galaxy_running(home, free_port, with_toolshed, monkeypatch, capsys):
+    pretend(home, monkeypatch, SERVER, toolshed="raise SystemExit('no mercurial')")
+    error = refusal(home, "start", "--with-toolshed", f"--port={free_port}")
+    assert "toolshed died" in str(error) and "no mercurial" in capsys.readouterr().err
+    assert call(home, "status") == 0
+    assert "toolshed" not in galaxy_local.read_state(home)
+
+
+def test_a_tool_sheds_port_that_is_taken(home, with_toolshed, loopback):
+    error = refusal(home, "start", "--with-toolshed", f"--port={loopback.http.server_port - 929}")
+    assert f"port {loopback.http.server_port}" in str(error) and "--port=N" in str(error)
+
+
+def test_a_port_that_leaves_none_for_the_tool_shed(home, with_toolshed):
+    assert "65535" in str(refusal(home, "start", "--with-toolshed", "--port=65000"))
+
+
+def test_the_tool_shed_is_installed_once_in_the_release_of_galaxy(home, monkeypatch):
+    ran = []
+    monkeypatch.setattr(galaxy_local, "run_all", lambda commands, *_: ran.append(commands))
+    galaxy_local.install_toolshed(home, None)
+    galaxy_local.install_toolshed(home, None)
+    [[command]] = ran
+    assert command[-1] == f"galaxy-tool-shed=={galaxy_local.RELEASE}" and str(command[0]).startswith(str(home))
+
+
 # ------------------------------------------------------------------------------------------------------------ settings
 
+def settings_of(home):
+    return yaml.safe_load((home / "config" / "galaxy.yml").read_text("utf-8"))["galaxy"]
+
+
+def test_a_home_with_an_odd_name(home):
+    odd = home.parent / "Größe: 'x' \"y\" <&> #z"
+    odd.mkdir()
+    galaxy_local.configure(odd, {"port": 8123})
+    assert settings_of(odd)["data_dir"] == f"{odd}/data"
+    root = ElementTree.parse(odd / "config" / "tool_data_table_conf.xml").getroot()
+    assert root.find("table/file").get("path") == f"{odd}/data/tool-data/all_fasta.loc"
+
+
+def test_settings_of_ones_own(home):
+    galaxy_local.configure(home, {"port": 8123, "settings": {
+        "galaxy_url_prefix": "/galaxy", "allow_path_paste": False, "library_import_dir": None, "brand": None}})
+    settings = settings_of(home)
+    assert settings["galaxy_url_prefix"] == "/galaxy" and settings["allow_path_paste"] is False
+    assert "library_import_dir" not in settings and "brand" not in settings
+    assert settings["galaxy_infrastructure_url"] == "http://127.0.0.1:8123/galaxy"
+
+
+@pytest.mark.parametrize("text, value", [("on", True), ("", None), ("a=b", "a=b"), ("/galaxy", "/galaxy"), ("5", 5),
+                                         ("{a: [b]}", {"a": ["b"]})])
+def test_a_setting(text, value):
+    assert galaxy_local.setting(f"some_name={text}") == ("some_name", value)
+
+
+@pytest.mark.parametrize("text", ["brand", "=x", "Brand=x", "a-b=x", "brand=[", "brand=2020-01-01", ""])
+def test_what_is_no_setting(home, text):
+    error = refusal(home, "start", f"--set={text}")
+    assert error.exit_code == USAGE and "--set" in str(error)
+    assert not (home / "config").exists()
+
+
+def test_settings_of_ones_own_are_kept_and_change_only_while_it_is_stopped(home, free_port, monkeypatch, capsys):
+    pretend(home, monkeypatch, SERVER)
+    port = f"--port={free_port}"
+    assert call(home, "start", port, "--set=galaxy_url_prefix=/galaxy", "--set=allow_path_paste=false") == 0
+    try:
+        url = f"http://127.0.0.1:{free_port}/galaxy"
+        assert f"on {url}\n" in capsys.readouterr().out
+        assert call(home, "start", "--set=galaxy_url_prefix=/galaxy") == 0
+        assert f"runs already on {url}\n" in capsys.readouterr().out
+        assert "another brand" in str(refusal(home, "start", "--set=brand=Ours"))
+        assert call(home, "status") == 0
+        assert f"url            {url}\n" in capsys.readouterr().out
+        assert call(home, "env") == 0
+        assert f"export GALAXY_URL={url}\n" in capsys.readouterr().out
+        assert call(home, "stop") == 0
+        assert call(home, "start", "--set=galaxy_url_prefix=") == 0
+        settings = settings_of(home)
+        assert "galaxy_url_prefix" not in settings and settings["allow_path_paste"] is False
+        assert f"on http://127.0.0.1:{free_port}\n" in capsys.readouterr().out
+    finally:
+        assert call(home, "stop") == 0
+
+
 def test_settings_are_private_and_filled_in(home):
-    galaxy_local.configure(home, 8123)
-    text = (home / "config" / "galaxy.yml").read_text()
-    assert "$" not in text.split("\n", 1)[1]
-    assert f'library_import_dir: "{home}/import"' in text and "http://127.0.0.1:8123" in text
+    galaxy_local.configure(home, {"port": 8123})
+    settings = settings_of(home)
+    assert "$" not in str(settings)
+    assert settings["library_import_dir"] == f"{home}/import" and settings["allow_path_paste"] is True
+    assert settings["galaxy_infrastructure_url"] == "http://127.0.0.1:8123" and settings["watch_tools"] == "false"
+    assert 'url="http://127.0.0.1:9052/"' in (home / "config" / "tool_sheds_conf.xml").read_text()
     for path in (home / "config" / "galaxy.yml", home / "config" / "secrets.json", home / "password"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     before = (home / "config" / "secrets.json").read_text(), (home / "password").read_text()
-    galaxy_local.configure(home, 8124)
+    galaxy_local.configure(home, {"port": 8124})
     assert ((home / "config" / "secrets.json").read_text(), (home / "password").read_text()) == before
-    assert "http://127.0.0.1:8124" in (home / "config" / "galaxy.yml").read_text()
+    assert settings_of(home)["galaxy_infrastructure_url"] == "http://127.0.0.1:8124"
 
 
 def test_data_of_a_first_start_that_was_broken_off_goes_and_later_data_stays(home):
     (home / "data").mkdir()
     (home / "data" / "universe.sqlite").write_text("half a database")
-    galaxy_local.configure(home, 8080)
+    galaxy_local.configure(home, {"port": 8080})
     assert not (home / "data" / "universe.sqlite").exists()
     (home / "data" / "universe.sqlite").write_text("work")
     (home / "data" / "complete").touch()
-    galaxy_local.configure(home, 8080)
+    galaxy_local.configure(home, {"port": 8080})
     assert (home / "data" / "universe.sqlite").read_text() == "work"
 
 
@@ -422,7 +557,7 @@ LOOK_UP = f"GET /api/users?f_email={quote(galaxy_local.ADMINISTRATOR)}"
 ])
 def test_the_administrators_key(home, loopback, key, answers, asked, kept):
     loopback.will(*answers)
-    galaxy_local.configure(home, 8080)
+    galaxy_local.configure(home, {"port": 8080})
     if key:
         (home / "key").write_text(key + "\n")
     galaxy_local.ensure_administrator(home, loopback.url)

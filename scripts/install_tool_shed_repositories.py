@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Install a repository of a Tool Shed in Galaxy, its latest revision or a given one.
+
+Usage:
+  install_tool_shed_repositories.py [options] -u URL -a KEY -l URL -n NAME -o OWNER
+
+Options:
+  -u URL, --url=URL          the Tool Shed, such as https://toolshed.g2.bx.psu.edu
+  -a KEY, --api=KEY          an administrator's API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  -l URL, --local=URL        the Galaxy server, or - to look it up
+  -n NAME, --name=NAME       the repository
+  -o OWNER, --owner=OWNER    whose it is
+  -r REV, --revision=REV     the revision, 12 hexadecimal digits; the latest unless given
+  --panel-section-id=ID      into this section of the tool panel, which is there
+  --panel-section-name=NAME  into a new section of this name
+  --repository-deps          the repositories that it depends on, too
+  --tool-deps                the old kind of tool dependencies, too
+  --format=FORMAT            table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
+  --fields=NAMES             only these fields of the repository, separated by commas
+  --dry-run                  show what would be sent, install nothing
+  -h, --help                 show this
+
+What is installed already is left as it is, and that is no error:
+  install_tool_shed_repositories.py -u https://toolshed.g2.bx.psu.edu -a - -l - -n fastqc -o devteam --panel-section-name QC
+"""
+import sys
+
+from common import Galaxy, an_id, arguments, output, print_response, run, show, show_request
+from toolsheds import INSTALL, Repository, check_registered, install, request
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    style, fields = output(args)
+    revision = args["--revision"] and an_id(args["--revision"], "--revision")
+    repository = Repository(args["--url"], args["--owner"], args["--name"])
+    galaxy = Galaxy(args["--api"], args["--local"])
+    section, new_section = args["--panel-section-id"], args["--panel-section-name"]
+
+    galaxy.administrator("installing tools")
+    check_registered(galaxy, repository)
+    data = request(repository, revision or repository.revisions()[-1])
+    if section:
+        data["tool_panel_section_id"] = section
+    elif new_section:
+        data["new_tool_panel_section_label"] = new_section
+    if args["--repository-deps"]:
+        data["install_repository_dependencies"] = True
+    if args["--tool-deps"]:
+        data["install_tool_dependencies"] = True
+    if args["--dry-run"]:
+        return show_request("POST", galaxy.address(INSTALL), data, style)
+
+    records = install(galaxy, repository, data)
+    if records:
+        return show(records, style, fields, plain=print_response, changed=True)
+    message = f"{repository}, revision {data['changeset_revision']}, is installed already"
+    show(repository.record(galaxy, data["changeset_revision"]), style, fields,
+         plain=lambda _: print_response({"status": "ok", "message": message}))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Reset the metadata of all repositories that are installed in Galaxy from Tool Sheds.
+
+Usage:
+  reset_metadata_on_installed_repositories.py [options] -a KEY -u URL
+
+Options:
+  -a KEY, --api=KEY  an administrator's API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  -u URL, --url=URL  the Galaxy server, or - to look it up
+  -n, --dry-run      list the repositories, change nothing
+  -h, --help         show this
+
+Galaxy reads each repository's tools anew from its disk. The exit status is 3 when it could not for some of them:
+  reset_metadata_on_installed_repositories.py -a - -u -
+"""
+import json
+import sys
+
+from common import DONE, PARTLY, Galaxy, arguments, complain, print_response, run, show
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    galaxy = Galaxy(args["--api"], args["--url"])
+    galaxy.administrator("resetting metadata")
+    if args["--dry-run"]:
+        return show(galaxy.get("tool_shed_repositories"), fields=["id", "tool_shed", "owner", "name", "changeset_revision"])
+
+    answer = galaxy.post("tool_shed_repositories/reset_metadata_on_installed_repositories", {})
+    print_response(answer)
+    failed = json.loads(answer)["unsuccessful_count"]       # Galaxy answers with JSON in a string
+    return complain(f"{failed} could not be reset: see the lines above", PARTLY) if failed else DONE
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

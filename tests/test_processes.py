@@ -1,0 +1,96 @@
+"""processes.py: which process is ours, and what of it goes when it is ended."""
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import processes
+from common import Refused
+
+has_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+
+
+def begun(folder, program):
+    return processes.begin([sys.executable, "-c", program], folder, folder / "one.log", processes.clean_environment())
+
+
+def until(condition):
+    while not condition():
+        time.sleep(0.01)
+
+
+def test_a_process_that_died_before_its_birth_was_read():
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    process.wait()
+    assert not processes.is_running({"pid": process.pid, "began": processes.birth(process.pid)})
+
+
+def test_a_process_is_begun_and_ended(tmp_path):
+    (tmp_path / "one.log").write_text("earlier")
+    process = begun(tmp_path, "import os, time; print(os.getcwd(), flush=True); time.sleep(60)")
+    try:
+        assert processes.is_running(process) and os.getsid(process["pid"]) == process["pid"]
+        until(lambda: (tmp_path / "one.log").read_text() == f"{tmp_path}\n")
+        assert (tmp_path / "one.log.1").read_text() == "earlier"
+    finally:
+        assert processes.end([process], tmp_path)
+    assert not processes.is_running(process)
+    assert not processes.end([process], tmp_path)
+
+
+@has_proc
+def test_what_it_started_ends_too_even_when_it_is_dead_itself(tmp_path):
+    process = begun(tmp_path, "import os, sys; os.fork() or os.execl(sys.executable, 'python', '-c', "
+                              "'import time; print(1, flush=True); time.sleep(60)'); os._exit(0)")
+    until(lambda: not processes.is_running(process) and (tmp_path / "one.log").read_text() == "1\n")
+    members = processes.session(process["pid"], tmp_path)
+    assert len(members) == 1
+    assert processes.session(process["pid"], tmp_path / "elsewhere") == []
+    assert processes.end([process], tmp_path)
+    assert not processes.is_running(members[0])
+
+
+def test_one_that_does_not_listen_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "GRACE", 0.1)
+    process = begun(tmp_path, "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); "
+                              "time.sleep(60)")
+    until(lambda: (tmp_path / "one.log").read_text())
+    assert processes.end([process], tmp_path)
+    assert processes.CHILDREN[process["pid"]].returncode == -signal.SIGKILL
+
+
+def test_another_that_got_its_number_is_left_alone(tmp_path):
+    process = begun(tmp_path, "import time; time.sleep(60)")
+    try:
+        assert not processes.end([{**process, "began": process["began"] + "1"}], tmp_path)
+        assert processes.is_running(process)
+    finally:
+        processes.end([process], tmp_path)
+
+
+def test_nothing_that_leads_a_python_astray(monkeypatch):
+    for name in ("GALAXY_CONFIG_FILE", "PYTHONPATH", "VIRTUAL_ENV"):
+        monkeypatch.setenv(name, "x")
+    assert not {"GALAXY_CONFIG_FILE", "PYTHONPATH", "VIRTUAL_ENV"} & set(processes.clean_environment())
+    assert processes.clean_environment()["PATH"] == os.environ["PATH"]
+
+
+def test_ports(loopback):
+    port = loopback.http.server_port
+    assert processes.listens(port)
+    with pytest.raises(Refused, match=f"port {port} .*--port=N"):
+        processes.check_port(port)
+
+
+def test_a_private_file_is_private_and_new(tmp_path):
+    path = tmp_path / "key"
+    path.write_text("old")
+    path.chmod(0o644)
+    processes.write_private(path, "Größe")
+    assert path.read_text("utf-8") == "Größe" and stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.glob("*.new")) == []

@@ -1,0 +1,182 @@
+"""Queries: how they are read, which questions they become, what is made of the answers."""
+import pytest
+import search
+
+from common import USAGE, Refused
+from queries import Condition, parse
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL = "http://galaxy.test"
+
+
+@pytest.fixture(autouse=True)
+def user(requests_mock):
+    requests_mock.get(f"{URL}/api/users/current", json={"id": "u"})
+
+
+def asked(requests_mock):
+    return requests_mock.request_history[1:]
+
+
+# ---------------------------------------------------------------------------------------------- reading
+
+@pytest.mark.parametrize("text, fields, domain, conditions", [
+    ("select * from history", [], "history", []),
+    ("SELECT name,id ,  file_size FROM hda", ["name", "id", "file_size"], "hda", []),
+    ("select id from hda where name='Run 12'", ["id"], "hda", [("name", "=", "Run 12")]),
+    ("select id from hda where name = 'a and b' and deleted!=true", ["id"], "hda",
+     [("name", "=", "a and b"), ("deleted", "!=", True)]),
+    ("select id from hda where name='O''Brien' and hid=4", ["id"], "hda", [("name", "=", "O'Brien"), ("hid", "=", "4")]),
+    ('select id from hda where name like "it\'s %"', ["id"], "hda", [("name", "like", "it's %")]),
+    ("select id from hda where name='' and annotation=None", ["id"], "hda", [("name", "=", ""), ("annotation", "=", None)]),
+    ("select id from hda where name='true'", ["id"], "hda", [("name", "=", "true")]),
+])
+def test_what_a_query_says(text, fields, domain, conditions):
+    query = parse(text)
+    assert (query.fields, query.domain, [tuple(one) for one in query.conditions]) == (fields, domain, conditions)
+
+
+@pytest.mark.parametrize("text, words", [
+    ("", "select is wanted at its end"),
+    ("selct id from hda", "select is wanted at column 1, not 'selct'"),
+    ("select from hda", "a field or * is wanted at column 8, not 'from'"),
+    ("select id, from hda", "a field is wanted at column 12, not 'from'"),
+    ("select id form hda", "from is wanted at column 11, not 'form'"),
+    ("select id from", "a domain is wanted at its end"),
+    ("select id from hda order by name", "where, or the query's end is wanted at column 20, not 'order'"),
+    ("select id from hda where", "a field is wanted at its end"),
+    ("select id from hda where name", "= or != or like is wanted at its end"),
+    ("select id from hda where name > 'x'", "= or != or like is wanted at column 31, not '>'"),
+    ("select id from hda where name=", "a value such as 'Run 12' is wanted at its end"),
+    ("select id from hda where name==x", "a value such as 'Run 12' is wanted at column 31, not '='"),
+    ("select id from hda where name='x", "the quote at column 31 is not closed"),
+    ("select id from hda where name='x' or id='y'", "and, or the query's end is wanted at column 35, not 'or'"),
+    ("select id from hda where name='x' and", "a field is wanted at its end"),
+    ("select * from nothing", "there is no nothing: there are hda, hdca, ldda,"),
+])
+def test_where_a_query_goes_wrong(script, requests_mock, capsys, text, words):
+    assert script(search.main, URL, KEY, text) == USAGE
+    told = capsys.readouterr()
+    assert f"query {text!r}: {words}" in told.err and told.err.count("\n") == 1
+    assert asked(requests_mock) == []
+
+
+def test_all_queries_are_read_before_one_is_asked(script, requests_mock, capsys):
+    assert script(search.main, URL, KEY, "select * from tool", "select") == USAGE
+    assert requests_mock.call_count == 0
+
+
+@pytest.mark.parametrize("condition, found, holds", [
+    (("name", "=", "a"), "a", True), (("name", "=", "a"), "A", False), (("name", "!=", "a"), "b", True),
+    (("name", "!=", "a"), None, True), (("hid", "=", "4"), 4, True), (("deleted", "=", True), True, True),
+    (("deleted", "=", "true"), True, True), (("deleted", "=", False), None, False), (("n", "=", None), None, True),
+    (("n", "!=", None), "x", True), (("n", "=", None), "null", False),
+    (("tag", "=", "b"), ["a", "b"], True), (("tag", "!=", "b"), ["a", "b"], False),
+    (("tag", "like", "name:%"), ["name:x"], True),
+    (("name", "like", "%.bam"), "x.bam", True), (("name", "like", "%.bam"), "xbam", False),
+    (("name", "like", "a_c"), "a\nc", True), (("name", "like", "a_c"), "abbc", False),
+])
+def test_conditions(condition, found, holds):
+    assert Condition(*condition).holds(found) is holds
+
+
+# ---------------------------------------------------------------------------------------------- asking
+
+def test_the_old_line_prints_each_sample_and_its_answer(script, requests_mock, capsys):
+    for path in ("datasets", "histories", "tools", "workflows", "libraries"):
+        requests_mock.get(f"{URL}/api/{path}", json=[])
+    assert script(search.main, URL, KEY) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert told.out.splitlines() == [line for text in search.SAMPLES for line in (text, "{'results': []}")]
+    assert len(search.SAMPLES) == 8
+
+
+def test_a_key_of_nobody_is_no_empty_answer(script, requests_mock, capsys):
+    requests_mock.get(f"{URL}/api/users/current", json={})
+    assert script(search.main, URL, KEY, "select * from history") == 1
+    assert "check it" in capsys.readouterr().err and requests_mock.call_count == 1
+
+
+@pytest.mark.parametrize("text, path, params", [
+    ("select * from history", "histories", {"q": ["deleted-eq"], "qv": ["false"]}),
+    ("select id, name from history where name='Run 12'", "histories",
+     {"q": ["name-eq", "deleted-eq"], "qv": ["run 12", "false"], "keys": ["id,name"]}),
+    ("select name from history where deleted=true", "histories", {"q": ["deleted-eq"], "qv": ["true"]}),
+    ("select name from history where tag='x'", "histories", {"keys": ["id,name,tags"]}),
+    ("select name from hda where state!='ok' and name like 'a%'", "datasets",
+     {"q": ["name-like", "history_content_type-eq", "deleted-eq"], "qv": ["a%", "dataset", "false"],
+      "keys": ["id,name,state"]}),
+    ("select name from hda where history_id=h1", "datasets", {"history_id": ["h1"]}),
+    ("select name from hdca", "datasets", {"q": ["history_content_type-eq", "deleted-eq"]}),
+    ("select * from tool where name='Cut'", "tools", {"in_panel": ["false"]}),
+    ("select * from workflow where deleted=true", "workflows", {"show_deleted": ["true"]}),
+    ("select * from invocation where workflow_id=w and state=failed", "invocations", {"workflow_id": ["w"], "state": None}),
+    ("select * from job where tool_name='cat1' and state=ok", "jobs", {"tool_id": ["cat1"], "state": ["ok"]}),
+    ("select * from job where state!=ok", "jobs", {"state": None}),
+])
+def test_galaxy_filters_what_it_can(script, requests_mock, text, path, params):
+    requests_mock.get(f"{URL}/api/{path}", json=[])
+    assert script(search.main, URL, KEY, text) == 0
+    [request] = asked(requests_mock)
+    sent = {**request.qs}
+    assert {name: sent.get(name) for name in params} == params
+
+
+def test_what_galaxy_did_not_filter_is_filtered_here(script, requests_mock, capsys):
+    requests_mock.get(f"{URL}/api/histories", json=[{"id": "h1", "name": "one", "tags": ["x"]},
+                                                     {"id": "h2", "name": "two", "tags": []}])
+    assert script(search.main, URL, KEY, "select name from history where tag='x'") == 0
+    assert capsys.readouterr().out.endswith("\n{'results': [{'name': 'one'}]}\n")
+    assert script(search.main, "--format=tsv", URL, KEY, "select name, id from history where tag!='x'") == 0
+    assert capsys.readouterr().out == "name\tid\ntwo\th2\n"
+
+
+def test_the_old_names_of_fields_and_domains(script, requests_mock, capsys):
+    requests_mock.get(f"{URL}/api/jobs", json=[{"id": "j", "tool_id": "cat1"}])
+    requests_mock.get(f"{URL}/api/datasets", json=[])
+    assert script(search.main, "--format=value", URL, KEY, "select tool_name from job",
+                  "select id from history_dataset") == 0
+    assert capsys.readouterr().out == "cat1\n"
+
+
+def test_a_field_that_there_is_not(script, requests_mock, capsys):
+    requests_mock.get(f"{URL}/api/jobs", json=[{"id": "j"}])
+    for text in ("select bogus from job", "select id from job where bogus=1"):
+        assert script(search.main, "--format=json", URL, KEY, text) == USAGE
+        told = capsys.readouterr()
+        assert told.out == "" and "job has no field bogus" in told.err
+
+
+def test_datasets_of_libraries_folder_by_folder(script, requests_mock, capsys):
+    requests_mock.get(f"{URL}/api/libraries", json=[{"id": "l"}])
+    requests_mock.get(f"{URL}/api/libraries/l/contents", json=[{"type": "folder", "id": "Fr"}, {"type": "file", "id": "x"}])
+    file = {"type": "file", "id": "ld1", "ldda_id": "d1", "name": "a.bam", "file_ext": "bam"}
+    requests_mock.get(f"{URL}/api/folders/Fr/contents", json={
+        "metadata": {"total_rows": 2}, "folder_contents": [file, {"type": "folder", "id": "Fs"}]})
+    assert script(search.main, "--format=value", URL, KEY,
+                  "select name, id, model_class, data_type, folder_id, parent_library_id from ldda where name='a.bam'") == 0
+    assert capsys.readouterr().out == "a.bam\td1\tLibraryDatasetDatasetAssociation\tbam\tFr\tl\n"
+    assert [request.path for request in asked(requests_mock)] == [
+        "/api/libraries", "/api/libraries/l/contents", "/api/folders/fr/contents"]
+
+
+def test_refused(script, requests_mock, capsys):
+    requests_mock.get(f"{URL}/api/datasets", status_code=400,
+                      json={"err_msg": "invalid state in filter", "err_code": 400008})
+    assert script(search.main, "--format=table", URL, KEY, "select id from hda where state=great") == 1
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and "invalid state in filter" in told.err and KEY not in told.err
+
+
+def test_bad_lines(script, requests_mock, capsys):
+    for line in ([], [URL], ["--format=tabel", URL, KEY], ["--nonsense", URL, KEY]):
+        assert script(search.main, *line) == USAGE
+        told = capsys.readouterr()
+        assert told.out == "" and told.err and KEY not in told.err
+    assert requests_mock.call_count == 0
+
+
+def test_a_message_shows_no_more_than_the_query():
+    with pytest.raises(Refused, match="^query 'x': "):
+        parse("x")

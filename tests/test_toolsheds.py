@@ -1,0 +1,358 @@
+"""The scripts for Tool Shed repositories, and a repository of one's own: the requests, what is printed, how they end."""
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import import_workflows_from_installed_tool_shed_repository
+import install_tool_shed_repositories
+import pytest
+import repair_tool_shed_repository
+import reset_metadata_on_installed_repositories
+
+import common
+import toolsheds
+from common import PARTLY, REFUSED, TRY_LATER, USAGE
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL, SHED = "http://galaxy.test", "http://shed.test:9009"
+OLD, NEW = "c130a1238ddf", "912d014682f1"
+LINE = ["-u", SHED, "-a", KEY, "-l", URL, "-n", "tally", "-o", "demo"]
+API = f"{URL}/api/tool_shed_repositories"
+INSTALL = f"{API}/new/install_repository_revision"
+ASKED = {"tool_shed_url": SHED, "name": "tally", "owner": "demo"}
+WORKFLOW = {"a_galaxy_workflow": "true", "name": "Tally of months", "steps": {}}
+
+
+def a_record(revision=NEW, status="Installed", **more):
+    return {"id": f"id-{revision}", "name": "tally", "owner": "demo", "tool_shed": "shed.test:9009", "status": status,
+            "changeset_revision": revision, "installed_changeset_revision": revision, "error_message": "", **more}
+
+
+@pytest.fixture
+def servers(requests_mock):
+    """A Galaxy of an administrator's with nothing installed, and a Tool Shed with two revisions of one repository."""
+    requests_mock.get(f"{URL}/api/users/current", json={"id": "u", "email": "me@example.org", "is_admin": True})
+    requests_mock.get(f"{URL}/api/tool_shed", json=[{"name": "Main", "url": "https%3A%2F%2Fmain.test%2F"},
+                                                    {"name": "Ours", "url": "http%3A%2F%2Fshed.test%3A9009%2F"}])
+    requests_mock.get(API, json=[])
+    requests_mock.get(f"{SHED}/api/repositories/get_ordered_installable_revisions", json=[OLD, NEW])
+    requests_mock.post(INSTALL, json=[a_record()])
+    return requests_mock
+
+
+def sent(mock, *methods):
+    """The requests that change something."""
+    return [(request.method, request.url.split("?")[0], request.json() if request.text else None)
+            for request in mock.request_history if request.method != "GET"]
+
+
+def refused_with(capsys, *words):
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and KEY not in told.err
+    assert all(word in told.err for word in words), told.err
+    return True
+
+
+@pytest.mark.parametrize("module, lines", [
+    (install_tool_shed_repositories, [[], LINE[2:], LINE[:-2], [*LINE, "more"], [*LINE, "-r"], [*LINE, "-r", "a/b"]]),
+    (repair_tool_shed_repository, [[], LINE, [*LINE, "-r", ""], [*LINE, "-r", OLD, "more"]]),
+    (reset_metadata_on_installed_repositories, [[], ["-a", KEY], ["-a", KEY, "-u", URL, "more"]]),
+    (import_workflows_from_installed_tool_shed_repository, [[], LINE, [*LINE, "-r", "a b"]]),
+])
+def test_bad_lines(script, servers, capsys, module, lines):
+    for line in lines:
+        assert script(module.main, *line) == USAGE, line
+        told = capsys.readouterr()
+        assert told.out == "" and told.err and KEY not in told.err
+    assert script(module.main, "--help") == 0
+    assert servers.request_history == []
+
+
+@pytest.mark.parametrize("module, line", [
+    (install_tool_shed_repositories, [*LINE, "-r", OLD]),
+    (repair_tool_shed_repository, [*LINE, "-r", OLD]),
+    (reset_metadata_on_installed_repositories, ["-a", KEY, "-u", URL]),
+])
+def test_a_key_that_is_no_administrators(script, servers, capsys, module, line):
+    servers.get(f"{URL}/api/users/current", json={"id": "u", "email": "me@example.org", "is_admin": False})
+    assert script(module.main, *line) == REFUSED
+    assert refused_with(capsys, "needs an administrator's key", "me@example.org", "admin_users names (galaxy.yml)")
+    assert sent(servers) == []
+
+
+@pytest.mark.parametrize("module", [install_tool_shed_repositories, repair_tool_shed_repository])
+def test_a_tool_shed_that_galaxy_does_not_know(script, servers, capsys, module):
+    servers.get(f"{URL}/api/tool_shed", json=[])
+    assert script(module.main, *LINE, "-r", OLD) == REFUSED
+    assert refused_with(capsys, SHED, "tool_sheds_config_file (galaxy.yml)", "administrators")
+    assert sent(servers) == []
+
+
+# ------------------------------------------------------------------------------------------------------------- install
+
+@pytest.mark.parametrize("options, more", [
+    ([], {"changeset_revision": NEW}),
+    (["-r", OLD], {"changeset_revision": OLD}),
+    (["--revision", OLD, "--panel-section-id", "filter"], {"changeset_revision": OLD, "tool_panel_section_id": "filter"}),
+    (["--panel-section-name=Our tools", "--repository-deps", "--tool-deps"],
+     {"changeset_revision": NEW, "new_tool_panel_section_label": "Our tools", "install_repository_dependencies": True,
+      "install_tool_dependencies": True}),
+])
+def test_install(script, servers, capsys, options, more):
+    assert script(install_tool_shed_repositories.main, *LINE, *options) == 0
+    assert sent(servers) == [("POST", INSTALL, {**ASKED, **more})]
+    assert servers.last_request.headers["x-api-key"] == KEY
+    told = capsys.readouterr()
+    assert told.out.startswith(f"Response\n--------\n----\n  name: tally\n  id: id-{NEW}\n") and told.err == ""
+
+
+def test_install_by_the_long_names(script, servers):
+    assert script(install_tool_shed_repositories.main, "--api", KEY, "--local", f"{URL}/", "--url", f"{SHED}/", "--owner",
+                  "demo", "--name", "tally") == 0
+    assert sent(servers) == [("POST", INSTALL, {**ASKED, "changeset_revision": NEW})]
+
+
+def test_the_key_stays_with_galaxy(script, servers):
+    assert script(install_tool_shed_repositories.main, *LINE) == 0
+    asked = [request for request in servers.request_history if request.hostname == "shed.test"]
+    assert asked and not any("x-api-key" in request.headers for request in asked)
+
+
+def test_install_of_what_is_there(script, servers, capsys):
+    servers.get(API, json=[a_record(OLD), a_record(NEW, tool_shed="another.test"), a_record(NEW)])
+    assert script(install_tool_shed_repositories.main, *LINE) == 0
+    told = capsys.readouterr()
+    assert told.err == "" and f"'message': 'shed.test:9009/demo/tally, revision {NEW}, is installed already'" in told.out
+    assert script(install_tool_shed_repositories.main, *LINE, "--format=value", "--fields=id") == 0
+    assert capsys.readouterr().out == f"id-{NEW}\n"
+    assert sent(servers) == []
+
+
+@pytest.mark.parametrize("status", ["Deactivated", "Error"])
+def test_install_of_what_galaxy_would_only_call_installed(script, servers, status):
+    servers.get(API, json=[a_record(NEW, status)])
+    servers.delete(f"{API}/id-{NEW}", json={"message": "removed"})
+    assert script(install_tool_shed_repositories.main, *LINE) == 0
+    assert [line[:2] for line in sent(servers)] == [("DELETE", f"{API}/id-{NEW}"), ("POST", INSTALL)]
+
+
+def test_install_of_what_is_being_installed(script, servers, capsys):
+    servers.get(API, json=[a_record(NEW, "Cloning")])
+    assert script(install_tool_shed_repositories.main, *LINE) == TRY_LATER
+    assert refused_with(capsys, "Cloning", "repair_tool_shed_repository.py") and sent(servers) == []
+
+
+def test_install_that_fails(script, servers, capsys):
+    servers.post(INSTALL, json=[a_record(NEW, "Error", error_message="no hg")])
+    assert script(install_tool_shed_repositories.main, *LINE) == REFUSED
+    assert refused_with(capsys, "demo/tally", "Error", "no hg")
+
+
+@pytest.mark.parametrize("answer, words", [
+    ({"status_code": 400, "json": {"err_msg": "No information", "err_code": 400008}}, ["No information"]),
+    ({"status_code": 500, "json": {"err_msg": "Uncaught exception", "err_code": 500001}}, ["shed_tool_config_file"]),
+    ({"json": {"status": "error", "error": "no conf"}}, ["no conf"]),
+])
+def test_install_refused(script, servers, capsys, answer, words):
+    servers.post(INSTALL, **answer)
+    assert script(install_tool_shed_repositories.main, *LINE) == REFUSED
+    assert refused_with(capsys, *words)
+
+
+def test_install_from_a_tool_shed_without_it(script, servers, capsys):
+    servers.get(f"{SHED}/api/repositories/get_ordered_installable_revisions", json=[])
+    assert script(install_tool_shed_repositories.main, *LINE) == REFUSED
+    assert refused_with(capsys, "no revision that can be installed") and sent(servers) == []
+
+
+def test_install_whose_answer_a_proxy_lost(script, servers, clock, capsys):
+    servers.post(INSTALL, status_code=504)
+    servers.get(API, [{"json": []}, {"json": [a_record(NEW, "Cloning")]}, {"json": [a_record()]}])
+    assert script(install_tool_shed_repositories.main, *LINE, "--fields=status", "--format=value") == 0
+    assert capsys.readouterr().out == "Installed\n" and len(sent(servers)) == 1 and len(clock.slept) == 1
+
+
+def test_install_that_was_lost_altogether(script, servers, clock, capsys):
+    servers.post(INSTALL, status_code=504)
+    assert script(install_tool_shed_repositories.main, *LINE) == TRY_LATER
+    assert refused_with(capsys, "send it again") and len(sent(servers)) == 1
+
+
+def test_install_dry_run(script, servers, capsys):
+    assert script(install_tool_shed_repositories.main, *LINE, "--dry-run") == 0
+    assert INSTALL in capsys.readouterr().out and sent(servers) == []
+
+
+# -------------------------------------------------------------------------------------------------------------- repair
+
+@pytest.fixture
+def installed(servers):
+    servers.get(API, json=[a_record(OLD), a_record(NEW)])
+    origin = {"tool_shed": "shed.test:9009", "owner": "demo", "name": "tally"}
+    servers.get(f"{URL}/api/tools", json=[
+        {"id": "upload1", "panel_section_id": "getext"},
+        {"id": "tally", "panel_section_id": "old", "tool_shed_repository": {**origin, "changeset_revision": OLD}},
+        {"id": "tally", "panel_section_id": "filter", "tool_shed_repository": {**origin, "changeset_revision": NEW}}])
+    servers.delete(f"{API}/id-{NEW}", json={"message": "removed"})
+    return servers
+
+
+def test_repair(script, installed, capsys):
+    assert script(repair_tool_shed_repository.main, *LINE, "-r", NEW) == 0
+    assert sent(installed) == [("DELETE", f"{API}/id-{NEW}", None),
+                               ("POST", INSTALL, {**ASKED, "changeset_revision": NEW, "tool_panel_section_id": "filter"})]
+    told = capsys.readouterr()
+    assert told.out.startswith("Response\n--------\n----\n  name: tally\n") and told.err == ""
+
+
+def test_repair_into_a_section(script, installed):
+    assert script(repair_tool_shed_repository.main, *LINE, "-r", NEW, "--panel-section-id=mine") == 0
+    assert sent(installed)[1][2]["tool_panel_section_id"] == "mine"
+
+
+def test_repair_of_what_was_uninstalled(script, installed):
+    installed.get(API, json=[a_record(NEW, "Uninstalled")])
+    installed.get(f"{URL}/api/tools", json=[])
+    assert script(repair_tool_shed_repository.main, *LINE, "-r", NEW) == 0
+    assert sent(installed) == [("POST", INSTALL, {**ASKED, "changeset_revision": NEW})]
+
+
+def test_repair_of_what_never_was_there(script, installed, capsys):
+    assert script(repair_tool_shed_repository.main, *LINE, "-r", "f" * 12) == REFUSED
+    assert refused_with(capsys, "f" * 12, f"{OLD}, {NEW}") and sent(installed) == []
+
+
+def test_nothing_is_uninstalled_while_the_tool_shed_is_away(script, installed, clock, capsys):
+    installed.get(f"{SHED}/api/repositories/get_ordered_installable_revisions", status_code=503)
+    assert script(repair_tool_shed_repository.main, *LINE, "-r", NEW) == TRY_LATER
+    assert refused_with(capsys, SHED) and sent(installed) == []
+
+
+def test_repair_dry_run(script, installed, capsys):
+    assert script(repair_tool_shed_repository.main, *LINE, "-r", NEW, "--dry-run") == 0
+    assert '"tool_panel_section_id": "filter"' in capsys.readouterr().out and sent(installed) == []
+
+
+# --------------------------------------------------------------------------------------------------------------- reset
+
+RESET = f"{API}/reset_metadata_on_installed_repositories"
+
+
+@pytest.mark.parametrize("failed, status", [(0, 0), (1, PARTLY)])
+def test_reset(script, servers, capsys, failed, status):
+    text = json.dumps({"repository_status": [], "successful_count": 2, "unsuccessful_count": failed}, indent=4)
+    servers.post(RESET, json=text)
+    assert script(reset_metadata_on_installed_repositories.main, "-a", KEY, "-u", f"{URL}/") == status
+    told = capsys.readouterr()
+    assert told.out == f"Response\n--------\n{text}\n" and told.err.count("\n") == failed
+    assert sent(servers) == [("POST", RESET, {})]
+
+
+def test_reset_refused(script, servers, capsys):
+    servers.post(RESET, status_code=403, text="")
+    assert script(reset_metadata_on_installed_repositories.main, "--api", KEY, "--url", URL) == REFUSED
+    assert refused_with(capsys, "403")
+
+
+def test_reset_dry_run(script, installed, capsys):
+    assert script(reset_metadata_on_installed_repositories.main, "-n", "-a", KEY, "-u", URL) == 0
+    assert NEW in capsys.readouterr().out and sent(installed) == []
+
+
+# ----------------------------------------------------------------------------------------------------------- workflows
+
+@pytest.fixture
+def with_workflows(installed):
+    pages = f"{SHED}/repos/demo/tally"
+    installed.get(f"{pages}/json-manifest/{NEW}", json={
+        "directories": [{"abspath": "workflows"}], "files": [{"abspath": "tally.xml"}, {"abspath": "a.ga"}]})
+    installed.get(f"{pages}/json-manifest/{NEW}/workflows", json={
+        "directories": [], "files": [{"abspath": "workflows/b.ga"}]})
+    for path in ("a.ga", "workflows/b.ga"):
+        installed.get(f"{pages}/raw-file/{NEW}/{path}", json={**WORKFLOW, "name": path})
+    installed.post(f"{URL}/api/workflows", json={"id": "w", "name": "n", "url": "/api/workflows/w"})
+    return installed
+
+
+def test_import_workflows(script, with_workflows, capsys):
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == 0
+    assert [(url, body["workflow"]["name"]) for _, url, body in sent(with_workflows)] == [
+        (f"{URL}/api/workflows", "a.ga"), (f"{URL}/api/workflows", "workflows/b.ga")]
+    told = capsys.readouterr()
+    assert told.out == "Response\n--------\n" + "/api/workflows/w\n  name: n\n  id: w\n" * 2 and told.err == ""
+
+
+def test_import_workflows_dry_run(script, with_workflows, capsys):
+    line = [*LINE, "-r", NEW, "--dry-run", "--format=value", "--fields=path"]
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *line) == 0
+    assert capsys.readouterr().out == "a.ga\nworkflows/b.ga\n" and sent(with_workflows) == []
+
+
+def test_import_of_no_workflows(script, with_workflows, capsys):
+    with_workflows.get(f"{SHED}/repos/demo/tally/json-manifest/{NEW}", json={"directories": [], "files": []})
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == REFUSED
+    assert refused_with(capsys, "no workflows")
+
+
+def test_import_workflows_of_what_is_not_installed(script, with_workflows, capsys):
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", "f" * 12) == REFUSED
+    assert refused_with(capsys, "not installed")
+    with_workflows.get(API, json=[a_record(NEW, "Uninstalled")])
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == REFUSED
+    assert refused_with(capsys, "Uninstalled") and sent(with_workflows) == []
+
+
+def test_import_workflows_refused(script, with_workflows, capsys):
+    with_workflows.post(f"{URL}/api/workflows", status_code=400, json={"err_msg": "no workflow", "err_code": 400008})
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == REFUSED
+    assert refused_with(capsys, "no workflow")
+
+
+# ------------------------------------------------------------------------------------------------------------- publish
+
+REPOSITORY = Path(toolsheds.__file__).parent / "demo" / "repository"
+
+
+@pytest.fixture
+def empty_shed(requests_mock):
+    api = f"{SHED}/api"
+    requests_mock.get(f"{api}/users", json=[])
+    requests_mock.post(f"{api}/users", json={"id": "u", "username": "demo"})
+    requests_mock.get(f"{api}/users/u/api_key", json="owners-own-key")
+    requests_mock.get(f"{api}/categories", json=[])
+    requests_mock.post(f"{api}/categories", json={"id": "c"})
+    requests_mock.get(f"{api}/repositories", json=[])
+    requests_mock.post(f"{api}/repositories", json={"id": "r"})
+    requests_mock.get(f"{api}/repositories/get_ordered_installable_revisions", json=[])
+    requests_mock.post(f"{api}/repositories/r/changeset_revision", json={"message": "done"})
+    return requests_mock
+
+
+def test_publish(empty_shed):
+    toolsheds.publish(KEY, SHED, "me@example.org", REPOSITORY)
+    posts = [request for request in empty_shed.request_history if request.method == "POST"]
+    assert [post.path for post in posts] == ["/api/users", "/api/categories", "/api/repositories",
+                                             *["/api/repositories/r/changeset_revision"] * 2]
+    assert (posts[0].json()["email"], posts[0].json()["username"]) == ("me@example.org", "demo")
+    assert posts[2].json()["name"] == "tally" and posts[2].json()["category_ids[]"] == ["c"]
+    assert [post.headers["x-api-key"] for post in posts] == [KEY, KEY, *["owners-own-key"] * 3]
+    body = posts[4].body
+    with tarfile.open(fileobj=io.BytesIO(body[body.index(b"\x1f\x8b"):])) as archive:
+        assert archive.getnames() == ["tally.xml", "tally_months.ga"]
+        assert b'"shed.test:9009/repos/demo/tally/tally/0.2"' in archive.extractfile("tally_months.ga").read()
+
+
+def test_publish_of_what_is_there(empty_shed):
+    api = f"{SHED}/api"
+    empty_shed.get(f"{api}/users", json=[{"id": "u", "username": "demo"}])
+    empty_shed.get(f"{api}/categories", json=[{"id": "c", "name": "Text Manipulation"}])
+    empty_shed.get(f"{api}/repositories", json=[{"id": "r", "name": "tally"}])
+    empty_shed.get(f"{api}/repositories/get_ordered_installable_revisions", json=[OLD, NEW])
+    toolsheds.publish(KEY, SHED, "me@example.org", REPOSITORY)
+    assert [request.method for request in empty_shed.request_history if request.method != "GET"] == []
+
+
+def test_an_administrator(requests_mock):
+    requests_mock.get(f"{URL}/api/users/current", json={"id": "u", "email": "e", "is_admin": True})
+    assert common.Galaxy(KEY, URL).administrator("it")["id"] == "u"
