@@ -127,7 +127,7 @@ class Uploads:
     """
 
     def __init__(self, galaxy: Galaxy, library: str):
-        self.galaxy, self.library, self.name = galaxy, library, f"Uploads to library {library}"
+        self.galaxy, self.name = galaxy, f"Uploads to library {library}"
         same = galaxy.pages("histories", {"q": "name-eq", "qv": self.name})
         self.history = next((str(one["id"]) for one in same if one["name"] == self.name), "")   # the oldest
         self.jobs: list[str] = []
@@ -160,18 +160,19 @@ class Uploads:
         """
         now, names = opened(self.galaxy, folder.id), {name for name, _ in files}
         before = {item["id"] for item in folder.items if item["type"] == "file"}
-        why = {}
+        why: dict[str, list[str]] = {}
         for item in now.items:
             # Galaxy 26.1 forgets the name of a file whose content it won't take.
             if item["type"] == "file" and item["state"] == "error" and (
                     item["name"] in names or item["name"] == "Unnamed dataset" and item["id"] not in before):
-                why[item["name"]] = str(item.get("message"))
+                said = why.setdefault(item["name"], [])
+                said.append(str(item.get("message")))
                 try:
                     self.galaxy.delete(f"libraries/datasets/{item['id']}")
                 except Refused as error:        # whoever may add may not always delete
-                    why[item["name"]] += f" (it stays there in state error: {error})"
-        otherwise = why.get("Unnamed dataset", "Galaxy does not say why")
-        return {name: why.get(name, otherwise) for name, size in files if not now.has(name, size)}
+                    said.append(f"it stays there in state error: {error}")
+        otherwise = why.get("Unnamed dataset", [f"Galaxy does not say why; its job is in the history {self.name!r}"])
+        return {name: "; ".join(dict.fromkeys(why.get(name, otherwise))) for name, size in files if not now.has(name, size)}
 
 
 @contextmanager
@@ -179,7 +180,7 @@ def only_run(what: str) -> Iterator[None]:
     """Refuse while another process of this account is inside this for `what`; the kernel lets go of it, however that
     ends."""
     import fcntl
-    folder = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "galaxy-api-scripts")
+    folder = os.path.expanduser("~/.cache/galaxy-api-scripts")
     os.makedirs(folder, mode=0o700, exist_ok=True)
     with open(os.path.join(folder, f"{hashlib.sha256(what.encode()).hexdigest()[:16]}.lock"), "w") as file:
         try:

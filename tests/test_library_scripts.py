@@ -75,40 +75,40 @@ def test_bad_lines(script, capsys, requests_mock, module, lines):
 # ---------------------------------------------------------------------------------------------- the short ones
 
 SHORT = [
-    (library_create_library, [KEY, f"{URL}/api/libraries", "n"], f"{URL}/api/libraries", {"name": "n"}),
-    (library_create_library, [KEY, URL, "n", "what", "more"], f"{URL}/api/libraries",
+    (library_create_library.main, [KEY, f"{URL}/api/libraries", "n"], f"{URL}/api/libraries", {"name": "n"}),
+    (library_create_library.main, [KEY, URL, "n", "what", "more"], f"{URL}/api/libraries",
      {"name": "n", "description": "what", "synopsis": "more"}),
-    (library_create_folder, [KEY, CONTENTS, "F1", "n", "what"], CONTENTS,
+    (library_create_folder.main, [KEY, CONTENTS, "F1", "n", "what"], CONTENTS,
      {"folder_id": "F1", "name": "n", "create_type": "folder", "description": "what"}),
-    (import_library_dataset_to_history, [KEY, f"{URL}/api/histories/h1/contents", "d1"],
+    (import_library_dataset_to_history.main, [KEY, f"{URL}/api/histories/h1/contents", "d1"],
      f"{URL}/api/histories/h1/contents", {"source": "library", "content": "d1"}),
-    (library_upload_from_import_dir, [KEY, CONTENTS, "F1", "auto", "run 1", "hg38"], CONTENTS,
+    (library_upload_from_import_dir.main, [KEY, CONTENTS, "F1", "auto", "run 1", "hg38"], CONTENTS,
      {"folder_id": "F1", "file_type": "auto", "server_dir": "run 1", "dbkey": "hg38", "upload_option": "upload_directory",
       "create_type": "file"}),
-    (copy_hda_to_library_folder, [URL, KEY, "d1", "l1", "F1"], CONTENTS,
+    (copy_hda_to_library_folder.main, [URL, KEY, "d1", "l1", "F1"], CONTENTS,
      {"folder_id": "F1", "create_type": "file", "from_hda_id": "d1"}),
-    (copy_hda_to_library_folder, ["galaxy.test", KEY, "d1", "l1", "F1", "words"], CONTENTS,
+    (copy_hda_to_library_folder.main, ["galaxy.test", KEY, "d1", "l1", "F1", "words"], CONTENTS,
      {"folder_id": "F1", "create_type": "file", "from_hda_id": "d1", "ldda_message": "words"}),
 ]
-each_short = pytest.mark.parametrize("module, line, address, payload", SHORT)
+each_short = pytest.mark.parametrize("main, line, address, payload", SHORT)
 
 
 @each_short
-def test_what_is_sent_and_printed(script, requests_mock, capsys, module, line, address, payload):
+def test_what_is_sent_and_printed(script, requests_mock, capsys, main, line, address, payload):
     requests_mock.get(f"{URL}/api/genomes", json=[["Human", "hg38"]])
     requests_mock.post(address, json=MADE)
-    assert script(module.main, *line) == 0
+    assert script(main, *line) == 0
     assert requests_mock.last_request.json() == payload and requests_mock.last_request.headers["x-api-key"] == KEY
     assert capsys.readouterr() == (RESPONSE, "")
-    assert script(module.main, "--format=value", "--fields=id", *line) == 0
+    assert script(main, "--format=value", "--fields=id", *line) == 0
     assert capsys.readouterr() == ("new\n", "")
 
 
 @each_short
-def test_what_is_refused(script, requests_mock, capsys, module, line, address, payload):
+def test_what_is_refused(script, requests_mock, capsys, main, line, address, payload):
     requests_mock.get(f"{URL}/api/genomes", json=[["Human", "hg38"]])
     requests_mock.post(address, **NO)
-    assert script(module.main, *line) == REFUSED
+    assert script(main, *line) == REFUSED
     assert refused_with(capsys, "No rights")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import libraries
 import transfer
-from common import PARTLY, REFUSED, TRY_LATER, USAGE
+from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -264,7 +264,7 @@ def test_a_failure_that_may_not_be_deleted(upload, library, here, capsys):
     library.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), status_code=403, json={"err_msg": "Not yours"})
     assert upload(["run1/a.txt"]) == PARTLY
     told = capsys.readouterr().err
-    assert "bad content (it stays there in state error:" in told and "Not yours" in told and told.count("\n") == 1
+    assert "bad content; it stays there in state error:" in told and "Not yours" in told and told.count("\n") == 1
 
 
 def test_names_that_are_not_utf_8(script, type_in, library, here, capsys):
@@ -342,6 +342,14 @@ def test_jobs_of_an_earlier_run_are_waited_for(upload, library, here, clock, cap
     library.mock.get(f"{URL}/api/jobs", json=later)
     assert upload(["run1/a.txt"]) == 0
     assert library.tree() == ["run1/a.txt"] and capsys.readouterr().out == "[1/1] F1/a.txt uploaded=False\n"
+
+
+def test_a_job_that_takes_too_long(upload, library, here, capsys):
+    library.histories = [{"id": "h", "name": "Uploads to library l1"}]
+    library.jobs = [{"id": "j", "state": "running"}]
+    assert upload(["run1/a.txt"], "--timeout=0") == STILL_RUNNING
+    told = capsys.readouterr()
+    assert told.out == "" and "1 of 1 still running after 0 s" in told.err and not library.asked("POST")
 
 
 def test_a_job_that_comes_while_the_folders_are_read(upload, library, here, clock, capsys):
