@@ -22,7 +22,7 @@ import sys
 
 from common import Galaxy, Refused, arguments, id_in, output, print_answer, run, show, show_request, yes_or_no
 
-NO_PURGING = "set allow_user_dataset_purge: true in galaxy.yml, which the server's administrator can do, or give no PURGE"
+NO_PURGING = "its administrator can set allow_user_dataset_purge: true in galaxy.yml; without PURGE the history is deleted"
 
 
 def main(argv=None):
@@ -39,7 +39,7 @@ def main(argv=None):
         answer = galaxy.delete(f"histories/{history}", data)
     except Refused as error:
         if error.status == 403 and "purging" in (error.err_msg or ""):
-            raise Refused(f"{error}: {NO_PURGING}") from None
+            raise Refused(f"the server lets nobody purge: {NO_PURGING}", status=403) from None
         raise
     show(answer, style, fields, plain=print_answer, changed=True)
 
