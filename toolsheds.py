@@ -17,7 +17,7 @@ from common import STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused
 
 INSTALLED, DEACTIVATED, UNINSTALLED, ERROR = "Installed", "Deactivated", "Uninstalled", "Error"
 LONGEST = 3600      # seconds to wait for an installation whose answer was lost, as proxies lose it after a minute
-NEEDS_CONF = "a Galaxy that can install none lacks a writable shed_tool_config_file (galaxy.yml), its administrators' to set"
+NEEDS_CONF = "it may lack a writable shed_tool_config_file, which its administrators set (galaxy.yml)"   # 26.1 says less
 
 
 class Repository:
@@ -127,7 +127,7 @@ def _install(galaxy: Galaxy, repository: Repository, data: dict[str, Any]) -> li
     except Refused as error:
         if error.lost:
             answer = _look_up(galaxy, repository, data["changeset_revision"])
-        elif error.status == 500:
+        elif error.status == 500 and "Uncaught exception" in str(error):
             raise Refused(f"{error}; {NEEDS_CONF}", status=500) from None
         else:
             raise
