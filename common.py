@@ -28,7 +28,7 @@ except ModuleNotFoundError:
     sys.exit("the package requests is not installed: pip install -e . where README.md is")
 
 import replies
-from keys import address, credentials, is_address, join, origin, read_text, server, without_key
+from keys import address, credentials, decoded, is_address, join, origin, read_text, server, without_key
 from outcome import (
     DONE,
     INTERRUPTED,
@@ -54,9 +54,10 @@ VERSION = "0.1.0"
 __all__ = [     # what scripts and recipes import from here
     "DONE", "INTERRUPTED", "PARTLY", "REFUSED", "STILL_RUNNING", "TRY_LATER", "USAGE", "VERSION",
     "DATASET_MOVES", "JOB_ENDS", "ONE_SHOT", "UNATTENDED",
-    "Galaxy", "Refused", "an_id", "arguments", "complain", "keep_secret", "one_line", "output", "pauses", "payload",
-    "print_answer", "print_members", "print_response", "read_json", "read_text", "redact", "run", "say", "script_name",
-    "show", "show_request", "whole_number", "delete", "display", "get", "make_url", "post", "put", "submit", "update",
+    "Galaxy", "Refused", "an_id", "arguments", "complain", "decoded", "id_in", "keep_secret", "one_line", "output", "pauses",
+    "payload", "print_answer", "print_members", "print_response", "read_json", "read_text", "redact", "run", "say",
+    "script_name", "show", "show_request", "whole_number", "yes_or_no",
+    "delete", "display", "get", "make_url", "post", "put", "submit", "update",
 ]
 
 # --------------------------------------------------------------------------------------------- what the user typed
@@ -105,6 +106,25 @@ def an_id(text: str, name: str) -> str:
     if not re.fullmatch(r"[\w-]+", text):
         raise Refused(f"{name}: {short(text, 40)!r} is no id{'' if text else ': is a variable unset?'}", USAGE)
     return text
+
+
+def id_in(url: str, noun: str) -> str:
+    """The id at the end of `url`, the address of one of the API's `noun`, such as histories; a usage error where it is
+    not one's, so that nothing is done to another thing than its user means."""
+    found = re.fullmatch(rf".*/api/{noun}/([\w-]+)/?", url.partition("?")[0])
+    if not found:
+        raise Refused(f"{url}: not the address of one of the {noun}: it ends in /api/{noun}/ID", USAGE)
+    return found.group(1)
+
+
+def yes_or_no(text: str | None, name: str) -> bool:
+    """Whether `text`, the argument `name`, says yes, in the words that Galaxy takes; no where it was not given."""
+    word = "no" if text is None else text.strip().lower()
+    if word in ("true", "yes", "on", "1", "t", "y"):
+        return True
+    if word in ("false", "no", "off", "0", "f", "n"):
+        return False
+    raise Refused(f"{name}: {short(str(text), 40)!r} is neither true nor false", USAGE)
 
 
 def payload(pairs: list[str]) -> Any:
@@ -304,7 +324,8 @@ class Galaxy:
             own = origin(url) == origin(self.base)
             if self.key and own:
                 headers["x-api-key"] = self.key
-            response = self._send(method, url, headers=headers, auth=auth if own else None, **options)
+            password = (auth or _userinfo(self.base)) if own else _userinfo(url)
+            response = self._send(method, url, headers=headers, auth=password, **options)
             if 200 <= response.status_code < 300:
                 return response
             if response.status_code not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
@@ -331,7 +352,7 @@ class Galaxy:
             read = min(read or left, max(left, 1))
         options.setdefault("timeout", (10, read))
         # What ~/.netrc has for a host would go to each of its ports; a password in the URL is for this server.
-        options["auth"] = options.get("auth") or _userinfo(url) or _as_it_is
+        options["auth"] = options.get("auth") or _as_it_is
         if os.environ.get("GALAXY_INSECURE") == "1":
             options["verify"] = False       # on the request: the session's own gives way to $REQUESTS_CA_BUNDLE
         patience, failures = replies.Patience(min(self.patience, left)), 0
@@ -373,8 +394,10 @@ class Galaxy:
         except (ValueError, RecursionError):
             text = replies.body_text(response)
             kind = f"a page titled {replies.page_title(text)!r}" if replies.page_title(text) else repr(short(text, 60))
-            hint = "for data take dataset_download.py" if "/api/" in response.url else \
-                f"addresses of the API go on with /api/, as in {self.base}/api/histories"
+            hint = f"addresses of the API go on with /api/, as in {self.base}/api/histories"
+            if "/api/" in response.url:
+                login = ", and a page to log in is a proxy's" if replies.page_title(text) else ""
+                hint = f"for data take dataset_download.py{login}"
             raise Refused(f"{asked}, not JSON but {kind}: {hint}", status=status, body=text) from None
 
     # ------------------------------------------------------------------------------------------------------- waiting

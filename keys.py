@@ -22,7 +22,7 @@ def credentials(key: str, url: str) -> tuple[str | None, str]:
     if not key:
         raise Refused("the key is empty: is a variable unset? (to ask as nobody, give `anonymous`)", USAGE)
     if re.match("https?://", key):
-        raise Refused("KEY comes first, then URL: these two are the wrong way round", USAGE)
+        raise Refused("KEY and URL are the wrong way round", USAGE)
     home = os.environ.get("GALAXY_URL", "").strip()
     unnamed = url == "-" or url.startswith("/")
     found: str | None = None
@@ -207,17 +207,18 @@ def read_text(name: str) -> str:
         return _file_text(Path(name))
     if sys.stdin is None:
         raise Refused("standard input is closed", USAGE)
-    return _decoded(sys.stdin.buffer.read(), "standard input")
+    return decoded(sys.stdin.buffer.read(), "standard input")
 
 
 def _file_text(path: Path) -> str:
     try:
-        return _decoded(path.read_bytes(), str(path))
+        return decoded(path.read_bytes(), str(path))
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}", USAGE) from None
 
 
-def _decoded(content: bytes, where: str) -> str:
+def decoded(content: bytes, where: str) -> str:
+    """The text in `content`, which messages call `where`; a usage error where it is none."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

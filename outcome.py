@@ -24,17 +24,18 @@ class Refused(Exception):
 
     `exit_code` is the script's exit status. Where Galaxy answered: `status` (HTTP), `body` (text) and `err_msg`
     (Galaxy's own words). `lost` says that a POST went out and its answer never came: the server may have acted, so
-    look before you send it again.
+    look before you send it again. `table` is what there is to choose from, for people, below that line.
     """
 
     def __init__(self, text: str, exit_code: int = REFUSED, *, status: int | None = None, body: str | None = None,
-                 err_msg: str | None = None, lost: bool = False):
+                 err_msg: str | None = None, lost: bool = False, table: str = ""):
         super().__init__(one_line(redact(text)))
         self.exit_code, self.status, self.body, self.err_msg, self.lost = exit_code, status, body, err_msg, lost
+        self.table = table
 
 
 def run(main: Callable[[], int | None]) -> int:
-    """Call `main()` and return its exit status; what it raises becomes one line on standard error.
+    """Call `main()` and return its exit status; what it raises becomes one line on standard error, above its table.
 
     With $GALAXY_DEBUG set the traceback comes too, redacted.
     """
@@ -48,6 +49,8 @@ def run(main: Callable[[], int | None]) -> int:
         return 128 + signal.SIGPIPE
     except (Exception, KeyboardInterrupt) as error:
         status = complain(*_last_words(error))
+        if isinstance(error, Refused) and error.table:
+            say(error.table)
     try:
         sys.stdout.flush()
     except OSError:             # it is standard output that is full

@@ -67,7 +67,7 @@ def _show(answer: Any, style: str | None, fields: list[str], plain: Callable[[An
     elif style in ("csv", "tsv"):
         _show_separated(rows, "," if style == "csv" else "\t", fields)
     else:
-        _show_table(list(rows), "simple" if style in (None, "table") else style, fields)
+        print(table(list(rows), fields, "simple" if style in (None, "table") else style))
 
 
 def show_request(method: str, url: str, data: Any, style: str | None = None) -> None:
@@ -106,12 +106,14 @@ def _show_separated(rows: Iterator[Any], separator: str, fields: list[str]) -> N
         sys.stdout.flush()
 
 
-def _show_table(content: list[Any], style: str, fields: list[str]) -> None:
+def table(content: list[Any], fields: Iterable[str] = (), style: str = "simple") -> str:
+    """`content` as one of tabulate's tables, each value as it is; `fields` picks the columns."""
     import tabulate
     tabulate.PRESERVE_WHITESPACE = True
     rows, columns = _columns(content)
-    cells = [[_cell(row.get(name)) for name in fields or columns] for row in rows]
-    print(tabulate.tabulate(cells, fields or columns, style, disable_numparse=True))
+    columns = list(fields) or columns
+    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
+    return tabulate.tabulate(cells, columns, style, disable_numparse=True)
 
 
 def _columns(content: list[Any]) -> tuple[Iterator[dict[str, Any]], list[str]]:

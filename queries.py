@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from common import USAGE, Galaxy, Refused
+from libraries import opened
 
 WORD = re.compile(r"""\s*(?P<text>'(?:[^']|'')*' | "(?:[^"]|"")*" | != | [=,*] | [^\s'"=!,*]+ | \S)""", re.VERBOSE)
 RESERVED = ("select", "from", "where", "and", "like")
@@ -223,19 +224,8 @@ def _library_datasets(galaxy: Galaxy) -> Iterator[dict[str, Any]]:
         for folder in galaxy.get(f"libraries/{library['id']}/contents"):
             if folder["type"] != "folder":
                 continue
-            for thing in folder_contents(galaxy, folder["id"]):
+            for thing in opened(galaxy, folder["id"]).items:
                 if thing["type"] == "file":
                     own = {"model_class": "LibraryDatasetDatasetAssociation", "library_dataset_id": thing["id"],
                            "folder_id": folder["id"], "parent_library_id": library["id"]}
                     yield {**thing, "id": thing["ldda_id"], **own}
-
-
-def folder_contents(galaxy: Galaxy, folder: str) -> Iterator[dict[str, Any]]:
-    """The folders and datasets in a library's folder, page by page (`GET /api/folders/ID/contents`)."""
-    size, offset = 500, 0
-    while True:
-        page = galaxy.get(f"folders/{folder}/contents", {"limit": size, "offset": offset})["folder_contents"]
-        yield from page
-        offset += len(page)
-        if len(page) < size:
-            return

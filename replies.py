@@ -80,7 +80,7 @@ def retry_after(response: requests.Response | None) -> float | None:
 
 def unanswered(asked: str, method: str, error: Any) -> Refused:
     """The refusal for a request that no answer came to; `asked` says which one."""
-    text = f"{asked}: {what_happened(error)}"
+    text = f"{asked}: {what_happened(error)}{_perhaps_too_large(error)}"
     if unsent(error):
         return Refused(f"{text}: is the address right, and is the server up?", TRY_LATER)
     if not broken_off(error):
@@ -91,29 +91,84 @@ def unanswered(asked: str, method: str, error: Any) -> Refused:
     return Refused(f"{text}: {MAYBE_DONE}", lost=True)
 
 
+def _perhaps_too_large(error: Any) -> str:
+    """A word about a proxy's limit where the connection broke while more than nginx's, the least one, was sent."""
+    size = body_size(error.request) if broken_off(error) and not isinstance(error, requests.exceptions.Timeout) else 0
+    return f" (a proxy before Galaxy may take no body of {in_words(size)})" if size > 2**20 else ""
+
+
 def refusal(asked: str, response: requests.Response, base: str, exit_code: int = REFUSED) -> Refused:
     """The refusal for an answer from the server `base`: what was asked, what came back, what to try."""
     status, body = response.status_code, body_text(response)
     said, details, code = galaxy_words(body)
     outcome = f"{status} {response.reason or ''}".rstrip()
+    if from_proxy(response, body):
+        outcome += ", from a proxy before Galaxy"
+        said = "" if said.startswith(str(status)) else said     # the title of such a page is most often no more than that
     words = dict.fromkeys(short(part, 500).strip(": .") for part in (outcome, said, "; ".join(details)))
     lost = response.request.method not in REPEATABLE and status in (408, 502, 503, 504)
-    advice = MAYBE_DONE if lost else hint(response, said, code, base)
+    advice = MAYBE_DONE if lost else proxys_hint(response, base) if from_proxy(response, body) else \
+        hint(response, said, code, base)
     return Refused(": ".join(part for part in (asked, *words, advice) if part), exit_code, status=status, body=body,
                    err_msg=said, lost=lost)
+
+
+# The error pages that nginx and Apache make by themselves.
+PROXYS_PAGES = re.compile(r"<center>(nginx|openresty)\b|<html><head>\n<title>\d{3} [^<\n]*</title>\n</head><body>\n<h1>")
+
+
+def from_proxy(response: requests.Response, body: str) -> bool:
+    """Whether it is certain that an answer that refuses is a proxy's and not Galaxy's.
+
+    Galaxy's own errors are JSON, but for pages (404, in another form) and the text of a 500; it asks for no password in
+    the way of browsers (26.1, measured).
+    """
+    status = response.status_code
+    if _parsed(body) is not body:
+        return False
+    return (status in (413, 502, 504) or (status == 503 and "<html" in body.lower())
+            or (status == 401 and "WWW-Authenticate" in response.headers) or bool(PROXYS_PAGES.search(body)))
+
+
+def proxys_hint(response: requests.Response, base: str) -> str:
+    """What to try after a proxy's refusal; "" where there is no advice."""
+    status, asked = response.status_code, response.request
+    if status == 401 and "Authorization" in asked.headers:
+        return "it wants a name and password of its own, and does not take those that were sent"
+    if status == 401:
+        return "it asks for its own password: write NAME:PASSWORD@ before the host in the address"
+    if status == 404:
+        return f"it does not hand that address on: is {base} your Galaxy's address, with its prefix if it has one?"
+    if status == 413:
+        return f"it takes no body of {in_words(body_size(asked))}; its administrator can raise the limit (nginx: " \
+               "client_max_body_size)"
+    return "Galaxy is down or too slow: try again later" if status in PASSING else ""
+
+
+def body_size(request: requests.PreparedRequest | None) -> int:
+    """How many bytes the body of a request has; 0 where that is not known."""
+    text = request.headers.get("Content-Length", "") if request is not None else ""
+    return int(text) if text.isdecimal() else 0
+
+
+def in_words(size: int) -> str:
+    """A number of bytes in words."""
+    return f"{size / 2**20:.3g} MiB" if size >= 2**20 else f"{size} bytes"
 
 
 def hint(response: requests.Response, said: str, code: int | None, base: str) -> str:
     """What to try after an answer that refuses, with Galaxy's words and its `err_code`; "" where there is no advice."""
     status, asked = response.status_code, response.request
-    if status == 401 and code is None and "WWW-Authenticate" in response.headers:
-        return "a proxy before Galaxy asks for its own password"
     if status in (401, 403) and "x-api-key" not in asked.headers:
         return "" if "Authorization" in asked.headers else "it was asked without a key"
     if status == 401:
         return f"check the key: key_show.py {base} EMAIL shows yours"
-    if code == 403006:
-        return "this needs an administrator's key"
+    if code == 403004:
+        return "the server's administrator can allow it in galaxy.yml"
+    if code == 403006 or (status == 403 and "administrators can" in said):
+        return "this needs an administrator's key; the server's administrator names them in admin_users of galaxy.yml"
+    if code == 403002 and re.search("/api/(libraries|folders)/", str(asked.url)):
+        return "the library's managers and the server's administrator can permit it"
     if status == 404 and code is None:
         parts = urlsplit(str(asked.url))
         if "/api/" not in f"{parts.path}/":
@@ -123,8 +178,6 @@ def hint(response: requests.Response, said: str, code: int | None, base: str) ->
         return "an id is what display.py shows in the field id"
     if code == 400008 and "should be a valid" in said:
         return "NAME=VALUE sends a string, NAME:=JSON any other type"
-    if status == 413:
-        return "a proxy before Galaxy takes no body of that size"
     if status == 500:
         return "Galaxy failed over it; its administrator's log says why"
     return "try again later" if status in PASSING else ""
@@ -136,7 +189,7 @@ def what_happened(error: Any) -> str:
     if isinstance(error, (requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL)) or "SOCKS" in text or \
             "proxy" in text.lower():
         return "the proxy that your environment names can't be reached or refuses"
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, requests.exceptions.SSLError) and not broken_off(error):
         if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text:
             found = re.search(r"certificate verify failed: ([^(\"']+)", text)
             why = f" ({found.group(1).strip()})" if found else ""

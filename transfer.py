@@ -10,7 +10,7 @@ import re
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,22 +32,40 @@ def upload(galaxy: Galaxy, history: str, path: str, *, name: str = "", ext: str 
     The bytes go as they are, with their SHA-256: where Galaxy stored others, the dataset ends in state `error`. Raises
     `Refused`, also where the file changes meanwhile; unless its `lost` is set, no dataset was made then.
     """
-    name = name or os.path.basename(path)
     with _regular_file(path) as file:
         galaxy.get(f"histories/{history}")      # a wrong history is told before the bytes go
-        before = os.fstat(file.fileno())
-        session, digest = _send(galaxy, file, before.st_size, name)
-        after = os.fstat(file.fileno())
-        longer = file.read(1)       # a file of /proc says that it has no bytes
+        element, session = _send_whole(galaxy, file, path, name)
+    element.update(ext=ext, dbkey=dbkey)
+    return fetch(galaxy, history, [{"destination": {"type": "hdas"}, "elements": [element]}], [session])
+
+
+def send(galaxy: Galaxy, path: str, name: str = "") -> tuple[dict[str, Any], dict[str, str]]:
+    """Send the bytes of the file at `path`, which become a dataset by `fetch` only; returns the element and the session
+    that it takes. Raises `Refused`, also where the file changes meanwhile."""
+    with _regular_file(path) as file:
+        return _send_whole(galaxy, file, path, name)
+
+
+def fetch(galaxy: Galaxy, history: str, targets: list[dict[str, Any]], sessions: Iterable[dict[str, str]] = ()) -> Any:
+    """Let Galaxy make datasets of what was sent (`POST /api/tools/fetch`), all by one job; returns its answer.
+
+    `targets` are `[{"destination": ..., "elements": [...]}]`; `sessions` those of their elements with `src: files`, in
+    the elements' order. A history is wanted for the job even where the destination is a library.
+    """
+    files = {f"files_{number}|file_data": session for number, session in enumerate(sessions)}
+    return galaxy.post("tools/fetch", {"history_id": history, "targets": targets, **files})
+
+
+def _send_whole(galaxy: Galaxy, file: BinaryIO, path: str, name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    name = name or os.path.basename(path)
+    before = os.fstat(file.fileno())
+    session, digest = _send(galaxy, file, before.st_size, name)
+    after = os.fstat(file.fileno())
+    longer = file.read(1)       # a file of /proc says that it has no bytes
     if longer or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise Refused(f"{path}: changed while it was sent, so no dataset was made: send it when it is complete")
-    element = {"src": "files", "name": name, "ext": ext, "dbkey": dbkey,
-               "hashes": [{"hash_function": "SHA-256", "hash_value": digest}]}
-    return galaxy.post("tools/fetch", {
-        "history_id": history,
-        "targets": [{"destination": {"type": "hdas"}, "elements": [element]}],
-        "files_0|file_data": {"session_id": session, "name": name},
-    })
+    return {"src": "files", "name": name, "hashes": [{"hash_function": "SHA-256", "hash_value": digest}]}, \
+        {"session_id": session, "name": name}
 
 
 def wait_until_ok(galaxy: Galaxy, history: str, datasets: list[str], timeout: float | None = None) -> None:

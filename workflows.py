@@ -1,64 +1,258 @@
-"""Runs of workflows: which input a step is, waiting until a run has really ended, and what failed in it."""
+"""Workflows: a file as Galaxy imports it, a run's inputs and parameters by name, and how the run ended."""
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import quote
 
-from common import JOB_ENDS, STILL_RUNNING, USAGE, Galaxy, Refused
+from common import JOB_ENDS, STILL_RUNNING, USAGE, Galaxy, Refused, complain, one_line
+from printing import table
 
 GOOD = {"ok", "skipped"}
-DATA_INPUTS = {"data_input", "data_collection_input"}
+DATA_INPUTS = {"data_input": "dataset", "data_collection_input": "collection"}
+SOURCES = ("hda", "hdca", "ldda", "ld")     # what an input's dataset can be: of a history, a collection, of a library
 SCHEDULED = {"scheduled", "completed"}      # all jobs are made; `completed` (26.1 on) says nothing about their success
 GIVEN_UP = {"failed", "cancelled"}
 
 
+# ------------------------------------------------------------------------------------------------------- from a file
+
+def payload_of(text: str, where: str) -> dict[str, Any]:
+    """What POST /api/workflows takes to import the `.ga` or Format 2 file with this text, which messages call `where`."""
+    kind, content = "JSON", None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        import yaml
+        try:
+            kind, content = "YAML", yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            line = getattr(error, "problem_mark", None)
+            raise Refused(f"{where}: no workflow: neither JSON nor YAML{f', line {line.line + 1}' if line else ''}",
+                          USAGE) from None
+    if isinstance(content, dict) and (content.get("class") == "GalaxyWorkflow" or "$graph" in content):
+        return {"workflow": {"class": "GalaxyWorkflow", "yaml_content": text}}
+    if kind == "YAML" or not isinstance(content, dict) or not isinstance(content.get("steps"), dict):
+        raise Refused(f"{where}: no workflow: neither a .ga file, JSON with steps, nor a Format 2 file, which says class: "
+                      "GalaxyWorkflow", USAGE)
+    if not content.get("name"):
+        raise Refused(f"{where}: the workflow has no name, which Galaxy wants", USAGE)
+    content.setdefault("annotation", "")        # without one Galaxy 26.1 answers 500 and says nothing more
+    return {"workflow": content}
+
+
+def warn_of_missing_tools(galaxy: Galaxy, workflow_id: str) -> None:
+    """Say on standard error which of the workflow's tools the server lacks: Galaxy imports it all the same."""
+    try:
+        missing = list(dict.fromkeys(_missing_tools(galaxy.get(f"workflows/{workflow_id}/download"))))
+    except Refused as error:
+        complain(f"workflow {workflow_id} is imported, but whether the server has its tools can't be told: {error}")
+        return
+    if missing:
+        complain(f"workflow {workflow_id} is imported, but can't run until the server's administrator installs "
+                 f"{', '.join(missing)}")
+
+
+def _missing_tools(exported: dict[str, Any]) -> Iterator[str]:
+    for step in exported["steps"].values():
+        if step.get("errors") and step.get("tool_id"):
+            yield f"{step['tool_id']} ({step['tool_version']})" if step.get("tool_version") else step["tool_id"]
+        if step.get("subworkflow"):
+            yield from _missing_tools(step["subworkflow"])
+
+
+# ----------------------------------------------------------------------------------------------- what a run is given
+
+def load(galaxy: Galaxy, workflow_id: str, steps: Iterable[str] = ()) -> dict[str, Any]:
+    """`GET /api/workflows/ID`'s answer, with `ids` added: `{step's id: its index}`.
+
+    `steps` are the user's names of steps. The ids, which old servers showed in place of the index and Galaxy 26.1 tells
+    when asked for `legacy`, are looked up only where one of these is a number but no index.
+    """
+    workflow: dict[str, Any] = galaxy.get(f"workflows/{workflow_id}")
+    workflow["ids"] = {}
+    if any(step.isdecimal() and step not in workflow["steps"] for step in steps):
+        old = galaxy.get(f"workflows/{workflow_id}", {"legacy": "true"})
+        workflow["ids"] = dict(zip(old["steps"], workflow["steps"]))    # both in the workflow's order
+    return workflow
+
+
+def a_dataset(text: str) -> tuple[str, str, str]:
+    """The three parts of `STEP=SRC=ID`; a usage error where it is not that."""
+    parts = text.rsplit("=", 2)     # from the right: a label may have = in it
+    if len(parts) != 3 or not all(parts) or parts[1] not in SOURCES:
+        raise Refused(f"{text!r} is not STEP=SRC=ID with SRC one of {', '.join(SOURCES)}", USAGE)
+    return parts[0], parts[1], parts[2]
+
+
+def a_history(text: str) -> str:
+    """HISTORY as a run takes it, a new one's name or `hist_id=ID`; a usage error where it was forgotten."""
+    if text in ("", "hist_id="):        # Galaxy would make a history of its own
+        raise Refused("HISTORY is empty: is a variable unset?", USAGE)
+    if text.startswith("param=") or re.search(rf"=({'|'.join(SOURCES)})=", text):
+        raise Refused(f"HISTORY is missing before {text}: a new history's name, or hist_id=ID", USAGE)
+    return text
+
+
+def input_rows(workflow: dict[str, Any]) -> list[dict[str, str]]:
+    """The workflow's inputs, as people choose among them: `index`, `label`, `takes`, `optional`, `uuid`."""
+    rows = []
+    for index, found in workflow["inputs"].items():
+        kind, asked = _input(workflow, index)
+        wanted = asked.get("collection_type") or ", ".join(asked.get("format") or []) or asked.get("parameter_type")
+        rows.append({"index": index, "label": one_line(found.get("label") or ""),
+                     "takes": DATA_INPUTS.get(kind, "parameter") + (f" ({wanted})" if wanted else ""),
+                     "optional": "yes" if _is_optional(asked) else "no", "uuid": found.get("uuid") or ""})
+    return rows
+
+
 def input_index(workflow: dict[str, Any], step: str) -> str:
-    """The index of the input that `step` names by index, label or uuid in `GET /api/workflows/ID`'s answer."""
+    """The index of the input that `step` names by index, label, uuid or id in `load`'s answer.
+
+    Raises `Refused` with a table of the inputs where none is called so, or more than one.
+    """
     inputs = workflow["inputs"]
     fitting = [index for index, wanted in inputs.items() if step in (index, wanted.get("label"), wanted.get("uuid"))]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        raise Refused(f"{step!r} is the index of one input of workflow {workflow['name']!r} and the label of another: name "
-                      f"it by its uuid, {' or '.join(str(inputs[index].get('uuid')) for index in fitting)}", USAGE)
-    labels = [wanted["label"] for wanted in inputs.values() if wanted.get("label")]
-    near = difflib.get_close_matches(step, labels, 1)
-    there = ", ".join(_called(workflow, index) for index in inputs) or "none"
-    meant = f"; did you mean {near[0]}?" if near else ""
-    raise Refused(f"workflow {workflow['name']!r} has no input {step!r}: there are {there}{meant}", USAGE)
+    if not fitting and workflow["ids"].get(step) in inputs:
+        fitting = [workflow["ids"][step]]
+    if len(fitting) > 1:
+        raise _wrong_input(workflow, f"{step!r} is {len(fitting)} inputs of workflow {workflow['name']!r}, by index or "
+                           "label: name the one you mean by its uuid")
+    if not fitting:
+        labels = [wanted["label"] for wanted in inputs.values() if wanted.get("label")]
+        raise _wrong_input(workflow, f"workflow {workflow['name']!r} has no input {step!r}{_meant(step, labels)}")
+    return fitting[0]
 
 
 def chosen_inputs(workflow: dict[str, Any], datasets: Iterable[tuple[str, str, str]]) -> dict[str, dict[str, str]]:
     """`{index: {"src": ..., "id": ...}}`, as an invocation takes its inputs, from (step, src, id) for each dataset.
 
-    Raises `Refused` for a step that is no input, one that is given twice, and a dataset that is missing.
+    Raises `Refused`, with a table of the inputs, for a step that is no input, one that is given twice, and a dataset
+    that is missing.
     """
     inputs: dict[str, dict[str, str]] = {}
     for step, src, dataset in datasets:
         index = input_index(workflow, step)
         if index in inputs:
-            raise Refused(f"input {_called(workflow, index)} is given twice", USAGE)
-        if workflow["steps"].get(index, {}).get("type", "data_input") not in DATA_INPUTS:
-            raise Refused(f"input {_called(workflow, index)} is a parameter and takes no dataset", USAGE)
+            raise _wrong_input(workflow, f"input {_called(workflow, index)} is given twice")
+        if _input(workflow, index)[0] not in DATA_INPUTS:
+            raise _wrong_input(workflow, f"input {_called(workflow, index)} is a parameter and takes no dataset")
         inputs[index] = {"src": src, "id": dataset}
     for index in workflow["inputs"]:
-        step = workflow["steps"].get(index, {})
-        asked = step.get("tool_inputs") or {}
-        if index in inputs or asked.get("optional") or asked.get("default") is not None:
+        kind, asked = _input(workflow, index)
+        if index in inputs or _is_optional(asked):
             continue
-        if step.get("type") in DATA_INPUTS:
-            raise Refused(f"input {_called(workflow, index)} is missing: {index}=hda=ID gives it a dataset", USAGE)
-        if step.get("type") == "parameter_input":
-            raise Refused(f"input {_called(workflow, index)} is a parameter without a default, which can't be given here",
-                          USAGE)
+        if kind not in DATA_INPUTS:
+            raise _wrong_input(workflow, f"input {_called(workflow, index)} is a parameter without a default, which can't "
+                               "be given here")
+        src = "hda" if kind == "data_input" else "hdca"
+        raise _wrong_input(workflow, f"input {_called(workflow, index)} is missing: {index}={src}=ID gives it a "
+                           f"{DATA_INPUTS[kind]}")
     return inputs
+
+
+def chosen_parameters(galaxy: Galaxy, workflow: dict[str, Any],
+                      parameters: Iterable[tuple[str, str, str]]) -> dict[str, dict[str, str]]:
+    """`{tool or index: {name: value}}`, as an invocation takes its parameters, from (tool, name, value) for each.
+
+    `tool` is a tool's id, for all its steps, or the index, id, uuid or label of one step. Galaxy 26.1 ignores a tool, a
+    step or a name that it does not know, so these are refused here, with a table of what there is.
+    """
+    chosen: dict[str, dict[str, str]] = {}
+    known: dict[str, list[str]] = {}
+    for tool, name, value in parameters:
+        key, step = _tool_step(galaxy, workflow, tool)
+        if step["tool_id"] not in known:
+            known[step["tool_id"]] = _parameters_of(galaxy, step)
+        names = known[step["tool_id"]]
+        if names and _without_numbers(name) not in map(_without_numbers, names):
+            raise Refused(f"tool {step['tool_id']} has no parameter {name!r}{_meant(name, names)}", USAGE,
+                          table=table([{"parameter": one} for one in names]))
+        if name in chosen.setdefault(key, {}):
+            raise Refused(f"parameter {name} of {tool} is given twice", USAGE)
+        chosen[key][name] = value
+    return chosen
+
+
+def _tool_step(galaxy: Galaxy, workflow: dict[str, Any], tool: str) -> tuple[str, dict[str, Any]]:
+    """What an invocation calls the tool or step that `tool` names, and the step, the first of the tool's."""
+    steps = {index: step for index, step in workflow["steps"].items() if step.get("tool_id")}
+    for step in steps.values():
+        if step["tool_id"] == tool:
+            return tool, step
+    index = tool if tool in steps else workflow["ids"].get(tool)
+    if index not in steps:      # only an export tells the labels of steps that are no inputs
+        exported = galaxy.get(f"workflows/{workflow['id']}/download")["steps"]
+        named = [one for one in steps if tool in (exported[one].get("label"), exported[one].get("uuid"))]
+        if len(named) != 1:
+            rows = [{"index": one, "label": one_line(exported[one].get("label") or ""), "tool": step["tool_id"],
+                     "uuid": exported[one].get("uuid") or ""} for one, step in steps.items()]
+            names = [name for row in rows for name in (row["tool"], row["label"]) if name]
+            raise Refused(f"workflow {workflow['name']!r} has no tool or step {tool!r}{_meant(tool, names)}", USAGE,
+                          table=table(rows, ["index", "label", "tool", "uuid"]))
+        index = named[0]
+    return index, steps[index]
+
+
+def _parameters_of(galaxy: Galaxy, step: dict[str, Any]) -> list[str]:
+    """The names that the parameters of a step's tool have in an invocation, such as `operations_0|opcol`."""
+    try:
+        tool = galaxy.get(f"tools/{quote(step['tool_id'])}", {"io_details": "true", "tool_version": step["tool_version"]})
+    except Refused as error:
+        if error.status == 404:     # Galaxy refuses the run, naming all the tools that it lacks
+            return []
+        raise
+    return list(dict.fromkeys(_names(tool["inputs"])))
+
+
+def _names(inputs: list[dict[str, Any]], above: str = "") -> Iterator[str]:
+    for one in inputs:
+        name = above + one["name"]
+        if one["type"] == "conditional":
+            yield f"{name}|{one['test_param']['name']}"
+            for case in one["cases"]:
+                yield from _names(case["inputs"], f"{name}|")
+        elif one["type"] in ("repeat", "section"):
+            yield from _names(one["inputs"], f"{name}_0|" if one["type"] == "repeat" else f"{name}|")
+        else:
+            yield name
+
+
+def _without_numbers(name: str) -> str:
+    """A parameter's name without saying which of its repeats it is in."""
+    return re.sub(r"_\d+\|", "|", name)
+
+
+def _meant(text: str, names: Iterable[str]) -> str:
+    """Which of the names `text` is a part of or nearly is, for messages."""
+    names = list(names)
+    near = [name for name in names if name.endswith(f"|{text}")] or difflib.get_close_matches(text, names, 1)
+    return f": did you mean {near[0]}?" if near else ""
+
+
+def _wrong_input(workflow: dict[str, Any], words: str) -> Refused:
+    return Refused(words, USAGE, table=table(input_rows(workflow), ["index", "label", "takes", "optional", "uuid"]))
+
+
+def _input(workflow: dict[str, Any], index: str) -> tuple[str, dict[str, Any]]:
+    """The type of an input's step, and what it asks for."""
+    step = workflow["steps"].get(index, {})
+    return step.get("type", "data_input"), step.get("tool_inputs") or {}
+
+
+def _is_optional(asked: dict[str, Any]) -> bool:
+    return bool(asked.get("optional")) or asked.get("default") is not None
 
 
 def _called(workflow: dict[str, Any], index: str) -> str:
     """An input's index and label, for messages."""
     return f"{index} ({workflow['inputs'][index].get('label') or 'no label'})"
 
+
+# ------------------------------------------------------------------------------------------------------ how it ended
 
 def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None) -> dict[str, Any]:
     """The invocation once it has ended well: all jobs made, and each of them `ok` or `skipped`.

@@ -9,8 +9,8 @@ Arguments:
   URL              the server, or its .../api/workflows, or - to look it up
   WORKFLOW_ID      the workflow's id
   HISTORY          the name of a new history for the results, or hist_id=ID for one that is there
-  STEP=SRC=ID      a dataset for an input: STEP its index, label or uuid; SRC hda, hdca (a collection), ldda or ld (of a
-                   library)
+  STEP=SRC=ID      a dataset for an input: STEP its index, label, uuid or step id; SRC hda, hdca (a collection), ldda or
+                   ld (of a library)
 
 Options:
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
@@ -18,44 +18,30 @@ Options:
   -n, --dry-run    show what would be sent, send nothing
   -h, --help       show this
 
-Returns as soon as Galaxy has taken the run on; invocation_wait.py waits for its end.
+A STEP that is no input, or is missing, is told with a table of the workflow's inputs, and nothing is sent. Returns as
+soon as Galaxy has taken the run on; invocation_wait.py waits for its end.
   workflow_execute.py --fields=id,history_id - - 85a07f4bbdb2c898 "Wet days" observations=hda=bbd44e69cb8906b5
 """
-import re
 import sys
 
-from common import USAGE, Galaxy, Refused, an_id, arguments, output, print_response, run, show, show_request
-from workflows import chosen_inputs
-
-SOURCES = ("hda", "hdca", "ldda", "ld")
+from common import Galaxy, an_id, arguments, output, print_response, run, show, show_request
+from workflows import a_dataset, a_history, chosen_inputs, load
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    workflow_id, history = an_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), args["HISTORY"]
+    workflow_id, history = an_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), a_history(args["HISTORY"])
+    datasets = [a_dataset(text) for text in args["STEP=SRC=ID"]]
     style, fields = output(args)
-    datasets = [dataset(text) for text in args["STEP=SRC=ID"]]
-    if history in ("", "hist_id="):     # Galaxy would make a history of its own
-        raise Refused("HISTORY is empty: is a variable unset?", USAGE)
-    if re.search(r"=(hda|hdca|ldda|ld)=", history):
-        raise Refused(f"HISTORY is missing before {history}: a new history's name, or hist_id=ID", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    workflow = galaxy.get(f"workflows/{workflow_id}")
+    workflow = load(galaxy, workflow_id, [step for step, _, _ in datasets])
     data = {"history": history, "inputs": chosen_inputs(workflow, datasets), "inputs_by": "step_index"}
     path = f"workflows/{workflow_id}/invocations"
     if args["--dry-run"]:
         show_request("POST", galaxy.address(path), data, style)
     else:
         show(galaxy.post(path, data), style, fields, plain=print_response, changed=True)
-
-
-def dataset(text):
-    """The three parts of `STEP=SRC=ID`."""
-    parts = text.rsplit("=", 2)     # from the right: a label may have = in it
-    if len(parts) != 3 or not all(parts) or parts[1] not in SOURCES:
-        raise Refused(f"{text!r} is not STEP=SRC=ID with SRC one of {', '.join(SOURCES)}", USAGE)
-    return parts
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Import a workflow from a .ga file on this machine.
+"""Import a workflow from a .ga or Format 2 file, a URL, or a path on the server.
 
 Usage:
   workflow_import.py [options] KEY URL FILE
@@ -7,7 +7,9 @@ Usage:
 Arguments:
   KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL              the server, or - to look it up
-  FILE             the workflow; - for standard input
+  FILE             the workflow: a file on this machine, - for standard input, or an address (http, https), which this
+                   machine fetches, without your key; an absolute path that is not on this machine is the server's, and
+                   needs an administrator's key
 
 Options:
   --add_to_menu    list it in the tool panel too
@@ -15,12 +17,16 @@ Options:
   --fields=NAMES   only these fields of it, separated by commas, as a table unless --format is given
   -h, --help       show this
 
-Prints nothing unless asked to, as it always has. Its id, for workflow_execute.py:
+Prints nothing unless asked to, as it always has; tools that the server lacks are named on standard error. Its id, for
+workflow_execute.py:
   workflow_import.py --fields=id,name - - wet_days.ga
 """
+import os
+import re
 import sys
 
-from common import USAGE, Galaxy, Refused, arguments, output, read_json, run, show
+from common import Galaxy, Refused, arguments, decoded, output, read_text, run, show
+from workflows import payload_of, warn_of_missing_tools
 
 
 def main(argv=None):
@@ -28,14 +34,40 @@ def main(argv=None):
     file, in_menu, (style, fields) = args["FILE"], args["--add_to_menu"], output(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    workflow = read_json(file)
-    if not isinstance(workflow, dict) or "steps" not in workflow:
-        raise Refused(f"{file}: not a .ga file: it has no steps", USAGE)
-    workflow.setdefault("annotation", "")       # without one Galaxy 26.1 answers 500 and says nothing more
-    answer = galaxy.post("workflows", {"workflow": workflow})
+    if os.path.isabs(file) and not os.path.lexists(file):
+        answer = imported_on_the_server(galaxy, file)
+    else:
+        text = fetched(file) if re.match("https?://", file, re.IGNORECASE) else read_text(file)
+        answer = galaxy.post("workflows", payload_of(text, "standard input" if file == "-" else file))
     if in_menu:
         galaxy.put(f"workflows/{answer['id']}", {"show_in_tool_panel": True})
     show(answer, style, fields, plain=lambda answer: None, changed=True)
+    warn_of_missing_tools(galaxy, answer["id"])
+
+
+def imported_on_the_server(galaxy, path):
+    """Galaxy's answer to the import of a file of its own machine."""
+    try:
+        return galaxy.post("workflows", {"from_path": path})
+    except Refused as error:
+        if error.status == 403:
+            raise Refused(f"{path}: no such file on this machine, and importing one of the server's needs an "
+                          "administrator's key") from None
+        if error.status == 500:     # whatever is wrong with the file, Galaxy 26.1 says no more
+            raise Refused(f"{path}: no such file on this machine, and Galaxy finds no workflow there on the server's: "
+                          f"{error}") from None
+        raise
+
+
+def fetched(url):
+    """The text at an address, which is another server's as a rule, so it is asked as nobody."""
+    site = Galaxy("anonymous", url)
+    try:
+        return decoded(site.request("GET", site.url, anywhere=True).content, url)
+    except Refused as error:
+        if error.status:
+            raise Refused(f"{url}: no workflow there: the answer is {error.status}", error.exit_code) from None
+        raise
 
 
 if __name__ == "__main__":

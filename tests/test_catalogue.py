@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 VERBS = [ROOT / f"{name}.py" for name in ("display", "create", "update", "delete")]
 SCRIPTS = VERBS + sorted((ROOT / "scripts").glob("*.py"))
+# each may import those before it
 MODULES = [     # each may import those before it
     "outcome",
     "keys",
@@ -18,11 +19,13 @@ MODULES = [     # each may import those before it
     "replies",
     "common",
     "processes",
-    "queries",
     "toolsheds",
     "transfer",
+    "libraries",
+    "queries",
     "workflows",
 ]
+# Each may import those before it.
 TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
 LIVE_TESTS = "\n".join(path.read_text() for path in (ROOT / "tests" / "live").glob("*.py"))
 

@@ -1,9 +1,11 @@
+import base64
 import os
 import signal
 import subprocess
 import sys
 import time
 from email.utils import formatdate
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -241,9 +243,7 @@ def test_refusals_in_other_forms(loopback, body, words):
 
 @pytest.mark.parametrize("status, body, headers, hint", [
     (401, {"err_msg": "Provided API key is not valid.", "err_code": 401001}, {}, "check the key: key_show.py"),
-    (401, b"<html></html>", {"WWW-Authenticate": "Basic", "Content-Type": "text/html"}, "a proxy before Galaxy"),
     (403, {"err_msg": "You must be an administrator", "err_code": 403006}, {}, "an administrator's key"),
-    (413, b"", {}, "a proxy before Galaxy takes no body of that size"),
     (400, {"err_msg": "Input should be a valid list in ('body', 'tags')", "err_code": 400008}, {}, "NAME:=JSON any other"),
     (500, b"Internal Server Error", {}, "administrator's log"),
     (400, {"err_msg": "Malformed id", "err_code": 400009}, {}, "an id is what display.py shows in the field id"),
@@ -252,6 +252,109 @@ def test_hints(loopback, status, body, headers, hint):
     loopback.will((status, body, headers))
     with pytest.raises(Refused, match=hint):
         Galaxy(KEY, loopback.url).get("histories/1")
+
+
+NGINX = ("<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
+         "<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n")
+APACHE = ('<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">\n<html><head>\n'
+          "<title>{0}</title>\n</head><body>\n<h1>Something</h1>\n<p>Words.</p>\n</body></html>\n")
+GALAXYS = ("<html>\n <head>\n  <title>{0}</title>\n </head>\n <body>\n  <h1>{0}</h1>\n  The resource could not be found."
+           "<br /><br />\nNo route for /api/nosuch\n\n\n </body>\n</html>")
+ASKS = {"WWW-Authenticate": 'Basic realm="Galaxy"'}
+
+
+@pytest.mark.parametrize("page", [NGINX, APACHE])
+@pytest.mark.parametrize("status, title, headers, words", [
+    (401, "401 Authorization Required", ASKS, "it asks for its own password: write NAME:PASSWORD@ before the host"),
+    (403, "403 Forbidden", {}, ""),
+    (404, "404 Not Found", {}, "it does not hand that address on: is URL your Galaxy's address, with its prefix"),
+    (413, "413 Request Entity Too Large", {}, "it takes no body of 0 bytes; its administrator can raise the limit"),
+    (502, "502 Bad Gateway", {}, "Galaxy is down or too slow: try again later"),
+    (503, "503 Service Unavailable", {}, "Galaxy is down or too slow: try again later"),
+    (504, "504 Gateway Time-out", {}, "Galaxy is down or too slow: try again later"),
+])
+def test_what_a_proxy_says(loopback, monkeypatch, page, status, title, headers, words):
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    loopback.will((status, page.format(title).encode(), {"Content-Type": "text/html", **headers}))
+    with pytest.raises(Refused) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    said = f"{status} {HTTPStatus(status).phrase}, from a proxy before Galaxy" + (": " + words if words else "")
+    assert str(caught.value).startswith(f"GET {loopback.url}/api/histories: {said}".replace("URL", loopback.url))
+    assert str(caught.value).count(str(status)) - loopback.url.count(str(status)) == 1 and caught.value.status == status
+
+
+@pytest.mark.parametrize("status, body, headers, proxys", [
+    (401, b"<p>Who are you?</p>", ASKS, True),
+    (413, b"", {}, True),
+    (502, b"error code: 502", {}, True),
+    (503, b"<html><body><h1>503</h1>No server is available.</body></html>", {}, True),
+    (503, b"<html><title>We are moving house until Monday</title></html>", {}, True),
+    (403, NGINX.format("403 Forbidden").replace("nginx/1.22.1", "openresty").encode(), {}, True),
+    (401, {"err_msg": "Provided API key is not valid.", "err_code": 401001}, {}, False),
+    (404, GALAXYS.format("404 Not Found").encode(), {"Server": "nginx/1.22.1"}, False),
+    (404, {"detail": "Not Found"}, {}, False),
+    (413, {"detail": "Upload exceeds the maximum size"}, {}, False),
+    (500, b"Internal Server Error", {"Server": "Apache/2.4.68 (Debian)"}, False),
+    (502, {"err_msg": "The object store failed.", "err_code": 502001}, {}, False),
+    (503, b"Service Unavailable", {}, False),
+    (503, {"detail": "locked"}, {}, False),
+])
+def test_a_proxy_is_named_only_where_that_is_certain(loopback, monkeypatch, status, body, headers, proxys):
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    loopback.will((status, body, headers))
+    with pytest.raises(Refused) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert ("proxy" in str(caught.value)) is proxys
+
+
+def test_what_a_proxy_says_of_its_own_is_shown(loopback, monkeypatch):
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    loopback.will((503, b"<html><title>We are moving house until Monday</title></html>"))
+    with pytest.raises(Refused, match="from a proxy before Galaxy: We are moving house until Monday: Galaxy is down or"):
+        Galaxy(KEY, loopback.url).get("histories")
+
+
+def test_a_post_that_a_proxy_could_not_hand_on_may_be_done(loopback):
+    loopback.will((502, NGINX.format("502 Bad Gateway").encode()))
+    with pytest.raises(Refused, match="502 Bad Gateway, from a proxy before Galaxy: .*look before you send") as caught:
+        Galaxy(KEY, loopback.url).post("histories", {"name": "x"})
+    assert caught.value.lost and len(loopback.asked) == 1
+
+
+def test_the_size_of_the_body_that_a_proxy_refuses(loopback):
+    loopback.will((413, APACHE.format("413 Request Entity Too Large").encode()))
+    with pytest.raises(Refused, match="it takes no body of 1.91 MiB"):
+        Galaxy(KEY, loopback.url).post("histories", {"name": "x" * 2_000_000})
+
+
+@pytest.mark.parametrize("size, words", [(2_000_000, " (a proxy before Galaxy may take no body of 1.91 MiB)"), (20, "")])
+def test_a_connection_that_breaks_within_a_body(loopback, size, words):
+    loopback.will(lambda handler: handler.cut())
+    with pytest.raises(Refused) as caught:
+        Galaxy(KEY, loopback.url).post("histories", {"name": "x" * size})
+    assert f"the connection broke before the answer was whole{words}: the server may" in str(caught.value)
+
+
+def test_the_proxys_password_goes_to_the_proxy_and_the_key_to_galaxy(loopback):
+    loopback.will((401, NGINX.format("401 Authorization Required").encode(), ASKS))
+    url = loopback.url.replace("//", "//me:pass%2Fword@")
+    with pytest.raises(Refused, match="it wants a name and password of its own, and does not take those") as caught:
+        Galaxy(KEY, url).get("histories")
+    sent = loopback.asked[0].headers
+    assert (sent["x-api-key"], sent["Authorization"]) == (KEY, "Basic " + base64.b64encode(b"me:pass/word").decode())
+    assert "pass" not in str(caught.value).replace("password", "") and "me:" not in str(caught.value)
+
+
+def test_the_proxys_password_goes_along_with_a_redirect_on_its_server(loopback):
+    loopback.will((307, b"", {"Location": f"{loopback.url}/galaxy/"}), (200, {}))
+    Galaxy(KEY, loopback.url.replace("//", "//me:password@") + "/galaxy").get("/galaxy")
+    assert [one.headers.get("Authorization", "")[:6] for one in loopback.asked] == ["Basic ", "Basic "]
+
+
+def test_a_page_to_log_in(loopback):
+    loopback.will((200, b"<html><title>Sign in</title></html>", {"Content-Type": "text/html"}))
+    with pytest.raises(Refused, match="a page titled 'Sign in': .*a page to log in is a proxy's"):
+        Galaxy(KEY, loopback.url).get("histories")
 
 
 def test_html_in_place_of_json(loopback):

@@ -35,7 +35,7 @@ def refused(key, url):
 
 
 def test_key_and_url_the_wrong_way_round():
-    assert "KEY comes first" in refused(f"{HOST}/api/histories", KEY)
+    assert "wrong way round" in refused(f"{HOST}/api/histories", KEY)
     assert refused("anonymous", KEY) == "URL is not the address of a server"
 
 

@@ -35,6 +35,13 @@ def test_one_line_on_standard_error(capsys, monkeypatch, error, line):
     assert (told.out, told.err) == ("", f"nightly.py: {line}\n")
 
 
+def test_a_table_stands_below_the_line(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["x/nightly.py"])
+    outcome.keep_secret("s3cret")
+    assert run(raising(Refused("no input", USAGE, table="index\n-----\n0 s3cret"))) == USAGE
+    assert capsys.readouterr().err == "nightly.py: no input\nindex\n-----\n0 ***\n"
+
+
 def test_the_traceback_on_demand_without_keys(capsys, monkeypatch):
     monkeypatch.setenv("GALAXY_DEBUG", "1")
     outcome.keep_secret("s3cret")

@@ -1,6 +1,5 @@
 """The scripts of the way from file to result: the requests that they send, what they print, how they end."""
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -11,8 +10,6 @@ import invocation_wait
 import key_show
 import pytest
 import upload_to_history
-import workflow_execute
-import workflow_import
 
 import create
 from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE
@@ -33,9 +30,6 @@ def refused_with(capsys, words):
 @pytest.mark.parametrize("module, lines", [
     (history_create_history, [[], [KEY], [KEY, URL, "name", "more"]]),
     (upload_to_history, [[KEY], [KEY, URL, "h"], [KEY, URL, "h", "f", "dbkey"]]),
-    (workflow_import, [[KEY, URL], [KEY, URL, "f", "g"], [KEY, URL, "/nosuch.ga"]]),
-    (workflow_execute, [[KEY, URL, "w"], [KEY, URL, "w", "h", "0=d"], [KEY, URL, "w", "h", "0=file=d"],
-                        [KEY, URL, "w", "h", "=hda=d"]]),
     (invocation_wait, [[KEY, URL], [KEY, URL, "i", "--timeout=soon"], [KEY, URL, "i", "--timeout"]]),
     (dataset_download, [[KEY, URL], [KEY, URL, "--to"]]),
     (key_show, [[], [URL], [URL, "me", "password"]]),
@@ -135,8 +129,7 @@ def test_upload_takes_strings_only(script, tus, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("module, line", [
-    (history_create_history, ["n"]), (workflow_execute, ["w", "new", "0=hda=d1"]), (upload_to_history, ["h", "/etc/hosts"]),
-    (workflow_import, ["/etc/hosts"]), (create, ["name=x"])])
+    (history_create_history, ["n"]), (upload_to_history, ["h", "/etc/hosts"]), (create, ["name=x"])])
 def test_a_wrong_format_is_told_before_anything_is_sent(script, requests_mock, capsys, module, line):
     assert script(module.main, "--format=tabel", KEY, f"{URL}/api/histories", *line) == USAGE
     assert refused_with(capsys, "--format=tabel: there are table, json")
@@ -161,89 +154,6 @@ def test_upload_refused(script, tus, tmp_path, capsys):
     (tmp_path / "a.txt").write_text("abc")
     tus.get(f"{URL}/api/histories/h", **NO)
     assert script(upload_to_history.main, KEY, URL, "h", tmp_path / "a.txt") == REFUSED
-    assert refused_with(capsys, "No rights")
-
-
-# ---------------------------------------------------------------------------------------------- workflow_import
-
-def test_workflow_import_prints_nothing_unless_asked(script, requests_mock, tmp_path, capsys):
-    requests_mock.post(f"{URL}/api/workflows", json={"id": "w", "name": "n"})
-    (tmp_path / "w.ga").write_text('{"steps": {}}')
-    assert script(workflow_import.main, KEY, URL, tmp_path / "w.ga") == 0
-    assert requests_mock.last_request.json() == {"workflow": {"steps": {}, "annotation": ""}}
-    assert capsys.readouterr() == ("", "")
-    assert script(workflow_import.main, "--format=value", "--fields=id", KEY, URL, tmp_path / "w.ga") == 0
-    assert capsys.readouterr().out == "w\n"
-
-
-def test_workflow_import_into_the_menu(script, requests_mock, tmp_path):
-    requests_mock.post(f"{URL}/api/workflows", json={"id": "w"})
-    requests_mock.put(f"{URL}/api/workflows/w", json={"id": "w"})
-    (tmp_path / "w.ga").write_text('{"steps": {}}')
-    assert script(workflow_import.main, KEY, URL, tmp_path / "w.ga", "--add_to_menu") == 0
-    assert requests_mock.last_request.json() == {"show_in_tool_panel": True}
-
-
-@pytest.mark.parametrize("text, words", [("{", "not JSON"), ("[]", "no steps"), ("{}", "no steps")])
-def test_workflow_import_of_another_file(script, tmp_path, capsys, text, words):
-    (tmp_path / "w.ga").write_text(text)
-    assert script(workflow_import.main, KEY, URL, tmp_path / "w.ga") == USAGE
-    assert refused_with(capsys, words)
-
-
-def test_workflow_import_refused(script, requests_mock, tmp_path, capsys):
-    requests_mock.post(f"{URL}/api/workflows", **NO)
-    (tmp_path / "w.ga").write_text('{"steps": {}}')
-    assert script(workflow_import.main, KEY, URL, tmp_path / "w.ga") == REFUSED
-    assert refused_with(capsys, "No rights")
-
-
-# ---------------------------------------------------------------------------------------------- workflow_execute
-
-@pytest.fixture
-def workflow(requests_mock):
-    requests_mock.get(f"{URL}/api/workflows/w", json={
-        "id": "w", "name": "n", "inputs": {"0": {"label": "reads", "uuid": "u0"}, "1": {"label": "a = b", "uuid": "u1"}},
-        "steps": {"0": {"type": "data_input", "tool_inputs": {"optional": False}},
-                  "1": {"type": "data_collection_input", "tool_inputs": {"optional": True}}, "2": {"type": "tool"}}})
-    requests_mock.post(f"{URL}/api/workflows/w/invocations", json={"id": "i", "state": "new"})
-    return requests_mock
-
-
-def test_workflow_execute(script, workflow, capsys):
-    line = [KEY, f"{URL}/api/workflows", "w", "hist_id=h", "0=hda=d1", "a = b=hdca=c1"]
-    assert script(workflow_execute.main, *line) == 0
-    assert workflow.last_request.json() == {"history": "hist_id=h", "inputs_by": "step_index", "inputs": {
-        "0": {"src": "hda", "id": "d1"}, "1": {"src": "hdca", "id": "c1"}}}
-    assert capsys.readouterr() == ("Response\n--------\n{'id': 'i', 'state': 'new'}\n", "")
-
-
-def test_workflow_execute_dry(script, workflow, capsys):
-    assert script(workflow_execute.main, "-n", KEY, URL, "w", "new", "u0=ldda=d1", "--fields=id") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["payload"]["inputs"] == {"0": {"src": "ldda", "id": "d1"}}
-    assert workflow.call_count == 1
-
-
-def test_workflow_execute_of_an_unknown_input(script, workflow, capsys):
-    assert script(workflow_execute.main, KEY, URL, "w", "new", "raeds=hda=d1") == USAGE
-    assert refused_with(capsys, "did you mean reads?")
-    assert workflow.call_count == 1
-
-
-@pytest.mark.parametrize("line, words", [
-    (["new"], "input 0 (reads) is missing"), (["new", "1=hdca=c1"], "input 0 (reads) is missing"),
-    (["new", "0=hda=d1", "reads=hda=d2"], "input 0 (reads) is given twice"),
-    (["0=hda=d1"], "HISTORY is missing before 0=hda=d1")])
-def test_workflow_execute_of_wrong_inputs_sends_nothing(script, workflow, capsys, line, words):
-    assert script(workflow_execute.main, KEY, URL, "w", *line) == USAGE
-    assert refused_with(capsys, words)
-    assert not any(request.method == "POST" for request in workflow.request_history)
-
-
-def test_workflow_execute_refused(script, workflow, capsys):
-    workflow.post(f"{URL}/api/workflows/w/invocations", **NO)
-    assert script(workflow_execute.main, KEY, URL, "w", "new", "0=hda=d1") == REFUSED
     assert refused_with(capsys, "No rights")
 
 
@@ -318,8 +228,7 @@ def test_an_odd_dataset_does_not_stop_the_rest(script, datasets, tmp_path, about
 
 
 @pytest.mark.parametrize("module, line", [
-    (dataset_download, [""]), (invocation_wait, ["ID?x="]), (upload_to_history, ["", "/etc/hosts"]),
-    (workflow_execute, ["", "new"]), (workflow_execute, ["w", "hist_id="]), (workflow_execute, ["w", ""])])
+    (dataset_download, [""]), (invocation_wait, ["ID?x="]), (upload_to_history, ["", "/etc/hosts"])])
 def test_an_id_from_a_variable_that_is_unset(script, requests_mock, capsys, module, line):
     assert script(module.main, KEY, URL, *line) == USAGE
     assert refused_with(capsys, "is no id" if "?" in line[0] else "is a variable unset?")

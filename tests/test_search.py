@@ -152,7 +152,8 @@ def test_datasets_of_libraries_folder_by_folder(script, requests_mock, capsys):
     requests_mock.get(f"{URL}/api/libraries", json=[{"id": "l"}])
     requests_mock.get(f"{URL}/api/libraries/l/contents", json=[{"type": "folder", "id": "Fr"}, {"type": "file", "id": "x"}])
     file = {"type": "file", "id": "ld1", "ldda_id": "d1", "name": "a.bam", "file_ext": "bam"}
-    requests_mock.get(f"{URL}/api/folders/Fr/contents", json={"folder_contents": [file, {"type": "folder", "id": "Fs"}]})
+    requests_mock.get(f"{URL}/api/folders/Fr/contents", json={
+        "metadata": {"total_rows": 2}, "folder_contents": [file, {"type": "folder", "id": "Fs"}]})
     assert script(search.main, "--format=value", URL, KEY,
                   "select name, id, model_class, data_type, folder_id, parent_library_id from ldda where name='a.bam'") == 0
     assert capsys.readouterr().out == "a.bam\td1\tLibraryDatasetDatasetAssociation\tbam\tFr\tl\n"

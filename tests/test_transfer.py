@@ -80,7 +80,7 @@ def test_a_connection_that_breaks_becomes_no_dataset(loopback, file, clock):
 def test_a_piece_that_is_refused(loopback, file):
     loopback.will(HISTORY, MADE, (413, b"<title>413 Request Entity Too Large</title>"))
     error = refused(loopback, file)
-    assert "takes no body of that size" in str(error) and error.status == 413
+    assert "a proxy before Galaxy: it takes no body of 100000 bytes" in str(error) and error.status == 413
 
 
 def test_a_file_that_changes_meanwhile_becomes_no_dataset(loopback, file):

@@ -4,22 +4,28 @@ import workflows
 from common import REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused
 
 KEY = "0123456789abcdef0123456789abcdef"
-WORKFLOW = {"name": "Wet days", "inputs": {"0": {"label": "observations", "uuid": "u-0", "value": ""},
-                                           "3": {"label": "limit = 1", "uuid": "u-3", "value": ""},
-                                           "4": {"label": None, "uuid": None, "value": ""}}}
+WORKFLOW = {"name": "Wet days", "steps": {}, "ids": {"71": "3"}, "inputs": {
+    "0": {"label": "observations", "uuid": "u-0", "value": ""},
+    "3": {"label": "limit = 1", "uuid": "u-3", "value": ""}, "4": {"label": None, "uuid": None, "value": ""}}}
 
 
-@pytest.mark.parametrize("step, index", [("0", "0"), ("observations", "0"), ("u-3", "3"), ("limit = 1", "3"), ("4", "4")])
-def test_inputs_by_index_label_and_uuid(step, index):
+@pytest.mark.parametrize("step, index", [("0", "0"), ("observations", "0"), ("u-3", "3"), ("limit = 1", "3"), ("71", "3"),
+                                         ("4", "4")])
+def test_inputs_by_index_label_uuid_and_id(step, index):
     assert workflows.input_index(WORKFLOW, step) == index
 
 
 def test_an_unknown_input_shows_those_there_are():
     with pytest.raises(Refused) as caught:
         workflows.input_index(WORKFLOW, "observation")
-    assert str(caught.value) == ("workflow 'Wet days' has no input 'observation': there are 0 (observations), "
-                                 "3 (limit = 1), 4 (no label); did you mean observations?")
+    assert str(caught.value) == "workflow 'Wet days' has no input 'observation': did you mean observations?"
     assert caught.value.exit_code == USAGE
+    assert caught.value.table == (
+        "index    label         takes    optional    uuid\n"
+        "-------  ------------  -------  ----------  ------\n"
+        "0        observations  dataset  no          u-0\n"
+        "3        limit = 1     dataset  no          u-3\n"
+        "4                      dataset  no")
 
 
 def summary(**states):
@@ -130,9 +136,11 @@ STEPS = {"0": {"type": "data_input", "tool_inputs": {"optional": False}},
 
 
 def test_an_index_that_is_another_inputs_label_is_never_a_guess():
-    pair = {"name": "pair", "inputs": {"0": {"label": "1", "uuid": "u0"}, "1": {"label": "2", "uuid": "u1"}}}
-    with pytest.raises(Refused, match="the index of one input .* and the label of another: .* uuid, u0 or u1"):
+    pair = {"name": "pair", "steps": {}, "ids": {}, "inputs": {
+        "0": {"label": "1", "uuid": "u0"}, "1": {"label": "2", "uuid": "u1"}}}
+    with pytest.raises(Refused, match="'1' is 2 inputs of workflow 'pair', by index or label: .* by its uuid") as caught:
         workflows.input_index(pair, "1")
+    assert "u0" in caught.value.table and "u1" in caught.value.table
     assert (workflows.input_index(pair, "2"), workflows.input_index(pair, "u0")) == ("1", "0")
 
 
@@ -142,7 +150,7 @@ def test_an_index_that_is_another_inputs_label_is_never_a_guess():
     ([("1", "hdca", "c")], "input 0 \\(reads\\) is missing"),
 ])
 def test_inputs_that_galaxy_would_take_or_refuse_oddly(given, words):
-    workflow = {"name": "n", "steps": STEPS, "inputs": {
+    workflow = {"name": "n", "steps": STEPS, "ids": {}, "inputs": {
         "0": {"label": "reads", "uuid": "u0"}, "1": {"label": "list", "uuid": "u1"}, "2": {"label": "cond", "uuid": "u2"}}}
     with pytest.raises(Refused, match=words) as caught:
         workflows.chosen_inputs(workflow, given)

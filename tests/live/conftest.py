@@ -6,11 +6,14 @@ import secrets
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import requests
+
+from processes import listens
 
 ROOT = Path(__file__).parent.parent.parent
 LOCAL = [sys.executable, str(ROOT / "scripts" / "galaxy_local.py")]
@@ -28,22 +31,58 @@ def environment(base):
     return {**base, "PYTHONPATH": str(ROOT)}
 
 
+@contextmanager
+def a_galaxy(*options, port=None):
+    """`url` and the administrator's `key` of the Galaxy that `options` describe, which is started unless it runs, and then
+    stopped again."""
+    home = [option for option in options if option.startswith("--home=")]
+    ours = local("status", *home).returncode != 0
+    if ours:
+        if port is None or listens(port):
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+        started = local("start", f"--port={port}", *options)
+        assert started.returncode == 0, started.stderr
+    lines = dict(line.removeprefix("export ").split("=", 1) for line in local("env", *home).stdout.splitlines())
+    try:
+        yield SimpleNamespace(url=lines["GALAXY_URL"], key=lines["GALAXY_API_KEY"])
+    finally:
+        if ours:
+            assert local("stop", *home).returncode == 0
+
+
 @pytest.fixture(scope="session")
 def server():
     """`url` and the administrator's `key` of a Galaxy that runs."""
-    ours = local("status").returncode != 0
-    if ours:
-        with socket.socket() as trial:
-            taken = trial.connect_ex(("127.0.0.1", 8080)) == 0
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        started = local("start", "--with-toolshed", f"--port={port}" if taken else "--port=8080")
-        assert started.returncode == 0, started.stderr
-    lines = dict(line.removeprefix("export ").split("=", 1) for line in local("env").stdout.splitlines())
-    yield SimpleNamespace(url=lines["GALAXY_URL"], key=lines["GALAXY_API_KEY"])
-    if ours:
-        assert local("stop").returncode == 0
+    with a_galaxy("--with-toolshed", port=8080) as galaxy:
+        yield galaxy
+
+
+@pytest.fixture(scope="session")
+def home(server):
+    """The folder that the server is in."""
+    return Path(re.search(r"^home +(.+)$", local("status").stdout, re.MULTILINE).group(1))
+
+
+SWITCHED_OFF = {"allow_path_paste": "false", "library_import_dir": "", "allow_user_dataset_purge": "false",
+                "shed_tool_config_file": ""}
+
+
+@pytest.fixture(scope="session")
+def prefixed(home):
+    """A second Galaxy, under /galaxy and with features switched off: `url` and the administrator's `key`.
+
+    It has the installation of the first one, and data of its own, which stay for the next run: that saves half a minute.
+    """
+    second = ROOT / ".galaxy-prefixed"
+    second.mkdir(mode=0o700, exist_ok=True)
+    (second / "galaxy_local.lock").touch()      # else galaxy_local.py would take it for a folder of other things
+    (second / "venv").unlink(missing_ok=True)
+    (second / "venv").symlink_to(home / "venv")
+    settings = {"galaxy_url_prefix": "/galaxy", **SWITCHED_OFF}
+    with a_galaxy(f"--home={second}", *(f"--set={name}={value}" for name, value in settings.items())) as galaxy:
+        yield galaxy
 
 
 class Person:
@@ -69,11 +108,21 @@ class Person:
 
     def run(self, *line, stdin="", **extra):
         """Run a script as a shell would, from another folder; returns what subprocess does."""
+        return subprocess.run(**self._call(line, extra), capture_output=True, input=stdin, timeout=600)
+
+    def begin(self, *line, stdin="", **extra):
+        """The process of a script that has just been started."""
+        process = subprocess.Popen(**self._call(line, extra), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process.stdin.write(stdin)
+        process.stdin.close()
+        return process
+
+    def _call(self, line, extra):
         script, *rest = map(str, line)
         path = ROOT / script if (ROOT / script).exists() else ROOT / "scripts" / script
         base = {name: value for name, value in os.environ.items() if not name.startswith("GALAXY_")}
-        return subprocess.run([sys.executable, str(path), *rest], capture_output=True, text=True, input=stdin, cwd="/",
-                              env={**environment(base), **extra}, timeout=600)
+        return {"args": [sys.executable, str(path), *rest], "text": True, "cwd": "/",
+                "env": {**environment(base), **extra}}
 
     def value(self, *line, **extra):
         """The one value that a script prints for a variable of the shell."""
@@ -93,10 +142,15 @@ class Person:
         return dataset
 
 
-@pytest.fixture(scope="session")
-def home(server):
-    """The folder that the server is in."""
-    return Path(re.search(r"^home +(.+)$", local("status").stdout, re.MULTILINE).group(1))
+class Administrator(Person):
+    """The server's administrator, who is there already."""
+
+    def __init__(self, server):
+        self.url, self.key = server.url, server.key
+
+    def new_library(self):
+        """A library of nobody else's: its `id` and its folder's, `root_folder_id`."""
+        return SimpleNamespace(**self.asked("POST", "libraries", json={"name": f"live {secrets.token_hex(4)}"}))
 
 
 @pytest.fixture(scope="session")
@@ -119,6 +173,11 @@ def administrator(server):
 @pytest.fixture(scope="session")
 def person(server):
     return Person(server)
+
+
+@pytest.fixture(scope="session")
+def admin(server):
+    return Administrator(server)
 
 
 @pytest.fixture(scope="session")

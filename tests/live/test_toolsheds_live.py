@@ -96,7 +96,8 @@ def test_repair_keeps_the_section_and_brings_back_files_that_were_lost(administr
 
     file.unlink()
     become(lambda: installed.tools().get("0.2"), None)
-    ran(administrator, "repair_tool_shed_repository.py", *installed.line, "-r", installed.new, "--panel-section-id=filter")
+    ran(administrator, "repair_tool_shed_repository.py", *installed.line, "-r", installed.new,
+        "--panel-section-id", "filter")
     assert file.read_text() == content
     become(lambda: installed.tools().get("0.2"), "Filter and Sort")
 

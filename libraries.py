@@ -1,0 +1,186 @@
+"""Data libraries: folders by their paths, what is in them, and what the server must allow."""
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from common import DATASET_MOVES, JOB_MOVES, TRY_LATER, USAGE, Galaxy, Refused
+from transfer import fetch
+
+PAGE = 500  # items of a folder; Galaxy 26.1 takes 2 s for so many, and hands out 10 unless told
+LOST = ("error", "discarded", "paused")     # states of datasets whose bytes are not there and don't come by themselves
+
+Path = tuple[str, ...]      # names of folders below the one where all begins, which is ()
+
+
+@dataclass
+class Folder:
+    """A folder of a library: its id, and what is in it, as `GET /api/folders/ID/contents` describes it."""
+
+    id: str
+    items: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._files: dict[str, list[dict[str, Any]]] = {}
+        for item in self.items:
+            if item["type"] == "file":
+                self._files.setdefault(item["name"], []).append(item)
+
+    def has(self, name: str, size: int) -> bool:
+        """Whether a dataset of that name and size (bytes) is there, or one of that name is just being made."""
+        return any(file["state"] in DATASET_MOVES or file["raw_size"] == size and file["state"] not in LOST
+                   for file in self._files.get(name, []))
+
+
+def contents_path(galaxy: Galaxy, kind: str = "libraries") -> str:
+    """The path of the library's or history's contents that the user's URL names; a usage error where it names none."""
+    found = re.search(rf"/api/({kind}/[\w-]+)(/contents)?/?$", urlsplit(galaxy.url).path)
+    if not found:
+        raise Refused(f"URL is {galaxy.base}/api/{kind}/ID/contents here", USAGE)
+    return f"{found.group(1)}/contents"
+
+
+def root_folder(galaxy: Galaxy, library: str) -> str:
+    """The id of the folder that holds all the library's others."""
+    return str(galaxy.get(f"libraries/{library}")["root_folder_id"])
+
+
+def library_named(galaxy: Galaxy, name: str) -> dict[str, Any] | None:
+    """The library called exactly `name`, None where there is none; two are refused, with their ids."""
+    same = [one for one in galaxy.get("libraries", {"deleted": "false"}) if one["name"] == name]
+    if len(same) > 1:
+        raise Refused(f"{len(same)} libraries are named {name!r}: {', '.join(one['id'] for one in same)}; rename or delete "
+                      "all but one")
+    return same[0] if same else None
+
+
+def opened(galaxy: Galaxy, folder: str, library: str = "") -> Folder:
+    """The folder with that id and all that is in it; refused where it is not in `library`, or the key's user may not add
+    to it.
+
+    Galaxy 26.1 lets everybody add to every folder through `/api/tools/fetch`, so that question is put here.
+    """
+    items: dict[str, dict[str, Any]] = {}
+    offset = 0
+    while True:
+        answer = galaxy.get(f"folders/{folder}/contents", {"limit": PAGE, "offset": offset})
+        about = answer["metadata"]
+        if library and about["parent_library_id"] != library:
+            raise Refused(f"folder {folder} ({about['folder_name']}) is not in library {library}")
+        if library and not about["can_add_library_item"]:
+            raise Refused(f"this key's user may not add to folder {folder} ({about['folder_name']}): the library's managers "
+                          "and the server's administrator can permit it")
+        # When sub-folders fill a page, Galaxy 26.1 puts all datasets behind them, so some come twice.
+        items.update((item["type"] + item["id"], item) for item in answer["folder_contents"])
+        offset += PAGE
+        if offset >= about["total_rows"]:
+            return Folder(folder, list(items.values()))
+
+
+def tree(galaxy: Galaxy, library: str, start: str, paths: Iterable[Path]) -> dict[Path, Folder]:
+    """The folders at `paths` below the folder `start`, and those on the way to them, as far as they are there.
+
+    One request a folder, for each 500 things in it. Two folders of one name where one is wanted are refused.
+    """
+    found: dict[Path, Folder] = {(): opened(galaxy, start, library)}
+    wanted = {path[:length] for path in paths for length in range(1, len(path) + 1)}
+    for path in sorted(wanted, key=len):
+        if path[:-1] not in found:
+            continue
+        same = [item["id"] for item in found[path[:-1]].items if item["type"] == "folder" and item["name"] == path[-1]]
+        if len(same) > 1:
+            raise Refused(f"{len(same)} folders are named {'/'.join(path)}: {', '.join(same)}; rename or delete all but one")
+        if same:
+            found[path] = opened(galaxy, same[0], library)
+    return found
+
+
+def made(galaxy: Galaxy, found: dict[Path, Folder], path: Path) -> Folder:
+    """The folder at `path`, made with those on the way to it where they are not in `found`, which then has them."""
+    if path not in found:
+        above = made(galaxy, found, path[:-1])
+        found[path] = Folder(galaxy.post(f"folders/{above.id}", {"name": path[-1], "description": ""})["id"])
+    return found[path]
+
+
+def need_path_paste(galaxy: Galaxy, otherwise: str = "") -> None:
+    """Refuse, with what to do `otherwise`, unless this key may have the server read files of its own by their paths."""
+    if not galaxy.user().get("is_admin"):
+        raise Refused("only an administrator's key may name paths on the server; the server's administrator makes one in "
+                      f"admin_users of galaxy.yml{otherwise}")
+    if not galaxy.get("configuration").get("allow_library_path_paste"):
+        raise Refused("the server takes no paths: its administrator can set allow_path_paste: true in galaxy.yml"
+                      f"{otherwise}")
+
+
+class Uploads:
+    """Files on their way into one library, by jobs that belong to one history, so that a later run finds them.
+
+    Galaxy puts what is fetched into a library when its job has ended, and only then is it in its folder's list.
+    """
+
+    def __init__(self, galaxy: Galaxy, library: str):
+        self.galaxy, self.library, self.name = galaxy, library, f"Uploads to library {library}"
+        same = galaxy.pages("histories", {"q": "name-eq", "qv": self.name})
+        self.history = next((str(one["id"]) for one in same if one["name"] == self.name), "")   # the oldest
+        self.jobs: list[str] = []
+
+    def under_way(self) -> list[str]:
+        """The ids of those jobs, an earlier run's too, that have not ended."""
+        asked = {"history_id": self.history, "state": list(JOB_MOVES)}
+        return [str(job["id"]) for job in self.galaxy.pages("jobs", asked)] if self.history else []
+
+    def fetch(self, files: list[tuple[Folder, dict[str, Any], dict[str, str] | None]]) -> None:
+        """Let Galaxy put these files, each a folder and what `transfer.send` returns, into the library by one job, which is
+        then among `jobs`."""
+        self.history = self.history or str(self.galaxy.post("histories", {"name": self.name})["id"])
+        files = sorted(files, key=lambda file: file[0].id)
+        targets = [{"destination": {"type": "library_folder", "library_folder_id": folder.removeprefix("F")},
+                    "elements": [element for _, element, _ in same]}
+                   for folder, same in itertools.groupby(files, key=lambda file: file[0].id)]
+        answer = fetch(self.galaxy, self.history, targets, [session for _, _, session in files if session])
+        self.jobs += [str(job["id"]) for job in answer["jobs"]]
+
+    def wait(self, jobs: list[str], timeout: float | None) -> None:
+        """Wait until these jobs have ended, well or not: that is to be seen in the folders."""
+        if jobs:
+            self.galaxy.wait_jobs(self.history, jobs, timeout)
+
+    def missing(self, folder: Folder, files: list[tuple[str, int]]) -> dict[str, str]:
+        """`{name: why}` for those of the uploaded files, each a name and a size, that are not in the folder.
+
+        What is there of them in state `error` is deleted, so that runs of every night leave no heap.
+        """
+        now, names = opened(self.galaxy, folder.id), {name for name, _ in files}
+        before = {item["id"] for item in folder.items if item["type"] == "file"}
+        why = {}
+        for item in now.items:
+            # Galaxy 26.1 forgets the name of a file whose content it won't take.
+            if item["type"] == "file" and item["state"] == "error" and (
+                    item["name"] in names or item["name"] == "Unnamed dataset" and item["id"] not in before):
+                self.galaxy.delete(f"libraries/datasets/{item['id']}")
+                why[item["name"]] = str(item.get("message"))
+        otherwise = why.get("Unnamed dataset", "Galaxy does not say why")
+        return {name: why.get(name, otherwise) for name, size in files if not now.has(name, size)}
+
+
+@contextmanager
+def only_run(what: str) -> Iterator[None]:
+    """Refuse while another process of this account is inside this for `what`; the kernel lets go of it, however that
+    ends."""
+    import fcntl
+    folder = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "galaxy-api-scripts")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    with open(os.path.join(folder, f"{hashlib.sha256(what.encode()).hexdigest()[:16]}.lock"), "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(f"another run is at work on {what}: let it end first", TRY_LATER) from None
+        yield

@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Put a dataset of a history into a library folder; its bytes are not copied.
+
+Usage:
+  copy_hda_to_library_folder.py [options] BASE KEY HDA_ID LIBRARY_ID FOLDER_ID [MESSAGE]
+
+Arguments:
+  BASE             the server, with or without http:// before it, or - to look it up
+  KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  HDA_ID           the dataset's id in its history
+  LIBRARY_ID       the library's id
+  FOLDER_ID        the library folder, with the F that it begins with; a library's own is its root_folder_id
+  MESSAGE          words that go with it
+
+Options:
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
+  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless --format is given
+  -h, --help       show this
+
+  copy_hda_to_library_folder.py - - bbd44e69cb8906b5 f597429621d6eb2b F2f94e8ae9edff68a "Reviewed by Ada"
+"""
+import sys
+
+from common import Galaxy, an_id, arguments, output, print_response, run, show
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    dataset, library, folder = [an_id(args[name], name) for name in ("HDA_ID", "LIBRARY_ID", "FOLDER_ID")]
+    base, message, (style, fields) = args["BASE"], args["MESSAGE"], output(args)
+    if "://" not in base and base != "-":
+        base = f"http://{base}"
+    galaxy = Galaxy(args["KEY"], base)
+
+    data = {"folder_id": folder, "create_type": "file", "from_hda_id": dataset}
+    if message:
+        data["ldda_message"] = message
+    show(galaxy.post(f"libraries/{library}/contents", data), style, fields, plain=print_response, changed=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Put a dataset of a data library into a history; its bytes are not copied.
+
+Usage:
+  import_library_dataset_to_history.py [options] KEY URL LIBRARY_FILE_ID
+
+Arguments:
+  KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL              the history's address, .../api/histories/HISTORY_ID/contents
+  LIBRARY_FILE_ID  the dataset's id in the library, as display.py shows it for .../api/folders/FOLDER_ID/contents
+
+Options:
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
+  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless --format is given
+  -h, --help       show this
+
+  import_library_dataset_to_history.py - /api/histories/2a56795cad3c7db3/contents c8c00aa41dc69085
+"""
+import sys
+
+from common import Galaxy, an_id, arguments, output, print_response, run, show
+from libraries import contents_path
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    dataset, (style, fields) = an_id(args["LIBRARY_FILE_ID"], "LIBRARY_FILE_ID"), output(args)
+    galaxy = Galaxy(args["KEY"], args["URL"])
+    path = contents_path(galaxy, "histories")
+
+    answer = galaxy.post(path, {"source": "library", "content": dataset})
+    show(answer, style, fields, plain=print_response, changed=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

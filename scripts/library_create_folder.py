@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Create a folder in a data library.
+
+Usage:
+  library_create_folder.py [options] KEY URL FOLDER_ID NAME [DESCRIPTION]
+
+Arguments:
+  KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL              the library's address, .../api/libraries/LIBRARY_ID/contents
+  FOLDER_ID        the folder to put it into, with the F that it begins with; a library's own is its root_folder_id
+  NAME             its name; Galaxy takes one that another folder has, too
+  DESCRIPTION      what is in it
+
+Options:
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
+  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless --format is given
+  -h, --help       show this
+
+  library_create_folder.py - /api/libraries/f597429621d6eb2b/contents F2f94e8ae9edff68a "Run 12" "Paired, 2x150"
+"""
+import sys
+
+from common import USAGE, Galaxy, Refused, an_id, arguments, output, print_response, run, show
+from libraries import contents_path
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    folder, name, description = an_id(args["FOLDER_ID"], "FOLDER_ID"), args["NAME"], args["DESCRIPTION"]
+    style, fields = output(args)
+    if not name.strip():
+        raise Refused("NAME is empty: is a variable unset?", USAGE)
+    galaxy = Galaxy(args["KEY"], args["URL"])
+    path = contents_path(galaxy)
+
+    if description is None and not style and not fields:
+        print("Unable to set description; using empty description in its place", flush=True)
+    answer = galaxy.post(path, {"folder_id": folder, "name": name, "create_type": "folder",
+                                "description": description or ""})
+    show(answer, style, fields, plain=print_response, changed=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""Put files with their folder tree into a data library: those that are not there yet, never one a second time.
+
+Usage:
+  library_upload_dir.py [options] -u URL -a KEY -l LIBRARY_ID
+
+Options:
+  -u, --url=URL        the server, or - to look it up
+  -a, --api=KEY        your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  -l, --lib=ID         the library's id
+  -f, --folder=ID      the folder in it to begin at, with the F of its id; the library's own folder unless given
+  --nonlocal           this is not the server's machine: send the files. Else the server reads them by these very paths,
+                       which takes an administrator's key and allow_path_paste in its galaxy.yml
+  --link               the server links to the files in place of copying them; they must stay where they are
+  -n, --dry-run        say what would be uploaded, upload nothing
+  --timeout=SECONDS    how long to wait for Galaxy to take the files in; as long as it takes unless given
+  -h, --help           show this
+
+Reads paths from standard input, one a line, so none with a newline in it. The path becomes folders as it is typed:
+/data/run1/a.fastq goes to a.fastq in run1 in data, ./run1/a.fastq to a.fastq in run1. Prints a line for each file as soon
+as it is known, in which uploaded=True says that this run gave it to Galaxy, and uploaded=False that it was there:
+  [1/2] F2f94e8ae9edff68a/a.fastq uploaded=True
+
+There is a file whose name and size are those of a dataset in its folder, unless that dataset is in state error: then it
+is uploaded again, and the failed one deleted. A file whose size has changed becomes a second dataset of that name, and the
+first stays. What can't be read or does not arrive is told on standard error, the others are uploaded, and the exit status
+is 3. Only one run at a time fills a library from one account (else 75), and it waits first for what a run before it left
+under way; the jobs belong to a history named "Uploads to library ID".
+
+Every night from cron, what nobody has touched for an hour:
+  cd /data && find run* -name '*.fastq.gz' -mmin +60 | library_upload_dir.py -u - -a - -l f597429621d6eb2b --link
+"""
+import os
+import stat
+import sys
+from dataclasses import dataclass
+
+from common import DONE, PARTLY, TRY_LATER, UNATTENDED, Galaxy, Refused, an_id, arguments, complain, run, whole_number
+from libraries import Uploads, made, need_path_paste, only_run, root_folder, tree
+from transfer import send
+
+BATCH = 50                  # files a job; more in one are hardly faster
+BATCH_BYTES = 256 * 2**20   # a run that is killed has sent a batch for nothing
+
+
+@dataclass
+class File:
+    """One of the files; `place` is its place among the paths, such as 1/2."""
+
+    place: str
+    path: str
+    size: int
+
+    @property
+    def folder(self):
+        return tuple(self.path.strip("/").split("/")[:-1])
+
+    @property
+    def name(self):
+        return self.path.rsplit("/", 1)[-1]
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    library, folder = an_id(args["--lib"], "--lib"), args["--folder"]
+    if folder is not None:
+        an_id(folder, "--folder")
+    dry, timeout = args["--dry-run"], whole_number(args, "--timeout")
+    elsewhere, link = args["--nonlocal"], args["--link"]
+    galaxy = Galaxy(args["--api"], args["--url"], patience=UNATTENDED)
+    if elsewhere and link:
+        complain("--link means nothing with --nonlocal: the files are sent, so they are copied")
+
+    paths = typed_paths()
+    files = [file for number, path in enumerate(paths, 1) if (file := looked_at(f"{number}/{len(paths)}", path))]
+    failed = len(paths) - len(files)
+    with only_run(f"library {library} of {galaxy.base}"):
+        uploads = Uploads(galaxy, library)
+        start = folder or root_folder(galaxy, library)
+        folders, there, wanted = compared(galaxy, uploads, library, start, files, timeout)
+        for file in there:
+            print(f"[{file.place}] {folders[file.folder].id}/{file.name} uploaded=False", flush=True)
+        if wanted and not elsewhere:
+            need_path_paste(galaxy, "; --nonlocal sends the files themselves")
+        if dry:
+            for file in wanted:
+                print(f"[{file.place}]", "/".join((start, *file.folder, file.name)), "would be uploaded")
+        else:
+            sent = [one for batch in batches(wanted) for one in upload(galaxy, uploads, folders, batch, elsewhere, link)]
+            uploads.wait(uploads.jobs, timeout)
+            failed += len(wanted) - len(sent) + missing(uploads, folders, sent)
+    return PARTLY if failed else DONE
+
+
+def typed_paths():
+    """The paths on standard input, each once, without `.` and doubled slashes."""
+    typed = [os.fsdecode(line) for line in sys.stdin.buffer.read().split(b"\n") if line]
+    tidy = ["/".join(name for name in path.split("/") if name not in ("", ".")) for path in typed]
+    return list(dict.fromkeys("/" + path if whole.startswith("/") else path for path, whole in zip(tidy, typed)))
+
+
+def looked_at(place, path):
+    """The file at `path`, None where there is none to be uploaded, which is told."""
+    try:
+        path.encode()
+        about = os.stat(path or ".")
+    except UnicodeEncodeError:
+        complain(f"{path.encode(errors='replace').decode()}: its name is not UTF-8")
+    except OSError as error:
+        complain(f"{path}: {error.strerror}")
+    else:
+        if stat.S_ISREG(about.st_mode):
+            return File(place, path, about.st_size)
+        hint = "a folder: find FOLDER -type f lists its files" if stat.S_ISDIR(about.st_mode) else "not a file"
+        complain(f"{path or '.'}: {hint}")
+    return None
+
+
+def compared(galaxy, uploads, library, start, files, timeout):
+    """The folders that are there, the files that are, and those that are not, once no earlier run's job is under way."""
+    while True:
+        uploads.wait(uploads.under_way(), timeout)
+        folders = tree(galaxy, library, start, {file.folder for file in files})
+        there, wanted = [], []
+        for file in files:
+            held = file.folder in folders and folders[file.folder].has(file.name, file.size)
+            (there if held else wanted).append(file)
+        if not wanted or not uploads.under_way():       # a killed run's last request may have been on its way
+            return folders, there, wanted
+
+
+def batches(files):
+    """The files in lists for one job each; what is large goes alone."""
+    batch = []
+    for file in files:
+        if batch and (len(batch) == BATCH or sum(one.size for one in batch) + file.size > BATCH_BYTES):
+            yield batch
+            batch = []
+        batch.append(file)
+    if batch:
+        yield batch
+
+
+def upload(galaxy, uploads, folders, batch, elsewhere, link):
+    """Upload the files of a batch, and return those that Galaxy has taken."""
+    sent = []
+    for file in batch:
+        try:
+            if os.path.getsize(file.path) != file.size:
+                raise Refused(f"{file.path}: changed since this run began: upload it when it is complete")
+            element, session = send(galaxy, file.path) if elsewhere else (
+                {"src": "path", "path": os.path.abspath(file.path), "name": file.name, "link_data_only": link}, None)
+        except OSError as error:
+            complain(f"{file.path}: {error.strerror}")
+        except Refused as error:
+            if error.status or error.exit_code == TRY_LATER:    # not this file's fault
+                raise
+            complain(str(error))
+        else:
+            sent.append((file, made(galaxy, folders, file.folder), element, session))
+    if sent:
+        uploads.fetch([(folder, element, session) for _, folder, element, session in sent])
+    for file, folder, _, _ in sent:
+        print(f"[{file.place}] {folder.id}/{file.name} uploaded=True", flush=True)
+    return [file for file, *_ in sent]
+
+
+def missing(uploads, folders, files):
+    """How many of the files are not in their folders after all, which is told."""
+    count = 0
+    for path in dict.fromkeys(file.folder for file in files):
+        here = {file.name: file for file in files if file.folder == path}
+        lost = uploads.missing(folders[path], [(file.name, file.size) for file in here.values()])
+        for name, why in lost.items():
+            complain(f"{here[name].path}: Galaxy did not keep it: {why}")
+        count += len(lost)
+    return count
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""Delete a workflow.
+
+Usage:
+  workflow_delete.py [options] KEY URL [PURGE]
+
+Arguments:
+  KEY            your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL            the workflow's address, .../api/workflows/ID, or its path from /api/ on
+  PURGE          true or false, sent as ever; Galaxy 26.1 keeps a deleted workflow either way
+
+Options:
+  -n, --dry-run  show what would be sent, send nothing
+  -h, --help     show this
+
+Galaxy answers with nothing; the workflow is no longer listed, and its runs stay.
+  workflow_delete.py - /api/workflows/f2db41e1fa331b3e
+"""
+import sys
+
+from common import Galaxy, arguments, id_in, print_answer, run, show_request, yes_or_no
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    purge = yes_or_no(args["PURGE"], "PURGE")
+    galaxy = Galaxy(args["KEY"], args["URL"])
+    workflow = id_in(galaxy.url, "workflows")
+
+    data = {} if args["PURGE"] is None else {"purge": purge}
+    if args["--dry-run"]:
+        show_request("DELETE", galaxy.url, data)
+    else:
+        print_answer(galaxy.delete(f"workflows/{workflow}", data))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

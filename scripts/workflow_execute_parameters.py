@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Run a workflow on datasets that Galaxy has, with other values for its tools' parameters.
+
+Usage:
+  workflow_execute_parameters.py [options] KEY URL WORKFLOW_ID HISTORY [STEP=SRC=ID...]
+
+Arguments:
+  KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL              the server, or its .../api/workflows, or - to look it up
+  WORKFLOW_ID      the workflow's id
+  HISTORY          the name of a new history for the results, or hist_id=ID for one that is there
+  STEP=SRC=ID      a dataset for an input: STEP its index, label, uuid or step id; SRC hda, hdca (a collection), ldda or
+                   ld (of a library); or param=TOOL=NAME=VALUE, a value for the parameter NAME: TOOL is a tool's id, for
+                   all its steps, or the index, label, uuid or step id of one of them
+
+Options:
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
+  --fields=NAMES   only these fields of the invocation, separated by commas, as a table unless --format is given
+  -n, --dry-run    show what would be sent, send nothing
+  -h, --help       show this
+
+A STEP, a TOOL or a NAME that is not there is told with a table of those that are, and nothing is sent. A NAME inside of
+others has theirs before it, as in operations_0|opcol.
+  workflow_execute_parameters.py - - 85a07f4bbdb2c898 "Very wet days" 0=hda=bbd44e69cb8906b5 'param=Filter1=cond=c3>=20'
+"""
+import sys
+
+from common import USAGE, Galaxy, Refused, an_id, arguments, output, print_response, run, show, show_request
+from workflows import a_dataset, a_history, chosen_inputs, chosen_parameters, load
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    workflow_id, history = an_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), a_history(args["HISTORY"])
+    given = args["STEP=SRC=ID"]
+    datasets = [a_dataset(text) for text in given if not text.startswith("param=")]
+    parameters = [a_parameter(text) for text in given if text.startswith("param=")]
+    style, fields = output(args)
+    galaxy = Galaxy(args["KEY"], args["URL"])
+
+    workflow = load(galaxy, workflow_id, [step for step, _, _ in datasets + parameters])
+    data = {"history": history, "inputs": chosen_inputs(workflow, datasets), "inputs_by": "step_index",
+            "parameters": chosen_parameters(galaxy, workflow, parameters)}
+    path = f"workflows/{workflow_id}/invocations"
+    if args["--dry-run"]:
+        show_request("POST", galaxy.address(path), data, style)
+    else:
+        show(galaxy.post(path, data), style, fields, plain=print_response, changed=True)
+
+
+def a_parameter(text):
+    """TOOL, NAME and VALUE of `param=TOOL=NAME=VALUE`; VALUE may be empty, and have = in it."""
+    parts = text.split("=", 3)[1:]
+    if len(parts) != 3 or not all(parts[:2]):
+        raise Refused(f"{text!r} is not param=TOOL=NAME=VALUE", USAGE)
+    return tuple(parts)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""Import a workflow from a .ga or Format 2 file, and print what Galaxy answers.
+
+Usage:
+  workflow_import_from_file_rpark.py [options] KEY URL FILE
+
+Arguments:
+  KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL              the server, or its .../api/workflows/import, or - to look it up
+  FILE             the workflow on this machine; - for standard input
+
+Options:
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
+  --fields=NAMES   only these fields of the new workflow, separated by commas, as a table unless --format is given
+  -h, --help       show this
+
+Tools that the server lacks are named on standard error. workflow_import.py takes addresses and the server's own paths too.
+  workflow_import_from_file_rpark.py - http://localhost:8080/api/workflows/import wet_days.ga
+"""
+import sys
+
+from common import Galaxy, arguments, output, print_response, read_text, run, show
+from workflows import payload_of, warn_of_missing_tools
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    file, (style, fields) = args["FILE"], output(args)
+    galaxy = Galaxy(args["KEY"], args["URL"])
+
+    answer = galaxy.post("workflows", payload_of(read_text(file), "standard input" if file == "-" else file))
+    show(answer, style, fields, plain=print_response, changed=True)
+    warn_of_missing_tools(galaxy, answer["id"])
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,76 @@
+"""history_delete_history.py and workflow_delete.py: what they send, and that they delete nothing but what they are for."""
+import json
+
+import history_delete_history
+import pytest
+import workflow_delete
+
+from common import REFUSED, USAGE
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL = "http://galaxy.test"
+BOTH = pytest.mark.parametrize("module, url", [
+    (history_delete_history, f"{URL}/api/histories/h1"), (workflow_delete, f"{URL}/api/workflows/w1")])
+
+
+@BOTH
+@pytest.mark.parametrize("purge, sent", [
+    ([], {}), (["true"], {"purge": True}), (["True"], {"purge": True}), (["1"], {"purge": True}),
+    (["false"], {"purge": False}), (["no"], {"purge": False}), (["0"], {"purge": False})])
+def test_the_request(script, requests_mock, module, url, purge, sent):
+    requests_mock.delete(url, json={"id": "x"})
+    assert script(module.main, KEY, url, *purge) == 0
+    assert requests_mock.last_request.json() == sent and requests_mock.last_request.headers["x-api-key"] == KEY
+    assert requests_mock.call_count == 1
+
+
+def test_what_is_printed(script, requests_mock, capsys):
+    requests_mock.delete(f"{URL}/api/histories/h1", json={"id": "h1", "purged": True})
+    requests_mock.delete(f"{URL}/api/workflows/w1", status_code=204)
+    assert script(history_delete_history.main, KEY, f"{URL}/api/histories/h1") == 0
+    assert capsys.readouterr() == ("Response\n--------\n{'id': 'h1', 'purged': True}\n", "")
+    assert script(workflow_delete.main, KEY, f"{URL}/api/workflows/w1/") == 0
+    assert capsys.readouterr() == ("Response\n--------\n", "")
+    assert script(history_delete_history.main, "--fields=purged", "--format=value", KEY, f"{URL}/api/histories/h1") == 0
+    assert capsys.readouterr().out == "true\n"
+
+
+@BOTH
+def test_a_dry_run_sends_nothing(script, requests_mock, capsys, module, url):
+    assert script(module.main, "-n", KEY, url, "true") == 0
+    assert json.loads(capsys.readouterr().out) == {"method": "DELETE", "url": url, "payload": {"purge": True}}
+    assert requests_mock.call_count == 0
+
+
+@BOTH
+def test_no_other_thing_is_deleted(script, requests_mock, capsys, module, url):
+    other = url.replace("histories", "libraries").replace("workflows", "users")
+    for wrong in (URL, url.rpartition("/")[0], other, f"{url}/contents/c1", url.replace("1", "%2e%2e")):
+        assert script(module.main, KEY, wrong) == USAGE
+        told = capsys.readouterr()
+        assert told.err.count("\n") == 1 and "not the address of one of the" in told.err
+    assert requests_mock.call_count == 0
+
+
+@BOTH
+@pytest.mark.parametrize("line", [["purge"], [""], ["true", "more"]])
+def test_bad_lines(script, requests_mock, capsys, module, url, line):
+    assert script(module.main, KEY, url, *line) == USAGE
+    assert script(module.main, KEY) == USAGE
+    assert capsys.readouterr().err and requests_mock.call_count == 0
+
+
+@BOTH
+def test_refused(script, requests_mock, capsys, module, url):
+    requests_mock.delete(url, status_code=403, json={"err_msg": "No rights", "err_code": 403002})
+    assert script(module.main, KEY, url) == REFUSED
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and "No rights" in told.err
+
+
+def test_a_server_that_does_not_purge(script, requests_mock, capsys):
+    requests_mock.delete(f"{URL}/api/histories/h1", status_code=403, json={
+        "err_msg": "This instance does not allow user dataset purging", "err_code": 403004})
+    assert script(history_delete_history.main, KEY, f"{URL}/api/histories/h1", "true") == REFUSED
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1 and "allow_user_dataset_purge: true in galaxy.yml" in told.err

@@ -1,0 +1,257 @@
+"""The scripts of data libraries, but library_upload_dir.py: the requests that they send, what they print, how they end."""
+import json
+
+import copy_hda_to_library_folder
+import fetch_to_library
+import import_library_dataset_to_history
+import library_create_folder
+import library_create_library
+import library_upload_from_import_dir
+import load_data_with_metadata
+import pytest
+
+from common import REFUSED, USAGE
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL = "http://galaxy.test"
+CONTENTS = f"{URL}/api/libraries/l1/contents"
+NO = {"status_code": 403, "json": {"err_msg": "No rights", "err_code": 403002}}
+MADE = [{"id": "new", "name": "n", "url": "/api/x"}]
+RESPONSE = "Response\n--------\n/api/x\n  name: n\n  id: new\n"
+
+
+def refused_with(capsys, *words):
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and KEY not in told.err
+    assert [word for word in words if word not in told.err] == []
+    return True
+
+
+@pytest.fixture
+def yaml(tmp_path):
+    """`yaml(text)`: the name of a file with that text."""
+    def write(text):
+        (tmp_path / "target.yml").write_text(text)
+        return tmp_path / "target.yml"
+    return write
+
+
+TARGET = "destination: {type: library, name: Genomes}\nitems:\n- {src: pasted, paste_content: x, name: y}\n"
+
+
+@pytest.fixture
+def metadata(tmp_path):
+    """A folder with a file that has a companion, and one that has none."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.bed").write_text("abc")
+    (folder / "a.bed.json").write_text('{"tissue": "liver", "mark": "12345678-1234-1234-1234-1234567890ab"}')
+    (folder / "b.bed").write_text("alone")
+    return folder
+
+
+# ---------------------------------------------------------------------------------------------- bad lines
+
+@pytest.mark.parametrize("module, lines", [
+    (library_create_library, [[], [KEY, URL], [KEY, URL, "n", "d", "s", "more"], [KEY, URL, ""]]),
+    (library_create_folder, [[KEY, CONTENTS, "F1"], [KEY, CONTENTS, "", "n"], [KEY, URL, "F1", "n"],
+                             [KEY, CONTENTS, "F1", ""]]),
+    (import_library_dataset_to_history, [[KEY, URL], [KEY, CONTENTS, "d1"], [KEY, f"{URL}/api/histories", "d1"],
+                                         [KEY, f"{URL}/api/histories/h1/contents", "d/1"]]),
+    (library_upload_from_import_dir, [[KEY, CONTENTS, "F1", "auto", "dir"], [KEY, CONTENTS, "F1", "auto", "", "?"]]),
+    (copy_hda_to_library_folder, [[URL, KEY, "d1", "l1"], [URL, KEY, "d1", "l1", ""], [KEY, URL, "d1", "l1", "F1"]]),
+    (load_data_with_metadata, [[KEY, URL, "/"], [KEY, URL, "/nosuch", "n"], [KEY, URL, "/etc/hosts", ""]]),
+    (fetch_to_library, [["-u", URL, "-a", KEY], ["-u", URL, "f"], ["-u", URL, "-a", KEY, "/nosuch"]]),
+])
+def test_bad_lines(script, capsys, requests_mock, module, lines):
+    for line in lines:
+        assert script(module.main, *line) == USAGE, line
+        told = capsys.readouterr()
+        assert told.out == "" and told.err and KEY not in told.err
+    assert script(module.main, "--help") == 0
+    assert requests_mock.call_count == 0
+
+
+# ---------------------------------------------------------------------------------------------- the short ones
+
+SHORT = [
+    (library_create_library, [KEY, f"{URL}/api/libraries", "n"], f"{URL}/api/libraries", {"name": "n"}),
+    (library_create_library, [KEY, URL, "n", "what", "more"], f"{URL}/api/libraries",
+     {"name": "n", "description": "what", "synopsis": "more"}),
+    (library_create_folder, [KEY, CONTENTS, "F1", "n", "what"], CONTENTS,
+     {"folder_id": "F1", "name": "n", "create_type": "folder", "description": "what"}),
+    (import_library_dataset_to_history, [KEY, f"{URL}/api/histories/h1/contents", "d1"],
+     f"{URL}/api/histories/h1/contents", {"source": "library", "content": "d1"}),
+    (library_upload_from_import_dir, [KEY, CONTENTS, "F1", "auto", "run 1", "hg38"], CONTENTS,
+     {"folder_id": "F1", "file_type": "auto", "server_dir": "run 1", "dbkey": "hg38", "upload_option": "upload_directory",
+      "create_type": "file"}),
+    (copy_hda_to_library_folder, [URL, KEY, "d1", "l1", "F1"], CONTENTS,
+     {"folder_id": "F1", "create_type": "file", "from_hda_id": "d1"}),
+    (copy_hda_to_library_folder, ["galaxy.test", KEY, "d1", "l1", "F1", "words"], CONTENTS,
+     {"folder_id": "F1", "create_type": "file", "from_hda_id": "d1", "ldda_message": "words"}),
+]
+each_short = pytest.mark.parametrize("module, line, address, payload", SHORT)
+
+
+@each_short
+def test_what_is_sent_and_printed(script, requests_mock, capsys, module, line, address, payload):
+    requests_mock.get(f"{URL}/api/genomes", json=[["Human", "hg38"]])
+    requests_mock.post(address, json=MADE)
+    assert script(module.main, *line) == 0
+    assert requests_mock.last_request.json() == payload and requests_mock.last_request.headers["x-api-key"] == KEY
+    assert capsys.readouterr() == (RESPONSE, "")
+    assert script(module.main, "--format=value", "--fields=id", *line) == 0
+    assert capsys.readouterr() == ("new\n", "")
+
+
+@each_short
+def test_what_is_refused(script, requests_mock, capsys, module, line, address, payload):
+    requests_mock.get(f"{URL}/api/genomes", json=[["Human", "hg38"]])
+    requests_mock.post(address, **NO)
+    assert script(module.main, *line) == REFUSED
+    assert refused_with(capsys, "No rights")
+
+
+def test_a_folder_without_a_description_says_so_as_ever(script, requests_mock, capsys):
+    requests_mock.post(CONTENTS, json=MADE)
+    assert script(library_create_folder.main, KEY, CONTENTS, "F1", "n") == 0
+    assert requests_mock.last_request.json()["description"] == ""
+    assert capsys.readouterr().out == f"Unable to set description; using empty description in its place\n{RESPONSE}"
+
+
+@pytest.mark.parametrize("answer, words", [
+    ({"err_msg": "Only administrators can create libraries", "err_code": 403002}, "admin_users of galaxy.yml"),
+    ({"err_msg": "You must be an administrator", "err_code": 403006}, "admin_users of galaxy.yml"),
+    ({"err_msg": "You are not authorized to add an item", "err_code": 403002}, "the library's managers and the server's"),
+    ({"err_msg": '"library_import_dir" is not set in the Galaxy configuration', "err_code": 403004},
+     "the server's administrator can allow it in galaxy.yml")])
+def test_a_refusal_says_who_can_change_it(script, requests_mock, capsys, answer, words):
+    requests_mock.post(CONTENTS, status_code=403, json=answer)
+    assert script(library_upload_from_import_dir.main, KEY, CONTENTS, "F1", "auto", "dir", "?") == REFUSED
+    assert refused_with(capsys, answer["err_msg"], words)
+
+
+def test_a_build_that_the_server_does_not_know_is_not_sent(script, requests_mock, capsys):
+    requests_mock.get(f"{URL}/api/genomes", json=[["Human", "hg38"]])
+    assert script(library_upload_from_import_dir.main, KEY, CONTENTS, "F1", "auto", "dir", "hg99") == USAGE
+    assert refused_with(capsys, "no genome build 'hg99'")
+    assert requests_mock.call_count == 1
+
+
+def test_a_folder_that_the_import_directory_lacks(script, requests_mock, capsys):
+    said = "Unable to get file list for configured library_import_dir, error: [Errno 2] No such file: '/srv/dir'"
+    requests_mock.post(CONTENTS, status_code=500, json={"err_code": 500001, "err_msg": said})
+    assert script(library_upload_from_import_dir.main, KEY, CONTENTS, "F1", "auto", "dir", "") == REFUSED
+    assert requests_mock.last_request.json()["dbkey"] == "?"
+    assert refused_with(capsys, "SERVER_DIR: the server can't read 'dir'", "/srv/dir")
+
+
+# ---------------------------------------------------------------------------------------------- load_data_with_metadata
+
+@pytest.fixture
+def shelf(requests_mock):
+    """A server that reads paths, with the library `There`, in which a.bed is in state error."""
+    requests_mock.get(f"{URL}/api/users/current", json={"id": "u", "is_admin": True})
+    requests_mock.get(f"{URL}/api/configuration", json={"allow_library_path_paste": True})
+    requests_mock.get(f"{URL}/api/libraries", json=[{"id": "l1", "name": "There", "root_folder_id": "F1"}])
+    requests_mock.post(f"{URL}/api/libraries", json={"id": "l1", "root_folder_id": "F1"})
+    requests_mock.get(f"{URL}/api/folders/F1/contents", json=held("error"))
+    requests_mock.post(CONTENTS, json=MADE)
+    return requests_mock
+
+
+def held(state):
+    return {"metadata": {"parent_library_id": "l1", "folder_name": "There", "can_add_library_item": True, "total_rows": 1},
+            "folder_contents": [{"id": "d1", "type": "file", "name": "a.bed", "raw_size": 3, "state": state}]}
+
+
+def sent(requests_mock):
+    return [(asked.path, asked.json()) for asked in requests_mock.request_history if asked.method == "POST"]
+
+
+def test_load_data(script, shelf, metadata, capsys):
+    assert script(load_data_with_metadata.main, KEY, f"{URL}/api/", metadata, "There") == 0
+    assert sent(shelf) == [("/api/libraries/l1/contents", {
+        "folder_id": "F1", "file_type": "auto", "dbkey": "?", "upload_option": "upload_paths", "create_type": "file",
+        "filesystem_paths": f"{metadata}/a.bed", "link_data_only": "link_to_files",
+        "extended_metadata": {"tissue": "liver", "mark": "12345678-1234-1234-1234-1234567890ab"}})]
+    assert capsys.readouterr() == (f"Loading {metadata}/a.bed\n{RESPONSE}", "")
+
+
+def test_load_data_into_a_new_library_with_uuids(script, shelf, metadata):
+    assert script(load_data_with_metadata.main, "--uuid_field=mark", KEY, URL, metadata / "a.bed", "New") == 0
+    made, loaded = sent(shelf)
+    assert made == ("/api/libraries", {"name": "New"})
+    assert loaded[1]["uuid"] == "12345678-1234-1234-1234-1234567890ab"
+
+
+@pytest.mark.parametrize("state", ["ok", "queued"])
+def test_load_data_leaves_out_what_is_there(script, shelf, metadata, capsys, state):
+    shelf.get(f"{URL}/api/folders/F1/contents", json=held(state))
+    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == 0
+    assert sent(shelf) == [] and capsys.readouterr() == ("", "")
+
+
+def test_load_data_dry(script, shelf, metadata, capsys):
+    assert script(load_data_with_metadata.main, "-n", KEY, URL, metadata, "New") == 0
+    assert sent(shelf) == [] and capsys.readouterr() == (f"Loading {metadata}/a.bed\n", "")
+
+
+def test_load_data_with_two_libraries_of_the_name(script, shelf, metadata, capsys):
+    shelf.get(f"{URL}/api/libraries", json=[{"id": id, "name": "There", "root_folder_id": "F1"} for id in ("l1", "l2")])
+    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == REFUSED
+    assert refused_with(capsys, "l1, l2") and sent(shelf) == []
+
+
+@pytest.mark.parametrize("user, configuration, words", [
+    ({"id": "u", "is_admin": False}, {"allow_library_path_paste": True}, "admin_users of galaxy.yml"),
+    ({"id": "u", "is_admin": True}, {"allow_library_path_paste": False}, "allow_path_paste: true in galaxy.yml")])
+def test_load_data_where_the_server_takes_no_paths(script, shelf, metadata, capsys, user, configuration, words):
+    shelf.get(f"{URL}/api/users/current", json=user)
+    shelf.get(f"{URL}/api/configuration", json=configuration)
+    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == REFUSED
+    assert refused_with(capsys, words, "administrator") and sent(shelf) == []
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"mark": "no uuid"}', '{"mark": 5}'])
+def test_load_data_with_a_wrong_companion_sends_nothing(script, shelf, metadata, capsys, text):
+    (metadata / "a.bed.json").write_text(text)
+    assert script(load_data_with_metadata.main, "--uuid_field=mark", KEY, URL, metadata, "There") == USAGE
+    assert refused_with(capsys, "a.bed.json") and shelf.call_count == 0
+
+
+# ---------------------------------------------------------------------------------------------- fetch_to_library
+
+def test_fetch_to_library(script, requests_mock, yaml, capsys):
+    requests_mock.post(f"{URL}/api/histories", json={"id": "h"})
+    requests_mock.post(f"{URL}/api/tools/fetch", json={"outputs": [], "jobs": [{"id": "j"}]})
+    text = TARGET.replace("Genomes}", "Genomes, description: 2026-11-23}")
+    assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(text)) == 0
+    assert sent(requests_mock)[1] == ("/api/tools/fetch", {"history_id": "h", "targets": [{
+        "destination": {"type": "library", "name": "Genomes", "description": "2026-11-23"},
+        "items": [{"src": "pasted", "paste_content": "x", "name": "y"}]}]})
+    told = capsys.readouterr()
+    assert json.loads(told.out) == {"outputs": [], "jobs": [{"id": "j"}]} and told.err == ""
+
+
+def test_fetch_to_library_dry(script, requests_mock, yaml, capsys):
+    assert script(fetch_to_library.main, "-n", "--url", URL, "--api", KEY, yaml(TARGET)) == 0
+    assert json.loads(capsys.readouterr().out)["payload"]["targets"][0]["destination"]["name"] == "Genomes"
+    assert requests_mock.call_count == 0
+
+
+@pytest.mark.parametrize("text, words", [
+    ("a: 1\nb: }", "not YAML, line 2"), ("- a", "a mapping with destination"), ("", "a mapping with destination"),
+    ("items: [{src: url}]", "no destination"), ("destination: library\nitems: [{src: url}]", "no destination"),
+    ("destination: {type: library}", "no list of items"),
+    ("destination: {type: library}\nitems: {name: x}", "no list of items")])
+def test_fetch_to_library_of_another_file(script, requests_mock, yaml, capsys, text, words):
+    assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(text)) == USAGE
+    assert refused_with(capsys, words) and requests_mock.call_count == 0
+
+
+def test_fetch_to_library_refused(script, requests_mock, yaml, capsys):
+    requests_mock.post(f"{URL}/api/histories", json={"id": "h"})
+    requests_mock.post(f"{URL}/api/tools/fetch", **NO)
+    assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(TARGET)) == REFUSED
+    assert refused_with(capsys, "No rights")

@@ -1,0 +1,411 @@
+"""library_upload_dir.py: what is uploaded and what is not, and by how many requests."""
+import itertools
+import json
+import os
+import re
+
+import library_upload_dir
+import pytest
+
+import libraries
+import transfer
+from common import PARTLY, REFUSED, TRY_LATER, USAGE
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL = "http://galaxy.test"
+LINE = ["-u", URL, "-a", KEY, "-l", "l1"]
+
+
+class Library:
+    """The folders of one library, which requests_mock answers from: `{id: [item]}`; `F0` holds all others."""
+
+    def __init__(self, mock):
+        self.mock, self.folders, self.numbers = mock, {"F0": []}, itertools.count(1)
+        self.about = {"parent_library_id": "l1", "folder_name": "n", "can_add_library_item": True}
+        self.histories, self.jobs, self.deleted, self.ends = [], [], [], {}
+        mock.get(f"{URL}/api/libraries/l1", json={"id": "l1", "root_folder_id": "F0"})
+        mock.get(f"{URL}/api/users/current", json={"id": "u", "is_admin": True})
+        mock.get(f"{URL}/api/configuration", json={"allow_library_path_paste": True})
+        mock.get(f"{URL}/api/histories", json=lambda request, context: self.histories)
+        mock.post(f"{URL}/api/histories", json=lambda request, context: self.histories.append(
+            {"id": "h", **request.json()}) or self.histories[-1])
+        mock.get(re.compile(f"{URL}/api/folders/[^/]+/contents"), json=self.list)
+        mock.post(re.compile(f"{URL}/api/folders/[^/]+$"), json=self.new_folder)
+        mock.post(f"{URL}/api/tools/fetch", json=self.fetch)
+        mock.get(f"{URL}/api/jobs", json=self.list_jobs)
+        mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), json=self.delete)
+
+    def add(self, folder, name, **more):
+        item = {"id": str(next(self.numbers)), "type": "file", "name": name, "state": "ok", "raw_size": 3, **more}
+        if item["type"] == "folder":
+            item["id"] = f"F{item['id']}"
+            self.folders[item["id"]] = []
+        self.folders[folder].append(item)
+        return item["id"]
+
+    def list(self, request, context):
+        items = self.folders[request.path.split("/")[3].upper()]
+        start, size = int(request.qs["offset"][0]), int(request.qs["limit"][0])
+        return {"metadata": {**self.about, "total_rows": len(items)}, "folder_contents": items[start:start + size]}
+
+    def new_folder(self, request, context):
+        return {"id": self.add(request.path.split("/")[3].upper(), request.json()["name"], type="folder")}
+
+    def fetch(self, request, context):
+        """Take the elements in at once, but for those whose end is to be another."""
+        for target in request.json()["targets"]:
+            for element in target["elements"]:
+                end = self.ends.get(element["name"], {"raw_size": os.path.getsize(element.get("path", "/dev/null"))})
+                self.add("F" + target["destination"]["library_folder_id"], **{"name": element["name"], **end})
+        self.jobs.append({"id": f"j{len(self.jobs)}", "state": "ok"})
+        return {"outputs": [], "jobs": self.jobs[-1:]}
+
+    def list_jobs(self, request, context):
+        return [job for job in self.jobs if "state" not in request.qs or job["state"] in request.qs["state"]]
+
+    def delete(self, request, context):
+        self.deleted.append(request.path.rsplit("/", 1)[1])
+        for folder, items in self.folders.items():
+            self.folders[folder] = [item for item in items if item["id"] != self.deleted[-1]]
+        return {}
+
+    def asked(self, method, route=""):
+        return [one for one in self.mock.request_history if one.method == method and route in one.path]
+
+    def elements(self):
+        return [(target["destination"]["library_folder_id"], element) for one in self.asked("POST", "tools/fetch")
+                for target in one.json()["targets"] for element in target["elements"]]
+
+    def tree(self, folder="F0", path=""):
+        """The paths of all files."""
+        return [found for item in self.folders[folder] for found in (
+            self.tree(item["id"], f"{path}{item['name']}/") if item["type"] == "folder" else [path + item["name"]])]
+
+
+@pytest.fixture
+def library(requests_mock):
+    return Library(requests_mock)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder to work in, with a file of three bytes, run1/a.txt."""
+    (tmp_path / "here" / "run1").mkdir(parents=True)
+    (tmp_path / "here" / "run1" / "a.txt").write_text("abc")
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def upload(script, type_in):
+    """`upload(paths, *options)`: the exit status of the script."""
+    def run(paths, *options):
+        type_in("".join(f"{path}\n" for path in paths))
+        return script(library_upload_dir.main, *LINE, *options)
+    return run
+
+
+def there(library, here, count=1):
+    """run1 with `count` files in it, there and here."""
+    folder = library.add("F0", "run1", type="folder")
+    for number in range(count):
+        (here / "run1" / f"{number}.txt").write_text("abc")
+        library.add(folder, f"{number}.txt")
+    return folder
+
+
+def test_the_tree_is_made_once(upload, library, here, capsys):
+    (here / "run1" / "b.txt").write_text("bb")
+    assert upload(["./run1/a.txt", "run1//b.txt"]) == 0
+    assert library.tree() == ["run1/a.txt", "run1/b.txt"]
+    assert capsys.readouterr() == ("[1/2] F1/a.txt uploaded=True\n[2/2] F1/b.txt uploaded=True\n", "")
+    assert upload(["./run1/a.txt", "run1//b.txt"]) == 0
+    assert capsys.readouterr() == ("[1/2] F1/a.txt uploaded=False\n[2/2] F1/b.txt uploaded=False\n", "")
+    assert library.tree() == ["run1/a.txt", "run1/b.txt"] and len(library.asked("POST", "tools/fetch")) == 1
+
+
+def test_what_the_server_is_asked_for(upload, library, here):
+    assert upload(["run1/a.txt"]) == 0
+    [folder] = library.asked("POST", "folders")
+    assert (folder.path, folder.json()) == ("/api/folders/f0", {"name": "run1", "description": ""})
+    assert folder.headers["x-api-key"] == KEY
+    assert library.asked("POST", "histories")[0].json() == {"name": "Uploads to library l1"}
+    assert library.asked("POST", "tools/fetch")[0].json() == {"history_id": "h", "targets": [{
+        "destination": {"type": "library_folder", "library_folder_id": "1"},
+        "elements": [{"src": "path", "path": f"{here}/run1/a.txt", "name": "a.txt", "link_data_only": False}]}]}
+
+
+def test_links(upload, library, here):
+    assert upload(["run1/a.txt"], "--link") == 0
+    assert library.elements()[0][1]["link_data_only"] is True
+
+
+def test_nonlocal_sends_the_files_with_their_hashes(upload, library, here, monkeypatch, capsys):
+    (here / "a.txt").write_text("xyz")
+    told = [({"src": "files", "name": "a.txt", "hashes": [number]}, {"session_id": f"s{number}"}) for number in (1, 2)]
+    monkeypatch.setattr(library_upload_dir, "send", lambda galaxy, path: told[path == "a.txt"])
+    library.ends = {"a.txt": {"raw_size": 3}}
+    assert upload(["run1/a.txt", "a.txt"], "--nonlocal") == 0
+    sent = library.asked("POST", "tools/fetch")[0].json()
+    # Each folder's elements stand together, and the sessions in the elements' order.
+    assert [(target["destination"]["library_folder_id"], target["elements"]) for target in sent["targets"]] == [
+        ("0", [told[1][0]]), ("1", [told[0][0]])]
+    assert sent["files_0|file_data"] == {"session_id": "s2"} and sent["files_1|file_data"] == {"session_id": "s1"}
+    assert not library.asked("GET", "users") and capsys.readouterr().err == ""
+
+
+def test_nonlocal_files_are_not_linked(upload, library, here, monkeypatch, capsys):
+    monkeypatch.setattr(library_upload_dir, "send", lambda galaxy, path: ({"src": "files", "name": "a.txt"}, {}))
+    library.ends = {"a.txt": {}}
+    assert upload(["run1/a.txt"], "--nonlocal", "--link") == 0
+    assert "--link means nothing with --nonlocal" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path, folders", [
+    ("{here}/run1/a.txt", "{here}/run1"), ("./run1/a.txt", "run1"), ("run1/./a.txt", "run1"),
+    ("../here/run1/a.txt", "../here/run1"), ("run1/../run1/a.txt", "run1/../run1")])
+def test_which_folders_a_path_becomes(upload, library, here, path, folders):
+    assert upload([path.format(here=here)]) == 0
+    assert library.tree() == [f"{folders.format(here=here).lstrip('/')}/a.txt"]
+    assert library.elements()[0][1]["path"] == f"{here}/run1/a.txt"
+
+
+def test_a_folder_to_begin_at(upload, library, here):
+    folder = library.add("F0", "inner", type="folder")
+    assert upload(["run1/a.txt"], "-f", folder) == 0
+    assert library.tree() == ["inner/run1/a.txt"] and not library.asked("GET", "libraries")
+
+
+def test_a_thousand_paths_that_are_there(upload, library, here, capsys):
+    paths = []
+    for run in range(10):
+        (here / f"run{run}").mkdir(exist_ok=True)
+        folder = library.add("F0", f"run{run}", type="folder")
+        for number in range(100):
+            (here / f"run{run}" / f"{number}.txt").write_text("abc")
+            library.add(folder, f"{number}.txt")
+            paths.append(f"run{run}/{number}.txt")
+    library.histories = [{"id": "h", "name": "Uploads to library l1"}]
+    assert upload(paths) == 0
+    assert library.mock.call_count == 14 and not library.asked("POST")
+    told = capsys.readouterr()
+    assert told.out.count("uploaded=False") == 1000 and told.err == ""
+
+
+@pytest.mark.parametrize("count, pages", [(500, 1), (501, 2), (1500, 3)])
+def test_a_folder_is_listed_to_its_end(upload, library, here, count, pages):
+    there(library, here, count)
+    assert upload([f"run1/{number}.txt" for number in range(count)]) == 0
+    assert len(library.asked("GET", "folders/f1")) == pages and not library.asked("POST")
+
+
+@pytest.mark.parametrize("item, again", [
+    ({"state": "error"}, True), ({"state": "discarded"}, True), ({"raw_size": 4}, True), ({"type": "folder"}, True),
+    ({"state": "queued", "raw_size": 0}, False), ({"state": "failed_metadata"}, False)])
+def test_what_counts_as_there(upload, library, here, item, again):
+    folder = library.add("F0", "run1", type="folder")
+    library.add(folder, "a.txt", **item)
+    assert upload(["run1/a.txt"]) == 0
+    assert bool(library.asked("POST", "tools/fetch")) == again
+
+
+def test_what_failed_before_is_repaired(upload, library, here):
+    folder = library.add("F0", "run1", type="folder")
+    failed = library.add(folder, "a.txt", state="error", raw_size=0)
+    other = library.add(folder, "other.txt", state="error", raw_size=0)
+    assert upload(["run1/a.txt"]) == 0
+    assert library.deleted == [failed] and [item["name"] for item in library.folders[folder]] == ["other.txt", "a.txt"]
+    assert other in [item["id"] for item in library.folders[folder]]
+
+
+@pytest.mark.parametrize("end, why", [
+    ({"state": "error", "message": "expected [1] got [2]"}, "expected [1] got [2]"),
+    ({"state": "error", "message": "no such content", "name": "Unnamed dataset"}, "no such content"),
+    ({"raw_size": 2}, "Galaxy does not say why")])
+def test_what_does_not_arrive_is_told(upload, library, here, capsys, end, why):
+    (here / "run1" / "b.txt").write_text("bb")
+    library.ends = {"a.txt": end}
+    assert upload(["run1/a.txt", "run1/b.txt"]) == PARTLY
+    told = capsys.readouterr()
+    assert told.out.count("uploaded=True") == 2
+    assert told.err.count("\n") == 1 and f"run1/a.txt: Galaxy did not keep it: {why}" in told.err
+    assert len(library.deleted) == (end.get("state") == "error")
+
+
+def test_failures_of_others_stay(upload, library, here):
+    folder = library.add("F0", "run1", type="folder")
+    library.add(folder, "Unnamed dataset", state="error", message="of somebody else")
+    library.ends = {"a.txt": {"raw_size": 2}}
+    assert upload(["run1/a.txt"]) == PARTLY
+    assert library.deleted == []
+
+
+def test_bad_paths_are_told_and_the_others_uploaded(upload, library, here, capsys):
+    os.mkfifo(here / "pipe")
+    paths = ["nosuch.txt", "run1", "", "run1/a.txt", "pipe", "run1/a.txt/x", "./run1/a.txt", "/", "run1/a.txt"]
+    assert upload(paths) == PARTLY
+    told = capsys.readouterr()
+    assert told.out == "[3/6] F1/a.txt uploaded=True\n" and library.tree() == ["run1/a.txt"]
+    lines = [line.removeprefix(line.split(": ")[0] + ": ") for line in told.err.splitlines()]
+    assert lines == ["nosuch.txt: No such file or directory", "run1: a folder: find FOLDER -type f lists its files",
+                     "pipe: not a file", "run1/a.txt/x: Not a directory", "/: a folder: find FOLDER -type f lists its files"]
+
+
+def test_names_that_are_not_utf_8(script, type_in, library, here, capsys):
+    type_in(b"run1/\xff.txt\nrun1/a.txt\n")
+    assert script(library_upload_dir.main, *LINE) == PARTLY
+    told = capsys.readouterr()
+    assert "its name is not UTF-8" in told.err and told.err.count("\n") == 1 and "a.txt uploaded=True" in told.out
+
+
+@pytest.mark.parametrize("name", ["ünï ö.txt", " spaces ", "a\tb", "😀", "-n", "..."])
+def test_odd_names(upload, library, here, name):
+    (here / "run1" / name).write_text("abc")
+    assert upload([f"run1/{name}"]) == 0 and library.tree() == [f"run1/{name}"]
+
+
+def test_no_paths(upload, library, capsys):
+    assert upload([]) == 0
+    assert capsys.readouterr() == ("", "") and not library.asked("POST")
+
+
+def test_a_file_that_can_not_be_read(upload, library, here, monkeypatch, capsys):
+    def send(galaxy, path):
+        raise transfer.Refused(f"{path}: Permission denied", USAGE)
+    monkeypatch.setattr(library_upload_dir, "send", send)
+    assert upload(["run1/a.txt"], "--nonlocal") == PARTLY
+    assert "run1/a.txt: Permission denied" in capsys.readouterr().err and library.tree() == []
+    assert not library.asked("POST")
+
+
+def test_a_file_that_changes_meanwhile(upload, library, here, monkeypatch, capsys):
+    monkeypatch.setattr(library_upload_dir, "need_path_paste", lambda *what: (here / "run1" / "a.txt").write_text("abcd"))
+    assert upload(["run1/a.txt"]) == PARTLY
+    assert "changed since this run began" in capsys.readouterr().err and not library.asked("POST")
+
+
+def test_dry_run(upload, library, here, capsys):
+    there(library, here)
+    (here / "run2").mkdir()
+    (here / "run2" / "b.txt").write_text("b")
+    assert upload(["run2/b.txt", "run1/0.txt", "run1/a.txt"], "--dry-run") == 0
+    assert capsys.readouterr() == ("[2/3] F1/0.txt uploaded=False\n[1/3] F0/run2/b.txt would be uploaded\n"
+                                   "[3/3] F0/run1/a.txt would be uploaded\n", "")
+    assert not library.asked("POST") and library.histories == []
+
+
+def test_many_files_go_by_few_jobs(upload, library, here):
+    for number in range(101):
+        (here / "run1" / f"{number}.txt").write_text("abc")
+    assert upload([f"run1/{number}.txt" for number in range(101)]) == 0
+    assert [len(one.json()["targets"][0]["elements"]) for one in library.asked("POST", "tools/fetch")] == [50, 50, 1]
+    assert len(library.tree()) == 101
+
+
+def test_large_files_go_by_jobs_of_their_own(upload, library, here, monkeypatch):
+    monkeypatch.setattr(library_upload_dir, "BATCH_BYTES", 6)
+    for name, size in (("b", 3), ("c", 9), ("d", 2)):
+        (here / "run1" / name).write_text("x" * size)
+    assert upload(["run1/a.txt", "run1/b", "run1/c", "run1/d"]) == 0
+    assert [[element["name"] for element in one.json()["targets"][0]["elements"]]
+            for one in library.asked("POST", "tools/fetch")] == [["a.txt", "b"], ["c"], ["d"]]
+
+
+def test_jobs_of_an_earlier_run_are_waited_for(upload, library, here, clock, capsys):
+    """What was sent before a run was killed arrives while the next one waits, and is not sent again."""
+    folder = library.add("F0", "run1", type="folder")
+    library.histories = [{"id": "h", "name": "Uploads to library l1"}]
+    library.jobs = [{"id": "j", "state": "running"}]
+
+    def later(request, context):
+        answer = library.list_jobs(request, context)
+        if clock.slept and library.jobs[0]["state"] == "running":
+            library.jobs[0]["state"] = "ok"
+            library.add(folder, "a.txt")
+        return answer
+    library.mock.get(f"{URL}/api/jobs", json=later)
+    assert upload(["run1/a.txt"]) == 0
+    assert library.tree() == ["run1/a.txt"] and capsys.readouterr().out == "[1/1] F1/a.txt uploaded=False\n"
+
+
+def test_a_job_that_comes_while_the_folders_are_read(upload, library, here, clock, capsys):
+    folder = library.add("F0", "run1", type="folder")
+    library.histories = [{"id": "h", "name": "Uploads to library l1"}]
+
+    def list_and_begin(request, context):
+        answer = library.list(request, context)
+        if not library.jobs:
+            library.jobs = [{"id": "late", "state": "queued"}]
+        return json.loads(json.dumps(answer))
+
+    def later(request, context):
+        answer = library.list_jobs(request, context)
+        if library.jobs and library.jobs[0]["state"] == "queued":
+            library.jobs[0]["state"] = "ok"
+            library.add(folder, "a.txt")
+        return answer
+    library.mock.get(re.compile(f"{URL}/api/folders/[^/]+/contents"), json=list_and_begin)
+    library.mock.get(f"{URL}/api/jobs", json=later)
+    assert upload(["run1/a.txt"]) == 0
+    assert library.tree() == ["run1/a.txt"] and capsys.readouterr().out == "[1/1] F1/a.txt uploaded=False\n"
+
+
+def test_two_runs_at_once(upload, library, here, capsys):
+    with libraries.only_run(f"library l1 of {URL}"):
+        assert upload(["run1/a.txt"]) == TRY_LATER
+    told = capsys.readouterr()
+    assert told.out == "" and "another run is at work on library l1" in told.err
+    assert upload(["run1/a.txt"]) == 0
+
+
+def test_two_folders_of_one_name(upload, library, here, capsys):
+    library.add("F0", "run1", type="folder")
+    library.add("F0", "run1", type="folder")
+    assert upload(["run1/a.txt"]) == REFUSED
+    assert "2 folders are named run1: F1, F2" in capsys.readouterr().err and not library.asked("POST")
+
+
+@pytest.mark.parametrize("about, words", [
+    ({"parent_library_id": "l2"}, "is not in library l1"),
+    ({"can_add_library_item": False}, "may not add to folder F0 (n): the library's managers")])
+def test_folders_that_are_not_for_this(upload, library, here, capsys, about, words):
+    library.about.update(about)
+    assert upload(["run1/a.txt"], "-f", "F0") == REFUSED
+    told = capsys.readouterr()
+    assert told.out == "" and words in told.err and told.err.count("\n") == 1 and not library.asked("POST")
+
+
+@pytest.mark.parametrize("route, answer, words", [
+    ("users/current", {"id": "u", "is_admin": False}, "only an administrator's key"),
+    ("configuration", {"allow_library_path_paste": False}, "can set allow_path_paste: true in galaxy.yml")])
+def test_a_server_that_takes_no_paths(upload, library, here, capsys, route, answer, words):
+    library.mock.get(f"{URL}/api/{route}", json=answer)
+    assert upload(["run1/a.txt"]) == REFUSED
+    told = capsys.readouterr()
+    assert told.out == "" and words in told.err and "--nonlocal sends the files themselves" in told.err
+    assert not library.asked("POST")
+
+
+def test_refused(upload, library, here, capsys):
+    library.mock.post(f"{URL}/api/tools/fetch", status_code=403, json={"err_msg": "No rights", "err_code": 403002})
+    assert upload(["run1/a.txt"]) == REFUSED
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and "No rights" in told.err and KEY not in told.err
+
+
+def test_a_server_that_goes_away_ends_the_run(upload, library, here, monkeypatch, capsys):
+    def send(galaxy, path):
+        raise transfer.Refused("no dataset was made, send it again", TRY_LATER)
+    (here / "run1" / "b.txt").write_text("b")
+    monkeypatch.setattr(library_upload_dir, "send", send)
+    assert upload(["run1/a.txt", "run1/b.txt"], "--nonlocal") == TRY_LATER
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("line", [[], LINE[:4], [*LINE, "more"], [*LINE, "--timeout=soon"], ["-u", URL, "-a", KEY, "-l", ""],
+                                  [*LINE, "-f", ""]])
+def test_bad_lines(script, library, type_in, capsys, line):
+    type_in("")
+    assert script(library_upload_dir.main, *line) == USAGE
+    told = capsys.readouterr()
+    assert told.out == "" and told.err and KEY not in told.err and library.mock.call_count == 0

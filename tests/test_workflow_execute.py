@@ -1,0 +1,174 @@
+"""workflow_execute.py and workflow_execute_parameters.py: what they send, and what they refuse before anything is sent."""
+import json
+
+import pytest
+import workflow_execute
+import workflow_execute_parameters
+
+from common import REFUSED, USAGE
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL = "http://galaxy.test"
+BOTH = pytest.mark.parametrize("module", [workflow_execute, workflow_execute_parameters])
+INPUTS = [{"label": "reads", "uuid": "u0"}, {"label": "a = b", "uuid": "u1"}]
+STEPS = [{"type": "data_input", "tool_inputs": {"optional": False, "format": ["fastq"]}},
+         {"type": "data_collection_input", "tool_inputs": {"optional": True, "collection_type": "list"}},
+         {"type": "tool", "tool_id": "shed/owner/trim/1.0+g", "tool_version": "1.0+g"},
+         {"type": "tool", "tool_id": "Filter1", "tool_version": "1.1"},
+         {"type": "tool", "tool_id": "Filter1", "tool_version": "1.1"}]
+TRIM = {"inputs": [
+    {"type": "data", "name": "input"},
+    {"type": "repeat", "name": "ops", "inputs": [{"type": "text", "name": "what"}]},
+    {"type": "section", "name": "more", "inputs": [{"type": "integer", "name": "window_size"}]},
+    {"type": "conditional", "name": "if", "test_param": {"name": "sure", "type": "select"}, "cases": [
+        {"value": "yes", "inputs": [{"type": "text", "name": "word"}]}, {"value": "no", "inputs": []}]}]}
+
+
+def numbered(things, first=0):
+    return {str(number): thing for number, thing in enumerate(things, first)}
+
+
+@pytest.fixture
+def galaxy(requests_mock):
+    about = {"id": "w", "name": "n", "inputs": numbered(INPUTS), "steps": numbered(STEPS)}
+    requests_mock.get(f"{URL}/api/workflows/w", json=about)
+    requests_mock.get(f"{URL}/api/workflows/w?legacy=true", json={     # the ids go down while the indices go up
+        **about, "steps": {str(90 - number): step for number, step in enumerate(STEPS)}})
+    labels = [("reads", "u0"), ("a = b", "u1"), ("Trim", "u2"), ("First", "u3"), (None, "u4")]
+    requests_mock.get(f"{URL}/api/workflows/w/download", json={
+        "steps": numbered([{"label": label, "uuid": uuid} for label, uuid in labels])})
+    requests_mock.get(f"{URL}/api/tools/shed/owner/trim/1.0%2Bg?io_details=true&tool_version=1.0%2Bg", json=TRIM)
+    requests_mock.get(f"{URL}/api/tools/Filter1?io_details=true&tool_version=1.1", json={"inputs": [
+        {"type": "text", "name": "cond"}, {"type": "integer", "name": "header_lines"}]})
+    requests_mock.post(f"{URL}/api/workflows/w/invocations", json={"id": "i", "state": "new"})
+    return requests_mock
+
+
+def posted(galaxy):
+    return [request.json() for request in galaxy.request_history if request.method == "POST"]
+
+
+@BOTH
+def test_the_request_and_what_is_printed(script, galaxy, capsys, module):
+    line = [KEY, f"{URL}/api/workflows", "w", "hist_id=h", "0=hda=d1", "a = b=hdca=c1"]
+    assert script(module.main, *line) == 0
+    parameters = {} if module is workflow_execute else {"parameters": {}}
+    assert posted(galaxy) == [{"history": "hist_id=h", "inputs_by": "step_index", "inputs": {
+        "0": {"src": "hda", "id": "d1"}, "1": {"src": "hdca", "id": "c1"}}, **parameters}]
+    assert capsys.readouterr() == ("Response\n--------\n{'id': 'i', 'state': 'new'}\n", "")
+
+
+@pytest.mark.parametrize("step", ["0", "reads", "u0", "90"])
+def test_a_step_by_index_label_uuid_and_id(script, galaxy, step):
+    assert script(workflow_execute.main, KEY, URL, "w", "new", f"{step}=ld=d1") == 0
+    assert posted(galaxy)[0]["inputs"] == {"0": {"src": "ld", "id": "d1"}}
+    assert galaxy.call_count == (3 if step == "90" else 2)
+
+
+@BOTH
+def test_a_dry_run_sends_nothing(script, galaxy, capsys, module):
+    assert script(module.main, "-n", KEY, URL, "w", "new", "u0=ldda=d1", "--fields=id") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["payload"]["inputs"] == {"0": {"src": "ldda", "id": "d1"}}
+    assert posted(galaxy) == []
+
+
+@BOTH
+@pytest.mark.parametrize("line, words", [
+    (["raeds=hda=d1"], "workflow 'n' has no input 'raeds': did you mean reads?"),
+    (["77=hda=d1"], "workflow 'n' has no input '77'"), (["2=hda=d1"], "workflow 'n' has no input '2'"),
+    (["89=hdca=c1"], "input 0 (reads) is missing: 0=hda=ID gives it a dataset"), ([], "input 0 (reads) is missing"),
+    (["0=hda=d1", "reads=hda=d2"], "input 0 (reads) is given twice")])
+def test_a_wrong_or_missing_step_shows_the_inputs_and_sends_nothing(script, galaxy, capsys, module, line, words):
+    assert script(module.main, KEY, URL, "w", "new", *line) == USAGE
+    told = capsys.readouterr()
+    first, *table = told.err.splitlines()
+    assert told.out == "" and words in first and posted(galaxy) == []
+    assert [row.split("  ")[0].strip() for row in table] == ["index", "-------", "0", "1"]
+    assert "reads" in table[2] and "dataset (fastq)" in table[2] and "u0" in table[2] and "collection (list)" in table[3]
+
+
+@BOTH
+@pytest.mark.parametrize("line, words", [
+    (["w", "0=hda=d1"], "HISTORY is missing before 0=hda=d1"), (["w", "hist_id="], "is a variable unset?"),
+    (["w", ""], "is a variable unset?"), (["", "new"], "is a variable unset?"),
+    (["w", "param=Filter1=cond=x"], "HISTORY is missing before param="),
+    (["w", "new", "0=d"], "is not STEP=SRC=ID"), (["w", "new", "0=file=d"], "is not STEP=SRC=ID with SRC one of hda"),
+    (["w", "new", "=hda=d"], "is not STEP=SRC=ID"), (["w", "new", "0=hda=d", "--format=tabel"], "there are table, json")])
+def test_a_bad_line_asks_nothing(script, galaxy, capsys, module, line, words):
+    assert script(module.main, KEY, URL, *line) == USAGE
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and words in told.err and galaxy.call_count == 0
+
+
+@BOTH
+def test_too_few_arguments(script, capsys, module):
+    assert script(module.main, KEY, URL, "w") == USAGE
+    assert "Usage:" in capsys.readouterr().err
+
+
+@BOTH
+def test_refused(script, galaxy, capsys, module):
+    galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=403, json={"err_msg": "No rights", "err_code": 403002})
+    assert script(module.main, KEY, URL, "w", "new", "0=hda=d1") == REFUSED
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and "No rights" in told.err
+
+
+# ---------------------------------------------------------------------------------------------- parameters
+
+def with_parameters(script, *parameters):
+    return script(workflow_execute_parameters.main, KEY, URL, "w", "new", "0=hda=d1", *parameters)
+
+
+def test_all_parameters_of_a_tool_count(script, galaxy):
+    """By tool, as the old lines have it: the old script sent only the last one."""
+    assert with_parameters(script, "param=Filter1=cond=c1=='x=y'", "param=Filter1=header_lines=1") == 0
+    assert posted(galaxy)[0]["parameters"] == {"Filter1": {"cond": "c1=='x=y'", "header_lines": "1"}}
+    assert [request.path for request in galaxy.request_history].count("/api/tools/filter1") == 1
+
+
+@pytest.mark.parametrize("step", ["3", "First", "u3", "87"])
+def test_a_parameter_of_one_step(script, galaxy, step):
+    assert with_parameters(script, f"param={step}=cond=", "param=4=cond=b") == 0
+    assert posted(galaxy)[0]["parameters"] == {"3": {"cond": ""}, "4": {"cond": "b"}}
+
+
+@pytest.mark.parametrize("name", ["ops_0|what", "ops_12|what", "more|window_size", "if|sure", "if|word", "input"])
+def test_parameters_inside_of_others(script, galaxy, name):
+    assert with_parameters(script, f"param=shed/owner/trim/1.0+g={name}=v") == 0
+    assert posted(galaxy)[0]["parameters"] == {"shed/owner/trim/1.0+g": {name: "v"}}
+
+
+@pytest.mark.parametrize("parameter, words, rows", [
+    ("param=Filter=cond=x", "workflow 'n' has no tool or step 'Filter': did you mean Filter1?", ["2", "3", "4"]),
+    ("param=0=cond=x", "no tool or step '0'", ["2", "3", "4"]), ("param=99=cond=x", "no tool or step '99'", ["2", "3", "4"]),
+    ("param=Filter1=cnod=x", "tool Filter1 has no parameter 'cnod': did you mean cond?", ["cond", "header_lines"]),
+    ("param=Trim=window_size=x", "has no parameter 'window_size': did you mean more|window_size?",
+     ["input", "ops_0|what", "more|window_size", "if|sure", "if|word"])])
+def test_what_galaxy_would_ignore_is_refused_with_what_there_is(script, galaxy, capsys, parameter, words, rows):
+    assert with_parameters(script, parameter) == USAGE
+    told = capsys.readouterr()
+    first, _, _, *table = told.err.splitlines()
+    assert told.out == "" and words in first and posted(galaxy) == []
+    assert [row.split("  ")[0] for row in table] == rows
+
+
+@pytest.mark.parametrize("parameters, words", [
+    (["param=Filter1=cond"], "'param=Filter1=cond' is not param=TOOL=NAME=VALUE"),
+    (["param=="], "is not param="), (["param==cond=x"], "is not param="),
+    (["param=3=cond=a", "param=First=cond=b"], "parameter cond of First is given twice")])
+def test_a_wrong_parameter(script, galaxy, capsys, parameters, words):
+    assert with_parameters(script, *parameters) == USAGE
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and words in told.err and posted(galaxy) == []
+
+
+def test_a_tool_that_the_server_lacks_is_galaxys_to_refuse(script, galaxy, capsys):
+    galaxy.get(f"{URL}/api/tools/Filter1", status_code=404, json={"err_msg": "Could not find tool", "err_code": 404001})
+    galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=400, json={"err_msg": "tools are not installed: Filter1"})
+    assert with_parameters(script, "param=Filter1=cond=x") == REFUSED
+    assert "tools are not installed: Filter1" in capsys.readouterr().err
+    galaxy.get(f"{URL}/api/tools/Filter1", status_code=403, json={"err_msg": "No rights", "err_code": 403002})
+    assert with_parameters(script, "param=Filter1=cond=x") == REFUSED
+    assert "No rights" in capsys.readouterr().err

@@ -1,0 +1,158 @@
+"""workflow_import.py and workflow_import_from_file_rpark.py: what they send for each kind of file, and what they refuse."""
+import pytest
+import workflow_import
+import workflow_import_from_file_rpark
+
+from common import REFUSED, TRY_LATER, USAGE
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL = "http://galaxy.test"
+GA = '{"name": "n", "steps": {}}'
+FORMAT_2 = "class: GalaxyWorkflow\ninputs: {}\nsteps: {}\n"
+SENT = {"workflow": {"name": "n", "steps": {}, "annotation": ""}}
+NO = {"status_code": 403, "json": {"err_msg": "No rights", "err_code": 403002}}
+BOTH = (workflow_import, workflow_import_from_file_rpark)
+
+
+@pytest.fixture
+def galaxy(requests_mock):
+    """A Galaxy that imports a workflow and has all its tools."""
+    requests_mock.post(f"{URL}/api/workflows", json={"id": "w", "name": "n"})
+    requests_mock.get(f"{URL}/api/workflows/w/download", json={"steps": {}})
+    return requests_mock
+
+
+def posted(galaxy):
+    return [request.json() for request in galaxy.request_history if request.method == "POST"]
+
+
+def one_line_with(capsys, words):
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and words in told.err and KEY not in told.err
+    return True
+
+
+def test_a_ga_file(script, galaxy, tmp_path, capsys):
+    (tmp_path / "w.ga").write_text(GA)
+    assert script(workflow_import.main, KEY, URL, tmp_path / "w.ga") == 0
+    assert posted(galaxy) == [SENT] and galaxy.request_history[0].headers["x-api-key"] == KEY
+    assert capsys.readouterr() == ("", "")
+    assert script(workflow_import.main, "--format=value", "--fields=id", KEY, URL, tmp_path / "w.ga") == 0
+    assert capsys.readouterr().out == "w\n"
+
+
+def test_the_rpark_script_prints_the_answer(script, galaxy, tmp_path, capsys):
+    (tmp_path / "w.ga").write_text(GA)
+    assert script(workflow_import_from_file_rpark.main, KEY, f"{URL}/api/workflows/import", tmp_path / "w.ga") == 0
+    assert posted(galaxy) == [SENT]
+    assert capsys.readouterr() == ("Response\n--------\n{'id': 'w', 'name': 'n'}\n", "")
+
+
+@pytest.mark.parametrize("text", [FORMAT_2, '{"class": "GalaxyWorkflow", "steps": {}}', "$graph: [{class: GalaxyWorkflow}]"])
+@pytest.mark.parametrize("module", BOTH)
+def test_a_format_2_file(script, galaxy, tmp_path, module, text):
+    (tmp_path / "w.gxwf.yml").write_text(text)
+    assert script(module.main, KEY, URL, tmp_path / "w.gxwf.yml") == 0
+    assert posted(galaxy) == [{"workflow": {"class": "GalaxyWorkflow", "yaml_content": text}}]
+
+
+def test_standard_input(script, galaxy, type_in, capsys):
+    type_in(GA)
+    assert script(workflow_import.main, KEY, URL, "-") == 0
+    assert posted(galaxy) == [SENT]
+    type_in("{}")
+    assert script(workflow_import.main, KEY, URL, "-") == USAGE
+    assert one_line_with(capsys, "standard input: no workflow")
+
+
+def test_an_address_is_fetched_without_the_key(script, galaxy):
+    galaxy.get("http://elsewhere.test/w.ga", status_code=302, headers={"Location": "http://store.test/1"})
+    galaxy.get("http://store.test/1", text=GA)
+    assert script(workflow_import.main, KEY, URL, "http://elsewhere.test/w.ga") == 0
+    assert posted(galaxy) == [SENT]
+    for request in galaxy.request_history:
+        assert ("x-api-key" in request.headers) == request.url.startswith(URL)
+
+
+@pytest.mark.parametrize("answer, status, words", [
+    ({"status_code": 404, "text": "<html>"}, REFUSED, "http://elsewhere.test/w.ga: no workflow there: the answer is 404"),
+    ({"text": "<html><p>Sign in"}, USAGE, "http://elsewhere.test/w.ga: no workflow: neither"),
+    ({"content": b"\xff"}, USAGE, "not a text in UTF-8"), ({"status_code": 503}, TRY_LATER, "the answer is 503")])
+def test_an_address_without_a_workflow(script, galaxy, clock, capsys, answer, status, words):
+    galaxy.get("http://elsewhere.test/w.ga", **answer)
+    assert script(workflow_import.main, KEY, URL, "http://elsewhere.test/w.ga") == status
+    assert one_line_with(capsys, words) and posted(galaxy) == []
+
+
+def test_an_absolute_path_that_is_not_here_is_the_servers(script, galaxy, capsys):
+    assert script(workflow_import.main, KEY, URL, "/nosuch/w.ga") == 0
+    assert posted(galaxy) == [{"from_path": "/nosuch/w.ga"}]
+    galaxy.post(f"{URL}/api/workflows", status_code=403, json={"err_msg": "Action requires admin account."})
+    assert script(workflow_import.main, KEY, URL, "/nosuch/w.ga") == REFUSED
+    assert one_line_with(capsys, "no such file on this machine, and importing one of the server's needs an administrator's")
+    galaxy.post(f"{URL}/api/workflows", status_code=500, json={"err_msg": "Uncaught exception in exposed API method:"})
+    assert script(workflow_import.main, KEY, URL, "/nosuch/w.ga") == REFUSED
+    assert one_line_with(capsys, "Galaxy finds no workflow there on the server's")
+
+
+def test_a_path_that_is_here_is_never_the_servers(script, galaxy, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for file in ("w.ga", "./nosuch/w.ga", tmp_path, tmp_path / "dangling"):
+        assert script(workflow_import.main, KEY, URL, file) == USAGE
+        assert one_line_with(capsys, str(file).removeprefix("./"))
+    assert script(workflow_import_from_file_rpark.main, KEY, URL, "/nosuch/w.ga") == USAGE
+    assert galaxy.call_count == 0
+
+
+def test_into_the_menu(script, galaxy, tmp_path):
+    galaxy.put(f"{URL}/api/workflows/w", json={"id": "w"})
+    (tmp_path / "w.ga").write_text(GA)
+    assert script(workflow_import.main, KEY, URL, tmp_path / "w.ga", "--add_to_menu") == 0
+    [sent] = [request.json() for request in galaxy.request_history if request.method == "PUT"]
+    assert sent == {"show_in_tool_panel": True}
+
+
+@pytest.mark.parametrize("module", BOTH)
+def test_tools_that_the_server_lacks_are_named(script, galaxy, tmp_path, capsys, module):
+    lacking = {"errors": "Tool is not installed", "tool_id": "bowtie2", "tool_version": "2.5"}
+    galaxy.get(f"{URL}/api/workflows/w/download", json={"steps": {
+        "0": {"errors": None, "tool_id": None}, "1": lacking, "2": lacking, "3": {"errors": None, "tool_id": "cat1"},
+        "4": {"tool_id": None, "subworkflow": {"steps": {"0": {**lacking, "tool_id": "inner", "tool_version": None}}}}}})
+    (tmp_path / "w.ga").write_text(GA)
+    assert script(module.main, KEY, URL, tmp_path / "w.ga") == 0
+    assert "administrator installs bowtie2 (2.5), inner\n" in capsys.readouterr().err
+
+
+def test_an_import_stays_one_when_its_tools_can_not_be_told(script, galaxy, tmp_path, capsys):
+    galaxy.get(f"{URL}/api/workflows/w/download", **NO)
+    (tmp_path / "w.ga").write_text(GA)
+    assert script(workflow_import.main, KEY, URL, tmp_path / "w.ga") == 0
+    assert one_line_with(capsys, "workflow w is imported, but whether the server has its tools can't be told")
+
+
+@pytest.mark.parametrize("module", BOTH)
+@pytest.mark.parametrize("text, words", [
+    ("{", "neither JSON nor YAML"), ("a: [b", "neither JSON nor YAML, line"),
+    ("[]", "neither a .ga file"), ("{}", "neither a .ga file"), ("", "neither a .ga file"), ("just text", "neither a .ga"),
+    ("steps: {}", "neither a .ga file"), ('{"steps": 5}', "neither a .ga file"), ('{"steps": {}}', "has no name")])
+def test_another_file(script, galaxy, tmp_path, capsys, module, text, words):
+    (tmp_path / "w.ga").write_text(text)
+    assert script(module.main, KEY, URL, tmp_path / "w.ga") == USAGE
+    assert one_line_with(capsys, words) and galaxy.call_count == 0
+
+
+@pytest.mark.parametrize("module", BOTH)
+def test_refused(script, galaxy, tmp_path, capsys, module):
+    galaxy.post(f"{URL}/api/workflows", **NO)
+    (tmp_path / "w.ga").write_text(GA)
+    assert script(module.main, KEY, URL, tmp_path / "w.ga") == REFUSED
+    assert one_line_with(capsys, "No rights")
+
+
+@pytest.mark.parametrize("module", BOTH)
+@pytest.mark.parametrize("line", [[KEY], [KEY, URL], [KEY, URL, "f", "g"], [KEY, URL, "w.ga", "--format=tabel"]])
+def test_bad_lines(script, requests_mock, capsys, module, line):
+    assert script(module.main, *line) == USAGE
+    told = capsys.readouterr()
+    assert told.out == "" and told.err and KEY not in told.err and requests_mock.call_count == 0
