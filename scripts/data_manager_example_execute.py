@@ -108,8 +108,10 @@ class Jobs:
                 self.good += 1
                 yield dbkey, tool, answer
             else:
-                said = (about.get("tool_stderr") or about.get("job_messages") or "Galaxy does not say why")
-                self.fail(dbkey, tool, f"job {job} is {about['state']}: {str(said).strip().splitlines()[-1]}")
+                said = (about.get("tool_stderr") or about.get("job_stderr") or "").strip().splitlines()
+                taken = about.get("exit_code") == 0     # Galaxy 26.1 refuses a row that is there without a word
+                why = "are its rows in the data table already?" if taken else said[-1] if said else "Galaxy does not say why"
+                self.fail(dbkey, tool, f"job {job} is {about['state']}: {why}")
 
     def fail(self, dbkey, tool, why):
         self.failed += 1

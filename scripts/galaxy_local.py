@@ -279,7 +279,7 @@ def configure(home, state):
         (home / folder).mkdir(mode=0o700, exist_ok=True)
     values = values_for(home, state)
     in_xml = {name: escape(str(value), {'"': "&quot;"}) for name, value in values.items()}
-    for name in ("data_manager_conf.xml", "tool_data_table_conf.xml", "tool_sheds_conf.xml"):
+    for name in ("data_managers.xml", "data_tables.xml", "tool_sheds.xml"):     # not the names that Galaxy takes unasked
         write_private(home / "config" / name, Template((SETTINGS / name).read_text("utf-8")).substitute(in_xml))
     settings = filled(yaml.safe_load((SETTINGS / "galaxy.yml").read_text("utf-8")), values)
     given = {**settings["galaxy"], **state.get("settings", {})}

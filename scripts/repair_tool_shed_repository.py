@@ -14,7 +14,7 @@ Options:
   --panel-section-id=ID    the section of the tool panel for its tools; unless given, the one that they are in
   --format=FORMAT          table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
   --fields=NAMES           only these fields of the repository, separated by commas
-  --dry-run                show what would be sent, change nothing
+  --dry-run                show the request that would install it again, change nothing
   -h, --help               show this
 
 For one whose files were lost, that is in state Error, or whose tools Galaxy no longer loads. Galaxy does not say in which

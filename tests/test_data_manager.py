@@ -94,6 +94,18 @@ def test_what_fails_is_named_and_stops_no_other(script, galaxy, capsys, states, 
     assert len(indexed) == (4 if "4" in states else 2 * (2 - len(states)))
 
 
+@pytest.mark.parametrize("about, why", [
+    ({"exit_code": 0, "tool_stderr": "a warning"}, "in the data table already?"),
+    ({"exit_code": 1, "tool_stderr": "", "job_stderr": "no disk\n"}, "no disk"),
+    ({}, "does not say why")])
+def test_why_a_job_failed(script, galaxy, capsys, about, why):
+    galaxy.post(f"{URL}/api/tools", json=answer("1"))
+    galaxy.get(f"{URL}/api/jobs/1", json={"id": "1", "state": "error", **about})
+    assert script(data_manager_example_execute.main, *line("sacCer3")) == REFUSED
+    told = capsys.readouterr()
+    assert why in told.err and told.err.count("\n") == 1
+
+
 def test_still_running(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/jobs", json=[{"id": "1"}])
     assert script(data_manager_example_execute.main, *line("sacCer3"), "--timeout=10") == STILL_RUNNING

@@ -468,7 +468,7 @@ def test_a_home_with_an_odd_name(home):
     odd.mkdir()
     galaxy_local.configure(odd, {"port": 8123})
     assert settings_of(odd)["data_dir"] == f"{odd}/data"
-    root = ElementTree.parse(odd / "config" / "tool_data_table_conf.xml").getroot()
+    root = ElementTree.parse(odd / "config" / "data_tables.xml").getroot()
     assert root.find("table/file").get("path") == f"{odd}/data/tool-data/all_fasta.loc"
 
 
@@ -523,7 +523,7 @@ def test_settings_are_private_and_filled_in(home):
     assert "$" not in str(settings)
     assert settings["library_import_dir"] == f"{home}/import" and settings["allow_path_paste"] is True
     assert settings["galaxy_infrastructure_url"] == "http://127.0.0.1:8123" and settings["watch_tools"] == "false"
-    assert 'url="http://127.0.0.1:9052/"' in (home / "config" / "tool_sheds_conf.xml").read_text()
+    assert 'url="http://127.0.0.1:9052/"' in (home / "config" / "tool_sheds.xml").read_text()
     for path in (home / "config" / "galaxy.yml", home / "config" / "secrets.json", home / "password"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     before = (home / "config" / "secrets.json").read_text(), (home / "password").read_text()

@@ -3,6 +3,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from urllib.parse import quote
 
 import import_workflows_from_installed_tool_shed_repository
 import install_tool_shed_repositories
@@ -55,7 +56,8 @@ def refused_with(capsys, *words):
 
 
 @pytest.mark.parametrize("module, lines", [
-    (install_tool_shed_repositories, [[], LINE[2:], LINE[:-2], [*LINE, "more"], [*LINE, "-r"], [*LINE, "-r", "a/b"]]),
+    (install_tool_shed_repositories, [[], LINE[2:], LINE[:-2], [*LINE, "more"], [*LINE, "-r"], [*LINE, "-r", "a/b"],
+                                      [*LINE[:-1], "de mo"], [*LINE[:-1], ""]]),
     (repair_tool_shed_repository, [[], LINE, [*LINE, "-r", ""], [*LINE, "-r", OLD, "more"]]),
     (reset_metadata_on_installed_repositories, [[], ["-a", KEY], ["-a", KEY, "-u", URL, "more"]]),
     (import_workflows_from_installed_tool_shed_repository, [[], LINE, [*LINE, "-r", "a b"]]),
@@ -268,9 +270,9 @@ def with_workflows(installed):
     installed.get(f"{pages}/json-manifest/{NEW}", json={
         "directories": [{"abspath": "workflows"}], "files": [{"abspath": "tally.xml"}, {"abspath": "a.ga"}]})
     installed.get(f"{pages}/json-manifest/{NEW}/workflows", json={
-        "directories": [], "files": [{"abspath": "workflows/b.ga"}]})
-    for path in ("a.ga", "workflows/b.ga"):
-        installed.get(f"{pages}/raw-file/{NEW}/{path}", json={**WORKFLOW, "name": path})
+        "directories": [], "files": [{"abspath": "workflows/b #2.ga"}]})
+    for path in ("a.ga", "workflows/b #2.ga"):
+        installed.get(f"{pages}/raw-file/{NEW}/{quote(path)}", json={**WORKFLOW, "name": path})
     installed.post(f"{URL}/api/workflows", json={"id": "w", "name": "n", "url": "/api/workflows/w"})
     return installed
 
@@ -278,7 +280,7 @@ def with_workflows(installed):
 def test_import_workflows(script, with_workflows, capsys):
     assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == 0
     assert [(url, body["workflow"]["name"]) for _, url, body in sent(with_workflows)] == [
-        (f"{URL}/api/workflows", "a.ga"), (f"{URL}/api/workflows", "workflows/b.ga")]
+        (f"{URL}/api/workflows", "a.ga"), (f"{URL}/api/workflows", "workflows/b #2.ga")]
     told = capsys.readouterr()
     assert told.out == "Response\n--------\n" + "/api/workflows/w\n  name: n\n  id: w\n" * 2 and told.err == ""
 
@@ -286,7 +288,7 @@ def test_import_workflows(script, with_workflows, capsys):
 def test_import_workflows_dry_run(script, with_workflows, capsys):
     line = [*LINE, "-r", NEW, "--dry-run", "--format=value", "--fields=path"]
     assert script(import_workflows_from_installed_tool_shed_repository.main, *line) == 0
-    assert capsys.readouterr().out == "a.ga\nworkflows/b.ga\n" and sent(with_workflows) == []
+    assert capsys.readouterr().out == "a.ga\nworkflows/b #2.ga\n" and sent(with_workflows) == []
 
 
 def test_import_of_no_workflows(script, with_workflows, capsys):
