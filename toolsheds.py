@@ -5,14 +5,15 @@ A repository is named by its Tool Shed's address, its owner, its name and one of
 from __future__ import annotations
 
 import io
+import re
 import secrets
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
-from common import STILL_RUNNING, TRY_LATER, Galaxy, Refused, an_id
+from common import STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused
 
 INSTALLED, DEACTIVATED, UNINSTALLED, ERROR = "Installed", "Deactivated", "Uninstalled", "Error"
 LONGEST = 3600      # seconds to wait for an installation whose answer was lost, as proxies lose it after a minute
@@ -24,7 +25,10 @@ class Repository:
 
     def __init__(self, shed: str, owner: str, name: str):
         self.shed = Galaxy("anonymous", shed)
-        self.owner, self.name = an_id(owner, "OWNER"), an_id(name, "NAME")
+        for text, option in ((owner, "--owner"), (name, "--name")):
+            if not re.fullmatch(r"[\w.-]+", text):
+                raise Refused(f"{option}={text}: no Tool Shed has such a name", USAGE)
+        self.owner, self.name = owner, name
         self.query = {"owner": owner, "name": name}
         self.host = _host(self.shed.base)
 
@@ -60,10 +64,10 @@ class Repository:
         pages = f"{self.shed.base}/repos/{self.owner}/{self.name}"
         while folders:
             content = self.shed.get(f"{pages}/json-manifest/{revision}{folders.pop()}")
-            folders += [f"/{folder['abspath'].strip('/')}" for folder in content["directories"]]
+            folders += ["/" + quote(folder["abspath"].strip("/")) for folder in content["directories"]]
             for file in content["files"]:
                 if file["abspath"].endswith(".ga"):
-                    yield file["abspath"], self.shed.get(f"{pages}/raw-file/{revision}/{file['abspath']}")
+                    yield file["abspath"], self.shed.get(f"{pages}/raw-file/{revision}/{quote(file['abspath'])}")
 
 
 def check_registered(galaxy: Galaxy, repository: Repository) -> None:

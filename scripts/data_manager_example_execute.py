@@ -46,17 +46,19 @@ def main(argv=None):
     for dbkey in dbkeys:
         jobs.begin(dbkey, fetch_tool, source(dbkey))
     print("Genomes Queued for downloading.", flush=True)
-    fetched = False
+    fetched, indexed = False, []
     for _ in pauses(timeout, pause, pause):
         for dbkey, tool, answer in jobs.ended():
             if tool == fetch_tool:
                 for index_tool in index_tools:
                     jobs.begin(dbkey, index_tool, {"all_fasta_source": dbkey})
             else:
-                print("Finished:", answer, flush=True)
+                indexed.append(answer)
         if not fetched and fetch_tool not in [tool for _, tool, _ in jobs.moving.values()]:
             fetched = True
             print("All genomes downloaded and indexers now queued.", flush=True)
+        while fetched and indexed:
+            print("Finished:", indexed.pop(0), flush=True)
         if not jobs.moving:
             break
     else:

@@ -198,12 +198,12 @@ def install(home, lock):
 
 
 def install_toolshed(home, lock):
-    """Add the Tool Shed to Galaxy's environment, of which it shares all the packages, unless that was done."""
+    """Add the Tool Shed to Galaxy's environment, which has all that it depends on, unless that was done."""
     if installed(home, "toolshed") == RELEASE:
         return
     say(f"installing the Tool Shed {RELEASE} (once, 7 MB)")
     environment = home / "venv"
-    run_all([[*pip_install(environment), *tested(environment), f"galaxy-tool-shed=={RELEASE}"]], home, lock, "the Tool Shed")
+    run_all([[*pip_install(environment), "--no-deps", f"galaxy-tool-shed=={RELEASE}"]], home, lock, "the Tool Shed")
     (environment / "toolshed").write_text(RELEASE)
 
 
@@ -229,18 +229,14 @@ def install_commands(environment, python):
     """The environment; the package that lists the versions that its release was tested with; all, in those versions."""
     yield [python, "-m", "venv", environment]
     yield [*pip_install(environment), "--no-deps", f"galaxy-app=={RELEASE}"]
-    yield [*pip_install(environment), *tested(environment), *(f"galaxy-{part}=={RELEASE}" for part in PARTS)]
+    tested = environment.glob("lib/python*/site-packages/galaxy/dependencies/pinned-requirements.txt")
+    yield [*pip_install(environment), *(f"--constraint={path}" for path in tested),
+           *(f"galaxy-{part}=={RELEASE}" for part in PARTS)]
 
 
 def pip_install(environment):
     return [environment / "bin" / "python", "-m", "pip", "install",
             "--quiet", "--no-input", "--disable-pip-version-check", "--compile"]
-
-
-def tested(environment):
-    """The versions that this release was tested with, for pip."""
-    return [f"--constraint={path}"
-            for path in environment.glob("lib/python*/site-packages/galaxy/dependencies/pinned-requirements.txt")]
 
 
 def suitable_python():

@@ -11,13 +11,14 @@ Options:
   -n NAME, --name=NAME     the repository
   -o OWNER, --owner=OWNER  whose it is
   -r REV, --revision=REV   the installed revision, 12 hexadecimal digits
+  --panel-section-id=ID    the section of the tool panel for its tools; unless given, the one that they are in
   --format=FORMAT          table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
   --fields=NAMES           only these fields of the repository, separated by commas
-  --dry-run                show what would be sent, change nothing
+  --dry-run                show the request that would install it again, change nothing
   -h, --help               show this
 
-For one whose files were lost, that is in state Error, or whose tools Galaxy no longer loads. They come back to the section
-of the tool panel in which they are; those that are in none, since they were uninstalled, come back without one.
+For one whose files were lost, that is in state Error, or whose tools Galaxy no longer loads. Galaxy does not say in which
+section tools were that it no longer loads; without --panel-section-id they come back outside of all sections.
   repair_tool_shed_repository.py -u https://toolshed.g2.bx.psu.edu -a - -l - -n fastqc -o devteam -r 2c64fded1286
 """
 import sys
@@ -36,7 +37,7 @@ def main(argv=None):
     check_registered(galaxy, repository)
     known = repository.record(galaxy, revision)
     data = request(repository, revision)
-    section = panel_section(galaxy, known)
+    section = args["--panel-section-id"] or panel_section(galaxy, known)
     if section:
         data["tool_panel_section_id"] = section
     if args["--dry-run"]:

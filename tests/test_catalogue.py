@@ -11,8 +11,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 VERBS = [ROOT / f"{name}.py" for name in ("display", "create", "update", "delete")]
 SCRIPTS = VERBS + sorted((ROOT / "scripts").glob("*.py"))
-# each may import those before it
-MODULES = ["outcome", "keys", "printing", "processes", "replies", "common", "toolsheds", "transfer", "workflows"]
 MODULES = [     # each may import those before it
     "outcome",
     "keys",
@@ -21,6 +19,7 @@ MODULES = [     # each may import those before it
     "common",
     "processes",
     "queries",
+    "toolsheds",
     "transfer",
     "workflows",
 ]

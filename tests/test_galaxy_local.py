@@ -13,6 +13,7 @@ import time
 from collections import namedtuple
 from pathlib import Path
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 import galaxy_local
 import pytest
@@ -59,16 +60,21 @@ def refusal(home, *words):
     return caught.value
 
 
-def pretend(home, monkeypatch, server, worker="import time; print('the worker is warm', flush=True); time.sleep(60)"):
-    """Let `start` run these two Python programs in place of Galaxy's server and worker, and make no administrator."""
-    real = galaxy_local.begin_one
+BEGIN_ONE = galaxy_local.begin_one
 
+
+def pretend(home, monkeypatch, server, worker="import time; print('the worker is warm', flush=True); time.sleep(60)",
+            toolshed=""):
+    """Let `start` run these Python programs in place of Galaxy's, and make no administrator and no repository."""
     def begin_one(home, state, name, *_):
-        real(home, state, name, "-c", server if name == "server" else worker, str(state["port"]))
+        program = {"server": server, "worker": worker, "toolshed": toolshed}[name]
+        port = state["port"] + (galaxy_local.TOOL_SHED if name == "toolshed" else 0)
+        BEGIN_ONE(home, state, name, "-c", program, str(port))
 
     monkeypatch.setattr(galaxy_local, "begin_one", begin_one)
     monkeypatch.setattr(galaxy_local, "ensure_administrator",
                         lambda home, url: processes.write_private(home / "key", "0123456789abcdef\n"))
+    monkeypatch.setattr(galaxy_local, "publish", lambda key, url, email, folder: None)
 
 
 SERVER = """
@@ -378,6 +384,79 @@ def test_two_starts_at_once_make_one_server(home, free_port, monkeypatch, capsys
         assert call(home, "stop") == 0
 
 
+# ----------------------------------------------------------------------------------------------------------- Tool Shed
+
+@pytest.fixture
+def with_toolshed(home, monkeypatch):
+    """A home in which the Tool Shed is installed too, and what was published in it."""
+    (home / "venv" / "toolshed").write_text(galaxy_local.RELEASE)
+    pretend(home, monkeypatch, SERVER, toolshed=SERVER)
+    published = []
+    monkeypatch.setattr(galaxy_local, "publish", lambda *what: published.append(what))
+    yield published
+    call(home, "stop")
+
+
+def test_a_tool_shed_is_started_beside_galaxy_and_stopped_with_it(home, free_port, with_toolshed, capsys):
+    url = f"http://127.0.0.1:{free_port + 929}"
+    assert call(home, "start", "--with-toolshed", f"--port={free_port}") == 0
+    assert f"its Tool Shed: {url}\n" in capsys.readouterr().out
+    secrets = galaxy_local.own_secrets(home)
+    folder = galaxy_local.DEMO / "repository"
+    assert with_toolshed == [(secrets["bootstrap_key"], url, galaxy_local.ADMINISTRATOR, folder)]
+    settings = yaml.safe_load((home / "config" / "tool_shed.yml").read_text())["tool_shed"]
+    assert settings["tool_shed_url"] == url and settings["file_path"] == f"{home}/toolshed/repositories"
+    assert stat.S_IMODE((home / "config" / "tool_shed.yml").stat().st_mode) == 0o600
+    assert call(home, "status") == 0
+    assert f"tool shed      {url}\n" in capsys.readouterr().out
+    assert call(home, "env") == 0
+    assert f"export GALAXY_TOOL_SHED_URL={url}\n" in capsys.readouterr().out
+    assert call(home, "log") == 0
+    assert "toolshed.log" in capsys.readouterr().out
+    assert call(home, "stop") == 0
+    assert not processes.listens(free_port + 929) and not processes.listens(free_port)
+
+
+def test_a_tool_shed_is_added_to_a_galaxy_that_runs(home, free_port, with_toolshed, capsys):
+    assert call(home, "start", f"--port={free_port}") == 0
+    server = galaxy_local.read_state(home)["server"]
+    assert with_toolshed == [] and not processes.listens(free_port + 929)
+    assert call(home, "status") == 0 and call(home, "env") == 0
+    shown = capsys.readouterr().out
+    assert "tool shed      none\n" in shown and "TOOL_SHED" not in shown
+    assert call(home, "start", "--with-toolshed") == 0
+    state = galaxy_local.read_state(home)
+    assert state["server"] == server and processes.is_running(state["toolshed"]) and len(with_toolshed) == 1
+    assert call(home, "start", "--with-toolshed") == 0      # again is safe
+    assert galaxy_local.read_state(home) == state
+
+
+def test_a_tool_shed_that_fails_leaves_galaxy_running(home, free_port, with_toolshed, monkeypatch, capsys):
+    pretend(home, monkeypatch, SERVER, toolshed="raise SystemExit('no mercurial')")
+    error = refusal(home, "start", "--with-toolshed", f"--port={free_port}")
+    assert "toolshed died" in str(error) and "no mercurial" in capsys.readouterr().err
+    assert call(home, "status") == 0
+    assert "toolshed" not in galaxy_local.read_state(home)
+
+
+def test_a_tool_sheds_port_that_is_taken(home, with_toolshed, loopback):
+    error = refusal(home, "start", "--with-toolshed", f"--port={loopback.http.server_port - 929}")
+    assert f"port {loopback.http.server_port}" in str(error) and "--port=N" in str(error)
+
+
+def test_a_port_that_leaves_none_for_the_tool_shed(home, with_toolshed):
+    assert "65535" in str(refusal(home, "start", "--with-toolshed", "--port=65000"))
+
+
+def test_the_tool_shed_is_installed_once_in_the_release_of_galaxy(home, monkeypatch):
+    ran = []
+    monkeypatch.setattr(galaxy_local, "run_all", lambda commands, *_: ran.append(commands))
+    galaxy_local.install_toolshed(home, None)
+    galaxy_local.install_toolshed(home, None)
+    [[command]] = ran
+    assert command[-1] == f"galaxy-tool-shed=={galaxy_local.RELEASE}" and str(command[0]).startswith(str(home))
+
+
 # ------------------------------------------------------------------------------------------------------------ settings
 
 def settings_of(home):
@@ -385,10 +464,12 @@ def settings_of(home):
 
 
 def test_a_home_with_an_odd_name(home):
-    odd = home.parent / "Größe: 'x' \"y\" #z"
+    odd = home.parent / "Größe: 'x' \"y\" <&> #z"
     odd.mkdir()
     galaxy_local.configure(odd, {"port": 8123})
     assert settings_of(odd)["data_dir"] == f"{odd}/data"
+    root = ElementTree.parse(odd / "config" / "tool_data_table_conf.xml").getroot()
+    assert root.find("table/file").get("path") == f"{odd}/data/tool-data/all_fasta.loc"
 
 
 def test_settings_of_ones_own(home):
@@ -442,6 +523,7 @@ def test_settings_are_private_and_filled_in(home):
     assert "$" not in str(settings)
     assert settings["library_import_dir"] == f"{home}/import" and settings["allow_path_paste"] is True
     assert settings["galaxy_infrastructure_url"] == "http://127.0.0.1:8123" and settings["watch_tools"] == "false"
+    assert 'url="http://127.0.0.1:9052/"' in (home / "config" / "tool_sheds_conf.xml").read_text()
     for path in (home / "config" / "galaxy.yml", home / "config" / "secrets.json", home / "password"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     before = (home / "config" / "secrets.json").read_text(), (home / "password").read_text()

@@ -1,9 +1,11 @@
 """The scripts for Tool Shed repositories, and a repository of one's own: the requests, what is printed, how they end."""
 import io
+import json
 import tarfile
 from pathlib import Path
+from urllib.parse import quote
 
-import import_workflows_from_installed_tool_shed_repository as import_workflows
+import import_workflows_from_installed_tool_shed_repository
 import install_tool_shed_repositories
 import pytest
 import repair_tool_shed_repository
@@ -54,10 +56,11 @@ def refused_with(capsys, *words):
 
 
 @pytest.mark.parametrize("module, lines", [
-    (install_tool_shed_repositories, [[], LINE[2:], LINE[:-2], [*LINE, "more"], [*LINE, "-r"], [*LINE, "-r", "a/b"]]),
+    (install_tool_shed_repositories, [[], LINE[2:], LINE[:-2], [*LINE, "more"], [*LINE, "-r"], [*LINE, "-r", "a/b"],
+                                      [*LINE[:-1], "de mo"], [*LINE[:-1], ""]]),
     (repair_tool_shed_repository, [[], LINE, [*LINE, "-r", ""], [*LINE, "-r", OLD, "more"]]),
     (reset_metadata_on_installed_repositories, [[], ["-a", KEY], ["-a", KEY, "-u", URL, "more"]]),
-    (import_workflows, [[], LINE, [*LINE, "-r", "a b"]]),
+    (import_workflows_from_installed_tool_shed_repository, [[], LINE, [*LINE, "-r", "a b"]]),
 ])
 def test_bad_lines(script, servers, capsys, module, lines):
     for line in lines:
@@ -205,6 +208,11 @@ def test_repair(script, installed, capsys):
     assert told.out.startswith("Response\n--------\n----\n  name: tally\n") and told.err == ""
 
 
+def test_repair_into_a_section(script, installed):
+    assert script(repair_tool_shed_repository.main, *LINE, "-r", NEW, "--panel-section-id=mine") == 0
+    assert sent(installed)[1][2]["tool_panel_section_id"] == "mine"
+
+
 def test_repair_of_what_was_uninstalled(script, installed):
     installed.get(API, json=[a_record(NEW, "Uninstalled")])
     installed.get(f"{URL}/api/tools", json=[])
@@ -235,7 +243,7 @@ RESET = f"{API}/reset_metadata_on_installed_repositories"
 
 @pytest.mark.parametrize("failed, status", [(0, 0), (1, PARTLY)])
 def test_reset(script, servers, capsys, failed, status):
-    text = '{\n    "repository_status": [],\n    "successful_count": 2,\n    "unsuccessful_count": %d\n}' % failed
+    text = json.dumps({"repository_status": [], "successful_count": 2, "unsuccessful_count": failed}, indent=4)
     servers.post(RESET, json=text)
     assert script(reset_metadata_on_installed_repositories.main, "-a", KEY, "-u", f"{URL}/") == status
     told = capsys.readouterr()
@@ -262,43 +270,44 @@ def with_workflows(installed):
     installed.get(f"{pages}/json-manifest/{NEW}", json={
         "directories": [{"abspath": "workflows"}], "files": [{"abspath": "tally.xml"}, {"abspath": "a.ga"}]})
     installed.get(f"{pages}/json-manifest/{NEW}/workflows", json={
-        "directories": [], "files": [{"abspath": "workflows/b.ga"}]})
-    for path in ("a.ga", "workflows/b.ga"):
-        installed.get(f"{pages}/raw-file/{NEW}/{path}", json={**WORKFLOW, "name": path})
+        "directories": [], "files": [{"abspath": "workflows/b #2.ga"}]})
+    for path in ("a.ga", "workflows/b #2.ga"):
+        installed.get(f"{pages}/raw-file/{NEW}/{quote(path)}", json={**WORKFLOW, "name": path})
     installed.post(f"{URL}/api/workflows", json={"id": "w", "name": "n", "url": "/api/workflows/w"})
     return installed
 
 
 def test_import_workflows(script, with_workflows, capsys):
-    assert script(import_workflows.main, *LINE, "-r", NEW) == 0
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == 0
     assert [(url, body["workflow"]["name"]) for _, url, body in sent(with_workflows)] == [
-        (f"{URL}/api/workflows", "a.ga"), (f"{URL}/api/workflows", "workflows/b.ga")]
+        (f"{URL}/api/workflows", "a.ga"), (f"{URL}/api/workflows", "workflows/b #2.ga")]
     told = capsys.readouterr()
     assert told.out == "Response\n--------\n" + "/api/workflows/w\n  name: n\n  id: w\n" * 2 and told.err == ""
 
 
 def test_import_workflows_dry_run(script, with_workflows, capsys):
-    assert script(import_workflows.main, *LINE, "-r", NEW, "--dry-run", "--format=value", "--fields=path") == 0
-    assert capsys.readouterr().out == "a.ga\nworkflows/b.ga\n" and sent(with_workflows) == []
+    line = [*LINE, "-r", NEW, "--dry-run", "--format=value", "--fields=path"]
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *line) == 0
+    assert capsys.readouterr().out == "a.ga\nworkflows/b #2.ga\n" and sent(with_workflows) == []
 
 
 def test_import_of_no_workflows(script, with_workflows, capsys):
     with_workflows.get(f"{SHED}/repos/demo/tally/json-manifest/{NEW}", json={"directories": [], "files": []})
-    assert script(import_workflows.main, *LINE, "-r", NEW) == REFUSED
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == REFUSED
     assert refused_with(capsys, "no workflows")
 
 
 def test_import_workflows_of_what_is_not_installed(script, with_workflows, capsys):
-    assert script(import_workflows.main, *LINE, "-r", "f" * 12) == REFUSED
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", "f" * 12) == REFUSED
     assert refused_with(capsys, "not installed")
     with_workflows.get(API, json=[a_record(NEW, "Uninstalled")])
-    assert script(import_workflows.main, *LINE, "-r", NEW) == REFUSED
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == REFUSED
     assert refused_with(capsys, "Uninstalled") and sent(with_workflows) == []
 
 
 def test_import_workflows_refused(script, with_workflows, capsys):
     with_workflows.post(f"{URL}/api/workflows", status_code=400, json={"err_msg": "no workflow", "err_code": 400008})
-    assert script(import_workflows.main, *LINE, "-r", NEW) == REFUSED
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == REFUSED
     assert refused_with(capsys, "no workflow")
 
 

@@ -55,7 +55,7 @@ def a_galaxy(*options, port=None):
 @pytest.fixture(scope="session")
 def server():
     """`url` and the administrator's `key` of a Galaxy that runs."""
-    with a_galaxy(port=8080) as galaxy:
+    with a_galaxy("--with-toolshed", port=8080) as galaxy:
         yield galaxy
 
 
@@ -123,6 +123,29 @@ class Person:
                              *(f"{name}={value}" for name, value in settings.items()))
         assert Galaxy(self.key, self.url).wait_datasets(history, [dataset], timeout=120) == {dataset: "ok"}
         return dataset
+
+
+@pytest.fixture(scope="session")
+def home(server):
+    """The folder that the server is in."""
+    return Path(re.search(r"^home +(.+)$", local("status").stdout, re.MULTILINE).group(1))
+
+
+@pytest.fixture(scope="session")
+def tool_shed(server):
+    """The address of the Tool Shed beside the server; where it has none, one is started, and stays with it."""
+    if "GALAXY_TOOL_SHED_URL" not in local("env").stdout:
+        started = local("start", "--with-toolshed")
+        assert started.returncode == 0, started.stderr
+    return re.search("GALAXY_TOOL_SHED_URL=(.*)", local("env").stdout).group(1)
+
+
+@pytest.fixture(scope="session")
+def administrator(server):
+    """A person with the administrator's key."""
+    person = Person(server)
+    person.key = server.key
+    return person
 
 
 @pytest.fixture(scope="session")

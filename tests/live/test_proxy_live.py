@@ -169,7 +169,8 @@ def addresses(url, folder):
         return requests.request(method, f"{url}/galaxy{path}", auth=("somebody", "pass/word"), allow_redirects=False,
                                 timeout=60, verify=str(folder / "authority.pem"), **options)
     upload = {"Tus-Resumable": "1.0.0", "Upload-Length": "1", "Upload-Metadata": "filename YQ==,filetype YQ=="}
-    return [ask("POST", "/api/upload/resumable_upload/", headers=upload).headers["Location"], ask("GET", "").headers["Location"],
+    return [ask("POST", "/api/upload/resumable_upload/", headers=upload).headers["Location"],
+            ask("GET", "").headers["Location"],
             ask("GET", "/ga4gh/drs/v1/service-info").json()["organization"]["url"]]
 
 
@@ -228,7 +229,7 @@ def test_at_the_root_of_a_host(kind, folder, server, person, value):
 
 def test_where_galaxy_does_not_learn_its_public_address(kind, folder, upstream, member, value, tmp_path):
     lines = re.sub(r"(?m)^.*(X-Forwarded-Proto|ProxyPreserveHost| Host \$).*\n", "", LINES[kind])
-    lines = lines.replace("    proxy_buffering off;", "    proxy_redirect off; proxy_buffering off;")     # nginx would mend some
+    lines = lines.replace("proxy_buffering off;", "proxy_buffering off; proxy_redirect off;")    # nginx would mend some
     (tmp_path / "few").write_text("bytes\n")
     history = member.new_history("public address")
     with proxy(kind, folder, upstream, lines) as running:
