@@ -17,7 +17,7 @@ NGINX, = re.findall("```nginx\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = re.findall("```console\n(.*?)```", PAGE, re.DOTALL)
 ENABLED = re.search("`a2enmod ([a-z_ ]+)`", PAGE).group(1).split()
 LINES = {"apache2": APACHE, "nginx": NGINX}
-PACKAGES = {"apache2": "apache2-bin", "nginx": "nginx"}
+PACKAGES = {"apache2": "apache2-bin", "nginx": "nginx", "openssl": "openssl"}
 
 # What stands around those lines: Debian's modules (and rewrite, for a limit), and places that need no rights.
 MODULES = ["access_compat", "alias", "auth_basic", "authn_core", "authn_file", "authz_core", "authz_host", "authz_user",
@@ -36,9 +36,9 @@ client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_p
 }
 
 
-def program(kind):
-    """The path of `apache2` or `nginx`; None where it is not installed. Debian keeps them off an ordinary user's PATH."""
-    return shutil.which(kind) or shutil.which(kind, path="/usr/sbin")
+def program(name):
+    """The path of a program; None where it is not installed. Debian keeps servers off an ordinary user's PATH."""
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin")
 
 
 def authority(folder):
@@ -61,8 +61,7 @@ def openssl(folder, *line):
 
 def at_the_root(lines):
     """The lines as docs/proxy.md says they are for a Galaxy at the root of its host."""
-    lines = lines.replace("/galaxy/api", "/api")
-    return re.sub(r'(?m)((?:Location|location|ProxyPass) "?)/galaxy(?=["\s])|(?<=:8080)/galaxy', r"\1/", lines)
+    return re.sub(r'/galaxy(?=["\s])', "/", lines.replace("/galaxy/api", "/api"))
 
 
 @contextmanager
