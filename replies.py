@@ -161,7 +161,7 @@ def hint(response: requests.Response, said: str, code: int | None, base: str) ->
     status, asked = response.status_code, response.request
     if status in (401, 403) and "x-api-key" not in asked.headers:
         return "" if "Authorization" in asked.headers else "it was asked without a key"
-    if status == 401:
+    if status == 401 or "API key is not valid" in said:     # which some routes of Galaxy 26.1 answer with 403
         return f"check the key: key_show.py {base} EMAIL shows yours"
     if code == 403004:
         return "the server's administrator can allow it in galaxy.yml"
