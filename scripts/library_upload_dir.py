@@ -21,8 +21,8 @@ Reads paths from standard input, one a line, so none with a newline in it. The p
 as it is known, in which uploaded=True says that this run gave it to Galaxy, and uploaded=False that it was there:
   [1/2] F2f94e8ae9edff68a/a.fastq uploaded=True
 
-There is a file whose name and size are those of a dataset in its folder, unless that dataset is in state error: then it
-is uploaded again, and the failed one deleted. A file whose size has changed becomes a second dataset of that name, and the
+A file counts as there when a dataset in its folder has its name and size, and is not in state error: then the file is
+uploaded again, and the failed dataset deleted. One whose size has changed becomes a second dataset of that name, and the
 first stays. What can't be read or does not arrive is told on standard error, the others are uploaded, and the exit status
 is 3. Only one run at a time fills a library from one account (else 75), and it waits first for what a run before it left
 under way; the jobs belong to a history named "Uploads to library ID".
@@ -35,7 +35,20 @@ import stat
 import sys
 from dataclasses import dataclass
 
-from common import DONE, PARTLY, TRY_LATER, UNATTENDED, Galaxy, Refused, an_id, arguments, complain, run, whole_number
+from common import (
+    DONE,
+    PARTLY,
+    TRY_LATER,
+    UNATTENDED,
+    USAGE,
+    Galaxy,
+    Refused,
+    an_id,
+    arguments,
+    complain,
+    run,
+    whole_number,
+)
 from libraries import Uploads, made, need_path_paste, only_run, root_folder, tree
 from transfer import send
 
@@ -94,6 +107,8 @@ def main(argv=None):
 
 def typed_paths():
     """The paths on standard input, each once, without `.` and doubled slashes."""
+    if sys.stdin is None:
+        raise Refused("standard input is closed: the paths come from there", USAGE)
     typed = [os.fsdecode(line) for line in sys.stdin.buffer.read().split(b"\n") if line]
     tidy = ["/".join(name for name in path.split("/") if name not in ("", ".")) for path in typed]
     return list(dict.fromkeys("/" + path if whole.startswith("/") else path for path, whole in zip(tidy, typed)))

@@ -3,6 +3,7 @@ import itertools
 import json
 import os
 import re
+import sys
 
 import library_upload_dir
 import pytest
@@ -283,6 +284,12 @@ def test_odd_names(upload, library, here, name):
 def test_no_paths(upload, library, capsys):
     assert upload([]) == 0
     assert capsys.readouterr() == ("", "") and not library.asked("POST")
+
+
+def test_no_standard_input(script, library, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert script(library_upload_dir.main, *LINE) == USAGE
+    assert "standard input is closed" in capsys.readouterr().err and library.mock.call_count == 0
 
 
 def test_a_file_that_can_not_be_read(upload, library, here, monkeypatch, capsys):
