@@ -243,6 +243,7 @@ def test_refusals_in_other_forms(loopback, body, words):
 
 @pytest.mark.parametrize("status, body, headers, hint", [
     (401, {"err_msg": "Provided API key is not valid.", "err_code": 401001}, {}, "check the key: key_show.py"),
+    (403, {"err_msg": "Provided API key is not valid.", "err_code": 403001}, {}, "check the key: key_show.py"),
     (403, {"err_msg": "You must be an administrator", "err_code": 403006}, {}, "an administrator's key"),
     (400, {"err_msg": "Input should be a valid list in ('body', 'tags')", "err_code": 400008}, {}, "NAME:=JSON any other"),
     (500, b"Internal Server Error", {}, "administrator's log"),
