@@ -113,6 +113,14 @@ def panel_section(galaxy: Galaxy, record: dict[str, Any]) -> str:
     return ""
 
 
+def check_section(galaxy: Galaxy, section: str) -> None:
+    """Refuse a section that the tool panel lacks: Galaxy would put the tools outside of all, and not say so."""
+    ids = [item["id"] for item in galaxy.get("tools") if item.get("model_class") == "ToolSection"]
+    if section.removeprefix("section_") not in ids:     # Galaxy takes both forms
+        raise Refused(f"the tool panel has no section with the id {section}: there are {', '.join(ids) or 'none'}; "
+                      "install_tool_shed_repositories.py --panel-section-name=NAME makes one")
+
+
 def request(repository: Repository, revision: str) -> dict[str, Any]:
     """The payload that asks Galaxy for an installation."""
     return {"tool_shed_url": repository.shed.base, **repository.query, "changeset_revision": revision}

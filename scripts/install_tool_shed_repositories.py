@@ -26,7 +26,7 @@ What is installed already is left as it is, and that is no error:
 import sys
 
 from common import Galaxy, an_id, arguments, output, print_response, run, show, show_request
-from toolsheds import INSTALL, Repository, check_registered, install, request
+from toolsheds import INSTALL, Repository, check_registered, check_section, install, request
 
 
 def main(argv=None):
@@ -41,6 +41,7 @@ def main(argv=None):
     check_registered(galaxy, repository)
     data = request(repository, revision or repository.revisions()[-1])
     if section:
+        check_section(galaxy, section)
         data["tool_panel_section_id"] = section
     elif new_section:
         data["new_tool_panel_section_label"] = new_section

@@ -24,7 +24,7 @@ section tools were that it no longer loads; without --panel-section-id they come
 import sys
 
 from common import Galaxy, an_id, arguments, output, print_response, run, show, show_request
-from toolsheds import INSTALL, Repository, check_registered, panel_section, repair, request
+from toolsheds import INSTALL, Repository, check_registered, check_section, panel_section, repair, request
 
 
 def main(argv=None):
@@ -37,7 +37,10 @@ def main(argv=None):
     check_registered(galaxy, repository)
     known = repository.record(galaxy, revision)
     data = request(repository, revision)
-    section = args["--panel-section-id"] or panel_section(galaxy, known)
+    section = args["--panel-section-id"]
+    if section:
+        check_section(galaxy, section)
+    section = section or panel_section(galaxy, known)
     if section:
         data["tool_panel_section_id"] = section
     if args["--dry-run"]:

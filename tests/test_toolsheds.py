@@ -39,6 +39,7 @@ def servers(requests_mock):
     requests_mock.get(API, json=[])
     requests_mock.get(f"{SHED}/api/repositories/get_ordered_installable_revisions", json=[OLD, NEW])
     requests_mock.post(INSTALL, json=[a_record()])
+    requests_mock.get(f"{URL}/api/tools", json=[{"id": one, "model_class": "ToolSection"} for one in ("filter", "mine")])
     return requests_mock
 
 
@@ -107,6 +108,12 @@ def test_install(script, servers, capsys, options, more):
     assert servers.last_request.headers["x-api-key"] == KEY
     told = capsys.readouterr()
     assert told.out.startswith(f"Response\n--------\n----\n  name: tally\n  id: id-{NEW}\n") and told.err == ""
+
+
+def test_install_into_a_section_that_is_not_there(script, servers, capsys):
+    assert script(install_tool_shed_repositories.main, *LINE, "--panel-section-id=nosuch") == REFUSED
+    assert refused_with(capsys, "nosuch", "filter, mine", "--panel-section-name") and sent(servers) == []
+    assert script(install_tool_shed_repositories.main, *LINE, "--panel-section-id=section_filter") == 0
 
 
 def test_install_by_the_long_names(script, servers):
@@ -192,7 +199,7 @@ def test_install_dry_run(script, servers, capsys):
 def installed(servers):
     servers.get(API, json=[a_record(OLD), a_record(NEW)])
     origin = {"tool_shed": "shed.test:9009", "owner": "demo", "name": "tally"}
-    servers.get(f"{URL}/api/tools", json=[
+    servers.get(f"{URL}/api/tools?in_panel=false", json=[
         {"id": "upload1", "panel_section_id": "getext"},
         {"id": "tally", "panel_section_id": "old", "tool_shed_repository": {**origin, "changeset_revision": OLD}},
         {"id": "tally", "panel_section_id": "filter", "tool_shed_repository": {**origin, "changeset_revision": NEW}}])
@@ -215,7 +222,7 @@ def test_repair_into_a_section(script, installed):
 
 def test_repair_of_what_was_uninstalled(script, installed):
     installed.get(API, json=[a_record(NEW, "Uninstalled")])
-    installed.get(f"{URL}/api/tools", json=[])
+    installed.get(f"{URL}/api/tools?in_panel=false", json=[])
     assert script(repair_tool_shed_repository.main, *LINE, "-r", NEW) == 0
     assert sent(installed) == [("POST", INSTALL, {**ASKED, "changeset_revision": NEW})]
 

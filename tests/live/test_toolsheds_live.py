@@ -158,6 +158,7 @@ def test_refused(person, administrator, tally):
 
     refused(install, *but("-n", "nosuch"), words="nosuch")
     refused(install, *but("-o", "nobody"), words="nobody")
+    refused(install, *tally.line, "--panel-section-id=nosuch", words="no section")
     refused(install, *tally.line, "-r", "0123456789ab", words="0123456789ab")
     refused(install, *but("-u", "http://127.0.0.1:9"), words="tool_sheds_config_file")
     refused(repair, *tally.line, "-r", "0123456789ab", words="is not installed")
