@@ -297,12 +297,13 @@ class Galaxy:
             raise Refused(f"{self.base} takes the key for nobody's: check it", status=401)
         return user
 
-    def administrator(self, task: str) -> dict[str, Any]:
-        """The user whose key this is, refused where that is no administrator, whom `task` needs."""
+    def administrator(self, task: str, otherwise: str = "") -> dict[str, Any]:
+        """The user whose key this is, refused where that is no administrator, whom `task` needs, with what to do
+        `otherwise`."""
         user = self.user()
         if not user.get("is_admin"):
             raise Refused(f"{task} needs an administrator's key, and {user.get('email')} is none on {self.base}: ask its "
-                          "administrators, whom admin_users names (galaxy.yml)", status=403)
+                          f"administrators, whom admin_users names (galaxy.yml){otherwise}", status=403)
         return user
 
     def address(self, path: str) -> str:

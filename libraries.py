@@ -112,9 +112,7 @@ def made(galaxy: Galaxy, found: dict[Path, Folder], path: Path) -> Folder:
 
 def need_path_paste(galaxy: Galaxy, otherwise: str = "") -> None:
     """Refuse, with what to do `otherwise`, unless this key may have the server read files of its own by their paths."""
-    if not galaxy.user().get("is_admin"):
-        raise Refused("only an administrator's key may name paths on the server; the server's administrator makes one in "
-                      f"admin_users of galaxy.yml{otherwise}")
+    galaxy.administrator("naming paths on the server", otherwise)
     if not galaxy.get("configuration").get("allow_library_path_paste"):
         raise Refused("the server takes no paths: its administrator can set allow_path_paste: true in galaxy.yml"
                       f"{otherwise}")

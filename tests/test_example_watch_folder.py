@@ -237,7 +237,7 @@ def test_a_workflow_with_other_inputs(script, galaxy, line, capsys, about, words
 
 
 @pytest.mark.parametrize("path, answer, words", [
-    ("users/current", {"id": "u", "is_admin": False}, "only an administrator's key may name paths on the server"),
+    ("users/current", {"id": "u", "is_admin": False}, "naming paths on the server needs an administrator's key"),
     ("configuration", {"allow_library_path_paste": False}, "allow_path_paste: true in galaxy.yml")])
 def test_a_server_that_takes_no_paths(script, galaxy, folders, line, capsys, path, answer, words):
     (folders / "in" / "a").write_text("x")

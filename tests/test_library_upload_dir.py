@@ -407,7 +407,7 @@ def test_folders_that_are_not_for_this(upload, library, here, capsys, about, wor
 
 
 @pytest.mark.parametrize("route, answer, words", [
-    ("users/current", {"id": "u", "is_admin": False}, "only an administrator's key"),
+    ("users/current", {"id": "u", "is_admin": False}, "needs an administrator's key"),
     ("configuration", {"allow_library_path_paste": False}, "can set allow_path_paste: true in galaxy.yml")])
 def test_a_server_that_takes_no_paths(upload, library, here, capsys, route, answer, words):
     library.mock.get(f"{URL}/api/{route}", json=answer)

@@ -163,20 +163,13 @@ def tool_shed(server):
 
 
 @pytest.fixture(scope="session")
-def administrator(server):
-    """A person with the administrator's key."""
-    person = Person(server)
-    person.key = server.key
-    return person
-
-
-@pytest.fixture(scope="session")
 def person(server):
     return Person(server)
 
 
 @pytest.fixture(scope="session")
 def admin(server):
+    """The server's administrator, who runs scripts and looks at what Galaxy then holds."""
     return Administrator(server)
 
 

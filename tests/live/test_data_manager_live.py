@@ -4,22 +4,22 @@ from pathlib import Path
 TOOLS = ["--fetch-tool=demo_fetch_genome", "--index-tool=demo_index_genome"]
 
 
-def rows(administrator, table):
-    return {row[0]: row for row in administrator.look(f"tool_data/{table}")["fields"]}
+def rows(admin, table):
+    return {row[0]: row for row in admin.look(f"tool_data/{table}")["fields"]}
 
 
-def test_a_genome_and_its_index_and_one_that_fails(administrator):
+def test_a_genome_and_its_index_and_one_that_fails(admin):
     for table in ("all_fasta", "fasta_indexes"):
-        for row in rows(administrator, table).values():
-            administrator.asked("DELETE", f"tool_data/{table}", json={"values": "\t".join(row)})
-        assert rows(administrator, table) == {}
-    ended = administrator.run("data_manager_example_execute.py", "-k", administrator.key, "-u", administrator.url,
+        for row in rows(admin, table).values():
+            admin.asked("DELETE", f"tool_data/{table}", json={"values": "\t".join(row)})
+        assert rows(admin, table) == {}
+    ended = admin.run("data_manager_example_execute.py", "-k", admin.key, "-u", admin.url,
                               "-d", "hg19", "-d", "sacCer3", "-d", "ce11", "-s", "1", *TOOLS)
     assert ended.returncode == 3 and ended.stdout.startswith("Genomes Queued for downloading.\n"), ended
     assert ended.stdout.count("Finished: ") == 2
     assert ended.stderr.count("\n") == 1 and "hg19: demo_fetch_genome" in ended.stderr
     assert "there is no genome hg19 here" in ended.stderr
-    genomes, indexes = rows(administrator, "all_fasta"), rows(administrator, "fasta_indexes")
+    genomes, indexes = rows(admin, "all_fasta"), rows(admin, "fasta_indexes")
     assert set(genomes) == set(indexes) == {"sacCer3", "ce11"}
     assert Path(genomes["ce11"][3]).read_text().startswith(">chrI\n")
     assert Path(indexes["sacCer3"][3]).read_text() == "chrI\t60\nchrII\t60\nchrM\t60\n"

@@ -281,7 +281,7 @@ def test_somebody_who_may_add_sends_files_but_names_no_paths(admin, person, run,
         "action": "set_permissions", "add_ids[]": role, "modify_ids[]": role, "manage_ids[]": []})
     done = run(library, asks=person)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert "only an administrator's key may name paths" in done.stderr and "--nonlocal" in done.stderr
+    assert "naming paths on the server needs an administrator's key" in done.stderr and "--nonlocal" in done.stderr
     (files / "bad.html").write_text("<html><script>\n")
     done = run(library, "--nonlocal", asks=person)
     assert done.returncode == PARTLY and done.stdout.count("True") == 5

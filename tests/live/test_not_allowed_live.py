@@ -77,9 +77,10 @@ def an_administrators(server, folder):
     (folder / "in" / "f").write_text("x")
     (folder / "in" / "f.json").write_text("{}")
     (folder / "y.yml").write_text("destination: {type: library, name: x}\nitems: [{src: url, url: 'http://127.0.0.1:9/'}]\n")
-    return {"URL": server.url, "LIBRARY": library["id"], "ROOT": library["root_folder_id"], "HISTORY": history["id"],
-            "SOMEBODYS": name, "WORKFLOW": workflow["id"], "FOLDER": str(folder / "in"),
-            "OUT": str(folder / "out"), "YAML": str(folder / "y.yml"), "GA": str(ROOT / "demo" / "wet_days.ga"), "NOBODY": secrets.token_hex(16)}
+    return {
+        "URL": server.url, "LIBRARY": library["id"], "ROOT": library["root_folder_id"], "HISTORY": history["id"],
+        "SOMEBODYS": name, "WORKFLOW": workflow["id"], "FOLDER": str(folder / "in"), "OUT": str(folder / "out"),
+        "YAML": str(folder / "y.yml"), "GA": str(ROOT / "demo" / "wet_days.ga"), "NOBODY": secrets.token_hex(16)}
 
 
 @pytest.fixture(scope="module")

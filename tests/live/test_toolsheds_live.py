@@ -12,21 +12,21 @@ from common import Galaxy, pauses
 
 
 @pytest.fixture
-def tally(administrator, tool_shed, home):
+def tally(admin, tool_shed, home):
     """The repository of demo/ in the Tool Shed: its two revisions, a command line for it, what Galaxy has of it."""
     def records():
-        return {one["changeset_revision"]: one for one in administrator.look("tool_shed_repositories", name="tally")
+        return {one["changeset_revision"]: one for one in admin.look("tool_shed_repositories", name="tally")
                 if one["tool_shed"] == tool_shed.split("://")[1]}
 
     def tools():
         """The tools of it that Galaxy has loaded: the name of the section of the panel by version."""
-        return {tool["version"]: tool["panel_section_name"] for tool in administrator.look("tools", in_panel="false")
+        return {tool["version"]: tool["panel_section_name"] for tool in admin.look("tools", in_panel="false")
                 if tool["id"].startswith(f"{tool_shed.split('://')[1]}/repos/demo/tally/")}
 
     def uninstall():
         for record in records().values():
             if not record["uninstalled"]:
-                administrator.asked("DELETE", f"tool_shed_repositories/{record['id']}")
+                admin.asked("DELETE", f"tool_shed_repositories/{record['id']}")
         become(tools, {})
 
     revisions = requests.get(f"{tool_shed}/api/repositories/get_ordered_installable_revisions",
@@ -34,7 +34,7 @@ def tally(administrator, tool_shed, home):
     assert len(revisions) == 2
     return SimpleNamespace(
         old=revisions[0], new=revisions[1], records=records, tools=tools, uninstall=uninstall,
-        line=["-u", tool_shed, "-a", administrator.key, "-l", administrator.url, "-n", "tally", "-o", "demo"],
+        line=["-u", tool_shed, "-a", admin.key, "-l", admin.url, "-n", "tally", "-o", "demo"],
         files=lambda revision: list((home / "data" / "shed_tools").glob(f"*/repos/demo/tally/{revision}/tally/tally.xml")))
 
 
@@ -53,67 +53,67 @@ def ran(person, *line):
     return ended.stdout
 
 
-def test_install_at_a_revision_the_latest_what_is_there_and_what_was_deactivated(administrator, tally):
+def test_install_at_a_revision_the_latest_what_is_there_and_what_was_deactivated(admin, tally):
     tally.uninstall()
     section = f"Tables {secrets.token_hex(3)}"
-    shown = ran(administrator, "install_tool_shed_repositories.py", *tally.line, "-r", tally.old,
+    shown = ran(admin, "install_tool_shed_repositories.py", *tally.line, "-r", tally.old,
                 "--panel-section-name", section)
     assert f"  changeset_revision: {tally.old}\n" in shown
     assert tally.records()[tally.old]["status"] == "Installed"
     become(tally.tools, {"0.1": section})
 
-    ran(administrator, "install_tool_shed_repositories.py", *tally.line, "--panel-section-id", "filter")
+    ran(admin, "install_tool_shed_repositories.py", *tally.line, "--panel-section-id", "filter")
     assert tally.records()[tally.new]["status"] == "Installed"
     become(tally.tools, {"0.1": section, "0.2": "Filter and Sort"})
 
-    again = ran(administrator, "install_tool_shed_repositories.py", *tally.line)
+    again = ran(admin, "install_tool_shed_repositories.py", *tally.line)
     assert f"revision {tally.new}, is installed already" in again
 
     # Galaxy itself would now call it installed, and not load its tool.
-    administrator.asked("DELETE", f"tool_shed_repositories/{tally.records()[tally.old]['id']}?remove_from_disk=false")
+    admin.asked("DELETE", f"tool_shed_repositories/{tally.records()[tally.old]['id']}?remove_from_disk=false")
     assert tally.records()[tally.old]["status"] == "Deactivated"
     become(tally.tools, {"0.2": "Filter and Sort"})
-    ran(administrator, "install_tool_shed_repositories.py", *tally.line, "--revision", tally.old)
+    ran(admin, "install_tool_shed_repositories.py", *tally.line, "--revision", tally.old)
     assert tally.records()[tally.old]["status"] == "Installed"
     become(tally.tools, {"0.1": "", "0.2": "Filter and Sort"})
 
 
 @pytest.fixture
-def installed(administrator, tally):
+def installed(admin, tally):
     """`tally` with its latest revision installed."""
-    ran(administrator, "install_tool_shed_repositories.py", *tally.line, "--panel-section-id", "filter")
+    ran(admin, "install_tool_shed_repositories.py", *tally.line, "--panel-section-id", "filter")
     return tally
 
 
-def test_repair_keeps_the_section_and_brings_back_files_that_were_lost(administrator, installed):
+def test_repair_keeps_the_section_and_brings_back_files_that_were_lost(admin, installed):
     [file] = installed.files(installed.new)
     content, workflow = file.read_text(), file.with_name("tally_months.ga")
     section = installed.tools()["0.2"]
     workflow.unlink()
-    ran(administrator, "repair_tool_shed_repository.py", *installed.line, "-r", installed.new)
+    ran(admin, "repair_tool_shed_repository.py", *installed.line, "-r", installed.new)
     assert workflow.exists()
     become(lambda: installed.tools().get("0.2"), section)
 
     file.unlink()
     become(lambda: installed.tools().get("0.2"), None)
-    ran(administrator, "repair_tool_shed_repository.py", *installed.line, "-r", installed.new,
+    ran(admin, "repair_tool_shed_repository.py", *installed.line, "-r", installed.new,
         "--panel-section-id", "filter")
     assert file.read_text() == content
     become(lambda: installed.tools().get("0.2"), "Filter and Sort")
 
 
-def test_reset_metadata_reads_the_tools_anew(administrator, home, installed):
-    line = ["reset_metadata_on_installed_repositories.py", "-a", administrator.key, "-u", administrator.url]
-    assert "Successfully reset metadata on repository tally owned by demo" in ran(administrator, *line)
+def test_reset_metadata_reads_the_tools_anew(admin, home, installed):
+    line = ["reset_metadata_on_installed_repositories.py", "-a", admin.key, "-u", admin.url]
+    assert "Successfully reset metadata on repository tally owned by demo" in ran(admin, *line)
 
     [file] = installed.files(installed.new)
     content = file.read_text()
     file.write_text(content.replace('name="Tally"', 'name="Renamed"'))
     assert names_in_metadata(home, installed) == ["Tally"]
-    ran(administrator, *line)
+    ran(admin, *line)
     assert names_in_metadata(home, installed) == ["Renamed"]
     file.write_text(content)
-    ran(administrator, *line)
+    ran(admin, *line)
     assert names_in_metadata(home, installed) == ["Tally"]
 
 
@@ -143,13 +143,13 @@ def test_its_workflow_is_imported_and_runs_with_its_tool(person, installed, weat
     assert sum(int(row.split("\t")[0]) for row in rows) == 366
 
 
-def test_refused(person, administrator, tally):
+def test_refused(person, admin, tally):
     before = tally.records()
 
     def refused(script, *line, words):
-        ended = administrator.run(script, *line)
+        ended = admin.run(script, *line)
         assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1), ended
-        assert words in ended.stderr and administrator.key not in ended.stderr
+        assert words in ended.stderr and admin.key not in ended.stderr
     install, repair = "install_tool_shed_repositories.py", "repair_tool_shed_repository.py"
     workflows = "import_workflows_from_installed_tool_shed_repository.py"
 
