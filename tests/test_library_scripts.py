@@ -204,7 +204,7 @@ def test_load_data_with_two_libraries_of_the_name(script, shelf, metadata, capsy
 
 
 @pytest.mark.parametrize("user, configuration, words", [
-    ({"id": "u", "is_admin": False}, {"allow_library_path_paste": True}, "admin_users of galaxy.yml"),
+    ({"id": "u", "is_admin": False}, {"allow_library_path_paste": True}, "admin_users names"),
     ({"id": "u", "is_admin": True}, {"allow_library_path_paste": False}, "allow_path_paste: true in galaxy.yml")])
 def test_load_data_where_the_server_takes_no_paths(script, shelf, metadata, capsys, user, configuration, words):
     shelf.get(f"{URL}/api/users/current", json=user)
