@@ -66,7 +66,7 @@ def home(server):
 
 
 SWITCHED_OFF = {"allow_path_paste": "false", "library_import_dir": "", "allow_user_dataset_purge": "false",
-                "shed_tool_config_file": ""}
+                "data_manager_config_file": ""}
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +80,9 @@ def prefixed(home):
     (second / "galaxy_local.lock").touch()      # else galaxy_local.py would take it for a folder of other things
     (second / "venv").unlink(missing_ok=True)
     (second / "venv").symlink_to(home / "venv")
-    settings = {"galaxy_url_prefix": "/galaxy", **SWITCHED_OFF}
+    (second / "no_tools.xml").write_text("<toolbox></toolbox>")     # without one Galaxy 26.1 makes one by itself
+    settings = {"galaxy_url_prefix": "/galaxy", "shed_tool_config_file": second / "no_tools.xml",
+                "tool_sheds_config_file": home / "config" / "tool_sheds.xml", **SWITCHED_OFF}
     with a_galaxy(f"--home={second}", *(f"--set={name}={value}" for name, value in settings.items())) as galaxy:
         yield galaxy
 

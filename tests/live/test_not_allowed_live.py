@@ -56,7 +56,8 @@ SWITCHED_OFF = {
     "data_manager_example_execute.py": ("-k KEY -u URL -d hg38", "data_manager_config_file"),
     "example_watch_folder.py": ("KEY URL/api/ FOLDER OUT library WORKFLOW", "administrator .* allow_path_paste"),
     "history_delete_history.py": ("KEY URL/api/histories/HISTORY true", "administrator .* allow_user_dataset_purge"),
-    "install_tool_shed_repositories.py": (f"-u {SHED} -a KEY -l URL -n x -o y", "administrators .* tool_sheds_config_file"),
+    "install_tool_shed_repositories.py": (
+        "-u TOOL_SHED -a KEY -l URL -n tally -o demo", "shed_tool_config_file.* administrators"),
     "library_upload_dir.py": ("-u URL -a KEY -l LIBRARY", "administrator .* allow_path_paste"),
     "library_upload_from_import_dir.py": (
         f"KEY URL/api/libraries/LIBRARY/contents ROOT auto x {BUILD}", "library_import_dir.* administrator"),
@@ -66,7 +67,7 @@ SWITCHED_OFF = {
 }
 
 
-def an_administrators(server, folder):
+def an_administrators(server, tool_shed, folder):
     """Things on a server that belong to its administrator, and files: `{word: what to write in its place}`."""
     galaxy = Galaxy(server.key, server.url)
     name = f"not yours {secrets.token_hex(4)}"
@@ -78,21 +79,22 @@ def an_administrators(server, folder):
     (folder / "in" / "f.json").write_text("{}")
     (folder / "y.yml").write_text("destination: {type: library, name: x}\nitems: [{src: url, url: 'http://127.0.0.1:9/'}]\n")
     return {
-        "URL": server.url, "LIBRARY": library["id"], "ROOT": library["root_folder_id"], "HISTORY": history["id"],
-        "SOMEBODYS": name, "WORKFLOW": workflow["id"], "FOLDER": str(folder / "in"), "OUT": str(folder / "out"),
-        "YAML": str(folder / "y.yml"), "GA": str(ROOT / "demo" / "wet_days.ga"), "NOBODY": secrets.token_hex(16)}
+        "URL": server.url, "TOOL_SHED": tool_shed, "LIBRARY": library["id"], "ROOT": library["root_folder_id"],
+        "HISTORY": history["id"], "SOMEBODYS": name, "WORKFLOW": workflow["id"], "FOLDER": str(folder / "in"),
+        "OUT": str(folder / "out"), "YAML": str(folder / "y.yml"), "GA": str(ROOT / "demo" / "wet_days.ga"),
+        "NOBODY": secrets.token_hex(16)}
 
 
 @pytest.fixture(scope="module")
-def not_yours(server, person, weather, tmp_path_factory):
-    words = {**an_administrators(server, tmp_path_factory.mktemp("not_yours")), "DATASET": weather.dataset}
+def not_yours(server, tool_shed, person, weather, tmp_path_factory):
+    words = {**an_administrators(server, tool_shed, tmp_path_factory.mktemp("not_yours")), "DATASET": weather.dataset}
     return SimpleNamespace(person=person, words={**words, "KEY": person.key})
 
 
 @pytest.fixture(scope="module")
-def off(prefixed, person, tmp_path_factory):
+def off(prefixed, tool_shed, person, tmp_path_factory):
     return SimpleNamespace(person=person, words={
-        **an_administrators(prefixed, tmp_path_factory.mktemp("off")), "KEY": prefixed.key})
+        **an_administrators(prefixed, tool_shed, tmp_path_factory.mktemp("off")), "KEY": prefixed.key})
 
 
 def told_by(place, script, line):
