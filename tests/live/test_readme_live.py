@@ -72,9 +72,10 @@ def shelf(admin):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_recipes(shell, person, admin, workflow, weather, shelf, recipe, tmp_path):
+def test_recipes(shell, person, admin, workflow, weather, shelf, tool_shed, recipe, tmp_path):
     (tmp_path / "s1.fastq.gz").write_bytes(b"not looked into")
     words = {"HISTORY_ID": weather.history, "WORKFLOW_ID": workflow, '"Input label"': "observations",
+             "https://toolshed.g2.bx.psu.edu": tool_shed, "-n fastqc -o devteam": "-n tally -o demo",
              "LIBRARY_ID": shelf.library, "LIBRARY_DATASET_ID": shelf.dataset,
              "DATASET_ID DATASET_ID": weather.dataset, "DATASET_ID": weather.dataset,
              "histories/ID": f"histories/{weather.history}"}
@@ -83,7 +84,7 @@ def test_recipes(shell, person, admin, workflow, weather, shelf, recipe, tmp_pat
                                               workflow, "recipe", f"0=hda={weather.dataset}")
     if "delete.py" in recipe:
         words["histories/ID"] = f"histories/{person.new_history('recipe')}"
-    asks = admin if "librar" in recipe else person
+    asks = admin if "librar" in recipe or "tool_shed" in recipe else person
     if asks is admin:
         (tmp_path / "paths.txt").write_text("demo/wet_days.ga\n")
         words["histories/ID"] = f"histories/{admin.new_history('recipe')}"
@@ -94,7 +95,7 @@ def test_recipes(shell, person, admin, workflow, weather, shelf, recipe, tmp_pat
 
 
 def test_there_are_recipes():
-    assert len(RECIPES) == 12 and len(BLOCKS) == 5
+    assert len(RECIPES) == 15 and len(BLOCKS) == 5
 
 
 def test_your_own_script(person, tmp_path):
