@@ -69,7 +69,8 @@ SENT = [
      "error_msg": "TEXT"},
     {"xml_text": "<form/>"},
     {"xml_text": "<form/>"},
-    {"name": "request_type_role", "description": "those who may make requests", "user_ids": ["ID"]},
+    {"name": "request_type_role_ID_ID_EMAIL name", "description": "request_type_role_ID_ID_EMAIL description",
+     "user_ids": ["ID"]},
     {"request_form_id": "ID", "sample_form_id": "ID", "role_ids": ["ID"], "xml_text": "<form/>"},
 ]
 RETIRED_LINES = re.findall(r"(?:`|^\$ )((?:create|update)\.py KEY .*?)(?:`|$)",
