@@ -28,7 +28,7 @@ except ModuleNotFoundError:
     sys.exit("the package requests is not installed: pip install -e . where README.md is")
 
 import replies
-from keys import address, credentials, decoded, is_address, join, origin, read_text, server, without_key
+from keys import address, credentials, decoded, is_address, join, origin, read_text, server, with_scheme, without_key
 from outcome import (
     DONE,
     INTERRUPTED,
@@ -56,7 +56,7 @@ __all__ = [     # what scripts and recipes import from here
     "DATASET_MOVES", "JOB_ENDS", "ONE_SHOT", "UNATTENDED",
     "Galaxy", "Refused", "an_id", "arguments", "complain", "decoded", "id_in", "keep_secret", "one_line", "output", "pauses",
     "payload", "print_answer", "print_members", "print_response", "read_json", "read_text", "redact", "run", "say",
-    "script_name", "show", "show_request", "whole_number", "yes_or_no",
+    "script_name", "show", "show_request", "whole_number", "with_scheme", "yes_or_no",
     "delete", "display", "get", "make_url", "post", "put", "submit", "update",
 ]
 

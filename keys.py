@@ -141,6 +141,11 @@ def address(url: str) -> str:
     return parts._replace(path=re.sub("/{2,}", "/", parts.path), fragment="").geturl()
 
 
+def with_scheme(url: str) -> str:
+    """`url` with http:// before it where it names a host without a scheme, as some of the old scripts took it."""
+    return url if "://" in url or url.startswith(("-", "/")) else f"http://{url}"
+
+
 def is_address(url: str) -> bool:
     """Whether `url` is one of http or https that everybody reads in the same way."""
     try:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from common import DATASET_MOVES, JOB_MOVES, TRY_LATER, USAGE, Galaxy, Refused
+from common import DATASET_MOVES, JOB_MOVES, TRY_LATER, USAGE, Galaxy, Refused, an_id
 from transfer import fetch
 
 PAGE = 500  # items of a folder; Galaxy 26.1 takes 2 s for so many, and hands out 10 unless told
 LOST = ("error", "discarded", "paused")     # states of datasets whose bytes are not there and don't come by themselves
+PAUSED = "most often the quota of this key's user is used up; make room and resume them in Galaxy, or delete them"
 
 Path = tuple[str, ...]      # names of folders below the one where all begins, which is ()
 
@@ -33,10 +34,17 @@ class Folder:
             if item["type"] == "file":
                 self._files.setdefault(item["name"], []).append(item)
 
+    def named(self, name: str) -> list[dict[str, Any]]:
+        """The datasets of that name."""
+        return self._files.get(name, [])
+
+    def sizes(self, name: str) -> list[int]:
+        """The sizes (bytes) of the datasets of that name that are whole."""
+        return [file["raw_size"] for file in self.named(name) if file["state"] not in (*LOST, *DATASET_MOVES)]
+
     def has(self, name: str, size: int) -> bool:
         """Whether a dataset of that name and size (bytes) is there, or one of that name is just being made."""
-        return any(file["state"] in DATASET_MOVES or file["raw_size"] == size and file["state"] not in LOST
-                   for file in self._files.get(name, []))
+        return size in self.sizes(name) or any(file["state"] in DATASET_MOVES for file in self.named(name))
 
 
 def contents_path(galaxy: Galaxy, kind: str = "libraries") -> str:
@@ -47,9 +55,24 @@ def contents_path(galaxy: Galaxy, kind: str = "libraries") -> str:
     return f"{found.group(1)}/contents"
 
 
-def root_folder(galaxy: Galaxy, library: str) -> str:
-    """The id of the folder that holds all the library's others."""
-    return str(galaxy.get(f"libraries/{library}")["root_folder_id"])
+def folder_id(text: str, name: str) -> str:
+    """`text` where it can be the id of a library's folder; a usage error naming the argument `name` where it can't."""
+    if not an_id(text, name).startswith("F"):
+        raise Refused(f"{name}: {text} is no folder's id, which begins with F, as a library's root_folder_id does", USAGE)
+    return text
+
+
+def in_use(galaxy: Galaxy, library: str, folder: str = "") -> str:
+    """The id of `folder`, or of that which holds all the library's others; refused where the library, the folder or one
+    that it is in was deleted: Galaxy 26.1 goes on filling those, and nobody sees it."""
+    about = galaxy.get(f"libraries/{library}")
+    what, above = f"library {library}", folder
+    while above and not about.get("deleted"):
+        about = galaxy.get(f"folders/{above}")
+        what, above = f"folder {above}", about["parent_id"]
+    if about.get("deleted"):
+        raise Refused(f"{what} ({about['name']}) is deleted: an administrator of the server can bring it back")
+    return folder or str(about["root_folder_id"])
 
 
 def library_named(galaxy: Galaxy, name: str) -> dict[str, Any] | None:
@@ -126,14 +149,21 @@ class Uploads:
 
     def __init__(self, galaxy: Galaxy, library: str):
         self.galaxy, self.name = galaxy, f"Uploads to library {library}"
+        self.otherwise = f"Galaxy does not say why; its job is in the history {self.name!r}"
         same = galaxy.pages("histories", {"q": "name-eq", "qv": self.name})
         self.history = next((str(one["id"]) for one in same if one["name"] == self.name), "")   # the oldest
         self.jobs: list[str] = []
 
     def under_way(self) -> list[str]:
-        """The ids of those jobs, an earlier run's too, that have not ended."""
-        asked = {"history_id": self.history, "state": list(JOB_MOVES)}
-        return [str(job["id"]) for job in self.galaxy.pages("jobs", asked)] if self.history else []
+        """The ids of those jobs, an earlier run's too, that have not ended; refused while some of them are paused, since
+        more of them would wait beside those, with the same files."""
+        asked = {"history_id": self.history, "state": [*JOB_MOVES, "paused"]}
+        jobs = list(self.galaxy.pages("jobs", asked)) if self.history else []
+        paused = [str(job["id"]) for job in jobs if job["state"] == "paused"]
+        if paused:
+            raise Refused(f"the history {self.name!r} has paused jobs ({', '.join(paused[:3])}"
+                          f"{', ...' if len(paused) > 3 else ''}): {PAUSED}")
+        return [str(job["id"]) for job in jobs]
 
     def fetch(self, files: list[tuple[Folder, dict[str, Any], dict[str, str] | None]]) -> None:
         """Let Galaxy put these files, each a folder and what `transfer.send` returns, into the library by one job, which is
@@ -148,29 +178,45 @@ class Uploads:
 
     def wait(self, jobs: list[str], timeout: float | None) -> None:
         """Wait until these jobs have ended, well or not: that is to be seen in the folders."""
-        if jobs:
-            self.galaxy.wait_jobs(self.history, jobs, timeout)
+        if jobs and "paused" in self.galaxy.wait_jobs(self.history, jobs, timeout).values():
+            self.otherwise = f"its job is paused in the history {self.name!r}: {PAUSED}"
 
-    def missing(self, folder: Folder, files: list[tuple[str, int]]) -> dict[str, str]:
-        """`{name: why}` for those of the uploaded files, each a name and a size, that are not in the folder.
+    def wrong(self, folder: Folder, files: list[tuple[str, int]]) -> dict[str, str]:
+        """As `wrong` for the uploaded files of a folder."""
+        return wrong(self.galaxy, folder, files, self.otherwise)
 
-        What is there of them in state `error` is deleted, so that runs of every night leave no heap.
-        """
-        now, names = opened(self.galaxy, folder.id), {name for name, _ in files}
-        before = {item["id"] for item in folder.items if item["type"] == "file"}
-        why: dict[str, list[str]] = {}
-        for item in now.items:
-            # Galaxy 26.1 forgets the name of a file whose content it won't take.
-            if item["type"] == "file" and item["state"] == "error" and (
-                    item["name"] in names or item["name"] == "Unnamed dataset" and item["id"] not in before):
-                said = why.setdefault(item["name"], [])
-                said.append(str(item.get("message")))
-                try:
-                    self.galaxy.delete(f"libraries/datasets/{item['id']}")
-                except Refused as error:        # whoever may add may not always delete
-                    said.append(f"it stays there in state error: {error}")
-        otherwise = why.get("Unnamed dataset", [f"Galaxy does not say why; its job is in the history {self.name!r}"])
-        return {name: "; ".join(dict.fromkeys(why.get(name, otherwise))) for name, size in files if not now.has(name, size)}
+
+def wrong(galaxy: Galaxy, folder: Folder, files: list[tuple[str, int]], otherwise: str) -> dict[str, str]:
+    """`{name: what}` for those of the files, each a name and a size, that were not in `folder` and are not there once by
+    now; Galaxy's own words about them, else `otherwise`.
+
+    What is there of them in state `error` is deleted, so that runs of every night leave no heap.
+    """
+    now, names = opened(galaxy, folder.id), {name for name, _ in files}
+    before = {item["id"] for item in folder.items if item["type"] == "file"}
+    why: dict[str, list[str]] = {}
+    for item in now.items:
+        # Galaxy 26.1 forgets the name of a file whose content it won't take.
+        if item["type"] == "file" and item["state"] == "error" and (
+                item["name"] in names or item["name"] == "Unnamed dataset" and item["id"] not in before):
+            said = why.setdefault(item["name"], [])
+            said.append(str(item.get("message")).strip())
+            try:
+                galaxy.delete(f"libraries/datasets/{item['id']}")
+            except Refused as error:        # whoever may add may not always delete
+                said.append(f"it stays there in state error: {error}")
+    found = {}
+    for name, size in files:
+        same, fresh = now.sizes(name).count(size), set(now.sizes(name)) - set(folder.sizes(name))
+        if same > 1:
+            found[name] = f"{same} datasets of this name and size are there: another account or machine uploads it, too; " \
+                          "delete all but one"
+        elif not now.has(name, size) and name not in why and fresh:
+            found[name] = f"arrived with {min(fresh)} bytes, {size} were expected: it changed meanwhile"
+        elif not now.has(name, size):
+            told = dict.fromkeys(why.get(name) or why.get("Unnamed dataset") or [otherwise])
+            found[name] = f"Galaxy did not keep it: {'; '.join(told)}"
+    return found
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from common import STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused
+from common import STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused, with_scheme
 
 INSTALLED, DEACTIVATED, UNINSTALLED, ERROR = "Installed", "Deactivated", "Uninstalled", "Error"
 LONGEST = 3600      # seconds to wait for an installation whose answer was lost, as proxies lose it after a minute
@@ -24,7 +24,7 @@ class Repository:
     """A repository by its Tool Shed's address `shed`, `owner` and `name`; messages call it `str()`."""
 
     def __init__(self, shed: str, owner: str, name: str):
-        self.shed = Galaxy("anonymous", shed)
+        self.shed = Galaxy("anonymous", with_scheme(shed))
         for text, option in ((owner, "--owner"), (name, "--name")):
             if not re.fullmatch(r"[\w.-]+", text):
                 raise Refused(f"{option}={text}: no Tool Shed has such a name", USAGE)

@@ -9,7 +9,8 @@ Arguments:
   KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   HDA_ID           the dataset's id in its history
   LIBRARY_ID       the library's id
-  FOLDER_ID        the library folder, with the F that it begins with; a library's own is its root_folder_id
+  FOLDER_ID        the folder's id, which begins with F; that of a library's top is its root_folder_id:
+                   display.py --fields=name,root_folder_id - /api/libraries
   MESSAGE          words that go with it
 
 Options:
@@ -21,16 +22,16 @@ Options:
 """
 import sys
 
-from common import Galaxy, an_id, arguments, output, print_response, run, show
+from common import Galaxy, an_id, arguments, output, print_response, run, show, with_scheme
+from libraries import folder_id, in_use
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    dataset, library, folder = [an_id(args[name], name) for name in ("HDA_ID", "LIBRARY_ID", "FOLDER_ID")]
-    base, message, (style, fields) = args["BASE"], args["MESSAGE"], output(args)
-    if "://" not in base and base != "-":
-        base = f"http://{base}"
-    galaxy = Galaxy(args["KEY"], base)
+    dataset, library = [an_id(args[name], name) for name in ("HDA_ID", "LIBRARY_ID")]
+    folder, message, (style, fields) = folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["MESSAGE"], output(args)
+    galaxy = Galaxy(args["KEY"], with_scheme(args["BASE"]))
+    in_use(galaxy, library, folder)
 
     data = {"folder_id": folder, "create_type": "file", "from_hda_id": dataset}
     if message:

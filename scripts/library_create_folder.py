@@ -7,7 +7,8 @@ Usage:
 Arguments:
   KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL              the library's address, .../api/libraries/LIBRARY_ID/contents
-  FOLDER_ID        the folder to put it into, with the F that it begins with; a library's own is its root_folder_id
+  FOLDER_ID        the id of the folder to put it into, which begins with F; that of a library's top is its
+                   root_folder_id: display.py --fields=name,root_folder_id - /api/libraries
   NAME             its name; Galaxy takes one that another folder has, too
   DESCRIPTION      what is in it
 
@@ -20,18 +21,19 @@ Options:
 """
 import sys
 
-from common import USAGE, Galaxy, Refused, an_id, arguments, output, print_response, run, show
-from libraries import contents_path
+from common import USAGE, Galaxy, Refused, arguments, output, print_response, run, show
+from libraries import contents_path, folder_id, in_use
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    folder, name, description = an_id(args["FOLDER_ID"], "FOLDER_ID"), args["NAME"], args["DESCRIPTION"]
+    folder, name, description = folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["NAME"], args["DESCRIPTION"]
     style, fields = output(args)
     if not name.strip():
         raise Refused("NAME is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
     path = contents_path(galaxy)
+    in_use(galaxy, path.split("/")[1], folder)
 
     if description is None and not style and not fields:
         print("Unable to set description; using empty description in its place", flush=True)

@@ -31,6 +31,8 @@ def main(argv=None):
     if not given["name"].strip():
         raise Refused("NAME is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
+    if galaxy.url.rstrip("/").removeprefix(galaxy.base) not in ("", "/api", "/api/libraries"):
+        raise Refused(f"URL is {galaxy.base}/api/libraries here", USAGE)
 
     answer = galaxy.post("libraries", {name: value for name, value in given.items() if value is not None})
     show(answer, style, fields, plain=print_response, changed=True)

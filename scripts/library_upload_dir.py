@@ -8,27 +8,30 @@ Options:
   -u, --url=URL        the server, or - to look it up
   -a, --api=KEY        your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   -l, --lib=ID         the library's id
-  -f, --folder=ID      the folder in it to begin at, with the F of its id; the library's own folder unless given
-  --nonlocal           this is not the server's machine: send the files. Else the server reads them by these very paths,
-                       which takes an administrator's key and allow_path_paste in its galaxy.yml
-  --link               the server links to the files in place of copying them; they must stay where they are
+  -f, --folder=ID      the id of the folder in it to begin at, which begins with F; the library's top unless given
+  --nonlocal           this is not the server's machine: send the files. Else the server reads them by their absolute
+                       paths, which takes an administrator's key and allow_path_paste in its galaxy.yml
+  --link               the server links to the files in place of copying them; they must stay where they are, and as they
+                       are: a file that changes changes its dataset
+  -q, --quiet          no line for a file that is there or was uploaded
   -n, --dry-run        say what would be uploaded, upload nothing
   --timeout=SECONDS    how long to wait for Galaxy to take the files in; as long as it takes unless given
   -h, --help           show this
 
-Reads paths from standard input, one a line, so none with a newline in it. The path becomes folders as it is typed:
+Reads paths from standard input, one a line, so none with a newline in it; no path, nothing to do. The path becomes folders as it is typed:
 /data/run1/a.fastq goes to a.fastq in run1 in data, ./run1/a.fastq to a.fastq in run1. Prints a line for each file as soon
 as it is known, in which uploaded=True says that this run gave it to Galaxy, and uploaded=False that it was there:
   [1/2] F2f94e8ae9edff68a/a.fastq uploaded=True
 
 A file counts as there when a dataset in its folder has its name and size, and is not in state error: then the file is
 uploaded again, and the failed dataset deleted. One whose size has changed becomes a second dataset of that name, and the
-first stays. What can't be read or does not arrive is told on standard error, the others are uploaded, and the exit status
-is 3. Only one run at a time fills a library from one account (else 75), and it waits first for what a run before it left
-under way; the jobs belong to a history named "Uploads to library ID".
+first stays; with --link it is refused, since both would show the same bytes. What can't be read or does not arrive is told
+on standard error, the others are uploaded, and the exit status is 3. Only one run at a time fills a library from one
+account (else 75), and it waits first for what a run before it left under way; the jobs belong to a history named "Uploads
+to library ID", and while one of them is paused, as over quota, no more is uploaded (1).
 
-Every night from cron, what nobody has touched for an hour:
-  cd /data && find run* -name '*.fastq.gz' -mmin +60 | library_upload_dir.py -u - -a - -l f597429621d6eb2b --link
+Every night from cron, what nobody has touched for an hour; without --nonlocal on the server, with an administrator's key:
+  cd /data && find run* -type f -mmin +60 | library_upload_dir.py -q --nonlocal -u - -a - -l f597429621d6eb2b
 """
 import os
 import stat
@@ -49,7 +52,7 @@ from common import (
     run,
     whole_number,
 )
-from libraries import Uploads, made, need_path_paste, only_run, root_folder, tree
+from libraries import Uploads, folder_id, in_use, made, need_path_paste, only_run, tree
 from transfer import send
 
 BATCH = 50                  # files a job; more in one are hardly faster
@@ -77,31 +80,43 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     library, folder = an_id(args["--lib"], "--lib"), args["--folder"]
     if folder is not None:
-        an_id(folder, "--folder")
+        folder_id(folder, "--folder")
     dry, timeout = args["--dry-run"], whole_number(args, "--timeout")
-    elsewhere, link = args["--nonlocal"], args["--link"]
+    elsewhere, link, quiet = args["--nonlocal"], args["--link"], args["--quiet"]
     galaxy = Galaxy(args["--api"], args["--url"], patience=UNATTENDED)
     if elsewhere and link:
         complain("--link means nothing with --nonlocal: the files are sent, so they are copied")
 
+    def tell(*line):
+        if not quiet:
+            print(*line, flush=True)
+
     paths = typed_paths()
     files = found_files(paths)
     failed = len(paths) - len(files)
-    with only_run(f"library {library} of {galaxy.base}"):
+    with only_run(f"library {library}"):    # without the server, which has more than one address
+        start = in_use(galaxy, library, folder)
         uploads = Uploads(galaxy, library)
-        start = folder or root_folder(galaxy, library)
         folders, there, wanted = compared(galaxy, uploads, library, start, files, timeout)
         for file in there:
-            print(f"[{file.place}] {folders[file.folder].id}/{file.name} uploaded=False", flush=True)
+            tell(f"[{file.place}]", f"{folders[file.folder].id}/{file.name} uploaded=False")
+        if link and not elsewhere:
+            wanted, count = linkable(folders, wanted)
+            failed += count
         if wanted and not elsewhere:
             need_path_paste(galaxy, "; --nonlocal sends the files themselves")
         if dry:
             for file in wanted:
                 print(f"[{file.place}]", "/".join((start, *file.folder, file.name)), "would be uploaded")
         else:
-            sent = [one for batch in batches(wanted) for one in upload(galaxy, uploads, folders, batch, elsewhere, link)]
+            sent = []
+            for batch in batches(wanted):
+                taken = upload(galaxy, uploads, folders, batch, elsewhere, link)
+                for file in taken:
+                    tell(f"[{file.place}]", f"{folders[file.folder].id}/{file.name} uploaded=True")
+                sent += taken
             uploads.wait(uploads.jobs, timeout)
-            failed += len(wanted) - len(sent) + missing(uploads, folders, sent)
+            failed += len(wanted) - len(sent) + wrong(uploads, folders, sent)
     return PARTLY if failed else DONE
 
 
@@ -109,9 +124,14 @@ def typed_paths():
     """The paths on standard input, each once, without `.` and doubled slashes."""
     if sys.stdin is None:
         raise Refused("standard input is closed: the paths come from there", USAGE)
-    typed = [os.fsdecode(line) for line in sys.stdin.buffer.read().split(b"\n") if line]
+    typed = [as_meant(os.fsdecode(line)) for line in sys.stdin.buffer.read().split(b"\n") if line.rstrip(b"\r")]
     tidy = ["/".join(name for name in path.split("/") if name not in ("", ".")) for path in typed]
     return list(dict.fromkeys("/" + path if whole.startswith("/") else path for path, whole in zip(tidy, typed)))
+
+
+def as_meant(path):
+    """`path`, or that without blanks at its ends (the \\r of a list from Windows) where only this is there."""
+    return path.strip() if os.path.lexists(path.strip()) and not os.path.lexists(path) else path
 
 
 def found_files(paths):
@@ -131,6 +151,8 @@ def found_file(place, path):
         about = os.stat(path or ".")
     except UnicodeEncodeError:
         complain(f"{path.encode(errors='replace').decode()}: its name is not UTF-8")
+    except ValueError:
+        complain(f"{path.split(chr(0))[0]}...: a NUL is in it: find without -print0 writes one path a line")
     except OSError as error:
         complain(f"{path}: {error.strerror}")
     else:
@@ -152,6 +174,16 @@ def compared(galaxy, uploads, library, start, files, timeout):
             (there if held else wanted).append(file)
         if not wanted or not uploads.under_way():       # a killed run's last request may have been on its way
             return folders, there, wanted
+
+
+def linkable(folders, files):
+    """Those of the files that no dataset in their folder is named like, and how many others there are, which is told."""
+    taken = [file for file in files if file.folder in folders and folders[file.folder].sizes(file.name)]
+    for file in taken:
+        sizes = folders[file.folder].sizes(file.name)
+        complain(f"{file.path}: a dataset of this name is there with {sizes[0]} bytes, and links to this file would all show "
+                 f"its {file.size}: delete that dataset first")
+    return [file for file in files if file not in taken], len(taken)
 
 
 def batches(files):
@@ -185,20 +217,18 @@ def upload(galaxy, uploads, folders, batch, elsewhere, link):
             sent.append((file, made(galaxy, folders, file.folder), element, session))
     if sent:
         uploads.fetch([(folder, element, session) for _, folder, element, session in sent])
-    for file, folder, _, _ in sent:
-        print(f"[{file.place}] {folder.id}/{file.name} uploaded=True", flush=True)
     return [file for file, *_ in sent]
 
 
-def missing(uploads, folders, files):
-    """How many of the files are not in their folders after all, which is told."""
+def wrong(uploads, folders, files):
+    """How many of the files are not in their folders as they should, which is told."""
     count = 0
     for path in dict.fromkeys(file.folder for file in files):
         here = {file.name: file for file in files if file.folder == path}
-        lost = uploads.missing(folders[path], [(file.name, file.size) for file in here.values()])
-        for name, why in lost.items():
-            complain(f"{here[name].path}: Galaxy did not keep it: {why}")
-        count += len(lost)
+        found = uploads.wrong(folders[path], [(file.name, file.size) for file in here.values()])
+        for name, what in found.items():
+            complain(f"{here[name].path}: {what}")
+        count += len(found)
     return count
 
 

@@ -7,7 +7,8 @@ Usage:
 Arguments:
   KEY              an administrator's API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL              the library's address, .../api/libraries/LIBRARY_ID/contents
-  FOLDER_ID        the library folder, with the F that it begins with; a library's own is its root_folder_id
+  FOLDER_ID        the folder's id, which begins with F; that of a library's top is its root_folder_id:
+                   display.py --fields=name,root_folder_id - /api/libraries
   FILE_TYPE        the files' datatype, such as fastqsanger.gz, or auto
   SERVER_DIR       the folder in library_import_dir of the server's galaxy.yml, without its sub-folders; for others than
                    administrators a folder in user_library_import_dir/EMAIL
@@ -23,18 +24,19 @@ Run twice, it makes second datasets; library_upload_dir.py does not.
 """
 import sys
 
-from common import USAGE, Galaxy, Refused, an_id, arguments, output, print_response, run, show
-from libraries import contents_path
+from common import USAGE, Galaxy, Refused, arguments, output, print_response, run, show
+from libraries import contents_path, folder_id, in_use
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    folder, datatype = an_id(args["FOLDER_ID"], "FOLDER_ID"), args["FILE_TYPE"]
+    folder, datatype = folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["FILE_TYPE"]
     server_dir, dbkey, (style, fields) = args["SERVER_DIR"], args["DBKEY"] or "?", output(args)
     if not server_dir or not datatype:
         raise Refused("FILE_TYPE or SERVER_DIR is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
     path = contents_path(galaxy)
+    in_use(galaxy, path.split("/")[1], folder)
 
     # Galaxy takes any text for a build at first, and the job then fails.
     if dbkey != "?" and dbkey not in [build for _, build in galaxy.get("genomes")]:

@@ -12,41 +12,84 @@ Arguments:
 
 Options:
   --uuid_field=FIELD  the field of FILE.json that holds the UUID which the dataset is to have
+  --timeout=SECONDS   how long to wait for Galaxy's jobs; as long as it takes unless given
   -n, --dry-run       say what would be loaded, make and load nothing
   -h, --help          show this
 
 The server reads the files itself, which takes allow_path_paste in its galaxy.yml. A file that is in the library already,
-under its name and with its size, is left out, so this can run again. Galaxy 26.1 puts extended metadata in its database,
-but has no address any more that shows them.
+under its name and with its size, is left out, so this can run again; one run at a time for a library's name and account
+(else 75). It ends when Galaxy's jobs have ended: with 3 when some files did not get in, whose failed datasets are deleted.
+Galaxy 26.1 puts extended metadata in its database, but has no address any more that shows them.
   load_data_with_metadata.py - - /data/chipseq "ChIP-seq" --uuid_field=uuid
 """
 import os
 import sys
 import uuid
 
-from common import USAGE, Galaxy, Refused, arguments, print_response, read_json, run
-from libraries import Folder, library_named, need_path_paste, opened
+from common import (
+    DATASET_MOVES,
+    DONE,
+    PARTLY,
+    STILL_RUNNING,
+    USAGE,
+    Galaxy,
+    Refused,
+    arguments,
+    complain,
+    print_response,
+    read_json,
+    run,
+    whole_number,
+)
+from libraries import PAUSED, Folder, library_named, need_path_paste, only_run, opened, wrong
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    name, dry = args["DATA_LIBRARY"], args["--dry-run"]
+    name, dry, timeout = args["DATA_LIBRARY"], args["--dry-run"], whole_number(args, "--timeout")
     loads = [(path, settings(path, args["--uuid_field"])) for path in with_companion(args["IN_FOLDER"])]
     if not name.strip():
         raise Refused("DATA_LIBRARY is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["API_URL"])
 
     need_path_paste(galaxy)
-    library = library_named(galaxy, name)
-    if not library and not dry:
-        library = galaxy.post("libraries", {"name": name})
-    folder = opened(galaxy, library["root_folder_id"], library["id"]) if library else Folder("")
-    for path, data in loads:
-        if folder.has(os.path.basename(path), os.path.getsize(path)):
-            continue
-        print("Loading", path, flush=True)
-        if not dry:
-            print_response(galaxy.post(f"libraries/{library['id']}/contents", {"folder_id": folder.id, **data}))
+    with only_run(f"the library {name!r}"):
+        library = library_named(galaxy, name)
+        if not library and not dry:
+            library = galaxy.post("libraries", {"name": name})
+        folder = opened(galaxy, library["root_folder_id"], library["id"]) if library else Folder("")
+        wanted = {path: data for path, data in loads if not folder.has(os.path.basename(path), os.path.getsize(path))}
+        check_paused(folder, wanted)
+        for path, data in wanted.items():
+            print("Loading", path, flush=True)
+            if not dry:
+                print_response(galaxy.post(f"libraries/{library['id']}/contents", {"folder_id": folder.id, **data}))
+        return DONE if dry or not wanted else ended(galaxy, folder, wanted, timeout)
+
+
+def check_paused(folder, paths):
+    """Refuse to load a second time what waits for a person."""
+    for path in paths:
+        if "paused" in [dataset["state"] for dataset in folder.named(os.path.basename(path))]:
+            raise Refused(f"{path}: its dataset in the library is paused: {PAUSED}")
+
+
+def ended(galaxy, folder, paths, timeout):
+    """The exit status, once no dataset of these files moves any more; what did not get in is told."""
+    files = {os.path.basename(path): (path, os.path.getsize(path)) for path in paths}
+    for _ in galaxy.looks(timeout):
+        now = opened(galaxy, folder.id)
+        moving = [name for name in files if any(one["state"] in DATASET_MOVES for one in now.named(name))]
+        if not moving:
+            break
+    else:
+        raise Refused(f"{len(moving)} of {len(files)} files are still being loaded after {timeout} s", STILL_RUNNING)
+    paused = any(one["state"] == "paused" for name in files for one in now.named(name))
+    failed = wrong(galaxy, folder, [(name, size) for name, (_, size) in files.items()],
+                   f"its job is paused: {PAUSED}" if paused else "Galaxy does not say why")
+    for name, what in failed.items():
+        complain(f"{files[name][0]}: {what}")
+    return PARTLY if failed else DONE
 
 
 def with_companion(where):
@@ -60,11 +103,14 @@ def with_companion(where):
 
 def settings(path, uuid_field):
     """What Galaxy is told of the file at `path`."""
+    path = os.path.abspath(path)
+    if [path] != [line.strip() for line in path.splitlines()]:      # Galaxy reads it as a list of paths
+        raise Refused(f"{path!r}: Galaxy takes no newline in a path, nor blanks at its ends: rename it", USAGE)
     metadata = read_json(path + ".json")
     if not isinstance(metadata, dict):
         raise Refused(f"{path}.json: a JSON object is wanted", USAGE)
     data = {"create_type": "file", "file_type": "auto", "dbkey": "?", "upload_option": "upload_paths",
-            "filesystem_paths": os.path.abspath(path), "link_data_only": "link_to_files", "extended_metadata": metadata}
+            "filesystem_paths": path, "link_data_only": "link_to_files", "extended_metadata": metadata}
     if uuid_field in metadata:
         try:
             data["uuid"] = str(uuid.UUID(metadata[uuid_field]))

@@ -10,7 +10,8 @@ import library_upload_from_import_dir
 import load_data_with_metadata
 import pytest
 
-from common import REFUSED, USAGE
+import libraries
+from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -54,12 +55,14 @@ def metadata(tmp_path):
 
 @pytest.mark.parametrize("module, lines", [
     (library_create_library, [[], [KEY, URL], [KEY, URL, "n", "d", "s", "more"], [KEY, URL, ""]]),
-    (library_create_folder, [[KEY, CONTENTS, "F1"], [KEY, CONTENTS, "", "n"], [KEY, URL, "F1", "n"],
+    (library_create_folder, [[KEY, CONTENTS, "F1"], [KEY, CONTENTS, "1", "n"], [KEY, CONTENTS, "", "n"], [KEY, URL, "F1", "n"],
                              [KEY, CONTENTS, "F1", ""]]),
     (import_library_dataset_to_history, [[KEY, URL], [KEY, CONTENTS, "d1"], [KEY, f"{URL}/api/histories", "d1"],
                                          [KEY, f"{URL}/api/histories/h1/contents", "d/1"]]),
-    (library_upload_from_import_dir, [[KEY, CONTENTS, "F1", "auto", "dir"], [KEY, CONTENTS, "F1", "auto", "", "?"]]),
-    (copy_hda_to_library_folder, [[URL, KEY, "d1", "l1"], [URL, KEY, "d1", "l1", ""], [KEY, URL, "d1", "l1", "F1"]]),
+    (library_upload_from_import_dir, [[KEY, CONTENTS, "F1", "auto", "dir"], [KEY, CONTENTS, "F1", "auto", "", "?"],
+                                      [KEY, CONTENTS, "1", "auto", "dir", "?"]]),
+    (copy_hda_to_library_folder, [[URL, KEY, "d1", "l1"], [URL, KEY, "d1", "l1", ""], [KEY, URL, "d1", "l1", "F1"],
+                                  [URL, KEY, "d1", "l1", "1"]]),
     (load_data_with_metadata, [[KEY, URL, "/"], [KEY, URL, "/nosuch", "n"], [KEY, URL, "/etc/hosts", ""]]),
     (fetch_to_library, [["-u", URL, "-a", KEY], ["-u", URL, "f"], ["-u", URL, "-a", KEY, "/nosuch"]]),
 ])
@@ -93,9 +96,32 @@ SHORT = [
 each_short = pytest.mark.parametrize("main, line, address, payload", SHORT)
 
 
+def in_use(mock):
+    """A server that knows the library, its folder and the build."""
+    mock.get(f"{URL}/api/libraries/l1", json={"id": "l1", "name": "There", "root_folder_id": "F0", "deleted": False})
+    mock.get(f"{URL}/api/folders/F1", json={"id": "F1", "name": "f", "parent_id": "F0", "parent_library_id": "l1"})
+    mock.get(f"{URL}/api/folders/F0", json={"id": "F0", "name": "There", "parent_id": None})
+    mock.get(f"{URL}/api/genomes", json=[["Human", "hg38"]])
+
+
+@pytest.mark.parametrize("main, line", [(main, line) for main, line, address, _ in SHORT if address == CONTENTS])
+def test_what_is_deleted_is_not_filled(script, requests_mock, capsys, main, line):
+    in_use(requests_mock)
+    for what in ("folders/F0", "folders/F1", "libraries/l1"):
+        requests_mock.get(f"{URL}/api/{what}", json={"name": "gone", "parent_id": "F0", "deleted": True})
+        assert script(main, *line) == REFUSED
+        assert refused_with(capsys, "(gone) is deleted: an administrator") and sent(requests_mock) == []
+
+
+def test_a_library_is_made_nowhere_else(script, requests_mock, capsys):
+    for url in (CONTENTS, f"{URL}/api/libraries/l1", f"{URL}/api/histories"):
+        assert script(library_create_library.main, KEY, url, "n") == USAGE
+        assert refused_with(capsys, f"URL is {URL}/api/libraries here") and requests_mock.call_count == 0
+
+
 @each_short
 def test_what_is_sent_and_printed(script, requests_mock, capsys, main, line, address, payload):
-    requests_mock.get(f"{URL}/api/genomes", json=[["Human", "hg38"]])
+    in_use(requests_mock)
     requests_mock.post(address, json=MADE)
     assert script(main, *line) == 0
     assert requests_mock.last_request.json() == payload and requests_mock.last_request.headers["x-api-key"] == KEY
@@ -106,13 +132,14 @@ def test_what_is_sent_and_printed(script, requests_mock, capsys, main, line, add
 
 @each_short
 def test_what_is_refused(script, requests_mock, capsys, main, line, address, payload):
-    requests_mock.get(f"{URL}/api/genomes", json=[["Human", "hg38"]])
+    in_use(requests_mock)
     requests_mock.post(address, **NO)
     assert script(main, *line) == REFUSED
     assert refused_with(capsys, "No rights")
 
 
 def test_a_folder_without_a_description_says_so_as_ever(script, requests_mock, capsys):
+    in_use(requests_mock)
     requests_mock.post(CONTENTS, json=MADE)
     assert script(library_create_folder.main, KEY, CONTENTS, "F1", "n") == 0
     assert requests_mock.last_request.json()["description"] == ""
@@ -126,20 +153,21 @@ def test_a_folder_without_a_description_says_so_as_ever(script, requests_mock, c
     ({"err_msg": '"library_import_dir" is not set in the Galaxy configuration', "err_code": 403004},
      "the server's administrator can allow it in galaxy.yml")])
 def test_a_refusal_says_who_can_change_it(script, requests_mock, capsys, answer, words):
+    in_use(requests_mock)
     requests_mock.post(CONTENTS, status_code=403, json=answer)
     assert script(library_upload_from_import_dir.main, KEY, CONTENTS, "F1", "auto", "dir", "?") == REFUSED
     assert refused_with(capsys, answer["err_msg"], words)
 
 
 def test_a_build_that_the_server_does_not_know_is_not_sent(script, requests_mock, capsys):
-    requests_mock.get(f"{URL}/api/genomes", json=[["Human", "hg38"]])
+    in_use(requests_mock)
     assert script(library_upload_from_import_dir.main, KEY, CONTENTS, "F1", "auto", "dir", "hg99") == USAGE
-    assert refused_with(capsys, "no genome build 'hg99'")
-    assert requests_mock.call_count == 1
+    assert refused_with(capsys, "no genome build 'hg99'") and sent(requests_mock) == []
 
 
 def test_a_folder_that_the_import_directory_lacks(script, requests_mock, capsys):
     said = "Unable to get file list for configured library_import_dir, error: [Errno 2] No such file: '/srv/dir'"
+    in_use(requests_mock)
     requests_mock.post(CONTENTS, status_code=500, json={"err_code": 500001, "err_msg": said})
     assert script(library_upload_from_import_dir.main, KEY, CONTENTS, "F1", "auto", "dir", "") == REFUSED
     assert requests_mock.last_request.json()["dbkey"] == "?"
@@ -155,14 +183,16 @@ def shelf(requests_mock):
     requests_mock.get(f"{URL}/api/configuration", json={"allow_library_path_paste": True})
     requests_mock.get(f"{URL}/api/libraries", json=[{"id": "l1", "name": "There", "root_folder_id": "F1"}])
     requests_mock.post(f"{URL}/api/libraries", json={"id": "l1", "root_folder_id": "F1"})
-    requests_mock.get(f"{URL}/api/folders/F1/contents", json=held("error"))
+    requests_mock.get(f"{URL}/api/folders/F1/contents", [{"json": held("error")}, {"json": held("ok", "error")}])
+    requests_mock.delete(f"{URL}/api/libraries/datasets/d1", json={})
     requests_mock.post(CONTENTS, json=MADE)
     return requests_mock
 
 
-def held(state):
+def held(*states, size=3):
     return {"metadata": {"parent_library_id": "l1", "folder_name": "There", "can_add_library_item": True, "total_rows": 1},
-            "folder_contents": [{"id": "d1", "type": "file", "name": "a.bed", "raw_size": 3, "state": state}]}
+            "folder_contents": [{"id": f"d{len(states) - place}", "type": "file", "name": "a.bed", "raw_size": size,
+                                 "state": state, "message": "Job failed"} for place, state in enumerate(states)]}
 
 
 def sent(requests_mock):
@@ -176,6 +206,54 @@ def test_load_data(script, shelf, metadata, capsys):
         "filesystem_paths": f"{metadata}/a.bed", "link_data_only": "link_to_files",
         "extended_metadata": {"tissue": "liver", "mark": "12345678-1234-1234-1234-1234567890ab"}})]
     assert capsys.readouterr() == (f"Loading {metadata}/a.bed\n{RESPONSE}", "")
+    assert [asked.path for asked in shelf.request_history if asked.method == "DELETE"] == ["/api/libraries/datasets/d1"]
+
+
+@pytest.mark.parametrize("states, words", [(["error", "error"], "Galaxy did not keep it: Job failed"),
+                                           (["paused", "error"], "its job is paused: most often the quota"),
+                                           (["ok", "ok"], "2 datasets of this name and size are there")])
+def test_load_data_whose_job_fails(script, shelf, metadata, capsys, states, words):
+    shelf.delete(f"{URL}/api/libraries/datasets/d2", json={})
+    shelf.get(f"{URL}/api/folders/F1/contents", [{"json": held("error")}, {"json": held(*states)}])
+    if "paused" in states:
+        shelf.get(f"{URL}/api/folders/F1/contents", [{"json": held()}, {"json": held("paused")}])
+    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == PARTLY
+    told = capsys.readouterr()
+    assert f"{metadata}/a.bed: " in told.err and words in told.err and told.err.count("\n") == 1
+    assert len([asked for asked in shelf.request_history if asked.method == "DELETE"]) == states.count("error") - \
+        ("paused" in states)
+
+
+def test_load_data_waits_for_the_jobs(script, shelf, metadata, clock, capsys):
+    shelf.get(f"{URL}/api/folders/F1/contents", [{"json": held()}, {"json": held("queued")}, {"json": held("running")},
+                                                 {"json": held("ok")}])
+    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == 0
+    assert len(clock.slept) == 2 and capsys.readouterr().err == ""
+    shelf.get(f"{URL}/api/folders/F1/contents", [{"json": held()}, {"json": held("queued")}])
+    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There", "--timeout=9") == STILL_RUNNING
+    assert "1 of 1 files are still being loaded after 9 s" in capsys.readouterr().err
+
+
+def test_load_data_that_is_paused_is_not_loaded_again(script, shelf, metadata, capsys):
+    shelf.get(f"{URL}/api/folders/F1/contents", json=held("paused"))
+    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == REFUSED
+    assert refused_with(capsys, "is paused: most often the quota") and sent(shelf) == []
+
+
+def test_load_data_twice_at_once(script, shelf, metadata, capsys):
+    with libraries.only_run("the library 'There'"):
+        assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == TRY_LATER
+    assert refused_with(capsys, "another run is at work on the library 'There'") and sent(shelf) == []
+
+
+@pytest.mark.parametrize("name", ["a\nb.bed", " a.bed ", "a\x1cb"])
+def test_load_data_with_a_name_that_galaxy_would_split(script, shelf, tmp_path, capsys, name):
+    (tmp_path / "odd").mkdir()
+    for end in ("", ".json"):
+        (tmp_path / "odd" / f"{name}{end}").write_text("{}")
+    status = script(load_data_with_metadata.main, KEY, URL, tmp_path / "odd", "There")
+    assert status == USAGE and shelf.call_count == 0
+    assert refused_with(capsys, "Galaxy takes no newline in a path")
 
 
 def test_load_data_into_a_new_library_with_uuids(script, shelf, metadata):

@@ -24,7 +24,9 @@ class Library:
         self.mock, self.folders, self.numbers = mock, {"F0": []}, itertools.count(1)
         self.about = {"parent_library_id": "l1", "folder_name": "n", "can_add_library_item": True}
         self.histories, self.jobs, self.deleted, self.ends = [], [], [], {}
-        mock.get(f"{URL}/api/libraries/l1", json={"id": "l1", "root_folder_id": "F0"})
+        self.library = {"id": "l1", "name": "n", "deleted": False, "root_folder_id": "F0"}
+        mock.get(f"{URL}/api/libraries/l1", json=lambda request, context: self.library)
+        mock.get(re.compile(f"{URL}/api/folders/[^/]+$"), json=self.show_folder)
         mock.get(f"{URL}/api/users/current", json={"id": "u", "is_admin": True})
         mock.get(f"{URL}/api/configuration", json={"allow_library_path_paste": True})
         mock.get(f"{URL}/api/histories", json=lambda request, context: self.histories)
@@ -48,6 +50,12 @@ class Library:
         items = self.folders[request.path.split("/")[3].upper()]
         start, size = int(request.qs["offset"][0]), int(request.qs["limit"][0])
         return {"metadata": {**self.about, "total_rows": len(items)}, "folder_contents": items[start:start + size]}
+
+    def show_folder(self, request, context):
+        folder = request.path.split("/")[3].upper()
+        above = [(one, item) for one, items in self.folders.items() for item in items if item["id"] == folder]
+        parent, item = above[0] if above else (None, {"name": "top"})
+        return {"id": folder, "name": item["name"], "parent_id": parent, "deleted": item.get("deleted", False)}
 
     def new_folder(self, request, context):
         return {"id": self.add(request.path.split("/")[3].upper(), request.json()["name"], type="folder")}
@@ -174,7 +182,53 @@ def test_which_folders_a_path_becomes(upload, library, here, path, folders):
 def test_a_folder_to_begin_at(upload, library, here):
     folder = library.add("F0", "inner", type="folder")
     assert upload(["run1/a.txt"], "-f", folder) == 0
-    assert library.tree() == ["inner/run1/a.txt"] and not library.asked("GET", "libraries")
+    assert library.tree() == ["inner/run1/a.txt"]
+
+
+@pytest.mark.parametrize("which", ["library", "inner", "outer"])
+def test_what_is_deleted_is_not_filled(upload, library, here, capsys, which):
+    outer = library.add("F0", "outer", type="folder", deleted=which == "outer")
+    inner = library.add(outer, "inner", type="folder", deleted=which == "inner")
+    library.library["deleted"] = which == "library"
+    for options in [["-f", inner], []][:1 + (which == "library")]:
+        assert upload(["run1/a.txt"], *options) == REFUSED
+        told = capsys.readouterr()
+        assert told.out == "" and told.err.count("\n") == 1 and "is deleted: an administrator" in told.err
+    assert not library.asked("POST")
+
+
+def test_a_folder_id_without_its_f(upload, library, here, capsys):
+    assert upload(["run1/a.txt"], "-f", "0") == USAGE
+    assert "--folder: 0 is no folder's id, which begins with F" in capsys.readouterr().err and library.mock.call_count == 0
+
+
+def test_a_linked_file_that_has_changed(upload, library, here, capsys):
+    library.add(library.add("F0", "run1", type="folder"), "a.txt", raw_size=2)
+    (here / "run1" / "b.txt").write_text("b")
+    assert upload(["run1/a.txt", "run1/b.txt"], "--link") == PARTLY
+    told = capsys.readouterr()
+    assert "run1/a.txt: a dataset of this name is there with 2 bytes" in told.err and told.err.count("\n") == 1
+    assert [element["name"] for _, element in library.elements()] == ["b.txt"]
+
+
+def test_quiet(upload, library, here, capsys):
+    for _ in range(2):
+        assert upload(["run1/a.txt"], "-q") == 0
+    assert capsys.readouterr() == ("", "") and library.tree() == ["run1/a.txt"]
+
+
+def test_a_list_from_windows(upload, library, here):
+    (here / "run1" / "b.txt\r").write_text("its name ends so")
+    (here / "run1" / "b.txt").write_text("b")
+    assert upload(["run1/a.txt\r", "\r", "run1/b.txt\r"]) == 0
+    assert library.tree() == ["run1/a.txt", "run1/b.txt\r"]
+
+
+def test_paths_with_nul_between_them(upload, library, here, capsys):
+    assert upload(["run1/a.txt", "run1/b.txt\0run1/c.txt\0"]) == PARTLY
+    told = capsys.readouterr()
+    assert "run1/b.txt...: a NUL is in it: find without -print0" in told.err and told.err.count("\n") == 1
+    assert library.tree() == ["run1/a.txt"]
 
 
 def test_a_thousand_paths_that_are_there(upload, library, here, capsys):
@@ -222,7 +276,7 @@ def test_what_failed_before_is_repaired(upload, library, here):
 @pytest.mark.parametrize("end, why", [
     ({"state": "error", "message": "expected [1] got [2]"}, "expected [1] got [2]"),
     ({"state": "error", "message": "no such content", "name": "Unnamed dataset"}, "no such content"),
-    ({"raw_size": 2}, "Galaxy does not say why")])
+    ({"state": "discarded"}, "Galaxy does not say why")])
 def test_what_does_not_arrive_is_told(upload, library, here, capsys, end, why):
     (here / "run1" / "b.txt").write_text("bb")
     library.ends = {"a.txt": end}
@@ -239,6 +293,36 @@ def test_failures_of_others_stay(upload, library, here):
     library.ends = {"a.txt": {"raw_size": 2}}
     assert upload(["run1/a.txt"]) == PARTLY
     assert library.deleted == []
+
+
+def test_a_file_that_changes_on_its_way(upload, library, here, capsys):
+    library.ends = {"a.txt": {"raw_size": 7}}
+    assert upload(["run1/a.txt"]) == PARTLY
+    assert "run1/a.txt: arrived with 7 bytes, 3 were expected: it changed meanwhile" in capsys.readouterr().err
+
+
+def test_another_machine_uploads_the_same(upload, library, here, capsys):
+    taken = library.fetch
+    library.mock.post(f"{URL}/api/tools/fetch", json=lambda request, context: [taken(request, context) for _ in "12"][0])
+    assert upload(["run1/a.txt"]) == PARTLY
+    assert "run1/a.txt: 2 datasets of this name and size are there" in capsys.readouterr().err
+
+
+def test_a_paused_job_lets_no_other_begin(upload, library, here, capsys):
+    """As over quota: it waits for a person, with the file, so each run of every night would add one."""
+    def fetch(request, context):
+        library.jobs.append({"id": f"j{len(library.jobs)}", "state": "paused"})
+        return {"outputs": [], "jobs": library.jobs[-1:]}
+    library.mock.post(f"{URL}/api/tools/fetch", json=fetch)
+    assert upload(["run1/a.txt"]) == PARTLY
+    told = capsys.readouterr().err
+    assert "its job is paused in the history 'Uploads to library l1': most often the quota" in told
+    for _ in range(2):
+        assert upload(["run1/a.txt"]) == REFUSED
+        told = capsys.readouterr()
+        assert told.out == "" and told.err.count("\n") == 1
+        assert "the history 'Uploads to library l1' has paused jobs (j0): most often the quota" in told.err
+    assert len(library.jobs) == 1
 
 
 def test_bad_paths_are_told_and_the_others_uploaded(upload, library, here, capsys):
@@ -382,7 +466,7 @@ def test_a_job_that_comes_while_the_folders_are_read(upload, library, here, cloc
 
 
 def test_two_runs_at_once(upload, library, here, capsys):
-    with libraries.only_run(f"library l1 of {URL}"):
+    with libraries.only_run("library l1"):      # by whatever address of the server
         assert upload(["run1/a.txt"]) == TRY_LATER
     told = capsys.readouterr()
     assert told.out == "" and "another run is at work on library l1" in told.err

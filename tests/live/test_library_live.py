@@ -12,6 +12,8 @@ import pytest
 
 from common import PARTLY, Galaxy
 
+from .conftest import Person
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -31,6 +33,16 @@ def states(admin, library):
         if not any(state in ("new", "queued", "running", "upload") for same in found.values() for state in same):
             return found
     raise AssertionError(found)
+
+
+def may_add(admin, library, person):
+    """Let somebody add to a library."""
+    role = [one["id"] for one in admin.look("roles") if one["name"] == person.email]
+    if not role:
+        role = [one["id"] for one in admin.look(f"libraries/{library.id}/permissions", scope="available")["roles"]
+                if one["name"] == person.email]
+    admin.asked("POST", f"libraries/{library.id}/permissions", json={
+        "action": "set_permissions", "add_ids[]": role, "modify_ids[]": role, "manage_ids[]": []})
 
 
 def ended(admin, job):
@@ -224,6 +236,44 @@ def test_upload_dir_after_a_kill(admin, run, files):
     assert set(map(len, held(admin, library).values())) == {1} and len(held(admin, library)) == 64
 
 
+def test_upload_dir_into_what_is_deleted(admin, run):
+    library = admin.new_library()
+    outer = admin.asked("POST", f"folders/{library.root_folder_id}", json={"name": "outer"})["id"]
+    inner = admin.asked("POST", f"folders/{outer}", json={"name": "inner"})["id"]
+    contents = f"{admin.url}/api/libraries/{library.id}/contents"
+    for what, folder in ((f"folders/{outer}", inner), (f"folders/{outer}", outer), (f"libraries/{library.id}", "")):
+        admin.asked("DELETE", what)
+        lines = [["library_create_folder.py", admin.key, contents, folder or library.root_folder_id, "no", "x"],
+                 ["library_upload_from_import_dir.py", admin.key, contents, folder or library.root_folder_id, "auto", "x", "?"],
+                 ["copy_hda_to_library_folder.py", admin.url, admin.key, "0123", library.id, folder or library.root_folder_id]]
+        for done in (run(library, "--nonlocal", *["-f", folder][:2 * bool(folder)]), *(admin.run(*line) for line in lines)):
+            assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
+            assert "is deleted: an administrator" in done.stderr
+    assert admin.look(f"folders/{inner}/contents")["folder_contents"] == []
+
+
+def test_upload_dir_over_quota(admin, server, run, files, tmp_path):
+    """The job waits for a person with its files, and no further one is begun for them."""
+    person, library = Person(server), admin.new_library()
+    may_add(admin, library, person)
+    user = person.look("users/current")["id"]
+    (tmp_path / "used.txt").write_text("more than a byte")
+    person.uploaded(person.new_history("used"), tmp_path / "used.txt")
+    quota = admin.asked("POST", "quotas", json={"name": f"live {secrets.token_hex(4)}", "description": "a byte",
+                                                "amount": "1 B", "operation": "=", "in_users": [user]})
+    first = run(library, "--nonlocal", asks=person)
+    assert first.returncode == PARTLY and first.stderr.count("most often the quota of this key's user is used up") == 4
+    for _ in range(2):
+        again = run(library, "--nonlocal", asks=person)
+        assert (again.returncode, again.stdout, again.stderr.count("\n")) == (1, "", 1)
+        assert "has paused jobs" in again.stderr and "quota" in again.stderr
+    [job] = person.look("jobs", state="paused")
+    admin.asked("DELETE", f"quotas/{quota['id']}")
+    person.asked("PUT", f"jobs/{job['id']}/resume")
+    done = run(library, "--nonlocal", asks=person)
+    assert (done.returncode, done.stdout.count("uploaded=False"), done.stderr) == (0, 4, "")
+
+
 def test_upload_dir_asks_by_the_folder_and_not_by_the_file(admin, run, files, monkeypatch, type_in, script):
     library = admin.new_library()
     paths = [files / f"set{number % 4}" / f"{number}.txt" for number in range(200)]
@@ -273,12 +323,7 @@ def test_what_others_than_administrators_are_told(admin, person, run, tmp_path):
 
 def test_somebody_who_may_add_sends_files_but_names_no_paths(admin, person, run, files):
     library = admin.new_library()
-    role = [one["id"] for one in admin.look("roles") if one["name"] == person.email]
-    if not role:
-        role = [one["id"] for one in admin.look(f"libraries/{library.id}/permissions", scope="available")["roles"]
-                if one["name"] == person.email]
-    admin.asked("POST", f"libraries/{library.id}/permissions", json={
-        "action": "set_permissions", "add_ids[]": role, "modify_ids[]": role, "manage_ids[]": []})
+    may_add(admin, library, person)
     done = run(library, asks=person)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert "naming paths on the server needs an administrator's key" in done.stderr and "--nonlocal" in done.stderr
