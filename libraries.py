@@ -16,7 +16,7 @@ from transfer import fetch
 
 PAGE = 500  # items of a folder; Galaxy 26.1 takes 2 s for so many, and hands out 10 unless told
 LOST = ("error", "discarded", "paused")     # states of datasets whose bytes are not there and don't come by themselves
-PAUSED = "most often the quota of this key's user is used up; make room and resume them in Galaxy, or delete them"
+PAUSED = "most often the quota of this key's user is used up; make room, then delete"     # resumed, a fetch stays `new`
 
 Path = tuple[str, ...]      # names of folders below the one where all begins, which is ()
 
@@ -162,7 +162,7 @@ class Uploads:
         paused = [str(job["id"]) for job in jobs if job["state"] == "paused"]
         if paused:
             raise Refused(f"the history {self.name!r} has paused jobs ({', '.join(paused[:3])}"
-                          f"{', ...' if len(paused) > 3 else ''}): {PAUSED}")
+                          f"{', ...' if len(paused) > 3 else ''}): {PAUSED} them (delete.py KEY .../api/jobs/ID)")
         return [str(job["id"]) for job in jobs]
 
     def fetch(self, files: list[tuple[Folder, dict[str, Any], dict[str, str] | None]]) -> None:
@@ -179,7 +179,7 @@ class Uploads:
     def wait(self, jobs: list[str], timeout: float | None) -> None:
         """Wait until these jobs have ended, well or not: that is to be seen in the folders."""
         if jobs and "paused" in self.galaxy.wait_jobs(self.history, jobs, timeout).values():
-            self.otherwise = f"its job is paused in the history {self.name!r}: {PAUSED}"
+            self.otherwise = f"its job is paused in the history {self.name!r}: {PAUSED} that job"
 
     def wrong(self, folder: Folder, files: list[tuple[str, int]]) -> dict[str, str]:
         """As `wrong` for the uploaded files of a folder."""

@@ -105,7 +105,7 @@ def refusal(asked: str, response: requests.Response, base: str, exit_code: int =
     if from_proxy(response, body):
         outcome += ", from a proxy before Galaxy"
         said = "" if said.startswith(str(status)) else said     # the title of such a page is most often no more than that
-    words = dict.fromkeys(short(part, 500).strip(": .") for part in (outcome, said, "; ".join(details)))
+    words = dict.fromkeys(short(part, 500).strip(": .,") for part in (outcome, said, "; ".join(details)))
     lost = response.request.method not in REPEATABLE and status in (408, 502, 503, 504)
     advice = MAYBE_DONE if lost else proxys_hint(response, base) if from_proxy(response, body) else \
         hint(response, said, code, base)
@@ -167,7 +167,7 @@ def hint(response: requests.Response, said: str, code: int | None, base: str) ->
         return "the server's administrator can allow it in galaxy.yml"
     if code == 403006 or (status == 403 and "administrators can" in said):
         return "this needs an administrator's key; the server's administrator names them in admin_users of galaxy.yml"
-    if code == 403002 and re.search("/api/(libraries|folders)/", str(asked.url)):
+    if code in (403002, 403005) and re.search("/api/(libraries|folders)/", str(asked.url)):
         return "the library's managers and the server's administrator can permit it"
     if status == 404 and code is None:
         parts = urlsplit(str(asked.url))

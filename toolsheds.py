@@ -78,15 +78,19 @@ def check_registered(galaxy: Galaxy, repository: Repository) -> None:
                       f"{', '.join(known) or 'none'}: its administrators add others to tool_sheds_config_file (galaxy.yml)")
 
 
+def installed_already(galaxy: Galaxy, repository: Repository, revision: str) -> dict[str, Any] | None:
+    """Galaxy's record of `revision` where that is installed and in use."""
+    known = _at(repository.installed(galaxy), revision)
+    return known if known and known["status"] == INSTALLED else None
+
+
 def install(galaxy: Galaxy, repository: Repository, data: dict[str, Any]) -> list[dict[str, Any]]:
     """Install `data["changeset_revision"]`, with the other fields of the request as they are in `data`.
 
-    Returns Galaxy's records of what it installed; none where it was installed already. (Galaxy answers that too when
+    Returns Galaxy's records of what it installed, for what is not `installed_already`. (Galaxy says that it is also when
     it is deactivated, and then calls it installed without loading its tools; so that is uninstalled first. 26.1.)
     """
     known = _at(repository.installed(galaxy), data["changeset_revision"])
-    if known and known["status"] == INSTALLED:
-        return []
     if known and known["status"] in (DEACTIVATED, ERROR):
         galaxy.delete(f"tool_shed_repositories/{known['id']}")
     elif known and known["status"] != UNINSTALLED:
@@ -135,6 +139,9 @@ def _install(galaxy: Galaxy, repository: Repository, data: dict[str, Any]) -> li
     except Refused as error:
         if error.lost:
             answer = _look_up(galaxy, repository, data["changeset_revision"])
+        elif error.status == 400 and data["changeset_revision"] not in repository.revisions():
+            raise Refused(f"{repository} has no revision {data['changeset_revision']} that can be installed: there are "
+                          f"{', '.join(repository.revisions())}", status=400) from None
         elif error.status == 500 and "Uncaught exception" in str(error):
             raise Refused(f"{error}; {NEEDS_CONF}", status=500) from None
         else:

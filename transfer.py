@@ -109,7 +109,8 @@ def _send(galaxy: Galaxy, file: BinaryIO, size: int, name: str) -> tuple[str, st
     except Refused as error:
         code = TRY_LATER if error.lost or error.status in PASSING else error.exit_code
         why = str(error).removesuffix(f": {MAYBE_DONE}")     # no: there is no dataset without the fetch
-        raise Refused(f"{name}: no dataset was made, send it again: {why}", code, status=error.status,
+        again = ", send it again" if code == TRY_LATER else ""
+        raise Refused(f"{name}: no dataset was made{again}: {why}", code, status=error.status,
                       body=error.body, err_msg=error.err_msg) from error
     if arrived != str(size):        # Galaxy makes a dataset in state ok of half an upload, so it must not be asked to
         raise Refused(f"{name}: {arrived} of {size} bytes arrived, so no dataset was made: send it again", TRY_LATER)

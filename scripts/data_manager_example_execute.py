@@ -40,8 +40,8 @@ def main(argv=None):
         return show([{"tool_id": fetch_tool, "inputs": source(dbkey)} for dbkey in dbkeys], "json")
 
     jobs.galaxy.administrator("running data managers")
-    for tool in (fetch_tool, *index_tools):
-        check_tool(jobs.galaxy, tool)
+    for option, tool in (("--fetch-tool", fetch_tool), *(("--index-tool", one) for one in index_tools)):
+        check_tool(jobs.galaxy, option, tool)
     jobs.history = jobs.galaxy.post("histories", {"name": f"Reference genomes: {', '.join(dbkeys)}"[:255]})["id"]
     for dbkey in dbkeys:
         jobs.begin(dbkey, fetch_tool, source(dbkey))
@@ -73,14 +73,15 @@ def source(dbkey):
             "reference_source|reference_source_selector": "ucsc", "reference_source|requested_dbkey": dbkey}
 
 
-def check_tool(galaxy, tool):
+def check_tool(galaxy, option, tool):
     try:
         galaxy.get(f"tools/{tool}")
     except Refused as error:
         if error.status != 404:
             raise
-        raise Refused(f"{galaxy.base} has no data manager {tool}: its administrators install one with "
-                      "install_tool_shed_repositories.py, or name it in data_manager_config_file (galaxy.yml)") from None
+        raise Refused(f"{galaxy.base} has no data manager {tool}: give another with {option}=ID; its administrators install "
+                      "one with install_tool_shed_repositories.py, or name it in data_manager_config_file (galaxy.yml)"
+                      ) from None
 
 
 class Jobs:

@@ -23,14 +23,16 @@ The file has a destination, and nested items, each with its source:
     - {src: url, url: "https://example.org/yeast.fa.gz", name: yeast.fa.gz, ext: fasta.gz, info: R64}
 
 The destination {type: library, name: ...} makes a new library at each run, even where one has that name, and takes an
-administrator's key; {type: library_folder, library_folder_id: ID}, the ID without its F, fills a folder that is there. A new
-history is made, which the job belongs to; what was fetched is in the library when that has ended.
+administrator's key; {type: library_folder, library_folder_id: ID}, the ID without its F, unlike in the other scripts, fills
+a folder that is there. A new history is made, which the job belongs to; what was fetched is in the library when that has
+ended.
   fetch_to_library.py -u - -a - genomes.yml
 """
 import json
 import sys
 
-from common import USAGE, Galaxy, Refused, arguments, output, read_text, run, show, show_request
+from common import USAGE, Galaxy, Refused, an_id, arguments, output, read_text, run, show, show_request
+from libraries import in_use, opened
 from transfer import fetch
 
 
@@ -42,8 +44,25 @@ def main(argv=None):
     if args["--dry-run"]:
         show_request("POST", galaxy.address("tools/fetch"), {"targets": [target]}, style)
         return
+    check_allowed(galaxy, target["destination"])
     history = galaxy.post("histories", {"name": f"fetch_to_library.py {args['FILE']}"})["id"]
-    show(fetch(galaxy, history, [target]), style, fields, plain=lambda answer: print(json.dumps(answer)), changed=True)
+    try:
+        answer = fetch(galaxy, history, [target])
+    except Refused as error:
+        if not error.lost:
+            galaxy.delete(f"histories/{history}")
+        raise
+    show(answer, style, fields, plain=lambda answer: print(json.dumps(answer)), changed=True)
+
+
+def check_allowed(galaxy, destination):
+    """Refuse a destination that is not for this key's user: Galaxy 26.1 lets everybody fill every library folder."""
+    if destination["type"] == "library":
+        galaxy.administrator("making a library")
+    elif destination["type"] == "library_folder":
+        folder = an_id(f"F{destination.get('library_folder_id')}", "library_folder_id")
+        library = galaxy.get(f"folders/{folder}")["parent_library_id"]
+        opened(galaxy, in_use(galaxy, library, folder), library)
 
 
 def described(name):

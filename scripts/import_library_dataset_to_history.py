@@ -7,7 +7,7 @@ Usage:
 Arguments:
   KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL              the history's address, .../api/histories/HISTORY_ID/contents
-  LIBRARY_FILE_ID  the dataset's id in the library, as display.py shows it for .../api/folders/FOLDER_ID/contents
+  LIBRARY_FILE_ID  the dataset's id in the library: display.py --fields=id,name,type - /api/libraries/ID/contents
 
 Options:
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text

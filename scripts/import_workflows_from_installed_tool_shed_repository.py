@@ -16,7 +16,7 @@ Options:
   --dry-run                list the workflows, import nothing
   -h, --help               show this
 
-They become yours, a new copy each time, with the tools of that revision:
+They become yours, a new copy each time, with the tools of that revision; where it holds none, nothing is done:
   import_workflows_from_installed_tool_shed_repository.py -a - -u https://toolshed.g2.bx.psu.edu -l - -n NAME -o OWNER -r REV
 """
 import sys
@@ -35,8 +35,8 @@ def main(argv=None):
     if status != INSTALLED:
         raise Refused(f"{repository}, revision {revision}, is not installed in {galaxy.base} but {status}")
     workflows = dict(repository.workflows(revision))
-    if not workflows:
-        raise Refused(f"{repository}, revision {revision}, holds no workflows (.ga)")
+    if not workflows and not style and not fields:      # as ever
+        return
     if args["--dry-run"]:
         return show([{"path": path, "name": content["name"]} for path, content in workflows.items()], style, fields)
     answers = [galaxy.post("workflows", {"workflow": content}) for content in workflows.values()]

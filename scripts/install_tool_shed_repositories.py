@@ -10,11 +10,12 @@ Options:
   -l URL, --local=URL        the Galaxy server, or - to look it up
   -n NAME, --name=NAME       the repository
   -o OWNER, --owner=OWNER    whose it is
-  -r REV, --revision=REV     the revision, 12 hexadecimal digits; the latest unless given
+  -r REV, --revision=REV     the revision, 12 hexadecimal digits; the latest unless given. There are those that this shows:
+                             display.py anonymous 'URL/api/repositories/get_ordered_installable_revisions?name=N&owner=O'
   --panel-section-id=ID      into this section of the tool panel, which is there
-  --panel-section-name=NAME  into a new section of this name
+  --panel-section-name=NAME  into the section of this name, made if there is none
   --repository-deps          the repositories that it depends on, too
-  --tool-deps                the old kind of tool dependencies, too
+  --tool-deps                Tool Shed packages, from before Conda, too
   --format=FORMAT            table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
   --fields=NAMES             only these fields of the repository, separated by commas
   --dry-run                  show what would be sent, install nothing
@@ -26,7 +27,7 @@ What is installed already is left as it is, and that is no error:
 import sys
 
 from common import Galaxy, an_id, arguments, output, print_response, run, show, show_request
-from toolsheds import INSTALL, Repository, check_registered, check_section, install, request
+from toolsheds import INSTALL, Repository, check_registered, check_section, install, installed_already, request
 
 
 def main(argv=None):
@@ -49,15 +50,14 @@ def main(argv=None):
         data["install_repository_dependencies"] = True
     if args["--tool-deps"]:
         data["install_tool_dependencies"] = True
+    known = installed_already(galaxy, repository, data["changeset_revision"])
+    if known:
+        stay = "; its tools stay where they are" if section or new_section else ""
+        message = f"{repository}, revision {data['changeset_revision']}, is installed already{stay}"
+        return show(known, style, fields, plain=lambda _: print_response({"status": "ok", "message": message}))
     if args["--dry-run"]:
         return show_request("POST", galaxy.address(INSTALL), data, style)
-
-    records = install(galaxy, repository, data)
-    if records:
-        return show(records, style, fields, plain=print_response, changed=True)
-    message = f"{repository}, revision {data['changeset_revision']}, is installed already"
-    show(repository.record(galaxy, data["changeset_revision"]), style, fields,
-         plain=lambda _: print_response({"status": "ok", "message": message}))
+    show(install(galaxy, repository, data), style, fields, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

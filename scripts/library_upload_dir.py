@@ -18,9 +18,10 @@ Options:
   --timeout=SECONDS    how long to wait for Galaxy to take the files in; as long as it takes unless given
   -h, --help           show this
 
-Reads paths from standard input, one a line, so none with a newline in it; no path, nothing to do. The path becomes folders as it is typed:
-/data/run1/a.fastq goes to a.fastq in run1 in data, ./run1/a.fastq to a.fastq in run1. Prints a line for each file as soon
-as it is known, in which uploaded=True says that this run gave it to Galaxy, and uploaded=False that it was there:
+Reads paths from standard input, one a line, so none with a newline in it; where there are none, nothing is told and the
+exit status is 0. The path becomes folders as it is typed: /data/run1/a.fastq goes to a.fastq in run1 in data,
+./run1/a.fastq to a.fastq in run1. Prints a line for each file as soon as it is known, in which uploaded=True says that this
+run gave it to Galaxy, and uploaded=False that it was there:
   [1/2] F2f94e8ae9edff68a/a.fastq uploaded=True
 
 A file counts as there when a dataset in its folder has its name and size, and is not in state error: then the file is
@@ -181,8 +182,8 @@ def linkable(folders, files):
     taken = [file for file in files if file.folder in folders and folders[file.folder].sizes(file.name)]
     for file in taken:
         sizes = folders[file.folder].sizes(file.name)
-        complain(f"{file.path}: a dataset of this name is there with {sizes[0]} bytes, and links to this file would all show "
-                 f"its {file.size}: delete that dataset first")
+        complain(f"{file.path}: a dataset of this name is there with {sizes[0]} bytes, and all links to this file show its "
+                 f"{file.size}: delete that dataset first")
     return [file for file in files if file not in taken], len(taken)
 
 

@@ -70,8 +70,10 @@ def main(argv=None):
 def check_paused(folder, paths):
     """Refuse to load a second time what waits for a person."""
     for path in paths:
-        if "paused" in [dataset["state"] for dataset in folder.named(os.path.basename(path))]:
-            raise Refused(f"{path}: its dataset in the library is paused: {PAUSED}")
+        for dataset in folder.named(os.path.basename(path)):
+            if dataset["state"] == "paused":
+                raise Refused(f"{path}: its dataset {dataset['id']} is paused: {PAUSED} that dataset "
+                              "(delete.py KEY .../api/libraries/datasets/ID)")
 
 
 def ended(galaxy, folder, paths, timeout):
@@ -86,7 +88,7 @@ def ended(galaxy, folder, paths, timeout):
         raise Refused(f"{len(moving)} of {len(files)} files are still being loaded after {timeout} s", STILL_RUNNING)
     paused = any(one["state"] == "paused" for name in files for one in now.named(name))
     failed = wrong(galaxy, folder, [(name, size) for name, (_, size) in files.items()],
-                   f"its job is paused: {PAUSED}" if paused else "Galaxy does not say why")
+                   f"it is paused: {PAUSED} that dataset" if paused else "Galaxy does not say why")
     for name, what in failed.items():
         complain(f"{files[name][0]}: {what}")
     return PARTLY if failed else DONE

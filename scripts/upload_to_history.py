@@ -9,7 +9,8 @@ Arguments:
   URL              the server, or - to look it up
   HISTORY_ID       the history's id
   FILE             a file on this machine
-  NAME=VALUE       filename=NAME in Galaxy, file_type=DATATYPE (auto unless given), dbkey=BUILD
+  NAME=VALUE       filename=NAME in Galaxy, file_type=DATATYPE (auto unless given), dbkey=BUILD (taken as it is, also one
+                   that the server does not know)
 
 Options:
   --wait             until Galaxy has it in state ok, its bytes compared; else it is only on its way

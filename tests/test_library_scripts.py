@@ -55,8 +55,8 @@ def metadata(tmp_path):
 
 @pytest.mark.parametrize("module, lines", [
     (library_create_library, [[], [KEY, URL], [KEY, URL, "n", "d", "s", "more"], [KEY, URL, ""]]),
-    (library_create_folder, [[KEY, CONTENTS, "F1"], [KEY, CONTENTS, "1", "n"], [KEY, CONTENTS, "", "n"], [KEY, URL, "F1", "n"],
-                             [KEY, CONTENTS, "F1", ""]]),
+    (library_create_folder, [[KEY, CONTENTS, "F1"], [KEY, CONTENTS, "1", "n"], [KEY, CONTENTS, "", "n"],
+                             [KEY, URL, "F1", "n"], [KEY, CONTENTS, "F1", ""]]),
     (import_library_dataset_to_history, [[KEY, URL], [KEY, CONTENTS, "d1"], [KEY, f"{URL}/api/histories", "d1"],
                                          [KEY, f"{URL}/api/histories/h1/contents", "d/1"]]),
     (library_upload_from_import_dir, [[KEY, CONTENTS, "F1", "auto", "dir"], [KEY, CONTENTS, "F1", "auto", "", "?"],
@@ -150,13 +150,15 @@ def test_a_folder_without_a_description_says_so_as_ever(script, requests_mock, c
     ({"err_msg": "Only administrators can create libraries", "err_code": 403002}, "admin_users of galaxy.yml"),
     ({"err_msg": "You must be an administrator", "err_code": 403006}, "admin_users of galaxy.yml"),
     ({"err_msg": "You are not authorized to add an item", "err_code": 403002}, "the library's managers and the server's"),
+    ({"err_msg": "You do not have proper permissions to add a dataset to this folder,", "err_code": 403005},
+     "this folder: the library's managers and the server's"),
     ({"err_msg": '"library_import_dir" is not set in the Galaxy configuration', "err_code": 403004},
      "the server's administrator can allow it in galaxy.yml")])
 def test_a_refusal_says_who_can_change_it(script, requests_mock, capsys, answer, words):
     in_use(requests_mock)
     requests_mock.post(CONTENTS, status_code=403, json=answer)
     assert script(library_upload_from_import_dir.main, KEY, CONTENTS, "F1", "auto", "dir", "?") == REFUSED
-    assert refused_with(capsys, answer["err_msg"], words)
+    assert refused_with(capsys, answer["err_msg"].rstrip(","), words)
 
 
 def test_a_build_that_the_server_does_not_know_is_not_sent(script, requests_mock, capsys):
@@ -210,7 +212,7 @@ def test_load_data(script, shelf, metadata, capsys):
 
 
 @pytest.mark.parametrize("states, words", [(["error", "error"], "Galaxy did not keep it: Job failed"),
-                                           (["paused", "error"], "its job is paused: most often the quota"),
+                                           (["paused", "error"], "it is paused: most often the quota"),
                                            (["ok", "ok"], "2 datasets of this name and size are there")])
 def test_load_data_whose_job_fails(script, shelf, metadata, capsys, states, words):
     shelf.delete(f"{URL}/api/libraries/datasets/d2", json={})
@@ -300,8 +302,18 @@ def test_load_data_with_a_wrong_companion_sends_nothing(script, shelf, metadata,
 
 # ---------------------------------------------------------------------------------------------- fetch_to_library
 
-def test_fetch_to_library(script, requests_mock, yaml, capsys):
+@pytest.fixture
+def fetches(requests_mock):
+    """An administrator's Galaxy that makes histories and knows one library folder."""
+    in_use(requests_mock)
+    requests_mock.get(f"{URL}/api/users/current", json={"id": "u", "email": "e", "is_admin": True})
+    requests_mock.get(f"{URL}/api/folders/F1/contents", json=held())
     requests_mock.post(f"{URL}/api/histories", json={"id": "h"})
+    requests_mock.delete(f"{URL}/api/histories/h", json={})
+    return requests_mock
+
+
+def test_fetch_to_library(script, fetches, requests_mock, yaml, capsys):
     requests_mock.post(f"{URL}/api/tools/fetch", json={"outputs": [], "jobs": [{"id": "j"}]})
     text = TARGET.replace("Genomes}", "Genomes, description: 2026-11-23}")
     assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(text)) == 0
@@ -328,8 +340,28 @@ def test_fetch_to_library_of_another_file(script, requests_mock, yaml, capsys, t
     assert refused_with(capsys, words) and requests_mock.call_count == 0
 
 
-def test_fetch_to_library_refused(script, requests_mock, yaml, capsys):
-    requests_mock.post(f"{URL}/api/histories", json={"id": "h"})
-    requests_mock.post(f"{URL}/api/tools/fetch", **NO)
+INTO_A_FOLDER = TARGET.replace("{type: library, name: Genomes}", "{type: library_folder, library_folder_id: '1'}")
+
+
+@pytest.mark.parametrize("text", [TARGET, INTO_A_FOLDER])
+@pytest.mark.parametrize("answer, words, deleted", [(NO, "No rights", 1), ({"status_code": 504}, "look before", 0)])
+def test_fetch_to_library_refused(script, fetches, yaml, capsys, text, answer, words, deleted):
+    """The history for the job goes again, unless there may be a job in it."""
+    fetches.post(f"{URL}/api/tools/fetch", **answer)
+    assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(text)) != 0
+    assert refused_with(capsys, words)
+    assert len([asked for asked in fetches.request_history if asked.method == "DELETE"]) == deleted
+
+
+def test_fetch_to_a_library_folder_of_others(script, fetches, yaml, capsys):
+    answer = held()
+    answer["metadata"]["can_add_library_item"] = False
+    fetches.get(f"{URL}/api/folders/F1/contents", json=answer)
+    assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(INTO_A_FOLDER)) == REFUSED
+    assert refused_with(capsys, "may not add to folder F1") and sent(fetches) == []
+
+
+def test_fetch_to_a_library_by_nobody_who_makes_them(script, fetches, yaml, capsys):
+    fetches.get(f"{URL}/api/users/current", json={"id": "u", "email": "e", "is_admin": False})
     assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(TARGET)) == REFUSED
-    assert refused_with(capsys, "No rights")
+    assert refused_with(capsys, "making a library needs an administrator's key", "admin_users") and sent(fetches) == []

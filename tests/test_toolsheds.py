@@ -169,6 +169,30 @@ def test_install_refused(script, servers, capsys, answer, words):
     assert refused_with(capsys, *words)
 
 
+def test_install_of_an_unknown_revision(script, servers, capsys):
+    servers.post(INSTALL, status_code=400, json={"err_msg": "No information is available", "err_code": 400008})
+    assert script(install_tool_shed_repositories.main, *LINE, "-r", "f" * 12) == REFUSED
+    assert refused_with(capsys, f"no revision {'f' * 12} that can be installed: there are {OLD}, {NEW}")
+
+
+def test_install_of_what_is_there_into_a_section(script, servers, capsys):
+    servers.get(API, json=[a_record(NEW)])
+    for options in (["--panel-section-id=mine"], ["--panel-section-name=New", "--dry-run"]):
+        assert script(install_tool_shed_repositories.main, *LINE, *options) == 0
+        told = capsys.readouterr()
+        assert "is installed already; its tools stay where they are" in told.out and "POST" not in told.out
+    assert sent(servers) == []
+
+
+@pytest.mark.parametrize("shed", ["shed.test:9009", "shed.test:9009/"])
+@pytest.mark.parametrize("module", [install_tool_shed_repositories, repair_tool_shed_repository,
+                                    import_workflows_from_installed_tool_shed_repository])
+def test_a_tool_shed_without_its_scheme(script, with_workflows, module, shed):
+    line = [shed if word == SHED else word for word in LINE]
+    assert script(module.main, *line, "-r", NEW, "--dry-run") == 0
+    assert script(module.main, *line, "-r", NEW) == 0
+
+
 def test_install_from_a_tool_shed_without_it(script, servers, capsys):
     servers.get(f"{SHED}/api/repositories/get_ordered_installable_revisions", json=[])
     assert script(install_tool_shed_repositories.main, *LINE) == REFUSED
@@ -177,7 +201,7 @@ def test_install_from_a_tool_shed_without_it(script, servers, capsys):
 
 def test_install_whose_answer_a_proxy_lost(script, servers, clock, capsys):
     servers.post(INSTALL, status_code=504)
-    servers.get(API, [{"json": []}, {"json": [a_record(NEW, "Cloning")]}, {"json": [a_record()]}])
+    servers.get(API, [{"json": []}, {"json": []}, {"json": [a_record(NEW, "Cloning")]}, {"json": [a_record()]}])
     assert script(install_tool_shed_repositories.main, *LINE, "--fields=status", "--format=value") == 0
     assert capsys.readouterr().out == "Installed\n" and len(sent(servers)) == 1 and len(clock.slept) == 1
 
@@ -300,8 +324,10 @@ def test_import_workflows_dry_run(script, with_workflows, capsys):
 
 def test_import_of_no_workflows(script, with_workflows, capsys):
     with_workflows.get(f"{SHED}/repos/demo/tally/json-manifest/{NEW}", json={"directories": [], "files": []})
-    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == REFUSED
-    assert refused_with(capsys, "no workflows")
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == 0
+    assert capsys.readouterr() == ("", "") and sent(with_workflows) == []
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW, "--format=json") == 0
+    assert json.loads(capsys.readouterr().out) == [] and sent(with_workflows) == []
 
 
 def test_import_workflows_of_what_is_not_installed(script, with_workflows, capsys):

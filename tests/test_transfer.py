@@ -81,6 +81,7 @@ def test_a_piece_that_is_refused(loopback, file):
     loopback.will(HISTORY, MADE, (413, b"<title>413 Request Entity Too Large</title>"))
     error = refused(loopback, file)
     assert "a proxy before Galaxy: it takes no body of 100000 bytes" in str(error) and error.status == 413
+    assert "no dataset was made: " in str(error) and "send it again" not in str(error)
 
 
 def test_a_file_that_changes_meanwhile_becomes_no_dataset(loopback, file):

@@ -238,14 +238,15 @@ def test_upload_dir_after_a_kill(admin, run, files):
 
 def test_upload_dir_into_what_is_deleted(admin, run):
     library = admin.new_library()
-    outer = admin.asked("POST", f"folders/{library.root_folder_id}", json={"name": "outer"})["id"]
+    top = library.root_folder_id
+    outer = admin.asked("POST", f"folders/{top}", json={"name": "outer"})["id"]
     inner = admin.asked("POST", f"folders/{outer}", json={"name": "inner"})["id"]
     contents = f"{admin.url}/api/libraries/{library.id}/contents"
     for what, folder in ((f"folders/{outer}", inner), (f"folders/{outer}", outer), (f"libraries/{library.id}", "")):
         admin.asked("DELETE", what)
-        lines = [["library_create_folder.py", admin.key, contents, folder or library.root_folder_id, "no", "x"],
-                 ["library_upload_from_import_dir.py", admin.key, contents, folder or library.root_folder_id, "auto", "x", "?"],
-                 ["copy_hda_to_library_folder.py", admin.url, admin.key, "0123", library.id, folder or library.root_folder_id]]
+        lines = [["library_create_folder.py", admin.key, contents, folder or top, "no", "x"],
+                 ["library_upload_from_import_dir.py", admin.key, contents, folder or top, "auto", "x", "?"],
+                 ["copy_hda_to_library_folder.py", admin.url, admin.key, "0123", library.id, folder or top]]
         for done in (run(library, "--nonlocal", *["-f", folder][:2 * bool(folder)]), *(admin.run(*line) for line in lines)):
             assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
             assert "is deleted: an administrator" in done.stderr
@@ -269,9 +270,10 @@ def test_upload_dir_over_quota(admin, server, run, files, tmp_path):
         assert "has paused jobs" in again.stderr and "quota" in again.stderr
     [job] = person.look("jobs", state="paused")
     admin.asked("DELETE", f"quotas/{quota['id']}")
-    person.asked("PUT", f"jobs/{job['id']}/resume")
+    person.asked("DELETE", f"jobs/{job['id']}")
     done = run(library, "--nonlocal", asks=person)
-    assert (done.returncode, done.stdout.count("uploaded=False"), done.stderr) == (0, 4, "")
+    assert (done.returncode, done.stdout.count("uploaded=True"), done.stderr) == (0, 4, "")
+    assert set(map(len, held(admin, library).values())) == {1}
 
 
 def test_upload_dir_asks_by_the_folder_and_not_by_the_file(admin, run, files, monkeypatch, type_in, script):
