@@ -139,9 +139,9 @@ def _install(galaxy: Galaxy, repository: Repository, data: dict[str, Any]) -> li
     except Refused as error:
         if error.lost:
             answer = _look_up(galaxy, repository, data["changeset_revision"])
-        elif error.status == 400 and data["changeset_revision"] not in repository.revisions():
+        elif error.status == 400 and data["changeset_revision"] not in (offered := repository.revisions()):
             raise Refused(f"{repository} has no revision {data['changeset_revision']} that can be installed: there are "
-                          f"{', '.join(repository.revisions())}", status=400) from None
+                          f"{', '.join(offered)}", status=400) from None
         elif error.status == 500 and "Uncaught exception" in str(error):
             raise Refused(f"{error}; {NEEDS_CONF}", status=500) from None
         else:

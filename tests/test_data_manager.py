@@ -124,7 +124,7 @@ def test_no_such_tool(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/tools/other", status_code=404, json={"err_msg": "no tool", "err_code": 404001})
     assert script(data_manager_example_execute.main, *line("sacCer3")) == REFUSED
     told = capsys.readouterr()
-    assert "other: give another with --index-tool=ID" in told.err or "other: give another with --fetch-tool=ID" in told.err
+    assert "other: give another with --index-tool=ID" in told.err
     assert "data_manager_config_file (galaxy.yml)" in told.err and told.err.count("\n") == 1
     assert galaxy.begun == []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import library_upload_dir
 import pytest
 
-from common import PARTLY, Galaxy
+from common import PARTLY, TRY_LATER, Galaxy
 
 from .conftest import Person
 
@@ -172,6 +172,54 @@ items:
     [library] = [one for one in admin.look("libraries") if one["name"] == name]
     assert library["description"] == "some"
     assert states(admin, type("Library", (), library)) == {"/yeast/chr1": ["ok"], "/note": ["ok"]}
+
+
+def test_load_data_deletes_what_failed(admin, tmp_path):
+    """A UUID that another dataset has is refused by Galaxy's job, or by Galaxy; what an earlier run left in error goes."""
+    name = f"metadata {secrets.token_hex(4)}"
+    library = admin.new_library()
+    admin.asked("PATCH", f"libraries/{library.id}", json={"name": name})
+    (tmp_path / "a.bed").write_text("chr1\t1\t2\n")
+    (tmp_path / "a.bed.json").write_text("{}")
+    admin.asked("POST", f"libraries/{library.id}/contents", json={
+        "folder_id": library.root_folder_id, "create_type": "file", "file_type": "auto", "dbkey": "?", "uuid": "no uuid",
+        "upload_option": "upload_paths", "filesystem_paths": f"{tmp_path}/a.bed", "link_data_only": "link_to_files",
+        "extended_metadata": {"a": 1}})
+    assert states(admin, library) == {"/a.bed": ["error"]}
+    done = admin.run("load_data_with_metadata.py", admin.key, admin.url, tmp_path, name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert states(admin, library) == {"/a.bed": ["ok"]}
+
+
+def test_load_data_twice_at_once(admin, tmp_path):
+    name = f"metadata {secrets.token_hex(4)}"
+    (tmp_path / "a.bed").write_text("chr1\t1\t2\n")
+    (tmp_path / "a.bed.json").write_text("{}")
+    line = ["load_data_with_metadata.py", admin.key, admin.url, tmp_path, name]
+    with admin.begin(*line) as started:
+        assert started.stdout.readline().startswith("Loading")
+        other = admin.run(*line)
+        started.communicate()
+    assert (started.returncode, other.returncode, other.stdout) == (0, TRY_LATER, "")
+    [library] = [one for one in admin.look("libraries") if one["name"] == name]
+    assert states(admin, type("Library", (), library)) == {"/a.bed": ["ok"]}
+
+
+def test_fetch_to_a_folder_of_others(admin, server, tmp_path):
+    """Galaxy 26.1 would do it."""
+    person, library = Person(server), admin.new_library()
+    (tmp_path / "y.yml").write_text(
+        f"destination: {{type: library_folder, library_folder_id: '{library.root_folder_id[1:]}'}}\n"
+        "items: [{src: pasted, paste_content: x, name: x}]\n")
+    line = ["fetch_to_library.py", "-u", person.url, "-a", person.key, tmp_path / "y.yml"]
+    done = person.run(*line)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1) and "may not add to folder" in done.stderr
+    assert person.look("histories") == [] and held(admin, library) == {}
+    may_add(admin, library, person)
+    done = person.run(*line)
+    assert (done.returncode, done.stderr) == (0, "")
+    ended(admin, json.loads(done.stdout)["jobs"][0]["id"])
+    assert states(admin, library) == {"/x": ["ok"]}
 
 
 # ---------------------------------------------------------------------------------------------- library_upload_dir

@@ -77,6 +77,16 @@ def test_install_at_a_revision_the_latest_what_is_there_and_what_was_deactivated
     assert tally.records()[tally.old]["status"] == "Installed"
     become(tally.tools, {"0.1": "", "0.2": "Filter and Sort"})
 
+    again = ran(admin, "install_tool_shed_repositories.py", *tally.line, "--panel-section-name=Another", "--dry-run")
+    assert f"revision {tally.new}, is installed already; its tools stay where they are" in again and "POST" not in again
+
+    # The first revision holds no workflow; and the old script took the Tool Shed's address without its scheme, too.
+    bare = [word.removeprefix("http://") if option == "-u" else word for option, word in zip(["", *tally.line], tally.line)]
+    none = admin.run("import_workflows_from_installed_tool_shed_repository.py", *bare, "-r", tally.old)
+    assert (none.returncode, none.stdout, none.stderr) == (0, "", "")
+    ran(admin, "repair_tool_shed_repository.py", *bare, "-r", tally.old)
+    assert tally.records()[tally.old]["status"] == "Installed"
+
 
 @pytest.fixture
 def installed(admin, tally):
@@ -159,7 +169,7 @@ def test_refused(person, admin, tally):
     refused(install, *but("-n", "nosuch"), words="nosuch")
     refused(install, *but("-o", "nobody"), words="nobody")
     refused(install, *tally.line, "--panel-section-id=nosuch", words="no section")
-    refused(install, *tally.line, "-r", "0123456789ab", words="0123456789ab")
+    refused(install, *tally.line, "-r", "0123456789ab", words=f"0123456789ab that can be installed: there are {tally.old}, ")
     refused(install, *but("-u", "http://127.0.0.1:9"), words="tool_sheds_config_file")
     refused(repair, *tally.line, "-r", "0123456789ab", words="is not installed")
     refused(workflows, *tally.line, "-r", "0123456789ab", words="is not installed")
