@@ -153,7 +153,7 @@ def found_file(place, path):
     except UnicodeEncodeError:
         complain(f"{path.encode(errors='replace').decode()}: its name is not UTF-8")
     except ValueError:
-        complain(f"{path.split(chr(0))[0]}...: a NUL is in it: find without -print0 writes one path a line")
+        complain(f"{path.split(chr(0))[0]}: a NUL comes after it: find without -print0 writes one path a line")
     except OSError as error:
         complain(f"{path}: {error.strerror}")
     else:

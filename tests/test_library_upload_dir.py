@@ -227,7 +227,7 @@ def test_a_list_from_windows(upload, library, here):
 def test_paths_with_nul_between_them(upload, library, here, capsys):
     assert upload(["run1/a.txt", "run1/b.txt\0run1/c.txt\0"]) == PARTLY
     told = capsys.readouterr()
-    assert "run1/b.txt...: a NUL is in it: find without -print0" in told.err and told.err.count("\n") == 1
+    assert "run1/b.txt: a NUL comes after it: find without -print0" in told.err and told.err.count("\n") == 1
     assert library.tree() == ["run1/a.txt"]
 
 
