@@ -254,7 +254,7 @@ def test_what_others_than_administrators_are_told(admin, person, run, tmp_path):
     (tmp_path / "a.json").write_text("{}")
     (tmp_path / "y.yml").write_text("destination: {type: library, name: mine}\n"
                                     "items: [{src: pasted, paste_content: x, name: x}]\n")
-    managers, admins = "the library's managers and the server's administrator can permit it", "admin_users of galaxy.yml"
+    managers, admins = "the library's managers and the server's administrator can permit it", "admin_users"
     for words, *line in (
             (admins, "library_create_library.py", person.key, person.url, "no"),
             (managers, "library_create_folder.py", person.key, contents, library.root_folder_id, "no", "description"),
