@@ -285,7 +285,7 @@ class Galaxy:
             return same[0]
         if same:
             raise Refused(f"{len(same)} {path} are named {name!r}: {', '.join(str(thing['id']) for thing in same)}; "
-                          "give the id of the one you mean")
+                          "rename all but one")
         nobody = " (asked without a key)" if self.key is None else ""
         raise Refused(f"none of your {path} on {self.base} is named {name!r}{nobody}")
 
@@ -510,26 +510,39 @@ def make_url(api_key: str, url: str, args: Iterable[tuple[str, Any]] | None = No
     return url + (("&" if "?" in url else "?") + urlencode(pairs) if pairs else "")
 
 
+def _for_a_recipe(api_key: str, url: str) -> Galaxy:
+    """The server for one request of a recipe; what that does not catch ends it with one line, as it always has."""
+    sys.excepthook = _in_one_line
+    return Galaxy(api_key, url)
+
+
+def _in_one_line(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    if isinstance(error, Refused) and not os.environ.get("GALAXY_DEBUG"):
+        complain(str(error))
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
 def get(api_key: str, url: str) -> Any:
     """The JSON answer to GET."""
-    galaxy = Galaxy(api_key, url)
+    galaxy = _for_a_recipe(api_key, url)
     return galaxy.get(galaxy.url)
 
 
 def post(api_key: str, url: str, data: Any) -> Any:
     """The JSON answer to POST of `data`; None for an empty body."""
-    galaxy = Galaxy(api_key, url)
+    galaxy = _for_a_recipe(api_key, url)
     return galaxy.post(galaxy.url, data)
 
 
 def put(api_key: str, url: str, data: Any) -> Any:
     """The JSON answer to PUT of `data`; None for an empty body."""
-    galaxy = Galaxy(api_key, url)
+    galaxy = _for_a_recipe(api_key, url)
     return galaxy.put(galaxy.url, data)
 
 
 def _delete(api_key: str, url: str, data: Any) -> Any:
-    galaxy = Galaxy(api_key, url)
+    galaxy = _for_a_recipe(api_key, url)
     return galaxy.delete(galaxy.url, data)
 
 

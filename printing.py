@@ -43,7 +43,9 @@ def show(answer: Any, style: str | None = None, fields: Iterable[str] = (),
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise (Refused(f"it is done, but the answer can't be printed: {error.strerror}") if changed else error) from None
+        if not changed:
+            raise
+        raise Refused(f"it is done{_made(answer)}, but the answer can't be printed: {error.strerror}") from None
 
 
 def _show(answer: Any, style: str | None, fields: list[str], plain: Callable[[Any], None] | None, changed: bool) -> None:
@@ -90,9 +92,13 @@ def _picked(rows: Iterable[Any], fields: list[str], changed: bool) -> Iterator[A
     if met and unknown:
         what = f"no field {', '.join(unknown)} in the answer: there are {', '.join(met)}"
         if changed:
-            made = f" (id {row['id']})" if isinstance(row, dict) and "id" in row else ""
-            raise Refused(f"it is done{made}, but there is {what}")
+            raise Refused(f"it is done{_made(row)}, but there is {what}")
         raise Refused(what, USAGE)
+
+
+def _made(answer: Any) -> str:
+    """The id of what an answer says was made, for messages."""
+    return f" (id {answer['id']})" if isinstance(answer, dict) and "id" in answer else ""
 
 
 def _show_separated(rows: Iterator[Any], separator: str, fields: list[str]) -> None:

@@ -40,7 +40,9 @@ def payload_of(text: str, where: str) -> dict[str, Any]:
                       "GalaxyWorkflow", USAGE)
     if not content.get("name"):
         raise Refused(f"{where}: the workflow has no name, which Galaxy wants", USAGE)
-    content.setdefault("annotation", "")        # without one Galaxy 26.1 answers 500 and says nothing more
+    for name, nothing in (("annotation", ""), ("tags", [])):
+        if content.get(name) is None:       # Galaxy 26.1 answers 500 and says nothing more
+            content[name] = nothing
     return {"workflow": content}
 
 
@@ -90,7 +92,7 @@ def a_dataset(text: str) -> tuple[str, str, str]:
 
 def a_history(text: str) -> str:
     """HISTORY as a run takes it, a new one's name or `hist_id=ID`; a usage error where it was forgotten."""
-    if text in ("", "hist_id="):        # Galaxy would make a history of its own
+    if text.strip() in ("", "hist_id="):    # Galaxy would make a history of its own
         raise Refused("HISTORY is empty: is a variable unset?", USAGE)
     if text.startswith("param=") or re.search(rf"=({'|'.join(SOURCES)})=", text):
         raise Refused(f"HISTORY is missing before {text}: a new history's name, or hist_id=ID", USAGE)
@@ -138,16 +140,19 @@ def chosen_inputs(workflow: dict[str, Any], datasets: Iterable[tuple[str, str, s
         index = input_index(workflow, step)
         if index in inputs:
             raise wrong_input(workflow, f"input {_called(workflow, index)} is given twice")
-        if _input(workflow, index)[0] not in DATA_INPUTS:
+        kind, _ = _input(workflow, index)
+        if kind not in DATA_INPUTS:
             raise wrong_input(workflow, f"input {_called(workflow, index)} is a parameter and takes no dataset")
+        if kind == "data_collection_input" and src != "hdca":   # Galaxy 26.1 takes it, and the run goes wrong or astray
+            raise wrong_input(workflow, f"input {_called(workflow, index)} takes a collection: {index}=hdca=ID")
         inputs[index] = {"src": src, "id": dataset}
     for index in workflow["inputs"]:
         kind, asked = _input(workflow, index)
         if index in inputs or _is_optional(asked):
             continue
         if kind not in DATA_INPUTS:
-            raise wrong_input(workflow, f"input {_called(workflow, index)} is a parameter without a default, which can't "
-                               "be given here")
+            raise wrong_input(workflow, f"input {_called(workflow, index)} is a parameter without a default, which can't be "
+                              f"given here: create.py - /api/workflows/{workflow['id']}/invocations inputs:='{{...}}' can")
         src = "hda" if kind == "data_input" else "hdca"
         raise wrong_input(workflow, f"input {_called(workflow, index)} is missing: {index}={src}=ID gives it a "
                            f"{DATA_INPUTS[kind]}")
@@ -168,7 +173,7 @@ def chosen_parameters(galaxy: Galaxy, workflow: dict[str, Any],
         if step["tool_id"] not in known:
             known[step["tool_id"]] = _parameters_of(galaxy, step)
         names = known[step["tool_id"]]
-        if names and _without_numbers(name) not in map(_without_numbers, names):
+        if names and (_without_numbers(name) not in map(_without_numbers, names) or not _has_repeats(step, name)):
             raise Refused(f"tool {step['tool_id']} has no parameter {name!r}{_meant(name, names)}", USAGE,
                           table=table([{"parameter": one} for one in names]))
         if name in chosen.setdefault(key, {}):
@@ -191,7 +196,10 @@ def _tool_step(galaxy: Galaxy, workflow: dict[str, Any], tool: str) -> tuple[str
             rows = [{"index": one, "label": one_line(exported[one].get("label") or ""), "tool": step["tool_id"],
                      "uuid": exported[one].get("uuid") or ""} for one, step in steps.items()]
             names = [name for row in rows for name in (row["tool"], row["label"]) if name]
-            raise Refused(f"workflow {workflow['name']!r} has no tool or step {tool!r}{_meant(tool, names)}", USAGE,
+            inner = ""
+            if any(step.get("type") == "subworkflow" for step in workflow["steps"].values()):
+                inner = " (those of subworkflows can't be set)"
+            raise Refused(f"workflow {workflow['name']!r} has no tool or step {tool!r}{inner}{_meant(tool, names)}", USAGE,
                           table=table(rows, ["index", "label", "tool", "uuid"]))
         index = named[0]
     return index, steps[index]
@@ -217,8 +225,24 @@ def _names(inputs: list[dict[str, Any]], above: str = "") -> Iterator[str]:
                 yield from _names(case["inputs"], f"{name}|")
         elif one["type"] in ("repeat", "section"):
             yield from _names(one["inputs"], f"{name}_0|" if one["type"] == "repeat" else f"{name}|")
-        else:
+        elif one["type"] not in ("data", "data_collection"):    # those are inputs, and connected
             yield name
+
+
+def _has_repeats(step: dict[str, Any], name: str) -> bool:
+    """Whether the step has the repeats that a parameter's name counts; Galaxy 26.1 ignores one too many."""
+    state: Any = step.get("tool_inputs")
+    for part in name.split("|")[:-1]:
+        repeat, _, number = part.rpartition("_")
+        if isinstance(state, dict) and part in state:
+            state = state[part]
+        elif isinstance(state, dict) and number.isdecimal() and isinstance(state.get(repeat), list):
+            if int(number) >= len(state[repeat]):
+                return False
+            state = state[repeat][int(number)]
+        else:       # in a form that can't be judged
+            return True
+    return True
 
 
 def _without_numbers(name: str) -> str:
@@ -231,6 +255,17 @@ def _meant(text: str, names: Iterable[str]) -> str:
     names = list(names)
     near = [name for name in names if name.endswith(f"|{text}")] or difflib.get_close_matches(text, names, 1)
     return f": did you mean {near[0]}?" if near else ""
+
+
+def begin(galaxy: Galaxy, workflow_id: str, data: dict[str, Any]) -> Any:
+    """Galaxy's answer to an invocation of the workflow."""
+    try:
+        return galaxy.post(f"workflows/{workflow_id}/invocations", data)
+    except Refused as error:
+        if error.status != 400 or data["history"].startswith("hist_id="):
+            raise
+        raise Refused(f"{error}; Galaxy may have made the history {data['history']!r} all the same, an empty one",
+                      status=error.status, err_msg=error.err_msg) from None
 
 
 def wrong_input(workflow: dict[str, Any], words: str) -> Refused:

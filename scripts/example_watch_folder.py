@@ -21,16 +21,19 @@ Options:
   -h, --help       show this
 
 A file goes to the library, then a new history named FILE - WORKFLOW gets one run of the workflow. Names that begin with a
-dot or end as unfinished files do (.part, .tmp, ~) are left alone. A file that fails is told, stays, and is tried again when
-it has changed, or by the next start. After a kill the next start finds the run by the history's name and annotation, and
-takes no second; only in the library the file can be twice then. The server needs allow_path_paste in its galaxy.yml.
+dot or end as unfinished files do (.part, .tmp, ~) are left alone. A file that fails is named on standard error, stays, and
+is tried again when it has changed, or by the next start. After a kill the next start finds the run by the history's name
+and annotation, and begins no second one; only in the library the file can be twice then. One account runs one watcher of a
+folder at a time; keep other accounts away from it. The server needs allow_path_paste in its galaxy.yml.
   example_watch_folder.py - - /data/inbox /data/done "API Imports" f2db41e1fa331b3e
 """
+import errno
 import itertools
 import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 
 from common import (
     DATASET_MOVES,
@@ -52,6 +55,7 @@ from common import (
 from libraries import library_named, need_path_paste, only_run
 from workflows import GIVEN_UP, chosen_inputs, input_rows, load, wrong_input
 
+MOVED = ", moved"   # at the end of a history's annotation: the file has left the folder
 UNFINISHED = (".part", ".partial", ".filepart", ".tmp", ".crdownload", "~")
 
 
@@ -79,8 +83,10 @@ def main(argv=None):
                     print(path)
                     continue
                 try:
-                    answer = run_on(galaxy, library, workflow, step, path, now[path])
-                    shutil.move(path, free_name(done, os.path.basename(path)))
+                    answer, history, note = run_on(galaxy, library, workflow, step, path, now[path])
+                    show(answer, style, fields, plain=print, changed=True)
+                    move(path, done, now[path], answer["id"])
+                    galaxy.put(f"histories/{history}", {"annotation": note + MOVED})
                 except (Refused, OSError) as error:
                     later = isinstance(error, Refused) and error.exit_code == TRY_LATER
                     if once and later:
@@ -90,7 +96,6 @@ def main(argv=None):
                     complain(f"{path}: {error}")
                 else:
                     moved += 1
-                    show(answer, style, fields, plain=print, changed=True)
             if look and (once or dry):
                 return (PARTLY if moved else REFUSED) if failed else None
             before = now
@@ -133,34 +138,36 @@ def stamp_of(path):
 
 
 def run_on(galaxy, library, workflow, step, path, stamp):
-    """The workflow's invocation on the file at `path`: the one that an earlier process was killed over, or a new one."""
+    """The workflow's invocation on the file at `path`, the one that an earlier process was killed over or a new one; its
+    history and that one's annotation."""
     size, changed, _ = stamp
     if not size:
         raise Refused("is empty, so no workflow was run on it")
     if path != path.strip() or len(path.splitlines()) != 1 or any("\ud800" <= letter <= "\udfff" for letter in path):
         raise Refused("Galaxy finds no path that ends in a space, has line breaks or is not UTF-8: rename it")
     name = f"{os.path.basename(path)} - {workflow['name']}"[:255]       # as Galaxy cuts it
-    mark = f"{path}, {size} bytes, changed at {changed} ns: library dataset "
+    mark = f"{path}, {size} bytes, changed at {changed} ns, for workflow {workflow['id']}: library dataset "
     history, dataset = begun(galaxy, name, mark)
     if dataset:
         for one in galaxy.pages("invocations", {"history_id": history}):
             if one["state"] not in (*GIVEN_UP, "cancelling"):
-                return one
+                return one, history, mark + dataset
     else:
         dataset = put_into(galaxy, library, path)
         if stamp_of(path) != stamp:
             raise Refused("changed while it was loaded, so no workflow was run on it")
         history = history or galaxy.post("histories", {"name": name})["id"]
         galaxy.put(f"histories/{history}", {"annotation": mark + dataset})
-    return galaxy.post(f"workflows/{workflow['id']}/invocations", {
+    answer = galaxy.post(f"workflows/{workflow['id']}/invocations", {
         "history": f"hist_id={history}", "inputs": {step: {"src": "ld", "id": dataset}}, "inputs_by": "step_index"})
+    return answer, history, mark + dataset
 
 
 def begun(galaxy, name, mark):
     """The history of that name that an earlier process made for the file that `mark` tells, and the file's dataset."""
     histories = list(galaxy.pages("histories", {"q": "name-eq", "qv": name, "keys": "id,annotation,count"}))
     for one in histories:
-        if (one["annotation"] or "").startswith(mark):
+        if (one["annotation"] or "").startswith(mark) and not one["annotation"].endswith(MOVED):
             return one["id"], one["annotation"].removeprefix(mark)
     # Killed between two requests, it left one without an annotation.
     empty = [one["id"] for one in histories if not one["annotation"] and not one["count"]]
@@ -180,6 +187,27 @@ def put_into(galaxy, library, path):
     if about["state"] != "ok":
         raise Refused(f"library dataset {dataset} ended in state {about['state']}: {about.get('misc_info') or ''}")
     return dataset
+
+
+def move(path, folder, stamp, invocation):
+    """Move the file into the folder under a name that nothing has there, the whole of it or nothing."""
+    if stamp_of(path) != stamp:
+        raise Refused(f"changed while run {invocation} was taken on, which has what it was before: it stays, as a new file")
+    target, part = free_name(folder, os.path.basename(path)), os.path.join(folder, f".{os.path.basename(path)}.part"[-255:])
+    try:
+        os.rename(path, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise Refused(f"run {invocation} is taken on, but the file can't be moved: {error.strerror}") from None
+        try:
+            shutil.copy2(path, part)
+            os.rename(part, target)
+            os.unlink(path)
+        except OSError as error:
+            raise Refused(f"run {invocation} is taken on, but the file can't be moved: {error.strerror}") from None
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(part)
 
 
 def free_name(folder, name):

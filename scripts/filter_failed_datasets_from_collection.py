@@ -19,7 +19,7 @@ Options:
 
 Makes the lists NAME (ok) and NAME (not ok) of the same datasets; not ok is every state but ok, and an empty file. In a list
 of pairs, a pair is ok when both of its datasets are. A second run makes neither of them again.
-  filter_failed_datasets_from_collection.py --wait - - "Run 12" 48
+  filter_failed_datasets_from_collection.py --wait --fields=id,hid,name,element_count - - "Run 12" 48
 """
 import sys
 

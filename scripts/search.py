@@ -15,7 +15,8 @@ Options:
 
 FIELDS are names separated by commas, or * for all that Galaxy lists. DOMAIN is one of history, hda (datasets), hdca
 (collections), ldda (datasets of libraries), library, workflow, invocation, job, tool. Beside = there are != and like,
-where % stands for any text and _ for any character. What is deleted is found by deleted=true alone.
+where % stands for any text and _ for any character; there is no or. What is deleted is left out, unless the query compares
+deleted or purged. A field that there is not is told once something is found.
   search.py --format=table - - "select id, name from hda where state='error' and name like '%.bam'"
 """
 import sys

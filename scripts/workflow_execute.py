@@ -25,7 +25,7 @@ soon as Galaxy has taken the run on; invocation_wait.py waits for its end.
 import sys
 
 from common import Galaxy, an_id, arguments, output, print_response, run, show, show_request
-from workflows import a_dataset, a_history, chosen_inputs, load
+from workflows import a_dataset, a_history, begin, chosen_inputs, load
 
 
 def main(argv=None):
@@ -37,11 +37,10 @@ def main(argv=None):
 
     workflow = load(galaxy, workflow_id, [step for step, _, _ in datasets])
     data = {"history": history, "inputs": chosen_inputs(workflow, datasets), "inputs_by": "step_index"}
-    path = f"workflows/{workflow_id}/invocations"
     if args["--dry-run"]:
-        show_request("POST", galaxy.address(path), data, style)
+        show_request("POST", galaxy.address(f"workflows/{workflow_id}/invocations"), data, style)
     else:
-        show(galaxy.post(path, data), style, fields, plain=print_response, changed=True)
+        show(begin(galaxy, workflow_id, data), style, fields, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

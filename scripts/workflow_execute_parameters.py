@@ -26,7 +26,7 @@ others has theirs before it, as in operations_0|opcol.
 import sys
 
 from common import USAGE, Galaxy, Refused, an_id, arguments, output, print_response, run, show, show_request
-from workflows import a_dataset, a_history, chosen_inputs, chosen_parameters, load
+from workflows import a_dataset, a_history, begin, chosen_inputs, chosen_parameters, load
 
 
 def main(argv=None):
@@ -41,11 +41,10 @@ def main(argv=None):
     workflow = load(galaxy, workflow_id, [step for step, _, _ in datasets + parameters])
     data = {"history": history, "inputs": chosen_inputs(workflow, datasets), "inputs_by": "step_index",
             "parameters": chosen_parameters(galaxy, workflow, parameters)}
-    path = f"workflows/{workflow_id}/invocations"
     if args["--dry-run"]:
-        show_request("POST", galaxy.address(path), data, style)
+        show_request("POST", galaxy.address(f"workflows/{workflow_id}/invocations"), data, style)
     else:
-        show(galaxy.post(path, data), style, fields, plain=print_response, changed=True)
+        show(begin(galaxy, workflow_id, data), style, fields, plain=print_response, changed=True)
 
 
 def a_parameter(text):

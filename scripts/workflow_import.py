@@ -24,14 +24,19 @@ workflow_execute.py:
 import os
 import re
 import sys
+from itertools import islice
 
-from common import Galaxy, Refused, arguments, decoded, output, read_text, run, show
+from common import TRY_LATER, USAGE, Galaxy, Refused, arguments, decoded, output, read_text, run, show
 from workflows import payload_of, warn_of_missing_tools
+
+LARGEST = 50    # MiB of a workflow at an address
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     file, in_menu, (style, fields) = args["FILE"], args["--add_to_menu"], output(args)
+    if not file:
+        raise Refused("FILE is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     if os.path.isabs(file) and not os.path.lexists(file):
@@ -61,13 +66,19 @@ def imported_on_the_server(galaxy, path):
 
 def fetched(url):
     """The text at an address, which is another server's as a rule, so it is asked as nobody."""
-    site = Galaxy("anonymous", url)
+    site = Galaxy("anonymous", url.partition("?")[0])       # a key= in it is for that site, as it stands there
     try:
-        return decoded(site.request("GET", site.url, anywhere=True).content, url)
+        answer = site.request("GET", url, anywhere=True, stream=True)
+        content = b"".join(islice(answer.iter_content(2**20), LARGEST + 1))
     except Refused as error:
         if error.status:
             raise Refused(f"{url}: no workflow there: the answer is {error.status}", error.exit_code) from None
         raise
+    except OSError:
+        raise Refused(f"{url}: the connection broke before the answer was whole", TRY_LATER) from None
+    if len(content) > LARGEST * 2**20:
+        raise Refused(f"{url}: no workflow there: the answer is larger than {LARGEST} MiB")
+    return decoded(content, url)
 
 
 if __name__ == "__main__":

@@ -652,6 +652,22 @@ def test_legacy_functions_print(loopback, capsys):
     assert capsys.readouterr().out == response * 3 + "Member Information\n------------------\nid: 1\ntags: []\n"
 
 
+def test_a_recipe_that_catches_nothing_ends_with_one_line(loopback, tmp_path):
+    loopback.will((400, {"err_msg": "Malformed id", "err_code": 400009}))
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text("import sys\nfrom common import display\ndisplay(sys.argv[1], sys.argv[2], return_formatted=False)\n")
+
+    def ended(**settings):
+        return subprocess.run([sys.executable, recipe, KEY, f"{loopback.url}/api/histories/1"], capture_output=True,
+                              text=True, env={**os.environ, "PYTHONPATH": str(ROOT), **settings})
+    assert (ended().returncode, ended().stdout, ended().stderr.count("\n")) == (1, "", 1)
+    assert ended().stderr.startswith("recipe.py: GET http://127.0.0.1:") and "Malformed id" in ended().stderr
+    assert "Traceback" in ended(GALAXY_DEBUG="1").stderr and KEY not in ended(GALAXY_DEBUG="1").stderr
+    recipe.write_text(recipe.read_text() + "nosuch\n")
+    loopback.will((200, {}))
+    assert "NameError" in ended().stderr
+
+
 def test_legacy_functions_say_what_failed_and_exit_or_raise(loopback, capsys):
     loopback.will((404, {"err_msg": "History not found"}))
     url = f"{loopback.url}/api/histories/1"
@@ -944,7 +960,8 @@ def test_full_disks(loopback, tmp_path):
         ended = subprocess.run(["bash", "-c", f"{sys.executable} {line}"], cwd=ROOT, capture_output=True, text=True)
         return ended.returncode, ended.stderr
     code, said = shell(f"create.py {KEY} {url} name=x > /dev/full")
-    assert code == REFUSED and said == "create.py: it is done, but the answer can't be printed: No space left on device\n"
+    assert (code, said) == (
+        REFUSED, "create.py: it is done (id h), but the answer can't be printed: No space left on device\n")
     assert shell(f"display.py {KEY} 2> /dev/full") == (USAGE, "")
     assert shell(f"display.py '' {url} 2> /dev/full") == (USAGE, "")
     assert shell(f"create.py --format=csv {KEY} {url} name=x >&-") == (0, "")

@@ -1,4 +1,5 @@
 """example_watch_folder.py: which files it takes, what it sends for each, and what it does not send twice."""
+import errno
 import os
 
 import example_watch_folder
@@ -52,7 +53,7 @@ def sent(galaxy):
 
 def mark(path):
     about = os.stat(path)
-    return f"{path}, {about.st_size} bytes, changed at {about.st_mtime_ns} ns: library dataset "
+    return f"{path}, {about.st_size} bytes, changed at {about.st_mtime_ns} ns, for workflow w: library dataset "
 
 
 def names(folder):
@@ -69,7 +70,8 @@ def test_a_file_gets_its_run_and_moves(script, galaxy, folders, line, capsys):
                                        "upload_option": "upload_paths", "filesystem_paths": str(file)}),
         ("POST histories", {"name": "a b.tsv - Flow"}), ("PUT histories/h", {"annotation": annotation}),
         ("POST workflows/w/invocations", {"history": "hist_id=h", "inputs": {"0": {"src": "ld", "id": "ld"}},
-                                          "inputs_by": "step_index"})]
+                                          "inputs_by": "step_index"}),
+        ("PUT histories/h", {"annotation": f"{annotation}, moved"})]
     assert capsys.readouterr() == ("{'id': 'i', 'state': 'new'}\n", "")
     assert names(folders / "in") == [] and (folders / "out" / "a b.tsv").read_text() == "x"
 
@@ -132,7 +134,72 @@ def test_after_a_kill_the_run_is_found(script, galaxy, folders, line, capsys):
                                              {"id": "h", "annotation": mark(file) + "ld", "count": 3}])
     galaxy.get(f"{URL}/api/invocations", json=[{"id": "bad", "state": "failed"}, {"id": "i", "state": "completed"}])
     assert script(main, "--once", "--format=value", "--fields=id", *line) == 0
-    assert sent(galaxy) == [] and names(folders / "out") == ["a"] and capsys.readouterr() == ("i\n", "")
+    assert [what for what, _ in sent(galaxy)] == ["PUT histories/h"] and names(folders / "out") == ["a"]
+    assert capsys.readouterr() == ("i\n", "")
+
+
+def test_a_file_that_is_moved_back_gets_another_run(script, galaxy, folders, line):
+    file = folders / "in" / "a"
+    file.write_text("x")
+    galaxy.get(f"{URL}/api/histories", json=[{"id": "old", "annotation": mark(file) + "ld, moved", "count": 3}])
+    assert script(main, "--once", *line) == 0
+    assert [what for what, _ in sent(galaxy)] == ["POST libraries/L/contents", "POST histories", "PUT histories/h",
+                                                  "POST workflows/w/invocations", "PUT histories/h"]
+
+
+def test_another_workflow_of_the_same_name_gets_its_own_run(script, galaxy, folders, line):
+    file = folders / "in" / "a"
+    file.write_text("x")
+    galaxy.get(f"{URL}/api/histories", json=[
+        {"id": "old", "annotation": mark(file).replace("workflow w", "workflow v") + "ld", "count": 3}])
+    assert script(main, "--once", *line) == 0
+    assert "POST workflows/w/invocations" in [what for what, _ in sent(galaxy)]
+
+
+def test_a_file_that_is_replaced_while_its_run_is_taken_on_stays(script, galaxy, folders, line, capsys):
+    file = folders / "in" / "a"
+    file.write_text("x")
+
+    def replaced(request, context):
+        file.write_text("newer")
+        return {"id": "i"}
+    galaxy.post(f"{URL}/api/workflows/w/invocations", json=replaced)
+    assert script(main, "--once", *line) == REFUSED
+    assert "changed while run i was taken on" in capsys.readouterr().err
+    assert file.read_text() == "newer" and names(folders / "out") == []
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """OUT_FOLDER is on another file system."""
+    rename = os.rename
+
+    def only_within(old, new):
+        if os.path.dirname(old) != os.path.dirname(new):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(old, new)
+    monkeypatch.setattr(os, "rename", only_within)
+
+
+def test_to_another_file_system(script, galaxy, folders, line, elsewhere):
+    (folders / "in" / "a").write_text("x")
+    (folders / "out" / ".a.part").write_text("a killed run's")
+    assert script(main, "--once", *line) == 0
+    assert names(folders / "in") == [] and names(folders / "out") == ["a"]
+    assert (folders / "out" / "a").read_text() == "x"
+
+
+def test_to_another_file_system_that_is_full(script, galaxy, folders, line, elsewhere, monkeypatch, capsys):
+    (folders / "in" / "a").write_text("x")
+
+    def full(old, new):
+        open(new, "w").close()
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(example_watch_folder.shutil, "copy2", full)
+    assert script(main, "--once", "--format=value", "--fields=id", *line) == REFUSED
+    told = capsys.readouterr()
+    assert told.out == "i\n" and "run i is taken on, but the file can't be moved: No space left" in told.err
+    assert names(folders / "in") == ["a"] and names(folders / "out") == []
 
 
 def test_after_a_kill_before_the_run_there_is_one(script, galaxy, folders, line):
@@ -141,7 +208,7 @@ def test_after_a_kill_before_the_run_there_is_one(script, galaxy, folders, line)
     galaxy.get(f"{URL}/api/histories", json=[{"id": "h", "annotation": mark(file) + "ld7", "count": 0}])
     galaxy.get(f"{URL}/api/invocations", json=[{"id": "bad", "state": "cancelled"}])
     assert script(main, "--once", *line) == 0
-    [(what, data)] = sent(galaxy)
+    [(what, data), _] = sent(galaxy)
     assert what == "POST workflows/w/invocations" and data["inputs"] == {"0": {"src": "ld", "id": "ld7"}}
     assert data["history"] == "hist_id=h"
 
@@ -152,7 +219,7 @@ def test_after_a_kill_the_empty_history_is_taken(script, galaxy, folders, line):
                                              {"id": "h", "annotation": None, "count": 0}])
     assert script(main, "--once", *line) == 0
     assert [what for what, _ in sent(galaxy)] == ["POST libraries/L/contents", "PUT histories/h",
-                                                  "POST workflows/w/invocations"]
+                                                  "POST workflows/w/invocations", "PUT histories/h"]
 
 
 def test_another_file_of_the_same_name_gets_its_own_run(script, galaxy, folders, line):
@@ -162,7 +229,7 @@ def test_another_file_of_the_same_name_gets_its_own_run(script, galaxy, folders,
     file.write_text("today's")
     (folders / "out" / "a").write_text("last week's")
     assert script(main, "--once", *line) == 0
-    assert [what for what, _ in sent(galaxy)][1:] == ["POST histories", "PUT histories/h", "POST workflows/w/invocations"]
+    assert [what for what, _ in sent(galaxy)][1:-1] == ["POST histories", "PUT histories/h", "POST workflows/w/invocations"]
     assert (folders / "out" / "a").read_text() == "last week's" and (folders / "out" / "a.2").read_text() == "today's"
 
 

@@ -108,6 +108,25 @@ def test_too_few_arguments(script, capsys, module):
 
 
 @BOTH
+@pytest.mark.parametrize("src", ["hda", "ldda", "ld"])
+def test_a_dataset_for_a_collection_input(script, galaxy, capsys, module, src):
+    assert script(module.main, KEY, URL, "w", "new", "0=hda=d1", f"1={src}=d2") == USAGE
+    told = capsys.readouterr()
+    assert "input 1 (a = b) takes a collection: 1=hdca=ID" in told.err and "collection (list)" in told.err
+    assert posted(galaxy) == []
+
+
+@BOTH
+def test_a_refusal_tells_of_the_history_that_may_be_left(script, galaxy, capsys, module):
+    galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=400, json={"err_msg": "No such dataset"})
+    assert script(module.main, KEY, URL, "w", "Run 12", "0=hda=d1") == REFUSED
+    assert "No such dataset; Galaxy may have made the history 'Run 12' all the same" in capsys.readouterr().err
+    assert script(module.main, KEY, URL, "w", "hist_id=h", "0=hda=d1") == REFUSED
+    told = capsys.readouterr()
+    assert "No such dataset" in told.err and "may have made" not in told.err
+
+
+@BOTH
 def test_refused(script, galaxy, capsys, module):
     galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=403, json={"err_msg": "No rights", "err_code": 403002})
     assert script(module.main, KEY, URL, "w", "new", "0=hda=d1") == REFUSED
@@ -134,10 +153,21 @@ def test_a_parameter_of_one_step(script, galaxy, step):
     assert posted(galaxy)[0]["parameters"] == {"3": {"cond": ""}, "4": {"cond": "b"}}
 
 
-@pytest.mark.parametrize("name", ["ops_0|what", "ops_12|what", "more|window_size", "if|sure", "if|word", "input"])
+@pytest.mark.parametrize("name", ["ops_0|what", "ops_12|what", "more|window_size", "if|sure", "if|word"])
 def test_parameters_inside_of_others(script, galaxy, name):
     assert with_parameters(script, f"param=shed/owner/trim/1.0+g={name}=v") == 0
     assert posted(galaxy)[0]["parameters"] == {"shed/owner/trim/1.0+g": {name: "v"}}
+
+
+def test_a_repeat_that_the_step_does_not_have(script, galaxy, capsys):
+    """Galaxy 26.1 takes its parameters, and drops them."""
+    state = {"ops": [{"what": "a"}, {"what": "b"}], "more": {"window_size": 1}}
+    galaxy.get(f"{URL}/api/workflows/w", json={"id": "w", "name": "n", "inputs": numbered(INPUTS),
+                                               "steps": numbered([*STEPS[:2], {**STEPS[2], "tool_inputs": state}])})
+    assert with_parameters(script, "param=2=ops_1|what=x", "param=2=more|window_size=2") == 0
+    assert posted(galaxy)[0]["parameters"] == {"2": {"ops_1|what": "x", "more|window_size": "2"}}
+    assert with_parameters(script, "param=2=ops_2|what=x") == USAGE
+    assert "has no parameter 'ops_2|what'" in capsys.readouterr().err and len(posted(galaxy)) == 1
 
 
 @pytest.mark.parametrize("parameter, words, rows", [
@@ -145,7 +175,8 @@ def test_parameters_inside_of_others(script, galaxy, name):
     ("param=0=cond=x", "no tool or step '0'", ["2", "3", "4"]), ("param=99=cond=x", "no tool or step '99'", ["2", "3", "4"]),
     ("param=Filter1=cnod=x", "tool Filter1 has no parameter 'cnod': did you mean cond?", ["cond", "header_lines"]),
     ("param=Trim=window_size=x", "has no parameter 'window_size': did you mean more|window_size?",
-     ["input", "ops_0|what", "more|window_size", "if|sure", "if|word"])])
+     ["ops_0|what", "more|window_size", "if|sure", "if|word"]),
+    ("param=Trim=input=x", "has no parameter 'input'", ["ops_0|what", "more|window_size", "if|sure", "if|word"])])
 def test_what_galaxy_would_ignore_is_refused_with_what_there_is(script, galaxy, capsys, parameter, words, rows):
     assert with_parameters(script, parameter) == USAGE
     told = capsys.readouterr()

@@ -9,7 +9,7 @@ KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
 GA = '{"name": "n", "steps": {}}'
 FORMAT_2 = "class: GalaxyWorkflow\ninputs: {}\nsteps: {}\n"
-SENT = {"workflow": {"name": "n", "steps": {}, "annotation": ""}}
+SENT = {"workflow": {"name": "n", "steps": {}, "annotation": "", "tags": []}}
 NO = {"status_code": 403, "json": {"err_msg": "No rights", "err_code": 403002}}
 BOTH = (workflow_import, workflow_import_from_file_rpark)
 
@@ -74,6 +74,43 @@ def test_an_address_is_fetched_without_the_key(script, galaxy):
         assert ("x-api-key" in request.headers) == request.url.startswith(URL)
 
 
+def test_an_address_is_fetched_as_it_was_typed(script, galaxy):
+    galaxy.get("http://elsewhere.test/w.ga", text=GA)
+    assert script(workflow_import.main, KEY, URL, "http://elsewhere.test/w.ga?key=s3cret&v=1") == 0
+    assert galaxy.request_history[0].url.endswith("?key=s3cret&v=1")
+    assert "x-api-key" not in galaxy.request_history[0].headers
+
+
+def test_what_is_far_too_large_is_not_read_to_its_end(script, loopback, capsys):
+    taken = []
+
+    def endless(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        try:
+            for _ in range(200):
+                handler.wfile.write(b" " * 2**20)
+                taken.append(1)
+        except OSError:
+            pass
+        handler.close_connection = True
+    loopback.will(endless)
+    assert script(workflow_import.main, KEY, URL, f"{loopback.url}/w.ga") == REFUSED
+    assert one_line_with(capsys, "no workflow there: the answer is larger than 50 MiB") and len(taken) < 100
+
+
+def test_an_address_that_breaks_off(script, loopback, capsys):
+    def cut(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(b"{")
+        handler.cut()
+    loopback.will(cut)
+    assert script(workflow_import.main, KEY, URL, f"{loopback.url}/w.ga") == TRY_LATER
+    assert one_line_with(capsys, "the connection broke before the answer was whole")
+
+
 @pytest.mark.parametrize("answer, status, words", [
     ({"status_code": 404, "text": "<html>"}, REFUSED, "http://elsewhere.test/w.ga: no workflow there: the answer is 404"),
     ({"text": "<html><p>Sign in"}, USAGE, "http://elsewhere.test/w.ga: no workflow: neither"),
@@ -98,6 +135,8 @@ def test_an_absolute_path_that_is_not_here_is_the_servers(script, galaxy, capsys
 def test_a_path_that_is_here_is_never_the_servers(script, galaxy, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dangling").symlink_to("nowhere")
+    assert script(workflow_import.main, KEY, URL, "") == USAGE
+    assert one_line_with(capsys, "FILE is empty: is a variable unset?")
     for file in ("w.ga", "./nosuch/w.ga", tmp_path, tmp_path / "dangling"):
         assert script(workflow_import.main, KEY, URL, file) == USAGE
         assert one_line_with(capsys, str(file).removeprefix("./"))

@@ -150,7 +150,7 @@ def test_an_index_that_is_another_inputs_label_is_never_a_guess():
     ([("1", "hdca", "c")], "input 0 \\(reads\\) is missing"),
 ])
 def test_inputs_that_galaxy_would_take_or_refuse_oddly(given, words):
-    workflow = {"name": "n", "steps": STEPS, "ids": {}, "inputs": {
+    workflow = {"id": "w", "name": "n", "steps": STEPS, "ids": {}, "inputs": {
         "0": {"label": "reads", "uuid": "u0"}, "1": {"label": "list", "uuid": "u1"}, "2": {"label": "cond", "uuid": "u2"}}}
     with pytest.raises(Refused, match=words) as caught:
         workflows.chosen_inputs(workflow, given)

@@ -55,7 +55,8 @@ def test_workflows_jobs_and_invocations(person, weather, workflow, found):
         "history": "search", "inputs": {"0": {"src": "hda", "id": weather.dataset}}, "inputs_by": "step_index"})
     assert [run["id"]] in found(f"select id from invocation where workflow_id='{workflow}'")
     assert found(f"select id from invocation where history_id='{run['history_id']}'") == [[run["id"]]]
-    assert found("select name from workflow where name='Wet days by month'") == [["Wet days by month"]]
+    assert [workflow, "Wet days by month"] in found("select id, name from workflow where name='Wet days by month'")
+    assert found("select id from workflow where name='wet days by month'") == []
     jobs = found(f"select tool_name from job where history_id='{weather.history}'")
     assert [person.look("jobs", history_id=weather.history)[0]["tool_id"]] in jobs
     assert found(f"select id from job where history_id='{weather.history}' and tool_name='nosuch'") == []
