@@ -30,6 +30,7 @@ ended.
 """
 import json
 import sys
+from contextlib import suppress
 
 from common import USAGE, Galaxy, Refused, an_id, arguments, output, read_text, run, show, show_request
 from libraries import in_use, opened
@@ -49,8 +50,9 @@ def main(argv=None):
     try:
         answer = fetch(galaxy, history, [target])
     except Refused as error:
-        if not error.lost:
-            galaxy.delete(f"histories/{history}")
+        if not error.lost:      # else its job may be at work there
+            with suppress(Refused):
+                galaxy.delete(f"histories/{history}")
         raise
     show(answer, style, fields, plain=lambda answer: print(json.dumps(answer)), changed=True)
 
