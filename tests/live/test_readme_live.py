@@ -94,6 +94,28 @@ def test_recipes(shell, person, admin, workflow, weather, shelf, tool_shed, reci
     shell(recipe, GALAXY_API_KEY=asks.key)
 
 
+def test_the_crontab_is_silent_and_does_its_job(admin, tmp_path):
+    [block] = re.findall(r"```crontab\n(.*?)```", README, re.DOTALL)
+    library = admin.new_library()
+    (tmp_path / "runs" / "12").mkdir(parents=True)
+    (tmp_path / "runs" / "12" / "a.txt").write_text("a")
+    os.utime(tmp_path / "runs" / "12" / "a.txt", (0, 0))
+    (tmp_path / "runs" / "being written").write_text("b")
+    (tmp_path / "key").touch(mode=0o600)
+    (tmp_path / "key").write_text(f"{admin.key}\n")
+    for word, value in {"https://galaxy.example.org": admin.url, "/home/me/.galaxy.key": f"{tmp_path}/key",
+                        "/data": str(tmp_path), "f597429621d6eb2b": library.id, "15 2 * * *": "",
+                        "/opt/scripts/.venv/bin/": f"{sys.executable} {ROOT}/scripts/"}.items():
+        assert word in block
+        block = block.replace(word, value)
+    *settings, line = block.strip().splitlines()
+    ended = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, cwd="/", env={
+        "HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **dict(one.split("=") for one in settings)})
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert [item["name"] for item in admin.look(f"libraries/{library.id}/contents") if item["type"] == "file"] == [
+        "/runs/12/a.txt"]
+
+
 def test_there_are_recipes():
     assert len(RECIPES) == 15 and len(BLOCKS) == 5
 
