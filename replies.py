@@ -102,13 +102,13 @@ def refusal(asked: str, response: requests.Response, base: str, exit_code: int =
     status, body = response.status_code, body_text(response)
     said, details, code = galaxy_words(body)
     outcome = f"{status} {response.reason or ''}".rstrip()
-    if from_proxy(response, body):
+    proxys = from_proxy(response, body)
+    if proxys:
         outcome += ", from a proxy before Galaxy"
         said = "" if said.startswith(str(status)) else said     # the title of such a page is most often no more than that
     words = dict.fromkeys(short(part, 500).strip(": .,") for part in (outcome, said, "; ".join(details)))
     lost = response.request.method not in REPEATABLE and status in (408, 502, 503, 504)
-    advice = MAYBE_DONE if lost else proxys_hint(response, base) if from_proxy(response, body) else \
-        hint(response, said, code, base)
+    advice = MAYBE_DONE if lost else proxys_hint(response, base) if proxys else hint(response, said, code, base)
     return Refused(": ".join(part for part in (asked, *words, advice) if part), exit_code, status=status, body=body,
                    err_msg=said, lost=lost)
 

@@ -24,8 +24,8 @@ class Library:
         self.mock, self.folders, self.numbers = mock, {"F0": []}, itertools.count(1)
         self.about = {"parent_library_id": "l1", "folder_name": "n", "can_add_library_item": True}
         self.histories, self.jobs, self.deleted, self.ends = [], [], [], {}
-        self.library = {"id": "l1", "name": "n", "deleted": False, "root_folder_id": "F0"}
-        mock.get(f"{URL}/api/libraries/l1", json=lambda request, context: self.library)
+        self.record = {"id": "l1", "name": "n", "deleted": False, "root_folder_id": "F0"}
+        mock.get(f"{URL}/api/libraries/l1", json=lambda request, context: self.record)
         mock.get(re.compile(f"{URL}/api/folders/[^/]+$"), json=self.show_folder)
         mock.get(f"{URL}/api/users/current", json={"id": "u", "is_admin": True})
         mock.get(f"{URL}/api/configuration", json={"allow_library_path_paste": True})
@@ -189,7 +189,7 @@ def test_a_folder_to_begin_at(upload, library, here):
 def test_what_is_deleted_is_not_filled(upload, library, here, capsys, which):
     outer = library.add("F0", "outer", type="folder", deleted=which == "outer")
     inner = library.add(outer, "inner", type="folder", deleted=which == "inner")
-    library.library["deleted"] = which == "library"
+    library.record["deleted"] = which == "library"
     for options in [["-f", inner], []][:1 + (which == "library")]:
         assert upload(["run1/a.txt"], *options) == REFUSED
         told = capsys.readouterr()

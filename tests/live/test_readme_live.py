@@ -64,11 +64,11 @@ def test_the_four_verbs(shell, person):
 
 @pytest.fixture(scope="module")
 def shelf(admin):
-    """A library with a dataset in it: `library` and `dataset`."""
+    """A library with a dataset in it: `id`, and its `dataset`."""
     library = admin.new_library()
     own = admin.uploaded(admin.new_history("for a library"), ROOT / "demo" / "seattle_2015.tsv")
     copy = admin.asked("POST", f"folders/{library.root_folder_id}/contents", json={"from_hda_id": own})
-    return SimpleNamespace(library=library.id, dataset=copy["library_dataset_id"])
+    return SimpleNamespace(id=library.id, dataset=copy["library_dataset_id"])
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -76,7 +76,7 @@ def test_recipes(shell, person, admin, workflow, weather, shelf, tool_shed, reci
     (tmp_path / "s1.fastq.gz").write_bytes(b"not looked into")
     words = {"HISTORY_ID": weather.history, "WORKFLOW_ID": workflow, '"Input label"': "observations",
              "https://toolshed.g2.bx.psu.edu": tool_shed, "-n fastqc -o devteam": "-n tally -o demo",
-             "LIBRARY_ID": shelf.library, "LIBRARY_DATASET_ID": shelf.dataset,
+             "LIBRARY_ID": shelf.id, "LIBRARY_DATASET_ID": shelf.dataset,
              "DATASET_ID DATASET_ID": weather.dataset, "DATASET_ID": weather.dataset,
              "histories/ID": f"histories/{weather.history}"}
     if "INVOCATION_ID" in recipe:
