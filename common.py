@@ -289,6 +289,16 @@ class Galaxy:
         nobody = " (asked without a key)" if self.key is None else ""
         raise Refused(f"none of your {path} on {self.base} is named {name!r}{nobody}")
 
+    def named(self, path: str, text: str) -> dict[str, Any]:
+        """The one thing in the list at `path` whose id, or else exact name, is `text`; none or several are refused."""
+        if re.fullmatch(r"([0-9a-f]{16})+", text):
+            try:
+                return dict(self.get(f"{path}/{text}"))
+            except Refused as error:
+                if error.status not in (400, 404):
+                    raise
+        return self.find(path, text)
+
     def user(self) -> dict[str, Any]:
         """The user whose key this is. Without one Galaxy answers many questions with an empty list, so ask this first
         where an empty list would be believed (`GET /api/users/current`)."""

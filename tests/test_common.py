@@ -512,6 +512,23 @@ def test_none_of_that_name(loopback):
         Galaxy("anonymous", loopback.url).find("histories", "run")
 
 
+def test_named_by_its_id(loopback):
+    loopback.will((200, {"id": "f2db41e1fa331b3e", "name": "run 1"}))
+    assert Galaxy(KEY, loopback.url).named("histories", "f2db41e1fa331b3e")["name"] == "run 1"
+    assert [asked.path for asked in loopback.asked] == ["/api/histories/f2db41e1fa331b3e"]
+
+
+def test_named_by_a_name_that_looks_like_an_id(loopback):
+    loopback.will((400, {"err_msg": "Wrong id"}), (200, [{"id": "1", "name": "20261124202611242026112420261124"}]))
+    assert Galaxy(KEY, loopback.url).named("histories", "20261124202611242026112420261124")["id"] == "1"
+
+
+def test_named_passes_on_what_is_no_matter_of_names(loopback):
+    loopback.will((403, {"err_msg": "not yours"}))
+    with pytest.raises(Refused, match="not yours"):
+        Galaxy(KEY, loopback.url).named("histories", "f2db41e1fa331b3e")
+
+
 def test_nobodys_key_is_told(loopback):
     loopback.will((200, {"id": "1", "email": "a@b"}), (200, {"total_disk_usage": 0}))
     assert Galaxy(KEY, loopback.url).user()["email"] == "a@b"
