@@ -13,17 +13,22 @@ from outcome import USAGE, Refused, redact
 OWN_STYLES = ("table", "json", "jsonl", "csv", "tsv", "value")
 
 
-def output(args: dict[str, Any]) -> tuple[str | None, list[str]]:
+def output(args: dict[str, Any], known: Iterable[str] = ()) -> tuple[str | None, list[str]]:
     """The style and the fields that `--format` and `--fields` ask for, for `show`.
 
-    A style that nobody knows is a usage error, told here before anything is sent.
+    A style that nobody knows, or a field that is not among those `known`, if any are given, is a usage error, told here
+    before anything is sent.
     """
     style, fields = args["--format"], args["--fields"]
     if style not in OWN_STYLES[1:] and (style or fields):
         import tabulate  # here too, because where it is missing nothing must be sent
         if style and style not in (OWN_STYLES[0], *tabulate.tabulate_formats):
             raise Refused(f"--format={style}: there are {', '.join(OWN_STYLES)}, and tabulate's styles, as github", USAGE)
-    return style, [name.strip() for name in (fields or "").split(",") if name.strip()]
+    names = [name.strip() for name in (fields or "").split(",") if name.strip()]
+    unknown = [name for name in names if known and name not in known]
+    if unknown:
+        raise Refused(f"--fields: there is no {', '.join(unknown)}: there are {', '.join(known)}", USAGE)
+    return style, names
 
 
 def show(answer: Any, style: str | None = None, fields: Iterable[str] = (),
