@@ -20,6 +20,7 @@ MODULES = [     # each may import those before it
     "common",
     "processes",
     "sources",
+    "elements",
     "toolsheds",
     "transfer",
     "libraries",

@@ -112,7 +112,8 @@ def test_a_folder(tree, monkeypatch):
 def test_what_is_left_alone_in_folders(tree):
     folder = tree(dict.fromkeys((
         ".hidden", ".git/config", "a.part", "a.fastq.PARTIAL", "a.filepart", "a.tmp", "a.crdownload", "a.txt~",
-        "md5sums.txt", "MD5SUMS", "md5sum.txt", "checksums.md5", "a.fastq.gz.md5", "sub/.x", "sub/a.bed", "tmp/part.txt"), ""))
+        "md5sums.txt", "MD5SUMS", "md5sum.txt", "checksums.md5", "a.fastq.gz.md5", "sub/.x", "sub/a.bed",
+        "tmp/part.txt"), ""))
     sources, complaints = found([str(folder)], recursive=True)
     assert names(sources) == ["sub/a.bed", "tmp/part.txt"]
     assert complaints == []
