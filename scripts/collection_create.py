@@ -78,8 +78,7 @@ def main(argv=None):
     history = existing(galaxy, args["HISTORY"])
     if ids:
         elements = arranged(kind, looked_up(galaxy, history, ids))
-    if ext and ext not in ("auto", *galaxy.get("datatypes", {"upload_only": "false"})):
-        raise Refused(f"--ext={ext}: no datatype of {galaxy.base}: display.py - /api/datatypes shows them", USAGE)
+    check_datatype(galaxy, ext)
     mismatches = check_sums(sources)
     for line in complaints + mismatches:
         complain(line)
@@ -117,13 +116,32 @@ def dataset_ids(texts):
 
 
 def existing(galaxy, text):
-    """The id of the history that HISTORY names, None where it is to be made."""
+    """The id of the history that HISTORY names, None where it is to be made.
+
+    What the user may not do is told here: Galaxy takes bytes from everybody, and looks at the key only after that.
+    """
+    user = galaxy.user()
     if text.startswith("new:"):
         return None
     history = galaxy.named("histories", text)
+    label = f"history {history['id']} ({history['name']})"
     if history.get("deleted"):
-        raise Refused(f"history {history['id']} ({history['name']}) is deleted: undelete it, or name another")
+        raise Refused(f"{label} is deleted: undelete it, or name another")
+    if history.get("user_id", user["id"]) != user["id"] and not user.get("is_admin"):
+        raise Refused(f"{label} is another user's: nothing can be added to it", status=403)
     return history["id"]
+
+
+def check_datatype(galaxy, ext):
+    """Refuse a datatype that no single file can be of; "" and "auto" are none."""
+    if ext in ("", "auto"):
+        return
+    there = galaxy.get("datatypes", {"upload_only": "false", "extension_only": "false"})
+    about = next((one for one in there if one["extension"] == ext), None)
+    if about is None:
+        raise Refused(f"--ext={ext}: no datatype of {galaxy.base}: display.py - /api/datatypes shows them", USAGE)
+    if about.get("composite_files"):
+        raise Refused(f"--ext={ext}: a datatype of several files in one, which is not sent like this", USAGE)
 
 
 def looked_up(galaxy, history, ids):

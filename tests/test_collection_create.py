@@ -6,8 +6,11 @@ import collection_create
 import pytest
 
 KEY = "0123456789abcdef0123456789abcdef"
-HISTORY = {"id": "f2db41e1fa331b3e", "name": "run"}
+USER = {"id": "me", "email": "me@example.org", "is_admin": False}
+HISTORY = {"id": "f2db41e1fa331b3e", "name": "run", "user_id": "me"}
 MADE = {"id": "c011", "name": "reads", "history_id": HISTORY["id"], "hid": 1}
+TYPES = [{"extension": "bed", "composite_files": None}, {"extension": "txt"},
+         {"extension": "imzml", "composite_files": [{"name": "imzml"}, {"name": "ibd"}]}]
 FETCHED = {"output_collections": [MADE], "jobs": [{"id": "j0b"}]}
 DATASETS = [{"id": f"{number:016x}", "name": name, "history_content_type": "dataset", "deleted": False, "state": "ok"}
             for number, name in enumerate(("a_R1.fastq.gz", "a_R2.fastq.gz", "a_R1"), 1)]
@@ -39,10 +42,10 @@ def bytes_sent(monkeypatch):
 
 @pytest.fixture
 def create(script, loopback, bytes_sent):
-    """`create(arguments, answers)`: the exit status; Galaxy answers as told."""
+    """`create(arguments, answers)`: the exit status; Galaxy says whose the key is, then answers as told."""
     def call(arguments, *answers):
         loopback.asked.clear()
-        loopback.will(*((200, answer) if not isinstance(answer, tuple) else answer for answer in answers or [{}]))
+        loopback.will(*((200, answer) if not isinstance(answer, tuple) else answer for answer in (USER, *answers)))
         options = [one for one in arguments if one.startswith("-")]
         return script(collection_create.main, *options, KEY, loopback.url, *(one for one in arguments if one not in options))
     return call
@@ -63,9 +66,10 @@ PAIR = [leaf("a_R1.fastq.gz", "forward"), leaf("a_R2.fastq.gz", "reverse")]
 ])
 def test_files(create, loopback, reads, bytes_sent, capsys, kind, elements):
     assert create([f"--type={kind}", "--format=jsonl", HISTORY["id"], "reads", *reads[:2]], HISTORY, FETCHED) == 0
-    assert [asked.line for asked in loopback.asked] == [f"GET /api/histories/{HISTORY['id']}", "POST /api/tools/fetch"]
+    assert [asked.line for asked in loopback.asked] == ["GET /api/users/current", f"GET /api/histories/{HISTORY['id']}",
+                                                        "POST /api/tools/fetch"]
     assert bytes_sent == reads[:2]
-    assert loopback.asked[1].json == {
+    assert loopback.asked[2].json == {
         "history_id": HISTORY["id"],
         "targets": [{"destination": {"type": "hdca"}, "name": "reads", "collection_type": kind, "tags": [],
                      "elements": elements}],
@@ -79,7 +83,7 @@ def test_files(create, loopback, reads, bytes_sent, capsys, kind, elements):
 
 def test_what_the_options_say(create, loopback, reads):
     line = ["--ext=txt", "--dbkey=hg38", "--tag=a b", "--tag=name:c", HISTORY["id"], "x", reads[2], "https://example.org/c%20d.bed"]
-    assert create(line, HISTORY, ["txt", "bed"], FETCHED) == 0
+    assert create(line, HISTORY, TYPES, FETCHED) == 0
     target = loopback.asked[-1].json["targets"][0]
     assert target["tags"] == ["a b", "name:c"]
     assert [(one["name"], one["ext"], one["dbkey"]) for one in target["elements"]] == [
@@ -91,8 +95,8 @@ def test_what_the_options_say(create, loopback, reads):
 
 def test_a_new_history_is_made_last(create, loopback, reads):
     assert create(["new:Run 12", "x", reads[2]], HISTORY, FETCHED) == 0
-    assert [asked.line for asked in loopback.asked] == ["POST /api/histories", "POST /api/tools/fetch"]
-    assert loopback.asked[0].json == {"name": "Run 12"}
+    assert [asked.line for asked in loopback.asked[1:]] == ["POST /api/histories", "POST /api/tools/fetch"]
+    assert loopback.asked[1].json == {"name": "Run 12"}
 
 
 def test_a_new_history_goes_where_nothing_came_of_it(create, loopback, reads, capsys):
@@ -128,13 +132,30 @@ def test_bad_lines_send_nothing(create, loopback, reads, bytes_sent, capsys, lin
 
 
 def test_what_galaxy_does_not_have(create, loopback, reads, bytes_sent, capsys):
-    assert create(["--ext=zzz", HISTORY["id"], "x", reads[2]], HISTORY, ["bed"]) == 2
-    assert "--ext=zzz" in capsys.readouterr().err
+    assert create(["--ext=zzz", HISTORY["id"], "x", reads[2]], HISTORY, TYPES) == 2
+    assert "--ext=zzz: no datatype" in capsys.readouterr().err
+    assert create(["--ext=imzml", HISTORY["id"], "x", reads[2]], HISTORY, TYPES) == 2
+    assert "--ext=imzml: a datatype of several files" in capsys.readouterr().err
+    assert create([HISTORY["id"], "x", reads[2]], {**HISTORY, "user_id": "somebody"}) == 1
+    assert "another user's" in capsys.readouterr().err
     assert create([HISTORY["id"], "x", reads[2]], {**HISTORY, "deleted": True}) == 1
     assert "deleted" in capsys.readouterr().err
     assert create(["another", "x", reads[2]], []) == 1
     assert "named 'another'" in capsys.readouterr().err
     assert bytes_sent == [] and all(asked.method == "GET" for asked in loopback.asked)
+
+
+def test_a_key_that_is_nobodys_sends_nothing(script, loopback, reads, bytes_sent, capsys):
+    loopback.will((200, {}))
+    assert script(collection_create.main, "anonymous", loopback.url, "new:x", "x", reads[2]) == 1
+    assert "takes the key for nobody's" in capsys.readouterr().err
+    assert bytes_sent == [] and [asked.method for asked in loopback.asked] == ["GET"]
+
+
+def test_an_administrator_may(script, loopback, reads, bytes_sent):
+    loopback.will((200, {**USER, "is_admin": True}), (200, {**HISTORY, "user_id": "somebody"}), (200, FETCHED))
+    assert script(collection_create.main, KEY, loopback.url, HISTORY["id"], "x", reads[2]) == 0
+    assert bytes_sent == [reads[2]]
 
 
 def test_a_checksum_that_differs(create, loopback, reads, bytes_sent, capsys):
@@ -155,7 +176,7 @@ def test_a_dry_run(create, loopback, reads, bytes_sent, capsys):
         {"element": "c", "source": "https://example.org/c.bed", "extension": "bed"},
         {"element": "a", "forward": reads[0], "reverse": reads[1], "extension": "fastqsanger.gz"},
         {"forward": reads[0], "reverse": reads[1], "extension": "fastqsanger.gz"}]
-    assert loopback.asked == [] and bytes_sent == []
+    assert {asked.line for asked in loopback.asked} == {"GET /api/users/current"} and bytes_sent == []
 
 
 def test_a_folder_with_something_odd_in_it(create, loopback, reads, capsys):
@@ -172,7 +193,7 @@ CONTENTS = [*DATASETS, {"id": ONE, "history_content_type": "dataset_collection",
 def test_datasets(create, loopback, capsys):
     line = ["--type=list:paired", "--tag=x", "--format=value", "--fields=id", HISTORY["id"], "reads", ONE, f"hda:{TWO}"]
     assert create(line, HISTORY, CONTENTS, MADE, {}) == 0
-    made, tagged = loopback.asked[2:]
+    made, tagged = loopback.asked[3:]
     assert (made.line, tagged.line) == ("POST /api/dataset_collections",
                                         f"PUT /api/histories/{HISTORY['id']}/contents/dataset_collections/c011")
     assert made.json == {
@@ -186,9 +207,9 @@ def test_datasets(create, loopback, capsys):
 
 def test_datasets_of_another_history(create, loopback):
     assert create(["new:y", "reads", f"hda:{THREE}"], DATASETS[2], HISTORY, MADE) == 0
-    assert [asked.line for asked in loopback.asked] == [f"GET /api/datasets/{THREE}", "POST /api/histories",
-                                                        "POST /api/dataset_collections"]
-    assert loopback.asked[2].json["element_identifiers"] == [{"src": "hda", "id": THREE, "name": "a_R1"}]
+    assert [asked.line for asked in loopback.asked[1:]] == [f"GET /api/datasets/{THREE}", "POST /api/histories",
+                                                            "POST /api/dataset_collections"]
+    assert loopback.asked[3].json["element_identifiers"] == [{"src": "hda", "id": THREE, "name": "a_R1"}]
 
 
 @pytest.mark.parametrize("about, ids, said, status", [

@@ -129,6 +129,7 @@ def test_what_is_odd_in_folders(tree, tmp_path):
     (folder / "out").symlink_to("..")
     (folder / "in").symlink_to("sub")
     (folder / "loop").symlink_to(".")
+    (folder / "hidden").symlink_to(".store")
     os.mkfifo(folder / "pipe")
     with open(os.fsencode(folder) + b"/\xff.txt", "w"):
         pass
@@ -137,6 +138,7 @@ def test_what_is_odd_in_folders(tree, tmp_path):
     assert sorted(complaints) == [
         f"{folder}/?.txt: its name is not UTF-8",
         f"{folder}/gone.txt: No such file or directory",
+        f"{folder}/hidden: a link to a hidden folder, left alone",
         f"{folder}/out.txt: a link out of {folder}, left alone",
         f"{folder}/out: a link out of {folder}, left alone",
         f"{folder}/pipe: not a file"]

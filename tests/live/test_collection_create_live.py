@@ -120,6 +120,8 @@ def test_what_is_wrong_leaves_nothing_behind(person, tmp_path):
     assert (planned.returncode, planned.stdout) == (0, f"b_R1\t{paths[2]}\tfastqsanger.gz\n")
     unknown = person.run(*line[:1], "--ext=nonsense", *line[1:], paths[2])
     assert unknown.returncode == 2 and "no datatype" in unknown.stderr
+    several = person.run(*line[:1], "--ext=imzml", *line[1:], paths[2])
+    assert several.returncode == 2 and "several files" in several.stderr
     assert [one for one in person.look("histories", keys="name") if one["name"] == name] == []
 
 
@@ -140,6 +142,18 @@ def test_the_longest_name(person, tmp_path):
     longer = path.rename(tmp_path / ("x" * 220 + ".bed"))
     refused = person.run("collection_create.py", person.key, person.url, history, "x", longer)
     assert refused.returncode == 2 and "too long" in refused.stderr
+
+
+def test_whose_history_it_is(person, admin, tmp_path):
+    history = admin.new_history("shared")
+    admin.asked("PUT", f"histories/{history}", json={"importable": True})
+    (tmp_path / "a.txt").write_text("a")
+    refused = person.run("collection_create.py", person.key, person.url, history, "x", tmp_path / "a.txt")
+    assert refused.returncode == 1 and "is another user's" in refused.stderr
+    assert admin.look(f"histories/{history}/contents") == []
+    own = person.new_history("own")
+    collection, _ = created(admin, admin.key, admin.url, own, "from above", tmp_path / "a.txt")
+    assert list(held(person, own, collection)[1]) == [("a",)]
 
 
 @pytest.fixture
