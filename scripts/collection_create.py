@@ -19,8 +19,8 @@ Options:
   --dbkey=BUILD      the files' reference genome, such as hg38  [default: ?]
   --tag=TAG          a tag for the collection; may be repeated
   --wait             until Galaxy has all in state ok; the files' sizes and hashes are compared
-  -n, --dry-run      show the elements, send nothing
   --timeout=SECONDS  how long to wait for that; as long as it takes unless given
+  -n, --dry-run      show the elements, send nothing
   --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
   --fields=NAMES     only these fields, separated by commas
   -h, --help         show this
