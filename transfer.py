@@ -196,11 +196,9 @@ class _Upload:
         """Take note of how far the server has come, by its answer to `size` bytes from `start` on, else by asking it."""
         said = answer.headers.get("Upload-Offset", "")
         at: int | None = int(said) if said.isdecimal() else start + size if start + size < self.size else self.offset()
-        if at is None or not start <= at <= start + size:
+        if at != start + size:      # Galaxy makes a dataset in state ok of half an upload, so none must be taken for whole
             raise Refused(f"{self.galaxy.base} has {at} bytes where {start + size} were sent", TRY_LATER)
         self.progressed(at)
-        if at < start + size and start + size == self.size:     # Galaxy makes a dataset in state ok of half an upload
-            raise Refused(f"{at} of {self.size} bytes arrived", TRY_LATER)
 
     def progressed(self, at: int) -> None:
         """The server has the first `at` bytes."""
@@ -252,17 +250,18 @@ class _Upload:
 
     def offset(self) -> int | None:
         """How many bytes of the session the server has; None where it does not know the session, or may be wrong."""
-        try:
-            answer = self.galaxy.request("HEAD", UPLOADS + self.session, headers=TUS, patience=0)
-        except Refused as error:
-            if error.status in (400, 404, 410):
-                return None
-            if error.exit_code != TRY_LATER:
-                raise
-            self.galaxy.request("GET", "version", patience=self.left())     # until it is back
-            return None
-        said = answer.headers.get("Upload-Offset", "")
-        return int(said) if said.isdecimal() else None
+        for patience in (0, self.left()):
+            try:
+                answer = self.galaxy.request("HEAD", UPLOADS + self.session, headers=TUS, patience=patience)
+            except Refused as error:
+                if error.status in (400, 404, 410):
+                    return None
+                if error.exit_code != TRY_LATER or patience:
+                    raise
+            else:
+                said = answer.headers.get("Upload-Offset", "")
+                return int(said) if said.isdecimal() and not patience else None
+        return None
 
     def anew(self) -> None:
         """Give the session up."""

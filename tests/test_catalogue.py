@@ -23,6 +23,7 @@ MODULES = [     # each may import those before it
     "toolsheds",
     "transfer",
     "sources",
+    "elements",
     "uploads",
     "downloads",
     "libraries",
