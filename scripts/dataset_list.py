@@ -47,8 +47,9 @@ def main(argv=None):
 
     history = galaxy.named("histories", args["HISTORY"])["id"]
     filters = {name: value for name, value in only.items() if value is not None}
-    listed = galaxy.pages("datasets", {"history_id": history, "q": list(filters), "qv": list(filters.values()), "order": ORDER,
-                                       "keys": ",".join([*FIELDS, "history_content_type", *fields])}, limit)
+    listed = galaxy.pages("datasets", {
+        "history_id": history, "q": list(filters), "qv": list(filters.values()), "order": ORDER,
+        "keys": ",".join([*FIELDS, "history_content_type", *fields])}, limit)
     # Of what we may not see, in somebody else's history, Galaxy tells no more than the name and state.
     show(({**dict.fromkeys(FIELDS), **dataset} for dataset in listed), style, fields)
 

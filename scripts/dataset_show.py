@@ -63,7 +63,8 @@ def described(galaxy, wanted, fields, codes):
             jobs[job] = job_of(galaxy, job)
         hashes = {one["hash_function"]: one["hash_value"] for one in dataset.get("hashes") or []
                   if not one["extra_files_path"]}
-        yield {**dict.fromkeys(FIELDS), **dataset, "dbkey": dataset.get("genome_build"), "hashes": hashes, **jobs.get(job, NO_JOB)}
+        ours = {"dbkey": dataset.get("genome_build"), "hashes": hashes, **jobs.get(job, NO_JOB)}
+        yield {**dict.fromkeys(FIELDS), **dataset, **ours}
 
 
 def job_of(galaxy, job):
