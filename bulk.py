@@ -29,7 +29,8 @@ def found(galaxy: Galaxy, datasets: list[str], fields: Iterable[str], own: bool 
             if isinstance(answer, Refused):
                 yield dataset, Refused(f"dataset {dataset}: {answer}")
             else:
-                yield dataset, there.get(dataset) or _alone(galaxy, dataset, own)
+                # Galaxy takes ids in capitals too, so the one to go by is what it answers.
+                yield dataset, there.get(dataset.lower()) or _alone(galaxy, dataset, own)
 
 
 def _listed(galaxy: Galaxy, part: list[str], keys: str) -> Any:

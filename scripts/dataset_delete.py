@@ -60,7 +60,7 @@ def deleted(galaxy, wanted, purge, dry_run, timeout, codes):
             elif dry_run or about["purged"] or (about["deleted"] and not purge):
                 yield about
             else:
-                there[dataset] = about
+                there[about["id"]] = about
         for part, answer in in_parts(lambda part: delete(galaxy, part, purge), list(there)):
             errors = refusals(part, answer)
             for dataset in part:

@@ -67,7 +67,7 @@ def ended(galaxy, wanted, timeout, codes):
             if isinstance(about, Refused):
                 codes.append(complain(str(about), about.exit_code))
             elif about["state"] in DATASET_MOVES:
-                moving[dataset] = about["history_id"]
+                moving[about["id"]] = about["history_id"]
             else:
                 if about["state"] not in GOOD:
                     codes.append(complain(failure(about), REFUSED))

@@ -374,6 +374,17 @@ def test_delete_what_galaxy_refuses(script, requests_mock, capsys):
     assert "dataset c (c.txt): Please wait" in told.err
 
 
+def test_ids_in_capitals_are_the_same_ids(script, requests_mock, clock, capsys):
+    """Galaxy takes them, and answers with small letters; requests-mock makes them small."""
+    held = Held(requests_mock, a_dataset("abc"))
+    held.refuses = {"abc": "no"}
+    assert script(dataset_delete.main, KEY, URL, "ABC") == REFUSED
+    assert one_line(capsys, "dataset abc (abc.txt): no") == ""
+    held.datasets["abc"]["state"], held.looks = "running", [["abc"]]
+    assert script(dataset_wait.main, "--timeout=0", KEY, URL, "ABC") == STILL_RUNNING
+    assert one_line(capsys, "still running after 0 s: abc") == ""
+
+
 def test_delete_goes_on_after_one_that_galaxy_fails_over(script, requests_mock, clock, capsys):
     held = Held(requests_mock, *(a_dataset(name) for name in "abc"))
 
