@@ -54,7 +54,7 @@ def deleted(galaxy, wanted, purge, dry_run, timeout, codes):
     done, purging = {"deleted": True, "purged": purge}, {}
     for start in range(0, len(wanted), BATCH):
         there = {}
-        for dataset, about in found(galaxy, wanted[start:start + BATCH], FIELDS, own=True):
+        for _, about in found(galaxy, wanted[start:start + BATCH], FIELDS, own=True):
             if isinstance(about, Refused):
                 codes.append(complain(str(about), about.exit_code))
             elif dry_run or about["purged"] or (about["deleted"] and not purge):
