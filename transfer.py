@@ -221,7 +221,7 @@ class _Upload:
         if self.left() <= 0 or (not self.session and self.fresh == FRESH_STARTS):
             raise error
         self.troubles += 1
-        self.whole = 0
+        self.whole, before = 0, self.piece
         if error.status == 413 and self.piece > LEAST:      # a proxy's limit, which stays
             self.piece = self.most = max(min(self.piece, self.size or LEAST) // 2, LEAST)
         elif error.status in (404, 410):                    # the session has expired
@@ -232,23 +232,17 @@ class _Upload:
                 self.piece = max(self.piece // 2, LEAST)
         else:
             raise error
-        if not self.session:
-            self.pause(error)
-            return
-        if late:
+        if late and self.session:
             time.sleep(min(FROZEN, self.left()))
-        else:
-            self.pause(error)
+        elif self.piece == before and self.troubles > 1:        # a smaller one is tried at once
+            time.sleep(min(2.0 ** (self.troubles - 2), 30, self.left()))
+        if not self.session:
+            return
         at = self.offset()
         if at is None or at > self.size:
             self.anew()
         else:
             self.progressed(at)
-
-    def pause(self, error: Refused) -> None:
-        """Wait before the next try, longer each time nothing has moved."""
-        if error.status != 413 and self.troubles > 1:
-            time.sleep(min(2.0 ** (self.troubles - 2), 30, self.left()))
 
     def offset(self) -> int | None:
         """How many bytes of the session the server has; None where it does not know the session, or may be wrong."""

@@ -16,7 +16,8 @@ from records import Record
 from sources import Source
 from transfer import STALL, fetch, opened, progress, record_of, send_file
 
-BATCH = 100             # files a job: Galaxy 26.1 takes 5 s to answer for so many, and more in one are hardly faster
+BATCH = 50              # files a job, which Galaxy 26.1 is at work on while the next are sent: 100 in two are ready before
+                        # 100 in one or in four
 BATCH_BYTES = 2**30     # what is larger goes alone, so that jobs run beside each other
 IN_FLIGHT = 30          # seconds after which Galaxy has surely done what a killed client has asked for
 NAME = 255              # characters that Galaxy keeps of a name
@@ -58,25 +59,32 @@ class Destination:
     record: Record | None = None
 
 
-def destination(galaxy: Galaxy, text: str, sources: list[Source], dry: bool = False) -> Destination:
+@contextlib.contextmanager
+def destination(galaxy: Galaxy, text: str, sources: list[Source], dry: bool = False) -> Iterator[Destination]:
     """The history that a command line names by its id, its exact name, or new:NAME.
 
-    A new one is made unless `dry`; where an earlier run for the same sources was killed or failed, it is that run's.
+    A new one is made unless `dry`; where an earlier run for the same sources was killed or failed, it is that run's. What
+    the user may not do is told here: Galaxy takes bytes from everybody, and looks at the key only after that.
     """
+    if not text.removeprefix("new:").strip():
+        raise Refused("HISTORY: an id or a name is wanted: is a variable unset?", USAGE)
+    user = galaxy.user()
     if not text.startswith("new:"):
         about = galaxy.named("histories", text)
+        label = f"history {about['id']} ({about['name']})"
         if about.get("deleted"):
-            raise Refused(f"history {about['id']} ({about['name']}) is deleted: undelete it, or name another")
-        return Destination(about["id"])
-    if not text[4:].strip():
-        raise Refused(f"{text}: a name is wanted behind new:", USAGE)
-    if dry:
-        return Destination("")
-    record = Record(galaxy, text, "history", text, *(source.path for source in sources))
-    before = record.data.get("history")
-    if not before or galaxy.get(f"histories/{before}").get("deleted"):
-        record.save(durably=True, history=galaxy.post("histories", {"name": text[4:]})["id"])
-    return Destination(record.data["history"], record)
+            raise Refused(f"{label} is deleted: undelete it, or name another")
+        if about.get("user_id", user["id"]) != user["id"] and not user.get("is_admin"):
+            raise Refused(f"{label} is another user's: nothing can be added to it", status=403)
+        yield Destination(about["id"])
+    elif dry:
+        yield Destination("")
+    else:
+        with Record(galaxy, text, "history", text, *(source.path for source in sources)) as record:
+            before = record.data.get("history")
+            if not before or galaxy.get(f"histories/{before}").get("deleted"):
+                record.save(durably=True, history=galaxy.post("histories", {"name": text[4:]})["id"])
+            yield Destination(record.data["history"], record)
 
 
 def upload(galaxy: Galaxy, history: str, sources: list[Source], settings: Settings) -> Iterator[Upload]:
@@ -100,11 +108,11 @@ def upload_one(galaxy: Galaxy, history: str, source: Source, dbkey: str = "?") -
     return one, one.answer or {"outputs": [galaxy.get(f"datasets/{one.dataset['id']}")], "jobs": []}
 
 
-def batches(sources: Iterable[Source], most: int = BATCH, most_bytes: int = BATCH_BYTES) -> Iterator[list[Source]]:
+def batches(sources: Iterable[Source]) -> Iterator[list[Source]]:
     """The sources in lists for one job each."""
     batch: list[Source] = []
     for source in sources:
-        if batch and (len(batch) == most or sum(one.size or 0 for one in batch) + (source.size or 0) > most_bytes):
+        if batch and (len(batch) == BATCH or sum(one.size or 0 for one in batch) + (source.size or 0) > BATCH_BYTES):
             yield batch
             batch = []
         batch.append(source)

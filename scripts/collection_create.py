@@ -58,6 +58,7 @@ from common import (
 from elements import TYPES, Part, arranged, filled, nested, wrong
 from sources import check_sums, found
 from transfer import fetch, send
+from uploads import destination
 
 
 def main(argv=None):
@@ -66,8 +67,8 @@ def main(argv=None):
     timeout, (style, fields) = whole_number(args, "--timeout"), output(args)
     if kind not in TYPES:
         raise Refused(f"--type={kind}: there are {', '.join(TYPES)}", USAGE)
-    if not name.strip() or not args["HISTORY"].removeprefix("new:").strip():
-        raise Refused("a name is empty: is a variable unset?", USAGE)
+    if not name.strip():
+        raise Refused("NAME is empty: is a variable unset?", USAGE)
     ids = dataset_ids(texts)
     if ids and (ext or args["--dbkey"] != "?" or args["--recursive"]):
         raise Refused("--ext, --dbkey and --recursive are for files: datasets stay as they are", USAGE)
@@ -75,7 +76,8 @@ def main(argv=None):
     elements = {} if ids else arranged(kind, [Part(os.path.basename(one.name), one.path, one) for one in sources])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    history = existing(galaxy, args["HISTORY"])
+    with destination(galaxy, args["HISTORY"], sources, dry=True) as where:
+        history = where.id
     if ids:
         elements = arranged(kind, looked_up(galaxy, history, ids))
     check_datatype(galaxy, ext)
@@ -113,23 +115,6 @@ def dataset_ids(texts):
     if ids and others:
         raise Refused(f"{ids[0]} is a dataset's id, and {others[0]} none: datasets or files, not both", USAGE)
     return ids
-
-
-def existing(galaxy, text):
-    """The id of the history that HISTORY names, None where it is to be made.
-
-    What the user may not do is told here: Galaxy takes bytes from everybody, and looks at the key only after that.
-    """
-    user = galaxy.user()
-    if text.startswith("new:"):
-        return None
-    history = galaxy.named("histories", text)
-    label = f"history {history['id']} ({history['name']})"
-    if history.get("deleted"):
-        raise Refused(f"{label} is deleted: undelete it, or name another")
-    if history.get("user_id", user["id"]) != user["id"] and not user.get("is_admin"):
-        raise Refused(f"{label} is another user's: nothing can be added to it", status=403)
-    return history["id"]
 
 
 def check_datatype(galaxy, ext):

@@ -35,6 +35,7 @@ Every night from cron:
 """
 import collections
 import sys
+from contextlib import ExitStack
 
 from common import (
     DONE,
@@ -64,7 +65,8 @@ def main(argv=None):
     settings = Settings(args["--dbkey"], args["--tag"], hashed=not args["--no-hash"], stall=timeout or STALL)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    with without_standard_input(texts, name) as texts:
+    with ExitStack() as stack:
+        texts = stack.enter_context(without_standard_input(texts, name))
         sources, complaints = found(texts, args["--recursive"], ext)
         if name:
             sources = [renamed(sources, name, ext)]
@@ -73,7 +75,7 @@ def main(argv=None):
             complain(line)
         if mismatches:
             raise Refused("nothing was sent, because checksums do not match")
-        where = destination(galaxy, args["HISTORY"], sources, args["--dry-run"])
+        where = stack.enter_context(destination(galaxy, args["HISTORY"], sources, args["--dry-run"]))
         there = existing(galaxy, where.id, sources) if args["--skip-existing"] and where.id else []
         sources = [source for source in sources if source not in there]
         if args["--dry-run"]:

@@ -9,6 +9,8 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+LOST = object()     # in place of an answer: it is lost on the way
+
 
 class BadWire:
     def __init__(self):
@@ -21,7 +23,7 @@ class BadWire:
         self.location = "http://elsewhere.example.org:1/api/upload/resumable_upload/{}"
         self.limit = None           # bytes that a proxy takes in a body
         self.silent = False         # no Upload-Offset in answers to bytes
-        self.answers = {}           # {"GET /api/path": (status, JSON)} for all other requests
+        self.answers = {}           # {"GET /api/path": (status, JSON or a function of the handler)} for all other requests
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,9 +46,11 @@ class BadWire:
                 return self.well()
 
             def plain(self):
-                self.read()
+                self.body = json.loads(self.read() or b"null")
                 status, answer = outer.answers.get(f"{self.command} {self.path.partition('?')[0]}", (404, {"err_msg": "no"}))
                 answer = answer(self) if callable(answer) else answer
+                if answer is LOST:
+                    return self.hang_up()
                 self.reply(status, {"Content-Type": "application/json"}, json.dumps(answer).encode())
 
             @property
