@@ -134,7 +134,7 @@ def test_odd_names_and_empty_files_there_and_back(person, tmp_path):
         got = to / rows[name]["path"]
         assert got.read_bytes() == path.read_bytes() and got.resolve().is_relative_to(to)
         assert (int(rows[name]["size"]), rows[name]["hash"]) == (path.stat().st_size, f"sha256:{sha256(path)}")
-    assert not [path for path in to.rglob("*.part")]
+    assert not list(to.rglob("*.part"))
 
 
 def test_what_is_there_is_left_out(person, tmp_path):
