@@ -192,8 +192,13 @@ class Mirror:
         return why, Held(path, item["id"], seen, digest, old)
 
     def hash_of(self, item: dict[str, Any]) -> str:
-        """The SHA-256 that Galaxy knows of a dataset, "" where it knows none."""
-        hashes = self.galaxy.get(f"datasets/{item['ldda_id']}/storage", {"hda_ldda": "ldda"}).get("hashes") or []
+        """The SHA-256 that Galaxy knows of a dataset, "" where it knows, or tells, none."""
+        try:    # 26.1's answers about a library's datasets have none, but for this one
+            hashes = self.galaxy.get(f"datasets/{item['ldda_id']}/storage", {"hda_ldda": "ldda"}).get("hashes") or []
+        except Refused as error:
+            if error.status not in (400, 403, 404):
+                raise
+            return ""
         return next((str(one["hash_value"]).lower() for one in hashes
                      if one["hash_function"] == "SHA-256" and not one.get("extra_files_path")), "")
 
@@ -292,13 +297,17 @@ class Mirror:
             elif not fresh:
                 self.bad[path] = not_kept(why, name, self.uploads.otherwise)
             elif fresh[0]["raw_size"] != file.size:
-                self.bad[path] = not_as_sent(fresh[0]["raw_size"], file.size)
-                self.delete(f"libraries/datasets/{fresh[0]['id']}", path)
+                error = self.refusal(f"libraries/datasets/{fresh[0]['id']}")
+                stays = f"; it stays there: {error}" if error else ""
+                self.bad[path] = not_as_sent(fresh[0]["raw_size"], file.size) + stays
             else:
                 good.append((file.step, Held(file.step.path, fresh[0]["id"], file.seen, file.sha256, file.step.old)))
         self.record.note(held for _, held in good)
         for step, held in good:
-            if not held.old or self.delete(f"libraries/datasets/{held.old}", self.disk.place(held.path)):
+            error = self.refusal(f"libraries/datasets/{held.old}") if held.old else None
+            if error:
+                self.bad[self.disk.place(step.path)] = f"the new dataset is there, and the old one stays, too: {error}"
+            else:
                 yield step
         self.record.note(replace(held, old="") for _, held in good
                          if held.old and self.disk.place(held.path) not in self.bad)
@@ -309,22 +318,24 @@ class Mirror:
             place, folder = self.disk.place(step.path), step.path.endswith("/")
             if not step.held and not self.disk.lacks(step.path) or folder and any(one.startswith(place) for one in self.bad):
                 continue
-            if self.delete(f"folders/{step.old}" if folder else f"libraries/datasets/{step.old}", place):
+            error = self.refusal(f"folders/{step.old}" if folder else f"libraries/datasets/{step.old}")
+            if folder and error and error.status == 403:
+                yield replace(step, action=LEAVE, why="empty: whoever manages the library may delete it")
+            elif error:
+                self.bad[place] = str(error)
+            else:
                 if step.held:
                     self.record.note([step.held])
                 else:
                     self.record.forget([step.path])
                 yield step
 
-    def delete(self, what: str, path: str) -> bool:
-        """Whether `what` could be deleted, which is there for the file at `path`."""
+    def refusal(self, what: str) -> Refused | None:
+        """Delete `what`; returns why that is refused, None where it is gone."""
         try:
             self.galaxy.delete(what)
         except Refused as error:
             if error.exit_code != REFUSED:
                 raise
-            if error.status == 404:     # gone already
-                return True
-            self.bad[path] = f"{self.bad[path]}; {error}" if path in self.bad else str(error)
-            return False
-        return True
+            return None if error.status == 404 else error
+        return None

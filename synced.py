@@ -81,7 +81,6 @@ class Record:
         self.held.clear()
         if not self.fixed:
             self.path.unlink()
-            self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)    # it would be put into the new one
             self._read()
 
     def _close(self) -> None:

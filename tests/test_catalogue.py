@@ -20,10 +20,13 @@ MODULES = [     # each may import those before it
     "common",
     "processes",
     "sources",
+    "trees",
+    "synced",
     "elements",
     "toolsheds",
     "transfer",
     "libraries",
+    "mirrors",
     "queries",
     "workflows",
 ]

@@ -14,6 +14,7 @@ from test_library_upload_dir import KEY, URL, Library
 
 import libraries
 import mirrors
+import synced
 import trees
 from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Refused
 
@@ -175,10 +176,13 @@ def test_a_library_by_its_id(script, shelf, here, name, capsys):
     assert ("is named 'l1'" in capsys.readouterr().err) == (name == "l1")
 
 
-def test_two_thousand_files_that_are_there(sync, shelf, here, capsys):
+def test_two_thousand_files_that_are_there(sync, shelf, here, alone, capsys):
     fill(here, {f"set{number % 40}/{number}.txt": str(number) for number in range(2000)})
     assert sync("-q") == 0
+    [record] = records(alone)
+    before = record.stat().st_mtime_ns
     assert sync("-q") == 0
+    assert record.stat().st_mtime_ns == before      # nothing is noted again
     assert shelf.mock.call_count == 7 and not shelf.asked("POST")
     assert capsys.readouterr() == ("", "")
 
@@ -266,6 +270,13 @@ def test_verify_where_galaxy_knows_no_hash(sync, shelf, here, capsys):
     assert linked in shelf.deleted and shelf.contents() == on_disk(here)
 
 
+def test_verify_on_a_server_that_tells_no_hashes(sync, shelf, here, capsys):
+    shelf.put("F0", "a.txt", "aaa")
+    shelf.mock.get(re.compile(f"{URL}/api/datasets/[^/]+/storage"), status_code=404, json={"err_msg": "no route"})
+    assert sync("--verify") == 0
+    assert capsys.readouterr().out.startswith("replace\ta.txt\t3\tGalaxy has no SHA-256 of it\n")
+
+
 def test_a_record_of_a_file_that_changes_later(sync, shelf, here, alone, capsys):
     """What was taken for equal by its size is compared when it changes."""
     sync("-q")
@@ -286,7 +297,8 @@ def test_a_damaged_record_is_begun_anew(sync, shelf, alone, damage, capsys):
         record.write_text("no database")
     else:
         with sqlite3.connect(record) as base:
-            base.execute("PRAGMA user_version = 99" if damage == "version" else "UPDATE held SET dataset = 'other'")
+            base.executescript("PRAGMA user_version = 99; DROP TABLE held" if damage == "version" else
+                               "UPDATE held SET dataset = 'other'")
         base.close()
     assert sync() == 0 and not shelf.asked("POST")
     assert capsys.readouterr() == ("keep\t\t5\t2 as they are\n", "")
@@ -362,6 +374,7 @@ def test_what_may_be_on_the_disk_is_not_deleted(sync, shelf, here, monkeypatch, 
         return scandir(path)
     monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("locked.txt") and access(path, mode))
     monkeypatch.setattr(os, "scandir", locked_scandir)
+    assert sync("--delete", "-n") == PARTLY and "delete" not in capsys.readouterr().out
     assert sync("--delete") == PARTLY
     told = capsys.readouterr()
     assert shelf.deleted == [] and all(map(shelf.item, ids))
@@ -369,6 +382,43 @@ def test_what_may_be_on_the_disk_is_not_deleted(sync, shelf, here, monkeypatch, 
         f"{here}/locked.txt: Permission denied", f"{here}/locked: Permission denied"]
     assert told.out == ("upload\ta.txt\t3\tnew\nupload\trun1/b.txt\t2\tnew\nleave\tlink.txt\t\ta link out of the folder\n"
                         "leave\tlinked\t\ta link to a folder\nleave\tpipe\t\tnot a file\n")
+
+
+def test_a_folder_with_something_hidden_stays(sync, shelf, here):
+    """In the library; it is not on the disk."""
+    gone = shelf.add("F0", "gone", type="folder")
+    hidden, extra = shelf.put(gone, ".keep", "x"), shelf.put(gone, "x.txt", "x")
+    assert sync("--delete") == 0 and shelf.deleted == [extra] and shelf.item(gone) and shelf.item(hidden)
+
+
+def test_a_folder_that_may_not_be_deleted(sync, shelf, here, capsys):
+    shelf.add("F0", "gone", type="folder")
+    sync("-q")
+    shelf.mock.delete(re.compile(f"{URL}/api/folders/"), status_code=403, json={"err_msg": "Not yours"})
+    assert sync("--delete") == 0
+    assert capsys.readouterr() == ("leave\tgone/\t\tempty: whoever manages the library may delete it\n"
+                                   "keep\t\t5\t2 as they are\n", "")
+
+
+def test_what_may_not_be_deleted(sync, shelf, here, capsys):
+    shelf.put(shelf.add("F0", "gone", type="folder"), "x.txt", "x")
+    shelf.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), status_code=403, json={"err_msg": "Not yours"})
+    assert sync("--delete", "-q") == PARTLY
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and f"{here}/gone/x.txt: " in told and "Not yours" in told and shelf.deleted == []
+
+
+def test_what_is_nowhere_any_more_is_forgotten(sync, shelf, here, alone):
+    sync("-q")
+    (here / "a.txt").unlink()
+    shelf.folders["F0"] = [item for item in shelf.folders["F0"] if item["name"] != "a.txt"]
+    assert sync() == 0
+    with synced.Record([]) as record:
+        pass
+    [path] = [path for path in records(alone) if path != record.path]
+    with sqlite3.connect(path) as base:
+        assert base.execute("SELECT path FROM held").fetchall() == [("run1/b.txt",)]
+    base.close()
 
 
 @pytest.mark.parametrize("texts", [{}, {".hidden": "x", "sub/half.part": "x"}])
@@ -482,10 +532,20 @@ def test_an_old_one_that_may_not_be_deleted(sync, shelf, here, capsys):
     for _ in range(2):
         assert sync() == PARTLY
         told = capsys.readouterr().err
-        assert told.count("\n") == 1 and f"{here}/a.txt: DELETE" in told and "Not yours" in told
+        assert told.count("\n") == 1 and f"{here}/a.txt: " in told and "Not yours" in told
         assert len(shelf.folders["F0"]) == 3        # no more each night
     shelf.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), json=shelf.delete)
     assert sync() == 0 and shelf.contents() == on_disk(here)
+
+
+def test_an_old_one_that_somebody_brings_back(sync, shelf, here, capsys):
+    sync("-q")
+    [old] = [item for item in shelf.folders["F0"] if item["name"] == "a.txt"]
+    (here / "a.txt").write_text("longer")
+    sync("-q")
+    shelf.folders["F0"].append(old)
+    assert sync() == PARTLY
+    assert "2 datasets of this name" in capsys.readouterr().err and shelf.item(old["id"])
 
 
 def test_an_old_one_that_somebody_deleted(sync, shelf, here):
@@ -690,6 +750,59 @@ def test_after_a_kill_at_any_moment(script, shelf, here, alone, monkeypatch, cap
     assert len(ends) > 40 and ends == ["killed"] * (len(ends) - 1) + [0]
 
 
+def killed_in_a_replacement(sync, shelf, here, monkeypatch):
+    """a.txt was to be replaced, and that was noted; nothing was sent."""
+    sync("-q")
+    rewrite(here / "a.txt", "AAA")
+    with monkeypatch.context() as patched:
+        patched.setattr(libraries.Uploads, "fetch", lambda *what: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            sync()
+
+
+def test_killed_before_anything_was_sent_where_galaxy_knows_no_hash(sync, shelf, here, monkeypatch):
+    """The old one has the right size."""
+    killed_in_a_replacement(sync, shelf, here, monkeypatch)
+    shelf.hashes.clear()
+    assert sync() == 0 and list(shelf.hashes.values()) == [on_disk(here)["a.txt"]] and "2" in shelf.deleted
+
+
+def test_killed_and_the_file_is_what_it_was(sync, shelf, here, monkeypatch):
+    killed_in_a_replacement(sync, shelf, here, monkeypatch)
+    rewrite(here / "a.txt", "aaa")
+    assert sync() == 0 and not shelf.asked("POST") and shelf.deleted == []
+    assert sync() == 0 and shelf.mock.call_count == 7
+
+
+@pytest.mark.parametrize("text", ["other", "oth"])
+def test_killed_and_somebody_adds_another(sync, shelf, here, monkeypatch, capsys, text):
+    killed_in_a_replacement(sync, shelf, here, monkeypatch)
+    other = shelf.put("F0", "a.txt", text)
+    assert sync() == PARTLY
+    assert f"2 datasets of this name are in the library's folder: 2, {other}; delete all but one" in capsys.readouterr().err
+    assert shelf.deleted == [] and not shelf.asked("POST")
+
+
+def test_a_job_that_comes_while_the_library_is_read(sync, shelf, here, clock):
+    shelf.histories = [{"id": "h", "name": "Uploads to library l1"}]
+
+    def list_and_begin(request, context):
+        answer = json.loads(json.dumps(shelf.list_all(request, context)))
+        if not shelf.jobs:
+            shelf.jobs = [{"id": "late", "state": "queued"}]
+        return answer
+
+    def later(request, context):
+        answer = shelf.list_jobs(request, context)
+        if shelf.jobs and shelf.jobs[0]["state"] == "queued":
+            shelf.jobs[0]["state"] = "ok"
+            shelf.put("F0", "a.txt", "aaa")
+        return answer
+    shelf.mock.get(f"{URL}/api/libraries/l1/contents", json=list_and_begin)
+    shelf.mock.get(f"{URL}/api/jobs", json=later)
+    assert sync() == 0 and [element["name"] for _, element in shelf.elements()] == ["b.txt"]
+
+
 def test_a_first_run_that_was_killed_and_a_file_that_changed_since(sync, shelf, here, monkeypatch):
     """The same size, so that it could be taken for what was sent."""
     with monkeypatch.context() as patched:
@@ -703,12 +816,9 @@ def test_a_first_run_that_was_killed_and_a_file_that_changed_since(sync, shelf, 
 
 # ------------------------------------------------------------------------------------------------------ names and folders
 
-@pytest.mark.parametrize("name", ["it's \"x\".txt", "new\nline.txt", "ünï 😀", " lead", "a\tb", "-n", "...", "<b>", "back\\slash"])
+@pytest.mark.parametrize("name", ["it's \"x\".txt", "new\nline.txt", "ünï 😀", " lead", "a\tb", "-n", "<b>", "back\\slash"])
 def test_odd_names(sync, shelf, here, name, capsys):
-    fill(here, {f"{name}/{name}": "abc"} if name != "..." else {name: "abc"})
-    if name == "...":       # hidden
-        assert sync() == 0 and len(shelf.contents()) == 2
-        return
+    fill(here, {f"{name}/{name}": "abc"})
     assert sync() == 0 and shelf.contents() == on_disk(here)
     assert capsys.readouterr().out.count("\n") == 3
     assert sync("--delete") == 0 and not shelf.asked("POST") and shelf.deleted == []
@@ -722,7 +832,7 @@ def test_names_that_are_not_utf_8(sync, shelf, here, capsys):
     assert told.err.count("its name is not UTF-8") == 2 and told.err.count("\n") == 2 and told.out.count("upload") == 2
 
 
-@pytest.mark.parametrize("name", [".hidden", "a.part", "a.partial", "A.FilePart", "a.tmp", "a.crdownload", "a.txt~",
+@pytest.mark.parametrize("name", [".hidden", "...", "a.part", "a.partial", "A.FilePart", "a.tmp", "a.crdownload", "a.txt~",
                                   ".git/config", "half.part/a.txt"])
 def test_what_is_left_alone(sync, shelf, here, name, capsys):
     fill(here, {name: "x"})
@@ -753,6 +863,38 @@ def test_a_folder_in_the_library(sync, shelf, here, capsys):
     assert sync("--to=runs/2026") == 0 and len(shelf.contents()) == 2
     # the library's own folder and that above are not looked into
     assert not shelf.asked("GET", "folders/f0/") and not shelf.asked("GET", "folders/f1/")
+
+
+def test_a_file_that_goes_while_the_folder_is_read(sync, shelf, here, monkeypatch):
+    stat = os.stat
+
+    def gone(path, **more):
+        if str(path).endswith("here/a.txt"):
+            (here / "a.txt").unlink()
+        return stat(path, **more)
+    monkeypatch.setattr(trees.os, "stat", gone)
+    assert sync() == 0 and sorted(shelf.contents()) == ["run1/b.txt"]
+
+
+def test_a_file_that_changes_while_it_is_hashed(here):
+    now = trees.on_disk(str(here)).files["a.txt"]
+    assert trees.sha256(str(here / "a.txt"), now) == hashlib.sha256(b"aaa").hexdigest()
+    with pytest.raises(Refused, match="changed since this run began"):
+        trees.sha256(str(here / "a.txt"), trees.Seen(now.size, now.mtime_ns, now.ctime_ns - 1))
+
+
+def test_a_record_that_is_fixed(alone):
+    held = synced.Held("a", "1", trees.Seen(1, 2, 3), "0123", "2")
+    with synced.Record(["x"], fixed=True) as record:
+        record.note([held])
+    assert records(alone) == []
+    with synced.Record(["x"]) as record:
+        record.note([held])
+    with synced.Record(["x"], fixed=True) as record:
+        record.note([synced.Held("b", "2", trees.Seen(1, 2, 3))])
+        record.forget(["a"])
+    with synced.Record(["x"]) as record:
+        assert record.held == {"a": held}
 
 
 # ---------------------------------------------------------------------------------------------------- how it is printed
