@@ -28,6 +28,7 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed bench/peers/bioblend/.installed bench/peers/galaxy-parsec/.installed
 	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/library_sync.py
 
 clean:
 	rm -rf $(VENV) bench/peers build *.egg-info

@@ -107,13 +107,18 @@ def _locked(path: Path) -> int:
 def folder() -> Path:
     """The folder of records, made where it is not there; OSError where it can't be."""
     global _swept
-    state = os.environ.get("XDG_STATE_HOME", "")
-    path = Path(state if os.path.isabs(state) else os.path.expanduser("~/.local/state")) / "galaxy-api-scripts" / "transfers"
+    path = state_folder() / "transfers"
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not _swept:
         _swept = True
         _sweep(path)
     return path
+
+
+def state_folder() -> Path:
+    """Where the scripts keep what outlives them, by the XDG Base Directory Specification; it may not be there yet."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    return Path(state if os.path.isabs(state) else os.path.expanduser("~/.local/state")) / "galaxy-api-scripts"
 
 
 def _sweep(path: Path) -> None:
