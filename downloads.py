@@ -319,10 +319,16 @@ class Folder:
                 raise Refused(f"{item.label}: the archive of it is broken: fetch it again", TRY_LATER)
             self.manifest.add(item, path, part.stat().st_size, f"{kind}:{came}", "ok")
 
-        receive(self.galaxy, f"datasets/{item.id}/display", self.folder / path, label=item.label,
-                params={"to_ext": item.ext, **({"raw": "true"} if raw else {})},
-                size=None if packed else item.about.get("file_size"), checksum=(kind, digest), overwrite=overwrite,
-                stall=self.stall, total=total, arriving=arriving, packed=packed or raw or "zip" in item.ext)
+        before = self.manifest.rows.get(item.id)
+        try:
+            receive(self.galaxy, f"datasets/{item.id}/display", self.folder / path, label=item.label,
+                    params={"to_ext": item.ext, **({"raw": "true"} if raw else {})},
+                    size=None if packed else item.about.get("file_size"), checksum=(kind, digest), overwrite=overwrite,
+                    stall=self.stall, total=total, arriving=arriving, packed=packed or raw or "zip" in item.ext)
+        except Refused:
+            if self.manifest.rows.get(item.id) is not before:       # another file got the name meanwhile: that is not ours
+                self.manifest.add(item, "", item.about.get("file_size") or 0, "", "ok")
+            raise
 
     def _hash(self, item: Item) -> tuple[str, str]:
         """A hash that Galaxy has of the dataset; it is asked to make one where it has none."""

@@ -10,6 +10,7 @@ import dataset_download
 import pytest
 
 import downloads
+import transfer
 from common import PARTLY, REFUSED, TRY_LATER, USAGE, Galaxy, Refused
 from downloads import Item, Manifest, Names, items, template
 
@@ -151,6 +152,20 @@ def test_a_file_that_the_manifest_does_not_know_stays(loopback, folder):
         fetch(loopback, folder, (200, CONTENT))
     assert (folder / "table.tabular").read_text() == "mine"
     assert fetch(loopback, folder, (200, CONTENT), overwrite=True).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("theirs", [b"x" * len(CONTENT), b"x"])
+def test_a_file_that_came_meanwhile_is_not_taken_for_ours(loopback, folder, monkeypatch, theirs):
+    def name(*what):
+        (folder / "table.tabular").write_bytes(theirs)
+        real(*what)
+    real = transfer._name
+    with monkeypatch.context() as meanwhile, pytest.raises(Refused, match="there already"):
+        meanwhile.setattr(transfer, "_name", name)
+        fetch(loopback, folder, (200, CONTENT))
+    with pytest.raises(Refused, match="there already"):
+        fetch(loopback, folder, (200, CONTENT))
+    assert (folder / "table.tabular").read_bytes() == theirs
 
 
 def test_a_run_that_was_killed_before_its_file_got_its_name(loopback, folder):
