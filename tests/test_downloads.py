@@ -178,6 +178,19 @@ def test_half_a_line_of_a_manifest_is_none(loopback, folder):
     with open(folder / "manifest.tsv", "a") as file:
         file.write("e\thalf")
     assert list(Manifest(folder).rows) == ["d"]
+    Manifest(folder).add(Item({**ABOUT, "id": "f"}), "x", 1, "", "ok")
+    assert list(Manifest(folder).rows) == ["d", "f"]
+
+
+def test_a_manifest_that_a_full_disk_left_empty(folder):
+    (folder / "manifest.tsv").touch()
+    Manifest(folder).add(Item(ABOUT), "x", 1, "", "ok")
+    assert list(Manifest(folder).rows) == ["d"]
+
+
+def test_a_name_with_the_end_of_a_line_in_it(folder):
+    Manifest(folder).add(Item({**ABOUT, "name": "a\rb"}), "x", 1, "", "ok")
+    assert Manifest(folder).rows["d"]["path"] == "x"
 
 
 def test_another_file_of_that_name_is_no_manifest(folder):
