@@ -327,9 +327,10 @@ def wrong_with(one: Upload) -> str:
         return f"{name} was deleted meanwhile"
     if about["state"] != "ok":
         return f"{name} ended in state {about['state']}: {about.get('misc_info') or 'Galaxy does not say why'}"
-    if one.sha256 and one.sha256 not in [made["hash_value"] for made in about["hashes"]]:
+    hashed = one.sha256 and "hashes" in about       # older Galaxys list none
+    if hashed and one.sha256 not in [made["hash_value"] for made in about["hashes"]]:
         return f"{name} has another SHA-256 than was sent"
-    if not one.sha256 and source.size is not None and about["file_size"] != source.size:
+    if not hashed and source.size is not None and about["file_size"] != source.size:
         return f"{name} has {about['file_size']} bytes, {source.size} were sent"
     return ""
 

@@ -224,6 +224,14 @@ def test_without_hashes_the_size_is_compared(wire, held, files):
     assert "has 4 bytes, 3 were sent" in one.problem
 
 
+def test_a_galaxy_that_lists_no_hashes(wire, held, files):
+    made = uploaded(wire, files)
+    for one in [*held.datasets, *(one.dataset for one in made)]:
+        one.pop("hashes", None)
+    held.datasets[1]["file_size"] = 2
+    assert [one.problem for one in checked(wire, made)] == ["", "", ""] and held.deleted == ["d2"]
+
+
 def test_the_time_is_up(wire, held, files, clock):
     held.then = {1: {"state": "queued"}}
     with pytest.raises(Refused, match="1 of 3 still running") as caught:
