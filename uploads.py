@@ -193,9 +193,12 @@ def _make(galaxy: Galaxy, history: str, elements: list[dict[str, Any]], sessions
         answer = fetch(galaxy, history, [{"destination": {"type": "hdas"}, "elements": elements}], sessions)
     except Refused as error:
         if not error.lost:
-            for one in sent:
-                _note(one, after=None)
+            if error.status is None or 400 <= error.status < 500:       # else Galaxy may have done it all the same
+                for one in sent:
+                    _note(one, after=None)
             raise
+        for one in sent:
+            _note(one, when=time.time())        # a proxy gives up while Galaxy is still at work on it
         _adopt(galaxy, history, sent)
         if all(one.dataset for one in sent):
             return
@@ -257,7 +260,11 @@ def _is_of(made: dict[str, Any], one: Upload) -> bool:
         return False
     if data.get("dataset"):
         return bool(made["id"] == data["dataset"])
-    return bool(made["hid"] > data["after"] and made["name"] == one.source.name[:NAME])
+    if made["hid"] <= data["after"] or made["name"] != one.source.name[:NAME]:
+        return False
+    if made["state"] in DATASET_MOVES or "hashes" not in made or not data.get("sha256"):
+        return True
+    return data["sha256"] in [known["hash_value"] for known in made["hashes"]]      # else somebody else's of that name
 
 
 def held_by(galaxy: Galaxy, history: str) -> list[dict[str, Any]]:
