@@ -117,7 +117,8 @@ def template(text: str | None) -> str:
     if text is None:
         return ""
     try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(text) if field is not None]
+        parts = [part[1:] for part in string.Formatter().parse(text) if part[1] is not None]
+        fields = [field if not spec and not conversion else "" for field, spec, conversion in parts]
     except ValueError:
         fields = [""]
     unknown = [field for field in fields if field not in FIELDS]
@@ -353,7 +354,7 @@ class Folder:
 
 def _best(about: dict[str, Any]) -> tuple[str, str] | None:
     """hashlib's name and the value of the best hash that Galaxy has of a dataset's own bytes."""
-    have = {made["hash_function"]: made["hash_value"] for made in about.get("hashes") or [] if not made.get("extra_files_path")}
+    have = {made["hash_function"]: made["hash_value"] for made in about.get("hashes", ()) if not made.get("extra_files_path")}
     return next(((ours, have[theirs].lower()) for theirs, ours in HASHES.items() if theirs in have), None)
 
 

@@ -254,7 +254,8 @@ def test_templates():
     assert name_of({}, "/{id}/../{name}") == "d/_./table"
 
 
-@pytest.mark.parametrize("text", ["{nosuch}", "{", "plain", "", "{name.__class__}", "{0}"])
+@pytest.mark.parametrize("text", ["{nosuch}", "{", "plain", "", "{name.__class__}", "{0}", "{name:{0}}", "{name:>999999}",
+                                  "{name!r}"])
 def test_what_is_no_template(text):
     with pytest.raises(Refused) as caught:
         template(text)
