@@ -354,7 +354,8 @@ class Folder:
 
 def _best(about: dict[str, Any]) -> tuple[str, str] | None:
     """hashlib's name and the value of the best hash that Galaxy has of a dataset's own bytes."""
-    have = {made["hash_function"]: made["hash_value"] for made in about.get("hashes", ()) if not made.get("extra_files_path")}
+    listed = about.get("hashes") or []      # older Galaxys list none
+    have = {made["hash_function"]: made["hash_value"] for made in listed if not made.get("extra_files_path")}
     return next(((ours, have[theirs].lower()) for theirs, ours in HASHES.items() if theirs in have), None)
 
 
