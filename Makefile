@@ -26,8 +26,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check $(RUFF_RULES) .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed bench/peers/bioblend/.installed bench/peers/galaxy-parsec/.installed
+bench: $(VENV)/.installed bench/peers/bioblend/.installed bench/peers/galaxy-parsec/.installed bench/peers/galaxy-upload/.installed
 	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/transfer.py
 
 clean:
 	rm -rf $(VENV) bench/peers build *.egg-info
