@@ -17,7 +17,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode, urljoin, urlsplit
@@ -54,8 +54,8 @@ VERSION = "0.1.0"
 __all__ = [     # what scripts and recipes import from here
     "DONE", "INTERRUPTED", "PARTLY", "REFUSED", "STILL_RUNNING", "TRY_LATER", "USAGE", "VERSION",
     "DATASET_MOVES", "JOB_ENDS", "ONE_SHOT", "UNATTENDED",
-    "Galaxy", "Refused", "an_id", "arguments", "complain", "decoded", "id_in", "keep_secret", "one_line", "output", "pauses",
-    "payload", "print_answer", "print_members", "print_response", "read_json", "read_text", "redact", "run", "say",
+    "Galaxy", "Refused", "an_id", "arguments", "complain", "decoded", "id_in", "ids", "keep_secret", "one_line", "output",
+    "pauses", "payload", "print_answer", "print_members", "print_response", "read_json", "read_text", "redact", "run", "say",
     "script_name", "show", "show_request", "whole_number", "with_scheme", "yes_or_no",
     "delete", "display", "get", "make_url", "post", "put", "submit", "update",
 ]
@@ -106,6 +106,20 @@ def an_id(text: str, name: str) -> str:
     if not re.fullmatch(r"[\w-]+", text):
         raise Refused(f"{name}: {short(text, 40)!r} is no id{'' if text else ': is a variable unset?'}", USAGE)
     return text
+
+
+def ids(texts: list[str], name: str) -> list[str]:
+    """The ids among `texts`, what was given for the argument `name`, each once; `-` stands for those in standard input,
+    one a line. It is read to its end first: what is done to these things may change the list that they come from."""
+    found: dict[str, None] = {}
+    for text in texts:
+        if text != "-":
+            found[an_id(text, name)] = None
+            continue
+        for number, line in enumerate(read_text("-").splitlines(), 1):
+            if line.strip():
+                found[an_id(line.strip(), f"{name}, line {number} of standard input")] = None
+    return list(found)
 
 
 def id_in(url: str, noun: str) -> str:
@@ -323,11 +337,12 @@ class Galaxy:
         return join(self.base, path) if path.startswith("/") else f"{self.base}/api/{path}"
 
     def request(self, method: str, path: str, *, anywhere: bool = False, auth: tuple[str, str] | None = None,
-                **options: Any) -> requests.Response:
+                patience: float | None = None, **options: Any) -> requests.Response:
         """Galaxy's answer of status 2xx; anything else is `Refused`. `options` are those of requests.
 
-        Passing trouble is waited out within `patience`, without sending twice what must not be. `anywhere` lets a GET
-        follow a redirect to another server (object stores do that for downloads), where the key does not go with it.
+        Passing trouble is waited out within `patience` seconds (this server's own unless given), without sending twice
+        what must not be. `anywhere` lets a GET follow a redirect to another server (object stores do that for
+        downloads), where the key does not go with it.
         """
         url = self.address(path)
         headers = dict(options.pop("headers", None) or {})
@@ -336,7 +351,8 @@ class Galaxy:
             if self.key and own:
                 headers["x-api-key"] = self.key
             password = (auth or _userinfo(self.base)) if own else _userinfo(url)
-            response = self._send(method, url, headers=headers, auth=password, **options)
+            response = self._send(method, url, self.patience if patience is None else patience, headers=headers,
+                                  auth=password, **options)
             if 200 <= response.status_code < 300:
                 return response
             if response.status_code not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
@@ -355,8 +371,8 @@ class Galaxy:
             url = target
         raise Refused(f"{method} {url}: the server redirects in a loop")
 
-    def _send(self, method: str, url: str, **options: Any) -> requests.Response:
-        """The server's answer, after as many tries as this method may have and `patience` allows."""
+    def _send(self, method: str, url: str, window: float, **options: Any) -> requests.Response:
+        """The server's answer, after as many tries as this method may have and a `window` of seconds allows."""
         read = _seconds("GALAXY_TIMEOUT", 300 if method == "POST" else 60) or None
         left = self.deadline - time.monotonic()
         if left < float("inf"):
@@ -366,7 +382,7 @@ class Galaxy:
         options["auth"] = options.get("auth") or _as_it_is
         if os.environ.get("GALAXY_INSECURE") == "1":
             options["verify"] = False       # on the request: the session's own gives way to $REQUESTS_CA_BUNDLE
-        patience, failures = replies.Patience(min(self.patience, left)), 0
+        patience, failures = replies.Patience(min(window, left)), 0
         while True:
             response, error = None, None
             try:
@@ -413,13 +429,15 @@ class Galaxy:
 
     # ------------------------------------------------------------------------------------------------------- waiting
 
-    def wait_datasets(self, history: str, datasets: Iterable[str], timeout: float | None = None) -> dict[str, str]:
+    def wait_datasets(self, history: str, datasets: Iterable[str], timeout: float | None = None,
+                      told: Callable[[int], Any] | None = None) -> dict[str, str]:
         """`{id: state}` once all these datasets of one history have ended, good or bad (not in `DATASET_MOVES`).
 
-        However many they are, each look is one small request: what in the history has not ended yet.
+        However many they are, each look is one small request: what in the history has not ended yet. `told` is called
+        with how many those are.
         """
         return self._ended("dataset", history, list(datasets), timeout, f"histories/{history}/contents",
-                           {"v": "dev", "keys": "id,state"}, {"q": "state-in", "qv": ",".join(DATASET_MOVES)})
+                           {"v": "dev", "keys": "id,state"}, {"q": "state-in", "qv": ",".join(DATASET_MOVES)}, told)
 
     def wait_jobs(self, history: str, jobs: Iterable[str], timeout: float | None = None) -> dict[str, str]:
         """`{id: state}` once all these jobs of one history have ended (see `JOB_ENDS`), or none can move by itself."""
@@ -435,10 +453,12 @@ class Galaxy:
             self.deadline = float("inf")
 
     def _ended(self, kind: str, history: str, wanted: list[str], timeout: float | None, path: str, every: dict[str, Any],
-               moving: dict[str, Any]) -> dict[str, str]:
+               moving: dict[str, Any], told: Callable[[int], Any] | None = None) -> dict[str, str]:
         """The states of `wanted` once none of them is in the list that `path` gives for `every` and `moving`."""
         for _ in self.looks(timeout):
             left = {thing["id"] for thing in self.pages(path, {**every, **moving})}.intersection(wanted)
+            if told:
+                told(len(left))
             if not left:
                 break
         else:

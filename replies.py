@@ -58,8 +58,7 @@ def worth_retrying(method: str, response: requests.Response, failures: int) -> b
     status = response.status_code
     if method in REPEATABLE:
         return status in PASSING or (status == 500 and failures == 1)
-    # A PATCH carries bytes of a file that were read once, so whoever sends it must begin it again.
-    return method == "POST" and (status == 429 or (status == 503 and "Retry-After" in response.headers))
+    return method in ("POST", "PATCH") and (status == 429 or (status == 503 and "Retry-After" in response.headers))
 
 
 def retry_after(response: requests.Response | None) -> float | None:

@@ -1,49 +1,61 @@
-"""Bytes: a file up to a history, a dataset down to a folder, streamed and checked."""
+"""Bytes: a file up to Galaxy, and what Galaxy has down to a file; streamed, gone on with after a cut, and checked.
+
+What makes datasets of the bytes that went up, many at once, is in uploads.py; what names the files that come down is in
+downloads.py.
+"""
 from __future__ import annotations
 
 import base64
+import contextlib
 import errno
 import hashlib
-import itertools
 import os
+import queue
 import re
-import secrets
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import requests
 
-from common import DATASET_MOVES, REFUSED, TRY_LATER, USAGE, Galaxy, Refused
+from common import REFUSED, TRY_LATER, USAGE, Galaxy, Refused
+from records import Record
 from replies import MAYBE_DONE, PASSING
 
-PIECE = 64 * 2**20      # bytes a request; larger ones are no faster (Galaxy 26.1 on loopback)
+PIECE = 64 * 2**20          # bytes a request; larger ones are no faster (Galaxy 26.1 on loopback)
+LEAST = 64 * 2**10          # the smallest piece that is tried where larger ones don't go through
+SMALL = 2**20               # a file of that size goes with the request that begins its upload
+BLOCK = 2**20               # bytes of a file read at a time: in smaller ones, hashing in a thread beside hides less
+CHUNK = 64 * 2**10          # bytes of an answer read at a time: what came of one before a cut is lost
+STALL = 600                 # seconds without any progress until a transfer is given up
+FRESH_STARTS = 10           # uploads begun anew for one file until it is given up
+FROZEN = 35                 # seconds: Galaxy 26.1 answers nobody for 30 where a piece comes while another is open
 UPLOADS = "upload/resumable_upload/"    # TUS 1.0.0, Galaxy 22.01 and later
 TUS = {"Tus-Resumable": "1.0.0"}
 
 
-def upload(galaxy: Galaxy, history: str, path: str, *, name: str = "", ext: str = "auto", dbkey: str = "?") -> Any:
-    """Send the file at `path` to the history with the id `history`; returns Galaxy's answer, `{"outputs": [dataset],
-    "jobs": [job], ...}`.
+# ------------------------------------------------------------------------------------------------------------------- up
 
-    The bytes go as they are, with their SHA-256: where Galaxy stored others, the dataset ends in state `error`. Raises
-    `Refused`, also where the file changes meanwhile; unless its `lost` is set, no dataset was made then.
-    """
-    with _regular_file(path) as file:
-        galaxy.get(f"histories/{history}")      # a wrong history is told before the bytes go
-        element, session = _send_whole(galaxy, file, path, name)
-    element.update(ext=ext, dbkey=dbkey)
-    return fetch(galaxy, history, [{"destination": {"type": "hdas"}, "elements": [element]}], [session])
-
-
-def send(galaxy: Galaxy, path: str, name: str = "") -> tuple[dict[str, Any], dict[str, str]]:
+def send(galaxy: Galaxy, path: str, name: str = "", *, to: str = "", hashed: bool = True, stall: float = STALL,
+         total: Any = None) -> tuple[dict[str, Any], dict[str, str]]:
     """Send the bytes of the file at `path`, which become a dataset by `fetch` only; returns the element and the session
-    that it takes. Raises `Refused`, also where the file changes meanwhile."""
-    with _regular_file(path) as file:
-        return _send_whole(galaxy, file, path, name)
+    that it takes.
+
+    An upload that was killed is gone on with, also by a later process, where `to` is the same: a word for where it goes.
+    The element has the SHA-256 unless it is not to be `hashed`: where Galaxy then stores other bytes, the dataset ends in
+    state `error`. `total` is a bar of `progress` for all of several files. Raises `Refused`, also where the file changes
+    meanwhile, and when nothing has moved for `stall` seconds (TRY_LATER).
+    """
+    with opened(path) as file, record_of(galaxy, file, path, to) as record:
+        sent = send_file(galaxy, file, name or os.path.basename(path), record, hashed=hashed, stall=stall, total=total)
+        record.clear()      # whoever wants more certainty keeps the record
+        return sent
 
 
 def fetch(galaxy: Galaxy, history: str, targets: list[dict[str, Any]], sessions: Iterable[dict[str, str]] = ()) -> Any:
@@ -56,163 +68,475 @@ def fetch(galaxy: Galaxy, history: str, targets: list[dict[str, Any]], sessions:
     return galaxy.post("tools/fetch", {"history_id": history, "targets": targets, **files})
 
 
-def _send_whole(galaxy: Galaxy, file: BinaryIO, path: str, name: str) -> tuple[dict[str, Any], dict[str, str]]:
-    name = name or os.path.basename(path)
-    before = os.fstat(file.fileno())
-    session, digest = _send(galaxy, file, before.st_size, name)
-    after = os.fstat(file.fileno())
-    longer = file.read(1)       # a file of /proc says that it has no bytes
-    if longer or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise Refused(f"{path}: changed while it was sent, so no dataset was made: send it when it is complete")
-    return {"src": "files", "name": name, "hashes": [{"hash_function": "SHA-256", "hash_value": digest}]}, \
-        {"session_id": session, "name": name}
-
-
-def wait_until_ok(galaxy: Galaxy, history: str, datasets: list[str], timeout: float | None = None) -> None:
-    """Wait until these datasets of one history are `ok`, their bytes compared with the hashes that went with them.
-
-    Raises `Refused` with Galaxy's reason where one ends otherwise, and when `timeout` seconds are over (STILL_RUNNING).
-    """
-    for dataset, state in galaxy.wait_datasets(history, datasets, timeout).items():
-        if state != "ok":
-            why = galaxy.get(f"datasets/{dataset}").get("misc_info") or "Galaxy does not say why"
-            raise Refused(f"dataset {dataset} ended in state {state}: {why}")
-
-
-def _regular_file(path: str) -> BinaryIO:
+def opened(path: str) -> FileIO:
+    """The regular file at `path`, open for reading; a usage error where there is none."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):     # a pipe has no size, and would arrive as an empty dataset
             raise Refused(f"{path}: not a file", USAGE)
-        return open(path, "rb")
+        return open(path, "rb", buffering=0)
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}", USAGE) from None
 
 
-def _send(galaxy: Galaxy, file: BinaryIO, size: int, name: str) -> tuple[str, str]:
-    """Send `size` bytes of `file`; returns the TUS session's id and the SHA-256 of what went."""
-    told = {"filename": name, "filetype": "application/octet-stream"}     # HEAD answers 400 later where one is missing
-    metadata = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in told.items())
-    try:
-        made = galaxy.request("POST", UPLOADS, headers={**TUS, "Upload-Length": str(size), "Upload-Metadata": metadata})
+def record_of(galaxy: Galaxy, file: FileIO, path: str, to: str) -> Record:
+    """The record of a file on its way to somewhere; another one when the file has changed."""
+    about = os.fstat(file.fileno())
+    return Record(galaxy, path, "upload", os.path.abspath(path), about.st_size, about.st_mtime_ns, to)
+
+
+def send_file(galaxy: Galaxy, file: FileIO, name: str, record: Record, *, hashed: bool = True, stall: float = STALL,
+              total: Any = None) -> tuple[dict[str, Any], dict[str, str]]:
+    """As `send`, for an open file and the record of it, which then still has the `session`."""
+    before = os.fstat(file.fileno())
+    with progress(before.st_size, name, total) as bar, _Digest("sha256" if hashed else "") as digest:
+        try:
+            session = _Upload(galaxy, file, before.st_size, name, record, digest, bar, stall).session_of_all()
+        except Refused as error:
+            if _differs(file, before):
+                raise _changed(file) from error
+            code = TRY_LATER if error.lost or error.status in PASSING else error.exit_code
+            why = str(error).removesuffix(f": {MAYBE_DONE}")     # no: there is no dataset without the fetch
+            again = ", send it again" if code == TRY_LATER else ""
+            raise Refused(f"{one_name(name)}: no dataset was made{again}: {why}", code, status=error.status,
+                          body=error.body, err_msg=error.err_msg) from error
+        longer = file.seek(before.st_size) and file.read(1) if before.st_size else file.read(1)
+        if longer or _differs(file, before):    # a file of /proc says that it has no bytes
+            raise _changed(file)
+        hashes = [{"hash_function": "SHA-256", "hash_value": digest.hexdigest()}] if hashed else []
+    return {"src": "files", "name": name, **({"hashes": hashes} if hashed else {})}, {"session_id": session, "name": name}
+
+
+def one_name(name: str) -> str:
+    """A file's or dataset's name as messages show it, on one line."""
+    return name if name.isprintable() else repr(name)
+
+
+def _differs(file: FileIO, before: os.stat_result) -> bool:
+    after = os.fstat(file.fileno())
+    return (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
+
+
+def _changed(file: FileIO) -> Refused:
+    return Refused(f"{file.name}: changed while it was sent, so no dataset was made: send it when it is complete")
+
+
+class _Upload:
+    """A file on its way up by TUS sessions, one after the other where one is lost.
+
+    Whatever happens to a piece, the server is asked how far it has come; pieces become smaller where they don't go
+    through. A server that went away in the middle of a piece may have stored more bytes than it tells (Galaxy 26.1), so
+    the file is then begun anew.
+    """
+
+    def __init__(self, galaxy: Galaxy, file: FileIO, size: int, name: str, record: Record, digest: _Digest, bar: Any,
+                 stall: float):
+        self.galaxy, self.file, self.size, self.name, self.record = galaxy, file, size, name, record
+        self.digest, self.bar, self.stall = digest, bar, stall
+        self.session, self.at = "", 0                       # "": none yet
+        self.piece, self.most, self.whole = PIECE, PIECE, 0     # the last: pieces that went through one after the other
+        self.troubles, self.fresh = 0, 0                    # troubles since the last progress; sessions begun
+        self.moved = time.monotonic()
+
+    def session_of_all(self) -> str:
+        """The id of a session that has all the file's bytes."""
+        self.resume()
+        while not self.session or self.at < self.size:
+            try:
+                if self.session:
+                    self.send_piece()
+                else:
+                    self.begin()
+            except Refused as error:
+                self.mend(error)
+        self.hash_up_to(self.size)
+        return self.session
+
+    def resume(self) -> None:
+        """Go on with the session that the record knows, if the server still does."""
+        session = str(self.record.data.get("session", ""))
+        if re.fullmatch(r"[\w-]+", session):
+            self.session = session
+            at = self.offset()
+            if at is None or at > self.size:
+                self.session = ""
+            else:
+                self.progressed(at)
+
+    def begin(self) -> None:
+        """Begin a session, with all the bytes where they are few."""
+        if self.fresh == FRESH_STARTS:
+            raise Refused(f"{self.galaxy.base} lost the upload {FRESH_STARTS} times", TRY_LATER)
+        told = {"filename": self.name, "filetype": "application/octet-stream"}  # HEAD answers 400 later where one is missing
+        metadata = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in told.items())
+        few = min(self.size, self.most) if self.size <= SMALL else 0
+        headers = {**TUS, "Upload-Length": str(self.size), "Upload-Metadata": metadata}
+        body = {"data": _Piece(self, 0, few), "headers": {**headers, **BYTES}} if few else {"headers": headers}
+        answer = self.galaxy.request("POST", UPLOADS, patience=self.left(), **body)
         # The address in Location carries the host that Galaxy believes it has, so only its last part is of use.
-        session = made.headers.get("Location", "").rstrip("/").rsplit("/", 1)[-1]
+        session = answer.headers.get("Location", "").rstrip("/").rsplit("/", 1)[-1]
         if not re.fullmatch(r"[\w-]+", session):
-            raise Refused(f"{galaxy.base} named no upload session: does a proxy drop the Location header?")
-        digest, sent = hashlib.sha256(), 0
-        with progress(size, name) as bar:
-            while sent < size:
-                piece = _Piece(file, min(PIECE, size - sent), digest, bar)
-                headers = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": str(sent)}
-                galaxy.request("PATCH", UPLOADS + session, headers=headers, data=piece)
-                sent += len(piece)
-        arrived = galaxy.request("HEAD", UPLOADS + session, headers=TUS).headers.get("Upload-Offset")
-    except Refused as error:
-        code = TRY_LATER if error.lost or error.status in PASSING else error.exit_code
-        why = str(error).removesuffix(f": {MAYBE_DONE}")     # no: there is no dataset without the fetch
-        again = ", send it again" if code == TRY_LATER else ""
-        raise Refused(f"{name}: no dataset was made{again}: {why}", code, status=error.status,
-                      body=error.body, err_msg=error.err_msg) from error
-    if arrived != str(size):        # Galaxy makes a dataset in state ok of half an upload, so it must not be asked to
-        raise Refused(f"{name}: {arrived} of {size} bytes arrived, so no dataset was made: send it again", TRY_LATER)
-    return session, digest.hexdigest()
+            raise Refused(f"{self.galaxy.base} named no upload session: does a proxy drop the Location header?")
+        self.session, self.at, self.fresh = session, 0, self.fresh + 1
+        if self.size > SMALL:
+            self.record.save(durably=True, session=session)
+        if few:
+            self.arrived(answer, 0, few)
+
+    def send_piece(self) -> None:
+        """Send the next piece."""
+        self.hash_up_to(self.at)
+        size = min(self.piece, self.size - self.at)
+        headers = {**TUS, **BYTES, "Upload-Offset": str(self.at)}
+        answer = self.galaxy.request("PATCH", UPLOADS + self.session, headers=headers, data=_Piece(self, self.at, size),
+                                     patience=self.left())
+        self.arrived(answer, self.at, size)
+        self.whole += 1
+        if self.whole >= 4 and self.piece < self.most:
+            self.piece, self.whole = min(self.piece * 2, self.most), 0
+
+    def arrived(self, answer: requests.Response, start: int, size: int) -> None:
+        """Take note of how far the server has come, by its answer to `size` bytes from `start` on, else by asking it."""
+        said = answer.headers.get("Upload-Offset", "")
+        at: int | None = int(said) if said.isdecimal() else start + size if start + size < self.size else self.offset()
+        if at != start + size:      # Galaxy makes a dataset in state ok of half an upload, so none must be taken for whole
+            raise Refused(f"{self.galaxy.base} has {at} bytes where {start + size} were sent", TRY_LATER)
+        self.progressed(at)
+
+    def progressed(self, at: int) -> None:
+        """The server has the first `at` bytes."""
+        if at > self.at:
+            self.moved, self.troubles = time.monotonic(), 0
+        self.at = at
+        self.bar.update(at - self.bar.n)
+
+    def left(self) -> float:
+        """Seconds until no progress has been made for too long."""
+        return max(self.stall - (time.monotonic() - self.moved), 0)
+
+    def mend(self, error: Refused) -> None:
+        """Go on after `error`, or raise it where that is of no use."""
+        late, broken = _too_late(error), error.lost or error.exit_code == TRY_LATER
+        if not self.session and error.status == 404:
+            raise Refused(f"{error} (Galaxy takes resumable uploads since 22.01)", status=404) from error
+        if self.left() <= 0 or (not self.session and self.fresh == FRESH_STARTS):
+            raise error
+        self.troubles += 1
+        self.whole, before = 0, self.piece
+        if error.status == 413 and self.piece > LEAST:      # a proxy's limit, which stays
+            self.piece = self.most = max(min(self.piece, self.size or LEAST) // 2, LEAST)
+        elif error.status in (404, 410):                    # the session has expired
+            self.anew()
+            return
+        elif broken or error.status in PASSING or error.status in (409, 500):
+            if self.troubles > 1:
+                self.piece = max(self.piece // 2, LEAST)
+        else:
+            raise error
+        if late and self.session:
+            time.sleep(min(FROZEN, self.left()))
+        elif self.piece == before and self.troubles > 1:        # a smaller one is tried at once
+            time.sleep(min(2.0 ** (self.troubles - 2), 30, self.left()))
+        if not self.session:
+            return
+        at = self.offset()
+        if at is None or at > self.size:
+            self.anew()
+        else:
+            self.progressed(at)
+
+    def offset(self) -> int | None:
+        """How many bytes of the session the server has; None where it does not know the session, or may be wrong."""
+        for patience in (0, self.left()):
+            try:
+                answer = self.galaxy.request("HEAD", UPLOADS + self.session, headers=TUS, patience=patience)
+            except Refused as error:
+                if error.status in (400, 404, 410):
+                    return None
+                if error.exit_code != TRY_LATER or patience:
+                    raise
+            else:
+                said = answer.headers.get("Upload-Offset", "")
+                return int(said) if said.isdecimal() and not patience else None
+        return None
+
+    def anew(self) -> None:
+        """Give the session up."""
+        with contextlib.suppress(Refused):      # it would lie there for five days
+            self.galaxy.request("DELETE", UPLOADS + self.session, headers=TUS, patience=0)
+        self.session = ""
+        self.progressed(0)
+        self.record.save(session="")
+
+    def hash_up_to(self, end: int) -> None:
+        """Hash the bytes before `end` that this process has not sent itself."""
+        for start in range(self.digest.done, end, BLOCK) if self.digest.wanted else ():
+            self.file.seek(start)
+            self.digest.feed(start, self.file.read(min(BLOCK, end - start)))
+
+
+BYTES = {"Content-Type": "application/offset+octet-stream"}
+
+
+def _too_late(error: Refused) -> bool:
+    """Whether a request failed because the server was silent for too long."""
+    return isinstance(error.__cause__, requests.Timeout) or "timed out" in str(error.__cause__)
 
 
 class _Piece:
-    """The next `size` bytes of a file as a request's body, counted and hashed as they go."""
+    """`size` bytes of an upload's file from `start` on, as a request's body, which may be sent more than once."""
 
-    def __init__(self, file: BinaryIO, size: int, digest: Any, bar: Any):
-        self.file, self.size, self.left, self.digest, self.bar = file, size, size, digest, bar
+    def __init__(self, upload: _Upload, start: int, size: int):
+        self.upload, self.start, self.size = upload, start, size
 
     def __len__(self) -> int:
         return self.size
 
-    def read(self, size: int = -1) -> bytes:
-        block = self.file.read(self.left if size < 0 else min(size, self.left))
-        if self.left and not block:
-            raise Refused(f"{self.file.name}: became shorter while it was sent")
-        self.left -= len(block)
-        self.digest.update(block)
-        self.bar.update(len(block))
-        return block
+    def __iter__(self) -> Iterator[bytes]:
+        file, bar, at, end = self.upload.file, self.upload.bar, self.start, self.start + self.size
+        file.seek(at)
+        while at < end:
+            block = file.read(min(BLOCK, end - at))
+            if not block:
+                raise Refused(f"{file.name}: became shorter while it was sent")
+            self.upload.digest.feed(at, block)
+            at += len(block)
+            yield block
+            bar.update(at - bar.n)
 
 
-def download(galaxy: Galaxy, dataset: str, folder: Path, taken: set[str], overwrite: bool = False) -> Path:
-    """Fetch the dataset with the id `dataset` into `folder` under its own name; returns the path.
+class _Digest:
+    """A hash of bytes in their order, worked out beside their transfer: hashlib lets other threads run meanwhile.
 
-    The bytes get that name only when all have come. `taken` are the names already given in this run. Raises `Refused`
-    where the dataset is not `ok`, the file is there already or bytes are missing, and OSError where the disk is full.
+    `kind` is hashlib's name of it, "" for none.
     """
-    about = galaxy.get(f"datasets/{dataset}")
-    if not isinstance(about, dict) or not isinstance(about.get("file_size", 0), int):
-        raise Refused(f"dataset {dataset}: {galaxy.base} answers with something else: is it a Galaxy?")
-    label = f"dataset {dataset} ({about.get('name')})"
-    if about.get("state") != "ok" or about.get("deleted") or about.get("purged"):
-        gone = "deleted" if about.get("deleted") or about.get("purged") else f"in state {about.get('state')}"
-        later = ": fetch it when it is ok" if about.get("state") in DATASET_MOVES else ""
-        raise Refused(f"{label} is {gone}, not ok, so nothing was fetched{later}")
-    path = folder / _free_name(str(about.get("name")), str(about.get("extension")), dataset, taken)
-    part = folder / f".{dataset}.{secrets.token_hex(4)}.part"
-    try:
-        if path.exists() and not overwrite:
-            raise FileExistsError
-        _fetch(galaxy, about, part, dataset, label)
-        if overwrite:
-            os.replace(part, path)
-        else:
-            _name(part, path)
-    except FileExistsError:
-        raise Refused(f"{label}: {path} is there already: move it away, or give --force") from None
-    except requests.RequestException:
-        raise Refused(f"{label}: the connection broke before the answer was whole: fetch it again", TRY_LATER) from None
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+
+    def __init__(self, kind: str):
+        self.kind, self.wanted = kind, bool(kind)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.done = 0
+        if self.wanted:
+            self._hash = hashlib.new(self.kind)
+            self._blocks: queue.Queue[bytes] = queue.Queue(4)
+            self._thread = threading.Thread(target=self._work, daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        for block in iter(self._blocks.get, b""):
+            self._hash.update(block)
+
+    def feed(self, start: int, block: bytes) -> None:
+        """Take in the bytes that stand at `start`; those that were taken in before change nothing."""
+        if self.wanted and start + len(block) > self.done:
+            self._blocks.put(block[self.done - start:] if start < self.done else block)
+            self.done = start + len(block)
+
+    def restart(self) -> None:
+        """Forget all that was taken in."""
+        if self.wanted and self.done:
+            self.close()
+            self._begin()
+
+    def hexdigest(self) -> str:
+        """The hash of all that was taken in, "" where none is wanted."""
+        self.close()
+        return self._hash.hexdigest() if self.wanted else ""
+
+    def close(self) -> None:
+        """Let the thread end."""
+        if self.wanted and self._thread.is_alive():
+            self._blocks.put(b"")
+            self._thread.join()
+
+    def __enter__(self) -> _Digest:
+        return self
+
+    def __exit__(self, *what: Any) -> None:
+        self.close()
+
+
+# ----------------------------------------------------------------------------------------------------------------- down
+
+def receive(galaxy: Galaxy, route: str, path: Path, *, label: str, params: Any = None, size: int | None = None,
+            checksum: tuple[str, str] | None = None, overwrite: bool = False, stall: float = STALL,
+            total: Any = None, arriving: Callable[[Path, str], Any] | None = None, packed: bool = True) -> str:
+    """Stream what GET of `route` answers to the file `path`, which has that name only once all the bytes are there;
+    returns the hash of them where there is a `checksum`, a kind as hashlib calls it and the hash expected ("": any).
+
+    What was begun before, also by a process that was killed, is gone on with if the server still has the same (its
+    `ETag`). `size` is how many bytes are expected, where that is known; `label` is what messages call it; `arriving` is
+    called with the whole file, which still has another name, and its hash just before it gets its name. Where the answer is
+    a zip archive and must not be (`packed`), it is `Packed`. Raises `Refused` where the file is there already and not to be
+    overwritten, where bytes are missing or wrong, and when nothing has moved for `stall` seconds; OSError where the disk
+    is full.
+    """
+    there = f"{label}: {path} is there already: move it away, or give --force"
+    if os.path.lexists(path) and not overwrite:
+        raise Refused(there)
+    kind, expected = checksum or ("", "")
+    with Record(galaxy, str(path), "download", route, params, os.path.abspath(path)) as record:
+        part = path.with_name(f".{record.name}{'' if record.kept else os.getpid()}.part")
+        try:
+            with open(part, "ab") as file, progress(size, path.name, total) as bar, _Digest(kind) as digest:
+                got = _Download(galaxy, route, params, file, label, record, digest, bar, stall, packed).all_bytes(size)
+                came = digest.hexdigest()
+                getattr(os, "fdatasync", os.fsync)(file.fileno())       # macOS has no other
+            if size is not None and got != size:
+                raise Refused(f"{label}: {got} of {size} bytes came", REFUSED)
+            if expected and came != expected:
+                raise Refused(f"{label}: other bytes came than Galaxy has hashed ({kind}: {came}, not {expected})", REFUSED)
+            if record.data.get("modified"):
+                os.utime(part, (time.time(), record.data["modified"]))
+            if arriving:
+                arriving(part, came)
+            if overwrite:
+                os.replace(part, path)
+            else:
+                _name(part, path)
+        except FileExistsError:
+            _forget(part, record)
+            raise Refused(there) from None
+        except Refused as error:
+            if error.exit_code != TRY_LATER or not record.kept:
+                _forget(part, record)
             raise
-        raise Refused(f"{label}: {path}: {error.strerror or error}") from None
-    finally:
+        except OSError as error:
+            _forget(part, record)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise Refused(f"{label}: {path}: {error.strerror or error}") from None
+        _forget(part, record)
+        return came
+
+
+def _forget(part: Path, record: Record) -> None:
+    with contextlib.suppress(OSError):
         part.unlink(missing_ok=True)
-    taken.add(path.name)
-    return path
+    record.clear()
 
 
-def _fetch(galaxy: Galaxy, about: dict[str, Any], part: Path, dataset: str, label: str) -> None:
-    """The dataset's bytes in the new file `part`, all of them; messages call it `label`."""
-    size = about.get("file_size")
-    with _bytes(galaxy, dataset, str(about.get("extension")), label) as answer, open(part, "xb") as file, \
-            progress(size or 0, str(about.get("name"))) as bar:
-        for block in answer.iter_content(2**20):
-            file.write(block)
-            bar.update(len(block))
-        file.flush()
-        os.fsync(file.fileno())
-    came = part.stat().st_size
-    if came != size:
-        later = isinstance(size, int) and came < size
-        raise Refused(f"{label}: {came} of {size} bytes came{': fetch it again' if later else ''}",
-                      TRY_LATER if later else REFUSED)
+class Packed(Refused):
+    """An archive came where the file alone was wanted."""
 
 
-def _bytes(galaxy: Galaxy, dataset: str, ext: str, label: str) -> requests.Response:
-    """Galaxy's answer with the dataset's own bytes.
+class _Download:
+    """What a GET answers on its way into a file, by as many requests as it takes."""
 
-    Without `to_ext` old servers answer with a rendered page for some datatypes. With it Galaxy packs those that can have
-    companion files, html among them, into a zip archive, unless it is asked for `raw` (26.1, measured).
-    """
-    ask: dict[str, Any] = {"params": {"to_ext": ext}, "stream": True, "anywhere": True,
-                           "headers": {"Accept-Encoding": "identity"}}
-    answer = galaxy.request("GET", f"datasets/{dataset}/display", **ask)
-    if "zip" not in answer.headers.get("Content-Type", "") or "zip" in ext:
-        return answer
-    answer.close()
-    if galaxy.get(f"datasets/{dataset}/extra_files"):
-        raise Refused(f"{label}: it has companion files beside its own bytes, which this script does not fetch yet")
-    ask["params"]["raw"] = "true"
-    return galaxy.request("GET", f"datasets/{dataset}/display", **ask)
+    def __init__(self, galaxy: Galaxy, route: str, params: Any, file: BinaryIO, label: str, record: Record, digest: _Digest,
+                 bar: Any, stall: float, packed: bool):
+        self.galaxy, self.route, self.params, self.file, self.label = galaxy, route, params, file, label
+        self.packed = packed
+        self.record, self.digest, self.bar, self.stall = record, digest, bar, stall
+        self.at, self.troubles, self.moved = file.seek(0, os.SEEK_END), 0, time.monotonic()
+
+    def all_bytes(self, size: int | None) -> int:
+        """Fetch all the bytes, `size` of them where that is known; how many came."""
+        if self.record.data.get("etag"):
+            self.bar.update(self.at)
+        else:
+            self.start_over()
+        while not self.fetch_rest(size):
+            pass
+        return self.at
+
+    def fetch_rest(self, size: int | None) -> bool:
+        """Fetch what is missing, by one request; whether all is there then."""
+        before = self.at
+        try:
+            with self.answer() as answer:
+                whole = self.whole(answer, size)
+                if whole is None:       # the server has another now
+                    return False
+                self.hash_what_is_there()
+                for block in answer.iter_content(CHUNK):
+                    self.file.write(block)
+                    self.digest.feed(self.at, block)
+                    self.at += len(block)
+                    self.bar.update(len(block))
+            if self.at < whole:         # urllib3 1 does not tell a cut from an end
+                raise Refused(f"{self.at} of {whole} bytes came", TRY_LATER)
+            return True
+        except Packed:
+            raise
+        except (requests.RequestException, Refused) as error:
+            if self.at > before:
+                self.moved, self.troubles = time.monotonic(), 0
+            self.mend(error)
+            return False
+        finally:
+            self.file.flush()
+
+    def answer(self) -> requests.Response:
+        """Galaxy's answer from the first byte on that is missing."""
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={self.at}-"} if self.at else {})}
+        try:
+            return self.galaxy.request("GET", self.route, params=self.params, stream=True, anywhere=True, headers=headers,
+                                       patience=self.left())
+        except Refused as error:
+            if error.status != 416 or not self.at:
+                raise
+            self.start_over()       # it has become shorter
+            return self.answer()
+
+    def whole(self, answer: requests.Response, size: int | None) -> int | None:
+        """How many bytes there are in all, -1 where that can't be known; None where the rest in `answer` does not belong to
+        what is there, so that all has to be fetched anew."""
+        if not self.packed and "zip" in answer.headers.get("Content-Type", ""):
+            raise Packed(f"{self.label}: Galaxy answers with an archive")
+        etag = answer.headers.get("ETag", "")
+        if answer.status_code == 206:
+            said = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
+            same = said and int(said[1]) == self.at and etag and etag == self.record.data.get("etag")
+            if said and same and size in (None, int(said[2])):
+                return int(said[2])
+            self.start_over()
+            return None
+        self.start_over()
+        self.record.save(durably=True, etag=etag, modified=_modified(answer))
+        length = answer.headers.get("Content-Length", "")
+        return int(length) if length.isdecimal() else -1
+
+    def hash_what_is_there(self) -> None:
+        """Hash the bytes that an earlier process has fetched."""
+        if self.digest.wanted and self.digest.done < self.at:
+            with open(self.file.name, "rb") as file:
+                file.seek(self.digest.done)
+                for block in iter(lambda: file.read(BLOCK), b""):
+                    self.digest.feed(self.digest.done, block)
+
+    def start_over(self) -> None:
+        """Begin with the first byte."""
+        self.file.truncate(0)
+        self.bar.update(-self.bar.n)
+        self.at = 0
+        self.digest.restart()
+
+    def left(self) -> float:
+        """Seconds until no progress has been made for too long."""
+        return max(self.stall - (time.monotonic() - self.moved), 0)
+
+    def mend(self, error: Exception) -> None:
+        """Wait before the next try, or raise `error` where that is of no use."""
+        passing = not isinstance(error, Refused) or error.exit_code == TRY_LATER or error.status in PASSING
+        if passing and self.left() > 0:
+            self.troubles += 1
+            time.sleep(min(2.0 ** (self.troubles - 2), 30, self.left()) if self.troubles > 1 else 0)
+        elif isinstance(error, Refused):
+            raise Refused(f"{self.label}: {error}", error.exit_code, status=error.status, body=error.body,
+                          err_msg=error.err_msg) from error
+        else:
+            raise Refused(f"{self.label}: the connection broke before the answer was whole ({self.at} bytes came): fetch it "
+                          "again, and it goes on from there", TRY_LATER) from error
 
 
-def _free_name(name: str, ext: str, dataset: str, taken: set[str]) -> str:
-    """A file name that this run has not given yet: the dataset's own, or with its id."""
-    marks = itertools.chain(["", f" ({dataset})"], (f" ({dataset}, {number})" for number in itertools.count(2)))
-    return next(found for found in (file_name(name, ext, mark) for mark in marks) if found not in taken)
+def _modified(answer: requests.Response) -> float | None:
+    """When what was answered was last modified, in seconds since 1970."""
+    from email.utils import parsedate_to_datetime
+    try:
+        return parsedate_to_datetime(answer.headers["Last-Modified"]).timestamp()
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def _name(part: Path, path: Path) -> None:
@@ -227,20 +551,41 @@ def _name(part: Path, path: Path) -> None:
         os.replace(part, path)
 
 
-def file_name(name: str, ext: str, mark: str = "") -> str:
-    """`name`, `mark` and the datatype's extension, fit for any folder: no path, nothing hidden, 255 bytes at most."""
-    ext = re.sub(r"[^\w.+-]|\.(?=\.)", "_", ext, flags=re.ASCII)[:40]
-    stem = re.sub(r"[/\\\x00-\x1f\x7f-\x9f]", "_", name).strip().removesuffix(f".{ext}")
-    if stem.startswith("."):
-        stem = "_" + stem[1:]
-    end = f"{mark}.{ext}"
-    return (stem or "dataset").encode(errors="replace")[:255 - len(end.encode())].decode(errors="ignore") + end
+# ----------------------------------------------------------------------------------------------------------------- bars
+
+class _NoBar:
+    """The progress that nobody looks at: `n` bytes."""
+
+    n = 0
+
+    def update(self, size: int) -> None:
+        self.n += size
+
+
+class _Both:
+    """A bar for one of many, whose steps count in the bar for all, too."""
+
+    def __init__(self, bar: Any, total: Any):
+        self.bar, self.total = bar, total
+
+    @property
+    def n(self) -> int:
+        return int(self.bar.n)
+
+    def update(self, size: int) -> None:
+        self.bar.update(size)
+        self.total.update(size)
 
 
 @contextmanager
-def progress(size: int, name: str) -> Iterator[Any]:
-    """A bar on a terminal, nothing elsewhere; it has `update(bytes)`."""
+def progress(size: int | None, name: str, total: Any = None, unit: str = "B") -> Iterator[Any]:
+    """A bar of bytes, or of what `unit` says, on a terminal, nothing elsewhere; it has `n` and `update(bytes)`. `total` is
+    a bar for all of many."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        bar: Any = _NoBar()
+        yield _Both(bar, total) if total is not None else bar
+        return
     from tqdm import tqdm
-    with tqdm(total=size, desc=name[:40], unit="B", unit_scale=True, unit_divisor=1024, disable=None, leave=False,
-              file=sys.stderr) as bar:
-        yield bar
+    with tqdm(total=size, desc=one_name(name)[:40], unit=unit, unit_scale=unit == "B", unit_divisor=1024,
+              leave=False, file=sys.stderr) as bar:
+        yield _Both(bar, total) if total is not None else bar

@@ -41,7 +41,8 @@ from common import (
     show,
     whole_number,
 )
-from transfer import upload, wait_until_ok
+from sources import typed_file
+from uploads import Destination, Settings, checked, done, upload_one
 
 KNOWN = ("filename", "file_type", "dbkey")
 
@@ -57,12 +58,14 @@ def main(argv=None):
 
     for unknown in sorted(set(settings) - set(KNOWN)):    # the old script took any name, so a line with one still works
         complain(f"{unknown}= means nothing here: there are {', '.join(KNOWN)}")
-    answer = upload(galaxy, history, file, name=settings.get("filename", ""), ext=settings.get("file_type", "auto"),
-                    dbkey=settings.get("dbkey", "?"))
+    source = typed_file(file, settings.get("filename", ""), settings.get("file_type", "auto"))
+    one, answer = upload_one(galaxy, history, source, settings.get("dbkey", "?"))
     if args["--wait"]:
-        datasets = [made["id"] for made in answer["outputs"]]
-        wait_until_ok(galaxy, history, datasets, timeout)
-        answer["outputs"] = [galaxy.get(f"datasets/{dataset}") for dataset in datasets]
+        [one] = checked(galaxy, history, [one], Settings(settings.get("dbkey", "?")), timeout)
+        if one.problem:
+            raise Refused(one.problem, one.exit_code)
+        answer["outputs"] = [galaxy.get(f"datasets/{one.dataset['id']}")]
+    done([one], Destination(history))
     if style or fields:
         show(answer["outputs"], style, fields, changed=True)
     elif not args["--quiet"]:

@@ -9,10 +9,14 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from bad_wire import BadWire
 
 import common
 import outcome
+import records
 import replies
+import transfer
+import uploads
 
 
 @pytest.fixture(autouse=True)
@@ -21,11 +25,12 @@ def alone(monkeypatch, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     for name in list(os.environ):
-        if re.match(r"(?i)GALAXY_|.*_proxy$|.*_CA_BUNDLE$", name):
+        if re.match(r"(?i)GALAXY_|.*_proxy$|.*_CA_BUNDLE$|XDG_STATE_HOME$", name):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr(common, "_session", None)
     monkeypatch.setattr(outcome, "_secrets", set())
+    monkeypatch.setattr(records, "_swept", False)
     connect, look_up = socket.socket.connect, socket.getaddrinfo
 
     def guarded_connect(self, where):
@@ -63,8 +68,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(common, "time", clock)
-    monkeypatch.setattr(replies, "time", clock)
+    for module in (common, replies, transfer, uploads):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 
@@ -149,6 +154,13 @@ def loopback():
 @pytest.fixture
 def other_loopback():
     server = Loopback()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def wire():
+    server = BadWire()
     yield server
     server.close()
 

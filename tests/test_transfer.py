@@ -1,283 +1,491 @@
+"""Bytes up and down, against loopback servers that answer well, badly, or not to the end."""
 import base64
 import hashlib
 import os
 
 import pytest
+from bad_wire import crash, cut, forget, stall, status, swallow
 
+import records
 import transfer
 from common import REFUSED, TRY_LATER, USAGE, Galaxy, Refused
 
 KEY = "0123456789abcdef0123456789abcdef"
-HISTORY = (200, {"id": "h"})
 MADE = (201, b"", {"Location": "http://elsewhere.example.org/api/upload/resumable_upload/5e55"})
 TAKEN = (204, b"")
-FETCHED = (200, {"outputs": [{"id": "d", "state": "queued"}], "jobs": [{"id": "j"}]})
-
-
-def arrived(size):
-    return (200, b"", {"Upload-Offset": str(size)})
+SIZE = 300_000
 
 
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "reads 1.fastq"
-    path.write_bytes(os.urandom(100_000))
+    path.write_bytes(os.urandom(SIZE))
     return path
 
 
-def test_upload_in_pieces(loopback, file, monkeypatch):
-    monkeypatch.setattr(transfer, "PIECE", 40_000)
-    loopback.will(HISTORY, MADE, TAKEN, TAKEN, TAKEN, arrived(100_000), FETCHED)
-    assert transfer.upload(Galaxy(KEY, loopback.url), "h", str(file), ext="fastqsanger", dbkey="hg38") == FETCHED[1]
+@pytest.fixture(autouse=True)
+def little_pieces(monkeypatch):
+    """Files of some hundred KB behave as large ones do."""
+    monkeypatch.setattr(transfer, "PIECE", 100_000)
+    monkeypatch.setattr(transfer, "SMALL", 1000)
+    monkeypatch.setattr(transfer, "LEAST", 10_000)
+    monkeypatch.setattr(transfer, "BLOCK", 4096)
+    monkeypatch.setattr(transfer, "CHUNK", 4096)
+
+
+def sent(wire, path, **options):
+    return transfer.send(Galaxy(KEY, wire.url), str(path), **options)
+
+
+def arrived_whole(wire, path, answer):
+    """Whether the session and hash in the answer are those of the file's very bytes."""
+    content = path.read_bytes()
+    element, session = answer
+    return wire.held(session["session_id"]) == content and \
+        element["hashes"] == [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(content).hexdigest()}]
+
+
+# ------------------------------------------------------------------------------------------------------------------- up
+
+def test_a_file_goes_in_pieces_with_its_hash(loopback, file):
+    loopback.will(MADE, *((204, b"", {"Upload-Offset": str(end)}) for end in (100_000, 200_000, 300_000)))
+    element, session = transfer.send(Galaxy(KEY, loopback.url), str(file))
     content = file.read_bytes()
-    lines = [asked.line for asked in loopback.asked]
-    assert lines == ["GET /api/histories/h", "POST /api/upload/resumable_upload/"] + \
-        ["PATCH /api/upload/resumable_upload/5e55"] * 3 + ["HEAD /api/upload/resumable_upload/5e55",
-                                                           "POST /api/tools/fetch"]
-    made, pieces, fetch = loopback.asked[1], loopback.asked[2:5], loopback.asked[6]
-    assert made.headers["Upload-Length"] == "100000"
+    assert [asked.line for asked in loopback.asked] == ["POST /api/upload/resumable_upload/"] + \
+        ["PATCH /api/upload/resumable_upload/5e55"] * 3
+    made, *pieces = loopback.asked
+    assert made.headers["Upload-Length"] == "300000"
     told = dict(pair.split(" ") for pair in made.headers["Upload-Metadata"].split(","))
     assert base64.b64decode(told["filename"]) == b"reads 1.fastq" and "filetype" in told
     assert b"".join(piece.body for piece in pieces) == content
     assert [(piece.headers["Upload-Offset"], piece.headers["Content-Length"]) for piece in pieces] == [
-        ("0", "40000"), ("40000", "40000"), ("80000", "20000")]
-    assert all(asked.headers["Tus-Resumable"] == "1.0.0" for asked in loopback.asked[1:6])
-    assert fetch.json == {
-        "history_id": "h",
-        "targets": [{"destination": {"type": "hdas"}, "elements": [{
-            "src": "files", "name": "reads 1.fastq", "ext": "fastqsanger", "dbkey": "hg38",
-            "hashes": [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(content).hexdigest()}]}]}],
-        "files_0|file_data": {"session_id": "5e55", "name": "reads 1.fastq"}}
+        ("0", "100000"), ("100000", "100000"), ("200000", "100000")]
+    assert all(asked.headers["Tus-Resumable"] == "1.0.0" for asked in loopback.asked)
+    assert element == {"src": "files", "name": "reads 1.fastq", "hashes": [
+        {"hash_function": "SHA-256", "hash_value": hashlib.sha256(content).hexdigest()}]}
+    assert session == {"session_id": "5e55", "name": "reads 1.fastq"}
 
 
-def test_an_empty_file(loopback, tmp_path):
+def test_a_small_file_goes_with_the_request_that_begins_its_upload(wire, tmp_path):
+    (tmp_path / "small").write_bytes(b"x" * 1000)
+    assert arrived_whole(wire, tmp_path / "small", sent(wire, tmp_path / "small"))
+    assert wire.lines == ["POST /api/upload/resumable_upload/"]
+
+
+def test_an_empty_file(wire, tmp_path):
     (tmp_path / "empty").touch()
-    loopback.will(HISTORY, MADE, arrived(0), FETCHED)
-    transfer.upload(Galaxy(KEY, loopback.url), "h", str(tmp_path / "empty"))
-    assert [asked.method for asked in loopback.asked] == ["GET", "POST", "HEAD", "POST"]
+    assert arrived_whole(wire, tmp_path / "empty", sent(wire, tmp_path / "empty"))
 
 
-def refused(loopback, path):
-    with pytest.raises(Refused) as caught:
-        transfer.upload(Galaxy(KEY, loopback.url), "h", str(path))
-    assert not any(asked.path == "/api/tools/fetch" for asked in loopback.asked)
-    return caught.value
+def test_without_a_hash(wire, file):
+    element, session = sent(wire, file, hashed=False)
+    assert "hashes" not in element and wire.held(session["session_id"]) == file.read_bytes()
 
 
-def test_half_an_upload_becomes_no_dataset(loopback, file):
-    loopback.will(HISTORY, MADE, TAKEN, arrived(99_999))
-    error = refused(loopback, file)
-    assert "99999 of 100000 bytes arrived" in str(error) and error.exit_code == TRY_LATER
+@pytest.mark.parametrize("faults, sessions", [
+    ([cut(50_000)], 1),                                     # in the middle of a piece
+    ([cut(0), cut(1), cut(99_999), cut(0), cut(12_345)], 1),
+    ([swallow, swallow], 1),                                # the answer is lost
+    ([status(502)], 1),
+    ([status(500), status(503), status(408)], 1),
+    ([status(429, Retry_After="0")], 1),
+    ([status(409)], 1),
+    ([forget], 2),                                          # the upload has expired
+    ([cut(50_000), forget, cut(10_000)], 2),
+    ([crash(50_000)], 2),                                   # Galaxy was killed: what it then tells is wrong
+    ([cut(10), crash(99_000), status(502)], 2),
+], ids=str)
+def test_whatever_happens_the_bytes_arrive_once(wire, file, clock, faults, sessions):
+    wire.faults = list(faults)
+    answer = sent(wire, file)
+    assert arrived_whole(wire, file, answer) and wire.faults == [] and wire.made == sessions
+    assert len(wire.sessions) == 1      # none is left lying there
 
 
-def test_a_connection_that_breaks_becomes_no_dataset(loopback, file, clock):
-    loopback.will(HISTORY, MADE, lambda handler: handler.cut())
-    error = refused(loopback, file)
-    assert "no dataset was made, send it again" in str(error)
-    assert error.exit_code == TRY_LATER and not error.lost
+def test_after_a_cut_it_goes_on_from_there(wire, file, clock):
+    wire.faults = [cut(99_000)]
+    sent(wire, file)
+    assert wire.count("HEAD") == 1 and wire.count("PATCH") == 4      # and no byte that had arrived was sent again
 
 
-def test_a_piece_that_is_refused(loopback, file):
-    loopback.will(HISTORY, MADE, (413, b"<title>413 Request Entity Too Large</title>"))
-    error = refused(loopback, file)
-    assert "a proxy before Galaxy: it takes no body of 100000 bytes" in str(error) and error.status == 413
-    assert "no dataset was made: " in str(error) and "send it again" not in str(error)
+def test_answers_that_tell_no_offset_are_asked_for_it(wire, file):
+    wire.silent = True
+    assert arrived_whole(wire, file, sent(wire, file))
+    assert wire.count("HEAD") == 1
 
 
-def test_a_file_that_changes_meanwhile_becomes_no_dataset(loopback, file):
-    def touch(handler):
-        os.utime(file, ns=(1, 1))
-        handler.reply(204, b"")
-    loopback.will(HISTORY, MADE, touch, arrived(100_000))
-    assert "changed while it was sent" in str(refused(loopback, file))
+def test_a_server_that_stalls(wire, file, monkeypatch):
+    monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
+    monkeypatch.setattr(transfer, "FROZEN", 0)
+    wire.faults = [stall(10_000), stall(0)]
+    assert arrived_whole(wire, file, sent(wire, file))
 
 
-def test_a_file_that_shrinks_meanwhile_becomes_no_dataset(loopback, file):
-    def cut(handler):
-        os.truncate(file, 10)
-        handler.reply(*MADE)
-    loopback.will(HISTORY, cut, TAKEN)
-    assert "became shorter" in str(refused(loopback, file))
+def test_after_a_stall_galaxy_is_left_alone_for_as_long_as_it_may_be_frozen(wire, file, monkeypatch, clock):
+    monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
+    wire.faults = [stall(10_000)]
+    sent(wire, file)
+    assert clock.slept == [transfer.FROZEN]
+
+
+def test_smaller_pieces_through_a_proxy_that_takes_no_large_ones(wire, file):
+    wire.limit = 30_000
+    assert arrived_whole(wire, file, sent(wire, file))
+    assert wire.count("PATCH") == 2 + 12       # 100,000 and 50,000 were refused, then 25,000 each
+
+
+def test_a_proxy_that_takes_no_pieces_at_all(wire, file):
+    wire.limit = 5
+    with pytest.raises(Refused, match="413") as caught:
+        sent(wire, file)
+    assert "no dataset was made" in str(caught.value) and caught.value.exit_code == REFUSED
+
+
+def test_pieces_become_smaller_where_they_are_cut_and_larger_again(wire, file, clock, monkeypatch):
+    sizes = []
+    send_piece = transfer._Piece.__init__
+
+    def noted(self, upload, start, size):
+        sizes.append(size)
+        send_piece(self, upload, start, size)
+    monkeypatch.setattr(transfer._Piece, "__init__", noted)
+    wire.faults = [cut(0), cut(0), cut(0)]
+    assert arrived_whole(wire, file, sent(wire, file))
+    assert sizes == [100_000, 100_000, 50_000, 25_000, 25_000, 25_000, 25_000, 50_000, 50_000, 50_000, 50_000]
+
+
+def test_it_is_given_up_when_nothing_moves(wire, file, clock):
+    wire.faults = [cut(0)] * 1000
+    with pytest.raises(Refused, match="no dataset was made, send it again") as caught:
+        sent(wire, file, stall=100)
+    assert caught.value.exit_code == TRY_LATER and 100 <= sum(clock.slept) < 130
+
+
+def test_progress_keeps_it_going(wire, file, clock):
+    def slow(handler):
+        clock.now += 90
+        cut(1000)(handler)
+    wire.faults = [slow] * 20       # 1,800 seconds
+    assert arrived_whole(wire, file, sent(wire, file, stall=100))
+
+
+def test_a_server_that_loses_every_upload(wire, file, clock):
+    wire.faults = [forget] * 1000
+    with pytest.raises(Refused, match="lost the upload 10 times") as caught:
+        sent(wire, file)
+    assert caught.value.exit_code == TRY_LATER
+
+
+@pytest.mark.parametrize("answer, words", [
+    ((401, {"err_msg": "Provided API key is not valid."}), "check the key"), ((403, {"err_msg": "no"}), "no")])
+def test_what_does_not_pass_is_told_at_once(loopback, file, answer, words, clock):
+    loopback.will(MADE, answer)
+    with pytest.raises(Refused, match=words):
+        transfer.send(Galaxy(KEY, loopback.url), str(file))
+    assert len(loopback.asked) == 2
+
+
+def test_a_galaxy_without_resumable_uploads(loopback, file):
+    loopback.will((404, b"<title>404</title>"))
+    with pytest.raises(Refused, match="since 22.01"):
+        transfer.send(Galaxy(KEY, loopback.url), str(file))
 
 
 def test_a_server_that_names_no_session(loopback, file):
-    loopback.will(HISTORY, (201, b""))
-    assert "named no upload session" in str(refused(loopback, file))
+    loopback.will((201, b""))
+    with pytest.raises(Refused, match="named no upload session"):
+        transfer.send(Galaxy(KEY, loopback.url), str(file))
 
 
-def test_a_wrong_history_is_told_before_the_bytes_go(loopback, file):
-    loopback.will((404, {"err_msg": "History not found"}))
-    assert "History not found" in str(refused(loopback, file))
-    assert len(loopback.asked) == 1
+def test_half_an_upload_becomes_no_dataset(loopback, file, clock):
+    loopback.will(MADE, (204, b"", {"Upload-Offset": "99999"}))
+    with pytest.raises(Refused, match="no dataset was made"):
+        transfer.send(Galaxy(KEY, loopback.url), str(file), stall=5)
 
 
-def test_a_file_that_is_not_there(loopback, tmp_path):
-    assert "No such file" in str(refused(loopback, tmp_path / "nosuch"))
-    assert refused(loopback, tmp_path).exit_code == USAGE
-    os.mkfifo(tmp_path / "pipe")
-    assert "not a file" in str(refused(loopback, tmp_path / "pipe"))
-    assert loopback.asked == []
+# ---------------------------------------------------------------------------------------------- up, by several processes
+
+def interrupted(wire, file, *faults, **options):
+    """A run that ends in the middle, as one that is killed does."""
+    def die(handler):
+        raise KeyboardInterrupt
+    wire.faults = list(faults)
+    with pytest.raises(KeyboardInterrupt):
+        sent(wire, file, total=Dies(), **options)
 
 
-# ---------------------------------------------------------------------------------------------- down
+class Dies:
+    """The progress of a process that is killed at the 150,000th byte."""
 
-CONTENT = b"a\tb\n" * 1000
-ABOUT = {"id": "d", "name": "table", "state": "ok", "extension": "tabular", "file_size": len(CONTENT), "deleted": False}
+    n = 0
+
+    def update(self, size):
+        self.n += size
+        if self.n >= 150_000:
+            raise KeyboardInterrupt
 
 
-def fetch(loopback, folder, *answers, **options):
-    loopback.will(*answers)
-    return transfer.download(Galaxy(KEY, loopback.url), "d", folder, set(), **options)
+def test_a_later_process_goes_on(wire, file):
+    interrupted(wire, file)
+    before = wire.count("PATCH")
+    wire.lines.clear()
+    assert arrived_whole(wire, file, sent(wire, file))
+    assert wire.made == 1 and wire.lines[0] == "HEAD /api/upload/resumable_upload/s1" and before == 2
+    assert list(records.folder().iterdir()) == []
 
 
-def test_download(loopback, tmp_path):
-    path = fetch(loopback, tmp_path, (200, ABOUT), (200, CONTENT))
-    assert path == tmp_path / "table.tabular" and path.read_bytes() == CONTENT
-    assert sorted(os.listdir(tmp_path)) == ["home", "table.tabular"]
-    asked = loopback.asked[1]
-    assert asked.line == "GET /api/datasets/d/display?to_ext=tabular"
-    assert asked.headers["Accept-Encoding"] == "identity"
+def test_a_file_that_changed_in_between_begins_anew(wire, file):
+    interrupted(wire, file)
+    file.write_bytes(os.urandom(SIZE))
+    os.utime(file, ns=(1, 1))
+    assert arrived_whole(wire, file, sent(wire, file))
+    assert wire.made == 2
+
+
+def test_what_goes_elsewhere_begins_anew(wire, file):
+    interrupted(wire, file, to="one history")
+    assert arrived_whole(wire, file, sent(wire, file, to="another"))
+    assert wire.made == 2
+
+
+def test_an_upload_that_expired_in_between_begins_anew(wire, file):
+    interrupted(wire, file)
+    wire.sessions.clear()
+    assert arrived_whole(wire, file, sent(wire, file))
+
+
+def test_a_record_that_is_rubbish_begins_anew(wire, file):
+    interrupted(wire, file)
+    [record] = records.folder().iterdir()
+    record.write_text('{"session": "../../etc/passwd"}\n')
+    assert arrived_whole(wire, file, sent(wire, file))
+    assert wire.made == 2
+
+
+def test_two_processes_do_not_send_the_same(wire, file):
+    galaxy = Galaxy(KEY, wire.url)
+    with transfer.opened(str(file)) as open_file, transfer.record_of(galaxy, open_file, str(file), ""), \
+            pytest.raises(Refused, match="another run is at work") as caught:
+        sent(wire, file)
+    assert caught.value.exit_code == TRY_LATER and wire.lines == []
+
+
+def test_where_nothing_can_be_kept_it_goes_all_the_same(wire, file, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nosuch")
+    assert arrived_whole(wire, file, sent(wire, file))
+
+
+# ------------------------------------------------------------------------------------------------- up, files that change
+
+def changing(monkeypatch, change):
+    """`change` is called in the middle of the file."""
+    feed, calls = transfer._Digest.feed, []
+
+    def with_change(self, start, block):
+        feed(self, start, block)
+        calls.append(start)
+        if len(calls) == 30:
+            change()
+    monkeypatch.setattr(transfer._Digest, "feed", with_change)
 
 
 @pytest.mark.parametrize("change, words", [
-    ({"state": "error"}, "in state error"), ({"state": "running"}, "in state running"), ({"deleted": True}, "is deleted"),
-    ({"purged": True}, "is deleted")])
-def test_a_dataset_that_is_not_ok_is_refused(loopback, tmp_path, change, words):
+    (lambda file: os.utime(file, ns=(1, 1)), "changed while it was sent"),
+    (lambda file: file.write_bytes(os.urandom(SIZE)), "changed while it was sent"),
+    (lambda file: os.truncate(file, 150_000), "changed while it was sent"),
+    (lambda file: os.truncate(file, SIZE + 1), "changed while it was sent")])
+def test_a_file_that_changes_meanwhile_becomes_no_dataset(wire, file, monkeypatch, change, words):
+    changing(monkeypatch, lambda: change(file))
     with pytest.raises(Refused, match=words) as caught:
-        fetch(loopback, tmp_path, (200, {**ABOUT, **change}))
+        sent(wire, file)
     assert caught.value.exit_code == REFUSED
-    assert len(loopback.asked) == 1 and os.listdir(tmp_path) == ["home"]
 
 
-def too_few(handler):
-    handler.send_response(200)
-    handler.send_header("Content-Length", str(len(CONTENT)))
-    handler.end_headers()
-    handler.wfile.write(CONTENT[:100])
-    handler.cut()
+def test_a_file_that_is_not_there(wire, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in ((tmp_path / "nosuch", "No such file"), (tmp_path, "not a file"), (tmp_path / "pipe", "not a file")):
+        with pytest.raises(Refused, match=words) as caught:
+            sent(wire, path)
+        assert caught.value.exit_code == USAGE
+    assert wire.lines == []
 
 
-def test_more_bytes_than_there_are_is_nothing_to_try_again(loopback, tmp_path):
-    with pytest.raises(Refused, match="4001 of 4000 bytes came") as caught:
-        fetch(loopback, tmp_path, (200, ABOUT), (200, CONTENT + b"x"))
-    assert caught.value.exit_code == REFUSED and os.listdir(tmp_path) == ["home"]
+def test_a_file_that_says_it_is_empty_and_is_not(wire):
+    with pytest.raises(Refused, match="changed while it was sent"):
+        sent(wire, "/proc/version")
 
 
-ZIP = (200, b"PK", {"Content-Type": "application/x-zip-compressed"})
+# ----------------------------------------------------------------------------------------------------------------- down
+
+CONTENT = os.urandom(200_000)
 
 
-def test_what_galaxy_would_pack_is_asked_for_raw(loopback, tmp_path):
-    path = fetch(loopback, tmp_path, (200, {**ABOUT, "extension": "html"}), ZIP, (200, []), (200, CONTENT))
-    assert path.name == "table.html" and path.read_bytes() == CONTENT
-    assert loopback.asked[3].path == "/api/datasets/d/display?to_ext=html&raw=true"
+def fetched(wire, path, **options):
+    options.setdefault("size", len(CONTENT))
+    return transfer.receive(Galaxy(KEY, wire.url), f"{wire.url}/file", path, label="dataset d (x)", **options)
 
 
-def test_a_dataset_with_companion_files_is_refused(loopback, tmp_path):
-    with pytest.raises(Refused, match="companion files"):
-        fetch(loopback, tmp_path, (200, {**ABOUT, "extension": "velvet"}), ZIP, (200, [{"path": "Graph", "class": "File"}]))
-    assert os.listdir(tmp_path) == ["home"]
+@pytest.fixture
+def folder(tmp_path, wire):
+    wire.content = CONTENT
+    (tmp_path / "to").mkdir()
+    return tmp_path / "to"
 
 
-@pytest.mark.parametrize("answer", [too_few, (200, CONTENT[:-1]), (200, b"")])
-def test_bytes_that_are_missing_leave_nothing(loopback, tmp_path, answer):
-    with pytest.raises(Refused, match="fetch it again") as caught:
-        fetch(loopback, tmp_path, (200, ABOUT), answer)
+def test_a_file_comes_down(wire, folder):
+    assert fetched(wire, folder / "x", checksum=("sha256", "")) == hashlib.sha256(CONTENT).hexdigest()
+    assert (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
+    assert os.stat(folder / "x").st_mtime == 1795514400     # Last-Modified
+    assert wire.lines == ["GET /file"]
+
+
+@pytest.mark.parametrize("faults", [
+    [cut(100)], [cut(0), cut(1), cut(99_999)], [status(502), status(500)],
+    [cut(60_000), status(429, Retry_After="0"), cut(1)]], ids=str)
+def test_whatever_happens_it_comes_down_whole(wire, folder, clock, faults):
+    wire.faults = list(faults)
+    came = fetched(wire, folder / "x", checksum=("sha256", hashlib.sha256(CONTENT).hexdigest()))
+    assert came == hashlib.sha256(CONTENT).hexdigest() and wire.faults == []
+    assert (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
+
+
+def test_a_stall_on_the_way_down(wire, folder, monkeypatch):
+    monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
+    wire.faults = [stall(0)]
+    fetched(wire, folder / "x")
+    assert (folder / "x").read_bytes() == CONTENT
+
+
+def cut_and_changed(handler):
+    handler.serve(handler.wire.content, upto=70_000)
+    handler.wire.content, handler.wire.etag = CONTENT[::-1], '"two"'
+
+
+@pytest.mark.parametrize("etag", ['"one"', ""])
+def test_what_was_replaced_meanwhile_is_fetched_anew(wire, folder, clock, etag):
+    wire.etag = etag
+    wire.faults = [cut_and_changed]
+    fetched(wire, folder / "x")
+    assert (folder / "x").read_bytes() == CONTENT[::-1]
+
+
+def test_what_became_shorter_meanwhile_is_fetched_anew(wire, folder, clock):
+    def shorter(handler):
+        handler.serve(handler.wire.content, upto=70_000)
+        handler.wire.content, handler.wire.etag = CONTENT[:50_000], '"two"'
+    wire.faults = [shorter]
+    fetched(wire, folder / "x", size=None)
+    assert (folder / "x").read_bytes() == CONTENT[:50_000]
+
+
+def killed(wire, folder, name="x", after=150_000):
+    class Killed:
+        n = 0
+
+        def update(self, size):
+            self.n += size
+            if self.n >= after:
+                raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        fetched(wire, folder / name, total=Killed(), checksum=("sha256", ""))
+
+
+def test_a_later_process_goes_on_with_a_download(wire, folder):
+    killed(wire, folder)
+    [part] = os.listdir(folder)
+    assert part.startswith(".") and part.endswith(".part")
+    wire.faults = [lambda handler: (ranges.append(handler.headers["Range"]), handler.well())]
+    ranges = []
+    assert fetched(wire, folder / "x", checksum=("sha256", "")) == hashlib.sha256(CONTENT).hexdigest()
+    assert ranges[0].startswith("bytes=1") and (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
+
+
+def test_a_dataset_that_was_replaced_between_processes_is_fetched_anew(wire, folder):
+    killed(wire, folder)
+    wire.content, wire.etag = CONTENT[::-1], '"two"'
+    fetched(wire, folder / "x")
+    assert (folder / "x").read_bytes() == CONTENT[::-1] and os.listdir(folder) == ["x"]
+
+
+def test_all_was_there_when_it_was_killed(wire, folder):
+    killed(wire, folder, after=len(CONTENT))
+    fetched(wire, folder / "x")
+    assert (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
+
+
+def test_too_few_and_too_many_bytes_leave_nothing(wire, folder, clock):
+    for size in (len(CONTENT) - 1, len(CONTENT) + 1):
+        with pytest.raises(Refused, match=f"200000 of {size} bytes came") as caught:
+            fetched(wire, folder / "x", size=size)
+        assert caught.value.exit_code == REFUSED and os.listdir(folder) == []
+
+
+def test_other_bytes_than_were_hashed_leave_nothing(wire, folder):
+    with pytest.raises(Refused, match="other bytes came"):
+        fetched(wire, folder / "x", checksum=("md5", "0" * 32))
+    assert os.listdir(folder) == []
+
+
+def test_a_download_is_given_up_when_nothing_moves(wire, folder, clock):
+    wire.faults = [cut(50_000)] + [cut(0)] * 1000
+    with pytest.raises(Refused, match=r"\(\d{5} bytes came\)") as caught:
+        fetched(wire, folder / "x", stall=100)
     assert caught.value.exit_code == TRY_LATER
-    assert os.listdir(tmp_path) == ["home"]
+    wire.faults = []
+    fetched(wire, folder / "x")
+    assert (folder / "x").read_bytes() == CONTENT
 
 
-def test_no_file_is_overwritten_unasked(loopback, tmp_path):
-    (tmp_path / "table.tabular").write_text("mine")
+def test_no_file_is_overwritten_unasked(wire, folder):
+    (folder / "x").write_text("mine")
     with pytest.raises(Refused, match="there already"):
-        fetch(loopback, tmp_path, (200, ABOUT), (200, CONTENT))
-    assert (tmp_path / "table.tabular").read_text() == "mine"
-    fetch(loopback, tmp_path, (200, ABOUT), (200, CONTENT), overwrite=True)
-    assert (tmp_path / "table.tabular").read_bytes() == CONTENT
+        fetched(wire, folder / "x")
+    assert (folder / "x").read_text() == "mine" and wire.lines == []
+    fetched(wire, folder / "x", overwrite=True)
+    assert (folder / "x").read_bytes() == CONTENT
 
 
-def test_a_full_disk_leaves_nothing(loopback, tmp_path, monkeypatch):
+def test_a_file_that_came_meanwhile_stays(wire, folder):
+    wire.faults = [lambda handler: ((folder / "x").write_text("another's"), handler.well())]
+    with pytest.raises(Refused, match="there already"):
+        fetched(wire, folder / "x")
+    assert (folder / "x").read_text() == "another's" and os.listdir(folder) == ["x"]
+
+
+def test_a_full_disk_leaves_nothing(wire, folder, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fdatasync", full)
     with pytest.raises(OSError, match="No space"):
-        fetch(loopback, tmp_path, (200, ABOUT), (200, CONTENT))
-    assert os.listdir(tmp_path) == ["home"]
+        fetched(wire, folder / "x")
+    assert os.listdir(folder) == []
 
 
-def test_two_datasets_of_one_name_stay_two_files(loopback, tmp_path):
-    loopback.will((200, ABOUT), (200, CONTENT), (200, {**ABOUT, "file_size": 1}), (200, b"x"))
-    galaxy, taken = Galaxy(KEY, loopback.url), set()
-    first, second = (transfer.download(galaxy, dataset, tmp_path, taken) for dataset in ("d1", "d2"))
-    assert (first.name, second.name) == ("table.tabular", "table (d2).tabular")
-    assert first.read_bytes() == CONTENT and second.read_bytes() == b"x"
-
-
-@pytest.mark.parametrize("labels", [["n" * 300] * 3, ["x", "x (d3)", "x"]])
-def test_one_run_never_writes_twice_to_one_name(loopback, tmp_path, labels):
-    loopback.will(*(answer for label in labels for answer in ((200, {**ABOUT, "name": label}), (200, CONTENT))))
-    galaxy, taken = Galaxy(KEY, loopback.url), set()
-    paths = {transfer.download(galaxy, f"d{number}", tmp_path, taken, overwrite=True)
-             for number in range(1, len(labels) + 1)}
-    assert len(paths) == len(labels) == len(list(tmp_path.glob("*.tabular")))
-
-
-@pytest.mark.parametrize("name, path", [
-    ("a", "a.txt"), ("a.txt", "a.txt"), ("../../etc/passwd", "_._.._etc_passwd.txt"), ("/abs", "_abs.txt"),
-    (".hidden", "_hidden.txt"),
-    ("..", "_..txt"), ("", "dataset.txt"), ("a\nb\0c\\d", "a_b_c_d.txt"), (" a ", "a.txt"), (".txt", "dataset.txt"),
-    ("Größe 基因", "Größe 基因.txt"), ("é" * 300, "é" * 125 + ".txt")])
-def test_names_stay_in_the_folder(name, path):
-    assert transfer.file_name(name, "txt") == path
-    assert len(path.encode()) <= 255
-
-
-def test_a_piece_is_never_sent_a_second_time(loopback, file, clock):
-    loopback.will(HISTORY, MADE, (429, {}, {"Retry-After": "1"}), TAKEN)
-    assert refused(loopback, file).status == 429
-    assert [asked.method for asked in loopback.asked] == ["GET", "POST", "PATCH"]
-
-
-@pytest.mark.parametrize("ext", ["d/../../pwned.txt", "../x", "\x1b[31m", "x" * 300, "", "é"])
-def test_datatypes_stay_in_the_folder(loopback, tmp_path, ext):
-    (tmp_path / "cron.d").mkdir()
-    fetched = fetch(loopback, tmp_path, (200, {**ABOUT, "name": "cron", "extension": ext}), (200, CONTENT))
-    assert fetched.parent == tmp_path and "/" not in fetched.name and "\x1b" not in fetched.name
-    assert sorted(os.listdir(tmp_path)) == sorted(["cron.d", "home", fetched.name])
-    assert os.listdir(tmp_path / "cron.d") == []
-
-
-@pytest.mark.parametrize("about", [[], None, "x", {**ABOUT, "file_size": "5"}, {**ABOUT, "file_size": None}])
-def test_answers_that_are_no_datasets(loopback, tmp_path, about):
-    with pytest.raises(Refused) as caught:
-        fetch(loopback, tmp_path, (200, about), (200, CONTENT))
-    assert caught.value.exit_code == REFUSED and os.listdir(tmp_path) == ["home"]
-
-
-def test_two_processes_and_one_name(loopback, tmp_path):
-    """The file of another run that came while ours was fetched stays."""
-    def meanwhile(handler):
-        (tmp_path / "table.tabular").write_text("another's")
-        handler.reply(200, CONTENT)
-    with pytest.raises(Refused, match="there already"):
-        fetch(loopback, tmp_path, (200, ABOUT), meanwhile)
-    assert (tmp_path / "table.tabular").read_text() == "another's"
-    assert sorted(os.listdir(tmp_path)) == ["home", "table.tabular"]
-
-
-def test_a_file_system_without_links(loopback, tmp_path, monkeypatch):
+def test_a_file_system_without_links(wire, folder, monkeypatch):
     def no_links(*what):
         raise PermissionError(1, "Operation not permitted")
     monkeypatch.setattr(os, "link", no_links)
-    assert fetch(loopback, tmp_path, (200, ABOUT), (200, CONTENT)).read_bytes() == CONTENT
+    fetched(wire, folder / "x")
+    assert (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
 
 
-def test_a_folder_in_the_way(loopback, tmp_path):
-    (tmp_path / "table.tabular").mkdir()
+def test_a_folder_in_the_way(wire, folder):
+    (folder / "x").mkdir()
     with pytest.raises(Refused, match="Is a directory"):
-        fetch(loopback, tmp_path, (200, ABOUT), (200, CONTENT), overwrite=True)
-    assert os.listdir(tmp_path / "table.tabular") == []
+        fetched(wire, folder / "x", overwrite=True)
+    assert os.listdir(folder) == ["x"] and os.listdir(folder / "x") == []
 
 
-def test_a_file_that_says_it_is_empty_and_is_not(loopback):
-    loopback.will(HISTORY, MADE, arrived(0), FETCHED)
-    assert "changed while it was sent" in str(refused(loopback, "/proc/version"))
+def test_an_archive_in_place_of_the_file(loopback, folder):
+    loopback.will((200, b"PK", {"Content-Type": "application/x-zip-compressed"}))
+    with pytest.raises(transfer.Packed):
+        transfer.receive(Galaxy(KEY, loopback.url), "x", folder / "x", label="d", packed=False)
+    assert os.listdir(folder) == []
+
+
+def test_where_no_record_can_be_kept_nothing_stays_behind(wire, folder, monkeypatch, clock):
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nosuch")
+    wire.faults = [cut(50_000)] + [cut(0)] * 1000
+    with pytest.raises(Refused):
+        fetched(wire, folder / "x", stall=10)
+    assert os.listdir(folder) == []

@@ -83,9 +83,11 @@ def test_bytes_that_changed_on_the_way_end_in_error(person, tmp_path, monkeypatc
     file = tmp_path / "a.txt"
     file.write_text("abc")
     history = person.new_history("wrong hash")
-    galaxy, send = Galaxy(person.key, person.url), transfer._send
-    monkeypatch.setattr(transfer, "_send", lambda *what: (send(*what)[0], hashlib.sha256(b"other").hexdigest()))
-    dataset = transfer.upload(galaxy, history, str(file), ext="txt")["outputs"][0]["id"]
+    galaxy = Galaxy(person.key, person.url)
+    monkeypatch.setattr(transfer._Digest, "hexdigest", lambda digest: hashlib.sha256(b"other").hexdigest())
+    element, session = transfer.send(galaxy, str(file))
+    targets = [{"destination": {"type": "hdas"}, "elements": [{**element, "ext": "txt"}]}]
+    dataset = transfer.fetch(galaxy, history, targets, [session])["outputs"][0]["id"]
     assert galaxy.wait_datasets(history, [dataset], timeout=120) == {dataset: "error"}
 
 
@@ -196,7 +198,7 @@ def test_dataset_download_refuses_what_is_not_ok(person, tmp_path):
     assert Galaxy(person.key, person.url).wait_datasets(history, [dataset], timeout=120) == {dataset: "error"}
     ended = person.run("dataset_download.py", f"--to={tmp_path}", person.key, person.url, dataset)
     assert (ended.returncode, ended.stdout) == (1, "") and "is in state error" in ended.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "manifest.tsv"]
 
 
 def test_dataset_download_of_what_galaxy_would_pack(person, tmp_path):
@@ -211,7 +213,7 @@ def test_dataset_download_of_what_galaxy_would_pack(person, tmp_path):
 def test_dataset_download_of_some(person, weather, tmp_path):
     ended = person.run("dataset_download.py", f"--to={tmp_path}/d", person.key, person.url, "f" * 16, weather.dataset)
     assert ended.returncode == 3 and ended.stderr.count("\n") == 1
-    assert (tmp_path / "d" / "seattle_2015.tsv.tabular").read_bytes() == (ROOT / "demo" / "seattle_2015.tsv").read_bytes()
+    assert (tmp_path / "d" / "seattle_2015.tsv").read_bytes() == (ROOT / "demo" / "seattle_2015.tsv").read_bytes()
 
 
 def test_names_and_waiting_on_a_real_server(person):

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""Download collections into a folder, as a tree of their element identifiers.
+
+Usage:
+  collection_download.py [options] KEY URL SOURCE...
+
+Arguments:
+  KEY                your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL                the server, or - to look it up
+  SOURCE             the id of a dataset in state ok; hdca:ID for all that are in a collection; history:ID or history:NAME
+                     for all that are in a history, its collections too
+
+Options:
+  --to=DIR           the folder, made if it is not there  [default: .]
+  --name=TEMPLATE    each one's path in it, with {name}, {ext}, {id}, {hid}, {element}, {collection}, {history}; unless
+                     given {name}.{ext}, and {collection}/{element}.{ext} for what is in a collection
+  --parallel=N       so many at once  [default: 4]
+  --verify           compare the bytes with Galaxy's hash of them, also of files that are there; Galaxy makes one where it
+                     has none
+  --force            put datasets in the place of files of those names that this script did not fetch
+  --timeout=SECONDS  give up after so long without progress  [default: 600]
+  -q, --quiet        print no paths
+  -h, --help         show this
+
+Prints each file's path, and exits with 3 if some of several datasets could not be fetched. The folder's manifest.tsv says
+what is in it; run again, the same line fetches only what is missing or has another size, and goes on where a killed run was.
+  collection_download.py --to=results - - bbd44e69cb8906b5
+"""
+import sys
+
+from common import UNATTENDED, Galaxy, arguments, run, whole_number
+from downloads import Folder, fetch_all, folder_for, template
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    parallel, pattern = whole_number(args, "--parallel", 1), template(args["--name"])
+    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
+
+    folder = Folder(galaxy, folder_for(args["--to"]), pattern, overwrite=args["--force"], verify=args["--verify"],
+                    stall=whole_number(args, "--timeout", 1))
+    return fetch_all(folder, args["SOURCE"], "hdca", parallel, args["--quiet"])
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

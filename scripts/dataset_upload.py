@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Upload files, folders and addresses to a history; what a killed run has begun is gone on with.
+
+Usage:
+  dataset_upload.py [options] [--tag=TAG]... KEY URL HISTORY SOURCE...
+
+Arguments:
+  KEY                your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL                the server, or - to look it up
+  HISTORY            a history's id or exact name, or new:NAME for a new one
+  SOURCE             a file, a folder (with --recursive), an address that Galaxy fetches itself, or - for standard input
+                     (with --name)
+
+Options:
+  -r, --recursive    folders with all that is in them; a dataset is named by its path in the folder
+  --ext=DATATYPE     the datatype of all; unless given, by each name (s1.fastq.gz is fastqsanger.gz), else Galaxy's guess
+  --dbkey=BUILD      the reference genome, such as hg38  [default: ?]
+  --tag=TAG          a tag for each; may be repeated
+  --name=NAME        the dataset's name, for one source
+  --skip-existing    leave out what the history has already, by name and size
+  --wait             until Galaxy has all in state ok; sizes and hashes are compared, and what is wrong is sent again once
+  --no-hash          send no SHA-256 along, so that only the size is compared
+  -n, --dry-run      show what would be sent, send nothing
+  --timeout=SECONDS  give up after so long without progress: 600 for the bytes, and with --wait as long as it takes, unless
+                     given
+  --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
+  --fields=NAMES     only these fields, separated by commas
+  -q, --quiet        print no datasets
+  -h, --help         show this
+
+Checksums beside the files (md5sums.txt, *.md5) are compared before anything is sent. The same line again after a run that
+failed or was killed sends only what is missing; after one that ended well it uploads all once more, but for --skip-existing.
+Every night from cron:
+  dataset_upload.py --quiet --wait --skip-existing --recursive - - "Run 12" /data/run12
+"""
+import collections
+import sys
+from contextlib import ExitStack
+
+from common import (
+    DONE,
+    PARTLY,
+    UNATTENDED,
+    Galaxy,
+    Refused,
+    arguments,
+    complain,
+    output,
+    run,
+    show,
+    whole_number,
+)
+from sources import check_sums, found, renamed, without_standard_input
+from transfer import STALL
+from uploads import Settings, checked, destination, done, existing, upload
+
+FIELDS = ["id", "hid", "name", "extension", "state", "size", "history_id"]
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    texts, name, ext = args["SOURCE"], args["--name"], args["--ext"] or ""
+    style, fields = output(args, FIELDS)
+    timeout = whole_number(args, "--timeout", 1)
+    settings = Settings(args["--dbkey"], args["--tag"], hashed=not args["--no-hash"], stall=timeout or STALL)
+    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
+
+    with ExitStack() as stack:
+        texts = stack.enter_context(without_standard_input(texts, name))
+        sources, complaints = found(texts, args["--recursive"], ext)
+        if name:
+            sources = [renamed(sources, name, ext)]
+        mismatches = check_sums(sources)
+        for line in complaints + mismatches:
+            complain(line)
+        if mismatches:
+            raise Refused("nothing was sent, because checksums do not match")
+        where = stack.enter_context(destination(galaxy, args["HISTORY"], sources, args["--dry-run"]))
+        there = existing(galaxy, where.id, sources) if args["--skip-existing"] and where.id else []
+        sources = [source for source in sources if source not in there]
+        if args["--dry-run"]:
+            show([{"path": source.path, "name": source.name, "extension": source.ext, "size": source.size}
+                  for source in sources], style)
+            return DONE
+
+        uploads, ended = upload(galaxy, where.id, sources, settings), []
+        if args["--wait"]:
+            uploads = checked(galaxy, where.id, list(uploads), settings, timeout)
+        rows = told(uploads, ended)
+        if args["--quiet"]:
+            collections.deque(rows, maxlen=0)
+        else:
+            show(rows, style, fields or FIELDS)
+        codes = [one.exit_code for one in ended if one.problem]
+        if not codes:
+            done(ended, where)
+    if not codes and not complaints:
+        return DONE
+    return codes[0] if codes and len(codes) == len(ended) and not complaints else PARTLY
+
+
+def told(uploads, ended):
+    """The rows of the uploads that Galaxy has, as they come; what is wrong with the others is told. All go to `ended`."""
+    for one in uploads:
+        ended.append(one)
+        if one.problem:
+            complain(one.problem)
+        else:
+            yield {**{field: one.dataset.get(field) for field in FIELDS}, "size": one.source.size}
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,325 @@
+"""Moving data against a real Galaxy: whatever happens on the way, each file is there once, whole; then Galaxy is asked."""
+import csv
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from .conftest import ROOT, local
+from .roads import SlowRoad
+
+MIB = 2**20
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(MIB), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def held(person, history):
+    """The history's datasets as Galaxy has them."""
+    return [one for one in person.look(f"histories/{history}/contents", v="dev", keys="file_size,hashes,state,extension")
+            if one["history_content_type"] == "dataset" and not one["deleted"]]
+
+
+def arrived(person, history, paths):
+    """Whether the history has each file once, by its name, with its size and hash, and nothing else."""
+    there = held(person, history)
+    assert sorted(one["name"] for one in there) == sorted(paths)
+    for one in there:
+        path = paths[one["name"]]
+        assert (one["state"], one["file_size"]) == ("ok", os.path.getsize(path))
+        assert sha256(path) in [made["hash_value"] for made in one["hashes"]]
+    return True
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    path = tmp_path_factory.mktemp("large") / "reads.fastq"
+    with open(path, "wb") as file:
+        for _ in range(256):
+            file.write(os.urandom(MIB))
+    return path
+
+
+@pytest.fixture
+def state(tmp_path):
+    """Where the scripts keep their records, the same for all runs of a test."""
+    return {"XDG_STATE_HOME": str(tmp_path / "state")}
+
+
+@pytest.fixture
+def instants():
+    """Random instants; their seed is shown where a test fails."""
+    seed = random.randrange(10**9)
+    print(f"seed {seed}")
+    return random.Random(seed)
+
+
+def begun(person, *line, stderr=subprocess.DEVNULL, **extra):
+    """The process of a script that has just been started."""
+    return subprocess.Popen(**person._call(line, extra), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
+
+
+def kill(process):
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def until(condition):
+    """Wait for something that has to come about."""
+    deadline = time.monotonic() + 60
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert condition()
+
+
+def killed_again_and_again(person, line, instants, times, longest, **extra):
+    """Run a script again and again, killed each time at a random instant within `longest` seconds until that was done
+    `times` times; then let it end well. How often it was killed."""
+    kills = 0
+    while kills < times:
+        process = begun(person, *line, **extra)
+        try:
+            status = process.wait(timeout=instants.uniform(0.1, longest))
+        except subprocess.TimeoutExpired:
+            kill(process)
+            kills += 1
+        else:
+            assert status == 0
+            break
+    else:
+        ended = person.run(*line, **extra)
+        assert (ended.returncode, ended.stderr) == (0, "")
+    print(f"{kills} kills")
+    return kills
+
+
+# ------------------------------------------------------------------------------------------------------------------- up
+
+ODD = ["a b.txt", "it's \"quoted\".txt", "line\nbreak.txt", "Größe 基因 🧬.txt", "dots..txt", "-n.txt", "n" * 251 + ".txt",
+       "é" * 125 + ".txt", "tab\tend.txt", "semi;colon&more=$HOME.txt", "back\\slash.txt", "%20.txt"]
+
+
+def test_odd_names_and_empty_files_there_and_back(person, tmp_path):
+    folder = tmp_path / "data"
+    (folder / "sub").mkdir(parents=True)
+    paths = {}
+    for number, name in enumerate([*ODD, "sub/inside.txt", "empty.txt"]):
+        (folder / name).write_text("" if name == "empty.txt" else f"file {number}\n")
+        paths[name] = folder / name
+    (folder / ".hidden").write_text("x")
+    history = person.new_history("odd names")
+    ended = person.run("dataset_upload.py", "--recursive", "--wait", "--format=value", "--fields=name,state", person.key,
+                       person.url, history, folder)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert arrived(person, history, paths)
+
+    to = tmp_path / "back"
+    ended = person.run("dataset_download.py", f"--to={to}", "--verify", person.key, person.url, f"history:{history}")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    with open(to / "manifest.tsv", newline="") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file, delimiter="\t")}
+    assert set(rows) == set(paths)
+    for name, path in paths.items():
+        got = to / rows[name]["path"]
+        assert got.read_bytes() == path.read_bytes() and got.resolve().is_relative_to(to)
+        assert (int(rows[name]["size"]), rows[name]["hash"]) == (path.stat().st_size, f"sha256:{sha256(path)}")
+    assert not [path for path in to.rglob("*.part")]
+
+
+def test_what_is_there_is_left_out(person, tmp_path):
+    for name in ("a.bed", "b.bed"):
+        (tmp_path / name).write_text("chr1\t1\t2\n")
+    history = person.new_history("skip existing")
+    line = ["dataset_upload.py", "--skip-existing", "--wait", "--format=value", "--fields=name", person.key, person.url,
+            history]
+    assert person.run(*line, tmp_path / "a.bed").stdout == "a.bed\n"
+    ended = person.run(*line, tmp_path / "a.bed", tmp_path / "b.bed")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "b.bed\n", "")
+    assert sorted((one["name"], one["extension"]) for one in held(person, history)) == [("a.bed", "bed"), ("b.bed", "bed")]
+
+
+def test_an_address_that_leads_nowhere_among_others(person, tmp_path):
+    (tmp_path / "a.txt").write_text("a\n")
+    history = person.new_history("some of many")
+    ended = person.run("dataset_upload.py", "--wait", "--format=value", "--fields=name", person.key, person.url, history,
+                       tmp_path / "a.txt", "http://127.0.0.1:9/nothing.txt", f"{person.url}/api/version")
+    assert ended.returncode == 3 and sorted(ended.stdout.split()) == ["a.txt", "version"]
+    assert ended.stderr.count("\n") == 1 and "http://127.0.0.1:9/nothing.txt" in ended.stderr
+
+
+def test_standard_input_and_a_new_history(person):
+    ended = person.run("dataset_upload.py", "--wait", "--name=x.bed", "--tag=name:one", "--dbkey=hg38", "--format=json",
+                       person.key, person.url, "new:From standard input", "-", stdin="chr1\t1\t2\n")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    [row] = json.loads(ended.stdout)
+    made = person.look(f"datasets/{row['id']}")
+    assert (made["name"], made["extension"], made["genome_build"], made["tags"], made["file_size"]) == (
+        "x.bed", "bed", "hg38", ["name:one"], 9)
+    assert person.look(f"histories/{row['history_id']}")["name"] == "From standard input"
+
+
+def test_a_checksum_that_does_not_match_sends_nothing(person, tmp_path):
+    (tmp_path / "a.txt").write_text("a\n")
+    (tmp_path / "md5sums.txt").write_text(f"{'0' * 32}  a.txt\n")
+    history = person.new_history("checksums")
+    ended = person.run("dataset_upload.py", person.key, person.url, history, tmp_path / "a.txt")
+    assert (ended.returncode, ended.stdout) == (1, "") and "its MD5 is" in ended.stderr
+    assert held(person, history) == []
+
+
+def test_killed_at_ten_instants_of_an_upload(person, large, state, instants):
+    """kill -9, and the same line again: one dataset, its hash the file's."""
+    road = SlowRoad(person.url, 40 * MIB)
+    history = person.new_history("killed uploads")
+    line = ["dataset_upload.py", "--wait", "-q", person.key, road.url, history, large]
+    assert killed_again_and_again(person, line, instants, 10, 2.0, **state) == 10
+    road.close()
+    assert arrived(person, history, {large.name: large})
+    assert os.listdir(f"{state['XDG_STATE_HOME']}/galaxy-api-scripts/transfers") == []
+
+
+def test_killed_when_galaxy_is_asked_for_the_datasets(person, tmp_path, state, instants):
+    """The same for small files, where most of the time goes by around that request."""
+    paths = {}
+    for number in range(30):
+        path = tmp_path / f"{number}.txt"
+        path.write_text(f"{number}\n")
+        paths[path.name] = path
+    history = person.new_history("killed small uploads")
+    line = ["dataset_upload.py", "--wait", "-q", person.key, person.url, history, *paths.values()]
+    assert killed_again_and_again(person, line, instants, 10, 1.5, **state) > 0
+    assert arrived(person, history, paths)
+
+
+def test_a_link_that_is_cut_again_and_again(person, large, state, instants):
+    road = SlowRoad(person.url, 40 * MIB)
+    history = person.new_history("cuts")
+    process = begun(person, "dataset_upload.py", "--wait", "-q", person.key, road.url, history, large, **state)
+    for _ in range(5):
+        time.sleep(instants.uniform(0.3, 1.5))
+        road.cut()
+    assert process.wait(timeout=300) == 0
+    road.close()
+    assert arrived(person, history, {large.name: large})
+
+
+def test_galaxy_is_stopped_and_started_in_the_middle_of_an_upload(prefixed, large, state):
+    """On the second Galaxy, so that the others' goes on."""
+    from .conftest import Person
+    person, home = Person(prefixed), f"--home={ROOT / '.galaxy-prefixed'}"
+    road = SlowRoad(person.url, 20 * MIB)
+    history = person.new_history("restart")
+    process = begun(person, "dataset_upload.py", "--wait", "-q", person.key, road.url, history, large, **state)
+    until(lambda: any(path.stat().st_size > 50 * MIB for path in (ROOT / ".galaxy-prefixed" / "data" / "tmp").iterdir()))
+    assert process.poll() is None
+    assert local("stop", home).returncode == 0
+    road.cut()
+    started = local("start", home)
+    assert started.returncode == 0, started.stderr
+    assert process.wait(timeout=600) == 0
+    road.close()
+    assert arrived(person, history, {large.name: large})
+
+
+# ----------------------------------------------------------------------------------------------------------------- down
+
+def in_galaxy(person, path):
+    """The id of the dataset that a file has become in a new history."""
+    return person.value("dataset_upload.py", "--wait", "--format=value", "--fields=id", "--ext=txt", person.key, person.url,
+                        f"new:{path.name}", path)
+
+
+@pytest.fixture(scope="module")
+def dataset(person, large):
+    """The id of the large file in Galaxy."""
+    return in_galaxy(person, large)
+
+
+def test_killed_at_ten_instants_of_a_download(person, large, dataset, tmp_path, state, instants):
+    road, to = SlowRoad(person.url, 40 * MIB), tmp_path / "to"
+    line = ["dataset_download.py", f"--to={to}", person.key, road.url, dataset]
+    assert killed_again_and_again(person, line, instants, 10, 1.2, **state) == 10
+    road.close()
+    assert sorted(os.listdir(to)) == ["manifest.tsv", "reads.fastq.txt"]
+    assert sha256(to / "reads.fastq.txt") == sha256(large)
+
+
+def test_a_dataset_that_was_replaced_between_two_runs_is_fetched_anew(person, admin, tmp_path, state, instants):
+    """Galaxy never changes a dataset's bytes; a file that a library links to may be changed by others, as here."""
+    first, second = os.urandom(64 * MIB), os.urandom(64 * MIB)
+    (tmp_path / "a.txt").write_bytes(first)
+    changing = in_galaxy(person, tmp_path / "a.txt")
+    road, to = SlowRoad(person.url, 20 * MIB), tmp_path / "to"
+    line = ["dataset_download.py", f"--to={to}", person.key, road.url, changing]
+    process = begun(person, *line, **state)
+    until(lambda: any(part.stat().st_size > MIB for part in to.glob(".*.part")))
+    kill(process)
+    path = admin.look(f"datasets/{changing}")["file_name"]
+    with open(path, "r+b") as file:
+        file.write(second)
+    assert person.run(*line, **state).returncode == 0
+    road.close()
+    assert (to / "a.txt").read_bytes() == second
+    assert sorted(os.listdir(to)) == ["a.txt", "manifest.tsv"]
+
+
+def test_no_space_left(person, dataset, tmp_path, state):
+    """A disk of 8 MiB: a clear line, nothing half-written, and the small file beside the large one is there."""
+    small = tmp_path / "small"
+    small.mkdir()
+    if shutil.which("mount") is None or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(small)], capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        (tmp_path / "b.txt").write_text("b\n")
+        ended = person.run("dataset_download.py", f"--to={small}", "--parallel=1", person.key, person.url, dataset,
+                           in_galaxy(person, tmp_path / "b.txt"), **state)
+        assert ended.returncode == 3 and ended.stdout == f"{small}/b.txt\n"
+        assert ended.stderr.count("\n") == 1 and "No space left on device" in ended.stderr
+        assert sorted(os.listdir(small)) == ["b.txt", "manifest.tsv"]
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_collection_there_and_back(person, tmp_path):
+    for name in ("s1_R1.fastq", "s1_R2.fastq", "s/2_R1.fastq".replace("/", "_"), "s_2_R2.fastq"):
+        (tmp_path / name).write_text(f"@{name}\nACGT\n+\nIIII\n")
+    history = person.new_history("collection")
+    made = person.value("collection_create.py", "--type=list:paired", "--wait", "--format=value", "--fields=id", person.key,
+                        person.url, history, "my reads", *tmp_path.glob("*.fastq"))
+    to = tmp_path / "to"
+    ended = person.run("collection_download.py", f"--to={to}", "--verify", person.key, person.url, made)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    there = {str(path.relative_to(to)): path.read_text() for path in to.rglob("*") if path.is_file()}
+    assert there.pop("manifest.tsv")
+    assert there == {f"my reads/{sample}/{way}.fastqsanger": f"@{sample}_{mate}.fastq\nACGT\n+\nIIII\n"
+                     for sample in ("s1", "s_2") for way, mate in (("forward", "R1"), ("reverse", "R2"))}
+    before = {path: path.stat().st_mtime_ns for path in to.rglob("*.fastqsanger")}
+    missing = to / "my reads" / "s1" / "forward.fastqsanger"
+    missing.unlink()
+    assert person.run("collection_download.py", f"--to={to}", person.key, person.url, made).returncode == 0
+    assert missing.exists() and all(path.stat().st_mtime_ns == before[path] for path in before if path != missing)
+
+
+def test_interrupted_by_hand(person, dataset, tmp_path, state):
+    """Ctrl-C ends it at once, with one line, and the next run goes on."""
+    road, to = SlowRoad(person.url, 20 * MIB), tmp_path / "to"
+    line = ["dataset_download.py", f"--to={to}", person.key, road.url, dataset]
+    process = begun(person, *line, stderr=subprocess.PIPE, **state)
+    until(lambda: any(part.stat().st_size > MIB for part in to.glob(".*.part")))
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert (process.returncode, told) == (130, "dataset_download.py: interrupted\n")
+    road.close()
+    assert person.run("dataset_download.py", f"--to={to}", person.key, person.url, dataset, **state).returncode == 0

@@ -1,0 +1,303 @@
+"""Datasets, collections and histories to a folder: names, the manifest, what a second run fetches."""
+import csv
+import hashlib
+import io
+import os
+import zipfile
+
+import collection_download
+import dataset_download
+import pytest
+
+import downloads
+from common import PARTLY, REFUSED, TRY_LATER, USAGE, Galaxy, Refused
+from downloads import Item, Manifest, Names, items, template
+
+KEY = "0123456789abcdef0123456789abcdef"
+CONTENT = b"a\tb\n" * 1000
+ABOUT = {"id": "d", "name": "table", "state": "ok", "extension": "tabular", "file_size": len(CONTENT), "deleted": False}
+
+
+def fetch(loopback, folder, *answers, about=ABOUT, **options):
+    loopback.will(*answers)
+    found = list(downloads.Folder(Galaxy(KEY, loopback.url), folder, **options).download([Item(about)], 1))
+    [(item, path)] = found
+    if isinstance(path, Exception):
+        raise path
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "to").mkdir()
+    return tmp_path / "to"
+
+
+def rows(folder):
+    with open(folder / "manifest.tsv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+# ------------------------------------------------------------------------------------------------------------ one dataset
+
+def test_download(loopback, folder):
+    path = fetch(loopback, folder, (200, CONTENT))
+    assert path == folder / "table.tabular" and path.read_bytes() == CONTENT
+    assert sorted(os.listdir(folder)) == ["manifest.tsv", "table.tabular"]
+    [asked] = loopback.asked
+    assert asked.line == "GET /api/datasets/d/display?to_ext=tabular" and asked.headers["Accept-Encoding"] == "identity"
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    assert rows(folder) == [{"id": "d", "name": "table", "path": "table.tabular", "size": "4000", "hash": f"sha256:{digest}",
+                             "state": "ok"}]
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"state": "error"}, "in state error"), ({"state": "running"}, "in state running"), ({"deleted": True}, "is deleted"),
+    ({"purged": True}, "is deleted")])
+def test_a_dataset_that_is_not_ok_is_refused(loopback, folder, change, words):
+    with pytest.raises(Refused, match=words):
+        fetch(loopback, folder, about={**ABOUT, **change})
+    assert loopback.asked == [] and os.listdir(folder) == ["manifest.tsv"]
+    [row] = rows(folder)
+    assert row["path"] == "" and row["state"] == words.split()[-1]
+
+
+ZIP = (200, b"PK", {"Content-Type": "application/x-zip-compressed"})
+
+
+def test_what_galaxy_would_pack_is_asked_for_raw(loopback, folder):
+    path = fetch(loopback, folder, ZIP, (200, []), (200, CONTENT), about={**ABOUT, "extension": "html"})
+    assert path.name == "table.html" and path.read_bytes() == CONTENT
+    assert loopback.asked[2].path == "/api/datasets/d/display?to_ext=html&raw=true"
+
+
+def archive(*names):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        for name in names:
+            file.writestr(name, name * 100)
+    return content.getvalue()
+
+
+def packed(content):
+    return (200, content, {"Content-Type": "application/x-zip-compressed"})
+
+
+def test_a_dataset_of_several_files_comes_as_an_archive_of_them(loopback, folder):
+    content = archive("Graph", "Log")
+    there = (200, [{"path": "Graph", "class": "File"}])
+    about = {**ABOUT, "extension": "velvet"}
+    path = fetch(loopback, folder, packed(content), there, packed(content), about=about)
+    assert path.name == "table.velvet.zip" and zipfile.ZipFile(path).namelist() == ["Graph", "Log"]
+    loopback.asked.clear()
+    assert fetch(loopback, folder, (500, {}), about=about) == path and loopback.asked == []
+
+
+def test_half_an_archive_is_none(loopback, folder):
+    content = archive("Graph", "Log")
+    there = (200, [{"path": "Graph", "class": "File"}])
+    with pytest.raises(Refused, match="is broken"):
+        fetch(loopback, folder, packed(content), there, packed(content[:-30]), about={**ABOUT, "extension": "velvet"})
+    assert not [name for name in os.listdir(folder) if not name.startswith(".")]
+
+
+# ------------------------------------------------------------------------------------------------------------ a second run
+
+def test_what_is_there_is_not_fetched_again(loopback, folder):
+    fetch(loopback, folder, (200, CONTENT))
+    loopback.asked.clear()
+    assert fetch(loopback, folder, (500, {})) == folder / "table.tabular" and loopback.asked == []
+
+
+def test_what_is_missing_or_of_another_size_is_fetched_again(loopback, folder):
+    path = fetch(loopback, folder, (200, CONTENT))
+    for spoil in (path.unlink, lambda: path.write_bytes(CONTENT[1:]), lambda: path.write_bytes(b"")):
+        spoil()
+        assert fetch(loopback, folder, (200, CONTENT)) == path and path.read_bytes() == CONTENT
+    assert len(rows(folder)) == 1
+
+
+def test_with_verify_other_bytes_are_fetched_again(loopback, folder):
+    about = {**ABOUT, "hashes": [{"hash_function": "MD5", "hash_value": "0"},
+                                 {"hash_function": "SHA-256", "hash_value": hashlib.sha256(CONTENT).hexdigest()}]}
+    path = fetch(loopback, folder, (200, CONTENT), about=about)
+    path.write_bytes(CONTENT[::-1])
+    fetch(loopback, folder, (500, {}), about=about)
+    assert path.read_bytes() == CONTENT[::-1]       # the size is the same
+    fetch(loopback, folder, (200, CONTENT), about=about, verify=True)
+    assert path.read_bytes() == CONTENT
+
+
+def test_with_verify_wrong_bytes_are_no_download(loopback, folder):
+    about = {**ABOUT, "hashes": [{"hash_function": "MD5", "hash_value": "0" * 32}]}
+    with pytest.raises(Refused, match="other bytes came than Galaxy has hashed"):
+        fetch(loopback, folder, (200, CONTENT), about=about, verify=True)
+    assert os.listdir(folder) == []
+
+
+def test_galaxy_is_asked_for_a_hash_that_it_has_not(loopback, folder, clock):
+    has = {**ABOUT, "hashes": [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(CONTENT).hexdigest()}]}
+    none = {**ABOUT, "hashes": []}
+    assert fetch(loopback, folder, (200, None), (200, none), (200, has), (200, CONTENT), about=none, verify=True)
+    assert [asked.line for asked in loopback.asked] == [
+        "PUT /api/datasets/d/hash", "GET /api/datasets/d", "GET /api/datasets/d",
+        "GET /api/datasets/d/display?to_ext=tabular"]
+    assert loopback.asked[0].json == {"hash_function": "SHA-256"}
+
+
+def test_a_file_that_the_manifest_does_not_know_stays(loopback, folder):
+    (folder / "table.tabular").write_text("mine")
+    with pytest.raises(Refused, match="there already"):
+        fetch(loopback, folder, (200, CONTENT))
+    assert (folder / "table.tabular").read_text() == "mine"
+    assert fetch(loopback, folder, (200, CONTENT), overwrite=True).read_bytes() == CONTENT
+
+
+def test_a_run_that_was_killed_before_its_file_got_its_name(loopback, folder):
+    Manifest(folder).add(Item(ABOUT), "table.tabular", 4000, "", "ok")
+    assert fetch(loopback, folder, (200, CONTENT)).read_bytes() == CONTENT
+
+
+def test_half_a_line_of_a_manifest_is_none(loopback, folder):
+    fetch(loopback, folder, (200, CONTENT))
+    with open(folder / "manifest.tsv", "a") as file:
+        file.write("e\thalf")
+    assert list(Manifest(folder).rows) == ["d"]
+
+
+def test_another_file_of_that_name_is_no_manifest(folder):
+    (folder / "manifest.tsv").write_text("sample\tfile\n")
+    with pytest.raises(Refused, match="not a manifest of downloads"):
+        Manifest(folder)
+
+
+def test_a_manifest_keeps_names_with_tabs_and_lines(folder):
+    about = {**ABOUT, "name": 'a\tb\n"c"'}
+    Manifest(folder).add(Item(about), "x", 1, "", "ok")
+    assert Manifest(folder).rows["d"]["name"] == 'a\tb\n"c"'
+
+
+# ------------------------------------------------------------------------------------------------------------------- names
+
+def name_of(about, pattern="", **where):
+    return Names(pattern).path(Item({**ABOUT, **about}, **where))
+
+
+@pytest.mark.parametrize("name, path", [
+    ("a", "a.txt"), ("a.txt", "a.txt"), ("../../etc/passwd", "_._.._etc_passwd.txt"), ("/abs", "_abs.txt"),
+    (".hidden", "_hidden.txt"), ("..", "_..txt"), ("", "dataset.txt"), ("a\nb\0c\\d", "a_b_c_d.txt"), (" a ", "a.txt"),
+    (".txt", "dataset.txt"), ("Größe 基因", "Größe 基因.txt"), ("é" * 300, "é" * 125 + ".txt"), ("a.TXT", "a.TXT")])
+def test_names_stay_in_the_folder(name, path):
+    made = name_of({"name": name, "extension": "txt"})
+    assert made == path and len(made.encode()) <= 255
+
+
+@pytest.mark.parametrize("ext", ["d/../../pwned.txt", "../x", "\x1b[31m", "x" * 300, "", "é"])
+def test_datatypes_stay_in_the_folder(ext):
+    made = name_of({"name": "cron", "extension": ext})
+    assert "/" not in made and "\x1b" not in made and made.startswith("cron") and len(made.encode()) <= 255
+
+
+def test_a_name_that_tells_the_datatype_keeps_its_ending():
+    assert name_of({"name": "s1.fastq.gz", "extension": "fastqsanger.gz"}) == "s1.fastq.gz"
+    assert name_of({"name": "s1.fastq.gz", "extension": "fastqsanger"}) == "s1.fastq.gz.fastqsanger"
+
+
+def test_elements_become_a_tree():
+    where = {"collection": "reads/1", "element": ("..", "s 1", "forward")}
+    assert name_of({}, **where) == "reads_1/_./s 1/forward.tabular"
+    assert name_of({}, **{**where, "collection": "../x"}) == "_._x/_./s 1/forward.tabular"
+
+
+def test_templates():
+    assert name_of({"hid": 7}, "{hid}-{name}.{ext}") == "7-table.tabular"
+    where = {"collection": "c", "element": ("s", "f"), "history": "h/1"}
+    assert name_of({}, "{history}/{id}/{element}", **where) == "h_1/d/s/f"
+    assert name_of({}, "/{id}/../{name}") == "d/_./table"
+
+
+@pytest.mark.parametrize("text", ["{nosuch}", "{", "plain", "", "{name.__class__}", "{0}"])
+def test_what_is_no_template(text):
+    with pytest.raises(Refused) as caught:
+        template(text)
+    assert caught.value.exit_code == USAGE
+
+
+def test_no_two_are_the_same():
+    names = Names("", ["b.txt"])
+    made = [names.path(Item({"id": id, "name": name, "extension": "txt"})) for id, name in (
+        ("1", "a"), ("2", "a"), ("3", "A"), ("4", "a (2)"), ("5", "b"), ("6", "n" * 300), ("7", "n" * 300))]
+    assert made[:5] == ["a.txt", "a (2).txt", "A (3).txt", "a (2) (4).txt", "b (5).txt"]
+    assert len(set(made)) == 7 and all(len(path) <= 255 for path in made)
+
+
+# ---------------------------------------------------------------------------------------------------------- what is wanted
+
+def element(name, dataset):
+    return {"element_identifier": name, "element_type": "hda", "object": dataset}
+
+
+PAIR = {"id": "c", "name": "reads", "populated_state": "ok", "elements": [
+    {"element_identifier": "s1", "element_type": "dataset_collection", "object": {"elements": [
+        element("forward", {**ABOUT, "id": "f"}), element("reverse", {**ABOUT, "id": "r"})]}}]}
+
+
+def test_a_collection(loopback):
+    loopback.will((200, PAIR))
+    found = items(Galaxy(KEY, loopback.url), "c", "hdca")
+    assert [(one.id, one.collection, one.element) for one in found] == [
+        ("f", "reads", ("s1", "forward")), ("r", "reads", ("s1", "reverse"))]
+
+
+def test_a_collection_that_is_still_filled(loopback):
+    loopback.will((200, {**PAIR, "populated_state": "new"}))
+    with pytest.raises(Refused, match="fetch it when it is ok") as caught:
+        items(Galaxy(KEY, loopback.url), "hdca:c", "hda")
+    assert caught.value.exit_code == TRY_LATER
+
+
+def test_a_history(loopback):
+    contents = [{**ABOUT, "history_content_type": "dataset"}, {"id": "c", "history_content_type": "dataset_collection"}]
+    loopback.will((200, [{"id": "h", "name": "H"}]), (200, contents), (200, PAIR))
+    found = items(Galaxy(KEY, loopback.url), "history:H", "hda")
+    assert [(one.id, one.history) for one in found] == [("d", "H"), ("f", "H"), ("r", "H")]
+    assert "q=deleted&q=visible&qv=false&qv=true" in loopback.asked[1].path
+
+
+@pytest.mark.parametrize("module", [dataset_download, collection_download])
+@pytest.mark.parametrize("line, words", [
+    (["x y"], "is no id"), (["history:"], "none of"), (["--parallel=0", "d"], "whole number"),
+    (["--name=x", "d"], "template"), (["--timeout=x", "d"], "whole number")])
+def test_bad_lines(script, loopback, tmp_path, capsys, module, line, words):
+    loopback.will((200, []))
+    status = script(module.main, f"--to={tmp_path}/to", *line[:-1], KEY, loopback.url, line[-1])
+    assert status == (REFUSED if line == ["history:"] else USAGE)
+    told = capsys.readouterr()
+    assert told.out == "" and words in told.err and told.err.count("\n") == 1
+
+
+def test_collection_download(script, loopback, folder, capsys):
+    loopback.will((200, PAIR), (200, CONTENT), (200, CONTENT))
+    assert script(collection_download.main, f"--to={folder}", "--parallel=1", KEY, loopback.url, "c") == 0
+    assert capsys.readouterr() == (f"{folder}/reads/s1/forward.tabular\n{folder}/reads/s1/reverse.tabular\n", "")
+    assert loopback.asked[0].path == "/api/dataset_collections/c"
+
+
+def test_collection_download_of_some(script, loopback, folder, capsys):
+    some = {**PAIR, "elements": [element("good", ABOUT), element("bad", {**ABOUT, "id": "e", "state": "error"})]}
+    loopback.will((200, some), (200, CONTENT))
+    assert script(collection_download.main, f"--to={folder}", KEY, loopback.url, "c") == PARTLY
+    told = capsys.readouterr()
+    assert told.out == f"{folder}/reads/good.tabular\n" and "dataset e (reads/bad) is in state error" in told.err
+
+
+def test_several_at_once(script, wire, folder, capsys):
+    """Four are under way at the same time."""
+    import threading
+    together = threading.Barrier(4, timeout=20)
+    elements = [element(f"e{number}", {**ABOUT, "id": f"d{number}", "file_size": 2}) for number in range(8)]
+    wire.answers = {"GET /api/dataset_collections/c": (200, {**PAIR, "elements": elements})}
+    for number in range(8):
+        wire.answers[f"GET /api/datasets/d{number}/display"] = (200, lambda handler: together.wait() and 11 or 11)
+    assert script(collection_download.main, f"--to={folder}", KEY, wire.url, "c") == 0
+    assert sorted(os.listdir(folder / "reads")) == [f"e{number}.tabular" for number in range(8)]

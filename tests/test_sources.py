@@ -1,0 +1,305 @@
+import hashlib
+import os
+import re
+import stat
+
+import pytest
+
+from common import USAGE, Refused
+from sources import DATATYPES, Source, check_sums, datatype, found, pairs, stem
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """`tree({name: text})`: a folder "run" with those files."""
+    def grow(files):
+        for name, text in files.items():
+            path = tmp_path / "run" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return tmp_path / "run"
+    return grow
+
+
+def refused(call, *arguments, **options):
+    with pytest.raises(Refused) as caught:
+        call(*arguments, **options)
+    assert caught.value.exit_code == USAGE
+    return str(caught.value)
+
+
+def names(sources):
+    return [source.name for source in sources]
+
+
+# -------------------------------------------------------------------------------------------------------- finding them
+
+def test_a_file(tree, monkeypatch):
+    folder = tree({"s 1.fastq.gz": "reads"})
+    monkeypatch.chdir(folder)
+    path = str(folder / "s 1.fastq.gz")
+    expected = Source(path, "s 1.fastq.gz", "fastqsanger.gz", 5)
+    assert found(["s 1.fastq.gz"]) == found([path]) == ([expected], [])
+    assert not expected.is_url
+    assert found([path], ext="txt")[0][0].ext == "txt"
+
+
+@pytest.mark.parametrize("url, name, ext", [
+    ("https://example.org/a/b%20c.fastq.gz?download=1#x", "b c.fastq.gz", "fastqsanger.gz"),
+    ("FTP://ftp.example.org/vol1/ERR1_1.fastq.gz", "ERR1_1.fastq.gz", "fastqsanger.gz"),
+    ("gxfiles://ours/run 1/a.vcf", "a.vcf", "vcf"),
+    ("s3://bucket/a.fa", "a.fa", "fasta"),
+    ("https://example.org/", "example.org", "auto"),
+    ("https://example.org/folder/", "folder", "auto"),
+])
+def test_a_url(url, name, ext):
+    sources, complaints = found([url])
+    assert (sources, complaints) == ([Source(url, name, ext, None)], [])
+    assert sources[0].is_url
+
+
+def test_what_no_address_is():
+    assert "not the address" in refused(found, ["http://[half/a"])
+    assert "give the path alone" in refused(found, ["file:///etc/passwd"])
+
+
+def test_what_is_typed_and_not_there(tree):
+    folder = tree({"a.txt": "a"})
+    assert "No such file" in refused(found, [str(folder / "a.txt"), str(folder / "b.txt")])
+    assert "is a variable unset?" in refused(found, [""])
+    assert "not UTF-8" in refused(found, [os.fsdecode(b"\xff.txt")])
+    assert "null" in refused(found, ["a\0b"])
+    os.mkfifo(folder / "pipe")
+    assert "not a file" in refused(found, [str(folder / "pipe")])
+    assert "not a file" in refused(found, ["/dev/null"])
+
+
+def test_what_may_not_be_read(tree, monkeypatch):
+    folder = tree({"a.txt": "a", "secret.txt": "b"})
+    monkeypatch.setattr(os, "access", lambda path, mode: "secret" not in path)      # the tests may run as root
+    assert "secret.txt: Permission denied" in refused(found, [str(folder / "secret.txt")])
+    sources, complaints = found([str(folder)], recursive=True)
+    assert names(sources) == ["a.txt"]
+    assert complaints == [f"{folder}/secret.txt: Permission denied"]
+
+
+def test_typed_twice(tree, monkeypatch):
+    folder = tree({"a.txt": "a"})
+    monkeypatch.chdir(folder)
+    (folder / "link.txt").symlink_to("a.txt")
+    assert "a.txt: the same as ./a.txt" in refused(found, ["./a.txt", "a.txt"])
+    assert "link.txt: the same as a.txt" in refused(found, ["a.txt", "link.txt"])
+    assert "the same as" in refused(found, [".", f"{folder}/"], recursive=True)
+    assert "the same as" in refused(found, ["http://x/a", "http://x/a"])
+    sources, complaints = found([".", "a.txt"], recursive=True)
+    assert names(sources) == ["a.txt"]
+    assert sorted(complaints) == sorted([
+        f"{folder}/a.txt: left out, because it is the same file as {folder}/a.txt",
+        f"{folder}/link.txt: left out, because it is the same file as {folder}/a.txt"])
+
+
+def test_a_folder(tree, monkeypatch):
+    folder = tree({"b/2.txt": "", "b.txt": "b", "a/é\n1.fastq": "a", "b/c/1.txt": "", "B.txt": ""})
+    assert "--recursive" in refused(found, [str(folder)])
+    monkeypatch.chdir(folder.parent)
+    sources, complaints = found(["run"], recursive=True)
+    assert names(sources) == ["B.txt", "a/é\n1.fastq", "b/2.txt", "b/c/1.txt", "b.txt"]
+    assert sources[1] == Source(str(folder / "a" / "é\n1.fastq"), "a/é\n1.fastq", "fastqsanger", 1)
+    assert complaints == []
+    assert found(["run/"], recursive=True) == (sources, [])
+
+
+def test_what_is_left_alone_in_folders(tree):
+    folder = tree(dict.fromkeys((
+        ".hidden", ".git/config", "a.part", "a.fastq.PARTIAL", "a.filepart", "a.tmp", "a.crdownload", "a.txt~",
+        "md5sums.txt", "MD5SUMS", "md5sum.txt", "checksums.md5", "a.fastq.gz.md5", "sub/.x", "sub/a.bed",
+        "tmp/part.txt"), ""))
+    sources, complaints = found([str(folder)], recursive=True)
+    assert names(sources) == ["sub/a.bed", "tmp/part.txt"]
+    assert complaints == []
+    assert names(found([str(folder / "a.part")])[0]) == ["a.part"]      # who types it means it
+
+
+def test_what_is_odd_in_folders(tree, tmp_path):
+    folder = tree({"a.txt": "a", "sub/b.txt": "b", ".store/c": "c"})
+    (tmp_path / "outside.txt").write_text("out")
+    (folder / "gone.txt").symlink_to("nowhere")
+    (folder / "in.txt").symlink_to(".store/c")
+    (folder / "out.txt").symlink_to("../outside.txt")
+    (folder / "out").symlink_to("..")
+    (folder / "in").symlink_to("sub")
+    (folder / "loop").symlink_to(".")
+    (folder / "hidden").symlink_to(".store")
+    os.mkfifo(folder / "pipe")
+    with open(os.fsencode(folder) + b"/\xff.txt", "w"):
+        pass
+    sources, complaints = found([str(folder)], recursive=True)
+    assert names(sources) == ["a.txt", "in.txt", "sub/b.txt"]
+    assert sorted(complaints) == [
+        f"{folder}/?.txt: its name is not UTF-8",
+        f"{folder}/gone.txt: No such file or directory",
+        f"{folder}/hidden: a link to a hidden folder, left alone",
+        f"{folder}/out.txt: a link out of {folder}, left alone",
+        f"{folder}/out: a link out of {folder}, left alone",
+        f"{folder}/pipe: not a file"]
+
+
+def test_a_folder_that_can_not_be_listed(tree, monkeypatch):
+    folder = tree({"a.txt": "", "shut/b.txt": ""})
+    scandir = os.scandir
+
+    def guarded(path):
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    sources, complaints = found([str(folder)], recursive=True)
+    assert (names(sources), complaints) == (["a.txt"], [f"{folder}/shut: Permission denied"])
+
+
+# ------------------------------------------------------------------------------------------------------------ datatypes
+
+@pytest.mark.parametrize("name, expected", [
+    ("a.fastq", "fastqsanger"), ("a.FQ.GZ", "fastqsanger.gz"), ("s_R1.fastq.bz2", "fastqsanger.bz2"), ("a.bam", "auto"),
+    ("a.cram", "cram"), ("a.vcf", "vcf"), ("a.vcf.gz", "vcf_bgzip"), ("b.bcf", "bcf"), ("g.fa", "fasta"), ("p.faa", "fasta"),
+    ("g.fna.gz", "fasta.gz"), ("g.gtf", "gtf"), ("g.gff3.gz", "gff3.gz"), ("a.bed", "bed"), ("a.bdg", "bedgraph"),
+    ("a.bw", "bigwig"), ("a.bb", "bigbed"), ("a.tsv", "tabular"), ("a.tab", "tabular"), ("a.csv", "csv"), ("a.txt", "txt"),
+    ("c.h5ad", "h5ad"), ("c.loom", "loom"), ("m.mzML", "mzml"), ("m.mzXML", "mzxml"), ("m.RAW", "thermo.raw"),
+    ("m.mgf", "mgf"), ("a.sam", "sam"), ("a.sra", "sra"), ("g.2bit", "twobit"), ("t.nwk", "newick"), ("x.tif", "tiff"),
+    ("x.ome.tif", "ome.tiff"), ("x.tar.gz", "tar.gz"), ("x.tgz", "tgz"), ("x.zip", "zip"), ("x.gz", "gz"),
+    ("x.bed.gz", "gz"), ("t.qza", "qza"), ("p.pdb", "pdb"), ("p.sdf", "sdf"), ("r.rds", "rds"), ("r.RData", "rdata"),
+    ("n.ipynb", "ipynb"), ("run.1/a", "auto"),
+    ("run.fastq/README", "auto"), ("a", "auto"), ("", "auto"), ("a.", "auto"), (".fastq", "auto"),
+    ("a.unheard", "auto"), ("a.b.c.fastq.gz", "fastqsanger.gz"), ("m.imzML", "auto"), ("Galaxy1.thermo.raw", "thermo.raw"),
+])
+def test_datatype(name, expected):
+    assert datatype(name) == expected
+
+
+def test_the_table_of_datatypes():
+    assert all(ext == ext.lower() and ext == ext.strip(".") for ext in DATATYPES)
+    assert "data" not in DATATYPES.values()
+    odd = {ext for ext, name in DATATYPES.items() if name in DATATYPES and DATATYPES[name] not in (name, "auto")}
+    assert odd == set()     # a file that has a datatype for its extension, as downloads have, keeps it
+
+
+@pytest.mark.parametrize("name, expected", [
+    ("S1_R1.fastq.gz", "S1_R1"), ("a.bed.gz", "a"), ("a.b.VCF.gz", "a.b"), ("sub.d/a.bam", "sub.d/a"),
+    ("a.unheard", "a.unheard"), ("a", "a"), (".fastq", ".fastq")])
+def test_stem(name, expected):
+    assert stem(name) == expected
+
+
+# ---------------------------------------------------------------------------------------------------------------- pairs
+
+@pytest.mark.parametrize("forward, reverse, sample", [
+    ("S1_L001_R1_001.fastq.gz", "S1_L001_R2_001.fastq.gz", "S1_L001"),
+    ("S1_R1.fastq.gz", "S1_R2.fastq.gz", "S1"),
+    ("S1_r1.fq", "S1_r2.fq", "S1"),
+    ("ERR1_1.fastq.gz", "ERR1_2.fastq.gz", "ERR1"),
+    ("a.1.fastq", "a.2.fastq", "a"),
+    ("a.R1.fastq", "a.R2.fastq", "a"),
+    ("a_forward.fq.gz", "a_reverse.fq.gz", "a"),
+    ("a.Forward.fq.gz", "a.Reverse.fq.gz", "a"),
+    ("a_FWD.fasta", "a_REV.fasta", "a"),
+    ("A_1_R1.fastq.gz", "A_1_R2.fastq.gz", "A_1"),
+    ("A_2_1.fastq.gz", "A_2_2.fastq.gz", "A_2"),
+    ("A_R2_R1.fastq", "A_R2_R2.fastq", "A_R2"),
+    ("run/b/a_1.unheard", "run/b/a_2.unheard", "run/b/a"),
+    ("a_1", "a_2", "a"), ("a.1", "a.2", "a"), ("é\n _R1.fastq", "é\n _R2.fastq", "é\n "),
+])
+def test_a_pair(forward, reverse, sample):
+    assert pairs([forward, reverse]) == pairs([reverse, forward]) == [(sample, forward, reverse)]
+
+
+def test_pairs_keep_their_order():
+    assert pairs(["b_1.fq", "b_2.fq", "a_2.fq", "a_1.fq", "b_1_1.fq", "b_1_2.fq"]) == [
+        ("b", "b_1.fq", "b_2.fq"), ("a", "a_1.fq", "a_2.fq"), ("b_1", "b_1_1.fq", "b_1_2.fq")]
+    assert pairs([]) == []
+
+
+@pytest.mark.parametrize("line, said", [
+    (["a_R1.fq"], r"a_R1.fq \(there is no a_R2.fq\)"),
+    (["a_R1.fq", "a_R2.fq", "b_R2.fq"], r"not in pairs: b_R2.fq \(there is no b_R1.fq\)$"),
+    (["a_R1.fq", "a_2.fq"], r"a_R1.fq \(there is no a_R2.fq\), a_2.fq \(there is no a_1.fq\)"),
+    (["a_R1.fq", "a_R2.fastq"], "there is no a_R2.fq"),
+    (["a_R1.fq", "a_R2.fq", "a_R1.fastq"], r"a_R1.fastq \(there is no a_R2.fastq\)"),
+    (["a_R1.fq", "a_R2.fq", "a_R1.fastq", "a_R2.fastq"], "a: more than one pair is of this sample: a_R1.fq, a_R1.fastq"),
+    (["a_R1.fq", "a_R2.fq", "a_1.fq", "a_2.fq"], "a: more than one pair is of this sample: a_R1.fq, a_1.fq"),
+    (["a_R1.fq", "a_R2.fq", "a_R1.fq"], "a_R1.fq is there twice"),
+    (["notes.txt"], r"notes.txt \(no _R1 or _R2 at its end\)"),
+    (["_R1.fq", "_R2.fq"], "not in pairs"),
+    (["x/_R1.fq", "x/_R2.fq"], "not in pairs"),
+    ([f"{number}.fq" for number in range(9)], "and 4 more$"),
+])
+def test_no_pairs(line, said):
+    assert re.search(said, refused(pairs, line))
+
+
+# ------------------------------------------------------------------------------------------------------------ checksums
+
+def md5(text):
+    return hashlib.md5(text.encode()).hexdigest()
+
+
+def checked(*paths, recursive=True):
+    return check_sums(found([str(path) for path in paths], recursive)[0])
+
+
+def test_checksums_that_fit(tree):
+    folder = tree({
+        "a.fq": "a", "b b.fq": "b", "c.fq": "c", "sub/d.fq": "d", "e.fq": "e", "back\\slash\n.fq": "f", "free.fq": "g",
+        "md5sums.txt": f"# a comment\n{md5('a')}  a.fq\r\n\n{md5('b').upper()} *b b.fq\n{md5('?')}  elsewhere.fq\n",
+        "MD5SUMS": f"MD5 (./c.fq) = {md5('c')}\n{md5('d')}\tsub/d.fq\n\\{md5('f')}  back\\\\slash\\n.fq\n",
+        "e.fq.md5": f"{md5('e')}\n",
+        "sub/d.fq.md5": f"{md5('d')}  /other/machine/d.fq\n"})
+    assert checked(folder) == []
+
+
+@pytest.mark.parametrize("name, line", [
+    ("md5sums.txt", "{0}  a.fq"), ("md5sum.txt", "{0} *a.fq"), ("MD5SUMS", "{0}  ./a.fq"),
+    ("checksums.md5", "MD5 (a.fq) = {0}"), ("a.fq.md5", "{0}"), ("A.MD5", "{0} a.fq"),
+    ("a.fq.md5", "{0}  /some/where/a.fq"), ("md5.txt", "\ufeff{0}  a.fq")])
+def test_a_checksum_that_differs(tree, name, line):
+    folder = tree({"a.fq": "was", name: line.format(md5("is"))})
+    assert checked(folder / "a.fq") == [f"{folder}/a.fq: its MD5 is {md5('was')}, and {folder}/{name} says {md5('is')}"]
+
+
+def test_checksums_above(tree):
+    folder = tree({"sub/a.fq": "was", "md5sums.txt": f"{md5('is')}  sub/a.fq"})
+    assert len(checked(folder)) == 1
+    assert checked(folder / "sub" / "a.fq") == []       # only below the folder that was typed is looked for it
+
+
+def test_a_broken_line(tree):
+    folder = tree({"a.fq": "a", "md5sums.txt": f"{md5('a')}  a.fq\n{md5('a')[:31]}  a.fq\n{md5('a')}\n"})
+    complaints = checked(folder)
+    assert [complaint.split(": ")[:2] for complaint in complaints] == [
+        [f"{folder}/md5sums.txt", f"line {number} is no MD5 with a name"] for number in (2, 3)]
+
+
+def test_checksums_of_other_files_are_not_read(tree):
+    folder = tree({"a.fq": "a", "b.fq": "b", "b.fq.md5": "nonsense"})
+    assert checked(folder / "a.fq") == []
+    assert "nonsense" in checked(folder / "b.fq")[0]
+
+
+def test_checksums_and_what_goes_wrong(tree, monkeypatch):
+    folder = tree({"a.fq": "a", "md5sums.txt": f"{md5('a')}  a.fq"})
+    sources, _ = found([str(folder), "https://example.org/a.fq"], recursive=True)
+    (folder / "a.fq").unlink()
+    assert check_sums(sources) == [f"{folder}/a.fq: No such file or directory"]
+    os.mkfifo(folder / "b.md5")     # must not be waited for
+    assert stat.S_ISFIFO(os.stat(folder / "b.md5").st_mode)
+    assert check_sums(sources) == [f"{folder}/a.fq: No such file or directory"]
+    (folder / "md5sums.txt").unlink()
+    assert check_sums(sources) == []
+
+
+def test_each_file_is_read_once(tree, monkeypatch):
+    folder = tree({"a.fq": "a", "md5sums.txt": f"{md5('a')}  a.fq", "a.fq.md5": md5("b"), "MD5SUMS": f"{md5('c')}  a.fq"})
+    made = []
+    monkeypatch.setattr(hashlib, "md5", lambda real=hashlib.md5, **options: made.append(1) or real(**options))
+    assert len(checked(folder)) == 2
+    assert len(made) == 1

@@ -1,0 +1,333 @@
+"""Files to datasets: what Galaxy is asked for, what is done when its answers are lost, and what a second run does."""
+import hashlib
+import itertools
+import os
+from types import SimpleNamespace
+
+import dataset_upload
+import pytest
+from bad_wire import LOST
+
+import records
+import transfer
+import uploads
+from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused
+from sources import typed_file
+from uploads import Settings
+
+KEY = "0123456789abcdef0123456789abcdef"
+CONTENTS = "GET /api/histories/h/contents"
+
+
+@pytest.fixture
+def held(wire):
+    """The datasets of history h, which a fetch adds to, as Galaxy lists them; `fetches` are the payloads; what `then` says
+    becomes of each dataset, and `lose` loses the answers."""
+    held = SimpleNamespace(datasets=[], fetches=[], then={}, lose=False, deleted=[])
+    numbers = itertools.count(1)
+
+    def fetch(handler):
+        held.fetches.append(handler.body)
+        made = []
+        for element in handler.body["targets"][0]["elements"]:
+            number = next(numbers)
+            made.append({"id": f"d{number}", "hid": number, "name": element["name"], "state": "ok", "deleted": False,
+                         "extension": element["ext"], "history_content_type": "dataset", "misc_info": "",
+                         "file_size": 3, "hashes": element.get("hashes", []), **held.then.get(number, {})})
+        held.datasets += made
+        for one in made:
+            wire.answers[f"DELETE /api/datasets/{one['id']}"] = (200, lambda handler, one=one: remove(one))
+        return LOST if held.lose else {"outputs": made, "jobs": [{"id": "j"}]}
+
+    def remove(one):
+        held.deleted.append(one["id"])
+        one["deleted"] = True
+        return {}
+
+    def contents(handler):
+        if "state-in" in handler.path:
+            return [one for one in held.datasets if one["state"] in ("queued", "running")]
+        return held.datasets[-1:] if "hid-dsc" in handler.path else held.datasets
+
+    wire.answers = {"GET /api/users/current": (200, {"id": "me"}), "POST /api/tools/fetch": (200, fetch),
+                    "GET /api/histories/h": (200, {"id": "h", "name": "H", "user_id": "me"}), CONTENTS: (200, contents),
+                    "GET /api/histories": (200, [{"id": "h", "name": "H"}])}
+    wire.answers["GET /api/histories/0123456789abcdef"] = wire.answers["GET /api/histories/h"]
+    return held
+
+
+@pytest.fixture
+def files(tmp_path):
+    paths = []
+    for name, content in (("a.fastq", b"aaa"), ("b.bed", b"bbb"), ("c", b"ccc")):
+        (tmp_path / name).write_bytes(content)
+        paths.append(str(tmp_path / name))
+    return paths
+
+
+def uploaded(wire, paths, **settings):
+    sources = [typed_file(path) for path in paths]
+    return list(uploads.upload(Galaxy(KEY, wire.url), "h", sources, Settings(**settings)))
+
+
+def checked(wire, ups, timeout=None, **settings):
+    return list(uploads.checked(Galaxy(KEY, wire.url), "h", ups, Settings(**settings), timeout))
+
+
+def fetches_of(wire):
+    return wire.lines.count("POST /api/tools/fetch")
+
+
+# ---------------------------------------------------------------------------------------------------------------- at once
+
+def test_one_request_for_all_files(wire, held, files):
+    made = uploaded(wire, files, dbkey="hg38", tags=["run12"])
+    assert [one.dataset["id"] for one in made] == ["d1", "d2", "d3"]
+    [fetch] = held.fetches
+    assert fetch["history_id"] == "h" and fetch["targets"][0]["destination"] == {"type": "hdas"}
+    assert [(one["src"], one["name"], one["ext"], one["dbkey"], one["tags"]) for one in fetch["targets"][0]["elements"]] == [
+        ("files", "a.fastq", "fastqsanger", "hg38", ["run12"]), ("files", "b.bed", "bed", "hg38", ["run12"]),
+        ("files", "c", "auto", "hg38", ["run12"])]
+    assert [one["hashes"][0]["hash_value"] for one in fetch["targets"][0]["elements"]] == [
+        hashlib.sha256(content).hexdigest() for content in (b"aaa", b"bbb", b"ccc")]
+    assert [wire.held(fetch[f"files_{number}|file_data"]["session_id"]) for number in range(3)] == [b"aaa", b"bbb", b"ccc"]
+    assert len(wire.lines) == 3 + 2     # a request a file, how far the history is, the fetch
+
+
+def test_many_files_go_in_batches(wire, held, tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, "BATCH", 4)
+    paths = []
+    for number in range(10):
+        (tmp_path / f"{number}.txt").write_text("abc")
+        paths.append(str(tmp_path / f"{number}.txt"))
+    made = uploaded(wire, paths)
+    assert [len(fetch["targets"][0]["elements"]) for fetch in held.fetches] == [4, 4, 2]
+    assert [one.dataset["name"] for one in made] == [f"{number}.txt" for number in range(10)]
+
+
+def test_what_is_large_goes_alone():
+    sources = [SimpleNamespace(size=size) for size in (1, 1, 2**29, 2**30, 2**31, 1, None)]
+    assert [len(batch) for batch in uploads.batches(sources)] == [3, 1, 1, 2]
+
+
+def test_a_file_that_can_not_be_sent_stops_no_other(wire, held, files):
+    sources = [typed_file(path) for path in files]
+    os.remove(files[1])
+    ups = list(uploads.upload(Galaxy(KEY, wire.url), "h", sources, Settings()))
+    assert [bool(one.problem) for one in ups] == [False, True, False] and "No such file" in ups[1].problem
+    assert [one["name"] for one in held.fetches[0]["targets"][0]["elements"]] == ["a.fastq", "c"]
+
+
+def test_a_server_that_refuses_stops_all(wire, held, files):
+    wire.answers["POST /api/tools/fetch"] = (403, {"err_msg": "over quota"})
+    with pytest.raises(Refused, match="over quota"):
+        uploaded(wire, files)
+
+
+# --------------------------------------------------------------------------------------------------- answers that are lost
+
+def test_a_lost_answer_is_looked_up(wire, held, files):
+    held.lose = True
+    made = uploaded(wire, files)
+    assert [one.dataset["id"] for one in made] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
+
+
+def test_a_lost_request_is_for_the_next_run(wire, held, files, clock):
+    wire.answers["POST /api/tools/fetch"] = (200, lambda handler: LOST)     # and Galaxy has done nothing
+    with pytest.raises(Refused, match="run it again") as caught:
+        uploaded(wire, files)
+    assert caught.value.exit_code == TRY_LATER and fetches_of(wire) == 1
+
+
+def killed_while_asking(wire, held, files, monkeypatch):
+    """A run that ends when Galaxy has done what was asked, before it learns of it."""
+    def fetch(*what):
+        transfer.fetch(*what)
+        raise KeyboardInterrupt
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(uploads, "fetch", fetch)
+        uploaded(wire, files)
+
+
+def test_the_run_after_a_killed_one_finds_what_that_asked_for(wire, held, files, monkeypatch):
+    killed_while_asking(wire, held, files, monkeypatch)
+    made = uploaded(wire, files)
+    assert [one.dataset["id"] for one in made] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
+    assert checked(wire, made) == made and not any(one.problem for one in made)
+    uploads.done(made, uploads.Destination("h"))
+    assert list(records.folder().iterdir()) == []
+    uploaded(wire, files)       # asked for once more, it is done once more
+    assert fetches_of(wire) == 2
+
+
+def test_what_was_there_before_is_not_taken_for_it(wire, held, files, monkeypatch, clock):
+    uploads.done(uploaded(wire, files), uploads.Destination("h"))
+    wire.answers["POST /api/tools/fetch"], works = (200, lambda handler: LOST), wire.answers["POST /api/tools/fetch"]
+    with pytest.raises(Refused):
+        uploaded(wire, files)
+    wire.answers["POST /api/tools/fetch"] = works
+    assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d4", "d5", "d6"]
+
+
+def test_what_galaxy_is_still_about_to_do_is_waited_for(wire, held, files, monkeypatch, clock):
+    killed_while_asking(wire, held, files, monkeypatch)
+    there, held.datasets = held.datasets, []
+    looks = []
+
+    def contents(handler):
+        looks.append(handler.path)
+        return there if len(looks) > 3 else []
+    wire.answers[CONTENTS] = (200, contents)
+    assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d1", "d2", "d3"]
+    assert fetches_of(wire) == 1 and clock.slept == [2, 2, 2]
+
+
+def test_a_failed_one_of_a_killed_run_is_sent_again(wire, held, files, monkeypatch):
+    held.then = {2: {"state": "error"}}
+    killed_while_asking(wire, held, files, monkeypatch)
+    made = uploaded(wire, files)
+    assert [one.dataset["id"] for one in made] == ["d1", "d4", "d3"] and held.deleted == ["d2"]
+
+
+def test_two_files_of_one_name_are_two_datasets_again(wire, held, tmp_path, monkeypatch):
+    paths = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.txt").write_text(folder)
+        paths.append(str(tmp_path / folder / "x.txt"))
+    killed_while_asking(wire, held, paths, monkeypatch)
+    assert [one.dataset["id"] for one in uploaded(wire, paths)] == ["d1", "d2"]
+
+
+# ------------------------------------------------------------------------------------------------------ whether it arrived
+
+def test_what_did_not_arrive_is_sent_again_once(wire, held, files):
+    held.then = {2: {"state": "error", "misc_info": "hash differs"}}
+    ended = checked(wire, uploaded(wire, files))
+    assert sorted(one.dataset["id"] for one in ended) == ["d1", "d3", "d4"] and not any(one.problem for one in ended)
+    assert held.deleted == ["d2"] and fetches_of(wire) == 2
+
+
+@pytest.mark.parametrize("then, words", [
+    ({"state": "error", "misc_info": "hash differs"}, "ended in state error: hash differs"),
+    ({"hashes": [{"hash_value": "00"}]}, "has another SHA-256 than was sent"),
+    ({"state": "discarded"}, "ended in state discarded")])
+def test_what_fails_twice_is_told(wire, held, files, then, words):
+    held.then = dict.fromkeys(range(1, 10), then)
+    [one] = checked(wire, uploaded(wire, files[:1]))
+    assert words in one.problem and files[0] in one.problem and fetches_of(wire) == 2
+
+
+def test_without_hashes_the_size_is_compared(wire, held, files):
+    held.then = {number: {"file_size": 4} for number in range(1, 10)}
+    [one] = checked(wire, uploaded(wire, files[:1], hashed=False), hashed=False)
+    assert "has 4 bytes, 3 were sent" in one.problem
+
+
+def test_the_time_is_up(wire, held, files, clock):
+    held.then = {1: {"state": "queued"}}
+    with pytest.raises(Refused, match="1 of 3 still running") as caught:
+        checked(wire, uploaded(wire, files), timeout=5)
+    assert caught.value.exit_code == STILL_RUNNING
+    held.datasets[0]["state"] = "ok"
+    assert [one.dataset["id"] for one in checked(wire, uploaded(wire, files))] == ["d1", "d2", "d3"]
+    assert fetches_of(wire) == 1
+
+
+# ------------------------------------------------------------------------------------------------------------- the script
+
+def test_the_script_prints_what_it_made(wire, held, files, script, capsys):
+    assert script(dataset_upload.main, "--format=value", "--fields=id,name,extension,state", "--wait", "--tag=x",
+                  KEY, wire.url, "H", *files) == 0
+    assert capsys.readouterr() == ("d1\ta.fastq\tfastqsanger\tok\nd2\tb.bed\tbed\tok\nd3\tc\tauto\tok\n", "")
+    assert list(records.folder().iterdir()) == []
+
+
+def test_quietly(wire, held, files, script, capsys):
+    assert script(dataset_upload.main, "-q", KEY, wire.url, "0123456789abcdef", *files) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_dry_run_sends_nothing(wire, held, files, script, capsys):
+    for history in ("H", "new:X"):
+        assert script(dataset_upload.main, "-n", "--format=value", KEY, wire.url, history, files[0]) == 0
+        assert capsys.readouterr().out == f"{files[0]}\ta.fastq\tfastqsanger\t3\n"
+    assert not [line for line in wire.lines if not line.startswith("GET")]
+
+
+def test_a_new_history_is_the_same_after_a_failure(wire, held, files, script, capsys):
+    made = []
+
+    def make(handler):
+        made.append(handler.body["name"])
+        return {"id": "h"}
+    wire.answers["POST /api/histories"] = (200, make)
+    fetch, wire.answers["POST /api/tools/fetch"] = wire.answers["POST /api/tools/fetch"], (400, {"err_msg": "no"})
+    line = ["-q", KEY, wire.url, "new:Run 12", *files]
+    assert script(dataset_upload.main, *line) == REFUSED
+    wire.answers["POST /api/tools/fetch"] = fetch
+    assert script(dataset_upload.main, *line) == 0 and made == ["Run 12"]
+    assert script(dataset_upload.main, *line) == 0 and made == ["Run 12", "Run 12"]
+
+
+def test_what_is_there_is_left_out(wire, held, files, script, capsys):
+    line = ["--skip-existing", "--format=value", "--fields=name", KEY, wire.url, "H"]
+    assert script(dataset_upload.main, *line, *files[:2]) == 0
+    capsys.readouterr()
+    held.datasets[1]["state"] = "error"         # that one is not there
+    assert script(dataset_upload.main, *line, *files) == 0
+    assert capsys.readouterr().out == "b.bed\nc\n"
+    with open(files[0], "ab") as file:          # nor is one of another size
+        file.write(b"x")
+    assert script(dataset_upload.main, *line, files[0]) == 0
+    assert capsys.readouterr().out == "a.fastq\n"
+
+
+def test_some_of_many(wire, held, files, script, capsys):
+    held.then = {number: {"state": "error", "misc_info": "bad"} for number in (2, 4)}
+    assert script(dataset_upload.main, "--wait", "--format=value", "--fields=id", KEY, wire.url, "H", *files) == PARTLY
+    told = capsys.readouterr()
+    assert told.out == "d1\nd3\n" and told.err.count("\n") == 1 and "ended in state error: bad" in told.err
+    assert script(dataset_upload.main, "--wait", "--format=value", "--fields=id", KEY, wire.url, "H", *files) == 0
+    assert sorted(capsys.readouterr().out.split()) == ["d1", "d3", "d5"]       # only what was missing was sent
+
+
+def test_checksums_that_do_not_match_send_nothing(wire, held, files, script, capsys, tmp_path):
+    (tmp_path / "md5sums.txt").write_text(f"{'0' * 32}  a.fastq\n")
+    assert script(dataset_upload.main, KEY, wire.url, "H", *files) == REFUSED
+    told = capsys.readouterr().err
+    assert "a.fastq: its MD5 is" in told and "nothing was sent" in told and wire.lines == []
+
+
+def test_standard_input(wire, held, script, type_in, capsys):
+    type_in(b"chr1\t1\t2\n")
+    assert script(dataset_upload.main, "-q", "--name=x.bed", KEY, wire.url, "H", "-") == 0
+    [element] = held.fetches[0]["targets"][0]["elements"]
+    assert (element["name"], element["ext"]) == ("x.bed", "bed") and wire.held("s1") == b"chr1\t1\t2\n"
+
+
+def test_an_address_is_fetched_by_galaxy(wire, held, script, capsys):
+    assert script(dataset_upload.main, "-q", KEY, wire.url, "H", "https://example.org/a%20b.bam") == 0
+    [element] = held.fetches[0]["targets"][0]["elements"]
+    assert element["src"] == "url" and element["url"] == "https://example.org/a%20b.bam" and element["name"] == "a b.bam"
+
+
+@pytest.mark.parametrize("line, words", [
+    (["H", "nosuch"], "No such file"), (["H", "/"], "--recursive"), (["H", "-"], "--name=NAME"),
+    (["", "a.fastq"], "HISTORY"), (["new: ", "a.fastq"], "HISTORY"),
+    (["--name=x", "H", "a.fastq", "b.bed"], "a name for one source"), (["--fields=nosuch", "H", "a.fastq"], "no nosuch"),
+    (["--timeout=soon", "H", "a.fastq"], "whole number")])
+def test_bad_lines(wire, held, files, script, capsys, monkeypatch, tmp_path, line, words):
+    monkeypatch.chdir(tmp_path)
+    options = [one for one in line if one.startswith("--")]
+    assert script(dataset_upload.main, *options, KEY, wire.url, *line[len(options):]) == USAGE
+    told = capsys.readouterr()
+    assert words in told.err and told.err.count("\n") == 1 and told.out == "" and KEY not in told.err
+    assert not [line for line in wire.lines if not line.startswith("GET")]
+
+
+@pytest.mark.parametrize("about, words", [({"deleted": True}, "is deleted"), ({"user_id": "her"}, "is another user's")])
+def test_a_history_that_nothing_goes_into(wire, held, files, script, capsys, about, words):
+    wire.answers["GET /api/histories/0123456789abcdef"] = (200, {"id": "h", "name": "H", **about})
+    assert script(dataset_upload.main, KEY, wire.url, "0123456789abcdef", *files) == REFUSED
+    assert words in capsys.readouterr().err and wire.count("POST") == 0

@@ -1,0 +1,345 @@
+"""Files and addresses to datasets of a history: sent, made by few jobs, looked at, and sent again where they did not arrive.
+
+A run that was killed at any moment is gone on with by the next one that is asked for the same: what each file has come to is
+noted in its record before and after every step.
+"""
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from common import DATASET_MOVES, REFUSED, TRY_LATER, USAGE, Galaxy, Refused
+from records import Record
+from sources import Source
+from transfer import STALL, fetch, opened, progress, record_of, send_file
+
+BATCH = 50              # files a job, which Galaxy 26.1 is at work on while the next are sent: 100 in two are ready before
+                        # 100 in one or in four
+BATCH_BYTES = 2**30     # what is larger goes alone, so that jobs run beside each other
+IN_FLIGHT = 30          # seconds after which Galaxy has surely done what a killed client has asked for
+NAME = 255              # characters that Galaxy keeps of a name
+
+
+@dataclass
+class Settings:
+    """What holds for all files of a call; `stall` is in seconds."""
+
+    dbkey: str = "?"
+    tags: list[str] = field(default_factory=list)
+    hashed: bool = True
+    stall: float = STALL
+
+
+@dataclass
+class Upload:
+    """A source and what has become of it: the dataset as Galaxy describes it, or the `problem` that there is with it."""
+
+    source: Source
+    dataset: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+    problem: str = ""
+    exit_code: int = REFUSED
+    answer: Any = None
+    record: Record | None = None
+
+    def failed(self, why: object, exit_code: int = REFUSED) -> Upload:
+        """This one, with a problem."""
+        self.problem, self.exit_code = str(why), exit_code
+        return self
+
+
+@dataclass
+class Destination:
+    """A history that is uploaded to: its id, "" for one that is still to be made; and the record of one that was."""
+
+    id: str
+    record: Record | None = None
+
+
+@contextlib.contextmanager
+def destination(galaxy: Galaxy, text: str, sources: list[Source], dry: bool = False) -> Iterator[Destination]:
+    """The history that a command line names by its id, its exact name, or new:NAME.
+
+    A new one is made unless `dry`; where an earlier run for the same sources was killed or failed, it is that run's. What
+    the user may not do is told here: Galaxy takes bytes from everybody, and looks at the key only after that.
+    """
+    if not text.removeprefix("new:").strip():
+        raise Refused("HISTORY: an id or a name is wanted: is a variable unset?", USAGE)
+    user = galaxy.user()
+    if not text.startswith("new:"):
+        about = galaxy.named("histories", text)
+        label = f"history {about['id']} ({about['name']})"
+        if about.get("deleted"):
+            raise Refused(f"{label} is deleted: undelete it, or name another")
+        if about.get("user_id", user["id"]) != user["id"] and not user.get("is_admin"):
+            raise Refused(f"{label} is another user's: nothing can be added to it", status=403)
+        yield Destination(about["id"])
+    elif dry:
+        yield Destination("")
+    else:
+        with Record(galaxy, text, "history", text, *(source.path for source in sources)) as record:
+            before = record.data.get("history")
+            if not before or galaxy.get(f"histories/{before}").get("deleted"):
+                record.save(durably=True, history=galaxy.post("histories", {"name": text[4:]})["id"])
+            yield Destination(record.data["history"], record)
+
+
+def upload(galaxy: Galaxy, history: str, sources: list[Source], settings: Settings) -> Iterator[Upload]:
+    """Send the sources and let Galaxy make datasets of them, a job for each `BATCH` of them; hands on each as soon as Galaxy
+    has taken it, or it is clear that it can't be sent.
+
+    Raises `Refused` where the trouble is not one file's: then another run goes on. The records stay until `done`.
+    """
+    with progress(sum(source.size or 0 for source in sources), "all", None) if len(sources) > 1 else \
+            contextlib.nullcontext() as total:
+        for batch in batches(sources):
+            yield from _upload_batch(galaxy, history, batch, settings, total)
+
+
+def upload_one(galaxy: Galaxy, history: str, source: Source, dbkey: str = "?") -> tuple[Upload, Any]:
+    """Upload one file; returns it and Galaxy's answer, `{"outputs": [dataset], "jobs": [job], ...}`. Raises `Refused`."""
+    galaxy.get(f"histories/{history}")      # a wrong history is told before the bytes go
+    [one] = upload(galaxy, history, [source], Settings(dbkey))
+    if one.problem:
+        raise Refused(one.problem, one.exit_code)
+    return one, one.answer or {"outputs": [galaxy.get(f"datasets/{one.dataset['id']}")], "jobs": []}
+
+
+def batches(sources: Iterable[Source]) -> Iterator[list[Source]]:
+    """The sources in lists for one job each."""
+    batch: list[Source] = []
+    for source in sources:
+        if batch and (len(batch) == BATCH or sum(one.size or 0 for one in batch) + (source.size or 0) > BATCH_BYTES):
+            yield batch
+            batch = []
+        batch.append(source)
+    if batch:
+        yield batch
+
+
+def done(uploads: Iterable[Upload], where: Destination) -> None:
+    """All has ended well, and the user knows it: a later run begins anew."""
+    for record in (*(one.record for one in uploads), where.record):
+        if record:
+            record.remove()
+
+
+def _upload_batch(galaxy: Galaxy, history: str, batch: list[Source], settings: Settings, total: Any) -> Iterator[Upload]:
+    with contextlib.ExitStack() as stack:
+        begun = [_begun(galaxy, history, source, stack) for source in batch]
+        _adopt(galaxy, history, [one for one in begun if one.record and one.record.data])
+        elements, sessions, sent = [], [], []
+        for one in begun:
+            if one.dataset or one.problem:
+                if total is not None:
+                    total.update(one.source.size or 0)
+                continue
+            try:
+                element, session = _element(galaxy, one, settings, total)
+            except Refused as error:
+                if error.status or error.exit_code == TRY_LATER:    # not this file's fault
+                    raise
+                one.failed(error, error.exit_code)
+                continue
+            elements.append({**element, "ext": one.source.ext, "dbkey": settings.dbkey,
+                             **({"tags": settings.tags} if settings.tags else {})})
+            sessions += [session] if session else []
+            sent.append(one)
+        if sent:
+            _make(galaxy, history, elements, sessions, sent)
+        yield from begun
+
+
+def _begun(galaxy: Galaxy, history: str, source: Source, stack: contextlib.ExitStack) -> Upload:
+    """What an earlier run that was killed has noted of the source, which no other run has now."""
+    one = Upload(source)
+    try:
+        if source.is_url:
+            one.record = Record(galaxy, source.path, "upload", source.path, source.name, history)
+        else:
+            with opened(source.path) as file:
+                one.record = record_of(galaxy, file, source.path, f"{history} {source.name}")
+        stack.callback(one.record.close)
+    except Refused as error:
+        if error.exit_code == TRY_LATER:
+            raise
+        one.failed(error)
+    return one
+
+
+def _element(galaxy: Galaxy, one: Upload, settings: Settings, total: Any) -> tuple[dict[str, Any], dict[str, str] | None]:
+    """What a fetch takes of a source: for a file the bytes are sent first."""
+    assert one.record
+    if one.source.is_url:
+        return {"src": "url", "url": one.source.path, "name": one.source.name}, None
+    with opened(one.source.path) as file:
+        element, session = send_file(galaxy, file, one.source.name, one.record, hashed=settings.hashed,
+                                     stall=settings.stall, total=total)
+    one.sha256 = element["hashes"][0]["hash_value"] if settings.hashed else ""
+    return element, session
+
+
+def _make(galaxy: Galaxy, history: str, elements: list[dict[str, Any]], sessions: list[dict[str, str]],
+          sent: list[Upload]) -> None:
+    """Let Galaxy make datasets of what was sent; where its answer is lost, look for them."""
+    last = galaxy.get(f"histories/{history}/contents", {"v": "dev", "keys": "hid", "order": "hid-dsc", "limit": 1})
+    after = last[0]["hid"] if last else 0
+    for one in sent:
+        _note(one, after=after, when=time.time(), sha256=one.sha256)
+    try:
+        answer = fetch(galaxy, history, [{"destination": {"type": "hdas"}, "elements": elements}], sessions)
+    except Refused as error:
+        if not error.lost:
+            for one in sent:
+                _note(one, after=None)
+            raise
+        _adopt(galaxy, history, sent)
+        if all(one.dataset for one in sent):
+            return
+        raise Refused(f"{error}; run it again, and it looks for what was done", TRY_LATER) from error
+    if len(answer["outputs"]) != len(sent):
+        raise Refused(f"Galaxy has taken {len(answer['outputs'])} of {len(sent)} files: look into history {history}")
+    for one, made in zip(sent, answer["outputs"]):
+        one.dataset, one.answer = made, answer
+        _note(one, dataset=made["id"])
+
+
+def _note(one: Upload, **facts: Any) -> None:
+    if one.record:
+        one.record.save(durably=(one.source.size or 0) > BATCH_BYTES // 1024, **facts)
+
+
+def _adopt(galaxy: Galaxy, history: str, begun: list[Upload]) -> None:
+    """Find the datasets that Galaxy was asked for by a run that did not learn what became of it.
+
+    They came after what the history then held, with the names that were asked for. Those in state `error` are deleted: the
+    file is sent again.
+    """
+    asked = [one for one in begun if _data(one).keys() & {"dataset", "after"}]
+    taken: set[str] = set()
+    while asked:
+        held = held_by(galaxy, history)
+        for one in asked:
+            found = next((made for made in held if made["id"] not in taken and _is_of(made, one)), None)
+            if not found:
+                continue
+            taken.add(found["id"])
+            if found["state"] == "error":
+                discard(galaxy, found["id"])
+                _forget(one)
+            else:
+                one.dataset, one.sha256 = found, str(_data(one).get("sha256") or "")
+                _note(one, dataset=found["id"])
+        asked = [one for one in asked if not one.dataset and _data(one)]
+        late = [one for one in asked if "dataset" in _data(one) or time.time() - _data(one).get("when", 0) > IN_FLIGHT]
+        for one in late:
+            _note(one, dataset=None, after=None)
+        asked = [one for one in asked if one not in late]
+        if asked:
+            time.sleep(2)
+
+
+def _data(one: Upload) -> dict[str, Any]:
+    return one.record.data if one.record else {}
+
+
+def _forget(one: Upload) -> None:
+    if one.record:
+        one.record.clear()
+
+
+def _is_of(made: dict[str, Any], one: Upload) -> bool:
+    data = _data(one)
+    if made["deleted"]:
+        return False
+    if data.get("dataset"):
+        return bool(made["id"] == data["dataset"])
+    return bool(made["hid"] > data["after"] and made["name"] == one.source.name[:NAME])
+
+
+def held_by(galaxy: Galaxy, history: str) -> list[dict[str, Any]]:
+    """All datasets of the history, deleted ones too, each with what there is to compare; a request for 500."""
+    ask = {"v": "dev", "keys": "id,hid,name,state,deleted,extension,file_size,hashes,misc_info"}
+    return [thing for thing in galaxy.pages(f"histories/{history}/contents", ask)
+            if thing["history_content_type"] == "dataset"]
+
+
+def discard(galaxy: Galaxy, dataset: str) -> None:
+    """Delete a dataset that did not arrive, for good where the server lets its users do so."""
+    try:
+        galaxy.delete(f"datasets/{dataset}", {"purge": True})
+    except Refused as error:
+        if error.status != 403:
+            raise
+        galaxy.delete(f"datasets/{dataset}")
+
+
+def checked(galaxy: Galaxy, history: str, uploads: list[Upload], settings: Settings, timeout: float | None = None
+            ) -> Iterator[Upload]:
+    """Wait until Galaxy has the uploads, compare size and hash, and send again, once, what did not arrive; hands on each
+    with its dataset as it is then, or with its problem.
+
+    Raises `Refused` (STILL_RUNNING) when `timeout` seconds are over.
+    """
+    wrong = []
+    for one in _ended(galaxy, history, uploads, timeout):
+        if one.problem and one.dataset:
+            wrong.append(one)
+        else:
+            yield one
+    if not wrong:
+        return
+    for one in wrong:
+        discard(galaxy, one.dataset["id"])
+        if one.record:
+            one.record.remove()
+    first = {one.source: one.problem for one in wrong}
+    again = list(upload(galaxy, history, [one.source for one in wrong], settings))
+    for one in _ended(galaxy, history, again, timeout):
+        if one.problem:
+            one.problem += "" if one.problem == first[one.source] else f" (before: {first[one.source]})"
+        yield one
+
+
+def _ended(galaxy: Galaxy, history: str, uploads: list[Upload], timeout: float | None) -> list[Upload]:
+    """The uploads once all have ended, well or with a problem."""
+    ids = [one.dataset["id"] for one in uploads if not one.problem]
+    with progress(len(ids), "waiting for Galaxy", unit="") as bar:
+        states = galaxy.wait_datasets(history, ids, timeout, lambda left: bar.update(len(ids) - left - bar.n)) if ids else {}
+    held = {made["id"]: made for made in held_by(galaxy, history)} if ids else {}
+    for one in uploads:
+        if not one.problem:
+            one.dataset = {**one.dataset, **held[one.dataset["id"]], "state": states[one.dataset["id"]]}
+            problem = wrong_with(one)
+            if problem:
+                one.failed(problem)
+    return uploads
+
+
+def wrong_with(one: Upload) -> str:
+    """What is wrong with an upload that has ended; "" where its bytes are in Galaxy."""
+    about, source = one.dataset, one.source
+    name = f"{source.path}: dataset {about['id']}"
+    if about["deleted"]:
+        return f"{name} was deleted meanwhile"
+    if about["state"] != "ok":
+        return f"{name} ended in state {about['state']}: {about.get('misc_info') or 'Galaxy does not say why'}"
+    if one.sha256 and one.sha256 not in [made["hash_value"] for made in about["hashes"]]:
+        return f"{name} has another SHA-256 than was sent"
+    if not one.sha256 and source.size is not None and about["file_size"] != source.size:
+        return f"{name} has {about['file_size']} bytes, {source.size} were sent"
+    return ""
+
+
+def existing(galaxy: Galaxy, history: str, sources: list[Source]) -> list[Source]:
+    """Those of the sources that the history has already: a dataset of the same name and size, or one of the same name that
+    is just being made. An address has no size, so its name is enough."""
+    held = [made for made in held_by(galaxy, history) if not made["deleted"]]
+    sizes = {(made["name"], made["file_size"]) for made in held if made["state"] == "ok"}
+    moving = {made["name"] for made in held if made["state"] in DATASET_MOVES}
+    names = {name for name, _ in sizes}
+    return [source for source in sources if source.name[:NAME] in moving
+            or (source.name[:NAME] in names if source.size is None else (source.name[:NAME], source.size) in sizes)]
