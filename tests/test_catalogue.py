@@ -26,6 +26,7 @@ MODULES = [     # each may import those before it
     "elements",
     "uploads",
     "downloads",
+    "archives",
     "libraries",
     "queries",
     "workflows",
