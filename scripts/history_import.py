@@ -44,7 +44,7 @@ def main(argv=None):
     galaxy.user()
 
     address = re.match(r"[a-z][a-z0-9+.-]*://", file, re.IGNORECASE)
-    archive = None if address else read(Path(file))
+    archive = None if address else read(Path(file), file or "FILE: ''")
     what = [file] if address else [os.path.abspath(file), *archive.stamp]
     with Record(galaxy, file, "import", *what) as record, for_a_later_run(record):
         if "job" not in record.data:
