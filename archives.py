@@ -29,8 +29,9 @@ from transfer import progress
 # What Galaxy 26.1 can make of a history, and make a history of, by what the names of such files end in. Its bags fail.
 KINDS = {"tgz": ".tgz", "tar.gz": ".gz", "tar": ".tar", "rocrate.zip": ".zip"}
 STORED = 86400      # seconds that Galaxy keeps an archive for its download, from the request on (26.1)
-PREFIX = "imported from archive: "      # what Galaxy puts before the history's name
-LONGEST = 255       # characters of a history's name; Galaxy cuts off the others
+PREFIX, UNNAMED = "imported from archive: ", "unnamed imported history"     # what Galaxy calls an imported history
+LONGEST = 255       # characters of such a name; Galaxy cuts off the others
+LOST = 300          # seconds, and one for 20 MiB, that Galaxy may take to answer when it has got an archive
 NEVER_OK = ("failed_metadata", *(state for state in DATASET_MOVES if state != "setting_metadata"))  # once imported
 BLOCK = 2**20
 AT_ONCE = "an archive goes in one request; --help tells how it goes in pieces"
@@ -59,9 +60,11 @@ def for_a_later_run(record: Record) -> Iterator[None]:
 def place(text: str, name: str, kind: str) -> Path:
     """Where the archive of the history called `name` goes: the file `text`, or a file in the folder `text`."""
     path = Path(text)
-    if text in ("", "-") or not path.parent.is_dir():
-        raise Refused(f"FILE: {text!r} is neither a folder nor a name in one that is there", USAGE)
-    return path / clipped(f"{safe(name, kind)}.{kind}", kind) if path.is_dir() else path
+    if path.is_dir():
+        path /= clipped(f"{safe(name, kind)}.{kind}", kind)
+    if text in ("", "-") or not os.access(path.parent, os.W_OK):
+        raise Refused(f"FILE: {text!r} is neither a folder nor a name in one, or nothing can be written there", USAGE)
+    return path
 
 
 def prepared(galaxy: Galaxy, history: dict[str, Any], wish: dict[str, Any], record: Record, timeout: float | None) -> str:
@@ -149,16 +152,16 @@ def _why(galaxy: Galaxy, job: str) -> str:
 
 @dataclass
 class Archive:
-    """A whole archive at `path`, of the `size` and time of change in `stamp`.
+    """A whole archive at `path`, its bytes and time of change in `stamp`.
 
-    `history` are its history's attributes; `datasets` count the datasets whose contents are in it, by their names, states
-    and bytes.
+    `name` is what Galaxy will call its history; `datasets` count those whose contents are in it, by name, state and bytes.
     """
 
     path: Path
     stamp: tuple[int, int]
     ending: str
-    history: dict[str, Any]
+    name: str
+    tags: list[str]
     datasets: Counter[tuple[str, str, int]]
 
 
@@ -200,11 +203,13 @@ def _read(file: BinaryIO, path: Path) -> Archive:
         raise ValueError("there is no history_attrs.txt in it")
     top = min(tops, key=len).removesuffix("history_attrs.txt")      # in a bag the history is in a folder
     about = [one for one in json.loads(texts[f"{top}datasets_attrs.txt"]) if one.get("file_name")]
-    lacking = [one["name"] for one in about if f"{top}{one['file_name']}" not in sizes]
+    lacking = [str(one["name"]) for one in about if f"{top}{one['file_name']}" not in sizes]
     if lacking:
         raise ValueError(f"contents of {len(lacking)} of its {len(about)} datasets are not in it: {', '.join(lacking[:3])}")
-    return Archive(path, stamp, ending, json.loads(texts[f"{top}history_attrs.txt"]), Counter(
-        (str(one["name"]), str(one.get("state", "ok")), sizes[f"{top}{one['file_name']}"]) for one in about))
+    datasets = Counter((str(one["name"]), str(one.get("state", "ok")), sizes[f"{top}{one['file_name']}"]) for one in about)
+    history = json.loads(texts[f"{top}history_attrs.txt"])
+    name = (PREFIX + history["name"])[:LONGEST] if history["name"] else UNNAMED
+    return Archive(path, stamp, ending, name, history.get("tags") or [], datasets)
 
 
 def _stamp(file: BinaryIO) -> tuple[int, int]:
@@ -244,23 +249,22 @@ def begin(galaxy: Galaxy, archive: Archive | str) -> str:
     before = {job["id"] for job in _imports(galaxy)}
     if isinstance(archive, str):
         return str(galaxy.post("histories", {"archive_type": "url", "archive_source": archive})["id"])
-    patience = 300 + archive.stamp[0] / (20 * 2**20)    # Galaxy stores the archive before it answers
     with progress(archive.stamp[0], archive.path.name) as bar:
         form = _Form(archive, bar)
         try:
-            answer = galaxy.request("POST", "histories", data=form, timeout=(10, patience),
-                                    headers={"Content-Type": f"multipart/form-data; boundary={form.mark}"})
+            answer = galaxy.request("POST", "histories", data=form, headers={
+                "Content-Type": f"multipart/form-data; boundary={form.mark}"})
             return str(answer.json()["id"])
         except Refused as error:
             if not error.lost:
                 raise
             if not form.sent:
                 raise Refused(f"{archive.path}: nothing is imported, the connection broke: {AT_ONCE}", TRY_LATER) from error
-            # A proxy may wait less long for an answer than Galaxy takes.
-            for _ in galaxy.looks(patience):
-                for job in _imports(galaxy):
-                    if job["id"] not in before:
-                        return str(job["id"])
+            # Galaxy stores the archive before it answers; a proxy may wait less long for that.
+            for _ in galaxy.looks(LOST + archive.stamp[0] / (20 * 2**20)):
+                fresh = [str(job["id"]) for job in _imports(galaxy) if job["id"] not in before]
+                if len(fresh) == 1:
+                    return fresh[0]
             raise
 
 
@@ -302,11 +306,13 @@ def imported(galaxy: Galaxy, job: str, archive: Archive | None, timeout: float |
     history: dict[str, Any] = {}
     announce("Galaxy imports the archive")
     for _ in galaxy.looks(timeout):
-        about = history or galaxy.get(f"jobs/{job}")
-        if not history and about["state"] not in JOB_MOVES:
+        if not history:
+            about = galaxy.get(f"jobs/{job}")
+            if about["state"] in JOB_MOVES:
+                continue
             history = _made_by(galaxy, about, archive)
         # After the job Galaxy goes on with the metadata of some datasets, as BAM.
-        if history and "setting_metadata" not in _states(galaxy, history):
+        if "setting_metadata" not in _states(galaxy, history):
             break
     else:
         raise Refused(f"job {job} is not done with the import after {timeout:g} s: the same command waits for it again",
@@ -323,9 +329,9 @@ def _made_by(galaxy: Galaxy, job: dict[str, Any], archive: Archive | None) -> di
     """The history that an import has made. Galaxy does not tell it: of those of its name that were made while the job ran,
     it is the last one that holds what the archive does."""
     made = galaxy.pages("histories", {"q": "create_time-ge", "qv": job["create_time"], "keys": "id,name,create_time"})
-    name = (PREFIX + str(archive.history["name"]))[:LONGEST] if archive else PREFIX
-    same = [one for one in made if one["create_time"] <= job["update_time"] and
-            (one["name"] == name if archive else one["name"].startswith(name))][::-1]
+    same = [one for one in made if one["create_time"] <= job["update_time"] and (
+        one["name"] == archive.name if archive else one["name"] == UNNAMED or one["name"].startswith(PREFIX))]
+    same.reverse()
     if job["state"] != "ok":
         left = f"; history {same[0]['id']} is left of it, which is not whole" if same else ""
         raise Refused(f"the import failed: {_why(galaxy, job['id'])}{left}")

@@ -50,8 +50,7 @@ def main(argv=None):
         if "job" not in record.data:
             record.save(job=begin(galaxy, archive or file))
         history = imported(galaxy, record.data["job"], archive, timeout)
-    changes = {"name": name, "tags": archive and archive.history.get("tags")}
-    changes = {field: value for field, value in changes.items() if value}
+    changes = {**({"name": name} if name else {}), **({"tags": archive.tags} if archive and archive.tags else {})}
     if changes:
         galaxy.put(f"histories/{history['id']}", changes)
     show(galaxy.get(f"histories/{history['id']}"), style, fields or ["id", "name"], changed=True)

@@ -77,7 +77,7 @@ def test_a_whole_archive(tmp_path, kind, folder):
     path = tmp_path / "f"
     path.write_bytes(archive(kind, folder=folder))
     whole = read(path)
-    assert whole.history["name"] == "Run 12" and whole.stamp[0] == path.stat().st_size
+    assert (whole.name, whole.tags) == ("imported from archive: Run 12", ["rna"]) and whole.stamp[0] == path.stat().st_size
     assert whole.datasets == {("a", "ok", 4): 1, ("b", "ok", 6): 1}
 
 
@@ -107,7 +107,8 @@ def test_archives_of_other_things(tmp_path):
     with pytest.raises(Refused, match="there is no history_attrs.txt in it"):
         read(tmp_path / "f")
     for broken in ({"history_attrs.txt": b"{}"}, {"history_attrs.txt": b"{}", "datasets_attrs.txt": b"[]]"},
-                   {"history_attrs.txt": b"{}", "datasets_attrs.txt": b"[7]"}):
+                   {"history_attrs.txt": b"{}", "datasets_attrs.txt": b"[7]"},
+                   {"history_attrs.txt": b"[]", "datasets_attrs.txt": b"[]"}):
         with zipfile.ZipFile(tmp_path / "f", "w") as packed:
             for name, content in broken.items():
                 packed.writestr(name, content)
@@ -191,7 +192,7 @@ def test_export_in_the_place_of_another_only_if_so_told(script, exporter, capsys
 def test_export_to_no_file(script, exporter, capsys, tmp_path, monkeypatch, file):
     monkeypatch.chdir(tmp_path)
     assert script(history_export.main, KEY, URL, "Run / 12", file) == USAGE
-    assert refused_with(capsys, f"FILE: {file!r} is neither a folder nor a name in one that is there")
+    assert refused_with(capsys, f"FILE: {file!r} is neither a folder nor a name in one, or nothing can be written there")
     assert exporter.ask.call_count == 0
 
 
@@ -502,10 +503,13 @@ def test_which_history_it_is(script, importer, capsys):
     assert refused_with(capsys, "job j1 has done the import, but its history is not there")
 
 
-def test_a_long_name_is_cut(script, importer, capsys):
-    importer.file.write_bytes(archive(name="n" * 250))
-    importer.histories[0]["name"] = ("imported from archive: " + "n" * 250)[:255]
-    assert script(history_import.main, "--format=value", KEY, URL, importer.file) == 0
+@pytest.mark.parametrize("name, called", [
+    ("n" * 250, ("imported from archive: " + "n" * 250)[:255]), (None, "unnamed imported history")])
+def test_names_that_galaxy_changes(script, importer, name, called):
+    importer.file.write_bytes(archive(name=name))
+    importer.histories[0]["name"] = called
+    assert script(history_import.main, KEY, URL, importer.file) == 0
+    assert script(history_import.main, KEY, URL, "https://elsewhere.test/x.tgz") == 0
 
 
 def test_an_answer_that_was_lost_is_looked_for(script, importer, clock, capsys):
@@ -554,7 +558,7 @@ def test_it_is_sent_again_from_its_beginning(loopback, tmp_path):
     path = tmp_path / "x"
     path.write_bytes(os.urandom(3 * archives.BLOCK + 17))
     about = path.stat()
-    whole = Archive(path, (about.st_size, about.st_mtime_ns), "tar.gz", {}, Counter())
+    whole = Archive(path, (about.st_size, about.st_mtime_ns), "tar.gz", "n", [], Counter())
     loopback.will((200, []), (429, {"err_msg": "busy"}), (200, {"id": "j1"}))
     assert archives.begin(Galaxy(KEY, loopback.url), whole) == "j1"
     first, second = (asked.body for asked in loopback.asked if asked.method == "POST")

@@ -124,7 +124,7 @@ def test_what_is_left_out_unless_asked_for(person, full, tmp_path):
 @pytest.mark.parametrize("kind", ["tar.gz", "tar", "rocrate.zip"])
 def test_other_kinds(person, full, tmp_path, kind):
     export(person, full.id, tmp_path / "x", f"--archive={kind}")
-    assert archives.read(tmp_path / "x").history["name"] == full.name
+    assert archives.read(tmp_path / "x").name == f"imported from archive: {full.name}"
 
 
 def test_without_files(person, full, tmp_path):
@@ -160,7 +160,7 @@ def test_an_export_that_was_not_waited_for_is_gone_on_with(person, full, tmp_pat
     assert codes[-1] == STILL_RUNNING
     assert person.run(*line).returncode == 0
     assert exports() == before + len(codes) - 1
-    assert archives.read(tmp_path / "x.tgz").history["name"] == full.name
+    assert archives.read(tmp_path / "x.tgz").name == f"imported from archive: {full.name}"
 
 
 def test_an_import_that_was_not_waited_for_is_waited_for(person, full, packed):
