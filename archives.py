@@ -24,7 +24,8 @@ from typing import IO, Any, BinaryIO
 from common import DATASET_MOVES, JOB_MOVES, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused, say
 from downloads import clipped, safe
 from records import Record
-from transfer import progress
+from replies import MAYBE_DONE
+from transfer import opened, progress
 
 # What Galaxy 26.1 can make of a history, and make a history of, by what the names of such files end in. Its bags fail.
 KINDS = {"tgz": ".tgz", "tar.gz": ".gz", "tar": ".tar", "rocrate.zip": ".zip"}
@@ -172,7 +173,7 @@ def read(path: Path, label: str = "") -> Archive:
     """
     label = label or str(path)
     try:
-        with open(path, "rb") as file:
+        with opened(str(path)) as file:
             return _read(file, path)
     except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise Refused(f"{label}: not the whole archive of a history: {error}") from None
@@ -256,10 +257,11 @@ def begin(galaxy: Galaxy, archive: Archive | str) -> str:
                 "Content-Type": f"multipart/form-data; boundary={form.mark}"})
             return str(answer.json()["id"])
         except Refused as error:
+            if error.status == 413 or (error.lost and not form.sent):
+                why = str(error).removesuffix(f": {MAYBE_DONE}")    # no: half a form is nothing
+                raise Refused(f"nothing was imported: {why}: {AT_ONCE}", TRY_LATER if error.lost else error.exit_code) from error
             if not error.lost:
                 raise
-            if not form.sent:
-                raise Refused(f"{archive.path}: nothing is imported, the connection broke: {AT_ONCE}", TRY_LATER) from error
             # Galaxy stores the archive before it answers; a proxy may wait less long for that.
             for _ in galaxy.looks(LOST + archive.stamp[0] / (20 * 2**20)):
                 fresh = [str(job["id"]) for job in _imports(galaxy) if job["id"] not in before]

@@ -32,7 +32,7 @@ import sys
 from pathlib import Path
 
 from archives import begin, for_a_later_run, imported, read
-from common import UNATTENDED, Galaxy, arguments, output, run, show, whole_number
+from common import UNATTENDED, USAGE, Galaxy, Refused, arguments, output, run, show, whole_number
 from records import Record
 
 
@@ -40,11 +40,13 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     file, name, timeout = args["FILE"], args["--name"], whole_number(args, "--timeout")
     style, fields = output(args)
+    if not file:
+        raise Refused("FILE is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
     galaxy.user()
 
     address = re.match(r"[a-z][a-z0-9+.-]*://", file, re.IGNORECASE)
-    archive = None if address else read(Path(file), file or "FILE: ''")
+    archive = None if address else read(Path(file))
     what = [file] if address else [os.path.abspath(file), *archive.stamp]
     with Record(galaxy, file, "import", *what) as record, for_a_later_run(record):
         if "job" not in record.data:

@@ -101,6 +101,14 @@ def test_a_broken_archive(tmp_path, content, words):
     assert refused.value.exit_code == REFUSED
 
 
+def test_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for file in (tmp_path, tmp_path / "pipe", tmp_path / "nosuch"):
+        with pytest.raises(Refused) as refused:
+            read(file)
+        assert str(file) in str(refused.value) and refused.value.exit_code == USAGE
+
+
 def test_archives_of_other_things(tmp_path):
     with tarfile.open(tmp_path / "f", "w:gz") as packed:
         packed.add(__file__, "datasets_attrs.txt")
@@ -536,8 +544,17 @@ def test_an_answer_that_was_lost_for_good(script, importer, clock, capsys):
 def test_a_connection_that_breaks_while_the_archive_is_sent(script, importer, clock, capsys):
     importer.mock.post(f"{API}/histories", exc=requests.exceptions.ConnectionError("reset"))
     assert script(history_import.main, KEY, URL, importer.file) == TRY_LATER
-    assert refused_with(capsys, "x.tgz: nothing is imported, the connection broke: an archive goes in one request")
-    assert clock.slept == []
+    told = capsys.readouterr().err
+    assert "nothing was imported: POST http://galaxy.test/api/histories: the connection broke" in told
+    assert "an archive goes in one request" in told and "may have done it" not in told and clock.slept == []
+
+
+def test_an_archive_that_is_too_large_for_a_proxy(script, importer, capsys):
+    importer.mock.post(f"{API}/histories", status_code=413, text="<html><title>413 Too Large</title></html>")
+    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    told = capsys.readouterr().err
+    assert "nothing was imported" in told and "its administrator can raise the limit" in told
+    assert told.endswith("an archive goes in one request; --help tells how it goes in pieces\n")
 
 
 def test_an_archive_that_changes_while_it_is_sent(importer):
