@@ -259,7 +259,8 @@ def begin(galaxy: Galaxy, archive: Archive | str) -> str:
         except Refused as error:
             if error.status == 413 or (error.lost and not form.sent):
                 why = str(error).removesuffix(f": {MAYBE_DONE}")    # no: half a form is nothing
-                raise Refused(f"nothing was imported: {why}: {AT_ONCE}", TRY_LATER if error.lost else error.exit_code) from error
+                code = TRY_LATER if error.lost else error.exit_code
+                raise Refused(f"nothing was imported: {why}: {AT_ONCE}", code) from error
             if not error.lost:
                 raise
             # Galaxy stores the archive before it answers; a proxy may wait less long for that.

@@ -20,8 +20,8 @@ Options:
   -h, --help         show this
 
 Prints the archive's path once it is there and was read to its end, checksums and all. Datasets whose contents are not in it
-are deleted ones where it is imported. A run that was broken off is gone on with by the same command, for a day and while
-the history does not change; its archive stays on the server meanwhile.
+arrive as deleted ones. A run that was broken off is gone on with by the same command, within a day and unless the history
+has changed since (annotations apart, which Galaxy counts as no change); its archive stays on the server for that day.
 
 Every Sunday from cron:
   history_export.py --hidden --force - - "Run 12" /backup/run12.tgz
