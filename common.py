@@ -54,8 +54,8 @@ VERSION = "0.1.0"
 __all__ = [     # what scripts and recipes import from here
     "DONE", "INTERRUPTED", "PARTLY", "REFUSED", "STILL_RUNNING", "TRY_LATER", "USAGE", "VERSION",
     "DATASET_MOVES", "JOB_ENDS", "ONE_SHOT", "UNATTENDED",
-    "Galaxy", "Refused", "an_id", "arguments", "complain", "decoded", "id_in", "keep_secret", "one_line", "output", "pauses",
-    "payload", "print_answer", "print_members", "print_response", "read_json", "read_text", "redact", "run", "say",
+    "Galaxy", "Refused", "an_id", "arguments", "complain", "decoded", "id_in", "ids", "keep_secret", "one_line", "output",
+    "pauses", "payload", "print_answer", "print_members", "print_response", "read_json", "read_text", "redact", "run", "say",
     "script_name", "show", "show_request", "whole_number", "with_scheme", "yes_or_no",
     "delete", "display", "get", "make_url", "post", "put", "submit", "update",
 ]
@@ -106,6 +106,20 @@ def an_id(text: str, name: str) -> str:
     if not re.fullmatch(r"[\w-]+", text):
         raise Refused(f"{name}: {short(text, 40)!r} is no id{'' if text else ': is a variable unset?'}", USAGE)
     return text
+
+
+def ids(texts: list[str], name: str) -> list[str]:
+    """The ids among `texts`, what was given for the argument `name`, each once; `-` stands for those in standard input,
+    one a line. It is read to its end first: what is done to these things may change the list that they come from."""
+    found: dict[str, None] = {}
+    for text in texts:
+        if text != "-":
+            found[an_id(text, name)] = None
+            continue
+        for number, line in enumerate(read_text("-").splitlines(), 1):
+            if line.strip():
+                found[an_id(line.strip(), f"{name}, line {number} of standard input")] = None
+    return list(found)
 
 
 def id_in(url: str, noun: str) -> str:

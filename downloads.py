@@ -222,7 +222,7 @@ class Manifest:
                 return
             self.doubled |= before is not None
             self.rows[item.id] = row
-            with open(self.path, "a", encoding="utf-8", newline="") as file:
+            with open(self.path, "a", encoding="utf-8", errors="replace", newline="") as file:
                 file.write(_lines([COLUMNS] if not file.tell() else [], [row]))
 
     def tidy(self) -> None:
@@ -232,7 +232,7 @@ class Manifest:
         with self._one, _locked(self.folder):
             rows = Manifest(self.folder).rows       # another run may have added some
             new = self.path.with_name(f".{MANIFEST}.{os.getpid()}")
-            new.write_bytes(_lines([COLUMNS], rows.values()).encode())
+            new.write_bytes(_lines([COLUMNS], rows.values()).encode(errors="replace"))
             os.replace(new, self.path)
 
 

@@ -16,8 +16,8 @@ OWN_STYLES = ("table", "json", "jsonl", "csv", "tsv", "value")
 def output(args: dict[str, Any], known: Iterable[str] = ()) -> tuple[str | None, list[str]]:
     """The style and the fields that `--format` and `--fields` ask for, for `show`.
 
-    A style that nobody knows, or a field that is not among those `known`, if any are given, is a usage error, told here
-    before anything is sent.
+    A style that nobody knows is a usage error, told here before anything is sent; and so is a field that is not among
+    those `known`, where these are told.
     """
     style, fields = args["--format"], args["--fields"]
     if style not in OWN_STYLES[1:] and (style or fields):
@@ -32,17 +32,18 @@ def output(args: dict[str, Any], known: Iterable[str] = ()) -> tuple[str | None,
 
 
 def show(answer: Any, style: str | None = None, fields: Iterable[str] = (),
-         plain: Callable[[Any], None] | None = None, changed: bool = False) -> None:
+         plain: Callable[[Any], None] | None = None, changed: bool = False, upright: bool = False) -> None:
     """Print JSON as `table`, `json`, `jsonl`, `csv`, `tsv`, `value` (cells alone, for a shell's variables) or another
     tabulate style; `fields` picks the columns.
 
     `plain` prints it where neither was asked for. Values are never rewritten: a string stays as it is, null is an empty
     cell, all else is its JSON. `jsonl` and `value`, and `csv` and `tsv` with `fields`, go out row by row as `answer`, a
     list or an iterator, hands them on. A field that no row has is refused; where the question has `changed` something,
-    the refusal says so, and is no usage error, or somebody would ask again.
+    the refusal says so, and is no usage error, or somebody would ask again. A single thing's table is `upright` where
+    told: a line for each field.
     """
     try:
-        _show(answer, style, list(fields), plain, changed)
+        _show(answer, style, list(fields), plain, changed, upright)
         if changed:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -53,7 +54,8 @@ def show(answer: Any, style: str | None = None, fields: Iterable[str] = (),
         raise Refused(f"it is done{_made(answer)}, but the answer can't be printed: {error.strerror}") from None
 
 
-def _show(answer: Any, style: str | None, fields: list[str], plain: Callable[[Any], None] | None, changed: bool) -> None:
+def _show(answer: Any, style: str | None, fields: list[str], plain: Callable[[Any], None] | None, changed: bool,
+          upright: bool) -> None:
     if plain and not style and not fields:
         plain(list(answer) if isinstance(answer, Iterator) else answer)
         return
@@ -74,7 +76,10 @@ def _show(answer: Any, style: str | None, fields: list[str], plain: Callable[[An
     elif style in ("csv", "tsv"):
         _show_separated(rows, "," if style == "csv" else "\t", fields)
     else:
-        print(table(list(rows), fields, "simple" if style in (None, "table") else style))
+        style = "simple" if style in (None, "table") else style
+        if upright and isinstance(answer, dict):
+            rows, fields = iter([{"field": name, "value": value} for name, value in next(rows).items()]), []
+        print(table(list(rows), fields, style))
 
 
 def show_request(method: str, url: str, data: Any, style: str | None = None) -> None:

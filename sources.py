@@ -18,7 +18,7 @@ from common import USAGE, Refused, short
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)      # Galaxy asks its file sources, which have schemes of their own
 UNFINISHED = (".part", ".partial", ".filepart", ".tmp", ".crdownload", "~")
-CHECKSUMS = re.compile(r"md5(sums?)?(\.txt)?|checksums?\.txt|.*\.md5", re.IGNORECASE | re.DOTALL)
+CHECKSUMS = re.compile(r"md5(sums?)?(\.txt)?|.*\.md5", re.IGNORECASE | re.DOTALL)
 
 # Extensions that are names of datatypes of Galaxy 26.1, in small letters.
 _SAME = """
@@ -225,8 +225,10 @@ def _inside(folder: str, ext: str, complaints: list[str]) -> list[Source]:
                 raise ValueError("its name is not UTF-8")
             if not _within(tree, path):
                 raise ValueError(f"a link out of {folder}, left alone")
-            if not os.path.isdir(path):     # a link to a folder that is met anyway
+            if not os.path.isdir(path):
                 sources.append(Source(os.path.abspath(path), name, ext or datatype(name), _size(path)))
+            elif "/." in os.path.realpath(path)[len(tree):]:    # else a link to a folder that is met anyway
+                raise ValueError("a link to a hidden folder, left alone")
         except (OSError, ValueError) as error:
             complaints.append(f"{_shown(path)}: {getattr(error, 'strerror', None) or error}")
     return sorted(sources, key=lambda source: source.name.split("/"))

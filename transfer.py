@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,7 +31,8 @@ from replies import MAYBE_DONE, PASSING
 PIECE = 64 * 2**20          # bytes a request; larger ones are no faster (Galaxy 26.1 on loopback)
 LEAST = 64 * 2**10          # the smallest piece that is tried where larger ones don't go through
 SMALL = 2**20               # a file of that size goes with the request that begins its upload
-BLOCK = 256 * 2**10         # bytes read and written at a time
+BLOCK = 2**20               # bytes of a file read at a time: in smaller ones, hashing in a thread beside hides less
+CHUNK = 64 * 2**10          # bytes of an answer read at a time: what came of one before a cut is lost
 STALL = 600                 # seconds without any progress until a transfer is given up
 FRESH_STARTS = 10           # uploads begun anew for one file until it is given up
 FROZEN = 35                 # seconds: Galaxy 26.1 answers nobody for 30 where a piece comes while another is open
@@ -66,23 +68,23 @@ def fetch(galaxy: Galaxy, history: str, targets: list[dict[str, Any]], sessions:
     return galaxy.post("tools/fetch", {"history_id": history, "targets": targets, **files})
 
 
-def opened(path: str) -> BinaryIO:
+def opened(path: str) -> FileIO:
     """The regular file at `path`, open for reading; a usage error where there is none."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):     # a pipe has no size, and would arrive as an empty dataset
             raise Refused(f"{path}: not a file", USAGE)
-        return open(path, "rb")
+        return open(path, "rb", buffering=0)
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}", USAGE) from None
 
 
-def record_of(galaxy: Galaxy, file: BinaryIO, path: str, to: str) -> Record:
+def record_of(galaxy: Galaxy, file: FileIO, path: str, to: str) -> Record:
     """The record of a file on its way to somewhere; another one when the file has changed."""
     about = os.fstat(file.fileno())
     return Record(galaxy, path, "upload", os.path.abspath(path), about.st_size, about.st_mtime_ns, to)
 
 
-def send_file(galaxy: Galaxy, file: BinaryIO, name: str, record: Record, *, hashed: bool = True, stall: float = STALL,
+def send_file(galaxy: Galaxy, file: FileIO, name: str, record: Record, *, hashed: bool = True, stall: float = STALL,
               total: Any = None) -> tuple[dict[str, Any], dict[str, str]]:
     """As `send`, for an open file and the record of it, which then still has the `session`."""
     before = os.fstat(file.fileno())
@@ -109,12 +111,12 @@ def one_name(name: str) -> str:
     return name if name.isprintable() else repr(name)
 
 
-def _differs(file: BinaryIO, before: os.stat_result) -> bool:
+def _differs(file: FileIO, before: os.stat_result) -> bool:
     after = os.fstat(file.fileno())
     return (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
 
 
-def _changed(file: BinaryIO) -> Refused:
+def _changed(file: FileIO) -> Refused:
     return Refused(f"{file.name}: changed while it was sent, so no dataset was made: send it when it is complete")
 
 
@@ -126,7 +128,7 @@ class _Upload:
     the file is then begun anew.
     """
 
-    def __init__(self, galaxy: Galaxy, file: BinaryIO, size: int, name: str, record: Record, digest: _Digest, bar: Any,
+    def __init__(self, galaxy: Galaxy, file: FileIO, size: int, name: str, record: Record, digest: _Digest, bar: Any,
                  stall: float):
         self.galaxy, self.file, self.size, self.name, self.record = galaxy, file, size, name, record
         self.digest, self.bar, self.stall = digest, bar, stall
@@ -322,7 +324,7 @@ class _Digest:
         self.done = 0
         if self.wanted:
             self._hash = hashlib.new(self.kind)
-            self._blocks: queue.Queue[bytes] = queue.Queue(16)
+            self._blocks: queue.Queue[bytes] = queue.Queue(4)
             self._thread = threading.Thread(target=self._work, daemon=True)
             self._thread.start()
 
@@ -385,7 +387,7 @@ def receive(galaxy: Galaxy, route: str, path: Path, *, label: str, params: Any =
             with open(part, "ab") as file, progress(size, path.name, total) as bar, _Digest(kind) as digest:
                 got = _Download(galaxy, route, params, file, label, record, digest, bar, stall, packed).all_bytes(size)
                 came = digest.hexdigest()
-                os.fsync(file.fileno())
+                getattr(os, "fdatasync", os.fsync)(file.fileno())       # macOS has no other
             if size is not None and got != size:
                 raise Refused(f"{label}: {got} of {size} bytes came", REFUSED)
             if expected and came != expected:
@@ -453,7 +455,7 @@ class _Download:
                 if whole is None:       # the server has another now
                     return False
                 self.hash_what_is_there()
-                for block in answer.iter_content(BLOCK):
+                for block in answer.iter_content(CHUNK):
                     self.file.write(block)
                     self.digest.feed(self.at, block)
                     self.at += len(block)

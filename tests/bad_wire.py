@@ -1,4 +1,4 @@
-"""A loopback server of bytes that misbehaves on purpose: it takes resumable uploads (TUS 1.0.0) and serves one file by ranges.
+"""A loopback server of bytes that misbehaves on purpose: it takes resumable uploads (TUS 1.0.0), serves a file by ranges.
 
 What goes wrong is told beforehand: `faults` are applied to the requests that carry bytes, one each, in their order; then all
 is well. Each is a function of the request's handler, as those that this module makes.
@@ -36,7 +36,7 @@ class BadWire:
                     return self.status(502)
                 if not self.path.startswith("/api/upload/resumable_upload/") and not self.path.startswith("/file"):
                     return self.plain()
-                carries = self.command == "PATCH" or (self.command == "POST" and self.length) or self.path.startswith("/file")
+                carries = self.length or self.path.startswith("/file")
                 if carries and outer.limit and self.length > outer.limit:
                     return self.status(413)
                 if carries and outer.faults:

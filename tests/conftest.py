@@ -9,6 +9,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from bad_wire import BadWire
 
 import common
 import outcome
@@ -16,7 +17,6 @@ import records
 import replies
 import transfer
 import uploads
-from bad_wire import BadWire
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ MODULES = [     # each may import those before it
     "printing",
     "replies",
     "common",
+    "bulk",
     "processes",
     "records",
     "toolsheds",

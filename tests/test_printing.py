@@ -132,3 +132,21 @@ def test_submit(capsys, answer, text):
 def test_update_and_delete(capsys, answer, text):
     print_answer(answer)
     assert capsys.readouterr().out == "Response\n--------\n" + text
+
+
+def test_a_single_thing_upright(capsys):
+    show({"id": "1", "name": "a\nb", "gone": None}, "table", ["name", "id"], upright=True)
+    assert capsys.readouterr().out == "field    value\n-------  -------\nname     a\n         b\nid       1\n"
+    show({"id": "1"}, "json", upright=True)
+    assert json.loads(capsys.readouterr().out) == {"id": "1"}
+    show([{"id": "1"}], "table", upright=True)
+    assert capsys.readouterr().out.split() == ["id", "----", "1"]
+
+
+def test_fields_that_there_are_not_where_it_is_known(capsys):
+    args = {"--format": "csv", "--fields": "id,size,age"}
+    assert output(args) == ("csv", ["id", "size", "age"])
+    assert output(args, ["age", "id", "size"]) == ("csv", ["id", "size", "age"])
+    with pytest.raises(Refused, match="no size, age: there are id, name") as caught:
+        output(args, ["id", "name"])
+    assert caught.value.exit_code == USAGE

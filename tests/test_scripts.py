@@ -1,5 +1,6 @@
 """The scripts of the way from file to result: the requests that they send, what they print, how they end."""
 import contextlib
+import hashlib
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 import upload_to_history
 
 import create
-from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE
+from common import PARTLY, REFUSED, STILL_RUNNING, USAGE
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -73,9 +74,9 @@ def tus(requests_mock):
     """A Galaxy that takes a file of three bytes."""
     uploads = f"{URL}/api/upload/resumable_upload/"
     requests_mock.get(f"{URL}/api/histories/h", json={"id": "h"})
-    requests_mock.post(uploads, status_code=201, headers={"Location": uploads + "s1"})
-    requests_mock.patch(uploads + "s1", status_code=204, text=lambda request, context: request.body.read() and "")
-    requests_mock.head(uploads + "s1", headers={"Upload-Offset": "3"})
+    requests_mock.post(uploads, status_code=201, headers={"Location": uploads + "s1", "Upload-Offset": "3"},
+                       text=lambda request, context: str(b"".join(request.body)))
+    requests_mock.get(f"{URL}/api/histories/h/contents", json=[])
     requests_mock.post(f"{URL}/api/tools/fetch", json={"outputs": [{"id": "d", "state": "queued"}], "jobs": []})
     return requests_mock
 
@@ -108,17 +109,27 @@ def test_upload_and_wait(script, tus, tmp_path, capsys):
     (tmp_path / "a.txt").write_text("abc")
     line = ["--wait", "--format=value", KEY, URL, "h", tmp_path / "a.txt"]
     contents = f"{URL}/api/histories/h/contents"
-    ended = [{"id": "d", "state": "ok", "history_content_type": "dataset"}]
-    tus.get(contents, [{"json": []}, {"json": ended}])
+    ended = [{"id": "d", "state": "ok", "hid": 1, "name": "a.txt", "deleted": False, "history_content_type": "dataset",
+              "file_size": 3, "hashes": [{"hash_value": hashlib.sha256(b"abc").hexdigest()}]}]
+    tus.get(contents, [{"json": []}, {"json": []}, {"json": ended}])
     tus.get(f"{URL}/api/datasets/d", json={"id": "d", "state": "ok", "extension": "txt"})
     assert script(upload_to_history.main, *line, "--fields=id,state,extension") == 0
     assert capsys.readouterr() == ("d\tok\ttxt\n", "")
-    tus.get(contents, [{"json": []}, {"json": [{**ended[0], "state": "error"}]}])
-    tus.get(f"{URL}/api/datasets/d", json={"id": "d", "state": "error", "misc_info": "hash does not match"})
-    assert script(upload_to_history.main, *line) == REFUSED
-    assert refused_with(capsys, "dataset d ended in state error: hash does not match")
     tus.get(contents, json=ended)
     assert script(upload_to_history.main, "--timeout=0", *line) == STILL_RUNNING
+
+
+def test_upload_that_fails_twice(script, tus, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("abc")
+    wrong = [{"id": "d", "state": "error", "hid": 1, "name": "a.txt", "deleted": False, "history_content_type": "dataset",
+              "file_size": 0, "hashes": [], "misc_info": "hash does not match"}]
+    once = [{"json": []}, {"json": []}, {"json": wrong}, {"json": wrong}]
+    tus.get(f"{URL}/api/histories/h/contents", once * 2)
+    tus.delete(f"{URL}/api/datasets/d")
+    assert script(upload_to_history.main, "--wait", KEY, URL, "h", tmp_path / "a.txt") == REFUSED
+    assert refused_with(capsys, "dataset d ended in state error: hash does not match")
+    sent = [asked for asked in tus.request_history if asked.path == "/api/tools/fetch"]
+    assert len(sent) == 2
 
 
 def test_upload_takes_strings_only(script, tus, tmp_path, capsys):
@@ -203,18 +214,23 @@ def datasets(requests_mock):
 
 def test_dataset_download(script, datasets, tmp_path, capsys):
     folder = tmp_path / "new" / "folder"
-    assert script(dataset_download.main, f"--to={folder}", KEY, URL, "d1", "d2") == 0
+    assert script(dataset_download.main, f"--to={folder}", "--parallel=1", KEY, URL, "d1", "d2") == 0
     assert capsys.readouterr() == (f"{folder}/a.txt\n{folder}/b.txt\n", "")
     assert (folder / "a.txt").read_bytes() == b"abc"
+    assert script(dataset_download.main, f"--to={folder}", "-q", KEY, URL, "d1", "d2") == 0
+    assert capsys.readouterr() == ("", "")
 
 
 def test_some_of_many_could_not_be_fetched(script, datasets, tmp_path, capsys):
-    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "bad", "d1") == PARTLY
+    (tmp_path / "a.txt").write_text("mine")
+    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "bad", "d2") == PARTLY
     told = capsys.readouterr()
-    assert told.out == f"{tmp_path}/a.txt\n" and "dataset bad (b) is in state error" in told.err
+    assert told.out == f"{tmp_path}/b.txt\n" and "dataset bad (b) is in state error" in told.err
     assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "bad") == REFUSED
-    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "d1") == REFUSED    # it is there already
+    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "d1") == REFUSED    # another's is there already
+    assert (tmp_path / "a.txt").read_text() == "mine"
     assert script(dataset_download.main, f"--to={tmp_path}", "--force", KEY, URL, "d1") == 0
+    assert (tmp_path / "a.txt").read_bytes() == b"abc"
 
 
 @pytest.mark.parametrize("about", [{"name": 5}, {"name": "\ud800"}, {"name": "n" * 5000}, {"extension": None}])
@@ -224,7 +240,7 @@ def test_an_odd_dataset_does_not_stop_the_rest(script, datasets, tmp_path, about
     datasets.get(f"{URL}/api/datasets/odd/display", content=b"abc")
     datasets.get(f"{URL}/api/datasets/worse", json=[])
     assert script(dataset_download.main, f"--to={tmp_path}/d", KEY, URL, "odd", "worse", "d1") == PARTLY
-    assert len(list((tmp_path / "d").iterdir())) == 2
+    assert len(list((tmp_path / "d").iterdir())) == 3       # two files and the manifest
 
 
 @pytest.mark.parametrize("module, line", [
@@ -235,9 +251,10 @@ def test_an_id_from_a_variable_that_is_unset(script, requests_mock, capsys, modu
     assert requests_mock.call_count == 0
 
 
-def test_a_short_download_may_be_tried_later(script, datasets, tmp_path):
+def test_a_short_download_is_no_download(script, datasets, tmp_path, capsys):
     datasets.get(f"{URL}/api/datasets/d1/display", content=b"ab")
-    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "d1") == TRY_LATER
+    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "d1") == REFUSED
+    assert refused_with(capsys, "2 of 3 bytes came") and not (tmp_path / "a.txt").exists()
 
 
 def test_a_folder_that_is_a_file(script, tmp_path, capsys):

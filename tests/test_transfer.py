@@ -4,10 +4,10 @@ import hashlib
 import os
 
 import pytest
+from bad_wire import crash, cut, forget, stall, status, swallow
 
 import records
 import transfer
-from bad_wire import crash, cut, forget, stall, status, swallow
 from common import REFUSED, TRY_LATER, USAGE, Galaxy, Refused
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -30,6 +30,7 @@ def little_pieces(monkeypatch):
     monkeypatch.setattr(transfer, "SMALL", 1000)
     monkeypatch.setattr(transfer, "LEAST", 10_000)
     monkeypatch.setattr(transfer, "BLOCK", 4096)
+    monkeypatch.setattr(transfer, "CHUNK", 4096)
 
 
 def sent(wire, path, **options):
@@ -263,7 +264,7 @@ def test_a_record_that_is_rubbish_begins_anew(wire, file):
 
 def test_two_processes_do_not_send_the_same(wire, file):
     galaxy = Galaxy(KEY, wire.url)
-    with open(file, "rb") as open_file, transfer.record_of(galaxy, open_file, str(file), ""), \
+    with transfer.opened(str(file)) as open_file, transfer.record_of(galaxy, open_file, str(file), ""), \
             pytest.raises(Refused, match="another run is at work") as caught:
         sent(wire, file)
     assert caught.value.exit_code == TRY_LATER and wire.lines == []
@@ -339,8 +340,8 @@ def test_a_file_comes_down(wire, folder):
 
 
 @pytest.mark.parametrize("faults", [
-    [cut(100)], [cut(0), cut(1), cut(99_999)], [status(502), status(500)], [cut(60_000), status(429, Retry_After="0"), cut(1)]],
-    ids=str)
+    [cut(100)], [cut(0), cut(1), cut(99_999)], [status(502), status(500)],
+    [cut(60_000), status(429, Retry_After="0"), cut(1)]], ids=str)
 def test_whatever_happens_it_comes_down_whole(wire, folder, clock, faults):
     wire.faults = list(faults)
     came = fetched(wire, folder / "x", checksum=("sha256", hashlib.sha256(CONTENT).hexdigest()))
@@ -454,7 +455,7 @@ def test_a_file_that_came_meanwhile_stays(wire, folder):
 def test_a_full_disk_leaves_nothing(wire, folder, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fdatasync", full)
     with pytest.raises(OSError, match="No space"):
         fetched(wire, folder / "x")
     assert os.listdir(folder) == []

@@ -1,0 +1,443 @@
+"""dataset_list.py, dataset_show.py, dataset_wait.py and dataset_delete.py: what they ask, how they print and end."""
+import json
+
+import dataset_delete
+import dataset_list
+import dataset_show
+import dataset_wait
+import pytest
+
+from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL = "http://galaxy.test"
+LIST = f"{URL}/api/datasets"
+ABSENT = {"status_code": 404, "json": {"err_msg": "HistoryDatasetAssociation not found", "err_code": 404001}}
+UNDECODABLE = {"err_msg": "unable to decode", "err_code": 400009}
+
+
+def a_dataset(name, **more):
+    return {"id": name, "name": f"{name}.txt", "hid": 1, "history_id": "h", "state": "ok", "extension": "txt",
+            "genome_build": "hg38", "file_size": 7, "misc_info": "", "deleted": False, "purged": False, "creating_job": None,
+            "hashes": [], **more}
+
+
+class Held:
+    """The user's datasets, in the answers to a list of ids; `looks` are what a history's list of moving ones answers."""
+
+    def __init__(self, mock, *datasets):
+        self.mock, self.datasets, self.looks, self.undecodable = mock, {one["id"]: one for one in datasets}, [], set()
+        self.deletes, self.refuses = [], {}
+        mock.get(LIST, json=self.listed)
+        mock.delete(LIST, json=self.delete)
+
+    def listed(self, request, context):
+        only = dict(zip(request.qs["q"], request.qs["qv"]))
+        if "type_id-in" not in only:
+            moving = self.looks.pop(0) if self.looks else []
+            return [{"id": dataset} for dataset in moving]
+        wanted = [one[len("dataset-"):] for one in only["type_id-in"].split(",")]
+        if self.undecodable.intersection(wanted):
+            context.status_code = 400
+            return UNDECODABLE
+        return [self.datasets[one] for one in wanted if one in self.datasets]
+
+    def delete(self, request, context):
+        wanted = [one["id"] for one in request.json()["datasets"]]
+        self.deletes.append((wanted, request.json()["purge"]))
+        refused = [one for one in wanted if one in self.refuses]
+        for one in set(wanted) - set(refused):
+            self.datasets[one] = {**self.datasets[one], "deleted": True, "purged": request.json()["purge"]}
+        return {"success_count": len(wanted) - len(refused), "errors": [
+            {"dataset": {"id": one, "src": "hda"}, "error_message": self.refuses[one]} for one in refused]}
+
+    def asked(self, method="GET"):
+        return [one.qs for one in self.mock.request_history if one.method == method and one.path == "/api/datasets"]
+
+
+def one_line(capsys, words):
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1 and words in told.err and KEY not in told.err, told.err
+    return told.out
+
+
+# ---------------------------------------------------------------------------------------------- all of them
+
+@pytest.mark.parametrize("module, lines", [
+    (dataset_list, [[KEY, URL], [KEY, URL, "h", "more"], [KEY, URL, "h", "--state=lost"], [KEY, URL, "h", "--state="],
+                    [KEY, URL, "h", "--limit=0"], [KEY, URL, "h", "--format=nosuch"]]),
+    (dataset_show, [[KEY, URL], [KEY, URL, "a/b"], [KEY, URL, ""]]),
+    (dataset_wait, [[KEY, URL], [KEY, URL, "a", ""], [KEY, URL, "a", "--timeout=soon"], [KEY, URL, "a", "--fields=size"]]),
+    (dataset_delete, [[KEY, URL], [KEY, URL, "a b"], [KEY, URL, "a", "--fields=nosuch"], [KEY, URL, "a", "--timeout=-1"]]),
+])
+def test_bad_lines_ask_nothing(script, requests_mock, capsys, module, lines):
+    for line in lines:
+        assert script(module.main, *line) == USAGE, line
+        told = capsys.readouterr()
+        assert told.out == "" and told.err and KEY not in told.err
+    assert requests_mock.call_count == 0
+
+
+@pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
+def test_ids_from_standard_input(script, requests_mock, type_in, capsys, module):
+    Held(requests_mock, *(a_dataset(name) for name in "abc"))
+    type_in("b\r\n\n  c\nb\n")
+    assert script(module.main, "--format=value", "--fields=id", KEY, URL, "a", "-") == 0
+    assert capsys.readouterr() == ("a\nb\nc\n", "")
+
+
+@pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
+@pytest.mark.parametrize("typed, words", [("a\nb c\n", "line 2 of standard input: 'b c' is no id"), (b"\xff\n", "UTF-8")])
+def test_what_is_no_id_in_standard_input(script, requests_mock, type_in, capsys, module, typed, words):
+    type_in(typed)
+    assert script(module.main, KEY, URL, "-") == USAGE
+    assert one_line(capsys, words) == "" and requests_mock.call_count == 0
+
+
+@pytest.mark.parametrize("module", [dataset_wait, dataset_delete])
+def test_an_empty_standard_input_is_nothing_to_do(script, requests_mock, type_in, capsys, module):
+    type_in("")
+    assert script(module.main, KEY, URL, "-") == 0
+    assert capsys.readouterr() == ("", "") and requests_mock.call_count == 0
+
+
+@pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
+def test_a_hundred_ids_a_request(script, requests_mock, type_in, capsys, module):
+    held = Held(requests_mock, *(a_dataset(f"d{number}") for number in range(250)))
+    type_in("\n".join(held.datasets))
+    assert script(module.main, "--format=value", "--fields=id", KEY, URL, "-") == 0
+    assert capsys.readouterr().out.split() == list(held.datasets)
+    assert [asked["qv"][0].count(",") + 1 for asked in held.asked()] == [100, 100, 50]
+    assert requests_mock.call_count == (3 if module is not dataset_delete else 6)
+
+
+@pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
+def test_ids_that_are_wrong_are_told_and_the_others_served(script, requests_mock, type_in, capsys, module):
+    held = Held(requests_mock, *(a_dataset(f"d{number}") for number in range(60)))
+    held.undecodable = {"wrong"}
+    requests_mock.get(f"{LIST}/gone", **ABSENT)
+    type_in("\n".join([*list(held.datasets)[:30], "wrong", "gone", *list(held.datasets)[30:]]))
+    assert script(module.main, "--format=value", "--fields=id", KEY, URL, "-") == PARTLY
+    told = capsys.readouterr()
+    assert told.out.split() == list(held.datasets)
+    assert told.err.count("\n") == 2 and "dataset wrong: " in told.err and "/gone: 404" in told.err
+    assert len(held.asked()) < 20
+
+
+@pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
+def test_nothing_but_wrong_ids(script, requests_mock, capsys, module):
+    Held(requests_mock)
+    requests_mock.get(f"{LIST}/gone", **ABSENT)
+    assert script(module.main, KEY, URL, "gone") == REFUSED
+    assert one_line(capsys, "not found") == ""
+
+
+@pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
+def test_a_wrong_key_is_told_once(script, requests_mock, capsys, module):
+    requests_mock.get(LIST, status_code=401, json={"err_msg": "Provided API key is not valid.", "err_code": 401001})
+    assert script(module.main, KEY, URL, "a", "b") == REFUSED
+    assert one_line(capsys, "key is not valid") == "" and requests_mock.call_count == 1
+
+
+@pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
+def test_a_server_that_is_away_is_not_a_wrong_id(script, requests_mock, clock, capsys, module):
+    requests_mock.get(LIST, json=[])
+    requests_mock.get(f"{LIST}/a", status_code=502, text="")
+    assert script(module.main, KEY, URL, "a", "b") == TRY_LATER
+    assert one_line(capsys, "502") == ""
+
+
+# ---------------------------------------------------------------------------------------------- dataset_list
+
+def listing(requests_mock, rows):
+    requests_mock.get(f"{URL}/api/histories/{'f' * 16}", json={"id": "h1"})
+    requests_mock.get(LIST, json=rows)
+
+
+def filters(requests_mock):
+    asked = requests_mock.last_request.qs
+    return dict(zip(asked["q"], asked["qv"]))
+
+
+def test_list_as_a_person_sees_it(script, requests_mock, capsys):
+    listing(requests_mock, [a_dataset("a")])
+    assert script(dataset_list.main, KEY, URL, "f" * 16) == 0
+    assert capsys.readouterr() == ("id    hid    name    state    extension    file_size\n"
+                                   "----  -----  ------  -------  -----------  -----------\n"
+                                   "a     1      a.txt   ok       txt          7\n", "")
+    asked = requests_mock.last_request.qs
+    assert filters(requests_mock) == {"history_content_type-eq": "dataset", "deleted-eq": "false", "visible-eq": "true"}
+    assert (asked["history_id"], asked["order"]) == (["h1"], ["hid-asc,create_time-asc"])
+    assert {"id", "file_size", "history_content_type"} <= set(asked["keys"][0].split(","))
+
+
+def test_list_filters(script, requests_mock, capsys):
+    listing(requests_mock, [a_dataset("a", visible=True)])
+    assert script(dataset_list.main, "--deleted", "--hidden", "--state=ok, error", "--name=x, y", "--like=%.bam",
+                  "--format=csv", KEY, URL, "f" * 16) == 0
+    assert filters(requests_mock) == {"history_content_type-eq": "dataset", "state-in": "ok,error", "name-eq": "x, y",
+                                      "name-like": "%.bam"}
+    assert capsys.readouterr().out == ("id,hid,name,state,extension,file_size,deleted,visible\n"
+                                       "a,1,a.txt,ok,txt,7,false,true\n")
+
+
+def test_list_by_the_historys_name(script, requests_mock):
+    requests_mock.get(f"{URL}/api/histories", json=[{"id": "h9", "name": "Run 12"}])
+    requests_mock.get(LIST, json=[])
+    assert script(dataset_list.main, KEY, URL, "Run 12") == 0
+    assert requests_mock.last_request.qs["history_id"] == ["h9"]
+
+
+def test_list_goes_out_page_by_page(script, requests_mock, capsys):
+    listing(requests_mock, None)
+    pages, printed = [[a_dataset(f"d{number}", history_content_type="dataset") for number in range(500)],
+                      [a_dataset("last", history_content_type="dataset")]], []
+
+    def page(request, context):
+        printed.append(capsys.readouterr().out.count("\n"))
+        return pages.pop(0)
+
+    requests_mock.get(LIST, json=page)
+    assert script(dataset_list.main, "--format=value", "--fields=id", KEY, URL, "f" * 16) == 0
+    assert printed == [0, 500] and capsys.readouterr().out == "last\n"
+    assert requests_mock.last_request.qs["offset"] == ["500"]
+
+
+def test_list_any_field_that_galaxy_has(script, requests_mock, capsys):
+    listing(requests_mock, [a_dataset("a", tags=["x"])])
+    assert script(dataset_list.main, "--limit=1", "--format=value", "--fields=id,tags", KEY, URL, "f" * 16) == 0
+    assert capsys.readouterr().out == 'a\t["x"]\n'
+    assert requests_mock.last_request.qs["keys"][0].endswith("id,tags") and requests_mock.last_request.qs["limit"] == ["1"]
+    assert script(dataset_list.main, "--fields=id,nosuch", KEY, URL, "f" * 16) == USAGE
+    assert one_line(capsys, "no field nosuch") == ""
+
+
+def test_list_refused(script, requests_mock, capsys):
+    listing(requests_mock, None)
+    requests_mock.get(LIST, status_code=403, json={"err_msg": "History is not accessible by user", "err_code": 403002})
+    assert script(dataset_list.main, KEY, URL, "f" * 16) == REFUSED
+    assert one_line(capsys, "not accessible") == ""
+
+
+# ---------------------------------------------------------------------------------------------- dataset_show
+
+HASH = {"hash_function": "SHA-256", "hash_value": "9f86", "extra_files_path": None}
+
+
+def test_show_one_upright(script, requests_mock, capsys):
+    Held(requests_mock, a_dataset("a", hashes=[HASH, {**HASH, "extra_files_path": "x", "hash_value": "no"}]))
+    assert script(dataset_show.main, KEY, URL, "a") == 0
+    told = capsys.readouterr()
+    lines = dict(line.split(None, 1) for line in told.out.splitlines()[2:] if len(line.split()) > 1)
+    assert told.err == "" and lines["dbkey"] == "hg38" and lines["hashes"] == '{"SHA-256": "9f86"}'
+    assert [line.split()[0] for line in told.out.splitlines()[2:]] == dataset_show.FIELDS
+
+
+def test_show_one_as_json_and_by_fields(script, requests_mock, capsys):
+    held = Held(requests_mock, a_dataset("a", uuid="u"))
+    assert script(dataset_show.main, "--format=json", "--fields=id,dbkey,uuid", KEY, URL, "a") == 0
+    assert json.loads(capsys.readouterr().out) == {"id": "a", "dbkey": "hg38", "uuid": "u"}
+    assert "uuid" in held.asked()[0]["keys"][0].split(",")
+    assert script(dataset_show.main, "--fields=state,file_size", KEY, URL, "a") == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[2:]] == [["state", "ok"], ["file_size", "7"]]
+    assert script(dataset_show.main, "--fields=nosuch", KEY, URL, "a") == USAGE
+    assert one_line(capsys, "no field nosuch") == ""
+
+
+def test_show_why_it_failed(script, requests_mock, capsys):
+    failed = {"state": "error", "creating_job": "j"}
+    Held(requests_mock, a_dataset("a", **failed), a_dataset("b", **failed), a_dataset("c", creating_job="other"))
+    requests_mock.get(f"{URL}/api/jobs/j", json={"exit_code": 137, "stderr": "x" * 3000 + " the end\n"})
+    assert script(dataset_show.main, "--format=jsonl", "--fields=id,exit_code,stderr", KEY, URL, "a", "b", "c") == 0
+    first, second, third = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["exit_code"], len(first["stderr"]), first["stderr"][-9:]) == (137, 2000, "x the end")
+    assert second == {**first, "id": "b"} and third == {"id": "c", "exit_code": None, "stderr": None}
+    assert [one.path for one in requests_mock.request_history].count("/api/jobs/j") == 1
+
+
+def test_show_a_job_that_is_not_ours(script, requests_mock, capsys):
+    Held(requests_mock, a_dataset("a", state="error", creating_job="j"), a_dataset("b", state="error"))
+    requests_mock.get(f"{URL}/api/jobs/j", status_code=403, json={"err_msg": "no", "err_code": 403002})
+    assert script(dataset_show.main, "--format=value", "--fields=id,exit_code", KEY, URL, "a", "b") == 0
+    assert capsys.readouterr() == ("a\t\nb\t\n", "")
+
+
+def test_show_several_as_rows_and_without_a_key(script, requests_mock, capsys):
+    requests_mock.get(f"{LIST}/a", json=a_dataset("a"))
+    requests_mock.get(f"{LIST}/b", status_code=403, json={"err_msg": "not accessible", "err_code": 403002})
+    assert script(dataset_show.main, "anonymous", URL, "a", "b") == PARTLY
+    out = one_line(capsys, "not accessible")
+    assert out.splitlines()[0].split() == dataset_show.BRIEF and out.splitlines()[2].startswith("a ")
+    assert requests_mock.call_count == 2
+
+
+# ---------------------------------------------------------------------------------------------- dataset_wait
+
+def test_wait_prints_each_as_it_ends(script, requests_mock, clock, capsys):
+    held = Held(requests_mock, a_dataset("a"), a_dataset("b", state="queued"), a_dataset("c", state="new"))
+    printed = []
+
+    def look(*moving):
+        """The next look, at which those not `moving` any more are ok."""
+        def answer():
+            printed.append(capsys.readouterr().out)
+            held.datasets.update({one: a_dataset(one) for one in "abc" if one not in moving})
+            return moving
+        return answer
+
+    steps = [look("b", "c", "elses"), look("c"), look()]
+    listed = held.listed
+    requests_mock.get(LIST, json=lambda request, context: (
+        listed(request, context) if "type_id-in" in request.qs["q"] else [{"id": one} for one in steps.pop(0)()]))
+    assert script(dataset_wait.main, KEY, URL, "a", "b", "c") == 0
+    assert printed == ["a\tok\n", "", "b\tok\n"] and capsys.readouterr() == ("c\tok\n", "")
+    by_history = [asked for asked in held.asked() if "type_id-in" not in asked["q"]]
+    assert len(by_history) == 3 and all(asked["history_id"] == ["h"] for asked in by_history)
+    assert dict(zip(by_history[0]["q"], by_history[0]["qv"]))["state-in"] == "new,upload,queued,running,setting_metadata"
+    assert clock.slept and len(held.asked()) == 6
+
+
+@pytest.mark.parametrize("state, status", [("ok", 0), ("empty", 0), ("deferred", 0), ("error", REFUSED), ("paused", REFUSED),
+                                           ("discarded", REFUSED), ("failed_metadata", REFUSED)])
+def test_wait_ends_by_state(script, requests_mock, clock, capsys, state, status):
+    Held(requests_mock, a_dataset("a", state=state, misc_info="over your quota"))
+    assert script(dataset_wait.main, KEY, URL, "a") == status
+    told = capsys.readouterr()
+    assert told.out == f"a\t{state}\n" and clock.slept == []
+    assert told.err == "" if not status else "over your quota" in told.err and told.err.count("\n") == 1
+    assert ("won't go on by itself" in told.err) == (state == "paused")
+
+
+def test_wait_some_failed(script, requests_mock, capsys):
+    Held(requests_mock, a_dataset("a"), a_dataset("b", state="error", misc_info=None))
+    assert script(dataset_wait.main, "--format=jsonl", "--fields=id,hid", KEY, URL, "a", "b") == PARTLY
+    assert one_line(capsys, "b.txt) ended in state error: Galaxy does not say why") == (
+        '{"id": "a", "hid": 1}\n{"id": "b", "hid": 1}\n')
+
+
+def test_wait_until_the_time_is_up(script, requests_mock, clock, capsys):
+    held = Held(requests_mock, a_dataset("a", state="error"), a_dataset("b", state="running"))
+    held.looks = [["b"]] * 100
+    assert script(dataset_wait.main, "--timeout=60", KEY, URL, "a", "b") == STILL_RUNNING
+    told = capsys.readouterr()
+    assert told.out == "a\terror\n" and "1 of 2 still running after 60 s: b" in told.err and sum(clock.slept) == 60
+
+
+def test_wait_in_several_histories_and_in_one_that_is_closed(script, requests_mock, clock, capsys):
+    """Galaxy tells of a public dataset, but not of the history that it is in."""
+    requests_mock.get(LIST, json=lambda request, context: [])
+    requests_mock.get(LIST + "?history_id=private", status_code=403, json={"err_msg": "no", "err_code": 403002})
+    running = a_dataset("a", state="running", history_id="private")
+    requests_mock.get(f"{LIST}/a", [{"json": running}, {"json": running}, {"json": {**running, "state": "ok"}}])
+    requests_mock.get(f"{LIST}/b", [{"json": a_dataset("b", state="new", history_id="open")}, {"json": a_dataset("b")}])
+    assert script(dataset_wait.main, KEY, URL, "a", "b") == 0
+    assert capsys.readouterr() == ("b\tok\na\tok\n", "")
+
+
+# ---------------------------------------------------------------------------------------------- dataset_delete
+
+def test_delete(script, requests_mock, capsys):
+    held = Held(requests_mock, a_dataset("a"), a_dataset("b"))
+    assert script(dataset_delete.main, KEY, URL, "a", "b", "a") == 0
+    assert capsys.readouterr() == ("a\ta.txt\t7\nb\tb.txt\t7\n", "")
+    assert requests_mock.last_request.json() == {"datasets": [{"id": "a", "src": "hda"}, {"id": "b", "src": "hda"}],
+                                                 "purge": False}
+    assert held.deletes == [(["a", "b"], False)]
+
+
+@pytest.mark.parametrize("purge, sent", [([], ["c"]), (["--purge"], ["b", "c"])])
+def test_delete_what_is_deleted_already(script, requests_mock, capsys, purge, sent):
+    held = Held(requests_mock, a_dataset("a", deleted=True, purged=True), a_dataset("b", deleted=True), a_dataset("c"))
+    requests_mock.get(f"{URL}/api/configuration", json={"allow_user_dataset_purge": True})
+    assert script(dataset_delete.main, *purge, "--fields=id,deleted,purged", KEY, URL, "a", "b", "c") == 0
+    gone = "true" if purge else "false"
+    assert capsys.readouterr() == (f"a\ttrue\ttrue\nb\ttrue\t{gone}\nc\ttrue\t{gone}\n", "")
+    assert held.deletes == [(sent, bool(purge))]
+
+
+@pytest.mark.parametrize("purge", [[], ["--purge"]])
+def test_a_dry_run_deletes_nothing(script, requests_mock, capsys, purge):
+    held = Held(requests_mock, a_dataset("a"))
+    requests_mock.get(f"{URL}/api/configuration", json={})
+    requests_mock.get(f"{LIST}/gone", **ABSENT)
+    assert script(dataset_delete.main, "-n", *purge, KEY, URL, "a", "gone") == PARTLY
+    assert one_line(capsys, "not found") == "a\ta.txt\t7\n" and held.deletes == []
+
+
+def test_delete_what_galaxy_refuses(script, requests_mock, capsys):
+    held = Held(requests_mock, *(a_dataset(name) for name in "abc"))
+    held.refuses = {"a": "HistoryDatasetAssociation is immutable", "c": "Please wait until this dataset finishes uploading"}
+    assert script(dataset_delete.main, KEY, URL, "a", "b", "c") == PARTLY
+    told = capsys.readouterr()
+    assert told.out == "b\tb.txt\t7\n" and told.err.count("\n") == 2
+    assert "dataset a (a.txt): HistoryDatasetAssociation is immutable: is its history archived" in told.err
+    assert "dataset c (c.txt): Please wait" in told.err
+
+
+def test_ids_in_capitals_are_the_same_ids(script, requests_mock, clock, capsys):
+    """Galaxy takes them, and answers with small letters; requests-mock makes them small."""
+    held = Held(requests_mock, a_dataset("abc"))
+    held.refuses = {"abc": "no"}
+    assert script(dataset_delete.main, KEY, URL, "ABC") == REFUSED
+    assert one_line(capsys, "dataset abc (abc.txt): no") == ""
+    held.datasets["abc"]["state"], held.looks = "running", [["abc"]]
+    assert script(dataset_wait.main, "--timeout=0", KEY, URL, "ABC") == STILL_RUNNING
+    assert one_line(capsys, "still running after 0 s: abc") == ""
+
+
+def test_delete_goes_on_after_one_that_galaxy_fails_over(script, requests_mock, clock, capsys):
+    held = Held(requests_mock, *(a_dataset(name) for name in "abc"))
+
+    def delete(request, context):
+        if "b" in [one["id"] for one in request.json()["datasets"]]:
+            context.status_code = 500
+            return {"err_msg": "Uncaught exception"}
+        return held.delete(request, context)
+
+    requests_mock.delete(LIST, json=delete)
+    assert script(dataset_delete.main, "--fields=id", KEY, URL, "a", "b", "c") == PARTLY
+    assert one_line(capsys, "dataset b (b.txt): DELETE") == "a\nc\n"
+
+
+@pytest.mark.parametrize("admin, status", [(False, REFUSED), (True, 0)])
+def test_delete_somebody_elses(script, requests_mock, capsys, admin, status):
+    """Another user's dataset can be read by default, so that it is found says nothing."""
+    held = Held(requests_mock)
+    requests_mock.get(f"{LIST}/a", json=a_dataset("a"))
+    requests_mock.get(f"{URL}/api/users/current", json={"id": "u", "is_admin": admin})
+    assert script(dataset_delete.main, "-n", KEY, URL, "a") == status
+    told = capsys.readouterr()
+    assert told.out == ("a\ta.txt\t7\n" if admin else "") and ("somebody else's" in told.err) == (not admin)
+    assert held.deletes == []
+
+
+def test_purge_is_done_when_galaxy_has_purged(script, requests_mock, clock, capsys):
+    """Where workers purge, the answer says success before anything has happened."""
+    held = Held(requests_mock, a_dataset("a"), a_dataset("b"))
+    requests_mock.get(f"{URL}/api/configuration", json={"allow_user_dataset_purge": True})
+    requests_mock.delete(LIST, json={"success_count": 2, "errors": []})
+    looks = []
+
+    def listed(request, context):
+        looks.append(capsys.readouterr().out)
+        if len(looks) > 2:
+            held.datasets["a" if len(looks) == 3 else "b"]["purged"] = True
+        return held.listed(request, context)
+
+    requests_mock.get(LIST, json=listed)
+    assert script(dataset_delete.main, "--purge", "--fields=id", KEY, URL, "a", "b") == 0
+    assert looks == ["", "", "", "a\n"] and capsys.readouterr() == ("b\n", "")
+
+
+def test_purge_that_takes_too_long(script, requests_mock, clock, capsys):
+    Held(requests_mock, a_dataset("a"), a_dataset("b", purged=True))
+    requests_mock.get(f"{URL}/api/configuration", json={"allow_user_dataset_purge": True})
+    requests_mock.delete(LIST, json={"success_count": 1, "errors": []})
+    assert script(dataset_delete.main, "--purge", "--timeout=30", "--fields=id", KEY, URL, "a", "b") == STILL_RUNNING
+    assert one_line(capsys, "1 of 2 not purged after 30 s") == "b\n" and sum(clock.slept) == 30
+
+
+def test_a_server_that_lets_nobody_purge(script, requests_mock, capsys):
+    requests_mock.get(f"{URL}/api/configuration", json={"allow_user_dataset_purge": False})
+    assert script(dataset_delete.main, "--purge", KEY, URL, "a") == REFUSED
+    assert one_line(capsys, "allow_user_dataset_purge: true in galaxy.yml") == "" and requests_mock.call_count == 1
