@@ -77,10 +77,11 @@ def prepared(galaxy: Galaxy, history: dict[str, Any], wish: dict[str, Any], reco
     here, changed = f"histories/{history['id']}", history["update_time"]
     if record.data.get("changed") != changed or record.data["asked"] < time.time() - STORED or \
             not _under_way(galaxy, here, record.data):
-        moving = {state: count for state, count in _states(galaxy, history).items() if state in DATASET_MOVES}
-        if moving:      # an archive of them brings them in that state for ever (26.1, measured)
-            told = ", ".join(f"{count} {state}" for state, count in moving.items())
-            raise Refused(f"datasets of the history are still being made ({told}): export it when they have ended")
+        moving = galaxy.pages(f"{here}/contents", {"v": "dev", "q": ["state-in", "deleted-eq"], "qv": [
+            ",".join(DATASET_MOVES), "False"]}, limit=3)
+        names = [f"{one['hid']} {one['name']}" for one in moving] or _metadata_jobs(galaxy, history)
+        if names:       # an archive of them brings them in their states for ever (26.1, measured)
+            raise Refused(f"the history is still being made ({', '.join(names)}): export it when that has ended")
         celery = galaxy.get("configuration", {"keys": "enable_celery_tasks"}).get("enable_celery_tasks")
         asked = (_ask if celery else _ask_an_old_server)(galaxy, history["id"], wish)
         record.clear()
@@ -135,11 +136,11 @@ def _ask_an_old_server(galaxy: Galaxy, history: str, wish: dict[str, Any]) -> di
     return {"route": f"{exports}/{urls[0].rsplit('/', 1)[-1]}", "jobs": jobs}
 
 
-def _states(galaxy: Galaxy, history: dict[str, Any]) -> dict[str, int]:
-    """How many of the history's datasets are in which state, without the deleted ones. A list of contents can't be asked
-    for those in setting_metadata and failed_metadata (26.1)."""
-    details = galaxy.get(f"histories/{history['id']}", {"keys": "state_details"})["state_details"]
-    return {state: count for state, count in details.items() if count}
+def _metadata_jobs(galaxy: Galaxy, history: dict[str, Any]) -> list[str]:
+    """Something, as long as Galaxy sets the metadata of datasets of the history. Their state is setting_metadata then, but
+    a list of contents can't be asked for that (26.1)."""
+    asked = {"history_id": history["id"], "tool_id": "__SET_METADATA__", "state": list(JOB_MOVES)}
+    return [f"metadata by job {job['id']}" for job in galaxy.pages("jobs", asked, limit=1)]
 
 
 def _why(galaxy: Galaxy, job: str) -> str:
@@ -315,7 +316,7 @@ def imported(galaxy: Galaxy, job: str, archive: Archive | None, timeout: float |
                 continue
             history = _made_by(galaxy, about, archive)
         # After the job Galaxy goes on with the metadata of some datasets, as BAM.
-        if "setting_metadata" not in _states(galaxy, history):
+        if not _metadata_jobs(galaxy, history):
             break
     else:
         raise Refused(f"job {job} is not done with the import after {timeout:g} s: the same command waits for it again",

@@ -133,8 +133,9 @@ class Exporter:
         self.mock, self.content, self.looks, self.exports = mock, archive(), 0, []
         self.about = {"id": "h" * 16, "name": "Run / 12", "purged": False, "update_time": "T1"}
         mock.get(f"{API}/histories", json=lambda request, context: [self.about])
-        self.states = {"ok": 2, "running": 0}
-        mock.get(f"{API}/histories/{'h' * 16}", json=lambda request, context: {"state_details": self.states})
+        self.moving, self.jobs = [], []
+        mock.get(f"{API}/histories/{'h' * 16}/contents", json=lambda request, context: self.moving)
+        mock.get(f"{API}/jobs", json=lambda request, context: self.jobs)
         mock.get(f"{API}/histories/{'h' * 16}/exports", json=lambda request, context: self.exports)
         mock.get(f"{API}/configuration", json={"enable_celery_tasks": True})
         self.ask = mock.post(f"{API}/histories/{'h' * 16}/prepare_store_download", json=self.begin)
@@ -217,10 +218,13 @@ def test_a_broken_archive_does_not_get_its_name(script, exporter, capsys, tmp_pa
 
 def test_export_refused(script, exporter, capsys, tmp_path):
     line = [KEY, URL, "Run / 12", tmp_path / "x.tgz"]
-    exporter.states["running"] = 1
+    exporter.moving = [dataset("n", 0, "running")]
     assert script(history_export.main, *line) == REFUSED
-    assert refused_with(capsys, "datasets of the history are still being made (1 running): export it when they have ended")
-    exporter.states["running"] = 0
+    assert refused_with(capsys, "the history is still being made (1 n): export it when that has ended")
+    exporter.moving, exporter.jobs = [], [{"id": "j"}]
+    assert script(history_export.main, *line) == REFUSED
+    assert refused_with(capsys, "the history is still being made (metadata by job j): export it when that has ended")
+    exporter.jobs = []
     exporter.about["purged"] = True
     assert script(history_export.main, *line) == REFUSED
     assert refused_with(capsys, "was purged: nothing is left of it")
@@ -288,7 +292,8 @@ def old(exporter):
 
     exporter.put = exporter.mock.put(f"{here}/exports", json=put, status_code=202)
     exporter.mock.get(f"{API}/jobs", json=lambda request, context: [
-        job for job in exporter.jobs if job["state"] in request.qs.get("state", [job["state"]])])
+        job for job in exporter.jobs if request.qs.get("tool_id") != ["__set_metadata__"]
+        and job["state"] in request.qs.get("state", [job["state"]])])
     exporter.fetch = exporter.mock.get(f"{here}/exports/e2", content=exporter.answer)
     return exporter
 
@@ -338,22 +343,23 @@ class Importer:
     """A Galaxy that imports archives: `looks` times it says that the job is running, then it is as `job` says."""
 
     def __init__(self, mock, tmp_path):
-        self.mock, self.file, self.looks, self.sent, self.jobs = mock, tmp_path / "x.tgz", 0, b"", [{"id": "j0"}]
+        self.mock, self.file, self.looks, self.sent = mock, tmp_path / "x.tgz", 0, b""
+        self.jobs, self.metadata = [{"id": "j0"}], []
         self.file.write_bytes(archive())
         self.job = {"id": "j1", "state": "ok", "create_time": "T3", "update_time": "T7"}
         self.histories = [{"id": "h1", "name": "imported from archive: Run 12", "create_time": "T5"}]
         self.contents = {"h1": [dataset("a", 4), dataset("b", 6), {"id": "c", "hid": 3, "name": "list",
                                                                    "history_content_type": "dataset_collection"}]}
         mock.get(f"{API}/users/current", json={"id": "u"})
-        mock.get(f"{API}/jobs", json=lambda request, context: self.jobs)
+        mock.get(f"{API}/jobs", json=lambda request, context: (
+            self.metadata if "history_id" in request.qs else self.jobs))
         mock.get(f"{API}/jobs/j1", json=self.show_job)
         mock.get(f"{API}/histories", json=lambda request, context: self.histories)
         self.post = mock.post(f"{API}/histories", json=self.begin)
         mock.get(re.compile(f"{API}/histories/h[12]/contents"), json=lambda request, context: (
             self.contents[request.path.split("/")[3]]))
         mock.get(re.compile(f"{API}/histories/h[12]([?]|$)"), json=lambda request, context: {
-            "id": request.path[-2:], "name": "its name", "tags": ["rna"], "size": 10,
-            "state_details": Counter(one.get("state") for one in self.contents[request.path[-2:]])})
+            "id": request.path[-2:], "name": "its name", "tags": ["rna"], "size": 10})
         self.put = mock.put(re.compile(f"{API}/histories/h[12]$"), json={})
 
     def begin(self, request, context):
@@ -465,10 +471,10 @@ def test_datasets_that_had_failed_arrive_as_such_and_those_that_were_made_never_
 
 
 def test_metadata_is_waited_for(script, importer, clock, capsys):
-    importer.contents["h1"][0]["state"] = "setting_metadata"
+    importer.metadata = [{"id": "j2"}]
     assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == STILL_RUNNING
     assert refused_with(capsys, "job j1 is not done with the import after 5 s")
-    importer.contents["h1"][0]["state"] = "ok"
+    importer.metadata = []
     assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == 0
     assert importer.post.call_count == 1
 

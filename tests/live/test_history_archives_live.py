@@ -187,7 +187,7 @@ def test_exports_that_are_refused(person, admin, server, tmp_path):
     person.asked("POST", "tools/fetch", json={"history_id": moving, "targets": [
         {"destination": {"type": "hdas"}, "elements": [{"src": "pasted", "paste_content": "x"}]}]})
     ended = person.run("history_export.py", person.key, person.url, moving, tmp_path / "x.tgz")
-    assert refused(ended, "datasets of the history are still being made (1 ")
+    assert refused(ended, "the history is still being made (1 ")
     purged = person.new_history("purged")
     person.asked("DELETE", f"histories/{purged}", params={"purge": "true"})
     assert refused(person.run("history_export.py", person.key, person.url, purged, tmp_path / "x.tgz"), "was purged")
