@@ -69,8 +69,8 @@ PAIR = [leaf("a_R1.fastq.gz", "forward"), leaf("a_R2.fastq.gz", "reverse")]
 ])
 def test_files(create, loopback, reads, bytes_sent, capsys, kind, elements):
     assert create([f"--type={kind}", "--format=jsonl", HISTORY["id"], "reads", *reads[:2]], HISTORY, [], FETCHED) == 0
-    assert [asked.line for asked in loopback.asked] == ["GET /api/users/current", f"GET /api/histories/{HISTORY['id']}", HIDS,
-                                                        "POST /api/tools/fetch"]
+    assert [asked.line for asked in loopback.asked] == ["GET /api/users/current", f"GET /api/histories/{HISTORY['id']}",
+                                                        HIDS, "POST /api/tools/fetch"]
     assert bytes_sent == reads[:2]
     assert loopback.asked[3].json == {
         "history_id": HISTORY["id"],

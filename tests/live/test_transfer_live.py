@@ -316,7 +316,7 @@ def test_a_collection_killed_again_and_again_is_made_once(person, tmp_path, stat
     for number in range(20):
         (tmp_path / f"s{number}.bed").write_text(f"chr1\t1\t{number + 2}\n")
     history = person.new_history("killed collection")
-    line = ["collection_create.py", "--wait", "--format=value", person.key, person.url, history, "beds", *tmp_path.glob("*.bed")]
+    line = ["collection_create.py", "--wait", person.key, person.url, history, "beds", *tmp_path.glob("*.bed")]
     assert killed_again_and_again(person, line, instants, 10, 1.5, **state) > 0
     [made] = [one for one in person.look(f"histories/{history}/contents", v="dev")
               if one["history_content_type"] == "dataset_collection"]
