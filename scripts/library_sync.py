@@ -56,6 +56,8 @@ def main(argv=None):
     timeout, (style, fields) = whole_number(args, "--timeout"), output(args)
     if not name.strip() or not root:
         raise Refused(f"{'FOLDER' if name.strip() else 'LIBRARY'} is empty: is a variable unset?", USAGE)
+    if not {*fields} <= {*FIELDS}:
+        raise Refused(f"--fields={args['--fields']}: there are {', '.join(FIELDS)}", USAGE)
     disk = on_disk(os.path.abspath(root))
     if delete and not disk.files:
         raise Refused(f"{root}: there is no file in it, and --delete would delete all that the library's folder has: is its "
