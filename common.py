@@ -455,8 +455,13 @@ class Galaxy:
     def _ended(self, kind: str, history: str, wanted: list[str], timeout: float | None, path: str, every: dict[str, Any],
                moving: dict[str, Any], told: Callable[[int], Any] | None = None) -> dict[str, str]:
         """The states of `wanted` once none of them is in the list that `path` gives for `every` and `moving`."""
+        moves, states = (DATASET_MOVES if kind == "dataset" else JOB_MOVES), {}
         for _ in self.looks(timeout):
             left = {thing["id"] for thing in self.pages(path, {**every, **moving})}.intersection(wanted)
+            if not left:        # but for what is setting_metadata, which that filter does not see (26.1)
+                states = {thing["id"]: str(thing.get("state")) for thing in self.pages(path, every)
+                          if thing.get("history_content_type", "dataset") == "dataset"}     # not a collection of that id
+                left = {one for one in wanted if states.get(one) in moves}
             if told:
                 told(len(left))
             if not left:
@@ -464,8 +469,6 @@ class Galaxy:
         else:
             raise Refused(f"{len(left)} of {len(set(wanted))} still running after {timeout:g} s: "
                           f"{', '.join(sorted(left)[:3])}{', ...' if len(left) > 3 else ''}", STILL_RUNNING)
-        states = {thing["id"]: str(thing.get("state")) for thing in self.pages(path, every)
-                  if thing.get("history_content_type", "dataset") == "dataset"}     # not a collection of that id
         missing = [one for one in wanted if one not in states]
         if missing:
             raise Refused(f"history {history} has no {kind} {', '.join(missing)}")

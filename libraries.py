@@ -8,13 +8,15 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from common import DATASET_MOVES, JOB_MOVES, TRY_LATER, USAGE, Galaxy, Refused, an_id
 from transfer import fetch
 
 PAGE = 500  # items of a folder; Galaxy 26.1 takes 2 s for so many, and hands out 10 unless told
+BATCH = 50  # files a job; more in one are hardly faster
+BATCH_BYTES = 256 * 2**20   # a run that is killed has sent a batch for nothing
 LOST = ("error", "discarded", "paused")     # states of datasets whose bytes are not there and don't come by themselves
 PAUSED = "most often the quota of this key's user is used up; make room, then delete"     # resumed, a fetch stays `new`
 
@@ -45,6 +47,36 @@ class Folder:
     def has(self, name: str, size: int) -> bool:
         """Whether a dataset of that name and size (bytes) is there, or one of that name is just being made."""
         return size in self.sizes(name) or any(file["state"] in DATASET_MOVES for file in self.named(name))
+
+
+@dataclass
+class Listing:
+    """What is in a library, or below a folder of it: the ids of the datasets and of the folders at each path, which has /
+    between its names."""
+
+    files: dict[str, list[str]] = field(default_factory=dict)
+    folders: dict[str, list[str]] = field(default_factory=dict)
+
+    def below(self, folder: str) -> Listing:
+        """What of it is below the folder at that path, with the paths from there on."""
+        start = f"{folder}/"
+        return Listing(*({path[len(start):]: ids for path, ids in all_of.items() if path.startswith(start)}
+                         for all_of in (self.files, self.folders)))
+
+
+def listed(galaxy: Galaxy, library: str) -> Listing:
+    """All that is in a library and that the key's user may see.
+
+    One request, and a tenth of the time of `opened` for each folder, but without sizes and states (Galaxy 26.1, 2,000
+    datasets: 0.5 s; 1.3 s for others than administrators, who see only folders that they may add to where all in them was
+    fetched).
+    """
+    found = Listing()
+    for item in galaxy.get(f"libraries/{library}/contents", timeout=(10, 300)):     # seconds
+        if item["name"] != "/":
+            kind = found.files if item["type"] == "file" else found.folders
+            kind.setdefault(item["name"][1:], []).append(item["id"])
+    return found
 
 
 def contents_path(galaxy: Galaxy, kind: str = "libraries") -> str:
@@ -192,19 +224,8 @@ def wrong(galaxy: Galaxy, folder: Folder, files: list[tuple[str, int]], otherwis
 
     What is there of them in state `error` is deleted, so that runs of every night leave no heap.
     """
-    now, names = opened(galaxy, folder.id), {name for name, _ in files}
-    before = {item["id"] for item in folder.items if item["type"] == "file"}
-    why: dict[str, list[str]] = {}
-    for item in now.items:
-        # Galaxy 26.1 forgets the name of a file whose content it won't take.
-        if item["type"] == "file" and item["state"] == "error" and (
-                item["name"] in names or item["name"] == "Unnamed dataset" and item["id"] not in before):
-            said = why.setdefault(item["name"], [])
-            said.append(str(item.get("message")).strip())
-            try:
-                galaxy.delete(f"libraries/datasets/{item['id']}")
-            except Refused as error:        # whoever may add may not always delete
-                said.append(f"it stays there in state error: {error}")
+    now = opened(galaxy, folder.id)
+    why = failures(galaxy, folder, now, {name for name, _ in files})
     found = {}
     for name, size in files:
         same, fresh = now.sizes(name).count(size), set(now.sizes(name)) - set(folder.sizes(name))
@@ -212,11 +233,58 @@ def wrong(galaxy: Galaxy, folder: Folder, files: list[tuple[str, int]], otherwis
             found[name] = f"{same} datasets of this name and size are there: another account or machine uploads it, too; " \
                           "delete all but one"
         elif not now.has(name, size) and name not in why and fresh:
-            found[name] = f"arrived with {min(fresh)} bytes, {size} were expected: it changed meanwhile"
+            found[name] = not_as_sent(min(fresh), size)
         elif not now.has(name, size):
-            told = dict.fromkeys(why.get(name) or why.get("Unnamed dataset") or [otherwise])
-            found[name] = f"Galaxy did not keep it: {'; '.join(told)}"
+            found[name] = not_kept(why, name, otherwise)
     return found
+
+
+def failures(galaxy: Galaxy, before: Folder, now: Folder, names: set[str]) -> dict[str, list[str]]:
+    """What Galaxy says about each of these names in a folder that is in state `error`, which is deleted."""
+    known = {item["id"] for item in before.items if item["type"] == "file"}
+    why: dict[str, list[str]] = {}
+    for item in now.items:
+        # Galaxy 26.1 forgets the name of a file whose content it won't take.
+        if item["type"] == "file" and item["state"] == "error" and (
+                item["name"] in names or item["name"] == "Unnamed dataset" and item["id"] not in known):
+            said = why.setdefault(item["name"], [])
+            said.append(str(item.get("message")).strip())
+            try:
+                galaxy.delete(f"libraries/datasets/{item['id']}")
+            except Refused as error:        # whoever may add may not always delete
+                said.append(f"it stays there in state error: {error}")
+    return why
+
+
+def not_as_sent(size: int, expected: int) -> str:
+    return f"arrived with {size} bytes, {expected} were expected: it changed meanwhile"
+
+
+def not_kept(why: dict[str, list[str]], name: str, otherwise: str) -> str:
+    """What to tell of a file that is not there: what `failures` found about it, else `otherwise`."""
+    return f"Galaxy did not keep it: {'; '.join(dict.fromkeys(why.get(name) or why.get('Unnamed dataset') or [otherwise]))}"
+
+
+class Sized(Protocol):
+    """Something that has a size (bytes)."""
+
+    @property
+    def size(self) -> int: ...
+
+
+A_FILE = TypeVar("A_FILE", bound=Sized)
+
+
+def batches(files: Iterable[A_FILE], most_bytes: int = BATCH_BYTES) -> Iterator[list[A_FILE]]:
+    """The files in lists for one job each; what is large goes alone."""
+    batch: list[A_FILE] = []
+    for file in files:
+        if batch and (len(batch) == BATCH or sum(one.size for one in batch) + file.size > most_bytes):
+            yield batch
+            batch = []
+        batch.append(file)
+    if batch:
+        yield batch
 
 
 @contextmanager

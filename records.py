@@ -41,7 +41,7 @@ class Record:
             raise Refused(f"{what}: another run is at work on it: let that end first", TRY_LATER) from None
         except OSError:
             return
-        line, _, _ = os.pread(self._file, 2**16, 0).partition(b"\n")    # behind it there may be the rest of a longer one
+        line, _, _ = os.pread(self._file, 2**20, 0).partition(b"\n")    # behind it there may be the rest of a longer one
         with contextlib.suppress(ValueError):
             data = json.loads(line)
             self.data = data if isinstance(data, dict) else {}
@@ -90,6 +90,15 @@ class Record:
         self.close()
 
 
+IN_FLIGHT = 30      # seconds after which Galaxy has surely done what a client that is gone has asked for
+
+
+def last_hid(galaxy: Galaxy, history: str) -> int:
+    """How far the numbers of a history's contents go: what a request makes comes behind that."""
+    last = galaxy.get(f"histories/{history}/contents", {"v": "dev", "keys": "hid", "order": "hid-dsc", "limit": 1})
+    return int(last[0]["hid"]) if last else 0
+
+
 def _locked(path: Path) -> int:
     """The file `path`, locked; BlockingIOError where another process has it."""
     while True:
@@ -107,13 +116,18 @@ def _locked(path: Path) -> int:
 def folder() -> Path:
     """The folder of records, made where it is not there; OSError where it can't be."""
     global _swept
-    state = os.environ.get("XDG_STATE_HOME", "")
-    path = Path(state if os.path.isabs(state) else os.path.expanduser("~/.local/state")) / "galaxy-api-scripts" / "transfers"
+    path = state_folder() / "transfers"
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not _swept:
         _swept = True
         _sweep(path)
     return path
+
+
+def state_folder() -> Path:
+    """Where the scripts keep what outlives them, by the XDG Base Directory Specification; it may not be there yet."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    return Path(state if os.path.isabs(state) else os.path.expanduser("~/.local/state")) / "galaxy-api-scripts"
 
 
 def _sweep(path: Path) -> None:

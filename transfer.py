@@ -43,19 +43,27 @@ TUS = {"Tus-Resumable": "1.0.0"}
 # ------------------------------------------------------------------------------------------------------------------- up
 
 def send(galaxy: Galaxy, path: str, name: str = "", *, to: str = "", hashed: bool = True, stall: float = STALL,
-         total: Any = None) -> tuple[dict[str, Any], dict[str, str]]:
+         total: Any = None, keep: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
     """Send the bytes of the file at `path`, which become a dataset by `fetch` only; returns the element and the session
     that it takes.
 
     An upload that was killed is gone on with, also by a later process, where `to` is the same: a word for where it goes.
     The element has the SHA-256 unless it is not to be `hashed`: where Galaxy then stores other bytes, the dataset ends in
-    state `error`. `total` is a bar of `progress` for all of several files. Raises `Refused`, also where the file changes
-    meanwhile, and when nothing has moved for `stall` seconds (TRY_LATER).
+    state `error`. `total` is a bar of `progress` for all of several files. With `keep` its record stays, so that a later
+    process has nothing left to send, until `forget`. Raises `Refused`, also where the file changes meanwhile, and when
+    nothing has moved for `stall` seconds (TRY_LATER).
     """
     with opened(path) as file, record_of(galaxy, file, path, to) as record:
         sent = send_file(galaxy, file, name or os.path.basename(path), record, hashed=hashed, stall=stall, total=total)
-        record.clear()      # whoever wants more certainty keeps the record
+        if not keep:
+            record.clear()
         return sent
+
+
+def forget(galaxy: Galaxy, path: str, to: str = "") -> None:
+    """A dataset was made of what was sent: a later `send` begins anew."""
+    with contextlib.suppress(Refused), opened(path) as file, record_of(galaxy, file, path, to) as record:
+        record.clear()
 
 
 def fetch(galaxy: Galaxy, history: str, targets: list[dict[str, Any]], sessions: Iterable[dict[str, str]] = ()) -> Any:

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common import DATASET_MOVES, REFUSED, TRY_LATER, USAGE, Galaxy, Refused
-from records import Record
+from records import IN_FLIGHT, Record, last_hid
 from sources import Source
 from transfer import STALL, fetch, opened, progress, record_of, send_file
 
 BATCH = 50              # files a job, which Galaxy 26.1 is at work on while the next are sent: 100 in two are ready before
                         # 100 in one or in four
 BATCH_BYTES = 2**30     # what is larger goes alone, so that jobs run beside each other
-IN_FLIGHT = 30          # seconds after which Galaxy has surely done what a killed client has asked for
 NAME = 255              # characters that Galaxy keeps of a name
 
 
@@ -185,8 +184,7 @@ def _element(galaxy: Galaxy, one: Upload, settings: Settings, total: Any) -> tup
 def _make(galaxy: Galaxy, history: str, elements: list[dict[str, Any]], sessions: list[dict[str, str]],
           sent: list[Upload]) -> None:
     """Let Galaxy make datasets of what was sent; where its answer is lost, look for them."""
-    last = galaxy.get(f"histories/{history}/contents", {"v": "dev", "keys": "hid", "order": "hid-dsc", "limit": 1})
-    after = last[0]["hid"] if last else 0
+    after = last_hid(galaxy, history)
     for one in sent:
         _note(one, after=after, when=time.time(), sha256=one.sha256)
     try:

@@ -53,11 +53,8 @@ from common import (
     run,
     whole_number,
 )
-from libraries import Uploads, folder_id, in_use, made, need_path_paste, only_run, tree
+from libraries import BATCH_BYTES, Uploads, batches, folder_id, in_use, made, need_path_paste, only_run, tree
 from transfer import send
-
-BATCH = 50                  # files a job; more in one are hardly faster
-BATCH_BYTES = 256 * 2**20   # a run that is killed has sent a batch for nothing
 
 
 @dataclass
@@ -111,7 +108,7 @@ def main(argv=None):
                 print(f"[{file.place}]", "/".join((start, *file.folder, file.name)), "would be uploaded")
         else:
             sent = []
-            for batch in batches(wanted):
+            for batch in batches(wanted, BATCH_BYTES):
                 taken = upload(galaxy, uploads, folders, batch, elsewhere, link)
                 for file in taken:
                     tell(f"[{file.place}]", f"{folders[file.folder].id}/{file.name} uploaded=True")
@@ -185,18 +182,6 @@ def linkable(folders, files):
         complain(f"{file.path}: a dataset of this name is there with {sizes[0]} bytes, and all links to this file show its "
                  f"{file.size}: delete that dataset first")
     return [file for file in files if file not in taken], len(taken)
-
-
-def batches(files):
-    """The files in lists for one job each; what is large goes alone."""
-    batch = []
-    for file in files:
-        if batch and (len(batch) == BATCH or sum(one.size for one in batch) + file.size > BATCH_BYTES):
-            yield batch
-            batch = []
-        batch.append(file)
-    if batch:
-        yield batch
 
 
 def upload(galaxy, uploads, folders, batch, elsewhere, link):

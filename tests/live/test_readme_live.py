@@ -87,6 +87,9 @@ def test_recipes(shell, person, admin, workflow, weather, shelf, tool_shed, reci
     asks = admin if "librar" in recipe or "tool_shed" in recipe else person
     if asks is admin:
         (tmp_path / "paths.txt").write_text("demo/wet_days.ga\n")
+        (tmp_path / "runs").mkdir()
+        (tmp_path / "runs" / "a.txt").write_text("a")
+        words["/data/runs"] = str(tmp_path / "runs")
         words["histories/ID"] = f"histories/{admin.new_history('recipe')}"
     for word, value in words.items():
         recipe = recipe.replace(word, value)
@@ -117,7 +120,7 @@ def test_the_crontab_is_silent_and_does_its_job(admin, tmp_path):
 
 
 def test_there_are_recipes():
-    assert len(RECIPES) == 15 and len(BLOCKS) == 5
+    assert len(RECIPES) == 16 and len(BLOCKS) == 5
 
 
 def test_your_own_script(person, tmp_path):

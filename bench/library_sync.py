@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""What library_sync.py costs when there is nothing to do, as every night: whole processes and requests, on a real Galaxy.
+
+Usage:
+  library_sync.py [options]
+
+Options:
+  --files=N    how many files, of some bytes each  [default: 2000]
+  --folders=N  in how many folders  [default: 40]
+  --runs=N     how many runs with nothing to do  [default: 5]
+  -h, --help   show this
+
+The Galaxy is the one that galaxy_local.py starts; where it does not run, it is started, and stopped again in the end. The
+first run takes some minutes. Requests are counted in a run of their own.
+"""
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from common import Galaxy, Refused, arguments, run, say, show, whole_number
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCAL = [sys.executable, str(ROOT / "scripts" / "galaxy_local.py")]
+SYNC = [sys.executable, str(ROOT / "scripts" / "library_sync.py"), "-q"]
+BAR = "3.0 s, 60 requests"
+COUNTED = """import sys
+import common, library_sync
+asked, send = [], common.Galaxy._send
+common.Galaxy._send = lambda self, *what, **more: (asked.append(what), send(self, *what, **more))[1]
+assert library_sync.main(sys.argv[1:]) == 0
+print(len(asked))
+"""
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    files, folders = whole_number(args, "--files", least=1), whole_number(args, "--folders", least=1)
+    runs = whole_number(args, "--runs", least=1)
+    with a_galaxy() as galaxy, tempfile.TemporaryDirectory() as folder:
+        show(measured(galaxy, Path(folder), files, folders, runs))
+
+
+def measured(galaxy, folder, files, folders, runs):
+    """The rows of the table: seconds of whole processes, and how many requests one of them sends."""
+    tree = folder / "tree"
+    for number in range(files):
+        path = tree / f"set{number % folders:03}" / f"{number:05}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"file {number}\n")
+    library = galaxy.post("libraries", {"name": f"bench/library_sync.py {folder.name}"})["id"]
+    line = [galaxy.key, galaxy.base, library, str(tree)]
+    environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state"),
+                   "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "scripts")])}
+
+    def row(what, count, before=lambda: None):
+        times = []
+        for _ in range(count):
+            before()
+            began = time.perf_counter()
+            subprocess.run([*SYNC, *line], check=True, env=environment)
+            times.append(time.perf_counter() - began)
+        before()
+        asked = subprocess.run([sys.executable, "-c", COUNTED, "-q", *line], check=True, env=environment, text=True,
+                               capture_output=True).stdout.strip() if count > 1 else ""
+        say(f"{what}: {statistics.median(times):.2f} s")
+        return {"run": what, "runs": count, "median (s)": f"{statistics.median(times):.2f}", "least": f"{min(times):.2f}",
+                "most": f"{max(times):.2f}", "requests": asked, "bar": BAR if what == "nothing to do" else ""}
+
+    def lose_record():
+        for record in (folder / "state").rglob("*.sqlite"):
+            record.unlink()
+
+    def change_one():
+        (tree / "set000" / "00000.txt").write_text(f"changed {time.time_ns()}\n")
+    try:
+        return [row(f"first, {files} files in {folders} folders", 1), row("nothing to do", runs),
+                row("one file has changed", 3, change_one), row("nothing to do, the record is lost", 3, lose_record)]
+    finally:
+        galaxy.delete(f"libraries/{library}")
+
+
+@contextlib.contextmanager
+def a_galaxy():
+    """The Galaxy that runs, as its administrator; else one that is started, and stopped in the end."""
+    ours = subprocess.run([*LOCAL, "status"], stdout=subprocess.DEVNULL).returncode != 0
+    if ours and subprocess.run([*LOCAL, "start"], stdout=sys.stderr).returncode:
+        raise Refused("there is no Galaxy to measure with: see above")
+    told = subprocess.run([*LOCAL, "env"], capture_output=True, text=True, check=True).stdout
+    settings = dict(line.removeprefix("export ").split("=", 1) for line in told.splitlines())
+    try:
+        yield Galaxy(settings["GALAXY_API_KEY"], settings["GALAXY_URL"])
+    finally:
+        if ours:
+            subprocess.run([*LOCAL, "stop"], stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

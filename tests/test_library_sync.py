@@ -1,0 +1,943 @@
+"""library_sync.py: what is uploaded, replaced and deleted and what is not, by how many requests, and after any kill."""
+import hashlib
+import itertools
+import json
+import os
+import re
+import shutil
+import sqlite3
+from pathlib import Path
+
+import library_sync
+import pytest
+from test_library_upload_dir import KEY, URL, Library
+
+import libraries
+import mirrors
+import synced
+import trees
+from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Refused
+
+
+class Killed(BaseException):
+    """What nothing catches, as nothing catches SIGKILL."""
+
+
+class Shelf(Library):
+    """A library that can be listed by one request, with hashes; it knows what was sent, by `send`."""
+
+    def __init__(self, mock):
+        super().__init__(mock)
+        self.record["name"] = "Shelf"
+        self.hashes, self.sessions, self.deaths, self.counted = {}, {}, None, 0
+        mock.get(f"{URL}/api/libraries", json=lambda request, context: [self.record])
+        mock.get(f"{URL}/api/libraries/l1/contents", json=self.list_all)
+        mock.get(f"{URL}/api/datatypes", json=["txt", "fastqsanger"])
+        mock.get(re.compile(f"{URL}/api/datasets/[^/]+/storage"), json=self.storage)
+        mock.delete(re.compile(f"{URL}/api/folders/"), json=self.delete_folder)
+
+    def put(self, folder, name, text, **more):
+        """The id of a dataset of that content that somebody has put there."""
+        one = self.add(folder, name, raw_size=len(text), **more)
+        self.item(one)["ldda_id"] = f"ldda{one}"
+        self.hashes[f"ldda{one}"] = hashlib.sha256(text.encode()).hexdigest()
+        return one
+
+    def item(self, one):
+        return next(item for items in self.folders.values() for item in items if item["id"] == one)
+
+    def send(self, galaxy, path):
+        """In place of transfer.send."""
+        content = Path(path).read_bytes()
+        session, name, digest = f"s{len(self.sessions)}", os.path.basename(path), hashlib.sha256(content).hexdigest()
+        self.sessions[session] = (len(content), digest)
+        return {"src": "files", "name": name, "hashes": [{"hash_function": "SHA-256", "hash_value": digest}]}, {
+            "session_id": session, "name": name}
+
+    def fetch(self, request, context):
+        sent, number = request.json(), itertools.count()
+        for target in sent["targets"]:
+            for element in target["elements"]:
+                size, digest = self.sessions[sent[f"files_{next(number)}|file_data"]["session_id"]]
+                end = {"name": element["name"], "raw_size": size, **self.ends.get(element["name"], {})}
+                one = self.add("F" + target["destination"]["library_folder_id"], **end)
+                self.item(one)["ldda_id"] = f"ldda{one}"
+                self.hashes[f"ldda{one}"] = digest
+        self.jobs.append({"id": f"j{len(self.jobs)}", "state": "ok"})
+        return {"outputs": [], "jobs": self.jobs[-1:]}
+
+    def storage(self, request, context):
+        digest = self.hashes.get(request.path.split("/")[3])
+        return {"hashes": [{"hash_function": "SHA-256", "hash_value": digest, "extra_files_path": None}] if digest else []}
+
+    def list_all(self, request, context):
+        return [{"type": "folder", "name": "/", "id": "F0"}, *self.members("F0", "")]
+
+    def members(self, folder, path):
+        return [found for item in self.folders[folder] for found in (
+            {"type": item["type"], "id": item["id"], "name": f"{path}/{item['name']}"},
+            *(self.members(item["id"], f"{path}/{item['name']}") if item["type"] == "folder" else []))]
+
+    def delete_folder(self, request, context):
+        self.deleted.append(request.path.rsplit("/", 1)[1].upper())
+        for folder, items in self.folders.items():
+            self.folders[folder] = [item for item in items if item["id"] != self.deleted[-1]]
+        return {}
+
+    def contents(self):
+        """`{path: SHA-256}` of all files; two of one path are an error."""
+        found = {}
+        for one in self.members("F0", ""):
+            if one["type"] == "file":
+                assert one["name"] not in found, one
+                found[one["name"][1:]] = self.hashes[f"ldda{one['id']}"]
+        return found
+
+
+@pytest.fixture
+def shelf(requests_mock, monkeypatch):
+    shelf = Shelf(requests_mock)
+    monkeypatch.setattr(mirrors, "send", shelf.send)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    return shelf
+
+
+@pytest.fixture
+def here(tmp_path):
+    """A folder with two files, a.txt and run1/b.txt."""
+    fill(tmp_path / "here", {"a.txt": "aaa", "run1/b.txt": "bb"})
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def sync(script, shelf, here):
+    """`sync(*options)`: the exit status of the script."""
+    def run(*options):
+        shelf.mock.reset_mock()
+        return script(library_sync.main, *options, KEY, URL, "Shelf", here)
+    return run
+
+
+def fill(folder, texts):
+    for path, text in texts.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+
+
+def on_disk(folder):
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*") if path.is_file()}
+
+
+def rewrite(path, text):
+    """Change a file's content and nothing else that anybody can set."""
+    about = path.stat()
+    path.write_text(text)
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+
+
+def records(home):
+    return [*(home / ".local" / "state" / "galaxy-api-scripts" / "libraries").glob("*")]
+
+
+def lose_record(home):
+    [record] = records(home)
+    record.unlink()
+
+
+# -------------------------------------------------------------------------------------------------- one run, and the next
+
+def test_first_and_second_run(sync, shelf, here, capsys):
+    assert sync() == 0
+    assert capsys.readouterr() == ("upload\ta.txt\t3\tnew\nupload\trun1/b.txt\t2\tnew\n", "")
+    assert shelf.contents() == on_disk(here)
+    assert sync() == 0
+    assert capsys.readouterr() == ("keep\t\t5\t2 as they are\n", "")
+    assert [(one.method, one.path) for one in shelf.mock.request_history] == [("GET", f"/api/{route}") for route in (
+        "users/current", "libraries", "libraries", "libraries/l1", "histories", "jobs", "libraries/l1/contents")]
+
+
+def test_what_the_server_is_asked_for(sync, shelf, here):
+    fill(here, {"reads.fastq": "@r\n", "rare.xyz": "1"})
+    assert sync() == 0
+    [sent] = [one.json() for one in shelf.asked("POST", "tools/fetch")]
+    elements = {element["name"]: element for target in sent["targets"] for element in target["elements"]}
+    assert {name: element["ext"] for name, element in elements.items()} == {
+        "a.txt": "txt", "b.txt": "txt", "reads.fastq": "fastqsanger", "rare.xyz": "auto"}    # this server knows no xyz
+    assert elements["a.txt"]["hashes"] == [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(b"aaa").hexdigest()}]
+    [folder] = shelf.asked("POST", "folders")
+    assert (folder.path, folder.json()["name"], folder.headers["x-api-key"]) == ("/api/folders/f0", "run1", KEY)
+
+
+@pytest.mark.parametrize("name", ["l1", "0123456789abcdef"])
+def test_a_library_by_its_id(script, shelf, here, name, capsys):
+    shelf.mock.get(f"{URL}/api/libraries/0123456789abcdef", json=shelf.record)
+    assert script(library_sync.main, KEY, URL, name, here) == (0 if name != "l1" else REFUSED)
+    assert ("is named 'l1'" in capsys.readouterr().err) == (name == "l1")
+
+
+def test_two_thousand_files_that_are_there(sync, shelf, here, alone, capsys):
+    fill(here, {f"set{number % 40}/{number}.txt": str(number) for number in range(2000)})
+    assert sync("-q") == 0
+    [record] = records(alone)
+    before = record.stat().st_mtime_ns
+    assert sync("-q") == 0
+    assert record.stat().st_mtime_ns == before      # nothing is noted again
+    assert shelf.mock.call_count == 7 and not shelf.asked("POST")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_has_changed_is_replaced(sync, shelf, here, capsys):
+    sync("-q")
+    first = {item["name"]: item["id"] for item in shelf.folders["F0"]}
+    (here / "a.txt").write_text("longer")
+    rewrite(here / "run1" / "b.txt", "BB")      # its time of modification is the old one
+    assert sync() == 0
+    assert capsys.readouterr().out == ("replace\ta.txt\t6\t3 bytes are there\n"
+                                       "replace\trun1/b.txt\t2\tits content differs\n")
+    assert shelf.contents() == on_disk(here) and first["a.txt"] in shelf.deleted
+    order = [(one.method, one.path.split("/")[2]) for one in shelf.mock.request_history]
+    assert order.index(("DELETE", "libraries")) > len(order) - order[::-1].index(("POST", "tools"))
+    assert sync() == 0 and not shelf.asked("POST") and capsys.readouterr().out == "keep\t\t8\t2 as they are\n"
+
+
+def test_what_was_only_touched_is_kept(sync, shelf, here, capsys):
+    sync("-q")
+    os.utime(here / "a.txt")
+    assert sync() == 0
+    assert capsys.readouterr().out == "keep\t\t5\t2 as they are\n" and not shelf.asked("POST")
+    assert sync() == 0 and not shelf.asked("GET", "folders")      # and that is noted
+
+
+def test_what_is_no_longer_in_the_library(sync, shelf, here, capsys):
+    sync("-q")
+    shelf.folders["F0"] = [item for item in shelf.folders["F0"] if item["name"] != "a.txt"]
+    assert sync() == 0
+    assert capsys.readouterr().out == "upload\ta.txt\t3\tno longer in the library\nkeep\t\t2\t1 as they are\n"
+    assert shelf.contents() == on_disk(here)
+
+
+@pytest.mark.parametrize("text, why", [("AAAA", "4 bytes are there"), ("AAA", "its content differs")])
+def test_what_somebody_put_in_its_place(sync, shelf, here, capsys, text, why):
+    sync("-q")
+    shelf.folders["F0"] = [item for item in shelf.folders["F0"] if item["name"] != "a.txt"]
+    shelf.put("F0", "a.txt", text)
+    assert sync() == 0
+    assert f"replace\ta.txt\t3\t{why}\n" in capsys.readouterr().out and shelf.contents() == on_disk(here)
+
+
+def test_the_same_that_somebody_put_in_its_place(sync, shelf, here, capsys):
+    sync("-q")
+    shelf.folders["F0"] = [item for item in shelf.folders["F0"] if item["name"] != "a.txt"]
+    theirs = shelf.put("F0", "a.txt", "aaa")
+    shelf.hashes[f"ldda{theirs}"], digest = "", shelf.hashes[f"ldda{theirs}"]     # Galaxy knows none of what was linked
+    assert sync() == 0 and not shelf.asked("POST") and shelf.item(theirs)
+    shelf.hashes[f"ldda{theirs}"] = digest
+    assert sync() == 0 and not shelf.asked("GET", "folders") and not shelf.asked("GET", "datasets")
+
+
+# ---------------------------------------------------------------------------------------------------- without the record
+
+def test_without_the_record_sizes_are_trusted(sync, shelf, here, alone, capsys):
+    sync("-q")
+    lose_record(alone)
+    rewrite(here / "a.txt", "AAA")
+    (here / "run1" / "b.txt").write_text("bbb")
+    assert sync() == 0
+    assert capsys.readouterr().out == "replace\trun1/b.txt\t3\t2 bytes are there\nkeep\t\t3\t1 as they are\n"
+    assert len(shelf.elements()) == 1 and not shelf.asked("GET", "datasets/")
+    assert sync() == 0 and shelf.mock.call_count == 7
+
+
+def test_verify(sync, shelf, here, alone, capsys):
+    sync("-q")
+    lose_record(alone)
+    rewrite(here / "a.txt", "AAA")
+    assert sync("--verify") == 0
+    assert capsys.readouterr().out == "replace\ta.txt\t3\tits content differs\nkeep\t\t2\t1 as they are\n"
+    assert shelf.contents() == on_disk(here)
+    assert sync("--verify") == 0 and not shelf.asked("GET", "datasets/")      # the record has the hashes now
+    assert capsys.readouterr().out == "keep\t\t5\t2 as they are\n"
+
+
+def test_verify_where_galaxy_knows_no_hash(sync, shelf, here, capsys):
+    linked = shelf.put("F0", "a.txt", "aaa")
+    shelf.hashes.clear()
+    assert sync() == 0
+    assert capsys.readouterr().out == "upload\trun1/b.txt\t2\tnew\nkeep\t\t3\t1 as they are\n"
+    assert sync("--verify") == 0
+    assert capsys.readouterr().out.startswith("replace\ta.txt\t3\tGalaxy has no SHA-256 of it\n")
+    assert linked in shelf.deleted and shelf.contents() == on_disk(here)
+
+
+def test_verify_on_a_server_that_tells_no_hashes(sync, shelf, here, capsys):
+    shelf.put("F0", "a.txt", "aaa")
+    shelf.mock.get(re.compile(f"{URL}/api/datasets/[^/]+/storage"), status_code=404, json={"err_msg": "no route"})
+    assert sync("--verify") == 0
+    assert capsys.readouterr().out.startswith("replace\ta.txt\t3\tGalaxy has no SHA-256 of it\n")
+
+
+def test_a_record_of_a_file_that_changes_later(sync, shelf, here, alone, capsys):
+    """What was taken for equal by its size is compared when it changes."""
+    sync("-q")
+    lose_record(alone)
+    sync("-q")
+    rewrite(here / "a.txt", "AAA")
+    assert sync() == 0
+    assert "replace\ta.txt\t3\tits content differs" in capsys.readouterr().out and shelf.contents() == on_disk(here)
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "version", "table"])
+def test_a_damaged_record_is_begun_anew(sync, shelf, alone, damage, capsys):
+    sync("-q")
+    [record] = records(alone)
+    if damage == "cut":
+        record.write_bytes(record.read_bytes()[:5000])
+    elif damage == "text":
+        record.write_text("no database")
+    else:
+        with sqlite3.connect(record) as base:
+            base.executescript("PRAGMA user_version = 99; DROP TABLE held" if damage == "version" else
+                               "UPDATE held SET dataset = 'other'")
+        base.close()
+    assert sync() == 0 and not shelf.asked("POST")
+    assert capsys.readouterr() == ("keep\t\t5\t2 as they are\n", "")
+    assert sync() == 0 and shelf.mock.call_count == 7
+
+
+def test_a_record_that_can_not_be_kept(sync, shelf, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    assert sync() == REFUSED
+    told = capsys.readouterr()
+    assert "can't be noted there: Not a directory: $XDG_STATE_HOME sets another place" in told.err
+    assert told.err.count("\n") == 1 and not shelf.asked("POST")
+
+
+def test_where_the_record_is(sync, shelf, here, tmp_path, alone, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    sync("-q")
+    sync("-q", "--to=other")
+    made = [*(tmp_path / "state" / "galaxy-api-scripts" / "libraries").iterdir()]
+    assert len(made) == 2 and not records(alone)
+    assert KEY.encode() not in made[0].read_bytes() and made[0].parent.stat().st_mode & 0o77 == 0
+
+
+# --------------------------------------------------------------------------------------------------------------- deleting
+
+def test_what_is_not_on_the_disk_is_only_counted(sync, shelf, here, capsys):
+    theirs = shelf.put(shelf.add("F0", "of others", type="folder"), "x.txt", "x")
+    sync("-q")
+    (here / "a.txt").unlink()
+    assert sync() == 0
+    assert capsys.readouterr().out == ("leave\t\t\t2 in the library are not on the disk: --delete deletes them\n"
+                                       "keep\t\t2\t1 as they are\n")
+    assert shelf.deleted == [] and shelf.item(theirs)
+
+
+def test_delete(sync, shelf, here, capsys):
+    fill(here, {"gone/far/c.txt": "c", "gone/d.txt": "d"})
+    shelf.put(shelf.add("F0", "of others", type="folder"), "x.txt", "x")
+    sync("-q")
+    shutil.rmtree(here / "gone")
+    (here / "run1" / "b.txt").unlink()      # its folder stays, as it does on the disk
+    assert sync("--delete") == 0
+    assert capsys.readouterr().out == (
+        "delete\tgone/d.txt\t1\tnot on the disk\ndelete\tgone/far/c.txt\t1\tnot on the disk\n"
+        "delete\tof others/x.txt\t\tnot on the disk\ndelete\trun1/b.txt\t2\tnot on the disk\n"
+        "delete\tof others/\t\tnot on the disk\ndelete\tgone/far/\t\tnot on the disk\ndelete\tgone/\t\tnot on the disk\n"
+        "keep\t\t3\t1 as they are\n")
+    assert shelf.contents() == on_disk(here) and {item["name"] for item in shelf.folders["F0"]} == {"a.txt", "run1"}
+
+
+def test_delete_only_below_the_target(sync, shelf, here):
+    outside = shelf.put(shelf.add("F0", "runs2", type="folder"), "x.txt", "x")
+    inside = shelf.put(shelf.add("F0", "runs", type="folder"), "x.txt", "x")
+    assert sync("--delete", "--to=runs") == 0
+    assert shelf.deleted == [inside] and shelf.item(outside)
+
+
+def test_what_may_be_on_the_disk_is_not_deleted(sync, shelf, here, monkeypatch, capsys):
+    """Hidden, being written, a link, what can't be read: it is there, whatever it is."""
+    ids = [shelf.put("F0", name, "x") for name in (".hidden", "x.part", "link.txt", "locked.txt", "pipe")]
+    for folder in (".git", "locked", "linked"):
+        ids.append(shelf.put(shelf.add("F0", folder, type="folder"), "y.txt", "y"))
+    os.symlink("/etc/hostname", here / "link.txt")
+    os.symlink("run1", here / "linked")
+    os.mkfifo(here / "pipe")
+    fill(here, {"locked.txt": "x", "locked/y.txt": "y"})
+    access, scandir = os.access, os.scandir
+
+    def locked_scandir(path):
+        if path.endswith("/locked"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+    monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("locked.txt") and access(path, mode))
+    monkeypatch.setattr(os, "scandir", locked_scandir)
+    assert sync("--delete", "-n") == PARTLY and "delete" not in capsys.readouterr().out
+    assert sync("--delete") == PARTLY
+    told = capsys.readouterr()
+    assert shelf.deleted == [] and all(map(shelf.item, ids))
+    assert [line.partition(": ")[2] for line in sorted(told.err.splitlines())] == [
+        f"{here}/locked.txt: Permission denied", f"{here}/locked: Permission denied"]
+    assert told.out == ("upload\ta.txt\t3\tnew\nupload\trun1/b.txt\t2\tnew\nleave\tlink.txt\t\ta link out of the folder\n"
+                        "leave\tlinked\t\ta link to a folder\nleave\tpipe\t\tnot a file\n")
+
+
+def test_a_folder_with_something_hidden_stays(sync, shelf, here):
+    """In the library; it is not on the disk."""
+    gone = shelf.add("F0", "gone", type="folder")
+    hidden, extra = shelf.put(gone, ".keep", "x"), shelf.put(gone, "x.txt", "x")
+    assert sync("--delete") == 0 and shelf.deleted == [extra] and shelf.item(gone) and shelf.item(hidden)
+
+
+def test_a_folder_that_may_not_be_deleted(sync, shelf, here, capsys):
+    shelf.add("F0", "gone", type="folder")
+    sync("-q")
+    shelf.mock.delete(re.compile(f"{URL}/api/folders/"), status_code=403, json={"err_msg": "Not yours"})
+    assert sync("--delete") == 0
+    assert capsys.readouterr() == ("leave\tgone/\t\tempty: whoever manages the library may delete it\n"
+                                   "keep\t\t5\t2 as they are\n", "")
+
+
+def test_what_may_not_be_deleted(sync, shelf, here, capsys):
+    shelf.put(shelf.add("F0", "gone", type="folder"), "x.txt", "x")
+    shelf.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), status_code=403, json={"err_msg": "Not yours"})
+    assert sync("--delete", "-q") == PARTLY
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and f"{here}/gone/x.txt: " in told and "Not yours" in told and shelf.deleted == []
+
+
+def test_what_is_nowhere_any_more_is_forgotten(sync, shelf, here, alone):
+    sync("-q")
+    (here / "a.txt").unlink()
+    shelf.folders["F0"] = [item for item in shelf.folders["F0"] if item["name"] != "a.txt"]
+    assert sync() == 0
+    with synced.Record([]) as record:
+        pass
+    [path] = [path for path in records(alone) if path != record.path]
+    with sqlite3.connect(path) as base:
+        assert base.execute("SELECT path FROM held").fetchall() == [("run1/b.txt",)]
+    base.close()
+
+
+@pytest.mark.parametrize("texts", [{}, {".hidden": "x", "sub/half.part": "x"}])
+def test_an_empty_folder_wipes_nothing(sync, shelf, here, texts, capsys):
+    sync("-q")
+    shutil.rmtree(here)
+    here.mkdir()
+    fill(here, texts)
+    assert sync("--delete") == REFUSED
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and shelf.mock.call_count == 0
+    assert "is its disk mounted? If you mean it, delete that folder in Galaxy" in told.err
+    assert sync() == 0 and len(shelf.contents()) == 2       # told, as what is not on the disk
+
+
+@pytest.mark.parametrize("options", [[], ["--delete"]])
+def test_a_folder_that_is_not_there(sync, shelf, here, options, capsys):
+    sync("-q")
+    shutil.rmtree(here)
+    assert sync(*options) == USAGE
+    assert "here: No such file or directory: is its disk mounted? Nothing was changed" in capsys.readouterr().err
+    here.write_text("a file")
+    assert sync(*options) == USAGE and "here: not a folder" in capsys.readouterr().err
+    assert shelf.mock.call_count == 0 and len(shelf.contents()) == 2
+
+
+def test_a_disk_that_goes_meanwhile(sync, shelf, here, tmp_path, capsys):
+    fill(here, {"c.txt": "c"})
+    sync("-q")
+    (here / "a.txt").unlink()
+    (tmp_path / "empty").mkdir()
+
+    def list_and_unmount(request, context):
+        here.rename(tmp_path / "unmounted")
+        (tmp_path / "empty").rename(here)
+        return shelf.list_all(request, context)
+    shelf.mock.get(f"{URL}/api/libraries/l1/contents", json=list_and_unmount)
+    assert sync("--delete") == REFUSED
+    assert "is another folder than a moment ago: is its disk still mounted?" in capsys.readouterr().err
+    assert shelf.deleted == []
+
+
+def test_a_file_that_comes_back_meanwhile(sync, shelf, here):
+    sync("-q")
+    (here / "a.txt").unlink()
+
+    def list_and_write(request, context):
+        (here / "a.txt").write_text("again")
+        return shelf.list_all(request, context)
+    shelf.mock.get(f"{URL}/api/libraries/l1/contents", json=list_and_write)
+    assert sync("--delete") == 0 and shelf.deleted == []
+
+
+# -------------------------------------------------------------------------------------------------------- what goes wrong
+
+def test_the_old_one_stays_where_the_new_one_fails(sync, shelf, here, capsys):
+    sync("-q")
+    before = shelf.contents()
+    (here / "a.txt").write_text("bad content")
+    shelf.ends = {"a.txt": {"state": "error", "message": "expected [1] got [2]"}}
+    for _ in range(2):
+        assert sync() == PARTLY
+        told = capsys.readouterr()
+        assert told.out == "keep\t\t2\t1 as they are\n" and told.err.count("\n") == 1
+        assert f"{here}/a.txt: Galaxy did not keep it: expected [1] got [2]" in told.err
+        assert shelf.contents() == before
+    shelf.ends = {}
+    assert sync() == 0 and shelf.contents() == on_disk(here)
+
+
+def test_the_old_one_stays_where_the_new_one_has_another_size(sync, shelf, here, capsys):
+    sync("-q")
+    before = shelf.contents()
+    (here / "a.txt").write_text("longer")
+    shelf.ends = {"a.txt": {"raw_size": 5}}
+    for _ in range(2):
+        assert sync() == PARTLY
+        assert "a.txt: arrived with 5 bytes, 6 were expected: it changed meanwhile" in capsys.readouterr().err
+        assert shelf.contents() == before
+
+
+def test_the_old_one_stays_where_nothing_is_sent(sync, shelf, here, monkeypatch, capsys):
+    sync("-q")
+    before = shelf.contents()
+    (here / "a.txt").write_text("longer")
+
+    def send(galaxy, path):
+        raise Refused(f"{path}: changed while it was sent, so no dataset was made")
+    monkeypatch.setattr(mirrors, "send", send)
+    assert sync() == PARTLY
+    told = capsys.readouterr().err
+    assert told.count("a.txt") == 1 and "changed while it was sent" in told
+    assert shelf.contents() == before and not shelf.asked("POST")
+
+
+def test_a_file_that_changes_between(sync, shelf, here, monkeypatch, capsys):
+    def send(galaxy, path):
+        sent = shelf.send(galaxy, path)
+        with open(path, "a") as file:
+            file.write("more")
+        return sent
+    monkeypatch.setattr(mirrors, "send", send)
+    assert sync() == PARTLY
+    assert capsys.readouterr().err.count(trees.CHANGED) == 2 and shelf.contents() == {}
+
+
+def test_an_old_one_that_may_not_be_deleted(sync, shelf, here, capsys):
+    sync("-q")
+    (here / "a.txt").write_text("longer")
+    shelf.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), status_code=403, json={"err_msg": "Not yours"})
+    for _ in range(2):
+        assert sync() == PARTLY
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1 and f"{here}/a.txt: " in told and "Not yours" in told
+        assert len(shelf.folders["F0"]) == 3        # no more each night
+    shelf.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), json=shelf.delete)
+    assert sync() == 0 and shelf.contents() == on_disk(here)
+
+
+def test_an_old_one_that_somebody_brings_back(sync, shelf, here, capsys):
+    sync("-q")
+    [old] = [item for item in shelf.folders["F0"] if item["name"] == "a.txt"]
+    (here / "a.txt").write_text("longer")
+    sync("-q")
+    shelf.folders["F0"].append(old)
+    assert sync() == PARTLY
+    assert "2 datasets of this name" in capsys.readouterr().err and shelf.item(old["id"])
+
+
+def test_an_old_one_that_somebody_deleted(sync, shelf, here):
+    sync("-q")
+    (here / "a.txt").write_text("longer")
+    shelf.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), status_code=404, json={"err_msg": "is deleted"})
+    assert sync() == 0
+
+
+def test_two_of_one_name(sync, shelf, here, capsys):
+    one, two = shelf.put("F0", "a.txt", "1"), shelf.put("F0", "a.txt", "2")
+    assert sync("--delete") == PARTLY
+    told = capsys.readouterr()
+    assert f"{here}/a.txt: 2 datasets of this name are in the library's folder: {one}, {two}; delete all but one" in told.err
+    assert told.out == "upload\trun1/b.txt\t2\tnew\n" and shelf.deleted == []
+
+
+def test_a_second_of_one_name_that_somebody_adds(sync, shelf, here, capsys):
+    sync("-q")
+    other = shelf.put("F0", "a.txt", "aaa")
+    assert sync("--delete") == PARTLY
+    assert f"2 datasets of this name are in the library's folder: 2, {other}; delete all but one" in capsys.readouterr().err
+    assert shelf.deleted == [] and not shelf.asked("POST")
+
+
+def test_one_in_state_error_beside_it(sync, shelf, here):
+    sync("-q")
+    shelf.put("F0", "a.txt", "", state="error")
+    assert sync() == 0 and not shelf.asked("POST")
+
+
+@pytest.mark.parametrize("state", ["error", "discarded", "paused"])
+def test_one_whose_bytes_are_lost(sync, shelf, here, state, capsys):
+    lost = shelf.put("F0", "a.txt", "aaa", state=state)
+    assert sync() == 0
+    assert f"replace\ta.txt\t3\tin state {state}\n" in capsys.readouterr().out
+    assert lost in shelf.deleted and shelf.contents() == on_disk(here)
+
+
+def test_one_that_is_just_being_made(sync, shelf, here, capsys):
+    one = shelf.put("F0", "a.txt", "", state="queued")
+    assert sync() == 0
+    assert f"leave\ta.txt\t3\tdataset {one} of this name is just being made\n" in capsys.readouterr().out
+    assert len(shelf.elements()) == 1
+
+
+def test_another_machine_uploads_the_same(sync, shelf, here, capsys):
+    taken = shelf.fetch
+
+    def twice(request, context):
+        shelf.put("F0", "a.txt", "aaa")
+        return taken(request, context)
+    shelf.mock.post(f"{URL}/api/tools/fetch", json=twice)
+    assert sync() == PARTLY
+    told = capsys.readouterr().err
+    assert "a.txt: 2 datasets of this name have come: " in told and told.count("\n") == 1
+
+
+def test_two_folders_of_one_name(sync, shelf, here, capsys):
+    ids = [shelf.add("F0", "run1", type="folder") for _ in range(2)]
+    assert sync() == REFUSED
+    assert f"2 folders are named run1: {', '.join(ids)}" in capsys.readouterr().err
+    assert sync("--to=run1") == REFUSED
+    assert f"2 folders are named run1: {', '.join(ids)}" in capsys.readouterr().err and not shelf.asked("POST")
+
+
+def test_folders_that_may_not_be_added_to(sync, shelf, capsys):
+    shelf.about["can_add_library_item"] = False
+    for options in ([], ["--dry-run"]):
+        assert sync(*options) == REFUSED
+        told = capsys.readouterr()
+        assert told.out == "" and "may not add to folder F0" in told.err and not shelf.asked("POST")
+
+
+def test_a_deleted_library(sync, shelf, capsys):
+    shelf.record["deleted"] = True
+    shelf.mock.get(f"{URL}/api/libraries", json=[{**shelf.record, "deleted": False}])
+    assert sync() == REFUSED and "library l1 (Shelf) is deleted" in capsys.readouterr().err
+
+
+def test_a_server_that_goes_away(sync, shelf, here, monkeypatch, capsys):
+    """What was done before is told, and nothing is deleted."""
+    sync("-q")
+    (here / "a.txt").unlink()
+    fill(here, {f"set{folder}/{number}.txt": "x" for folder in range(2) for number in range(40)})
+
+    def send(galaxy, path):
+        if path.endswith("set1/9.txt"):
+            raise Refused("no dataset was made, send it again", TRY_LATER)
+        return shelf.send(galaxy, path)
+    monkeypatch.setattr(mirrors, "send", send)
+    assert sync("--delete", "--format=json") == TRY_LATER
+    told = capsys.readouterr()
+    done = json.loads(told.out)
+    assert [row["path"].split("/")[0] for row in done] == ["set0"] * 40 + [""] and "send it again" in told.err
+    assert shelf.deleted == []
+    monkeypatch.setattr(mirrors, "send", shelf.send)
+    assert sync("--delete") == 0 and shelf.contents() == on_disk(here) and shelf.mock.call_count < 30
+
+
+def test_refused(sync, shelf, capsys):
+    shelf.mock.get(f"{URL}/api/users/current", status_code=401, json={"err_msg": "Provided API key is not valid."})
+    assert sync() == REFUSED
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and "not valid" in told.err and KEY not in told.err
+
+
+def test_two_runs_at_once(sync, shelf, capsys):
+    with libraries.only_run("library l1"):
+        assert sync() == TRY_LATER
+    assert "another run is at work on library l1" in capsys.readouterr().err and not shelf.asked("POST")
+
+
+def test_jobs_of_an_earlier_run_are_waited_for(sync, shelf, here, clock, capsys):
+    shelf.histories = [{"id": "h", "name": "Uploads to library l1"}]
+    shelf.jobs = [{"id": "j", "state": "running"}]
+
+    def later(request, context):
+        answer = shelf.list_jobs(request, context)
+        if clock.slept and shelf.jobs[0]["state"] == "running":
+            shelf.jobs[0]["state"] = "ok"
+            shelf.put("F0", "a.txt", "aaa")
+        return answer
+    shelf.mock.get(f"{URL}/api/jobs", json=later)
+    assert sync() == 0 and [element["name"] for _, element in shelf.elements()] == ["b.txt"]
+
+
+def test_a_job_that_takes_too_long(sync, shelf, here, capsys):
+    def slowly(request, context):
+        shelf.jobs.append({"id": "slow", "state": "running"})
+        return {"outputs": [], "jobs": shelf.jobs[-1:]}
+    shelf.mock.post(f"{URL}/api/tools/fetch", json=slowly)
+    assert sync("--timeout=0") == STILL_RUNNING
+    told = capsys.readouterr()
+    assert told.out == "" and "2 files are still on their way into the library after 0 s" in told.err
+    assert sync("--timeout=0") == STILL_RUNNING and not shelf.asked("POST")
+
+
+def test_paused_jobs(sync, shelf, capsys):
+    def fetch(request, context):
+        shelf.jobs.append({"id": "j", "state": "paused"})
+        return {"outputs": [], "jobs": shelf.jobs[-1:]}
+    shelf.mock.post(f"{URL}/api/tools/fetch", json=fetch)
+    for _ in range(2):
+        assert sync() == REFUSED
+        assert "has paused jobs (j): most often the quota" in capsys.readouterr().err
+    assert len(shelf.jobs) == 1
+
+
+# ------------------------------------------------------------------------------------------------------------ after a kill
+
+def test_after_a_kill_at_any_moment(script, shelf, here, alone, monkeypatch, capsys):
+    """Killed before or after any request, or any note, the next run ends with the same: nothing twice, nothing missing,
+    and never without at least one good copy of what was there."""
+    fill(here, {"old.txt": "old", "gone.txt": "gone", "run1/c.txt": "c"})
+    line = [KEY, URL, "Shelf", here, "--delete", "-q"]
+    assert script(library_sync.main, *line) == 0
+    fill(here, {"a.txt": "AAA", "old.txt": "older", "new/n.txt": "n"})
+    (here / "gone.txt").unlink()
+    [record] = records(alone)
+    start = (record.read_bytes(), json.dumps(shelf.folders), dict(shelf.hashes))
+    ask, write = library_sync.Galaxy.request, mirrors.Record._write
+    moment = 0
+
+    def counted(call, changes):
+        def counting(*what, **more):
+            nonlocal moment
+            moment -= 1
+            if moment == 0:
+                raise Killed
+            answer = call(*what, **more)
+            moment -= 1
+            if moment == 0:
+                raise Killed
+            return answer
+        return counting
+    ends = []
+    for death in itertools.count(1):
+        record.write_bytes(start[0])
+        shelf.folders, shelf.hashes = json.loads(start[1]), dict(start[2])
+        shelf.jobs, shelf.sessions = [], {}
+        moment = death
+        with monkeypatch.context() as patched:
+            patched.setattr(library_sync.Galaxy, "request", counted(ask, True))
+            patched.setattr(mirrors.Record, "_write", counted(write, True))
+            try:
+                status = script(library_sync.main, *line)
+            except Killed:
+                status = "killed"
+        ends.append(status)
+        names = [item["name"] for item in shelf.folders["F0"] if item.get("state") == "ok"]
+        assert {"a.txt", "old.txt"} <= {*names}, death
+        if death % 3 == 0:      # and it changes again before the next run
+            fill(here, {"old.txt": f"older still {death}", "a.txt": "Aaa"})
+        assert script(library_sync.main, *line) == 0, (death, capsys.readouterr().err)
+        assert shelf.contents() == on_disk(here), death
+        shelf.mock.reset_mock()
+        assert script(library_sync.main, *line) == 0 and not shelf.asked("POST") and shelf.mock.call_count == 7, death
+        fill(here, {"a.txt": "AAA", "old.txt": "older"})
+        if status == 0:
+            break
+    assert len(ends) > 40 and ends == ["killed"] * (len(ends) - 1) + [0]
+
+
+def killed_in_a_replacement(sync, shelf, here, monkeypatch):
+    """a.txt was to be replaced, and that was noted; nothing was sent."""
+    sync("-q")
+    rewrite(here / "a.txt", "AAA")
+    with monkeypatch.context() as patched:
+        patched.setattr(libraries.Uploads, "fetch", lambda *what: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            sync()
+
+
+def test_killed_before_anything_was_sent_where_galaxy_knows_no_hash(sync, shelf, here, monkeypatch):
+    """The old one has the right size."""
+    killed_in_a_replacement(sync, shelf, here, monkeypatch)
+    shelf.hashes.clear()
+    assert sync() == 0 and list(shelf.hashes.values()) == [on_disk(here)["a.txt"]] and "2" in shelf.deleted
+
+
+def test_killed_and_the_file_is_what_it_was(sync, shelf, here, monkeypatch):
+    killed_in_a_replacement(sync, shelf, here, monkeypatch)
+    rewrite(here / "a.txt", "aaa")
+    assert sync() == 0 and not shelf.asked("POST") and shelf.deleted == []
+    assert sync() == 0 and shelf.mock.call_count == 7
+
+
+@pytest.mark.parametrize("text", ["other", "oth"])
+def test_killed_and_somebody_adds_another(sync, shelf, here, monkeypatch, capsys, text):
+    killed_in_a_replacement(sync, shelf, here, monkeypatch)
+    other = shelf.put("F0", "a.txt", text)
+    assert sync() == PARTLY
+    assert f"2 datasets of this name are in the library's folder: 2, {other}; delete all but one" in capsys.readouterr().err
+    assert shelf.deleted == [] and not shelf.asked("POST")
+
+
+def test_a_job_that_comes_while_the_library_is_read(sync, shelf, here, clock):
+    shelf.histories = [{"id": "h", "name": "Uploads to library l1"}]
+
+    def list_and_begin(request, context):
+        answer = json.loads(json.dumps(shelf.list_all(request, context)))
+        if not shelf.jobs:
+            shelf.jobs = [{"id": "late", "state": "queued"}]
+        return answer
+
+    def later(request, context):
+        answer = shelf.list_jobs(request, context)
+        if shelf.jobs and shelf.jobs[0]["state"] == "queued":
+            shelf.jobs[0]["state"] = "ok"
+            shelf.put("F0", "a.txt", "aaa")
+        return answer
+    shelf.mock.get(f"{URL}/api/libraries/l1/contents", json=list_and_begin)
+    shelf.mock.get(f"{URL}/api/jobs", json=later)
+    assert sync() == 0 and [element["name"] for _, element in shelf.elements()] == ["b.txt"]
+
+
+def test_a_first_run_that_was_killed_and_a_file_that_changed_since(sync, shelf, here, monkeypatch):
+    """The same size, so that it could be taken for what was sent."""
+    with monkeypatch.context() as patched:
+        patched.setattr(mirrors.Mirror, "arrived", lambda *what: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            sync()
+    assert len(shelf.contents()) == 2
+    (here / "a.txt").write_text("AAA")
+    assert sync() == 0 and shelf.contents() == on_disk(here) and len(shelf.elements()) == 1
+
+
+# ------------------------------------------------------------------------------------------------------ names and folders
+
+@pytest.mark.parametrize("name", ["it's \"x\".txt", "new\nline.txt", "ünï 😀", " lead", "a\tb", "-n", "<b>", "back\\slash"])
+def test_odd_names(sync, shelf, here, name, capsys):
+    fill(here, {f"{name}/{name}": "abc"})
+    assert sync() == 0 and shelf.contents() == on_disk(here)
+    assert capsys.readouterr().out.count("\n") == 3
+    assert sync("--delete") == 0 and not shelf.asked("POST") and shelf.deleted == []
+
+
+def test_names_that_are_not_utf_8(sync, shelf, here, capsys):
+    os.mkdir(os.fsencode(here) + b"/\xff")
+    open(os.fsencode(here) + b"/\xfe.txt", "w").close()
+    assert sync() == PARTLY
+    told = capsys.readouterr()
+    assert told.err.count("its name is not UTF-8") == 2 and told.err.count("\n") == 2 and told.out.count("upload") == 2
+
+
+@pytest.mark.parametrize("name", [".hidden", "...", "a.part", "a.partial", "A.FilePart", "a.tmp", "a.crdownload", "a.txt~",
+                                  ".git/config", "half.part/a.txt"])
+def test_what_is_left_alone(sync, shelf, here, name, capsys):
+    fill(here, {name: "x"})
+    assert sync() == 0
+    assert sorted(shelf.contents()) == ["a.txt", "run1/b.txt"] and capsys.readouterr().out.count("\n") == 2
+
+
+def test_links(sync, shelf, here, tmp_path, capsys):
+    (tmp_path / "here2").write_text("outside, with the beginning of the folder's name")
+    for link, target in {"within.txt": "run1/b.txt", "out": tmp_path / "here2", "up": "..", "nowhere": "none",
+                         "folder": "run1", "around": "around"}.items():
+        os.symlink(target, here / link)
+    assert sync() == PARTLY
+    told = capsys.readouterr()
+    assert sorted(shelf.contents()) == ["a.txt", "run1/b.txt", "within.txt"]
+    assert [line.split("\t")[1::2] for line in told.out.splitlines() if line.startswith("leave")] == [
+        ["folder", "a link to a folder"], ["out", "a link out of the folder"], ["up", "a link out of the folder"]]
+    assert f"{here}/nowhere: No such file" in told.err and f"{here}/around: " in told.err and told.err.count("\n") == 2
+
+
+def test_a_folder_in_the_library(sync, shelf, here, capsys):
+    shelf.add("F0", "runs", type="folder")
+    assert sync("--to=/runs//2026/") == 0
+    assert sorted(shelf.contents()) == ["runs/2026/a.txt", "runs/2026/run1/b.txt"]
+    assert capsys.readouterr().out.startswith("upload\ta.txt\t3\tnew\n")
+    assert sync("--to=runs/2026") == 0 and shelf.mock.call_count == 7
+    (here / "a.txt").write_text("longer")
+    assert sync("--to=runs/2026") == 0 and len(shelf.contents()) == 2
+    # the library's own folder and that above are not looked into
+    assert not shelf.asked("GET", "folders/f0/") and not shelf.asked("GET", "folders/f1/")
+
+
+def test_a_file_that_goes_while_the_folder_is_read(sync, shelf, here, monkeypatch):
+    stat = os.stat
+
+    def gone(path, **more):
+        if str(path).endswith("here/a.txt"):
+            (here / "a.txt").unlink()
+        return stat(path, **more)
+    monkeypatch.setattr(trees.os, "stat", gone)
+    assert sync() == 0 and sorted(shelf.contents()) == ["run1/b.txt"]
+
+
+def test_a_file_that_changes_while_it_is_hashed(here):
+    now = trees.on_disk(str(here)).files["a.txt"]
+    assert trees.sha256(str(here / "a.txt"), now) == hashlib.sha256(b"aaa").hexdigest()
+    with pytest.raises(Refused, match="changed since this run began"):
+        trees.sha256(str(here / "a.txt"), trees.Seen(now.size, now.mtime_ns, now.ctime_ns - 1))
+
+
+def test_a_record_that_is_fixed(alone):
+    held = synced.Held("a", "1", trees.Seen(1, 2, 3), "0123", "2")
+    with synced.Record(["x"], fixed=True) as record:
+        record.note([held])
+    assert records(alone) == []
+    with synced.Record(["x"]) as record:
+        record.note([held])
+    with synced.Record(["x"], fixed=True) as record:
+        record.note([synced.Held("b", "2", trees.Seen(1, 2, 3))])
+        record.forget(["a"])
+    with synced.Record(["x"]) as record:
+        assert record.held == {"a": held}
+
+
+# ---------------------------------------------------------------------------------------------------- how it is printed
+
+def test_dry_run(sync, shelf, here, alone, capsys):
+    shelf.put("F0", "a.txt", "longer")
+    extra = shelf.put("F0", "x.txt", "x")
+    before = json.dumps(shelf.folders)
+    assert sync("--dry-run", "--delete") == 0
+    assert capsys.readouterr() == ("action    path        size    why\n"
+                                   "--------  ----------  ------  -----------------\n"
+                                   "replace   a.txt       3       6 bytes are there\n"
+                                   "upload    run1/b.txt  2       new\n"
+                                   "delete    x.txt               not on the disk\n", "")
+    assert json.dumps(shelf.folders) == before and records(alone) == [] and shelf.item(extra)
+    assert {one.method for one in shelf.mock.request_history} == {"GET"} and shelf.histories == []
+
+
+def test_dry_run_leaves_the_record_as_it_is(sync, shelf, here, alone, capsys):
+    sync("-q")
+    [record] = records(alone)
+    before = record.read_bytes()
+    os.utime(here / "a.txt")
+    assert sync("-n", "--format=jsonl") == 0
+    assert json.loads(capsys.readouterr().out) == {"action": "keep", "path": "", "size": 5, "why": "2 as they are"}
+    assert record.read_bytes() == before
+
+
+def test_formats(sync, shelf, here, capsys):
+    fill(here, {"x\ny": "x"})
+    assert sync("--format=jsonl") == 0
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        {"action": "upload", "path": path, "size": size, "why": "new"}
+        for path, size in (("a.txt", 3), ("x\ny", 1), ("run1/b.txt", 2))]
+    assert sync("--format=csv", "--fields=action,why") == 0
+    assert capsys.readouterr().out == "action,why\nkeep,3 as they are\n"
+
+
+@pytest.mark.parametrize("line", [
+    [KEY, URL, "Shelf"], [KEY, URL, "Shelf", ".", "more"], [KEY, URL, "Shelf", ".", "--timeout=soon"], [KEY, URL, "", "."],
+    [KEY, URL, "Shelf", ""], [KEY, URL, "Shelf", ".", "--to="], [KEY, URL, "Shelf", ".", "--to=a/../b"],
+    [KEY, URL, "Shelf", ".", "--format=nosuch"], [KEY, URL, "Shelf", ".", "--fields=path,nosuch"], ["", URL, "Shelf", "."]])
+def test_bad_lines(script, shelf, capsys, line):
+    assert script(library_sync.main, *line) == USAGE
+    told = capsys.readouterr()
+    assert told.out == "" and told.err and KEY not in told.err and shelf.mock.call_count == 0
