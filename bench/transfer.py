@@ -36,18 +36,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from common import Galaxy, Refused, arguments, run, say, whole_number
+from local import ROOT, a_galaxy
 
-ROOT = Path(__file__).resolve().parent.parent
+from common import Refused, arguments, run, say, whole_number
+
 PEERS = ROOT / "bench" / "peers"
-LOCAL = [sys.executable, str(ROOT / "scripts" / "galaxy_local.py")]
 UPLOAD = [sys.executable, str(ROOT / "scripts" / "dataset_upload.py"), "-q"]
 DOWNLOAD = [sys.executable, str(ROOT / "scripts" / "dataset_download.py")]
 TUS = {"Tus-Resumable": "1.0.0"}
 REST = 2                # seconds before each run, in which Galaxy ends what it does after one: a hash, a purge
 PATIENCE = 900          # seconds for one run
 SMALL = 10_000          # bytes
-COLUMNS = ["what", "peer", "ours (s)", "theirs (s)", "ours / theirs", "least", "most", "bar", "ours, memory (MB)"]
+COLUMNS = ["what", "peer", "ours (s)", "theirs (s)", "ours / theirs", "least", "most", "bar", "ours, memory (MB; bar 45)"]
 
 # Runs a command: its seconds, and the most memory that it had resident. A process of its own, as small as Python can be,
 # because what a process had before `exec` counts as the command's.
@@ -80,14 +80,15 @@ def main(argv=None):
     runs, slow = whole_number(args, "--runs", least=1), whole_number(args, "--slow", least=1)
     size, count = whole_number(args, "--size", least=1), whole_number(args, "--files", least=1)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # modules are compiled once, as for any user
-    with a_galaxy() as galaxy, tempfile.TemporaryDirectory(dir=ROOT / "bench") as folder:
+    with a_galaxy() as galaxy, tempfile.TemporaryDirectory(dir=ROOT / "bench", prefix=".transfer-") as folder:
+        os.environ["XDG_STATE_HOME"] = folder       # what ours notes of uploads on their way
         large = made(Path(folder) / "large.bin", size * 2**20)
         small = [made(Path(folder) / f"small_{number:03}.bin", SMALL) for number in range(count)]
         print(f"{about(galaxy)}\n\n| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
-        with contextlib.closing(contests(galaxy, Path(folder), large, small)) as all_contests:
+        with contextlib.closing(contests(galaxy, Path(folder), large, small, runs, slow)) as all_contests:
             for what, ours, peer, bar, times in all_contests:
                 say(f"{what}: against {peer[0]}")
-                row = compare(what, ours, *peer, bar, slow if times == "slow" else runs, size + 256)
+                row = compare(what, ours, *peer, bar, times, size + 256)
                 print(f"| {' | '.join(row)} |", flush=True)
         asked = requests_of_ours(galaxy, small)
         print(f"\nRequests of ours for {count} files until all are ok: {sum(asked.values())}, "
@@ -97,7 +98,7 @@ def main(argv=None):
 
 # ---------------------------------------------------------------------------------------------------- the contests
 
-def contests(galaxy, folder, large, small):
+def contests(galaxy, folder, large, small, runs, slow):
     """What is compared: (what, ours, (peer, theirs), bar, how often). Ours and theirs do one run and return its seconds and
     memory; theirs is None where the peer is not here."""
     curl, bioblend, tool = shutil.which("curl"), peer_python("bioblend"), peer_python("galaxy-upload")
@@ -107,13 +108,13 @@ def contests(galaxy, folder, large, small):
     unhashed = partial(upload, [large], lambda history: [*UPLOAD, "--no-hash", key, url, history, large])
     patch = ("curl, one PATCH", curl and partial(patched, galaxy, large))
     size = f"{large.stat().st_size // 2**20} MiB"
-    yield f"{size} up, SHA-256 included", whole, patch, 1.3, "often"
-    yield f"{size} up, `--no-hash`", unhashed, patch, 1.1, "often"
+    yield f"{size} up, SHA-256 included", whole, patch, 1.3, runs
+    yield f"{size} up, `--no-hash`", unhashed, patch, 1.1, runs
     yield f"{size} up, SHA-256 included", whole, ("BioBlend, `upload_file`", bioblend and partial(
-        upload, [large], lambda history: [bioblend, "-I", "-c", BIOBLEND_UPLOAD, key, url, history, large])), 0.8, "often"
+        upload, [large], lambda history: [bioblend, "-I", "-c", BIOBLEND_UPLOAD, key, url, history, large])), 0.8, runs
     yield f"{size} up, SHA-256 included", whole, ("galaxy-upload", tool and partial(
         upload, [large], lambda history: [tool, "-I", Path(tool).with_name("galaxy-upload"), "--url", url, "--api-key", key,
-                                          "--history-id", history, large])), None, "often"
+                                          "--history-id", history, large])), None, runs
 
     with a_history(galaxy) as history:
         launched([*UPLOAD, key, url, history, large])
@@ -122,20 +123,21 @@ def contests(galaxy, folder, large, small):
         ours = partial(download, lambda path: [*DOWNLOAD, f"--to={path.parent}", key, url, dataset])
         yield f"{size} down", ours, ("curl", curl and partial(download, lambda path: [
             curl, "-fsS", "-H", f"x-api-key: {key}", "-o", path, f"{url}/api/datasets/{dataset}/display?to_ext=data"])), \
-            1.1, "often"
+            1.1, runs
         yield f"{size} down", ours, ("BioBlend, `download_dataset`", bioblend and partial(download, lambda path: [
-            bioblend, "-I", "-c", BIOBLEND_DOWNLOAD, key, url, dataset, path])), None, "often"
+            bioblend, "-I", "-c", BIOBLEND_DOWNLOAD, key, url, dataset, path])), None, runs
 
     yield (f"{len(small)} files of {SMALL // 1000} KB up, until all are ok",
            partial(upload, small, lambda history: [*UPLOAD, "--wait", key, url, history, *small]),
            ("BioBlend, `upload_file` in a loop", bioblend and partial(upload, small, lambda history: [
-               bioblend, "-I", "-c", BIOBLEND_UPLOAD + BIOBLEND_WAIT, key, url, history, *small])), 0.2, "slow")
+               bioblend, "-I", "-c", BIOBLEND_UPLOAD + BIOBLEND_WAIT, key, url, history, *small])), 0.2, slow)
 
 
 def compare(what, ours, peer, theirs, bar, runs, warmth):
     """A row: medians in seconds, and the median of the pairs' ratios."""
     if theirs is None:
-        return [what, peer, *[""] * 2, "not here: `apt install curl`, or `make bench` for the others", *[""] * 4]
+        missing = "curl is not installed" if peer.startswith("curl") else "not in bench/peers: `make bench` puts it there"
+        return [what, peer, *[""] * 2, missing, *[""] * 4]
     pairs = []
     for _ in range(runs):
         warm(warmth)
@@ -261,21 +263,6 @@ def requests_of_ours(galaxy, files):
 
 
 # --------------------------------------------------------------------------------------------------- Galaxy and the rest
-
-@contextlib.contextmanager
-def a_galaxy():
-    """The Galaxy that runs, as its administrator; else one that is started, and stopped in the end."""
-    ours = subprocess.run([*LOCAL, "status"], stdout=subprocess.DEVNULL).returncode != 0
-    if ours and subprocess.run([*LOCAL, "start"], stdout=sys.stderr).returncode:
-        raise Refused("there is no Galaxy to measure with: see above")
-    told = subprocess.run([*LOCAL, "env"], capture_output=True, text=True, check=True).stdout
-    settings = dict(line.removeprefix("export ").split("=", 1) for line in told.splitlines())
-    try:
-        yield Galaxy(settings["GALAXY_API_KEY"], settings["GALAXY_URL"])
-    finally:
-        if ours:
-            subprocess.run([*LOCAL, "stop"], stdout=subprocess.DEVNULL)
-
 
 @contextlib.contextmanager
 def a_history(galaxy):
