@@ -44,6 +44,7 @@ from common import (
     Galaxy,
     Refused,
     arguments,
+    at_end,
     complain,
     output,
     run,
@@ -83,7 +84,7 @@ def main(argv=None):
                   for source in sources], style)
             return DONE
 
-        uploads, ended = upload(galaxy, where.id, sources, settings), []
+        uploads, ended = upload(galaxy, where.id, sources, settings, where.ended), []
         if args["--wait"]:
             uploads = checked(galaxy, where.id, list(uploads), settings, timeout)
         rows = told(uploads, ended)
@@ -93,7 +94,7 @@ def main(argv=None):
             show(rows, style, fields or FIELDS)
         codes = [one.exit_code for one in ended if one.problem]
         if not codes:
-            done(ended, where)
+            at_end(lambda: done(ended, where))
     if not codes and not complaints:
         return DONE
     return codes[0] if codes and len(codes) == len(ended) and not complaints else PARTLY
