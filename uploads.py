@@ -125,12 +125,14 @@ def batches(sources: Iterable[Source]) -> Iterator[list[Source]]:
         yield batch
 
 
-def done(uploads: Iterable[Upload], where: Destination) -> None:
-    """All has ended well, and the user knows it: a later run begins anew. One that was killed within this goes on with all
-    of them."""
-    uploads = list(uploads)
+def ended_well(uploads: list[Upload], where: Destination) -> None:
+    """All has ended well: note it in one place, so that who is killed while it is forgotten is gone on with whole."""
     if where.record and len(uploads) > 1:
         where.record.save(ended={one.source.path: one.dataset["id"] for one in uploads})
+
+
+def done(uploads: Iterable[Upload], where: Destination) -> None:
+    """The user knows that all has ended well: a later run begins anew."""
     for record in (*(one.record for one in uploads), where.record):
         if record:
             record.remove()

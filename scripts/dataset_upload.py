@@ -53,7 +53,7 @@ from common import (
 )
 from sources import check_sums, found, renamed, without_standard_input
 from transfer import STALL
-from uploads import Settings, checked, destination, done, existing, upload
+from uploads import Settings, checked, destination, done, ended_well, existing, upload
 
 FIELDS = ["id", "hid", "name", "extension", "state", "size", "history_id"]
 
@@ -94,6 +94,7 @@ def main(argv=None):
             show(rows, style, fields or FIELDS)
         codes = [one.exit_code for one in ended if one.problem]
         if not codes:
+            ended_well(ended, where)
             at_end(lambda: done(ended, where))
     if not codes and not complaints:
         return DONE
