@@ -38,6 +38,7 @@ from outcome import (
     TRY_LATER,
     USAGE,
     Refused,
+    at_end,
     complain,
     keep_secret,
     one_line,
@@ -54,10 +55,10 @@ VERSION = "0.1.0"
 __all__ = [     # what scripts and recipes import from here
     "DONE", "INTERRUPTED", "PARTLY", "REFUSED", "STILL_RUNNING", "TRY_LATER", "USAGE", "VERSION",
     "DATASET_MOVES", "JOB_ENDS", "ONE_SHOT", "UNATTENDED",
-    "Galaxy", "Refused", "an_id", "arguments", "complain", "decoded", "id_in", "ids", "keep_secret", "one_line", "output",
-    "pauses", "payload", "print_answer", "print_members", "print_response", "read_json", "read_text", "redact", "run", "say",
-    "script_name", "show", "show_request", "whole_number", "with_scheme", "yes_or_no",
-    "delete", "display", "get", "make_url", "post", "put", "submit", "update",
+    "Galaxy", "Refused", "an_id", "arguments", "at_end", "complain", "decoded", "id_in", "ids", "keep_secret",
+    "one_line", "output", "pauses", "payload", "print_answer", "print_members", "print_response", "read_json",
+    "read_text", "redact", "run", "say", "script_name", "show", "show_request", "whole_number", "with_scheme",
+    "yes_or_no", "delete", "display", "get", "make_url", "post", "put", "submit", "update",
 ]
 
 # --------------------------------------------------------------------------------------------- what the user typed

@@ -41,7 +41,7 @@ class Record:
             raise Refused(f"{what}: another run is at work on it: let that end first", TRY_LATER) from None
         except OSError:
             return
-        line, _, _ = os.pread(self._file, 2**20, 0).partition(b"\n")    # behind it there may be the rest of a longer one
+        line, _, _ = os.pread(self._file, 2**26, 0).partition(b"\n")    # behind it there may be the rest of a longer one
         with contextlib.suppress(ValueError):
             data = json.loads(line)
             self.data = data if isinstance(data, dict) else {}

@@ -50,6 +50,7 @@ from common import (
     Refused,
     an_id,
     arguments,
+    at_end,
     complain,
     output,
     run,
@@ -111,7 +112,7 @@ def main(argv=None):
             complain(line)
         for source in sources:
             forget(galaxy, source.path, to)
-        record.remove()
+        at_end(record.remove)
     return REFUSED if len(failed) == len(elements) else PARTLY if failed or complaints else DONE
 
 
