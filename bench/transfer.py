@@ -22,6 +22,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -170,14 +171,18 @@ def warm(size):
 
 def launched(command):
     """The seconds that a command took, and the most bytes that it had in memory; refused where it fails."""
-    try:
-        ended = subprocess.run([sys.executable, "-I", "-S", "-c", MEASURED, *map(str, command)], capture_output=True,
-                               text=True, timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        raise Refused(f"{Path(command[0]).name}: not done after {PATIENCE} s") from None
-    seconds, memory, code = json.loads(ended.stdout)
+    line, pipe = [sys.executable, "-I", "-S", "-c", MEASURED, *map(str, command)], subprocess.PIPE
+    with subprocess.Popen(line, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+        try:
+            told, complaint = process.communicate(timeout=PATIENCE)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGTERM)      # the command too, also after Ctrl-C
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise Refused(f"{Path(command[0]).name}: not done after {PATIENCE} s") from None
+            raise
+    seconds, memory, code = json.loads(told)
     if code:
-        raise Refused(f"{' '.join(Path(str(word)).name for word in command[:3])} ends with {code}: {ended.stderr[-300:]}")
+        raise Refused(f"{' '.join(Path(str(word)).name for word in command[:3])} ends with {code}: {complaint[-300:]}")
     return seconds, memory
 
 
