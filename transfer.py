@@ -28,8 +28,8 @@ from common import REFUSED, TRY_LATER, USAGE, Galaxy, Refused
 from records import Record
 from replies import MAYBE_DONE, PASSING
 
-PIECE = 512 * 2**20         # bytes a request at most: each costs Galaxy 26.1 some 10 ms; what came of one before a cut stays,
-                            # unless a proxy gathers it first
+PIECE = 512 * 2**20         # bytes a request at most: each costs Galaxy 26.1 some 10 ms; what came of one before a cut
+                            # stays, unless a proxy gathers it first
 LEAST = 64 * 2**10          # the smallest piece that is tried where larger ones don't go through
 SMALL = 2**20               # a file of that size goes with the request that begins its upload
 BLOCK = 2**20               # bytes of a file read at a time: in smaller ones, hashing in a thread beside hides less
