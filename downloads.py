@@ -201,6 +201,8 @@ class Manifest:
                 raise Refused(f"{self.path}: not a manifest of downloads: move it away, or name another folder with --to")
             for row in reader:
                 if None not in row and None not in row.values():     # the line of a killed process may be half
+                    if os.path.isabs(row["path"]) or ".." in row["path"].split("/"):
+                        raise Refused(f"{self.path}: {row['path']!r} is not in this folder: mend that line, or remove it")
                     self.doubled |= row["id"] in self.rows
                     self.rows[row["id"]] = row
 

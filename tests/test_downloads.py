@@ -172,6 +172,16 @@ def test_another_file_of_that_name_is_no_manifest(folder):
         Manifest(folder)
 
 
+@pytest.mark.parametrize("path", ["../precious", "/precious", "a/../../precious"])
+def test_a_manifest_does_not_lead_out_of_its_folder(loopback, folder, path):
+    fetch(loopback, folder, (200, CONTENT))
+    text = (folder / "manifest.tsv").read_text().replace("\ttable.tabular\t", f"\t{path}\t")
+    (folder / "manifest.tsv").write_text(text)
+    with pytest.raises(Refused, match="not in this folder"):
+        fetch(loopback, folder, (200, CONTENT))
+    assert not (folder.parent / "precious").exists()
+
+
 def test_a_manifest_keeps_names_with_tabs_and_lines(folder):
     about = {**ABOUT, "name": 'a\tb\n"c"'}
     Manifest(folder).add(Item(about), "x", 1, "", "ok")
