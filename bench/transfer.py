@@ -58,6 +58,17 @@ number = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(o
 _, status, usage = os.wait4(number, 0)
 print(json.dumps([time.perf_counter() - began, usage.ru_maxrss * 1024, os.waitstatus_to_exitcode(status)]))
 """
+# The bytes alone, as curl's PATCH is: the seconds of `transfer.send`, which also begins the session, and the most memory.
+SEND = """import resource, sys, time
+from common import Galaxy
+from transfer import TUS, UPLOADS, send
+galaxy = Galaxy(*sys.argv[1:3])
+galaxy.get("version")       # the connection is there, as it is after the first question of any script
+began = time.perf_counter()
+element, session = send(galaxy, sys.argv[3], hashed=sys.argv[4] == "hashed")
+print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+galaxy.request("DELETE", UPLOADS + session["session_id"], headers=TUS)
+"""
 BIOBLEND_UPLOAD = """import sys
 from bioblend.galaxy import GalaxyInstance
 key, url, history, *paths = sys.argv[1:]
@@ -109,6 +120,8 @@ def contests(galaxy, folder, large, small, runs, slow):
     unhashed = partial(upload, [large], lambda history: [*UPLOAD, "--no-hash", key, url, history, large])
     patch = ("curl, one PATCH", curl and partial(patched, galaxy, large))
     size = f"{large.stat().st_size // 2**20} MiB"
+    for how, bar in (("hashed", 1.3), ("plain", 1.1)):
+        yield f"{size} up, the bytes alone, {how}", partial(sent, galaxy, large, how), patch, bar, runs
     yield f"{size} up, SHA-256 included", whole, patch, 1.3, runs
     yield f"{size} up, `--no-hash`", unhashed, patch, 1.1, runs
     yield f"{size} up, SHA-256 included", whole, ("BioBlend, `upload_file`", bioblend and partial(
@@ -194,6 +207,16 @@ def uploaded(galaxy, files, command):
         took = launched(command(history))
         all_ok(galaxy, history, files)
         return took
+
+
+def sent(galaxy, file, how):
+    """A run of `transfer.send` in a process of its own."""
+    ended = subprocess.run([sys.executable, "-c", SEND, galaxy.key, galaxy.base, file, how], capture_output=True, text=True,
+                           env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=PATIENCE)
+    if ended.returncode:
+        raise Refused(f"transfer.send: {ended.stderr[-300:]}")
+    seconds, memory = ended.stdout.split()
+    return float(seconds), int(memory)
 
 
 def patched(galaxy, file):
