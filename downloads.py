@@ -197,7 +197,7 @@ class Manifest:
         self._one = threading.Lock()
         with contextlib.suppress(FileNotFoundError), open(self.path, encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, delimiter="\t")
-            if reader.fieldnames != COLUMNS:
+            if reader.fieldnames not in (None, COLUMNS):        # None: the disk was full before its first line
                 raise Refused(f"{self.path}: not a manifest of downloads: move it away, or name another folder with --to")
             for row in reader:
                 if None not in row and None not in row.values():     # the line of a killed process may be half
@@ -217,15 +217,20 @@ class Manifest:
 
     def add(self, item: Item, path: str, size: int | str, digest: str, state: str) -> None:
         """Add a dataset's row; an earlier one does not count any more."""
-        row = dict(zip(COLUMNS, (item.id, str(item.about.get("name")), path, str(size), digest, state)))
+        name = str(item.about.get("name")).replace("\r", " ")       # csv leaves it bare before Python 3.13, as a line's end
+        row = dict(zip(COLUMNS, (item.id, name, path, str(size), digest, state)))
         with self._one, _locked(self.folder):
             before = self.rows.get(item.id)
             if row == before:
                 return
             self.doubled |= before is not None
             self.rows[item.id] = row
-            with open(self.path, "a", encoding="utf-8", errors="replace", newline="") as file:
-                file.write(_lines([COLUMNS] if not file.tell() else [], [row]))
+            with open(self.path, "ab+") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(size - 1, 0))
+                half = file.read() not in (b"", b"\n")      # a line of a run that was killed, or whose disk was full
+                text = ("\n" if half else "") + _lines([] if size else [COLUMNS], [row])
+                file.write(text.encode(errors="replace"))
 
     def tidy(self) -> None:
         """Keep one row for each dataset in the file."""
@@ -320,10 +325,16 @@ class Folder:
             known = (kind, came) if kind else None if packed else _best(item.about)
             self.manifest.add(item, path, part.stat().st_size, ":".join(known) if known else "", "ok")
 
-        receive(self.galaxy, f"datasets/{item.id}/display", self.folder / path, label=item.label,
-                params={"to_ext": item.ext, **({"raw": "true"} if raw else {})},
-                size=None if packed else item.about.get("file_size"), checksum=(kind, digest), overwrite=overwrite,
-                stall=self.stall, total=total, arriving=arriving, packed=packed or raw or "zip" in item.ext)
+        before = self.manifest.rows.get(item.id)
+        try:
+            receive(self.galaxy, f"datasets/{item.id}/display", self.folder / path, label=item.label,
+                    params={"to_ext": item.ext, **({"raw": "true"} if raw else {})},
+                    size=None if packed else item.about.get("file_size"), checksum=(kind, digest), overwrite=overwrite,
+                    stall=self.stall, total=total, arriving=arriving, packed=packed or raw or "zip" in item.ext)
+        except Refused:
+            if self.manifest.rows.get(item.id) is not before:       # another file got the name meanwhile: that is not ours
+                self.manifest.add(item, "", item.about.get("file_size") or 0, "", "ok")
+            raise
 
     def _hash(self, item: Item) -> tuple[str, str]:
         """A hash that Galaxy has of the dataset; it is asked to make one where it has none."""

@@ -446,6 +446,7 @@ class _Download:
         self.packed = packed
         self.record, self.digest, self.bar, self.stall = record, digest, bar, stall
         self.at, self.troubles, self.moved = file.seek(0, os.SEEK_END), 0, time.monotonic()
+        self.furthest = self.at     # bytes that are fetched once more are no progress
 
     def all_bytes(self, size: int | None) -> int:
         """Fetch all the bytes, `size` of them where that is known; how many came."""
@@ -459,12 +460,11 @@ class _Download:
 
     def fetch_rest(self, size: int | None) -> bool:
         """Fetch what is missing, by one request; whether all is there then."""
-        before = self.at
         try:
             with self.answer() as answer:
                 whole = self.whole(answer, size)
-                if whole is None:       # the server has another now
-                    return False
+                if whole is None:
+                    raise Refused(f"{self.galaxy.base} has another now, or can't go on where it was", TRY_LATER)
                 self.hash_what_is_there()
                 for block in answer.iter_content(CHUNK):
                     self.file.write(block)
@@ -477,8 +477,8 @@ class _Download:
         except Packed:
             raise
         except (requests.RequestException, Refused) as error:
-            if self.at > before:
-                self.moved, self.troubles = time.monotonic(), 0
+            if self.at > self.furthest:
+                self.moved, self.troubles, self.furthest = time.monotonic(), 0, self.at
             self.mend(error)
             return False
         finally:

@@ -207,9 +207,12 @@ def _make(galaxy: Galaxy, history: str, elements: list[dict[str, Any]], sessions
         answer = fetch(galaxy, history, [{"destination": {"type": "hdas"}, "elements": elements}], sessions)
     except Refused as error:
         if not error.lost:
-            for one in sent:
-                _note(one, after=None)
+            if error.status is None or 400 <= error.status < 500:       # else Galaxy may have done it all the same
+                for one in sent:
+                    _note(one, after=None)
             raise
+        for one in sent:
+            _note(one, when=time.time())        # a proxy gives up while Galaxy is still at work on it
         _adopt(galaxy, history, sent)
         if all(one.dataset for one in sent):
             return
@@ -271,7 +274,11 @@ def _is_of(made: dict[str, Any], one: Upload) -> bool:
         return False
     if data.get("dataset"):
         return bool(made["id"] == data["dataset"])
-    return bool(made["hid"] > data["after"] and made["name"] == one.source.name[:NAME])
+    if made["hid"] <= data["after"] or made["name"] != one.source.name[:NAME]:
+        return False
+    if made["state"] in DATASET_MOVES or "hashes" not in made or not data.get("sha256"):
+        return True
+    return data["sha256"] in [known["hash_value"] for known in made["hashes"]]      # else somebody else's of that name
 
 
 def held_by(galaxy: Galaxy, history: str) -> list[dict[str, Any]]:
@@ -341,9 +348,10 @@ def wrong_with(one: Upload) -> str:
         return f"{name} was deleted meanwhile"
     if about["state"] != "ok":
         return f"{name} ended in state {about['state']}: {about.get('misc_info') or 'Galaxy does not say why'}"
-    if one.sha256 and one.sha256 not in [made["hash_value"] for made in about["hashes"]]:
+    hashed = one.sha256 and "hashes" in about       # older Galaxys list none
+    if hashed and one.sha256 not in [made["hash_value"] for made in about["hashes"]]:
         return f"{name} has another SHA-256 than was sent"
-    if not one.sha256 and source.size is not None and about["file_size"] != source.size:
+    if not hashed and source.size is not None and about["file_size"] != source.size:
         return f"{name} has {about['file_size']} bytes, {source.size} were sent"
     return ""
 

@@ -10,6 +10,7 @@ import dataset_download
 import pytest
 
 import downloads
+import transfer
 from common import PARTLY, REFUSED, TRY_LATER, USAGE, Galaxy, Refused
 from downloads import Item, Manifest, Names, items, template
 
@@ -154,6 +155,20 @@ def test_a_file_that_the_manifest_does_not_know_stays(loopback, folder):
     assert fetch(loopback, folder, (200, CONTENT), overwrite=True).read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("theirs", [b"x" * len(CONTENT), b"x"])
+def test_a_file_that_came_meanwhile_is_not_taken_for_ours(loopback, folder, monkeypatch, theirs):
+    def name(*what):
+        (folder / "table.tabular").write_bytes(theirs)
+        real(*what)
+    real = transfer._name
+    with monkeypatch.context() as meanwhile, pytest.raises(Refused, match="there already"):
+        meanwhile.setattr(transfer, "_name", name)
+        fetch(loopback, folder, (200, CONTENT))
+    with pytest.raises(Refused, match="there already"):
+        fetch(loopback, folder, (200, CONTENT))
+    assert (folder / "table.tabular").read_bytes() == theirs
+
+
 def test_a_run_that_was_killed_before_its_file_got_its_name(loopback, folder):
     Manifest(folder).add(Item(ABOUT), "table.tabular", 4000, "", "ok")
     assert fetch(loopback, folder, (200, CONTENT)).read_bytes() == CONTENT
@@ -164,6 +179,19 @@ def test_half_a_line_of_a_manifest_is_none(loopback, folder):
     with open(folder / "manifest.tsv", "a") as file:
         file.write("e\thalf")
     assert list(Manifest(folder).rows) == ["d"]
+    Manifest(folder).add(Item({**ABOUT, "id": "f"}), "x", 1, "", "ok")
+    assert list(Manifest(folder).rows) == ["d", "f"]
+
+
+def test_a_manifest_that_a_full_disk_left_empty(folder):
+    (folder / "manifest.tsv").touch()
+    Manifest(folder).add(Item(ABOUT), "x", 1, "", "ok")
+    assert list(Manifest(folder).rows) == ["d"]
+
+
+def test_a_name_with_the_end_of_a_line_in_it(folder):
+    Manifest(folder).add(Item({**ABOUT, "name": "a\rb"}), "x", 1, "", "ok")
+    assert Manifest(folder).rows["d"]["path"] == "x"
 
 
 def test_another_file_of_that_name_is_no_manifest(folder):

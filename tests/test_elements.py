@@ -108,6 +108,13 @@ def test_what_arrived(loopback):
     assert looked_at(loopback, element("a", id="d", file_size=0), size=0) == []
 
 
+def test_a_galaxy_that_lists_no_hashes(loopback):
+    loopback.will((200, [{"id": "d"}]))
+    part = Part("a.bed", "/in/a.bed", Source("/in/a.bed", "a.bed", "bed", 3))
+    leaf = {"src": "files", "hashes": [{"hash_function": "SHA-256", "hash_value": "5ad"}]}
+    assert wrong(Galaxy(KEY, loopback.url), collection(element("a", id="d")), {("a",): part}, {("a",): leaf}) == []
+
+
 def test_what_did_not_arrive(loopback):
     line = "/in/a.bed: a: "
     assert looked_at(loopback, element("b", id="d")) == [line + "Galaxy has no such element"]

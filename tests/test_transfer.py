@@ -436,6 +436,14 @@ def test_a_download_is_given_up_when_nothing_moves(wire, folder, clock):
     assert (folder / "x").read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("etag", ["", None])
+def test_a_server_that_can_not_go_on_and_always_cuts(wire, folder, clock, etag):
+    wire.etag, wire.faults = etag, [cut(50_000)] * 1000
+    with pytest.raises(Refused) as caught:
+        fetched(wire, folder / "x", stall=100)
+    assert caught.value.exit_code == TRY_LATER and len(wire.lines) < 50
+
+
 def test_no_file_is_overwritten_unasked(wire, folder):
     (folder / "x").write_text("mine")
     with pytest.raises(Refused, match="there already"):

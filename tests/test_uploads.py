@@ -193,6 +193,36 @@ def test_what_was_there_before_is_not_taken_for_it(wire, held, files, monkeypatc
     assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d4", "d5", "d6"]
 
 
+def test_somebody_elses_of_that_name_is_not_taken_for_it(wire, held, files, monkeypatch, clock):
+    killed_while_asking(wire, held, files, monkeypatch)
+    held.datasets[1]["hashes"] = []
+    made = uploaded(wire, files)
+    assert [one.dataset["id"] for one in made] == ["d1", "d4", "d3"] and held.deleted == []
+
+
+def test_a_proxy_that_gives_up_before_galaxy_has_done_it(wire, held, files, clock):
+    works = wire.answers["POST /api/tools/fetch"]
+
+    def late(handler):
+        works[1](handler)
+        there, held.datasets = held.datasets, []
+        clock.sleep(60)
+        wire.answers[CONTENTS] = (200, lambda handler: there if len(clock.slept) > 3 else [])
+        return {}
+    wire.answers["POST /api/tools/fetch"] = (504, late)
+    assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
+
+
+@pytest.mark.parametrize("answer", [(500, {"err_msg": "no"}), (200, "taken")])
+def test_an_answer_that_says_nothing_is_looked_into_by_the_next_run(wire, held, files, answer):
+    works = wire.answers["POST /api/tools/fetch"]
+    wire.answers["POST /api/tools/fetch"] = (answer[0], lambda handler: (works[1](handler), answer[1])[1])
+    with pytest.raises((Refused, TypeError)):
+        uploaded(wire, files)
+    wire.answers["POST /api/tools/fetch"] = works
+    assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
+
+
 def test_what_galaxy_is_still_about_to_do_is_waited_for(wire, held, files, monkeypatch, clock):
     killed_while_asking(wire, held, files, monkeypatch)
     there, held.datasets = held.datasets, []
@@ -246,6 +276,14 @@ def test_without_hashes_the_size_is_compared(wire, held, files):
     held.then = {number: {"file_size": 4} for number in range(1, 10)}
     [one] = checked(wire, uploaded(wire, files[:1], hashed=False), hashed=False)
     assert "has 4 bytes, 3 were sent" in one.problem
+
+
+def test_a_galaxy_that_lists_no_hashes(wire, held, files):
+    made = uploaded(wire, files)
+    for one in [*held.datasets, *(one.dataset for one in made)]:
+        one.pop("hashes", None)
+    held.datasets[1]["file_size"] = 2
+    assert [one.problem for one in checked(wire, made)] == ["", "", ""] and held.deleted == ["d2"]
 
 
 def test_the_time_is_up(wire, held, files, clock):
