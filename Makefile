@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUFF_RULES := --select E,F,W,I,B,UP,C4,SIM --line-length 125 --target-version py39 \
 	--exclude tests/live/recipes    # those are in the style of their time
 
-.PHONY: demo test offline live check lint bench clean
+.PHONY: demo test offline live soak check lint bench clean
 
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash demo/demo.sh
@@ -20,14 +20,18 @@ live: $(VENV)/.installed
 	@echo "The live tests run on a Galaxy of their own; the first time it is installed, which takes minutes."
 	$(BIN)/python -m pytest tests/live
 
+soak: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/live/test_soak.py -m soak -s
+
 check: lint offline
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check $(RUFF_RULES) .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed bench/peers/bioblend/.installed bench/peers/galaxy-parsec/.installed
+bench: $(VENV)/.installed bench/peers/bioblend/.installed bench/peers/galaxy-parsec/.installed bench/peers/galaxy-upload/.installed
 	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/transfer.py
 	$(BIN)/python bench/library_sync.py
 
 clean:

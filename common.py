@@ -38,6 +38,7 @@ from outcome import (
     TRY_LATER,
     USAGE,
     Refused,
+    at_end,
     complain,
     keep_secret,
     one_line,
@@ -54,10 +55,10 @@ VERSION = "0.1.0"
 __all__ = [     # what scripts and recipes import from here
     "DONE", "INTERRUPTED", "PARTLY", "REFUSED", "STILL_RUNNING", "TRY_LATER", "USAGE", "VERSION",
     "DATASET_MOVES", "JOB_ENDS", "ONE_SHOT", "UNATTENDED",
-    "Galaxy", "Refused", "an_id", "arguments", "complain", "decoded", "id_in", "ids", "keep_secret", "one_line", "output",
-    "pauses", "payload", "print_answer", "print_members", "print_response", "read_json", "read_text", "redact", "run", "say",
-    "script_name", "show", "show_request", "whole_number", "with_scheme", "yes_or_no",
-    "delete", "display", "get", "make_url", "post", "put", "submit", "update",
+    "Galaxy", "Refused", "an_id", "arguments", "at_end", "complain", "decoded", "id_in", "ids", "keep_secret",
+    "one_line", "output", "pauses", "payload", "print_answer", "print_members", "print_response", "read_json",
+    "read_text", "redact", "run", "say", "script_name", "show", "show_request", "whole_number", "with_scheme",
+    "yes_or_no", "delete", "display", "get", "make_url", "post", "put", "submit", "update",
 ]
 
 # --------------------------------------------------------------------------------------------- what the user typed
@@ -455,8 +456,13 @@ class Galaxy:
     def _ended(self, kind: str, history: str, wanted: list[str], timeout: float | None, path: str, every: dict[str, Any],
                moving: dict[str, Any], told: Callable[[int], Any] | None = None) -> dict[str, str]:
         """The states of `wanted` once none of them is in the list that `path` gives for `every` and `moving`."""
+        moves, states = (DATASET_MOVES if kind == "dataset" else JOB_MOVES), {}
         for _ in self.looks(timeout):
             left = {thing["id"] for thing in self.pages(path, {**every, **moving})}.intersection(wanted)
+            if not left:        # but for what is setting_metadata, which that filter does not see (26.1)
+                states = {thing["id"]: str(thing.get("state")) for thing in self.pages(path, every)
+                          if thing.get("history_content_type", "dataset") == "dataset"}     # not a collection of that id
+                left = {one for one in wanted if states.get(one) in moves}
             if told:
                 told(len(left))
             if not left:
@@ -464,8 +470,6 @@ class Galaxy:
         else:
             raise Refused(f"{len(left)} of {len(set(wanted))} still running after {timeout:g} s: "
                           f"{', '.join(sorted(left)[:3])}{', ...' if len(left) > 3 else ''}", STILL_RUNNING)
-        states = {thing["id"]: str(thing.get("state")) for thing in self.pages(path, every)
-                  if thing.get("history_content_type", "dataset") == "dataset"}     # not a collection of that id
         missing = [one for one in wanted if one not in states]
         if missing:
             raise Refused(f"history {history} has no {kind} {', '.join(missing)}")

@@ -299,7 +299,7 @@ class Folder:
                 self.manifest.add(item, "", about.get("file_size") or 0, "", gone.removeprefix("in state "))
             raise Refused(f"{item.label} is {gone}, not ok, so nothing was fetched{later}")
         known = self.manifest.there(item)
-        kind, digest = self._hash(item) if self.verify else ("sha256", "")
+        kind, digest = self._hash(item) if self.verify else ("", "")
         if known and (not self.verify or hash_of(file, kind) == digest):
             if total is not None:
                 total.update(about.get("file_size") or 0)
@@ -312,7 +312,7 @@ class Folder:
             if self.galaxy.get(f"datasets/{item.id}/extra_files"):
                 path += "" if path.endswith(".zip") else ".zip"
                 file = self.folder / path
-                self._receive(item, path, "sha256", "", self.overwrite or ours, total, packed=True)
+                self._receive(item, path, "", "", self.overwrite or ours, total, packed=True)
             else:       # Galaxy packs what may have companion files, unless it is asked for `raw` (26.1, measured)
                 self._receive(item, path, kind, digest, self.overwrite or ours, total, raw=True)
         return file
@@ -323,7 +323,8 @@ class Folder:
         def arriving(part: Path, came: str) -> None:
             if packed and (not zipfile.is_zipfile(part) or zipfile.ZipFile(part).testzip()):
                 raise Refused(f"{item.label}: the archive of it is broken: fetch it again", TRY_LATER)
-            self.manifest.add(item, path, part.stat().st_size, f"{kind}:{came}", "ok")
+            known = (kind, came) if kind else None if packed else _best(item.about)
+            self.manifest.add(item, path, part.stat().st_size, ":".join(known) if known else "", "ok")
 
         before = self.manifest.rows.get(item.id)
         try:
@@ -354,8 +355,8 @@ class Folder:
 
 def _best(about: dict[str, Any]) -> tuple[str, str] | None:
     """hashlib's name and the value of the best hash that Galaxy has of a dataset's own bytes."""
-    listed = about.get("hashes") or []      # older Galaxys list none
-    have = {made["hash_function"]: made["hash_value"] for made in listed if not made.get("extra_files_path")}
+    hashes = about.get("hashes") or []
+    have = {made["hash_function"]: made["hash_value"] for made in hashes if not made.get("extra_files_path")}
     return next(((ours, have[theirs].lower()) for theirs, ours in HASHES.items() if theirs in have), None)
 
 

@@ -1,11 +1,13 @@
 """Elements of collections: what they are called, how Galaxy takes them, and whether they arrived."""
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from common import DATASET_MOVES, JOB_ENDS, STILL_RUNNING, USAGE, Galaxy, Refused
+from records import IN_FLIGHT, Record, last_hid
 from sources import Source, pairs, stem
 
 TYPES = ("list", "paired", "list:paired")
@@ -75,12 +77,46 @@ def datasets(elements: list[dict[str, Any]], outer: Names = ()) -> Iterator[tupl
             yield names, element["object"]
 
 
-def filled(galaxy: Galaxy, made: dict[str, Any], jobs: list[str], timeout: float | None = None) -> dict[str, Any]:
+def made_before(galaxy: Galaxy, name: str, record: Record) -> dict[str, Any] | None:
+    """The collection that an earlier run for the same has made, which was killed or did not learn of it; None where the
+    `record` tells of none, or Galaxy has none."""
+    data = record.data
+    while "after" in data and not galaxy.get(f"histories/{data['history']}").get("deleted"):
+        for thing in galaxy.pages(f"histories/{data['history']}/contents", {"v": "dev"}):
+            if thing["history_content_type"] == "dataset_collection" and not thing["deleted"] and (
+                    thing["id"] == data["collection"] if "collection" in data
+                    else thing["hid"] > data["after"] and thing["name"] == name):
+                return dict(thing)
+        if "collection" in data or time.time() - data["when"] > IN_FLIGHT:
+            return None
+        time.sleep(2)
+    return None
+
+
+def made_once(galaxy: Galaxy, history: str, name: str, record: Record, make: Callable[[], dict[str, Any]]
+              ) -> dict[str, Any]:
+    """The collection that `make` makes in the history; where its answer is lost, Galaxy is looked at."""
+    record.save(durably=True, history=history, after=last_hid(galaxy, history), when=time.time(), collection=None)
+    try:
+        made = make()
+    except Refused as error:
+        found = made_before(galaxy, name, record) if error.lost else None
+        if not found:
+            if not error.lost:
+                record.save(after=None)
+            raise
+        made = found
+    record.save(durably=True, collection=made["id"])
+    return made
+
+
+def filled(galaxy: Galaxy, made: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
     """The collection, with its elements, once the jobs that fill it and its datasets have ended.
 
     Raises `Refused` with Galaxy's reason where it was not filled, and when `timeout` seconds are over (STILL_RUNNING).
     """
     states: set[str] = set()
+    jobs = made.get("jobs") or ([made["job_source_id"]] if made.get("job_source_type") == "Job" else [])
     for _ in galaxy.looks(timeout):
         states = {galaxy.get(f"jobs/{job}")["state"] for job in jobs}     # a fetch has one
         if states <= set(JOB_ENDS):

@@ -40,9 +40,12 @@ def run(main: Callable[[], int | None]) -> int:
     With $GALAXY_DEBUG set the traceback comes too, redacted.
     """
     _prepare()
+    _at_end.clear()
     try:
         status = main() or DONE
         sys.stdout.flush()
+        if _at_end:
+            _end(status, getattr(main, "__module__", "") == "__main__")
         return status
     except BrokenPipeError:     # `display.py ... | head` has seen enough
         _drop_output()
@@ -56,6 +59,22 @@ def run(main: Callable[[], int | None]) -> int:
     except OSError:             # it is standard output that is full
         _drop_output()
     return status
+
+
+_at_end: list[Callable[[], object]] = []
+
+
+def at_end(act: Callable[[], object]) -> None:
+    """Let `act()` be the last that this process does where it succeeds, when its output is written: whoever kills it before
+    sees a run that has not ended."""
+    _at_end.append(act)
+
+
+def _end(status: int, whole: bool) -> None:
+    for act in _at_end:
+        act()
+    if whole:       # Python's own end takes 20 ms, within which it might still be killed
+        os._exit(status)
 
 
 def _prepare() -> None:

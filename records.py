@@ -41,7 +41,7 @@ class Record:
             raise Refused(f"{what}: another run is at work on it: let that end first", TRY_LATER) from None
         except OSError:
             return
-        line, _, _ = os.pread(self._file, 2**16, 0).partition(b"\n")    # behind it there may be the rest of a longer one
+        line, _, _ = os.pread(self._file, 2**26, 0).partition(b"\n")    # behind it there may be the rest of a longer one
         with contextlib.suppress(ValueError):
             data = json.loads(line)
             self.data = data if isinstance(data, dict) else {}
@@ -88,6 +88,15 @@ class Record:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+IN_FLIGHT = 30      # seconds after which Galaxy has surely done what a client that is gone has asked for
+
+
+def last_hid(galaxy: Galaxy, history: str) -> int:
+    """How far the numbers of a history's contents go: what a request makes comes behind that."""
+    last = galaxy.get(f"histories/{history}/contents", {"v": "dev", "keys": "hid", "order": "hid-dsc", "limit": 1})
+    return int(last[0]["hid"]) if last else 0
 
 
 def _locked(path: Path) -> int:

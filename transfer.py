@@ -9,6 +9,7 @@ import base64
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import queue
 import re
@@ -28,10 +29,12 @@ from common import REFUSED, TRY_LATER, USAGE, Galaxy, Refused
 from records import Record
 from replies import MAYBE_DONE, PASSING
 
-PIECE = 64 * 2**20          # bytes a request; larger ones are no faster (Galaxy 26.1 on loopback)
+PIECE = 512 * 2**20         # bytes a request at most: each costs Galaxy 26.1 some 10 ms; what came of one before a cut
+                            # stays, unless a proxy gathers it first
 LEAST = 64 * 2**10          # the smallest piece that is tried where larger ones don't go through
 SMALL = 2**20               # a file of that size goes with the request that begins its upload
 BLOCK = 2**20               # bytes of a file read at a time: in smaller ones, hashing in a thread beside hides less
+BUFFERS = 6                 # blocks of a file in memory, most of them waiting to be hashed
 CHUNK = 64 * 2**10          # bytes of an answer read at a time: what came of one before a cut is lost
 STALL = 600                 # seconds without any progress until a transfer is given up
 FRESH_STARTS = 10           # uploads begun anew for one file until it is given up
@@ -43,19 +46,27 @@ TUS = {"Tus-Resumable": "1.0.0"}
 # ------------------------------------------------------------------------------------------------------------------- up
 
 def send(galaxy: Galaxy, path: str, name: str = "", *, to: str = "", hashed: bool = True, stall: float = STALL,
-         total: Any = None) -> tuple[dict[str, Any], dict[str, str]]:
+         total: Any = None, keep: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
     """Send the bytes of the file at `path`, which become a dataset by `fetch` only; returns the element and the session
     that it takes.
 
     An upload that was killed is gone on with, also by a later process, where `to` is the same: a word for where it goes.
     The element has the SHA-256 unless it is not to be `hashed`: where Galaxy then stores other bytes, the dataset ends in
-    state `error`. `total` is a bar of `progress` for all of several files. Raises `Refused`, also where the file changes
-    meanwhile, and when nothing has moved for `stall` seconds (TRY_LATER).
+    state `error`. `total` is a bar of `progress` for all of several files. With `keep` its record stays, so that a later
+    process has nothing left to send, until `forget`. Raises `Refused`, also where the file changes meanwhile, and when
+    nothing has moved for `stall` seconds (TRY_LATER).
     """
     with opened(path) as file, record_of(galaxy, file, path, to) as record:
         sent = send_file(galaxy, file, name or os.path.basename(path), record, hashed=hashed, stall=stall, total=total)
-        record.clear()      # whoever wants more certainty keeps the record
+        if not keep:
+            record.clear()
         return sent
+
+
+def forget(galaxy: Galaxy, path: str, to: str = "") -> None:
+    """A dataset was made of what was sent: a later `send` begins anew."""
+    with contextlib.suppress(Refused), opened(path) as file, record_of(galaxy, file, path, to) as record:
+        record.clear()
 
 
 def fetch(galaxy: Galaxy, history: str, targets: list[dict[str, Any]], sessions: Iterable[dict[str, str]] = ()) -> Any:
@@ -132,6 +143,8 @@ class _Upload:
                  stall: float):
         self.galaxy, self.file, self.size, self.name, self.record = galaxy, file, size, name, record
         self.digest, self.bar, self.stall = digest, bar, stall
+        # Used in turn: to allocate each block anew costs as much as to read it.
+        self.buffers = itertools.cycle([memoryview(bytearray(min(BLOCK, size or 1))) for _ in range(BUFFERS)])
         self.session, self.at = "", 0                       # "": none yet
         self.piece, self.most, self.whole = PIECE, PIECE, 0     # the last: pieces that went through one after the other
         self.troubles, self.fresh = 0, 0                    # troubles since the last progress; sessions begun
@@ -291,16 +304,17 @@ class _Piece:
     def __len__(self) -> int:
         return self.size
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[memoryview]:
         file, bar, at, end = self.upload.file, self.upload.bar, self.start, self.start + self.size
         file.seek(at)
         while at < end:
-            block = file.read(min(BLOCK, end - at))
-            if not block:
+            buffer = next(self.upload.buffers)
+            size = file.readinto(buffer[:end - at])
+            if not size:
                 raise Refused(f"{file.name}: became shorter while it was sent")
-            self.upload.digest.feed(at, block)
-            at += len(block)
-            yield block
+            self.upload.digest.feed(at, buffer[:size])
+            at += size
+            yield buffer[:size]
             bar.update(at - bar.n)
 
 
@@ -318,16 +332,19 @@ class _Digest:
         self.done = 0
         if self.wanted:
             self._hash = hashlib.new(self.kind)
-            self._blocks: queue.Queue[bytes] = queue.Queue(4)
+            self._blocks: queue.Queue[bytes | memoryview] = queue.Queue(BUFFERS - 3)
             self._thread = threading.Thread(target=self._work, daemon=True)
             self._thread.start()
 
     def _work(self) -> None:
-        for block in iter(self._blocks.get, b""):
+        while block := self._blocks.get():
             self._hash.update(block)
 
-    def feed(self, start: int, block: bytes) -> None:
-        """Take in the bytes that stand at `start`; those that were taken in before change nothing."""
+    def feed(self, start: int, block: bytes | memoryview) -> None:
+        """Take in the bytes that stand at `start`; those that were taken in before change nothing.
+
+        When this returns, the last but `BUFFERS` - 1 blocks, and all before, are not wanted any more.
+        """
         if self.wanted and start + len(block) > self.done:
             self._blocks.put(block[self.done - start:] if start < self.done else block)
             self.done = start + len(block)

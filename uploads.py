@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common import DATASET_MOVES, REFUSED, TRY_LATER, USAGE, Galaxy, Refused
-from records import Record
+from records import IN_FLIGHT, Record, last_hid
 from sources import Source
 from transfer import STALL, fetch, opened, progress, record_of, send_file
 
 BATCH = 50              # files a job, which Galaxy 26.1 is at work on while the next are sent: 100 in two are ready before
                         # 100 in one or in four
 BATCH_BYTES = 2**30     # what is larger goes alone, so that jobs run beside each other
-IN_FLIGHT = 30          # seconds after which Galaxy has surely done what a killed client has asked for
 NAME = 255              # characters that Galaxy keeps of a name
 
 
@@ -53,10 +52,15 @@ class Upload:
 
 @dataclass
 class Destination:
-    """A history that is uploaded to: its id, "" for one that is still to be made; and the record of one that was."""
+    """A history that is uploaded to: its id, "" for one that is still to be made; and the record of this call."""
 
     id: str
     record: Record | None = None
+
+    @property
+    def ended(self) -> dict[str, str]:
+        """`{a source's path: its dataset's id}` where an earlier run for the same had ended well when it was killed."""
+        return dict(self.record.data.get("ended", {})) if self.record else {}
 
 
 @contextlib.contextmanager
@@ -76,27 +80,28 @@ def destination(galaxy: Galaxy, text: str, sources: list[Source], dry: bool = Fa
             raise Refused(f"{label} is deleted: undelete it, or name another")
         if about.get("user_id", user["id"]) != user["id"] and not user.get("is_admin"):
             raise Refused(f"{label} is another user's: nothing can be added to it", status=403)
-        yield Destination(about["id"])
-    elif dry:
-        yield Destination("")
-    else:
-        with Record(galaxy, text, "history", text, *(source.path for source in sources)) as record:
+    if dry:
+        yield Destination("" if text.startswith("new:") else about["id"])
+        return
+    with Record(galaxy, f"the upload to {text}", "call", text, *(f"{one.path} {one.name}" for one in sources)) as record:
+        if text.startswith("new:"):
             before = record.data.get("history")
             if not before or galaxy.get(f"histories/{before}").get("deleted"):
                 record.save(durably=True, history=galaxy.post("histories", {"name": text[4:]})["id"])
-            yield Destination(record.data["history"], record)
+        yield Destination(record.data.get("history") or about["id"], record)
 
 
-def upload(galaxy: Galaxy, history: str, sources: list[Source], settings: Settings) -> Iterator[Upload]:
+def upload(galaxy: Galaxy, history: str, sources: list[Source], settings: Settings, ended: dict[str, str] | None = None
+           ) -> Iterator[Upload]:
     """Send the sources and let Galaxy make datasets of them, a job for each `BATCH` of them; hands on each as soon as Galaxy
-    has taken it, or it is clear that it can't be sent.
+    has taken it, or it is clear that it can't be sent. Those in `ended` have their dataset (see `Destination`).
 
     Raises `Refused` where the trouble is not one file's: then another run goes on. The records stay until `done`.
     """
     with progress(sum(source.size or 0 for source in sources), "all", None) if len(sources) > 1 else \
             contextlib.nullcontext() as total:
         for batch in batches(sources):
-            yield from _upload_batch(galaxy, history, batch, settings, total)
+            yield from _upload_batch(galaxy, history, batch, settings, total, ended or {})
 
 
 def upload_one(galaxy: Galaxy, history: str, source: Source, dbkey: str = "?") -> tuple[Upload, Any]:
@@ -120,16 +125,26 @@ def batches(sources: Iterable[Source]) -> Iterator[list[Source]]:
         yield batch
 
 
+def ended_well(uploads: list[Upload], where: Destination) -> None:
+    """All has ended well: note it in one place, so that who is killed while it is forgotten is gone on with whole."""
+    if where.record and len(uploads) > 1:
+        where.record.save(ended={one.source.path: one.dataset["id"] for one in uploads})
+
+
 def done(uploads: Iterable[Upload], where: Destination) -> None:
-    """All has ended well, and the user knows it: a later run begins anew."""
+    """The user knows that all has ended well: a later run begins anew."""
     for record in (*(one.record for one in uploads), where.record):
         if record:
             record.remove()
 
 
-def _upload_batch(galaxy: Galaxy, history: str, batch: list[Source], settings: Settings, total: Any) -> Iterator[Upload]:
+def _upload_batch(galaxy: Galaxy, history: str, batch: list[Source], settings: Settings, total: Any, ended: dict[str, str]
+                  ) -> Iterator[Upload]:
     with contextlib.ExitStack() as stack:
         begun = [_begun(galaxy, history, source, stack) for source in batch]
+        for one in begun:
+            if one.source.path in ended:
+                _note(one, dataset=ended[one.source.path])
         _adopt(galaxy, history, [one for one in begun if one.record and one.record.data])
         elements, sessions, sent = [], [], []
         for one in begun:
@@ -185,8 +200,7 @@ def _element(galaxy: Galaxy, one: Upload, settings: Settings, total: Any) -> tup
 def _make(galaxy: Galaxy, history: str, elements: list[dict[str, Any]], sessions: list[dict[str, str]],
           sent: list[Upload]) -> None:
     """Let Galaxy make datasets of what was sent; where its answer is lost, look for them."""
-    last = galaxy.get(f"histories/{history}/contents", {"v": "dev", "keys": "hid", "order": "hid-dsc", "limit": 1})
-    after = last[0]["hid"] if last else 0
+    after = last_hid(galaxy, history)
     for one in sent:
         _note(one, after=after, when=time.time(), sha256=one.sha256)
     try:

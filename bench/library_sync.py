@@ -13,7 +13,6 @@ Options:
 The Galaxy is the one that galaxy_local.py starts; where it does not run, it is started, and stopped again in the end. The
 first run takes some minutes. Requests are counted in a run of their own.
 """
-import contextlib
 import os
 import statistics
 import subprocess
@@ -22,10 +21,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import Galaxy, Refused, arguments, run, say, show, whole_number
+from local import ROOT, a_galaxy
 
-ROOT = Path(__file__).resolve().parent.parent
-LOCAL = [sys.executable, str(ROOT / "scripts" / "galaxy_local.py")]
+from common import arguments, run, say, show, whole_number
+
 SYNC = [sys.executable, str(ROOT / "scripts" / "library_sync.py"), "-q"]
 BAR = "3.0 s, 60 requests"
 COUNTED = """import sys
@@ -82,21 +81,6 @@ def measured(galaxy, folder, files, folders, runs):
                 row("one file has changed", 3, change_one), row("nothing to do, the record is lost", 3, lose_record)]
     finally:
         galaxy.delete(f"libraries/{library}")
-
-
-@contextlib.contextmanager
-def a_galaxy():
-    """The Galaxy that runs, as its administrator; else one that is started, and stopped in the end."""
-    ours = subprocess.run([*LOCAL, "status"], stdout=subprocess.DEVNULL).returncode != 0
-    if ours and subprocess.run([*LOCAL, "start"], stdout=sys.stderr).returncode:
-        raise Refused("there is no Galaxy to measure with: see above")
-    told = subprocess.run([*LOCAL, "env"], capture_output=True, text=True, check=True).stdout
-    settings = dict(line.removeprefix("export ").split("=", 1) for line in told.splitlines())
-    try:
-        yield Galaxy(settings["GALAXY_API_KEY"], settings["GALAXY_URL"])
-    finally:
-        if ours:
-            subprocess.run([*LOCAL, "stop"], stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ Options:
 An element is named by its file without the extension that tells the datatype: s1.fastq.gz becomes s1. Pairs are found by
 their names: s1_R1.fastq.gz and s1_R2.fastq.gz, or with _1, .1, _R1_001, _forward, _fwd in place of _R1, become forward and
 reverse of s1. Where one has no mate, or two would have one name, nothing is sent; nor where a checksum beside the files
-(md5sums.txt, *.md5) does not match. Without --wait it is not seen whether the files arrive.
+(md5sums.txt, *.md5) does not match. Without --wait it is not seen whether the files arrive. The same line again after a run
+that was killed goes on with it: what was sent is not sent again, and the collection is made once.
 
 The pairs of a run, see first which, then with their sizes and hashes compared:
   collection_create.py --type=list:paired --dry-run - - new:Run12 reads /data/run12/*.fastq.gz
@@ -49,15 +50,17 @@ from common import (
     Refused,
     an_id,
     arguments,
+    at_end,
     complain,
     output,
     run,
     show,
     whole_number,
 )
-from elements import TYPES, Part, arranged, filled, nested, wrong
+from elements import TYPES, Part, arranged, filled, made_before, made_once, nested, wrong
+from records import Record
 from sources import check_sums, found
-from transfer import fetch, send
+from transfer import fetch, forget, send
 from uploads import destination
 
 
@@ -90,20 +93,26 @@ def main(argv=None):
         show(rows(kind, elements), style, fields)
         return PARTLY if complaints else DONE
 
-    about = {"name": name, "collection_type": kind, "tags": tags}
-    if ids:
-        leaves = {names: {"src": "hda", "id": part.place} for names, part in elements.items()}
-        with the_history(galaxy, history, args["HISTORY"]) as history:
-            made, jobs = of_datasets(galaxy, history, about, leaves), []
-    else:
-        leaves, sessions = sent(galaxy, elements, args["--dbkey"])
-        with the_history(galaxy, history, args["HISTORY"]) as history:
-            made, jobs = of_files(galaxy, history, about, leaves, sessions)
-    show({"id": made["id"], "name": made["name"], "collection_type": kind, "elements": len({names[0] for names in elements}),
-          "history_id": history}, style, fields, changed=True)
-    failed = wrong(galaxy, filled(galaxy, made, jobs, timeout), elements, leaves) if args["--wait"] else []
-    for line in failed:
-        complain(line)
+    about, to = {"name": name, "collection_type": kind, "tags": tags}, f"{args['HISTORY']} {name}"
+    leaves = {names: {"src": "hda", "id": part.place} if ids else {} for names, part in elements.items()}
+    places = [part.place for part in elements.values()]
+    with Record(galaxy, f"collection {name!r}", "collection", kind, to, *places) as record:
+        made = made_before(galaxy, name, record)
+        if not made:
+            sessions = []
+            if not ids:
+                leaves, sessions = sent(galaxy, elements, args["--dbkey"], to)
+            with the_history(galaxy, history or record.data.get("history"), args["HISTORY"]) as history:
+                made = made_once(galaxy, history, name, record, lambda: of_datasets(galaxy, history, about, leaves)
+                                 if ids else of_files(galaxy, history, about, leaves, sessions))
+        show({"id": made["id"], "name": made["name"], "collection_type": kind, "elements": len({one[0] for one in elements}),
+              "history_id": record.data["history"]}, style, fields, changed=True)
+        failed = wrong(galaxy, filled(galaxy, made, timeout), elements, leaves) if args["--wait"] else []
+        for line in failed:
+            complain(line)
+        for source in sources:
+            forget(galaxy, source.path, to)
+        at_end(record.remove)
     return REFUSED if len(failed) == len(elements) else PARTLY if failed or complaints else DONE
 
 
@@ -158,13 +167,13 @@ def rows(kind, elements):
     return list(made.values())
 
 
-def sent(galaxy, elements, dbkey):
+def sent(galaxy, elements, dbkey, to):
     """The elements as a fetch takes them, once the files' bytes are sent, and the sessions of these."""
     leaves, sessions = {}, []
     for names, part in elements.items():
         leaf = {"src": "url", "url": part.place}
         if not part.source.is_url:
-            leaf, session = send(galaxy, part.place)
+            leaf, session = send(galaxy, part.place, to=to, keep=True)
             sessions.append(session)
         leaves[names] = {**leaf, "ext": part.source.ext, "dbkey": dbkey}
     return leaves, sessions
@@ -187,10 +196,10 @@ def the_history(galaxy, history, text):
 
 
 def of_files(galaxy, history, about, leaves, sessions):
-    """The collection of what was sent, made by one request, and the ids of the jobs that fill it."""
+    """The collection of what was sent, made by one request, with the `jobs` that fill it."""
     inside = nested(leaves, lambda pair: {"elements": pair})
     answer = fetch(galaxy, history, [{"destination": {"type": "hdca"}, **about, "elements": inside}], sessions)
-    return answer["output_collections"][0], [job["id"] for job in answer["jobs"]]
+    return {**answer["output_collections"][0], "jobs": [job["id"] for job in answer["jobs"]]}
 
 
 def of_datasets(galaxy, history, about, leaves):

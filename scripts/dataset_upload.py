@@ -44,6 +44,7 @@ from common import (
     Galaxy,
     Refused,
     arguments,
+    at_end,
     complain,
     output,
     run,
@@ -52,7 +53,7 @@ from common import (
 )
 from sources import check_sums, found, renamed, without_standard_input
 from transfer import STALL
-from uploads import Settings, checked, destination, done, existing, upload
+from uploads import Settings, checked, destination, done, ended_well, existing, upload
 
 FIELDS = ["id", "hid", "name", "extension", "state", "size", "history_id"]
 
@@ -83,7 +84,7 @@ def main(argv=None):
                   for source in sources], style)
             return DONE
 
-        uploads, ended = upload(galaxy, where.id, sources, settings), []
+        uploads, ended = upload(galaxy, where.id, sources, settings, where.ended), []
         if args["--wait"]:
             uploads = checked(galaxy, where.id, list(uploads), settings, timeout)
         rows = told(uploads, ended)
@@ -93,7 +94,8 @@ def main(argv=None):
             show(rows, style, fields or FIELDS)
         codes = [one.exit_code for one in ended if one.problem]
         if not codes:
-            done(ended, where)
+            ended_well(ended, where)
+            at_end(lambda: done(ended, where))
     if not codes and not complaints:
         return DONE
     return codes[0] if codes and len(codes) == len(ended) and not complaints else PARTLY

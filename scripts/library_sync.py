@@ -22,8 +22,8 @@ Options:
   --fields=NAMES     only these of action, path, size and why, separated by commas
   -h, --help         show this
 
-A file is replaced when its size has changed since the last run, or one of its times and then its SHA-256, too. The new
-dataset is compared with the file first, and only then the old one is deleted, which the library's managers can undo.
+A file is replaced when it has another size than the last run noted; or another time, and then another SHA-256. The new
+dataset is compared with the file first, and only then is the old one deleted, which the library's managers can undo.
 
 Left alone are hidden files, what is being written (*.part, *.partial, *.filepart, *.tmp, *.crdownload, *~), links out of
 FOLDER and links to folders; and what the library has under such names. What can't be read and what does not arrive is told
@@ -56,6 +56,8 @@ def main(argv=None):
     timeout, (style, fields) = whole_number(args, "--timeout"), output(args)
     if not name.strip() or not root:
         raise Refused(f"{'FOLDER' if name.strip() else 'LIBRARY'} is empty: is a variable unset?", USAGE)
+    if not {*fields} <= {*FIELDS}:
+        raise Refused(f"--fields={args['--fields']}: there are {', '.join(FIELDS)}", USAGE)
     disk = on_disk(os.path.abspath(root))
     if delete and not disk.files:
         raise Refused(f"{root}: there is no file in it, and --delete would delete all that the library's folder has: is its "

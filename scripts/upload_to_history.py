@@ -33,6 +33,7 @@ from common import (
     Refused,
     an_id,
     arguments,
+    at_end,
     complain,
     output,
     payload,
@@ -65,7 +66,7 @@ def main(argv=None):
         if one.problem:
             raise Refused(one.problem, one.exit_code)
         answer["outputs"] = [galaxy.get(f"datasets/{one.dataset['id']}")]
-    done([one], Destination(history))
+    at_end(lambda: done([one], Destination(history)))
     if style or fields:
         show(answer["outputs"], style, fields, changed=True)
     elif not args["--quiet"]:

@@ -29,6 +29,7 @@ MODULES = [     # each may import those before it
     "transfer",
     "uploads",
     "downloads",
+    "archives",
     "libraries",
     "mirrors",
     "queries",

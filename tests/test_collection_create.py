@@ -30,7 +30,7 @@ def bytes_sent(monkeypatch):
     """The paths whose bytes were sent, which goes nowhere."""
     paths = []
 
-    def send(galaxy, path, name=""):
+    def send(galaxy, path, to, keep):
         paths.append(path)
         name = path.rsplit("/", 1)[-1]
         return {"src": "files", "name": name, "hashes": [{"hash_function": "SHA-256", "hash_value": f"of {name}"}]}, \
@@ -51,6 +51,9 @@ def create(script, loopback, bytes_sent):
     return call
 
 
+HIDS = f"GET /api/histories/{HISTORY['id']}/contents?v=dev&keys=hid&order=hid-dsc&limit=1"      # how far the history is
+
+
 def leaf(name, number):
     return {"src": "files", "ext": "fastqsanger.gz", "dbkey": "?", "name": number,
             "hashes": [{"hash_function": "SHA-256", "hash_value": f"of {name}"}]}
@@ -65,11 +68,11 @@ PAIR = [leaf("a_R1.fastq.gz", "forward"), leaf("a_R2.fastq.gz", "reverse")]
     ("list:paired", [{"name": "a", "elements": PAIR}]),
 ])
 def test_files(create, loopback, reads, bytes_sent, capsys, kind, elements):
-    assert create([f"--type={kind}", "--format=jsonl", HISTORY["id"], "reads", *reads[:2]], HISTORY, FETCHED) == 0
+    assert create([f"--type={kind}", "--format=jsonl", HISTORY["id"], "reads", *reads[:2]], HISTORY, [], FETCHED) == 0
     assert [asked.line for asked in loopback.asked] == ["GET /api/users/current", f"GET /api/histories/{HISTORY['id']}",
-                                                        "POST /api/tools/fetch"]
+                                                        HIDS, "POST /api/tools/fetch"]
     assert bytes_sent == reads[:2]
-    assert loopback.asked[2].json == {
+    assert loopback.asked[3].json == {
         "history_id": HISTORY["id"],
         "targets": [{"destination": {"type": "hdca"}, "name": "reads", "collection_type": kind, "tags": [],
                      "elements": elements}],
@@ -83,7 +86,7 @@ def test_files(create, loopback, reads, bytes_sent, capsys, kind, elements):
 
 def test_what_the_options_say(create, loopback, reads):
     line = ["--ext=txt", "--dbkey=hg38", "--tag=a b", "--tag=name:c", HISTORY["id"], "x", reads[2], "https://example.org/c%20d.bed"]
-    assert create(line, HISTORY, TYPES, FETCHED) == 0
+    assert create(line, HISTORY, TYPES, [], FETCHED) == 0
     target = loopback.asked[-1].json["targets"][0]
     assert target["tags"] == ["a b", "name:c"]
     assert [(one["name"], one["ext"], one["dbkey"]) for one in target["elements"]] == [
@@ -94,20 +97,40 @@ def test_what_the_options_say(create, loopback, reads):
 
 
 def test_a_new_history_is_made_last(create, loopback, reads):
-    assert create(["new:Run 12", "x", reads[2]], HISTORY, FETCHED) == 0
-    assert [asked.line for asked in loopback.asked[1:]] == ["POST /api/histories", "POST /api/tools/fetch"]
+    assert create(["new:Run 12", "x", reads[2]], HISTORY, [], FETCHED) == 0
+    assert [asked.line for asked in loopback.asked[1:]] == ["POST /api/histories", HIDS, "POST /api/tools/fetch"]
     assert loopback.asked[1].json == {"name": "Run 12"}
 
 
 def test_a_new_history_goes_where_nothing_came_of_it(create, loopback, reads, capsys):
     refusal = (400, {"err_msg": "no such thing", "err_code": 400008})
-    assert create(["new:x", "x", reads[2]], HISTORY, refusal, {}) == 1
+    assert create(["new:x", "x", reads[2]], HISTORY, [], refusal, {}) == 1
     assert loopback.asked[-1].line == f"DELETE /api/histories/{HISTORY['id']}"
     assert "no such thing" in capsys.readouterr().err
-    assert create(["new:x", "x", reads[2]], HISTORY, lambda handler: handler.cut()) == 1     # the job may be at work
+    assert create([HISTORY["id"], "x", reads[2]], HISTORY, [], refusal, {}) == 1
     assert loopback.asked[-1].line == "POST /api/tools/fetch"
-    assert create([HISTORY["id"], "x", reads[2]], HISTORY, refusal, {}) == 1
-    assert loopback.asked[-1].line == "POST /api/tools/fetch"
+
+
+def test_a_lost_answer_is_looked_up(create, loopback, reads, bytes_sent, capsys):
+    there = [{**MADE, "hid": 8, "deleted": False, "history_content_type": "dataset_collection"}]
+    line = ["--format=value", "--fields=id", HISTORY["id"], MADE["name"], reads[2]]
+    assert create(line, HISTORY, [{"hid": 7}], lambda handler: handler.cut(), HISTORY, there) == 0
+    assert capsys.readouterr().out == "c011\n"
+    assert sum(asked.method == "POST" for asked in loopback.asked) == 1
+
+
+def test_the_run_after_a_killed_one_makes_no_second(create, loopback, reads, bytes_sent, capsys, monkeypatch):
+    def killed(*what, **more):
+        raise KeyboardInterrupt
+    line = ["--format=value", "--fields=id", HISTORY["id"], MADE["name"], reads[2]]
+    with monkeypatch.context() as dying:
+        dying.setattr(collection_create, "show", killed)
+        assert create(line, HISTORY, [{"hid": 7}], FETCHED) == 130
+    there = [{**MADE, "hid": 8, "deleted": False, "history_content_type": "dataset_collection"}]
+    assert create(line, HISTORY, HISTORY, there) == 0
+    assert capsys.readouterr().out == "c011\n" and bytes_sent == [reads[2]]
+    assert not [asked for asked in loopback.asked if asked.method == "POST"]
+    assert create(line, HISTORY, [], FETCHED) == 0 and bytes_sent == [reads[2]] * 2     # asked once more, made once more
 
 
 @pytest.mark.parametrize("line, said", [
@@ -153,7 +176,7 @@ def test_a_key_that_is_nobodys_sends_nothing(script, loopback, reads, bytes_sent
 
 
 def test_an_administrator_may(script, loopback, reads, bytes_sent):
-    loopback.will((200, {**USER, "is_admin": True}), (200, {**HISTORY, "user_id": "somebody"}), (200, FETCHED))
+    loopback.will((200, {**USER, "is_admin": True}), (200, {**HISTORY, "user_id": "somebody"}), (200, []), (200, FETCHED))
     assert script(collection_create.main, KEY, loopback.url, HISTORY["id"], "x", reads[2]) == 0
     assert bytes_sent == [reads[2]]
 
@@ -182,7 +205,7 @@ def test_a_dry_run(create, loopback, reads, bytes_sent, capsys):
 def test_a_folder_with_something_odd_in_it(create, loopback, reads, capsys):
     folder = reads[0].rsplit("/", 1)[0]
     os.mkfifo(f"{folder}/pipe")
-    assert create(["--recursive", "--format=value", "--fields=elements", "new:x", "x", folder], HISTORY, FETCHED) == 3
+    assert create(["--recursive", "--format=value", "--fields=elements", "new:x", "x", folder], HISTORY, [], FETCHED) == 3
     out, err = capsys.readouterr()
     assert out == "3\n" and "pipe: not a file" in err
 
@@ -192,8 +215,8 @@ CONTENTS = [*DATASETS, {"id": ONE, "history_content_type": "dataset_collection",
 
 def test_datasets(create, loopback, capsys):
     line = ["--type=list:paired", "--tag=x", "--format=value", "--fields=id", HISTORY["id"], "reads", ONE, f"hda:{TWO}"]
-    assert create(line, HISTORY, CONTENTS, MADE, {}) == 0
-    made, tagged = loopback.asked[3:]
+    assert create(line, HISTORY, CONTENTS, [], MADE, {}) == 0
+    made, tagged = loopback.asked[4:]
     assert (made.line, tagged.line) == ("POST /api/dataset_collections",
                                         f"PUT /api/histories/{HISTORY['id']}/contents/dataset_collections/c011")
     assert made.json == {
@@ -206,10 +229,10 @@ def test_datasets(create, loopback, capsys):
 
 
 def test_datasets_of_another_history(create, loopback):
-    assert create(["new:y", "reads", f"hda:{THREE}"], DATASETS[2], HISTORY, MADE) == 0
-    assert [asked.line for asked in loopback.asked[1:]] == [f"GET /api/datasets/{THREE}", "POST /api/histories",
+    assert create(["new:y", "reads", f"hda:{THREE}"], DATASETS[2], HISTORY, [], MADE) == 0
+    assert [asked.line for asked in loopback.asked[1:]] == [f"GET /api/datasets/{THREE}", "POST /api/histories", HIDS,
                                                             "POST /api/dataset_collections"]
-    assert loopback.asked[3].json["element_identifiers"] == [{"src": "hda", "id": THREE, "name": "a_R1"}]
+    assert loopback.asked[4].json["element_identifiers"] == [{"src": "hda", "id": THREE, "name": "a_R1"}]
 
 
 @pytest.mark.parametrize("about, ids, said, status", [
@@ -228,7 +251,7 @@ def test_datasets_that_can_not_be(create, loopback, capsys, about, ids, said, st
 def test_a_file_may_be_named_like_an_id(create, loopback, tmp_path, monkeypatch, bytes_sent):
     monkeypatch.chdir(tmp_path)
     (tmp_path / ONE).write_text("x")
-    assert create([HISTORY["id"], "x", ONE], HISTORY, FETCHED) == 0
+    assert create([HISTORY["id"], "x", ONE], HISTORY, [], FETCHED) == 0
     assert bytes_sent == [str(tmp_path / ONE)]
 
 
@@ -246,12 +269,12 @@ def ended(*elements):
 def test_waiting(create, loopback, reads, capsys, sizes, status):
     hashes = [{"id": name, "hashes": [{"hash_value": f"of {name}.fastq.gz"}]} for name in ("a_R1", "a_R2")]
     made = ended(element("a_R1", file_size=sizes[0]), element("a_R2", file_size=sizes[1]))
-    assert create(["--wait", HISTORY["id"], "x", *reads[:2]], HISTORY, FETCHED, {"state": "ok"}, made, hashes) == status
+    assert create(["--wait", HISTORY["id"], "x", *reads[:2]], HISTORY, [], FETCHED, {"state": "ok"}, made, hashes) == status
     out, err = capsys.readouterr()
     assert "c011" in out
     assert err.count("has 0 bytes, 13 were sent") == sizes.count(0)
 
 
 def test_the_time_is_up(create, loopback, reads, clock, capsys):
-    assert create(["--wait", "--timeout=3", HISTORY["id"], "x", *reads[:2]], HISTORY, FETCHED, {"state": "new"}) == 4
+    assert create(["--wait", "--timeout=3", HISTORY["id"], "x", *reads[:2]], HISTORY, [], FETCHED, {"state": "new"}) == 4
     assert "still being filled" in capsys.readouterr().err

@@ -42,12 +42,13 @@ def rows(folder):
 # ------------------------------------------------------------------------------------------------------------ one dataset
 
 def test_download(loopback, folder):
-    path = fetch(loopback, folder, (200, CONTENT))
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    about = {**ABOUT, "hashes": [{"hash_function": "SHA-256", "hash_value": digest}]}
+    path = fetch(loopback, folder, (200, CONTENT), about=about)
     assert path == folder / "table.tabular" and path.read_bytes() == CONTENT
     assert sorted(os.listdir(folder)) == ["manifest.tsv", "table.tabular"]
     [asked] = loopback.asked
     assert asked.line == "GET /api/datasets/d/display?to_ext=tabular" and asked.headers["Accept-Encoding"] == "identity"
-    digest = hashlib.sha256(CONTENT).hexdigest()
     assert rows(folder) == [{"id": "d", "name": "table", "path": "table.tabular", "size": "4000", "hash": f"sha256:{digest}",
                              "state": "ok"}]
 

@@ -78,7 +78,7 @@ def test_datasets_of_inner_collections():
 def test_it_is_filled_when_jobs_and_datasets_have_ended(loopback, clock):
     half = collection(elements_states={"ok": 1, "setting_metadata": 1})
     loopback.will((200, {"state": "new"}), (200, {"state": "ok"}), (200, half), (200, {"state": "ok"}), (200, collection()))
-    assert filled(Galaxy(KEY, loopback.url), MADE, ["j"]) == collection()
+    assert filled(Galaxy(KEY, loopback.url), {**MADE, "jobs": ["j"]}) == collection()
     assert [asked.path for asked in loopback.asked[-2:]] == [
         "/api/jobs/j", "/api/histories/h/contents/dataset_collections/c"]
 
@@ -86,11 +86,11 @@ def test_it_is_filled_when_jobs_and_datasets_have_ended(loopback, clock):
 def test_it_is_not_filled(loopback, clock):
     galaxy = Galaxy(KEY, loopback.url)
     loopback.will((200, {"state": "ok"}), (200, collection(populated_state="failed", populated_state_message="no such url")))
-    assert "collection c was not filled: no such url" in refused(filled, galaxy, MADE, ["j"], code=REFUSED)
+    assert "collection c was not filled: no such url" in refused(filled, galaxy, {**MADE, "jobs": ["j"]}, code=REFUSED)
     loopback.will((200, {"state": "error"}), (200, collection(populated_state="new", elements_states={})))
-    assert "its job ended in state error" in refused(filled, galaxy, MADE, ["j"], code=REFUSED)
+    assert "its job ended in state error" in refused(filled, galaxy, {**MADE, "jobs": ["j"]}, code=REFUSED)
     loopback.will((200, {"state": "running"}))
-    assert "still being filled after 5 s" in refused(filled, galaxy, MADE, ["j"], 5, code=STILL_RUNNING)
+    assert "still being filled after 5 s" in refused(filled, galaxy, {**MADE, "jobs": ["j"]}, 5, code=STILL_RUNNING)
 
 
 def looked_at(loopback, *made, hashes=("5ad",), size=3):

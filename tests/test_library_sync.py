@@ -936,7 +936,7 @@ def test_formats(sync, shelf, here, capsys):
 @pytest.mark.parametrize("line", [
     [KEY, URL, "Shelf"], [KEY, URL, "Shelf", ".", "more"], [KEY, URL, "Shelf", ".", "--timeout=soon"], [KEY, URL, "", "."],
     [KEY, URL, "Shelf", ""], [KEY, URL, "Shelf", ".", "--to="], [KEY, URL, "Shelf", ".", "--to=a/../b"],
-    [KEY, URL, "Shelf", ".", "--format=nosuch"], ["", URL, "Shelf", "."]])
+    [KEY, URL, "Shelf", ".", "--format=nosuch"], [KEY, URL, "Shelf", ".", "--fields=path,nosuch"], ["", URL, "Shelf", "."]])
 def test_bad_lines(script, shelf, capsys, line):
     assert script(library_sync.main, *line) == USAGE
     told = capsys.readouterr()

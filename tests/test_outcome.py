@@ -1,9 +1,13 @@
+import contextlib
 import errno
+import os
+import subprocess
+import sys
 
 import pytest
 
 import outcome
-from outcome import INTERRUPTED, REFUSED, USAGE, Refused, run
+from outcome import INTERRUPTED, REFUSED, USAGE, Refused, at_end, run
 
 
 def raising(error):
@@ -73,3 +77,31 @@ def test_redaction_of_secrets_in_either_writing():
     outcome.keep_secret(None)
     assert outcome.redact("p@ss word p%40ss%20word") == "*** ***"
 
+
+
+@pytest.mark.parametrize("ends, called", [
+    (lambda: 0, True), (lambda: 3, True), (lambda: 1 / 0, False), (lambda: sys.exit(5), False)])
+def test_what_is_done_at_the_end(ends, called, capsys):
+    done = []
+
+    def main():
+        at_end(lambda: done.append(True))
+        return ends()
+    with contextlib.suppress(SystemExit):
+        run(main)
+    assert bool(done) == called
+
+
+def test_what_is_done_at_the_end_is_the_last_thing(tmp_path):
+    (tmp_path / "x.py").write_text("""import atexit, sys
+from outcome import at_end, run
+def main():
+    atexit.register(print, "Python's own end")
+    at_end(lambda: print("done", file=sys.stderr))
+    print("result")
+    return 4
+sys.exit(run(main))
+""")
+    ended = subprocess.run([sys.executable, tmp_path / "x.py"], capture_output=True, text=True,
+                           env={**os.environ, "PYTHONPATH": os.path.dirname(outcome.__file__)})
+    assert (ended.returncode, ended.stdout, ended.stderr) == (4, "result\n", "done\n")

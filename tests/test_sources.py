@@ -2,11 +2,24 @@ import hashlib
 import os
 import re
 import stat
+from pathlib import Path
 
 import pytest
 
 from common import USAGE, Refused
-from sources import DATATYPES, Source, check_sums, datatype, found, pairs, stem
+from sources import (
+    DATATYPES,
+    Source,
+    check_sums,
+    datatype,
+    ending,
+    found,
+    pairs,
+    renamed,
+    stem,
+    typed_file,
+    without_standard_input,
+)
 
 
 @pytest.fixture
@@ -303,3 +316,30 @@ def test_each_file_is_read_once(tree, monkeypatch):
     monkeypatch.setattr(hashlib, "md5", lambda real=hashlib.md5, **options: made.append(1) or real(**options))
     assert len(checked(folder)) == 2
     assert len(made) == 1
+
+
+# ---------------------------------------------------------------------------------------------- names, standard input
+
+def test_the_ending_that_tells_the_datatype():
+    assert [ending(name) for name in ("s.fastq.gz", "S.FASTQ.GZ", "a.b", "x", "data.tar.gz")] == [
+        "fastq.gz", "FASTQ.GZ", "", "", "tar.gz"]
+
+
+def test_another_name(tmp_path):
+    (tmp_path / "a.txt").touch()
+    source = typed_file(str(tmp_path / "a.txt"))
+    assert (renamed([source], "b.bed").name, renamed([source], "b.bed").ext) == ("b.bed", "bed")
+    assert renamed([source], "plain").ext == "txt" and renamed([source], "b.bed", "vcf").ext == "vcf"
+    with pytest.raises(Refused, match="there are 2"):
+        renamed([source, source], "b.bed")
+
+
+def test_standard_input_becomes_a_file(type_in):
+    type_in(b"\x00bytes\xff")
+    with without_standard_input(["-"], "x") as texts:
+        path = Path(texts[0])
+        assert path.read_bytes() == b"\x00bytes\xff"
+    assert not path.exists()
+    for texts, name in ((["-", "a"], "x"), (["-"], None)):
+        with pytest.raises(Refused, match="goes alone"), without_standard_input(texts, name):
+            pass

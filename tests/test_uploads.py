@@ -160,6 +160,30 @@ def test_the_run_after_a_killed_one_finds_what_that_asked_for(wire, held, files,
     assert fetches_of(wire) == 2
 
 
+def test_a_run_that_was_killed_while_it_forgot_is_gone_on_with_whole(wire, held, files, script, monkeypatch):
+    remove, removed = records.Record.remove, []
+
+    def killed(record):
+        if len(removed) == 2:
+            raise KeyboardInterrupt
+        removed.append(record)
+        remove(record)
+    line = ["-q", KEY, wire.url, "H", *files]
+    with monkeypatch.context() as dying:
+        dying.setattr(records.Record, "remove", killed)
+        assert script(dataset_upload.main, *line) == 130
+    assert script(dataset_upload.main, *line) == 0 and fetches_of(wire) == 1
+    assert list(records.folder().iterdir()) == []
+    assert script(dataset_upload.main, *line) == 0 and fetches_of(wire) == 2
+
+
+def test_the_same_call_twice_at_once(wire, held, files, script, capsys):
+    sources = [typed_file(path) for path in files]
+    with uploads.destination(Galaxy(KEY, wire.url), "H", sources):
+        assert script(dataset_upload.main, "-q", KEY, wire.url, "H", *files) == TRY_LATER
+    assert "another run is at work on it" in capsys.readouterr().err and fetches_of(wire) == 0
+
+
 def test_what_was_there_before_is_not_taken_for_it(wire, held, files, monkeypatch, clock):
     uploads.done(uploaded(wire, files), uploads.Destination("h"))
     wire.answers["POST /api/tools/fetch"], works = (200, lambda handler: LOST), wire.answers["POST /api/tools/fetch"]

@@ -161,7 +161,7 @@ def damaged(monkeypatch):
     """Files whose SHA-256 is not that of the bytes that are sent."""
     send = collection_create.send
 
-    def spoilt(galaxy, path, name=""):
+    def spoilt(galaxy, path, name="", **options):
         element, session = send(galaxy, path, name)
         if os.path.basename(path).startswith("bad"):
             element["hashes"][0]["hash_value"] = "0" * 64

@@ -52,6 +52,17 @@ def test_the_session_at_the_top_prints_what_it_says(shell):
     assert masked(shell(lines)) == masked(told)
 
 
+def test_moving_data_prints_what_it_says(shell, tmp_path):
+    [block] = [block for block in BLOCKS if "list:paired" in block]
+    (tmp_path / "reads").mkdir()
+    for name in ("S1_R1", "S1_R2", "S2_R1", "S2_R2"):
+        (tmp_path / "reads" / f"{name}.fastq").write_text(f"@{name}\nACGT\n+\nIIII\n")
+    lines = commands(block).replace("Run 12", f"Run of {tmp_path.name}")
+    told = "\n".join(line for line in block.splitlines() if not line.startswith("$ ")) + "\n"
+    assert masked(shell(lines)) == masked(told)
+    assert (tmp_path / "back" / "seattle_2015.tsv").read_bytes() == (ROOT / "demo" / "seattle_2015.tsv").read_bytes()
+
+
 def test_the_four_verbs(shell, person):
     [block] = [block for block in BLOCKS if "--all --fields=id,name,count" in block]
     history = person.new_history("readme")
@@ -74,11 +85,15 @@ def shelf(admin):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_recipes(shell, person, admin, workflow, weather, shelf, tool_shed, recipe, tmp_path):
     (tmp_path / "s1.fastq.gz").write_bytes(b"not looked into")
+    for name in ("S1_R1", "S1_R2"):
+        (tmp_path / f"{name}.fastq").write_text(f"@{name}\nACGT\n+\nIIII\n")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "a.txt").write_text("a")
     words = {"HISTORY_ID": weather.history, "WORKFLOW_ID": workflow, '"Input label"': "observations",
              "https://toolshed.g2.bx.psu.edu": tool_shed, "-n fastqc -o devteam": "-n tally -o demo",
              "LIBRARY_ID": shelf.id, "LIBRARY_DATASET_ID": shelf.dataset,
              "DATASET_ID DATASET_ID": weather.dataset, "DATASET_ID": weather.dataset,
-             "histories/ID": f"histories/{weather.history}"}
+             "histories/ID": f"histories/{weather.history}", "/data/runs": str(tmp_path / "runs"), "\\|": "|"}
     if "INVOCATION_ID" in recipe:
         words["INVOCATION_ID"] = person.value("workflow_execute.py", "--format=value", "--fields=id", person.key, person.url,
                                               workflow, "recipe", f"0=hda={weather.dataset}")
@@ -87,9 +102,6 @@ def test_recipes(shell, person, admin, workflow, weather, shelf, tool_shed, reci
     asks = admin if "librar" in recipe or "tool_shed" in recipe else person
     if asks is admin:
         (tmp_path / "paths.txt").write_text("demo/wet_days.ga\n")
-        (tmp_path / "runs").mkdir()
-        (tmp_path / "runs" / "a.txt").write_text("a")
-        words["/data/runs"] = str(tmp_path / "runs")
         words["histories/ID"] = f"histories/{admin.new_history('recipe')}"
     for word, value in words.items():
         recipe = recipe.replace(word, value)
@@ -120,7 +132,7 @@ def test_the_crontab_is_silent_and_does_its_job(admin, tmp_path):
 
 
 def test_there_are_recipes():
-    assert len(RECIPES) == 16 and len(BLOCKS) == 5
+    assert len(RECIPES) == 21 and len(BLOCKS) == 6
 
 
 def test_your_own_script(person, tmp_path):

@@ -312,6 +312,19 @@ def test_a_collection_there_and_back(person, tmp_path):
     assert missing.exists() and all(path.stat().st_mtime_ns == before[path] for path in before if path != missing)
 
 
+def test_a_collection_killed_again_and_again_is_made_once(person, tmp_path, state, instants):
+    for number in range(20):
+        (tmp_path / f"s{number}.bed").write_text(f"chr1\t1\t{number + 2}\n")
+    history = person.new_history("killed collection")
+    line = ["collection_create.py", "--wait", person.key, person.url, history, "beds", *tmp_path.glob("*.bed")]
+    assert killed_again_and_again(person, line, instants, 10, 1.5, **state) > 0
+    [made] = [one for one in person.look(f"histories/{history}/contents", v="dev")
+              if one["history_content_type"] == "dataset_collection"]
+    elements = person.look(f"dataset_collections/{made['id']}")["elements"]
+    assert sorted(one["element_identifier"] for one in elements) == sorted(f"s{number}" for number in range(20))
+    assert {one["object"]["state"] for one in elements} == {"ok"} and len(held(person, history)) == 20
+
+
 def test_interrupted_by_hand(person, dataset, tmp_path, state):
     """Ctrl-C ends it at once, with one line, and the next run goes on."""
     road, to = SlowRoad(person.url, 20 * MIB), tmp_path / "to"

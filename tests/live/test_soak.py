@@ -1,0 +1,97 @@
+"""What takes long: `make soak` runs these, `make test` does not. Their latest figures are in docs/reliability.md."""
+import csv
+import os
+import time
+from collections import Counter
+
+import pytest
+
+from .roads import SlowRoad
+from .test_transfer_live import MIB, arrived, begun, held, instants, kill, killed_again_and_again, large, sha256, state
+
+__all__ = ["instants", "large", "state"]    # fixtures
+pytestmark = pytest.mark.soak
+
+
+@pytest.fixture
+def thousands(tmp_path):
+    """A folder of 5,000 small files in 50 folders."""
+    for number in range(5000):
+        path = tmp_path / "data" / f"lane{number % 50}" / f"sample {number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"sample {number}\n" * (number % 7))
+    return tmp_path / "data"
+
+
+def test_a_folder_of_5000_files_killed_again_and_again_there_and_back(person, thousands, tmp_path, state, instants):
+    history = person.new_history("five thousand")
+    line = ["dataset_upload.py", "--recursive", "--wait", "-q", person.key, person.url, history, thousands]
+    began = time.monotonic()
+    kills = killed_again_and_again(person, line, instants, 10, 60, **state)
+    print(f"up with {kills} kills: {time.monotonic() - began:.0f} s")
+    there = person.look(f"histories/{history}/contents", v="dev", keys="file_size,hashes,state")
+    names = Counter(one["name"] for one in there if not one["deleted"])
+    assert len(names) == 5000 and set(names.values()) == {1} and {one["state"] for one in there} == {"ok"}
+
+    to = tmp_path / "back"
+    line = ["dataset_download.py", f"--to={to}", "--name={name}", "-q", person.key, person.url, f"history:{history}"]
+    began = time.monotonic()
+    kills = killed_again_and_again(person, line, instants, 10, 20, **state)
+    print(f"down with {kills} kills: {time.monotonic() - began:.0f} s")
+    with open(to / "manifest.tsv", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert len(rows) == 5000
+    for row in rows:
+        assert (to / row["path"]).read_bytes() == (thousands / row["name"]).read_bytes()
+    assert len([path for path in to.rglob("*") if path.is_file()]) == 5001
+
+
+def test_a_hundred_kills_of_uploads(person, large, state, instants):
+    """Ten uploads of 256 MiB, each killed ten times."""
+    kills = 0
+    for number in range(10):
+        road = SlowRoad(person.url, 60 * MIB)
+        history = person.new_history(f"soak {number}")
+        line = ["dataset_upload.py", "--wait", "-q", person.key, road.url, history, large]
+        kills += killed_again_and_again(person, line, instants, 10, 2.0, **state)
+        road.close()
+        assert arrived(person, history, {large.name: large})
+        person.asked("DELETE", f"histories/{history}", json={"purge": True})
+    print(f"{kills} kills in all")
+    assert kills >= 50
+
+
+def test_a_link_that_is_cut_every_second(person, large, state, instants, tmp_path):
+    """2 GiB over a link that breaks all the time, up and down."""
+    path = tmp_path / "two.bin"
+    with open(path, "wb") as file, open(large, "rb") as source:
+        content = source.read()
+        for number in range(8):
+            file.write(content[number:] + content[:number])
+    road = SlowRoad(person.url, 100 * MIB)
+    history = person.new_history("cut every second")
+    process = begun(person, "dataset_upload.py", "--wait", "-q", "--ext=txt", person.key, road.url, history, path, **state)
+    cuts = cut_until_it_ends(process, road, instants)
+    assert arrived(person, history, {path.name: path})
+    print(f"up: {cuts} cuts")
+    [made] = held(person, history)
+    process = begun(person, "dataset_download.py", f"--to={tmp_path}/to", person.key, road.url, made["id"], **state)
+    print(f"down: {cut_until_it_ends(process, road, instants)} cuts")
+    road.close()
+    assert sorted(os.listdir(tmp_path / "to")) == ["manifest.tsv", "two.bin.txt"]
+    assert sha256(tmp_path / "to" / "two.bin.txt") == sha256(path)
+
+
+def cut_until_it_ends(process, road, instants):
+    """How many times all that was under way was cut until a process had ended well."""
+    cuts = 0
+    deadline = time.monotonic() + 900
+    while process.poll() is None:
+        time.sleep(instants.uniform(0.5, 1.5))
+        road.cut()
+        cuts += 1
+        if time.monotonic() > deadline:
+            kill(process)
+            pytest.fail(f"it has not ended after 900 s and {cuts} cuts")
+    assert process.returncode == 0
+    return cuts

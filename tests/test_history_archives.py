@@ -1,0 +1,590 @@
+"""history_export.py and history_import.py: what Galaxy is asked for, and which archives are taken for whole."""
+import gzip
+import io
+import json
+import os
+import re
+import tarfile
+import zipfile
+from collections import Counter
+
+import history_export
+import history_import
+import pytest
+import requests
+
+import archives
+from archives import KINDS, Archive, read
+from common import REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused
+from transfer import progress
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL = "http://galaxy.test"
+API = f"{URL}/api"
+NO = {"status_code": 403, "json": {"err_msg": "No rights", "err_code": 403002}}
+CONTENTS = {"a": b"one\n", "b": b"three\n"}
+
+
+def archive(kind="tgz", contents=CONTENTS, states=None, lacking=(), folder="", **history):
+    """The bytes of an archive as Galaxy makes it."""
+    about = [{"name": name, "file_name": f"datasets/{name}.txt", "state": (states or {}).get(name, "ok")}
+             for name in contents]
+    files = {"history_attrs.txt": json.dumps({"name": "Run 12", "tags": ["rna"], **history}).encode(),
+             **{f"datasets/{name}.txt": content for name, content in contents.items() if name not in lacking},
+             "datasets_attrs.txt": json.dumps([*about, {"name": "no file"}]).encode(),
+             "datasets_attrs.txt.provenance": b"[]"}
+    made = io.BytesIO()
+    if kind == "rocrate.zip":
+        with zipfile.ZipFile(made, "w") as packed:
+            for name, content in files.items():
+                packed.writestr(folder + name, content)
+    else:
+        with tarfile.open(fileobj=made, mode="w" if kind == "tar" else "w:gz") as packed:
+            for name, content in files.items():
+                about = tarfile.TarInfo(folder + name)
+                about.size = len(content)
+                packed.addfile(about, io.BytesIO(content))
+    return made.getvalue()
+
+
+def refused_with(capsys, words):
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and KEY not in told.err
+    assert words in told.err
+    return True
+
+
+@pytest.mark.parametrize("module, lines", [
+    (history_export, [[], [KEY, URL, "h"], [KEY, URL, "h", "f", "more"], [KEY, URL, "h", "f", "--archive=bco.json"],
+                      [KEY, URL, "h", "f", "--timeout=soon"]]),
+    (history_import, [[], [KEY, URL], [KEY, URL, "f", "more"], [KEY, URL, "f", "--timeout=soon"],
+                      [KEY, URL, "f", "--format=x"], [KEY, URL, ""]]),
+])
+def test_bad_lines(script, capsys, requests_mock, module, lines):
+    requests_mock.get(f"{API}/users/current", json={"id": "u"})
+    for line in lines:
+        assert script(module.main, *line) == USAGE, line
+        told = capsys.readouterr()
+        assert told.out == "" and told.err and KEY not in told.err
+    assert script(module.main, "--help") == 0
+
+
+# ---------------------------------------------------------------------------------------------------- reading archives
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("folder", ["", "run12/data/"])
+def test_a_whole_archive(tmp_path, kind, folder):
+    path = tmp_path / "f"
+    path.write_bytes(archive(kind, folder=folder))
+    whole = read(path)
+    assert (whole.name, whole.tags) == ("imported from archive: Run 12", ["rna"]) and whole.stamp[0] == path.stat().st_size
+    assert whole.datasets == {("a", "ok", 4): 1, ("b", "ok", 6): 1}
+
+
+@pytest.mark.parametrize("content, words", [
+    (archive()[:-200], "not the whole archive of a history: Compressed file ended before the end-of-stream marker"),
+    (archive("tar")[:3000], "not the whole archive of a history: unexpected end of data"),
+    (archive("tar").rstrip(b"\0") + bytes(100), "not the whole archive of a history"),
+    (archive("rocrate.zip")[:-30], "not the whole archive of a history: File is not a zip file"),
+    (archive("rocrate.zip").replace(b"one\n", b"two\n"), "not the whole archive of a history: Bad CRC-32"),
+    (archive()[:-8] + bytes(4) + archive()[-4:], "not the whole archive of a history: CRC check failed"),
+    (archive(lacking=["b"]), "not the archive of a history: contents of 1 of its 2 datasets are not in it: b"),
+    (b"just some text\n", "not the whole archive of a history: truncated header"),
+    (b"", "not the whole archive of a history: empty file"),
+    (gzip.compress(b"just some text\n"), "not the whole archive of a history: truncated header"),
+])
+def test_a_broken_archive(tmp_path, content, words):
+    (tmp_path / "f").write_bytes(content)
+    with pytest.raises(Refused) as refused:
+        read(tmp_path / "f")
+    assert words in str(refused.value) and str(tmp_path / "f") in str(refused.value)
+    assert refused.value.exit_code == REFUSED
+
+
+def test_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for file in (tmp_path, tmp_path / "pipe", tmp_path / "nosuch"):
+        with pytest.raises(Refused) as refused:
+            read(file)
+        assert str(file) in str(refused.value) and refused.value.exit_code == USAGE
+
+
+def test_archives_of_other_things(tmp_path):
+    with tarfile.open(tmp_path / "f", "w:gz") as packed:
+        packed.add(__file__, "datasets_attrs.txt")
+    with pytest.raises(Refused, match="there is no history_attrs.txt in it"):
+        read(tmp_path / "f")
+    for broken in ({"history_attrs.txt": b"{}"}, {"history_attrs.txt": b"{}", "datasets_attrs.txt": b"[]]"},
+                   {"history_attrs.txt": b"{}", "datasets_attrs.txt": b"[7]"},
+                   {"history_attrs.txt": b"[]", "datasets_attrs.txt": b"[]"}):
+        with zipfile.ZipFile(tmp_path / "f", "w") as packed:
+            for name, content in broken.items():
+                packed.writestr(name, content)
+        with pytest.raises(Refused, match="not the archive of a history"):
+            read(tmp_path / "f")
+
+
+# ------------------------------------------------------------------------------------------------------- history_export
+
+class Exporter:
+    """A Galaxy with one history, whose archive it makes: `looks` times it says that it is not ready yet."""
+
+    def __init__(self, mock):
+        self.mock, self.content, self.looks, self.exports = mock, archive(), 0, []
+        self.about = {"id": "h" * 16, "name": "Run / 12", "purged": False, "update_time": "T1"}
+        mock.get(f"{API}/histories", json=lambda request, context: [self.about])
+        self.moving, self.jobs = [], []
+        mock.get(f"{API}/histories/{'h' * 16}/contents", json=lambda request, context: self.moving)
+        mock.get(f"{API}/jobs", json=lambda request, context: self.jobs)
+        mock.get(f"{API}/histories/{'h' * 16}/exports", json=lambda request, context: self.exports)
+        mock.get(f"{API}/configuration", json={"enable_celery_tasks": True})
+        self.ask = mock.post(f"{API}/histories/{'h' * 16}/prepare_store_download", json=self.begin)
+        mock.get(re.compile(f"{API}/short_term_storage/r[0-9]+/ready"), json=self.ready)
+        self.fetch = mock.get(re.compile(f"{API}/short_term_storage/r[0-9]+$"), content=self.answer)
+
+    def begin(self, request, context):
+        number = self.ask.call_count
+        self.exports = [{"task_uuid": f"t{number}", "preparing": True}]
+        return {"storage_request_id": f"r{number}", "task": {"id": f"t{number}"}}
+
+    def ready(self, request, context):
+        self.looks -= 1
+        return self.looks < 0
+
+    def answer(self, request, context):
+        return self.content
+
+
+@pytest.fixture
+def exporter(requests_mock):
+    return Exporter(requests_mock)
+
+
+def test_export(script, exporter, clock, capsys, tmp_path):
+    exporter.looks = 3
+    assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == 0
+    assert capsys.readouterr() == (f"{tmp_path}/x.tgz\n", "")
+    assert (tmp_path / "x.tgz").read_bytes() == exporter.content
+    assert exporter.ask.last_request.json() == {"model_store_format": "tgz", "include_files": True, "include_hidden": False,
+                                                "include_deleted": False}
+    assert len(clock.slept) == 3 and sorted(os.listdir(tmp_path)) == ["home", "x.tgz"]
+
+
+@pytest.mark.parametrize("options, name, kind, files, hidden, deleted", [
+    (["--archive=rocrate.zip"], "x", "rocrate.zip", True, False, False),
+    (["--hidden", "--deleted"], "x.zip", "rocrate.zip", True, True, True),
+    (["--no-files"], "x.tar", "tar", False, False, False),
+    (["--archive=tar"], "x.zip", "tar", True, False, False),
+    ([], "x.tar.gz", "tar.gz", True, False, False),
+])
+def test_export_as_asked_for(script, exporter, tmp_path, options, name, kind, files, hidden, deleted):
+    assert script(history_export.main, *options, KEY, URL, "Run / 12", tmp_path / name) == 0
+    assert exporter.ask.last_request.json() == {"model_store_format": kind, "include_files": files, "include_hidden": hidden,
+                                                "include_deleted": deleted}
+
+
+def test_export_into_a_folder(script, exporter, capsys, tmp_path):
+    assert script(history_export.main, KEY, URL, "Run / 12", tmp_path) == 0
+    assert capsys.readouterr() == (f"{tmp_path}/Run _ 12.tgz\n", "")
+
+
+def test_export_in_the_place_of_another_only_if_so_told(script, exporter, capsys, tmp_path):
+    (tmp_path / "x.tgz").write_text("precious")
+    assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == REFUSED
+    assert refused_with(capsys, "x.tgz is there already: move it away, or give --force")
+    assert (tmp_path / "x.tgz").read_text() == "precious" and exporter.ask.call_count == 0
+    assert script(history_export.main, "--force", KEY, URL, "Run / 12", tmp_path / "x.tgz") == 0
+    assert (tmp_path / "x.tgz").read_bytes() == exporter.content
+
+
+@pytest.mark.parametrize("file", ["nosuch/x.tgz", "-", ""])
+def test_export_to_no_file(script, exporter, capsys, tmp_path, monkeypatch, file):
+    monkeypatch.chdir(tmp_path)
+    assert script(history_export.main, KEY, URL, "Run / 12", file) == USAGE
+    assert refused_with(capsys, f"FILE: {file!r} is neither a folder nor a name in one, or nothing can be written there")
+    assert exporter.ask.call_count == 0
+
+
+def test_a_broken_archive_does_not_get_its_name(script, exporter, capsys, tmp_path):
+    exporter.content = archive()[:-20]
+    (tmp_path / "x.tgz").write_text("last week's")
+    assert script(history_export.main, "--force", KEY, URL, "Run / 12", tmp_path / "x.tgz") == REFUSED
+    assert refused_with(capsys, f"history {'h' * 16} (Run / 12): not the whole archive of a history")
+    assert sorted(os.listdir(tmp_path)) == ["home", "x.tgz"] and (tmp_path / "x.tgz").read_text() == "last week's"
+    exporter.content = archive()
+    assert script(history_export.main, "--force", KEY, URL, "Run / 12", tmp_path / "x.tgz") == 0
+    assert exporter.ask.call_count == 2, "what was broken is not taken again"
+
+
+def test_export_refused(script, exporter, capsys, tmp_path):
+    line = [KEY, URL, "Run / 12", tmp_path / "x.tgz"]
+    exporter.moving = [dataset("n", 0, "running")]
+    assert script(history_export.main, *line) == REFUSED
+    assert refused_with(capsys, "the history is still being made (1 n): export it when that has ended")
+    exporter.moving, exporter.jobs = [], [{"id": "j"}]
+    assert script(history_export.main, *line) == REFUSED
+    assert refused_with(capsys, "the history is still being made (metadata by job j): export it when that has ended")
+    exporter.jobs = []
+    exporter.about["purged"] = True
+    assert script(history_export.main, *line) == REFUSED
+    assert refused_with(capsys, "was purged: nothing is left of it")
+    exporter.about["purged"] = False
+    exporter.mock.post(f"{API}/histories/{'h' * 16}/prepare_store_download", **NO)
+    assert script(history_export.main, *line) == REFUSED
+    assert refused_with(capsys, "No rights")
+    assert sorted(os.listdir(tmp_path)) == ["home"]
+
+
+def test_galaxys_words_where_it_can_not_make_the_archive(script, exporter, clock, capsys, tmp_path):
+    exporter.mock.get(re.compile(f"{API}/short_term_storage/r1$"), status_code=500, json={"err_msg": "Error: no disk"})
+    assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == REFUSED
+    assert refused_with(capsys, "Error: no disk")
+
+
+def test_an_export_that_was_not_waited_for_is_gone_on_with(script, exporter, clock, capsys, tmp_path):
+    line = ["--timeout=5", KEY, URL, "Run / 12", tmp_path / "x.tgz"]
+    exporter.looks = 100
+    for _ in range(2):
+        assert script(history_export.main, *line) == STILL_RUNNING
+        assert refused_with(capsys, "the archive is not made after 5 s: the same command goes on with it")
+    assert exporter.ask.call_count == 1
+    exporter.looks = 0
+    assert script(history_export.main, *line) == 0
+    assert exporter.ask.call_count == 1 and exporter.fetch.call_count == 1
+    capsys.readouterr()
+    assert script(history_export.main, "--force", *line) == 0
+    assert exporter.ask.call_count == 2, "it had ended"
+
+
+@pytest.mark.parametrize("change", ["history", "gone", "old", "options", "key"])
+def test_an_export_that_is_no_longer_what_is_wanted_is_made_anew(script, exporter, clock, monkeypatch, tmp_path, change):
+    options, key = [], KEY
+    exporter.looks = 100
+    assert script(history_export.main, "--timeout=5", KEY, URL, "Run / 12", tmp_path / "x.tgz") == STILL_RUNNING
+    exporter.looks = 0
+    if change == "history":
+        exporter.about["update_time"] = "T2"
+    elif change == "gone":
+        exporter.looks, exporter.exports[0]["preparing"] = 1, False
+    elif change == "old":
+        monkeypatch.setattr(archives, "STORED", -1)
+    elif change == "options":
+        options = ["--hidden"]
+    else:
+        key = KEY[::-1]
+    assert script(history_export.main, *options, key, URL, "Run / 12", tmp_path / "x.tgz") == 0
+    assert exporter.ask.call_count == 2 and exporter.fetch.last_request.path.endswith("/r2")
+
+
+@pytest.fixture
+def old(exporter):
+    """A Galaxy without Celery, which has made an archive of the history before."""
+    here = f"{API}/histories/{'h' * 16}"
+    exporter.mock.get(f"{API}/configuration", json={"enable_celery_tasks": False})
+    exporter.exports = [{"download_url": f"/api/histories/{'h' * 16}/exports/e1"}]
+    exporter.jobs = [{"id": "j1", "state": "ok"}]
+    exporter.end = "ok"
+
+    def put(request, context):
+        exporter.exports = [{"download_url": f"/api/histories/{'h' * 16}/exports/e2"}, *exporter.exports]
+        exporter.jobs = [*exporter.jobs, {"id": "j2", "state": exporter.end}]
+        return {"job_id": "one of the export before"}
+
+    exporter.put = exporter.mock.put(f"{here}/exports", json=put, status_code=202)
+    exporter.mock.get(f"{API}/jobs", json=lambda request, context: [
+        job for job in exporter.jobs if request.qs.get("tool_id") != ["__set_metadata__"]
+        and job["state"] in request.qs.get("state", [job["state"]])])
+    exporter.fetch = exporter.mock.get(f"{here}/exports/e2", content=exporter.answer)
+    return exporter
+
+
+@pytest.mark.parametrize("option, name, hidden, deleted, packed", [
+    ("--hidden", "x.tgz", True, False, True), ("--deleted", "x.tar", False, True, False)])
+def test_export_of_an_old_server(script, old, capsys, tmp_path, option, name, hidden, deleted, packed):
+    assert script(history_export.main, option, KEY, URL, "Run / 12", tmp_path / name) == 0
+    assert capsys.readouterr() == (f"{tmp_path}/{name}\n", "")
+    assert old.put.last_request.json() == {"force": True, "gzip": packed, "include_hidden": hidden,
+                                           "include_deleted": deleted}
+    assert (tmp_path / name).read_bytes() == old.content
+    assert old.ask.call_count == 0 and old.put.call_count == 1
+
+
+def test_an_export_of_an_old_server_is_gone_on_with(script, old, clock, tmp_path):
+    old.end = "running"
+    assert script(history_export.main, "--timeout=5", KEY, URL, "Run / 12", tmp_path / "x.tgz") == STILL_RUNNING
+    old.jobs[1]["state"] = "ok"
+    assert script(history_export.main, "--timeout=5", KEY, URL, "Run / 12", tmp_path / "x.tgz") == 0
+    assert old.put.call_count == 1 and old.fetch.call_count == 1
+
+
+def test_an_old_server_that_does_nothing(script, old, capsys, tmp_path):
+    old.mock.put(f"{API}/histories/{'h' * 16}/exports", json={})
+    assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == REFUSED
+    assert refused_with(capsys, "has not begun to make an archive, and does not say why")
+
+
+def test_an_old_server_says_why(script, old, capsys, tmp_path):
+    old.end = "error"
+    old.mock.get(f"{API}/jobs/j2", json={"id": "j2", "state": "error", "stderr": "Traceback:\n  x\nOSError: no disk\n"})
+    assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == REFUSED
+    assert refused_with(capsys, "Galaxy could not make the archive: job j2 is error: OSError: no disk")
+
+
+@pytest.mark.parametrize("option", ["--archive=rocrate.zip", "--no-files"])
+def test_what_an_old_server_does_not_make(script, old, capsys, tmp_path, option):
+    assert script(history_export.main, option, KEY, URL, "Run / 12", tmp_path / "x.tgz") == REFUSED
+    assert refused_with(capsys, "this server has no Celery: it makes archives of the kinds tgz and tar, with files")
+    assert old.put.call_count == 0
+
+
+# ------------------------------------------------------------------------------------------------------- history_import
+
+class Importer:
+    """A Galaxy that imports archives: `looks` times it says that the job is running, then it is as `job` says."""
+
+    def __init__(self, mock, tmp_path):
+        self.mock, self.file, self.looks, self.sent = mock, tmp_path / "x.tgz", 0, b""
+        self.jobs, self.metadata = [{"id": "j0"}], []
+        self.file.write_bytes(archive())
+        self.job = {"id": "j1", "state": "ok", "create_time": "T3", "update_time": "T7"}
+        self.histories = [{"id": "h1", "name": "imported from archive: Run 12", "create_time": "T5"}]
+        self.contents = {"h1": [dataset("a", 4), dataset("b", 6), {"id": "c", "hid": 3, "name": "list",
+                                                                   "history_content_type": "dataset_collection"}]}
+        mock.get(f"{API}/users/current", json={"id": "u"})
+        mock.get(f"{API}/jobs", json=lambda request, context: (
+            self.metadata if "history_id" in request.qs else self.jobs))
+        mock.get(f"{API}/jobs/j1", json=self.show_job)
+        mock.get(f"{API}/histories", json=lambda request, context: self.histories)
+        self.post = mock.post(f"{API}/histories", json=self.begin)
+        mock.get(re.compile(f"{API}/histories/h[12]/contents"), json=lambda request, context: (
+            self.contents[request.path.split("/")[3]]))
+        mock.get(re.compile(f"{API}/histories/h[12]([?]|$)"), json=lambda request, context: {
+            "id": request.path[-2:], "name": "its name", "tags": ["rna"], "size": 10})
+        self.put = mock.put(re.compile(f"{API}/histories/h[12]$"), json={})
+
+    def begin(self, request, context):
+        self.sent = request.body if isinstance(request.body, bytes) else b"".join(request.body)
+        self.jobs = [{"id": "j0"}, {"id": "j1"}]
+        return {"id": "j1", "state": "new"}
+
+    def show_job(self, request, context):
+        self.looks -= 1
+        return {**self.job, "state": self.job["state"] if self.looks < 0 else "running"}
+
+
+def dataset(name, size, state="ok"):
+    return {"id": name, "hid": 1, "name": name, "state": state, "file_size": size, "history_content_type": "dataset"}
+
+
+@pytest.fixture
+def importer(requests_mock, tmp_path):
+    return Importer(requests_mock, tmp_path)
+
+
+def test_import(script, importer, clock, capsys):
+    importer.looks = 3
+    assert script(history_import.main, "--format=value", KEY, URL, importer.file) == 0
+    assert capsys.readouterr() == ("h1\tits name\n", "")
+    kind = importer.post.last_request.headers["Content-Type"]
+    mark = re.fullmatch("multipart/form-data; boundary=([0-9a-f]{32})", kind).group(1).encode()
+    before, form, after = importer.sent.split(b"--" + mark)
+    head, _, content = form.partition(b"\r\n\r\n")
+    assert (before, after) == (b"", b"--\r\n") and content == importer.file.read_bytes() + b"\r\n"
+    assert b'name="archive_file"; filename="archive.tar.gz"' in head
+    assert importer.post.last_request.headers["Content-Length"] == str(len(importer.sent))
+    assert importer.put.last_request.json() == {"tags": ["rna"]}
+
+
+def test_import_under_another_name(script, importer, capsys):
+    importer.file.write_bytes(archive(tags=[]))
+    assert script(history_import.main, "--name=Run 13", "--format=value", "--fields=size", KEY, URL, importer.file) == 0
+    assert capsys.readouterr() == ("10\n", "")
+    assert importer.put.last_request.json() == {"name": "Run 13"}
+
+
+def test_import_of_an_address(script, importer, capsys):
+    importer.contents["h1"] = [dataset("what it may be", 5), dataset("failed at home", 0, "error")]
+    assert script(history_import.main, "--format=value", KEY, URL, "https://elsewhere.test/x.tgz") == 0
+    assert capsys.readouterr() == ("h1\tits name\n", "")
+    assert importer.post.last_request.json() == {"archive_type": "url", "archive_source": "https://elsewhere.test/x.tgz"}
+    assert importer.put.call_count == 0
+    importer.contents["h1"] = [dataset("x.bam", 5, "failed_metadata")]
+    assert script(history_import.main, "--format=value", KEY, URL, "https://elsewhere.test/x.tgz") == REFUSED
+    assert refused_with(capsys, "1 of the archive's datasets did not come right: x.bam (failed_metadata)")
+
+
+def test_a_broken_archive_is_not_sent(script, importer, capsys):
+    importer.file.write_bytes(archive()[:-20])
+    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert refused_with(capsys, "x.tgz: not the whole archive of a history")
+    importer.file.unlink()
+    assert script(history_import.main, KEY, URL, importer.file) == USAGE
+    assert refused_with(capsys, "x.tgz: No such file or directory")
+    assert importer.post.call_count == 0
+
+
+def test_import_refused(script, importer, capsys):
+    importer.mock.post(f"{API}/histories", **NO)
+    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert refused_with(capsys, "No rights")
+    importer.mock.get(f"{API}/users/current", json={})
+    assert script(history_import.main, "anonymous", URL, importer.file) == REFUSED
+    assert refused_with(capsys, "takes the key for nobody's")
+
+
+@pytest.mark.parametrize("stderr, words", [
+    ("Traceback:\n  File x\n    y\nEOFError: ended early\n", "job j1 is error: EOFError: ended early"),
+    ("tarfile.ReadError: not opened:\n- method gz: no\n", "job j1 is error: tarfile.ReadError: not opened"),
+    (None, "job j1 is error: Galaxy does not say why"),
+])
+def test_an_import_that_fails(script, importer, capsys, stderr, words):
+    importer.job.update(state="error", stderr=stderr)
+    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert refused_with(capsys, f"the import failed: {words}; history h1 is left of it, which is not whole")
+    importer.histories.clear()
+    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert "is left of it" not in capsys.readouterr().err
+    assert importer.post.call_count == 2, "an import that failed is begun anew"
+
+
+@pytest.mark.parametrize("there, words", [
+    ([dataset("a", 4)], "1 of the archive's datasets did not come right: b (ok, 6 bytes)"),
+    ([dataset("a", 4), dataset("b", 5)], "1 of the archive's datasets did not come right: b (ok, 6 bytes)"),
+    ([dataset("a", 4), dataset("b", 0, "discarded")], "b (ok, 6 bytes)"),
+    ([dataset("a", 4, "failed_metadata"), dataset("b", 6)], "a (ok, 4 bytes)"),
+    ([dataset("other", 4), dataset("b", 6)], "a (ok, 4 bytes)"),
+])
+def test_datasets_that_do_not_arrive(script, importer, capsys, there, words):
+    importer.contents["h1"] = there
+    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert refused_with(capsys, "history h1 (imported from archive: Run 12) was made, but")
+    importer.contents["h1"] = there
+    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert refused_with(capsys, words)
+
+
+def test_datasets_that_had_failed_arrive_as_such_and_those_that_were_made_never_end(script, importer, capsys):
+    importer.file.write_bytes(archive(states={"a": "error", "b": "queued"}))
+    importer.contents["h1"] = [dataset("a", 4, "error"), dataset("b", None, "queued")]
+    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert refused_with(capsys, "1 of the archive's datasets did not come right: b (queued, 6 bytes)")
+
+
+def test_metadata_is_waited_for(script, importer, clock, capsys):
+    importer.metadata = [{"id": "j2"}]
+    assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == STILL_RUNNING
+    assert refused_with(capsys, "job j1 is not done with the import after 5 s")
+    importer.metadata = []
+    assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == 0
+    assert importer.post.call_count == 1
+
+
+def test_an_import_that_was_not_waited_for_is_not_begun_again(script, importer, clock, capsys):
+    importer.looks = 100
+    for _ in range(2):
+        assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == STILL_RUNNING
+        assert refused_with(capsys, "the same command waits for it again")
+    importer.looks = 0
+    assert script(history_import.main, "--format=value", KEY, URL, importer.file) == 0
+    assert capsys.readouterr().out == "h1\tits name\n" and importer.post.call_count == 1
+    assert script(history_import.main, KEY, URL, importer.file) == 0
+    assert importer.post.call_count == 2, "it had ended, so another one was wanted"
+
+
+def test_another_file_of_that_name_is_another_import(script, importer, clock):
+    importer.looks = 100
+    assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == STILL_RUNNING
+    importer.file.write_bytes(archive(annotation="other"))
+    importer.looks = 0
+    assert script(history_import.main, KEY, URL, importer.file) == 0
+    assert importer.post.call_count == 2
+
+
+def test_which_history_it_is(script, importer, capsys):
+    name = "imported from archive: Run 12"
+    importer.histories = [{"id": "h0", "name": "Run 12", "create_time": "T4"},
+                          {"id": "h2", "name": name, "create_time": "T4"}, {"id": "h1", "name": name, "create_time": "T5"},
+                          {"id": "h8", "name": "imported from archive: Run", "create_time": "T6"},
+                          {"id": "h9", "name": name, "create_time": "T8"}]
+    importer.contents["h2"] = importer.contents["h1"]
+    assert script(history_import.main, "--format=value", "--fields=id", KEY, URL, importer.file) == 0
+    assert capsys.readouterr().out == "h1\n", "the last one before the job's end"
+    importer.contents["h1"] = [dataset("of another archive", 4)]
+    assert script(history_import.main, "--format=value", "--fields=id", KEY, URL, importer.file) == 0
+    assert capsys.readouterr().out == "h2\n", "the one that holds what the archive does"
+    importer.histories = importer.histories[:1]
+    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert refused_with(capsys, "job j1 has done the import, but its history is not there")
+
+
+@pytest.mark.parametrize("name, called", [
+    ("n" * 250, ("imported from archive: " + "n" * 250)[:255]), (None, "unnamed imported history")])
+def test_names_that_galaxy_changes(script, importer, name, called):
+    importer.file.write_bytes(archive(name=name))
+    importer.histories[0]["name"] = called
+    assert script(history_import.main, KEY, URL, importer.file) == 0
+    assert script(history_import.main, KEY, URL, "https://elsewhere.test/x.tgz") == 0
+
+
+def test_an_answer_that_was_lost_is_looked_for(script, importer, clock, capsys):
+    def late(request, context):
+        context.status_code = 504
+        importer.begin(request, context)
+        return {}
+    importer.mock.post(f"{API}/histories", json=late)
+    assert script(history_import.main, "--format=value", KEY, URL, importer.file) == 0
+    assert capsys.readouterr() == ("h1\tits name\n", "")
+
+
+def test_an_answer_that_was_lost_for_good(script, importer, clock, capsys):
+    def lost(request, context):
+        context.status_code = 504
+        b"".join(request.body)
+        return {}
+    importer.mock.post(f"{API}/histories", json=lost)
+    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert refused_with(capsys, "the server may have done it all the same, so look before you send it again")
+    assert sum(clock.slept) >= 300
+
+
+def test_a_connection_that_breaks_while_the_archive_is_sent(script, importer, clock, capsys):
+    importer.mock.post(f"{API}/histories", exc=requests.exceptions.ConnectionError("reset"))
+    assert script(history_import.main, KEY, URL, importer.file) == TRY_LATER
+    told = capsys.readouterr().err
+    assert "nothing was imported: POST http://galaxy.test/api/histories: the connection broke" in told
+    assert "an archive goes in one request" in told and "may have done it" not in told and clock.slept == []
+
+
+def test_an_archive_that_is_too_large_for_a_proxy(script, importer, capsys):
+    importer.mock.post(f"{API}/histories", status_code=413, text="<html><title>413 Too Large</title></html>")
+    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    told = capsys.readouterr().err
+    assert "nothing was imported" in told and "its administrator can raise the limit" in told
+    assert told.endswith("an archive goes in one request; --help tells how it goes in pieces\n")
+
+
+def test_an_archive_that_changes_while_it_is_sent(importer):
+    whole = read(importer.file)
+
+    class Bar:
+        n = 0
+
+        def update(self, size):
+            if size:
+                importer.file.write_bytes(b"shorter")
+
+    with pytest.raises(Refused, match="changed while it was sent, so nothing is imported"):
+        b"".join(archives._Form(whole, Bar()))
+
+
+def test_it_is_sent_again_from_its_beginning(loopback, tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(os.urandom(3 * archives.BLOCK + 17))
+    about = path.stat()
+    whole = Archive(path, (about.st_size, about.st_mtime_ns), "tar.gz", "n", [], Counter())
+    loopback.will((200, []), (429, {"err_msg": "busy"}), (200, {"id": "j1"}))
+    assert archives.begin(Galaxy(KEY, loopback.url), whole) == "j1"
+    first, second = (asked.body for asked in loopback.asked if asked.method == "POST")
+    assert first == second and path.read_bytes() in first
+    with progress(0, "") as bar:
+        assert max(map(len, archives._Form(whole, bar))) == archives.BLOCK, "no more of it is in memory"

@@ -1,0 +1,94 @@
+"""What a run notes for the next one."""
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+import records
+from common import TRY_LATER, Galaxy, Refused
+from records import Record
+
+URL = "http://galaxy.test"
+
+
+def a_record(*about, key="0123456789abcdef0123456789abcdef", url=URL):
+    return Record(Galaxy(key, url), "the thing", *(about or ("x",)))
+
+
+def test_what_is_noted_outlives_the_record():
+    with a_record() as record:
+        record.save(session="s1", offset=5)
+        record.save(offset=None)
+    with a_record() as record:
+        assert record.data == {"session": "s1"} and record.kept
+        record.remove()
+    with a_record() as record:
+        assert record.data == {}
+    assert list(records.folder().iterdir()) == []
+
+
+def test_each_thing_key_and_server_has_its_own():
+    with a_record() as one, a_record("y") as two, a_record(key="fedcba9876543210fedcba9876543210") as three, \
+            a_record(url="http://other.test") as four:
+        assert len({record.name for record in (one, two, three, four)}) == 4
+
+
+def test_a_shorter_note_hides_the_longer_one_before():
+    with a_record() as record:
+        record.save(name="x" * 1000)
+        record.save(name="y")
+    with a_record() as record:
+        assert record.data == {"name": "y"}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]\n", b"\xff\n", b"null\n"])
+def test_rubbish_is_nothing(content):
+    with a_record() as record:
+        record.save(x=1)
+        path = record.path
+    path.write_bytes(content)
+    with a_record() as record:
+        assert record.data == {}
+
+
+def test_no_one_else_has_it_meanwhile():
+    with a_record(), pytest.raises(Refused, match="the thing: another run is at work on it") as caught:
+        a_record()
+    assert caught.value.exit_code == TRY_LATER
+    a_record().close()
+
+
+def test_a_process_that_was_killed_has_let_go(tmp_path):
+    program = ("import os, sys\nfrom common import Galaxy\nfrom records import Record\n"
+               f"record = Record(Galaxy('0123456789abcdef0123456789abcdef', '{URL}'), 'x', 'x')\n"
+               "record.save(session='s1')\nos.kill(os.getpid(), 9)\n")
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(records.__file__)}
+    assert subprocess.run([sys.executable, "-c", program], env=environment).returncode == -9
+    with a_record() as record:
+        assert record.data == {"session": "s1"}
+
+
+def test_it_is_nobody_elses_to_read():
+    with a_record() as record:
+        record.save(session="a secret")
+        assert os.stat(record.path).st_mode & 0o077 == 0 and os.stat(record.path.parent).st_mode & 0o077 == 0
+
+
+def test_old_ones_go(monkeypatch):
+    with a_record() as old, a_record("y") as new:
+        old.save(x=1)
+        new.save(x=1)
+        os.utime(old.path, (0, time.time() - records.KEPT - 10))
+    monkeypatch.setattr(records, "_swept", False)
+    with a_record() as record:
+        assert record.data == {} and len(list(records.folder().iterdir())) == 2
+
+
+def test_where_nothing_can_be_kept(monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nosuch")
+    with a_record() as record:
+        record.save(x=1)
+        assert record.data == {"x": 1} and not record.kept
+        record.remove()
