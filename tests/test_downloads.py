@@ -271,6 +271,19 @@ def test_no_two_are_the_same():
     assert len(set(made)) == 7 and all(len(path) <= 255 for path in made)
 
 
+def test_a_name_is_no_file_and_folder_at_once():
+    names = Names("", ["manifest.tsv"])
+    assert names.path(Item({"id": "1", "name": "foo", "extension": "txt"})) == "foo.txt"
+    inside = Item({"id": "2", "name": "x", "extension": "txt"}, collection="foo.txt", element=("x",))
+    assert names.path(inside) == "foo.txt (folder)/x.txt"
+
+
+def test_names_that_some_file_systems_take_for_one():
+    names = Names()
+    made = [names.path(Item({"id": id, "name": name, "extension": "txt"})) for id, name in (("1", "é"), ("2", "e\u0301"))]
+    assert made[1].endswith(" (2).txt")
+
+
 # ---------------------------------------------------------------------------------------------------------- what is wanted
 
 def element(name, dataset):
