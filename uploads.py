@@ -34,7 +34,10 @@ class Settings:
 
 @dataclass
 class Upload:
-    """A source and what has become of it: the dataset as Galaxy describes it, or the `problem` that there is with it."""
+    """A source and what has become of it: the dataset as Galaxy describes it, or the `problem` that there is with it.
+
+    A dataset is `guessed` by its name where nothing else tells yet that it is this source's: it may be somebody else's.
+    """
 
     source: Source
     dataset: dict[str, Any] = field(default_factory=dict)
@@ -42,6 +45,7 @@ class Upload:
     problem: str = ""
     exit_code: int = REFUSED
     answer: Any = None
+    guessed: bool = False
     record: Record | None = None
 
     def failed(self, why: object, exit_code: int = REFUSED) -> Upload:
@@ -251,8 +255,10 @@ def _adopt(galaxy: Galaxy, history: str, begun: list[Upload]) -> None:
                 discard(galaxy, found["id"])
                 _forget(one)
             else:
+                one.guessed = "dataset" not in _data(one) and found["state"] in DATASET_MOVES    # it has no hash yet
                 one.dataset, one.sha256 = found, str(_data(one).get("sha256") or "")
-                _note(one, dataset=found["id"])
+                if not one.guessed:
+                    _note(one, dataset=found["id"])
         asked = [one for one in asked if not one.dataset and _data(one)]
         late = [one for one in asked if "dataset" in _data(one) or time.time() - _data(one).get("when", 0) > IN_FLIGHT]
         for one in late:
@@ -317,7 +323,8 @@ def checked(galaxy: Galaxy, history: str, uploads: list[Upload], settings: Setti
     if not wrong:
         return
     for one in wrong:
-        discard(galaxy, one.dataset["id"])
+        if not one.guessed:
+            discard(galaxy, one.dataset["id"])
         if one.record:
             one.record.remove()
     first = {one.source: one.problem for one in wrong}

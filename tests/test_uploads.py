@@ -252,6 +252,22 @@ def test_two_files_of_one_name_are_two_datasets_again(wire, held, tmp_path, monk
     assert [one.dataset["id"] for one in uploaded(wire, paths)] == ["d1", "d2"]
 
 
+def test_what_is_only_guessed_is_never_deleted(wire, held, files, clock):
+    """A run was killed before its request went out, and somebody else uploads another file of that name."""
+    wire.answers["POST /api/tools/fetch"], works = (200, lambda handler: LOST), wire.answers["POST /api/tools/fetch"]
+    with pytest.raises(Refused):
+        uploaded(wire, files[:1])
+    wire.answers["POST /api/tools/fetch"] = works
+    hers = {"id": "hers", "hid": 1, "name": "a.fastq", "state": "running", "deleted": False, "extension": "fastqsanger",
+            "history_content_type": "dataset", "file_size": 9, "hashes": [], "misc_info": ""}
+    held.datasets.append(hers)
+    made = uploaded(wire, files[:1])
+    assert made[0].dataset["id"] == "hers"
+    hers["state"] = "ok"
+    [one] = checked(wire, made)
+    assert one.dataset["id"] == "d1" and not one.problem and held.deleted == []
+
+
 # ------------------------------------------------------------------------------------------------------ whether it arrived
 
 def test_what_did_not_arrive_is_sent_again_once(wire, held, files):
