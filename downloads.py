@@ -15,6 +15,7 @@ import queue
 import re
 import string
 import threading
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -117,7 +118,8 @@ def template(text: str | None) -> str:
     if text is None:
         return ""
     try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(text) if field is not None]
+        parts = [part[1:] for part in string.Formatter().parse(text) if part[1] is not None]
+        fields = [field if not spec and not conversion else "" for field, spec, conversion in parts]
     except ValueError:
         fields = [""]
     unknown = [field for field in fields if field not in FIELDS]
@@ -130,17 +132,26 @@ class Names:
     """Paths in a folder, of which no two are the same, also where capitals make no difference."""
 
     def __init__(self, pattern: str = "", given: Iterable[str] = ()):
-        self.pattern, self.taken = pattern, {path.casefold() for path in given}
+        self.pattern, self.taken, self.folders = pattern, set[str](), set[str]()
+        for path in given:
+            self._take(_folded(path))
 
     def path(self, item: Item) -> str:
         """A path for an item that no other has: as the pattern says, else the names of its collection and element or its
         own, with its datatype; with its id where that is taken."""
         marks = ["", f" ({item.id})", *(f" ({item.id}, {number})" for number in range(2, 1000))]
         for path in (self._with(item, mark) for mark in marks):
-            if path.casefold() not in self.taken:
-                self.taken.add(path.casefold())
+            if not self.taken.isdisjoint(_above(_folded(path))):
+                path = path.replace("/", " (folder)/", 1)
+            folded = _folded(path)
+            if folded not in self.taken | self.folders and self.taken.isdisjoint(_above(folded)):
+                self._take(folded)
                 return path
         raise Refused(f"{item.label}: no name is free for it")
+
+    def _take(self, folded: str) -> None:
+        self.taken.add(folded)
+        self.folders.update(_above(folded))
 
     def _with(self, item: Item, mark: str) -> str:
         pattern = self.pattern or ("{collection}/{element}.{ext}" if item.element else "{name}.{ext}")
@@ -153,6 +164,17 @@ class Names:
                                 history=safe(item.history) if item.history else "")
         parts = [part for part in filled.split("/") if part] or ["dataset"]
         return "/".join(clipped(part, ext, mark) if last else clipped(part) for last, part in _last(parts))
+
+
+def _folded(path: str) -> str:
+    """What is the same for paths that some file system takes for one."""
+    return unicodedata.normalize("NFC", path).casefold()
+
+
+def _above(path: str) -> list[str]:
+    """The folders that a path is in."""
+    parts = path.split("/")
+    return ["/".join(parts[:length]) for length in range(1, len(parts))]
 
 
 def _last(parts: Iterable[str]) -> list[tuple[bool, str]]:

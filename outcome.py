@@ -51,6 +51,8 @@ def run(main: Callable[[], int | None]) -> int:
         _drop_output()
         return 128 + signal.SIGPIPE
     except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt) and getattr(main, "__module__", "") == "__main__":
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         status = complain(*_last_words(error))
         if isinstance(error, Refused) and error.table:
             say(error.table)
@@ -89,7 +91,12 @@ def _prepare() -> None:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) == signal.SIG_DFL:
-                signal.signal(number, lambda number, frame: sys.exit(128 + number))
+                signal.signal(number, _stopped)
+
+
+def _stopped(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)       # `timeout` sends it to the process and to its group
+    sys.exit(128 + number)
 
 
 def _last_words(error: BaseException) -> tuple[str, int]:

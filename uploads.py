@@ -34,7 +34,10 @@ class Settings:
 
 @dataclass
 class Upload:
-    """A source and what has become of it: the dataset as Galaxy describes it, or the `problem` that there is with it."""
+    """A source and what has become of it: the dataset as Galaxy describes it, or the `problem` that there is with it.
+
+    A dataset is `guessed` by its name where nothing else tells yet that it is this source's: it may be somebody else's.
+    """
 
     source: Source
     dataset: dict[str, Any] = field(default_factory=dict)
@@ -42,6 +45,7 @@ class Upload:
     problem: str = ""
     exit_code: int = REFUSED
     answer: Any = None
+    guessed: bool = False
     record: Record | None = None
 
     def failed(self, why: object, exit_code: int = REFUSED) -> Upload:
@@ -205,6 +209,9 @@ def _make(galaxy: Galaxy, history: str, elements: list[dict[str, Any]], sessions
         _note(one, after=after, when=time.time(), sha256=one.sha256)
     try:
         answer = fetch(galaxy, history, [{"destination": {"type": "hdas"}, "elements": elements}], sessions)
+        made = answer.get("outputs") if isinstance(answer, dict) else None
+        if not isinstance(made, list) or not all(isinstance(one, dict) and one.get("id") for one in made):
+            raise Refused("Galaxy has taken what was sent, and does not say what it makes of it", lost=True)
     except Refused as error:
         if not error.lost:
             if error.status is None or 400 <= error.status < 500:       # else Galaxy may have done it all the same
@@ -217,11 +224,11 @@ def _make(galaxy: Galaxy, history: str, elements: list[dict[str, Any]], sessions
         if all(one.dataset for one in sent):
             return
         raise Refused(f"{error}; run it again, and it looks for what was done", TRY_LATER) from error
-    if len(answer["outputs"]) != len(sent):
-        raise Refused(f"Galaxy has taken {len(answer['outputs'])} of {len(sent)} files: look into history {history}")
-    for one, made in zip(sent, answer["outputs"]):
-        one.dataset, one.answer = made, answer
-        _note(one, dataset=made["id"])
+    if len(made) != len(sent):
+        raise Refused(f"Galaxy has taken {len(made)} of {len(sent)} files: look into history {history}")
+    for one, dataset in zip(sent, made):
+        one.dataset, one.answer = dataset, answer
+        _note(one, dataset=dataset["id"])
 
 
 def _note(one: Upload, **facts: Any) -> None:
@@ -248,8 +255,10 @@ def _adopt(galaxy: Galaxy, history: str, begun: list[Upload]) -> None:
                 discard(galaxy, found["id"])
                 _forget(one)
             else:
+                one.guessed = "dataset" not in _data(one) and found["state"] in DATASET_MOVES    # it has no hash yet
                 one.dataset, one.sha256 = found, str(_data(one).get("sha256") or "")
-                _note(one, dataset=found["id"])
+                if not one.guessed:
+                    _note(one, dataset=found["id"])
         asked = [one for one in asked if not one.dataset and _data(one)]
         late = [one for one in asked if "dataset" in _data(one) or time.time() - _data(one).get("when", 0) > IN_FLIGHT]
         for one in late:
@@ -307,14 +316,15 @@ def checked(galaxy: Galaxy, history: str, uploads: list[Upload], settings: Setti
     """
     wrong = []
     for one in _ended(galaxy, history, uploads, timeout):
-        if one.problem and one.dataset:
+        if one.problem and one.dataset and not one.dataset["deleted"]:      # what its owner deleted stays so
             wrong.append(one)
         else:
             yield one
     if not wrong:
         return
     for one in wrong:
-        discard(galaxy, one.dataset["id"])
+        if not one.guessed:
+            discard(galaxy, one.dataset["id"])
         if one.record:
             one.record.remove()
     first = {one.source: one.problem for one in wrong}
@@ -356,12 +366,23 @@ def wrong_with(one: Upload) -> str:
     return ""
 
 
-def existing(galaxy: Galaxy, history: str, sources: list[Source]) -> list[Source]:
-    """Those of the sources that the history has already: a dataset of the same name and size, or one of the same name that
-    is just being made. An address has no size, so its name is enough."""
+def existing(galaxy: Galaxy, history: str, sources: list[Source], wait: bool, timeout: float | None = None) -> set[Source]:
+    """Those of the sources that the history has already: each takes a dataset of the same name and size, or one of the same
+    name that is just being made, unless these are to be waited for first. An address has no size, so its name is enough."""
     held = [made for made in held_by(galaxy, history) if not made["deleted"]]
-    sizes = {(made["name"], made["file_size"]) for made in held if made["state"] == "ok"}
-    moving = {made["name"] for made in held if made["state"] in DATASET_MOVES}
-    names = {name for name, _ in sizes}
-    return [source for source in sources if source.name[:NAME] in moving
-            or (source.name[:NAME] in names if source.size is None else (source.name[:NAME], source.size) in sizes)]
+    names = {source.name[:NAME] for source in sources}
+    moving = [made for made in held if made["state"] in DATASET_MOVES and made["name"] in names]
+    if moving and wait:
+        galaxy.wait_datasets(history, [made["id"] for made in moving], timeout)
+        held = [made for made in held_by(galaxy, history) if not made["deleted"]]
+    there, free = set(), [made for made in held if made["state"] == "ok" or made["state"] in DATASET_MOVES]
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for made in free:
+        by_name.setdefault(made["name"], []).append(made)
+    for source in sources:
+        same = by_name.get(source.name[:NAME], [])
+        fits = next((made for made in same if made["state"] != "ok" or source.size in (None, made["file_size"])), None)
+        if fits:
+            same.remove(fits)
+            there.add(source)
+    return there

@@ -77,12 +77,13 @@ def main(argv=None):
         if mismatches:
             raise Refused("nothing was sent, because checksums do not match")
         where = stack.enter_context(destination(galaxy, args["HISTORY"], sources, args["--dry-run"]))
-        there = existing(galaxy, where.id, sources) if args["--skip-existing"] and where.id else []
+        skip = args["--skip-existing"] and where.id
+        there = existing(galaxy, where.id, sources, args["--wait"] and not args["--dry-run"], timeout) if skip else set()
         sources = [source for source in sources if source not in there]
         if args["--dry-run"]:
             show([{"path": source.path, "name": source.name, "extension": source.ext, "size": source.size}
                   for source in sources], style)
-            return DONE
+            return PARTLY if complaints else DONE
 
         uploads, ended = upload(galaxy, where.id, sources, settings, where.ended), []
         if args["--wait"]:

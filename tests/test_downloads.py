@@ -255,7 +255,8 @@ def test_templates():
     assert name_of({}, "/{id}/../{name}") == "d/_./table"
 
 
-@pytest.mark.parametrize("text", ["{nosuch}", "{", "plain", "", "{name.__class__}", "{0}"])
+@pytest.mark.parametrize("text", ["{nosuch}", "{", "plain", "", "{name.__class__}", "{0}", "{name:{0}}", "{name:>999999}",
+                                  "{name!r}"])
 def test_what_is_no_template(text):
     with pytest.raises(Refused) as caught:
         template(text)
@@ -268,6 +269,19 @@ def test_no_two_are_the_same():
         ("1", "a"), ("2", "a"), ("3", "A"), ("4", "a (2)"), ("5", "b"), ("6", "n" * 300), ("7", "n" * 300))]
     assert made[:5] == ["a.txt", "a (2).txt", "A (3).txt", "a (2) (4).txt", "b (5).txt"]
     assert len(set(made)) == 7 and all(len(path) <= 255 for path in made)
+
+
+def test_a_name_is_no_file_and_folder_at_once():
+    names = Names("", ["manifest.tsv"])
+    assert names.path(Item({"id": "1", "name": "foo", "extension": "txt"})) == "foo.txt"
+    inside = Item({"id": "2", "name": "x", "extension": "txt"}, collection="foo.txt", element=("x",))
+    assert names.path(inside) == "foo.txt (folder)/x.txt"
+
+
+def test_names_that_some_file_systems_take_for_one():
+    names = Names()
+    made = [names.path(Item({"id": id, "name": name, "extension": "txt"})) for id, name in (("1", "é"), ("2", "e\u0301"))]
+    assert made[1].endswith(" (2).txt")
 
 
 # ---------------------------------------------------------------------------------------------------------- what is wanted

@@ -213,11 +213,10 @@ def test_a_proxy_that_gives_up_before_galaxy_has_done_it(wire, held, files, cloc
     assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
 
 
-@pytest.mark.parametrize("answer", [(500, {"err_msg": "no"}), (200, "taken")])
-def test_an_answer_that_says_nothing_is_looked_into_by_the_next_run(wire, held, files, answer):
+def test_an_error_of_galaxys_own_is_looked_into_by_the_next_run(wire, held, files):
     works = wire.answers["POST /api/tools/fetch"]
-    wire.answers["POST /api/tools/fetch"] = (answer[0], lambda handler: (works[1](handler), answer[1])[1])
-    with pytest.raises((Refused, TypeError)):
+    wire.answers["POST /api/tools/fetch"] = (500, lambda handler: (works[1](handler), {"err_msg": "no"})[1])
+    with pytest.raises(Refused):
         uploaded(wire, files)
     wire.answers["POST /api/tools/fetch"] = works
     assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
@@ -251,6 +250,23 @@ def test_two_files_of_one_name_are_two_datasets_again(wire, held, tmp_path, monk
         paths.append(str(tmp_path / folder / "x.txt"))
     killed_while_asking(wire, held, paths, monkeypatch)
     assert [one.dataset["id"] for one in uploaded(wire, paths)] == ["d1", "d2"]
+
+
+def test_what_is_only_guessed_is_never_deleted(wire, held, files, monkeypatch):
+    """A run was killed before its request went out, and somebody else uploads another file of that name."""
+    def fetch(*what):
+        raise KeyboardInterrupt
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(uploads, "fetch", fetch)
+        uploaded(wire, files[:1])
+    hers = {"id": "hers", "hid": 1, "name": "a.fastq", "state": "running", "deleted": False, "extension": "fastqsanger",
+            "history_content_type": "dataset", "file_size": 9, "hashes": [], "misc_info": ""}
+    held.datasets.append(hers)
+    made = uploaded(wire, files[:1])
+    assert made[0].dataset["id"] == "hers"
+    hers["state"] = "ok"
+    [one] = checked(wire, made)
+    assert one.dataset["id"] == "d1" and not one.problem and held.deleted == []
 
 
 # ------------------------------------------------------------------------------------------------------ whether it arrived
@@ -393,3 +409,47 @@ def test_a_history_that_nothing_goes_into(wire, held, files, script, capsys, abo
     wire.answers["GET /api/histories/0123456789abcdef"] = (200, {"id": "h", "name": "H", **about})
     assert script(dataset_upload.main, KEY, wire.url, "0123456789abcdef", *files) == REFUSED
     assert words in capsys.readouterr().err and wire.count("POST") == 0
+
+
+# --------------------------------------------------------------------------------------------------------- what is there
+
+def there(wire, paths, wait=False):
+    return {one.path for one in uploads.existing(Galaxy(KEY, wire.url), "h", [typed_file(path) for path in paths], wait)}
+
+
+def test_one_dataset_stands_for_one_file(wire, held, tmp_path):
+    paths = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.txt").write_text("abc")
+        paths.append(str(tmp_path / folder / "x.txt"))
+    uploaded(wire, paths[:1])
+    assert there(wire, paths) == {paths[0]}
+    uploaded(wire, paths[1:])
+    assert there(wire, paths) == set(paths)
+
+
+def test_what_is_just_being_made_is_waited_for_where_all_are(wire, held, files, clock):
+    held.then = {1: {"state": "running"}}
+    uploaded(wire, files[:1])
+    assert there(wire, files) == {files[0]}
+    wire.answers[CONTENTS], lists = (200, lambda handler: ends(handler)), wire.answers[CONTENTS][1]
+
+    def ends(handler):
+        if "state-in" in handler.path:
+            held.datasets[0]["state"] = "error"
+        return lists(handler)
+    assert there(wire, files, wait=True) == set()
+
+
+def test_what_its_owner_deletes_meanwhile_stays_deleted(wire, held, files):
+    held.then = {1: {"deleted": True}}
+    [one] = checked(wire, uploaded(wire, files[:1]))
+    assert "was deleted meanwhile" in one.problem and fetches_of(wire) == 1 and held.deleted == []
+
+
+@pytest.mark.parametrize("answer", [{}, None, [], "taken", {"outputs": [{}]}, {"outputs": None}])
+def test_an_answer_of_another_shape_is_looked_into(wire, held, files, answer, clock):
+    wire.answers["POST /api/tools/fetch"], made = (200, lambda handler: (made(handler), answer)[1]), \
+        wire.answers["POST /api/tools/fetch"][1]
+    assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d1", "d2", "d3"]
