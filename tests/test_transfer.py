@@ -227,10 +227,8 @@ class Dies:
 
 def test_a_later_process_goes_on(wire, file):
     interrupted(wire, file)
-    before = wire.count("PATCH")
-    wire.lines.clear()
     assert arrived_whole(wire, file, sent(wire, file))
-    assert wire.made == 1 and wire.lines[0] == "HEAD /api/upload/resumable_upload/s1" and before == 2
+    assert wire.made == 1 and wire.count("HEAD") == 1
     assert list(records.folder().iterdir()) == []
 
 
