@@ -36,6 +36,7 @@ SMALL = 2**20               # a file of that size goes with the request that beg
 BLOCK = 2**20               # bytes of a file read at a time: in smaller ones, hashing in a thread beside hides less
 BUFFERS = 6                 # blocks of a file in memory, most of them waiting to be hashed
 CHUNK = 64 * 2**10          # bytes of an answer read at a time: what came of one before a cut is lost
+FLUSH = 32 * 2**20          # bytes that came until they are written through to the disk, beside the next ones
 STALL = 600                 # seconds without any progress until a transfer is given up
 FRESH_STARTS = 10           # uploads begun anew for one file until it is given up
 FROZEN = 35                 # seconds: Galaxy 26.1 answers nobody for 30 where a piece comes while another is open
@@ -395,10 +396,10 @@ def receive(galaxy: Galaxy, route: str, path: Path, *, label: str, params: Any =
     with Record(galaxy, str(path), "download", route, params, os.path.abspath(path)) as record:
         part = path.with_name(f".{record.name}{'' if record.kept else os.getpid()}.part")
         try:
-            with open(part, "ab") as file, progress(size, path.name, total) as bar, _Digest(kind) as digest:
-                got = _Download(galaxy, route, params, file, label, record, digest, bar, stall, packed).all_bytes(size)
-                came = digest.hexdigest()
-                getattr(os, "fdatasync", os.fsync)(file.fileno())       # macOS has no other
+            with open(part, "ab") as file, progress(size, path.name, total) as bar, _Digest(kind) as digest, \
+                    _Disk(file) as disk:
+                download = _Download(galaxy, route, params, file, label, record, digest, disk, bar, stall, packed)
+                got, came = download.all_bytes(size), digest.hexdigest()
             if size is not None and got != size:
                 raise Refused(f"{label}: {got} of {size} bytes came", REFUSED)
             if expected and came != expected:
@@ -437,13 +438,56 @@ class Packed(Refused):
     """An archive came where the file alone was wanted."""
 
 
+class _Disk:
+    """Writes a file's bytes through to the disk, those that came before while more come: to do it all in the end takes a
+    fast link's time once more. When it is left without an exception, all are there; an OSError where they are not."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.new = file, 0       # bytes that came since it was last begun
+        self.error: OSError | None = None
+        self.due: queue.Queue[bool] = queue.Queue(1)
+        self.thread = threading.Thread(target=self._work, daemon=True)
+
+    def came(self, size: int) -> None:
+        """`size` more bytes were written to the file."""
+        self.new += size
+        if self.new >= FLUSH and self.due.empty():
+            if not self.thread.is_alive():
+                self.thread.start()
+            self.due.put(True)
+            self.new = 0
+
+    def _work(self) -> None:
+        while self.due.get():
+            self._sync()
+
+    def _sync(self) -> None:
+        try:
+            getattr(os, "fdatasync", os.fsync)(self.file.fileno())      # macOS has no other
+        except OSError as error:
+            self.error = self.error or error    # the system tells each failure once only
+
+    def __enter__(self) -> _Disk:
+        return self
+
+    def __exit__(self, kind: Any, *what: Any) -> None:
+        if self.thread.is_alive():
+            self.due.put(False)
+            self.thread.join()
+        if not kind:
+            self.file.flush()
+            self._sync()
+            if self.error:
+                raise self.error
+
+
 class _Download:
     """What a GET answers on its way into a file, by as many requests as it takes."""
 
     def __init__(self, galaxy: Galaxy, route: str, params: Any, file: BinaryIO, label: str, record: Record, digest: _Digest,
-                 bar: Any, stall: float, packed: bool):
+                 disk: _Disk, bar: Any, stall: float, packed: bool):
         self.galaxy, self.route, self.params, self.file, self.label = galaxy, route, params, file, label
-        self.packed = packed
+        self.disk, self.packed = disk, packed
         self.record, self.digest, self.bar, self.stall = record, digest, bar, stall
         self.at, self.troubles, self.moved = file.seek(0, os.SEEK_END), 0, time.monotonic()
         self.furthest = self.at     # bytes that are fetched once more are no progress
@@ -468,6 +512,7 @@ class _Download:
                 self.hash_what_is_there()
                 for block in answer.iter_content(CHUNK):
                     self.file.write(block)
+                    self.disk.came(len(block))
                     self.digest.feed(self.at, block)
                     self.at += len(block)
                     self.bar.update(len(block))

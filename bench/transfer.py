@@ -58,7 +58,8 @@ number = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(o
 _, status, usage = os.wait4(number, 0)
 print(json.dumps([time.perf_counter() - began, usage.ru_maxrss * 1024, os.waitstatus_to_exitcode(status)]))
 """
-# The bytes alone, as curl's PATCH is: the seconds of `transfer.send`, which also begins the session, and the most memory.
+# The bytes alone, as curl moves them: the seconds of `transfer.send`, which also begins the session, or of
+# `transfer.receive`, and the most memory.
 SEND = """import resource, sys, time
 from common import Galaxy
 from transfer import TUS, UPLOADS, send
@@ -68,6 +69,16 @@ began = time.perf_counter()
 element, session = send(galaxy, sys.argv[3], hashed=sys.argv[4] == "hashed")
 print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 galaxy.request("DELETE", UPLOADS + session["session_id"], headers=TUS)
+"""
+RECEIVE = """import resource, sys, time
+from pathlib import Path
+from common import Galaxy
+from transfer import receive
+galaxy, dataset, path = Galaxy(*sys.argv[1:3]), sys.argv[3], Path(sys.argv[4])
+galaxy.get("version")
+began = time.perf_counter()
+receive(galaxy, f"datasets/{dataset}/display", path, label=path.name, params={"to_ext": "data"})
+print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 BIOBLEND_UPLOAD = """import sys
 from bioblend.galaxy import GalaxyInstance
@@ -121,7 +132,7 @@ def contests(galaxy, folder, large, small, runs, slow):
     patch = ("curl, one PATCH", curl and partial(patched, galaxy, large))
     size = f"{large.stat().st_size // 2**20} MiB"
     for how, bar in (("hashed", 1.3), ("plain", 1.1)):
-        yield f"{size} up, the bytes alone, {how}", partial(sent, galaxy, large, how), patch, bar, runs
+        yield f"{size} up, the bytes alone, {how}", partial(timed_inside, SEND, galaxy, large, how), patch, bar, runs
     yield f"{size} up, SHA-256 included", whole, patch, 1.3, runs
     yield f"{size} up, `--no-hash`", unhashed, patch, 1.1, runs
     yield f"{size} up, SHA-256 included", whole, ("BioBlend, `upload_file`", bioblend and partial(
@@ -134,12 +145,14 @@ def contests(galaxy, folder, large, small, runs, slow):
         launched([*UPLOAD, key, url, history, large])
         dataset = all_ok(galaxy, history, [large])[0]
         download = partial(downloaded, folder / "down", large)
-        ours = partial(download, lambda path: [*DOWNLOAD, f"--to={path.parent}", key, url, dataset])
-        yield f"{size} down", ours, ("curl", curl and partial(download, lambda path: [
-            curl, "-fsS", "-H", f"x-api-key: {key}", "-o", path, f"{url}/api/datasets/{dataset}/display?to_ext=data"])), \
-            1.1, runs
-        yield f"{size} down", ours, ("BioBlend, `download_dataset`", bioblend and partial(download, lambda path: [
-            bioblend, "-I", "-c", BIOBLEND_DOWNLOAD, key, url, dataset, path])), None, runs
+        ours = partial(download, lambda path: launched([*DOWNLOAD, f"--to={path.parent}", key, url, dataset]))
+        peer = ("curl", curl and partial(download, lambda path: launched([
+            curl, "-fsS", "-H", f"x-api-key: {key}", "-o", path, f"{url}/api/datasets/{dataset}/display?to_ext=data"])))
+        alone = partial(download, lambda path: timed_inside(RECEIVE, galaxy, dataset, path))
+        yield f"{size} down, the bytes alone", alone, peer, 1.1, runs
+        yield f"{size} down", ours, peer, 1.1, runs
+        yield f"{size} down", ours, ("BioBlend, `download_dataset`", bioblend and partial(download, lambda path: launched([
+            bioblend, "-I", "-c", BIOBLEND_DOWNLOAD, key, url, dataset, path]))), None, runs
 
     yield (f"{len(small)} files of {SMALL // 1000} KB up, until all are ok",
            partial(upload, small, lambda history: [*UPLOAD, "--wait", key, url, history, *small]),
@@ -209,12 +222,12 @@ def uploaded(galaxy, files, command):
         return took
 
 
-def sent(galaxy, file, how):
-    """A run of `transfer.send` in a process of its own."""
-    ended = subprocess.run([sys.executable, "-c", SEND, galaxy.key, galaxy.base, file, how], capture_output=True, text=True,
+def timed_inside(program, galaxy, *words):
+    """A run of a program of ours in a process of its own, which tells its seconds and its memory itself."""
+    ended = subprocess.run([sys.executable, "-c", program, galaxy.key, galaxy.base, *words], capture_output=True, text=True,
                            env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=PATIENCE)
     if ended.returncode:
-        raise Refused(f"transfer.send: {ended.stderr[-300:]}")
+        raise Refused(f"{ended.stderr[-300:]}")
     seconds, memory = ended.stdout.split()
     return float(seconds), int(memory)
 
@@ -239,11 +252,11 @@ def patched(galaxy, file):
         galaxy.request("DELETE", session, headers=TUS)
 
 
-def downloaded(folder, original, command):
-    """A run of `command(path)`, which downloads what is the file `original` into a new, empty folder."""
+def downloaded(folder, original, download):
+    """A run of `download(path)`, which downloads what is the file `original` into a new, empty folder."""
     folder.mkdir()
     try:
-        took = launched(command(folder / "large.bin"))
+        took = download(folder / "large.bin")
         if not any(filecmp.cmp(path, original, shallow=False) for path in folder.iterdir()):
             raise Refused(f"what came is not {original.name}")
         return took

@@ -467,6 +467,20 @@ def test_a_full_disk_leaves_nothing(wire, folder, monkeypatch):
     assert os.listdir(folder) == []
 
 
+def test_a_failure_while_bytes_came_is_not_forgotten(wire, folder, monkeypatch):
+    """The system tells a failed write to the disk once only, to whoever asks first."""
+    failures = [OSError(5, "Input/output error")]
+
+    def once(descriptor):
+        if failures:
+            raise failures.pop()
+    monkeypatch.setattr(os, "fdatasync", once)
+    monkeypatch.setattr(transfer, "FLUSH", 4096)
+    with pytest.raises(Refused, match="Input/output error"):
+        fetched(wire, folder / "x")
+    assert failures == [] and os.listdir(folder) == []
+
+
 def test_a_file_system_without_links(wire, folder, monkeypatch):
     def no_links(*what):
         raise PermissionError(1, "Operation not permitted")
