@@ -52,8 +52,9 @@ from common import (
     show,
     whole_number,
 )
+from invocations import GIVEN_UP
 from libraries import library_named, need_path_paste, only_run
-from workflows import GIVEN_UP, chosen_inputs, input_rows, load, wrong_input
+from workflows import chosen_inputs, input_rows, load, wrong_input
 
 MOVED = ", moved"   # at the end of a history's annotation: the file has left the folder
 UNFINISHED = (".part", ".partial", ".filepart", ".tmp", ".crdownload", "~")

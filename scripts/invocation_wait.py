@@ -23,7 +23,7 @@ it; with 4 when the time was up.
 import sys
 
 from common import UNATTENDED, Galaxy, an_id, arguments, output, run, show, whole_number
-from workflows import wait
+from invocations import wait
 
 
 def main(argv=None):

@@ -25,7 +25,8 @@ soon as Galaxy has taken the run on; invocation_wait.py waits for its end.
 import sys
 
 from common import Galaxy, an_id, arguments, output, print_response, run, show, show_request
-from workflows import a_dataset, a_history, begin, chosen_inputs, load
+from invocations import begin
+from workflows import a_dataset, a_history, chosen_inputs, load
 
 
 def main(argv=None):

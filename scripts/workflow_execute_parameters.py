@@ -26,7 +26,8 @@ others has theirs before it, as in operations_0|opcol.
 import sys
 
 from common import USAGE, Galaxy, Refused, an_id, arguments, output, print_response, run, show, show_request
-from workflows import a_dataset, a_history, begin, chosen_inputs, chosen_parameters, load
+from invocations import begin
+from workflows import a_dataset, a_history, chosen_inputs, chosen_parameters, load
 
 
 def main(argv=None):

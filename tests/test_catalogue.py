@@ -34,6 +34,7 @@ MODULES = [     # each may import those before it
     "mirrors",
     "queries",
     "workflows",
+    "invocations",
 ]
 # Each may import those before it.
 TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))

@@ -1,9 +1,8 @@
 import pytest
 
 import workflows
-from common import REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused
+from common import USAGE, Refused
 
-KEY = "0123456789abcdef0123456789abcdef"
 WORKFLOW = {"name": "Wet days", "steps": {}, "ids": {"71": "3"}, "inputs": {
     "0": {"label": "observations", "uuid": "u-0", "value": ""},
     "3": {"label": "limit = 1", "uuid": "u-3", "value": ""}, "4": {"label": None, "uuid": None, "value": ""}}}
@@ -26,108 +25,6 @@ def test_an_unknown_input_shows_those_there_are():
         "0        observations  dataset  no          u-0\n"
         "3        limit = 1     dataset  no          u-3\n"
         "4                      dataset  no")
-
-
-def summary(**states):
-    return (200, {"id": "i", "states": states, "populated_state": "ok", "model": "WorkflowInvocation"})
-
-
-def unfinished(populated_state):
-    return (200, {"id": "i", "states": {"ok": 1}, "populated_state": populated_state, "model": "WorkflowInvocation"})
-
-
-def invocation(state, **more):
-    steps = [{"order_index": 2, "workflow_step_label": "Wet days", "job_id": "j2"}]
-    return (200, {"id": "i", "state": state, "steps": steps, "messages": [], "outputs": {}, "output_collections": {},
-                  **more})
-
-
-def wait(loopback, *answers, timeout=None):
-    loopback.will(*answers)
-    return workflows.wait(Galaxy(KEY, loopback.url), "i", timeout)
-
-
-def test_all_jobs_ok_or_skipped(loopback, clock):
-    answer = wait(loopback, summary(), invocation("new"), summary(new=2), summary(running=1, ok=1),
-                  summary(ok=1, skipped=1), invocation("ready"), summary(ok=2, skipped=1), invocation("scheduled"),
-                  summary(ok=2, skipped=1))
-    assert answer["state"] == "scheduled"
-    assert [asked.path.rsplit("/", 1)[-1] for asked in loopback.asked].count("jobs_summary") == 6
-
-
-def test_jobs_made_between_two_questions_are_waited_for(loopback, clock):
-    answer = wait(loopback, summary(ok=1), invocation("scheduled"), summary(ok=1, new=1), summary(ok=1, running=1),
-                  summary(ok=2), invocation("completed"), summary(ok=2))
-    assert answer["state"] == "completed"
-
-
-def test_completed_with_a_failed_job_is_a_failure_with_its_name(loopback, clock):
-    with pytest.raises(Refused) as caught:
-        wait(loopback, summary(ok=1, error=1, paused=1), invocation("completed"), (200, [{"id": "j2"}]),
-             (200, {"id": "j2", "state": "error", "tool_id": "Filter1", "exit_code": 1, "tool_stderr": "oh\nbad column\n"}))
-    assert str(caught.value) == ("invocation i failed: 1 error, 1 paused; step 2 (Wet days) is error, job j2, exit code 1: "
-                                 "bad column")
-    assert caught.value.exit_code == REFUSED
-    assert "state=error" in loopback.asked[2].path
-
-
-@pytest.mark.parametrize("state", ["error", "failed", "deleted", "deleting", "stopped", "paused"])
-def test_no_other_end_is_good(loopback, clock, state):
-    with pytest.raises(Refused, match=f"failed: 1 {state}; Filter1 is {state}, job j9"):
-        wait(loopback, summary(ok=3, **{state: 1}), invocation("completed"), (200, [{"id": "j9"}]),
-             (200, {"id": "j9", "state": state, "tool_id": "Filter1", "exit_code": None}))
-
-
-def test_a_failed_job_does_not_end_the_wait_while_others_run(loopback, clock):
-    with pytest.raises(Refused, match="2 error"):
-        wait(loopback, summary(error=1, running=1), summary(error=2), invocation("scheduled"), (200, []))
-    assert len(clock.slept) == 1
-
-
-def test_jobs_that_are_not_made_yet_are_waited_for(loopback, clock):
-    answer = wait(loopback, unfinished("new"), invocation("scheduled"), summary(ok=2), invocation("scheduled"),
-                  summary(ok=2))
-    assert answer["state"] == "scheduled" and clock.slept == [1]
-
-
-def test_jobs_that_can_not_be_made(loopback, clock):
-    with pytest.raises(Refused, match="invocation i could not make all its jobs"):
-        wait(loopback, unfinished("failed"), invocation("scheduled"))
-
-
-@pytest.mark.parametrize("state", ["failed", "cancelled"])
-def test_an_invocation_that_galaxy_gave_up(loopback, clock, state):
-    with pytest.raises(Refused, match=f"is {state}: dataset_failed"):
-        wait(loopback, summary(), invocation(state, messages=[{"reason": "dataset_failed"}]))
-
-
-def test_the_time_is_up(loopback, clock):
-    with pytest.raises(Refused, match="still runs after 100 s: 1 ok, 1 running") as caught:
-        wait(loopback, summary(ok=1, running=1), timeout=100)
-    assert caught.value.exit_code == STILL_RUNNING
-    assert len(loopback.asked) < 15
-
-
-def test_a_cancelled_run_whose_jobs_stay_deleting_has_ended(loopback, clock):
-    """As Galaxy 26.1 leaves them, for at least ten minutes."""
-    with pytest.raises(Refused, match="invocation i is cancelled: 2 deleted, 2 deleting"):
-        wait(loopback, summary(deleted=2, deleting=2), invocation("cancelled"), (200, []))
-
-
-def test_a_job_that_failed_in_a_subworkflow_is_named(loopback, clock):
-    outer = {"order_index": 1, "job_id": None, "subworkflow_invocation_id": "s"}
-    inner = {"order_index": 3, "workflow_step_label": "Inner", "job_id": "j5"}
-    with pytest.raises(Refused, match="failed: 1 error; step 3 \\(Inner\\) is error, job j5"):
-        wait(loopback, summary(error=1), invocation("scheduled", steps=[outer]), (200, []),
-             (200, {"id": "s", "state": "scheduled", "steps": [inner]}), (200, [{"id": "j5"}]),
-             (200, {"id": "j5", "state": "error", "tool_id": "Filter1"}))
-
-
-def test_the_time_is_up_while_the_server_is_away(loopback, clock):
-    loopback.close()
-    with pytest.raises(Refused) as caught:
-        workflows.wait(Galaxy(KEY, loopback.url, patience=600), "i", 30)
-    assert caught.value.exit_code == TRY_LATER and sum(clock.slept) == pytest.approx(30)
 
 
 STEPS = {"0": {"type": "data_input", "tool_inputs": {"optional": False}},

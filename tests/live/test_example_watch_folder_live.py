@@ -13,7 +13,7 @@ import example_watch_folder
 import pytest
 
 from common import Galaxy
-from workflows import wait
+from invocations import wait
 
 ROOT = Path(__file__).parent.parent.parent
 TABLE = (ROOT / "demo" / "seattle_2015.tsv").read_bytes()

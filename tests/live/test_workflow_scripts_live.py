@@ -13,7 +13,7 @@ import requests
 import workflow_import
 
 from common import Galaxy
-from workflows import wait
+from invocations import wait
 
 ROOT = Path(__file__).parent.parent.parent
 WET_DAYS = ROOT / "demo" / "wet_days.ga"

@@ -1,0 +1,87 @@
+"""Invocations, the runs of workflows: how one begins, and how it ended."""
+from __future__ import annotations
+
+from typing import Any
+
+from common import JOB_ENDS, STILL_RUNNING, Galaxy, Refused
+
+GOOD = {"ok", "skipped"}
+SCHEDULED = {"scheduled", "completed"}      # all jobs are made; `completed` (26.1 on) says nothing about their success
+GIVEN_UP = {"failed", "cancelled"}
+
+
+def begin(galaxy: Galaxy, workflow_id: str, data: dict[str, Any]) -> Any:
+    """Galaxy's answer to an invocation of the workflow."""
+    try:
+        return galaxy.post(f"workflows/{workflow_id}/invocations", data)
+    except Refused as error:
+        if error.status != 400 or data["history"].startswith("hist_id="):
+            raise
+        raise Refused(f"{error}; Galaxy may have made the history {data['history']!r} all the same, an empty one",
+                      status=error.status, err_msg=error.err_msg) from None
+
+
+def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None) -> dict[str, Any]:
+    """The invocation once it has ended well: all jobs made, and each of them `ok` or `skipped`.
+
+    Among what Galaxy says of it: `outputs` and `output_collections`, both `{label: {"src": ..., "id": ...}}`.
+
+    Raises `Refused` with what failed, and with exit code STILL_RUNNING when `timeout` seconds are over. A look is one
+    request of 100 bytes however many jobs there are, subworkflows' among them (`GET .../jobs_summary`).
+    """
+    states: dict[str, int] = {}
+    for _ in galaxy.looks(timeout):
+        summary = galaxy.get(f"invocations/{invocation}/jobs_summary")
+        states = summary["states"]
+        if set(states) - set(JOB_ENDS):
+            continue
+        about = galaxy.get(f"invocations/{invocation}")     # jobs at rest may be all jobs, or all that are made so far
+        bad = {state: count for state, count in states.items() if state not in GOOD}
+        if bad or about["state"] in GIVEN_UP or summary["populated_state"] == "failed":
+            raise Refused(f"invocation {invocation} {_end(galaxy, about, bad)}")
+        if about["state"] in SCHEDULED and summary["populated_state"] == "ok":
+            # Jobs made between the two questions are in the summary only when it is asked for again.
+            states = galaxy.get(f"invocations/{invocation}/jobs_summary")["states"]
+            if not set(states) - GOOD:
+                return about
+    raise Refused(f"invocation {invocation} still runs after {timeout:g} s: {counted(states)}", STILL_RUNNING)
+
+
+def counted(states: dict[str, int]) -> str:
+    """Jobs by state in words, such as `3 ok, 1 error`."""
+    return ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "no jobs yet"
+
+
+def _end(galaxy: Galaxy, invocation: dict[str, Any], bad: dict[str, int]) -> str:
+    """How an invocation ended badly: its state, why, the first job that failed."""
+    reasons = [str(message.get("reason")) + (f" ({message['details']})" if message.get("details") else "")
+               for message in invocation.get("messages") or []]
+    state = invocation["state"]
+    if not bad:
+        return ": ".join([f"is {state}" if state in GIVEN_UP else "could not make all its jobs", *reasons])
+    words = "; ".join([f"{'is cancelled' if state == 'cancelled' else 'failed'}: {counted(bad)}", *reasons])
+    order = ["error", "failed", "deleted", "deleting", "stopped", "paused"]     # what failed first, not what waits for it
+    worst = min(bad, key=lambda state: order.index(state) if state in order else len(order))
+    job, step = _a_job(galaxy, invocation, worst)
+    if not job:
+        return words
+    where = job["tool_id"]
+    if step:
+        where = f"step {step['order_index']} ({step.get('workflow_step_label') or where})"
+    said = (job.get("tool_stderr") or job.get("stderr") or job.get("job_stderr") or "").strip().splitlines()
+    code = f", exit code {job['exit_code']}" if job.get("exit_code") is not None else ""
+    tail = f": {said[-1][:200]}" if said else ""
+    return f"{words}; {where} is {job['state']}, job {job['id']}{code}{tail}"
+
+
+def _a_job(galaxy: Galaxy, invocation: dict[str, Any], state: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A job in `state` of the invocation or of a subworkflow's, and its step; empty where there is none."""
+    for job in galaxy.pages("jobs", {"invocation_id": invocation["id"], "state": state}, limit=1):
+        steps = [step for step in invocation.get("steps") or [] if step.get("job_id") == job["id"]]
+        return galaxy.get(f"jobs/{job['id']}", {"full": "true"}), steps[0] if steps else {}
+    for step in invocation.get("steps") or []:
+        if step.get("subworkflow_invocation_id"):
+            job, inner = _a_job(galaxy, galaxy.get(f"invocations/{step['subworkflow_invocation_id']}"), state)
+            if job:
+                return job, inner
+    return {}, {}
