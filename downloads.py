@@ -14,6 +14,7 @@ import os
 import queue
 import re
 import string
+import sys
 import threading
 import unicodedata
 import zipfile
@@ -436,10 +437,20 @@ def fetch_all(folder: Folder, texts: list[str], kind: str, parallel: int, quiet:
             if error.exit_code == USAGE or error.status == 401:
                 raise
             codes.append(complain(str(error), error.exit_code))
-    all_bytes = sum(item.about.get("file_size") or 0 for item in wanted.values())
-    fetched = 0
+    fetched = fetch_items(folder, list(wanted.values()), parallel, codes, (lambda path: None) if quiet else print)
+    if not codes:
+        return DONE
+    return PARTLY if fetched else codes[0]
+
+
+def fetch_items(folder: Folder, wanted: list[Item], parallel: int, codes: list[int], told: Callable[..., Any] = print
+                ) -> dict[str, Path]:
+    """Download the items; `{id: path}`, each path `told` as soon as it is there. What could not be fetched is said, and its
+    exit code added to `codes`."""
+    all_bytes = sum(item.about.get("file_size") or 0 for item in wanted)
+    fetched: dict[str, Path] = {}
     with progress(all_bytes, "all") if len(wanted) > 1 else contextlib.nullcontext() as total:
-        for item, path in folder.download(list(wanted.values()), parallel, total):
+        for item, path in folder.download(wanted, parallel, total):
             if isinstance(path, Refused):
                 codes.append(complain(str(path), path.exit_code))
             elif isinstance(path, OSError):
@@ -447,9 +458,7 @@ def fetch_all(folder: Folder, texts: list[str], kind: str, parallel: int, quiet:
             elif isinstance(path, Exception):
                 raise path
             else:
-                fetched += 1
-                if not quiet:
-                    print(path, flush=True)
-    if not codes:
-        return DONE
-    return PARTLY if fetched else codes[0]
+                fetched[item.id] = path
+                told(path)
+                sys.stdout.flush()
+    return fetched

@@ -1,50 +1,196 @@
 """Invocations, the runs of workflows: how one begins, and how it ended."""
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from common import JOB_ENDS, STILL_RUNNING, Galaxy, Refused
+from common import JOB_ENDS, STILL_RUNNING, TRY_LATER, Galaxy, Refused, complain
+from downloads import Item
+from elements import datasets
+from records import IN_FLIGHT, Record
+from transfer import progress
 
 GOOD = {"ok", "skipped"}
 SCHEDULED = {"scheduled", "completed"}      # all jobs are made; `completed` (26.1 on) says nothing about their success
 GIVEN_UP = {"failed", "cancelled"}
+TRIES = 3           # invocations that are asked for where each answer is lost and Galaxy has begun none
 
+
+# ------------------------------------------------------------------------------------------------------- how one begins
 
 def begin(galaxy: Galaxy, workflow_id: str, data: dict[str, Any]) -> Any:
     """Galaxy's answer to an invocation of the workflow."""
     try:
         return galaxy.post(f"workflows/{workflow_id}/invocations", data)
     except Refused as error:
-        if error.status != 400 or data["history"].startswith("hist_id="):
+        if error.status != 400 or data.get("history", "hist_id=").startswith("hist_id="):
             raise
         raise Refused(f"{error}; Galaxy may have made the history {data['history']!r} all the same, an empty one",
                       status=error.status, err_msg=error.err_msg) from None
 
 
-def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None) -> dict[str, Any]:
+def begin_once(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: Record) -> str:
+    """The id of the one invocation of the workflow in the history `data["history_id"]` for what the `record` is of.
+
+    Where the answer to it was lost, or an earlier run was killed while it waited for it, Galaxy is looked at: it may have
+    begun all the same. Where that became two, the oldest stays, and the others are cancelled.
+    """
+    for _ in range(TRIES):
+        found = _begun(galaxy, workflow_id, data, record)
+        if found:
+            return found
+        known = [one["id"] for one in _of_workflow(galaxy, workflow_id, data["history_id"])]
+        record.save(durably=True, known=known, asked=time.time())
+        try:
+            made = str(begin(galaxy, workflow_id, data)["id"])
+        except Refused as error:
+            if not error.lost:
+                record.save(asked=None)
+                raise
+            record.save(durably=True, asked=time.time())     # a proxy gives up while Galaxy is still at work on it
+            continue
+        record.save(durably=True, invocation=made)
+        return made
+    raise Refused(f"workflow {workflow_id}: {TRIES} times the answer to its run was lost, and Galaxy has begun none; run "
+                  "the same line again", TRY_LATER)
+
+
+def _begun(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: Record) -> str:
+    """The invocation that was asked for before, "" where there is none or was none asked for."""
+    noted = record.data
+    if noted.get("invocation"):
+        return str(noted["invocation"])
+    while "asked" in noted:
+        fresh = [one for one in _of_workflow(galaxy, workflow_id, data["history_id"])
+                 if one["id"] not in noted["known"] and one["state"] not in GIVEN_UP
+                 and _takes(galaxy.get(f"invocations/{one['id']}"), data["inputs"])]
+        if fresh:
+            for younger in fresh[1:]:
+                galaxy.delete(f"invocations/{younger['id']}")
+                complain(f"invocation {younger['id']} was begun for the same as {fresh[0]['id']}, so it is cancelled")
+            record.save(durably=True, invocation=fresh[0]["id"])
+            return str(fresh[0]["id"])
+        if time.time() - noted["asked"] > IN_FLIGHT:
+            record.save(asked=None)
+            break
+        time.sleep(2)
+    return ""
+
+
+def _of_workflow(galaxy: Galaxy, workflow_id: str, history: str) -> list[dict[str, Any]]:
+    """The workflow's invocations in a history, the oldest first."""
+    return list(galaxy.pages("invocations", {"history_id": history, "workflow_id": workflow_id}))
+
+
+def _takes(invocation: dict[str, Any], inputs: dict[str, Any]) -> bool:
+    """Whether an invocation has been given these inputs: one of somebody else in that history has not."""
+    there = {index: given["id"] for index, given in (invocation.get("inputs") or {}).items()}
+    mine = {index: given for index, given in inputs.items() if isinstance(given, dict)}
+    return there.keys() == mine.keys() and all(     # of what is in a library a copy is made, with an id of its own
+        there[index] == given["id"] or given["src"] in ("ld", "ldda") for index, given in mine.items())
+
+
+# -------------------------------------------------------------------------------------------------------- how it ended
+
+def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None, fail_fast: bool = False,
+         told: Callable[[dict[str, int]], Any] | None = None) -> dict[str, Any]:
     """The invocation once it has ended well: all jobs made, and each of them `ok` or `skipped`.
 
     Among what Galaxy says of it: `outputs` and `output_collections`, both `{label: {"src": ..., "id": ...}}`.
 
-    Raises `Refused` with what failed, and with exit code STILL_RUNNING when `timeout` seconds are over. A look is one
-    request of 100 bytes however many jobs there are, subworkflows' among them (`GET .../jobs_summary`).
+    Raises `Failed` with what failed, as soon as one job has where it is to `fail_fast`, else when no job can move any more;
+    `Refused` where it waits for a person, and (STILL_RUNNING) when `timeout` seconds are over. A look is one request of 100 bytes however many jobs there
+    are, subworkflows' among them (`GET .../jobs_summary`), and `told` the jobs by state; only where all jobs rest, the
+    invocation is asked for too.
     """
     states: dict[str, int] = {}
+    before: Any = None
     for _ in galaxy.looks(timeout):
         summary = galaxy.get(f"invocations/{invocation}/jobs_summary")
         states = summary["states"]
-        if set(states) - set(JOB_ENDS):
+        if told:
+            told(states)
+        bad = {state: count for state, count in states.items() if state in JOB_ENDS and state not in GOOD}
+        if bad and fail_fast:
+            raise Failed(galaxy, galaxy.get(f"invocations/{invocation}"), bad)
+        resting, before = summary == before or bad or summary["populated_state"] != "new", summary
+        if set(states) - set(JOB_ENDS) or not resting:
             continue
         about = galaxy.get(f"invocations/{invocation}")     # jobs at rest may be all jobs, or all that are made so far
-        bad = {state: count for state, count in states.items() if state not in GOOD}
         if bad or about["state"] in GIVEN_UP or summary["populated_state"] == "failed":
-            raise Refused(f"invocation {invocation} {_end(galaxy, about, bad)}")
+            raise Failed(galaxy, about, bad)
+        step = _step_to_review(galaxy, about) if summary["populated_state"] == "new" else None
+        if step:
+            raise Refused(f"invocation {invocation} waits for somebody to review step {step['order_index']} "
+                          f"({step.get('workflow_step_label') or 'pause'}): {galaxy.base}/workflows/invocations/{invocation}, or "
+                          f"update.py - /api/invocations/{invocation}/steps/{step['id']} action:=true")
         if about["state"] in SCHEDULED and summary["populated_state"] == "ok":
             # Jobs made between the two questions are in the summary only when it is asked for again.
             states = galaxy.get(f"invocations/{invocation}/jobs_summary")["states"]
             if not set(states) - GOOD:
                 return about
     raise Refused(f"invocation {invocation} still runs after {timeout:g} s: {counted(states)}", STILL_RUNNING)
+
+
+class Failed(Refused):
+    """An invocation that has ended badly: `invocation`, as Galaxy describes it."""
+
+    def __init__(self, galaxy: Galaxy, invocation: dict[str, Any], bad: dict[str, int]):
+        self.invocation = invocation
+        super().__init__(f"invocation {invocation['id']} {_end(galaxy, invocation, bad)}")
+
+
+def _step_to_review(galaxy: Galaxy, invocation: dict[str, Any]) -> dict[str, Any] | None:
+    """The step of kind pause that the invocation has come to, which goes on when a person says so."""
+    reached = [step for step in invocation.get("steps") or []
+               if step.get("state") == "scheduled" and not step.get("job_id") and step.get("action") is None]
+    if invocation["state"] in SCHEDULED or not reached:
+        return None
+    steps = galaxy.get(f"workflows/{invocation['workflow_id']}", {"instance": "true"})["steps"]
+    return next((step for step in reached if steps.get(str(step["order_index"]), {}).get("type") == "pause"), None)
+
+
+@contextmanager
+def bar_of_jobs(last: dict[str, int]) -> Iterator[Callable[[dict[str, int]], None]]:
+    """What `wait` tells the jobs by state to, so that a terminal shows them; they stay in `last`."""
+    with progress(0, "jobs", unit="") as bar:
+        def tell(states: dict[str, int]) -> None:
+            last.clear()
+            last.update(states)
+            if hasattr(bar, "set_postfix_str"):
+                bar.total = sum(states.values())
+                bar.set_postfix_str(counted(states), refresh=False)
+            bar.update(sum(count for state, count in states.items() if state in JOB_ENDS) - bar.n)
+        yield tell
+
+
+# ------------------------------------------------------------------------------------------------------- its results
+
+def outputs(invocation: dict[str, Any], labels: Iterable[str] = ()) -> dict[str, dict[str, str]]:
+    """`{label: {"src": ..., "id": ...}}` of an invocation's outputs, or those of these labels that it has made."""
+    made = {**invocation["outputs"], **invocation["output_collections"]}
+    return {label: made[label] for label in labels or made if label in made}
+
+
+def results(galaxy: Galaxy, chosen: dict[str, dict[str, str]]) -> dict[str, list[Item]]:
+    """The datasets that these `outputs` are, for each label: `LABEL/ELEMENT` in collections, `LABEL` alone else. What a
+    skipped step left is none."""
+    found: dict[str, list[Item]] = {}
+    for label, made in chosen.items():
+        if made["src"] == "hda":
+            items = [Item({**galaxy.get(f"datasets/{made['id']}"), "name": label})]
+        else:
+            elements = galaxy.get(f"dataset_collections/{made['id']}")["elements"]
+            items = [Item(dataset, collection=label, element=names) for names, dataset in datasets(elements)]
+        found[label] = [item for item in items if not skipped(item.about)]
+    return found
+
+
+def skipped(dataset: dict[str, Any]) -> bool:
+    """Whether the dataset is what Galaxy 26.1 leaves of a step whose condition was false."""
+    return dataset.get("misc_blurb") == "skipped"
 
 
 def counted(states: dict[str, int]) -> str:

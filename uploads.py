@@ -68,8 +68,9 @@ class Destination:
 
 
 @contextlib.contextmanager
-def destination(galaxy: Galaxy, text: str, sources: list[Source], dry: bool = False) -> Iterator[Destination]:
-    """The history that a command line names by its id, its exact name, or new:NAME.
+def destination(galaxy: Galaxy, text: str, sources: list[Source], dry: bool = False, *marks: Any) -> Iterator[Destination]:
+    """The history that a command line names by its id, its exact name, or new:NAME; `marks` tell this call from others for
+    the same sources.
 
     A new one is made unless `dry`; where an earlier run for the same sources was killed or failed, it is that run's. What
     the user may not do is told here: Galaxy takes bytes from everybody, and looks at the key only after that.
@@ -87,7 +88,8 @@ def destination(galaxy: Galaxy, text: str, sources: list[Source], dry: bool = Fa
     if dry:
         yield Destination("" if text.startswith("new:") else about["id"])
         return
-    with Record(galaxy, f"the upload to {text}", "call", text, *(f"{one.path} {one.name}" for one in sources)) as record:
+    files = [f"{one.path} {one.name}" for one in sources]
+    with Record(galaxy, f"the work for {text}", "call", text, *files, *marks) as record:
         if text.startswith("new:"):
             before = record.data.get("history")
             if not before or galaxy.get(f"histories/{before}").get("deleted"):

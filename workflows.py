@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
+import os
 import re
+import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from common import USAGE, Galaxy, Refused, complain, one_line
+from common import USAGE, Galaxy, Refused, complain, one_line, read_text
 from printing import table
 
 DATA_INPUTS = {"data_input": "dataset", "data_collection_input": "collection"}
@@ -43,16 +46,61 @@ def payload_of(text: str, where: str) -> dict[str, Any]:
     return {"workflow": content}
 
 
+def wanted(galaxy: Galaxy, text: str) -> str:
+    """The id of the workflow that a command line names by its id, its exact name, or a `.ga` or Format 2 file, which is
+    imported unless that was done before."""
+    if not text.strip():
+        raise Refused("WORKFLOW is empty: is a variable unset?", USAGE)
+    if os.path.isfile(text):
+        return imported_once(galaxy, text)
+    if os.path.isdir(text) or text.lower().endswith((".ga", ".yml", ".yaml", ".json")):
+        raise Refused(f"{text}: no such file", USAGE)
+    return str(galaxy.named("workflows", text)["id"])
+
+
+def imported_once(galaxy: Galaxy, path: str) -> str:
+    """The id of the user's workflow that is the file's very content, imported where there is none.
+
+    The content's hash is the workflow's uuid, which Galaxy keeps, shows in its list (`latest_workflow_uuid`), and changes
+    when somebody edits the workflow (26.1).
+    """
+    payload = payload_of(read_text(path), path)
+    form = payload["workflow"]
+    content = _format2(form["yaml_content"]) if "yaml_content" in form else form
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).digest()
+    mark = str(uuid.UUID(bytes=digest[:16], version=4))
+    for known in galaxy.pages("workflows"):
+        if known.get("latest_workflow_uuid") == mark and not known.get("deleted"):
+            return str(known["id"])
+    main = content
+    if "$graph" in content:
+        main = next((one for one in content["$graph"] if one.get("id") == "main"), content)
+    main["uuid"] = mark
+    if "yaml_content" in form:
+        form["yaml_content"] = json.dumps(content, default=str)     # which is YAML too
+    return str(galaxy.post("workflows", payload)["id"])
+
+
+def _format2(text: str) -> dict[str, Any]:
+    import yaml
+    return dict(yaml.safe_load(text))
+
+
 def warn_of_missing_tools(galaxy: Galaxy, workflow_id: str) -> None:
     """Say on standard error which of the workflow's tools the server lacks: Galaxy imports it all the same."""
     try:
-        missing = list(dict.fromkeys(_missing_tools(galaxy.get(f"workflows/{workflow_id}/download"))))
+        missing = missing_tools(galaxy, workflow_id)
     except Refused as error:
         complain(f"workflow {workflow_id} is imported, but whether the server has its tools can't be told: {error}")
         return
     if missing:
         complain(f"workflow {workflow_id} is imported, but can't run until the server's administrator installs "
                  f"{', '.join(missing)}")
+
+
+def missing_tools(galaxy: Galaxy, workflow_id: str, exported: dict[str, Any] | None = None) -> list[str]:
+    """The tools of a workflow that the server lacks, such as `cat1 (1.0.0)`."""
+    return list(dict.fromkeys(_missing_tools(exported or galaxy.get(f"workflows/{workflow_id}/download"))))
 
 
 def _missing_tools(exported: dict[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ import pytest
 from bad_wire import BadWire
 
 import common
+import invocations
 import outcome
 import records
 import replies
@@ -68,7 +69,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in (common, replies, transfer, uploads):
+    for module in (common, invocations, replies, transfer, uploads):
         monkeypatch.setattr(module, "time", clock)
     return clock
 

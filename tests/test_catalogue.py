@@ -34,7 +34,10 @@ MODULES = [     # each may import those before it
     "mirrors",
     "queries",
     "workflows",
+    "inputs",
+    "staging",
     "invocations",
+    "runs",
 ]
 # Each may import those before it.
 TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))

@@ -2,6 +2,7 @@ import pytest
 
 import invocations
 from common import REFUSED, STILL_RUNNING, TRY_LATER, Galaxy, Refused
+from records import Record
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -63,9 +64,9 @@ def test_a_failed_job_does_not_end_the_wait_while_others_run(loopback, clock):
 
 
 def test_jobs_that_are_not_made_yet_are_waited_for(loopback, clock):
-    answer = wait(loopback, unfinished("new"), invocation("scheduled"), summary(ok=2), invocation("scheduled"),
+    answer = wait(loopback, unfinished("new"), unfinished("new"), invocation("ready"), summary(ok=2), invocation("scheduled"),
                   summary(ok=2))
-    assert answer["state"] == "scheduled" and clock.slept == [1]
+    assert answer["state"] == "scheduled" and len(clock.slept) == 2
 
 
 def test_jobs_that_can_not_be_made(loopback, clock):
@@ -106,3 +107,105 @@ def test_the_time_is_up_while_the_server_is_away(loopback, clock):
     with pytest.raises(Refused) as caught:
         invocations.wait(Galaxy(KEY, loopback.url, patience=600), "i", 30)
     assert caught.value.exit_code == TRY_LATER and sum(clock.slept) == pytest.approx(30)
+
+
+# ------------------------------------------------------------------------------------------------------- begun once
+
+BODY = {"history_id": "h", "inputs": {"0": {"src": "hda", "id": "d"}, "1": 7}}
+
+
+def begun(loopback, *answers, record=None, **data):
+    """The id of the invocation that was begun, and what of the record is left."""
+    galaxy = Galaxy(KEY, loopback.url)
+    record = record or Record(galaxy, "a run", "a run")
+    record.save(**data)
+    loopback.will(*answers)
+    return invocations.begin_once(galaxy, "w", BODY, record), record.data
+
+
+def listed(*ids, state="new"):
+    return (200, [{"id": one, "state": state} for one in ids])
+
+
+def given(one, dataset="d"):
+    return (200, {"id": one, "inputs": {"0": {"src": "hda", "id": dataset}}})
+
+
+def test_a_run_is_begun_and_noted(loopback):
+    made, noted = begun(loopback, listed("old"), (200, {"id": "new"}))
+    assert (made, noted["invocation"], noted["known"]) == ("new", "new", ["old"])
+    assert [asked.method for asked in loopback.asked] == ["GET", "POST"] and loopback.asked[1].json == BODY
+    assert loopback.asked[0].path.startswith("/api/invocations?") and "history_id=h&workflow_id=w" in loopback.asked[0].path
+
+
+def test_what_is_noted_is_not_asked_for_again(loopback):
+    assert begun(loopback, (500, {}), invocation="known")[0] == "known" and loopback.asked == []
+
+
+def test_a_lost_answer_is_looked_up(loopback, clock):
+    made, noted = begun(loopback, listed("old"), lambda handler: handler.cut(), listed("old"), listed("old", "new"), given("new"))
+    assert (made, noted["invocation"]) == ("new", "new")
+    assert [asked.method for asked in loopback.asked].count("POST") == 1
+
+
+def test_somebody_elses_run_of_that_moment_is_not_ours(loopback, clock):
+    made, _ = begun(loopback, listed(), lambda handler: handler.cut(), listed("theirs"), given("theirs", "other"),
+                    listed("theirs", "ours"), given("theirs", "other"), given("ours"))
+    assert made == "ours"
+
+
+def test_one_that_galaxy_never_began_is_asked_for_again(loopback, clock):
+    nothing = [listed()] * 17       # a look every other second while it may still be under way
+    made, _ = begun(loopback, listed(), lambda handler: handler.cut(), *nothing, listed(), (200, {"id": "new"}))
+    assert made == "new" and [asked.method for asked in loopback.asked].count("POST") == 2
+
+
+def test_two_of_one_run_become_one(loopback, clock, capsys):
+    made, _ = begun(loopback, listed("first", "second"), given("first"), given("second"), (200, {}), asked=clock.now, known=[])
+    assert made == "first" and "second" in capsys.readouterr().err
+    assert (loopback.asked[-1].method, loopback.asked[-1].path) == ("DELETE", "/api/invocations/second")
+
+
+def test_a_refusal_is_no_lost_answer(loopback):
+    with pytest.raises(Refused, match="no such input"):
+        begun(loopback, listed(), (400, {"err_msg": "no such input"}))
+    assert [asked.method for asked in loopback.asked] == ["GET", "POST"]
+
+
+def test_answers_that_are_always_lost(loopback, clock):
+    def answer(handler):
+        if handler.command == "POST":
+            return handler.cut()
+        return handler.reply(200, [])
+    with pytest.raises(Refused, match="3 times the answer to its run was lost") as caught:
+        begun(loopback, answer)
+    assert caught.value.exit_code == TRY_LATER and [asked.method for asked in loopback.asked].count("POST") == 3
+
+
+def test_a_step_that_waits_for_a_person(loopback, clock):
+    steps = [{"order_index": 0, "state": "scheduled", "action": None}, {"order_index": 1, "state": "scheduled", "job_id": "j"},
+             {"order_index": 2, "id": "s", "state": "scheduled", "action": None, "workflow_step_label": "look"},
+             {"order_index": 3, "state": "new", "action": None}]
+    about = (200, {"id": "i", "state": "ready", "workflow_id": "w", "steps": steps})
+    workflow = (200, {"steps": {"0": {"type": "data_input"}, "2": {"type": "pause"}, "3": {"type": "pause"}}})
+    with pytest.raises(Refused, match="waits for somebody to review step 2 .look.: .*/steps/s action:=true"):
+        wait(loopback, unfinished("new"), unfinished("new"), about, workflow)
+
+
+def test_fail_fast_ends_with_the_first_failure(loopback, clock):
+    with pytest.raises(invocations.Failed, match="failed: 1 error"):
+        loopback.will(summary(error=1, running=5), invocation("ready"), (200, []))
+        invocations.wait(Galaxy(KEY, loopback.url), "i", fail_fast=True)
+
+
+def test_while_jobs_move_a_look_is_one_request(loopback, clock):
+    told = []
+    loopback.will(*[unfinished_with(running=count) for count in (500, 400, 300, 200, 100)], summary(ok=500),
+                  invocation("scheduled"), summary(ok=500))
+    invocations.wait(Galaxy(KEY, loopback.url), "i", told=told.append)
+    assert [asked.path for asked in loopback.asked[:6]] == ["/api/invocations/i/jobs_summary"] * 6
+    assert told[0] == {"running": 500} and told[-1] == {"ok": 500}
+
+
+def unfinished_with(**states):
+    return (200, {"id": "i", "states": states, "populated_state": "new", "model": "WorkflowInvocation"})

@@ -1,0 +1,195 @@
+"""A run of a workflow from its inputs to its results: planned and checked as a whole, begun once, remembered in a file."""
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from common import USAGE, VERSION, Galaxy, Refused
+from inputs import Given, leaves
+from invocations import begin_once, counted
+from printing import table
+from staging import Staging, planned
+from uploads import Destination
+from workflows import chosen_parameters, input_rows, load, missing_tools
+
+CORRECTED = {"allow_tool_state_corrections": True}
+
+
+@dataclass
+class Plan:
+    """What is to be run, on what: all of it checked."""
+
+    workflow: dict[str, Any]            # as `workflows.load` has it
+    given: Given
+    parameters: dict[str, dict[str, str]]
+    options: dict[str, Any] = field(default_factory=dict)       # more of what an invocation takes
+
+    @property
+    def sources(self) -> list[Any]:
+        """The files and URLs that are to be uploaded, each once."""
+        return list(dict.fromkeys(leaf.source for value in self.given.values.values() for leaf in leaves(value)
+                                  if leaf.source))
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The body of the POST that begins it, with files by their paths."""
+        return self._body({index: planned(value) for index, value in self.given.values.items()})
+
+    @property
+    def identity(self) -> str:
+        """What is the same for runs of the same on the same."""
+        return json.dumps([self.workflow["id"], self.workflow.get("latest_workflow_uuid"), self.request], sort_keys=True)
+
+    def _body(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        parameters = {"parameters": self.parameters} if self.parameters else {}
+        # Without no_add_to_history Galaxy 26.1 copies what another history has, and it gets another id.
+        return {"inputs": inputs, "inputs_by": "step_index", "no_add_to_history": True, **parameters, **self.options}
+
+    def begin(self, galaxy: Galaxy, where: Destination, timeout: float | None = None) -> str:
+        """Bring the inputs into the history and begin the run, unless an earlier process did; the invocation's id."""
+        assert where.record
+        known = where.record.data.get("invocation")
+        if known:
+            return str(known)
+        staging = Staging(galaxy, where.id, timeout)
+        names = {index: one.name for index, one in self.given.asked.items()}
+        body = {"history_id": where.id, **self._body(staging.bring(self.given.values, names))}
+        try:
+            invocation = begin_once(galaxy, self.workflow["id"], body, where.record)
+        except Refused as error:
+            if error.status != 400 or "upgrade messages" not in str(error):
+                raise
+            wanted = _corrections(error.body)
+            # Of a Format 2 subworkflow's connected inputs Galaxy 26.1 says so too, and nothing is filled in there.
+            if not wanted or not all("RuntimeValue" in one for one in wanted):
+                raise Refused(f"workflow {self.workflow['name']!r}: its steps leave out what their tools want, so nothing was "
+                              f"run: {' '.join(wanted)} --allow-corrections takes this", status=400) from None
+            invocation = begin_once(galaxy, self.workflow["id"], {**body, **CORRECTED}, where.record)
+        staging.forget()
+        return invocation
+
+
+def plan(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None = None, history: str = "",
+         parameters: Iterable[tuple[str, str, str]] = (), labels: Iterable[str] = (), **options: Any) -> Plan:
+    """What is to be run. Raises `Refused` (USAGE) with all that is wrong, and a table of the workflow's inputs.
+
+    `words` are `INPUT=VALUE`, `job` the name of a job file, `history` the id of the one that the run goes to where it is
+    there, `parameters` are (step, name, value), `labels` outputs that are wanted.
+    """
+    parameters = list(parameters)
+    workflow = load(galaxy, workflow_id, [step for step, _, _ in parameters])
+    given = Given(galaxy, workflow, history)
+    given.take_words(words)
+    chosen: dict[str, dict[str, str]] = {}
+    if job:
+        given.take_job(job)
+    given.look_for_missing()
+    try:
+        chosen = chosen_parameters(galaxy, workflow, parameters)
+    except Refused as error:
+        if error.exit_code != USAGE:
+            raise
+        given.problems.append(str(error))
+    exported = galaxy.get(f"workflows/{workflow_id}/download")
+    given.problems += [f"the server lacks the tool {tool}" for tool in missing_tools(galaxy, workflow_id, exported)]
+    there = output_labels(exported)
+    given.problems += [f"there is no output {label!r}{': there are ' + ', '.join(there) if there else ''}"
+                       for label in labels if label not in there]
+    if given.problems:
+        many = len(given.problems) > 1
+        words = [f"{len(given.problems)} things are wrong"] if many else given.problems
+        rows = [f"- {problem}" for problem in given.problems] if many else []
+        inputs = table(input_rows(workflow), ["index", "label", "takes", "optional", "uuid"])
+        raise Refused(f"{words[0]}, so nothing was sent", USAGE, table="\n".join([*rows, inputs]))
+    return Plan(workflow, given, chosen, options)
+
+
+def _corrections(body: str | None) -> list[str]:
+    """What Galaxy would fill in, a sentence for each parameter, from its refusal."""
+    def sentences(of: Any) -> Iterator[str]:
+        if isinstance(of, dict):
+            for inner in of.values():
+                yield from sentences(inner)
+        else:
+            yield str(of)
+    try:
+        return list(sentences(json.loads(body or "")["err_data"]))
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+def output_labels(exported: dict[str, Any]) -> list[str]:
+    """The labels of a workflow's outputs, from what `GET /api/workflows/ID/download` answers."""
+    return [output["label"] for step in exported["steps"].values() for output in step.get("workflow_outputs") or []
+            if output.get("label")]
+
+
+def a_parameter(text: str) -> tuple[str, str, str]:
+    """The parts of `STEP:NAME=VALUE`; a usage error where it is not that."""
+    found = re.fullmatch(r"(.+):([^:=]+)=(.*)", text, re.DOTALL)
+    if not found:
+        raise Refused(f"--param={text}: STEP:NAME=VALUE is wanted", USAGE)
+    return found[1], found[2], found[3]
+
+
+def on_complete(text: str | None) -> list[dict[str, Any]]:
+    """What Galaxy takes as `on_complete`, from `notify` or the address of a file source; [] for nothing."""
+    if not text:
+        return []
+    if text == "notify":
+        return [{"send_notification": {}}]
+    if "://" not in text:
+        raise Refused(f"--on-complete={text}: notify, or the address of a file source, such as gxfiles://archive/runs/",
+                      USAGE)
+    return [{"export_to_file_source": {"target_uri": text, "format": "rocrate.zip"}}]
+
+
+def a_place(option: str, path: str | None) -> str | None:
+    """`path`, where a file can be written there; a usage error where it can't."""
+    folder = os.path.dirname(os.path.abspath(path)) if path else ""
+    if path is not None and (not path or os.path.isdir(path) or not os.access(folder, os.W_OK)):
+        raise Refused(f"{option}={path}: there is no folder that this file can be written to", USAGE)
+    return path
+
+
+class Account:
+    """A file (JSON) that says what was run on what, and how it ended."""
+
+    def __init__(self, path: str | None, galaxy: Galaxy, the_plan: Plan, history: str, invocation: str):
+        self.path = path
+        workflow = the_plan.workflow
+        self.facts: dict[str, Any] = {}
+        if path:
+            self.facts = {
+                "server": galaxy.base, "galaxy": galaxy.get("version").get("version_major"), "scripts": VERSION,
+                "workflow": {name: workflow.get(name) for name in ("id", "name", "version", "latest_workflow_uuid")},
+                "history": history, "invocation": invocation, "request": the_plan.request, "state": "new", "begun": _now()}
+
+    def write(self, **facts: Any) -> None:
+        """Note more facts, and write all of them."""
+        if not self.path:
+            return
+        self.facts.update(facts)
+        path = Path(self.path)
+        new = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            new.write_text(json.dumps(self.facts, indent=2) + "\n")
+            os.replace(new, path)
+        except OSError as error:
+            raise Refused(f"--record={path}: {error.strerror}") from None
+
+    def ended(self, invocation: dict[str, Any], states: dict[str, int], failure: str) -> None:
+        """Note how it ended."""
+        self.write(state="failed" if failure else "ok", invocation_state=invocation["state"], jobs=states, failure=failure,
+                   inputs=invocation.get("inputs"), outputs={**invocation["outputs"], **invocation["output_collections"]},
+                   ended=_now(), summary=counted(states))
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Run a workflow on files, URLs or what Galaxy has, wait for its end, and fetch its results.
+
+Usage:
+  workflow_run.py [options] [--param=STEP:NAME=VALUE]... [--tag=TAG]... KEY URL WORKFLOW [INPUT=VALUE...]
+
+Arguments:
+  KEY                   your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL                   the server, or - to look it up
+  WORKFLOW              a workflow's id, exact name, or .ga or Format 2 file, which is imported once
+  INPUT=VALUE           an input's label, index or uuid, and: a file, a folder, 'a pattern*' or a URL; hda:ID, hdca:ID,
+                        ldda:ID, hid:N of the history, lib:/LIBRARY/FOLDER/NAME; or a parameter's value. Several of one input
+                        are a list, which is mapped over where the input takes one dataset
+
+Options:
+  --job=FILE            a job file with the inputs, as planemo has them
+  --history=HISTORY     an id, an exact name, or new:NAME; a new one with the workflow's name unless given
+  --param=STEP:NAME=VALUE  a tool's parameter: STEP a step's label or index, or a tool's id; may be repeated
+  --tag=TAG             a tag for the history; may be repeated
+  --use-cached-jobs     take the results of equal jobs that have run before
+  --allow-corrections   let Galaxy fill in what steps of the workflow leave out
+  --on-complete=WHAT    what Galaxy (26.1 on) does in the end: notify, or the address of a file source to export to
+  --wait                wait for the end, which it does anyway
+  --no-wait             end as soon as Galaxy has begun the run
+  --timeout=SECONDS     how long to wait for the end; as long as it takes unless given
+  --fail-fast           end at the first job that fails, not when no job can move any more
+  --download=DIR        fetch the results to DIR: LABEL.ext, LABEL/ELEMENT.ext
+  --verify              compare what was fetched with Galaxy's hashes, which it makes where it has none
+  --outputs=LABELS      only the outputs of these labels, separated by commas
+  --report=FILE         write Galaxy's report of the run: FILE.md, FILE.pdf
+  --record=FILE         write what was run on what, and how it ended (JSON), when it begins and when it ends
+  -n, --dry-run         check all and show what would be sent; a workflow's file is imported
+  --format=FORMAT       table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
+  --fields=NAMES        only these fields, separated by commas
+  -q, --quiet           print no outputs
+  -h, --help            show this
+
+All inputs are checked before anything is sent. Exits with 0 only when every job is ok or skipped; with 1 when one failed,
+naming step, tool, element and reason; with 4 when the time was up. The same line again after that, or after a kill, goes on
+with the same run; after an end it is a new one.
+  workflow_run.py --download=results - - rnaseq.ga 'reads=/data/run12/*.fastq.gz' genome=hg38
+"""
+import sys
+
+from common import (
+    DONE,
+    PARTLY,
+    UNATTENDED,
+    USAGE,
+    Galaxy,
+    Refused,
+    arguments,
+    at_end,
+    complain,
+    output,
+    run,
+    say,
+    show,
+    show_request,
+    whole_number,
+)
+from downloads import Folder, fetch_items, folder_for
+from invocations import Failed, bar_of_jobs, outputs, results, wait
+from runs import Account, a_parameter, a_place, on_complete, plan
+from uploads import destination
+from workflows import wanted
+
+PARALLEL = 4    # downloads at once
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    text, to, timeout, (style, fields) = args["--history"], args["--download"], whole_number(args, "--timeout"), output(args)
+    record = a_place("--record", args["--record"])
+    labels = [label for label in (args["--outputs"] or "").split(",") if label]
+    parameters = [a_parameter(one) for one in args["--param"]]
+    options = {name: value for name, value in (
+        ("use_cached_job", args["--use-cached-jobs"]), ("allow_tool_state_corrections", args["--allow-corrections"]),
+        ("on_complete", on_complete(args["--on-complete"]))) if value}
+    if args["--no-wait"] and (args["--wait"] or to):
+        raise Refused("--no-wait goes with neither --wait nor --download", USAGE)
+    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
+
+    galaxy.user()
+    workflow_id = wanted(galaxy, args["WORKFLOW"])
+    history = galaxy.named("histories", text)["id"] if text and not text.startswith("new:") else ""
+    work = plan(galaxy, workflow_id, args["INPUT=VALUE"], args["--job"], history, parameters, labels, **options)
+    folder = Folder(galaxy, folder_for(to), verify=args["--verify"]) if to and not args["--dry-run"] else None
+    if args["--dry-run"]:
+        show_request("POST", galaxy.address(f"workflows/{workflow_id}/invocations"), work.request, style)
+        return DONE
+
+    text = text or f"new:{work.workflow['name']}"
+    with destination(galaxy, text, work.sources, False, "run", work.identity) as where:
+        invocation = work.begin(galaxy, where, timeout)
+        if args["--tag"]:
+            tags = galaxy.get(f"histories/{where.id}")["tags"]
+            galaxy.put(f"histories/{where.id}", {"tags": [*tags, *(tag for tag in args["--tag"] if tag not in tags)]})
+        account = Account(record, galaxy, work, where.id, invocation)
+        account.write()
+        if args["--no-wait"]:
+            show({"id": invocation, "workflow_id": workflow_id, "history_id": where.id, "state": "new"}, style, fields,
+                 changed=True)
+            at_end(where.record.remove)
+            return DONE
+        if sys.stderr.isatty():
+            say(f"invocation {invocation} in history {where.id}")
+        code = ended(galaxy, invocation, timeout, args["--fail-fast"], account, folder, labels,
+                     None if args["--quiet"] else (style, fields))
+        at_end(where.record.remove)
+    return code
+
+
+def ended(galaxy, invocation, timeout, fail_fast, account, folder, labels, printed):
+    """Wait for the run's end, fetch its results, show them; the exit status."""
+    failure, states, codes, paths = "", {}, [], {}
+    try:
+        with bar_of_jobs(states) as tell:
+            about = wait(galaxy, invocation, timeout, fail_fast, tell)
+    except Failed as error:
+        about, failure = error.invocation, str(error)
+    account.ended(about, states, failure)
+    rows = [{"label": label, "src": made["src"], "id": made["id"]} for label, made in outputs(about, labels).items()]
+    if folder:
+        items = results(galaxy, outputs(about, labels))
+        if failure:     # what failed is told once, and in more words
+            items = {label: [item for item in some if item.about["state"] == "ok"] for label, some in items.items()}
+        paths = fetch_items(folder, [item for some in items.values() for item in some], PARALLEL, codes, lambda path: None)
+        for row in rows:
+            there = [paths[item.id] for item in items[row["label"]] if item.id in paths]
+            row["path"] = str(there[0] if row["src"] == "hda" else there[0].parent) if there else ""
+    if printed:
+        show(rows, *printed)
+    if failure:
+        return complain(failure)
+    return PARTLY if codes and paths else codes[0] if codes else DONE
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,99 @@
+"""What a run is given, brought into its history: files and URLs become datasets, and these the elements of collections.
+
+Who is killed on the way is gone on with by a later run for the same: see uploads.py and `elements.made_once`.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from common import Galaxy, Refused, complain
+from elements import made_before, made_once
+from inputs import Group, Leaf, Value, leaves
+from records import Record
+from sources import Source
+from uploads import Destination, Settings, Upload, checked, done, upload
+
+
+class Staging:
+    """Brings values into a history, and remembers until `forget` what came of each."""
+
+    def __init__(self, galaxy: Galaxy, history: str, timeout: float | None = None):
+        self.galaxy, self.history, self.timeout = galaxy, history, timeout
+        self.uploads: list[Upload] = []
+        self.records: list[Record] = []
+        self.made: dict[tuple[Source | None, str, tuple[str, ...]], dict[str, str]] = {}
+
+    def bring(self, values: dict[str, Value], names: dict[str, str]) -> dict[str, Any]:
+        """`{index: value}` as an invocation takes it, once Galaxy has all datasets in state ok, with their hashes compared.
+
+        `names` are those of the collections, unless they have one. Raises `Refused` where one did not arrive.
+        """
+        self._upload([leaf for value in values.values() for leaf in leaves(value)])
+        return {index: self._request(value, index, names[index]) for index, value in values.items()}
+
+    def forget(self) -> None:
+        """The run has begun: what was noted for it is not wanted any more."""
+        done(self.uploads, Destination(""))
+        for record in self.records:
+            record.remove()
+
+    def _upload(self, wanted: Iterable[Leaf]) -> None:
+        alike: dict[tuple[str, tuple[str, ...]], dict[Source, None]] = {}
+        for leaf in wanted:
+            if leaf.source:
+                alike.setdefault((leaf.dbkey, leaf.tags), {})[leaf.source] = None
+        problems = []
+        for (dbkey, tags), sources in alike.items():
+            settings = Settings(dbkey, list(tags))
+            begun = list(upload(self.galaxy, self.history, list(sources), settings))
+            for one in checked(self.galaxy, self.history, begun, settings, self.timeout):
+                self.uploads.append(one)
+                self.made[one.source, dbkey, tags] = {"src": "hda", "id": one.dataset.get("id", "")}
+                problems += [one.problem] if one.problem else []
+        for problem in problems[1:]:
+            complain(problem)
+        if problems:
+            raise Refused(f"{problems[0]}; so nothing was run")
+
+    def _request(self, value: Value, index: str, name: str) -> Any:
+        if isinstance(value, Leaf):
+            return self._reference(value)
+        if not isinstance(value, Group):
+            return value
+        name = value.name or name
+        elements = self._elements(value)
+        record = Record(self.galaxy, f"collection {name!r}", "input", self.history, index, elements)
+        self.records.append(record)
+        made = made_before(self.galaxy, name, record) or made_once(
+            self.galaxy, self.history, name, record, lambda: self._collection(name, value, elements))
+        return {"src": "hdca", "id": made["id"]}
+
+    def _collection(self, name: str, group: Group, elements: list[dict[str, Any]]) -> dict[str, Any]:
+        """A new collection in the history. Datasets that were uploaded for it are hidden; others are copied, so that it
+        outlives them."""
+        ours = all(leaf.source for leaf in leaves(group))
+        return dict(self.galaxy.post("dataset_collections", {
+            "instance_type": "history", "history_id": self.history, "name": name, "collection_type": group.type,
+            "element_identifiers": elements, "copy_elements": not ours, "hide_source_items": ours}))
+
+    def _elements(self, group: Group) -> list[dict[str, Any]]:
+        return [{"name": name, **(self._reference(element) if isinstance(element, Leaf) else {
+            "src": "new_collection", "collection_type": element.type, "element_identifiers": self._elements(element)})}
+            for name, element in group.elements]
+
+    def _reference(self, leaf: Leaf) -> dict[str, str]:
+        return self.made[leaf.source, leaf.dbkey, leaf.tags] if leaf.source else leaf.ref
+
+
+def planned(value: Value) -> Any:
+    """What an invocation would be given for a value, for people: files by their paths."""
+    if isinstance(value, Leaf):
+        return leaf_plan(value)
+    if isinstance(value, Group):
+        return {"collection_type": value.type, "elements": {name: planned(element) for name, element in value.elements}}
+    return value
+
+
+def leaf_plan(leaf: Leaf) -> dict[str, str]:
+    return leaf.ref or {"upload": leaf.place, "extension": leaf.source.ext if leaf.source else ""}

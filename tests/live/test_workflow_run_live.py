@@ -1,0 +1,347 @@
+"""workflow_run.py on workflows of every kind, against a real Galaxy; then the disk is looked at, and Galaxy is asked."""
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+
+from .conftest import ROOT, local
+from .test_transfer_live import begun, instants, killed_again_and_again, state, until
+
+__all__ = ["instants", "state"]     # fixtures
+WORKFLOWS = Path(__file__).parent / "workflows"
+WET_DAYS = ROOT / "demo" / "wet_days.ga"
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Small tables: two of numbers, and one that can't be summed."""
+    for name, text in (("t1", "a\t1\na\t2\nb\t5\n"), ("t2", "a\t7\n"), ("bad", "a\tword\n")):
+        (tmp_path / f"{name}.tsv").write_text(text)
+    return tmp_path
+
+
+def on_disk(folder):
+    """{path: text} of what was fetched; its manifest is looked at apart."""
+    found = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    assert found.pop("manifest.tsv").startswith("id\tname\tpath\tsize\thash\tstate\n")
+    return found
+
+
+def ran(person, workflow, *line, status=0, **extra):
+    """What subprocess says of a run of one of the workflows here."""
+    options = [word for word in line if str(word).startswith("--")]
+    ended = person.run("workflow_run.py", *options, person.key, person.url, WORKFLOWS / f"{workflow}.gxwf.yml",
+                       *(word for word in line if word not in options), **extra)
+    assert ended.returncode == status, ended
+    assert status or ended.stderr == ""
+    return ended
+
+
+def invocations(person, history):
+    return person.look("invocations", history_id=history)
+
+
+def test_parameters_of_each_type_an_optional_input_and_a_skipped_step(person, tables):
+    ran(person, "parameters", f"--download={tables}/out", f"table={tables}/t1.tsv", "lines=2", "column=c2", "share=0.25")
+    assert on_disk(tables / "out") == {"first.tabular": "a\t1\na\t2\n", "kept.tabular": "1\n2\n",
+                                       "whole.tabular": "a\t1\na\t2\nb\t5\n"}
+    ran(person, "parameters", f"--download={tables}/twice", "--outputs=doubled,kept", f"table={tables}/t1.tsv", "lines=1",
+        "twice=yes")
+    assert on_disk(tables / "twice") == {"kept.tabular": "a\n", "doubled.tabular": "a\ta\n"}
+
+
+def test_collections_of_each_type_keep_their_samples_names(person, tables):
+    for sample in ("s1", "s2"):
+        for mate in ("R1", "R2"):
+            (tables / f"{sample}_{mate}.fastq").write_text(f"@{sample}{mate}\nACGT\n+\nIIII\n")
+    ran(person, "collections", f"--download={tables}/out", f"one={tables}/t2.tsv", f"tables={tables}/t?.tsv",
+        f"pair={tables}/s1_R?.fastq", f"samples={tables}/s?_R?.fastq")
+    read = "@{}\nACGT\n+\nIIII\n".format
+    found = on_disk(tables / "out")
+    assert found.pop("beside/t2.tabular") == "a\t7\ta\t7\n"
+    assert found.pop("beside/t1.tabular").startswith("a\t1\ta\t7\na\t2\t")
+    assert found == {f"pair copied/{way}.fastqsanger": read(f"s1{mate}") for way, mate in (("forward", "R1"), ("reverse", "R2"))} | {
+        f"samples copied/{sample}/{way}.fastqsanger": read(f"{sample}{mate}")
+        for sample in ("s1", "s2") for way, mate in (("forward", "R1"), ("reverse", "R2"))}
+
+
+def test_one_failing_element_of_a_mapped_step_in_a_subworkflow(person, tables):
+    """Its neighbours' results are there, and the exit status is that of a failure."""
+    ended = ran(person, "inner", f"--download={tables}/out", f"--record={tables}/run.json", f"tables={tables}/t?.tsv",
+                f"tables={tables}/bad.tsv", status=1)
+    assert on_disk(tables / "out") == {"sums/t1.tabular": "a\t3\nb\t5\n", "sums/t2.tabular": "a\t7\n",
+                                       "copies/t1.tabular": "a\t3\nb\t5\n", "copies/t2.tabular": "a\t7\n"}
+    assert ended.stderr.count("\n") == 1 and "failed: 1 error, 1 paused" in ended.stderr
+    assert "Grouping1" in ended.stderr and "exit code 1" in ended.stderr and "non float value 'word'" in ended.stderr
+    record = json.loads((tables / "run.json").read_text())
+    assert (record["state"], record["jobs"]) == ("failed", {"ok": 4, "error": 1, "paused": 1})
+    assert "Grouping1" in record["failure"] and person.key not in str(record)
+
+
+def test_fail_fast(person, tables):
+    ended = ran(person, "inner", "--fail-fast", f"tables={tables}/bad.tsv", status=1)
+    assert ended.stderr.count("\n") == 1 and "1 error" in ended.stderr
+
+
+def test_a_list_for_one_dataset_is_mapped_over(person, tables):
+    ran(person, "parameters", f"--download={tables}/out", "--outputs=kept", f"table={tables}/t1.tsv", f"table={tables}/t2.tsv",
+        "lines=1")
+    assert on_disk(tables / "out") == {"kept/t1.tabular": "a\n", "kept/t2.tabular": "a\n"}
+
+
+def test_what_galaxy_has_by_id_number_and_path(person, admin, tables):
+    """hda:ID, hid:N, hdca:ID and lib:/...; a library's dataset by ldda:ID, too."""
+    history = person.new_history("references")
+    one = person.uploaded(history, tables / "t1.tsv")
+    other = person.new_history("of another history")
+    made = person.value("collection_create.py", "--wait", "--format=value", "--fields=id", person.key, person.url, other, "two",
+                        tables / "t1.tsv", tables / "t2.tsv")
+    for number, given in enumerate((f"hda:{one}", "hid:1")):
+        ran(person, "parameters", f"--history={history}", f"--download={tables}/{number}", "--outputs=first", "lines=1",
+            f"table={given}")
+        assert on_disk(tables / str(number)) == {"first.tabular": "a\t1\n"}
+    ran(person, "mapped", f"--download={tables}/hdca", f"one=hda:{one}", f"tables=hdca:{made}")
+    assert sorted(on_disk(tables / "hdca")) == ["beside/t1.tabular", "beside/t2.tabular"]
+    library = admin.new_library()
+    (tables / "in").mkdir()
+    (tables / "t2.tsv").rename(tables / "in" / "t2.tsv")
+    synced = admin.run("library_sync.py", admin.key, admin.url, library.id, tables / "in", "--to=/deep")
+    assert synced.returncode == 0, synced.stderr
+    [inside] = [one for one in admin.look(f"libraries/{library.id}/contents") if one["type"] == "file"]
+    version = admin.look(f"libraries/datasets/{inside['id']}")["ldda_id"]
+    for number, given in enumerate((f"lib:/{library.name}/deep/t2.tsv", f"ldda:{version}")):
+        ran(person, "parameters", f"--download={tables}/lib{number}", "--outputs=first", "lines=1", f"table={given}")
+        assert on_disk(tables / f"lib{number}") == {"first.tabular": "a\t7\n"}
+
+
+def test_what_is_wrong_is_told_at_once_and_nothing_is_sent(person, tables):
+    before = len(person.look("histories"))
+    ended = person.run("workflow_run.py", "--outputs=nosuch", person.key, person.url, WORKFLOWS / "parameters.gxwf.yml",
+                       f"tabel={tables}/t1.tsv", "lines=few", "twice=perhaps", "column=c9", "share=half",
+                       f"aside={tables}/none.tsv")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    for words in ("8 things are wrong, so nothing was sent", "no input 'tabel': did you mean 'table'?", "'few' is not an integer",
+                  "'perhaps' is neither true nor false", "'c9' is none of c1, c2", "'half' is not a float", "none.tsv: No such file",
+                  "input table: is missing", "no output 'nosuch'", "index    label    takes"):
+        assert words in ended.stderr
+    assert len(person.look("histories")) == before
+
+
+def test_the_same_file_is_imported_once(person, tables):
+    content = (WORKFLOWS / "parameters.gxwf.yml").read_text() + f"# {os.urandom(8).hex()}\n"
+    content = content.replace("Every kind of parameter", f"Imported once {os.urandom(4).hex()}")
+    (tables / "w.gxwf.yml").write_text(content)
+    (tables / "again.gxwf.yml").write_text(content)
+    before = {one["id"] for one in person.look("workflows")}
+    for name in ("w", "again", "w"):
+        ended = person.run("workflow_run.py", "--dry-run", person.key, person.url, tables / f"{name}.gxwf.yml",
+                           f"table={tables}/t1.tsv", "lines=1")
+        assert ended.returncode == 0, ended.stderr
+    [made] = {one["id"] for one in person.look("workflows")} - before
+    edited = person.asked("PUT", f"workflows/{made}", json={"name": "edited", "annotation": "x"})
+    assert edited["name"] == "edited"
+
+
+def test_a_tool_that_the_server_lacks(person, tables):
+    content = json.loads(WET_DAYS.read_text())
+    content["steps"]["1"].update(tool_id="nosuch", content_id="nosuch")
+    (tables / "w.ga").write_text(json.dumps(content))
+    ended = person.run("workflow_run.py", person.key, person.url, tables / "w.ga", f"observations={tables}/t1.tsv")
+    assert ended.returncode == 2 and "the server lacks the tool nosuch (1.0.4), so nothing was sent" in ended.stderr
+
+
+def test_a_step_that_a_person_has_to_review(person, tables, state):
+    """It ends the wait; the same line afterwards goes on with the same run."""
+    line = [f"--download={tables}/out", f"table={tables}/t2.tsv"]
+    ended = ran(person, "paused", *line, status=1, **state)
+    assert "waits for somebody to review step 2 (look)" in ended.stderr
+    address = ended.stderr.split("update.py - /api/")[1].split(" ")[0]
+    person.asked("PUT", address, json={"action": True})
+    ran(person, "paused", *line, **state)
+    assert on_disk(tables / "out") == {"copy.tabular": "a\t7\n"}
+
+
+def test_record_tags_and_no_wait(person, tables):
+    ended = ran(person, "parameters", "--no-wait", "--format=json", f"--record={tables}/run.json", "--tag=night", "--tag=run12",
+                "--history=new:tagged run", f"table={tables}/t1.tsv", "lines=1", "column=c2")
+    made = json.loads(ended.stdout)
+    record = json.loads((tables / "run.json").read_text())
+    assert (record["invocation"], record["history"], record["server"]) == (made["id"], made["history_id"], person.url)
+    history = person.look(f"histories/{made['history_id']}")
+    assert (history["name"], sorted(history["tags"])) == ("tagged run", ["night", "run12"])
+    about = person.look(f"invocations/{made['id']}")
+    assert about["input_step_parameters"]["column"]["parameter_value"] == "c2"
+    assert person.run("invocation_wait.py", "-q", person.key, person.url, made["id"]).returncode == 0
+
+
+def test_a_tools_parameter_and_cached_jobs(person, tables):
+    history = person.new_history("cached")
+    dataset = person.uploaded(history, tables / "t1.tsv")
+    line = [f"--history={history}", "--param=Cut1:columnList=c2", "--outputs=kept", f"table=hda:{dataset}", "lines=3"]
+    ran(person, "parameters", f"--download={tables}/first", *line)
+    ended = ran(person, "parameters", f"--download={tables}/second", "--use-cached-jobs", "--format=value", "--fields=id", *line)
+    assert on_disk(tables / "first") == on_disk(tables / "second") == {"kept.tabular": "1\n2\n5\n"}
+    job = person.look(f"datasets/{ended.stdout.strip()}")["creating_job"]
+    assert person.look(f"jobs/{job}", full="true")["copied_from_job_id"]
+
+
+# ------------------------------------------------------------------------------------------------------------- job files
+
+def test_a_job_file_for_tests(person, tables):
+    (tables / "job.yml").write_text("""
+table: {class: File, path: t1.tsv, filetype: tabular, name: from a job, dbkey: hg38, tags: ['name:x'],
+        hashes: [{hash_function: MD5, hash_value: %s}]}
+lines: 2
+column: c2
+aside: null
+""" % hashlib.md5((tables / "t1.tsv").read_bytes()).hexdigest())
+    ended = ran(person, "parameters", f"--job={tables}/job.yml", f"--download={tables}/out", f"--record={tables}/run.json",
+                "--outputs=kept")
+    assert ended.stdout and on_disk(tables / "out") == {"kept.tabular": "1\n2\n"}
+    given = json.loads((tables / "run.json").read_text())["inputs"]["0"]["id"]
+    dataset = person.look(f"datasets/{given}")
+    assert (dataset["name"], dataset["genome_build"], dataset["tags"]) == ("from a job", "hg38", ["name:x"])
+
+
+def test_a_file_of_tests_with_a_nested_collection(person, tables):
+    (tables / "w-tests.yml").write_text("""
+- doc: pairs of samples
+  job:
+    one: {class: File, contents: "x\\n", filetype: txt, name: few}
+    tables:
+      class: Collection
+      collection_type: list
+      elements:
+      - {class: File, identifier: first, path: t1.tsv}
+      - {class: File, identifier: second, location: t2.tsv}
+    pair:
+      class: Collection
+      collection_type: paired
+      elements:
+      - {class: File, path: t1.tsv}
+      - {class: File, path: t2.tsv}
+    samples:
+      class: Collection
+      collection_type: list:paired
+      elements:
+      - class: Collection
+        type: paired
+        identifier: s 1
+        elements:
+        - {class: File, identifier: forward, path: t1.tsv}
+        - {class: File, identifier: reverse, path: t2.tsv}
+  outputs: {}
+""")
+    ran(person, "collections", f"--job={tables}/w-tests.yml", f"--download={tables}/out", "--outputs=beside,samples copied")
+    assert sorted(on_disk(tables / "out")) == ["beside/first.tabular", "beside/second.tabular",
+                                               "samples copied/s 1/forward.tabular", "samples copied/s 1/reverse.tabular"]
+
+
+# ---------------------------------------------------------------------------------------------------- whatever happens
+
+class LosingRoad:
+    """A port from which requests go to a server; the answer to the first POST of an invocation is lost, once Galaxy has
+    acted."""
+
+    def __init__(self, server):
+        lost = self.lost = []
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def hand_on(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+                answer = requests.request(self.command, server + self.path, data=body, headers=headers, timeout=120,
+                                          allow_redirects=False)
+                if self.command == "POST" and self.path.endswith("/invocations") and not lost:
+                    lost.append(answer.json()["id"])
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    self.close_connection = True
+                    return
+                self.send_response_only(answer.status_code)
+                for name, value in answer.headers.items():
+                    if name.lower() not in ("transfer-encoding", "connection", "content-length", "content-encoding"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.content)))
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    self.wfile.write(answer.content)
+
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = hand_on
+
+            def log_message(self, *what):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_an_answer_that_is_lost_at_the_moment_of_submission(person, tables, state):
+    road, history = LosingRoad(person.url), person.new_history("a lost answer")
+    ended = person.run("workflow_run.py", f"--history={history}", f"--record={tables}/run.json", f"--download={tables}/out",
+                       person.key, road.url, WORKFLOWS / "parameters.gxwf.yml", f"table={tables}/t1.tsv", "lines=1", **state)
+    road.close()
+    assert (ended.returncode, ended.stderr) == (0, "")
+    [made] = invocations(person, history)
+    assert [made["id"]] == road.lost == [json.loads((tables / "run.json").read_text())["invocation"]]
+    assert on_disk(tables / "out")["first.tabular"] == "a\t1\n"
+
+
+def test_killed_again_and_again(person, tables, state, instants):
+    """kill -9, and the same line again: one invocation, each input once."""
+    history = person.new_history("killed runs")
+    line = ["workflow_run.py", "-q", f"--history={history}", f"--download={tables}/out", person.key, person.url,
+            WORKFLOWS / "mapped.gxwf.yml", f"one={tables}/t2.tsv", f"tables={tables}/t?.tsv"]
+    assert killed_again_and_again(person, line, instants, 10, 4, **state) > 0
+    assert len(invocations(person, history)) == 1
+    there = [one for one in person.look(f"histories/{history}/contents", v="dev") if not one["deleted"]]
+    assert sorted(one["name"] for one in there if one["name"].endswith(".tsv")) == ["t1.tsv", "t2.tsv"]
+    assert len([one for one in there if one["name"] == "tables"]) == 1
+    assert sorted(on_disk(tables / "out")) == ["beside/t1.tabular", "beside/t2.tabular"]
+
+
+def test_galaxy_is_away_while_a_run_is_waited_for(prefixed, tables, state):
+    """On the second Galaxy, so that the others' goes on."""
+    from .conftest import Person
+    person, home = Person(prefixed), f"--home={ROOT / '.galaxy-prefixed'}"
+    history = person.new_history("away")
+    process = begun(person, "workflow_run.py", f"--history={history}", f"--download={tables}/out", person.key, person.url,
+                    WORKFLOWS / "parameters.gxwf.yml", f"table={tables}/t1.tsv", "lines=1", **state)
+    until(lambda: invocations(person, history))
+    assert local("stop", home).returncode == 0
+    assert process.poll() is None
+    started = local("start", home)
+    assert started.returncode == 0, started.stderr
+    status = process.wait(timeout=600)
+    assert len(invocations(person, history)) == 1
+    # Jobs that ran when it was stopped may have been killed with it, which the run then tells.
+    jobs = {job["state"] for job in person.look("jobs", history_id=history)}
+    assert status == (0 if jobs <= {"ok", "skipped"} else 1)
+
+
+def test_ctrl_c(person, tables, state):
+    history = person.new_history("interrupted")
+    process = begun(person, "workflow_run.py", f"--history={history}", person.key, person.url, WORKFLOWS / "mapped.gxwf.yml",
+                    f"one={tables}/t2.tsv", f"tables={tables}/t?.tsv", **state)
+    until(lambda: invocations(person, history))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    [made] = invocations(person, history)
+    ended = person.run("workflow_run.py", f"--history={history}", f"--record={tables}/run.json", person.key, person.url,
+                       WORKFLOWS / "mapped.gxwf.yml", f"one={tables}/t2.tsv", f"tables={tables}/t?.tsv", **state)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert json.loads((tables / "run.json").read_text())["invocation"] == made["id"] and len(invocations(person, history)) == 1

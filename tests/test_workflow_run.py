@@ -1,0 +1,174 @@
+"""workflow_run.py: what it sends, what it refuses before anything is sent, how it ends."""
+import json
+
+import pytest
+import workflow_run
+
+import staging
+from common import DONE, REFUSED, STILL_RUNNING, USAGE
+from uploads import Upload
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL = "http://galaxy.test"
+WORKFLOW_ID, HISTORY_ID = "f2db41e1fa331b3e", "85a07f4bbdb2c898"
+WORKFLOW = {"id": WORKFLOW_ID, "name": "n", "version": 2, "latest_workflow_uuid": "u", "inputs": {
+    "0": {"label": "table", "uuid": "u0"}, "1": {"label": "limit", "uuid": "u1"}}, "steps": {
+    "0": {"type": "data_input", "tool_inputs": {"optional": False}},
+    "1": {"type": "parameter_input", "tool_inputs": {"optional": False, "default": 3, "parameter_type": "integer"}},
+    "2": {"type": "tool", "tool_id": "cat1", "tool_version": "1.0", "tool_inputs": {}}}}
+EXPORTED = {"steps": {"0": {"label": "table"}, "2": {"label": "copy", "tool_id": "cat1", "tool_version": "1.0",
+                                                      "workflow_outputs": [{"label": "copied", "output_name": "o"}]}}}
+ENDED = {"id": "i", "state": "scheduled", "steps": [], "inputs": {"0": {"src": "hda", "id": "d"}}, "output_collections": {},
+         "outputs": {"copied": {"src": "hda", "id": "o"}}}
+
+
+@pytest.fixture
+def table(tmp_path):
+    (tmp_path / "t.tsv").write_text("1\n")
+    return tmp_path / "t.tsv"
+
+
+@pytest.fixture
+def galaxy(requests_mock, monkeypatch):
+    """A Galaxy in which the run ends well at once; bytes go nowhere."""
+    answers = {"users/current": {"id": "me", "is_admin": False}, f"workflows/{WORKFLOW_ID}": WORKFLOW,
+               f"workflows/{WORKFLOW_ID}/download": EXPORTED, "version": {"version_major": "26.1"},
+               "tools/cat1": {"inputs": [{"type": "text", "name": "x"}]},
+               f"histories/{HISTORY_ID}": {"id": HISTORY_ID, "name": "there", "user_id": "me", "tags": ["old"]},
+               "invocations": [], "invocations/i": ENDED, "datasets/d": {"id": "d", "state": "ok", "name": "d"},
+               "invocations/i/jobs_summary": {"id": "i", "states": {"ok": 1}, "populated_state": "ok"}}
+    for path, answer in answers.items():
+        requests_mock.get(f"{URL}/api/{path}", json=answer)
+    requests_mock.get(f"{URL}/api/workflows", json=[{"id": WORKFLOW_ID, "name": "n", "latest_workflow_uuid": "u"}])
+    requests_mock.post(f"{URL}/api/workflows", json={"id": WORKFLOW_ID})
+    requests_mock.post(f"{URL}/api/histories", json={"id": HISTORY_ID})
+    requests_mock.put(f"{URL}/api/histories/{HISTORY_ID}", json={})
+    requests_mock.post(f"{URL}/api/workflows/{WORKFLOW_ID}/invocations", json={"id": "i", "state": "new"})
+    monkeypatch.setattr(staging, "upload", lambda galaxy, history, sources, settings: [
+        Upload(source, dataset={"id": "d"}) for source in sources])
+    monkeypatch.setattr(staging, "checked", lambda galaxy, history, uploads, settings, timeout: uploads)
+    return requests_mock
+
+
+def sent(galaxy, method="POST"):
+    return [(request.path.removeprefix("/api/"), request.json()) for request in galaxy.request_history
+            if request.method == method]
+
+
+def test_a_file_goes_through_a_workflow(script, galaxy, table, capsys):
+    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, f"table={table}", "limit=5") == DONE
+    assert sent(galaxy) == [("histories", {"name": "n"}), (f"workflows/{WORKFLOW_ID}/invocations", {
+        "history_id": HISTORY_ID, "inputs": {"0": {"src": "hda", "id": "d"}, "1": 5}, "inputs_by": "step_index",
+        "no_add_to_history": True})]
+    assert capsys.readouterr() == ("label    src    id\n-------  -----  ----\ncopied   hda    o\n", "")
+
+
+def test_all_options_go_into_the_request(script, galaxy, capsys):
+    assert script(workflow_run.main, "--no-wait", "--use-cached-jobs", "--allow-corrections", "--on-complete=notify",
+                  "--param=cat1:x=1", f"--history={HISTORY_ID}", "--tag=new", KEY, URL, "n", "table=hda:d") == DONE
+    [(_, body)] = sent(galaxy)
+    assert {name: body[name] for name in ("history_id", "parameters", "use_cached_job", "allow_tool_state_corrections",
+                                          "on_complete")} == {
+        "history_id": HISTORY_ID, "parameters": {"cat1": {"x": "1"}}, "use_cached_job": True,
+        "allow_tool_state_corrections": True, "on_complete": [{"send_notification": {}}]}
+    assert sent(galaxy, "PUT") == [(f"histories/{HISTORY_ID}", {"tags": ["old", "new"]})]
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["i", WORKFLOW_ID, HISTORY_ID, "new"]
+
+
+def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
+    assert script(workflow_run.main, "-n", KEY, URL, WORKFLOW_ID, f"table={table}") == DONE
+    assert sent(galaxy) == [] and str(table) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words, said", [
+    (["tabel=x"], "there is no input 'tabel': did you mean 'table'?"),
+    (["table=hda:d", "limit=x"], "input limit: 'x' is not an integer, so nothing was sent"),
+    (["table=hda:d", "--outputs=nosuch"], "there is no output 'nosuch': there are copied"),
+    (["table=hda:d", "--param=sort:x=1"], "has no tool or step 'sort'"),
+    (["table=hda:d", "--param=sort"], "STEP:NAME=VALUE is wanted"),
+    (["table=hda:d", "--on-complete=mail"], "notify, or the address of a file source"),
+    (["table=hda:d", "--no-wait", "--download=x"], "--no-wait goes with neither"),
+    (["--job=none.yml"], "none.yml: No such file or directory"),
+])
+def test_what_is_refused_before_anything_is_sent(script, galaxy, words, said, capsys):
+    options = [word for word in words if word.startswith("--")]
+    assert script(workflow_run.main, *options, KEY, URL, WORKFLOW_ID, *(word for word in words if word not in options)) == USAGE
+    told = capsys.readouterr()
+    assert sent(galaxy) == [] and told.out == "" and said in told.err and "Traceback" not in told.err
+
+
+def test_tools_that_the_server_lacks(script, galaxy, capsys):
+    lacks = {"steps": {**EXPORTED["steps"], "2": {**EXPORTED["steps"]["2"], "errors": "missing"}}}
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json=lacks)
+    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
+    assert "the server lacks the tool cat1 (1.0), so nothing was sent" in capsys.readouterr().err
+
+
+def test_a_file_is_imported_once(script, galaxy, tmp_path, capsys):
+    (tmp_path / "w.gxwf.yml").write_text("class: GalaxyWorkflow\nlabel: n\ninputs: []\nsteps: []\n")
+    line = ["-n", KEY, URL, tmp_path / "w.gxwf.yml", "table=hda:d"]
+    assert script(workflow_run.main, *line) == DONE
+    [(path, body)] = sent(galaxy)
+    content = json.loads(body["workflow"]["yaml_content"])
+    assert (path, content["class"], len(content["uuid"])) == ("workflows", "GalaxyWorkflow", 36)
+    galaxy.get(f"{URL}/api/workflows", json=[{"id": "w1", "name": "n", "latest_workflow_uuid": "other"},
+                                             {"id": WORKFLOW_ID, "name": "n", "latest_workflow_uuid": content["uuid"]}])
+    assert script(workflow_run.main, *line) == DONE
+    assert len(sent(galaxy)) == 1
+    assert script(workflow_run.main, "-n", KEY, URL, tmp_path / "none.ga", "table=hda:d") == USAGE
+    assert "none.ga: no such file" in capsys.readouterr().err
+
+
+def test_steps_that_leave_out_what_their_tools_want(script, galaxy, capsys):
+    def refused(wanted):
+        galaxy.post(f"{URL}/api/workflows/{WORKFLOW_ID}/invocations", [
+            {"status_code": 400, "json": {"err_msg": "Workflow step has upgrade messages", "err_data": {"2": wanted}}},
+            {"json": {"id": "i"}}])
+    refused({"x": "No value found for 'X'. Using default: '1'."})
+    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == REFUSED
+    assert "No value found for 'X'. Using default: '1'. --allow-corrections takes this" in capsys.readouterr().err
+    refused({"0": {"x": "No value found for 'X'. Using default: '<RuntimeValue object>'."}})
+    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
+    assert sent(galaxy)[-1][1]["allow_tool_state_corrections"] is True
+
+
+def failing(galaxy):
+    galaxy.get(f"{URL}/api/invocations/i/jobs_summary", json={"id": "i", "states": {"error": 1, "ok": 1},
+                                                              "populated_state": "ok"})
+    galaxy.get(f"{URL}/api/jobs", json=[])
+
+
+def test_a_failure_is_told_and_recorded(script, galaxy, tmp_path, capsys):
+    failing(galaxy)
+    record = tmp_path / "run.json"
+    assert script(workflow_run.main, f"--record={record}", KEY, URL, WORKFLOW_ID, "table=hda:d") == REFUSED
+    told = capsys.readouterr()
+    assert "invocation i failed: 1 error" in told.err and "copied" in told.out
+    facts = json.loads(record.read_text())
+    assert (facts["state"], facts["jobs"], facts["invocation"], facts["history"]) == (
+        "failed", {"error": 1, "ok": 1}, "i", HISTORY_ID)
+    assert facts["workflow"]["id"] == WORKFLOW_ID and facts["server"] == URL and KEY not in record.read_text()
+
+
+def test_what_ended_begins_anew_and_what_has_not_goes_on(script, galaxy, capsys):
+    line = [KEY, URL, WORKFLOW_ID, "table=hda:d"]
+    galaxy.get(f"{URL}/api/invocations/i/jobs_summary", json={"id": "i", "states": {"running": 1}, "populated_state": "new"})
+    assert script(workflow_run.main, "--timeout=0", *line) == STILL_RUNNING
+    assert "invocation i still runs after 0 s: 1 running" in capsys.readouterr().err
+    assert script(workflow_run.main, "--timeout=0", *line) == STILL_RUNNING
+    assert len(sent(galaxy)) == 2       # a history and an invocation
+    failing(galaxy)
+    assert script(workflow_run.main, *line) == REFUSED
+    assert len(sent(galaxy)) == 2
+    assert script(workflow_run.main, *line) == REFUSED
+    assert len(sent(galaxy)) == 4
+
+
+def test_the_record_can_not_be_written(script, galaxy, tmp_path, capsys):
+    assert script(workflow_run.main, f"--record={tmp_path}/none/x.json", KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
+    assert "/none/x.json: there is no folder" in capsys.readouterr().err and galaxy.request_history == []
+
+
+def test_a_bad_line(script, capsys):
+    assert script(workflow_run.main, KEY, URL) == USAGE
+    assert "workflow_run.py" in capsys.readouterr().err
