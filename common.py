@@ -483,7 +483,7 @@ JOB_MOVES = ("new", "resubmitted", "upload", "waiting", "queued", "running", "st
 JOB_ENDS = ("ok", "skipped", "error", "failed", "deleting", "deleted", "stopped", "paused")
 
 
-def pauses(timeout: float | None = None, first: float = 0.3, longest: float = 30.0) -> Iterator[int]:
+def pauses(timeout: float | None = None, first: float = 0.25, longest: float = 30.0) -> Iterator[int]:
     """Count the looks at something, the first at once, then with pauses from `first` to `longest` seconds between them;
     ends with a last look when `timeout` seconds have gone by."""
     end = None if timeout is None else time.monotonic() + timeout

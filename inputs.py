@@ -16,7 +16,7 @@ from typing import Any
 
 from common import USAGE, Galaxy, Refused, one_line, read_text, short, yes_or_no
 from elements import TYPES, Part, arranged
-from libraries import library_named, listed
+from libraries import Folder, library_named, tree
 from records import state_folder
 from sources import URL, Source, datatype, found, stem
 
@@ -116,7 +116,7 @@ class Given:
         self.asked = asked(workflow)
         self.values: dict[str, Value] = {}
         self.problems: list[str] = []
-        self._libraries: dict[str, tuple[str, dict[str, list[str]]]] = {}
+        self._folders: dict[tuple[str, ...], Folder | None] = {}    # of libraries
 
     # ------------------------------------------------------------------------------------------- from a command line
 
@@ -225,9 +225,10 @@ class Given:
         try:
             if src == "hdca":
                 about = self.galaxy.get(f"dataset_collections/{name}", {"view": "collection"})
+            elif src == "ldda":     # Galaxy 26.1 tells of one only where it is kept
+                about = {"name": name, **self.galaxy.get(f"datasets/{name}/storage", {"hda_ldda": "ldda"})}
             else:
-                about = self.galaxy.get(f"datasets/{name}", None if src == "hda" else {"hda_ldda": "ldda"}) \
-                    if src != "ld" else {}
+                about = self.galaxy.get(f"libraries/datasets/{name}" if src == "ld" else f"datasets/{name}")
         except Refused as error:
             if error.status in (400, 403, 404):
                 raise Refused(f"{place}: {error.err_msg or error}", USAGE) from None
@@ -259,18 +260,20 @@ class Given:
 
     def _in_library(self, place: str, path: str) -> Leaf:
         """The dataset of a library at `/LIBRARY/FOLDER/NAME`."""
-        library, _, inside = path.strip("/").partition("/")
-        if not inside:
+        library, *folders, name = path.strip("/").split("/") if "/" in path.strip("/") else ("", "")
+        if not library or not name:
             raise Refused(f"{place}: lib:/LIBRARY/FOLDER/NAME is wanted", USAGE)
-        if library not in self._libraries:
+        where = (library, *folders)
+        if where not in self._folders:
             about = library_named(self.galaxy, library)
             if not about:
                 raise Refused(f"{place}: there is no library {library!r}", USAGE)
-            self._libraries[library] = (about["id"], listed(self.galaxy, about["id"]).files)
-        ids = self._libraries[library][1].get(inside, [])
-        if len(ids) != 1:
-            raise Refused(f"{place}: the library has {len(ids) or 'nothing'} of that name", USAGE)
-        return Leaf(place, {"src": "ld", "id": ids[0]}, name=inside.rsplit("/", 1)[-1])
+            self._folders[where] = tree(self.galaxy, "", about["root_folder_id"], [tuple(folders)]).get(tuple(folders))
+        there = self._folders[where]
+        found = there.named(name) if there else []
+        if len(found) != 1:
+            raise Refused(f"{place}: the library has {len(found) or 'nothing'} of that name", USAGE)
+        return self._usable(place, {"src": "ld", "id": found[0]["id"]}, found[0])
 
     def _fitting(self, one: Asked, leaf: Leaf) -> Leaf:
         """A collection that Galaxy has, where it is what the input takes, or can be mapped over."""

@@ -101,9 +101,9 @@ def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None, fail_fas
     Among what Galaxy says of it: `outputs` and `output_collections`, both `{label: {"src": ..., "id": ...}}`.
 
     Raises `Failed` with what failed, as soon as one job has where it is to `fail_fast`, else when no job can move any more;
-    `Refused` where it waits for a person, and (STILL_RUNNING) when `timeout` seconds are over. A look is one request of 100 bytes however many jobs there
-    are, subworkflows' among them (`GET .../jobs_summary`), and `told` the jobs by state; only where all jobs rest, the
-    invocation is asked for too.
+    `Refused` where it waits for a person, and (STILL_RUNNING) when `timeout` seconds are over. A look is one request of 100
+    bytes however many jobs there are, subworkflows' among them (`GET .../jobs_summary`), and `told` the jobs by state; only
+    where all jobs rest, the invocation is asked for too.
     """
     states: dict[str, int] = {}
     before: Any = None
@@ -123,8 +123,9 @@ def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None, fail_fas
             raise Failed(galaxy, about, bad)
         step = _step_to_review(galaxy, about) if summary["populated_state"] == "new" else None
         if step:
-            raise Refused(f"invocation {invocation} waits for somebody to review step {step['order_index']} "
-                          f"({step.get('workflow_step_label') or 'pause'}): {galaxy.base}/workflows/invocations/{invocation}, or "
+            label = step.get("workflow_step_label") or "pause"
+            raise Refused(f"invocation {invocation} waits for somebody to review step {step['order_index']} ({label}): "
+                          f"{galaxy.base}/workflows/invocations/{invocation}, or "
                           f"update.py - /api/invocations/{invocation}/steps/{step['id']} action:=true")
         if about["state"] in SCHEDULED and summary["populated_state"] == "ok":
             # Jobs made between the two questions are in the summary only when it is asked for again.

@@ -68,8 +68,8 @@ class Plan:
             wanted = _corrections(error.body)
             # Of a Format 2 subworkflow's connected inputs Galaxy 26.1 says so too, and nothing is filled in there.
             if not wanted or not all("RuntimeValue" in one for one in wanted):
-                raise Refused(f"workflow {self.workflow['name']!r}: its steps leave out what their tools want, so nothing was "
-                              f"run: {' '.join(wanted)} --allow-corrections takes this", status=400) from None
+                raise Refused(f"workflow {self.workflow['name']!r}: its steps leave out what their tools want, so nothing "
+                              f"was run: {' '.join(wanted)} --allow-corrections takes this", status=400) from None
             invocation = begin_once(galaxy, self.workflow["id"], {**body, **CORRECTED}, where.record)
         staging.forget()
         return invocation

@@ -221,6 +221,10 @@ def chosen_parameters(galaxy: Galaxy, workflow: dict[str, Any],
         if names and (_without_numbers(name) not in map(_without_numbers, names) or not _has_repeats(step, name)):
             raise Refused(f"tool {step['tool_id']} has no parameter {name!r}{_meant(name, names)}", USAGE,
                           table=table([{"parameter": one} for one in names]))
+        steps = workflow["steps"]
+        meant = [step] if key in steps else [one for one in steps.values() if one.get("tool_id") == tool]
+        if all(name in (one.get("input_steps") or {}) for one in meant):    # Galaxy 26.1 ignores the value then
+            raise Refused(f"parameter {name} of {tool} comes from an input or another step of the workflow", USAGE)
         if name in chosen.setdefault(key, {}):
             raise Refused(f"parameter {name} of {tool} is given twice", USAGE)
         chosen[key][name] = value

@@ -28,7 +28,7 @@ INPUTS = {
                   validators=[{"type": "in_range", "min": "0", "max": "1"}]),
     "flag": step("parameter_input", parameter_type="boolean", default=False),
     "paint": step("parameter_input", parameter_type="color", optional=True),
-    "choice": step("parameter_input", parameter_type="text", restrictions=["a", {"value": "b", "label": "B"}], optional=True),
+    "choice": step("parameter_input", parameter_type="text", optional=True, restrictions=["a", {"value": "b"}]),
     "a = b": step("data_input", optional=True),
     "deep": step("data_collection_input", collection_type="list:list", optional=True),
 }
@@ -52,10 +52,12 @@ def galaxy(requests_mock):
              "datasets/gone": {"id": "gone", "name": "x", "state": "ok", "deleted": True},
              "datasets/bad": {"id": "bad", "name": "x", "state": "error", "deleted": False},
              "dataset_collections/c1": {"id": "c1", "name": "c", "collection_type": "list", "populated_state": "ok"},
-             "dataset_collections/c2": {"id": "c2", "name": "c", "collection_type": "list:list:paired", "populated_state": "ok"},
-             "libraries": [{"id": "F1", "name": "Lab", "deleted": False}],
-             "libraries/F1/contents": [{"id": "ld1", "type": "file", "name": "/in/a.bed"},
-                                       {"id": "ld2", "type": "file", "name": "/b.bed"}]}
+             "dataset_collections/c2": {"id": "c2", "name": "c", "collection_type": "list:paired", "populated_state": "ok"},
+             "libraries": [{"id": "lab", "name": "Lab", "deleted": False, "root_folder_id": "F1"}],
+             "folders/F1/contents": {"metadata": {"total_rows": 1}, "folder_contents": [
+                 {"id": "F2", "type": "folder", "name": "in"}]},
+             "folders/F2/contents": {"metadata": {"total_rows": 1}, "folder_contents": [
+                 {"id": "ld1", "type": "file", "name": "a.bed", "state": "ok", "deleted": False}]}}
     for path, answer in there.items():
         requests_mock.get(f"{URL}/api/{path}", json=answer)
     requests_mock.get(f"{URL}/api/datasets/none", status_code=404, json={"err_msg": "no such dataset"})
@@ -146,8 +148,9 @@ def test_addresses(given):
     assert leaf.source.is_url and leaf.source.ext == "fastqsanger.gz"
 
 
-@pytest.mark.parametrize("word, value", [("word=7", "7"), ("count=-0", 0), ("count=9", 9), ("share=1e-1", 0.1), ("flag=yes", True),
-                                         ("flag=False", False), ("paint=#00ff00", "#00ff00"), ("choice=b", "b"), ("words=a", ["a"])])
+@pytest.mark.parametrize("word, value", [
+    ("word=7", "7"), ("count=-0", 0), ("count=9", 9), ("share=1e-1", 0.1), ("flag=yes", True), ("flag=False", False),
+    ("paint=#00ff00", "#00ff00"), ("choice=b", "b"), ("words=a", ["a"])])
 def test_parameters_are_typed(given, word, value):
     made = given(word)
     assert made.problems == [] and list(made.values.values()) == [value]
@@ -176,6 +179,7 @@ def test_a_multiple_parameter(given):
     ("reads=hda:../x", "input reads: hda:../x: no id"),
     ("reads=hid:3", "input reads: hid:3: a number wants a history that is there: --history=ID"),
     ("reads=lib:/Lab/none", "input reads: lib:/Lab/none: the library has nothing of that name"),
+    ("reads=lib:/Lab/none/x", "input reads: lib:/Lab/none/x: the library has nothing of that name"),
     ("reads=lib:/None/x", "input reads: lib:/None/x: there is no library 'None'"),
     ("reads=lib:/Lab", "input reads: lib:/Lab: lib:/LIBRARY/FOLDER/NAME is wanted"),
     ("pair=hdca:c1", "input pair: hdca:c1 is a collection of type list, and it takes paired"),
@@ -188,7 +192,8 @@ def test_what_is_wrong(given, files, word, problem):
 
 
 def test_a_collection_takes_nothing_beside_it(given):
-    assert given("beds=hdca:c1", "beds=hda:d1").problems == ["input beds: hdca:c1 is a collection, and takes nothing beside it"]
+    assert given("beds=hdca:c1", "beds=hda:d1").problems == [
+        "input beds: hdca:c1 is a collection, and takes nothing beside it"]
 
 
 def test_two_elements_of_one_name(given, files):
@@ -234,7 +239,8 @@ pair: null
 """))
     assert made.problems == []
     [reads] = leaves(made.by_label["reads"])
-    assert (reads.source.name, reads.source.ext, reads.dbkey, reads.tags) == ("mine", "fastqsanger.gz", "hg38", ("one", "two"))
+    assert (reads.source.name, reads.source.ext, reads.dbkey, reads.tags) == (
+        "mine", "fastqsanger.gz", "hg38", ("one", "two"))
     assert [name for name, _ in made.by_label["beds"].elements] == ["first", "second", "third"]
     third = made.by_label["beds"].elements[2][1]
     assert Path(third.source.path).read_text() == "chr1\t1\n" and third.source.ext == "bed"
@@ -264,7 +270,7 @@ def test_nested_collections_and_ids(given, files):
 
 
 def test_a_list_of_files_is_mapped_over(given, files):
-    made = given(job=job(files, {"reads": [{"class": "File", "path": "a.fastq.gz"}, {"class": "File", "path": "b.fastq.gz"}]}))
+    made = given(job=job(files, {"reads": [{"class": "File", "path": f"{name}.fastq.gz"} for name in "ab"]}))
     assert shape(made.by_label["reads"]) == {"list": {"a": "a.fastq.gz", "b": "b.fastq.gz"}}
 
 
@@ -295,7 +301,7 @@ def test_files_of_tests(given, files):
     ({"beds": {"class": "Collection", "elements": [{"class": "File", "path": "a.bed"}, {"class": "File", "path": "a.bed"}]}},
      "input beds: the elements want an identifier each, and there are a, a"),
     ({"pair": {"class": "Collection", "collection_type": "paired", "elements": [
-        {"class": "File", "identifier": "left", "path": "a.bed"}, {"class": "File", "identifier": "right", "path": "b.bed"}]}},
+        {"class": "File", "identifier": way, "path": "a.bed"} for way in ("left", "right")]}},
      "input pair: the elements of a pair are forward and reverse, not left, right"),
     ({"pair": {"class": "Collection", "collection_type": "list", "elements": [{"class": "File", "path": "a.bed"}]}},
      "input pair: it is a collection of type list, and it takes paired"),
@@ -310,7 +316,8 @@ def test_what_is_wrong_with_a_job(given, files, content, problem):
     assert given(job=job(files, content)).problems == [problem]
 
 
-@pytest.mark.parametrize("text, words", [("- 1\n- 2\n", "no job file"), ("a: [", "neither YAML nor JSON, line"), ("text", "no job file")])
+@pytest.mark.parametrize("text, words", [
+    ("- 1\n- 2\n", "no job file"), ("a: [", "neither YAML nor JSON, line"), ("text", "no job file")])
 def test_what_is_no_job(given, files, text, words):
     with pytest.raises(Exception, match=words):
         given(job=job(files, text))

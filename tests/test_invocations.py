@@ -64,8 +64,8 @@ def test_a_failed_job_does_not_end_the_wait_while_others_run(loopback, clock):
 
 
 def test_jobs_that_are_not_made_yet_are_waited_for(loopback, clock):
-    answer = wait(loopback, unfinished("new"), unfinished("new"), invocation("ready"), summary(ok=2), invocation("scheduled"),
-                  summary(ok=2))
+    answer = wait(loopback, unfinished("new"), unfinished("new"), invocation("ready"), summary(ok=2),
+                  invocation("scheduled"), summary(ok=2))
     assert answer["state"] == "scheduled" and len(clock.slept) == 2
 
 
@@ -143,7 +143,8 @@ def test_what_is_noted_is_not_asked_for_again(loopback):
 
 
 def test_a_lost_answer_is_looked_up(loopback, clock):
-    made, noted = begun(loopback, listed("old"), lambda handler: handler.cut(), listed("old"), listed("old", "new"), given("new"))
+    made, noted = begun(loopback, listed("old"), lambda handler: handler.cut(), listed("old"), listed("old", "new"),
+                        given("new"))
     assert (made, noted["invocation"]) == ("new", "new")
     assert [asked.method for asked in loopback.asked].count("POST") == 1
 
@@ -161,7 +162,8 @@ def test_one_that_galaxy_never_began_is_asked_for_again(loopback, clock):
 
 
 def test_two_of_one_run_become_one(loopback, clock, capsys):
-    made, _ = begun(loopback, listed("first", "second"), given("first"), given("second"), (200, {}), asked=clock.now, known=[])
+    made, _ = begun(loopback, listed("first", "second"), given("first"), given("second"), (200, {}), asked=clock.now,
+                    known=[])
     assert made == "first" and "second" in capsys.readouterr().err
     assert (loopback.asked[-1].method, loopback.asked[-1].path) == ("DELETE", "/api/invocations/second")
 
@@ -183,7 +185,8 @@ def test_answers_that_are_always_lost(loopback, clock):
 
 
 def test_a_step_that_waits_for_a_person(loopback, clock):
-    steps = [{"order_index": 0, "state": "scheduled", "action": None}, {"order_index": 1, "state": "scheduled", "job_id": "j"},
+    steps = [{"order_index": 0, "state": "scheduled", "action": None},
+             {"order_index": 1, "state": "scheduled", "job_id": "j"},
              {"order_index": 2, "id": "s", "state": "scheduled", "action": None, "workflow_step_label": "look"},
              {"order_index": 3, "state": "new", "action": None}]
     about = (200, {"id": "i", "state": "ready", "workflow_id": "w", "steps": steps})

@@ -15,7 +15,8 @@ WORKFLOW = {"id": WORKFLOW_ID, "name": "n", "version": 2, "latest_workflow_uuid"
     "0": {"label": "table", "uuid": "u0"}, "1": {"label": "limit", "uuid": "u1"}}, "steps": {
     "0": {"type": "data_input", "tool_inputs": {"optional": False}},
     "1": {"type": "parameter_input", "tool_inputs": {"optional": False, "default": 3, "parameter_type": "integer"}},
-    "2": {"type": "tool", "tool_id": "cat1", "tool_version": "1.0", "tool_inputs": {}}}}
+    "2": {"type": "tool", "tool_id": "cat1", "tool_version": "1.0", "tool_inputs": {},
+          "input_steps": {"linked": {"source_step": 1, "step_output": "output"}}}}}
 EXPORTED = {"steps": {"0": {"label": "table"}, "2": {"label": "copy", "tool_id": "cat1", "tool_version": "1.0",
                                                       "workflow_outputs": [{"label": "copied", "output_name": "o"}]}}}
 ENDED = {"id": "i", "state": "scheduled", "steps": [], "inputs": {"0": {"src": "hda", "id": "d"}}, "output_collections": {},
@@ -33,7 +34,7 @@ def galaxy(requests_mock, monkeypatch):
     """A Galaxy in which the run ends well at once; bytes go nowhere."""
     answers = {"users/current": {"id": "me", "is_admin": False}, f"workflows/{WORKFLOW_ID}": WORKFLOW,
                f"workflows/{WORKFLOW_ID}/download": EXPORTED, "version": {"version_major": "26.1"},
-               "tools/cat1": {"inputs": [{"type": "text", "name": "x"}]},
+               "tools/cat1": {"inputs": [{"type": "text", "name": "x"}, {"type": "text", "name": "linked"}]},
                f"histories/{HISTORY_ID}": {"id": HISTORY_ID, "name": "there", "user_id": "me", "tags": ["old"]},
                "invocations": [], "invocations/i": ENDED, "datasets/d": {"id": "d", "state": "ok", "name": "d"},
                "invocations/i/jobs_summary": {"id": "i", "states": {"ok": 1}, "populated_state": "ok"}}
@@ -85,6 +86,7 @@ def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
     (["table=hda:d", "limit=x"], "input limit: 'x' is not an integer, so nothing was sent"),
     (["table=hda:d", "--outputs=nosuch"], "there is no output 'nosuch': there are copied"),
     (["table=hda:d", "--param=sort:x=1"], "has no tool or step 'sort'"),
+    (["table=hda:d", "--param=cat1:linked=1"], "parameter linked of cat1 comes from an input or another step"),
     (["table=hda:d", "--param=sort"], "STEP:NAME=VALUE is wanted"),
     (["table=hda:d", "--on-complete=mail"], "notify, or the address of a file source"),
     (["table=hda:d", "--no-wait", "--download=x"], "--no-wait goes with neither"),
@@ -92,7 +94,8 @@ def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
 ])
 def test_what_is_refused_before_anything_is_sent(script, galaxy, words, said, capsys):
     options = [word for word in words if word.startswith("--")]
-    assert script(workflow_run.main, *options, KEY, URL, WORKFLOW_ID, *(word for word in words if word not in options)) == USAGE
+    given = [word for word in words if word not in options]
+    assert script(workflow_run.main, *options, KEY, URL, WORKFLOW_ID, *given) == USAGE
     told = capsys.readouterr()
     assert sent(galaxy) == [] and told.out == "" and said in told.err and "Traceback" not in told.err
 

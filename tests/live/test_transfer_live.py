@@ -215,15 +215,20 @@ def test_a_link_that_is_cut_again_and_again(person, large, state, instants):
     assert arrived(person, history, {large.name: large})
 
 
-def test_galaxy_is_stopped_and_started_in_the_middle_of_an_upload(prefixed, large, state):
+def test_galaxy_is_stopped_and_started_in_the_middle_of_an_upload_and_of_a_run(prefixed, large, tmp_path, state):
     """On the second Galaxy, so that the others' goes on."""
     from .conftest import Person
     person, home = Person(prefixed), f"--home={ROOT / '.galaxy-prefixed'}"
     road = SlowRoad(person.url, 20 * MIB)
-    history = person.new_history("restart")
+    history, other = person.new_history("restart"), person.new_history("a run over a restart")
     process = begun(person, "dataset_upload.py", "--wait", "-q", person.key, road.url, history, large, **state)
-    until(lambda: any(path.stat().st_size > 50 * MIB for path in (ROOT / ".galaxy-prefixed" / "data" / "tmp").iterdir()))
-    assert process.poll() is None
+    until(lambda: any(path.stat().st_size > 20 * MIB for path in (ROOT / ".galaxy-prefixed" / "data" / "tmp").iterdir()))
+    (tmp_path / "table.tsv").write_text("a\t1\n")
+    run = begun(person, "workflow_run.py", f"--history={other}", f"--record={tmp_path}/run.json", person.key, person.url,
+                ROOT / "tests" / "live" / "workflows" / "parameters.gxwf.yml", f"table={tmp_path}/table.tsv", "lines=1",
+                **state)
+    until(lambda: person.look("invocations", history_id=other))
+    assert process.poll() is None and run.poll() is None
     assert local("stop", home).returncode == 0
     road.cut()
     started = local("start", home)
@@ -231,6 +236,13 @@ def test_galaxy_is_stopped_and_started_in_the_middle_of_an_upload(prefixed, larg
     assert process.wait(timeout=600) == 0
     road.close()
     assert arrived(person, history, {large.name: large})
+
+    ended = run.wait(timeout=600)
+    [made] = person.look("invocations", history_id=other)
+    assert json.loads((tmp_path / "run.json").read_text())["invocation"] == made["id"]
+    # What ran when it was stopped may have been killed with it: the run tells.
+    states = person.look(f"invocations/{made['id']}/jobs_summary")["states"]
+    assert ended == (0 if set(states) <= {"ok", "skipped"} else 1)
 
 
 # ----------------------------------------------------------------------------------------------------------------- down

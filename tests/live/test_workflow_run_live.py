@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from .conftest import ROOT, local
+from .conftest import ROOT
 from .test_transfer_live import begun, instants, killed_again_and_again, state, until
 
 __all__ = ["instants", "state"]     # fixtures
@@ -68,9 +68,10 @@ def test_collections_of_each_type_keep_their_samples_names(person, tables):
     found = on_disk(tables / "out")
     assert found.pop("beside/t2.tabular") == "a\t7\ta\t7\n"
     assert found.pop("beside/t1.tabular").startswith("a\t1\ta\t7\na\t2\t")
-    assert found == {f"pair copied/{way}.fastqsanger": read(f"s1{mate}") for way, mate in (("forward", "R1"), ("reverse", "R2"))} | {
-        f"samples copied/{sample}/{way}.fastqsanger": read(f"{sample}{mate}")
-        for sample in ("s1", "s2") for way, mate in (("forward", "R1"), ("reverse", "R2"))}
+    mates = {"forward": "R1", "reverse": "R2"}
+    pair = {f"pair copied/{way}.fastqsanger": read(f"s1{mate}") for way, mate in mates.items()}
+    assert found == {**pair, **{f"samples copied/{sample}/{way}.fastqsanger": read(f"{sample}{mate}")
+                                for sample in ("s1", "s2") for way, mate in mates.items()}}
 
 
 def test_one_failing_element_of_a_mapped_step_in_a_subworkflow(person, tables):
@@ -92,8 +93,8 @@ def test_fail_fast(person, tables):
 
 
 def test_a_list_for_one_dataset_is_mapped_over(person, tables):
-    ran(person, "parameters", f"--download={tables}/out", "--outputs=kept", f"table={tables}/t1.tsv", f"table={tables}/t2.tsv",
-        "lines=1")
+    ran(person, "parameters", f"--download={tables}/out", "--outputs=kept", f"table={tables}/t1.tsv",
+        f"table={tables}/t2.tsv", "lines=1")
     assert on_disk(tables / "out") == {"kept/t1.tabular": "a\n", "kept/t2.tabular": "a\n"}
 
 
@@ -102,8 +103,8 @@ def test_what_galaxy_has_by_id_number_and_path(person, admin, tables):
     history = person.new_history("references")
     one = person.uploaded(history, tables / "t1.tsv")
     other = person.new_history("of another history")
-    made = person.value("collection_create.py", "--wait", "--format=value", "--fields=id", person.key, person.url, other, "two",
-                        tables / "t1.tsv", tables / "t2.tsv")
+    made = person.value("collection_create.py", "--wait", "--format=value", "--fields=id", person.key, person.url, other,
+                        "two", tables / "t1.tsv", tables / "t2.tsv")
     for number, given in enumerate((f"hda:{one}", "hid:1")):
         ran(person, "parameters", f"--history={history}", f"--download={tables}/{number}", "--outputs=first", "lines=1",
             f"table={given}")
@@ -128,9 +129,10 @@ def test_what_is_wrong_is_told_at_once_and_nothing_is_sent(person, tables):
                        f"tabel={tables}/t1.tsv", "lines=few", "twice=perhaps", "column=c9", "share=half",
                        f"aside={tables}/none.tsv")
     assert (ended.returncode, ended.stdout) == (2, "")
-    for words in ("8 things are wrong, so nothing was sent", "no input 'tabel': did you mean 'table'?", "'few' is not an integer",
-                  "'perhaps' is neither true nor false", "'c9' is none of c1, c2", "'half' is not a float", "none.tsv: No such file",
-                  "input table: is missing", "no output 'nosuch'", "index    label    takes"):
+    for words in ("8 things are wrong, so nothing was sent", "no input 'tabel': did you mean 'table'?",
+                  "'few' is not an integer", "'perhaps' is neither true nor false", "'c9' is none of c1, c2",
+                  "'half' is not a float", "none.tsv: No such file", "input table: is missing", "no output 'nosuch'",
+                  "index    label    takes"):
         assert words in ended.stderr
     assert len(person.look("histories")) == before
 
@@ -170,8 +172,8 @@ def test_a_step_that_a_person_has_to_review(person, tables, state):
 
 
 def test_record_tags_and_no_wait(person, tables):
-    ended = ran(person, "parameters", "--no-wait", "--format=json", f"--record={tables}/run.json", "--tag=night", "--tag=run12",
-                "--history=new:tagged run", f"table={tables}/t1.tsv", "lines=1", "column=c2")
+    ended = ran(person, "parameters", "--no-wait", "--format=json", f"--record={tables}/run.json", "--tag=night",
+                "--tag=run12", "--history=new:tagged run", f"table={tables}/t1.tsv", "lines=1", "column=c2")
     made = json.loads(ended.stdout)
     record = json.loads((tables / "run.json").read_text())
     assert (record["invocation"], record["history"], record["server"]) == (made["id"], made["history_id"], person.url)
@@ -185,10 +187,12 @@ def test_record_tags_and_no_wait(person, tables):
 def test_a_tools_parameter_and_cached_jobs(person, tables):
     history = person.new_history("cached")
     dataset = person.uploaded(history, tables / "t1.tsv")
-    line = [f"--history={history}", "--param=Cut1:columnList=c2", "--outputs=kept", f"table=hda:{dataset}", "lines=3"]
+    line = [f"--history={history}", "--param=Paste1:delimiter=C", "--outputs=doubled", f"table=hda:{dataset}",
+            "lines=3", "twice=yes"]
     ran(person, "parameters", f"--download={tables}/first", *line)
-    ended = ran(person, "parameters", f"--download={tables}/second", "--use-cached-jobs", "--format=value", "--fields=id", *line)
-    assert on_disk(tables / "first") == on_disk(tables / "second") == {"kept.tabular": "1\n2\n5\n"}
+    ended = ran(person, "parameters", f"--download={tables}/second", "--use-cached-jobs", "--format=value", "--fields=id",
+                *line)
+    assert on_disk(tables / "first") == on_disk(tables / "second") == {"doubled.tabular": "a,a\na,a\nb,b\n"}
     job = person.look(f"datasets/{ended.stdout.strip()}")["creating_job"]
     assert person.look(f"jobs/{job}", full="true")["copied_from_job_id"]
 
@@ -196,13 +200,13 @@ def test_a_tools_parameter_and_cached_jobs(person, tables):
 # ------------------------------------------------------------------------------------------------------------- job files
 
 def test_a_job_file_for_tests(person, tables):
-    (tables / "job.yml").write_text("""
-table: {class: File, path: t1.tsv, filetype: tabular, name: from a job, dbkey: hg38, tags: ['name:x'],
-        hashes: [{hash_function: MD5, hash_value: %s}]}
+    (tables / "job.yml").write_text(f"""
+table: {{class: File, path: t1.tsv, filetype: tabular, name: from a job, dbkey: hg38, tags: ['name:x'],
+        hashes: [{{hash_function: MD5, hash_value: {hashlib.md5((tables / "t1.tsv").read_bytes()).hexdigest()}}}]}}
 lines: 2
 column: c2
 aside: null
-""" % hashlib.md5((tables / "t1.tsv").read_bytes()).hexdigest())
+""")
     ended = ran(person, "parameters", f"--job={tables}/job.yml", f"--download={tables}/out", f"--record={tables}/run.json",
                 "--outputs=kept")
     assert ended.stdout and on_disk(tables / "out") == {"kept.tabular": "1\n2\n"}
@@ -314,25 +318,6 @@ def test_killed_again_and_again(person, tables, state, instants):
     assert sorted(on_disk(tables / "out")) == ["beside/t1.tabular", "beside/t2.tabular"]
 
 
-def test_galaxy_is_away_while_a_run_is_waited_for(prefixed, tables, state):
-    """On the second Galaxy, so that the others' goes on."""
-    from .conftest import Person
-    person, home = Person(prefixed), f"--home={ROOT / '.galaxy-prefixed'}"
-    history = person.new_history("away")
-    process = begun(person, "workflow_run.py", f"--history={history}", f"--download={tables}/out", person.key, person.url,
-                    WORKFLOWS / "parameters.gxwf.yml", f"table={tables}/t1.tsv", "lines=1", **state)
-    until(lambda: invocations(person, history))
-    assert local("stop", home).returncode == 0
-    assert process.poll() is None
-    started = local("start", home)
-    assert started.returncode == 0, started.stderr
-    status = process.wait(timeout=600)
-    assert len(invocations(person, history)) == 1
-    # Jobs that ran when it was stopped may have been killed with it, which the run then tells.
-    jobs = {job["state"] for job in person.look("jobs", history_id=history)}
-    assert status == (0 if jobs <= {"ok", "skipped"} else 1)
-
-
 def test_ctrl_c(person, tables, state):
     history = person.new_history("interrupted")
     process = begun(person, "workflow_run.py", f"--history={history}", person.key, person.url, WORKFLOWS / "mapped.gxwf.yml",
@@ -344,4 +329,5 @@ def test_ctrl_c(person, tables, state):
     ended = person.run("workflow_run.py", f"--history={history}", f"--record={tables}/run.json", person.key, person.url,
                        WORKFLOWS / "mapped.gxwf.yml", f"one={tables}/t2.tsv", f"tables={tables}/t?.tsv", **state)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert json.loads((tables / "run.json").read_text())["invocation"] == made["id"] and len(invocations(person, history)) == 1
+    assert json.loads((tables / "run.json").read_text())["invocation"] == made["id"]
+    assert len(invocations(person, history)) == 1
