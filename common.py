@@ -494,7 +494,7 @@ def pauses(timeout: float | None = None, first: float = 0.25, longest: float = 3
         if left <= 0:
             return
         time.sleep(min(pause, left))
-        pause = min(pause * 1.5, longest)
+        pause = min(pause * 1.25, longest)
 
 
 def _target(url: str, location: str) -> str:

@@ -544,7 +544,7 @@ def test_waiting_asks_one_small_question_a_look(loopback, clock):
     assert set(states.values()) == {"ok"} and len(states) == 100
     assert len(loopback.asked) == 4
     assert "q=state-in&qv=new%2Cupload%2Cqueued%2Crunning%2Csetting_metadata" in loopback.asked[0].path
-    assert clock.slept == [0.25, 0.375]
+    assert clock.slept == [0.25, 0.3125]
 
 
 def test_waiting_for_jobs(loopback, clock):
@@ -569,7 +569,7 @@ def test_waiting_for_what_is_not_there(loopback, clock):
 
 def test_pauses_grow_to_half_a_minute(clock):
     for look in common.pauses():
-        if look == 20:
+        if look == 40:
             break
     assert clock.slept[0] == 0.25 and clock.slept[-1] == 30
     assert clock.slept == sorted(clock.slept)

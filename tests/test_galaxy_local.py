@@ -1,7 +1,9 @@
 """galaxy_local.py without a Galaxy: what it refuses, what it leaves alone, what it shows when something dies."""
 import fcntl
+import contextlib
 import json
 import os
+import random
 import re
 import shlex
 import signal
@@ -45,9 +47,13 @@ def sleeper():
 
 @pytest.fixture
 def free_port():
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return trial.getsockname()[1]
+    """One that is free, and the Tool Shed's, 929 higher, too; below those that connections get by themselves."""
+    for port in random.sample(range(20000, 30000), 100):
+        with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", port))
+            other.bind(("127.0.0.1", port + 929))
+            return port
+    raise AssertionError("no port is free")
 
 
 def call(home, *words):
