@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from common import JOB_ENDS, STILL_RUNNING, Galaxy, Refused
-from jobs import failures
+from jobs import failures, reasons
 
 GOOD = {"ok", "skipped"}
 SCHEDULED = {"scheduled", "completed"}      # all jobs are made; `completed` (26.1 on) says nothing about their success
@@ -55,12 +55,10 @@ def counted(states: dict[str, int]) -> str:
 
 def _end(galaxy: Galaxy, invocation: dict[str, Any], bad: dict[str, int]) -> str:
     """How an invocation ended badly: its state, why, the first job that failed."""
-    reasons = [str(message.get("reason")) + (f" ({message['details']})" if message.get("details") else "")
-               for message in invocation.get("messages") or []]
     state = invocation["state"]
     if not bad:
-        return ": ".join([f"is {state}" if state in GIVEN_UP else "could not make all its jobs", *reasons])
-    words = "; ".join([f"{'is cancelled' if state == 'cancelled' else 'failed'}: {counted(bad)}", *reasons])
+        return ": ".join([f"is {state}" if state in GIVEN_UP else "could not make all its jobs", *reasons(invocation)])
+    words = "; ".join([f"{'is cancelled' if state == 'cancelled' else 'failed'}: {counted(bad)}", *reasons(invocation)])
     first = failures(galaxy, invocation, most=1)
     if not first:
         return words

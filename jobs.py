@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,6 +15,17 @@ INPUTS = ("data_input", "data_collection_input", "parameter_input")
 # What the plugins cgroup and core of Galaxy's job metrics call the peak of memory, in bytes, and the times, in seconds.
 MEMORY = ("memory.peak", "memory.memsw.max_usage_in_bytes", "memory.max_usage_in_bytes")
 TIMES = {"runtime_seconds": "run_time", "start_epoch": "start", "end_epoch": "end"}
+# From Galaxy 26.1's schema (CancelReason, FailureReason, WarningReason).
+REASONS = {
+    "user_request": "somebody cancelled it", "history_deleted": "its history {thing} was deleted",
+    "cancelled_on_review": "somebody let it not go on", "dataset_failed": "dataset {thing} has failed",
+    "collection_failed": "collection {thing} has failed", "job_failed": "job {thing} has failed",
+    "output_not_found": "there is no output {thing}", "expression_evaluation_failed": "an expression has no value",
+    "when_not_boolean": "its condition is neither true nor false", "unexpected_failure": "Galaxy failed unexpectedly",
+    "workflow_parameter_invalid": "a parameter is not valid", "step_input_deleted": "its input {thing} is deleted",
+    "workflow_output_not_found": "warning: the workflow's output {thing} was not made",
+}
+THINGS = ("hda_id", "hdca_id", "job_id", "history_id", "output_name")
 NOTHING_MEASURED: dict[str, int | None] = {"run_time": None, "start": None, "end": None, "memory": None}
 LINES, LETTERS = 20, 2000       # of a standard error, at its end
 
@@ -38,10 +50,10 @@ def seen(galaxy: Galaxy, path: str, params: Any = None) -> Any:
 def steps(galaxy: Galaxy, invocation: dict[str, Any], workflow: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """Every step of an invocation, in the workflow's order, a subworkflow's behind the step that it is.
 
-    Each is `{"step": "1.2", "label": "tidy: column", "kind": "tool", "tool", "version", "state", "jobs", "collections"}`: the
-    indices and labels of the steps that it is in come first; `kind` is one of INPUTS, tool, subworkflow or pause, as the
-    workflow says, empty where we may not see that; `collections` are the ids of those that a mapped-over step has made;
-    each job is `{"id", "tool", "version", "state", "create_time", "update_time", "exit_code"}`.
+    Each is `{"step": "1.2", "label": "tidy: column", "kind": "tool", "tool", "version", "state", "jobs", "action",
+    "collections"}`: the indices and labels of the steps that it is in come first; `kind` is one of INPUTS, tool, subworkflow
+    or pause, as the workflow says, empty where we may not see that; `action` is true where somebody let a pause go on;
+    `collections` are the ids of those that a mapped-over step has made; each job is `{"id", "tool", "version", "state", "create_time", "update_time", "exit_code"}`.
 
     However many jobs there are, a (sub)workflow takes two requests, one where its `workflow` is given (`workflow_of`).
     """
@@ -64,18 +76,40 @@ def _steps(galaxy: Galaxy, invocation: str, workflow: dict[str, Any] | None, ind
         mapped = step.get("implicit_collection_jobs_id") or len(jobs) > 1
         yield {"step": f"{index}{step['order_index']}", "label": f"{label}{own}",
                "kind": definition.get("type") or ("subworkflow" if inner else "tool" if jobs else ""),
-               "tool": tool, "version": version or "", "state": step["state"], "jobs": jobs,
-               "collections": [one["id"] for one in (step.get("output_collections") or {}).values()] if mapped else []}
+               "tool": tool, "version": version or "", "state": step["state"], "action": step.get("action"),
+               "jobs": jobs, "collections": [one["id"] for one in (step.get("output_collections") or {}).values()] if mapped else []}
         if inner:
             yield from _steps(galaxy, inner, None, f"{index}{step['order_index']}.", f"{label}{own}: ")
 
 
-def counted(jobs: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """How many of the jobs are in each state."""
-    states: dict[str, int] = {}
-    for job in jobs:
-        states[job["state"]] = states.get(job["state"], 0) + 1
-    return states
+def counted(jobs: Iterable[dict[str, Any]]) -> str:
+    """Jobs by state in words, such as `3 ok, 1 error`."""
+    states = Counter(job["state"] for job in jobs)
+    return ", ".join(f"{count} {state}" for state, count in states.most_common())
+
+
+def in_words(step: dict[str, Any]) -> str:
+    """How it stands with a step: its jobs by state, else what there is to say of one without jobs."""
+    if step["jobs"]:
+        return counted(step["jobs"])
+    if step["kind"] == "pause" and step["state"] == "scheduled":
+        return "gone on with" if step["action"] else "waits for a person"
+    if step["state"] != "scheduled":
+        return "not begun"
+    return "no jobs" if step["kind"] == "tool" else ""
+
+
+def reasons(invocation: dict[str, Any]) -> list[str]:
+    """What Galaxy says of why a run did not succeed, in plain words."""
+    told = []
+    for message in invocation.get("messages") or []:
+        words = REASONS.get(str(message.get("reason")), str(message.get("reason")))
+        step, maker = message.get("workflow_step_id"), message.get("dependent_workflow_step_id")
+        thing = next((str(message[name]) for name in THINGS if message.get(name)), "")
+        told.append((f"step {step}: " if step is not None else "") + " ".join(words.format(thing=thing).split())
+                    + (f", which step {maker} was to make" if maker is not None else "")
+                    + (f" ({message['details']})" if message.get("details") else ""))
+    return told
 
 
 def elements(galaxy: Galaxy, step: dict[str, Any]) -> dict[str, str]:
@@ -185,3 +219,12 @@ def end_of(text: str | None) -> str:
 def address_of(galaxy: Galaxy, job: str) -> str:
     """Where a person can look at a job in Galaxy."""
     return redact(f"{galaxy.base}/jobs/{job}/view")
+
+
+# ----------------------------------------------------------------------------------------------------------------- names
+
+def name_of(galaxy: Galaxy, path: str, thing: str) -> str | None:
+    """The name of a history or of the workflow that a run's `workflow_id` means; None where we may not see it."""
+    params = {"instance": "true"} if path == "workflows" else {"keys": "name"}
+    name = seen(galaxy, f"{path}/{thing}", params).get("name")
+    return None if name is None else str(name)
