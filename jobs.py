@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bulk import found
-from common import Galaxy, Refused, redact
+from common import JOB_ENDS, Galaxy, Refused, redact
 
 # How a job ends that is neither ok nor skipped, in the order in which one makes the next.
 BAD = ("error", "failed", "deleted", "deleting", "stopped", "paused")
@@ -97,6 +97,14 @@ def in_words(step: dict[str, Any]) -> str:
     if step["state"] != "scheduled":
         return "not begun"
     return "no jobs" if step["kind"] == "tool" else ""
+
+
+def ended(galaxy: Galaxy, invocation: dict[str, Any]) -> bool:
+    """Whether nothing of a run will move any more; where Galaxy has given up, jobs that were made before may still run."""
+    if invocation["state"] in ("scheduled", "failed"):
+        summary = galaxy.get(f"invocations/{invocation['id']}/jobs_summary")
+        return summary["populated_state"] in ("ok", "failed") and not set(summary["states"]) - set(JOB_ENDS)
+    return invocation["state"] in ("completed", "cancelled")
 
 
 def reasons(invocation: dict[str, Any]) -> list[str]:

@@ -601,6 +601,22 @@ def _modified(answer: requests.Response) -> float | None:
         return None
 
 
+def write(path: Path, content: bytes, label: str, overwrite: bool = False) -> None:
+    """Put `content` into the file `path`, which has that name only once all of it is there; refused where something has it
+    already that is not to be overwritten."""
+    part = path.with_name(f".{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        if overwrite:
+            os.replace(part, path)
+        else:
+            _name(part, path)
+    except FileExistsError:
+        raise Refused(f"{label}: {path} is there already: move it away, or give --force") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def _name(part: Path, path: Path) -> None:
     """Give the file `part` the name `path`, unless something has it, even if that came a moment ago."""
     try:
