@@ -53,7 +53,8 @@ def steps(galaxy: Galaxy, invocation: dict[str, Any], workflow: dict[str, Any] |
     Each is `{"step": "1.2", "label": "tidy: column", "kind": "tool", "tool", "version", "state", "jobs", "action",
     "collections"}`: the indices and labels of the steps that it is in come first; `kind` is one of INPUTS, tool, subworkflow
     or pause, as the workflow says, empty where we may not see that; `action` is true where somebody let a pause go on;
-    `collections` are the ids of those that a mapped-over step has made; each job is `{"id", "tool", "version", "state", "create_time", "update_time", "exit_code"}`.
+    `collections` are the ids of those that a mapped-over step has made. Each job is `{"id", "tool", "version", "state",
+    "create_time", "update_time", "exit_code"}`.
 
     However many jobs there are, a (sub)workflow takes two requests, one where its `workflow` is given (`workflow_of`).
     """
@@ -74,10 +75,11 @@ def _steps(galaxy: Galaxy, invocation: str, workflow: dict[str, Any] | None, ind
         tool = jobs[0]["tool"] if jobs else definition.get("tool_id") or ""
         own = step.get("workflow_step_label") or tool or f"step {step['order_index']}"
         mapped = step.get("implicit_collection_jobs_id") or len(jobs) > 1
+        made = [one["id"] for one in (step.get("output_collections") or {}).values()]
         yield {"step": f"{index}{step['order_index']}", "label": f"{label}{own}",
                "kind": definition.get("type") or ("subworkflow" if inner else "tool" if jobs else ""),
                "tool": tool, "version": version or "", "state": step["state"], "action": step.get("action"),
-               "jobs": jobs, "collections": [one["id"] for one in (step.get("output_collections") or {}).values()] if mapped else []}
+               "jobs": jobs, "collections": made if mapped else []}
         if inner:
             yield from _steps(galaxy, inner, None, f"{index}{step['order_index']}.", f"{label}{own}: ")
 
@@ -157,8 +159,8 @@ def _leaves(members: list[dict[str, Any]], path: str) -> Iterator[tuple[str, str
 # -------------------------------------------------------------------------------------------------------------- measured
 
 def measured(galaxy: Galaxy, invocation: str) -> dict[str, dict[str, int | None]]:
-    """`{job's id: {"run_time", "start", "end", "memory"}}`, in seconds, seconds since 1970 and bytes, None for what the server
-    has not measured; by one request for all jobs of the run and of its subworkflows."""
+    """`{job's id: {"run_time", "start", "end", "memory"}}`, in seconds, seconds since 1970 and bytes, None for what the
+    server has not measured; by one request for all jobs of the run and of its subworkflows."""
     jobs: dict[str, list[dict[str, Any]]] = {}
     for metric in seen(galaxy, f"invocations/{invocation}/metrics") or []:
         jobs.setdefault(metric["job_id"], []).append(metric)

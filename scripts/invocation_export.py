@@ -11,8 +11,8 @@ Arguments:
 
 Options:
   --to=FILE          the file to write
-  --style=STYLE      rocrate (a zip archive), bco (JSON) or report (a PDF where FILE ends in .pdf, else Markdown); unless given
-                     the ending of FILE says it: .zip, .json, .md or .pdf
+  --style=STYLE      rocrate (a zip archive), bco (JSON) or report (a PDF where FILE ends in .pdf, else Markdown); unless
+                     given the ending of FILE says it: .zip, .json, .md or .pdf
   --hidden           an RO-Crate with the contents of hidden datasets, too
   --no-files         an RO-Crate with no contents of datasets at all
   --timeout=SECONDS  how long to wait for Galaxy to make it; as long as it takes unless given
@@ -60,7 +60,7 @@ def main(argv=None):
     elif style == "report":
         write(path, galaxy.get(f"invocations/{run_id}/report")["markdown"].encode(), label, force)
     elif not ended(galaxy, about):
-        raise Refused(f"{label} is {about['state']} and has not ended: export it when it has, invocation_wait.py waits for it",
+        raise Refused(f"{label} is {about['state']} and has not ended: export it when it has (invocation_wait.py)",
                       STILL_RUNNING)
     else:
         wish = {"model_store_format": KINDS[style], "include_files": not args["--no-files"],
@@ -92,9 +92,9 @@ def prepared(galaxy, about, wish, record, timeout):
     announce("Galaxy makes the archive")
     for _ in galaxy.looks(timeout):
         if failed(galaxy, record.data):
-            inner = any(step.get("subworkflow_invocation_id") for step in about["steps"])
-            hint = ": it can't of a run with subworkflows (26.1)" if inner and wish["model_store_format"] == "bco.json" else ""
-            raise Refused(f"invocation {about['id']}: Galaxy could not make the {wish['model_store_format']}{hint}")
+            kind, inner = wish["model_store_format"], any(step.get("subworkflow_invocation_id") for step in about["steps"])
+            hint = ": it can't of a run with subworkflows (26.1)" if inner and kind == KINDS["bco"] else ""
+            raise Refused(f"invocation {about['id']}: Galaxy could not make the {kind}{hint}")
         if galaxy.get(f"{record.data['route']}/ready"):
             return record.data["route"]
     raise Refused(f"the archive is not made after {timeout:g} s: the same command goes on with it", STILL_RUNNING)

@@ -42,7 +42,7 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     limit, days, states = whole_number(args, "--limit", 1), whole_number(args, "--since", 1), wanted(args["--state"])
     style, fields = output(args)
-    only = {"sort_by": None, "sort_desc": None}     # by their ids, the newest first; no other order tells two of one time apart
+    only = {"sort_by": None, "sort_desc": None}     # by ids, the newest first: times may be the same
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     galaxy.user()       # without one Galaxy's list is an empty one

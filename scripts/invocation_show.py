@@ -50,8 +50,9 @@ def main(argv=None):
 
 def facts(galaxy, about, workflow, found):
     """What there is to say of the run as a whole."""
-    return {"id": about["id"], "workflow": workflow.get("name"), "history": name_of(galaxy, "histories", about["history_id"]),
-            "history_id": about["history_id"], "state": about["state"],
+    history = about["history_id"]
+    return {"id": about["id"], "workflow": workflow.get("name"), "history": name_of(galaxy, "histories", history),
+            "history_id": history, "state": about["state"],
             "jobs": counted(job for step in found for job in step["jobs"]), "create_time": about["create_time"],
             "update_time": about["update_time"], "messages": "; ".join(reasons(about))}
 
