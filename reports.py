@@ -430,7 +430,8 @@ footer { margin-top: 2.5rem; }
 @media (max-width: 44rem) {
   main { padding: 1.25rem .9rem 2rem; } h1 { font-size: 1.35rem; }
   .row { grid-template-columns: 1fr auto; gap: .2rem .8rem; padding: .4rem 0; } .track, .ticks { grid-column: 1 / -1; }
-  .track { grid-row: 2; } .words { max-width: 11rem; } .facts { grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
+  .track { grid-row: 2; } .words { max-width: 11rem; }
+  .facts { grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
   .ticks span:not(:first-child):not(.last) { display: none; }
   .axis > div:first-child, .axis > div:last-child { display: none; }
   thead { display: none; } tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); }

@@ -34,6 +34,8 @@ MODULES = [     # each may import those before it
     "mirrors",
     "queries",
     "workflows",
+    "jobs",
+    "reports",
     "invocations",
 ]
 # Each may import those before it.
