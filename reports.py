@@ -4,6 +4,7 @@
 """
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -336,8 +337,8 @@ def _section(title: str, content: str) -> str:
 
 
 def _text(text: Any) -> str:
-    """Any text as HTML shows it; what XML forbids, as control characters of a terminal, is left out."""
-    shown = "".join(letter for letter in str(text) if letter in "\n\t" or (letter.isprintable() or ord(letter) > 159))
+    """Any text as HTML shows it, without control characters and those that turn the direction of what comes after them."""
+    shown = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "", str(text))
     return escape(redact(shown).encode(errors="replace").decode())
 
 

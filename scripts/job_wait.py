@@ -18,8 +18,8 @@ Options:
 
 Prints a line for each job as soon as it has ended (value, jsonl, csv, tsv). Exits with 0 only if all are ok or skipped;
 with 1 when it, or each of them, failed, saying why on standard error, 3 when some of several did, 4 when the time was up. A
-paused job won't go on by itself, so it counts as one that has ended, and not well. Jobs of one history take one small request
-a look.
+paused job won't go on by itself, so it counts as one that has ended, and not well. Jobs of one history take one small
+request a look.
   job_wait.py --timeout=3600 - - bbd44e69cb8906b5 8155e4b4bf1581ff
 """
 import sys

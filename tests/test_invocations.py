@@ -53,11 +53,12 @@ def test_completed_with_a_failed_job_is_a_failure_with_its_name(loopback, clock)
         step = a_step(("j3", "paused"), ("j2", "error"), output_collections={"out": {"src": "hdca", "id": "c"}},
                       implicit_collection_jobs_id="icj")
         step["jobs"][1]["exit_code"] = 1
-        wait(loopback, summary(ok=1, error=1, paused=1), invocation("completed"), invocation("completed", steps=[step]), HIDDEN,
-             (200, {"id": "j2", "state": "error", "tool_stderr": "oh\nbad column\n", "outputs": {"o": {"id": "d"}}}),
+        wait(loopback, summary(ok=1, error=1, paused=1), invocation("completed"), invocation("completed", steps=[step]),
+             HIDDEN, (200, {"id": "j2", "state": "error", "tool_stderr": "oh\nbad column\n", "outputs": {
+                 "o": {"id": "d"}}}),
              (200, {"elements": [{"element_identifier": "Oslo", "element_type": "hda", "object": {"id": "d"}}]}))
-    assert str(caught.value) == ("invocation i failed: 1 error, 1 paused; step 2 (Wet days), element Oslo, is error, job j2, "
-                                 f"exit code 1: bad column; see {loopback.url}/jobs/j2/view")
+    assert str(caught.value) == ("invocation i failed: 1 error, 1 paused; step 2 (Wet days), element Oslo, is error, "
+                                 f"job j2, exit code 1: bad column; see {loopback.url}/jobs/j2/view")
     assert caught.value.exit_code == REFUSED
 
 
@@ -71,7 +72,8 @@ def test_no_other_end_is_good(loopback, clock, state):
 
 def test_a_failed_job_does_not_end_the_wait_while_others_run(loopback, clock):
     with pytest.raises(Refused, match="2 error"):
-        wait(loopback, summary(error=1, running=1), summary(error=2), invocation("scheduled"), invocation("scheduled"), HIDDEN)
+        wait(loopback, summary(error=1, running=1), summary(error=2), invocation("scheduled"), invocation("scheduled"),
+             HIDDEN)
     assert len(clock.slept) == 1
 
 
