@@ -12,6 +12,7 @@ from common import JOB_ENDS, Galaxy, Refused, redact
 GOOD = ("ok", "skipped")
 # How a job ends that is neither ok nor skipped, in the order in which one makes the next.
 BAD = ("error", "failed", "deleted", "deleting", "stopped", "paused")
+GIVEN_UP = ("failed", "cancelling", "cancelled")     # runs that make no more jobs
 INPUTS = ("data_input", "data_collection_input", "parameter_input")
 # What the plugins cgroup and core of Galaxy's job metrics call the peak of memory, in bytes, and the times, in seconds.
 MEMORY = ("memory.peak", "memory.memsw.max_usage_in_bytes", "memory.max_usage_in_bytes")
@@ -52,10 +53,10 @@ def steps(galaxy: Galaxy, invocation: dict[str, Any], workflow: dict[str, Any] |
     """Every step of an invocation, in the workflow's order, a subworkflow's behind the step that it is.
 
     Each is `{"step": "1.2", "label": "tidy: column", "kind": "tool", "tool", "version", "state", "jobs", "action",
-    "collections"}`: the indices and labels of the steps that it is in come first; `kind` is one of INPUTS, tool, subworkflow
-    or pause, as the workflow says, empty where we may not see that; `action` is true where somebody let a pause go on;
-    `collections` are the ids of those that a mapped-over step has made. Each job is `{"id", "tool", "version", "state",
-    "create_time", "update_time", "exit_code"}`.
+    "given_up", "collections"}`: the indices and labels of the steps that it is in come first; `kind` is one of INPUTS, tool,
+    subworkflow or pause, as the workflow says, empty where we may not see that; `action` is true where somebody let a pause
+    go on, `given_up` where the run will not; `collections` are the ids of those that a mapped-over step has made. Each job
+    is `{"id", "tool", "version", "state", "create_time", "update_time", "exit_code"}`.
 
     However many jobs there are, a (sub)workflow takes two requests, one where its `workflow` is given (`workflow_of`).
     """
@@ -80,7 +81,7 @@ def _steps(galaxy: Galaxy, invocation: str, workflow: dict[str, Any] | None, ind
         yield {"step": f"{index}{step['order_index']}", "label": f"{label}{own}",
                "kind": definition.get("type") or ("subworkflow" if inner else "tool" if jobs else ""),
                "tool": tool, "version": version or "", "state": step["state"], "action": step.get("action"),
-               "jobs": jobs, "collections": made if mapped else []}
+               "given_up": about["state"] in GIVEN_UP, "jobs": jobs, "collections": made if mapped else []}
         if inner:
             yield from _steps(galaxy, inner, None, f"{index}{step['order_index']}.", f"{label}{own}: ")
 
@@ -96,7 +97,7 @@ def in_words(step: dict[str, Any]) -> str:
     if step["jobs"]:
         return counted(step["jobs"])
     if step["kind"] == "pause" and step["state"] == "scheduled":
-        return "gone on with" if step["action"] else "waits for a person"
+        return "gone on with" if step["action"] else "was never gone on with" if step["given_up"] else "waits for a person"
     if step["state"] != "scheduled":
         return "not begun"
     return "no jobs" if step["kind"] == "tool" else ""

@@ -34,7 +34,7 @@ from archives import STORED, announce, for_a_later_run, place
 from common import STILL_RUNNING, UNATTENDED, USAGE, Galaxy, Refused, an_id, arguments, run, whole_number
 from jobs import ended, seen, workflow_of
 from records import Record
-from transfer import receive, write
+from transfer import free, receive, write
 
 # What Galaxy calls each kind of archive, and what is made by what the name of a file ends in.
 KINDS = {"rocrate": "rocrate.zip", "bco": "bco.json"}
@@ -53,8 +53,7 @@ def main(argv=None):
     about = galaxy.get(f"invocations/{run_id}")
     label = f"invocation {run_id}"
     path = place(file, workflow_of(galaxy, about).get("name") or run_id, KINDS.get(style, "md"))
-    if os.path.lexists(path) and not force:
-        raise Refused(f"{label}: {path} is there already: move it away, or give --force")
+    free(path, label, force)
     if style == "report" and path.suffix == ".pdf":
         pdf(galaxy, run_id, path, label, force)
     elif style == "report":

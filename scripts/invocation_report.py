@@ -24,7 +24,7 @@ from pathlib import Path
 
 from common import USAGE, Galaxy, Refused, an_id, arguments, run
 from reports import page
-from transfer import write
+from transfer import free, write
 
 
 def main(argv=None):
@@ -33,8 +33,8 @@ def main(argv=None):
     to_output = args["--to"] == "-"
     if not to_output and (path.is_dir() or not os.access(path.parent, os.W_OK)):
         raise Refused(f"--to={args['--to']}: a folder, or in one where nothing can be written: name a file", USAGE)
-    if not to_output and os.path.lexists(path) and not force:
-        raise Refused(f"{path} is there already: move it away, or give --force")
+    if not to_output:
+        free(path, f"invocation {run_id}", force)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     html = page(galaxy, run_id)

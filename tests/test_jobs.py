@@ -55,7 +55,8 @@ def test_a_workflow_that_we_may_not_see_leaves_kinds_open(galaxy, requests_mock)
 
 @pytest.mark.parametrize("step, words", [
     ({"kind": "tool", "state": "scheduled", "jobs": [a_job("a"), a_job("b", "error"), a_job("c")]}, "2 ok, 1 error"),
-    ({"kind": "pause", "state": "scheduled", "action": None, "jobs": []}, "waits for a person"),
+    ({"kind": "pause", "state": "scheduled", "action": None, "given_up": False, "jobs": []}, "waits for a person"),
+    ({"kind": "pause", "state": "scheduled", "action": None, "given_up": True, "jobs": []}, "was never gone on with"),
     ({"kind": "pause", "state": "scheduled", "action": True, "jobs": []}, "gone on with"),
     ({"kind": "tool", "state": "new", "jobs": []}, "not begun"),
     ({"kind": "tool", "state": "scheduled", "jobs": []}, "no jobs"),

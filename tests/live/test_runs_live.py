@@ -187,7 +187,8 @@ def test_report(person, runs, tmp_path, name, words):
 def test_the_report_in_a_browser(person, runs, tmp_path):
     """Read and drawn by a browser that can reach nobody."""
     person.run("invocation_report.py", f"--to={tmp_path}/a.html", person.key, person.url, runs.mapped)
-    call = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    call = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile",
+            "--host-resolver-rules=MAP * ~NOTFOUND"]
     ended = subprocess.run([*call, "--dump-dom", f"file://{tmp_path}/a.html"], capture_output=True, text=True, timeout=120)
     page = Seen(ended.stdout)
     assert "Failed: 2 jobs did not end well" in page.text and page.tags.count("article") == 2
