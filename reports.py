@@ -34,6 +34,8 @@ from jobs import (
 
 EACH = 50           # jobs of a step that get a bar each; more have one together
 FAILURES = 10       # that are shown with their standard error
+TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200,
+         *(86400 * days for days in (1, 2, 5, 10, 30, 100)))     # seconds from one mark of a time line to the next
 # A shape for each state, so that nobody needs its colour.
 SIGNS = {"ok": "\u2713", "skipped": "\u2013", "error": "\u2717", "failed": "\u2717", "paused": "\u2016", "running": "\u25b6",
          "deleted": "\u25a0", "deleting": "\u25a0", "stopped": "\u25a0"}
@@ -224,9 +226,11 @@ def _timeline(run: dict[str, Any], begin: float, end: float) -> str:
     if not with_jobs:
         return "<p>There are no jobs yet.</p>"
     span = max(end - begin, 1)
-    ticks = "".join(f'<span style="left:{part}%">{time_in_words(span * part / 100)}</span>' for part in (0, 25, 50, 75))
-    last = f'<span class="last">{time_in_words(span)}</span>'
-    rows = [f'<div class="row axis"><div></div><div class="ticks">{ticks}{last}</div><div></div></div>']
+    every = next((step for step in TICKS if span / step <= 5), span / 5)
+    ticks = [(moment, moment / span * 100) for moment in (every * count for count in range(int(span / every) + 1))]
+    axis = "".join(f'<span{" class=last" if at > 92 else ""} style="left:{at:.2f}%">{time_in_words(moment)}</span>'
+                   for moment, at in ticks)
+    rows = [f'<div class="row axis"><div></div><div class="ticks">{axis}</div><div></div></div>']
     for step in with_jobs:
         jobs, single = step["jobs"], len(step["jobs"]) == 1
         name = f'<span class="step">{_text(step["step"])}</span> {_text(step["label"])}'
@@ -239,7 +243,7 @@ def _timeline(run: dict[str, Any], begin: float, end: float) -> str:
                             f"{_sign_and_words(job['state'])}{_took([job])}") for job in jobs)
         opened = " open" if len(jobs) <= 8 or any(job["state"] in BAD for job in jobs) else ""
         rows.append(f'<details{opened}><summary>{whole}</summary><div class="jobs">{each}</div></details>')
-    return f'<div class="timeline">{"".join(rows)}</div>' + LEGEND
+    return f'<div class="timeline" style="--every:{every / span * 100:.3f}%">{"".join(rows)}</div>{LEGEND}'
 
 
 def _row(name: str, bar: str, words: str) -> str:
@@ -402,12 +406,11 @@ pre { margin: .6rem 0 0; padding: .6rem .8rem; background: var(--panel); border-
   padding: .28rem 0; }
 .name, .words { overflow-wrap: anywhere; min-width: 0; line-height: 1.3; } .words { font-size: .85rem; }
 .step { color: var(--soft); font-variant-numeric: tabular-nums; margin-right: .25rem; }
-.track { position: relative; height: 1.1rem; border-left: 1px solid var(--line); border-right: 1px solid var(--line);
-  background: linear-gradient(to right, transparent calc(50% - .5px), var(--line) 0, var(--line) calc(50% + .5px),
-  transparent 0); }
+.track { position: relative; height: 1.1rem; border-right: 1px solid var(--line);
+  background: repeating-linear-gradient(to right, var(--line) 0 1px, transparent 1px var(--every)); }
 .ticks { position: relative; height: 1.2rem; white-space: nowrap; }
 .ticks span { position: absolute; transform: translateX(-50%); } .ticks span:first-child { transform: none; }
-.ticks .last { right: 0; transform: none; }
+.ticks span.last { transform: translateX(-100%); }
 .bar { position: absolute; border: 1.5px solid; border-radius: 2px; print-color-adjust: exact;
   -webkit-print-color-adjust: exact; }
 .bar.ok { color: var(--ok); background: color-mix(in srgb, currentColor 55%, transparent); }
@@ -433,7 +436,6 @@ footer { margin-top: 2.5rem; }
   .row { grid-template-columns: 1fr auto; gap: .2rem .8rem; padding: .4rem 0; } .track, .ticks { grid-column: 1 / -1; }
   .track { grid-row: 2; } .words { max-width: 11rem; }
   .facts { grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
-  .ticks span:not(:first-child):not(.last) { display: none; }
   .axis > div:first-child, .axis > div:last-child { display: none; }
   thead { display: none; } tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); }
   td { display: grid; grid-template-columns: 6rem 1fr; gap: .5rem; padding: .1rem 0; border: 0; }
