@@ -21,7 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from common import DATASET_MOVES, JOB_MOVES, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused, say
+from common import (
+    DATASET_MOVES,
+    JOB_MOVES,
+    STILL_RUNNING,
+    TRY_LATER,
+    USAGE,
+    Galaxy,
+    Refused,
+    say,
+)
 from downloads import clipped, safe
 from records import Record
 from replies import MAYBE_DONE

@@ -4,7 +4,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Union
 
-from common import DATASET_MOVES, DONE, PARTLY, STILL_RUNNING, TRY_LATER, Galaxy, Refused
+from common import (
+    DATASET_MOVES,
+    DONE,
+    PARTLY,
+    STILL_RUNNING,
+    TRY_LATER,
+    Galaxy,
+    Refused,
+)
 
 # From Galaxy 26.1's schema (DatasetState).
 STATES = (*DATASET_MOVES, "ok", "empty", "error", "paused", "failed_metadata", "deferred", "discarded")

@@ -28,7 +28,18 @@ except ModuleNotFoundError:
     sys.exit("the package requests is not installed: pip install -e . where README.md is")
 
 import replies
-from keys import address, credentials, decoded, is_address, join, origin, read_text, server, with_scheme, without_key
+from keys import (
+    address,
+    credentials,
+    decoded,
+    is_address,
+    join,
+    origin,
+    read_text,
+    server,
+    with_scheme,
+    without_key,
+)
 from outcome import (
     DONE,
     INTERRUPTED,
@@ -48,7 +59,14 @@ from outcome import (
     script_name,
     short,
 )
-from printing import output, print_answer, print_members, print_response, show, show_request
+from printing import (
+    output,
+    print_answer,
+    print_members,
+    print_response,
+    show,
+    show_request,
+)
 
 VERSION = "0.1.0"
 

@@ -21,7 +21,16 @@ A new history, and its id alone:
 """
 import sys
 
-from common import Galaxy, arguments, output, payload, print_response, run, show, show_request
+from common import (
+    Galaxy,
+    arguments,
+    output,
+    payload,
+    print_response,
+    run,
+    show,
+    show_request,
+)
 
 
 def main(argv=None):

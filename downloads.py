@@ -23,7 +23,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common import DATASET_MOVES, DONE, PARTLY, TRY_LATER, USAGE, Galaxy, Refused, an_id, complain, pauses
+from common import (
+    DATASET_MOVES,
+    DONE,
+    PARTLY,
+    TRY_LATER,
+    USAGE,
+    Galaxy,
+    Refused,
+    an_id,
+    complain,
+    pauses,
+)
 from sources import datatype, ending
 from transfer import BLOCK, STALL, Packed, progress, receive
 

@@ -9,6 +9,7 @@ from typing import Any
 from common import JOB_ENDS, STILL_RUNNING, TRY_LATER, Galaxy, Refused, complain
 from downloads import Item
 from elements import datasets
+from jobs import failures, reasons
 from records import IN_FLIGHT, Record
 from transfer import progress
 
@@ -201,34 +202,16 @@ def counted(states: dict[str, int]) -> str:
 
 def _end(galaxy: Galaxy, invocation: dict[str, Any], bad: dict[str, int]) -> str:
     """How an invocation ended badly: its state, why, the first job that failed."""
-    reasons = [str(message.get("reason")) + (f" ({message['details']})" if message.get("details") else "")
-               for message in invocation.get("messages") or []]
     state = invocation["state"]
     if not bad:
-        return ": ".join([f"is {state}" if state in GIVEN_UP else "could not make all its jobs", *reasons])
-    words = "; ".join([f"{'is cancelled' if state == 'cancelled' else 'failed'}: {counted(bad)}", *reasons])
-    order = ["error", "failed", "deleted", "deleting", "stopped", "paused"]     # what failed first, not what waits for it
-    worst = min(bad, key=lambda state: order.index(state) if state in order else len(order))
-    job, step = _a_job(galaxy, invocation, worst)
-    if not job:
+        return ": ".join([f"is {state}" if state in GIVEN_UP else "could not make all its jobs", *reasons(invocation)])
+    words = "; ".join([f"{'is cancelled' if state == 'cancelled' else 'failed'}: {counted(bad)}", *reasons(invocation)])
+    first = failures(galaxy, invocation, most=1)
+    if not first:
         return words
-    where = job["tool_id"]
-    if step:
-        where = f"step {step['order_index']} ({step.get('workflow_step_label') or where})"
-    said = (job.get("tool_stderr") or job.get("stderr") or job.get("job_stderr") or "").strip().splitlines()
-    code = f", exit code {job['exit_code']}" if job.get("exit_code") is not None else ""
+    job = first[0]
+    where = f"step {job['step']} ({job['label']})" + (f", element {job['element']}," if job["element"] else "")
+    said = job["stderr"].splitlines()
+    code = f", exit code {job['exit_code']}" if job["exit_code"] is not None else ""
     tail = f": {said[-1][:200]}" if said else ""
-    return f"{words}; {where} is {job['state']}, job {job['id']}{code}{tail}"
-
-
-def _a_job(galaxy: Galaxy, invocation: dict[str, Any], state: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A job in `state` of the invocation or of a subworkflow's, and its step; empty where there is none."""
-    for job in galaxy.pages("jobs", {"invocation_id": invocation["id"], "state": state}, limit=1):
-        steps = [step for step in invocation.get("steps") or [] if step.get("job_id") == job["id"]]
-        return galaxy.get(f"jobs/{job['id']}", {"full": "true"}), steps[0] if steps else {}
-    for step in invocation.get("steps") or []:
-        if step.get("subworkflow_invocation_id"):
-            job, inner = _a_job(galaxy, galaxy.get(f"invocations/{step['subworkflow_invocation_id']}"), state)
-            if job:
-                return job, inner
-    return {}, {}
+    return f"{words}; {where} is {job['state']}, job {job['job']}{code}{tail}; see {job['address']}"

@@ -601,6 +601,30 @@ def _modified(answer: requests.Response) -> float | None:
         return None
 
 
+def free(path: Path, label: str, overwrite: bool = False) -> None:
+    """Refuse what is there at `path` already and is not to be overwritten, or is no file but a folder or a device."""
+    if os.path.lexists(path) and not overwrite:
+        raise Refused(f"{label}: {path} is there already: move it away, or give --force")
+    if path.exists() and not path.is_file():
+        raise Refused(f"{label}: {path} is no file, so none is put in its place", USAGE)
+
+
+def write(path: Path, content: bytes, label: str, overwrite: bool = False) -> None:
+    """Put `content` into the file `path`, which has that name only once all of it is there; refused where `free` is."""
+    free(path, label, overwrite)
+    part = path.with_name(f".{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        if overwrite:
+            os.replace(part, path)
+        else:
+            _name(part, path)
+    except FileExistsError:
+        raise Refused(f"{label}: {path} is there already: move it away, or give --force") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def _name(part: Path, path: Path) -> None:
     """Give the file `part` the name `path`, unless something has it, even if that came a moment ago."""
     try:

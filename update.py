@@ -21,7 +21,16 @@ A history's new name, and its tags:
 """
 import sys
 
-from common import Galaxy, arguments, output, payload, print_answer, run, show, show_request
+from common import (
+    Galaxy,
+    arguments,
+    output,
+    payload,
+    print_answer,
+    run,
+    show,
+    show_request,
+)
 
 
 def main(argv=None):

@@ -57,7 +57,16 @@ from common import (
     show,
     whole_number,
 )
-from elements import TYPES, Part, arranged, filled, made_before, made_once, nested, wrong
+from elements import (
+    TYPES,
+    Part,
+    arranged,
+    filled,
+    made_before,
+    made_once,
+    nested,
+    wrong,
+)
 from records import Record
 from sources import check_sums, found
 from transfer import fetch, forget, send

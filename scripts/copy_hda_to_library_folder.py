@@ -22,7 +22,16 @@ Options:
 """
 import sys
 
-from common import Galaxy, an_id, arguments, output, print_response, run, show, with_scheme
+from common import (
+    Galaxy,
+    an_id,
+    arguments,
+    output,
+    print_response,
+    run,
+    show,
+    with_scheme,
+)
 from libraries import folder_id, in_use
 
 

@@ -22,7 +22,20 @@ A genome's indexes are begun once it is there. What fails is named, and stops no
 """
 import sys
 
-from common import DONE, JOB_MOVES, PARTLY, REFUSED, STILL_RUNNING, Galaxy, Refused, arguments, complain, pauses, run, show
+from common import (
+    DONE,
+    JOB_MOVES,
+    PARTLY,
+    REFUSED,
+    STILL_RUNNING,
+    Galaxy,
+    Refused,
+    arguments,
+    complain,
+    pauses,
+    run,
+    show,
+)
 from common import whole_number as whole
 
 SHED = "toolshed.g2.bx.psu.edu/repos/devteam"

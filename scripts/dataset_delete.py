@@ -29,7 +29,19 @@ What failed in a history, to look at first; without --dry-run it goes:
 import sys
 
 from bulk import BATCH, found, in_parts, status
-from common import REFUSED, STILL_RUNNING, Galaxy, Refused, arguments, complain, ids, output, run, show, whole_number
+from common import (
+    REFUSED,
+    STILL_RUNNING,
+    Galaxy,
+    Refused,
+    arguments,
+    complain,
+    ids,
+    output,
+    run,
+    show,
+    whole_number,
+)
 
 FIELDS = ["id", "name", "file_size", "hid", "history_id", "state", "deleted", "purged"]
 

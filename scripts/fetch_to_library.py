@@ -32,7 +32,18 @@ import json
 import sys
 from contextlib import suppress
 
-from common import USAGE, Galaxy, Refused, an_id, arguments, output, read_text, run, show, show_request
+from common import (
+    USAGE,
+    Galaxy,
+    Refused,
+    an_id,
+    arguments,
+    output,
+    read_text,
+    run,
+    show,
+    show_request,
+)
 from libraries import in_use, opened
 from transfer import fetch
 

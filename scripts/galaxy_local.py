@@ -36,8 +36,28 @@ from string import Template
 from xml.sax.saxutils import escape
 
 import common
-from common import DONE, REFUSED, USAGE, Galaxy, Refused, arguments, run, say, whole_number
-from processes import begin, check_port, clean_environment, end, is_running, listens, locked, works_in, write_private
+from common import (
+    DONE,
+    REFUSED,
+    USAGE,
+    Galaxy,
+    Refused,
+    arguments,
+    run,
+    say,
+    whole_number,
+)
+from processes import (
+    begin,
+    check_port,
+    clean_environment,
+    end,
+    is_running,
+    listens,
+    locked,
+    works_in,
+    write_private,
+)
 from toolsheds import publish
 
 RELEASE = "26.1.1"

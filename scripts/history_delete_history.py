@@ -20,7 +20,18 @@ A history, and the disk space it takes:
 """
 import sys
 
-from common import Galaxy, Refused, arguments, id_in, output, print_answer, run, show, show_request, yes_or_no
+from common import (
+    Galaxy,
+    Refused,
+    arguments,
+    id_in,
+    output,
+    print_answer,
+    run,
+    show,
+    show_request,
+    yes_or_no,
+)
 
 NO_PURGING = "its administrator can set allow_user_dataset_purge: true in galaxy.yml; without PURGE the history is deleted"
 

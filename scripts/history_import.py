@@ -32,7 +32,17 @@ import sys
 from pathlib import Path
 
 from archives import begin, for_a_later_run, imported, read
-from common import UNATTENDED, USAGE, Galaxy, Refused, arguments, output, run, show, whole_number
+from common import (
+    UNATTENDED,
+    USAGE,
+    Galaxy,
+    Refused,
+    arguments,
+    output,
+    run,
+    show,
+    whole_number,
+)
 from records import Record
 
 

@@ -26,8 +26,25 @@ What is installed already is left as it is, and that is no error:
 """
 import sys
 
-from common import Galaxy, an_id, arguments, output, print_response, run, show, show_request
-from toolsheds import INSTALL, Repository, check_registered, check_section, install, installed_already, request
+from common import (
+    Galaxy,
+    an_id,
+    arguments,
+    output,
+    print_response,
+    run,
+    show,
+    show_request,
+)
+from toolsheds import (
+    INSTALL,
+    Repository,
+    check_registered,
+    check_section,
+    install,
+    installed_already,
+    request,
+)
 
 
 def main(argv=None):

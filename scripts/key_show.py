@@ -19,7 +19,16 @@ for those who have none yet. To keep it where the other scripts look it up, out 
 import getpass
 import sys
 
-from common import USAGE, Galaxy, Refused, arguments, keep_secret, read_text, redact, run
+from common import (
+    USAGE,
+    Galaxy,
+    Refused,
+    arguments,
+    keep_secret,
+    read_text,
+    redact,
+    run,
+)
 
 
 def main(argv=None):

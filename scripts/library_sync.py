@@ -40,7 +40,20 @@ Every night from cron, one run at a time (else 75); first, to see what it would 
 import os
 import sys
 
-from common import DONE, PARTLY, UNATTENDED, USAGE, Galaxy, Refused, arguments, complain, output, run, show, whole_number
+from common import (
+    DONE,
+    PARTLY,
+    UNATTENDED,
+    USAGE,
+    Galaxy,
+    Refused,
+    arguments,
+    complain,
+    output,
+    run,
+    show,
+    whole_number,
+)
 from libraries import in_use, only_run
 from mirrors import KEEP, Mirror
 from synced import Record

@@ -53,7 +53,17 @@ from common import (
     run,
     whole_number,
 )
-from libraries import BATCH_BYTES, Uploads, batches, folder_id, in_use, made, need_path_paste, only_run, tree
+from libraries import (
+    BATCH_BYTES,
+    Uploads,
+    batches,
+    folder_id,
+    in_use,
+    made,
+    need_path_paste,
+    only_run,
+    tree,
+)
 from transfer import send
 
 

@@ -41,7 +41,15 @@ from common import (
     run,
     whole_number,
 )
-from libraries import PAUSED, Folder, library_named, need_path_paste, only_run, opened, wrong
+from libraries import (
+    PAUSED,
+    Folder,
+    library_named,
+    need_path_paste,
+    only_run,
+    opened,
+    wrong,
+)
 
 
 def main(argv=None):

@@ -23,8 +23,25 @@ section tools were that it no longer loads; without --panel-section-id they come
 """
 import sys
 
-from common import Galaxy, an_id, arguments, output, print_response, run, show, show_request
-from toolsheds import INSTALL, Repository, check_registered, check_section, panel_section, repair, request
+from common import (
+    Galaxy,
+    an_id,
+    arguments,
+    output,
+    print_response,
+    run,
+    show,
+    show_request,
+)
+from toolsheds import (
+    INSTALL,
+    Repository,
+    check_registered,
+    check_section,
+    panel_section,
+    repair,
+    request,
+)
 
 
 def main(argv=None):

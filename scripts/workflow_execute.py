@@ -24,7 +24,16 @@ soon as Galaxy has taken the run on; invocation_wait.py waits for its end.
 """
 import sys
 
-from common import Galaxy, an_id, arguments, output, print_response, run, show, show_request
+from common import (
+    Galaxy,
+    an_id,
+    arguments,
+    output,
+    print_response,
+    run,
+    show,
+    show_request,
+)
 from invocations import begin
 from workflows import a_dataset, a_history, chosen_inputs, load
 

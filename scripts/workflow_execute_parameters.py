@@ -25,7 +25,18 @@ others has theirs before it, as in operations_0|opcol.
 """
 import sys
 
-from common import USAGE, Galaxy, Refused, an_id, arguments, output, print_response, run, show, show_request
+from common import (
+    USAGE,
+    Galaxy,
+    Refused,
+    an_id,
+    arguments,
+    output,
+    print_response,
+    run,
+    show,
+    show_request,
+)
 from invocations import begin
 from workflows import a_dataset, a_history, chosen_inputs, chosen_parameters, load
 

@@ -26,7 +26,18 @@ import re
 import sys
 from itertools import islice
 
-from common import TRY_LATER, USAGE, Galaxy, Refused, arguments, decoded, output, read_text, run, show
+from common import (
+    TRY_LATER,
+    USAGE,
+    Galaxy,
+    Refused,
+    arguments,
+    decoded,
+    output,
+    read_text,
+    run,
+    show,
+)
 from workflows import payload_of, warn_of_missing_tools
 
 LARGEST = 50    # MiB of a workflow at an address

@@ -36,6 +36,8 @@ MODULES = [     # each may import those before it
     "workflows",
     "inputs",
     "staging",
+    "jobs",
+    "reports",
     "invocations",
     "runs",
 ]

@@ -1,6 +1,6 @@
 """galaxy_local.py without a Galaxy: what it refuses, what it leaves alone, what it shows when something dies."""
-import fcntl
 import contextlib
+import fcntl
 import json
 import os
 import random

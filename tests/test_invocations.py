@@ -16,9 +16,18 @@ def unfinished(populated_state):
 
 
 def invocation(state, **more):
-    steps = [{"order_index": 2, "workflow_step_label": "Wet days", "job_id": "j2"}]
-    return (200, {"id": "i", "state": state, "steps": steps, "messages": [], "outputs": {}, "output_collections": {},
-                  **more})
+    return (200, {"id": "i", "state": state, "steps": [], "messages": [], "outputs": {}, "output_collections": {},
+                  "workflow_id": "w", **more})
+
+
+def a_step(*jobs, index=2, label="Wet days", **more):
+    """A step as Galaxy details it, with these jobs, (id, state) each."""
+    return {"order_index": index, "workflow_step_label": label, "state": "scheduled", **more, "jobs": [
+        {"id": job, "state": state, "tool_id": "Filter1", "exit_code": None, "create_time": "2026-01-01T10:00:00",
+         "update_time": "2026-01-01T10:00:05"} for job, state in jobs]}
+
+
+HIDDEN = (403, {"err_msg": "not yours"})       # the workflow, which is then done without
 
 
 def wait(loopback, *answers, timeout=None):
@@ -42,24 +51,30 @@ def test_jobs_made_between_two_questions_are_waited_for(loopback, clock):
 
 def test_completed_with_a_failed_job_is_a_failure_with_its_name(loopback, clock):
     with pytest.raises(Refused) as caught:
-        wait(loopback, summary(ok=1, error=1, paused=1), invocation("completed"), (200, [{"id": "j2"}]),
-             (200, {"id": "j2", "state": "error", "tool_id": "Filter1", "exit_code": 1, "tool_stderr": "oh\nbad column\n"}))
-    assert str(caught.value) == ("invocation i failed: 1 error, 1 paused; step 2 (Wet days) is error, job j2, exit code 1: "
-                                 "bad column")
+        step = a_step(("j3", "paused"), ("j2", "error"), output_collections={"out": {"src": "hdca", "id": "c"}},
+                      implicit_collection_jobs_id="icj")
+        step["jobs"][1]["exit_code"] = 1
+        wait(loopback, summary(ok=1, error=1, paused=1), invocation("completed"), invocation("completed", steps=[step]),
+             HIDDEN, (200, {"id": "j2", "state": "error", "tool_stderr": "oh\nbad column\n", "outputs": {
+                 "o": {"id": "d"}}}),
+             (200, {"elements": [{"element_identifier": "Oslo", "element_type": "hda", "object": {"id": "d"}}]}))
+    assert str(caught.value) == ("invocation i failed: 1 error, 1 paused; step 2 (Wet days), element Oslo, is error, "
+                                 f"job j2, exit code 1: bad column; see {loopback.url}/jobs/j2/view")
     assert caught.value.exit_code == REFUSED
-    assert "state=error" in loopback.asked[2].path
 
 
 @pytest.mark.parametrize("state", ["error", "failed", "deleted", "deleting", "stopped", "paused"])
 def test_no_other_end_is_good(loopback, clock, state):
-    with pytest.raises(Refused, match=f"failed: 1 {state}; Filter1 is {state}, job j9"):
-        wait(loopback, summary(ok=3, **{state: 1}), invocation("completed"), (200, [{"id": "j9"}]),
-             (200, {"id": "j9", "state": state, "tool_id": "Filter1", "exit_code": None}))
+    with pytest.raises(Refused, match=f"failed: 1 {state}; step 2 \\(Filter1\\) is {state}, job j9; see"):
+        wait(loopback, summary(ok=3, **{state: 1}), invocation("completed"),
+             invocation("completed", steps=[a_step(("j8", "ok"), ("j9", state), label=None)]), HIDDEN,
+             (200, {"id": "j9", "state": state}))
 
 
 def test_a_failed_job_does_not_end_the_wait_while_others_run(loopback, clock):
     with pytest.raises(Refused, match="2 error"):
-        wait(loopback, summary(error=1, running=1), summary(error=2), invocation("scheduled"), (200, []))
+        wait(loopback, summary(error=1, running=1), summary(error=2), invocation("scheduled"), invocation("scheduled"),
+             HIDDEN)
     assert len(clock.slept) == 1
 
 
@@ -76,8 +91,9 @@ def test_jobs_that_can_not_be_made(loopback, clock):
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
 def test_an_invocation_that_galaxy_gave_up(loopback, clock, state):
-    with pytest.raises(Refused, match=f"is {state}: dataset_failed"):
-        wait(loopback, summary(), invocation(state, messages=[{"reason": "dataset_failed"}]))
+    with pytest.raises(Refused, match=f"is {state}: step 2: dataset d has failed"):
+        wait(loopback, summary(), invocation(state, messages=[
+            {"reason": "dataset_failed", "workflow_step_id": 2, "hda_id": "d"}]))
 
 
 def test_the_time_is_up(loopback, clock):
@@ -90,16 +106,16 @@ def test_the_time_is_up(loopback, clock):
 def test_a_cancelled_run_whose_jobs_stay_deleting_has_ended(loopback, clock):
     """As Galaxy 26.1 leaves them, for at least ten minutes."""
     with pytest.raises(Refused, match="invocation i is cancelled: 2 deleted, 2 deleting"):
-        wait(loopback, summary(deleted=2, deleting=2), invocation("cancelled"), (200, []))
+        wait(loopback, summary(deleted=2, deleting=2), invocation("cancelled"), invocation("cancelled"), HIDDEN)
 
 
 def test_a_job_that_failed_in_a_subworkflow_is_named(loopback, clock):
-    outer = {"order_index": 1, "job_id": None, "subworkflow_invocation_id": "s"}
-    inner = {"order_index": 3, "workflow_step_label": "Inner", "job_id": "j5"}
-    with pytest.raises(Refused, match="failed: 1 error; step 3 \\(Inner\\) is error, job j5"):
-        wait(loopback, summary(error=1), invocation("scheduled", steps=[outer]), (200, []),
-             (200, {"id": "s", "state": "scheduled", "steps": [inner]}), (200, [{"id": "j5"}]),
-             (200, {"id": "j5", "state": "error", "tool_id": "Filter1"}))
+    outer = a_step(index=1, label="Outer", subworkflow_invocation_id="s")
+    inner = a_step(("j5", "error"), index=3, label="Inner")
+    with pytest.raises(Refused, match="failed: 1 error; step 1.3 \\(Outer: Inner\\) is error, job j5"):
+        wait(loopback, summary(error=1), invocation("scheduled"), invocation("scheduled", steps=[outer]), HIDDEN,
+             invocation("scheduled", steps=[inner]), HIDDEN, (200, {"id": "j5", "state": "error"}))
+    assert "/invocations/s?step_details=true" in loopback.asked[4].path
 
 
 def test_the_time_is_up_while_the_server_is_away(loopback, clock):
@@ -197,7 +213,7 @@ def test_a_step_that_waits_for_a_person(loopback, clock):
 
 def test_fail_fast_ends_with_the_first_failure(loopback, clock):
     with pytest.raises(invocations.Failed, match="failed: 1 error"):
-        loopback.will(summary(error=1, running=5), invocation("ready"), (200, []))
+        loopback.will(summary(error=1, running=5), invocation("ready"), invocation("ready"), HIDDEN)
         invocations.wait(Galaxy(KEY, loopback.url), "i", fail_fast=True)
 
 

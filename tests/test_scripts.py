@@ -170,13 +170,16 @@ def test_upload_refused(script, tus, tmp_path, capsys):
 
 # ---------------------------------------------------------------------------------------------- invocation_wait
 
-def ended(requests_mock, states, state="completed"):
+def ended(requests_mock, states, *jobs, state="completed"):
     base = f"{URL}/api/invocations/i"
+    steps = [{"order_index": 0, "workflow_step_label": None, "state": "scheduled", "jobs": list(jobs)}]
     requests_mock.get(f"{base}/jobs_summary", json={"states": states, "populated_state": "ok"})
-    requests_mock.get(base, json={"id": "i", "state": state, "steps": [], "outputs": {"out": {"src": "hda", "id": "d"}},
+    requests_mock.get(base, json={"id": "i", "state": state, "workflow_id": "w", "steps": steps,
+                                  "outputs": {"out": {"src": "hda", "id": "d"}},
                                   "output_collections": {"all": {"src": "hdca", "id": "c"}}})
-    requests_mock.get(f"{URL}/api/jobs", json=[{"id": "j"}])
-    requests_mock.get(f"{URL}/api/jobs/j", json={"id": "j", "state": "error", "tool_id": "sort1", "exit_code": 2})
+    requests_mock.get(f"{URL}/api/workflows/w", **NO)
+    for job in jobs:
+        requests_mock.get(f"{URL}/api/jobs/{job['id']}", json=job)
 
 
 def test_invocation_wait_shows_the_outputs(script, requests_mock, capsys):
@@ -188,9 +191,10 @@ def test_invocation_wait_shows_the_outputs(script, requests_mock, capsys):
 
 
 def test_invocation_wait_tells_the_truth(script, requests_mock, capsys):
-    ended(requests_mock, {"ok": 2, "error": 1})
+    ended(requests_mock, {"ok": 2, "error": 1}, {"id": "j", "state": "error", "tool_id": "sort1", "exit_code": 2,
+                                                 "create_time": "2026-01-01T10:00:00", "update_time": "2026-01-01T10:00:00"})
     assert script(invocation_wait.main, KEY, URL, "i") == REFUSED
-    assert refused_with(capsys, "failed: 1 error; sort1 is error, job j, exit code 2")
+    assert refused_with(capsys, f"failed: 1 error; step 0 (sort1) is error, job j, exit code 2; see {URL}/jobs/j/view")
 
 
 def test_invocation_wait_until_the_time_is_up(script, requests_mock, capsys):

@@ -19,7 +19,7 @@ WORKFLOW = {"id": WORKFLOW_ID, "name": "n", "version": 2, "latest_workflow_uuid"
           "input_steps": {"linked": {"source_step": 1, "step_output": "output"}}}}}
 EXPORTED = {"steps": {"0": {"label": "table"}, "2": {"label": "copy", "tool_id": "cat1", "tool_version": "1.0",
                                                       "workflow_outputs": [{"label": "copied", "output_name": "o"}]}}}
-ENDED = {"id": "i", "state": "scheduled", "steps": [], "inputs": {"0": {"src": "hda", "id": "d"}}, "output_collections": {},
+ENDED = {"id": "i", "workflow_id": "v", "state": "scheduled", "steps": [], "inputs": {"0": {"src": "hda", "id": "d"}}, "output_collections": {},
          "outputs": {"copied": {"src": "hda", "id": "o"}}}
 
 
@@ -138,7 +138,7 @@ def test_steps_that_leave_out_what_their_tools_want(script, galaxy, capsys):
 def failing(galaxy):
     galaxy.get(f"{URL}/api/invocations/i/jobs_summary", json={"id": "i", "states": {"error": 1, "ok": 1},
                                                               "populated_state": "ok"})
-    galaxy.get(f"{URL}/api/jobs", json=[])
+    galaxy.get(f"{URL}/api/workflows/v", status_code=403, json={"err_msg": "not yours"})
 
 
 def test_a_failure_is_told_and_recorded(script, galaxy, tmp_path, capsys):

@@ -12,7 +12,17 @@ import pytest
 import requests
 
 from .conftest import ROOT, Person
-from .proxies import APACHE, COMMANDS, LINES, OLD_FORM, PACKAGES, at_the_root, authority, program, proxy
+from .proxies import (
+    APACHE,
+    COMMANDS,
+    LINES,
+    OLD_FORM,
+    PACKAGES,
+    at_the_root,
+    authority,
+    program,
+    proxy,
+)
 
 ID = ("--format=value", "--fields=id")
 UNREACHABLE = {"apache2": "503 Service Unavailable", "nginx": "502 Bad Gateway"}

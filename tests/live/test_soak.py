@@ -7,7 +7,18 @@ from collections import Counter
 import pytest
 
 from .roads import SlowRoad
-from .test_transfer_live import MIB, arrived, begun, held, instants, kill, killed_again_and_again, large, sha256, state
+from .test_transfer_live import (
+    MIB,
+    arrived,
+    begun,
+    held,
+    instants,
+    kill,
+    killed_again_and_again,
+    large,
+    sha256,
+    state,
+)
 
 __all__ = ["instants", "large", "state"]    # fixtures
 pytestmark = pytest.mark.soak

@@ -109,7 +109,7 @@ def test_what_galaxy_has_by_id_number_and_path(person, admin, tables):
         ran(person, "parameters", f"--history={history}", f"--download={tables}/{number}", "--outputs=first", "lines=1",
             f"table={given}")
         assert on_disk(tables / str(number)) == {"first.tabular": "a\t1\n"}
-    ran(person, "mapped", f"--download={tables}/hdca", f"one=hda:{one}", f"tables=hdca:{made}")
+    ran(person, "beside", f"--download={tables}/hdca", f"one=hda:{one}", f"tables=hdca:{made}")
     assert sorted(on_disk(tables / "hdca")) == ["beside/t1.tabular", "beside/t2.tabular"]
     library = admin.new_library()
     (tables / "in").mkdir()
@@ -163,11 +163,11 @@ def test_a_tool_that_the_server_lacks(person, tables):
 def test_a_step_that_a_person_has_to_review(person, tables, state):
     """It ends the wait; the same line afterwards goes on with the same run."""
     line = [f"--download={tables}/out", f"table={tables}/t2.tsv"]
-    ended = ran(person, "paused", *line, status=1, **state)
+    ended = ran(person, "review", *line, status=1, **state)
     assert "waits for somebody to review step 2 (look)" in ended.stderr
     address = ended.stderr.split("update.py - /api/")[1].split(" ")[0]
     person.asked("PUT", address, json={"action": True})
-    ran(person, "paused", *line, **state)
+    ran(person, "review", *line, **state)
     assert on_disk(tables / "out") == {"copy.tabular": "a\t7\n"}
 
 
@@ -309,7 +309,7 @@ def test_killed_again_and_again(person, tables, state, instants):
     """kill -9, and the same line again: one invocation, each input once."""
     history = person.new_history("killed runs")
     line = ["workflow_run.py", "-q", f"--history={history}", f"--download={tables}/out", person.key, person.url,
-            WORKFLOWS / "mapped.gxwf.yml", f"one={tables}/t2.tsv", f"tables={tables}/t?.tsv"]
+            WORKFLOWS / "beside.gxwf.yml", f"one={tables}/t2.tsv", f"tables={tables}/t?.tsv"]
     assert killed_again_and_again(person, line, instants, 10, 4, **state) > 0
     assert len(invocations(person, history)) == 1
     there = [one for one in person.look(f"histories/{history}/contents", v="dev") if not one["deleted"]]
@@ -320,14 +320,14 @@ def test_killed_again_and_again(person, tables, state, instants):
 
 def test_ctrl_c(person, tables, state):
     history = person.new_history("interrupted")
-    process = begun(person, "workflow_run.py", f"--history={history}", person.key, person.url, WORKFLOWS / "mapped.gxwf.yml",
+    process = begun(person, "workflow_run.py", f"--history={history}", person.key, person.url, WORKFLOWS / "beside.gxwf.yml",
                     f"one={tables}/t2.tsv", f"tables={tables}/t?.tsv", **state)
     until(lambda: invocations(person, history))
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 130
     [made] = invocations(person, history)
     ended = person.run("workflow_run.py", f"--history={history}", f"--record={tables}/run.json", person.key, person.url,
-                       WORKFLOWS / "mapped.gxwf.yml", f"one={tables}/t2.tsv", f"tables={tables}/t?.tsv", **state)
+                       WORKFLOWS / "beside.gxwf.yml", f"one={tables}/t2.tsv", f"tables={tables}/t?.tsv", **state)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert json.loads((tables / "run.json").read_text())["invocation"] == made["id"]
     assert len(invocations(person, history)) == 1

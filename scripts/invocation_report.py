@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""Write a page of HTML on a workflow's run: its time line, what failed and why, its inputs and outputs.
+
+Usage:
+  invocation_report.py [options] KEY URL INVOCATION --to=FILE
+
+Arguments:
+  KEY          your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL          the server, or - to look it up
+  INVOCATION   the run's id, as invocation_list.py shows it
+
+Options:
+  --to=FILE    the page to write, - for standard output
+  --force      put it in the place of a file of that name
+  -h, --help   show this
+
+The page is one file that asks for nothing from elsewhere, so it can be mailed, kept and printed; its links lead to Galaxy.
+Prints the file's path. A run that still goes on can be reported on, too.
+  invocation_report.py --to=run12.html - - 85a07f4bbdb2c898
+"""
+import os
+import sys
+from pathlib import Path
+
+from common import USAGE, Galaxy, Refused, an_id, arguments, run
+from reports import page
+from transfer import free, write
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    run_id, path, force = an_id(args["INVOCATION"], "INVOCATION"), Path(args["--to"]), args["--force"]
+    to_output = args["--to"] == "-"
+    if not to_output and (path.is_dir() or not os.access(path.parent, os.W_OK)):
+        raise Refused(f"--to={args['--to']}: a folder, or in one where nothing can be written: name a file", USAGE)
+    if not to_output:
+        free(path, f"invocation {run_id}", force)
+    galaxy = Galaxy(args["KEY"], args["URL"])
+
+    html = page(galaxy, run_id)
+    if to_output:
+        sys.stdout.write(html)
+    else:
+        write(path, html.encode(), f"invocation {run_id}", force)
+        print(path)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

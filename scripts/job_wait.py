@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Wait until jobs have ended, good or bad, and say how.
+
+Usage:
+  job_wait.py [options] KEY URL JOB...
+
+Arguments:
+  KEY                your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL                the server, or - to look it up
+  JOB                a job's id; - reads ids from standard input, one a line
+
+Options:
+  --timeout=SECONDS  how long to wait; as long as it takes unless given
+  --format=FORMAT    value, jsonl, table, json, csv, tsv or another tabulate style  [default: value]
+  --fields=NAMES     only these fields, separated by commas, of id, state, tool_id, exit_code, history_id, create_time,
+                     update_time; id and state unless given
+  -h, --help         show this
+
+Prints a line for each job as soon as it has ended (value, jsonl, csv, tsv). Exits with 0 only if all are ok or skipped;
+with 1 when it, or each of them, failed, saying why on standard error, 3 when some of several did, 4 when the time was up. A
+paused job won't go on by itself, so it counts as one that has ended, and not well. Jobs of one history take one small
+request a look.
+  job_wait.py --timeout=3600 - - bbd44e69cb8906b5 8155e4b4bf1581ff
+"""
+import sys
+
+from bulk import status
+from common import (
+    JOB_MOVES,
+    REFUSED,
+    STILL_RUNNING,
+    TRY_LATER,
+    UNATTENDED,
+    Galaxy,
+    Refused,
+    arguments,
+    complain,
+    ids,
+    output,
+    run,
+    show,
+    whole_number,
+)
+from jobs import GOOD, address_of, seen, stderr_of
+
+FIELDS = ["id", "state", "tool_id", "exit_code", "history_id", "create_time", "update_time"]
+FEW = 10        # jobs are asked for one by one, more by the list of their history's
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    wanted, timeout = ids(args["JOB"], "JOB"), whole_number(args, "--timeout")
+    style, fields = output(args, FIELDS)
+    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
+
+    codes = []
+    show(ended(galaxy, wanted, timeout, codes), style, fields or ["id", "state"])
+    return status(codes, wanted)
+
+
+def ended(galaxy, wanted, timeout, codes):
+    """Each job once it has ended; an exit code is added to `codes` for one that did not end well."""
+    unknown, moving = list(wanted), {}      # {id: the id of its history}
+    for _ in galaxy.looks(timeout):
+        still = {job for history in set(moving.values()) for job in listed(galaxy, history, state=list(JOB_MOVES))}
+        unknown += [job for job in moving if job not in still]
+        for job, about in found(galaxy, unknown):
+            moving.pop(job, None)
+            if isinstance(about, Refused):
+                codes.append(complain(f"job {job}: {about}", about.exit_code))
+            elif about["state"] in JOB_MOVES:
+                moving[about["id"]] = about["history_id"]
+            else:
+                if about["state"] not in GOOD:
+                    codes.append(complain(failure(galaxy, about), REFUSED))
+                yield about
+        unknown = []
+        if not moving:
+            return
+    few = ", ".join(list(moving)[:3]) + (", ..." if len(moving) > 3 else "")
+    codes.append(complain(f"{len(moving)} of {len(wanted)} still running after {timeout} s: {few}", STILL_RUNNING))
+
+
+def found(galaxy, jobs):
+    """Each of `jobs` with what Galaxy says of it, or with why it says nothing; many of a history by a request or two."""
+    known, histories = {}, set()
+    for job in jobs:
+        about = known.get(job.lower())
+        if not about:
+            try:
+                about = galaxy.get(f"jobs/{job}")
+            except Refused as error:
+                if error.exit_code == TRY_LATER or error.status == 401:
+                    raise
+                about = error
+            else:
+                if len(jobs) > FEW and about["history_id"] not in histories:
+                    histories.add(about["history_id"])
+                    known.update(listed(galaxy, about["history_id"]))
+        yield job, about
+
+
+def listed(galaxy, history, **only):
+    """`{id: job}` of a history's jobs; {} where we may not have that list."""
+    try:
+        return {job["id"]: job for job in galaxy.pages("jobs", {"history_id": history, **only})} if history else {}
+    except Refused as error:
+        if error.status != 403:
+            raise
+        return {}       # somebody else's history, of which only this job may be seen
+
+
+def failure(galaxy, job):
+    """What to say of a job that has not ended well."""
+    if job["state"] == "paused":
+        return (f"job {job['id']} ({job['tool_id']}) is paused and won't go on by itself, mostly because what it takes has "
+                f"failed; see {address_of(galaxy, job['id'])}")
+    said = stderr_of(seen(galaxy, f"jobs/{job['id']}", {"full": "true"})).splitlines()
+    code = f", exit code {job['exit_code']}" if job.get("exit_code") is not None else ""
+    return (f"job {job['id']} ({job['tool_id']}) ended in state {job['state']}{code}: "
+            f"{said[-1][:200] if said else 'Galaxy does not say why'}; see {address_of(galaxy, job['id'])}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,328 @@
+"""invocation_list.py, invocation_show.py, invocation_cancel.py and invocation_export.py: what they ask, print and write."""
+import io
+import json
+import re
+import zipfile
+
+import invocation_cancel
+import invocation_export
+import invocation_list
+import invocation_show
+import pytest
+import requests
+from run_answers import (
+    API,
+    BEGAN,
+    FORBIDDEN,
+    KEY,
+    URL,
+    Runs,
+    a_job,
+    a_step,
+    mapped,
+    one_line,
+)
+
+from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE
+
+LIST = f"{API}/invocations"
+
+
+@pytest.mark.parametrize("module, lines", [
+    (invocation_list, [[], [KEY, URL, "i"], [KEY, URL, "--state=done"], [KEY, URL, "--since=0"], [KEY, URL, "--limit=x"]]),
+    (invocation_show, [[KEY, URL], [KEY, URL, "i", "j"], [KEY, URL, "a/b"], [KEY, URL, "i", "--fields=nosuch"],
+                       [KEY, URL, "i", "--fields=element"]]),
+    (invocation_cancel, [[KEY, URL], [KEY, URL, ""], [KEY, URL, "i", "--fields=workflow"]]),
+    (invocation_export, [[KEY, URL, "i"], [KEY, URL, "--to=f.zip"], [KEY, URL, "i", "--to=f.txt"],
+                         [KEY, URL, "i", "--to=f.zip", "--style=x"], [KEY, URL, "i", "--to=f.zip", "--timeout=soon"]])])
+def test_bad_lines_ask_nothing(script, requests_mock, capsys, module, lines):
+    for line in lines:
+        assert script(module.main, *line) == USAGE, line
+        told = capsys.readouterr()
+        assert told.out == "" and told.err and KEY not in told.err
+    assert requests_mock.call_count == 0
+
+
+# ----------------------------------------------------------------------------------------------------- invocation_list.py
+
+class Listed:
+    """A user's runs, the newest first, as many a page as are asked for."""
+
+    def __init__(self, mock, *runs):
+        self.mock, self.runs = mock, [{"id": f"i{number}", "workflow_id": "w", "history_id": "h", "state": "completed",
+                                       "create_time": BEGAN, "update_time": BEGAN, **run} for number, run in enumerate(runs)]
+        mock.get(f"{API}/users/current", json={"id": "u"})
+        mock.get(f"{API}/workflows/w", json={"name": "Hot days"})
+        mock.get(f"{API}/histories/h", json={"name": "Run 12"})
+        mock.get(LIST, json=self.page)
+
+    def page(self, request, context):
+        offset, limit = int(request.qs.get("offset", ["0"])[0]), int(request.qs["limit"][0])
+        return self.runs[offset:offset + limit]
+
+    def asked(self, path):
+        return [one.qs for one in self.mock.request_history if one.path == path]
+
+
+def test_runs_with_the_names_of_their_workflows_and_histories(script, requests_mock, capsys):
+    listed = Listed(requests_mock, *[{}] * 250)
+    assert script(invocation_list.main, "--format=jsonl", KEY, URL) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["id"] for row in rows] == [f"i{number}" for number in range(250)]
+    assert rows[0] == {"id": "i0", "workflow": "Hot days", "history": "Run 12", "state": "completed", "create_time": BEGAN,
+                       "update_time": BEGAN}
+    asked = listed.asked("/api/invocations")
+    assert [one["limit"] for one in asked] == [["100"]] * 3 and "sort_by" not in asked[0]
+    assert asked[0]["include_nested_invocations"] == ["false"]
+    assert len(listed.asked("/api/workflows/w")) == len(listed.asked("/api/histories/h")) == 1
+
+
+def test_only_some_runs(script, requests_mock, capsys):
+    listed = Listed(requests_mock, *({"state": state} for state in ("new", "completed", "failed", "ready", "failed")))
+    requests_mock.get(f"{API}/workflows", json=[{"id": "stored", "name": "Hot days"}])
+    requests_mock.get(f"{API}/histories", json=[{"id": "h", "name": "Run 12"}])
+    line = ["--format=value", "--fields=id", KEY, URL]
+    assert script(invocation_list.main, "--workflow=Hot days", "--history=Run 12", "--nested", "--state=failed, ready",
+                  "--limit=2", *line) == 0
+    assert capsys.readouterr() == ("i2\ni3\n", "")
+    [asked] = listed.asked("/api/invocations")
+    assert (asked["workflow_id"], asked["history_id"]) == (["stored"], ["h"]) and "include_terminal" not in asked
+    assert "include_nested_invocations" not in asked and listed.asked("/api/workflows/w") == []
+    assert script(invocation_list.main, "--state=new,ready", *line) == 0
+    assert capsys.readouterr().out == "i0\ni3\n"
+    assert listed.asked("/api/invocations")[-1]["include_terminal"] == ["false"]
+
+
+def test_runs_of_the_last_days(script, requests_mock, capsys):
+    old = "2020-01-01T00:00:00"
+    listed = Listed(requests_mock, *({"create_time": "2999-01-01T00:00:00"},) * 3, *({"create_time": old},) * 300)
+    assert script(invocation_list.main, "--since=3", "--format=value", "--fields=id", KEY, URL) == 0
+    assert capsys.readouterr().out == "i0\ni1\ni2\n"
+    assert len(listed.asked("/api/invocations")) == 1
+
+
+def test_names_that_we_may_not_see_are_empty(script, requests_mock, capsys):
+    Listed(requests_mock, {})
+    requests_mock.get(f"{API}/workflows/w", **FORBIDDEN)
+    assert script(invocation_list.main, "--format=value", "--fields=workflow,history", KEY, URL) == 0
+    assert capsys.readouterr() == ("\tRun 12\n", "")
+
+
+def test_an_empty_list_is_not_believed_without_a_key(script, requests_mock, capsys):
+    requests_mock.get(f"{API}/users/current", json={})
+    requests_mock.get(LIST, json=[])
+    assert script(invocation_list.main, "anonymous", URL) == REFUSED
+    assert one_line(capsys, "takes the key for nobody's") == ""
+
+
+# ----------------------------------------------------------------------------------------------------- invocation_show.py
+
+def test_a_run_and_its_steps(script, requests_mock, capsys):
+    runs = mapped(requests_mock, messages=[{"reason": "job_failed", "workflow_step_id": 2, "job_id": "j2"}])
+    requests_mock.get(f"{API}/invocations/i/metrics", json=[*runs.measured("j1", 70, 10), *runs.measured("j3", 20, 30)])
+    assert script(invocation_show.main, KEY, URL, "i") == 0
+    told = capsys.readouterr()
+    for line in ("id           i", "workflow     Hot days", "history      Run 12", "state        completed",
+                 "jobs         4 ok, 1 error, 1 paused", "messages     step 2: job j2 has failed"):
+        assert f"\n{line}\n" in told.out
+    assert [re.split(" {2,}", line.strip()) for line in told.out.splitlines()[-2:]] == [
+        ["1", "hot", "Filter1", "2 ok, 1 error", "90", "0, 1", "30"], ["2", "days", "Filter1", "2 ok, 1 paused", "0"]]
+    assert len(runs.asked()) == 5 and told.err == ""
+
+
+def test_rows_alone_for_other_programs(script, requests_mock, capsys):
+    mapped(requests_mock)
+    assert script(invocation_show.main, "--format=json", KEY, URL, "i") == 0
+    assert [list(row) for row in json.loads(capsys.readouterr().out)] == [invocation_show.STEP] * 2
+    assert script(invocation_show.main, "--fields=step,jobs", "--format=value", KEY, URL, "i") == 0
+    assert capsys.readouterr().out == "1\t2 ok, 1 error\n2\t2 ok, 1 paused\n"
+
+
+def test_a_row_for_each_job_with_its_element(script, requests_mock, capsys):
+    runs = mapped(requests_mock)
+    assert script(invocation_show.main, "--jobs", "--format=value", "--fields=step,element,job,state,exit_code", KEY, URL,
+                  "i") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1\tOslo\tj1\tok\t0", "1\tBroken\tj2\terror\t1", "1\tLima\tj3\tok\t0",
+        "2\tOslo\tk1\tok\t0", "2\tBroken\tk2\tpaused\t", "2\tLima\tk3\tok\t0"]
+    assert script(invocation_show.main, "--jobs", "--format=value", "--fields=job,version", KEY, URL, "i") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "k3\t1.0.2"
+    assert runs.asked().count("dataset_collections/c1") == 1       # the first time only, when elements were wanted
+
+
+def test_a_run_that_waits_for_a_person(script, requests_mock, capsys):
+    Runs(requests_mock, a_step(0, "table"), a_step(1, "review"), a_step(2, "first", state="new"), state="ready",
+         kinds={0: ("data_input", None, None), 1: ("pause", None, None), 2: ("tool", "head", "1")})
+    assert script(invocation_show.main, "--format=value", "--fields=label,tool,jobs", KEY, URL, "i") == 0
+    assert capsys.readouterr().out == "review\tpause\twaits for a person\nfirst\thead\tnot begun\n"
+
+
+def test_a_run_that_is_not_ours(script, requests_mock, capsys):
+    requests_mock.get(f"{API}/invocations/i", **FORBIDDEN)
+    assert script(invocation_show.main, KEY, URL, "i") == REFUSED
+    assert one_line(capsys, "not yours") == ""
+
+
+# --------------------------------------------------------------------------------------------------- invocation_cancel.py
+
+class Cancelled:
+    """Runs in these states, that can be cancelled."""
+
+    def __init__(self, mock, after="cancelling", **states):
+        self.mock, self.states = mock, states
+        for name in states:
+            mock.get(f"{API}/invocations/{name}", json=lambda request, context, name=name: {
+                "id": name, "state": self.states[name]})
+            mock.get(f"{API}/invocations/{name}/jobs_summary", json={"states": {"running": 1}, "populated_state": "ok"})
+            mock.delete(f"{API}/invocations/{name}", json=lambda request, context, name=name: self.states.update(
+                {name: after}))
+
+    @property
+    def deleted(self):
+        return [one.path.rsplit("/", 1)[1] for one in self.mock.request_history if one.method == "DELETE"]
+
+
+def test_runs_that_have_ended_are_left_alone(script, requests_mock, capsys):
+    runs = Cancelled(requests_mock, a="new", b="completed", c="cancelled", d="scheduled", e="scheduled", f="failed")
+    requests_mock.get(f"{API}/invocations/e/jobs_summary", json={"states": {"ok": 1}, "populated_state": "ok"})
+    assert script(invocation_cancel.main, KEY, URL, *"abcdef") == 0
+    assert capsys.readouterr() == (
+        "a\tcancelling\tcancelled\nb\tcompleted\tnothing: it has ended\nc\tcancelled\tnothing: it is cancelled already\n"
+        "d\tcancelling\tcancelled\ne\tscheduled\tnothing: it has ended\nf\tcancelling\tcancelled\n", "")
+    assert runs.deleted == ["a", "d", "f"]
+
+
+def test_a_dry_run_cancels_nothing(script, requests_mock, capsys, type_in):
+    runs = Cancelled(requests_mock, a="ready", b="completed")
+    type_in("a\nb\n")
+    assert script(invocation_cancel.main, "-n", "--fields=id,done", KEY, URL, "-") == 0
+    assert capsys.readouterr().out == "a\tnothing: it would be cancelled\nb\tnothing: it has ended\n"
+    assert runs.deleted == []
+
+
+def test_one_that_galaxy_does_not_cancel(script, requests_mock, capsys):
+    Cancelled(requests_mock, after="ready", a="ready")
+    assert script(invocation_cancel.main, KEY, URL, "a") == REFUSED
+    assert one_line(capsys, "invocation a: Galaxy has taken the request, but the run is ready") == ""
+
+
+def test_others_are_cancelled_where_one_is_refused(script, requests_mock, capsys):
+    runs = Cancelled(requests_mock, a="new", b="new")
+    requests_mock.delete(f"{API}/invocations/a", **FORBIDDEN)
+    assert script(invocation_cancel.main, "--fields=id", KEY, URL, "a", "b") == PARTLY
+    assert one_line(capsys, "invocation a: ") == "b\n" and runs.states["b"] == "cancelling"
+
+
+def test_a_server_that_is_away_ends_it(script, requests_mock, capsys, clock):
+    requests_mock.get(f"{API}/invocations/a", exc=requests.ConnectTimeout)
+    assert script(invocation_cancel.main, KEY, URL, "a", "b") == TRY_LATER
+    assert one_line(capsys, "galaxy.test") == ""
+
+
+# --------------------------------------------------------------------------------------------------- invocation_export.py
+
+def crate(name="ro-crate-metadata.json"):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as packed:
+        packed.writestr(name, "{}")
+    return made.getvalue()
+
+
+class Exports:
+    """A run, and a Galaxy that makes an archive of it, which is ready at the third look."""
+
+    def __init__(self, mock, content, state="completed", looks=3, task="PENDING", steps=()):
+        self.runs, self.mock, self.looks = Runs(mock, *steps, state=state), mock, looks
+        mock.post(f"{API}/invocations/i/prepare_store_download", json={"storage_request_id": "s", "task": {"id": "t"}})
+        mock.get(f"{API}/tasks/t/state", json=task)
+        mock.get(f"{API}/short_term_storage/s/ready", json=self.ready)
+        mock.get(f"{API}/short_term_storage/s", content=content)
+
+    def ready(self, request, context):
+        self.looks -= 1
+        return self.looks <= 0
+
+    @property
+    def wishes(self):
+        return [one.json() for one in self.mock.request_history if one.method == "POST"]
+
+
+@pytest.mark.parametrize("name, options, kind, content", [
+    ("a.rocrate.zip", [], "rocrate.zip", crate()), ("a.JSON", [], "bco.json", b"{}"),
+    ("a.txt", ["--style=rocrate"], "rocrate.zip", crate()), ("", ["--style=bco"], "bco.json", b"{}")])
+def test_an_archive(script, requests_mock, capsys, clock, tmp_path, name, options, kind, content):
+    galaxy = Exports(requests_mock, content)
+    file = tmp_path / (name or "Hot days.bco.json")
+    assert script(invocation_export.main, f"--to={tmp_path / name}", *options, KEY, URL, "i") == 0
+    assert capsys.readouterr() == (f"{file}\n", "")
+    assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == [file.name] and file.read_bytes() == content
+    assert galaxy.wishes == [{"model_store_format": kind, "include_files": True, "include_hidden": False,
+                              "include_deleted": False}]
+
+
+@pytest.mark.parametrize("content, name, words", [
+    (crate()[:-9], "a.zip", "what came is broken"), (crate("other"), "a.zip", "not the whole of it"),
+    (b"<html>", "a.json", "what came is broken"), (b"[]", "a.json", "not the whole of it")])
+def test_what_is_not_whole_gets_no_name(script, requests_mock, capsys, clock, tmp_path, content, name, words):
+    Exports(requests_mock, content)
+    assert script(invocation_export.main, "--no-files", f"--to={tmp_path / name}", KEY, URL, "i") == REFUSED
+    assert one_line(capsys, words) == "" and [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_what_was_begun_is_gone_on_with(script, requests_mock, capsys, clock, tmp_path, monkeypatch):
+    monkeypatch.setattr(invocation_export, "time", clock)
+    galaxy, line = Exports(requests_mock, crate(), looks=99), [f"--to={tmp_path}/a.zip", KEY, URL, "i"]
+    assert script(invocation_export.main, "--timeout=20", *line) == STILL_RUNNING
+    assert one_line(capsys, "the same command goes on with it") == ""
+    galaxy.looks = 1
+    assert script(invocation_export.main, *line) == 0
+    assert len(galaxy.wishes) == 1
+    clock.now += 90000      # Galaxy has thrown it away since
+    assert script(invocation_export.main, "--force", *line) == 0
+    assert len(galaxy.wishes) == 2
+
+
+@pytest.mark.parametrize("steps, words", [
+    ([a_step(0, "x", a_job("j"))], "could not make the bco.json\n"),
+    ([a_step(0, "x", subworkflow_invocation_id="s")], "could not make the bco.json: it can't of a run with subworkflows")])
+def test_what_galaxy_can_not_make(script, requests_mock, capsys, clock, tmp_path, steps, words):
+    Exports(requests_mock, b"", task="FAILURE", steps=steps)
+    assert script(invocation_export.main, f"--to={tmp_path}/a.json", KEY, URL, "i") == REFUSED
+    assert one_line(capsys, words) == ""
+
+
+def test_a_server_without_celery_says_so(script, requests_mock, capsys, tmp_path):
+    Exports(requests_mock, b"")
+    requests_mock.post(f"{API}/invocations/i/prepare_store_download", status_code=403, json={
+        "err_msg": "This operation requires asynchronous tasks to be enabled"})
+    assert script(invocation_export.main, f"--to={tmp_path}/a.zip", KEY, URL, "i") == REFUSED
+    assert one_line(capsys, "requires asynchronous tasks") == ""
+
+
+def test_a_run_has_to_end_first_but_for_a_report(script, requests_mock, capsys, tmp_path):
+    galaxy = Exports(requests_mock, crate(), state="ready")
+    requests_mock.get(f"{API}/invocations/i/report", json={"markdown": "# Hot \u2600\n"})
+    assert script(invocation_export.main, f"--to={tmp_path}/a.zip", KEY, URL, "i") == STILL_RUNNING
+    assert one_line(capsys, "invocation i is ready and has not ended") == "" and galaxy.wishes == []
+    assert script(invocation_export.main, f"--to={tmp_path}/a.md", KEY, URL, "i") == 0
+    assert (tmp_path / "a.md").read_text(encoding="utf-8") == "# Hot \u2600\n"
+
+
+def test_a_report_as_pdf(script, requests_mock, capsys, tmp_path):
+    Runs(requests_mock)
+    requests_mock.get(f"{API}/invocations/i/report.pdf", content=b"%PDF-1.7")
+    assert script(invocation_export.main, f"--to={tmp_path}/a.pdf", KEY, URL, "i") == 0
+    assert (tmp_path / "a.pdf").read_bytes() == b"%PDF-1.7"
+    requests_mock.get(f"{API}/invocations/i/report.pdf", status_code=501, json={"err_msg": "PDF conversion ..."})
+    capsys.readouterr()
+    assert script(invocation_export.main, f"--to={tmp_path}/b.pdf", KEY, URL, "i") == REFUSED
+    assert one_line(capsys, "makes no PDF") == "" and not (tmp_path / "b.pdf").exists()
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.zip", "a.pdf"])
+def test_a_file_that_is_there_stays(script, requests_mock, capsys, tmp_path, name):
+    runs = Runs(requests_mock)
+    (tmp_path / name).write_text("mine")
+    assert script(invocation_export.main, f"--to={tmp_path / name}", KEY, URL, "i") == REFUSED
+    assert one_line(capsys, "is there already") == "" and (tmp_path / name).read_text() == "mine"
+    assert runs.asked() == ["invocations/i", "workflows/w"]
