@@ -46,7 +46,7 @@ def payload_of(text: str, where: str) -> dict[str, Any]:
 def warn_of_missing_tools(galaxy: Galaxy, workflow_id: str) -> None:
     """Say on standard error which of the workflow's tools the server lacks: Galaxy imports it all the same."""
     try:
-        missing = list(dict.fromkeys(_missing_tools(galaxy.get(f"workflows/{workflow_id}/download"))))
+        missing = missing_tools(galaxy, workflow_id)
     except Refused as error:
         complain(f"workflow {workflow_id} is imported, but whether the server has its tools can't be told: {error}")
         return
@@ -55,12 +55,114 @@ def warn_of_missing_tools(galaxy: Galaxy, workflow_id: str) -> None:
                  f"{', '.join(missing)}")
 
 
+# ------------------------------------------------------------------------------------------------- what is in a workflow
+
+def exported(galaxy: Galaxy, workflow_id: str) -> dict[str, Any]:
+    """The workflow as a `.ga` file has it. Galaxy answers in Format 2 where its administrator says so, unless told."""
+    answer: dict[str, Any] = galaxy.get(f"workflows/{workflow_id}/download", {"style": "ga"})
+    return answer
+
+
+def missing_tools(galaxy: Galaxy, workflow_id: str, workflow: dict[str, Any] | None = None) -> list[str]:
+    """The tools without which the workflow can't run on this server, each as `ID (VERSION)`, those of its subworkflows
+    too; of one that is there in another version only, that is said as well.
+
+    `workflow` is what `exported` says of it, where that is known. It tells tools that are not there at all; for a run, which
+    takes no other version (26.1), the editor's view of it is asked for the versions that would take their place.
+    """
+    workflow = workflow or exported(galaxy, workflow_id)
+    missing = dict.fromkeys(_missing_tools(workflow))
+    steps = {index: step for index, step in workflow["steps"].items() if not step.get("errors")}
+    if any(step.get("tool_id") or step.get("subworkflow") for step in steps.values()):
+        editor = galaxy.get(f"workflows/{workflow_id}/download", {"style": "editor"})
+        for index, step in steps.items():
+            there = editor["steps"].get(index, {}).get("tool_version")
+            if step.get("tool_id") and step.get("tool_version") and there not in (None, step["tool_version"]):
+                missing[f"{step['tool_id']} ({step['tool_version']}; the server has {there})"] = None
+            if step.get("subworkflow"):     # of its steps there is only a text for people
+                told = str((editor.get("upgrade_messages") or {}).get(index, ""))
+                missing.update((f"{tool} ({wanted}; the server has {there})", None)
+                               for tool, there, wanted in re.findall(_OTHER_VERSION, told))
+    return list(missing)
+
+
+_OTHER_VERSION = r"tool id '([^']+)'[^>]*>Using version '([^']+)' instead of version '([^']+)'"
+
+
 def _missing_tools(exported: dict[str, Any]) -> Iterator[str]:
     for step in exported["steps"].values():
         if step.get("errors") and step.get("tool_id"):
             yield f"{step['tool_id']} ({step['tool_version']})" if step.get("tool_version") else step["tool_id"]
         if step.get("subworkflow"):
             yield from _missing_tools(step["subworkflow"])
+
+
+def input_details(workflow: dict[str, Any]) -> list[dict[str, Any]]:
+    """The inputs of a workflow as `exported` gives it: `index`, `label` (None where it has none), `kind` (dataset,
+    collection, or a parameter's type), `collection_type`, `datatypes`, `optional`, `default`, `choices`, `annotation`,
+    `uuid`. An input that has a default is optional."""
+    rows = []
+    for index, step in workflow["steps"].items():
+        if step["type"] not in (*DATA_INPUTS, "parameter_input"):
+            continue
+        asked = state_of(step)
+        asked = asked.get("parameter_definition") or asked      # of workflows that old servers saved
+        choices = [one.get("value") if isinstance(one, dict) else one
+                   for one in asked.get("restrictions") or asked.get("suggestions") or []]
+        rows.append({
+            "index": index, "label": step.get("label") or None,
+            "kind": DATA_INPUTS.get(step["type"]) or asked.get("parameter_type") or "text",
+            "collection_type": asked.get("collection_type") or None, "datatypes": list(asked.get("format") or []),
+            "optional": _is_optional(asked), "default": asked.get("default"), "choices": choices,
+            "annotation": step.get("annotation") or None, "uuid": step.get("uuid")})
+    return rows
+
+
+def step_details(workflow: dict[str, Any]) -> list[dict[str, Any]]:
+    """The steps of a workflow as `exported` gives it that are no inputs: `index`, `label`, `type` (tool, subworkflow, pause,
+    pick_value), `tool`, `version`, `from` (the names of the steps that feed it, see `step_name`), `when`, `outputs` (the
+    labels of the workflow's), `state` and `annotation`."""
+    steps = workflow["steps"]
+    rows = []
+    for index, step in steps.items():
+        if step["type"] in (*DATA_INPUTS, "parameter_input"):
+            continue
+        inner = step.get("subworkflow") or {}
+        rows.append({
+            "index": index, "label": step.get("label") or None, "type": step["type"],
+            "tool": step.get("tool_id") or inner.get("name"), "version": step.get("tool_version"),
+            "from": list(dict.fromkeys(step_name(steps[source]) for source, _, _ in feeds(step) if source in steps)),
+            "when": step.get("when"), "outputs": output_labels(step), "state": state_of(step),
+            "annotation": step.get("annotation") or None})
+    return rows
+
+
+def step_name(step: dict[str, Any]) -> str:
+    """An exported step's index and label, or else what it is, for people."""
+    return one_line(f"{step['id']} {step.get('label') or step.get('name') or step.get('tool_id') or step['type']}")
+
+
+def feeds(step: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What an exported step is fed with: the index of the step that it comes from, the output of that, and the input here."""
+    for name, sources in (step.get("input_connections") or {}).items():
+        for source in sources if isinstance(sources, list) else [sources]:
+            yield str(source["id"]), source["output_name"], name
+
+
+def output_labels(step: dict[str, Any]) -> list[str]:
+    """The labels, or else the names, of the workflow's outputs that an exported step makes."""
+    return [one_line(one.get("label") or one["output_name"]) for one in step.get("workflow_outputs") or []]
+
+
+def state_of(step: dict[str, Any]) -> dict[str, Any]:
+    """The settings of an exported step, without what Galaxy keeps there for itself."""
+    state = step.get("tool_state") or {}
+    if isinstance(state, str):
+        try:
+            state = json.loads(state)
+        except ValueError:
+            state = {}
+    return {name: value for name, value in state.items() if not name.startswith("__")} if isinstance(state, dict) else {}
 
 
 # ----------------------------------------------------------------------------------------------- what a run is given
@@ -96,15 +198,16 @@ def a_history(text: str) -> str:
     return text
 
 
-def input_rows(workflow: dict[str, Any]) -> list[dict[str, str]]:
-    """The workflow's inputs, as people choose among them: `index`, `label`, `takes`, `optional`, `uuid`."""
+def input_rows(workflow: dict[str, Any]) -> list[dict[str, Any]]:
+    """The workflow's inputs, as people choose among them: `index`, `label`, `takes`, `optional`, `uuid`, `default`."""
     rows = []
     for index, found in workflow["inputs"].items():
         kind, asked = _input(workflow, index)
         wanted = asked.get("collection_type") or ", ".join(asked.get("format") or []) or asked.get("parameter_type")
         rows.append({"index": index, "label": one_line(found.get("label") or ""),
                      "takes": DATA_INPUTS.get(kind, "parameter") + (f" ({wanted})" if wanted else ""),
-                     "optional": "yes" if _is_optional(asked) else "no", "uuid": found.get("uuid") or ""})
+                     "optional": "yes" if _is_optional(asked) else "no", "uuid": found.get("uuid") or "",
+                     "default": asked.get("default")})
     return rows
 
 
