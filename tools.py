@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import quote
 
 from bulk import found
-from common import USAGE, Galaxy, Refused, decoded, one_line, yes_or_no
+from common import STILL_RUNNING, USAGE, Galaxy, Refused, decoded, one_line, yes_or_no
 from printing import table
 
 DATA = ("data", "data_collection")
-SOURCES = ("hda", "hdca", "ldda", "hid")    # what a value of these can be: of a history, a collection, of a library, by number
+SOURCES = ("hda", "hdca", "ldda", "hid")    # of a history, a collection, of a library, by its number in the history
 GROUPS = ("conditional", "repeat", "section")
 COLUMNS = ["name", "label", "type", "optional", "default", "choices", "when"]
 
@@ -225,8 +225,8 @@ class Run:
         everything = {_plain(row["name"]): row for row in rows(self.tool)}
         row = everything.get(_plain(name))
         if row and row["when"]:
-            cases = " or ".join(one["when"] for one in rows(self.tool) if _plain(one["name"]) == _plain(name) and one["when"])
-            return f" unless {cases} is given"
+            cases = [one["when"] for one in rows(self.tool) if _plain(one["name"]) == _plain(name) and one["when"]]
+            return f" unless {' or '.join(cases[:2])}{' ...' if len(cases) > 2 else ''} is given"
         names = list(wanted) + [one["name"] for one in everything.values()]
         near = [one for one in names if one.endswith(f"|{name}")] or difflib.get_close_matches(name, names, 1)
         return f": did you mean {near[0]}?" if near else ""
@@ -423,24 +423,44 @@ def outputs_now(galaxy: Galaxy, made: list[dict[str, Any]]) -> list[dict[str, An
     return now
 
 
-def wait(galaxy: Galaxy, answer: dict[str, Any], history: str, timeout: float | None = None) -> None:
-    """Until the jobs of a run have ended, all of them well.
-
-    Raises `Refused` with the first that failed, its exit code and the last line of its standard error, and with exit code
-    STILL_RUNNING when `timeout` seconds are over.
-    """
+def waited(galaxy: Galaxy, answer: dict[str, Any], history: str, timeout: float | None = None) -> Refused | None:
+    """None once the jobs of a run have ended, all of them well. Else what to raise: the first that failed, with its exit
+    code and the last line of its standard error; STILL_RUNNING when `timeout` seconds are over."""
     jobs = [job["id"] for job in answer.get("jobs") or []]
-    states = galaxy.wait_jobs(history, jobs, timeout) if jobs else {}
+    try:
+        states = galaxy.wait_jobs(history, jobs, timeout) if jobs else {}
+    except Refused as error:
+        if error.exit_code != STILL_RUNNING:
+            raise
+        return error
     bad = {job: state for job, state in states.items() if state not in ("ok", "skipped")}
-    if bad:
-        worst = min(bad, key=lambda job: bad[job] != "error")
-        about = galaxy.get(f"jobs/{worst}", {"full": "true"})
-        said = (about.get("tool_stderr") or about.get("stderr") or about.get("job_stderr") or "").strip().splitlines()
-        code = f", exit code {about['exit_code']}" if about.get("exit_code") is not None else ""
-        several = f"{len(bad)} of {len(jobs)} jobs failed; " if len(jobs) > 1 else ""
-        raise Refused(f"{several}job {worst} of {about['tool_id']} is {bad[worst]}{code}{f': {said[-1][:200]}' if said else ''}")
+    if not bad:
+        return None
+    worst = min(bad, key=lambda job: bad[job] != "error")
+    about = galaxy.get(f"jobs/{worst}", {"full": "true"})
+    said = (about.get("tool_stderr") or about.get("stderr") or about.get("job_stderr") or "").strip().splitlines()
+    code = f", exit code {about['exit_code']}" if about.get("exit_code") is not None else ""
+    tail = f": {said[-1][:200]}" if said else ""
+    several = f"{len(bad)} of {len(jobs)} jobs failed; " if len(jobs) > 1 else ""
+    return Refused(f"{several}job {worst} of {about['tool_id']} is {bad[worst]}{code}{tail}")
+
+
+def run(galaxy: Galaxy, history: str, text: str, values: dict[str, Any], timeout: float | None = None
+        ) -> list[dict[str, Any]]:
+    """What the tool called `text` has made in the history, once it has ended well, as `outputs` gives it; for recipes.
+
+    `values` are `{name: value}`, those of data as tool_run.py takes them, such as `hda:ID`. All that goes wrong is raised.
+    """
+    tool = find(galaxy, text)
+    inputs = Run(galaxy, tool, history).inputs({name: [value if isinstance(value, str) else Json(value)]
+                                                for name, value in values.items()})
+    answer = start(galaxy, request(tool, history, inputs))
+    problem = waited(galaxy, answer, history, timeout)
+    if problem:
+        raise problem
+    return outputs_now(galaxy, outputs(answer))
 
 
 def content(galaxy: Galaxy, dataset: str) -> str:
-    """The text in a small dataset."""
-    return decoded(galaxy.request("GET", f"datasets/{dataset}/display", params={"to_ext": "txt"}).content, dataset)
+    """The text in a dataset, which should be a small one."""
+    return decoded(galaxy.request("GET", f"datasets/{dataset}/display").content, f"dataset {dataset}")

@@ -46,16 +46,25 @@ def payload_of(text: str, where: str) -> dict[str, Any]:
 def warn_of_missing_tools(galaxy: Galaxy, workflow_id: str) -> None:
     """Say on standard error which of the workflow's tools the server lacks: Galaxy imports it all the same."""
     try:
-        missing = missing_tools(galaxy, workflow_id)
+        missing, replaced = tools_amiss(galaxy, workflow_id)
     except Refused as error:
         complain(f"workflow {workflow_id} is imported, but whether the server has its tools can't be told: {error}")
         return
     if missing:
         complain(f"workflow {workflow_id} is imported, but can't run until the server's administrator installs "
                  f"{', '.join(missing)}")
+    if replaced:
+        complain(f"workflow {workflow_id} is imported, but runs other versions of some tools: {', '.join(replaced)}")
 
 
 # ------------------------------------------------------------------------------------------------- what is in a workflow
+
+def find(galaxy: Galaxy, text: str) -> dict[str, Any]:
+    """The workflow whose id, or else exact name, is `text`; none or several are refused."""
+    if not text.strip():
+        raise Refused("WORKFLOW is empty: is a variable unset?", USAGE)
+    return galaxy.named("workflows", text)
+
 
 def exported(galaxy: Galaxy, workflow_id: str) -> dict[str, Any]:
     """The workflow as a `.ga` file has it. Galaxy answers in Format 2 where its administrator says so, unless told."""
@@ -64,26 +73,39 @@ def exported(galaxy: Galaxy, workflow_id: str) -> dict[str, Any]:
 
 
 def missing_tools(galaxy: Galaxy, workflow_id: str, workflow: dict[str, Any] | None = None) -> list[str]:
-    """The tools without which the workflow can't run on this server, each as `ID (VERSION)`, those of its subworkflows
-    too; of one that is there in another version only, that is said as well.
+    """The tools without which the workflow can't run on this server; see `tools_amiss`."""
+    return tools_amiss(galaxy, workflow_id, workflow)[0]
 
-    `workflow` is what `exported` says of it, where that is known. It tells tools that are not there at all; for a run, which
-    takes no other version (26.1), the editor's view of it is asked for the versions that would take their place.
+
+def tools_amiss(galaxy: Galaxy, workflow_id: str, workflow: dict[str, Any] | None = None) -> tuple[list[str], list[str]]:
+    """The tools without which the workflow can't run on this server, and those that run in another version than it names,
+    each as `ID (VERSION)` or `ID (VERSION; the server has VERSION)`; the tools of subworkflows too.
+
+    `workflow` is what `exported` says of it, where that is known: it tells which tools are not there at all. Which version
+    would take a tool's place is asked of the editor's view, one request for all. Galaxy 26.1 refuses to run another version
+    of a Tool Shed's tool, whose id has the version in it, and runs another version of any other tool (measured).
     """
     workflow = workflow or exported(galaxy, workflow_id)
-    missing = dict.fromkeys(_missing_tools(workflow))
+    missing: dict[str, None] = dict.fromkeys(_missing_tools(workflow))
+    replaced: dict[str, None] = {}
     steps = {index: step for index, step in workflow["steps"].items() if not step.get("errors")}
     if any(step.get("tool_id") or step.get("subworkflow") for step in steps.values()):
         editor = galaxy.get(f"workflows/{workflow_id}/download", {"style": "editor"})
-        for index, step in steps.items():
-            there = editor["steps"].get(index, {}).get("tool_version")
-            if step.get("tool_id") and step.get("tool_version") and there not in (None, step["tool_version"]):
-                missing[f"{step['tool_id']} ({step['tool_version']}; the server has {there})"] = None
-            if step.get("subworkflow"):     # of its steps there is only a text for people
-                told = str((editor.get("upgrade_messages") or {}).get(index, ""))
-                missing.update((f"{tool} ({wanted}; the server has {there})", None)
-                               for tool, there, wanted in re.findall(_OTHER_VERSION, told))
-    return list(missing)
+        for tool, wanted, there in _other_versions(steps, editor):
+            (missing if "/repos/" in tool else replaced)[f"{tool} ({wanted}; the server has {there})"] = None
+    return list(missing), list(replaced)
+
+
+def _other_versions(steps: dict[str, Any], editor: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The tools that the server has in another version than the steps name: id, that version, the server's version."""
+    for index, step in steps.items():
+        there = editor["steps"].get(index, {}).get("tool_version")
+        if step.get("tool_id") and step.get("tool_version") and there not in (None, step["tool_version"]):
+            yield step["tool_id"], step["tool_version"], there
+        if step.get("subworkflow"):     # of its steps there is only a text for people
+            told = " ".join(map(str, (editor.get("upgrade_messages") or {}).get(index, {}).values()))
+            for tool, there, wanted in re.findall(_OTHER_VERSION, told):
+                yield tool, wanted, there
 
 
 _OTHER_VERSION = r"tool id '([^']+)'[^>]*>Using version '([^']+)' instead of version '([^']+)'"
@@ -143,7 +165,7 @@ def step_name(step: dict[str, Any]) -> str:
 
 
 def feeds(step: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """What an exported step is fed with: the index of the step that it comes from, the output of that, and the input here."""
+    """What an exported step is fed with: the index of the step it comes from, that step's output, and the input here."""
     for name, sources in (step.get("input_connections") or {}).items():
         for source in sources if isinstance(sources, list) else [sources]:
             yield str(source["id"]), source["output_name"], name

@@ -61,9 +61,11 @@ def main(argv=None):
     made = tools.outputs(answer)
     try:
         if args["--wait"]:
-            tools.wait(galaxy, answer, history_id, timeout)
+            problem = tools.waited(galaxy, answer, history_id, timeout)
             made = tools.outputs_now(galaxy, made)
-    finally:        # whatever comes: the job is there, and so are its outputs
+            if problem:
+                raise problem
+    finally:        # whatever comes, the jobs are there, and so are their outputs
         show(made, style, fields or FIELDS, changed=True)
 
 

@@ -28,7 +28,7 @@ import sys
 import pictures
 from common import USAGE, Galaxy, Refused, arguments, run
 from transfer import free_name, save_text
-from workflows import exported
+from workflows import exported, find
 
 STYLES = {"ga": (".ga", ".json"), "format2": (".yml", ".yaml"), "mermaid": (".mmd", ".mermaid"), "text": (".txt",)}
 
@@ -43,7 +43,7 @@ def main(argv=None):
         free_name(to, force)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    workflow_id = galaxy.named("workflows", args["WORKFLOW"])["id"]
+    workflow_id = find(galaxy, args["WORKFLOW"])["id"]
     if style in ("ga", "format2"):
         answer = galaxy.request("GET", f"workflows/{workflow_id}/download", params={"style": style})
         text = answer.content.decode().rstrip() + "\n"

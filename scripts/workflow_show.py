@@ -16,14 +16,16 @@ Options:
                    is given
   -h, --help       show this
 
-An input is named to a run by its label, or its index where it has none. from says which steps feed a step.
+An input is named to a run by its label, or its index where it has none. from says which steps feed a step. Below them are
+the tools that the server lacks, and those that it has in another version only: such a tool runs in that version, unless it is
+of a Tool Shed.
   workflow_show.py - - "Wet days by month"
   workflow_show.py --steps --format=jsonl --fields=label,tool,version,state - - 85a07f4bbdb2c898
 """
 import sys
 
 from common import Galaxy, arguments, output, run, show
-from workflows import exported, input_details, missing_tools, step_details
+from workflows import exported, find, input_details, step_details, tools_amiss
 
 INPUTS = ["index", "label", "kind", "collection_type", "datatypes", "optional", "default", "choices"]
 STEPS = ["index", "label", "tool", "version", "from", "when", "outputs"]
@@ -34,7 +36,7 @@ def main(argv=None):
     steps, (style, fields) = args["--steps"], output(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    about = galaxy.named("workflows", args["WORKFLOW"])
+    about = find(galaxy, args["WORKFLOW"])
     workflow = exported(galaxy, about["id"])
     if steps or style or fields:
         everything = style in ("json", "jsonl") and not fields
@@ -42,14 +44,17 @@ def main(argv=None):
         rows = rows if style in ("json", "jsonl") else map(for_people, rows)
         show(rows, style, fields or ([] if everything else STEPS if steps else INPUTS))
         return
-    print(f"{about['name']}, {about['id']}")
+    print(f"{about['name']}, {about['id']}{', deleted' if about.get('deleted') else ''}")
     for rows, columns in ((input_details(workflow), INPUTS), (step_details(workflow), STEPS)):
         print()
         show(map(for_people, rows), fields=columns)
-    missing = missing_tools(galaxy, about["id"], workflow)
-    print("\nThe server has all its tools." if not missing else "\nIt can't run, for the server lacks:")
-    for tool in missing:
-        print(f"  {tool}")
+    missing, replaced = tools_amiss(galaxy, about["id"], workflow)
+    if not missing and not replaced:
+        print("\nThe server has all its tools.")
+    for heading, names in (("It can't run, for the server lacks:", missing), ("It runs other versions of:", replaced)):
+        if names:
+            print("", heading, *(f"  {name}" for name in names), sep="\n")
+
 
 
 def for_people(row):

@@ -22,7 +22,7 @@ import sys
 
 from common import Galaxy, arguments, one_line, run
 from transfer import free_name, save_text
-from workflows import exported, input_details
+from workflows import exported, find, input_details
 
 FILE = {"class": "File", "path": "todo_test_data_path.ext"}
 
@@ -35,7 +35,7 @@ def main(argv=None):
         free_name(to, force)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    about = galaxy.named("workflows", args["WORKFLOW"])
+    about = find(galaxy, args["WORKFLOW"])
     inputs = input_details(exported(galaxy, about["id"]))
     labels = [one["label"] for one in inputs]
     parts = [f"# {one_line(about['name'])}, workflow {about['id']} on {galaxy.base}\n"]

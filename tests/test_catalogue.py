@@ -35,6 +35,8 @@ MODULES = [     # each may import those before it
     "queries",
     "workflows",
     "invocations",
+    "pictures",
+    "tools",
 ]
 # Each may import those before it.
 TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
