@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from common import STILL_RUNNING, USAGE, Galaxy, Refused, decoded, one_line, yes
 from printing import table
 
 DATA = ("data", "data_collection")
-SOURCES = ("hda", "hdca", "ldda", "hid")    # of a history, a collection, of a library, by its number in the history
+SOURCES = ("hda", "hdca", "ldda", "ld", "hid")      # of a history, a collection, of a library, by its number in the history
 GROUPS = ("conditional", "repeat", "section")
 COLUMNS = ["name", "label", "type", "optional", "default", "choices", "when"]
 
@@ -294,6 +295,8 @@ class Run:
                 raise self._wrong(f"needs {name}")
             return values[0]
         found = [self._found(name, value) for value in values]
+        for value, (_, thing) in zip(values, found):
+            self._check_datatype(f"{name}={value}", one.get("extensions") or [], thing)
         sources = [{"src": src, "id": thing["id"]} for src, thing in found]
         collections = [thing for src, thing in found if src == "hdca"]
         if one["type"] == "data":
@@ -313,6 +316,20 @@ class Run:
         raise self._wrong(f"takes a collection of the type {' or '.join(wanted)} as {name}, and {collections[0]['id']} is a "
                           f"{kind}")
 
+    def _check_datatype(self, shown: str, wanted: list[str], thing: dict[str, Any]) -> None:
+        """Refuse data of a datatype that the tool does not take, nor Galaxy converts: 26.1 runs the tool all the same."""
+        if thing.get("state", "ok") not in ("ok", "empty"):     # its datatype may be found out yet
+            return
+        has = thing.get("elements_datatypes") or [thing.get("extension") or thing.get("file_ext")]
+        unlike = [ext for ext in has if ext and wanted and ext not in wanted and "data" not in wanted]
+        for ext in unlike:
+            if not self._datatypes.fits(ext, wanted):
+                raise self._wrong(f"takes {' or '.join(wanted)}: {shown} is {ext}")
+
+    @functools.cached_property
+    def _datatypes(self) -> Datatypes:
+        return Datatypes(self.galaxy)
+
     def _found(self, name: str, text: str) -> tuple[str, dict[str, Any]]:
         """The source and what Galaxy says of the dataset or collection that `SRC:ID` names."""
         src, _, identity = text.partition(":")
@@ -321,13 +338,15 @@ class Run:
         if src == "hid":
             return self._by_hid(name, int(identity))
         route = {"hda": f"datasets/{identity}", "hdca": f"dataset_collections/{identity}?instance_type=history",
-                 "ldda": f"libraries/datasets/{identity}"}[src]
+                 "ldda": f"datasets/{identity}?hda_ldda=ldda", "ld": f"libraries/datasets/{identity}"}[src]
         try:
             about = dict(self.galaxy.get(route))
         except Refused as error:
             if error.status not in (400, 403, 404, 500):
                 raise
             raise Refused(f"{name}={text}: {error}", status=error.status) from None
+        if src == "ld":     # POST /api/tools takes the other id of it only
+            src, about["id"] = "ldda", about["ldda_id"]
         return src, self._usable(f"{name}={text}", about)
 
     def _by_hid(self, name: str, hid: int) -> tuple[str, dict[str, Any]]:
@@ -348,6 +367,25 @@ class Run:
         if state in ("deleted", "error", "discarded", "failed_metadata"):
             raise Refused(f"{shown}: {about.get('name')!r} is {'deleted' if state == 'deleted' else f'in state {state}'}")
         return about
+
+
+class Datatypes:
+    """The datatypes of a server: which are kinds of which, and which it converts into which by itself."""
+
+    def __init__(self, galaxy: Galaxy):
+        about = galaxy.get("datatypes/mapping")
+        self.kinds, self.parents = about["ext_to_class_name"], about["class_to_classes"]
+        self.converters = [(one["source"], one["target"]) for one in galaxy.get("datatypes/converters")]
+
+    def fits(self, ext: str, wanted: list[str]) -> bool:
+        """Whether a tool that takes the datatypes `wanted` takes a dataset of the datatype `ext`."""
+        if ext not in self.kinds or self._is_a(ext, wanted):
+            return True
+        return any(self._is_a(target, wanted) for source, target in self.converters if self._is_a(ext, [source]))
+
+    def _is_a(self, ext: str, wanted: list[str]) -> bool:
+        above = self.parents.get(self.kinds.get(ext), {})
+        return any(ext == one or self.kinds.get(one) in above for one in wanted)
 
 
 def _same(param: dict[str, Any], value: Any, case: str) -> bool:

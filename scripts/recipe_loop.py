@@ -27,8 +27,6 @@ import sys
 import tools
 from common import UNATTENDED, Galaxy, Refused, arguments, run, whole_number
 
-MOST = 30       # rounds
-
 
 def main(argv=None):
     args = arguments(__doc__, argv)
@@ -36,7 +34,7 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
     history, dataset = galaxy.named("histories", args["HISTORY"])["id"], args["DATASET"]
     values = numbers(tools.content(galaxy, dataset), column)
-    for number in range(1, MOST + 1):
+    for number in range(1, 31):
         mean, far = statistics.fmean(values), sigmas * statistics.pstdev(values)
         [made] = tools.run(galaxy, history, "Filter1", {
             "input": f"hda:{dataset}", "cond": f"c{column}>={mean - far!r} and c{column}<={mean + far!r}"}, timeout)
@@ -45,7 +43,7 @@ def main(argv=None):
         print(number, len(values), f"{statistics.fmean(values):.6g}", dataset, sep="\t", flush=True)
         if len(values) == before:       # it has converged
             return
-    raise Refused(f"after {MOST} rounds rows are still left out")
+    raise Refused("after 30 rounds rows are still left out")
 
 
 def numbers(text, column):

@@ -10,7 +10,7 @@ Arguments:
   HISTORY              where the results go: a history's id, its exact name, or new:NAME
   TOOL                 the tool's id or exact name
   NAME=VALUE           an input, by the name that tool_show.py shows; NAME:=JSON for a value in JSON. Data are hda:ID (a
-                       dataset), hdca:ID (a collection), ldda:ID (in a library) or hid:N (number N of the history)
+                       dataset), hdca:ID (a collection), ldda:ID, ld:ID (in a library) or hid:N (number N of the history)
 
 Options:
   --tool-version=V     this version of the tool; the newest that is there unless given

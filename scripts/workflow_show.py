@@ -17,8 +17,8 @@ Options:
   -h, --help       show this
 
 An input is named to a run by its label, or its index where it has none. from says which steps feed a step. Below them are
-the tools that the server lacks, and those that it has in another version only: such a tool runs in that version, unless it is
-of a Tool Shed.
+the tools that the server lacks, and those that it has in another version only, in which they run, unless they are of a Tool
+Shed.
   workflow_show.py - - "Wet days by month"
   workflow_show.py --steps --format=jsonl --fields=label,tool,version,state - - 85a07f4bbdb2c898
 """
