@@ -14,6 +14,7 @@ from printing import table
 
 DATA = ("data", "data_collection")
 SOURCES = ("hda", "hdca", "ldda", "ld", "hid")      # of a history, a collection, of a library, by its number in the history
+TEXTS = ("text", "select", "genomebuild", "drill_down", "color")
 GROUPS = ("conditional", "repeat", "section")
 COLUMNS = ["name", "label", "type", "optional", "default", "choices", "when"]
 
@@ -266,7 +267,9 @@ class Run:
             number = int(value) if kind == "integer" else float(value)
             least, most = one.get("min"), one.get("max")
             if least is not None and number < float(least) or most is not None and number > float(most):
-                raise self._wrong(f"takes {name} from {_or(least, '')} to {_or(most, '')}: {shown}")
+                limits = " and ".join(words for words, limit in ((f"at least {least}", least), (f"at most {most}", most))
+                                      if limit is not None)
+                raise self._wrong(f"takes {limits}: {shown}")
             return number
         if kind == "boolean":
             if isinstance(value, bool):
@@ -284,7 +287,9 @@ class Run:
             near = difflib.get_close_matches(str(value), choices, 1)
             meant = f": did you mean {near[0]}?" if near else ""
             raise self._wrong(f"has no choice {shown}{meant}: there are {_some(choices, 20)}")
-        return value
+        if isinstance(value, (dict, list)) and kind in TEXTS:      # of which Galaxy 26.1 would make a text
+            raise self._wrong(f"takes a text: {shown}")
+        return value if choices is None else str(value)
 
     def _data(self, name: str, one: dict[str, Any], values: list[Any]) -> Any:
         """Datasets and collections, as Galaxy takes them; a collection for an input of one dataset is mapped over."""

@@ -154,7 +154,8 @@ def test_a_workflow_without_a_tool_that_is_there_is_not_looked_at_twice(galaxy):
 
 
 @EACH
-@pytest.mark.parametrize("text, code, words", [("", USAGE, "is a variable unset?"), ("nobody", REFUSED, "is named 'nobody'")])
+@pytest.mark.parametrize("text, code, words", [("", USAGE, "is a variable unset?"),
+                                               ("nobody", REFUSED, "is named 'nobody'")])
 def test_a_workflow_that_is_not_there(script, galaxy, capsys, module, text, code, words):
     galaxy.get(f"{URL}/api/workflows", json=[{"id": ID, "name": "Wet days"}])
     assert script(module.main, KEY, URL, text) == code
