@@ -122,7 +122,7 @@ def _choices(one: dict[str, Any]) -> list[str] | None:
     """The values of a choice; None where there is none, or it depends on the data."""
     if one["type"] not in ("select", "genomebuild", "drill_down") or one.get("is_dynamic") and one["type"] == "select":
         return None
-    return list(_options(one.get("options") or []))
+    return list(_options(one.get("options") or [])) or None
 
 
 def _options(options: list[Any]) -> Iterator[str]:
@@ -209,7 +209,8 @@ class Run:
             elif one["type"] == "repeat":
                 numbers = {int(found.group(1)) for found in (re.match(rf"{re.escape(name)}_(\d+)\|", key) for key in values)
                            if found}
-                count = max([int(one.get("min") or 0), *(number + 1 for number in numbers)])
+                least = (int(one.get("min") or 0), int(one.get("default") or 0))      # as many does Galaxy make by itself
+                count = max([*least, *(number + 1 for number in numbers)])
                 missing = set(range(len(numbers))) - numbers
                 if missing:
                     raise self._wrong(f"has {name}_0, {name}_1 ... without gaps: {name}_{min(missing)} is missing")
@@ -265,7 +266,7 @@ class Run:
             if isinstance(value, bool) or not re.fullmatch(pattern, str(value).strip(), re.ASCII):
                 raise self._wrong(f"takes {'a whole number' if kind == 'integer' else 'a number'}: {shown}")
             number = int(value) if kind == "integer" else float(value)
-            least, most = one.get("min"), one.get("max")
+            least, most = (limit if limit != "" else None for limit in (one.get("min"), one.get("max")))
             if least is not None and number < float(least) or most is not None and number > float(most):
                 limits = " and ".join(words for words, limit in ((f"at least {least}", least), (f"at most {most}", most))
                                       if limit is not None)
@@ -296,9 +297,10 @@ class Run:
         if any(not isinstance(value, str) for value in values):     # JSON: who gives that knows the form
             if len(values) > 1:
                 raise self._wrong(f"takes all of {name} in one JSON value")
-            if values[0] is None and not one.get("optional"):
-                raise self._wrong(f"needs {name}")
-            return values[0]
+            if values[0] is None and one.get("optional") or _is_data(values[0]):
+                return values[0]
+            form = '{"src": "hda", "id": ...}, a list of these, or {"values": a list of these}'
+            raise self._wrong(f"takes data as {name}, in JSON {form}")
         found = [self._found(name, value) for value in values]
         for value, (_, thing) in zip(values, found):
             self._check_datatype(f"{name}={value}", one.get("extensions") or [], thing)
@@ -391,6 +393,14 @@ class Datatypes:
     def _is_a(self, ext: str, wanted: list[str]) -> bool:
         above = self.parents.get(self.kinds.get(ext), {})
         return any(ext == one or self.kinds.get(one) in above for one in wanted)
+
+
+def _is_data(value: Any) -> bool:
+    """Whether a JSON value names data in one of the forms that Galaxy takes."""
+    if isinstance(value, dict) and "values" in value:
+        value = value["values"]
+    parts = value if isinstance(value, list) else [value]
+    return bool(parts) and all(isinstance(part, dict) and {"src", "id"} <= set(part) for part in parts)
 
 
 def _same(param: dict[str, Any], value: Any, case: str) -> bool:

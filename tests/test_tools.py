@@ -8,7 +8,7 @@ import tool_run
 import tool_show
 
 import tools
-from common import REFUSED, STILL_RUNNING, USAGE, Galaxy, Refused
+from common import INTERRUPTED, REFUSED, STILL_RUNNING, USAGE, Galaxy, Refused
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -187,7 +187,7 @@ def test_the_request_and_what_is_printed(script, galaxy, capsys):
     ([f"more=hda:{D1}", f"more=hda:{D2}"], {"more": {"values": [{"src": "hda", "id": D1}, {"src": "hda", "id": D2}]}}),
     ([f"more=hdca:{C1}"], {"more": one("hdca", C1)}),
     ([f"pair=hdca:{C2}"], {"pair": one("hdca", C2, batch=True, map_over_type="paired")}),
-    (['more:={"values": []}'], {"more": {"values": []}})])
+    (['more:=[{"src": "hda", "id": "x"}]'], {"more": [{"src": "hda", "id": "x"}]}), (["more:=null"], {"more": None})])
 def test_values(script, galaxy, pairs, sent):
     assert ran(script, f"input=hda:{D1}", *pairs) == 0
     [data] = posted(galaxy)
@@ -216,18 +216,29 @@ def test_a_collection_for_one_dataset_is_mapped_over(script, galaxy, capsys):
     (["count=10"], "takes at least 1 and at most 9"),
     (["count=٣"], "takes a whole number"), (["share=-1"], "takes at least 0: share=-1"), (["share=x"], "takes a number"),
     (["order=dsc"], "has no choice order=dsc: did you mean desc?: there are asc, desc"), (["marks=62,1"], "choice marks=1"),
-    (['word:={"a": 1}'], "takes a text"), (['table:=[1]'], "takes a text"), (["col=x"], "takes the number of a column"),
+    (["input:=null"], "takes data as input, in JSON"), (['more:={"values": []}'], "takes data as more, in JSON"),
+    (["more:=[5]"], "takes data as more"), (['word:={"a": 1}'], "takes a text"), (['table:=[1]'], "takes a text"),
+    (["col=x"], "takes the number of a column"),
     (["count=1", "count=2"], "takes one count, and 2 are given"),
     ([f"more={D1}"], "is not SRC:ID with SRC one of hda, hdca, ldda, ld, hid"), (["more=hda:x/y"], "is not SRC:ID"),
     ([f"pair=hda:{D1}"], "takes a collection as pair: pair=hdca:ID"),
     ([f"pair=hdca:{C1}"], f"takes a collection of the type paired as pair, and {C1} is a list"),
     ([f"more=hdca:{C1}", f"more=hda:{D1}"], "takes either datasets or one collection as more")])
 def test_what_is_wrong_is_told_with_the_inputs_and_nothing_is_sent(script, galaxy, capsys, pairs, words):
-    assert ran(script, *([f"input=hda:{D1}"] if pairs else []), *pairs) == USAGE
+    first = [f"input=hda:{D1}"] if pairs and not pairs[0].startswith("input:") else []
+    assert ran(script, *first, *pairs) == USAGE
     told = capsys.readouterr()
     first, *table = told.err.splitlines()
     assert told.out == "" and words in first and posted(galaxy) == []
     assert [row.split()[0] for row in table[2:6]] == ["input", "more", "pair", "count"] and "if|sure=yes" in told.err
+
+
+def test_a_repeat_is_there_as_often_as_galaxy_makes_it(script, galaxy, capsys):
+    [repeat] = [one for one in TOOL["inputs"] if one["name"] == "ops"]
+    galaxy.get(f"{URL}/api/tools/big", json={**TOOL, "inputs": [{**repeat, "default": 1}]})
+    assert ran(script) == USAGE
+    assert "needs ops_0|col (On column): ops_0|col=NUMBER" in capsys.readouterr().err
+    assert ran(script, "ops_0|col=1") == 0
 
 
 @pytest.mark.parametrize("pair, words", [
@@ -347,3 +358,12 @@ def test_the_time_is_up(script, galaxy, clock, capsys):
     assert ran(script, f"input=hda:{D1}", "--wait", "--timeout=5") == STILL_RUNNING
     told = capsys.readouterr()
     assert told.out.splitlines()[2].startswith("o ") and "still running after 5 s: j" in told.err
+
+
+def test_whoever_interrupts_the_wait_learns_what_was_made(script, galaxy, monkeypatch, capsys):
+    def interrupted(*what):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(Galaxy, "wait_jobs", interrupted)
+    assert ran(script, f"input=hda:{D1}", "--wait") == INTERRUPTED
+    told = capsys.readouterr()
+    assert told.out.splitlines()[2].startswith("o ") and told.err.endswith("interrupted\n")
