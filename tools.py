@@ -51,6 +51,9 @@ def find(galaxy: Galaxy, text: str, version: str | None = None) -> dict[str, Any
             raise Refused(f"{galaxy.base} has no tool {text!r}" + (f": did you mean {near[0]}?" if near else
                                                                   ": tool_list.py --search=TEXT finds them"))
         tool = _by_id(galaxy, same[0], version)
+    repository, _, named = text.rpartition("/")     # a Tool Shed's id ends with the version
+    if not version and tool and "/repos/" in text and tool["id"].startswith(f"{repository}/") and tool["id"] != text:
+        version = named
     if not tool or version and tool["version"] != version:     # Galaxy takes another one in its place
         has = ", ".join((tool or {}).get("versions") or [(tool or {}).get("version", "")])
         raise Refused(f"tool {text!r} is there in version {has}, not {version}")

@@ -153,6 +153,16 @@ def test_a_tool_that_is_not_there(script, galaxy, capsys, line, code, words):
     assert posted(galaxy) == []
 
 
+def test_a_version_that_a_tool_sheds_id_names(galaxy):
+    """Galaxy 26.1 gives another version in its place."""
+    there = "shed/repos/me/cut/cut/2.0"
+    for name in (there, "shed/repos/me/cut/cut/1.0", "shed/repos/me/cut/cut"):
+        galaxy.get(f"{URL}/api/tools/{name}", json={**TOOL, "id": there, "version": "2.0", "versions": ["2.0"]})
+    assert tools.find(Galaxy(KEY, URL), there)["id"] == tools.find(Galaxy(KEY, URL), "shed/repos/me/cut/cut")["id"] == there
+    with pytest.raises(Refused, match="is there in version 2.0, not 1.0"):
+        tools.find(Galaxy(KEY, URL), "shed/repos/me/cut/cut/1.0")
+
+
 def test_two_tools_of_one_name(galaxy):
     galaxy.get(f"{URL}/api/tools?in_panel=true", json=[SORT, {**SORT, "id": "sort2"}])
     with pytest.raises(Refused, match="2 tools are named 'Sort': sort1, sort2"):
