@@ -51,9 +51,8 @@ def find(galaxy: Galaxy, text: str, version: str | None = None) -> dict[str, Any
             raise Refused(f"{galaxy.base} has no tool {text!r}" + (f": did you mean {near[0]}?" if near else
                                                                   ": tool_list.py --search=TEXT finds them"))
         tool = _by_id(galaxy, same[0], version)
-    repository, _, named = text.rpartition("/")     # a Tool Shed's id ends with the version
-    if not version and tool and "/repos/" in text and tool["id"].startswith(f"{repository}/") and tool["id"] != text:
-        version = named
+    if tool and not version and "/repos/" in text and tool["id"].count("/") == text.count("/") and tool["id"] != text:
+        version = text.rpartition("/")[2]       # a Tool Shed's id ends with it
     if not tool or version and tool["version"] != version:     # Galaxy takes another one in its place
         has = ", ".join((tool or {}).get("versions") or [(tool or {}).get("version", "")])
         raise Refused(f"tool {text!r} is there in version {has}, not {version}")

@@ -617,8 +617,8 @@ def free_name(to: str, overwrite: bool) -> Path:
     """The path of the file `to` that is to be written; a usage error where it can't be, `Refused` where it is there and not
     to be overwritten."""
     path = Path(to)
-    if not to or path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise Refused(f"--to={to}: not a name in a folder that can be written to", USAGE)
+    if not to or path.exists() and not path.is_file() or not os.access(path.parent, os.W_OK):     # no device is replaced
+        raise Refused(f"--to={to}: not a file's name in a folder that can be written to", USAGE)
     if os.path.lexists(path) and not overwrite:
         raise Refused(f"--to={to}: it is there already: move it away, or give --force")
     return path

@@ -194,8 +194,9 @@ def test_the_style_is_as_the_file_is_called(name, style):
 
 @pytest.mark.parametrize("options, words", [
     (["--to=w.doc"], "which style is that?"), (["--style=pdf"], "there are ga, format2, mermaid, text"),
-    (["--to=nosuch/w.ga"], "not a name in a folder"), (["--style=ga", "--to="], "not a name in a folder"),
-    (["--style=ga", "--to=/"], "not a name in a folder")])
+    (["--to=nosuch/w.ga"], "not a file's name in a folder"), (["--style=ga", "--to="], "not a file's name in a folder"),
+    (["--force", "--style=ga", "--to=/dev/null"], "not a file's name"),
+    (["--style=ga", "--to=/"], "not a file's name in a folder")])
 def test_export_refuses_before_it_asks(script, galaxy, capsys, options, words):
     assert script(workflow_export.main, *options, KEY, URL, ID) == USAGE
     assert words in capsys.readouterr().err and galaxy.call_count == 0
