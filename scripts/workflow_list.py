@@ -5,7 +5,7 @@ Usage:
   workflow_list.py [options] KEY URL
 
 Arguments:
-  KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml, anonymous for the published ones
   URL              the server, or - to look it up
 
 Options:
@@ -36,13 +36,14 @@ def main(argv=None):
     limit, (style, fields) = whole_number(args, "--limit", 1), output(args)
     if args["--deleted"] and args["--shared"]:      # Galaxy refuses these two together
         raise Refused("--deleted: the deleted workflows of others are not shown, so not with --shared", USAGE)
-    only = {"show_shared": args["--shared"], "show_published": args["--published"], "show_deleted": args["--deleted"],
-            "search": args["--search"] or None, "sort_by": "create_time", "sort_desc": False}
+    only = {"show_shared": args["--shared"], "show_deleted": args["--deleted"], "sort_by": "create_time",
+            "sort_desc": False, **({"show_published": True} if args["--published"] else {}),
+            **({"search": args["--search"]} if args["--search"] else {})}
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     if galaxy.key is not None:
-        galaxy.user()       # a key that is none's would see an empty list
-    listed = galaxy.pages("workflows", {name: value for name, value in only.items() if value is not None}, limit)
+        galaxy.user()       # a key that is nobody's would see an empty list
+    listed = galaxy.pages("workflows", only, limit)
     show(({**workflow, "steps": workflow.get("number_of_steps")} for workflow in listed), style, fields or FIELDS)
 
 

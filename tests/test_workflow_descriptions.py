@@ -75,8 +75,8 @@ def test_list_pages_to_the_end(script, galaxy, capsys):
     assert script(workflow_list.main, "--format=value", "--fields=id,steps,tags", KEY, URL) == 0
     assert capsys.readouterr() == ('w1\t1\t["a", "b"]\nw2\t2\t["a", "b"]\nw3\t3\t["a", "b"]\n', "")
     first = asked(galaxy, "/api/workflows")[0]
-    assert (first["show_shared"], first["show_published"], first["sort_by"]) == (["false"], ["false"], ["create_time"])
-    assert "search" not in first
+    assert (first["show_shared"], first["show_deleted"], first["sort_by"]) == (["false"], ["false"], ["create_time"])
+    assert "search" not in first and "show_published" not in first     # without a key Galaxy shows these, unless told not to
 
 
 def test_list_asks_for_what_is_wanted(script, galaxy, capsys):
