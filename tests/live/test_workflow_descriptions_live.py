@@ -69,6 +69,10 @@ def test_list_of_others(person, admin):
     for script in ("workflow_show.py", "workflow_export.py", "workflow_template.py"):
         ended = person.run(script, person.key, person.url, own)
         assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1) and "403" in ended.stderr
+    assert told(person, "workflow_list.py", "--format=value", "--fields=id", "anonymous", person.url,
+                f"--search={mark}").split() == [published]
+    for workflow in (shared, published, own):
+        admin.asked("DELETE", f"workflows/{workflow}")
 
 
 def test_show(person, workflow, odd):
