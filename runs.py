@@ -16,7 +16,7 @@ from invocations import begin_once, counted
 from printing import table
 from staging import Staging, planned
 from uploads import Destination
-from workflows import chosen_parameters, input_rows, load, missing_tools
+from workflows import chosen_parameters, exported, input_rows, load, missing_tools
 
 CORRECTED = {"allow_tool_state_corrections": True}
 
@@ -96,9 +96,9 @@ def plan(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None = N
         if error.exit_code != USAGE:
             raise
         given.problems.append(str(error))
-    exported = galaxy.get(f"workflows/{workflow_id}/download")
-    given.problems += [f"the server lacks the tool {tool}" for tool in missing_tools(galaxy, workflow_id, exported)]
-    there = output_labels(exported)
+    content = exported(galaxy, workflow_id)
+    given.problems += [f"the server lacks the tool {tool}" for tool in missing_tools(galaxy, workflow_id, content)]
+    there = output_labels(content)
     given.problems += [f"there is no output {label!r}{': there are ' + ', '.join(there) if there else ''}"
                        for label in labels if label not in there]
     if given.problems:

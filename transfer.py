@@ -637,6 +637,42 @@ def _name(part: Path, path: Path) -> None:
         os.replace(part, path)
 
 
+def free_name(to: str, overwrite: bool) -> Path:
+    """The path of the file `to` that is to be written; a usage error where it can't be, `Refused` where it is there and not
+    to be overwritten."""
+    path = Path(to)
+    if not to or path.exists() and not path.is_file() or not os.access(path.parent, os.W_OK):     # no device is replaced
+        raise Refused(f"--to={to}: not a file's name in a folder that can be written to", USAGE)
+    if os.path.lexists(path) and not overwrite:
+        raise Refused(f"--to={to}: it is there already: move it away, or give --force")
+    return path
+
+
+def save_text(text: str, to: str, overwrite: bool = False) -> None:
+    """Write `text` to the file `to`, which has that name only once all of it is there, or to standard output for `-`.
+
+    Raises as `free_name` does, and OSError where the disk is full.
+    """
+    if to == "-":
+        sys.stdout.write(text)
+        return
+    path = free_name(to, overwrite)
+    part = path.with_name(f".{path.name[:40]}.{os.getpid()}.part")
+    try:
+        with open(part, "w", encoding="utf-8", errors="replace", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if overwrite:
+            os.replace(part, path)
+        else:
+            _name(part, path)
+    except FileExistsError:
+        raise Refused(f"--to={to}: it is there already: move it away, or give --force") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
 # ----------------------------------------------------------------------------------------------------------------- bars
 
 class _NoBar:

@@ -97,6 +97,23 @@ def destination(galaxy: Galaxy, text: str, sources: list[Source], dry: bool = Fa
         yield Destination(record.data.get("history") or about["id"], record)
 
 
+@contextlib.contextmanager
+def the_history(galaxy: Galaxy, history: str | None, text: str) -> Iterator[str]:
+    """The history's id; without one, a new one is made as `text`, new:NAME, says, as late as can be, and deleted again where
+    nothing came of it."""
+    if history:
+        yield history
+        return
+    made = galaxy.post("histories", {"name": text.removeprefix("new:")})["id"]
+    try:
+        yield made
+    except Refused as error:
+        if not error.lost:      # else Galaxy may be at work there
+            with contextlib.suppress(Refused):
+                galaxy.delete(f"histories/{made}")
+        raise
+
+
 def upload(galaxy: Galaxy, history: str, sources: list[Source], settings: Settings, ended: dict[str, str] | None = None
            ) -> Iterator[Upload]:
     """Send the sources and let Galaxy make datasets of them, a job for each `BATCH` of them; hands on each as soon as Galaxy

@@ -49,13 +49,11 @@ def payload_of(text: str, where: str) -> dict[str, Any]:
 def wanted(galaxy: Galaxy, text: str) -> str:
     """The id of the workflow that a command line names by its id, its exact name, or a `.ga` or Format 2 file, which is
     imported unless that was done before."""
-    if not text.strip():
-        raise Refused("WORKFLOW is empty: is a variable unset?", USAGE)
     if os.path.isfile(text):
         return imported_once(galaxy, text)
     if os.path.isdir(text) or text.lower().endswith((".ga", ".yml", ".yaml", ".json")):
         raise Refused(f"{text}: no such file", USAGE)
-    return str(galaxy.named("workflows", text)["id"])
+    return str(find(galaxy, text)["id"])
 
 
 def imported_once(galaxy: Galaxy, path: str) -> str:
@@ -89,18 +87,69 @@ def _format2(text: str) -> dict[str, Any]:
 def warn_of_missing_tools(galaxy: Galaxy, workflow_id: str) -> None:
     """Say on standard error which of the workflow's tools the server lacks: Galaxy imports it all the same."""
     try:
-        missing = missing_tools(galaxy, workflow_id)
+        missing, replaced = tools_amiss(galaxy, workflow_id)
     except Refused as error:
         complain(f"workflow {workflow_id} is imported, but whether the server has its tools can't be told: {error}")
         return
     if missing:
         complain(f"workflow {workflow_id} is imported, but can't run until the server's administrator installs "
                  f"{', '.join(missing)}")
+    if replaced:
+        complain(f"workflow {workflow_id} is imported, but runs other versions of some tools: {', '.join(replaced)}")
 
 
-def missing_tools(galaxy: Galaxy, workflow_id: str, exported: dict[str, Any] | None = None) -> list[str]:
-    """The tools of a workflow that the server lacks, such as `cat1 (1.0.0)`."""
-    return list(dict.fromkeys(_missing_tools(exported or galaxy.get(f"workflows/{workflow_id}/download"))))
+# ------------------------------------------------------------------------------------------------- what is in a workflow
+
+def find(galaxy: Galaxy, text: str) -> dict[str, Any]:
+    """The workflow whose id, or else exact name, is `text`; none or several are refused."""
+    if not text.strip():
+        raise Refused("WORKFLOW is empty: is a variable unset?", USAGE)
+    return galaxy.named("workflows", text)
+
+
+def exported(galaxy: Galaxy, workflow_id: str) -> dict[str, Any]:
+    """The workflow as a `.ga` file has it. Galaxy answers in Format 2 where its administrator says so, unless told."""
+    answer: dict[str, Any] = galaxy.get(f"workflows/{workflow_id}/download", {"style": "ga"})
+    return answer
+
+
+def missing_tools(galaxy: Galaxy, workflow_id: str, workflow: dict[str, Any] | None = None) -> list[str]:
+    """The tools without which the workflow can't run on this server; see `tools_amiss`."""
+    return tools_amiss(galaxy, workflow_id, workflow)[0]
+
+
+def tools_amiss(galaxy: Galaxy, workflow_id: str, workflow: dict[str, Any] | None = None) -> tuple[list[str], list[str]]:
+    """The tools without which the workflow can't run on this server, and those that run in another version than it names,
+    each as `ID (VERSION)` or `ID (VERSION; the server has VERSION)`; the tools of subworkflows too.
+
+    `workflow` is what `exported` says of it, where that is known: it tells which tools are not there at all. Which version
+    would take a tool's place is asked of the editor's view, one request for all. Galaxy 26.1 refuses to run another version
+    of a Tool Shed's tool, whose id has the version in it, and runs another version of any other tool (measured).
+    """
+    workflow = workflow or exported(galaxy, workflow_id)
+    missing: dict[str, None] = dict.fromkeys(_missing_tools(workflow))
+    replaced: dict[str, None] = {}
+    steps = {index: step for index, step in workflow["steps"].items() if not step.get("errors")}
+    if any(step.get("tool_id") or step.get("subworkflow") for step in steps.values()):
+        editor = galaxy.get(f"workflows/{workflow_id}/download", {"style": "editor"})
+        for tool, wanted, there in _other_versions(steps, editor):
+            (missing if "/repos/" in tool else replaced)[f"{tool} ({wanted}; the server has {there})"] = None
+    return list(missing), list(replaced)
+
+
+def _other_versions(steps: dict[str, Any], editor: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The tools that the server has in another version than the steps name: id, that version, the server's version."""
+    for index, step in steps.items():
+        there = editor["steps"].get(index, {}).get("tool_version")
+        if step.get("tool_id") and step.get("tool_version") and there not in (None, step["tool_version"]):
+            yield step["tool_id"], step["tool_version"], there
+        if step.get("subworkflow"):     # of its steps there is only a text for people
+            told = " ".join(map(str, (editor.get("upgrade_messages") or {}).get(index, {}).values()))
+            for tool, there, wanted in re.findall(_OTHER_VERSION, told):
+                yield tool, wanted, there
+
+
+_OTHER_VERSION = r"tool id '([^']+)'[^>]*>Using version '([^']+)' instead of version '([^']+)'"
 
 
 def _missing_tools(exported: dict[str, Any]) -> Iterator[str]:
@@ -109,6 +158,74 @@ def _missing_tools(exported: dict[str, Any]) -> Iterator[str]:
             yield f"{step['tool_id']} ({step['tool_version']})" if step.get("tool_version") else step["tool_id"]
         if step.get("subworkflow"):
             yield from _missing_tools(step["subworkflow"])
+
+
+def input_details(workflow: dict[str, Any]) -> list[dict[str, Any]]:
+    """The inputs of a workflow as `exported` gives it: `index`, `label` (None where it has none), `kind` (dataset,
+    collection, or a parameter's type), `collection_type`, `datatypes`, `optional`, `default`, `choices`, `annotation`,
+    `uuid`. An input that has a default is optional."""
+    rows = []
+    for index, step in workflow["steps"].items():
+        if step["type"] not in (*DATA_INPUTS, "parameter_input"):
+            continue
+        asked = state_of(step)
+        asked = asked.get("parameter_definition") or asked      # of workflows that old servers saved
+        choices = [one.get("value") if isinstance(one, dict) else one
+                   for one in asked.get("restrictions") or asked.get("suggestions") or []]
+        rows.append({
+            "index": index, "label": step.get("label") or None,
+            "kind": DATA_INPUTS.get(step["type"]) or asked.get("parameter_type") or "text",
+            "collection_type": asked.get("collection_type") or None, "datatypes": list(asked.get("format") or []),
+            "optional": _is_optional(asked), "default": asked.get("default"), "choices": choices,
+            "annotation": step.get("annotation") or None, "uuid": step.get("uuid")})
+    return rows
+
+
+def step_details(workflow: dict[str, Any]) -> list[dict[str, Any]]:
+    """The steps of a workflow as `exported` gives it that are no inputs: `index`, `label`, `type` (tool, subworkflow, pause,
+    pick_value), `tool`, `version`, `from` (the names of the steps that feed it, see `step_name`), `when`, `outputs` (the
+    labels of the workflow's), `state` and `annotation`."""
+    steps = workflow["steps"]
+    rows = []
+    for index, step in steps.items():
+        if step["type"] in (*DATA_INPUTS, "parameter_input"):
+            continue
+        inner = step.get("subworkflow") or {}
+        rows.append({
+            "index": index, "label": step.get("label") or None, "type": step["type"],
+            "tool": step.get("tool_id") or inner.get("name"), "version": step.get("tool_version"),
+            "from": list(dict.fromkeys(step_name(steps[source]) for source, _, _ in feeds(step) if source in steps)),
+            "when": step.get("when"), "outputs": output_labels(step), "state": state_of(step),
+            "annotation": step.get("annotation") or None})
+    return rows
+
+
+def step_name(step: dict[str, Any]) -> str:
+    """An exported step's index and label, or else what it is, for people."""
+    return one_line(f"{step['id']} {step.get('label') or step.get('name') or step.get('tool_id') or step['type']}")
+
+
+def feeds(step: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What an exported step is fed with: the index of the step it comes from, that step's output, and the input here."""
+    for name, sources in (step.get("input_connections") or {}).items():
+        for source in sources if isinstance(sources, list) else [sources]:
+            yield str(source["id"]), source["output_name"], name
+
+
+def output_labels(step: dict[str, Any]) -> list[str]:
+    """The labels, or else the names, of the workflow's outputs that an exported step makes."""
+    return [one_line(one.get("label") or one["output_name"]) for one in step.get("workflow_outputs") or []]
+
+
+def state_of(step: dict[str, Any]) -> dict[str, Any]:
+    """The settings of an exported step, without what Galaxy keeps there for itself."""
+    state = step.get("tool_state") or {}
+    if isinstance(state, str):
+        try:
+            state = json.loads(state)
+        except ValueError:
+            state = {}
+    return {name: value for name, value in state.items() if not name.startswith("__")} if isinstance(state, dict) else {}
 
 
 # ----------------------------------------------------------------------------------------------- what a run is given
@@ -144,15 +261,16 @@ def a_history(text: str) -> str:
     return text
 
 
-def input_rows(workflow: dict[str, Any]) -> list[dict[str, str]]:
-    """The workflow's inputs, as people choose among them: `index`, `label`, `takes`, `optional`, `uuid`."""
+def input_rows(workflow: dict[str, Any]) -> list[dict[str, Any]]:
+    """The workflow's inputs, as people choose among them: `index`, `label`, `takes`, `optional`, `uuid`, `default`."""
     rows = []
     for index, found in workflow["inputs"].items():
         kind, asked = _input(workflow, index)
         wanted = asked.get("collection_type") or ", ".join(asked.get("format") or []) or asked.get("parameter_type")
         rows.append({"index": index, "label": one_line(found.get("label") or ""),
                      "takes": DATA_INPUTS.get(kind, "parameter") + (f" ({wanted})" if wanted else ""),
-                     "optional": "yes" if _is_optional(asked) else "no", "uuid": found.get("uuid") or ""})
+                     "optional": "yes" if _is_optional(asked) else "no", "uuid": found.get("uuid") or "",
+                     "default": asked.get("default")})
     return rows
 
 

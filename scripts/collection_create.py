@@ -38,7 +38,6 @@ The pairs of a run, see first which, then with their sizes and hashes compared:
 import os
 import re
 import sys
-from contextlib import contextmanager, suppress
 
 from common import (
     DONE,
@@ -70,7 +69,7 @@ from elements import (
 from records import Record
 from sources import check_sums, found
 from transfer import fetch, forget, send
-from uploads import destination
+from uploads import destination, the_history
 
 
 def main(argv=None):
@@ -186,22 +185,6 @@ def sent(galaxy, elements, dbkey, to):
             sessions.append(session)
         leaves[names] = {**leaf, "ext": part.source.ext, "dbkey": dbkey}
     return leaves, sessions
-
-
-@contextmanager
-def the_history(galaxy, history, text):
-    """The history's id; a new one is made, as late as can be, and deleted again where nothing came of it."""
-    if history:
-        yield history
-        return
-    made = galaxy.post("histories", {"name": text.removeprefix("new:")})["id"]
-    try:
-        yield made
-    except Refused as error:
-        if not error.lost:      # else Galaxy may be at work there
-            with suppress(Refused):
-                galaxy.delete(f"histories/{made}")
-        raise
 
 
 def of_files(galaxy, history, about, leaves, sessions):

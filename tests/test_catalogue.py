@@ -40,6 +40,8 @@ MODULES = [     # each may import those before it
     "reports",
     "invocations",
     "runs",
+    "pictures",
+    "tools",
 ]
 # Each may import those before it.
 TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))

@@ -19,7 +19,8 @@ WORKFLOW = {"id": WORKFLOW_ID, "name": "n", "version": 2, "latest_workflow_uuid"
           "input_steps": {"linked": {"source_step": 1, "step_output": "output"}}}}}
 EXPORTED = {"steps": {"0": {"label": "table"}, "2": {"label": "copy", "tool_id": "cat1", "tool_version": "1.0",
                                                       "workflow_outputs": [{"label": "copied", "output_name": "o"}]}}}
-ENDED = {"id": "i", "workflow_id": "v", "state": "scheduled", "steps": [], "inputs": {"0": {"src": "hda", "id": "d"}}, "output_collections": {},
+ENDED = {"id": "i", "workflow_id": "v", "state": "scheduled", "steps": [],
+         "inputs": {"0": {"src": "hda", "id": "d"}}, "output_collections": {},
          "outputs": {"copied": {"src": "hda", "id": "o"}}}
 
 

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Export a workflow: as a file that Galaxy imports, or as a picture of its steps.
+
+Usage:
+  workflow_export.py [options] KEY URL WORKFLOW
+
+Arguments:
+  KEY            your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL            the server, or - to look it up
+  WORKFLOW       the workflow's id or exact name
+
+Options:
+  --to=FILE      where to write it; - is standard output  [default: -]
+  --style=STYLE  ga (JSON), format2 (YAML), mermaid or text, a picture each; as FILE ends unless given (.ga, .json, .yml,
+                 .yaml, .mmd, .mermaid, .txt), ga on standard output
+  --force        put it in the place of a file of that name
+  -h, --help     show this
+
+In the text, o is an input and * a step; what comes out of it goes down its column to where it is taken.
+  workflow_export.py --to=wet_days.ga - - "Wet days by month"
+  workflow_export.py --style=text - - 85a07f4bbdb2c898
+Every night, into a repository:
+  cd /data/workflows && workflow_export.py --force --to=rna.gxwf.yml - - "RNA-Seq" && git commit -qam "rna"
+"""
+import os
+import sys
+
+import pictures
+from common import USAGE, Galaxy, Refused, arguments, run
+from transfer import free_name, save_text
+from workflows import exported, find
+
+STYLES = {"ga": (".ga", ".json"), "format2": (".yml", ".yaml"), "mermaid": (".mmd", ".mermaid"), "text": (".txt",)}
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    to, force = args["--to"], args["--force"]
+    style = args["--style"] or style_of(to)
+    if style not in STYLES:
+        raise Refused(f"--style={style}: there are {', '.join(STYLES)}", USAGE)
+    if to != "-":
+        free_name(to, force)
+    galaxy = Galaxy(args["KEY"], args["URL"])
+
+    workflow_id = find(galaxy, args["WORKFLOW"])["id"]
+    if style in ("ga", "format2"):
+        answer = galaxy.request("GET", f"workflows/{workflow_id}/download", params={"style": style})
+        text = answer.content.decode().rstrip() + "\n"
+    else:
+        draw = pictures.mermaid if style == "mermaid" else pictures.text
+        text = draw(exported(galaxy, workflow_id))
+    save_text(text, to, force)
+
+
+def style_of(to):
+    """The style that the file's name asks for."""
+    if to == "-":
+        return "ga"
+    ending = os.path.splitext(to)[1].lower()
+    for style, endings in STYLES.items():
+        if ending in endings:
+            return style
+    raise Refused(f"--to={to}: which style is that? --style says so: {', '.join(STYLES)}", USAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

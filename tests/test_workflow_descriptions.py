@@ -1,0 +1,282 @@
+"""workflow_list.py, workflow_show.py, workflow_export.py and workflow_template.py, and the pictures of workflows."""
+import json
+
+import pytest
+import workflow_export
+import workflow_list
+import workflow_show
+import workflow_template
+import yaml
+
+import pictures
+import workflows
+from common import REFUSED, USAGE, Galaxy
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL = "http://galaxy.test"
+ID = "aaaaaaaaaaaaaaaa"
+EACH = pytest.mark.parametrize("module", [workflow_show, workflow_export, workflow_template])
+FILES = pytest.mark.parametrize("module, option", [(workflow_export, "--style=ga"), (workflow_template, "--force")])
+
+
+def step(number, kind, label=None, state=None, feeds=None, **more):
+    connections = {name: {"id": source, "output_name": "out"} for name, source in (feeds or {}).items()}
+    return {"id": number, "type": kind, "label": label, "name": kind.capitalize(), "tool_state": json.dumps(state or {}),
+            "input_connections": connections, "uuid": f"u{number}", "annotation": "", "when": None, **more}
+
+
+def tool(number, tool_id, version, label=None, feeds=None, **more):
+    return step(number, "tool", label, {"cond": "c1", "__page__": 0}, feeds, tool_id=tool_id, tool_version=version, **more)
+
+
+def exported(*steps, name="Wet days"):
+    return {"name": name, "steps": {str(one["id"]): one for one in steps}}
+
+
+WORKFLOW = exported(
+    step(0, "data_input", "table", {"optional": False, "format": ["tabular", "bed"]}),
+    step(1, "data_collection_input", "reads", {"optional": True, "collection_type": "list:paired"}),
+    step(2, "parameter_input", "how: many", {"parameter_type": "integer", "optional": False, "default": 3},
+         annotation="1\n2"),
+    step(3, "parameter_input", None, {"parameter_type": "text", "restrictions": ["a", {"value": "b", "label": "B"}]}),
+    tool(4, "Filter1", "1.1", "Wet", {"input": 0}),
+    tool(5, "shed/repos/me/cut/cut/2.0", "2.0", None, {"input": 4, "n": 2}, when="$(inputs.when)",
+         workflow_outputs=[{"label": "days", "output_name": "out"}]))
+
+
+@pytest.fixture
+def galaxy(requests_mock):
+    requests_mock.get(f"{URL}/api/users/current", json={"id": "u"})
+    requests_mock.get(f"{URL}/api/workflows/{ID}", json={"id": ID, "name": "Wet days", "deleted": False})
+    requests_mock.get(f"{URL}/api/workflows/{ID}/download?style=ga", json=WORKFLOW)
+    requests_mock.get(f"{URL}/api/workflows/{ID}/download?style=editor", json=in_editor(WORKFLOW))
+    return requests_mock
+
+
+def in_editor(workflow, messages=None, **versions):
+    return {"upgrade_messages": messages or {}, "steps": {
+        index: {"tool_version": versions.get(f"s{index}", one.get("tool_version"))}
+        for index, one in workflow["steps"].items()}}
+
+
+def asked(galaxy, path):
+    return [request.qs for request in galaxy.request_history if request.path == path]
+
+
+# ------------------------------------------------------------------------------------------------------------------- list
+
+def listed(number):
+    return {"id": f"w{number}", "name": f"n{number}", "update_time": "t", "number_of_steps": number, "tags": ["a", "b"],
+            "owner": "me", "published": False}
+
+
+def test_list_pages_to_the_end(script, galaxy, capsys):
+    galaxy.get(f"{URL}/api/workflows", [{"json": [listed(1), listed(2)]}, {"json": [listed(3)]}, {"json": []}])
+    assert script(workflow_list.main, "--format=value", "--fields=id,steps,tags", KEY, URL) == 0
+    assert capsys.readouterr() == ('w1\t1\t["a", "b"]\nw2\t2\t["a", "b"]\nw3\t3\t["a", "b"]\n', "")
+    first = asked(galaxy, "/api/workflows")[0]
+    assert (first["show_shared"], first["show_deleted"], first["sort_by"]) == (["false"], ["false"], ["create_time"])
+    assert "search" not in first and "show_published" not in first     # without a key Galaxy shows these, unless told not to
+
+
+def test_list_asks_for_what_is_wanted(script, galaxy, capsys):
+    galaxy.get(f"{URL}/api/workflows", json=[listed(1)])
+    assert script(workflow_list.main, "--shared", "--published", "--search=tag:x", "--limit=1", KEY, URL) == 0
+    [ask] = asked(galaxy, "/api/workflows")
+    assert (ask["show_shared"], ask["show_published"], ask["search"], ask["limit"]) == (["true"], ["true"], ["tag:x"], ["1"])
+    assert "w1  " in capsys.readouterr().out
+
+
+def test_list_refuses_before_it_asks(script, galaxy, capsys):
+    assert script(workflow_list.main, "--deleted", "--shared", KEY, URL) == USAGE
+    assert script(workflow_list.main, "--limit=x", KEY, URL) == USAGE
+    assert galaxy.call_count == 0 and capsys.readouterr().out == ""
+    galaxy.get(f"{URL}/api/users/current", status_code=401, json={"err_msg": "bad key", "err_code": 401001})
+    assert script(workflow_list.main, KEY, URL) == REFUSED
+    assert asked(galaxy, "/api/workflows") == []       # whose answer would be an empty list
+
+
+# ------------------------------------------------------------------------------------------------------------------- show
+
+def test_show_says_what_it_takes_and_does(script, galaxy, capsys):
+    assert script(workflow_show.main, KEY, URL, ID) == 0
+    told = capsys.readouterr()
+    lines = [" ".join(line.split()) for line in told.out.splitlines()]
+    assert lines[0] == f"Wet days, {ID}" and told.err == ""
+    assert "0 table dataset tabular, bed no" in lines and "1 reads collection list:paired yes" in lines
+    assert "2 how: many integer yes 3" in lines and "3 text no a, b" in lines
+    assert "4 Wet Filter1 1.1 0 table" in lines
+    assert "5 shed/repos/me/cut/cut/2.0 2.0 4 Wet, 2 how: many $(inputs.when) days" in lines
+    assert lines[-1] == "The server has all its tools."
+
+
+def test_show_in_other_forms(script, galaxy, capsys):
+    assert script(workflow_show.main, "--format=jsonl", KEY, URL, ID) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["choices"] for row in rows] == [[], [], [], ["a", "b"]]
+    assert (rows[0]["optional"], rows[2]["annotation"], rows[3]["label"]) == (False, "1\n2", None)
+    assert script(workflow_show.main, "--steps", "--format=json", "--fields=index,state", KEY, URL, ID) == 0
+    assert json.loads(capsys.readouterr().out)[0] == {"index": "4", "state": {"cond": "c1"}}
+    assert script(workflow_show.main, "--fields=label,optional", KEY, URL, ID) == 0
+    assert capsys.readouterr().out.splitlines()[2].split() == ["table", "no"]
+    assert asked(galaxy, f"/api/workflows/{ID}/download") == [{"style": ["ga"]}] * 3     # tools are not looked at
+
+
+def test_tools_that_are_not_there_and_others_in_another_version(script, galaxy, capsys):
+    inner = exported(tool(0, "nosuch", "1.0", errors="Tool is not installed"), tool(1, "cat1", "0.9"))
+    outer = exported(tool(0, "gone", None, errors="Tool is not installed"), tool(1, "Filter1", "1.0"),
+                     tool(2, "shed/repos/me/cut/cut/1.0", "1.0"), step(3, "subworkflow", subworkflow=inner),
+                     tool(4, "sort1", "1.2"))
+    html = "<span title=\"tool id 'cat1'\">Using version '1.0' instead of version '0.9' specified in this workflow. "
+    galaxy.get(f"{URL}/api/workflows/{ID}/download?style=ga", json=outer)
+    galaxy.get(f"{URL}/api/workflows/{ID}/download?style=editor", json=in_editor(outer, {"3": {"inner": html}}, s1="1.1",
+                                                                                 s2="2.0"))
+    asking = Galaxy(KEY, URL)
+    missing = ["gone", "nosuch (1.0)", "shed/repos/me/cut/cut/1.0 (1.0; the server has 2.0)"]
+    assert workflows.tools_amiss(asking, ID) == (missing, ["Filter1 (1.0; the server has 1.1)",
+                                                           "cat1 (0.9; the server has 1.0)"])
+    assert galaxy.call_count == 2
+    assert workflows.missing_tools(asking, ID, outer) == missing
+    assert script(workflow_show.main, KEY, URL, ID) == 0
+    assert capsys.readouterr().out.endswith(
+        "It can't run, for the server lacks:\n  gone\n  nosuch (1.0)\n  shed/repos/me/cut/cut/1.0 (1.0; the server has "
+        "2.0)\n\nIt runs other versions of:\n  Filter1 (1.0; the server has 1.1)\n  cat1 (0.9; the server has 1.0)\n")
+    workflows.warn_of_missing_tools(asking, ID)
+    told = capsys.readouterr().err
+    assert "can't run until the server's administrator installs gone, nosuch (1.0), shed" in told
+    assert "runs other versions of some tools: Filter1 (1.0; the server has 1.1), cat1" in told
+
+
+def test_a_workflow_without_a_tool_that_is_there_is_not_looked_at_twice(galaxy):
+    workflow = exported(step(0, "data_input"), tool(1, "gone", "1", errors="Tool is not installed"))
+    assert workflows.missing_tools(Galaxy(KEY, URL), ID, workflow) == ["gone (1)"]
+    assert galaxy.call_count == 0
+
+
+@EACH
+@pytest.mark.parametrize("text, code, words", [("", USAGE, "is a variable unset?"),
+                                               ("nobody", REFUSED, "is named 'nobody'")])
+def test_a_workflow_that_is_not_there(script, galaxy, capsys, module, text, code, words):
+    galaxy.get(f"{URL}/api/workflows", json=[{"id": ID, "name": "Wet days"}])
+    assert script(module.main, KEY, URL, text) == code
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and words in told.err
+
+
+@EACH
+def test_a_workflow_of_somebody_else(script, galaxy, capsys, module):
+    galaxy.get(f"{URL}/api/workflows/{ID}", status_code=403, json={"err_msg": "not accessible", "err_code": 403002})
+    assert script(module.main, KEY, URL, ID) == REFUSED
+    told = capsys.readouterr()
+    assert told.out == "" and "not accessible" in told.err and "Traceback" not in told.err
+    assert script(module.main, KEY, URL) == USAGE
+
+
+# ----------------------------------------------------------------------------------------------------------------- export
+
+def test_export_writes_what_galaxy_sends(script, galaxy, capsys, tmp_path):
+    galaxy.get(f"{URL}/api/workflows/{ID}/download?style=format2", text="class: GalaxyWorkflow\nlabel: Wä\n\n")
+    assert script(workflow_export.main, KEY, URL, ID) == 0
+    assert json.loads(capsys.readouterr().out) == WORKFLOW
+    assert script(workflow_export.main, f"--to={tmp_path}/w.yml", KEY, URL, ID) == 0
+    assert (tmp_path / "w.yml").read_text("utf-8") == "class: GalaxyWorkflow\nlabel: Wä\n"
+    assert script(workflow_export.main, f"--to={tmp_path}/w.txt", "--style=mermaid", KEY, URL, ID) == 0
+    assert (tmp_path / "w.txt").read_text().splitlines()[3] == "flowchart LR"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["w.txt", "w.yml"]
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name, style", [("w.ga", "ga"), ("W.JSON", "ga"), ("w.yaml", "format2"), ("w.mmd", "mermaid"),
+                                         ("a.b/w.txt", "text"), ("-", "ga")])
+def test_the_style_is_as_the_file_is_called(name, style):
+    assert workflow_export.style_of(name) == style
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--to=w.doc"], "which style is that?"), (["--style=pdf"], "there are ga, format2, mermaid, text"),
+    (["--to=nosuch/w.ga"], "not a file's name in a folder"), (["--style=ga", "--to="], "not a file's name in a folder"),
+    (["--force", "--style=ga", "--to=/dev/null"], "not a file's name"),
+    (["--style=ga", "--to=/"], "not a file's name in a folder")])
+def test_export_refuses_before_it_asks(script, galaxy, capsys, options, words):
+    assert script(workflow_export.main, *options, KEY, URL, ID) == USAGE
+    assert words in capsys.readouterr().err and galaxy.call_count == 0
+
+
+@FILES
+def test_a_file_that_is_there_stays_unless_forced(script, galaxy, capsys, tmp_path, module, option):
+    file = tmp_path / "w.yml"
+    file.write_text("mine")
+    refused = [one for one in [option] if one != "--force"]
+    assert script(module.main, f"--to={file}", *refused, KEY, URL, ID) == REFUSED
+    assert "it is there already" in capsys.readouterr().err and file.read_text() == "mine" and galaxy.call_count == 0
+    assert script(module.main, f"--to={file}", "--force", *refused, KEY, URL, ID) == 0
+    assert file.read_text() != "mine"
+
+
+@FILES
+def test_a_disk_that_is_full_leaves_no_half_file(script, galaxy, monkeypatch, tmp_path, module, option):
+    def full(handle):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr("os.fsync", full)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "w.ga").write_text("mine")
+    for name in ("w.ga", "new.ga"):
+        assert script(module.main, f"--to={folder / name}", "--force", *{option} - {"--force"}, KEY, URL, ID) == REFUSED
+    assert [path.name for path in folder.iterdir()] == ["w.ga"] and (folder / "w.ga").read_text() == "mine"
+
+
+def test_a_picture_in_text():
+    assert pictures.text(WORKFLOW).splitlines() == [
+        "Wet days", "",
+        "o      0 table            dataset (tabular, bed)",
+        "| o    1 reads            collection (list:paired)",
+        "| o    2 how: many        integer",
+        "| | o  3 Parameter_input  text",
+        "* |    4 Wet              Filter1 1.1               <- 0 table",
+        "*-'    5 Tool             me/cut/cut 2.0            <- 4 Wet; 2 how: many  => days"]
+
+
+def test_a_line_goes_on_until_its_last_reader():
+    workflow = exported(step(0, "data_input", "a"), step(1, "data_input", "b"), tool(2, "t", "1", "x", {"i": 0}),
+                        tool(3, "t", "1", "y", {"i": 1}), tool(4, "t", "1", "z", {"i": 0, "j": 3, "k": 2}))
+    assert [line[:6] for line in pictures.text(workflow).splitlines()[2:]] == [
+        "o     ", "| o   ", "+-|-* ", "| * | ", "*-'-' "]
+
+
+def test_a_picture_in_mermaid():
+    workflow = exported(step(0, "data_input", 'a "b" #1'), step(1, "subworkflow", "in|ner", feeds={"x": 0},
+                        workflow_outputs=[{"label": None, "output_name": "out"}]), name="it's\nfine")
+    assert pictures.mermaid(workflow).splitlines() == [
+        "---", "title: 'it''s fine'", "---", "flowchart LR", '  s0[/"0 a #34;b#34; #35;1<br/>dataset"/]',
+        '  s1[["1 in#124;ner<br/>subworkflow"]]', '  s0 -->|"x"| s1', '  o1_0(["out"])', "  s1 --> o1_0"]
+
+
+# --------------------------------------------------------------------------------------------------------------- template
+
+def test_a_template_is_a_job_file(script, galaxy, capsys):
+    assert script(workflow_template.main, KEY, URL, ID) == 0
+    text = capsys.readouterr().out
+    file = {"class": "File", "path": "todo_test_data_path.ext"}
+    assert yaml.safe_load(text) == {
+        "table": file, "how: many": 3, "3": "todo_param_value",
+        "reads": {"class": "Collection", "collection_type": "list:paired", "elements": [
+            {"class": "Collection", "type": "paired", "identifier": "todo_element_name", "elements": [
+                {**file, "identifier": "forward"}, {**file, "identifier": "reverse"}]}]}}
+    assert "# dataset of datatype tabular or bed\ntable:" in text and "# collection (list:paired), optional\n" in text
+    assert "# integer, optional\n# 1 2\n" in text and "# text\n# choices: a, b\n" in text
+
+
+def test_a_template_of_odd_names(script, galaxy, capsys):
+    workflow = exported(step(0, "data_input", "same"), step(1, "data_input", "same"), step(2, "data_input", "- ä: '#\"\nx"),
+                        step(3, "parameter_input", "yes", {"parameter_type": "boolean", "default": False}))
+    galaxy.get(f"{URL}/api/workflows/{ID}/download?style=ga", json=workflow)
+    galaxy.get(f"{URL}/api/workflows/{ID}", json={"id": ID, "name": "a\n- b: c"})
+    assert script(workflow_template.main, KEY, URL, ID) == 0
+    assert list(yaml.safe_load(capsys.readouterr().out)) == ["0", "1", "- ä: '#\"\nx", "yes"]
+
+
+def test_a_template_of_no_inputs(script, galaxy, capsys):
+    galaxy.get(f"{URL}/api/workflows/{ID}/download?style=ga", json=exported(tool(0, "t", "1")))
+    assert script(workflow_template.main, KEY, URL, ID) == 0
+    assert yaml.safe_load(capsys.readouterr().out) == {}
