@@ -2,15 +2,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 from common import USAGE, VERSION, Galaxy, Refused
+from files import save
 from inputs import Given, leaves
 from invocations import begin_once, counted
 from printing import table
@@ -150,14 +149,6 @@ def on_complete(text: str | None) -> list[dict[str, Any]]:
     return [{"export_to_file_source": {"target_uri": text, "format": "rocrate.zip"}}]
 
 
-def a_place(option: str, path: str | None) -> str | None:
-    """`path`, where a file can be written there; a usage error where it can't."""
-    folder = os.path.dirname(os.path.abspath(path)) if path else ""
-    if path is not None and (not path or os.path.isdir(path) or not os.access(folder, os.W_OK)):
-        raise Refused(f"{option}={path}: there is no folder that this file can be written to", USAGE)
-    return path
-
-
 class Account:
     """A file (JSON) that says what was run on what, and how it ended."""
 
@@ -176,13 +167,7 @@ class Account:
         if not self.path:
             return
         self.facts.update(facts)
-        path = Path(self.path)
-        new = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            new.write_text(json.dumps(self.facts, indent=2) + "\n")
-            os.replace(new, path)
-        except OSError as error:
-            raise Refused(f"--record={path}: {error.strerror}") from None
+        save(json.dumps(self.facts, indent=2) + "\n", self.path, overwrite=True, option="--record")
 
     def ended(self, invocation: dict[str, Any], states: dict[str, int], failure: str) -> None:
         """Note how it ended."""

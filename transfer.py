@@ -26,6 +26,7 @@ from typing import Any, BinaryIO
 import requests
 
 from common import REFUSED, TRY_LATER, USAGE, Galaxy, Refused
+from files import name
 from records import Record
 from replies import MAYBE_DONE, PASSING
 
@@ -392,6 +393,8 @@ def receive(galaxy: Galaxy, route: str, path: Path, *, label: str, params: Any =
     there = f"{label}: {path} is there already: move it away, or give --force"
     if os.path.lexists(path) and not overwrite:
         raise Refused(there)
+    if path.exists() and not path.is_file() and not path.is_dir():      # root could put a file in a device's place
+        raise Refused(f"{label}: {path} is no file, so none is put in its place")
     kind, expected = checksum or ("", "")
     with Record(galaxy, str(path), "download", route, params, os.path.abspath(path)) as record:
         part = path.with_name(f".{record.name}{'' if record.kept else os.getpid()}.part")
@@ -411,7 +414,7 @@ def receive(galaxy: Galaxy, route: str, path: Path, *, label: str, params: Any =
             if overwrite:
                 os.replace(part, path)
             else:
-                _name(part, path)
+                name(part, path)
         except FileExistsError:
             _forget(part, record)
             raise Refused(there) from None
@@ -599,78 +602,6 @@ def _modified(answer: requests.Response) -> float | None:
         return parsedate_to_datetime(answer.headers["Last-Modified"]).timestamp()
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-
-
-def free(path: Path, label: str, overwrite: bool = False) -> None:
-    """Refuse what is there at `path` already and is not to be overwritten, or is no file but a folder or a device."""
-    if os.path.lexists(path) and not overwrite:
-        raise Refused(f"{label}: {path} is there already: move it away, or give --force")
-    if path.exists() and not path.is_file():
-        raise Refused(f"{label}: {path} is no file, so none is put in its place", USAGE)
-
-
-def write(path: Path, content: bytes, label: str, overwrite: bool = False) -> None:
-    """Put `content` into the file `path`, which has that name only once all of it is there; refused where `free` is."""
-    free(path, label, overwrite)
-    part = path.with_name(f".{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        if overwrite:
-            os.replace(part, path)
-        else:
-            _name(part, path)
-    except FileExistsError:
-        raise Refused(f"{label}: {path} is there already: move it away, or give --force") from None
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _name(part: Path, path: Path) -> None:
-    """Give the file `part` the name `path`, unless something has it, even if that came a moment ago."""
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        raise
-    except OSError:     # a file system without links
-        if path.exists():
-            raise FileExistsError from None
-        os.replace(part, path)
-
-
-def free_name(to: str, overwrite: bool) -> Path:
-    """The path of the file `to` that is to be written; a usage error where it can't be, `Refused` where it is there and not
-    to be overwritten."""
-    path = Path(to)
-    if not to or path.exists() and not path.is_file() or not os.access(path.parent, os.W_OK):     # no device is replaced
-        raise Refused(f"--to={to}: not a file's name in a folder that can be written to", USAGE)
-    if os.path.lexists(path) and not overwrite:
-        raise Refused(f"--to={to}: it is there already: move it away, or give --force")
-    return path
-
-
-def save_text(text: str, to: str, overwrite: bool = False) -> None:
-    """Write `text` to the file `to`, which has that name only once all of it is there, or to standard output for `-`.
-
-    Raises as `free_name` does, and OSError where the disk is full.
-    """
-    if to == "-":
-        sys.stdout.write(text)
-        return
-    path = free_name(to, overwrite)
-    part = path.with_name(f".{path.name[:40]}.{os.getpid()}.part")
-    try:
-        with open(part, "w", encoding="utf-8", errors="replace", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if overwrite:
-            os.replace(part, path)
-        else:
-            _name(part, path)
-    except FileExistsError:
-        raise Refused(f"--to={to}: it is there already: move it away, or give --force") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 # ----------------------------------------------------------------------------------------------------------------- bars

@@ -42,9 +42,10 @@ from common import (
     run,
     whole_number,
 )
+from files import free, save
 from jobs import ended, seen, workflow_of
 from records import Record
-from transfer import free, receive, write
+from transfer import receive
 
 # What Galaxy calls each kind of archive, and what is made by what the name of a file ends in.
 KINDS = {"rocrate": "rocrate.zip", "bco": "bco.json"}
@@ -63,11 +64,11 @@ def main(argv=None):
     about = galaxy.get(f"invocations/{run_id}")
     label = f"invocation {run_id}"
     path = place(file, workflow_of(galaxy, about).get("name") or run_id, KINDS.get(style, "md"))
-    free(path, label, force)
+    free(path, force)
     if style == "report" and path.suffix == ".pdf":
         pdf(galaxy, run_id, path, label, force)
     elif style == "report":
-        write(path, galaxy.get(f"invocations/{run_id}/report")["markdown"].encode(), label, force)
+        save(galaxy.get(f"invocations/{run_id}/report")["markdown"], path, force)
     elif not ended(galaxy, about):
         raise Refused(f"{label} is {about['state']} and has not ended: export it when it has (invocation_wait.py)",
                       STILL_RUNNING)

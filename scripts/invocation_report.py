@@ -23,8 +23,8 @@ import sys
 from pathlib import Path
 
 from common import USAGE, Galaxy, Refused, an_id, arguments, run
+from files import free, save
 from reports import page
-from transfer import free, write
 
 
 def main(argv=None):
@@ -34,14 +34,14 @@ def main(argv=None):
     if not to_output and (path.is_dir() or not os.access(path.parent, os.W_OK)):
         raise Refused(f"--to={args['--to']}: a folder, or in one where nothing can be written: name a file", USAGE)
     if not to_output:
-        free(path, f"invocation {run_id}", force)
+        free(path, force)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     html = page(galaxy, run_id)
     if to_output:
         sys.stdout.write(html)
     else:
-        write(path, html.encode(), f"invocation {run_id}", force)
+        save(html, path, force)
         print(path)
 
 

@@ -32,7 +32,19 @@ With --wait the exit status is 1 when a job failed, and 4 when the time was up f
 import sys
 
 import tools
-from common import ONE_SHOT, UNATTENDED, USAGE, Galaxy, Refused, arguments, output, run, show, show_request, whole_number
+from common import (
+    ONE_SHOT,
+    UNATTENDED,
+    USAGE,
+    Galaxy,
+    Refused,
+    arguments,
+    output,
+    run,
+    show,
+    show_request,
+    whole_number,
+)
 from uploads import the_history
 
 FIELDS = ["id", "src", "hid", "name", "extension", "state"]

@@ -27,7 +27,7 @@ import sys
 
 import pictures
 from common import USAGE, Galaxy, Refused, arguments, run
-from transfer import free_name, save_text
+from files import free, save
 from workflows import exported, find
 
 STYLES = {"ga": (".ga", ".json"), "format2": (".yml", ".yaml"), "mermaid": (".mmd", ".mermaid"), "text": (".txt",)}
@@ -40,7 +40,7 @@ def main(argv=None):
     if style not in STYLES:
         raise Refused(f"--style={style}: there are {', '.join(STYLES)}", USAGE)
     if to != "-":
-        free_name(to, force)
+        free(to, force)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     workflow_id = find(galaxy, args["WORKFLOW"])["id"]
@@ -50,7 +50,7 @@ def main(argv=None):
     else:
         draw = pictures.mermaid if style == "mermaid" else pictures.text
         text = draw(exported(galaxy, workflow_id))
-    save_text(text, to, force)
+    save(text, to, force)
 
 
 def style_of(to):

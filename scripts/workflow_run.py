@@ -60,8 +60,9 @@ from common import (
     whole_number,
 )
 from downloads import Folder, fetch_items, folder_for
+from files import free
 from invocations import Failed, bar_of_jobs, outputs, results, wait
-from runs import Account, a_parameter, a_place, on_complete, plan
+from runs import Account, a_parameter, on_complete, plan
 from uploads import destination
 from workflows import wanted
 
@@ -71,7 +72,9 @@ PARALLEL = 4    # downloads at once
 def main(argv=None):
     args = arguments(__doc__, argv)
     text, to, timeout, (style, fields) = args["--history"], args["--download"], whole_number(args, "--timeout"), output(args)
-    record = a_place("--record", args["--record"])
+    record = args["--record"]
+    if record is not None:
+        free(record, overwrite=True, option="--record")
     labels = [label for label in (args["--outputs"] or "").split(",") if label]
     parameters = [a_parameter(one) for one in args["--param"]]
     options = {name: value for name, value in (

@@ -21,7 +21,7 @@ collection has, and what is optional may be deleted. An input without a label is
 import sys
 
 from common import Galaxy, arguments, one_line, run
-from transfer import free_name, save_text
+from files import free, save
 from workflows import exported, find, input_details
 
 FILE = {"class": "File", "path": "todo_test_data_path.ext"}
@@ -32,7 +32,7 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     to, force = args["--to"], args["--force"]
     if to != "-":
-        free_name(to, force)
+        free(to, force)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     about = find(galaxy, args["WORKFLOW"])
@@ -43,7 +43,7 @@ def main(argv=None):
         name = one["label"] if one["label"] and labels.count(one["label"]) == 1 else one["index"]
         entry = yaml.safe_dump({name: placeholder(one)}, sort_keys=False, allow_unicode=True, width=1000)
         parts.append("".join(f"# {one_line(line)}\n" for line in comments(one)) + entry)
-    save_text("\n".join(parts) + ("" if inputs else "{}\n"), to, force)
+    save("\n".join(parts) + ("" if inputs else "{}\n"), to, force)
 
 
 def comments(one):

@@ -19,6 +19,7 @@ MODULES = [     # each may import those before it
     "replies",
     "common",
     "bulk",
+    "files",
     "processes",
     "records",
     "sources",

@@ -281,7 +281,7 @@ def test_what_a_proxy_says(loopback, monkeypatch, page, status, title, headers, 
         Galaxy(KEY, loopback.url).get("histories")
     said = f"{status} {HTTPStatus(status).phrase}, from a proxy before Galaxy" + (": " + words if words else "")
     assert str(caught.value).startswith(f"GET {loopback.url}/api/histories: {said}".replace("URL", loopback.url))
-    assert str(caught.value).count(str(status)) - loopback.url.count(str(status)) == 1 and caught.value.status == status
+    assert str(caught.value).replace(loopback.url, "").count(str(status)) == 1 and caught.value.status == status
 
 
 @pytest.mark.parametrize("status, body, headers, proxys", [

@@ -160,9 +160,9 @@ def test_a_file_that_came_meanwhile_is_not_taken_for_ours(loopback, folder, monk
     def name(*what):
         (folder / "table.tabular").write_bytes(theirs)
         real(*what)
-    real = transfer._name
+    real = transfer.name
     with monkeypatch.context() as meanwhile, pytest.raises(Refused, match="there already"):
-        meanwhile.setattr(transfer, "_name", name)
+        meanwhile.setattr(transfer, "name", name)
         fetch(loopback, folder, (200, CONTENT))
     with pytest.raises(Refused, match="there already"):
         fetch(loopback, folder, (200, CONTENT))

@@ -170,7 +170,7 @@ def test_what_ended_begins_anew_and_what_has_not_goes_on(script, galaxy, capsys)
 
 def test_the_record_can_not_be_written(script, galaxy, tmp_path, capsys):
     assert script(workflow_run.main, f"--record={tmp_path}/none/x.json", KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
-    assert "/none/x.json: there is no folder" in capsys.readouterr().err and galaxy.request_history == []
+    assert "/none/x.json: not a file's name in a folder" in capsys.readouterr().err and galaxy.request_history == []
 
 
 def test_a_bad_line(script, capsys):

@@ -1,0 +1,53 @@
+"""Files that have their name only once all of them is there."""
+import os
+
+import pytest
+
+import files
+from common import REFUSED, USAGE, Refused
+
+
+def test_a_file_and_standard_output(tmp_path, capsys):
+    files.save("é\n", tmp_path / "a")
+    files.save("out\n", "-")
+    assert (tmp_path / "a").read_bytes() == "é\n".encode() and capsys.readouterr().out == "out\n"
+    assert os.listdir(tmp_path) in (["a", "home"], ["home", "a"])
+
+
+def test_what_is_there_stays_unless_told(tmp_path):
+    (tmp_path / "a").write_text("mine")
+    with pytest.raises(Refused, match="--to=.*/a: it is there already: move it away, or give --force") as caught:
+        files.save("x", tmp_path / "a")
+    assert caught.value.exit_code == REFUSED and (tmp_path / "a").read_text() == "mine"
+    files.save("x", tmp_path / "a", overwrite=True)
+    assert (tmp_path / "a").read_text() == "x"
+
+
+@pytest.mark.parametrize("name", ["", "none/a", "folder", "pipe"])
+def test_no_place_for_a_file(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Refused, match="--record=.*: not a file's name in a folder that can be written to") as caught:
+        files.free(str(tmp_path / name) if name else "", overwrite=True, option="--record")
+    assert caught.value.exit_code == USAGE
+
+
+def test_a_file_that_came_meanwhile_stays(tmp_path, monkeypatch):
+    real = files.name
+
+    def name(part, path):
+        path.write_text("another's")
+        real(part, path)
+    monkeypatch.setattr(files, "name", name)
+    with pytest.raises(Refused, match="it is there already"):
+        files.save("x", tmp_path / "a")
+    assert (tmp_path / "a").read_text() == "another's" and [one for one in os.listdir(tmp_path) if one.endswith(".part")] == []
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        files.save("x", tmp_path / "a")
+    assert os.listdir(tmp_path) == ["home"]
