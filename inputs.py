@@ -409,7 +409,8 @@ class Given:
             made.append((str(name), inside))
         names = [name for name, _ in made]
         if "" in names or len(set(names)) < len(names):
-            raise Refused(f"the elements want an identifier each, and there are {', '.join(names).strip(', ') or 'none'}", USAGE)
+            there = ", ".join(name for name in names if name) or "none"
+            raise Refused(f"the elements want an identifier each, and there are {there}", USAGE)
         if type_ == "paired" and names != ["forward", "reverse"]:
             raise Refused(f"the elements of a pair are forward and reverse, not {', '.join(names)}", USAGE)
         for element_name, inside in made:
