@@ -150,7 +150,7 @@ def ended(galaxy, invocation, timeout, fail_fast, account, folder, labels, print
     if failure:
         return complain(failure)
     if codes:
-        complain(f"the run itself is ok: invocation_download.py --to={folder.folder} - - {invocation} fetches what is missing")
+        complain(f"the run itself is ok: invocation_download.py --to={folder.folder} - - {invocation} fetches the rest")
     return PARTLY if codes and paths else codes[0] if codes else DONE
 
 

@@ -243,7 +243,7 @@ def test_results_that_can_not_be_fetched(script, galaxy, tmp_path, capsys):
     assert script(workflow_run.main, f"--download={tmp_path}/out", KEY, URL, WORKFLOW_ID, "table=hda:d") == REFUSED
     told = capsys.readouterr()
     assert "not yours" in told.err and told.err.splitlines()[-1].endswith(
-        f"the run itself is ok: invocation_download.py --to={tmp_path}/out - - i fetches what is missing")
+        f"the run itself is ok: invocation_download.py --to={tmp_path}/out - - i fetches the rest")
     assert told.out.split() == ["label", "src", "id", "path", "-------", "-----", "----", "------", "copied", "hda", "o"]
 
 
