@@ -149,6 +149,14 @@ def on_complete(text: str | None) -> list[dict[str, Any]]:
     return [{"export_to_file_source": {"target_uri": text, "format": "rocrate.zip"}}]
 
 
+def knows_on_complete(galaxy: Galaxy) -> None:
+    """Refuse a server before 26.1, which would ignore `on_complete`."""
+    release = str(galaxy.get("version").get("version_major"))
+    if [int(part) for part in re.findall("[0-9]+", release)[:2]] < [26, 1]:
+        raise Refused(f"--on-complete is for Galaxy 26.1 and later, and {galaxy.base} is {release}: invocation_wait.py can "
+                      "wait for the end, and do what comes then")
+
+
 class Account:
     """A file (JSON) that says what was run on what, and how it ended."""
 
