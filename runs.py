@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -42,8 +43,11 @@ class Plan:
 
     @property
     def identity(self) -> str:
-        """What is the same for runs of the same on the same."""
-        return json.dumps([self.workflow["id"], self.workflow.get("latest_workflow_uuid"), self.request], sort_keys=True)
+        """What is the same for runs of the same on the same: a file that has changed is another."""
+        files = [(about.st_size, about.st_mtime_ns) for about in (
+            os.stat(source.path) for source in self.sources if not source.is_url)]
+        return json.dumps([self.workflow["id"], self.workflow.get("latest_workflow_uuid"), self.request, files],
+                          sort_keys=True)
 
     def _body(self, inputs: dict[str, Any]) -> dict[str, Any]:
         parameters = {"parameters": self.parameters} if self.parameters else {}

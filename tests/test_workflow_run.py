@@ -175,6 +175,16 @@ def test_what_ended_begins_anew_and_what_has_not_goes_on(script, galaxy, capsys)
     assert len(sent(galaxy)) == 4
 
 
+def test_a_file_that_has_changed_makes_another_run(script, galaxy, table, capsys):
+    galaxy.get(f"{URL}/api/invocations/i/jobs_summary", json={"id": "i", "states": {"running": 1}, "populated_state": "new"})
+    line = ["--timeout=0", KEY, URL, WORKFLOW_ID, f"table={table}"]
+    assert script(workflow_run.main, *line) == script(workflow_run.main, *line) == STILL_RUNNING
+    assert len(sent(galaxy)) == 2
+    table.write_text("2\n3\n")
+    assert script(workflow_run.main, *line) == STILL_RUNNING
+    assert len(sent(galaxy)) == 4
+
+
 def test_the_record_can_not_be_written(script, galaxy, tmp_path, capsys):
     assert script(workflow_run.main, f"--record={tmp_path}/none/x.json", KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
     assert "/none/x.json: not a file's name in a folder" in capsys.readouterr().err and galaxy.request_history == []
