@@ -143,6 +143,7 @@ def ended(galaxy, invocation, timeout, fail_fast, account, folder, labels, print
         items = results(galaxy, outputs(about, labels))
         if failure:     # what failed is told once, and in more words
             items = {label: [item for item in some if item.about["state"] == "ok"] for label, some in items.items()}
+        folder = Folder(galaxy, folder.folder, verify=folder.verify)    # another run may have fetched into it meanwhile
         paths = fetch_items(folder, [item for some in items.values() for item in some], PARALLEL, codes, lambda path: None)
         for row in rows:
             there = [paths[item.id] for item in items[row["label"]] if item.id in paths]

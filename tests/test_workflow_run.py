@@ -263,6 +263,19 @@ def test_results_that_can_not_be_fetched(script, galaxy, tmp_path, capsys):
     assert told.out.split() == ["label", "src", "id", "path", "-------", "-----", "----", "------", "copied", "hda", "o"]
 
 
+def test_another_run_fetches_into_the_same_folder_meanwhile(script, galaxy, tmp_path, capsys):
+    def ended(request, context):
+        (tmp_path / "copied.txt").write_text("another's")
+        (tmp_path / "manifest.tsv").write_text("id\tname\tpath\tsize\thash\tstate\nz\tcopied\tcopied.txt\t9\t\tok\n")
+        return {"id": "i", "states": {"ok": 1}, "populated_state": "ok"}
+    galaxy.get(f"{URL}/api/invocations/i/jobs_summary", json=ended)
+    galaxy.get(f"{URL}/api/datasets/o", json={"id": "o", "name": "x", "state": "ok", "extension": "txt", "file_size": 3})
+    galaxy.get(f"{URL}/api/datasets/o/display", text="abc", headers={"Content-Length": "3"})
+    assert script(workflow_run.main, f"--download={tmp_path}", KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
+    assert capsys.readouterr().err == ""
+    assert [(tmp_path / name).read_text() for name in ("copied.txt", "copied (o).txt")] == ["another's", "abc"]
+
+
 def test_a_bad_line(script, capsys):
     assert script(workflow_run.main, KEY, URL) == USAGE
     assert "workflow_run.py" in capsys.readouterr().err
