@@ -40,6 +40,7 @@ naming step, tool, element and reason; with 4 when the time was up. The same lin
 with the same run; after an end it is a new one.
   workflow_run.py --download=results - - rnaseq.ga 'reads=/data/run12/*.fastq.gz' genome=hg38
 """
+import os
 import sys
 
 from common import (
@@ -97,6 +98,10 @@ def main(argv=None):
     workflow_id = wanted(galaxy, args["WORKFLOW"])
     history = galaxy.named("histories", text)["id"] if text and not text.startswith("new:") else ""
     work = plan(galaxy, workflow_id, args["INPUT=VALUE"], args["--job"], history, parameters, labels, **options)
+    read = {os.path.realpath(name) for name in (args["WORKFLOW"], args["--job"] or "", *(one.path for one in work.sources))}
+    for file, option in ((record, "--record"), (report, "--report")):
+        if file and os.path.realpath(file) in read:
+            raise Refused(f"{option}={file}: the run reads that file, so nothing was sent", USAGE)
     if to and not work.makes:
         raise Refused(f"workflow {work.workflow['name']!r} marks nothing as its output, so --download would fetch nothing: "
                       "dataset_download.py with history:ID fetches all that a run leaves", USAGE)

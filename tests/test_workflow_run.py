@@ -242,6 +242,15 @@ def test_the_record_can_not_be_written(script, galaxy, tmp_path, capsys):
     assert "/none/x.json: not a file's name in a folder" in capsys.readouterr().err and galaxy.request_history == []
 
 
+@pytest.mark.parametrize("option", ["--record", "--report"])
+def test_what_a_run_reads_is_not_overwritten(script, galaxy, tmp_path, option, capsys):
+    (tmp_path / "t.html").write_text("1\n")
+    line = [f"{option}={tmp_path}/./t.html", KEY, URL, WORKFLOW_ID, f"table={tmp_path}/t.html"]
+    assert script(workflow_run.main, *line) == USAGE
+    assert "the run reads that file, so nothing was sent" in capsys.readouterr().err
+    assert (tmp_path / "t.html").read_text() == "1\n" and sent(galaxy) == []
+
+
 def test_a_run_goes_on_when_the_disk_of_its_record_is_full(script, galaxy, tmp_path, monkeypatch, capsys):
     def full(descriptor):
         raise OSError(28, "No space left on device")
