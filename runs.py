@@ -153,7 +153,7 @@ def output_labels(exported: dict[str, Any]) -> list[str]:
 
 def a_parameter(text: str) -> tuple[str, str, str]:
     """The parts of `STEP:NAME=VALUE`; a usage error where it is not that."""
-    found = re.fullmatch(r"(.+):([^:=]+)=(.*)", text, re.DOTALL)
+    found = re.fullmatch(r"(.+?):([^:=]+)=(.*)", text, re.DOTALL)
     if not found:
         raise Refused(f"--param={text}: STEP:NAME=VALUE is wanted", USAGE)
     return found[1], found[2], found[3]

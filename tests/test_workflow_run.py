@@ -7,6 +7,7 @@ import workflow_run
 import files
 import staging
 from common import DONE, REFUSED, STILL_RUNNING, USAGE
+from runs import a_parameter
 from uploads import Upload
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -283,6 +284,14 @@ def test_another_run_fetches_into_the_same_folder_meanwhile(script, galaxy, tmp_
     assert script(workflow_run.main, f"--download={tmp_path}", KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
     assert capsys.readouterr().err == ""
     assert [(tmp_path / name).read_text() for name in ("copied.txt", "copied (o).txt")] == ["another's", "abc"]
+
+
+@pytest.mark.parametrize("text, parts", [
+    ("Fetch:url=http://x?y=z:1", ("Fetch", "url", "http://x?y=z:1")),
+    ("a:b:cond=c1=='d:e=f'", ("a:b", "cond", "c1=='d:e=f'")),
+    ("a=b:cond=", ("a=b", "cond", "")), ("0:operations_0|opcol=2", ("0", "operations_0|opcol", "2"))])
+def test_a_parameter(text, parts):
+    assert a_parameter(text) == parts
 
 
 def test_a_bad_line(script, capsys):
