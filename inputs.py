@@ -118,6 +118,7 @@ class Given:
         self.asked = asked(workflow)
         self.values: dict[str, Value] = {}
         self.problems: list[str] = []
+        self._datatypes: set[str] = set()       # all that Galaxy knows, once they are asked for
         self._folders: dict[tuple[str, ...], Folder | None] = {}    # of libraries
 
     # ------------------------------------------------------------------------------------------- from a command line
@@ -436,6 +437,10 @@ class Given:
             path = text if URL.match(text) else str(folder / os.path.expanduser(text))
         else:
             path, name = _kept(str(value["contents"])), name or str(value.get("identifier") or one.name)
+        if ext and ext != "auto":
+            self._datatypes = self._datatypes or set(self.galaxy.get("datatypes", {"upload_only": "false"}))
+            if ext not in self._datatypes:
+                raise Refused(f"filetype: {short(ext, 40)}: no datatype of this Galaxy", USAGE)
         [source], _ = found([path], ext=ext)
         if name:
             source = replace(source, name=name, ext=ext or (datatype(name) if source.ext == "auto" else source.ext))

@@ -69,11 +69,13 @@ from uploads import destination
 from workflows import wanted
 
 PARALLEL = 4    # downloads at once
+BEGUN, MADE = ["id", "workflow_id", "history_id", "state"], ["label", "src", "id"]      # the fields of what is printed
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    text, to, timeout, (style, fields) = args["--history"], args["--download"], whole_number(args, "--timeout"), output(args)
+    text, to, timeout = args["--history"], args["--download"], whole_number(args, "--timeout")
+    style, fields = output(args, BEGUN if args["--no-wait"] else [*MADE, "path"] if to else MADE)
     record, report = args["--record"], args["--report"]
     empty = [name for name in ("--history", "--job", "--download", "--outputs") if args[name] == ""]
     if empty:

@@ -15,7 +15,7 @@ Options:
   -h, --help  show this
 
 The form is planemo's: what begins with todo_ is to be replaced, an element's lines are to be repeated for each that a
-collection has, and what is optional may be deleted. An input without a label is called by its index.
+collection has, and what is optional may be deleted. An input without a label of its own is called by its index, or its uuid.
   workflow_template.py --to=job.yml - - "Wet days by month"
 """
 import sys
@@ -37,10 +37,11 @@ def main(argv=None):
 
     about = find(galaxy, args["WORKFLOW"])
     inputs = input_details(exported(galaxy, about["id"]))
-    labels = [one["label"] for one in inputs]
+    names = [name for one in inputs for name in (one["label"], one["index"])]
     parts = [f"# {one_line(about['name'])}, workflow {about['id']} on {galaxy.base}\n"]
     for one in inputs:
-        name = one["label"] if one["label"] and labels.count(one["label"]) == 1 else one["index"]
+        name = next((one[key] for key in ("label", "index") if one[key] and names.count(one[key]) == 1),
+                    one["uuid"] or one["index"])
         entry = yaml.safe_dump({name: placeholder(one)}, sort_keys=False, allow_unicode=True, width=1000)
         parts.append("".join(f"# {one_line(line)}\n" for line in comments(one)) + entry)
     save("\n".join(parts) + ("" if inputs else "{}\n"), to, force)

@@ -53,6 +53,7 @@ def galaxy(requests_mock):
              "datasets/bad": {"id": "bad", "name": "x", "state": "error", "deleted": False},
              "dataset_collections/c1": {"id": "c1", "name": "c", "collection_type": "list", "populated_state": "ok"},
              "dataset_collections/c2": {"id": "c2", "name": "c", "collection_type": "list:paired", "populated_state": "ok"},
+             "datatypes": ["bed", "tabular", "txt", "fastqsanger", "fastqsanger.gz"],
              "libraries": [{"id": "lab", "name": "Lab", "deleted": False, "root_folder_id": "F1"}],
              "folders/F1/contents": {"metadata": {"total_rows": 1}, "folder_contents": [
                  {"id": "F2", "type": "folder", "name": "in"}]},
@@ -317,6 +318,8 @@ def test_files_of_tests(given, files):
      "input reads: {files}/a.bed: its MD5 is MD5SUM, not 0"),
     ({"word": {"class": "File", "path": "a.bed"}}, "input word: it is a parameter (text), and takes no file"),
     ({"word": ["a", "b"]}, "input word: it takes one value, not a list"),
+    ({"reads": {"class": "File", "path": "a.bed", "filetype": "beds"}},
+     "input reads: filetype: beds: no datatype of this Galaxy"),
     ({"reads": {"class": "File", "path": "a.bed", "hashes": ["x"]}},
      "input reads: hashes: a list of hash_function and hash_value is wanted"),
     ({"reads": {"class": "Collection", "collection_type": "lists", "elements": []}},

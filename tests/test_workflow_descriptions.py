@@ -269,11 +269,12 @@ def test_a_template_is_a_job_file(script, galaxy, capsys):
 
 def test_a_template_of_odd_names(script, galaxy, capsys):
     workflow = exported(step(0, "data_input", "same"), step(1, "data_input", "same"), step(2, "data_input", "- ä: '#\"\nx"),
-                        step(3, "parameter_input", "yes", {"parameter_type": "boolean", "default": False}))
+                        step(3, "parameter_input", "yes", {"parameter_type": "boolean", "default": False}),
+                        step(4, "data_input", "1"))
     galaxy.get(f"{URL}/api/workflows/{ID}/download?style=ga", json=workflow)
     galaxy.get(f"{URL}/api/workflows/{ID}", json={"id": ID, "name": "a\n- b: c"})
     assert script(workflow_template.main, KEY, URL, ID) == 0
-    assert list(yaml.safe_load(capsys.readouterr().out)) == ["0", "1", "- ä: '#\"\nx", "yes"]
+    assert list(yaml.safe_load(capsys.readouterr().out)) == ["0", "u1", "- ä: '#\"\nx", "yes", "4"]
 
 
 def test_a_template_of_no_inputs(script, galaxy, capsys):

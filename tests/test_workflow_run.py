@@ -104,6 +104,8 @@ def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
     (["table=hda:d", "--history="], "--history is empty: is a variable unset?"),
     (["table=hda:d", "--download="], "--download is empty: is a variable unset?"),
     (["table=hda:d", "--outputs="], "--outputs is empty: is a variable unset?"),
+    (["table=hda:d", "--fields=path"], "--fields: there is no path: there are label, src, id"),
+    (["table=hda:d", "--no-wait", "--fields=label"], "there is no label: there are id, workflow_id, history_id, state"),
     (["--job="], "--job is empty: is a variable unset?"),
     (["table=hda:d", f"--download={__file__}"], f"--download={__file__}: not a folder"),
     (["table=hda:d", "--param=sort"], "STEP:NAME=VALUE is wanted"),
