@@ -1,4 +1,4 @@
-"""Many datasets in few requests: what Galaxy has of them, by their ids, whichever histories they are in."""
+"""Many things in few requests, by their ids, whichever histories they are in: what Galaxy has of datasets, when all end."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
@@ -8,10 +8,12 @@ from common import (
     DATASET_MOVES,
     DONE,
     PARTLY,
+    REFUSED,
     STILL_RUNNING,
     TRY_LATER,
     Galaxy,
     Refused,
+    complain,
 )
 
 # From Galaxy 26.1's schema (DatasetState).
@@ -79,6 +81,38 @@ def _halved(ask: Callable[[list[str]], Any], part: list[str]) -> Iterator[tuple[
             return
         answer = error
     yield part, answer
+
+
+def as_they_end(galaxy: Galaxy, wanted: list[str], timeout: float | None, codes: list[int], *,
+                look: Callable[[list[str]], Iterable[tuple[str, Found]]], moving: Callable[[str], Iterable[str]],
+                moves: Iterable[str], good: Iterable[str], failure: Callable[[dict[str, Any]], str]
+                ) -> Iterator[dict[str, Any]]:
+    """Each of `wanted` once its state is not one of `moves`; an exit code is added to `codes`, and the reason said, for each
+    whose state is not `good` then (`failure`), that Galaxy does not show, or that still moves after `timeout` seconds.
+
+    `look` gives what Galaxy has of each of a list of ids. `moving` gives the ids of all that move in a history, by a small
+    request however many there are: while they wait, that is all that is asked.
+    """
+    unknown: list[str] = list(wanted)
+    still: dict[str, str] = {}      # {id: the id of its history}
+    for _ in galaxy.looks(timeout):
+        there = {one for history in set(still.values()) for one in moving(history)}
+        unknown += [one for one in still if one not in there]
+        for one, about in look(unknown):
+            still.pop(one, None)
+            if isinstance(about, Refused):
+                codes.append(complain(str(about), about.exit_code))
+            elif about["state"] in moves:
+                still[about["id"]] = about["history_id"]
+            else:
+                if about["state"] not in good:
+                    codes.append(complain(failure(about), REFUSED))
+                yield about
+        unknown = []
+        if not still:
+            return
+    few = ", ".join(list(still)[:3]) + (", ..." if len(still) > 3 else "")
+    codes.append(complain(f"{len(still)} of {len(wanted)} still running after {timeout} s: {few}", STILL_RUNNING))
 
 
 def status(codes: list[int], wanted: list[str]) -> int:

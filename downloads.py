@@ -35,6 +35,7 @@ from common import (
     complain,
     pauses,
 )
+from elements import datasets
 from sources import datatype, ending
 from transfer import BLOCK, STALL, Packed, progress, receive
 
@@ -111,15 +112,7 @@ def _of_collection(about: dict[str, Any], history: str = "") -> list[Item]:
         raise Refused(f"collection {about['id']} ({name}) is in state {about['populated_state']}, so nothing was fetched"
                       f"{': fetch it when it is ok' if later else ''}", TRY_LATER if later else 1)
 
-    def below(elements: list[dict[str, Any]], path: tuple[str, ...]) -> Iterator[Item]:
-        for element in elements:
-            here = (*path, str(element["element_identifier"]))
-            thing = element["object"] or {}
-            if element["element_type"] == "dataset_collection":
-                yield from below(thing["elements"], here)
-            elif thing:
-                yield Item(thing, history, name, here)
-    return list(below(about["elements"], ()))
+    return [Item(dataset, history, name, names) for names, dataset in datasets(about["elements"]) if dataset]
 
 
 # -------------------------------------------------------------------------------------------------------- the files' names

@@ -33,7 +33,8 @@ def begin(galaxy: Galaxy, workflow_id: str, data: dict[str, Any]) -> Any:
 
 
 def begin_once(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: Record) -> str:
-    """The id of the one invocation of the workflow in the history `data["history_id"]` for what the `record` is of.
+    """The id of the one invocation of the workflow in the history `data["history_id"]` for what the `record` is of. The
+    workflow's id is a version's where `data` says `instance`.
 
     Where the answer to it was lost, or an earlier run was killed while it waited for it, Galaxy is looked at: it may have
     begun all the same. Where that became two, the oldest stays, and the others are cancelled.
@@ -42,7 +43,7 @@ def begin_once(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: R
         found = _begun(galaxy, workflow_id, data, record)
         if found:
             return found
-        known = [one["id"] for one in _of_workflow(galaxy, workflow_id, data["history_id"])]
+        known = [one["id"] for one in _of_workflow(galaxy, workflow_id, data)]
         record.save(durably=True, known=known, asked=time.time())
         try:
             made = str(begin(galaxy, workflow_id, data)["id"])
@@ -64,7 +65,7 @@ def _begun(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: Recor
     if noted.get("invocation"):
         return str(noted["invocation"])
     while "asked" in noted:
-        fresh = [one for one in _of_workflow(galaxy, workflow_id, data["history_id"])
+        fresh = [one for one in _of_workflow(galaxy, workflow_id, data)
                  if one["id"] not in noted["known"] and one["state"] not in GIVEN_UP
                  and _takes(galaxy.get(f"invocations/{one['id']}"), data["inputs"])]
         if fresh:
@@ -80,17 +81,19 @@ def _begun(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: Recor
     return ""
 
 
-def _of_workflow(galaxy: Galaxy, workflow_id: str, history: str) -> list[dict[str, Any]]:
+def _of_workflow(galaxy: Galaxy, workflow_id: str, data: dict[str, Any]) -> list[dict[str, Any]]:
     """The workflow's invocations in a history, the oldest first."""
-    return list(galaxy.pages("invocations", {"history_id": history, "workflow_id": workflow_id}))
+    return list(galaxy.pages("invocations", {"history_id": data["history_id"], "workflow_id": workflow_id,
+                                             **({"instance": "true"} if data.get("instance") else {})}))
 
 
 def _takes(invocation: dict[str, Any], inputs: dict[str, Any]) -> bool:
-    """Whether an invocation has been given these inputs: one of somebody else in that history has not."""
-    there = {index: given["id"] for index, given in (invocation.get("inputs") or {}).items()}
-    mine = {index: given for index, given in inputs.items() if isinstance(given, dict)}
-    return there.keys() == mine.keys() and all(     # of what is in a library a copy is made, with an id of its own
-        there[index] == given["id"] or given["src"] in ("ld", "ldda") for index, given in mine.items())
+    """Whether an invocation has been given these inputs, by index or label: somebody else's in that history has not."""
+    given = invocation.get("inputs") or {}
+    there = {name: one["id"] for index, one in given.items() for name in (index, one.get("label")) if name}
+    mine = {name: one for name, one in inputs.items() if isinstance(one, dict)}
+    return len(given) == len(mine) and all(     # of what is in a library a copy is made, with an id of its own
+        there.get(name) == one["id"] or one["src"] in ("ld", "ldda") for name, one in mine.items())
 
 
 # -------------------------------------------------------------------------------------------------------- how it ended
@@ -210,7 +213,9 @@ def _end(galaxy: Galaxy, invocation: dict[str, Any], bad: dict[str, int]) -> str
     if not first:
         return words
     job = first[0]
-    where = f"step {job['step']} ({job['label']})" + (f", element {job['element']}," if job["element"] else "")
+    more = [] if job["label"].endswith(job["tool"]) else [f"tool {job['tool']} {job['version']}".strip()]
+    more += [f"element {job['element']}"] if job["element"] else []
+    where = ", ".join([f"step {job['step']} ({job['label']})", *more]) + ("," if more else "")
     said = job["stderr"].splitlines()
     code = f", exit code {job['exit_code']}" if job["exit_code"] is not None else ""
     tail = f": {said[-1][:200]}" if said else ""

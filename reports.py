@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from bulk import found
-from common import VERSION, Galaxy, Refused, redact
+from common import USAGE, VERSION, Galaxy, Refused, redact
+from files import save
 from jobs import (
     BAD,
     INPUTS,
@@ -31,6 +33,7 @@ from jobs import (
     steps,
     workflow_of,
 )
+from transfer import receive
 
 EACH = 50           # jobs of a step that get a bar each; more have one together
 FAILURES = 10       # that are shown with their standard error
@@ -42,6 +45,34 @@ SIGNS = {"ok": "\u2713", "skipped": "\u2013", "error": "\u2717", "failed": "\u27
 WAITS = "\u25cb"    # for all other states
 ENDS = {"error": "failed", "failed": "failed", "paused": "is paused", "deleting": "is deleted", "deleted": "is deleted",
         "stopped": "was stopped"}
+
+
+# ------------------------------------------------------------------------------------------------------------------ written
+
+def kind_of(to: str, option: str = "--to") -> str:
+    """`.html`, `.md` or `.pdf`, as the name of a report's file ends; a usage error for all others."""
+    kind = Path(to).suffix.lower()
+    if kind not in (".html", ".md", ".pdf"):
+        raise Refused(f"{option}={to}: a report is FILE.html, our page, or Galaxy's own, FILE.md or FILE.pdf", USAGE)
+    return kind
+
+
+def write(galaxy: Galaxy, invocation: str, to: str, overwrite: bool = False, option: str = "--to") -> None:
+    """Write a report of a run into the file `to`: our page, or Galaxy's Markdown or PDF, as its name ends."""
+    kind = kind_of(to, option)
+    if kind == ".html":
+        save(page(galaxy, invocation), to, overwrite, option)
+    elif kind == ".md":
+        save(galaxy.get(f"invocations/{invocation}/report")["markdown"], to, overwrite, option)
+    else:
+        try:
+            receive(galaxy, f"invocations/{invocation}/report.pdf", Path(to), label=f"invocation {invocation}",
+                    overwrite=overwrite)
+        except Refused as error:
+            if error.status != 501:
+                raise
+            raise Refused(f"{galaxy.base} makes no PDF, for which its administrator would install weasyprint there: take a "
+                          "file that ends in .md or .html", status=501) from None
 
 
 # -------------------------------------------------------------------------------------------------------------------- asked

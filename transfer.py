@@ -309,6 +309,7 @@ class _Piece:
     def __iter__(self) -> Iterator[memoryview]:
         file, bar, at, end = self.upload.file, self.upload.bar, self.start, self.start + self.size
         file.seek(at)
+        self.upload.digest.settle()
         while at < end:
             buffer = next(self.upload.buffers)
             size = file.readinto(buffer[:end - at])
@@ -341,6 +342,7 @@ class _Digest:
     def _work(self) -> None:
         while block := self._blocks.get():
             self._hash.update(block)
+            self._blocks.task_done()
 
     def feed(self, start: int, block: bytes | memoryview) -> None:
         """Take in the bytes that stand at `start`; those that were taken in before change nothing.
@@ -350,6 +352,12 @@ class _Digest:
         if self.wanted and start + len(block) > self.done:
             self._blocks.put(block[self.done - start:] if start < self.done else block)
             self.done = start + len(block)
+
+    def settle(self) -> None:
+        """Wait until none of the blocks that were taken in is wanted any more. What is taken in for the second time makes
+        nobody wait, so this comes before bytes are read again."""
+        if self.wanted:
+            self._blocks.join()
 
     def restart(self) -> None:
         """Forget all that was taken in."""

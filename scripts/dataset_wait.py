@@ -24,16 +24,13 @@ are used. A paused dataset won't go on by itself, so it counts as one that has e
 """
 import sys
 
-from bulk import found, status
+from bulk import as_they_end, found, status
 from common import (
     DATASET_MOVES,
-    REFUSED,
-    STILL_RUNNING,
     UNATTENDED,
     Galaxy,
     Refused,
     arguments,
-    complain,
     ids,
     output,
     run,
@@ -52,31 +49,10 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     codes = []
-    show(ended(galaxy, wanted, timeout, codes), style, fields or ["id", "state"])
+    rows = as_they_end(galaxy, wanted, timeout, codes, look=lambda unknown: found(galaxy, unknown, FIELDS),
+                       moving=lambda history: on_the_move(galaxy, history), moves=DATASET_MOVES, good=GOOD, failure=failure)
+    show(rows, style, fields or ["id", "state"])
     return status(codes, wanted)
-
-
-def ended(galaxy, wanted, timeout, codes):
-    """Each dataset once it has ended; an exit code is added to `codes` for one that did not end well."""
-    unknown, moving = list(wanted), {}      # {id: the id of its history}
-    for _ in galaxy.looks(timeout):
-        still = {dataset for history in set(moving.values()) for dataset in on_the_move(galaxy, history)}
-        unknown += [dataset for dataset in moving if dataset not in still]
-        for dataset, about in found(galaxy, unknown, FIELDS):
-            moving.pop(dataset, None)
-            if isinstance(about, Refused):
-                codes.append(complain(str(about), about.exit_code))
-            elif about["state"] in DATASET_MOVES:
-                moving[about["id"]] = about["history_id"]
-            else:
-                if about["state"] not in GOOD:
-                    codes.append(complain(failure(about), REFUSED))
-                yield about
-        unknown = []
-        if not moving:
-            return
-    few = ", ".join(list(moving)[:3]) + (", ..." if len(moving) > 3 else "")
-    codes.append(complain(f"{len(moving)} of {len(wanted)} still running after {timeout} s: {few}", STILL_RUNNING))
 
 
 def on_the_move(galaxy, history):

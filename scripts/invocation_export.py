@@ -42,9 +42,10 @@ from common import (
     run,
     whole_number,
 )
-from files import free, save
+from files import free
 from jobs import ended, seen, workflow_of
 from records import Record
+from reports import write
 from transfer import receive
 
 # What Galaxy calls each kind of archive, and what is made by what the name of a file ends in.
@@ -65,10 +66,8 @@ def main(argv=None):
     label = f"invocation {run_id}"
     path = place(file, workflow_of(galaxy, about).get("name") or run_id, KINDS.get(style, "md"))
     free(path, force)
-    if style == "report" and path.suffix == ".pdf":
-        pdf(galaxy, run_id, path, label, force)
-    elif style == "report":
-        save(galaxy.get(f"invocations/{run_id}/report")["markdown"], path, force)
+    if style == "report":
+        write(galaxy, run_id, str(path), force)
     elif not ended(galaxy, about):
         raise Refused(f"{label} is {about['state']} and has not ended: export it when it has (invocation_wait.py)",
                       STILL_RUNNING)
@@ -79,17 +78,6 @@ def main(argv=None):
             route = prepared(galaxy, about, wish, record, timeout)
             receive(galaxy, route, path, label=label, overwrite=force, arriving=lambda part, _: whole(part, style, label))
     print(path)
-
-
-def pdf(galaxy, run_id, path, label, force):
-    """Fetch the report as a PDF, which few servers can make."""
-    try:
-        receive(galaxy, f"invocations/{run_id}/report.pdf", path, label=label, overwrite=force)
-    except Refused as error:
-        if error.status != 501:
-            raise
-        raise Refused(f"{galaxy.base} makes no PDF, for which its administrator would install weasyprint there: take a file "
-                      "that ends in .md, or invocation_report.py", status=501) from None
 
 
 def prepared(galaxy, about, wish, record, timeout):

@@ -18,31 +18,23 @@ The page is one file that asks for nothing from elsewhere, so it can be mailed, 
 Prints the file's path. A run that still goes on can be reported on, too.
   invocation_report.py --to=run12.html - - 85a07f4bbdb2c898
 """
-import os
 import sys
-from pathlib import Path
 
-from common import USAGE, Galaxy, Refused, an_id, arguments, run
+from common import Galaxy, an_id, arguments, run
 from files import free, save
 from reports import page
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    run_id, path, force = an_id(args["INVOCATION"], "INVOCATION"), Path(args["--to"]), args["--force"]
-    to_output = args["--to"] == "-"
-    if not to_output and (path.is_dir() or not os.access(path.parent, os.W_OK)):
-        raise Refused(f"--to={args['--to']}: a folder, or in one where nothing can be written: name a file", USAGE)
-    if not to_output:
-        free(path, force)
+    run_id, to, force = an_id(args["INVOCATION"], "INVOCATION"), args["--to"], args["--force"]
+    if to != "-":
+        free(to, force)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    html = page(galaxy, run_id)
-    if to_output:
-        sys.stdout.write(html)
-    else:
-        save(html, path, force)
-        print(path)
+    save(page(galaxy, run_id), to, force)
+    if to != "-":
+        print(to)
 
 
 if __name__ == "__main__":

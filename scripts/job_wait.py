@@ -24,17 +24,14 @@ request a look.
 """
 import sys
 
-from bulk import status
+from bulk import as_they_end, status
 from common import (
     JOB_MOVES,
-    REFUSED,
-    STILL_RUNNING,
     TRY_LATER,
     UNATTENDED,
     Galaxy,
     Refused,
     arguments,
-    complain,
     ids,
     output,
     run,
@@ -54,31 +51,11 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     codes = []
-    show(ended(galaxy, wanted, timeout, codes), style, fields or ["id", "state"])
+    rows = as_they_end(galaxy, wanted, timeout, codes, look=lambda unknown: found(galaxy, unknown),
+                       moving=lambda history: listed(galaxy, history, state=list(JOB_MOVES)), moves=JOB_MOVES, good=GOOD,
+                       failure=lambda job: failure(galaxy, job))
+    show(rows, style, fields or ["id", "state"])
     return status(codes, wanted)
-
-
-def ended(galaxy, wanted, timeout, codes):
-    """Each job once it has ended; an exit code is added to `codes` for one that did not end well."""
-    unknown, moving = list(wanted), {}      # {id: the id of its history}
-    for _ in galaxy.looks(timeout):
-        still = {job for history in set(moving.values()) for job in listed(galaxy, history, state=list(JOB_MOVES))}
-        unknown += [job for job in moving if job not in still]
-        for job, about in found(galaxy, unknown):
-            moving.pop(job, None)
-            if isinstance(about, Refused):
-                codes.append(complain(f"job {job}: {about}", about.exit_code))
-            elif about["state"] in JOB_MOVES:
-                moving[about["id"]] = about["history_id"]
-            else:
-                if about["state"] not in GOOD:
-                    codes.append(complain(failure(galaxy, about), REFUSED))
-                yield about
-        unknown = []
-        if not moving:
-            return
-    few = ", ".join(list(moving)[:3]) + (", ..." if len(moving) > 3 else "")
-    codes.append(complain(f"{len(moving)} of {len(wanted)} still running after {timeout} s: {few}", STILL_RUNNING))
 
 
 def found(galaxy, jobs):
@@ -92,7 +69,7 @@ def found(galaxy, jobs):
             except Refused as error:
                 if error.exit_code == TRY_LATER or error.status == 401:
                     raise
-                about = error
+                about = Refused(f"job {job}: {error}", error.exit_code)
             else:
                 if len(jobs) > FEW and about["history_id"] not in histories:
                     histories.add(about["history_id"])

@@ -27,7 +27,7 @@ Options:
   --download=DIR        fetch the results to DIR: LABEL.ext, LABEL/ELEMENT.ext
   --verify              compare what was fetched with Galaxy's hashes, which it makes where it has none
   --outputs=LABELS      only the outputs of these labels, separated by commas
-  --report=FILE         write Galaxy's report of the run: FILE.md, FILE.pdf
+  --report=FILE         write a report of the run: FILE.html, a page; FILE.md or FILE.pdf, Galaxy's own
   --record=FILE         write what was run on what, and how it ended (JSON), when it begins and when it ends
   -n, --dry-run         check all and show what would be sent; a workflow's file is imported
   --format=FORMAT       table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
@@ -62,6 +62,7 @@ from common import (
 from downloads import Folder, fetch_items, folder_for
 from files import free
 from invocations import Failed, bar_of_jobs, outputs, results, wait
+from reports import kind_of, write
 from runs import Account, a_parameter, on_complete, plan
 from uploads import destination
 from workflows import wanted
@@ -72,16 +73,19 @@ PARALLEL = 4    # downloads at once
 def main(argv=None):
     args = arguments(__doc__, argv)
     text, to, timeout, (style, fields) = args["--history"], args["--download"], whole_number(args, "--timeout"), output(args)
-    record = args["--record"]
-    if record is not None:
-        free(record, overwrite=True, option="--record")
+    record, report = args["--record"], args["--report"]
+    for file, option in ((record, "--record"), (report, "--report")):
+        if file is not None:
+            free(file, overwrite=True, option=option)
+    if report is not None:
+        kind_of(report, "--report")
     labels = [label for label in (args["--outputs"] or "").split(",") if label]
     parameters = [a_parameter(one) for one in args["--param"]]
     options = {name: value for name, value in (
         ("use_cached_job", args["--use-cached-jobs"]), ("allow_tool_state_corrections", args["--allow-corrections"]),
         ("on_complete", on_complete(args["--on-complete"]))) if value}
-    if args["--no-wait"] and (args["--wait"] or to):
-        raise Refused("--no-wait goes with neither --wait nor --download", USAGE)
+    if args["--no-wait"] and (args["--wait"] or to or report):
+        raise Refused("--no-wait goes with none of --wait, --download and --report", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     galaxy.user()
@@ -110,6 +114,8 @@ def main(argv=None):
             say(f"invocation {invocation} in history {where.id}")
         code = ended(galaxy, invocation, timeout, args["--fail-fast"], account, folder, labels,
                      None if args["--quiet"] else (style, fields))
+        if report:
+            write(galaxy, invocation, report, overwrite=True, option="--report")
         at_end(where.record.remove)
     return code
 

@@ -58,8 +58,8 @@ def test_completed_with_a_failed_job_is_a_failure_with_its_name(loopback, clock)
              HIDDEN, (200, {"id": "j2", "state": "error", "tool_stderr": "oh\nbad column\n", "outputs": {
                  "o": {"id": "d"}}}),
              (200, {"elements": [{"element_identifier": "Oslo", "element_type": "hda", "object": {"id": "d"}}]}))
-    assert str(caught.value) == ("invocation i failed: 1 error, 1 paused; step 2 (Wet days), element Oslo, is error, "
-                                 f"job j2, exit code 1: bad column; see {loopback.url}/jobs/j2/view")
+    assert str(caught.value) == ("invocation i failed: 1 error, 1 paused; step 2 (Wet days), tool Filter1, element Oslo, is "
+                                 f"error, job j2, exit code 1: bad column; see {loopback.url}/jobs/j2/view")
     assert caught.value.exit_code == REFUSED
 
 
@@ -112,7 +112,7 @@ def test_a_cancelled_run_whose_jobs_stay_deleting_has_ended(loopback, clock):
 def test_a_job_that_failed_in_a_subworkflow_is_named(loopback, clock):
     outer = a_step(index=1, label="Outer", subworkflow_invocation_id="s")
     inner = a_step(("j5", "error"), index=3, label="Inner")
-    with pytest.raises(Refused, match="failed: 1 error; step 1.3 \\(Outer: Inner\\) is error, job j5"):
+    with pytest.raises(Refused, match="failed: 1 error; step 1.3 \\(Outer: Inner\\), tool Filter1, is error, job j5"):
         wait(loopback, summary(error=1), invocation("scheduled"), invocation("scheduled", steps=[outer]), HIDDEN,
              invocation("scheduled", steps=[inner]), HIDDEN, (200, {"id": "j5", "state": "error"}))
     assert "/invocations/s?step_details=true" in loopback.asked[4].path

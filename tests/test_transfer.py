@@ -2,6 +2,8 @@
 import base64
 import hashlib
 import os
+import time
+from types import SimpleNamespace
 
 import pytest
 from bad_wire import crash, cut, forget, stall, status, swallow
@@ -64,6 +66,24 @@ def test_a_file_goes_in_pieces_with_its_hash(loopback, file):
     assert element == {"src": "files", "name": "reads 1.fastq", "hashes": [
         {"hash_function": "SHA-256", "hash_value": hashlib.sha256(content).hexdigest()}]}
     assert session == {"session_id": "5e55", "name": "reads 1.fastq"}
+
+
+def test_a_slow_hash_is_of_the_bytes_that_were_fed(wire, file, clock, monkeypatch):
+    """What waits to be hashed stands in buffers that are used again; what is sent once more is read into them, too."""
+    class Slow:
+        def __init__(self, kind):
+            self.real = hashlib.new(kind)
+
+        def update(self, block):
+            time.sleep(0.01)
+            self.real.update(block)
+
+        def hexdigest(self):
+            return self.real.hexdigest()
+
+    monkeypatch.setattr(transfer, "hashlib", SimpleNamespace(new=Slow))
+    wire.faults = [status(502), cut(50_000), status(409)]
+    assert arrived_whole(wire, file, sent(wire, file)) and wire.faults == []
 
 
 def test_a_small_file_goes_with_the_request_that_begins_its_upload(wire, tmp_path):

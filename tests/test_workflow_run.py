@@ -90,7 +90,8 @@ def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
     (["table=hda:d", "--param=cat1:linked=1"], "parameter linked of cat1 comes from an input or another step"),
     (["table=hda:d", "--param=sort"], "STEP:NAME=VALUE is wanted"),
     (["table=hda:d", "--on-complete=mail"], "notify, or the address of a file source"),
-    (["table=hda:d", "--no-wait", "--download=x"], "--no-wait goes with neither"),
+    (["table=hda:d", "--no-wait", "--download=x"], "--no-wait goes with none of"),
+    (["table=hda:d", "--report=x.txt"], "a report is FILE.html"),
     (["--job=none.yml"], "none.yml: No such file or directory"),
 ])
 def test_what_is_refused_before_anything_is_sent(script, galaxy, words, said, capsys):

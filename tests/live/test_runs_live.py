@@ -67,7 +67,8 @@ def test_the_failure_is_named_with_its_element_and_address(person, runs):
     ended = person.run("invocation_wait.py", person.key, person.url, runs.mapped)
     [bad] = [job for job, state in jobs_of(person, runs.mapped).items() if state == "error"]
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
-    assert f"step 1 (hot), element Broken & <b>, is error, job {bad}, exit code 1: IndexError" in ended.stderr
+    assert "step 1 (hot), tool " in ended.stderr
+    assert f", element Broken & <b>, is error, job {bad}, exit code 1: IndexError" in ended.stderr
     assert ended.stderr.endswith(f"; see {person.url}/jobs/{bad}/view\n")
 
 
@@ -83,7 +84,9 @@ def test_list(person, runs):
     for option in ("--state=completed", "--state=scheduled,completed"):
         shown = {row[0] for row in asked(person, "invocation_list.py", option, f"--history={runs.history}", *every)}
         wanted = option.partition("=")[2].split(",")
-        assert shown == {one["id"] for one in there if one["state"] in wanted and one["id"] in outer}
+        before, after = ({one["id"] for one in every_one if one["state"] in wanted and one["id"] in outer}
+                         for every_one in (there, person.look("invocations", history_id=runs.history, limit=100)))
+        assert before <= shown <= after         # Galaxy says `completed` some seconds after the last job has ended
     assert len(asked(person, "invocation_list.py", "--limit=2", "--since=1", *every)) == 2
 
 

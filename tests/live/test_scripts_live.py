@@ -168,7 +168,7 @@ def test_invocation_wait_tells_the_truth_about_a_failure(person, weather):
                        "it fails", f"table=hda={weather.dataset}")
     ended = person.run("invocation_wait.py", "--timeout=300", person.key, person.url, run)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert "failed: 1 error" in ended.stderr and "step 1 (Sum of words) is error, job " in ended.stderr
+    assert "failed: 1 error" in ended.stderr and "step 1 (Sum of words), tool Grouping1 2.1.4, is error, " in ended.stderr
     assert ended.stderr.count("\n") == 1
     assert "error" in [job["state"] for job in person.look("jobs", invocation_id=run)]
 

@@ -46,7 +46,7 @@ def ran(person, workflow, *line, status=0, **extra):
 
 
 def invocations(person, history):
-    return person.look("invocations", history_id=history)
+    return person.look("invocations", history_id=history, include_nested_invocations="false")
 
 
 def test_parameters_of_each_type_an_optional_input_and_a_skipped_step(person, tables):
@@ -195,6 +195,31 @@ def test_a_tools_parameter_and_cached_jobs(person, tables):
     assert on_disk(tables / "first") == on_disk(tables / "second") == {"doubled.tabular": "a,a\na,a\nb,b\n"}
     job = person.look(f"datasets/{ended.stdout.strip()}")["creating_job"]
     assert person.look(f"jobs/{job}", full="true")["copied_from_job_id"]
+
+
+def test_a_failed_run_again_with_what_ran_well_from_its_jobs(person, tables):
+    line = [f"--record={tables}/run.json", f"--report={tables}/run.html", f"tables={tables}/t1.tsv",
+            f"tables={tables}/bad.tsv"]
+    ran(person, "inner", *line, status=1)
+    first = json.loads((tables / "run.json").read_text())["invocation"]
+    page = (tables / "run.html").read_text()
+    assert first in page and "non float value" in page and page.startswith("<!DOCTYPE html>")
+    ended = person.run("invocation_rerun.py", "--format=value", "--fields=id", person.key, person.url, first)
+    assert ended.returncode == 1 and "element bad, is error" in ended.stderr
+    again = ended.stdout.strip()
+    assert again != first and len(invocations(person, person.look(f"invocations/{first}")["history_id"])) == 2
+    ended = person.run("invocation_download.py", f"--to={tables}/out", "--outputs=sums", person.key, person.url, again)
+    assert (ended.returncode, ended.stdout) == (3, f"{tables}/out/sums/t1.tabular\n") and "sums/bad" in ended.stderr
+    [copied] = [one for one in person.look(f"invocations/{again}", step_details="true")["output_collections"].values()
+                if one["src"] == "hdca"][:1]
+    elements = person.look(f"dataset_collections/{copied['id']}")["elements"]
+    jobs = {one["element_identifier"]: person.look(f"datasets/{one['object']['id']}")["creating_job"] for one in elements}
+    was_copied = {name: bool(person.look(f"jobs/{job}", full="true")["copied_from_job_id"]) for name, job in jobs.items()}
+    assert was_copied == {"t1": True, "bad": False}
+    good = ran(person, "parameters", "--no-wait", "--format=value", "--fields=id", f"table={tables}/t1.tsv", "lines=1")
+    assert person.run("invocation_wait.py", "-q", person.key, person.url, good.stdout.strip()).returncode == 0
+    ended = person.run("invocation_rerun.py", person.key, person.url, good.stdout.strip())
+    assert ended.returncode == 1 and "has ended well: there is nothing to run again" in ended.stderr
 
 
 # ------------------------------------------------------------------------------------------------------------- job files
