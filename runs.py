@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -42,8 +43,11 @@ class Plan:
 
     @property
     def identity(self) -> str:
-        """What is the same for runs of the same on the same."""
-        return json.dumps([self.workflow["id"], self.workflow.get("latest_workflow_uuid"), self.request], sort_keys=True)
+        """What is the same for runs of the same on the same: a file that has changed is another."""
+        files = [(about.st_size, about.st_mtime_ns) for about in (
+            os.stat(source.path) for source in self.sources if not source.is_url)]
+        return json.dumps([self.workflow["id"], self.workflow.get("latest_workflow_uuid"), self.request, files],
+                          sort_keys=True)
 
     def _body(self, inputs: dict[str, Any]) -> dict[str, Any]:
         parameters = {"parameters": self.parameters} if self.parameters else {}
@@ -147,6 +151,14 @@ def on_complete(text: str | None) -> list[dict[str, Any]]:
         raise Refused(f"--on-complete={text}: notify, or the address of a file source, such as gxfiles://archive/runs/",
                       USAGE)
     return [{"export_to_file_source": {"target_uri": text, "format": "rocrate.zip"}}]
+
+
+def knows_on_complete(galaxy: Galaxy) -> None:
+    """Refuse a server before 26.1, which would ignore `on_complete`."""
+    release = str(galaxy.get("version").get("version_major"))
+    if [int(part) for part in re.findall("[0-9]+", release)[:2]] < [26, 1]:
+        raise Refused(f"--on-complete is for Galaxy 26.1 and later, and {galaxy.base} is {release}: invocation_wait.py can "
+                      "wait for the end, and do what comes then")
 
 
 class Account:

@@ -63,7 +63,7 @@ from downloads import Folder, fetch_items, folder_for
 from files import free
 from invocations import Failed, bar_of_jobs, outputs, results, wait
 from reports import kind_of, write
-from runs import Account, a_parameter, on_complete, plan
+from runs import Account, a_parameter, knows_on_complete, on_complete, plan
 from uploads import destination
 from workflows import wanted
 
@@ -89,6 +89,8 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     galaxy.user()
+    if "on_complete" in options:
+        knows_on_complete(galaxy)
     workflow_id = wanted(galaxy, args["WORKFLOW"])
     history = galaxy.named("histories", text)["id"] if text and not text.startswith("new:") else ""
     work = plan(galaxy, workflow_id, args["INPUT=VALUE"], args["--job"], history, parameters, labels, **options)

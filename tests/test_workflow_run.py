@@ -77,6 +77,12 @@ def test_all_options_go_into_the_request(script, galaxy, capsys):
     assert capsys.readouterr().out.splitlines()[-1].split() == ["i", WORKFLOW_ID, HISTORY_ID, "new"]
 
 
+def test_a_server_that_would_ignore_on_complete(script, galaxy, capsys):
+    galaxy.get(f"{URL}/api/version", json={"version_major": "25.1"})
+    assert script(workflow_run.main, "--on-complete=notify", KEY, URL, "n", "table=hda:d") == REFUSED
+    assert "is for Galaxy 26.1 and later, and http://galaxy.test is 25.1" in capsys.readouterr().err and sent(galaxy) == []
+
+
 def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
     assert script(workflow_run.main, "-n", KEY, URL, WORKFLOW_ID, f"table={table}") == DONE
     assert sent(galaxy) == [] and str(table) in capsys.readouterr().out
@@ -190,6 +196,16 @@ def test_what_ended_begins_anew_and_what_has_not_goes_on(script, galaxy, capsys)
     assert script(workflow_run.main, *line) == REFUSED
     assert len(sent(galaxy)) == 2
     assert script(workflow_run.main, *line) == REFUSED
+    assert len(sent(galaxy)) == 4
+
+
+def test_a_file_that_has_changed_makes_another_run(script, galaxy, table, capsys):
+    galaxy.get(f"{URL}/api/invocations/i/jobs_summary", json={"id": "i", "states": {"running": 1}, "populated_state": "new"})
+    line = ["--timeout=0", KEY, URL, WORKFLOW_ID, f"table={table}"]
+    assert script(workflow_run.main, *line) == script(workflow_run.main, *line) == STILL_RUNNING
+    assert len(sent(galaxy)) == 2
+    table.write_text("2\n3\n")
+    assert script(workflow_run.main, *line) == STILL_RUNNING
     assert len(sent(galaxy)) == 4
 
 

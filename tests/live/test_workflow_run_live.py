@@ -99,28 +99,24 @@ def test_a_list_for_one_dataset_is_mapped_over(person, tables):
 
 
 def test_what_galaxy_has_by_id_number_and_path(person, admin, tables):
-    """hda:ID, hid:N, hdca:ID and lib:/...; a library's dataset by ldda:ID, too."""
-    history = person.new_history("references")
-    one = person.uploaded(history, tables / "t1.tsv")
-    other = person.new_history("of another history")
-    made = person.value("collection_create.py", "--wait", "--format=value", "--fields=id", person.key, person.url, other,
-                        "two", tables / "t1.tsv", tables / "t2.tsv")
-    for number, given in enumerate((f"hda:{one}", "hid:1")):
-        ran(person, "parameters", f"--history={history}", f"--download={tables}/{number}", "--outputs=first", "lines=1",
-            f"table={given}")
-        assert on_disk(tables / str(number)) == {"first.tabular": "a\t1\n"}
-    ran(person, "beside", f"--download={tables}/hdca", f"one=hda:{one}", f"tables=hdca:{made}")
-    assert sorted(on_disk(tables / "hdca")) == ["beside/t1.tabular", "beside/t2.tabular"]
+    """hda:ID, hid:N, lib:/..., ldda:ID in one run, a collection of another history in the next."""
+    for name in ("in a library", "of a library"):
+        (tables / "in").mkdir(exist_ok=True)
+        (tables / "in" / f"{name}.tsv").write_text(f"{name}\n")
     library = admin.new_library()
-    (tables / "in").mkdir()
-    (tables / "t2.tsv").rename(tables / "in" / "t2.tsv")
     synced = admin.run("library_sync.py", admin.key, admin.url, library.id, tables / "in", "--to=/deep")
     assert synced.returncode == 0, synced.stderr
-    [inside] = [one for one in admin.look(f"libraries/{library.id}/contents") if one["type"] == "file"]
-    version = admin.look(f"libraries/datasets/{inside['id']}")["ldda_id"]
-    for number, given in enumerate((f"lib:/{library.name}/deep/t2.tsv", f"ldda:{version}")):
-        ran(person, "parameters", f"--download={tables}/lib{number}", "--outputs=first", "lines=1", f"table={given}")
-        assert on_disk(tables / f"lib{number}") == {"first.tabular": "a\t7\n"}
+    [version] = [admin.look(f"libraries/datasets/{one['id']}")["ldda_id"]
+                 for one in admin.look(f"libraries/{library.id}/contents") if one["name"] == "/deep/of a library.tsv"]
+    history, other = person.new_history("references"), person.new_history("of another history")
+    one = person.uploaded(history, tables / "t2.tsv")
+    made = person.value("collection_create.py", "--wait", "--format=value", "--fields=id", person.key, person.url, other,
+                        "two", tables / "t1.tsv", tables / "t2.tsv")
+    ran(person, "four", f"--history={history}", f"--download={tables}/four", f"one=hda:{one}", "two=hid:1",
+        f"three=lib:/{library.name}/deep/in a library.tsv", f"four=ldda:{version}")
+    assert on_disk(tables / "four") == {"beside.txt": "a\t7\ta\t7\tin a library\tof a library\n"}
+    ran(person, "beside", f"--download={tables}/hdca", f"one=hda:{one}", f"tables=hdca:{made}")
+    assert sorted(on_disk(tables / "hdca")) == ["beside/t1.tabular", "beside/t2.tabular"]
 
 
 def test_what_is_wrong_is_told_at_once_and_nothing_is_sent(person, tables):
