@@ -16,6 +16,7 @@ a proxy; those that follow one another within a fifth of a second are one look.
 import os
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from local import (
@@ -72,11 +73,11 @@ def measured(galaxy, proxy, history, workflow, tables, count):
     proxy.asked.clear()
     took = launched([*WAIT, galaxy.key, proxy.url, invocation["id"]], patience=10 * count + 60)
     row(f"`invocation_wait.py` for {count} jobs", proxy, took)
-    each = [len(look) for look in looks(proxy.asked)]
+    each = Counter(len(look) for look in looks(proxy.asked))
     largest = max(len(one.content) for one in proxy.asked)
-    print(f"\nInvocation_wait.py looked {len(each)} times: {max(each[:-1], default=0)} request a look at most (bar {EACH}: "
-          f"{verdict(max(each[:-1], default=0), EACH)}), and {each[-1]} in the last one, at the end; the largest answer has "
-          f"{largest} bytes (bar {LARGEST}: {verdict(largest, LARGEST)}).")
+    print(f"\nIt looked {sum(each.values())} times, on average every {took[0] / sum(each.values()):.1f} s: "
+          f"{', '.join(f'{times} times with {requests}' for requests, times in sorted(each.items()))} requests (bar: "
+          f"{EACH}); the largest answer has {largest} bytes (bar {LARGEST} {'met' if largest <= LARGEST else 'missed'}).")
 
     about_it = galaxy.get(f"invocations/{invocation['id']}")
     made = galaxy.get(f"dataset_collections/{about_it['output_collections']['first']['id']}")["elements"]
@@ -95,10 +96,6 @@ def looks(asked):
             found.append([])
         found[-1].append(one)
     return found
-
-
-def verdict(value, bar):
-    return "met" if value <= bar else "missed"
 
 
 def row(what, proxy, took):
