@@ -29,10 +29,13 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check $(RUFF_RULES) .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed bench/peers/bioblend/.installed bench/peers/galaxy-parsec/.installed bench/peers/galaxy-upload/.installed
+bench: $(VENV)/.installed bench/peers/bioblend/.installed bench/peers/galaxy-parsec/.installed \
+		bench/peers/galaxy-upload/.installed bench/peers/planemo/.installed
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/transfer.py
 	$(BIN)/python bench/library_sync.py
+	$(BIN)/python bench/workflow_run.py
+	$(BIN)/python bench/many_jobs.py
 
 clean:
 	rm -rf $(VENV) bench/peers build *.egg-info

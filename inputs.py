@@ -310,8 +310,8 @@ class Given:
             return [self.parameter(replace(one, about={**one.about, "multiple": False}), value)]
         if isinstance(value, dict):
             raise Refused(f"it is a parameter ({one.type}), and takes no file", USAGE)
-        if isinstance(value, str) and value.startswith("todo_"):
-            raise Refused(f"{value} is a placeholder: fill it in", USAGE)
+        if isinstance(value, str):
+            _filled_in(value)
         if isinstance(value, str) and REF.fullmatch(value) and one.type != "text":
             raise Refused(f"it is a parameter ({one.type}), and takes no dataset", USAGE)
         made = self._as(one.type, value)
@@ -375,8 +375,8 @@ class Given:
             kind = "list" if one.kind == "dataset" else one.type or "list"
             value = {"class": "Collection", "collection_type": kind, "elements": value}
         if not isinstance(value, dict):
-            if isinstance(value, str) and value.startswith("todo_"):
-                raise Refused(f"{value} is a placeholder: fill it in", USAGE)
+            if isinstance(value, str):
+                _filled_in(value)
             raise Refused(f"it takes a {one.kind}: class: {'File' if one.kind == 'dataset' else 'Collection'}", USAGE)
         made = self._element(one, value, folder)
         if one.kind == "collection" and isinstance(made, Leaf) and made.ref.get("src") != "hdca":
@@ -409,6 +409,8 @@ class Given:
                 name = ("forward", "reverse")[number] if number < 2 else ""
             made.append((str(name), inside))
         names = [name for name, _ in made]
+        for element_name in names:
+            _filled_in(element_name)
         if "" in names or len(set(names)) < len(names):
             there = ", ".join(name for name in names if name) or "none"
             raise Refused(f"the elements want an identifier each, and there are {there}", USAGE)
@@ -429,8 +431,7 @@ class Given:
         text = next((str(value[key]) for key in ("path", "location") if value.get(key)), "")
         if re.match("file://", text):
             text = text[len("file://"):]
-        if text.rsplit("/", 1)[-1].startswith("todo_"):
-            raise Refused(f"{text} is a placeholder: fill it in", USAGE)
+        _filled_in(text)
         if not text and "contents" not in value:
             raise Refused("class: File wants path, location, contents or galaxy_id", USAGE)
         if text:
@@ -460,6 +461,12 @@ class Given:
                 form = {"dataset": "a file, URL or hda:ID", "collection": "files, a folder or hdca:ID"}
                 self.problems.append(f"input {one.name}: is missing: {one.name}=VALUE gives it "
                                      f"{form.get(one.kind) or f'its value ({one.type})'}")
+
+
+def _filled_in(text: str) -> None:
+    """Refuse what planemo's templates, and ours, have where something is to be filled in."""
+    if re.fullmatch("todo_(param_value|element_name|test_data_path.*)", text.rsplit("/", 1)[-1]):
+        raise Refused(f"{text} is a placeholder: fill it in", USAGE)
 
 
 def _job(name: str) -> tuple[dict[str, Any], Path]:

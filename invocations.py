@@ -107,9 +107,10 @@ def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None, fail_fas
     Raises `Failed` with what failed, as soon as one job has where it is to `fail_fast`, else when no job can move any more;
     `Refused` where it waits for a person, and (STILL_RUNNING) when `timeout` seconds are over. A look is one request of 100
     bytes however many jobs there are, subworkflows' among them (`GET .../jobs_summary`), and `told` the jobs by state; only
-    where all jobs rest, the invocation is asked for too.
+    where all jobs rest, the invocation is asked for too: once while more are made, unless a person may have to act.
     """
     states: dict[str, int] = {}
+    pauses: set[str] | None = None      # the indices of the steps of kind pause, once they are asked for
     before: Any = None
     for _ in galaxy.looks(timeout):
         summary = galaxy.get(f"invocations/{invocation}/jobs_summary")
@@ -120,12 +121,16 @@ def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None, fail_fas
         if bad and fail_fast:
             raise Failed(galaxy, galaxy.get(f"invocations/{invocation}"), bad)
         resting, before = summary == before or bad or summary["populated_state"] != "new", summary
-        if set(states) - set(JOB_ENDS) or not resting:
+        making = summary["populated_state"] == "new" and not bad
+        if set(states) - set(JOB_ENDS) or not resting or (making and pauses == set()):
             continue
         about = galaxy.get(f"invocations/{invocation}")     # jobs at rest may be all jobs, or all that are made so far
         if bad or about["state"] in GIVEN_UP or summary["populated_state"] == "failed":
             raise Failed(galaxy, about, bad)
-        step = _step_to_review(galaxy, about) if summary["populated_state"] == "new" else None
+        reached = _without_jobs(about) if making else []
+        if reached and pauses is None:
+            pauses = _pauses(galaxy, about["workflow_id"])
+        step = next((step for step in reached if str(step["order_index"]) in (pauses or ())), None)
         if step:
             label = step.get("workflow_step_label") or "pause"
             raise Refused(f"invocation {invocation} waits for somebody to review step {step['order_index']} ({label}): "
@@ -147,14 +152,17 @@ class Failed(Refused):
         super().__init__(f"invocation {invocation['id']} {_end(galaxy, invocation, bad)}")
 
 
-def _step_to_review(galaxy: Galaxy, invocation: dict[str, Any]) -> dict[str, Any] | None:
-    """The step of kind pause that the invocation has come to, which goes on when a person says so."""
-    reached = [step for step in invocation.get("steps") or []
-               if step.get("state") == "scheduled" and not step.get("job_id") and step.get("action") is None]
-    if invocation["state"] in SCHEDULED or not reached:
-        return None
-    steps = galaxy.get(f"workflows/{invocation['workflow_id']}", {"instance": "true"})["steps"]
-    return next((step for step in reached if steps.get(str(step["order_index"]), {}).get("type") == "pause"), None)
+def _without_jobs(invocation: dict[str, Any]) -> list[dict[str, Any]]:
+    """The steps that the invocation has come to and that have no job: one of kind pause goes on when a person says so."""
+    return [] if invocation["state"] in SCHEDULED else [
+        step for step in invocation.get("steps") or []
+        if step.get("state") == "scheduled" and not step.get("job_id") and step.get("action") is None]
+
+
+def _pauses(galaxy: Galaxy, workflow_id: str) -> set[str]:
+    """The indices of the workflow's steps of kind pause."""
+    steps = galaxy.get(f"workflows/{workflow_id}", {"instance": "true"})["steps"]
+    return {index for index, step in steps.items() if step["type"] == "pause"}
 
 
 @contextmanager

@@ -1,14 +1,43 @@
-"""The Galaxy that benchmarks run on."""
+"""What benchmarks share: the Galaxy that they run on, processes that are measured, ours and a peer in turn, and a proxy that
+notes what is asked."""
 import contextlib
+import http.client
+import json
+import os
+import platform
+import shutil
+import signal
+import statistics
 import subprocess
 import sys
+import threading
+import time
+from collections import namedtuple
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from common import Galaxy, Refused
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = [sys.executable, str(ROOT / "scripts" / "galaxy_local.py")]
+PEERS = ROOT / "bench" / "peers"
+REST = 2                # seconds before each run, in which Galaxy ends what it does after one: a hash, a purge
+PATIENCE = 900          # seconds for one run
+COLUMNS = ["what", "peer", "ours (s)", "theirs (s)", "ours / theirs", "least", "most", "bar", "ours, memory (MB; bar 45)"]
 
+# Runs a command: its seconds, and the most memory that it had resident. A process of its own, as small as Python can be,
+# because what a process had before `exec` counts as the command's.
+MEASURED = """import json, os, sys, time
+began = time.perf_counter()
+number = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)])
+_, status, usage = os.wait4(number, 0)
+print(json.dumps([time.perf_counter() - began, usage.ru_maxrss * 1024, os.waitstatus_to_exitcode(status)]))
+"""
+
+
+# -------------------------------------------------------------------------------------------------------------- Galaxy
 
 @contextlib.contextmanager
 def a_galaxy():
@@ -23,3 +52,139 @@ def a_galaxy():
     finally:
         if ours:
             subprocess.run([*LOCAL, "stop"], stdout=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def a_history(galaxy):
+    """The id of a new history, which is purged in the end."""
+    history = galaxy.post("histories", {"name": f"bench/{Path(sys.argv[0]).name}"})["id"]
+    try:
+        yield history
+    finally:
+        galaxy.delete(f"histories/{history}", {"purge": True})
+
+
+def about(galaxy, *peers):
+    """The day, the machine and the versions, those of `peers` that are here among them."""
+    version = galaxy.get("version")
+    parts = [f"{date.today()}", f"{os.cpu_count()} cores",
+             f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GB", platform.system(),
+             f"Python {platform.python_version()}", f"Galaxy {version['version_major']}.{version['version_minor']}"]
+    for name in peers:
+        python = peer_python(name)
+        if python:
+            ask = [python, "-I", "-c", f"import importlib.metadata as m; print(m.version({name!r}))"]
+            parts.append(f"{name} {subprocess.run(ask, capture_output=True, text=True).stdout.strip()}")
+        elif name == "curl" and shutil.which("curl"):
+            parts.append(" ".join(subprocess.run(["curl", "--version"], capture_output=True, text=True).stdout.split()[:2]))
+    return ", ".join(parts)
+
+
+def peer_python(name):
+    """The Python of the environment that a peer is in, None where it is not there."""
+    path = PEERS / name / "bin" / "python"
+    return str(path) if path.exists() else None
+
+
+# ------------------------------------------------------------------------------------------------------------ measuring
+
+def launched(command, patience=PATIENCE, **options):
+    """The seconds that a command took, and the most bytes that it had in memory; refused where it fails, or is not done
+    after `patience` seconds. `options` are those of subprocess."""
+    line, pipe = [sys.executable, "-I", "-S", "-c", MEASURED, *map(str, command)], subprocess.PIPE
+    with subprocess.Popen(line, stdout=pipe, stderr=pipe, text=True, start_new_session=True, **options) as process:
+        try:
+            told, complaint = process.communicate(timeout=patience)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGTERM)      # the command too, also after Ctrl-C
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise Refused(f"{Path(command[0]).name}: not done after {patience} s") from None
+            raise
+    seconds, memory, code = json.loads(told)
+    if code:
+        raise Refused(f"{' '.join(Path(str(word)).name for word in command[:3])} ends with {code}: {complaint[-300:]}")
+    return seconds, memory
+
+
+def compare(what, ours, peer, theirs, bar, runs, before):
+    """A row: medians in seconds, and the median of the pairs' ratios. `before()` goes before each run."""
+    if theirs is None:
+        missing = "curl is not installed" if peer.startswith("curl") else "not in bench/peers: `make bench` puts it there"
+        return [what, peer, *[""] * 2, missing, *[""] * 4]
+    pairs = []
+    for _ in range(runs):
+        before()
+        mine = ours()
+        before()
+        try:
+            pairs.append((mine, theirs()))
+        except Refused as error:
+            return [what, peer, f"{mine[0]:.2f}", "", f"does not run: {error}", *[""] * 4]
+    ratios = [mine[0] / other[0] for mine, other in pairs]
+    ratio = statistics.median(ratios)
+    return [what, peer, f"{statistics.median(mine[0] for mine, _ in pairs):.2f}",
+            f"{statistics.median(other[0] for _, other in pairs):.2f}", f"{ratio:.2f}", f"{min(ratios):.2f}",
+            f"{max(ratios):.2f}", f"{bar} {'met' if ratio <= bar else 'missed'}" if bar else "none",
+            f"{max(mine[1] for mine, _ in pairs) / 1e6:.0f}"]
+
+
+def heading(line, columns=COLUMNS):
+    """Print a line, and the head of a table in Markdown."""
+    print(f"{line}\n")
+    print_row(columns)
+    print(f"|{'---|' * len(columns)}", flush=True)
+
+
+def print_row(cells):
+    """Print a row of a table in Markdown."""
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------- a proxy
+
+Asked = namedtuple("Asked", "method path began ended content")      # seconds of time.monotonic; the answer's bytes
+
+
+class Proxy:
+    """A port before Galaxy, `url`, that notes in `asked` all requests which come through it. It takes time, so nothing else
+    is measured through it; answers come uncompressed."""
+
+    def __init__(self, galaxy):
+        asked, target = [], urlsplit(galaxy.base).netloc
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def hand_on(self):
+                began = time.monotonic()
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                headers = {name: value for name, value in self.headers.items() if name.lower() != "accept-encoding"}
+                with contextlib.closing(http.client.HTTPConnection(target, timeout=PATIENCE)) as server:
+                    server.request(self.command, self.path, body, headers)
+                    answer = server.getresponse()
+                    content = answer.read()
+                asked.append(Asked(self.command, self.path, began, time.monotonic(), content))
+                self.send_response_only(answer.status, answer.reason)
+                for name, value in answer.getheaders():
+                    if name.lower() not in ("transfer-encoding", "connection", "content-length"):
+                        self.send_header(name, value)
+                if answer.status not in (204, 304):
+                    self.send_header("Content-Length", answer.headers.get("Content-Length", str(len(content))))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = hand_on
+
+            def log_message(self, *what):
+                pass
+
+        self.asked, self.server = asked, ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *error):
+        self.server.shutdown()
+        self.server.server_close()

@@ -17,47 +17,38 @@ part where `make bench` has put them (bench/peers), curl where it is installed. 
 """
 import contextlib
 import filecmp
-import http.client
-import json
 import os
-import platform
 import shutil
-import signal
-import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from base64 import b64encode
 from collections import Counter
-from datetime import date
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from local import ROOT, a_galaxy
+from local import (
+    PATIENCE,
+    REST,
+    ROOT,
+    Proxy,
+    a_galaxy,
+    a_history,
+    about,
+    compare,
+    heading,
+    launched,
+    peer_python,
+    print_row,
+)
 
 from common import Refused, arguments, run, say, whole_number
 
-PEERS = ROOT / "bench" / "peers"
 UPLOAD = [sys.executable, str(ROOT / "scripts" / "dataset_upload.py"), "-q"]
 DOWNLOAD = [sys.executable, str(ROOT / "scripts" / "dataset_download.py")]
 TUS = {"Tus-Resumable": "1.0.0"}
-REST = 2                # seconds before each run, in which Galaxy ends what it does after one: a hash, a purge
-PATIENCE = 900          # seconds for one run
 SMALL = 10_000          # bytes
-COLUMNS = ["what", "peer", "ours (s)", "theirs (s)", "ours / theirs", "least", "most", "bar", "ours, memory (MB; bar 45)"]
-
-# Runs a command: its seconds, and the most memory that it had resident. A process of its own, as small as Python can be,
-# because what a process had before `exec` counts as the command's.
-MEASURED = """import json, os, sys, time
-began = time.perf_counter()
-number = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)])
-_, status, usage = os.wait4(number, 0)
-print(json.dumps([time.perf_counter() - began, usage.ru_maxrss * 1024, os.waitstatus_to_exitcode(status)]))
-"""
 # The bytes alone, as curl moves them: the seconds of `transfer.send`, which also begins the session, or of
 # `transfer.receive`, and the most memory.
 SEND = """import resource, sys, time
@@ -107,12 +98,11 @@ def main(argv=None):
         os.environ["XDG_STATE_HOME"] = folder       # what ours notes of uploads on their way
         large = made(Path(folder) / "large.bin", size * 2**20)
         small = [made(Path(folder) / f"small_{number:03}.bin", SMALL) for number in range(count)]
-        print(f"{about(galaxy)}\n\n| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
+        heading(about(galaxy, "curl", "bioblend", "galaxy-upload"))
         with contextlib.closing(contests(galaxy, Path(folder), large, small, runs, slow)) as all_contests:
             for what, ours, peer, bar, times in all_contests:
                 say(f"{what}: against {peer[0]}")
-                row = compare(what, ours, *peer, bar, times, size + 256)
-                print(f"| {' | '.join(row)} |", flush=True)
+                print_row(compare(what, ours, *peer, bar, times, partial(warm, size + 256)))
         asked = requests_of_ours(galaxy, small)
         print(f"\nRequests of ours for {count} files until all are ok: {sum(asked.values())}, "
               f"{sum(asked.values()) / count:.2f} a file (bar 3): "
@@ -160,28 +150,6 @@ def contests(galaxy, folder, large, small, runs, slow):
                bioblend, "-I", "-c", BIOBLEND_UPLOAD + BIOBLEND_WAIT, key, url, history, *small])), 0.2, slow)
 
 
-def compare(what, ours, peer, theirs, bar, runs, warmth):
-    """A row: medians in seconds, and the median of the pairs' ratios."""
-    if theirs is None:
-        missing = "curl is not installed" if peer.startswith("curl") else "not in bench/peers: `make bench` puts it there"
-        return [what, peer, *[""] * 2, missing, *[""] * 4]
-    pairs = []
-    for _ in range(runs):
-        warm(warmth)
-        mine = ours()
-        warm(warmth)
-        try:
-            pairs.append((mine, theirs()))
-        except Refused as error:
-            return [what, peer, f"{mine[0]:.2f}", "", f"does not run: {error}", *[""] * 4]
-    ratios = [mine[0] / other[0] for mine, other in pairs]
-    ratio = statistics.median(ratios)
-    return [what, peer, f"{statistics.median(mine[0] for mine, _ in pairs):.2f}",
-            f"{statistics.median(other[0] for _, other in pairs):.2f}", f"{ratio:.2f}", f"{min(ratios):.2f}",
-            f"{max(ratios):.2f}", f"{bar} {'met' if ratio <= bar else 'missed'}" if bar else "none",
-            f"{max(mine[1] for mine, _ in pairs) / 1e6:.0f}"]
-
-
 def warm(size):
     """Write and delete `size` MiB, after a rest.
 
@@ -193,23 +161,6 @@ def warm(size):
         block = bytes(2**20)
         for _ in range(size):
             file.write(block)
-
-
-def launched(command):
-    """The seconds that a command took, and the most bytes that it had in memory; refused where it fails."""
-    line, pipe = [sys.executable, "-I", "-S", "-c", MEASURED, *map(str, command)], subprocess.PIPE
-    with subprocess.Popen(line, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
-        try:
-            told, complaint = process.communicate(timeout=PATIENCE)
-        except BaseException as error:
-            os.killpg(process.pid, signal.SIGTERM)      # the command too, also after Ctrl-C
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise Refused(f"{Path(command[0]).name}: not done after {PATIENCE} s") from None
-            raise
-    seconds, memory, code = json.loads(told)
-    if code:
-        raise Refused(f"{' '.join(Path(str(word)).name for word in command[:3])} ends with {code}: {complaint[-300:]}")
-    return seconds, memory
 
 
 # -------------------------------------------------------------------------------------------------------- one run each
@@ -265,55 +216,13 @@ def downloaded(folder, original, download):
 
 
 def requests_of_ours(galaxy, files):
-    """{method: how many} requests ours takes for `files`, counted by a proxy before Galaxy, which takes time: so this is a
-    run for itself."""
-    asked, target = Counter(), urlsplit(galaxy.base).netloc
-
-    class Proxy(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def hand_on(self):
-            asked[self.command] += 1
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            with contextlib.closing(http.client.HTTPConnection(target, timeout=PATIENCE)) as server:
-                server.request(self.command, self.path, body, dict(self.headers))
-                answer = server.getresponse()
-                content = answer.read()
-            self.send_response_only(answer.status, answer.reason)
-            for name, value in answer.getheaders():
-                if name.lower() not in ("transfer-encoding", "connection", "content-length"):
-                    self.send_header(name, value)
-            if answer.status not in (204, 304):
-                self.send_header("Content-Length", answer.headers.get("Content-Length", str(len(content))))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = hand_on
-
-        def log_message(self, *what):
-            pass
-
-    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-    threading.Thread(target=proxy.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{proxy.server_port}"
-    try:
-        uploaded(galaxy, files, lambda history: [*UPLOAD, "--wait", galaxy.key, url, history, *files])
-    finally:
-        proxy.shutdown()
-    return asked
+    """{method: how many} requests ours takes for `files`, in a run for itself."""
+    with Proxy(galaxy) as proxy:
+        uploaded(galaxy, files, lambda history: [*UPLOAD, "--wait", galaxy.key, proxy.url, history, *files])
+    return Counter(one.method for one in proxy.asked)
 
 
 # --------------------------------------------------------------------------------------------------- Galaxy and the rest
-
-@contextlib.contextmanager
-def a_history(galaxy):
-    """The id of a new history, which is purged in the end."""
-    history = galaxy.post("histories", {"name": "bench/transfer.py"})["id"]
-    try:
-        yield history
-    finally:
-        galaxy.delete(f"histories/{history}", {"purge": True})
-
 
 def all_ok(galaxy, history, files):
     """The ids of the history's datasets, refused unless they are as large as `files` and end in `ok`."""
@@ -333,28 +242,6 @@ def made(path, size):
             file.write(os.urandom(2**20))
         file.write(os.urandom(size % 2**20))
     return path
-
-
-def peer_python(name):
-    """The Python of the environment that a peer is in, None where it is not there."""
-    path = PEERS / name / "bin" / "python"
-    return str(path) if path.exists() else None
-
-
-def about(galaxy):
-    """The day, the machine and the versions."""
-    version = galaxy.get("version")
-    parts = [f"{date.today()}", f"{os.cpu_count()} cores",
-             f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GB", platform.system(),
-             f"Python {platform.python_version()}", f"Galaxy {version['version_major']}.{version['version_minor']}"]
-    if shutil.which("curl"):
-        parts.append(" ".join(subprocess.run(["curl", "--version"], capture_output=True, text=True).stdout.split()[:2]))
-    for name in ("bioblend", "galaxy-upload"):
-        python = peer_python(name)
-        if python:
-            ask = [python, "-I", "-c", f"import importlib.metadata as m; print(m.version({name!r}))"]
-            parts.append(f"{name} {subprocess.run(ask, capture_output=True, text=True).stdout.strip()}")
-    return ", ".join(parts)
 
 
 if __name__ == "__main__":

@@ -153,8 +153,9 @@ def ended(galaxy, invocation, timeout, fail_fast, account, folder, labels, print
         folder = Folder(galaxy, folder.folder, verify=folder.verify)    # another run may have fetched into it meanwhile
         paths = fetch_items(folder, [item for some in items.values() for item in some], PARALLEL, codes, lambda path: None)
         for row in rows:
-            there = [paths[item.id] for item in items[row["label"]] if item.id in paths]
-            row["path"] = str(there[0] if row["src"] == "hda" else there[0].parent) if there else ""
+            there = [item for item in items[row["label"]] if item.id in paths]
+            # A dataset's file, a collection's folder: LABEL/ELEMENT, with one more folder for each that is within another.
+            row["path"] = str([paths[there[0].id], *paths[there[0].id].parents][len(there[0].element)]) if there else ""
     if printed:
         show(rows, *printed)
     if failure:

@@ -298,6 +298,11 @@ def test_files_of_tests(given, files):
     ({"word": "todo_param_value"}, "input word: todo_param_value is a placeholder: fill it in"),
     ({"reads": {"class": "File", "path": "todo_test_data_path.ext"}},
      "input reads: todo_test_data_path.ext is a placeholder: fill it in"),
+    ({"beds": {"class": "Collection", "elements": [{"class": "File", "identifier": "todo_element_name", "path": "a.bed"}]}},
+     "input beds: todo_element_name is a placeholder: fill it in"),
+    ({"beds": "todo_param_value"}, "input beds: todo_param_value is a placeholder: fill it in"),
+    ({"reads": {"class": "File", "location": "data/todo_test_data_path_forward.ext"}},
+     "input reads: data/todo_test_data_path_forward.ext is a placeholder: fill it in"),
     ({"reads": {"class": "File", "path": "none.bed"}}, "input reads: {files}/none.bed: No such file or directory"),
     ({"reads": {"class": "File"}}, "input reads: class: File wants path, location, contents or galaxy_id"),
     ({"reads": {"class": "File", "path": "a.bed", "composite_data": []}},
@@ -331,6 +336,10 @@ def test_what_is_wrong_with_a_job(given, files, content, problem):
     digest = hashlib.md5(b"a.bed").hexdigest()
     problem = problem.format(files=files).replace("MD5SUM", digest)
     assert given(job=job(files, content)).problems == [problem]
+
+
+def test_a_text_that_only_looks_like_a_placeholder(given, files):
+    assert given(job=job(files, {"word": "todo_tomorrow"})).by_label == {"word": "todo_tomorrow"}
 
 
 @pytest.mark.parametrize("text, words", [

@@ -226,5 +226,24 @@ def test_while_jobs_move_a_look_is_one_request(loopback, clock):
     assert told[0] == {"running": 500} and told[-1] == {"ok": 500}
 
 
+def test_while_many_jobs_are_made_a_look_is_one_request_too(loopback, clock):
+    """Whether a person has to act is asked once, where no step is for that."""
+    about = invocation("new", steps=[{"order_index": 0, "state": "scheduled", "action": None}])
+    workflow = (200, {"steps": {"0": {"type": "data_input"}, "1": {"type": "tool"}}})
+    none = unfinished_with()
+    wait(loopback, none, none, about, workflow, none, none, none, summary(ok=500), invocation("scheduled"), summary(ok=500))
+    assert [asked.path.rsplit("/", 1)[-1] for asked in loopback.asked].count("jobs_summary") == 7
+    assert len(loopback.asked) == 10
+
+
+def test_a_step_for_a_person_is_waited_for_until_the_run_comes_to_it(loopback, clock):
+    workflow = (200, {"steps": {"0": {"type": "data_input"}, "2": {"type": "pause"}}})
+    steps = [{"order_index": 0, "state": "scheduled", "action": None}]
+    there = [*steps, {"order_index": 2, "id": "s", "state": "scheduled", "action": None}]
+    with pytest.raises(Refused, match="review step 2 .pause."):
+        wait(loopback, *[unfinished("new")] * 2, invocation("ready", steps=steps), workflow, unfinished("new"),
+             invocation("ready", steps=there))
+
+
 def unfinished_with(**states):
     return (200, {"id": "i", "states": states, "populated_state": "new", "model": "WorkflowInvocation"})

@@ -216,6 +216,30 @@ def test_a_failure_is_told_and_recorded(script, galaxy, tmp_path, capsys):
     assert facts["workflow"]["id"] == WORKFLOW_ID and facts["server"] == URL and KEY not in record.read_text()
 
 
+def dataset(name):
+    return {"id": name, "name": name, "state": "ok", "deleted": False, "extension": "txt", "file_ext": "txt", "file_size": 2}
+
+
+def test_a_collections_path_is_its_folder_however_deep_it_is(script, galaxy, tmp_path, capsys):
+    pair = [{"element_identifier": way, "element_type": "hda", "object": dataset(f"o{way}")}
+            for way in ("forward", "reverse")]
+    deep = [{"element_identifier": "s1", "element_type": "dataset_collection", "object": {"elements": pair}}]
+    galaxy.get(f"{URL}/api/invocations/i", json={
+        **ENDED, "outputs": {"one": {"src": "hda", "id": "oone"}},
+        "output_collections": {"flat": {"src": "hdca", "id": "flat"}, "deep": {"src": "hdca", "id": "deep"}}})
+    galaxy.get(f"{URL}/api/dataset_collections/flat", json={"elements": [
+        {"element_identifier": "a", "element_type": "hda", "object": dataset("oa")}]})
+    galaxy.get(f"{URL}/api/dataset_collections/deep", json={"elements": deep})
+    galaxy.get(f"{URL}/api/datasets/oone", json=dataset("oone"))
+    for name in ("oone", "oa", "oforward", "oreverse"):
+        galaxy.get(f"{URL}/api/datasets/{name}/display", text="1\n")
+    assert script(workflow_run.main, f"--download={tmp_path}/out", "--format=value", "--fields=label,path", KEY, URL,
+                  WORKFLOW_ID, "table=hda:d") == DONE
+    assert capsys.readouterr().out.split() == ["one", f"{tmp_path}/out/one.txt", "flat", f"{tmp_path}/out/flat",
+                                               "deep", f"{tmp_path}/out/deep"]
+    assert (tmp_path / "out" / "deep" / "s1" / "forward.txt").read_text() == "1\n"
+
+
 def test_what_ended_begins_anew_and_what_has_not_goes_on(script, galaxy, capsys):
     line = [KEY, URL, WORKFLOW_ID, "table=hda:d"]
     galaxy.get(f"{URL}/api/invocations/i/jobs_summary", json={"id": "i", "states": {"running": 1}, "populated_state": "new"})

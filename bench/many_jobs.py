@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""What a run of many jobs costs: a list of small datasets is mapped over; how often and how much is asked meanwhile.
+
+Usage:
+  many_jobs.py [options]
+
+Options:
+  --jobs=N    how many datasets, and so how many jobs  [default: 500]
+  -h, --help  show this
+
+The Galaxy is the one that galaxy_local.py starts; where it does not run, it is started, and stopped again in the end. It is
+busy for some minutes. First dataset_upload.py puts a folder into a history by itself; then workflow_run.py --no-wait does
+that as a part of a run, makes the list and begins the run; then invocation_wait.py waits for its end. Requests are noted by
+a proxy; those that follow one another within a fifth of a second are one look.
+"""
+import os
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from local import (
+    ROOT,
+    Proxy,
+    a_galaxy,
+    a_history,
+    about,
+    heading,
+    launched,
+    print_row,
+)
+
+from common import Refused, arguments, run, whole_number
+
+UPLOAD, RUN, WAIT = ([sys.executable, str(ROOT / "scripts" / f"{name}.py"), "-q"]
+                     for name in ("dataset_upload", "workflow_run", "invocation_wait"))
+WORKFLOW = ROOT / "bench" / "mapped.gxwf.yml"
+COLUMNS = ["what", "seconds", "requests", "largest answer (bytes)", "memory (MB)"]
+APART = 0.2         # seconds without a request between two looks, which are a quarter of a second apart at least
+EACH, LARGEST = 1, 20_000       # the bars: requests a look, bytes of an answer
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    count = whole_number(args, "--jobs", least=2)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # modules are compiled once, as for any user
+    with a_galaxy() as galaxy, tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_STATE_HOME"] = f"{folder}/state"
+        tables = Path(folder) / "tables"
+        tables.mkdir()
+        for number in range(count):
+            (tables / f"t{number:04}.tsv").write_text(f"{number:04}\t1\n{number:04}\t2\n")
+        heading(about(galaxy), COLUMNS)
+        with a_history(galaxy) as history, Proxy(galaxy) as proxy:
+            row(f"`dataset_upload.py --wait` of {count} files", proxy,
+                launched([*UPLOAD, "--wait", "--recursive", galaxy.key, proxy.url, history, tables]))
+        workflow = Path(folder) / WORKFLOW.name     # of the run's own
+        workflow.write_text(WORKFLOW.read_text().replace("label: ", f"label: {Path(folder).name} "))
+        with a_history(galaxy) as history, Proxy(galaxy) as proxy:
+            try:
+                measured(galaxy, proxy, history, workflow, tables, count)
+            finally:
+                for one in galaxy.pages("workflows"):
+                    if Path(folder).name in one["name"]:
+                        galaxy.delete(f"workflows/{one['id']}")
+
+
+def measured(galaxy, proxy, history, workflow, tables, count):
+    """The run is begun, waited for and looked at."""
+    took = launched([*RUN, "--no-wait", f"--history={history}", galaxy.key, proxy.url, workflow, f"tables={tables}"])
+    row(f"`workflow_run.py --no-wait`, {count} files uploaded, made a list and mapped over", proxy, took)
+    [invocation] = galaxy.pages("invocations", {"history_id": history})
+    proxy.asked.clear()
+    took = launched([*WAIT, galaxy.key, proxy.url, invocation["id"]], patience=10 * count + 60)
+    row(f"`invocation_wait.py` for {count} jobs", proxy, took)
+    each = Counter(len(look) for look in looks(proxy.asked))
+    largest = max(len(one.content) for one in proxy.asked)
+    print(f"\nIt looked {sum(each.values())} times, on average every {took[0] / sum(each.values()):.1f} s: "
+          f"{', '.join(f'{times} times with {requests}' for requests, times in sorted(each.items()))} requests (bar: "
+          f"{EACH}); the largest answer has {largest} bytes (bar {LARGEST} {'met' if largest <= LARGEST else 'missed'}).")
+
+    about_it = galaxy.get(f"invocations/{invocation['id']}")
+    made = galaxy.get(f"dataset_collections/{about_it['output_collections']['first']['id']}")["elements"]
+    right = [one for number, one in enumerate(made) if one["element_identifier"] == f"t{number:04}"
+             and one["object"]["state"] == "ok" and one["object"]["file_size"] == len("0000\t1\n")]
+    if len(right) != count or len(made) != count:
+        raise Refused(f"{len(right)} of {count} results are what they must be")
+    print(f"All {count} results are ok, as large as they must be, and named as their files are.")
+
+
+def looks(asked):
+    """The requests, look by look."""
+    found = []
+    for one in asked:
+        if not found or one.began - found[-1][-1].ended > APART:
+            found.append([])
+        found[-1].append(one)
+    return found
+
+
+def row(what, proxy, took):
+    seconds, memory = took
+    print_row([what, f"{seconds:.1f}", len(proxy.asked), max(len(one.content) for one in proxy.asked),
+               f"{memory / 1e6:.0f}"])
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

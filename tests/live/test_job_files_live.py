@@ -1,0 +1,67 @@
+"""Job files as planemo 0.75 writes them, unchanged or filled in by a person, run by workflow_run.py on a real Galaxy.
+
+In workflows/: NAME.gxwf-job.yml is what `planemo workflow_job_init NAME.gxwf.yml` has written, NAME-filled-job.yml the same
+filled in, NAME.gxwf-tests.yml with its test-data what `planemo workflow_test_init --from_invocation` has made of a run.
+"""
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .test_workflow_run_live import WORKFLOWS, on_disk, ran
+
+
+def fetched(folder):
+    """{path without its extension: text} of what was fetched."""
+    return {str(Path(path).with_suffix("")): text for path, text in on_disk(folder).items()}
+
+
+def wanted(outputs):
+    """The same of what a file of tests says that there must be."""
+    texts = {}
+    for label, output in outputs.items():
+        elements = output.get("element_tests") or output.get("elements")
+        if elements:
+            texts.update({f"{label}/{path}": text for path, text in wanted(elements).items()})
+        else:
+            texts[label] = (WORKFLOWS / output["path"]).read_text()
+    return texts
+
+
+@pytest.mark.parametrize("name, inputs", [("parameters", ["table", "aside", "lines"]),
+                                          ("collections", ["one", "tables", "pair", "samples"])])
+def test_a_template_that_nobody_filled_in(person, name, inputs):
+    """Each input that has a placeholder is named, and nothing is sent."""
+    before = len(person.look("histories"))
+    ended = ran(person, name, f"--job={WORKFLOWS}/{name}.gxwf-job.yml", status=2)
+    told = [line for line in ended.stderr.splitlines() if line.startswith("- ")]
+    assert [line.split(":")[0].removeprefix("- input ") for line in told] == inputs
+    assert all(line.endswith("is a placeholder: fill it in") for line in told)
+    assert len(person.look("histories")) == before
+
+
+def test_parameters_filled_in(person, tmp_path):
+    ran(person, "parameters", f"--job={WORKFLOWS}/parameters-filled-job.yml", f"--download={tmp_path}/out")
+    assert fetched(tmp_path / "out") == {"first": "a\t1\na\t2\n", "kept": "1\n2\n", "doubled": "1\t1\n2\t2\n",
+                                         "whole": "a\t1\na\t2\nb\t5\n"}
+
+
+def test_collections_filled_in(person, tmp_path):
+    ended = ran(person, "collections", f"--job={WORKFLOWS}/collections-filled-job.yml", f"--download={tmp_path}/out",
+                "--format=value", "--fields=path")
+    read = {(sample, way): (WORKFLOWS / "test-data" / f"{sample}_{mate}.fastq").read_text()
+            for sample in ("s1", "s2") for way, mate in (("forward", "R1"), ("reverse", "R2"))}
+    assert fetched(tmp_path / "out") == {
+        "beside/first": "a\t1\ta\t7\na\t2\t\nb\t5\t\n", "beside/second": "a\t7\ta\t7\n",
+        **{f"pair copied/{way}": text for (sample, way), text in read.items() if sample == "s1"},
+        **{f"samples copied/{sample}/{way}": text for (sample, way), text in read.items()}}
+    assert ended.stdout.splitlines() == [f"{tmp_path}/out/{label}" for label in ("beside", "pair copied", "samples copied")]
+
+
+@pytest.mark.parametrize("name", ["parameters", "collections"])
+def test_a_file_of_tests_unchanged(person, tmp_path, name):
+    """Its job is run, and the results are those that it asks for."""
+    file = WORKFLOWS / f"{name}.gxwf-tests.yml"
+    [test] = yaml.safe_load(file.read_text())
+    ran(person, name, f"--job={file}", f"--download={tmp_path}/out")
+    assert fetched(tmp_path / "out") == wanted(test["outputs"])
