@@ -96,7 +96,8 @@ def launched(command, patience=PATIENCE, **options):
         try:
             told, complaint = process.communicate(timeout=patience)
         except BaseException as error:
-            os.killpg(process.pid, signal.SIGTERM)      # the command too, also after Ctrl-C
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)      # the command too, also after Ctrl-C
             if isinstance(error, subprocess.TimeoutExpired):
                 raise Refused(f"{Path(command[0]).name}: not done after {patience} s") from None
             raise
