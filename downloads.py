@@ -420,12 +420,14 @@ def _each(act: Callable[[Any], Path], things: list[Any], parallel: int) -> Itera
         yield ended.get()
 
 
-def folder_for(text: str) -> Path:
-    """The folder that a command line names, made where it is not there."""
+def folder_for(text: str, option: str = "--to") -> Path:
+    """The folder that a command line names with `option`, made where it is not there."""
     folder = Path(text)
     if folder.exists() and not folder.is_dir():
-        raise Refused(f"--to={text}: not a folder", USAGE)
+        raise Refused(f"{option}={text}: not a folder", USAGE)
     folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise Refused(f"{option}={text}: not a folder that can be written to", USAGE)
     return folder
 
 

@@ -21,8 +21,8 @@ def free(to: str | Path, overwrite: bool = False, option: str = "--to") -> Path:
 
 
 def save(content: str, to: str | Path, overwrite: bool = False, option: str = "--to") -> None:
-    """Write `content` to the file `to`, or to standard output for `-`. Raises as `free` does, and OSError where the disk is
-    full."""
+    """Write `content` to the file `to`, or to standard output for `-`. Raises as `free` does, and where
+    the disk is full."""
     if to == "-":
         sys.stdout.write(content)
         return
@@ -39,6 +39,8 @@ def save(content: str, to: str | Path, overwrite: bool = False, option: str = "-
             name(part, path)
     except FileExistsError:
         raise _taken(to, option) from None
+    except OSError as error:
+        raise Refused(f"{option}={to}: {error.strerror}") from None
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -24,6 +24,8 @@ REF = re.compile(r"(hda|hdca|ldda|ld|hid|lib):(.*)", re.DOTALL)
 KINDS = {"data_input": "dataset", "data_collection_input": "collection", "parameter_input": "parameter"}
 FILE_KEYS = {"class", "path", "location", "contents", "galaxy_id", "filetype", "ext", "dbkey", "name", "tags", "hashes",
              "identifier"}
+COLLECTION = re.compile(r"(list|paired|paired_or_unpaired|record)(:(list|paired|paired_or_unpaired|record))*|"
+                        r"sample_sheet(:(paired|paired_or_unpaired|record))?")      # the types that Galaxy 26.1 knows
 HASHES = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}      # Galaxy's words, and hashlib's
 
 
@@ -231,7 +233,8 @@ class Given:
                 about = self.galaxy.get(f"libraries/datasets/{name}" if src == "ld" else f"datasets/{name}")
         except Refused as error:
             if error.status in (400, 403, 404):
-                raise Refused(f"{place}: {error.err_msg or error}", USAGE) from None
+                why = "no id of anything there" if error.status == 400 else error.err_msg or error
+                raise Refused(f"{place}: {why}", USAGE) from None
             raise
         return self._usable(place, {"src": src, "id": name}, about)
 
@@ -393,6 +396,8 @@ class Given:
         if not isinstance(elements, list) or not all(isinstance(element, dict) for element in elements):
             raise Refused("class: Collection wants elements, a list of File or Collection", USAGE)
         type_ = str(value.get("collection_type") or value.get("type") or one.type or "list")
+        if not COLLECTION.fullmatch(type_):
+            raise Refused(f"collection_type: {short(type_, 40)}: there are list, paired, list:paired and their like", USAGE)
         made = []
         for number, element in enumerate(elements):
             inner = replace(one, about={**one.about, "collection_type": type_.partition(":")[2]})
@@ -406,7 +411,8 @@ class Given:
         for element_name in names:
             _filled_in(element_name)
         if "" in names or len(set(names)) < len(names):
-            raise Refused(f"the elements want an identifier each, and there are {', '.join(names)}", USAGE)
+            there = ", ".join(name for name in names if name) or "none"
+            raise Refused(f"the elements want an identifier each, and there are {there}", USAGE)
         if type_ == "paired" and names != ["forward", "reverse"]:
             raise Refused(f"the elements of a pair are forward and reverse, not {', '.join(names)}", USAGE)
         for element_name, inside in made:
@@ -448,7 +454,7 @@ class Given:
             if one.needed and one.index not in self.values and \
                     not any(problem.startswith(f"input {one.name}:") for problem in self.problems):
                 form = {"dataset": "a file, URL or hda:ID", "collection": "files, a folder or hdca:ID"}
-                self.problems.append(f"input {one.name}: is missing: {one.label or one.index}=VALUE gives it "
+                self.problems.append(f"input {one.name}: is missing: {one.name}=VALUE gives it "
                                      f"{form.get(one.kind) or f'its value ({one.type})'}")
 
 
@@ -466,10 +472,15 @@ def _job(name: str) -> tuple[dict[str, Any], Path]:
         file, number = found.groups() if found else (name, "")
     import yaml
     try:
-        content = yaml.safe_load(read_text(file))
+        loader = yaml.SafeLoader(read_text(file))
+        root = loader.get_single_node()
+        twice = next(_doubled(root, set()), None)
+        content = None if root is None else loader.construct_document(root)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = getattr(error, "problem_mark", None)
         raise Refused(f"{file}: neither YAML nor JSON{f', line {line.line + 1}' if line else ''}", USAGE) from None
+    if twice:
+        raise Refused(f"{file}: line {twice.start_mark.line + 1}: {short(str(twice.value), 60)!r} is given twice", USAGE)
     folder = Path(os.path.dirname(os.path.abspath(file)))
     if isinstance(content, list) and content and all(isinstance(test, dict) and "job" in test for test in content):
         if not number and len(content) > 1:
@@ -484,6 +495,21 @@ def _job(name: str) -> tuple[dict[str, Any], Path]:
     if not isinstance(content, dict):
         raise Refused(f"{file}: no job file: a value for each input is wanted, LABEL: VALUE", USAGE)
     return content, folder
+
+
+def _doubled(node: Any, met: set[int]) -> Iterator[Any]:
+    """The names in a YAML document that a mapping has already: YAML's own reader would take the last of them."""
+    if id(node) in met or not isinstance(getattr(node, "value", None), list):
+        return
+    met.add(id(node))
+    names = set()
+    for one in node.value:
+        if isinstance(one, tuple):      # of a mapping
+            if one[0].value in names and isinstance(one[0].value, str):
+                yield one[0]
+            names |= {one[0].value} if isinstance(one[0].value, str) else set()
+        for inner in one if isinstance(one, tuple) else [one]:
+            yield from _doubled(inner, met)
 
 
 def _kept(contents: str) -> str:
@@ -502,7 +528,9 @@ def _kept(contents: str) -> str:
 
 def _compared(source: Source, hashes: Any) -> None:
     """Compare a file with the hashes that a job file has of it."""
-    for known in hashes if isinstance(hashes, list) else []:
+    if not isinstance(hashes, list) or not all(isinstance(one, dict) and one.get("hash_value") for one in hashes):
+        raise Refused("hashes: a list of hash_function and hash_value is wanted", USAGE)
+    for known in hashes:
         kind = str(known.get("hash_function") or "MD5").upper()
         if kind not in HASHES:
             raise Refused(f"{source.path}: the hash function {kind} is not known", USAGE)

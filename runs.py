@@ -4,12 +4,13 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from common import USAGE, VERSION, Galaxy, Refused
+from common import DONE, USAGE, VERSION, Galaxy, Refused, complain
 from files import save
 from inputs import Given, leaves
 from invocations import begin_once, counted
@@ -29,6 +30,7 @@ class Plan:
     given: Given
     parameters: dict[str, dict[str, str]]
     options: dict[str, Any] = field(default_factory=dict)       # more of what an invocation takes
+    makes: int = 1                      # how many outputs the workflow marks
 
     @property
     def sources(self) -> list[Any]:
@@ -80,7 +82,7 @@ class Plan:
 
 def plan(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None = None, history: str = "",
          parameters: Iterable[tuple[str, str, str]] = (), labels: Iterable[str] = (), **options: Any) -> Plan:
-    """What is to be run. Raises `Refused` (USAGE) with all that is wrong, and a table of the workflow's inputs.
+    """What is to be run. Raises `Refused` (USAGE) with all that is wrong, and tables of what there is.
 
     `words` are `INPUT=VALUE`, `job` the name of a job file, `history` the id of the one that the run goes to where it is
     there, `parameters` are (step, name, value), `labels` outputs that are wanted.
@@ -89,28 +91,44 @@ def plan(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None = N
     workflow = load(galaxy, workflow_id, [step for step, _, _ in parameters])
     given = Given(galaxy, workflow, history)
     given.take_words(words)
-    chosen: dict[str, dict[str, str]] = {}
     if job:
         given.take_job(job)
     given.look_for_missing()
+    tables = [table(input_rows(workflow), ["index", "label", "takes", "optional", "uuid"])] if given.problems else []
+    chosen: dict[str, dict[str, str]] = {}
     try:
         chosen = chosen_parameters(galaxy, workflow, parameters)
     except Refused as error:
         if error.exit_code != USAGE:
             raise
-        given.problems.append(str(error))
+        for wrong in _each_wrong(galaxy, workflow, parameters) or [error]:
+            given.problems.append(str(wrong))
+            tables += [wrong.table] if wrong.table and wrong.table not in tables else []
     content = exported(galaxy, workflow_id)
     given.problems += [f"the server lacks the tool {tool}" for tool in missing_tools(galaxy, workflow_id, content)]
     there = output_labels(content)
     given.problems += [f"there is no output {label!r}{': there are ' + ', '.join(there) if there else ''}"
                        for label in labels if label not in there]
+    given.problems += [f"{count} outputs are labelled {label!r}, of which Galaxy would hand out one: label them apart"
+                       for label, count in Counter(there).items() if count > 1]
     if given.problems:
         many = len(given.problems) > 1
         words = [f"{len(given.problems)} things are wrong"] if many else given.problems
         rows = [f"- {problem}" for problem in given.problems] if many else []
-        inputs = table(input_rows(workflow), ["index", "label", "takes", "optional", "uuid"])
-        raise Refused(f"{words[0]}, so nothing was sent", USAGE, table="\n".join([*rows, inputs]))
-    return Plan(workflow, given, chosen, options)
+        raise Refused(f"{words[0]}, so nothing was sent", USAGE, table="\n".join([*rows, *tables]))
+    return Plan(workflow, given, chosen, options, sum(len(step.get("workflow_outputs") or [])
+                                                      for step in content["steps"].values()))
+
+
+def _each_wrong(galaxy: Galaxy, workflow: dict[str, Any], parameters: list[tuple[str, str, str]]) -> list[Refused]:
+    """What is wrong with each of the parameters alone."""
+    wrong = []
+    for one in parameters:
+        try:
+            chosen_parameters(galaxy, workflow, [one])
+        except Refused as error:
+            wrong.append(error)
+    return wrong
 
 
 def _corrections(body: str | None) -> list[str]:
@@ -141,6 +159,13 @@ def a_parameter(text: str) -> tuple[str, str, str]:
     return found[1], found[2], found[3]
 
 
+def a_tag(text: str) -> str:
+    """The tag where Galaxy takes it; a usage error else."""
+    if not re.fullmatch(r"[^\s.:]+(\.[^\s.:]+)*(:\S+)?", text):
+        raise Refused(f"--tag={text}: no tag: a word without spaces, or NAME:VALUE", USAGE)
+    return text
+
+
 def on_complete(text: str | None) -> list[dict[str, Any]]:
     """What Galaxy takes as `on_complete`, from `notify` or the address of a file source; [] for nothing."""
     if not text:
@@ -165,7 +190,7 @@ class Account:
     """A file (JSON) that says what was run on what, and how it ended."""
 
     def __init__(self, path: str | None, galaxy: Galaxy, the_plan: Plan, history: str, invocation: str):
-        self.path = path
+        self.path, self.code = path, DONE
         workflow = the_plan.workflow
         self.facts: dict[str, Any] = {}
         if path:
@@ -175,11 +200,16 @@ class Account:
                 "history": history, "invocation": invocation, "request": the_plan.request, "state": "new", "begun": _now()}
 
     def write(self, **facts: Any) -> None:
-        """Note more facts, and write all of them."""
+        """Note more facts, and write all of them. Where they can't be written that is said, and `code` is the exit status:
+        the run goes on all the same."""
         if not self.path:
             return
         self.facts.update(facts)
-        save(json.dumps(self.facts, indent=2) + "\n", self.path, overwrite=True, option="--record")
+        try:
+            save(json.dumps(self.facts, indent=2) + "\n", self.path, overwrite=True, option="--record")
+        except Refused as error:
+            self.code = complain(f"{error}: there is no record of invocation {self.facts['invocation']}, which "
+                                 f"{'has ended' if facts else 'goes on'}")
 
     def ended(self, invocation: dict[str, Any], states: dict[str, int], failure: str) -> None:
         """Note how it ended."""

@@ -34,12 +34,20 @@ def payload_of(text: str, where: str) -> dict[str, Any]:
             raise Refused(f"{where}: no workflow: neither JSON nor YAML{f', line {line.line + 1}' if line else ''}",
                           USAGE) from None
     if isinstance(content, dict) and (content.get("class") == "GalaxyWorkflow" or "$graph" in content):
+        graph = content.get("$graph", [{"id": "main"}])
+        names = [one.get("id") if isinstance(one, dict) else None for one in graph] if isinstance(graph, list) else []
+        if names.count("main") != 1 or not all(isinstance(name, str) for name in names):
+            raise Refused(f"{where}: no workflow: $graph is a list of workflows, each with its id, and one of these is main",
+                          USAGE)
         return {"workflow": {"class": "GalaxyWorkflow", "yaml_content": text}}
     if kind == "YAML" or not isinstance(content, dict) or not isinstance(content.get("steps"), dict):
         raise Refused(f"{where}: no workflow: neither a .ga file, JSON with steps, nor a Format 2 file, which says class: "
                       "GalaxyWorkflow", USAGE)
-    if not content.get("name"):
+    if not content.get("name") or not isinstance(content["name"], str):
         raise Refused(f"{where}: the workflow has no name, which Galaxy wants", USAGE)
+    odd = [one_line(index) for index, step in content["steps"].items() if not isinstance(step, dict)]
+    if odd:
+        raise Refused(f"{where}: no workflow: what it has for step {odd[0]} is none", USAGE)
     for name, nothing in (("annotation", ""), ("tags", [])):
         if content.get(name) is None:       # Galaxy 26.1 answers 500 and says nothing more
             content[name] = nothing
@@ -53,30 +61,43 @@ def wanted(galaxy: Galaxy, text: str) -> str:
         return imported_once(galaxy, text)
     if os.path.isdir(text) or text.lower().endswith((".ga", ".yml", ".yaml", ".json")):
         raise Refused(f"{text}: no such file", USAGE)
-    return str(find(galaxy, text)["id"])
+    found = find(galaxy, text)
+    if found.get("deleted"):
+        raise Refused(f"workflow {found['id']} ({found['name']}) is deleted: undelete it in Galaxy, or name another")
+    return str(found["id"])
 
 
 def imported_once(galaxy: Galaxy, path: str) -> str:
     """The id of the user's workflow that is the file's very content, imported where there is none.
 
     The content's hash is the workflow's uuid, which Galaxy keeps, shows in its list (`latest_workflow_uuid`), and changes
-    when somebody edits the workflow (26.1).
+    when somebody edits the workflow (26.1). Where two runs import it at the same moment, the older import stays.
     """
     payload = payload_of(read_text(path), path)
     form = payload["workflow"]
     content = _format2(form["yaml_content"]) if "yaml_content" in form else form
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).digest()
     mark = str(uuid.UUID(bytes=digest[:16], version=4))
-    for known in galaxy.pages("workflows"):
-        if known.get("latest_workflow_uuid") == mark and not known.get("deleted"):
-            return str(known["id"])
+    known = _with_mark(galaxy, mark)
+    if known:
+        return known[0]
     main = content
     if "$graph" in content:
         main = next((one for one in content["$graph"] if one.get("id") == "main"), content)
     main["uuid"] = mark
     if "yaml_content" in form:
         form["yaml_content"] = json.dumps(content, default=str)     # which is YAML too
-    return str(galaxy.post("workflows", payload)["id"])
+    made = str(galaxy.post("workflows", payload)["id"])
+    first = (_with_mark(galaxy, mark) or [made])[0]
+    if first != made:
+        galaxy.delete(f"workflows/{made}")
+    return first
+
+
+def _with_mark(galaxy: Galaxy, mark: str) -> list[str]:
+    """The ids of the user's workflows with that uuid, the oldest first."""
+    known = [one for one in galaxy.pages("workflows") if one.get("latest_workflow_uuid") == mark and not one.get("deleted")]
+    return [str(one["id"]) for one in sorted(known, key=lambda one: one.get("create_time") or "")]
 
 
 def _format2(text: str) -> dict[str, Any]:

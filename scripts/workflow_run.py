@@ -40,6 +40,7 @@ naming step, tool, element and reason; with 4 when the time was up. The same lin
 with the same run; after an end it is a new one.
   workflow_run.py --download=results - - rnaseq.ga 'reads=/data/run12/*.fastq.gz' genome=hg38
 """
+import os
 import sys
 
 from common import (
@@ -63,7 +64,7 @@ from downloads import Folder, fetch_items, folder_for
 from files import free
 from invocations import Failed, bar_of_jobs, outputs, results, wait
 from reports import kind_of, write
-from runs import Account, a_parameter, knows_on_complete, on_complete, plan
+from runs import Account, a_parameter, a_tag, knows_on_complete, on_complete, plan
 from uploads import destination
 from workflows import wanted
 
@@ -74,13 +75,16 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     text, to, timeout, (style, fields) = args["--history"], args["--download"], whole_number(args, "--timeout"), output(args)
     record, report = args["--record"], args["--report"]
+    empty = [name for name in ("--history", "--job", "--download", "--outputs") if args[name] == ""]
+    if empty:
+        raise Refused(f"{empty[0]} is empty: is a variable unset?", USAGE)
     for file, option in ((record, "--record"), (report, "--report")):
         if file is not None:
             free(file, overwrite=True, option=option)
     if report is not None:
         kind_of(report, "--report")
     labels = [label for label in (args["--outputs"] or "").split(",") if label]
-    parameters = [a_parameter(one) for one in args["--param"]]
+    parameters, tags = [a_parameter(one) for one in args["--param"]], [a_tag(one) for one in args["--tag"]]
     options = {name: value for name, value in (
         ("use_cached_job", args["--use-cached-jobs"]), ("allow_tool_state_corrections", args["--allow-corrections"]),
         ("on_complete", on_complete(args["--on-complete"]))) if value}
@@ -94,24 +98,32 @@ def main(argv=None):
     workflow_id = wanted(galaxy, args["WORKFLOW"])
     history = galaxy.named("histories", text)["id"] if text and not text.startswith("new:") else ""
     work = plan(galaxy, workflow_id, args["INPUT=VALUE"], args["--job"], history, parameters, labels, **options)
-    folder = Folder(galaxy, folder_for(to), verify=args["--verify"]) if to and not args["--dry-run"] else None
+    read = {os.path.realpath(name) for name in (args["WORKFLOW"], args["--job"] or "", *(one.path for one in work.sources))}
+    for file, option in ((record, "--record"), (report, "--report")):
+        if file and os.path.realpath(file) in read:
+            raise Refused(f"{option}={file}: the run reads that file, so nothing was sent", USAGE)
+    if to and not work.makes:
+        raise Refused(f"workflow {work.workflow['name']!r} marks nothing as its output, so --download would fetch nothing: "
+                      "dataset_download.py with history:ID fetches all that a run leaves", USAGE)
+    folder = Folder(galaxy, folder_for(to, "--download"), verify=args["--verify"]) if to and not args["--dry-run"] else None
     if args["--dry-run"]:
-        show_request("POST", galaxy.address(f"workflows/{workflow_id}/invocations"), work.request, style)
+        show_request("POST", galaxy.address(f"workflows/{workflow_id}/invocations"), work.request,
+                     None if style == "table" else style)
         return DONE
 
     text = text or f"new:{work.workflow['name']}"
     with destination(galaxy, text, work.sources, False, "run", work.identity) as where:
         invocation = work.begin(galaxy, where, timeout)
-        if args["--tag"]:
-            tags = galaxy.get(f"histories/{where.id}")["tags"]
-            galaxy.put(f"histories/{where.id}", {"tags": [*tags, *(tag for tag in args["--tag"] if tag not in tags)]})
+        if tags:
+            there = galaxy.get(f"histories/{where.id}")["tags"]
+            galaxy.put(f"histories/{where.id}", {"tags": list(dict.fromkeys([*there, *tags]))})
         account = Account(record, galaxy, work, where.id, invocation)
         account.write()
         if args["--no-wait"]:
             show({"id": invocation, "workflow_id": workflow_id, "history_id": where.id, "state": "new"}, style, fields,
                  changed=True)
             at_end(where.record.remove)
-            return DONE
+            return account.code
         if sys.stderr.isatty():
             say(f"invocation {invocation} in history {where.id}")
         code = ended(galaxy, invocation, timeout, args["--fail-fast"], account, folder, labels,
@@ -119,7 +131,7 @@ def main(argv=None):
         if report:
             write(galaxy, invocation, report, overwrite=True, option="--report")
         at_end(where.record.remove)
-    return code
+    return code or account.code
 
 
 def ended(galaxy, invocation, timeout, fail_fast, account, folder, labels, printed):
@@ -136,6 +148,7 @@ def ended(galaxy, invocation, timeout, fail_fast, account, folder, labels, print
         items = results(galaxy, outputs(about, labels))
         if failure:     # what failed is told once, and in more words
             items = {label: [item for item in some if item.about["state"] == "ok"] for label, some in items.items()}
+        folder = Folder(galaxy, folder.folder, verify=folder.verify)    # another run may have fetched into it meanwhile
         paths = fetch_items(folder, [item for some in items.values() for item in some], PARALLEL, codes, lambda path: None)
         for row in rows:
             there = [item for item in items[row["label"]] if item.id in paths]
@@ -145,6 +158,8 @@ def ended(galaxy, invocation, timeout, fail_fast, account, folder, labels, print
         show(rows, *printed)
     if failure:
         return complain(failure)
+    if codes:
+        complain(f"the run itself is ok: invocation_download.py --to={folder.folder} - - {invocation} fetches the rest")
     return PARTLY if codes and paths else codes[0] if codes else DONE
 
 

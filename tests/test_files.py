@@ -48,6 +48,6 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        files.save("x", tmp_path / "a")
+    with pytest.raises(Refused, match="--record=.*/a: No space left on device"):
+        files.save("x", tmp_path / "a", option="--record")
     assert os.listdir(tmp_path) == ["home"]

@@ -445,9 +445,10 @@ def test_a_tool_shed_that_fails_leaves_galaxy_running(home, free_port, with_tool
     assert "toolshed" not in galaxy_local.read_state(home)
 
 
-def test_a_tool_sheds_port_that_is_taken(home, with_toolshed, loopback):
-    error = refusal(home, "start", "--with-toolshed", f"--port={loopback.http.server_port - 929}")
-    assert f"port {loopback.http.server_port}" in str(error) and "--port=N" in str(error)
+def test_a_tool_sheds_port_that_is_taken(home, with_toolshed, free_port):
+    with socket.create_server(("127.0.0.1", free_port + 929)):
+        error = refusal(home, "start", "--with-toolshed", f"--port={free_port}")
+    assert f"port {free_port + 929}" in str(error) and "--port=N" in str(error)
 
 
 def test_a_port_that_leaves_none_for_the_tool_shed(home, with_toolshed):

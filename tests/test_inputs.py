@@ -61,6 +61,7 @@ def galaxy(requests_mock):
     for path, answer in there.items():
         requests_mock.get(f"{URL}/api/{path}", json=answer)
     requests_mock.get(f"{URL}/api/datasets/none", status_code=404, json={"err_msg": "no such dataset"})
+    requests_mock.get(f"{URL}/api/datasets/12", status_code=400, json={"err_msg": "Value error, Invalid id length"})
     requests_mock.get(f"{URL}/api/histories/h/contents", json=[
         {"id": "d1", "hid": 3, "name": "one.bed", "history_content_type": "dataset", "deleted": False, "state": "ok"},
         {"id": "c1", "hid": 4, "name": "c", "history_content_type": "dataset_collection", "deleted": False,
@@ -174,6 +175,7 @@ def test_a_multiple_parameter(given):
     ("count=hda:d1", "input count: it is a parameter (integer), and takes no dataset"),
     ("reads=", "input reads: its value is empty: is a variable unset?"),
     ("reads=hda:none", "input reads: hda:none: no such dataset"),
+    ("reads=hda:12", "input reads: hda:12: no id of anything there"),
     ("reads=hda:gone", "input reads: hda:gone: is deleted"),
     ("reads=hda:bad", "input reads: hda:bad: is in state error"),
     ("reads=hda:../x", "input reads: hda:../x: no id"),
@@ -208,6 +210,12 @@ def test_all_problems_and_what_is_missing_at_once(given):
     assert made.problems == ["there is no input 'x'", "input word: given 2 times, and it takes one value",
                              "input reads: is missing: reads=VALUE gives it a file, URL or hda:ID",
                              "input beds: is missing: beds=VALUE gives it files, a folder or hdca:ID"]
+
+
+def test_a_label_of_two_lines_is_told_in_one(given, monkeypatch):
+    monkeypatch.setitem(WORKFLOW["inputs"], INDEX["reads"], {"label": "two\nlines", "uuid": "u0"})
+    assert given("beds=hdca:c1", whole=True).problems == [
+        "input two lines: is missing: two lines=VALUE gives it a file, URL or hda:ID"]
 
 
 def test_what_is_wrong_is_not_told_as_missing_too(given):
@@ -314,6 +322,12 @@ def test_files_of_tests(given, files):
      "input reads: {files}/a.bed: its MD5 is MD5SUM, not 0"),
     ({"word": {"class": "File", "path": "a.bed"}}, "input word: it is a parameter (text), and takes no file"),
     ({"word": ["a", "b"]}, "input word: it takes one value, not a list"),
+    ({"reads": {"class": "File", "path": "a.bed", "hashes": ["x"]}},
+     "input reads: hashes: a list of hash_function and hash_value is wanted"),
+    ({"reads": {"class": "Collection", "collection_type": "lists", "elements": []}},
+     "input reads: collection_type: lists: there are list, paired, list:paired and their like"),
+    ({"reads": {"class": "Collection", "elements": [{"class": "Collection", "elements": []}]}},
+     "input reads: the elements want an identifier each, and there are none"),
 ])
 def test_what_is_wrong_with_a_job(given, files, content, problem):
     digest = hashlib.md5(b"a.bed").hexdigest()
@@ -326,6 +340,9 @@ def test_a_text_that_only_looks_like_a_placeholder(given, files):
 
 
 @pytest.mark.parametrize("text, words", [
+    ("word: a\nlimit: 1\nword: b\n", "line 3: 'word' is given twice"),
+    ("reads: &a {class: File, path: x,\n path: y}\nbed: *a\n", "line 2: 'path' is given twice"),
+    ("word: &a [*a]\n&b word: *b\n", "line 2: 'word' is given twice"),
     ("- 1\n- 2\n", "no job file"), ("a: [", "neither YAML nor JSON, line"), ("text", "no job file")])
 def test_what_is_no_job(given, files, text, words):
     with pytest.raises(Exception, match=words):

@@ -48,7 +48,8 @@ def test_the_rpark_script_prints_the_answer(script, galaxy, tmp_path, capsys):
     assert capsys.readouterr() == ("Response\n--------\n{'id': 'w', 'name': 'n'}\n", "")
 
 
-@pytest.mark.parametrize("text", [FORMAT_2, '{"class": "GalaxyWorkflow", "steps": {}}', "$graph: [{class: GalaxyWorkflow}]"])
+@pytest.mark.parametrize("text", [FORMAT_2, '{"class": "GalaxyWorkflow", "steps": {}}',
+                                  "$graph: [{class: GalaxyWorkflow, id: main}]"])
 @pytest.mark.parametrize("module", BOTH)
 def test_a_format_2_file(script, galaxy, tmp_path, module, text):
     (tmp_path / "w.gxwf.yml").write_text(text)
@@ -174,7 +175,11 @@ def test_an_import_stays_one_when_its_tools_can_not_be_told(script, galaxy, tmp_
 @pytest.mark.parametrize("text, words", [
     ("{", "neither JSON nor YAML"), ("a: [b", "neither JSON nor YAML, line"),
     ("[]", "neither a .ga file"), ("{}", "neither a .ga file"), ("", "neither a .ga file"), ("just text", "neither a .ga"),
-    ("steps: {}", "neither a .ga file"), ('{"steps": 5}', "neither a .ga file"), ('{"steps": {}}', "has no name")])
+    ("steps: {}", "neither a .ga file"),
+    ('{"name": ["n"], "steps": {}}', "has no name"), ('{"name": "n", "steps": {"0": 5}}', "what it has for step 0 is none"),
+    ("$graph: 5", "one of these is main"), ("$graph: [5]", "one of these is main"), ("$graph: []", "one of these is main"),
+    ("$graph: [{id: main}, {id: main}]", "one of these is main"), ("$graph: [{id: main}, {}]", "each with its id"),
+    ('{"steps": 5}', "neither a .ga file"), ('{"steps": {}}', "has no name")])
 def test_another_file(script, galaxy, tmp_path, capsys, module, text, words):
     (tmp_path / "w.ga").write_text(text)
     assert script(module.main, KEY, URL, tmp_path / "w.ga") == USAGE

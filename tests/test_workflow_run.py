@@ -4,6 +4,7 @@ import json
 import pytest
 import workflow_run
 
+import files
 import staging
 from common import DONE, REFUSED, STILL_RUNNING, USAGE
 from uploads import Upload
@@ -85,7 +86,8 @@ def test_a_server_that_would_ignore_on_complete(script, galaxy, capsys):
 
 def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
     assert script(workflow_run.main, "-n", KEY, URL, WORKFLOW_ID, f"table={table}") == DONE
-    assert sent(galaxy) == [] and str(table) in capsys.readouterr().out
+    told = json.loads(capsys.readouterr().out)
+    assert sent(galaxy) == [] and told["payload"]["inputs"] == {"0": {"upload": str(table), "extension": "tabular"}}
 
 
 @pytest.mark.parametrize("words, said", [
@@ -94,6 +96,15 @@ def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
     (["table=hda:d", "--outputs=nosuch"], "there is no output 'nosuch': there are copied"),
     (["table=hda:d", "--param=sort:x=1"], "has no tool or step 'sort'"),
     (["table=hda:d", "--param=cat1:linked=1"], "parameter linked of cat1 comes from an input or another step"),
+    (["table=hda:d", "--param=sort:x=1", "--param=cat1:y=1"], "2 things are wrong, so nothing was sent"),
+    (["table=hda:d", "--param=cat1:x=1", "--param=cat1:x=2"], "parameter x of cat1 is given twice, so nothing was sent"),
+    (["table=hda:d", "--tag=two words"], "--tag=two words: no tag"),
+    (["table=hda:d", "--tag="], "--tag=: no tag"),
+    (["table=hda:d", "--history="], "--history is empty: is a variable unset?"),
+    (["table=hda:d", "--download="], "--download is empty: is a variable unset?"),
+    (["table=hda:d", "--outputs="], "--outputs is empty: is a variable unset?"),
+    (["--job="], "--job is empty: is a variable unset?"),
+    (["table=hda:d", f"--download={__file__}"], f"--download={__file__}: not a folder"),
     (["table=hda:d", "--param=sort"], "STEP:NAME=VALUE is wanted"),
     (["table=hda:d", "--on-complete=mail"], "notify, or the address of a file source"),
     (["table=hda:d", "--no-wait", "--download=x"], "--no-wait goes with none of"),
@@ -128,6 +139,47 @@ def test_a_file_is_imported_once(script, galaxy, tmp_path, capsys):
     assert len(sent(galaxy)) == 1
     assert script(workflow_run.main, "-n", KEY, URL, tmp_path / "none.ga", "table=hda:d") == USAGE
     assert "none.ga: no such file" in capsys.readouterr().err
+
+
+def test_two_that_import_a_file_at_once_keep_the_older(script, galaxy, tmp_path):
+    (tmp_path / "w.gxwf.yml").write_text("class: GalaxyWorkflow\nlabel: n\ninputs: []\nsteps: []\n")
+    listed = []
+
+    def imported(request, context):
+        mark = json.loads(request.json()["workflow"]["yaml_content"])["uuid"]
+        listed.extend({"id": name, "name": "n", "latest_workflow_uuid": mark, "create_time": f"2026-01-01T00:00:0{second}"}
+                      for name, second in (("younger", 2), (WORKFLOW_ID, 1)))
+        return {"id": "younger"}
+    galaxy.get(f"{URL}/api/workflows", json=lambda request, context: listed)
+    galaxy.post(f"{URL}/api/workflows", json=imported)
+    galaxy.delete(f"{URL}/api/workflows/younger", status_code=204)
+    assert script(workflow_run.main, "-n", KEY, URL, tmp_path / "w.gxwf.yml", "table=hda:d") == DONE
+    assert [one.path for one in galaxy.request_history if one.method == "DELETE"] == ["/api/workflows/younger"]
+
+
+def test_a_deleted_workflow(script, galaxy, capsys):
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}", json={**WORKFLOW, "deleted": True})
+    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == REFUSED
+    assert "is deleted: undelete it" in capsys.readouterr().err and sent(galaxy) == []
+
+
+@pytest.mark.parametrize("labels, options, said", [
+    (["copied", "copied"], [], "2 outputs are labelled 'copied', of which Galaxy would hand out one"),
+    ([], ["--download=results"], "marks nothing as its output, so --download would fetch nothing")])
+def test_outputs_that_could_not_be_fetched(script, galaxy, tmp_path, monkeypatch, capsys, labels, options, said):
+    monkeypatch.chdir(tmp_path)
+    made = [{"label": label, "output_name": f"o{number}"} for number, label in enumerate(labels)]
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download",
+               json={"steps": {**EXPORTED["steps"], "2": {**EXPORTED["steps"]["2"], "workflow_outputs": made}}})
+    assert script(workflow_run.main, *options, KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
+    assert said in capsys.readouterr().err and sent(galaxy) == [] and not (tmp_path / "results").exists()
+
+
+def test_each_wrong_parameter_with_what_there_is(script, galaxy, capsys):
+    assert script(workflow_run.main, "--param=sort:x=1", "--param=cat1:y=1", KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
+    told = capsys.readouterr().err
+    assert "has no tool or step 'sort'" in told and "tool cat1 has no parameter 'y'" in told
+    assert "copy" in told and "takes" not in told
 
 
 def test_steps_that_leave_out_what_their_tools_want(script, galaxy, capsys):
@@ -212,6 +264,49 @@ def test_a_file_that_has_changed_makes_another_run(script, galaxy, table, capsys
 def test_the_record_can_not_be_written(script, galaxy, tmp_path, capsys):
     assert script(workflow_run.main, f"--record={tmp_path}/none/x.json", KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
     assert "/none/x.json: not a file's name in a folder" in capsys.readouterr().err and galaxy.request_history == []
+
+
+@pytest.mark.parametrize("option", ["--record", "--report"])
+def test_what_a_run_reads_is_not_overwritten(script, galaxy, tmp_path, option, capsys):
+    (tmp_path / "t.html").write_text("1\n")
+    line = [f"{option}={tmp_path}/./t.html", KEY, URL, WORKFLOW_ID, f"table={tmp_path}/t.html"]
+    assert script(workflow_run.main, *line) == USAGE
+    assert "the run reads that file, so nothing was sent" in capsys.readouterr().err
+    assert (tmp_path / "t.html").read_text() == "1\n" and sent(galaxy) == []
+
+
+def test_a_run_goes_on_when_the_disk_of_its_record_is_full(script, galaxy, tmp_path, monkeypatch, capsys):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(files.os, "fsync", full)
+    assert script(workflow_run.main, f"--record={tmp_path}/r.json", KEY, URL, WORKFLOW_ID, "table=hda:d") == REFUSED
+    told = capsys.readouterr()
+    assert "copied" in told.out and [line.partition(": ")[2] for line in told.err.splitlines()] == [
+        f"--record={tmp_path}/r.json: No space left on device: there is no record of invocation i, which {how}"
+        for how in ("goes on", "has ended")]
+
+
+def test_results_that_can_not_be_fetched(script, galaxy, tmp_path, capsys):
+    galaxy.get(f"{URL}/api/datasets/o", json={"id": "o", "name": "x", "state": "ok", "extension": "txt", "file_size": 3})
+    galaxy.get(f"{URL}/api/datasets/o/display", status_code=403, json={"err_msg": "not yours"})
+    assert script(workflow_run.main, f"--download={tmp_path}/out", KEY, URL, WORKFLOW_ID, "table=hda:d") == REFUSED
+    told = capsys.readouterr()
+    assert "not yours" in told.err and told.err.splitlines()[-1].endswith(
+        f"the run itself is ok: invocation_download.py --to={tmp_path}/out - - i fetches the rest")
+    assert told.out.split() == ["label", "src", "id", "path", "-------", "-----", "----", "------", "copied", "hda", "o"]
+
+
+def test_another_run_fetches_into_the_same_folder_meanwhile(script, galaxy, tmp_path, capsys):
+    def ended(request, context):
+        (tmp_path / "copied.txt").write_text("another's")
+        (tmp_path / "manifest.tsv").write_text("id\tname\tpath\tsize\thash\tstate\nz\tcopied\tcopied.txt\t9\t\tok\n")
+        return {"id": "i", "states": {"ok": 1}, "populated_state": "ok"}
+    galaxy.get(f"{URL}/api/invocations/i/jobs_summary", json=ended)
+    galaxy.get(f"{URL}/api/datasets/o", json={"id": "o", "name": "x", "state": "ok", "extension": "txt", "file_size": 3})
+    galaxy.get(f"{URL}/api/datasets/o/display", text="abc", headers={"Content-Length": "3"})
+    assert script(workflow_run.main, f"--download={tmp_path}", KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
+    assert capsys.readouterr().err == ""
+    assert [(tmp_path / name).read_text() for name in ("copied.txt", "copied (o).txt")] == ["another's", "abc"]
 
 
 def test_a_bad_line(script, capsys):

@@ -63,6 +63,17 @@ def test_moving_data_prints_what_it_says(shell, tmp_path):
     assert (tmp_path / "back" / "seattle_2015.tsv").read_bytes() == (ROOT / "demo" / "seattle_2015.tsv").read_bytes()
 
 
+def test_running_workflows_prints_what_it_says(shell, tmp_path):
+    [block] = [block for block in BLOCKS if "stations/" in block]
+    (tmp_path / "stations").mkdir()
+    for name in ("portland", "seattle"):
+        (tmp_path / "stations" / f"{name}.tsv").write_text((ROOT / "demo" / "seattle_2015.tsv").read_text())
+    told = "\n".join(line for line in block.splitlines() if not line.startswith("$ ")) + "\n"
+    assert masked(shell(commands(block))) == masked(told)
+    wettest = (tmp_path / "all" / "wet_days" / "seattle.tabular").read_text().splitlines()
+    assert 0 < len(wettest) < 12 and (tmp_path / "all.html").read_text().startswith("<!DOCTYPE html>")
+
+
 def test_the_four_verbs(shell, person):
     [block] = [block for block in BLOCKS if "--all --fields=id,name,count" in block]
     history = person.new_history("readme")
@@ -97,6 +108,8 @@ def test_recipes(shell, person, admin, workflow, weather, shelf, tool_shed, reci
     if "INVOCATION_ID" in recipe:
         words["INVOCATION_ID"] = person.value("workflow_execute.py", "--format=value", "--fields=id", person.key, person.url,
                                               workflow, "recipe", f"0=hda={weather.dataset}")
+    if "--job=" in recipe:
+        (tmp_path / "job.yml").write_text("observations: {class: File, path: demo/seattle_2015.tsv}\n")
     if "delete.py" in recipe:
         words["histories/ID"] = f"histories/{person.new_history('recipe')}"
     asks = admin if "librar" in recipe or "tool_shed" in recipe else person
@@ -132,7 +145,7 @@ def test_the_crontab_is_silent_and_does_its_job(admin, tmp_path):
 
 
 def test_there_are_recipes():
-    assert len(RECIPES) == 21 and len(BLOCKS) == 6
+    assert len(RECIPES) == 29 and len(BLOCKS) == 7
 
 
 def test_your_own_script(person, tmp_path):
