@@ -171,8 +171,9 @@ class Proxy:
                         self.send_header(name, value)
                 if answer.status not in (204, 304):
                     self.send_header("Content-Length", answer.headers.get("Content-Length", str(len(content))))
-                self.end_headers()
-                self.wfile.write(content)
+                with contextlib.suppress(ConnectionError):      # who asked was interrupted
+                    self.end_headers()
+                    self.wfile.write(content)
 
             do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = hand_on
 
