@@ -96,7 +96,8 @@ def launched(command, patience=PATIENCE, **options):
         try:
             told, complaint = process.communicate(timeout=patience)
         except BaseException as error:
-            os.killpg(process.pid, signal.SIGTERM)      # the command too, also after Ctrl-C
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)      # the command too, also after Ctrl-C
             if isinstance(error, subprocess.TimeoutExpired):
                 raise Refused(f"{Path(command[0]).name}: not done after {patience} s") from None
             raise
@@ -170,8 +171,9 @@ class Proxy:
                         self.send_header(name, value)
                 if answer.status not in (204, 304):
                     self.send_header("Content-Length", answer.headers.get("Content-Length", str(len(content))))
-                self.end_headers()
-                self.wfile.write(content)
+                with contextlib.suppress(ConnectionError):      # who asked was interrupted
+                    self.end_headers()
+                    self.wfile.write(content)
 
             do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = hand_on
 
