@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+import jobfiles
 from common import DONE, USAGE, VERSION, Galaxy, Refused, complain
 from files import save
 from inputs import Given, leaves
@@ -92,7 +93,7 @@ def plan(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None = N
     given = Given(galaxy, workflow, history)
     given.take_words(words)
     if job:
-        given.take_job(job)
+        jobfiles.take(given, job)
     given.look_for_missing()
     tables = [table(input_rows(workflow), ["index", "label", "takes", "optional", "uuid"])] if given.problems else []
     chosen: dict[str, dict[str, str]] = {}

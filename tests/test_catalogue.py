@@ -36,6 +36,7 @@ MODULES = [     # each may import those before it
     "queries",
     "workflows",
     "inputs",
+    "jobfiles",
     "staging",
     "jobs",
     "reports",

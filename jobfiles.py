@@ -1,0 +1,201 @@
+"""Job files: a value for each input of a workflow, as planemo reads and writes them (YAML or JSON)."""
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from common import USAGE, Refused, read_text, short
+from inputs import Asked, Given, Group, Leaf, Value, filled_in, parameter
+from records import state_folder
+from sources import URL, Source, datatype, found, stem
+
+FILE_KEYS = {"class", "path", "location", "contents", "galaxy_id", "filetype", "ext", "dbkey", "name", "tags", "hashes",
+             "identifier"}
+COLLECTION = re.compile(r"(list|paired|paired_or_unpaired|record)(:(list|paired|paired_or_unpaired|record))*|"
+                        r"sample_sheet(:(paired|paired_or_unpaired|record))?")      # the types that Galaxy 26.1 knows
+HASHES = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}      # Galaxy's words, and hashlib's
+
+
+def take(given: Given, name: str) -> None:
+    """Take a job file (YAML or JSON) as planemo has them, or one of its files of tests where that has one test
+    (FILE#N: the N-th of several); paths in it are relative to it."""
+    job, folder = _job(name)
+    for label, value in job.items():
+        fitting = given.named(str(label))
+        if len(fitting) > 1:
+            given.problems.append(f"{label!r} is {len(fitting)} inputs, by index or label: name one by its uuid")
+        elif not fitting:
+            given.unknown(str(label))
+        elif value is not None:
+            if fitting[0] in given.values:
+                given.problems.append(f"input {given.asked[fitting[0]].name}: given twice")
+            else:
+                given.take(fitting[0], lambda one=given.asked[fitting[0]], it=value: _of_job(given, one, it, folder))
+
+
+def _of_job(given: Given, one: Asked, value: Any, folder: Path) -> Value:
+    if one.kind == "parameter":
+        return parameter(one, value)
+    if isinstance(value, list):
+        kind = "list" if one.kind == "dataset" else one.type or "list"
+        value = {"class": "Collection", "collection_type": kind, "elements": value}
+    if not isinstance(value, dict):
+        if isinstance(value, str):
+            filled_in(value)
+        raise Refused(f"it takes a {one.kind}: class: {'File' if one.kind == 'dataset' else 'Collection'}", USAGE)
+    made = _element(given, one, value, folder)
+    if one.kind == "collection" and isinstance(made, Leaf) and made.ref.get("src") != "hdca":
+        raise Refused("it takes a collection: class: Collection", USAGE)
+    if isinstance(made, Group) and one.kind == "collection" and one.type:
+        given.fitting(one, Leaf("it", {"src": "hdca", "type": made.type}))
+    return made
+
+
+def _element(given: Given, one: Asked, value: dict[str, Any], folder: Path) -> Leaf | Group:
+    kind = value.get("class") or ("Collection" if "elements" in value else "File")
+    if kind == "File":
+        return _file(given, one, value, folder)
+    if kind != "Collection":
+        raise Refused(f"class: {kind}: File and Collection are known", USAGE)
+    if "galaxy_id" in value:
+        return given.fitting(one, given.there(f"galaxy_id: {value['galaxy_id']}", "hdca", str(value["galaxy_id"])))
+    elements = value.get("elements")
+    if not isinstance(elements, list) or not all(isinstance(element, dict) for element in elements):
+        raise Refused("class: Collection wants elements, a list of File or Collection", USAGE)
+    type_ = str(value.get("collection_type") or value.get("type") or one.type or "list")
+    if not COLLECTION.fullmatch(type_):
+        raise Refused(f"collection_type: {short(type_, 40)}: there are list, paired, list:paired and their like", USAGE)
+    made = []
+    for number, element in enumerate(elements):
+        inner = replace(one, about={**one.about, "collection_type": type_.partition(":")[2]})
+        inside = _element(given, inner, element, folder)
+        name = element.get("identifier") or element.get("name") or (
+            stem(inside.name) if isinstance(inside, Leaf) and type_ != "paired" else "")
+        if not name and type_ == "paired":
+            name = ("forward", "reverse")[number] if number < 2 else ""
+        made.append((str(name), inside))
+    names = [name for name, _ in made]
+    for element_name in names:
+        filled_in(element_name)
+    if "" in names or len(set(names)) < len(names):
+        there = ", ".join(name for name in names if name) or "none"
+        raise Refused(f"the elements want an identifier each, and there are {there}", USAGE)
+    if type_ == "paired" and names != ["forward", "reverse"]:
+        raise Refused(f"the elements of a pair are forward and reverse, not {', '.join(names)}", USAGE)
+    for element_name, inside in made:
+        if (":" in type_) != isinstance(inside, Group):
+            raise Refused(f"a collection of type {type_} can't have the element {element_name!r}", USAGE)
+    return Group(type_, made, str(value.get("name") or ""))
+
+
+def _file(given: Given, one: Asked, value: dict[str, Any], folder: Path) -> Leaf:
+    unknown = sorted(set(map(str, value)) - FILE_KEYS)
+    if unknown:
+        raise Refused(f"class: File has {', '.join(unknown)}, which is not understood here", USAGE)
+    name, ext = str(value.get("name") or ""), str(value.get("filetype") or value.get("ext") or "")
+    if "galaxy_id" in value:
+        return given.there(f"galaxy_id: {value['galaxy_id']}", "hda", str(value["galaxy_id"]))
+    text = next((str(value[key]) for key in ("path", "location") if value.get(key)), "")
+    if re.match("file://", text):
+        text = text[len("file://"):]
+    filled_in(text)
+    if not text and "contents" not in value:
+        raise Refused("class: File wants path, location, contents or galaxy_id", USAGE)
+    if text:
+        path = text if URL.match(text) else str(folder / os.path.expanduser(text))
+    else:
+        path, name = _kept(str(value["contents"])), name or str(value.get("identifier") or one.name)
+    given.known_datatype(ext)
+    [source], _ = found([path], ext=ext)
+    if name:
+        source = replace(source, name=name, ext=ext or (datatype(name) if source.ext == "auto" else source.ext))
+    tags = value.get("tags") or []
+    leaf = Leaf(path, source=source, name=name or source.name, dbkey=str(value.get("dbkey") or "?"),
+                tags=tuple(map(str, tags)) if isinstance(tags, list) else (str(tags),))
+    _compared(source, value.get("hashes") or [])
+    return given.typed(one, leaf)
+
+
+def _job(name: str) -> tuple[dict[str, Any], Path]:
+    """What is in a job file, and the folder that its paths are relative to."""
+    file, number = name, ""
+    if not os.path.lexists(name):
+        found = re.fullmatch(r"(.*)#([0-9]+)", name, re.DOTALL)
+        file, number = found.groups() if found else (name, "")
+    import yaml
+    try:
+        loader = yaml.SafeLoader(read_text(file))
+        root = loader.get_single_node()
+        twice = next(_doubled(root, set()), None)
+        content = None if root is None else loader.construct_document(root)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        line = getattr(error, "problem_mark", None)
+        raise Refused(f"{file}: neither YAML nor JSON{f', line {line.line + 1}' if line else ''}", USAGE) from None
+    if twice:
+        raise Refused(f"{file}: line {twice.start_mark.line + 1}: {short(str(twice.value), 60)!r} is given twice", USAGE)
+    folder = Path(os.path.dirname(os.path.abspath(file)))
+    if isinstance(content, list) and content and all(isinstance(test, dict) and "job" in test for test in content):
+        if not number and len(content) > 1:
+            raise Refused(f"{file}: has {len(content)} tests: {file}#1 is the first of them", USAGE)
+        if not 0 <= int(number or 1) - 1 < len(content):
+            raise Refused(f"{name}: there are {len(content)} tests", USAGE)
+        content = content[int(number or 1) - 1]["job"]
+        if isinstance(content, str):
+            return _job(str(folder / content))
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise Refused(f"{file}: no job file: a value for each input is wanted, LABEL: VALUE", USAGE)
+    return content, folder
+
+
+def _doubled(node: Any, met: set[int]) -> Iterator[Any]:
+    """The names in a YAML document that a mapping has already: YAML's own reader would take the last of them."""
+    if id(node) in met or not isinstance(getattr(node, "value", None), list):
+        return
+    met.add(id(node))
+    names = set()
+    for one in node.value:
+        if isinstance(one, tuple):      # of a mapping
+            if one[0].value in names and isinstance(one[0].value, str):
+                yield one[0]
+            names |= {one[0].value} if isinstance(one[0].value, str) else set()
+        for inner in one if isinstance(one, tuple) else [one]:
+            yield from _doubled(inner, met)
+
+
+def _kept(contents: str) -> str:
+    """The path of a file with these contents, the same for the same: so a run that was killed can be gone on with."""
+    path = state_folder() / "contents" / hashlib.sha256(contents.encode()).hexdigest()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            new = path.with_name(f".{path.name}.{os.getpid()}")
+            new.write_bytes(contents.encode())
+            os.replace(new, path)
+    except OSError as error:
+        raise Refused(f"contents: can't be kept in {path.parent}: {error.strerror}", USAGE) from None
+    return str(path)
+
+
+def _compared(source: Source, hashes: Any) -> None:
+    """Compare a file with the hashes that a job file has of it."""
+    if not isinstance(hashes, list) or not all(isinstance(one, dict) and one.get("hash_value") for one in hashes):
+        raise Refused("hashes: a list of hash_function and hash_value is wanted", USAGE)
+    for known in hashes:
+        kind = str(known.get("hash_function") or "MD5").upper()
+        if kind not in HASHES:
+            raise Refused(f"{source.path}: the hash function {kind} is not known", USAGE)
+        if source.is_url:
+            continue
+        digest = hashlib.new(HASHES[kind])
+        with open(source.path, "rb") as file:
+            for block in iter(lambda: file.read(2**20), b""):
+                digest.update(block)
+        if digest.hexdigest() != str(known.get("hash_value")).lower():
+            raise Refused(f"{source.path}: its {kind} is {digest.hexdigest()}, not {known.get('hash_value')}", USAGE)

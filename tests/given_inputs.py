@@ -1,0 +1,91 @@
+"""A workflow with an input of each kind, and a Galaxy that has some datasets: for the tests of what inputs are given."""
+import pytest
+
+import jobfiles
+from common import Galaxy
+from inputs import Given, Group, Leaf
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL = "http://galaxy.test"
+
+
+def step(kind, **about):
+    return {"type": kind, "tool_inputs": {"optional": False, **about}}
+
+
+INPUTS = {
+    "reads": step("data_input", format=["fastqsanger.gz"]),
+    "beds": step("data_collection_input", collection_type="list"),
+    "pairs": step("data_collection_input", collection_type="list:paired", optional=True),
+    "pair": step("data_collection_input", collection_type="paired", optional=True),
+    "word": step("parameter_input", parameter_type="text", default="x"),
+    "words": step("parameter_input", parameter_type="text", multiple=True, optional=True),
+    "count": step("parameter_input", parameter_type="integer", default=1, min=0, max=9),
+    "share": step("parameter_input", parameter_type="float", default=0.5,
+                  validators=[{"type": "in_range", "min": "0", "max": "1"}]),
+    "flag": step("parameter_input", parameter_type="boolean", default=False),
+    "paint": step("parameter_input", parameter_type="color", optional=True),
+    "choice": step("parameter_input", parameter_type="text", optional=True, restrictions=["a", {"value": "b"}]),
+    "a = b": step("data_input", optional=True),
+    "deep": step("data_collection_input", collection_type="list:list", optional=True),
+}
+WORKFLOW = {"id": "w", "name": "n", "ids": {}, "steps": {str(number): about for number, about in enumerate(INPUTS.values())},
+            "inputs": {str(number): {"label": label, "uuid": f"u{number}"} for number, label in enumerate(INPUTS)}}
+INDEX = {label: str(number) for number, label in enumerate(INPUTS)}
+
+
+@pytest.fixture
+def files(tmp_path):
+    for name in ("a.fastq.gz", "b.fastq.gz", "s1_R1.fastq.gz", "s1_R2.fastq.gz", "s2_R1.fastq.gz", "s2_R2.fastq.gz", "a.bed",
+                 "b.bed", "plain"):
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+@pytest.fixture
+def galaxy(requests_mock):
+    there = {"datasets/d1": {"id": "d1", "name": "one.bed", "state": "ok", "deleted": False},
+             "datasets/d2": {"id": "d2", "name": "two.bed", "state": "ok", "deleted": False},
+             "datasets/gone": {"id": "gone", "name": "x", "state": "ok", "deleted": True},
+             "datasets/bad": {"id": "bad", "name": "x", "state": "error", "deleted": False},
+             "dataset_collections/c1": {"id": "c1", "name": "c", "collection_type": "list", "populated_state": "ok"},
+             "dataset_collections/c2": {"id": "c2", "name": "c", "collection_type": "list:paired", "populated_state": "ok"},
+             "datatypes": ["bed", "tabular", "txt", "fastqsanger", "fastqsanger.gz"],
+             "libraries": [{"id": "lab", "name": "Lab", "deleted": False, "root_folder_id": "F1"}],
+             "folders/F1/contents": {"metadata": {"total_rows": 1}, "folder_contents": [
+                 {"id": "F2", "type": "folder", "name": "in"}]},
+             "folders/F2/contents": {"metadata": {"total_rows": 1}, "folder_contents": [
+                 {"id": "ld1", "type": "file", "name": "a.bed", "state": "ok", "deleted": False}]}}
+    for path, answer in there.items():
+        requests_mock.get(f"{URL}/api/{path}", json=answer)
+    requests_mock.get(f"{URL}/api/datasets/none", status_code=404, json={"err_msg": "no such dataset"})
+    requests_mock.get(f"{URL}/api/datasets/12", status_code=400, json={"err_msg": "Value error, Invalid id length"})
+    requests_mock.get(f"{URL}/api/histories/h/contents", json=[
+        {"id": "d1", "hid": 3, "name": "one.bed", "history_content_type": "dataset", "deleted": False, "state": "ok"},
+        {"id": "c1", "hid": 4, "name": "c", "history_content_type": "dataset_collection", "deleted": False,
+         "collection_type": "list", "populated_state": "ok"}])
+    return Galaxy(KEY, URL)
+
+
+@pytest.fixture
+def given(galaxy):
+    """`given(words)`: what is made of the words; `{label: value}` in `.by_label`."""
+    def take(*words, job=None, history="", whole=False):
+        made = Given(galaxy, WORKFLOW, history)
+        made.take_words([str(word) for word in words])
+        if job:
+            jobfiles.take(made, str(job))
+        if whole:
+            made.look_for_missing()
+        made.by_label = {label: made.values[index] for label, index in INDEX.items() if index in made.values}
+        return made
+    return take
+
+
+def shape(value):
+    """A value without its files' particulars: names for what is uploaded, ids for what is there."""
+    if isinstance(value, Leaf):
+        return value.ref or value.name
+    if isinstance(value, Group):
+        return {value.type: {name: shape(inside) for name, inside in value.elements}}
+    return value

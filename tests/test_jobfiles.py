@@ -1,0 +1,141 @@
+"""Job files as planemo has them: read, checked, all that is wrong told at once."""
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from given_inputs import files, galaxy, given, shape
+
+from inputs import leaves
+
+__all__ = ["files", "galaxy", "given"]      # fixtures
+
+
+def job(files, content):
+    (files / "job.yml").write_text(content if isinstance(content, str) else json.dumps(content))
+    return files / "job.yml"
+
+
+def test_a_job_file(given, files):
+    digest = hashlib.sha256(b"a.bed").hexdigest()
+    made = given(job=job(files, f"""
+reads: {{class: File, path: a.fastq.gz, name: mine, dbkey: hg38, tags: [one, two], filetype: fastqsanger.gz}}
+beds:
+  class: Collection
+  collection_type: list
+  elements:
+  - {{class: File, identifier: first, path: a.bed, hashes: [{{hash_function: SHA-256, hash_value: {digest}}}]}}
+  - {{class: File, identifier: second, location: "https://example.org/b.bed"}}
+  - {{class: File, identifier: third, contents: "chr1\\t1\\n", filetype: bed}}
+count: 3
+words: [a, b]
+pair: null
+"""))
+    assert made.problems == []
+    [reads] = leaves(made.by_label["reads"])
+    assert (reads.source.name, reads.source.ext, reads.dbkey, reads.tags) == (
+        "mine", "fastqsanger.gz", "hg38", ("one", "two"))
+    assert [name for name, _ in made.by_label["beds"].elements] == ["first", "second", "third"]
+    third = made.by_label["beds"].elements[2][1]
+    assert Path(third.source.path).read_text() == "chr1\t1\n" and third.source.ext == "bed"
+    assert (made.by_label["count"], made.by_label["words"], "pair" in made.by_label) == (3, ["a", "b"], False)
+
+
+def test_the_same_contents_are_the_same_file(given, files):
+    """So that a run that was killed is gone on with."""
+    places = [given(job=job(files, {"reads": {"class": "File", "contents": "x"}})).by_label["reads"].place for _ in range(2)]
+    assert places[0] == places[1]
+
+
+def test_nested_collections_and_ids(given, files):
+    pair = {"class": "Collection", "type": "paired", "identifier": "s 1", "elements": [
+        {"class": "File", "identifier": "forward", "path": "s1_R1.fastq.gz"},
+        {"class": "File", "identifier": "reverse", "galaxy_id": "d2"}]}
+    deep = {"class": "Collection", "collection_type": "list:list", "elements": [
+        {"class": "Collection", "identifier": "outer", "elements": [{"class": "File", "path": "a.bed"}]}]}
+    made = given(job=job(files, {"pairs": {"class": "Collection", "collection_type": "list:paired", "elements": [pair]},
+                                 "reads": {"class": "File", "galaxy_id": "d1"}, "deep": deep,
+                                 "beds": {"class": "Collection", "galaxy_id": "c1"}}))
+    assert made.problems == []
+    assert {label: shape(value) for label, value in made.by_label.items()} == {
+        "pairs": {"list:paired": {"s 1": {"paired": {"forward": "s1_R1.fastq.gz", "reverse": {"src": "hda", "id": "d2"}}}}},
+        "reads": {"src": "hda", "id": "d1"}, "beds": {"src": "hdca", "id": "c1"},
+        "deep": {"list:list": {"outer": {"list": {"a": "a.bed"}}}}}
+
+
+def test_a_list_of_files_is_mapped_over(given, files):
+    made = given(job=job(files, {"reads": [{"class": "File", "path": f"{name}.fastq.gz"} for name in "ab"]}))
+    assert shape(made.by_label["reads"]) == {"list": {"a": "a.fastq.gz", "b": "b.fastq.gz"}}
+
+
+def test_files_of_tests(given, files):
+    one, two = {"doc": "x", "job": {"word": "one"}, "outputs": {}}, {"doc": "y", "job": {"word": "two"}, "outputs": {}}
+    assert given(job=job(files, [one])).by_label == {"word": "one"}
+    assert given(job=f"{job(files, [one, two])}#2").by_label == {"word": "two"}
+    with pytest.raises(Exception, match="has 2 tests: .*#1 is the first"):
+        given(job=job(files, [one, two]))
+    (files / "inner.yml").write_text("word: three\n")
+    assert given(job=job(files, [{"job": "inner.yml"}])).by_label == {"word": "three"}
+
+
+@pytest.mark.parametrize("content, problem", [
+    ({"nosuch": 1}, "there is no input 'nosuch'"),
+    ({"word": "todo_param_value"}, "input word: todo_param_value is a placeholder: fill it in"),
+    ({"reads": {"class": "File", "path": "todo_test_data_path.ext"}},
+     "input reads: todo_test_data_path.ext is a placeholder: fill it in"),
+    ({"beds": {"class": "Collection", "elements": [{"class": "File", "identifier": "todo_element_name", "path": "a.bed"}]}},
+     "input beds: todo_element_name is a placeholder: fill it in"),
+    ({"beds": "todo_param_value"}, "input beds: todo_param_value is a placeholder: fill it in"),
+    ({"reads": {"class": "File", "location": "data/todo_test_data_path_forward.ext"}},
+     "input reads: data/todo_test_data_path_forward.ext is a placeholder: fill it in"),
+    ({"reads": {"class": "File", "path": "none.bed"}}, "input reads: {files}/none.bed: No such file or directory"),
+    ({"reads": {"class": "File"}}, "input reads: class: File wants path, location, contents or galaxy_id"),
+    ({"reads": {"class": "File", "path": "a.bed", "composite_data": []}},
+     "input reads: class: File has composite_data, which is not understood here"),
+    ({"reads": {"class": "Directory", "path": "."}}, "input reads: class: Directory: File and Collection are known"),
+    ({"reads": "a.bed"}, "input reads: it takes a dataset: class: File"),
+    ({"beds": {"class": "File", "path": "a.bed"}}, "input beds: it takes a collection: class: Collection"),
+    ({"beds": {"class": "Collection", "elements": "x"}},
+     "input beds: class: Collection wants elements, a list of File or Collection"),
+    ({"beds": {"class": "Collection", "elements": [{"class": "File", "path": "a.bed"}, {"class": "File", "path": "a.bed"}]}},
+     "input beds: the elements want an identifier each, and there are a, a"),
+    ({"pair": {"class": "Collection", "collection_type": "paired", "elements": [
+        {"class": "File", "identifier": way, "path": "a.bed"} for way in ("left", "right")]}},
+     "input pair: the elements of a pair are forward and reverse, not left, right"),
+    ({"pair": {"class": "Collection", "collection_type": "list", "elements": [{"class": "File", "path": "a.bed"}]}},
+     "input pair: it is a collection of type list, and it takes paired"),
+    ({"reads": {"class": "File", "path": "a.bed", "hashes": [{"hash_function": "MD5", "hash_value": "0"}]}},
+     "input reads: {files}/a.bed: its MD5 is MD5SUM, not 0"),
+    ({"word": {"class": "File", "path": "a.bed"}}, "input word: it is a parameter (text), and takes no file"),
+    ({"word": ["a", "b"]}, "input word: it takes one value, not a list"),
+    ({"reads": {"class": "File", "path": "a.bed", "filetype": "beds"}},
+     "input reads: filetype: beds: no datatype of this Galaxy"),
+    ({"reads": {"class": "File", "path": "a.bed", "hashes": ["x"]}},
+     "input reads: hashes: a list of hash_function and hash_value is wanted"),
+    ({"reads": {"class": "Collection", "collection_type": "lists", "elements": []}},
+     "input reads: collection_type: lists: there are list, paired, list:paired and their like"),
+    ({"reads": {"class": "Collection", "elements": [{"class": "Collection", "elements": []}]}},
+     "input reads: the elements want an identifier each, and there are none"),
+])
+def test_what_is_wrong_with_a_job(given, files, content, problem):
+    digest = hashlib.md5(b"a.bed").hexdigest()
+    problem = problem.format(files=files).replace("MD5SUM", digest)
+    assert given(job=job(files, content)).problems == [problem]
+
+
+def test_a_text_that_only_looks_like_a_placeholder(given, files):
+    assert given(job=job(files, {"word": "todo_tomorrow"})).by_label == {"word": "todo_tomorrow"}
+
+
+@pytest.mark.parametrize("text, words", [
+    ("word: a\nlimit: 1\nword: b\n", "line 3: 'word' is given twice"),
+    ("reads: &a {class: File, path: x,\n path: y}\nbed: *a\n", "line 2: 'path' is given twice"),
+    ("word: &a [*a]\n&b word: *b\n", "line 2: 'word' is given twice"),
+    ("- 1\n- 2\n", "no job file"), ("a: [", "neither YAML nor JSON, line"), ("text", "no job file")])
+def test_what_is_no_job(given, files, text, words):
+    with pytest.raises(Exception, match=words):
+        given(job=job(files, text))
+
+
+def test_an_input_in_words_and_in_the_job(given, files):
+    assert given("word=a", job=job(files, {"word": "b"})).problems == ["input word: given twice"]
