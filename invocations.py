@@ -16,6 +16,7 @@ from transfer import progress
 GOOD = {"ok", "skipped"}
 SCHEDULED = {"scheduled", "completed"}      # all jobs are made; `completed` (26.1 on) says nothing about their success
 GIVEN_UP = {"failed", "cancelled"}
+SETTLED = 15        # seconds without a move after which Galaxy makes no more jobs of a run of which one has failed
 TRIES = 3           # invocations that are asked for where each answer is lost and Galaxy has begun none
 
 
@@ -110,8 +111,8 @@ def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None, fail_fas
     where all jobs rest, the invocation is asked for too: once while more are made, unless a person may have to act.
     """
     states: dict[str, int] = {}
-    pauses: set[str] | None = None      # the indices of the steps of kind pause, once they are asked for
-    before: Any = None
+    pauses: dict[str, set[str]] | None = None       # see `_pauses`, once that is asked for
+    before, since = None, 0.0                       # the last summary, and since when nothing has moved (seconds)
     for _ in galaxy.looks(timeout):
         summary = galaxy.get(f"invocations/{invocation}/jobs_summary")
         states = summary["states"]
@@ -120,22 +121,20 @@ def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None, fail_fas
         bad = {state: count for state, count in states.items() if state in JOB_ENDS and state not in GOOD}
         if bad and fail_fast:
             raise Failed(galaxy, galaxy.get(f"invocations/{invocation}"), bad)
-        resting, before = summary == before or bad or summary["populated_state"] != "new", summary
-        making = summary["populated_state"] == "new" and not bad
-        if set(states) - set(JOB_ENDS) or not resting or (making and pauses == set()):
+        moved = summary != before
+        before, since = summary, time.monotonic() if moved else since
+        if set(states) - set(JOB_ENDS):
             continue
+        if summary["populated_state"] == "new":         # more jobs are made; where one failed, perhaps no more
+            nothing_to_review = pauses is not None and not any(pauses.values())
+            if time.monotonic() - since < SETTLED if bad else (moved or nothing_to_review):
+                continue
         about = galaxy.get(f"invocations/{invocation}")     # jobs at rest may be all jobs, or all that are made so far
         if bad or about["state"] in GIVEN_UP or summary["populated_state"] == "failed":
             raise Failed(galaxy, about, bad)
-        reached = _without_jobs(about) if making else []
-        if reached and pauses is None:
-            pauses = _pauses(galaxy, about["workflow_id"])
-        step = next((step for step in reached if str(step["order_index"]) in (pauses or ())), None)
-        if step:
-            label = step.get("workflow_step_label") or "pause"
-            raise Refused(f"invocation {invocation} waits for somebody to review step {step['order_index']} ({label}): "
-                          f"{galaxy.base}/workflows/invocations/{invocation}, or "
-                          f"update.py - /api/invocations/{invocation}/steps/{step['id']} action:=true")
+        if summary["populated_state"] == "new":
+            pauses = _pauses(galaxy, about["workflow_id"]) if pauses is None else pauses
+            _refuse_what_waits_for_a_person(galaxy, about, pauses)
         if about["state"] in SCHEDULED and summary["populated_state"] == "ok":
             # Jobs made between the two questions are in the summary only when it is asked for again.
             states = galaxy.get(f"invocations/{invocation}/jobs_summary")["states"]
@@ -152,17 +151,31 @@ class Failed(Refused):
         super().__init__(f"invocation {invocation['id']} {_end(galaxy, invocation, bad)}")
 
 
-def _without_jobs(invocation: dict[str, Any]) -> list[dict[str, Any]]:
-    """The steps that the invocation has come to and that have no job: one of kind pause goes on when a person says so."""
-    return [] if invocation["state"] in SCHEDULED else [
-        step for step in invocation.get("steps") or []
-        if step.get("state") == "scheduled" and not step.get("job_id") and step.get("action") is None]
-
-
-def _pauses(galaxy: Galaxy, workflow_id: str) -> set[str]:
-    """The indices of the workflow's steps of kind pause."""
+def _pauses(galaxy: Galaxy, workflow_id: str) -> dict[str, set[str]]:
+    """The indices of the steps of kind pause, by the ids of the workflow's version and its subworkflows' ones."""
     steps = galaxy.get(f"workflows/{workflow_id}", {"instance": "true"})["steps"]
-    return {index for index, step in steps.items() if step["type"] == "pause"}
+    found = {workflow_id: {index for index, step in steps.items() if step["type"] == "pause"}}
+    for step in steps.values():
+        if step["type"] == "subworkflow" and step.get("workflow_id"):
+            found.update(_pauses(galaxy, step["workflow_id"]))
+    return found
+
+
+def _refuse_what_waits_for_a_person(galaxy: Galaxy, invocation: dict[str, Any], pauses: dict[str, set[str]]) -> None:
+    """Refuse an invocation that has come to a step of kind pause, which goes on when a person says so, in a subworkflow
+    too."""
+    if invocation["state"] in SCHEDULED or not any(pauses.values()):
+        return
+    for step in invocation.get("steps") or []:
+        inner = step.get("subworkflow_invocation_id")
+        if inner:
+            _refuse_what_waits_for_a_person(galaxy, galaxy.get(f"invocations/{inner}"), pauses)
+        elif str(step["order_index"]) in pauses.get(invocation["workflow_id"], ()) and step.get("state") == "scheduled" \
+                and step.get("action") is None:
+            run, label = invocation["id"], step.get("workflow_step_label") or "pause"
+            raise Refused(f"invocation {run} waits for somebody to review step {step['order_index']} ({label}): "
+                          f"{galaxy.base}/workflows/invocations/{run}, or "
+                          f"update.py - /api/invocations/{run}/steps/{step['id']} action:=true")
 
 
 @contextmanager

@@ -79,8 +79,8 @@ def test_a_failed_job_does_not_end_the_wait_while_others_run(loopback, clock):
 
 
 def test_jobs_that_are_not_made_yet_are_waited_for(loopback, clock):
-    answer = wait(loopback, unfinished("new"), unfinished("new"), invocation("ready"), summary(ok=2),
-                  invocation("scheduled"), summary(ok=2))
+    answer = wait(loopback, unfinished("new"), unfinished("new"), invocation("ready"), (200, {"steps": {}}),
+                  summary(ok=2), invocation("scheduled"), summary(ok=2))
     assert answer["state"] == "scheduled" and len(clock.slept) == 2
 
 
@@ -209,6 +209,32 @@ def test_a_step_that_waits_for_a_person(loopback, clock):
     workflow = (200, {"steps": {"0": {"type": "data_input"}, "2": {"type": "pause"}, "3": {"type": "pause"}}})
     with pytest.raises(Refused, match="waits for somebody to review step 2 .look.: .*/steps/s action:=true"):
         wait(loopback, unfinished("new"), unfinished("new"), about, workflow)
+
+
+def test_a_step_of_a_subworkflow_that_waits_for_a_person(loopback, clock):
+    inner = {"order_index": 1, "id": "s", "state": "scheduled", "action": None, "workflow_step_label": "look"}
+    outer = {"order_index": 1, "state": "scheduled", "subworkflow_invocation_id": "in"}
+    above, below = {"1": {"type": "subworkflow", "workflow_id": "x"}}, {"1": {"type": "pause"}}
+    with pytest.raises(Refused, match="invocation in waits for somebody to review step 1 .look.: .*/in/steps/s action"):
+        wait(loopback, unfinished("new"), unfinished("new"), invocation("ready", steps=[outer]), (200, {"steps": above}),
+             (200, {"steps": below}), (200, {"id": "in", "state": "ready", "workflow_id": "x", "steps": [inner]}))
+
+
+def test_a_failure_is_no_end_while_galaxy_makes_more_jobs(loopback, clock):
+    """A branch may fail before another is begun."""
+    with pytest.raises(Refused, match="failed: 1 error"):
+        wait(loopback, unfinished_with(error=1), unfinished_with(error=1), unfinished_with(error=1, running=2),
+             summary(error=1, ok=2), invocation("scheduled"), invocation("scheduled"), HIDDEN)
+    assert [asked.path.rsplit("/", 1)[-1] for asked in loopback.asked[:4]] == ["jobs_summary"] * 4
+
+
+def test_a_failure_after_which_no_more_jobs_are_made(loopback, clock):
+    def answer(handler):
+        return handler.reply(*(unfinished_with(error=1) if handler.path.endswith("summary") else
+                               HIDDEN if "workflows" in handler.path else invocation("ready")))
+    with pytest.raises(Refused, match="failed: 1 error"):
+        wait(loopback, answer)
+    assert 15 <= sum(clock.slept) < 30
 
 
 def test_fail_fast_ends_with_the_first_failure(loopback, clock):
