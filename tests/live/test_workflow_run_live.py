@@ -167,6 +167,11 @@ def test_a_step_that_a_person_has_to_review(person, tables, state):
     assert on_disk(tables / "out") == {"copy.tabular": "a\t7\n"}
 
 
+def test_a_review_in_a_subworkflow(person, tables):
+    ended = ran(person, "inner_review", f"table={tables}/t2.tsv", status=1)
+    assert "waits for somebody to review step 1 (look)" in ended.stderr
+
+
 def test_record_tags_and_no_wait(person, tables):
     ended = ran(person, "parameters", "--no-wait", "--format=json", f"--record={tables}/run.json", "--tag=night",
                 "--tag=run12", "--history=new:tagged run", f"table={tables}/t1.tsv", "lines=1", "column=c2")
