@@ -181,10 +181,10 @@ def test_a_checksum_that_does_not_match_sends_nothing(person, tmp_path):
 
 def test_killed_at_ten_instants_of_an_upload(person, large, state, instants):
     """kill -9, and the same line again: one dataset, its hash the file's."""
-    road = SlowRoad(person.url, 20 * MIB)
+    road = SlowRoad(person.url, 30 * MIB)
     history = person.new_history("killed uploads")
     line = ["dataset_upload.py", "--wait", "-q", person.key, road.url, history, large]
-    assert killed_again_and_again(person, line, instants, 10, 2.0, **state) == 10
+    assert killed_again_and_again(person, line, instants, 10, 1.5, **state) == 10
     road.close()
     assert arrived(person, history, {large.name: large})
     assert os.listdir(f"{state['XDG_STATE_HOME']}/galaxy-api-scripts/transfers") == []
