@@ -9,11 +9,10 @@ from typing import Any
 from common import JOB_ENDS, STILL_RUNNING, TRY_LATER, Galaxy, Refused, complain
 from downloads import Item
 from elements import datasets
-from jobs import failures, reasons
+from jobs import GOOD, failures, reasons, seen
 from records import IN_FLIGHT, Record
 from transfer import progress
 
-GOOD = {"ok", "skipped"}
 SCHEDULED = {"scheduled", "completed"}      # all jobs are made; `completed` (26.1 on) says nothing about their success
 GIVEN_UP = {"failed", "cancelled"}
 SETTLED = 15        # seconds without a move after which Galaxy makes no more jobs of a run of which one has failed
@@ -153,7 +152,7 @@ class Failed(Refused):
 
 def _pauses(galaxy: Galaxy, workflow_id: str) -> dict[str, set[str]]:
     """The indices of the steps of kind pause, by the ids of the workflow's version and its subworkflows' ones."""
-    steps = galaxy.get(f"workflows/{workflow_id}", {"instance": "true"})["steps"]
+    steps = seen(galaxy, f"workflows/{workflow_id}", {"instance": "true"}).get("steps") or {}
     found = {workflow_id: {index for index, step in steps.items() if step["type"] == "pause"}}
     for step in steps.values():
         if step["type"] == "subworkflow" and step.get("workflow_id"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from common import USAGE, Refused, read_text, short
+from downloads import HASHES, hash_of
 from inputs import Asked, Given, Group, Leaf, Value, filled_in, parameter
 from records import state_folder
 from sources import URL, Source, datatype, found, stem
@@ -18,7 +19,6 @@ FILE_KEYS = {"class", "path", "location", "contents", "galaxy_id", "filetype", "
              "identifier"}
 COLLECTION = re.compile(r"(list|paired|paired_or_unpaired|record)(:(list|paired|paired_or_unpaired|record))*|"
                         r"sample_sheet(:(paired|paired_or_unpaired|record))?")      # the types that Galaxy 26.1 knows
-HASHES = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}      # Galaxy's words, and hashlib's
 
 
 def take(given: Given, name: str) -> None:
@@ -193,9 +193,6 @@ def _compared(source: Source, hashes: Any) -> None:
             raise Refused(f"{source.path}: the hash function {kind} is not known", USAGE)
         if source.is_url:
             continue
-        digest = hashlib.new(HASHES[kind])
-        with open(source.path, "rb") as file:
-            for block in iter(lambda: file.read(2**20), b""):
-                digest.update(block)
-        if digest.hexdigest() != str(known.get("hash_value")).lower():
-            raise Refused(f"{source.path}: its {kind} is {digest.hexdigest()}, not {known.get('hash_value')}", USAGE)
+        digest = hash_of(Path(source.path), HASHES[kind])
+        if digest != str(known.get("hash_value")).lower():
+            raise Refused(f"{source.path}: its {kind} is {digest}, not {known.get('hash_value')}", USAGE)

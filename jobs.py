@@ -9,7 +9,7 @@ from typing import Any
 from bulk import found
 from common import JOB_ENDS, Galaxy, Refused, redact
 
-GOOD = ("ok", "skipped")
+GOOD = {"ok", "skipped"}
 # How a job ends that is neither ok nor skipped, in the order in which one makes the next.
 BAD = ("error", "failed", "deleted", "deleting", "stopped", "paused")
 GIVEN_UP = ("failed", "cancelling", "cancelled")     # runs that make no more jobs

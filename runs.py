@@ -107,7 +107,8 @@ def plan(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None = N
             tables += [wrong.table] if wrong.table and wrong.table not in tables else []
     content = exported(galaxy, workflow_id)
     given.problems += [f"the server lacks the tool {tool}" for tool in missing_tools(galaxy, workflow_id, content)]
-    there = output_labels(content)
+    marked = [output for step in content["steps"].values() for output in step.get("workflow_outputs") or []]
+    there = [output["label"] for output in marked if output.get("label")]
     given.problems += [f"there is no output {label!r}{': there are ' + ', '.join(there) if there else ''}"
                        for label in labels if label not in there]
     given.problems += [f"{count} outputs are labelled {label!r}, of which Galaxy would hand out one: label them apart"
@@ -117,8 +118,7 @@ def plan(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None = N
         words = [f"{len(given.problems)} things are wrong"] if many else given.problems
         rows = [f"- {problem}" for problem in given.problems] if many else []
         raise Refused(f"{words[0]}, so nothing was sent", USAGE, table="\n".join([*rows, *tables]))
-    return Plan(workflow, given, chosen, options, sum(len(step.get("workflow_outputs") or [])
-                                                      for step in content["steps"].values()))
+    return Plan(workflow, given, chosen, options, len(marked))
 
 
 def _each_wrong(galaxy: Galaxy, workflow: dict[str, Any], parameters: list[tuple[str, str, str]]) -> list[Refused]:
@@ -144,12 +144,6 @@ def _corrections(body: str | None) -> list[str]:
         return list(sentences(json.loads(body or "")["err_data"]))
     except (ValueError, KeyError, TypeError):
         return []
-
-
-def output_labels(exported: dict[str, Any]) -> list[str]:
-    """The labels of a workflow's outputs, from what `GET /api/workflows/ID/download` answers."""
-    return [output["label"] for step in exported["steps"].values() for output in step.get("workflow_outputs") or []
-            if output.get("label")]
 
 
 def a_parameter(text: str) -> tuple[str, str, str]:

@@ -89,11 +89,7 @@ class Staging:
 def planned(value: Value) -> Any:
     """What an invocation would be given for a value, for people: files by their paths."""
     if isinstance(value, Leaf):
-        return leaf_plan(value)
+        return value.ref or {"upload": value.place, "extension": value.source.ext if value.source else ""}
     if isinstance(value, Group):
         return {"collection_type": value.type, "elements": {name: planned(element) for name, element in value.elements}}
     return value
-
-
-def leaf_plan(leaf: Leaf) -> dict[str, str]:
-    return leaf.ref or {"upload": leaf.place, "extension": leaf.source.ext if leaf.source else ""}

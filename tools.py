@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from bulk import found
 from common import STILL_RUNNING, USAGE, Galaxy, Refused, decoded, one_line, yes_or_no
+from jobs import GOOD, stderr_of
 from printing import table
 
 DATA = ("data", "data_collection")
@@ -488,12 +489,12 @@ def waited(galaxy: Galaxy, answer: dict[str, Any], history: str, timeout: float 
         if error.exit_code != STILL_RUNNING:
             raise
         return error
-    bad = {job: state for job, state in states.items() if state not in ("ok", "skipped")}
+    bad = {job: state for job, state in states.items() if state not in GOOD}
     if not bad:
         return None
     worst = min(bad, key=lambda job: bad[job] != "error")
     about = galaxy.get(f"jobs/{worst}", {"full": "true"})
-    said = (about.get("tool_stderr") or about.get("stderr") or about.get("job_stderr") or "").strip().splitlines()
+    said = stderr_of(about).splitlines()
     code = f", exit code {about['exit_code']}" if about.get("exit_code") is not None else ""
     tail = f": {said[-1][:200]}" if said else ""
     several = f"{len(bad)} of {len(jobs)} jobs failed; " if len(jobs) > 1 else ""

@@ -37,6 +37,7 @@ from common import (
     show,
 )
 from common import whole_number as whole
+from jobs import stderr_of
 
 SHED = "toolshed.g2.bx.psu.edu/repos/devteam"
 FETCH = f"{SHED}/data_manager_fetch_genome_dbkeys_all_fasta/data_manager_fetch_genome_all_fasta_dbkey"
@@ -122,7 +123,7 @@ class Jobs:
                 self.good += 1
                 yield dbkey, tool, answer
             else:
-                said = (about.get("tool_stderr") or about.get("job_stderr") or "").strip().splitlines()
+                said = stderr_of(about).splitlines()
                 taken = about.get("exit_code") == 0     # Galaxy 26.1 refuses a row that is there without a word
                 why = "are its rows in the data table already?" if taken else said[-1] if said else "Galaxy does not say why"
                 self.fail(dbkey, tool, f"job {job} is {about['state']}: {why}")

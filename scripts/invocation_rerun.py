@@ -44,8 +44,8 @@ from common import (
     show_request,
     whole_number,
 )
-from invocations import GOOD, Failed, bar_of_jobs, begin_once, wait
-from jobs import ended
+from invocations import Failed, bar_of_jobs, begin_once, wait
+from jobs import GOOD, ended
 from uploads import destination
 
 
