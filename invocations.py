@@ -1,8 +1,9 @@
 """Invocations, the runs of workflows: how one begins, and how it ended."""
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +11,7 @@ from common import JOB_ENDS, STILL_RUNNING, TRY_LATER, Galaxy, Refused, complain
 from downloads import Item
 from elements import datasets
 from jobs import GOOD, failures, reasons, seen
-from records import IN_FLIGHT, Record
+from records import IN_FLIGHT, Notes
 from transfer import progress
 
 SCHEDULED = {"scheduled", "completed"}      # all jobs are made; `completed` (26.1 on) says nothing about their success
@@ -32,59 +33,76 @@ def begin(galaxy: Galaxy, workflow_id: str, data: dict[str, Any]) -> Any:
                       status=error.status, err_msg=error.err_msg) from None
 
 
-def begin_once(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: Record) -> str:
+def begin_once(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: Notes, patient: bool = True) -> str:
     """The id of the one invocation of the workflow in the history `data["history_id"]` for what the `record` is of. The
     workflow's id is a version's where `data` says `instance`.
 
     Where the answer to it was lost, or an earlier run was killed while it waited for it, Galaxy is looked at: it may have
-    begun all the same. Where that became two, the oldest stays, and the others are cancelled.
+    begun all the same. Where that became two, the oldest stays, and the others are cancelled. "" where that can't be told
+    yet and the caller is not `patient`: ask again in some seconds.
     """
-    for _ in range(TRIES):
-        found = _begun(galaxy, workflow_id, data, record)
-        if found:
+    while True:
+        found = _begun(galaxy, workflow_id, data, record, patient)
+        if found is not None:
             return found
-        known = [one["id"] for one in _of_workflow(galaxy, workflow_id, data)]
-        record.save(durably=True, known=known, asked=time.time())
+        tries = record.data.get("tries", 0) + 1
+        if tries > TRIES:
+            record.save(tries=None)
+            raise Refused(f"workflow {workflow_id}: {TRIES} times the answer to its run was lost, and Galaxy has begun "
+                          "none; run the same line again", TRY_LATER)
+        newest = next(_of_workflow(galaxy, workflow_id, data, limit=1), None)
+        record.save(durably=True, known=[newest["id"]] if newest else [], asked=time.time(), tries=tries)
         try:
             made = str(begin(galaxy, workflow_id, data)["id"])
         except Refused as error:
             if not error.lost:
-                record.save(asked=None)
+                record.save(asked=None, tries=None)
                 raise
             record.save(durably=True, asked=time.time())     # a proxy gives up while Galaxy is still at work on it
             continue
-        record.save(durably=True, invocation=made)
+        record.save(durably=True, invocation=made, tries=None)
         return made
-    raise Refused(f"workflow {workflow_id}: {TRIES} times the answer to its run was lost, and Galaxy has begun none; run "
-                  "the same line again", TRY_LATER)
 
 
-def _begun(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: Record) -> str:
-    """The invocation that was asked for before, "" where there is none or was none asked for."""
-    noted = record.data
-    if noted.get("invocation"):
-        return str(noted["invocation"])
-    while "asked" in noted:
-        fresh = [one for one in _of_workflow(galaxy, workflow_id, data)
-                 if one["id"] not in noted["known"] and one["state"] not in GIVEN_UP
-                 and _takes(galaxy.get(f"invocations/{one['id']}"), data["inputs"])]
+def _begun(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: Notes, patient: bool) -> str | None:
+    """The invocation that was asked for before, None where there is none or was none asked for, "" for "not yet"."""
+    if record.data.get("invocation"):
+        return str(record.data["invocation"])
+    while "asked" in record.data:
+        fresh = list(younger(galaxy, workflow_id, data, record.data["known"]))
         if fresh:
-            for younger in fresh[1:]:
-                galaxy.delete(f"invocations/{younger['id']}")
-                complain(f"invocation {younger['id']} was begun for the same as {fresh[0]['id']}, so it is cancelled")
-            record.save(durably=True, invocation=fresh[0]["id"])
+            only_oldest(galaxy, fresh)
+            record.save(durably=True, invocation=fresh[0]["id"], tries=None)
             return str(fresh[0]["id"])
-        if time.time() - noted["asked"] > IN_FLIGHT:
+        if time.time() - record.data["asked"] > IN_FLIGHT:
             record.save(asked=None)
-            break
+            return None
+        if not patient:
+            return ""
         time.sleep(2)
-    return ""
+    return None
 
 
-def _of_workflow(galaxy: Galaxy, workflow_id: str, data: dict[str, Any]) -> list[dict[str, Any]]:
-    """The workflow's invocations in a history, the oldest first."""
-    return list(galaxy.pages("invocations", {"history_id": data["history_id"], "workflow_id": workflow_id,
-                                             **({"instance": "true"} if data.get("instance") else {})}))
+def younger(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], known: Container[str] = ()) -> list[dict[str, Any]]:
+    """The workflow's invocations in a history that take what `data` says and that Galaxy has not given up, the oldest
+    first; those that began after the one that is `known`."""
+    fresh = itertools.takewhile(lambda one: one["id"] not in known, _of_workflow(galaxy, workflow_id, data))
+    return [one for one in reversed(list(fresh)) if one["state"] not in GIVEN_UP
+            and _takes(galaxy.get(f"invocations/{one['id']}"), data["inputs"])]
+
+
+def only_oldest(galaxy: Galaxy, same: list[dict[str, Any]]) -> None:
+    """Cancel all but the first of invocations for the same."""
+    for one in same[1:]:
+        galaxy.delete(f"invocations/{one['id']}")
+        complain(f"invocation {one['id']} was begun for the same as {same[0]['id']}, so it is cancelled")
+
+
+def _of_workflow(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], limit: int | None = None
+                 ) -> Iterator[dict[str, Any]]:
+    """The workflow's invocations in a history, the newest first."""
+    return galaxy.pages("invocations", {"history_id": data["history_id"], "workflow_id": workflow_id, "sort_desc": "true",
+                                        **({"instance": "true"} if data.get("instance") else {})}, limit)
 
 
 def _takes(invocation: dict[str, Any], inputs: dict[str, Any]) -> bool:
@@ -92,62 +110,82 @@ def _takes(invocation: dict[str, Any], inputs: dict[str, Any]) -> bool:
     given = invocation.get("inputs") or {}
     there = {name: one["id"] for index, one in given.items() for name in (index, one.get("label")) if name}
     mine = {name: one for name, one in inputs.items() if isinstance(one, dict)}
+    told = [str(one["parameter_value"]) for one in (invocation.get("input_step_parameters") or {}).values()]
     return len(given) == len(mine) and all(     # of what is in a library a copy is made, with an id of its own
-        there.get(name) == one["id"] or one["src"] in ("ld", "ldda") for name, one in mine.items())
+        there.get(name) == one["id"] or one["src"] in ("ld", "ldda") for name, one in mine.items()) and all(
+        str(one) in told for one in inputs.values() if isinstance(one, (int, float, str)) and told)
 
 
 # -------------------------------------------------------------------------------------------------------- how it ended
 
-def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None, fail_fast: bool = False,
-         told: Callable[[dict[str, int]], Any] | None = None) -> dict[str, Any]:
-    """The invocation once it has ended well: all jobs made, and each of them `ok` or `skipped`.
+class Watch:
+    """What tells from looks at an invocation whether it has ended; `before` and `since` are those of another process.
 
-    Among what Galaxy says of it: `outputs` and `output_collections`, both `{label: {"src": ..., "id": ...}}`.
-
-    Raises `Failed` with what failed, as soon as one job has where it is to `fail_fast`, else when no job can move any more;
-    `Refused` where it waits for a person, and (STILL_RUNNING) when `timeout` seconds are over. A look is one request of 100
-    bytes however many jobs there are, subworkflows' among them (`GET .../jobs_summary`), and `told` the jobs by state; only
+    A look is one request of 100 bytes however many jobs there are, subworkflows' among them (`GET .../jobs_summary`); only
     where all jobs rest, the invocation is asked for too: once while more are made, unless a person may have to act.
     """
-    states: dict[str, int] = {}
-    pauses: dict[str, set[str]] | None = None       # see `_pauses`, once that is asked for
-    before, since = None, 0.0                       # the last summary, and since when nothing has moved (seconds)
+
+    def __init__(self, galaxy: Galaxy, invocation: str, fail_fast: bool = False, before: Any = None, since: float = 0.0):
+        self.galaxy, self.invocation, self.fail_fast = galaxy, invocation, fail_fast
+        self.before, self.since = before, since         # the last summary, and since when nothing has moved (seconds)
+        self.pauses: dict[str, set[str]] | None = None  # see `_pauses`, once that is asked for
+
+    def ended(self, summary: dict[str, Any]) -> dict[str, Any] | None:
+        """The invocation where it has ended well: all jobs made, and each of them `ok` or `skipped`; None while it runs.
+
+        Raises `Failed` with what failed, as soon as one job has where it is to `fail_fast`, else when no job can move any
+        more; `Refused` where it waits for a person.
+        """
+        galaxy, path, states = self.galaxy, f"invocations/{self.invocation}", summary["states"]
+        bad = {state: count for state, count in states.items() if state in JOB_ENDS and state not in GOOD}
+        if bad and self.fail_fast:
+            raise Failed(galaxy, galaxy.get(path), bad)
+        moved = summary != self.before
+        self.before, self.since = summary, time.time() if moved else self.since
+        if set(states) - set(JOB_ENDS):
+            return None
+        if summary["populated_state"] == "new":         # more jobs are made; where one failed, perhaps no more
+            nothing_to_review = self.pauses is not None and not any(self.pauses.values())
+            if time.time() - self.since < SETTLED if bad else (moved or nothing_to_review):
+                return None
+        about: dict[str, Any] = galaxy.get(path)    # jobs at rest may be all jobs, or all that are made so far
+        if bad or about["state"] in GIVEN_UP or summary["populated_state"] == "failed":
+            raise Failed(galaxy, about, bad)
+        if summary["populated_state"] == "new":
+            self.pauses = _pauses(galaxy, about["workflow_id"]) if self.pauses is None else self.pauses
+            _refuse_what_waits_for_a_person(galaxy, about, self.pauses)
+        if about["state"] not in SCHEDULED or summary["populated_state"] != "ok":
+            return None
+        # Jobs made between the two questions are in the summary only when it is asked for again.
+        return about if not set(galaxy.get(f"{path}/jobs_summary")["states"]) - GOOD else None
+
+
+def wait(galaxy: Galaxy, invocation: str, timeout: float | None = None, fail_fast: bool = False,
+         told: Callable[[dict[str, int]], Any] | None = None) -> dict[str, Any]:
+    """The invocation once it has ended well, see `Watch`, which also says what is raised where it has not.
+
+    Among what Galaxy says of it: `outputs` and `output_collections`, both `{label: {"src": ..., "id": ...}}`. `Refused`
+    (STILL_RUNNING) when `timeout` seconds are over. With each look, `told` the jobs by state.
+    """
+    watch, states = Watch(galaxy, invocation, fail_fast), {}
     for _ in galaxy.looks(timeout):
         summary = galaxy.get(f"invocations/{invocation}/jobs_summary")
         states = summary["states"]
         if told:
             told(states)
-        bad = {state: count for state, count in states.items() if state in JOB_ENDS and state not in GOOD}
-        if bad and fail_fast:
-            raise Failed(galaxy, galaxy.get(f"invocations/{invocation}"), bad)
-        moved = summary != before
-        before, since = summary, time.monotonic() if moved else since
-        if set(states) - set(JOB_ENDS):
-            continue
-        if summary["populated_state"] == "new":         # more jobs are made; where one failed, perhaps no more
-            nothing_to_review = pauses is not None and not any(pauses.values())
-            if time.monotonic() - since < SETTLED if bad else (moved or nothing_to_review):
-                continue
-        about = galaxy.get(f"invocations/{invocation}")     # jobs at rest may be all jobs, or all that are made so far
-        if bad or about["state"] in GIVEN_UP or summary["populated_state"] == "failed":
-            raise Failed(galaxy, about, bad)
-        if summary["populated_state"] == "new":
-            pauses = _pauses(galaxy, about["workflow_id"]) if pauses is None else pauses
-            _refuse_what_waits_for_a_person(galaxy, about, pauses)
-        if about["state"] in SCHEDULED and summary["populated_state"] == "ok":
-            # Jobs made between the two questions are in the summary only when it is asked for again.
-            states = galaxy.get(f"invocations/{invocation}/jobs_summary")["states"]
-            if not set(states) - GOOD:
-                return about
+        about = watch.ended(summary)
+        if about:
+            return about
     raise Refused(f"invocation {invocation} still runs after {timeout:g} s: {counted(states)}", STILL_RUNNING)
 
 
 class Failed(Refused):
-    """An invocation that has ended badly: `invocation`, as Galaxy describes it."""
+    """An invocation that has ended badly: `invocation`, as Galaxy describes it, and its first of `jobs.failures`, if any."""
 
     def __init__(self, galaxy: Galaxy, invocation: dict[str, Any], bad: dict[str, int]):
         self.invocation = invocation
-        super().__init__(f"invocation {invocation['id']} {_end(galaxy, invocation, bad)}")
+        self.first = next(iter(failures(galaxy, invocation, most=1)), None) if bad else None
+        super().__init__(f"invocation {invocation['id']} {_end(invocation, bad, self.first)}")
 
 
 def _pauses(galaxy: Galaxy, workflow_id: str) -> dict[str, set[str]]:
@@ -223,16 +261,14 @@ def counted(states: dict[str, int]) -> str:
     return ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "no jobs yet"
 
 
-def _end(galaxy: Galaxy, invocation: dict[str, Any], bad: dict[str, int]) -> str:
+def _end(invocation: dict[str, Any], bad: dict[str, int], job: dict[str, Any] | None) -> str:
     """How an invocation ended badly: its state, why, the first job that failed."""
     state = invocation["state"]
     if not bad:
         return ": ".join([f"is {state}" if state in GIVEN_UP else "could not make all its jobs", *reasons(invocation)])
     words = "; ".join([f"{'is cancelled' if state == 'cancelled' else 'failed'}: {counted(bad)}", *reasons(invocation)])
-    first = failures(galaxy, invocation, most=1)
-    if not first:
+    if not job:
         return words
-    job = first[0]
     more = [] if job["label"].endswith(job["tool"]) else [f"tool {job['tool']} {job['version']}".strip()]
     more += [f"element {job['element']}"] if job["element"] else []
     where = ", ".join([f"step {job['step']} ({job['label']})", *more]) + ("," if more else "")

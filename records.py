@@ -13,13 +13,22 @@ import os
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from common import TRY_LATER, Galaxy, Refused
 
 KEPT = 8 * 86400    # seconds; an upload session lives for 5 days (Galaxy 26.1)
 
 _swept = False
+
+
+class Notes(Protocol):
+    """What is noted of one thing under way: a `Record` here, or a unit of a ledger."""
+
+    data: dict[str, Any]
+
+    def save(self, durably: bool = False, **changes: Any) -> None:
+        """Note `changes`, a value for each name, None to forget it."""
 
 
 class Record:

@@ -16,6 +16,7 @@ from files import save
 from inputs import Given, leaves
 from invocations import begin_once, counted
 from printing import table
+from records import Notes
 from staging import Staging, planned
 from uploads import Destination
 from workflows import chosen_parameters, exported, input_rows, load, missing_tools
@@ -47,10 +48,18 @@ class Plan:
     @property
     def identity(self) -> str:
         """What is the same for runs of the same on the same: a file that has changed is another."""
-        files = [(about.st_size, about.st_mtime_ns) for about in (
-            os.stat(source.path) for source in self.sources if not source.is_url)]
-        return json.dumps([self.workflow["id"], self.workflow.get("latest_workflow_uuid"), self.request, files],
-                          sort_keys=True)
+        return json.dumps([*self.purpose, list(self.files.values())], sort_keys=True)
+
+    @property
+    def purpose(self) -> list[Any]:
+        """What is the same for runs of the same on files of the same names."""
+        return [self.workflow["id"], self.workflow.get("latest_workflow_uuid"), self.request]
+
+    @property
+    def files(self) -> dict[str, tuple[int, int]]:
+        """`{path: (size, time of the last change in ns)}` of the files that are to be uploaded."""
+        stats = {source.path: os.stat(source.path) for source in self.sources if not source.is_url}
+        return {path: (about.st_size, about.st_mtime_ns) for path, about in stats.items()}
 
     def _body(self, inputs: dict[str, Any]) -> dict[str, Any]:
         parameters = {"parameters": self.parameters} if self.parameters else {}
@@ -64,10 +73,20 @@ class Plan:
         if known:
             return str(known)
         staging = Staging(galaxy, where.id, timeout)
-        names = {index: one.name for index, one in self.given.asked.items()}
-        body = {"history_id": where.id, **self._body(staging.bring(self.given.values, names))}
+        invocation = self.submit(galaxy, where.id, self.bring(staging), where.record)
+        staging.forget()
+        return invocation
+
+    def bring(self, staging: Staging) -> dict[str, Any]:
+        """The inputs as the invocation takes them, once Galaxy has them."""
+        return staging.bring(self.given.values, {index: one.name for index, one in self.given.asked.items()})
+
+    def submit(self, galaxy: Galaxy, history: str, inputs: dict[str, Any], record: Notes, patient: bool = True) -> str:
+        """Begin the run on what `bring` has brought, unless an earlier process did; the invocation's id, or "", see
+        `invocations.begin_once`."""
+        body = {"history_id": history, **self._body(inputs)}
         try:
-            invocation = begin_once(galaxy, self.workflow["id"], body, where.record)
+            return begin_once(galaxy, self.workflow["id"], body, record, patient)
         except Refused as error:
             if error.status != 400 or "upgrade messages" not in str(error):
                 raise
@@ -76,9 +95,61 @@ class Plan:
             if not wanted or not all("RuntimeValue" in one for one in wanted):
                 raise Refused(f"workflow {self.workflow['name']!r}: its steps leave out what their tools want, so nothing "
                               f"was run: {' '.join(wanted)} --allow-corrections takes this", status=400) from None
-            invocation = begin_once(galaxy, self.workflow["id"], {**body, **CORRECTED}, where.record)
-        staging.forget()
-        return invocation
+            return begin_once(galaxy, self.workflow["id"], {**body, **CORRECTED}, record, patient)
+
+
+@dataclass
+class Prepared:
+    """What is the same for all runs of a workflow, checked: `problems` are what is wrong, one line each, and `tables` show
+    what there is."""
+
+    workflow: dict[str, Any]
+    parameters: dict[str, dict[str, str]]
+    options: dict[str, Any]
+    makes: int
+    problems: list[str] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
+
+    def plan(self, given: Given) -> Plan:
+        """A run on what is given, which has no problems."""
+        return Plan(self.workflow, given, self.parameters, self.options, self.makes)
+
+    def refuse(self, problems: list[str]) -> None:
+        """Raise `Refused` (USAGE) with all that is wrong, where anything is: these problems come first."""
+        problems = problems + self.problems
+        if not problems:
+            return
+        many = len(problems) > 1
+        rows = [f"- {problem}" for problem in problems] if many else []
+        inputs = [table(input_rows(self.workflow), ["index", "label", "takes", "optional", "uuid"])] \
+            if len(problems) > len(self.problems) else []
+        raise Refused(f"{f'{len(problems)} things are wrong' if many else problems[0]}, so nothing was sent", USAGE,
+                      table="\n".join([*rows, *inputs, *self.tables]))
+
+
+def prepare(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[str, str, str]] = (), labels: Iterable[str] = (),
+            **options: Any) -> Prepared:
+    """Look at the workflow: `parameters` are (step, name, value), `labels` outputs that are wanted."""
+    parameters = list(parameters)
+    workflow = load(galaxy, workflow_id, [step for step, _, _ in parameters])
+    content = exported(galaxy, workflow_id)
+    marked = [output for step in content["steps"].values() for output in step.get("workflow_outputs") or []]
+    known = Prepared(workflow, {}, options, len(marked))
+    try:
+        known.parameters = chosen_parameters(galaxy, workflow, parameters)
+    except Refused as error:
+        if error.exit_code != USAGE:
+            raise
+        for wrong in _each_wrong(galaxy, workflow, parameters) or [error]:
+            known.problems.append(str(wrong))
+            known.tables += [wrong.table] if wrong.table and wrong.table not in known.tables else []
+    known.problems += [f"the server lacks the tool {tool}" for tool in missing_tools(galaxy, workflow_id, content)]
+    there = [output["label"] for output in marked if output.get("label")]
+    known.problems += [f"there is no output {label!r}{': there are ' + ', '.join(there) if there else ''}"
+                       for label in labels if label not in there]
+    known.problems += [f"{count} outputs are labelled {label!r}, of which Galaxy would hand out one: label them apart"
+                       for label, count in Counter(there).items() if count > 1]
+    return known
 
 
 def plan(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None = None, history: str = "",
@@ -86,39 +157,16 @@ def plan(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None = N
     """What is to be run. Raises `Refused` (USAGE) with all that is wrong, and tables of what there is.
 
     `words` are `INPUT=VALUE`, `job` the name of a job file, `history` the id of the one that the run goes to where it is
-    there, `parameters` are (step, name, value), `labels` outputs that are wanted.
+    there.
     """
-    parameters = list(parameters)
-    workflow = load(galaxy, workflow_id, [step for step, _, _ in parameters])
-    given = Given(galaxy, workflow, history)
+    known = prepare(galaxy, workflow_id, parameters, labels, **options)
+    given = Given(galaxy, known.workflow, history)
     given.take_words(words)
     if job:
         jobfiles.take(given, job)
     given.look_for_missing()
-    tables = [table(input_rows(workflow), ["index", "label", "takes", "optional", "uuid"])] if given.problems else []
-    chosen: dict[str, dict[str, str]] = {}
-    try:
-        chosen = chosen_parameters(galaxy, workflow, parameters)
-    except Refused as error:
-        if error.exit_code != USAGE:
-            raise
-        for wrong in _each_wrong(galaxy, workflow, parameters) or [error]:
-            given.problems.append(str(wrong))
-            tables += [wrong.table] if wrong.table and wrong.table not in tables else []
-    content = exported(galaxy, workflow_id)
-    given.problems += [f"the server lacks the tool {tool}" for tool in missing_tools(galaxy, workflow_id, content)]
-    marked = [output for step in content["steps"].values() for output in step.get("workflow_outputs") or []]
-    there = [output["label"] for output in marked if output.get("label")]
-    given.problems += [f"there is no output {label!r}{': there are ' + ', '.join(there) if there else ''}"
-                       for label in labels if label not in there]
-    given.problems += [f"{count} outputs are labelled {label!r}, of which Galaxy would hand out one: label them apart"
-                       for label, count in Counter(there).items() if count > 1]
-    if given.problems:
-        many = len(given.problems) > 1
-        words = [f"{len(given.problems)} things are wrong"] if many else given.problems
-        rows = [f"- {problem}" for problem in given.problems] if many else []
-        raise Refused(f"{words[0]}, so nothing was sent", USAGE, table="\n".join([*rows, *tables]))
-    return Plan(workflow, given, chosen, options, len(marked))
+    known.refuse(given.problems)
+    return known.plan(given)
 
 
 def _each_wrong(galaxy: Galaxy, workflow: dict[str, Any], parameters: list[tuple[str, str, str]]) -> list[Refused]:

@@ -4,7 +4,6 @@ Who is killed on the way is gone on with by a later run for the same: see upload
 """
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from common import Galaxy, Refused, complain
@@ -23,14 +22,32 @@ class Staging:
         self.uploads: list[Upload] = []
         self.records: list[Record] = []
         self.made: dict[tuple[Source | None, str, tuple[str, ...]], dict[str, str]] = {}
+        self._sent: list[tuple[Settings, list[Upload]]] | None = None
 
     def bring(self, values: dict[str, Value], names: dict[str, str]) -> dict[str, Any]:
         """`{index: value}` as an invocation takes it, once Galaxy has all datasets in state ok, with their hashes compared.
 
         `names` are those of the collections, unless they have one. Raises `Refused` where one did not arrive.
         """
-        self._upload([leaf for value in values.values() for leaf in leaves(value)])
+        self._check(self._sent if self._sent is not None else self.send(values))
         return {index: self._request(value, index, names[index]) for index, value in values.items()}
+
+    def send(self, values: dict[str, Value]) -> list[tuple[Settings, list[Upload]]]:
+        """Send what is to be uploaded, of which Galaxy then makes datasets: their ids are `datasets`."""
+        alike: dict[tuple[str, tuple[str, ...]], dict[Source, None]] = {}
+        for leaf in (leaf for value in values.values() for leaf in leaves(value)):
+            if leaf.source:
+                alike.setdefault((leaf.dbkey, leaf.tags), {})[leaf.source] = None
+        self._sent = []
+        for (dbkey, tags), sources in alike.items():
+            settings = Settings(dbkey, list(tags))
+            self._sent.append((settings, list(upload(self.galaxy, self.history, list(sources), settings))))
+        return self._sent
+
+    @property
+    def datasets(self) -> list[str]:
+        """The ids of the datasets that Galaxy makes of what was sent."""
+        return [one.dataset["id"] for _, begun in self._sent or [] for one in begun if one.dataset]
 
     def forget(self) -> None:
         """The run has begun: what was noted for it is not wanted any more."""
@@ -38,18 +55,12 @@ class Staging:
         for record in self.records:
             record.remove()
 
-    def _upload(self, wanted: Iterable[Leaf]) -> None:
-        alike: dict[tuple[str, tuple[str, ...]], dict[Source, None]] = {}
-        for leaf in wanted:
-            if leaf.source:
-                alike.setdefault((leaf.dbkey, leaf.tags), {})[leaf.source] = None
+    def _check(self, sent: list[tuple[Settings, list[Upload]]]) -> None:
         problems = []
-        for (dbkey, tags), sources in alike.items():
-            settings = Settings(dbkey, list(tags))
-            begun = list(upload(self.galaxy, self.history, list(sources), settings))
+        for settings, begun in sent:
             for one in checked(self.galaxy, self.history, begun, settings, self.timeout):
                 self.uploads.append(one)
-                self.made[one.source, dbkey, tags] = {"src": "hda", "id": one.dataset.get("id", "")}
+                self.made[one.source, settings.dbkey, tuple(settings.tags)] = {"src": "hda", "id": one.dataset.get("id", "")}
                 problems += [one.problem] if one.problem else []
         for problem in problems[1:]:
             complain(problem)

@@ -159,7 +159,7 @@ def test_what_is_noted_is_not_asked_for_again(loopback):
 
 
 def test_a_lost_answer_is_looked_up(loopback, clock):
-    made, noted = begun(loopback, listed("old"), lambda handler: handler.cut(), listed("old"), listed("old", "new"),
+    made, noted = begun(loopback, listed("old"), lambda handler: handler.cut(), listed("old"), listed("new", "old"),
                         given("new"))
     assert (made, noted["invocation"]) == ("new", "new")
     assert [asked.method for asked in loopback.asked].count("POST") == 1
@@ -167,7 +167,7 @@ def test_a_lost_answer_is_looked_up(loopback, clock):
 
 def test_somebody_elses_run_of_that_moment_is_not_ours(loopback, clock):
     made, _ = begun(loopback, listed(), lambda handler: handler.cut(), listed("theirs"), given("theirs", "other"),
-                    listed("theirs", "ours"), given("theirs", "other"), given("ours"))
+                    listed("ours", "theirs"), given("theirs", "other"), given("ours"))
     assert made == "ours"
 
 
@@ -178,7 +178,7 @@ def test_one_that_galaxy_never_began_is_asked_for_again(loopback, clock):
 
 
 def test_two_of_one_run_become_one(loopback, clock, capsys):
-    made, _ = begun(loopback, listed("first", "second"), given("first"), given("second"), (200, {}), asked=clock.now,
+    made, _ = begun(loopback, listed("second", "first"), given("first"), given("second"), (200, {}), asked=clock.now,
                     known=[])
     assert made == "first" and "second" in capsys.readouterr().err
     assert (loopback.asked[-1].method, loopback.asked[-1].path) == ("DELETE", "/api/invocations/second")
