@@ -78,6 +78,8 @@ class Ledger:
             if state_folder() in Path(path).parents:
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             opened.enter_context(_locked(self.path))
+            if self.path.exists() and not os.access(self.path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             self._base = _connected(str(self.path))
             opened.callback(self._base.close)
             fresh = not _schema(self._base, self.path)      # older ones than SCHEMA, once there are any, are migrated here
@@ -176,7 +178,7 @@ class Ledger:
     def close(self) -> None:
         """Let others write it. The file alone is whole then, and can be read in a folder that can't be written to."""
         with self._mutex, self._opened, contextlib.suppress(sqlite3.Error):     # what fails here, the next run does
-            self._base.execute("PRAGMA busy_timeout = 1000")
+            self._base.execute("PRAGMA busy_timeout = 200")
             self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._base.execute("PRAGMA journal_mode = DELETE")
 
@@ -267,9 +269,9 @@ class Unit(Notes):
             elif ended:
                 changes = {"ended": now(), **changes}
             columns = {name: changes.pop(name) for name in COLUMNS[1:] if name in changes}
-            values: dict[str, Any] = {
-                "notes": _json(json.loads(before["notes"]), changes),
-                **{name: (_one_line if name in ("failed_step", "message") else _text)(value) for name, value in columns.items()}}
+            values: dict[str, Any] = {"notes": _json(json.loads(before["notes"]), changes)}
+            for name, value in columns.items():
+                values[name] = _one_line(value) if name in ("failed_step", "message") else _text(value)
             self.ledger._write(f"UPDATE units SET {', '.join(f'{name} = {TEXT}' for name in values)} WHERE key = {TEXT}",
                                *values.values(), _raw(self.key))
         if ended:

@@ -39,7 +39,7 @@ def book(path):
 
 def python(program, *arguments, **options):
     """A process that runs the program, which has the ledger's `path`."""
-    return subprocess.Popen([sys.executable, "-c", BEGIN + program, *map(str, arguments)], text=True, env=ENVIRONMENT,
+    return subprocess.Popen([sys.executable, "-W", "error", "-c", BEGIN + program, *map(str, arguments)], text=True, env=ENVIRONMENT,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.PIPE, **options)
 
 
@@ -74,8 +74,8 @@ def test_what_is_noted_outlives_the_process(path):
     with Ledger(path, server="http://galaxy.test") as book:
         unit = book.unit("k1")
         assert (unit.key, unit.name, unit.state, unit.attempt, unit.place) == ("k1", "S1", "running", 1, "/data/S1")
-        assert unit.data == {"key": "k1", "name": "S1", "state": "running", "attempt": 1, "place": "/data/S1", "history": "h1",
-                             "seen": unit.seen, "begun": unit.begun, "hashes": ["a"], "more": {"a": 1}}
+        assert unit.data == {"key": "k1", "name": "S1", "state": "running", "attempt": 1, "place": "/data/S1",
+                             "history": "h1", "seen": unit.seen, "begun": unit.begun, "hashes": ["a"], "more": {"a": 1}}
         assert unit.kept and unit.ended is None and book.unit("k2") is None
         with pytest.raises(AttributeError):
             unit.colour  # noqa: B018
@@ -223,6 +223,23 @@ def test_a_file_whose_name_has_everything(tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted(["home", path.name])
 
 
+def test_a_reader_in_the_way_of_its_end(path):
+    book = Ledger(path)
+    book.add("k", "S")
+    other = sqlite3.connect(path, isolation_level=None)
+    try:
+        other.execute("BEGIN")
+        assert other.execute("SELECT name FROM units").fetchall() == [("S",)]
+        book.add("k2", "S2")
+        book.close()
+        assert ledger.counts(path) == {"waiting": 2}
+    finally:
+        other.close()
+    with Ledger(path) as book:
+        assert [unit.name for unit in book.units()] == ["S", "S2"]
+    assert sorted(os.listdir(path.parent)) == [path.name, "home"]
+
+
 def test_threads_share_it(book):
     units = [book.add(str(number), "S") for number in range(4)]
     problems = []
@@ -259,7 +276,8 @@ def test_an_invocation_begins_once_for_a_unit(path, loopback):
 # ------------------------------------------------------------------------------------------------- one writer at a time
 
 def test_the_second_run_is_told_whose_the_first_is(path):
-    first = python("with Ledger(path) as book:\n    book.add('k', 'S')\n    print('in', flush=True)\n    sys.stdin.read()", path)
+    first = python("with Ledger(path) as book:\n    book.add('k', 'S')\n    print('in', flush=True)\n    sys.stdin.read()",
+                   path)
     assert first.stdout.readline() == "in\n"
     link = path.with_name("link")
     link.symlink_to(path)
@@ -339,7 +357,7 @@ def test_whatever_was_noted_is_there_after_kills(path):
 
 
 def test_a_kill_while_it_is_made(path):
-    """At each system call of the first opening that writes something, there is a ledger to go on with."""
+    """Before each of SQLite's statements, up to the last one of its end."""
     program = ("import signal, sqlite3\nreal = sqlite3.connect\nleft = int(sys.argv[2])\n"
                "def connect(*a, **o):\n"
                "    base = real(*a, **o)\n"
@@ -455,7 +473,7 @@ def test_a_full_disk_loses_nothing(path):
     program = ("import resource, signal\nfrom common import Refused\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
                "def main():\n"
                "    with Ledger(path) as book:\n"
-               "        resource.setrlimit(resource.RLIMIT_FSIZE, (200000, resource.RLIM_INFINITY))\n"
+               "        resource.setrlimit(resource.RLIMIT_FSIZE, (500000, resource.RLIM_INFINITY))\n"
                "        for number in range(10000):\n"
                "            book.add(f'k{number}', 'S')\n"
                "            print(number, flush=True)\n"
@@ -485,7 +503,7 @@ NOBODY = "os.setuid(65534)\n" if os.getuid() == 0 else ""
 
 
 @pytest.fixture
-def open_folder(tmp_path_factory):
+def open_folder():
     """A folder that another user could read."""
     folder = Path("/tmp") / f"ledger-{os.getpid()}-{random.randrange(10**9)}"
     folder.mkdir(mode=0o755)
@@ -519,7 +537,7 @@ def test_no_rights(open_folder):
     writes = f"{NOBODY}sys.exit(run(lambda: Ledger(path).close()))"
     open_folder.chmod(0o777)
     status, out, err = ended(writes, path)
-    assert (status, out) == (REFUSED, "") and err.endswith(f"{path}: attempt to write a readonly database\n")
+    assert (status, out) == (REFUSED, "") and err.endswith(f"{path}: Permission denied\n")
     open_folder.chmod(0o555)
     status, out, err = ended(writes, path)
     assert (status, out) == (REFUSED, "") and err.endswith("a.ledger.lock: Permission denied\n")
@@ -530,10 +548,10 @@ def test_no_rights(open_folder):
 
 
 def test_where_there_is_no_write_ahead_log(path, monkeypatch):
-    """A file system without shared memory, which SQLite's locks by files stand for."""
+    """A file system without shared memory, which this VFS of SQLite stands for."""
     real = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda place, **options: real(
-        f"file:{path}?vfs=unix-dotfile", **{**options, "uri": True}))
+        f"file:{path}?vfs=unix-none", **{**options, "uri": True}))
     with Ledger(path) as book:
         assert book._base.execute("PRAGMA journal_mode").fetchone()[0] == "delete"
         book.add("k", "S").save(state="ok")
@@ -561,7 +579,7 @@ def test_the_program_sqlite3_reads_a_copy(path):
             unit.save(state="failed", message="no way")
     copy = path.with_name("copy")
     shutil.copy(path, copy)
-    said = subprocess.run([SQLITE, copy, "select name, state, attempt, message, json_extract(notes, '$.more[0]') from units; "
+    said = subprocess.run([SQLITE, copy, "select name, state, attempt, message, json_extract(notes, '$.more[0]') from units;"
                            "select unit, step, outcome from steps; pragma integrity_check; pragma user_version"],
                           capture_output=True, text=True)
     assert (said.stdout, said.stderr) == ("Größe|failed|0|no way|1\nk|wait|ok\nok\n1\n", "")
@@ -572,7 +590,8 @@ def test_readers_while_it_is_written(path):
     try:
         last = int(writer.stdout.readline())
         for _ in range(30):
-            (row,), steps = ledger.rows(path), list(ledger.steps(path))
+            row, = ledger.rows(path)
+            steps = list(ledger.steps(path))
             assert row["notes"]["number"] >= last and len(steps) >= row["notes"]["number"]
             assert ledger.counts(path) == {"ok": 1}
             last = row["notes"]["number"]
@@ -644,12 +663,14 @@ def test_a_table(full, script, capsys):
     assert script(ledger_show.main, full) == 0
     out, err = capsys.readouterr()
     assert err == "" and out.splitlines()[0].split() == ledger_show.FIELDS
-    assert [line.split()[:5] for line in out.splitlines()[2:4]] == [["S1", "ok", "1", "h", "1e5"], ["S2", "failed", "1", "h", "1e5"]]
+    assert [line.split()[:5] for line in out.splitlines()[2:4]] == [
+        ["S1", "ok", "1", "h", "1e5"], ["S2", "failed", "1", "h", "1e5"]]
     assert out.splitlines()[4].split() == ["S3", "waiting", "0"]
 
 
 def test_chosen_rows_and_fields(full, script, capsys):
-    assert script(ledger_show.main, "--state=failed, waiting", "--format=json", "--fields=key,place,notes,message", full) == 0
+    assert script(ledger_show.main, "--state=failed, waiting", "--format=json", "--fields=key,place,notes,message",
+                  full) == 0
     assert json.loads(capsys.readouterr().out) == [
         {"key": "k-S2", "place": "/data/S2", "notes": {"size": 1}, "message": "job j2 is error"},
         {"key": "k-S3", "place": "/data/S3", "notes": {"size": 1}, "message": None}]
@@ -671,7 +692,8 @@ def test_steps_and_counts(full, script, capsys):
 
 @pytest.mark.parametrize("line, said", [
     (["--state=bad"], "--state: there is no state 'bad': there are waiting, running, ok, failed, gone, cancelled"),
-    (["--state="], "there is no state ''"), (["--fields=colour"], "--fields: there is no colour: there are key, name, state"),
+    (["--state="], "there is no state ''"),
+    (["--fields=colour"], "--fields: there is no colour: there are key, name, state"),
     (["--steps", "--fields=state"], "--fields: there is no state: there are key, name, attempt, step"),
     (["--limit=0"], "--limit=0"), (["--format=x"], "--format=x"), (["--steps", "--counts"], "ledger_show.py")])
 def test_bad_lines(full, script, capsys, line, said):
@@ -698,16 +720,18 @@ def test_no_file(tmp_path, script, capsys):
 
 
 def test_memory_stays_flat(path):
-    """A hundred times as many rows in the same memory."""
+    """40 megabytes of rows."""
     with Ledger(path) as book, book.together():
-        book.add("0", "S", more="x" * 500)
-        book._base.execute("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99999) INSERT INTO units "
-                           "(key, name, state, attempt, notes) SELECT i, 'S' || i, 'ok', 1, (SELECT notes FROM units) FROM n")
+        book.add("0", "S", more="x" * 2000)
+        book._base.execute("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 19999) INSERT INTO "
+                           "units (key, name, state, attempt, notes) SELECT i, 'S' || i, 'ok', 1, (SELECT notes FROM units) "
+                           "FROM n")
     program = ("import resource, tracemalloc\nimport ledger_show\ntracemalloc.start()\n"
                "ledger_show.main(['--format=' + sys.argv[2], '--fields=name,notes', path])\n"
                "print(tracemalloc.get_traced_memory()[1], file=sys.stderr)\n")
-    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([ENVIRONMENT["PYTHONPATH"], os.path.dirname(ledger_show.__file__)])}
+    folders = [os.path.dirname(module.__file__) for module in (ledger, ledger_show)]
+    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(folders)}
     for style in ("csv", "jsonl"):
         done = subprocess.run([sys.executable, "-c", BEGIN + program, path, style], capture_output=True, text=True,
                               env=environment)
-        assert done.stdout.count("\n") == 100000 + (style == "csv") and int(done.stderr) < 10_000_000
+        assert done.stdout.count("\n") == 20000 + (style == "csv") and int(done.stderr) < 10_000_000
