@@ -491,7 +491,7 @@ def _told(path: Path, opening: bool = False) -> Iterator[None]:
         if "not a database" in why:
             raise Refused(f"{path}: no ledger: another FILE") from None
         if "malformed" in why:
-            raise Refused(f"{path}: damaged ({why}): put a copy of it in its place, or move it away with its -wal") from None
+            raise Refused(f"{path}: damaged ({why}): move it and its -wal away, and put a copy in its place") from None
         raise Refused(f"{path}: {why}") from None
     except OSError as error:
         if not opening:

@@ -38,6 +38,8 @@ STEP_FIELDS = ["name", "attempt", "step", "begun", "ended", "outcome"]
 def main(argv=None):
     args = arguments(__doc__, argv)
     file, limit, name = args["FILE"], whole_number(args, "--limit", 1), args["--name"]
+    if not file:
+        raise Refused("FILE is empty: is a variable unset?", USAGE)
     if args["--counts"]:
         known, fields = ["state", "number"], ["state", "number"]
     elif args["--steps"]:

@@ -12,11 +12,11 @@ import sys
 import threading
 from pathlib import Path
 
+import ledger_show
 import pytest
 
 import invocations
 import ledger
-import ledger_show
 from common import REFUSED, TRY_LATER, USAGE, Galaxy, Refused, keep_secret
 from ledger import Ledger
 
@@ -37,14 +37,14 @@ def book(path):
         yield book
 
 
-def python(program, *arguments, **options):
+def python(program, *arguments):
     """A process that runs the program, which has the ledger's `path`."""
-    return subprocess.Popen([sys.executable, "-W", "error", "-c", BEGIN + program, *map(str, arguments)], text=True, env=ENVIRONMENT,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.PIPE, **options)
+    return subprocess.Popen([sys.executable, "-W", "error", "-c", BEGIN + program, *map(str, arguments)], text=True,
+                            env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def ended(program, *arguments, **options):
-    process = python(program, *arguments, **options)
+def ended(program, *arguments):
+    process = python(program, *arguments)
     out, err = process.communicate()
     return process.returncode, out, err
 
@@ -470,8 +470,11 @@ def test_another_program_has_it_locked(path, monkeypatch):
 
 
 def test_a_full_disk_loses_nothing(path):
-    program = ("import resource, signal\nfrom common import Refused\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-               "def main():\n"
+    limits = "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    status, out, err = ended(f"{limits}resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))\n"
+                             "sys.exit(run(lambda: Ledger(path).close()))", path)
+    assert (status, out) == (REFUSED, "") and err.count("\n") == 1 and f"{path}: " in err
+    program = (f"{limits}def main():\n"
                "    with Ledger(path) as book:\n"
                "        resource.setrlimit(resource.RLIMIT_FSIZE, (500000, resource.RLIM_INFINITY))\n"
                "        for number in range(10000):\n"
@@ -714,8 +717,9 @@ def test_a_state_that_only_this_ledger_has(full, script, capsys):
 def test_no_file(tmp_path, script, capsys):
     assert script(ledger_show.main, tmp_path / "none") == REFUSED
     assert script(ledger_show.main, tmp_path) == REFUSED
+    assert script(ledger_show.main, "") == USAGE
     out, err = capsys.readouterr()
-    assert out == "" and f"{tmp_path}/none: No such file or directory\n" in err and f"{tmp_path}: not a file\n" in err
+    assert out == "" and f"{tmp_path}/none: No such file or directory\n" in err and "FILE is empty" in err and f"{tmp_path}: not a file\n" in err
     assert os.listdir(tmp_path) == ["home"]
 
 
