@@ -22,6 +22,7 @@ MODULES = [     # each may import those before it
     "files",
     "processes",
     "records",
+    "ledger",
     "sources",
     "trees",
     "synced",

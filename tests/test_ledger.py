@@ -1,0 +1,741 @@
+"""What a batch or a watched folder remembers: ledger.py and ledger_show.py."""
+import csv
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import ledger_show
+import pytest
+
+import invocations
+import ledger
+from common import REFUSED, TRY_LATER, USAGE, Galaxy, Refused, keep_secret
+from ledger import Ledger
+
+KEY = "0123456789abcdef0123456789abcdef"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.path.dirname(ledger.__file__)}
+BEGIN = "import os, sys\nfrom ledger import Ledger, rows\nfrom outcome import run\npath = sys.argv[1]\n"
+SQLITE = shutil.which("sqlite3")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "batch.ledger"
+
+
+@pytest.fixture
+def book(path):
+    with Ledger(path) as book:
+        yield book
+
+
+def python(program, *arguments):
+    """A process that runs the program, which has the ledger's `path`."""
+    return subprocess.Popen([sys.executable, "-W", "error", "-c", BEGIN + program, *map(str, arguments)], text=True,
+                            env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def ended(program, *arguments):
+    process = python(program, *arguments)
+    out, err = process.communicate()
+    return process.returncode, out, err
+
+
+def asked(path, query):
+    base = sqlite3.connect(path)
+    try:
+        return base.execute(query).fetchall()
+    finally:
+        base.close()
+
+
+def made(path, *units):
+    with Ledger(path) as book:
+        for name, state in units:
+            book.add(f"k-{name}", name).save(state=state)
+
+
+# --------------------------------------------------------------------------------------------------------- what is kept
+
+def test_what_is_noted_outlives_the_process(path):
+    with Ledger(path, server="http://galaxy.test") as book:
+        unit = book.add("k1", "S1", place="/data/S1", hashes=["a"])
+        assert (unit.state, unit.attempt, unit.begun) == ("waiting", 0, None)
+        unit.save(state="running", attempt=1, history="h1", known=["i1"])
+        unit.save(known=None, more={"a": 1})
+    with Ledger(path, server="http://galaxy.test") as book:
+        unit = book.unit("k1")
+        assert (unit.key, unit.name, unit.state, unit.attempt, unit.place) == ("k1", "S1", "running", 1, "/data/S1")
+        assert unit.data == {"key": "k1", "name": "S1", "state": "running", "attempt": 1, "place": "/data/S1",
+                             "history": "h1", "seen": unit.seen, "begun": unit.begun, "hashes": ["a"], "more": {"a": 1}}
+        assert unit.kept and unit.ended is None and book.unit("k2") is None
+        with pytest.raises(AttributeError):
+            unit.colour  # noqa: B018
+    assert asked(path, "SELECT name, value FROM meta WHERE name IN ('schema', 'server') ORDER BY name") == [
+        ("schema", "1"), ("server", "http://galaxy.test")]
+
+
+def test_a_state_brings_its_time(book, monkeypatch):
+    times = iter("abcdefg")
+    monkeypatch.setattr(ledger, "now", lambda: next(times))
+    unit = book.add("k", "S")
+    unit.save(state="running")
+    unit.save(state="running")
+    assert (unit.seen, unit.begun, unit.ended) == ("a", "b", None)
+    unit.save(state="ok", message="fine")
+    assert (unit.begun, unit.ended) == ("b", "c")
+    unit.save(state="running", begun="mine")
+    assert (unit.begun, unit.ended) == ("mine", None)
+    unit.save(state="cancelled")
+    assert unit.ended == "e"
+
+
+def test_units_by_state_and_name_in_their_order(book):
+    for key, name, state in (("3", "b", "ok"), ("1", "a", "failed"), ("2", "b", "waiting")):
+        book.add(key, name).save(state=state)
+    assert [unit.key for unit in book.units()] == ["3", "1", "2"]
+    assert [unit.key for unit in book.units("waiting", "ok")] == ["3", "2"]
+    assert [unit.key for unit in book.named("b")] == ["3", "2"] and book.named("c") == []
+    assert book.counts() == {"ok": 1, "failed": 1, "waiting": 1}
+
+
+def test_units_that_change_while_they_are_listed_come_once(book):
+    for number in range(5):
+        book.add(str(number), "S")
+    seen = []
+    for unit in book.units("waiting"):
+        seen.append(unit.key)
+        unit.save(state="running")
+        unit.save(state="waiting")
+    assert seen == ["0", "1", "2", "3", "4"]
+
+
+def test_a_key_is_there_once(book):
+    book.add("k", "S").save(state="ok")
+    with pytest.raises(Refused, match="UNIQUE"):
+        book.add("k", "T")
+    assert book.unit("k").name == "S" and book.unit("k").state == "ok"
+
+
+def test_two_of_one_unit_lose_nothing_of_each_other(book):
+    one, two = book.add("k", "S"), book.unit("k")
+    one.save(a=1)
+    two.save(b=2)
+    assert one.data["a"] == 1 and one.data["b"] == 2
+
+
+def test_clear_and_remove_leave_what_people_look_for(book):
+    unit = book.add("k", "S", place="p")
+    unit.save(state="failed", attempt=1, history="h", invocation="i", failed_step="wait", message="m", note=1)
+    unit.remove()
+    assert "note" not in unit.data and unit.invocation == "i"
+    unit.save(note=1)
+    unit.clear()
+    assert unit.data == {"key": "k", "name": "S", "place": "p", "state": "failed", "attempt": 1, "seen": unit.seen,
+                         "ended": unit.ended}
+    unit.close()
+    assert unit.state == "failed"
+
+
+def test_notes_on_the_whole(path):
+    with Ledger(path) as book:
+        book.notes.save(durably=True, workflow="w1", seen=[1])
+        book.notes.save(seen=None)
+        assert book.notes.kept
+    with Ledger(path) as book:
+        assert book.notes.data == {"workflow": "w1"}
+        book.notes.clear()
+        assert book.notes.data == {}
+
+
+def test_steps_have_a_beginning_and_an_end(path):
+    keep_secret(KEY)
+    with Ledger(path) as book:
+        unit = book.add("k", "S", attempt=2)
+        with unit.step("upload"):
+            assert asked(path, "SELECT step, ended FROM steps") == [("upload", None)]
+        for error in (Refused(f"no\nway {KEY}"), KeyError("x"), KeyboardInterrupt(), SystemExit(143)):
+            with pytest.raises(type(error)) as caught, unit.step("run"):
+                raise error
+            assert caught.value is error
+    rows = list(ledger.steps(path))
+    assert [row["outcome"] for row in rows] == ["ok", "no way ***", "KeyError: 'x'", "interrupted", "SystemExit: 143"]
+    assert all((row["key"], row["name"], row["attempt"]) == ("k", "S", 2) and row["begun"] and row["ended"] for row in rows)
+
+
+def test_the_steps_own_error_comes_through_where_nothing_can_be_noted(book):
+    unit = book.add("k", "S")
+    with pytest.raises(KeyError), unit.step("run"):
+        book.close()
+        raise KeyError
+
+
+def test_what_belongs_together_is_there_or_not(book):
+    with pytest.raises(KeyError), book.together():
+        book.add("k1", "S1")
+        raise KeyError
+    assert book.counts() == {}
+    with book.together():
+        book.add("k1", "S1", history="h")
+        book.add("k2", "S2")
+    assert book.counts() == {"waiting": 2}
+
+
+def test_no_key_gets_into_it(path):
+    keep_secret(KEY)
+    address = f"https://me:secret@galaxy.test/api?key={KEY}"
+    with Ledger(path, server=address) as book:
+        unit = book.add("k", f"S {KEY}", place=address, urls=[{"url": address}])
+        unit.save(state="failed", message=f"\x1b[31mno\nway {KEY}", failed_step=address)
+        book.notes.save(url=address)
+        assert unit.message == "[31mno way ***"
+        assert unit.data["urls"] == [{"url": "https://galaxy.test/api?key=***"}]
+        content = b"".join(file.read_bytes() for file in path.parent.glob("batch.ledger*"))
+    content += path.read_bytes()
+    assert KEY.encode() not in content and b"secret" not in content
+    Ledger(path, server=address).close()
+
+
+def test_names_that_are_no_utf8_stay_as_they_are(path, capsys):
+    name = os.fsdecode(b"Gr\xf6\xdfe \xc3\xa9")
+    with Ledger(path) as book:
+        book.add(name, name, place=f"/data/{name}", more=name)
+        book.add("odd", "\ud800")
+    with Ledger(path) as book:
+        unit = book.unit(name)
+        assert (unit.name, unit.place, unit.data["more"]) == (name, f"/data/{name}", name)
+        assert [unit.key for unit in book.named(name)] == [name]
+    assert [row["key"] for row in ledger.rows(path, name=name)] == [name]
+
+
+def test_a_file_whose_name_has_everything(tmp_path):
+    path = tmp_path / os.fsdecode(b"a b?c#d%20\xff'.ledger")
+    made(path, ("S1", "ok"))
+    assert [row["name"] for row in ledger.rows(path)] == ["S1"]
+    assert sorted(os.listdir(tmp_path)) == sorted(["home", path.name])
+
+
+def test_a_reader_in_the_way_of_its_end(path):
+    book = Ledger(path)
+    book.add("k", "S")
+    other = sqlite3.connect(path, isolation_level=None)
+    try:
+        other.execute("BEGIN")
+        assert other.execute("SELECT name FROM units").fetchall() == [("S",)]
+        book.add("k2", "S2")
+        book.close()
+        assert ledger.counts(path) == {"waiting": 2}
+    finally:
+        other.close()
+    with Ledger(path) as book:
+        assert [unit.name for unit in book.units()] == ["S", "S2"]
+    assert sorted(os.listdir(path.parent)) == [path.name, "home"]
+
+
+def test_threads_share_it(book):
+    units = [book.add(str(number), "S") for number in range(4)]
+    problems = []
+
+    def work(unit):
+        try:
+            for number in range(25):
+                with unit.step(f"{number}"):
+                    unit.save(**{f"n{number}": number})
+        except Exception as error:      # a thread's is nobody's otherwise
+            problems.append(error)
+    threads = [threading.Thread(target=work, args=[unit]) for unit in units]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert all(unit.data["n24"] == 24 for unit in units)
+    assert [row["outcome"] for row in ledger.steps(book.path)] == ["ok"] * 100
+
+
+def test_an_invocation_begins_once_for_a_unit(path, loopback):
+    data = {"history_id": "h", "inputs": {}}
+    with Ledger(path) as book:
+        unit = book.add("k", "S")
+        loopback.will((200, []), (200, {"id": "i1"}))
+        assert invocations.begin_once(Galaxy(KEY, loopback.url), "w", data, unit) == "i1"
+    with Ledger(path) as book:
+        assert invocations.begin_once(Galaxy(KEY, loopback.url), "w", data, book.unit("k")) == "i1"
+        assert book.unit("k").invocation == "i1"
+    assert [one.method for one in loopback.asked] == ["GET", "POST"]
+
+
+# ------------------------------------------------------------------------------------------------- one writer at a time
+
+def test_the_second_run_is_told_whose_the_first_is(path):
+    first = python("with Ledger(path) as book:\n    book.add('k', 'S')\n    print('in', flush=True)\n    sys.stdin.read()",
+                   path)
+    assert first.stdout.readline() == "in\n"
+    link = path.with_name("link")
+    link.symlink_to(path)
+    for name in (path, link):
+        status, out, err = ended("sys.exit(run(lambda: Ledger(path).close()))", name)
+        assert (status, out) == (TRY_LATER, "")
+        assert f"{path}: run {first.pid} (since 2" in err and err.endswith(" UTC) is at work on it\n")
+    first.communicate()
+    assert first.returncode == 0
+    with Ledger(path) as book:
+        assert book.counts() == {"waiting": 1}
+
+
+def test_a_lock_whose_owner_is_not_known_yet(book):
+    lock = book.path.with_name("batch.ledger.lock")
+    assert lock.read_text().startswith(f"{os.getpid()} 2") and lock.stat().st_mode & 0o077 == 0
+    lock.write_text("")
+    with pytest.raises(Refused, match="another run is at work on it") as caught:
+        Ledger(book.path)
+    assert caught.value.exit_code == TRY_LATER
+
+
+def test_nothing_but_the_file_is_left(path):
+    made(path, ("S1", "ok"))
+    assert sorted(os.listdir(path.parent)) == [path.name, "home"]
+    assert list(ledger.rows(path)) and ledger.counts(path) == {"ok": 1}
+    assert sorted(os.listdir(path.parent)) == [path.name, "home"]
+
+
+def test_a_lock_that_leads_elsewhere_is_not_followed(path):
+    path.with_name("batch.ledger.lock").symlink_to(path.with_name("victim"))
+    with pytest.raises(Refused, match=r"batch.ledger.lock: "):
+        Ledger(path)
+    assert not path.with_name("victim").exists() and not path.exists()
+
+
+def test_a_lock_that_its_owner_has_just_removed_is_taken_anew(path, monkeypatch):
+    real, lock = os.open, path.with_name("batch.ledger.lock")
+
+    def slow(name, *options):
+        file = real(name, *options)
+        if name == lock and not calls:
+            calls.append(1)
+            lock.unlink()
+        return file
+    calls = []
+    monkeypatch.setattr(os, "open", slow)
+    with Ledger(path) as book:
+        assert lock.exists() and book.counts() == {}
+
+
+SAVE = ("with Ledger(path) as book:\n"
+        "    unit = book.unit('k') or book.add('k', 'S')\n"
+        "    while True:\n"
+        "        with unit.step('one'):\n"
+        "            unit.save(number=unit.data.get('number', 0) + 1)\n"
+        "        unit.save(state='ok')\n"
+        "        print(unit.data['number'], flush=True)\n")
+
+
+def test_whatever_was_noted_is_there_after_kills(path):
+    said = 0
+    for _ in range(12):
+        writer = python(SAVE, path)
+        for _ in range(random.randrange(1, 20)):
+            said = int(writer.stdout.readline())
+        writer.send_signal(signal.SIGKILL)
+        said = int((writer.communicate()[0].split("\n")[-2:-1] or [said])[0])
+        assert writer.returncode == -signal.SIGKILL
+        number = next(ledger.rows(path))["notes"]["number"]
+        assert said <= number <= said + 1
+        assert asked(path, "PRAGMA integrity_check") == [("ok",)]
+        (steps, good), = asked(path, "SELECT count(*), count(ended) FROM steps")
+        assert number <= steps <= number + 12 and said <= good
+    with Ledger(path) as book:
+        assert book.unit("k").data["number"] >= 12
+
+
+def test_a_kill_while_it_is_made(path):
+    """Before each of SQLite's statements, up to the last one of its end."""
+    program = ("import signal, sqlite3\nreal = sqlite3.connect\nleft = int(sys.argv[2])\n"
+               "def connect(*a, **o):\n"
+               "    base = real(*a, **o)\n"
+               "    def look(statement):\n"
+               "        global left\n"
+               "        left -= 1\n"
+               "        left or os.kill(os.getpid(), signal.SIGKILL)\n"
+               "    base.set_trace_callback(look)\n"
+               "    return base\n"
+               "sqlite3.connect = connect\n"
+               "Ledger(path).close()\n")
+    for number in range(1, 60):
+        one = path.with_name(f"{number}.ledger")
+        status, out, err = ended(program, one, number)
+        assert (out, err) == ("", "")
+        assert list(ledger.rows(one)) == [] if one.exists() else number < 2
+        with Ledger(one) as book:
+            book.add("k", "S")
+        assert ledger.counts(one) == {"waiting": 1}
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL
+    assert status == 0 and number > 10
+
+
+@pytest.mark.parametrize("size", [0, 4096])
+def test_a_file_with_nothing_in_it_is_taken_over(path, size):
+    if size:
+        asked(path, "PRAGMA journal_mode = WAL")
+    else:
+        path.touch()
+    assert path.stat().st_size == size and list(ledger.rows(path)) == [] and ledger.counts(path) == {}
+    made(path, ("S1", "ok"))
+    assert ledger.counts(path) == {"ok": 1}
+
+
+# -------------------------------------------------------------------------------------------------- what is in the way
+
+def refusal(path, exit_code=REFUSED, **about):
+    with pytest.raises(Refused) as caught:
+        Ledger(path, **about)
+    assert caught.value.exit_code == exit_code
+    return str(caught.value)
+
+
+def test_the_ledger_of_something_else(path):
+    Ledger(path, server="http://a.test", user="me").close()
+    Ledger(path, server="http://a.test", folder="/data").close()
+    assert refusal(path, USAGE, user="you") == f"{path}: is the ledger of user=me, not you: another --ledger=FILE"
+    assert refusal(path, USAGE, folder="/other").endswith("folder=/data, not /other: another --ledger=FILE")
+
+
+def test_a_newer_schema(path, capsys):
+    made(path, ("S1", "ok"))
+    asked(path, "PRAGMA user_version = 2")
+    assert refusal(path) == f"{path}: a ledger of schema 2, which newer scripts have made: these know 1"
+    with pytest.raises(Refused, match="schema 2"):
+        list(ledger.rows(path))
+
+
+def test_a_database_of_another_program_stays_as_it_is(path):
+    asked(path, "CREATE TABLE x (y)")
+    before = path.read_bytes()
+    assert refusal(path) == f"{path}: a database, but no ledger: another FILE"
+    with pytest.raises(Refused, match="no ledger"):
+        ledger.counts(path)
+    assert path.read_bytes() == before and sorted(os.listdir(path.parent)) == [path.name, "home"]
+
+
+@pytest.mark.parametrize("name, why", [
+    ("text", "no ledger: another FILE"), ("folder", "not a file"), ("/dev/null", "not a file"), ("pipe", "not a file"),
+    ("none/x", "No such file or directory"), ("text/x", "Not a directory"), ("x" * 300, "File name too long")])
+def test_no_ledger(tmp_path, name, why):
+    (tmp_path / "text").write_text("sample\tpath\nS1\t/data/S1\n" * 100)
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    before = sorted(os.listdir(tmp_path))
+    assert refusal(tmp_path / name).endswith(f": {why}")
+    with pytest.raises(Refused, match=f": {why}$"):
+        list(ledger.rows(tmp_path / name))
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize("left", [100, 5000, 20000])
+def test_a_file_of_which_a_part_is_missing(path, left):
+    made(path, *((f"S{number}", "ok") for number in range(200)))
+    content = path.read_bytes()[:left]
+    path.write_bytes(content)
+    assert ": damaged (" in refusal(path) or left < 512
+    with pytest.raises(Refused, match=r": damaged \(|: no ledger"):
+        list(ledger.rows(path))
+    assert path.read_bytes() == content
+
+
+def test_another_program_has_it_locked(path, monkeypatch):
+    monkeypatch.setattr(ledger, "PATIENCE", 0.05)
+    with Ledger(path) as book:
+        unit = book.add("k", "S")
+        other = sqlite3.connect(path, isolation_level=None)
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(Refused, match="another program has it locked: let that end first") as caught:
+                unit.save(history="h")
+            assert caught.value.exit_code == TRY_LATER and unit.history is None
+            other.execute("ROLLBACK")
+            unit.save(history="h")
+            assert unit.history == "h"
+        finally:
+            other.close()
+
+
+def test_a_full_disk_loses_nothing(path):
+    limits = "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    status, out, err = ended(f"{limits}resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))\n"
+                             "sys.exit(run(lambda: Ledger(path).close()))", path)
+    assert (status, out) == (REFUSED, "") and err.count("\n") == 1 and f"{path}: " in err
+    program = (f"{limits}def main():\n"
+               "    with Ledger(path) as book:\n"
+               "        resource.setrlimit(resource.RLIMIT_FSIZE, (500000, resource.RLIM_INFINITY))\n"
+               "        for number in range(10000):\n"
+               "            book.add(f'k{number}', 'S')\n"
+               "            print(number, flush=True)\n"
+               "sys.exit(run(main))\n")
+    status, out, err = ended(program, path)
+    assert status == REFUSED and err.count("\n") == 1 and f"{path}: " in err
+    said = len(out.split())
+    assert said > 10
+    with Ledger(path) as book:
+        assert book.counts() in ({"waiting": said}, {"waiting": said + 1})
+        book.add("new", "S")
+
+
+def test_a_write_that_fails_half_way_is_not_made(book):
+    """SQLite's own full disk: no more pages."""
+    unit = book.add("k", "S")
+    book._base.execute("PRAGMA max_page_count = 20")
+    with pytest.raises(Refused, match="database or disk is full"):
+        unit.save(more="x" * 100000, history="h")
+    assert unit.history is None
+    book._base.execute("PRAGMA max_page_count = 100000")
+    unit.save(more="x" * 100000, history="h")
+    assert unit.history == "h"
+
+
+NOBODY = "os.setuid(65534)\n" if os.getuid() == 0 else ""
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that another user could read."""
+    folder = Path("/tmp") / f"ledger-{os.getpid()}-{random.randrange(10**9)}"
+    folder.mkdir(mode=0o755)
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("state", ["ended", "killed", "killed when all was in the file"])
+def test_a_reader_in_a_folder_that_can_not_be_written_to(open_folder, state):
+    path = open_folder / "a.ledger"
+    end = "book.close()" if state == "ended" else "book._tidy()\nbook._base.execute('PRAGMA wal_checkpoint(TRUNCATE)')\n" \
+        "os._exit(0)" if state.endswith("file") else "os._exit(0)"
+    assert ended(f"book = Ledger(path)\nbook.add('k', 'S')\n{end}", path)[0] == 0
+    assert path.with_name("a.ledger-wal").exists() == (state != "ended")
+    path.with_name("a.ledger-shm").unlink(missing_ok=True)
+    open_folder.chmod(0o555)
+    before = {file.name: file.read_bytes() for file in open_folder.iterdir()}
+    status, out, err = ended(f"{NOBODY}sys.exit(run(lambda: print([row['key'] for row in rows(path)])))", path)
+    if state == "killed":
+        assert (status, out) == (REFUSED, "") and "copy it with a.ledger-wal to a folder that can be written to" in err
+    else:
+        assert (status, out, err) == (0, "['k']\n", "")
+    assert {file.name: file.read_bytes() for file in open_folder.iterdir()} == before
+
+
+def test_no_rights(open_folder):
+    path = open_folder / "a.ledger"
+    made(path, ("S1", "ok"))
+    path.chmod(0o444)
+    writes = f"{NOBODY}sys.exit(run(lambda: Ledger(path).close()))"
+    open_folder.chmod(0o777)
+    status, out, err = ended(writes, path)
+    assert (status, out) == (REFUSED, "") and err.endswith(f"{path}: Permission denied\n")
+    open_folder.chmod(0o555)
+    status, out, err = ended(writes, path)
+    assert (status, out) == (REFUSED, "") and err.endswith("a.ledger.lock: Permission denied\n")
+    open_folder.chmod(0o755)
+    path.chmod(0)
+    status, out, err = ended(f"{NOBODY}sys.exit(run(lambda: list(rows(path)) and 0))", path)
+    assert (status, out) == (REFUSED, "") and err.endswith(f"{path}: Permission denied\n")
+
+
+def test_where_there_is_no_write_ahead_log(path, monkeypatch):
+    """A file system without shared memory, which this VFS of SQLite stands for."""
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda place, **options: real(
+        f"file:{path}?vfs=unix-none", **{**options, "uri": True}))
+    with Ledger(path) as book:
+        assert book._base.execute("PRAGMA journal_mode").fetchone()[0] == "delete"
+        book.add("k", "S").save(state="ok")
+        assert book.counts() == {"ok": 1}
+    assert [row["state"] for row in ledger.rows(path)] == ["ok"]
+
+
+def test_the_default_place_is_made_and_private(alone):
+    path = ledger.place(None, ledger.state_folder() / "ledgers" / "x")
+    assert not path.parent.exists()
+    Ledger(path).close()
+    assert path.parent.stat().st_mode & 0o777 == 0o700 and path.is_file()
+    assert ledger.place("y", path) == Path("y")
+    with pytest.raises(Refused, match="--ledger is empty"):
+        ledger.place("", path)
+
+
+# -------------------------------------------------------------------------------------------------------- its readers
+
+@pytest.mark.skipif(not SQLITE, reason="reads a copy with the program sqlite3")
+def test_the_program_sqlite3_reads_a_copy(path):
+    with Ledger(path) as book:
+        unit = book.add("k", "Größe", more=[1])
+        with unit.step("wait"):
+            unit.save(state="failed", message="no way")
+    copy = path.with_name("copy")
+    shutil.copy(path, copy)
+    said = subprocess.run([SQLITE, copy, "select name, state, attempt, message, json_extract(notes, '$.more[0]') from units;"
+                           "select unit, step, outcome from steps; pragma integrity_check; pragma user_version"],
+                          capture_output=True, text=True)
+    assert (said.stdout, said.stderr) == ("Größe|failed|0|no way|1\nk|wait|ok\nok\n1\n", "")
+
+
+def test_readers_while_it_is_written(path):
+    writer = python(SAVE, path)
+    try:
+        last = int(writer.stdout.readline())
+        for _ in range(30):
+            row, = ledger.rows(path)
+            steps = list(ledger.steps(path))
+            assert row["notes"]["number"] >= last and len(steps) >= row["notes"]["number"]
+            assert ledger.counts(path) == {"ok": 1}
+            last = row["notes"]["number"]
+        assert writer.poll() is None
+        reading = ledger.rows(path)
+        next(reading)                       # a reader that has not ended
+        now = next(ledger.rows(path))["notes"]["number"]
+        while int(writer.stdout.readline()) <= now:
+            pass
+        reading.close()
+    finally:
+        writer.kill()
+        err = writer.communicate()[1]
+    assert err == ""
+
+
+def test_a_reader_in_the_writers_process_takes_no_lock_from_it(path):
+    with Ledger(path) as book:
+        book.add("k", "S")
+        list(ledger.rows(path))
+        assert ended("sys.exit(run(lambda: Ledger(path).close()))", path)[0] == TRY_LATER
+        # SQLite's own lock: without it the other process would take the write-ahead log away
+        assert ended("import sqlite3\nbase = sqlite3.connect(path)\nprint(base.execute('pragma journal_mode = delete')"
+                     ".fetchall())\nbase.close()", path)[2].endswith("database is locked\n")
+        book.add("k2", "S")
+    assert ledger.counts(path) == {"waiting": 2}
+
+
+def test_nothing_is_made_where_nothing_is(path):
+    with pytest.raises(Refused, match="No such file or directory"):
+        list(ledger.rows(path))
+    assert os.listdir(path.parent) == ["home"]
+
+
+def test_what_has_ended_costs_nothing(path):
+    with Ledger(path) as book:
+        with book.together():
+            for number in range(10000):
+                book.add(str(number), f"S{number}")
+            book._base.execute("UPDATE units SET state = 'ok' WHERE rowid % 1000")
+        seen = []
+        book._base.set_trace_callback(seen.append)
+        assert [unit.key for unit in book.units("waiting", "running")] == [str(number) for number in range(999, 10000, 1000)]
+        assert [unit.key for unit in book.named("S77")] == ["77"]
+        book._base.set_trace_callback(None)
+        plans = [" ".join(row["detail"] for row in book._base.execute(f"EXPLAIN QUERY PLAN {query}")) for query in seen]
+    assert len(plans) == 2 and "USING INDEX units_by_state (state=?)" in plans[0].replace("COVERING ", "")
+    assert "USING INDEX units_by_name (name=?)" in plans[1].replace("COVERING ", "")
+    assert [row["key"] for row in ledger.rows(path)] == [str(number) for number in range(10000)]
+    assert [row["key"] for row in ledger.rows(path, ["waiting"])] == [str(number) for number in range(999, 10000, 1000)]
+
+
+# ------------------------------------------------------------------------------------------------------- ledger_show.py
+
+@pytest.fixture
+def full(path):
+    keep_secret(KEY)
+    with Ledger(path) as book:
+        for name, state, message in (("S1", "ok", None), ("S2", "failed", "job j2 is error"), ("S3", "waiting", None)):
+            unit = book.add(f"k-{name}", name, place=f"/data/{name}", size=1)
+            if state != "waiting":
+                with unit.step("upload"):
+                    unit.save(state="running", attempt=1, history="h", invocation="1e5")
+                unit.save(state=state, message=message)
+    return path
+
+
+def test_a_table(full, script, capsys):
+    assert script(ledger_show.main, full) == 0
+    out, err = capsys.readouterr()
+    assert err == "" and out.splitlines()[0].split() == ledger_show.FIELDS
+    assert [line.split()[:5] for line in out.splitlines()[2:4]] == [
+        ["S1", "ok", "1", "h", "1e5"], ["S2", "failed", "1", "h", "1e5"]]
+    assert out.splitlines()[4].split() == ["S3", "waiting", "0"]
+
+
+def test_chosen_rows_and_fields(full, script, capsys):
+    assert script(ledger_show.main, "--state=failed, waiting", "--format=json", "--fields=key,place,notes,message",
+                  full) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"key": "k-S2", "place": "/data/S2", "notes": {"size": 1}, "message": "job j2 is error"},
+        {"key": "k-S3", "place": "/data/S3", "notes": {"size": 1}, "message": None}]
+    assert script(ledger_show.main, "--limit=1", "--format=value", "--fields=name", full) == 0
+    assert script(ledger_show.main, "--name=S3", "--format=value", "--fields=name,state", full) == 0
+    assert script(ledger_show.main, "--state=gone", "--format=jsonl", full) == 0
+    assert capsys.readouterr() == ("S1\nS3\twaiting\n", "")
+
+
+def test_steps_and_counts(full, script, capsys):
+    assert script(ledger_show.main, "--steps", "--format=csv", "--state=ok,failed", full) == 0
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert rows[0] == ledger_show.STEP_FIELDS and [(row[0], row[1], row[2], row[5]) for row in rows[1:]] == [
+        ("S1", "0", "upload", "ok"), ("S2", "0", "upload", "ok")]
+    assert script(ledger_show.main, "--counts", "--format=value", full) == 0
+    assert script(ledger_show.main, "--counts", "--format=value", "--state=ok", full) == 0
+    assert capsys.readouterr() == ("failed\t1\nok\t1\nwaiting\t1\nok\t1\n", "")
+
+
+@pytest.mark.parametrize("line, said", [
+    (["--state=bad"], "--state: there is no state 'bad': there are waiting, running, ok, failed, gone, cancelled"),
+    (["--state="], "there is no state ''"),
+    (["--fields=colour"], "--fields: there is no colour: there are key, name, state"),
+    (["--steps", "--fields=state"], "--fields: there is no state: there are key, name, attempt, step"),
+    (["--limit=0"], "--limit=0"), (["--format=x"], "--format=x"), (["--steps", "--counts"], "ledger_show.py")])
+def test_bad_lines(full, script, capsys, line, said):
+    with Ledger(full) as book:
+        book.unit("k-S3").save(state="cancelled")
+    assert script(ledger_show.main, *line, full) == USAGE
+    out, err = capsys.readouterr()
+    assert out == "" and said in err
+
+
+def test_a_state_that_only_this_ledger_has(full, script, capsys):
+    with Ledger(full) as book:
+        book.unit("k-S3").save(state="cancelled")
+    assert script(ledger_show.main, "--state=cancelled", "--format=value", "--fields=name", full) == 0
+    assert capsys.readouterr() == ("S3\n", "")
+
+
+def test_no_file(tmp_path, script, capsys):
+    assert script(ledger_show.main, tmp_path / "none") == REFUSED
+    assert script(ledger_show.main, tmp_path) == REFUSED
+    assert script(ledger_show.main, "") == USAGE
+    out, err = capsys.readouterr()
+    assert out == "" and f"{tmp_path}/none: No such file or directory\n" in err and "FILE is empty" in err and f"{tmp_path}: not a file\n" in err
+    assert os.listdir(tmp_path) == ["home"]
+
+
+def test_memory_stays_flat(path):
+    """40 megabytes of rows."""
+    with Ledger(path) as book, book.together():
+        book.add("0", "S", more="x" * 2000)
+        book._base.execute("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 19999) INSERT INTO "
+                           "units (key, name, state, attempt, notes) SELECT i, 'S' || i, 'ok', 1, (SELECT notes FROM units) "
+                           "FROM n")
+    program = ("import resource, tracemalloc\nimport ledger_show\ntracemalloc.start()\n"
+               "ledger_show.main(['--format=' + sys.argv[2], '--fields=name,notes', path])\n"
+               "print(tracemalloc.get_traced_memory()[1], file=sys.stderr)\n")
+    folders = [os.path.dirname(module.__file__) for module in (ledger, ledger_show)]
+    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(folders)}
+    for style in ("csv", "jsonl"):
+        done = subprocess.run([sys.executable, "-c", BEGIN + program, path, style], capture_output=True, text=True,
+                              env=environment)
+        assert done.stdout.count("\n") == 20000 + (style == "csv") and int(done.stderr) < 10_000_000
