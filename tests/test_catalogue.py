@@ -42,6 +42,8 @@ MODULES = [     # each may import those before it
     "reports",
     "invocations",
     "runs",
+    "samples",
+    "sheets",
     "pictures",
     "tools",
 ]
