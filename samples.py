@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from common import USAGE, Refused, read_text, short
+from common import USAGE, Refused, one_line, read_text, short
 from runs import a_tag
 
 FASTQ = ["fastq_1", "fastq_2"]      # the columns of nf-core's sheets, whose rows of one sample are its lanes
@@ -112,8 +112,7 @@ def shown(row: Row, column: str) -> str:
 
 def _add(sheet: Samples, made: dict[str, Row], line: int, values: dict[str, str], roles: dict[str, str]) -> None:
     sample = values[roles["sample"]]
-    if not sample or len(sample) > LONGEST:
-        sheet.note(None, roles["sample"], f"has more than {LONGEST} characters" if sample else "is empty", line)
+    if not _is_name(sheet, roles["sample"], sample, line):
         return
     before = made.get(sample)
     if before and "fastq_1" not in values:
@@ -135,6 +134,14 @@ def _add(sheet: Samples, made: dict[str, Row], line: int, values: dict[str, str]
             except Refused as error:
                 sheet.note(row, roles["tags"], str(error).removeprefix("--tag="))
         made[sample] = row
+
+
+def _is_name(sheet: Samples, column: str, sample: str, line: int) -> bool:
+    why = "is empty" if not sample else f"has more than {LONGEST} characters" if len(sample) > LONGEST else (
+        "has more in it than one line of text" if sample != one_line(sample) else "")
+    if why:
+        sheet.note(None, column, why, line)
+    return not why
 
 
 def _counts(line: str) -> bool:
@@ -210,8 +217,7 @@ def _take_illumina(sheet: Samples, lines: list[Line], fastq: str) -> None:
     for line, cells in rows:
         values = dict(zip(sheet.columns, cells + [""] * len(sheet.columns)))
         sample = values[columns["sample_id"]]
-        if not sample or len(sample) > LONGEST:
-            sheet.note(None, columns["sample_id"], f"has more than {LONGEST} characters" if sample else "is empty", line)
+        if not _is_name(sheet, columns["sample_id"], sample, line):
             continue
         row = made.setdefault(sample, Row(line, sample, "", [], {column: [] for column in sheet.columns}))
         for column, value in values.items():

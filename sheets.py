@@ -10,6 +10,7 @@ import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import Any
 
 import samples
 from common import USAGE, Galaxy, Refused
@@ -115,9 +116,8 @@ class Sheet(Samples):
         before = len(others.problems)
         others.look_for_missing()
         for problem in others.problems[before:]:
-            if not any(name.startswith("input ") and problem.startswith(name) for name in base.problems):
-                base.problems.append(problem)
-                self.note(None, "", f"{problem}; a column of that name gives each row its own", self.line)
+            base.problems.append(problem)
+            self.note(None, "", f"{problem}; a column of that name gives each row its own", self.line)
         return base, targets
 
     def _targets(self, base: Given, mapping: dict[str, str], constant: list[str]) -> dict[str, list[str]]:
@@ -148,10 +148,9 @@ class Sheet(Samples):
                 self._wrong(base, column, f"input {base.asked[fitting[0]].name} is given for all rows too")
             elif fitting:
                 targets.setdefault(fitting[0], []).append(column)
-        if left:
-            index = self._reads_go_to(base, left, {*targets, *constant})
-            if index:
-                targets[index] = left
+        index = self._reads_go_to(base, sorted(left), {*targets, *constant}) if left else ""
+        if index:
+            targets[index] = sorted(left)
         for index, columns in list(targets.items()):
             targets[index] = columns = self._in_order(base.asked[index], columns, mapping)
             why = _unfit(base.asked[index], columns)
@@ -162,7 +161,7 @@ class Sheet(Samples):
 
     def _wrong(self, base: Given, column: str, problem: str) -> None:
         """Note what is wrong with a column, for all rows."""
-        base.problems.append(f"column {column}: {problem}")
+        base.problems.append(f"{problem} (column {column})")
         self.note(None, column, problem, self.line)
 
     def _reads_go_to(self, base: Given, left: list[str], taken: set[str]) -> str:
@@ -253,7 +252,7 @@ def mapped(texts: Iterable[str]) -> dict[str, str]:
 
 def _near(name: str, there: list[str]) -> str:
     near = difflib.get_close_matches(name, there, 1)
-    return f": did you mean {near[0]!r}?" if near else ""
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _names(sample: str, many: int) -> list[str]:
