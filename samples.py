@@ -40,7 +40,7 @@ class Samples:
 
     def __init__(self, name: str):
         self.name = name
-        self.folder = os.getcwd() if name == "-" else os.path.dirname(os.path.abspath(name))
+        self.folder = os.path.dirname(os.path.abspath(name)) if os.path.isfile(name) else os.getcwd()     # of a pipe
         self.line = 0
         self.columns: list[str] = []
         self.rows: list[Row] = []

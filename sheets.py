@@ -54,19 +54,8 @@ class Sheet(Samples):
         the rest. Parameters are the same in all rows."""
         given, targets = self._begun(Given(galaxy, workflow, history), mapping or {}, constants)
         for index, columns in targets.items():
-            filled = [row for row in self.rows if any(any(row.cells[column]) for column in columns)]
-            if not filled:
-                continue
-            if given.asked[index].kind == "parameter":
-                value = self._the_same(given, index, columns[0])
-            else:
-                for row in self.rows:
-                    if not any(any(row.cells[column]) for column in columns):
-                        self.note(row, columns[0], "is empty, and each sample is to be an element of the collection")
-                units = [unit for row in filled for unit in self._units(given, row, index, columns)]
-                first = units[0][1] if units else None
-                value = Group(f"list:{first.type}" if isinstance(first, Group) else "list", units) if units else None
-                self._told_apart(units, columns[0])
+            parameter = given.asked[index].kind == "parameter"
+            value = self._the_same(given, index, columns[0]) if parameter else self._collected(given, index, columns)
             if value is not None:
                 given.values[index] = value
         before = len(given.problems)
@@ -75,14 +64,38 @@ class Sheet(Samples):
             self.note(None, "", problem, self.line)
         return given
 
+    def _refuse(self, given: Given, index: str, row: Row, column: str, problem: str) -> None:
+        """Note what is wrong with a row, and keep it with what is given."""
+        given.problems.append(f"input {given.asked[index].name}: {problem}")
+        self.note(row, column, problem)
+
     def _the_same(self, given: Given, index: str, column: str) -> Value:
         first = self.rows[0]
         for row in self.rows:
             if row.cells[column] != first.cells[column]:
-                self.note(row, column, f"{shown(row, column)}, and {shown(first, column)} in line {first.line}: it is a "
-                                       "parameter, of which one run takes one value")
+                self._refuse(given, index, row, column, f"{shown(row, column)}, and {shown(first, column)} in line "
+                                                        f"{first.line}: it is a parameter, of which one run takes one value")
                 return None
         return self._value(given, first, index, [column])
+
+    def _collected(self, given: Given, index: str, columns: list[str]) -> Group | None:
+        """A collection with the elements that each row gives; None where all cells are empty."""
+        units: Units = []
+        met: set[str] = set()
+        empty = [row for row in self.rows if not any(any(row.cells[column]) for column in columns)]
+        for row in empty if len(empty) < len(self.rows) else []:
+            self._refuse(given, index, row, columns[0], "is empty, and each sample is to be an element of the collection")
+        for row in self.rows:
+            for name, unit in self._units(given, row, index, columns):
+                if name in met:
+                    self._refuse(given, index, row, columns[0], f"a second element of the collection would be {name!r}: rename "
+                                                                "a sample")
+                met.add(name)
+                units.append((name, unit))
+        if not units:
+            return None
+        first = units[0][1]
+        return Group(f"list:{first.type}" if isinstance(first, Group) else "list", units)
 
     def _units(self, given: Given, row: Row, index: str, columns: list[str]) -> Units:
         """The elements that a row gives to a collection of all rows."""
@@ -90,18 +103,11 @@ class Sheet(Samples):
         if value is None:
             return []
         if isinstance(value, Leaf) and value.ref.get("src") == "hdca":
-            self.note(row, columns[0], f"{value.place} is a collection, which can't be an element of another here")
+            self._refuse(given, index, row, columns[0], f"{value.place} is a collection, and can't be an element of another")
             return []
         listed = isinstance(value, Group) and value.type.startswith("list")
         inside = [one for _, one in value.elements] if listed else [value]
         return list(zip(_names(row.sample, len(inside)), inside))
-
-    def _told_apart(self, units: Units, column: str) -> None:
-        met: set[str] = set()
-        for name, _ in units:
-            if name in met:
-                self.note(None, column, f"two elements of the collection would be {name!r}: rename a sample", self.line)
-            met.add(name)
 
     # ------------------------------------------------------------------------------------- which column is which input
 

@@ -268,6 +268,12 @@ def test_constants_and_what_many_rows_name_are_asked_for_once(sheet, galaxy, fil
     assert problem == (2, "S1", "pair", "hdca:c1 is a collection of type list, and it takes paired")
 
 
+def test_numbers_of_a_history(sheet, galaxy):
+    one = sheet("sample,reads\nS1,hid:3\n")
+    [(_, given)] = one.given(galaxy, WORKFLOW, {}, ["beds=hid:4"], "h")
+    assert one.problems == [] and shape(given.values[INDEX["reads"]]) == {"src": "hda", "id": "d1"}
+
+
 def test_a_collection_that_one_input_takes_is_told_to_another_that_does_not(sheet, galaxy):
     """What was asked for once is known whole the second time."""
     assert told(sheet("sample,beds,pair\nS1,hdca:c1,hdca:c1\nS2,hdca:c1,hdca:c1\n"), galaxy, constants=["reads=hda:d1"]) == [
@@ -605,12 +611,12 @@ def test_all_rows_as_one_run_with_parameters_and_constants(sheet, galaxy, files)
         (1, "", "", "input beds: is missing: beds=VALUE gives it files, a folder or hdca:ID"),
         (3, "S2", "reads", "is empty, and each sample is to be an element of the collection"),
         (3, "S2", "count", "'2', and '1' in line 2: it is a parameter, of which one run takes one value"),
-        (4, "S3", "reads", "hdca:c1 is a collection, which can't be an element of another here"),
+        (4, "S3", "reads", "hdca:c1 is a collection, and can't be an element of another"),
         (5, "S4", "reads", "{files}/none: No such file or directory")]),
     ("sample,reads\nS1,[ab].bed\nS1_1,plain\n", ["beds=hdca:c1"], [
-        (1, "", "reads", "two elements of the collection would be 'S1_1': rename a sample")])])
+        (3, "S1_1", "reads", "a second element of the collection would be 'S1_1': rename a sample")])])
 def test_what_is_wrong_with_all_rows_as_one_run(sheet, galaxy, files, text, constants, problems):
     one = sheet(text)
-    one.as_one(galaxy, WORKFLOW, {}, constants)
+    assert len(one.as_one(galaxy, WORKFLOW, {}, constants).problems) == len(problems)
     assert [tuple(problem.values()) for problem in one.problems] == [
         (*place, problem.format(files=files)) for *place, problem in problems]
