@@ -1,10 +1,11 @@
 """What a workflow's inputs are given: by the words of a command line, or what Galaxy has; read and checked.
 
 Nothing is sent from here but questions. Everything that is wrong is collected, so that it can be told at once. Job files are
-read in jobfiles.py.
+read in jobfiles.py, sheets of many runs in sheets.py.
 """
 from __future__ import annotations
 
+import copy
 import difflib
 import glob
 import os
@@ -113,18 +114,27 @@ class Given:
         self.problems: list[str] = []
         self._datatypes: set[str] = set()       # all that Galaxy knows, once they are asked for
         self._folders: dict[tuple[str, ...], Folder | None] = {}    # of libraries
+        self._there: dict[tuple[str, str], Leaf | str] = {}     # what was asked for; a text says what is wrong with it
+
+    def another(self) -> Given:
+        """One for another run of the same workflow, with the values and problems that there are by now. What is asked of
+        Galaxy for one of the two is known to both."""
+        other = copy.copy(self)
+        other.values, other.problems = dict(self.values), list(self.problems)
+        return other
 
     # ------------------------------------------------------------------------------------------------- from words
 
-    def take_words(self, texts: list[str]) -> None:
-        """Take `INPUT=VALUE` words; several of one input are several values of it."""
+    def take_words(self, texts: list[str]) -> list[str]:
+        """Take `INPUT=VALUE` words; several of one input are several values of it. The indexes of the inputs they name."""
         words: dict[str, list[str]] = {}
         for text in texts:
             index, value = self._split(text)
             if index:
                 words.setdefault(index, []).append(value)
         for index, values in words.items():
-            self.take(index, lambda one=self.asked[index], many=values: self._of_words(one, many))
+            self.take(index, lambda one=self.asked[index], many=values: self.of_words(one, many))
+        return list(words)
 
     def _split(self, text: str) -> tuple[str, str]:
         """The index of the input that a word names, "" where it is none, and the value; a name may have = in it."""
@@ -158,12 +168,13 @@ class Given:
                 raise
             self.problems.append(f"input {self.asked[index].name}: {error}")
 
-    def _of_words(self, one: Asked, words: list[str]) -> Value:
+    def of_words(self, one: Asked, words: list[str]) -> Value:
+        """The value that an input's VALUEs stand for."""
         if one.kind == "parameter":
             if len(words) > 1 and not one.about.get("multiple"):
                 raise Refused(f"given {len(words)} times, and it takes one value", USAGE)
             return parameter(one, words if one.about.get("multiple") else words[0])
-        parts = [part for word in words for part in self._parts(word)]
+        parts = [part for word in words for part in self.parts(word)]
         if not parts:
             raise Refused(f"{', '.join(words)}: there is nothing in it", USAGE)
         collections = [part for part in parts if part.ref.get("src") == "hdca"]
@@ -191,7 +202,7 @@ class Given:
     def _is_folder(word: str) -> bool:
         return os.path.isdir(word) or (glob.has_magic(word) and not os.path.lexists(word) and not URL.match(word))
 
-    def _parts(self, word: str) -> list[Leaf]:
+    def parts(self, word: str) -> list[Leaf]:
         """What one VALUE of a dataset or collection stands for."""
         if not word:
             raise Refused("its value is empty: is a variable unset?", USAGE)
@@ -211,7 +222,20 @@ class Given:
     # ------------------------------------------------------------------------------------------------ what Galaxy has
 
     def there(self, place: str, src: str, name: str) -> Leaf:
-        """What is in Galaxy already, asked for, so that what is deleted or somebody else's is told."""
+        """What is in Galaxy already, asked for once, so that what is deleted or somebody else's is told."""
+        if (place, src) not in self._there:
+            try:
+                self._there[place, src] = self._asked_for(place, src, name)
+            except Refused as error:
+                if error.exit_code != USAGE and error.status not in (400, 403, 404):
+                    raise
+                self._there[place, src] = str(error)
+        known = self._there[place, src]
+        if isinstance(known, str):
+            raise Refused(known, USAGE)
+        return replace(known, ref=dict(known.ref))      # which `fitting` and `typed` change
+
+    def _asked_for(self, place: str, src: str, name: str) -> Leaf:
         if src == "lib":
             return self._in_library(place, name)
         if src == "hid":

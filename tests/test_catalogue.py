@@ -43,6 +43,8 @@ MODULES = [     # each may import those before it
     "reports",
     "invocations",
     "runs",
+    "samples",
+    "sheets",
     "pictures",
     "tools",
 ]
