@@ -313,7 +313,7 @@ def pairs(names: list[str]) -> list[tuple[str, str, str]]:
     made: dict[str, tuple[str, str, str]] = {}
     alone = []
     for name in names:
-        sample, mate, forward = _mate(name)
+        sample, mate, forward = mate_of(name)
         if not mate or times[name] != 1 or times[mate] != 1:
             twice = next((one for one in (name, mate) if times[one] > 1), "")
             why = f"{twice} is there twice" if twice else f"there is no {mate}" if mate else "no _R1 or _R2 at its end"
@@ -328,7 +328,7 @@ def pairs(names: list[str]) -> list[tuple[str, str, str]]:
     return list(made.values())
 
 
-def _mate(name: str) -> tuple[str, str, bool]:
+def mate_of(name: str) -> tuple[str, str, bool]:
     """The sample that a file of reads is of, its mate's name, and whether it is the forward one; "" where it has no mark."""
     found = MARK.fullmatch(stem(name)) or MARK.fullmatch(os.path.splitext(name)[0])
     if not found:

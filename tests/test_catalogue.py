@@ -38,6 +38,7 @@ MODULES = [     # each may import those before it
     "workflows",
     "inputs",
     "jobfiles",
+    "drops",
     "staging",
     "jobs",
     "reports",
