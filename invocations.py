@@ -88,7 +88,7 @@ def younger(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], known: Conta
     first; those that began after the one that is `known`."""
     fresh = itertools.takewhile(lambda one: one["id"] not in known, _of_workflow(galaxy, workflow_id, data))
     return [one for one in reversed(list(fresh)) if one["state"] not in GIVEN_UP
-            and _takes(galaxy.get(f"invocations/{one['id']}"), data["inputs"])]
+            and ("inputs" not in data or _takes(galaxy.get(f"invocations/{one['id']}"), data["inputs"]))]
 
 
 def only_oldest(galaxy: Galaxy, same: list[dict[str, Any]]) -> None:
