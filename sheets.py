@@ -88,8 +88,7 @@ class Sheet(Samples):
         for row in self.rows:
             for name, unit in self._units(given, row, index, columns):
                 if name in met:
-                    self._refuse(given, index, row, columns[0], f"a second element of the collection would be {name!r}: rename "
-                                                                "a sample")
+                    self._refuse(given, index, row, columns[0], f"a second element would be {name!r}: rename a sample")
                 met.add(name)
                 units.append((name, unit))
         if not units:

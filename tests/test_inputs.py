@@ -133,3 +133,12 @@ def test_a_label_of_two_lines_is_told_in_one(given, monkeypatch):
 def test_what_is_wrong_is_not_told_as_missing_too(given):
     made = given("reads=hda:gone", "beds=hdca:c1", whole=True)
     assert made.problems == ["input reads: hda:gone: is deleted"]
+
+
+def test_another_of_the_same_knows_what_was_asked_for_and_goes_its_own_way(given, requests_mock):
+    one = given("reads=hda:d1", "red=x")
+    other = one.another()
+    other.take_words(["a = b=hda:d1", "count=x"])
+    assert [request.path for request in requests_mock.request_history] == ["/api/datasets/d1"]
+    assert (list(one.values), len(one.problems), list(other.values), len(other.problems)) == (
+        [INDEX["reads"]], 1, [INDEX["reads"], INDEX["a = b"]], 2)

@@ -614,7 +614,7 @@ def test_all_rows_as_one_run_with_parameters_and_constants(sheet, galaxy, files)
         (4, "S3", "reads", "hdca:c1 is a collection, and can't be an element of another"),
         (5, "S4", "reads", "{files}/none: No such file or directory")]),
     ("sample,reads\nS1,[ab].bed\nS1_1,plain\n", ["beds=hdca:c1"], [
-        (3, "S1_1", "reads", "a second element of the collection would be 'S1_1': rename a sample")])])
+        (3, "S1_1", "reads", "a second element would be 'S1_1': rename a sample")])])
 def test_what_is_wrong_with_all_rows_as_one_run(sheet, galaxy, files, text, constants, problems):
     one = sheet(text)
     assert len(one.as_one(galaxy, WORKFLOW, {}, constants).problems) == len(problems)
