@@ -173,9 +173,9 @@ def _samples(reads: list[File]) -> tuple[list[tuple[str, list[File]]], str]:
     problem = "" if there else "has no reads in it"
     if 0 < len(alone) < len(there):
         problem = f"has {len(there)} files, and {len(alone)} of them without a mate, such as {alone[0]}"
-    for (one, _), (other, files) in zip(samples, samples[1:]):
+    for (one, first), (other, second) in zip(samples, samples[1:]):
         if one == other:
-            problem = problem or f"has two samples that would be {one}, the one of {files[0].name} and another"
+            problem = problem or f"has two samples that would be {one}: of {first[0].name} and {second[0].name}"
     return samples, problem
 
 
@@ -336,7 +336,7 @@ def move(drop: Drop, to: str) -> str:
         for thing in things:
             _remove(thing)
     except OSError as error:
-        why = error.strerror or error.args[0][0][2]     # shutil's are lists
+        why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror or "something else has come there"
         raise Refused(f"{drop.place}: can't be moved: {why}{_undone(made)}") from None
     return targets[things[0]]
 
@@ -434,7 +434,7 @@ def _undone(made: dict[str, str]) -> str:
         for target in made.values():
             _clear(target)
     except OSError:
-        return f", and {' and '.join(target for target in made.values() if os.path.lexists(target))} stays there"
+        return f"; it is whole as {' and '.join(target for target in made.values() if os.path.lexists(target))}"
     return ""
 
 
