@@ -97,11 +97,12 @@ def look(folder: str, unit: str, ready_file: str | None = None, pattern: str | N
     folder = os.path.abspath(folder)
     try:
         entries = _entries(folder)
+        runs = [entry.path for entry in entries if unit == "run" and not _left_out(entry.name)
+                and entry.is_dir(follow_symlinks=False)]
     except OSError as error:
         raise Refused(f"{folder}: {error.strerror}", TRY_LATER) from None
     if unit == "run":
-        drops = [drop for entry in entries if not _left_out(entry.name) and entry.is_dir(follow_symlinks=False)
-                 for drop in _run(entry.path, ready_file, pattern)]
+        drops = [drop for path in runs for drop in _run(path, ready_file, pattern)]
     else:
         drops = _single(folder, entries, ready_file, pattern)
     return sorted(_pairs(drops) if unit == "pair" else drops, key=lambda drop: (drop.name, drop.place))
