@@ -97,11 +97,12 @@ def look(folder: str, unit: str, ready_file: str | None = None, pattern: str | N
     folder = os.path.abspath(folder)
     try:
         entries = _entries(folder)
+        runs = [entry.path for entry in entries if unit == "run" and not _left_out(entry.name)
+                and entry.is_dir(follow_symlinks=False)]
     except OSError as error:
         raise Refused(f"{folder}: {error.strerror}", TRY_LATER) from None
     if unit == "run":
-        drops = [drop for entry in entries if not _left_out(entry.name) and entry.is_dir(follow_symlinks=False)
-                 for drop in _run(entry.path, ready_file, pattern)]
+        drops = [drop for path in runs for drop in _run(path, ready_file, pattern)]
     else:
         drops = _single(folder, entries, ready_file, pattern)
     return sorted(_pairs(drops) if unit == "pair" else drops, key=lambda drop: (drop.name, drop.place))
@@ -173,9 +174,9 @@ def _samples(reads: list[File]) -> tuple[list[tuple[str, list[File]]], str]:
     problem = "" if there else "has no reads in it"
     if 0 < len(alone) < len(there):
         problem = f"has {len(there)} files, and {len(alone)} of them without a mate, such as {alone[0]}"
-    for (one, _), (other, files) in zip(samples, samples[1:]):
+    for (one, first), (other, second) in zip(samples, samples[1:]):
         if one == other:
-            problem = problem or f"has two samples that would be {one}, the one of {files[0].name} and another"
+            problem = problem or f"has two samples that would be {one}: of {first[0].name} and {second[0].name}"
     return samples, problem
 
 
@@ -336,7 +337,7 @@ def move(drop: Drop, to: str) -> str:
         for thing in things:
             _remove(thing)
     except OSError as error:
-        why = error.strerror or error.args[0][0][2]     # shutil's are lists
+        why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror or "something else has come there"
         raise Refused(f"{drop.place}: can't be moved: {why}{_undone(made)}") from None
     return targets[things[0]]
 
@@ -434,7 +435,7 @@ def _undone(made: dict[str, str]) -> str:
         for target in made.values():
             _clear(target)
     except OSError:
-        return f", and {' and '.join(target for target in made.values() if os.path.lexists(target))} stays there"
+        return f"; it is whole as {' and '.join(target for target in made.values() if os.path.lexists(target))}"
     return ""
 
 
