@@ -10,7 +10,7 @@ import difflib
 import glob
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -99,6 +99,13 @@ def leaves(value: Value) -> Iterator[Leaf]:
     elif isinstance(value, Group):
         for _, element in value.elements:
             yield from leaves(element)
+
+
+def each_leaf(value: Value, act: Callable[[Leaf], Leaf]) -> Value:
+    """The value with `act(leaf)` in the place of each of its datasets."""
+    if isinstance(value, Group):
+        return Group(value.type, [(name, each_leaf(element, act)) for name, element in value.elements], value.name)
+    return act(value) if isinstance(value, Leaf) else value
 
 
 class Given:

@@ -25,7 +25,9 @@ _swept = False
 class Notes(Protocol):
     """What is noted of one thing under way: a `Record` here, or a unit of a ledger."""
 
-    data: dict[str, Any]
+    @property
+    def data(self) -> dict[str, Any]:
+        """All that is noted."""
 
     def save(self, durably: bool = False, **changes: Any) -> None:
         """Note `changes`, a value for each name, None to forget it."""

@@ -52,8 +52,9 @@ class Plan:
 
     @property
     def purpose(self) -> list[Any]:
-        """What is the same for runs of the same on files of the same names."""
-        return [self.workflow["id"], self.workflow.get("latest_workflow_uuid"), self.request]
+        """What is the same for runs of the same on files of the same names, whatever their options."""
+        inputs = {index: planned(value) for index, value in self.given.values.items()}
+        return [self.workflow["id"], self.workflow.get("latest_workflow_uuid"), inputs, self.parameters]
 
     @property
     def files(self) -> dict[str, tuple[int, int]]:

@@ -46,6 +46,8 @@ MODULES = [     # each may import those before it
     "runs",
     "samples",
     "sheets",
+    "units",
+    "watching",
     "pictures",
     "tools",
 ]

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""What many samples cost: `workflow_batch.py` and a BioBlend loop that takes one sample after the other, as whole processes.
+
+Usage:
+  batch.py [options]
+
+Options:
+  --samples=N  how many samples, each a small table with a workflow of one step  [default: 50]
+  -h, --help   show this
+
+The Galaxy is the one that galaxy_local.py starts; where it does not run, it is started, and stopped again in the end. Both
+upload each sample's table to a history of its own, run the workflow there, wait until its job has ended and download the
+result, which is compared with what it must be. The loop asks as its documentation shows it: upload_file, wait_for_dataset,
+invoke_workflow, wait_for_invocation, wait_for_job, download_dataset, with BioBlend's own pauses between two looks; a second
+row has it look every quarter of a second. BioBlend takes part where `make bench` has put it (bench/peers).
+"""
+import contextlib
+import os
+import secrets
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from local import REST, ROOT, a_galaxy, about, compare, heading, launched, peer_python, print_row
+
+from common import Refused, arguments, run, whole_number
+from workflows import imported_once
+
+BATCH = [sys.executable, str(ROOT / "scripts" / "workflow_batch.py"), "-q"]
+WORKFLOW = ROOT / "bench" / "one_step.gxwf.yml"
+LEAST = 0.5             # the bar: ours / theirs
+
+LOOP = """
+import sys
+from pathlib import Path
+
+from bioblend.galaxy import GalaxyInstance
+
+url, key, workflow, prefix, folder, interval = sys.argv[1:]
+galaxy, every = GalaxyInstance(url, key), float(interval)
+[of_table] = [index for index, known in galaxy.workflows.show_workflow(workflow)["inputs"].items()]
+for sample in sorted(Path(folder).glob("*.tsv")):
+    history = galaxy.histories.create_history(f"{prefix} {sample.stem}")["id"]
+    dataset = galaxy.tools.upload_file(str(sample), history)["outputs"][0]["id"]
+    galaxy.datasets.wait_for_dataset(dataset, interval=every)
+    made = galaxy.workflows.invoke_workflow(workflow, {of_table: {"src": "hda", "id": dataset}}, history_id=history)
+    galaxy.invocations.wait_for_invocation(made["id"], interval=every)
+    about = galaxy.invocations.show_invocation(made["id"])
+    for step in about["steps"]:
+        if step.get("job_id"):
+            galaxy.jobs.wait_for_job(step["job_id"], interval=every)
+    for label, output in galaxy.invocations.show_invocation(made["id"])["outputs"].items():
+        galaxy.datasets.download_dataset(output["id"], f"{folder}/../{sample.stem}", use_default_filename=False)
+"""
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    count = whole_number(args, "--samples", least=1)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # modules are compiled once, as for any user
+    with a_galaxy() as galaxy, tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_STATE_HOME"] = folder
+        with a_workflow(galaxy, Path(folder)) as workflow:
+            heading(about(galaxy, "bioblend"))
+            once(ours, galaxy, workflow, 1)         # Galaxy reads the tool
+            python = peer_python("bioblend")
+            for words, interval, bar in (("with its own pauses", "3", LEAST), ("looking every 0.25 s", "0.25", None)):
+                print_row(compare(
+                    f"{count} samples", lambda: once(ours, galaxy, workflow, count), f"BioBlend, a loop {words}",
+                    (lambda interval=interval: once(theirs, galaxy, workflow, count, python, interval)) if python else None,
+                    bar, 1, lambda: time.sleep(REST)))
+
+
+def ours(galaxy, workflow, prefix, folder):
+    """The command of ours, and where the results are then."""
+    names = sorted(path.stem for path in (folder / "in").iterdir())
+    sheet = folder / "sheet.tsv"
+    sheet.write_text("sample\ttable\thistory\n" + "".join(f"{name}\tin/{name}.tsv\t{prefix} {name}\n" for name in names))
+    command = [*BATCH, f"--download={folder}/out", galaxy.key, galaxy.base, workflow, sheet]
+    return command, {name: folder / "out" / name / "first.tabular" for name in names}
+
+
+def theirs(galaxy, workflow, prefix, folder, python, interval):
+    """The same by BioBlend."""
+    names = sorted(path.stem for path in (folder / "in").iterdir())
+    command = [python, "-I", "-c", LOOP, galaxy.base, galaxy.key, workflow, prefix, folder / "in", interval]
+    return command, {name: folder / name for name in names}
+
+
+def once(made, galaxy, workflow, count, *more):
+    """Seconds and memory of one of them with new tables, whose results are looked at."""
+    token = secrets.token_hex(4)
+    with tempfile.TemporaryDirectory() as name, purged(galaxy, token):
+        folder = Path(name)
+        (folder / "in").mkdir()
+        for number in range(count):
+            (folder / "in" / f"s{number:03}.tsv").write_text(f"{token}\t{number}\n" * 5)
+        command, results = made(galaxy, workflow, token, folder, *more)
+        took = launched(command)
+        for number in range(count):
+            there = results[f"s{number:03}"].read_text()
+            if there != f"{token}\t{number}\n" * 3:
+                raise Refused(f"sample {number}: the result is not that of the workflow: {there!r}")
+    return took
+
+
+@contextlib.contextmanager
+def a_workflow(galaxy, folder):
+    """The id of the workflow, imported under a name of its own, and deleted in the end."""
+    file = folder / WORKFLOW.name
+    file.write_text(WORKFLOW.read_text().replace("label: One quick step", f"label: bench/batch.py {secrets.token_hex(4)}"))
+    made = imported_once(galaxy, str(file))
+    try:
+        yield made
+    finally:
+        galaxy.delete(f"workflows/{made}")
+
+
+@contextlib.contextmanager
+def purged(galaxy, token):
+    """The histories whose names have the token in them are purged in the end."""
+    try:
+        yield
+    finally:
+        for history in list(galaxy.pages("histories", {"q": "name-contains", "qv": token, "keys": "id"})):
+            galaxy.delete(f"histories/{history['id']}", {"purge": True})
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

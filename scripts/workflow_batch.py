@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Run a workflow once for each row of a sample sheet, many beside each other, and remember what was done.
+
+Usage:
+  workflow_batch.py [options] [--map=MAP]... [--param=PARAM]... [--tag=TAG]... KEY URL WORKFLOW SHEET [INPUT=VALUE...]
+
+Arguments:
+  KEY                   your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL                   the server, or - to look it up
+  WORKFLOW              a workflow's id, exact name, or .ga or Format 2 file, which is imported once
+  SHEET                 a table (TSV or CSV) with a column sample, and columns named as the workflow's inputs: values as
+                        workflow_run.py takes them, paths relative to the sheet; history (a name) and tags may be columns.
+                        Or an nf-core sheet (sample, fastq_1, fastq_2), or Illumina's SampleSheet.csv
+  INPUT=VALUE           an input that is the same for all rows
+
+Options:
+  --map=MAP             COLUMN=LABEL: that column is that input's, or nobody's without a LABEL; may be repeated
+  --fastq=DIR           where the reads of SampleSheet.csv are; beside it unless given
+  --as-collection       one run for all rows, mapped over a list of the samples
+  --history=HISTORY     one history for all: an id, an exact name, or new:NAME; a history for each row unless given
+  --max-running=N       rows under way at once  [default: 10]
+  --param=PARAM         STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, or a tool's id; may be repeated
+  --tag=TAG             a tag for each history; may be repeated
+  --use-cached-jobs     take the results of equal jobs that have run before
+  --allow-corrections   let Galaxy fill in what steps of the workflow leave out
+  --download=DIR        fetch the results to DIR/SAMPLE
+  --outputs=LABELS      only the outputs of these labels, separated by commas
+  --once                begin what can be begun, fetch what has ended, and end: for cron
+  --timeout=SECONDS     how long to wait for the end; as long as it takes unless given
+  --retry-failed        try those again that have failed before
+  --ledger=FILE         where is remembered what was done; SHEET.ledger unless given. ledger_show.py shows it
+  --summary=FILE        write a table (TSV, or CSV by its name) with a row for each sample
+  -n, --dry-run         check all and show what would be run; a workflow's file is imported
+  --format=FORMAT       table, json, jsonl, csv, tsv, value or another tabulate style  [default: tsv]
+  --fields=NAMES        only these fields, separated by commas
+  -q, --quiet           print no rows
+  -h, --help            show this
+
+The whole sheet is checked before anything is sent. The same line again, after a kill or with more rows, goes on: what has
+ended well is not run again, unless a file's content, the row or the workflow has changed. Exits with 0 when every row is ok,
+1 when all have failed, 3 when some have, 4 when some still run, 75 when another run is at work on the ledger.
+  workflow_batch.py --download=results --summary=runs.tsv - - rnaseq.ga samples.tsv genome=hg38
+"""
+import sys
+from pathlib import Path
+
+import ledger
+from common import (
+    DONE,
+    UNATTENDED,
+    USAGE,
+    Galaxy,
+    Refused,
+    arguments,
+    output,
+    run,
+    say,
+    show,
+    whole_number,
+)
+from downloads import folder_for
+from files import free
+from printing import table
+from runs import a_parameter, a_tag, prepare
+from samples import Row
+from sheets import mapped, read
+from staging import planned
+from units import FIELDS, Work, as_they_end, shown, status, summary
+from workflows import wanted
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    sheet_name, text, once, dry = args["SHEET"], args["--history"], args["--once"], args["--dry-run"]
+    most, timeout = whole_number(args, "--max-running", 1), whole_number(args, "--timeout")
+    style, fields = output(args, FIELDS)
+    empty = [option for option in ("--history", "--download", "--outputs") if args[option] == ""]
+    if empty:
+        raise Refused(f"{empty[0]} is empty: is a variable unset?", USAGE)
+    if args["--summary"] is not None:
+        free(args["--summary"], overwrite=True, option="--summary")
+    labels = [label for label in (args["--outputs"] or "").split(",") if label]
+    parameters, tags = [a_parameter(one) for one in args["--param"]], [a_tag(one) for one in args["--tag"]]
+    options = {name: True for name, asked in (("use_cached_job", args["--use-cached-jobs"]), (
+        "allow_tool_state_corrections", args["--allow-corrections"])) if asked}
+    mapping, sheet = mapped(args["--map"]), read(sheet_name, args["--fastq"])
+    place = ledger.place(args["--ledger"], Path(f"{sheet_name}.ledger"))
+    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
+
+    user = galaxy.user()
+    known = prepare(galaxy, wanted(galaxy, args["WORKFLOW"]), parameters, labels, **options)
+    if args["--download"] and not known.makes:
+        known.problems.append("the workflow marks nothing as its output, so --download would fetch nothing")
+    history = galaxy.named("histories", text)["id"] if text and not text.startswith("new:") else ""
+    given = [galaxy, known.workflow, mapping, args["INPUT=VALUE"], history]
+    rows = list(sheet.given(*given)) if not args["--as-collection"] else [
+        (Row(sheet.line, Path(sheet_name).stem, "", [], {}), sheet.as_one(*given))]
+    if sheet.problems:
+        raise Refused(f"{sheet_name}: {len(sheet.problems)} things are wrong, so nothing was sent" if len(sheet.problems) > 1
+                      else f"{sheet_name}: {sheet.problems[0]['problem']}, so nothing was sent", USAGE,
+                      table=table(sheet.problems, ["row", "sample", "column", "problem"]))
+    known.refuse([])
+    if dry:
+        show([{"row": row.line, "sample": row.sample, **inputs_of(known.workflow, one)} for row, one in rows], style)
+        return DONE
+
+    folder = folder_for(args["--download"], "--download") if args["--download"] else None
+    with ledger.Ledger(place, server=galaxy.base, user=user.get("username") or user["id"]) as memory:
+        work = Work(galaxy, memory, most, folder, labels)
+        work.history = history or (work.shared_history(text.removeprefix("new:")) if text else "")
+        units = [work.want(row.sample, known.plan(one), place=f"{sheet_name}, line {row.line}", title=row.history,
+                           tags=[*tags, *row.tags], again=args["--retry-failed"]) for row, one in rows]
+        failed = {unit.key for unit in units if unit.state == "failed"}
+        work.others()
+        work.share()
+        try:
+            shown(as_they_end(work, units, once, timeout), style, fields or FIELDS, args["--quiet"])
+        finally:
+            if args["--summary"]:
+                summary(units, args["--summary"])
+        if failed and not once:
+            names = ", ".join(unit.name for unit in units if unit.key in failed)
+            say(f"failed before: {names}: --retry-failed tries again")
+        return status(units, failed if once else set())
+
+
+def inputs_of(workflow, given):
+    """What a row gives, by the inputs' labels."""
+    return {workflow["inputs"][index].get("label") or index: planned(value) for index, value in given.values.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

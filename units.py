@@ -1,0 +1,543 @@
+"""Units of work, such as samples: the inputs of each brought, its run begun once and watched, its results delivered; many
+beside each other, and all of it remembered in a ledger.
+
+A process that is killed at any moment is gone on with by the next one. Each step is noted before it is taken and after
+it, and what Galaxy was asked for without an answer is looked up: a unit's own history by its name, which has the unit's key
+in it (the one thing that Galaxy sets together with making it), its run by the history and by what it was given.
+"""
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import itertools
+import json
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bulk import found, in_parts
+from common import (
+    DATASET_MOVES,
+    DONE,
+    PARTLY,
+    REFUSED,
+    STILL_RUNNING,
+    TRY_LATER,
+    Galaxy,
+    Refused,
+    complain,
+    show,
+)
+from downloads import Folder, fetch_items, folder_for, hash_of, safe
+from files import save
+from inputs import Leaf, each_leaf
+from invocations import Failed, Watch, only_oldest, outputs, results, younger
+from jobs import seen
+from ledger import Ledger, Unit, now
+from records import IN_FLIGHT
+from runs import Plan
+from staging import Staging
+from transfer import progress
+
+FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended"]
+RESTARTED = "killed when Galaxy was restarted"      # Galaxy 26.1 of jobs that it does not find again: no fault of theirs
+PAUSES = (0.25, 20.0)       # seconds between two rounds: while things move, and at most
+ENOUGH = 5                  # refusals in a row after which nothing more is begun: the fault is not a sample's
+PARALLEL = 4                # downloads at once
+MARK = 10                   # letters of a unit's key that its history's name ends with
+NAME = 255                  # letters that Galaxy keeps of a name
+
+
+@dataclass
+class Running:
+    """A unit that is under way, or to be: `plan` is None where nobody wants it any more."""
+
+    unit: Unit
+    plan: Plan | None = None
+    staging: Staging | None = None
+    watch: Watch | None = None
+    at: str = ""            # the step that it is at
+    tags: Sequence[str] = ()
+    unchanged: Callable[[], None] | None = None     # refuses where the files are not what they were
+
+    @property
+    def invocation(self) -> str:
+        return str(self.unit.data.get("invocation") or "")
+
+
+class Work:
+    """Brings units to their ends, at most `most` beside each other.
+
+    Each has a history of its own, or all have the one with the id `history`. What each makes, or its outputs of these
+    `labels`, goes into a folder of its own in `folder`, if any. `on_end(unit, state)` is called before a unit's end is
+    noted: again, where this process is killed before that.
+    """
+
+    def __init__(self, galaxy: Galaxy, ledger: Ledger, most: int = 10, folder: Path | None = None,
+                 labels: Iterable[str] = (), on_end: Callable[[Unit, str], None] | None = None):
+        self.galaxy, self.ledger, self.most, self.folder = galaxy, ledger, most, folder
+        self.labels, self.history, self.on_end = list(labels), "", on_end
+        self.under_way: dict[str, Running] = {}
+        self.queue: deque[Running] = deque()
+        self.shared: set[Any] = set()       # sources that more than one unit takes
+        self._alive: set[str] = set()       # datasets of these that were looked at
+        self._refused = 0                   # submissions in a row
+
+    # ------------------------------------------------------------------------------------------------ what is wanted
+
+    def want(self, name: str, plan: Plan, *, purpose: Any = None, place: str = "", title: str = "",
+             tags: Sequence[str] = (), again: bool = False, unchanged: Callable[[], None] | None = None) -> Unit:
+        """The unit of that name for that plan: the one that the ledger has, or a new one, which is begun in its turn.
+
+        It is another where its name or `purpose` is, which is the plan's unless given, or the content of a file. One that
+        has failed is begun `again` where that is asked for. A new one's history is called `title`, or by its name and the
+        workflow's. Before its run is submitted, `unchanged()` may refuse that.
+        """
+        what = digest(name, plan.purpose if purpose is None else purpose)
+        files = {path: [*stat, ""] for path, stat in plan.files.items()}
+        before = self.ledger.named(name)
+        unit = next((one for one in reversed(before) if one.data.get("purpose") == what and _same(one, files)), None)
+        if unit is None:
+            key = digest(what, files)
+            title = (title or f"{name} - {plan.workflow['name']}")[:NAME - MARK - 3]
+            folder = safe(name) if safe(name) == name else f"{safe(name)[:200]} [{key[:MARK]}]"
+            unit = self.ledger.add(key, name, place=place, workflow=plan.workflow["id"], purpose=what, files=files,
+                                   title=f"{title} [{key[:MARK]}]",
+                                   folder=folder if not before else f"{folder}.{len(before) + 1}")
+        if unit.state == "failed" and again:
+            self._reset(unit)
+        if unit.state == "gone":
+            unit.save(state="waiting", message=None, ended=None)
+        if unit.state in ("waiting", "running") and unit.key not in self.under_way:
+            one = Running(unit, plan, tags=tags, unchanged=unchanged)
+            if unit.state == "running":
+                self.under_way[unit.key] = one
+            else:
+                self.queue.append(one)
+        return unit
+
+    def others(self) -> None:
+        """Take on what an earlier process had under way and nobody has wanted this time: its runs are watched to their end,
+        and what is not begun is dropped."""
+        for unit in self.ledger.units("running"):
+            if unit.key not in self.under_way:
+                self.under_way[unit.key] = Running(unit)
+        wanted = {one.unit.key for one in self.queue}
+        for unit in self.ledger.units("waiting"):
+            if unit.key not in wanted:
+                _drop(unit)
+
+    def share(self) -> None:
+        """Upload what several of the wanted units take once, into a history for all of them."""
+        times = Counter(source for one in (*self.queue, *self.under_way.values()) if one.plan for source in one.plan.sources)
+        self.shared = {source for source, count in times.items() if count > 1}
+
+    def _reset(self, unit: Unit) -> None:
+        """Let a unit that has failed begin again where it failed: with another run on what was brought for the last, if
+        that is still there."""
+        data = unit.data
+        again: dict[str, Any] = {"state": "waiting", "failed_step": None, "message": None, "ended": None}
+        if unit.failed_step == "delivered":
+            unit.save(**again)
+            return
+        if unit.history and seen(self.galaxy, f"histories/{unit.history}").get("deleted", True):
+            unit.save(history=None, inputs=None, asked_history=None)
+        inputs = data.get("inputs") or {}
+        there = all(_is_there(self.galaxy, one) for one in inputs.values() if isinstance(one, dict))
+        tried = [*data.get("tried", []), *([unit.invocation] if unit.invocation else [])]
+        unit.save(**again, attempt=unit.attempt + 1, invocation=None, tried=tried, inputs=inputs if there else None)
+
+    # ---------------------------------------------------------------------------------------------------- rounds
+
+    def rounds(self, once: bool = False, timeout: float | None = None, look_for_more: Callable[[], None] | None = None
+               ) -> Iterator[Unit]:
+        """Each unit as it ends, until all have ended or `timeout` seconds are over; with `once`, until all is submitted that
+        can be, and what has finished by then is delivered. `look_for_more()`, where there may come more, goes before each
+        round; without `once` there is no end then, and a server that is away is waited for as long as it takes."""
+        end = None if timeout is None else time.monotonic() + timeout
+        pause, forever = PAUSES[0], look_for_more is not None and not once
+        while True:
+            moved = False
+            try:
+                if look_for_more:
+                    look_for_more()
+                for unit in self.look():
+                    moved = True
+                    yield unit
+            except Refused as error:
+                if not forever or error.exit_code != TRY_LATER:
+                    raise
+                complain(str(error))
+                pause = PAUSES[1]
+            if (once and self.all_submitted) or not (self.unfinished or forever):
+                break
+            pause = PAUSES[0] if moved else min(pause * 1.25, PAUSES[1])
+            left = pause if end is None else end - time.monotonic()
+            if left <= 0:
+                break
+            time.sleep(min(pause, left))
+        self.remember()
+
+    @property
+    def unfinished(self) -> int:
+        return len(self.queue) + len(self.under_way)
+
+    @property
+    def all_submitted(self) -> bool:
+        return all(one.invocation for one in self.under_way.values()) and \
+            (not self.queue or len(self.under_way) >= self.most)
+
+    def look(self) -> Iterator[Unit]:
+        """One round: see what has ended and go on with the rest, then begin what may be begun; each unit that has ended.
+
+        However many have ended before, it is one request for all datasets that are being made, and one for all runs.
+        """
+        moving, summaries = self._moving(), self._summaries()
+        for one in list(self.under_way.values()):
+            yield from self._tried(one, moving, summaries)
+        if self._refused >= ENOUGH and self.queue:
+            complain(f"the last {self._refused} runs were refused, so the {len(self.queue)} that wait were not begun")
+            self.queue.clear()
+        while self.queue and len(self.under_way) < self.most:
+            one = self.queue.popleft()
+            one.unit.save(durably=True, state="running", begun=now(), attempt=one.unit.attempt or 1)
+            self.under_way[one.unit.key] = one
+            yield from self._tried(one, set(), {})
+
+    def remember(self) -> None:
+        """Note how the runs stood when they were looked at last: whether nothing moves any more takes two looks."""
+        for one in self.under_way.values():
+            if one.watch and one.watch.before is not None:
+                one.unit.save(looked=[one.watch.before, one.watch.since])
+
+    def _moving(self) -> set[str]:
+        """The ids of the datasets that Galaxy is still making."""
+        sent = [dataset for one in self.under_way.values() if one.staging and not one.invocation
+                for dataset in one.staging.datasets]
+        return {dataset for dataset, about in found(self.galaxy, sent, ["state"])
+                if not isinstance(about, Refused) and about["state"] in DATASET_MOVES}
+
+    def _summaries(self) -> dict[str, Any]:
+        """`{invocation: its jobs_summary}`, or the `Refused` that it is answered with.
+
+        `GET /api/histories/ID/jobs_summary` tells of all that it is asked for, whichever history is named (Galaxy 26.1).
+        """
+        running = {one.invocation: one.unit.history for one in self.under_way.values() if one.invocation}
+        told: dict[str, Any] = {}
+        for part, answer in in_parts(lambda part: self.galaxy.get(
+                f"histories/{running[part[0]]}/jobs_summary",
+                {"ids": ",".join(part), "types": ",".join(["WorkflowInvocation"] * len(part))}), list(running)):
+            told.update({part[0]: answer} if isinstance(answer, Refused) else {one["id"]: one for one in answer})
+        return told
+
+    # ------------------------------------------------------------------------------------------------- one unit
+
+    def _tried(self, one: Running, moving: set[str], summaries: dict[str, Any]) -> Iterator[Unit]:
+        """Go on with a unit, and hand it on where it has ended, well or refused."""
+        try:
+            if not self._go_on(one, moving, summaries):
+                return
+        except Failed as error:
+            if not self._failed(one, error):
+                return
+        except (Refused, OSError) as error:
+            if isinstance(error, Refused) and (error.exit_code == TRY_LATER or error.status == 401):
+                raise
+            text = str(error) if isinstance(error, Refused) else ": ".join(
+                str(part) for part in (error.filename, error.strerror or error) if part)
+            self._refused += one.at == "submitted"
+            self._ends(one.unit, "failed", failed_step=one.at, message=text)
+        del self.under_way[one.unit.key]
+        yield one.unit
+
+    def _failed(self, one: Running, error: Failed) -> bool:
+        """Note how a run has failed; whether that is the unit's end: a job that was killed with Galaxy is worth another
+        run, once."""
+        job, unit = error.first, one.unit
+        if job and RESTARTED in job["stderr"] and not unit.data.get("restarted"):
+            unit.save(durably=True, restarted=True, tried=[*unit.data.get("tried", []), one.invocation], invocation=None,
+                      attempt=unit.attempt + 1)
+            one.watch = None
+            return False
+        step = f"{job['step']} ({job['label']})" if job else "finished"
+        self._ends(unit, "failed", failed_step=step, message=str(error))
+        return True
+
+    def _ends(self, unit: Unit, state: str, **facts: Any) -> None:
+        if self.on_end:
+            unit.save(**facts, ended=now())
+            self.on_end(unit, state)
+        unit.save(durably=True, state=state, looked=None, **facts)
+
+    def _go_on(self, one: Running, moving: set[str], summaries: dict[str, Any]) -> bool:
+        """Take the steps that can be taken now; whether the unit has come to its end."""
+        unit = one.unit
+        if not one.invocation:
+            if one.plan is None:
+                return not self._adopted(one)
+            if one.staging is None and not unit.data.get("inputs"):
+                self._send(one, one.plan)
+                moving = set(one.staging.datasets) if one.staging else set()
+            if not one.invocation and not (one.staging and moving.intersection(one.staging.datasets)):
+                self._submit(one, one.plan)
+            return False
+        summary = summaries.get(one.invocation)
+        if summary is None:         # submitted a moment ago
+            return False
+        if isinstance(summary, Refused):
+            raise summary
+        one.at = "finished"
+        if one.watch is None:
+            one.watch = Watch(self.galaxy, one.invocation, False, *unit.data.get("looked", (None, 0.0)))
+        about = one.watch.ended(summary)
+        if about is None:
+            return False
+        with unit.step("finished"):
+            self._reconcile(one, about)
+        self._deliver(one, about)
+        self._ends(unit, "ok")
+        return True
+
+    def _send(self, one: Running, plan: Plan) -> None:
+        unit = one.unit
+        one.at = "history made"
+        if not unit.history:
+            with unit.step(one.at):
+                unit.save(durably=True, history=self.history or self._history(one, plan))
+        if one.invocation:
+            return
+        one.at = "sent"
+        with unit.step(one.at):
+            hashes = self._use_shared(plan)
+            staging = Staging(self.galaxy, str(unit.history))
+            staging.send(plan.given.values)
+        one.staging = staging
+        if hashes:
+            unit.save(files={path: [*known[:2], hashes.get(path, known[2])] for path, known in unit.data["files"].items()})
+
+    def _submit(self, one: Running, plan: Plan) -> None:
+        unit = one.unit
+        inputs = unit.data.get("inputs")
+        if inputs is None:
+            one.at = "uploaded"
+            assert one.staging
+            with unit.step(one.at):
+                inputs = plan.bring(one.staging)
+                if one.unchanged:
+                    one.unchanged()
+            hashes = {upload.source.path: upload.sha256 for upload in one.staging.uploads}
+            unit.save(durably=True, inputs=inputs, files={path: [*known[:2], hashes.get(path, known[2])]
+                                                          for path, known in unit.data["files"].items()})
+        one.at = "submitted"
+        with unit.step(one.at):
+            begun = plan.submit(self.galaxy, str(unit.history), inputs, unit, patient=False)
+        self._refused = 0
+        if begun and one.staging:
+            one.staging.forget()
+            one.staging = None
+
+    def _deliver(self, one: Running, about: dict[str, Any]) -> None:
+        if not self.folder:
+            return
+        one.at = "delivered"
+        with one.unit.step(one.at):
+            items = [item for some in results(self.galaxy, outputs(about, self.labels)).values() for item in some]
+            codes: list[int] = []
+            folder = Folder(self.galaxy, folder_for(str(self.folder / one.unit.data["folder"]), "--download"))
+            fetch_items(folder, items, PARALLEL, codes, lambda path: None)
+            if codes:
+                raise Refused(f"{len(codes)} of {len(items)} results could not be fetched, the run itself is ok")
+
+    # ------------------------------------------------------------------------------------------- once, and only once
+
+    def _history(self, one: Running, plan: Plan) -> str:
+        """The id of the unit's own history: the one of its name, else a new one."""
+        unit, name = one.unit, one.unit.data["title"]
+        asked = bool(unit.data.get("asked_history"))
+        history, made = self._named(name, unit, known=asked)
+        if one.tags:
+            self.galaxy.put(f"histories/{history}", {"tags": list(dict.fromkeys(one.tags))})
+        if not made and not asked:      # of a ledger that is lost
+            there = younger(self.galaxy, plan.workflow["id"], {"history_id": history})
+            only_oldest(self.galaxy, there)
+            if there:
+                unit.save(durably=True, history=history, invocation=there[0]["id"])
+        return history
+
+    def _named(self, name: str, notes: Any, known: bool = False) -> tuple[str, bool]:
+        """The id of the history of that name, and whether it was made now. One that was asked for and is not there may yet
+        come: where that makes two, the oldest is it."""
+        there = self._histories(name)
+        made = not there
+        if not there:
+            until = notes.data.get("asked_history", 0) + IN_FLIGHT if known else 0
+            while not there and time.time() < until:
+                time.sleep(2)
+                there = self._histories(name)
+        if not there:
+            notes.save(durably=True, asked_history=time.time())
+            try:
+                self.galaxy.post("histories", {"name": name})
+            except Refused as error:
+                if not error.lost:
+                    raise
+            there = self._histories(name)
+            if not there:
+                raise Refused(f"history {name!r}: the answer to its making was lost; run the same line again", TRY_LATER)
+        for younger_one in there[1:]:
+            if not younger_one["count"]:
+                self.galaxy.delete(f"histories/{younger_one['id']}")
+        return str(there[0]["id"]), made
+
+    def _histories(self, name: str) -> list[dict[str, Any]]:
+        """The histories of that name that are not deleted, the oldest first."""
+        ask = {"q": "name-eq", "qv": name, "order": "create_time-asc", "keys": "id,name,deleted,count"}
+        return [one for one in self.galaxy.pages("histories", ask) if one["name"] == name and not one.get("deleted")]
+
+    def shared_history(self, title: str) -> str:
+        """The id of a history for all units, which is made once for the ledger."""
+        notes = self.ledger.notes
+        if not notes.data.get("mark"):
+            notes.save(durably=True, mark=digest(time.time_ns(), title)[:MARK])
+        known = notes.data.get("histories", {})
+        if title not in known or seen(self.galaxy, f"histories/{known[title]}").get("deleted", True):
+            history, _ = self._named(f"{title[:NAME - MARK - 3]} [{notes.data['mark']}]", notes)
+            notes.save(durably=True, histories={**known, title: history})
+        return str(notes.data["histories"][title])
+
+    def _adopted(self, one: Running) -> bool:
+        """Whether a unit that nobody wants any more has a run all the same, which an earlier process did not learn of."""
+        unit = one.unit
+        if unit.data.get("asked") and not self.history:
+            there = younger(self.galaxy, unit.data["workflow"], {"history_id": unit.history}, unit.data["known"])
+            only_oldest(self.galaxy, there)
+            if there:
+                unit.save(durably=True, invocation=there[0]["id"])
+                return True
+        _drop(unit)
+        return False
+
+    def _reconcile(self, one: Running, about: dict[str, Any]) -> None:
+        """Cancel what Galaxy began for the unit after all, when it had been given up for lost."""
+        if not self.history:
+            ask = {"history_id": one.unit.history, "instance": True}
+            there = younger(self.galaxy, about["workflow_id"], ask, one.unit.data.get("tried", ()))
+            only_oldest(self.galaxy, sorted(there, key=lambda run: run["id"] != about["id"]))
+
+    def _use_shared(self, plan: Plan) -> dict[str, str]:
+        """Give the plan the datasets of files that other units take too, each uploaded once; `{path: SHA-256}` of these."""
+        hashes = {}
+
+        def shared(leaf: Leaf) -> Leaf:
+            if leaf.source is None or leaf.source not in self.shared:
+                return leaf
+            known = self._shared(leaf, plan.workflow["name"])
+            hashes[leaf.source.path] = known["sha256"]
+            return replace(leaf, source=None, ref={"src": "hda", "id": known["id"]})
+        plan.given.values = {index: each_leaf(value, shared) for index, value in plan.given.values.items()}
+        return hashes
+
+    def _shared(self, leaf: Leaf, title: str) -> dict[str, str]:
+        """`{"id", "sha256"}` of the dataset that all units share for a leaf."""
+        source, notes = leaf.source, self.ledger.notes
+        assert source
+        stat = None if source.is_url else Path(source.path).stat()
+        name = json.dumps([source.path, source.ext, *([stat.st_size, stat.st_mtime_ns] if stat else [])])
+        known = notes.data.get("shared", {}).get(name)
+        if known and known["id"] not in self._alive and not _is_there(self.galaxy, {"src": "hda", "id": known["id"]}):
+            known = None
+        if not known:
+            staging = Staging(self.galaxy, self.history or self.shared_history(f"{title}: shared inputs"))
+            made = staging.bring({"0": Leaf(leaf.place, source=source, name=leaf.name)}, {"0": ""})
+            known = {"id": made["0"]["id"], "sha256": staging.uploads[0].sha256}
+            notes.save(durably=True, shared={**notes.data.get("shared", {}), name: known})
+            staging.forget()
+        self._alive.add(known["id"])
+        return dict(known)
+
+
+def _same(unit: Unit, files: dict[str, list[Any]]) -> bool:
+    """Whether the unit's files are as these are now, by size and time, or else by content; then it knows the new times."""
+    known = unit.data["files"]
+    if known == files or unit.state == "waiting":
+        unit_files = files if unit.state == "waiting" else known
+    elif known.keys() != files.keys() or any(known[path][0] != file[0] for path, file in files.items()):
+        return False
+    else:
+        changed = [path for path, file in files.items() if known[path][:2] != file[:2]]
+        if any(not known[path][2] or hash_of(Path(path), "SHA-256") != known[path][2] for path in changed):
+            return False
+        unit_files = {path: [*file[:2], known[path][2]] for path, file in files.items()}
+    if unit_files != known:
+        unit.save(files=unit_files)
+    return True
+
+
+def _drop(unit: Unit) -> None:
+    unit.save(state="gone", message="not begun, and nobody wants it any more")
+
+
+def _is_there(galaxy: Galaxy, ref: dict[str, str]) -> bool:
+    """Whether a dataset or collection is still fit to be taken."""
+    kinds = {"hda": "datasets", "hdca": "dataset_collections", "ld": "libraries/datasets"}
+    about = seen(galaxy, f"{kinds.get(ref['src'], 'datasets')}/{ref['id']}")
+    return bool(about) and not about.get("deleted") and about.get("state", "ok") == "ok"
+
+
+def digest(*things: Any) -> str:
+    """What is the same for the same things only."""
+    return hashlib.sha256(json.dumps(things, sort_keys=True).encode()).hexdigest()[:32]
+
+
+# ------------------------------------------------------------------------------------------------------ for the scripts
+
+def as_they_end(work: Work, units: list[Unit], once: bool, timeout: float | None,
+                look_for_more: Callable[[], None] | None = None) -> Iterator[dict[str, Any]]:
+    """A row of `FIELDS` for each unit as it ends; what has failed is said. `units` are all there are; those that come later
+    are added as they end."""
+    there = {unit.key for unit in units}
+    with progress(len(units), "units", unit="") as bar:
+        bar.update(max(len(units) - work.unfinished, 0))
+        for unit in work.rounds(once, timeout, look_for_more):
+            bar.update(1)
+            if unit.key not in there:
+                units.append(unit)
+            if unit.state == "failed":
+                complain(f"{unit.name}: {unit.message}")
+            yield row_of(unit)
+
+
+def shown(rows: Iterator[dict[str, Any]], style: str | None, fields: list[str], quiet: bool) -> None:
+    """Print the rows as they come, not even a heading where there are none; only let them come where it is to be `quiet`."""
+    for first in rows:
+        if not quiet:
+            show(itertools.chain([first], rows), style, fields)
+
+
+def row_of(unit: Unit) -> dict[str, Any]:
+    """What there is to tell of a unit, see `FIELDS`."""
+    data = unit.data
+    return {name: data.get(name) for name in FIELDS}
+
+
+def status(units: Iterable[Unit], known: Container[str] = ()) -> int:
+    """How a script ends that was to bring these units to their ends; failures that are `known` do not count."""
+    states = Counter("known" if unit.key in known and unit.state == "failed" else unit.state for unit in units)
+    if states["waiting"] + states["running"]:
+        return STILL_RUNNING
+    if not states["failed"]:
+        return DONE
+    return PARTLY if states["ok"] + states["known"] else REFUSED
+
+
+def summary(units: Iterable[Unit], to: str) -> None:
+    """Write a table with a row for each unit: CSV where the file's name says so, TSV else."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, FIELDS, delimiter="," if to.lower().endswith(".csv") else "\t", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row_of(unit) for unit in units)
+    save(text.getvalue(), to, overwrite=True, option="--summary")

@@ -1,0 +1,160 @@
+"""A folder that is watched: what is whole in it is wanted as a unit of work, once, and when that has ended it is moved away
+and somebody is told.
+
+What has stood still since when, and what has been taken, is noted in the ledger, so that a watcher from cron, which looks
+once and ends, knows as much as one that stays.
+"""
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from common import USAGE, Refused, complain
+from drops import Drop, File, again, complete, look, move
+from ledger import MOVES, Unit
+from runs import Plan
+from sources import Source
+from units import Work, digest
+
+SETTLE = {"file": 60, "pair": 60, "run": 600}       # seconds; a run's folder rests at times while it is written
+PATIENCE = 600      # seconds for the command of a notice
+
+
+class Watcher:
+    """Looks at a folder and wants what is whole there from `work`: what `planned(drop)` says for each.
+
+    `settle` are the seconds for which a unit without a mark must have stood still, `pause` those between two looks; `to` is
+    the folder for what has ended well, and `commands` are what the shell does at a unit's end, by its state.
+    """
+
+    def __init__(self, work: Work, folder: str, unit: str, planned: Callable[[Drop], Plan], settle: float, pause: float = 0,
+                 ready_file: str | None = None, pattern: str | None = None, to: str | None = None,
+                 commands: dict[str, str | None] | None = None, retry: bool = False, tags: list[str] | None = None):
+        self.work, self.folder, self.unit, self.planned = work, folder, unit, planned
+        self.settle, self.pause, self.ready_file, self.pattern = settle, pause, ready_file, pattern
+        self.to, self.commands, self.retry, self.tags = to, commands or {}, retry, tags or []
+        self.handled: dict[str, str] = {}       # the stamps of what was taken, or needs nothing any more, by place
+        self.drops: dict[str, Drop] = {}        # of units under way, by key
+        self._next = 0.0
+        work.on_end = self.ended
+
+    def look(self) -> None:
+        """Look at the folder, unless that was done `pause` seconds ago or less."""
+        if time.monotonic() < self._next:
+            return
+        notes, now = self.work.ledger.notes, time.time()
+        before = notes.data.get("seen", {})
+        seen: dict[str, Any] = {}
+        for drop in look(self.folder, self.unit, self.ready_file, self.pattern):
+            if self.handled.get(drop.place) == drop.stamp:
+                continue
+            known = self._known(drop)
+            stamp, since = before.get(drop.place, ("", 0))
+            since = since if stamp == drop.stamp else now
+            if known or complete(drop, since, now, self.settle):
+                self._take(drop, known, since)
+            else:
+                seen[drop.place] = [drop.stamp, since]
+        if seen != before:
+            notes.save(seen=seen)
+        self._next = time.monotonic() + self.pause
+
+    def _known(self, drop: Drop) -> Unit | None:
+        """The unit that was made of the drop as it is now."""
+        units = reversed(self.work.ledger.named(drop.name))
+        return next((unit for unit in units if unit.data.get("stamp") == drop.stamp and unit.place == drop.place), None)
+
+    def _take(self, drop: Drop, known: Unit | None, since: float) -> None:
+        self.handled[drop.place] = drop.stamp
+        if known and known.state == "ok":
+            self._move(known, drop)
+        if known and (known.state == "ok" or (known.state == "failed" and not self.retry)):
+            return
+        try:
+            if drop.problem:
+                raise Refused(drop.problem, USAGE)
+            plan = self.planned(drop)
+        except Refused as error:
+            if error.exit_code != USAGE:
+                raise
+            self._can_not_run(drop, known, str(error))
+            return
+        unit = self.work.want(drop.name, plan, purpose=["watched", drop.place], place=drop.place, tags=self.tags,
+                              again=self.retry, unchanged=lambda: unchanged(drop))
+        if unit.data.get("stamp") != drop.stamp:
+            with unit.step("files seen"):
+                unit.save(stamp=drop.stamp)
+        if unit.state in MOVES:
+            self.drops[unit.key] = drop
+        elif unit.state == "ok":
+            self._move(unit, drop)
+
+    def _can_not_run(self, drop: Drop, known: Unit | None, problem: str) -> None:
+        """Note, and tell once, what can't be run as it is."""
+        if known:
+            return
+        unit = self.work.ledger.add(digest("watched", drop.place, drop.stamp, time.time_ns()), drop.name, place=drop.place,
+                                    stamp=drop.stamp, purpose="", files={}, failed_step="files seen", message=problem)
+        complain(f"{drop.name}: {problem}")
+        self.notice(unit, "failed")
+        unit.save(durably=True, state="failed")
+
+    # ---------------------------------------------------------------------------------------------------- at its end
+
+    def ended(self, unit: Unit, state: str) -> None:
+        """What is done at a unit's end: again, where the process was killed meanwhile."""
+        drop = self.drops.pop(unit.key, None) or noted(unit.data.get("moving"))
+        if state == "ok" and drop:
+            self._move(unit, drop)
+        self.notice(unit, state)
+
+    def _move(self, unit: Unit, drop: Drop) -> None:
+        if not self.to:
+            return
+        try:
+            with unit.step("moved"):
+                unit.save(durably=True, moving=asdict(drop))
+                unit.save(place=move(drop, self.to), moving=None)
+        except Refused as error:
+            complain(f"{unit.name}: {error}")
+            unit.save(moving=None)
+
+    def notice(self, unit: Unit, state: str) -> None:
+        """Run the command for this state, with the facts in its environment."""
+        command = self.commands.get(state)
+        if not command:
+            return
+        data, galaxy = unit.data, self.work.galaxy
+        run = f"{galaxy.base}/workflows/invocations/{unit.invocation}" if unit.invocation else ""
+        results = self.work.folder.resolve() / data["folder"] if self.work.folder and state == "ok" else ""
+        facts = {"NAME": unit.name, "STATE": state, "PLACE": unit.place, "HISTORY": unit.history, "RUN_URL": run,
+                 "INVOCATION": unit.invocation, "FAILED_STEP": unit.failed_step, "MESSAGE": unit.message,
+                 "RESULTS": results, "LEDGER": self.work.ledger.path}
+        environment = {**os.environ, **{f"UNIT_{name}": str(value or "") for name, value in facts.items()}}
+        try:
+            with unit.step("told"):
+                done = subprocess.run(command, shell=True, env=environment, stdin=subprocess.DEVNULL, timeout=PATIENCE)
+                if done.returncode:
+                    raise Refused(f"the command for it ended with {done.returncode}: {command}")
+        except subprocess.TimeoutExpired:
+            complain(f"{unit.name}: the command for it did not end within {PATIENCE} s: {command}")
+        except Refused as error:
+            complain(f"{unit.name}: {error}")
+
+
+def unchanged(drop: Drop) -> None:
+    """Refuse what is not as it was when it was taken: what was uploaded may be half of it."""
+    if again(drop) != drop.stamp:
+        raise Refused("its files changed while they were uploaded, so nothing was run on what was there before")
+
+
+def noted(data: dict[str, Any] | None) -> Drop | None:
+    """A drop, from what `asdict` made of it."""
+    if not data:
+        return None
+    samples = tuple((name, tuple(Source(**source) for source in mates)) for name, mates in data["samples"])
+    return Drop(**{**data, "samples": samples, "files": tuple(File(**file) for file in data["files"])})
