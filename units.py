@@ -139,17 +139,15 @@ class Work:
     def _reset(self, unit: Unit) -> None:
         """Let a unit that has failed begin again where it failed: with another run on what was brought for the last, if
         that is still there."""
-        data = unit.data
         again: dict[str, Any] = {"state": "waiting", "failed_step": None, "message": None, "ended": None}
         if unit.failed_step == "delivered":
             unit.save(**again)
             return
         if unit.history and seen(self.galaxy, f"histories/{unit.history}").get("deleted", True):
             unit.save(history=None, inputs=None, asked_history=None)
-        inputs = data.get("inputs") or {}
+        inputs = unit.data.get("inputs") or {}
         there = all(_is_there(self.galaxy, one) for one in inputs.values() if isinstance(one, dict))
-        tried = [*data.get("tried", []), *([unit.invocation] if unit.invocation else [])]
-        unit.save(**again, attempt=unit.attempt + 1, invocation=None, tried=tried, inputs=inputs if there else None)
+        unit.save(**again, **_another_run(unit), inputs=inputs if there else None)
 
     # ---------------------------------------------------------------------------------------------------- rounds
 
@@ -259,8 +257,7 @@ class Work:
         run, once."""
         job, unit = error.first, one.unit
         if job and RESTARTED in job["stderr"] and not unit.data.get("restarted"):
-            unit.save(durably=True, restarted=True, tried=[*unit.data.get("tried", []), one.invocation], invocation=None,
-                      attempt=unit.attempt + 1)
+            unit.save(durably=True, restarted=True, **_another_run(unit))
             one.watch = None
             return False
         step = f"{job['step']} ({job['label']})" if job else "finished"
@@ -475,6 +472,12 @@ def _same(unit: Unit, files: dict[str, list[Any]]) -> bool:
     if unit_files != known:
         unit.save(files=unit_files)
     return True
+
+
+def _another_run(unit: Unit) -> dict[str, Any]:
+    """What is to be noted where a unit gets another run: the one that it had, if any, is not taken for it."""
+    tried = [*unit.data.get("tried", []), *([unit.invocation] if unit.invocation else [])]
+    return {"attempt": unit.attempt + 1, "invocation": None, "tried": tried, "asked": None, "looked": None}
 
 
 def _drop(unit: Unit) -> None:

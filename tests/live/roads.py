@@ -1,9 +1,13 @@
 """The way to Galaxy as links are: slow, and cut at times."""
 import contextlib
+import itertools
 import socket
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+import requests
 
 
 class SlowRoad:
@@ -49,3 +53,51 @@ class SlowRoad:
     def close(self):
         self.listening.close()
         self.cut()
+
+
+class LosingRoad:
+    """A port from which requests go to a server; the answers to some POSTs of invocations are lost, once Galaxy has acted:
+    the first one's, or those with these `numbers`."""
+
+    def __init__(self, server, numbers=(0,)):
+        lost = self.lost = []
+        begun = itertools.count()
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def hand_on(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+                try:
+                    answer = requests.request(self.command, server + self.path, data=body, headers=headers, timeout=120,
+                                              allow_redirects=False)
+                except requests.ConnectionError:        # the server is away
+                    self.close_connection = True
+                    return
+                if self.command == "POST" and self.path.endswith("/invocations") and next(begun) in numbers:
+                    lost.append(answer.json()["id"])
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    self.close_connection = True
+                    return
+                self.send_response_only(answer.status_code)
+                for name, value in answer.headers.items():
+                    if name.lower() not in ("transfer-encoding", "connection", "content-length", "content-encoding"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.content)))
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    self.wfile.write(answer.content)
+
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = hand_on
+
+            def log_message(self, *what):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()

@@ -1,18 +1,14 @@
 """workflow_run.py on workflows of every kind, against a real Galaxy; then the disk is looked at, and Galaxy is asked."""
-import contextlib
 import hashlib
 import json
 import os
 import signal
-import socket
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import requests
 
 from .conftest import ROOT
+from .roads import LosingRoad
 from .test_transfer_live import begun, instants, killed_again_and_again, state, until
 
 __all__ = ["instants", "state"]     # fixtures
@@ -276,49 +272,6 @@ def test_a_file_of_tests_with_a_nested_collection(person, tables):
 
 
 # ---------------------------------------------------------------------------------------------------- whatever happens
-
-class LosingRoad:
-    """A port from which requests go to a server; the answer to the first POST of an invocation is lost, once Galaxy has
-    acted."""
-
-    def __init__(self, server):
-        lost = self.lost = []
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def hand_on(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
-                answer = requests.request(self.command, server + self.path, data=body, headers=headers, timeout=120,
-                                          allow_redirects=False)
-                if self.command == "POST" and self.path.endswith("/invocations") and not lost:
-                    lost.append(answer.json()["id"])
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                    self.close_connection = True
-                    return
-                self.send_response_only(answer.status_code)
-                for name, value in answer.headers.items():
-                    if name.lower() not in ("transfer-encoding", "connection", "content-length", "content-encoding"):
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.content)))
-                self.end_headers()
-                with contextlib.suppress(OSError):
-                    self.wfile.write(answer.content)
-
-            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = hand_on
-
-            def log_message(self, *what):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
 
 def test_an_answer_that_is_lost_at_the_moment_of_submission(person, tables, state):
     road, history = LosingRoad(person.url), person.new_history("a lost answer")

@@ -1,0 +1,203 @@
+"""workflow_batch.py on sheets of samples, against a real Galaxy, which is then asked what it holds."""
+import csv
+import subprocess
+import time
+import zlib
+
+from .roads import LosingRoad
+from .test_transfer_live import begun, instants, kill, state
+from .test_workflow_run_live import WORKFLOWS
+
+__all__ = ["instants", "state"]     # fixtures
+FIRST = WORKFLOWS / "first.gxwf.yml"
+
+
+def samples(folder, count):
+    """Names of samples that no other test has."""
+    return [f"{zlib.crc32(str(folder).encode()):08x}-{number:02}" for number in range(count)]
+
+
+def a_sheet(folder, count, **more):
+    """A sheet of so many samples, each with a table of its own, and columns of the same value."""
+    names = samples(folder, count)
+    for name in names:
+        (folder / f"{name}.tsv").write_text(f"{name}\t1\nrest\t0\n")
+    rows = [["sample", "table", *more], *([name, f"{name}.tsv", *more.values()] for name in names)]
+    sheet = folder / "samples.tsv"
+    sheet.write_text("".join("\t".join(row) + "\n" for row in rows))
+    return sheet
+
+
+def told(ended, status=0):
+    """The rows that were printed, `{name: row}`."""
+    assert ended.returncode == status, ended
+    return {row["name"]: row for row in csv.DictReader(ended.stdout.splitlines(), delimiter="\t")}
+
+
+def ledger(person, sheet, *options):
+    """What ledger_show.py says of the sheet's ledger, `{name: row}`."""
+    return told(person.run("ledger_show.py", "--format=tsv", *options, f"{sheet}.ledger"))
+
+
+def one_run_each(person, sheet, count):
+    """Each sample has one history, one run in it that ended well, and one upload; the ledger says the same. How many runs
+    were begun anew, because their jobs were killed together with Galaxy."""
+    units = ledger(person, sheet)
+    assert list(units) == samples(sheet.parent, count) and {unit["state"] for unit in units.values()} == {"ok"}
+    histories = {one["id"]: one["name"].split(" - ")[0] for one in person.look("histories")}
+    assert {history: name for history, name in histories.items() if name in units} == {
+        unit["history"]: name for name, unit in units.items()}
+    again = 0
+    for name, unit in units.items():
+        runs = person.look("invocations", history_id=unit["history"])
+        assert unit["invocation"] in [run["id"] for run in runs], name
+        assert person.look(f"invocations/{unit['invocation']}/jobs_summary")["states"] == {"ok": 1}
+        others = [run for run in runs if run["id"] != unit["invocation"] and run["state"] not in ("cancelled", "cancelling")]
+        for other in others:
+            [job] = person.look("jobs", invocation_id=other["id"])
+            assert "restarted" in str(person.look(f"jobs/{job['id']}", full="true")), (name, other)
+        again += len(others)
+        assert int(unit["attempt"]) == 1 + len(others)
+        there = person.look(f"histories/{unit['history']}/contents", v="dev", keys="name,state,deleted")
+        assert [one["name"] for one in there if not one["deleted"] and one["state"] == "ok"].count(f"{name}.tsv") == 1
+    return again
+
+
+def fetched(folder, count):
+    """Whether each sample's result is there once, with the right bytes."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.tsv")
+    names = samples(folder.parent, count)
+    assert [str(path.relative_to(folder)) for path in files] == [f"{name}/first.tabular" for name in names]
+    return [path.read_text() for path in files] == [f"{name}\t1\n" for name in names]
+
+
+def test_each_row_is_run_once_and_a_new_row_later(person, tmp_path):
+    sheet = a_sheet(tmp_path, 3)
+    line = ["workflow_batch.py", f"--download={tmp_path}/out", f"--summary={tmp_path}/runs.csv", "--tag=batch", person.key,
+            person.url, FIRST, sheet]
+    rows = told(person.run(*line))
+    assert {row["state"] for row in rows.values()} == {"ok"} and fetched(tmp_path / "out", 3)
+    assert one_run_each(person, sheet, 3) == 0
+    assert person.look(f"histories/{rows[samples(tmp_path, 1)[0]]['history']}")["tags"] == ["batch"]
+    a_sheet(tmp_path, 4)        # the tables have another time, and the same content
+    assert list(told(person.run(*line))) == samples(tmp_path, 4)[3:]
+    assert one_run_each(person, sheet, 4) == 0 and fetched(tmp_path / "out", 4)
+    with open(tmp_path / "runs.csv", newline="") as file:
+        assert [(row["name"], row["state"]) for row in csv.DictReader(file)] == [
+            (name, "ok") for name in samples(tmp_path, 4)]
+    assert told(person.run(*line)) == {}
+
+
+def test_what_fails_is_told_and_does_not_stop_the_others(person, tmp_path):
+    """The third sample has a word where a number is summed; with another table it is tried again."""
+    for name, text in (("a", "x\t1\nx\t2\n"), ("b", "x\t5\n"), ("bad", "x\tword\n")):
+        (tmp_path / f"{name}.tsv").write_text(text)
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("Sample,table\na,a.tsv\nbad,bad.tsv\nb,b.tsv\n")
+    line = ["workflow_batch.py", f"--download={tmp_path}/out", person.key, person.url, WORKFLOWS / "sums.gxwf.yml", sheet]
+    ended = person.run(*line)
+    rows = told(ended, 3)
+    assert {name: row["state"] for name, row in rows.items()} == {"a": "ok", "b": "ok", "bad": "failed"}
+    assert rows["bad"]["failed_step"] and rows["bad"]["message"] in ended.stderr
+    again = person.run(*line)
+    assert (again.returncode, again.stdout) == (3, "") and "bad" in again.stderr
+    assert told(person.run(line[0], "--retry-failed", *line[1:]), 3)["bad"]["attempt"] == "2"
+    history = rows["bad"]["history"]
+    assert len(person.look("invocations", history_id=history)) == 2
+    assert [one["name"] for one in person.look(f"histories/{history}/contents")].count("bad.tsv") == 1
+
+
+def test_a_visit_from_cron(person, tmp_path):
+    """It begins what it may, ends, and the next one fetches what has ended."""
+    sheet = a_sheet(tmp_path, 4)
+    line = ["workflow_batch.py", "--once", "--max-running=3", f"--download={tmp_path}/out", person.key, person.url, FIRST,
+            sheet]
+    visits = 0
+    while (ended := person.run(*line)).returncode == 4:
+        visits += 1
+        states = [unit["state"] for unit in ledger(person, sheet).values()]
+        assert ended.stderr == "" and states.count("running") <= 3
+        time.sleep(1)
+    assert ended.returncode == 0 and visits >= 1
+    assert one_run_each(person, sheet, 4) == 0 and fetched(tmp_path / "out", 4)
+
+
+def test_two_at_the_same_minute(person, tmp_path):
+    sheet = a_sheet(tmp_path, 2)
+    line = ["workflow_batch.py", "-q", person.key, person.url, FIRST, sheet]
+    both = [begun(person, *line, stderr=subprocess.PIPE) for _ in range(2)]
+    said = {process.returncode: (process.pid, error) for process, (_, error) in (
+        (process, process.communicate()) for process in both)}
+    assert sorted(said) == [0, 75] and str(said[0][0]) in said[75][1] and said[0][1] == ""
+    assert one_run_each(person, sheet, 2) == 0
+
+
+def test_an_nf_core_sheet_as_runs_and_as_one(person, tmp_path):
+    """Two lanes of x, one of y: each sample is a run, or an element of one."""
+    for name in ("x_L1_1", "x_L1_2", "x_L2_1", "x_L2_2", "y_1", "y_2"):
+        (tmp_path / f"{name}.fastq").write_text(f"@{name}\nACGT\n+\nFFFF\n")
+    sheet = tmp_path / "nf.csv"
+    sheet.write_text("sample,fastq_1,fastq_2,strandedness\nx,x_L1_1.fastq,x_L1_2.fastq,auto\ny,y_1.fastq,y_2.fastq,auto\n"
+                     "x,x_L2_1.fastq,x_L2_2.fastq,auto\n")
+    line = ["workflow_batch.py", "--map=strandedness=", f"--download={tmp_path}/out", person.key, person.url,
+            WORKFLOWS / "pairs.gxwf.yml", sheet]
+    rows = told(person.run(*line))
+    assert sorted(rows) == ["x", "y"]
+    files = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.fastqsanger"))
+    assert files == [f"{sample}/copied/{name}/{mate}.fastqsanger" for sample, name in (
+        ("x", "x_1"), ("x", "x_2"), ("y", "y")) for mate in ("forward", "reverse")]
+    assert (tmp_path / "out" / files[3]).read_text().startswith("@x_L2_2\n")
+    whole = told(person.run(line[0], "--as-collection", f"--ledger={tmp_path}/one.ledger", *line[1:2], *line[3:]))
+    [run] = person.look("invocations", history_id=whole["nf"]["history"])
+    made = person.look(f"invocations/{run['id']}")["output_collections"]["copied"]
+    elements = person.look(f"dataset_collections/{made['id']}")["elements"]
+    assert [one["element_identifier"] for one in elements] == ["x_1", "x_2", "y"]
+
+
+def test_a_file_of_all_rows_is_uploaded_once(person, tmp_path):
+    (tmp_path / "all.tsv").write_text("all\t1\n")
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.tsv").write_text(f"{name}\t2\n")
+    sheet = tmp_path / "sheet.tsv"
+    sheet.write_text("sample\ttables\na\ta.tsv\nb\tb.tsv\n")
+    line = ["workflow_batch.py", f"--download={tmp_path}/out", person.key, person.url, WORKFLOWS / "beside.gxwf.yml", sheet,
+            f"one={tmp_path}/all.tsv"]
+    assert sorted(told(person.run(*line))) == ["a", "b"]
+    there = person.look("histories")
+    names = [one["name"] for history in there for one in person.look(f"histories/{history['id']}/contents")]
+    assert names.count("all.tsv") == 1
+    text = {path.parts[-3]: path.read_text() for path in (tmp_path / "out").rglob("*.tabular")}
+    assert text == {"a": "a\t2\tall\t1\n", "b": "b\t2\tall\t1\n"}
+    with open(sheet, "a") as file:
+        file.write("c\ta.tsv\n")
+    assert sorted(told(person.run(*line))) == ["c"]
+    assert len(person.look("histories")) == len(there) + 1
+    assert len([one for one in there if "shared inputs" in one["name"]]) == 1
+
+
+def test_one_history_for_all(person, tmp_path):
+    sheet = a_sheet(tmp_path, 2, lines="2")
+    rows = told(person.run("workflow_batch.py", "--history=new:All of them", person.key, person.url, FIRST, sheet))
+    [history] = [one for one in person.look("histories") if one["name"].startswith("All of them [")]
+    assert {row["history"] for row in rows.values()} == {history["id"]}
+    assert {run["id"] for run in person.look("invocations", history_id=history["id"])} == {
+        row["invocation"] for row in rows.values()}
+
+
+def test_killed_again_and_again_and_an_answer_lost(person, tmp_path, state, instants):
+    sheet = a_sheet(tmp_path, 6)
+    road = LosingRoad(person.url, numbers=(1, 4))
+    line = ["workflow_batch.py", "-q", "--max-running=3", f"--download={tmp_path}/out", person.key, road.url, FIRST, sheet]
+    kills = 0
+    for instant in [instants.uniform(0.3, 3) for _ in range(6)]:
+        process = begun(person, *line, **state)
+        try:
+            assert process.wait(timeout=instant) == 0
+            break
+        except subprocess.TimeoutExpired:
+            kill(process)
+            kills += 1
+    ended = person.run(*line, **state)
+    road.close()
+    assert ended.returncode == 0 and kills >= 3, ended
+    assert one_run_each(person, sheet, 6) == 0 and fetched(tmp_path / "out", 6)
