@@ -131,9 +131,9 @@ class Work:
             if unit.key not in wanted:
                 _drop(unit)
 
-    def share(self) -> None:
-        """Upload what several of the wanted units take once, into a history for all of them."""
-        times = Counter(source for one in (*self.queue, *self.under_way.values()) if one.plan for source in one.plan.sources)
+    def share(self, plans: Iterable[Plan]) -> None:
+        """Upload what several of these plans take once, into a history for all of them."""
+        times = Counter(source for plan in plans for source in plan.sources)
         self.shared = {source for source, count in times.items() if count > 1}
 
     def _reset(self, unit: Unit) -> None:
