@@ -9,6 +9,8 @@ from collections import Counter
 
 import pytest
 
+from processes import listens
+
 from .conftest import local
 from .roads import LosingRoad, SlowRoad
 from .test_transfer_live import (
@@ -22,6 +24,7 @@ from .test_transfer_live import (
     large,
     sha256,
     state,
+    until,
 )
 from .test_workflow_batch_live import FIRST, a_sheet, fetched, one_run_each
 
@@ -124,9 +127,9 @@ def test_thirty_samples_whatever_happens(person, home, tmp_path, state, instants
         process = begun(person, *line, **state)
         if number in with_galaxy:
             time.sleep(instants.uniform(1, 4))
-            processes = json.loads((home / "state.json").read_text())
-            for name in ("server", "worker"):
-                os.kill(processes[name]["pid"], signal.SIGKILL)
+            galaxy = json.loads((home / "state.json").read_text())
+            os.kill(galaxy["server"]["pid"], signal.SIGKILL)
+            until(lambda port=galaxy["port"]: not listens(port))    # a job that it had begun keeps that open
             assert local("start").returncode == 0
         try:
             assert process.wait(timeout=instants.uniform(0.3, 4)) == 0
