@@ -12,6 +12,7 @@ import hashlib
 import io
 import itertools
 import json
+import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -47,7 +48,9 @@ from uploads import discard
 FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended"]
 RESTARTED = "killed when Galaxy was restarted"      # Galaxy 26.1 of jobs that it does not find again: no fault of theirs
 PAUSES = (0.25, 20.0)       # seconds between two rounds: while things move, and at most
-LOST = (3600, 5 * 10**6)    # an upload's job is lost when it takes as many seconds, and one more for as many bytes
+MADE = (600, 5 * 10**6)     # an upload's job that is `running` is lost after so many seconds, and one more for so many bytes
+QUEUED = 86400              # and one that is not, after so many
+RESTARTS = 3                # runs whose jobs were killed with Galaxy before one of the next is taken for a failure
 ENOUGH = 5                  # refusals in a row after which nothing more is begun: the fault is not a sample's
 PARALLEL = 4                # downloads at once
 MARK = 10                   # letters of a unit's key that its history's name ends with
@@ -88,6 +91,7 @@ class Work:
         self.staging, self.waited = staging, waited
         self.under_way: dict[str, Running] = {}
         self.queue: deque[Running] = deque()
+        self.over: list[Unit] = []          # that ended before they were begun, and are still to be handed on
         self.shared: set[Any] = set()       # sources that more than one unit takes
         self._alive: set[str] = set()       # datasets of these that were looked at
         self._refused = 0                   # submissions in a row
@@ -110,7 +114,7 @@ class Work:
         unit = next((one for one in reversed(before) if one.data.get("purpose") == what and _same(one, files)), None)
         if unit is None:
             key = digest(what, files)
-            title = (title or f"{name} - {plan.workflow['name']}")[:NAME - MARK - 3]
+            title = (title or f"{name} - {plan.workflow['name']}")[:NAME - MARK - 3 if marked else NAME]
             folder = safe(name) if safe(name) == name else f"{safe(name)[:200]} [{key[:MARK]}]"
             unit = self.ledger.add(key, name, place=place, workflow=plan.workflow["id"], purpose=what, files=files,
                                    title=f"{title} [{key[:MARK]}]" if marked else title, marked=marked,
@@ -201,6 +205,8 @@ class Work:
 
         However many have ended before, it is one request for all datasets that are being made, and one for all runs.
         """
+        while self.over:
+            yield self.over.pop(0)
         moving, summaries = self._moving(), self._summaries()
         for one in list(self.under_way.values()):
             yield from self._tried(one, moving, summaries)
@@ -211,7 +217,7 @@ class Work:
             one = self.queue.popleft()
             one.unit.save(durably=True, state="running", begun=now(), attempt=one.unit.attempt or 1)
             self.under_way[one.unit.key] = one
-            yield from self._tried(one, set(), {})
+            yield from self._tried(one, {}, {})
 
     def remember(self) -> None:
         """Note how the runs stood when they were looked at last: whether nothing moves any more takes two looks."""
@@ -219,11 +225,11 @@ class Work:
             if one.watch and one.watch.before is not None:
                 one.unit.save(looked=[one.watch.before, one.watch.since])
 
-    def _moving(self) -> set[str]:
-        """The ids of the datasets that Galaxy is still making."""
+    def _moving(self) -> dict[str, str]:
+        """The datasets that Galaxy is still making, and their states."""
         sent = [dataset for one in self.under_way.values() if one.staging and not one.invocation
                 for dataset in one.staging.datasets]
-        return {dataset for dataset, about in found(self.galaxy, sent, ["state"])
+        return {dataset: about["state"] for dataset, about in found(self.galaxy, sent, ["state"])
                 if not isinstance(about, Refused) and about["state"] in DATASET_MOVES}
 
     def _summaries(self) -> dict[str, Any]:
@@ -241,7 +247,7 @@ class Work:
 
     # ------------------------------------------------------------------------------------------------- one unit
 
-    def _tried(self, one: Running, moving: set[str], summaries: dict[str, Any]) -> Iterator[Unit]:
+    def _tried(self, one: Running, moving: dict[str, str], summaries: dict[str, Any]) -> Iterator[Unit]:
         """Go on with a unit, and hand it on where it has ended, well or refused."""
         try:
             if not self._go_on(one, moving, summaries):
@@ -261,10 +267,11 @@ class Work:
 
     def _failed(self, one: Running, error: Failed) -> bool:
         """Note how a run has failed; whether that is the unit's end: a job that was killed with Galaxy is worth another
-        run, once."""
+        run."""
         job, unit = error.first, one.unit
-        if job and RESTARTED in job["stderr"] and not unit.data.get("restarted"):
-            unit.save(durably=True, restarted=True, **_another_run(unit))
+        restarts = unit.data.get("restarts", 0)
+        if job and RESTARTED in job["stderr"] and restarts < RESTARTS:
+            unit.save(durably=True, restarts=restarts + 1, **_another_run(unit))
             one.watch = None
             return False
         step = f"{job['step']} ({job['label']})" if job else "finished"
@@ -277,7 +284,7 @@ class Work:
             self.on_end(unit, state)
         unit.save(durably=True, state=state, looked=None, **facts)
 
-    def _go_on(self, one: Running, moving: set[str], summaries: dict[str, Any]) -> bool:
+    def _go_on(self, one: Running, moving: dict[str, str], summaries: dict[str, Any]) -> bool:
         """Take the steps that can be taken now; whether the unit has come to its end."""
         unit = one.unit
         if not one.invocation:
@@ -285,8 +292,8 @@ class Work:
                 return not self._adopted(one)
             if one.staging is None and not unit.data.get("inputs"):
                 self._send(one, one.plan)
-                moving = set(one.staging.datasets) if one.staging else set()
-            late = moving.intersection(one.staging.datasets) if one.staging else set()
+                moving = dict.fromkeys(one.staging.datasets, "new") if one.staging else {}
+            late = {made: moving[made] for made in one.staging.datasets if made in moving} if one.staging else {}
             if late:
                 self._lost(one, late)
             elif not one.invocation:
@@ -330,20 +337,24 @@ class Work:
         if hashes:
             unit.save(files={path: [*known[:2], hashes.get(path, known[2])] for path, known in unit.data["files"].items()})
 
-    def _lost(self, one: Running, late: set[str]) -> None:
-        """Send once more what Galaxy has been making for so long that its job is lost: one that was killed together with a
-        Celery worker stays `running` for ever (26.1)."""
-        unit = one.unit
-        seconds = time.time() - unit.data.get("sent", time.time())
-        if seconds < LOST[0] + sum(size for size, *_ in unit.data["files"].values()) / LOST[1]:
+    def _lost(self, one: Running, late: dict[str, str]) -> None:
+        """Send once more what Galaxy has been making (`late`, states by dataset) for so long that its job is lost: one that
+        a Celery worker was killed over stays `running` for ever, which is what it is only once a worker has it (26.1)."""
+        unit, data = one.unit, one.unit.data
+        making = "running" in late.values()
+        if making and "making" not in data:
+            unit.save(making=time.time())
+        size = sum(size for size, *_ in data["files"].values())
+        seconds = time.time() - data.get("making" if making else "sent", time.time())
+        if seconds < (MADE[0] + size / MADE[1] if making else QUEUED):
             return
         one.at = "uploaded"
-        if unit.data.get("sent_again"):
-            raise Refused(f"Galaxy does not end making {len(late)} datasets of what was uploaded, now for {seconds:.0f} s and "
-                          "once before: its administrator can see what its jobs wait for")
+        if data.get("sent_again"):
+            raise Refused(f"Galaxy does not end making {len(late)} datasets of what was uploaded, now for {seconds:.0f} s "
+                          "and once before: its administrator can see what its jobs wait for")
         for dataset in late:
             discard(self.galaxy, dataset)
-        unit.save(durably=True, sent=None, sent_again=True)
+        unit.save(durably=True, sent=None, making=None, sent_again=True)
         one.staging = None
 
     def _submit(self, one: Running, plan: Plan) -> None:
@@ -397,7 +408,7 @@ class Work:
 
     def _named(self, name: str, notes: Notes, marked: bool = True) -> tuple[str, bool]:
         """The id of the history of that name, and whether it was made now. One that was asked for and is not there may yet
-        come; where that makes two, the oldest is it. A name without a mark may be other histories' too, which came before."""
+        come; where that makes two, the oldest is it. A name without a mark may be other histories' too, from before."""
         asked = notes.data.get("asked_history")
         before = notes.data.get("histories_before", [])
         there = [one for one in self._histories(name) if one["id"] not in before] if marked or asked else []
@@ -430,7 +441,7 @@ class Work:
         """The id of a history for all units, which is made once for the ledger."""
         notes = self.ledger.notes
         if not notes.data.get("mark"):
-            notes.save(durably=True, mark=digest(time.time_ns(), title)[:MARK])
+            notes.save(durably=True, mark=secrets.token_hex(MARK // 2))
         known = notes.data.get("histories", {})
         if title not in known or seen(self.galaxy, f"histories/{known[title]}").get("deleted", True):
             history, _ = self._named(f"{title[:NAME - MARK - 3]} [{notes.data['mark']}]", notes)
@@ -540,9 +551,15 @@ def as_they_end(work: Work, units: list[Unit], once: bool, timeout: float | None
             bar.update(1)
             if unit.key not in there:
                 units.append(unit)
-            if unit.state == "failed":
-                complain(f"{unit.name}: {unit.message}")
+            tell(unit)
             yield row_of(unit)
+
+
+def tell(unit: Unit) -> str:
+    """Say of a unit that has failed why it has; its state."""
+    if unit.state == "failed":
+        complain(f"{unit.name}: {unit.message}")
+    return unit.state
 
 
 def shown(rows: Iterator[dict[str, Any]], style: str | None, fields: list[str], quiet: bool) -> None:

@@ -11,11 +11,13 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from common import USAGE, Refused, complain
 from drops import Drop, File, again, complete, look, move
 from ledger import MOVES, Unit
+from records import state_folder
 from runs import Plan
 from sources import Source
 from units import Work, digest
@@ -33,10 +35,11 @@ class Watcher:
 
     def __init__(self, work: Work, folder: str, unit: str, planned: Callable[[Drop], Plan], settle: float, pause: float = 0,
                  ready_file: str | None = None, pattern: str | None = None, to: str | None = None,
-                 commands: dict[str, str | None] | None = None, retry: bool = False, tags: list[str] | None = None):
+                 commands: dict[str, str | None] | None = None, retry: bool = False, tags: list[str] | None = None,
+                 title: Callable[[Drop], str] | None = None):
         self.work, self.folder, self.unit, self.planned = work, folder, unit, planned
         self.settle, self.pause, self.ready_file, self.pattern = settle, pause, ready_file, pattern
-        self.to, self.commands, self.retry, self.tags = to, commands or {}, retry, tags or []
+        self.to, self.commands, self.retry, self.tags, self.title = to, commands or {}, retry, tags or [], title
         self.handled: dict[str, str] = {}       # the stamps of what was taken, or needs nothing any more, by place
         self.drops: dict[str, Drop] = {}        # of units under way, by key
         self._next = 0.0
@@ -84,7 +87,8 @@ class Watcher:
             self._can_not_run(drop, known, str(error))
             return
         unit = self.work.want(drop.name, plan, purpose=["watched", drop.place], place=drop.place, tags=self.tags,
-                              again=self.retry, unchanged=lambda: unchanged(drop))
+                              again=self.retry, unchanged=lambda: unchanged(drop),
+                              title=self.title(drop) if self.title else "", marked=not self.title)
         if unit.data.get("stamp") != drop.stamp:
             with unit.step("files seen"):
                 unit.save(stamp=drop.stamp)
@@ -97,11 +101,11 @@ class Watcher:
         """Note, and tell once, what can't be run as it is."""
         if known:
             return
-        unit = self.work.ledger.add(digest("watched", drop.place, drop.stamp, time.time_ns()), drop.name, place=drop.place,
+        unit = self.work.ledger.add(digest("watched", drop.place, drop.stamp), drop.name, place=drop.place,
                                     stamp=drop.stamp, purpose="", files={}, failed_step="files seen", message=problem)
-        complain(f"{drop.name}: {problem}")
         self.notice(unit, "failed")
         unit.save(durably=True, state="failed")
+        self.work.over.append(unit)
 
     # ---------------------------------------------------------------------------------------------------- at its end
 
@@ -144,6 +148,12 @@ class Watcher:
             complain(f"{unit.name}: the command for it did not end within {PATIENCE} s: {command}")
         except Refused as error:
             complain(f"{unit.name}: {error}")
+
+
+def default_ledger(server: str, folder: str, workflow: str) -> Path:
+    """The ledger of a folder, a server and a workflow where none is named."""
+    mark = digest(server, folder, workflow)[:8]
+    return state_folder() / "ledgers" / f"{os.path.basename(folder)}-{mark}.ledger"
 
 
 def unchanged(drop: Drop) -> None:

@@ -42,7 +42,6 @@ and temporary files, reads without a barcode (Undetermined) and empty files are 
 content is a new unit; one that has failed is not tried again by itself. SIGTERM ends a watcher well, at any moment.
   folder_watch.py --unit=run --move-to=/data/done --download=/data/results - - /data/runs rnaseq.ga genome=hg38
 """
-import hashlib
 import os
 import sys
 
@@ -63,10 +62,9 @@ from common import (
 from downloads import folder_for
 from drops import UNITS, complete, look, value
 from inputs import Given, leaves
-from records import state_folder
 from runs import a_parameter, a_tag, prepare
 from units import FIELDS, Work, as_they_end, shown, status
-from watching import SETTLE, Watcher
+from watching import SETTLE, Watcher, default_ledger
 from workflows import wanted
 
 
@@ -134,12 +132,6 @@ def outside(folder, text, option, kind):
     if to == folder or (kind == "run" and os.path.commonpath([to, folder]) == folder):
         raise Refused(f"{option}={text}: it would be watched itself: name a folder outside {folder}", USAGE)
     return to
-
-
-def default_ledger(server, folder, workflow):
-    """A ledger for this folder, server and workflow."""
-    mark = hashlib.sha256("\0".join([server, folder, workflow]).encode(errors="surrogateescape")).hexdigest()[:8]
-    return state_folder() / "ledgers" / f"{os.path.basename(folder)}-{mark}.ledger"
 
 
 def constant(galaxy, workflow, words, label):
