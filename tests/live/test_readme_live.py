@@ -12,6 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from ledger import Ledger
+
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
@@ -42,7 +44,7 @@ def commands(block):
 
 
 def masked(text):
-    return re.sub(r"\b[0-9a-f]{16}\b", "ID", text)
+    return re.sub(r"\b[0-9a-f]{16}\b", "ID", re.sub(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", text))
 
 
 def test_the_session_at_the_top_prints_what_it_says(shell):
@@ -63,11 +65,26 @@ def test_moving_data_prints_what_it_says(shell, tmp_path):
     assert (tmp_path / "back" / "seattle_2015.tsv").read_bytes() == (ROOT / "demo" / "seattle_2015.tsv").read_bytes()
 
 
-def test_running_workflows_prints_what_it_says(shell, tmp_path):
-    [block] = [block for block in BLOCKS if "stations/" in block]
-    (tmp_path / "stations").mkdir()
+def put_stations(folder):
+    """The tables of two stations, and a sheet of them."""
+    (folder / "stations").mkdir()
     for name in ("portland", "seattle"):
-        (tmp_path / "stations" / f"{name}.tsv").write_text((ROOT / "demo" / "seattle_2015.tsv").read_text())
+        (folder / "stations" / f"{name}.tsv").write_text((ROOT / "demo" / "seattle_2015.tsv").read_text())
+    (folder / "stations.tsv").write_text("sample\tobservations\n" + "".join(
+        f"{name}\tstations/{name}.tsv\n" for name in ("portland", "seattle")))
+
+
+def test_many_samples_prints_what_it_says(shell, tmp_path):
+    """But for which of the two ends first."""
+    [block] = [block for block in BLOCKS if "stations.tsv" in block]
+    put_stations(tmp_path)
+    told = [line for line in block.splitlines() if not line.startswith("$ ")]
+    assert sorted(masked(shell(commands(block))).splitlines()) == sorted(masked(line) for line in told)
+
+
+def test_running_workflows_prints_what_it_says(shell, tmp_path):
+    [block] = [block for block in BLOCKS if "stations/*" in block]
+    put_stations(tmp_path)
     told = "\n".join(line for line in block.splitlines() if not line.startswith("$ ")) + "\n"
     assert masked(shell(commands(block))) == masked(told)
     wettest = (tmp_path / "all" / "wet_days" / "seattle.tabular").read_text().splitlines()
@@ -110,6 +127,9 @@ def test_recipes(shell, person, admin, workflow, weather, shelf, tool_shed, reci
                                               workflow, "recipe", f"0=hda={weather.dataset}")
     if "--job=" in recipe:
         (tmp_path / "job.yml").write_text("observations: {class: File, path: demo/seattle_2015.tsv}\n")
+    if "stations.tsv" in recipe:
+        put_stations(tmp_path)
+        Ledger(tmp_path / "stations.tsv.ledger").close()
     if "delete.py" in recipe:
         words["histories/ID"] = f"histories/{person.new_history('recipe')}"
     asks = admin if "librar" in recipe or "tool_shed" in recipe else person
@@ -145,7 +165,7 @@ def test_the_crontab_is_silent_and_does_its_job(admin, tmp_path):
 
 
 def test_there_are_recipes():
-    assert len(RECIPES) == 29 and len(BLOCKS) == 7
+    assert len(RECIPES) == 31 and len(BLOCKS) == 8
 
 
 def test_your_own_script(person, tmp_path):
