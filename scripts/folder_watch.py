@@ -39,7 +39,8 @@ Options:
 
 A run is whole with CopyComplete.txt or CompletedJobInfo.xml; RTAComplete.txt says only that its bases are called. Hidden
 and temporary files, reads without a barcode (Undetermined) and empty files are left alone. A file of a used name with new
-content is a new unit; one that has failed is not tried again by itself. SIGTERM ends a watcher well, at any moment.
+content is a new unit; one that has failed is not tried again by itself. SIGTERM ends a watcher well, at any moment. With
+--once it exits with 1 when all that ended have failed, 3 when some have, 4 when some still run, 75 when another is at work.
   folder_watch.py --unit=run --move-to=/data/done --download=/data/results - - /data/runs rnaseq.ga genome=hg38
 """
 import hashlib
@@ -55,6 +56,7 @@ from common import (
     Refused,
     arguments,
     output,
+    redact,
     run,
     say,
     show,
@@ -78,8 +80,8 @@ def main(argv=None):
     style, fields = output(args, FIELDS)
     if kind not in UNITS:
         raise Refused(f"--unit={kind}: there are {', '.join(UNITS)}", USAGE)
-    empty = [name for name in ("--input", "--files", "--ready-file", "--move-to", "--download", "--outputs")
-             if args[name] == ""]
+    empty = [name for name in ("--input", "--files", "--ready-file", "--move-to", "--download", "--outputs", "--on-done",
+                               "--on-fail") if args[name] == ""]
     if empty:
         raise Refused(f"{empty[0]} is empty: is a variable unset?", USAGE)
     settle = SETTLE[kind] if settle is None else settle
@@ -123,7 +125,7 @@ def main(argv=None):
         work.others()
         units = []
         shown(as_they_end(work, units, once, None, watcher.look), style, fields or FIELDS, args["--quiet"])
-        return status(units)
+        return status([*units, *watcher.refused, *(one.unit for one in (*work.queue, *work.under_way.values()))])
 
 
 def outside(folder, text, option, kind):
@@ -137,8 +139,9 @@ def outside(folder, text, option, kind):
 
 
 def default_ledger(server, folder, workflow):
-    """A ledger for this folder, server and workflow."""
-    mark = hashlib.sha256("\0".join([server, folder, workflow]).encode(errors="surrogateescape")).hexdigest()[:8]
+    """A ledger for this folder, server (whatever password a proxy before it has) and workflow."""
+    about = [redact(server), folder, os.path.realpath(workflow) if os.path.isfile(workflow) else workflow]
+    mark = hashlib.sha256("\0".join(about).encode(errors="surrogateescape")).hexdigest()[:8]
     return state_folder() / "ledgers" / f"{os.path.basename(folder)}-{mark}.ledger"
 
 
