@@ -39,8 +39,9 @@ Options:
 
 A run is whole with CopyComplete.txt or CompletedJobInfo.xml; RTAComplete.txt says only that its bases are called. Hidden
 and temporary files, reads without a barcode (Undetermined) and empty files are left alone. A file of a used name with new
-content is a new unit; one that has failed is not tried again by itself. SIGTERM ends a watcher well, at any moment. With
---once it exits with 1 when all that ended have failed, 3 when some have, 4 when some still run, 75 when another is at work.
+content is a new unit; one that has failed is not tried again by itself. SIGTERM ends a watcher well, at any moment. One
+that looks once exits with 1 when all that ended have failed, 3 when some have, 4 when some still run, 75 when another is at
+work on the ledger.
   folder_watch.py --unit=run --move-to=/data/done --download=/data/results - - /data/runs rnaseq.ga genome=hg38
 """
 import hashlib
