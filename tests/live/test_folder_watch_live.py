@@ -41,7 +41,8 @@ def watched(person, tmp_path, state):
     def drop(name, text):
         (inbox / name).write_text(text)
         return inbox / name
-    return SimpleNamespace(inbox=inbox, book=book, line=line, units=units, runs=runs, drop=drop, folder=tmp_path, state=state)
+    return SimpleNamespace(inbox=inbox, book=book, line=line, units=units, runs=runs, drop=drop, folder=tmp_path,
+                           state=state)
 
 
 def ended(watcher):
@@ -97,9 +98,9 @@ def test_a_folder_that_files_are_dropped_into(person, watched):
     assert (watched.folder / "out" / "good" / "sums.tabular").read_text() == "x\t3\n"
 
 
-def sequenced(inbox, name, mark=True):
+def sequenced(inbox, name, mark=True, below="Alignment_1/Fastq"):
     """A run's folder, written as sequencers do."""
-    folder = inbox / name / "Alignment_1" / "Fastq"
+    folder = inbox / name / below
     folder.mkdir(parents=True)
     for file, text in READS.items():
         (folder / file).write_bytes(gzip.compress(f"{text.replace('@', f'@{name} ')}".encode()))
