@@ -33,7 +33,8 @@ def needs(name, package):
 def place(admin, tmp_path):
     """The folders that the pages name, in `root`; `ours(text)` is a text with our paths, hosts and ids in the places of
     theirs, `shell(command)` what /bin/sh does with a command in cron's environment and these `settings`."""
-    for name in ("bin", "home/me/log", "home/seq", "var/lib/galaxy-runs", "data/drop", "data/runs", "data/reads", "data/flows"):
+    for name in ("bin", "home/me/log", "home/seq", "var/lib/galaxy-runs", "data/drop", "data/runs", "data/reads",
+                 "data/flows"):
         (tmp_path / name).mkdir(parents=True)
     for script in (ROOT / "scripts").glob("*.py"):      # as pip installs them, for a Python of their own
         wrapper(tmp_path / "bin" / script.name, f'PYTHONPATH={ROOT} exec {sys.executable} {script} "$@"')
@@ -51,7 +52,7 @@ def place(admin, tmp_path):
         for word, other in {**words, **more}.items():
             text = text.replace(word, str(other))
         return text
-    settings = dict(line.split("=", 1) for line in ours(blocks(CRON, "crontab")[0]).splitlines() if re.match("[A-Z_]+=", line))
+    settings = dict(re.findall("^([A-Z_]+)=(.*)$", ours(blocks(CRON, "crontab")[0]), re.MULTILINE))
 
     def shell(command):
         return subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, cwd="/", timeout=120, env={
@@ -140,7 +141,8 @@ def test_after_a_failure(place):
 
     failed, steps, again, backup = (place.ours(line) for line in commands(CRON))
     told = place.shell(failed)
-    assert (told.returncode, told.stderr) == (0, "") and re.search(r"^bad +1 \(group\) +invocation ", told.stdout, re.MULTILINE)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert re.search(r"^bad +1 \(group\) +invocation ", told.stdout, re.MULTILINE)
     assert "uploaded" in place.shell(steps).stdout
     if program("sqlite3"):
         silent(place.shell(backup), 0)
@@ -226,7 +228,8 @@ def test_a_service_and_visits(admin, place):
     line, environment = service(place, units(place)["galaxy-runs.service"])
     sequenced(place.data / "runs", "260301_A")
     book = place.root / "var" / "lib" / "galaxy-runs" / "runs.ledger"
-    with subprocess.Popen(line, env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watcher:
+    with subprocess.Popen(line, env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as watcher:
         until(lambda: book.exists() and list(ledger.rows(book, ["ok"])))
         watcher.send_signal(signal.SIGTERM)
         assert watcher.communicate(timeout=60) == ("", "") and watcher.returncode == 143
@@ -267,3 +270,26 @@ def test_the_commands_of_the_page(admin, place):
     ended = place.shell(sheet)
     assert (ended.returncode, ended.stderr) == (0, ""), ended
     assert len(names(place.data / "results" / "260301_A")) == len(READS)
+
+
+# ------------------------------------------------------------------------------------------------ the demonstration
+
+def test_make_demo_sequencer(admin, home, tmp_path):
+    for name in ("scripts", "demo/sequence.sh", "demo/reads.gxwf.yml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "demo" / "sequencer.sh", tmp_path / "demo")
+    assert "bash demo/sequencer.sh\n" in (ROOT / "Makefile").read_text()
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    ended = subprocess.run(["bash", tmp_path / "demo" / "sequencer.sh"], capture_output=True, text=True, timeout=120, env={
+        **os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "GALAXY_LOCAL_HOME": str(home)})
+    assert ended.returncode == 0, ended.stderr
+    runs = [f"26030{number}_A" for number in (1, 2, 3)]
+    assert sorted(ended.stderr.splitlines()) == [f"{run} is done: {tmp_path}/demo/runs/results/{run}" for run in runs]
+    assert "\nit ended with 143\n" in ended.stdout
+    results = ended.stdout.splitlines()[-12:]
+    assert results == [f"demo/runs/results/{run}/lines/{sample}/{mate}.tabular:{lines}" for run, lines in zip(runs, (
+        40, 80, 160)) for sample in ("Lima_S2_L001", "Oslo_S1_L001") for mate in ("forward", "reverse")]
+    for unit in ledger.rows(tmp_path / "demo" / "runs" / "ledger"):
+        assert len(admin.look("invocations", history_id=unit["history"])) == 1
+    assert not list((tmp_path / "demo" / "runs" / "new").iterdir())
