@@ -1,4 +1,4 @@
-# The README's two commands are `make demo` and `make test`; each begins from a bare checkout.
+# The README's commands are `make demo`, `make demo-sequencer` and `make test`; each begins from a bare checkout.
 
 PYTHON ?= python3
 VENV := .venv

@@ -97,6 +97,8 @@ def main(argv=None):
         "allow_tool_state_corrections", args["--allow-corrections"])) if asked}
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
     place = ledger.place(args["--ledger"], default_ledger(galaxy.base, folder, args["WORKFLOW"]))
+    if kind != "run" and os.path.dirname(os.path.realpath(place)) == folder:
+        raise Refused(f"--ledger={place}: it would be watched itself: name a file outside {folder}", USAGE)
 
     user = galaxy.user()
     known = prepare(galaxy, wanted(galaxy, args["WORKFLOW"]), parameters, labels, **options)
