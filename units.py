@@ -38,14 +38,16 @@ from inputs import Leaf, each_leaf
 from invocations import Failed, Watch, only_oldest, outputs, results, younger
 from jobs import seen
 from ledger import Ledger, Unit, now
-from records import IN_FLIGHT
+from records import IN_FLIGHT, Notes
 from runs import Plan
 from staging import Staging
 from transfer import progress
+from uploads import discard
 
 FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended"]
 RESTARTED = "killed when Galaxy was restarted"      # Galaxy 26.1 of jobs that it does not find again: no fault of theirs
 PAUSES = (0.25, 20.0)       # seconds between two rounds: while things move, and at most
+LOST = (3600, 5 * 10**6)    # an upload's job is lost when it takes as many seconds, and one more for as many bytes
 ENOUGH = 5                  # refusals in a row after which nothing more is begun: the fault is not a sample's
 PARALLEL = 4                # downloads at once
 MARK = 10                   # letters of a unit's key that its history's name ends with
@@ -74,13 +76,16 @@ class Work:
 
     Each has a history of its own, or all have the one with the id `history`. What each makes, or its outputs of these
     `labels`, goes into a folder of its own in `folder`, if any. `on_end(unit, state)` is called before a unit's end is
-    noted: again, where this process is killed before that.
+    noted: again, where this process is killed before that. `staging` brings the inputs; a unit ends with its run's
+    submission where that is not to be `waited` for.
     """
 
     def __init__(self, galaxy: Galaxy, ledger: Ledger, most: int = 10, folder: Path | None = None,
-                 labels: Iterable[str] = (), on_end: Callable[[Unit, str], None] | None = None):
+                 labels: Iterable[str] = (), on_end: Callable[[Unit, str], None] | None = None,
+                 staging: Callable[[Galaxy, str], Staging] = Staging, waited: bool = True):
         self.galaxy, self.ledger, self.most, self.folder = galaxy, ledger, most, folder
         self.labels, self.history, self.on_end = list(labels), "", on_end
+        self.staging, self.waited = staging, waited
         self.under_way: dict[str, Running] = {}
         self.queue: deque[Running] = deque()
         self.shared: set[Any] = set()       # sources that more than one unit takes
@@ -90,12 +95,14 @@ class Work:
     # ------------------------------------------------------------------------------------------------ what is wanted
 
     def want(self, name: str, plan: Plan, *, purpose: Any = None, place: str = "", title: str = "",
-             tags: Sequence[str] = (), again: bool = False, unchanged: Callable[[], None] | None = None) -> Unit:
+             tags: Sequence[str] = (), again: bool = False, unchanged: Callable[[], None] | None = None,
+             marked: bool = True) -> Unit:
         """The unit of that name for that plan: the one that the ledger has, or a new one, which is begun in its turn.
 
         It is another where its name or `purpose` is, which is the plan's unless given, or the content of a file. One that
         has failed is begun `again` where that is asked for. A new one's history is called `title`, or by its name and the
-        workflow's. Before its run is submitted, `unchanged()` may refuse that.
+        workflow's, and bears the unit's key, unless it is not to be `marked`. Before the run is submitted, `unchanged()` may
+        refuse that.
         """
         what = digest(name, plan.purpose if purpose is None else purpose)
         files = {path: [*stat, ""] for path, stat in plan.files.items()}
@@ -106,7 +113,7 @@ class Work:
             title = (title or f"{name} - {plan.workflow['name']}")[:NAME - MARK - 3]
             folder = safe(name) if safe(name) == name else f"{safe(name)[:200]} [{key[:MARK]}]"
             unit = self.ledger.add(key, name, place=place, workflow=plan.workflow["id"], purpose=what, files=files,
-                                   title=f"{title} [{key[:MARK]}]",
+                                   title=f"{title} [{key[:MARK]}]" if marked else title, marked=marked,
                                    folder=folder if not before else f"{folder}.{len(before) + 1}")
         if unit.state == "failed" and again:
             self._reset(unit)
@@ -131,9 +138,9 @@ class Work:
             if unit.key not in wanted:
                 _drop(unit)
 
-    def share(self) -> None:
-        """Upload what several of the wanted units take once, into a history for all of them."""
-        times = Counter(source for one in (*self.queue, *self.under_way.values()) if one.plan for source in one.plan.sources)
+    def share(self, plans: Iterable[Plan]) -> None:
+        """Upload what several of these plans take once, into a history for all of them."""
+        times = Counter(source for plan in plans for source in plan.sources)
         self.shared = {source for source, count in times.items() if count > 1}
 
     def _reset(self, unit: Unit) -> None:
@@ -279,8 +286,14 @@ class Work:
             if one.staging is None and not unit.data.get("inputs"):
                 self._send(one, one.plan)
                 moving = set(one.staging.datasets) if one.staging else set()
-            if not one.invocation and not (one.staging and moving.intersection(one.staging.datasets)):
+            late = moving.intersection(one.staging.datasets) if one.staging else set()
+            if late:
+                self._lost(one, late)
+            elif not one.invocation:
                 self._submit(one, one.plan)
+            if one.invocation and not self.waited:
+                self._ends(unit, "ok")
+                return True
             return False
         summary = summaries.get(one.invocation)
         if summary is None:         # submitted a moment ago
@@ -310,11 +323,28 @@ class Work:
         one.at = "sent"
         with unit.step(one.at):
             hashes = self._use_shared(plan)
-            staging = Staging(self.galaxy, str(unit.history))
+            staging = self.staging(self.galaxy, str(unit.history))
             staging.send(plan.given.values)
         one.staging = staging
+        unit.save(sent=unit.data.get("sent") or time.time())
         if hashes:
             unit.save(files={path: [*known[:2], hashes.get(path, known[2])] for path, known in unit.data["files"].items()})
+
+    def _lost(self, one: Running, late: set[str]) -> None:
+        """Send once more what Galaxy has been making for so long that its job is lost: one that was killed together with a
+        Celery worker stays `running` for ever (26.1)."""
+        unit = one.unit
+        seconds = time.time() - unit.data.get("sent", time.time())
+        if seconds < LOST[0] + sum(size for size, *_ in unit.data["files"].values()) / LOST[1]:
+            return
+        one.at = "uploaded"
+        if unit.data.get("sent_again"):
+            raise Refused(f"Galaxy does not end making {len(late)} datasets of what was uploaded, now for {seconds:.0f} s and "
+                          "once before: its administrator can see what its jobs wait for")
+        for dataset in late:
+            discard(self.galaxy, dataset)
+        unit.save(durably=True, sent=None, sent_again=True)
+        one.staging = None
 
     def _submit(self, one: Running, plan: Plan) -> None:
         unit = one.unit
@@ -355,7 +385,7 @@ class Work:
         """The id of the unit's own history: the one of its name, else a new one."""
         unit, name = one.unit, one.unit.data["title"]
         asked = bool(unit.data.get("asked_history"))
-        history, made = self._named(name, unit, known=asked)
+        history, made = self._named(name, unit, unit.data["marked"])
         if one.tags:
             self.galaxy.put(f"histories/{history}", {"tags": list(dict.fromkeys(one.tags))})
         if not made and not asked:      # of a ledger that is lost
@@ -365,29 +395,30 @@ class Work:
                 unit.save(durably=True, history=history, invocation=there[0]["id"])
         return history
 
-    def _named(self, name: str, notes: Any, known: bool = False) -> tuple[str, bool]:
+    def _named(self, name: str, notes: Notes, marked: bool = True) -> tuple[str, bool]:
         """The id of the history of that name, and whether it was made now. One that was asked for and is not there may yet
-        come: where that makes two, the oldest is it."""
-        there = self._histories(name)
+        come; where that makes two, the oldest is it. A name without a mark may be other histories' too, which came before."""
+        asked = notes.data.get("asked_history")
+        before = notes.data.get("histories_before", [])
+        there = [one for one in self._histories(name) if one["id"] not in before] if marked or asked else []
+        while asked and not there and time.time() < asked + IN_FLIGHT:
+            time.sleep(2)
+            there = [one for one in self._histories(name) if one["id"] not in before]
         made = not there
-        if not there:
-            until = notes.data.get("asked_history", 0) + IN_FLIGHT if known else 0
-            while not there and time.time() < until:
-                time.sleep(2)
-                there = self._histories(name)
-        if not there:
-            notes.save(durably=True, asked_history=time.time())
+        if made:
+            before = [] if marked else [one["id"] for one in self._histories(name)]
+            notes.save(durably=True, asked_history=time.time(), histories_before=before)
             try:
                 self.galaxy.post("histories", {"name": name})
             except Refused as error:
                 if not error.lost:
                     raise
-            there = self._histories(name)
+            there = [one for one in self._histories(name) if one["id"] not in before]
             if not there:
                 raise Refused(f"history {name!r}: the answer to its making was lost; run the same line again", TRY_LATER)
-        for younger_one in there[1:]:
-            if not younger_one["count"]:
-                self.galaxy.delete(f"histories/{younger_one['id']}")
+        for late in there[1:]:
+            if not late["count"]:
+                self.galaxy.delete(f"histories/{late['id']}")
         return str(there[0]["id"]), made
 
     def _histories(self, name: str) -> list[dict[str, Any]]:

@@ -108,11 +108,12 @@ def main(argv=None):
     with ledger.Ledger(place, server=galaxy.base, user=user.get("username") or user["id"]) as memory:
         work = Work(galaxy, memory, most, folder, labels)
         work.history = history or (work.shared_history(text.removeprefix("new:")) if text else "")
-        units = [work.want(row.sample, known.plan(one), place=f"{sheet_name}, line {row.line}", title=row.history,
-                           tags=[*tags, *row.tags], again=args["--retry-failed"]) for row, one in rows]
+        plans = [known.plan(one) for _, one in rows]
+        work.share(plans)
+        units = [work.want(row.sample, plan, place=f"{sheet_name}, line {row.line}", title=row.history,
+                           tags=[*tags, *row.tags], again=args["--retry-failed"]) for (row, _), plan in zip(rows, plans)]
         failed = {unit.key for unit in units if unit.state == "failed"}
         work.others()
-        work.share()
         try:
             shown(as_they_end(work, units, once, timeout), style, fields or FIELDS, args["--quiet"])
         finally:

@@ -1,12 +1,18 @@
 """What takes long: `make soak` runs these, `make test` does not. Their latest figures are in docs/reliability.md."""
 import csv
+import json
 import os
+import signal
+import subprocess
 import time
 from collections import Counter
 
 import pytest
 
-from .roads import SlowRoad
+from processes import listens
+
+from .conftest import local
+from .roads import LosingRoad, SlowRoad
 from .test_transfer_live import (
     MIB,
     arrived,
@@ -18,7 +24,9 @@ from .test_transfer_live import (
     large,
     sha256,
     state,
+    until,
 )
+from .test_workflow_batch_live import FIRST, a_sheet, fetched, one_run_each
 
 __all__ = ["instants", "large", "state"]    # fixtures
 pytestmark = pytest.mark.soak
@@ -106,3 +114,32 @@ def cut_until_it_ends(process, road, instants):
             pytest.fail(f"it has not ended after 900 s and {cuts} cuts")
     assert process.returncode == 0
     return cuts
+
+
+def test_thirty_samples_whatever_happens(person, home, tmp_path, state, instants):
+    """The script is killed 25 times, Galaxy three times, and three answers to submissions are lost."""
+    sheet = a_sheet(tmp_path, 30)
+    road = LosingRoad(person.url, numbers=(2, 11, 20))
+    line = ["workflow_batch.py", "-q", "--max-running=4", f"--download={tmp_path}/out", person.key, road.url, FIRST, sheet]
+    with_galaxy = instants.sample(range(25), 3)
+    began, kills = time.monotonic(), 0
+    for number in range(25):
+        process = begun(person, *line, **state)
+        if number in with_galaxy:
+            time.sleep(instants.uniform(1, 4))
+            galaxy = json.loads((home / "state.json").read_text())
+            os.kill(galaxy["server"]["pid"], signal.SIGKILL)
+            until(lambda port=galaxy["port"]: not listens(port))    # a job that it had begun keeps that open
+            assert local("start").returncode == 0
+        try:
+            assert process.wait(timeout=instants.uniform(0.3, 4)) == 0
+        except subprocess.TimeoutExpired:
+            kill(process)
+            kills += 1
+    ended = person.run(*line, **state)
+    road.close()
+    assert (ended.returncode, ended.stderr) == (0, "")
+    again = one_run_each(person, sheet, 30)
+    print(f"{kills} kills, Galaxy killed in the runs {sorted(with_galaxy)}, answers lost to {len(road.lost)} submissions; "
+          f"{again} runs whose jobs were killed with Galaxy were begun anew; {time.monotonic() - began:.0f} s")
+    assert kills == 25 and len(road.lost) == 3 and fetched(tmp_path / "out", 30)
