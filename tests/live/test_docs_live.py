@@ -67,16 +67,15 @@ def wrapper(path, line):
 
 
 def entries(place, **more):
-    """The commands of the crontabs, by their programs, `;retry` of the one that tries again, `;flock` of the one with it."""
+    """The commands of the crontabs, by their programs."""
     found = {}
     for line in "".join(blocks(CRON, "crontab")).splitlines():
         when = re.match(r"(\S+\s+){4}\S+\s+(?=\S)", line)
         if when and "=" not in line.split()[0]:
             assert all(re.fullmatch(r"[0-9*/]+", field) for field in when.group().split())
             command = line[when.end():]
-            name = command.split()[0] + (";retry" if "--retry-failed" in command else "")
-            found[name] = place.ours(command, **more)
-    assert len(found) == 7
+            found[command.split()[0]] = place.ours(command, **more)
+    assert len(found) == 6
     return found
 
 
@@ -118,6 +117,7 @@ def test_the_crontab(admin, place):
     visits(place, lines["folder_watch.py"])
     assert names(place.data / "drop") == [] and names(place.data / "done") == ["a.tsv"]
     visits(place, lines["workflow_batch.py"])
+    assert (place.root / "home" / "me" / "log" / "batch.log").read_text() == ""
     assert {name: (place.data / "results" / name / "sums.tabular").read_text() for name in ("a", "x")} == {
         "a": "a\t3\n", "x": "x\t4\n"}
     silent(place.shell(lines["library_sync.py"]), 0)
@@ -148,7 +148,6 @@ def test_after_a_failure(place):
         silent(place.shell(backup), 0)
         assert [one["name"] for one in ledger.rows(place.book.with_name("drop.backup"))] == ["bad"]
     assert place.shell(again).returncode in (4, 1)
-    silent(place.shell(lines["folder_watch.py;retry"]), 4, 1)
     while place.shell(lines["folder_watch.py"]).returncode == 4:
         pass
     assert [(one["state"], one["attempt"] > 1) for one in ledger.rows(place.book)] == [("failed", True)]
@@ -177,14 +176,14 @@ def test_a_visit_that_takes_too_long(place):
 @needs("logrotate", "logrotate")
 def test_the_log_is_kept_small(place):
     [stanza] = blocks(CRON, "logrotate")
-    log = place.root / "home" / "me" / "log" / "drop.log"
+    log = place.root / "home" / "me" / "log" / "batch.log"
     (place.root / "home" / "me" / "logrotate.conf").write_text(place.ours(stanza))
     command = entries(place)["/usr/sbin/logrotate"].replace("/usr/sbin/logrotate", program("logrotate"))
     for number in range(3):
         log.write_text(f"line {number}\n")
         silent(place.shell(f"{command}{' --force' if number else ''}"), 0)
-    assert names(log.parent) == ["drop.log.1", "drop.log.2.gz", "rotated"]
-    assert log.with_name("drop.log.1").read_text() == "line 2\n"
+    assert names(log.parent) == ["batch.log.1", "batch.log.2.gz", "rotated"]
+    assert log.with_name("batch.log.1").read_text() == "line 2\n"
 
 
 # -------------------------------------------------------------------------------------------------- docs/sequencer.md
