@@ -95,6 +95,7 @@ class Work:
         self.shared: set[Any] = set()       # sources that more than one unit takes
         self._alive: set[str] = set()       # datasets of these that were looked at
         self._refused = 0                   # submissions in a row
+        self._moved = False                 # something was done in this round
 
     # ------------------------------------------------------------------------------------------------ what is wanted
 
@@ -158,25 +159,24 @@ class Work:
             unit.save(history=None, inputs=None, asked_history=None)
         inputs = unit.data.get("inputs") or {}
         there = all(_is_there(self.galaxy, one) for one in inputs.values() if isinstance(one, dict))
-        unit.save(**again, **_another_run(unit), inputs=inputs if there else None)
+        unit.save(**again, **_another_run(unit), inputs=inputs if inputs and there else None)
 
     # ---------------------------------------------------------------------------------------------------- rounds
 
-    def rounds(self, once: bool = False, timeout: float | None = None, look_for_more: Callable[[], None] | None = None
-               ) -> Iterator[Unit]:
+    def rounds(self, once: bool = False, timeout: float | None = None, look_for_more: Callable[[], None] | None = None,
+               longest: float = PAUSES[1]) -> Iterator[Unit]:
         """Each unit as it ends, until all have ended or `timeout` seconds are over; with `once`, until all is submitted that
         can be, and what has finished by then is delivered. `look_for_more()`, where there may come more, goes before each
-        round; without `once` there is no end then, and a server that is away is waited for as long as it takes."""
+        round; without `once` there is no end then, and a server that is away is waited for as long as it takes. Between two
+        rounds are `longest` seconds at most."""
         end = None if timeout is None else time.monotonic() + timeout
         pause, forever = PAUSES[0], look_for_more is not None and not once
         while True:
-            moved = False
+            self._moved = False
             try:
                 if look_for_more:
                     look_for_more()
-                for unit in self.look():
-                    moved = True
-                    yield unit
+                yield from self.look()
             except Refused as error:
                 if not forever or error.exit_code != TRY_LATER:
                     raise
@@ -184,7 +184,7 @@ class Work:
                 pause = PAUSES[1]
             if (once and self.all_submitted) or not (self.unfinished or forever):
                 break
-            pause = PAUSES[0] if moved else min(pause * 1.25, PAUSES[1])
+            pause = PAUSES[0] if self._moved else min(pause * 1.25, PAUSES[1], longest)
             left = pause if end is None else end - time.monotonic()
             if left <= 0:
                 break
@@ -279,6 +279,7 @@ class Work:
         return True
 
     def _ends(self, unit: Unit, state: str, **facts: Any) -> None:
+        self._moved = True
         if self.on_end:
             unit.save(**facts, ended=now())
             self.on_end(unit, state)
@@ -321,7 +322,7 @@ class Work:
 
     def _send(self, one: Running, plan: Plan) -> None:
         unit = one.unit
-        one.at = "history made"
+        one.at, self._moved = "history made", True
         if not unit.history:
             with unit.step(one.at):
                 unit.save(durably=True, history=self.history or self._history(one, plan))
@@ -373,7 +374,7 @@ class Work:
         one.at = "submitted"
         with unit.step(one.at):
             begun = plan.submit(self.galaxy, str(unit.history), inputs, unit, patient=False)
-        self._refused = 0
+        self._refused, self._moved = 0, self._moved or bool(begun)
         if begun and one.staging:
             one.staging.forget()
             one.staging = None
@@ -541,13 +542,13 @@ def digest(*things: Any) -> str:
 # ------------------------------------------------------------------------------------------------------ for the scripts
 
 def as_they_end(work: Work, units: list[Unit], once: bool, timeout: float | None,
-                look_for_more: Callable[[], None] | None = None) -> Iterator[dict[str, Any]]:
+                look_for_more: Callable[[], None] | None = None, longest: float = PAUSES[1]) -> Iterator[dict[str, Any]]:
     """A row of `FIELDS` for each unit as it ends; what has failed is said. `units` are all there are; those that come later
     are added as they end."""
     there = {unit.key for unit in units}
     with progress(len(units), "units", unit="") as bar:
         bar.update(max(len(units) - work.unfinished, 0))
-        for unit in work.rounds(once, timeout, look_for_more):
+        for unit in work.rounds(once, timeout, look_for_more, longest):
             bar.update(1)
             if unit.key not in there:
                 units.append(unit)

@@ -92,7 +92,7 @@ def main(argv=None):
         if once:
             time.sleep(pause)
         ended = []
-        for unit in work.rounds(once, look_for_more=watcher.look):
+        for unit in work.rounds(once, look_for_more=watcher.look, longest=pause):
             ended.append(unit)
             if tell(unit) == "ok":
                 show(galaxy.get(f"invocations/{unit.invocation}"), style, fields, plain=print, changed=True)

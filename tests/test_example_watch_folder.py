@@ -1,4 +1,4 @@
-"""example_watch_folder.py: what it sends for a file, and what it leaves alone; the rest is in test_watching.py."""
+"""example_watch_folder.py: what it sends for a file, and what it leaves alone; the rest is in test_folder_watch.py."""
 import itertools
 from urllib.parse import parse_qs, urlsplit
 

@@ -25,7 +25,7 @@ def shell(person, tmp_path):
     """Runs lines of the README in bash, from a copy of the checkout's folder; returns what they print."""
     (tmp_path / "demo").mkdir()
     for name in ("scripts", "display.py", "create.py", "update.py", "delete.py", "demo/seattle_2015.tsv",
-                 "demo/wet_days.ga"):
+                 "demo/wet_days.ga", "demo/reads.gxwf.yml"):
         (tmp_path / name).symlink_to(ROOT / name)
     path = os.pathsep.join([str(ROOT), str(ROOT / "scripts"), os.path.dirname(sys.executable), os.environ["PATH"]])
 
@@ -115,13 +115,14 @@ def test_recipes(shell, person, admin, workflow, weather, shelf, tool_shed, reci
     (tmp_path / "s1.fastq.gz").write_bytes(b"not looked into")
     for name in ("S1_R1", "S1_R2"):
         (tmp_path / f"{name}.fastq").write_text(f"@{name}\nACGT\n+\nIIII\n")
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "a.txt").write_text("a")
+    for folder in ("runs", "drop"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.txt").write_text("a")
     words = {"HISTORY_ID": weather.history, "WORKFLOW_ID": workflow, '"Input label"': "observations",
              "https://toolshed.g2.bx.psu.edu": tool_shed, "-n fastqc -o devteam": "-n tally -o demo",
              "LIBRARY_ID": shelf.id, "LIBRARY_DATASET_ID": shelf.dataset,
              "DATASET_ID DATASET_ID": weather.dataset, "DATASET_ID": weather.dataset,
-             "histories/ID": f"histories/{weather.history}", "/data/runs": str(tmp_path / "runs"), "\\|": "|"}
+             "histories/ID": f"histories/{weather.history}", "/data/": f"{tmp_path}/", "\\|": "|"}
     if "INVOCATION_ID" in recipe:
         words["INVOCATION_ID"] = person.value("workflow_execute.py", "--format=value", "--fields=id", person.key, person.url,
                                               workflow, "recipe", f"0=hda={weather.dataset}")
@@ -165,7 +166,7 @@ def test_the_crontab_is_silent_and_does_its_job(admin, tmp_path):
 
 
 def test_there_are_recipes():
-    assert len(RECIPES) == 31 and len(BLOCKS) == 8
+    assert len(RECIPES) == 33 and len(BLOCKS) == 8
 
 
 def test_your_own_script(person, tmp_path):
