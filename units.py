@@ -49,7 +49,7 @@ FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "m
 RESTARTED = "killed when Galaxy was restarted"      # Galaxy 26.1 of jobs that it does not find again: no fault of theirs
 PAUSES = (0.25, 20.0)       # seconds between two rounds: while things move, and at most
 MADE = (600, 5 * 10**6)     # an upload's job that is `running` is lost after so many seconds, and one more for so many bytes
-QUEUED = 86400              # and one that is not, after so many
+QUEUED = 6 * 3600           # and one that is not, after so many
 RESTARTS = 3                # runs whose jobs were killed with Galaxy before one of the next is taken for a failure
 ENOUGH = 5                  # refusals in a row after which nothing more is begun: the fault is not a sample's
 PARALLEL = 4                # downloads at once
@@ -340,7 +340,7 @@ class Work:
 
     def _lost(self, one: Running, late: dict[str, str]) -> None:
         """Send once more what Galaxy has been making (`late`, states by dataset) for so long that its job is lost: one that
-        a Celery worker was killed over stays `running` for ever, which is what it is only once a worker has it (26.1)."""
+        a Celery worker was killed over stays as it is for ever, `running` where the worker had begun with it (26.1)."""
         unit, data = one.unit, one.unit.data
         making = "running" in late.values()
         if making and "making" not in data:
