@@ -50,7 +50,7 @@ RESTARTED = "killed when Galaxy was restarted"      # Galaxy 26.1 of jobs that i
 PAUSES = (0.25, 20.0)       # seconds between two rounds: while things move, and at most
 MADE = (600, 5 * 10**6)     # an upload's job that is `running` is lost after so many seconds, and one more for so many bytes
 QUEUED = 6 * 3600           # and one that is not, after so many
-RESTARTS = 3                # runs whose jobs were killed with Galaxy before one of the next is taken for a failure
+AGAIN = 3                   # times that is done again what was lost or killed with Galaxy
 ENOUGH = 5                  # refusals in a row after which nothing more is begun: the fault is not a sample's
 PARALLEL = 4                # downloads at once
 MARK = 10                   # letters of a unit's key that its history's name ends with
@@ -270,7 +270,7 @@ class Work:
         run."""
         job, unit = error.first, one.unit
         restarts = unit.data.get("restarts", 0)
-        if job and RESTARTED in job["stderr"] and restarts < RESTARTS:
+        if job and RESTARTED in job["stderr"] and restarts < AGAIN:
             unit.save(durably=True, restarts=restarts + 1, **_another_run(unit))
             one.watch = None
             return False
@@ -350,12 +350,12 @@ class Work:
         if seconds < (MADE[0] + size / MADE[1] if making else QUEUED):
             return
         one.at = "uploaded"
-        if data.get("sent_again"):
+        if data.get("sent_again", 0) >= AGAIN:
             raise Refused(f"Galaxy does not end making {len(late)} datasets of what was uploaded, now for {seconds:.0f} s "
-                          "and once before: its administrator can see what its jobs wait for")
+                          f"and {AGAIN} times before: its administrator can see what its jobs wait for")
         for dataset in late:
             discard(self.galaxy, dataset)
-        unit.save(durably=True, sent=None, making=None, sent_again=True)
+        unit.save(durably=True, sent=None, making=None, sent_again=data.get("sent_again", 0) + 1)
         one.staging = None
 
     def _submit(self, one: Running, plan: Plan) -> None:
