@@ -325,7 +325,7 @@ class Work:
         one.at, self._moved = "history made", True
         if not unit.history:
             with unit.step(one.at):
-                unit.save(durably=True, history=self.history or self._history(one, plan))
+                unit.save(durably=True, history=self.history or self._history(one, plan), own=not self.history)
         if one.invocation:
             return
         one.at = "sent"
@@ -452,7 +452,7 @@ class Work:
     def _adopted(self, one: Running) -> bool:
         """Whether a unit that nobody wants any more has a run all the same, which an earlier process did not learn of."""
         unit = one.unit
-        if unit.data.get("asked") and not self.history:
+        if unit.data.get("asked") and unit.data.get("own"):
             there = younger(self.galaxy, unit.data["workflow"], {"history_id": unit.history}, unit.data["known"])
             only_oldest(self.galaxy, there)
             if there:
@@ -462,11 +462,16 @@ class Work:
         return False
 
     def _reconcile(self, one: Running, about: dict[str, Any]) -> None:
-        """Cancel what Galaxy began for the unit after all, when it had been given up for lost."""
-        if not self.history:
-            ask = {"history_id": one.unit.history, "instance": True}
-            there = younger(self.galaxy, about["workflow_id"], ask, one.unit.data.get("tried", ()))
-            only_oldest(self.galaxy, sorted(there, key=lambda run: run["id"] != about["id"]))
+        """Cancel what Galaxy began for the unit after all, when it had been given up for lost: in its own history, and not
+        what a person has begun there on something else."""
+        data = one.unit.data
+        if not data.get("own"):
+            return
+        ask = {"history_id": one.unit.history, "instance": True}
+        there = younger(self.galaxy, about["workflow_id"], ask, data.get("tried", ()))
+        if len(there) > 1 and "inputs" in data:
+            there = younger(self.galaxy, about["workflow_id"], {**ask, "inputs": data["inputs"]}, data.get("tried", ()))
+        only_oldest(self.galaxy, sorted(there, key=lambda run: run["id"] != about["id"]))
 
     def _use_shared(self, plan: Plan) -> dict[str, str]:
         """Give the plan the datasets of files that other units take too, each uploaded once; `{path: SHA-256}` of these."""

@@ -1,0 +1,66 @@
+"""Batches and watched folders that somebody or something has interfered with: what must not be lost, doubled or untrue."""
+
+import pytest
+
+import ledger
+from common import Galaxy
+from units import Work
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL = "http://galaxy.test"
+DATASET = {"0": {"id": "d", "src": "hda", "label": "table"}}
+
+
+@pytest.fixture
+def memory(tmp_path):
+    with ledger.Ledger(tmp_path / "book") as memory:
+        yield memory
+
+
+@pytest.fixture
+def work(memory):
+    return Work(Galaxy(KEY, URL), memory)
+
+
+def a_unit(memory, name="a", **facts):
+    """A unit whose run is under way, unless the facts say something else."""
+    return memory.add(f"key of {name}", name, **{"state": "running", "attempt": 1, "history": "h", "invocation": "i",
+                                                 "purpose": "", "files": {}, "folder": name, **facts})
+
+
+def ended_well(requests_mock, *others):
+    """Galaxy, whose run i in history h has ended well, and which has others of that workflow there, `(id, inputs)` each."""
+    about = {"id": "i", "state": "completed", "workflow_id": "w", "inputs": DATASET, "outputs": {}, "output_collections": {}}
+    summary = {"id": "i", "states": {"ok": 1}, "populated_state": "ok"}
+    requests_mock.get(f"{URL}/api/histories/h/jobs_summary", json=[summary])
+    requests_mock.get(f"{URL}/api/invocations/i", json=about)
+    requests_mock.get(f"{URL}/api/invocations/i/jobs_summary", json=summary)
+    requests_mock.get(f"{URL}/api/invocations", json=[{"id": one, "state": "scheduled"} for one in [
+        *(one for one, _ in others), "i"]])
+    for one, inputs in others:
+        requests_mock.get(f"{URL}/api/invocations/{one}", json={**about, "id": one, "inputs": inputs})
+        requests_mock.delete(f"{URL}/api/invocations/{one}", json={})
+
+
+def cancelled(requests_mock):
+    return [request.path.rpartition("/")[2] for request in requests_mock.request_history if request.method == "DELETE"]
+
+
+# ------------------------------------------------------------------------------------------------- other people's runs
+
+def test_the_runs_of_other_samples_in_one_history_are_left_alone(work, memory, requests_mock):
+    """A batch with --history, gone on with by a line without it."""
+    ended_well(requests_mock, ("j", DATASET))
+    unit = a_unit(memory, inputs={"0": {"src": "hda", "id": "d"}}, own=False)
+    work.others()
+    assert [one.name for one in work.look()] == ["a"]
+    assert (unit.state, cancelled(requests_mock)) == ("ok", [])
+
+
+def test_what_a_person_runs_on_something_else_in_a_samples_history_is_left_alone(work, memory, requests_mock):
+    """Only what was begun for the same is cancelled."""
+    ended_well(requests_mock, ("theirs", {"0": {**DATASET["0"], "id": "e"}}), ("late", DATASET))
+    unit = a_unit(memory, inputs={"0": {"src": "hda", "id": "d"}}, own=True)
+    work.others()
+    assert [one.name for one in work.look()] == ["a"]
+    assert (unit.state, cancelled(requests_mock)) == ("ok", ["late"])
