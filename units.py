@@ -53,6 +53,7 @@ QUEUED = 6 * 3600           # and one that is not, after so many
 RESTARTS = 3                # runs whose jobs were killed with Galaxy before one of the next is taken for a failure
 ENOUGH = 5                  # refusals in a row after which nothing more is begun: the fault is not a sample's
 PARALLEL = 4                # downloads at once
+WATCHED = "watched"         # the step at which a run may still be going on, as where it waits for a person
 MARK = 10                   # letters of a unit's key that its history's name ends with
 NAME = 255                  # letters that Galaxy keeps of a name
 
@@ -120,7 +121,7 @@ class Work:
             unit = self.ledger.add(key, name, place=place, workflow=plan.workflow["id"], purpose=what, files=files,
                                    title=f"{title} [{key[:MARK]}]" if marked else title, marked=marked,
                                    folder=folder if not before else f"{folder}.{len(before) + 1}")
-        if unit.state == "failed" and again:
+        if unit.state == "failed" and (again or unit.failed_step == WATCHED):
             self._reset(unit)
         if unit.state == "gone":
             unit.save(state="waiting", message=None, ended=None)
@@ -152,7 +153,8 @@ class Work:
         """Let a unit that has failed begin again where it failed: with another run on what was brought for the last, if
         that is still there."""
         again: dict[str, Any] = {"state": "waiting", "failed_step": None, "message": None, "ended": None}
-        if unit.failed_step == "delivered":
+        if unit.failed_step == "delivered" or (
+                unit.failed_step == WATCHED and seen(self.galaxy, f"invocations/{unit.invocation}")):
             unit.save(**again)
             return
         if unit.history and seen(self.galaxy, f"histories/{unit.history}").get("deleted", True):
@@ -303,12 +305,12 @@ class Work:
                 self._ends(unit, "ok")
                 return True
             return False
+        one.at = WATCHED
         summary = summaries.get(one.invocation)
         if summary is None:         # submitted a moment ago
             return False
         if isinstance(summary, Refused):
             raise summary
-        one.at = "finished"
         if one.watch is None:
             one.watch = Watch(self.galaxy, one.invocation, False, *unit.data.get("looked", (None, 0.0)))
         about = one.watch.ended(summary)

@@ -1,8 +1,11 @@
 """Batches and watched folders that somebody or something has interfered with: what must not be lost, doubled or untrue."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import ledger
+import units
 from common import Galaxy
 from units import Work
 
@@ -64,3 +67,38 @@ def test_what_a_person_runs_on_something_else_in_a_samples_history_is_left_alone
     work.others()
     assert [one.name for one in work.look()] == ["a"]
     assert (unit.state, cancelled(requests_mock)) == ("ok", ["late"])
+
+
+# ---------------------------------------------------------------------------------------------- runs that may go on still
+
+PLAN = SimpleNamespace(purpose="", files={}, workflow={"id": "w", "name": "Flow"})
+
+
+def waiting_for_review(requests_mock):
+    """Galaxy, whose run i has come to a step that a person is to review."""
+    step = {"order_index": 1, "id": "s", "state": "scheduled", "action": None, "workflow_step_label": "look"}
+    summary = {"id": "i", "states": {"ok": 1}, "populated_state": "new"}
+    requests_mock.get(f"{URL}/api/histories/h/jobs_summary", json=[summary])
+    requests_mock.get(f"{URL}/api/invocations/i", json={"id": "i", "state": "ready", "workflow_id": "w", "steps": [step]})
+    requests_mock.get(f"{URL}/api/workflows/w", json={"steps": {"1": {"type": "pause"}}})
+
+
+def test_a_run_that_was_reviewed_is_gone_on_with_by_the_same_line(work, memory, requests_mock):
+    waiting_for_review(requests_mock)
+    unit = a_unit(memory, own=True, purpose=units.digest("a", ""))
+    work.others()
+    assert [one.name for _ in range(2) for one in work.look()] == ["a"]
+    assert unit.state == "failed" and "waits for somebody to review step 1 (look)" in unit.message
+    ended_well(requests_mock)
+    later = Work(work.galaxy, memory)
+    assert later.want("a", PLAN).key == unit.key
+    assert [one.name for one in (*later.look(), *later.look())] == ["a"]
+    assert (unit.state, unit.attempt, unit.invocation) == ("ok", 1, "i")
+
+
+def test_a_run_that_galaxy_does_not_know_any_more_is_begun_again(work, memory, requests_mock):
+    unit = a_unit(memory, own=True, purpose=units.digest("a", ""), state="failed", failed_step="watched", message="404")
+    requests_mock.get(f"{URL}/api/invocations/i", status_code=404)
+    requests_mock.get(f"{URL}/api/histories/h", json={"deleted": False})
+    work.want("a", PLAN)
+    assert (unit.state, unit.attempt, unit.invocation) == ("waiting", 2, None)
