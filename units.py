@@ -33,7 +33,7 @@ from common import (
     complain,
     show,
 )
-from downloads import Folder, fetch_items, folder_for, hash_of, safe
+from downloads import Folder, clipped, fetch_items, folder_for, hash_of, safe
 from files import save
 from inputs import Leaf, each_leaf
 from invocations import Failed, Watch, only_oldest, outputs, results, younger
@@ -56,6 +56,7 @@ PARALLEL = 4                # downloads at once
 WATCHED = "watched"         # the step at which a run may still be going on, as where it waits for a person
 MARK = 10                   # letters of a unit's key that its history's name ends with
 NAME = 255                  # letters that Galaxy keeps of a name
+LONGEST = 255               # bytes of a folder's name
 
 
 @dataclass
@@ -117,13 +118,12 @@ class Work:
         if unit is None:
             key = digest(what, files)
             title = (title or f"{name} - {plan.workflow['name']}")[:NAME - MARK - 3 if marked else NAME]
-            folder = safe(name) if safe(name) == name else f"{safe(name)[:200]} [{key[:MARK]}]"
             unit = self.ledger.add(key, name, place=place, workflow=plan.workflow["id"], purpose=what, files=files,
                                    title=f"{title} [{key[:MARK]}]" if marked else title, marked=marked,
-                                   folder=folder if not before else f"{folder}.{len(before) + 1}")
+                                   folder=self._folder(name, key, len(before) + 1))
         if unit.state == "failed" and (again or unit.failed_step == WATCHED):
             self._reset(unit)
-        if unit.state == "gone":
+        if unit.state == "gone" or (unit.state == "ok" and self.folder and self.waited and not unit.data.get("delivered")):
             unit.save(state="waiting", message=None, ended=None)
         if unit.state in ("waiting", "running") and unit.key not in self.under_way:
             one = Running(unit, plan, tags=tags, unchanged=unchanged)
@@ -132,6 +132,15 @@ class Work:
             else:
                 self.queue.append(one)
         return unit
+
+    def _folder(self, name: str, key: str, number: int) -> str:
+        """What the folder of the unit with that key, the `number`th of this name, is called: as no other unit's is."""
+        folder = f"{name}.{number}" if number > 1 else name
+        others = self.ledger.named(folder if number > 1 else name.rpartition(".")[0])
+        theirs = any(one.data.get("folder") == folder for one in others)
+        if safe(folder) == folder and len(folder.encode()) <= LONGEST and not theirs:
+            return folder
+        return clipped(safe(name), mark=f" [{key[:MARK]}]")
 
     def others(self) -> None:
         """Take on what an earlier process had under way and nobody has wanted this time: its runs are watched to their end,
@@ -392,6 +401,7 @@ class Work:
             fetch_items(folder, items, PARALLEL, codes, lambda path: None)
             if codes:
                 raise Refused(f"{len(codes)} of {len(items)} results could not be fetched, the run itself is ok")
+        one.unit.save(delivered=str(self.folder.resolve()))
 
     # ------------------------------------------------------------------------------------------- once, and only once
 
@@ -509,9 +519,11 @@ class Work:
 
 def _same(unit: Unit, files: dict[str, list[Any]]) -> bool:
     """Whether the unit's files are as these are now, by size and time, or else by content; then it knows the new times."""
-    known = unit.data["files"]
-    if known == files or unit.state == "waiting":
-        unit_files = files if unit.state == "waiting" else known
+    data = unit.data
+    known = data["files"]
+    nothing_yet = unit.state == "waiting" and not (data.get("inputs") or data.get("invocation"))
+    if known == files or nothing_yet:
+        unit_files = files if nothing_yet else known
     elif known.keys() != files.keys() or any(known[path][0] != file[0] for path, file in files.items()):
         return False
     else:
@@ -571,10 +583,15 @@ def tell(unit: Unit) -> str:
 
 
 def shown(rows: Iterator[dict[str, Any]], style: str | None, fields: list[str], quiet: bool) -> None:
-    """Print the rows as they come, not even a heading where there are none; only let them come where it is to be `quiet`."""
+    """Print the rows as they come, not even a heading where there are none, but JSON's empty list; only let them come where
+    it is to be `quiet`."""
+    there = False
     for first in rows:
+        there = True
         if not quiet:
             show(itertools.chain([first], rows), style, fields)
+    if style == "json" and not there and not quiet:
+        show([], style)
 
 
 def row_of(unit: Unit) -> dict[str, Any]:

@@ -102,3 +102,57 @@ def test_a_run_that_galaxy_does_not_know_any_more_is_begun_again(work, memory, r
     requests_mock.get(f"{URL}/api/histories/h", json={"deleted": False})
     work.want("a", PLAN)
     assert (unit.state, unit.attempt, unit.invocation) == ("waiting", 2, None)
+
+
+# ------------------------------------------------------------------------------------------------------ where results go
+
+def folders(work, *names):
+    """What the folders of new units of these names are called; a name that is there again is another unit's."""
+    return [work.want(name, SimpleNamespace(purpose=number, files={}, workflow=PLAN.workflow)).data["folder"]
+            for number, name in enumerate(names)]
+
+
+@pytest.mark.parametrize("names", [["a", "a", "a.2"],
+                                   ["a.2", "a", "a"], ["a/b", "a_b", "a\\b"], ["a.2", "a", "a.2", "a.2.2"]])
+def test_no_two_samples_share_a_folder(work, names):
+    made = folders(work, *names)
+    assert len(set(made)) == len(names) and not any("/" in one for one in made)
+
+
+def test_a_folder_is_called_as_the_sample_where_it_can_be(work):
+    assert folders(work, "S1", "S1.2", "a b", "é" * 100) == ["S1", "S1.2", "a b", "é" * 100]
+
+
+def test_a_name_of_many_bytes_is_cut(work):
+    first, second = folders(work, "é" * 199 + "a", "é" * 199 + "b")
+    assert max(len(one.encode()) for one in (first, second)) <= 255 and first != second and first.startswith("é" * 100)
+
+
+def test_results_that_were_never_fetched_are_once_they_are_asked_for(work, memory, requests_mock, tmp_path):
+    ended_well(requests_mock)
+    unit = a_unit(memory, state="ok", own=True, purpose=units.digest("a", ""))
+    work.want("a", PLAN)
+    assert (unit.state, work.unfinished) == ("ok", 0)
+    fetching = Work(work.galaxy, memory, folder=tmp_path / "out")
+    fetching.want("a", PLAN)
+    assert [one.name for one in (*fetching.look(), *fetching.look())] == ["a"]
+    assert unit.state == "ok" and (tmp_path / "out" / "a").is_dir()
+    elsewhere = Work(work.galaxy, memory, folder=tmp_path / "new")
+    elsewhere.want("a", PLAN)
+    assert elsewhere.unfinished == 0        # they were fetched, and are where they were put, or in somebody's hands
+
+
+def test_a_file_that_changed_is_no_part_of_the_next_attempt_on_what_was_uploaded(work, memory):
+    """Killed when the attempt was noted, and not begun."""
+    before = a_unit(memory, state="waiting", purpose=units.digest("a", ""), files={"/f": [1, 1, ""]}, inputs={"0": 1})
+    changed = SimpleNamespace(purpose="", files={"/f": (1, 2)}, workflow=PLAN.workflow)
+    assert work.want("a", changed).key != before.key
+    work.others()
+    assert before.state == "gone"
+
+
+@pytest.mark.parametrize("style, quiet, out", [("json", False, "[]\n"), ("json", True, ""), ("jsonl", False, ""),
+                                               ("csv", False, ""), (None, False, "")])
+def test_where_nothing_has_ended_there_is_nothing_but_json(style, quiet, out, capsys):
+    units.shown(iter([]), style, units.FIELDS, quiet)
+    assert capsys.readouterr().out == out
