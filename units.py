@@ -423,6 +423,7 @@ class Work:
         """The id of the history of that name, and whether it was made now. One that was asked for and is not there may yet
         come; where that makes two, the oldest is it. A name without a mark may be other histories' too, from before."""
         asked = notes.data.get("asked_history")
+        asked = asked and min(asked, time.time())       # the clock may have been put back
         before = notes.data.get("histories_before", [])
         there = [one for one in self._histories(name) if one["id"] not in before] if marked or asked else []
         while asked and not there and time.time() < asked + IN_FLIGHT:

@@ -41,6 +41,7 @@ ended well is not run again, unless a file's content, the row or the workflow ha
 1 when all have failed, 3 when some have, 4 when some still run, 75 when another run is at work on the ledger.
   workflow_batch.py --download=results --summary=runs.tsv - - rnaseq.ga samples.tsv genome=hg38
 """
+import os
 import sys
 from pathlib import Path
 
@@ -66,6 +67,7 @@ from samples import Row
 from sheets import mapped, read
 from staging import planned
 from units import FIELDS, Work, as_they_end, shown, status, summary
+from uploads import a_history
 from workflows import wanted
 
 
@@ -85,13 +87,17 @@ def main(argv=None):
         "allow_tool_state_corrections", args["--allow-corrections"])) if asked}
     mapping, sheet = mapped(args["--map"]), read(sheet_name, args["--fastq"])
     place = ledger.place(args["--ledger"], Path(f"{sheet_name}.ledger"))
+    if args["--ledger"] is None and not os.path.isfile(sheet_name):
+        raise Refused(f"{sheet_name}: no file, so there is no place beside it: --ledger=FILE says where to remember", USAGE)
+    if args["--summary"] and os.path.realpath(args["--summary"]) in (os.path.realpath(sheet_name), os.path.realpath(place)):
+        raise Refused(f"--summary={args['--summary']}: that is the sheet or the ledger, which it would replace", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     user = galaxy.user()
     known = prepare(galaxy, wanted(galaxy, args["WORKFLOW"]), parameters, labels, **options)
     if args["--download"] and not known.makes:
         known.problems.append("the workflow marks nothing as its output, so --download would fetch nothing")
-    history = galaxy.named("histories", text)["id"] if text and not text.startswith("new:") else ""
+    history = a_history(galaxy, text, user)["id"] if text and not text.startswith("new:") else ""
     given = [galaxy, known.workflow, mapping, args["INPUT=VALUE"], history]
     rows = list(sheet.given(*given)) if not args["--as-collection"] else [
         (Row(sheet.line, Path(sheet_name).stem, "", [], {}), sheet.as_one(*given))]

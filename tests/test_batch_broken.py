@@ -3,10 +3,13 @@
 from types import SimpleNamespace
 
 import pytest
+import workflow_batch
 
 import ledger
 import units
-from common import Galaxy
+import watching
+from common import REFUSED, USAGE, Galaxy, Refused
+from invocations import _begun
 from units import Work
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -156,3 +159,71 @@ def test_a_file_that_changed_is_no_part_of_the_next_attempt_on_what_was_uploaded
 def test_where_nothing_has_ended_there_is_nothing_but_json(style, quiet, out, capsys):
     units.shown(iter([]), style, units.FIELDS, quiet)
     assert capsys.readouterr().out == out
+
+
+# ---------------------------------------------------------------------------------------------- a clock that was put back
+
+def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, requests_mock, clock, monkeypatch):
+    """A run and a history that were asked for, an hour later than it is now, and never came."""
+    monkeypatch.setattr(units, "time", clock)
+    requests_mock.get(f"{URL}/api/invocations", json=[])
+    requests_mock.get(f"{URL}/api/histories", json=[])
+    hence = clock.now + 3600
+    unit = a_unit(memory, invocation=None, asked=hence, known=[], asked_history=hence)
+    assert _begun(work.galaxy, "w", {"history_id": "h"}, unit, True) is None
+    requests_mock.post(f"{URL}/api/histories", json={"id": "new"})
+    with pytest.raises(Refused, match="run the same line again"):
+        work._named("title", unit)
+    assert sum(clock.slept) < 100
+
+
+def test_a_file_that_was_seen_in_the_future_is_taken(memory, tmp_path, clock, monkeypatch):
+    monkeypatch.setattr(watching, "time", clock)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.tsv").write_text("x")
+    taken = []
+    for clock.now in (9000.0, 1000.0, 1059.0, 1060.0):
+        watcher = watching.Watcher(SimpleNamespace(ledger=memory), str(tmp_path / "in"), "file", None, settle=60)
+        watcher._take = lambda drop, known: taken.append((drop.name, clock.now))
+        watcher.look()
+    assert taken == [("a", 1060.0)]
+
+
+# ------------------------------------------------------------------------------------------------------- the command line
+
+@pytest.fixture
+def sheet(tmp_path):
+    (tmp_path / "a.tsv").write_text("x\t1\n")
+    sheet = tmp_path / "s.tsv"
+    sheet.write_text("sample\ttable\na\ta.tsv\n")
+    return sheet
+
+
+def test_a_summary_replaces_neither_the_sheet_nor_the_ledger(script, sheet, capsys, tmp_path):
+    before = sheet.read_text()
+    (tmp_path / "link").symlink_to(sheet)
+    for summary in (sheet, f"{sheet}.ledger", tmp_path / "link"):
+        assert script(workflow_batch.main, f"--summary={summary}", KEY, URL, "f2db41e1fa331b3e", sheet) == USAGE
+        assert "it would replace" in capsys.readouterr().err
+    assert sheet.read_text() == before and not (tmp_path / "s.tsv.ledger").exists()
+
+
+def test_a_sheet_from_a_pipe_wants_a_ledger_that_is_named(script, sheet, capsys, monkeypatch, tmp_path):
+    """All sheets that come that way would share one."""
+    monkeypatch.chdir(tmp_path)
+    with sheet.open() as pipe:
+        monkeypatch.setattr("sys.stdin", pipe)
+        assert script(workflow_batch.main, KEY, URL, "f2db41e1fa331b3e", "-") == USAGE
+    assert "--ledger=FILE says where" in capsys.readouterr().err and not (tmp_path / "-.ledger").exists()
+
+
+def test_a_history_that_is_deleted_is_refused_before_anything_is_sent(script, sheet, capsys, requests_mock):
+    flow, old = "f2db41e1fa331b3e", "33b43b4e7093c91f"
+    for path, answer in {
+            "users/current": {"id": "me"}, f"histories/{old}": {"id": old, "name": "old", "deleted": True}, "workflows": [],
+            f"workflows/{flow}": {"id": flow, "name": "Flow", "inputs": {}, "steps": {}},
+            f"workflows/{flow}/download": {"steps": {}}}.items():
+        requests_mock.get(f"{URL}/api/{path}", json=answer)
+    assert script(workflow_batch.main, f"--history={old}", KEY, URL, flow, sheet) == REFUSED
+    assert f"history {old} (old) is deleted: undelete it" in capsys.readouterr().err
+    assert {request.method for request in requests_mock.request_history} == {"GET"}
