@@ -188,6 +188,9 @@ class Work:
                 if look_for_more:
                     look_for_more()
                 yield from self.look()
+                if forever and self._refused >= ENOUGH:
+                    raise Refused(f"the last {self._refused} runs were refused, so nothing more is begun: start it again "
+                                  "once that is mended")
             except Refused as error:
                 if not forever or error.exit_code != TRY_LATER:
                     raise
@@ -221,14 +224,14 @@ class Work:
         moving, summaries = self._moving(), self._summaries()
         for one in list(self.under_way.values()):
             yield from self._tried(one, moving, summaries)
-        if self._refused >= ENOUGH and self.queue:
-            complain(f"the last {self._refused} runs were refused, so the {len(self.queue)} that wait were not begun")
-            self.queue.clear()
-        while self.queue and len(self.under_way) < self.most:
+        while self.queue and len(self.under_way) < self.most and self._refused < ENOUGH:
             one = self.queue.popleft()
             one.unit.save(durably=True, state="running", begun=now(), attempt=one.unit.attempt or 1)
             self.under_way[one.unit.key] = one
             yield from self._tried(one, {}, {})
+        if self._refused >= ENOUGH and self.queue:
+            complain(f"the last {self._refused} runs were refused, so the {len(self.queue)} that wait were not begun")
+            self.queue.clear()
 
     def remember(self) -> None:
         """Note how the runs stood when they were looked at last: whether nothing moves any more takes two looks."""
@@ -271,7 +274,7 @@ class Work:
                 raise
             text = str(error) if isinstance(error, Refused) else ": ".join(
                 str(part) for part in (error.filename, error.strerror or error) if part)
-            self._refused += one.at == "submitted"
+            self._refused += one.at in ("history made", "submitted")
             self._ends(one.unit, "failed", failed_step=one.at, message=text)
         del self.under_way[one.unit.key]
         yield one.unit

@@ -227,3 +227,27 @@ def test_a_history_that_is_deleted_is_refused_before_anything_is_sent(script, sh
     assert script(workflow_batch.main, f"--history={old}", KEY, URL, flow, sheet) == REFUSED
     assert f"history {old} (old) is deleted: undelete it" in capsys.readouterr().err
     assert {request.method for request in requests_mock.request_history} == {"GET"}
+
+
+# ------------------------------------------------------------------------------------------- faults that are no sample's
+
+def new_ones(work, *names):
+    for name in names:
+        work.want(name, SimpleNamespace(purpose=name, files={}, workflow=PLAN.workflow))
+
+
+def test_what_makes_no_history_is_tried_five_times_and_not_for_all_samples(work, memory, requests_mock, capsys):
+    requests_mock.get(f"{URL}/api/histories", status_code=403)
+    requests_mock.get(f"{URL}/api/datasets", json=[])
+    new_ones(work, *"abcdefgh")
+    work.most = 1
+    assert [unit.state for unit in work.rounds()] == ["failed"] * 5 and work.ledger.counts()["waiting"] == 3
+    assert "the last 5 runs were refused, so the 3 that wait were not begun" in capsys.readouterr().err
+
+
+def test_a_watcher_whose_runs_are_all_refused_ends(work, memory, requests_mock):
+    """Else it would stay, and begin nothing any more."""
+    requests_mock.get(f"{URL}/api/histories", status_code=403)
+    new_ones(work, *"abcde")
+    with pytest.raises(Refused, match="5 runs were refused, so nothing more is begun: start it again"):
+        list(work.rounds(look_for_more=lambda: None))
