@@ -226,7 +226,8 @@ class Work:
             yield from self._tried(one, moving, summaries)
         while self.queue and len(self.under_way) < self.most and self._refused < ENOUGH:
             one = self.queue.popleft()
-            one.unit.save(durably=True, state="running", begun=now(), attempt=one.unit.attempt or 1)
+            begun = (one.unit.begun if one.invocation else None) or now()
+            one.unit.save(durably=True, state="running", begun=begun, attempt=one.unit.attempt or 1)
             self.under_way[one.unit.key] = one
             yield from self._tried(one, {}, {})
         if self._refused >= ENOUGH and self.queue:

@@ -133,13 +133,13 @@ def test_a_name_of_many_bytes_is_cut(work):
 
 def test_results_that_were_never_fetched_are_once_they_are_asked_for(work, memory, requests_mock, tmp_path):
     ended_well(requests_mock)
-    unit = a_unit(memory, state="ok", own=True, purpose=units.digest("a", ""))
+    unit = a_unit(memory, state="ok", own=True, purpose=units.digest("a", ""), begun="2026-01-01T00:00:00Z")
     work.want("a", PLAN)
     assert (unit.state, work.unfinished) == ("ok", 0)
     fetching = Work(work.galaxy, memory, folder=tmp_path / "out")
     fetching.want("a", PLAN)
     assert [one.name for one in (*fetching.look(), *fetching.look())] == ["a"]
-    assert unit.state == "ok" and (tmp_path / "out" / "a").is_dir()
+    assert unit.state == "ok" and (tmp_path / "out" / "a").is_dir() and unit.begun == "2026-01-01T00:00:00Z"
     elsewhere = Work(work.galaxy, memory, folder=tmp_path / "new")
     elsewhere.want("a", PLAN)
     assert elsewhere.unfinished == 0        # they were fetched, and are where they were put, or in somebody's hands
