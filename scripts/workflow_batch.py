@@ -121,7 +121,7 @@ def main(argv=None):
         failed = {unit.key for unit in units if unit.state == "failed"}
         work.others()
         try:
-            shown(as_they_end(work, units, once, timeout), style, fields or FIELDS, args["--quiet"])
+            shown(as_they_end(work, list(units), once, timeout), style, fields or FIELDS, args["--quiet"])
         finally:
             if args["--summary"]:
                 summary(units, args["--summary"])

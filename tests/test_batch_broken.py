@@ -251,3 +251,31 @@ def test_a_watcher_whose_runs_are_all_refused_ends(work, memory, requests_mock):
     new_ones(work, *"abcde")
     with pytest.raises(Refused, match="5 runs were refused, so nothing more is begun: start it again"):
         list(work.rounds(look_for_more=lambda: None))
+
+
+def test_a_sheet_in_a_folder_that_can_not_be_written_to(script, sheet, capsys, monkeypatch):
+    """As a sequencer's is; the tests may be root's, who can write anywhere."""
+    monkeypatch.setattr(ledger.os, "access", lambda path, mode: path != sheet.parent)
+    assert script(workflow_batch.main, KEY, URL, "f2db41e1fa331b3e", sheet) == USAGE
+    assert capsys.readouterr().err.endswith("s.tsv.ledger: the ledger can not be written there: "
+                                            "--ledger=FILE names another place\n")
+
+
+def test_a_summary_has_the_rows_of_the_sheet_only(script, sheet, requests_mock, tmp_path, capsys):
+    """Not those of a run of the sample before its row was changed, which ends meanwhile."""
+    flow = "f2db41e1fa331b3e"
+    asked = {"label": "table", "uuid": "u"}
+    for path, answer in {
+            "users/current": {"id": "me"}, "workflows": [], "datasets": [], "histories": [],
+            f"workflows/{flow}": {"id": flow, "name": "Flow", "inputs": {"0": asked}, "steps": {
+                "0": {"type": "data_input", "tool_inputs": {"optional": False}}}},
+            f"workflows/{flow}/download": {"steps": {}}}.items():
+        requests_mock.get(f"{URL}/api/{path}", json=answer)
+    ended_well(requests_mock)
+    requests_mock.post(f"{URL}/api/histories", status_code=403)
+    with ledger.Ledger(f"{sheet}.ledger") as before:
+        a_unit(before, invocation="i", own=True)
+    options = [f"--summary={tmp_path}/all.csv", "--fields=name,state"]
+    assert script(workflow_batch.main, *options, KEY, URL, flow, sheet) == REFUSED
+    assert capsys.readouterr().out == "name\tstate\na\tok\na\tfailed\n"
+    assert [line.split(",")[:2] for line in (tmp_path / "all.csv").read_text().splitlines()[1:]] == [["a", "failed"]]
