@@ -42,6 +42,7 @@ delete the samples' histories in Galaxy, then the ledger. Exits with 0 when ever
 some have, 4 when some still run, 75 when another run is at work on the ledger.
   workflow_batch.py --download=results --summary=runs.tsv - - rnaseq.ga samples.tsv genome=hg38
 """
+import os
 import sys
 from pathlib import Path
 
@@ -67,6 +68,7 @@ from samples import Row
 from sheets import mapped, read
 from staging import planned
 from units import FIELDS, Work, as_they_end, shown, status, summary
+from uploads import a_history
 from workflows import wanted
 
 
@@ -86,13 +88,17 @@ def main(argv=None):
         "allow_tool_state_corrections", args["--allow-corrections"])) if asked}
     mapping, sheet = mapped(args["--map"]), read(sheet_name, args["--fastq"])
     place = ledger.place(args["--ledger"], Path(f"{sheet_name}.ledger"))
+    if args["--ledger"] is None and not os.path.isfile(sheet_name):
+        raise Refused(f"{sheet_name}: no file, so there is no place beside it: --ledger=FILE says where to remember", USAGE)
+    if args["--summary"] and os.path.realpath(args["--summary"]) in (os.path.realpath(sheet_name), os.path.realpath(place)):
+        raise Refused(f"--summary={args['--summary']}: that is the sheet or the ledger, which it would replace", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     user = galaxy.user()
     known = prepare(galaxy, wanted(galaxy, args["WORKFLOW"]), parameters, labels, **options)
     if args["--download"] and not known.makes:
         known.problems.append("the workflow marks nothing as its output, so --download would fetch nothing")
-    history = galaxy.named("histories", text)["id"] if text and not text.startswith("new:") else ""
+    history = a_history(galaxy, text, user)["id"] if text and not text.startswith("new:") else ""
     given = [galaxy, known.workflow, mapping, args["INPUT=VALUE"], history]
     rows = list(sheet.given(*given)) if not args["--as-collection"] else [
         (Row(sheet.line, Path(sheet_name).stem, "", [], {}), sheet.as_one(*given))]
@@ -116,7 +122,7 @@ def main(argv=None):
         failed = {unit.key for unit in units if unit.state == "failed"}
         work.others()
         try:
-            shown(as_they_end(work, units, once, timeout), style, fields or FIELDS, args["--quiet"])
+            shown(as_they_end(work, list(units), once, timeout), style, fields or FIELDS, args["--quiet"])
         finally:
             if args["--summary"]:
                 summary(units, args["--summary"])
