@@ -86,6 +86,7 @@ class Work:
         self.shared: set[Any] = set()       # sources that more than one unit takes
         self._alive: set[str] = set()       # datasets of these that were looked at
         self._refused = 0                   # submissions in a row
+        self.given_up = False               # whether that were so many that no more are begun
 
     # ------------------------------------------------------------------------------------------------ what is wanted
 
@@ -147,7 +148,7 @@ class Work:
             unit.save(history=None, inputs=None, asked_history=None)
         inputs = unit.data.get("inputs") or {}
         there = all(_is_there(self.galaxy, one) for one in inputs.values() if isinstance(one, dict))
-        unit.save(**again, **_another_run(unit), inputs=inputs if there else None)
+        unit.save(**again, **_another_run(unit), inputs=inputs if inputs and there else None)
 
     # ---------------------------------------------------------------------------------------------------- rounds
 
@@ -200,6 +201,7 @@ class Work:
         if self._refused >= ENOUGH and self.queue:
             complain(f"the last {self._refused} runs were refused, so the {len(self.queue)} that wait were not begun")
             self.queue.clear()
+            self.given_up = True
         while self.queue and len(self.under_way) < self.most:
             one = self.queue.popleft()
             one.unit.save(durably=True, state="running", begun=now(), attempt=one.unit.attempt or 1)
@@ -355,7 +357,7 @@ class Work:
         """The id of the unit's own history: the one of its name, else a new one."""
         unit, name = one.unit, one.unit.data["title"]
         asked = bool(unit.data.get("asked_history"))
-        history, made = self._named(name, unit, known=asked)
+        history, made = self._named(name, unit)
         if one.tags:
             self.galaxy.put(f"histories/{history}", {"tags": list(dict.fromkeys(one.tags))})
         if not made and not asked:      # of a ledger that is lost
@@ -365,13 +367,13 @@ class Work:
                 unit.save(durably=True, history=history, invocation=there[0]["id"])
         return history
 
-    def _named(self, name: str, notes: Any, known: bool = False) -> tuple[str, bool]:
+    def _named(self, name: str, notes: Any) -> tuple[str, bool]:
         """The id of the history of that name, and whether it was made now. One that was asked for and is not there may yet
         come: where that makes two, the oldest is it."""
         there = self._histories(name)
         made = not there
         if not there:
-            until = notes.data.get("asked_history", 0) + IN_FLIGHT if known else 0
+            until = notes.data.get("asked_history", 0) + IN_FLIGHT
             while not there and time.time() < until:
                 time.sleep(2)
                 there = self._histories(name)
@@ -403,7 +405,7 @@ class Work:
         known = notes.data.get("histories", {})
         if title not in known or seen(self.galaxy, f"histories/{known[title]}").get("deleted", True):
             history, _ = self._named(f"{title[:NAME - MARK - 3]} [{notes.data['mark']}]", notes)
-            notes.save(durably=True, histories={**known, title: history})
+            notes.save(durably=True, histories={**known, title: history}, asked_history=None)
         return str(notes.data["histories"][title])
 
     def _adopted(self, one: Running) -> bool:
@@ -527,10 +529,11 @@ def row_of(unit: Unit) -> dict[str, Any]:
     return {name: data.get(name) for name in FIELDS}
 
 
-def status(units: Iterable[Unit], known: Container[str] = ()) -> int:
-    """How a script ends that was to bring these units to their ends; failures that are `known` do not count."""
+def status(units: Iterable[Unit], known: Container[str] = (), given_up: bool = False) -> int:
+    """How a script ends that was to bring these units to their ends; failures that are `known` do not count, and where no
+    more are begun (`Work.given_up`) nobody waits for those that wait."""
     states = Counter("known" if unit.key in known and unit.state == "failed" else unit.state for unit in units)
-    if states["waiting"] + states["running"]:
+    if states["running"] or (states["waiting"] and not given_up):
         return STILL_RUNNING
     if not states["failed"]:
         return DONE

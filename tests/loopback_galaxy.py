@@ -61,19 +61,25 @@ class LoopbackGalaxy:
     def __init__(self, clock=time.time, looks=1):
         self.clock, self.looks, self.version = clock, looks, 1
         self.users = {KEY: {"id": USER, "username": "me", "email": "me@example.org", "is_admin": False}}
-        self.histories, self.datasets, self.collections, self.runs, self.sessions = {}, {}, {}, {}, {}
-        self.asked = []                     # `POST histories` and so on, see ROUTES
+        self.empty()
         self.most = 0                       # of units that had a history and no end, together
         self.lost = Counter()               # {`POST histories`: of so many the answer is lost, once that is done}
         self.late = 0.0                     # seconds after which such a thing appears
-        self.answers = defaultdict(list)    # {`POST histories`: (status, JSON) in place of an answer, one each}
+        # {`POST histories`: (status, JSON) in place of an answer, or what is called before it, one each}
+        self.answers = defaultdict(list)
         self.fails = {}                     # {dataset's name: what runs that take it say on standard error, one each}
+        self.spoiled = {}                   # {dataset's name: so many uploads of it end in state error}
         self._made, self._one = 0, threading.RLock()
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"galaxy": self}))
         self.http.daemon_threads = True
         self.http.handle_error = lambda request, client: None       # a client that hangs up is no news
         self.url = f"http://127.0.0.1:{self.http.server_port}"
         threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def empty(self):
+        """Forget all that there is."""
+        self.histories, self.datasets, self.collections, self.runs, self.sessions = {}, {}, {}, {}, {}
+        self.asked = []                     # `POST histories` and so on, see ROUTES
 
     def close(self):
         self.http.shutdown()
@@ -205,7 +211,9 @@ class LoopbackGalaxy:
         for number, element in enumerate(body["targets"][0]["elements"]):
             session = body.get(f"files_{number}|file_data", {}).get("session_id")
             _, content = self.sessions.pop(session, (0, None))      # a session serves once
-            right = content is not None and all(
+            spoiled = self.spoiled.get(element["name"], 0) > 0
+            self.spoiled[element["name"]] = self.spoiled.get(element["name"], 0) - 1
+            right = content is not None and not spoiled and all(
                 hashlib.sha256(content).hexdigest() == one["hash_value"] for one in element.get("hashes", []))
             made.append(self._dataset(history, element["name"], element["ext"], content or b"", late,
                                       "queued" if right or element["src"] == "url" else "error"))
@@ -350,12 +358,12 @@ class _Handler(BaseHTTPRequestHandler):
                              if method == self.command and (found := path.fullmatch(parts.path))), (self.command, ()))
         with galaxy._one:
             galaxy.asked.append(name)
-            answers, lost = galaxy.answers[name], galaxy.lost[name] > 0
-            if answers:
-                told = answers.pop(0)
-                if not callable(told):
-                    return self.reply(*told)
+            told = galaxy.answers[name].pop(0) if galaxy.answers[name] else None
+            if callable(told):
                 told()
+            elif told:
+                return self.reply(*told)
+            lost = galaxy.lost[name] > 0
             ask = {word: values[0] for word, values in parse_qs(parts.query).items()}
             ask.update(self.headers.items())
             ask["key"] = self.headers.get("x-api-key", "")
