@@ -1,4 +1,4 @@
-# The README's two commands are `make demo` and `make test`; each begins from a bare checkout.
+# The README's commands are `make demo`, `make demo-sequencer` and `make test`; each begins from a bare checkout.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,10 +6,13 @@ BIN := $(VENV)/bin
 RUFF_RULES := --select E,F,W,I,B,UP,C4,SIM --line-length 125 --target-version py39 \
 	--exclude tests/live/recipes    # those are in the style of their time
 
-.PHONY: demo test offline live soak check lint bench clean
+.PHONY: demo demo-sequencer test offline live soak check lint bench clean
 
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash demo/demo.sh
+
+demo-sequencer: $(VENV)/.installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash demo/sequencer.sh
 
 test: offline live
 

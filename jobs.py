@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bulk import found
-from common import JOB_ENDS, Galaxy, Refused, redact
+from common import JOB_ENDS, Galaxy, Refused, one_line, redact
 
 GOOD = {"ok", "skipped"}
 # How a job ends that is neither ok nor skipped, in the order in which one makes the next.
@@ -209,7 +209,8 @@ def failures(galaxy: Galaxy, invocation: dict[str, Any], most: int = 5,
         told.append({"step": step["step"], "label": step["label"], "tool": job["tool"],
                      "version": about.get("tool_version") or job["version"],
                      "element": identifiers[step["step"]][made[0]] if made else None, "state": job["state"],
-                     "exit_code": job["exit_code"], "stderr": stderr_of(about), "job": job["id"],
+                     "exit_code": job["exit_code"], "stderr": stderr_of(about) or _said_of_output(galaxy, about),
+                     "job": job["id"],
                      "address": address_of(galaxy, job["id"])})
     return told
 
@@ -221,6 +222,13 @@ def stderr_of(job: dict[str, Any]) -> str:
     if not said and job.get("state") in BAD:
         said = "\n".join(str(message["desc"]) for message in job.get("job_messages") or [] if message.get("desc"))
     return end_of(said)
+
+
+def _said_of_output(galaxy: Galaxy, job: dict[str, Any]) -> str:
+    """What Galaxy says of the first dataset that a job was to make: of a job that was killed with Galaxy it is all there
+    is (26.1)."""
+    made = [one["id"] for one in (job.get("outputs") or {}).values() if one.get("src") == "hda"]
+    return end_of(one_line(seen(galaxy, f"datasets/{made[0]}").get("misc_info") or "")) if made else ""
 
 
 def end_of(text: str | None) -> str:

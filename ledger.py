@@ -14,6 +14,7 @@ import os
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -356,7 +357,12 @@ def _locked(path: Path) -> Iterator[None]:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                found = re.match(rb"([0-9]+) ([0-9-]+)T([0-9:]+)Z\n", os.pread(file, 100, 0))
+                found = None
+                for _ in range(20):         # who has it writes that a moment later
+                    found = re.match(rb"([0-9]+) ([0-9-]+)T([0-9:]+)Z\n", os.pread(file, 100, 0))
+                    if found:
+                        break
+                    time.sleep(0.01)
                 who = "run {} (since {} {} UTC)".format(*map(bytes.decode, found.groups())) if found else "another run"
                 raise Refused(f"{path}: {who} is at work on it", TRY_LATER) from None
             if not os.fstat(file).st_nlink:     # its last owner removed it a moment ago

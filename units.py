@@ -12,6 +12,7 @@ import hashlib
 import io
 import itertools
 import json
+import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -38,14 +39,18 @@ from inputs import Leaf, each_leaf
 from invocations import Failed, Watch, only_oldest, outputs, results, younger
 from jobs import seen
 from ledger import Ledger, Unit, now
-from records import IN_FLIGHT
+from records import IN_FLIGHT, Notes
 from runs import Plan
 from staging import Staging
 from transfer import progress
+from uploads import discard
 
 FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended"]
 RESTARTED = "killed when Galaxy was restarted"      # Galaxy 26.1 of jobs that it does not find again: no fault of theirs
 PAUSES = (0.25, 20.0)       # seconds between two rounds: while things move, and at most
+MADE = (600, 5 * 10**6)     # an upload's job that is `running` is lost after so many seconds, and one more for so many bytes
+QUEUED = 86400              # and one that is not, after so many
+RESTARTS = 3                # runs whose jobs were killed with Galaxy before one of the next is taken for a failure
 ENOUGH = 5                  # refusals in a row after which nothing more is begun: the fault is not a sample's
 PARALLEL = 4                # downloads at once
 MARK = 10                   # letters of a unit's key that its history's name ends with
@@ -74,29 +79,36 @@ class Work:
 
     Each has a history of its own, or all have the one with the id `history`. What each makes, or its outputs of these
     `labels`, goes into a folder of its own in `folder`, if any. `on_end(unit, state)` is called before a unit's end is
-    noted: again, where this process is killed before that.
+    noted: again, where this process is killed before that. `staging` brings the inputs; a unit ends with its run's
+    submission where that is not to be `waited` for.
     """
 
     def __init__(self, galaxy: Galaxy, ledger: Ledger, most: int = 10, folder: Path | None = None,
-                 labels: Iterable[str] = (), on_end: Callable[[Unit, str], None] | None = None):
+                 labels: Iterable[str] = (), on_end: Callable[[Unit, str], None] | None = None,
+                 staging: Callable[[Galaxy, str], Staging] = Staging, waited: bool = True):
         self.galaxy, self.ledger, self.most, self.folder = galaxy, ledger, most, folder
         self.labels, self.history, self.on_end = list(labels), "", on_end
+        self.staging, self.waited = staging, waited
         self.under_way: dict[str, Running] = {}
         self.queue: deque[Running] = deque()
+        self.over: list[Unit] = []          # that ended before they were begun, and are still to be handed on
         self.shared: set[Any] = set()       # sources that more than one unit takes
         self._alive: set[str] = set()       # datasets of these that were looked at
         self._refused = 0                   # submissions in a row
         self.given_up = False               # whether that were so many that no more are begun
+        self._moved = False                 # something was done in this round
 
     # ------------------------------------------------------------------------------------------------ what is wanted
 
     def want(self, name: str, plan: Plan, *, purpose: Any = None, place: str = "", title: str = "",
-             tags: Sequence[str] = (), again: bool = False, unchanged: Callable[[], None] | None = None) -> Unit:
+             tags: Sequence[str] = (), again: bool = False, unchanged: Callable[[], None] | None = None,
+             marked: bool = True) -> Unit:
         """The unit of that name for that plan: the one that the ledger has, or a new one, which is begun in its turn.
 
         It is another where its name or `purpose` is, which is the plan's unless given, or the content of a file. One that
         has failed is begun `again` where that is asked for. A new one's history is called `title`, or by its name and the
-        workflow's. Before its run is submitted, `unchanged()` may refuse that.
+        workflow's, and bears the unit's key, unless it is not to be `marked`. Before the run is submitted, `unchanged()` may
+        refuse that.
         """
         what = digest(name, plan.purpose if purpose is None else purpose)
         files = {path: [*stat, ""] for path, stat in plan.files.items()}
@@ -104,10 +116,10 @@ class Work:
         unit = next((one for one in reversed(before) if one.data.get("purpose") == what and _same(one, files)), None)
         if unit is None:
             key = digest(what, files)
-            title = (title or f"{name} - {plan.workflow['name']}")[:NAME - MARK - 3]
+            title = (title or f"{name} - {plan.workflow['name']}")[:NAME - MARK - 3 if marked else NAME]
             folder = safe(name) if safe(name) == name else f"{safe(name)[:200]} [{key[:MARK]}]"
             unit = self.ledger.add(key, name, place=place, workflow=plan.workflow["id"], purpose=what, files=files,
-                                   title=f"{title} [{key[:MARK]}]",
+                                   title=f"{title} [{key[:MARK]}]" if marked else title, marked=marked,
                                    folder=folder if not before else f"{folder}.{len(before) + 1}")
         if unit.state == "failed" and again:
             self._reset(unit)
@@ -152,21 +164,20 @@ class Work:
 
     # ---------------------------------------------------------------------------------------------------- rounds
 
-    def rounds(self, once: bool = False, timeout: float | None = None, look_for_more: Callable[[], None] | None = None
-               ) -> Iterator[Unit]:
+    def rounds(self, once: bool = False, timeout: float | None = None, look_for_more: Callable[[], None] | None = None,
+               longest: float = PAUSES[1]) -> Iterator[Unit]:
         """Each unit as it ends, until all have ended or `timeout` seconds are over; with `once`, until all is submitted that
         can be, and what has finished by then is delivered. `look_for_more()`, where there may come more, goes before each
-        round; without `once` there is no end then, and a server that is away is waited for as long as it takes."""
+        round; without `once` there is no end then, and a server that is away is waited for as long as it takes. Between two
+        rounds are `longest` seconds at most."""
         end = None if timeout is None else time.monotonic() + timeout
         pause, forever = PAUSES[0], look_for_more is not None and not once
         while True:
-            moved = False
+            self._moved = False
             try:
                 if look_for_more:
                     look_for_more()
-                for unit in self.look():
-                    moved = True
-                    yield unit
+                yield from self.look()
             except Refused as error:
                 if not forever or error.exit_code != TRY_LATER:
                     raise
@@ -174,7 +185,7 @@ class Work:
                 pause = PAUSES[1]
             if (once and self.all_submitted) or not (self.unfinished or forever):
                 break
-            pause = PAUSES[0] if moved else min(pause * 1.25, PAUSES[1])
+            pause = PAUSES[0] if self._moved else min(pause * 1.25, PAUSES[1], longest)
             left = pause if end is None else end - time.monotonic()
             if left <= 0:
                 break
@@ -195,6 +206,8 @@ class Work:
 
         However many have ended before, it is one request for all datasets that are being made, and one for all runs.
         """
+        while self.over:
+            yield self.over.pop(0)
         moving, summaries = self._moving(), self._summaries()
         for one in list(self.under_way.values()):
             yield from self._tried(one, moving, summaries)
@@ -206,7 +219,7 @@ class Work:
             one = self.queue.popleft()
             one.unit.save(durably=True, state="running", begun=now(), attempt=one.unit.attempt or 1)
             self.under_way[one.unit.key] = one
-            yield from self._tried(one, set(), {})
+            yield from self._tried(one, {}, {})
 
     def remember(self) -> None:
         """Note how the runs stood when they were looked at last: whether nothing moves any more takes two looks."""
@@ -214,11 +227,11 @@ class Work:
             if one.watch and one.watch.before is not None:
                 one.unit.save(looked=[one.watch.before, one.watch.since])
 
-    def _moving(self) -> set[str]:
-        """The ids of the datasets that Galaxy is still making."""
+    def _moving(self) -> dict[str, str]:
+        """The datasets that Galaxy is still making, and their states."""
         sent = [dataset for one in self.under_way.values() if one.staging and not one.invocation
                 for dataset in one.staging.datasets]
-        return {dataset for dataset, about in found(self.galaxy, sent, ["state"])
+        return {dataset: about["state"] for dataset, about in found(self.galaxy, sent, ["state"])
                 if not isinstance(about, Refused) and about["state"] in DATASET_MOVES}
 
     def _summaries(self) -> dict[str, Any]:
@@ -236,7 +249,7 @@ class Work:
 
     # ------------------------------------------------------------------------------------------------- one unit
 
-    def _tried(self, one: Running, moving: set[str], summaries: dict[str, Any]) -> Iterator[Unit]:
+    def _tried(self, one: Running, moving: dict[str, str], summaries: dict[str, Any]) -> Iterator[Unit]:
         """Go on with a unit, and hand it on where it has ended, well or refused."""
         try:
             if not self._go_on(one, moving, summaries):
@@ -256,10 +269,11 @@ class Work:
 
     def _failed(self, one: Running, error: Failed) -> bool:
         """Note how a run has failed; whether that is the unit's end: a job that was killed with Galaxy is worth another
-        run, once."""
+        run."""
         job, unit = error.first, one.unit
-        if job and RESTARTED in job["stderr"] and not unit.data.get("restarted"):
-            unit.save(durably=True, restarted=True, **_another_run(unit))
+        restarts = unit.data.get("restarts", 0)
+        if job and RESTARTED in job["stderr"] and restarts < RESTARTS:
+            unit.save(durably=True, restarts=restarts + 1, **_another_run(unit))
             one.watch = None
             return False
         step = f"{job['step']} ({job['label']})" if job else "finished"
@@ -267,12 +281,13 @@ class Work:
         return True
 
     def _ends(self, unit: Unit, state: str, **facts: Any) -> None:
+        self._moved = True
         if self.on_end:
             unit.save(**facts, ended=now())
             self.on_end(unit, state)
         unit.save(durably=True, state=state, looked=None, **facts)
 
-    def _go_on(self, one: Running, moving: set[str], summaries: dict[str, Any]) -> bool:
+    def _go_on(self, one: Running, moving: dict[str, str], summaries: dict[str, Any]) -> bool:
         """Take the steps that can be taken now; whether the unit has come to its end."""
         unit = one.unit
         if not one.invocation:
@@ -280,9 +295,15 @@ class Work:
                 return not self._adopted(one)
             if one.staging is None and not unit.data.get("inputs"):
                 self._send(one, one.plan)
-                moving = set(one.staging.datasets) if one.staging else set()
-            if not one.invocation and not (one.staging and moving.intersection(one.staging.datasets)):
+                moving = dict.fromkeys(one.staging.datasets, "new") if one.staging else {}
+            late = {made: moving[made] for made in one.staging.datasets if made in moving} if one.staging else {}
+            if late:
+                self._lost(one, late)
+            elif not one.invocation:
                 self._submit(one, one.plan)
+            if one.invocation and not self.waited:
+                self._ends(unit, "ok")
+                return True
             return False
         summary = summaries.get(one.invocation)
         if summary is None:         # submitted a moment ago
@@ -303,7 +324,7 @@ class Work:
 
     def _send(self, one: Running, plan: Plan) -> None:
         unit = one.unit
-        one.at = "history made"
+        one.at, self._moved = "history made", True
         if not unit.history:
             with unit.step(one.at):
                 unit.save(durably=True, history=self.history or self._history(one, plan))
@@ -312,11 +333,32 @@ class Work:
         one.at = "sent"
         with unit.step(one.at):
             hashes = self._use_shared(plan)
-            staging = Staging(self.galaxy, str(unit.history))
+            staging = self.staging(self.galaxy, str(unit.history))
             staging.send(plan.given.values)
         one.staging = staging
+        unit.save(sent=unit.data.get("sent") or time.time())
         if hashes:
             unit.save(files={path: [*known[:2], hashes.get(path, known[2])] for path, known in unit.data["files"].items()})
+
+    def _lost(self, one: Running, late: dict[str, str]) -> None:
+        """Send once more what Galaxy has been making (`late`, states by dataset) for so long that its job is lost: one that
+        a Celery worker was killed over stays `running` for ever, which is what it is only once a worker has it (26.1)."""
+        unit, data = one.unit, one.unit.data
+        making = "running" in late.values()
+        if making and "making" not in data:
+            unit.save(making=time.time())
+        size = sum(size for size, *_ in data["files"].values())
+        seconds = time.time() - data.get("making" if making else "sent", time.time())
+        if seconds < (MADE[0] + size / MADE[1] if making else QUEUED):
+            return
+        one.at = "uploaded"
+        if data.get("sent_again"):
+            raise Refused(f"Galaxy does not end making {len(late)} datasets of what was uploaded, now for {seconds:.0f} s "
+                          "and once before: its administrator can see what its jobs wait for")
+        for dataset in late:
+            discard(self.galaxy, dataset)
+        unit.save(durably=True, sent=None, making=None, sent_again=True)
+        one.staging = None
 
     def _submit(self, one: Running, plan: Plan) -> None:
         unit = one.unit
@@ -334,7 +376,7 @@ class Work:
         one.at = "submitted"
         with unit.step(one.at):
             begun = plan.submit(self.galaxy, str(unit.history), inputs, unit, patient=False)
-        self._refused = 0
+        self._refused, self._moved = 0, self._moved or bool(begun)
         if begun and one.staging:
             one.staging.forget()
             one.staging = None
@@ -357,7 +399,7 @@ class Work:
         """The id of the unit's own history: the one of its name, else a new one."""
         unit, name = one.unit, one.unit.data["title"]
         asked = bool(unit.data.get("asked_history"))
-        history, made = self._named(name, unit)
+        history, made = self._named(name, unit, unit.data["marked"])
         if one.tags:
             self.galaxy.put(f"histories/{history}", {"tags": list(dict.fromkeys(one.tags))})
         if not made and not asked:      # of a ledger that is lost
@@ -367,29 +409,31 @@ class Work:
                 unit.save(durably=True, history=history, invocation=there[0]["id"])
         return history
 
-    def _named(self, name: str, notes: Any) -> tuple[str, bool]:
+    def _named(self, name: str, notes: Notes, marked: bool = True) -> tuple[str, bool]:
         """The id of the history of that name, and whether it was made now. One that was asked for and is not there may yet
-        come: where that makes two, the oldest is it."""
-        there = self._histories(name)
+        come; where that makes two, the oldest is it. A name without a mark may be other histories' too, from before."""
+        asked = notes.data.get("asked_history")
+        before = notes.data.get("histories_before", [])
+        there = [one for one in self._histories(name) if one["id"] not in before] if marked or asked else []
+        while asked and not there and time.time() < asked + IN_FLIGHT:
+            time.sleep(2)
+            there = [one for one in self._histories(name) if one["id"] not in before]
         made = not there
-        if not there:
-            until = notes.data.get("asked_history", 0) + IN_FLIGHT
-            while not there and time.time() < until:
-                time.sleep(2)
-                there = self._histories(name)
-        if not there:
-            notes.save(durably=True, asked_history=time.time())
+        if made:
+            before = [] if marked else [one["id"] for one in self._histories(name)]
+            notes.save(durably=True, asked_history=time.time(), histories_before=before)
             try:
                 self.galaxy.post("histories", {"name": name})
             except Refused as error:
                 if not error.lost:
+                    notes.save(asked_history=None)
                     raise
-            there = self._histories(name)
+            there = [one for one in self._histories(name) if one["id"] not in before]
             if not there:
                 raise Refused(f"history {name!r}: the answer to its making was lost; run the same line again", TRY_LATER)
-        for younger_one in there[1:]:
-            if not younger_one["count"]:
-                self.galaxy.delete(f"histories/{younger_one['id']}")
+        for late in there[1:]:
+            if not late["count"]:
+                self.galaxy.delete(f"histories/{late['id']}")
         return str(there[0]["id"]), made
 
     def _histories(self, name: str) -> list[dict[str, Any]]:
@@ -401,7 +445,7 @@ class Work:
         """The id of a history for all units, which is made once for the ledger."""
         notes = self.ledger.notes
         if not notes.data.get("mark"):
-            notes.save(durably=True, mark=digest(time.time_ns(), title)[:MARK])
+            notes.save(durably=True, mark=secrets.token_hex(MARK // 2))
         known = notes.data.get("histories", {})
         if title not in known or seen(self.galaxy, f"histories/{known[title]}").get("deleted", True):
             history, _ = self._named(f"{title[:NAME - MARK - 3]} [{notes.data['mark']}]", notes)
@@ -501,19 +545,25 @@ def digest(*things: Any) -> str:
 # ------------------------------------------------------------------------------------------------------ for the scripts
 
 def as_they_end(work: Work, units: list[Unit], once: bool, timeout: float | None,
-                look_for_more: Callable[[], None] | None = None) -> Iterator[dict[str, Any]]:
+                look_for_more: Callable[[], None] | None = None, longest: float = PAUSES[1]) -> Iterator[dict[str, Any]]:
     """A row of `FIELDS` for each unit as it ends; what has failed is said. `units` are all there are; those that come later
     are added as they end."""
     there = {unit.key for unit in units}
     with progress(len(units), "units", unit="") as bar:
         bar.update(max(len(units) - work.unfinished, 0))
-        for unit in work.rounds(once, timeout, look_for_more):
+        for unit in work.rounds(once, timeout, look_for_more, longest):
             bar.update(1)
             if unit.key not in there:
                 units.append(unit)
-            if unit.state == "failed":
-                complain(f"{unit.name}: {unit.message}")
+            tell(unit)
             yield row_of(unit)
+
+
+def tell(unit: Unit) -> str:
+    """Say of a unit that has failed why it has; its state."""
+    if unit.state == "failed":
+        complain(f"{unit.name}: {unit.message}")
+    return unit.state
 
 
 def shown(rows: Iterator[dict[str, Any]], style: str | None, fields: list[str], quiet: bool) -> None:

@@ -7,15 +7,19 @@ once and ends, knows as much as one that stays.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from common import USAGE, Refused, complain
+from common import USAGE, Refused, complain, redact
 from drops import Drop, File, again, complete, look, move
 from ledger import MOVES, Unit
+from records import state_folder
 from runs import Plan
 from sources import Source
 from units import Work, digest
@@ -33,10 +37,11 @@ class Watcher:
 
     def __init__(self, work: Work, folder: str, unit: str, planned: Callable[[Drop], Plan], settle: float, pause: float = 0,
                  ready_file: str | None = None, pattern: str | None = None, to: str | None = None,
-                 commands: dict[str, str | None] | None = None, retry: bool = False, tags: list[str] | None = None):
+                 commands: dict[str, str | None] | None = None, retry: bool = False, tags: list[str] | None = None,
+                 title: Callable[[Drop], str] | None = None):
         self.work, self.folder, self.unit, self.planned = work, folder, unit, planned
         self.settle, self.pause, self.ready_file, self.pattern = settle, pause, ready_file, pattern
-        self.to, self.commands, self.retry, self.tags = to, commands or {}, retry, tags or []
+        self.to, self.commands, self.retry, self.tags, self.title = to, commands or {}, retry, tags or [], title
         self.handled: dict[str, str] = {}       # the stamps of what was taken, or needs nothing any more, by place
         self.drops: dict[str, Drop] = {}        # of units under way, by key
         self._next = 0.0
@@ -49,14 +54,18 @@ class Watcher:
         notes, now = self.work.ledger.notes, time.time()
         before = notes.data.get("seen", {})
         seen: dict[str, Any] = {}
-        for drop in look(self.folder, self.unit, self.ready_file, self.pattern):
-            if self.handled.get(drop.place) == drop.stamp:
+        there = look(self.folder, self.unit, self.ready_file, self.pattern)
+        self.handled = {drop.place: drop.stamp for drop in there if self.handled.get(drop.place) == drop.stamp}
+        for drop in there:
+            if drop.place in self.handled:
                 continue
             known = self._known(drop)
             stamp, since = before.get(drop.place, ("", 0))
             since = since if stamp == drop.stamp else now
             if known or complete(drop, since, now, self.settle):
-                self._take(drop, known, since)
+                with suppress(FileNotFoundError):       # it has gone meanwhile
+                    self._take(drop, known)
+                    self.handled[drop.place] = drop.stamp
             else:
                 seen[drop.place] = [drop.stamp, since]
         if seen != before:
@@ -68,8 +77,7 @@ class Watcher:
         units = reversed(self.work.ledger.named(drop.name))
         return next((unit for unit in units if unit.data.get("stamp") == drop.stamp and unit.place == drop.place), None)
 
-    def _take(self, drop: Drop, known: Unit | None, since: float) -> None:
-        self.handled[drop.place] = drop.stamp
+    def _take(self, drop: Drop, known: Unit | None) -> None:
         if known and known.state == "ok":
             self._move(known, drop)
         if known and (known.state == "ok" or (known.state == "failed" and not self.retry)):
@@ -84,7 +92,8 @@ class Watcher:
             self._can_not_run(drop, known, str(error))
             return
         unit = self.work.want(drop.name, plan, purpose=["watched", drop.place], place=drop.place, tags=self.tags,
-                              again=self.retry, unchanged=lambda: unchanged(drop))
+                              again=self.retry, unchanged=lambda: unchanged(drop),
+                              title=self.title(drop) if self.title else "", marked=not self.title)
         if unit.data.get("stamp") != drop.stamp:
             with unit.step("files seen"):
                 unit.save(stamp=drop.stamp)
@@ -94,14 +103,15 @@ class Watcher:
             self._move(unit, drop)
 
     def _can_not_run(self, drop: Drop, known: Unit | None, problem: str) -> None:
-        """Note, and tell once, what can't be run as it is."""
-        if known:
+        """Note, and tell once, what can't be run as it is. What had begun before is watched to its end."""
+        if known and known.state == "running":
             return
-        unit = self.work.ledger.add(digest("watched", drop.place, drop.stamp, time.time_ns()), drop.name, place=drop.place,
-                                    stamp=drop.stamp, purpose="", files={}, failed_step="files seen", message=problem)
-        complain(f"{drop.name}: {problem}")
+        unit = known or self.work.ledger.add(digest("watched", drop.place, drop.stamp), drop.name, place=drop.place,
+                                             stamp=drop.stamp, purpose="", files={})
+        unit.save(failed_step="files seen", message=problem)
         self.notice(unit, "failed")
         unit.save(durably=True, state="failed")
+        self.work.over.append(unit)
 
     # ---------------------------------------------------------------------------------------------------- at its end
 
@@ -131,19 +141,38 @@ class Watcher:
         data, galaxy = unit.data, self.work.galaxy
         run = f"{galaxy.base}/workflows/invocations/{unit.invocation}" if unit.invocation else ""
         results = self.work.folder.resolve() / data["folder"] if self.work.folder and state == "ok" else ""
-        facts = {"NAME": unit.name, "STATE": state, "PLACE": unit.place, "HISTORY": unit.history, "RUN_URL": run,
+        facts = {"NAME": unit.name, "STATE": state, "PLACE": unit.place, "HISTORY": unit.history, "RUN_URL": redact(run),
                  "INVOCATION": unit.invocation, "FAILED_STEP": unit.failed_step, "MESSAGE": unit.message,
                  "RESULTS": results, "LEDGER": self.work.ledger.path}
         environment = {**os.environ, **{f"UNIT_{name}": str(value or "") for name, value in facts.items()}}
         try:
             with unit.step("told"):
-                done = subprocess.run(command, shell=True, env=environment, stdin=subprocess.DEVNULL, timeout=PATIENCE)
-                if done.returncode:
-                    raise Refused(f"the command for it ended with {done.returncode}: {command}")
+                code = in_shell(command, environment)
+                if code:
+                    raise Refused(f"the command for it ended with {code}: {command}")
         except subprocess.TimeoutExpired:
             complain(f"{unit.name}: the command for it did not end within {PATIENCE} s: {command}")
-        except Refused as error:
+        except (Refused, OSError) as error:
             complain(f"{unit.name}: {error}")
+
+
+def default_ledger(server: str, folder: str, workflow: str) -> Path:
+    """The ledger of a folder, a server (whatever password a proxy before it has) and a workflow where none is named."""
+    mark = digest(redact(server), folder, os.path.realpath(workflow) if os.path.isfile(workflow) else workflow)[:8]
+    return state_folder() / "ledgers" / f"{os.path.basename(folder)}-{mark}.ledger"
+
+
+def in_shell(command: str, environment: dict[str, str]) -> int:
+    """Let the shell do it, and return how it ended. What it prints goes to standard error: the results are ours. All that it
+    has begun ends where it takes more than PATIENCE seconds, or this process is stopped."""
+    with subprocess.Popen(command, shell=True, env=environment, stdin=subprocess.DEVNULL, stdout=2,
+                          start_new_session=True) as shell:
+        try:
+            return shell.wait(PATIENCE)
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+            raise
 
 
 def unchanged(drop: Drop) -> None:

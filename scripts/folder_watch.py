@@ -39,10 +39,11 @@ Options:
 
 A run is whole with CopyComplete.txt or CompletedJobInfo.xml; RTAComplete.txt says only that its bases are called. Hidden
 and temporary files, reads without a barcode (Undetermined) and empty files are left alone. A file of a used name with new
-content is a new unit; one that has failed is not tried again by itself. SIGTERM ends a watcher well, at any moment.
+content is a new unit; one that has failed is not tried again by itself. SIGTERM ends a watcher well, at any moment. One
+that looks once exits with 1 when all that ended have failed, 3 when some have, 4 when some still run, 75 when another is at
+work on the ledger.
   folder_watch.py --unit=run --move-to=/data/done --download=/data/results - - /data/runs rnaseq.ga genome=hg38
 """
-import hashlib
 import os
 import sys
 
@@ -63,10 +64,9 @@ from common import (
 from downloads import folder_for
 from drops import UNITS, complete, look, value
 from inputs import Given, leaves
-from records import state_folder
 from runs import a_parameter, a_tag, prepare
 from units import FIELDS, Work, as_they_end, shown, status
-from watching import SETTLE, Watcher
+from watching import SETTLE, Watcher, default_ledger
 from workflows import wanted
 
 
@@ -78,8 +78,8 @@ def main(argv=None):
     style, fields = output(args, FIELDS)
     if kind not in UNITS:
         raise Refused(f"--unit={kind}: there are {', '.join(UNITS)}", USAGE)
-    empty = [name for name in ("--input", "--files", "--ready-file", "--move-to", "--download", "--outputs")
-             if args[name] == ""]
+    empty = [name for name in ("--input", "--files", "--ready-file", "--move-to", "--download", "--outputs", "--on-done",
+                               "--on-fail") if args[name] == ""]
     if empty:
         raise Refused(f"{empty[0]} is empty: is a variable unset?", USAGE)
     settle = SETTLE[kind] if settle is None else settle
@@ -94,6 +94,8 @@ def main(argv=None):
         "allow_tool_state_corrections", args["--allow-corrections"])) if asked}
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
     place = ledger.place(args["--ledger"], default_ledger(galaxy.base, folder, args["WORKFLOW"]))
+    if kind != "run" and os.path.dirname(os.path.realpath(place)) == folder:
+        raise Refused(f"--ledger={place}: it would be watched itself: name a file outside {folder}", USAGE)
 
     user = galaxy.user()
     known = prepare(galaxy, wanted(galaxy, args["WORKFLOW"]), parameters, labels, **options)
@@ -122,8 +124,8 @@ def main(argv=None):
         watcher.look()
         work.others()
         units = []
-        shown(as_they_end(work, units, once, None, watcher.look), style, fields or FIELDS, args["--quiet"])
-        return status(units)
+        shown(as_they_end(work, units, once, None, watcher.look, pause), style, fields or FIELDS, args["--quiet"])
+        return status([*units, *(one.unit for one in (*work.queue, *work.under_way.values()))])
 
 
 def outside(folder, text, option, kind):
@@ -134,12 +136,6 @@ def outside(folder, text, option, kind):
     if to == folder or (kind == "run" and os.path.commonpath([to, folder]) == folder):
         raise Refused(f"{option}={text}: it would be watched itself: name a folder outside {folder}", USAGE)
     return to
-
-
-def default_ledger(server, folder, workflow):
-    """A ledger for this folder, server and workflow."""
-    mark = hashlib.sha256("\0".join([server, folder, workflow]).encode(errors="surrogateescape")).hexdigest()[:8]
-    return state_folder() / "ledgers" / f"{os.path.basename(folder)}-{mark}.ledger"
 
 
 def constant(galaxy, workflow, words, label):

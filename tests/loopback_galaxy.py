@@ -324,13 +324,16 @@ class LoopbackGalaxy:
 
     def get_jobs_summary(self, ask, body, which):
         run = self._of(self.runs, which)
-        return {"id": which, "model": "WorkflowInvocation", "populated_state": "ok" if run["state"] != "new" else "new",
-                "states": dict(Counter(self._job_state(run, one) for one in run["made"])) if run["state"] != "new" else {}}
+        populated = {"new": "new", "scheduled": "ok"}.get(run["state"], "failed")
+        jobs = Counter(self._job_state(run, one) for one in run["made"]) if populated == "ok" else {}
+        return {"id": which, "model": "WorkflowInvocation", "populated_state": populated, "states": dict(jobs)}
 
     def get_jobs_summaries(self, ask, body):
         told = []
         for run in (self._of(self.runs, one) for one in ask["ids"].split(",")):
             run["looks"] -= 1
+            if self.histories[run["history_id"]]["deleted"] and not run["ended"]:
+                run.update(state="cancelled", messages=[{"reason": "history_deleted", "history_id": run["history_id"]}])
             if run["state"] in ("new", "scheduled"):
                 run["state"] = "scheduled"
                 run["ended"] = run["looks"] < 0

@@ -83,6 +83,7 @@ def mapped(mock, **more):
     runs.job(a_job("j2", "error", exit_code=1), outputs={"out": {"src": "hda", "id": "d2"}},
              tool_stderr="Traceback\nIndexError: list <index> out of range\n")
     runs.job(a_job("k2", "paused"), outputs={"out": {"src": "hda", "id": "e2"}})
+    mock.get(f"{API}/datasets/e2", json={"id": "e2", "misc_info": None})
     mock.get(f"{API}/datasets", json=[{"id": f"{letter}{number}", "creating_job": f"{job}{number}"}
                                       for letter, job in (("d", "j"), ("e", "k")) for number in (1, 2, 3)])
     return runs

@@ -1,12 +1,14 @@
-"""example_watch_folder.py: which files it takes, what it sends for each, and what it does not send twice."""
-import errno
-import os
+"""example_watch_folder.py: what it sends for a file, and what it leaves alone; the rest is in test_folder_watch.py."""
+import itertools
+from urllib.parse import parse_qs, urlsplit
 
 import example_watch_folder
 import pytest
 
+import units
+import watching
 from common import INTERRUPTED, PARTLY, REFUSED, TRY_LATER, USAGE
-from libraries import only_run
+from ledger import Ledger
 
 main = example_watch_folder.main
 KEY = "0123456789abcdef0123456789abcdef"
@@ -16,7 +18,9 @@ URL = "http://galaxy.test"
 @pytest.fixture
 def folders(tmp_path, clock, monkeypatch):
     """Two folders, and time that goes by only in pauses."""
-    monkeypatch.setattr(example_watch_folder, "time", clock)
+    for module in (example_watch_folder, units, watching):
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     return tmp_path
@@ -29,31 +33,35 @@ def line(folders):
 
 @pytest.fixture
 def galaxy(requests_mock):
-    """A Galaxy that does all of it; its histories and invocations are what the tests say."""
+    """A Galaxy that does all of it, and has the histories that were asked for, and one of each name from before."""
+    asked, numbers = [], itertools.count(1)
     requests_mock.get(f"{URL}/api/workflows/w", json={
         "id": "w", "name": "Flow", "inputs": {"0": {"label": "table", "uuid": "u"}},
         "steps": {"0": {"type": "data_input", "tool_inputs": {}}}})
     requests_mock.get(f"{URL}/api/users/current", json={"id": "u", "is_admin": True})
     requests_mock.get(f"{URL}/api/configuration", json={"allow_library_path_paste": True})
     requests_mock.get(f"{URL}/api/libraries", json=[{"id": "L", "name": "Imports", "root_folder_id": "F1"}])
-    requests_mock.post(f"{URL}/api/libraries/L/contents", json=[{"id": "ld"}])
-    requests_mock.get(f"{URL}/api/libraries/datasets/ld", [{"json": {"state": "queued"}}, {"json": {"state": "ok"}}])
-    requests_mock.get(f"{URL}/api/histories", json=[])
-    requests_mock.post(f"{URL}/api/histories", json={"id": "h"})
-    requests_mock.put(f"{URL}/api/histories/h", json={"id": "h"})
+    requests_mock.post(f"{URL}/api/libraries/L/contents", json=lambda request, context: [{"id": f"ld{next(numbers)}"}])
+    requests_mock.get(f"{URL}/api/libraries/datasets/ld1", [{"json": {"state": "queued"}}, {"json": {"state": "ok"}}])
+    requests_mock.get(f"{URL}/api/libraries/datasets/ld2", json={"state": "ok"})
+    requests_mock.get(f"{URL}/api/histories", json=lambda request, context: [
+        one for one in [{"id": "old", "name": named(request), "count": 3}, *asked] if one["name"] == named(request)])
+    requests_mock.post(f"{URL}/api/histories", json=lambda request, context: asked.append(
+        {"id": f"h{len(asked)}", "name": request.json()["name"], "count": 0}) or asked[-1])
+    requests_mock.get(f"{URL}/api/histories/h0", json={"id": "h0", "deleted": False})
     requests_mock.get(f"{URL}/api/invocations", json=[])
+    requests_mock.get(f"{URL}/api/invocations/i", json={"id": "i", "state": "new"})
     requests_mock.post(f"{URL}/api/workflows/w/invocations", json={"id": "i", "state": "new"})
     return requests_mock
+
+
+def named(request):
+    return parse_qs(urlsplit(request.url).query)["qv"][0]
 
 
 def sent(galaxy):
     return [(f"{request.method} {request.url.removeprefix(f'{URL}/api/')}", request.json())
             for request in galaxy.request_history if request.method != "GET"]
-
-
-def mark(path):
-    about = os.stat(path)
-    return f"{path}, {about.st_size} bytes, changed at {about.st_mtime_ns} ns, for workflow w: library dataset "
 
 
 def names(folder):
@@ -63,17 +71,30 @@ def names(folder):
 def test_a_file_gets_its_run_and_moves(script, galaxy, folders, line, capsys):
     file = folders / "in" / "a b.tsv"
     file.write_text("x")
-    annotation = mark(file) + "ld"
     assert script(main, "--once", *line) == 0
     assert sent(galaxy) == [
+        ("POST histories", {"name": "a b.tsv - Flow"}),
         ("POST libraries/L/contents", {"folder_id": "F1", "create_type": "file", "file_type": "auto", "dbkey": "?",
                                        "upload_option": "upload_paths", "filesystem_paths": str(file)}),
-        ("POST histories", {"name": "a b.tsv - Flow"}), ("PUT histories/h", {"annotation": annotation}),
-        ("POST workflows/w/invocations", {"history": "hist_id=h", "inputs": {"0": {"src": "ld", "id": "ld"}},
-                                          "inputs_by": "step_index"}),
-        ("PUT histories/h", {"annotation": f"{annotation}, moved"})]
+        ("POST workflows/w/invocations", {"history_id": "h0", "inputs": {"0": {"src": "ld", "id": "ld1"}},
+                                          "inputs_by": "step_index", "no_add_to_history": True})]
     assert capsys.readouterr() == ("{'id': 'i', 'state': 'new'}\n", "")
     assert names(folders / "in") == [] and (folders / "out" / "a b.tsv").read_text() == "x"
+
+
+def test_again_it_sends_nothing(script, galaxy, folders, line):
+    (folders / "in" / "a").write_text("x")
+    assert script(main, "--once", *line) == 0
+    before = len(sent(galaxy))
+    assert script(main, "--once", *line) == 0 and len(sent(galaxy)) == before == 3
+
+
+def test_a_file_of_a_used_name_gets_a_history_of_its_own(script, galaxy, folders, line):
+    for content in ("x", "another"):
+        (folders / "in" / "a").write_text(content)
+        assert script(main, "--once", *line) == 0
+    assert [body["history_id"] for what, body in sent(galaxy) if "invocations" in what] == ["h0", "h1"]
+    assert names(folders / "out") == ["a", "a.2"]
 
 
 def test_the_library_is_made_where_there_is_none(script, galaxy, folders, line):
@@ -83,210 +104,68 @@ def test_the_library_is_made_where_there_is_none(script, galaxy, folders, line):
     assert sent(galaxy) == [("POST libraries", {"name": "Imports"})]
 
 
-def test_what_is_not_complete_is_left_alone(script, galaxy, folders, line, clock, monkeypatch, capsys):
+def test_what_is_not_complete_is_left_alone(script, galaxy, folders, line, clock, monkeypatch):
     inbox = folders / "in"
     for name in (".hidden", "a.part", "a.tmp", "a~", "a.crdownload", "growing"):
         (inbox / name).write_text("x")
     (inbox / "folder").mkdir()
-    (inbox / "dangling").symlink_to("nowhere")
+    (inbox / "empty").touch()
+    sleep = clock.sleep
 
-    def sleep(seconds):
-        with open(inbox / "growing", "a") as file:
-            file.write("x")
-        (inbox / "new").write_text("x")
-    monkeypatch.setattr(clock, "sleep", sleep)
-    assert script(main, "--once", *line) == 0
-    assert sent(galaxy) == [] and capsys.readouterr() == ("", "")
+    def growing(seconds):
+        (inbox / "growing").write_text("xx")
+        sleep(seconds)
+    monkeypatch.setattr(clock, "sleep", growing)
+    assert script(main, "--once", *line) == 0 and sent(galaxy) == []
 
 
 def test_a_dry_run_sends_nothing(script, galaxy, folders, line, capsys):
+    (folders / "in" / "a").write_text("x")
     galaxy.get(f"{URL}/api/libraries", json=[])
-    (folders / "in" / "a").write_text("x")
-    assert script(main, "-n", *line) == 0
-    assert capsys.readouterr() == (f"{folders}/in/a\n", "") and sent(galaxy) == [] and names(folders / "in") == ["a"]
+    assert script(main, "--dry-run", *line) == 0
+    assert capsys.readouterr().out == f"{folders / 'in' / 'a'}\n" and sent(galaxy) == [] and not (folders / "state").exists()
 
 
-def test_for_ever_until_interrupted(script, galaxy, folders, line, clock, monkeypatch, capsys):
-    """Files that come later are taken too, one that failed is told once, and again when it has changed."""
-    inbox, looks = folders / "in", []
-    (inbox / "empty").touch()
+def test_for_ever_until_interrupted(script, galaxy, folders, line, clock, monkeypatch):
+    """The pauses go on when there is nothing; a file that comes later is taken."""
+    sleep, times = clock.sleep, []
 
-    def sleep(seconds):
-        looks.append(seconds)
-        if len(looks) == 4:
-            (inbox / "late").write_text("x")
-        if len(looks) == 6:
-            (inbox / "empty").write_text("filled")
-        if len(looks) == 9:
+    def pausing(seconds):
+        times.append(seconds)
+        if len(times) == 3:
+            (folders / "in" / "late").write_text("x")
+        if len(times) > 40:
             raise KeyboardInterrupt
-    monkeypatch.setattr(clock, "sleep", sleep)
-    galaxy.get(f"{URL}/api/libraries/datasets/ld", json={"state": "ok"})
-    assert script(main, "--pause=7", *line) == INTERRUPTED
-    told = capsys.readouterr()
-    assert set(looks) == {7} and names(folders / "out") == ["empty", "late"]
-    assert told.err.count("in/empty: is empty") == 1 and told.err.count("\n") == 2 and told.out.count("\n") == 2
+        sleep(seconds)
+    monkeypatch.setattr(clock, "sleep", pausing)
+    assert script(main, *line) == INTERRUPTED
+    assert names(folders / "out") == ["late"]
 
 
-def test_after_a_kill_the_run_is_found(script, galaxy, folders, line, capsys):
-    file = folders / "in" / "a"
-    file.write_text("x")
-    galaxy.get(f"{URL}/api/histories", json=[{"id": "e", "annotation": None, "count": 0},
-                                             {"id": "h", "annotation": mark(file) + "ld", "count": 3}])
-    galaxy.get(f"{URL}/api/invocations", json=[{"id": "bad", "state": "failed"}, {"id": "i", "state": "completed"}])
-    assert script(main, "--once", "--format=value", "--fields=id", *line) == 0
-    assert [what for what, _ in sent(galaxy)] == ["PUT histories/h"] and names(folders / "out") == ["a"]
-    assert capsys.readouterr() == ("i\n", "")
-
-
-def test_a_file_that_is_moved_back_gets_another_run(script, galaxy, folders, line):
-    file = folders / "in" / "a"
-    file.write_text("x")
-    galaxy.get(f"{URL}/api/histories", json=[{"id": "old", "annotation": mark(file) + "ld, moved", "count": 3}])
-    assert script(main, "--once", *line) == 0
-    assert [what for what, _ in sent(galaxy)] == ["POST libraries/L/contents", "POST histories", "PUT histories/h",
-                                                  "POST workflows/w/invocations", "PUT histories/h"]
-
-
-def test_another_workflow_of_the_same_name_gets_its_own_run(script, galaxy, folders, line):
-    file = folders / "in" / "a"
-    file.write_text("x")
-    galaxy.get(f"{URL}/api/histories", json=[
-        {"id": "old", "annotation": mark(file).replace("workflow w", "workflow v") + "ld", "count": 3}])
-    assert script(main, "--once", *line) == 0
-    assert "POST workflows/w/invocations" in [what for what, _ in sent(galaxy)]
-
-
-def test_a_file_that_is_replaced_while_its_run_is_taken_on_stays(script, galaxy, folders, line, capsys):
-    file = folders / "in" / "a"
-    file.write_text("x")
-
-    def replaced(request, context):
-        file.write_text("newer")
-        return {"id": "i"}
-    galaxy.post(f"{URL}/api/workflows/w/invocations", json=replaced)
-    assert script(main, "--once", *line) == REFUSED
-    assert "changed while run i was taken on" in capsys.readouterr().err
-    assert file.read_text() == "newer" and names(folders / "out") == []
-
-
-@pytest.fixture
-def elsewhere(monkeypatch):
-    """OUT_FOLDER is on another file system."""
-    rename = os.rename
-
-    def only_within(old, new):
-        if os.path.dirname(old) != os.path.dirname(new):
-            raise OSError(errno.EXDEV, "Invalid cross-device link")
-        rename(old, new)
-    monkeypatch.setattr(os, "rename", only_within)
-
-
-def test_to_another_file_system(script, galaxy, folders, line, elsewhere):
-    (folders / "in" / "a").write_text("x")
-    (folders / "out" / ".a.part").write_text("a killed run's")
-    assert script(main, "--once", *line) == 0
-    assert names(folders / "in") == [] and names(folders / "out") == ["a"]
-    assert (folders / "out" / "a").read_text() == "x"
-
-
-def test_to_another_file_system_that_is_full(script, galaxy, folders, line, elsewhere, monkeypatch, capsys):
-    (folders / "in" / "a").write_text("x")
-
-    def full(old, new):
-        open(new, "w").close()
-        raise OSError(errno.ENOSPC, "No space left on device")
-    monkeypatch.setattr(example_watch_folder.shutil, "copy2", full)
-    assert script(main, "--once", "--format=value", "--fields=id", *line) == REFUSED
-    told = capsys.readouterr()
-    assert told.out == "i\n" and "run i is taken on, but the file can't be moved: No space left" in told.err
-    assert names(folders / "in") == ["a"] and names(folders / "out") == []
-
-
-def test_after_a_kill_before_the_run_there_is_one(script, galaxy, folders, line):
-    file = folders / "in" / "a"
-    file.write_text("x")
-    galaxy.get(f"{URL}/api/histories", json=[{"id": "h", "annotation": mark(file) + "ld7", "count": 0}])
-    galaxy.get(f"{URL}/api/invocations", json=[{"id": "bad", "state": "cancelled"}])
-    assert script(main, "--once", *line) == 0
-    [(what, data), _] = sent(galaxy)
-    assert what == "POST workflows/w/invocations" and data["inputs"] == {"0": {"src": "ld", "id": "ld7"}}
-    assert data["history"] == "hist_id=h"
-
-
-def test_after_a_kill_the_empty_history_is_taken(script, galaxy, folders, line):
-    (folders / "in" / "a").write_text("x")
-    galaxy.get(f"{URL}/api/histories", json=[{"id": "full", "annotation": None, "count": 2},
-                                             {"id": "h", "annotation": None, "count": 0}])
-    assert script(main, "--once", *line) == 0
-    assert [what for what, _ in sent(galaxy)] == ["POST libraries/L/contents", "PUT histories/h",
-                                                  "POST workflows/w/invocations", "PUT histories/h"]
-
-
-def test_another_file_of_the_same_name_gets_its_own_run(script, galaxy, folders, line):
-    file = folders / "in" / "a"
-    file.write_text("last week's")
-    galaxy.get(f"{URL}/api/histories", json=[{"id": "old", "annotation": mark(file) + "ld", "count": 2}])
-    file.write_text("today's")
-    (folders / "out" / "a").write_text("last week's")
-    assert script(main, "--once", *line) == 0
-    assert [what for what, _ in sent(galaxy)][1:-1] == ["POST histories", "PUT histories/h", "POST workflows/w/invocations"]
-    assert (folders / "out" / "a").read_text() == "last week's" and (folders / "out" / "a.2").read_text() == "today's"
-
-
-def test_one_that_fails_does_not_stop_the_others(script, galaxy, folders, line, capsys):
-    for name in ("a", "b", " c", "d\ne", "z "):
-        (folders / "in" / name).write_text("x")
-    (folders / "in" / os.fsdecode(b"\xff")).write_text("x")
-    galaxy.get(f"{URL}/api/libraries/datasets/ld", [{"json": {"state": "error", "misc_info": "no\nspace"}}] +
-               [{"json": {"state": "ok"}}])
+def test_one_that_fails_does_not_stop_the_others_and_is_tried_by_the_next_start(script, galaxy, folders, line, capsys):
+    for name in ("bad", "good"):
+        (folders / "in" / name).write_text(name)
+    galaxy.get(f"{URL}/api/libraries/datasets/ld1", json={"state": "error", "misc_info": "no such file"})
     assert script(main, "--once", *line) == PARTLY
-    told = capsys.readouterr()
-    assert "library dataset ld ended in state error: no space" in told.err and told.err.count("rename it") == 3
-    assert told.err.count("\n") == 4 and names(folders / "out") == ["a", "b"]      # " c" came first
-    assert len(names(folders / "in")) == 4
-
-
-def test_a_file_that_changes_while_galaxy_reads_it(script, galaxy, folders, line, capsys):
-    file = folders / "in" / "a"
-    file.write_text("x")
-
-    def grows(request, context):
-        file.write_text("more")
-        return [{"id": "ld"}]
-    galaxy.post(f"{URL}/api/libraries/L/contents", json=grows)
-    assert script(main, "--once", *line) == REFUSED
-    assert "changed while it was loaded" in capsys.readouterr().err
-    assert len(sent(galaxy)) == 1 and names(folders / "in") == ["a"]
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "bad: library dataset ld1 ended in state error: no such file" in told
+    assert names(folders / "in") == ["bad"] and names(folders / "out") == ["good"]
+    galaxy.post(f"{URL}/api/libraries/L/contents", json=[{"id": "ld2"}])
+    assert script(main, "--once", *line) == 0 and names(folders / "in") == []
 
 
 def test_a_refused_run_leaves_the_file(script, galaxy, folders, line, capsys):
     (folders / "in" / "a").write_text("x")
-    galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=400, json={"err_msg": "tools are not installed: X"})
+    galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=400, json={"err_msg": "no such input"})
     assert script(main, "--once", *line) == REFUSED
-    told = capsys.readouterr()
-    assert told.err.count("\n") == 1 and "in/a: POST" in told.err and "not installed: X" in told.err
-    assert names(folders / "in") == ["a"]
+    assert "no such input" in capsys.readouterr().err and names(folders / "in") == ["a"]
 
 
-def test_a_server_that_is_away_is_tried_again(script, galaxy, folders, line, clock, monkeypatch, capsys):
-    (folders / "in" / "a").write_text("x")
-    monkeypatch.setenv("GALAXY_RETRY_MAX", "1")
-    galaxy.get(f"{URL}/api/histories", status_code=503)
-    assert script(main, "--once", *line) == TRY_LATER
-    assert capsys.readouterr().err.count("\n") == 1
-    slept = []
-
-    def sleep(seconds):
-        clock.now += seconds
-        if seconds == 5:
-            slept.append(seconds)
-            if len(slept) == 3:
-                galaxy.get(f"{URL}/api/histories", json=[])
-            if len(slept) == 4:
-                raise KeyboardInterrupt
-    monkeypatch.setattr(clock, "sleep", sleep)
-    assert script(main, "--pause=5", *line) == INTERRUPTED
-    assert names(folders / "out") == ["a"]
+@pytest.mark.parametrize("name", ["a ", "a\nb"])
+def test_a_path_that_galaxy_does_not_find(script, galaxy, folders, line, capsys, name):
+    (folders / "in" / name).write_text("x")
+    assert script(main, "--once", *line) == REFUSED
+    assert "rename it" in capsys.readouterr().err and sent(galaxy) == []
 
 
 @pytest.mark.parametrize("about, words", [
@@ -315,9 +194,9 @@ def test_a_server_that_takes_no_paths(script, galaxy, folders, line, capsys, pat
 
 
 def test_one_process_a_folder(script, galaxy, folders, line, capsys):
-    with only_run(str(folders / "in")):
+    with Ledger(watching.default_ledger(URL, str(folders / "in"), "w")):
         assert script(main, "--once", *line) == TRY_LATER
-    assert "another run is at work" in capsys.readouterr().err
+    assert "is at work on it" in capsys.readouterr().err
     assert script(main, "--once", *line) == 0
 
 

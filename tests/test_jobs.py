@@ -112,11 +112,14 @@ def test_times_and_memory_of_all_jobs_by_one_request(galaxy, requests_mock):
 
 def test_what_failed_first_before_what_waits_for_it(galaxy, requests_mock):
     mapped(requests_mock)
+    killed = "This job was killed when Galaxy was restarted.  Please retry the job."      # as Galaxy 26.1 says it
+    requests_mock.get(f"{API}/datasets/e2", json={"id": "e2", "misc_info": killed})
     first, second = jobs.failures(galaxy, {"id": "i"})
     assert first == {"step": "1", "label": "hot", "tool": "Filter1", "version": "1.1.1", "element": "Broken",
                      "state": "error", "exit_code": 1, "stderr": "Traceback\nIndexError: list <index> out of range",
                      "job": "j2", "address": f"{URL}/jobs/j2/view"}
-    assert (second["job"], second["element"], second["state"], second["stderr"]) == ("k2", "Broken", "paused", "")
+    assert (second["job"], second["element"], second["state"]) == ("k2", "Broken", "paused")
+    assert second["stderr"] == "This job was killed when Galaxy was restarted. Please retry the job."
     assert [one["job"] for one in jobs.failures(galaxy, {"id": "i"}, most=1)] == ["j2"]
 
 

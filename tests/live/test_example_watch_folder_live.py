@@ -60,7 +60,7 @@ def test_each_file_gets_one_run(administrator, watched):
     (watched.inbox / "empty.tsv").touch()
     (watched.inbox / "still.part").write_bytes(TABLE)
     ended = administrator.run("example_watch_folder.py", "--once", "--pause=1", *watched.line)
-    assert ended.returncode == 3 and ended.stderr.count("\n") == 1 and "empty.tsv: is empty" in ended.stderr
+    assert (ended.returncode, ended.stderr) == (0, "")
     [(history, run)] = watched.runs()
     assert history == f"Größe 1.tsv - {watched.name}" and f"'id': '{run}'" in ended.stdout
     assert watched.loaded() == ["Größe 1.tsv"] and list(watched.histories().values()) == [history]
@@ -74,7 +74,7 @@ def test_each_file_gets_one_run(administrator, watched):
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "") and len(watched.runs()) == 1
 
 
-@pytest.mark.parametrize("last", ["POST libraries/", "POST histories", "PUT histories/", "POST workflows/"])
+@pytest.mark.parametrize("last", ["POST histories", "POST libraries/", "POST workflows/"])
 def test_killed_after_a_request_and_started_again(watched, script, monkeypatch, last):
     """The server has done what the request asks for, and the script never hears of it."""
     (watched.inbox / "a.tsv").write_bytes(TABLE)
@@ -92,8 +92,8 @@ def test_killed_after_a_request_and_started_again(watched, script, monkeypatch, 
     assert script(example_watch_folder.main, "--once", "--pause=1", *watched.line) == 0
     assert [history for history, _ in watched.runs()] == [f"a.tsv - {watched.name}"]
     assert len(watched.histories()) == 1 and [path.name for path in watched.done.iterdir()] == ["a.tsv"]
-    # What the script's help admits: killed between the library and the history, it loads the file again.
-    assert watched.loaded() == ["a.tsv"] * (2 if last in ("POST libraries/", "POST histories") else 1)
+    # What the script's help admits: killed before it has noted what is in the library, it loads the file again.
+    assert watched.loaded() == ["a.tsv"] * (2 if last == "POST libraries/" else 1)
 
 
 def test_for_ever_until_it_is_told_to_stop(administrator, watched):
@@ -104,7 +104,7 @@ def test_for_ever_until_it_is_told_to_stop(administrator, watched):
             (watched.inbox / name).write_bytes(TABLE)
             assert watcher.stdout.readline().startswith("{'")
         second = administrator.run("example_watch_folder.py", "--once", *watched.line)
-        assert second.returncode == 75 and "another run is at work" in second.stderr
+        assert second.returncode == 75 and "is at work on it" in second.stderr
         watcher.send_signal(signal.SIGTERM)
         assert watcher.communicate(timeout=60) == ("", "") and watcher.returncode == 143
     assert [history.split(" - ")[0] for history, _ in watched.runs()] == ["first.tsv", "second.tsv"]

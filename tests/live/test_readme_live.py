@@ -12,6 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from ledger import Ledger
+
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
@@ -23,7 +25,7 @@ def shell(person, tmp_path):
     """Runs lines of the README in bash, from a copy of the checkout's folder; returns what they print."""
     (tmp_path / "demo").mkdir()
     for name in ("scripts", "display.py", "create.py", "update.py", "delete.py", "demo/seattle_2015.tsv",
-                 "demo/wet_days.ga"):
+                 "demo/wet_days.ga", "demo/reads.gxwf.yml"):
         (tmp_path / name).symlink_to(ROOT / name)
     path = os.pathsep.join([str(ROOT), str(ROOT / "scripts"), os.path.dirname(sys.executable), os.environ["PATH"]])
 
@@ -42,7 +44,7 @@ def commands(block):
 
 
 def masked(text):
-    return re.sub(r"\b[0-9a-f]{16}\b", "ID", text)
+    return re.sub(r"\b[0-9a-f]{16}\b", "ID", re.sub(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", text))
 
 
 def test_the_session_at_the_top_prints_what_it_says(shell):
@@ -63,11 +65,26 @@ def test_moving_data_prints_what_it_says(shell, tmp_path):
     assert (tmp_path / "back" / "seattle_2015.tsv").read_bytes() == (ROOT / "demo" / "seattle_2015.tsv").read_bytes()
 
 
-def test_running_workflows_prints_what_it_says(shell, tmp_path):
-    [block] = [block for block in BLOCKS if "stations/" in block]
-    (tmp_path / "stations").mkdir()
+def put_stations(folder):
+    """The tables of two stations, and a sheet of them."""
+    (folder / "stations").mkdir()
     for name in ("portland", "seattle"):
-        (tmp_path / "stations" / f"{name}.tsv").write_text((ROOT / "demo" / "seattle_2015.tsv").read_text())
+        (folder / "stations" / f"{name}.tsv").write_text((ROOT / "demo" / "seattle_2015.tsv").read_text())
+    (folder / "stations.tsv").write_text("sample\tobservations\n" + "".join(
+        f"{name}\tstations/{name}.tsv\n" for name in ("portland", "seattle")))
+
+
+def test_many_samples_prints_what_it_says(shell, tmp_path):
+    """But for which of the two ends first."""
+    [block] = [block for block in BLOCKS if "stations.tsv" in block]
+    put_stations(tmp_path)
+    told = [line for line in block.splitlines() if not line.startswith("$ ")]
+    assert sorted(masked(shell(commands(block))).splitlines()) == sorted(masked(line) for line in told)
+
+
+def test_running_workflows_prints_what_it_says(shell, tmp_path):
+    [block] = [block for block in BLOCKS if "stations/*" in block]
+    put_stations(tmp_path)
     told = "\n".join(line for line in block.splitlines() if not line.startswith("$ ")) + "\n"
     assert masked(shell(commands(block))) == masked(told)
     wettest = (tmp_path / "all" / "wet_days" / "seattle.tabular").read_text().splitlines()
@@ -98,18 +115,22 @@ def test_recipes(shell, person, admin, workflow, weather, shelf, tool_shed, reci
     (tmp_path / "s1.fastq.gz").write_bytes(b"not looked into")
     for name in ("S1_R1", "S1_R2"):
         (tmp_path / f"{name}.fastq").write_text(f"@{name}\nACGT\n+\nIIII\n")
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "a.txt").write_text("a")
+    for folder in ("runs", "drop"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.txt").write_text("a")
     words = {"HISTORY_ID": weather.history, "WORKFLOW_ID": workflow, '"Input label"': "observations",
              "https://toolshed.g2.bx.psu.edu": tool_shed, "-n fastqc -o devteam": "-n tally -o demo",
              "LIBRARY_ID": shelf.id, "LIBRARY_DATASET_ID": shelf.dataset,
              "DATASET_ID DATASET_ID": weather.dataset, "DATASET_ID": weather.dataset,
-             "histories/ID": f"histories/{weather.history}", "/data/runs": str(tmp_path / "runs"), "\\|": "|"}
+             "histories/ID": f"histories/{weather.history}", "/data/": f"{tmp_path}/", "\\|": "|"}
     if "INVOCATION_ID" in recipe:
         words["INVOCATION_ID"] = person.value("workflow_execute.py", "--format=value", "--fields=id", person.key, person.url,
                                               workflow, "recipe", f"0=hda={weather.dataset}")
     if "--job=" in recipe:
         (tmp_path / "job.yml").write_text("observations: {class: File, path: demo/seattle_2015.tsv}\n")
+    if "stations.tsv" in recipe:
+        put_stations(tmp_path)
+        Ledger(tmp_path / "stations.tsv.ledger").close()
     if "delete.py" in recipe:
         words["histories/ID"] = f"histories/{person.new_history('recipe')}"
     asks = admin if "librar" in recipe or "tool_shed" in recipe else person
@@ -145,7 +166,7 @@ def test_the_crontab_is_silent_and_does_its_job(admin, tmp_path):
 
 
 def test_there_are_recipes():
-    assert len(RECIPES) == 29 and len(BLOCKS) == 7
+    assert len(RECIPES) == 33 and len(BLOCKS) == 8
 
 
 def test_your_own_script(person, tmp_path):

@@ -1,0 +1,679 @@
+"""folder_watch.py: what it takes and when, what it does at a unit's end, and what it does not do twice.
+
+The runs end as the tests say; folders, ledger, moves and commands are real.
+"""
+import hashlib
+import json
+import os
+import signal
+import sqlite3
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+
+import folder_watch
+import pytest
+
+import drops
+import ledger
+import units
+import watching
+from common import DONE, INTERRUPTED, PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Refused
+from inputs import leaves
+from units import Work
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL = "http://galaxy.test"
+W = "f2db41e1fa331b3e"
+WORKFLOW = {"id": W, "name": "Flow", "version": 1, "latest_workflow_uuid": "u", "inputs": {
+    "0": {"label": "table", "uuid": "u0"}, "1": {"label": "limit", "uuid": "u1"}}, "steps": {
+    "0": {"type": "data_input", "tool_inputs": {"optional": False}},
+    "1": {"type": "parameter_input", "tool_inputs": {"optional": True, "default": 3, "parameter_type": "integer"}},
+    "2": {"type": "tool", "tool_id": "cat1", "tool_version": "1.0", "tool_inputs": {}, "input_steps": {}}}}
+EXPORTED = {"steps": {"2": {"label": "copy", "tool_id": "cat1", "tool_version": "1.0",
+                            "workflow_outputs": [{"label": "copied", "output_name": "o"}]}}}
+
+
+class Told(Work):
+    """Runs that end as the tests say: `ends` are, by a unit's name, "running" or the message with which it fails, each time;
+    all others end well. `begun` is what was begun: the unit's name and what it was given."""
+
+    ends, begun, rounds_to_do = {}, [], None
+
+    def look(self):
+        while self.over:
+            yield self.over.pop(0)
+        while self.queue:
+            one = self.queue.popleft()
+            one.unit.save(state="running", attempt=one.unit.attempt or 1, history="h", invocation="i")
+            self.under_way[one.unit.key] = one
+            Told.begun.append((one.unit.name, {one.plan.given.asked[index].name: value if not list(leaves(value)) else [
+                leaf.place for leaf in leaves(value)] for index, value in one.plan.given.values.items()}))
+        for one in list(self.under_way.values()):
+            message = self.ends.get(one.unit.name)
+            if message == "running":
+                continue
+            if message:
+                self._ends(one.unit, "failed", failed_step="2 (copy)", message=message)
+            else:
+                self._ends(one.unit, "ok")
+            del self.under_way[one.unit.key]
+            yield one.unit
+
+    @property
+    def all_submitted(self):
+        return True
+
+
+@pytest.fixture
+def now(clock, monkeypatch):
+    """Time that goes by only in pauses."""
+    clock.time_ns = lambda: int(clock.now * 10**9)
+    monkeypatch.setattr(units, "time", clock)
+    monkeypatch.setattr(watching, "time", clock)
+    monkeypatch.setattr(clock, "sleep", lambda seconds: pytest.fail("it waits"))
+    return clock
+
+
+@pytest.fixture
+def galaxy(requests_mock):
+    for path, answer in {"users/current": {"id": "me", "username": "me"}, f"workflows/{W}": WORKFLOW,
+                         f"workflows/{W}/download": EXPORTED, "tools/cat1": {"inputs": []},
+                         "histories/h": {"deleted": False}}.items():
+        requests_mock.get(f"{URL}/api/{path}", json=answer)
+    requests_mock.get(f"{URL}/api/workflows", json=[{"id": W, "name": "Flow", "latest_workflow_uuid": "u"}])
+    return requests_mock
+
+
+@pytest.fixture
+def watched(tmp_path, now, galaxy, script, monkeypatch, capfd):
+    """A watched folder: `inbox`; `drop(name)` puts a file there; `run()` is the watcher, once unless told, after the files
+    have stood still; `units()` are the ledger's."""
+    monkeypatch.setattr(folder_watch, "Work", Told)
+    monkeypatch.setattr(Told, "ends", {})
+    monkeypatch.setattr(Told, "begun", [])
+    inbox, book = tmp_path / "in", tmp_path / "ledger"
+    inbox.mkdir()
+
+    def drop(name, content="x"):
+        (inbox / name).write_text(content)
+        return inbox / name
+
+    def run(*options, settle=0, once=True, key=KEY, flow=(W,)):
+        status = script(folder_watch.main, *(["--once"] if once else []), f"--settle={settle}", f"--ledger={book}", *options,
+                        key, URL, inbox, *flow)
+        told = capfd.readouterr()
+        return SimpleNamespace(status=status, out=told.out, err=told.err,
+                               rows=[line.split("\t")[:2] for line in told.out.splitlines()[1:]])
+
+    def rows(**only):
+        return [(one["name"], one["state"]) for one in ledger.rows(book, **only)]
+    return SimpleNamespace(inbox=inbox, book=book, drop=drop, run=run, units=rows, begun=Told.begun, ends=Told.ends, now=now,
+                           folder=tmp_path)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# ---------------------------------------------------------------------------------------------------- what is taken
+
+def test_a_file_gets_its_run(watched):
+    file = watched.drop("a b.tsv")
+    ended = watched.run()
+    assert (ended.status, ended.err, ended.rows) == (DONE, "", [["a b", "ok"]])
+    assert watched.begun == [("a b", {"table": [str(file)]})] and names(watched.inbox) == ["a b.tsv"]
+    again = watched.run()
+    assert (again.status, again.out, again.err, len(watched.begun)) == (DONE, "", "", 1)
+
+
+def test_what_has_no_mark_must_stand_still_from_one_run_to_another(watched):
+    file = watched.drop("a.tsv")
+    assert watched.run(settle=60).out == ""
+    watched.now.now += 59
+    assert watched.run(settle=60).out == ""
+    watched.now.now += 1
+    with open(file, "a") as growing:
+        growing.write("more")
+    assert watched.run(settle=60).out == "" and watched.begun == []
+    watched.now.now += 60
+    assert watched.run(settle=60).rows == [["a", "ok"]]
+
+
+def test_the_default_is_a_minute_and_ten_for_runs(watched, script):
+    (watched.inbox / "run").mkdir()
+    (watched.inbox / "run" / "S1.fastq").write_text("@")
+    watched.drop("a.tsv")
+    for kind, seconds in (("file", 60), ("run", 600)):
+        line = ["--once", f"--unit={kind}", f"--ledger={watched.book}.{kind}", KEY, URL, watched.inbox, W]
+        script(folder_watch.main, *line)
+        watched.now.now += seconds - 1
+        script(folder_watch.main, *line)
+        before = len(watched.begun)
+        watched.now.now += 1
+        script(folder_watch.main, *line)
+        assert (before, len(watched.begun)) == ((0, 1) if kind == "file" else (1, 2))
+
+
+def test_a_marked_file_is_taken_at_once(watched):
+    watched.drop("a.tsv")
+    watched.drop("b.tsv")
+    watched.drop("b.tsv.done", "")
+    assert watched.run("--ready-file=.done", settle=60).rows == [["b", "ok"]]
+
+
+def test_a_run_is_mapped_over_once_its_mark_is_there(watched):
+    folder = watched.inbox / "run1"
+    folder.mkdir()
+    reads = [f"S{number}_S{number}_L001_R{mate}_001.fastq.gz" for number in (1, 2) for mate in (1, 2)]
+    for name in [*reads, "Undetermined_S0_L001_R1_001.fastq.gz", "S1_S1_L001_I1_001.fastq.gz"]:
+        (folder / name).write_text(name)
+    assert watched.run("--unit=run", settle=600).out == ""
+    (folder / "CopyComplete.txt").touch()
+    assert watched.run("--unit=run", settle=600).rows == [["run1", "ok"]]
+    assert watched.begun == [("run1", {"table": [str(folder / name) for name in reads]})]
+
+
+def test_constants_are_given_to_each_and_looked_up_once(watched, galaxy):
+    galaxy.get(f"{URL}/api/datasets/d1", json={"id": "d1", "name": "genome", "state": "ok", "deleted": False})
+    galaxy.get(f"{URL}/api/workflows/{W}", json={**WORKFLOW, "inputs": {**WORKFLOW["inputs"], "2": {"label": "genome"}},
+                                               "steps": {**WORKFLOW["steps"], "2": WORKFLOW["steps"]["0"]}})
+    files = [watched.drop("a.tsv"), watched.drop("b.tsv")]
+    assert watched.run(flow=(W, "genome=hda:d1", "limit=7")).status == DONE
+    assert watched.begun == [(file.stem, {"genome": ["hda:d1"], "limit": 7, "table": [str(file)]}) for file in files]
+    assert [one.path for one in galaxy.request_history].count("/api/datasets/d1") == 1
+
+
+def test_which_input_takes_the_files(watched, galaxy):
+    galaxy.get(f"{URL}/api/workflows/{W}", json={**WORKFLOW, "inputs": {**WORKFLOW["inputs"], "2": {"label": "other"}},
+                                                 "steps": {**WORKFLOW["steps"], "2": WORKFLOW["steps"]["0"]}})
+    file = watched.drop("a.tsv")
+    unclear = watched.run()
+    assert unclear.status == USAGE and "there are table, other: --input=LABEL names one, so nothing was sent" in unclear.err
+    assert "--input=nosuch: there are table, other: --input=LABEL names one" in watched.run("--input=nosuch").err
+    missing = watched.run("--input=other")
+    assert missing.status == USAGE and "input table" in missing.err
+    galaxy.get(f"{URL}/api/datasets/d1", json={"id": "d1", "name": "t", "state": "ok", "deleted": False})
+    assert watched.run("--input=other", flow=(W, "table=hda:d1")).status == DONE
+    assert watched.begun == [("a", {"table": ["hda:d1"], "other": [str(file)]})]
+
+
+def test_a_dry_run_begins_nothing(watched):
+    watched.drop("a.tsv", "12345")
+    (watched.inbox / "run1").mkdir()
+    ended = watched.run("-n", "--format=csv", "--fields=name,state", settle=60)
+    assert ended.out.splitlines() == ["name,place,files,bytes,taken",
+                                      f"a,{watched.inbox}/a.tsv,1,5,when it has stood still for 60 s"]
+    assert ended.err == f"ledger: {watched.book}\n" and watched.begun == [] and not watched.book.exists()
+    (watched.inbox / "run1" / "CopyComplete.txt").touch()
+    assert watched.run("-n", "--unit=run").out.splitlines()[1].split("\t")[-1] == "has no reads in it"
+
+
+# ---------------------------------------------------------------------------------------------------- a bad line
+
+@pytest.mark.parametrize("options, flow, words", [
+    (["--unit=lane"], [W], "--unit=lane: there are file, pair, run"),
+    (["--on-fail="], [W], "--on-fail is empty: is a variable unset?"),
+    (["--move-to="], [W], "--move-to is empty: is a variable unset?"),
+    (["--pause=0"], [W], "--pause=0: a whole number of at least 1 is wanted"),
+    (["--fields=nosuch"], [W], "--fields: there is no nosuch"),
+    (["--outputs=nosuch"], [W], "there is no output 'nosuch': there are copied"),
+    (["--tag=two words"], [W], "--tag=two words: no tag"),
+    ([], [W, "nosuch=1"], "there is no input 'nosuch'"),
+    ([], [W, "table=hda:x y"], "hda:x y: no id"),
+    ([], ["nosuch.ga"], "nosuch.ga: no such file")])
+def test_a_bad_line(watched, options, flow, words):
+    watched.drop("a.tsv")
+    ended = watched.run(*options, flow=flow)
+    assert ended.status == USAGE and words in ended.err and KEY not in ended.err
+    assert watched.begun == [] and not watched.book.exists()
+
+
+def test_folders_that_would_be_watched_themselves(watched, script, capfd):
+    for option in ("--move-to", "--download"):
+        ended = watched.run("--unit=run", f"{option}={watched.inbox}/done")
+        assert ended.status == USAGE and f"name a folder outside {watched.inbox}" in ended.err
+        assert watched.run(f"{option}={watched.inbox}").status == USAGE
+    assert script(folder_watch.main, f"--ledger={watched.inbox}/ledger", KEY, URL, watched.inbox, W) == USAGE
+    assert "it would be watched itself" in capfd.readouterr().err and names(watched.inbox) == ["done"]
+    watched.drop("a.tsv")
+    assert watched.run(f"--move-to={watched.inbox}/done").status == DONE and names(watched.inbox / "done") == ["a.tsv"]
+    assert script(folder_watch.main, KEY, URL, watched.folder / "none", W) == USAGE
+    assert capfd.readouterr().err.endswith(f"{watched.folder}/none: no such folder\n")
+
+
+def test_the_ledger_is_that_of_the_folder_server_and_workflow(watched, script, capfd, monkeypatch):
+    def book(url, folder, flow=W):
+        assert script(folder_watch.main, "-n", KEY, url, folder, flow) == DONE
+        return capfd.readouterr().err
+    monkeypatch.chdir(watched.folder)
+    known = book(URL, watched.inbox)
+    assert known == book(f"{URL}/api/", "in/.")
+    assert "galaxy-api-scripts/ledgers/in-" in known
+    assert known != book(URL, watched.inbox, "Flow") and known != book(URL, watched.folder)
+    (watched.folder / "flow.ga").write_text("{}")
+    same = {folder_watch.default_ledger(server, "/in", flow) for server in (URL, URL.replace("//", "//me:secret@"))
+            for flow in ("flow.ga", f"{watched.folder}/flow.ga")}
+    assert len(same) == 1
+
+
+# ---------------------------------------------------------------------------------------------------- at its end
+
+def test_what_has_ended_well_is_moved_and_told(watched):
+    watched.drop("a.tsv", "content")
+    command = f"env | grep ^UNIT_ | sort > {watched.folder}/told; echo said; echo more >&2"
+    ended = watched.run("--move-to", watched.folder / "done", f"--download={watched.folder}/results", f"--on-done={command}",
+                        "--on-fail=exit 9")
+    assert (ended.status, ended.rows, ended.err) == (DONE, [["a", "ok"]], "said\nmore\n")
+    assert names(watched.inbox) == [] and (watched.folder / "done" / "a.tsv").read_text() == "content"
+    assert (watched.folder / "told").read_text().splitlines() == [
+        "UNIT_FAILED_STEP=", "UNIT_HISTORY=h", "UNIT_INVOCATION=i", f"UNIT_LEDGER={watched.book}", "UNIT_MESSAGE=",
+        "UNIT_NAME=a", f"UNIT_PLACE={watched.folder}/done/a.tsv", f"UNIT_RESULTS={watched.folder}/results/a",
+        f"UNIT_RUN_URL={URL}/workflows/invocations/i", "UNIT_STATE=ok"]
+    [unit] = ledger.rows(watched.book)
+    assert unit["place"] == f"{watched.folder}/done/a.tsv" and "moving" not in unit["notes"]
+    assert [(one["step"], one["outcome"]) for one in ledger.steps(watched.book)][-2:] == [("moved", "ok"), ("told", "ok")]
+
+
+def test_what_has_failed_stays_is_told_once_and_not_tried_again(watched):
+    watched.drop("a.tsv")
+    watched.drop("b.tsv")
+    watched.ends["a"] = "step 2 is no good"
+    options = ["--move-to", watched.folder / "done", f'--on-fail=echo "$UNIT_NAME: $UNIT_FAILED_STEP: $UNIT_MESSAGE" '
+               f'>> {watched.folder}/told']
+    ended = watched.run(*options)
+    assert (ended.status, ended.rows) == (PARTLY, [["a", "failed"], ["b", "ok"]])
+    assert ended.err.endswith(": a: step 2 is no good\n") and ended.err.count("\n") == 1
+    assert names(watched.inbox) == ["a.tsv"]
+    again = watched.run(*options)
+    assert (again.status, again.out, again.err) == (DONE, "", "")
+    assert (watched.folder / "told").read_text() == "a: 2 (copy): step 2 is no good\n" and len(watched.begun) == 2
+    still = watched.run(*options, "--retry-failed")
+    assert (still.status, still.rows) == (REFUSED, [["a", "failed"]])
+    assert (watched.folder / "told").read_text() == "a: 2 (copy): step 2 is no good\n" * 2
+    watched.ends.clear()
+    retried = watched.run(*options, "--retry-failed")
+    assert (retried.status, retried.rows, retried.err) == (DONE, [["a", "ok"]], "")
+    assert [name for name, _ in watched.begun] == ["a", "b", "a", "a"] and names(watched.inbox) == []
+    assert watched.units() == [("a", "ok"), ("b", "ok")]
+
+
+def test_new_content_of_a_used_name_is_a_new_unit(watched):
+    watched.drop("a.tsv", "Monday's")
+    watched.ends["a"] = "no good"
+    assert watched.run().status == REFUSED
+    watched.drop("a.tsv", "Tuesday's, longer")
+    watched.ends.clear()
+    done = ["--move-to", watched.folder / "done"]
+    assert watched.run(*done).rows == [["a", "ok"]]
+    watched.drop("a.tsv", "Wednesday's")
+    assert watched.run(*done).rows == [["a", "ok"]]
+    assert watched.units() == [("a", "failed"), ("a", "ok"), ("a", "ok")]
+    assert names(watched.folder / "done") == ["a.tsv", "a.tsv.2"] and len(watched.begun) == 3
+    folders = [one["notes"]["folder"] for one in ledger.rows(watched.book)]
+    assert folders == ["a", "a.2", "a.3"]
+
+
+def test_touched_is_not_new(watched):
+    file = watched.drop("a.tsv")
+
+    assert watched.run().status == DONE
+    with ledger.Ledger(watched.book) as book:       # as an upload notes it
+        [unit] = book.units()
+        size, changed, _ = unit.data["files"][str(file)]
+        unit.save(files={str(file): [size, changed, hashlib.sha256(b"x").hexdigest()]})
+    os.utime(file, (1, 1))
+    ended = watched.run()
+    assert (ended.status, ended.out, ended.err, len(watched.begun)) == (DONE, "", "", 1)
+    assert watched.units() == [("a", "ok")]
+
+
+def test_what_is_moved_back_is_not_run_again_and_leaves_again(watched):
+    file = watched.drop("a.tsv")
+    done = watched.folder / "done"
+    assert watched.run(f"--move-to={done}").status == DONE
+    (done / "a.tsv").rename(file)
+    assert watched.run(f"--move-to={done}").out == ""
+    assert names(done) == ["a.tsv"] and names(watched.inbox) == [] and len(watched.begun) == 1
+
+
+def test_a_unit_that_can_not_be_run_is_told_once(watched):
+    folder = watched.inbox / "run1"
+    folder.mkdir()
+    (folder / "CopyComplete.txt").touch()
+    options = ["--unit=run", f'--on-fail=echo "$UNIT_NAME $UNIT_MESSAGE" >> {watched.folder}/told']
+    ended = watched.run(*options)
+    assert (ended.status, ended.err.count("\n")) == (REFUSED, 1) and ended.err.endswith(": run1: has no reads in it\n")
+    again = watched.run(*options)
+    assert (again.status, again.out, again.err) == (DONE, "", "")
+    asked = watched.run(*options, "--retry-failed")
+    assert asked.status == REFUSED and asked.err.endswith(": run1: has no reads in it\n")
+    assert (watched.folder / "told").read_text() == "run1 has no reads in it\n" * 2
+    assert watched.units() == [("run1", "failed")] and watched.begun == []
+    (folder / "S1.fastq").write_text("@")
+    assert watched.run(*options).rows == [["run1", "ok"]]
+
+
+def test_killed_before_it_was_told_that_a_unit_can_not_be_run(watched, monkeypatch):
+    (watched.inbox / "run1").mkdir()
+    (watched.inbox / "run1" / "CopyComplete.txt").touch()
+    options = ["--unit=run", f"--on-fail=echo told >> {watched.folder}/told"]
+    with monkeypatch.context() as killed:
+        killed.setattr(watching.Watcher, "notice", lambda *what: sys.exit(137))
+        assert watched.run(*options).status == 137
+    assert watched.units() == [("run1", "waiting")]
+    assert watched.run(*options).status == REFUSED and watched.units() == [("run1", "failed")]
+    assert (watched.folder / "told").read_text() == "told\n"
+
+
+def test_pairs_of_which_one_has_no_mate_yet(watched):
+    for name in ("s1_R1.fastq", "s1_R2.fastq", "s2_R1.fastq", "readme.txt"):
+        watched.drop(name)
+    ended = watched.run("--unit=pair")
+    assert (ended.status, ended.rows) == (PARTLY, [["readme", "failed"], ["s1", "ok"]])
+    assert "readme has no _R1 or _R2 at its end" in ended.err
+    watched.drop("s2_R2.fastq")
+    assert watched.run("--unit=pair").rows == [["s2", "ok"]]
+    assert watched.begun[1][1] == {"table": [str(watched.inbox / f"s2_R{mate}.fastq") for mate in (1, 2)]}
+
+
+# ------------------------------------------------------------------------------------------------- moves that fail
+
+def test_a_move_that_fails_is_said_and_tried_by_the_next_start(watched, monkeypatch):
+    watched.drop("a.tsv")
+    done = watched.folder / "done"
+    with monkeypatch.context() as full:
+        def no_room(drop, to):
+            raise Refused(f"{drop.place}: can't be moved: No space left on device")
+        full.setattr(watching, "move", no_room)
+        ended = watched.run(f"--move-to={done}")
+        assert ended.rows == [["a", "ok"]] and "a: " in ended.err and "No space left on device" in ended.err
+        assert names(watched.inbox) == ["a.tsv"] and watched.units() == [("a", "ok")]
+        assert "No space left" in watched.run(f"--move-to={done}").err
+    again = watched.run(f"--move-to={done}")
+    assert (again.status, again.out, again.err) == (DONE, "", "")
+    assert names(watched.inbox) == [] and names(done) == ["a.tsv"] and len(watched.begun) == 1
+
+
+@pytest.mark.parametrize("moment", ["before the move", "within the move", "after the move", "after the notice"])
+def test_killed_at_a_units_end(watched, monkeypatch, moment):
+    """The next start does what is left, and the workflow is not run again."""
+    watched.drop("a.tsv")
+    options = [f"--move-to={watched.folder}/done", f"--on-done=echo $UNIT_PLACE >> {watched.folder}/told"]
+    move, notice = watching.move, watching.Watcher.notice
+
+    def killed(*line):
+        sys.exit(137)
+    with monkeypatch.context() as patch:
+        if moment == "before the move":
+            patch.setattr(watching, "move", killed)
+        elif moment == "within the move":
+            patch.setattr(drops, "_remove", killed)
+        elif moment == "after the move":
+            patch.setattr(watching, "move", lambda drop, to: killed(move(drop, to)))
+        else:
+            patch.setattr(watching.Watcher, "notice", lambda *line: killed(notice(*line)))
+        assert watched.run(*options).status == 137
+    assert watched.units() == [("a", "running")]
+    ended = watched.run(*options)
+    assert (ended.status, ended.rows, ended.err) == (DONE, [["a", "ok"]], "")
+    assert names(watched.inbox) == [] and names(watched.folder / "done") == ["a.tsv"] and len(watched.begun) == 1
+    place = f"{watched.folder}/done/a.tsv\n"
+    assert (watched.folder / "told").read_text() == place * (2 if moment == "after the notice" else 1)
+
+
+# ---------------------------------------------------------------------------------------------------- notices
+
+def test_a_command_that_fails_is_said_and_changes_nothing(watched):
+    watched.drop("a.tsv")
+    ended = watched.run("--on-done=echo no mail today >&2; exit 3", "--move-to", watched.folder / "done")
+    assert ended.status == DONE and watched.units() == [("a", "ok")] and names(watched.folder / "done") == ["a.tsv"]
+    said, told = ended.err.splitlines()
+    assert said == "no mail today" and told.endswith(": a: the command for it ended with 3: echo no mail today >&2; exit 3")
+    assert list(ledger.steps(watched.book))[-1]["outcome"].startswith("the command for it ended with 3")
+
+
+def test_a_command_that_is_not_there(watched):
+    watched.drop("a.tsv")
+    assert "the command for it ended with 127: nosuch_command" in watched.run("--on-done=nosuch_command").err
+    assert watched.units() == [("a", "ok")]
+
+
+def runs(pid):
+    """Whether a process is there, and not only waits to be buried."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+def test_a_command_that_hangs_is_ended_with_all_that_it_began(watched, monkeypatch):
+    watched.drop("a.tsv")
+    monkeypatch.setattr(watching, "PATIENCE", 0.3)
+    (watched.folder / "pids").touch()
+    ended = watched.run(f"--on-done=sleep 300 & echo $! > {watched.folder}/pids; sleep 300; true")
+    assert ended.status == DONE and "the command for it did not end within 0.3 s" in ended.err
+    background = int((watched.folder / "pids").read_text())
+    limit = time.monotonic() + 10
+    while runs(background):
+        assert time.monotonic() < limit, "it runs still"
+    assert watched.units() == [("a", "ok")]
+
+
+def test_a_command_may_print_anything(watched):
+    watched.drop("a.tsv")
+    ended = watched.run("--format=value", "--fields=name", r"--on-done=printf '\377\n'")
+    assert (ended.status, ended.out, ended.err) == (DONE, "a\n", "\\xff\n")
+
+
+@pytest.mark.parametrize("name", ["$(touch x)", "`touch x`", "a; touch x;", "a' b\" c", "-n", "a\nb", "Größe 基因",
+                                  "a\tb", "*"])
+def test_odd_names_are_in_the_environment_only(watched, monkeypatch, name):
+    monkeypatch.chdir(watched.folder)
+    watched.drop(f"{name}.tsv")
+    watched.ends[name] = f"it says {name}"
+    ended = watched.run('--on-fail=printf "%s|%s|%s" "$UNIT_NAME" "$UNIT_PLACE" "$UNIT_MESSAGE" > told')
+    assert ended.status == REFUSED and watched.units() == [(name, "failed")]
+    assert names(watched.folder) == ["home", "in", "ledger", "told"]
+    where = f"{watched.inbox}/{name}.tsv"
+    assert (watched.folder / "told").read_text() == f"{name}|{where}|it says {' '.join(name.split())}"
+
+
+def test_no_key_is_in_the_facts(watched, monkeypatch):
+    file = watched.folder / "key"
+    file.touch(mode=0o600)
+    file.write_text(f"{KEY}\n")
+    monkeypatch.setenv("GALAXY_API_KEY_FILE", str(file))
+    watched.drop("a.tsv")
+    watched.ends["a"] = f"401 at {URL}/x?key={KEY}: no such key {KEY}"
+    ended = watched.run(f"--on-fail=env > {watched.folder}/told", key="-")
+    told = (watched.folder / "told").read_text()
+    assert KEY not in told + ended.out + ended.err and "UNIT_MESSAGE=401 at" in told and f"{file}\n" in told
+
+
+# ---------------------------------------------------------------------------------------------------- how it ends
+
+def test_what_still_runs(watched):
+    watched.drop("a.tsv")
+    watched.drop("b.tsv")
+    watched.ends["a"] = "running"
+    ended = watched.run()
+    assert (ended.status, ended.rows, ended.err) == (STILL_RUNNING, [["b", "ok"]], "")
+    later = watched.run()
+    assert (later.status, later.out, later.err) == (STILL_RUNNING, "", "")
+    watched.ends.clear()
+    assert watched.run().rows == [["a", "ok"]] and [name for name, _ in watched.begun] == ["a", "b"]
+
+
+def test_a_run_whose_file_is_gone_is_watched_to_its_end(watched):
+    file = watched.drop("a.tsv")
+    watched.ends["a"] = "running"
+    assert watched.run(f"--move-to={watched.folder}/done").status == STILL_RUNNING
+    file.unlink()
+    watched.ends.clear()
+    ended = watched.run(f"--move-to={watched.folder}/done", f"--on-done=echo $UNIT_NAME > {watched.folder}/told")
+    assert (ended.status, ended.rows, ended.err) == (DONE, [["a", "ok"]], "")
+    assert (watched.folder / "told").read_text() == "a\n" and names(watched.folder / "done") == []
+
+
+def stays(watched, *acts):
+    """What a watcher does that stays: each of the acts is done in a pause, after the last one it is interrupted."""
+    todo = list(acts)
+
+    def sleep(seconds):
+        watched.now.now += seconds
+        if not todo:
+            raise KeyboardInterrupt
+        todo.pop(0)()
+    watched.now.sleep = sleep
+    return sleep
+
+
+def wait():
+    """Nothing, while time goes by."""
+
+
+def test_one_that_stays_takes_what_comes(watched, monkeypatch):
+    done = watched.folder / "done"
+    monkeypatch.setattr(watched.now, "sleep", stays(watched, wait, lambda: watched.drop("a.tsv"), *[wait] * 60,
+                                                    lambda: watched.drop("b.tsv"), *[wait] * 60))
+    ended = watched.run(f"--move-to={done}", once=False, settle=60)
+    assert ended.status == INTERRUPTED and ended.rows == [["a", "ok"], ["b", "ok"]]
+    assert names(done) == ["a.tsv", "b.tsv"] and ended.err.endswith("interrupted\n") and ended.err.count("\n") == 1
+
+
+def test_a_folder_that_vanishes_for_a_while(watched, monkeypatch):
+    watched.drop("a.tsv")
+    away = watched.folder / "away"
+    monkeypatch.setattr(watched.now, "sleep", stays(
+        watched, lambda: watched.inbox.rename(away), *[wait] * 9, lambda: away.rename(watched.inbox),
+        lambda: watched.drop("b.tsv"), *[wait] * 9))
+    ended = watched.run("--pause=1", once=False)
+    assert ended.status == INTERRUPTED and ended.rows == [["a", "ok"], ["b", "ok"]]
+    assert f"{watched.inbox}: No such file or directory" in ended.err and len(watched.begun) == 2
+
+
+def test_a_folder_that_can_not_be_read_ends_one_that_looks_once(watched, monkeypatch):
+    def gone(*line):
+        raise Refused(f"{watched.inbox}: Stale file handle", TRY_LATER)
+    monkeypatch.setattr(watching, "look", gone)
+    ended = watched.run()
+    assert (ended.status, ended.out) == (TRY_LATER, "") and ended.err.endswith("in: Stale file handle\n")
+
+
+def test_a_file_that_is_gone_when_it_is_to_be_taken(watched, monkeypatch):
+    watched.drop("a.tsv")
+    watched.drop("b.tsv")
+    real = watching.complete
+
+    def complete(drop, *line):
+        if drop.name == "a":
+            os.unlink(drop.place)
+        return real(drop, *line)
+    monkeypatch.setattr(watching, "complete", complete)
+    ended = watched.run()
+    assert (ended.status, ended.rows, ended.err) == (DONE, [["b", "ok"]], "")
+
+
+def test_a_server_that_is_away_ends_only_one_that_looks_once(watched, monkeypatch):
+    watched.drop("a.tsv")
+    look, away = Told.look, [True] * 3
+
+    def unless_away(self):
+        if away and away.pop():
+            raise Refused(f"{URL} can't be reached: try again later", TRY_LATER)
+        return look(self)
+    monkeypatch.setattr(Told, "look", unless_away)
+    ended = watched.run()
+    assert (ended.status, ended.out, ended.err.count("\n")) == (TRY_LATER, "", 1)
+    monkeypatch.setattr(watched.now, "sleep", stays(watched, *[wait] * 5))
+    stayed = watched.run(once=False)
+    assert (stayed.status, stayed.rows, stayed.err.count("can't be reached")) == (INTERRUPTED, [["a", "ok"]], 2)
+
+
+def test_what_could_not_be_taken_while_the_server_was_away_is_taken_later(watched, monkeypatch):
+    watched.drop("a.tsv")
+    watched.ends["a"] = "no good"
+    assert watched.run().status == REFUSED
+    watched.ends.clear()
+    reset, away = Told._reset, [True]
+
+    def unless_away(self, unit):
+        if away and away.pop():
+            raise Refused(f"{URL} can't be reached: try again later", TRY_LATER)
+        reset(self, unit)
+    monkeypatch.setattr(Told, "_reset", unless_away)
+    watched.drop("b.tsv")
+    assert watched.run("--retry-failed").status == TRY_LATER
+    away.append(True)
+    # so that it happens to one that stays in a later look
+    watched.inbox.rename(watched.folder / "away")
+    watched.inbox.mkdir()
+    monkeypatch.setattr(watched.now, "sleep", stays(watched, lambda: watched.inbox.rmdir(), lambda: (
+        watched.folder / "away").rename(watched.inbox), *[wait] * 9))
+    ended = watched.run("--retry-failed", "--pause=1", once=False)
+    assert ended.rows == [["a", "ok"], ["b", "ok"]] and ended.err.count("can't be reached") == 1
+
+
+def test_a_key_that_is_no_longer_good_ends_it(watched, monkeypatch):
+    def refused(self):
+        raise Refused("401 Unauthorized: check the key", status=401)
+    monkeypatch.setattr(Told, "look", refused)
+    watched.drop("a.tsv")
+    assert watched.run(once=False).status == REFUSED
+
+
+@pytest.fixture
+def signals():
+    """What is done at SIGTERM is as before afterwards."""
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_sigterm_while_it_waits(watched, monkeypatch, signals):
+    watched.drop("a.tsv")
+    watched.ends["a"] = "running"
+    monkeypatch.setattr(watched.now, "sleep", stays(watched, wait, lambda: os.kill(os.getpid(), signal.SIGTERM)))
+    ended = watched.run(once=False)
+    assert (ended.status, ended.out, ended.err) == (128 + signal.SIGTERM, "", "")
+    assert names(watched.folder) == ["home", "in", "ledger"]        # no log, no lock
+    base = sqlite3.connect(f"file:{watched.book}?mode=ro", uri=True)
+    assert base.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    base.close()
+    assert watched.units() == [("a", "running")]
+    watched.ends.clear()
+    assert watched.run().rows == [["a", "ok"]] and len(watched.begun) == 1
+
+
+def test_sigterm_while_somebody_is_told(watched, signals):
+    watched.drop("a.tsv")
+    ended = watched.run(f"--on-done=kill {os.getpid()}; sleep 300")
+    assert (ended.status, ended.out, ended.err) == (143, "", "") and watched.units() == [("a", "running")]
+    assert watched.run(f"--on-done=echo told > {watched.folder}/told").rows == [["a", "ok"]]
+    assert (watched.folder / "told").read_text() == "told\n" and len(watched.begun) == 1
+
+
+def test_a_second_watcher(watched):
+    watched.drop("a.tsv")
+    with ledger.Ledger(watched.book):
+        ended = watched.run()
+    assert (ended.status, ended.out, watched.begun) == (TRY_LATER, "", [])
+    assert f"{watched.book}: run {os.getpid()} (since " in ended.err and ended.err.count("\n") == 1
+
+
+def test_a_ledger_of_something_else(watched):
+    with ledger.Ledger(watched.book, server="http://other.test"):
+        pass
+    ended = watched.run()
+    assert ended.status == USAGE and "is the ledger of server=http://other.test" in ended.err
+
+
+def test_quiet_and_other_formats(watched):
+    watched.drop("a.tsv")
+    assert watched.run("--format=jsonl", "--fields=name,state,history").out == \
+        json.dumps({"name": "a", "state": "ok", "history": "h"}) + "\n"
+    watched.drop("b.tsv")
+    ended = watched.run("-q")
+    assert (ended.status, ended.out, ended.err, watched.units()) == (DONE, "", "", [("a", "ok"), ("b", "ok")])
