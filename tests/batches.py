@@ -92,8 +92,9 @@ class Batch:
         assert status in (code, None), (code, told)
         assert "Traceback" not in told.err and KEY not in told.out + told.err
         rows = list(csv.DictReader(told.out.splitlines(), delimiter="\t"))
-        return types.SimpleNamespace(code=code, rows={row["name"]: row for row in rows if "name" in row}, out=told.out, err=told.err,
-                                     sent=[one for one in self.server.asked[before:] if not one.startswith(("GET", "HEAD"))])
+        sent = [one for one in self.server.asked[before:] if not one.startswith(("GET", "HEAD"))]
+        return types.SimpleNamespace(code=code, rows={row["name"]: row for row in rows if "name" in row}, sent=sent,
+                                     out=told.out, err=told.err)
 
     def units(self, state=None):
         """What the ledger has, `{name: [unit]}` with all that is noted."""

@@ -19,7 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 
 KEY, USER = "0123456789abcdef0123456789abcdef", "00000000000000aa"
 WORKFLOW, NAME, DATED = "00000000000000ff", "Copy", "2026-03-01T10:00:00.{:06}"
-INPUTS = {"table": ("data_input", {"optional": False, "tag": None}), "other": ("data_input", {"optional": True, "tag": None}),
+INPUTS = {"table": ("data_input", {"optional": False, "tag": None}),
+          "other": ("data_input", {"optional": True, "tag": None}),
           "lines": ("parameter_input", {"default": 3, "optional": True, "parameter_type": "integer", "validators": []})}
 STEP = str(len(INPUTS))
 ROUTES = [(method, name, re.compile(f"/api/{path}/?")) for method, name, path in (line.split() for line in """
@@ -125,8 +126,8 @@ class LoopbackGalaxy:
                               "input_steps": {}} for index, (kind, state) in enumerate(INPUTS.values())}
         steps[STEP] = {"id": int(STEP), "type": "tool", "tool_id": "cat1", "tool_version": "1.0.0", "tool_inputs": {},
                        "input_steps": {"input1": {"source_step": 0, "step_output": "output"}}}
-        return {"id": WORKFLOW, "name": NAME, "latest_workflow_uuid": self.uuid, "version": self.version - 1, "deleted": False,
-                "inputs": {str(index): {"label": label, "value": "", "uuid": f"u{index}"}
+        return {"id": WORKFLOW, "name": NAME, "latest_workflow_uuid": self.uuid, "version": self.version - 1,
+                "deleted": False, "inputs": {str(index): {"label": label, "value": "", "uuid": f"u{index}"}
                            for index, label in enumerate(INPUTS)}, "steps": steps}
 
     def get_exported(self, ask, body, which):
@@ -285,7 +286,8 @@ class LoopbackGalaxy:
         for name, dataset in mapped:
             source = self.datasets[dataset]
             says = self.fails.get(source["name"])
-            made = self._dataset(history, "Concatenate datasets", "tabular", source["content"] + behind, late, of_run=run["id"])
+            made = self._dataset(history, "Concatenate datasets", "tabular", source["content"] + behind, late,
+                                 of_run=run["id"])
             run["made"][made["id"]] = (name, says.pop(0) if says else "")
         if first["src"] == "hdca":
             whole = self._collection(history, "first", [(name, one) for one, (name, _) in run["made"].items()], late)
@@ -312,7 +314,8 @@ class LoopbackGalaxy:
         steps = [{"id": f"s{STEP}", "order_index": int(STEP), "workflow_step_label": "copy", "state": "scheduled",
                   "action": None, "subworkflow_invocation_id": None, "outputs": {}, "output_collections": {},
                   "implicit_collection_jobs_id": None, "jobs": jobs if ask.get("step_details") else []}]
-        return {**self._run(run, "messages", "inputs", "input_step_parameters", "outputs", "output_collections"), "steps": steps}
+        return {**self._run(run, "messages", "inputs", "input_step_parameters", "outputs", "output_collections"),
+                "steps": steps}
 
     @staticmethod
     def _job_state(run, job):
@@ -392,7 +395,8 @@ class _Handler(BaseHTTPRequestHandler):
     def reply(self, status, body, headers=()):
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response_only(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **dict(headers)}.items():
+        all_of_them = {"Content-Type": "application/json", "Content-Length": str(len(content)), **dict(headers)}
+        for name, value in all_of_them.items():
             self.send_header(name, value)
         self._headers_buffer.append(b"\r\n" + (content if self.command != "HEAD" else b""))
         self.flush_headers()
