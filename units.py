@@ -97,6 +97,7 @@ class Work:
         self.shared: set[Any] = set()       # sources that more than one unit takes
         self._alive: set[str] = set()       # datasets of these that were looked at
         self._refused = 0                   # submissions in a row
+        self.given_up = False               # whether that were so many that no more are begun
         self._moved = False                 # something was done in this round
 
     # ------------------------------------------------------------------------------------------------ what is wanted
@@ -233,6 +234,7 @@ class Work:
         if self._refused >= ENOUGH and self.queue:
             complain(f"the last {self._refused} runs were refused, so the {len(self.queue)} that wait were not begun")
             self.queue.clear()
+            self.given_up = True
 
     def remember(self) -> None:
         """Note how the runs stood when they were looked at last: whether nothing moves any more takes two looks."""
@@ -441,6 +443,7 @@ class Work:
                 self.galaxy.post("histories", {"name": name})
             except Refused as error:
                 if not error.lost:
+                    notes.save(asked_history=None)
                     raise
             there = [one for one in self._histories(name) if one["id"] not in before]
             if not there:
@@ -463,7 +466,7 @@ class Work:
         known = notes.data.get("histories", {})
         if title not in known or seen(self.galaxy, f"histories/{known[title]}").get("deleted", True):
             history, _ = self._named(f"{title[:NAME - MARK - 3]} [{notes.data['mark']}]", notes)
-            notes.save(durably=True, histories={**known, title: history})
+            notes.save(durably=True, histories={**known, title: history}, asked_history=None)
         return str(notes.data["histories"][title])
 
     def _adopted(self, one: Running) -> bool:
@@ -605,10 +608,11 @@ def row_of(unit: Unit) -> dict[str, Any]:
     return {name: data.get(name) for name in FIELDS}
 
 
-def status(units: Iterable[Unit], known: Container[str] = ()) -> int:
-    """How a script ends that was to bring these units to their ends; failures that are `known` do not count."""
+def status(units: Iterable[Unit], known: Container[str] = (), given_up: bool = False) -> int:
+    """How a script ends that was to bring these units to their ends; failures that are `known` do not count, and where no
+    more are begun (`Work.given_up`) nobody waits for those that wait."""
     states = Counter("known" if unit.key in known and unit.state == "failed" else unit.state for unit in units)
-    if states["waiting"] + states["running"]:
+    if states["running"] or (states["waiting"] and not given_up):
         return STILL_RUNNING
     if not states["failed"]:
         return DONE

@@ -129,7 +129,7 @@ def main(argv=None):
         if failed and not once:
             names = ", ".join(unit.name for unit in units if unit.key in failed)
             say(f"failed before: {names}: --retry-failed tries again")
-        return status(units, failed if once else set())
+        return status(units, failed if once else set(), work.given_up)
 
 
 def inputs_of(workflow, given):
