@@ -477,7 +477,7 @@ def _schema(base: sqlite3.Connection, path: Path) -> int:
     if (application, schema, content) == (0, 0, 0):
         return 0
     if application != APPLICATION:
-        raise Refused(f"{path}: a database, but no ledger: another FILE")
+        raise Refused(f"{path}: a database, but no ledger: name another file")
     if schema > SCHEMA:
         raise Refused(f"{path}: a ledger of schema {schema}, which newer scripts have made: these know {SCHEMA}")
     return int(schema)
@@ -498,7 +498,7 @@ def _told(path: Path, opening: bool = False) -> Iterator[None]:
         if "locked" in why:
             raise Refused(f"{path}: another program has it locked: let that end first", TRY_LATER) from None
         if "not a database" in why:
-            raise Refused(f"{path}: no ledger: another FILE") from None
+            raise Refused(f"{path}: is no ledger: name another file") from None
         if "malformed" in why:
             raise Refused(f"{path}: damaged ({why}): move it and its -wal away, and put a copy in its place") from None
         raise Refused(f"{path}: {why}") from None

@@ -65,7 +65,12 @@ def fill(sheet: Samples, fastq: str | None = None) -> None:
     Rows of one sample are one run where there is a column fastq_1. Of Illumina's sample sheets (versions 1 and 2) the FASTQ
     files are looked for in the folder `fastq`, else in the sheet's own. Raises `Refused` (USAGE) where it is no sheet.
     """
-    text = read_text(sheet.name)
+    try:
+        text = read_text(sheet.name)
+    except Refused as error:
+        if "UTF-8" not in str(error):
+            raise
+        raise Refused(f"{error}: from Excel, save it as CSV UTF-8", USAGE) from None
     if "\0" in text:
         raise Refused(f"{sheet.name}: no table: it is not a text", USAGE)
     lines = list(enumerate(io.StringIO(text, newline=""), 1))
@@ -97,7 +102,8 @@ def _take_table(sheet: Samples, lines: list[Line]) -> None:
         while len(cells) > len(sheet.columns) and not cells[-1]:
             cells.pop()
         if len(cells) != len(sheet.columns):
-            sheet.note(None, "", f"it has {len(cells)} cells, and the heading {len(sheet.columns)}", line)
+            sheet.note(None, "", f"it has {len(cells)} cells, and the heading {len(sheet.columns)}: is another sign between "
+                                 "them?", line)
             continue
         if any(value and not column for column, value in zip(sheet.columns, cells)):
             sheet.note(None, "", f"column {sheet.columns.index('') + 1} has no name", sheet.line)

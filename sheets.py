@@ -146,7 +146,7 @@ class Sheet(Samples):
             elif not fitting:
                 labels = [one.name for one in base.asked.values()]
                 self._wrong(base, column, f"fits no input{_near(column, labels)}; --map={column}=LABEL names one, "
-                                          f"--map={column}= leaves it out; there are {', '.join(labels) or 'none'}")
+                                          f"--map={column}= leaves it out; the inputs are {', '.join(labels) or 'none'}")
             if len(fitting) > 1:
                 self._wrong(base, column, f"is {len(fitting)} inputs, by index or label: --map={column}=UUID names one")
             elif fitting and fitting[0] in constant:

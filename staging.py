@@ -104,3 +104,13 @@ def planned(value: Value) -> Any:
     if isinstance(value, Group):
         return {"collection_type": value.type, "elements": {name: planned(element) for name, element in value.elements}}
     return value
+
+
+def in_short(value: Value) -> Any:
+    """A value as a cell of a table: a file's path, what Galaxy has as SRC:ID, a collection's type and how many it holds."""
+    if isinstance(value, Leaf):
+        return f"{value.ref['src']}:{value.ref['id']}" if value.ref else value.place
+    if isinstance(value, Group):
+        return f"{value.type}, {len(value.elements)}: {', '.join(name for name, _ in value.elements[:3])}" + (
+            ", ..." if len(value.elements) > 3 else "")
+    return value

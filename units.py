@@ -7,45 +7,27 @@ in it (the one thing that Galaxy sets together with making it), its run by the h
 """
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import itertools
 import json
-import secrets
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import histories
 from bulk import found, in_parts
-from common import (
-    DATASET_MOVES,
-    DONE,
-    PARTLY,
-    REFUSED,
-    STILL_RUNNING,
-    TRY_LATER,
-    Galaxy,
-    Refused,
-    complain,
-    show,
-)
+from common import DATASET_MOVES, JOB_ENDS, TRY_LATER, Galaxy, Refused, complain
 from downloads import Folder, clipped, fetch_items, folder_for, hash_of, safe
-from files import save
-from inputs import Leaf, each_leaf
 from invocations import Failed, Watch, only_oldest, outputs, results, younger
-from jobs import seen
+from jobs import GOOD, seen
 from ledger import Ledger, Unit, now
-from records import IN_FLIGHT, Notes
 from runs import Plan
+from shared import Shared, is_there
 from staging import Staging
-from transfer import progress
 from uploads import discard
 
-FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended"]
 RESTARTED = "killed when Galaxy was restarted"      # Galaxy 26.1 of jobs that it does not find again: no fault of theirs
 PAUSES = (0.25, 20.0)       # seconds between two rounds: while things move, and at most
 MADE = (600, 5 * 10**6)     # an upload's job that is `running` is lost after so many seconds, and one more for so many bytes
@@ -54,8 +36,6 @@ AGAIN = 3                   # times that is done again what was lost or killed w
 ENOUGH = 5                  # refusals in a row after which nothing more is begun: the fault is not a sample's
 PARALLEL = 4                # downloads at once
 WATCHED = "watched"         # the step at which a run may still be going on, as where it waits for a person
-MARK = 10                   # letters of a unit's key that its history's name ends with
-NAME = 255                  # letters that Galaxy keeps of a name
 LONGEST = 255               # bytes of a folder's name
 
 
@@ -79,7 +59,7 @@ class Running:
 class Work:
     """Brings units to their ends, at most `most` beside each other.
 
-    Each has a history of its own, or all have the one with the id `history`. What each makes, or its outputs of these
+    Each has a history of its own, or all have the one whose id `common()` says. What each makes, or its outputs of these
     `labels`, goes into a folder of its own in `folder`, if any. `on_end(unit, state)` is called before a unit's end is
     noted: again, where this process is killed before that. `staging` brings the inputs; a unit ends with its run's
     submission where that is not to be `waited` for.
@@ -87,15 +67,15 @@ class Work:
 
     def __init__(self, galaxy: Galaxy, ledger: Ledger, most: int = 10, folder: Path | None = None,
                  labels: Iterable[str] = (), on_end: Callable[[Unit, str], None] | None = None,
-                 staging: Callable[[Galaxy, str], Staging] = Staging, waited: bool = True):
+                 staging: Callable[[Galaxy, str], Staging] = Staging, waited: bool = True,
+                 common: Callable[[], str] | None = None):
         self.galaxy, self.ledger, self.most, self.folder = galaxy, ledger, most, folder
-        self.labels, self.history, self.on_end = list(labels), "", on_end
+        self.labels, self.on_end, self.common = list(labels), on_end, common
         self.staging, self.waited = staging, waited
         self.under_way: dict[str, Running] = {}
         self.queue: deque[Running] = deque()
         self.over: list[Unit] = []          # that ended before they were begun, and are still to be handed on
-        self.shared: set[Any] = set()       # sources that more than one unit takes
-        self._alive: set[str] = set()       # datasets of these that were looked at
+        self.shared = Shared(galaxy, ledger, common)
         self._refused = 0                   # submissions in a row
         self.given_up = False               # whether that were so many that no more are begun
         self._moved = False                 # something was done in this round
@@ -103,12 +83,12 @@ class Work:
     # ------------------------------------------------------------------------------------------------ what is wanted
 
     def want(self, name: str, plan: Plan, *, purpose: Any = None, place: str = "", title: str = "",
-             tags: Sequence[str] = (), again: bool = False, unchanged: Callable[[], None] | None = None,
+             tags: Sequence[str] = (), again: Sequence[str] = (), unchanged: Callable[[], None] | None = None,
              marked: bool = True) -> Unit:
         """The unit of that name for that plan: the one that the ledger has, or a new one, which is begun in its turn.
 
-        It is another where its name or `purpose` is, which is the plan's unless given, or the content of a file. One that
-        has failed is begun `again` where that is asked for. A new one's history is called `title`, or by its name and the
+        It is another where its name or `purpose` is, which is the plan's unless given, or the content of a file. One in a
+        state that is among `again` gets another run. A new one's history is called `title`, or by its name and the
         workflow's, and bears the unit's key, unless it is not to be `marked`. Before the run is submitted, `unchanged()` may
         refuse that.
         """
@@ -118,13 +98,13 @@ class Work:
         unit = next((one for one in reversed(before) if one.data.get("purpose") == what and _same(one, files)), None)
         if unit is None:
             key = digest(what, files)
-            title = (title or f"{name} - {plan.workflow['name']}")[:NAME - MARK - 3 if marked else NAME]
+            title = title or f"{name} - {plan.workflow['name']}"
             unit = self.ledger.add(key, name, place=place, workflow=plan.workflow["id"], purpose=what, files=files,
-                                   title=f"{title} [{key[:MARK]}]" if marked else title, marked=marked,
+                                   title=histories.marked(title, key) if marked else title[:histories.NAME], marked=marked,
                                    folder=self._folder(name, key, len(before) + 1))
-        if unit.state == "failed" and (again or unit.failed_step == WATCHED):
+        if unit.state in again or (unit.state == "failed" and unit.failed_step == WATCHED):
             self._reset(unit)
-        if unit.state == "gone" or (unit.state == "ok" and self.folder and self.waited and not unit.data.get("delivered")):
+        if unit.state == "gone" or (unit.state == "ok" and self.folder and self.waited and not unit.data.get("results")):
             unit.save(state="waiting", message=None, ended=None)
         if unit.state in ("waiting", "running") and unit.key not in self.under_way:
             one = Running(unit, plan, tags=tags, unchanged=unchanged)
@@ -141,7 +121,7 @@ class Work:
         theirs = any(one.data.get("folder") == folder for one in others)
         if safe(folder) == folder and len(folder.encode()) <= LONGEST and not theirs:
             return folder
-        return clipped(safe(name), mark=f" [{key[:MARK]}]")
+        return clipped(safe(name), mark=f" [{key[:histories.MARK]}]")
 
     def others(self) -> None:
         """Take on what an earlier process had under way and nobody has wanted this time: its runs are watched to their end,
@@ -154,13 +134,8 @@ class Work:
             if unit.key not in wanted:
                 _drop(unit)
 
-    def share(self, plans: Iterable[Plan]) -> None:
-        """Upload what several of these plans take once, into a history for all of them."""
-        times = Counter(source for plan in plans for source in plan.sources)
-        self.shared = {source for source, count in times.items() if count > 1}
-
     def _reset(self, unit: Unit) -> None:
-        """Let a unit that has failed begin again where it failed: with another run on what was brought for the last, if
+        """Let a unit that has ended begin again, where it failed: with another run on what was brought for the last, if
         that is still there."""
         again: dict[str, Any] = {"state": "waiting", "failed_step": None, "message": None, "ended": None}
         if unit.failed_step == "delivered" or (
@@ -170,8 +145,8 @@ class Work:
         if unit.history and seen(self.galaxy, f"histories/{unit.history}").get("deleted", True):
             unit.save(history=None, inputs=None, asked_history=None)
         inputs = unit.data.get("inputs") or {}
-        there = all(_is_there(self.galaxy, one) for one in inputs.values() if isinstance(one, dict))
-        unit.save(**again, **_another_run(unit), inputs=inputs if inputs and there else None)
+        there = all(is_there(self.galaxy, one) for one in inputs.values() if isinstance(one, dict))
+        unit.save(**again, **_another_run(unit), inputs=inputs if inputs and there else None, results=None)
 
     # ---------------------------------------------------------------------------------------------------- rounds
 
@@ -222,7 +197,8 @@ class Work:
         """
         while self.over:
             yield self.over.pop(0)
-        moving, summaries = self._moving(), self._summaries()
+        moving, summaries = self._moving(), self._summaries(
+            {one.invocation: str(one.unit.history) for one in self.under_way.values() if one.invocation})
         for one in list(self.under_way.values()):
             yield from self._tried(one, moving, summaries)
         while self.queue and len(self.under_way) < self.most and self._refused < ENOUGH:
@@ -249,12 +225,11 @@ class Work:
         return {dataset: about["state"] for dataset, about in found(self.galaxy, sent, ["state"])
                 if not isinstance(about, Refused) and about["state"] in DATASET_MOVES}
 
-    def _summaries(self) -> dict[str, Any]:
-        """`{invocation: its jobs_summary}`, or the `Refused` that it is answered with.
+    def _summaries(self, running: dict[str, str]) -> dict[str, Any]:
+        """`{invocation: its jobs_summary}`, or the `Refused` that it is answered with, of invocations and their histories.
 
         `GET /api/histories/ID/jobs_summary` tells of all that it is asked for, whichever history is named (Galaxy 26.1).
         """
-        running = {one.invocation: one.unit.history for one in self.under_way.values() if one.invocation}
         told: dict[str, Any] = {}
         for part, answer in in_parts(lambda part: self.galaxy.get(
                 f"histories/{running[part[0]]}/jobs_summary",
@@ -342,12 +317,13 @@ class Work:
         one.at, self._moved = "history made", True
         if not unit.history:
             with unit.step(one.at):
-                unit.save(durably=True, history=self.history or self._history(one, plan), own=not self.history)
+                history = self.common() if self.common else self._history(one, plan)
+                unit.save(durably=True, history=history, own=not self.common)
         if one.invocation:
             return
         one.at = "sent"
         with unit.step(one.at):
-            hashes = self._use_shared(plan)
+            hashes = self.shared.give(plan)
             staging = self.staging(self.galaxy, str(unit.history))
             staging.send(plan.given.values)
         one.staging = staging
@@ -407,67 +383,31 @@ class Work:
             fetch_items(folder, items, PARALLEL, codes, lambda path: None)
             if codes:
                 raise Refused(f"{len(codes)} of {len(items)} results could not be fetched, the run itself is ok")
-        one.unit.save(delivered=str(self.folder.resolve()))
+        one.unit.save(results=str(folder.folder.resolve()))
 
     # ------------------------------------------------------------------------------------------- once, and only once
 
     def _history(self, one: Running, plan: Plan) -> str:
         """The id of the unit's own history: the one of its name, else a new one."""
-        unit, name = one.unit, one.unit.data["title"]
-        asked = bool(unit.data.get("asked_history"))
-        history, made = self._named(name, unit, unit.data["marked"])
+        unit, asked = one.unit, one.unit.data.get("asked_history")
+        history, made = histories.made_once(self.galaxy, unit.data["title"], unit, unit.data["marked"])
         if one.tags:
             self.galaxy.put(f"histories/{history}", {"tags": list(dict.fromkeys(one.tags))})
         if not made and not asked:      # of a ledger that is lost
             there = younger(self.galaxy, plan.workflow["id"], {"history_id": history})
-            only_oldest(self.galaxy, there)
             if there:
-                unit.save(durably=True, history=history, invocation=there[0]["id"])
+                unit.save(durably=True, history=history, invocation=self._best(there, history)["id"])
         return history
 
-    def _named(self, name: str, notes: Notes, marked: bool = True) -> tuple[str, bool]:
-        """The id of the history of that name, and whether it was made now. One that was asked for and is not there may yet
-        come; where that makes two, the oldest is it. A name without a mark may be other histories' too, from before."""
-        asked = notes.data.get("asked_history")
-        asked = asked and min(asked, time.time())       # the clock may have been put back
-        before = notes.data.get("histories_before", [])
-        there = [one for one in self._histories(name) if one["id"] not in before] if marked or asked else []
-        while asked and not there and time.time() < asked + IN_FLIGHT:
-            time.sleep(2)
-            there = [one for one in self._histories(name) if one["id"] not in before]
-        made = not there
-        if made:
-            before = [] if marked else [one["id"] for one in self._histories(name)]
-            notes.save(durably=True, asked_history=time.time(), histories_before=before)
-            try:
-                self.galaxy.post("histories", {"name": name})
-            except Refused as error:
-                if not error.lost:
-                    notes.save(asked_history=None)
-                    raise
-            there = [one for one in self._histories(name) if one["id"] not in before]
-            if not there:
-                raise Refused(f"history {name!r}: the answer to its making was lost; run the same line again", TRY_LATER)
-        for late in there[1:]:
-            if not late["count"]:
-                self.galaxy.delete(f"histories/{late['id']}")
-        return str(there[0]["id"]), made
+    def _best(self, runs: list[dict[str, Any]], history: str) -> dict[str, Any]:
+        """Of a history's runs, the newest that has ended well, else the newest that goes on, else the newest."""
+        summaries = self._summaries({run["id"]: history for run in runs})
 
-    def _histories(self, name: str) -> list[dict[str, Any]]:
-        """The histories of that name that are not deleted, the oldest first."""
-        ask = {"q": "name-eq", "qv": name, "order": "create_time-asc", "keys": "id,name,deleted,count"}
-        return [one for one in self.galaxy.pages("histories", ask) if one["name"] == name and not one.get("deleted")]
-
-    def shared_history(self, title: str) -> str:
-        """The id of a history for all units, which is made once for the ledger."""
-        notes = self.ledger.notes
-        if not notes.data.get("mark"):
-            notes.save(durably=True, mark=secrets.token_hex(MARK // 2))
-        known = notes.data.get("histories", {})
-        if title not in known or seen(self.galaxy, f"histories/{known[title]}").get("deleted", True):
-            history, _ = self._named(f"{title[:NAME - MARK - 3]} [{notes.data['mark']}]", notes)
-            notes.save(durably=True, histories={**known, title: history}, asked_history=None)
-        return str(notes.data["histories"][title])
+        def rank(number: int) -> tuple[int, int]:
+            summary = summaries[runs[number]["id"]]
+            states = set() if isinstance(summary, Refused) else set(summary["states"])
+            return (2 if states and states <= GOOD else 1 if states - set(JOB_ENDS) else 0), number
+        return runs[max(range(len(runs)), key=rank)]
 
     def _adopted(self, one: Running) -> bool:
         """Whether a unit that nobody wants any more has a run all the same, which an earlier process did not learn of."""
@@ -491,38 +431,8 @@ class Work:
         there = younger(self.galaxy, about["workflow_id"], ask, data.get("tried", ()))
         if len(there) > 1 and "inputs" in data:
             there = younger(self.galaxy, about["workflow_id"], {**ask, "inputs": data["inputs"]}, data.get("tried", ()))
-        only_oldest(self.galaxy, sorted(there, key=lambda run: run["id"] != about["id"]))
-
-    def _use_shared(self, plan: Plan) -> dict[str, str]:
-        """Give the plan the datasets of files that other units take too, each uploaded once; `{path: SHA-256}` of these."""
-        hashes = {}
-
-        def shared(leaf: Leaf) -> Leaf:
-            if leaf.source is None or leaf.source not in self.shared:
-                return leaf
-            known = self._shared(leaf, plan.workflow["name"])
-            hashes[leaf.source.path] = known["sha256"]
-            return replace(leaf, source=None, ref={"src": "hda", "id": known["id"]})
-        plan.given.values = {index: each_leaf(value, shared) for index, value in plan.given.values.items()}
-        return hashes
-
-    def _shared(self, leaf: Leaf, title: str) -> dict[str, str]:
-        """`{"id", "sha256"}` of the dataset that all units share for a leaf."""
-        source, notes = leaf.source, self.ledger.notes
-        assert source
-        stat = None if source.is_url else Path(source.path).stat()
-        name = json.dumps([source.path, source.ext, *([stat.st_size, stat.st_mtime_ns] if stat else [])])
-        known = notes.data.get("shared", {}).get(name)
-        if known and known["id"] not in self._alive and not _is_there(self.galaxy, {"src": "hda", "id": known["id"]}):
-            known = None
-        if not known:
-            staging = Staging(self.galaxy, self.history or self.shared_history(f"{title}: shared inputs"))
-            made = staging.bring({"0": Leaf(leaf.place, source=source, name=leaf.name)}, {"0": ""})
-            known = {"id": made["0"]["id"], "sha256": staging.uploads[0].sha256}
-            notes.save(durably=True, shared={**notes.data.get("shared", {}), name: known})
-            staging.forget()
-        self._alive.add(known["id"])
-        return dict(known)
+        going_on = [run for run in there if run["id"] != about["id"] and run["state"] != "completed"]
+        only_oldest(self.galaxy, [about, *going_on])
 
 
 def _same(unit: Unit, files: dict[str, list[Any]]) -> bool:
@@ -554,75 +464,6 @@ def _drop(unit: Unit) -> None:
     unit.save(state="gone", message="not begun, and nobody wants it any more")
 
 
-def _is_there(galaxy: Galaxy, ref: dict[str, str]) -> bool:
-    """Whether a dataset or collection is still fit to be taken."""
-    kinds = {"hda": "datasets", "hdca": "dataset_collections", "ld": "libraries/datasets"}
-    about = seen(galaxy, f"{kinds.get(ref['src'], 'datasets')}/{ref['id']}")
-    return bool(about) and not about.get("deleted") and about.get("state", "ok") == "ok"
-
-
 def digest(*things: Any) -> str:
     """What is the same for the same things only."""
     return hashlib.sha256(json.dumps(things, sort_keys=True).encode()).hexdigest()[:32]
-
-
-# ------------------------------------------------------------------------------------------------------ for the scripts
-
-def as_they_end(work: Work, units: list[Unit], once: bool, timeout: float | None,
-                look_for_more: Callable[[], None] | None = None, longest: float = PAUSES[1]) -> Iterator[dict[str, Any]]:
-    """A row of `FIELDS` for each unit as it ends; what has failed is said. `units` are all there are; those that come later
-    are added as they end."""
-    there = {unit.key for unit in units}
-    with progress(len(units), "units", unit="") as bar:
-        bar.update(max(len(units) - work.unfinished, 0))
-        for unit in work.rounds(once, timeout, look_for_more, longest):
-            bar.update(1)
-            if unit.key not in there:
-                units.append(unit)
-            tell(unit)
-            yield row_of(unit)
-
-
-def tell(unit: Unit) -> str:
-    """Say of a unit that has failed why it has; its state."""
-    if unit.state == "failed":
-        complain(f"{unit.name}: {unit.message}")
-    return unit.state
-
-
-def shown(rows: Iterator[dict[str, Any]], style: str | None, fields: list[str], quiet: bool) -> None:
-    """Print the rows as they come, not even a heading where there are none, but JSON's empty list; only let them come where
-    it is to be `quiet`."""
-    there = False
-    for first in rows:
-        there = True
-        if not quiet:
-            show(itertools.chain([first], rows), style, fields)
-    if style == "json" and not there and not quiet:
-        show([], style)
-
-
-def row_of(unit: Unit) -> dict[str, Any]:
-    """What there is to tell of a unit, see `FIELDS`."""
-    data = unit.data
-    return {name: data.get(name) for name in FIELDS}
-
-
-def status(units: Iterable[Unit], known: Container[str] = (), given_up: bool = False) -> int:
-    """How a script ends that was to bring these units to their ends; failures that are `known` do not count, and where no
-    more are begun (`Work.given_up`) nobody waits for those that wait."""
-    states = Counter("known" if unit.key in known and unit.state == "failed" else unit.state for unit in units)
-    if states["running"] or (states["waiting"] and not given_up):
-        return STILL_RUNNING
-    if not states["failed"]:
-        return DONE
-    return PARTLY if states["ok"] + states["known"] else REFUSED
-
-
-def summary(units: Iterable[Unit], to: str) -> None:
-    """Write a table with a row for each unit: CSV where the file's name says so, TSV else."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, FIELDS, delimiter="," if to.lower().endswith(".csv") else "\t", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row_of(unit) for unit in units)
-    save(text.getvalue(), to, overwrite=True, option="--summary")

@@ -42,6 +42,7 @@ class Watcher:
         self.work, self.folder, self.unit, self.planned = work, folder, unit, planned
         self.settle, self.pause, self.ready_file, self.pattern = settle, pause, ready_file, pattern
         self.to, self.commands, self.retry, self.tags, self.title = to, commands or {}, retry, tags or [], title
+        self.again = ["failed"] if retry else []
         self.handled: dict[str, str] = {}       # the stamps of what was taken, or needs nothing any more, by place
         self.drops: dict[str, Drop] = {}        # of units under way, by key
         self._next = 0.0
@@ -92,7 +93,7 @@ class Watcher:
             self._can_not_run(drop, known, str(error))
             return
         unit = self.work.want(drop.name, plan, purpose=["watched", drop.place], place=drop.place, tags=self.tags,
-                              again=self.retry, unchanged=lambda: unchanged(drop),
+                              again=self.again, unchanged=lambda: unchanged(drop),
                               title=self.title(drop) if self.title else "", marked=not self.title)
         if unit.data.get("stamp") != drop.stamp:
             with unit.step("files seen"):

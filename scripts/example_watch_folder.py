@@ -45,12 +45,13 @@ from common import (
     whole_number,
 )
 from drops import look
+from endings import status, tell
 from inputs import Given, Leaf, leaves
 from ledger import Ledger
 from libraries import library_named, need_path_paste
 from runs import Plan
 from staging import Staging
-from units import Work, status, tell
+from units import Work
 from watching import Watcher, default_ledger
 from workflows import chosen_inputs, input_rows, load, wrong_input
 

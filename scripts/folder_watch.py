@@ -62,10 +62,11 @@ from common import (
     whole_number,
 )
 from downloads import folder_for
-from drops import UNITS, complete, look, value
+from drops import MARKS, UNITS, complete, look, value
+from endings import FIELDS, as_they_end, shown, status
 from inputs import Given, leaves
 from runs import a_parameter, a_tag, prepare
-from units import FIELDS, Work, as_they_end, shown, status
+from units import Work
 from watching import SETTLE, Watcher, default_ledger
 from workflows import wanted
 
@@ -75,7 +76,7 @@ def main(argv=None):
     folder, kind, once, dry = args["FOLDER"], args["--unit"], args["--once"], args["--dry-run"]
     pause, most = whole_number(args, "--pause", 1), whole_number(args, "--max-running", 1)
     settle = whole_number(args, "--settle")
-    style, fields = output(args, FIELDS)
+    style, fields = output(args, () if dry else FIELDS)
     if kind not in UNITS:
         raise Refused(f"--unit={kind}: there are {', '.join(UNITS)}", USAGE)
     empty = [name for name in ("--input", "--files", "--ready-file", "--move-to", "--download", "--outputs", "--on-done",
@@ -86,6 +87,9 @@ def main(argv=None):
     if not os.path.isdir(folder):
         raise Refused(f"{folder}: no such folder", USAGE)
     folder = os.path.realpath(folder)
+    marks = [name for name in MARKS if kind == "run" and os.path.isfile(os.path.join(folder, name))]
+    if marks:
+        raise Refused(f"{folder}: holds {marks[0]}, so it is a run itself: name the folder that the runs are in", USAGE)
     to = outside(folder, args["--move-to"], "--move-to", kind)
     outside(folder, args["--download"], "--download", kind)
     labels = [label for label in (args["--outputs"] or "").split(",") if label]
@@ -102,10 +106,17 @@ def main(argv=None):
     if args["--download"] and not known.makes:
         known.problems.append("the workflow marks nothing as its output, so --download would fetch nothing")
     base, index = constant(galaxy, known.workflow, args["INPUT=VALUE"], args["--input"])
+    if index and not fits(kind, base.asked[index].type):
+        other = "--unit=pair or --unit=run" if kind == "file" else "--unit=file or --unit=run"
+        base.problems.append(f"input {base.asked[index].name}: it takes a collection of type {base.asked[index].type}, "
+                             f"which --unit={kind} does not give: {other}")
     known.refuse(base.problems)
     if dry:
-        show([seen(drop, settle) for drop in look(folder, kind, args["--ready-file"], args["--files"])], style)
-        say(f"ledger: {place}")
+        before = {unit["place"]: unit["state"] for unit in ledger.rows(place)} if os.path.exists(place) else {}
+        drops = look(folder, kind, args["--ready-file"], args["--files"])
+        if drops:
+            show([seen(drop, settle, before.get(drop.place)) for drop in drops], style, fields)
+        say(f"{len(drops)} there; ledger: {place}")
         return DONE
 
     def planned(drop):
@@ -118,9 +129,11 @@ def main(argv=None):
     results = folder_for(args["--download"], "--download") if args["--download"] else None
     with ledger.Ledger(place, server=galaxy.base, user=user.get("username") or user["id"], folder=folder) as memory:
         work = Work(galaxy, memory, most, results, labels)
-        work.shared = {leaf.source for one in base.values.values() for leaf in leaves(one) if leaf.source}
+        work.shared.sources = {leaf.source for one in base.values.values() for leaf in leaves(one) if leaf.source}
         watcher = Watcher(work, folder, kind, planned, settle, pause, args["--ready-file"], args["--files"], to,
                           {"ok": args["--on-done"], "failed": args["--on-fail"]}, args["--retry-failed"], tags)
+        if sys.stderr.isatty():
+            say(f"watching {folder}; ledger_show.py {place} shows what is done")
         watcher.look()
         work.others()
         units = []
@@ -156,11 +169,18 @@ def constant(galaxy, workflow, words, label):
     return base, fitting[0]
 
 
-def seen(drop, settle):
-    """What there is to say of what lies there."""
+def fits(kind, wanted):
+    """Whether a unit of that kind can be given to an input for a collection of the type `wanted`, "" for any."""
+    if wanted.replace("_or_unpaired", "") != wanted or not wanted:
+        return True
+    return kind == "run" or ("paired" in wanted) == (kind == "pair")
+
+
+def seen(drop, settle, before):
+    """What there is to say of what lies there; `before` is the state of what was made of that place last."""
     when = "now" if complete(drop, 0, 0, settle) else f"when it has stood still for {settle} s"
     return {"name": drop.name, "place": drop.place, "files": len(drop.files), "bytes": sum(one.size for one in drop.files),
-            "taken": drop.problem or when}
+            "taken": drop.problem or when, "before": before}
 
 
 if __name__ == "__main__":

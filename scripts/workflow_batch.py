@@ -27,6 +27,7 @@ Options:
   --outputs=LABELS      only the outputs of these labels, separated by commas
   --once                begin what can be begun, fetch what has ended, and end: for cron
   --timeout=SECONDS     how long to wait for the end; as long as it takes unless given
+  --again=SAMPLES       run these samples again, separated by commas, however they ended
   --retry-failed        try those rows again that have failed before
   --ledger=FILE         where is remembered what was done; SHEET.ledger unless given. ledger_show.py shows it
   --summary=FILE        write a table with a row for each sample: CSV where FILE ends in .csv, TSV else
@@ -57,26 +58,31 @@ from common import (
     output,
     run,
     say,
+    script_name,
     show,
     whole_number,
 )
 from downloads import folder_for
+from endings import FIELDS, as_they_end, ended_before, shown, status, summary
 from files import free
+from histories import for_all
 from printing import table
 from runs import a_parameter, a_tag, prepare
 from samples import Row
 from sheets import mapped, read
-from staging import planned
-from units import FIELDS, Work, as_they_end, shown, status, summary
+from staging import in_short
+from units import Work
 from uploads import a_history
 from workflows import wanted
+
+ENDS = ["ok", "failed"]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     sheet_name, text, once, dry = args["SHEET"], args["--history"], args["--once"], args["--dry-run"]
     most, timeout = whole_number(args, "--max-running", 1), whole_number(args, "--timeout")
-    style, fields = output(args, FIELDS)
+    style, fields = output(args, () if dry else FIELDS)
     empty = [option for option in ("--history", "--download", "--outputs") if args[option] == ""]
     if empty:
         raise Refused(f"{empty[0]} is empty: is a variable unset?", USAGE)
@@ -86,6 +92,7 @@ def main(argv=None):
     parameters, tags = [a_parameter(one) for one in args["--param"]], [a_tag(one) for one in args["--tag"]]
     options = {name: True for name, asked in (("use_cached_job", args["--use-cached-jobs"]), (
         "allow_tool_state_corrections", args["--allow-corrections"])) if asked}
+    again = {name.strip() for name in (args["--again"] or "").split(",") if name.strip()}
     mapping, sheet = mapped(args["--map"]), read(sheet_name, args["--fastq"])
     place = ledger.place(args["--ledger"], Path(f"{sheet_name}.ledger"))
     if args["--ledger"] is None and not os.path.isfile(sheet_name):
@@ -102,39 +109,45 @@ def main(argv=None):
     given = [galaxy, known.workflow, mapping, args["INPUT=VALUE"], history]
     rows = list(sheet.given(*given)) if not args["--as-collection"] else [
         (Row(sheet.line, Path(sheet_name).stem, "", [], {}), sheet.as_one(*given))]
+    for name in again - {row.sample for row, _ in rows}:
+        sheet.note(None, "", f"--again={name}: there is no such sample")
     if sheet.problems:
         raise Refused(f"{sheet_name}: {len(sheet.problems)} things are wrong, so nothing was sent" if len(sheet.problems) > 1
                       else f"{sheet_name}: {sheet.problems[0]['problem']}, so nothing was sent", USAGE,
                       table=table(sheet.problems, ["row", "sample", "column", "problem"]))
     known.refuse([])
     if dry:
-        show([{"row": row.line, "sample": row.sample, **inputs_of(known.workflow, one)} for row, one in rows], style)
+        before = {unit["name"]: unit["state"] for unit in ledger.rows(place)} if os.path.exists(place) else {}
+        show([{"row": row.line, "sample": row.sample, "before": before.get(row.sample), **inputs_of(known.workflow, one)}
+              for row, one in rows], style, fields)
         return DONE
 
     folder = folder_for(args["--download"], "--download") if args["--download"] else None
     with ledger.Ledger(place, server=galaxy.base, user=user.get("username") or user["id"]) as memory:
-        work = Work(galaxy, memory, most, folder, labels)
-        work.history = history or (work.shared_history(text.removeprefix("new:")) if text else "")
-        plans = [known.plan(one) for _, one in rows]
-        work.share(plans)
+        common = (lambda: history) if history else (lambda: for_all(galaxy, memory, text.removeprefix("new:")))
+        work = Work(galaxy, memory, most, folder, labels, common=common if text else None)
+        plans, retried = [known.plan(one) for _, one in rows], ["failed"] if args["--retry-failed"] else []
+        work.shared.among(plans)
         units = [work.want(row.sample, plan, place=f"{sheet_name}, line {row.line}", title=row.history,
-                           tags=[*tags, *row.tags], again=args["--retry-failed"]) for (row, _), plan in zip(rows, plans)]
-        failed = {unit.key for unit in units if unit.state == "failed"}
-        work.others()
+                           tags=[*tags, *row.tags], again=ENDS if row.sample in again else retried)
+                 for (row, _), plan in zip(rows, plans)]
+        before = ended_before(units)
+        work.others()       # what the ledger has under way and the sheet no more
         try:
             shown(as_they_end(work, list(units), once, timeout), style, fields or FIELDS, args["--quiet"])
         finally:
             if args["--summary"]:
                 summary(units, args["--summary"])
+        failed = {key for key, state in before.items() if state == "failed"}
         if failed and not once:
             names = ", ".join(unit.name for unit in units if unit.key in failed)
-            say(f"failed before: {names}: --retry-failed tries again")
+            say(f"{script_name()}: failed before: {names}: --retry-failed tries again")
         return status(units, failed if once else set(), work.given_up)
 
 
 def inputs_of(workflow, given):
     """What a row gives, by the inputs' labels."""
-    return {workflow["inputs"][index].get("label") or index: planned(value) for index, value in given.values.items()}
+    return {workflow["inputs"][index].get("label") or index: in_short(value) for index, value in given.values.items()}
 
 
 if __name__ == "__main__":

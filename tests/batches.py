@@ -8,6 +8,7 @@ from loopback_galaxy import KEY, WORKFLOW, LoopbackGalaxy
 
 import downloads
 import elements
+import histories
 import ledger
 import records
 import replies
@@ -133,7 +134,7 @@ def real_server():
 def server(clock, monkeypatch):
     """A server, and all modules, in time that goes by only when somebody sleeps."""
     clock.time_ns = lambda: int(clock.now * 1e9)
-    for module in (units, elements):
+    for module in (units, histories, elements):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(replies.random, "uniform", lambda least, most: most)
     server = LoopbackGalaxy(clock.time)

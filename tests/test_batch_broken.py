@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import pytest
 import workflow_batch
 
+import endings
+import histories
 import ledger
 import units
 import watching
@@ -157,7 +159,7 @@ def test_a_file_that_changed_is_no_part_of_the_next_attempt_on_what_was_uploaded
 @pytest.mark.parametrize("style, quiet, out", [("json", False, "[]\n"), ("json", True, ""), ("jsonl", False, ""),
                                                ("csv", False, ""), (None, False, "")])
 def test_where_nothing_has_ended_there_is_nothing_but_json(style, quiet, out, capsys):
-    units.shown(iter([]), style, units.FIELDS, quiet)
+    endings.shown(iter([]), style, endings.FIELDS, quiet)
     assert capsys.readouterr().out == out
 
 
@@ -165,7 +167,7 @@ def test_where_nothing_has_ended_there_is_nothing_but_json(style, quiet, out, ca
 
 def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, requests_mock, clock, monkeypatch):
     """A run and a history that were asked for, an hour later than it is now, and never came."""
-    monkeypatch.setattr(units, "time", clock)
+    monkeypatch.setattr(histories, "time", clock)
     requests_mock.get(f"{URL}/api/invocations", json=[])
     requests_mock.get(f"{URL}/api/histories", json=[])
     hence = clock.now + 3600
@@ -173,7 +175,7 @@ def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, request
     assert _begun(work.galaxy, "w", {"history_id": "h"}, unit, True) is None
     requests_mock.post(f"{URL}/api/histories", json={"id": "new"})
     with pytest.raises(Refused, match="run the same line again"):
-        work._named("title", unit)
+        histories.made_once(work.galaxy, "title", unit)
     assert sum(clock.slept) < 100
 
 

@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import example_watch_folder
 import pytest
 
+import histories
 import units
 import watching
 from common import INTERRUPTED, PARTLY, REFUSED, TRY_LATER, USAGE
@@ -18,7 +19,7 @@ URL = "http://galaxy.test"
 @pytest.fixture
 def folders(tmp_path, clock, monkeypatch):
     """Two folders, and time that goes by only in pauses."""
-    for module in (example_watch_folder, units, watching):
+    for module in (example_watch_folder, histories, units, watching):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "in").mkdir()

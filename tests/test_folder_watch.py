@@ -20,7 +20,16 @@ import drops
 import ledger
 import units
 import watching
-from common import DONE, INTERRUPTED, PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Refused
+from common import (
+    DONE,
+    INTERRUPTED,
+    PARTLY,
+    REFUSED,
+    STILL_RUNNING,
+    TRY_LATER,
+    USAGE,
+    Refused,
+)
 from inputs import leaves
 from units import Work
 
@@ -203,12 +212,12 @@ def test_which_input_takes_the_files(watched, galaxy):
 def test_a_dry_run_begins_nothing(watched):
     watched.drop("a.tsv", "12345")
     (watched.inbox / "run1").mkdir()
-    ended = watched.run("-n", "--format=csv", "--fields=name,state", settle=60)
-    assert ended.out.splitlines() == ["name,place,files,bytes,taken",
-                                      f"a,{watched.inbox}/a.tsv,1,5,when it has stood still for 60 s"]
-    assert ended.err == f"ledger: {watched.book}\n" and watched.begun == [] and not watched.book.exists()
+    ended = watched.run("-n", "--format=csv", settle=60)
+    assert ended.out.splitlines() == ["name,place,files,bytes,taken,before",
+                                      f"a,{watched.inbox}/a.tsv,1,5,when it has stood still for 60 s,"]
+    assert ended.err == f"1 there; ledger: {watched.book}\n" and watched.begun == [] and not watched.book.exists()
     (watched.inbox / "run1" / "CopyComplete.txt").touch()
-    assert watched.run("-n", "--unit=run").out.splitlines()[1].split("\t")[-1] == "has no reads in it"
+    assert watched.run("-n", "--unit=run").out.splitlines()[1].split("\t")[-2] == "has no reads in it"
 
 
 # ---------------------------------------------------------------------------------------------------- a bad line

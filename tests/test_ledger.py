@@ -422,15 +422,16 @@ def test_a_newer_schema(path, capsys):
 def test_a_database_of_another_program_stays_as_it_is(path):
     asked(path, "CREATE TABLE x (y)")
     before = path.read_bytes()
-    assert refusal(path) == f"{path}: a database, but no ledger: another FILE"
+    assert refusal(path) == f"{path}: a database, but no ledger: name another file"
     with pytest.raises(Refused, match="no ledger"):
         ledger.counts(path)
     assert path.read_bytes() == before and sorted(os.listdir(path.parent)) == [path.name, "home"]
 
 
 @pytest.mark.parametrize("name, why", [
-    ("text", "no ledger: another FILE"), ("folder", "not a file"), ("/dev/null", "not a file"), ("pipe", "not a file"),
-    ("none/x", "No such file or directory"), ("text/x", "Not a directory"), ("x" * 300, "File name too long")])
+    ("text", "is no ledger: name another file"), ("folder", "not a file"), ("/dev/null", "not a file"),
+    ("pipe", "not a file"), ("none/x", "No such file or directory"), ("text/x", "Not a directory"),
+    ("x" * 300, "File name too long")])
 def test_no_ledger(tmp_path, name, why):
     (tmp_path / "text").write_text("sample\tpath\nS1\t/data/S1\n" * 100)
     (tmp_path / "folder").mkdir()

@@ -119,8 +119,8 @@ def test_what_is_no_file(tmp_path):
 
 
 @pytest.mark.parametrize("text, problems", [
-    ("sample,word\nS1,a,b\nS2\nS3,c,\n", [(2, "", "", "it has 3 cells, and the heading 2"),
-                                           (3, "", "", "it has 1 cells, and the heading 2")]),
+    ("sample,word\nS1,a,b\nS2\nS3,c,\n", [(2, "", "", "it has 3 cells, and the heading 2: is another sign between them?"),
+                                           (3, "", "", "it has 1 cells, and the heading 2: is another sign between them?")]),
     ("sample,word\n,a\n", [(2, "", "sample", "is empty")]),
     (f"sample,word\n{'x' * 201},a\n", [(2, "", "sample", "has more than 200 characters")]),
     ('sample,word\n"a\nb",a\n', [(2, "", "sample", "has more in it than one line of text")]),
@@ -204,7 +204,7 @@ THERE = ", ".join(INDEX)
 @pytest.mark.parametrize("text, mapping, constants, problems", [
     ("sample,raeds\nS1,x\nS2,y\n", {}, NEEDED, [
         (1, "", "raeds", "fits no input (did you mean 'reads'?); --map=raeds=LABEL names one, --map=raeds= leaves it out; "
-                         f"there are {THERE}")]),
+                         f"the inputs are {THERE}")]),
     ("sample,word\nS1,x\n", {"wodr": "word", "word": "wrod"}, NEEDED, [
         (1, "", "wodr", "there is no such column (did you mean 'word'?); there are sample, word"),
         (1, "", "word", "there is no input 'wrod': did you mean 'word'?")]),

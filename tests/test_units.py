@@ -5,6 +5,7 @@ import types
 import pytest
 from batches import Batch, Killed, batch, death, server
 
+import endings
 import units
 from common import DONE, PARTLY, REFUSED, STILL_RUNNING, TRY_LATER
 
@@ -323,4 +324,4 @@ def test_what_is_the_same_has_the_same_digest():
     (["failed", "failed"], ["0"], PARTLY), (["ok", "gone"], [], DONE)])
 def test_the_exit_status(states, known, code):
     there = [types.SimpleNamespace(key=str(number), state=state) for number, state in enumerate(states)]
-    assert units.status(there, known) == code
+    assert endings.status(there, known) == code

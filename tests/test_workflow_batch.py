@@ -12,7 +12,7 @@ import workflow_batch
 from batches import Batch, batch, real_server, server
 from loopback_galaxy import KEY, USER, WORKFLOW
 
-import units
+import endings
 from common import DONE, PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Refused
 from ledger import Ledger
 
@@ -88,7 +88,7 @@ def test_a_table_of_all_samples(batch, server):
         batch(f"--summary={batch.folder}/{name}", status=PARTLY)
         with open(batch.folder / name, newline="") as file:
             rows = list(csv.DictReader(file, delimiter=delimiter))
-        assert list(rows[0]) == units.FIELDS
+        assert list(rows[0]) == endings.FIELDS
         assert [(row["name"], row["state"], row["failed_step"]) for row in rows] == [
             ("a", "ok", ""), ("b", "failed", "3 (copy)")]
 
@@ -98,7 +98,7 @@ def test_the_disk_is_full_at_the_end(batch, server, monkeypatch):
 
     def full(*what, **more):
         raise Refused("--summary=x: No space left on device")
-    monkeypatch.setattr(units, "save", full)
+    monkeypatch.setattr(endings, "save", full)
     ended = batch(f"--summary={batch.folder}/x", status=REFUSED)
     assert "No space left on device" in ended.err and ended.rows["a"]["state"] == "ok"
     batch.once_each("a")
