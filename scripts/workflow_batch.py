@@ -110,8 +110,9 @@ def main(argv=None):
         work.history = history or (work.shared_history(text.removeprefix("new:")) if text else "")
         plans = [known.plan(one) for _, one in rows]
         work.share(plans)
-        units = [work.want(row.sample, plan, place=f"{sheet_name}, line {row.line}", title=row.history,
-                           tags=[*tags, *row.tags], again=args["--retry-failed"]) for (row, _), plan in zip(rows, plans)]
+        with memory.together():
+            units = [work.want(row.sample, plan, place=f"{sheet_name}, line {row.line}", title=row.history,
+                               tags=[*tags, *row.tags], again=args["--retry-failed"]) for (row, _), plan in zip(rows, plans)]
         failed = {unit.key for unit in units if unit.state == "failed"}
         work.others()
         try:
