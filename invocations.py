@@ -68,6 +68,8 @@ def _begun(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: Notes
     """The invocation that was asked for before, None where there is none or was none asked for, "" for "not yet"."""
     if record.data.get("invocation"):
         return str(record.data["invocation"])
+    if record.data.get("asked", 0) > time.time():       # the clock was put back
+        record.save(asked=time.time())
     while "asked" in record.data:
         fresh = list(younger(galaxy, workflow_id, data, record.data["known"]))
         if fresh:

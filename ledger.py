@@ -52,6 +52,9 @@ def place(text: str | None, otherwise: Path) -> Path:
     """The ledger's path: what `--ledger` says, `text`, or `otherwise` where it was not given."""
     if text is not None and not text.strip():
         raise Refused("--ledger is empty: is a variable unset?", USAGE)
+    if text is None and otherwise.parent.is_dir() and not os.access(otherwise.parent, os.W_OK):
+        raise Refused(f"{otherwise}: the ledger can not be written there: --ledger=FILE names another place",
+                      USAGE)
     return otherwise if text is None else Path(text)
 
 

@@ -33,7 +33,7 @@ from common import (
     complain,
     show,
 )
-from downloads import Folder, fetch_items, folder_for, hash_of, safe
+from downloads import Folder, clipped, fetch_items, folder_for, hash_of, safe
 from files import save
 from inputs import Leaf, each_leaf
 from invocations import Failed, Watch, only_oldest, outputs, results, younger
@@ -49,12 +49,14 @@ FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "m
 RESTARTED = "killed when Galaxy was restarted"      # Galaxy 26.1 of jobs that it does not find again: no fault of theirs
 PAUSES = (0.25, 20.0)       # seconds between two rounds: while things move, and at most
 MADE = (600, 5 * 10**6)     # an upload's job that is `running` is lost after so many seconds, and one more for so many bytes
-QUEUED = 86400              # and one that is not, after so many
-RESTARTS = 3                # runs whose jobs were killed with Galaxy before one of the next is taken for a failure
+QUEUED = 6 * 3600           # and one that is not, after so many
+AGAIN = 3                   # times that is done again what was lost or killed with Galaxy
 ENOUGH = 5                  # refusals in a row after which nothing more is begun: the fault is not a sample's
 PARALLEL = 4                # downloads at once
+WATCHED = "watched"         # the step at which a run may still be going on, as where it waits for a person
 MARK = 10                   # letters of a unit's key that its history's name ends with
 NAME = 255                  # letters that Galaxy keeps of a name
+LONGEST = 255               # bytes of a folder's name
 
 
 @dataclass
@@ -117,13 +119,12 @@ class Work:
         if unit is None:
             key = digest(what, files)
             title = (title or f"{name} - {plan.workflow['name']}")[:NAME - MARK - 3 if marked else NAME]
-            folder = safe(name) if safe(name) == name else f"{safe(name)[:200]} [{key[:MARK]}]"
             unit = self.ledger.add(key, name, place=place, workflow=plan.workflow["id"], purpose=what, files=files,
                                    title=f"{title} [{key[:MARK]}]" if marked else title, marked=marked,
-                                   folder=folder if not before else f"{folder}.{len(before) + 1}")
-        if unit.state == "failed" and again:
+                                   folder=self._folder(name, key, len(before) + 1))
+        if unit.state == "failed" and (again or unit.failed_step == WATCHED):
             self._reset(unit)
-        if unit.state == "gone":
+        if unit.state == "gone" or (unit.state == "ok" and self.folder and self.waited and not unit.data.get("delivered")):
             unit.save(state="waiting", message=None, ended=None)
         if unit.state in ("waiting", "running") and unit.key not in self.under_way:
             one = Running(unit, plan, tags=tags, unchanged=unchanged)
@@ -132,6 +133,15 @@ class Work:
             else:
                 self.queue.append(one)
         return unit
+
+    def _folder(self, name: str, key: str, number: int) -> str:
+        """What the folder of the unit with that key, the `number`th of this name, is called: as no other unit's is."""
+        folder = f"{name}.{number}" if number > 1 else name
+        others = self.ledger.named(folder if number > 1 else name.rpartition(".")[0])
+        theirs = any(one.data.get("folder") == folder for one in others)
+        if safe(folder) == folder and len(folder.encode()) <= LONGEST and not theirs:
+            return folder
+        return clipped(safe(name), mark=f" [{key[:MARK]}]")
 
     def others(self) -> None:
         """Take on what an earlier process had under way and nobody has wanted this time: its runs are watched to their end,
@@ -153,7 +163,8 @@ class Work:
         """Let a unit that has failed begin again where it failed: with another run on what was brought for the last, if
         that is still there."""
         again: dict[str, Any] = {"state": "waiting", "failed_step": None, "message": None, "ended": None}
-        if unit.failed_step == "delivered":
+        if unit.failed_step == "delivered" or (
+                unit.failed_step == WATCHED and seen(self.galaxy, f"invocations/{unit.invocation}")):
             unit.save(**again)
             return
         if unit.history and seen(self.galaxy, f"histories/{unit.history}").get("deleted", True):
@@ -178,6 +189,9 @@ class Work:
                 if look_for_more:
                     look_for_more()
                 yield from self.look()
+                if forever and self._refused >= ENOUGH:
+                    raise Refused(f"the last {self._refused} runs were refused, so nothing more is begun: start it again "
+                                  "once that is mended")
             except Refused as error:
                 if not forever or error.exit_code != TRY_LATER:
                     raise
@@ -211,15 +225,16 @@ class Work:
         moving, summaries = self._moving(), self._summaries()
         for one in list(self.under_way.values()):
             yield from self._tried(one, moving, summaries)
+        while self.queue and len(self.under_way) < self.most and self._refused < ENOUGH:
+            one = self.queue.popleft()
+            begun = (one.unit.begun if one.invocation else None) or now()
+            one.unit.save(durably=True, state="running", begun=begun, attempt=one.unit.attempt or 1)
+            self.under_way[one.unit.key] = one
+            yield from self._tried(one, {}, {})
         if self._refused >= ENOUGH and self.queue:
             complain(f"the last {self._refused} runs were refused, so the {len(self.queue)} that wait were not begun")
             self.queue.clear()
             self.given_up = True
-        while self.queue and len(self.under_way) < self.most:
-            one = self.queue.popleft()
-            one.unit.save(durably=True, state="running", begun=now(), attempt=one.unit.attempt or 1)
-            self.under_way[one.unit.key] = one
-            yield from self._tried(one, {}, {})
 
     def remember(self) -> None:
         """Note how the runs stood when they were looked at last: whether nothing moves any more takes two looks."""
@@ -262,7 +277,7 @@ class Work:
                 raise
             text = str(error) if isinstance(error, Refused) else ": ".join(
                 str(part) for part in (error.filename, error.strerror or error) if part)
-            self._refused += one.at == "submitted"
+            self._refused += one.at in ("history made", "submitted")
             self._ends(one.unit, "failed", failed_step=one.at, message=text)
         del self.under_way[one.unit.key]
         yield one.unit
@@ -272,7 +287,7 @@ class Work:
         run."""
         job, unit = error.first, one.unit
         restarts = unit.data.get("restarts", 0)
-        if job and RESTARTED in job["stderr"] and restarts < RESTARTS:
+        if job and RESTARTED in job["stderr"] and restarts < AGAIN:
             unit.save(durably=True, restarts=restarts + 1, **_another_run(unit))
             one.watch = None
             return False
@@ -305,12 +320,12 @@ class Work:
                 self._ends(unit, "ok")
                 return True
             return False
+        one.at = WATCHED
         summary = summaries.get(one.invocation)
         if summary is None:         # submitted a moment ago
             return False
         if isinstance(summary, Refused):
             raise summary
-        one.at = "finished"
         if one.watch is None:
             one.watch = Watch(self.galaxy, one.invocation, False, *unit.data.get("looked", (None, 0.0)))
         about = one.watch.ended(summary)
@@ -327,7 +342,7 @@ class Work:
         one.at, self._moved = "history made", True
         if not unit.history:
             with unit.step(one.at):
-                unit.save(durably=True, history=self.history or self._history(one, plan))
+                unit.save(durably=True, history=self.history or self._history(one, plan), own=not self.history)
         if one.invocation:
             return
         one.at = "sent"
@@ -342,7 +357,7 @@ class Work:
 
     def _lost(self, one: Running, late: dict[str, str]) -> None:
         """Send once more what Galaxy has been making (`late`, states by dataset) for so long that its job is lost: one that
-        a Celery worker was killed over stays `running` for ever, which is what it is only once a worker has it (26.1)."""
+        a Celery worker was killed over stays as it is for ever, `running` where the worker had begun with it (26.1)."""
         unit, data = one.unit, one.unit.data
         making = "running" in late.values()
         if making and "making" not in data:
@@ -352,12 +367,12 @@ class Work:
         if seconds < (MADE[0] + size / MADE[1] if making else QUEUED):
             return
         one.at = "uploaded"
-        if data.get("sent_again"):
+        if data.get("sent_again", 0) >= AGAIN:
             raise Refused(f"Galaxy does not end making {len(late)} datasets of what was uploaded, now for {seconds:.0f} s "
-                          "and once before: its administrator can see what its jobs wait for")
+                          f"and {AGAIN} times before: its administrator can see what its jobs wait for")
         for dataset in late:
             discard(self.galaxy, dataset)
-        unit.save(durably=True, sent=None, making=None, sent_again=True)
+        unit.save(durably=True, sent=None, making=None, sent_again=data.get("sent_again", 0) + 1)
         one.staging = None
 
     def _submit(self, one: Running, plan: Plan) -> None:
@@ -392,6 +407,7 @@ class Work:
             fetch_items(folder, items, PARALLEL, codes, lambda path: None)
             if codes:
                 raise Refused(f"{len(codes)} of {len(items)} results could not be fetched, the run itself is ok")
+        one.unit.save(delivered=str(self.folder.resolve()))
 
     # ------------------------------------------------------------------------------------------- once, and only once
 
@@ -413,6 +429,7 @@ class Work:
         """The id of the history of that name, and whether it was made now. One that was asked for and is not there may yet
         come; where that makes two, the oldest is it. A name without a mark may be other histories' too, from before."""
         asked = notes.data.get("asked_history")
+        asked = asked and min(asked, time.time())       # the clock may have been put back
         before = notes.data.get("histories_before", [])
         there = [one for one in self._histories(name) if one["id"] not in before] if marked or asked else []
         while asked and not there and time.time() < asked + IN_FLIGHT:
@@ -455,7 +472,7 @@ class Work:
     def _adopted(self, one: Running) -> bool:
         """Whether a unit that nobody wants any more has a run all the same, which an earlier process did not learn of."""
         unit = one.unit
-        if unit.data.get("asked") and not self.history:
+        if unit.data.get("asked") and unit.data.get("own"):
             there = younger(self.galaxy, unit.data["workflow"], {"history_id": unit.history}, unit.data["known"])
             only_oldest(self.galaxy, there)
             if there:
@@ -465,11 +482,16 @@ class Work:
         return False
 
     def _reconcile(self, one: Running, about: dict[str, Any]) -> None:
-        """Cancel what Galaxy began for the unit after all, when it had been given up for lost."""
-        if not self.history:
-            ask = {"history_id": one.unit.history, "instance": True}
-            there = younger(self.galaxy, about["workflow_id"], ask, one.unit.data.get("tried", ()))
-            only_oldest(self.galaxy, sorted(there, key=lambda run: run["id"] != about["id"]))
+        """Cancel what Galaxy began for the unit after all, when it had been given up for lost: in its own history, and not
+        what a person has begun there on something else."""
+        data = one.unit.data
+        if not data.get("own"):
+            return
+        ask = {"history_id": one.unit.history, "instance": True}
+        there = younger(self.galaxy, about["workflow_id"], ask, data.get("tried", ()))
+        if len(there) > 1 and "inputs" in data:
+            there = younger(self.galaxy, about["workflow_id"], {**ask, "inputs": data["inputs"]}, data.get("tried", ()))
+        only_oldest(self.galaxy, sorted(there, key=lambda run: run["id"] != about["id"]))
 
     def _use_shared(self, plan: Plan) -> dict[str, str]:
         """Give the plan the datasets of files that other units take too, each uploaded once; `{path: SHA-256}` of these."""
@@ -505,9 +527,11 @@ class Work:
 
 def _same(unit: Unit, files: dict[str, list[Any]]) -> bool:
     """Whether the unit's files are as these are now, by size and time, or else by content; then it knows the new times."""
-    known = unit.data["files"]
-    if known == files or unit.state == "waiting":
-        unit_files = files if unit.state == "waiting" else known
+    data = unit.data
+    known = data["files"]
+    nothing_yet = unit.state == "waiting" and not (data.get("inputs") or data.get("invocation"))
+    if known == files or nothing_yet:
+        unit_files = files if nothing_yet else known
     elif known.keys() != files.keys() or any(known[path][0] != file[0] for path, file in files.items()):
         return False
     else:
@@ -567,10 +591,15 @@ def tell(unit: Unit) -> str:
 
 
 def shown(rows: Iterator[dict[str, Any]], style: str | None, fields: list[str], quiet: bool) -> None:
-    """Print the rows as they come, not even a heading where there are none; only let them come where it is to be `quiet`."""
+    """Print the rows as they come, not even a heading where there are none, but JSON's empty list; only let them come where
+    it is to be `quiet`."""
+    there = False
     for first in rows:
+        there = True
         if not quiet:
             show(itertools.chain([first], rows), style, fields)
+    if style == "json" and not there and not quiet:
+        show([], style)
 
 
 def row_of(unit: Unit) -> dict[str, Any]:

@@ -79,12 +79,7 @@ def destination(galaxy: Galaxy, text: str, sources: list[Source], dry: bool = Fa
         raise Refused("HISTORY: an id or a name is wanted: is a variable unset?", USAGE)
     user = galaxy.user()
     if not text.startswith("new:"):
-        about = galaxy.named("histories", text)
-        label = f"history {about['id']} ({about['name']})"
-        if about.get("deleted"):
-            raise Refused(f"{label} is deleted: undelete it, or name another")
-        if about.get("user_id", user["id"]) != user["id"] and not user.get("is_admin"):
-            raise Refused(f"{label} is another user's: nothing can be added to it", status=403)
+        about = a_history(galaxy, text, user)
     if dry:
         yield Destination("" if text.startswith("new:") else about["id"])
         return
@@ -95,6 +90,17 @@ def destination(galaxy: Galaxy, text: str, sources: list[Source], dry: bool = Fa
             if not before or galaxy.get(f"histories/{before}").get("deleted"):
                 record.save(durably=True, history=galaxy.post("histories", {"name": text[4:]})["id"])
         yield Destination(record.data.get("history") or about["id"], record)
+
+
+def a_history(galaxy: Galaxy, text: str, user: dict[str, Any]) -> dict[str, Any]:
+    """The history with this id or exact name, where the user can add to it."""
+    about = galaxy.named("histories", text)
+    label = f"history {about['id']} ({about['name']})"
+    if about.get("deleted"):
+        raise Refused(f"{label} is deleted: undelete it, or name another")
+    if about.get("user_id", user["id"]) != user["id"] and not user.get("is_admin"):
+        raise Refused(f"{label} is another user's: nothing can be added to it", status=403)
+    return about
 
 
 @contextlib.contextmanager

@@ -61,7 +61,7 @@ class Watcher:
                 continue
             known = self._known(drop)
             stamp, since = before.get(drop.place, ("", 0))
-            since = since if stamp == drop.stamp else now
+            since = min(since, now) if stamp == drop.stamp else now     # the clock may have been put back
             if known or complete(drop, since, now, self.settle):
                 with suppress(FileNotFoundError):       # it has gone meanwhile
                     self._take(drop, known)

@@ -23,24 +23,26 @@ Options:
   --tag=TAG             a tag for each history; may be repeated
   --use-cached-jobs     take the results of equal jobs that have run before
   --allow-corrections   let Galaxy fill in what steps of the workflow leave out
-  --download=DIR        fetch the results to DIR/SAMPLE
+  --download=DIR        fetch what ends in this run to DIR/SAMPLE, or DIR/SAMPLE.2 and so on where it has changed since
   --outputs=LABELS      only the outputs of these labels, separated by commas
   --once                begin what can be begun, fetch what has ended, and end: for cron
   --timeout=SECONDS     how long to wait for the end; as long as it takes unless given
-  --retry-failed        try those again that have failed before
+  --retry-failed        try those rows again that have failed before
   --ledger=FILE         where is remembered what was done; SHEET.ledger unless given. ledger_show.py shows it
-  --summary=FILE        write a table (TSV, or CSV by its name) with a row for each sample
-  -n, --dry-run         check all and show what would be run; a workflow's file is imported
+  --summary=FILE        write a table with a row for each sample: CSV where FILE ends in .csv, TSV else
+  -n, --dry-run         check all and show what each row gives, also those that were run; a workflow's file is imported
   --format=FORMAT       table, json, jsonl, csv, tsv, value or another tabulate style  [default: tsv]
   --fields=NAMES        only these fields, separated by commas
   -q, --quiet           print no rows
   -h, --help            show this
 
 The whole sheet is checked before anything is sent. The same line again, after a kill or with more rows, goes on: what has
-ended well is not run again, unless a file's content, the row or the workflow has changed. Exits with 0 when every row is ok,
-1 when all have failed, 3 when some have, 4 when some still run, 75 when another run is at work on the ledger.
+ended well is not run again nor fetched again, unless a file's content, the row or the workflow has changed. To begin anew,
+delete the samples' histories in Galaxy, then the ledger. Exits with 0 when every row is ok, 1 when all have failed, 3 when
+some have, 4 when some still run, 75 when another run is at work on the ledger.
   workflow_batch.py --download=results --summary=runs.tsv - - rnaseq.ga samples.tsv genome=hg38
 """
+import os
 import sys
 from pathlib import Path
 
@@ -66,6 +68,7 @@ from samples import Row
 from sheets import mapped, read
 from staging import planned
 from units import FIELDS, Work, as_they_end, shown, status, summary
+from uploads import a_history
 from workflows import wanted
 
 
@@ -85,13 +88,17 @@ def main(argv=None):
         "allow_tool_state_corrections", args["--allow-corrections"])) if asked}
     mapping, sheet = mapped(args["--map"]), read(sheet_name, args["--fastq"])
     place = ledger.place(args["--ledger"], Path(f"{sheet_name}.ledger"))
+    if args["--ledger"] is None and not os.path.isfile(sheet_name):
+        raise Refused(f"{sheet_name}: no file, so there is no place beside it: --ledger=FILE says where to remember", USAGE)
+    if args["--summary"] and os.path.realpath(args["--summary"]) in (os.path.realpath(sheet_name), os.path.realpath(place)):
+        raise Refused(f"--summary={args['--summary']}: that is the sheet or the ledger, which it would replace", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     user = galaxy.user()
     known = prepare(galaxy, wanted(galaxy, args["WORKFLOW"]), parameters, labels, **options)
     if args["--download"] and not known.makes:
         known.problems.append("the workflow marks nothing as its output, so --download would fetch nothing")
-    history = galaxy.named("histories", text)["id"] if text and not text.startswith("new:") else ""
+    history = a_history(galaxy, text, user)["id"] if text and not text.startswith("new:") else ""
     given = [galaxy, known.workflow, mapping, args["INPUT=VALUE"], history]
     rows = list(sheet.given(*given)) if not args["--as-collection"] else [
         (Row(sheet.line, Path(sheet_name).stem, "", [], {}), sheet.as_one(*given))]
@@ -116,7 +123,7 @@ def main(argv=None):
         failed = {unit.key for unit in units if unit.state == "failed"}
         work.others()
         try:
-            shown(as_they_end(work, units, once, timeout), style, fields or FIELDS, args["--quiet"])
+            shown(as_they_end(work, list(units), once, timeout), style, fields or FIELDS, args["--quiet"])
         finally:
             if args["--summary"]:
                 summary(units, args["--summary"])

@@ -230,11 +230,11 @@ def test_all_have_failed(batch, server):
 
 def test_a_job_that_was_killed_with_galaxy_is_run_again_some_times(batch, server):
     batch.samples("a", "b")
-    server.fails = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * (units.RESTARTS + 1)}
+    server.fails = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * (units.AGAIN + 1)}
     ended = batch(status=PARTLY)
     assert {name: (row["state"], row["attempt"]) for name, row in ended.rows.items()} == {
-        "a": ("ok", "2"), "b": ("failed", str(units.RESTARTS + 1))}
-    assert RESTARTED.split(".")[0] in ended.rows["b"]["message"] and len(server.runs) == 2 + units.RESTARTS + 1
+        "a": ("ok", "2"), "b": ("failed", str(units.AGAIN + 1))}
+    assert RESTARTED.split(".")[0] in ended.rows["b"]["message"] and len(server.runs) == 2 + units.AGAIN + 1
     assert ended.sent.count("POST upload") == 2
 
 

@@ -1,0 +1,281 @@
+"""Batches and watched folders that somebody or something has interfered with: what must not be lost, doubled or untrue."""
+
+from types import SimpleNamespace
+
+import pytest
+import workflow_batch
+
+import ledger
+import units
+import watching
+from common import REFUSED, USAGE, Galaxy, Refused
+from invocations import _begun
+from units import Work
+
+KEY = "0123456789abcdef0123456789abcdef"
+URL = "http://galaxy.test"
+DATASET = {"0": {"id": "d", "src": "hda", "label": "table"}}
+
+
+@pytest.fixture
+def memory(tmp_path):
+    with ledger.Ledger(tmp_path / "book") as memory:
+        yield memory
+
+
+@pytest.fixture
+def work(memory):
+    return Work(Galaxy(KEY, URL), memory)
+
+
+def a_unit(memory, name="a", **facts):
+    """A unit whose run is under way, unless the facts say something else."""
+    return memory.add(f"key of {name}", name, **{"state": "running", "attempt": 1, "history": "h", "invocation": "i",
+                                                 "purpose": "", "files": {}, "folder": name, **facts})
+
+
+def ended_well(requests_mock, *others):
+    """Galaxy, whose run i in history h has ended well, and which has others of that workflow there, `(id, inputs)` each."""
+    about = {"id": "i", "state": "completed", "workflow_id": "w", "inputs": DATASET, "outputs": {}, "output_collections": {}}
+    summary = {"id": "i", "states": {"ok": 1}, "populated_state": "ok"}
+    requests_mock.get(f"{URL}/api/histories/h/jobs_summary", json=[summary])
+    requests_mock.get(f"{URL}/api/invocations/i", json=about)
+    requests_mock.get(f"{URL}/api/invocations/i/jobs_summary", json=summary)
+    requests_mock.get(f"{URL}/api/invocations", json=[{"id": one, "state": "scheduled"} for one in [
+        *(one for one, _ in others), "i"]])
+    for one, inputs in others:
+        requests_mock.get(f"{URL}/api/invocations/{one}", json={**about, "id": one, "inputs": inputs})
+        requests_mock.delete(f"{URL}/api/invocations/{one}", json={})
+
+
+def cancelled(requests_mock):
+    return [request.path.rpartition("/")[2] for request in requests_mock.request_history if request.method == "DELETE"]
+
+
+# ------------------------------------------------------------------------------------------------- other people's runs
+
+def test_the_runs_of_other_samples_in_one_history_are_left_alone(work, memory, requests_mock):
+    """A batch with --history, gone on with by a line without it."""
+    ended_well(requests_mock, ("j", DATASET))
+    unit = a_unit(memory, inputs={"0": {"src": "hda", "id": "d"}}, own=False)
+    work.others()
+    assert [one.name for one in work.look()] == ["a"]
+    assert (unit.state, cancelled(requests_mock)) == ("ok", [])
+
+
+def test_what_a_person_runs_on_something_else_in_a_samples_history_is_left_alone(work, memory, requests_mock):
+    """Only what was begun for the same is cancelled."""
+    ended_well(requests_mock, ("theirs", {"0": {**DATASET["0"], "id": "e"}}), ("late", DATASET))
+    unit = a_unit(memory, inputs={"0": {"src": "hda", "id": "d"}}, own=True)
+    work.others()
+    assert [one.name for one in work.look()] == ["a"]
+    assert (unit.state, cancelled(requests_mock)) == ("ok", ["late"])
+
+
+# ---------------------------------------------------------------------------------------------- runs that may go on still
+
+PLAN = SimpleNamespace(purpose="", files={}, workflow={"id": "w", "name": "Flow"})
+
+
+def waiting_for_review(requests_mock):
+    """Galaxy, whose run i has come to a step that a person is to review."""
+    step = {"order_index": 1, "id": "s", "state": "scheduled", "action": None, "workflow_step_label": "look"}
+    summary = {"id": "i", "states": {"ok": 1}, "populated_state": "new"}
+    requests_mock.get(f"{URL}/api/histories/h/jobs_summary", json=[summary])
+    requests_mock.get(f"{URL}/api/invocations/i", json={"id": "i", "state": "ready", "workflow_id": "w", "steps": [step]})
+    requests_mock.get(f"{URL}/api/workflows/w", json={"steps": {"1": {"type": "pause"}}})
+
+
+def test_a_run_that_was_reviewed_is_gone_on_with_by_the_same_line(work, memory, requests_mock):
+    waiting_for_review(requests_mock)
+    unit = a_unit(memory, own=True, purpose=units.digest("a", ""))
+    work.others()
+    assert [one.name for _ in range(2) for one in work.look()] == ["a"]
+    assert unit.state == "failed" and "waits for somebody to review step 1 (look)" in unit.message
+    ended_well(requests_mock)
+    later = Work(work.galaxy, memory)
+    assert later.want("a", PLAN).key == unit.key
+    assert [one.name for one in (*later.look(), *later.look())] == ["a"]
+    assert (unit.state, unit.attempt, unit.invocation) == ("ok", 1, "i")
+
+
+def test_a_run_that_galaxy_does_not_know_any_more_is_begun_again(work, memory, requests_mock):
+    unit = a_unit(memory, own=True, purpose=units.digest("a", ""), state="failed", failed_step="watched", message="404")
+    requests_mock.get(f"{URL}/api/invocations/i", status_code=404)
+    requests_mock.get(f"{URL}/api/histories/h", json={"deleted": False})
+    work.want("a", PLAN)
+    assert (unit.state, unit.attempt, unit.invocation) == ("waiting", 2, None)
+
+
+# ------------------------------------------------------------------------------------------------------ where results go
+
+def folders(work, *names):
+    """What the folders of new units of these names are called; a name that is there again is another unit's."""
+    return [work.want(name, SimpleNamespace(purpose=number, files={}, workflow=PLAN.workflow)).data["folder"]
+            for number, name in enumerate(names)]
+
+
+@pytest.mark.parametrize("names", [["a", "a", "a.2"],
+                                   ["a.2", "a", "a"], ["a/b", "a_b", "a\\b"], ["a.2", "a", "a.2", "a.2.2"]])
+def test_no_two_samples_share_a_folder(work, names):
+    made = folders(work, *names)
+    assert len(set(made)) == len(names) and not any("/" in one for one in made)
+
+
+def test_a_folder_is_called_as_the_sample_where_it_can_be(work):
+    assert folders(work, "S1", "S1.2", "a b", "é" * 100) == ["S1", "S1.2", "a b", "é" * 100]
+
+
+def test_a_name_of_many_bytes_is_cut(work):
+    first, second = folders(work, "é" * 199 + "a", "é" * 199 + "b")
+    assert max(len(one.encode()) for one in (first, second)) <= 255 and first != second and first.startswith("é" * 100)
+
+
+def test_results_that_were_never_fetched_are_once_they_are_asked_for(work, memory, requests_mock, tmp_path):
+    ended_well(requests_mock)
+    unit = a_unit(memory, state="ok", own=True, purpose=units.digest("a", ""), begun="2026-01-01T00:00:00Z")
+    work.want("a", PLAN)
+    assert (unit.state, work.unfinished) == ("ok", 0)
+    fetching = Work(work.galaxy, memory, folder=tmp_path / "out")
+    fetching.want("a", PLAN)
+    assert [one.name for one in (*fetching.look(), *fetching.look())] == ["a"]
+    assert unit.state == "ok" and (tmp_path / "out" / "a").is_dir() and unit.begun == "2026-01-01T00:00:00Z"
+    elsewhere = Work(work.galaxy, memory, folder=tmp_path / "new")
+    elsewhere.want("a", PLAN)
+    assert elsewhere.unfinished == 0        # they were fetched, and are where they were put, or in somebody's hands
+
+
+def test_a_file_that_changed_is_no_part_of_the_next_attempt_on_what_was_uploaded(work, memory):
+    """Killed when the attempt was noted, and not begun."""
+    before = a_unit(memory, state="waiting", purpose=units.digest("a", ""), files={"/f": [1, 1, ""]}, inputs={"0": 1})
+    changed = SimpleNamespace(purpose="", files={"/f": (1, 2)}, workflow=PLAN.workflow)
+    assert work.want("a", changed).key != before.key
+    work.others()
+    assert before.state == "gone"
+
+
+@pytest.mark.parametrize("style, quiet, out", [("json", False, "[]\n"), ("json", True, ""), ("jsonl", False, ""),
+                                               ("csv", False, ""), (None, False, "")])
+def test_where_nothing_has_ended_there_is_nothing_but_json(style, quiet, out, capsys):
+    units.shown(iter([]), style, units.FIELDS, quiet)
+    assert capsys.readouterr().out == out
+
+
+# ---------------------------------------------------------------------------------------------- a clock that was put back
+
+def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, requests_mock, clock, monkeypatch):
+    """A run and a history that were asked for, an hour later than it is now, and never came."""
+    monkeypatch.setattr(units, "time", clock)
+    requests_mock.get(f"{URL}/api/invocations", json=[])
+    requests_mock.get(f"{URL}/api/histories", json=[])
+    hence = clock.now + 3600
+    unit = a_unit(memory, invocation=None, asked=hence, known=[], asked_history=hence)
+    assert _begun(work.galaxy, "w", {"history_id": "h"}, unit, True) is None
+    requests_mock.post(f"{URL}/api/histories", json={"id": "new"})
+    with pytest.raises(Refused, match="run the same line again"):
+        work._named("title", unit)
+    assert sum(clock.slept) < 100
+
+
+def test_a_file_that_was_seen_in_the_future_is_taken(memory, tmp_path, clock, monkeypatch):
+    monkeypatch.setattr(watching, "time", clock)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.tsv").write_text("x")
+    taken = []
+    for clock.now in (9000.0, 1000.0, 1059.0, 1060.0):
+        watcher = watching.Watcher(SimpleNamespace(ledger=memory), str(tmp_path / "in"), "file", None, settle=60)
+        watcher._take = lambda drop, known: taken.append((drop.name, clock.now))
+        watcher.look()
+    assert taken == [("a", 1060.0)]
+
+
+# ------------------------------------------------------------------------------------------------------- the command line
+
+@pytest.fixture
+def sheet(tmp_path):
+    (tmp_path / "a.tsv").write_text("x\t1\n")
+    sheet = tmp_path / "s.tsv"
+    sheet.write_text("sample\ttable\na\ta.tsv\n")
+    return sheet
+
+
+def test_a_summary_replaces_neither_the_sheet_nor_the_ledger(script, sheet, capsys, tmp_path):
+    before = sheet.read_text()
+    (tmp_path / "link").symlink_to(sheet)
+    for summary in (sheet, f"{sheet}.ledger", tmp_path / "link"):
+        assert script(workflow_batch.main, f"--summary={summary}", KEY, URL, "f2db41e1fa331b3e", sheet) == USAGE
+        assert "it would replace" in capsys.readouterr().err
+    assert sheet.read_text() == before and not (tmp_path / "s.tsv.ledger").exists()
+
+
+def test_a_sheet_from_a_pipe_wants_a_ledger_that_is_named(script, sheet, capsys, monkeypatch, tmp_path):
+    """All sheets that come that way would share one."""
+    monkeypatch.chdir(tmp_path)
+    with sheet.open() as pipe:
+        monkeypatch.setattr("sys.stdin", pipe)
+        assert script(workflow_batch.main, KEY, URL, "f2db41e1fa331b3e", "-") == USAGE
+    assert "--ledger=FILE says where" in capsys.readouterr().err and not (tmp_path / "-.ledger").exists()
+
+
+def test_a_history_that_is_deleted_is_refused_before_anything_is_sent(script, sheet, capsys, requests_mock):
+    flow, old = "f2db41e1fa331b3e", "33b43b4e7093c91f"
+    for path, answer in {
+            "users/current": {"id": "me"}, f"histories/{old}": {"id": old, "name": "old", "deleted": True}, "workflows": [],
+            f"workflows/{flow}": {"id": flow, "name": "Flow", "inputs": {}, "steps": {}},
+            f"workflows/{flow}/download": {"steps": {}}}.items():
+        requests_mock.get(f"{URL}/api/{path}", json=answer)
+    assert script(workflow_batch.main, f"--history={old}", KEY, URL, flow, sheet) == REFUSED
+    assert f"history {old} (old) is deleted: undelete it" in capsys.readouterr().err
+    assert {request.method for request in requests_mock.request_history} == {"GET"}
+
+
+# ------------------------------------------------------------------------------------------- faults that are no sample's
+
+def new_ones(work, *names):
+    for name in names:
+        work.want(name, SimpleNamespace(purpose=name, files={}, workflow=PLAN.workflow))
+
+
+def test_what_makes_no_history_is_tried_five_times_and_not_for_all_samples(work, memory, requests_mock, capsys):
+    requests_mock.get(f"{URL}/api/histories", status_code=403)
+    requests_mock.get(f"{URL}/api/datasets", json=[])
+    new_ones(work, *"abcdefgh")
+    work.most = 1
+    assert [unit.state for unit in work.rounds()] == ["failed"] * 5 and work.ledger.counts()["waiting"] == 3
+    assert "the last 5 runs were refused, so the 3 that wait were not begun" in capsys.readouterr().err
+
+
+def test_a_watcher_whose_runs_are_all_refused_ends(work, memory, requests_mock):
+    """Else it would stay, and begin nothing any more."""
+    requests_mock.get(f"{URL}/api/histories", status_code=403)
+    new_ones(work, *"abcde")
+    with pytest.raises(Refused, match="5 runs were refused, so nothing more is begun: start it again"):
+        list(work.rounds(look_for_more=lambda: None))
+
+
+def test_a_sheet_in_a_folder_that_can_not_be_written_to(script, sheet, capsys, monkeypatch):
+    """As a sequencer's is; the tests may be root's, who can write anywhere."""
+    monkeypatch.setattr(ledger.os, "access", lambda path, mode: path != sheet.parent)
+    assert script(workflow_batch.main, KEY, URL, "f2db41e1fa331b3e", sheet) == USAGE
+    assert capsys.readouterr().err.endswith("s.tsv.ledger: the ledger can not be written there: "
+                                            "--ledger=FILE names another place\n")
+
+
+def test_a_summary_has_the_rows_of_the_sheet_only(script, sheet, requests_mock, tmp_path, capsys):
+    """Not those of a run of the sample before its row was changed, which ends meanwhile."""
+    flow = "f2db41e1fa331b3e"
+    asked = {"label": "table", "uuid": "u"}
+    for path, answer in {
+            "users/current": {"id": "me"}, "workflows": [], "datasets": [], "histories": [],
+            f"workflows/{flow}": {"id": flow, "name": "Flow", "inputs": {"0": asked}, "steps": {
+                "0": {"type": "data_input", "tool_inputs": {"optional": False}}}},
+            f"workflows/{flow}/download": {"steps": {}}}.items():
+        requests_mock.get(f"{URL}/api/{path}", json=answer)
+    ended_well(requests_mock)
+    requests_mock.post(f"{URL}/api/histories", status_code=403)
+    with ledger.Ledger(f"{sheet}.ledger") as before:
+        a_unit(before, invocation="i", own=True)
+    options = [f"--summary={tmp_path}/all.csv", "--fields=name,state"]
+    assert script(workflow_batch.main, *options, KEY, URL, flow, sheet) == REFUSED
+    assert capsys.readouterr().out == "name\tstate\na\tok\na\tfailed\n"
+    assert [line.split(",")[:2] for line in (tmp_path / "all.csv").read_text().splitlines()[1:]] == [["a", "failed"]]
