@@ -71,8 +71,8 @@ def main(argv=None):
                  ["--once"], STILL, LOOKS)
     print(f"\nThe check of {most} rows takes {checked.seconds:.1f} s (bar {SECONDS} {met(checked.seconds, SECONDS)}); the "
           f"most memory of all is {max(memory) / 1e6:.0f} MB (bar {MEMORY / 1e6:.0f} {met(max(memory), MEMORY)}). "
-          f"Requests a row, with the largest sheet and with the smallest: {asked[-1] / asked[0]:.2f}. A look when {ended} others have "
-          f"ended takes {looks[-1].seconds / looks[0].seconds:.2f} times what it takes with none, and "
+          f"Requests a row, with the largest sheet and with the smallest: {asked[-1] / asked[0]:.2f}. A look when "
+          f"{ended} others have ended takes {looks[-1].seconds / looks[0].seconds:.2f} times what it takes with none, and "
           f"{looks[-1].asked - looks[0].asked} requests more.")
 
 
