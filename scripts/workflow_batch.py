@@ -128,9 +128,10 @@ def main(argv=None):
         work = Work(galaxy, memory, most, folder, labels, common=common if text else None)
         plans, retried = [known.plan(one) for _, one in rows], ["failed"] if args["--retry-failed"] else []
         work.shared.among(plans)
-        units = [work.want(row.sample, plan, place=f"{sheet_name}, line {row.line}", title=row.history,
-                           tags=[*tags, *row.tags], again=ENDS if row.sample in again else retried)
-                 for (row, _), plan in zip(rows, plans)]
+        with memory.together():     # one write to the disk, not a thousand
+            units = [work.want(row.sample, plan, place=f"{sheet_name}, line {row.line}", title=row.history,
+                               tags=[*tags, *row.tags], again=ENDS if row.sample in again else retried)
+                     for (row, _), plan in zip(rows, plans)]
         before = ended_before(units)
         work.others()       # what the ledger has under way and the sheet no more
         try:

@@ -2,15 +2,14 @@
 Galaxy 26.1, counts that, and goes wrong as it is told.
 
 The workflow `w` copies its input `table`, and `other` behind it. A dataset is ok, and a run has ended, once it was looked at
-`looks` times. By itself (`python loopback_galaxy.py`) it prints its address, and `GET /asked` tells what was asked since the
-last time.
+`looks` times. By itself (`python loopback_galaxy.py`) it prints its address; `GET /asked` tells what was asked since the
+last time, and `GET /looks?N` sets `looks` of runs.
 """
 import contextlib
 import hashlib
 import json
 import re
 import socket
-import sys
 import threading
 import time
 from collections import Counter, defaultdict
@@ -60,7 +59,7 @@ class Told(Exception):
 
 class LoopbackGalaxy:
     def __init__(self, clock=time.time, looks=1):
-        self.clock, self.looks, self.version = clock, looks, 1
+        self.clock, self.looks, self.looks_of_runs, self.version = clock, looks, None, 1
         self.users = {KEY: {"id": USER, "username": "me", "email": "me@example.org", "is_admin": False}}
         self.empty()
         self.most = 0                       # of units that had a history and no end, together
@@ -126,9 +125,9 @@ class LoopbackGalaxy:
                               "input_steps": {}} for index, (kind, state) in enumerate(INPUTS.values())}
         steps[STEP] = {"id": int(STEP), "type": "tool", "tool_id": "cat1", "tool_version": "1.0.0", "tool_inputs": {},
                        "input_steps": {"input1": {"source_step": 0, "step_output": "output"}}}
+        inputs = {str(index): {"label": label, "value": "", "uuid": f"u{index}"} for index, label in enumerate(INPUTS)}
         return {"id": WORKFLOW, "name": NAME, "latest_workflow_uuid": self.uuid, "version": self.version - 1,
-                "deleted": False, "inputs": {str(index): {"label": label, "value": "", "uuid": f"u{index}"}
-                           for index, label in enumerate(INPUTS)}, "steps": steps}
+                "deleted": False, "inputs": inputs, "steps": steps}
 
     def get_exported(self, ask, body, which):
         steps = {str(index): {"id": index, "label": label, "type": INPUTS[label][0], "tool_id": None, "tool_version": None,
@@ -279,7 +278,8 @@ class LoopbackGalaxy:
                 for index, one in body["inputs"].items() if not isinstance(one, dict)}
         run = self._new({"workflow_id": f"{0xf0000 + self.version:016x}", "history_id": history["id"], "state": "new",
                          "messages": [], "inputs": given, "input_step_parameters": told, "outputs": {}, "ended": False,
-                         "output_collections": {}, "looks": self.looks, "made": {}, "request": body}, late)
+                         "output_collections": {}, "made": {}, "request": body,
+                         "looks": self.looks if self.looks_of_runs is None else self.looks_of_runs}, late)
         first, other = given["0"], given.get("1")
         mapped = self.collections[first["id"]]["elements"] if first["src"] == "hdca" else [("", first["id"])]
         behind = self.datasets[other["id"]]["content"] if other else b""
@@ -360,6 +360,9 @@ class _Handler(BaseHTTPRequestHandler):
         if parts.path == "/asked":
             told, galaxy.asked = Counter(galaxy.asked), []
             return self.reply(200, told)
+        if parts.path == "/looks":
+            galaxy.looks_of_runs = int(parts.query)
+            return self.reply(200, galaxy.looks_of_runs)
         name, things = next(((f"{method} {name}", found.groups()) for method, name, path in ROUTES
                              if method == self.command and (found := path.fullmatch(parts.path))), (self.command, ()))
         with galaxy._one:
@@ -408,7 +411,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    alone = LoopbackGalaxy(looks=int(sys.argv[1]) if sys.argv[1:] else 0)
-    print(alone.url, flush=True)
+    print(LoopbackGalaxy(looks=0).url, flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()

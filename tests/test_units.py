@@ -36,6 +36,7 @@ def test_killed_at_any_moment(batch, server, death, which):
         try:
             one(*options)
             one.once_each("a", "b")
+            assert len(server.runs) == 2        # none was cancelled
             assert [(one.folder / "out" / name / "first.tabular").read_text() for name in "ab"] == ["a.tsv\n", "b.tsv\n"]
             assert one(*options).sent == []
         except (AssertionError, ValueError) as error:
@@ -57,6 +58,7 @@ def test_an_answer_is_lost(batch, server, kind, late, which):
             break
     assert code == DONE and server.lost[kind] == 0
     batch.once_each("a", "b")
+    assert len(server.runs) == 2
 
 
 @pytest.mark.parametrize("kind", ["POST histories", "POST fetch", "POST invocations"])

@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""What a sheet of many rows costs workflow_batch.py: its check, the whole run, and a look from cron when most have ended.
+
+Usage:
+  many_rows.py [options]
+
+Options:
+  --rows=N     how many rows the largest sheet has  [default: 1000]
+  --ended=N    how many units of the ledger have ended, at the last look  [default: 10000]
+  -h, --help   show this
+
+It is our own cost that is measured, so the server is no Galaxy but tests/loopback_galaxy.py, a process of its own on this
+machine, which makes datasets and runs end at once, unless they are to go on. Each row has a file of some bytes, and the
+workflow one step. How fast a real Galaxy and a batch are together is measured by batch.py.
+"""
+import contextlib
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import namedtuple
+from datetime import date
+from pathlib import Path
+
+import requests
+from local import ROOT, heading, launched, print_row
+
+sys.path.append(str(ROOT / "tests"))
+from loopback_galaxy import KEY, WORKFLOW  # noqa: E402
+
+from common import arguments, run, whole_number  # noqa: E402
+from ledger import Ledger  # noqa: E402
+
+BATCH = [sys.executable, str(ROOT / "scripts" / "workflow_batch.py"), "-q", "--max-running=50"]
+SERVER = [sys.executable, str(ROOT / "tests" / "loopback_galaxy.py")]
+COLUMNS = ["what", "seconds", "requests", "requests a row", "memory (MB)"]
+SECONDS, MEMORY = 2, 100e6      # the bars: for the check of the largest sheet, and of memory for all
+RUNNING = 10                    # rows that run, at a look
+LOOKS = 7                       # of which the median counts
+FOR_EVER = 10**9                # looks after which a run ends
+STILL = ["sh", "-c", '"$@"; [ $? -eq 4 ]', "sh"]       # what some still run is no failure
+Took = namedtuple("Took", "seconds memory asked")
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    most, ended = whole_number(args, "--rows", least=10), whole_number(args, "--ended", least=1)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # modules are compiled once, as for any user
+    heading(f"{date.today()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}", COLUMNS)
+    with tempfile.TemporaryDirectory() as name, a_server() as url:
+        folder = Path(name)
+        os.environ["XDG_STATE_HOME"] = f"{folder}/state"
+        checked = measured(f"`--dry-run`, {most} rows", url, a_sheet(folder / "dry", most), most,
+                           ["--dry-run", "--format=jsonl"])
+        memory, asked = [checked.memory], []
+        for rows in (most // 10, most * 3 // 10, most):
+            sheet = a_sheet(folder / str(rows), rows)
+            took = measured(f"{rows} rows run to their end, results fetched", url, sheet, rows,
+                            [f"--download={sheet.parent}/out"])
+            memory.append(took.memory)
+            asked.append(took.asked / rows)
+        requests.get(f"{url}/looks?{FOR_EVER}", timeout=60)
+        small = a_sheet(folder / "cron", RUNNING)
+        looks = [a_look(f"a look (`--once`) at {RUNNING} that run; {count} others have ended", url, small, count)
+                 for count in (0, min(ended, 1000), ended)]
+        a_sheet(folder / str(most), most + RUNNING)
+        launched([*STILL, *BATCH, "--once", KEY, url, WORKFLOW, sheet])
+        measured(f"a look at a sheet of which {most} rows have ended, and {RUNNING} run", url, sheet, most + RUNNING,
+                 ["--once"], STILL, LOOKS)
+    print(f"\nThe check of {most} rows takes {checked.seconds:.1f} s (bar {SECONDS} {met(checked.seconds, SECONDS)}); the "
+          f"most memory of all is {max(memory) / 1e6:.0f} MB (bar {MEMORY / 1e6:.0f} {met(max(memory), MEMORY)}). "
+          f"Requests a row, with the largest sheet and with the smallest: {asked[-1] / asked[0]:.2f}. A look when "
+          f"{ended} others have ended takes {looks[-1].seconds / looks[0].seconds:.2f} times what it takes with none, and "
+          f"{looks[-1].asked - looks[0].asked} requests more.")
+
+
+@contextlib.contextmanager
+def a_server():
+    """The address of a server, which is a process of its own."""
+    with subprocess.Popen(SERVER, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def a_sheet(folder, rows):
+    """A sheet of so many rows, each with a file; files that are there stay as they are."""
+    folder.mkdir(exist_ok=True)
+    for number in range(rows):
+        if not (folder / f"s{number:05}.tsv").exists():
+            (folder / f"s{number:05}.tsv").write_text(f"{folder.name} {number}\n")
+    sheet = folder / "sheet.tsv"
+    sheet.write_text("sample\ttable\n" + "".join(f"s{number:05}\ts{number:05}.tsv\n" for number in range(rows)))
+    return sheet
+
+
+def a_look(what, url, sheet, count):
+    """A look from cron, with so many other units in the ledger that have ended."""
+    command = [*STILL, *BATCH, "--once", KEY, url, WORKFLOW, sheet]
+    if not sheet.with_name("sheet.tsv.ledger").exists():
+        launched(command)
+    with Ledger(f"{sheet}.ledger") as memory, memory.together():
+        example = next(memory.units()).data
+        for number in range(memory.counts().get("ok", 0), count):
+            unit = memory.add(f"{number:032x}", f"before {number}")
+            unit.save(**{**example, "name": f"before {number}", "key": None, "state": "ok", "place": "another sheet"})
+    return measured(what, url, sheet, RUNNING, ["--once"], STILL, LOOKS)
+
+
+def measured(what, url, sheet, rows, options, around=(), runs=1):
+    """Run it, and tell what that took: the median of the seconds, the most of all else."""
+    took = []
+    for _ in range(runs):
+        requests.get(f"{url}/asked", timeout=60)
+        seconds, memory = launched([*around, *BATCH, *options, KEY, url, WORKFLOW, sheet])
+        took.append(Took(seconds, memory, sum(requests.get(f"{url}/asked", timeout=60).json().values())))
+    all_in_all = Took(statistics.median(one.seconds for one in took), max(one.memory for one in took),
+                      max(one.asked for one in took))
+    print_row([what, f"{all_in_all.seconds:.2f}", all_in_all.asked, f"{all_in_all.asked / rows:.2f}",
+               f"{all_in_all.memory / 1e6:.0f}"])
+    return all_in_all
+
+
+def met(value, bar):
+    return "met" if value <= bar else "missed"
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
