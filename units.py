@@ -12,6 +12,7 @@ import hashlib
 import io
 import itertools
 import json
+import os
 import secrets
 import time
 from collections import Counter, deque
@@ -111,7 +112,7 @@ class Work:
         workflow's, and bears the unit's key, unless it is not to be `marked`. Before the run is submitted, `unchanged()` may
         refuse that.
         """
-        what = digest(name, plan.purpose if purpose is None else purpose)
+        what = digest(name, _without_folders(plan) if purpose is None else purpose)
         files = {path: [*stat, ""] for path, stat in plan.files.items()}
         before = self.ledger.named(name)
         unit = next((one for one in reversed(before) if one.data.get("purpose") == what and _same(one, files)), None)
@@ -523,19 +524,23 @@ class Work:
 
 
 def _same(unit: Unit, files: dict[str, list[Any]]) -> bool:
-    """Whether the unit's files are as these are now, by size and time, or else by content; then it knows the new times."""
+    """Whether the unit's files are as these are now, by path, size and time, or else by content; then it knows the new
+    ones."""
     data = unit.data
     known = data["files"]
     nothing_yet = unit.state == "waiting" and not (data.get("inputs") or data.get("invocation"))
     if known == files or nothing_yet:
         unit_files = files if nothing_yet else known
-    elif known.keys() != files.keys() or any(known[path][0] != file[0] for path, file in files.items()):
-        return False
     else:
-        changed = [path for path, file in files.items() if known[path][:2] != file[:2]]
-        if any(not known[path][2] or hash_of(Path(path), "SHA-256") != known[path][2] for path in changed):
+        before, after = ({path: content[path] for path in sorted(content, key=lambda path: (os.path.basename(path), path))}
+                         for content in (known, files))
+        if [size for size, *_ in before.values()] != [size for size, *_ in after.values()]:
             return False
-        unit_files = {path: [*file[:2], known[path][2]] for path, file in files.items()}
+        was = {path: (old, *before[old]) for old, path in zip(before, after)}       # its folder may have been moved
+        if any(not sha256 or hash_of(Path(path), "SHA-256") != sha256 for path, (old, size, changed, sha256) in was.items()
+               if [old, size, changed] != [path, *after[path][:2]]):
+            return False
+        unit_files = {path: [*file[:2], was[path][3]] for path, file in files.items()}
     if unit_files != known:
         unit.save(files=unit_files)
     return True
@@ -556,6 +561,18 @@ def _is_there(galaxy: Galaxy, ref: dict[str, str]) -> bool:
     kinds = {"hda": "datasets", "hdca": "dataset_collections", "ld": "libraries/datasets"}
     about = seen(galaxy, f"{kinds.get(ref['src'], 'datasets')}/{ref['id']}")
     return bool(about) and not about.get("deleted") and about.get("state", "ok") == "ok"
+
+
+def _without_folders(plan: Plan) -> Any:
+    """A plan's purpose, with files by their names where these tell them apart: the rest is told by their content."""
+    def short(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: alone.get(one, one) if key == "upload" else short(one) for key, one in value.items()}
+        return [short(one) for one in value] if isinstance(value, list) else value
+
+    times = Counter(os.path.basename(path) for path in plan.files)
+    alone = {path: os.path.basename(path) for path in plan.files if times[os.path.basename(path)] == 1}
+    return short(plan.purpose)
 
 
 def digest(*things: Any) -> str:
