@@ -182,7 +182,7 @@ class Work:
         round; without `once` there is no end then, and a server that is away is waited for as long as it takes. Between two
         rounds are `longest` seconds at most."""
         end = None if timeout is None else time.monotonic() + timeout
-        pause, forever = PAUSES[0], look_for_more is not None and not once
+        pause, forever, said = PAUSES[0], look_for_more is not None and not once, ""
         while True:
             self._moved = False
             try:
@@ -192,11 +192,13 @@ class Work:
                 if forever and self._refused >= ENOUGH:
                     raise Refused(f"the last {self._refused} runs were refused, so nothing more is begun: start it again "
                                   "once that is mended")
+                said = ""
             except Refused as error:
                 if not forever or error.exit_code != TRY_LATER:
                     raise
-                complain(str(error))
-                pause = PAUSES[1]
+                if str(error) != said:      # not every twenty seconds of a night
+                    complain(str(error))
+                pause, said = PAUSES[1], str(error)
             if (once and self.all_submitted) or not (self.unfinished or forever):
                 break
             pause = PAUSES[0] if self._moved else min(pause * 1.25, PAUSES[1], longest)

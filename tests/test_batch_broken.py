@@ -10,7 +10,7 @@ import workflow_batch
 import ledger
 import units
 import watching
-from common import REFUSED, USAGE, Galaxy, Refused
+from common import REFUSED, TRY_LATER, USAGE, Galaxy, Refused
 from invocations import _begun
 from units import Work
 
@@ -327,3 +327,18 @@ def test_files_that_changed_places_are_another_run(work, memory, lanes):
     unit = done(memory, "a", *lanes)
     assert work.want("a", a_plan(*lanes)).key == unit.key
     assert work.want("a", a_plan(*reversed(lanes))).key != unit.key
+
+
+def test_a_watcher_says_once_what_is_away(work, clock, monkeypatch, capsys):
+    """And again where it has been there meanwhile."""
+    monkeypatch.setattr(units, "time", clock)
+    looks = iter(["away", "away", "away", "", "away", "elsewhere"])
+
+    def look_for_more():
+        text = next(looks, "the end")
+        if text:
+            raise Refused(text, REFUSED if text == "the end" else TRY_LATER)
+
+    with pytest.raises(Refused, match="the end"):
+        list(work.rounds(look_for_more=look_for_more))
+    assert [line.partition(": ")[2] for line in capsys.readouterr().err.splitlines()] == ["away", "away", "elsewhere"]
