@@ -51,7 +51,7 @@ RESTARTED = "killed when Galaxy was restarted"      # Galaxy 26.1 of jobs that i
 PAUSES = (0.25, 20.0)       # seconds between two rounds: while things move, and at most
 MADE = (600, 5 * 10**6)     # an upload's job that is `running` is lost after so many seconds, and one more for so many bytes
 QUEUED = 6 * 3600           # and one that is not, after so many
-RESTARTS = 3                # runs whose jobs were killed with Galaxy before one of the next is taken for a failure
+AGAIN = 3                   # times that is done again what was lost or killed with Galaxy
 ENOUGH = 5                  # refusals in a row after which nothing more is begun: the fault is not a sample's
 PARALLEL = 4                # downloads at once
 WATCHED = "watched"         # the step at which a run may still be going on, as where it waits for a person
@@ -98,6 +98,7 @@ class Work:
         self.shared: set[Any] = set()       # sources that more than one unit takes
         self._alive: set[str] = set()       # datasets of these that were looked at
         self._refused = 0                   # submissions in a row
+        self.given_up = False               # whether that were so many that no more are begun
         self._moved = False                 # something was done in this round
 
     # ------------------------------------------------------------------------------------------------ what is wanted
@@ -236,6 +237,7 @@ class Work:
         if self._refused >= ENOUGH and self.queue:
             complain(f"the last {self._refused} runs were refused, so the {len(self.queue)} that wait were not begun")
             self.queue.clear()
+            self.given_up = True
 
     def remember(self) -> None:
         """Note how the runs stood when they were looked at last: whether nothing moves any more takes two looks."""
@@ -288,7 +290,7 @@ class Work:
         run."""
         job, unit = error.first, one.unit
         restarts = unit.data.get("restarts", 0)
-        if job and RESTARTED in job["stderr"] and restarts < RESTARTS:
+        if job and RESTARTED in job["stderr"] and restarts < AGAIN:
             unit.save(durably=True, restarts=restarts + 1, **_another_run(unit))
             one.watch = None
             return False
@@ -368,12 +370,12 @@ class Work:
         if seconds < (MADE[0] + size / MADE[1] if making else QUEUED):
             return
         one.at = "uploaded"
-        if data.get("sent_again"):
+        if data.get("sent_again", 0) >= AGAIN:
             raise Refused(f"Galaxy does not end making {len(late)} datasets of what was uploaded, now for {seconds:.0f} s "
-                          "and once before: its administrator can see what its jobs wait for")
+                          f"and {AGAIN} times before: its administrator can see what its jobs wait for")
         for dataset in late:
             discard(self.galaxy, dataset)
-        unit.save(durably=True, sent=None, making=None, sent_again=True)
+        unit.save(durably=True, sent=None, making=None, sent_again=data.get("sent_again", 0) + 1)
         one.staging = None
 
     def _submit(self, one: Running, plan: Plan) -> None:
@@ -444,6 +446,7 @@ class Work:
                 self.galaxy.post("histories", {"name": name})
             except Refused as error:
                 if not error.lost:
+                    notes.save(asked_history=None)
                     raise
             there = [one for one in self._histories(name) if one["id"] not in before]
             if not there:
@@ -466,7 +469,7 @@ class Work:
         known = notes.data.get("histories", {})
         if title not in known or seen(self.galaxy, f"histories/{known[title]}").get("deleted", True):
             history, _ = self._named(f"{title[:NAME - MARK - 3]} [{notes.data['mark']}]", notes)
-            notes.save(durably=True, histories={**known, title: history})
+            notes.save(durably=True, histories={**known, title: history}, asked_history=None)
         return str(notes.data["histories"][title])
 
     def _adopted(self, one: Running) -> bool:
@@ -624,10 +627,11 @@ def row_of(unit: Unit) -> dict[str, Any]:
     return {name: data.get(name) for name in FIELDS}
 
 
-def status(units: Iterable[Unit], known: Container[str] = ()) -> int:
-    """How a script ends that was to bring these units to their ends; failures that are `known` do not count."""
+def status(units: Iterable[Unit], known: Container[str] = (), given_up: bool = False) -> int:
+    """How a script ends that was to bring these units to their ends; failures that are `known` do not count, and where no
+    more are begun (`Work.given_up`) nobody waits for those that wait."""
     states = Counter("known" if unit.key in known and unit.state == "failed" else unit.state for unit in units)
-    if states["waiting"] + states["running"]:
+    if states["running"] or (states["waiting"] and not given_up):
         return STILL_RUNNING
     if not states["failed"]:
         return DONE

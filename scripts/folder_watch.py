@@ -7,7 +7,7 @@ Usage:
 Arguments:
   KEY                 your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL                 the server, or - to look it up
-  FOLDER              the folder to watch
+  FOLDER              the folder to watch; with --unit=run the one that the runs' folders are in
   WORKFLOW            a workflow's id, exact name, or .ga or Format 2 file, which is imported once
   INPUT=VALUE         an input that is the same for all units, as workflow_run.py takes it
 
@@ -31,7 +31,7 @@ Options:
   --use-cached-jobs   take the results of equal jobs that have run before
   --allow-corrections  let Galaxy fill in what steps of the workflow leave out
   --ledger=FILE       where is remembered what was done, in ~/.local/state unless given. ledger_show.py shows it
-  -n, --dry-run       show what is there and whether it is whole; a workflow's file is imported
+  -n, --dry-run       show what is there and whether it is whole, also what was run before; a workflow's file is imported
   --format=FORMAT     table, json, jsonl, csv, tsv, value or another tabulate style  [default: tsv]
   --fields=NAMES      only these fields, separated by commas
   -q, --quiet         print no units

@@ -26,7 +26,7 @@ from .test_transfer_live import (
     state,
     until,
 )
-from .test_workflow_batch_live import FIRST, a_sheet, fetched, one_run_each
+from .test_workflow_batch_live import FIRST, a_sheet, fetched, ledger, one_run_each
 
 __all__ = ["instants", "large", "state"]    # fixtures
 pytestmark = pytest.mark.soak
@@ -141,8 +141,9 @@ def test_thirty_samples_whatever_happens(person, home, tmp_path, state, instants
             kill(process)
             kills += 1
     process = begun(person, *line, **state)
-    assert process.wait(timeout=1800) == 0
+    process.wait(timeout=1800)
     road.close()
+    assert process.returncode == 0, [unit["message"] for unit in ledger(person, sheet).values() if unit["message"]]
     again = one_run_each(person, sheet, 30)
     print(f"{kills} kills, Galaxy killed in the runs {sorted(with_galaxy)}, answers lost to {len(road.lost)} submissions; "
           f"{again} runs whose jobs were killed with Galaxy were begun anew; {time.monotonic() - began:.0f} s")

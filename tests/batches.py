@@ -1,0 +1,151 @@
+"""Batches of runs on a Galaxy of a few lines, for their tests: sheets, what a batch prints, and processes that die."""
+import csv
+import types
+
+import pytest
+import workflow_batch
+from loopback_galaxy import KEY, WORKFLOW, LoopbackGalaxy
+
+import downloads
+import elements
+import ledger
+import records
+import replies
+import units
+from common import DONE, Galaxy
+
+
+class Killed(BaseException):
+    """The process is dead: nothing is written from now on."""
+
+
+class Death:
+    """Kills at a moment: after that many requests have been served, or before that many changes of the ledger."""
+
+    def __init__(self, monkeypatch):
+        self.after, self.before, self.requests, self.changes, self.dead = 0, 0, 0, 0, False
+        send, write, save, unlink = Galaxy._send, ledger.Ledger._write, records.Record.save, records.Record._unlink
+
+        def sent(galaxy, *what, **options):
+            self.alive()
+            answer = send(galaxy, *what, **options)
+            self.requests += 1
+            self.dead |= self.requests == self.after
+            self.alive()
+            return answer
+
+        def written(memory, *what):
+            self.alive()
+            self.changes += 1
+            self.dead |= self.changes == self.before
+            self.alive()
+            return write(memory, *what)
+
+        def living(act):
+            return lambda record, *what, **facts: None if self.dead else act(record, *what, **facts)
+
+        def each(act, things, parallel):        # downloads, which would die in threads of their own
+            for thing in things:
+                try:
+                    yield thing[0], act(thing)
+                except Exception as error:
+                    yield thing[0], error
+
+        monkeypatch.setattr(downloads, "_each", each)
+        monkeypatch.setattr(Galaxy, "_send", sent)
+        monkeypatch.setattr(ledger.Ledger, "_write", written)
+        monkeypatch.setattr(records.Record, "save", living(save))
+        monkeypatch.setattr(records.Record, "_unlink", living(unlink))
+
+    def alive(self):
+        if self.dead:
+            raise Killed
+
+    def comes(self, after=0, before=0):
+        self.after, self.before, self.requests, self.changes, self.dead = after, before, 0, 0, False
+
+
+class Batch:
+    """`batch(*options, status=0)`: workflow_batch.py on the sheet; its `rows`, what it said, and what was
+    `sent`. Any exit status is right where `status` is None."""
+
+    def __init__(self, server, folder, script, capsys):
+        self.server, self.folder, self.script, self.capsys = server, folder, script, capsys
+        self.path, self.words = folder / "sheet.tsv", []
+        folder.mkdir(exist_ok=True)
+
+    def sheet(self, *lines):
+        """The lines, with spaces for tabs, and a file for each word that ends in .tsv and has none."""
+        self.path.write_text("".join("\t".join(line.split(" ")) + "\n" for line in lines))
+        for name in " ".join(lines).split():
+            if name.endswith(".tsv") and not (self.folder / name).exists():
+                (self.folder / name).write_text(f"{name}\n")
+
+    def samples(self, *names):
+        self.sheet("sample table", *(f"{name} {name}.tsv" for name in names))
+
+    def __call__(self, *options, status=DONE):
+        before = len(self.server.asked)
+        self.capsys.readouterr()
+        code = self.script(workflow_batch.main, *options, KEY, self.server.url, WORKFLOW, self.path, *self.words)
+        told = self.capsys.readouterr()
+        assert status in (code, None), (code, told)
+        assert "Traceback" not in told.err and KEY not in told.out + told.err
+        rows = list(csv.DictReader(told.out.splitlines(), delimiter="\t"))
+        sent = [one for one in self.server.asked[before:] if not one.startswith(("GET", "HEAD"))]
+        return types.SimpleNamespace(code=code, rows={row["name"]: row for row in rows if "name" in row}, sent=sent,
+                                     out=told.out, err=told.err)
+
+    def units(self, state=None):
+        """What the ledger has, `{name: [unit]}` with all that is noted."""
+        there = {}
+        for row in ledger.rows(f"{self.path}.ledger", [state] if state else []):
+            there.setdefault(row["name"], []).append({**row.pop("notes"), **row})
+        return there
+
+    def once_each(self, *names):
+        """Each of these has one history, whose name ends with its key, and in it one run and one upload; all are ok."""
+        units, server = self.units(), self.server
+        assert list(units) == list(names)
+        histories = [one for one in server.histories.values() if not one["deleted"]]
+        runs = [one for one in server.runs.values() if one["state"] != "cancelled"]
+        for name in names:
+            [unit] = units[name]
+            [history] = [one for one in histories if one["name"].startswith(f"{name} - ")]
+            [run] = [one for one in runs if one["history_id"] == history["id"]]
+            assert (unit["state"], unit["history"], unit["invocation"]) == ("ok", history["id"], run["id"])
+            assert history["name"] == f"{name} - Copy [{unit['key'][:10]}]"
+            held = [server.datasets[one] for one in history["contents"] if one in server.datasets]
+            [upload] = [one for one in held if not one["deleted"] and "of_run" not in one]
+            assert (upload["name"], upload["id"]) == (f"{name}.tsv", run["inputs"]["0"]["id"])
+        assert len(runs) == len(names) and len([one for one in histories if "shared" not in one["name"]]) == len(names)
+
+
+@pytest.fixture
+def real_server():
+    """A server in real time."""
+    server = LoopbackGalaxy()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def server(clock, monkeypatch):
+    """A server, and all modules, in time that goes by only when somebody sleeps."""
+    clock.time_ns = lambda: int(clock.now * 1e9)
+    for module in (units, elements):
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(replies.random, "uniform", lambda least, most: most)
+    server = LoopbackGalaxy(clock.time)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def batch(server, tmp_path, script, capsys):
+    return Batch(server, tmp_path / "batch", script, capsys)
+
+
+@pytest.fixture
+def death(monkeypatch):
+    return Death(monkeypatch)

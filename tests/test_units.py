@@ -1,0 +1,326 @@
+"""Units of work: each begun once and brought to its end, whatever happens; on a Galaxy of a few lines."""
+import os
+import types
+
+import pytest
+from batches import Batch, Killed, batch, death, server
+
+import units
+from common import DONE, PARTLY, REFUSED, STILL_RUNNING, TRY_LATER
+
+__all__ = ["batch", "death", "server"]      # fixtures
+REFUSAL = (400, {"err_msg": "Workflow cannot be run because it is broken.", "err_code": 0})
+RESTARTED = "This job was killed when Galaxy was restarted.  Please retry the job."
+
+
+# ------------------------------------------------------------------------------------------- whatever happens, once only
+
+@pytest.mark.parametrize("which", ["after", "before"])
+def test_killed_at_any_moment(batch, server, death, which):
+    """At each of its moments in turn, on a server that knows nothing of the others: after each request, or before each
+    change of the ledger."""
+    moment = 0
+    while True:
+        moment += 1
+        server.empty()
+        one = Batch(server, batch.folder.with_name(f"{which}-{moment}"), batch.script, batch.capsys)
+        one.samples("a", "b")
+        options = [f"--download={one.folder}/out", "--tag=x", f"--max-running={1 + moment % 2}"]
+        death.comes(**{which: moment})
+        try:
+            one(*options)
+            break
+        except Killed:
+            death.comes()
+        try:
+            one(*options)
+            one.once_each("a", "b")
+            assert [(one.folder / "out" / name / "first.tabular").read_text() for name in "ab"] == ["a.tsv\n", "b.tsv\n"]
+            assert one(*options).sent == []
+        except (AssertionError, ValueError) as error:
+            raise AssertionError(f"killed {which} {moment}: {error!r}, {server.asked}") from error
+    assert moment > 40
+
+
+@pytest.mark.parametrize("late", [0, 5, 25])
+@pytest.mark.parametrize("kind", ["POST histories", "POST upload", "POST fetch", "POST invocations"])
+@pytest.mark.parametrize("which", [1, 2])
+def test_an_answer_is_lost(batch, server, kind, late, which):
+    """The first or second one; what was asked for appears at once or later."""
+    batch.samples("a", "b")
+    server.late = late
+    server.answers[kind] = [lambda: None] * (which - 1) + [lambda: server.lost.update([kind])]
+    for _ in range(3):
+        code = batch(status=None).code
+        if code != TRY_LATER:
+            break
+    assert code == DONE and server.lost[kind] == 0
+    batch.once_each("a", "b")
+
+
+@pytest.mark.parametrize("kind", ["POST histories", "POST fetch", "POST invocations"])
+def test_an_answer_is_lost_where_all_are_in_one_history(batch, server, kind):
+    batch.samples("a", "b")
+    server.lost[kind], server.late = 1, 5
+    for _ in range(3):
+        code = batch("--history=new:All", status=None).code
+        if code != TRY_LATER:
+            break
+    [history] = server.histories.values()
+    assert code == DONE and history["name"].startswith("All [")
+    assert sorted(server.datasets[run["inputs"]["0"]["id"]]["name"] for run in server.runs.values()) == ["a.tsv", "b.tsv"]
+    assert len(server.datasets) == 4
+
+
+def test_a_run_that_comes_late_after_all(batch, server):
+    """Galaxy begins what was given up for lost: of the two, one stays."""
+    batch.samples("a")
+    server.lost["POST invocations"], server.late, server.looks = 1, 40, 8
+    said = batch().err
+    first, second = server.runs.values()
+    assert (first["state"], second["state"]) == ("cancelled", "scheduled")
+    assert f"invocation {first['id']} was begun for the same as {second['id']}, so it is cancelled" in said
+    batch.once_each("a")
+
+
+def test_two_runs_of_which_none_is_known(batch, server, death):
+    """The ledger of a process that was killed knows of none: the oldest stays."""
+    batch.samples("a")
+    server.looks = 3
+    server.answers["POST invocations"] = [lambda: setattr(death, "dead", True)]
+    with pytest.raises(Killed):
+        batch()
+    death.comes()
+    [run] = server.runs.values()
+    server.post_invocations({}, run["request"], None)
+    said = batch().err
+    other = next(one for one in server.runs.values() if one is not run)
+    assert f"invocation {other['id']} was begun for the same as {run['id']}, so it is cancelled" in said
+    batch.once_each("a")
+
+
+def test_the_ledger_is_lost(batch, server):
+    """Histories are known by their names; a younger and empty one of such a name is deleted, one with something in it
+    stays."""
+    batch.samples("a", "b")
+    batch()
+    (batch.folder / "sheet.tsv.ledger").unlink()
+    names = [one["name"] for one in server.histories.values()]
+    empty = server.post_histories({}, {"name": names[0]})["id"]
+    full = server.post_histories({}, {"name": names[1]})["id"]
+    server._dataset(server.histories[full], "mine", "txt", b"")
+    ended = batch()
+    assert {row["state"] for row in ended.rows.values()} == {"ok"} and ended.sent == ["DELETE history"]
+    assert server.histories[empty]["deleted"] and not server.histories[full]["deleted"]
+    server.histories[full]["deleted"] = True
+    batch.once_each("a", "b")
+
+
+def test_a_history_that_its_owner_deleted_is_left_alone(batch, server, death):
+    batch.samples("a")
+    server.answers["POST upload"] = [lambda: setattr(death, "dead", True)]
+    with pytest.raises(Killed):
+        batch()
+    death.comes()
+    [history] = server.histories.values()
+    history["deleted"] = True
+    ended = batch(status=REFUSED)
+    assert history["deleted"] and "is cancelled: its history" in ended.rows["a"]["message"]
+    assert batch("--retry-failed").rows["a"]["state"] == "ok"
+    batch.once_each("a")
+
+
+# ------------------------------------------------------------------------------------------------- which unit is which
+
+def test_a_file_that_has_changed_is_another_unit(batch, server):
+    batch.samples("a", "b")
+    batch(f"--download={batch.folder}/out")
+    os.utime(batch.folder / "a.tsv", (1, 1))
+    assert batch(f"--download={batch.folder}/out").sent == []
+    (batch.folder / "a.tsv").write_text("A.tsv\n")      # as long as before
+    ended = batch(f"--download={batch.folder}/out")
+    assert list(ended.rows) == ["a"]
+    old, new = batch.units()["a"]
+    assert old["key"] != new["key"] and old["history"] != new["history"] and new["state"] == "ok"
+    assert (batch.folder / "out" / "a" / "first.tabular").read_text() == "a.tsv\n"
+    assert (batch.folder / "out" / "a.2" / "first.tabular").read_text() == "A.tsv\n"
+    assert batch(f"--download={batch.folder}/out").sent == []
+
+
+def test_another_version_of_the_workflow_is_another_unit(batch, server):
+    batch.samples("a", "b")
+    batch()
+    server.version += 1
+    assert list(batch().rows) == ["a", "b"] and len(server.runs) == 4
+    assert batch().sent == []
+
+
+def test_a_unit_whose_row_is_gone(batch, server):
+    """What was begun is brought to its end, what was not is dropped, and taken up where the row is there again."""
+    batch.samples("a", "b")
+    server.looks = 5
+    batch("--once", "--max-running=1", status=STILL_RUNNING)
+    batch.samples("c")
+    assert sorted(batch().rows) == ["a", "c"]
+    assert {name: one[0]["state"] for name, one in batch.units().items()} == {"a": "ok", "b": "gone", "c": "ok"}
+    batch.samples("a", "b", "c")
+    assert list(batch().rows) == ["b"]
+    batch.once_each("a", "b", "c")
+
+
+def test_a_file_of_several_units_is_uploaded_once(batch, server):
+    batch.sheet("sample table other", "a a.tsv all.tsv", "b b.tsv all.tsv")
+    assert batch().sent.count("POST upload") == 3
+    batch.once_each("a", "b")
+    batch.sheet("sample table other", "a a.tsv all.tsv", "b b.tsv all.tsv", "c c.tsv all.tsv")
+    assert batch().sent.count("POST upload") == 1
+    batch.once_each("a", "b", "c")
+    [shared] = [one for one in server.histories.values() if one["name"].startswith("Copy: shared inputs [")]
+    assert {run["inputs"]["1"]["id"] for run in server.runs.values()} == set(shared["contents"])
+    server.datasets[shared["contents"][0]]["deleted"] = True
+    batch.sheet("sample table other", "d d.tsv all.tsv", "e e.tsv all.tsv")
+    assert batch().sent.count("POST upload") == 3
+
+
+# --------------------------------------------------------------------------------------------------- how runs go and end
+
+def test_no_more_than_so_many_beside_each_other(batch, server):
+    server.looks = 3
+    batch.samples("a", "b", "c", "d", "e")
+    batch("--max-running=2")
+    assert server.most == 2 and len(server.runs) == 5
+
+
+def test_a_look_is_one_request_however_many_run(batch, server):
+    server.looks = 6
+    batch.samples(*"abcdefgh")
+    batch("--once", status=STILL_RUNNING)
+    before = len(server.asked)
+    batch("--once", status=STILL_RUNNING)
+    questions = server.asked[before:]
+    assert questions == [one for one in questions if one != "GET jobs_summaries"][:5] + ["GET jobs_summaries"]
+
+
+def test_a_failed_run_does_not_stop_the_others(batch, server):
+    batch.samples("a", "b", "c")
+    server.fails["b.tsv"] = ["Traceback\nValueError: no such column"]
+    ended = batch(status=PARTLY)
+    assert {name: row["state"] for name, row in ended.rows.items()} == {"a": "ok", "b": "failed", "c": "ok"}
+    row = ended.rows["b"]
+    assert row["failed_step"] == "3 (copy)" and "ValueError: no such column" in row["message"]
+    assert f"b: {row['message']}\n" in ended.err and ended.err.count("\n") == 1
+    again = batch(status=PARTLY)
+    assert again.sent == [] and again.rows == {} and "failed before: b: --retry-failed tries again" in again.err
+    retried = batch("--retry-failed")
+    assert retried.sent == ["POST invocations"] and list(retried.rows) == ["b"] and retried.rows["b"]["attempt"] == "2"
+    first, second = [run for run in server.runs.values() if run["history_id"] == row["history"]]
+    assert first["inputs"] == second["inputs"] and batch().sent == []
+
+
+def test_all_have_failed(batch, server):
+    batch.samples("a", "b")
+    server.fails = {"a.tsv": ["x", "y"], "b.tsv": ["x"]}
+    batch(status=REFUSED)
+    assert batch("--retry-failed", status=PARTLY).rows["a"]["attempt"] == "2"
+    server.histories[batch.units()["a"][0]["history"]]["deleted"] = True
+    assert sorted(batch("--retry-failed").sent) == ["POST fetch", "POST histories", "POST invocations", "POST upload"]
+
+
+def test_a_job_that_was_killed_with_galaxy_is_run_again_some_times(batch, server):
+    batch.samples("a", "b")
+    server.fails = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * (units.AGAIN + 1)}
+    ended = batch(status=PARTLY)
+    assert {name: (row["state"], row["attempt"]) for name, row in ended.rows.items()} == {
+        "a": ("ok", "2"), "b": ("failed", str(units.AGAIN + 1))}
+    assert RESTARTED.split(".")[0] in ended.rows["b"]["message"] and len(server.runs) == 2 + units.AGAIN + 1
+    assert ended.sent.count("POST upload") == 2
+
+
+def test_refused_again_and_again(batch, server):
+    """Then it is not a sample's fault, and no more are begun."""
+    batch.samples(*"abcdefgh")
+    server.answers["POST invocations"] = [REFUSAL] * 8
+    ended = batch("--max-running=1", status=REFUSED)
+    assert ended.sent.count("POST invocations") == 5 == len(ended.rows)
+    assert {row["failed_step"] for row in ended.rows.values()} == {"submitted"}
+    assert "the last 5 runs were refused, so the 3 that wait were not begun" in ended.err
+    server.answers.clear()
+    assert len(batch("--retry-failed").rows) == 8
+    batch.once_each(*"abcdefgh")
+
+
+def test_some_are_refused(batch, server):
+    batch.samples(*"abcdefg")
+    server.answers["POST invocations"] = [*[REFUSAL] * 4, lambda: None, *[REFUSAL] * 2]
+    ended = batch("--max-running=1", status=PARTLY)
+    assert [row["state"] for row in ended.rows.values()].count("failed") == 6 and "not begun" not in ended.err
+
+
+def test_a_server_that_is_away_for_a_while(batch, server):
+    batch.samples("a", "b")
+    away = [(503, {"err_msg": "be patient"})] * 4
+    for kind in ("GET histories", "GET contents", "GET datasets", "GET jobs_summaries", "GET display"):
+        server.answers[kind] = list(away)
+    assert batch(f"--download={batch.folder}/out").err == ""
+    batch.once_each("a", "b")
+
+
+def test_a_result_that_can_not_be_fetched(batch, server):
+    batch.samples("a", "b")
+    server.answers["GET display"] = [(403, {"err_msg": "not now", "err_code": 403002})]
+    ended = batch(f"--download={batch.folder}/out", status=PARTLY)
+    [bad] = [row for row in ended.rows.values() if row["state"] == "failed"]
+    assert bad["failed_step"] == "delivered" and "the run itself is ok" in bad["message"] and "not now" in ended.err
+    assert batch(f"--download={batch.folder}/out", status=PARTLY).sent == []
+    again = batch(f"--download={batch.folder}/out", "--retry-failed")
+    assert again.sent == [] and again.rows[bad["name"]]["attempt"] == "1"
+    assert (batch.folder / "out" / bad["name"] / "first.tabular").read_text() == f"{bad['name']}.tsv\n"
+    batch.once_each("a", "b")
+
+
+def test_bytes_that_did_not_arrive_are_sent_again_once(batch, server):
+    batch.samples("a", "b")
+    server.spoiled = {"a.tsv": 1, "b.tsv": 2}
+    ended = batch(status=PARTLY)
+    assert ended.rows["a"]["state"] == "ok" and ended.rows["b"]["failed_step"] == "uploaded"
+    assert "ended in state error" in ended.rows["b"]["message"] and len(server.runs) == 1
+    assert batch("--retry-failed").rows["b"]["state"] == "ok"
+    batch.once_each("a", "b")
+
+
+def test_a_look_from_cron(batch, server):
+    server.looks = 3
+    batch.samples("a", "b", "c")
+    first = batch("--once", "--max-running=2", status=STILL_RUNNING)
+    assert first.out == first.err == "" and len(server.runs) == 2
+    looks, rows = 0, {}
+    while True:
+        ended = batch("--once", "--max-running=2", status=None)
+        looks, rows = looks + 1, {**rows, **ended.rows}
+        if ended.code != STILL_RUNNING:
+            break
+    assert ended.code == DONE and 2 <= looks < 12 and {row["state"] for row in rows.values()} == {"ok"}
+    batch.once_each("a", "b", "c")
+
+
+def test_a_timeout(batch, server):
+    server.looks = 50
+    batch.samples("a")
+    assert batch("--timeout=100", status=STILL_RUNNING).out == ""
+    batch()
+    batch.once_each("a")
+
+
+# ----------------------------------------------------------------------------------------------------------- small things
+
+def test_what_is_the_same_has_the_same_digest():
+    assert units.digest("a", {"x": 1, "y": [2]}) == units.digest("a", {"y": [2], "x": 1}) != units.digest("a", {"x": 1})
+
+
+@pytest.mark.parametrize("states, known, code", [
+    ([], [], DONE), (["ok", "ok"], [], DONE), (["ok", "failed"], [], PARTLY), (["failed"], [], REFUSED),
+    (["failed", "running"], [], STILL_RUNNING), (["waiting"], [], STILL_RUNNING), (["failed"], ["0"], DONE),
+    (["failed", "failed"], ["0"], PARTLY), (["ok", "gone"], [], DONE)])
+def test_the_exit_status(states, known, code):
+    there = [types.SimpleNamespace(key=str(number), state=state) for number, state in enumerate(states)]
+    assert units.status(there, known) == code

@@ -1,0 +1,216 @@
+"""workflow_batch.py: what its options do, and what is refused before anything is sent; on a Galaxy of a few lines."""
+import csv
+import os
+import signal
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import workflow_batch
+from batches import Batch, batch, real_server, server
+from loopback_galaxy import KEY, USER, WORKFLOW
+
+import units
+from common import DONE, PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Refused
+from ledger import Ledger
+
+__all__ = ["batch", "real_server", "server"]        # fixtures
+SCRIPT = Path(workflow_batch.__file__)
+
+
+def test_each_row_is_run_and_not_again(batch, server):
+    batch.sheet("sample table tags", "a a.tsv one,two", "b b.tsv ")
+    line = [f"--download={batch.folder}/out", "--tag=x"]
+    ended = batch(*line)
+    assert {name: row["state"] for name, row in ended.rows.items()} == {"a": "ok", "b": "ok"} and ended.err == ""
+    batch.once_each("a", "b")
+    assert [(batch.folder / "out" / name / "first.tabular").read_text() for name in "ab"] == ["a.tsv\n", "b.tsv\n"]
+    assert [one["tags"] for one in server.histories.values()] == [["x", "one", "two"], ["x"]]
+    assert sorted(ended.sent) == ["POST fetch"] * 2 + ["POST histories"] * 2 + ["POST invocations"] * 2 + [
+        "POST upload"] * 2 + ["PUT history"] * 2
+    again = batch(*line)
+    assert (again.sent, again.out, again.err) == ([], "", "")
+    batch.sheet("sample table tags", "a a.tsv one,two", "b b.tsv ", "c c.tsv ")
+    assert list(batch(*line).rows) == ["c"]
+    batch.once_each("a", "b", "c")
+
+
+def test_what_a_row_and_the_line_give_goes_into_the_run(batch, server):
+    batch.path.write_text("sample\ttable\tlines\thistory\na\ta.tsv\t7\tMy run\n")
+    (batch.folder / "a.tsv").write_text("a.tsv\n")
+    history = server.post_histories({}, {"name": "mine"})["id"]
+    there = server._dataset(server.histories[history], "there", "tabular", b"!", state="ok")
+    batch.words = [f"other=hda:{there['id']}"]
+    row = batch("--use-cached-jobs", "--allow-corrections", "--param=cat1:x=1").rows["a"]
+    assert server.histories[row["history"]]["name"].startswith("My run [")
+    [run] = server.runs.values()
+    uploaded = server.histories[row["history"]]["contents"][0]
+    assert run["request"] == {
+        "history_id": row["history"], "inputs_by": "step_index", "no_add_to_history": True, "use_cached_job": True,
+        "inputs": {"0": {"src": "hda", "id": uploaded}, "1": {"src": "hda", "id": there["id"]}, "2": 7},
+        "parameters": {"cat1": {"x": "1"}}, "allow_tool_state_corrections": True}
+
+
+@pytest.mark.parametrize("way", ["id", "name", "new"])
+def test_one_history_for_all(batch, server, way):
+    batch.samples("a", "b")
+    if way != "new":
+        server.post_histories({}, {"name": "All"})
+    [there] = [one["id"] for one in server.histories.values()] or [""]
+    line = f"--history={ {'id': there, 'name': 'All', 'new': 'new:All'}[way] }"
+    rows = batch(line).rows
+    [history] = server.histories.values()
+    assert {row["history"] for row in rows.values()} == {history["id"]} and len(history["contents"]) == 4
+    assert history["name"].startswith("All [") == (way == "new")
+    batch.samples("a", "b", "c")
+    assert list(batch(line).rows) == ["c"] and len(server.histories) == 1
+
+
+def test_one_run_for_all_rows(batch, server):
+    batch.samples("a", "b", "c")
+    line = ["--as-collection", f"--download={batch.folder}/out"]
+    ended = batch(*line)
+    assert list(ended.rows) == ["sheet"] and ended.rows["sheet"]["state"] == "ok"
+    [run] = server.runs.values()
+    given = server.collections[run["inputs"]["0"]["id"]]
+    assert [name for name, _ in given["elements"]] == ["a", "b", "c"]
+    files = (batch.folder / "out" / "sheet" / "first").iterdir()
+    assert {path.name: path.read_text() for path in files} == {f"{name}.tabular": f"{name}.tsv\n" for name in "abc"}
+    assert batch(*line).sent == []
+
+
+def test_a_table_of_all_samples(batch, server):
+    batch.samples("a", "b")
+    server.fails["b.tsv"] = ["boom"]
+    for name, delimiter in (("runs.tsv", "\t"), ("runs.CSV", ",")):
+        batch(f"--summary={batch.folder}/{name}", status=PARTLY)
+        with open(batch.folder / name, newline="") as file:
+            rows = list(csv.DictReader(file, delimiter=delimiter))
+        assert list(rows[0]) == units.FIELDS
+        assert [(row["name"], row["state"], row["failed_step"]) for row in rows] == [
+            ("a", "ok", ""), ("b", "failed", "3 (copy)")]
+
+
+def test_the_disk_is_full_at_the_end(batch, server, monkeypatch):
+    batch.samples("a")
+
+    def full(*what, **more):
+        raise Refused("--summary=x: No space left on device")
+    monkeypatch.setattr(units, "save", full)
+    ended = batch(f"--summary={batch.folder}/x", status=REFUSED)
+    assert "No space left on device" in ended.err and ended.rows["a"]["state"] == "ok"
+    batch.once_each("a")
+
+
+def test_rows_as_they_are_wanted(batch, server):
+    batch.samples("a")
+    assert batch("--format=value", "--fields=name,state").out == "a\tok\n"
+    batch.samples("b")
+    assert batch("--quiet").out == ""
+
+
+# ------------------------------------------------------------------------------------------- before anything is sent
+
+def test_all_that_is_wrong_is_told_at_once(batch, server):
+    batch.path.write_text("sample\ttable\tlines\tworld\na\tno.tsv\t1\tx\nb\tnone.tsv\tmany\ty\n\tb.tsv\t1\tz\n")
+    ended = batch(status=USAGE)
+    assert ended.sent == [] and ended.out == "" and not Path(f"{batch.path}.ledger").exists()
+    for said in ("things are wrong, so nothing was sent", "no.tsv", "none.tsv", "'many' is not an integer", "is empty",
+                 "fits no input", "--map=world=LABEL"):
+        assert said in ended.err, said
+    assert ended.err.count("sheet.tsv:") == 1
+
+
+def test_a_column_that_is_called_otherwise(batch, server):
+    batch.sheet("sample tabel", "a a.tsv")
+    assert "(did you mean 'table'?)" in batch(status=USAGE).err
+    assert batch("--map=tabel=table").rows["a"]["state"] == "ok"
+
+
+def test_a_dry_run_sends_questions_only(batch, server):
+    batch.samples("a", "b")
+    ended = batch("-n", "--format=jsonl")
+    assert ended.sent == [] and not Path(f"{batch.path}.ledger").exists() and '"sample": "b"' in ended.out
+    assert "b.tsv" in ended.out and ended.err == ""
+
+
+@pytest.mark.parametrize("options, said", [
+    (["--history="], "--history is empty"), (["--download="], "--download is empty"), (["--outputs="], "--outputs is empty"),
+    (["--ledger="], "--ledger is empty"), (["--max-running=0"], "at least 1"), (["--timeout=soon"], "--timeout=soon"),
+    (["--param=x"], "STEP:NAME=VALUE"), (["--tag=a b"], "--tag=a b"), (["--map=x"], "COLUMN=LABEL"),
+    (["--outputs=nosuch"], "there is no output 'nosuch': there are first"), (["--fastq=."], "--fastq=."),
+    (["--summary=/nowhere/x.tsv"], "--summary=/nowhere/x.tsv"), (["--fields=path"], "there is no path"),
+    (["--download=/dev/null"], "not a folder")])
+def test_a_bad_line(batch, server, options, said):
+    batch.samples("a")
+    ended = batch(*options, status=USAGE)
+    assert said in ended.err and ended.sent == [] and ended.out == ""
+
+
+def test_no_sheet_and_no_workflow(batch, server, script, capsys):
+    assert "No such file" in batch(status=USAGE).err
+    batch.samples("a")
+    assert script(workflow_batch.main, KEY, server.url, "none.ga", batch.path) == USAGE
+    assert "none.ga: no such file" in capsys.readouterr().err
+    assert script(workflow_batch.main, KEY, server.url) == USAGE
+    assert "workflow_batch.py" in capsys.readouterr().err and server.posts() == []
+
+
+def test_a_wrong_key(batch, server, script, capsys):
+    batch.samples("a")
+    assert script(workflow_batch.main, "f" * 32, server.url, WORKFLOW, batch.path) == REFUSED
+    told = capsys.readouterr()
+    assert "check the key" in told.err and "f" * 32 not in told.err and told.out == "" and server.posts() == []
+
+
+# ------------------------------------------------------------------------------------------------------- the ledger
+
+def test_another_process_is_at_work(batch, server):
+    batch.samples("a")
+    with Ledger(f"{batch.path}.ledger"):
+        ended = batch(status=TRY_LATER)
+    assert f"run {os.getpid()} (since " in ended.err and ended.sent == []
+    assert batch().rows["a"]["state"] == "ok"
+
+
+def test_the_ledger_of_something_else(batch, server):
+    batch.samples("a")
+    batch()
+    server.users[KEY] = {"id": USER, "username": "other", "email": "", "is_admin": False}
+    ended = batch(status=USAGE)
+    assert "is the ledger of user=me, not other" in ended.err and ended.sent == []
+    here = server.url
+    server.url = here.replace("127.0.0.1", "localhost")
+    server.users[KEY]["username"] = "me"
+    assert f"is the ledger of server={here}, not {server.url}" in batch(status=USAGE).err
+    server.url = here
+    assert batch(f"--ledger={batch.folder}/other").sent == []       # the history is found, and the run in it
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("kind", ["POST fetch", "POST invocations", "GET jobs_summaries"])
+def test_interrupted(real_server, tmp_path, script, capsys, number, code, kind):
+    batch = Batch(real_server, tmp_path / "batch", script, capsys)
+    batch.samples("a", "b")
+    process = types.SimpleNamespace()
+    real_server.answers[kind] = [lambda: process.began.send_signal(number)]
+    real_server.lost[kind] = kind != "GET jobs_summaries"
+    process.began = subprocess.Popen([sys.executable, SCRIPT, KEY, real_server.url, WORKFLOW, batch.path],
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                     env={**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])})
+    out, said = process.began.communicate(timeout=60)
+    assert process.began.returncode == code and "Traceback" not in said and KEY not in said
+    assert "state" in out or out == ""
+    while batch(status=None).code == TRY_LATER:
+        pass
+    batch.once_each("a", "b")
+    assert batch(status=DONE).sent == []
+
+
+def test_the_rest_waits_where_some_are_running(batch, server):
+    server.looks = 9
+    batch.samples("a", "b", "c")
+    assert batch("--timeout=5", "--max-running=1", status=STILL_RUNNING).rows == {}
+    assert {name: one[0]["state"] for name, one in batch.units().items()} == {"a": "running", "b": "waiting", "c": "waiting"}
