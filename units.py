@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ class Work:
         workflow's, and bears the unit's key, unless it is not to be `marked`. Before the run is submitted, `unchanged()` may
         refuse that.
         """
-        what = digest(name, plan.purpose if purpose is None else purpose)
+        what = digest(name, _without_folders(plan) if purpose is None else purpose)
         files = {path: [*stat, ""] for path, stat in plan.files.items()}
         before = self.ledger.named(name)
         unit = next((one for one in reversed(before) if one.data.get("purpose") == what and _same(one, files)), None)
@@ -157,7 +158,7 @@ class Work:
         round; without `once` there is no end then, and a server that is away is waited for as long as it takes. Between two
         rounds are `longest` seconds at most."""
         end = None if timeout is None else time.monotonic() + timeout
-        pause, forever = PAUSES[0], look_for_more is not None and not once
+        pause, forever, said = PAUSES[0], look_for_more is not None and not once, ""
         while True:
             self._moved = False
             try:
@@ -167,11 +168,13 @@ class Work:
                 if forever and self._refused >= ENOUGH:
                     raise Refused(f"the last {self._refused} runs were refused, so nothing more is begun: start it again "
                                   "once that is mended")
+                said = ""
             except Refused as error:
                 if not forever or error.exit_code != TRY_LATER:
                     raise
-                complain(str(error))
-                pause = PAUSES[1]
+                if str(error) != said:      # not every twenty seconds of a night
+                    complain(str(error))
+                pause, said = PAUSES[1], str(error)
             if (once and self.all_submitted) or not (self.unfinished or forever):
                 break
             pause = PAUSES[0] if self._moved else min(pause * 1.25, PAUSES[1], longest)
@@ -436,19 +439,23 @@ class Work:
 
 
 def _same(unit: Unit, files: dict[str, list[Any]]) -> bool:
-    """Whether the unit's files are as these are now, by size and time, or else by content; then it knows the new times."""
+    """Whether the unit's files are as these are now, by path, size and time, or else by content; then it knows the new
+    ones."""
     data = unit.data
     known = data["files"]
     nothing_yet = unit.state == "waiting" and not (data.get("inputs") or data.get("invocation"))
     if known == files or nothing_yet:
         unit_files = files if nothing_yet else known
-    elif known.keys() != files.keys() or any(known[path][0] != file[0] for path, file in files.items()):
-        return False
     else:
-        changed = [path for path, file in files.items() if known[path][:2] != file[:2]]
-        if any(not known[path][2] or hash_of(Path(path), "SHA-256") != known[path][2] for path in changed):
+        before, after = ({path: content[path] for path in sorted(content, key=lambda path: (os.path.basename(path), path))}
+                         for content in (known, files))
+        if [size for size, *_ in before.values()] != [size for size, *_ in after.values()]:
             return False
-        unit_files = {path: [*file[:2], known[path][2]] for path, file in files.items()}
+        was = {path: (old, *before[old]) for old, path in zip(before, after)}       # its folder may have been moved
+        if any(not sha256 or hash_of(Path(path), "SHA-256") != sha256 for path, (old, size, changed, sha256) in was.items()
+               if [old, size, changed] != [path, *after[path][:2]]):
+            return False
+        unit_files = {path: [*file[:2], was[path][3]] for path, file in files.items()}
     if unit_files != known:
         unit.save(files=unit_files)
     return True
@@ -462,6 +469,18 @@ def _another_run(unit: Unit) -> dict[str, Any]:
 
 def _drop(unit: Unit) -> None:
     unit.save(state="gone", message="not begun, and nobody wants it any more")
+
+
+def _without_folders(plan: Plan) -> Any:
+    """A plan's purpose, with files by their names where these tell them apart: the rest is told by their content."""
+    def short(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: alone.get(one, one) if key == "upload" else short(one) for key, one in value.items()}
+        return [short(one) for one in value] if isinstance(value, list) else value
+
+    times = Counter(os.path.basename(path) for path in plan.files)
+    alone = {path: os.path.basename(path) for path in plan.files if times[os.path.basename(path)] == 1}
+    return short(plan.purpose)
 
 
 def digest(*things: Any) -> str:

@@ -1,5 +1,7 @@
 """Batches and watched folders that somebody or something has interfered with: what must not be lost, doubled or untrue."""
 
+import hashlib
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +12,7 @@ import histories
 import ledger
 import units
 import watching
-from common import REFUSED, USAGE, Galaxy, Refused
+from common import REFUSED, TRY_LATER, USAGE, Galaxy, Refused
 from invocations import _begun
 from units import Work
 
@@ -281,3 +283,64 @@ def test_a_summary_has_the_rows_of_the_sheet_only(script, sheet, requests_mock, 
     assert script(workflow_batch.main, *options, KEY, URL, flow, sheet) == REFUSED
     assert capsys.readouterr().out == "name\tstate\na\tok\na\tfailed\n"
     assert [line.split(",")[:2] for line in (tmp_path / "all.csv").read_text().splitlines()[1:]] == [["a", "failed"]]
+
+
+# ------------------------------------------------------------------------------------------------ sheets that were moved
+
+def a_plan(*paths):
+    files = {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in paths}
+    uploads = {str(index): {"upload": str(path), "extension": "tabular"} for index, path in enumerate(paths)}
+    return SimpleNamespace(purpose=["w", uploads], files=files, workflow=PLAN.workflow)
+
+
+def done(memory, name, *paths):
+    """A sample that has ended well on these files."""
+    plan = a_plan(*paths)
+    return a_unit(memory, name, state="ok", purpose=units.digest(name, units._without_folders(plan)), files={
+        str(path): [*plan.files[str(path)], hashlib.sha256(path.read_bytes()).hexdigest()] for path in paths})
+
+
+@pytest.fixture
+def lanes(tmp_path):
+    """Two files of one name and size."""
+    for lane in ("L1", "L2"):
+        (tmp_path / "old" / lane).mkdir(parents=True)
+        (tmp_path / "old" / lane / "x.tsv").write_text(f"{lane}\n")
+    return [tmp_path / "old" / lane / "x.tsv" for lane in ("L1", "L2")]
+
+
+def test_what_was_moved_with_its_folder_is_not_run_again(work, memory, lanes, tmp_path):
+    lanes[1] = lanes[1].rename(lanes[1].with_name("y.tsv"))
+    unit = done(memory, "a", *lanes)
+    (tmp_path / "old").rename(tmp_path / "new")
+    moved = [tmp_path / "new" / path.relative_to(tmp_path / "old") for path in lanes]
+    assert work.want("a", a_plan(*moved)).key == unit.key
+    assert list(unit.data["files"]) == [str(path) for path in moved]
+    assert work.want("a", a_plan(*moved)).key == unit.key
+
+
+def test_another_file_of_that_name_is_another_run(work, memory, lanes):
+    unit = done(memory, "a", lanes[0])
+    os.utime(lanes[1], ns=(0, lanes[0].stat().st_mtime_ns))
+    assert work.want("a", a_plan(lanes[1])).key != unit.key
+
+
+def test_files_that_changed_places_are_another_run(work, memory, lanes):
+    unit = done(memory, "a", *lanes)
+    assert work.want("a", a_plan(*lanes)).key == unit.key
+    assert work.want("a", a_plan(*reversed(lanes))).key != unit.key
+
+
+def test_a_watcher_says_once_what_is_away(work, clock, monkeypatch, capsys):
+    """And again where it has been there meanwhile."""
+    monkeypatch.setattr(units, "time", clock)
+    looks = iter(["away", "away", "away", "", "away", "elsewhere"])
+
+    def look_for_more():
+        text = next(looks, "the end")
+        if text:
+            raise Refused(text, REFUSED if text == "the end" else TRY_LATER)
+
+    with pytest.raises(Refused, match="the end"):
+        list(work.rounds(look_for_more=look_for_more))
+    assert [line.partition(": ")[2] for line in capsys.readouterr().err.splitlines()] == ["away", "away", "elsewhere"]
