@@ -35,6 +35,7 @@ MADE = (600, 5 * 10**6)     # an upload's job that is `running` is lost after so
 QUEUED = 6 * 3600           # and one that is not, after so many
 AGAIN = 3                   # times that is done again what was lost or killed with Galaxy
 ENOUGH = 5                  # refusals in a row after which nothing more is begun: the fault is not a sample's
+VISIT = 300                 # seconds for which a visit waits for uploads of which none is made meanwhile
 PARALLEL = 4                # downloads at once
 WATCHED = "watched"         # the step at which a run may still be going on, as where it waits for a person
 LONGEST = 255               # bytes of a folder's name
@@ -158,6 +159,7 @@ class Work:
         round; without `once` there is no end then, and a server that is away is waited for as long as it takes. Between two
         rounds are `longest` seconds at most."""
         end = None if timeout is None else time.monotonic() + timeout
+        moved = time.monotonic()
         pause, forever, said = PAUSES[0], look_for_more is not None and not once, ""
         while True:
             self._moved = False
@@ -175,7 +177,9 @@ class Work:
                 if str(error) != said:      # not every twenty seconds of a night
                     complain(str(error))
                 pause, said = PAUSES[1], str(error)
-            if (once and self.all_submitted) or not (self.unfinished or forever):
+            moved = time.monotonic() if self._moved else moved
+            idle = time.monotonic() - moved > VISIT
+            if (once and (self.all_submitted or idle)) or not (self.unfinished or forever):
                 break
             pause = PAUSES[0] if self._moved else min(pause * 1.25, PAUSES[1], longest)
             left = pause if end is None else end - time.monotonic()

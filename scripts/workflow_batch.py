@@ -23,7 +23,7 @@ Options:
   --tag=TAG             a tag for each history; may be repeated
   --use-cached-jobs     take the results of equal jobs that have run before
   --allow-corrections   let Galaxy fill in what steps of the workflow leave out
-  --download=DIR        fetch what ends in this run to DIR/SAMPLE, or DIR/SAMPLE.2 and so on where it has changed since
+  --download=DIR        fetch the results, once, to DIR/SAMPLE, or DIR/SAMPLE.2 and so on where a sample has changed
   --outputs=LABELS      only the outputs of these labels, separated by commas
   --once                begin what can be begun, fetch what has ended, and end: for cron
   --timeout=SECONDS     how long to wait for the end; as long as it takes unless given
@@ -31,16 +31,16 @@ Options:
   --retry-failed        try those rows again that have failed before
   --ledger=FILE         where is remembered what was done; SHEET.ledger unless given. ledger_show.py shows it
   --summary=FILE        write a table with a row for each sample: CSV where FILE ends in .csv, TSV else
-  -n, --dry-run         check all and show what each row gives, also those that were run; a workflow's file is imported
+  -n, --dry-run         check all, show what each row gives, and how it ended before; a workflow's file is imported
   --format=FORMAT       table, json, jsonl, csv, tsv, value or another tabulate style  [default: tsv]
   --fields=NAMES        only these fields, separated by commas
   -q, --quiet           print no rows
   -h, --help            show this
 
 The whole sheet is checked before anything is sent. The same line again, after a kill or with more rows, goes on: what has
-ended well is not run again nor fetched again, unless a file's content, the row or the workflow has changed. To begin anew,
-delete the samples' histories in Galaxy, then the ledger. Exits with 0 when every row is ok, 1 when all have failed, 3 when
-some have, 4 when some still run, 75 when another run is at work on the ledger.
+ended well is not run again nor fetched again, unless a file's content, the row or the workflow has changed. Exits with 0
+when every row is ok, 1 when all have failed, 3 when some have, 4 when some still run, 75 when another run is at work on the
+ledger.
   workflow_batch.py --download=results --summary=runs.tsv - - rnaseq.ga samples.tsv genome=hg38
 """
 import os
