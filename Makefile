@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUFF_RULES := --select E,F,W,I,B,UP,C4,SIM --line-length 125 --target-version py39 \
 	--exclude tests/live/recipes    # those are in the style of their time
 
-.PHONY: demo demo-sequencer test offline live soak check lint bench clean
+.PHONY: demo demo-sequencer test offline galaxy live soak check lint bench clean
 
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash demo/demo.sh
@@ -14,7 +14,13 @@ demo: $(VENV)/.installed
 demo-sequencer: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash demo/sequencer.sh
 
-test: offline live
+# What is tested without a Galaxy takes as long as its installation, which waits for the network and the disk.
+test: $(VENV)/.installed
+	$(MAKE) -j2 offline galaxy
+	$(MAKE) live
+
+galaxy: $(VENV)/.installed
+	$(BIN)/python scripts/galaxy_local.py install --with-toolshed
 
 offline: $(VENV)/.installed
 	$(BIN)/python -m pytest tests --ignore=tests/live

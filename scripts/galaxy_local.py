@@ -2,10 +2,11 @@
 """A real Galaxy of your own, for trying things out: install, start, stop and describe it.
 
 Usage:
-  galaxy_local.py [options] [--set=NAME=VALUE]... (start | stop | status | log | env)
+  galaxy_local.py [options] [--set=NAME=VALUE]... (install | start | stop | status | log | env)
 
 Commands:
-  start        install it once (1.3 GB, minutes), start it, wait until it answers
+  install      install it once (1.3 GB, minutes), start nothing
+  start        install it unless that was done, start it, wait until it answers
   stop         stop it; its data stays
   status       whether it runs, and where things are; exits 1 when it is stopped
   log          the end of its logs
@@ -13,7 +14,7 @@ Commands:
 
 Options:
   --port=N          start: where it answers, kept for the next time (8080 at first)
-  --with-toolshed   start: a Tool Shed too, 929 ports further on, with the repository of demo/repository in it
+  --with-toolshed   install, start: a Tool Shed too, 929 ports further on, with the repository of demo/repository in it
   --set=NAME=VALUE  start: a setting of galaxy.yml (VALUE is YAML; empty: without this setting), kept for the next time
   --home=DIR        where all of it lives; without it $GALAXY_LOCAL_HOME, or .galaxy beside README.md
   --lines=N         log: how much of each  [default: 40]
@@ -31,6 +32,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from string import Template
 from xml.sax.saxutils import escape
@@ -89,6 +91,12 @@ def main(argv=None):
         raise Refused(f"--port={port}: ports end at 65535", USAGE)
     settings = dict(setting(text) for text in args["--set"])
 
+    if args["install"]:
+        with own(home) as lock:
+            install(home, lock)
+            if args["--with-toolshed"]:
+                install_toolshed(home, lock)
+        return DONE
     if args["start"]:
         return start(home, port, settings, args["--with-toolshed"])
     if args["stop"]:
@@ -102,11 +110,18 @@ def main(argv=None):
 
 # ------------------------------------------------------------------------------------------------------ the commands
 
-def start(home, port, settings, with_toolshed=False):
+@contextmanager
+def own(home):
+    """The folder's lock, of one that is ours, or new."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(home.iterdir()) and not (home / LOCK).exists():
         raise Refused(f"{home} holds other things, and a Galaxy would replace its data and venv: name a new folder")
     with locked(home / LOCK) as lock:
+        yield lock
+
+
+def start(home, port, settings, with_toolshed=False):
+    with own(home) as lock:
         state = read_state(home)
         already = is_running(state.get("server"))
         if already and port and port != state["port"]:

@@ -66,6 +66,17 @@ def refusal(home, *words):
     return caught.value
 
 
+def test_what_is_installed_is_not_installed_again_and_nothing_is_started(home, monkeypatch, tmp_path):
+    made = []
+    monkeypatch.setattr(galaxy_local, "run_all", lambda commands, home, lock, what: made.append(what))
+    assert call(home, "install", "--with-toolshed") == 0
+    assert made == ["the Tool Shed"] and galaxy_local.installed(home, "toolshed") and not (home / "state.json").exists()
+    assert call(home, "install", "--with-toolshed") == 0 and len(made) == 1
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    assert "holds other things" in str(refusal(tmp_path / "mine", "install"))
+
+
 BEGIN_ONE = galaxy_local.begin_one
 
 
@@ -112,7 +123,8 @@ def test_a_bad_line_prints_the_usage(words, capsys):
     with pytest.raises(SystemExit) as caught:
         galaxy_local.main(words)
     assert caught.value.code == USAGE
-    assert "galaxy_local.py [options] [--set=NAME=VALUE]... (start | stop | status | log | env)" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "galaxy_local.py [options] [--set=NAME=VALUE]... (install | start | stop | status | log | env)" in told
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
