@@ -166,7 +166,7 @@ def test_the_crontab_is_silent_and_does_its_job(admin, tmp_path):
 
 
 def test_there_are_recipes():
-    assert len(RECIPES) == 33 and len(BLOCKS) == 8
+    assert len(RECIPES) == 35 and len(BLOCKS) == 8
 
 
 def test_your_own_script(person, tmp_path):
