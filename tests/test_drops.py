@@ -700,7 +700,7 @@ def test_killed_at_any_moment(tmp_path, systems, unit, fresh):
         assert not [path for path in os.listdir(out) if path.startswith(".")]
         if ended:
             break
-    assert died > 3
+    assert died >= 2        # a run on one file system is renamed, before which and after which there is a moment
 
 
 def test_a_half_copy_that_a_kill_left(inbox, systems):

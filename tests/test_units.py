@@ -10,6 +10,7 @@ import units
 from common import DONE, PARTLY, REFUSED, STILL_RUNNING, TRY_LATER
 
 __all__ = ["batch", "death", "server"]      # fixtures
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")     # see `death`
 REFUSAL = (400, {"err_msg": "Workflow cannot be run because it is broken.", "err_code": 0})
 RESTARTED = "This job was killed when Galaxy was restarted.  Please retry the job."
 
