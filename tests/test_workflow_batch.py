@@ -93,6 +93,25 @@ def test_a_table_of_all_samples(batch, server):
             ("a", "ok", ""), ("b", "failed", "3 (copy)")]
 
 
+def test_a_sample_again_however_it_ended(batch, server):
+    batch.samples("a", "b")
+    before = batch(f"--download={batch.folder}/out").rows
+    assert before["a"]["results"] == f"{batch.folder}/out/a"
+    again = batch(f"--download={batch.folder}/out", "--again=a")
+    assert list(again.rows) == ["a"] and again.rows["a"]["attempt"] == "2" and len(server.runs) == 3
+    assert again.rows["a"]["history"] == before["a"]["history"] and "POST fetch" not in again.sent
+    unknown = batch("--again=a,c", status=USAGE)
+    assert "--again=c: there is no such sample" in unknown.err and unknown.sent == []
+
+
+def test_what_a_dry_run_says_of_earlier_runs(batch, server):
+    batch.samples("a", "b")
+    server.fails["b.tsv"] = ["boom"]
+    batch(status=PARTLY)
+    told = list(csv.DictReader(batch("--dry-run", "--fields=sample,before").out.splitlines(), delimiter="\t"))
+    assert told == [{"sample": "a", "before": "ok"}, {"sample": "b", "before": "failed"}]
+
+
 def test_the_disk_is_full_at_the_end(batch, server, monkeypatch):
     batch.samples("a")
 
