@@ -74,8 +74,8 @@ __all__ = [     # what scripts and recipes import from here
     "DONE", "INTERRUPTED", "PARTLY", "REFUSED", "STILL_RUNNING", "TRY_LATER", "USAGE", "VERSION",
     "DATASET_MOVES", "JOB_ENDS", "ONE_SHOT", "UNATTENDED",
     "Galaxy", "Refused", "an_id", "arguments", "at_end", "complain", "decoded", "id_in", "ids", "keep_secret",
-    "one_line", "output", "pauses", "payload", "print_answer", "print_members", "print_response", "read_json",
-    "read_text", "redact", "run", "say", "script_name", "show", "show_request", "whole_number", "with_scheme",
+    "none_empty", "one_line", "output", "pauses", "payload", "print_answer", "print_members", "print_response", "read_json",
+    "read_text", "redact", "run", "say", "script_name", "separated", "show", "show_request", "whole_number", "with_scheme",
     "yes_or_no", "delete", "display", "get", "make_url", "post", "put", "submit", "update",
 ]
 
@@ -118,6 +118,18 @@ def whole_number(args: dict[str, Any], option: str, least: int = 0) -> int | Non
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) < least:
         raise Refused(f"{option}={text}: a whole number of at least {least} is wanted", USAGE)
     return int(text)
+
+
+def none_empty(args: dict[str, Any], *options: str) -> None:
+    """Refuse, as a usage error, the first of these options that was given without a value."""
+    for option in options:
+        if args[option] == "":
+            raise Refused(f"{option} is empty: is a variable unset?", USAGE)
+
+
+def separated(text: str | None) -> list[str]:
+    """What is between the commas of an option's value; [] where it was not given."""
+    return [part for part in (text or "").split(",") if part]
 
 
 def an_id(text: str, name: str) -> str:

@@ -16,6 +16,7 @@ from transfer import progress
 from units import PAUSES, Work
 
 FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended", "results"]
+ENDS = ["ok", "failed"]        # the states in which nothing more is done of itself
 
 
 def as_they_end(work: Work, units: list[Unit], once: bool, timeout: float | None,
@@ -40,7 +41,7 @@ def as_they_end(work: Work, units: list[Unit], once: bool, timeout: float | None
 
 def ended_before(units: Iterable[Unit]) -> dict[str, str]:
     """`{key: state}` of the units that need nothing any more; on a terminal it is said how many these are."""
-    ended = {unit.key: unit.state for unit in units if unit.state in ("ok", "failed")}
+    ended = {unit.key: unit.state for unit in units if unit.state in ENDS}
     counts = Counter(ended.values())
     if counts and sys.stderr.isatty():
         say("before: " + ", ".join(f"{count} {state}" for state, count in counts.items()))

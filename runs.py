@@ -129,8 +129,9 @@ class Prepared:
 
 
 def prepare(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[str, str, str]] = (), labels: Iterable[str] = (),
-            **options: Any) -> Prepared:
-    """Look at the workflow: `parameters` are (step, name, value), `labels` outputs that are wanted."""
+            to_download: bool = False, **options: Any) -> Prepared:
+    """Look at the workflow: `parameters` are (step, name, value), `labels` outputs that are wanted; where there is something
+    `to_download`, it has to mark outputs."""
     parameters = list(parameters)
     workflow = load(galaxy, workflow_id, [step for step, _, _ in parameters])
     content = exported(galaxy, workflow_id)
@@ -150,6 +151,8 @@ def prepare(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[str, st
                        for label in labels if label not in there]
     known.problems += [f"{count} outputs are labelled {label!r}, of which Galaxy would hand out one: label them apart"
                        for label, count in Counter(there).items() if count > 1]
+    if to_download and not known.makes:
+        known.problems.append("the workflow marks nothing as its output, so --download would fetch nothing")
     return known
 
 
@@ -208,6 +211,12 @@ def a_tag(text: str) -> str:
     if not re.fullmatch(r"[^\s.:]+(\.[^\s.:]+)*(:\S+)?", text):
         raise Refused(f"--tag={text}: no tag: a word without spaces, or NAME:VALUE", USAGE)
     return text
+
+
+def options_of(args: dict[str, Any]) -> dict[str, Any]:
+    """What an invocation takes for --use-cached-jobs and --allow-corrections, where they were given."""
+    return {**({"use_cached_job": True} if args["--use-cached-jobs"] else {}),
+            **(CORRECTED if args["--allow-corrections"] else {})}
 
 
 def on_complete(text: str | None) -> list[dict[str, Any]]:

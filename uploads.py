@@ -79,7 +79,7 @@ def destination(galaxy: Galaxy, text: str, sources: list[Source], dry: bool = Fa
         raise Refused("HISTORY: an id or a name is wanted: is a variable unset?", USAGE)
     user = galaxy.user()
     if not text.startswith("new:"):
-        about = a_history(galaxy, text, user)
+        about = history_to_fill(galaxy, text, user)
     if dry:
         yield Destination("" if text.startswith("new:") else about["id"])
         return
@@ -92,7 +92,7 @@ def destination(galaxy: Galaxy, text: str, sources: list[Source], dry: bool = Fa
         yield Destination(record.data.get("history") or about["id"], record)
 
 
-def a_history(galaxy: Galaxy, text: str, user: dict[str, Any]) -> dict[str, Any]:
+def history_to_fill(galaxy: Galaxy, text: str, user: dict[str, Any]) -> dict[str, Any]:
     """The history with this id or exact name, where the user can add to it."""
     about = galaxy.named("histories", text)
     label = f"history {about['id']} ({about['name']})"

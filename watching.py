@@ -41,7 +41,7 @@ class Watcher:
                  title: Callable[[Drop], str] | None = None):
         self.work, self.folder, self.unit, self.planned = work, folder, unit, planned
         self.settle, self.pause, self.ready_file, self.pattern = settle, pause, ready_file, pattern
-        self.to, self.commands, self.retry, self.tags, self.title = to, commands or {}, retry, tags or [], title
+        self.to, self.commands, self.tags, self.title = to, commands or {}, tags or [], title
         self.again = ["failed"] if retry else []
         self.handled: dict[str, str] = {}       # the stamps of what was taken, or needs nothing any more, by place
         self.drops: dict[str, Drop] = {}        # of units under way, by key
@@ -81,7 +81,7 @@ class Watcher:
     def _take(self, drop: Drop, known: Unit | None) -> None:
         if known and known.state == "ok":
             self._move(known, drop)
-        if known and (known.state == "ok" or (known.state == "failed" and not self.retry)):
+        if known and (known.state == "ok" or (known.state == "failed" and not self.again)):
             return
         try:
             if drop.problem:

@@ -55,9 +55,11 @@ from common import (
     Galaxy,
     Refused,
     arguments,
+    none_empty,
     output,
     run,
     say,
+    separated,
     show,
     whole_number,
 )
@@ -65,7 +67,7 @@ from downloads import folder_for
 from drops import MARKS, UNITS, complete, look, value
 from endings import FIELDS, as_they_end, shown, status
 from inputs import Given, leaves
-from runs import a_parameter, a_tag, prepare
+from runs import a_parameter, a_tag, options_of, prepare
 from units import Work
 from watching import SETTLE, Watcher, default_ledger
 from workflows import wanted
@@ -79,10 +81,7 @@ def main(argv=None):
     style, fields = output(args, () if dry else FIELDS)
     if kind not in UNITS:
         raise Refused(f"--unit={kind}: there are {', '.join(UNITS)}", USAGE)
-    empty = [name for name in ("--input", "--files", "--ready-file", "--move-to", "--download", "--outputs", "--on-done",
-                               "--on-fail") if args[name] == ""]
-    if empty:
-        raise Refused(f"{empty[0]} is empty: is a variable unset?", USAGE)
+    none_empty(args, "--input", "--files", "--ready-file", "--move-to", "--download", "--outputs", "--on-done", "--on-fail")
     settle = SETTLE[kind] if settle is None else settle
     if not os.path.isdir(folder):
         raise Refused(f"{folder}: no such folder", USAGE)
@@ -92,19 +91,16 @@ def main(argv=None):
         raise Refused(f"{folder}: holds {marks[0]}, so it is a run itself: name the folder that the runs are in", USAGE)
     to = outside(folder, args["--move-to"], "--move-to", kind)
     outside(folder, args["--download"], "--download", kind)
-    labels = [label for label in (args["--outputs"] or "").split(",") if label]
+    labels = separated(args["--outputs"])
     parameters, tags = [a_parameter(one) for one in args["--param"]], [a_tag(one) for one in args["--tag"]]
-    options = {name: True for name, asked in (("use_cached_job", args["--use-cached-jobs"]), (
-        "allow_tool_state_corrections", args["--allow-corrections"])) if asked}
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
     place = ledger.place(args["--ledger"], default_ledger(galaxy.base, folder, args["WORKFLOW"]))
     if kind != "run" and os.path.dirname(os.path.realpath(place)) == folder:
         raise Refused(f"--ledger={place}: it would be watched itself: name a file outside {folder}", USAGE)
 
     user = galaxy.user()
-    known = prepare(galaxy, wanted(galaxy, args["WORKFLOW"]), parameters, labels, **options)
-    if args["--download"] and not known.makes:
-        known.problems.append("the workflow marks nothing as its output, so --download would fetch nothing")
+    known = prepare(galaxy, wanted(galaxy, args["WORKFLOW"]), parameters, labels, bool(args["--download"]),
+                    **options_of(args))
     base, index = constant(galaxy, known.workflow, args["INPUT=VALUE"], args["--input"])
     if index and not fits(kind, base.asked[index].type):
         other = "--unit=pair or --unit=run" if kind == "file" else "--unit=file or --unit=run"

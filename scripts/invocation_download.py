@@ -36,6 +36,7 @@ from common import (
     an_id,
     arguments,
     run,
+    separated,
     whole_number,
 )
 from downloads import Folder, fetch_items, folder_for
@@ -45,7 +46,7 @@ from invocations import outputs, results
 def main(argv=None):
     args = arguments(__doc__, argv)
     run_id, parallel = an_id(args["INVOCATION"], "INVOCATION"), whole_number(args, "--parallel", 1)
-    labels = [label for label in (args["--outputs"] or "").split(",") if label]
+    labels = separated(args["--outputs"])
     stall = whole_number(args, "--timeout", 1)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 

@@ -55,27 +55,27 @@ from common import (
     Galaxy,
     Refused,
     arguments,
+    none_empty,
     output,
     run,
     say,
     script_name,
+    separated,
     show,
     whole_number,
 )
 from downloads import folder_for
-from endings import FIELDS, as_they_end, ended_before, shown, status, summary
+from endings import ENDS, FIELDS, as_they_end, ended_before, shown, status, summary
 from files import free
 from histories import for_all
 from printing import table
-from runs import a_parameter, a_tag, prepare
+from runs import a_parameter, a_tag, options_of, prepare
 from samples import Row
 from sheets import mapped, read
 from staging import in_short
 from units import Work
-from uploads import a_history
+from uploads import history_to_fill
 from workflows import wanted
-
-ENDS = ["ok", "failed"]
 
 
 def main(argv=None):
@@ -83,16 +83,12 @@ def main(argv=None):
     sheet_name, text, once, dry = args["SHEET"], args["--history"], args["--once"], args["--dry-run"]
     most, timeout = whole_number(args, "--max-running", 1), whole_number(args, "--timeout")
     style, fields = output(args, () if dry else FIELDS)
-    empty = [option for option in ("--history", "--download", "--outputs") if args[option] == ""]
-    if empty:
-        raise Refused(f"{empty[0]} is empty: is a variable unset?", USAGE)
+    none_empty(args, "--history", "--download", "--outputs")
     if args["--summary"] is not None:
         free(args["--summary"], overwrite=True, option="--summary")
-    labels = [label for label in (args["--outputs"] or "").split(",") if label]
+    labels = separated(args["--outputs"])
     parameters, tags = [a_parameter(one) for one in args["--param"]], [a_tag(one) for one in args["--tag"]]
-    options = {name: True for name, asked in (("use_cached_job", args["--use-cached-jobs"]), (
-        "allow_tool_state_corrections", args["--allow-corrections"])) if asked}
-    again = {name.strip() for name in (args["--again"] or "").split(",") if name.strip()}
+    again = {name.strip() for name in separated(args["--again"]) if name.strip()}
     mapping, sheet = mapped(args["--map"]), read(sheet_name, args["--fastq"])
     place = ledger.place(args["--ledger"], Path(f"{sheet_name}.ledger"))
     if args["--ledger"] is None and not os.path.isfile(sheet_name):
@@ -102,10 +98,9 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     user = galaxy.user()
-    known = prepare(galaxy, wanted(galaxy, args["WORKFLOW"]), parameters, labels, **options)
-    if args["--download"] and not known.makes:
-        known.problems.append("the workflow marks nothing as its output, so --download would fetch nothing")
-    history = a_history(galaxy, text, user)["id"] if text and not text.startswith("new:") else ""
+    known = prepare(galaxy, wanted(galaxy, args["WORKFLOW"]), parameters, labels, bool(args["--download"]),
+                    **options_of(args))
+    history = history_to_fill(galaxy, text, user)["id"] if text and not text.startswith("new:") else ""
     given = [galaxy, known.workflow, mapping, args["INPUT=VALUE"], history]
     rows = list(sheet.given(*given)) if not args["--as-collection"] else [
         (Row(sheet.line, Path(sheet_name).stem, "", [], {}), sheet.as_one(*given))]

@@ -53,9 +53,11 @@ from common import (
     arguments,
     at_end,
     complain,
+    none_empty,
     output,
     run,
     say,
+    separated,
     show,
     show_request,
     whole_number,
@@ -64,7 +66,15 @@ from downloads import Folder, fetch_items, folder_for
 from files import free
 from invocations import Failed, bar_of_jobs, outputs, results, wait
 from reports import kind_of, write
-from runs import Account, a_parameter, a_tag, knows_on_complete, on_complete, plan
+from runs import (
+    Account,
+    a_parameter,
+    a_tag,
+    knows_on_complete,
+    on_complete,
+    options_of,
+    plan,
+)
 from uploads import destination
 from workflows import wanted
 
@@ -77,19 +87,16 @@ def main(argv=None):
     text, to, timeout = args["--history"], args["--download"], whole_number(args, "--timeout")
     style, fields = output(args, BEGUN if args["--no-wait"] else [*MADE, "path"] if to else MADE)
     record, report = args["--record"], args["--report"]
-    empty = [name for name in ("--history", "--job", "--download", "--outputs") if args[name] == ""]
-    if empty:
-        raise Refused(f"{empty[0]} is empty: is a variable unset?", USAGE)
+    none_empty(args, "--history", "--job", "--download", "--outputs")
     for file, option in ((record, "--record"), (report, "--report")):
         if file is not None:
             free(file, overwrite=True, option=option)
     if report is not None:
         kind_of(report, "--report")
-    labels = [label for label in (args["--outputs"] or "").split(",") if label]
+    labels = separated(args["--outputs"])
     parameters, tags = [a_parameter(one) for one in args["--param"]], [a_tag(one) for one in args["--tag"]]
-    options = {name: value for name, value in (
-        ("use_cached_job", args["--use-cached-jobs"]), ("allow_tool_state_corrections", args["--allow-corrections"]),
-        ("on_complete", on_complete(args["--on-complete"]))) if value}
+    ends = on_complete(args["--on-complete"])
+    options = {**options_of(args), **({"on_complete": ends} if ends else {})}
     if args["--no-wait"] and (args["--wait"] or to or report):
         raise Refused("--no-wait goes with none of --wait, --download and --report", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
