@@ -3,8 +3,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RUFF_RULES := --select E,F,W,I,B,UP,C4,SIM --line-length 125 --target-version py39 \
-	--exclude tests/live/recipes    # those are in the style of their time
 
 .PHONY: demo demo-sequencer test offline galaxy live soak check lint bench clean
 
@@ -35,7 +33,7 @@ soak: $(VENV)/.installed
 check: lint offline
 
 lint: $(VENV)/.installed-dev
-	$(BIN)/ruff check $(RUFF_RULES) .
+	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed bench/peers/bioblend/.installed bench/peers/galaxy-parsec/.installed \

@@ -7,77 +7,846 @@ A new script starts from `arguments`, `Galaxy` and `run`:
         print(history["id"], history["name"])
 
 Recipes written for the scripts that Galaxy once shipped find the names they import (`display`, `submit`, `update`,
-`delete`, `get`, `post`, `put`, `make_url`) at the end. Everything that goes wrong is one exception, `Refused`.
+`delete`, `get`, `post`, `put`, `make_url`) at the end. Everything that goes wrong is one exception, `GalaxyError`.
 """
 from __future__ import annotations
 
+import contextlib
+import csv
 import itertools
 import json
 import os
+import random
 import re
+import signal
+import stat
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit
 
 try:
     import requests
 except ModuleNotFoundError:
     sys.exit("the package requests is not installed: pip install -e . where README.md is")
 
-import replies
-from keys import (
-    address,
-    credentials,
-    decoded,
-    is_address,
-    join,
-    origin,
-    read_text,
-    server,
-    with_scheme,
-    without_key,
-)
-from outcome import (
-    DONE,
-    INTERRUPTED,
-    PARTLY,
-    REFUSED,
-    STILL_RUNNING,
-    TRY_LATER,
-    USAGE,
-    Refused,
-    at_end,
-    complain,
-    keep_secret,
-    one_line,
-    redact,
-    run,
-    say,
-    script_name,
-    short,
-)
-from printing import (
-    output,
-    print_answer,
-    print_members,
-    print_response,
-    show,
-    show_request,
-)
+DONE = 0
+FAILED = 1         # Galaxy refused, or the job failed
+USAGE = 2           # a bad command line
+SOME_FAILED = 3          # some of many failed
+STILL_RUNNING = 4   # the time was up first
+TRY_LATER = 75      # the server can't be reached, or another run holds the lock (EX_TEMPFAIL of sysexits.h)
+INTERRUPTED = 130
+
+
+class GalaxyError(Exception):
+    """Something was refused; `str()` of it is one line that is fit to show: no key in it, and what to try.
+
+    `exit_code` is the script's exit status. Where Galaxy answered: `status` (HTTP), `body` (text) and `err_msg`
+    (Galaxy's own words). `lost` says that a POST went out and its answer never came: the server may have acted, so
+    look before you send it again. `format_table` is what there is to choose from, for people, below that line.
+    """
+
+    def __init__(self, text: str, exit_code: int = FAILED, *, status: int | None = None, body: str | None = None,
+                 err_msg: str | None = None, lost: bool = False, table: str = ""):
+        super().__init__(one_line(redact(text)))
+        self.exit_code, self.status, self.body, self.err_msg, self.lost = exit_code, status, body, err_msg, lost
+        self.table = table
+
+
+def run(main: Callable[[], int | None]) -> int:
+    """Call `main()` and return its exit status; what it raises becomes one line on standard error, above its table.
+
+    With $GALAXY_DEBUG set the traceback comes too, redacted.
+    """
+    _prepare_process()
+    _success_actions.clear()
+    try:
+        status = main() or DONE
+        sys.stdout.flush()
+        if _success_actions:
+            _run_success_actions(status, getattr(main, "__module__", "") == "__main__")
+        return status
+    except BrokenPipeError:     # `display.py ... | head` has seen enough
+        _discard_output()
+        return 128 + signal.SIGPIPE
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt) and getattr(main, "__module__", "") == "__main__":
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        status = report_error(*_describe(error))
+        if isinstance(error, GalaxyError) and error.table:
+            eprint(error.table)
+    try:
+        sys.stdout.flush()
+    except OSError:             # it is standard output that is full
+        _discard_output()
+    return status
+
+
+_success_actions: list[Callable[[], object]] = []
+
+
+def on_success(act: Callable[[], object]) -> None:
+    """Let `act()` be the last that this process does where it succeeds, when its output is written: whoever kills it before
+    sees a run that has not ended."""
+    _success_actions.append(act)
+
+
+def _run_success_actions(status: int, whole: bool) -> None:
+    for act in _success_actions:
+        act()
+    if whole:       # Python's own end takes 20 ms, within which it might still be killed
+        os._exit(status)
+
+
+def _prepare_process() -> None:
+    """Streams that take any text, and signals that let `finally` tidy up."""
+    if sys.stdout is None:      # closed by the caller
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:      # print would take standard output in its place
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, _exit_on_signal)
+
+
+def _exit_on_signal(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)       # `timeout` sends it to the process and to its group
+    sys.exit(128 + number)
+
+
+def _describe(error: BaseException) -> tuple[str, int]:
+    """What to say about an error, and the exit status."""
+    if isinstance(error, GalaxyError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", INTERRUPTED
+    if isinstance(error, OSError):
+        return (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error)), FAILED
+    if isinstance(error, ModuleNotFoundError):
+        return f"the package {error.name} is not installed: pip install -e . where README.md is", FAILED
+    hint = "" if os.environ.get("GALAXY_DEBUG") else "; GALAXY_DEBUG=1 shows where"
+    return f"unforeseen, in the script or in Galaxy's answer: {type(error).__name__}: {error}{hint}", FAILED
+
+
+def _discard_output() -> None:
+    """Let what is still to be written go nowhere, or Python would try again at its end and complain by itself."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def report_error(text: str, exit_code: int = FAILED) -> int:
+    """Say one line on standard error, with the traceback of what is being handled if $GALAXY_DEBUG is set."""
+    if os.environ.get("GALAXY_DEBUG") and sys.exc_info()[0]:
+        import traceback
+        eprint(traceback.format_exc())
+    eprint(f"{script_name()}: {one_line(redact(text))}")
+    return exit_code
+
+
+def eprint(text: str) -> None:
+    """Print on standard error, redacted; where its disk is full that changes nothing."""
+    with contextlib.suppress(OSError):
+        print(redact(text), file=sys.stderr, flush=True)
+
+
+def script_name() -> str:
+    """The name of the running script, such as `display.py`."""
+    return os.path.basename(sys.argv[0] or "") or "python"
+
+
+_secrets: set[str] = set()     # every key and password that this process has come across
+
+
+def register_secret(secret: str | None) -> None:
+    """Let no message show `secret` from now on."""
+    if secret and len(secret) > 5:      # what is shorter is no key, and would blot out half of a message
+        _secrets.update((secret, quote(secret, safe="")))
+
+
+def redact(text: str) -> str:
+    """`text` without keys and passwords: those met so far, `key=` in any URL, `user:password@` before any host."""
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    text = re.sub(r"([?&](?:api_)?key=)[^&\s'\"]*", r"\1***", text, flags=re.IGNORECASE)
+    return re.sub(r"(https?://)[^/\s]*@", r"\1", text, flags=re.IGNORECASE)
+
+
+def one_line(text: str) -> str:
+    """`text` on one line, without the control characters that a terminal would obey."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", re.sub(r"\s+", " ", text)).strip()
+
+
+def shorten(text: str, most: int = 200) -> str:
+    """The beginning of `text` on one line; redacted first, since half a key is a secret too."""
+    return one_line(redact(text))[:most]
+
+
+def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
+    """The key to ask with (None: nobody's) and the whole address, from KEY and URL in any form a user may type.
+
+    KEY: the key; `-`: $GALAXY_API_KEY, the file $GALAXY_API_KEY_FILE, or the entry of ~/.parsec.yml whose url fits;
+    `@NAME`: that entry; `anonymous`. URL: an address; `-`: $GALAXY_URL, or the entry's url; `/path`: joined to that.
+    A key that was found with one server's address never goes to another.
+    """
+    key, url = key.strip(), url.strip()
+    if not key:
+        raise GalaxyError("the key is empty: is a variable unset? (to ask as nobody, give `anonymous`)", USAGE)
+    if re.match("https?://", key):
+        raise GalaxyError("KEY and URL are the wrong way round", USAGE)
+    home = os.environ.get("GALAXY_URL", "").strip()
+    unnamed = url == "-" or url.startswith("/")
+    found: str | None = None
+    if key.startswith("@"):
+        home, found = _parsec_entry(key[1:])
+    elif key == "-":
+        found = _environment_key()
+        if not found:
+            home, found = _parsec_entry_for(home if unnamed else url)
+    if unnamed:
+        if not home:
+            raise GalaxyError("no address to look up: set GALAXY_URL to the server's address, or give it", USAGE)
+        url = join_url(home, url)
+    url = normalize_url(url)
+    if found and home and not _is_below(url, server_url(home)):
+        raise GalaxyError(f"the key that was looked up belongs to {server_url(home)}, not to {server_url(url)}: give that server's "
+                      "own key", USAGE)
+    if not found and key != "anonymous":
+        found = key
+    return (_checked_key(found) if found else None), url
+
+
+def _environment_key() -> str:
+    key = os.environ.get("GALAXY_API_KEY", "").strip()
+    name = os.environ.get("GALAXY_API_KEY_FILE", "").strip()
+    if key or not name:
+        return key
+    text = _read_private(Path(os.path.expanduser(name))).strip()
+    if not text:
+        raise GalaxyError(f"{name} ($GALAXY_API_KEY_FILE) is empty: put your key on its first line", USAGE)
+    return text.splitlines()[0].strip()
+
+
+def _read_private(path: Path) -> str:
+    text = _read_file(path)
+    if os.name == "posix" and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        raise GalaxyError(f"{path} holds a key and others may read it: chmod 600 {path}", USAGE)
+    return text
+
+
+ParsecEntry = tuple[str, str]     # url, key
+
+
+def _parsec_entries() -> tuple[dict[str, ParsecEntry], str]:
+    """The entries of ~/.parsec.yml by their names, and the name of the default one."""
+    path = Path.home() / ".parsec.yml"
+    if not path.exists():
+        raise GalaxyError("there is no ~/.parsec.yml to look a key up in, and neither GALAXY_API_KEY nor "
+                      "GALAXY_API_KEY_FILE is set", USAGE)
+    text = _read_private(path)
+    import yaml
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        line = getattr(error, "problem_mark", None)
+        raise GalaxyError(f"{path}: not YAML{f', line {line.line + 1}' if line else ''}", USAGE) from None
+    if not isinstance(content, dict):
+        raise GalaxyError(f"{path}: holds no entries: `NAME: {{url: ..., key: ...}}` is wanted", USAGE)
+    entries = {}
+    for name, value in content.items():
+        url, key = (value.get("url"), value.get("key")) if isinstance(value, dict) else (None, None)
+        if isinstance(url, str) and url and key:
+            register_secret(str(key))
+            entries[str(name)] = url, str(key)
+    return entries, str(content.get("__default", ""))
+
+
+def _parsec_entry(name: str) -> ParsecEntry:
+    entries, _ = _parsec_entries()
+    if name not in entries:
+        there = ", ".join(entries) or "none"
+        raise GalaxyError(f"~/.parsec.yml has no entry {name!r} with a url and a key: it has {there}", USAGE)
+    return entries[name]
+
+
+def _parsec_entry_for(url: str) -> ParsecEntry:
+    """The one entry for the server of `url`; the default entry where `url` is empty or several fit."""
+    entries, default = _parsec_entries()
+    fitting = {name: entry for name, entry in entries.items() if not url or _entry_matches(entry, url)}
+    if len(fitting) == 1:
+        return next(iter(fitting.values()))
+    if default in fitting:
+        return fitting[default]
+    which = f"no entry for {url or 'any server'}"
+    if fitting:
+        which = f"several entries for {url}" if url else "several entries and no __default"
+    there = ", ".join(entries) or "none"
+    raise GalaxyError(f"~/.parsec.yml has {which}: set GALAXY_API_KEY, or give @NAME (there are: {there})", USAGE)
+
+
+def _entry_matches(entry: ParsecEntry, url: str) -> bool:
+    try:
+        base = server_url(entry[0])
+    except GalaxyError:     # another entry's mistake is no reason to fail
+        return False
+    return _is_below(normalize_url(url), base)
+
+
+def _checked_key(key: str) -> str:
+    register_secret(key)
+    if not re.fullmatch(r"[!-~]+", key):
+        raise GalaxyError("the key has characters in it that no key has: spaces, or others than ASCII", USAGE)
+    return key
+
+
+# Stricter than urlsplit, which reads http://a\@b as an address on b where the connection would be made to a.
+AUTHORITY = re.compile(r"https?://([^\s/?#\\@]*@)?(\[[0-9a-f:.]+\]|[^\s/?#\\@:\[\]]+)(:\d+)?(?=[/?#]|$)", re.IGNORECASE)
+
+
+def normalize_url(url: str) -> str:
+    """`url` with single slashes in its path; a usage error where it is no http address."""
+    url = url.strip()
+    if not is_http_url(url):
+        raise GalaxyError(f"{_url_for_message(url)} is not the address of a server", USAGE)
+    parts = urlsplit(url)
+    return parts._replace(path=re.sub("/{2,}", "/", parts.path), fragment="").geturl()
+
+
+def add_scheme(url: str) -> str:
+    """`url` with http:// before it where it names a host without a scheme, as some of the old scripts took it."""
+    return url if "://" in url or url.startswith(("-", "/")) else f"http://{url}"
+
+
+def is_http_url(url: str) -> bool:
+    """Whether `url` is one of http or https that everybody reads in the same way."""
+    try:
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")       # no label empty or too long
+        return bool(AUTHORITY.match(url) and parts.hostname and (parts.port is None or parts.port > 0)
+                    and ".." not in unquote(parts.path).split("/"))
+    except ValueError:
+        return False
+
+
+def _url_for_message(url: str) -> str:
+    """What is no address, for a message: it may be a key in the wrong place, or hold a password."""
+    if re.fullmatch("[a-z_]{1,20}", url):
+        return f"{url!r} (did you mean /api/{url}?)"
+    if not re.search("[.:/]", url) or re.search(r"[\s\\@]", url):
+        return "URL"
+    return repr(url) if "://" in url else f"{url!r} (did you mean http://{url}?)"
+
+
+def server_url(url: str) -> str:
+    """The server's own address in `url`: what stands before `/api`, without a slash at its end."""
+    parts = urlsplit(normalize_url(url))
+    path = re.split(r"/api(?=/|$)", parts.path, maxsplit=1)[0].rstrip("/")
+    return parts._replace(path=path, query="").geturl()
+
+
+def join_url(base: str, path: str) -> str:
+    """The address of `path` (`/api/...`, or `-` for nothing more) on the server of `base`.
+
+    Galaxy behind a prefix puts the prefix into the paths that it answers with: it is not put there twice.
+    """
+    base = server_url(base)
+    prefix = urlsplit(base).path
+    if path == "-":
+        return base
+    return base + (path[len(prefix):] if prefix and path.startswith(prefix + "/") else path)
+
+
+def origin(url: str) -> tuple[str, str | None, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _is_below(url: str, base: str) -> bool:
+    """Whether `url` is an address of the server `base`: same scheme, host and port, and under its path."""
+    return origin(url) == origin(base) and f"{urlsplit(url).path}/".startswith(f"{urlsplit(base).path}/")
+
+
+def strip_key(url: str) -> tuple[str, str]:
+    """`url` without a `key=` parameter that somebody typed into it, and that key."""
+    start, question, query = url.partition("?")
+    if not question:
+        return url, ""
+    parts = query.split("&")
+    keys = [unquote(part[4:]) for part in parts if part.startswith("key=")]
+    rest = "&".join(part for part in parts if not part.startswith("key="))
+    return start + ("?" + rest if rest else ""), keys[0] if keys else ""
+
+
+def read_text(name: str) -> str:
+    """The text of the file `name`, of standard input for `-`; a usage error where it can't be read."""
+    if name != "-":
+        return _read_file(Path(name))
+    if sys.stdin is None:
+        raise GalaxyError("standard input is closed", USAGE)
+    return decode_text(sys.stdin.buffer.read(), "standard input")
+
+
+def _read_file(path: Path) -> str:
+    try:
+        return decode_text(path.read_bytes(), str(path))
+    except OSError as error:
+        raise GalaxyError(f"{path}: {error.strerror}", USAGE) from None
+
+
+def decode_text(content: bytes, where: str) -> str:
+    """The text in `content`, which messages call `where`; a usage error where it is none."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise GalaxyError(f"{where}: not a text in UTF-8", USAGE) from None
+
+
+IDEMPOTENT_METHODS = {"GET", "HEAD", "PUT", "DELETE"}   # asked twice, these do no more than asked once
+TRANSIENT_STATUSES = {408, 429, 502, 503, 504}             # states that pass by themselves
+MAY_HAVE_ACTED = "the server may have done it all the same, so look before you send it again"
+
+
+# ---------------------------------------------------------------------------------------------------------- asking again
+
+class RetryWindow:
+    """How long to wait before the next try: exponential backoff with full jitter, 1 to 60 s, within a window of
+    `seconds` from the first trouble on."""
+
+    def __init__(self, seconds: float):
+        self.seconds, self.end, self.longest = seconds, 0.0, 1.0
+
+    def next(self, asked: float | None) -> float | None:
+        """Seconds to wait; what the server `asked` for counts. None when that would be past the window."""
+        now = time.monotonic()
+        self.end = self.end or now + self.seconds
+        left = self.end - now
+        if left <= 0 or (asked or 0) > left:
+            return None
+        pause = max(asked or 0, min(random.uniform(0, self.longest), left))
+        self.longest = min(self.longest * 2, 60)
+        return pause
+
+
+def not_sent(error: Exception) -> bool:
+    """Whether nothing can have reached the server: no such host, connection refused, no connection in time."""
+    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)):
+        return "Tunnel connection failed: 4" not in str(error)
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return type(reason).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
+
+
+def connection_broke(error: Exception) -> bool:
+    """Whether the connection broke or the answer was late, so that the request may or may not have been served."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "EOF" in str(error)
+    return isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.ReadTimeout,
+                              requests.exceptions.ChunkedEncodingError))
+
+
+def should_retry(method: str, response: requests.Response, failures: int) -> bool:
+    status = response.status_code
+    if method in IDEMPOTENT_METHODS:
+        return status in TRANSIENT_STATUSES or (status == 500 and failures == 1)
+    return method in ("POST", "PATCH") and (status == 429 or (status == 503 and "Retry-After" in response.headers))
+
+
+def retry_after(response: requests.Response | None) -> float | None:
+    """How many seconds the server asks us to wait, from either form of `Retry-After` (RFC 9110, 10.2.3)."""
+    text = response.headers.get("Retry-After", "") if response is not None else ""
+    if re.fullmatch(r"\d+", text.strip()):
+        return float(text)
+    if text:
+        from email.utils import parsedate_to_datetime
+        try:
+            return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        except (TypeError, ValueError, OverflowError):
+            pass
+    return None
+
+
+# -------------------------------------------------------------------------------------------------------------- in words
+
+def no_answer_error(asked: str, method: str, error: Any) -> GalaxyError:
+    """The refusal for a request that no answer came to; `asked` says which one."""
+    text = f"{asked}: {describe_failure(error)}{_size_note(error)}"
+    if not_sent(error):
+        return GalaxyError(f"{text}: is the address right, and is the server up?", TRY_LATER)
+    if not connection_broke(error):
+        mistyped = isinstance(error, (ValueError, requests.exceptions.InvalidJSONError))
+        return GalaxyError(text, USAGE if mistyped else FAILED)
+    if method in IDEMPOTENT_METHODS:
+        return GalaxyError(f"{text}: try again later", TRY_LATER)
+    return GalaxyError(f"{text}: {MAY_HAVE_ACTED}", lost=True)
+
+
+def _size_note(error: Any) -> str:
+    """A word about a proxy's limit where the connection broke while more than nginx's, the least one, was sent."""
+    size = request_size(error.request) if connection_broke(
+        error) and not isinstance(error, requests.exceptions.Timeout) else 0
+    return f" (a proxy before Galaxy may take no body of {size_in_words(size)})" if size > 2**20 else ""
+
+
+def error_from_response(asked: str, response: requests.Response, base: str, exit_code: int = FAILED) -> GalaxyError:
+    """The refusal for an answer from the server `base`: what was asked, what came back, what to try."""
+    status, body = response.status_code, body_text(response)
+    said, details, code = error_details(body)
+    outcome = f"{status} {response.reason or ''}".rstrip()
+    proxys = is_from_proxy(response, body)
+    if proxys:
+        outcome += ", from a proxy before Galaxy"
+        said = "" if said.startswith(str(status)) else said     # the title of such a page is most often no more than that
+    words = dict.fromkeys(shorten(part, 500).strip(": .,") for part in (outcome, said, "; ".join(details)))
+    lost = response.request.method not in IDEMPOTENT_METHODS and status in (408, 502, 503, 504)
+    advice = MAY_HAVE_ACTED if lost else proxy_hint(response, base) if proxys else error_hint(response, said, code, base)
+    return GalaxyError(": ".join(part for part in (asked, *words, advice) if part), exit_code, status=status, body=body,
+                   err_msg=said, lost=lost)
+
+
+# The error pages that nginx and Apache make by themselves.
+PROXY_PAGES = re.compile(r"<center>(nginx|openresty)\b|<html><head>\n<title>\d{3} [^<\n]*</title>\n</head><body>\n<h1>")
+
+
+def is_from_proxy(response: requests.Response, body: str) -> bool:
+    """Whether it is certain that an answer that refuses is a proxy's and not Galaxy's.
+
+    Galaxy's own errors are JSON, but for pages (404, in another form) and the text of a 500; it asks for no password in
+    the way of browsers (26.1, measured).
+    """
+    status = response.status_code
+    if _parse_or_text(body) is not body:
+        return False
+    return (status in (413, 502, 504) or (status == 503 and "<html" in body.lower())
+            or (status == 401 and "WWW-Authenticate" in response.headers) or bool(PROXY_PAGES.search(body)))
+
+
+def proxy_hint(response: requests.Response, base: str) -> str:
+    """What to try after a proxy's refusal; "" where there is no advice."""
+    status, asked = response.status_code, response.request
+    if status == 401 and "Authorization" in asked.headers:
+        return "it wants a name and password of its own, and does not take those that were sent"
+    if status == 401:
+        return "it asks for its own password: write NAME:PASSWORD@ before the host in the address"
+    if status == 404:
+        return f"it does not hand that address on: is {base} your Galaxy's address, with its prefix if it has one?"
+    if status == 413:
+        return f"it takes no body of {size_in_words(request_size(asked))}; its administrator can raise the limit (nginx: " \
+               "client_max_body_size)"
+    return "Galaxy is down or too slow: try again later" if status in TRANSIENT_STATUSES else ""
+
+
+def request_size(request: requests.PreparedRequest | None) -> int:
+    """How many bytes the body of a request has; 0 where that is not known."""
+    text = request.headers.get("Content-Length", "") if request is not None else ""
+    return int(text) if text.isdecimal() else 0
+
+
+def size_in_words(size: int) -> str:
+    """A number of bytes in words."""
+    return f"{size / 2**20:.3g} MiB" if size >= 2**20 else f"{size} bytes"
+
+
+def error_hint(response: requests.Response, said: str, code: int | None, base: str) -> str:
+    """What to try after an answer that refuses, with Galaxy's words and its `err_code`; "" where there is no advice."""
+    status, asked = response.status_code, response.request
+    if status in (401, 403) and "x-api-key" not in asked.headers:
+        return "" if "Authorization" in asked.headers else "it was asked without a key"
+    if status == 401 or "API key is not valid" in said:     # which some routes of Galaxy 26.1 answer with 403
+        return f"check the key: key_show.py {base} EMAIL shows yours"
+    if code == 403004:
+        return "the server's administrator can allow it in galaxy.yml"
+    if code == 403006 or (status == 403 and "administrators can" in said):
+        return "this needs an administrator's key; the server's administrator names them in admin_users of galaxy.yml"
+    if code in (403002, 403005) and re.search("/api/(libraries|folders)/", str(asked.url)):
+        return "the library's managers and the server's administrator can permit it"
+    if status == 404 and code is None:
+        parts = urlsplit(str(asked.url))
+        if "/api/" not in f"{parts.path}/":
+            return f"addresses of the API have /api/ behind the server's own, as in {parts.scheme}://{parts.netloc}/api/users"
+        return f"Galaxy knows no such address for {asked.method}: {base}/api/docs lists those it knows"
+    if code == 400009 or (code == 400008 and "invalid id" in said.lower()):
+        return "an id is what display.py shows in the field id"
+    if code == 400008 and "should be a valid" in said:
+        return "NAME=VALUE sends a string, NAME:=JSON any other type"
+    if status == 500:
+        return "Galaxy failed over it; its administrator's log says why"
+    return "try again later" if status in TRANSIENT_STATUSES else ""
+
+
+def describe_failure(error: Any) -> str:
+    """What happened to a connection, in a few words."""
+    text = str(error)
+    if isinstance(error, (requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL)) or "SOCKS" in text or \
+            "proxy" in text.lower():
+        return "the proxy that your environment names can't be reached or refuses"
+    if isinstance(error, requests.exceptions.SSLError) and not connection_broke(error):
+        if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text:
+            found = re.search(r"certificate verify failed: ([^(\"']+)", text)
+            why = f" ({found.group(1).strip()})" if found else ""
+            return (f"its certificate does not verify{why}: set REQUESTS_CA_BUNDLE to your authority's file (PEM), or "
+                    "GALAXY_INSECURE=1 to go without")
+        return "no TLS at that port: does the address begin with http://?" if "WRONG_VERSION" in text else "TLS failed"
+    if isinstance(error, requests.exceptions.InvalidJSONError):
+        return "NaN and Infinity are no JSON"
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        return "the answer's compression is broken"
+    if isinstance(error, ValueError):       # InvalidURL and its like
+        return "not the address of a server"
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, requests.exceptions.Timeout):
+        return "no answer in time"
+    if not_sent(error):
+        if re.search("resol|getaddrinfo|Name or service|nodename", text, re.IGNORECASE):
+            return "no such host"
+        return "connection refused" if "refused" in text else "no connection"
+    return "the connection broke before the answer was whole"
+
+
+def body_text(response: requests.Response) -> str:
+    """The beginning of the body, whatever it is."""
+    try:
+        return response.content[:100_000].decode(response.encoding or "utf-8", "replace")
+    except (LookupError, ValueError, requests.RequestException):
+        return ""
+
+
+def page_title(text: str) -> str:
+    """The title of an HTML page, "" where it has none."""
+    found = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    return shorten(found.group(1), 100) if found else ""
+
+
+def error_details(body: str) -> tuple[str, list[str], int | None]:
+    """What an answer says to people, which parts of the payload it finds wrong, and Galaxy's `err_code`."""
+    answer = _parse_or_text(body)
+    if isinstance(answer, str) and answer == body:      # no JSON
+        return page_title(body) or ("" if "<" in body[:200] else shorten(body)), [], None
+    if not isinstance(answer, dict):
+        return shorten(str(answer)), [], None
+    said = answer.get("err_msg") or answer.get("detail") or ""
+    errors = answer.get("validation_errors") or []
+    if isinstance(said, list):      # FastAPI's own form, as the upload routes answer
+        said, errors = "", said
+    found = [finding for error in (errors if isinstance(errors, list) else [errors])
+                                   for finding in _validation_messages(error)]
+    code = answer.get("err_code")
+    return shorten(str(said), 500), [one for one in found if one.partition(": ")[2] not in str(said)][:10], \
+        code if isinstance(code, int) else None
+
+
+def _validation_messages(error: Any) -> list[str]:
+    """`where: what` for each finding in one member of `validation_errors`, which may be JSON in a string."""
+    error = _parse_or_text(error) if isinstance(error, str) else error
+    if isinstance(error, list):
+        return [finding for one in error for finding in _validation_messages(one)][:10]
+    if not isinstance(error, dict):
+        return [shorten(f": {error}")]
+    where = error.get("loc")
+    place = ".".join(map(str, where)) if isinstance(where, list) else ""
+    return [shorten(f"{place}: {error.get('msg', '')}")]
+
+
+def _parse_or_text(text: str) -> Any:
+    """The JSON in `text`, or `text` itself."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+OWN_STYLES = ("table", "json", "jsonl", "csv", "tsv", "value")
+
+
+def output_options(args: dict[str, Any], known: Iterable[str] = ()) -> dict[str, Any]:
+    """The style and the fields that `--format` and `--fields` ask for, for `show`.
+
+    A style that nobody knows is a usage error, told here before anything is sent; and so is a field that is not among
+    those `known`, where these are told.
+    """
+    style, fields = args["--format"], args["--fields"]
+    if style not in OWN_STYLES[1:] and (style or fields):
+        import tabulate  # here too, because where it is missing nothing must be sent
+        if style and style not in (OWN_STYLES[0], *tabulate.tabulate_formats):
+            raise GalaxyError(
+                f"--format={style}: there are {', '.join(OWN_STYLES)}, and tabulate's styles, as github", USAGE)
+    names = [name.strip() for name in (fields or "").split(",") if name.strip()]
+    unknown = [name for name in names if known and name not in known]
+    if unknown:
+        raise GalaxyError(f"--fields: there is no {', '.join(unknown)}: there are {', '.join(known)}", USAGE)
+    return {"format": style, "fields": names}
+
+
+def show(answer: Any, style: str | None = None, fields: Iterable[str] = (),
+         plain: Callable[[Any], None] | None = None, changed: bool = False, upright: bool = False) -> None:
+    """Print JSON as `format_table`, `json`, `jsonl`, `csv`, `tsv`, `value` (cells alone, for a shell's variables) or another
+    tabulate style; `fields` picks the columns.
+
+    `plain` prints it where neither was asked for. Values are never rewritten: a string stays as it is, null is an empty
+    cell, all else is its JSON. `jsonl` and `value`, and `csv` and `tsv` with `fields`, go out row by row as `answer`, a
+    list or an iterator, hands them on. A field that no row has is refused; where the question has `changed` something,
+    the refusal says so, and is no usage error, or somebody would ask again. A single thing's table is `upright` where
+    told: a line for each field.
+    """
+    try:
+        _print_rows(answer, style, list(fields), plain, changed, upright)
+        if changed:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if not changed:
+            raise
+        raise GalaxyError(f"it is done{_id_note(answer)}, but the answer can't be printed: {error.strerror}") from None
+
+
+def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callable[[Any], None] | None, changed: bool,
+          upright: bool) -> None:
+    if plain and not style and not fields:
+        plain(list(answer) if isinstance(answer, Iterator) else answer)
+        return
+    if changed and answer is None:      # Galaxy answers some requests with an empty body
+        return
+    single = isinstance(answer, (dict, str)) or not isinstance(answer, Iterable)
+    rows = _select_fields([answer] if single else answer, fields, changed)
+    if single or changed:
+        rows = iter(list(rows))     # refused, if so, before anything is printed
+    if style == "json":
+        print(json.dumps(next(rows) if single else list(rows), indent=2, ensure_ascii=False))
+    elif style == "jsonl":
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False), flush=True)
+    elif style == "value":
+        for row in rows:
+            print(*(_cell(value) for value in (row.values() if isinstance(row, dict) else [row])), sep="\t", flush=True)
+    elif style in ("csv", "tsv"):
+        _show_separated(rows, "," if style == "csv" else "\t", fields)
+    else:
+        style = "simple" if style in (None, "table") else style
+        if upright and isinstance(answer, dict):
+            rows, fields = iter([{"field": name, "value": value} for name, value in next(rows).items()]), []
+        print(format_table(list(rows), fields, style))
+
+
+def print_request(method: str, url: str, data: Any, style: str | None = None) -> None:
+    """Print a request that is not sent, for `--dry-run`."""
+    show({"method": method, "url": redact(url), "payload": data}, style or "json")
+
+
+def _select_fields(rows: Iterable[Any], fields: list[str], changed: bool) -> Iterator[Any]:
+    """The rows with these fields only, all of them where there are none."""
+    met: dict[str, None] = {}
+    row: Any = None
+    for row in rows:
+        if not fields:
+            yield row
+            continue
+        row = row if isinstance(row, dict) else {"value": row}
+        met.update(dict.fromkeys(row))
+        yield {name: row.get(name) for name in fields}
+    unknown = [name for name in fields if name not in met]
+    if met and unknown:
+        what = f"no field {', '.join(unknown)} in the answer: there are {', '.join(met)}"
+        if changed:
+            raise GalaxyError(f"it is done{_id_note(row)}, but there is {what}")
+        raise GalaxyError(what, USAGE)
+
+
+def _id_note(answer: Any) -> str:
+    """The id of what an answer says was made, for messages."""
+    return f" (id {answer['id']})" if isinstance(answer, dict) and "id" in answer else ""
+
+
+def _show_separated(rows: Iterator[Any], separator: str, fields: list[str]) -> None:
+    if not fields:
+        rows, fields = _columns(list(rows))
+    first = list(itertools.islice(rows, 1))     # an answer that is refused prints no heading
+    writer = csv.writer(sys.stdout, delimiter=separator, lineterminator="\n")
+    writer.writerow(fields)
+    for row in itertools.chain(first, rows):
+        writer.writerow([_cell(row.get(name)) for name in fields])
+        sys.stdout.flush()
+
+
+def format_table(content: list[Any], fields: Iterable[str] = (), style: str = "simple") -> str:
+    """`content` as one of tabulate's tables, each value as it is; `fields` picks the columns."""
+    import tabulate
+    tabulate.PRESERVE_WHITESPACE = True
+    rows, columns = _columns(content)
+    columns = list(fields) or columns
+    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
+    return tabulate.tabulate(cells, columns, style, disable_numparse=True)
+
+
+def _columns(content: list[Any]) -> tuple[Iterator[dict[str, Any]], list[str]]:
+    """Rows as dicts, and every key that occurs, in the server's order."""
+    rows = [row if isinstance(row, dict) else {"value": row} for row in content]
+    return iter(rows), list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def print_members(answer: Any) -> None:
+    """Print the answer to a GET in the form that pipelines written for the old `display.py` read."""
+    if isinstance(answer, list):
+        print("Collection Members\n------------------")
+        for number, member in enumerate(answer, 1):
+            if isinstance(member, dict):
+                _print_member(member, f"#{number}: {member['url']}" if "url" in member else None)
+            elif isinstance(member, list):
+                for item in member:
+                    print(item)
+            else:
+                print(f"  {member}")
+        print(f"\n{len(answer)} element(s) in collection")
+    elif isinstance(answer, dict):
+        print("Member Information\n------------------")
+        for name, value in answer.items():
+            print(f"{name}: {value}")
+    else:
+        print(answer if isinstance(answer, str) else json.dumps(answer))
+
+
+def print_response(answer: Any) -> None:
+    """Print the answer to a POST as the old `create.py` did: members one by one, anything else as it is."""
+    print("Response\n--------")
+    for member in answer if isinstance(answer, list) else []:
+        if isinstance(member, dict):
+            _print_member(member, member.get("url", "----"))
+        else:
+            print(member)
+    if answer is not None and not isinstance(answer, list):
+        print(answer)
+
+
+def print_answer(answer: Any) -> None:
+    """Print the answer to a PUT or DELETE as the old `update.py` and `delete.py` did."""
+    print("Response\n--------")
+    if answer is not None:
+        print(answer)
+
+
+def _print_member(member: dict[str, Any], heading: Any) -> None:
+    if heading is not None:
+        print(heading)
+    if "name" in member:
+        print(f"  name: {member['name']}")
+    for name, value in member.items():
+        if name not in ("url", "name"):
+            print(f"  {name}: {value}")
+
 
 VERSION = "0.1.0"
-
-__all__ = [     # what scripts and recipes import from here
-    "DONE", "INTERRUPTED", "PARTLY", "REFUSED", "STILL_RUNNING", "TRY_LATER", "USAGE", "VERSION",
-    "DATASET_MOVES", "JOB_ENDS", "ONE_SHOT", "UNATTENDED",
-    "Galaxy", "Refused", "an_id", "arguments", "at_end", "complain", "decoded", "id_in", "ids", "keep_secret",
-    "none_empty", "one_line", "output", "pauses", "payload", "print_answer", "print_members", "print_response", "read_json",
-    "read_text", "redact", "run", "say", "script_name", "separated", "show", "show_request", "whole_number", "with_scheme",
-    "yes_or_no", "delete", "display", "get", "make_url", "post", "put", "submit", "update",
-]
 
 # --------------------------------------------------------------------------------------------- what the user typed
 
@@ -89,90 +858,90 @@ def arguments(usage: str, argv: list[str] | None = None) -> dict[str, Any]:
     from docopt import DocoptExit, docopt
     argv = sys.argv[1:] if argv is None else argv
     if any("\ud800" <= letter <= "\udfff" for text in argv for letter in text):
-        raise Refused("an argument is not UTF-8", USAGE)
+        raise GalaxyError("an argument is not UTF-8", USAGE)
     # What stands behind -- may begin with a hyphen; docopt would want -- in every usage line.
     literal = dict(enumerate(argv[argv.index("--") + 1:])) if "--" in argv else {}
     if "--" in argv:
         argv = argv[:argv.index("--")] + [f"\0{number}" for number in literal]
     try:
         args = docopt(usage, argv)
-        return {name: _restored(value, literal) for name, value in args.items()}
+        return {name: _restore_literals(value, literal) for name, value in args.items()}
     except DocoptExit:
         found = re.search(r"^usage:.*?(?=\n\s*\n|\Z)", usage, re.IGNORECASE | re.DOTALL | re.MULTILINE)
-        say(found.group().rstrip() if found else usage)
-        say(f"{script_name()} --help says more")
+        eprint(found.group().rstrip() if found else usage)
+        eprint(f"{script_name()} --help says more")
         raise SystemExit(USAGE) from None
 
 
-def _restored(value: Any, literal: dict[int, str]) -> Any:
+def _restore_literals(value: Any, literal: dict[int, str]) -> Any:
     if isinstance(value, list):
-        return [_restored(one, literal) for one in value]
+        return [_restore_literals(one, literal) for one in value]
     return literal[int(value[1:])] if isinstance(value, str) and value.startswith("\0") else value
 
 
-def whole_number(args: dict[str, Any], option: str, least: int = 0) -> int | None:
+def int_option(args: dict[str, Any], option: str, least: int = 0) -> int | None:
     """The value of `option` as an integer, None where it was not given; anything else is a usage error."""
     text = args[option]
     if text is None:
         return None
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) < least:
-        raise Refused(f"{option}={text}: a whole number of at least {least} is wanted", USAGE)
+        raise GalaxyError(f"{option}={text}: a whole number of at least {least} is wanted", USAGE)
     return int(text)
 
 
-def none_empty(args: dict[str, Any], *options: str) -> None:
+def require_nonempty(args: dict[str, Any], *options: str) -> None:
     """Refuse, as a usage error, the first of these options that was given without a value."""
     for option in options:
         if args[option] == "":
-            raise Refused(f"{option} is empty: is a variable unset?", USAGE)
+            raise GalaxyError(f"{option} is empty: is a variable unset?", USAGE)
 
 
-def separated(text: str | None) -> list[str]:
+def split_commas(text: str | None) -> list[str]:
     """What is between the commas of an option's value; [] where it was not given."""
     return [part for part in (text or "").split(",") if part]
 
 
-def an_id(text: str, name: str) -> str:
+def parse_id(text: str, name: str) -> str:
     """`text` where it can be the id of something; a usage error naming the argument `name` where it can't."""
     if not re.fullmatch(r"[\w-]+", text):
-        raise Refused(f"{name}: {short(text, 40)!r} is no id{'' if text else ': is a variable unset?'}", USAGE)
+        raise GalaxyError(f"{name}: {shorten(text, 40)!r} is no id{'' if text else ': is a variable unset?'}", USAGE)
     return text
 
 
-def ids(texts: list[str], name: str) -> list[str]:
+def parse_ids(texts: list[str], name: str) -> list[str]:
     """The ids among `texts`, what was given for the argument `name`, each once; `-` stands for those in standard input,
     one a line. It is read to its end first: what is done to these things may change the list that they come from."""
     found: dict[str, None] = {}
     for text in texts:
         if text != "-":
-            found[an_id(text, name)] = None
+            found[parse_id(text, name)] = None
             continue
         for number, line in enumerate(read_text("-").splitlines(), 1):
             if line.strip():
-                found[an_id(line.strip(), f"{name}, line {number} of standard input")] = None
+                found[parse_id(line.strip(), f"{name}, line {number} of standard input")] = None
     return list(found)
 
 
-def id_in(url: str, noun: str) -> str:
+def id_from_url(url: str, noun: str) -> str:
     """The id at the end of `url`, the address of one of the API's `noun`, such as histories; a usage error where it is
     not one's, so that nothing is done to another thing than its user means."""
     found = re.fullmatch(rf".*/api/{noun}/([\w-]+)/?", url.partition("?")[0])
     if not found:
-        raise Refused(f"{url}: not the address of one of the {noun}: it ends in /api/{noun}/ID", USAGE)
+        raise GalaxyError(f"{url}: not the address of one of the {noun}: it ends in /api/{noun}/ID", USAGE)
     return found.group(1)
 
 
-def yes_or_no(text: str | None, name: str) -> bool:
+def bool_option(text: str | None, name: str) -> bool:
     """Whether `text`, the argument `name`, says yes, in the words that Galaxy takes; no where it was not given."""
     word = "no" if text is None else text.strip().lower()
     if word in ("true", "yes", "on", "1", "t", "y"):
         return True
     if word in ("false", "no", "off", "0", "f", "n"):
         return False
-    raise Refused(f"{name}: {short(str(text), 40)!r} is neither true nor false", USAGE)
+    raise GalaxyError(f"{name}: {shorten(str(text), 40)!r} is neither true nor false", USAGE)
 
 
-def payload(pairs: list[str]) -> Any:
+def parse_payload(pairs: list[str]) -> Any:
     """What the pairs of a command line ask to send.
 
     `NAME=VALUE` is a string, `NAME:=JSON` JSON, `NAME:=@FILE` a file's JSON, `NAME@=FILE` a file's text, and `@FILE`
@@ -187,9 +956,9 @@ def payload(pairs: list[str]) -> Any:
         name = name.removesuffix(kind)
         if not sign or not name:
             alone = " (@FILE is the whole payload, so it must stand alone)" if pair.startswith("@") else ""
-            raise Refused(f"NAME=VALUE, the {number}. one: there is no = in it, or nothing before it{alone}", USAGE)
+            raise GalaxyError(f"NAME=VALUE, the {number}. one: there is no = in it, or nothing before it{alone}", USAGE)
         if kind == ":":
-            data[name] = read_json(value[1:]) if value.startswith("@") else _json(value, f"{name}:=")
+            data[name] = read_json(value[1:]) if value.startswith("@") else _parse_json(value, f"{name}:=")
         else:
             data[name] = read_text(value) if kind else value
     return data
@@ -197,16 +966,16 @@ def payload(pairs: list[str]) -> Any:
 
 def read_json(name: str) -> Any:
     """The JSON in the file `name`, in standard input for `-`; a usage error where there is none."""
-    return _json(read_text(name), "standard input" if name == "-" else name)
+    return _parse_json(read_text(name), "standard input" if name == "-" else name)
 
 
-def _json(text: str, where: str) -> Any:
+def _parse_json(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise Refused(f"{where}: not JSON: {error} (a string has quotes in JSON: 'name:=\"value\"')", USAGE) from None
+        raise GalaxyError(f"{where}: not JSON: {error} (a string has quotes in JSON: 'name:=\"value\"')", USAGE) from None
     except RecursionError:
-        raise Refused(f"{where}: nested too deeply", USAGE) from None
+        raise GalaxyError(f"{where}: nested too deeply", USAGE) from None
 
 
 # ------------------------------------------------------------------------------------------------------------- asking
@@ -215,7 +984,7 @@ ONE_SHOT, UNATTENDED = 10, 600                  # seconds of patience with a ser
 
 # How many a page, and in which order nothing is missed while things are added. Galaxy 26.1's /api/invocations
 # takes 100 at most; its /api/jobs and /api/datasets hand out 500 unless told.
-PAGES: dict[str, dict[str, Any]] = {
+PAGING: dict[str, dict[str, Any]] = {
     "histories": {"limit": 500, "order": "create_time-asc"},
     "datasets": {"limit": 500, "order": "create_time-asc"},
     "contents": {"limit": 500, "order": "hid-asc"},
@@ -233,7 +1002,7 @@ class _Session(requests.Session):
         return None
 
 
-def _pool() -> requests.Session:
+def _get_session() -> requests.Session:
     """The process's one session."""
     global _session
     if _session is None:
@@ -245,18 +1014,18 @@ def _pool() -> requests.Session:
         if os.environ.get("GALAXY_INSECURE") == "1":
             import urllib3
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-            say("warning: GALAXY_INSECURE=1: the server's certificate is not checked")
+            eprint("warning: GALAXY_INSECURE=1: the server's certificate is not checked")
     return _session
 
 
-def _seconds(variable: str, otherwise: float) -> float:
+def _seconds_from_env(variable: str, otherwise: float) -> float:
     text = os.environ.get(variable, "").strip()
     try:
         seconds = float(text) if text else otherwise
     except ValueError:
         seconds = -1
     if not 0 <= seconds < 10**8:
-        raise Refused(f"{variable}={text}: a number of seconds is wanted", USAGE)
+        raise GalaxyError(f"{variable}={text}: a number of seconds is wanted", USAGE)
     return seconds
 
 
@@ -265,14 +1034,14 @@ class Galaxy:
 
     `url` is the address as the user gave it, made whole; `base` the server's own. `patience` is how many seconds a
     server that is away may stay so (`ONE_SHOT`, `UNATTENDED`). Paths are those under `/api/` (`histories/ID`), or whole
-    addresses of the same server. All methods raise `Refused`.
+    addresses of the same server. All methods raise `GalaxyError`.
     """
 
     def __init__(self, key: str, url: str, patience: float = ONE_SHOT):
-        url, key_in_url = without_key(url)
-        self.key, self.url = credentials(key_in_url or key, url)
-        self.base = server(self.url)
-        self.patience = _seconds("GALAXY_RETRY_MAX", patience)
+        url, key_in_url = strip_key(url)
+        self.key, self.url = resolve_credentials(key_in_url or key, url)
+        self.base = server_url(self.url)
+        self.patience = _seconds_from_env("GALAXY_RETRY_MAX", patience)
         self.deadline = float("inf")
 
     def get(self, path: str, params: Any = None, **options: Any) -> Any:
@@ -299,8 +1068,8 @@ class Galaxy:
         """
         parts = urlsplit(self.address(path))
         route = parts.path.rstrip("/").rsplit("/", 1)[-1]
-        ask = {**PAGES.get(route, {"limit": 500}), **parse_qs(parts.query, keep_blank_values=True), **(params or {})}
-        size, offset = _first_number(ask["limit"]), _first_number(ask.get("offset", 0))
+        ask = {**PAGING.get(route, {"limit": 500}), **parse_qs(parts.query, keep_blank_values=True), **(params or {})}
+        size, offset = _page_number(ask["limit"]), _page_number(ask.get("offset", 0))
         if limit:
             ask["limit"] = size = min(size, limit)
         met: set[str] = set()
@@ -309,17 +1078,17 @@ class Galaxy:
         while limit is None or given < limit:
             answer = self.get(parts._replace(query="").geturl(), {**ask, "offset": offset} if offset else ask)
             if not isinstance(answer, list):
-                raise Refused(f"{parts.geturl()}: the answer is no list, so it has no pages", USAGE)
-            marks = [_mark(member, route) for member in answer]
+                raise GalaxyError(f"{parts.geturl()}: the answer is no list, so it has no pages", USAGE)
+            marks = [_member_key(member, route) for member in answer]
             fresh = [member for member, mark in zip(answer, marks) if mark not in met or not mark.startswith("id ")]
-            if not fresh or (marks == before and route not in PAGES):       # it knows no offset
+            if not fresh or (marks == before and route not in PAGING):       # it knows no offset
                 return
             before = marks
             met.update(marks)
             yield from fresh[:None if limit is None else limit - given]
             given += len(fresh)
             offset += len(answer)
-            if len(answer) > size or (route in PAGES and len(answer) < size):
+            if len(answer) > size or (route in PAGING and len(answer) < size):
                 return
 
     def find(self, path: str, name: str) -> dict[str, Any]:
@@ -329,47 +1098,47 @@ class Galaxy:
         if len(same) == 1:
             return same[0]
         if same:
-            raise Refused(f"{len(same)} {path} are named {name!r}: {', '.join(str(thing['id']) for thing in same)}; "
+            raise GalaxyError(f"{len(same)} {path} are named {name!r}: {', '.join(str(thing['id']) for thing in same)}; "
                           "rename all but one")
         nobody = " (asked without a key)" if self.key is None else ""
-        raise Refused(f"none of your {path} on {self.base} is named {name!r}{nobody}")
+        raise GalaxyError(f"none of your {path} on {self.base} is named {name!r}{nobody}")
 
     def named(self, path: str, text: str) -> dict[str, Any]:
         """The one thing in the list at `path` whose id, or else exact name, is `text`; none or several are refused."""
         if re.fullmatch(r"([0-9a-f]{16})+", text):
             try:
                 return dict(self.get(f"{path}/{text}"))
-            except Refused as error:
+            except GalaxyError as error:
                 if error.status not in (400, 404):
                     raise
         return self.find(path, text)
 
-    def user(self) -> dict[str, Any]:
+    def current_user(self) -> dict[str, Any]:
         """The user whose key this is. Without one Galaxy answers many questions with an empty list, so ask this first
         where an empty list would be believed (`GET /api/users/current`)."""
         user = self.get("users/current")
         if not isinstance(user, dict) or not user.get("id"):
-            raise Refused(f"{self.base} takes the key for nobody's: check it", status=401)
+            raise GalaxyError(f"{self.base} takes the key for nobody's: check it", status=401)
         return user
 
-    def administrator(self, task: str, otherwise: str = "") -> dict[str, Any]:
+    def require_admin(self, task: str, otherwise: str = "") -> dict[str, Any]:
         """The user whose key this is, refused where that is no administrator, whom `task` needs, with what to do
         `otherwise`."""
-        user = self.user()
+        user = self.current_user()
         if not user.get("is_admin"):
-            raise Refused(f"{task} needs an administrator's key, and {user.get('email')} is none on {self.base}: ask its "
+            raise GalaxyError(f"{task} needs an administrator's key, and {user.get('email')} is none on {self.base}: ask its "
                           f"administrators, whom admin_users names (galaxy.yml){otherwise}", status=403)
         return user
 
     def address(self, path: str) -> str:
         """The whole address of `path` on this server."""
         if re.match(r"https?://", path):
-            return address(path)
-        return join(self.base, path) if path.startswith("/") else f"{self.base}/api/{path}"
+            return normalize_url(path)
+        return join_url(self.base, path) if path.startswith("/") else f"{self.base}/api/{path}"
 
     def request(self, method: str, path: str, *, anywhere: bool = False, auth: tuple[str, str] | None = None,
                 patience: float | None = None, **options: Any) -> requests.Response:
-        """Galaxy's answer of status 2xx; anything else is `Refused`. `options` are those of requests.
+        """Galaxy's answer of status 2xx; anything else is `GalaxyError`. `options` are those of requests.
 
         Passing trouble is waited out within `patience` seconds (this server's own unless given), without sending twice
         what must not be. `anywhere` lets a GET follow a redirect to another server (object stores do that for
@@ -381,59 +1150,59 @@ class Galaxy:
             own = origin(url) == origin(self.base)
             if self.key and own:
                 headers["x-api-key"] = self.key
-            password = (auth or _userinfo(self.base)) if own else _userinfo(url)
+            password = (auth or _url_password(self.base)) if own else _url_password(url)
             response = self._send(method, url, self.patience if patience is None else patience, headers=headers,
                                   auth=password, **options)
             if 200 <= response.status_code < 300:
                 return response
             if response.status_code not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
-                raise replies.refusal(f"{method} {url}", response, self.base)
-            target = _target(url, response.headers["Location"])
-            if not is_address(target):
-                raise Refused(f"{method} {url}: the server redirects to what is no address")
+                raise error_from_response(f"{method} {url}", response, self.base)
+            target = _redirect_target(url, response.headers["Location"])
+            if not is_http_url(target):
+                raise GalaxyError(f"{method} {url}: the server redirects to what is no address")
             if method not in ("GET", "HEAD"):
-                raise Refused(f"{method} {url}: the server redirects to {target}, and a {method} is not sent on: use "
+                raise GalaxyError(f"{method} {url}: the server redirects to {target}, and a {method} is not sent on: use "
                               "that address if your Galaxy is there", status=response.status_code)
             if origin(target) != origin(url) and not anywhere:
-                raise Refused(f"{method} {url}: the server redirects to {target}, where your key does not go unasked: "
+                raise GalaxyError(f"{method} {url}: the server redirects to {target}, where your key does not go unasked: "
                               "use that address if your Galaxy is there", status=response.status_code)
             headers.pop("x-api-key", None)
             options.pop("params", None)
             url = target
-        raise Refused(f"{method} {url}: the server redirects in a loop")
+        raise GalaxyError(f"{method} {url}: the server redirects in a loop")
 
     def _send(self, method: str, url: str, window: float, **options: Any) -> requests.Response:
         """The server's answer, after as many tries as this method may have and a `window` of seconds allows."""
-        read = _seconds("GALAXY_TIMEOUT", 300 if method == "POST" else 60) or None
+        read = _seconds_from_env("GALAXY_TIMEOUT", 300 if method == "POST" else 60) or None
         left = self.deadline - time.monotonic()
         if left < float("inf"):
             read = min(read or left, max(left, 1))
         options.setdefault("timeout", (10, read))
         # What ~/.netrc has for a host would go to each of its ports; a password in the URL is for this server.
-        options["auth"] = options.get("auth") or _as_it_is
+        options["auth"] = options.get("auth") or _no_auth
         if os.environ.get("GALAXY_INSECURE") == "1":
             options["verify"] = False       # on the request: the session's own gives way to $REQUESTS_CA_BUNDLE
-        patience, failures = replies.Patience(min(window, left)), 0
+        patience, failures = RetryWindow(min(window, left)), 0
         while True:
             response, error = None, None
             try:
-                response = _pool().request(method, url, allow_redirects=False, **options)
+                response = _get_session().request(method, url, allow_redirects=False, **options)
                 failures += response.status_code == 500
-                again = replies.worth_retrying(method, response, failures)
+                again = should_retry(method, response, failures)
                 if not again:
                     return response
             except requests.RequestException as caught:
                 error = caught
-                again = replies.unsent(error) or (method in replies.REPEATABLE and replies.broken_off(error))
-            pause = patience.next(replies.retry_after(response)) if again else None
+                again = not_sent(error) or (method in IDEMPOTENT_METHODS and connection_broke(error))
+            pause = patience.next(retry_after(response)) if again else None
             if pause is None and response is not None:
-                raise replies.refusal(f"{method} {url}", response, self.base,
-                              TRY_LATER if response.status_code in replies.PASSING else REFUSED)
+                raise error_from_response(f"{method} {url}", response, self.base,
+                              TRY_LATER if response.status_code in TRANSIENT_STATUSES else FAILED)
             if pause is None:
-                raise replies.unanswered(f"{method} {url}", method, error) from error
+                raise no_answer_error(f"{method} {url}", method, error) from error
             if sys.stderr.isatty():
-                what = f"{response.status_code} {response.reason}" if response is not None else replies.what_happened(error)
-                say(f"{self.base}: {what}; trying again in {pause:.0f} s")
+                what = f"{response.status_code} {response.reason}" if response is not None else describe_failure(error)
+                eprint(f"{self.base}: {what}; trying again in {pause:.0f} s")
             if response is not None:
                 response.close()
             time.sleep(pause)
@@ -444,76 +1213,76 @@ class Galaxy:
         asked = f"{method} {response.url}: {status}"
         if not response.content.strip():
             if method == "GET":
-                raise Refused(f"{asked} with an empty body in place of JSON: is this an address of the API, or does a "
+                raise GalaxyError(f"{asked} with an empty body in place of JSON: is this an address of the API, or does a "
                               "proxy answer for Galaxy?", status=status, body="")
             return None
         try:
             return response.json()
         except (ValueError, RecursionError):
-            text = replies.body_text(response)
-            kind = f"a page titled {replies.page_title(text)!r}" if replies.page_title(text) else repr(short(text, 60))
+            text = body_text(response)
+            kind = f"a page titled {page_title(text)!r}" if page_title(text) else repr(shorten(text, 60))
             hint = f"addresses of the API go on with /api/, as in {self.base}/api/histories"
             if "/api/" in response.url:
-                login = ", and a page to log in is a proxy's" if replies.page_title(text) else ""
+                login = ", and a page to log in is a proxy's" if page_title(text) else ""
                 hint = f"for data take dataset_download.py{login}"
-            raise Refused(f"{asked}, not JSON but {kind}: {hint}", status=status, body=text) from None
+            raise GalaxyError(f"{asked}, not JSON but {kind}: {hint}", status=status, body=text) from None
 
     # ------------------------------------------------------------------------------------------------------- waiting
 
     def wait_datasets(self, history: str, datasets: Iterable[str], timeout: float | None = None,
-                      told: Callable[[int], Any] | None = None) -> dict[str, str]:
-        """`{id: state}` once all these datasets of one history have ended, good or bad (not in `DATASET_MOVES`).
+                      on_progress: Callable[[int], Any] | None = None) -> dict[str, str]:
+        """`{id: state}` once all these datasets of one history have ended, good or bad (not in `NON_TERMINAL_DATASET_STATES`).
 
         However many they are, each look is one small request: what in the history has not ended yet. `told` is called
         with how many those are.
         """
         return self._ended("dataset", history, list(datasets), timeout, f"histories/{history}/contents",
-                           {"v": "dev", "keys": "id,state"}, {"q": "state-in", "qv": ",".join(DATASET_MOVES)}, told)
+                           {"v": "dev", "keys": "id,state"}, {"q": "state-in", "qv": ",".join(NON_TERMINAL_DATASET_STATES)}, on_progress)
 
     def wait_jobs(self, history: str, jobs: Iterable[str], timeout: float | None = None) -> dict[str, str]:
-        """`{id: state}` once all these jobs of one history have ended (see `JOB_ENDS`), or none can move by itself."""
+        """`{id: state}` once all these jobs of one history have ended (see `TERMINAL_JOB_STATES`), or none can move by itself."""
         return self._ended("job", history, list(jobs), timeout, "jobs",
-                           {"history_id": history}, {"state": list(JOB_MOVES)})
+                           {"history_id": history}, {"state": list(NON_TERMINAL_JOB_STATES)})
 
-    def looks(self, timeout: float | None) -> Iterator[int]:
+    def poll(self, timeout: float | None) -> Iterator[int]:
         """`pauses(timeout)`, and no server that is away is waited for any longer either."""
         self.deadline = float("inf") if timeout is None else time.monotonic() + timeout
         try:
-            yield from pauses(timeout)
+            yield from backoff(timeout)
         finally:
             self.deadline = float("inf")
 
     def _ended(self, kind: str, history: str, wanted: list[str], timeout: float | None, path: str, every: dict[str, Any],
-               moving: dict[str, Any], told: Callable[[int], Any] | None = None) -> dict[str, str]:
+               moving: dict[str, Any], on_progress: Callable[[int], Any] | None = None) -> dict[str, str]:
         """The states of `wanted` once none of them is in the list that `path` gives for `every` and `moving`."""
-        moves, states = (DATASET_MOVES if kind == "dataset" else JOB_MOVES), {}
-        for _ in self.looks(timeout):
+        moves, states = (NON_TERMINAL_DATASET_STATES if kind == "dataset" else NON_TERMINAL_JOB_STATES), {}
+        for _ in self.poll(timeout):
             left = {thing["id"] for thing in self.pages(path, {**every, **moving})}.intersection(wanted)
             if not left:        # but for what is setting_metadata, which that filter does not see (26.1)
                 states = {thing["id"]: str(thing.get("state")) for thing in self.pages(path, every)
                           if thing.get("history_content_type", "dataset") == "dataset"}     # not a collection of that id
                 left = {one for one in wanted if states.get(one) in moves}
-            if told:
-                told(len(left))
+            if on_progress:
+                on_progress(len(left))
             if not left:
                 break
         else:
-            raise Refused(f"{len(left)} of {len(set(wanted))} still running after {timeout:g} s: "
+            raise GalaxyError(f"{len(left)} of {len(set(wanted))} still running after {timeout:g} s: "
                           f"{', '.join(sorted(left)[:3])}{', ...' if len(left) > 3 else ''}", STILL_RUNNING)
         missing = [one for one in wanted if one not in states]
         if missing:
-            raise Refused(f"history {history} has no {kind} {', '.join(missing)}")
+            raise GalaxyError(f"history {history} has no {kind} {', '.join(missing)}")
         return {one: states[one] for one in wanted}
 
 
 # From Galaxy 26.1's schema (DatasetState, JobState). `paused` jobs and datasets wait for a person, so they don't move.
-DATASET_MOVES = ("new", "upload", "queued", "running", "setting_metadata")
+NON_TERMINAL_DATASET_STATES = ("new", "upload", "queued", "running", "setting_metadata")
 # `deleting` may last for ever (26.1, jobs of a cancelled invocation), and never ends well.
-JOB_MOVES = ("new", "resubmitted", "upload", "waiting", "queued", "running", "stop")
-JOB_ENDS = ("ok", "skipped", "error", "failed", "deleting", "deleted", "stopped", "paused")
+NON_TERMINAL_JOB_STATES = ("new", "resubmitted", "upload", "waiting", "queued", "running", "stop")
+TERMINAL_JOB_STATES = ("ok", "skipped", "error", "failed", "deleting", "deleted", "stopped", "paused")
 
 
-def pauses(timeout: float | None = None, first: float = 0.25, longest: float = 30.0) -> Iterator[int]:
+def backoff(timeout: float | None = None, first: float = 0.25, longest: float = 30.0) -> Iterator[int]:
     """Count the looks at something, the first at once, then with pauses from `first` to `longest` seconds between them;
     ends with a last look when `timeout` seconds have gone by."""
     end = None if timeout is None else time.monotonic() + timeout
@@ -527,7 +1296,7 @@ def pauses(timeout: float | None = None, first: float = 0.25, longest: float = 3
         pause = min(pause * 1.25, longest)
 
 
-def _target(url: str, location: str) -> str:
+def _redirect_target(url: str, location: str) -> str:
     """Where a redirect leads; "" where that can't be said."""
     try:
         return urljoin(url, location)
@@ -535,17 +1304,17 @@ def _target(url: str, location: str) -> str:
         return ""
 
 
-def _userinfo(url: str) -> tuple[str, str] | None:
+def _url_password(url: str) -> tuple[str, str] | None:
     parts = urlsplit(url)
     return (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
 
 
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """The authentication that adds nothing."""
     return request
 
 
-def _mark(member: Any, route: str) -> str:
+def _member_key(member: Any, route: str) -> str:
     """What tells a list's member from the others: its id, or all of it (JSON) where that is not enough."""
     kind = member.get("history_content_type") if isinstance(member, dict) else None
     if isinstance(member, dict) and "id" in member and (kind or route not in ("contents", "datasets")):
@@ -553,10 +1322,10 @@ def _mark(member: Any, route: str) -> str:
     return json.dumps(member, sort_keys=True)       # datasets and collections have their ids apart, so some are the same
 
 
-def _first_number(value: Any) -> int:
+def _page_number(value: Any) -> int:
     text = str(value[0] if isinstance(value, list) else value)
     if not text.isdecimal():
-        raise Refused(f"limit and offset are whole numbers, not {text!r}", USAGE)
+        raise GalaxyError(f"limit and offset are whole numbers, not {text!r}", USAGE)
     return int(text)
 
 
@@ -570,73 +1339,73 @@ def make_url(api_key: str, url: str, args: Iterable[tuple[str, Any]] | None = No
     pairs = list(args or [])
     if not re.search(r"[?&]key=", url):
         pairs.insert(0, ("key", api_key))
-    keep_secret(api_key)
+    register_secret(api_key)
     return url + (("&" if "?" in url else "?") + urlencode(pairs) if pairs else "")
 
 
-def _for_a_recipe(api_key: str, url: str) -> Galaxy:
+def _legacy_client(api_key: str, url: str) -> Galaxy:
     """The server for one request of a recipe; what that does not catch ends it with one line, as it always has."""
-    sys.excepthook = _in_one_line
+    sys.excepthook = _print_uncaught
     return Galaxy(api_key, url)
 
 
-def _in_one_line(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    if isinstance(error, Refused) and not os.environ.get("GALAXY_DEBUG"):
-        complain(str(error))
+def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    if isinstance(error, GalaxyError) and not os.environ.get("GALAXY_DEBUG"):
+        report_error(str(error))
     else:
         sys.__excepthook__(kind, error, trace)
 
 
 def get(api_key: str, url: str) -> Any:
     """The JSON answer to GET."""
-    galaxy = _for_a_recipe(api_key, url)
+    galaxy = _legacy_client(api_key, url)
     return galaxy.get(galaxy.url)
 
 
 def post(api_key: str, url: str, data: Any) -> Any:
     """The JSON answer to POST of `data`; None for an empty body."""
-    galaxy = _for_a_recipe(api_key, url)
+    galaxy = _legacy_client(api_key, url)
     return galaxy.post(galaxy.url, data)
 
 
 def put(api_key: str, url: str, data: Any) -> Any:
     """The JSON answer to PUT of `data`; None for an empty body."""
-    galaxy = _for_a_recipe(api_key, url)
+    galaxy = _legacy_client(api_key, url)
     return galaxy.put(galaxy.url, data)
 
 
 def _delete(api_key: str, url: str, data: Any) -> Any:
-    galaxy = _for_a_recipe(api_key, url)
+    galaxy = _legacy_client(api_key, url)
     return galaxy.delete(galaxy.url, data)
 
 
 def display(api_key: str, url: str, return_formatted: bool = True) -> Any:
     """GET; prints the answer, or returns it where `return_formatted` is false."""
-    return _legacy(return_formatted, print_members, get, api_key, url)
+    return _print_or_return(return_formatted, print_members, get, api_key, url)
 
 
 def submit(api_key: str, url: str, data: Any, return_formatted: bool = True) -> Any:
     """POST of `data`; prints the answer, or returns it where `return_formatted` is false."""
-    return _legacy(return_formatted, print_response, post, api_key, url, data)
+    return _print_or_return(return_formatted, print_response, post, api_key, url, data)
 
 
 def update(api_key: str, url: str, data: Any, return_formatted: bool = True) -> Any:
     """PUT of `data`; prints the answer, or returns it where `return_formatted` is false."""
-    return _legacy(return_formatted, print_answer, put, api_key, url, data)
+    return _print_or_return(return_formatted, print_answer, put, api_key, url, data)
 
 
 def delete(api_key: str, url: str, data: Any, return_formatted: bool = True) -> Any:
     """DELETE with `data` as its body; prints the answer, or returns it where `return_formatted` is false."""
-    return _legacy(return_formatted, print_answer, _delete, api_key, url, data)
+    return _print_or_return(return_formatted, print_answer, _delete, api_key, url, data)
 
 
-def _legacy(formatted: bool, printer: Any, ask: Any, *what: Any) -> Any:
+def _print_or_return(formatted: bool, printer: Any, ask: Any, *what: Any) -> Any:
     """Ask, then print or return; where it prints, it also says what went wrong and exits, as it always has."""
     if not formatted:
         return ask(*what)
     try:
         answer = ask(*what)
-    except Refused as error:
-        raise SystemExit(complain(str(error), error.exit_code)) from None
+    except GalaxyError as error:
+        raise SystemExit(report_error(str(error), error.exit_code)) from None
     printer(answer)
     return None

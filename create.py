@@ -21,25 +21,16 @@ A new history, and its id alone:
 """
 import sys
 
-from common import (
-    Galaxy,
-    arguments,
-    output,
-    payload,
-    print_response,
-    run,
-    show,
-    show_request,
-)
+from common import Galaxy, arguments, output_options, parse_payload, print_request, print_response, run, show
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    data, (style, fields) = payload(args["NAME=VALUE"]), output(args)
+    data, (style, fields) = parse_payload(args["NAME=VALUE"]), output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     if args["--dry-run"]:
-        show_request("POST", galaxy.url, data, style)
+        print_request("POST", galaxy.url, data, style)
     else:
         show(galaxy.post(galaxy.url, data), style, fields, plain=print_response, changed=True)
 

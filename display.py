@@ -20,12 +20,12 @@ The names of all your histories, with the ids that other commands want:
 """
 import sys
 
-from common import Galaxy, arguments, output, print_members, run, show, whole_number
+from common import Galaxy, arguments, int_option, output_options, print_members, run, show
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    limit, (style, fields) = whole_number(args, "--limit", least=1), output(args)
+    limit, (style, fields) = int_option(args, "--limit", least=1), output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     paged = args["--all"] or limit

@@ -21,25 +21,16 @@ A history's new name, and its tags:
 """
 import sys
 
-from common import (
-    Galaxy,
-    arguments,
-    output,
-    payload,
-    print_answer,
-    run,
-    show,
-    show_request,
-)
+from common import Galaxy, arguments, output_options, parse_payload, print_answer, print_request, run, show
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    data, (style, fields) = payload(args["NAME=VALUE"]), output(args)
+    data, (style, fields) = parse_payload(args["NAME=VALUE"]), output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     if args["--dry-run"]:
-        show_request("PUT", galaxy.url, data, style)
+        print_request("PUT", galaxy.url, data, style)
     else:
         show(galaxy.put(galaxy.url, data), style, fields, plain=print_answer, changed=True)
 

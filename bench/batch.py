@@ -24,8 +24,8 @@ from pathlib import Path
 
 from local import REST, ROOT, a_galaxy, about, compare, heading, launched, peer_python, print_row
 
-from common import Refused, arguments, run, whole_number
-from workflows import imported_once
+from common import GalaxyError, arguments, int_option, run
+from galaxy_api_scripts.workflows.definition import import_once
 
 BATCH = [sys.executable, str(ROOT / "scripts" / "workflow_batch.py"), "-q"]
 WORKFLOW = ROOT / "bench" / "one_step.gxwf.yml"
@@ -57,7 +57,7 @@ for sample in sorted(Path(folder).glob("*.tsv")):
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    count = whole_number(args, "--samples", least=1)
+    count = int_option(args, "--samples", least=1)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # modules are compiled once, as for any user
     with a_galaxy() as galaxy, tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_STATE_HOME"] = folder
@@ -101,7 +101,7 @@ def once(made, galaxy, workflow, count, *more):
         for number in range(count):
             there = results[f"s{number:03}"].read_text()
             if there != f"{token}\t{number}\n" * 3:
-                raise Refused(f"sample {number}: the result is not that of the workflow: {there!r}")
+                raise GalaxyError(f"sample {number}: the result is not that of the workflow: {there!r}")
     return took
 
 
@@ -110,7 +110,7 @@ def a_workflow(galaxy, folder):
     """The id of the workflow, imported under a name of its own, and deleted in the end."""
     file = folder / WORKFLOW.name
     file.write_text(WORKFLOW.read_text().replace("label: One quick step", f"label: bench/batch.py {secrets.token_hex(4)}"))
-    made = imported_once(galaxy, str(file))
+    made = import_once(galaxy, str(file))
     try:
         yield made
     finally:

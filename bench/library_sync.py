@@ -23,7 +23,7 @@ from pathlib import Path
 
 from local import ROOT, a_galaxy
 
-from common import arguments, run, say, show, whole_number
+from common import arguments, eprint, int_option, run, show
 
 SYNC = [sys.executable, str(ROOT / "scripts" / "library_sync.py"), "-q"]
 BAR = "3.0 s, 60 requests"
@@ -38,8 +38,8 @@ print(len(asked))
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    files, folders = whole_number(args, "--files", least=1), whole_number(args, "--folders", least=1)
-    runs = whole_number(args, "--runs", least=1)
+    files, folders = int_option(args, "--files", least=1), int_option(args, "--folders", least=1)
+    runs = int_option(args, "--runs", least=1)
     with a_galaxy() as galaxy, tempfile.TemporaryDirectory() as folder:
         show(measured(galaxy, Path(folder), files, folders, runs))
 
@@ -66,7 +66,7 @@ def measured(galaxy, folder, files, folders, runs):
         before()
         asked = subprocess.run([sys.executable, "-c", COUNTED, "-q", *line], check=True, env=environment, text=True,
                                capture_output=True).stdout.strip() if count > 1 else ""
-        say(f"{what}: {statistics.median(times):.2f} s")
+        eprint(f"{what}: {statistics.median(times):.2f} s")
         return {"run": what, "runs": count, "median (s)": f"{statistics.median(times):.2f}", "least": f"{min(times):.2f}",
                 "most": f"{max(times):.2f}", "requests": asked, "bar": BAR if what == "nothing to do" else ""}
 

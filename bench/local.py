@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from common import Galaxy, Refused
+from common import Galaxy, GalaxyError
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL = [sys.executable, str(ROOT / "scripts" / "galaxy_local.py")]
@@ -44,7 +44,7 @@ def a_galaxy():
     """The Galaxy that runs, as its administrator; else one that is started, and stopped in the end."""
     ours = subprocess.run([*LOCAL, "status"], stdout=subprocess.DEVNULL).returncode != 0
     if ours and subprocess.run([*LOCAL, "start"], stdout=sys.stderr).returncode:
-        raise Refused("there is no Galaxy to measure with: see above")
+        raise GalaxyError("there is no Galaxy to measure with: see above")
     told = subprocess.run([*LOCAL, "env"], capture_output=True, text=True, check=True).stdout
     settings = dict(line.removeprefix("export ").split("=", 1) for line in told.splitlines())
     try:
@@ -99,11 +99,11 @@ def launched(command, patience=PATIENCE, **options):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)      # the command too, also after Ctrl-C
             if isinstance(error, subprocess.TimeoutExpired):
-                raise Refused(f"{Path(command[0]).name}: not done after {patience} s") from None
+                raise GalaxyError(f"{Path(command[0]).name}: not done after {patience} s") from None
             raise
     seconds, memory, code = json.loads(told)
     if code:
-        raise Refused(f"{' '.join(Path(str(word)).name for word in command[:3])} ends with {code}: {complaint[-300:]}")
+        raise GalaxyError(f"{' '.join(Path(str(word)).name for word in command[:3])} ends with {code}: {complaint[-300:]}")
     return seconds, memory
 
 
@@ -119,7 +119,7 @@ def compare(what, ours, peer, theirs, bar, runs, before):
         before()
         try:
             pairs.append((mine, theirs()))
-        except Refused as error:
+        except GalaxyError as error:
             return [what, peer, f"{mine[0]:.2f}", "", f"does not run: {error}", *[""] * 4]
     ratios = [mine[0] / other[0] for mine, other in pairs]
     ratio = statistics.median(ratios)

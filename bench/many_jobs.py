@@ -30,7 +30,7 @@ from local import (
     print_row,
 )
 
-from common import Refused, arguments, run, whole_number
+from common import GalaxyError, arguments, int_option, run
 
 UPLOAD, RUN, WAIT = ([sys.executable, str(ROOT / "scripts" / f"{name}.py"), "-q"]
                      for name in ("dataset_upload", "workflow_run", "invocation_wait"))
@@ -42,7 +42,7 @@ EACH, LARGEST = 1, 20_000       # the bars: requests a look, bytes of an answer
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    count = whole_number(args, "--jobs", least=2)
+    count = int_option(args, "--jobs", least=2)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # modules are compiled once, as for any user
     with a_galaxy() as galaxy, tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_STATE_HOME"] = f"{folder}/state"
@@ -84,7 +84,7 @@ def measured(galaxy, proxy, history, workflow, tables, count):
     right = [one for number, one in enumerate(made) if one["element_identifier"] == f"t{number:04}"
              and one["object"]["state"] == "ok" and one["object"]["file_size"] == len("0000\t1\n")]
     if len(right) != count or len(made) != count:
-        raise Refused(f"{len(right)} of {count} results are what they must be")
+        raise GalaxyError(f"{len(right)} of {count} results are what they must be")
     print(f"All {count} results are ok, as large as they must be, and named as their files are.")
 
 

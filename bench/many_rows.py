@@ -30,8 +30,8 @@ from local import ROOT, heading, launched, print_row
 sys.path.append(str(ROOT / "tests"))
 from loopback_galaxy import KEY, WORKFLOW  # noqa: E402
 
-from common import arguments, run, whole_number  # noqa: E402
-from ledger import Ledger  # noqa: E402
+from common import arguments, int_option, run  # noqa: E402
+from galaxy_api_scripts.batch.ledger import Ledger  # noqa: E402
 
 BATCH = [sys.executable, str(ROOT / "scripts" / "workflow_batch.py"), "-q", "--max-running=50"]
 SERVER = [sys.executable, str(ROOT / "tests" / "loopback_galaxy.py")]
@@ -46,7 +46,7 @@ Took = namedtuple("Took", "seconds memory asked")
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    most, ended = whole_number(args, "--rows", least=10), whole_number(args, "--ended", least=1)
+    most, ended = int_option(args, "--rows", least=10), int_option(args, "--ended", least=1)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # modules are compiled once, as for any user
     heading(f"{date.today()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}", COLUMNS)
     with tempfile.TemporaryDirectory() as name, a_server() as url:

@@ -22,7 +22,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from common import arguments, one_line, run, show, whole_number
+from common import arguments, int_option, one_line, run, show
 
 ROOT = Path(__file__).resolve().parent.parent
 BIOBLEND_PYTHON = ROOT / "bench" / "peers" / "bioblend" / "bin" / "python"
@@ -60,7 +60,7 @@ class Galaxy(BaseHTTPRequestHandler):
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    pairs = whole_number(args, "--pairs", least=3)
+    pairs = int_option(args, "--pairs", least=3)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # modules are compiled once, as for any user
     server = ThreadingHTTPServer(("127.0.0.1", 0), Galaxy)
     threading.Thread(target=server.serve_forever, daemon=True).start()

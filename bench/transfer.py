@@ -43,7 +43,7 @@ from local import (
     print_row,
 )
 
-from common import Refused, arguments, run, say, whole_number
+from common import GalaxyError, arguments, eprint, int_option, run
 
 UPLOAD = [sys.executable, str(ROOT / "scripts" / "dataset_upload.py"), "-q"]
 DOWNLOAD = [sys.executable, str(ROOT / "scripts" / "dataset_download.py")]
@@ -91,8 +91,8 @@ GalaxyInstance(url, key=key).datasets.download_dataset(dataset, file_path=path, 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    runs, slow = whole_number(args, "--runs", least=1), whole_number(args, "--slow", least=1)
-    size, count = whole_number(args, "--size", least=1), whole_number(args, "--files", least=1)
+    runs, slow = int_option(args, "--runs", least=1), int_option(args, "--slow", least=1)
+    size, count = int_option(args, "--size", least=1), int_option(args, "--files", least=1)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # modules are compiled once, as for any user
     with a_galaxy() as galaxy, tempfile.TemporaryDirectory(dir=ROOT / "bench", prefix=".transfer-") as folder:
         os.environ["XDG_STATE_HOME"] = folder       # what ours notes of uploads on their way
@@ -101,7 +101,7 @@ def main(argv=None):
         heading(about(galaxy, "curl", "bioblend", "galaxy-upload"))
         with contextlib.closing(contests(galaxy, Path(folder), large, small, runs, slow)) as all_contests:
             for what, ours, peer, bar, times in all_contests:
-                say(f"{what}: against {peer[0]}")
+                eprint(f"{what}: against {peer[0]}")
                 print_row(compare(what, ours, *peer, bar, times, partial(warm, size + 256)))
         asked = requests_of_ours(galaxy, small)
         print(f"\nRequests of ours for {count} files until all are ok: {sum(asked.values())}, "
@@ -178,7 +178,7 @@ def timed_inside(program, galaxy, *words):
     ended = subprocess.run([sys.executable, "-c", program, galaxy.key, galaxy.base, *words], capture_output=True, text=True,
                            env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=PATIENCE)
     if ended.returncode:
-        raise Refused(f"{ended.stderr[-300:]}")
+        raise GalaxyError(f"{ended.stderr[-300:]}")
     seconds, memory = ended.stdout.split()
     return float(seconds), int(memory)
 
@@ -197,7 +197,7 @@ def patched(galaxy, file):
                          *(word for name, value in headers.items() for word in ("-H", f"{name}: {value}".rstrip(" ")))])
         arrived = galaxy.request("HEAD", session, headers=TUS).headers["Upload-Offset"]
         if arrived != size:
-            raise Refused(f"curl sent {arrived} of {size} bytes")
+            raise GalaxyError(f"curl sent {arrived} of {size} bytes")
         return took
     finally:
         galaxy.request("DELETE", session, headers=TUS)
@@ -209,7 +209,7 @@ def downloaded(folder, original, download):
     try:
         took = download(folder / "large.bin")
         if not any(filecmp.cmp(path, original, shallow=False) for path in folder.iterdir()):
-            raise Refused(f"what came is not {original.name}")
+            raise GalaxyError(f"what came is not {original.name}")
         return took
     finally:
         shutil.rmtree(folder)
@@ -231,7 +231,7 @@ def all_ok(galaxy, history, files):
     datasets = list(galaxy.pages(path, {**ask, "q": "state-eq", "qv": "ok"}))
     sizes = [sorted(one["file_size"] for one in datasets), sorted(file.stat().st_size for file in files)]
     if sizes[0] != sizes[1]:
-        raise Refused(f"{len(sizes[0])} of {len(sizes[1])} datasets are ok, or one is of another size")
+        raise GalaxyError(f"{len(sizes[0])} of {len(sizes[1])} datasets are ok, or one is of another size")
     return [one["id"] for one in datasets]
 
 

@@ -42,7 +42,7 @@ from local import (
     print_row,
 )
 
-from common import Refused, arguments, run, whole_number
+from common import GalaxyError, arguments, int_option, run
 
 RUN = [sys.executable, str(ROOT / "scripts" / "workflow_run.py")]
 WORKFLOW, JOB = ROOT / "bench" / "three_steps.gxwf.yml", ROOT / "bench" / "three_steps-job.yml"
@@ -52,7 +52,7 @@ SUBMITTED = 1.0         # and seconds from the start to the submission, without 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    runs = whole_number(args, "--runs", least=1)
+    runs = int_option(args, "--runs", least=1)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # modules are compiled once, as for any user
     with a_galaxy() as galaxy, tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_STATE_HOME"] = folder       # what ours notes of a run on its way
@@ -102,7 +102,7 @@ def one_run(galaxy, workflow, command, parts):
         took = launched(command(galaxy, galaxy.base, workflow, name, to), cwd=workflow.parent)
         fetched = sorted(path.read_text() for path in to.iterdir() if path.name != "manifest.tsv")
         if fetched != expected(workflow):
-            raise Refused(f"{command.__name__}: the results are not those of the workflow: {fetched}")
+            raise GalaxyError(f"{command.__name__}: the results are not those of the workflow: {fetched}")
         jobs = seconds_of_jobs(galaxy, name)
         parts.append((jobs, took[0] - jobs))
     return took
@@ -130,7 +130,7 @@ def seconds_of_jobs(galaxy, name):
     uploads = [job for job in jobs if job["create_time"] < invocation["create_time"]]
     moment = datetime.fromisoformat
     if len(uploads) != 1 or len(jobs) != 4 or {job["state"] for job in jobs} != {"ok"}:
-        raise Refused(f"history {history} has other jobs than one upload and three steps that are ok")
+        raise GalaxyError(f"history {history} has other jobs than one upload and three steps that are ok")
     took = [moment(job["update_time"]) - moment(job["create_time"]) for job in uploads]
     ran = moment(max(job["update_time"] for job in jobs)) - moment(invocation["create_time"])
     return (took[0] + ran).total_seconds()

@@ -41,87 +41,89 @@ import sys
 
 from common import (
     DONE,
-    PARTLY,
-    REFUSED,
+    FAILED,
+    SOME_FAILED,
     UNATTENDED,
     USAGE,
     Galaxy,
-    Refused,
-    an_id,
+    GalaxyError,
     arguments,
-    at_end,
-    complain,
-    output,
+    int_option,
+    on_success,
+    output_options,
+    parse_id,
+    report_error,
     run,
     show,
-    whole_number,
 )
-from elements import (
-    TYPES,
-    Part,
-    arranged,
-    filled,
-    made_before,
-    made_once,
-    nested,
-    wrong,
+from galaxy_api_scripts.checkpoint import Checkpoint
+from galaxy_api_scripts.datasets.collections import (
+    COLLECTION_TYPES,
+    ElementSource,
+    arrange_elements,
+    collection_problems,
+    create_collection_once,
+    find_created_collection,
+    nest_elements,
+    wait_until_filled,
 )
-from records import Record
-from sources import check_sums, found
-from transfer import fetch, forget, send
-from uploads import destination, the_history
+from galaxy_api_scripts.datasets.sources import expand_sources, verify_checksums
+from galaxy_api_scripts.datasets.transfer import forget_upload, post_fetch, upload_file
+from galaxy_api_scripts.datasets.upload import ensure_history, resolve_target
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     kind, name, texts, tags, ext = args["--type"], args["NAME"], args["SOURCE"], args["--tag"], args["--ext"] or ""
-    timeout, (style, fields) = whole_number(args, "--timeout"), output(args)
-    if kind not in TYPES:
-        raise Refused(f"--type={kind}: there are {', '.join(TYPES)}", USAGE)
+    timeout, (style, fields) = int_option(args, "--timeout"), output_options(args).values()
+    if kind not in COLLECTION_TYPES:
+        raise GalaxyError(f"--type={kind}: there are {', '.join(COLLECTION_TYPES)}", USAGE)
     if not name.strip():
-        raise Refused("NAME is empty: is a variable unset?", USAGE)
+        raise GalaxyError("NAME is empty: is a variable unset?", USAGE)
     ids = dataset_ids(texts)
     if ids and (ext or args["--dbkey"] != "?" or args["--recursive"]):
-        raise Refused("--ext, --dbkey and --recursive are for files: datasets stay as they are", USAGE)
-    sources, complaints = ([], []) if ids else found(texts, args["--recursive"], ext)
-    elements = {} if ids else arranged(kind, [Part(os.path.basename(one.name), one.path, one) for one in sources])
+        raise GalaxyError("--ext, --dbkey and --recursive are for files: datasets stay as they are", USAGE)
+    sources, complaints = ([], []) if ids else expand_sources(texts, args["--recursive"], ext)
+    elements = {} if ids else arrange_elements(kind, [ElementSource(
+        os.path.basename(one.name), one.path, one) for one in sources])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    with destination(galaxy, args["HISTORY"], sources, dry=True) as where:
+    with resolve_target(galaxy, args["HISTORY"], sources, dry=True) as where:
         history = where.id
     if ids:
-        elements = arranged(kind, looked_up(galaxy, history, ids))
+        elements = arrange_elements(kind, looked_up(galaxy, history, ids))
     check_datatype(galaxy, ext)
-    mismatches = check_sums(sources)
+    mismatches = verify_checksums(sources)
     for line in complaints + mismatches:
-        complain(line)
+        report_error(line)
     if mismatches:
-        raise Refused("nothing was sent, because checksums do not match")
+        raise GalaxyError("nothing was sent, because checksums do not match")
     if args["--dry-run"]:
         show(rows(kind, elements), style, fields)
-        return PARTLY if complaints else DONE
+        return SOME_FAILED if complaints else DONE
 
     about, to = {"name": name, "collection_type": kind, "tags": tags}, f"{args['HISTORY']} {name}"
     leaves = {names: {"src": "hda", "id": part.place} if ids else {} for names, part in elements.items()}
     places = [part.place for part in elements.values()]
-    with Record(galaxy, f"collection {name!r}", "collection", kind, to, *places) as record:
-        made = made_before(galaxy, name, record)
+    with Checkpoint(galaxy, f"collection {name!r}", "collection", kind, to, *places) as record:
+        made = find_created_collection(galaxy, name, record)
         if not made:
             sessions = []
             if not ids:
                 leaves, sessions = sent(galaxy, elements, args["--dbkey"], to)
-            with the_history(galaxy, history or record.data.get("history"), args["HISTORY"]) as history:
-                made = made_once(galaxy, history, name, record, lambda: of_datasets(galaxy, history, about, leaves)
+            with ensure_history(galaxy, history or record.data.get("history"), args["HISTORY"]) as history:
+                made = create_collection_once(galaxy, history, name, record, lambda: of_datasets(galaxy, history, about, leaves)
                                  if ids else of_files(galaxy, history, about, leaves, sessions))
         show({"id": made["id"], "name": made["name"], "collection_type": kind, "elements": len({one[0] for one in elements}),
               "history_id": record.data["history"]}, style, fields, changed=True)
-        failed = wrong(galaxy, filled(galaxy, made, timeout), elements, leaves) if args["--wait"] else []
+        failed = collection_problems(galaxy, wait_until_filled(galaxy, made, timeout),
+                                     elements, leaves) if args["--wait"] else []
         for line in failed:
-            complain(line)
+            report_error(line)
         for source in sources:
-            forget(galaxy, source.path, to)
-        at_end(record.remove)
-    return REFUSED if len(failed) == len(elements) else PARTLY if failed or complaints else DONE
+            forget_upload(galaxy, source.path, to)
+        on_success(record.remove)
+    return FAILED if len(failed) == len(elements) else SOME_FAILED if failed or complaints else DONE
 
 
 def dataset_ids(texts):
@@ -130,7 +132,7 @@ def dataset_ids(texts):
            or (re.fullmatch(r"([0-9a-f]{16})+", text) and not os.path.lexists(text))]
     others = [text for text in texts if text not in ids]
     if ids and others:
-        raise Refused(f"{ids[0]} is a dataset's id, and {others[0]} none: datasets or files, not both", USAGE)
+        raise GalaxyError(f"{ids[0]} is a dataset's id, and {others[0]} none: datasets or files, not both", USAGE)
     return ids
 
 
@@ -141,9 +143,9 @@ def check_datatype(galaxy, ext):
     there = galaxy.get("datatypes", {"upload_only": "false", "extension_only": "false"})
     about = next((one for one in there if one["extension"] == ext), None)
     if about is None:
-        raise Refused(f"--ext={ext}: no datatype of {galaxy.base}: display.py - /api/datatypes shows them", USAGE)
+        raise GalaxyError(f"--ext={ext}: no datatype of {galaxy.base}: display.py - /api/datatypes shows them", USAGE)
     if about.get("composite_files"):
-        raise Refused(f"--ext={ext}: a datatype of several files in one, which is not sent like this", USAGE)
+        raise GalaxyError(f"--ext={ext}: a datatype of several files in one, which is not sent like this", USAGE)
 
 
 def looked_up(galaxy, history, ids):
@@ -154,12 +156,12 @@ def looked_up(galaxy, history, ids):
     for text in ids:
         dataset = text.removeprefix("hda:")
         if text not in known and text == dataset:
-            raise Refused(f"{text}: no file, and no dataset of that history; hda:{text} is one of any history")
-        about = known.get(dataset) or galaxy.get(f"datasets/{an_id(dataset, 'hda:ID')}")
+            raise GalaxyError(f"{text}: no file, and no dataset of that history; hda:{text} is one of any history")
+        about = known.get(dataset) or galaxy.get(f"datasets/{parse_id(dataset, 'hda:ID')}")
         if about["deleted"] or about["state"] in ("error", "discarded"):
             how = "deleted" if about["deleted"] else f"in state {about['state']}"
-            raise Refused(f"dataset {dataset} ({about['name']}) is {how}, so nothing was made")
-        parts.append(Part(about["name"], dataset))
+            raise GalaxyError(f"dataset {dataset} ({about['name']}) is {how}, so nothing was made")
+        parts.append(ElementSource(about["name"], dataset))
     return parts
 
 
@@ -181,7 +183,7 @@ def sent(galaxy, elements, dbkey, to):
     for names, part in elements.items():
         leaf = {"src": "url", "url": part.place}
         if not part.source.is_url:
-            leaf, session = send(galaxy, part.place, to=to, keep=True)
+            leaf, session = upload_file(galaxy, part.place, to=to, keep=True)
             sessions.append(session)
         leaves[names] = {**leaf, "ext": part.source.ext, "dbkey": dbkey}
     return leaves, sessions
@@ -189,14 +191,15 @@ def sent(galaxy, elements, dbkey, to):
 
 def of_files(galaxy, history, about, leaves, sessions):
     """The collection of what was sent, made by one request, with the `jobs` that fill it."""
-    inside = nested(leaves, lambda pair: {"elements": pair})
-    answer = fetch(galaxy, history, [{"destination": {"type": "hdca"}, **about, "elements": inside}], sessions)
+    inside = nest_elements(leaves, lambda pair: {"elements": pair})
+    answer = post_fetch(galaxy, history, [{"destination": {"type": "hdca"}, **about, "elements": inside}], sessions)
     return {**answer["output_collections"][0], "jobs": [job["id"] for job in answer["jobs"]]}
 
 
 def of_datasets(galaxy, history, about, leaves):
     """The collection of copies of datasets, which Galaxy's own pages make too: they stay when the datasets are deleted."""
-    inside = nested(leaves, lambda pair: {"src": "new_collection", "collection_type": "paired", "element_identifiers": pair})
+    inside = nest_elements(leaves, lambda pair: {"src": "new_collection",
+                           "collection_type": "paired", "element_identifiers": pair})
     made = galaxy.post("dataset_collections", {"instance_type": "history", "history_id": history, "copy_elements": True,
                                                "element_identifiers": inside, **about})
     if about["tags"]:       # which that request does not take

@@ -22,25 +22,17 @@ Options:
 """
 import sys
 
-from common import (
-    Galaxy,
-    an_id,
-    arguments,
-    output,
-    print_response,
-    run,
-    show,
-    with_scheme,
-)
-from libraries import folder_id, in_use
+from common import Galaxy, add_scheme, arguments, output_options, parse_id, print_response, run, show
+from galaxy_api_scripts.libraries.contents import folder_in_use, parse_folder_id
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    dataset, library = [an_id(args[name], name) for name in ("HDA_ID", "LIBRARY_ID")]
-    folder, message, (style, fields) = folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["MESSAGE"], output(args)
-    galaxy = Galaxy(args["KEY"], with_scheme(args["BASE"]))
-    in_use(galaxy, library, folder)
+    dataset, library = [parse_id(args[name], name) for name in ("HDA_ID", "LIBRARY_ID")]
+    folder, message, (style, fields) = parse_folder_id(
+        args["FOLDER_ID"], "FOLDER_ID"), args["MESSAGE"], output_options(args).values()
+    galaxy = Galaxy(args["KEY"], add_scheme(args["BASE"]))
+    folder_in_use(galaxy, library, folder)
 
     data = {"folder_id": folder, "create_type": "file", "from_hda_id": dataset}
     if message:

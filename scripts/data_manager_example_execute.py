@@ -24,20 +24,20 @@ import sys
 
 from common import (
     DONE,
-    JOB_MOVES,
-    PARTLY,
-    REFUSED,
+    FAILED,
+    NON_TERMINAL_JOB_STATES,
+    SOME_FAILED,
     STILL_RUNNING,
     Galaxy,
-    Refused,
+    GalaxyError,
     arguments,
-    complain,
-    pauses,
+    backoff,
+    report_error,
     run,
     show,
 )
-from common import whole_number as whole
-from jobs import stderr_of
+from common import int_option as whole
+from galaxy_api_scripts.invocations.jobs import job_stderr
 
 SHED = "toolshed.g2.bx.psu.edu/repos/devteam"
 FETCH = f"{SHED}/data_manager_fetch_genome_dbkeys_all_fasta/data_manager_fetch_genome_all_fasta_dbkey"
@@ -53,7 +53,7 @@ def main(argv=None):
     if args["--dry-run"]:
         return show([{"tool_id": fetch_tool, "inputs": source(dbkey)} for dbkey in dbkeys], "json")
 
-    jobs.galaxy.administrator("running data managers")
+    jobs.galaxy.require_admin("running data managers")
     for option, tool in (("--fetch-tool", fetch_tool), *(("--index-tool", one) for one in index_tools)):
         check_tool(jobs.galaxy, option, tool)
     jobs.history = jobs.galaxy.post("histories", {"name": f"Reference genomes: {', '.join(dbkeys)}"[:255]})["id"]
@@ -61,7 +61,7 @@ def main(argv=None):
         jobs.begin(dbkey, fetch_tool, source(dbkey))
     print("Genomes Queued for downloading.", flush=True)
     fetched, indexed = False, []
-    for _ in pauses(timeout, pause, pause):
+    for _ in backoff(timeout, pause, pause):
         for dbkey, tool, answer in jobs.ended():
             if tool == fetch_tool:
                 for index_tool in index_tools:
@@ -76,9 +76,9 @@ def main(argv=None):
         if not jobs.moving:
             break
     else:
-        raise Refused(f"still running after {timeout} s: jobs {', '.join(jobs.moving)}", STILL_RUNNING)
+        raise GalaxyError(f"still running after {timeout} s: jobs {', '.join(jobs.moving)}", STILL_RUNNING)
     print("All indexers have been run, please check results.")
-    return DONE if not jobs.failed else PARTLY if jobs.good else REFUSED
+    return DONE if not jobs.failed else SOME_FAILED if jobs.good else FAILED
 
 
 def source(dbkey):
@@ -90,10 +90,10 @@ def source(dbkey):
 def check_tool(galaxy, option, tool):
     try:
         galaxy.get(f"tools/{tool}")
-    except Refused as error:
+    except GalaxyError as error:
         if error.status != 404:
             raise
-        raise Refused(f"{galaxy.base} has no data manager {tool}: give another with {option}=ID; its administrators install "
+        raise GalaxyError(f"{galaxy.base} has no data manager {tool}: give another with {option}=ID; its administrators install "
                       "one with install_tool_shed_repositories.py, or name it in data_manager_config_file (galaxy.yml)"
                       ) from None
 
@@ -110,12 +110,13 @@ class Jobs:
         try:
             answer = self.galaxy.post("tools", {"history_id": self.history, "tool_id": tool, "inputs": inputs})
             self.moving[answer["jobs"][0]["id"]] = dbkey, tool, answer
-        except Refused as error:
+        except GalaxyError as error:
             self.fail(dbkey, tool, error)
 
     def ended(self):
         """(dbkey, tool, answer) for each job that ended well since the last look."""
-        still = {job["id"] for job in self.galaxy.pages("jobs", {"history_id": self.history, "state": list(JOB_MOVES)})}
+        still = {job["id"] for job in self.galaxy.pages(
+            "jobs", {"history_id": self.history, "state": list(NON_TERMINAL_JOB_STATES)})}
         for job in [job for job in self.moving if job not in still]:
             dbkey, tool, answer = self.moving.pop(job)
             about = self.galaxy.get(f"jobs/{job}", {"full": "true"})
@@ -123,14 +124,14 @@ class Jobs:
                 self.good += 1
                 yield dbkey, tool, answer
             else:
-                said = stderr_of(about).splitlines()
+                said = job_stderr(about).splitlines()
                 taken = about.get("exit_code") == 0     # Galaxy 26.1 refuses a row that is there without a word
                 why = "are its rows in the data table already?" if taken else said[-1] if said else "Galaxy does not say why"
                 self.fail(dbkey, tool, f"job {job} is {about['state']}: {why}")
 
     def fail(self, dbkey, tool, why):
         self.failed += 1
-        complain(f"{dbkey}: {tool.split('/')[-1]}: {why}")
+        report_error(f"{dbkey}: {tool.split('/')[-1]}: {why}")
 
 
 if __name__ == "__main__":

@@ -28,37 +28,37 @@ What failed in a history, to look at first; without --dry-run it goes:
 """
 import sys
 
-from bulk import BATCH, found, in_parts, status
 from common import (
-    REFUSED,
+    FAILED,
     STILL_RUNNING,
     Galaxy,
-    Refused,
+    GalaxyError,
     arguments,
-    complain,
-    ids,
-    output,
+    int_option,
+    output_options,
+    parse_ids,
+    report_error,
     run,
     show,
-    whole_number,
 )
+from galaxy_api_scripts.polling import BATCH, combine_exit_codes, fetch_datasets, in_batches
 
 FIELDS = ["id", "name", "file_size", "hid", "history_id", "state", "deleted", "purged"]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    wanted, purge, dry_run = ids(args["DATASET"], "DATASET"), args["--purge"], args["--dry-run"]
-    timeout, (style, fields) = whole_number(args, "--timeout"), output(args, FIELDS)
+    wanted, purge, dry_run = parse_ids(args["DATASET"], "DATASET"), args["--purge"], args["--dry-run"]
+    timeout, (style, fields) = int_option(args, "--timeout"), output_options(args, FIELDS).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     # Where workers purge, Galaxy takes such an order without a word even if it lets nobody purge.
     if purge and not galaxy.get("configuration").get("allow_user_dataset_purge", True):
-        raise Refused("the server lets nobody purge: its administrator can set allow_user_dataset_purge: true in "
+        raise GalaxyError("the server lets nobody purge: its administrator can set allow_user_dataset_purge: true in "
                       "galaxy.yml; without --purge the datasets are deleted")
     codes = []
     show(deleted(galaxy, wanted, purge, dry_run, timeout, codes), style, fields or FIELDS[:3])
-    return status(codes, wanted)
+    return combine_exit_codes(codes, wanted)
 
 
 def deleted(galaxy, wanted, purge, dry_run, timeout, codes):
@@ -66,30 +66,30 @@ def deleted(galaxy, wanted, purge, dry_run, timeout, codes):
     done, purging = {"deleted": True, "purged": purge}, {}
     for start in range(0, len(wanted), BATCH):
         there = {}
-        for _, about in found(galaxy, wanted[start:start + BATCH], FIELDS, own=True):
-            if isinstance(about, Refused):
-                codes.append(complain(str(about), about.exit_code))
+        for _, about in fetch_datasets(galaxy, wanted[start:start + BATCH], FIELDS, own=True):
+            if isinstance(about, GalaxyError):
+                codes.append(report_error(str(about), about.exit_code))
             elif dry_run or about["purged"] or (about["deleted"] and not purge):
                 yield about
             else:
                 there[about["id"]] = about
-        for part, answer in in_parts(lambda part: delete(galaxy, part, purge), list(there)):
+        for part, answer in in_batches(lambda part: delete(galaxy, part, purge), list(there)):
             errors = refusals(part, answer)
             for dataset in part:
                 if dataset in errors:
-                    codes.append(complain(f"dataset {dataset} ({there[dataset]['name']}): {errors[dataset]}", REFUSED))
+                    codes.append(report_error(f"dataset {dataset} ({there[dataset]['name']}): {errors[dataset]}", FAILED))
                 elif purge:
                     purging[dataset] = {**there[dataset], **done}
                 else:
                     yield {**there[dataset], **done}
-    for _ in galaxy.looks(timeout) if purging else ():
-        for dataset, about in found(galaxy, list(purging), ["purged"]):
-            if isinstance(about, Refused) or about["purged"]:
+    for _ in galaxy.poll(timeout) if purging else ():
+        for dataset, about in fetch_datasets(galaxy, list(purging), ["purged"]):
+            if isinstance(about, GalaxyError) or about["purged"]:
                 yield purging.pop(dataset)
         if not purging:
             return
     if purging:
-        codes.append(complain(f"{len(purging)} of {len(wanted)} not purged after {timeout} s; Galaxy has the order, and "
+        codes.append(report_error(f"{len(purging)} of {len(wanted)} not purged after {timeout} s; Galaxy has the order, and "
                               "will see to it in its own time", STILL_RUNNING))
 
 
@@ -100,7 +100,7 @@ def delete(galaxy, part, purge):
 
 def refusals(part, answer):
     """`{id: why}` of those that a request has not deleted."""
-    if isinstance(answer, Refused):
+    if isinstance(answer, GalaxyError):
         return {part[0]: answer}
     words = {error["dataset"]["id"]: error["error_message"] for error in answer["errors"] or []}
     return {dataset: f"{said}: is its history archived or purged?" if "immutable" in said else said

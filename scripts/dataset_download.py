@@ -28,18 +28,18 @@ what is in it; run again, the same line fetches only what is missing or has anot
 """
 import sys
 
-from common import UNATTENDED, Galaxy, arguments, run, whole_number
-from downloads import Folder, fetch_all, folder_for, template
+from common import UNATTENDED, Galaxy, arguments, int_option, run
+from galaxy_api_scripts.datasets.download import DownloadFolder, download_all, parse_name_template, prepare_folder
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    parallel, pattern = whole_number(args, "--parallel", 1), template(args["--name"])
+    parallel, pattern = int_option(args, "--parallel", 1), parse_name_template(args["--name"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    folder = Folder(galaxy, folder_for(args["--to"]), pattern, overwrite=args["--force"], verify=args["--verify"],
-                    stall=whole_number(args, "--timeout", 1))
-    return fetch_all(folder, args["SOURCE"], "hda", parallel, args["--quiet"])
+    folder = DownloadFolder(galaxy, prepare_folder(args["--to"]), pattern, overwrite=args["--force"], verify=args["--verify"],
+                    stall=int_option(args, "--timeout", 1))
+    return download_all(folder, args["SOURCE"], "hda", parallel, args["--quiet"])
 
 
 if __name__ == "__main__":

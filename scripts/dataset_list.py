@@ -29,8 +29,8 @@ The ids of all FASTQ files, for another script:
 """
 import sys
 
-from bulk import STATES
-from common import USAGE, Galaxy, Refused, arguments, output, run, show, whole_number
+from common import USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
+from galaxy_api_scripts.polling import DATASET_STATES
 
 FIELDS = ["id", "hid", "name", "state", "extension", "file_size"]
 ORDER = "hid-asc,create_time-asc"   # copies and conversions may share a hid, and pages want one order
@@ -38,7 +38,7 @@ ORDER = "hid-asc,create_time-asc"   # copies and conversions may share a hid, an
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    limit, (style, fields) = whole_number(args, "--limit", 1), output(args)
+    limit, (style, fields) = int_option(args, "--limit", 1), output_options(args).values()
     only = {"history_content_type-eq": "dataset", "state-in": states(args["--state"]), "name-eq": args["--name"],
             "name-like": args["--like"], "deleted-eq": None if args["--deleted"] else "False",
             "visible-eq": None if args["--hidden"] else "True"}
@@ -58,8 +58,8 @@ def states(text):
     """The states in `--state`, for Galaxy, which does not say which there are."""
     names = None if text is None else [name.strip() for name in text.split(",")]
     for name in names or []:
-        if name not in STATES:
-            raise Refused(f"--state: there is no state {name!r}: there are {', '.join(STATES)}", USAGE)
+        if name not in DATASET_STATES:
+            raise GalaxyError(f"--state: there is no state {name!r}: there are {', '.join(DATASET_STATES)}", USAGE)
     return names and ",".join(names)
 
 

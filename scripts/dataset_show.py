@@ -22,8 +22,8 @@ error there are also its job's exit_code and the end of its stderr. If some of s
 """
 import sys
 
-from bulk import found, status
-from common import Galaxy, Refused, arguments, complain, ids, output, run, show
+from common import Galaxy, GalaxyError, arguments, output_options, parse_ids, report_error, run, show
+from galaxy_api_scripts.polling import combine_exit_codes, fetch_datasets
 
 FIELDS = ["id", "hid", "name", "history_id", "state", "misc_info", "extension", "dbkey", "file_size", "hashes",
           "create_time", "update_time", "deleted", "purged", "visible", "creating_job", "exit_code", "stderr"]
@@ -35,7 +35,7 @@ NO_JOB = {"exit_code": None, "stderr": None}
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    wanted, (style, fields) = ids(args["DATASET"], "DATASET"), output(args)
+    wanted, (style, fields) = parse_ids(args["DATASET"], "DATASET"), output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     codes, several = [], len(wanted) != 1
@@ -45,16 +45,16 @@ def main(argv=None):
     answer = rows if several else next(rows, None)
     if answer:
         show(answer, style, fields, upright=True)
-    return status(codes, wanted)
+    return combine_exit_codes(codes, wanted)
 
 
 def described(galaxy, wanted, fields, codes):
     """What there is in the `fields` of each dataset; of one that there is none of, an exit code is added to `codes`."""
     keys = [field for field in fields if field not in OURS] + ["genome_build"]
     jobs = {}
-    for _, dataset in found(galaxy, wanted, keys):
-        if isinstance(dataset, Refused):
-            codes.append(complain(str(dataset), dataset.exit_code))
+    for _, dataset in fetch_datasets(galaxy, wanted, keys):
+        if isinstance(dataset, GalaxyError):
+            codes.append(report_error(str(dataset), dataset.exit_code))
             continue
         job = dataset.get("creating_job")
         if dataset["state"] != "error":
@@ -71,7 +71,7 @@ def job_of(galaxy, job):
     """The exit code and the end of the standard error of a job, as far as we may see it."""
     try:
         about = galaxy.get(f"jobs/{job}", {"full": "true"}) if job else {}
-    except Refused as error:
+    except GalaxyError as error:
         if error.status is None:
             raise
         return NO_JOB

@@ -39,21 +39,29 @@ from contextlib import ExitStack
 
 from common import (
     DONE,
-    PARTLY,
+    SOME_FAILED,
     UNATTENDED,
     Galaxy,
-    Refused,
+    GalaxyError,
     arguments,
-    at_end,
-    complain,
-    output,
+    int_option,
+    on_success,
+    output_options,
+    report_error,
     run,
     show,
-    whole_number,
 )
-from sources import check_sums, found, renamed, without_standard_input
-from transfer import STALL
-from uploads import Settings, checked, destination, done, ended_well, existing, upload
+from galaxy_api_scripts.datasets.sources import expand_sources, rename_source, replace_stdin, verify_checksums
+from galaxy_api_scripts.datasets.transfer import STALL_TIMEOUT
+from galaxy_api_scripts.datasets.upload import (
+    UploadSettings,
+    find_existing,
+    mark_done,
+    mark_succeeded,
+    resolve_target,
+    upload_sources,
+    verify_uploads,
+)
 
 FIELDS = ["id", "hid", "name", "extension", "state", "size", "history_id"]
 
@@ -61,33 +69,34 @@ FIELDS = ["id", "hid", "name", "extension", "state", "size", "history_id"]
 def main(argv=None):
     args = arguments(__doc__, argv)
     texts, name, ext = args["SOURCE"], args["--name"], args["--ext"] or ""
-    style, fields = output(args, FIELDS)
-    timeout = whole_number(args, "--timeout", 1)
-    settings = Settings(args["--dbkey"], args["--tag"], hashed=not args["--no-hash"], stall=timeout or STALL)
+    style, fields = output_options(args, FIELDS).values()
+    timeout = int_option(args, "--timeout", 1)
+    settings = UploadSettings(args["--dbkey"], args["--tag"], hashed=not args["--no-hash"], stall=timeout or STALL_TIMEOUT)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     with ExitStack() as stack:
-        texts = stack.enter_context(without_standard_input(texts, name))
-        sources, complaints = found(texts, args["--recursive"], ext)
+        texts = stack.enter_context(replace_stdin(texts, name))
+        sources, complaints = expand_sources(texts, args["--recursive"], ext)
         if name:
-            sources = [renamed(sources, name, ext)]
-        mismatches = check_sums(sources)
+            sources = [rename_source(sources, name, ext)]
+        mismatches = verify_checksums(sources)
         for line in complaints + mismatches:
-            complain(line)
+            report_error(line)
         if mismatches:
-            raise Refused("nothing was sent, because checksums do not match")
-        where = stack.enter_context(destination(galaxy, args["HISTORY"], sources, args["--dry-run"]))
+            raise GalaxyError("nothing was sent, because checksums do not match")
+        where = stack.enter_context(resolve_target(galaxy, args["HISTORY"], sources, args["--dry-run"]))
         skip = args["--skip-existing"] and where.id
-        there = existing(galaxy, where.id, sources, args["--wait"] and not args["--dry-run"], timeout) if skip else set()
+        there = find_existing(galaxy, where.id, sources, args["--wait"]
+                              and not args["--dry-run"], timeout) if skip else set()
         sources = [source for source in sources if source not in there]
         if args["--dry-run"]:
             show([{"path": source.path, "name": source.name, "extension": source.ext, "size": source.size}
                   for source in sources], style)
-            return PARTLY if complaints else DONE
+            return SOME_FAILED if complaints else DONE
 
-        uploads, ended = upload(galaxy, where.id, sources, settings, where.ended), []
+        uploads, ended = upload_sources(galaxy, where.id, sources, settings, where.ended), []
         if args["--wait"]:
-            uploads = checked(galaxy, where.id, list(uploads), settings, timeout)
+            uploads = verify_uploads(galaxy, where.id, list(uploads), settings, timeout)
         rows = told(uploads, ended)
         if args["--quiet"]:
             collections.deque(rows, maxlen=0)
@@ -95,11 +104,11 @@ def main(argv=None):
             show(rows, style, fields or FIELDS)
         codes = [one.exit_code for one in ended if one.problem]
         if not codes:
-            ended_well(ended, where)
-            at_end(lambda: done(ended, where))
+            mark_succeeded(ended, where)
+            on_success(lambda: mark_done(ended, where))
     if not codes and not complaints:
         return DONE
-    return codes[0] if codes and len(codes) == len(ended) and not complaints else PARTLY
+    return codes[0] if codes and len(codes) == len(ended) and not complaints else SOME_FAILED
 
 
 def told(uploads, ended):
@@ -107,7 +116,7 @@ def told(uploads, ended):
     for one in uploads:
         ended.append(one)
         if one.problem:
-            complain(one.problem)
+            report_error(one.problem)
         else:
             yield {**{field: one.dataset.get(field) for field in FIELDS}, "size": one.source.size}
 

@@ -24,19 +24,19 @@ are used. A paused dataset won't go on by itself, so it counts as one that has e
 """
 import sys
 
-from bulk import as_they_end, found, status
 from common import (
-    DATASET_MOVES,
+    NON_TERMINAL_DATASET_STATES,
     UNATTENDED,
     Galaxy,
-    Refused,
+    GalaxyError,
     arguments,
-    ids,
-    output,
+    int_option,
+    output_options,
+    parse_ids,
     run,
     show,
-    whole_number,
 )
+from galaxy_api_scripts.polling import combine_exit_codes, fetch_datasets, iter_terminal
 
 FIELDS = ["id", "state", "name", "hid", "history_id", "misc_info"]
 GOOD = ("ok", "empty", "deferred")
@@ -44,24 +44,24 @@ GOOD = ("ok", "empty", "deferred")
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    wanted, timeout = ids(args["DATASET"], "DATASET"), whole_number(args, "--timeout")
-    style, fields = output(args, FIELDS)
+    wanted, timeout = parse_ids(args["DATASET"], "DATASET"), int_option(args, "--timeout")
+    style, fields = output_options(args, FIELDS).values()
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     codes = []
-    rows = as_they_end(galaxy, wanted, timeout, codes, look=lambda unknown: found(galaxy, unknown, FIELDS),
-                       moving=lambda history: on_the_move(galaxy, history), moves=DATASET_MOVES, good=GOOD, failure=failure)
+    rows = iter_terminal(galaxy, wanted, timeout, codes, look=lambda unknown: fetch_datasets(galaxy, unknown, FIELDS),
+                       moving=lambda history: on_the_move(galaxy, history), moves=NON_TERMINAL_DATASET_STATES, good=GOOD, failure=failure)
     show(rows, style, fields or ["id", "state"])
-    return status(codes, wanted)
+    return combine_exit_codes(codes, wanted)
 
 
 def on_the_move(galaxy, history):
     """The ids of all datasets of a history that have not ended; a small request, however many datasets it has."""
-    only = {"history_content_type-eq": "dataset", "state-in": ",".join(DATASET_MOVES)}
+    only = {"history_content_type-eq": "dataset", "state-in": ",".join(NON_TERMINAL_DATASET_STATES)}
     try:
         return [dataset["id"] for dataset in galaxy.pages("datasets", {
             "history_id": history, "q": list(only), "qv": list(only.values()), "keys": "id"})]
-    except Refused as error:
+    except GalaxyError as error:
         if error.status != 403:
             raise
         return []       # somebody else's history, from which only the datasets are shared

@@ -32,61 +32,61 @@ import sys
 import time
 
 from common import (
-    DATASET_MOVES,
+    NON_TERMINAL_DATASET_STATES,
     UNATTENDED,
     USAGE,
     Galaxy,
-    Refused,
-    an_id,
+    GalaxyError,
     arguments,
-    output,
+    int_option,
+    output_options,
+    parse_id,
     run,
     show,
-    whole_number,
 )
-from drops import look
-from endings import status, tell
-from inputs import Given, Leaf, leaves
-from ledger import Ledger
-from libraries import library_named, need_path_paste
-from runs import Plan
-from staging import Staging
-from units import Work
-from watching import Watcher, default_ledger
-from workflows import chosen_inputs, input_rows, load, wrong_input
+from galaxy_api_scripts.batch.incoming import scan_folder
+from galaxy_api_scripts.batch.ledger import Ledger
+from galaxy_api_scripts.batch.runner import BatchRunner
+from galaxy_api_scripts.batch.summary import exit_status, report_failure
+from galaxy_api_scripts.batch.watcher import Watcher, default_ledger
+from galaxy_api_scripts.libraries.contents import find_library, require_path_paste
+from galaxy_api_scripts.workflows.definition import input_error, input_rows, load_workflow, resolve_inputs
+from galaxy_api_scripts.workflows.inputs import DatasetInput, InputValues, iter_datasets
+from galaxy_api_scripts.workflows.run import RunRequest
+from galaxy_api_scripts.workflows.staging import Staging
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     inbox, done = folder(args["IN_FOLDER"]), folder(args["OUT_FOLDER"])
-    library_name, workflow_id = args["DATA_LIBRARY"], an_id(args["WORKFLOW_ID"], "WORKFLOW_ID")
-    pause, once, (style, fields) = whole_number(args, "--pause", 1), args["--once"], output(args)
+    library_name, workflow_id = args["DATA_LIBRARY"], parse_id(args["WORKFLOW_ID"], "WORKFLOW_ID")
+    pause, once, (style, fields) = int_option(args, "--pause", 1), args["--once"], output_options(args).values()
     if os.path.samefile(inbox, done):
-        raise Refused("OUT_FOLDER is IN_FOLDER, so a file could not leave it", USAGE)
+        raise GalaxyError("OUT_FOLDER is IN_FOLDER, so a file could not leave it", USAGE)
     if not library_name.strip():
-        raise Refused("DATA_LIBRARY is empty: is a variable unset?", USAGE)
+        raise GalaxyError("DATA_LIBRARY is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["API_URL"], UNATTENDED)
 
-    need_path_paste(galaxy)
-    workflow = load(galaxy, workflow_id)
+    require_path_paste(galaxy)
+    workflow = load_workflow(galaxy, workflow_id)
     index = only_input(workflow)
     if args["--dry-run"]:
-        before = {drop.place: drop.stamp for drop in look(inbox, "file")}
+        before = {drop.place: drop.stamp for drop in scan_folder(inbox, "file")}
         time.sleep(pause)
-        for drop in look(inbox, "file"):
+        for drop in scan_folder(inbox, "file"):
             if before.get(drop.place) == drop.stamp:
                 print(drop.place)
         return None
 
     def planned(drop):
         refuse_path(drop.place)
-        given = Given(galaxy, workflow)
-        given.values[index] = Leaf(drop.place, source=drop.sources[0])
-        return Plan(workflow, given, {})
+        given = InputValues(galaxy, workflow)
+        given.values[index] = DatasetInput(drop.place, source=drop.sources[0])
+        return RunRequest(workflow, given, {})
 
     with Ledger(default_ledger(galaxy.base, inbox, workflow_id), server=galaxy.base, folder=inbox) as memory:
-        library = library_named(galaxy, library_name) or galaxy.post("libraries", {"name": library_name})
-        work = Work(galaxy, memory, most=1, staging=lambda *where: ByPath(library, *where), waited=False)
+        library = find_library(galaxy, library_name) or galaxy.post("libraries", {"name": library_name})
+        work = BatchRunner(galaxy, memory, most=1, staging=lambda *where: ByPath(library, *where), waited=False)
         watcher = Watcher(work, inbox, "file", planned, pause, pause, to=done, retry=True,
                           title=lambda drop: f"{os.path.basename(drop.place)} - {workflow['name']}")
         watcher.look()
@@ -95,9 +95,9 @@ def main(argv=None):
         ended = []
         for unit in work.rounds(once, look_for_more=watcher.look, longest=pause):
             ended.append(unit)
-            if tell(unit) == "ok":
+            if report_failure(unit) == "ok":
                 show(galaxy.get(f"invocations/{unit.invocation}"), style, fields, plain=print, changed=True)
-        return status(ended)
+        return exit_status(ended)
 
 
 class ByPath(Staging):
@@ -109,17 +109,18 @@ class ByPath(Staging):
 
     def send(self, values):
         """Have each file read; its library's dataset is waited for."""
-        for leaf in (leaf for value in values.values() for leaf in leaves(value)):
+        for leaf in (leaf for value in values.values() for leaf in iter_datasets(value)):
             made = self.galaxy.post(f"libraries/{self.library['id']}/contents", {
                 "folder_id": self.library["root_folder_id"], "create_type": "file", "file_type": "auto", "dbkey": "?",
                 "upload_option": "upload_paths", "filesystem_paths": leaf.source.path})
             dataset = made[0]["id"]
-            for _ in self.galaxy.looks(None):
+            for _ in self.galaxy.poll(None):
                 about = self.galaxy.get(f"libraries/datasets/{dataset}")
-                if about["state"] not in DATASET_MOVES:
+                if about["state"] not in NON_TERMINAL_DATASET_STATES:
                     break
             if about["state"] != "ok":
-                raise Refused(f"library dataset {dataset} ended in state {about['state']}: {about.get('misc_info') or ''}")
+                raise GalaxyError(
+                    f"library dataset {dataset} ended in state {about['state']}: {about.get('misc_info') or ''}")
             self.made[leaf.source, leaf.dbkey, leaf.tags] = {"src": "ld", "id": dataset}
         self._sent = []
         return self._sent
@@ -128,7 +129,7 @@ class ByPath(Staging):
 def folder(path):
     """The whole path of a folder that files can be moved into and out of."""
     if not os.path.isdir(path) or not os.access(path, os.W_OK | os.X_OK):
-        raise Refused(f"{path}: {'you may not move files here' if os.path.isdir(path) else 'no such folder'}", USAGE)
+        raise GalaxyError(f"{path}: {'you may not move files here' if os.path.isdir(path) else 'no such folder'}", USAGE)
     return os.path.realpath(path)
 
 
@@ -136,16 +137,16 @@ def only_input(workflow):
     """The index of the workflow's one input for data."""
     data = [row for row in input_rows(workflow) if not row["takes"].startswith("parameter")]
     if len(data) != 1 or not data[0]["takes"].startswith("dataset"):
-        raise wrong_input(workflow, f"workflow {workflow['name']!r} has other inputs than one for a dataset, so it can't be "
+        raise input_error(workflow, f"workflow {workflow['name']!r} has other inputs than one for a dataset, so it can't be "
                           "run on each file by itself")
-    chosen_inputs(workflow, [(data[0]["index"], "ld", "")])     # refuses a parameter that must be given
+    resolve_inputs(workflow, [(data[0]["index"], "ld", "")])     # refuses a parameter that must be given
     return data[0]["index"]
 
 
 def refuse_path(path):
     """Refuse a path that Galaxy would not find."""
     if path != path.strip() or len(path.splitlines()) != 1 or any("\ud800" <= letter <= "\udfff" for letter in path):
-        raise Refused("Galaxy finds no path that ends in a space, has line breaks or is not UTF-8: rename it", USAGE)
+        raise GalaxyError("Galaxy finds no path that ends in a space, has line breaks or is not UTF-8: rename it", USAGE)
 
 
 if __name__ == "__main__":

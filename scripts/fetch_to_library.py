@@ -32,37 +32,26 @@ import json
 import sys
 from contextlib import suppress
 
-from common import (
-    USAGE,
-    Galaxy,
-    Refused,
-    an_id,
-    arguments,
-    output,
-    read_text,
-    run,
-    show,
-    show_request,
-)
-from libraries import in_use, opened
-from transfer import fetch
+from common import USAGE, Galaxy, GalaxyError, arguments, output_options, parse_id, print_request, read_text, run, show
+from galaxy_api_scripts.datasets.transfer import post_fetch
+from galaxy_api_scripts.libraries.contents import folder_in_use, open_folder
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    target, (style, fields) = described(args["FILE"]), output(args)
+    target, (style, fields) = described(args["FILE"]), output_options(args).values()
     galaxy = Galaxy(args["--api"], args["--url"])
 
     if args["--dry-run"]:
-        show_request("POST", galaxy.address("tools/fetch"), {"targets": [target]}, style)
+        print_request("POST", galaxy.address("tools/fetch"), {"targets": [target]}, style)
         return
     check_allowed(galaxy, target["destination"])
     history = galaxy.post("histories", {"name": f"fetch_to_library.py {args['FILE']}"})["id"]
     try:
-        answer = fetch(galaxy, history, [target])
-    except Refused as error:
+        answer = post_fetch(galaxy, history, [target])
+    except GalaxyError as error:
         if not error.lost:      # else its job may be at work there
-            with suppress(Refused):
+            with suppress(GalaxyError):
                 galaxy.delete(f"histories/{history}")
         raise
     show(answer, style, fields, plain=lambda answer: print(json.dumps(answer)), changed=True)
@@ -71,11 +60,11 @@ def main(argv=None):
 def check_allowed(galaxy, destination):
     """Refuse a destination that is not for this key's user: Galaxy 26.1 lets everybody fill every library folder."""
     if destination["type"] == "library":
-        galaxy.administrator("making a library")
+        galaxy.require_admin("making a library")
     elif destination["type"] == "library_folder":
-        folder = an_id(f"F{destination.get('library_folder_id')}", "library_folder_id")
+        folder = parse_id(f"F{destination.get('library_folder_id')}", "library_folder_id")
         library = galaxy.get(f"folders/{folder}")["parent_library_id"]
-        opened(galaxy, in_use(galaxy, library, folder), library)
+        open_folder(galaxy, folder_in_use(galaxy, library, folder), library)
 
 
 def described(name):
@@ -85,15 +74,15 @@ def described(name):
         target = yaml.safe_load(read_text(name))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        raise Refused(f"{name}: not YAML{f', line {mark.line + 1}' if mark else ''}", USAGE) from None
+        raise GalaxyError(f"{name}: not YAML{f', line {mark.line + 1}' if mark else ''}", USAGE) from None
     if not isinstance(target, dict):
-        raise Refused(f"{name}: a mapping with destination and items is wanted", USAGE)
+        raise GalaxyError(f"{name}: a mapping with destination and items is wanted", USAGE)
     destination = target.get("destination")
     if not isinstance(destination, dict) or not destination.get("type"):
-        raise Refused(f"{name}: no destination in it with a type, such as {{type: library, name: NAME}}", USAGE)
+        raise GalaxyError(f"{name}: no destination in it with a type, such as {{type: library, name: NAME}}", USAGE)
     items = target.get("items", target.get("elements"))
     if not (isinstance(items, list) and items or target.get("elements_from")):
-        raise Refused(f"{name}: no list of items in it", USAGE)
+        raise GalaxyError(f"{name}: no list of items in it", USAGE)
     return json.loads(json.dumps(target, default=str))      # a date without quotes is a date to YAML
 
 

@@ -24,20 +24,20 @@ of pairs, a pair is ok when both of its datasets are. A second run makes neither
 import sys
 
 from common import (
-    DATASET_MOVES,
+    FAILED,
+    NON_TERMINAL_DATASET_STATES,
     ONE_SHOT,
-    REFUSED,
     STILL_RUNNING,
     UNATTENDED,
     Galaxy,
-    Refused,
+    GalaxyError,
     arguments,
-    complain,
-    output,
-    pauses,
+    backoff,
+    int_option,
+    output_options,
+    report_error,
     run,
     show,
-    whole_number,
 )
 
 LONG = (10, 600)    # seconds for a connection and for an answer: 1,000 elements take Galaxy 26.1 up to 15
@@ -45,30 +45,30 @@ LONG = (10, 600)    # seconds for a connection and for an answer: 1,000 elements
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    hid, wait, timeout = whole_number(args, "COLLECTION_HID", 1), args["--wait"], whole_number(args, "--timeout")
-    style, fields = output(args)
+    hid, wait, timeout = int_option(args, "COLLECTION_HID", 1), args["--wait"], int_option(args, "--timeout")
+    style, fields = output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"], UNATTENDED if wait else ONE_SHOT)
 
     history = galaxy.find("histories", args["HISTORY_NAME"])["id"]
     path = f"histories/{history}/contents/dataset_collections"
     collection_id = numbered(galaxy, history, hid)
-    for _ in pauses(timeout) if wait else ():
+    for _ in backoff(timeout) if wait else ():
         about = galaxy.get(f"{path}/{collection_id}", {"view": "collection"})
-        if about["populated_state"] != "new" and not set(about["elements_states"]) & set(DATASET_MOVES):
+        if about["populated_state"] != "new" and not set(about["elements_states"]) & set(NON_TERMINAL_DATASET_STATES):
             break
     collection = galaxy.get(f"{path}/{collection_id}", timeout=LONG)
-    running = [one for one in datasets(collection["elements"]) if one["state"] in DATASET_MOVES]
+    running = [one for one in datasets(collection["elements"]) if one["state"] in NON_TERMINAL_DATASET_STATES]
     name, kind = collection["name"], collection["collection_type"]
     if not collection["populated"]:
         why = collection["populated_state_message"] or "Galaxy still fills it: --wait waits for that"
-        raise Refused(f"collection {name!r} is not complete: {why}",
-                      STILL_RUNNING if collection["populated_state"] == "new" else REFUSED)
+        raise GalaxyError(f"collection {name!r} is not complete: {why}",
+                      STILL_RUNNING if collection["populated_state"] == "new" else FAILED)
     if running and wait:
-        raise Refused(f"{len(running)} datasets of collection {name!r} still run after {timeout} s", STILL_RUNNING)
+        raise GalaxyError(f"{len(running)} datasets of collection {name!r} still run after {timeout} s", STILL_RUNNING)
     if kind.split(":")[0] != "list":
-        raise Refused(f"collection {name!r} is of the type {kind}: only a list can be split")
+        raise GalaxyError(f"collection {name!r} is of the type {kind}: only a list can be split")
     if running:
-        complain(f"{len(running)} datasets of collection {name!r} still run, so they are not ok: --wait waits for them")
+        report_error(f"{len(running)} datasets of collection {name!r} still run, so they are not ok: --wait waits for them")
     made = []
     for title, elements in zip((f"{name} (ok)", f"{name} (not ok)"), split(collection["elements"], kind)):
         data = {"name": title, "collection_type": kind, "element_identifiers": elements, "copy_elements": False}
@@ -82,7 +82,7 @@ def numbered(galaxy, history, hid):
     same = [one["id"] for one in there if one["history_content_type"] == "dataset_collection" and not one["deleted"]]
     if len(same) != 1:
         what = f"{len(same)} collections" if same else "no collection" if there else "not there"
-        raise Refused(f"number {hid} of history {history} is {what}")
+        raise GalaxyError(f"number {hid} of history {history} is {what}")
     return same[0]
 
 
@@ -131,7 +131,7 @@ def there_already(galaxy, history, data):
         if [as_given(element) for element in collection["elements"]] == data["element_identifiers"]:
             return collection
     if same:
-        raise Refused(f"number {same[0]['hid']} of the history is named {data['name']!r} and has other elements: rename or "
+        raise GalaxyError(f"number {same[0]['hid']} of the history is named {data['name']!r} and has other elements: rename or "
                       "delete it first")
     return None
 

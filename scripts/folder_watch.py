@@ -47,60 +47,61 @@ work on the ledger.
 import os
 import sys
 
-import ledger
 from common import (
     DONE,
     UNATTENDED,
     USAGE,
     Galaxy,
-    Refused,
+    GalaxyError,
     arguments,
-    none_empty,
-    output,
+    eprint,
+    int_option,
+    output_options,
+    require_nonempty,
     run,
-    say,
-    separated,
     show,
-    whole_number,
+    split_commas,
 )
-from downloads import folder_for
-from drops import MARKS, UNITS, complete, look, value
-from endings import FIELDS, as_they_end, shown, status
-from inputs import Given, leaves
-from runs import a_parameter, a_tag, options_of, prepare
-from units import Work
-from watching import SETTLE, Watcher, default_ledger
-from workflows import wanted
+from galaxy_api_scripts.batch import ledger
+from galaxy_api_scripts.batch.incoming import COMPLETION_MARKS, UNIT_KINDS, as_workflow_input, is_complete, scan_folder
+from galaxy_api_scripts.batch.runner import BatchRunner
+from galaxy_api_scripts.batch.summary import ROW_FIELDS, exit_status, iter_finished, print_rows
+from galaxy_api_scripts.batch.watcher import SETTLE_SECONDS, Watcher, default_ledger
+from galaxy_api_scripts.datasets.download import prepare_folder
+from galaxy_api_scripts.workflows.definition import resolve_workflow
+from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
+from galaxy_api_scripts.workflows.run import check_workflow, invocation_options, parse_step_parameter, parse_tag
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     folder, kind, once, dry = args["FOLDER"], args["--unit"], args["--once"], args["--dry-run"]
-    pause, most = whole_number(args, "--pause", 1), whole_number(args, "--max-running", 1)
-    settle = whole_number(args, "--settle")
-    style, fields = output(args, () if dry else FIELDS)
-    if kind not in UNITS:
-        raise Refused(f"--unit={kind}: there are {', '.join(UNITS)}", USAGE)
-    none_empty(args, "--input", "--files", "--ready-file", "--move-to", "--download", "--outputs", "--on-done", "--on-fail")
-    settle = SETTLE[kind] if settle is None else settle
+    pause, most = int_option(args, "--pause", 1), int_option(args, "--max-running", 1)
+    settle = int_option(args, "--settle")
+    style, fields = output_options(args, () if dry else ROW_FIELDS).values()
+    if kind not in UNIT_KINDS:
+        raise GalaxyError(f"--unit={kind}: there are {', '.join(UNIT_KINDS)}", USAGE)
+    require_nonempty(args, "--input", "--files", "--ready-file", "--move-to",
+                     "--download", "--outputs", "--on-done", "--on-fail")
+    settle = SETTLE_SECONDS[kind] if settle is None else settle
     if not os.path.isdir(folder):
-        raise Refused(f"{folder}: no such folder", USAGE)
+        raise GalaxyError(f"{folder}: no such folder", USAGE)
     folder = os.path.realpath(folder)
-    marks = [name for name in MARKS if kind == "run" and os.path.isfile(os.path.join(folder, name))]
+    marks = [name for name in COMPLETION_MARKS if kind == "run" and os.path.isfile(os.path.join(folder, name))]
     if marks:
-        raise Refused(f"{folder}: holds {marks[0]}, so it is a run itself: name the folder that the runs are in", USAGE)
+        raise GalaxyError(f"{folder}: holds {marks[0]}, so it is a run itself: name the folder that the runs are in", USAGE)
     to = outside(folder, args["--move-to"], "--move-to", kind)
     outside(folder, args["--download"], "--download", kind)
-    labels = separated(args["--outputs"])
-    parameters, tags = [a_parameter(one) for one in args["--param"]], [a_tag(one) for one in args["--tag"]]
+    labels = split_commas(args["--outputs"])
+    parameters, tags = [parse_step_parameter(one) for one in args["--param"]], [parse_tag(one) for one in args["--tag"]]
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
-    place = ledger.place(args["--ledger"], default_ledger(galaxy.base, folder, args["WORKFLOW"]))
+    place = ledger.ledger_path(args["--ledger"], default_ledger(galaxy.base, folder, args["WORKFLOW"]))
     if kind != "run" and os.path.dirname(os.path.realpath(place)) == folder:
-        raise Refused(f"--ledger={place}: it would be watched itself: name a file outside {folder}", USAGE)
+        raise GalaxyError(f"--ledger={place}: it would be watched itself: name a file outside {folder}", USAGE)
 
-    user = galaxy.user()
-    known = prepare(galaxy, wanted(galaxy, args["WORKFLOW"]), parameters, labels, bool(args["--download"]),
-                    **options_of(args))
+    user = galaxy.current_user()
+    known = check_workflow(galaxy, resolve_workflow(galaxy, args["WORKFLOW"]), parameters, labels, bool(args["--download"]),
+                    **invocation_options(args))
     base, index = constant(galaxy, known.workflow, args["INPUT=VALUE"], args["--input"])
     if index and not fits(kind, base.asked[index].type):
         other = "--unit=pair or --unit=run" if kind == "file" else "--unit=file or --unit=run"
@@ -108,49 +109,49 @@ def main(argv=None):
                              f"which --unit={kind} does not give: {other}")
     known.refuse(base.problems)
     if dry:
-        before = {unit["place"]: unit["state"] for unit in ledger.rows(place)} if os.path.exists(place) else {}
-        drops = look(folder, kind, args["--ready-file"], args["--files"])
+        before = {unit["place"]: unit["state"] for unit in ledger.read_samples(place)} if os.path.exists(place) else {}
+        drops = scan_folder(folder, kind, args["--ready-file"], args["--files"])
         if drops:
             show([seen(drop, settle, before.get(drop.place)) for drop in drops], style, fields)
-        say(f"{len(drops)} there; ledger: {place}")
+        eprint(f"{len(drops)} there; ledger: {place}")
         return DONE
 
     def planned(drop):
         given = base.another()
-        given.take(index, lambda: value(drop, given.asked[index]))
+        given.take(index, lambda: as_workflow_input(drop, given.asked[index]))
         if given.problems:
-            raise Refused(given.problems[0], USAGE)
+            raise GalaxyError(given.problems[0], USAGE)
         return known.plan(given)
 
-    results = folder_for(args["--download"], "--download") if args["--download"] else None
+    results = prepare_folder(args["--download"], "--download") if args["--download"] else None
     with ledger.Ledger(place, server=galaxy.base, user=user.get("username") or user["id"], folder=folder) as memory:
-        work = Work(galaxy, memory, most, results, labels)
-        work.shared.sources = {leaf.source for one in base.values.values() for leaf in leaves(one) if leaf.source}
+        work = BatchRunner(galaxy, memory, most, results, labels)
+        work.shared.sources = {leaf.source for one in base.values.values() for leaf in iter_datasets(one) if leaf.source}
         watcher = Watcher(work, folder, kind, planned, settle, pause, args["--ready-file"], args["--files"], to,
                           {"ok": args["--on-done"], "failed": args["--on-fail"]}, args["--retry-failed"], tags)
         if sys.stderr.isatty():
-            say(f"watching {folder}; ledger_show.py {place} shows what is done")
+            eprint(f"watching {folder}; ledger_show.py {place} shows what is done")
         watcher.look()
-        work.others()
+        work.adopt_orphans()
         units = []
-        shown(as_they_end(work, units, once, None, watcher.look, pause), style, fields or FIELDS, args["--quiet"])
-        return status([*units, *(one.unit for one in (*work.queue, *work.under_way.values()))])
+        print_rows(iter_finished(work, units, once, None, watcher.look, pause), style, fields or ROW_FIELDS, args["--quiet"])
+        return exit_status([*units, *(one.unit for one in (*work.queue, *work.under_way.values()))])
 
 
 def outside(folder, text, option, kind):
     """The folder that `option` names, where it is not one that is watched."""
     if text is None:
         return None
-    to = os.path.realpath(folder_for(text, option))
+    to = os.path.realpath(prepare_folder(text, option))
     if to == folder or (kind == "run" and os.path.commonpath([to, folder]) == folder):
-        raise Refused(f"{option}={text}: it would be watched itself: name a folder outside {folder}", USAGE)
+        raise GalaxyError(f"{option}={text}: it would be watched itself: name a folder outside {folder}", USAGE)
     return to
 
 
 def constant(galaxy, workflow, words, label):
     """What all units are given, and the index of the input that takes their files."""
-    base = Given(galaxy, workflow)
-    taken = base.take_words(words)
+    base = InputValues(galaxy, workflow)
+    taken = base.set_from_args(words)
     free = [one.index for one in base.asked.values() if one.kind != "parameter" and one.index not in taken]
     needed = [index for index in free if base.asked[index].needed] or free
     fitting = base.named(label) if label else needed
@@ -160,13 +161,13 @@ def constant(galaxy, workflow, words, label):
                              "--input=LABEL names one")
         return base, ""
     base.values[fitting[0]] = None      # so that it is not missing
-    base.look_for_missing()
+    base.check_missing()
     del base.values[fitting[0]]
     return base, fitting[0]
 
 
 def fits(kind, wanted):
-    """Whether a unit of that kind can be given to an input for a collection of the type `wanted`, "" for any."""
+    """Whether a unit of that kind can be given to an input for a collection of the type `resolve_workflow`, "" for any."""
     if wanted.replace("_or_unpaired", "") != wanted or not wanted:
         return True
     return kind == "run" or ("paired" in wanted) == (kind == "pair")
@@ -174,7 +175,7 @@ def fits(kind, wanted):
 
 def seen(drop, settle, before):
     """What there is to say of what lies there; `before` is the state of what was made of that place last."""
-    when = "now" if complete(drop, 0, 0, settle) else f"when it has stood still for {settle} s"
+    when = "now" if is_complete(drop, 0, 0, settle) else f"when it has stood still for {settle} s"
     return {"name": drop.name, "place": drop.place, "files": len(drop.files), "bytes": sum(one.size for one in drop.files),
             "taken": drop.problem or when, "before": before}
 

@@ -38,29 +38,19 @@ from string import Template
 from xml.sax.saxutils import escape
 
 import common
-from common import (
-    DONE,
-    REFUSED,
-    USAGE,
-    Galaxy,
-    Refused,
-    arguments,
-    run,
-    say,
-    whole_number,
-)
-from processes import (
-    begin,
-    check_port,
+from common import DONE, FAILED, USAGE, Galaxy, GalaxyError, arguments, eprint, int_option, run
+from galaxy_api_scripts.local_server.processes import (
     clean_environment,
-    end,
-    is_running,
-    listens,
-    locked,
-    works_in,
+    hold_lock,
+    is_process_running,
+    port_in_use,
+    process_works_in,
+    require_free_port,
+    start_process,
+    stop_processes,
     write_private,
 )
-from toolsheds import publish
+from galaxy_api_scripts.tools.toolshed import publish_repository
 
 RELEASE = "26.1.1"
 PARTS = ["web-apps", "app", "auth", "config", "data", "files", "job-execution", "job-metrics", "navigation",
@@ -83,12 +73,12 @@ SETTINGS = DEMO / "galaxy"
 def main(argv=None):
     args = arguments(__doc__, argv)
     if args["--home"] == "":
-        raise Refused("--home= is empty: is a variable unset?", USAGE)
+        raise GalaxyError("--home= is empty: is a variable unset?", USAGE)
     named = args["--home"] or os.environ.get("GALAXY_LOCAL_HOME") or str(PROJECT / ".galaxy")
     home = Path(os.path.expanduser(named)).resolve()
-    port, lines = whole_number(args, "--port", 1), whole_number(args, "--lines", 1)
+    port, lines = int_option(args, "--port", 1), int_option(args, "--lines", 1)
     if port and port > 65535:
-        raise Refused(f"--port={port}: ports end at 65535", USAGE)
+        raise GalaxyError(f"--port={port}: ports end at 65535", USAGE)
     settings = dict(setting(text) for text in args["--set"])
 
     if args["install"]:
@@ -115,36 +105,36 @@ def own(home):
     """The folder's lock, of one that is ours, or new."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(home.iterdir()) and not (home / LOCK).exists():
-        raise Refused(f"{home} holds other things, and a Galaxy would replace its data and venv: name a new folder")
-    with locked(home / LOCK) as lock:
+        raise GalaxyError(f"{home} holds other things, and a Galaxy would replace its data and venv: name a new folder")
+    with hold_lock(home / LOCK) as lock:
         yield lock
 
 
 def start(home, port, settings, with_toolshed=False):
     with own(home) as lock:
         state = read_state(home)
-        already = is_running(state.get("server"))
+        already = is_process_running(state.get("server"))
         if already and port and port != state["port"]:
-            raise Refused(f"it runs already, on port {state['port']}: stop it first, or give another --home")
+            raise GalaxyError(f"it runs already, on port {state['port']}: stop it first, or give another --home")
         kept = state.get("settings", {})
         changed = [name for name in settings if settings[name] != kept.get(name)]
         if already and changed:
-            raise Refused(f"it runs already, with another {changed[0]}: stop it first, or give another --home")
+            raise GalaxyError(f"it runs already, with another {changed[0]}: stop it first, or give another --home")
         state["port"] = state["port"] if already else port or state.get("port", PORT)
         state["settings"] = {**kept, **settings}
         if not already:
-            check_port(state["port"])
+            require_free_port(state["port"])
             end_processes(home, state)      # a worker that outlived its server
             install(home, lock)
             configure(home, state)
-        if with_toolshed and not is_running(state.get("toolshed")):
+        if with_toolshed and not is_process_running(state.get("toolshed")):
             begin_toolshed(home, state, lock)
-        if not (already and is_running(state.get("worker"))):
+        if not (already and is_process_running(state.get("worker"))):
             launch(home, state)
         if with_toolshed:
             furnish_toolshed(home, state)
         print(f"Galaxy {RELEASE} {'runs already' if already else 'runs'} on {address(state)}")
-        if is_running(state.get("toolshed")):
+        if is_process_running(state.get("toolshed")):
             print(f"its Tool Shed: {toolshed_address(state)}")
         print(f"administrator's key: {home / 'key'}")
     return DONE
@@ -154,7 +144,7 @@ def stop(home):
     if not (home / LOCK).exists():      # none of ours
         print("it is not running")
         return DONE
-    with locked(home / LOCK):
+    with hold_lock(home / LOCK):
         state = read_state(home)
         found = end_processes(home, state)
     print("stopped" if found else "it is not running")
@@ -163,13 +153,13 @@ def stop(home):
 
 def status(home):
     state = read_state(home)
-    server, worker = (is_running(state.get(name)) for name in ("server", "worker"))
+    server, worker = (is_process_running(state.get(name)) for name in ("server", "worker"))
     rows = {
         "state": "stopped" if not server else "running" if worker else "running without its worker: start it again",
         "url": address(state),
         "server": f"process {state['server']['pid']}" if server else "none",
         "worker": f"process {state['worker']['pid']}" if worker else "none",
-        "tool shed": toolshed_address(state) if is_running(state.get("toolshed")) else "none",
+        "tool shed": toolshed_address(state) if is_process_running(state.get("toolshed")) else "none",
         "release": installed(home) or "not installed",
         "home": home,
         "logs": home / "logs",
@@ -180,14 +170,14 @@ def status(home):
     }
     for name, value in rows.items():
         print(f"{name:<14} {value}")
-    return DONE if server else REFUSED
+    return DONE if server else FAILED
 
 
 def log(home, lines):
     paths = [home / "logs" / f"{name}.log" for name in ("install", *PROCESSES)]
     logs = [path for path in paths if path.exists()]
     if not logs:
-        raise Refused(f"no logs in {home / 'logs'}: it was never started there")
+        raise GalaxyError(f"no logs in {home / 'logs'}: it was never started there")
     for path in logs:
         print(f"==> {path} <==", tail(path, lines) or "(nothing)", sep="\n", end="\n\n")
     return DONE
@@ -195,11 +185,11 @@ def log(home, lines):
 
 def env(home):
     state = read_state(home)
-    if not is_running(state.get("server")) or not (home / "key").exists():
-        raise Refused(f"no Galaxy runs in {home}: `galaxy_local.py start` first, with the same --home")
+    if not is_process_running(state.get("server")) or not (home / "key").exists():
+        raise GalaxyError(f"no Galaxy runs in {home}: `galaxy_local.py start` first, with the same --home")
     print(f"export GALAXY_URL={shlex.quote(address(state))}")
     print(f"export GALAXY_API_KEY={shlex.quote((home / 'key').read_text().strip())}")
-    if is_running(state.get("toolshed")):
+    if is_process_running(state.get("toolshed")):
         print(f"export GALAXY_TOOL_SHED_URL={toolshed_address(state)}")
     return DONE
 
@@ -218,15 +208,15 @@ def install(home, lock):
         return
     free = shutil.disk_usage(home).free
     if free < NEEDED:
-        raise Refused(f"{home}: {free / 1e9:.1f} GB are free, and installing Galaxy takes {NEEDED / 1e9:.1f} GB: "
+        raise GalaxyError(f"{home}: {free / 1e9:.1f} GB are free, and installing Galaxy takes {NEEDED / 1e9:.1f} GB: "
                       "make room, or choose another place with --home=DIR")
     python = suitable_python()
-    say(f"installing Galaxy {RELEASE} for Python {python[1]} (once, 1.3 GB, some minutes)")
+    eprint(f"installing Galaxy {RELEASE} for Python {python[1]} (once, 1.3 GB, some minutes)")
     environment = home / "venv"
     shutil.rmtree(environment, ignore_errors=True)
     try:
         run_all(install_commands(environment, python[0]), home, lock, "Galaxy")
-    except Refused:
+    except GalaxyError:
         shutil.rmtree(environment, ignore_errors=True)
         raise
     (environment / "complete").write_text(RELEASE)
@@ -236,7 +226,7 @@ def install_toolshed(home, lock):
     """Add the Tool Shed to Galaxy's environment, which has all that it depends on, unless that was done."""
     if installed(home, "toolshed") == RELEASE:
         return
-    say(f"installing the Tool Shed {RELEASE} (once, 7 MB)")
+    eprint(f"installing the Tool Shed {RELEASE} (once, 7 MB)")
     environment = home / "venv"
     run_all([[*pip_install(environment), "--no-deps", f"galaxy-tool-shed=={RELEASE}"]], home, lock, "the Tool Shed")
     (environment / "toolshed").write_text(RELEASE)
@@ -285,7 +275,7 @@ def suitable_python():
         trial = subprocess.run([found, "-c", "import ensurepip"], capture_output=True, check=False)
         if trial.returncode == 0:
             return found, version
-    raise Refused(f"Galaxy {RELEASE} runs on Python 3.10 to 3.13, this is {sys.version.split()[0]}, "
+    raise GalaxyError(f"Galaxy {RELEASE} runs on Python 3.10 to 3.13, this is {sys.version.split()[0]}, "
                   "and no other is on the PATH: install one, such as python3.11")
 
 
@@ -296,18 +286,18 @@ def setting(text):
     import yaml
     name, sign, value = text.partition("=")
     if not sign or not re.fullmatch("[a-z][a-z0-9_]*", name):
-        raise Refused(f"--set={text}: NAME=VALUE is wanted, with NAME a setting of galaxy.yml", USAGE)
+        raise GalaxyError(f"--set={text}: NAME=VALUE is wanted, with NAME a setting of galaxy.yml", USAGE)
     try:
         return name, json.loads(json.dumps(yaml.safe_load(value)))
     except (yaml.YAMLError, TypeError):
-        raise Refused(f"--set={text}: VALUE is not YAML, or of a kind that no setting is", USAGE) from None
+        raise GalaxyError(f"--set={text}: VALUE is not YAML, or of a kind that no setting is", USAGE) from None
 
 
 def configure(home, state):
     """Write the settings in which places, port and secrets differ from home to home, as do those given with --set."""
     import yaml
     if not SETTINGS.is_dir():
-        raise Refused(f"{SETTINGS}: Galaxy's settings are not there; run this from a checkout of the project")
+        raise GalaxyError(f"{SETTINGS}: Galaxy's settings are not there; run this from a checkout of the project")
     if not (home / "data" / "complete").exists():
         shutil.rmtree(home / "data", ignore_errors=True)    # what a first start left that was broken off
     for folder in ("config", "data", "import", "logs"):
@@ -350,10 +340,10 @@ def ensure_administrator(home, url):
     path = home / "key"
     if path.exists():
         try:
-            Galaxy(path.read_text().strip(), url).user()
+            Galaxy(path.read_text().strip(), url).current_user()
             return
-        except Refused as error:
-            say(f"a new key, since the old one did not serve: {error}")
+        except GalaxyError as error:
+            eprint(f"a new key, since the old one did not serve: {error}")
     bootstrap = Galaxy(own_secrets(home)["bootstrap_key"], url)
     users = [user for user in bootstrap.get("users", {"f_email": ADMINISTRATOR}) if user["email"] == ADMINISTRATOR]
     user = users[0] if users else bootstrap.post("users", {
@@ -368,16 +358,16 @@ def launch(home, state):
     began = time.monotonic()
     first = not (home / "data" / "complete").exists()
     try:
-        if not is_running(state.get("server")):
-            say("starting Galaxy" + (" for the first time" if first else ""))
+        if not is_process_running(state.get("server")):
+            eprint("starting Galaxy" + (" for the first time" if first else ""))
             begin_one(home, state, "server", "-m", "uvicorn", "--factory", "galaxy.webapps.galaxy.fast_factory:factory",
                       "--host", "127.0.0.1", "--port", str(state["port"]))
-        if not first and not is_running(state.get("worker")):
+        if not first and not is_process_running(state.get("worker")):
             begin_worker(home, state)
-        wait(lambda: listens(state["port"]), "still starting", began, home, state, "server")
+        wait(lambda: port_in_use(state["port"]), "still starting", began, home, state, "server")
         Galaxy("anonymous", address(state)).get("version")
         if first:   # not before, because each would make the same database
-            say("it answers; starting its worker")
+            eprint("it answers; starting its worker")
             begin_worker(home, state)
         ensure_administrator(home, address(state))
         wait(lambda: worker_is_warm(home), "still starting the worker", began, home, state, "worker")
@@ -385,7 +375,7 @@ def launch(home, state):
     except BaseException:
         end_processes(home, state)
         raise
-    say(f"ready after {time.monotonic() - began:.0f} s")
+    eprint(f"ready after {time.monotonic() - began:.0f} s")
 
 
 def begin_worker(home, state):
@@ -395,7 +385,7 @@ def begin_worker(home, state):
 def begin_toolshed(home, state, lock):
     """Install the Tool Shed and start it; it need not be awaited while Galaxy starts as well."""
     import yaml
-    check_port(state["port"] + TOOL_SHED)
+    require_free_port(state["port"] + TOOL_SHED)
     install_toolshed(home, lock)
     if not (home / "toolshed" / "complete").exists():
         shutil.rmtree(home / "toolshed", ignore_errors=True)
@@ -410,9 +400,9 @@ def furnish_toolshed(home, state):
     """Wait for the Tool Shed, and see to it that it holds the repository of demo/; if that fails, end it."""
     url = toolshed_address(state)
     try:
-        wait(lambda: listens(state["port"] + TOOL_SHED), "still starting the Tool Shed", time.monotonic(), home, state,
+        wait(lambda: port_in_use(state["port"] + TOOL_SHED), "still starting the Tool Shed", time.monotonic(), home, state,
              "toolshed")
-        publish(own_secrets(home)["bootstrap_key"], url, ADMINISTRATOR, DEMO / "repository")
+        publish_repository(own_secrets(home)["bootstrap_key"], url, ADMINISTRATOR, DEMO / "repository")
         (home / "toolshed" / "complete").touch()
     except BaseException:
         end_processes(home, state, ["toolshed"])
@@ -426,7 +416,7 @@ def begin_one(home, state, name, *arguments_of_python):
                        TOOL_SHED_CONFIG_FILE=str(home / "config" / "tool_shed.yml"),
                        PATH=f"{bin_}{os.pathsep}{environment.get('PATH', os.defpath)}")
     folder = home / ("toolshed" if name == "toolshed" else "data")
-    state[name] = begin([bin_ / "python", *arguments_of_python], folder, home / "logs" / f"{name}.log", environment)
+    state[name] = start_process([bin_ / "python", *arguments_of_python], folder, home / "logs" / f"{name}.log", environment)
     write_state(home, state)
 
 
@@ -439,20 +429,20 @@ def wait(condition, words, began, home=None, state=None, name=None):
     told = time.monotonic() - began
     while not condition():
         elapsed = time.monotonic() - began
-        if name and not is_running(state[name]):
+        if name and not is_process_running(state[name]):
             raise failed(f"Galaxy's {name} died while starting", home / "logs" / f"{name}.log")
         if name and elapsed > PATIENCE:
             raise failed(f"Galaxy's {name} is not ready after {PATIENCE} s", home / "logs" / f"{name}.log")
         if elapsed - told >= 15:
             told = elapsed
-            say(f"{words} ({elapsed:.0f} s)")
+            eprint(f"{words} ({elapsed:.0f} s)")
         time.sleep(0.1)
 
 
 def end_processes(home, state, names=PROCESSES):
     """End the processes `names` with all that they started; whether there were any."""
     known = [state.pop(name) for name in names if name in state]
-    found = end(known, home)
+    found = stop_processes(known, home)
     if known:
         write_state(home, state)
     return found
@@ -476,10 +466,11 @@ def read_state(home):
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise Refused(f"{state_file(home)}: not the JSON that was written there; "
+        raise GalaxyError(f"{state_file(home)}: not the JSON that was written there; "
                       "look with ps for what still runs, then delete it") from None
     for name, process in processes.items():
-        if is_running(process) and not works_in(process["pid"], home):      # the home was copied: it is the original's
+        # the home was copied: it is the original's
+        if is_process_running(process) and not process_works_in(process["pid"], home):
             del state[name]
     return state
 
@@ -506,7 +497,7 @@ def tail(path, lines):
 def failed(text, logfile):
     """The refusal to raise, after the end of the log was shown."""
     print(tail(logfile, 20), file=sys.stderr)
-    return Refused(f"{text}: see above, or {logfile}")
+    return GalaxyError(f"{text}: see above, or {logfile}")
 
 
 if __name__ == "__main__":

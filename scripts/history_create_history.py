@@ -19,12 +19,12 @@ A history whose id goes into a variable:
 """
 import sys
 
-from common import Galaxy, arguments, output, print_response, run, show
+from common import Galaxy, arguments, output_options, print_response, run, show
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    name, (style, fields) = args["NAME"], output(args)
+    name, (style, fields) = args["NAME"], output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     answer = galaxy.post("histories", {} if name is None else {"name": name})

@@ -22,15 +22,15 @@ import sys
 
 from common import (
     Galaxy,
-    Refused,
+    GalaxyError,
     arguments,
-    id_in,
-    output,
+    bool_option,
+    id_from_url,
+    output_options,
     print_answer,
+    print_request,
     run,
     show,
-    show_request,
-    yes_or_no,
 )
 
 NO_PURGING = "its administrator can set allow_user_dataset_purge: true in galaxy.yml; without PURGE the history is deleted"
@@ -38,19 +38,19 @@ NO_PURGING = "its administrator can set allow_user_dataset_purge: true in galaxy
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    purge, (style, fields) = yes_or_no(args["PURGE"], "PURGE"), output(args)
+    purge, (style, fields) = bool_option(args["PURGE"], "PURGE"), output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
-    history = id_in(galaxy.url, "histories")
+    history = id_from_url(galaxy.url, "histories")
 
     data = {} if args["PURGE"] is None else {"purge": purge}
     if args["--dry-run"]:
-        show_request("DELETE", galaxy.url, data, style)
+        print_request("DELETE", galaxy.url, data, style)
         return
     try:
         answer = galaxy.delete(f"histories/{history}", data)
-    except Refused as error:
+    except GalaxyError as error:
         if error.status == 403 and "purging" in (error.err_msg or ""):
-            raise Refused(f"the server lets nobody purge: {NO_PURGING}", status=403) from None
+            raise GalaxyError(f"the server lets nobody purge: {NO_PURGING}", status=403) from None
         raise
     show(answer, style, fields, plain=print_answer, changed=True)
 

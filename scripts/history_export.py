@@ -29,18 +29,18 @@ Every Sunday from cron:
 import os
 import sys
 
-from archives import KINDS, for_a_later_run, place, prepared, read
-from common import UNATTENDED, USAGE, Galaxy, Refused, arguments, run, whole_number
-from records import Record
-from transfer import receive
+from common import UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, int_option, run
+from galaxy_api_scripts.checkpoint import Checkpoint
+from galaxy_api_scripts.datasets.transfer import download_file
+from galaxy_api_scripts.histories import ARCHIVE_TYPES, archive_path, keep_for_later_run, prepare_export, read_archive
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    file, force, timeout = args["FILE"], args["--force"], whole_number(args, "--timeout")
-    kind = args["--archive"] or next((kind for kind, ending in KINDS.items() if file.endswith(ending)), "tgz")
-    if kind not in KINDS:
-        raise Refused(f"--archive={kind}: there are {', '.join(KINDS)}", USAGE)
+    file, force, timeout = args["FILE"], args["--force"], int_option(args, "--timeout")
+    kind = args["--archive"] or next((kind for kind, ending in ARCHIVE_TYPES.items() if file.endswith(ending)), "tgz")
+    if kind not in ARCHIVE_TYPES:
+        raise GalaxyError(f"--archive={kind}: there are {', '.join(ARCHIVE_TYPES)}", USAGE)
     wish = {"model_store_format": kind, "include_files": not args["--no-files"],
             "include_hidden": args["--hidden"], "include_deleted": args["--deleted"]}
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
@@ -48,13 +48,13 @@ def main(argv=None):
     history = galaxy.named("histories", args["HISTORY"])
     label = f"history {history['id']} ({history['name']})"
     if history["purged"]:
-        raise Refused(f"{label} was purged: nothing is left of it")
-    path = place(file, history["name"], kind)
+        raise GalaxyError(f"{label} was purged: nothing is left of it")
+    path = archive_path(file, history["name"], kind)
     if os.path.lexists(path) and not force:
-        raise Refused(f"{label}: {path} is there already: move it away, or give --force")
-    with Record(galaxy, label, "export", history["id"], wish, os.path.abspath(path)) as record, for_a_later_run(record):
-        route = prepared(galaxy, history, wish, record, timeout)
-        receive(galaxy, route, path, label=label, overwrite=force, arriving=lambda part, _: read(part, label))
+        raise GalaxyError(f"{label}: {path} is there already: move it away, or give --force")
+    with Checkpoint(galaxy, label, "export", history["id"], wish, os.path.abspath(path)) as record, keep_for_later_run(record):
+        route = prepare_export(galaxy, history, wish, record, timeout)
+        download_file(galaxy, route, path, label=label, overwrite=force, arriving=lambda part, _: read_archive(part, label))
     print(path)
 
 

@@ -31,37 +31,27 @@ import re
 import sys
 from pathlib import Path
 
-from archives import begin, for_a_later_run, imported, read
-from common import (
-    UNATTENDED,
-    USAGE,
-    Galaxy,
-    Refused,
-    arguments,
-    output,
-    run,
-    show,
-    whole_number,
-)
-from records import Record
+from common import UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
+from galaxy_api_scripts.checkpoint import Checkpoint
+from galaxy_api_scripts.histories import keep_for_later_run, read_archive, start_import, wait_for_import
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    file, name, timeout = args["FILE"], args["--name"], whole_number(args, "--timeout")
-    style, fields = output(args)
+    file, name, timeout = args["FILE"], args["--name"], int_option(args, "--timeout")
+    style, fields = output_options(args).values()
     if not file:
-        raise Refused("FILE is empty: is a variable unset?", USAGE)
+        raise GalaxyError("FILE is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
-    galaxy.user()
+    galaxy.current_user()
 
     address = re.match(r"[a-z][a-z0-9+.-]*://", file, re.IGNORECASE)
-    archive = None if address else read(Path(file))
+    archive = None if address else read_archive(Path(file))
     what = [file] if address else [os.path.abspath(file), *archive.stamp]
-    with Record(galaxy, file, "import", *what) as record, for_a_later_run(record):
+    with Checkpoint(galaxy, file, "import", *what) as record, keep_for_later_run(record):
         if "job" not in record.data:
-            record.save(job=begin(galaxy, archive or file))
-        history = imported(galaxy, record.data["job"], archive, timeout)
+            record.save(job=start_import(galaxy, archive or file))
+        history = wait_for_import(galaxy, record.data["job"], archive, timeout)
     changes = {**({"name": name} if name else {}), **({"tags": archive.tags} if archive and archive.tags else {})}
     if changes:
         galaxy.put(f"histories/{history['id']}", changes)

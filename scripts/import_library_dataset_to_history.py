@@ -18,13 +18,13 @@ Options:
 """
 import sys
 
-from common import Galaxy, an_id, arguments, output, print_response, run, show
-from libraries import contents_path
+from common import Galaxy, arguments, output_options, parse_id, print_response, run, show
+from galaxy_api_scripts.libraries.contents import contents_path
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    dataset, (style, fields) = an_id(args["LIBRARY_FILE_ID"], "LIBRARY_FILE_ID"), output(args)
+    dataset, (style, fields) = parse_id(args["LIBRARY_FILE_ID"], "LIBRARY_FILE_ID"), output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
     path = contents_path(galaxy, "histories")
 

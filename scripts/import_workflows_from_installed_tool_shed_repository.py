@@ -21,19 +21,19 @@ They become yours, a new copy each time, with the tools of that revision; where 
 """
 import sys
 
-from common import Galaxy, Refused, an_id, arguments, output, print_response, run, show
-from toolsheds import INSTALLED, Repository
+from common import Galaxy, GalaxyError, arguments, output_options, parse_id, print_response, run, show
+from galaxy_api_scripts.tools.toolshed import INSTALLED, Repository
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    revision, (style, fields) = an_id(args["--revision"], "--revision"), output(args)
+    revision, (style, fields) = parse_id(args["--revision"], "--revision"), output_options(args).values()
     repository = Repository(args["--url"], args["--owner"], args["--name"])
     galaxy = Galaxy(args["--api"], args["--local"])
 
     status = repository.record(galaxy, revision)["status"]
     if status != INSTALLED:
-        raise Refused(f"{repository}, revision {revision}, is not installed in {galaxy.base} but {status}")
+        raise GalaxyError(f"{repository}, revision {revision}, is not installed in {galaxy.base} but {status}")
     workflows = dict(repository.workflows(revision))
     if not workflows and not style and not fields:      # as ever
         return

@@ -26,40 +26,31 @@ What is installed already is left as it is, and that is no error:
 """
 import sys
 
-from common import (
-    Galaxy,
-    an_id,
-    arguments,
-    output,
-    print_response,
-    run,
-    show,
-    show_request,
-)
-from toolsheds import (
-    INSTALL,
+from common import Galaxy, arguments, output_options, parse_id, print_request, print_response, run, show
+from galaxy_api_scripts.tools.toolshed import (
+    INSTALL_ROUTE,
     Repository,
-    check_registered,
-    check_section,
-    install,
-    installed_already,
-    request,
+    find_installed,
+    install_payload,
+    install_revision,
+    require_registered,
+    require_section,
 )
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    style, fields = output(args)
-    revision = args["--revision"] and an_id(args["--revision"], "--revision")
+    style, fields = output_options(args).values()
+    revision = args["--revision"] and parse_id(args["--revision"], "--revision")
     repository = Repository(args["--url"], args["--owner"], args["--name"])
     galaxy = Galaxy(args["--api"], args["--local"])
     section, new_section = args["--panel-section-id"], args["--panel-section-name"]
 
-    galaxy.administrator("installing tools")
-    check_registered(galaxy, repository)
-    data = request(repository, revision or repository.revisions()[-1])
+    galaxy.require_admin("installing tools")
+    require_registered(galaxy, repository)
+    data = install_payload(repository, revision or repository.revisions()[-1])
     if section:
-        check_section(galaxy, section)
+        require_section(galaxy, section)
         data["tool_panel_section_id"] = section
     elif new_section:
         data["new_tool_panel_section_label"] = new_section
@@ -67,14 +58,14 @@ def main(argv=None):
         data["install_repository_dependencies"] = True
     if args["--tool-deps"]:
         data["install_tool_dependencies"] = True
-    known = installed_already(galaxy, repository, data["changeset_revision"])
+    known = find_installed(galaxy, repository, data["changeset_revision"])
     if known:
         stay = "; its tools stay where they are" if section or new_section else ""
         message = f"{repository}, revision {data['changeset_revision']}, is installed already{stay}"
         return show(known, style, fields, plain=lambda _: print_response({"status": "ok", "message": message}))
     if args["--dry-run"]:
-        return show_request("POST", galaxy.address(INSTALL), data, style)
-    show(install(galaxy, repository, data), style, fields, plain=print_response, changed=True)
+        return print_request("POST", galaxy.address(INSTALL_ROUTE), data, style)
+    show(install_revision(galaxy, repository, data), style, fields, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

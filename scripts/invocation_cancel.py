@@ -23,19 +23,9 @@ seconds later; what jobs have made stays. If some of several can't be cancelled,
 """
 import sys
 
-from bulk import status
-from common import (
-    TRY_LATER,
-    Galaxy,
-    Refused,
-    arguments,
-    complain,
-    ids,
-    output,
-    run,
-    show,
-)
-from jobs import ended
+from common import TRY_LATER, Galaxy, GalaxyError, arguments, output_options, parse_ids, report_error, run, show
+from galaxy_api_scripts.invocations.jobs import is_finished
+from galaxy_api_scripts.polling import combine_exit_codes
 
 FIELDS = ["id", "state", "done"]
 STOPPING = ("cancelling", "cancelled")
@@ -43,13 +33,13 @@ STOPPING = ("cancelling", "cancelled")
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    wanted, dry = ids(args["INVOCATION"], "INVOCATION"), args["--dry-run"]
-    style, fields = output(args, FIELDS)
+    wanted, dry = parse_ids(args["INVOCATION"], "INVOCATION"), args["--dry-run"]
+    style, fields = output_options(args, FIELDS).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     codes = []
     show(cancelled(galaxy, wanted, dry, codes), style, fields or FIELDS)
-    return status(codes, wanted)
+    return combine_exit_codes(codes, wanted)
 
 
 def cancelled(galaxy, wanted, dry, codes):
@@ -57,10 +47,10 @@ def cancelled(galaxy, wanted, dry, codes):
     for invocation in wanted:
         try:
             yield cancel(galaxy, invocation, dry)
-        except Refused as error:
+        except GalaxyError as error:
             if error.exit_code == TRY_LATER or error.status == 401:
                 raise
-            codes.append(complain(f"invocation {invocation}: {error}", error.exit_code))
+            codes.append(report_error(f"invocation {invocation}: {error}", error.exit_code))
 
 
 def cancel(galaxy, invocation, dry):
@@ -70,14 +60,14 @@ def cancel(galaxy, invocation, dry):
     state = about["state"]
     if state in STOPPING:
         return {"id": invocation, "state": state, "done": "nothing: it is cancelled already"}
-    if ended(galaxy, about):
+    if is_finished(galaxy, about):
         return {"id": invocation, "state": state, "done": "nothing: it has ended"}
     if dry:
         return {"id": invocation, "state": state, "done": "nothing: it would be cancelled"}
     galaxy.delete(path)
     state = galaxy.get(path)["state"]
     if state not in STOPPING:
-        raise Refused(f"Galaxy has taken the request, but the run is {state}")
+        raise GalaxyError(f"Galaxy has taken the request, but the run is {state}")
     return {"id": invocation, "state": state, "done": "cancelled"}
 
 

@@ -28,42 +28,43 @@ import sys
 
 from common import (
     DONE,
-    PARTLY,
+    SOME_FAILED,
     UNATTENDED,
     USAGE,
     Galaxy,
-    Refused,
-    an_id,
+    GalaxyError,
     arguments,
+    int_option,
+    parse_id,
     run,
-    separated,
-    whole_number,
+    split_commas,
 )
-from downloads import Folder, fetch_items, folder_for
-from invocations import outputs, results
+from galaxy_api_scripts.datasets.download import DownloadFolder, download_items, prepare_folder
+from galaxy_api_scripts.invocations.invocation import invocation_outputs, output_datasets
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    run_id, parallel = an_id(args["INVOCATION"], "INVOCATION"), whole_number(args, "--parallel", 1)
-    labels = separated(args["--outputs"])
-    stall = whole_number(args, "--timeout", 1)
+    run_id, parallel = parse_id(args["INVOCATION"], "INVOCATION"), int_option(args, "--parallel", 1)
+    labels = split_commas(args["--outputs"])
+    stall = int_option(args, "--timeout", 1)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     about = galaxy.get(f"invocations/{run_id}")
-    there = outputs(about)
+    there = invocation_outputs(about)
     unknown = [label for label in labels if label not in there]
     if unknown:
-        raise Refused(f"invocation {run_id} has no output {unknown[0]!r} (state {about['state']}): there are "
+        raise GalaxyError(f"invocation {run_id} has no output {unknown[0]!r} (state {about['state']}): there are "
                       f"{', '.join(there) or 'none'}", USAGE)
     if not there:
-        raise Refused(f"invocation {run_id} has no labelled outputs (state {about['state']}): dataset_download.py - - "
+        raise GalaxyError(f"invocation {run_id} has no labelled outputs (state {about['state']}): dataset_download.py - - "
                       f"history:{about['history_id']} fetches all that is in its history")
-    folder = Folder(galaxy, folder_for(args["--to"]), overwrite=args["--force"], verify=args["--verify"], stall=stall)
-    items = [item for some in results(galaxy, outputs(about, labels)).values() for item in some]
+    folder = DownloadFolder(galaxy, prepare_folder(args["--to"]),
+                            overwrite=args["--force"], verify=args["--verify"], stall=stall)
+    items = [item for some in output_datasets(galaxy, invocation_outputs(about, labels)).values() for item in some]
     codes = []
-    fetched = fetch_items(folder, items, parallel, codes, (lambda path: None) if args["--quiet"] else print)
-    return DONE if not codes else PARTLY if fetched else codes[0]
+    fetched = download_items(folder, items, parallel, codes, (lambda path: None) if args["--quiet"] else print)
+    return DONE if not codes else SOME_FAILED if fetched else codes[0]
 
 
 if __name__ == "__main__":

@@ -30,23 +30,13 @@ import sys
 import time
 import zipfile
 
-from archives import STORED, announce, for_a_later_run, place
-from common import (
-    STILL_RUNNING,
-    UNATTENDED,
-    USAGE,
-    Galaxy,
-    Refused,
-    an_id,
-    arguments,
-    run,
-    whole_number,
-)
-from files import free
-from jobs import ended, seen, workflow_of
-from records import Record
-from reports import write
-from transfer import receive
+from common import STILL_RUNNING, UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, int_option, parse_id, run
+from galaxy_api_scripts.checkpoint import Checkpoint
+from galaxy_api_scripts.datasets.transfer import download_file
+from galaxy_api_scripts.files import check_writable
+from galaxy_api_scripts.histories import STORE_TYPES, announce, archive_path, keep_for_later_run
+from galaxy_api_scripts.invocations.jobs import fetch_workflow_version, get_or_empty, is_finished
+from galaxy_api_scripts.invocations.report import write_report
 
 # What Galaxy calls each kind of archive, and what is made by what the name of a file ends in.
 KINDS = {"rocrate": "rocrate.zip", "bco": "bco.json"}
@@ -55,52 +45,53 @@ ENDINGS = {".zip": "rocrate", ".json": "bco", ".md": "report", ".pdf": "report"}
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    run_id, file, timeout = an_id(args["INVOCATION"], "INVOCATION"), args["--to"], whole_number(args, "--timeout")
+    run_id, file, timeout = parse_id(args["INVOCATION"], "INVOCATION"), args["--to"], int_option(args, "--timeout")
     style, force = args["--style"] or ENDINGS.get(os.path.splitext(file)[1].lower()), args["--force"]
     if style not in (*KINDS, "report"):
-        raise Refused(f"--style={style}: there are {', '.join(KINDS)}, report" if style else
+        raise GalaxyError(f"--style={style}: there are {', '.join(KINDS)}, report" if style else
                       f"--to={file}: its name does not say what it shall be: give --style", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     about = galaxy.get(f"invocations/{run_id}")
     label = f"invocation {run_id}"
-    path = place(file, workflow_of(galaxy, about).get("name") or run_id, KINDS.get(style, "md"))
-    free(path, force)
+    path = archive_path(file, fetch_workflow_version(galaxy, about).get("name") or run_id, KINDS.get(style, "md"))
+    check_writable(path, force)
     if style == "report":
-        write(galaxy, run_id, str(path), force)
-    elif not ended(galaxy, about):
-        raise Refused(f"{label} is {about['state']} and has not ended: export it when it has (invocation_wait.py)",
+        write_report(galaxy, run_id, str(path), force)
+    elif not is_finished(galaxy, about):
+        raise GalaxyError(f"{label} is {about['state']} and has not ended: export it when it has (invocation_wait.py)",
                       STILL_RUNNING)
     else:
         wish = {"model_store_format": KINDS[style], "include_files": not args["--no-files"],
                 "include_hidden": args["--hidden"], "include_deleted": False}
-        with Record(galaxy, label, "export", run_id, wish, os.path.abspath(path)) as record, for_a_later_run(record):
+        with Checkpoint(galaxy, label, "export", run_id, wish, os.path.abspath(path)) as record, keep_for_later_run(record):
             route = prepared(galaxy, about, wish, record, timeout)
-            receive(galaxy, route, path, label=label, overwrite=force, arriving=lambda part, _: whole(part, style, label))
+            download_file(galaxy, route, path, label=label, overwrite=force,
+                          arriving=lambda part, _: whole(part, style, label))
     print(path)
 
 
 def prepared(galaxy, about, wish, record, timeout):
     """Let Galaxy make the archive that is wished, unless an earlier run did; the route to fetch it from once it is made."""
     note = record.data
-    if note.get("changed") != about["update_time"] or note["asked"] < time.time() - STORED or failed(galaxy, note):
+    if note.get("changed") != about["update_time"] or note["asked"] < time.time() - STORE_TYPES or failed(galaxy, note):
         answer = galaxy.post(f"invocations/{about['id']}/prepare_store_download", wish)
         record.save(changed=about["update_time"], asked=time.time(), task=answer["task"]["id"],
                     route=f"short_term_storage/{answer['storage_request_id']}")
     announce("Galaxy makes the archive")
-    for _ in galaxy.looks(timeout):
+    for _ in galaxy.poll(timeout):
         if failed(galaxy, record.data):
             kind, inner = wish["model_store_format"], any(step.get("subworkflow_invocation_id") for step in about["steps"])
             hint = ": it can't of a run with subworkflows (26.1)" if inner and kind == KINDS["bco"] else ""
-            raise Refused(f"invocation {about['id']}: Galaxy could not make the {kind}{hint}")
+            raise GalaxyError(f"invocation {about['id']}: Galaxy could not make the {kind}{hint}")
         if galaxy.get(f"{record.data['route']}/ready"):
             return record.data["route"]
-    raise Refused(f"the archive is not made after {timeout:g} s: the same command goes on with it", STILL_RUNNING)
+    raise GalaxyError(f"the archive is not made after {timeout:g} s: the same command goes on with it", STILL_RUNNING)
 
 
 def failed(galaxy, note):
     """Whether Galaxy's task has failed; one that it has forgotten has not."""
-    return seen(galaxy, f"tasks/{note['task']}/state") == "FAILURE"
+    return get_or_empty(galaxy, f"tasks/{note['task']}/state") == "FAILURE"
 
 
 def whole(part, style, label):
@@ -112,9 +103,9 @@ def whole(part, style, label):
             with zipfile.ZipFile(part) as archive:
                 good = "ro-crate-metadata.json" in archive.namelist() and not archive.testzip()
     except (ValueError, zipfile.BadZipFile) as error:
-        raise Refused(f"{label}: what came is broken: {error}") from None
+        raise GalaxyError(f"{label}: what came is broken: {error}") from None
     if not good:
-        raise Refused(f"{label}: what came is not the whole of it")
+        raise GalaxyError(f"{label}: what came is not the whole of it")
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ The ids of all that still make jobs in a history, for another script:
 import sys
 from datetime import datetime, timedelta, timezone
 
-from common import USAGE, Galaxy, Refused, arguments, output, run, show, whole_number
-from jobs import name_of
+from common import USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
+from galaxy_api_scripts.invocations.jobs import display_name
 
 FIELDS = ["id", "workflow", "history", "state", "create_time", "update_time"]
 # From Galaxy 26.1's schema (InvocationState).
@@ -40,12 +40,12 @@ STATES = [*ACTIVE, "requires_materialization", "scheduled", "completed", "failed
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    limit, days, states = whole_number(args, "--limit", 1), whole_number(args, "--since", 1), wanted(args["--state"])
-    style, fields = output(args)
+    limit, days, states = int_option(args, "--limit", 1), int_option(args, "--since", 1), wanted(args["--state"])
+    style, fields = output_options(args).values()
     only = {"sort_by": None, "sort_desc": None}     # by ids, the newest first: times may be the same
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    galaxy.user()       # without one Galaxy's list is an empty one
+    galaxy.current_user()       # without one Galaxy's list is an empty one
     if args["--workflow"] is not None:
         only["workflow_id"] = galaxy.named("workflows", args["--workflow"])["id"]
     if args["--history"] is not None:
@@ -62,7 +62,7 @@ def wanted(text):
     names = None if text is None else [name.strip() for name in text.split(",")]
     for name in names or []:
         if name not in STATES:
-            raise Refused(f"--state: there is no state {name!r}: there are {', '.join(STATES)}", USAGE)
+            raise GalaxyError(f"--state: there is no state {name!r}: there are {', '.join(STATES)}", USAGE)
     return names
 
 
@@ -78,7 +78,7 @@ def rows(galaxy, only, states, days, limit, fields):
         for noun, path in (("workflow", "workflows"), ("history", "histories")):
             which = (path, one[f"{noun}_id"])
             if noun in fields and which not in names:
-                names[which] = name_of(galaxy, *which)
+                names[which] = display_name(galaxy, *which)
         given += 1
         yield {**one, "workflow": names.get(("workflows", one["workflow_id"])),
                "history": names.get(("histories", one["history_id"]))}

@@ -20,19 +20,19 @@ Prints the file's path. A run that still goes on can be reported on, too.
 """
 import sys
 
-from common import Galaxy, an_id, arguments, run
-from files import free, save
-from reports import page
+from common import Galaxy, arguments, parse_id, run
+from galaxy_api_scripts.files import check_writable, write_atomic
+from galaxy_api_scripts.invocations.report import gather_report
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    run_id, to, force = an_id(args["INVOCATION"], "INVOCATION"), args["--to"], args["--force"]
+    run_id, to, force = parse_id(args["INVOCATION"], "INVOCATION"), args["--to"], args["--force"]
     if to != "-":
-        free(to, force)
+        check_writable(to, force)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    save(page(galaxy, run_id), to, force)
+    write_atomic(gather_report(galaxy, run_id), to, force)
     if to != "-":
         print(to)
 

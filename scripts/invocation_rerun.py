@@ -33,27 +33,28 @@ from common import (
     UNATTENDED,
     USAGE,
     Galaxy,
-    Refused,
-    an_id,
+    GalaxyError,
     arguments,
-    at_end,
-    complain,
-    output,
+    int_option,
+    on_success,
+    output_options,
+    parse_id,
+    print_request,
+    report_error,
     run,
     show,
-    show_request,
-    whole_number,
 )
-from invocations import Failed, bar_of_jobs, begin_once, wait
-from jobs import GOOD, ended
-from uploads import destination
+from galaxy_api_scripts.datasets.upload import resolve_target
+from galaxy_api_scripts.invocations.invocation import InvocationFailed, job_progress, submit_once, wait_for_invocation
+from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, is_finished
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    run_id, timeout, (style, fields) = an_id(args["INVOCATION"], "INVOCATION"), whole_number(args, "--timeout"), output(args)
+    run_id, timeout, (style, fields) = parse_id(args["INVOCATION"], "INVOCATION"), int_option(
+        args, "--timeout"), output_options(args).values()
     if args["--no-wait"] and args["--wait"]:
-        raise Refused("--wait or --no-wait, not both", USAGE)
+        raise GalaxyError("--wait or --no-wait, not both", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     about = galaxy.get(f"invocations/{run_id}")
@@ -64,31 +65,32 @@ def main(argv=None):
     # What Galaxy filled in for steps that leave something out it may fill in again: the request does not tell it.
     data.update(use_cached_job=not args["--all"], no_add_to_history=True, allow_tool_state_corrections=True)
     if args["--dry-run"]:
-        show_request("POST", galaxy.address(f"workflows/{workflow}/invocations"), data, style)
+        print_request("POST", galaxy.address(f"workflows/{workflow}/invocations"), data, style)
         return DONE
 
-    with destination(galaxy, args["--history"] or about["history_id"], [], False, "rerun", run_id, args["--all"]) as where:
-        made = begin_once(galaxy, workflow, {**data, "history_id": where.id}, where.record)
+    with resolve_target(galaxy, args["--history"] or about["history_id"], [], False, "rerun", run_id, args["--all"]) as where:
+        made = submit_once(galaxy, workflow, {**data, "history_id": where.id}, where.record)
         if not args["--quiet"]:
             show({"id": made, "history_id": where.id, "state": "new"}, style, fields, changed=True)
         if not args["--no-wait"]:
             try:
-                with bar_of_jobs({}) as tell:
-                    wait(galaxy, made, timeout, told=tell)
-            except Failed as error:
-                at_end(where.record.remove)
-                return complain(str(error))
-        at_end(where.record.remove)
+                with job_progress({}) as tell:
+                    wait_for_invocation(galaxy, made, timeout, on_progress=tell)
+            except InvocationFailed as error:
+                on_success(where.record.remove)
+                return report_error(str(error))
+        on_success(where.record.remove)
     return DONE
 
 
 def refuse_what_need_not_run(galaxy, about):
     """Refuse a run that still goes on, and one that has ended well."""
-    if about["state"] not in ("failed", "cancelled") and not ended(galaxy, about):
-        raise Refused(f"invocation {about['id']} has not ended (state {about['state']}): invocation_wait.py waits for it")
+    if about["state"] not in ("failed", "cancelled") and not is_finished(galaxy, about):
+        raise GalaxyError(
+            f"invocation {about['id']} has not ended (state {about['state']}): invocation_wait.py waits for it")
     states = galaxy.get(f"invocations/{about['id']}/jobs_summary")["states"]
-    if about["state"] not in ("failed", "cancelled") and set(states) <= GOOD:
-        raise Refused(f"invocation {about['id']} has ended well: there is nothing to run again, but with --all")
+    if about["state"] not in ("failed", "cancelled") and set(states) <= SUCCESS_STATES:
+        raise GalaxyError(f"invocation {about['id']} has ended well: there is nothing to run again, but with --all")
 
 
 if __name__ == "__main__":

@@ -24,18 +24,18 @@ job worked on. invocation_report.py makes a page of it.
 """
 import sys
 
-from common import Galaxy, an_id, arguments, output, run, show
-from jobs import (
-    INPUTS,
-    NOTHING_MEASURED,
-    counted,
-    elements,
-    in_words,
-    measured,
-    name_of,
-    reasons,
-    steps,
-    workflow_of,
+from common import Galaxy, arguments, output_options, parse_id, run, show
+from galaxy_api_scripts.invocations.jobs import (
+    INPUT_STEP_TYPES,
+    NO_METRICS,
+    count_jobs,
+    describe_step,
+    display_name,
+    failure_reasons,
+    fetch_workflow_version,
+    job_elements,
+    job_metrics,
+    list_steps,
 )
 
 STEP = ["step", "label", "tool", "jobs", "run_time", "exit_code", "memory"]
@@ -45,37 +45,37 @@ JOB = ["step", "label", "element", "job", "tool", "version", "state", "exit_code
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    run_id, known = an_id(args["INVOCATION"], "INVOCATION"), JOB if args["--jobs"] else STEP
-    style, fields = output(args, known)
+    run_id, known = parse_id(args["INVOCATION"], "INVOCATION"), JOB if args["--jobs"] else STEP
+    style, fields = output_options(args, known).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     about = galaxy.get(f"invocations/{run_id}")
-    workflow = workflow_of(galaxy, about)
-    found = steps(galaxy, about, workflow)
+    workflow = fetch_workflow_version(galaxy, about)
+    found = list_steps(galaxy, about, workflow)
     if style == "table" and not fields:
         show(facts(galaxy, about, workflow, found), style, upright=True)
         print()
     make = job_rows if args["--jobs"] else step_rows
-    show(make(galaxy, found, measured(galaxy, run_id), fields or known), style, fields or known)
+    show(make(galaxy, found, job_metrics(galaxy, run_id), fields or known), style, fields or known)
 
 
 def facts(galaxy, about, workflow, found):
     """What there is to say of the run as a whole."""
     history = about["history_id"]
-    return {"id": about["id"], "workflow": workflow.get("name"), "history": name_of(galaxy, "histories", history),
+    return {"id": about["id"], "workflow": workflow.get("name"), "history": display_name(galaxy, "histories", history),
             "history_id": history, "state": about["state"],
-            "jobs": counted(job for step in found for job in step["jobs"]), "create_time": about["create_time"],
-            "update_time": about["update_time"], "messages": "; ".join(reasons(about))}
+            "jobs": count_jobs(job for step in found for job in step["jobs"]), "create_time": about["create_time"],
+            "update_time": about["update_time"], "messages": "; ".join(failure_reasons(about))}
 
 
 def step_rows(galaxy, found, measures, fields):
     """A row for each step that is no input."""
     for step in found:
-        if step["kind"] not in INPUTS:
-            took = [measures.get(job["id"], NOTHING_MEASURED) for job in step["jobs"]]
+        if step["kind"] not in INPUT_STEP_TYPES:
+            took = [measures.get(job["id"], NO_METRICS) for job in step["jobs"]]
             times, memory = ([one[name] for one in took if one[name] is not None] for name in ("run_time", "memory"))
             codes = sorted({job["exit_code"] for job in step["jobs"] if job["exit_code"] is not None})
-            yield {**step, "tool": step["tool"] or step["kind"], "jobs": in_words(step),
+            yield {**step, "tool": step["tool"] or step["kind"], "jobs": describe_step(step),
                    "run_time": sum(times) if times else None, "exit_code": ", ".join(map(str, codes)),
                    "memory": max(memory, default=None)}
 
@@ -83,9 +83,9 @@ def step_rows(galaxy, found, measures, fields):
 def job_rows(galaxy, found, measures, fields):
     """A row for each job."""
     for step in found:
-        named = elements(galaxy, step) if "element" in fields else {}
+        named = job_elements(galaxy, step) if "element" in fields else {}
         for job in step["jobs"]:
-            yield {**measures.get(job["id"], NOTHING_MEASURED), **job, "job": job["id"], "step": step["step"],
+            yield {**measures.get(job["id"], NO_METRICS), **job, "job": job["id"], "step": step["step"],
                    "label": step["label"], "element": named.get(job["id"])}
 
 

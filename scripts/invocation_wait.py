@@ -22,17 +22,17 @@ it; with 4 when the time was up.
 """
 import sys
 
-from common import UNATTENDED, Galaxy, an_id, arguments, output, run, show, whole_number
-from invocations import wait
+from common import UNATTENDED, Galaxy, arguments, int_option, output_options, parse_id, run, show
+from galaxy_api_scripts.invocations.invocation import wait_for_invocation
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    run_id, timeout = an_id(args["INVOCATION"], "INVOCATION"), whole_number(args, "--timeout")
-    style, fields = output(args)
+    run_id, timeout = parse_id(args["INVOCATION"], "INVOCATION"), int_option(args, "--timeout")
+    style, fields = output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    invocation = wait(galaxy, run_id, timeout)
+    invocation = wait_for_invocation(galaxy, run_id, timeout)
     if not args["--quiet"]:
         outputs = {**invocation["outputs"], **invocation["output_collections"]}
         show([{"label": label, "src": made["src"], "id": made["id"]} for label, made in outputs.items()], style, fields)

@@ -21,8 +21,8 @@ administrators, and to others where the server is set so. stdout and stderr are 
 """
 import sys
 
-from common import Galaxy, an_id, arguments, output, run, show
-from jobs import address_of, end_of, measures_of, seen, stderr_of
+from common import Galaxy, arguments, output_options, parse_id, run, show
+from galaxy_api_scripts.invocations.jobs import get_or_empty, job_stderr, job_url, metrics_of_job, tail
 
 FIELDS = ["id", "tool", "version", "state", "exit_code", "create_time", "update_time", "run_time", "memory", "history_id",
           "command_line", "inputs", "outputs", "stderr", "stdout", "address"]
@@ -30,17 +30,17 @@ FIELDS = ["id", "tool", "version", "state", "exit_code", "create_time", "update_
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    job_id, (style, fields) = an_id(args["JOB"], "JOB"), output(args)
+    job_id, (style, fields) = parse_id(args["JOB"], "JOB"), output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     job = galaxy.get(f"jobs/{job_id}", {"full": "true"})
     fields = fields or FIELDS
-    measures = measures_of(galaxy, job_id) if {"run_time", "memory"}.intersection(fields) else {}
+    measures = metrics_of_job(galaxy, job_id) if {"run_time", "memory"}.intersection(fields) else {}
     made = {**(job.get("output_collections") or {}), **(job.get("outputs") or {})}
     show({**dict.fromkeys(FIELDS), **job, **measures, "tool": job["tool_id"],
           "version": version_of(galaxy, job) if "version" in fields else None,
-          "inputs": references(job.get("inputs") or {}), "outputs": references(made), "stderr": stderr_of(job),
-          "stdout": end_of(job.get("tool_stdout") or job.get("stdout")), "address": address_of(galaxy, job["id"])},
+          "inputs": references(job.get("inputs") or {}), "outputs": references(made), "stderr": job_stderr(job),
+          "stdout": tail(job.get("tool_stdout") or job.get("stdout")), "address": job_url(galaxy, job["id"])},
          style, fields, upright=True)
 
 
@@ -49,7 +49,7 @@ def version_of(galaxy, job):
     another one, with a message, where that version is gone; the id of a tool from a Tool Shed has it at its end."""
     if job.get("tool_version") or "/repos/" in job["tool_id"]:
         return job.get("tool_version") or job["tool_id"].rsplit("/", 1)[-1]
-    form = seen(galaxy, f"jobs/{job['id']}/build_for_rerun")
+    form = get_or_empty(galaxy, f"jobs/{job['id']}/build_for_rerun")
     return None if form.get("message") else form.get("version")
 
 

@@ -24,21 +24,21 @@ request a look.
 """
 import sys
 
-from bulk import as_they_end, status
 from common import (
-    JOB_MOVES,
+    NON_TERMINAL_JOB_STATES,
     TRY_LATER,
     UNATTENDED,
     Galaxy,
-    Refused,
+    GalaxyError,
     arguments,
-    ids,
-    output,
+    int_option,
+    output_options,
+    parse_ids,
     run,
     show,
-    whole_number,
 )
-from jobs import GOOD, address_of, seen, stderr_of
+from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, get_or_empty, job_stderr, job_url
+from galaxy_api_scripts.polling import combine_exit_codes, iter_terminal
 
 FIELDS = ["id", "state", "tool_id", "exit_code", "history_id", "create_time", "update_time"]
 FEW = 10        # jobs are asked for one by one, more by the list of their history's
@@ -46,16 +46,16 @@ FEW = 10        # jobs are asked for one by one, more by the list of their histo
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    wanted, timeout = ids(args["JOB"], "JOB"), whole_number(args, "--timeout")
-    style, fields = output(args, FIELDS)
+    wanted, timeout = parse_ids(args["JOB"], "JOB"), int_option(args, "--timeout")
+    style, fields = output_options(args, FIELDS).values()
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     codes = []
-    rows = as_they_end(galaxy, wanted, timeout, codes, look=lambda unknown: found(galaxy, unknown),
-                       moving=lambda history: listed(galaxy, history, state=list(JOB_MOVES)), moves=JOB_MOVES, good=GOOD,
+    rows = iter_terminal(galaxy, wanted, timeout, codes, look=lambda unknown: found(galaxy, unknown),
+                       moving=lambda history: listed(galaxy, history, state=list(NON_TERMINAL_JOB_STATES)), moves=NON_TERMINAL_JOB_STATES, good=SUCCESS_STATES,
                        failure=lambda job: failure(galaxy, job))
     show(rows, style, fields or ["id", "state"])
-    return status(codes, wanted)
+    return combine_exit_codes(codes, wanted)
 
 
 def found(galaxy, jobs):
@@ -66,10 +66,10 @@ def found(galaxy, jobs):
         if not about:
             try:
                 about = galaxy.get(f"jobs/{job}")
-            except Refused as error:
+            except GalaxyError as error:
                 if error.exit_code == TRY_LATER or error.status == 401:
                     raise
-                about = Refused(f"job {job}: {error}", error.exit_code)
+                about = GalaxyError(f"job {job}: {error}", error.exit_code)
             else:
                 if len(jobs) > FEW and about["history_id"] not in histories:
                     histories.add(about["history_id"])
@@ -81,7 +81,7 @@ def listed(galaxy, history, **only):
     """`{id: job}` of a history's jobs; {} where we may not have that list."""
     try:
         return {job["id"]: job for job in galaxy.pages("jobs", {"history_id": history, **only})} if history else {}
-    except Refused as error:
+    except GalaxyError as error:
         if error.status != 403:
             raise
         return {}       # somebody else's history, of which only this job may be seen
@@ -91,11 +91,11 @@ def failure(galaxy, job):
     """What to say of a job that has not ended well."""
     if job["state"] == "paused":
         return (f"job {job['id']} ({job['tool_id']}) is paused and won't go on by itself, mostly because what it takes has "
-                f"failed; see {address_of(galaxy, job['id'])}")
-    said = stderr_of(seen(galaxy, f"jobs/{job['id']}", {"full": "true"})).splitlines()
+                f"failed; see {job_url(galaxy, job['id'])}")
+    said = job_stderr(get_or_empty(galaxy, f"jobs/{job['id']}", {"full": "true"})).splitlines()
     code = f", exit code {job['exit_code']}" if job.get("exit_code") is not None else ""
     return (f"job {job['id']} ({job['tool_id']}) ended in state {job['state']}{code}: "
-            f"{said[-1][:200] if said else 'Galaxy does not say why'}; see {address_of(galaxy, job['id'])}")
+            f"{said[-1][:200] if said else 'Galaxy does not say why'}; see {job_url(galaxy, job['id'])}")
 
 
 if __name__ == "__main__":

@@ -19,16 +19,7 @@ for those who have none yet. To keep it where the other scripts look it up, out 
 import getpass
 import sys
 
-from common import (
-    USAGE,
-    Galaxy,
-    Refused,
-    arguments,
-    keep_secret,
-    read_text,
-    redact,
-    run,
-)
+from common import USAGE, Galaxy, GalaxyError, arguments, read_text, redact, register_secret, run
 
 
 def main(argv=None):
@@ -42,8 +33,8 @@ def main(argv=None):
     except EOFError:
         password = ""
     if not password:
-        raise Refused("no password was given", USAGE)
-    keep_secret(password)
+        raise GalaxyError("no password was given", USAGE)
+    register_secret(password)
 
     # Basic authentication in UTF-8, as Galaxy reads it; requests would send a str in Latin-1.
     print(galaxy.get("authenticate/baseauth", auth=(email.encode(), password.encode()))["api_key"])

@@ -28,8 +28,8 @@ Other programs read it as a file of SQLite, with the tables units and steps:
 import itertools
 import sys
 
-import ledger
-from common import USAGE, Refused, arguments, output, run, show, whole_number
+from common import USAGE, GalaxyError, arguments, int_option, output_options, run, show
+from galaxy_api_scripts.batch import ledger
 
 FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended"]
 STEP_FIELDS = ["name", "attempt", "step", "begun", "ended", "outcome"]
@@ -37,32 +37,32 @@ STEP_FIELDS = ["name", "attempt", "step", "begun", "ended", "outcome"]
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    file, limit, name = args["FILE"], whole_number(args, "--limit", 1), args["--name"]
+    file, limit, name = args["FILE"], int_option(args, "--limit", 1), args["--name"]
     if not file:
-        raise Refused("FILE is empty: is a variable unset?", USAGE)
+        raise GalaxyError("FILE is empty: is a variable unset?", USAGE)
     if args["--counts"]:
         known, fields = ["state", "number"], ["state", "number"]
     elif args["--steps"]:
         known, fields = ledger.STEP_COLUMNS, STEP_FIELDS
     else:
-        known, fields = [*ledger.COLUMNS, "notes"], FIELDS
-    style, chosen = output(args, known)
+        known, fields = [*ledger.SAMPLE_COLUMNS, "notes"], FIELDS
+    style, chosen = output_options(args, known).values()
     only = wanted(file, args["--state"]), name
 
     if args["--counts"]:
-        rows = ({"state": state, "number": number} for state, number in ledger.counts(file, *only).items())
+        rows = ({"state": state, "number": number} for state, number in ledger.count_states(file, *only).items())
     else:
-        rows = (ledger.steps if args["--steps"] else ledger.rows)(file, *only)
+        rows = (ledger.read_steps if args["--steps"] else ledger.read_samples)(file, *only)
     show(itertools.islice(rows, limit), style, chosen or fields)
 
 
 def wanted(file, text):
     """The states in `--state`, all that there can be or are."""
     names = [] if text is None else [name.strip() for name in text.split(",")]
-    there = dict.fromkeys([*ledger.STATES, *ledger.counts(file)]) if names else {}
+    there = dict.fromkeys([*ledger.SAMPLE_STATES, *ledger.count_states(file)]) if names else {}
     for name in names:
         if name not in there:
-            raise Refused(f"--state: there is no state {name!r}: there are {', '.join(there)}", USAGE)
+            raise GalaxyError(f"--state: there is no state {name!r}: there are {', '.join(there)}", USAGE)
     return names
 
 

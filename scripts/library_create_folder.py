@@ -21,19 +21,19 @@ Options:
 """
 import sys
 
-from common import USAGE, Galaxy, Refused, arguments, output, print_response, run, show
-from libraries import contents_path, folder_id, in_use
+from common import USAGE, Galaxy, GalaxyError, arguments, output_options, print_response, run, show
+from galaxy_api_scripts.libraries.contents import contents_path, folder_in_use, parse_folder_id
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    folder, name, description = folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["NAME"], args["DESCRIPTION"]
-    style, fields = output(args)
+    folder, name, description = parse_folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["NAME"], args["DESCRIPTION"]
+    style, fields = output_options(args).values()
     if not name.strip():
-        raise Refused("NAME is empty: is a variable unset?", USAGE)
+        raise GalaxyError("NAME is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
     path = contents_path(galaxy)
-    in_use(galaxy, path.split("/")[1], folder)
+    folder_in_use(galaxy, path.split("/")[1], folder)
 
     if description is None and not style and not fields:
         print("Unable to set description; using empty description in its place", flush=True)

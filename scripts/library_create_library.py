@@ -21,18 +21,18 @@ A library whose id goes into a variable:
 """
 import sys
 
-from common import USAGE, Galaxy, Refused, arguments, output, print_response, run, show
+from common import USAGE, Galaxy, GalaxyError, arguments, output_options, print_response, run, show
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     given = {name: args[name.upper()] for name in ("name", "description", "synopsis")}
-    style, fields = output(args)
+    style, fields = output_options(args).values()
     if not given["name"].strip():
-        raise Refused("NAME is empty: is a variable unset?", USAGE)
+        raise GalaxyError("NAME is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
     if galaxy.url.rstrip("/").removeprefix(galaxy.base) not in ("", "/api", "/api/libraries"):
-        raise Refused(f"URL is {galaxy.base}/api/libraries here", USAGE)
+        raise GalaxyError(f"URL is {galaxy.base}/api/libraries here", USAGE)
 
     answer = galaxy.post("libraries", {name: value for name, value in given.items() if value is not None})
     show(answer, style, fields, plain=print_response, changed=True)

@@ -42,22 +42,22 @@ import sys
 
 from common import (
     DONE,
-    PARTLY,
+    SOME_FAILED,
     UNATTENDED,
     USAGE,
     Galaxy,
-    Refused,
+    GalaxyError,
     arguments,
-    complain,
-    output,
+    int_option,
+    output_options,
+    report_error,
     run,
     show,
-    whole_number,
 )
-from libraries import in_use, only_run
-from mirrors import KEEP, Mirror
-from synced import Record
-from trees import on_disk
+from galaxy_api_scripts.libraries.contents import exclusive_run, folder_in_use
+from galaxy_api_scripts.libraries.local_tree import scan_tree
+from galaxy_api_scripts.libraries.sync import KEEP, LibrarySync
+from galaxy_api_scripts.libraries.sync_state import SyncState
 
 FIELDS = ["action", "path", "size", "why"]
 
@@ -66,22 +66,22 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     name, root, target = args["LIBRARY"], args["FOLDER"], path_of(args["--to"])
     dry, delete, quiet = args["--dry-run"], args["--delete"], args["--quiet"]
-    timeout, (style, fields) = whole_number(args, "--timeout"), output(args)
+    timeout, (style, fields) = int_option(args, "--timeout"), output_options(args).values()
     if not name.strip() or not root:
-        raise Refused(f"{'FOLDER' if name.strip() else 'LIBRARY'} is empty: is a variable unset?", USAGE)
+        raise GalaxyError(f"{'FOLDER' if name.strip() else 'LIBRARY'} is empty: is a variable unset?", USAGE)
     if not {*fields} <= {*FIELDS}:
-        raise Refused(f"--fields={args['--fields']}: there are {', '.join(FIELDS)}", USAGE)
-    disk = on_disk(os.path.abspath(root))
+        raise GalaxyError(f"--fields={args['--fields']}: there are {', '.join(FIELDS)}", USAGE)
+    disk = scan_tree(os.path.abspath(root))
     if delete and not disk.files:
-        raise Refused(f"{root}: there is no file in it, and --delete would delete all that the library's folder has: is its "
+        raise GalaxyError(f"{root}: there is no file in it, and --delete would delete all that the library's folder has: is its "
                       "disk mounted? If you mean it, delete that folder in Galaxy")
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    user, library = galaxy.user()["id"], galaxy.named("libraries", name)["id"]
-    with only_run(f"library {library}"), Record([galaxy.base, user, library, target, disk.root], fixed=dry) as record:
-        mirror = Mirror(galaxy, library, in_use(galaxy, library), target, disk, record)
-        steps = mirror.planned(args["--verify"], delete, timeout)
-        told = rows(steps if dry else mirror.carried_out(steps, timeout))
+    user, library = galaxy.current_user()["id"], galaxy.named("libraries", name)["id"]
+    with exclusive_run(f"library {library}"), SyncState([galaxy.base, user, library, target, disk.root], fixed=dry) as record:
+        mirror = LibrarySync(galaxy, library, folder_in_use(galaxy, library), target, disk, record)
+        steps = mirror.plan(args["--verify"], delete, timeout)
+        told = rows(steps if dry else mirror.apply(steps, timeout))
         if quiet:
             list(told)
         elif dry or style or fields:
@@ -89,17 +89,17 @@ def main(argv=None):
         else:
             show(({**row, "path": printable(row["path"])} for row in told), "value")
     for path, why in mirror.bad.items():
-        complain(f"{printable(path)}: {why}")
+        report_error(f"{printable(path)}: {why}")
     if mirror.trouble:
         raise mirror.trouble
-    return PARTLY if mirror.bad else DONE
+    return SOME_FAILED if mirror.bad else DONE
 
 
 def path_of(text):
     """The path that --to names, without needless slashes; "" for the library itself."""
     names = [name for name in (text or "").split("/") if name]
     if text is not None and (not text.strip() or {".", ".."}.intersection(names)):
-        raise Refused(f"--to={text}: names of folders are wanted, separated by /" if text.strip() else
+        raise GalaxyError(f"--to={text}: names of folders are wanted, separated by /" if text.strip() else
                       "--to is empty: is a variable unset?", USAGE)
     return "/".join(names)
 

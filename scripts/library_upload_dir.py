@@ -41,30 +41,30 @@ from dataclasses import dataclass
 
 from common import (
     DONE,
-    PARTLY,
+    SOME_FAILED,
     TRY_LATER,
     UNATTENDED,
     USAGE,
     Galaxy,
-    Refused,
-    an_id,
+    GalaxyError,
     arguments,
-    complain,
+    int_option,
+    parse_id,
+    report_error,
     run,
-    whole_number,
 )
-from libraries import (
+from galaxy_api_scripts.datasets.transfer import upload_file
+from galaxy_api_scripts.libraries.contents import (
     BATCH_BYTES,
-    Uploads,
-    batches,
-    folder_id,
-    in_use,
-    made,
-    need_path_paste,
-    only_run,
-    tree,
+    LibraryUploads,
+    create_folders,
+    exclusive_run,
+    folder_in_use,
+    folder_tree,
+    parse_folder_id,
+    require_path_paste,
+    upload_batches,
 )
-from transfer import send
 
 
 @dataclass
@@ -86,14 +86,14 @@ class File:
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    library, folder = an_id(args["--lib"], "--lib"), args["--folder"]
+    library, folder = parse_id(args["--lib"], "--lib"), args["--folder"]
     if folder is not None:
-        folder_id(folder, "--folder")
-    dry, timeout = args["--dry-run"], whole_number(args, "--timeout")
+        parse_folder_id(folder, "--folder")
+    dry, timeout = args["--dry-run"], int_option(args, "--timeout")
     elsewhere, link, quiet = args["--nonlocal"], args["--link"], args["--quiet"]
     galaxy = Galaxy(args["--api"], args["--url"], patience=UNATTENDED)
     if elsewhere and link:
-        complain("--link means nothing with --nonlocal: the files are sent, so they are copied")
+        report_error("--link means nothing with --nonlocal: the files are sent, so they are copied")
 
     def tell(*line):
         if not quiet:
@@ -102,9 +102,9 @@ def main(argv=None):
     paths = typed_paths()
     files = found_files(paths)
     failed = len(paths) - len(files)
-    with only_run(f"library {library}"):    # without the server, which has more than one address
-        start = in_use(galaxy, library, folder)
-        uploads = Uploads(galaxy, library)
+    with exclusive_run(f"library {library}"):    # without the server, which has more than one address
+        start = folder_in_use(galaxy, library, folder)
+        uploads = LibraryUploads(galaxy, library)
         folders, there, wanted = compared(galaxy, uploads, library, start, files, timeout)
         for file in there:
             tell(f"[{file.place}]", f"{folders[file.folder].id}/{file.name} uploaded=False")
@@ -112,26 +112,26 @@ def main(argv=None):
             wanted, count = linkable(folders, wanted)
             failed += count
         if wanted and not elsewhere:
-            need_path_paste(galaxy, "; --nonlocal sends the files themselves")
+            require_path_paste(galaxy, "; --nonlocal sends the files themselves")
         if dry:
             for file in wanted:
                 print(f"[{file.place}]", "/".join((start, *file.folder, file.name)), "would be uploaded")
         else:
             sent = []
-            for batch in batches(wanted, BATCH_BYTES):
+            for batch in upload_batches(wanted, BATCH_BYTES):
                 taken = upload(galaxy, uploads, folders, batch, elsewhere, link)
                 for file in taken:
                     tell(f"[{file.place}]", f"{folders[file.folder].id}/{file.name} uploaded=True")
                 sent += taken
             uploads.wait(uploads.jobs, timeout)
             failed += len(wanted) - len(sent) + wrong(uploads, folders, sent)
-    return PARTLY if failed else DONE
+    return SOME_FAILED if failed else DONE
 
 
 def typed_paths():
     """The paths on standard input, each once, without `.` and doubled slashes."""
     if sys.stdin is None:
-        raise Refused("standard input is closed: the paths come from there", USAGE)
+        raise GalaxyError("standard input is closed: the paths come from there", USAGE)
     typed = [as_meant(os.fsdecode(line)) for line in sys.stdin.buffer.read().split(b"\n") if line.rstrip(b"\r")]
     tidy = ["/".join(name for name in path.split("/") if name not in ("", ".")) for path in typed]
     return list(dict.fromkeys("/" + path if whole.startswith("/") else path for path, whole in zip(tidy, typed)))
@@ -148,7 +148,7 @@ def found_files(paths):
     for number, path in enumerate(paths, 1):
         file = found_file(f"{number}/{len(paths)}", path)
         if file and files.setdefault((file.folder, file.name), file) is not file:
-            complain(f"{path}: left out, because it goes to the same place as {files[file.folder, file.name].path}")
+            report_error(f"{path}: left out, because it goes to the same place as {files[file.folder, file.name].path}")
     return list(files.values())
 
 
@@ -158,16 +158,16 @@ def found_file(place, path):
         path.encode()
         about = os.stat(path or ".")
     except UnicodeEncodeError:
-        complain(f"{path.encode(errors='replace').decode()}: its name is not UTF-8")
+        report_error(f"{path.encode(errors='replace').decode()}: its name is not UTF-8")
     except ValueError:
-        complain(f"{path.split(chr(0))[0]}: a NUL comes after it: find without -print0 writes one path a line")
+        report_error(f"{path.split(chr(0))[0]}: a NUL comes after it: find without -print0 writes one path a line")
     except OSError as error:
-        complain(f"{path}: {error.strerror}")
+        report_error(f"{path}: {error.strerror}")
     else:
         if stat.S_ISREG(about.st_mode):
             return File(place, path, about.st_size)
         hint = "a folder: find FOLDER -type f lists its files" if stat.S_ISDIR(about.st_mode) else "not a file"
-        complain(f"{path or '.'}: {hint}")
+        report_error(f"{path or '.'}: {hint}")
     return None
 
 
@@ -175,7 +175,7 @@ def compared(galaxy, uploads, library, start, files, timeout):
     """The folders that are there, the files that are, and those that are not, once no earlier run's job is under way."""
     while True:
         uploads.wait(uploads.under_way(), timeout)
-        folders = tree(galaxy, library, start, {file.folder for file in files})
+        folders = folder_tree(galaxy, library, start, {file.folder for file in files})
         there, wanted = [], []
         for file in files:
             held = file.folder in folders and folders[file.folder].has(file.name, file.size)
@@ -189,7 +189,7 @@ def linkable(folders, files):
     taken = [file for file in files if file.folder in folders and folders[file.folder].sizes(file.name)]
     for file in taken:
         sizes = folders[file.folder].sizes(file.name)
-        complain(f"{file.path}: a dataset of this name is there with {sizes[0]} bytes, and all links to this file show its "
+        report_error(f"{file.path}: a dataset of this name is there with {sizes[0]} bytes, and all links to this file show its "
                  f"{file.size}: delete that dataset first")
     return [file for file in files if file not in taken], len(taken)
 
@@ -200,17 +200,17 @@ def upload(galaxy, uploads, folders, batch, elsewhere, link):
     for file in batch:
         try:
             if os.path.getsize(file.path) != file.size:
-                raise Refused(f"{file.path}: changed since this run began: upload it when it is complete")
-            element, session = send(galaxy, file.path) if elsewhere else (
+                raise GalaxyError(f"{file.path}: changed since this run began: upload it when it is complete")
+            element, session = upload_file(galaxy, file.path) if elsewhere else (
                 {"src": "path", "path": os.path.abspath(file.path), "name": file.name, "link_data_only": link}, None)
         except OSError as error:
-            complain(f"{file.path}: {error.strerror}")
-        except Refused as error:
+            report_error(f"{file.path}: {error.strerror}")
+        except GalaxyError as error:
             if error.status or error.exit_code == TRY_LATER:    # not this file's fault
                 raise
-            complain(str(error))
+            report_error(str(error))
         else:
-            sent.append((file, made(galaxy, folders, file.folder), element, session))
+            sent.append((file, create_folders(galaxy, folders, file.folder), element, session))
     if sent:
         uploads.fetch([(folder, element, session) for _, folder, element, session in sent])
     return [file for file, *_ in sent]
@@ -223,7 +223,7 @@ def wrong(uploads, folders, files):
         here = {file.name: file for file in files if file.folder == path}
         found = uploads.wrong(folders[path], [(file.name, file.size) for file in here.values()])
         for name, what in found.items():
-            complain(f"{here[name].path}: {what}")
+            report_error(f"{here[name].path}: {what}")
         count += len(found)
     return count
 

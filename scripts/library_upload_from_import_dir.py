@@ -24,31 +24,31 @@ Run twice, it makes second datasets; library_upload_dir.py does not.
 """
 import sys
 
-from common import USAGE, Galaxy, Refused, arguments, output, print_response, run, show
-from libraries import contents_path, folder_id, in_use
+from common import USAGE, Galaxy, GalaxyError, arguments, output_options, print_response, run, show
+from galaxy_api_scripts.libraries.contents import contents_path, folder_in_use, parse_folder_id
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    folder, datatype = folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["FILE_TYPE"]
-    server_dir, dbkey, (style, fields) = args["SERVER_DIR"], args["DBKEY"] or "?", output(args)
+    folder, datatype = parse_folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["FILE_TYPE"]
+    server_dir, dbkey, (style, fields) = args["SERVER_DIR"], args["DBKEY"] or "?", output_options(args).values()
     if not server_dir or not datatype:
-        raise Refused("FILE_TYPE or SERVER_DIR is empty: is a variable unset?", USAGE)
+        raise GalaxyError("FILE_TYPE or SERVER_DIR is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
     path = contents_path(galaxy)
-    in_use(galaxy, path.split("/")[1], folder)
+    folder_in_use(galaxy, path.split("/")[1], folder)
 
     # Galaxy takes any text for a build at first, and the job then fails.
     if dbkey != "?" and dbkey not in [build for _, build in galaxy.get("genomes")]:
-        raise Refused(f"DBKEY: the server has no genome build {dbkey!r}: display.py - /api/genomes shows them", USAGE)
+        raise GalaxyError(f"DBKEY: the server has no genome build {dbkey!r}: display.py - /api/genomes shows them", USAGE)
     data = {"folder_id": folder, "file_type": datatype, "server_dir": server_dir, "dbkey": dbkey,
             "upload_option": "upload_directory", "create_type": "file"}
     try:
         answer = galaxy.post(path, data)
-    except Refused as error:
+    except GalaxyError as error:
         if "Unable to get file list" not in (error.err_msg or ""):
             raise
-        raise Refused(f"SERVER_DIR: the server can't read {server_dir!r} in the import directory of its galaxy.yml: "
+        raise GalaxyError(f"SERVER_DIR: the server can't read {server_dir!r} in the import directory of its galaxy.yml: "
                       f"{error.err_msg}") from None
     show(answer, style, fields, plain=print_response, changed=True)
 

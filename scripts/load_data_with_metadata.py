@@ -27,45 +27,45 @@ import sys
 import uuid
 
 from common import (
-    DATASET_MOVES,
     DONE,
-    PARTLY,
+    NON_TERMINAL_DATASET_STATES,
+    SOME_FAILED,
     STILL_RUNNING,
     USAGE,
     Galaxy,
-    Refused,
+    GalaxyError,
     arguments,
-    complain,
+    int_option,
     print_response,
     read_json,
+    report_error,
     run,
-    whole_number,
 )
-from libraries import (
-    PAUSED,
-    Folder,
-    library_named,
-    need_path_paste,
-    only_run,
-    opened,
-    wrong,
+from galaxy_api_scripts.libraries.contents import (
+    PAUSED_MESSAGE,
+    LibraryFolder,
+    exclusive_run,
+    find_library,
+    open_folder,
+    require_path_paste,
+    upload_problems,
 )
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    name, dry, timeout = args["DATA_LIBRARY"], args["--dry-run"], whole_number(args, "--timeout")
+    name, dry, timeout = args["DATA_LIBRARY"], args["--dry-run"], int_option(args, "--timeout")
     loads = [(path, settings(path, args["--uuid_field"])) for path in with_companion(args["IN_FOLDER"])]
     if not name.strip():
-        raise Refused("DATA_LIBRARY is empty: is a variable unset?", USAGE)
+        raise GalaxyError("DATA_LIBRARY is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["API_URL"])
 
-    need_path_paste(galaxy)
-    with only_run(f"the library {name!r}"):
-        library = library_named(galaxy, name)
+    require_path_paste(galaxy)
+    with exclusive_run(f"the library {name!r}"):
+        library = find_library(galaxy, name)
         if not library and not dry:
             library = galaxy.post("libraries", {"name": name})
-        folder = opened(galaxy, library["root_folder_id"], library["id"]) if library else Folder("")
+        folder = open_folder(galaxy, library["root_folder_id"], library["id"]) if library else LibraryFolder("")
         wanted = {path: data for path, data in loads if not folder.has(os.path.basename(path), os.path.getsize(path))}
         check_paused(folder, wanted)
         for path, data in wanted.items():
@@ -80,32 +80,32 @@ def check_paused(folder, paths):
     for path in paths:
         for dataset in folder.named(os.path.basename(path)):
             if dataset["state"] == "paused":
-                raise Refused(f"{path}: its dataset {dataset['id']} is paused: {PAUSED} that dataset "
+                raise GalaxyError(f"{path}: its dataset {dataset['id']} is paused: {PAUSED_MESSAGE} that dataset "
                               "(delete.py KEY .../api/libraries/datasets/ID)")
 
 
 def ended(galaxy, folder, paths, timeout):
     """The exit status, once no dataset of these files moves any more; what did not get in is told."""
     files = {os.path.basename(path): (path, os.path.getsize(path)) for path in paths}
-    for _ in galaxy.looks(timeout):
-        now = opened(galaxy, folder.id)
-        moving = [name for name in files if any(one["state"] in DATASET_MOVES for one in now.named(name))]
+    for _ in galaxy.poll(timeout):
+        now = open_folder(galaxy, folder.id)
+        moving = [name for name in files if any(one["state"] in NON_TERMINAL_DATASET_STATES for one in now.named(name))]
         if not moving:
             break
     else:
-        raise Refused(f"{len(moving)} of {len(files)} files are still being loaded after {timeout} s", STILL_RUNNING)
+        raise GalaxyError(f"{len(moving)} of {len(files)} files are still being loaded after {timeout} s", STILL_RUNNING)
     paused = any(one["state"] == "paused" for name in files for one in now.named(name))
-    failed = wrong(galaxy, folder, [(name, size) for name, (_, size) in files.items()],
-                   f"it is paused: {PAUSED} that dataset" if paused else "Galaxy does not say why")
+    failed = upload_problems(galaxy, folder, [(name, size) for name, (_, size) in files.items()],
+                   f"it is paused: {PAUSED_MESSAGE} that dataset" if paused else "Galaxy does not say why")
     for name, what in failed.items():
-        complain(f"{files[name][0]}: {what}")
-    return PARTLY if failed else DONE
+        report_error(f"{files[name][0]}: {what}")
+    return SOME_FAILED if failed else DONE
 
 
 def with_companion(where):
     """The files in the folder `where`, or the one that it is, beside which there is a FILE.json."""
     if not os.path.exists(where):
-        raise Refused(f"{where}: no such file or folder", USAGE)
+        raise GalaxyError(f"{where}: no such file or folder", USAGE)
     paths = sorted(os.path.join(where, name) for name in os.listdir(where)) if os.path.isdir(where) else [
         os.path.abspath(where)]
     return [path for path in paths if os.path.isfile(path) and os.path.exists(path + ".json")]
@@ -115,17 +115,17 @@ def settings(path, uuid_field):
     """What Galaxy is told of the file at `path`."""
     path = os.path.abspath(path)
     if [path] != [line.strip() for line in path.splitlines()]:      # Galaxy reads it as a list of paths
-        raise Refused(f"{path!r}: Galaxy takes no newline in a path, nor blanks at its ends: rename it", USAGE)
+        raise GalaxyError(f"{path!r}: Galaxy takes no newline in a path, nor blanks at its ends: rename it", USAGE)
     metadata = read_json(path + ".json")
     if not isinstance(metadata, dict):
-        raise Refused(f"{path}.json: a JSON object is wanted", USAGE)
+        raise GalaxyError(f"{path}.json: a JSON object is wanted", USAGE)
     data = {"create_type": "file", "file_type": "auto", "dbkey": "?", "upload_option": "upload_paths",
             "filesystem_paths": path, "link_data_only": "link_to_files", "extended_metadata": metadata}
     if uuid_field in metadata:
         try:
             data["uuid"] = str(uuid.UUID(metadata[uuid_field]))
         except (ValueError, AttributeError, TypeError):     # Galaxy would take it, and its job fail
-            raise Refused(f"{path}.json: {uuid_field}: {metadata[uuid_field]!r} is no UUID", USAGE) from None
+            raise GalaxyError(f"{path}.json: {uuid_field}: {metadata[uuid_field]!r} is no UUID", USAGE) from None
     return data
 
 

@@ -21,29 +21,30 @@ To be copied and changed: another tool that measures, another question, more wor
 """
 import sys
 
-import tools
-from common import UNATTENDED, Galaxy, arguments, run, show, whole_number
-from invocations import begin, wait
-from workflows import chosen_inputs, find, load
+from common import UNATTENDED, Galaxy, arguments, int_option, run, show
+from galaxy_api_scripts.invocations.invocation import submit_invocation, wait_for_invocation
+from galaxy_api_scripts.tools import request
+from galaxy_api_scripts.workflows.definition import find_workflow, load_workflow, resolve_inputs
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    limit, timeout = whole_number(args, "--lines"), whole_number(args, "--timeout")
+    limit, timeout = int_option(args, "--lines"), int_option(args, "--timeout")
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
     history = galaxy.named("histories", args["HISTORY"])["id"]
-    choice = {name: find(galaxy, args[name])["id"] for name in ("FEW", "MANY")}     # both, before anything runs
+    choice = {name: find_workflow(galaxy, args[name])["id"] for name in ("FEW", "MANY")}     # both, before anything runs
 
     # The tool that measures, and what it says. Its name and its inputs: tool_show.py - - wc_gnu
-    [made] = tools.run(galaxy, history, "wc_gnu", {
+    [made] = request.run_tool(galaxy, history, "wc_gnu", {
         "input1": f"hda:{args['DATASET']}", "options": ["lines"], "include_header": False}, timeout)
-    lines = int(tools.content(galaxy, made["id"]))
+    lines = int(request.read_dataset_text(galaxy, made["id"]))
 
     # The question, and the workflow that is the answer.
-    workflow = load(galaxy, choice["MANY" if lines > limit else "FEW"])
-    inputs = chosen_inputs(workflow, [(index, "hda", args["DATASET"]) for index in workflow["inputs"]])
-    begun = begin(galaxy, workflow["id"], {"history": f"hist_id={history}", "inputs": inputs, "inputs_by": "step_index"})
-    results = wait(galaxy, begun["id"], timeout)["outputs"]
+    workflow = load_workflow(galaxy, choice["MANY" if lines > limit else "FEW"])
+    inputs = resolve_inputs(workflow, [(index, "hda", args["DATASET"]) for index in workflow["inputs"]])
+    begun = submit_invocation(galaxy, workflow["id"], {
+                              "history": f"hist_id={history}", "inputs": inputs, "inputs_by": "step_index"})
+    results = wait_for_invocation(galaxy, begun["id"], timeout)["outputs"]
     show([{"lines": lines, "workflow": workflow["name"], "label": label, "id": one["id"]}
           for label, one in results.items()], fields=["lines", "workflow", "label", "id"])
 

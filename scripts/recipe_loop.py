@@ -24,26 +24,26 @@ import re
 import statistics
 import sys
 
-import tools
-from common import UNATTENDED, Galaxy, Refused, arguments, run, whole_number
+from common import UNATTENDED, Galaxy, GalaxyError, arguments, int_option, run
+from galaxy_api_scripts.tools import request
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    column, sigmas, timeout = (whole_number(args, name, 1) for name in ("COLUMN", "--sigmas", "--timeout"))
+    column, sigmas, timeout = (int_option(args, name, 1) for name in ("COLUMN", "--sigmas", "--timeout"))
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
     history, dataset = galaxy.named("histories", args["HISTORY"])["id"], args["DATASET"]
-    values = numbers(tools.content(galaxy, dataset), column)
+    values = numbers(request.read_dataset_text(galaxy, dataset), column)
     for number in range(1, 31):
         mean, far = statistics.fmean(values), sigmas * statistics.pstdev(values)
-        [made] = tools.run(galaxy, history, "Filter1", {
+        [made] = request.run_tool(galaxy, history, "Filter1", {
             "input": f"hda:{dataset}", "cond": f"c{column}>={mean - far!r} and c{column}<={mean + far!r}"}, timeout)
         dataset, before = made["id"], len(values)
-        values = numbers(tools.content(galaxy, dataset), column)
+        values = numbers(request.read_dataset_text(galaxy, dataset), column)
         print(number, len(values), f"{statistics.fmean(values):.6g}", dataset, sep="\t", flush=True)
         if len(values) == before:       # it has converged
             return
-    raise Refused("after 30 rounds rows are still left out")
+    raise GalaxyError("after 30 rounds rows are still left out")
 
 
 def numbers(text, column):
@@ -51,7 +51,7 @@ def numbers(text, column):
     cells = [cell for line in text.splitlines() for cell in line.split("\t")[column - 1:column]]
     found = [float(cell) for cell in cells if re.fullmatch(r"-?\d+(\.\d*)?(e[+-]?\d+)?", cell, re.ASCII)]
     if not found:
-        raise Refused(f"there are no numbers in column {column}")
+        raise GalaxyError(f"there are no numbers in column {column}")
     return found
 
 

@@ -23,46 +23,37 @@ section tools were that it no longer loads; without --panel-section-id they come
 """
 import sys
 
-from common import (
-    Galaxy,
-    an_id,
-    arguments,
-    output,
-    print_response,
-    run,
-    show,
-    show_request,
-)
-from toolsheds import (
-    INSTALL,
+from common import Galaxy, arguments, output_options, parse_id, print_request, print_response, run, show
+from galaxy_api_scripts.tools.toolshed import (
+    INSTALL_ROUTE,
     Repository,
-    check_registered,
-    check_section,
-    panel_section,
-    repair,
-    request,
+    find_panel_section,
+    install_payload,
+    reinstall_revision,
+    require_registered,
+    require_section,
 )
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    revision, (style, fields) = an_id(args["--revision"], "--revision"), output(args)
+    revision, (style, fields) = parse_id(args["--revision"], "--revision"), output_options(args).values()
     repository = Repository(args["--url"], args["--owner"], args["--name"])
     galaxy = Galaxy(args["--api"], args["--local"])
 
-    galaxy.administrator("repairing a repository")
-    check_registered(galaxy, repository)
+    galaxy.require_admin("repairing a repository")
+    require_registered(galaxy, repository)
     known = repository.record(galaxy, revision)
-    data = request(repository, revision)
+    data = install_payload(repository, revision)
     section = args["--panel-section-id"]
     if section:
-        check_section(galaxy, section)
-    section = section or panel_section(galaxy, known)
+        require_section(galaxy, section)
+    section = section or find_panel_section(galaxy, known)
     if section:
         data["tool_panel_section_id"] = section
     if args["--dry-run"]:
-        return show_request("POST", galaxy.address(INSTALL), data, style)
-    show(repair(galaxy, repository, revision, data), style, fields, plain=print_response, changed=True)
+        return print_request("POST", galaxy.address(INSTALL_ROUTE), data, style)
+    show(reinstall_revision(galaxy, repository, revision, data), style, fields, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

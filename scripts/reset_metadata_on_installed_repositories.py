@@ -16,20 +16,20 @@ Galaxy reads each repository's tools anew from its disk. The exit status is 3 wh
 import json
 import sys
 
-from common import DONE, PARTLY, Galaxy, arguments, complain, print_response, run, show
+from common import DONE, SOME_FAILED, Galaxy, arguments, print_response, report_error, run, show
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     galaxy = Galaxy(args["--api"], args["--url"])
-    galaxy.administrator("resetting metadata")
+    galaxy.require_admin("resetting metadata")
     if args["--dry-run"]:
         return show(galaxy.get("tool_shed_repositories"), fields=["id", "tool_shed", "owner", "name", "changeset_revision"])
 
     answer = galaxy.post("tool_shed_repositories/reset_metadata_on_installed_repositories", {})
     print_response(answer)
     failed = json.loads(answer)["unsuccessful_count"]       # Galaxy answers with JSON in a string
-    return complain(f"{failed} could not be reset: see the lines above", PARTLY) if failed else DONE
+    return report_error(f"{failed} could not be reset: see the lines above", SOME_FAILED) if failed else DONE
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ deleted or purged. A field that there is not is told once something is found.
 """
 import sys
 
-from common import Galaxy, arguments, output, run, show
-from queries import answer, parse
+from common import Galaxy, arguments, output_options, run, show
+from galaxy_api_scripts.search import parse_query, run_query
 
 SAMPLES = [
     "select name, id, file_size from hda",
@@ -38,18 +38,18 @@ SAMPLES = [
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    style, _ = output({**args, "--fields": None})
-    queries = [parse(text) for text in args["QUERY"] or SAMPLES]
+    style, _ = output_options({**args, "--fields": None}).values()
+    queries = [parse_query(text) for text in args["QUERY"] or SAMPLES]
     galaxy = Galaxy(args["KEY"], args["BASE"])
 
     if galaxy.key:      # an empty list is what Galaxy answers to a key that it does not know
-        galaxy.user()
+        galaxy.current_user()
     for query in queries:
         if style:
-            show(answer(galaxy, query), style, query.fields)
+            show(run_query(galaxy, query), style, query.fields)
         else:
             print(query.text)
-            print({"results": list(answer(galaxy, query))}, flush=True)
+            print({"results": list(run_query(galaxy, query))}, flush=True)
 
 
 if __name__ == "__main__":

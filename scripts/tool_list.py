@@ -24,8 +24,8 @@ tool_show.py says what one of them takes.
 import itertools
 import sys
 
-import tools
-from common import Galaxy, Refused, arguments, output, run, show, whole_number
+from common import Galaxy, GalaxyError, arguments, int_option, output_options, run, show
+from galaxy_api_scripts.tools import request
 
 FIELDS = ["id", "name", "version", "section", "description"]
 
@@ -33,17 +33,17 @@ FIELDS = ["id", "name", "version", "section", "description"]
 def main(argv=None):
     args = arguments(__doc__, argv)
     search, section, everything = args["--search"], args["--section"], args["--all"]
-    limit, (style, fields) = whole_number(args, "--limit", 1), output(args)
+    limit, (style, fields) = int_option(args, "--limit", 1), output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    listed = list(tools.every(galaxy) if everything or search else tools.panel(galaxy))
+    listed = list(request.list_all_tools(galaxy) if everything or search else request.list_panel_tools(galaxy))
     if search:
         known = {tool["id"]: tool for tool in listed}
         listed = [known[tool] for tool in galaxy.get("tools", {"q": search}) if tool in known]
     if section:
         there = dict.fromkeys(tool["section"] for tool in listed if tool["section"])
         if section not in there and not search:
-            raise Refused(f"--section: there is no section {section!r}: there are {', '.join(there)}")
+            raise GalaxyError(f"--section: there is no section {section!r}: there are {', '.join(there)}")
         listed = [tool for tool in listed if tool["section"] == section]
     show(itertools.islice(listed, limit), style, fields or FIELDS)
 

@@ -31,50 +31,51 @@ With --wait the exit status is 1 when a job failed, and 4 when the time was up f
 """
 import sys
 
-import tools
 from common import (
     ONE_SHOT,
     UNATTENDED,
     USAGE,
     Galaxy,
-    Refused,
+    GalaxyError,
     arguments,
-    output,
+    int_option,
+    output_options,
+    print_request,
     run,
     show,
-    show_request,
-    whole_number,
 )
-from uploads import the_history
+from galaxy_api_scripts.datasets.upload import ensure_history
+from galaxy_api_scripts.tools import request
 
 FIELDS = ["id", "src", "hid", "name", "extension", "state"]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    where, timeout, (style, fields) = args["HISTORY"], whole_number(args, "--timeout"), output(args, [*FIELDS, "output"])
-    given = tools.given(args["NAME=VALUE"])
+    where, timeout, (style, fields) = args["HISTORY"], int_option(
+        args, "--timeout"), output_options(args, [*FIELDS, "output"]).values()
+    given = request.parse_tool_inputs(args["NAME=VALUE"])
     if not where.removeprefix("new:").strip():
-        raise Refused("HISTORY: an id, a name or new:NAME is wanted: is a variable unset?", USAGE)
+        raise GalaxyError("HISTORY: an id, a name or new:NAME is wanted: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED if args["--wait"] else ONE_SHOT)
 
-    galaxy.user()
+    galaxy.current_user()
     history = None if where.startswith("new:") else galaxy.named("histories", where)
     if history and history.get("deleted"):
-        raise Refused(f"history {history['id']} ({history['name']}) is deleted: undelete it, or name another")
-    tool = tools.find(galaxy, args["TOOL"], args["--tool-version"])
-    inputs = tools.Run(galaxy, tool, history and history["id"]).inputs(given)
+        raise GalaxyError(f"history {history['id']} ({history['name']}) is deleted: undelete it, or name another")
+    tool = request.find_tool(galaxy, args["TOOL"], args["--tool-version"])
+    inputs = request.ToolRequest(galaxy, tool, history and history["id"]).inputs(given)
     if args["--dry-run"]:
-        data = tools.request(tool, history["id"] if history else where, inputs, args["--use-cached-jobs"])
-        show_request("POST", galaxy.address("tools"), data, args["--format"] if "json" in args["--format"] else None)
+        data = request.run_payload(tool, history["id"] if history else where, inputs, args["--use-cached-jobs"])
+        print_request("POST", galaxy.address("tools"), data, args["--format"] if "json" in args["--format"] else None)
         return
-    with the_history(galaxy, history and history["id"], where) as history_id:
-        answer = tools.start(galaxy, tools.request(tool, history_id, inputs, args["--use-cached-jobs"]))
-    made = tools.outputs(answer)
+    with ensure_history(galaxy, history and history["id"], where) as history_id:
+        answer = request.submit_tool(galaxy, request.run_payload(tool, history_id, inputs, args["--use-cached-jobs"]))
+    made = request.tool_outputs(answer)
     try:
         if args["--wait"]:
-            problem = tools.waited(galaxy, answer, history_id, timeout)
-            made = tools.outputs_now(galaxy, made)
+            problem = request.wait_for_tool(galaxy, answer, history_id, timeout)
+            made = request.refresh_outputs(galaxy, made)
             if problem:
                 raise problem
     finally:        # whatever comes, the jobs are there, and so are their outputs

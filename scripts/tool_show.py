@@ -23,22 +23,22 @@ below a choice is there only when that is as it says. No choices are shown where
 """
 import sys
 
-import tools
-from common import Galaxy, arguments, one_line, output, run, show
+from common import Galaxy, arguments, one_line, output_options, run, show
+from galaxy_api_scripts.tools import request
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    style, fields = output(args)
+    style, fields = output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    tool = tools.find(galaxy, args["TOOL"], args["--tool-version"])
-    rows = tools.rows(tool)
+    tool = request.find_tool(galaxy, args["TOOL"], args["--tool-version"])
+    rows = request.tool_input_rows(tool)
     if style or fields:
-        show(rows, style, fields or ([] if style in ("json", "jsonl") else tools.COLUMNS))
+        show(rows, style, fields or ([] if style in ("json", "jsonl") else request.INPUT_COLUMNS))
         return
     print(f"{tool['id']}, {tool['name']} {tool['version']}\n{one_line(tool.get('description') or '')}\n")
-    print(tools.for_people(rows))
+    print(request.input_table(rows))
     print()
     show([made(one) for one in tool["outputs"]], fields=["output", "makes", "label"])
 

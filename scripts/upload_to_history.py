@@ -30,47 +30,47 @@ from common import (
     UNATTENDED,
     USAGE,
     Galaxy,
-    Refused,
-    an_id,
+    GalaxyError,
     arguments,
-    at_end,
-    complain,
-    output,
-    payload,
+    eprint,
+    int_option,
+    on_success,
+    output_options,
+    parse_id,
+    parse_payload,
+    report_error,
     run,
-    say,
     show,
-    whole_number,
 )
-from sources import typed_file
-from uploads import Destination, Settings, checked, done, upload_one
+from galaxy_api_scripts.datasets.sources import parse_file
+from galaxy_api_scripts.datasets.upload import UploadSettings, UploadTarget, mark_done, upload_one, verify_uploads
 
 KNOWN = ("filename", "file_type", "dbkey")
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    history, file, settings = an_id(args["HISTORY_ID"], "HISTORY_ID"), args["FILE"], payload(args["NAME=VALUE"])
-    style, fields = output(args)
-    timeout = whole_number(args, "--timeout")
+    history, file, settings = parse_id(args["HISTORY_ID"], "HISTORY_ID"), args["FILE"], parse_payload(args["NAME=VALUE"])
+    style, fields = output_options(args).values()
+    timeout = int_option(args, "--timeout")
     if not isinstance(settings, dict) or not all(isinstance(value, str) for value in settings.values()):
-        raise Refused(f"only strings here, as {', '.join(f'{name}=TEXT' for name in KNOWN)}", USAGE)
+        raise GalaxyError(f"only strings here, as {', '.join(f'{name}=TEXT' for name in KNOWN)}", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     for unknown in sorted(set(settings) - set(KNOWN)):    # the old script took any name, so a line with one still works
-        complain(f"{unknown}= means nothing here: there are {', '.join(KNOWN)}")
-    source = typed_file(file, settings.get("filename", ""), settings.get("file_type", "auto"))
+        report_error(f"{unknown}= means nothing here: there are {', '.join(KNOWN)}")
+    source = parse_file(file, settings.get("filename", ""), settings.get("file_type", "auto"))
     one, answer = upload_one(galaxy, history, source, settings.get("dbkey", "?"))
     if args["--wait"]:
-        [one] = checked(galaxy, history, [one], Settings(settings.get("dbkey", "?")), timeout)
+        [one] = verify_uploads(galaxy, history, [one], UploadSettings(settings.get("dbkey", "?")), timeout)
         if one.problem:
-            raise Refused(one.problem, one.exit_code)
+            raise GalaxyError(one.problem, one.exit_code)
         answer["outputs"] = [galaxy.get(f"datasets/{one.dataset['id']}")]
-    at_end(lambda: done([one], Destination(history)))
+    on_success(lambda: mark_done([one], UploadTarget(history)))
     if style or fields:
         show(answer["outputs"], style, fields, changed=True)
     elif not args["--quiet"]:
-        say(str(answer))
+        eprint(str(answer))
 
 
 if __name__ == "__main__":

@@ -47,103 +47,112 @@ import os
 import sys
 from pathlib import Path
 
-import ledger
 from common import (
     DONE,
     UNATTENDED,
     USAGE,
     Galaxy,
-    Refused,
+    GalaxyError,
     arguments,
-    none_empty,
-    output,
+    eprint,
+    format_table,
+    int_option,
+    output_options,
+    require_nonempty,
     run,
-    say,
     script_name,
-    separated,
     show,
-    whole_number,
+    split_commas,
 )
-from downloads import folder_for
-from endings import ENDS, FIELDS, as_they_end, ended_before, shown, status, summary
-from files import free
-from histories import for_all
-from printing import table
-from runs import a_parameter, a_tag, options_of, prepare
-from samples import Row
-from sheets import mapped, read
-from staging import in_short
-from units import Work
-from uploads import history_to_fill
-from workflows import wanted
+from galaxy_api_scripts.batch import ledger
+from galaxy_api_scripts.batch.history import common_history
+from galaxy_api_scripts.batch.runner import BatchRunner
+from galaxy_api_scripts.batch.sample_sheet import SheetRow
+from galaxy_api_scripts.batch.sheet_inputs import parse_column_map, read_sheet
+from galaxy_api_scripts.batch.summary import (
+    END_STATES,
+    ROW_FIELDS,
+    already_finished,
+    exit_status,
+    iter_finished,
+    print_rows,
+    write_summary,
+)
+from galaxy_api_scripts.datasets.download import prepare_folder
+from galaxy_api_scripts.datasets.upload import writable_history
+from galaxy_api_scripts.files import check_writable
+from galaxy_api_scripts.workflows.definition import resolve_workflow
+from galaxy_api_scripts.workflows.run import check_workflow, invocation_options, parse_step_parameter, parse_tag
+from galaxy_api_scripts.workflows.staging import describe_input
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     sheet_name, text, once, dry = args["SHEET"], args["--history"], args["--once"], args["--dry-run"]
-    most, timeout = whole_number(args, "--max-running", 1), whole_number(args, "--timeout")
-    style, fields = output(args, () if dry else FIELDS)
-    none_empty(args, "--history", "--download", "--outputs")
+    most, timeout = int_option(args, "--max-running", 1), int_option(args, "--timeout")
+    style, fields = output_options(args, () if dry else ROW_FIELDS).values()
+    require_nonempty(args, "--history", "--download", "--outputs")
     if args["--summary"] is not None:
-        free(args["--summary"], overwrite=True, option="--summary")
-    labels = separated(args["--outputs"])
-    parameters, tags = [a_parameter(one) for one in args["--param"]], [a_tag(one) for one in args["--tag"]]
-    again = {name.strip() for name in separated(args["--again"]) if name.strip()}
-    mapping, sheet = mapped(args["--map"]), read(sheet_name, args["--fastq"])
-    place = ledger.place(args["--ledger"], Path(f"{sheet_name}.ledger"))
+        check_writable(args["--summary"], overwrite=True, option="--summary")
+    labels = split_commas(args["--outputs"])
+    parameters, tags = [parse_step_parameter(one) for one in args["--param"]], [parse_tag(one) for one in args["--tag"]]
+    again = {name.strip() for name in split_commas(args["--again"]) if name.strip()}
+    mapping, sheet = parse_column_map(args["--map"]), read_sheet(sheet_name, args["--fastq"])
+    place = ledger.ledger_path(args["--ledger"], Path(f"{sheet_name}.ledger"))
     if args["--ledger"] is None and not os.path.isfile(sheet_name):
-        raise Refused(f"{sheet_name}: no file, so there is no place beside it: --ledger=FILE says where to remember", USAGE)
+        raise GalaxyError(
+            f"{sheet_name}: no file, so there is no place beside it: --ledger=FILE says where to remember", USAGE)
     if args["--summary"] and os.path.realpath(args["--summary"]) in (os.path.realpath(sheet_name), os.path.realpath(place)):
-        raise Refused(f"--summary={args['--summary']}: that is the sheet or the ledger, which it would replace", USAGE)
+        raise GalaxyError(f"--summary={args['--summary']}: that is the sheet or the ledger, which it would replace", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    user = galaxy.user()
-    known = prepare(galaxy, wanted(galaxy, args["WORKFLOW"]), parameters, labels, bool(args["--download"]),
-                    **options_of(args))
-    history = history_to_fill(galaxy, text, user)["id"] if text and not text.startswith("new:") else ""
+    user = galaxy.current_user()
+    known = check_workflow(galaxy, resolve_workflow(galaxy, args["WORKFLOW"]), parameters, labels, bool(args["--download"]),
+                    **invocation_options(args))
+    history = writable_history(galaxy, text, user)["id"] if text and not text.startswith("new:") else ""
     given = [galaxy, known.workflow, mapping, args["INPUT=VALUE"], history]
     rows = list(sheet.given(*given)) if not args["--as-collection"] else [
-        (Row(sheet.line, Path(sheet_name).stem, "", [], {}), sheet.as_one(*given))]
+        (SheetRow(sheet.line, Path(sheet_name).stem, "", [], {}), sheet.as_one(*given))]
     for name in again - {row.sample for row, _ in rows}:
         sheet.note(None, "", f"--again={name}: there is no such sample")
     if sheet.problems:
-        raise Refused(f"{sheet_name}: {len(sheet.problems)} things are wrong, so nothing was sent" if len(sheet.problems) > 1
+        raise GalaxyError(f"{sheet_name}: {len(sheet.problems)} things are wrong, so nothing was sent" if len(sheet.problems) > 1
                       else f"{sheet_name}: {sheet.problems[0]['problem']}, so nothing was sent", USAGE,
-                      table=table(sheet.problems, ["row", "sample", "column", "problem"]))
+                      table=format_table(sheet.problems, ["row", "sample", "column", "problem"]))
     known.refuse([])
     if dry:
-        before = {unit["name"]: unit["state"] for unit in ledger.rows(place)} if os.path.exists(place) else {}
+        before = {unit["name"]: unit["state"] for unit in ledger.read_samples(place)} if os.path.exists(place) else {}
         show([{"row": row.line, "sample": row.sample, "before": before.get(row.sample), **inputs_of(known.workflow, one)}
               for row, one in rows], style, fields)
         return DONE
 
-    folder = folder_for(args["--download"], "--download") if args["--download"] else None
+    folder = prepare_folder(args["--download"], "--download") if args["--download"] else None
     with ledger.Ledger(place, server=galaxy.base, user=user.get("username") or user["id"]) as memory:
-        common = (lambda: history) if history else (lambda: for_all(galaxy, memory, text.removeprefix("new:")))
-        work = Work(galaxy, memory, most, folder, labels, common=common if text else None)
+        common = (lambda: history) if history else (lambda: common_history(galaxy, memory, text.removeprefix("new:")))
+        work = BatchRunner(galaxy, memory, most, folder, labels, common=common if text else None)
         plans, retried = [known.plan(one) for _, one in rows], ["failed"] if args["--retry-failed"] else []
         work.shared.among(plans)
         with memory.together():     # one write to the disk, not a thousand
-            units = [work.want(row.sample, plan, place=f"{sheet_name}, line {row.line}", title=row.history,
-                               tags=[*tags, *row.tags], again=ENDS if row.sample in again else retried)
+            units = [work.submit(row.sample, plan, place=f"{sheet_name}, line {row.line}", title=row.history,
+                               tags=[*tags, *row.tags], again=END_STATES if row.sample in again else retried)
                      for (row, _), plan in zip(rows, plans)]
-        before = ended_before(units)
-        work.others()       # what the ledger has under way and the sheet no more
+        before = already_finished(units)
+        work.adopt_orphans()       # what the ledger has under way and the sheet no more
         try:
-            shown(as_they_end(work, list(units), once, timeout), style, fields or FIELDS, args["--quiet"])
+            print_rows(iter_finished(work, list(units), once, timeout), style, fields or ROW_FIELDS, args["--quiet"])
         finally:
             if args["--summary"]:
-                summary(units, args["--summary"])
+                write_summary(units, args["--summary"])
         failed = {key for key, state in before.items() if state == "failed"}
         if failed and not once:
             names = ", ".join(unit.name for unit in units if unit.key in failed)
-            say(f"{script_name()}: failed before: {names}: --retry-failed tries again")
-        return status(units, failed if once else set(), work.given_up)
+            eprint(f"{script_name()}: failed before: {names}: --retry-failed tries again")
+        return exit_status(units, failed if once else set(), work.given_up)
 
 
 def inputs_of(workflow, given):
     """What a row gives, by the inputs' labels."""
-    return {workflow["inputs"][index].get("label") or index: in_short(value) for index, value in given.values.items()}
+    return {workflow["inputs"][index].get("label") or index: describe_input(value) for index, value in given.values.items()}
 
 
 if __name__ == "__main__":

@@ -18,18 +18,18 @@ Galaxy answers with nothing; the workflow is no longer listed, and its runs stay
 """
 import sys
 
-from common import Galaxy, arguments, id_in, print_answer, run, show_request, yes_or_no
+from common import Galaxy, arguments, bool_option, id_from_url, print_answer, print_request, run
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    purge = yes_or_no(args["PURGE"], "PURGE")
+    purge = bool_option(args["PURGE"], "PURGE")
     galaxy = Galaxy(args["KEY"], args["URL"])
-    workflow = id_in(galaxy.url, "workflows")
+    workflow = id_from_url(galaxy.url, "workflows")
 
     data = {} if args["PURGE"] is None else {"purge": purge}
     if args["--dry-run"]:
-        show_request("DELETE", galaxy.url, data)
+        print_request("DELETE", galaxy.url, data)
     else:
         print_answer(galaxy.delete(f"workflows/{workflow}", data))
 

@@ -24,33 +24,24 @@ soon as Galaxy has taken the run on; invocation_wait.py waits for its end.
 """
 import sys
 
-from common import (
-    Galaxy,
-    an_id,
-    arguments,
-    output,
-    print_response,
-    run,
-    show,
-    show_request,
-)
-from invocations import begin
-from workflows import a_dataset, a_history, chosen_inputs, load
+from common import Galaxy, arguments, output_options, parse_id, print_request, print_response, run, show
+from galaxy_api_scripts.invocations.invocation import submit_invocation
+from galaxy_api_scripts.workflows.definition import load_workflow, parse_history, parse_step_dataset, resolve_inputs
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    workflow_id, history = an_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), a_history(args["HISTORY"])
-    datasets = [a_dataset(text) for text in args["STEP=SRC=ID"]]
-    style, fields = output(args)
+    workflow_id, history = parse_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), parse_history(args["HISTORY"])
+    datasets = [parse_step_dataset(text) for text in args["STEP=SRC=ID"]]
+    style, fields = output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    workflow = load(galaxy, workflow_id, [step for step, _, _ in datasets])
-    data = {"history": history, "inputs": chosen_inputs(workflow, datasets), "inputs_by": "step_index"}
+    workflow = load_workflow(galaxy, workflow_id, [step for step, _, _ in datasets])
+    data = {"history": history, "inputs": resolve_inputs(workflow, datasets), "inputs_by": "step_index"}
     if args["--dry-run"]:
-        show_request("POST", galaxy.address(f"workflows/{workflow_id}/invocations"), data, style)
+        print_request("POST", galaxy.address(f"workflows/{workflow_id}/invocations"), data, style)
     else:
-        show(begin(galaxy, workflow_id, data), style, fields, plain=print_response, changed=True)
+        show(submit_invocation(galaxy, workflow_id, data), style, fields, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

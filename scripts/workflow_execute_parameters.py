@@ -25,45 +25,40 @@ others has theirs before it, as in operations_0|opcol.
 """
 import sys
 
-from common import (
-    USAGE,
-    Galaxy,
-    Refused,
-    an_id,
-    arguments,
-    output,
-    print_response,
-    run,
-    show,
-    show_request,
+from common import USAGE, Galaxy, GalaxyError, arguments, output_options, parse_id, print_request, print_response, run, show
+from galaxy_api_scripts.invocations.invocation import submit_invocation
+from galaxy_api_scripts.workflows.definition import (
+    load_workflow,
+    parse_history,
+    parse_step_dataset,
+    resolve_inputs,
+    resolve_parameters,
 )
-from invocations import begin
-from workflows import a_dataset, a_history, chosen_inputs, chosen_parameters, load
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    workflow_id, history = an_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), a_history(args["HISTORY"])
+    workflow_id, history = parse_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), parse_history(args["HISTORY"])
     given = args["STEP=SRC=ID"]
-    datasets = [a_dataset(text) for text in given if not text.startswith("param=")]
+    datasets = [parse_step_dataset(text) for text in given if not text.startswith("param=")]
     parameters = [a_parameter(text) for text in given if text.startswith("param=")]
-    style, fields = output(args)
+    style, fields = output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    workflow = load(galaxy, workflow_id, [step for step, _, _ in datasets + parameters])
-    data = {"history": history, "inputs": chosen_inputs(workflow, datasets), "inputs_by": "step_index",
-            "parameters": chosen_parameters(galaxy, workflow, parameters)}
+    workflow = load_workflow(galaxy, workflow_id, [step for step, _, _ in datasets + parameters])
+    data = {"history": history, "inputs": resolve_inputs(workflow, datasets), "inputs_by": "step_index",
+            "parameters": resolve_parameters(galaxy, workflow, parameters)}
     if args["--dry-run"]:
-        show_request("POST", galaxy.address(f"workflows/{workflow_id}/invocations"), data, style)
+        print_request("POST", galaxy.address(f"workflows/{workflow_id}/invocations"), data, style)
     else:
-        show(begin(galaxy, workflow_id, data), style, fields, plain=print_response, changed=True)
+        show(submit_invocation(galaxy, workflow_id, data), style, fields, plain=print_response, changed=True)
 
 
 def a_parameter(text):
     """TOOL, NAME and VALUE of `param=TOOL=NAME=VALUE`; VALUE may be empty, and have = in it."""
     parts = text.split("=", 3)[1:]
     if len(parts) != 3 or not all(parts[:2]):
-        raise Refused(f"{text!r} is not param=TOOL=NAME=VALUE", USAGE)
+        raise GalaxyError(f"{text!r} is not param=TOOL=NAME=VALUE", USAGE)
     return tuple(parts)
 
 

@@ -25,10 +25,10 @@ Every night, into a repository:
 import os
 import sys
 
-import pictures
-from common import USAGE, Galaxy, Refused, arguments, run
-from files import free, save
-from workflows import exported, find
+from common import USAGE, Galaxy, GalaxyError, arguments, run
+from galaxy_api_scripts.files import check_writable, write_atomic
+from galaxy_api_scripts.workflows import diagram
+from galaxy_api_scripts.workflows.definition import export_workflow, find_workflow
 
 STYLES = {"ga": (".ga", ".json"), "format2": (".yml", ".yaml"), "mermaid": (".mmd", ".mermaid"), "text": (".txt",)}
 
@@ -38,19 +38,19 @@ def main(argv=None):
     to, force = args["--to"], args["--force"]
     style = args["--style"] or style_of(to)
     if style not in STYLES:
-        raise Refused(f"--style={style}: there are {', '.join(STYLES)}", USAGE)
+        raise GalaxyError(f"--style={style}: there are {', '.join(STYLES)}", USAGE)
     if to != "-":
-        free(to, force)
+        check_writable(to, force)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    workflow_id = find(galaxy, args["WORKFLOW"])["id"]
+    workflow_id = find_workflow(galaxy, args["WORKFLOW"])["id"]
     if style in ("ga", "format2"):
         answer = galaxy.request("GET", f"workflows/{workflow_id}/download", params={"style": style})
         text = answer.content.decode().rstrip() + "\n"
     else:
-        draw = pictures.mermaid if style == "mermaid" else pictures.text
-        text = draw(exported(galaxy, workflow_id))
-    save(text, to, force)
+        draw = diagram.mermaid_diagram if style == "mermaid" else diagram.text_diagram
+        text = draw(export_workflow(galaxy, workflow_id))
+    write_atomic(text, to, force)
 
 
 def style_of(to):
@@ -61,7 +61,7 @@ def style_of(to):
     for style, endings in STYLES.items():
         if ending in endings:
             return style
-    raise Refused(f"--to={to}: which style is that? --style says so: {', '.join(STYLES)}", USAGE)
+    raise GalaxyError(f"--to={to}: which style is that? --style says so: {', '.join(STYLES)}", USAGE)
 
 
 if __name__ == "__main__":

@@ -26,51 +26,40 @@ import re
 import sys
 from itertools import islice
 
-from common import (
-    TRY_LATER,
-    USAGE,
-    Galaxy,
-    Refused,
-    arguments,
-    decoded,
-    output,
-    read_text,
-    run,
-    show,
-)
-from workflows import payload_of, warn_of_missing_tools
+from common import TRY_LATER, USAGE, Galaxy, GalaxyError, arguments, decode_text, output_options, read_text, run, show
+from galaxy_api_scripts.workflows.definition import import_payload, warn_missing_tools
 
 LARGEST = 50    # MiB of a workflow at an address
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    file, in_menu, (style, fields) = args["FILE"], args["--add_to_menu"], output(args)
+    file, in_menu, (style, fields) = args["FILE"], args["--add_to_menu"], output_options(args).values()
     if not file:
-        raise Refused("FILE is empty: is a variable unset?", USAGE)
+        raise GalaxyError("FILE is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     if os.path.isabs(file) and not os.path.lexists(file):
         answer = imported_on_the_server(galaxy, file)
     else:
         text = fetched(file) if re.match("https?://", file, re.IGNORECASE) else read_text(file)
-        answer = galaxy.post("workflows", payload_of(text, "standard input" if file == "-" else file))
+        answer = galaxy.post("workflows", import_payload(text, "standard input" if file == "-" else file))
     if in_menu:
         galaxy.put(f"workflows/{answer['id']}", {"show_in_tool_panel": True})
     show(answer, style, fields, plain=lambda answer: None, changed=True)
-    warn_of_missing_tools(galaxy, answer["id"])
+    warn_missing_tools(galaxy, answer["id"])
 
 
 def imported_on_the_server(galaxy, path):
     """Galaxy's answer to the import of a file of its own machine."""
     try:
         return galaxy.post("workflows", {"from_path": path})
-    except Refused as error:
+    except GalaxyError as error:
         if error.status == 403:
-            raise Refused(f"{path}: no such file on this machine, and importing one of the server's needs an "
+            raise GalaxyError(f"{path}: no such file on this machine, and importing one of the server's needs an "
                           "administrator's key") from None
         if error.status == 500:     # whatever is wrong with the file, Galaxy 26.1 says no more
-            raise Refused(f"{path}: no such file on this machine, and Galaxy finds no workflow there on the server's: "
+            raise GalaxyError(f"{path}: no such file on this machine, and Galaxy finds no workflow there on the server's: "
                           f"{error}") from None
         raise
 
@@ -81,15 +70,15 @@ def fetched(url):
     try:
         answer = site.request("GET", url, anywhere=True, stream=True)
         content = b"".join(islice(answer.iter_content(2**20), LARGEST + 1))
-    except Refused as error:
+    except GalaxyError as error:
         if error.status:
-            raise Refused(f"{url}: no workflow there: the answer is {error.status}", error.exit_code) from None
+            raise GalaxyError(f"{url}: no workflow there: the answer is {error.status}", error.exit_code) from None
         raise
     except OSError:
-        raise Refused(f"{url}: the connection broke before the answer was whole", TRY_LATER) from None
+        raise GalaxyError(f"{url}: the connection broke before the answer was whole", TRY_LATER) from None
     if len(content) > LARGEST * 2**20:
-        raise Refused(f"{url}: no workflow there: the answer is larger than {LARGEST} MiB")
-    return decoded(content, url)
+        raise GalaxyError(f"{url}: no workflow there: the answer is larger than {LARGEST} MiB")
+    return decode_text(content, url)
 
 
 if __name__ == "__main__":

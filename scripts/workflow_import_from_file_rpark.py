@@ -19,18 +19,18 @@ Tools that the server lacks are named on standard error. workflow_import.py take
 """
 import sys
 
-from common import Galaxy, arguments, output, print_response, read_text, run, show
-from workflows import payload_of, warn_of_missing_tools
+from common import Galaxy, arguments, output_options, print_response, read_text, run, show
+from galaxy_api_scripts.workflows.definition import import_payload, warn_missing_tools
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    file, (style, fields) = args["FILE"], output(args)
+    file, (style, fields) = args["FILE"], output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    answer = galaxy.post("workflows", payload_of(read_text(file), "standard input" if file == "-" else file))
+    answer = galaxy.post("workflows", import_payload(read_text(file), "standard input" if file == "-" else file))
     show(answer, style, fields, plain=print_response, changed=True)
-    warn_of_missing_tools(galaxy, answer["id"])
+    warn_missing_tools(galaxy, answer["id"])
 
 
 if __name__ == "__main__":

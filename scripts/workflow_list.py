@@ -26,23 +26,23 @@ The ids of all that bear a tag, for another script:
 """
 import sys
 
-from common import USAGE, Galaxy, Refused, arguments, output, run, show, whole_number
+from common import USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
 
 FIELDS = ["id", "name", "update_time", "steps", "tags", "owner", "published"]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    limit, (style, fields) = whole_number(args, "--limit", 1), output(args)
+    limit, (style, fields) = int_option(args, "--limit", 1), output_options(args).values()
     if args["--deleted"] and args["--shared"]:      # Galaxy refuses these two together
-        raise Refused("--deleted: the deleted workflows of others are not shown, so not with --shared", USAGE)
+        raise GalaxyError("--deleted: the deleted workflows of others are not shown, so not with --shared", USAGE)
     only = {"show_shared": args["--shared"], "show_deleted": args["--deleted"], "sort_by": "create_time",
             "sort_desc": False, **({"show_published": True} if args["--published"] else {}),
             **({"search": args["--search"]} if args["--search"] else {})}
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     if galaxy.key is not None:
-        galaxy.user()       # a key that is nobody's would see an empty list
+        galaxy.current_user()       # a key that is nobody's would see an empty list
     listed = galaxy.pages("workflows", only, limit)
     show(({**workflow, "steps": workflow.get("number_of_steps")} for workflow in listed), style, fields or FIELDS)
 

@@ -45,38 +45,44 @@ import sys
 
 from common import (
     DONE,
-    PARTLY,
+    SOME_FAILED,
     UNATTENDED,
     USAGE,
     Galaxy,
-    Refused,
+    GalaxyError,
     arguments,
-    at_end,
-    complain,
-    none_empty,
-    output,
+    eprint,
+    int_option,
+    on_success,
+    output_options,
+    print_request,
+    report_error,
+    require_nonempty,
     run,
-    say,
-    separated,
     show,
-    show_request,
-    whole_number,
+    split_commas,
 )
-from downloads import Folder, fetch_items, folder_for
-from files import free
-from invocations import Failed, bar_of_jobs, outputs, results, wait
-from reports import kind_of, write
-from runs import (
-    Account,
-    a_parameter,
-    a_tag,
-    knows_on_complete,
-    on_complete,
-    options_of,
-    plan,
+from galaxy_api_scripts.datasets.download import DownloadFolder, download_items, prepare_folder
+from galaxy_api_scripts.datasets.upload import resolve_target
+from galaxy_api_scripts.files import check_writable
+from galaxy_api_scripts.invocations.invocation import (
+    InvocationFailed,
+    invocation_outputs,
+    job_progress,
+    output_datasets,
+    wait_for_invocation,
 )
-from uploads import destination
-from workflows import wanted
+from galaxy_api_scripts.invocations.report import report_kind, write_report
+from galaxy_api_scripts.workflows.definition import resolve_workflow
+from galaxy_api_scripts.workflows.run import (
+    RunRecord,
+    invocation_options,
+    parse_on_complete,
+    parse_step_parameter,
+    parse_tag,
+    plan_run,
+    require_on_complete,
+)
 
 PARALLEL = 4    # downloads at once
 BEGUN, MADE = ["id", "workflow_id", "history_id", "state"], ["label", "src", "id"]      # the fields of what is printed
@@ -84,62 +90,63 @@ BEGUN, MADE = ["id", "workflow_id", "history_id", "state"], ["label", "src", "id
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    text, to, timeout = args["--history"], args["--download"], whole_number(args, "--timeout")
-    style, fields = output(args, BEGUN if args["--no-wait"] else [*MADE, "path"] if to else MADE)
+    text, to, timeout = args["--history"], args["--download"], int_option(args, "--timeout")
+    style, fields = output_options(args, BEGUN if args["--no-wait"] else [*MADE, "path"] if to else MADE).values()
     record, report = args["--record"], args["--report"]
-    none_empty(args, "--history", "--job", "--download", "--outputs")
+    require_nonempty(args, "--history", "--job", "--download", "--outputs")
     for file, option in ((record, "--record"), (report, "--report")):
         if file is not None:
-            free(file, overwrite=True, option=option)
+            check_writable(file, overwrite=True, option=option)
     if report is not None:
-        kind_of(report, "--report")
-    labels = separated(args["--outputs"])
-    parameters, tags = [a_parameter(one) for one in args["--param"]], [a_tag(one) for one in args["--tag"]]
-    ends = on_complete(args["--on-complete"])
-    options = {**options_of(args), **({"on_complete": ends} if ends else {})}
+        report_kind(report, "--report")
+    labels = split_commas(args["--outputs"])
+    parameters, tags = [parse_step_parameter(one) for one in args["--param"]], [parse_tag(one) for one in args["--tag"]]
+    ends = parse_on_complete(args["--on-complete"])
+    options = {**invocation_options(args), **({"on_complete": ends} if ends else {})}
     if args["--no-wait"] and (args["--wait"] or to or report):
-        raise Refused("--no-wait goes with none of --wait, --download and --report", USAGE)
+        raise GalaxyError("--no-wait goes with none of --wait, --download and --report", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    galaxy.user()
+    galaxy.current_user()
     if "on_complete" in options:
-        knows_on_complete(galaxy)
-    workflow_id = wanted(galaxy, args["WORKFLOW"])
+        require_on_complete(galaxy)
+    workflow_id = resolve_workflow(galaxy, args["WORKFLOW"])
     history = galaxy.named("histories", text)["id"] if text and not text.startswith("new:") else ""
-    work = plan(galaxy, workflow_id, args["INPUT=VALUE"], args["--job"], history, parameters, labels, **options)
+    work = plan_run(galaxy, workflow_id, args["INPUT=VALUE"], args["--job"], history, parameters, labels, **options)
     read = {os.path.realpath(name) for name in (args["WORKFLOW"], args["--job"] or "", *(one.path for one in work.sources))}
     for file, option in ((record, "--record"), (report, "--report")):
         if file and os.path.realpath(file) in read:
-            raise Refused(f"{option}={file}: the run reads that file, so nothing was sent", USAGE)
+            raise GalaxyError(f"{option}={file}: the run reads that file, so nothing was sent", USAGE)
     if to and not work.makes:
-        raise Refused(f"workflow {work.workflow['name']!r} marks nothing as its output, so --download would fetch nothing: "
+        raise GalaxyError(f"workflow {work.workflow['name']!r} marks nothing as its output, so --download would fetch nothing: "
                       "dataset_download.py with history:ID fetches all that a run leaves", USAGE)
-    folder = Folder(galaxy, folder_for(to, "--download"), verify=args["--verify"]) if to and not args["--dry-run"] else None
+    folder = DownloadFolder(galaxy, prepare_folder(to, "--download"),
+                            verify=args["--verify"]) if to and not args["--dry-run"] else None
     if args["--dry-run"]:
-        show_request("POST", galaxy.address(f"workflows/{workflow_id}/invocations"), work.request,
+        print_request("POST", galaxy.address(f"workflows/{workflow_id}/invocations"), work.request,
                      None if style == "table" else style)
         return DONE
 
     text = text or f"new:{work.workflow['name']}"
-    with destination(galaxy, text, work.sources, False, "run", work.identity) as where:
+    with resolve_target(galaxy, text, work.sources, False, "run", work.identity) as where:
         invocation = work.begin(galaxy, where, timeout)
         if tags:
             there = galaxy.get(f"histories/{where.id}")["tags"]
             galaxy.put(f"histories/{where.id}", {"tags": list(dict.fromkeys([*there, *tags]))})
-        account = Account(record, galaxy, work, where.id, invocation)
+        account = RunRecord(record, galaxy, work, where.id, invocation)
         account.write()
         if args["--no-wait"]:
             show({"id": invocation, "workflow_id": workflow_id, "history_id": where.id, "state": "new"}, style, fields,
                  changed=True)
-            at_end(where.record.remove)
+            on_success(where.record.remove)
             return account.code
         if sys.stderr.isatty():
-            say(f"invocation {invocation} in history {where.id}")
+            eprint(f"invocation {invocation} in history {where.id}")
         code = ended(galaxy, invocation, timeout, args["--fail-fast"], account, folder, labels,
                      None if args["--quiet"] else (style, fields))
         if report:
-            write(galaxy, invocation, report, overwrite=True, option="--report")
-        at_end(where.record.remove)
+            write_report(galaxy, invocation, report, overwrite=True, option="--report")
+        on_success(where.record.remove)
     return code or account.code
 
 
@@ -147,18 +154,21 @@ def ended(galaxy, invocation, timeout, fail_fast, account, folder, labels, print
     """Wait for the run's end, fetch its results, show them; the exit status."""
     failure, states, codes, paths = "", {}, [], {}
     try:
-        with bar_of_jobs(states) as tell:
-            about = wait(galaxy, invocation, timeout, fail_fast, tell)
-    except Failed as error:
+        with job_progress(states) as tell:
+            about = wait_for_invocation(galaxy, invocation, timeout, fail_fast, tell)
+    except InvocationFailed as error:
         about, failure = error.invocation, str(error)
     account.ended(about, states, failure)
-    rows = [{"label": label, "src": made["src"], "id": made["id"]} for label, made in outputs(about, labels).items()]
+    rows = [{"label": label, "src": made["src"], "id": made["id"]}
+        for label, made in invocation_outputs(about, labels).items()]
     if folder:
-        items = results(galaxy, outputs(about, labels))
+        items = output_datasets(galaxy, invocation_outputs(about, labels))
         if failure:     # what failed is told once, and in more words
             items = {label: [item for item in some if item.about["state"] == "ok"] for label, some in items.items()}
-        folder = Folder(galaxy, folder.folder, verify=folder.verify)    # another run may have fetched into it meanwhile
-        paths = fetch_items(folder, [item for some in items.values() for item in some], PARALLEL, codes, lambda path: None)
+        # another run may have fetched into it meanwhile
+        folder = DownloadFolder(galaxy, folder.folder, verify=folder.verify)
+        paths = download_items(folder, [item for some in items.values()
+                               for item in some], PARALLEL, codes, lambda path: None)
         for row in rows:
             there = [item for item in items[row["label"]] if item.id in paths]
             # A dataset's file, a collection's folder: LABEL/ELEMENT, with one more folder for each that is within another.
@@ -166,10 +176,10 @@ def ended(galaxy, invocation, timeout, fail_fast, account, folder, labels, print
     if printed:
         show(rows, *printed)
     if failure:
-        return complain(failure)
+        return report_error(failure)
     if codes:
-        complain(f"the run itself is ok: invocation_download.py --to={folder.folder} - - {invocation} fetches the rest")
-    return PARTLY if codes and paths else codes[0] if codes else DONE
+        report_error(f"the run itself is ok: invocation_download.py --to={folder.folder} - - {invocation} fetches the rest")
+    return SOME_FAILED if codes and paths else codes[0] if codes else DONE
 
 
 if __name__ == "__main__":

@@ -24,8 +24,14 @@ Shed.
 """
 import sys
 
-from common import Galaxy, arguments, output, run, show
-from workflows import exported, find, input_details, step_details, tools_amiss
+from common import Galaxy, arguments, output_options, run, show
+from galaxy_api_scripts.workflows.definition import (
+    export_workflow,
+    find_workflow,
+    input_details,
+    step_details,
+    tool_problems,
+)
 
 INPUTS = ["index", "label", "kind", "collection_type", "datatypes", "optional", "default", "choices"]
 STEPS = ["index", "label", "tool", "version", "from", "when", "outputs"]
@@ -33,11 +39,11 @@ STEPS = ["index", "label", "tool", "version", "from", "when", "outputs"]
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    steps, (style, fields) = args["--steps"], output(args)
+    steps, (style, fields) = args["--steps"], output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    about = find(galaxy, args["WORKFLOW"])
-    workflow = exported(galaxy, about["id"])
+    about = find_workflow(galaxy, args["WORKFLOW"])
+    workflow = export_workflow(galaxy, about["id"])
     if steps or style or fields:
         everything = style in ("json", "jsonl") and not fields
         rows = step_details(workflow) if steps else input_details(workflow)
@@ -48,7 +54,7 @@ def main(argv=None):
     for rows, columns in ((input_details(workflow), INPUTS), (step_details(workflow), STEPS)):
         print()
         show(map(for_people, rows), fields=columns)
-    missing, replaced = tools_amiss(galaxy, about["id"], workflow)
+    missing, replaced = tool_problems(galaxy, about["id"], workflow)
     if not missing and not replaced:
         print("\nThe server has all its tools.")
     for heading, names in (("It can't run, for the server lacks:", missing), ("It runs other versions of:", replaced)):

@@ -21,8 +21,8 @@ collection has, and what is optional may be deleted. An input without a label of
 import sys
 
 from common import Galaxy, arguments, one_line, run
-from files import free, save
-from workflows import exported, find, input_details
+from galaxy_api_scripts.files import check_writable, write_atomic
+from galaxy_api_scripts.workflows.definition import export_workflow, find_workflow, input_details
 
 FILE = {"class": "File", "path": "todo_test_data_path.ext"}
 
@@ -32,11 +32,11 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     to, force = args["--to"], args["--force"]
     if to != "-":
-        free(to, force)
+        check_writable(to, force)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    about = find(galaxy, args["WORKFLOW"])
-    inputs = input_details(exported(galaxy, about["id"]))
+    about = find_workflow(galaxy, args["WORKFLOW"])
+    inputs = input_details(export_workflow(galaxy, about["id"]))
     names = [name for one in inputs for name in (one["label"], one["index"])]
     parts = [f"# {one_line(about['name'])}, workflow {about['id']} on {galaxy.base}\n"]
     for one in inputs:
@@ -44,7 +44,7 @@ def main(argv=None):
                     one["uuid"] or one["index"])
         entry = yaml.safe_dump({name: placeholder(one)}, sort_keys=False, allow_unicode=True, width=1000)
         parts.append("".join(f"# {one_line(line)}\n" for line in comments(one)) + entry)
-    save("\n".join(parts) + ("" if inputs else "{}\n"), to, force)
+    write_atomic("\n".join(parts) + ("" if inputs else "{}\n"), to, force)
 
 
 def comments(one):

@@ -7,14 +7,11 @@ import pytest
 import workflow_batch
 from loopback_galaxy import KEY, WORKFLOW, LoopbackGalaxy
 
-import downloads
-import elements
-import histories
-import ledger
-import records
-import replies
-import units
+import common
 from common import DONE, Galaxy
+from galaxy_api_scripts import checkpoint
+from galaxy_api_scripts.batch import history, ledger, runner
+from galaxy_api_scripts.datasets import collections, download
 
 
 class Killed(BaseException):
@@ -26,7 +23,7 @@ class Death:
 
     def __init__(self, monkeypatch):
         self.after, self.before, self.requests, self.changes, self.dead = 0, 0, 0, 0, False
-        send, write, save, unlink = Galaxy._send, ledger.Ledger._write, records.Record.save, records.Record._unlink
+        send, write, save, unlink = Galaxy._send, ledger.Ledger._write, checkpoint.Checkpoint.save, checkpoint.Checkpoint._unlink
 
         def sent(galaxy, *what, **options):
             self.alive()
@@ -53,11 +50,11 @@ class Death:
                 except Exception as error:
                     yield thing[0], error
 
-        monkeypatch.setattr(downloads, "_each", each)
+        monkeypatch.setattr(download, "_each", each)
         monkeypatch.setattr(Galaxy, "_send", sent)
         monkeypatch.setattr(ledger.Ledger, "_write", written)
-        monkeypatch.setattr(records.Record, "save", living(save))
-        monkeypatch.setattr(records.Record, "_unlink", living(unlink))
+        monkeypatch.setattr(checkpoint.Checkpoint, "save", living(save))
+        monkeypatch.setattr(checkpoint.Checkpoint, "_unlink", living(unlink))
 
     def alive(self):
         if self.dead:
@@ -101,7 +98,7 @@ class Batch:
     def units(self, state=None):
         """What the ledger has, `{name: [unit]}` with all that is noted."""
         there = {}
-        for row in ledger.rows(f"{self.path}.ledger", [state] if state else []):
+        for row in ledger.read_samples(f"{self.path}.ledger", [state] if state else []):
             there.setdefault(row["name"], []).append({**row.pop("notes"), **row})
         return there
 
@@ -135,9 +132,9 @@ def real_server():
 def server(clock, monkeypatch):
     """A server, and all modules, in time that goes by only when somebody sleeps."""
     clock.time_ns = lambda: int(clock.now * 1e9)
-    for module in (units, histories, elements):
+    for module in (runner, history, collections):
         monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(replies.random, "uniform", lambda least, most: most)
+    monkeypatch.setattr(common.random, "uniform", lambda least, most: most)
     server = LoopbackGalaxy(clock.time)
     yield server
     server.close()

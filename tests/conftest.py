@@ -12,12 +12,9 @@ import pytest
 from bad_wire import BadWire
 
 import common
-import invocations
-import outcome
-import records
-import replies
-import transfer
-import uploads
+from galaxy_api_scripts import checkpoint
+from galaxy_api_scripts.datasets import transfer, upload
+from galaxy_api_scripts.invocations import invocation
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +27,8 @@ def alone(monkeypatch, tmp_path):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr(common, "_session", None)
-    monkeypatch.setattr(outcome, "_secrets", set())
-    monkeypatch.setattr(records, "_swept", False)
+    monkeypatch.setattr(common, "_secrets", set())
+    monkeypatch.setattr(checkpoint, "_old_removed", False)
     connect, look_up = socket.socket.connect, socket.getaddrinfo
 
     def guarded_connect(self, where):
@@ -69,7 +66,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in (common, invocations, replies, transfer, uploads):
+    for module in (common, invocation, common, transfer, upload):
         monkeypatch.setattr(module, "time", clock)
     return clock
 

@@ -1,9 +1,9 @@
 """A workflow with an input of each kind, and a Galaxy that has some datasets: for the tests of what inputs are given."""
 import pytest
 
-import jobfiles
 from common import Galaxy
-from inputs import Given, Group, Leaf
+from galaxy_api_scripts.workflows import job_file
+from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputValues
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -71,12 +71,12 @@ def galaxy(requests_mock):
 def given(galaxy):
     """`given(words)`: what is made of the words; `{label: value}` in `.by_label`."""
     def take(*words, job=None, history="", whole=False):
-        made = Given(galaxy, WORKFLOW, history)
-        made.take_words([str(word) for word in words])
+        made = InputValues(galaxy, WORKFLOW, history)
+        made.set_from_args([str(word) for word in words])
         if job:
-            jobfiles.take(made, str(job))
+            job_file.read_job_file(made, str(job))
         if whole:
-            made.look_for_missing()
+            made.check_missing()
         made.by_label = {label: made.values[index] for label, index in INDEX.items() if index in made.values}
         return made
     return take
@@ -84,8 +84,8 @@ def given(galaxy):
 
 def shape(value):
     """A value without its files' particulars: names for what is uploaded, ids for what is there."""
-    if isinstance(value, Leaf):
+    if isinstance(value, DatasetInput):
         return value.ref or value.name
-    if isinstance(value, Group):
+    if isinstance(value, CollectionInput):
         return {value.type: {name: shape(inside) for name, inside in value.elements}}
     return value

@@ -2,8 +2,8 @@
 Galaxy 26.1, counts that, and goes wrong as it is told.
 
 The workflow `w` copies its input `table`, and `other` behind it. A dataset is ok, and a run has ended, once it was looked at
-`looks` times. By itself (`python loopback_galaxy.py`) it prints its address; `GET /asked` tells what was asked since the
-last time, and `GET /looks?N` sets `looks` of runs.
+`poll` times. By itself (`python loopback_galaxy.py`) it prints its address; `GET /asked` tells what was asked since the
+last time, and `GET /looks?N` sets `poll` of runs.
 """
 import contextlib
 import hashlib
@@ -59,7 +59,7 @@ class Told(Exception):
 
 class LoopbackGalaxy:
     def __init__(self, clock=time.time, looks=1):
-        self.clock, self.looks, self.looks_of_runs, self.version = clock, looks, None, 1
+        self.clock, self.poll, self.looks_of_runs, self.version = clock, looks, None, 1
         self.users = {KEY: {"id": USER, "username": "me", "email": "me@example.org", "is_admin": False}}
         self.empty()
         self.most = 0                       # of units that had a history and no end, together
@@ -222,7 +222,7 @@ class LoopbackGalaxy:
     def _dataset(self, history, name, ext, content, late=0.0, state="queued", **more):
         digest = [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(content).hexdigest(), "extra_files_path": None}]
         made = self._new({"name": name, "extension": ext, "file_ext": ext, "content": content, "state": state,
-                          "looks": self.looks, "hid": len(history["contents"]) + 1, "history_id": history["id"],
+                          "looks": self.poll, "hid": len(history["contents"]) + 1, "history_id": history["id"],
                           "history_content_type": "dataset", "hashes": digest, "misc_info": "", "misc_blurb": "",
                           "visible": True, **more}, late)
         self.datasets[made["id"]] = made
@@ -279,7 +279,7 @@ class LoopbackGalaxy:
         run = self._new({"workflow_id": f"{0xf0000 + self.version:016x}", "history_id": history["id"], "state": "new",
                          "messages": [], "inputs": given, "input_step_parameters": told, "outputs": {}, "ended": False,
                          "output_collections": {}, "made": {}, "request": body,
-                         "looks": self.looks if self.looks_of_runs is None else self.looks_of_runs}, late)
+                         "looks": self.poll if self.looks_of_runs is None else self.looks_of_runs}, late)
         first, other = given["0"], given.get("1")
         mapped = self.collections[first["id"]]["elements"] if first["src"] == "hdca" else [("", first["id"])]
         behind = self.datasets[other["id"]]["content"] if other else b""

@@ -7,14 +7,11 @@ from types import SimpleNamespace
 import pytest
 import workflow_batch
 
-import endings
-import histories
-import ledger
-import units
-import watching
-from common import REFUSED, TRY_LATER, USAGE, Galaxy, Refused
-from invocations import _begun
-from units import Work
+from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
+from galaxy_api_scripts.batch import history, ledger, runner, summary
+from galaxy_api_scripts.batch import watcher as watcher_module
+from galaxy_api_scripts.batch.runner import BatchRunner
+from galaxy_api_scripts.invocations.invocation import _find_submitted
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -29,7 +26,7 @@ def memory(tmp_path):
 
 @pytest.fixture
 def work(memory):
-    return Work(Galaxy(KEY, URL), memory)
+    return BatchRunner(Galaxy(KEY, URL), memory)
 
 
 def a_unit(memory, name="a", **facts):
@@ -62,7 +59,7 @@ def test_the_runs_of_other_samples_in_one_history_are_left_alone(work, memory, r
     """A batch with --history, gone on with by a line without it."""
     ended_well(requests_mock, ("j", DATASET))
     unit = a_unit(memory, inputs={"0": {"src": "hda", "id": "d"}}, own=False)
-    work.others()
+    work.adopt_orphans()
     assert [one.name for one in work.look()] == ["a"]
     assert (unit.state, cancelled(requests_mock)) == ("ok", [])
 
@@ -71,7 +68,7 @@ def test_what_a_person_runs_on_something_else_in_a_samples_history_is_left_alone
     """Only what was begun for the same is cancelled."""
     ended_well(requests_mock, ("theirs", {"0": {**DATASET["0"], "id": "e"}}), ("late", DATASET))
     unit = a_unit(memory, inputs={"0": {"src": "hda", "id": "d"}}, own=True)
-    work.others()
+    work.adopt_orphans()
     assert [one.name for one in work.look()] == ["a"]
     assert (unit.state, cancelled(requests_mock)) == ("ok", ["late"])
 
@@ -92,22 +89,23 @@ def waiting_for_review(requests_mock):
 
 def test_a_run_that_was_reviewed_is_gone_on_with_by_the_same_line(work, memory, requests_mock):
     waiting_for_review(requests_mock)
-    unit = a_unit(memory, own=True, purpose=units.digest("a", ""))
-    work.others()
+    unit = a_unit(memory, own=True, purpose=runner.stable_hash("a", ""))
+    work.adopt_orphans()
     assert [one.name for _ in range(2) for one in work.look()] == ["a"]
     assert unit.state == "failed" and "waits for somebody to review step 1 (look)" in unit.message
     ended_well(requests_mock)
-    later = Work(work.galaxy, memory)
-    assert later.want("a", PLAN).key == unit.key
+    later = BatchRunner(work.galaxy, memory)
+    assert later.submit("a", PLAN).key == unit.key
     assert [one.name for one in (*later.look(), *later.look())] == ["a"]
     assert (unit.state, unit.attempt, unit.invocation) == ("ok", 1, "i")
 
 
 def test_a_run_that_galaxy_does_not_know_any_more_is_begun_again(work, memory, requests_mock):
-    unit = a_unit(memory, own=True, purpose=units.digest("a", ""), state="failed", failed_step="watched", message="404")
+    unit = a_unit(memory, own=True, purpose=runner.stable_hash("a", ""),
+                  state="failed", failed_step="watched", message="404")
     requests_mock.get(f"{URL}/api/invocations/i", status_code=404)
     requests_mock.get(f"{URL}/api/histories/h", json={"deleted": False})
-    work.want("a", PLAN)
+    work.submit("a", PLAN)
     assert (unit.state, unit.attempt, unit.invocation) == ("waiting", 2, None)
 
 
@@ -115,7 +113,7 @@ def test_a_run_that_galaxy_does_not_know_any_more_is_begun_again(work, memory, r
 
 def folders(work, *names):
     """What the folders of new units of these names are called; a name that is there again is another unit's."""
-    return [work.want(name, SimpleNamespace(purpose=number, files={}, workflow=PLAN.workflow)).data["folder"]
+    return [work.submit(name, SimpleNamespace(purpose=number, files={}, workflow=PLAN.workflow)).data["folder"]
             for number, name in enumerate(names)]
 
 
@@ -137,31 +135,31 @@ def test_a_name_of_many_bytes_is_cut(work):
 
 def test_results_that_were_never_fetched_are_once_they_are_asked_for(work, memory, requests_mock, tmp_path):
     ended_well(requests_mock)
-    unit = a_unit(memory, state="ok", own=True, purpose=units.digest("a", ""), begun="2026-01-01T00:00:00Z")
-    work.want("a", PLAN)
+    unit = a_unit(memory, state="ok", own=True, purpose=runner.stable_hash("a", ""), begun="2026-01-01T00:00:00Z")
+    work.submit("a", PLAN)
     assert (unit.state, work.unfinished) == ("ok", 0)
-    fetching = Work(work.galaxy, memory, folder=tmp_path / "out")
-    fetching.want("a", PLAN)
+    fetching = BatchRunner(work.galaxy, memory, folder=tmp_path / "out")
+    fetching.submit("a", PLAN)
     assert [one.name for one in (*fetching.look(), *fetching.look())] == ["a"]
     assert unit.state == "ok" and (tmp_path / "out" / "a").is_dir() and unit.begun == "2026-01-01T00:00:00Z"
-    elsewhere = Work(work.galaxy, memory, folder=tmp_path / "new")
-    elsewhere.want("a", PLAN)
+    elsewhere = BatchRunner(work.galaxy, memory, folder=tmp_path / "new")
+    elsewhere.submit("a", PLAN)
     assert elsewhere.unfinished == 0        # they were fetched, and are where they were put, or in somebody's hands
 
 
 def test_a_file_that_changed_is_no_part_of_the_next_attempt_on_what_was_uploaded(work, memory):
     """Killed when the attempt was noted, and not begun."""
-    before = a_unit(memory, state="waiting", purpose=units.digest("a", ""), files={"/f": [1, 1, ""]}, inputs={"0": 1})
+    before = a_unit(memory, state="waiting", purpose=runner.stable_hash("a", ""), files={"/f": [1, 1, ""]}, inputs={"0": 1})
     changed = SimpleNamespace(purpose="", files={"/f": (1, 2)}, workflow=PLAN.workflow)
-    assert work.want("a", changed).key != before.key
-    work.others()
+    assert work.submit("a", changed).key != before.key
+    work.adopt_orphans()
     assert before.state == "gone"
 
 
 @pytest.mark.parametrize("style, quiet, out", [("json", False, "[]\n"), ("json", True, ""), ("jsonl", False, ""),
                                                ("csv", False, ""), (None, False, "")])
 def test_where_nothing_has_ended_there_is_nothing_but_json(style, quiet, out, capsys):
-    endings.shown(iter([]), style, endings.FIELDS, quiet)
+    summary.print_rows(iter([]), style, summary.ROW_FIELDS, quiet)
     assert capsys.readouterr().out == out
 
 
@@ -169,25 +167,25 @@ def test_where_nothing_has_ended_there_is_nothing_but_json(style, quiet, out, ca
 
 def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, requests_mock, clock, monkeypatch):
     """A run and a history that were asked for, an hour later than it is now, and never came."""
-    monkeypatch.setattr(histories, "time", clock)
+    monkeypatch.setattr(history, "time", clock)
     requests_mock.get(f"{URL}/api/invocations", json=[])
     requests_mock.get(f"{URL}/api/histories", json=[])
     hence = clock.now + 3600
     unit = a_unit(memory, invocation=None, asked=hence, known=[], asked_history=hence)
-    assert _begun(work.galaxy, "w", {"history_id": "h"}, unit, True) is None
+    assert _find_submitted(work.galaxy, "w", {"history_id": "h"}, unit, True) is None
     requests_mock.post(f"{URL}/api/histories", json={"id": "new"})
-    with pytest.raises(Refused, match="run the same line again"):
-        histories.made_once(work.galaxy, "title", unit)
+    with pytest.raises(GalaxyError, match="run the same line again"):
+        history.create_history_once(work.galaxy, "title", unit)
     assert sum(clock.slept) < 100
 
 
 def test_a_file_that_was_seen_in_the_future_is_taken(memory, tmp_path, clock, monkeypatch):
-    monkeypatch.setattr(watching, "time", clock)
+    monkeypatch.setattr(watcher_module, "time", clock)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.tsv").write_text("x")
     taken = []
     for clock.now in (9000.0, 1000.0, 1059.0, 1060.0):
-        watcher = watching.Watcher(SimpleNamespace(ledger=memory), str(tmp_path / "in"), "file", None, settle=60)
+        watcher = watcher_module.Watcher(SimpleNamespace(ledger=memory), str(tmp_path / "in"), "file", None, settle=60)
         watcher._take = lambda drop, known: taken.append((drop.name, clock.now))
         watcher.look()
     assert taken == [("a", 1060.0)]
@@ -228,7 +226,7 @@ def test_a_history_that_is_deleted_is_refused_before_anything_is_sent(script, sh
             f"workflows/{flow}": {"id": flow, "name": "Flow", "inputs": {}, "steps": {}},
             f"workflows/{flow}/download": {"steps": {}}}.items():
         requests_mock.get(f"{URL}/api/{path}", json=answer)
-    assert script(workflow_batch.main, f"--history={old}", KEY, URL, flow, sheet) == REFUSED
+    assert script(workflow_batch.main, f"--history={old}", KEY, URL, flow, sheet) == FAILED
     assert f"history {old} (old) is deleted: undelete it" in capsys.readouterr().err
     assert {request.method for request in requests_mock.request_history} == {"GET"}
 
@@ -237,7 +235,7 @@ def test_a_history_that_is_deleted_is_refused_before_anything_is_sent(script, sh
 
 def new_ones(work, *names):
     for name in names:
-        work.want(name, SimpleNamespace(purpose=name, files={}, workflow=PLAN.workflow))
+        work.submit(name, SimpleNamespace(purpose=name, files={}, workflow=PLAN.workflow))
 
 
 def test_what_makes_no_history_is_tried_five_times_and_not_for_all_samples(work, memory, requests_mock, capsys):
@@ -253,7 +251,7 @@ def test_a_watcher_whose_runs_are_all_refused_ends(work, memory, requests_mock):
     """Else it would stay, and begin nothing any more."""
     requests_mock.get(f"{URL}/api/histories", status_code=403)
     new_ones(work, *"abcde")
-    with pytest.raises(Refused, match="5 runs were refused, so nothing more is begun: start it again"):
+    with pytest.raises(GalaxyError, match="5 runs were refused, so nothing more is begun: start it again"):
         list(work.rounds(look_for_more=lambda: None))
 
 
@@ -280,7 +278,7 @@ def test_a_summary_has_the_rows_of_the_sheet_only(script, sheet, requests_mock, 
     with ledger.Ledger(f"{sheet}.ledger") as before:
         a_unit(before, invocation="i", own=True)
     options = [f"--summary={tmp_path}/all.csv", "--fields=name,state"]
-    assert script(workflow_batch.main, *options, KEY, URL, flow, sheet) == REFUSED
+    assert script(workflow_batch.main, *options, KEY, URL, flow, sheet) == FAILED
     assert capsys.readouterr().out == "name\tstate\na\tok\na\tfailed\n"
     assert [line.split(",")[:2] for line in (tmp_path / "all.csv").read_text().splitlines()[1:]] == [["a", "failed"]]
 
@@ -296,7 +294,7 @@ def a_plan(*paths):
 def done(memory, name, *paths):
     """A sample that has ended well on these files."""
     plan = a_plan(*paths)
-    return a_unit(memory, name, state="ok", purpose=units.digest(name, units._without_folders(plan)), files={
+    return a_unit(memory, name, state="ok", purpose=runner.stable_hash(name, runner._purpose_without_folders(plan)), files={
         str(path): [*plan.files[str(path)], hashlib.sha256(path.read_bytes()).hexdigest()] for path in paths})
 
 
@@ -314,33 +312,33 @@ def test_what_was_moved_with_its_folder_is_not_run_again(work, memory, lanes, tm
     unit = done(memory, "a", *lanes)
     (tmp_path / "old").rename(tmp_path / "new")
     moved = [tmp_path / "new" / path.relative_to(tmp_path / "old") for path in lanes]
-    assert work.want("a", a_plan(*moved)).key == unit.key
+    assert work.submit("a", a_plan(*moved)).key == unit.key
     assert list(unit.data["files"]) == [str(path) for path in moved]
-    assert work.want("a", a_plan(*moved)).key == unit.key
+    assert work.submit("a", a_plan(*moved)).key == unit.key
 
 
 def test_another_file_of_that_name_is_another_run(work, memory, lanes):
     unit = done(memory, "a", lanes[0])
     os.utime(lanes[1], ns=(0, lanes[0].stat().st_mtime_ns))
-    assert work.want("a", a_plan(lanes[1])).key != unit.key
+    assert work.submit("a", a_plan(lanes[1])).key != unit.key
 
 
 def test_files_that_changed_places_are_another_run(work, memory, lanes):
     unit = done(memory, "a", *lanes)
-    assert work.want("a", a_plan(*lanes)).key == unit.key
-    assert work.want("a", a_plan(*reversed(lanes))).key != unit.key
+    assert work.submit("a", a_plan(*lanes)).key == unit.key
+    assert work.submit("a", a_plan(*reversed(lanes))).key != unit.key
 
 
 def test_a_watcher_says_once_what_is_away(work, clock, monkeypatch, capsys):
     """And again where it has been there meanwhile."""
-    monkeypatch.setattr(units, "time", clock)
+    monkeypatch.setattr(runner, "time", clock)
     looks = iter(["away", "away", "away", "", "away", "elsewhere"])
 
     def look_for_more():
         text = next(looks, "the end")
         if text:
-            raise Refused(text, REFUSED if text == "the end" else TRY_LATER)
+            raise GalaxyError(text, FAILED if text == "the end" else TRY_LATER)
 
-    with pytest.raises(Refused, match="the end"):
+    with pytest.raises(GalaxyError, match="the end"):
         list(work.rounds(look_for_more=look_for_more))
     assert [line.partition(": ")[2] for line in capsys.readouterr().err.splitlines()] == ["away", "away", "elsewhere"]

@@ -10,51 +10,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 VERBS = [ROOT / f"{name}.py" for name in ("display", "create", "update", "delete")]
-SCRIPTS = VERBS + sorted((ROOT / "scripts").glob("*.py"))
-# each may import those before it
-MODULES = [     # each may import those before it
-    "outcome",
-    "keys",
-    "printing",
-    "replies",
-    "common",
-    "bulk",
-    "files",
-    "processes",
-    "records",
-    "ledger",
-    "sources",
-    "trees",
-    "synced",
-    "elements",
-    "toolsheds",
-    "transfer",
-    "uploads",
-    "downloads",
-    "archives",
-    "libraries",
-    "mirrors",
-    "queries",
-    "workflows",
-    "inputs",
-    "jobfiles",
-    "drops",
-    "staging",
-    "jobs",
-    "reports",
-    "invocations",
-    "runs",
-    "samples",
-    "sheets",
-    "histories",
-    "shared",
-    "units",
-    "endings",
-    "watching",
-    "pictures",
-    "tools",
-]
-# Each may import those before it.
+SCRIPTS = VERBS + sorted(path for path in (ROOT / "scripts").glob("*.py") if not path.is_symlink())
+# What the package's folders and modules may import: those that stand before them.
+LAYERS = [["files", "progress", "polling", "checkpoint"], ["datasets"], ["histories", "libraries", "invocations"],
+          ["workflows", "tools", "search"], ["batch", "local_server"]]
+MODULES = sorted(path for path in (ROOT / "galaxy_api_scripts").rglob("*.py") if path.name != "__init__.py")
 TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
 LIVE_TESTS = "\n".join(path.read_text() for path in (ROOT / "tests" / "live").glob("*.py"))
 
@@ -112,21 +72,31 @@ def test_no_script_imports_a_script_or_requests(path):
     assert imported(path) & ({other.stem for other in SCRIPTS} | {"requests", "urllib3"}) == set()
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_imports_point_one_way(name):
-    later = MODULES[MODULES.index(name):]
-    assert imported(ROOT / f"{name}.py") & set(later) == set()
-    assert ("requests" in imported(ROOT / f"{name}.py")) == (name in ("replies", "common", "transfer"))
+def layer(name):
+    return next(number for number, names in enumerate(LAYERS) if name in names)
 
 
-def test_every_module_is_installed():
-    listed = re.search(r"py_modules =\n((?:    \w+\n)+)", (ROOT / "setup.cfg").read_text()).group(1).split()
-    assert sorted(listed) == sorted(MODULES)
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_one_way(path):
+    own = path.relative_to(ROOT / "galaxy_api_scripts").parts[0].removesuffix(".py")
+    taken = {parts[1] for parts in (name.split(".") for name in imported_in_full(path))
+             if parts[0] == "galaxy_api_scripts" and parts[1] != own}
+    assert [name for name in taken if layer(name) > layer(own)] == []
+    assert not imported(path) & {other.stem for other in SCRIPTS}
+
+
+def imported_in_full(path):
+    """The modules of ours that a file imports, in full; `from package import module` too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
 
 
 def test_the_readme_names_no_script_that_is_not_there():
     named = set(re.findall(r"\b(?:scripts/)?(\w+\.py)\b", (ROOT / "README.md").read_text()))
-    there = {path.name for path in SCRIPTS} | {f"{name}.py" for name in MODULES} | {
+    there = {path.name for path in SCRIPTS} | {path.name for path in MODULES} | {"common.py"} | {
         path.name for folder in ("bench", "demo") for path in (ROOT / folder).glob("*.py")}
     assert named - there == {"large.py", "NAME.py"} & named     # the example that the README gives in full
 

@@ -36,7 +36,7 @@ def bytes_sent(monkeypatch):
         return {"src": "files", "name": name, "hashes": [{"hash_function": "SHA-256", "hash_value": f"of {name}"}]}, \
             {"session_id": f"s{len(paths)}", "name": name}
 
-    monkeypatch.setattr(collection_create, "send", send)
+    monkeypatch.setattr(collection_create, "upload_file", send)
     return paths
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import common
-from common import REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused
+from common import FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 
 KEY = "0123456789abcdef0123456789abcdef"
 ROOT = Path(__file__).parent.parent
@@ -51,9 +51,9 @@ def test_the_agent_names_the_script(loopback, monkeypatch):
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_to_another_host_gets_no_key(loopback, other_loopback, status):
     loopback.will((status, {}, {"Location": f"{other_loopback.url}/api/histories"}))
-    with pytest.raises(Refused, match="where your key does not go unasked") as caught:
+    with pytest.raises(GalaxyError, match="where your key does not go unasked") as caught:
         Galaxy(KEY, loopback.url).get("histories")
-    assert caught.value.exit_code == REFUSED
+    assert caught.value.exit_code == FAILED
     assert other_loopback.asked == []
 
 
@@ -75,14 +75,14 @@ def test_a_redirect_on_the_same_server_is_followed_with_the_key(loopback):
 
 def test_a_redirected_post_is_not_sent_again(loopback):
     loopback.will((301, {}, {"Location": "/api/histories/"}))
-    with pytest.raises(Refused, match="a POST is not sent on: use that address"):
+    with pytest.raises(GalaxyError, match="a POST is not sent on: use that address"):
         Galaxy(KEY, loopback.url).post("histories", {"name": "x"})
     assert [asked.line for asked in loopback.asked] == ["POST /api/histories"]
 
 
 def test_a_redirect_in_circles_ends(loopback):
     loopback.will((302, {}, {"Location": "/api/histories"}))
-    with pytest.raises(Refused, match="in a loop"):
+    with pytest.raises(GalaxyError, match="in a loop"):
         Galaxy(KEY, loopback.url).get("histories")
     assert len(loopback.asked) == 10
 
@@ -102,9 +102,9 @@ def test_passing_trouble_is_waited_out(loopback, clock, method, status):
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 501])
 def test_other_refusals_are_final(loopback, clock, status):
     loopback.will((status, {"err_msg": "No", "err_code": 1}))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         Galaxy(KEY, loopback.url).get("histories")
-    assert (caught.value.status, caught.value.err_msg, caught.value.exit_code) == (status, "No", REFUSED)
+    assert (caught.value.status, caught.value.err_msg, caught.value.exit_code) == (status, "No", FAILED)
     assert len(loopback.asked) == 1 and clock.slept == []
 
 
@@ -112,9 +112,9 @@ def test_500_is_tried_once_more(loopback, clock):
     loopback.will((500, {}), (200, []))
     assert Galaxy(KEY, loopback.url).get("histories") == []
     loopback.will((500, {}))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         Galaxy(KEY, loopback.url).get("histories")
-    assert caught.value.exit_code == REFUSED
+    assert caught.value.exit_code == FAILED
     assert len(loopback.asked) == 4
 
 
@@ -122,9 +122,9 @@ def test_a_broken_connection_is_tried_again_for_get_only(loopback, clock):
     loopback.will(hang_up, (200, [1]))
     assert Galaxy(KEY, loopback.url).get("histories") == [1]
     loopback.will(hang_up, (200, [1]))
-    with pytest.raises(Refused, match="may have done it") as caught:
+    with pytest.raises(GalaxyError, match="may have done it") as caught:
         Galaxy(KEY, loopback.url).post("histories", {})
-    assert caught.value.lost and caught.value.exit_code == REFUSED
+    assert caught.value.lost and caught.value.exit_code == FAILED
     assert [asked.method for asked in loopback.asked] == ["GET", "GET", "POST"]
 
 
@@ -142,7 +142,7 @@ def test_a_body_cut_short_is_asked_for_again(loopback, clock):
 def test_a_late_answer_to_post_is_lost(loopback, clock, monkeypatch):
     monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
     loopback.will(lambda handler: time.sleep(1))
-    with pytest.raises(Refused, match="no answer in time") as caught:
+    with pytest.raises(GalaxyError, match="no answer in time") as caught:
         Galaxy(KEY, loopback.url).post("histories", {})
     assert caught.value.lost
 
@@ -155,7 +155,7 @@ def test_post_is_sent_again_only_where_it_was_not_taken(loopback, clock, status,
     if tries == 2:
         assert galaxy.post("histories", {}) == {"id": 1}
     else:
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(GalaxyError) as caught:
             galaxy.post("histories", {})
         assert caught.value.lost == (status in (502, 503, 504))
     assert len(loopback.asked) == tries
@@ -170,7 +170,7 @@ def test_retry_after_in_seconds_and_as_a_date(loopback, clock):
 
 def test_retry_after_past_the_window_ends_at_once(loopback, clock):
     loopback.will((503, {}, {"Retry-After": "3600"}))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         Galaxy(KEY, loopback.url).get("histories")
     assert caught.value.exit_code == TRY_LATER and clock.slept == []
 
@@ -178,7 +178,7 @@ def test_retry_after_past_the_window_ends_at_once(loopback, clock):
 def test_patience_ends(loopback, clock, monkeypatch):
     loopback.will((502, b"<html><title>502 Bad Gateway</title></html>", {"Content-Type": "text/html"}))
     monkeypatch.setenv("GALAXY_RETRY_MAX", "100")
-    with pytest.raises(Refused, match="502 Bad Gateway") as caught:
+    with pytest.raises(GalaxyError, match="502 Bad Gateway") as caught:
         Galaxy(KEY, loopback.url).get("histories")
     assert caught.value.exit_code == TRY_LATER
     assert sum(clock.slept) == pytest.approx(100)
@@ -187,14 +187,14 @@ def test_patience_ends(loopback, clock, monkeypatch):
 def test_nobody_at_the_port_is_waited_for_by_every_method(loopback, clock):
     loopback.close()
     for ask in ("get", "post", "put", "delete"):
-        with pytest.raises(Refused, match="connection refused.*is the server up") as caught:
+        with pytest.raises(GalaxyError, match="connection refused.*is the server up") as caught:
             getattr(Galaxy(KEY, loopback.url), ask)("histories")
         assert caught.value.exit_code == TRY_LATER and not caught.value.lost
     assert sum(clock.slept) == pytest.approx(40)
 
 
 def test_no_such_host(clock):
-    with pytest.raises(Refused, match="no such host") as caught:
+    with pytest.raises(GalaxyError, match="no such host") as caught:
         Galaxy(KEY, "http://galaxy.invalid").get("histories")
     assert caught.value.exit_code == TRY_LATER
 
@@ -202,7 +202,7 @@ def test_no_such_host(clock):
 @pytest.mark.parametrize("variable", ["GALAXY_RETRY_MAX", "GALAXY_TIMEOUT"])
 def test_settings_that_are_no_numbers(loopback, monkeypatch, variable):
     monkeypatch.setenv(variable, "soon")
-    with pytest.raises(Refused, match=f"{variable}=soon") as caught:
+    with pytest.raises(GalaxyError, match=f"{variable}=soon") as caught:
         Galaxy(KEY, loopback.url).get("histories")
     assert caught.value.exit_code == USAGE
 
@@ -212,7 +212,7 @@ def test_settings_that_are_no_numbers(loopback, monkeypatch, variable):
 def test_galaxys_own_words_and_the_fields_that_it_finds_wrong(loopback):
     loopback.will((400, {"err_msg": "Bad request", "err_code": 400008, "validation_errors": [
         '{"loc": ["body", "name"], "msg": "Field required", "input": "secret"}']}))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         Galaxy(KEY, loopback.url).post("histories", {})
     assert str(caught.value) == f"POST {loopback.url}/api/histories: 400 Bad Request: Bad request: body.name: Field required"
 
@@ -220,7 +220,7 @@ def test_galaxys_own_words_and_the_fields_that_it_finds_wrong(loopback):
 def test_galaxy_is_not_repeated(loopback):
     loopback.will((400, {"err_msg": "Too short in ('path', 'id')", "err_code": 400008, "validation_errors": [
         '{"loc": ["path", "id"], "msg": "Too short"}']}))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         Galaxy(KEY, loopback.url).get("histories/1")
     assert str(caught.value).count("Too short") == 1
 
@@ -236,7 +236,7 @@ def test_galaxy_is_not_repeated(loopback):
 ])
 def test_refusals_in_other_forms(loopback, body, words):
     loopback.will((404, body))
-    with pytest.raises(Refused, match=words) as caught:
+    with pytest.raises(GalaxyError, match=words) as caught:
         Galaxy(KEY, loopback.url).get("histories")
     assert "\n" not in str(caught.value)
 
@@ -251,7 +251,7 @@ def test_refusals_in_other_forms(loopback, body, words):
 ])
 def test_hints(loopback, status, body, headers, hint):
     loopback.will((status, body, headers))
-    with pytest.raises(Refused, match=hint):
+    with pytest.raises(GalaxyError, match=hint):
         Galaxy(KEY, loopback.url).get("histories/1")
 
 
@@ -277,7 +277,7 @@ ASKS = {"WWW-Authenticate": 'Basic realm="Galaxy"'}
 def test_what_a_proxy_says(loopback, monkeypatch, page, status, title, headers, words):
     monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
     loopback.will((status, page.format(title).encode(), {"Content-Type": "text/html", **headers}))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         Galaxy(KEY, loopback.url).get("histories")
     said = f"{status} {HTTPStatus(status).phrase}, from a proxy before Galaxy" + (": " + words if words else "")
     assert str(caught.value).startswith(f"GET {loopback.url}/api/histories: {said}".replace("URL", loopback.url))
@@ -303,7 +303,7 @@ def test_what_a_proxy_says(loopback, monkeypatch, page, status, title, headers, 
 def test_a_proxy_is_named_only_where_that_is_certain(loopback, monkeypatch, status, body, headers, proxys):
     monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
     loopback.will((status, body, headers))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         Galaxy(KEY, loopback.url).get("histories")
     assert ("proxy" in str(caught.value)) is proxys
 
@@ -311,27 +311,27 @@ def test_a_proxy_is_named_only_where_that_is_certain(loopback, monkeypatch, stat
 def test_what_a_proxy_says_of_its_own_is_shown(loopback, monkeypatch):
     monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
     loopback.will((503, b"<html><title>We are moving house until Monday</title></html>"))
-    with pytest.raises(Refused, match="from a proxy before Galaxy: We are moving house until Monday: Galaxy is down or"):
+    with pytest.raises(GalaxyError, match="from a proxy before Galaxy: We are moving house until Monday: Galaxy is down or"):
         Galaxy(KEY, loopback.url).get("histories")
 
 
 def test_a_post_that_a_proxy_could_not_hand_on_may_be_done(loopback):
     loopback.will((502, NGINX.format("502 Bad Gateway").encode()))
-    with pytest.raises(Refused, match="502 Bad Gateway, from a proxy before Galaxy: .*look before you send") as caught:
+    with pytest.raises(GalaxyError, match="502 Bad Gateway, from a proxy before Galaxy: .*look before you send") as caught:
         Galaxy(KEY, loopback.url).post("histories", {"name": "x"})
     assert caught.value.lost and len(loopback.asked) == 1
 
 
 def test_the_size_of_the_body_that_a_proxy_refuses(loopback):
     loopback.will((413, APACHE.format("413 Request Entity Too Large").encode()))
-    with pytest.raises(Refused, match="it takes no body of 1.91 MiB"):
+    with pytest.raises(GalaxyError, match="it takes no body of 1.91 MiB"):
         Galaxy(KEY, loopback.url).post("histories", {"name": "x" * 2_000_000})
 
 
 @pytest.mark.parametrize("size, words", [(2_000_000, " (a proxy before Galaxy may take no body of 1.91 MiB)"), (20, "")])
 def test_a_connection_that_breaks_within_a_body(loopback, size, words):
     loopback.will(lambda handler: handler.cut())
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         Galaxy(KEY, loopback.url).post("histories", {"name": "x" * size})
     assert f"the connection broke before the answer was whole{words}: the server may" in str(caught.value)
 
@@ -339,7 +339,7 @@ def test_a_connection_that_breaks_within_a_body(loopback, size, words):
 def test_the_proxys_password_goes_to_the_proxy_and_the_key_to_galaxy(loopback):
     loopback.will((401, NGINX.format("401 Authorization Required").encode(), ASKS))
     url = loopback.url.replace("//", "//me:pass%2Fword@")
-    with pytest.raises(Refused, match="it wants a name and password of its own, and does not take those") as caught:
+    with pytest.raises(GalaxyError, match="it wants a name and password of its own, and does not take those") as caught:
         Galaxy(KEY, url).get("histories")
     sent = loopback.asked[0].headers
     assert (sent["x-api-key"], sent["Authorization"]) == (KEY, "Basic " + base64.b64encode(b"me:pass/word").decode())
@@ -354,13 +354,13 @@ def test_the_proxys_password_goes_along_with_a_redirect_on_its_server(loopback):
 
 def test_a_page_to_log_in(loopback):
     loopback.will((200, b"<html><title>Sign in</title></html>", {"Content-Type": "text/html"}))
-    with pytest.raises(Refused, match="a page titled 'Sign in': .*a page to log in is a proxy's"):
+    with pytest.raises(GalaxyError, match="a page titled 'Sign in': .*a page to log in is a proxy's"):
         Galaxy(KEY, loopback.url).get("histories")
 
 
 def test_html_in_place_of_json(loopback):
     loopback.will((200, b"<!doctype html><title>Galaxy</title>", {"Content-Type": "text/html"}))
-    with pytest.raises(Refused, match="not JSON but a page titled 'Galaxy'.*go on with /api/"):
+    with pytest.raises(GalaxyError, match="not JSON but a page titled 'Galaxy'.*go on with /api/"):
         galaxy = Galaxy(KEY, loopback.url)
         galaxy.get(galaxy.url)
 
@@ -371,20 +371,20 @@ def test_an_empty_body(loopback):
     assert galaxy.delete("workflows/1") is None
     assert galaxy.put("workflows/1", {}) is None
     assert galaxy.post("workflows", {}) is None
-    with pytest.raises(Refused, match="empty body"):
+    with pytest.raises(GalaxyError, match="empty body"):
         galaxy.get("workflows/1")
 
 
 def test_a_server_that_names_the_key_in_its_answer(loopback):
     loopback.will((403, {"err_msg": f"no rights for {KEY}"}))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         Galaxy(KEY, loopback.url).get(f"histories?x={KEY}")
     assert KEY not in str(caught.value) and "***" in str(caught.value)
 
 
 def test_control_characters_do_not_reach_the_terminal(loopback):
     loopback.will((400, {"err_msg": "red \x1b[31m and\nlines"}))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         Galaxy(KEY, loopback.url).get("histories")
     assert "red [31m and lines" in str(caught.value)
 
@@ -407,9 +407,9 @@ def tls(loopback, tmp_path):
 
 
 def test_a_certificate_that_does_not_verify(tls, loopback, clock):
-    with pytest.raises(Refused, match="certificate does not verify.*REQUESTS_CA_BUNDLE.*GALAXY_INSECURE") as caught:
+    with pytest.raises(GalaxyError, match="certificate does not verify.*REQUESTS_CA_BUNDLE.*GALAXY_INSECURE") as caught:
         Galaxy(KEY, tls[0]).get("version")
-    assert caught.value.exit_code == REFUSED
+    assert caught.value.exit_code == FAILED
     assert loopback.asked == [] and clock.slept == []
 
 
@@ -428,7 +428,7 @@ def test_insecure_on_purpose_warns_once(tls, monkeypatch, capsys):
 
 def test_https_where_there_is_no_tls(loopback, clock):
     loopback.will((400, b"", {}))
-    with pytest.raises(Refused, match="no TLS at that port|TLS failed|broke"):
+    with pytest.raises(GalaxyError, match="no TLS at that port|TLS failed|broke"):
         Galaxy(KEY, loopback.url.replace("http:", "https:"), patience=0).get("version")
 
 
@@ -490,7 +490,7 @@ def test_what_the_user_typed_stays(loopback):
 
 
 def test_an_object_has_no_pages(loopback):
-    with pytest.raises(Refused, match="no list"):
+    with pytest.raises(GalaxyError, match="no list"):
         list(Galaxy(KEY, loopback.url).pages("version"))
 
 
@@ -502,13 +502,13 @@ def test_find_by_exact_name(loopback):
 
 def test_two_of_one_name_are_never_a_guess(loopback):
     loopback.will((200, [{"id": "aa", "name": "run"}, {"id": "bb", "name": "run"}]))
-    with pytest.raises(Refused, match="2 histories are named 'run': aa, bb"):
+    with pytest.raises(GalaxyError, match="2 histories are named 'run': aa, bb"):
         Galaxy(KEY, loopback.url).find("histories", "run")
 
 
 def test_none_of_that_name(loopback):
     loopback.will((200, [{"id": "aa", "name": "run", "deleted": True}]))
-    with pytest.raises(Refused, match="none of your histories .* is named 'run' \\(asked without a key\\)"):
+    with pytest.raises(GalaxyError, match="none of your histories .* is named 'run' \\(asked without a key\\)"):
         Galaxy("anonymous", loopback.url).find("histories", "run")
 
 
@@ -525,15 +525,15 @@ def test_named_by_a_name_that_looks_like_an_id(loopback):
 
 def test_named_passes_on_what_is_no_matter_of_names(loopback):
     loopback.will((403, {"err_msg": "not yours"}))
-    with pytest.raises(Refused, match="not yours"):
+    with pytest.raises(GalaxyError, match="not yours"):
         Galaxy(KEY, loopback.url).named("histories", "f2db41e1fa331b3e")
 
 
 def test_nobodys_key_is_told(loopback):
     loopback.will((200, {"id": "1", "email": "a@b"}), (200, {"total_disk_usage": 0}))
-    assert Galaxy(KEY, loopback.url).user()["email"] == "a@b"
-    with pytest.raises(Refused, match="for nobody's"):
-        Galaxy(KEY, loopback.url).user()
+    assert Galaxy(KEY, loopback.url).current_user()["email"] == "a@b"
+    with pytest.raises(GalaxyError, match="for nobody's"):
+        Galaxy(KEY, loopback.url).current_user()
 
 
 def test_waiting_asks_one_small_question_a_look(loopback, clock):
@@ -555,7 +555,7 @@ def test_waiting_for_jobs(loopback, clock):
 
 def test_waiting_ends_with_the_time(loopback, clock):
     loopback.will((200, [{"id": "j1", "state": "queued"}]))
-    with pytest.raises(Refused, match="1 of 2 still running after 50 s: j1") as caught:
+    with pytest.raises(GalaxyError, match="1 of 2 still running after 50 s: j1") as caught:
         Galaxy(KEY, loopback.url).wait_jobs("h", ["j1", "j2"], timeout=50)
     assert caught.value.exit_code == STILL_RUNNING
     assert sum(clock.slept) == pytest.approx(50)
@@ -563,12 +563,12 @@ def test_waiting_ends_with_the_time(loopback, clock):
 
 def test_waiting_for_what_is_not_there(loopback, clock):
     loopback.will((200, []))
-    with pytest.raises(Refused, match="history h has no dataset d1"):
+    with pytest.raises(GalaxyError, match="history h has no dataset d1"):
         Galaxy(KEY, loopback.url).wait_datasets("h", ["d1"])
 
 
 def test_pauses_grow_to_half_a_minute(clock):
-    for look in common.pauses():
+    for look in common.backoff():
         if look == 40:
             break
     assert clock.slept[0] == 0.25 and clock.slept[-1] == 30
@@ -611,10 +611,10 @@ def test_help(capsys):
 
 @pytest.mark.parametrize("text", ["x", "-1", "1.5", "0", "١", ""])
 def test_whole_numbers(text):
-    assert common.whole_number({"--limit": "12"}, "--limit") == 12
-    assert common.whole_number({"--limit": None}, "--limit") is None
-    with pytest.raises(Refused, match="--limit=") as caught:
-        common.whole_number({"--limit": text}, "--limit", least=1)
+    assert common.int_option({"--limit": "12"}, "--limit") == 12
+    assert common.int_option({"--limit": None}, "--limit") is None
+    with pytest.raises(GalaxyError, match="--limit=") as caught:
+        common.int_option({"--limit": text}, "--limit", least=1)
     assert caught.value.exit_code == USAGE
 
 
@@ -622,18 +622,18 @@ def test_payload(tmp_path, monkeypatch):
     (tmp_path / "a.json").write_text('\ufeff{"a": [1]}', encoding="utf-8")
     (tmp_path / "a.txt").write_text("two\nlines")
     monkeypatch.chdir(tmp_path)
-    assert common.payload(["name=a=b", "n:=[1, null]", "j:=@a.json", "t@=a.txt", "e=", "s==", "at=@a.json"]) == {
+    assert common.parse_payload(["name=a=b", "n:=[1, null]", "j:=@a.json", "t@=a.txt", "e=", "s==", "at=@a.json"]) == {
         "name": "a=b", "n": [1, None], "j": {"a": [1]}, "t": "two\nlines", "e": "", "s": "=", "at": "@a.json"}
-    assert common.payload(["@a.json"]) == {"a": [1]}
-    assert common.payload([]) == {}
+    assert common.parse_payload(["@a.json"]) == {"a": [1]}
+    assert common.parse_payload([]) == {}
 
 
 @pytest.mark.parametrize("pairs", [["name"], ["=x"], [":=1"], ["@=x"], ["n:={"], ["n:=@nosuch"], ["t@=nosuch"],
                                    ["@nosuch"], ["@nosuch", "a=1"]])
 def test_payloads_that_are_refused(pairs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(Refused) as caught:
-        common.payload(pairs)
+    with pytest.raises(GalaxyError) as caught:
+        common.parse_payload(pairs)
     assert caught.value.exit_code == USAGE
 
 
@@ -693,7 +693,7 @@ def test_legacy_functions_say_what_failed_and_exit_or_raise(loopback, capsys):
     assert caught.value.code == 1
     told = capsys.readouterr()
     assert told.out == "" and told.err.count("\n") == 1 and "History not found" in told.err
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(GalaxyError) as refused:
         common.submit(KEY, url, {}, return_formatted=False)
     assert (refused.value.status, refused.value.err_msg) == (404, "History not found")
 
@@ -753,7 +753,7 @@ def test_standard_output_that_is_full_or_closed(loopback):
     loopback.will((200, members(0, 3)))
     line = f"{sys.executable} display.py {KEY} {loopback.url}/api/histories"
     ended = subprocess.run(["bash", "-c", f"{line} > /dev/full"], cwd=ROOT, capture_output=True, text=True)
-    assert (ended.stderr, ended.returncode) == ("display.py: No space left on device\n", REFUSED)
+    assert (ended.stderr, ended.returncode) == ("display.py: No space left on device\n", FAILED)
     ended = subprocess.run(["bash", "-c", f"{line} >&-"], cwd=ROOT, capture_output=True, text=True)
     assert (ended.stderr, ended.returncode) == ("", 0)
 
@@ -778,9 +778,9 @@ def test_a_key_follows_no_clever_redirect(loopback, other_loopback, location):
     words = {"other": other_loopback.url, "ours": loopback.url.removeprefix("http://"),
              "other_host": other_loopback.url.removeprefix("http://"), "ours_host": loopback.url.removeprefix("http://")}
     loopback.will((302, {}, {"Location": location.format(**words)}))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         Galaxy(KEY, loopback.url).request("GET", "histories", anywhere=False)
-    assert caught.value.exit_code == REFUSED
+    assert caught.value.exit_code == FAILED
     assert other_loopback.asked == []
 
 
@@ -788,9 +788,9 @@ def test_a_key_follows_no_clever_redirect(loopback, other_loopback, location):
 def test_what_is_not_2xx_is_no_success(loopback, status, headers):
     loopback.will((status, b"", headers))
     for ask in ("get", "post", "put", "delete"):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(GalaxyError) as caught:
             getattr(Galaxy(KEY, loopback.url), ask)("histories")
-        assert caught.value.exit_code == REFUSED and caught.value.status == status
+        assert caught.value.exit_code == FAILED and caught.value.status == status
 
 
 def test_no_cookie_goes_anywhere(loopback, other_loopback):
@@ -802,7 +802,7 @@ def test_no_cookie_goes_anywhere(loopback, other_loopback):
 @pytest.mark.parametrize("hint", ["0", "Thu, 01 Jan 1970 00:00:00 GMT"])
 def test_come_back_at_once_is_no_tight_loop(loopback, clock, hint):
     loopback.will((503, {}, {"Retry-After": hint}))
-    with pytest.raises(Refused):
+    with pytest.raises(GalaxyError):
         Galaxy(KEY, loopback.url, patience=600).get("histories")
     assert sum(clock.slept) == pytest.approx(600) and len(loopback.asked) < 100
 
@@ -812,7 +812,7 @@ def test_come_back_at_once_is_no_tight_loop(loopback, clock, hint):
     {"detail": [[[1]]]}, {"err_msg": ["a"], "err_code": "x"}, {"validation_errors": [None, 1, [2]]}, [], "", None])
 def test_refusals_of_every_type_are_one_line(loopback, body):
     loopback.will((400, body))
-    with pytest.raises(Refused, match="400 Bad Request") as caught:
+    with pytest.raises(GalaxyError, match="400 Bad Request") as caught:
         Galaxy(KEY, loopback.url).get("histories")
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 2000
 
@@ -820,13 +820,13 @@ def test_refusals_of_every_type_are_one_line(loopback, body):
 @pytest.mark.parametrize("charset", ["idna", "undefined", "no-such"])
 def test_charsets_that_are_none(loopback, charset):
     loopback.will((400, b"\xff words", {"Content-Type": f"text/plain; charset={charset}"}))
-    with pytest.raises(Refused, match="400 Bad Request"):
+    with pytest.raises(GalaxyError, match="400 Bad Request"):
         Galaxy(KEY, loopback.url).get("histories")
 
 
 def test_half_a_key_is_a_secret_too(loopback):
     loopback.will((400, ("x" * 190 + KEY).encode(), {"Content-Type": "text/plain"}))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         Galaxy(KEY, loopback.url).get("histories")
     assert KEY[:6] not in str(caught.value)
 
@@ -834,10 +834,10 @@ def test_half_a_key_is_a_secret_too(loopback):
 def test_answers_that_are_no_json(loopback):
     for body in (b"{", b"[" * 100_000, b"\xff\xfe", b"<html>"):
         loopback.will((200, body))
-        with pytest.raises(Refused, match="not JSON"):
+        with pytest.raises(GalaxyError, match="not JSON"):
             Galaxy(KEY, loopback.url).get("histories")
     loopback.will((200, b"rubbish", {"Content-Encoding": "gzip"}))
-    with pytest.raises(Refused, match="compression"):
+    with pytest.raises(GalaxyError, match="compression"):
         Galaxy(KEY, loopback.url).get("histories")
 
 
@@ -858,7 +858,7 @@ def test_a_route_that_knows_no_offset_is_not_asked_for_ever(loopback):
 def test_waiting_is_no_longer_than_told_where_the_server_is_away(loopback, clock):
     loopback.close()
     galaxy = Galaxy(KEY, loopback.url, patience=600)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         galaxy.wait_jobs("h", ["j"], timeout=20)
     assert caught.value.exit_code == TRY_LATER
     assert sum(clock.slept) == pytest.approx(20)
@@ -873,29 +873,29 @@ def test_arguments_behind_two_hyphens_may_begin_with_one():
 
 
 def test_arguments_that_are_not_utf8():
-    with pytest.raises(Refused, match="not UTF-8"):
+    with pytest.raises(GalaxyError, match="not UTF-8"):
         common.arguments(USAGE_TEXT, ["-", "http://x", "a=\udcff"])
 
 
 @pytest.mark.parametrize("text", ["", "a b", "a/b", "a?x=1", "../x", "ID\n"])
 def test_what_is_no_id(text):
-    assert common.an_id("f2db41e1fa331b3e", "HISTORY") == "f2db41e1fa331b3e"
-    with pytest.raises(Refused, match="HISTORY: .* is no id") as caught:
-        common.an_id(text, "HISTORY")
+    assert common.parse_id("f2db41e1fa331b3e", "HISTORY") == "f2db41e1fa331b3e"
+    with pytest.raises(GalaxyError, match="HISTORY: .* is no id") as caught:
+        common.parse_id(text, "HISTORY")
     assert caught.value.exit_code == USAGE
 
 
 def test_no_message_shows_a_value(tmp_path):
     for pairs in (["password:=hunter2"], ["hunter2"], ["=hunter2"]):
-        with pytest.raises(Refused) as caught:
-            common.payload(pairs)
+        with pytest.raises(GalaxyError) as caught:
+            common.parse_payload(pairs)
         assert "hunter2" not in str(caught.value)
 
 
 def test_numbers_that_json_has_not(loopback):
     for text in ("NaN", "1e999", "-Infinity"):
-        with pytest.raises(Refused, match="NaN and Infinity are no JSON") as caught:
-            Galaxy(KEY, loopback.url).post("histories", common.payload([f"x:={text}"]))
+        with pytest.raises(GalaxyError, match="NaN and Infinity are no JSON") as caught:
+            Galaxy(KEY, loopback.url).post("histories", common.parse_payload([f"x:={text}"]))
         assert caught.value.exit_code == USAGE
     assert loopback.asked == []
 
@@ -903,19 +903,19 @@ def test_numbers_that_json_has_not(loopback):
 def test_json_that_is_nested_too_deeply(tmp_path):
     (tmp_path / "deep.json").write_text("[" * 100_000)
     for pairs in ([f"@{tmp_path}/deep.json"], [f"x:=@{tmp_path}/deep.json"]):
-        with pytest.raises(Refused, match="nested too deeply|not JSON"):
-            common.payload(pairs)
+        with pytest.raises(GalaxyError, match="nested too deeply|not JSON"):
+            common.parse_payload(pairs)
 
 
 def test_standard_input_as_a_payload(type_in, monkeypatch):
     type_in(b'\xef\xbb\xbf{"a": "\xc3\xa9"}')
-    assert common.payload(["@-"]) == {"a": "é"}
+    assert common.parse_payload(["@-"]) == {"a": "é"}
     type_in(b'{"a": "\xe9"}')
-    with pytest.raises(Refused, match="standard input: not a text in UTF-8"):
-        common.payload(["@-"])
+    with pytest.raises(GalaxyError, match="standard input: not a text in UTF-8"):
+        common.parse_payload(["@-"])
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(Refused, match="standard input is closed"):
-        common.payload(["@-"])
+    with pytest.raises(GalaxyError, match="standard input is closed"):
+        common.parse_payload(["@-"])
 
 
 def test_a_recipe_of_any_name(loopback, monkeypatch):
@@ -928,15 +928,15 @@ def test_errors_do_not_go_to_standard_output(loopback):
     loopback.will((404, {"err_msg": "no"}))
     line = f"{sys.executable} display.py {KEY} {loopback.url}/api/x 2>&-"
     ended = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True)
-    assert (ended.stdout, ended.returncode) == ("", REFUSED)
+    assert (ended.stdout, ended.returncode) == ("", FAILED)
 
 
 @pytest.mark.parametrize("location", ["/x/\xe9", "http://[bad", "http://h..i/"])
 def test_a_redirect_that_requests_itself_stumbles_over_is_no_bad_command_line(loopback, location):
     loopback.will((303, {}, {"Location": location}))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         Galaxy(KEY, loopback.url).post("histories", {"name": "x"})
-    assert caught.value.exit_code == REFUSED
+    assert caught.value.exit_code == FAILED
 
 
 def test_what_netrc_has_for_a_host_goes_to_no_port_of_it(loopback, other_loopback, alone):
@@ -978,7 +978,7 @@ def test_full_disks(loopback, tmp_path):
         return ended.returncode, ended.stderr
     code, said = shell(f"create.py {KEY} {url} name=x > /dev/full")
     assert (code, said) == (
-        REFUSED, "create.py: it is done (id h), but the answer can't be printed: No space left on device\n")
+        FAILED, "create.py: it is done (id h), but the answer can't be printed: No space left on device\n")
     assert shell(f"display.py {KEY} 2> /dev/full") == (USAGE, "")
     assert shell(f"display.py '' {url} 2> /dev/full") == (USAGE, "")
     assert shell(f"create.py --format=csv {KEY} {url} name=x >&-") == (0, "")
@@ -987,6 +987,6 @@ def test_full_disks(loopback, tmp_path):
 @pytest.mark.parametrize("proxy", ["foo://bar", "http://", "socks5://127.0.0.1:1"])
 def test_a_proxy_variable_that_is_no_good(monkeypatch, proxy):
     monkeypatch.setenv("HTTP_PROXY", proxy)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         Galaxy(KEY, "http://galaxy.invalid", patience=0).get("version")
     assert "proxy" in str(caught.value) or "no such host" in str(caught.value)

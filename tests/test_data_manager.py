@@ -4,7 +4,7 @@ import json
 import data_manager_example_execute
 import pytest
 
-from common import PARTLY, REFUSED, STILL_RUNNING, USAGE
+from common import FAILED, SOME_FAILED, STILL_RUNNING, USAGE
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -80,10 +80,10 @@ def test_indexes_wait_for_their_genome(script, galaxy, clock):
 
 
 @pytest.mark.parametrize("states, status, said", [
-    ({"1": "error"}, PARTLY, "sacCer3: fetch: job 1 is error: no such genome\n"),
-    ({"1": "refused"}, PARTLY, "sacCer3: fetch: POST http://galaxy.test/api/tools: 400: an invalid option"),
-    ({"4": "error"}, PARTLY, "sacCer3: other: job 4 is error: no such genome\n"),
-    ({"1": "error", "2": "error"}, REFUSED, "dm6: fetch: job 2 is error"),
+    ({"1": "error"}, SOME_FAILED, "sacCer3: fetch: job 1 is error: no such genome\n"),
+    ({"1": "refused"}, SOME_FAILED, "sacCer3: fetch: POST http://galaxy.test/api/tools: 400: an invalid option"),
+    ({"4": "error"}, SOME_FAILED, "sacCer3: other: job 4 is error: no such genome\n"),
+    ({"1": "error", "2": "error"}, FAILED, "dm6: fetch: job 2 is error"),
 ])
 def test_what_fails_is_named_and_stops_no_other(script, galaxy, capsys, states, status, said):
     galaxy.states = states
@@ -101,7 +101,7 @@ def test_what_fails_is_named_and_stops_no_other(script, galaxy, capsys, states, 
 def test_why_a_job_failed(script, galaxy, capsys, about, why):
     galaxy.post(f"{URL}/api/tools", json=answer("1"))
     galaxy.get(f"{URL}/api/jobs/1", json={"id": "1", "state": "error", **about})
-    assert script(data_manager_example_execute.main, *line("sacCer3")) == REFUSED
+    assert script(data_manager_example_execute.main, *line("sacCer3")) == FAILED
     told = capsys.readouterr()
     assert why in told.err and told.err.count("\n") == 1
 
@@ -115,14 +115,14 @@ def test_still_running(script, galaxy, capsys):
 
 def test_no_administrators_key(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/users/current", json={"id": "u", "email": "me@example.org", "is_admin": False})
-    assert script(data_manager_example_execute.main, *line("sacCer3")) == REFUSED
+    assert script(data_manager_example_execute.main, *line("sacCer3")) == FAILED
     told = capsys.readouterr()
     assert "needs an administrator's key" in told.err and told.err.count("\n") == 1 and galaxy.begun == []
 
 
 def test_no_such_tool(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/tools/other", status_code=404, json={"err_msg": "no tool", "err_code": 404001})
-    assert script(data_manager_example_execute.main, *line("sacCer3")) == REFUSED
+    assert script(data_manager_example_execute.main, *line("sacCer3")) == FAILED
     told = capsys.readouterr()
     assert "other: give another with --index-tool=ID" in told.err
     assert "data_manager_config_file (galaxy.yml)" in told.err and told.err.count("\n") == 1

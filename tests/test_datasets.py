@@ -7,7 +7,7 @@ import dataset_show
 import dataset_wait
 import pytest
 
-from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE
+from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -23,10 +23,10 @@ def a_dataset(name, **more):
 
 
 class Held:
-    """The user's datasets, in the answers to a list of ids; `looks` are what a history's list of moving ones answers."""
+    """The user's datasets, in the answers to a list of ids; `poll` are what a history's list of moving ones answers."""
 
     def __init__(self, mock, *datasets):
-        self.mock, self.datasets, self.looks, self.undecodable = mock, {one["id"]: one for one in datasets}, [], set()
+        self.mock, self.datasets, self.poll, self.undecodable = mock, {one["id"]: one for one in datasets}, [], set()
         self.deletes, self.refuses = [], {}
         mock.get(LIST, json=self.listed)
         mock.delete(LIST, json=self.delete)
@@ -34,7 +34,7 @@ class Held:
     def listed(self, request, context):
         only = dict(zip(request.qs["q"], request.qs["qv"]))
         if "type_id-in" not in only:
-            moving = self.looks.pop(0) if self.looks else []
+            moving = self.poll.pop(0) if self.poll else []
             return [{"id": dataset} for dataset in moving]
         wanted = [one[len("dataset-"):] for one in only["type_id-in"].split(",")]
         if self.undecodable.intersection(wanted):
@@ -117,7 +117,7 @@ def test_ids_that_are_wrong_are_told_and_the_others_served(script, requests_mock
     held.undecodable = {"wrong"}
     requests_mock.get(f"{LIST}/gone", **ABSENT)
     type_in("\n".join([*list(held.datasets)[:30], "wrong", "gone", *list(held.datasets)[30:]]))
-    assert script(module.main, "--format=value", "--fields=id", KEY, URL, "-") == PARTLY
+    assert script(module.main, "--format=value", "--fields=id", KEY, URL, "-") == SOME_FAILED
     told = capsys.readouterr()
     assert told.out.split() == list(held.datasets)
     assert told.err.count("\n") == 2 and "dataset wrong: " in told.err and "/gone: 404" in told.err
@@ -128,14 +128,14 @@ def test_ids_that_are_wrong_are_told_and_the_others_served(script, requests_mock
 def test_nothing_but_wrong_ids(script, requests_mock, capsys, module):
     Held(requests_mock)
     requests_mock.get(f"{LIST}/gone", **ABSENT)
-    assert script(module.main, KEY, URL, "gone") == REFUSED
+    assert script(module.main, KEY, URL, "gone") == FAILED
     assert one_line(capsys, "not found") == ""
 
 
 @pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
 def test_a_wrong_key_is_told_once(script, requests_mock, capsys, module):
     requests_mock.get(LIST, status_code=401, json={"err_msg": "Provided API key is not valid.", "err_code": 401001})
-    assert script(module.main, KEY, URL, "a", "b") == REFUSED
+    assert script(module.main, KEY, URL, "a", "b") == FAILED
     assert one_line(capsys, "key is not valid") == "" and requests_mock.call_count == 1
 
 
@@ -215,7 +215,7 @@ def test_list_any_field_that_galaxy_has(script, requests_mock, capsys):
 def test_list_refused(script, requests_mock, capsys):
     listing(requests_mock, None)
     requests_mock.get(LIST, status_code=403, json={"err_msg": "History is not accessible by user", "err_code": 403002})
-    assert script(dataset_list.main, KEY, URL, "f" * 16) == REFUSED
+    assert script(dataset_list.main, KEY, URL, "f" * 16) == FAILED
     assert one_line(capsys, "not accessible") == ""
 
 
@@ -265,7 +265,7 @@ def test_show_a_job_that_is_not_ours(script, requests_mock, capsys):
 def test_show_several_as_rows_and_without_a_key(script, requests_mock, capsys):
     requests_mock.get(f"{LIST}/a", json=a_dataset("a"))
     requests_mock.get(f"{LIST}/b", status_code=403, json={"err_msg": "not accessible", "err_code": 403002})
-    assert script(dataset_show.main, "anonymous", URL, "a", "b") == PARTLY
+    assert script(dataset_show.main, "anonymous", URL, "a", "b") == SOME_FAILED
     out = one_line(capsys, "not accessible")
     assert out.splitlines()[0].split() == dataset_show.BRIEF and out.splitlines()[2].startswith("a ")
     assert requests_mock.call_count == 2
@@ -297,8 +297,8 @@ def test_wait_prints_each_as_it_ends(script, requests_mock, clock, capsys):
     assert clock.slept and len(held.asked()) == 6
 
 
-@pytest.mark.parametrize("state, status", [("ok", 0), ("empty", 0), ("deferred", 0), ("error", REFUSED), ("paused", REFUSED),
-                                           ("discarded", REFUSED), ("failed_metadata", REFUSED)])
+@pytest.mark.parametrize("state, status", [("ok", 0), ("empty", 0), ("deferred", 0), ("error", FAILED), ("paused", FAILED),
+                                           ("discarded", FAILED), ("failed_metadata", FAILED)])
 def test_wait_ends_by_state(script, requests_mock, clock, capsys, state, status):
     Held(requests_mock, a_dataset("a", state=state, misc_info="over your quota"))
     assert script(dataset_wait.main, KEY, URL, "a") == status
@@ -310,14 +310,14 @@ def test_wait_ends_by_state(script, requests_mock, clock, capsys, state, status)
 
 def test_wait_some_failed(script, requests_mock, capsys):
     Held(requests_mock, a_dataset("a"), a_dataset("b", state="error", misc_info=None))
-    assert script(dataset_wait.main, "--format=jsonl", "--fields=id,hid", KEY, URL, "a", "b") == PARTLY
+    assert script(dataset_wait.main, "--format=jsonl", "--fields=id,hid", KEY, URL, "a", "b") == SOME_FAILED
     assert one_line(capsys, "b.txt) ended in state error: Galaxy does not say why") == (
         '{"id": "a", "hid": 1}\n{"id": "b", "hid": 1}\n')
 
 
 def test_wait_until_the_time_is_up(script, requests_mock, clock, capsys):
     held = Held(requests_mock, a_dataset("a", state="error"), a_dataset("b", state="running"))
-    held.looks = [["b"]] * 100
+    held.poll = [["b"]] * 100
     assert script(dataset_wait.main, "--timeout=60", KEY, URL, "a", "b") == STILL_RUNNING
     told = capsys.readouterr()
     assert told.out == "a\terror\n" and "1 of 2 still running after 60 s: b" in told.err and sum(clock.slept) == 60
@@ -360,14 +360,14 @@ def test_a_dry_run_deletes_nothing(script, requests_mock, capsys, purge):
     held = Held(requests_mock, a_dataset("a"))
     requests_mock.get(f"{URL}/api/configuration", json={})
     requests_mock.get(f"{LIST}/gone", **ABSENT)
-    assert script(dataset_delete.main, "-n", *purge, KEY, URL, "a", "gone") == PARTLY
+    assert script(dataset_delete.main, "-n", *purge, KEY, URL, "a", "gone") == SOME_FAILED
     assert one_line(capsys, "not found") == "a\ta.txt\t7\n" and held.deletes == []
 
 
 def test_delete_what_galaxy_refuses(script, requests_mock, capsys):
     held = Held(requests_mock, *(a_dataset(name) for name in "abc"))
     held.refuses = {"a": "HistoryDatasetAssociation is immutable", "c": "Please wait until this dataset finishes uploading"}
-    assert script(dataset_delete.main, KEY, URL, "a", "b", "c") == PARTLY
+    assert script(dataset_delete.main, KEY, URL, "a", "b", "c") == SOME_FAILED
     told = capsys.readouterr()
     assert told.out == "b\tb.txt\t7\n" and told.err.count("\n") == 2
     assert "dataset a (a.txt): HistoryDatasetAssociation is immutable: is its history archived" in told.err
@@ -378,9 +378,9 @@ def test_ids_in_capitals_are_the_same_ids(script, requests_mock, clock, capsys):
     """Galaxy takes them, and answers with small letters; requests-mock makes them small."""
     held = Held(requests_mock, a_dataset("abc"))
     held.refuses = {"abc": "no"}
-    assert script(dataset_delete.main, KEY, URL, "ABC") == REFUSED
+    assert script(dataset_delete.main, KEY, URL, "ABC") == FAILED
     assert one_line(capsys, "dataset abc (abc.txt): no") == ""
-    held.datasets["abc"]["state"], held.looks = "running", [["abc"]]
+    held.datasets["abc"]["state"], held.poll = "running", [["abc"]]
     assert script(dataset_wait.main, "--timeout=0", KEY, URL, "ABC") == STILL_RUNNING
     assert one_line(capsys, "still running after 0 s: abc") == ""
 
@@ -395,11 +395,11 @@ def test_delete_goes_on_after_one_that_galaxy_fails_over(script, requests_mock, 
         return held.delete(request, context)
 
     requests_mock.delete(LIST, json=delete)
-    assert script(dataset_delete.main, "--fields=id", KEY, URL, "a", "b", "c") == PARTLY
+    assert script(dataset_delete.main, "--fields=id", KEY, URL, "a", "b", "c") == SOME_FAILED
     assert one_line(capsys, "dataset b (b.txt): DELETE") == "a\nc\n"
 
 
-@pytest.mark.parametrize("admin, status", [(False, REFUSED), (True, 0)])
+@pytest.mark.parametrize("admin, status", [(False, FAILED), (True, 0)])
 def test_delete_somebody_elses(script, requests_mock, capsys, admin, status):
     """Another user's dataset can be read by default, so that it is found says nothing."""
     held = Held(requests_mock)
@@ -439,5 +439,5 @@ def test_purge_that_takes_too_long(script, requests_mock, clock, capsys):
 
 def test_a_server_that_lets_nobody_purge(script, requests_mock, capsys):
     requests_mock.get(f"{URL}/api/configuration", json={"allow_user_dataset_purge": False})
-    assert script(dataset_delete.main, "--purge", KEY, URL, "a") == REFUSED
+    assert script(dataset_delete.main, "--purge", KEY, URL, "a") == FAILED
     assert one_line(capsys, "allow_user_dataset_purge: true in galaxy.yml") == "" and requests_mock.call_count == 1

@@ -5,7 +5,7 @@ import history_delete_history
 import pytest
 import workflow_delete
 
-from common import REFUSED, USAGE
+from common import FAILED, USAGE
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -63,7 +63,7 @@ def test_bad_lines(script, requests_mock, capsys, module, url, line):
 @BOTH
 def test_refused(script, requests_mock, capsys, module, url):
     requests_mock.delete(url, status_code=403, json={"err_msg": "No rights", "err_code": 403002})
-    assert script(module.main, KEY, url) == REFUSED
+    assert script(module.main, KEY, url) == FAILED
     told = capsys.readouterr()
     assert told.out == "" and told.err.count("\n") == 1 and "No rights" in told.err
 
@@ -71,6 +71,6 @@ def test_refused(script, requests_mock, capsys, module, url):
 def test_a_server_that_does_not_purge(script, requests_mock, capsys):
     requests_mock.delete(f"{URL}/api/histories/h1", status_code=403, json={
         "err_msg": "This instance does not allow user dataset purging", "err_code": 403004})
-    assert script(history_delete_history.main, KEY, f"{URL}/api/histories/h1", "true") == REFUSED
+    assert script(history_delete_history.main, KEY, f"{URL}/api/histories/h1", "true") == FAILED
     told = capsys.readouterr()
     assert told.err.count("\n") == 1 and "allow_user_dataset_purge: true in galaxy.yml" in told.err

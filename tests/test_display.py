@@ -1,7 +1,7 @@
 import pytest
 
 import display
-from common import REFUSED, USAGE
+from common import FAILED, USAGE
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -40,7 +40,7 @@ def test_a_path_where_the_server_is_known(script, loopback, monkeypatch, capsys)
 
 def test_it_is_refused(script, loopback, capsys):
     loopback.will((401, {"err_msg": "Provided API key is not valid.", "err_code": 401001}))
-    assert script(display.main, KEY, f"{loopback.url}/api/histories") == REFUSED
+    assert script(display.main, KEY, f"{loopback.url}/api/histories") == FAILED
     told = capsys.readouterr()
     assert told.out == "" and told.err.count("\n") == 1 and KEY not in told.err
     assert "check the key" in told.err

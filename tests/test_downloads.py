@@ -9,10 +9,9 @@ import collection_download
 import dataset_download
 import pytest
 
-import downloads
-import transfer
-from common import PARTLY, REFUSED, TRY_LATER, USAGE, Galaxy, Refused
-from downloads import Item, Manifest, Names, items, template
+from common import FAILED, SOME_FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
+from galaxy_api_scripts.datasets import download, transfer
+from galaxy_api_scripts.datasets.download import DownloadItem, Manifest, UniquePaths, parse_name_template, resolve_items
 
 KEY = "0123456789abcdef0123456789abcdef"
 CONTENT = b"a\tb\n" * 1000
@@ -21,7 +20,7 @@ ABOUT = {"id": "d", "name": "table", "state": "ok", "extension": "tabular", "fil
 
 def fetch(loopback, folder, *answers, about=ABOUT, **options):
     loopback.will(*answers)
-    found = list(downloads.Folder(Galaxy(KEY, loopback.url), folder, **options).download([Item(about)], 1))
+    found = list(download.DownloadFolder(Galaxy(KEY, loopback.url), folder, **options).download([DownloadItem(about)], 1))
     [(item, path)] = found
     if isinstance(path, Exception):
         raise path
@@ -57,7 +56,7 @@ def test_download(loopback, folder):
     ({"state": "error"}, "in state error"), ({"state": "running"}, "in state running"), ({"deleted": True}, "is deleted"),
     ({"purged": True}, "is deleted")])
 def test_a_dataset_that_is_not_ok_is_refused(loopback, folder, change, words):
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(GalaxyError, match=words):
         fetch(loopback, folder, about={**ABOUT, **change})
     assert loopback.asked == [] and os.listdir(folder) == ["manifest.tsv"]
     [row] = rows(folder)
@@ -98,7 +97,7 @@ def test_a_dataset_of_several_files_comes_as_an_archive_of_them(loopback, folder
 def test_half_an_archive_is_none(loopback, folder):
     content = archive("Graph", "Log")
     there = (200, [{"path": "Graph", "class": "File"}])
-    with pytest.raises(Refused, match="is broken"):
+    with pytest.raises(GalaxyError, match="is broken"):
         fetch(loopback, folder, packed(content), there, packed(content[:-30]), about={**ABOUT, "extension": "velvet"})
     assert not [name for name in os.listdir(folder) if not name.startswith(".")]
 
@@ -132,7 +131,7 @@ def test_with_verify_other_bytes_are_fetched_again(loopback, folder):
 
 def test_with_verify_wrong_bytes_are_no_download(loopback, folder):
     about = {**ABOUT, "hashes": [{"hash_function": "MD5", "hash_value": "0" * 32}]}
-    with pytest.raises(Refused, match="other bytes came than Galaxy has hashed"):
+    with pytest.raises(GalaxyError, match="other bytes came than Galaxy has hashed"):
         fetch(loopback, folder, (200, CONTENT), about=about, verify=True)
     assert os.listdir(folder) == []
 
@@ -149,7 +148,7 @@ def test_galaxy_is_asked_for_a_hash_that_it_has_not(loopback, folder, clock):
 
 def test_a_file_that_the_manifest_does_not_know_stays(loopback, folder):
     (folder / "table.tabular").write_text("mine")
-    with pytest.raises(Refused, match="there already"):
+    with pytest.raises(GalaxyError, match="there already"):
         fetch(loopback, folder, (200, CONTENT))
     assert (folder / "table.tabular").read_text() == "mine"
     assert fetch(loopback, folder, (200, CONTENT), overwrite=True).read_bytes() == CONTENT
@@ -160,17 +159,17 @@ def test_a_file_that_came_meanwhile_is_not_taken_for_ours(loopback, folder, monk
     def name(*what):
         (folder / "table.tabular").write_bytes(theirs)
         real(*what)
-    real = transfer.name
-    with monkeypatch.context() as meanwhile, pytest.raises(Refused, match="there already"):
-        meanwhile.setattr(transfer, "name", name)
+    real = transfer.publish
+    with monkeypatch.context() as meanwhile, pytest.raises(GalaxyError, match="there already"):
+        meanwhile.setattr(transfer, "publish", name)
         fetch(loopback, folder, (200, CONTENT))
-    with pytest.raises(Refused, match="there already"):
+    with pytest.raises(GalaxyError, match="there already"):
         fetch(loopback, folder, (200, CONTENT))
     assert (folder / "table.tabular").read_bytes() == theirs
 
 
 def test_a_run_that_was_killed_before_its_file_got_its_name(loopback, folder):
-    Manifest(folder).add(Item(ABOUT), "table.tabular", 4000, "", "ok")
+    Manifest(folder).add(DownloadItem(ABOUT), "table.tabular", 4000, "", "ok")
     assert fetch(loopback, folder, (200, CONTENT)).read_bytes() == CONTENT
 
 
@@ -179,24 +178,24 @@ def test_half_a_line_of_a_manifest_is_none(loopback, folder):
     with open(folder / "manifest.tsv", "a") as file:
         file.write("e\thalf")
     assert list(Manifest(folder).rows) == ["d"]
-    Manifest(folder).add(Item({**ABOUT, "id": "f"}), "x", 1, "", "ok")
+    Manifest(folder).add(DownloadItem({**ABOUT, "id": "f"}), "x", 1, "", "ok")
     assert list(Manifest(folder).rows) == ["d", "f"]
 
 
 def test_a_manifest_that_a_full_disk_left_empty(folder):
     (folder / "manifest.tsv").touch()
-    Manifest(folder).add(Item(ABOUT), "x", 1, "", "ok")
+    Manifest(folder).add(DownloadItem(ABOUT), "x", 1, "", "ok")
     assert list(Manifest(folder).rows) == ["d"]
 
 
 def test_a_name_with_the_end_of_a_line_in_it(folder):
-    Manifest(folder).add(Item({**ABOUT, "name": "a\rb"}), "x", 1, "", "ok")
+    Manifest(folder).add(DownloadItem({**ABOUT, "name": "a\rb"}), "x", 1, "", "ok")
     assert Manifest(folder).rows["d"]["path"] == "x"
 
 
 def test_another_file_of_that_name_is_no_manifest(folder):
     (folder / "manifest.tsv").write_text("sample\tfile\n")
-    with pytest.raises(Refused, match="not a manifest of downloads"):
+    with pytest.raises(GalaxyError, match="not a manifest of downloads"):
         Manifest(folder)
 
 
@@ -205,21 +204,21 @@ def test_a_manifest_does_not_lead_out_of_its_folder(loopback, folder, path):
     fetch(loopback, folder, (200, CONTENT))
     text = (folder / "manifest.tsv").read_text().replace("\ttable.tabular\t", f"\t{path}\t")
     (folder / "manifest.tsv").write_text(text)
-    with pytest.raises(Refused, match="not in this folder"):
+    with pytest.raises(GalaxyError, match="not in this folder"):
         fetch(loopback, folder, (200, CONTENT))
     assert not (folder.parent / "precious").exists()
 
 
 def test_a_manifest_keeps_names_with_tabs_and_lines(folder):
     about = {**ABOUT, "name": 'a\tb\n"c"'}
-    Manifest(folder).add(Item(about), "x", 1, "", "ok")
+    Manifest(folder).add(DownloadItem(about), "x", 1, "", "ok")
     assert Manifest(folder).rows["d"]["name"] == 'a\tb\n"c"'
 
 
 # ------------------------------------------------------------------------------------------------------------------- names
 
 def name_of(about, pattern="", **where):
-    return Names(pattern).path(Item({**ABOUT, **about}, **where))
+    return UniquePaths(pattern).path(DownloadItem({**ABOUT, **about}, **where))
 
 
 @pytest.mark.parametrize("name, path", [
@@ -258,29 +257,30 @@ def test_templates():
 @pytest.mark.parametrize("text", ["{nosuch}", "{", "plain", "", "{name.__class__}", "{0}", "{name:{0}}", "{name:>999999}",
                                   "{name!r}"])
 def test_what_is_no_template(text):
-    with pytest.raises(Refused) as caught:
-        template(text)
+    with pytest.raises(GalaxyError) as caught:
+        parse_name_template(text)
     assert caught.value.exit_code == USAGE
 
 
 def test_no_two_are_the_same():
-    names = Names("", ["b.txt"])
-    made = [names.path(Item({"id": id, "name": name, "extension": "txt"})) for id, name in (
+    names = UniquePaths("", ["b.txt"])
+    made = [names.path(DownloadItem({"id": id, "name": name, "extension": "txt"})) for id, name in (
         ("1", "a"), ("2", "a"), ("3", "A"), ("4", "a (2)"), ("5", "b"), ("6", "n" * 300), ("7", "n" * 300))]
     assert made[:5] == ["a.txt", "a (2).txt", "A (3).txt", "a (2) (4).txt", "b (5).txt"]
     assert len(set(made)) == 7 and all(len(path) <= 255 for path in made)
 
 
 def test_a_name_is_no_file_and_folder_at_once():
-    names = Names("", ["manifest.tsv"])
-    assert names.path(Item({"id": "1", "name": "foo", "extension": "txt"})) == "foo.txt"
-    inside = Item({"id": "2", "name": "x", "extension": "txt"}, collection="foo.txt", element=("x",))
+    names = UniquePaths("", ["manifest.tsv"])
+    assert names.path(DownloadItem({"id": "1", "name": "foo", "extension": "txt"})) == "foo.txt"
+    inside = DownloadItem({"id": "2", "name": "x", "extension": "txt"}, collection="foo.txt", element=("x",))
     assert names.path(inside) == "foo.txt (folder)/x.txt"
 
 
 def test_names_that_some_file_systems_take_for_one():
-    names = Names()
-    made = [names.path(Item({"id": id, "name": name, "extension": "txt"})) for id, name in (("1", "é"), ("2", "e\u0301"))]
+    names = UniquePaths()
+    made = [names.path(DownloadItem({"id": id, "name": name, "extension": "txt"}))
+                       for id, name in (("1", "é"), ("2", "e\u0301"))]
     assert made[1].endswith(" (2).txt")
 
 
@@ -297,22 +297,22 @@ PAIR = {"id": "c", "name": "reads", "populated_state": "ok", "elements": [
 
 def test_a_collection(loopback):
     loopback.will((200, PAIR))
-    found = items(Galaxy(KEY, loopback.url), "c", "hdca")
+    found = resolve_items(Galaxy(KEY, loopback.url), "c", "hdca")
     assert [(one.id, one.collection, one.element) for one in found] == [
         ("f", "reads", ("s1", "forward")), ("r", "reads", ("s1", "reverse"))]
 
 
 def test_a_collection_that_is_still_filled(loopback):
     loopback.will((200, {**PAIR, "populated_state": "new"}))
-    with pytest.raises(Refused, match="fetch it when it is ok") as caught:
-        items(Galaxy(KEY, loopback.url), "hdca:c", "hda")
+    with pytest.raises(GalaxyError, match="fetch it when it is ok") as caught:
+        resolve_items(Galaxy(KEY, loopback.url), "hdca:c", "hda")
     assert caught.value.exit_code == TRY_LATER
 
 
 def test_a_history(loopback):
     contents = [{**ABOUT, "history_content_type": "dataset"}, {"id": "c", "history_content_type": "dataset_collection"}]
     loopback.will((200, [{"id": "h", "name": "H"}]), (200, contents), (200, PAIR))
-    found = items(Galaxy(KEY, loopback.url), "history:H", "hda")
+    found = resolve_items(Galaxy(KEY, loopback.url), "history:H", "hda")
     assert [(one.id, one.history) for one in found] == [("d", "H"), ("f", "H"), ("r", "H")]
     assert "q=deleted&q=visible&qv=false&qv=true" in loopback.asked[1].path
 
@@ -324,7 +324,7 @@ def test_a_history(loopback):
 def test_bad_lines(script, loopback, tmp_path, capsys, module, line, words):
     loopback.will((200, []))
     status = script(module.main, f"--to={tmp_path}/to", *line[:-1], KEY, loopback.url, line[-1])
-    assert status == (REFUSED if line == ["history:"] else USAGE)
+    assert status == (FAILED if line == ["history:"] else USAGE)
     told = capsys.readouterr()
     assert told.out == "" and words in told.err and told.err.count("\n") == 1
 
@@ -339,7 +339,7 @@ def test_collection_download(script, loopback, folder, capsys):
 def test_collection_download_of_some(script, loopback, folder, capsys):
     some = {**PAIR, "elements": [element("good", ABOUT), element("bad", {**ABOUT, "id": "e", "state": "error"})]}
     loopback.will((200, some), (200, CONTENT))
-    assert script(collection_download.main, f"--to={folder}", KEY, loopback.url, "c") == PARTLY
+    assert script(collection_download.main, f"--to={folder}", KEY, loopback.url, "c") == SOME_FAILED
     told = capsys.readouterr()
     assert told.out == f"{folder}/reads/good.tabular\n" and "dataset e (reads/bad) is in state error" in told.err
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import drops
-from common import REFUSED, TRY_LATER, USAGE, Refused
-from drops import again, complete, look, move, value
-from inputs import Asked, Group, Leaf
+from common import FAILED, TRY_LATER, USAGE, GalaxyError
+from galaxy_api_scripts.batch import incoming
+from galaxy_api_scripts.batch.incoming import as_workflow_input, fingerprint, is_complete, move_unit, scan_folder
+from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputSpec
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def told(found):
 
 
 def only(folder, unit="file", **options):
-    found = look(str(folder), unit, **options)
+    found = scan_folder(str(folder), unit, **options)
     assert len(found) == 1, found
     return found[0]
 
@@ -51,21 +51,21 @@ def only(folder, unit="file", **options):
 
 def test_files_by_name_and_what_they_are(inbox):
     put(inbox, "b.fastq.gz", "a.bed", "plain")
-    found = look(str(inbox), "file")
+    found = scan_folder(str(inbox), "file")
     assert [(drop.name, drop.place, drop.mark, drop.certain, drop.problem) for drop in found] == [
         ("a", str(inbox / "a.bed"), "", False, ""), ("b", str(inbox / "b.fastq.gz"), "", False, ""),
         ("plain", str(inbox / "plain"), "", False, "")]
     source, = found[1].sources
     assert (source.path, source.name, source.ext, source.size) == (
         str(inbox / "b.fastq.gz"), "b.fastq.gz", "fastqsanger.gz", len("reads of b.fastq.gz"))
-    assert told(look(os.path.relpath(inbox), "file", pattern="*.bed")) == {"a": {"a": ["a.bed"]}}
+    assert told(scan_folder(os.path.relpath(inbox), "file", pattern="*.bed")) == {"a": {"a": ["a.bed"]}}
 
 
 @pytest.mark.parametrize("name", [".a.bed", "a.part", "a.partial", "a.filepart", "a.TMP", "a.crdownload", "a~", "a.bed.md5",
                                   "md5sums.txt", "Undetermined_S0_L001_R1_001.fastq.gz"])
 def test_names_that_are_left_alone(inbox, name):
     put(inbox, name, "b.bed")
-    assert list(told(look(str(inbox), "file"))) == ["b"]
+    assert list(told(scan_folder(str(inbox), "file"))) == ["b"]
 
 
 def test_what_is_no_file_is_left_alone(inbox):
@@ -76,7 +76,7 @@ def test_what_is_no_file_is_left_alone(inbox):
         listener.bind("socket")
         os.chdir(here)
         put(inbox, "folder/a.bed")
-        assert look(str(inbox), "file") == []
+        assert scan_folder(str(inbox), "file") == []
 
 
 def test_links(inbox):
@@ -88,7 +88,7 @@ def test_links(inbox):
     (inbox / "gone.bed").symlink_to("nothing")
     (inbox / "folder.bed").symlink_to(".store")
     (inbox / "loop.bed").symlink_to("loop.bed")
-    assert told(look(str(inbox), "file")) == {
+    assert told(scan_folder(str(inbox), "file")) == {
         "a": {"a": ["a.bed"]}, "deep": {"deep": ["deep.bed"]},
         "loop": f"loop.bed can't be looked at: {os.strerror(errno.ELOOP)}"}
 
@@ -97,12 +97,12 @@ def test_a_folder_that_is_a_link_itself(inbox):
     put(inbox, "a.bed", "r/x.fastq")
     (inbox / "b.bed").symlink_to("r/x.fastq")
     (inbox.parent / "link").symlink_to(inbox)
-    assert list(told(look(str(inbox.parent / "link"), "file"))) == ["a", "b"]
+    assert list(told(scan_folder(str(inbox.parent / "link"), "file"))) == ["a", "b"]
 
 
 def test_an_empty_file_is_waited_for(inbox):
     put(inbox, "a.bed", text="")
-    assert look(str(inbox), "file") == []
+    assert scan_folder(str(inbox), "file") == []
     put(inbox, "a.bed")
     assert only(inbox).name == "a"
 
@@ -110,16 +110,16 @@ def test_an_empty_file_is_waited_for(inbox):
 def test_a_half_file_that_grows_has_other_stamps(inbox):
     put(inbox, "a.bed", text="half")
     first, second = only(inbox), only(inbox)
-    assert first.stamp == second.stamp == again(first)
+    assert first.stamp == second.stamp == fingerprint(first)
     with open(inbox / "a.bed", "a") as file:
         file.write("x")
-    assert only(inbox).stamp == again(first) != first.stamp
+    assert only(inbox).stamp == fingerprint(first) != first.stamp
     os.utime(inbox / "a.bed", ns=(5, 5))
     third = only(inbox)
     os.replace(shutil.copy2(inbox / "a.bed", inbox / "b.part"), inbox / "a.bed")    # same size and time, another file
     assert len({first.stamp, third.stamp, only(inbox).stamp}) == 3
     os.unlink(inbox / "a.bed")
-    assert again(first) == "" and look(str(inbox), "file") == []
+    assert fingerprint(first) == "" and scan_folder(str(inbox), "file") == []
 
 
 @pytest.mark.parametrize("name", ["a b.bed", "a\nb.bed", "é.bed", "-n.bed", "'$(x)\".bed"])
@@ -127,7 +127,7 @@ def test_odd_names(inbox, name):
     put(inbox, name)
     drop = only(inbox)
     assert (drop.name, drop.problem, drop.place) == (name[:-4], "", str(inbox / name))
-    assert os.path.basename(move(drop, str(inbox.parent / "out"))) == name and os.listdir(inbox) == []
+    assert os.path.basename(move_unit(drop, str(inbox.parent / "out"))) == name and os.listdir(inbox) == []
 
 
 def test_a_name_that_is_not_utf8(inbox):
@@ -136,56 +136,56 @@ def test_a_name_that_is_not_utf8(inbox):
     drop = only(inbox)
     drop.name.encode()
     assert drop.problem == "a? has a name that is not UTF-8"
-    assert os.fsencode(move(drop, str(inbox.parent / "out"))).endswith(b"/out/a\xff.bed") and not os.path.lexists(path)
+    assert os.fsencode(move_unit(drop, str(inbox.parent / "out"))).endswith(b"/out/a\xff.bed") and not os.path.lexists(path)
 
 
 def test_a_file_that_may_not_be_read(inbox, monkeypatch):
     put(inbox, "a.bed", "b.bed")
     monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("a.bed"))     # root may read all
-    assert told(look(str(inbox), "file")) == {"a": "a.bed can't be read", "b": {"b": ["b.bed"]}}
+    assert told(scan_folder(str(inbox), "file")) == {"a": "a.bed can't be read", "b": {"b": ["b.bed"]}}
 
 
 def test_files_that_vanish_during_the_look(inbox, monkeypatch):
     put(inbox, "a.bed", "b.bed", "run/x/a.fastq", "run/y/b.fastq")
-    real = drops._entries
+    real = incoming._entries
 
     def entries(folder):
         found = real(folder)
         (inbox / "a.bed").unlink(missing_ok=True)
         shutil.rmtree(inbox / "run/x", ignore_errors=True)
         return found
-    monkeypatch.setattr(drops, "_entries", entries)
-    assert list(told(look(str(inbox), "file"))) == ["b"]
+    monkeypatch.setattr(incoming, "_entries", entries)
+    assert list(told(scan_folder(str(inbox), "file"))) == ["b"]
     put(inbox, "run/x/a.fastq")
-    assert told(look(str(inbox), "run")) == {"run": {"b": ["y/b.fastq"]}}
+    assert told(scan_folder(str(inbox), "run")) == {"run": {"b": ["y/b.fastq"]}}
 
     def and_the_run(folder):
         found = real(folder)
         shutil.rmtree(inbox / "run", ignore_errors=True)
         return found
-    monkeypatch.setattr(drops, "_entries", and_the_run)
-    assert look(str(inbox), "run") == []
+    monkeypatch.setattr(incoming, "_entries", and_the_run)
+    assert scan_folder(str(inbox), "run") == []
 
 
 def test_a_folder_that_is_not_there(inbox):
-    with pytest.raises(Refused, match="in/none: No such file or directory") as caught:
-        look(str(inbox / "none"), "file")
+    with pytest.raises(GalaxyError, match="in/none: No such file or directory") as caught:
+        scan_folder(str(inbox / "none"), "file")
     assert caught.value.exit_code == TRY_LATER
 
 
 def test_ten_thousand_files_are_each_asked_for_once(inbox, monkeypatch):
     for number in range(10_000):
         (inbox / f"s{number}_R{number % 2 + 1}.fastq.gz").write_text("x")
-    asked_for, real = [], drops._entries
+    asked_for, real = [], incoming._entries
 
     class Entry:
         def __init__(self, entry):
             self.name, self.path, self.is_symlink = entry.name, entry.path, entry.is_symlink
             self.stat = lambda: asked_for.append(entry.name) or entry.stat()
-    monkeypatch.setattr(drops, "_entries", lambda folder: [Entry(entry) for entry in real(folder)])
+    monkeypatch.setattr(incoming, "_entries", lambda folder: [Entry(entry) for entry in real(folder)])
     real_stat = os.stat
     monkeypatch.setattr(os, "stat", lambda path, **options: asked_for.append(path) or real_stat(path, **options))
-    found = look(str(inbox), "file")
+    found = scan_folder(str(inbox), "file")
     monkeypatch.undo()
     assert len(found) == 10_000 and sorted(asked_for) == ["", *sorted(os.listdir(inbox))]     # "": there is no mark
 
@@ -196,10 +196,10 @@ def test_a_mark_beside_each_file(inbox):
     put(inbox, "a.bed", "b.bed", "a.bed.done", "c.done")
     drop = only(inbox, ready_file=".done")
     assert (drop.name, drop.mark, drop.certain) == ("a", str(inbox / "a.bed.done"), True)
-    assert complete(drop, 100, 100, 60)
+    assert is_complete(drop, 100, 100, 60)
     after(inbox / "a.bed", inbox / "a.bed.done")
     drop = only(inbox, ready_file=".done")
-    assert not drop.certain and not complete(drop, 100, 159, 60) and complete(drop, 100, 160, 60)
+    assert not drop.certain and not is_complete(drop, 100, 159, 60) and is_complete(drop, 100, 160, 60)
 
 
 def test_a_mark_for_all_that_was_there_before_it(inbox):
@@ -207,23 +207,24 @@ def test_a_mark_for_all_that_was_there_before_it(inbox):
     put(inbox, "late.bed")
     after(inbox / "late.bed", inbox / "READY")
     os.utime(inbox / "late.bed", (1, 1))        # as cp -p does
-    found = look(str(inbox), "file", ready_file="READY")
+    found = scan_folder(str(inbox), "file", ready_file="READY")
     assert [(drop.name, drop.certain) for drop in found] == [("a", True), ("late", False)]
     (inbox / "READY").unlink()
-    assert look(str(inbox), "file", ready_file="READY") == []
-    assert [drop.stamp for drop in found] == [drop.stamp for drop in look(str(inbox), "file")]     # marks are not in it
+    assert scan_folder(str(inbox), "file", ready_file="READY") == []
+    assert [drop.stamp for drop in found] == [
+        drop.stamp for drop in scan_folder(str(inbox), "file")]     # marks are not in it
 
 
 def test_an_empty_file_with_its_mark_is_a_problem(inbox):
     put(inbox, "a.bed", "s_R1.fq", text="")
     put(inbox, "s_R2.fq", "a.bed.done", "s_R1.fq.done", "s_R2.fq.done")
-    assert told(look(str(inbox), "file", ready_file=".done", pattern="*.bed")) == {"a": "a.bed is empty"}
-    assert told(look(str(inbox), "pair", ready_file=".done", pattern="*.fq")) == {"s": "s_R1.fq is empty"}
+    assert told(scan_folder(str(inbox), "file", ready_file=".done", pattern="*.bed")) == {"a": "a.bed is empty"}
+    assert told(scan_folder(str(inbox), "pair", ready_file=".done", pattern="*.fq")) == {"s": "s_R1.fq is empty"}
 
 
 def test_a_pair_wants_the_marks_of_both(inbox):
     put(inbox, "s_R1.fq", "s_R2.fq", "s_R1.fq.done")
-    assert look(str(inbox), "pair", ready_file=".done") == []
+    assert scan_folder(str(inbox), "pair", ready_file=".done") == []
     put(inbox, "s_R2.fq.done")
     assert only(inbox, "pair", ready_file=".done").certain
     after(inbox / "s_R2.fq", inbox / "s_R2.fq.done")
@@ -234,24 +235,24 @@ def test_a_pair_wants_the_marks_of_both(inbox):
 
 def test_pairs_wait_for_their_mates(inbox):
     put(inbox, "s1_S1_L001_R1_001.fastq.gz", "s1_S1_L001_R2_001.fastq.gz", "s2_R1.fastq.gz", "s3_R2.fastq.gz", "notes.txt")
-    found = look(str(inbox), "pair")
+    found = scan_folder(str(inbox), "pair")
     assert told(found) == {"notes": "notes has no _R1 or _R2 at its end",
                            "s1_S1_L001": {"s1_S1_L001": ["s1_S1_L001_R1_001.fastq.gz", "s1_S1_L001_R2_001.fastq.gz"]}}
     assert found[1].place == str(inbox / "s1_S1_L001_R1_001.fastq.gz") and found[1].paired
     put(inbox, "s2_R2.fastq.gz", text="")
-    assert "s2" not in told(look(str(inbox), "pair"))
+    assert "s2" not in told(scan_folder(str(inbox), "pair"))
     put(inbox, "s2_R2.fastq.gz")
-    second = look(str(inbox), "pair")[2]
+    second = scan_folder(str(inbox), "pair")[2]
     assert second.name == "s2"
     after(inbox / "s2_R2.fastq.gz", inbox / "s2_R1.fastq.gz")
     with open(inbox / "s2_R2.fastq.gz", "a") as file:
         file.write("more")
-    assert again(second) != second.stamp
+    assert fingerprint(second) != second.stamp
 
 
 def test_two_pairs_of_one_sample_are_two_units(inbox):
     put(inbox, "s_R1.fastq.gz", "s_R2.fastq.gz", "s_1.fq", "s_2.fq")
-    found = look(str(inbox), "pair")
+    found = scan_folder(str(inbox), "pair")
     assert [drop.name for drop in found] == ["s", "s"] and len({drop.place for drop in found}) == 2
 
 
@@ -271,27 +272,27 @@ def test_the_reads_of_a_run(inbox):
     assert [source.name for source in drop.sources] == ILLUMINA
     before = drop.stamp
     put(inbox / "240101_A", "Data/s3_S3_L001_R1_001.fastq.gz", "Data/s3_S3_L001_R2_001.fastq.gz")
-    assert again(drop) == before != only(inbox, "run").stamp
+    assert fingerprint(drop) == before != only(inbox, "run").stamp
 
 
 def test_single_ends_and_another_pattern(inbox):
     put(inbox / "r", "x/b_R1.fastq.gz", "a.fq", "c.BAM", "x/d.bam")
-    assert told(look(str(inbox), "run")) == {"r": {"a": ["a.fq"], "b_R1": ["x/b_R1.fastq.gz"]}}
-    assert told(look(str(inbox), "run", pattern="*.[bB][aA][mM]")) == {"r": {"c": ["c.BAM"], "d": ["x/d.bam"]}}
+    assert told(scan_folder(str(inbox), "run")) == {"r": {"a": ["a.fq"], "b_R1": ["x/b_R1.fastq.gz"]}}
+    assert told(scan_folder(str(inbox), "run", pattern="*.[bB][aA][mM]")) == {"r": {"c": ["c.BAM"], "d": ["x/d.bam"]}}
     put(inbox / "r", "CopyComplete.txt")
-    assert "CopyComplete" not in told(look(str(inbox), "run", pattern="*"))["r"]
+    assert "CopyComplete" not in told(scan_folder(str(inbox), "run", pattern="*"))["r"]
 
 
 def test_one_name_in_two_folders(inbox):
     put(inbox / "r", "l1/s_R1.fq", "l1/s_R2.fq", "l2/s_R1.fq", "l2/s_R2.fq", "l2/t_R1.fq", "l2/t_R2.fq")
-    assert list(told(look(str(inbox), "run"))["r"]) == ["l1_s", "l2_s", "t"]
+    assert list(told(scan_folder(str(inbox), "run"))["r"]) == ["l1_s", "l2_s", "t"]
     put(inbox / "r", "l1_s_R1.fq", "l1_s_R2.fq")
-    assert told(look(str(inbox), "run"))["r"] == "has two samples that would be l1_s: of l1/s_R1.fq and l1_s_R1.fq"
+    assert told(scan_folder(str(inbox), "run"))["r"] == "has two samples that would be l1_s: of l1/s_R1.fq and l1_s_R1.fq"
 
 
 def test_a_sample_that_is_in_one_folder_twice(inbox):
     put(inbox / "r", "s_R1.fq", "s_R2.fq", "s_1.fastq", "s_2.fastq")
-    assert "has two samples that would be s" in told(look(str(inbox), "run"))["r"]
+    assert "has two samples that would be s" in told(scan_folder(str(inbox), "run"))["r"]
 
 
 def test_a_mixture_is_a_problem(inbox):
@@ -301,21 +302,21 @@ def test_a_mixture_is_a_problem(inbox):
     put(inbox / "r", "Data/empty_R1.fastq", text="")
     assert only(inbox, "run").problem == "Data/empty_R1.fastq is empty"
     assert only(inbox, "run").stamp != drop.stamp
-    with pytest.raises(Refused, match="Data/empty_R1.fastq is empty"):
-        value(only(inbox, "run"), asked("dataset"))
+    with pytest.raises(GalaxyError, match="Data/empty_R1.fastq is empty"):
+        as_workflow_input(only(inbox, "run"), asked("dataset"))
 
 
 def test_a_run_without_reads(inbox):
     (inbox / "r").mkdir()
     put(inbox / "s", "RTAComplete.txt", "Data/x.bcl")
-    assert look(str(inbox), "run") == []
+    assert scan_folder(str(inbox), "run") == []
     put(inbox / "s", "CopyComplete.txt")
     assert only(inbox, "run").problem == "has no reads in it"
-    with pytest.raises(Refused, match="can't be moved: it is gone"):
+    with pytest.raises(GalaxyError, match="can't be moved: it is gone"):
         drop = only(inbox, "run")
         shutil.rmtree(inbox / "s")
         put(inbox.parent / "out", "s/other")
-        move(drop, str(inbox.parent / "out"))
+        move_unit(drop, str(inbox.parent / "out"))
 
 
 @pytest.mark.parametrize("name", ["Data/s1_S1_L001_R2_001.fastq.gz.part", "Data/.s1_S1_L001_R2_001.fastq.gz.Xa3f9Q"])
@@ -327,28 +328,29 @@ def test_a_file_that_is_being_copied_keeps_a_run(inbox, name):
         file.write("x")
     assert only(inbox, "run").stamp != drop.stamp     # it grows, and so nobody is told of it
     put(inbox / "r", "CopyComplete.txt")
-    assert told(look(str(inbox), "run")) == {"r": {"s0": ["Data/s0.fastq.gz"]}}
+    assert told(scan_folder(str(inbox), "run")) == {"r": {"s0": ["Data/s0.fastq.gz"]}}
 
 
 @pytest.mark.parametrize("mark", ["CopyComplete.txt", "CompletedJobInfo.xml"])
 def test_a_mark_that_comes_last(inbox, mark):
     put(inbox / "r", *ILLUMINA)
     waiting = only(inbox, "run")
-    assert not complete(waiting, 100, 159, 60) and complete(waiting, 100, 160, 60) and complete(waiting, 100, 100, 0)
+    assert not is_complete(waiting, 100, 159, 60) and is_complete(
+        waiting, 100, 160, 60) and is_complete(waiting, 100, 100, 0)
     put(inbox / "r", "RTAComplete.txt")
     called = only(inbox, "run")
-    assert called.mark == str(inbox / "r/RTAComplete.txt") and not complete(called, 100, 159, 60)
+    assert called.mark == str(inbox / "r/RTAComplete.txt") and not is_complete(called, 100, 159, 60)
     put(inbox / "r", mark)
     marked = only(inbox, "run")
-    assert marked.mark == str(inbox / "r" / mark) and complete(marked, 100, 100, 60)
+    assert marked.mark == str(inbox / "r" / mark) and is_complete(marked, 100, 100, 60)
     assert waiting.stamp == called.stamp == marked.stamp
     after(inbox / "r" / ILLUMINA[0], inbox / "r" / mark)        # so the mark said nothing of these
-    assert not complete(only(inbox, "run"), 100, 159, 60)
+    assert not is_complete(only(inbox, "run"), 100, 159, 60)
 
 
 def test_only_the_ready_file_counts(inbox):
     put(inbox / "r", *ILLUMINA, "CopyComplete.txt")
-    assert look(str(inbox), "run", ready_file="done.txt") == []
+    assert scan_folder(str(inbox), "run", ready_file="done.txt") == []
     put(inbox / "r", "done.txt")
     assert only(inbox, "run", ready_file="done.txt").mark == str(inbox / "r/done.txt")
     put(inbox / "r", "RTAComplete.txt", ".x")
@@ -363,29 +365,29 @@ def test_links_of_a_run(inbox):
     (inbox / "r/out.fastq").symlink_to("../q/other.fastq")
     (inbox / "r/in.fastq").symlink_to("p/x")
     (inbox / "r/up").symlink_to("..")
-    assert told(look(str(inbox), "run"))["r"] == {"a": ["a.fastq"], "in": ["in.fastq"]}
+    assert told(scan_folder(str(inbox), "run"))["r"] == {"a": ["a.fastq"], "in": ["in.fastq"]}
 
 
 def test_a_part_of_a_run_that_can_not_be_looked_into(inbox, monkeypatch):
     put(inbox / "r", *ILLUMINA, "locked/s3.fastq")
-    real = drops._entries
+    real = incoming._entries
 
     def entries(folder):
         if folder.endswith("locked"):
             raise PermissionError(errno.EACCES, "Permission denied")
         return real(folder)
-    monkeypatch.setattr(drops, "_entries", entries)
+    monkeypatch.setattr(incoming, "_entries", entries)
     assert only(inbox, "run").problem == "locked can't be looked into: Permission denied"
 
 
 # ------------------------------------------------------------------------------------------------------- as an input
 
 def asked(kind="collection", type_="", **about):
-    return Asked("0", "in", "u", kind, {"collection_type": type_, **about})
+    return InputSpec("0", "in", "u", kind, {"collection_type": type_, **about})
 
 
 def shape(given):
-    return given.name if isinstance(given, Leaf) else {given.type: {name: shape(one) for name, one in given.elements}}
+    return given.name if isinstance(given, DatasetInput) else {given.type: {name: shape(one) for name, one in given.elements}}
 
 
 PAIR = {"paired": {"forward": "s_R1.fq", "reverse": "s_R2.fq"}}
@@ -411,18 +413,18 @@ MAPPED = {"list": {"s_forward": "s_R1.fq", "s_reverse": "s_R2.fq"}}
 def test_what_an_input_is_given(inbox, unit, one, expected):
     put(inbox, "a.bed", "s_R1.fq", "s_R2.fq", "r/x/s_R1.fq", "r/x/s_R2.fq", "r/t_R1.fq", "r/t_R2.fq")
     drop = only(inbox, unit, pattern={"file": "*.bed", "pair": "*.fq"}.get(unit))
-    given = value(drop, one)
-    assert shape(given) == expected and isinstance(given, (Leaf, Group))
+    given = as_workflow_input(drop, one)
+    assert shape(given) == expected and isinstance(given, (DatasetInput, CollectionInput))
 
 
 def test_single_ends_are_mapped_over_a_dataset(inbox):
     put(inbox / "r", "a.fq", "b.fq")
-    assert shape(value(only(inbox, "run"), asked("dataset"))) == {"list": {"a": "a.fq", "b": "b.fq"}}
+    assert shape(as_workflow_input(only(inbox, "run"), asked("dataset"))) == {"list": {"a": "a.fq", "b": "b.fq"}}
 
 
 def test_the_datatype_that_the_input_wants(inbox):
     put(inbox, "plain")
-    leaf = value(only(inbox), asked("dataset", format=["bed"]))
+    leaf = as_workflow_input(only(inbox), asked("dataset", format=["bed"]))
     assert (leaf.place, leaf.source.ext, leaf.source.path) == (str(inbox / "plain"), "bed", str(inbox / "plain"))
 
 
@@ -432,20 +434,21 @@ def test_the_datatype_that_the_input_wants(inbox):
     ("file", asked(type_="list:paired"), "it takes a collection of type list:paired, and the files of a are not in pairs"),
     ("file", asked(type_="list:list"), "it takes a collection of type list:list, and the files of a are not in pairs"),
     ("pair", asked(type_="list:list:paired"), "it takes a collection of type list:list:paired, and the files"),
-    ("file", Asked("0", "n", "u", "parameter", {"parameter_type": "integer"}), "a parameter .integer., and takes no file"),
+    ("file", InputSpec("0", "n", "u", "parameter", {
+     "parameter_type": "integer"}), "a parameter .integer., and takes no file"),
 ], ids=str)
 def test_what_does_not_fit(inbox, unit, one, words):
     put(inbox, "a.bed", "s_R1.fq", "s_R2.fq")
-    with pytest.raises(Refused, match=words) as caught:
-        value(only(inbox, unit, pattern={"file": "*.bed", "pair": "*.fq"}[unit]), one)
+    with pytest.raises(GalaxyError, match=words) as caught:
+        as_workflow_input(only(inbox, unit, pattern={"file": "*.bed", "pair": "*.fq"}[unit]), one)
     assert caught.value.exit_code == USAGE
 
 
 def test_a_name_that_is_too_long_for_an_element(inbox):
     put(inbox, f"{'x' * 215}.bed")
-    assert shape(value(only(inbox), asked("dataset"))) == f"{'x' * 215}.bed"
-    with pytest.raises(Refused, match="a name too long for an element"):
-        value(only(inbox), asked(type_="list"))
+    assert shape(as_workflow_input(only(inbox), asked("dataset"))) == f"{'x' * 215}.bed"
+    with pytest.raises(GalaxyError, match="a name too long for an element"):
+        as_workflow_input(only(inbox), asked(type_="list"))
 
 
 # --------------------------------------------------------------------------------------------------------------- moves
@@ -480,29 +483,29 @@ def test_a_move(inbox, systems, unit):
     put(inbox, *UNITS[unit])
     out, before, drop = inbox.parent / "out", tree(inbox), only(inbox, unit)
     times = {path: (inbox / path).stat().st_mtime_ns for path in before}
-    assert move(drop, str(out)) == str(out / os.path.relpath(drop.place, inbox))
+    assert move_unit(drop, str(out)) == str(out / os.path.relpath(drop.place, inbox))
     assert tree(out) == before and os.listdir(inbox) == []
     assert {path: (out / path).stat().st_mtime_ns for path in before} == times
     put(inbox, *UNITS[unit], text="others")
-    second = move(only(inbox, unit), str(out))
+    second = move_unit(only(inbox, unit), str(out))
     assert second == str(out / f"{os.path.relpath(drop.place, inbox)}.2") and os.listdir(inbox) == []
     put(inbox, *UNITS[unit], text="third")
-    assert move(only(inbox, unit), str(out)).endswith(".3")
+    assert move_unit(only(inbox, unit), str(out)).endswith(".3")
     assert len(tree(out)) == 3 * len(before) and before.items() <= tree(out).items()
 
 
 def test_a_pair_gets_one_number(inbox, systems):
     put(inbox, *UNITS["pair"])
     put(inbox.parent / "out", "s_R2.fq", text="another")
-    move(only(inbox, "pair"), str(inbox.parent / "out"))
+    move_unit(only(inbox, "pair"), str(inbox.parent / "out"))
     assert sorted(tree(inbox.parent / "out")) == ["s_R1.fq.2", "s_R2.fq", "s_R2.fq.2"]
 
 
 def test_marks_beside_files_go_along(inbox, systems):
     put(inbox, "s_R1.fq", "s_R2.fq", "s_R1.fq.done", "s_R2.fq.done", "READY", "t.bed")
     before = tree(inbox)
-    move(only(inbox, "pair", ready_file=".done"), str(inbox.parent / "out"))
-    move(only(inbox, ready_file="READY"), str(inbox.parent / "out"))
+    move_unit(only(inbox, "pair", ready_file=".done"), str(inbox.parent / "out"))
+    move_unit(only(inbox, ready_file="READY"), str(inbox.parent / "out"))
     assert tree(inbox) == {"READY": before.pop("READY")} and tree(inbox.parent / "out") == before
 
 
@@ -512,15 +515,15 @@ def test_a_unit_that_changed_stays(inbox, systems, unit):
     drop = only(inbox, unit)
     put(inbox, UNITS[unit][0], text="new")
     before = tree(inbox)
-    with pytest.raises(Refused, match="can't be moved: it has changed") as caught:
-        move(drop, str(inbox.parent / "out"))
-    assert caught.value.exit_code == REFUSED and tree(inbox) == before and tree(inbox.parent / "out") == {}
+    with pytest.raises(GalaxyError, match="can't be moved: it has changed") as caught:
+        move_unit(drop, str(inbox.parent / "out"))
+    assert caught.value.exit_code == FAILED and tree(inbox) == before and tree(inbox.parent / "out") == {}
 
 
 @each_unit
 def test_a_unit_that_changes_while_it_is_copied_stays(inbox, systems, unit, monkeypatch):
     put(inbox, *UNITS[unit])
-    drop, real = only(inbox, unit), drops._put
+    drop, real = only(inbox, unit), incoming._put
 
     def and_written(thing, target):
         real(thing, target)
@@ -529,13 +532,13 @@ def test_a_unit_that_changes_while_it_is_copied_stays(inbox, systems, unit, monk
             place = inbox.parent / "out" / UNITS[unit][0]
         with open(place, "a") as file:
             file.write("more")
-    monkeypatch.setattr(drops, "_put", and_written)
+    monkeypatch.setattr(incoming, "_put", and_written)
     if unit == "run" and systems == "here":
-        move(drop, str(inbox.parent / "out"))       # who writes in it goes on there
+        move_unit(drop, str(inbox.parent / "out"))       # who writes in it goes on there
         assert tree(inbox.parent / "out")["run/x/s_R1.fq"].endswith("more")
         return
-    with pytest.raises(Refused, match="it has changed"):
-        move(drop, str(inbox.parent / "out"))
+    with pytest.raises(GalaxyError, match="it has changed"):
+        move_unit(drop, str(inbox.parent / "out"))
     assert tree(inbox)[UNITS[unit][0]].endswith("more") and tree(inbox.parent / "out") == {}
 
 
@@ -547,7 +550,7 @@ def test_the_same_bytes_are_not_thrown_away_for_a_like_name(inbox, systems, unit
     for path in UNITS[unit]:
         for folder in (inbox, inbox.parent / "out"):
             os.utime(folder / path, (1, 1))
-    assert move(only(inbox, unit), str(inbox.parent / "out")).endswith(".2")
+    assert move_unit(only(inbox, unit), str(inbox.parent / "out")).endswith(".2")
 
 
 @each_unit
@@ -556,14 +559,14 @@ def test_links_at_the_target_are_no_copies(inbox, systems, unit):
     before, drop = tree(inbox), only(inbox, unit)
     for name in os.listdir(inbox):
         (inbox.parent / "out" / name).symlink_to(inbox / name)
-    assert move(drop, str(inbox.parent / "out")).endswith(".2") and os.listdir(inbox) == []
+    assert move_unit(drop, str(inbox.parent / "out")).endswith(".2") and os.listdir(inbox) == []
     assert sorted(text for text in tree(inbox.parent / "out").values()) == sorted(before.values())
 
 
 def test_a_link_is_moved_as_what_it_leads_to(inbox, systems):
     put(inbox, ".store/x")
     (inbox / "a.bed").symlink_to(".store/x")
-    move(only(inbox), str(inbox.parent / "out"))
+    move_unit(only(inbox), str(inbox.parent / "out"))
     assert tree(inbox.parent / "out") == {"a.bed": "reads of .store/x"} and os.listdir(inbox) == [".store"]
 
 
@@ -571,7 +574,7 @@ def test_links_within_a_run_stay_links(inbox, systems):
     put(inbox, *UNITS["run"])
     (inbox / "run/dangling").symlink_to("nothing")
     (inbox / "run/up").symlink_to("..")
-    move(only(inbox, "run"), str(inbox.parent / "out"))
+    move_unit(only(inbox, "run"), str(inbox.parent / "out"))
     assert os.readlink(inbox.parent / "out/run/up") == ".." and os.readlink(inbox.parent / "out/run/dangling") == "nothing"
     assert os.listdir(inbox) == []
 
@@ -588,9 +591,9 @@ def test_a_full_disk(inbox, systems, unit, monkeypatch):
     monkeypatch.setattr(shutil.copytree, "__defaults__", tuple(
         full if one is real else one for one in shutil.copytree.__defaults__))
     if systems == "here":
-        monkeypatch.setattr(drops, "_named", lambda thing, target: full(thing if unit == "pair" else "s_R2.fq", target))
-    with pytest.raises(Refused, match="can't be moved: .*No space left on device$"):
-        move(drop, str(inbox.parent / "out"))
+        monkeypatch.setattr(incoming, "_named", lambda thing, target: full(thing if unit == "pair" else "s_R2.fq", target))
+    with pytest.raises(GalaxyError, match="can't be moved: .*No space left on device$"):
+        move_unit(drop, str(inbox.parent / "out"))
     assert tree(inbox) == before and tree(inbox.parent / "out") == {}
 
 
@@ -598,11 +601,11 @@ def test_a_pipe_in_a_run(inbox, systems):
     put(inbox, *UNITS["run"])
     os.mkfifo(inbox / "run/pipe")
     if systems == "here":
-        move(only(inbox, "run"), str(inbox.parent / "out"))
+        move_unit(only(inbox, "run"), str(inbox.parent / "out"))
         assert (inbox.parent / "out/run/pipe").is_fifo()
         return
-    with pytest.raises(Refused, match="run: can't be moved: .*named pipe"):
-        move(only(inbox, "run"), str(inbox.parent / "out"))
+    with pytest.raises(GalaxyError, match="run: can't be moved: .*named pipe"):
+        move_unit(only(inbox, "run"), str(inbox.parent / "out"))
     assert os.listdir(inbox.parent / "out") == [] and (inbox / "run/pipe").is_fifo()
 
 
@@ -617,8 +620,8 @@ def test_a_pair_of_which_one_can_not_be_removed(inbox, systems, stuck, monkeypat
         return real(path, **options)
     monkeypatch.setattr(os, "unlink", unlink)
     out = inbox.parent / "out"
-    with pytest.raises(Refused, match="Operation not permitted") as caught:
-        move(drop, str(out))
+    with pytest.raises(GalaxyError, match="Operation not permitted") as caught:
+        move_unit(drop, str(out))
     if systems == "elsewhere" and stuck == "s_R2.fq":       # the first has left and can't come back
         assert str(caught.value).endswith(f"; it is whole as {out}/s_R1.fq and {out}/s_R2.fq")
         assert tree(out) == before
@@ -628,21 +631,21 @@ def test_a_pair_of_which_one_can_not_be_removed(inbox, systems, stuck, monkeypat
 
 def test_no_folder_to_move_to(inbox):
     put(inbox, "a.bed")
-    with pytest.raises(Refused, match="a.bed: can't be moved: No such file or directory"):
-        move(only(inbox), str(inbox.parent / "none"))
+    with pytest.raises(GalaxyError, match="a.bed: can't be moved: No such file or directory"):
+        move_unit(only(inbox), str(inbox.parent / "none"))
     assert tree(inbox) == {"a.bed": "reads of a.bed"}
 
 
 def test_what_came_there_meanwhile_stays(inbox, systems, monkeypatch):
     put(inbox, "a.bed")
-    real, out = drops._put, inbox.parent / "out"
+    real, out = incoming._put, inbox.parent / "out"
 
     def late(thing, target):
         put(out, "a.bed", text="another's")
         real(thing, target)
-    monkeypatch.setattr(drops, "_put", late)
-    with pytest.raises(Refused, match="can't be moved: (File exists|something else has come)"):
-        move(only(inbox), str(out))
+    monkeypatch.setattr(incoming, "_put", late)
+    with pytest.raises(GalaxyError, match="can't be moved: (File exists|something else has come)"):
+        move_unit(only(inbox), str(out))
     assert tree(out) == {"a.bed": "another's of a.bed"} and tree(inbox) == {"a.bed": "reads of a.bed"}
 
 
@@ -679,21 +682,21 @@ def test_killed_at_any_moment(tmp_path, systems, unit, fresh):
             patch.setattr(shutil, "copyfile", deadly(shutil.copyfile))
             patch.setattr(shutil, "copystat", deadly(shutil.copystat))
             try:
-                move(drop, str(out))
+                move_unit(drop, str(out))
                 ended = True
             except Killed:
                 ended, died = False, died + 1
         # Nothing is lost meanwhile.
         texts = [*tree(inbox).values(), *tree(out).values()]
         assert set(before.values()) <= set(texts) and earlier.items() <= tree(out).items()
-        seen = look(str(inbox), unit)
+        seen = scan_folder(str(inbox), unit)
         if not ended:
             assert [one.stamp for one in seen] in ([], [drop.stamp])
             # A look no longer sees what is there whole, but for the rest of it.
             if fresh and not seen:
                 assert len(set(tree(out).values()) & set(before.values())) == len(before)
                 continue
-            place = move(seen[0] if fresh else drop, str(out))
+            place = move_unit(seen[0] if fresh else drop, str(out))
             assert place == str(out / f"{os.path.relpath(drop.place, inbox)}.2")
         assert os.listdir(inbox) == []
         assert sorted(tree(out).values()) == sorted([*earlier.values(), *before.values()])
@@ -706,7 +709,7 @@ def test_killed_at_any_moment(tmp_path, systems, unit, fresh):
 def test_a_half_copy_that_a_kill_left(inbox, systems):
     put(inbox, "a.bed")
     put(inbox.parent / "out", ".a.bed.part", text="half")
-    move(only(inbox), str(inbox.parent / "out"))
+    move_unit(only(inbox), str(inbox.parent / "out"))
     assert tree(inbox.parent / "out") == {"a.bed": "reads of a.bed"}
 
 
@@ -717,5 +720,5 @@ def test_really_over_file_systems(inbox, unit):
     put(inbox, *UNITS[unit])
     before = tree(inbox)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as out:
-        move(only(inbox, unit), out)
+        move_unit(only(inbox, unit), out)
         assert tree(Path(out)) == before and os.listdir(inbox) == []

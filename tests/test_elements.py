@@ -1,62 +1,71 @@
 import pytest
 
-from common import REFUSED, STILL_RUNNING, USAGE, Galaxy, Refused
-from elements import Part, arranged, datasets, filled, nested, wrong
-from sources import Source
+from common import FAILED, STILL_RUNNING, USAGE, Galaxy, GalaxyError
+from galaxy_api_scripts.datasets.collections import (
+    ElementSource,
+    arrange_elements,
+    collection_problems,
+    element_datasets,
+    nest_elements,
+    wait_until_filled,
+)
+from galaxy_api_scripts.datasets.sources import Source
 
 KEY = "0123456789abcdef0123456789abcdef"
 MADE = {"id": "c", "history_id": "h"}
 
 
 def parts(*names):
-    return [Part(name, f"/in/{name}") for name in names]
+    return [ElementSource(name, f"/in/{name}") for name in names]
 
 
 def refused(call, *arguments, code=USAGE):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         call(*arguments)
     assert caught.value.exit_code == code
     return str(caught.value)
 
 
 def test_a_list():
-    elements = arranged("list", parts("b.fastq.gz", "a.1.bed", "c"))
+    elements = arrange_elements("list", parts("b.fastq.gz", "a.1.bed", "c"))
     assert list(elements) == [("b",), ("a.1",), ("c",)]
     assert elements["b",].place == "/in/b.fastq.gz"
 
 
 def test_pairs():
     named = parts("b_R2.fq", "b_R1.fq", "a_1_R1.fq", "a_1_R2.fq")
-    elements = arranged("list:paired", named)
+    elements = arrange_elements("list:paired", named)
     assert {names: part.name for names, part in elements.items()} == {
         ("b", "forward"): "b_R1.fq", ("b", "reverse"): "b_R2.fq",
         ("a_1", "forward"): "a_1_R1.fq", ("a_1", "reverse"): "a_1_R2.fq"}
-    assert list(arranged("paired", named[:2])) == [("forward",), ("reverse",)]
+    assert list(arrange_elements("paired", named[:2])) == [("forward",), ("reverse",)]
 
 
 def test_what_can_not_be_arranged():
-    assert "nothing" in refused(arranged, "list", [])
-    assert "/in/a.fq and /in/a.fastq: both would be 'a'" in refused(arranged, "list", parts("a.fq", "b.fq", "a.fastq"))
-    twice = [Part("a_1.fq", "/x/a_1.fq"), Part("a_1.fq", "/y/a_1.fq"), Part("a_2.fq", "/x/a_2.fq")]
-    assert "/x/a_1.fq and /y/a_1.fq" in refused(arranged, "list:paired", twice)
-    assert "no a_2.fq" in refused(arranged, "list:paired", parts("a_1.fq"))
-    assert "here are 2" in refused(arranged, "paired", parts("a_1.fq", "a_2.fq", "b_1.fq", "b_2.fq"))
+    assert "nothing" in refused(arrange_elements, "list", [])
+    assert "/in/a.fq and /in/a.fastq: both would be 'a'" in refused(
+        arrange_elements, "list", parts("a.fq", "b.fq", "a.fastq"))
+    twice = [ElementSource("a_1.fq", "/x/a_1.fq"), ElementSource("a_1.fq",
+                           "/y/a_1.fq"), ElementSource("a_2.fq", "/x/a_2.fq")]
+    assert "/x/a_1.fq and /y/a_1.fq" in refused(arrange_elements, "list:paired", twice)
+    assert "no a_2.fq" in refused(arrange_elements, "list:paired", parts("a_1.fq"))
+    assert "here are 2" in refused(arrange_elements, "paired", parts("a_1.fq", "a_2.fq", "b_1.fq", "b_2.fq"))
 
 
 def test_the_longest_name():
-    assert arranged("list", parts("x" * 219 + ".bed"))
-    assert "too long" in refused(arranged, "list", parts("x" * 220 + ".bed"))
-    assert arranged("list:paired", parts("x" * 211 + "_1", "x" * 211 + "_2"))
-    assert "too long" in refused(arranged, "list:paired", parts("x" * 212 + "_1", "x" * 212 + "_2"))
+    assert arrange_elements("list", parts("x" * 219 + ".bed"))
+    assert "too long" in refused(arrange_elements, "list", parts("x" * 220 + ".bed"))
+    assert arrange_elements("list:paired", parts("x" * 211 + "_1", "x" * 211 + "_2"))
+    assert "too long" in refused(arrange_elements, "list:paired", parts("x" * 212 + "_1", "x" * 212 + "_2"))
 
 
 def test_nested():
-    assert nested({("a",): {"src": "x", "name": "a.bed"}}, lambda pair: {}) == [{"src": "x", "name": "a"}]
+    assert nest_elements({("a",): {"src": "x", "name": "a.bed"}}, lambda pair: {}) == [{"src": "x", "name": "a"}]
     leaves = {(sample, end): {"id": sample + end} for sample in "ab" for end in ("forward", "reverse")}
-    assert nested(leaves, lambda pair: {"elements": pair}) == [
+    assert nest_elements(leaves, lambda pair: {"elements": pair}) == [
         {"name": sample, "elements": [{"id": f"{sample}forward", "name": "forward"},
                                       {"id": f"{sample}reverse", "name": "reverse"}]} for sample in "ab"]
-    assert nested({}, lambda pair: {}) == []
+    assert nest_elements({}, lambda pair: {}) == []
 
 
 def element(name, **about):
@@ -71,14 +80,14 @@ def collection(*elements, **about):
 def test_datasets_of_inner_collections():
     inner = {"element_identifier": "s", "element_type": "dataset_collection",
              "object": {"elements": [element("forward", id="f"), element("reverse", id="r")]}}
-    assert [(names, about["id"]) for names, about in datasets([inner, element("x", id="x")])] == [
+    assert [(names, about["id"]) for names, about in element_datasets([inner, element("x", id="x")])] == [
         (("s", "forward"), "f"), (("s", "reverse"), "r"), (("x",), "x")]
 
 
 def test_it_is_filled_when_jobs_and_datasets_have_ended(loopback, clock):
     half = collection(elements_states={"ok": 1, "setting_metadata": 1})
     loopback.will((200, {"state": "new"}), (200, {"state": "ok"}), (200, half), (200, {"state": "ok"}), (200, collection()))
-    assert filled(Galaxy(KEY, loopback.url), {**MADE, "jobs": ["j"]}) == collection()
+    assert wait_until_filled(Galaxy(KEY, loopback.url), {**MADE, "jobs": ["j"]}) == collection()
     assert [asked.path for asked in loopback.asked[-2:]] == [
         "/api/jobs/j", "/api/histories/h/contents/dataset_collections/c"]
 
@@ -86,19 +95,21 @@ def test_it_is_filled_when_jobs_and_datasets_have_ended(loopback, clock):
 def test_it_is_not_filled(loopback, clock):
     galaxy = Galaxy(KEY, loopback.url)
     loopback.will((200, {"state": "ok"}), (200, collection(populated_state="failed", populated_state_message="no such url")))
-    assert "collection c was not filled: no such url" in refused(filled, galaxy, {**MADE, "jobs": ["j"]}, code=REFUSED)
+    assert "collection c was not filled: no such url" in refused(
+        wait_until_filled, galaxy, {**MADE, "jobs": ["j"]}, code=FAILED)
     loopback.will((200, {"state": "error"}), (200, collection(populated_state="new", elements_states={})))
-    assert "its job ended in state error" in refused(filled, galaxy, {**MADE, "jobs": ["j"]}, code=REFUSED)
+    assert "its job ended in state error" in refused(wait_until_filled, galaxy, {**MADE, "jobs": ["j"]}, code=FAILED)
     loopback.will((200, {"state": "running"}))
-    assert "still being filled after 5 s" in refused(filled, galaxy, {**MADE, "jobs": ["j"]}, 5, code=STILL_RUNNING)
+    assert "still being filled after 5 s" in refused(
+        wait_until_filled, galaxy, {**MADE, "jobs": ["j"]}, 5, code=STILL_RUNNING)
 
 
 def looked_at(loopback, *made, hashes=("5ad",), size=3):
-    """What `wrong` says of a file of three bytes."""
+    """What `collection_problems` says of a file of three bytes."""
     loopback.will((200, [{"id": "d", "hashes": [{"hash_value": one} for one in hashes]}, {"id": "d"}]))
-    part = Part("a.bed", "/in/a.bed", Source("/in/a.bed", "a.bed", "bed", size))
+    part = ElementSource("a.bed", "/in/a.bed", Source("/in/a.bed", "a.bed", "bed", size))
     leaf = {"src": "files", "hashes": [{"hash_function": "SHA-256", "hash_value": "5ad"}]}
-    return wrong(Galaxy(KEY, loopback.url), collection(*made), {("a",): part}, {("a",): leaf})
+    return collection_problems(Galaxy(KEY, loopback.url), collection(*made), {("a",): part}, {("a",): leaf})
 
 
 def test_what_arrived(loopback):
@@ -110,9 +121,10 @@ def test_what_arrived(loopback):
 
 def test_a_galaxy_that_lists_no_hashes(loopback):
     loopback.will((200, [{"id": "d"}]))
-    part = Part("a.bed", "/in/a.bed", Source("/in/a.bed", "a.bed", "bed", 3))
+    part = ElementSource("a.bed", "/in/a.bed", Source("/in/a.bed", "a.bed", "bed", 3))
     leaf = {"src": "files", "hashes": [{"hash_function": "SHA-256", "hash_value": "5ad"}]}
-    assert wrong(Galaxy(KEY, loopback.url), collection(element("a", id="d")), {("a",): part}, {("a",): leaf}) == []
+    assert collection_problems(Galaxy(KEY, loopback.url), collection(
+        element("a", id="d")), {("a",): part}, {("a",): leaf}) == []
 
 
 def test_what_did_not_arrive(loopback):
@@ -127,13 +139,14 @@ def test_why_it_did_not_arrive(loopback):
     loopback.will((200, {"misc_info": "not bgzip"}))
     made = collection(element("a", id="d", state="failed_metadata"))
     url = "https://example.org/a.vcf.gz"
-    part = Part("a.vcf.gz", url, Source(url, "a.vcf.gz", "vcf_bgzip", None))
-    assert wrong(Galaxy(KEY, loopback.url), made, {("a",): part}, {("a",): {"src": "url"}}) == [
+    part = ElementSource("a.vcf.gz", url, Source(url, "a.vcf.gz", "vcf_bgzip", None))
+    assert collection_problems(Galaxy(KEY, loopback.url), made, {("a",): part}, {("a",): {"src": "url"}}) == [
         f"{url}: a: dataset d ended in state failed_metadata: not bgzip"]
     assert [asked.path for asked in loopback.asked] == ["/api/datasets/d"]
 
 
 def test_datasets_of_any_size_are_fine(loopback):
     made = collection(element("a", id="d"))
-    assert wrong(Galaxy(KEY, loopback.url), made, {("a",): Part("a", "d0")}, {("a",): {"src": "hda", "id": "d0"}}) == []
+    assert collection_problems(Galaxy(KEY, loopback.url), made, {("a",): ElementSource("a", "d0")}, {
+                               ("a",): {"src": "hda", "id": "d0"}}) == []
     assert loopback.asked == []

@@ -5,11 +5,9 @@ from urllib.parse import parse_qs, urlsplit
 import example_watch_folder
 import pytest
 
-import histories
-import units
-import watching
-from common import INTERRUPTED, PARTLY, REFUSED, TRY_LATER, USAGE
-from ledger import Ledger
+from common import FAILED, INTERRUPTED, SOME_FAILED, TRY_LATER, USAGE
+from galaxy_api_scripts.batch import history, runner, watcher
+from galaxy_api_scripts.batch.ledger import Ledger
 
 main = example_watch_folder.main
 KEY = "0123456789abcdef0123456789abcdef"
@@ -19,7 +17,7 @@ URL = "http://galaxy.test"
 @pytest.fixture
 def folders(tmp_path, clock, monkeypatch):
     """Two folders, and time that goes by only in pauses."""
-    for module in (example_watch_folder, histories, units, watching):
+    for module in (example_watch_folder, history, runner, watcher):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "in").mkdir()
@@ -147,7 +145,7 @@ def test_one_that_fails_does_not_stop_the_others_and_is_tried_by_the_next_start(
     for name in ("bad", "good"):
         (folders / "in" / name).write_text(name)
     galaxy.get(f"{URL}/api/libraries/datasets/ld1", json={"state": "error", "misc_info": "no such file"})
-    assert script(main, "--once", *line) == PARTLY
+    assert script(main, "--once", *line) == SOME_FAILED
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and "bad: library dataset ld1 ended in state error: no such file" in told
     assert names(folders / "in") == ["bad"] and names(folders / "out") == ["good"]
@@ -158,14 +156,14 @@ def test_one_that_fails_does_not_stop_the_others_and_is_tried_by_the_next_start(
 def test_a_refused_run_leaves_the_file(script, galaxy, folders, line, capsys):
     (folders / "in" / "a").write_text("x")
     galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=400, json={"err_msg": "no such input"})
-    assert script(main, "--once", *line) == REFUSED
+    assert script(main, "--once", *line) == FAILED
     assert "no such input" in capsys.readouterr().err and names(folders / "in") == ["a"]
 
 
 @pytest.mark.parametrize("name", ["a ", "a\nb"])
 def test_a_path_that_galaxy_does_not_find(script, galaxy, folders, line, capsys, name):
     (folders / "in" / name).write_text("x")
-    assert script(main, "--once", *line) == REFUSED
+    assert script(main, "--once", *line) == FAILED
     assert "rename it" in capsys.readouterr().err and sent(galaxy) == []
 
 
@@ -189,13 +187,13 @@ def test_a_workflow_with_other_inputs(script, galaxy, line, capsys, about, words
 def test_a_server_that_takes_no_paths(script, galaxy, folders, line, capsys, path, answer, words):
     (folders / "in" / "a").write_text("x")
     galaxy.get(f"{URL}/api/{path}", json=answer)
-    assert script(main, "--once", *line) == REFUSED
+    assert script(main, "--once", *line) == FAILED
     told = capsys.readouterr()
     assert words in told.err and told.err.count("\n") == 1 and sent(galaxy) == []
 
 
 def test_one_process_a_folder(script, galaxy, folders, line, capsys):
-    with Ledger(watching.default_ledger(URL, str(folders / "in"), "w")):
+    with Ledger(watcher.default_ledger(URL, str(folders / "in"), "w")):
         assert script(main, "--once", *line) == TRY_LATER
     assert "is at work on it" in capsys.readouterr().err
     assert script(main, "--once", *line) == 0

@@ -2,7 +2,7 @@
 import filter_failed_datasets_from_collection
 import pytest
 
-from common import REFUSED, STILL_RUNNING, USAGE
+from common import FAILED, STILL_RUNNING, USAGE
 
 main = filter_failed_datasets_from_collection.main
 KEY = "0123456789abcdef0123456789abcdef"
@@ -128,12 +128,12 @@ def test_waiting(script, galaxy, clock, capsys):
 @pytest.mark.parametrize("kind", ["paired", "record", "sample_sheet"])
 def test_what_is_no_list(script, galaxy, capsys, kind):
     galaxy.holds(dataset("forward", "d1"), dataset("reverse", "d2", "error"), kind=kind)
-    assert script(main, *LINE) == REFUSED
+    assert script(main, *LINE) == FAILED
     assert refused_with(capsys, f"is of the type {kind}: only a list can be split") and posted(galaxy) == []
 
 
 @pytest.mark.parametrize("state, message, status", [
-    ("failed", "Failed to fetch url", REFUSED), ("new", None, STILL_RUNNING)])
+    ("failed", "Failed to fetch url", FAILED), ("new", None, STILL_RUNNING)])
 def test_a_collection_that_is_not_complete(script, galaxy, capsys, state, message, status):
     galaxy.holds(populated=False, populated_state=state, populated_state_message=message)
     assert script(main, *LINE) == status
@@ -150,7 +150,7 @@ def test_a_second_run_makes_nothing_anew(script, galaxy, capsys):
     assert capsys.readouterr().out == "n2\nnew\n"
     assert [one["name"] for one in posted(galaxy)] == ["reads (not ok)"]
     galaxy.get(f"{CONTENTS}/dataset_collections/n2", json={"id": "n2", "elements": [dataset("a", "d9")]})
-    assert script(main, *LINE) == REFUSED
+    assert script(main, *LINE) == FAILED
     assert refused_with(capsys, "number 9 of the history is named 'reads (ok)' and has other elements")
     assert len(posted(galaxy)) == 1
 
@@ -160,17 +160,17 @@ def test_a_history_or_number_that_is_not_there(script, galaxy, capsys):
     galaxy.get(f"{CONTENTS}?q=hid-eq&qv=9", json=[])
     for line, words in ((["Run 12", "8"], "number 8 of history h is no collection"), (["Run 12", "9"], "is not there"),
                         (["Run 1", "7"], "none of your histories")):
-        assert script(main, URL, KEY, *line) == REFUSED
+        assert script(main, URL, KEY, *line) == FAILED
         assert refused_with(capsys, words)
     galaxy.get(f"{URL}/api/histories", json=[{"id": "h", "name": "Run 12"}, {"id": "i", "name": "Run 12"}])
-    assert script(main, *LINE) == REFUSED
+    assert script(main, *LINE) == FAILED
     assert refused_with(capsys, "2 histories are named 'Run 12': h, i")
 
 
 def test_refused(script, galaxy, capsys):
     galaxy.holds(dataset("a", "d1"))
     galaxy.post(f"{CONTENTS}/dataset_collections", status_code=403, json={"err_msg": "No rights", "err_code": 403002})
-    assert script(main, *LINE) == REFUSED
+    assert script(main, *LINE) == FAILED
     assert refused_with(capsys, "No rights")
 
 

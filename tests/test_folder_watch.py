@@ -16,22 +16,10 @@ from types import SimpleNamespace
 import folder_watch
 import pytest
 
-import drops
-import ledger
-import units
-import watching
-from common import (
-    DONE,
-    INTERRUPTED,
-    PARTLY,
-    REFUSED,
-    STILL_RUNNING,
-    TRY_LATER,
-    USAGE,
-    Refused,
-)
-from inputs import leaves
-from units import Work
+from common import DONE, FAILED, INTERRUPTED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
+from galaxy_api_scripts.batch import incoming, ledger, runner, watcher
+from galaxy_api_scripts.batch.runner import BatchRunner
+from galaxy_api_scripts.workflows.inputs import iter_datasets
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -45,7 +33,7 @@ EXPORTED = {"steps": {"2": {"label": "copy", "tool_id": "cat1", "tool_version": 
                             "workflow_outputs": [{"label": "copied", "output_name": "o"}]}}}
 
 
-class Told(Work):
+class Told(BatchRunner):
     """Runs that end as the tests say: `ends` are, by a unit's name, "running" or the message with which it fails, each time;
     all others end well. `begun` is what was begun: the unit's name and what it was given."""
 
@@ -58,8 +46,8 @@ class Told(Work):
             one = self.queue.popleft()
             one.unit.save(state="running", attempt=one.unit.attempt or 1, history="h", invocation="i")
             self.under_way[one.unit.key] = one
-            Told.begun.append((one.unit.name, {one.plan.given.asked[index].name: value if not list(leaves(value)) else [
-                leaf.place for leaf in leaves(value)] for index, value in one.plan.given.values.items()}))
+            Told.begun.append((one.unit.name, {one.plan.given.asked[index].name: value if not list(iter_datasets(value)) else [
+                leaf.place for leaf in iter_datasets(value)] for index, value in one.plan.given.values.items()}))
         for one in list(self.under_way.values()):
             message = self.ends.get(one.unit.name)
             if message == "running":
@@ -80,8 +68,8 @@ class Told(Work):
 def now(clock, monkeypatch):
     """Time that goes by only in pauses."""
     clock.time_ns = lambda: int(clock.now * 10**9)
-    monkeypatch.setattr(units, "time", clock)
-    monkeypatch.setattr(watching, "time", clock)
+    monkeypatch.setattr(runner, "time", clock)
+    monkeypatch.setattr(watcher, "time", clock)
     monkeypatch.setattr(clock, "sleep", lambda seconds: pytest.fail("it waits"))
     return clock
 
@@ -100,7 +88,7 @@ def galaxy(requests_mock):
 def watched(tmp_path, now, galaxy, script, monkeypatch, capfd):
     """A watched folder: `inbox`; `drop(name)` puts a file there; `run()` is the watcher, once unless told, after the files
     have stood still; `units()` are the ledger's."""
-    monkeypatch.setattr(folder_watch, "Work", Told)
+    monkeypatch.setattr(folder_watch, "BatchRunner", Told)
     monkeypatch.setattr(Told, "ends", {})
     monkeypatch.setattr(Told, "begun", [])
     inbox, book = tmp_path / "in", tmp_path / "ledger"
@@ -118,7 +106,7 @@ def watched(tmp_path, now, galaxy, script, monkeypatch, capfd):
                                rows=[line.split("\t")[:2] for line in told.out.splitlines()[1:]])
 
     def rows(**only):
-        return [(one["name"], one["state"]) for one in ledger.rows(book, **only)]
+        return [(one["name"], one["state"]) for one in ledger.read_samples(book, **only)]
     return SimpleNamespace(inbox=inbox, book=book, drop=drop, run=run, units=rows, begun=Told.begun, ends=Told.ends, now=now,
                            folder=tmp_path)
 
@@ -281,9 +269,10 @@ def test_what_has_ended_well_is_moved_and_told(watched):
         "UNIT_FAILED_STEP=", "UNIT_HISTORY=h", "UNIT_INVOCATION=i", f"UNIT_LEDGER={watched.book}", "UNIT_MESSAGE=",
         "UNIT_NAME=a", f"UNIT_PLACE={watched.folder}/done/a.tsv", f"UNIT_RESULTS={watched.folder}/results/a",
         f"UNIT_RUN_URL={URL}/workflows/invocations/i", "UNIT_STATE=ok"]
-    [unit] = ledger.rows(watched.book)
+    [unit] = ledger.read_samples(watched.book)
     assert unit["place"] == f"{watched.folder}/done/a.tsv" and "moving" not in unit["notes"]
-    assert [(one["step"], one["outcome"]) for one in ledger.steps(watched.book)][-2:] == [("moved", "ok"), ("told", "ok")]
+    assert [(one["step"], one["outcome"])
+             for one in ledger.read_steps(watched.book)][-2:] == [("moved", "ok"), ("told", "ok")]
 
 
 def test_what_has_failed_stays_is_told_once_and_not_tried_again(watched):
@@ -293,14 +282,14 @@ def test_what_has_failed_stays_is_told_once_and_not_tried_again(watched):
     options = ["--move-to", watched.folder / "done", f'--on-fail=echo "$UNIT_NAME: $UNIT_FAILED_STEP: $UNIT_MESSAGE" '
                f'>> {watched.folder}/told']
     ended = watched.run(*options)
-    assert (ended.status, ended.rows) == (PARTLY, [["a", "failed"], ["b", "ok"]])
+    assert (ended.status, ended.rows) == (SOME_FAILED, [["a", "failed"], ["b", "ok"]])
     assert ended.err.endswith(": a: step 2 is no good\n") and ended.err.count("\n") == 1
     assert names(watched.inbox) == ["a.tsv"]
     again = watched.run(*options)
     assert (again.status, again.out, again.err) == (DONE, "", "")
     assert (watched.folder / "told").read_text() == "a: 2 (copy): step 2 is no good\n" and len(watched.begun) == 2
     still = watched.run(*options, "--retry-failed")
-    assert (still.status, still.rows) == (REFUSED, [["a", "failed"]])
+    assert (still.status, still.rows) == (FAILED, [["a", "failed"]])
     assert (watched.folder / "told").read_text() == "a: 2 (copy): step 2 is no good\n" * 2
     watched.ends.clear()
     retried = watched.run(*options, "--retry-failed")
@@ -312,7 +301,7 @@ def test_what_has_failed_stays_is_told_once_and_not_tried_again(watched):
 def test_new_content_of_a_used_name_is_a_new_unit(watched):
     watched.drop("a.tsv", "Monday's")
     watched.ends["a"] = "no good"
-    assert watched.run().status == REFUSED
+    assert watched.run().status == FAILED
     watched.drop("a.tsv", "Tuesday's, longer")
     watched.ends.clear()
     done = ["--move-to", watched.folder / "done"]
@@ -321,7 +310,7 @@ def test_new_content_of_a_used_name_is_a_new_unit(watched):
     assert watched.run(*done).rows == [["a", "ok"]]
     assert watched.units() == [("a", "failed"), ("a", "ok"), ("a", "ok")]
     assert names(watched.folder / "done") == ["a.tsv", "a.tsv.2"] and len(watched.begun) == 3
-    folders = [one["notes"]["folder"] for one in ledger.rows(watched.book)]
+    folders = [one["notes"]["folder"] for one in ledger.read_samples(watched.book)]
     assert folders == ["a", "a.2", "a.3"]
 
 
@@ -354,11 +343,11 @@ def test_a_unit_that_can_not_be_run_is_told_once(watched):
     (folder / "CopyComplete.txt").touch()
     options = ["--unit=run", f'--on-fail=echo "$UNIT_NAME $UNIT_MESSAGE" >> {watched.folder}/told']
     ended = watched.run(*options)
-    assert (ended.status, ended.err.count("\n")) == (REFUSED, 1) and ended.err.endswith(": run1: has no reads in it\n")
+    assert (ended.status, ended.err.count("\n")) == (FAILED, 1) and ended.err.endswith(": run1: has no reads in it\n")
     again = watched.run(*options)
     assert (again.status, again.out, again.err) == (DONE, "", "")
     asked = watched.run(*options, "--retry-failed")
-    assert asked.status == REFUSED and asked.err.endswith(": run1: has no reads in it\n")
+    assert asked.status == FAILED and asked.err.endswith(": run1: has no reads in it\n")
     assert (watched.folder / "told").read_text() == "run1 has no reads in it\n" * 2
     assert watched.units() == [("run1", "failed")] and watched.begun == []
     (folder / "S1.fastq").write_text("@")
@@ -370,10 +359,10 @@ def test_killed_before_it_was_told_that_a_unit_can_not_be_run(watched, monkeypat
     (watched.inbox / "run1" / "CopyComplete.txt").touch()
     options = ["--unit=run", f"--on-fail=echo told >> {watched.folder}/told"]
     with monkeypatch.context() as killed:
-        killed.setattr(watching.Watcher, "notice", lambda *what: sys.exit(137))
+        killed.setattr(watcher.Watcher, "notice", lambda *what: sys.exit(137))
         assert watched.run(*options).status == 137
     assert watched.units() == [("run1", "waiting")]
-    assert watched.run(*options).status == REFUSED and watched.units() == [("run1", "failed")]
+    assert watched.run(*options).status == FAILED and watched.units() == [("run1", "failed")]
     assert (watched.folder / "told").read_text() == "told\n"
 
 
@@ -381,7 +370,7 @@ def test_pairs_of_which_one_has_no_mate_yet(watched):
     for name in ("s1_R1.fastq", "s1_R2.fastq", "s2_R1.fastq", "readme.txt"):
         watched.drop(name)
     ended = watched.run("--unit=pair")
-    assert (ended.status, ended.rows) == (PARTLY, [["readme", "failed"], ["s1", "ok"]])
+    assert (ended.status, ended.rows) == (SOME_FAILED, [["readme", "failed"], ["s1", "ok"]])
     assert "readme has no _R1 or _R2 at its end" in ended.err
     watched.drop("s2_R2.fastq")
     assert watched.run("--unit=pair").rows == [["s2", "ok"]]
@@ -395,8 +384,8 @@ def test_a_move_that_fails_is_said_and_tried_by_the_next_start(watched, monkeypa
     done = watched.folder / "done"
     with monkeypatch.context() as full:
         def no_room(drop, to):
-            raise Refused(f"{drop.place}: can't be moved: No space left on device")
-        full.setattr(watching, "move", no_room)
+            raise GalaxyError(f"{drop.place}: can't be moved: No space left on device")
+        full.setattr(watcher, "move_unit", no_room)
         ended = watched.run(f"--move-to={done}")
         assert ended.rows == [["a", "ok"]] and "a: " in ended.err and "No space left on device" in ended.err
         assert names(watched.inbox) == ["a.tsv"] and watched.units() == [("a", "ok")]
@@ -411,19 +400,19 @@ def test_killed_at_a_units_end(watched, monkeypatch, moment):
     """The next start does what is left, and the workflow is not run again."""
     watched.drop("a.tsv")
     options = [f"--move-to={watched.folder}/done", f"--on-done=echo $UNIT_PLACE >> {watched.folder}/told"]
-    move, notice = watching.move, watching.Watcher.notice
+    move, notice = watcher.move_unit, watcher.Watcher.notice
 
     def killed(*line):
         sys.exit(137)
     with monkeypatch.context() as patch:
         if moment == "before the move":
-            patch.setattr(watching, "move", killed)
+            patch.setattr(watcher, "move_unit", killed)
         elif moment == "within the move":
-            patch.setattr(drops, "_remove", killed)
+            patch.setattr(incoming, "_remove", killed)
         elif moment == "after the move":
-            patch.setattr(watching, "move", lambda drop, to: killed(move(drop, to)))
+            patch.setattr(watcher, "move_unit", lambda drop, to: killed(move(drop, to)))
         else:
-            patch.setattr(watching.Watcher, "notice", lambda *line: killed(notice(*line)))
+            patch.setattr(watcher.Watcher, "notice", lambda *line: killed(notice(*line)))
         assert watched.run(*options).status == 137
     assert watched.units() == [("a", "running")]
     ended = watched.run(*options)
@@ -441,7 +430,7 @@ def test_a_command_that_fails_is_said_and_changes_nothing(watched):
     assert ended.status == DONE and watched.units() == [("a", "ok")] and names(watched.folder / "done") == ["a.tsv"]
     said, told = ended.err.splitlines()
     assert said == "no mail today" and told.endswith(": a: the command for it ended with 3: echo no mail today >&2; exit 3")
-    assert list(ledger.steps(watched.book))[-1]["outcome"].startswith("the command for it ended with 3")
+    assert list(ledger.read_steps(watched.book))[-1]["outcome"].startswith("the command for it ended with 3")
 
 
 def test_a_command_that_is_not_there(watched):
@@ -458,7 +447,7 @@ def runs(pid):
 
 def test_a_command_that_hangs_is_ended_with_all_that_it_began(watched, monkeypatch):
     watched.drop("a.tsv")
-    monkeypatch.setattr(watching, "PATIENCE", 0.3)
+    monkeypatch.setattr(watcher, "PATIENCE", 0.3)
     (watched.folder / "pids").touch()
     ended = watched.run(f"--on-done=sleep 300 & echo $! > {watched.folder}/pids; sleep 300; true")
     assert ended.status == DONE and "the command for it did not end within 0.3 s" in ended.err
@@ -482,7 +471,7 @@ def test_odd_names_are_in_the_environment_only(watched, monkeypatch, name):
     watched.drop(f"{name}.tsv")
     watched.ends[name] = f"it says {name}"
     ended = watched.run('--on-fail=printf "%s|%s|%s" "$UNIT_NAME" "$UNIT_PLACE" "$UNIT_MESSAGE" > told')
-    assert ended.status == REFUSED and watched.units() == [(name, "failed")]
+    assert ended.status == FAILED and watched.units() == [(name, "failed")]
     assert names(watched.folder) == ["home", "in", "ledger", "told"]
     where = f"{watched.inbox}/{name}.tsv"
     assert (watched.folder / "told").read_text() == f"{name}|{where}|it says {' '.join(name.split())}"
@@ -564,8 +553,8 @@ def test_a_folder_that_vanishes_for_a_while(watched, monkeypatch):
 
 def test_a_folder_that_can_not_be_read_ends_one_that_looks_once(watched, monkeypatch):
     def gone(*line):
-        raise Refused(f"{watched.inbox}: Stale file handle", TRY_LATER)
-    monkeypatch.setattr(watching, "look", gone)
+        raise GalaxyError(f"{watched.inbox}: Stale file handle", TRY_LATER)
+    monkeypatch.setattr(watcher, "scan_folder", gone)
     ended = watched.run()
     assert (ended.status, ended.out) == (TRY_LATER, "") and ended.err.endswith("in: Stale file handle\n")
 
@@ -573,13 +562,13 @@ def test_a_folder_that_can_not_be_read_ends_one_that_looks_once(watched, monkeyp
 def test_a_file_that_is_gone_when_it_is_to_be_taken(watched, monkeypatch):
     watched.drop("a.tsv")
     watched.drop("b.tsv")
-    real = watching.complete
+    real = watcher.is_complete
 
     def complete(drop, *line):
         if drop.name == "a":
             os.unlink(drop.place)
         return real(drop, *line)
-    monkeypatch.setattr(watching, "complete", complete)
+    monkeypatch.setattr(watcher, "is_complete", complete)
     ended = watched.run()
     assert (ended.status, ended.rows, ended.err) == (DONE, [["b", "ok"]], "")
 
@@ -590,7 +579,7 @@ def test_a_server_that_is_away_ends_only_one_that_looks_once(watched, monkeypatc
 
     def unless_away(self):
         if away and away.pop():
-            raise Refused(f"{URL} can't be reached: try again later", TRY_LATER)
+            raise GalaxyError(f"{URL} can't be reached: try again later", TRY_LATER)
         return look(self)
     monkeypatch.setattr(Told, "look", unless_away)
     ended = watched.run()
@@ -603,13 +592,13 @@ def test_a_server_that_is_away_ends_only_one_that_looks_once(watched, monkeypatc
 def test_what_could_not_be_taken_while_the_server_was_away_is_taken_later(watched, monkeypatch):
     watched.drop("a.tsv")
     watched.ends["a"] = "no good"
-    assert watched.run().status == REFUSED
+    assert watched.run().status == FAILED
     watched.ends.clear()
     reset, away = Told._reset, [True]
 
     def unless_away(self, unit):
         if away and away.pop():
-            raise Refused(f"{URL} can't be reached: try again later", TRY_LATER)
+            raise GalaxyError(f"{URL} can't be reached: try again later", TRY_LATER)
         reset(self, unit)
     monkeypatch.setattr(Told, "_reset", unless_away)
     watched.drop("b.tsv")
@@ -626,10 +615,10 @@ def test_what_could_not_be_taken_while_the_server_was_away_is_taken_later(watche
 
 def test_a_key_that_is_no_longer_good_ends_it(watched, monkeypatch):
     def refused(self):
-        raise Refused("401 Unauthorized: check the key", status=401)
+        raise GalaxyError("401 Unauthorized: check the key", status=401)
     monkeypatch.setattr(Told, "look", refused)
     watched.drop("a.tsv")
-    assert watched.run(once=False).status == REFUSED
+    assert watched.run(once=False).status == FAILED
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ import galaxy_local
 import pytest
 import yaml
 
-import processes
-from common import REFUSED, USAGE, Refused
+from common import FAILED, USAGE, GalaxyError
+from galaxy_api_scripts.local_server import processes
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def call(home, *words):
 
 
 def refusal(home, *words):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         call(home, *words)
     return caught.value
 
@@ -91,7 +91,7 @@ def pretend(home, monkeypatch, server, worker="import time; print('the worker is
     monkeypatch.setattr(galaxy_local, "begin_one", begin_one)
     monkeypatch.setattr(galaxy_local, "ensure_administrator",
                         lambda home, url: processes.write_private(home / "key", "0123456789abcdef\n"))
-    monkeypatch.setattr(galaxy_local, "publish", lambda key, url, email, folder: None)
+    monkeypatch.setattr(galaxy_local, "publish_repository", lambda key, url, email, folder: None)
 
 
 SERVER = """
@@ -135,9 +135,9 @@ def test_a_port_that_is_none(home, port):
 
 def test_home_from_the_environment(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GALAXY_LOCAL_HOME", str(tmp_path / "elsewhere"))
-    assert galaxy_local.main(["status"]) == REFUSED
+    assert galaxy_local.main(["status"]) == FAILED
     assert f"home           {tmp_path / 'elsewhere'}\n" in capsys.readouterr().out
-    assert galaxy_local.main(["status", f"--home={tmp_path / 'given'}"]) == REFUSED
+    assert galaxy_local.main(["status", f"--home={tmp_path / 'given'}"]) == FAILED
     assert f"home           {tmp_path / 'given'}\n" in capsys.readouterr().out
 
 
@@ -145,7 +145,7 @@ def test_home_from_the_environment(tmp_path, monkeypatch, capsys):
 
 def test_nothing_runs(tmp_path, capsys):
     home = tmp_path / "never"
-    assert call(home, "status") == REFUSED
+    assert call(home, "status") == FAILED
     shown = capsys.readouterr().out
     assert "state          stopped\n" in shown and "not installed" in shown
     assert call(home, "stop") == 0
@@ -159,14 +159,14 @@ def test_env_refuses_when_it_is_stopped_though_there_is_a_key(home, capsys):
     (home / "key").write_text("0123456789abcdef\n")
     write_state(home, port=8080)
     error = refusal(home, "env")
-    assert error.exit_code == REFUSED and "galaxy_local.py start" in str(error)
+    assert error.exit_code == FAILED and "galaxy_local.py start" in str(error)
     assert "0123456789abcdef" not in "".join(capsys.readouterr())
 
 
 def test_a_number_that_another_process_got_since(home, sleeper, capsys):
-    stranger = {"pid": sleeper.pid, "began": processes.birth(sleeper.pid) + "1"}
+    stranger = {"pid": sleeper.pid, "began": processes.process_birth(sleeper.pid) + "1"}
     write_state(home, port=8080, server=stranger, worker=stranger)
-    assert call(home, "status") == REFUSED
+    assert call(home, "status") == FAILED
     assert "state          stopped\n" in capsys.readouterr().out
     assert call(home, "stop") == 0
     assert capsys.readouterr().out == "it is not running\n"
@@ -187,7 +187,7 @@ def test_a_port_that_is_taken(home, capsys):
         other.listen()
         port = other.getsockname()[1]
         error = refusal(home, "start", f"--port={port}")
-    assert error.exit_code == REFUSED
+    assert error.exit_code == FAILED
     assert f"port {port}" in str(error) and "--port=N" in str(error)
     assert not (home / "config").exists()
 
@@ -217,9 +217,9 @@ def test_a_lock_that_is_a_link_is_not_followed(home, tmp_path):
 
 
 def test_the_processes_of_a_home_that_was_copied_are_left_alone(home, sleeper, capsys):
-    original = {"pid": sleeper.pid, "began": processes.birth(sleeper.pid)}
+    original = {"pid": sleeper.pid, "began": processes.process_birth(sleeper.pid)}
     write_state(home, port=8080, server=original, worker=original)
-    assert call(home, "status") == REFUSED
+    assert call(home, "status") == FAILED
     assert call(home, "stop") == 0
     assert capsys.readouterr().out.endswith("it is not running\n")
     assert sleeper.poll() is None
@@ -232,7 +232,7 @@ def test_a_state_of_another_shape(home, text):
 
 
 def test_an_empty_home_is_an_unset_variable():
-    with pytest.raises(Refused, match="is a variable unset"):
+    with pytest.raises(GalaxyError, match="is a variable unset"):
         galaxy_local.main(["stop", "--home="])
 
 
@@ -241,7 +241,7 @@ def test_a_full_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(galaxy_local.shutil, "disk_usage", lambda path: usage(10**10, 9 * 10**9, 10**9))
     monkeypatch.setattr(galaxy_local, "install_commands", lambda *_: pytest.fail("it began to install"))
     error = refusal(tmp_path / "galaxy", "start", "--port=65001")
-    assert error.exit_code == REFUSED
+    assert error.exit_code == FAILED
     assert "1.0 GB are free" in str(error) and "2.5 GB" in str(error) and "--home=DIR" in str(error)
 
 
@@ -259,7 +259,7 @@ def test_an_installation_that_fails_shows_why_and_is_done_anew(tmp_path, free_po
     home = tmp_path / "galaxy"
     for _ in range(2):
         error = refusal(home, "start", f"--port={free_port}")
-        assert error.exit_code == REFUSED and "exit 3" in str(error) and "install.log" in str(error)
+        assert error.exit_code == FAILED and "exit 3" in str(error) and "install.log" in str(error)
         shown = capsys.readouterr()
         assert "No space left on device" in shown.err and "WARNING" not in shown.err
         assert shown.out == ""
@@ -299,16 +299,16 @@ def test_one_release_for_all_of_galaxy(tmp_path):
 
 def test_no_python_that_this_release_runs_on(monkeypatch):
     monkeypatch.setattr(galaxy_local, "PYTHONS", [(3, 98)])
-    with pytest.raises(Refused, match="3.10 to 3.13.*python3.11"):
+    with pytest.raises(GalaxyError, match="3.10 to 3.13.*python3.11"):
         galaxy_local.suitable_python()
 
 
 def test_a_server_that_dies_while_starting_shows_its_log(home, free_port, monkeypatch, capsys):
     pretend(home, monkeypatch, "raise SystemExit('the database is on fire')")
     error = refusal(home, "start", f"--port={free_port}")
-    assert error.exit_code == REFUSED and "server died" in str(error) and "server.log" in str(error)
+    assert error.exit_code == FAILED and "server died" in str(error) and "server.log" in str(error)
     assert "the database is on fire" in capsys.readouterr().err
-    assert call(home, "status") == REFUSED
+    assert call(home, "status") == FAILED
     assert "server" not in json.loads((home / "state.json").read_text())
 
 
@@ -317,7 +317,7 @@ def test_a_worker_that_dies_takes_the_server_with_it(home, free_port, monkeypatc
     error = refusal(home, "start", f"--port={free_port}")
     assert "worker died" in str(error)
     assert "no queue" in capsys.readouterr().err
-    assert not processes.listens(free_port)
+    assert not processes.port_in_use(free_port)
 
 
 def test_an_interrupted_start_leaves_nothing_running(home, free_port, monkeypatch):
@@ -331,7 +331,7 @@ def test_an_interrupted_start_leaves_nothing_running(home, free_port, monkeypatc
     monkeypatch.setattr(galaxy_local, "ensure_administrator", interrupt)
     with pytest.raises(KeyboardInterrupt):
         call(home, "start", f"--port={free_port}")
-    assert len(pids) == 1 and not processes.listens(free_port)
+    assert len(pids) == 1 and not processes.port_in_use(free_port)
 
 
 # ------------------------------------------------------------------------------------------------------ a whole life
@@ -363,7 +363,7 @@ def test_start_again_describe_and_stop(home, free_port, monkeypatch, capsys):
         assert call(home, "log", "--lines=1") == 0
         assert "worker.log <==\nthe worker is warm\n" in capsys.readouterr().out
 
-        members = {one["pid"] for one in processes.session(state["server"]["pid"], home)}
+        members = {one["pid"] for one in processes.session_processes(state["server"]["pid"], home)}
         assert state["server"]["pid"] in members and len(members) == 2      # with a job in a process group of its own
 
         os.kill(state["worker"]["pid"], signal.SIGKILL)                     # a worker that died is started again
@@ -377,7 +377,7 @@ def test_start_again_describe_and_stop(home, free_port, monkeypatch, capsys):
     finally:
         assert call(home, "stop") == 0
     assert capsys.readouterr().out == "stopped\n"
-    assert all(gone(pid) for pid in members) and not processes.listens(free_port)
+    assert all(gone(pid) for pid in members) and not processes.port_in_use(free_port)
     assert call(home, "stop") == 0
     assert capsys.readouterr().out == "it is not running\n"
 
@@ -386,7 +386,7 @@ def test_two_starts_at_once_make_one_server(home, free_port, monkeypatch, capsys
     pretend(home, monkeypatch, SERVER)
     home_of_script = Path(galaxy_local.__file__).parent
     second = f"import sys, galaxy_local; sys.exit(galaxy_local.main(['start', '--home={home}']))"
-    with processes.locked(home / galaxy_local.LOCK):
+    with processes.hold_lock(home / galaxy_local.LOCK):
         path = os.pathsep.join([str(home_of_script), str(home_of_script.parent)])
         waiting = subprocess.Popen([sys.executable, "-c", second], text=True, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
@@ -410,7 +410,7 @@ def with_toolshed(home, monkeypatch):
     (home / "venv" / "toolshed").write_text(galaxy_local.RELEASE)
     pretend(home, monkeypatch, SERVER, toolshed=SERVER)
     published = []
-    monkeypatch.setattr(galaxy_local, "publish", lambda *what: published.append(what))
+    monkeypatch.setattr(galaxy_local, "publish_repository", lambda *what: published.append(what))
     yield published
     call(home, "stop")
 
@@ -432,19 +432,19 @@ def test_a_tool_shed_is_started_beside_galaxy_and_stopped_with_it(home, free_por
     assert call(home, "log") == 0
     assert "toolshed.log" in capsys.readouterr().out
     assert call(home, "stop") == 0
-    assert not processes.listens(free_port + 929) and not processes.listens(free_port)
+    assert not processes.port_in_use(free_port + 929) and not processes.port_in_use(free_port)
 
 
 def test_a_tool_shed_is_added_to_a_galaxy_that_runs(home, free_port, with_toolshed, capsys):
     assert call(home, "start", f"--port={free_port}") == 0
     server = galaxy_local.read_state(home)["server"]
-    assert with_toolshed == [] and not processes.listens(free_port + 929)
+    assert with_toolshed == [] and not processes.port_in_use(free_port + 929)
     assert call(home, "status") == 0 and call(home, "env") == 0
     shown = capsys.readouterr().out
     assert "tool shed      none\n" in shown and "TOOL_SHED" not in shown
     assert call(home, "start", "--with-toolshed") == 0
     state = galaxy_local.read_state(home)
-    assert state["server"] == server and processes.is_running(state["toolshed"]) and len(with_toolshed) == 1
+    assert state["server"] == server and processes.is_process_running(state["toolshed"]) and len(with_toolshed) == 1
     assert call(home, "start", "--with-toolshed") == 0      # again is safe
     assert galaxy_local.read_state(home) == state
 

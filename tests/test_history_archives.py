@@ -13,10 +13,10 @@ import history_import
 import pytest
 import requests
 
-import archives
-from archives import KINDS, Archive, read
-from common import REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused
-from transfer import progress
+from common import FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
+from galaxy_api_scripts import histories
+from galaxy_api_scripts.datasets.transfer import progress_bar
+from galaxy_api_scripts.histories import ARCHIVE_TYPES, Archive, read_archive
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -71,12 +71,12 @@ def test_bad_lines(script, capsys, requests_mock, module, lines):
 
 # ---------------------------------------------------------------------------------------------------- reading archives
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ARCHIVE_TYPES)
 @pytest.mark.parametrize("folder", ["", "run12/data/"])
 def test_a_whole_archive(tmp_path, kind, folder):
     path = tmp_path / "f"
     path.write_bytes(archive(kind, folder=folder))
-    whole = read(path)
+    whole = read_archive(path)
     assert (whole.name, whole.tags) == ("imported from archive: Run 12", ["rna"]) and whole.stamp[0] == path.stat().st_size
     assert whole.datasets == {("a", "ok", 4): 1, ("b", "ok", 6): 1}
 
@@ -95,42 +95,42 @@ def test_a_whole_archive(tmp_path, kind, folder):
 ])
 def test_a_broken_archive(tmp_path, content, words):
     (tmp_path / "f").write_bytes(content)
-    with pytest.raises(Refused) as refused:
-        read(tmp_path / "f")
+    with pytest.raises(GalaxyError) as refused:
+        read_archive(tmp_path / "f")
     assert words in str(refused.value) and str(tmp_path / "f") in str(refused.value)
-    assert refused.value.exit_code == REFUSED
+    assert refused.value.exit_code == FAILED
 
 
 def test_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for file in (tmp_path, tmp_path / "pipe", tmp_path / "nosuch"):
-        with pytest.raises(Refused) as refused:
-            read(file)
+        with pytest.raises(GalaxyError) as refused:
+            read_archive(file)
         assert str(file) in str(refused.value) and refused.value.exit_code == USAGE
 
 
 def test_archives_of_other_things(tmp_path):
     with tarfile.open(tmp_path / "f", "w:gz") as packed:
         packed.add(__file__, "datasets_attrs.txt")
-    with pytest.raises(Refused, match="there is no history_attrs.txt in it"):
-        read(tmp_path / "f")
+    with pytest.raises(GalaxyError, match="there is no history_attrs.txt in it"):
+        read_archive(tmp_path / "f")
     for broken in ({"history_attrs.txt": b"{}"}, {"history_attrs.txt": b"{}", "datasets_attrs.txt": b"[]]"},
                    {"history_attrs.txt": b"{}", "datasets_attrs.txt": b"[7]"},
                    {"history_attrs.txt": b"[]", "datasets_attrs.txt": b"[]"}):
         with zipfile.ZipFile(tmp_path / "f", "w") as packed:
             for name, content in broken.items():
                 packed.writestr(name, content)
-        with pytest.raises(Refused, match="not the archive of a history"):
-            read(tmp_path / "f")
+        with pytest.raises(GalaxyError, match="not the archive of a history"):
+            read_archive(tmp_path / "f")
 
 
 # ------------------------------------------------------------------------------------------------------- history_export
 
 class Exporter:
-    """A Galaxy with one history, whose archive it makes: `looks` times it says that it is not ready yet."""
+    """A Galaxy with one history, whose archive it makes: `poll` times it says that it is not ready yet."""
 
     def __init__(self, mock):
-        self.mock, self.content, self.looks, self.exports = mock, archive(), 0, []
+        self.mock, self.content, self.poll, self.exports = mock, archive(), 0, []
         self.about = {"id": "h" * 16, "name": "Run / 12", "purged": False, "update_time": "T1"}
         mock.get(f"{API}/histories", json=lambda request, context: [self.about])
         self.moving, self.jobs = [], []
@@ -148,8 +148,8 @@ class Exporter:
         return {"storage_request_id": f"r{number}", "task": {"id": f"t{number}"}}
 
     def ready(self, request, context):
-        self.looks -= 1
-        return self.looks < 0
+        self.poll -= 1
+        return self.poll < 0
 
     def answer(self, request, context):
         return self.content
@@ -161,7 +161,7 @@ def exporter(requests_mock):
 
 
 def test_export(script, exporter, clock, capsys, tmp_path):
-    exporter.looks = 3
+    exporter.poll = 3
     assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == 0
     assert capsys.readouterr() == (f"{tmp_path}/x.tgz\n", "")
     assert (tmp_path / "x.tgz").read_bytes() == exporter.content
@@ -190,7 +190,7 @@ def test_export_into_a_folder(script, exporter, capsys, tmp_path):
 
 def test_export_in_the_place_of_another_only_if_so_told(script, exporter, capsys, tmp_path):
     (tmp_path / "x.tgz").write_text("precious")
-    assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == REFUSED
+    assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
     assert refused_with(capsys, "x.tgz is there already: move it away, or give --force")
     assert (tmp_path / "x.tgz").read_text() == "precious" and exporter.ask.call_count == 0
     assert script(history_export.main, "--force", KEY, URL, "Run / 12", tmp_path / "x.tgz") == 0
@@ -208,7 +208,7 @@ def test_export_to_no_file(script, exporter, capsys, tmp_path, monkeypatch, file
 def test_a_broken_archive_does_not_get_its_name(script, exporter, capsys, tmp_path):
     exporter.content = archive()[:-20]
     (tmp_path / "x.tgz").write_text("last week's")
-    assert script(history_export.main, "--force", KEY, URL, "Run / 12", tmp_path / "x.tgz") == REFUSED
+    assert script(history_export.main, "--force", KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
     assert refused_with(capsys, f"history {'h' * 16} (Run / 12): not the whole archive of a history")
     assert sorted(os.listdir(tmp_path)) == ["home", "x.tgz"] and (tmp_path / "x.tgz").read_text() == "last week's"
     exporter.content = archive()
@@ -219,36 +219,36 @@ def test_a_broken_archive_does_not_get_its_name(script, exporter, capsys, tmp_pa
 def test_export_refused(script, exporter, capsys, tmp_path):
     line = [KEY, URL, "Run / 12", tmp_path / "x.tgz"]
     exporter.moving = [dataset("n", 0, "running")]
-    assert script(history_export.main, *line) == REFUSED
+    assert script(history_export.main, *line) == FAILED
     assert refused_with(capsys, "the history is still being made (1 n): export it when that has ended")
     exporter.moving, exporter.jobs = [], [{"id": "j"}]
-    assert script(history_export.main, *line) == REFUSED
+    assert script(history_export.main, *line) == FAILED
     assert refused_with(capsys, "the history is still being made (metadata by job j): export it when that has ended")
     exporter.jobs = []
     exporter.about["purged"] = True
-    assert script(history_export.main, *line) == REFUSED
+    assert script(history_export.main, *line) == FAILED
     assert refused_with(capsys, "was purged: nothing is left of it")
     exporter.about["purged"] = False
     exporter.mock.post(f"{API}/histories/{'h' * 16}/prepare_store_download", **NO)
-    assert script(history_export.main, *line) == REFUSED
+    assert script(history_export.main, *line) == FAILED
     assert refused_with(capsys, "No rights")
     assert sorted(os.listdir(tmp_path)) == ["home"]
 
 
 def test_galaxys_words_where_it_can_not_make_the_archive(script, exporter, clock, capsys, tmp_path):
     exporter.mock.get(re.compile(f"{API}/short_term_storage/r1$"), status_code=500, json={"err_msg": "Error: no disk"})
-    assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == REFUSED
+    assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
     assert refused_with(capsys, "Error: no disk")
 
 
 def test_an_export_that_was_not_waited_for_is_gone_on_with(script, exporter, clock, capsys, tmp_path):
     line = ["--timeout=5", KEY, URL, "Run / 12", tmp_path / "x.tgz"]
-    exporter.looks = 100
+    exporter.poll = 100
     for _ in range(2):
         assert script(history_export.main, *line) == STILL_RUNNING
         assert refused_with(capsys, "the archive is not made after 5 s: the same command goes on with it")
     assert exporter.ask.call_count == 1
-    exporter.looks = 0
+    exporter.poll = 0
     assert script(history_export.main, *line) == 0
     assert exporter.ask.call_count == 1 and exporter.fetch.call_count == 1
     capsys.readouterr()
@@ -259,15 +259,15 @@ def test_an_export_that_was_not_waited_for_is_gone_on_with(script, exporter, clo
 @pytest.mark.parametrize("change", ["history", "gone", "old", "options", "key"])
 def test_an_export_that_is_no_longer_what_is_wanted_is_made_anew(script, exporter, clock, monkeypatch, tmp_path, change):
     options, key = [], KEY
-    exporter.looks = 100
+    exporter.poll = 100
     assert script(history_export.main, "--timeout=5", KEY, URL, "Run / 12", tmp_path / "x.tgz") == STILL_RUNNING
-    exporter.looks = 0
+    exporter.poll = 0
     if change == "history":
         exporter.about["update_time"] = "T2"
     elif change == "gone":
-        exporter.looks, exporter.exports[0]["preparing"] = 1, False
+        exporter.poll, exporter.exports[0]["preparing"] = 1, False
     elif change == "old":
-        monkeypatch.setattr(archives, "STORED", -1)
+        monkeypatch.setattr(histories, "STORE_TYPES", -1)
     elif change == "options":
         options = ["--hidden"]
     else:
@@ -319,20 +319,20 @@ def test_an_export_of_an_old_server_is_gone_on_with(script, old, clock, tmp_path
 
 def test_an_old_server_that_does_nothing(script, old, capsys, tmp_path):
     old.mock.put(f"{API}/histories/{'h' * 16}/exports", json={})
-    assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == REFUSED
+    assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
     assert refused_with(capsys, "has not begun to make an archive, and does not say why")
 
 
 def test_an_old_server_says_why(script, old, capsys, tmp_path):
     old.end = "error"
     old.mock.get(f"{API}/jobs/j2", json={"id": "j2", "state": "error", "stderr": "Traceback:\n  x\nOSError: no disk\n"})
-    assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == REFUSED
+    assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
     assert refused_with(capsys, "Galaxy could not make the archive: job j2 is error: OSError: no disk")
 
 
 @pytest.mark.parametrize("option", ["--archive=rocrate.zip", "--no-files"])
 def test_what_an_old_server_does_not_make(script, old, capsys, tmp_path, option):
-    assert script(history_export.main, option, KEY, URL, "Run / 12", tmp_path / "x.tgz") == REFUSED
+    assert script(history_export.main, option, KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
     assert refused_with(capsys, "this server has no Celery: it makes archives of the kinds tgz and tar, with files")
     assert old.put.call_count == 0
 
@@ -340,10 +340,10 @@ def test_what_an_old_server_does_not_make(script, old, capsys, tmp_path, option)
 # ------------------------------------------------------------------------------------------------------- history_import
 
 class Importer:
-    """A Galaxy that imports archives: `looks` times it says that the job is running, then it is as `job` says."""
+    """A Galaxy that imports archives: `poll` times it says that the job is running, then it is as `job` says."""
 
     def __init__(self, mock, tmp_path):
-        self.mock, self.file, self.looks, self.sent = mock, tmp_path / "x.tgz", 0, b""
+        self.mock, self.file, self.poll, self.sent = mock, tmp_path / "x.tgz", 0, b""
         self.jobs, self.metadata = [{"id": "j0"}], []
         self.file.write_bytes(archive())
         self.job = {"id": "j1", "state": "ok", "create_time": "T3", "update_time": "T7"}
@@ -368,8 +368,8 @@ class Importer:
         return {"id": "j1", "state": "new"}
 
     def show_job(self, request, context):
-        self.looks -= 1
-        return {**self.job, "state": self.job["state"] if self.looks < 0 else "running"}
+        self.poll -= 1
+        return {**self.job, "state": self.job["state"] if self.poll < 0 else "running"}
 
 
 def dataset(name, size, state="ok"):
@@ -382,7 +382,7 @@ def importer(requests_mock, tmp_path):
 
 
 def test_import(script, importer, clock, capsys):
-    importer.looks = 3
+    importer.poll = 3
     assert script(history_import.main, "--format=value", KEY, URL, importer.file) == 0
     assert capsys.readouterr() == ("h1\tits name\n", "")
     kind = importer.post.last_request.headers["Content-Type"]
@@ -409,13 +409,13 @@ def test_import_of_an_address(script, importer, capsys):
     assert importer.post.last_request.json() == {"archive_type": "url", "archive_source": "https://elsewhere.test/x.tgz"}
     assert importer.put.call_count == 0
     importer.contents["h1"] = [dataset("x.bam", 5, "failed_metadata")]
-    assert script(history_import.main, "--format=value", KEY, URL, "https://elsewhere.test/x.tgz") == REFUSED
+    assert script(history_import.main, "--format=value", KEY, URL, "https://elsewhere.test/x.tgz") == FAILED
     assert refused_with(capsys, "1 of the archive's datasets did not come right: x.bam (failed_metadata)")
 
 
 def test_a_broken_archive_is_not_sent(script, importer, capsys):
     importer.file.write_bytes(archive()[:-20])
-    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert script(history_import.main, KEY, URL, importer.file) == FAILED
     assert refused_with(capsys, "x.tgz: not the whole archive of a history")
     importer.file.unlink()
     assert script(history_import.main, KEY, URL, importer.file) == USAGE
@@ -425,10 +425,10 @@ def test_a_broken_archive_is_not_sent(script, importer, capsys):
 
 def test_import_refused(script, importer, capsys):
     importer.mock.post(f"{API}/histories", **NO)
-    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert script(history_import.main, KEY, URL, importer.file) == FAILED
     assert refused_with(capsys, "No rights")
     importer.mock.get(f"{API}/users/current", json={})
-    assert script(history_import.main, "anonymous", URL, importer.file) == REFUSED
+    assert script(history_import.main, "anonymous", URL, importer.file) == FAILED
     assert refused_with(capsys, "takes the key for nobody's")
 
 
@@ -439,10 +439,10 @@ def test_import_refused(script, importer, capsys):
 ])
 def test_an_import_that_fails(script, importer, capsys, stderr, words):
     importer.job.update(state="error", stderr=stderr)
-    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert script(history_import.main, KEY, URL, importer.file) == FAILED
     assert refused_with(capsys, f"the import failed: {words}; history h1 is left of it, which is not whole")
     importer.histories.clear()
-    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert script(history_import.main, KEY, URL, importer.file) == FAILED
     assert "is left of it" not in capsys.readouterr().err
     assert importer.post.call_count == 2, "an import that failed is begun anew"
 
@@ -456,17 +456,17 @@ def test_an_import_that_fails(script, importer, capsys, stderr, words):
 ])
 def test_datasets_that_do_not_arrive(script, importer, capsys, there, words):
     importer.contents["h1"] = there
-    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert script(history_import.main, KEY, URL, importer.file) == FAILED
     assert refused_with(capsys, "history h1 (imported from archive: Run 12) was made, but")
     importer.contents["h1"] = there
-    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert script(history_import.main, KEY, URL, importer.file) == FAILED
     assert refused_with(capsys, words)
 
 
 def test_datasets_that_had_failed_arrive_as_such_and_those_that_were_made_never_end(script, importer, capsys):
     importer.file.write_bytes(archive(states={"a": "error", "b": "queued"}))
     importer.contents["h1"] = [dataset("a", 4, "error"), dataset("b", None, "queued")]
-    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert script(history_import.main, KEY, URL, importer.file) == FAILED
     assert refused_with(capsys, "1 of the archive's datasets did not come right: b (queued, 6 bytes)")
 
 
@@ -480,11 +480,11 @@ def test_metadata_is_waited_for(script, importer, clock, capsys):
 
 
 def test_an_import_that_was_not_waited_for_is_not_begun_again(script, importer, clock, capsys):
-    importer.looks = 100
+    importer.poll = 100
     for _ in range(2):
         assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == STILL_RUNNING
         assert refused_with(capsys, "the same command waits for it again")
-    importer.looks = 0
+    importer.poll = 0
     assert script(history_import.main, "--format=value", KEY, URL, importer.file) == 0
     assert capsys.readouterr().out == "h1\tits name\n" and importer.post.call_count == 1
     assert script(history_import.main, KEY, URL, importer.file) == 0
@@ -492,10 +492,10 @@ def test_an_import_that_was_not_waited_for_is_not_begun_again(script, importer, 
 
 
 def test_another_file_of_that_name_is_another_import(script, importer, clock):
-    importer.looks = 100
+    importer.poll = 100
     assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == STILL_RUNNING
     importer.file.write_bytes(archive(annotation="other"))
-    importer.looks = 0
+    importer.poll = 0
     assert script(history_import.main, KEY, URL, importer.file) == 0
     assert importer.post.call_count == 2
 
@@ -513,7 +513,7 @@ def test_which_history_it_is(script, importer, capsys):
     assert script(history_import.main, "--format=value", "--fields=id", KEY, URL, importer.file) == 0
     assert capsys.readouterr().out == "h2\n", "the one that holds what the archive does"
     importer.histories = importer.histories[:1]
-    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert script(history_import.main, KEY, URL, importer.file) == FAILED
     assert refused_with(capsys, "job j1 has done the import, but its history is not there")
 
 
@@ -542,7 +542,7 @@ def test_an_answer_that_was_lost_for_good(script, importer, clock, capsys):
         b"".join(request.body)
         return {}
     importer.mock.post(f"{API}/histories", json=lost)
-    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert script(history_import.main, KEY, URL, importer.file) == FAILED
     assert refused_with(capsys, "the server may have done it all the same, so look before you send it again")
     assert sum(clock.slept) >= 300
 
@@ -557,14 +557,14 @@ def test_a_connection_that_breaks_while_the_archive_is_sent(script, importer, cl
 
 def test_an_archive_that_is_too_large_for_a_proxy(script, importer, capsys):
     importer.mock.post(f"{API}/histories", status_code=413, text="<html><title>413 Too Large</title></html>")
-    assert script(history_import.main, KEY, URL, importer.file) == REFUSED
+    assert script(history_import.main, KEY, URL, importer.file) == FAILED
     told = capsys.readouterr().err
     assert "nothing was imported" in told and "its administrator can raise the limit" in told
     assert told.endswith("an archive goes in one request; --help tells how it goes in pieces\n")
 
 
 def test_an_archive_that_changes_while_it_is_sent(importer):
-    whole = read(importer.file)
+    whole = read_archive(importer.file)
 
     class Bar:
         n = 0
@@ -573,18 +573,18 @@ def test_an_archive_that_changes_while_it_is_sent(importer):
             if size:
                 importer.file.write_bytes(b"shorter")
 
-    with pytest.raises(Refused, match="changed while it was sent, so nothing is imported"):
-        b"".join(archives._Form(whole, Bar()))
+    with pytest.raises(GalaxyError, match="changed while it was sent, so nothing is imported"):
+        b"".join(histories._Form(whole, Bar()))
 
 
 def test_it_is_sent_again_from_its_beginning(loopback, tmp_path):
     path = tmp_path / "x"
-    path.write_bytes(os.urandom(3 * archives.BLOCK + 17))
+    path.write_bytes(os.urandom(3 * histories.BLOCK + 17))
     about = path.stat()
     whole = Archive(path, (about.st_size, about.st_mtime_ns), "tar.gz", "n", [], Counter())
     loopback.will((200, []), (429, {"err_msg": "busy"}), (200, {"id": "j1"}))
-    assert archives.begin(Galaxy(KEY, loopback.url), whole) == "j1"
+    assert histories.start_import(Galaxy(KEY, loopback.url), whole) == "j1"
     first, second = (asked.body for asked in loopback.asked if asked.method == "POST")
     assert first == second and path.read_bytes() in first
-    with progress(0, "") as bar:
-        assert max(map(len, archives._Form(whole, bar))) == archives.BLOCK, "no more of it is in memory"
+    with progress_bar(0, "") as bar:
+        assert max(map(len, histories._Form(whole, bar))) == histories.BLOCK, "no more of it is in memory"

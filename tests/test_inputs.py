@@ -2,7 +2,7 @@
 import pytest
 from given_inputs import INDEX, WORKFLOW, files, galaxy, given, shape
 
-from inputs import leaves
+from galaxy_api_scripts.workflows.inputs import iter_datasets
 
 __all__ = ["files", "galaxy", "given"]      # fixtures
 
@@ -10,7 +10,7 @@ __all__ = ["files", "galaxy", "given"]      # fixtures
 @pytest.mark.parametrize("name", ["reads", "0", "u0"])
 def test_an_input_by_label_index_and_uuid(given, files, name):
     made = given(f"{name}={files}/a.fastq.gz")
-    [leaf] = leaves(made.by_label["reads"])
+    [leaf] = iter_datasets(made.by_label["reads"])
     assert made.problems == [] and (leaf.source.name, leaf.source.ext) == ("a.fastq.gz", "fastqsanger.gz")
 
 
@@ -21,7 +21,7 @@ def test_a_name_and_a_value_with_equals_signs(given, files):
 
 
 def test_the_datatype_that_the_input_takes_where_the_name_tells_none(given, files):
-    [leaf] = leaves(given(f"reads={files}/plain").by_label["reads"])
+    [leaf] = iter_datasets(given(f"reads={files}/plain").by_label["reads"])
     assert leaf.source.ext == "fastqsanger.gz"
 
 
@@ -57,7 +57,7 @@ def test_what_galaxy_has(given):
 
 
 def test_addresses(given):
-    [leaf] = leaves(given("reads=https://example.org/x/a.fastq.gz").by_label["reads"])
+    [leaf] = iter_datasets(given("reads=https://example.org/x/a.fastq.gz").by_label["reads"])
     assert leaf.source.is_url and leaf.source.ext == "fastqsanger.gz"
 
 
@@ -138,7 +138,7 @@ def test_what_is_wrong_is_not_told_as_missing_too(given):
 def test_another_of_the_same_knows_what_was_asked_for_and_goes_its_own_way(given, requests_mock):
     one = given("reads=hda:d1", "red=x")
     other = one.another()
-    other.take_words(["a = b=hda:d1", "count=x"])
+    other.set_from_args(["a = b=hda:d1", "count=x"])
     assert [request.path for request in requests_mock.request_history] == ["/api/datasets/d1"]
     assert (list(one.values), len(one.problems), list(other.values), len(other.problems)) == (
         [INDEX["reads"]], 1, [INDEX["reads"], INDEX["a = b"]], 2)

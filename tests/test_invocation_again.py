@@ -3,7 +3,7 @@ import invocation_download
 import invocation_rerun
 import pytest
 
-from common import DONE, PARTLY, REFUSED, USAGE
+from common import DONE, FAILED, SOME_FAILED, USAGE
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -45,7 +45,7 @@ def posts(galaxy):
 
 
 def test_results_by_label_and_sample_but_what_was_skipped_or_failed(script, galaxy, tmp_path, capsys):
-    assert script(invocation_download.main, f"--to={tmp_path}/out", KEY, URL, "i") == PARTLY
+    assert script(invocation_download.main, f"--to={tmp_path}/out", KEY, URL, "i") == SOME_FAILED
     told = capsys.readouterr()
     assert sorted(told.out.split("\n")) == ["", f"{tmp_path}/out/all/s 1.tabular", f"{tmp_path}/out/sum.tabular"]
     assert told.err.count("\n") == 1 and "dataset e2 (all/s 2) is in state error" in told.err
@@ -62,10 +62,10 @@ def test_downloads_that_are_refused(script, galaxy, tmp_path, capsys):
     assert script(invocation_download.main, f"--to={tmp_path}/x", "--outputs=nosuch", KEY, URL, "i") == USAGE
     assert "has no output 'nosuch' (state completed): there are sum, left out, all" in capsys.readouterr().err
     galaxy.get(f"{URL}/api/invocations/i", json={**ABOUT, "outputs": {}, "output_collections": {}})
-    assert script(invocation_download.main, f"--to={tmp_path}/x", KEY, URL, "i") == REFUSED
+    assert script(invocation_download.main, f"--to={tmp_path}/x", KEY, URL, "i") == FAILED
     assert f"dataset_download.py - - history:{HISTORY}" in capsys.readouterr().err
     galaxy.get(f"{URL}/api/invocations/i", status_code=404, json={"err_msg": "none"})
-    assert script(invocation_download.main, f"--to={tmp_path}/x", KEY, URL, "i") == REFUSED
+    assert script(invocation_download.main, f"--to={tmp_path}/x", KEY, URL, "i") == FAILED
     assert script(invocation_download.main, KEY, URL) == USAGE
     assert not (tmp_path / "x").exists()
 
@@ -95,7 +95,7 @@ def test_all_again_and_a_dry_run(script, galaxy, capsys):
 def test_what_need_not_run_again(script, galaxy, capsys, state, states, populated, words):
     galaxy.get(f"{URL}/api/invocations/i", json={**ABOUT, "state": state})
     galaxy.get(f"{URL}/api/invocations/i/jobs_summary", json={"states": states, "populated_state": populated})
-    assert script(invocation_rerun.main, KEY, URL, "i") == REFUSED
+    assert script(invocation_rerun.main, KEY, URL, "i") == FAILED
     assert words in capsys.readouterr().err and posts(galaxy) == []
 
 
@@ -103,7 +103,7 @@ def test_a_run_again_that_fails_again(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/invocations/new/jobs_summary", json={"states": {"error": 1}, "populated_state": "ok"})
     galaxy.get(f"{URL}/api/workflows/v", status_code=403, json={"err_msg": "not yours"})
     for _ in range(2):      # and then it has ended, so the same line begins another one
-        assert script(invocation_rerun.main, KEY, URL, "i") == REFUSED
+        assert script(invocation_rerun.main, KEY, URL, "i") == FAILED
         assert "invocation new failed: 1 error" in capsys.readouterr().err
     assert len(posts(galaxy)) == 2
 

@@ -23,7 +23,7 @@ from run_answers import (
     one_line,
 )
 
-from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE
+from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE
 
 LIST = f"{API}/invocations"
 
@@ -111,7 +111,7 @@ def test_names_that_we_may_not_see_are_empty(script, requests_mock, capsys):
 def test_an_empty_list_is_not_believed_without_a_key(script, requests_mock, capsys):
     requests_mock.get(f"{API}/users/current", json={})
     requests_mock.get(LIST, json=[])
-    assert script(invocation_list.main, "anonymous", URL) == REFUSED
+    assert script(invocation_list.main, "anonymous", URL) == FAILED
     assert one_line(capsys, "takes the key for nobody's") == ""
 
 
@@ -159,7 +159,7 @@ def test_a_run_that_waits_for_a_person(script, requests_mock, capsys):
 
 def test_a_run_that_is_not_ours(script, requests_mock, capsys):
     requests_mock.get(f"{API}/invocations/i", **FORBIDDEN)
-    assert script(invocation_show.main, KEY, URL, "i") == REFUSED
+    assert script(invocation_show.main, KEY, URL, "i") == FAILED
     assert one_line(capsys, "not yours") == ""
 
 
@@ -202,14 +202,14 @@ def test_a_dry_run_cancels_nothing(script, requests_mock, capsys, type_in):
 
 def test_one_that_galaxy_does_not_cancel(script, requests_mock, capsys):
     Cancelled(requests_mock, after="ready", a="ready")
-    assert script(invocation_cancel.main, KEY, URL, "a") == REFUSED
+    assert script(invocation_cancel.main, KEY, URL, "a") == FAILED
     assert one_line(capsys, "invocation a: Galaxy has taken the request, but the run is ready") == ""
 
 
 def test_others_are_cancelled_where_one_is_refused(script, requests_mock, capsys):
     runs = Cancelled(requests_mock, a="new", b="new")
     requests_mock.delete(f"{API}/invocations/a", **FORBIDDEN)
-    assert script(invocation_cancel.main, "--fields=id", KEY, URL, "a", "b") == PARTLY
+    assert script(invocation_cancel.main, "--fields=id", KEY, URL, "a", "b") == SOME_FAILED
     assert one_line(capsys, "invocation a: ") == "b\n" and runs.states["b"] == "cancelling"
 
 
@@ -232,15 +232,15 @@ class Exports:
     """A run, and a Galaxy that makes an archive of it, which is ready at the third look."""
 
     def __init__(self, mock, content, state="completed", looks=3, task="PENDING", steps=()):
-        self.runs, self.mock, self.looks = Runs(mock, *steps, state=state), mock, looks
+        self.runs, self.mock, self.poll = Runs(mock, *steps, state=state), mock, looks
         mock.post(f"{API}/invocations/i/prepare_store_download", json={"storage_request_id": "s", "task": {"id": "t"}})
         mock.get(f"{API}/tasks/t/state", json=task)
         mock.get(f"{API}/short_term_storage/s/ready", json=self.ready)
         mock.get(f"{API}/short_term_storage/s", content=content)
 
     def ready(self, request, context):
-        self.looks -= 1
-        return self.looks <= 0
+        self.poll -= 1
+        return self.poll <= 0
 
     @property
     def wishes(self):
@@ -265,7 +265,7 @@ def test_an_archive(script, requests_mock, capsys, clock, tmp_path, name, option
     (b"<html>", "a.json", "what came is broken"), (b"[]", "a.json", "not the whole of it")])
 def test_what_is_not_whole_gets_no_name(script, requests_mock, capsys, clock, tmp_path, content, name, words):
     Exports(requests_mock, content)
-    assert script(invocation_export.main, "--no-files", f"--to={tmp_path / name}", KEY, URL, "i") == REFUSED
+    assert script(invocation_export.main, "--no-files", f"--to={tmp_path / name}", KEY, URL, "i") == FAILED
     assert one_line(capsys, words) == "" and [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
@@ -274,7 +274,7 @@ def test_what_was_begun_is_gone_on_with(script, requests_mock, capsys, clock, tm
     galaxy, line = Exports(requests_mock, crate(), looks=99), [f"--to={tmp_path}/a.zip", KEY, URL, "i"]
     assert script(invocation_export.main, "--timeout=20", *line) == STILL_RUNNING
     assert one_line(capsys, "the same command goes on with it") == ""
-    galaxy.looks = 1
+    galaxy.poll = 1
     assert script(invocation_export.main, *line) == 0
     assert len(galaxy.wishes) == 1
     clock.now += 90000      # Galaxy has thrown it away since
@@ -287,7 +287,7 @@ def test_what_was_begun_is_gone_on_with(script, requests_mock, capsys, clock, tm
     ([a_step(0, "x", subworkflow_invocation_id="s")], "could not make the bco.json: it can't of a run with subworkflows")])
 def test_what_galaxy_can_not_make(script, requests_mock, capsys, clock, tmp_path, steps, words):
     Exports(requests_mock, b"", task="FAILURE", steps=steps)
-    assert script(invocation_export.main, f"--to={tmp_path}/a.json", KEY, URL, "i") == REFUSED
+    assert script(invocation_export.main, f"--to={tmp_path}/a.json", KEY, URL, "i") == FAILED
     assert one_line(capsys, words) == ""
 
 
@@ -295,7 +295,7 @@ def test_a_server_without_celery_says_so(script, requests_mock, capsys, tmp_path
     Exports(requests_mock, b"")
     requests_mock.post(f"{API}/invocations/i/prepare_store_download", status_code=403, json={
         "err_msg": "This operation requires asynchronous tasks to be enabled"})
-    assert script(invocation_export.main, f"--to={tmp_path}/a.zip", KEY, URL, "i") == REFUSED
+    assert script(invocation_export.main, f"--to={tmp_path}/a.zip", KEY, URL, "i") == FAILED
     assert one_line(capsys, "requires asynchronous tasks") == ""
 
 
@@ -315,7 +315,7 @@ def test_a_report_as_pdf(script, requests_mock, capsys, tmp_path):
     assert (tmp_path / "a.pdf").read_bytes() == b"%PDF-1.7"
     requests_mock.get(f"{API}/invocations/i/report.pdf", status_code=501, json={"err_msg": "PDF conversion ..."})
     capsys.readouterr()
-    assert script(invocation_export.main, f"--to={tmp_path}/b.pdf", KEY, URL, "i") == REFUSED
+    assert script(invocation_export.main, f"--to={tmp_path}/b.pdf", KEY, URL, "i") == FAILED
     assert one_line(capsys, "makes no PDF") == "" and not (tmp_path / "b.pdf").exists()
 
 
@@ -323,6 +323,6 @@ def test_a_report_as_pdf(script, requests_mock, capsys, tmp_path):
 def test_a_file_that_is_there_stays(script, requests_mock, capsys, tmp_path, name):
     runs = Runs(requests_mock)
     (tmp_path / name).write_text("mine")
-    assert script(invocation_export.main, f"--to={tmp_path / name}", KEY, URL, "i") == REFUSED
+    assert script(invocation_export.main, f"--to={tmp_path / name}", KEY, URL, "i") == FAILED
     assert one_line(capsys, "is there already") == "" and (tmp_path / name).read_text() == "mine"
     assert runs.asked() == ["invocations/i", "workflows/w"]

@@ -1,8 +1,8 @@
 import pytest
 
-import invocations
-from common import REFUSED, STILL_RUNNING, TRY_LATER, Galaxy, Refused
-from records import Record
+from common import FAILED, STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError
+from galaxy_api_scripts.checkpoint import Checkpoint
+from galaxy_api_scripts.invocations import invocation as invocation_module
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -32,7 +32,7 @@ HIDDEN = (403, {"err_msg": "not yours"})       # the workflow, which is then don
 
 def wait(loopback, *answers, timeout=None):
     loopback.will(*answers)
-    return invocations.wait(Galaxy(KEY, loopback.url), "i", timeout)
+    return invocation_module.wait_for_invocation(Galaxy(KEY, loopback.url), "i", timeout)
 
 
 def test_all_jobs_ok_or_skipped(loopback, clock):
@@ -50,7 +50,7 @@ def test_jobs_made_between_two_questions_are_waited_for(loopback, clock):
 
 
 def test_completed_with_a_failed_job_is_a_failure_with_its_name(loopback, clock):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         step = a_step(("j3", "paused"), ("j2", "error"), output_collections={"out": {"src": "hdca", "id": "c"}},
                       implicit_collection_jobs_id="icj")
         step["jobs"][1]["exit_code"] = 1
@@ -60,19 +60,19 @@ def test_completed_with_a_failed_job_is_a_failure_with_its_name(loopback, clock)
              (200, {"elements": [{"element_identifier": "Oslo", "element_type": "hda", "object": {"id": "d"}}]}))
     assert str(caught.value) == ("invocation i failed: 1 error, 1 paused; step 2 (Wet days), tool Filter1, element Oslo, is "
                                  f"error, job j2, exit code 1: bad column; see {loopback.url}/jobs/j2/view")
-    assert caught.value.exit_code == REFUSED
+    assert caught.value.exit_code == FAILED
 
 
 @pytest.mark.parametrize("state", ["error", "failed", "deleted", "deleting", "stopped", "paused"])
 def test_no_other_end_is_good(loopback, clock, state):
-    with pytest.raises(Refused, match=f"failed: 1 {state}; step 2 \\(Filter1\\) is {state}, job j9; see"):
+    with pytest.raises(GalaxyError, match=f"failed: 1 {state}; step 2 \\(Filter1\\) is {state}, job j9; see"):
         wait(loopback, summary(ok=3, **{state: 1}), invocation("completed"),
              invocation("completed", steps=[a_step(("j8", "ok"), ("j9", state), label=None)]), HIDDEN,
              (200, {"id": "j9", "state": state}))
 
 
 def test_a_failed_job_does_not_end_the_wait_while_others_run(loopback, clock):
-    with pytest.raises(Refused, match="2 error"):
+    with pytest.raises(GalaxyError, match="2 error"):
         wait(loopback, summary(error=1, running=1), summary(error=2), invocation("scheduled"), invocation("scheduled"),
              HIDDEN)
     assert len(clock.slept) == 1
@@ -85,19 +85,19 @@ def test_jobs_that_are_not_made_yet_are_waited_for(loopback, clock):
 
 
 def test_jobs_that_can_not_be_made(loopback, clock):
-    with pytest.raises(Refused, match="invocation i could not make all its jobs"):
+    with pytest.raises(GalaxyError, match="invocation i could not make all its jobs"):
         wait(loopback, unfinished("failed"), invocation("scheduled"))
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
 def test_an_invocation_that_galaxy_gave_up(loopback, clock, state):
-    with pytest.raises(Refused, match=f"is {state}: step 2: dataset d has failed"):
+    with pytest.raises(GalaxyError, match=f"is {state}: step 2: dataset d has failed"):
         wait(loopback, summary(), invocation(state, messages=[
             {"reason": "dataset_failed", "workflow_step_id": 2, "hda_id": "d"}]))
 
 
 def test_the_time_is_up(loopback, clock):
-    with pytest.raises(Refused, match="still runs after 100 s: 1 ok, 1 running") as caught:
+    with pytest.raises(GalaxyError, match="still runs after 100 s: 1 ok, 1 running") as caught:
         wait(loopback, summary(ok=1, running=1), timeout=100)
     assert caught.value.exit_code == STILL_RUNNING
     assert len(loopback.asked) < 25
@@ -105,14 +105,14 @@ def test_the_time_is_up(loopback, clock):
 
 def test_a_cancelled_run_whose_jobs_stay_deleting_has_ended(loopback, clock):
     """As Galaxy 26.1 leaves them, for at least ten minutes."""
-    with pytest.raises(Refused, match="invocation i is cancelled: 2 deleted, 2 deleting"):
+    with pytest.raises(GalaxyError, match="invocation i is cancelled: 2 deleted, 2 deleting"):
         wait(loopback, summary(deleted=2, deleting=2), invocation("cancelled"), invocation("cancelled"), HIDDEN)
 
 
 def test_a_job_that_failed_in_a_subworkflow_is_named(loopback, clock):
     outer = a_step(index=1, label="Outer", subworkflow_invocation_id="s")
     inner = a_step(("j5", "error"), index=3, label="Inner")
-    with pytest.raises(Refused, match="failed: 1 error; step 1.3 \\(Outer: Inner\\), tool Filter1, is error, job j5"):
+    with pytest.raises(GalaxyError, match="failed: 1 error; step 1.3 \\(Outer: Inner\\), tool Filter1, is error, job j5"):
         wait(loopback, summary(error=1), invocation("scheduled"), invocation("scheduled", steps=[outer]), HIDDEN,
              invocation("scheduled", steps=[inner]), HIDDEN, (200, {"id": "j5", "state": "error"}))
     assert "/invocations/s?step_details=true" in loopback.asked[4].path
@@ -120,8 +120,8 @@ def test_a_job_that_failed_in_a_subworkflow_is_named(loopback, clock):
 
 def test_the_time_is_up_while_the_server_is_away(loopback, clock):
     loopback.close()
-    with pytest.raises(Refused) as caught:
-        invocations.wait(Galaxy(KEY, loopback.url, patience=600), "i", 30)
+    with pytest.raises(GalaxyError) as caught:
+        invocation_module.wait_for_invocation(Galaxy(KEY, loopback.url, patience=600), "i", 30)
     assert caught.value.exit_code == TRY_LATER and sum(clock.slept) == pytest.approx(30)
 
 
@@ -133,10 +133,10 @@ BODY = {"history_id": "h", "inputs": {"0": {"src": "hda", "id": "d"}, "1": 7}}
 def begun(loopback, *answers, record=None, **data):
     """The id of the invocation that was begun, and what of the record is left."""
     galaxy = Galaxy(KEY, loopback.url)
-    record = record or Record(galaxy, "a run", "a run")
+    record = record or Checkpoint(galaxy, "a run", "a run")
     record.save(**data)
     loopback.will(*answers)
-    return invocations.begin_once(galaxy, "w", BODY, record), record.data
+    return invocation_module.submit_once(galaxy, "w", BODY, record), record.data
 
 
 def listed(*ids, state="new"):
@@ -185,7 +185,7 @@ def test_two_of_one_run_become_one(loopback, clock, capsys):
 
 
 def test_a_refusal_is_no_lost_answer(loopback):
-    with pytest.raises(Refused, match="no such input"):
+    with pytest.raises(GalaxyError, match="no such input"):
         begun(loopback, listed(), (400, {"err_msg": "no such input"}))
     assert [asked.method for asked in loopback.asked] == ["GET", "POST"]
 
@@ -195,7 +195,7 @@ def test_answers_that_are_always_lost(loopback, clock):
         if handler.command == "POST":
             return handler.cut()
         return handler.reply(200, [])
-    with pytest.raises(Refused, match="3 times the answer to its run was lost") as caught:
+    with pytest.raises(GalaxyError, match="3 times the answer to its run was lost") as caught:
         begun(loopback, answer)
     assert caught.value.exit_code == TRY_LATER and [asked.method for asked in loopback.asked].count("POST") == 3
 
@@ -207,7 +207,7 @@ def test_a_step_that_waits_for_a_person(loopback, clock):
              {"order_index": 3, "state": "new", "action": None}]
     about = (200, {"id": "i", "state": "ready", "workflow_id": "w", "steps": steps})
     workflow = (200, {"steps": {"0": {"type": "data_input"}, "2": {"type": "pause"}, "3": {"type": "pause"}}})
-    with pytest.raises(Refused, match="waits for somebody to review step 2 .look.: .*/steps/s action:=true"):
+    with pytest.raises(GalaxyError, match="waits for somebody to review step 2 .look.: .*/steps/s action:=true"):
         wait(loopback, unfinished("new"), unfinished("new"), about, workflow)
 
 
@@ -215,14 +215,14 @@ def test_a_step_of_a_subworkflow_that_waits_for_a_person(loopback, clock):
     inner = {"order_index": 1, "id": "s", "state": "scheduled", "action": None, "workflow_step_label": "look"}
     outer = {"order_index": 1, "state": "scheduled", "subworkflow_invocation_id": "in"}
     above, below = {"1": {"type": "subworkflow", "workflow_id": "x"}}, {"1": {"type": "pause"}}
-    with pytest.raises(Refused, match="invocation in waits for somebody to review step 1 .look.: .*/in/steps/s action"):
+    with pytest.raises(GalaxyError, match="invocation in waits for somebody to review step 1 .look.: .*/in/steps/s action"):
         wait(loopback, unfinished("new"), unfinished("new"), invocation("ready", steps=[outer]), (200, {"steps": above}),
              (200, {"steps": below}), (200, {"id": "in", "state": "ready", "workflow_id": "x", "steps": [inner]}))
 
 
 def test_a_failure_is_no_end_while_galaxy_makes_more_jobs(loopback, clock):
     """A branch may fail before another is begun."""
-    with pytest.raises(Refused, match="failed: 1 error"):
+    with pytest.raises(GalaxyError, match="failed: 1 error"):
         wait(loopback, unfinished_with(error=1), unfinished_with(error=1), unfinished_with(error=1, running=2),
              summary(error=1, ok=2), invocation("scheduled"), invocation("scheduled"), HIDDEN)
     assert [asked.path.rsplit("/", 1)[-1] for asked in loopback.asked[:4]] == ["jobs_summary"] * 4
@@ -232,22 +232,22 @@ def test_a_failure_after_which_no_more_jobs_are_made(loopback, clock):
     def answer(handler):
         return handler.reply(*(unfinished_with(error=1) if handler.path.endswith("summary") else
                                HIDDEN if "workflows" in handler.path else invocation("ready")))
-    with pytest.raises(Refused, match="failed: 1 error"):
+    with pytest.raises(GalaxyError, match="failed: 1 error"):
         wait(loopback, answer)
     assert 15 <= sum(clock.slept) < 30
 
 
 def test_fail_fast_ends_with_the_first_failure(loopback, clock):
-    with pytest.raises(invocations.Failed, match="failed: 1 error"):
+    with pytest.raises(invocation_module.InvocationFailed, match="failed: 1 error"):
         loopback.will(summary(error=1, running=5), invocation("ready"), invocation("ready"), HIDDEN)
-        invocations.wait(Galaxy(KEY, loopback.url), "i", fail_fast=True)
+        invocation_module.wait_for_invocation(Galaxy(KEY, loopback.url), "i", fail_fast=True)
 
 
 def test_while_jobs_move_a_look_is_one_request(loopback, clock):
     told = []
     loopback.will(*[unfinished_with(running=count) for count in (500, 400, 300, 200, 100)], summary(ok=500),
                   invocation("scheduled"), summary(ok=500))
-    invocations.wait(Galaxy(KEY, loopback.url), "i", told=told.append)
+    invocation_module.wait_for_invocation(Galaxy(KEY, loopback.url), "i", on_progress=told.append)
     assert [asked.path for asked in loopback.asked[:6]] == ["/api/invocations/i/jobs_summary"] * 6
     assert told[0] == {"running": 500} and told[-1] == {"ok": 500}
 
@@ -266,7 +266,7 @@ def test_a_step_for_a_person_is_waited_for_until_the_run_comes_to_it(loopback, c
     workflow = (200, {"steps": {"0": {"type": "data_input"}, "2": {"type": "pause"}}})
     steps = [{"order_index": 0, "state": "scheduled", "action": None}]
     there = [*steps, {"order_index": 2, "id": "s", "state": "scheduled", "action": None}]
-    with pytest.raises(Refused, match="review step 2 .pause."):
+    with pytest.raises(GalaxyError, match="review step 2 .pause."):
         wait(loopback, *[unfinished("new")] * 2, invocation("ready", steps=steps), workflow, unfinished("new"),
              invocation("ready", steps=there))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from given_inputs import files, galaxy, given, shape
 
-from inputs import leaves
+from galaxy_api_scripts.workflows.inputs import iter_datasets
 
 __all__ = ["files", "galaxy", "given"]      # fixtures
 
@@ -32,7 +32,7 @@ words: [a, b]
 pair: null
 """))
     assert made.problems == []
-    [reads] = leaves(made.by_label["reads"])
+    [reads] = iter_datasets(made.by_label["reads"])
     assert (reads.source.name, reads.source.ext, reads.dbkey, reads.tags) == (
         "mine", "fastqsanger.gz", "hg38", ("one", "two"))
     assert [name for name, _ in made.by_label["beds"].elements] == ["first", "second", "third"]

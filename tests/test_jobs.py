@@ -7,8 +7,8 @@ import pytest
 import requests
 from run_answers import API, FORBIDDEN, KEY, URL, Runs, a_job, a_step, mapped, one_line
 
-import jobs
-from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused
+from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
+from galaxy_api_scripts.invocations import jobs
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_the_steps_of_subworkflows_stand_behind_theirs_with_its_label(galaxy, re
                 kinds={0: ("data_input", None, None), 1: ("subworkflow", None, None), 2: ("tool", "Filter1", "1.1")})
     runs.invocation("s", a_step(0, "raw"), a_step(1, "column", a_job("k", tool_id="Cut1")), workflow="inner")
     runs.workflow("inner", "Tidy", {0: ("data_input", None, None), 1: ("tool", "Cut1", "2.0")})
-    found = jobs.steps(galaxy, {"id": "i"})
+    found = jobs.list_steps(galaxy, {"id": "i"})
     assert [(step["step"], step["label"], step["kind"], step["tool"], step["version"]) for step in found] == [
         ("0", "table", "data_input", "", ""), ("1", "tidy", "subworkflow", "", ""),
         ("1.0", "tidy: raw", "data_input", "", ""), ("1.1", "tidy: column", "tool", "Cut1", "2.0"),
@@ -40,16 +40,16 @@ def test_five_hundred_mapped_jobs_take_a_handful_of_requests(galaxy, requests_mo
     runs.collection("c", {f"d{number}": f"sample {number}" for number in range(500)})
     requests_mock.get(f"{API}/datasets", json=lambda request, context: [
         {"id": one[8:], "creating_job": f"j{one[9:]}"} for one in request.qs["qv"][0].split(",")])
-    [step] = jobs.steps(galaxy, {"id": "i"})
+    [step] = jobs.list_steps(galaxy, {"id": "i"})
     assert len(step["jobs"]) == 500 and len(runs.asked()) == 2
-    named = jobs.elements(galaxy, step)
+    named = jobs.job_elements(galaxy, step)
     assert named["j499"] == "sample 499" and len(named) == 500 and len(runs.asked()) == 2 + 1 + 5
 
 
 def test_a_workflow_that_we_may_not_see_leaves_kinds_open(galaxy, requests_mock):
     Runs(requests_mock, a_step(0, "table"), a_step(1, "x", a_job("j")))
     requests_mock.get(f"{API}/workflows/w", **FORBIDDEN)
-    assert [(step["kind"], step["tool"], step["version"]) for step in jobs.steps(galaxy, {"id": "i"})] == [
+    assert [(step["kind"], step["tool"], step["version"]) for step in jobs.list_steps(galaxy, {"id": "i"})] == [
         ("", "", ""), ("tool", "Filter1", "")]
 
 
@@ -62,7 +62,7 @@ def test_a_workflow_that_we_may_not_see_leaves_kinds_open(galaxy, requests_mock)
     ({"kind": "tool", "state": "scheduled", "jobs": []}, "no jobs"),
     ({"kind": "data_input", "state": "scheduled", "jobs": []}, "")])
 def test_how_it_stands_with_a_step(step, words):
-    assert jobs.in_words(step) == words
+    assert jobs.describe_step(step) == words
 
 
 def test_nested_collections_have_paths(galaxy, requests_mock):
@@ -70,7 +70,7 @@ def test_nested_collections_have_paths(galaxy, requests_mock):
     requests_mock.get(f"{API}/dataset_collections/c", json={"elements": [
         {"element_identifier": "S1", "element_type": "dataset_collection", "object": {"elements": [leaf]}}]})
     requests_mock.get(f"{API}/datasets", json=[{"id": "d", "creating_job": "j"}])
-    assert jobs.elements(galaxy, {"collections": ["c"]}) == {"j": "S1/forward"}
+    assert jobs.job_elements(galaxy, {"collections": ["c"]}) == {"j": "S1/forward"}
 
 
 @pytest.mark.parametrize("state, summary, over", [
@@ -81,7 +81,7 @@ def test_nested_collections_have_paths(galaxy, requests_mock):
 def test_whether_a_run_has_ended(galaxy, requests_mock, state, summary, over):
     if summary:
         requests_mock.get(f"{API}/invocations/i/jobs_summary", json=dict(zip(("states", "populated_state"), summary)))
-    assert jobs.ended(galaxy, {"id": "i", "state": state}) is over
+    assert jobs.is_finished(galaxy, {"id": "i", "state": state}) is over
     assert requests_mock.call_count == bool(summary)
 
 
@@ -95,7 +95,7 @@ def test_whether_a_run_has_ended(galaxy, requests_mock, state, summary, over):
      "step 2: warning: the workflow's output {x} was not made"),
     ({"reason": "quite_new"}, "quite_new")])
 def test_messages_in_plain_words(message, words):
-    assert jobs.reasons({"messages": [message]}) == [words]
+    assert jobs.failure_reasons({"messages": [message]}) == [words]
 
 
 # -------------------------------------------------------------------------------------------- what was measured, what failed
@@ -103,28 +103,28 @@ def test_messages_in_plain_words(message, words):
 def test_times_and_memory_of_all_jobs_by_one_request(galaxy, requests_mock):
     runs = Runs(requests_mock)
     requests_mock.get(f"{API}/invocations/i/metrics", json=[*runs.measured("j", 75, 2**30, 1000), *runs.measured("k", 0)])
-    assert jobs.measured(galaxy, "i") == {"j": {"run_time": 75, "start": 1000, "end": 1075, "memory": 2**30},
+    assert jobs.job_metrics(galaxy, "i") == {"j": {"run_time": 75, "start": 1000, "end": 1075, "memory": 2**30},
                                           "k": {"run_time": 0, "start": None, "end": None, "memory": None}}
-    assert jobs.measures_of(galaxy, "k")["run_time"] == 0
+    assert jobs.metrics_of_job(galaxy, "k")["run_time"] == 0
     requests_mock.get(f"{API}/invocations/i/metrics", status_code=404, json={"err_msg": "an old server"})
-    assert jobs.measured(galaxy, "i") == {}
+    assert jobs.job_metrics(galaxy, "i") == {}
 
 
 def test_what_failed_first_before_what_waits_for_it(galaxy, requests_mock):
     mapped(requests_mock)
     killed = "This job was killed when Galaxy was restarted.  Please retry the job."      # as Galaxy 26.1 says it
     requests_mock.get(f"{API}/datasets/e2", json={"id": "e2", "misc_info": killed})
-    first, second = jobs.failures(galaxy, {"id": "i"})
+    first, second = jobs.first_failures(galaxy, {"id": "i"})
     assert first == {"step": "1", "label": "hot", "tool": "Filter1", "version": "1.1.1", "element": "Broken",
                      "state": "error", "exit_code": 1, "stderr": "Traceback\nIndexError: list <index> out of range",
                      "job": "j2", "address": f"{URL}/jobs/j2/view"}
     assert (second["job"], second["element"], second["state"]) == ("k2", "Broken", "paused")
     assert second["stderr"] == "This job was killed when Galaxy was restarted. Please retry the job."
-    assert [one["job"] for one in jobs.failures(galaxy, {"id": "i"}, most=1)] == ["j2"]
+    assert [one["job"] for one in jobs.first_failures(galaxy, {"id": "i"}, most=1)] == ["j2"]
 
 
 def test_a_password_in_the_servers_address_is_in_no_link(requests_mock):
-    assert jobs.address_of(Galaxy(KEY, "http://me:s3cret@galaxy.test"), "j") == f"{URL}/jobs/j/view"
+    assert jobs.job_url(Galaxy(KEY, "http://me:s3cret@galaxy.test"), "j") == f"{URL}/jobs/j/view"
 
 
 @pytest.mark.parametrize("job, words", [
@@ -133,13 +133,13 @@ def test_a_password_in_the_servers_address_is_in_no_link(requests_mock):
     ({"state": "ok", "job_messages": [{"desc": "a warning"}]}, ""), ({}, ""),
     ({"tool_stderr": "\n".join(map(str, range(100)))}, "\n".join(map(str, range(80, 100))))])
 def test_the_end_of_a_standard_error(job, words):
-    assert jobs.stderr_of(job) == words
+    assert jobs.job_stderr(job) == words
 
 
 def test_what_is_no_trouble_of_rights_is_told(galaxy, requests_mock):
     requests_mock.get(f"{API}/x", exc=requests.ConnectTimeout)
-    with pytest.raises(Refused) as caught:
-        jobs.seen(galaxy, "x")
+    with pytest.raises(GalaxyError) as caught:
+        jobs.get_or_empty(galaxy, "x")
     assert caught.value.exit_code == TRY_LATER
 
 
@@ -187,7 +187,7 @@ def test_the_version_of_a_jobs_tool(script, requests_mock, capsys, about, form, 
 
 def test_a_job_that_is_not_ours(script, requests_mock, capsys):
     requests_mock.get(f"{API}/jobs/j", **FORBIDDEN)
-    assert script(job_show.main, KEY, URL, "j") == REFUSED
+    assert script(job_show.main, KEY, URL, "j") == FAILED
     assert one_line(capsys, "not yours") == ""
 
 
@@ -197,7 +197,7 @@ class History:
     """A history's jobs, each with the states that it has in one look after the other."""
 
     def __init__(self, mock, **states):
-        self.states, self.looks, self.mock = {name: list(told) for name, told in states.items()}, 0, mock
+        self.states, self.poll, self.mock = {name: list(told) for name, told in states.items()}, 0, mock
         mock.get(f"{API}/jobs", json=self.listed)
         for name in states:
             mock.get(f"{API}/jobs/{name}", json=lambda request, context, name=name: a_job(
@@ -205,11 +205,11 @@ class History:
 
     def now(self, name):
         states = self.states[name]
-        return states[min(self.looks, len(states) - 1)]
+        return states[min(self.poll, len(states) - 1)]
 
     def listed(self, request, context):
         moving = request.qs.get("state")
-        self.looks += bool(moving)
+        self.poll += bool(moving)
         return [a_job(name, self.now(name)) for name in self.states if not moving or self.now(name) in moving]
 
 
@@ -228,9 +228,9 @@ def test_a_look_at_many_jobs_of_a_history_is_one_request(script, requests_mock, 
 
 
 @pytest.mark.parametrize("states, status, words", [
-    (["error"], REFUSED, "ended in state error: no disk; see http://galaxy.test/jobs/a/view"),
-    (["paused"], REFUSED, "is paused and won't go on by itself"),
-    (["running", "deleted"], REFUSED, "ended in state deleted: no disk")])
+    (["error"], FAILED, "ended in state error: no disk; see http://galaxy.test/jobs/a/view"),
+    (["paused"], FAILED, "is paused and won't go on by itself"),
+    (["running", "deleted"], FAILED, "ended in state deleted: no disk")])
 def test_one_that_did_not_end_well(script, requests_mock, capsys, clock, states, status, words):
     History(requests_mock, a=states)
     assert script(job_wait.main, KEY, URL, "a") == status
@@ -240,7 +240,7 @@ def test_one_that_did_not_end_well(script, requests_mock, capsys, clock, states,
 def test_some_of_several(script, requests_mock, capsys, clock, type_in):
     History(requests_mock, a=["ok"], b=["error"])
     type_in("a\nb\n")
-    assert script(job_wait.main, "--fields=id,exit_code", KEY, URL, "-") == PARTLY
+    assert script(job_wait.main, "--fields=id,exit_code", KEY, URL, "-") == SOME_FAILED
     assert one_line(capsys, "job b") == "a\t0\nb\t\n"
 
 
@@ -263,11 +263,11 @@ def test_jobs_in_a_history_that_is_not_ours_are_asked_for_each(script, requests_
 def test_a_wrong_id_is_told_and_the_others_waited_for(script, requests_mock, capsys, clock):
     History(requests_mock, a=["ok"])
     requests_mock.get(f"{API}/jobs/b", status_code=400, json={"err_msg": "unable to decode"})
-    assert script(job_wait.main, KEY, URL, "b", "a") == PARTLY
+    assert script(job_wait.main, KEY, URL, "b", "a") == SOME_FAILED
     assert one_line(capsys, "job b: ") == "a\tok\n"
 
 
 def test_a_wrong_key_ends_it(script, requests_mock, capsys, clock):
     requests_mock.get(f"{API}/jobs/a", status_code=401, json={"err_msg": "Provided API key is not valid."})
-    assert script(job_wait.main, KEY, URL, "a", "b") == REFUSED
+    assert script(job_wait.main, KEY, URL, "a", "b") == FAILED
     assert one_line(capsys, "not valid") == "" and requests_mock.call_count == 1

@@ -1,8 +1,7 @@
 import pytest
 
-import outcome
-from common import USAGE, Galaxy, Refused
-from keys import address, credentials, join, server
+import common
+from common import USAGE, Galaxy, GalaxyError, join_url, normalize_url, resolve_credentials, server_url
 
 KEY = "0123456789abcdef0123456789abcdef"
 OTHER = "fedcba9876543210fedcba9876543210"
@@ -27,8 +26,8 @@ local: {{url: 'http://localhost:8080/galaxy/', key: {OTHER}, email: me@example.o
 
 
 def refused(key, url):
-    with pytest.raises(Refused) as caught:
-        credentials(key, url)
+    with pytest.raises(GalaxyError) as caught:
+        resolve_credentials(key, url)
     assert caught.value.exit_code == USAGE
     assert KEY not in str(caught.value) and OTHER not in str(caught.value)
     return str(caught.value)
@@ -40,11 +39,11 @@ def test_key_and_url_the_wrong_way_round():
 
 
 def test_the_key_itself():
-    assert credentials(KEY, f"{HOST}/api/histories") == (KEY, f"{HOST}/api/histories")
+    assert resolve_credentials(KEY, f"{HOST}/api/histories") == (KEY, f"{HOST}/api/histories")
 
 
 def test_nobody():
-    assert credentials("anonymous", HOST) == (None, HOST)
+    assert resolve_credentials("anonymous", HOST) == (None, HOST)
 
 
 @pytest.mark.parametrize("key", ["", "  "])
@@ -62,11 +61,11 @@ def test_what_no_key_has(key):
 def test_key_and_url_from_the_environment(monkeypatch):
     monkeypatch.setenv("GALAXY_API_KEY", KEY)
     monkeypatch.setenv("GALAXY_URL", f"{HOST}/galaxy/")
-    assert credentials("-", "-") == (KEY, f"{HOST}/galaxy")
-    assert credentials("-", "/api/histories?limit=1") == (KEY, f"{HOST}/galaxy/api/histories?limit=1")
-    assert credentials("-", "/galaxy/api/histories") == (KEY, f"{HOST}/galaxy/api/histories")
-    assert credentials("-", f"{HOST}/galaxy/api/users") == (KEY, f"{HOST}/galaxy/api/users")
-    assert credentials(OTHER, "/api/users") == (OTHER, f"{HOST}/galaxy/api/users")
+    assert resolve_credentials("-", "-") == (KEY, f"{HOST}/galaxy")
+    assert resolve_credentials("-", "/api/histories?limit=1") == (KEY, f"{HOST}/galaxy/api/histories?limit=1")
+    assert resolve_credentials("-", "/galaxy/api/histories") == (KEY, f"{HOST}/galaxy/api/histories")
+    assert resolve_credentials("-", f"{HOST}/galaxy/api/users") == (KEY, f"{HOST}/galaxy/api/users")
+    assert resolve_credentials(OTHER, "/api/users") == (OTHER, f"{HOST}/galaxy/api/users")
 
 
 @pytest.mark.parametrize("url", ["https://evil.example.com/api/histories", "http://galaxy.example.org/galaxy/api/x",
@@ -80,7 +79,7 @@ def test_a_key_for_one_server_never_goes_to_another(monkeypatch, url):
 
 def test_a_key_without_an_address_goes_where_the_user_says(monkeypatch):
     monkeypatch.setenv("GALAXY_API_KEY", KEY)
-    assert credentials("-", f"{HOST}/api/x") == (KEY, f"{HOST}/api/x")
+    assert resolve_credentials("-", f"{HOST}/api/x") == (KEY, f"{HOST}/api/x")
     assert "set GALAXY_URL" in refused("-", "-")
     assert "set GALAXY_URL" in refused(KEY, "/api/x")
 
@@ -90,9 +89,9 @@ def test_a_key_file(monkeypatch, tmp_path):
     path.write_text(f"{KEY}\nmore\n")
     path.chmod(0o600)
     monkeypatch.setenv("GALAXY_API_KEY_FILE", str(path))
-    assert credentials("-", HOST) == (KEY, HOST)
+    assert resolve_credentials("-", HOST) == (KEY, HOST)
     monkeypatch.setenv("GALAXY_API_KEY", OTHER)
-    assert credentials("-", HOST) == (OTHER, HOST)
+    assert resolve_credentials("-", HOST) == (OTHER, HOST)
 
 
 def test_a_key_file_that_is_no_good(monkeypatch, tmp_path):
@@ -111,9 +110,9 @@ def test_a_key_file_that_is_no_good(monkeypatch, tmp_path):
 
 def test_a_named_entry(parsec):
     parsec(TWO)
-    assert credentials("@local", "-") == (OTHER, "http://localhost:8080/galaxy")
-    assert credentials("@local", "/api/users") == (OTHER, "http://localhost:8080/galaxy/api/users")
-    assert credentials("@main", f"{HOST}/api/x") == (KEY, f"{HOST}/api/x")
+    assert resolve_credentials("@local", "-") == (OTHER, "http://localhost:8080/galaxy")
+    assert resolve_credentials("@local", "/api/users") == (OTHER, "http://localhost:8080/galaxy/api/users")
+    assert resolve_credentials("@main", f"{HOST}/api/x") == (KEY, f"{HOST}/api/x")
     assert "belongs to http://localhost:8080/galaxy" in refused("@local", f"{HOST}/api/x")
     assert "no entry 'nosuch' with a url and a key: it has main, local" in refused("@nosuch", "-")
 
@@ -122,13 +121,13 @@ def test_a_named_entry_keeps_its_own_address(parsec, monkeypatch):
     parsec(TWO)
     monkeypatch.setenv("GALAXY_URL", HOST)
     monkeypatch.setenv("GALAXY_API_KEY", KEY)
-    assert credentials("@local", "-") == (OTHER, "http://localhost:8080/galaxy")
+    assert resolve_credentials("@local", "-") == (OTHER, "http://localhost:8080/galaxy")
 
 
 def test_the_entry_whose_url_fits(parsec):
     parsec(TWO)
-    assert credentials("-", "http://localhost:8080/galaxy/api/x") == (OTHER, "http://localhost:8080/galaxy/api/x")
-    assert credentials("-", "-") == (KEY, HOST)
+    assert resolve_credentials("-", "http://localhost:8080/galaxy/api/x") == (OTHER, "http://localhost:8080/galaxy/api/x")
+    assert resolve_credentials("-", "-") == (KEY, HOST)
     assert "no entry for http://localhost:8080/other" in refused("-", "http://localhost:8080/other")
 
 
@@ -136,13 +135,13 @@ def test_two_entries_for_one_server(parsec):
     parsec(f"a: {{url: '{HOST}', key: {KEY}}}\nb: {{url: '{HOST}', key: {OTHER}}}\n")
     assert "several entries" in refused("-", HOST)
     parsec(f"__default: b\na: {{url: '{HOST}', key: {KEY}}}\nb: {{url: '{HOST}', key: {OTHER}}}\n")
-    assert credentials("-", HOST) == (OTHER, HOST)
+    assert resolve_credentials("-", HOST) == (OTHER, HOST)
 
 
 def test_the_address_of_the_environment_finds_its_entry(parsec, monkeypatch):
     parsec(TWO)
     monkeypatch.setenv("GALAXY_URL", "http://localhost:8080/galaxy")
-    assert credentials("-", "-") == (OTHER, "http://localhost:8080/galaxy")
+    assert resolve_credentials("-", "-") == (OTHER, "http://localhost:8080/galaxy")
 
 
 def test_no_key_anywhere():
@@ -161,7 +160,7 @@ def test_a_parsec_file_that_is_no_good(parsec):
         parsec(text)
         assert "parsec.yml" in refused("@nosuch", "-")
     parsec(f"a: {{url: galaxy.example.org, key: x}}\nb: {{url: '{HOST}', key: {KEY}}}\nc: {{url: [1], key: 5}}\n")
-    assert credentials("-", HOST) == (KEY, HOST)       # another entry's mistake is no reason to fail
+    assert resolve_credentials("-", HOST) == (KEY, HOST)       # another entry's mistake is no reason to fail
     parsec("a: {url: x}\n")
     assert "it has none" in refused("@a", "-")
 
@@ -176,7 +175,7 @@ def test_a_parsec_file_that_is_no_good(parsec):
     ("http://[::1]:8080/api/x", "http://[::1]:8080"),
 ])
 def test_the_server_in_an_address(url, base):
-    assert server(url) == base
+    assert server_url(url) == base
 
 
 def test_addresses_are_made_whole(loopback):
@@ -187,7 +186,7 @@ def test_addresses_are_made_whole(loopback):
     galaxy.get(f"{loopback.url}/galaxy//api/jobs#x")
     assert [asked.line for asked in loopback.asked] == [
         "GET /galaxy/api/histories", "GET /galaxy/api/users", "GET /galaxy/api/users", "GET /galaxy/api/jobs"]
-    assert join(HOST, "/api/x") == f"{HOST}/api/x"
+    assert join_url(HOST, "/api/x") == f"{HOST}/api/x"
 
 
 @pytest.mark.parametrize("url, words", [
@@ -203,12 +202,12 @@ def test_addresses_are_made_whole(loopback):
     ("http://h:99999", "is not the address"), ("", "is not the address"),
 ])
 def test_no_addresses(url, words):
-    with pytest.raises(Refused, match=words) as caught:
-        address(url)
+    with pytest.raises(GalaxyError, match=words) as caught:
+        normalize_url(url)
     assert caught.value.exit_code == USAGE
 
 
 def test_messages_hide_every_key_that_was_met(parsec):
     parsec(TWO)
-    credentials("@main", "-")
-    assert outcome.redact(f"a {KEY} b {OTHER}") == "a *** b ***"
+    resolve_credentials("@main", "-")
+    assert common.redact(f"a {KEY} b {OTHER}") == "a *** b ***"

@@ -15,14 +15,15 @@ from pathlib import Path
 import ledger_show
 import pytest
 
-import invocations
-import ledger
-from common import REFUSED, TRY_LATER, USAGE, Galaxy, Refused, keep_secret
-from ledger import Ledger
+import common
+from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError, register_secret
+from galaxy_api_scripts.batch import ledger
+from galaxy_api_scripts.batch.ledger import Ledger
+from galaxy_api_scripts.invocations import invocation
 
 KEY = "0123456789abcdef0123456789abcdef"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.path.dirname(ledger.__file__)}
-BEGIN = "import os, sys\nfrom ledger import Ledger, rows\nfrom outcome import run\npath = sys.argv[1]\n"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.path.dirname(common.__file__)}
+BEGIN = "import os, sys\nfrom galaxy_api_scripts.batch.ledger import Ledger, read_samples\nfrom common import run\npath = sys.argv[1]\n"
 SQLITE = shutil.which("sqlite3")
 
 
@@ -85,7 +86,7 @@ def test_what_is_noted_outlives_the_process(path):
 
 def test_a_state_brings_its_time(book, monkeypatch):
     times = iter("abcdefg")
-    monkeypatch.setattr(ledger, "now", lambda: next(times))
+    monkeypatch.setattr(ledger, "utc_now", lambda: next(times))
     unit = book.add("k", "S")
     unit.save(state="running")
     unit.save(state="running")
@@ -120,7 +121,7 @@ def test_units_that_change_while_they_are_listed_come_once(book):
 
 def test_a_key_is_there_once(book):
     book.add("k", "S").save(state="ok")
-    with pytest.raises(Refused, match="UNIQUE"):
+    with pytest.raises(GalaxyError, match="UNIQUE"):
         book.add("k", "T")
     assert book.unit("k").name == "S" and book.unit("k").state == "ok"
 
@@ -157,16 +158,16 @@ def test_notes_on_the_whole(path):
 
 
 def test_steps_have_a_beginning_and_an_end(path):
-    keep_secret(KEY)
+    register_secret(KEY)
     with Ledger(path) as book:
         unit = book.add("k", "S", attempt=2)
         with unit.step("upload"):
             assert asked(path, "SELECT step, ended FROM steps") == [("upload", None)]
-        for error in (Refused(f"no\nway {KEY}"), KeyError("x"), KeyboardInterrupt(), SystemExit(143)):
+        for error in (GalaxyError(f"no\nway {KEY}"), KeyError("x"), KeyboardInterrupt(), SystemExit(143)):
             with pytest.raises(type(error)) as caught, unit.step("run"):
                 raise error
             assert caught.value is error
-    rows = list(ledger.steps(path))
+    rows = list(ledger.read_steps(path))
     assert [row["outcome"] for row in rows] == ["ok", "no way ***", "KeyError: 'x'", "interrupted", "SystemExit: 143"]
     assert all((row["key"], row["name"], row["attempt"]) == ("k", "S", 2) and row["begun"] and row["ended"] for row in rows)
 
@@ -190,7 +191,7 @@ def test_what_belongs_together_is_there_or_not(book):
 
 
 def test_no_key_gets_into_it(path):
-    keep_secret(KEY)
+    register_secret(KEY)
     address = f"https://me:secret@galaxy.test/api?key={KEY}"
     with Ledger(path, server=address) as book:
         unit = book.add("k", f"S {KEY}", place=address, urls=[{"url": address}])
@@ -213,13 +214,13 @@ def test_names_that_are_no_utf8_stay_as_they_are(path, capsys):
         unit = book.unit(name)
         assert (unit.name, unit.place, unit.data["more"]) == (name, f"/data/{name}", name)
         assert [unit.key for unit in book.named(name)] == [name]
-    assert [row["key"] for row in ledger.rows(path, name=name)] == [name]
+    assert [row["key"] for row in ledger.read_samples(path, name=name)] == [name]
 
 
 def test_a_file_whose_name_has_everything(tmp_path):
     path = tmp_path / os.fsdecode(b"a b?c#d%20\xff'.ledger")
     made(path, ("S1", "ok"))
-    assert [row["name"] for row in ledger.rows(path)] == ["S1"]
+    assert [row["name"] for row in ledger.read_samples(path)] == ["S1"]
     assert sorted(os.listdir(tmp_path)) == sorted(["home", path.name])
 
 
@@ -232,7 +233,7 @@ def test_a_reader_in_the_way_of_its_end(path):
         assert other.execute("SELECT name FROM units").fetchall() == [("S",)]
         book.add("k2", "S2")
         book.close()
-        assert ledger.counts(path) == {"waiting": 2}
+        assert ledger.count_states(path) == {"waiting": 2}
     finally:
         other.close()
     with Ledger(path) as book:
@@ -258,7 +259,7 @@ def test_threads_share_it(book):
         thread.join()
     assert problems == []
     assert all(unit.data["n24"] == 24 for unit in units)
-    assert [row["outcome"] for row in ledger.steps(book.path)] == ["ok"] * 100
+    assert [row["outcome"] for row in ledger.read_steps(book.path)] == ["ok"] * 100
 
 
 def test_an_invocation_begins_once_for_a_unit(path, loopback):
@@ -266,9 +267,9 @@ def test_an_invocation_begins_once_for_a_unit(path, loopback):
     with Ledger(path) as book:
         unit = book.add("k", "S")
         loopback.will((200, []), (200, {"id": "i1"}))
-        assert invocations.begin_once(Galaxy(KEY, loopback.url), "w", data, unit) == "i1"
+        assert invocation.submit_once(Galaxy(KEY, loopback.url), "w", data, unit) == "i1"
     with Ledger(path) as book:
-        assert invocations.begin_once(Galaxy(KEY, loopback.url), "w", data, book.unit("k")) == "i1"
+        assert invocation.submit_once(Galaxy(KEY, loopback.url), "w", data, book.unit("k")) == "i1"
         assert book.unit("k").invocation == "i1"
     assert [one.method for one in loopback.asked] == ["GET", "POST"]
 
@@ -295,7 +296,7 @@ def test_a_lock_whose_owner_is_not_known_yet(book):
     lock = book.path.with_name("batch.ledger.lock")
     assert lock.read_text().startswith(f"{os.getpid()} 2") and lock.stat().st_mode & 0o077 == 0
     lock.write_text("")
-    with pytest.raises(Refused, match="another run is at work on it") as caught:
+    with pytest.raises(GalaxyError, match="another run is at work on it") as caught:
         Ledger(book.path)
     assert caught.value.exit_code == TRY_LATER
 
@@ -303,13 +304,13 @@ def test_a_lock_whose_owner_is_not_known_yet(book):
 def test_nothing_but_the_file_is_left(path):
     made(path, ("S1", "ok"))
     assert sorted(os.listdir(path.parent)) == [path.name, "home"]
-    assert list(ledger.rows(path)) and ledger.counts(path) == {"ok": 1}
+    assert list(ledger.read_samples(path)) and ledger.count_states(path) == {"ok": 1}
     assert sorted(os.listdir(path.parent)) == [path.name, "home"]
 
 
 def test_a_lock_that_leads_elsewhere_is_not_followed(path):
     path.with_name("batch.ledger.lock").symlink_to(path.with_name("victim"))
-    with pytest.raises(Refused, match=r"batch.ledger.lock: "):
+    with pytest.raises(GalaxyError, match=r"batch.ledger.lock: "):
         Ledger(path)
     assert not path.with_name("victim").exists() and not path.exists()
 
@@ -348,7 +349,7 @@ def test_whatever_was_noted_is_there_after_kills(path):
         said = int((writer.stdout.read().split("\n")[-2:-1] or [said])[0])
         writer.communicate()
         assert writer.returncode == -signal.SIGKILL
-        number = next(ledger.rows(path))["notes"]["number"]
+        number = next(ledger.read_samples(path))["notes"]["number"]
         assert said <= number <= said + 1
         assert asked(path, "PRAGMA integrity_check") == [("ok",)]
         (steps, good), = asked(path, "SELECT count(*), count(ended) FROM steps")
@@ -374,10 +375,10 @@ def test_a_kill_while_it_is_made(path):
         one = path.with_name(f"{number}.ledger")
         status, out, err = ended(program, one, number)
         assert (out, err) == ("", "")
-        assert list(ledger.rows(one)) == [] if one.exists() else number < 2
+        assert list(ledger.read_samples(one)) == [] if one.exists() else number < 2
         with Ledger(one) as book:
             book.add("k", "S")
-        assert ledger.counts(one) == {"waiting": 1}
+        assert ledger.count_states(one) == {"waiting": 1}
         if status == 0:
             break
         assert status == -signal.SIGKILL
@@ -390,15 +391,15 @@ def test_a_file_with_nothing_in_it_is_taken_over(path, size):
         asked(path, "PRAGMA journal_mode = WAL")
     else:
         path.touch()
-    assert path.stat().st_size == size and list(ledger.rows(path)) == [] and ledger.counts(path) == {}
+    assert path.stat().st_size == size and list(ledger.read_samples(path)) == [] and ledger.count_states(path) == {}
     made(path, ("S1", "ok"))
-    assert ledger.counts(path) == {"ok": 1}
+    assert ledger.count_states(path) == {"ok": 1}
 
 
 # -------------------------------------------------------------------------------------------------- what is in the way
 
-def refusal(path, exit_code=REFUSED, **about):
-    with pytest.raises(Refused) as caught:
+def refusal(path, exit_code=FAILED, **about):
+    with pytest.raises(GalaxyError) as caught:
         Ledger(path, **about)
     assert caught.value.exit_code == exit_code
     return str(caught.value)
@@ -415,16 +416,16 @@ def test_a_newer_schema(path, capsys):
     made(path, ("S1", "ok"))
     asked(path, "PRAGMA user_version = 2")
     assert refusal(path) == f"{path}: a ledger of schema 2, which newer scripts have made: these know 1"
-    with pytest.raises(Refused, match="schema 2"):
-        list(ledger.rows(path))
+    with pytest.raises(GalaxyError, match="schema 2"):
+        list(ledger.read_samples(path))
 
 
 def test_a_database_of_another_program_stays_as_it_is(path):
     asked(path, "CREATE TABLE x (y)")
     before = path.read_bytes()
     assert refusal(path) == f"{path}: a database, but no ledger: name another file"
-    with pytest.raises(Refused, match="no ledger"):
-        ledger.counts(path)
+    with pytest.raises(GalaxyError, match="no ledger"):
+        ledger.count_states(path)
     assert path.read_bytes() == before and sorted(os.listdir(path.parent)) == [path.name, "home"]
 
 
@@ -438,8 +439,8 @@ def test_no_ledger(tmp_path, name, why):
     os.mkfifo(tmp_path / "pipe")
     before = sorted(os.listdir(tmp_path))
     assert refusal(tmp_path / name).endswith(f": {why}")
-    with pytest.raises(Refused, match=f": {why}$"):
-        list(ledger.rows(tmp_path / name))
+    with pytest.raises(GalaxyError, match=f": {why}$"):
+        list(ledger.read_samples(tmp_path / name))
     assert sorted(os.listdir(tmp_path)) == before
 
 
@@ -449,8 +450,8 @@ def test_a_file_of_which_a_part_is_missing(path, left):
     content = path.read_bytes()[:left]
     path.write_bytes(content)
     assert ": damaged (" in refusal(path) or left < 512
-    with pytest.raises(Refused, match=r": damaged \(|: no ledger"):
-        list(ledger.rows(path))
+    with pytest.raises(GalaxyError, match=r": damaged \(|: no ledger"):
+        list(ledger.read_samples(path))
     assert path.read_bytes() == content
 
 
@@ -461,7 +462,7 @@ def test_another_program_has_it_locked(path, monkeypatch):
         other = sqlite3.connect(path, isolation_level=None)
         try:
             other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(Refused, match="another program has it locked: let that end first") as caught:
+            with pytest.raises(GalaxyError, match="another program has it locked: let that end first") as caught:
                 unit.save(history="h")
             assert caught.value.exit_code == TRY_LATER and unit.history is None
             other.execute("ROLLBACK")
@@ -475,7 +476,7 @@ def test_a_full_disk_loses_nothing(path):
     limits = "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
     status, out, err = ended(f"{limits}resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))\n"
                              "sys.exit(run(lambda: Ledger(path).close()))", path)
-    assert (status, out) == (REFUSED, "") and err.count("\n") == 1 and f"{path}: " in err
+    assert (status, out) == (FAILED, "") and err.count("\n") == 1 and f"{path}: " in err
     program = (f"{limits}def main():\n"
                "    with Ledger(path) as book:\n"
                "        resource.setrlimit(resource.RLIMIT_FSIZE, (500000, resource.RLIM_INFINITY))\n"
@@ -484,7 +485,7 @@ def test_a_full_disk_loses_nothing(path):
                "            print(number, flush=True)\n"
                "sys.exit(run(main))\n")
     status, out, err = ended(program, path)
-    assert status == REFUSED and err.count("\n") == 1 and f"{path}: " in err
+    assert status == FAILED and err.count("\n") == 1 and f"{path}: " in err
     said = len(out.split())
     assert said > 10
     with Ledger(path) as book:
@@ -496,7 +497,7 @@ def test_a_write_that_fails_half_way_is_not_made(book):
     """SQLite's own full disk: no more pages."""
     unit = book.add("k", "S")
     book._base.execute("PRAGMA max_page_count = 20")
-    with pytest.raises(Refused, match="database or disk is full"):
+    with pytest.raises(GalaxyError, match="database or disk is full"):
         unit.save(more="x" * 100000, history="h")
     assert unit.history is None
     book._base.execute("PRAGMA max_page_count = 100000")
@@ -527,9 +528,9 @@ def test_a_reader_in_a_folder_that_can_not_be_written_to(open_folder, state):
     path.with_name("a.ledger-shm").unlink(missing_ok=True)
     open_folder.chmod(0o555)
     before = {file.name: file.read_bytes() for file in open_folder.iterdir()}
-    status, out, err = ended(f"{NOBODY}sys.exit(run(lambda: print([row['key'] for row in rows(path)])))", path)
+    status, out, err = ended(f"{NOBODY}sys.exit(run(lambda: print([row['key'] for row in read_samples(path)])))", path)
     if state == "killed":
-        assert (status, out) == (REFUSED, "") and "copy it with a.ledger-wal to a folder that can be written to" in err
+        assert (status, out) == (FAILED, "") and "copy it with a.ledger-wal to a folder that can be written to" in err
     else:
         assert (status, out, err) == (0, "['k']\n", "")
     assert {file.name: file.read_bytes() for file in open_folder.iterdir()} == before
@@ -542,14 +543,14 @@ def test_no_rights(open_folder):
     writes = f"{NOBODY}sys.exit(run(lambda: Ledger(path).close()))"
     open_folder.chmod(0o777)
     status, out, err = ended(writes, path)
-    assert (status, out) == (REFUSED, "") and err.endswith(f"{path}: Permission denied\n")
+    assert (status, out) == (FAILED, "") and err.endswith(f"{path}: Permission denied\n")
     open_folder.chmod(0o555)
     status, out, err = ended(writes, path)
-    assert (status, out) == (REFUSED, "") and err.endswith("a.ledger.lock: Permission denied\n")
+    assert (status, out) == (FAILED, "") and err.endswith("a.ledger.lock: Permission denied\n")
     open_folder.chmod(0o755)
     path.chmod(0)
-    status, out, err = ended(f"{NOBODY}sys.exit(run(lambda: list(rows(path)) and 0))", path)
-    assert (status, out) == (REFUSED, "") and err.endswith(f"{path}: Permission denied\n")
+    status, out, err = ended(f"{NOBODY}sys.exit(run(lambda: list(read_samples(path)) and 0))", path)
+    assert (status, out) == (FAILED, "") and err.endswith(f"{path}: Permission denied\n")
 
 
 def test_where_there_is_no_write_ahead_log(path, monkeypatch):
@@ -561,17 +562,17 @@ def test_where_there_is_no_write_ahead_log(path, monkeypatch):
         assert book._base.execute("PRAGMA journal_mode").fetchone()[0] == "delete"
         book.add("k", "S").save(state="ok")
         assert book.counts() == {"ok": 1}
-    assert [row["state"] for row in ledger.rows(path)] == ["ok"]
+    assert [row["state"] for row in ledger.read_samples(path)] == ["ok"]
 
 
 def test_the_default_place_is_made_and_private(alone):
-    path = ledger.place(None, ledger.state_folder() / "ledgers" / "x")
+    path = ledger.ledger_path(None, ledger.state_folder() / "ledgers" / "x")
     assert not path.parent.exists()
     Ledger(path).close()
     assert path.parent.stat().st_mode & 0o777 == 0o700 and path.is_file()
-    assert ledger.place("y", path) == Path("y")
-    with pytest.raises(Refused, match="--ledger is empty"):
-        ledger.place("", path)
+    assert ledger.ledger_path("y", path) == Path("y")
+    with pytest.raises(GalaxyError, match="--ledger is empty"):
+        ledger.ledger_path("", path)
 
 
 # -------------------------------------------------------------------------------------------------------- its readers
@@ -595,15 +596,15 @@ def test_readers_while_it_is_written(path):
     try:
         last = int(writer.stdout.readline())
         for _ in range(30):
-            row, = ledger.rows(path)
-            steps = list(ledger.steps(path))
+            row, = ledger.read_samples(path)
+            steps = list(ledger.read_steps(path))
             assert row["notes"]["number"] >= last and len(steps) >= row["notes"]["number"]
-            assert ledger.counts(path) == {"ok": 1}
+            assert ledger.count_states(path) == {"ok": 1}
             last = row["notes"]["number"]
         assert writer.poll() is None
-        reading = ledger.rows(path)
+        reading = ledger.read_samples(path)
         next(reading)                       # a reader that has not ended
-        now = next(ledger.rows(path))["notes"]["number"]
+        now = next(ledger.read_samples(path))["notes"]["number"]
         while int(writer.stdout.readline()) <= now:
             pass
         reading.close()
@@ -616,18 +617,18 @@ def test_readers_while_it_is_written(path):
 def test_a_reader_in_the_writers_process_takes_no_lock_from_it(path):
     with Ledger(path) as book:
         book.add("k", "S")
-        list(ledger.rows(path))
+        list(ledger.read_samples(path))
         assert ended("sys.exit(run(lambda: Ledger(path).close()))", path)[0] == TRY_LATER
         # SQLite's own lock: without it the other process would take the write-ahead log away
         assert "database is locked\n" in ended("import sqlite3\nbase = sqlite3.connect(path)\n"
                                                "base.execute('pragma journal_mode = delete').fetchall()", path)[2]
         book.add("k2", "S")
-    assert ledger.counts(path) == {"waiting": 2}
+    assert ledger.count_states(path) == {"waiting": 2}
 
 
 def test_nothing_is_made_where_nothing_is(path):
-    with pytest.raises(Refused, match="No such file or directory"):
-        list(ledger.rows(path))
+    with pytest.raises(GalaxyError, match="No such file or directory"):
+        list(ledger.read_samples(path))
     assert os.listdir(path.parent) == ["home"]
 
 
@@ -645,15 +646,16 @@ def test_what_has_ended_costs_nothing(path):
         plans = [" ".join(row["detail"] for row in book._base.execute(f"EXPLAIN QUERY PLAN {query}")) for query in seen]
     assert len(plans) == 2 and "USING INDEX units_by_state (state=?)" in plans[0].replace("COVERING ", "")
     assert "USING INDEX units_by_name (name=?)" in plans[1].replace("COVERING ", "")
-    assert [row["key"] for row in ledger.rows(path)] == [str(number) for number in range(10000)]
-    assert [row["key"] for row in ledger.rows(path, ["waiting"])] == [str(number) for number in range(999, 10000, 1000)]
+    assert [row["key"] for row in ledger.read_samples(path)] == [str(number) for number in range(10000)]
+    assert [row["key"] for row in ledger.read_samples(path, ["waiting"])] == [
+                                                      str(number) for number in range(999, 10000, 1000)]
 
 
 # ------------------------------------------------------------------------------------------------------- ledger_show.py
 
 @pytest.fixture
 def full(path):
-    keep_secret(KEY)
+    register_secret(KEY)
     with Ledger(path) as book:
         for name, state, message in (("S1", "ok", None), ("S2", "failed", "job j2 is error"), ("S3", "waiting", None)):
             unit = book.add(f"k-{name}", name, place=f"/data/{name}", size=1)
@@ -717,8 +719,8 @@ def test_a_state_that_only_this_ledger_has(full, script, capsys):
 
 
 def test_no_file(tmp_path, script, capsys):
-    assert script(ledger_show.main, tmp_path / "none") == REFUSED
-    assert script(ledger_show.main, tmp_path) == REFUSED
+    assert script(ledger_show.main, tmp_path / "none") == FAILED
+    assert script(ledger_show.main, tmp_path) == FAILED
     assert script(ledger_show.main, "") == USAGE
     out, err = capsys.readouterr()
     assert out == "" and [line.partition(": ")[2] for line in err.splitlines()] == [
@@ -736,7 +738,7 @@ def test_memory_stays_flat(path):
     program = ("import resource, tracemalloc\nimport ledger_show\ntracemalloc.start()\n"
                "ledger_show.main(['--format=' + sys.argv[2], '--fields=name,notes', path])\n"
                "print(tracemalloc.get_traced_memory()[1], file=sys.stderr)\n")
-    folders = [os.path.dirname(module.__file__) for module in (ledger, ledger_show)]
+    folders = [os.path.dirname(module.__file__) for module in (common, ledger_show)]
     environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(folders)}
     for style in ("csv", "jsonl"):
         done = subprocess.run([sys.executable, "-c", BEGIN + program, path, style], capture_output=True, text=True,

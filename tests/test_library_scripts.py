@@ -10,8 +10,8 @@ import library_upload_from_import_dir
 import load_data_with_metadata
 import pytest
 
-import libraries
-from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE
+from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE
+from galaxy_api_scripts.libraries import contents
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -109,7 +109,7 @@ def test_what_is_deleted_is_not_filled(script, requests_mock, capsys, main, line
     in_use(requests_mock)
     for what in ("folders/F0", "folders/F1", "libraries/l1"):
         requests_mock.get(f"{URL}/api/{what}", json={"name": "gone", "parent_id": "F0", "deleted": True})
-        assert script(main, *line) == REFUSED
+        assert script(main, *line) == FAILED
         assert refused_with(capsys, "(gone) is deleted: an administrator") and sent(requests_mock) == []
 
 
@@ -134,7 +134,7 @@ def test_what_is_sent_and_printed(script, requests_mock, capsys, main, line, add
 def test_what_is_refused(script, requests_mock, capsys, main, line, address, payload):
     in_use(requests_mock)
     requests_mock.post(address, **NO)
-    assert script(main, *line) == REFUSED
+    assert script(main, *line) == FAILED
     assert refused_with(capsys, "No rights")
 
 
@@ -157,7 +157,7 @@ def test_a_folder_without_a_description_says_so_as_ever(script, requests_mock, c
 def test_a_refusal_says_who_can_change_it(script, requests_mock, capsys, answer, words):
     in_use(requests_mock)
     requests_mock.post(CONTENTS, status_code=403, json=answer)
-    assert script(library_upload_from_import_dir.main, KEY, CONTENTS, "F1", "auto", "dir", "?") == REFUSED
+    assert script(library_upload_from_import_dir.main, KEY, CONTENTS, "F1", "auto", "dir", "?") == FAILED
     assert refused_with(capsys, answer["err_msg"].rstrip(","), words)
 
 
@@ -171,7 +171,7 @@ def test_a_folder_that_the_import_directory_lacks(script, requests_mock, capsys)
     said = "Unable to get file list for configured library_import_dir, error: [Errno 2] No such file: '/srv/dir'"
     in_use(requests_mock)
     requests_mock.post(CONTENTS, status_code=500, json={"err_code": 500001, "err_msg": said})
-    assert script(library_upload_from_import_dir.main, KEY, CONTENTS, "F1", "auto", "dir", "") == REFUSED
+    assert script(library_upload_from_import_dir.main, KEY, CONTENTS, "F1", "auto", "dir", "") == FAILED
     assert requests_mock.last_request.json()["dbkey"] == "?"
     assert refused_with(capsys, "SERVER_DIR: the server can't read 'dir'", "/srv/dir")
 
@@ -219,7 +219,7 @@ def test_load_data_whose_job_fails(script, shelf, metadata, capsys, states, word
     shelf.get(f"{URL}/api/folders/F1/contents", [{"json": held("error")}, {"json": held(*states)}])
     if "paused" in states:
         shelf.get(f"{URL}/api/folders/F1/contents", [{"json": held()}, {"json": held("paused")}])
-    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == PARTLY
+    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == SOME_FAILED
     told = capsys.readouterr()
     assert f"{metadata}/a.bed: " in told.err and words in told.err and told.err.count("\n") == 1
     assert len([asked for asked in shelf.request_history if asked.method == "DELETE"]) == states.count("error") - \
@@ -238,12 +238,12 @@ def test_load_data_waits_for_the_jobs(script, shelf, metadata, clock, capsys):
 
 def test_load_data_that_is_paused_is_not_loaded_again(script, shelf, metadata, capsys):
     shelf.get(f"{URL}/api/folders/F1/contents", json=held("paused"))
-    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == REFUSED
+    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == FAILED
     assert refused_with(capsys, "is paused: most often the quota") and sent(shelf) == []
 
 
 def test_load_data_twice_at_once(script, shelf, metadata, capsys):
-    with libraries.only_run("the library 'There'"):
+    with contents.exclusive_run("the library 'There'"):
         assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == TRY_LATER
     assert refused_with(capsys, "another run is at work on the library 'There'") and sent(shelf) == []
 
@@ -279,7 +279,7 @@ def test_load_data_dry(script, shelf, metadata, capsys):
 
 def test_load_data_with_two_libraries_of_the_name(script, shelf, metadata, capsys):
     shelf.get(f"{URL}/api/libraries", json=[{"id": id, "name": "There", "root_folder_id": "F1"} for id in ("l1", "l2")])
-    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == REFUSED
+    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == FAILED
     assert refused_with(capsys, "l1, l2") and sent(shelf) == []
 
 
@@ -289,7 +289,7 @@ def test_load_data_with_two_libraries_of_the_name(script, shelf, metadata, capsy
 def test_load_data_where_the_server_takes_no_paths(script, shelf, metadata, capsys, user, configuration, words):
     shelf.get(f"{URL}/api/users/current", json=user)
     shelf.get(f"{URL}/api/configuration", json=configuration)
-    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == REFUSED
+    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == FAILED
     assert refused_with(capsys, words, "administrator") and sent(shelf) == []
 
 
@@ -357,11 +357,11 @@ def test_fetch_to_a_library_folder_of_others(script, fetches, yaml, capsys):
     answer = held()
     answer["metadata"]["can_add_library_item"] = False
     fetches.get(f"{URL}/api/folders/F1/contents", json=answer)
-    assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(INTO_A_FOLDER)) == REFUSED
+    assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(INTO_A_FOLDER)) == FAILED
     assert refused_with(capsys, "may not add to folder F1") and sent(fetches) == []
 
 
 def test_fetch_to_a_library_by_nobody_who_makes_them(script, fetches, yaml, capsys):
     fetches.get(f"{URL}/api/users/current", json={"id": "u", "email": "e", "is_admin": False})
-    assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(TARGET)) == REFUSED
+    assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(TARGET)) == FAILED
     assert refused_with(capsys, "making a library needs an administrator's key", "admin_users") and sent(fetches) == []

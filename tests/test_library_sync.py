@@ -12,11 +12,9 @@ import library_sync
 import pytest
 from test_library_upload_dir import KEY, URL, Library
 
-import libraries
-import mirrors
-import synced
-import trees
-from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Refused
+from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
+from galaxy_api_scripts.libraries import contents, local_tree, sync_state
+from galaxy_api_scripts.libraries import sync as sync_module
 
 
 class Killed(BaseException):
@@ -97,7 +95,7 @@ class Shelf(Library):
 @pytest.fixture
 def shelf(requests_mock, monkeypatch):
     shelf = Shelf(requests_mock)
-    monkeypatch.setattr(mirrors, "send", shelf.send)
+    monkeypatch.setattr(sync_module, "upload_file", shelf.send)
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     return shelf
 
@@ -172,7 +170,7 @@ def test_what_the_server_is_asked_for(sync, shelf, here):
 @pytest.mark.parametrize("name", ["l1", "0123456789abcdef"])
 def test_a_library_by_its_id(script, shelf, here, name, capsys):
     shelf.mock.get(f"{URL}/api/libraries/0123456789abcdef", json=shelf.record)
-    assert script(library_sync.main, KEY, URL, name, here) == (0 if name != "l1" else REFUSED)
+    assert script(library_sync.main, KEY, URL, name, here) == (0 if name != "l1" else FAILED)
     assert ("is named 'l1'" in capsys.readouterr().err) == (name == "l1")
 
 
@@ -308,7 +306,7 @@ def test_a_damaged_record_is_begun_anew(sync, shelf, alone, damage, capsys):
 def test_a_record_that_can_not_be_kept(sync, shelf, tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    assert sync() == REFUSED
+    assert sync() == FAILED
     told = capsys.readouterr()
     assert "can't be noted there: Not a directory: $XDG_STATE_HOME sets another place" in told.err
     assert told.err.count("\n") == 1 and not shelf.asked("POST")
@@ -374,8 +372,8 @@ def test_what_may_be_on_the_disk_is_not_deleted(sync, shelf, here, monkeypatch, 
         return scandir(path)
     monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("locked.txt") and access(path, mode))
     monkeypatch.setattr(os, "scandir", locked_scandir)
-    assert sync("--delete", "-n") == PARTLY and "delete" not in capsys.readouterr().out
-    assert sync("--delete") == PARTLY
+    assert sync("--delete", "-n") == SOME_FAILED and "delete" not in capsys.readouterr().out
+    assert sync("--delete") == SOME_FAILED
     told = capsys.readouterr()
     assert shelf.deleted == [] and all(map(shelf.item, ids))
     assert [line.partition(": ")[2] for line in sorted(told.err.splitlines())] == [
@@ -403,7 +401,7 @@ def test_a_folder_that_may_not_be_deleted(sync, shelf, here, capsys):
 def test_what_may_not_be_deleted(sync, shelf, here, capsys):
     shelf.put(shelf.add("F0", "gone", type="folder"), "x.txt", "x")
     shelf.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), status_code=403, json={"err_msg": "Not yours"})
-    assert sync("--delete", "-q") == PARTLY
+    assert sync("--delete", "-q") == SOME_FAILED
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and f"{here}/gone/x.txt: " in told and "Not yours" in told and shelf.deleted == []
 
@@ -413,7 +411,7 @@ def test_what_is_nowhere_any_more_is_forgotten(sync, shelf, here, alone):
     (here / "a.txt").unlink()
     shelf.folders["F0"] = [item for item in shelf.folders["F0"] if item["name"] != "a.txt"]
     assert sync() == 0
-    with synced.Record([]) as record:
+    with sync_state.SyncState([]) as record:
         pass
     [path] = [path for path in records(alone) if path != record.path]
     with sqlite3.connect(path) as base:
@@ -427,7 +425,7 @@ def test_an_empty_folder_wipes_nothing(sync, shelf, here, texts, capsys):
     shutil.rmtree(here)
     here.mkdir()
     fill(here, texts)
-    assert sync("--delete") == REFUSED
+    assert sync("--delete") == FAILED
     told = capsys.readouterr()
     assert told.out == "" and told.err.count("\n") == 1 and shelf.mock.call_count == 0
     assert "is its disk mounted? If you mean it, delete that folder in Galaxy" in told.err
@@ -456,7 +454,7 @@ def test_a_disk_that_goes_meanwhile(sync, shelf, here, tmp_path, capsys):
         (tmp_path / "empty").rename(here)
         return shelf.list_all(request, context)
     shelf.mock.get(f"{URL}/api/libraries/l1/contents", json=list_and_unmount)
-    assert sync("--delete") == REFUSED
+    assert sync("--delete") == FAILED
     assert "is another folder than a moment ago: is its disk still mounted?" in capsys.readouterr().err
     assert shelf.deleted == []
 
@@ -480,7 +478,7 @@ def test_the_old_one_stays_where_the_new_one_fails(sync, shelf, here, capsys):
     (here / "a.txt").write_text("bad content")
     shelf.ends = {"a.txt": {"state": "error", "message": "expected [1] got [2]"}}
     for _ in range(2):
-        assert sync() == PARTLY
+        assert sync() == SOME_FAILED
         told = capsys.readouterr()
         assert told.out == "keep\t\t2\t1 as they are\n" and told.err.count("\n") == 1
         assert f"{here}/a.txt: Galaxy did not keep it: expected [1] got [2]" in told.err
@@ -495,7 +493,7 @@ def test_the_old_one_stays_where_the_new_one_has_another_size(sync, shelf, here,
     (here / "a.txt").write_text("longer")
     shelf.ends = {"a.txt": {"raw_size": 5}}
     for _ in range(2):
-        assert sync() == PARTLY
+        assert sync() == SOME_FAILED
         assert "a.txt: arrived with 5 bytes, 6 were expected: it changed meanwhile" in capsys.readouterr().err
         assert shelf.contents() == before
 
@@ -506,9 +504,9 @@ def test_the_old_one_stays_where_nothing_is_sent(sync, shelf, here, monkeypatch,
     (here / "a.txt").write_text("longer")
 
     def send(galaxy, path):
-        raise Refused(f"{path}: changed while it was sent, so no dataset was made")
-    monkeypatch.setattr(mirrors, "send", send)
-    assert sync() == PARTLY
+        raise GalaxyError(f"{path}: changed while it was sent, so no dataset was made")
+    monkeypatch.setattr(sync_module, "upload_file", send)
+    assert sync() == SOME_FAILED
     told = capsys.readouterr().err
     assert told.count("a.txt") == 1 and "changed while it was sent" in told
     assert shelf.contents() == before and not shelf.asked("POST")
@@ -520,9 +518,9 @@ def test_a_file_that_changes_between(sync, shelf, here, monkeypatch, capsys):
         with open(path, "a") as file:
             file.write("more")
         return sent
-    monkeypatch.setattr(mirrors, "send", send)
-    assert sync() == PARTLY
-    assert capsys.readouterr().err.count(trees.CHANGED) == 2 and shelf.contents() == {}
+    monkeypatch.setattr(sync_module, "upload_file", send)
+    assert sync() == SOME_FAILED
+    assert capsys.readouterr().err.count(local_tree.CHANGED_MESSAGE) == 2 and shelf.contents() == {}
 
 
 def test_an_old_one_that_may_not_be_deleted(sync, shelf, here, capsys):
@@ -530,7 +528,7 @@ def test_an_old_one_that_may_not_be_deleted(sync, shelf, here, capsys):
     (here / "a.txt").write_text("longer")
     shelf.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), status_code=403, json={"err_msg": "Not yours"})
     for _ in range(2):
-        assert sync() == PARTLY
+        assert sync() == SOME_FAILED
         told = capsys.readouterr().err
         assert told.count("\n") == 1 and f"{here}/a.txt: " in told and "Not yours" in told
         assert len(shelf.folders["F0"]) == 3        # no more each night
@@ -544,7 +542,7 @@ def test_an_old_one_that_somebody_brings_back(sync, shelf, here, capsys):
     (here / "a.txt").write_text("longer")
     sync("-q")
     shelf.folders["F0"].append(old)
-    assert sync() == PARTLY
+    assert sync() == SOME_FAILED
     assert "2 datasets of this name" in capsys.readouterr().err and shelf.item(old["id"])
 
 
@@ -557,7 +555,7 @@ def test_an_old_one_that_somebody_deleted(sync, shelf, here):
 
 def test_two_of_one_name(sync, shelf, here, capsys):
     one, two = shelf.put("F0", "a.txt", "1"), shelf.put("F0", "a.txt", "2")
-    assert sync("--delete") == PARTLY
+    assert sync("--delete") == SOME_FAILED
     told = capsys.readouterr()
     assert f"{here}/a.txt: 2 datasets of this name are in the library's folder: {one}, {two}; delete all but one" in told.err
     assert told.out == "upload\trun1/b.txt\t2\tnew\n" and shelf.deleted == []
@@ -566,7 +564,7 @@ def test_two_of_one_name(sync, shelf, here, capsys):
 def test_a_second_of_one_name_that_somebody_adds(sync, shelf, here, capsys):
     sync("-q")
     other = shelf.put("F0", "a.txt", "aaa")
-    assert sync("--delete") == PARTLY
+    assert sync("--delete") == SOME_FAILED
     assert f"2 datasets of this name are in the library's folder: 2, {other}; delete all but one" in capsys.readouterr().err
     assert shelf.deleted == [] and not shelf.asked("POST")
 
@@ -599,23 +597,23 @@ def test_another_machine_uploads_the_same(sync, shelf, here, capsys):
         shelf.put("F0", "a.txt", "aaa")
         return taken(request, context)
     shelf.mock.post(f"{URL}/api/tools/fetch", json=twice)
-    assert sync() == PARTLY
+    assert sync() == SOME_FAILED
     told = capsys.readouterr().err
     assert "a.txt: 2 datasets of this name have come: " in told and told.count("\n") == 1
 
 
 def test_two_folders_of_one_name(sync, shelf, here, capsys):
     ids = [shelf.add("F0", "run1", type="folder") for _ in range(2)]
-    assert sync() == REFUSED
+    assert sync() == FAILED
     assert f"2 folders are named run1: {', '.join(ids)}" in capsys.readouterr().err
-    assert sync("--to=run1") == REFUSED
+    assert sync("--to=run1") == FAILED
     assert f"2 folders are named run1: {', '.join(ids)}" in capsys.readouterr().err and not shelf.asked("POST")
 
 
 def test_folders_that_may_not_be_added_to(sync, shelf, capsys):
     shelf.about["can_add_library_item"] = False
     for options in ([], ["--dry-run"]):
-        assert sync(*options) == REFUSED
+        assert sync(*options) == FAILED
         told = capsys.readouterr()
         assert told.out == "" and "may not add to folder F0" in told.err and not shelf.asked("POST")
 
@@ -623,7 +621,7 @@ def test_folders_that_may_not_be_added_to(sync, shelf, capsys):
 def test_a_deleted_library(sync, shelf, capsys):
     shelf.record["deleted"] = True
     shelf.mock.get(f"{URL}/api/libraries", json=[{**shelf.record, "deleted": False}])
-    assert sync() == REFUSED and "library l1 (Shelf) is deleted" in capsys.readouterr().err
+    assert sync() == FAILED and "library l1 (Shelf) is deleted" in capsys.readouterr().err
 
 
 def test_a_server_that_goes_away(sync, shelf, here, monkeypatch, capsys):
@@ -634,27 +632,27 @@ def test_a_server_that_goes_away(sync, shelf, here, monkeypatch, capsys):
 
     def send(galaxy, path):
         if path.endswith("set1/9.txt"):
-            raise Refused("no dataset was made, send it again", TRY_LATER)
+            raise GalaxyError("no dataset was made, send it again", TRY_LATER)
         return shelf.send(galaxy, path)
-    monkeypatch.setattr(mirrors, "send", send)
+    monkeypatch.setattr(sync_module, "upload_file", send)
     assert sync("--delete", "--format=json") == TRY_LATER
     told = capsys.readouterr()
     done = json.loads(told.out)
     assert [row["path"].split("/")[0] for row in done] == ["set0"] * 40 + [""] and "send it again" in told.err
     assert shelf.deleted == []
-    monkeypatch.setattr(mirrors, "send", shelf.send)
+    monkeypatch.setattr(sync_module, "upload_file", shelf.send)
     assert sync("--delete") == 0 and shelf.contents() == on_disk(here) and shelf.mock.call_count < 30
 
 
 def test_refused(sync, shelf, capsys):
     shelf.mock.get(f"{URL}/api/users/current", status_code=401, json={"err_msg": "Provided API key is not valid."})
-    assert sync() == REFUSED
+    assert sync() == FAILED
     told = capsys.readouterr()
     assert told.out == "" and told.err.count("\n") == 1 and "not valid" in told.err and KEY not in told.err
 
 
 def test_two_runs_at_once(sync, shelf, capsys):
-    with libraries.only_run("library l1"):
+    with contents.exclusive_run("library l1"):
         assert sync() == TRY_LATER
     assert "another run is at work on library l1" in capsys.readouterr().err and not shelf.asked("POST")
 
@@ -690,7 +688,7 @@ def test_paused_jobs(sync, shelf, capsys):
         return {"outputs": [], "jobs": shelf.jobs[-1:]}
     shelf.mock.post(f"{URL}/api/tools/fetch", json=fetch)
     for _ in range(2):
-        assert sync() == REFUSED
+        assert sync() == FAILED
         assert "has paused jobs (j): most often the quota" in capsys.readouterr().err
     assert len(shelf.jobs) == 1
 
@@ -707,7 +705,7 @@ def test_after_a_kill_at_any_moment(script, shelf, here, alone, monkeypatch, cap
     (here / "gone.txt").unlink()
     [record] = records(alone)
     start = (record.read_bytes(), json.dumps(shelf.folders), dict(shelf.hashes))
-    ask, write = library_sync.Galaxy.request, mirrors.Record._write
+    ask, write = library_sync.Galaxy.request, sync_module.SyncState._write
     moment = 0
 
     def counted(call, changes):
@@ -730,7 +728,7 @@ def test_after_a_kill_at_any_moment(script, shelf, here, alone, monkeypatch, cap
         moment = death
         with monkeypatch.context() as patched:
             patched.setattr(library_sync.Galaxy, "request", counted(ask, True))
-            patched.setattr(mirrors.Record, "_write", counted(write, True))
+            patched.setattr(sync_module.SyncState, "_write", counted(write, True))
             try:
                 status = script(library_sync.main, *line)
             except Killed:
@@ -755,7 +753,7 @@ def killed_in_a_replacement(sync, shelf, here, monkeypatch):
     sync("-q")
     rewrite(here / "a.txt", "AAA")
     with monkeypatch.context() as patched:
-        patched.setattr(libraries.Uploads, "fetch", lambda *what: (_ for _ in ()).throw(Killed))
+        patched.setattr(contents.LibraryUploads, "fetch", lambda *what: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             sync()
 
@@ -778,7 +776,7 @@ def test_killed_and_the_file_is_what_it_was(sync, shelf, here, monkeypatch):
 def test_killed_and_somebody_adds_another(sync, shelf, here, monkeypatch, capsys, text):
     killed_in_a_replacement(sync, shelf, here, monkeypatch)
     other = shelf.put("F0", "a.txt", text)
-    assert sync() == PARTLY
+    assert sync() == SOME_FAILED
     assert f"2 datasets of this name are in the library's folder: 2, {other}; delete all but one" in capsys.readouterr().err
     assert shelf.deleted == [] and not shelf.asked("POST")
 
@@ -806,7 +804,7 @@ def test_a_job_that_comes_while_the_library_is_read(sync, shelf, here, clock):
 def test_a_first_run_that_was_killed_and_a_file_that_changed_since(sync, shelf, here, monkeypatch):
     """The same size, so that it could be taken for what was sent."""
     with monkeypatch.context() as patched:
-        patched.setattr(mirrors.Mirror, "arrived", lambda *what: (_ for _ in ()).throw(Killed))
+        patched.setattr(sync_module.LibrarySync, "arrived", lambda *what: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             sync()
     assert len(shelf.contents()) == 2
@@ -827,7 +825,7 @@ def test_odd_names(sync, shelf, here, name, capsys):
 def test_names_that_are_not_utf_8(sync, shelf, here, capsys):
     os.mkdir(os.fsencode(here) + b"/\xff")
     open(os.fsencode(here) + b"/\xfe.txt", "w").close()
-    assert sync() == PARTLY
+    assert sync() == SOME_FAILED
     told = capsys.readouterr()
     assert told.err.count("its name is not UTF-8") == 2 and told.err.count("\n") == 2 and told.out.count("upload") == 2
 
@@ -845,7 +843,7 @@ def test_links(sync, shelf, here, tmp_path, capsys):
     for link, target in {"within.txt": "run1/b.txt", "out": tmp_path / "here2", "up": "..", "nowhere": "none",
                          "folder": "run1", "around": "around"}.items():
         os.symlink(target, here / link)
-    assert sync() == PARTLY
+    assert sync() == SOME_FAILED
     told = capsys.readouterr()
     assert sorted(shelf.contents()) == ["a.txt", "run1/b.txt", "within.txt"]
     assert [line.split("\t")[1::2] for line in told.out.splitlines() if line.startswith("leave")] == [
@@ -872,28 +870,28 @@ def test_a_file_that_goes_while_the_folder_is_read(sync, shelf, here, monkeypatc
         if str(path).endswith("here/a.txt"):
             (here / "a.txt").unlink()
         return stat(path, **more)
-    monkeypatch.setattr(trees.os, "stat", gone)
+    monkeypatch.setattr(local_tree.os, "stat", gone)
     assert sync() == 0 and sorted(shelf.contents()) == ["run1/b.txt"]
 
 
 def test_a_file_that_changes_while_it_is_hashed(here):
-    now = trees.on_disk(str(here)).files["a.txt"]
-    assert trees.sha256(str(here / "a.txt"), now) == hashlib.sha256(b"aaa").hexdigest()
-    with pytest.raises(Refused, match="changed since this run began"):
-        trees.sha256(str(here / "a.txt"), trees.Seen(now.size, now.mtime_ns, now.ctime_ns - 1))
+    now = local_tree.scan_tree(str(here)).files["a.txt"]
+    assert local_tree.hash_unchanged(str(here / "a.txt"), now) == hashlib.sha256(b"aaa").hexdigest()
+    with pytest.raises(GalaxyError, match="changed since this run began"):
+        local_tree.hash_unchanged(str(here / "a.txt"), local_tree.FileStamp(now.size, now.mtime_ns, now.ctime_ns - 1))
 
 
 def test_a_record_that_is_fixed(alone):
-    held = synced.Held("a", "1", trees.Seen(1, 2, 3), "0123", "2")
-    with synced.Record(["x"], fixed=True) as record:
+    held = sync_state.SyncedFile("a", "1", local_tree.FileStamp(1, 2, 3), "0123", "2")
+    with sync_state.SyncState(["x"], fixed=True) as record:
         record.note([held])
     assert records(alone) == []
-    with synced.Record(["x"]) as record:
+    with sync_state.SyncState(["x"]) as record:
         record.note([held])
-    with synced.Record(["x"], fixed=True) as record:
-        record.note([synced.Held("b", "2", trees.Seen(1, 2, 3))])
+    with sync_state.SyncState(["x"], fixed=True) as record:
+        record.note([sync_state.SyncedFile("b", "2", local_tree.FileStamp(1, 2, 3))])
         record.forget(["a"])
-    with synced.Record(["x"]) as record:
+    with sync_state.SyncState(["x"]) as record:
         assert record.held == {"a": held}
 
 

@@ -8,9 +8,9 @@ import sys
 import library_upload_dir
 import pytest
 
-import libraries
-import transfer
-from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE
+from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE
+from galaxy_api_scripts.datasets import transfer
+from galaxy_api_scripts.libraries import contents
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -152,7 +152,7 @@ def test_links(upload, library, here):
 def test_nonlocal_sends_the_files_with_their_hashes(upload, library, here, monkeypatch, capsys):
     (here / "a.txt").write_text("xyz")
     told = [({"src": "files", "name": "a.txt", "hashes": [number]}, {"session_id": f"s{number}"}) for number in (1, 2)]
-    monkeypatch.setattr(library_upload_dir, "send", lambda galaxy, path: told[path == "a.txt"])
+    monkeypatch.setattr(library_upload_dir, "upload_file", lambda galaxy, path: told[path == "a.txt"])
     library.ends = {"a.txt": {"raw_size": 3}}
     assert upload(["run1/a.txt", "a.txt"], "--nonlocal") == 0
     sent = library.asked("POST", "tools/fetch")[0].json()
@@ -164,7 +164,7 @@ def test_nonlocal_sends_the_files_with_their_hashes(upload, library, here, monke
 
 
 def test_nonlocal_files_are_not_linked(upload, library, here, monkeypatch, capsys):
-    monkeypatch.setattr(library_upload_dir, "send", lambda galaxy, path: ({"src": "files", "name": "a.txt"}, {}))
+    monkeypatch.setattr(library_upload_dir, "upload_file", lambda galaxy, path: ({"src": "files", "name": "a.txt"}, {}))
     library.ends = {"a.txt": {}}
     assert upload(["run1/a.txt"], "--nonlocal", "--link") == 0
     assert "--link means nothing with --nonlocal" in capsys.readouterr().err
@@ -191,7 +191,7 @@ def test_what_is_deleted_is_not_filled(upload, library, here, capsys, which):
     inner = library.add(outer, "inner", type="folder", deleted=which == "inner")
     library.record["deleted"] = which == "library"
     for options in [["-f", inner], []][:1 + (which == "library")]:
-        assert upload(["run1/a.txt"], *options) == REFUSED
+        assert upload(["run1/a.txt"], *options) == FAILED
         told = capsys.readouterr()
         assert told.out == "" and told.err.count("\n") == 1 and "is deleted: an administrator" in told.err
     assert not library.asked("POST")
@@ -205,7 +205,7 @@ def test_a_folder_id_without_its_f(upload, library, here, capsys):
 def test_a_linked_file_that_has_changed(upload, library, here, capsys):
     library.add(library.add("F0", "run1", type="folder"), "a.txt", raw_size=2)
     (here / "run1" / "b.txt").write_text("b")
-    assert upload(["run1/a.txt", "run1/b.txt"], "--link") == PARTLY
+    assert upload(["run1/a.txt", "run1/b.txt"], "--link") == SOME_FAILED
     told = capsys.readouterr()
     assert "run1/a.txt: a dataset of this name is there with 2 bytes" in told.err and told.err.count("\n") == 1
     assert [element["name"] for _, element in library.elements()] == ["b.txt"]
@@ -225,7 +225,7 @@ def test_a_list_from_windows(upload, library, here):
 
 
 def test_paths_with_nul_between_them(upload, library, here, capsys):
-    assert upload(["run1/a.txt", "run1/b.txt\0run1/c.txt\0"]) == PARTLY
+    assert upload(["run1/a.txt", "run1/b.txt\0run1/c.txt\0"]) == SOME_FAILED
     told = capsys.readouterr()
     assert "run1/b.txt: a NUL comes after it: find without -print0" in told.err and told.err.count("\n") == 1
     assert library.tree() == ["run1/a.txt"]
@@ -280,7 +280,7 @@ def test_what_failed_before_is_repaired(upload, library, here):
 def test_what_does_not_arrive_is_told(upload, library, here, capsys, end, why):
     (here / "run1" / "b.txt").write_text("bb")
     library.ends = {"a.txt": end}
-    assert upload(["run1/a.txt", "run1/b.txt"]) == PARTLY
+    assert upload(["run1/a.txt", "run1/b.txt"]) == SOME_FAILED
     told = capsys.readouterr()
     assert told.out.count("uploaded=True") == 2
     assert told.err.count("\n") == 1 and f"run1/a.txt: Galaxy did not keep it: {why}" in told.err
@@ -291,20 +291,20 @@ def test_failures_of_others_stay(upload, library, here):
     folder = library.add("F0", "run1", type="folder")
     library.add(folder, "Unnamed dataset", state="error", message="of somebody else")
     library.ends = {"a.txt": {"raw_size": 2}}
-    assert upload(["run1/a.txt"]) == PARTLY
+    assert upload(["run1/a.txt"]) == SOME_FAILED
     assert library.deleted == []
 
 
 def test_a_file_that_changes_on_its_way(upload, library, here, capsys):
     library.ends = {"a.txt": {"raw_size": 7}}
-    assert upload(["run1/a.txt"]) == PARTLY
+    assert upload(["run1/a.txt"]) == SOME_FAILED
     assert "run1/a.txt: arrived with 7 bytes, 3 were expected: it changed meanwhile" in capsys.readouterr().err
 
 
 def test_another_machine_uploads_the_same(upload, library, here, capsys):
     taken = library.fetch
     library.mock.post(f"{URL}/api/tools/fetch", json=lambda request, context: [taken(request, context) for _ in "12"][0])
-    assert upload(["run1/a.txt"]) == PARTLY
+    assert upload(["run1/a.txt"]) == SOME_FAILED
     assert "run1/a.txt: 2 datasets of this name and size are there" in capsys.readouterr().err
 
 
@@ -314,11 +314,11 @@ def test_a_paused_job_lets_no_other_begin(upload, library, here, capsys):
         library.jobs.append({"id": f"j{len(library.jobs)}", "state": "paused"})
         return {"outputs": [], "jobs": library.jobs[-1:]}
     library.mock.post(f"{URL}/api/tools/fetch", json=fetch)
-    assert upload(["run1/a.txt"]) == PARTLY
+    assert upload(["run1/a.txt"]) == SOME_FAILED
     told = capsys.readouterr().err
     assert "its job is paused in the history 'Uploads to library l1': most often the quota" in told
     for _ in range(2):
-        assert upload(["run1/a.txt"]) == REFUSED
+        assert upload(["run1/a.txt"]) == FAILED
         told = capsys.readouterr()
         assert told.out == "" and told.err.count("\n") == 1
         assert "the history 'Uploads to library l1' has paused jobs (j0): most often the quota" in told.err
@@ -328,7 +328,7 @@ def test_a_paused_job_lets_no_other_begin(upload, library, here, capsys):
 def test_bad_paths_are_told_and_the_others_uploaded(upload, library, here, capsys):
     os.mkfifo(here / "pipe")
     paths = ["nosuch.txt", "run1", "", "run1/a.txt", "pipe", "run1/a.txt/x", "./run1/a.txt", "/", "run1/a.txt"]
-    assert upload(paths) == PARTLY
+    assert upload(paths) == SOME_FAILED
     told = capsys.readouterr()
     assert told.out == "[3/6] F1/a.txt uploaded=True\n" and library.tree() == ["run1/a.txt"]
     lines = [line.removeprefix(line.split(": ")[0] + ": ") for line in told.err.splitlines()]
@@ -339,7 +339,7 @@ def test_bad_paths_are_told_and_the_others_uploaded(upload, library, here, capsy
 def test_two_paths_to_one_place(upload, library, here, capsys):
     (here / str(here)[1:] / "run1").mkdir(parents=True)
     (here / str(here)[1:] / "run1" / "a.txt").write_text("other")
-    assert upload([f"{here}/run1/a.txt", f"{str(here)[1:]}/run1/a.txt"]) == PARTLY
+    assert upload([f"{here}/run1/a.txt", f"{str(here)[1:]}/run1/a.txt"]) == SOME_FAILED
     assert len(library.tree()) == 1
     assert f"a.txt: left out, because it goes to the same place as {here}/run1/a.txt" in capsys.readouterr().err
 
@@ -347,14 +347,14 @@ def test_two_paths_to_one_place(upload, library, here, capsys):
 def test_a_failure_that_may_not_be_deleted(upload, library, here, capsys):
     library.ends = {"a.txt": {"state": "error", "message": "bad content"}}
     library.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), status_code=403, json={"err_msg": "Not yours"})
-    assert upload(["run1/a.txt"]) == PARTLY
+    assert upload(["run1/a.txt"]) == SOME_FAILED
     told = capsys.readouterr().err
     assert "bad content; it stays there in state error:" in told and "Not yours" in told and told.count("\n") == 1
 
 
 def test_names_that_are_not_utf_8(script, type_in, library, here, capsys):
     type_in(b"run1/\xff.txt\nrun1/a.txt\n")
-    assert script(library_upload_dir.main, *LINE) == PARTLY
+    assert script(library_upload_dir.main, *LINE) == SOME_FAILED
     told = capsys.readouterr()
     assert "its name is not UTF-8" in told.err and told.err.count("\n") == 1 and "a.txt uploaded=True" in told.out
 
@@ -378,16 +378,16 @@ def test_no_standard_input(script, library, monkeypatch, capsys):
 
 def test_a_file_that_can_not_be_read(upload, library, here, monkeypatch, capsys):
     def send(galaxy, path):
-        raise transfer.Refused(f"{path}: Permission denied", USAGE)
-    monkeypatch.setattr(library_upload_dir, "send", send)
-    assert upload(["run1/a.txt"], "--nonlocal") == PARTLY
+        raise transfer.GalaxyError(f"{path}: Permission denied", USAGE)
+    monkeypatch.setattr(library_upload_dir, "upload_file", send)
+    assert upload(["run1/a.txt"], "--nonlocal") == SOME_FAILED
     assert "run1/a.txt: Permission denied" in capsys.readouterr().err and library.tree() == []
     assert not library.asked("POST")
 
 
 def test_a_file_that_changes_meanwhile(upload, library, here, monkeypatch, capsys):
-    monkeypatch.setattr(library_upload_dir, "need_path_paste", lambda *what: (here / "run1" / "a.txt").write_text("abcd"))
-    assert upload(["run1/a.txt"]) == PARTLY
+    monkeypatch.setattr(library_upload_dir, "require_path_paste", lambda *what: (here / "run1" / "a.txt").write_text("abcd"))
+    assert upload(["run1/a.txt"]) == SOME_FAILED
     assert "changed since this run began" in capsys.readouterr().err and not library.asked("POST")
 
 
@@ -466,7 +466,7 @@ def test_a_job_that_comes_while_the_folders_are_read(upload, library, here, cloc
 
 
 def test_two_runs_at_once(upload, library, here, capsys):
-    with libraries.only_run("library l1"):      # by whatever address of the server
+    with contents.exclusive_run("library l1"):      # by whatever address of the server
         assert upload(["run1/a.txt"]) == TRY_LATER
     told = capsys.readouterr()
     assert told.out == "" and "another run is at work on library l1" in told.err
@@ -476,7 +476,7 @@ def test_two_runs_at_once(upload, library, here, capsys):
 def test_two_folders_of_one_name(upload, library, here, capsys):
     library.add("F0", "run1", type="folder")
     library.add("F0", "run1", type="folder")
-    assert upload(["run1/a.txt"]) == REFUSED
+    assert upload(["run1/a.txt"]) == FAILED
     assert "2 folders are named run1: F1, F2" in capsys.readouterr().err and not library.asked("POST")
 
 
@@ -485,7 +485,7 @@ def test_two_folders_of_one_name(upload, library, here, capsys):
     ({"can_add_library_item": False}, "may not add to folder F0 (n): the library's managers")])
 def test_folders_that_are_not_for_this(upload, library, here, capsys, about, words):
     library.about.update(about)
-    assert upload(["run1/a.txt"], "-f", "F0") == REFUSED
+    assert upload(["run1/a.txt"], "-f", "F0") == FAILED
     told = capsys.readouterr()
     assert told.out == "" and words in told.err and told.err.count("\n") == 1 and not library.asked("POST")
 
@@ -495,7 +495,7 @@ def test_folders_that_are_not_for_this(upload, library, here, capsys, about, wor
     ("configuration", {"allow_library_path_paste": False}, "can set allow_path_paste: true in galaxy.yml")])
 def test_a_server_that_takes_no_paths(upload, library, here, capsys, route, answer, words):
     library.mock.get(f"{URL}/api/{route}", json=answer)
-    assert upload(["run1/a.txt"]) == REFUSED
+    assert upload(["run1/a.txt"]) == FAILED
     told = capsys.readouterr()
     assert told.out == "" and words in told.err and "--nonlocal sends the files themselves" in told.err
     assert not library.asked("POST")
@@ -503,16 +503,16 @@ def test_a_server_that_takes_no_paths(upload, library, here, capsys, route, answ
 
 def test_refused(upload, library, here, capsys):
     library.mock.post(f"{URL}/api/tools/fetch", status_code=403, json={"err_msg": "No rights", "err_code": 403002})
-    assert upload(["run1/a.txt"]) == REFUSED
+    assert upload(["run1/a.txt"]) == FAILED
     told = capsys.readouterr()
     assert told.out == "" and told.err.count("\n") == 1 and "No rights" in told.err and KEY not in told.err
 
 
 def test_a_server_that_goes_away_ends_the_run(upload, library, here, monkeypatch, capsys):
     def send(galaxy, path):
-        raise transfer.Refused("no dataset was made, send it again", TRY_LATER)
+        raise transfer.GalaxyError("no dataset was made, send it again", TRY_LATER)
     (here / "run1" / "b.txt").write_text("b")
-    monkeypatch.setattr(library_upload_dir, "send", send)
+    monkeypatch.setattr(library_upload_dir, "upload_file", send)
     assert upload(["run1/a.txt", "run1/b.txt"], "--nonlocal") == TRY_LATER
     assert capsys.readouterr().err.count("\n") == 1
 

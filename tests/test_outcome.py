@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-import outcome
-from outcome import INTERRUPTED, REFUSED, USAGE, Refused, at_end, run
+import common
+from common import FAILED, INTERRUPTED, USAGE, GalaxyError, on_success, run
 
 
 def raising(error):
@@ -18,16 +18,16 @@ def raising(error):
 
 @pytest.mark.parametrize("main, status", [
     (lambda: None, 0), (lambda: 0, 0), (lambda: 3, 3),
-    (raising(Refused("no")), REFUSED), (raising(Refused("no", USAGE)), USAGE), (raising(Refused("no", 75)), 75),
-    (raising(KeyboardInterrupt()), INTERRUPTED), (raising(OSError(errno.ENOSPC, "No space left on device", "f")), REFUSED),
-    (raising(ValueError("odd")), REFUSED),
+    (raising(GalaxyError("no")), FAILED), (raising(GalaxyError("no", USAGE)), USAGE), (raising(GalaxyError("no", 75)), 75),
+    (raising(KeyboardInterrupt()), INTERRUPTED), (raising(OSError(errno.ENOSPC, "No space left on device", "f")), FAILED),
+    (raising(ValueError("odd")), FAILED),
 ])
 def test_exit_statuses(main, status):
     assert run(main) == status
 
 
 @pytest.mark.parametrize("error, line", [
-    (Refused("two\nlines  and\ttabs"), "two lines and tabs"),
+    (GalaxyError("two\nlines  and\ttabs"), "two lines and tabs"),
     (OSError(errno.ENOSPC, "No space left on device", "/x/f"), "/x/f: No space left on device"),
     (PermissionError(errno.EACCES, "Permission denied", "f"), "f: Permission denied"),
     (KeyError("id"), "unforeseen, in the script or in Galaxy's answer: KeyError: 'id'; GALAXY_DEBUG=1 shows where"),
@@ -41,14 +41,14 @@ def test_one_line_on_standard_error(capsys, monkeypatch, error, line):
 
 def test_a_table_stands_below_the_line(capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["x/nightly.py"])
-    outcome.keep_secret("s3cret")
-    assert run(raising(Refused("no input", USAGE, table="index\n-----\n0 s3cret"))) == USAGE
+    common.register_secret("s3cret")
+    assert run(raising(GalaxyError("no input", USAGE, table="index\n-----\n0 s3cret"))) == USAGE
     assert capsys.readouterr().err == "nightly.py: no input\nindex\n-----\n0 ***\n"
 
 
 def test_the_traceback_on_demand_without_keys(capsys, monkeypatch):
     monkeypatch.setenv("GALAXY_DEBUG", "1")
-    outcome.keep_secret("s3cret")
+    common.register_secret("s3cret")
     run(raising(ValueError("about s3cret")))
     told = capsys.readouterr().err
     assert "Traceback" in told and "ValueError" in told and "s3cret" not in told
@@ -68,14 +68,14 @@ def test_system_exit_goes_through():
     ("keyless", "keyless"),
 ])
 def test_redaction(text, shown):
-    assert outcome.redact(text) == shown
+    assert common.redact(text) == shown
 
 
 def test_redaction_of_secrets_in_either_writing():
-    outcome.keep_secret("p@ss word")
-    outcome.keep_secret("")
-    outcome.keep_secret(None)
-    assert outcome.redact("p@ss word p%40ss%20word") == "*** ***"
+    common.register_secret("p@ss word")
+    common.register_secret("")
+    common.register_secret(None)
+    assert common.redact("p@ss word p%40ss%20word") == "*** ***"
 
 
 
@@ -85,7 +85,7 @@ def test_what_is_done_at_the_end(ends, called, capsys):
     done = []
 
     def main():
-        at_end(lambda: done.append(True))
+        on_success(lambda: done.append(True))
         return ends()
     with contextlib.suppress(SystemExit):
         run(main)
@@ -94,14 +94,14 @@ def test_what_is_done_at_the_end(ends, called, capsys):
 
 def test_what_is_done_at_the_end_is_the_last_thing(tmp_path):
     (tmp_path / "x.py").write_text("""import atexit, sys
-from outcome import at_end, run
+from common import on_success, run
 def main():
     atexit.register(print, "Python's own end")
-    at_end(lambda: print("done", file=sys.stderr))
+    on_success(lambda: print("done", file=sys.stderr))
     print("result")
     return 4
 sys.exit(run(main))
 """)
     ended = subprocess.run([sys.executable, tmp_path / "x.py"], capture_output=True, text=True,
-                           env={**os.environ, "PYTHONPATH": os.path.dirname(outcome.__file__)})
+                           env={**os.environ, "PYTHONPATH": os.path.dirname(common.__file__)})
     assert (ended.returncode, ended.stdout, ended.stderr) == (4, "result\n", "done\n")

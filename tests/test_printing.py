@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from common import USAGE, Refused
-from printing import output, print_answer, print_members, print_response, show
+from common import USAGE, GalaxyError, output_options, print_answer, print_members, print_response, show
 
 ROWS = [{"id": "33e0000000000012", "version": "1.10", "size": 3, "done": True, "tags": ["a", "é"], "gone": None},
         {"id": "0000000000000001", "version": " 2 ", "size": 0.5, "done": False, "tags": [], "extra": {"k": "v"}}]
@@ -76,14 +75,14 @@ def test_an_empty_list(capsys, style, text):
 
 
 def test_an_unknown_style():
-    with pytest.raises(Refused, match="--format=exel: there are table, json") as caught:
-        output({"--format": "exel", "--fields": None})
+    with pytest.raises(GalaxyError, match="--format=exel: there are table, json") as caught:
+        output_options({"--format": "exel", "--fields": None}).values()
     assert caught.value.exit_code == USAGE
 
 
 @pytest.mark.parametrize("style", ["table", "json", "jsonl", "csv", "value"])
 def test_an_unknown_field(style, capsys):
-    with pytest.raises(Refused, match="no field nmae in the answer: there are id, version") as caught:
+    with pytest.raises(GalaxyError, match="no field nmae in the answer: there are id, version") as caught:
         show(ROWS, style, ["id", "nmae"])
     assert caught.value.exit_code == USAGE
 
@@ -145,8 +144,8 @@ def test_a_single_thing_upright(capsys):
 
 def test_fields_that_there_are_not_where_it_is_known(capsys):
     args = {"--format": "csv", "--fields": "id,size,age"}
-    assert output(args) == ("csv", ["id", "size", "age"])
-    assert output(args, ["age", "id", "size"]) == ("csv", ["id", "size", "age"])
-    with pytest.raises(Refused, match="no size, age: there are id, name") as caught:
-        output(args, ["id", "name"])
+    assert output_options(args) == {"format": "csv", "fields": ["id", "size", "age"]}
+    assert output_options(args, ["age", "id", "size"]) == {"format": "csv", "fields": ["id", "size", "age"]}
+    with pytest.raises(GalaxyError, match="no size, age: there are id, name") as caught:
+        output_options(args, ["id", "name"]).values()
     assert caught.value.exit_code == USAGE

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-import processes
-from common import Refused
+from common import GalaxyError
+from galaxy_api_scripts.local_server import processes
 
 has_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 
 
 def begun(folder, program):
-    return processes.begin([sys.executable, "-c", program], folder, folder / "one.log", processes.clean_environment())
+    return processes.start_process([sys.executable, "-c", program], folder, folder / "one.log", processes.clean_environment())
 
 
 def until(condition):
@@ -27,32 +27,32 @@ def until(condition):
 def test_a_process_that_died_before_its_birth_was_read():
     process = subprocess.Popen([sys.executable, "-c", "pass"])
     process.wait()
-    assert not processes.is_running({"pid": process.pid, "began": processes.birth(process.pid)})
+    assert not processes.is_process_running({"pid": process.pid, "began": processes.process_birth(process.pid)})
 
 
 def test_a_process_is_begun_and_ended(tmp_path):
     (tmp_path / "one.log").write_text("earlier")
     process = begun(tmp_path, "import os, time; print(os.getcwd(), flush=True); time.sleep(60)")
     try:
-        assert processes.is_running(process) and os.getsid(process["pid"]) == process["pid"]
+        assert processes.is_process_running(process) and os.getsid(process["pid"]) == process["pid"]
         until(lambda: (tmp_path / "one.log").read_text() == f"{tmp_path}\n")
         assert (tmp_path / "one.log.1").read_text() == "earlier"
     finally:
-        assert processes.end([process], tmp_path)
-    assert not processes.is_running(process)
-    assert not processes.end([process], tmp_path)
+        assert processes.stop_processes([process], tmp_path)
+    assert not processes.is_process_running(process)
+    assert not processes.stop_processes([process], tmp_path)
 
 
 @has_proc
 def test_what_it_started_ends_too_even_when_it_is_dead_itself(tmp_path):
     process = begun(tmp_path, "import os, sys; os.fork() or os.execl(sys.executable, 'python', '-c', "
                               "'import time; print(1, flush=True); time.sleep(60)'); os._exit(0)")
-    until(lambda: not processes.is_running(process) and (tmp_path / "one.log").read_text() == "1\n")
-    members = processes.session(process["pid"], tmp_path)
+    until(lambda: not processes.is_process_running(process) and (tmp_path / "one.log").read_text() == "1\n")
+    members = processes.session_processes(process["pid"], tmp_path)
     assert len(members) == 1
-    assert processes.session(process["pid"], tmp_path / "elsewhere") == []
-    assert processes.end([process], tmp_path)
-    assert not processes.is_running(members[0])
+    assert processes.session_processes(process["pid"], tmp_path / "elsewhere") == []
+    assert processes.stop_processes([process], tmp_path)
+    assert not processes.is_process_running(members[0])
 
 
 def test_one_that_does_not_listen_is_killed(tmp_path, monkeypatch):
@@ -60,17 +60,17 @@ def test_one_that_does_not_listen_is_killed(tmp_path, monkeypatch):
     process = begun(tmp_path, "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); "
                               "time.sleep(60)")
     until(lambda: (tmp_path / "one.log").read_text())
-    assert processes.end([process], tmp_path)
+    assert processes.stop_processes([process], tmp_path)
     assert processes.CHILDREN[process["pid"]].returncode == -signal.SIGKILL
 
 
 def test_another_that_got_its_number_is_left_alone(tmp_path):
     process = begun(tmp_path, "import time; time.sleep(60)")
     try:
-        assert not processes.end([{**process, "began": process["began"] + "1"}], tmp_path)
-        assert processes.is_running(process)
+        assert not processes.stop_processes([{**process, "began": process["began"] + "1"}], tmp_path)
+        assert processes.is_process_running(process)
     finally:
-        processes.end([process], tmp_path)
+        processes.stop_processes([process], tmp_path)
 
 
 def test_nothing_that_leads_a_python_astray(monkeypatch):
@@ -82,9 +82,9 @@ def test_nothing_that_leads_a_python_astray(monkeypatch):
 
 def test_ports(loopback):
     port = loopback.http.server_port
-    assert processes.listens(port)
-    with pytest.raises(Refused, match=f"port {port} .*--port=N"):
-        processes.check_port(port)
+    assert processes.port_in_use(port)
+    with pytest.raises(GalaxyError, match=f"port {port} .*--port=N"):
+        processes.require_free_port(port)
 
 
 def test_a_private_file_is_private_and_new(tmp_path):

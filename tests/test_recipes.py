@@ -3,8 +3,8 @@ import pytest
 import recipe_branch
 import recipe_loop
 
-import tools
-from common import REFUSED, STILL_RUNNING, USAGE, Refused
+from common import FAILED, STILL_RUNNING, USAGE, GalaxyError
+from galaxy_api_scripts.tools import request
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -37,8 +37,8 @@ def galaxy_runs(monkeypatch):
         def run(galaxy, history, tool, values, timeout):
             given.append((history, tool, values, timeout))
             return [{"id": made[len(given)]}]
-        monkeypatch.setattr(tools, "run", run)
-        monkeypatch.setattr(tools, "content", lambda galaxy, dataset: held[dataset])
+        monkeypatch.setattr(request, "run_tool", run)
+        monkeypatch.setattr(request, "read_dataset_text", lambda galaxy, dataset: held[dataset])
         return given
     return fill
 
@@ -58,7 +58,7 @@ def test_the_result_chooses_the_workflow(script, galaxy, galaxy_runs, capsys, li
 def test_a_workflow_that_is_not_there_is_told_before_anything_runs(script, galaxy, galaxy_runs, capsys):
     given = galaxy_runs("", "1")
     galaxy.get(f"{URL}/api/workflows", json=[])
-    assert script(recipe_branch.main, KEY, URL, H, "d0", FEW, "nosuch") == REFUSED
+    assert script(recipe_branch.main, KEY, URL, H, "d0", FEW, "nosuch") == FAILED
     assert "is named 'nosuch'" in capsys.readouterr().err and given == []
     assert script(recipe_branch.main, "--lines=x", KEY, URL, H, "d0", FEW, MANY) == USAGE
     assert script(recipe_branch.main, KEY, URL, H, "d0", FEW) == USAGE
@@ -79,19 +79,19 @@ def test_the_loop_ends_when_nothing_is_left_out_any_more(script, galaxy, galaxy_
 
 def test_the_loop_does_not_go_on_for_ever(script, galaxy, galaxy_runs, capsys):
     galaxy_runs(*(table(*range(number)) for number in range(60, 20, -1)))
-    assert script(recipe_loop.main, KEY, URL, H, "d0", "2") == REFUSED
+    assert script(recipe_loop.main, KEY, URL, H, "d0", "2") == FAILED
     told = capsys.readouterr()
     assert len(told.out.splitlines()) == 30 and "after 30 rounds rows are still left out" in told.err
 
 
 def test_the_loop_is_refused(script, galaxy, galaxy_runs, capsys, monkeypatch):
     galaxy_runs(table("a"), "")
-    assert script(recipe_loop.main, KEY, URL, H, "d0", "2") == REFUSED
+    assert script(recipe_loop.main, KEY, URL, H, "d0", "2") == FAILED
     assert "there are no numbers in column 2" in capsys.readouterr().err
     assert script(recipe_loop.main, KEY, URL, H, "d0", "x") == script(recipe_loop.main, KEY, URL, H, "d0") == USAGE
 
     def still_running(*what):
-        raise Refused("still running", STILL_RUNNING)
+        raise GalaxyError("still running", STILL_RUNNING)
     galaxy_runs(table(1, 2))
-    monkeypatch.setattr(tools, "run", still_running)
+    monkeypatch.setattr(request, "run_tool", still_running)
     assert script(recipe_loop.main, KEY, URL, H, "d0", "2") == STILL_RUNNING

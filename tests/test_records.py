@@ -6,15 +6,16 @@ import time
 
 import pytest
 
-import records
-from common import TRY_LATER, Galaxy, Refused
-from records import Record
+import common
+from common import TRY_LATER, Galaxy, GalaxyError
+from galaxy_api_scripts import checkpoint
+from galaxy_api_scripts.checkpoint import Checkpoint
 
 URL = "http://galaxy.test"
 
 
 def a_record(*about, key="0123456789abcdef0123456789abcdef", url=URL):
-    return Record(Galaxy(key, url), "the thing", *(about or ("x",)))
+    return Checkpoint(Galaxy(key, url), "the thing", *(about or ("x",)))
 
 
 def test_what_is_noted_outlives_the_record():
@@ -26,7 +27,7 @@ def test_what_is_noted_outlives_the_record():
         record.remove()
     with a_record() as record:
         assert record.data == {}
-    assert list(records.folder().iterdir()) == []
+    assert list(checkpoint.checkpoint_folder().iterdir()) == []
 
 
 def test_each_thing_key_and_server_has_its_own():
@@ -54,17 +55,17 @@ def test_rubbish_is_nothing(content):
 
 
 def test_no_one_else_has_it_meanwhile():
-    with a_record(), pytest.raises(Refused, match="the thing: another run is at work on it") as caught:
+    with a_record(), pytest.raises(GalaxyError, match="the thing: another run is at work on it") as caught:
         a_record()
     assert caught.value.exit_code == TRY_LATER
     a_record().close()
 
 
 def test_a_process_that_was_killed_has_let_go(tmp_path):
-    program = ("import os, sys\nfrom common import Galaxy\nfrom records import Record\n"
-               f"record = Record(Galaxy('0123456789abcdef0123456789abcdef', '{URL}'), 'x', 'x')\n"
+    program = ("import os, sys\nfrom common import Galaxy\nfrom galaxy_api_scripts.checkpoint import Checkpoint\n"
+               f"record = Checkpoint(Galaxy('0123456789abcdef0123456789abcdef', '{URL}'), 'x', 'x')\n"
                "record.save(session='s1')\nos.kill(os.getpid(), 9)\n")
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(records.__file__)}
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(common.__file__)}
     assert subprocess.run([sys.executable, "-c", program], env=environment).returncode == -9
     with a_record() as record:
         assert record.data == {"session": "s1"}
@@ -80,10 +81,10 @@ def test_old_ones_go(monkeypatch):
     with a_record() as old, a_record("y") as new:
         old.save(x=1)
         new.save(x=1)
-        os.utime(old.path, (0, time.time() - records.KEPT - 10))
-    monkeypatch.setattr(records, "_swept", False)
+        os.utime(old.path, (0, time.time() - checkpoint.KEEP_DAYS - 10))
+    monkeypatch.setattr(checkpoint, "_old_removed", False)
     with a_record() as record:
-        assert record.data == {} and len(list(records.folder().iterdir())) == 2
+        assert record.data == {} and len(list(checkpoint.checkpoint_folder().iterdir())) == 2
 
 
 def test_where_nothing_can_be_kept(monkeypatch):

@@ -7,8 +7,8 @@ import invocation_report
 import pytest
 from run_answers import API, FORBIDDEN, KEY, URL, Runs, a_job, a_step, mapped, one_line
 
-import reports
-from common import REFUSED, USAGE, Galaxy
+from common import FAILED, USAGE, Galaxy
+from galaxy_api_scripts.invocations import report
 
 NASTY = "<script>alert('1')</script> & \"q\" \u202e\x1b[31m\ud800"
 
@@ -43,7 +43,7 @@ class Page(HTMLParser):
 
 
 def a_page(mock):
-    return reports.page(Galaxy(KEY, URL, patience=0), "i")
+    return report.gather_report(Galaxy(KEY, URL, patience=0), "i")
 
 
 def test_a_run_with_a_failure(requests_mock):
@@ -96,7 +96,7 @@ def test_requests_for_many_jobs(requests_mock):
     runs.collection("c", {})
     page = Page(a_page(requests_mock))
     # The run twice, its workflow, times, history; the failures shown, and where their elements are.
-    assert len(runs.asked()) == 5 + reports.FAILURES + 1
+    assert len(runs.asked()) == 5 + report.FAILURES + 1
     assert "470 ok, 30 error" in page.text and "And 20 more" in page.text and "details" not in page.tags
     assert page.tags.count("i") == 3 + 5        # a line and two bars, and the legend
 
@@ -133,19 +133,19 @@ def test_what_we_may_not_see_is_left_open(requests_mock):
     ({"state": "queued"}, (1000, 1040, 1040))])
 def test_when_a_job_waited_and_ran(job, span):
     times = {"create_time": "1970-01-01T00:16:40", "update_time": "1970-01-01T00:17:20.000000"}
-    assert reports._times({"state": "ok", **times, **job}, 1100) == span
+    assert report._times({"state": "ok", **times, **job}, 1100) == span
 
 
 @pytest.mark.parametrize("seconds, words", [(0, "0 s"), (59.6, "1 min"), (75, "1 min 15 s"), (3605, "1 h"),
                                             (7320, "2 h 2 min"), (180000, "2 d 2 h")])
 def test_times_for_people(seconds, words):
-    assert reports.time_in_words(seconds) == words
+    assert report.time_in_words(seconds) == words
 
 
 @pytest.mark.parametrize("size, words", [(None, "size unknown"), (0, "0 bytes"), (1023, "1023 bytes"), (13352, "13.0 KiB"),
                                          (5 * 2**40, "5.0 TiB")])
 def test_sizes_for_people(size, words):
-    assert reports.bytes_in_words(size) == words
+    assert report.bytes_in_words(size) == words
 
 
 # --------------------------------------------------------------------------------------------------- invocation_report.py
@@ -157,7 +157,7 @@ def test_the_file(script, requests_mock, capsys, tmp_path):
     assert capsys.readouterr() == (f"{tmp_path}/a.html\n", "")
     assert Page((tmp_path / "a.html").read_text(encoding="utf-8")).text.startswith("Hot days: Failed")
     (tmp_path / "a.html").write_text("mine")
-    assert script(invocation_report.main, *line) == REFUSED
+    assert script(invocation_report.main, *line) == FAILED
     assert one_line(capsys, "is there already") == "" and (tmp_path / "a.html").read_text() == "mine"
     assert script(invocation_report.main, "--force", *line) == 0
     assert (tmp_path / "a.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
@@ -186,5 +186,5 @@ def test_no_file_takes_the_place_of_what_is_none(script, requests_mock, capsys, 
 
 def test_a_run_that_is_not_ours_leaves_no_file(script, requests_mock, capsys, tmp_path):
     requests_mock.get(f"{API}/invocations/i", **FORBIDDEN)
-    assert script(invocation_report.main, f"--to={tmp_path}/a.html", KEY, URL, "i") == REFUSED
+    assert script(invocation_report.main, f"--to={tmp_path}/a.html", KEY, URL, "i") == FAILED
     assert one_line(capsys, "not yours") == "" and os.listdir(tmp_path) == ["home"]

@@ -13,7 +13,7 @@ import pytest
 import upload_to_history
 
 import create
-from common import PARTLY, REFUSED, STILL_RUNNING, USAGE
+from common import FAILED, SOME_FAILED, STILL_RUNNING, USAGE
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -63,7 +63,7 @@ def test_history_create_without_a_name_and_for_a_variable(script, requests_mock,
 
 def test_history_create_refused(script, requests_mock, capsys):
     requests_mock.post(f"{URL}/api/histories", **NO)
-    assert script(history_create_history.main, KEY, URL, "n") == REFUSED
+    assert script(history_create_history.main, KEY, URL, "n") == FAILED
     assert refused_with(capsys, "No rights")
 
 
@@ -126,7 +126,7 @@ def test_upload_that_fails_twice(script, tus, tmp_path, capsys):
     once = [{"json": []}, {"json": []}, {"json": wrong}, {"json": wrong}]
     tus.get(f"{URL}/api/histories/h/contents", once * 2)
     tus.delete(f"{URL}/api/datasets/d")
-    assert script(upload_to_history.main, "--wait", KEY, URL, "h", tmp_path / "a.txt") == REFUSED
+    assert script(upload_to_history.main, "--wait", KEY, URL, "h", tmp_path / "a.txt") == FAILED
     assert refused_with(capsys, "dataset d ended in state error: hash does not match")
     sent = [asked for asked in tus.request_history if asked.path == "/api/tools/fetch"]
     assert len(sent) == 2
@@ -150,7 +150,7 @@ def test_a_wrong_format_is_told_before_anything_is_sent(script, requests_mock, c
 def test_a_wrong_field_after_something_was_made_says_that_it_was(script, requests_mock, capsys):
     requests_mock.post(f"{URL}/api/histories", json={"id": "h", "name": "n"})
     for style in ("value", "table", "json", "csv"):
-        assert script(history_create_history.main, "--fields=ids", f"--format={style}", KEY, URL, "n") == REFUSED
+        assert script(history_create_history.main, "--fields=ids", f"--format={style}", KEY, URL, "n") == FAILED
         assert refused_with(capsys, "it is done (id h), but there is no field ids in the answer: there are id, name")
 
 
@@ -164,7 +164,7 @@ def test_upload_of_no_file(script, tus, tmp_path, capsys, file):
 def test_upload_refused(script, tus, tmp_path, capsys):
     (tmp_path / "a.txt").write_text("abc")
     tus.get(f"{URL}/api/histories/h", **NO)
-    assert script(upload_to_history.main, KEY, URL, "h", tmp_path / "a.txt") == REFUSED
+    assert script(upload_to_history.main, KEY, URL, "h", tmp_path / "a.txt") == FAILED
     assert refused_with(capsys, "No rights")
 
 
@@ -193,7 +193,7 @@ def test_invocation_wait_shows_the_outputs(script, requests_mock, capsys):
 def test_invocation_wait_tells_the_truth(script, requests_mock, capsys):
     ended(requests_mock, {"ok": 2, "error": 1}, {"id": "j", "state": "error", "tool_id": "sort1", "exit_code": 2,
                                                  "create_time": "2026-01-01T10:00:00", "update_time": "2026-01-01T10:00:00"})
-    assert script(invocation_wait.main, KEY, URL, "i") == REFUSED
+    assert script(invocation_wait.main, KEY, URL, "i") == FAILED
     assert refused_with(capsys, f"failed: 1 error; step 0 (sort1) is error, job j, exit code 2; see {URL}/jobs/j/view")
 
 
@@ -227,11 +227,11 @@ def test_dataset_download(script, datasets, tmp_path, capsys):
 
 def test_some_of_many_could_not_be_fetched(script, datasets, tmp_path, capsys):
     (tmp_path / "a.txt").write_text("mine")
-    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "bad", "d2") == PARTLY
+    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "bad", "d2") == SOME_FAILED
     told = capsys.readouterr()
     assert told.out == f"{tmp_path}/b.txt\n" and "dataset bad (b) is in state error" in told.err
-    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "bad") == REFUSED
-    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "d1") == REFUSED    # another's is there already
+    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "bad") == FAILED
+    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "d1") == FAILED    # another's is there already
     assert (tmp_path / "a.txt").read_text() == "mine"
     assert script(dataset_download.main, f"--to={tmp_path}", "--force", KEY, URL, "d1") == 0
     assert (tmp_path / "a.txt").read_bytes() == b"abc"
@@ -243,7 +243,7 @@ def test_an_odd_dataset_does_not_stop_the_rest(script, datasets, tmp_path, about
     datasets.get(f"{URL}/api/datasets/odd", json=about)
     datasets.get(f"{URL}/api/datasets/odd/display", content=b"abc")
     datasets.get(f"{URL}/api/datasets/worse", json=[])
-    assert script(dataset_download.main, f"--to={tmp_path}/d", KEY, URL, "odd", "worse", "d1") == PARTLY
+    assert script(dataset_download.main, f"--to={tmp_path}/d", KEY, URL, "odd", "worse", "d1") == SOME_FAILED
     assert len(list((tmp_path / "d").iterdir())) == 3       # two files and the manifest
 
 
@@ -257,7 +257,7 @@ def test_an_id_from_a_variable_that_is_unset(script, requests_mock, capsys, modu
 
 def test_a_short_download_is_no_download(script, datasets, tmp_path, capsys):
     datasets.get(f"{URL}/api/datasets/d1/display", content=b"ab")
-    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "d1") == REFUSED
+    assert script(dataset_download.main, f"--to={tmp_path}", KEY, URL, "d1") == FAILED
     assert refused_with(capsys, "2 of 3 bytes came") and not (tmp_path / "a.txt").exists()
 
 
@@ -282,7 +282,7 @@ def test_key_show(script, requests_mock, type_in, capsys):
 def test_key_show_refused(script, requests_mock, type_in, capsys):
     requests_mock.get(f"{URL}/api/authenticate/baseauth", status_code=401, json={"err_msg": "Invalid password s3cret"})
     type_in("s3cret\n")
-    assert script(key_show.main, URL, "me@example.org") == REFUSED
+    assert script(key_show.main, URL, "me@example.org") == FAILED
     told = capsys.readouterr()
     assert "Invalid password ***" in told.err and "s3cret" not in told.err
 

@@ -2,8 +2,8 @@
 import pytest
 import search
 
-from common import USAGE, Refused
-from queries import Condition, parse
+from common import USAGE, GalaxyError
+from galaxy_api_scripts.search import Condition, parse_query
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -32,7 +32,7 @@ def asked(requests_mock):
     ("select id from hda where name='true'", ["id"], "hda", [("name", "=", "true")]),
 ])
 def test_what_a_query_says(text, fields, domain, conditions):
-    query = parse(text)
+    query = parse_query(text)
     assert (query.fields, query.domain, [tuple(one) for one in query.conditions]) == (fields, domain, conditions)
 
 
@@ -178,5 +178,5 @@ def test_bad_lines(script, requests_mock, capsys):
 
 
 def test_a_message_shows_no_more_than_the_query():
-    with pytest.raises(Refused, match="^query 'x': "):
-        parse("x")
+    with pytest.raises(GalaxyError, match="^query 'x': "):
+        parse_query("x")

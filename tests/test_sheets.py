@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from given_inputs import INDEX, WORKFLOW, files, galaxy, shape, step
 
-import sheets
-from common import USAGE, Refused
+from common import USAGE, GalaxyError
+from galaxy_api_scripts.batch import sheet_inputs
 
 __all__ = ["files", "galaxy"]       # fixtures
 
@@ -34,7 +34,7 @@ def sheet(tmp_path):
     def write(text, fastq=None):
         path = tmp_path / "sheet.csv"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return sheets.read(str(path), fastq)
+        return sheet_inputs.read_sheet(str(path), fastq)
     return write
 
 
@@ -91,7 +91,7 @@ def test_a_cell_of_two_lines_and_the_number_of_what_follows(sheet):
 def test_standard_input(monkeypatch, galaxy, files):
     monkeypatch.chdir(files)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"sample,reads\nS1,a.fastq.gz\n")))
-    assert runs(sheets.read("-"), galaxy, constants=["beds=hdca:c1"])["S1"]["reads"] == "a.fastq.gz"
+    assert runs(sheet_inputs.read_sheet("-"), galaxy, constants=["beds=hdca:c1"])["S1"]["reads"] == "a.fastq.gz"
 
 
 @pytest.mark.parametrize("text, words", [
@@ -107,15 +107,15 @@ def test_standard_input(monkeypatch, galaxy, files):
     ("[Data]\n", "no table: there is nothing in it"),
     ("[Data],\nSample_ID,Lane\n[Other],\nx,y\n", "there are no rows below the heading")])
 def test_what_is_no_sheet(sheet, text, words):
-    with pytest.raises(Refused, match=re.escape(words)) as refused:
+    with pytest.raises(GalaxyError, match=re.escape(words)) as refused:
         sheet(text)
     assert refused.value.exit_code == USAGE and "\n" not in str(refused.value)
 
 
 def test_what_is_no_file(tmp_path):
     for name, words in ((str(tmp_path), "Is a directory"), (str(tmp_path / "none"), "No such file"), ("", "empty")):
-        with pytest.raises(Refused, match=words):
-            sheets.read(name)
+        with pytest.raises(GalaxyError, match=words):
+            sheet_inputs.read_sheet(name)
 
 
 @pytest.mark.parametrize("text, problems", [
@@ -163,10 +163,10 @@ def test_a_folder_with_letters_of_a_pattern_in_its_name(tmp_path, galaxy):
         (tmp_path / name / "x.bed").write_text("x")
     (tmp_path / "a" / "y.bed").write_text("y")
     (tmp_path / "[ab]" / "sheet").write_text("sample,beds\nS1,*.bed\n")
-    one = sheets.read(str(tmp_path / "[ab]" / "sheet"))
+    one = sheet_inputs.read_sheet(str(tmp_path / "[ab]" / "sheet"))
     assert runs(one, galaxy, constants=["reads=hda:d1"])["S1"]["beds"] == {"list": {"x": "x.bed"}}
     (tmp_path / "[ab]" / "sheet").write_text("sample,reads\nS1,y.bed\n")
-    one = sheets.read(str(tmp_path / "[ab]" / "sheet"))
+    one = sheet_inputs.read_sheet(str(tmp_path / "[ab]" / "sheet"))
     assert [problem for *_, problem in told(one, galaxy, constants=["beds=hdca:c1"])][0].endswith("y.bed: no such file")
 
 
@@ -177,7 +177,7 @@ def test_the_users_home_in_a_cell(sheet, galaxy, alone):
 
 def test_columns_that_are_mapped_or_left_out(sheet, galaxy, files):
     one = sheet("sample,input file,note,condition\nS1,a.fastq.gz,x,y\n")
-    mapping = sheets.mapped(["input file=reads", "note=", "condition=u4"])
+    mapping = sheet_inputs.parse_column_map(["input file=reads", "note=", "condition=u4"])
     assert mapping == {"input file": "reads", "note": "", "condition": "u4"}
     assert runs(one, galaxy, mapping=mapping, constants=["beds=hdca:c1"]) == {
         "S1": {"reads": "a.fastq.gz", "beds": {"src": "hdca", "id": "c1"}, "word": "y"}}
@@ -194,8 +194,8 @@ def test_the_samples_name_is_a_text_of_the_workflow(sheet, galaxy):
     (["x"], "--map=x: COLUMN=LABEL is wanted, or COLUMN= to leave it out"), (["=x"], "--map==x: COLUMN=LABEL"),
     (["a=b", "a=c"], "--map=a=c: column a is mapped to 'b' already")])
 def test_what_is_no_mapping(texts, words):
-    with pytest.raises(Refused, match=re.escape(words)):
-        sheets.mapped(texts)
+    with pytest.raises(GalaxyError, match=re.escape(words)):
+        sheet_inputs.parse_column_map(texts)
 
 
 THERE = ", ".join(INDEX)
@@ -558,15 +558,15 @@ def test_what_is_wrong_with_illumina_files(sheet, made, tmp_path, text, names, p
 
 def test_one_listing_of_the_folder(sheet, made, monkeypatch):
     made(*(f"s{number}_S{number}_R1_001.fastq.gz" for number in range(1, 30)))
-    walked, walk = [], sheets.os.walk
-    monkeypatch.setattr(sheets.os, "walk", lambda top, **options: walked.append(top) or walk(top, **options))
+    walked, walk = [], sheet_inputs.os.walk
+    monkeypatch.setattr(sheet_inputs.os, "walk", lambda top, **options: walked.append(top) or walk(top, **options))
     one = sheet("[Data]\nSample_ID\n" + "".join(f"s{number}\n" for number in range(1, 30)))
     assert one.problems == [] and len(walked) == 1
 
 
 def test_a_folder_of_files_that_is_none_or_not_wanted(sheet, tmp_path):
     for text, words in ((V2, "no such folder"), (NFCORE, "is for Illumina's sample sheets, and .*sheet.csv is none")):
-        with pytest.raises(Refused, match=f"--fastq=.*none: {words}"):
+        with pytest.raises(GalaxyError, match=f"--fastq=.*none: {words}"):
             sheet(text, str(tmp_path / "none"))
 
 

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from common import USAGE, Refused
-from sources import (
+from common import USAGE, GalaxyError
+from galaxy_api_scripts.datasets.sources import (
     DATATYPES,
     Source,
-    check_sums,
-    datatype,
-    ending,
-    found,
-    pairs,
-    renamed,
+    datatype_ending,
+    expand_sources,
+    guess_datatype,
+    pair_reads,
+    parse_file,
+    rename_source,
+    replace_stdin,
     stem,
-    typed_file,
-    without_standard_input,
+    verify_checksums,
 )
 
 
@@ -35,7 +35,7 @@ def tree(tmp_path):
 
 
 def refused(call, *arguments, **options):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         call(*arguments, **options)
     assert caught.value.exit_code == USAGE
     return str(caught.value)
@@ -52,9 +52,9 @@ def test_a_file(tree, monkeypatch):
     monkeypatch.chdir(folder)
     path = str(folder / "s 1.fastq.gz")
     expected = Source(path, "s 1.fastq.gz", "fastqsanger.gz", 5)
-    assert found(["s 1.fastq.gz"]) == found([path]) == ([expected], [])
+    assert expand_sources(["s 1.fastq.gz"]) == expand_sources([path]) == ([expected], [])
     assert not expected.is_url
-    assert found([path], ext="txt")[0][0].ext == "txt"
+    assert expand_sources([path], ext="txt")[0][0].ext == "txt"
 
 
 @pytest.mark.parametrize("url, name, ext", [
@@ -66,32 +66,32 @@ def test_a_file(tree, monkeypatch):
     ("https://example.org/folder/", "folder", "auto"),
 ])
 def test_a_url(url, name, ext):
-    sources, complaints = found([url])
+    sources, complaints = expand_sources([url])
     assert (sources, complaints) == ([Source(url, name, ext, None)], [])
     assert sources[0].is_url
 
 
 def test_what_no_address_is():
-    assert "not the address" in refused(found, ["http://[half/a"])
-    assert "give the path alone" in refused(found, ["file:///etc/passwd"])
+    assert "not the address" in refused(expand_sources, ["http://[half/a"])
+    assert "give the path alone" in refused(expand_sources, ["file:///etc/passwd"])
 
 
 def test_what_is_typed_and_not_there(tree):
     folder = tree({"a.txt": "a"})
-    assert "No such file" in refused(found, [str(folder / "a.txt"), str(folder / "b.txt")])
-    assert "is a variable unset?" in refused(found, [""])
-    assert "not UTF-8" in refused(found, [os.fsdecode(b"\xff.txt")])
-    assert "null" in refused(found, ["a\0b"])
+    assert "No such file" in refused(expand_sources, [str(folder / "a.txt"), str(folder / "b.txt")])
+    assert "is a variable unset?" in refused(expand_sources, [""])
+    assert "not UTF-8" in refused(expand_sources, [os.fsdecode(b"\xff.txt")])
+    assert "null" in refused(expand_sources, ["a\0b"])
     os.mkfifo(folder / "pipe")
-    assert "not a file" in refused(found, [str(folder / "pipe")])
-    assert "not a file" in refused(found, ["/dev/null"])
+    assert "not a file" in refused(expand_sources, [str(folder / "pipe")])
+    assert "not a file" in refused(expand_sources, ["/dev/null"])
 
 
 def test_what_may_not_be_read(tree, monkeypatch):
     folder = tree({"a.txt": "a", "secret.txt": "b"})
     monkeypatch.setattr(os, "access", lambda path, mode: "secret" not in path)      # the tests may run as root
-    assert "secret.txt: Permission denied" in refused(found, [str(folder / "secret.txt")])
-    sources, complaints = found([str(folder)], recursive=True)
+    assert "secret.txt: Permission denied" in refused(expand_sources, [str(folder / "secret.txt")])
+    sources, complaints = expand_sources([str(folder)], recursive=True)
     assert names(sources) == ["a.txt"]
     assert complaints == [f"{folder}/secret.txt: Permission denied"]
 
@@ -100,11 +100,11 @@ def test_typed_twice(tree, monkeypatch):
     folder = tree({"a.txt": "a"})
     monkeypatch.chdir(folder)
     (folder / "link.txt").symlink_to("a.txt")
-    assert "a.txt: the same as ./a.txt" in refused(found, ["./a.txt", "a.txt"])
-    assert "link.txt: the same as a.txt" in refused(found, ["a.txt", "link.txt"])
-    assert "the same as" in refused(found, [".", f"{folder}/"], recursive=True)
-    assert "the same as" in refused(found, ["http://x/a", "http://x/a"])
-    sources, complaints = found([".", "a.txt"], recursive=True)
+    assert "a.txt: the same as ./a.txt" in refused(expand_sources, ["./a.txt", "a.txt"])
+    assert "link.txt: the same as a.txt" in refused(expand_sources, ["a.txt", "link.txt"])
+    assert "the same as" in refused(expand_sources, [".", f"{folder}/"], recursive=True)
+    assert "the same as" in refused(expand_sources, ["http://x/a", "http://x/a"])
+    sources, complaints = expand_sources([".", "a.txt"], recursive=True)
     assert names(sources) == ["a.txt"]
     assert sorted(complaints) == sorted([
         f"{folder}/a.txt: left out, because it is the same file as {folder}/a.txt",
@@ -113,13 +113,13 @@ def test_typed_twice(tree, monkeypatch):
 
 def test_a_folder(tree, monkeypatch):
     folder = tree({"b/2.txt": "", "b.txt": "b", "a/é\n1.fastq": "a", "b/c/1.txt": "", "B.txt": ""})
-    assert "--recursive" in refused(found, [str(folder)])
+    assert "--recursive" in refused(expand_sources, [str(folder)])
     monkeypatch.chdir(folder.parent)
-    sources, complaints = found(["run"], recursive=True)
+    sources, complaints = expand_sources(["run"], recursive=True)
     assert names(sources) == ["B.txt", "a/é\n1.fastq", "b/2.txt", "b/c/1.txt", "b.txt"]
     assert sources[1] == Source(str(folder / "a" / "é\n1.fastq"), "a/é\n1.fastq", "fastqsanger", 1)
     assert complaints == []
-    assert found(["run/"], recursive=True) == (sources, [])
+    assert expand_sources(["run/"], recursive=True) == (sources, [])
 
 
 def test_what_is_left_alone_in_folders(tree):
@@ -127,10 +127,10 @@ def test_what_is_left_alone_in_folders(tree):
         ".hidden", ".git/config", "a.part", "a.fastq.PARTIAL", "a.filepart", "a.tmp", "a.crdownload", "a.txt~",
         "md5sums.txt", "MD5SUMS", "md5sum.txt", "checksums.md5", "a.fastq.gz.md5", "sub/.x", "sub/a.bed",
         "tmp/part.txt"), ""))
-    sources, complaints = found([str(folder)], recursive=True)
+    sources, complaints = expand_sources([str(folder)], recursive=True)
     assert names(sources) == ["sub/a.bed", "tmp/part.txt"]
     assert complaints == []
-    assert names(found([str(folder / "a.part")])[0]) == ["a.part"]      # who types it means it
+    assert names(expand_sources([str(folder / "a.part")])[0]) == ["a.part"]      # who types it means it
 
 
 def test_what_is_odd_in_folders(tree, tmp_path):
@@ -146,7 +146,7 @@ def test_what_is_odd_in_folders(tree, tmp_path):
     os.mkfifo(folder / "pipe")
     with open(os.fsencode(folder) + b"/\xff.txt", "w"):
         pass
-    sources, complaints = found([str(folder)], recursive=True)
+    sources, complaints = expand_sources([str(folder)], recursive=True)
     assert names(sources) == ["a.txt", "in.txt", "sub/b.txt"]
     assert sorted(complaints) == [
         f"{folder}/?.txt: its name is not UTF-8",
@@ -167,7 +167,7 @@ def test_a_folder_that_can_not_be_listed(tree, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", guarded)
-    sources, complaints = found([str(folder)], recursive=True)
+    sources, complaints = expand_sources([str(folder)], recursive=True)
     assert (names(sources), complaints) == (["a.txt"], [f"{folder}/shut: Permission denied"])
 
 
@@ -187,7 +187,7 @@ def test_a_folder_that_can_not_be_listed(tree, monkeypatch):
     ("a.unheard", "auto"), ("a.b.c.fastq.gz", "fastqsanger.gz"), ("m.imzML", "auto"), ("Galaxy1.thermo.raw", "thermo.raw"),
 ])
 def test_datatype(name, expected):
-    assert datatype(name) == expected
+    assert guess_datatype(name) == expected
 
 
 def test_the_table_of_datatypes():
@@ -223,13 +223,13 @@ def test_stem(name, expected):
     ("a_1", "a_2", "a"), ("a.1", "a.2", "a"), ("é\n _R1.fastq", "é\n _R2.fastq", "é\n "),
 ])
 def test_a_pair(forward, reverse, sample):
-    assert pairs([forward, reverse]) == pairs([reverse, forward]) == [(sample, forward, reverse)]
+    assert pair_reads([forward, reverse]) == pair_reads([reverse, forward]) == [(sample, forward, reverse)]
 
 
 def test_pairs_keep_their_order():
-    assert pairs(["b_1.fq", "b_2.fq", "a_2.fq", "a_1.fq", "b_1_1.fq", "b_1_2.fq"]) == [
+    assert pair_reads(["b_1.fq", "b_2.fq", "a_2.fq", "a_1.fq", "b_1_1.fq", "b_1_2.fq"]) == [
         ("b", "b_1.fq", "b_2.fq"), ("a", "a_1.fq", "a_2.fq"), ("b_1", "b_1_1.fq", "b_1_2.fq")]
-    assert pairs([]) == []
+    assert pair_reads([]) == []
 
 
 @pytest.mark.parametrize("line, said", [
@@ -247,7 +247,7 @@ def test_pairs_keep_their_order():
     ([f"{number}.fq" for number in range(9)], "and 4 more$"),
 ])
 def test_no_pairs(line, said):
-    assert re.search(said, refused(pairs, line))
+    assert re.search(said, refused(pair_reads, line))
 
 
 # ------------------------------------------------------------------------------------------------------------ checksums
@@ -257,7 +257,7 @@ def md5(text):
 
 
 def checked(*paths, recursive=True):
-    return check_sums(found([str(path) for path in paths], recursive)[0])
+    return verify_checksums(expand_sources([str(path) for path in paths], recursive)[0])
 
 
 def test_checksums_that_fit(tree):
@@ -300,14 +300,14 @@ def test_checksums_of_other_files_are_not_read(tree):
 
 def test_checksums_and_what_goes_wrong(tree, monkeypatch):
     folder = tree({"a.fq": "a", "md5sums.txt": f"{md5('a')}  a.fq"})
-    sources, _ = found([str(folder), "https://example.org/a.fq"], recursive=True)
+    sources, _ = expand_sources([str(folder), "https://example.org/a.fq"], recursive=True)
     (folder / "a.fq").unlink()
-    assert check_sums(sources) == [f"{folder}/a.fq: No such file or directory"]
+    assert verify_checksums(sources) == [f"{folder}/a.fq: No such file or directory"]
     os.mkfifo(folder / "b.md5")     # must not be waited for
     assert stat.S_ISFIFO(os.stat(folder / "b.md5").st_mode)
-    assert check_sums(sources) == [f"{folder}/a.fq: No such file or directory"]
+    assert verify_checksums(sources) == [f"{folder}/a.fq: No such file or directory"]
     (folder / "md5sums.txt").unlink()
-    assert check_sums(sources) == []
+    assert verify_checksums(sources) == []
 
 
 def test_each_file_is_read_once(tree, monkeypatch):
@@ -321,25 +321,25 @@ def test_each_file_is_read_once(tree, monkeypatch):
 # ---------------------------------------------------------------------------------------------- names, standard input
 
 def test_the_ending_that_tells_the_datatype():
-    assert [ending(name) for name in ("s.fastq.gz", "S.FASTQ.GZ", "a.b", "x", "data.tar.gz")] == [
+    assert [datatype_ending(name) for name in ("s.fastq.gz", "S.FASTQ.GZ", "a.b", "x", "data.tar.gz")] == [
         "fastq.gz", "FASTQ.GZ", "", "", "tar.gz"]
 
 
 def test_another_name(tmp_path):
     (tmp_path / "a.txt").touch()
-    source = typed_file(str(tmp_path / "a.txt"))
-    assert (renamed([source], "b.bed").name, renamed([source], "b.bed").ext) == ("b.bed", "bed")
-    assert renamed([source], "plain").ext == "txt" and renamed([source], "b.bed", "vcf").ext == "vcf"
-    with pytest.raises(Refused, match="there are 2"):
-        renamed([source, source], "b.bed")
+    source = parse_file(str(tmp_path / "a.txt"))
+    assert (rename_source([source], "b.bed").name, rename_source([source], "b.bed").ext) == ("b.bed", "bed")
+    assert rename_source([source], "plain").ext == "txt" and rename_source([source], "b.bed", "vcf").ext == "vcf"
+    with pytest.raises(GalaxyError, match="there are 2"):
+        rename_source([source, source], "b.bed")
 
 
 def test_standard_input_becomes_a_file(type_in):
     type_in(b"\x00bytes\xff")
-    with without_standard_input(["-"], "x") as texts:
+    with replace_stdin(["-"], "x") as texts:
         path = Path(texts[0])
         assert path.read_bytes() == b"\x00bytes\xff"
     assert not path.exists()
     for texts, name in ((["-", "a"], "x"), (["-"], None)):
-        with pytest.raises(Refused, match="goes alone"), without_standard_input(texts, name):
+        with pytest.raises(GalaxyError, match="goes alone"), replace_stdin(texts, name):
             pass

@@ -7,8 +7,8 @@ import tool_list
 import tool_run
 import tool_show
 
-import tools
-from common import INTERRUPTED, REFUSED, STILL_RUNNING, USAGE, Galaxy, Refused
+from common import FAILED, INTERRUPTED, STILL_RUNNING, USAGE, Galaxy, GalaxyError
+from galaxy_api_scripts.tools import request
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -121,7 +121,7 @@ def test_list(script, galaxy, capsys):
 
 
 def test_list_refused(script, galaxy, capsys):
-    assert script(tool_list.main, "--section=Nix", KEY, URL) == REFUSED
+    assert script(tool_list.main, "--section=Nix", KEY, URL) == FAILED
     assert "there is no section 'Nix': there are Order, Text" in capsys.readouterr().err
     assert script(tool_list.main, "--format=x", KEY, URL) == script(tool_list.main, KEY) == USAGE
 
@@ -142,8 +142,8 @@ def test_show(script, galaxy, capsys):
 
 
 @pytest.mark.parametrize("line, code, words", [
-    (["Cuut"], REFUSED, "has no tool 'Cuut': did you mean Cut?"), (["nosuch"], REFUSED, "tool_list.py --search=TEXT finds"),
-    (["--tool-version=3", "big"], REFUSED, "is there in version 0.9, 1.0, not 3"), ([""], USAGE, "is a variable unset?")])
+    (["Cuut"], FAILED, "has no tool 'Cuut': did you mean Cut?"), (["nosuch"], FAILED, "tool_list.py --search=TEXT finds"),
+    (["--tool-version=3", "big"], FAILED, "is there in version 0.9, 1.0, not 3"), ([""], USAGE, "is a variable unset?")])
 def test_a_tool_that_is_not_there(script, galaxy, capsys, line, code, words):
     for main, more in ((tool_show.main, []), (tool_run.main, [H])):
         options = line[:-1]
@@ -158,15 +158,16 @@ def test_a_version_that_a_tool_sheds_id_names(galaxy):
     there = "shed/repos/me/cut/cut/2.0"
     for name in (there, "shed/repos/me/cut/cut/1.0", "shed/repos/me/cut/cut"):
         galaxy.get(f"{URL}/api/tools/{name}", json={**TOOL, "id": there, "version": "2.0", "versions": ["2.0"]})
-    assert tools.find(Galaxy(KEY, URL), there)["id"] == tools.find(Galaxy(KEY, URL), "shed/repos/me/cut/cut")["id"] == there
-    with pytest.raises(Refused, match="is there in version 2.0, not 1.0"):
-        tools.find(Galaxy(KEY, URL), "shed/repos/me/cut/cut/1.0")
+    assert request.find_tool(Galaxy(KEY, URL), there)["id"] == request.find_tool(
+        Galaxy(KEY, URL), "shed/repos/me/cut/cut")["id"] == there
+    with pytest.raises(GalaxyError, match="is there in version 2.0, not 1.0"):
+        request.find_tool(Galaxy(KEY, URL), "shed/repos/me/cut/cut/1.0")
 
 
 def test_two_tools_of_one_name(galaxy):
     galaxy.get(f"{URL}/api/tools?in_panel=true", json=[SORT, {**SORT, "id": "sort2"}])
-    with pytest.raises(Refused, match="2 tools are named 'Sort': sort1, sort2"):
-        tools.find(Galaxy(KEY, URL), "Sort")
+    with pytest.raises(GalaxyError, match="2 tools are named 'Sort': sort1, sort2"):
+        request.find_tool(Galaxy(KEY, URL), "Sort")
 
 
 # ----------------------------------------------------------------------------------------------------------------------- run
@@ -267,13 +268,13 @@ def test_a_pair_that_can_not_be_read(script, galaxy, capsys, pair, words):
 def test_data_that_the_tool_can_not_read(script, galaxy, capsys, about, words):
     """Galaxy 26.1 runs the tool on a dataset of any datatype."""
     galaxy.get(f"{URL}/api/datasets/{D1}", json=dataset(D1, **about))
-    assert ran(script, f"input=hda:{D1}") == (0 if not words else REFUSED if "'d'" in words else USAGE)
+    assert ran(script, f"input=hda:{D1}") == (0 if not words else FAILED if "'d'" in words else USAGE)
     assert words in capsys.readouterr().err and len(posted(galaxy)) == (not words)
 
 
 def test_a_dataset_that_is_not_ours(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/datasets/{D1}", status_code=403, json={"err_msg": "No rights", "err_code": 403002})
-    assert ran(script, f"input=hda:{D1}") == REFUSED
+    assert ran(script, f"input=hda:{D1}") == FAILED
     assert f"input=hda:{D1}: " in (err := capsys.readouterr().err) and "No rights" in err and posted(galaxy) == []
 
 
@@ -295,10 +296,10 @@ def test_data_by_its_number_and_of_a_library(script, galaxy, capsys):
         one("hda", D1), one("hdca", C1, batch=True), one("ldda", D2), one("ldda", "e" * 16)]
     capsys.readouterr()
     galaxy.get(f"{URL}/api/histories/{H}/contents", json=[seen, {**seen, "id": D2}])
-    assert ran(script, "input=hid:1") == REFUSED
+    assert ran(script, "input=hid:1") == FAILED
     assert f"has 2 things of that number: dataset {D1}, dataset {D2}" in capsys.readouterr().err
     galaxy.get(f"{URL}/api/histories/{H}/contents", json=[])
-    assert ran(script, "input=hid:1") == ran(script, "input=hid:1", history="new:x") == REFUSED
+    assert ran(script, "input=hid:1") == ran(script, "input=hid:1", history="new:x") == FAILED
     assert len(posted(galaxy)) == 4 and posted(galaxy, "/api/histories") == []
 
 
@@ -314,7 +315,7 @@ def test_a_new_history_is_made_last_and_goes_again_where_the_tool_is_refused(scr
     assert posted(galaxy, "/api/histories") == [{"name": "Run 13"}] and posted(galaxy)[0]["history_id"] == "new"
     galaxy.post(f"{URL}/api/tools", status_code=400, json={"err_msg": "an invalid option"})
     capsys.readouterr()
-    assert ran(script, f"input=hda:{D1}", history="new:Run 13") == REFUSED
+    assert ran(script, f"input=hda:{D1}", history="new:Run 13") == FAILED
     told = capsys.readouterr()
     assert told.out == "" and "an invalid option" in told.err
     assert [request.path for request in galaxy.request_history if request.method == "DELETE"] == ["/api/histories/new"]
@@ -337,7 +338,7 @@ def test_a_history_that_was_forgotten(script, galaxy, capsys, where, words):
 
 def test_a_history_that_is_deleted(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/histories/{H}", json={"id": H, "name": "Run 12", "deleted": True})
-    assert ran(script, f"input=hda:{D1}") == REFUSED
+    assert ran(script, f"input=hda:{D1}") == FAILED
     assert "is deleted" in capsys.readouterr().err and posted(galaxy) == []
 
 
@@ -357,7 +358,7 @@ def test_waiting_for_a_bad_end(script, galaxy, clock, capsys):
     jobs(galaxy, j="error")
     galaxy.get(f"{URL}/api/jobs?state=running", json=[])
     galaxy.get(f"{URL}/api/jobs/j", json={"tool_id": "big", "exit_code": 2, "tool_stderr": "first\nno such column\n"})
-    assert ran(script, f"input=hda:{D1}", "--wait") == REFUSED
+    assert ran(script, f"input=hda:{D1}", "--wait") == FAILED
     told = capsys.readouterr()
     assert told.out.splitlines()[2].split()[-1] == "error"
     assert "job j of big is error, exit code 2: no such column" in told.err

@@ -12,8 +12,8 @@ import repair_tool_shed_repository
 import reset_metadata_on_installed_repositories
 
 import common
-import toolsheds
-from common import PARTLY, REFUSED, TRY_LATER, USAGE
+from common import FAILED, SOME_FAILED, TRY_LATER, USAGE
+from galaxy_api_scripts.tools import toolshed
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL, SHED = "http://galaxy.test", "http://shed.test:9009"
@@ -79,7 +79,7 @@ def test_bad_lines(script, servers, capsys, module, lines):
 ])
 def test_a_key_that_is_no_administrators(script, servers, capsys, module, line):
     servers.get(f"{URL}/api/users/current", json={"id": "u", "email": "me@example.org", "is_admin": False})
-    assert script(module.main, *line) == REFUSED
+    assert script(module.main, *line) == FAILED
     assert refused_with(capsys, "needs an administrator's key", "me@example.org", "admin_users names (galaxy.yml)")
     assert sent(servers) == []
 
@@ -87,7 +87,7 @@ def test_a_key_that_is_no_administrators(script, servers, capsys, module, line):
 @pytest.mark.parametrize("module", [install_tool_shed_repositories, repair_tool_shed_repository])
 def test_a_tool_shed_that_galaxy_does_not_know(script, servers, capsys, module):
     servers.get(f"{URL}/api/tool_shed", json=[])
-    assert script(module.main, *LINE, "-r", OLD) == REFUSED
+    assert script(module.main, *LINE, "-r", OLD) == FAILED
     assert refused_with(capsys, SHED, "tool_sheds_config_file (galaxy.yml)", "administrators")
     assert sent(servers) == []
 
@@ -111,7 +111,7 @@ def test_install(script, servers, capsys, options, more):
 
 
 def test_install_into_a_section_that_is_not_there(script, servers, capsys):
-    assert script(install_tool_shed_repositories.main, *LINE, "--panel-section-id=nosuch") == REFUSED
+    assert script(install_tool_shed_repositories.main, *LINE, "--panel-section-id=nosuch") == FAILED
     assert refused_with(capsys, "nosuch", "filter, mine", "--panel-section-name") and sent(servers) == []
     assert script(install_tool_shed_repositories.main, *LINE, "--panel-section-id=section_filter") == 0
 
@@ -154,7 +154,7 @@ def test_install_of_what_is_being_installed(script, servers, capsys):
 
 def test_install_that_fails(script, servers, capsys):
     servers.post(INSTALL, json=[a_record(NEW, "Error", error_message="no hg")])
-    assert script(install_tool_shed_repositories.main, *LINE) == REFUSED
+    assert script(install_tool_shed_repositories.main, *LINE) == FAILED
     assert refused_with(capsys, "demo/tally", "Error", "no hg")
 
 
@@ -165,13 +165,13 @@ def test_install_that_fails(script, servers, capsys):
 ])
 def test_install_refused(script, servers, capsys, answer, words):
     servers.post(INSTALL, **answer)
-    assert script(install_tool_shed_repositories.main, *LINE) == REFUSED
+    assert script(install_tool_shed_repositories.main, *LINE) == FAILED
     assert refused_with(capsys, *words)
 
 
 def test_install_of_an_unknown_revision(script, servers, capsys):
     servers.post(INSTALL, status_code=400, json={"err_msg": "No information is available", "err_code": 400008})
-    assert script(install_tool_shed_repositories.main, *LINE, "-r", "f" * 12) == REFUSED
+    assert script(install_tool_shed_repositories.main, *LINE, "-r", "f" * 12) == FAILED
     assert refused_with(capsys, f"no revision {'f' * 12} that can be installed: there are {OLD}, {NEW}")
 
 
@@ -195,7 +195,7 @@ def test_a_tool_shed_without_its_scheme(script, with_workflows, module, shed):
 
 def test_install_from_a_tool_shed_without_it(script, servers, capsys):
     servers.get(f"{SHED}/api/repositories/get_ordered_installable_revisions", json=[])
-    assert script(install_tool_shed_repositories.main, *LINE) == REFUSED
+    assert script(install_tool_shed_repositories.main, *LINE) == FAILED
     assert refused_with(capsys, "no revision that can be installed") and sent(servers) == []
 
 
@@ -252,7 +252,7 @@ def test_repair_of_what_was_uninstalled(script, installed):
 
 
 def test_repair_of_what_never_was_there(script, installed, capsys):
-    assert script(repair_tool_shed_repository.main, *LINE, "-r", "f" * 12) == REFUSED
+    assert script(repair_tool_shed_repository.main, *LINE, "-r", "f" * 12) == FAILED
     assert refused_with(capsys, "f" * 12, f"{OLD}, {NEW}") and sent(installed) == []
 
 
@@ -272,7 +272,7 @@ def test_repair_dry_run(script, installed, capsys):
 RESET = f"{API}/reset_metadata_on_installed_repositories"
 
 
-@pytest.mark.parametrize("failed, status", [(0, 0), (1, PARTLY)])
+@pytest.mark.parametrize("failed, status", [(0, 0), (1, SOME_FAILED)])
 def test_reset(script, servers, capsys, failed, status):
     text = json.dumps({"repository_status": [], "successful_count": 2, "unsuccessful_count": failed}, indent=4)
     servers.post(RESET, json=text)
@@ -284,7 +284,7 @@ def test_reset(script, servers, capsys, failed, status):
 
 def test_reset_refused(script, servers, capsys):
     servers.post(RESET, status_code=403, text="")
-    assert script(reset_metadata_on_installed_repositories.main, "--api", KEY, "--url", URL) == REFUSED
+    assert script(reset_metadata_on_installed_repositories.main, "--api", KEY, "--url", URL) == FAILED
     assert refused_with(capsys, "403")
 
 
@@ -331,22 +331,22 @@ def test_import_of_no_workflows(script, with_workflows, capsys):
 
 
 def test_import_workflows_of_what_is_not_installed(script, with_workflows, capsys):
-    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", "f" * 12) == REFUSED
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", "f" * 12) == FAILED
     assert refused_with(capsys, "not installed")
     with_workflows.get(API, json=[a_record(NEW, "Uninstalled")])
-    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == REFUSED
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == FAILED
     assert refused_with(capsys, "Uninstalled") and sent(with_workflows) == []
 
 
 def test_import_workflows_refused(script, with_workflows, capsys):
     with_workflows.post(f"{URL}/api/workflows", status_code=400, json={"err_msg": "no workflow", "err_code": 400008})
-    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == REFUSED
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == FAILED
     assert refused_with(capsys, "no workflow")
 
 
 # ------------------------------------------------------------------------------------------------------------- publish
 
-REPOSITORY = Path(toolsheds.__file__).parent / "demo" / "repository"
+REPOSITORY = Path(toolshed.__file__).parents[2] / "demo" / "repository"
 
 
 @pytest.fixture
@@ -365,7 +365,7 @@ def empty_shed(requests_mock):
 
 
 def test_publish(empty_shed):
-    toolsheds.publish(KEY, SHED, "me@example.org", REPOSITORY)
+    toolshed.publish_repository(KEY, SHED, "me@example.org", REPOSITORY)
     posts = [request for request in empty_shed.request_history if request.method == "POST"]
     assert [post.path for post in posts] == ["/api/users", "/api/categories", "/api/repositories",
                                              *["/api/repositories/r/changeset_revision"] * 2]
@@ -384,10 +384,10 @@ def test_publish_of_what_is_there(empty_shed):
     empty_shed.get(f"{api}/categories", json=[{"id": "c", "name": "Text Manipulation"}])
     empty_shed.get(f"{api}/repositories", json=[{"id": "r", "name": "tally"}])
     empty_shed.get(f"{api}/repositories/get_ordered_installable_revisions", json=[OLD, NEW])
-    toolsheds.publish(KEY, SHED, "me@example.org", REPOSITORY)
+    toolshed.publish_repository(KEY, SHED, "me@example.org", REPOSITORY)
     assert [request.method for request in empty_shed.request_history if request.method != "GET"] == []
 
 
 def test_an_administrator(requests_mock):
     requests_mock.get(f"{URL}/api/users/current", json={"id": "u", "email": "e", "is_admin": True})
-    assert common.Galaxy(KEY, URL).administrator("it")["id"] == "u"
+    assert common.Galaxy(KEY, URL).require_admin("it")["id"] == "u"

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 from bad_wire import crash, cut, forget, stall, status, swallow
 
-import records
-import transfer
-from common import REFUSED, TRY_LATER, USAGE, Galaxy, Refused
+from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
+from galaxy_api_scripts import checkpoint
+from galaxy_api_scripts.datasets import transfer
 
 KEY = "0123456789abcdef0123456789abcdef"
 MADE = (201, b"", {"Location": "http://elsewhere.example.org/api/upload/resumable_upload/5e55"})
@@ -28,15 +28,15 @@ def file(tmp_path):
 @pytest.fixture(autouse=True)
 def little_pieces(monkeypatch):
     """Files of some hundred KB behave as large ones do."""
-    monkeypatch.setattr(transfer, "PIECE", 100_000)
-    monkeypatch.setattr(transfer, "SMALL", 1000)
-    monkeypatch.setattr(transfer, "LEAST", 10_000)
-    monkeypatch.setattr(transfer, "BLOCK", 4096)
+    monkeypatch.setattr(transfer, "MAX_PIECE", 100_000)
+    monkeypatch.setattr(transfer, "SMALL_FILE", 1000)
+    monkeypatch.setattr(transfer, "MIN_PIECE", 10_000)
+    monkeypatch.setattr(transfer, "BLOCK_SIZE", 4096)
     monkeypatch.setattr(transfer, "CHUNK", 4096)
 
 
 def sent(wire, path, **options):
-    return transfer.send(Galaxy(KEY, wire.url), str(path), **options)
+    return transfer.upload_file(Galaxy(KEY, wire.url), str(path), **options)
 
 
 def arrived_whole(wire, path, answer):
@@ -51,7 +51,7 @@ def arrived_whole(wire, path, answer):
 
 def test_a_file_goes_in_pieces_with_its_hash(loopback, file):
     loopback.will(MADE, *((204, b"", {"Upload-Offset": str(end)}) for end in (100_000, 200_000, 300_000)))
-    element, session = transfer.send(Galaxy(KEY, loopback.url), str(file))
+    element, session = transfer.upload_file(Galaxy(KEY, loopback.url), str(file))
     content = file.read_bytes()
     assert [asked.line for asked in loopback.asked] == ["POST /api/upload/resumable_upload/"] + \
         ["PATCH /api/upload/resumable_upload/5e55"] * 3
@@ -136,7 +136,7 @@ def test_answers_that_tell_no_offset_are_asked_for_it(wire, file):
 
 def test_a_server_that_stalls(wire, file, monkeypatch):
     monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
-    monkeypatch.setattr(transfer, "FROZEN", 0)
+    monkeypatch.setattr(transfer, "FREEZE_SECONDS", 0)
     wire.faults = [stall(10_000), stall(0)]
     assert arrived_whole(wire, file, sent(wire, file))
 
@@ -145,7 +145,7 @@ def test_after_a_stall_galaxy_is_left_alone_for_as_long_as_it_may_be_frozen(wire
     monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
     wire.faults = [stall(10_000)]
     sent(wire, file)
-    assert clock.slept == [transfer.FROZEN]
+    assert clock.slept == [transfer.FREEZE_SECONDS]
 
 
 def test_smaller_pieces_through_a_proxy_that_takes_no_large_ones(wire, file):
@@ -156,9 +156,9 @@ def test_smaller_pieces_through_a_proxy_that_takes_no_large_ones(wire, file):
 
 def test_a_proxy_that_takes_no_pieces_at_all(wire, file):
     wire.limit = 5
-    with pytest.raises(Refused, match="413") as caught:
+    with pytest.raises(GalaxyError, match="413") as caught:
         sent(wire, file)
-    assert "no dataset was made" in str(caught.value) and caught.value.exit_code == REFUSED
+    assert "no dataset was made" in str(caught.value) and caught.value.exit_code == FAILED
 
 
 def test_pieces_become_smaller_where_they_are_cut_and_larger_again(wire, file, clock, monkeypatch):
@@ -176,7 +176,7 @@ def test_pieces_become_smaller_where_they_are_cut_and_larger_again(wire, file, c
 
 def test_it_is_given_up_when_nothing_moves(wire, file, clock):
     wire.faults = [cut(0)] * 1000
-    with pytest.raises(Refused, match="no dataset was made, send it again") as caught:
+    with pytest.raises(GalaxyError, match="no dataset was made, send it again") as caught:
         sent(wire, file, stall=100)
     assert caught.value.exit_code == TRY_LATER and 100 <= sum(clock.slept) < 130
 
@@ -191,7 +191,7 @@ def test_progress_keeps_it_going(wire, file, clock):
 
 def test_a_server_that_loses_every_upload(wire, file, clock):
     wire.faults = [forget] * 1000
-    with pytest.raises(Refused, match="lost the upload 10 times") as caught:
+    with pytest.raises(GalaxyError, match="lost the upload 10 times") as caught:
         sent(wire, file)
     assert caught.value.exit_code == TRY_LATER
 
@@ -200,27 +200,27 @@ def test_a_server_that_loses_every_upload(wire, file, clock):
     ((401, {"err_msg": "Provided API key is not valid."}), "check the key"), ((403, {"err_msg": "no"}), "no")])
 def test_what_does_not_pass_is_told_at_once(loopback, file, answer, words, clock):
     loopback.will(MADE, answer)
-    with pytest.raises(Refused, match=words):
-        transfer.send(Galaxy(KEY, loopback.url), str(file))
+    with pytest.raises(GalaxyError, match=words):
+        transfer.upload_file(Galaxy(KEY, loopback.url), str(file))
     assert len(loopback.asked) == 2
 
 
 def test_a_galaxy_without_resumable_uploads(loopback, file):
     loopback.will((404, b"<title>404</title>"))
-    with pytest.raises(Refused, match="since 22.01"):
-        transfer.send(Galaxy(KEY, loopback.url), str(file))
+    with pytest.raises(GalaxyError, match="since 22.01"):
+        transfer.upload_file(Galaxy(KEY, loopback.url), str(file))
 
 
 def test_a_server_that_names_no_session(loopback, file):
     loopback.will((201, b""))
-    with pytest.raises(Refused, match="named no upload session"):
-        transfer.send(Galaxy(KEY, loopback.url), str(file))
+    with pytest.raises(GalaxyError, match="named no upload session"):
+        transfer.upload_file(Galaxy(KEY, loopback.url), str(file))
 
 
 def test_half_an_upload_becomes_no_dataset(loopback, file, clock):
     loopback.will(MADE, (204, b"", {"Upload-Offset": "99999"}))
-    with pytest.raises(Refused, match="no dataset was made"):
-        transfer.send(Galaxy(KEY, loopback.url), str(file), stall=5)
+    with pytest.raises(GalaxyError, match="no dataset was made"):
+        transfer.upload_file(Galaxy(KEY, loopback.url), str(file), stall=5)
 
 
 # ---------------------------------------------------------------------------------------------- up, by several processes
@@ -249,7 +249,7 @@ def test_a_later_process_goes_on(wire, file):
     interrupted(wire, file)
     assert arrived_whole(wire, file, sent(wire, file))
     assert wire.made == 1 and wire.count("HEAD") == 1
-    assert list(records.folder().iterdir()) == []
+    assert list(checkpoint.checkpoint_folder().iterdir()) == []
 
 
 def test_a_file_that_changed_in_between_begins_anew(wire, file):
@@ -274,7 +274,7 @@ def test_an_upload_that_expired_in_between_begins_anew(wire, file):
 
 def test_a_record_that_is_rubbish_begins_anew(wire, file):
     interrupted(wire, file)
-    [record] = records.folder().iterdir()
+    [record] = checkpoint.checkpoint_folder().iterdir()
     record.write_text('{"session": "../../etc/passwd"}\n')
     assert arrived_whole(wire, file, sent(wire, file))
     assert wire.made == 2
@@ -282,8 +282,8 @@ def test_a_record_that_is_rubbish_begins_anew(wire, file):
 
 def test_two_processes_do_not_send_the_same(wire, file):
     galaxy = Galaxy(KEY, wire.url)
-    with transfer.opened(str(file)) as open_file, transfer.record_of(galaxy, open_file, str(file), ""), \
-            pytest.raises(Refused, match="another run is at work") as caught:
+    with transfer.open_unchanged(str(file)) as open_file, transfer.upload_checkpoint(galaxy, open_file, str(file), ""), \
+            pytest.raises(GalaxyError, match="another run is at work") as caught:
         sent(wire, file)
     assert caught.value.exit_code == TRY_LATER and wire.lines == []
 
@@ -314,22 +314,22 @@ def changing(monkeypatch, change):
     (lambda file: os.truncate(file, SIZE + 1), "changed while it was sent")])
 def test_a_file_that_changes_meanwhile_becomes_no_dataset(wire, file, monkeypatch, change, words):
     changing(monkeypatch, lambda: change(file))
-    with pytest.raises(Refused, match=words) as caught:
+    with pytest.raises(GalaxyError, match=words) as caught:
         sent(wire, file)
-    assert caught.value.exit_code == REFUSED
+    assert caught.value.exit_code == FAILED
 
 
 def test_a_file_that_is_not_there(wire, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path, words in ((tmp_path / "nosuch", "No such file"), (tmp_path, "not a file"), (tmp_path / "pipe", "not a file")):
-        with pytest.raises(Refused, match=words) as caught:
+        with pytest.raises(GalaxyError, match=words) as caught:
             sent(wire, path)
         assert caught.value.exit_code == USAGE
     assert wire.lines == []
 
 
 def test_a_file_that_says_it_is_empty_and_is_not(wire):
-    with pytest.raises(Refused, match="changed while it was sent"):
+    with pytest.raises(GalaxyError, match="changed while it was sent"):
         sent(wire, "/proc/version")
 
 
@@ -340,7 +340,7 @@ CONTENT = os.urandom(200_000)
 
 def fetched(wire, path, **options):
     options.setdefault("size", len(CONTENT))
-    return transfer.receive(Galaxy(KEY, wire.url), f"{wire.url}/file", path, label="dataset d (x)", **options)
+    return transfer.download_file(Galaxy(KEY, wire.url), f"{wire.url}/file", path, label="dataset d (x)", **options)
 
 
 @pytest.fixture
@@ -433,20 +433,20 @@ def test_all_was_there_when_it_was_killed(wire, folder):
 
 def test_too_few_and_too_many_bytes_leave_nothing(wire, folder, clock):
     for size in (len(CONTENT) - 1, len(CONTENT) + 1):
-        with pytest.raises(Refused, match=f"200000 of {size} bytes came") as caught:
+        with pytest.raises(GalaxyError, match=f"200000 of {size} bytes came") as caught:
             fetched(wire, folder / "x", size=size)
-        assert caught.value.exit_code == REFUSED and os.listdir(folder) == []
+        assert caught.value.exit_code == FAILED and os.listdir(folder) == []
 
 
 def test_other_bytes_than_were_hashed_leave_nothing(wire, folder):
-    with pytest.raises(Refused, match="other bytes came"):
+    with pytest.raises(GalaxyError, match="other bytes came"):
         fetched(wire, folder / "x", checksum=("md5", "0" * 32))
     assert os.listdir(folder) == []
 
 
 def test_a_download_is_given_up_when_nothing_moves(wire, folder, clock):
     wire.faults = [cut(50_000)] + [cut(0)] * 1000
-    with pytest.raises(Refused, match=r"\(\d{5} bytes came\)") as caught:
+    with pytest.raises(GalaxyError, match=r"\(\d{5} bytes came\)") as caught:
         fetched(wire, folder / "x", stall=100)
     assert caught.value.exit_code == TRY_LATER
     wire.faults = []
@@ -457,14 +457,14 @@ def test_a_download_is_given_up_when_nothing_moves(wire, folder, clock):
 @pytest.mark.parametrize("etag", ["", None])
 def test_a_server_that_can_not_go_on_and_always_cuts(wire, folder, clock, etag):
     wire.etag, wire.faults = etag, [cut(50_000)] * 1000
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         fetched(wire, folder / "x", stall=100)
     assert caught.value.exit_code == TRY_LATER and len(wire.lines) < 50
 
 
 def test_no_file_is_overwritten_unasked(wire, folder):
     (folder / "x").write_text("mine")
-    with pytest.raises(Refused, match="there already"):
+    with pytest.raises(GalaxyError, match="there already"):
         fetched(wire, folder / "x")
     assert (folder / "x").read_text() == "mine" and wire.lines == []
     fetched(wire, folder / "x", overwrite=True)
@@ -473,7 +473,7 @@ def test_no_file_is_overwritten_unasked(wire, folder):
 
 def test_a_file_that_came_meanwhile_stays(wire, folder):
     wire.faults = [lambda handler: ((folder / "x").write_text("another's"), handler.well())]
-    with pytest.raises(Refused, match="there already"):
+    with pytest.raises(GalaxyError, match="there already"):
         fetched(wire, folder / "x")
     assert (folder / "x").read_text() == "another's" and os.listdir(folder) == ["x"]
 
@@ -496,7 +496,7 @@ def test_a_failure_while_bytes_came_is_not_forgotten(wire, folder, monkeypatch):
             raise failures.pop()
     monkeypatch.setattr(os, "fdatasync", once)
     monkeypatch.setattr(transfer, "FLUSH", 4096)
-    with pytest.raises(Refused, match="Input/output error"):
+    with pytest.raises(GalaxyError, match="Input/output error"):
         fetched(wire, folder / "x")
     assert failures == [] and os.listdir(folder) == []
 
@@ -511,7 +511,7 @@ def test_a_file_system_without_links(wire, folder, monkeypatch):
 
 def test_a_folder_in_the_way(wire, folder):
     (folder / "x").mkdir()
-    with pytest.raises(Refused, match="Is a directory"):
+    with pytest.raises(GalaxyError, match="Is a directory"):
         fetched(wire, folder / "x", overwrite=True)
     assert os.listdir(folder) == ["x"] and os.listdir(folder / "x") == []
 
@@ -519,13 +519,13 @@ def test_a_folder_in_the_way(wire, folder):
 def test_an_archive_in_place_of_the_file(loopback, folder):
     loopback.will((200, b"PK", {"Content-Type": "application/x-zip-compressed"}))
     with pytest.raises(transfer.Packed):
-        transfer.receive(Galaxy(KEY, loopback.url), "x", folder / "x", label="d", packed=False)
+        transfer.download_file(Galaxy(KEY, loopback.url), "x", folder / "x", label="d", packed=False)
     assert os.listdir(folder) == []
 
 
 def test_where_no_record_can_be_kept_nothing_stays_behind(wire, folder, monkeypatch, clock):
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/nosuch")
     wire.faults = [cut(50_000)] + [cut(0)] * 1000
-    with pytest.raises(Refused):
+    with pytest.raises(GalaxyError):
         fetched(wire, folder / "x", stall=10)
     assert os.listdir(folder) == []

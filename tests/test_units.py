@@ -5,9 +5,8 @@ import types
 import pytest
 from batches import Batch, Killed, batch, death, server
 
-import endings
-import units
-from common import DONE, PARTLY, REFUSED, STILL_RUNNING, TRY_LATER
+from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER
+from galaxy_api_scripts.batch import runner, summary
 
 __all__ = ["batch", "death", "server"]      # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")     # see `death`
@@ -79,7 +78,7 @@ def test_an_answer_is_lost_where_all_are_in_one_history(batch, server, kind):
 def test_a_run_that_comes_late_after_all(batch, server):
     """Galaxy begins what was given up for lost: of the two, one stays."""
     batch.samples("a")
-    server.lost["POST invocations"], server.late, server.looks = 1, 40, 8
+    server.lost["POST invocations"], server.late, server.poll = 1, 40, 8
     said = batch().err
     first, second = server.runs.values()
     assert (first["state"], second["state"]) == ("cancelled", "scheduled")
@@ -90,7 +89,7 @@ def test_a_run_that_comes_late_after_all(batch, server):
 def test_two_runs_of_which_none_is_known(batch, server, death):
     """The ledger of a process that was killed knows of none: the oldest stays."""
     batch.samples("a")
-    server.looks = 3
+    server.poll = 3
     server.answers["POST invocations"] = [lambda: setattr(death, "dead", True)]
     with pytest.raises(Killed):
         batch()
@@ -128,7 +127,7 @@ def test_a_history_that_its_owner_deleted_is_left_alone(batch, server, death):
     death.comes()
     [history] = server.histories.values()
     history["deleted"] = True
-    ended = batch(status=REFUSED)
+    ended = batch(status=FAILED)
     assert history["deleted"] and "is cancelled: its history" in ended.rows["a"]["message"]
     assert batch("--retry-failed").rows["a"]["state"] == "ok"
     batch.once_each("a")
@@ -162,7 +161,7 @@ def test_another_version_of_the_workflow_is_another_unit(batch, server):
 def test_a_unit_whose_row_is_gone(batch, server):
     """What was begun is brought to its end, what was not is dropped, and taken up where the row is there again."""
     batch.samples("a", "b")
-    server.looks = 5
+    server.poll = 5
     batch("--once", "--max-running=1", status=STILL_RUNNING)
     batch.samples("c")
     assert sorted(batch().rows) == ["a", "c"]
@@ -189,14 +188,14 @@ def test_a_file_of_several_units_is_uploaded_once(batch, server):
 # --------------------------------------------------------------------------------------------------- how runs go and end
 
 def test_no_more_than_so_many_beside_each_other(batch, server):
-    server.looks = 3
+    server.poll = 3
     batch.samples("a", "b", "c", "d", "e")
     batch("--max-running=2")
     assert server.most == 2 and len(server.runs) == 5
 
 
 def test_a_look_is_one_request_however_many_run(batch, server):
-    server.looks = 6
+    server.poll = 6
     batch.samples(*"abcdefgh")
     batch("--once", status=STILL_RUNNING)
     before = len(server.asked)
@@ -208,12 +207,12 @@ def test_a_look_is_one_request_however_many_run(batch, server):
 def test_a_failed_run_does_not_stop_the_others(batch, server):
     batch.samples("a", "b", "c")
     server.fails["b.tsv"] = ["Traceback\nValueError: no such column"]
-    ended = batch(status=PARTLY)
+    ended = batch(status=SOME_FAILED)
     assert {name: row["state"] for name, row in ended.rows.items()} == {"a": "ok", "b": "failed", "c": "ok"}
     row = ended.rows["b"]
     assert row["failed_step"] == "3 (copy)" and "ValueError: no such column" in row["message"]
     assert f"b: {row['message']}\n" in ended.err and ended.err.count("\n") == 1
-    again = batch(status=PARTLY)
+    again = batch(status=SOME_FAILED)
     assert again.sent == [] and again.rows == {} and "failed before: b: --retry-failed tries again" in again.err
     retried = batch("--retry-failed")
     assert retried.sent == ["POST invocations"] and list(retried.rows) == ["b"] and retried.rows["b"]["attempt"] == "2"
@@ -224,19 +223,19 @@ def test_a_failed_run_does_not_stop_the_others(batch, server):
 def test_all_have_failed(batch, server):
     batch.samples("a", "b")
     server.fails = {"a.tsv": ["x", "y"], "b.tsv": ["x"]}
-    batch(status=REFUSED)
-    assert batch("--retry-failed", status=PARTLY).rows["a"]["attempt"] == "2"
+    batch(status=FAILED)
+    assert batch("--retry-failed", status=SOME_FAILED).rows["a"]["attempt"] == "2"
     server.histories[batch.units()["a"][0]["history"]]["deleted"] = True
     assert sorted(batch("--retry-failed").sent) == ["POST fetch", "POST histories", "POST invocations", "POST upload"]
 
 
 def test_a_job_that_was_killed_with_galaxy_is_run_again_some_times(batch, server):
     batch.samples("a", "b")
-    server.fails = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * (units.AGAIN + 1)}
-    ended = batch(status=PARTLY)
+    server.fails = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * (runner.MAX_RETRIES + 1)}
+    ended = batch(status=SOME_FAILED)
     assert {name: (row["state"], row["attempt"]) for name, row in ended.rows.items()} == {
-        "a": ("ok", "2"), "b": ("failed", str(units.AGAIN + 1))}
-    assert RESTARTED.split(".")[0] in ended.rows["b"]["message"] and len(server.runs) == 2 + units.AGAIN + 1
+        "a": ("ok", "2"), "b": ("failed", str(runner.MAX_RETRIES + 1))}
+    assert RESTARTED.split(".")[0] in ended.rows["b"]["message"] and len(server.runs) == 2 + runner.MAX_RETRIES + 1
     assert ended.sent.count("POST upload") == 2
 
 
@@ -244,7 +243,7 @@ def test_refused_again_and_again(batch, server):
     """Then it is not a sample's fault, and no more are begun."""
     batch.samples(*"abcdefgh")
     server.answers["POST invocations"] = [REFUSAL] * 8
-    ended = batch("--max-running=1", status=REFUSED)
+    ended = batch("--max-running=1", status=FAILED)
     assert ended.sent.count("POST invocations") == 5 == len(ended.rows)
     assert {row["failed_step"] for row in ended.rows.values()} == {"submitted"}
     assert "the last 5 runs were refused, so the 3 that wait were not begun" in ended.err
@@ -256,7 +255,7 @@ def test_refused_again_and_again(batch, server):
 def test_some_are_refused(batch, server):
     batch.samples(*"abcdefg")
     server.answers["POST invocations"] = [*[REFUSAL] * 4, lambda: None, *[REFUSAL] * 2]
-    ended = batch("--max-running=1", status=PARTLY)
+    ended = batch("--max-running=1", status=SOME_FAILED)
     assert [row["state"] for row in ended.rows.values()].count("failed") == 6 and "not begun" not in ended.err
 
 
@@ -272,10 +271,10 @@ def test_a_server_that_is_away_for_a_while(batch, server):
 def test_a_result_that_can_not_be_fetched(batch, server):
     batch.samples("a", "b")
     server.answers["GET display"] = [(403, {"err_msg": "not now", "err_code": 403002})]
-    ended = batch(f"--download={batch.folder}/out", status=PARTLY)
+    ended = batch(f"--download={batch.folder}/out", status=SOME_FAILED)
     [bad] = [row for row in ended.rows.values() if row["state"] == "failed"]
     assert bad["failed_step"] == "delivered" and "the run itself is ok" in bad["message"] and "not now" in ended.err
-    assert batch(f"--download={batch.folder}/out", status=PARTLY).sent == []
+    assert batch(f"--download={batch.folder}/out", status=SOME_FAILED).sent == []
     again = batch(f"--download={batch.folder}/out", "--retry-failed")
     assert again.sent == [] and again.rows[bad["name"]]["attempt"] == "1"
     assert (batch.folder / "out" / bad["name"] / "first.tabular").read_text() == f"{bad['name']}.tsv\n"
@@ -285,7 +284,7 @@ def test_a_result_that_can_not_be_fetched(batch, server):
 def test_bytes_that_did_not_arrive_are_sent_again_once(batch, server):
     batch.samples("a", "b")
     server.spoiled = {"a.tsv": 1, "b.tsv": 2}
-    ended = batch(status=PARTLY)
+    ended = batch(status=SOME_FAILED)
     assert ended.rows["a"]["state"] == "ok" and ended.rows["b"]["failed_step"] == "uploaded"
     assert "ended in state error" in ended.rows["b"]["message"] and len(server.runs) == 1
     assert batch("--retry-failed").rows["b"]["state"] == "ok"
@@ -293,7 +292,7 @@ def test_bytes_that_did_not_arrive_are_sent_again_once(batch, server):
 
 
 def test_a_look_from_cron(batch, server):
-    server.looks = 3
+    server.poll = 3
     batch.samples("a", "b", "c")
     first = batch("--once", "--max-running=2", status=STILL_RUNNING)
     assert first.out == first.err == "" and len(server.runs) == 2
@@ -308,7 +307,7 @@ def test_a_look_from_cron(batch, server):
 
 
 def test_a_timeout(batch, server):
-    server.looks = 50
+    server.poll = 50
     batch.samples("a")
     assert batch("--timeout=100", status=STILL_RUNNING).out == ""
     batch()
@@ -318,13 +317,14 @@ def test_a_timeout(batch, server):
 # ----------------------------------------------------------------------------------------------------------- small things
 
 def test_what_is_the_same_has_the_same_digest():
-    assert units.digest("a", {"x": 1, "y": [2]}) == units.digest("a", {"y": [2], "x": 1}) != units.digest("a", {"x": 1})
+    assert runner.stable_hash("a", {"x": 1, "y": [2]}) == runner.stable_hash(
+        "a", {"y": [2], "x": 1}) != runner.stable_hash("a", {"x": 1})
 
 
 @pytest.mark.parametrize("states, known, code", [
-    ([], [], DONE), (["ok", "ok"], [], DONE), (["ok", "failed"], [], PARTLY), (["failed"], [], REFUSED),
+    ([], [], DONE), (["ok", "ok"], [], DONE), (["ok", "failed"], [], SOME_FAILED), (["failed"], [], FAILED),
     (["failed", "running"], [], STILL_RUNNING), (["waiting"], [], STILL_RUNNING), (["failed"], ["0"], DONE),
-    (["failed", "failed"], ["0"], PARTLY), (["ok", "gone"], [], DONE)])
+    (["failed", "failed"], ["0"], SOME_FAILED), (["ok", "gone"], [], DONE)])
 def test_the_exit_status(states, known, code):
     there = [types.SimpleNamespace(key=str(number), state=state) for number, state in enumerate(states)]
-    assert endings.status(there, known) == code
+    assert summary.exit_status(there, known) == code

@@ -8,12 +8,11 @@ import dataset_upload
 import pytest
 from bad_wire import LOST
 
-import records
-import transfer
-import uploads
-from common import PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, Refused
-from sources import typed_file
-from uploads import Settings
+from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
+from galaxy_api_scripts import checkpoint
+from galaxy_api_scripts.datasets import transfer, upload
+from galaxy_api_scripts.datasets.sources import parse_file
+from galaxy_api_scripts.datasets.upload import UploadSettings
 
 KEY = "0123456789abcdef0123456789abcdef"
 CONTENTS = "GET /api/histories/h/contents"
@@ -66,12 +65,12 @@ def files(tmp_path):
 
 
 def uploaded(wire, paths, **settings):
-    sources = [typed_file(path) for path in paths]
-    return list(uploads.upload(Galaxy(KEY, wire.url), "h", sources, Settings(**settings)))
+    sources = [parse_file(path) for path in paths]
+    return list(upload.upload_sources(Galaxy(KEY, wire.url), "h", sources, UploadSettings(**settings)))
 
 
 def checked(wire, ups, timeout=None, **settings):
-    return list(uploads.checked(Galaxy(KEY, wire.url), "h", ups, Settings(**settings), timeout))
+    return list(upload.verify_uploads(Galaxy(KEY, wire.url), "h", ups, UploadSettings(**settings), timeout))
 
 
 def fetches_of(wire):
@@ -95,7 +94,7 @@ def test_one_request_for_all_files(wire, held, files):
 
 
 def test_many_files_go_in_batches(wire, held, tmp_path, monkeypatch):
-    monkeypatch.setattr(uploads, "BATCH", 4)
+    monkeypatch.setattr(upload, "BATCH", 4)
     paths = []
     for number in range(10):
         (tmp_path / f"{number}.txt").write_text("abc")
@@ -107,20 +106,20 @@ def test_many_files_go_in_batches(wire, held, tmp_path, monkeypatch):
 
 def test_what_is_large_goes_alone():
     sources = [SimpleNamespace(size=size) for size in (1, 1, 2**29, 2**30, 2**31, 1, None)]
-    assert [len(batch) for batch in uploads.batches(sources)] == [3, 1, 1, 2]
+    assert [len(batch) for batch in upload.fetch_batches(sources)] == [3, 1, 1, 2]
 
 
 def test_a_file_that_can_not_be_sent_stops_no_other(wire, held, files):
-    sources = [typed_file(path) for path in files]
+    sources = [parse_file(path) for path in files]
     os.remove(files[1])
-    ups = list(uploads.upload(Galaxy(KEY, wire.url), "h", sources, Settings()))
+    ups = list(upload.upload_sources(Galaxy(KEY, wire.url), "h", sources, UploadSettings()))
     assert [bool(one.problem) for one in ups] == [False, True, False] and "No such file" in ups[1].problem
     assert [one["name"] for one in held.fetches[0]["targets"][0]["elements"]] == ["a.fastq", "c"]
 
 
 def test_a_server_that_refuses_stops_all(wire, held, files):
     wire.answers["POST /api/tools/fetch"] = (403, {"err_msg": "over quota"})
-    with pytest.raises(Refused, match="over quota"):
+    with pytest.raises(GalaxyError, match="over quota"):
         uploaded(wire, files)
 
 
@@ -134,7 +133,7 @@ def test_a_lost_answer_is_looked_up(wire, held, files):
 
 def test_a_lost_request_is_for_the_next_run(wire, held, files, clock):
     wire.answers["POST /api/tools/fetch"] = (200, lambda handler: LOST)     # and Galaxy has done nothing
-    with pytest.raises(Refused, match="run it again") as caught:
+    with pytest.raises(GalaxyError, match="run it again") as caught:
         uploaded(wire, files)
     assert caught.value.exit_code == TRY_LATER and fetches_of(wire) == 1
 
@@ -142,10 +141,10 @@ def test_a_lost_request_is_for_the_next_run(wire, held, files, clock):
 def killed_while_asking(wire, held, files, monkeypatch):
     """A run that ends when Galaxy has done what was asked, before it learns of it."""
     def fetch(*what):
-        transfer.fetch(*what)
+        transfer.post_fetch(*what)
         raise KeyboardInterrupt
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
-        killed.setattr(uploads, "fetch", fetch)
+        killed.setattr(upload, "post_fetch", fetch)
         uploaded(wire, files)
 
 
@@ -154,14 +153,14 @@ def test_the_run_after_a_killed_one_finds_what_that_asked_for(wire, held, files,
     made = uploaded(wire, files)
     assert [one.dataset["id"] for one in made] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
     assert checked(wire, made) == made and not any(one.problem for one in made)
-    uploads.done(made, uploads.Destination("h"))
-    assert list(records.folder().iterdir()) == []
+    upload.mark_done(made, upload.UploadTarget("h"))
+    assert list(checkpoint.checkpoint_folder().iterdir()) == []
     uploaded(wire, files)       # asked for once more, it is done once more
     assert fetches_of(wire) == 2
 
 
 def test_a_run_that_was_killed_while_it_forgot_is_gone_on_with_whole(wire, held, files, script, monkeypatch):
-    remove, removed = records.Record.remove, []
+    remove, removed = checkpoint.Checkpoint.remove, []
 
     def killed(record):
         if len(removed) == 2:
@@ -170,24 +169,24 @@ def test_a_run_that_was_killed_while_it_forgot_is_gone_on_with_whole(wire, held,
         remove(record)
     line = ["-q", KEY, wire.url, "H", *files]
     with monkeypatch.context() as dying:
-        dying.setattr(records.Record, "remove", killed)
+        dying.setattr(checkpoint.Checkpoint, "remove", killed)
         assert script(dataset_upload.main, *line) == 130
     assert script(dataset_upload.main, *line) == 0 and fetches_of(wire) == 1
-    assert list(records.folder().iterdir()) == []
+    assert list(checkpoint.checkpoint_folder().iterdir()) == []
     assert script(dataset_upload.main, *line) == 0 and fetches_of(wire) == 2
 
 
 def test_the_same_call_twice_at_once(wire, held, files, script, capsys):
-    sources = [typed_file(path) for path in files]
-    with uploads.destination(Galaxy(KEY, wire.url), "H", sources):
+    sources = [parse_file(path) for path in files]
+    with upload.resolve_target(Galaxy(KEY, wire.url), "H", sources):
         assert script(dataset_upload.main, "-q", KEY, wire.url, "H", *files) == TRY_LATER
     assert "another run is at work on it" in capsys.readouterr().err and fetches_of(wire) == 0
 
 
 def test_what_was_there_before_is_not_taken_for_it(wire, held, files, monkeypatch, clock):
-    uploads.done(uploaded(wire, files), uploads.Destination("h"))
+    upload.mark_done(uploaded(wire, files), upload.UploadTarget("h"))
     wire.answers["POST /api/tools/fetch"], works = (200, lambda handler: LOST), wire.answers["POST /api/tools/fetch"]
-    with pytest.raises(Refused):
+    with pytest.raises(GalaxyError):
         uploaded(wire, files)
     wire.answers["POST /api/tools/fetch"] = works
     assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d4", "d5", "d6"]
@@ -216,7 +215,7 @@ def test_a_proxy_that_gives_up_before_galaxy_has_done_it(wire, held, files, cloc
 def test_an_error_of_galaxys_own_is_looked_into_by_the_next_run(wire, held, files):
     works = wire.answers["POST /api/tools/fetch"]
     wire.answers["POST /api/tools/fetch"] = (500, lambda handler: (works[1](handler), {"err_msg": "no"})[1])
-    with pytest.raises(Refused):
+    with pytest.raises(GalaxyError):
         uploaded(wire, files)
     wire.answers["POST /api/tools/fetch"] = works
     assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
@@ -257,7 +256,7 @@ def test_what_is_only_guessed_is_never_deleted(wire, held, files, monkeypatch):
     def fetch(*what):
         raise KeyboardInterrupt
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
-        killed.setattr(uploads, "fetch", fetch)
+        killed.setattr(upload, "post_fetch", fetch)
         uploaded(wire, files[:1])
     hers = {"id": "hers", "hid": 1, "name": "a.fastq", "state": "running", "deleted": False, "extension": "fastqsanger",
             "history_content_type": "dataset", "file_size": 9, "hashes": [], "misc_info": ""}
@@ -304,7 +303,7 @@ def test_a_galaxy_that_lists_no_hashes(wire, held, files):
 
 def test_the_time_is_up(wire, held, files, clock):
     held.then = {1: {"state": "queued"}}
-    with pytest.raises(Refused, match="1 of 3 still running") as caught:
+    with pytest.raises(GalaxyError, match="1 of 3 still running") as caught:
         checked(wire, uploaded(wire, files), timeout=5)
     assert caught.value.exit_code == STILL_RUNNING
     held.datasets[0]["state"] = "ok"
@@ -318,7 +317,7 @@ def test_the_script_prints_what_it_made(wire, held, files, script, capsys):
     assert script(dataset_upload.main, "--format=value", "--fields=id,name,extension,state", "--wait", "--tag=x",
                   KEY, wire.url, "H", *files) == 0
     assert capsys.readouterr() == ("d1\ta.fastq\tfastqsanger\tok\nd2\tb.bed\tbed\tok\nd3\tc\tauto\tok\n", "")
-    assert list(records.folder().iterdir()) == []
+    assert list(checkpoint.checkpoint_folder().iterdir()) == []
 
 
 def test_quietly(wire, held, files, script, capsys):
@@ -342,7 +341,7 @@ def test_a_new_history_is_the_same_after_a_failure(wire, held, files, script, ca
     wire.answers["POST /api/histories"] = (200, make)
     fetch, wire.answers["POST /api/tools/fetch"] = wire.answers["POST /api/tools/fetch"], (400, {"err_msg": "no"})
     line = ["-q", KEY, wire.url, "new:Run 12", *files]
-    assert script(dataset_upload.main, *line) == REFUSED
+    assert script(dataset_upload.main, *line) == FAILED
     wire.answers["POST /api/tools/fetch"] = fetch
     assert script(dataset_upload.main, *line) == 0 and made == ["Run 12"]
     assert script(dataset_upload.main, *line) == 0 and made == ["Run 12", "Run 12"]
@@ -363,7 +362,7 @@ def test_what_is_there_is_left_out(wire, held, files, script, capsys):
 
 def test_some_of_many(wire, held, files, script, capsys):
     held.then = {number: {"state": "error", "misc_info": "bad"} for number in (2, 4)}
-    assert script(dataset_upload.main, "--wait", "--format=value", "--fields=id", KEY, wire.url, "H", *files) == PARTLY
+    assert script(dataset_upload.main, "--wait", "--format=value", "--fields=id", KEY, wire.url, "H", *files) == SOME_FAILED
     told = capsys.readouterr()
     assert told.out == "d1\nd3\n" and told.err.count("\n") == 1 and "ended in state error: bad" in told.err
     assert script(dataset_upload.main, "--wait", "--format=value", "--fields=id", KEY, wire.url, "H", *files) == 0
@@ -372,7 +371,7 @@ def test_some_of_many(wire, held, files, script, capsys):
 
 def test_checksums_that_do_not_match_send_nothing(wire, held, files, script, capsys, tmp_path):
     (tmp_path / "md5sums.txt").write_text(f"{'0' * 32}  a.fastq\n")
-    assert script(dataset_upload.main, KEY, wire.url, "H", *files) == REFUSED
+    assert script(dataset_upload.main, KEY, wire.url, "H", *files) == FAILED
     told = capsys.readouterr().err
     assert "a.fastq: its MD5 is" in told and "nothing was sent" in told and wire.lines == []
 
@@ -407,14 +406,14 @@ def test_bad_lines(wire, held, files, script, capsys, monkeypatch, tmp_path, lin
 @pytest.mark.parametrize("about, words", [({"deleted": True}, "is deleted"), ({"user_id": "her"}, "is another user's")])
 def test_a_history_that_nothing_goes_into(wire, held, files, script, capsys, about, words):
     wire.answers["GET /api/histories/0123456789abcdef"] = (200, {"id": "h", "name": "H", **about})
-    assert script(dataset_upload.main, KEY, wire.url, "0123456789abcdef", *files) == REFUSED
+    assert script(dataset_upload.main, KEY, wire.url, "0123456789abcdef", *files) == FAILED
     assert words in capsys.readouterr().err and wire.count("POST") == 0
 
 
 # --------------------------------------------------------------------------------------------------------- what is there
 
 def there(wire, paths, wait=False):
-    return {one.path for one in uploads.existing(Galaxy(KEY, wire.url), "h", [typed_file(path) for path in paths], wait)}
+    return {one.path for one in upload.find_existing(Galaxy(KEY, wire.url), "h", [parse_file(path) for path in paths], wait)}
 
 
 def test_one_dataset_stands_for_one_file(wire, held, tmp_path):

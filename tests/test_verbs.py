@@ -6,7 +6,7 @@ import pytest
 import create
 import delete
 import update
-from common import REFUSED, USAGE
+from common import FAILED, USAGE
 
 KEY = "0123456789abcdef0123456789abcdef"
 VERBS = [(create, "POST"), (update, "PUT"), (delete, "DELETE")]
@@ -61,7 +61,7 @@ def test_a_dry_run_sends_nothing(script, loopback, capsys, verb, method):
 @each_verb
 def test_it_is_refused(script, loopback, capsys, verb, method):
     loopback.will((403, {"err_msg": "History is not owned by user", "err_code": 403003}))
-    assert script(verb.main, KEY, f"{loopback.url}/api/histories/1", "name=x") == REFUSED
+    assert script(verb.main, KEY, f"{loopback.url}/api/histories/1", "name=x") == FAILED
     told = capsys.readouterr()
     assert told.out == "" and told.err.count("\n") == 1 and "History is not owned by user" in told.err
 

@@ -12,9 +12,9 @@ import workflow_batch
 from batches import Batch, batch, real_server, server
 from loopback_galaxy import KEY, USER, WORKFLOW
 
-import endings
-from common import DONE, PARTLY, REFUSED, STILL_RUNNING, TRY_LATER, USAGE, Refused
-from ledger import Ledger
+from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
+from galaxy_api_scripts.batch import summary
+from galaxy_api_scripts.batch.ledger import Ledger
 
 __all__ = ["batch", "real_server", "server"]        # fixtures
 SCRIPT = Path(workflow_batch.__file__)
@@ -85,10 +85,10 @@ def test_a_table_of_all_samples(batch, server):
     batch.samples("a", "b")
     server.fails["b.tsv"] = ["boom"]
     for name, delimiter in (("runs.tsv", "\t"), ("runs.CSV", ",")):
-        batch(f"--summary={batch.folder}/{name}", status=PARTLY)
+        batch(f"--summary={batch.folder}/{name}", status=SOME_FAILED)
         with open(batch.folder / name, newline="") as file:
             rows = list(csv.DictReader(file, delimiter=delimiter))
-        assert list(rows[0]) == endings.FIELDS
+        assert list(rows[0]) == summary.ROW_FIELDS
         assert [(row["name"], row["state"], row["failed_step"]) for row in rows] == [
             ("a", "ok", ""), ("b", "failed", "3 (copy)")]
 
@@ -107,7 +107,7 @@ def test_a_sample_again_however_it_ended(batch, server):
 def test_what_a_dry_run_says_of_earlier_runs(batch, server):
     batch.samples("a", "b")
     server.fails["b.tsv"] = ["boom"]
-    batch(status=PARTLY)
+    batch(status=SOME_FAILED)
     told = list(csv.DictReader(batch("--dry-run", "--fields=sample,before").out.splitlines(), delimiter="\t"))
     assert told == [{"sample": "a", "before": "ok"}, {"sample": "b", "before": "failed"}]
 
@@ -116,9 +116,9 @@ def test_the_disk_is_full_at_the_end(batch, server, monkeypatch):
     batch.samples("a")
 
     def full(*what, **more):
-        raise Refused("--summary=x: No space left on device")
-    monkeypatch.setattr(endings, "save", full)
-    ended = batch(f"--summary={batch.folder}/x", status=REFUSED)
+        raise GalaxyError("--summary=x: No space left on device")
+    monkeypatch.setattr(summary, "write_atomic", full)
+    ended = batch(f"--summary={batch.folder}/x", status=FAILED)
     assert "No space left on device" in ended.err and ended.rows["a"]["state"] == "ok"
     batch.once_each("a")
 
@@ -179,7 +179,7 @@ def test_no_sheet_and_no_workflow(batch, server, script, capsys):
 
 def test_a_wrong_key(batch, server, script, capsys):
     batch.samples("a")
-    assert script(workflow_batch.main, "f" * 32, server.url, WORKFLOW, batch.path) == REFUSED
+    assert script(workflow_batch.main, "f" * 32, server.url, WORKFLOW, batch.path) == FAILED
     told = capsys.readouterr()
     assert "check the key" in told.err and "f" * 32 not in told.err and told.out == "" and server.posts() == []
 
@@ -229,7 +229,7 @@ def test_interrupted(real_server, tmp_path, script, capsys, number, code, kind):
 
 
 def test_the_rest_waits_where_some_are_running(batch, server):
-    server.looks = 9
+    server.poll = 9
     batch.samples("a", "b", "c")
     assert batch("--timeout=5", "--max-running=1", status=STILL_RUNNING).rows == {}
     assert {name: one[0]["state"] for name, one in batch.units().items()} == {"a": "running", "b": "waiting", "c": "waiting"}

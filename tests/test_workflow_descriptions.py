@@ -8,9 +8,8 @@ import workflow_show
 import workflow_template
 import yaml
 
-import pictures
-import workflows
-from common import REFUSED, USAGE, Galaxy
+from common import FAILED, USAGE, Galaxy
+from galaxy_api_scripts.workflows import definition, diagram
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -92,7 +91,7 @@ def test_list_refuses_before_it_asks(script, galaxy, capsys):
     assert script(workflow_list.main, "--limit=x", KEY, URL) == USAGE
     assert galaxy.call_count == 0 and capsys.readouterr().out == ""
     galaxy.get(f"{URL}/api/users/current", status_code=401, json={"err_msg": "bad key", "err_code": 401001})
-    assert script(workflow_list.main, KEY, URL) == REFUSED
+    assert script(workflow_list.main, KEY, URL) == FAILED
     assert asked(galaxy, "/api/workflows") == []       # whose answer would be an empty list
 
 
@@ -133,15 +132,15 @@ def test_tools_that_are_not_there_and_others_in_another_version(script, galaxy, 
                                                                                  s2="2.0"))
     asking = Galaxy(KEY, URL)
     missing = ["gone", "nosuch (1.0)", "shed/repos/me/cut/cut/1.0 (1.0; the server has 2.0)"]
-    assert workflows.tools_amiss(asking, ID) == (missing, ["Filter1 (1.0; the server has 1.1)",
+    assert definition.tool_problems(asking, ID) == (missing, ["Filter1 (1.0; the server has 1.1)",
                                                            "cat1 (0.9; the server has 1.0)"])
     assert galaxy.call_count == 2
-    assert workflows.missing_tools(asking, ID, outer) == missing
+    assert definition.missing_tools(asking, ID, outer) == missing
     assert script(workflow_show.main, KEY, URL, ID) == 0
     assert capsys.readouterr().out.endswith(
         "It can't run, for the server lacks:\n  gone\n  nosuch (1.0)\n  shed/repos/me/cut/cut/1.0 (1.0; the server has "
         "2.0)\n\nIt runs other versions of:\n  Filter1 (1.0; the server has 1.1)\n  cat1 (0.9; the server has 1.0)\n")
-    workflows.warn_of_missing_tools(asking, ID)
+    definition.warn_missing_tools(asking, ID)
     told = capsys.readouterr().err
     assert "can't run until the server's administrator installs gone, nosuch (1.0), shed" in told
     assert "runs other versions of some tools: Filter1 (1.0; the server has 1.1), cat1" in told
@@ -149,13 +148,13 @@ def test_tools_that_are_not_there_and_others_in_another_version(script, galaxy, 
 
 def test_a_workflow_without_a_tool_that_is_there_is_not_looked_at_twice(galaxy):
     workflow = exported(step(0, "data_input"), tool(1, "gone", "1", errors="Tool is not installed"))
-    assert workflows.missing_tools(Galaxy(KEY, URL), ID, workflow) == ["gone (1)"]
+    assert definition.missing_tools(Galaxy(KEY, URL), ID, workflow) == ["gone (1)"]
     assert galaxy.call_count == 0
 
 
 @EACH
 @pytest.mark.parametrize("text, code, words", [("", USAGE, "is a variable unset?"),
-                                               ("nobody", REFUSED, "is named 'nobody'")])
+                                               ("nobody", FAILED, "is named 'nobody'")])
 def test_a_workflow_that_is_not_there(script, galaxy, capsys, module, text, code, words):
     galaxy.get(f"{URL}/api/workflows", json=[{"id": ID, "name": "Wet days"}])
     assert script(module.main, KEY, URL, text) == code
@@ -166,7 +165,7 @@ def test_a_workflow_that_is_not_there(script, galaxy, capsys, module, text, code
 @EACH
 def test_a_workflow_of_somebody_else(script, galaxy, capsys, module):
     galaxy.get(f"{URL}/api/workflows/{ID}", status_code=403, json={"err_msg": "not accessible", "err_code": 403002})
-    assert script(module.main, KEY, URL, ID) == REFUSED
+    assert script(module.main, KEY, URL, ID) == FAILED
     told = capsys.readouterr()
     assert told.out == "" and "not accessible" in told.err and "Traceback" not in told.err
     assert script(module.main, KEY, URL) == USAGE
@@ -207,7 +206,7 @@ def test_a_file_that_is_there_stays_unless_forced(script, galaxy, capsys, tmp_pa
     file = tmp_path / "w.yml"
     file.write_text("mine")
     refused = [one for one in [option] if one != "--force"]
-    assert script(module.main, f"--to={file}", *refused, KEY, URL, ID) == REFUSED
+    assert script(module.main, f"--to={file}", *refused, KEY, URL, ID) == FAILED
     assert "it is there already" in capsys.readouterr().err and file.read_text() == "mine" and galaxy.call_count == 0
     assert script(module.main, f"--to={file}", "--force", *refused, KEY, URL, ID) == 0
     assert file.read_text() != "mine"
@@ -222,12 +221,12 @@ def test_a_disk_that_is_full_leaves_no_half_file(script, galaxy, monkeypatch, tm
     folder.mkdir()
     (folder / "w.ga").write_text("mine")
     for name in ("w.ga", "new.ga"):
-        assert script(module.main, f"--to={folder / name}", "--force", *{option} - {"--force"}, KEY, URL, ID) == REFUSED
+        assert script(module.main, f"--to={folder / name}", "--force", *{option} - {"--force"}, KEY, URL, ID) == FAILED
     assert [path.name for path in folder.iterdir()] == ["w.ga"] and (folder / "w.ga").read_text() == "mine"
 
 
 def test_a_picture_in_text():
-    assert pictures.text(WORKFLOW).splitlines() == [
+    assert diagram.text_diagram(WORKFLOW).splitlines() == [
         "Wet days", "",
         "o      0 table            dataset (tabular, bed)",
         "| o    1 reads            collection (list:paired)",
@@ -240,14 +239,14 @@ def test_a_picture_in_text():
 def test_a_line_goes_on_until_its_last_reader():
     workflow = exported(step(0, "data_input", "a"), step(1, "data_input", "b"), tool(2, "t", "1", "x", {"i": 0}),
                         tool(3, "t", "1", "y", {"i": 1}), tool(4, "t", "1", "z", {"i": 0, "j": 3, "k": 2}))
-    assert [line[:6] for line in pictures.text(workflow).splitlines()[2:]] == [
+    assert [line[:6] for line in diagram.text_diagram(workflow).splitlines()[2:]] == [
         "o     ", "| o   ", "+-|-* ", "| * | ", "*-'-' "]
 
 
 def test_a_picture_in_mermaid():
     workflow = exported(step(0, "data_input", 'a "b" #1'), step(1, "subworkflow", "in|ner", feeds={"x": 0},
                         workflow_outputs=[{"label": None, "output_name": "out"}]), name="it's\nfine")
-    assert pictures.mermaid(workflow).splitlines() == [
+    assert diagram.mermaid_diagram(workflow).splitlines() == [
         "---", "title: 'it''s fine'", "---", "flowchart LR", '  s0[/"0 a #34;b#34; #35;1<br/>dataset"/]',
         '  s1[["1 in#124;ner<br/>subworkflow"]]', '  s0 -->|"x"| s1', '  o1_0(["out"])', "  s1 --> o1_0"]
 

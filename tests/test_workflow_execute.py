@@ -5,7 +5,7 @@ import pytest
 import workflow_execute
 import workflow_execute_parameters
 
-from common import REFUSED, USAGE
+from common import FAILED, USAGE
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -119,9 +119,9 @@ def test_a_dataset_for_a_collection_input(script, galaxy, capsys, module, src):
 @BOTH
 def test_a_refusal_tells_of_the_history_that_may_be_left(script, galaxy, capsys, module):
     galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=400, json={"err_msg": "No such dataset"})
-    assert script(module.main, KEY, URL, "w", "Run 12", "0=hda=d1") == REFUSED
+    assert script(module.main, KEY, URL, "w", "Run 12", "0=hda=d1") == FAILED
     assert "No such dataset; Galaxy may have made the history 'Run 12' all the same" in capsys.readouterr().err
-    assert script(module.main, KEY, URL, "w", "hist_id=h", "0=hda=d1") == REFUSED
+    assert script(module.main, KEY, URL, "w", "hist_id=h", "0=hda=d1") == FAILED
     told = capsys.readouterr()
     assert "No such dataset" in told.err and "may have made" not in told.err
 
@@ -129,7 +129,7 @@ def test_a_refusal_tells_of_the_history_that_may_be_left(script, galaxy, capsys,
 @BOTH
 def test_refused(script, galaxy, capsys, module):
     galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=403, json={"err_msg": "No rights", "err_code": 403002})
-    assert script(module.main, KEY, URL, "w", "new", "0=hda=d1") == REFUSED
+    assert script(module.main, KEY, URL, "w", "new", "0=hda=d1") == FAILED
     told = capsys.readouterr()
     assert told.out == "" and told.err.count("\n") == 1 and "No rights" in told.err
 
@@ -198,8 +198,8 @@ def test_a_wrong_parameter(script, galaxy, capsys, parameters, words):
 def test_a_tool_that_the_server_lacks_is_galaxys_to_refuse(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/tools/Filter1", status_code=404, json={"err_msg": "Could not find tool", "err_code": 404001})
     galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=400, json={"err_msg": "tools are not installed: Filter1"})
-    assert with_parameters(script, "param=Filter1=cond=x") == REFUSED
+    assert with_parameters(script, "param=Filter1=cond=x") == FAILED
     assert "tools are not installed: Filter1" in capsys.readouterr().err
     galaxy.get(f"{URL}/api/tools/Filter1", status_code=403, json={"err_msg": "No rights", "err_code": 403002})
-    assert with_parameters(script, "param=Filter1=cond=x") == REFUSED
+    assert with_parameters(script, "param=Filter1=cond=x") == FAILED
     assert "No rights" in capsys.readouterr().err

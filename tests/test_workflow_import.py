@@ -3,7 +3,7 @@ import pytest
 import workflow_import
 import workflow_import_from_file_rpark
 
-from common import REFUSED, TRY_LATER, USAGE
+from common import FAILED, TRY_LATER, USAGE
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -96,7 +96,7 @@ def test_what_is_far_too_large_is_not_read_to_its_end(script, loopback, capsys):
             pass
         handler.close_connection = True
     loopback.will(endless)
-    assert script(workflow_import.main, KEY, URL, f"{loopback.url}/w.ga") == REFUSED
+    assert script(workflow_import.main, KEY, URL, f"{loopback.url}/w.ga") == FAILED
     assert one_line_with(capsys, "no workflow there: the answer is larger than 50 MiB") and len(taken) < 100
 
 
@@ -113,7 +113,7 @@ def test_an_address_that_breaks_off(script, loopback, capsys):
 
 
 @pytest.mark.parametrize("answer, status, words", [
-    ({"status_code": 404, "text": "<html>"}, REFUSED, "http://elsewhere.test/w.ga: no workflow there: the answer is 404"),
+    ({"status_code": 404, "text": "<html>"}, FAILED, "http://elsewhere.test/w.ga: no workflow there: the answer is 404"),
     ({"text": "<html><p>Sign in"}, USAGE, "http://elsewhere.test/w.ga: no workflow: neither"),
     ({"content": b"\xff"}, USAGE, "not a text in UTF-8"), ({"status_code": 503}, TRY_LATER, "the answer is 503")])
 def test_an_address_without_a_workflow(script, galaxy, clock, capsys, answer, status, words):
@@ -126,10 +126,10 @@ def test_an_absolute_path_that_is_not_here_is_the_servers(script, galaxy, capsys
     assert script(workflow_import.main, KEY, URL, "/nosuch/w.ga") == 0
     assert posted(galaxy) == [{"from_path": "/nosuch/w.ga"}]
     galaxy.post(f"{URL}/api/workflows", status_code=403, json={"err_msg": "Action requires admin account."})
-    assert script(workflow_import.main, KEY, URL, "/nosuch/w.ga") == REFUSED
+    assert script(workflow_import.main, KEY, URL, "/nosuch/w.ga") == FAILED
     assert one_line_with(capsys, "no such file on this machine, and importing one of the server's needs an administrator's")
     galaxy.post(f"{URL}/api/workflows", status_code=500, json={"err_msg": "Uncaught exception in exposed API method:"})
-    assert script(workflow_import.main, KEY, URL, "/nosuch/w.ga") == REFUSED
+    assert script(workflow_import.main, KEY, URL, "/nosuch/w.ga") == FAILED
     assert one_line_with(capsys, "Galaxy finds no workflow there on the server's")
 
 
@@ -190,7 +190,7 @@ def test_another_file(script, galaxy, tmp_path, capsys, module, text, words):
 def test_refused(script, galaxy, tmp_path, capsys, module):
     galaxy.post(f"{URL}/api/workflows", **NO)
     (tmp_path / "w.ga").write_text(GA)
-    assert script(module.main, KEY, URL, tmp_path / "w.ga") == REFUSED
+    assert script(module.main, KEY, URL, tmp_path / "w.ga") == FAILED
     assert one_line_with(capsys, "No rights")
 
 

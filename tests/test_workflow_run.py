@@ -4,11 +4,11 @@ import json
 import pytest
 import workflow_run
 
-import files
-import staging
-from common import DONE, REFUSED, STILL_RUNNING, USAGE
-from runs import a_parameter
-from uploads import Upload
+from common import DONE, FAILED, STILL_RUNNING, USAGE
+from galaxy_api_scripts import files
+from galaxy_api_scripts.datasets.upload import Upload
+from galaxy_api_scripts.workflows import staging
+from galaxy_api_scripts.workflows.run import parse_step_parameter
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"
@@ -48,9 +48,9 @@ def galaxy(requests_mock, monkeypatch):
     requests_mock.post(f"{URL}/api/histories", json={"id": HISTORY_ID})
     requests_mock.put(f"{URL}/api/histories/{HISTORY_ID}", json={})
     requests_mock.post(f"{URL}/api/workflows/{WORKFLOW_ID}/invocations", json={"id": "i", "state": "new"})
-    monkeypatch.setattr(staging, "upload", lambda galaxy, history, sources, settings: [
+    monkeypatch.setattr(staging, "upload_sources", lambda galaxy, history, sources, settings: [
         Upload(source, dataset={"id": "d"}) for source in sources])
-    monkeypatch.setattr(staging, "checked", lambda galaxy, history, uploads, settings, timeout: uploads)
+    monkeypatch.setattr(staging, "verify_uploads", lambda galaxy, history, uploads, settings, timeout: uploads)
     return requests_mock
 
 
@@ -81,7 +81,7 @@ def test_all_options_go_into_the_request(script, galaxy, capsys):
 
 def test_a_server_that_would_ignore_on_complete(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/version", json={"version_major": "25.1"})
-    assert script(workflow_run.main, "--on-complete=notify", KEY, URL, "n", "table=hda:d") == REFUSED
+    assert script(workflow_run.main, "--on-complete=notify", KEY, URL, "n", "table=hda:d") == FAILED
     assert "is for Galaxy 26.1 and later, and http://galaxy.test is 25.1" in capsys.readouterr().err and sent(galaxy) == []
 
 
@@ -162,7 +162,7 @@ def test_two_that_import_a_file_at_once_keep_the_older(script, galaxy, tmp_path)
 
 def test_a_deleted_workflow(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}", json={**WORKFLOW, "deleted": True})
-    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == REFUSED
+    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
     assert "is deleted: undelete it" in capsys.readouterr().err and sent(galaxy) == []
 
 
@@ -191,7 +191,7 @@ def test_steps_that_leave_out_what_their_tools_want(script, galaxy, capsys):
             {"status_code": 400, "json": {"err_msg": "Workflow step has upgrade messages", "err_data": {"2": wanted}}},
             {"json": {"id": "i"}}])
     refused({"x": "No value found for 'X'. Using default: '1'."})
-    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == REFUSED
+    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
     assert "No value found for 'X'. Using default: '1'. --allow-corrections takes this" in capsys.readouterr().err
     refused({"0": {"x": "No value found for 'X'. Using default: '<RuntimeValue object>'."}})
     assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
@@ -207,7 +207,7 @@ def failing(galaxy):
 def test_a_failure_is_told_and_recorded(script, galaxy, tmp_path, capsys):
     failing(galaxy)
     record = tmp_path / "run.json"
-    assert script(workflow_run.main, f"--record={record}", KEY, URL, WORKFLOW_ID, "table=hda:d") == REFUSED
+    assert script(workflow_run.main, f"--record={record}", KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
     told = capsys.readouterr()
     assert "invocation i failed: 1 error" in told.err and "copied" in told.out
     facts = json.loads(record.read_text())
@@ -248,9 +248,9 @@ def test_what_ended_begins_anew_and_what_has_not_goes_on(script, galaxy, capsys)
     assert script(workflow_run.main, "--timeout=0", *line) == STILL_RUNNING
     assert len(sent(galaxy)) == 2       # a history and an invocation
     failing(galaxy)
-    assert script(workflow_run.main, *line) == REFUSED
+    assert script(workflow_run.main, *line) == FAILED
     assert len(sent(galaxy)) == 2
-    assert script(workflow_run.main, *line) == REFUSED
+    assert script(workflow_run.main, *line) == FAILED
     assert len(sent(galaxy)) == 4
 
 
@@ -282,7 +282,7 @@ def test_a_run_goes_on_when_the_disk_of_its_record_is_full(script, galaxy, tmp_p
     def full(descriptor):
         raise OSError(28, "No space left on device")
     monkeypatch.setattr(files.os, "fsync", full)
-    assert script(workflow_run.main, f"--record={tmp_path}/r.json", KEY, URL, WORKFLOW_ID, "table=hda:d") == REFUSED
+    assert script(workflow_run.main, f"--record={tmp_path}/r.json", KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
     told = capsys.readouterr()
     assert "copied" in told.out and [line.partition(": ")[2] for line in told.err.splitlines()] == [
         f"--record={tmp_path}/r.json: No space left on device: there is no record of invocation i, which {how}"
@@ -292,7 +292,7 @@ def test_a_run_goes_on_when_the_disk_of_its_record_is_full(script, galaxy, tmp_p
 def test_results_that_can_not_be_fetched(script, galaxy, tmp_path, capsys):
     galaxy.get(f"{URL}/api/datasets/o", json={"id": "o", "name": "x", "state": "ok", "extension": "txt", "file_size": 3})
     galaxy.get(f"{URL}/api/datasets/o/display", status_code=403, json={"err_msg": "not yours"})
-    assert script(workflow_run.main, f"--download={tmp_path}/out", KEY, URL, WORKFLOW_ID, "table=hda:d") == REFUSED
+    assert script(workflow_run.main, f"--download={tmp_path}/out", KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
     told = capsys.readouterr()
     assert "not yours" in told.err and told.err.splitlines()[-1].endswith(
         f"the run itself is ok: invocation_download.py --to={tmp_path}/out - - i fetches the rest")
@@ -317,7 +317,7 @@ def test_another_run_fetches_into_the_same_folder_meanwhile(script, galaxy, tmp_
     ("a:b:cond=c1=='d:e=f'", ("a:b", "cond", "c1=='d:e=f'")),
     ("a=b:cond=", ("a=b", "cond", "")), ("0:operations_0|opcol=2", ("0", "operations_0|opcol", "2"))])
 def test_a_parameter(text, parts):
-    assert a_parameter(text) == parts
+    assert parse_step_parameter(text) == parts
 
 
 def test_a_bad_line(script, capsys):

@@ -1,7 +1,7 @@
 import pytest
 
-import workflows
-from common import USAGE, Refused
+from common import USAGE, GalaxyError
+from galaxy_api_scripts.workflows import definition
 
 WORKFLOW = {"name": "Wet days", "steps": {}, "ids": {"71": "3"}, "inputs": {
     "0": {"label": "observations", "uuid": "u-0", "value": ""},
@@ -11,12 +11,12 @@ WORKFLOW = {"name": "Wet days", "steps": {}, "ids": {"71": "3"}, "inputs": {
 @pytest.mark.parametrize("step, index", [("0", "0"), ("observations", "0"), ("u-3", "3"), ("limit = 1", "3"), ("71", "3"),
                                          ("4", "4")])
 def test_inputs_by_index_label_uuid_and_id(step, index):
-    assert workflows.input_index(WORKFLOW, step) == index
+    assert definition.input_index(WORKFLOW, step) == index
 
 
 def test_an_unknown_input_shows_those_there_are():
-    with pytest.raises(Refused) as caught:
-        workflows.input_index(WORKFLOW, "observation")
+    with pytest.raises(GalaxyError) as caught:
+        definition.input_index(WORKFLOW, "observation")
     assert str(caught.value) == "workflow 'Wet days' has no input 'observation': did you mean observations?"
     assert caught.value.exit_code == USAGE
     assert caught.value.table == (
@@ -35,10 +35,10 @@ STEPS = {"0": {"type": "data_input", "tool_inputs": {"optional": False}},
 def test_an_index_that_is_another_inputs_label_is_never_a_guess():
     pair = {"name": "pair", "steps": {}, "ids": {}, "inputs": {
         "0": {"label": "1", "uuid": "u0"}, "1": {"label": "2", "uuid": "u1"}}}
-    with pytest.raises(Refused, match="'1' is 2 inputs of workflow 'pair', by index or label: .* by its uuid") as caught:
-        workflows.input_index(pair, "1")
+    with pytest.raises(GalaxyError, match="'1' is 2 inputs of workflow 'pair', by index or label: .* by its uuid") as caught:
+        definition.input_index(pair, "1")
     assert "u0" in caught.value.table and "u1" in caught.value.table
-    assert (workflows.input_index(pair, "2"), workflows.input_index(pair, "u0")) == ("1", "0")
+    assert (definition.input_index(pair, "2"), definition.input_index(pair, "u0")) == ("1", "0")
 
 
 @pytest.mark.parametrize("given, words", [
@@ -49,6 +49,6 @@ def test_an_index_that_is_another_inputs_label_is_never_a_guess():
 def test_inputs_that_galaxy_would_take_or_refuse_oddly(given, words):
     workflow = {"id": "w", "name": "n", "steps": STEPS, "ids": {}, "inputs": {
         "0": {"label": "reads", "uuid": "u0"}, "1": {"label": "list", "uuid": "u1"}, "2": {"label": "cond", "uuid": "u2"}}}
-    with pytest.raises(Refused, match=words) as caught:
-        workflows.chosen_inputs(workflow, given)
+    with pytest.raises(GalaxyError, match=words) as caught:
+        definition.resolve_inputs(workflow, given)
     assert caught.value.exit_code == USAGE

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from processes import listens
+from galaxy_api_scripts.local_server.processes import port_in_use
 
 ROOT = Path(__file__).parent.parent.parent
 LOCAL = [sys.executable, str(ROOT / "scripts" / "galaxy_local.py")]
@@ -38,7 +38,7 @@ def a_galaxy(*options, port=None):
     home = [option for option in options if option.startswith("--home=")]
     ours = local("status", *home).returncode != 0
     if ours:
-        if port is None or listens(port):
+        if port is None or port_in_use(port):
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]

@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
-from processes import listens
+from galaxy_api_scripts.local_server.processes import port_in_use
 
 from .conftest import ROOT
 
@@ -83,7 +83,7 @@ def proxy(kind, folder, upstream, lines=None):
     with open(own / "output", "w") as output:
         process = subprocess.Popen([program(kind), *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
-        while not listens(port):
+        while not port_in_use(port):
             assert process.poll() is None, [(own / name).read_text() for name in ("output", "log") if (own / name).exists()]
             time.sleep(0.02)
         yield SimpleNamespace(kind=kind, url=f"https://localhost:{port}")

@@ -159,7 +159,7 @@ def test_whose_history_it_is(person, admin, tmp_path):
 @pytest.fixture
 def damaged(monkeypatch):
     """Files whose SHA-256 is not that of the bytes that are sent."""
-    send = collection_create.send
+    send = collection_create.upload_file
 
     def spoilt(galaxy, path, name="", **options):
         element, session = send(galaxy, path, name)
@@ -167,7 +167,7 @@ def damaged(monkeypatch):
             element["hashes"][0]["hash_value"] = "0" * 64
         return element, session
 
-    monkeypatch.setattr(collection_create, "send", spoilt)
+    monkeypatch.setattr(collection_create, "upload_file", spoilt)
 
 
 def test_bytes_that_change_on_their_way(person, tmp_path, damaged, script, capsys):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-import ledger
+from galaxy_api_scripts.batch import ledger
 
 from .conftest import ROOT
 from .proxies import program
@@ -146,11 +146,11 @@ def test_after_a_failure(place):
     assert "uploaded" in place.shell(steps).stdout
     if program("sqlite3"):
         silent(place.shell(backup), 0)
-        assert [one["name"] for one in ledger.rows(place.book.with_name("drop.backup"))] == ["bad"]
+        assert [one["name"] for one in ledger.read_samples(place.book.with_name("drop.backup"))] == ["bad"]
     assert place.shell(again).returncode in (4, 1)
     while place.shell(lines["folder_watch.py"]).returncode == 4:
         pass
-    assert [(one["state"], one["attempt"] > 1) for one in ledger.rows(place.book)] == [("failed", True)]
+    assert [(one["state"], one["attempt"] > 1) for one in ledger.read_samples(place.book)] == [("failed", True)]
     (place.data / "drop" / "bad.tsv").write_text("x\t12345\n")
     silent(place.shell(lines["folder_watch.py"]), 0)
     minutes_go_by(place.book)
@@ -229,7 +229,7 @@ def test_a_service_and_visits(admin, place):
     book = place.root / "var" / "lib" / "galaxy-runs" / "runs.ledger"
     with subprocess.Popen(line, env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as watcher:
-        until(lambda: book.exists() and list(ledger.rows(book, ["ok"])))
+        until(lambda: book.exists() and list(ledger.read_samples(book, ["ok"])))
         watcher.send_signal(signal.SIGTERM)
         assert watcher.communicate(timeout=60) == ("", "") and watcher.returncode == 143
     sequenced(place.data / "runs", "260302_A")
@@ -289,6 +289,6 @@ def test_make_demo_sequencer(admin, home, tmp_path):
     results = ended.stdout.splitlines()[-12:]
     assert results == [f"demo/runs/results/{run}/lines/{sample}/{mate}.tabular:{lines}" for run, lines in zip(runs, (
         40, 80, 160)) for sample in ("Lima_S2_L001", "Oslo_S1_L001") for mate in ("forward", "reverse")]
-    for unit in ledger.rows(tmp_path / "demo" / "runs" / "ledger"):
+    for unit in ledger.read_samples(tmp_path / "demo" / "runs" / "ledger"):
         assert len(admin.look("invocations", history_id=unit["history"])) == 1
     assert not list((tmp_path / "demo" / "runs" / "new").iterdir())

@@ -13,7 +13,7 @@ import example_watch_folder
 import pytest
 
 from common import Galaxy
-from invocations import wait
+from galaxy_api_scripts.invocations.invocation import wait_for_invocation
 
 ROOT = Path(__file__).parent.parent.parent
 TABLE = (ROOT / "demo" / "seattle_2015.tsv").read_bytes()
@@ -67,7 +67,7 @@ def test_each_file_gets_one_run(administrator, watched):
     assert [path.name for path in watched.done.iterdir()] == ["Größe 1.tsv"]
     assert sorted(path.name for path in watched.inbox.iterdir()) == ["empty.tsv", "still.part"]
 
-    output = wait(Galaxy(administrator.key, administrator.url), run, timeout=300)["outputs"]["wet_days"]["id"]
+    output = wait_for_invocation(Galaxy(administrator.key, administrator.url), run, timeout=300)["outputs"]["wet_days"]["id"]
     assert administrator.look(f"datasets/{output}")["state"] == "ok"
     (watched.inbox / "empty.tsv").unlink()
     ended = administrator.run("example_watch_folder.py", "--once", "--pause=1", *watched.line)

@@ -22,7 +22,7 @@ def test_the_key_is_an_administrators_and_its_file_private(server, person):
     assert Path(listed["key_file"]).read_text().strip() == server.key
     assert os.stat(listed["key_file"]).st_mode & 0o077 == 0
     from common import Galaxy
-    assert Galaxy(server.key, server.url).user()["is_admin"]
+    assert Galaxy(server.key, server.url).current_user()["is_admin"]
 
 
 def test_the_server_allows_what_the_scripts_need(server):

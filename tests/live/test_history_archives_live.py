@@ -11,8 +11,8 @@ import history_export
 import pytest
 import requests
 
-import archives
-from common import REFUSED, STILL_RUNNING, Galaxy, run
+from common import FAILED, STILL_RUNNING, Galaxy, run
+from galaxy_api_scripts import histories
 
 # Five reads. Galaxy sets the metadata of a BAM, an index, some seconds after it was imported.
 BAM = base64.b64decode(
@@ -124,7 +124,7 @@ def test_what_is_left_out_unless_asked_for(person, full, tmp_path):
 @pytest.mark.parametrize("kind", ["tar.gz", "tar", "rocrate.zip"])
 def test_other_kinds(person, full, tmp_path, kind):
     export(person, full.id, tmp_path / "x", f"--archive={kind}")
-    assert archives.read(tmp_path / "x").name == f"imported from archive: {full.name}"
+    assert histories.read_archive(tmp_path / "x").name == f"imported from archive: {full.name}"
 
 
 def test_without_files(person, full, tmp_path):
@@ -160,7 +160,7 @@ def test_an_export_that_was_not_waited_for_is_gone_on_with(person, full, tmp_pat
     assert codes[-1] == STILL_RUNNING
     assert person.run(*line).returncode == 0
     assert exports() == before + len(codes) - 1
-    assert archives.read(tmp_path / "x.tgz").name == f"imported from archive: {full.name}"
+    assert histories.read_archive(tmp_path / "x.tgz").name == f"imported from archive: {full.name}"
 
 
 def test_an_import_that_was_not_waited_for_is_waited_for(person, full, packed):
@@ -172,7 +172,7 @@ def test_an_import_that_was_not_waited_for_is_waited_for(person, full, packed):
     assert held(person, history) == held(person, full.id)
 
 
-def refused(ended, words, status=REFUSED):
+def refused(ended, words, status=FAILED):
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (status, "", 1), ended
     assert words in ended.stderr
     return True
@@ -223,9 +223,9 @@ def test_imports_that_fail_there(person, packed, tmp_path):
 def test_an_old_servers_way(person, full, tmp_path, monkeypatch, capsys):
     """Galaxy with Celery still knows it, so here it is gone as if there were none. There is an earlier archive of that kind,
     and Galaxy's answer describes that one."""
-    monkeypatch.setattr(archives, "_ask", archives._ask_an_old_server)
+    monkeypatch.setattr(histories, "_ask", histories._ask_an_old_server)
     path = tmp_path / "x.tar"
     assert run(lambda: history_export.main(["--deleted", person.key, person.url, full.id, str(path)])) == 0
     assert capsys.readouterr() == (f"{path}\n", "")
-    assert "deleted" in {name for name, _, _ in archives.read(path).datasets}
+    assert "deleted" in {name for name, _, _ in histories.read_archive(path).datasets}
     assert path.read_bytes()[:2] != b"\x1f\x8b", "the earlier one is packed"

@@ -10,7 +10,7 @@ from pathlib import Path
 import library_upload_dir
 import pytest
 
-from common import PARTLY, TRY_LATER, Galaxy
+from common import SOME_FAILED, TRY_LATER, Galaxy
 
 from .conftest import Person
 
@@ -28,7 +28,7 @@ def held(admin, library):
 
 def states(admin, library):
     """`{path: states}` once no dataset of the library moves any more."""
-    for _ in Galaxy(admin.key, admin.url).looks(120):
+    for _ in Galaxy(admin.key, admin.url).poll(120):
         found = {path: [one["state"] for one in same] for path, same in held(admin, library).items()}
         if not any(state in ("new", "queued", "running", "upload") for same in found.values() for state in same):
             return found
@@ -261,7 +261,7 @@ def test_upload_dir_tells_what_galaxy_does_not_keep_and_tries_it_again(admin, ru
     bad.write_text("<html><script>\n")
     for _ in range(2):
         done = run(library, "--nonlocal", "-f", library.root_folder_id)
-        assert done.returncode == PARTLY and done.stderr.count("\n") == 1
+        assert done.returncode == SOME_FAILED and done.stderr.count("\n") == 1
         assert f"{bad}: Galaxy did not keep it: The uploaded file contains invalid HTML content" in done.stderr
         assert {state for same in states(admin, library).values() for state in same} == {"ok"}
     bad.write_text("only text now\n")
@@ -311,7 +311,7 @@ def test_upload_dir_over_quota(admin, server, run, files, tmp_path):
     quota = admin.asked("POST", "quotas", json={"name": f"live {secrets.token_hex(4)}", "description": "a byte",
                                                 "amount": "1 B", "operation": "=", "in_users": [user]})
     first = run(library, "--nonlocal", asks=person)
-    assert first.returncode == PARTLY and first.stderr.count("most often the quota of this key's user is used up") == 4
+    assert first.returncode == SOME_FAILED and first.stderr.count("most often the quota of this key's user is used up") == 4
     for _ in range(2):
         again = run(library, "--nonlocal", asks=person)
         assert (again.returncode, again.stdout, again.stderr.count("\n")) == (1, "", 1)
@@ -379,6 +379,6 @@ def test_somebody_who_may_add_sends_files_but_names_no_paths(admin, person, run,
     assert "naming paths on the server needs an administrator's key" in done.stderr and "--nonlocal" in done.stderr
     (files / "bad.html").write_text("<html><script>\n")
     done = run(library, "--nonlocal", asks=person)
-    assert done.returncode == PARTLY and done.stdout.count("True") == 5
+    assert done.returncode == SOME_FAILED and done.stdout.count("True") == 5
     assert done.stderr.count("\n") == 1 and "bad.html: Galaxy did not keep it" in done.stderr
     assert {state for same in states(admin, library).values() for state in same} == {"ok"}

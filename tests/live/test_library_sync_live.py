@@ -8,7 +8,7 @@ from collections import Counter
 import library_sync
 import pytest
 
-from common import PARTLY, REFUSED, Galaxy
+from common import FAILED, SOME_FAILED, Galaxy
 
 from .conftest import Person
 from .test_library_live import may_add
@@ -166,7 +166,7 @@ def test_killed_in_a_replacement(admin, sync, files, tmp_path):
     history = admin.look("histories", q="name-eq", qv=f"Uploads to library {library.id}")[0]["id"]
     with admin.begin("library_sync.py", admin.key, admin.url, library.id, files,
                      XDG_STATE_HOME=str(tmp_path / "state")) as started:
-        for _ in Galaxy(admin.key, admin.url).looks(60):
+        for _ in Galaxy(admin.key, admin.url).poll(60):
             if len(admin.look("jobs", history_id=history)) == 2:
                 break
         started.kill()
@@ -185,7 +185,7 @@ def test_what_galaxy_does_not_keep(admin, sync, files):
     (files / "other.txt").write_text("other")
     for new in ([("upload", "other.txt")], []):
         done = sync(library)
-        assert done.returncode == PARTLY and done.stderr.count("\n") == 1 and did(done) == new
+        assert done.returncode == SOME_FAILED and done.stderr.count("\n") == 1 and did(done) == new
         assert "page.html: Galaxy did not keep it: The uploaded file contains invalid HTML content" in done.stderr
         assert held(admin, library) == {**expected(files), "page.html": before}
 
@@ -208,7 +208,7 @@ def test_names_that_are_not_utf_8_and_files_that_can_not_be_read(admin, sync, fi
     (files / "nowhere").symlink_to("none")
     (files / "out").symlink_to("/etc/hostname")
     done = sync(library)
-    assert done.returncode == PARTLY and done.stderr.count("\n") == 2
+    assert done.returncode == SOME_FAILED and done.stderr.count("\n") == 2
     assert f"{files}/?.txt: its name is not UTF-8" in done.stderr and f"{files}/nowhere: No such file" in done.stderr
     assert len(held(admin, library)) == 4
 
@@ -223,18 +223,18 @@ def test_two_of_one_name(admin, sync, files):
     both = [item["id"] for item in admin.look(f"libraries/{library.id}/contents") if item["name"] == f"/{name}"]
     (files / "top.txt").write_text("another")
     done = sync(library, "--delete")
-    assert done.returncode == PARTLY and len(both) == 2 and did(done) == [("replace", "top.txt")]
+    assert done.returncode == SOME_FAILED and len(both) == 2 and did(done) == [("replace", "top.txt")]
     assert f"2 datasets of this name are in the library's folder: {both[0]}, {both[1]}; delete all but one" in done.stderr
     assert len(held(admin, library)[name]) == 2
     twice = [admin.asked("POST", f"folders/{library.root_folder_id}", json={"name": "twice"})["id"] for _ in range(2)]
     refused = sync(library, "--to=twice")
-    assert refused.returncode == REFUSED and all(one in refused.stderr for one in twice)
+    assert refused.returncode == FAILED and all(one in refused.stderr for one in twice)
 
 
 def test_who_is_no_administrator(admin, server, sync, files):
     person, library = Person(server), admin.new_library()
     done = sync(library, asks=person)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (REFUSED, "", 1) and "may not add to" in done.stderr
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (FAILED, "", 1) and "may not add to" in done.stderr
     may_add(admin, library, person)
     assert sync(library, asks=person).returncode == 0 and held(admin, library) == expected(files)
     again = sync(library, "--delete", asks=person)

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ledger import Ledger
+from galaxy_api_scripts.batch.ledger import Ledger
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()

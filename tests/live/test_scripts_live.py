@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common import Galaxy, Refused
+from common import Galaxy, GalaxyError
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -79,15 +79,15 @@ def test_upload_to_history_refused(person, tmp_path):
 
 def test_bytes_that_changed_on_the_way_end_in_error(person, tmp_path, monkeypatch):
     """What Galaxy does with the hash that we send."""
-    import transfer
+    from galaxy_api_scripts.datasets import transfer
     file = tmp_path / "a.txt"
     file.write_text("abc")
     history = person.new_history("wrong hash")
     galaxy = Galaxy(person.key, person.url)
     monkeypatch.setattr(transfer._Digest, "hexdigest", lambda digest: hashlib.sha256(b"other").hexdigest())
-    element, session = transfer.send(galaxy, str(file))
+    element, session = transfer.upload_file(galaxy, str(file))
     targets = [{"destination": {"type": "hdas"}, "elements": [{**element, "ext": "txt"}]}]
-    dataset = transfer.fetch(galaxy, history, targets, [session])["outputs"][0]["id"]
+    dataset = transfer.post_fetch(galaxy, history, targets, [session])["outputs"][0]["id"]
     assert galaxy.wait_datasets(history, [dataset], timeout=120) == {dataset: "error"}
 
 
@@ -221,14 +221,14 @@ def test_names_and_waiting_on_a_real_server(person):
     galaxy = Galaxy(person.key, person.url)
     one, two, three = person.new_history("name, once"), person.new_history("name twice"), person.new_history("name twice")
     assert galaxy.find("histories", "name, once")["id"] == one
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(GalaxyError) as caught:
         galaxy.find("histories", "name twice")
     assert two in str(caught.value) and three in str(caught.value)
-    with pytest.raises(Refused, match="none of your histories"):
+    with pytest.raises(GalaxyError, match="none of your histories"):
         galaxy.find("histories", "name")
-    assert galaxy.user()["email"] == person.email
-    with pytest.raises(Refused, match="for nobody's"):
-        Galaxy("anonymous", person.url).user()
+    assert galaxy.current_user()["email"] == person.email
+    with pytest.raises(GalaxyError, match="for nobody's"):
+        Galaxy("anonymous", person.url).current_user()
 
     elements = [{"src": "pasted", "paste_content": f"{number}\n", "name": str(number)} for number in range(12)]
     made = galaxy.post("tools/fetch", {"history_id": one, "targets": [

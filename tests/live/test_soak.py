@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from processes import listens
+from galaxy_api_scripts.local_server.processes import port_in_use
 
 from .conftest import ROOT, local
 from .roads import LosingRoad, SlowRoad
@@ -120,7 +120,7 @@ def test_thirty_samples_whatever_happens(person, home, tmp_path, state, instants
     """The script is killed 25 times, Galaxy three times, and three answers to submissions are lost. Uploads whose job goes
     with Galaxy's worker are sent once more after a minute here, not after ten or after hours."""
     impatient = tmp_path / "workflow_batch.py"
-    impatient.write_text("import runpy\nimport units\n\nunits.MADE, units.QUEUED = (60, units.MADE[1]), 60\n"
+    impatient.write_text("import runpy\nfrom galaxy_api_scripts.batch import runner\n\nrunner.MADE, runner.QUEUED = (60, runner.MADE[1]), 60\n"
                          f"runpy.run_path({str(ROOT / 'scripts' / 'workflow_batch.py')!r}, run_name='__main__')\n")
     sheet = a_sheet(tmp_path, 30)
     road = LosingRoad(person.url, numbers=(2, 11, 20))
@@ -133,7 +133,7 @@ def test_thirty_samples_whatever_happens(person, home, tmp_path, state, instants
             time.sleep(instants.uniform(1, 4))
             galaxy = json.loads((home / "state.json").read_text())
             os.kill(galaxy["server"]["pid"], signal.SIGKILL)
-            until(lambda port=galaxy["port"]: not listens(port))    # a job that it had begun keeps that open
+            until(lambda port=galaxy["port"]: not port_in_use(port))    # a job that it had begun keeps that open
             assert local("start").returncode == 0
         try:
             assert process.wait(timeout=instants.uniform(0.3, 4)) == 0

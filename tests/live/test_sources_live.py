@@ -1,5 +1,5 @@
 """The table of datatypes against those that Galaxy has."""
-from sources import DATATYPES
+from galaxy_api_scripts.datasets.sources import DATATYPES
 
 
 def test_galaxy_has_every_datatype_of_the_table(person):

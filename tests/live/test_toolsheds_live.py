@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from common import Galaxy, pauses
+from common import Galaxy, backoff
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def tally(admin, tool_shed, home):
 
 def become(look, wanted):
     """Galaxy loads its tools anew some time after each change: wait until `look()` gives `wanted`."""
-    for _ in pauses(60, 0.2, 1):
+    for _ in backoff(60, 0.2, 1):
         if look() == wanted:
             break
     assert look() == wanted

@@ -13,7 +13,7 @@ import requests
 import workflow_import
 
 from common import Galaxy
-from invocations import wait
+from galaxy_api_scripts.invocations.invocation import wait_for_invocation
 
 ROOT = Path(__file__).parent.parent.parent
 WET_DAYS = ROOT / "demo" / "wet_days.ga"
@@ -161,7 +161,7 @@ def test_steps_by_index_id_uuid_and_label(person, workflow, weather):
 
 def jobs_of(person, run):
     """The parameters of a run's jobs, by tool, once all of them are ok."""
-    wait(Galaxy(person.key, person.url), run, timeout=300)
+    wait_for_invocation(Galaxy(person.key, person.url), run, timeout=300)
     found = {job["tool_id"]: job["id"] for job in person.look("jobs", invocation_id=run)}
     return {tool: {name: json.loads(value) for name, value in person.look(f"jobs/{job}", full="true")["params"].items()
                    if value} for tool, job in found.items()}

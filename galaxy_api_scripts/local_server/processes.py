@@ -1,0 +1,155 @@
+"""Processes that outlive us: begun, told from every other, ended with all that they started; and the files to remember
+them by.
+
+A process is written down as `{"pid": number, "began": text}`; its number alone may be another's by now.
+"""
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from common import GalaxyError, eprint
+
+GRACE = 30                  # seconds between asking a process to end and killing it
+CHILDREN: dict[int, subprocess.Popen[bytes]] = {}   # by pid; kept, so that they can be asked how they ended
+Process = dict[str, Any]
+
+
+def start_process(command: Sequence[str | Path], folder: Path, logfile: Path, environment: dict[str, str]) -> Process:
+    """Start a process that works in `folder`, outlives this one and holds none of its streams.
+
+    An earlier `logfile` becomes `NAME.log.1`.
+    """
+    if logfile.exists():
+        logfile.replace(logfile.with_suffix(".log.1"))
+    with open(logfile, "wb") as output:
+        child = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output,
+                                 stderr=output, start_new_session=True)
+    CHILDREN[child.pid] = child
+    return {"pid": child.pid, "began": process_birth(child.pid)}
+
+
+def stop_processes(processes: Iterable[Process], folder: Path) -> bool:
+    """End these processes with all that they started; whether there were any.
+
+    Only what is known to be ours: the processes written down, and those of their sessions that work in `folder`.
+    """
+    known = list(processes)
+    heads = [process for process in known if is_process_running(process)]
+    members = [one for process in known if process_birth(process["pid"]) in ("", process["began"])
+               for one in session_processes(process["pid"], folder)]
+    for process in heads:
+        _send(process, signal.SIGTERM)
+    limit = time.monotonic() + GRACE
+    while any(map(is_process_running, heads)) and time.monotonic() < limit:
+        time.sleep(0.05)
+    left = [process for process in heads + members if is_process_running(process)]
+    for process in left:
+        _send(process, signal.SIGKILL)
+    while any(map(is_process_running, left)):
+        time.sleep(0.05)
+    return bool(heads or members)
+
+
+def _send(process: Process, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(process["pid"], number)
+
+
+def is_process_running(process: Process | None) -> bool:
+    """Whether `process` still runs, and is not another one that got its number."""
+    return process is not None and process["began"] != "" and process_birth(process["pid"]) == process["began"]
+
+
+def process_birth(pid: int) -> str:
+    """What tells process `pid` from every other that ever had this number; "" where there is none, or a dead one."""
+    if pid in CHILDREN and CHILDREN[pid].poll() is not None:
+        return ""
+    if Path("/proc/self/stat").exists():
+        fields, boot = _stat(pid), Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return "" if fields[0] in "XZ" else f"{boot} {fields[19]}"
+    ps = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    fields = ps.stdout.split()
+    return "" if not fields or fields[0].startswith("Z") else " ".join(fields[1:])
+
+
+def _stat(pid: int | str) -> list[str]:
+    """Linux: the fields of /proc/PID/stat after the name, from the state on (see proc(5))."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ["X"] * 20
+
+
+def session_processes(leader: int, folder: Path) -> list[Process]:
+    """The processes of the session that `leader` began which work in `folder`: those of a worker's pool, and jobs."""
+    return [{"pid": int(path.name), "began": process_birth(int(path.name))} for path in Path("/proc").glob("[0-9]*")
+            if _stat(path.name)[3] == str(leader) and process_works_in(path.name, folder)]
+
+
+def process_works_in(pid: int | str, folder: Path) -> bool:
+    """Whether the working directory of process `pid` is in `folder`; believed where there is no /proc to tell."""
+    try:
+        inside = Path(os.readlink(f"/proc/{pid}/cwd"))
+    except OSError:
+        return not Path("/proc/self/cwd").exists()
+    return folder == inside or folder in inside.parents
+
+
+def clean_environment() -> dict[str, str]:
+    """Our environment without what would lead another Python or Galaxy astray."""
+    return {name: value for name, value in os.environ.items()
+            if not name.startswith(("GALAXY_", "PYTHON")) and name not in ("VIRTUAL_ENV", "__PYVENV_LAUNCHER__")}
+
+
+# -------------------------------------------------------------------------------------------------------------- ports
+
+def port_in_use(port: int) -> bool:
+    """Whether something listens on this port of this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        return True
+    except OSError:
+        return False
+
+
+def require_free_port(port: int) -> None:
+    """Refuse a port that something else has, or that is not for us."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", "ports end at 65535")
+            raise GalaxyError(f"port {port} can't be had ({why}): choose another with --port=N") from None
+
+
+# -------------------------------------------------------------------------------------------------------------- files
+
+@contextmanager
+def hold_lock(path: Path) -> Iterator[TextIO]:
+    """Hold the lock file `path`, after whoever holds it now; the kernel lets go of it, however we end."""
+    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            eprint("waiting for another start or stop that is under way")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    new.replace(path)
