@@ -9,7 +9,7 @@ Options:
   --ended=N    how many units of the ledger have ended, at the last look  [default: 10000]
   -h, --help   show this
 
-It is our own cost that is measured, so the server is no Galaxy but tests/loopback_galaxy.py, a process of its own on this
+It is our own cost that is measured, so the server is no Galaxy but tests/fakes/loopback_galaxy.py, a process of its own on this
 machine, which makes datasets and runs end at once, unless they are to go on. Each row has a file of some bytes, and the
 workflow one step. How fast a real Galaxy and a batch are together is measured by batch.py.
 """
@@ -28,13 +28,13 @@ import requests
 from local import ROOT, heading, launched, print_row
 
 sys.path.append(str(ROOT / "tests"))
-from loopback_galaxy import KEY, WORKFLOW  # noqa: E402
+from fakes.loopback_galaxy import KEY, WORKFLOW  # noqa: E402
 
 from common import arguments, int_option, run  # noqa: E402
 from galaxy_api_scripts.batch.ledger import Ledger  # noqa: E402
 
 BATCH = [sys.executable, str(ROOT / "scripts" / "workflow_batch.py"), "-q", "--max-running=50"]
-SERVER = [sys.executable, str(ROOT / "tests" / "loopback_galaxy.py")]
+SERVER = [sys.executable, str(ROOT / "tests" / "fakes" / "loopback_galaxy.py")]
 COLUMNS = ["what", "seconds", "requests", "requests a row", "memory (MB)"]
 SECONDS, MEMORY = 2, 100e6      # the bars: for the check of the largest sheet, and of memory for all
 RUNNING = 10                    # rows that run, at a look

@@ -52,7 +52,8 @@ def main(argv=None):
 
     codes = []
     rows = iter_terminal(galaxy, wanted, timeout, codes, look=lambda unknown: found(galaxy, unknown),
-                       moving=lambda history: listed(galaxy, history, state=list(NON_TERMINAL_JOB_STATES)), moves=NON_TERMINAL_JOB_STATES, good=SUCCESS_STATES,
+                       moving=lambda history: listed(galaxy, history, state=list(NON_TERMINAL_JOB_STATES)),
+            moves=NON_TERMINAL_JOB_STATES, good=SUCCESS_STATES,
                        failure=lambda job: failure(galaxy, job))
     show(rows, style, fields or ["id", "state"])
     return combine_exit_codes(codes, wanted)

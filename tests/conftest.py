@@ -9,7 +9,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from bad_wire import BadWire
+from fakes.bad_wire import BadWire
 
 import common
 from galaxy_api_scripts import checkpoint

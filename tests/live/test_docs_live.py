@@ -9,11 +9,11 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from fakes.proxies import program
 
 from galaxy_api_scripts.batch import ledger
 
 from .conftest import ROOT
-from .proxies import program
 from .test_folder_watch_live import READS, names, sequenced
 from .test_transfer_live import until
 from .test_workflow_run_live import WORKFLOWS

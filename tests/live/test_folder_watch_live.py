@@ -7,10 +7,10 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from fakes.roads import LosingRoad
 
 from galaxy_api_scripts.batch import ledger
 
-from .roads import LosingRoad
 from .test_transfer_live import begun, instants, kill, state, until
 from .test_workflow_run_live import WORKFLOWS
 

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
-
-from .conftest import ROOT, Person
-from .proxies import (
+from fakes.proxies import (
     APACHE,
     COMMANDS,
     LINES,
@@ -23,6 +21,8 @@ from .proxies import (
     program,
     proxy,
 )
+
+from .conftest import ROOT, Person
 
 ID = ("--format=value", "--fields=id")
 UNREACHABLE = {"apache2": "503 Service Unavailable", "nginx": "502 Bad Gateway"}

@@ -8,11 +8,11 @@ import time
 from collections import Counter
 
 import pytest
+from fakes.roads import LosingRoad, SlowRoad
 
 from galaxy_api_scripts.local_server.processes import port_in_use
 
 from .conftest import ROOT, local
-from .roads import LosingRoad, SlowRoad
 from .test_transfer_live import (
     MIB,
     arrived,

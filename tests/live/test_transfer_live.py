@@ -10,9 +10,9 @@ import subprocess
 import time
 
 import pytest
+from fakes.roads import SlowRoad
 
 from .conftest import ROOT, local
-from .roads import SlowRoad
 
 MIB = 2**20
 

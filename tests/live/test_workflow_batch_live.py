@@ -4,7 +4,8 @@ import subprocess
 import time
 import zlib
 
-from .roads import LosingRoad
+from fakes.roads import LosingRoad
+
 from .test_transfer_live import begun, instants, kill, state
 from .test_workflow_run_live import WORKFLOWS
 

@@ -6,9 +6,9 @@ import signal
 from pathlib import Path
 
 import pytest
+from fakes.roads import LosingRoad
 
 from .conftest import ROOT
-from .roads import LosingRoad
 from .test_transfer_live import begun, instants, killed_again_and_again, state, until
 
 __all__ = ["instants", "state"]     # fixtures

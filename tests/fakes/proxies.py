@@ -5,11 +5,12 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 from galaxy_api_scripts.local_server.processes import port_in_use
 
-from .conftest import ROOT
+ROOT = Path(__file__).parents[2]
 
 PAGE = (ROOT / "docs" / "proxy.md").read_text("utf-8")
 APACHE, OLD_FORM = re.findall("```apache\n(.*?)```", PAGE, re.DOTALL)

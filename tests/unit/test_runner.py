@@ -3,7 +3,7 @@ import os
 import types
 
 import pytest
-from batches import Batch, Killed, batch, death, server
+from fakes.batches import Batch, Killed, batch, death, server
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER
 from galaxy_api_scripts.batch import runner, summary

@@ -14,7 +14,7 @@ import common
 from common import FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 
 KEY = "0123456789abcdef0123456789abcdef"
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def hang_up(handler):

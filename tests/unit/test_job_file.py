@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from given_inputs import files, galaxy, given, shape
+from fakes.given_inputs import files, galaxy, given, shape
 
 from galaxy_api_scripts.workflows.inputs import iter_datasets
 

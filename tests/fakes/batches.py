@@ -5,10 +5,10 @@ import types
 
 import pytest
 import workflow_batch
-from loopback_galaxy import KEY, WORKFLOW, LoopbackGalaxy
 
 import common
 from common import DONE, Galaxy
+from fakes.loopback_galaxy import KEY, WORKFLOW, LoopbackGalaxy
 from galaxy_api_scripts import checkpoint
 from galaxy_api_scripts.batch import history, ledger, runner
 from galaxy_api_scripts.datasets import collections, download

@@ -8,7 +8,7 @@ import pytest
 import create
 import update
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 LEGACY = (ROOT / "docs" / "legacy.md").read_text()
 ROWS = dict(re.findall(r"^\| `([^`]+)` \| ([a-z ]+) \|", LEGACY, re.MULTILINE))
 

@@ -204,8 +204,8 @@ def sheet(tmp_path):
 def test_a_summary_replaces_neither_the_sheet_nor_the_ledger(script, sheet, capsys, tmp_path):
     before = sheet.read_text()
     (tmp_path / "link").symlink_to(sheet)
-    for summary in (sheet, f"{sheet}.ledger", tmp_path / "link"):
-        assert script(workflow_batch.main, f"--summary={summary}", KEY, URL, "f2db41e1fa331b3e", sheet) == USAGE
+    for place in (sheet, f"{sheet}.ledger", tmp_path / "link"):
+        assert script(workflow_batch.main, f"--summary={place}", KEY, URL, "f2db41e1fa331b3e", sheet) == USAGE
         assert "it would replace" in capsys.readouterr().err
     assert sheet.read_text() == before and not (tmp_path / "s.tsv.ledger").exists()
 

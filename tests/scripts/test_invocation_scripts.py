@@ -10,7 +10,7 @@ import invocation_list
 import invocation_show
 import pytest
 import requests
-from run_answers import (
+from fakes.run_answers import (
     API,
     BEGAN,
     FORBIDDEN,

@@ -5,7 +5,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from given_inputs import INDEX, WORKFLOW, files, galaxy, shape, step
+from fakes.given_inputs import INDEX, WORKFLOW, files, galaxy, shape, step
 
 from common import USAGE, GalaxyError
 from galaxy_api_scripts.batch import sheet_inputs

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import dataset_upload
 import pytest
-from bad_wire import LOST
+from fakes.bad_wire import LOST
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import checkpoint

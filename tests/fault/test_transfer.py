@@ -6,7 +6,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from bad_wire import crash, cut, forget, stall, status, swallow
+from fakes.bad_wire import crash, cut, forget, stall, status, swallow
 
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import checkpoint

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 VERBS = [ROOT / f"{name}.py" for name in ("display", "create", "update", "delete")]
 SCRIPTS = VERBS + sorted(path for path in (ROOT / "scripts").glob("*.py") if not path.is_symlink())
 # What the package's folders and modules may import: those that stand before them.
 LAYERS = [["files", "progress", "polling", "checkpoint"], ["datasets"], ["histories", "libraries", "invocations"],
           ["workflows", "tools", "search"], ["batch", "local_server"]]
 MODULES = sorted(path for path in (ROOT / "galaxy_api_scripts").rglob("*.py") if path.name != "__init__.py")
-TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
+TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("*.py") if "live" not in path.parts)
 LIVE_TESTS = "\n".join(path.read_text() for path in (ROOT / "tests" / "live").glob("*.py"))
 
 each_script = pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)

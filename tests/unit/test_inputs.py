@@ -1,6 +1,6 @@
 """What workflows' inputs are given in words: read, checked, all that is wrong told at once."""
 import pytest
-from given_inputs import INDEX, WORKFLOW, files, galaxy, given, shape
+from fakes.given_inputs import INDEX, WORKFLOW, files, galaxy, given, shape
 
 from galaxy_api_scripts.workflows.inputs import iter_datasets
 
