@@ -346,7 +346,7 @@ class BatchRunner:
         with unit.step(one.at):
             hashes = self.shared.give(plan)
             staging = self.staging(self.galaxy, str(unit.history))
-            staging.send(plan.given.values)
+            staging.send(plan.inputs.values)
         one.staging = staging
         unit.save(sent=unit.data.get("sent") or time.time())
         if hashes:
@@ -379,7 +379,7 @@ class BatchRunner:
             one.at = "uploaded"
             assert one.staging
             with unit.step(one.at):
-                inputs = plan.bring(one.staging)
+                inputs = plan.stage(one.staging)
                 if one.unchanged:
                     one.unchanged()
             hashes = {upload.source.path: upload.sha256 for upload in one.staging.uploads}

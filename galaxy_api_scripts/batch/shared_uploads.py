@@ -41,7 +41,7 @@ class SharedUploads:
             known = self._dataset(leaf, leaf.source, plan.workflow["name"])
             hashes[leaf.source.path] = known["sha256"]
             return replace(leaf, source=None, ref={"src": "hda", "id": known["id"]})
-        plan.given.values = {index: map_datasets(value, given) for index, value in plan.given.values.items()}
+        plan.inputs.values = {index: map_datasets(value, given) for index, value in plan.inputs.values.items()}
         return hashes
 
     def _dataset(self, leaf: DatasetInput, source: Source, title: str) -> dict[str, str]:
@@ -56,7 +56,7 @@ class SharedUploads:
             where = self.where() if self.where else history.common_history(
                 self.galaxy, self.ledger, f"{title}: shared inputs")
             staging = Staging(self.galaxy, where)
-            made = staging.bring({"0": DatasetInput(leaf.place, source=source, name=leaf.name)}, {"0": ""})
+            made = staging.stage({"0": DatasetInput(leaf.place, source=source, name=leaf.name)}, {"0": ""})
             known = {"id": made["0"]["id"], "sha256": staging.uploads[0].sha256}
             notes.save(durably=True, shared={**notes.data.get("shared", {}), name: known})
             staging.forget()
