@@ -45,7 +45,7 @@ def main(argv=None):
             "include_hidden": args["--hidden"], "include_deleted": args["--deleted"]}
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    history = galaxy.named("histories", args["HISTORY"])
+    history = galaxy.resolve("histories", args["HISTORY"])
     label = f"history {history['id']} ({history['name']})"
     if history["purged"]:
         raise GalaxyError(f"{label} was purged: nothing is left of it")
