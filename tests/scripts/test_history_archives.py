@@ -12,15 +12,13 @@ import history_export
 import history_import
 import pytest
 import requests
+from fakes import API, KEY, URL
 
 from common import FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import histories
 from galaxy_api_scripts.datasets.transfer import progress_bar
 from galaxy_api_scripts.histories import ARCHIVE_TYPES, Archive, read_archive
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
-API = f"{URL}/api"
 NO = {"status_code": 403, "json": {"err_msg": "No rights", "err_code": 403002}}
 CONTENTS = {"a": b"one\n", "b": b"three\n"}
 

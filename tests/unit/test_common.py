@@ -9,11 +9,11 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+from fakes import KEY
 
 import common
 from common import FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 
-KEY = "0123456789abcdef0123456789abcdef"
 ROOT = Path(__file__).parents[2]
 
 
