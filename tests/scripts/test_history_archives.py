@@ -265,7 +265,7 @@ def test_an_export_that_is_no_longer_what_is_wanted_is_made_anew(script, exporte
     elif change == "gone":
         exporter.poll, exporter.exports[0]["preparing"] = 1, False
     elif change == "old":
-        monkeypatch.setattr(histories, "STORE_TYPES", -1)
+        monkeypatch.setattr(histories, "ARCHIVE_LIFETIME", -1)
     elif change == "options":
         options = ["--hidden"]
     else:
