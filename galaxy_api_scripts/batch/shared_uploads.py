@@ -12,7 +12,6 @@ from common import Galaxy
 from galaxy_api_scripts.batch import history
 from galaxy_api_scripts.batch.ledger import Ledger
 from galaxy_api_scripts.datasets.sources import Source
-from galaxy_api_scripts.invocations.jobs import get_or_empty
 from galaxy_api_scripts.workflows.inputs import DatasetInput, map_datasets
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
@@ -67,5 +66,5 @@ class SharedUploads:
 def is_usable(galaxy: Galaxy, ref: dict[str, Any]) -> bool:
     """Whether a dataset or collection is still fit to be taken."""
     kinds = {"hda": "datasets", "hdca": "dataset_collections", "ld": "libraries/datasets"}
-    about = get_or_empty(galaxy, f"{kinds.get(ref['src'], 'datasets')}/{ref['id']}")
+    about = galaxy.get_or_none(f"{kinds.get(ref['src'], 'datasets')}/{ref['id']}")
     return bool(about) and not about.get("deleted") and about.get("state", "ok") == "ok"
