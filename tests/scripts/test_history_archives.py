@@ -15,8 +15,8 @@ import requests
 
 from common import FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import histories
-from galaxy_api_scripts.datasets.transfer import progress_bar
 from galaxy_api_scripts.histories import ARCHIVE_TYPES, Archive, read_archive
+from galaxy_api_scripts.progress import progress_bar
 
 KEY = "0123456789abcdef0123456789abcdef"
 URL = "http://galaxy.test"

@@ -8,8 +8,7 @@ import sys
 import library_upload_dir
 import pytest
 
-from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE
-from galaxy_api_scripts.datasets import transfer
+from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.libraries import contents
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -378,7 +377,7 @@ def test_no_standard_input(script, library, monkeypatch, capsys):
 
 def test_a_file_that_can_not_be_read(upload, library, here, monkeypatch, capsys):
     def send(galaxy, path):
-        raise transfer.GalaxyError(f"{path}: Permission denied", USAGE)
+        raise GalaxyError(f"{path}: Permission denied", USAGE)
     monkeypatch.setattr(library_upload_dir, "upload_file", send)
     assert upload(["run1/a.txt"], "--nonlocal") == SOME_FAILED
     assert "run1/a.txt: Permission denied" in capsys.readouterr().err and library.tree() == []
@@ -510,7 +509,7 @@ def test_refused(upload, library, here, capsys):
 
 def test_a_server_that_goes_away_ends_the_run(upload, library, here, monkeypatch, capsys):
     def send(galaxy, path):
-        raise transfer.GalaxyError("no dataset was made, send it again", TRY_LATER)
+        raise GalaxyError("no dataset was made, send it again", TRY_LATER)
     (here / "run1" / "b.txt").write_text("b")
     monkeypatch.setattr(library_upload_dir, "upload_file", send)
     assert upload(["run1/a.txt", "run1/b.txt"], "--nonlocal") == TRY_LATER
