@@ -5,7 +5,8 @@ import job_show
 import job_wait
 import pytest
 import requests
-from fakes.run_answers import API, FORBIDDEN, KEY, URL, Runs, a_job, a_step, mapped, one_line
+from fakes import API, KEY, URL
+from fakes.run_answers import FORBIDDEN, Runs, a_job, a_step, mapped, one_line
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.invocations import jobs
@@ -139,7 +140,7 @@ def test_the_end_of_a_standard_error(job, words):
 def test_what_is_no_trouble_of_rights_is_told(galaxy, requests_mock):
     requests_mock.get(f"{API}/x", exc=requests.ConnectTimeout)
     with pytest.raises(GalaxyError) as caught:
-        jobs.get_or_empty(galaxy, "x")
+        galaxy.get_or_none("x")
     assert caught.value.exit_code == TRY_LATER
 
 
