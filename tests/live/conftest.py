@@ -46,8 +46,8 @@ def tell(pytestconfig):
 
 
 def free_port(wanted=()):
-    """The first of the wanted ports that is free, or another: one whose Tool Shed's, 929 higher, is free as well. It is below
-    those that connections get by themselves, so that it stays free until it is used."""
+    """The first of the wanted ports that is free, or another; the Tool Shed's, 929 higher, is free too. It is below those
+    that connections get by themselves, so that it stays free until it is used."""
     for port in (*wanted, *random.sample(range(20000, 30000), 100)):
         with suppress(OSError), socket.socket() as one, socket.socket() as other:
             for trial, number in ((one, port), (other, port + 929)):
@@ -74,7 +74,7 @@ def held(home):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            pytest.exit(f"process {lock.read()} runs live tests on the Galaxy in {home}: let them end, or end them, first", 1)
+            pytest.exit(f"process {lock.read()} runs live tests on the Galaxy in {home}: let it end, or end it, first", 1)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -135,8 +135,8 @@ def stop(at):
 
 @pytest.fixture(scope="session")
 def server(tell):
-    """`url` and the administrator's `key` of a Galaxy that runs, without the tool of demo/repository when the tests begin and
-    when they end."""
+    """`url` and the administrator's `key` of a Galaxy that runs; the tool of demo/repository is not installed there when the
+    tests begin, nor when they have ended."""
     with a_galaxy(tell, "--with-toolshed", ports=[8080]) as galaxy:
         if uninstall_tally(galaxy):
             tell(f"uninstalled the repository tally of demo/, which {galaxy.url} had")
@@ -159,7 +159,7 @@ def uninstall_tally(server):
 
 def become(look, wanted):
     """Galaxy loads its tools anew some time after each change: wait until `look()` gives `wanted`."""
-    for _ in pauses(60, 0.2, 1):
+    for _ in pauses(120, 0.2, 1):
         if look() == wanted:
             break
     assert look() == wanted
