@@ -28,13 +28,14 @@ import requests
 from local import ROOT, heading, launched, print_row
 
 sys.path.append(str(ROOT / "tests"))
-from fakes.loopback_galaxy import KEY, WORKFLOW  # noqa: E402
+from fakes import KEY  # noqa: E402
+from fakes.loopback_galaxy import WORKFLOW  # noqa: E402
 
 from common import arguments, int_option, run  # noqa: E402
 from galaxy_api_scripts.batch.ledger import Ledger  # noqa: E402
 
 BATCH = [sys.executable, str(ROOT / "scripts" / "workflow_batch.py"), "-q", "--max-running=50"]
-SERVER = [sys.executable, str(ROOT / "tests" / "fakes" / "loopback_galaxy.py")]
+SERVER = [sys.executable, "-m", "fakes.loopback_galaxy"]
 COLUMNS = ["what", "seconds", "requests", "requests a row", "memory (MB)"]
 SECONDS, MEMORY = 2, 100e6      # the bars: for the check of the largest sheet, and of memory for all
 RUNNING = 10                    # rows that run, at a look
@@ -79,7 +80,7 @@ def main(argv=None):
 @contextlib.contextmanager
 def a_server():
     """The address of a server, which is a process of its own."""
-    with subprocess.Popen(SERVER, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(SERVER, cwd=ROOT / "tests", stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process.stdout.readline().strip()
         finally:

@@ -193,7 +193,7 @@ def patched(galaxy, file):
     session = "upload/resumable_upload/" + made.headers["Location"].rstrip("/").rsplit("/", 1)[-1]
     headers = {**TUS, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream", "Expect": ""}
     try:
-        took = launched(["curl", "-fsS", "-X", "PATCH", "-T", file, galaxy.address(session),
+        took = launched(["curl", "-fsS", "-X", "PATCH", "-T", file, galaxy.url_for(session),
                          *(word for name, value in headers.items() for word in ("-H", f"{name}: {value}".rstrip(" ")))])
         arrived = galaxy.request("HEAD", session, headers=TUS).headers["Upload-Offset"]
         if arrived != size:

@@ -43,7 +43,7 @@ def main(argv=None):
     galaxy = Galaxy(args["--api"], args["--url"])
 
     if args["--dry-run"]:
-        print_request("POST", galaxy.address("tools/fetch"), {"targets": [target]}, style)
+        print_request("POST", galaxy.url_for("tools/fetch"), {"targets": [target]}, style)
         return
     check_allowed(galaxy, target["destination"])
     history = galaxy.post("histories", {"name": f"fetch_to_library.py {args['FILE']}"})["id"]

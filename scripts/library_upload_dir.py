@@ -60,7 +60,7 @@ from galaxy_api_scripts.libraries.contents import (
     create_folders,
     exclusive_run,
     folder_in_use,
-    folder_tree,
+    find_folders,
     parse_folder_id,
     require_path_paste,
     upload_batches,
@@ -175,7 +175,7 @@ def compared(galaxy, uploads, library, start, files, timeout):
     """The folders that are there, the files that are, and those that are not, once no earlier run's job is under way."""
     while True:
         uploads.wait(uploads.under_way(), timeout)
-        folders = folder_tree(galaxy, library, start, {file.folder for file in files})
+        folders = find_folders(galaxy, library, start, {file.folder for file in files})
         there, wanted = [], []
         for file in files:
             held = file.folder in folders and folders[file.folder].has(file.name, file.size)

@@ -111,7 +111,7 @@ def main(argv=None):
     if "on_complete" in options:
         require_on_complete(galaxy)
     workflow_id = resolve_workflow(galaxy, args["WORKFLOW"])
-    history = galaxy.named("histories", text)["id"] if text and not text.startswith("new:") else ""
+    history = galaxy.resolve("histories", text)["id"] if text and not text.startswith("new:") else ""
     work = plan_run(galaxy, workflow_id, args["INPUT=VALUE"], args["--job"], history, parameters, labels, **options)
     read = {os.path.realpath(name) for name in (args["WORKFLOW"], args["--job"] or "", *(one.path for one in work.sources))}
     for file, option in ((record, "--record"), (report, "--report")):
@@ -123,7 +123,7 @@ def main(argv=None):
     folder = DownloadFolder(galaxy, prepare_folder(to, "--download"),
                             verify=args["--verify"]) if to and not args["--dry-run"] else None
     if args["--dry-run"]:
-        print_request("POST", galaxy.address(f"workflows/{workflow_id}/invocations"), work.request,
+        print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), work.request,
                      None if style == "table" else style)
         return DONE
 

@@ -91,7 +91,7 @@ def resolve_items(galaxy: Galaxy, text: str, kind: str) -> list[DownloadItem]:
 
 
 def _of_history(galaxy: Galaxy, text: str) -> list[DownloadItem]:
-    about = galaxy.named("histories", text)
+    about = galaxy.resolve("histories", text)
     ask = {"v": "dev", "keys": "id,hid,name,state,deleted,purged,extension,file_size,hashes",
            "q": ["deleted", "visible"], "qv": ["false", "true"]}
     found: list[DownloadItem] = []

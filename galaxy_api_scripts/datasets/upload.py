@@ -101,7 +101,7 @@ def resolve_target(galaxy: Galaxy, text: str, sources: list[Source], dry: bool =
 
 def writable_history(galaxy: Galaxy, text: str, user: dict[str, Any]) -> dict[str, Any]:
     """The history with this id or exact name, where the user can add to it."""
-    about = galaxy.named("histories", text)
+    about = galaxy.resolve("histories", text)
     label = f"history {about['id']} ({about['name']})"
     if about.get("deleted"):
         raise GalaxyError(f"{label} is deleted: undelete it, or name another")

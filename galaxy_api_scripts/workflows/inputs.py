@@ -17,7 +17,7 @@ from typing import Any
 from common import USAGE, Galaxy, GalaxyError, bool_option, one_line, shorten
 from galaxy_api_scripts.datasets.collections import COLLECTION_TYPES, ElementSource, arrange_elements
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources
-from galaxy_api_scripts.libraries.contents import LibraryFolder, find_library, folder_tree
+from galaxy_api_scripts.libraries.contents import LibraryFolder, find_library, find_folders
 
 REFERENCE_PATTERN = re.compile(r"(hda|hdca|ldda|ld|hid|lib):(.*)", re.DOTALL)
 INPUT_KINDS = {"data_input": "dataset", "data_collection_input": "collection", "parameter_input": "parameter"}
@@ -297,7 +297,7 @@ class InputValues:
             about = find_library(self.galaxy, library)
             if not about:
                 raise GalaxyError(f"{place}: there is no library {library!r}", USAGE)
-            self._folders[where] = folder_tree(self.galaxy, "", about["root_folder_id"],
+            self._folders[where] = find_folders(self.galaxy, "", about["root_folder_id"],
                                                [tuple(folders)]).get(tuple(folders))
         there = self._folders[where]
         found = there.named(name) if there else []

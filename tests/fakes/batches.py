@@ -8,7 +8,8 @@ import workflow_batch
 
 import common
 from common import DONE, Galaxy
-from fakes.loopback_galaxy import KEY, WORKFLOW, LoopbackGalaxy
+from fakes import KEY
+from fakes.loopback_galaxy import WORKFLOW, LoopbackGalaxy
 from galaxy_api_scripts import checkpoint
 from galaxy_api_scripts.batch import history, ledger, runner
 from galaxy_api_scripts.datasets import collections, download

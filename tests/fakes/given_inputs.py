@@ -2,11 +2,9 @@
 import pytest
 
 from common import Galaxy
+from fakes import KEY, URL
 from galaxy_api_scripts.workflows import job_file
 from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputValues
-
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 
 
 def step(kind, **about):

@@ -2,7 +2,7 @@
 Galaxy 26.1, counts that, and goes wrong as it is told.
 
 The workflow `w` copies its input `table`, and `other` behind it. A dataset is ok, and a run has ended, once it was looked at
-`poll` times. By itself (`python loopback_galaxy.py`) it prints its address; `GET /asked` tells what was asked since the
+`poll` times. By itself (`python -m fakes.loopback_galaxy` in tests/) it prints its address; `GET /asked` tells what was asked since the
 last time, and `GET /looks?N` sets `poll` of runs.
 """
 import contextlib
@@ -16,7 +16,9 @@ from collections import Counter, defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-KEY, USER = "0123456789abcdef0123456789abcdef", "00000000000000aa"
+from fakes import KEY
+
+USER = "00000000000000aa"
 WORKFLOW, NAME, DATED = "00000000000000ff", "Copy", "2026-03-01T10:00:00.{:06}"
 INPUTS = {"table": ("data_input", {"optional": False, "tag": None}),
           "other": ("data_input", {"optional": True, "tag": None}),

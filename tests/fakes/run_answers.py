@@ -1,7 +1,6 @@
 """A Galaxy with runs in it, for the tests of what looks at them: answers of the shape that Galaxy 26.1 gives."""
-URL = "http://galaxy.test"
-API = f"{URL}/api"
-KEY = "0123456789abcdef0123456789abcdef"
+from fakes import API, KEY
+
 BEGAN = "2026-03-01T10:00:00.000000"
 FORBIDDEN = {"status_code": 403, "json": {"err_msg": "not yours", "err_code": 403002}}
 

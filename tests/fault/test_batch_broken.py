@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import workflow_batch
+from fakes import KEY, URL
 
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.batch import history, ledger, runner, summary
@@ -13,8 +14,6 @@ from galaxy_api_scripts.batch import watcher as watcher_module
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.invocations.invocation import _find_submitted
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 DATASET = {"0": {"id": "d", "src": "hda", "label": "table"}}
 
 

@@ -6,13 +6,13 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from fakes import KEY
 from fakes.bad_wire import crash, cut, forget, stall, status, swallow
 
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import checkpoint
 from galaxy_api_scripts.datasets import transfer
 
-KEY = "0123456789abcdef0123456789abcdef"
 MADE = (201, b"", {"Location": "http://elsewhere.example.org/api/upload/resumable_upload/5e55"})
 TAKEN = (204, b"")
 SIZE = 300_000

@@ -4,8 +4,8 @@ import os
 
 import collection_create
 import pytest
+from fakes import KEY
 
-KEY = "0123456789abcdef0123456789abcdef"
 USER = {"id": "me", "email": "me@example.org", "is_admin": False}
 HISTORY = {"id": "f2db41e1fa331b3e", "name": "run", "user_id": "me"}
 MADE = {"id": "c011", "name": "reads", "history_id": HISTORY["id"], "hid": 1}

@@ -3,11 +3,10 @@ import json
 
 import data_manager_example_execute
 import pytest
+from fakes import KEY, URL
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, USAGE
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 TOOLS = ["--fetch-tool=fetch", "--index-tool=index", "--index-tool=other"]
 QUEUED = "Genomes Queued for downloading.\n"
 INDEXING = "All genomes downloaded and indexers now queued.\n"

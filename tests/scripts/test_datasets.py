@@ -6,11 +6,10 @@ import dataset_list
 import dataset_show
 import dataset_wait
 import pytest
+from fakes import KEY, URL
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 LIST = f"{URL}/api/datasets"
 ABSENT = {"status_code": 404, "json": {"err_msg": "HistoryDatasetAssociation not found", "err_code": 404001}}
 UNDECODABLE = {"err_msg": "unable to decode", "err_code": 400009}

@@ -4,11 +4,10 @@ import json
 import history_delete_history
 import pytest
 import workflow_delete
+from fakes import KEY, URL
 
 from common import FAILED, USAGE
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 BOTH = pytest.mark.parametrize("module, url", [
     (history_delete_history, f"{URL}/api/histories/h1"), (workflow_delete, f"{URL}/api/workflows/w1")])
 

@@ -1,9 +1,8 @@
 import pytest
+from fakes import KEY
 
 import display
 from common import FAILED, USAGE
-
-KEY = "0123456789abcdef0123456789abcdef"
 
 
 def test_it_prints_as_it_always_has(script, loopback, capsys):

@@ -4,14 +4,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import example_watch_folder
 import pytest
+from fakes import KEY, URL
 
 from common import FAILED, INTERRUPTED, SOME_FAILED, TRY_LATER, USAGE
 from galaxy_api_scripts.batch import history, runner, watcher
 from galaxy_api_scripts.batch.ledger import Ledger
 
 main = example_watch_folder.main
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """filter_failed_datasets_from_collection.py: how it splits, what it sends, what it refuses."""
 import filter_failed_datasets_from_collection
 import pytest
+from fakes import KEY, URL
 
 from common import FAILED, STILL_RUNNING, USAGE
 
 main = filter_failed_datasets_from_collection.main
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 CONTENTS = f"{URL}/api/histories/h/contents"
 LINE = [URL, KEY, "Run 12", "7"]
 

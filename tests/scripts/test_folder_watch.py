@@ -15,14 +15,13 @@ from types import SimpleNamespace
 
 import folder_watch
 import pytest
+from fakes import KEY, URL
 
 from common import DONE, FAILED, INTERRUPTED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.batch import incoming, ledger, runner, watcher
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.workflows.inputs import iter_datasets
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 W = "f2db41e1fa331b3e"
 WORKFLOW = {"id": W, "name": "Flow", "version": 1, "latest_workflow_uuid": "u", "inputs": {
     "0": {"label": "table", "uuid": "u0"}, "1": {"label": "limit", "uuid": "u1"}}, "steps": {

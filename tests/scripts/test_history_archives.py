@@ -13,15 +13,13 @@ import history_export
 import history_import
 import pytest
 import requests
+from fakes import API, KEY, URL
 
 from common import FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import histories
 from galaxy_api_scripts.datasets.transfer import progress_bar
 from galaxy_api_scripts.histories import ARCHIVE_TYPES, Archive, read_archive
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
-API = f"{URL}/api"
 NO = {"status_code": 403, "json": {"err_msg": "No rights", "err_code": 403002}}
 CONTENTS = {"a": b"one\n", "b": b"three\n"}
 
@@ -283,7 +281,7 @@ def test_an_export_that_is_no_longer_what_is_wanted_is_made_anew(script, exporte
     elif change == "gone":
         exporter.poll, exporter.exports[0]["preparing"] = 1, False
     elif change == "old":
-        monkeypatch.setattr(histories, "STORE_TYPES", -1)
+        monkeypatch.setattr(histories, "ARCHIVE_LIFETIME", -1)
     elif change == "options":
         options = ["--hidden"]
     else:

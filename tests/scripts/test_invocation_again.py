@@ -2,11 +2,10 @@
 import invocation_download
 import invocation_rerun
 import pytest
+from fakes import KEY, URL
 
 from common import DONE, FAILED, SOME_FAILED, USAGE
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 HISTORY = "85a07f4bbdb2c898"
 ABOUT = {"id": "i", "workflow_id": "v", "history_id": HISTORY, "state": "completed", "steps": [], "inputs": {},
          "messages": [], "outputs": {"sum": {"src": "hda", "id": "d1"}, "left out": {"src": "hda", "id": "d2"}},

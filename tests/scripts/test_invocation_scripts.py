@@ -10,18 +10,8 @@ import invocation_list
 import invocation_show
 import pytest
 import requests
-from fakes.run_answers import (
-    API,
-    BEGAN,
-    FORBIDDEN,
-    KEY,
-    URL,
-    Runs,
-    a_job,
-    a_step,
-    mapped,
-    one_line,
-)
+from fakes import API, KEY, URL
+from fakes.run_answers import BEGAN, FORBIDDEN, Runs, a_job, a_step, mapped, one_line
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE
 

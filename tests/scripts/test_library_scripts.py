@@ -9,12 +9,11 @@ import library_create_library
 import library_upload_from_import_dir
 import load_data_with_metadata
 import pytest
+from fakes import KEY, URL
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE
 from galaxy_api_scripts.libraries import contents
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 CONTENTS = f"{URL}/api/libraries/l1/contents"
 NO = {"status_code": 403, "json": {"err_msg": "No rights", "err_code": 403002}}
 MADE = [{"id": "new", "name": "n", "url": "/api/x"}]

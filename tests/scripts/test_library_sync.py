@@ -10,7 +10,8 @@ from pathlib import Path
 
 import library_sync
 import pytest
-from test_library_upload_dir import KEY, URL, Library
+from fakes import KEY, URL
+from test_library_upload_dir import Library
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.libraries import contents, local_tree, sync_state

@@ -7,13 +7,12 @@ import sys
 
 import library_upload_dir
 import pytest
+from fakes import KEY, URL
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE
 from galaxy_api_scripts.datasets import transfer
 from galaxy_api_scripts.libraries import contents
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 LINE = ["-u", URL, "-a", KEY, "-l", "l1"]
 
 

@@ -2,12 +2,11 @@
 import pytest
 import recipe_branch
 import recipe_loop
+from fakes import KEY, URL
 
 from common import FAILED, STILL_RUNNING, USAGE, GalaxyError
 from galaxy_api_scripts.tools import request
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 H, FEW, MANY = "1" * 16, "a" * 16, "b" * 16
 
 

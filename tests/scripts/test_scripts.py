@@ -11,12 +11,11 @@ import invocation_wait
 import key_show
 import pytest
 import upload_to_history
+from fakes import KEY, URL
 
 import create
 from common import FAILED, SOME_FAILED, STILL_RUNNING, USAGE
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 NO = {"status_code": 403, "json": {"err_msg": "No rights", "err_code": 403002}}
 
 

@@ -1,12 +1,10 @@
 """Queries: how they are read, which questions they become, what is made of the answers."""
 import pytest
 import search
+from fakes import KEY, URL
 
 from common import USAGE, GalaxyError
 from galaxy_api_scripts.search import Condition, parse_query
-
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,11 @@ import requests
 import tool_list
 import tool_run
 import tool_show
+from fakes import KEY, URL
 
 from common import FAILED, INTERRUPTED, STILL_RUNNING, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.tools import request
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 H, D1, D2, C1, C2 = "1" * 16, "a" * 16, "b" * 16, "c" * 16, "d" * 16
 BRIEF = {"version": "1.0", "description": "of a thing"}
 SORT = {**BRIEF, "id": "sort1", "name": "Sort", "panel_section_name": "Order"}

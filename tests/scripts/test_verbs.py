@@ -2,13 +2,13 @@
 import json
 
 import pytest
+from fakes import KEY
 
 import create
 import delete
 import update
 from common import FAILED, USAGE
 
-KEY = "0123456789abcdef0123456789abcdef"
 VERBS = [(create, "POST"), (update, "PUT"), (delete, "DELETE")]
 each_verb = pytest.mark.parametrize("verb, method", VERBS)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import workflow_batch
+from fakes import KEY
 from fakes.batches import Batch, batch, real_server, server
-from fakes.loopback_galaxy import KEY, USER, WORKFLOW
+from fakes.loopback_galaxy import USER, WORKFLOW
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.batch import summary

@@ -7,12 +7,11 @@ import workflow_list
 import workflow_show
 import workflow_template
 import yaml
+from fakes import KEY, URL
 
 from common import FAILED, USAGE, Galaxy
 from galaxy_api_scripts.workflows import definition, diagram
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 ID = "aaaaaaaaaaaaaaaa"
 EACH = pytest.mark.parametrize("module", [workflow_show, workflow_export, workflow_template])
 FILES = pytest.mark.parametrize("module, option", [(workflow_export, "--style=ga"), (workflow_template, "--force")])

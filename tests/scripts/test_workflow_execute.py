@@ -4,11 +4,10 @@ import json
 import pytest
 import workflow_execute
 import workflow_execute_parameters
+from fakes import KEY, URL
 
 from common import FAILED, USAGE
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 BOTH = pytest.mark.parametrize("module", [workflow_execute, workflow_execute_parameters])
 INPUTS = [{"label": "reads", "uuid": "u0"}, {"label": "a = b", "uuid": "u1"}]
 STEPS = [{"type": "data_input", "tool_inputs": {"optional": False, "format": ["fastq"]}},

@@ -2,11 +2,10 @@
 import pytest
 import workflow_import
 import workflow_import_from_file_rpark
+from fakes import KEY, URL
 
 from common import FAILED, TRY_LATER, USAGE
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 GA = '{"name": "n", "steps": {}}'
 FORMAT_2 = "class: GalaxyWorkflow\ninputs: {}\nsteps: {}\n"
 SENT = {"workflow": {"name": "n", "steps": {}, "annotation": "", "tags": []}}

@@ -3,6 +3,7 @@ import json
 
 import pytest
 import workflow_run
+from fakes import KEY, URL
 
 from common import DONE, FAILED, STILL_RUNNING, USAGE
 from galaxy_api_scripts import files
@@ -10,8 +11,6 @@ from galaxy_api_scripts.datasets.upload import Upload
 from galaxy_api_scripts.workflows import staging
 from galaxy_api_scripts.workflows.run import parse_step_parameter
 
-KEY = "0123456789abcdef0123456789abcdef"
-URL = "http://galaxy.test"
 WORKFLOW_ID, HISTORY_ID = "f2db41e1fa331b3e", "85a07f4bbdb2c898"
 WORKFLOW = {"id": WORKFLOW_ID, "name": "n", "version": 2, "latest_workflow_uuid": "u", "inputs": {
     "0": {"label": "table", "uuid": "u0"}, "1": {"label": "limit", "uuid": "u1"}}, "steps": {

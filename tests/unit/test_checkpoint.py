@@ -5,16 +5,15 @@ import sys
 import time
 
 import pytest
+from fakes import KEY, URL
 
 import common
 from common import TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts import checkpoint
 from galaxy_api_scripts.checkpoint import Checkpoint
 
-URL = "http://galaxy.test"
 
-
-def a_record(*about, key="0123456789abcdef0123456789abcdef", url=URL):
+def a_record(*about, key=KEY, url=URL):
     return Checkpoint(Galaxy(key, url), "the thing", *(about or ("x",)))
 
 
@@ -63,7 +62,7 @@ def test_no_one_else_has_it_meanwhile():
 
 def test_a_process_that_was_killed_has_let_go(tmp_path):
     program = ("import os, sys\nfrom common import Galaxy\nfrom galaxy_api_scripts.checkpoint import Checkpoint\n"
-               f"record = Checkpoint(Galaxy('0123456789abcdef0123456789abcdef', '{URL}'), 'x', 'x')\n"
+               f"record = Checkpoint(Galaxy('{KEY}', '{URL}'), 'x', 'x')\n"
                "record.save(session='s1')\nos.kill(os.getpid(), 9)\n")
     environment = {**os.environ, "PYTHONPATH": os.path.dirname(common.__file__)}
     assert subprocess.run([sys.executable, "-c", program], env=environment).returncode == -9

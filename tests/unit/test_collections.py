@@ -1,4 +1,5 @@
 import pytest
+from fakes import KEY
 
 from common import FAILED, STILL_RUNNING, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.collections import (
@@ -11,7 +12,6 @@ from galaxy_api_scripts.datasets.collections import (
 )
 from galaxy_api_scripts.datasets.sources import Source
 
-KEY = "0123456789abcdef0123456789abcdef"
 MADE = {"id": "c", "history_id": "h"}
 
 

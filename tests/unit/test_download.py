@@ -8,12 +8,12 @@ import zipfile
 import collection_download
 import dataset_download
 import pytest
+from fakes import KEY
 
 from common import FAILED, SOME_FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.datasets import download, transfer
 from galaxy_api_scripts.datasets.download import DownloadItem, Manifest, UniquePaths, parse_name_template, resolve_items
 
-KEY = "0123456789abcdef0123456789abcdef"
 CONTENT = b"a\tb\n" * 1000
 ABOUT = {"id": "d", "name": "table", "state": "ok", "extension": "tabular", "file_size": len(CONTENT), "deleted": False}
 

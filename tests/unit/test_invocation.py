@@ -1,10 +1,9 @@
 import pytest
+from fakes import KEY
 
 from common import FAILED, STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.invocations import invocation as invocation_module
-
-KEY = "0123456789abcdef0123456789abcdef"
 
 
 def summary(**states):

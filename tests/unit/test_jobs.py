@@ -5,7 +5,8 @@ import job_show
 import job_wait
 import pytest
 import requests
-from fakes.run_answers import API, FORBIDDEN, KEY, URL, Runs, a_job, a_step, mapped, one_line
+from fakes import API, KEY, URL
+from fakes.run_answers import FORBIDDEN, Runs, a_job, a_step, mapped, one_line
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.invocations import jobs

@@ -1,9 +1,9 @@
 import pytest
+from fakes import KEY
 
 import common
 from common import USAGE, Galaxy, GalaxyError, join_url, normalize_url, resolve_credentials, server_url
 
-KEY = "0123456789abcdef0123456789abcdef"
 OTHER = "fedcba9876543210fedcba9876543210"
 HOST = "https://galaxy.example.org"
 

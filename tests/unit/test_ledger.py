@@ -14,6 +14,7 @@ from pathlib import Path
 
 import ledger_show
 import pytest
+from fakes import KEY
 
 import common
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError, register_secret
@@ -21,7 +22,6 @@ from galaxy_api_scripts.batch import ledger
 from galaxy_api_scripts.batch.ledger import Ledger
 from galaxy_api_scripts.invocations import invocation
 
-KEY = "0123456789abcdef0123456789abcdef"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.path.dirname(common.__file__)}
 BEGIN = "import os, sys\nfrom galaxy_api_scripts.batch.ledger import Ledger, read_samples\nfrom common import run\npath = sys.argv[1]\n"
 SQLITE = shutil.which("sqlite3")

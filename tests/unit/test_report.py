@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 
 import invocation_report
 import pytest
-from fakes.run_answers import API, FORBIDDEN, KEY, URL, Runs, a_job, a_step, mapped, one_line
+from fakes import API, KEY, URL
+from fakes.run_answers import FORBIDDEN, Runs, a_job, a_step, mapped, one_line
 
 from common import FAILED, USAGE, Galaxy
 from galaxy_api_scripts.invocations import report

@@ -1,13 +1,12 @@
 """What a run is given on its way into the history: uploads that are alike go together, collections are made once."""
 import pytest
+from fakes import KEY
 
 from common import Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.datasets.upload import Upload
 from galaxy_api_scripts.workflows import staging
 from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput
-
-KEY = "0123456789abcdef0123456789abcdef"
 
 
 def leaf(name, **more):

@@ -10,12 +10,12 @@ import install_tool_shed_repositories
 import pytest
 import repair_tool_shed_repository
 import reset_metadata_on_installed_repositories
+from fakes import KEY
 
 import common
 from common import FAILED, SOME_FAILED, TRY_LATER, USAGE
 from galaxy_api_scripts.tools import toolshed
 
-KEY = "0123456789abcdef0123456789abcdef"
 URL, SHED = "http://galaxy.test", "http://shed.test:9009"
 OLD, NEW = "c130a1238ddf", "912d014682f1"
 LINE = ["-u", SHED, "-a", KEY, "-l", URL, "-n", "tally", "-o", "demo"]

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import dataset_upload
 import pytest
+from fakes import KEY
 from fakes.bad_wire import LOST
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
@@ -14,7 +15,6 @@ from galaxy_api_scripts.datasets import transfer, upload
 from galaxy_api_scripts.datasets.sources import parse_file
 from galaxy_api_scripts.datasets.upload import UploadSettings
 
-KEY = "0123456789abcdef0123456789abcdef"
 CONTENTS = "GET /api/histories/h/contents"
 
 
