@@ -7,7 +7,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -51,32 +51,45 @@ def server_of(home):
 
 
 @contextmanager
-def held(home):
-    """Keep other tests off a home, who would stop its Galaxy when they end; the kernel lets go of it, however we end."""
+def hold_home(home):
+    """Keep other tests from stopping this home's Galaxy; yields the lock, exclusive unless other tests share it.
+
+    The kernel releases it, however this process ends.
+    """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not any(home.iterdir()):
-        (home / "galaxy_local.lock").touch()    # else galaxy_local.py would take it for a folder of other things
+        (home / "galaxy_local.lock").touch()    # else galaxy_local.py refuses the folder as one of other things
     with open(home / "tests.lock", "a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            pytest.exit(f"process {lock.read()} runs live tests on the Galaxy in {home}: let it end, or end it, first", 1)
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
+        if is_alone(lock):
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+        yield lock
+
+
+def is_alone(lock):
+    """Return whether no other tests use the Galaxy of this lock, which is exclusive then, and shared otherwise."""
+    with suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    for _ in backoff(60, 0.2, 1):       # others look at it alone for some seconds
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    lock.seek(0)
+    pytest.exit(f"process {lock.read()} runs live tests on a Galaxy in {Path(lock.name).parent} that it has started: let it "
+                "end, or end it, first", 1)
 
 
 @contextmanager
 def a_galaxy(tell, *options, ports=(), own=False):
     """`url` and the administrator's `key` of the Galaxy that `options` describe, which is started unless it runs, and then
     stopped again. What tests that were killed have left running is stopped first; if the home is the tests' `own`, its data
-    go then, too."""
+    go then, too. A Galaxy that somebody else has started may be shared by several runs of the tests: its `lock` is theirs."""
     at = [option for option in options if option.startswith("--home=")]
     home = Path(re.search(r"^home +(.+)$", local("status", *at).stdout, re.MULTILINE).group(1))
     mark = home / "started_by_tests"        # the server's process; empty until that is known
-    with held(home):
+    with hold_home(home) as lock:
         runs = local("status", *at).returncode == 0
         killed = mark.exists() and (own or not mark.read_text() or json.loads(mark.read_text()) == server_of(home))
         if killed or (own and runs):    # even where it does not run: a start may still be under way
@@ -94,7 +107,7 @@ def a_galaxy(tell, *options, ports=(), own=False):
                 start(tell, f"--port={free_port(ports)}", *options)
                 mark.write_text(json.dumps(server_of(home)))
             lines = dict(line.removeprefix("export ").split("=", 1) for line in local("env", *at).stdout.splitlines())
-            yield SimpleNamespace(url=lines["GALAXY_URL"], key=lines["GALAXY_API_KEY"])
+            yield SimpleNamespace(url=lines["GALAXY_URL"], key=lines["GALAXY_API_KEY"], lock=lock if runs else None)
         finally:
             if not runs:
                 stop(at)
@@ -125,10 +138,13 @@ def server(tell):
     """`url` and the administrator's `key` of a Galaxy that runs; the tool of demo/repository is not installed there when the
     tests begin, nor when they have ended."""
     with a_galaxy(tell, "--with-toolshed", ports=[8080]) as galaxy:
-        if uninstall_tally(galaxy):
+        if (galaxy.lock is None or is_alone(galaxy.lock)) and uninstall_tally(galaxy):
             tell(f"uninstalled the repository tally of demo/, which {galaxy.url} had")
+        if galaxy.lock:
+            fcntl.flock(galaxy.lock, fcntl.LOCK_SH)
         yield galaxy
-        uninstall_tally(galaxy)
+        if galaxy.lock is None or is_alone(galaxy.lock):
+            uninstall_tally(galaxy)
 
 
 def uninstall_tally(server):
