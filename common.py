@@ -1048,6 +1048,15 @@ class Galaxy:
         """The JSON answer to GET; an empty body is refused."""
         return self._decoded(self.request("GET", path, params=params, **options))
 
+    def get_or_none(self, path: str, params: Any = None) -> Any:
+        """The JSON answer to GET, None where Galaxy has none for this key: no such thing, or one that it may not see."""
+        try:
+            return self.get(path, params)
+        except GalaxyError as error:
+            if error.status not in (400, 403, 404):
+                raise
+            return None
+
     def post(self, path: str, data: Any = None) -> Any:
         """The JSON answer to POST of `data` as JSON; None for an empty body."""
         return self._decoded(self.request("POST", path, json=data))

@@ -35,7 +35,7 @@ from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.transfer import download_file
 from galaxy_api_scripts.files import check_writable
 from galaxy_api_scripts.histories import ARCHIVE_LIFETIME, announce, archive_path, kept_until_finished
-from galaxy_api_scripts.invocations.jobs import fetch_workflow_version, get_or_empty, is_finished
+from galaxy_api_scripts.invocations.jobs import fetch_workflow_version, is_finished
 from galaxy_api_scripts.invocations.report import write_report
 
 # What Galaxy calls each kind of archive, and what is made by what the name of a file ends in.
@@ -91,7 +91,7 @@ def prepared(galaxy, about, wish, record, timeout):
 
 def failed(galaxy, note):
     """Whether Galaxy's task has failed; one that it has forgotten has not."""
-    return get_or_empty(galaxy, f"tasks/{note['task']}/state") == "FAILURE"
+    return galaxy.get_or_none(f"tasks/{note['task']}/state") == "FAILURE"
 
 
 def whole(part, style, label):

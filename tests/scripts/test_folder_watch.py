@@ -45,8 +45,8 @@ class Told(BatchRunner):
             one = self.queue.popleft()
             one.unit.save(state="running", attempt=one.unit.attempt or 1, history="h", invocation="i")
             self.under_way[one.unit.key] = one
-            Told.begun.append((one.unit.name, {one.plan.given.asked[index].name: value if not list(iter_datasets(value)) else [
-                leaf.place for leaf in iter_datasets(value)] for index, value in one.plan.given.values.items()}))
+            Told.begun.append((one.unit.name, {one.plan.inputs.specs[index].name: value if not list(iter_datasets(value)) else [
+                leaf.place for leaf in iter_datasets(value)] for index, value in one.plan.inputs.values.items()}))
         for one in list(self.under_way.values()):
             message = self.ends.get(one.unit.name)
             if message == "running":
