@@ -24,6 +24,7 @@ import sys
 
 from common import UNATTENDED, Galaxy, arguments, int_option, run, show
 from galaxy_api_scripts.invocations.invocation import submit_invocation, wait_for_invocation
+from galaxy_api_scripts.polling import countdown
 from galaxy_api_scripts.tools.request import read_dataset_text, run_tool
 from galaxy_api_scripts.workflows.definition import find_workflow, load_workflow, resolve_inputs
 
@@ -34,11 +35,11 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
     history = galaxy.resolve("histories", args["HISTORY"])["id"]
     workflows = {name: find_workflow(galaxy, args[name])["id"] for name in ("FEW", "MANY")}     # both, before anything runs
-    seconds = remaining(timeout)
+    left = countdown(timeout)
 
     # Measure. tool_show.py - - wc_gnu shows the tool's inputs.
     [output] = run_tool(galaxy, history, "wc_gnu", {
-        "input1": f"hda:{args['DATASET']}", "options": ["lines"], "include_header": False}, seconds())
+        "input1": f"hda:{args['DATASET']}", "options": ["lines"], "include_header": False}, left())
     lines = int(read_dataset_text(galaxy, output["id"]))
 
     # Decide, and run the workflow that was chosen.
@@ -46,7 +47,7 @@ def main(argv=None):
     inputs = resolve_inputs(workflow, [(index, "hda", args["DATASET"]) for index in workflow["inputs"]])
     invocation = submit_invocation(galaxy, workflow["id"], {
         "history": f"hist_id={history}", "inputs": inputs, "inputs_by": "step_index"})
-    outputs = wait_for_invocation(galaxy, invocation["id"], seconds())["outputs"]
+    outputs = wait_for_invocation(galaxy, invocation["id"], left())["outputs"]
     show([{"lines": lines, "workflow": workflow["name"], "label": label, "id": output["id"]}
           for label, output in outputs.items()], fields=["lines", "workflow", "label", "id"])
 
