@@ -1048,6 +1048,15 @@ class Galaxy:
         """The JSON answer to GET; an empty body is refused."""
         return self._decoded(self.request("GET", path, params=params, **options))
 
+    def get_or_none(self, path: str, params: Any = None) -> Any:
+        """The JSON answer to GET, None where Galaxy has none for this key: no such thing, or one that it may not see."""
+        try:
+            return self.get(path, params)
+        except GalaxyError as error:
+            if error.status not in (400, 403, 404):
+                raise
+            return None
+
     def post(self, path: str, data: Any = None) -> Any:
         """The JSON answer to POST of `data` as JSON; None for an empty body."""
         return self._decoded(self.request("POST", path, json=data))
@@ -1066,7 +1075,7 @@ class Galaxy:
         Members that moved to a later page meanwhile are not given twice. Whether a route knows `limit` and `offset`
         can't be seen from outside, so a page that brings nothing new ends the list too.
         """
-        parts = urlsplit(self.address(path))
+        parts = urlsplit(self.url_for(path))
         route = parts.path.rstrip("/").rsplit("/", 1)[-1]
         ask = {**PAGING.get(route, {"limit": 500}), **parse_qs(parts.query, keep_blank_values=True), **(params or {})}
         size, offset = _page_number(ask["limit"]), _page_number(ask.get("offset", 0))
@@ -1103,7 +1112,7 @@ class Galaxy:
         nobody = " (asked without a key)" if self.key is None else ""
         raise GalaxyError(f"none of your {path} on {self.base} is named {name!r}{nobody}")
 
-    def named(self, path: str, text: str) -> dict[str, Any]:
+    def resolve(self, path: str, text: str) -> dict[str, Any]:
         """The one thing in the list at `path` whose id, or else exact name, is `text`; none or several are refused."""
         if re.fullmatch(r"([0-9a-f]{16})+", text):
             try:
@@ -1130,21 +1139,21 @@ class Galaxy:
                           f"administrators, whom admin_users names (galaxy.yml){otherwise}", status=403)
         return user
 
-    def address(self, path: str) -> str:
+    def url_for(self, path: str) -> str:
         """The whole address of `path` on this server."""
         if re.match(r"https?://", path):
             return normalize_url(path)
         return join_url(self.base, path) if path.startswith("/") else f"{self.base}/api/{path}"
 
-    def request(self, method: str, path: str, *, anywhere: bool = False, auth: tuple[str, str] | None = None,
+    def request(self, method: str, path: str, *, allow_other_host: bool = False, auth: tuple[str, str] | None = None,
                 patience: float | None = None, **options: Any) -> requests.Response:
         """Galaxy's answer of status 2xx; anything else is `GalaxyError`. `options` are those of requests.
 
         Passing trouble is waited out within `patience` seconds (this server's own unless given), without sending twice
-        what must not be. `anywhere` lets a GET follow a redirect to another server (object stores do that for
+        what must not be. `allow_other_host` lets a GET follow a redirect to another server (object stores do that for
         downloads), where the key does not go with it.
         """
-        url = self.address(path)
+        url = self.url_for(path)
         headers = dict(options.pop("headers", None) or {})
         for _ in range(10):
             own = origin(url) == origin(self.base)
@@ -1163,7 +1172,7 @@ class Galaxy:
             if method not in ("GET", "HEAD"):
                 raise GalaxyError(f"{method} {url}: the server redirects to {target}, and a {method} is not sent on: use "
                               "that address if your Galaxy is there", status=response.status_code)
-            if origin(target) != origin(url) and not anywhere:
+            if origin(target) != origin(url) and not allow_other_host:
                 raise GalaxyError(f"{method} {url}: the server redirects to {target}, where your key does not go unasked: "
                               "use that address if your Galaxy is there", status=response.status_code)
             headers.pop("x-api-key", None)

@@ -34,11 +34,12 @@ from common import (
 )
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.download import clip_filename, safe_name
-from galaxy_api_scripts.datasets.transfer import open_unchanged, progress_bar
+from galaxy_api_scripts.datasets.tus import open_unchanged
+from galaxy_api_scripts.progress import progress_bar
 
 # What Galaxy 26.1 can make of a history, and make a history of, by what the names of such files end in. Its bags fail.
 ARCHIVE_TYPES = {"tgz": ".tgz", "tar.gz": ".gz", "tar": ".tar", "rocrate.zip": ".zip"}
-STORE_TYPES = 86400      # seconds that Galaxy keeps an archive for its download, from the request on (26.1)
+ARCHIVE_LIFETIME = 86400      # seconds that Galaxy keeps an archive for its download, from the request on (26.1)
 PREFIX, UNNAMED = "imported from archive: ", "unnamed imported history"     # what Galaxy calls an imported history
 LONGEST = 255       # characters of such a name; Galaxy cuts off the others
 LOST = 300          # seconds, and one for 20 MiB, that Galaxy may take to answer when it has got an archive
@@ -54,7 +55,7 @@ def announce(text: str) -> None:
 
 
 @contextmanager
-def keep_for_later_run(record: Checkpoint) -> Iterator[None]:
+def kept_until_finished(record: Checkpoint) -> Iterator[None]:
     """Keep what `record` notes where this run stops before the thing itself has ended."""
     try:
         yield
@@ -84,7 +85,7 @@ def prepare_export(galaxy: Galaxy, history: dict[str, Any], wish: dict[str, Any]
     with where Galaxy has it and the history has not changed since.
     """
     here, changed = f"histories/{history['id']}", history["update_time"]
-    if record.data.get("changed") != changed or record.data["asked"] < time.time() - STORE_TYPES or \
+    if record.data.get("changed") != changed or record.data["asked"] < time.time() - ARCHIVE_LIFETIME or \
             not _under_way(galaxy, here, record.data):
         moving = galaxy.pages(f"{here}/contents", {"v": "dev", "q": ["state-in", "deleted-eq"], "qv": [
             ",".join(NON_TERMINAL_DATASET_STATES), "False"]}, limit=3)
@@ -114,11 +115,16 @@ def _ask(galaxy: Galaxy, history: str, wish: dict[str, Any]) -> dict[str, Any]:
 
 
 def _under_way(galaxy: Galaxy, here: str, asked: dict[str, Any]) -> bool:
-    """Whether Galaxy has the archive that it was asked for, or is making it."""
-    if "task" not in asked or galaxy.get(f"{asked['route']}/ready"):
+    """Whether Galaxy has the archive that it was asked for, or is making it.
+
+    Galaxy declares an archive ready before it stops calling it in preparation, so it is asked in the opposite order: asked
+    the other way round, one that was made between the two requests would be taken for lost.
+    """
+    if "task" not in asked:
         return True
     exports = galaxy.get(f"{here}/exports", headers={"Accept": "application/vnd.galaxy.task.export+json"})
-    return any(export["task_uuid"] == asked["task"] and export["preparing"] for export in exports)
+    return any(export["task_uuid"] == asked["task"] and export["preparing"] for export in exports) or \
+        bool(galaxy.get(f"{asked['route']}/ready"))
 
 
 def _ask_an_old_server(galaxy: Galaxy, history: str, wish: dict[str, Any]) -> dict[str, Any]:

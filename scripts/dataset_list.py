@@ -45,7 +45,7 @@ def main(argv=None):
     fields = fields or FIELDS + [name for name in ("deleted", "visible") if only[f"{name}-eq"] is None]
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    history = galaxy.named("histories", args["HISTORY"])["id"]
+    history = galaxy.resolve("histories", args["HISTORY"])["id"]
     filters = {name: value for name, value in only.items() if value is not None}
     listed = galaxy.pages("datasets", {
         "history_id": history, "q": list(filters), "qv": list(filters.values()), "order": ORDER,

@@ -121,7 +121,7 @@ class ByPath(Staging):
             if about["state"] != "ok":
                 raise GalaxyError(
                     f"library dataset {dataset} ended in state {about['state']}: {about.get('misc_info') or ''}")
-            self.made[leaf.source, leaf.dbkey, leaf.tags] = {"src": "ld", "id": dataset}
+            self.refs[leaf.source, leaf.dbkey, leaf.tags] = {"src": "ld", "id": dataset}
         self._sent = []
         return self._sent
 

@@ -33,7 +33,7 @@ import sys
 from contextlib import suppress
 
 from common import USAGE, Galaxy, GalaxyError, arguments, output_options, parse_id, print_request, read_text, run, show
-from galaxy_api_scripts.datasets.transfer import post_fetch
+from galaxy_api_scripts.datasets.upload import post_fetch
 from galaxy_api_scripts.libraries.contents import folder_in_use, open_folder
 
 
@@ -43,7 +43,7 @@ def main(argv=None):
     galaxy = Galaxy(args["--api"], args["--url"])
 
     if args["--dry-run"]:
-        print_request("POST", galaxy.address("tools/fetch"), {"targets": [target]}, style)
+        print_request("POST", galaxy.url_for("tools/fetch"), {"targets": [target]}, style)
         return
     check_allowed(galaxy, target["destination"])
     history = galaxy.post("histories", {"name": f"fetch_to_library.py {args['FILE']}"})["id"]

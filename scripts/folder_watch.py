@@ -103,11 +103,11 @@ def main(argv=None):
     known = check_workflow(galaxy, resolve_workflow(galaxy, args["WORKFLOW"]), parameters, labels, bool(args["--download"]),
                     **invocation_options(args))
     base, index = constant(galaxy, known.workflow, args["INPUT=VALUE"], args["--input"])
-    if index and not fits(kind, base.asked[index].type):
+    if index and not fits(kind, base.specs[index].type):
         other = "--unit=pair or --unit=run" if kind == "file" else "--unit=file or --unit=run"
-        base.problems.append(f"input {base.asked[index].name}: it takes a collection of type {base.asked[index].type}, "
+        base.problems.append(f"input {base.specs[index].name}: it takes a collection of type {base.specs[index].type}, "
                              f"which --unit={kind} does not give: {other}")
-    known.refuse(base.problems)
+    known.raise_problems(base.problems)
     if dry:
         before = {unit["place"]: unit["state"] for unit in ledger.read_samples(place)} if os.path.exists(place) else {}
         drops = scan_folder(folder, kind, args["--ready-file"], args["--files"])
@@ -117,11 +117,11 @@ def main(argv=None):
         return DONE
 
     def planned(drop):
-        given = base.another()
-        given.take(index, lambda: as_workflow_input(drop, given.asked[index]))
+        given = base.copy()
+        given.set_value(index, lambda: as_workflow_input(drop, given.specs[index]))
         if given.problems:
             raise GalaxyError(given.problems[0], USAGE)
-        return known.plan(given)
+        return known.make_request(given)
 
     results = prepare_folder(args["--download"], "--download") if args["--download"] else None
     with ledger.Ledger(place, server=galaxy.base, user=user.get("username") or user["id"], folder=folder) as memory:
@@ -152,11 +152,11 @@ def constant(galaxy, workflow, words, label):
     """What all units are given, and the index of the input that takes their files."""
     base = InputValues(galaxy, workflow)
     taken = base.set_from_args(words)
-    free = [one.index for one in base.asked.values() if one.kind != "parameter" and one.index not in taken]
-    needed = [index for index in free if base.asked[index].needed] or free
-    fitting = base.named(label) if label else needed
+    free = [one.index for one in base.specs.values() if one.kind != "parameter" and one.index not in taken]
+    needed = [index for index in free if base.specs[index].required] or free
+    fitting = base.find_indexes(label) if label else needed
     if len(fitting) != 1 or fitting[0] in taken:
-        there = ", ".join(base.asked[index].name for index in free) or "none"
+        there = ", ".join(base.specs[index].name for index in free) or "none"
         base.problems.append(f"{f'--input={label}' if label else 'which input takes the files?'}: there are {there}: "
                              "--input=LABEL names one")
         return base, ""

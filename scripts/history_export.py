@@ -31,8 +31,8 @@ import sys
 
 from common import UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, int_option, run
 from galaxy_api_scripts.checkpoint import Checkpoint
-from galaxy_api_scripts.datasets.transfer import download_file
-from galaxy_api_scripts.histories import ARCHIVE_TYPES, archive_path, keep_for_later_run, prepare_export, read_archive
+from galaxy_api_scripts.datasets.http_download import download_file
+from galaxy_api_scripts.histories import ARCHIVE_TYPES, archive_path, kept_until_finished, prepare_export, read_archive
 
 
 def main(argv=None):
@@ -45,16 +45,16 @@ def main(argv=None):
             "include_hidden": args["--hidden"], "include_deleted": args["--deleted"]}
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    history = galaxy.named("histories", args["HISTORY"])
+    history = galaxy.resolve("histories", args["HISTORY"])
     label = f"history {history['id']} ({history['name']})"
     if history["purged"]:
         raise GalaxyError(f"{label} was purged: nothing is left of it")
     path = archive_path(file, history["name"], kind)
     if os.path.lexists(path) and not force:
         raise GalaxyError(f"{label}: {path} is there already: move it away, or give --force")
-    with Checkpoint(galaxy, label, "export", history["id"], wish, os.path.abspath(path)) as record, keep_for_later_run(record):
+    with Checkpoint(galaxy, label, "export", history["id"], wish, os.path.abspath(path)) as record, kept_until_finished(record):
         route = prepare_export(galaxy, history, wish, record, timeout)
-        download_file(galaxy, route, path, label=label, overwrite=force, arriving=lambda part, _: read_archive(part, label))
+        download_file(galaxy, route, path, label=label, overwrite=force, before_publish=lambda part, _: read_archive(part, label))
     print(path)
 
 

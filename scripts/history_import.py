@@ -33,7 +33,7 @@ from pathlib import Path
 
 from common import UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
 from galaxy_api_scripts.checkpoint import Checkpoint
-from galaxy_api_scripts.histories import keep_for_later_run, read_archive, start_import, wait_for_import
+from galaxy_api_scripts.histories import kept_until_finished, read_archive, start_import, wait_for_import
 
 
 def main(argv=None):
@@ -48,7 +48,7 @@ def main(argv=None):
     address = re.match(r"[a-z][a-z0-9+.-]*://", file, re.IGNORECASE)
     archive = None if address else read_archive(Path(file))
     what = [file] if address else [os.path.abspath(file), *archive.stamp]
-    with Checkpoint(galaxy, file, "import", *what) as record, keep_for_later_run(record):
+    with Checkpoint(galaxy, file, "import", *what) as record, kept_until_finished(record):
         if "job" not in record.data:
             record.save(job=start_import(galaxy, archive or file))
         history = wait_for_import(galaxy, record.data["job"], archive, timeout)

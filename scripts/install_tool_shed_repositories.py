@@ -64,7 +64,7 @@ def main(argv=None):
         message = f"{repository}, revision {data['changeset_revision']}, is installed already{stay}"
         return show(known, style, fields, plain=lambda _: print_response({"status": "ok", "message": message}))
     if args["--dry-run"]:
-        return print_request("POST", galaxy.address(INSTALL_ROUTE), data, style)
+        return print_request("POST", galaxy.url_for(INSTALL_ROUTE), data, style)
     show(install_revision(galaxy, repository, data), style, fields, plain=print_response, changed=True)
 
 

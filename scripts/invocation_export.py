@@ -32,10 +32,10 @@ import zipfile
 
 from common import STILL_RUNNING, UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, int_option, parse_id, run
 from galaxy_api_scripts.checkpoint import Checkpoint
-from galaxy_api_scripts.datasets.transfer import download_file
+from galaxy_api_scripts.datasets.http_download import download_file
 from galaxy_api_scripts.files import check_writable
-from galaxy_api_scripts.histories import STORE_TYPES, announce, archive_path, keep_for_later_run
-from galaxy_api_scripts.invocations.jobs import fetch_workflow_version, get_or_empty, is_finished
+from galaxy_api_scripts.histories import ARCHIVE_LIFETIME, announce, archive_path, kept_until_finished
+from galaxy_api_scripts.invocations.jobs import fetch_workflow_version, is_finished
 from galaxy_api_scripts.invocations.report import write_report
 
 # What Galaxy calls each kind of archive, and what is made by what the name of a file ends in.
@@ -64,17 +64,17 @@ def main(argv=None):
     else:
         wish = {"model_store_format": KINDS[style], "include_files": not args["--no-files"],
                 "include_hidden": args["--hidden"], "include_deleted": False}
-        with Checkpoint(galaxy, label, "export", run_id, wish, os.path.abspath(path)) as record, keep_for_later_run(record):
+        with Checkpoint(galaxy, label, "export", run_id, wish, os.path.abspath(path)) as record, kept_until_finished(record):
             route = prepared(galaxy, about, wish, record, timeout)
             download_file(galaxy, route, path, label=label, overwrite=force,
-                          arriving=lambda part, _: whole(part, style, label))
+                          before_publish=lambda part, _: whole(part, style, label))
     print(path)
 
 
 def prepared(galaxy, about, wish, record, timeout):
     """Let Galaxy make the archive that is wished, unless an earlier run did; the route to fetch it from once it is made."""
     note = record.data
-    if note.get("changed") != about["update_time"] or note["asked"] < time.time() - STORE_TYPES or failed(galaxy, note):
+    if note.get("changed") != about["update_time"] or note["asked"] < time.time() - ARCHIVE_LIFETIME or failed(galaxy, note):
         answer = galaxy.post(f"invocations/{about['id']}/prepare_store_download", wish)
         record.save(changed=about["update_time"], asked=time.time(), task=answer["task"]["id"],
                     route=f"short_term_storage/{answer['storage_request_id']}")
@@ -91,7 +91,7 @@ def prepared(galaxy, about, wish, record, timeout):
 
 def failed(galaxy, note):
     """Whether Galaxy's task has failed; one that it has forgotten has not."""
-    return get_or_empty(galaxy, f"tasks/{note['task']}/state") == "FAILURE"
+    return galaxy.get_or_none(f"tasks/{note['task']}/state") == "FAILURE"
 
 
 def whole(part, style, label):

@@ -47,9 +47,9 @@ def main(argv=None):
 
     galaxy.current_user()       # without one Galaxy's list is an empty one
     if args["--workflow"] is not None:
-        only["workflow_id"] = galaxy.named("workflows", args["--workflow"])["id"]
+        only["workflow_id"] = galaxy.resolve("workflows", args["--workflow"])["id"]
     if args["--history"] is not None:
-        only["history_id"] = galaxy.named("histories", args["--history"])["id"]
+        only["history_id"] = galaxy.resolve("histories", args["--history"])["id"]
     if not args["--nested"]:
         only["include_nested_invocations"] = "false"
     if states and set(states) <= set(ACTIVE):

@@ -65,7 +65,7 @@ def main(argv=None):
     # What Galaxy filled in for steps that leave something out it may fill in again: the request does not tell it.
     data.update(use_cached_job=not args["--all"], no_add_to_history=True, allow_tool_state_corrections=True)
     if args["--dry-run"]:
-        print_request("POST", galaxy.address(f"workflows/{workflow}/invocations"), data, style)
+        print_request("POST", galaxy.url_for(f"workflows/{workflow}/invocations"), data, style)
         return DONE
 
     with resolve_target(galaxy, args["--history"] or about["history_id"], [], False, "rerun", run_id, args["--all"]) as where:

@@ -22,7 +22,7 @@ administrators, and to others where the server is set so. stdout and stderr are 
 import sys
 
 from common import Galaxy, arguments, output_options, parse_id, run, show
-from galaxy_api_scripts.invocations.jobs import get_or_empty, job_stderr, job_url, metrics_of_job, tail
+from galaxy_api_scripts.invocations.jobs import job_stderr, job_url, metrics_of_job, tail
 
 FIELDS = ["id", "tool", "version", "state", "exit_code", "create_time", "update_time", "run_time", "memory", "history_id",
           "command_line", "inputs", "outputs", "stderr", "stdout", "address"]
@@ -49,8 +49,8 @@ def version_of(galaxy, job):
     another one, with a message, where that version is gone; the id of a tool from a Tool Shed has it at its end."""
     if job.get("tool_version") or "/repos/" in job["tool_id"]:
         return job.get("tool_version") or job["tool_id"].rsplit("/", 1)[-1]
-    form = get_or_empty(galaxy, f"jobs/{job['id']}/build_for_rerun")
-    return None if form.get("message") else form.get("version")
+    form = galaxy.get_or_none(f"jobs/{job['id']}/build_for_rerun")
+    return form.get("version") if form and not form.get("message") else None
 
 
 def references(things):

@@ -37,7 +37,7 @@ from common import (
     run,
     show,
 )
-from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, get_or_empty, job_stderr, job_url
+from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, job_stderr, job_url
 from galaxy_api_scripts.polling import combine_exit_codes, iter_terminal
 
 FIELDS = ["id", "state", "tool_id", "exit_code", "history_id", "create_time", "update_time"]
@@ -93,7 +93,7 @@ def failure(galaxy, job):
     if job["state"] == "paused":
         return (f"job {job['id']} ({job['tool_id']}) is paused and won't go on by itself, mostly because what it takes has "
                 f"failed; see {job_url(galaxy, job['id'])}")
-    said = job_stderr(get_or_empty(galaxy, f"jobs/{job['id']}", {"full": "true"})).splitlines()
+    said = job_stderr(galaxy.get_or_none(f"jobs/{job['id']}", {"full": "true"}) or {}).splitlines()
     code = f", exit code {job['exit_code']}" if job.get("exit_code") is not None else ""
     return (f"job {job['id']} ({job['tool_id']}) ended in state {job['state']}{code}: "
             f"{said[-1][:200] if said else 'Galaxy does not say why'}; see {job_url(galaxy, job['id'])}")

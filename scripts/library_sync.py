@@ -77,7 +77,7 @@ def main(argv=None):
                       "disk mounted? If you mean it, delete that folder in Galaxy")
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    user, library = galaxy.current_user()["id"], galaxy.named("libraries", name)["id"]
+    user, library = galaxy.current_user()["id"], galaxy.resolve("libraries", name)["id"]
     with exclusive_run(f"library {library}"), SyncState([galaxy.base, user, library, target, disk.root], fixed=dry) as record:
         mirror = LibrarySync(galaxy, library, folder_in_use(galaxy, library), target, disk, record)
         steps = mirror.plan(args["--verify"], delete, timeout)

@@ -53,14 +53,14 @@ from common import (
     report_error,
     run,
 )
-from galaxy_api_scripts.datasets.transfer import upload_file
+from galaxy_api_scripts.datasets.tus import upload_file
 from galaxy_api_scripts.libraries.contents import (
     BATCH_BYTES,
     LibraryUploads,
     create_folders,
     exclusive_run,
+    find_folders,
     folder_in_use,
-    folder_tree,
     parse_folder_id,
     require_path_paste,
     upload_batches,
@@ -175,7 +175,7 @@ def compared(galaxy, uploads, library, start, files, timeout):
     """The folders that are there, the files that are, and those that are not, once no earlier run's job is under way."""
     while True:
         uploads.wait(uploads.under_way(), timeout)
-        folders = folder_tree(galaxy, library, start, {file.folder for file in files})
+        folders = find_folders(galaxy, library, start, {file.folder for file in files})
         there, wanted = [], []
         for file in files:
             held = file.folder in folders and folders[file.folder].has(file.name, file.size)

@@ -42,7 +42,7 @@ from common import (
     run,
 )
 from galaxy_api_scripts.libraries.contents import (
-    PAUSED_MESSAGE,
+    PAUSED_ADVICE,
     LibraryFolder,
     exclusive_run,
     find_library,
@@ -80,7 +80,7 @@ def check_paused(folder, paths):
     for path in paths:
         for dataset in folder.named(os.path.basename(path)):
             if dataset["state"] == "paused":
-                raise GalaxyError(f"{path}: its dataset {dataset['id']} is paused: {PAUSED_MESSAGE} that dataset "
+                raise GalaxyError(f"{path}: its dataset {dataset['id']} is paused: {PAUSED_ADVICE} that dataset "
                               "(delete.py KEY .../api/libraries/datasets/ID)")
 
 
@@ -96,7 +96,7 @@ def ended(galaxy, folder, paths, timeout):
         raise GalaxyError(f"{len(moving)} of {len(files)} files are still being loaded after {timeout} s", STILL_RUNNING)
     paused = any(one["state"] == "paused" for name in files for one in now.named(name))
     failed = upload_problems(galaxy, folder, [(name, size) for name, (_, size) in files.items()],
-                   f"it is paused: {PAUSED_MESSAGE} that dataset" if paused else "Galaxy does not say why")
+                   f"it is paused: {PAUSED_ADVICE} that dataset" if paused else "Galaxy does not say why")
     for name, what in failed.items():
         report_error(f"{files[name][0]}: {what}")
     return SOME_FAILED if failed else DONE

@@ -31,7 +31,7 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     limit, timeout = int_option(args, "--lines"), int_option(args, "--timeout")
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
-    history = galaxy.named("histories", args["HISTORY"])["id"]
+    history = galaxy.resolve("histories", args["HISTORY"])["id"]
     choice = {name: find_workflow(galaxy, args[name])["id"] for name in ("FEW", "MANY")}     # both, before anything runs
 
     # The tool that measures, and what it says. Its name and its inputs: tool_show.py - - wc_gnu

@@ -32,7 +32,7 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     column, sigmas, timeout = (int_option(args, name, 1) for name in ("COLUMN", "--sigmas", "--timeout"))
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
-    history, dataset = galaxy.named("histories", args["HISTORY"])["id"], args["DATASET"]
+    history, dataset = galaxy.resolve("histories", args["HISTORY"])["id"], args["DATASET"]
     values = numbers(request.read_dataset_text(galaxy, dataset), column)
     for number in range(1, 31):
         mean, far = statistics.fmean(values), sigmas * statistics.pstdev(values)

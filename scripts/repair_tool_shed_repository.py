@@ -52,7 +52,7 @@ def main(argv=None):
     if section:
         data["tool_panel_section_id"] = section
     if args["--dry-run"]:
-        return print_request("POST", galaxy.address(INSTALL_ROUTE), data, style)
+        return print_request("POST", galaxy.url_for(INSTALL_ROUTE), data, style)
     show(reinstall_revision(galaxy, repository, revision, data), style, fields, plain=print_response, changed=True)
 
 

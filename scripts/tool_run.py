@@ -60,14 +60,14 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED if args["--wait"] else ONE_SHOT)
 
     galaxy.current_user()
-    history = None if where.startswith("new:") else galaxy.named("histories", where)
+    history = None if where.startswith("new:") else galaxy.resolve("histories", where)
     if history and history.get("deleted"):
         raise GalaxyError(f"history {history['id']} ({history['name']}) is deleted: undelete it, or name another")
     tool = request.find_tool(galaxy, args["TOOL"], args["--tool-version"])
     inputs = request.ToolRequest(galaxy, tool, history and history["id"]).inputs(given)
     if args["--dry-run"]:
         data = request.run_payload(tool, history["id"] if history else where, inputs, args["--use-cached-jobs"])
-        print_request("POST", galaxy.address("tools"), data, args["--format"] if "json" in args["--format"] else None)
+        print_request("POST", galaxy.url_for("tools"), data, args["--format"] if "json" in args["--format"] else None)
         return
     with ensure_history(galaxy, history and history["id"], where) as history_id:
         answer = request.submit_tool(galaxy, request.run_payload(tool, history_id, inputs, args["--use-cached-jobs"]))

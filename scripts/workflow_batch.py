@@ -119,7 +119,7 @@ def main(argv=None):
         raise GalaxyError(f"{sheet_name}: {len(sheet.problems)} things are wrong, so nothing was sent" if len(sheet.problems) > 1
                       else f"{sheet_name}: {sheet.problems[0]['problem']}, so nothing was sent", USAGE,
                       table=format_table(sheet.problems, ["row", "sample", "column", "problem"]))
-    known.refuse([])
+    known.raise_problems([])
     if dry:
         before = {unit["name"]: unit["state"] for unit in ledger.read_samples(place)} if os.path.exists(place) else {}
         show([{"row": row.line, "sample": row.sample, "before": before.get(row.sample), **inputs_of(known.workflow, one)}
@@ -130,7 +130,7 @@ def main(argv=None):
     with ledger.Ledger(place, server=galaxy.base, user=user.get("username") or user["id"]) as memory:
         common = (lambda: history) if history else (lambda: common_history(galaxy, memory, text.removeprefix("new:")))
         work = BatchRunner(galaxy, memory, most, folder, labels, common=common if text else None)
-        plans, retried = [known.plan(one) for _, one in rows], ["failed"] if args["--retry-failed"] else []
+        plans, retried = [known.make_request(one) for _, one in rows], ["failed"] if args["--retry-failed"] else []
         work.shared.among(plans)
         with memory.together():     # one write to the disk, not a thousand
             units = [work.submit(row.sample, plan, place=f"{sheet_name}, line {row.line}", title=row.history,

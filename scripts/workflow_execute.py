@@ -39,7 +39,7 @@ def main(argv=None):
     workflow = load_workflow(galaxy, workflow_id, [step for step, _, _ in datasets])
     data = {"history": history, "inputs": resolve_inputs(workflow, datasets), "inputs_by": "step_index"}
     if args["--dry-run"]:
-        print_request("POST", galaxy.address(f"workflows/{workflow_id}/invocations"), data, style)
+        print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), data, style)
     else:
         show(submit_invocation(galaxy, workflow_id, data), style, fields, plain=print_response, changed=True)
 

@@ -49,7 +49,7 @@ def main(argv=None):
     data = {"history": history, "inputs": resolve_inputs(workflow, datasets), "inputs_by": "step_index",
             "parameters": resolve_parameters(galaxy, workflow, parameters)}
     if args["--dry-run"]:
-        print_request("POST", galaxy.address(f"workflows/{workflow_id}/invocations"), data, style)
+        print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), data, style)
     else:
         show(submit_invocation(galaxy, workflow_id, data), style, fields, plain=print_response, changed=True)
 

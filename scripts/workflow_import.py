@@ -68,7 +68,7 @@ def fetched(url):
     """The text at an address, which is another server's as a rule, so it is asked as nobody."""
     site = Galaxy("anonymous", url.partition("?")[0])       # a key= in it is for that site, as it stands there
     try:
-        answer = site.request("GET", url, anywhere=True, stream=True)
+        answer = site.request("GET", url, allow_other_host=True, stream=True)
         content = b"".join(islice(answer.iter_content(2**20), LARGEST + 1))
     except GalaxyError as error:
         if error.status:

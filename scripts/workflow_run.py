@@ -111,25 +111,25 @@ def main(argv=None):
     if "on_complete" in options:
         require_on_complete(galaxy)
     workflow_id = resolve_workflow(galaxy, args["WORKFLOW"])
-    history = galaxy.named("histories", text)["id"] if text and not text.startswith("new:") else ""
+    history = galaxy.resolve("histories", text)["id"] if text and not text.startswith("new:") else ""
     work = plan_run(galaxy, workflow_id, args["INPUT=VALUE"], args["--job"], history, parameters, labels, **options)
     read = {os.path.realpath(name) for name in (args["WORKFLOW"], args["--job"] or "", *(one.path for one in work.sources))}
     for file, option in ((record, "--record"), (report, "--report")):
         if file and os.path.realpath(file) in read:
             raise GalaxyError(f"{option}={file}: the run reads that file, so nothing was sent", USAGE)
-    if to and not work.makes:
+    if to and not work.output_count:
         raise GalaxyError(f"workflow {work.workflow['name']!r} marks nothing as its output, so --download would fetch nothing: "
                       "dataset_download.py with history:ID fetches all that a run leaves", USAGE)
     folder = DownloadFolder(galaxy, prepare_folder(to, "--download"),
                             verify=args["--verify"]) if to and not args["--dry-run"] else None
     if args["--dry-run"]:
-        print_request("POST", galaxy.address(f"workflows/{workflow_id}/invocations"), work.request,
+        print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), work.request,
                      None if style == "table" else style)
         return DONE
 
     text = text or f"new:{work.workflow['name']}"
     with resolve_target(galaxy, text, work.sources, False, "run", work.identity) as where:
-        invocation = work.begin(galaxy, where, timeout)
+        invocation = work.start(galaxy, where, timeout)
         if tags:
             there = galaxy.get(f"histories/{where.id}")["tags"]
             galaxy.put(f"histories/{where.id}", {"tags": list(dict.fromkeys([*there, *tags]))})
@@ -139,7 +139,7 @@ def main(argv=None):
             show({"id": invocation, "workflow_id": workflow_id, "history_id": where.id, "state": "new"}, style, fields,
                  changed=True)
             on_success(where.record.remove)
-            return account.code
+            return account.exit_code
         if sys.stderr.isatty():
             eprint(f"invocation {invocation} in history {where.id}")
         code = ended(galaxy, invocation, timeout, args["--fail-fast"], account, folder, labels,
@@ -147,7 +147,7 @@ def main(argv=None):
         if report:
             write_report(galaxy, invocation, report, overwrite=True, option="--report")
         on_success(where.record.remove)
-    return code or account.code
+    return code or account.exit_code
 
 
 def ended(galaxy, invocation, timeout, fail_fast, account, folder, labels, printed):
@@ -158,7 +158,7 @@ def ended(galaxy, invocation, timeout, fail_fast, account, folder, labels, print
             about = wait_for_invocation(galaxy, invocation, timeout, fail_fast, tell)
     except InvocationFailed as error:
         about, failure = error.invocation, str(error)
-    account.ended(about, states, failure)
+    account.finish(about, states, failure)
     rows = [{"label": label, "src": made["src"], "id": made["id"]}
         for label, made in invocation_outputs(about, labels).items()]
     if folder:

@@ -2,16 +2,55 @@
 import io
 import os
 import re
+import signal
 import socket
 import sys
+from contextlib import contextmanager
 
 import pytest
 from fakes.galaxy import FakeGalaxy
 
 import common
-from galaxy_api_scripts import checkpoint
-from galaxy_api_scripts.datasets import transfer, upload
+from galaxy_api_scripts import checkpoint, progress
+from galaxy_api_scripts.datasets import http_download, upload
 from galaxy_api_scripts.invocations import invocation
+
+
+def pytest_sessionstart(session):
+    """Let SIGTERM and SIGHUP end the tests as Ctrl-C does, and Ctrl-C in spite of a script that catches it in this process:
+    fixtures still tidy up, and a Galaxy that was started is stopped.
+
+    Such a script finds the signals taken and installs no handlers of its own.
+    """
+    def end(number, frame):
+        for one in (signal.SIGTERM, signal.SIGHUP):     # make and the terminal may send them twice
+            signal.signal(one, lambda number, frame: None)
+        signal.signal(signal.SIGINT, signal.default_int_handler)    # another one breaks off the tidying up, too
+        session.shouldstop = f"ended by {signal.Signals(number).name}"
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, end)
+
+
+@contextmanager
+def signals_kept():
+    """Give every signal the handler that it had before."""
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None and signal.getsignal(number) != handler:     # None: not made in Python
+                signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def keep_signals():
+    """What a test does to the signal handlers ends with it: they are pytest's own."""
+    with signals_kept():
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +102,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in (common, invocation, common, transfer, upload):
+    for module in (common, invocation, progress, http_download, upload):
         monkeypatch.setattr(module, "time", clock)
     return clock
 

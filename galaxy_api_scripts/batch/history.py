@@ -8,7 +8,6 @@ from typing import Any
 from common import TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.batch.ledger import Ledger
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Notes
-from galaxy_api_scripts.invocations.jobs import get_or_empty
 
 KEY_PATTERN = 10       # letters of a key that tell a name from all others
 NAME_PATTERN = 255      # letters that Galaxy keeps of a name
@@ -64,7 +63,8 @@ def common_history(galaxy: Galaxy, ledger: Ledger, title: str) -> str:
     if not notes.data.get("mark"):
         notes.save(durably=True, mark=secrets.token_hex(KEY_PATTERN // 2))
     known = notes.data.get("histories", {})
-    if title not in known or get_or_empty(galaxy, f"histories/{known[title]}").get("deleted", True):
+    about = galaxy.get_or_none(f"histories/{known[title]}") if title in known else None
+    if not about or about.get("deleted", True):
         history, _ = create_history_once(galaxy, name_with_key(title, notes.data["mark"]), notes)
         notes.save(durably=True, histories={**known, title: history}, asked_history=None)
     return str(notes.data["histories"][title])

@@ -293,7 +293,7 @@ def as_workflow_input(drop: IncomingUnit, one: InputSpec) -> DatasetInput | Coll
     if drop.problem or one.kind == "parameter":
         raise GalaxyError(drop.problem or f"it is a parameter ({one.type}), and takes no file", USAGE)
     wanted = one.type if one.kind == "collection" else "list"
-    samples = [(name, [InputValues.typed(one, DatasetInput(source.path, source=source, name=os.path.basename(source.name)))
+    samples = [(name, [InputValues.with_datatype(one, DatasetInput(source.path, source=source, name=os.path.basename(source.name)))
                        for source in mates]) for name, mates in drop.samples]
     if one.kind == "dataset" and len(drop.sources) == 1:
         return samples[0][1][0]

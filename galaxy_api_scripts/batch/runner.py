@@ -38,7 +38,7 @@ from galaxy_api_scripts.invocations.invocation import (
     newer_invocations,
     output_datasets,
 )
-from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, get_or_empty
+from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES
 from galaxy_api_scripts.polling import fetch_datasets, in_batches
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
@@ -155,10 +155,10 @@ class BatchRunner:
         that is still there."""
         again: dict[str, Any] = {"state": "waiting", "failed_step": None, "message": None, "ended": None}
         if unit.failed_step == "delivered" or (
-                unit.failed_step == WATCH_STEP and get_or_empty(self.galaxy, f"invocations/{unit.invocation}")):
+                unit.failed_step == WATCH_STEP and self.galaxy.get_or_none(f"invocations/{unit.invocation}")):
             unit.save(**again)
             return
-        if unit.history and get_or_empty(self.galaxy, f"histories/{unit.history}").get("deleted", True):
+        if unit.history and (self.galaxy.get_or_none(f"histories/{unit.history}") or {}).get("deleted", True):
             unit.save(history=None, inputs=None, asked_history=None)
         inputs = unit.data.get("inputs") or {}
         there = all(is_usable(self.galaxy, one) for one in inputs.values() if isinstance(one, dict))
@@ -346,7 +346,7 @@ class BatchRunner:
         with unit.step(one.at):
             hashes = self.shared.give(plan)
             staging = self.staging(self.galaxy, str(unit.history))
-            staging.send(plan.given.values)
+            staging.send(plan.inputs.values)
         one.staging = staging
         unit.save(sent=unit.data.get("sent") or time.time())
         if hashes:
@@ -379,7 +379,7 @@ class BatchRunner:
             one.at = "uploaded"
             assert one.staging
             with unit.step(one.at):
-                inputs = plan.bring(one.staging)
+                inputs = plan.stage(one.staging)
                 if one.unchanged:
                     one.unchanged()
             hashes = {upload.source.path: upload.sha256 for upload in one.staging.uploads}

@@ -12,7 +12,6 @@ from common import Galaxy
 from galaxy_api_scripts.batch import history
 from galaxy_api_scripts.batch.ledger import Ledger
 from galaxy_api_scripts.datasets.sources import Source
-from galaxy_api_scripts.invocations.jobs import get_or_empty
 from galaxy_api_scripts.workflows.inputs import DatasetInput, map_datasets
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
@@ -41,7 +40,7 @@ class SharedUploads:
             known = self._dataset(leaf, leaf.source, plan.workflow["name"])
             hashes[leaf.source.path] = known["sha256"]
             return replace(leaf, source=None, ref={"src": "hda", "id": known["id"]})
-        plan.given.values = {index: map_datasets(value, given) for index, value in plan.given.values.items()}
+        plan.inputs.values = {index: map_datasets(value, given) for index, value in plan.inputs.values.items()}
         return hashes
 
     def _dataset(self, leaf: DatasetInput, source: Source, title: str) -> dict[str, str]:
@@ -56,7 +55,7 @@ class SharedUploads:
             where = self.where() if self.where else history.common_history(
                 self.galaxy, self.ledger, f"{title}: shared inputs")
             staging = Staging(self.galaxy, where)
-            made = staging.bring({"0": DatasetInput(leaf.place, source=source, name=leaf.name)}, {"0": ""})
+            made = staging.stage({"0": DatasetInput(leaf.place, source=source, name=leaf.name)}, {"0": ""})
             known = {"id": made["0"]["id"], "sha256": staging.uploads[0].sha256}
             notes.save(durably=True, shared={**notes.data.get("shared", {}), name: known})
             staging.forget()
@@ -67,5 +66,5 @@ class SharedUploads:
 def is_usable(galaxy: Galaxy, ref: dict[str, Any]) -> bool:
     """Whether a dataset or collection is still fit to be taken."""
     kinds = {"hda": "datasets", "hdca": "dataset_collections", "ld": "libraries/datasets"}
-    about = get_or_empty(galaxy, f"{kinds.get(ref['src'], 'datasets')}/{ref['id']}")
+    about = galaxy.get_or_none(f"{kinds.get(ref['src'], 'datasets')}/{ref['id']}")
     return bool(about) and not about.get("deleted") and about.get("state", "ok") == "ok"

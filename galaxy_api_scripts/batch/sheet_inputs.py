@@ -42,7 +42,7 @@ class SheetInputs(SampleSheet):
         """
         base, targets = self._begun(InputValues(galaxy, workflow, history), mapping or {}, constants)
         for row in self.rows:
-            given = base.another()
+            given = base.copy()
             for index, columns in targets.items():
                 value = self._value(given, row, index, columns)
                 if value is not None:
@@ -51,8 +51,8 @@ class SheetInputs(SampleSheet):
             given.check_missing()
             for problem in given.problems[before:]:
                 for index, columns in targets.items():
-                    if problem.startswith(f"input {given.asked[index].name}: "):
-                        self.note(row, columns[0], f"is empty, and input {given.asked[index].name} must be given")
+                    if problem.startswith(f"input {given.specs[index].name}: "):
+                        self.note(row, columns[0], f"is empty, and input {given.specs[index].name} must be given")
             yield row, given
 
     def as_one(self, galaxy: Galaxy, workflow: dict[str, Any], mapping: dict[str, str] | None = None,
@@ -61,7 +61,7 @@ class SheetInputs(SampleSheet):
         the rest. Parameters are the same in all rows."""
         given, targets = self._begun(InputValues(galaxy, workflow, history), mapping or {}, constants)
         for index, columns in targets.items():
-            parameter = given.asked[index].kind == "parameter"
+            parameter = given.specs[index].kind == "parameter"
             value = self._the_same(given, index, columns[0]) if parameter else self._collected(given, index, columns)
             if value is not None:
                 given.values[index] = value
@@ -73,7 +73,7 @@ class SheetInputs(SampleSheet):
 
     def _refuse(self, given: InputValues, index: str, row: SheetRow, column: str, problem: str) -> None:
         """Note what is wrong with a row, and keep it with what is given."""
-        given.problems.append(f"input {given.asked[index].name}: {problem}")
+        given.problems.append(f"input {given.specs[index].name}: {problem}")
         self.note(row, column, problem)
 
     def _the_same(self, given: InputValues, index: str, column: str) -> InputValue:
@@ -123,7 +123,7 @@ class SheetInputs(SampleSheet):
         for problem in base.problems:
             self.note(None, "", problem)
         targets = self._targets(base, mapping, constant)
-        others = base.another()
+        others = base.copy()
         others.values.update(dict.fromkeys(targets))
         before = len(others.problems)
         others.check_missing()
@@ -140,34 +140,34 @@ class SheetInputs(SampleSheet):
                 self._wrong(base, column, f"there is no such column{_nearest(column, self.columns)}; there are "
                                           f"{', '.join(self.columns)}")
         for column in self.columns:
-            fitting = base.named(mapping.get(column, column)) if mapping.get(column, column) else []
+            fitting = base.find_indexes(mapping.get(column, column)) if mapping.get(column, column) else []
             if column in mapping:
                 if mapping[column] and not fitting:
-                    base.unknown(mapping[column])
+                    base.report_unknown(mapping[column])
                     self.note(None, column, base.problems[-1], self.line)
             elif column in self.spare or column in self.reserved:       # a text may be wanted that is the sample's name
-                fitting = [index for index in fitting if base.asked[index].kind == "parameter"
+                fitting = [index for index in fitting if base.specs[index].kind == "parameter"
                            and column in self.reserved]
             elif not fitting and column in FASTQ:
                 left += [column] if any(any(row.cells[column]) for row in self.rows) else []
             elif not fitting:
-                labels = [one.name for one in base.asked.values()]
+                labels = [one.name for one in base.specs.values()]
                 self._wrong(base, column, f"fits no input{_nearest(column, labels)}; --map={column}=LABEL names one, "
                                           f"--map={column}= leaves it out; the inputs are {', '.join(labels) or 'none'}")
             if len(fitting) > 1:
                 self._wrong(base, column, f"is {len(fitting)} inputs, by index or label: --map={column}=UUID names one")
             elif fitting and fitting[0] in constant:
-                self._wrong(base, column, f"input {base.asked[fitting[0]].name} is given for all rows too")
+                self._wrong(base, column, f"input {base.specs[fitting[0]].name} is given for all rows too")
             elif fitting:
                 targets.setdefault(fitting[0], []).append(column)
         index = self._reads_go_to(base, sorted(left), {*targets, *constant}) if left else ""
         if index:
             targets[index] = sorted(left)
         for index, columns in list(targets.items()):
-            targets[index] = columns = self._in_order(base.asked[index], columns, mapping)
-            why = _reads_mismatch(base.asked[index], columns)
+            targets[index] = columns = self._in_order(base.specs[index], columns, mapping)
+            why = _reads_mismatch(base.specs[index], columns)
             if why:
-                self._wrong(base, ", ".join(columns), f"input {base.asked[index].name}: {why}")
+                self._wrong(base, ", ".join(columns), f"input {base.specs[index].name}: {why}")
                 del targets[index]
         return targets
 
@@ -178,7 +178,7 @@ class SheetInputs(SampleSheet):
 
     def _reads_go_to(self, base: InputValues, left: list[str], taken: set[str]) -> str:
         """The one input that FASTQ columns can go to; "" where there is no such, which is noted."""
-        free = [one for one in base.asked.values() if one.kind != "parameter" and one.index not in taken]
+        free = [one for one in base.specs.values() if one.kind != "parameter" and one.index not in taken]
         fitting = [one.index for one in free if one.kind == "collection"]
         if not fitting and "fastq_2" not in left:
             fitting = [one.index for one in free]
@@ -202,7 +202,7 @@ class SheetInputs(SampleSheet):
 
     def _value(self, given: InputValues, row: SheetRow, index: str, columns: list[str], several: bool = False) -> InputValue:
         """What a row gives to an input; None where its cells are empty, or wrong, which is noted."""
-        one = given.asked[index]
+        one = given.specs[index]
         if not any(any(row.cells[column]) for column in columns):
             return None
         if len(columns) == 1 and (one.kind == "parameter" or columns[0] not in FASTQ):
@@ -219,16 +219,16 @@ class SheetInputs(SampleSheet):
     def _taken(self, given: InputValues, row: SheetRow, column: str, index: str, value: Callable[[], InputValue]) -> InputValue:
         """What `value()` returns; None where that is refused, which is noted."""
         before = len(given.problems)
-        given.take(index, value)
+        given.set_value(index, value)
         for problem in given.problems[before:]:
-            self.note(row, column, problem.removeprefix(f"input {given.asked[index].name}: "))
+            self.note(row, column, problem.removeprefix(f"input {given.specs[index].name}: "))
         return given.values.pop(index, None)
 
     def _file(self, given: InputValues, one: InputSpec, word: str) -> DatasetInput:
-        parts = given.parts(self._placed(word))
+        parts = given.expand_word(self._placed(word))
         if len(parts) != 1 or parts[0].ref.get("src") == "hdca":
             raise GalaxyError(f"{word}: one file is wanted", USAGE)
-        return given.typed(one, parts[0])
+        return given.with_datatype(one, parts[0])
 
     def _placed(self, word: str) -> str:
         """A cell's word, with a path that is relative to the sheet made whole."""

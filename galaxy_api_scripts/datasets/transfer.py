@@ -544,7 +544,7 @@ class _Download:
         """Galaxy's answer from the first byte on that is missing."""
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={self.at}-"} if self.at else {})}
         try:
-            return self.galaxy.request("GET", self.route, params=self.params, stream=True, anywhere=True, headers=headers,
+            return self.galaxy.request("GET", self.route, params=self.params, stream=True, allow_other_host=True, headers=headers,
                                        patience=self.left())
         except GalaxyError as error:
             if error.status != 416 or not self.at:

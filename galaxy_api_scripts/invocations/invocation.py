@@ -11,8 +11,8 @@ from common import STILL_RUNNING, TERMINAL_JOB_STATES, TRY_LATER, Galaxy, Galaxy
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Notes
 from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.download import DownloadItem
-from galaxy_api_scripts.datasets.transfer import progress_bar
-from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, failure_reasons, first_failures, get_or_empty
+from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, failure_reasons, first_failures
+from galaxy_api_scripts.progress import progress_bar
 
 SCHEDULED = {"scheduled", "completed"}      # all jobs are made; `completed` (26.1 on) says nothing about their success
 FAILED_INVOCATION_STATES = {"failed", "cancelled"}
@@ -192,7 +192,7 @@ class InvocationFailed(GalaxyError):
 
 def _pause_steps(galaxy: Galaxy, workflow_id: str) -> dict[str, set[str]]:
     """The indices of the steps of kind pause, by the ids of the workflow's version and its subworkflows' ones."""
-    steps = get_or_empty(galaxy, f"workflows/{workflow_id}", {"instance": "true"}).get("steps") or {}
+    steps = (galaxy.get_or_none(f"workflows/{workflow_id}", {"instance": "true"}) or {}).get("steps") or {}
     found = {workflow_id: {index for index, step in steps.items() if step["type"] == "pause"}}
     for step in steps.values():
         if step["type"] == "subworkflow" and step.get("workflow_id"):

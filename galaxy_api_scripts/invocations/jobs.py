@@ -36,17 +36,7 @@ LINES, LETTERS = 20, 2000       # of a standard error, at its end
 
 def fetch_workflow_version(galaxy: Galaxy, invocation: dict[str, Any]) -> dict[str, Any]:
     """The version of the workflow that ran, as `GET /api/workflows/ID` tells; {} where we may not see it."""
-    return get_or_empty(galaxy, f"workflows/{invocation['workflow_id']}", {"instance": "true"})
-
-
-def get_or_empty(galaxy: Galaxy, path: str, params: Any = None) -> Any:
-    """The answer to GET, {} where Galaxy says that there is none for us."""
-    try:
-        return galaxy.get(path, params)
-    except GalaxyError as error:
-        if error.status not in (400, 403, 404):
-            raise
-        return {}
+    return galaxy.get_or_none(f"workflows/{invocation['workflow_id']}", {"instance": "true"}) or {}
 
 
 def list_steps(galaxy: Galaxy, invocation: dict[str, Any], workflow: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -142,8 +132,8 @@ def job_elements(galaxy: Galaxy, step: dict[str, Any]) -> dict[str, str]:
 def _output_identifiers(galaxy: Galaxy, step: dict[str, Any]) -> dict[str, str]:
     """`{dataset's id: identifier}` of what a mapped-over step has made."""
     for collection in step["collections"]:
-        made = get_or_empty(galaxy, f"dataset_collections/{collection}",
-                            {"instance_type": "history", "view": "element-reference"})
+        made = galaxy.get_or_none(f"dataset_collections/{collection}",
+                                  {"instance_type": "history", "view": "element-reference"}) or {}
         datasets = dict(_iter_leaves(made.get("elements") or [], ""))
         if datasets:
             return datasets
@@ -165,14 +155,14 @@ def job_metrics(galaxy: Galaxy, invocation: str) -> dict[str, dict[str, int | No
     """`{job's id: {"run_time", "start", "end", "memory"}}`, in seconds, seconds since 1970 and bytes, None for what the
     server has not measured; by one request for all jobs of the run and of its subworkflows."""
     jobs: dict[str, list[dict[str, Any]]] = {}
-    for metric in get_or_empty(galaxy, f"invocations/{invocation}/metrics") or []:
+    for metric in galaxy.get_or_none(f"invocations/{invocation}/metrics") or []:
         jobs.setdefault(metric["job_id"], []).append(metric)
     return {job: _parse_metrics(metrics) for job, metrics in jobs.items()}
 
 
 def metrics_of_job(galaxy: Galaxy, job: str) -> dict[str, int | None]:
     """`{"run_time", "start", "end", "memory"}` of one job, as `job_metrics` tells them."""
-    return _parse_metrics(get_or_empty(galaxy, f"jobs/{job}/metrics") or [])
+    return _parse_metrics(galaxy.get_or_none(f"jobs/{job}/metrics") or [])
 
 
 def _parse_metrics(metrics: list[dict[str, Any]]) -> dict[str, int | None]:
@@ -203,7 +193,7 @@ def first_failures(galaxy: Galaxy, invocation: dict[str, Any], most: int = 5,
     identifiers: dict[str, dict[str, str]] = {}
     told = []
     for step, job in bad[:most]:
-        about = get_or_empty(galaxy, f"jobs/{job['id']}", {"full": "true"})
+        about = galaxy.get_or_none(f"jobs/{job['id']}", {"full": "true"}) or {}
         if step["step"] not in identifiers:
             identifiers[step["step"]] = _output_identifiers(galaxy, step)
         made = [one["id"] for one in (about.get("outputs") or {}).values() if one["id"] in identifiers[step["step"]]]
@@ -229,7 +219,8 @@ def _output_message(galaxy: Galaxy, job: dict[str, Any]) -> str:
     """What Galaxy says of the first dataset that a job was to make: of a job that was killed with Galaxy it is all there
     is (26.1)."""
     made = [one["id"] for one in (job.get("outputs") or {}).values() if one.get("src") == "hda"]
-    return tail(one_line(get_or_empty(galaxy, f"datasets/{made[0]}").get("misc_info") or "")) if made else ""
+    about = galaxy.get_or_none(f"datasets/{made[0]}") if made else None
+    return tail(one_line((about or {}).get("misc_info") or ""))
 
 
 def tail(text: str | None) -> str:
@@ -247,5 +238,5 @@ def job_url(galaxy: Galaxy, job: str) -> str:
 def display_name(galaxy: Galaxy, path: str, thing: str) -> str | None:
     """The name of a history or of the workflow that a run's `workflow_id` means; None where we may not see it."""
     params = {"instance": "true"} if path == "workflows" else {"keys": "name"}
-    name = get_or_empty(galaxy, f"{path}/{thing}", params).get("name")
-    return None if name is None else str(name)
+    about = galaxy.get_or_none(f"{path}/{thing}", params)
+    return about.get("name") if about else None

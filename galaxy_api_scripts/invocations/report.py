@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from common import USAGE, VERSION, Galaxy, GalaxyError, redact
-from galaxy_api_scripts.datasets.transfer import download_file
+from galaxy_api_scripts.datasets.http_download import download_file
 from galaxy_api_scripts.files import write_atomic
 from galaxy_api_scripts.invocations.jobs import (
     FAILED_JOB_STATES,
@@ -26,7 +26,6 @@ from galaxy_api_scripts.invocations.jobs import (
     failure_reasons,
     fetch_workflow_version,
     first_failures,
-    get_or_empty,
     is_finished,
     job_elements,
     job_metrics,
@@ -129,8 +128,8 @@ def _describe_things(galaxy: Galaxy, base: str, things: list[dict[str, Any]]) ->
                 row.update(name=dataset.get("name"), state=_state(dataset),
                            what=f"{dataset.get('extension')}, {bytes_in_words(dataset.get('file_size'))}")
         elif thing["src"] == "hdca":
-            made = get_or_empty(galaxy, f"dataset_collections/{thing['id']}",
-                                {"instance_type": "history", "view": "collection"})
+            made = galaxy.get_or_none(f"dataset_collections/{thing['id']}",
+                                      {"instance_type": "history", "view": "collection"}) or {}
             row.update(name=made.get("name") or thing["id"], address=f"{base}/collection/{thing['id']}/edit",
                        what=f"{made.get('collection_type', 'collection')} of {made.get('element_count', '?')}",
                        state="deleted" if made.get("deleted") else ", ".join(

@@ -12,14 +12,14 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES, TRY_LATER, USAGE, Galaxy, GalaxyError, parse_id
-from galaxy_api_scripts.datasets.transfer import post_fetch
+from galaxy_api_scripts.datasets.upload import post_fetch
 
 PAGE = 500  # items of a folder; Galaxy 26.1 takes 2 s for so many, and hands out 10 unless told
 BATCH = 50  # files a job; more in one are hardly faster
 BATCH_BYTES = 256 * 2**20   # a run that is killed has sent a batch for nothing
 # states of datasets whose bytes are not there and don't come by themselves
-LOST_MESSAGE = ("error", "discarded", "paused")
-PAUSED_MESSAGE = "most often the quota of this key's user is used up; make room, then delete"     # resumed, a fetch stays `new`
+LOST_STATES = ("error", "discarded", "paused")
+PAUSED_ADVICE = "most often the quota of this key's user is used up; make room, then delete"     # resumed, a fetch stays `new`
 
 Path = tuple[str, ...]      # names of folders below the one where all begins, which is ()
 
@@ -43,7 +43,7 @@ class LibraryFolder:
 
     def sizes(self, name: str) -> list[int]:
         """The sizes (bytes) of the datasets of that name that are whole."""
-        return [file["raw_size"] for file in self.named(name) if file["state"] not in (*LOST_MESSAGE, *NON_TERMINAL_DATASET_STATES)]
+        return [file["raw_size"] for file in self.named(name) if file["state"] not in (*LOST_STATES, *NON_TERMINAL_DATASET_STATES)]
 
     def has(self, name: str, size: int) -> bool:
         """Whether a dataset of that name and size (bytes) is there, or one of that name is just being made."""
@@ -141,7 +141,7 @@ def open_folder(galaxy: Galaxy, folder: str, library: str = "") -> LibraryFolder
             return LibraryFolder(folder, list(items.values()))
 
 
-def folder_tree(galaxy: Galaxy, library: str, start: str, paths: Iterable[Path]) -> dict[Path, LibraryFolder]:
+def find_folders(galaxy: Galaxy, library: str, start: str, paths: Iterable[Path]) -> dict[Path, LibraryFolder]:
     """The folders at `paths` below the folder `start`, and those on the way to them, as far as they are there.
 
     One request a folder, for each 500 things in it. Two folders of one name where one is wanted are refused.
@@ -197,11 +197,11 @@ class LibraryUploads:
         paused = [str(job["id"]) for job in jobs if job["state"] == "paused"]
         if paused:
             raise GalaxyError(f"the history {self.name!r} has paused jobs ({', '.join(paused[:3])}"
-                          f"{', ...' if len(paused) > 3 else ''}): {PAUSED_MESSAGE} them (delete.py KEY .../api/jobs/ID)")
+                          f"{', ...' if len(paused) > 3 else ''}): {PAUSED_ADVICE} them (delete.py KEY .../api/jobs/ID)")
         return [str(job["id"]) for job in jobs]
 
     def fetch(self, files: list[tuple[LibraryFolder, dict[str, Any], dict[str, str] | None]]) -> None:
-        """Let Galaxy put these files, each a folder and what `transfer.send` returns, into the library by one job, which is
+        """Let Galaxy put these files, each a folder and what `tus.upload_file` returns, into the library by one job, which is
         then among `jobs`."""
         self.history = self.history or str(self.galaxy.post("histories", {"name": self.name})["id"])
         files = sorted(files, key=lambda file: file[0].id)
@@ -214,7 +214,7 @@ class LibraryUploads:
     def wait(self, jobs: list[str], timeout: float | None) -> None:
         """Wait until these jobs have ended, well or not: that is to be seen in the folders."""
         if jobs and "paused" in self.galaxy.wait_jobs(self.history, jobs, timeout).values():
-            self.otherwise = f"its job is paused in the history {self.name!r}: {PAUSED_MESSAGE} that job"
+            self.otherwise = f"its job is paused in the history {self.name!r}: {PAUSED_ADVICE} that job"
 
     def wrong(self, folder: LibraryFolder, files: list[tuple[str, int]]) -> dict[str, str]:
         """As `upload_problems` for the uploaded files of a folder."""

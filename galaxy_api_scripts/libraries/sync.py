@@ -13,14 +13,14 @@ from typing import Any
 
 from common import FAILED, NON_TERMINAL_DATASET_STATES, STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.sources import guess_datatype
-from galaxy_api_scripts.datasets.transfer import upload_file
+from galaxy_api_scripts.datasets.tus import upload_file
 from galaxy_api_scripts.libraries.contents import (
-    LOST_MESSAGE,
+    LOST_STATES,
     LibraryFolder,
     LibraryListing,
     LibraryUploads,
     create_folders,
-    folder_tree,
+    find_folders,
     list_library,
     missing_message,
     open_folder,
@@ -109,7 +109,7 @@ class LibrarySync:
         start = self.listed()
         known = {} if verify else {path: steps for path in self.disk.files if (steps := self.noted(path))}
         unsure = [path for path in self.disk.files if path not in known]
-        self.folders = folder_tree(self.galaxy, self.library, start, {
+        self.folders = find_folders(self.galaxy, self.library, start, {
                                    self.inside(path) for path in unsure}) if unsure else {}
         steps = []
         for path in sorted(self.disk.files, key=lambda path: (path.split("/")[:-1], path)):     # folder by folder
@@ -179,7 +179,7 @@ class LibrarySync:
         why = ""
         if item["state"] in NON_TERMINAL_DATASET_STATES:
             why = f"dataset {item['id']} of this name is just being made"
-        elif item["state"] in LOST_MESSAGE:
+        elif item["state"] in LOST_STATES:
             why = f"in state {item['state']}"
         elif size != seen.size:
             why = f"{size} bytes are there"
@@ -292,7 +292,7 @@ class LibrarySync:
         for file in files:
             name, path = file.step.path.rsplit("/", 1)[-1], self.disk.place(file.step.path)
             fresh = [item for item in now.named(name)
-                     if item["id"] not in known and item["state"] not in (*LOST_MESSAGE, *NON_TERMINAL_DATASET_STATES)]
+                     if item["id"] not in known and item["state"] not in (*LOST_STATES, *NON_TERMINAL_DATASET_STATES)]
             if len(fresh) > 1:
                 self.bad[path] = f"{len(fresh)} datasets of this name have come: {', '.join(one['id'] for one in fresh)}: " \
                                  "another account or machine uploads it, too; delete all but one"

@@ -95,6 +95,20 @@ def session_processes(leader: int, folder: Path) -> list[Process]:
             if _stat(path.name)[3] == str(leader) and process_works_in(path.name, folder)]
 
 
+def session_leaders(program: str | Path, folder: Path) -> list[Process]:
+    """The processes that lead a session, were begun as `program` and work in `folder`, whether written down or not."""
+    return [{"pid": int(path.name), "began": process_birth(int(path.name))} for path in Path("/proc").glob("[0-9]*")
+            if _stat(path.name)[3] == path.name and process_works_in(path.name, folder) and _program(path.name) == str(program)]
+
+
+def _program(pid: int | str) -> str:
+    """Linux: the name that process `pid` was begun by."""
+    try:
+        return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0])
+    except OSError:
+        return ""
+
+
 def process_works_in(pid: int | str, folder: Path) -> bool:
     """Whether the working directory of process `pid` is in `folder`; believed where there is no /proc to tell."""
     try:
@@ -141,7 +155,7 @@ def hold_lock(path: Path) -> Iterator[TextIO]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            eprint("waiting for another start or stop that is under way")
+            eprint("waiting for another start, stop or installation that is under way")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield file
 

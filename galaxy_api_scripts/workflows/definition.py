@@ -124,7 +124,7 @@ def find_workflow(galaxy: Galaxy, text: str) -> dict[str, Any]:
     """The workflow whose id, or else exact name, is `text`; none or several are refused."""
     if not text.strip():
         raise GalaxyError("WORKFLOW is empty: is a variable unset?", USAGE)
-    return galaxy.named("workflows", text)
+    return galaxy.resolve("workflows", text)
 
 
 def export_workflow(galaxy: Galaxy, workflow_id: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 from common import USAGE, Galaxy, GalaxyError, bool_option, one_line, shorten
 from galaxy_api_scripts.datasets.collections import COLLECTION_TYPES, ElementSource, arrange_elements
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources
-from galaxy_api_scripts.libraries.contents import LibraryFolder, find_library, folder_tree
+from galaxy_api_scripts.libraries.contents import LibraryFolder, find_folders, find_library
 
 REFERENCE_PATTERN = re.compile(r"(hda|hdca|ldda|ld|hid|lib):(.*)", re.DOTALL)
 INPUT_KINDS = {"data_input": "dataset", "data_collection_input": "collection", "parameter_input": "parameter"}
@@ -33,12 +33,12 @@ class InputSpec:
     label: str
     uuid: str
     kind: str                   # dataset, collection or parameter
-    about: dict[str, Any]       # what its step says: format, collection_type, parameter_type, default, restrictions, ...
+    settings: dict[str, Any]    # what its step says: format, collection_type, parameter_type, default, restrictions, ...
 
     @property
     def type(self) -> str:
         """Of a collection, such as list:paired, or of a parameter, such as integer; "" for any."""
-        return str(self.about.get("collection_type") or self.about.get("parameter_type") or "")
+        return str(self.settings.get("collection_type") or self.settings.get("parameter_type") or "")
 
     @property
     def name(self) -> str:
@@ -46,13 +46,13 @@ class InputSpec:
         return one_line(self.label) or self.index
 
     @property
-    def needed(self) -> bool:
-        return not self.about.get("optional") and self.about.get("default") is None
+    def required(self) -> bool:
+        return not self.settings.get("optional") and self.settings.get("default") is None
 
     @property
     def choices(self) -> list[Any]:
         """The values that a parameter may have; [] where there is no such list."""
-        given = self.about.get("restrictions") or []
+        given = self.settings.get("restrictions") or []
         return [one.get("value") if isinstance(one, dict) else one for one in given]
 
 
@@ -116,7 +116,7 @@ class InputValues:
 
     def __init__(self, galaxy: Galaxy, workflow: dict[str, Any], history: str = ""):
         self.galaxy, self.workflow, self.history = galaxy, workflow, history
-        self.asked = input_specs(workflow)
+        self.specs = input_specs(workflow)
         self.values: dict[str, InputValue] = {}
         self.problems: list[str] = []
         self._datatypes: set[str] = set()       # all that Galaxy knows, once they are asked for
@@ -124,7 +124,7 @@ class InputValues:
         # what was asked for; a text says what is wrong with it
         self._there: dict[tuple[str, str], DatasetInput | str] = {}
 
-    def another(self) -> InputValues:
+    def copy(self) -> InputValues:
         """One for another run of the same workflow, with the values and problems that there are by now. What is asked of
         Galaxy for one of the two is known to both."""
         other = copy.copy(self)
@@ -141,7 +141,7 @@ class InputValues:
             if index:
                 words.setdefault(index, []).append(value)
         for index, values in words.items():
-            self.take(index, lambda one=self.asked[index], many=values: self.parse_value(one, many))
+            self.set_value(index, lambda one=self.specs[index], many=values: self.parse_value(one, many))
         return list(words)
 
     def _split(self, text: str) -> tuple[str, str]:
@@ -151,53 +151,53 @@ class InputValues:
             self.problems.append(f"{shorten(text, 60)!r} is not INPUT=VALUE")
             return "", ""
         for end in ends:
-            fitting = self.named(text[:end])
+            fitting = self.find_indexes(text[:end])
             if len(fitting) == 1:
                 return fitting[0], text[end + 1:]
             if fitting:
                 self.problems.append(f"{text[:end]!r} is {len(fitting)} inputs, by index or label: name one by its uuid")
                 return "", ""
-        self.unknown(text[:ends[0]])
+        self.report_unknown(text[:ends[0]])
         return "", ""
 
-    def named(self, name: str) -> list[str]:
-        return [one.index for one in self.asked.values() if name in (one.index, one.label, one.uuid)]
+    def find_indexes(self, name: str) -> list[str]:
+        return [one.index for one in self.specs.values() if name in (one.index, one.label, one.uuid)]
 
-    def unknown(self, name: str) -> None:
-        near = difflib.get_close_matches(name, [one.label for one in self.asked.values() if one.label], 1)
+    def report_unknown(self, name: str) -> None:
+        near = difflib.get_close_matches(name, [one.label for one in self.specs.values() if one.label], 1)
         self.problems.append(f"there is no input {shorten(name, 60)!r}{f': did you mean {near[0]!r}?' if near else ''}")
 
-    def take(self, index: str, value: Any) -> None:
+    def set_value(self, index: str, value: Any) -> None:
         """Keep what `value()` returns, or note why it can't be had."""
         try:
             self.values[index] = value()
         except GalaxyError as error:
             if error.exit_code != USAGE and error.status not in (400, 403, 404):
                 raise
-            self.problems.append(f"input {self.asked[index].name}: {error}")
+            self.problems.append(f"input {self.specs[index].name}: {error}")
 
     def parse_value(self, one: InputSpec, words: list[str]) -> InputValue:
         """The value that an input's VALUEs stand for."""
         if one.kind == "parameter":
-            if len(words) > 1 and not one.about.get("multiple"):
+            if len(words) > 1 and not one.settings.get("multiple"):
                 raise GalaxyError(f"given {len(words)} times, and it takes one value", USAGE)
-            return parse_parameter(one, words if one.about.get("multiple") else words[0])
-        parts = [part for word in words for part in self.parts(word)]
+            return parse_parameter(one, words if one.settings.get("multiple") else words[0])
+        parts = [part for word in words for part in self.expand_word(word)]
         if not parts:
             raise GalaxyError(f"{', '.join(words)}: there is nothing in it", USAGE)
         collections = [part for part in parts if part.ref.get("src") == "hdca"]
         if collections and len(parts) > 1:
             raise GalaxyError(f"{collections[0].place} is a collection, and takes nothing beside it", USAGE)
         if collections:
-            return self.fitting(one, collections[0])
+            return self.check_collection(one, collections[0])
         single = len(parts) == 1 and not self._is_folder(words[0])
         if one.kind == "dataset" and single:
-            return self.typed(one, parts[0])
+            return self.with_datatype(one, parts[0])
         kind = "list" if one.kind == "dataset" else one.type or "list"      # a list is mapped over
         if kind not in COLLECTION_TYPES:
             raise GalaxyError(f"it takes a collection of type {kind}, which hdca:ID or a job file can give", USAGE)
         arrangement = arrange_elements(kind, [ElementSource(leaf.name, leaf.place) for leaf in parts])
-        placed = {names: self.typed(one, next(leaf for leaf in parts if (leaf.name, leaf.place) == (part.name, part.place)))
+        placed = {names: self.with_datatype(one, next(leaf for leaf in parts if (leaf.name, leaf.place) == (part.name, part.place)))
                   for names, part in arrangement.items()}
         if kind != "list:paired":
             return CollectionInput(kind, [(names[-1], part) for names, part in placed.items()])
@@ -210,13 +210,13 @@ class InputValues:
     def _is_folder(word: str) -> bool:
         return os.path.isdir(word) or (glob.has_magic(word) and not os.path.lexists(word) and not URL_PATTERN.match(word))
 
-    def parts(self, word: str) -> list[DatasetInput]:
+    def expand_word(self, word: str) -> list[DatasetInput]:
         """What one VALUE of a dataset or collection stands for."""
         if not word:
             raise GalaxyError("its value is empty: is a variable unset?", USAGE)
         reference = REFERENCE_PATTERN.fullmatch(word)
         if reference:
-            return [self.there(word, reference[1], reference[2])]
+            return [self.resolve(word, reference[1], reference[2])]
         paths = [word]
         if glob.has_magic(word) and not os.path.lexists(word) and not URL_PATTERN.match(word):
             paths = sorted(glob.glob(word))
@@ -229,7 +229,7 @@ class InputValues:
 
     # ------------------------------------------------------------------------------------------------ what Galaxy has
 
-    def there(self, place: str, src: str, name: str) -> DatasetInput:
+    def resolve(self, place: str, src: str, name: str) -> DatasetInput:
         """What is in Galaxy already, asked for once, so that what is deleted or somebody else's is told."""
         if (place, src) not in self._there:
             try:
@@ -297,7 +297,7 @@ class InputValues:
             about = find_library(self.galaxy, library)
             if not about:
                 raise GalaxyError(f"{place}: there is no library {library!r}", USAGE)
-            self._folders[where] = folder_tree(self.galaxy, "", about["root_folder_id"],
+            self._folders[where] = find_folders(self.galaxy, "", about["root_folder_id"],
                                                [tuple(folders)]).get(tuple(folders))
         there = self._folders[where]
         found = there.named(name) if there else []
@@ -305,7 +305,7 @@ class InputValues:
             raise GalaxyError(f"{place}: the library has {len(found) or 'nothing'} of that name", USAGE)
         return self._usable(place, {"src": "ld", "id": found[0]["id"]}, found[0])
 
-    def fitting(self, one: InputSpec, leaf: DatasetInput) -> DatasetInput:
+    def check_collection(self, one: InputSpec, leaf: DatasetInput) -> DatasetInput:
         """A collection that Galaxy has, where it is what the input takes, or can be mapped over."""
         kind = leaf.ref.pop("type", "")
         wanted = one.type if one.kind == "collection" else ""
@@ -314,7 +314,7 @@ class InputValues:
             raise GalaxyError(f"{leaf.place} is a collection of type {kind}, and it takes {wanted}", USAGE)
         return leaf
 
-    def known_datatype(self, ext: str) -> None:
+    def check_datatype(self, ext: str) -> None:
         """Refuse a datatype that this Galaxy has not; "" and "auto" are none."""
         if ext in ("", "auto"):
             return
@@ -323,10 +323,10 @@ class InputValues:
             raise GalaxyError(f"filetype: {shorten(ext, 40)}: no datatype of this Galaxy", USAGE)
 
     @staticmethod
-    def typed(one: InputSpec, leaf: DatasetInput) -> DatasetInput:
+    def with_datatype(one: InputSpec, leaf: DatasetInput) -> DatasetInput:
         """The leaf with the one datatype that the input takes, where its name tells none."""
         leaf.ref.pop("type", None)
-        formats = [name for name in one.about.get("format") or [] if name != "data"]
+        formats = [name for name in one.settings.get("format") or [] if name != "data"]
         told = leaf.source.ext if leaf.source else ""
         if leaf.source and len(formats) == 1 and (told == "auto" or (told, formats[0]) == ("txt", "tabular")):
             leaf.source = replace(leaf.source, ext=formats[0])
@@ -336,8 +336,8 @@ class InputValues:
 
     def check_missing(self) -> None:
         """Note the inputs that must be given and are not."""
-        for one in self.asked.values():
-            if one.needed and one.index not in self.values and \
+        for one in self.specs.values():
+            if one.required and one.index not in self.values and \
                     not any(problem.startswith(f"input {one.name}:") for problem in self.problems):
                 form = {"dataset": "a file, URL or hda:ID", "collection": "files, a folder or hdca:ID"}
                 self.problems.append(f"input {one.name}: is missing: {one.name}=VALUE gives it "
@@ -350,11 +350,11 @@ class InputValues:
 def parse_parameter(one: InputSpec, value: Any) -> Any:
     """The value as the workflow wants it, from text or from a job file; a usage error where it is another kind."""
     if isinstance(value, list):
-        if not one.about.get("multiple"):
+        if not one.settings.get("multiple"):
             raise GalaxyError("it takes one value, not a list", USAGE)
-        return [parse_parameter(replace(one, about={**one.about, "multiple": False}), part) for part in value]
-    if one.about.get("multiple"):
-        return [parse_parameter(replace(one, about={**one.about, "multiple": False}), value)]
+        return [parse_parameter(replace(one, settings={**one.settings, "multiple": False}), part) for part in value]
+    if one.settings.get("multiple"):
+        return [parse_parameter(replace(one, settings={**one.settings, "multiple": False}), value)]
     if isinstance(value, dict):
         raise GalaxyError(f"it is a parameter ({one.type}), and takes no file", USAGE)
     if isinstance(value, str):
@@ -389,7 +389,7 @@ def _convert(kind: str, value: Any) -> Any:
 
 def _check_validators(one: InputSpec, value: Any) -> None:
     """Refuse what the input's own validators would."""
-    limits = [{**one.about, "type": "in_range"}, *(one.about.get("validators") or [])]
+    limits = [{**one.settings, "type": "in_range"}, *(one.settings.get("validators") or [])]
     for limit in limits:
         low, high = limit.get("min"), limit.get("max")
         if limit.get("type") == "in_range" and isinstance(value, (int, float)) and not isinstance(value, bool) and (

@@ -11,7 +11,7 @@ from typing import Any
 
 from common import USAGE, GalaxyError, read_text, shorten
 from galaxy_api_scripts.checkpoint import state_folder
-from galaxy_api_scripts.datasets.download import HASHES, hash_file
+from galaxy_api_scripts.datasets.hashing import HASHES, hash_file
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources, guess_datatype, stem
 from galaxy_api_scripts.workflows.inputs import (
     CollectionInput,
@@ -34,16 +34,16 @@ def read_job_file(given: InputValues, name: str) -> None:
     (FILE#N: the N-th of several); paths in it are relative to it."""
     job, folder = _load(name)
     for label, value in job.items():
-        fitting = given.named(str(label))
+        fitting = given.find_indexes(str(label))
         if len(fitting) > 1:
             given.problems.append(f"{label!r} is {len(fitting)} inputs, by index or label: name one by its uuid")
         elif not fitting:
-            given.unknown(str(label))
+            given.report_unknown(str(label))
         elif value is not None:
             if fitting[0] in given.values:
-                given.problems.append(f"input {given.asked[fitting[0]].name}: given twice")
+                given.problems.append(f"input {given.specs[fitting[0]].name}: given twice")
             else:
-                given.take(fitting[0], lambda one=given.asked[fitting[0]], it=value: _of_job(given, one, it, folder))
+                given.set_value(fitting[0], lambda one=given.specs[fitting[0]], it=value: _of_job(given, one, it, folder))
 
 
 def _of_job(given: InputValues, one: InputSpec, value: Any, folder: Path) -> InputValue:
@@ -60,7 +60,7 @@ def _of_job(given: InputValues, one: InputSpec, value: Any, folder: Path) -> Inp
     if one.kind == "collection" and isinstance(made, DatasetInput) and made.ref.get("src") != "hdca":
         raise GalaxyError("it takes a collection: class: Collection", USAGE)
     if isinstance(made, CollectionInput) and one.kind == "collection" and one.type:
-        given.fitting(one, DatasetInput("it", {"src": "hdca", "type": made.type}))
+        given.check_collection(one, DatasetInput("it", {"src": "hdca", "type": made.type}))
     return made
 
 
@@ -71,7 +71,7 @@ def _element(given: InputValues, one: InputSpec, value: dict[str, Any], folder: 
     if kind != "Collection":
         raise GalaxyError(f"class: {kind}: File and Collection are known", USAGE)
     if "galaxy_id" in value:
-        return given.fitting(one, given.there(f"galaxy_id: {value['galaxy_id']}", "hdca", str(value["galaxy_id"])))
+        return given.check_collection(one, given.resolve(f"galaxy_id: {value['galaxy_id']}", "hdca", str(value["galaxy_id"])))
     elements = value.get("elements")
     if not isinstance(elements, list) or not all(isinstance(element, dict) for element in elements):
         raise GalaxyError("class: Collection wants elements, a list of File or Collection", USAGE)
@@ -81,7 +81,7 @@ def _element(given: InputValues, one: InputSpec, value: dict[str, Any], folder: 
             f"collection_type: {shorten(type_, 40)}: there are list, paired, list:paired and their like", USAGE)
     made = []
     for number, element in enumerate(elements):
-        inner = replace(one, about={**one.about, "collection_type": type_.partition(":")[2]})
+        inner = replace(one, settings={**one.settings, "collection_type": type_.partition(":")[2]})
         inside = _element(given, inner, element, folder)
         name = element.get("identifier") or element.get("name") or (
             stem(inside.name) if isinstance(inside, DatasetInput) and type_ != "paired" else "")
@@ -108,7 +108,7 @@ def _file(given: InputValues, one: InputSpec, value: dict[str, Any], folder: Pat
         raise GalaxyError(f"class: File has {', '.join(unknown)}, which is not understood here", USAGE)
     name, ext = str(value.get("name") or ""), str(value.get("filetype") or value.get("ext") or "")
     if "galaxy_id" in value:
-        return given.there(f"galaxy_id: {value['galaxy_id']}", "hda", str(value["galaxy_id"]))
+        return given.resolve(f"galaxy_id: {value['galaxy_id']}", "hda", str(value["galaxy_id"]))
     text = next((str(value[key]) for key in ("path", "location") if value.get(key)), "")
     if re.match("file://", text):
         text = text[len("file://"):]
@@ -119,7 +119,7 @@ def _file(given: InputValues, one: InputSpec, value: dict[str, Any], folder: Pat
         path = text if URL_PATTERN.match(text) else str(folder / os.path.expanduser(text))
     else:
         path, name = _store_contents(str(value["contents"])), name or str(value.get("identifier") or one.name)
-    given.known_datatype(ext)
+    given.check_datatype(ext)
     [source], _ = expand_sources([path], ext=ext)
     if name:
         source = replace(source, name=name, ext=ext or (guess_datatype(name) if source.ext == "auto" else source.ext))
@@ -127,7 +127,7 @@ def _file(given: InputValues, one: InputSpec, value: dict[str, Any], folder: Pat
     leaf = DatasetInput(path, source=source, name=name or source.name, dbkey=str(value.get("dbkey") or "?"),
                 tags=tuple(map(str, tags)) if isinstance(tags, list) else (str(tags),))
     _check_hashes(source, value.get("hashes") or [])
-    return given.typed(one, leaf)
+    return given.with_datatype(one, leaf)
 
 
 def _load(name: str) -> tuple[dict[str, Any], Path]:

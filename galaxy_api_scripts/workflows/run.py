@@ -34,21 +34,21 @@ class RunRequest:
     """What is to be run, on what: all of it checked."""
 
     workflow: dict[str, Any]            # as `workflows.load` has it
-    given: InputValues
+    inputs: InputValues
     parameters: dict[str, dict[str, str]]
     options: dict[str, Any] = field(default_factory=dict)       # more of what an invocation takes
-    makes: int = 1                      # how many outputs the workflow marks
+    output_count: int = 1               # how many outputs the workflow marks
 
     @property
     def sources(self) -> list[Any]:
         """The files and URLs that are to be uploaded, each once."""
-        return list(dict.fromkeys(leaf.source for value in self.given.values.values() for leaf in iter_datasets(value)
+        return list(dict.fromkeys(leaf.source for value in self.inputs.values.values() for leaf in iter_datasets(value)
                                   if leaf.source))
 
     @property
     def request(self) -> dict[str, Any]:
         """The body of the POST that begins it, with files by their paths."""
-        return self._body({index: preview_inputs(value) for index, value in self.given.values.items()})
+        return self._body({index: preview_inputs(value) for index, value in self.inputs.values.items()})
 
     @property
     def identity(self) -> str:
@@ -58,7 +58,7 @@ class RunRequest:
     @property
     def purpose(self) -> list[Any]:
         """What is the same for runs of the same on files of the same names, whatever their options."""
-        inputs = {index: preview_inputs(value) for index, value in self.given.values.items()}
+        inputs = {index: preview_inputs(value) for index, value in self.inputs.values.items()}
         return [self.workflow["id"], self.workflow.get("latest_workflow_uuid"), inputs, self.parameters]
 
     @property
@@ -72,20 +72,20 @@ class RunRequest:
         # Without no_add_to_history Galaxy 26.1 copies what another history has, and it gets another id.
         return {"inputs": inputs, "inputs_by": "step_index", "no_add_to_history": True, **parameters, **self.options}
 
-    def begin(self, galaxy: Galaxy, where: UploadTarget, timeout: float | None = None) -> str:
+    def start(self, galaxy: Galaxy, where: UploadTarget, timeout: float | None = None) -> str:
         """Bring the inputs into the history and begin the run, unless an earlier process did; the invocation's id."""
         assert where.record
         known = where.record.data.get("invocation")
         if known:
             return str(known)
         staging = Staging(galaxy, where.id, timeout)
-        invocation = self.submit(galaxy, where.id, self.bring(staging), where.record)
+        invocation = self.submit(galaxy, where.id, self.stage(staging), where.record)
         staging.forget()
         return invocation
 
-    def bring(self, staging: Staging) -> dict[str, Any]:
+    def stage(self, staging: Staging) -> dict[str, Any]:
         """The inputs as the invocation takes them, once Galaxy has them."""
-        return staging.bring(self.given.values, {index: one.name for index, one in self.given.asked.items()})
+        return staging.stage(self.inputs.values, {index: one.name for index, one in self.inputs.specs.items()})
 
     def submit(self, galaxy: Galaxy, history: str, inputs: dict[str, Any], record: Notes, patient: bool = True) -> str:
         """Begin the run on what `bring` has brought, unless an earlier process did; the invocation's id, or "", see
@@ -112,15 +112,15 @@ class WorkflowCheck:
     workflow: dict[str, Any]
     parameters: dict[str, dict[str, str]]
     options: dict[str, Any]
-    makes: int
+    output_count: int
     problems: list[str] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
 
-    def plan(self, given: InputValues) -> RunRequest:
+    def make_request(self, given: InputValues) -> RunRequest:
         """A run on what is given, which has no problems."""
-        return RunRequest(self.workflow, given, self.parameters, self.options, self.makes)
+        return RunRequest(self.workflow, given, self.parameters, self.options, self.output_count)
 
-    def refuse(self, problems: list[str]) -> None:
+    def raise_problems(self, problems: list[str]) -> None:
         """Raise `GalaxyError` (USAGE) with all that is wrong, where anything is: these problems come first."""
         problems = problems + self.problems
         if not problems:
@@ -156,7 +156,7 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
                        for label in labels if label not in there]
     known.problems += [f"{count} outputs are labelled {label!r}, of which Galaxy would hand out one: label them apart"
                        for label, count in Counter(there).items() if count > 1]
-    if to_download and not known.makes:
+    if to_download and not known.output_count:
         known.problems.append("the workflow marks nothing as its output, so --download would fetch nothing")
     return known
 
@@ -174,8 +174,8 @@ def plan_run(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None
     if job:
         job_file.read_job_file(given, job)
     given.check_missing()
-    known.refuse(given.problems)
-    return known.plan(given)
+    known.raise_problems(given.problems)
+    return known.make_request(given)
 
 
 def _parameter_problems(galaxy: Galaxy, workflow: dict[str, Any], parameters: list[tuple[str, str, str]]) -> list[GalaxyError]:
@@ -248,7 +248,7 @@ class RunRecord:
     """A file (JSON) that says what was run on what, and how it ended."""
 
     def __init__(self, path: str | None, galaxy: Galaxy, the_plan: RunRequest, history: str, invocation: str):
-        self.path, self.code = path, DONE
+        self.path, self.exit_code = path, DONE
         workflow = the_plan.workflow
         self.facts: dict[str, Any] = {}
         if path:
@@ -266,10 +266,10 @@ class RunRecord:
         try:
             write_atomic(json.dumps(self.facts, indent=2) + "\n", self.path, overwrite=True, option="--record")
         except GalaxyError as error:
-            self.code = report_error(f"{error}: there is no record of invocation {self.facts['invocation']}, which "
+            self.exit_code = report_error(f"{error}: there is no record of invocation {self.facts['invocation']}, which "
                                  f"{'has ended' if facts else 'goes on'}")
 
-    def ended(self, invocation: dict[str, Any], states: dict[str, int], failure: str) -> None:
+    def finish(self, invocation: dict[str, Any], states: dict[str, int], failure: str) -> None:
         """Note how it ended."""
         self.write(state="failed" if failure else "ok", invocation_state=invocation["state"], jobs=states, failure=failure,
                    inputs=invocation.get("inputs"), outputs={**invocation["outputs"], **invocation["output_collections"]},

@@ -28,10 +28,10 @@ class Staging:
         self.galaxy, self.history, self.timeout = galaxy, history, timeout
         self.uploads: list[Upload] = []
         self.records: list[Checkpoint] = []
-        self.made: dict[tuple[Source | None, str, tuple[str, ...]], dict[str, str]] = {}
+        self.refs: dict[tuple[Source | None, str, tuple[str, ...]], dict[str, str]] = {}
         self._sent: list[tuple[UploadSettings, list[Upload]]] | None = None
 
-    def bring(self, values: dict[str, InputValue], names: dict[str, str]) -> dict[str, Any]:
+    def stage(self, values: dict[str, InputValue], names: dict[str, str]) -> dict[str, Any]:
         """`{index: value}` as an invocation takes it, once Galaxy has all datasets in state ok, with their hashes compared.
 
         `names` are those of the collections, unless they have one. Raises `GalaxyError` where one did not arrive.
@@ -67,7 +67,7 @@ class Staging:
         for settings, begun in sent:
             for one in verify_uploads(self.galaxy, self.history, begun, settings, self.timeout):
                 self.uploads.append(one)
-                self.made[one.source, settings.dbkey, tuple(settings.tags)] = {"src": "hda", "id": one.dataset.get("id", "")}
+                self.refs[one.source, settings.dbkey, tuple(settings.tags)] = {"src": "hda", "id": one.dataset.get("id", "")}
                 problems += [one.problem] if one.problem else []
         for problem in problems[1:]:
             report_error(problem)
@@ -101,7 +101,7 @@ class Staging:
             for name, element in group.elements]
 
     def _reference(self, leaf: DatasetInput) -> dict[str, str]:
-        return self.made[leaf.source, leaf.dbkey, leaf.tags] if leaf.source else leaf.ref
+        return self.refs[leaf.source, leaf.dbkey, leaf.tags] if leaf.source else leaf.ref
 
 
 def preview_inputs(value: InputValue) -> Any:

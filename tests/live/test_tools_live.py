@@ -44,10 +44,13 @@ def test_list(person):
     everything = told(person, "tool_list.py", "--all", "--format=value", "--fields=id", person.key, person.url).splitlines()
     assert everything == [tool["id"] for tool in person.look("tools", in_panel="false")]
     found = told(person, "tool_list.py", "--search=sort", "--format=value", "--fields=id", person.key, person.url)
-    assert found.splitlines() == person.look("tools", q="sort")
+    # Galaxy's search goes on finding tools that were uninstalled.
+    assert found.splitlines() == [tool for tool in person.look("tools", q="sort") if tool in everything]
     section = told(person, "tool_list.py", "--section=Filter and Sort", "--format=value", "--fields=id", person.key,
                    person.url)
-    assert set(section.split()) == {"Filter1", "sort1", "Grep1"}
+    there = {tool["id"] for tool in person.look("tools", in_panel="false")
+             if tool["panel_section_name"] == "Filter and Sort"}
+    assert set(section.split()) == there >= {"Filter1", "sort1", "Grep1"}   # others where somebody has installed some
 
 
 def test_show_names_the_inputs_as_a_run_takes_them(person):

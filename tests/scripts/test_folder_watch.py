@@ -45,8 +45,8 @@ class Told(BatchRunner):
             one = self.queue.popleft()
             one.unit.save(state="running", attempt=one.unit.attempt or 1, history="h", invocation="i")
             self.under_way[one.unit.key] = one
-            Told.begun.append((one.unit.name, {one.plan.given.asked[index].name: value if not list(iter_datasets(value)) else [
-                leaf.place for leaf in iter_datasets(value)] for index, value in one.plan.given.values.items()}))
+            Told.begun.append((one.unit.name, {one.plan.inputs.specs[index].name: value if not list(iter_datasets(value)) else [
+                leaf.place for leaf in iter_datasets(value)] for index, value in one.plan.inputs.values.items()}))
         for one in list(self.under_way.values()):
             message = self.ends.get(one.unit.name)
             if message == "running":
@@ -446,10 +446,10 @@ def runs(pid):
 
 def test_a_command_that_hangs_is_ended_with_all_that_it_began(watched, monkeypatch):
     watched.drop("a.tsv")
-    monkeypatch.setattr(watcher, "PATIENCE", 0.3)
+    monkeypatch.setattr(watcher, "PATIENCE", 2)      # enough to begin them in
     (watched.folder / "pids").touch()
     ended = watched.run(f"--on-done=sleep 300 & echo $! > {watched.folder}/pids; sleep 300; true")
-    assert ended.status == DONE and "the command for it did not end within 0.3 s" in ended.err
+    assert ended.status == DONE and "the command for it did not end within 2 s" in ended.err
     background = int((watched.folder / "pids").read_text())
     limit = time.monotonic() + 10
     while runs(background):

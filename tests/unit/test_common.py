@@ -60,7 +60,7 @@ def test_a_redirect_to_another_host_gets_no_key(loopback, other_loopback, status
 def test_a_download_follows_to_another_host_without_the_key(loopback, other_loopback):
     loopback.will((302, {}, {"Location": f"{other_loopback.url}/bucket/object"}))
     other_loopback.will((200, b"bytes"))
-    answer = Galaxy(KEY, loopback.url).request("GET", "datasets/1/display", anywhere=True)
+    answer = Galaxy(KEY, loopback.url).request("GET", "datasets/1/display", allow_other_host=True)
     assert answer.content == b"bytes"
     assert loopback.asked[0].headers["x-api-key"] == KEY
     assert "x-api-key" not in other_loopback.asked[0].headers
@@ -514,19 +514,19 @@ def test_none_of_that_name(loopback):
 
 def test_named_by_its_id(loopback):
     loopback.will((200, {"id": "f2db41e1fa331b3e", "name": "run 1"}))
-    assert Galaxy(KEY, loopback.url).named("histories", "f2db41e1fa331b3e")["name"] == "run 1"
+    assert Galaxy(KEY, loopback.url).resolve("histories", "f2db41e1fa331b3e")["name"] == "run 1"
     assert [asked.path for asked in loopback.asked] == ["/api/histories/f2db41e1fa331b3e"]
 
 
 def test_named_by_a_name_that_looks_like_an_id(loopback):
     loopback.will((400, {"err_msg": "Wrong id"}), (200, [{"id": "1", "name": "20261124202611242026112420261124"}]))
-    assert Galaxy(KEY, loopback.url).named("histories", "20261124202611242026112420261124")["id"] == "1"
+    assert Galaxy(KEY, loopback.url).resolve("histories", "20261124202611242026112420261124")["id"] == "1"
 
 
 def test_named_passes_on_what_is_no_matter_of_names(loopback):
     loopback.will((403, {"err_msg": "not yours"}))
     with pytest.raises(GalaxyError, match="not yours"):
-        Galaxy(KEY, loopback.url).named("histories", "f2db41e1fa331b3e")
+        Galaxy(KEY, loopback.url).resolve("histories", "f2db41e1fa331b3e")
 
 
 def test_nobodys_key_is_told(loopback):
@@ -779,7 +779,7 @@ def test_a_key_follows_no_clever_redirect(loopback, other_loopback, location):
              "other_host": other_loopback.url.removeprefix("http://"), "ours_host": loopback.url.removeprefix("http://")}
     loopback.will((302, {}, {"Location": location.format(**words)}))
     with pytest.raises(GalaxyError) as caught:
-        Galaxy(KEY, loopback.url).request("GET", "histories", anywhere=False)
+        Galaxy(KEY, loopback.url).request("GET", "histories", allow_other_host=False)
     assert caught.value.exit_code == FAILED
     assert other_loopback.asked == []
 
@@ -795,7 +795,7 @@ def test_what_is_not_2xx_is_no_success(loopback, status, headers):
 
 def test_no_cookie_goes_anywhere(loopback, other_loopback):
     loopback.will((302, {}, {"Location": f"{other_loopback.url}/x", "Set-Cookie": "galaxysession=s3cret; Path=/"}))
-    Galaxy(KEY, loopback.url).request("GET", "datasets/1/display", anywhere=True)
+    Galaxy(KEY, loopback.url).request("GET", "datasets/1/display", allow_other_host=True)
     assert "Cookie" not in other_loopback.asked[0].headers
 
 
@@ -943,21 +943,21 @@ def test_what_netrc_has_for_a_host_goes_to_no_port_of_it(loopback, other_loopbac
     (alone / ".netrc").write_text("machine 127.0.0.1 login nu password npw\n")
     (alone / ".netrc").chmod(0o600)
     loopback.will((302, {}, {"Location": f"{other_loopback.url}/x"}))
-    Galaxy(KEY, loopback.url).request("GET", "datasets/1/display", anywhere=True)
+    Galaxy(KEY, loopback.url).request("GET", "datasets/1/display", allow_other_host=True)
     assert "Authorization" not in loopback.asked[0].headers and "Authorization" not in other_loopback.asked[0].headers
 
 
 def test_a_password_in_the_url_goes_to_its_own_server(loopback, other_loopback, capsys, script):
     loopback.will((302, {}, {"Location": f"{other_loopback.url}/x"}))
     url = loopback.url.replace("http://", "http://me:p%40ss@")
-    Galaxy(KEY, url).request("GET", "datasets/1/display", anywhere=True)
+    Galaxy(KEY, url).request("GET", "datasets/1/display", allow_other_host=True)
     assert loopback.asked[0].headers["Authorization"] == "Basic bWU6cEBzcw=="
     assert "Authorization" not in other_loopback.asked[0].headers
 
 
 def test_an_address_for_an_object_store_stays_as_it_is(loopback, other_loopback):
     loopback.will((302, {}, {"Location": f"{other_loopback.url}/a//obj?sig=%2F%2F"}))
-    Galaxy(KEY, loopback.url).request("GET", "datasets/1/display", anywhere=True)
+    Galaxy(KEY, loopback.url).request("GET", "datasets/1/display", allow_other_host=True)
     assert other_loopback.asked[0].path == "/a//obj?sig=%2F%2F"
 
 

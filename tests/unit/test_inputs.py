@@ -137,7 +137,7 @@ def test_what_is_wrong_is_not_told_as_missing_too(given):
 
 def test_another_of_the_same_knows_what_was_asked_for_and_goes_its_own_way(given, requests_mock):
     one = given("reads=hda:d1", "red=x")
-    other = one.another()
+    other = one.copy()
     other.set_from_args(["a = b=hda:d1", "count=x"])
     assert [request.path for request in requests_mock.request_history] == ["/api/datasets/d1"]
     assert (list(one.values), len(one.problems), list(other.values), len(other.problems)) == (

@@ -140,7 +140,7 @@ def test_the_end_of_a_standard_error(job, words):
 def test_what_is_no_trouble_of_rights_is_told(galaxy, requests_mock):
     requests_mock.get(f"{API}/x", exc=requests.ConnectTimeout)
     with pytest.raises(GalaxyError) as caught:
-        jobs.get_or_empty(galaxy, "x")
+        galaxy.get_or_none("x")
     assert caught.value.exit_code == TRY_LATER
 
 
