@@ -11,7 +11,7 @@ import pytest
 from fakes.galaxy import FakeGalaxy
 
 import common
-from galaxy_api_scripts import checkpoint, progress
+from galaxy_api_scripts import progress
 from galaxy_api_scripts.datasets import http_download, upload
 from galaxy_api_scripts.invocations import invocation
 
@@ -64,7 +64,6 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr(common, "_session", None)
     monkeypatch.setattr(common, "_secrets", set())
-    monkeypatch.setattr(checkpoint, "_old_removed", False)
     connect, look_up = socket.socket.connect, socket.getaddrinfo
 
     def guarded_connect(self, where):

@@ -118,7 +118,7 @@ def test_the_disk_is_full_at_the_end(batch, server, monkeypatch):
 
     def full(*what, **more):
         raise GalaxyError("--summary=x: No space left on device")
-    monkeypatch.setattr(summary, "write_atomic", full)
+    monkeypatch.setattr(summary, "write_output", full)
     ended = batch(f"--summary={batch.folder}/x", status=FAILED)
     assert "No space left on device" in ended.err and ended.rows["a"]["state"] == "ok"
     batch.once_each("a")
