@@ -12,7 +12,7 @@ from typing import Any
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, eprint, report_error, show
 from galaxy_api_scripts.batch.ledger import Sample
 from galaxy_api_scripts.batch.runner import POLL_INTERVAL, BatchRunner
-from galaxy_api_scripts.files import write_atomic
+from galaxy_api_scripts.files import write_output
 from galaxy_api_scripts.progress import describe_counts, progress_bar
 
 ROW_FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended", "results"]
@@ -90,4 +90,4 @@ def write_summary(units: Iterable[Sample], to: str) -> None:
     writer = csv.DictWriter(text, ROW_FIELDS, delimiter="," if to.lower().endswith(".csv") else "\t", lineterminator="\n")
     writer.writeheader()
     writer.writerows(sample_row(unit) for unit in units)
-    write_atomic(text.getvalue(), to, overwrite=True, option="--summary")
+    write_output(text.getvalue(), to, overwrite=True, option="--summary")

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common import FAILED, NON_TERMINAL_DATASET_STATES, TRY_LATER, USAGE, Galaxy, GalaxyError
-from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint, last_hid
+from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.sources import Source
+from galaxy_api_scripts.datasets.target_history import last_hid
 from galaxy_api_scripts.datasets.tus import open_unchanged, send_file, upload_checkpoint
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
 

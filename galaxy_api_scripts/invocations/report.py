@@ -15,7 +15,7 @@ from typing import Any
 
 from common import USAGE, VERSION, Galaxy, GalaxyError, redact
 from galaxy_api_scripts.datasets.http_download import download_file
-from galaxy_api_scripts.files import write_atomic
+from galaxy_api_scripts.files import write_output
 from galaxy_api_scripts.invocations.jobs import (
     FAILED_JOB_STATES,
     INPUT_STEP_TYPES,
@@ -61,9 +61,9 @@ def write_report(galaxy: Galaxy, invocation: str, to: str, overwrite: bool = Fal
     """Write a report of a run into the file `to`: our page, or Galaxy's Markdown or PDF, as its name ends."""
     kind = report_kind(to, option)
     if kind == ".html":
-        write_atomic(gather_report(galaxy, invocation), to, overwrite, option)
+        write_output(gather_report(galaxy, invocation), to, overwrite, option)
     elif kind == ".md":
-        write_atomic(galaxy.get(f"invocations/{invocation}/report")["markdown"], to, overwrite, option)
+        write_output(galaxy.get(f"invocations/{invocation}/report")["markdown"], to, overwrite, option)
     else:
         try:
             download_file(galaxy, f"invocations/{invocation}/report.pdf", Path(to), label=f"invocation {invocation}",

@@ -13,7 +13,7 @@ from typing import Any
 from common import DONE, USAGE, VERSION, Galaxy, GalaxyError, format_table, report_error
 from galaxy_api_scripts.checkpoint import Notes
 from galaxy_api_scripts.datasets.upload import UploadTarget
-from galaxy_api_scripts.files import write_atomic
+from galaxy_api_scripts.files import write_output
 from galaxy_api_scripts.invocations.invocation import submit_once
 from galaxy_api_scripts.progress import describe_counts
 from galaxy_api_scripts.workflows import job_file
@@ -265,7 +265,7 @@ class RunRecord:
             return
         self.facts.update(facts)
         try:
-            write_atomic(json.dumps(self.facts, indent=2) + "\n", self.path, overwrite=True, option="--record")
+            write_output(json.dumps(self.facts, indent=2) + "\n", self.path, overwrite=True, option="--record")
         except GalaxyError as error:
             self.exit_code = report_error(f"{error}: there is no record of invocation {self.facts['invocation']}, which "
                                  f"{'has ended' if facts else 'goes on'}")
