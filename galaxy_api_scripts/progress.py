@@ -10,6 +10,13 @@ from typing import Any
 from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES
 
 STALL_TIMEOUT = 600     # seconds without progress after which a transfer is given up
+_hidden = False
+
+
+def hide_progress(hidden: bool = True) -> None:
+    """Draw no bars from now on, for --quiet; with False, draw them again."""
+    global _hidden
+    _hidden = hidden
 
 
 @contextmanager
@@ -18,7 +25,7 @@ def progress_bar(size: int | None, name: str, total: Any = None, unit: str = "B"
 
     It is drawn on a terminal only. `total` is the bar for several transfers: each step counts there too.
     """
-    if sys.stderr is None or not sys.stderr.isatty():
+    if _hidden or sys.stderr is None or not sys.stderr.isatty():
         silent: Any = _SilentBar()
         yield _BarPair(silent, total) if total is not None else silent
         return
