@@ -378,7 +378,7 @@ def _wait_until_ended(galaxy: Galaxy, history: str, uploads: list[Upload], timeo
     """The uploads once all have ended, well or with a problem."""
     ids = [one.dataset["id"] for one in uploads if not one.problem]
     with progress_bar(len(ids), "waiting for Galaxy", unit="") as bar:
-        states = galaxy.wait_datasets(history, ids, timeout, lambda left: bar.update(len(ids) - left - bar.n)) if ids else {}
+        states = galaxy.wait_datasets(history, ids, timeout, lambda counts: bar.update(counts["ended"] - bar.n)) if ids else {}
     held = {made["id"]: made for made in history_datasets(galaxy, history)} if ids else {}
     for one in uploads:
         if not one.problem:

@@ -14,7 +14,8 @@ from common import DONE, USAGE, VERSION, Galaxy, GalaxyError, format_table, repo
 from galaxy_api_scripts.checkpoint import Notes
 from galaxy_api_scripts.datasets.upload import UploadTarget
 from galaxy_api_scripts.files import write_output
-from galaxy_api_scripts.invocations.invocation import describe_counts, submit_once
+from galaxy_api_scripts.invocations.invocation import submit_once
+from galaxy_api_scripts.progress import describe_counts
 from galaxy_api_scripts.workflows import job_file
 from galaxy_api_scripts.workflows.definition import (
     export_workflow,
@@ -273,7 +274,7 @@ class RunRecord:
         """Note how it ended."""
         self.write(state="failed" if failure else "ok", invocation_state=invocation["state"], jobs=states, failure=failure,
                    inputs=invocation.get("inputs"), outputs={**invocation["outputs"], **invocation["output_collections"]},
-                   ended=_utc_now(), summary=describe_counts(states))
+                   ended=_utc_now(), summary=describe_counts(states) or "no jobs")
 
 
 def _utc_now() -> str:
