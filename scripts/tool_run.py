@@ -44,7 +44,7 @@ from common import (
     run,
     show,
 )
-from galaxy_api_scripts.datasets.upload import ensure_history
+from galaxy_api_scripts.datasets.target_history import create_history_if_needed
 from galaxy_api_scripts.tools import request
 
 FIELDS = ["id", "src", "hid", "name", "extension", "state"]
@@ -69,7 +69,7 @@ def main(argv=None):
         data = request.run_payload(tool, history["id"] if history else where, inputs, args["--use-cached-jobs"])
         print_request("POST", galaxy.url_for("tools"), data, args["--format"] if "json" in args["--format"] else None)
         return
-    with ensure_history(galaxy, history and history["id"], where) as history_id:
+    with create_history_if_needed(galaxy, history and history["id"], where) as history_id:
         answer = request.submit_tool(galaxy, request.run_payload(tool, history_id, inputs, args["--use-cached-jobs"]))
     made = request.tool_outputs(answer)
     try:
