@@ -12,7 +12,7 @@ from fakes import KEY
 from fakes.galaxy import WORKFLOW, FakeGalaxy
 from galaxy_api_scripts import checkpoint
 from galaxy_api_scripts.batch import ledger, runner
-from galaxy_api_scripts.datasets import collections, download
+from galaxy_api_scripts.datasets import collections, download, target_history
 
 
 class Killed(BaseException):

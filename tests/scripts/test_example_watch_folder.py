@@ -9,6 +9,7 @@ from fakes import KEY, URL
 from common import FAILED, INTERRUPTED, SOME_FAILED, TRY_LATER, USAGE
 from galaxy_api_scripts.batch import runner, watcher
 from galaxy_api_scripts.batch.ledger import Ledger
+from galaxy_api_scripts.datasets import target_history
 
 main = example_watch_folder.main
 
