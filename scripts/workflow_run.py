@@ -64,7 +64,7 @@ from common import (
     split_commas,
 )
 from galaxy_api_scripts.datasets.download import DownloadFolder, download_items, prepare_folder
-from galaxy_api_scripts.datasets.target_history import resolve_target
+from galaxy_api_scripts.datasets.target_history import open_target_history
 from galaxy_api_scripts.files import check_writable
 from galaxy_api_scripts.invocations.invocation import (
     InvocationFailed,
@@ -111,7 +111,7 @@ def main(argv=None):
     folder = DownloadFolder(galaxy, prepare_folder(to, "--download"), verify=args["--verify"]) if to else None
 
     target = target or f"new:{request.workflow['name']}"
-    with resolve_target(galaxy, target, request.sources, False, "run", request.identity) as where:
+    with open_target_history(galaxy, target, request.sources, False, "run", request.identity) as where:
         invocation = request.start(galaxy, where, timeout)
         if tags:
             present = galaxy.get(f"histories/{where.id}")["tags"]
@@ -129,7 +129,7 @@ def main(argv=None):
             code = deliver(galaxy, about, failure, labels, folder, output)
             if args["--report"]:
                 write_report(galaxy, invocation, args["--report"], overwrite=True, option="--report")
-        on_success(where.record.remove)
+        on_success(where.checkpoint.remove)
     return code or record.exit_code
 
 

@@ -276,15 +276,6 @@ def parse_step_dataset(text: str) -> tuple[str, str, str]:
     return parts[0], parts[1], parts[2]
 
 
-def parse_history(text: str) -> str:
-    """HISTORY as an invocation takes it: a new history's name or `hist_id=ID`; a usage error where the user forgot it."""
-    if text.strip() in ("", "hist_id="):    # Galaxy would create a history of its own
-        raise GalaxyError("HISTORY is empty: is a variable unset?", USAGE)
-    if text.startswith("param=") or re.search(rf"=({'|'.join(DATA_SOURCES)})=", text):
-        raise GalaxyError(f"HISTORY is missing before {text}: a new history's name, or hist_id=ID", USAGE)
-    return text
-
-
 def input_rows(workflow: Workflow) -> list[dict[str, Any]]:
     """The inputs of `load_workflow`'s answer, for people: dicts of `index`, `label`, `takes`, `optional`, `uuid`, `default`."""
     rows = []

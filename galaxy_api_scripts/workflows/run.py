@@ -12,7 +12,7 @@ from typing import Any
 
 from common import DONE, USAGE, VERSION, Galaxy, GalaxyError, format_table, report_error
 from galaxy_api_scripts.checkpoint import Notes
-from galaxy_api_scripts.datasets.upload import UploadTarget
+from galaxy_api_scripts.datasets.target_history import TargetHistory
 from galaxy_api_scripts.files import write_output
 from galaxy_api_scripts.invocations.invocation import submit_once
 from galaxy_api_scripts.progress import describe_counts
@@ -75,14 +75,14 @@ class RunRequest:
         # Without no_add_to_history Galaxy 26.1 copies what another history has, and it gets another id.
         return {"inputs": inputs, "inputs_by": "step_index", "no_add_to_history": True, **parameters, **self.options}
 
-    def start(self, galaxy: Galaxy, target: UploadTarget, timeout: float | None = None) -> str:
+    def start(self, galaxy: Galaxy, target: TargetHistory, timeout: float | None = None) -> str:
         """Stage the inputs and submit the run, unless an earlier process did. Returns the invocation's id."""
-        assert target.record
-        submitted = target.record.data.get("invocation")
+        assert target.checkpoint
+        submitted = target.checkpoint.data.get("invocation")
         if submitted:
             return str(submitted)
         staging = Staging(galaxy, target.id, timeout)
-        invocation = self.submit(galaxy, target.id, self.stage(staging), target.record)
+        invocation = self.submit(galaxy, target.id, self.stage(staging), target.checkpoint)
         staging.forget()
         return invocation
 
