@@ -13,7 +13,7 @@ from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, eprint, report_erro
 from galaxy_api_scripts.batch.ledger import Sample
 from galaxy_api_scripts.batch.runner import POLL_INTERVAL, BatchRunner
 from galaxy_api_scripts.files import write_output
-from galaxy_api_scripts.progress import progress_bar
+from galaxy_api_scripts.progress import describe_counts, progress_bar
 
 ROW_FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended", "results"]
 END_STATES = ["ok", "failed"]        # the states in which nothing more is done of itself
@@ -44,7 +44,7 @@ def already_finished(units: Iterable[Sample]) -> dict[str, str]:
     ended = {unit.key: unit.state for unit in units if unit.state in END_STATES}
     counts = Counter(ended.values())
     if counts and sys.stderr.isatty():
-        eprint("before: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+        eprint(f"before: {describe_counts(counts)}")
     return ended
 
 

@@ -292,4 +292,9 @@ def upload_batches(files: Iterable[A_FILE], most_bytes: int = BATCH_BYTES) -> It
 
 def exclusive_run(what: str) -> AbstractContextManager[int]:
     """Hold this account's lock for `what`; `GalaxyError` (TRY_LATER) if another process does."""
-    return hold_lock(state_folder("locks") / f"{hashlib.sha256(what.encode()).hexdigest()[:16]}.lock", what)
+    try:
+        lock = state_folder("locks") / f"{hashlib.sha256(what.encode()).hexdigest()[:16]}.lock"
+    except OSError as error:
+        raise GalaxyError(f"{error.filename}: what is done can't be noted there: {error.strerror}: $XDG_STATE_HOME sets another "
+                          "place") from None
+    return hold_lock(lock, what)

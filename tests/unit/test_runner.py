@@ -82,7 +82,7 @@ def test_a_run_that_comes_late_after_all(batch, server):
     said = batch().err
     first, second = server.runs.values()
     assert (first["state"], second["state"]) == ("cancelled", "scheduled")
-    assert f"invocation {first['id']} was begun for the same as {second['id']}, so it is cancelled" in said
+    assert f"invocation {first['id']} duplicates {second['id']}, so it was cancelled" in said
     batch.once_each("a")
 
 
@@ -98,7 +98,7 @@ def test_two_runs_of_which_none_is_known(batch, server, death):
     server.post_invocations({}, run["request"], None)
     said = batch().err
     other = next(one for one in server.runs.values() if one is not run)
-    assert f"invocation {other['id']} was begun for the same as {run['id']}, so it is cancelled" in said
+    assert f"invocation {other['id']} duplicates {run['id']}, so it was cancelled" in said
     batch.once_each("a")
 
 
