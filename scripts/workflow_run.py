@@ -62,9 +62,9 @@ from common import (
     show,
     split_commas,
 )
-from galaxy_api_scripts.datasets.download import DownloadFolder, download_items, prepare_folder
+from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
 from galaxy_api_scripts.datasets.target_history import open_target_history
-from galaxy_api_scripts.files import check_writable
+from galaxy_api_scripts.files import check_writable, prepare_folder
 from galaxy_api_scripts.invocations.invocation import (
     InvocationFailed,
     invocation_outputs,
