@@ -73,7 +73,7 @@ from galaxy_api_scripts.invocations.invocation import (
     wait_for_invocation,
 )
 from galaxy_api_scripts.invocations.report import report_kind, write_report
-from galaxy_api_scripts.progress import hide_progress, state_progress
+from galaxy_api_scripts.progress import enable_bars, state_progress
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.run import (
     RunRecord,
@@ -94,7 +94,7 @@ def main(argv=None):
     target, to, timeout = args["--history"], args["--download"], int_option(args, "--timeout")
     output = output_options(args, INVOCATION_FIELDS if args["--no-wait"] else [*OUTPUT_FIELDS, "path"] if to else OUTPUT_FIELDS)
     labels, checks, tags = check_options(args)
-    hide_progress(args["--quiet"])
+    enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     galaxy.current_user()
