@@ -33,10 +33,7 @@ def write_atomic(content: str, to: str | Path, overwrite: bool = False, option: 
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if overwrite:
-            os.replace(part, path)
-        else:
-            publish(part, path)
+        publish(part, path, overwrite)
     except FileExistsError:
         raise _taken(to, option) from None
     except OSError as error:
@@ -46,8 +43,12 @@ def write_atomic(content: str, to: str | Path, overwrite: bool = False, option: 
             part.unlink(missing_ok=True)
 
 
-def publish(part: Path, path: Path) -> None:
-    """Give the file `part` the name `path`; FileExistsError where something has it, even if that came a moment ago."""
+def publish(part: Path, path: Path, overwrite: bool = False) -> None:
+    """Give the complete file `part` its name `path`; FileExistsError if that exists, even since a moment ago, and is not to be
+    overwritten. The name `part` may remain."""
+    if overwrite:
+        os.replace(part, path)
+        return
     try:
         os.link(part, path)
     except FileExistsError:

@@ -34,7 +34,8 @@ from common import (
 )
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.download import clip_filename, safe_name
-from galaxy_api_scripts.datasets.transfer import open_unchanged, progress_bar
+from galaxy_api_scripts.datasets.tus import open_unchanged
+from galaxy_api_scripts.progress import progress_bar
 
 # What Galaxy 26.1 can make of a history, and make a history of, by what the names of such files end in. Its bags fail.
 ARCHIVE_TYPES = {"tgz": ".tgz", "tar.gz": ".gz", "tar": ".tar", "rocrate.zip": ".zip"}

@@ -14,8 +14,8 @@ import pytest
 from fakes.bad_wire import BadWire
 
 import common
-from galaxy_api_scripts import checkpoint
-from galaxy_api_scripts.datasets import transfer, upload
+from galaxy_api_scripts import checkpoint, progress
+from galaxy_api_scripts.datasets import http_download, upload
 from galaxy_api_scripts.invocations import invocation
 
 
@@ -105,7 +105,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in (common, invocation, common, transfer, upload):
+    for module in (common, invocation, progress, http_download, upload):
         monkeypatch.setattr(module, "time", clock)
     return clock
 

@@ -12,8 +12,8 @@ from typing import Any
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, eprint, report_error, show
 from galaxy_api_scripts.batch.ledger import Sample
 from galaxy_api_scripts.batch.runner import POLL_INTERVAL, BatchRunner
-from galaxy_api_scripts.datasets.transfer import progress_bar
 from galaxy_api_scripts.files import write_atomic
+from galaxy_api_scripts.progress import progress_bar
 
 ROW_FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended", "results"]
 END_STATES = ["ok", "failed"]        # the states in which nothing more is done of itself

@@ -11,8 +11,8 @@ from common import STILL_RUNNING, TERMINAL_JOB_STATES, TRY_LATER, Galaxy, Galaxy
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Notes
 from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.download import DownloadItem
-from galaxy_api_scripts.datasets.transfer import progress_bar
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, failure_reasons, first_failures
+from galaxy_api_scripts.progress import progress_bar
 
 SCHEDULED = {"scheduled", "completed"}      # all jobs are made; `completed` (26.1 on) says nothing about their success
 FAILED_INVOCATION_STATES = {"failed", "cancelled"}

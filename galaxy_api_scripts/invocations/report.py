@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from common import USAGE, VERSION, Galaxy, GalaxyError, redact
-from galaxy_api_scripts.datasets.transfer import download_file
+from galaxy_api_scripts.datasets.http_download import download_file
 from galaxy_api_scripts.files import write_atomic
 from galaxy_api_scripts.invocations.jobs import (
     FAILED_JOB_STATES,

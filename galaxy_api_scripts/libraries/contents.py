@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES, TRY_LATER, USAGE, Galaxy, GalaxyError, parse_id
-from galaxy_api_scripts.datasets.transfer import post_fetch
+from galaxy_api_scripts.datasets.upload import post_fetch
 
 PAGE = 500  # items of a folder; Galaxy 26.1 takes 2 s for so many, and hands out 10 unless told
 BATCH = 50  # files a job; more in one are hardly faster
@@ -201,7 +201,7 @@ class LibraryUploads:
         return [str(job["id"]) for job in jobs]
 
     def fetch(self, files: list[tuple[LibraryFolder, dict[str, Any], dict[str, str] | None]]) -> None:
-        """Let Galaxy put these files, each a folder and what `transfer.send` returns, into the library by one job, which is
+        """Let Galaxy put these files, each a folder and what `tus.upload_file` returns, into the library by one job, which is
         then among `jobs`."""
         self.history = self.history or str(self.galaxy.post("histories", {"name": self.name})["id"])
         files = sorted(files, key=lambda file: file[0].id)

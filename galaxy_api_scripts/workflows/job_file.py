@@ -11,7 +11,7 @@ from typing import Any
 
 from common import USAGE, GalaxyError, read_text, shorten
 from galaxy_api_scripts.checkpoint import state_folder
-from galaxy_api_scripts.datasets.download import HASHES, hash_file
+from galaxy_api_scripts.datasets.hashing import HASHES, hash_file
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources, guess_datatype, stem
 from galaxy_api_scripts.workflows.inputs import (
     CollectionInput,

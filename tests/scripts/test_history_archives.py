@@ -17,8 +17,8 @@ from fakes import API, KEY, URL
 
 from common import FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import histories
-from galaxy_api_scripts.datasets.transfer import progress_bar
 from galaxy_api_scripts.histories import ARCHIVE_TYPES, Archive, read_archive
+from galaxy_api_scripts.progress import progress_bar
 
 NO = {"status_code": 403, "json": {"err_msg": "No rights", "err_code": 403002}}
 CONTENTS = {"a": b"one\n", "b": b"three\n"}

@@ -35,9 +35,9 @@ def test_no_place_for_a_file(tmp_path, name):
 def test_a_file_that_came_meanwhile_stays(tmp_path, monkeypatch):
     real = files.publish
 
-    def name(part, path):
+    def name(part, path, overwrite):
         path.write_text("another's")
-        real(part, path)
+        real(part, path, overwrite)
     monkeypatch.setattr(files, "publish", name)
     with pytest.raises(GalaxyError, match="it is there already"):
         files.write_atomic("x", tmp_path / "a")

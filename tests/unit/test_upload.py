@@ -11,7 +11,7 @@ from fakes.bad_wire import LOST
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import checkpoint
-from galaxy_api_scripts.datasets import transfer, upload
+from galaxy_api_scripts.datasets import upload
 from galaxy_api_scripts.datasets.sources import parse_file
 from galaxy_api_scripts.datasets.upload import UploadSettings
 
@@ -140,8 +140,10 @@ def test_a_lost_request_is_for_the_next_run(wire, held, files, clock):
 
 def killed_while_asking(wire, held, files, monkeypatch):
     """A run that ends when Galaxy has done what was asked, before it learns of it."""
+    post_fetch = upload.post_fetch
+
     def fetch(*what):
-        transfer.post_fetch(*what)
+        post_fetch(*what)
         raise KeyboardInterrupt
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
         killed.setattr(upload, "post_fetch", fetch)
