@@ -35,7 +35,7 @@ from common import DONE, FAILED, USAGE, GalaxyError, arguments, int_option, run
 from galaxy_api_scripts.local_server.configuration import ADMINISTRATOR, parse_setting
 from galaxy_api_scripts.local_server.home import LOCK, PROCESSES, galaxy_url, open_home, read_state, read_tail, toolshed_url
 from galaxy_api_scripts.local_server.installation import RELEASE, install, install_toolshed, installed_release
-from galaxy_api_scripts.local_server.processes import hold_lock, is_process_running
+from galaxy_api_scripts.local_server.processes import is_process_running, wait_for_lock
 from galaxy_api_scripts.local_server.server import start_galaxy, stop_all
 
 
@@ -86,7 +86,7 @@ def start(home, port, settings, with_toolshed):
 def stop(home):
     stopped = False
     if (home / LOCK).exists():
-        with hold_lock(home / LOCK):
+        with wait_for_lock(home / LOCK):
             stopped = stop_all(home, read_state(home))
     print("stopped" if stopped else "it is not running")
     return DONE

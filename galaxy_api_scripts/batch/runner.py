@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from common import NON_TERMINAL_DATASET_STATES, TERMINAL_JOB_STATES, TRY_LATER, Galaxy, GalaxyError, report_error
-from galaxy_api_scripts.batch import history as histories
 from galaxy_api_scripts.batch.ledger import Ledger, Sample, utc_now
 from galaxy_api_scripts.batch.shared_uploads import SharedUploads, is_usable
 from galaxy_api_scripts.datasets.download import (
@@ -29,6 +28,7 @@ from galaxy_api_scripts.datasets.download import (
     prepare_folder,
     safe_name,
 )
+from galaxy_api_scripts.datasets.target_history import KEY_LENGTH, NAME_LENGTH, create_history_once, name_with_key
 from galaxy_api_scripts.datasets.upload import discard_dataset
 from galaxy_api_scripts.invocations.invocation import (
     InvocationFailed,
@@ -116,7 +116,7 @@ class BatchRunner:
             key = stable_hash(what, files)
             title = title or f"{name} - {plan.workflow['name']}"
             unit = self.ledger.add(key, name, place=place, workflow=plan.workflow["id"], purpose=what, files=files,
-                                   title=histories.name_with_key(title, key) if marked else title[:histories.NAME_PATTERN], marked=marked,
+                                   title=name_with_key(title, key) if marked else title[:NAME_LENGTH], marked=marked,
                                    folder=self._folder(name, key, len(before) + 1))
         if unit.state in again or (unit.state == "failed" and unit.failed_step == WATCH_STEP):
             self._reset(unit)
@@ -137,7 +137,7 @@ class BatchRunner:
         theirs = any(one.data.get("folder") == folder for one in others)
         if safe_name(folder) == folder and len(folder.encode()) <= LONGEST and not theirs:
             return folder
-        return clip_filename(safe_name(name), mark=f" [{key[:histories.KEY_PATTERN]}]")
+        return clip_filename(safe_name(name), mark=f" [{key[:KEY_LENGTH]}]")
 
     def adopt_orphans(self) -> None:
         """Take on what an earlier process had under way and nobody has wanted this time: its runs are watched to their end,
@@ -236,8 +236,8 @@ class BatchRunner:
     def remember(self) -> None:
         """Note how the runs stood when they were looked at last: whether nothing moves any more takes two looks."""
         for one in self.under_way.values():
-            if one.watch and one.watch.before is not None:
-                one.unit.save(looked=[one.watch.before, one.watch.since])
+            if one.watch and one.watch.last_summary is not None:
+                one.unit.save(looked=[one.watch.last_summary, one.watch.last_change])
 
     def _moving(self) -> dict[str, str]:
         """The datasets that Galaxy is still making, and their states."""
@@ -281,7 +281,7 @@ class BatchRunner:
     def _failed(self, one: RunningSample, error: InvocationFailed) -> bool:
         """Note how a run has failed; whether that is the unit's end: a job that was killed with Galaxy is worth another
         run."""
-        job, unit = error.first, one.unit
+        job, unit = error.first_failure, one.unit
         restarts = unit.data.get("restarts", 0)
         if job and RESTARTED in job["stderr"] and restarts < MAX_RETRIES:
             unit.save(durably=True, restarts=restarts + 1, **_new_run_notes(unit))
@@ -324,7 +324,7 @@ class BatchRunner:
             raise summary
         if one.watch is None:
             one.watch = InvocationPoller(self.galaxy, one.invocation, False, *unit.data.get("looked", (None, 0.0)))
-        about = one.watch.ended(summary)
+        about = one.watch.check(summary)
         if about is None:
             return False
         with unit.step("finished"):
@@ -412,7 +412,7 @@ class BatchRunner:
     def _history(self, one: RunningSample, plan: RunRequest) -> str:
         """The id of the unit's own history: the one of its name, else a new one."""
         unit, asked = one.unit, one.unit.data.get("asked_history")
-        history, made = histories.create_history_once(self.galaxy, unit.data["title"], unit, unit.data["marked"])
+        history, made = create_history_once(self.galaxy, unit.data["title"], unit, unit.data["marked"])
         if one.tags:
             self.galaxy.put(f"histories/{history}", {"tags": list(dict.fromkeys(one.tags))})
         if not made and not asked:      # of a ledger that is lost

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from common import GalaxyError
-from galaxy_api_scripts.local_server.processes import hold_lock, is_process_running, process_works_in, write_private
+from galaxy_api_scripts.local_server.processes import is_process_running, process_works_in, wait_for_lock, write_private
 
 State = dict[str, Any]      # {"port": 8080, "settings": {name: value}, "server": {"pid": ..., "began": ...}, ...}
 
@@ -22,12 +22,14 @@ PROCESSES = ("server", "worker", "toolshed")
 
 
 @contextmanager
-def open_home(home: Path) -> Iterator[TextIO]:
-    """Hold the lock of `home`, which is made unless it exists; raise GalaxyError if it holds other things."""
+def open_home(home: Path) -> Iterator[int]:
+    """Hold the lock of `home`, which is made unless it exists; yield its descriptor.
+
+    Raises GalaxyError if the folder holds other things."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(home.iterdir()) and not (home / LOCK).exists():
         raise GalaxyError(f"{home} holds other things, and a Galaxy would replace its data and venv: name a new folder")
-    with hold_lock(home / LOCK) as lock:
+    with wait_for_lock(home / LOCK) as lock:
         yield lock
 
 

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
 
 from common import GalaxyError, eprint
 from galaxy_api_scripts.local_server.home import failure_with_log
@@ -29,7 +28,7 @@ def installed_release(home: Path, package: str = "complete") -> str:
     return mark.read_text().strip() if mark.exists() else ""
 
 
-def install(home: Path, lock: TextIO) -> None:
+def install(home: Path, lock: int) -> None:
     """Install Galaxy unless that was done, and completely.
 
     Raises GalaxyError if the disk is too full, no suitable Python is found, or pip fails; then nothing is left of it.
@@ -57,7 +56,7 @@ def install(home: Path, lock: TextIO) -> None:
     (environment / "complete").write_text(RELEASE)
 
 
-def install_toolshed(home: Path, lock: TextIO) -> None:
+def install_toolshed(home: Path, lock: int) -> None:
     """Add the Tool Shed, unless that was done, to Galaxy's environment, which has all that it depends on."""
     if installed_release(home, "toolshed") == RELEASE:
         return
@@ -68,7 +67,7 @@ def install_toolshed(home: Path, lock: TextIO) -> None:
     (environment / "toolshed").write_text(RELEASE)
 
 
-def run_installers(commands: Iterable[Command], home: Path, lock: TextIO, package: str) -> None:
+def run_installers(commands: Iterable[Command], home: Path, lock: int, package: str) -> None:
     """Run the commands that install `package`, one after the other, with their output in HOME/logs/install.log."""
     logfile = home / "logs" / "install.log"
     logfile.parent.mkdir(mode=0o700, exist_ok=True)
@@ -76,7 +75,7 @@ def run_installers(commands: Iterable[Command], home: Path, lock: TextIO, packag
     with open(logfile, "wb") as output:
         for command in commands:
             with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=clean_environment(),
-                                  pass_fds=[lock.fileno()]) as installer:     # it holds the lock even if we are killed
+                                  pass_fds=[lock]) as installer:     # it holds the lock even if we are killed
                 try:
                     wait_until(lambda: installer.poll() is not None, "still installing", began)     # noqa: B023
                 finally:

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from common import Galaxy, GalaxyError, eprint
 from galaxy_api_scripts.local_server.configuration import (
@@ -44,7 +44,7 @@ from galaxy_api_scripts.tools.toolshed import publish_repository
 START_TIMEOUT = 600         # seconds, for a slow disk
 
 
-def start_galaxy(home: Path, lock: TextIO, port: int | None, settings: dict[str, Any], with_toolshed: bool) -> tuple[State, bool]:
+def start_galaxy(home: Path, lock: int, port: int | None, settings: dict[str, Any], with_toolshed: bool) -> tuple[State, bool]:
     """Start what does not run yet, after installing it; return the state, and whether Galaxy already ran.
 
     Raises GalaxyError if it already runs with another port or other settings, or if anything fails; then nothing that this
@@ -122,7 +122,7 @@ def ensure_administrator(home: Path, url: str) -> None:
     write_private(path, bootstrap.post(f"users/{user['id']}/api_key") + "\n")
 
 
-def start_toolshed(home: Path, state: State, lock: TextIO) -> None:
+def start_toolshed(home: Path, state: State, lock: int) -> None:
     """Install the Tool Shed and start it, without waiting: Galaxy can start meanwhile."""
     port = state["port"] + TOOL_SHED_OFFSET
     require_free_port(port)
