@@ -35,6 +35,7 @@ from common import (
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.download import clip_filename, safe_name
 from galaxy_api_scripts.datasets.tus import open_unchanged
+from galaxy_api_scripts.polling import wait_jobs
 from galaxy_api_scripts.progress import progress_bar
 
 # What Galaxy 26.1 can make of a history, and make a history of, by what the names of such files end in. Its bags fail.
@@ -99,7 +100,7 @@ def prepare_export(galaxy: Galaxy, history: dict[str, Any], wish: dict[str, Any]
     route, jobs = str(record.data["route"]), record.data.get("jobs")
     announce("Galaxy makes the archive")
     if jobs:
-        for job, state in galaxy.wait_jobs(history["id"], jobs, timeout).items():
+        for job, state in wait_jobs(galaxy, history["id"], jobs, timeout).items():
             if state != "ok":
                 raise GalaxyError(f"Galaxy could not make the archive: {_why(galaxy, job)}")
         return route

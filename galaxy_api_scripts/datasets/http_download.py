@@ -189,7 +189,7 @@ class _Download:
         """Galaxy's answer from the first missing byte on."""
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={self.offset}-"} if self.offset else {})}
         try:
-            return self.galaxy.request("GET", self.route, params=self.params, stream=True, anywhere=True, headers=headers,
+            return self.galaxy.request("GET", self.route, params=self.params, stream=True, allow_other_host=True, headers=headers,
                                        patience=self.clock.seconds_left())
         except GalaxyError as error:
             if error.status != 416 or not self.offset:

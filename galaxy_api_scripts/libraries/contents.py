@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES, TRY_LATER, USAGE, Galaxy, GalaxyError, parse_id
 from galaxy_api_scripts.datasets.upload import post_fetch
+from galaxy_api_scripts.polling import wait_jobs
 
 PAGE = 500  # items of a folder; Galaxy 26.1 takes 2 s for so many, and hands out 10 unless told
 BATCH = 50  # files a job; more in one are hardly faster
@@ -213,7 +214,7 @@ class LibraryUploads:
 
     def wait(self, jobs: list[str], timeout: float | None) -> None:
         """Wait until these jobs have ended, well or not: that is to be seen in the folders."""
-        if jobs and "paused" in self.galaxy.wait_jobs(self.history, jobs, timeout).values():
+        if jobs and "paused" in wait_jobs(self.galaxy, self.history, jobs, timeout).values():
             self.otherwise = f"its job is paused in the history {self.name!r}: {PAUSED_ADVICE} that job"
 
     def wrong(self, folder: LibraryFolder, files: list[tuple[str, int]]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from common import STILL_RUNNING, USAGE, Galaxy, GalaxyError, bool_option, decode_text, format_table, one_line
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, job_stderr
-from galaxy_api_scripts.polling import fetch_datasets
+from galaxy_api_scripts.polling import fetch_datasets, wait_jobs
 
 DATA = ("data", "data_collection")
 SOURCES = ("hda", "hdca", "ldda", "ld", "hid")      # of a history, a collection, of a library, by its number in the history
@@ -485,7 +485,7 @@ def wait_for_tool(galaxy: Galaxy, answer: dict[str, Any], history: str, timeout:
     code and the last line of its standard error; STILL_RUNNING when `timeout` seconds are over."""
     jobs = [job["id"] for job in answer.get("jobs") or []]
     try:
-        states = galaxy.wait_jobs(history, jobs, timeout) if jobs else {}
+        states = wait_jobs(galaxy, history, jobs, timeout) if jobs else {}
     except GalaxyError as error:
         if error.exit_code != STILL_RUNNING:
             raise

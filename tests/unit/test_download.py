@@ -319,7 +319,7 @@ def test_a_history(loopback):
 
 @pytest.mark.parametrize("module", [dataset_download, collection_download])
 @pytest.mark.parametrize("line, words", [
-    (["x y"], "is no id"), (["history:"], "none of"), (["--parallel=0", "d"], "whole number"),
+    (["x y"], "is not an id"), (["history:"], "none of"), (["--parallel=0", "d"], "whole number"),
     (["--name=x", "d"], "template"), (["--timeout=x", "d"], "whole number")])
 def test_bad_lines(script, loopback, tmp_path, capsys, module, line, words):
     loopback.will((200, []))
