@@ -133,7 +133,10 @@ def url_on_route(galaxy: Galaxy, route: str) -> str:
     path = parts.path.removeprefix(urlsplit(galaxy.base).path).rstrip("/")
     if path in ("", "/api") and "ID" not in route:
         return parts._replace(path=f"{urlsplit(galaxy.base).path}/api/{route}").geturl()
-    if not re.fullmatch("/api/" + route.replace("ID", r"[\w-]+"), path):
+    pattern = "/api/" + route.replace("ID", r"[\w-]+")
+    if re.fullmatch(pattern.removesuffix("/contents"), path):
+        return parts._replace(path=f"{parts.path.rstrip('/')}{route[len(route.removesuffix('/contents')):]}").geturl()
+    if not re.fullmatch(pattern, path):
         raise GalaxyError(f"URL is {galaxy.base}{path or '/'}, and this script needs {galaxy.base}/api/{route}", USAGE)
     return galaxy.url
 
@@ -390,6 +393,9 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
         eprint(pattern)
         eprint(f"{script_name()} --help says more")
         raise SystemExit(USAGE) from None
+    if args.get("--help") or args.get("--version"):      # with other words: it must not do its job, nor say that it did
+        eprint(usage.strip("\n"))
+        raise SystemExit(USAGE)
     return {name: _restore(value, positionals) for name, value in args.items()}
 
 
@@ -434,9 +440,10 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
 
 
 def _most_arguments(pattern: str) -> int | None:
-    """How many arguments a usage line has names for; None where one of them may be repeated."""
-    bare = re.sub(r"(?i)usage:|\(-[^()]*\)\.\.\.|\[?--?\w[\w-]*(?:[ =][A-Z_]+)?\]?(?:\.\.\.)?", "", pattern)
-    return None if "..." in bare else max(len(re.findall(r"\b[A-Z][A-Z_0-9]*\b", line)) for line in bare.splitlines())
+    """How many arguments a usage line has names for; None where one may be repeated, or where options are required, as
+    the old scripts that used argparse did."""
+    return None if re.search(r"\.\.\.| -", pattern) else max(len(re.findall(r"\b[A-Z][A-Z_0-9]*\b", line))
+                                                          for line in pattern.replace("Usage", "").splitlines())
 
 
 def _restore(value: Any, positionals: list[str]) -> Any:

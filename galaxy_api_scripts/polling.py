@@ -1,6 +1,7 @@
 """Many things in few requests, by their ids, whichever histories they are in: what Galaxy has of datasets, when all end."""
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Union
 
@@ -128,40 +129,41 @@ def combine_exit_codes(codes: list[int], wanted: list[str]) -> int:
 # ------------------------------------------------------------------------------------------ waiting within one history
 
 def wait_datasets(galaxy: Galaxy, history: str, datasets: Iterable[str], timeout: float | None = None,
-                  on_progress: Callable[[int], Any] | None = None) -> dict[str, str]:
+                  on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, str]:
     """Return `{id: state}` once all these datasets of one history have ended, well or not.
 
     However many they are, each look is one small request for what in the history has not ended yet; `on_progress` is
-    called with how many of them that is. Raises with STILL_RUNNING after `timeout` seconds.
+    called with the number of those by state, and of the others as `ended`. Raises with STILL_RUNNING after `timeout` seconds.
     """
-    return _wait(galaxy, "dataset", history, list(datasets), timeout, f"histories/{history}/contents",
+    return _wait(galaxy, "dataset", history, list(dict.fromkeys(datasets)), timeout, f"histories/{history}/contents",
                  {"v": "dev", "keys": "id,state"}, {"q": "state-in", "qv": ",".join(NON_TERMINAL_DATASET_STATES)}, on_progress)
 
 
 def wait_jobs(galaxy: Galaxy, history: str, jobs: Iterable[str], timeout: float | None = None) -> dict[str, str]:
     """Return `{id: state}` once none of these jobs of one history can move by itself (`TERMINAL_JOB_STATES`)."""
-    return _wait(galaxy, "job", history, list(jobs), timeout, "jobs",
+    return _wait(galaxy, "job", history, list(dict.fromkeys(jobs)), timeout, "jobs",
                  {"history_id": history}, {"state": list(NON_TERMINAL_JOB_STATES)})
 
 
 def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: float | None, path: str, everything: dict[str, Any],
-          moving: dict[str, Any], on_progress: Callable[[int], Any] | None = None) -> dict[str, str]:
+          moving: dict[str, Any], on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, str]:
     """Return the states of `ids` once none of them is in the list at `path` for `everything` and `moving`."""
     non_terminal = NON_TERMINAL_DATASET_STATES if kind == "dataset" else NON_TERMINAL_JOB_STATES
     states: dict[str, str] = {}
     for _ in galaxy.poll(timeout):
-        left = {thing["id"] for thing in galaxy.pages(path, {**everything, **moving})}.intersection(ids)
+        left = {thing["id"]: str(thing.get("state")) for thing in galaxy.pages(path, {**everything, **moving})
+                if thing["id"] in ids}
         if not left:        # but for what is setting_metadata, which that filter does not see (26.1)
             states = {thing["id"]: str(thing.get("state")) for thing in galaxy.pages(path, everything)
                       if thing.get("history_content_type", "dataset") == "dataset"}     # not a collection of that id
-            left = {one for one in ids if states.get(one) in non_terminal}
+            left = {one: states[one] for one in ids if states.get(one) in non_terminal}
         if on_progress:
-            on_progress(len(left))
+            on_progress({**Counter(left.values()), "ended": len(ids) - len(left)})
         if not left:
             break
     else:
         few = ", ".join(sorted(left)[:3]) + (", ..." if len(left) > 3 else "")
-        raise GalaxyError(f"{len(left)} of {len(set(ids))} still running after {timeout:g} s: {few}", STILL_RUNNING)
+        raise GalaxyError(f"{len(left)} of {len(ids)} still running after {timeout:g} s: {few}", STILL_RUNNING)
     missing = [one for one in ids if one not in states]
     if missing:
         raise GalaxyError(f"history {history} has no {kind} {', '.join(missing)}")

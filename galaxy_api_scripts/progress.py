@@ -1,11 +1,13 @@
-"""Progress bars on a terminal, and the clock of a transfer that makes no progress."""
+"""Progress bars on a terminal, counts in words, and the clock of a transfer that makes no progress."""
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES
 
 STALL_TIMEOUT = 600     # seconds without progress after which a transfer is given up
 
@@ -24,6 +26,29 @@ def progress_bar(size: int | None, name: str, total: Any = None, unit: str = "B"
     with tqdm(total=size, desc=printable_name(name)[:40], unit=unit, unit_scale=unit == "B", unit_divisor=1024,
               leave=False, file=sys.stderr) as bar:
         yield _BarPair(bar, total) if total is not None else bar
+
+
+@contextmanager
+def state_progress(name: str, counts: dict[str, int] | None = None) -> Iterator[Callable[[Mapping[str, int]], None]]:
+    """A bar of jobs or datasets for the `on_progress` of what waits for them, called with their numbers by state; the last
+    of these stay in `counts`."""
+    with progress_bar(0, name, unit="") as bar:
+        def on_progress(states: Mapping[str, int]) -> None:
+            if counts is not None:
+                counts.clear()
+                counts.update(states)
+            if hasattr(bar, "set_postfix_str"):
+                bar.total = sum(states.values())
+                bar.set_postfix_str(describe_counts(states), refresh=False)
+            moving = sum(states.get(state, 0) for state in {*NON_TERMINAL_DATASET_STATES, *NON_TERMINAL_JOB_STATES})
+            bar.update(sum(states.values()) - moving - bar.n)
+        yield on_progress
+
+
+def describe_counts(counts: Mapping[str, int]) -> str:
+    """Numbers by state in words, the largest first, such as `3 ok, 1 error`; "" where there are none."""
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+                     if count)
 
 
 def printable_name(name: str) -> str:

@@ -41,7 +41,6 @@ import common
 from common import DONE, FAILED, USAGE, Galaxy, GalaxyError, arguments, eprint, int_option, run
 from galaxy_api_scripts.local_server.processes import (
     clean_environment,
-    hold_lock,
     is_process_running,
     port_in_use,
     process_works_in,
@@ -49,6 +48,7 @@ from galaxy_api_scripts.local_server.processes import (
     session_leaders,
     start_process,
     stop_processes,
+    wait_for_lock,
     write_private,
 )
 from galaxy_api_scripts.tools.toolshed import publish_repository
@@ -107,7 +107,7 @@ def own(home):
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(home.iterdir()) and not (home / LOCK).exists():
         raise GalaxyError(f"{home} holds other things, and a Galaxy would replace its data and venv: name a new folder")
-    with hold_lock(home / LOCK) as lock:
+    with wait_for_lock(home / LOCK) as lock:
         yield lock
 
 
@@ -145,7 +145,7 @@ def stop(home):
     if not (home / LOCK).exists():      # none of ours
         print("it is not running")
         return DONE
-    with hold_lock(home / LOCK):
+    with wait_for_lock(home / LOCK):
         state = read_state(home)
         found = end_processes(home, state)
     print("stopped" if found else "it is not running")
@@ -247,7 +247,7 @@ def run_all(commands, home, lock, what):
     with open(logfile, "wb") as output:
         for command in commands:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                     env=clean_environment(), pass_fds=[lock.fileno()])    # held even if we are killed
+                                     env=clean_environment(), pass_fds=[lock])    # held even if we are killed
             try:
                 wait(lambda child=child: child.poll() is not None, "still installing", began)
             finally:

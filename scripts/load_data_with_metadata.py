@@ -53,7 +53,7 @@ from galaxy_api_scripts.libraries.contents import (
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     name, dry, timeout = args["DATA_LIBRARY"], args["--dry-run"], int_option(args, "--timeout")
     loads = [(path, settings(path, args["--uuid_field"])) for path in with_companion(args["IN_FOLDER"])]
     if not name.strip():

@@ -236,8 +236,8 @@ class BatchRunner:
     def remember(self) -> None:
         """Note how the runs stood when they were looked at last: whether nothing moves any more takes two looks."""
         for one in self.under_way.values():
-            if one.watch and one.watch.before is not None:
-                one.unit.save(looked=[one.watch.before, one.watch.since])
+            if one.watch and one.watch.last_summary is not None:
+                one.unit.save(looked=[one.watch.last_summary, one.watch.last_change])
 
     def _moving(self) -> dict[str, str]:
         """The datasets that Galaxy is still making, and their states."""
@@ -281,7 +281,7 @@ class BatchRunner:
     def _failed(self, one: RunningSample, error: InvocationFailed) -> bool:
         """Note how a run has failed; whether that is the unit's end: a job that was killed with Galaxy is worth another
         run."""
-        job, unit = error.first, one.unit
+        job, unit = error.first_failure, one.unit
         restarts = unit.data.get("restarts", 0)
         if job and RESTARTED in job["stderr"] and restarts < MAX_RETRIES:
             unit.save(durably=True, restarts=restarts + 1, **_new_run_notes(unit))
@@ -324,7 +324,7 @@ class BatchRunner:
             raise summary
         if one.watch is None:
             one.watch = InvocationPoller(self.galaxy, one.invocation, False, *unit.data.get("looked", (None, 0.0)))
-        about = one.watch.ended(summary)
+        about = one.watch.check(summary)
         if about is None:
             return False
         with unit.step("finished"):

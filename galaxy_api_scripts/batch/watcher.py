@@ -20,8 +20,8 @@ from common import USAGE, GalaxyError, redact, report_error
 from galaxy_api_scripts.batch.incoming import IncomingFile, IncomingUnit, fingerprint, is_complete, move_unit, scan_folder
 from galaxy_api_scripts.batch.ledger import UNFINISHED_STATES, Sample
 from galaxy_api_scripts.batch.runner import BatchRunner, stable_hash
-from galaxy_api_scripts.checkpoint import state_folder
 from galaxy_api_scripts.datasets.sources import Source
+from galaxy_api_scripts.files import state_path
 from galaxy_api_scripts.workflows.run import RunRequest
 
 SETTLE_SECONDS = {"file": 60, "pair": 60, "run": 600}       # seconds; a run's folder rests at times while it is written
@@ -160,7 +160,7 @@ class Watcher:
 def default_ledger(server: str, folder: str, workflow: str) -> Path:
     """The ledger of a folder, a server (whatever password a proxy before it has) and a workflow where none is named."""
     mark = stable_hash(redact(server), folder, os.path.realpath(workflow) if os.path.isfile(workflow) else workflow)[:8]
-    return state_folder() / "ledgers" / f"{os.path.basename(folder)}-{mark}.ledger"
+    return state_path("ledgers") / f"{os.path.basename(folder)}-{mark}.ledger"
 
 
 def run_command(command: str, environment: dict[str, str]) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
 import io
 import os
 import queue
@@ -38,6 +37,7 @@ from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.hashing import best_hash, hash_file
 from galaxy_api_scripts.datasets.http_download import ExpectedFile, UnexpectedArchive, download_file
 from galaxy_api_scripts.datasets.sources import datatype_ending, guess_datatype
+from galaxy_api_scripts.files import hold_lock, write_atomic
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
 
 MANIFEST = "manifest.tsv"
@@ -267,9 +267,7 @@ class Manifest:
             return
         with self._one, _locked(self.folder):
             rows = Manifest(self.folder).rows       # another run may have added some
-            new = self.path.with_name(f".{MANIFEST}.{os.getpid()}")
-            new.write_bytes(_lines([COLUMNS], rows.values()).encode(errors="replace"))
-            os.replace(new, self.path)
+            write_atomic(self.path, _lines([COLUMNS], rows.values()).encode(errors="replace"), overwrite=True)
 
 
 def _lines(heading: list[list[str]], rows: Iterable[dict[str, str]]) -> str:
@@ -281,14 +279,11 @@ def _lines(heading: list[list[str]], rows: Iterable[dict[str, str]]) -> str:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Alone among the processes that write this folder's manifest, where the file system knows locks."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
+    """Hold the lock of a folder's manifest, if the file system has locks, after any process that writes it now."""
+    with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            stack.enter_context(hold_lock(folder, on_wait=lambda: None))
         yield
-    finally:
-        os.close(handle)
 
 
 # ------------------------------------------------------------------------------------------------------------ fetching them

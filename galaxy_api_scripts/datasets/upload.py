@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common import FAILED, NON_TERMINAL_DATASET_STATES, TRY_LATER, USAGE, Galaxy, GalaxyError
-from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint, last_hid
+from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.sources import Source
+from galaxy_api_scripts.datasets.target_history import last_hid
 from galaxy_api_scripts.datasets.tus import open_unchanged, send_file, upload_checkpoint
 from galaxy_api_scripts.polling import wait_datasets
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
@@ -378,7 +379,7 @@ def _wait_until_ended(galaxy: Galaxy, history: str, uploads: list[Upload], timeo
     """The uploads once all have ended, well or with a problem."""
     ids = [one.dataset["id"] for one in uploads if not one.problem]
     with progress_bar(len(ids), "waiting for Galaxy", unit="") as bar:
-        states = wait_datasets(galaxy, history, ids, timeout, lambda left: bar.update(len(ids) - left - bar.n)) if ids else {}
+        states = wait_datasets(galaxy, history, ids, timeout, lambda counts: bar.update(counts["ended"] - bar.n)) if ids else {}
     held = {made["id"]: made for made in history_datasets(galaxy, history)} if ids else {}
     for one in uploads:
         if not one.problem:

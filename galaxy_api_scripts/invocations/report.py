@@ -15,18 +15,19 @@ from typing import Any
 
 from common import USAGE, VERSION, Galaxy, GalaxyError, redact
 from galaxy_api_scripts.datasets.http_download import download_file
-from galaxy_api_scripts.files import write_atomic
+from galaxy_api_scripts.files import write_output
 from galaxy_api_scripts.invocations.jobs import (
     FAILED_JOB_STATES,
     INPUT_STEP_TYPES,
     NO_METRICS,
-    count_jobs,
+    describe_jobs,
     describe_step,
     display_name,
     failure_reasons,
     fetch_workflow_version,
     first_failures,
     is_finished,
+    is_waiting_for_review,
     job_elements,
     job_metrics,
     job_url,
@@ -60,9 +61,9 @@ def write_report(galaxy: Galaxy, invocation: str, to: str, overwrite: bool = Fal
     """Write a report of a run into the file `to`: our page, or Galaxy's Markdown or PDF, as its name ends."""
     kind = report_kind(to, option)
     if kind == ".html":
-        write_atomic(gather_report(galaxy, invocation), to, overwrite, option)
+        write_output(gather_report(galaxy, invocation), to, overwrite, option)
     elif kind == ".md":
-        write_atomic(galaxy.get(f"invocations/{invocation}/report")["markdown"], to, overwrite, option)
+        write_output(galaxy.get(f"invocations/{invocation}/report")["markdown"], to, overwrite, option)
     else:
         try:
             download_file(galaxy, f"invocations/{invocation}/report.pdf", Path(to), label=f"invocation {invocation}",
@@ -185,7 +186,7 @@ def render(run: dict[str, Any]) -> str:
     begin, end = _span(run, jobs)
     facts = [("History", _link(run["history"], run["history_address"])),
              ("Server", _link(run["server"], run["server"])), ("Run", _link(run["id"], run["address"])),
-             ("State", _text(run["state"])), ("Jobs", _text(count_jobs(jobs) or "none")),
+             ("State", _text(run["state"])), ("Jobs", _text(describe_jobs(jobs) or "none")),
              ("Began", _text(_clock(begin))), ("Ended" if run["ended"] else "Last change", _text(_clock(end))),
              ("Took" if run["ended"] else "So far", _text(time_in_words(end - begin)))]
     parts = [
@@ -216,7 +217,7 @@ def _verdict(run: dict[str, Any], bad: int) -> tuple[str, str]:
         return "Failed", SIGNS["error"]
     if run["ended"]:
         return "Ended well", SIGNS["ok"]
-    waits = any(describe_step(step) == "waits for a person" for step in run["steps"])
+    waits = any(is_waiting_for_review(step) for step in run["steps"])
     return ("Waits for a person to go on", SIGNS["paused"]) if waits else ("Still under way", SIGNS["running"])
 
 
@@ -265,7 +266,7 @@ def _timeline(run: dict[str, Any], begin: float, end: float) -> str:
     for step in with_jobs:
         jobs, single = step["jobs"], len(step["jobs"]) == 1
         name = f'<span class="step">{_text(step["step"])}</span> {_text(step["label"])}'
-        words = _sign_and_words(jobs[0]["state"]) if single else f"<b>{_sign(jobs)}</b> {_text(count_jobs(jobs))}"
+        words = _sign_and_words(jobs[0]["state"]) if single else f"<b>{_sign(jobs)}</b> {_text(describe_jobs(jobs))}"
         whole = _row(name, _bar(jobs, begin, span, end), f"{words}{_took(jobs)}")
         if single or len(jobs) > EACH:
             rows.append(whole)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from common import USAGE, GalaxyError, read_text, shorten
-from galaxy_api_scripts.checkpoint import state_folder
 from galaxy_api_scripts.datasets.hashing import HASHES, hash_file
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources, guess_datatype, stem
+from galaxy_api_scripts.files import state_folder, state_path, write_atomic
 from galaxy_api_scripts.workflows.inputs import (
     CollectionInput,
     DatasetInput,
@@ -181,13 +181,11 @@ def _duplicate_keys(node: Any, met: set[int]) -> Iterator[Any]:
 
 def _store_contents(contents: str) -> str:
     """The path of a file with these contents, the same for the same: so a run that was killed can be gone on with."""
-    path = state_folder() / "contents" / hashlib.sha256(contents.encode()).hexdigest()
+    path = state_path("contents", hashlib.sha256(contents.encode()).hexdigest())
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state_folder("contents")
         if not path.exists():
-            new = path.with_name(f".{path.name}.{os.getpid()}")
-            new.write_bytes(contents.encode())
-            os.replace(new, path)
+            write_atomic(path, contents.encode(), overwrite=True, mode=0o600)
     except OSError as error:
         raise GalaxyError(f"contents: can't be kept in {path.parent}: {error.strerror}", USAGE) from None
     return str(path)

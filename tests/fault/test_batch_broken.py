@@ -91,7 +91,7 @@ def test_a_run_that_was_reviewed_is_gone_on_with_by_the_same_line(work, memory, 
     unit = a_unit(memory, own=True, purpose=runner.stable_hash("a", ""))
     work.adopt_orphans()
     assert [one.name for _ in range(2) for one in work.look()] == ["a"]
-    assert unit.state == "failed" and "waits for somebody to review step 1 (look)" in unit.message
+    assert unit.state == "failed" and "is waiting for a review of step 1 (look)" in unit.message
     ended_well(requests_mock)
     later = BatchRunner(work.galaxy, memory)
     assert later.submit("a", PLAN).key == unit.key

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from fakes import KEY
-from fakes.bad_wire import crash, cut, forget, stall, status, swallow
+from fakes.faults import crash, cut, forget, stall, status, swallow
 
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import checkpoint
@@ -44,7 +44,7 @@ def arrived_whole(wire, path, answer):
     """Whether the session and hash in the answer are those of the file's very bytes."""
     content = path.read_bytes()
     element, session = answer
-    return wire.held(session["session_id"]) == content and \
+    return wire.upload(session["session_id"]) == content and \
         element["hashes"] == [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(content).hexdigest()}]
 
 
@@ -100,7 +100,7 @@ def test_an_empty_file(wire, tmp_path):
 
 def test_without_a_hash(wire, file):
     element, session = sent(wire, file, hashed=False)
-    assert "hashes" not in element and wire.held(session["session_id"]) == file.read_bytes()
+    assert "hashes" not in element and wire.upload(session["session_id"]) == file.read_bytes()
 
 
 @pytest.mark.parametrize("faults, sessions", [
@@ -119,20 +119,20 @@ def test_without_a_hash(wire, file):
 def test_whatever_happens_the_bytes_arrive_once(wire, file, clock, faults, sessions):
     wire.faults = list(faults)
     answer = sent(wire, file)
-    assert arrived_whole(wire, file, answer) and wire.faults == [] and wire.made == sessions
+    assert arrived_whole(wire, file, answer) and wire.faults == [] and wire.uploads == sessions
     assert len(wire.sessions) == 1      # none is left lying there
 
 
 def test_after_a_cut_it_goes_on_from_there(wire, file, clock):
     wire.faults = [cut(99_000)]
     sent(wire, file)
-    assert wire.count("HEAD") == 1 and wire.count("PATCH") == 4      # and no byte that had arrived was sent again
+    assert wire.count("HEAD upload") == 1 and wire.count("PATCH upload") == 4      # and no byte that had arrived was sent again
 
 
 def test_answers_that_tell_no_offset_are_asked_for_it(wire, file):
     wire.silent = True
     assert arrived_whole(wire, file, sent(wire, file))
-    assert wire.count("HEAD") == 1
+    assert wire.count("HEAD upload") == 1
 
 
 def test_a_server_that_stalls(wire, file, monkeypatch):
@@ -152,7 +152,7 @@ def test_after_a_stall_galaxy_is_left_alone_for_as_long_as_it_may_be_frozen(wire
 def test_smaller_pieces_through_a_proxy_that_takes_no_large_ones(wire, file):
     wire.limit = 30_000
     assert arrived_whole(wire, file, sent(wire, file))
-    assert wire.count("PATCH") == 2 + 12       # 100,000 and 50,000 were refused, then 25,000 each
+    assert wire.count("PATCH upload") == 2 + 12       # 100,000 and 50,000 were refused, then 25,000 each
 
 
 def test_a_proxy_that_takes_no_pieces_at_all(wire, file):
@@ -167,10 +167,10 @@ def test_pieces_shrink_when_they_are_cut_and_grow_again(wire, file, clock):
 
     def noted(fault):
         def note_and_apply(handler):
-            sizes.append(handler.length)
+            sizes.append(handler.unread)
             fault(handler)
         return note_and_apply
-    wire.faults = [noted(fault) for fault in [cut(0)] * 3 + [lambda handler: handler.well()] * 8]
+    wire.faults = [noted(fault) for fault in [cut(0)] * 3 + [lambda handler: handler.serve_usual()] * 8]
     assert arrived_whole(wire, file, sent(wire, file)) and wire.faults == []
     assert sizes == [100_000, 100_000, 50_000, 25_000, 25_000, 25_000, 25_000, 50_000, 50_000, 50_000, 50_000]
 
@@ -249,7 +249,7 @@ class Dies:
 def test_a_later_process_goes_on(wire, file):
     interrupted(wire, file)
     assert arrived_whole(wire, file, sent(wire, file))
-    assert wire.made == 1 and wire.count("HEAD") == 1
+    assert wire.uploads == 1 and wire.count("HEAD upload") == 1
     assert list(checkpoint.checkpoint_folder().iterdir()) == []
 
 
@@ -258,13 +258,13 @@ def test_a_file_that_changed_in_between_begins_anew(wire, file):
     file.write_bytes(os.urandom(SIZE))
     os.utime(file, ns=(1, 1))
     assert arrived_whole(wire, file, sent(wire, file))
-    assert wire.made == 2
+    assert wire.uploads == 2
 
 
 def test_what_goes_elsewhere_begins_anew(wire, file):
     interrupted(wire, file, to="one history")
     assert arrived_whole(wire, file, sent(wire, file, to="another"))
-    assert wire.made == 2
+    assert wire.uploads == 2
 
 
 def test_an_upload_that_expired_in_between_begins_anew(wire, file):
@@ -278,7 +278,7 @@ def test_a_record_that_is_rubbish_begins_anew(wire, file):
     [record] = checkpoint.checkpoint_folder().iterdir()
     record.write_text('{"session": "../../etc/passwd"}\n')
     assert arrived_whole(wire, file, sent(wire, file))
-    assert wire.made == 2
+    assert wire.uploads == 2
 
 
 def test_two_processes_do_not_send_the_same(wire, file):
@@ -376,8 +376,8 @@ def test_a_stall_on_the_way_down(wire, folder, monkeypatch):
 
 
 def cut_and_changed(handler):
-    handler.serve(handler.wire.content, upto=70_000)
-    handler.wire.content, handler.wire.etag = CONTENT[::-1], '"two"'
+    handler.serve_file(upto=70_000)
+    handler.galaxy.content, handler.galaxy.etag = CONTENT[::-1], '"two"'
 
 
 @pytest.mark.parametrize("etag", ['"one"', ""])
@@ -390,8 +390,8 @@ def test_what_was_replaced_meanwhile_is_fetched_anew(wire, folder, clock, etag):
 
 def test_what_became_shorter_meanwhile_is_fetched_anew(wire, folder, clock):
     def shorter(handler):
-        handler.serve(handler.wire.content, upto=70_000)
-        handler.wire.content, handler.wire.etag = CONTENT[:50_000], '"two"'
+        handler.serve_file(upto=70_000)
+        handler.galaxy.content, handler.galaxy.etag = CONTENT[:50_000], '"two"'
     wire.faults = [shorter]
     fetched(wire, folder / "x", size=None)
     assert (folder / "x").read_bytes() == CONTENT[:50_000]
@@ -413,7 +413,7 @@ def test_a_later_process_goes_on_with_a_download(wire, folder):
     killed(wire, folder)
     [part] = os.listdir(folder)
     assert part.startswith(".") and part.endswith(".part")
-    wire.faults = [lambda handler: (ranges.append(handler.headers["Range"]), handler.well())]
+    wire.faults = [lambda handler: (ranges.append(handler.headers["Range"]), handler.serve_usual())]
     ranges = []
     assert fetched(wire, folder / "x", algorithm="sha256") == hashlib.sha256(CONTENT).hexdigest()
     assert ranges[0].startswith("bytes=1") and (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
@@ -473,7 +473,7 @@ def test_no_file_is_overwritten_unasked(wire, folder):
 
 
 def test_a_file_that_came_meanwhile_stays(wire, folder):
-    wire.faults = [lambda handler: ((folder / "x").write_text("another's"), handler.well())]
+    wire.faults = [lambda handler: ((folder / "x").write_text("another's"), handler.serve_usual())]
     with pytest.raises(GalaxyError, match="there already"):
         fetched(wire, folder / "x")
     assert (folder / "x").read_text() == "another's" and os.listdir(folder) == ["x"]

@@ -156,7 +156,7 @@ def test_a_step_that_a_person_has_to_review(person, tables, state):
     """It ends the wait; the same line afterwards goes on with the same run."""
     line = [f"--download={tables}/out", f"table={tables}/t2.tsv"]
     ended = ran(person, "review", *line, status=1, **state)
-    assert "waits for somebody to review step 2 (look)" in ended.stderr
+    assert "is waiting for a review of step 2 (look)" in ended.stderr
     address = ended.stderr.split("update.py - /api/")[1].split(" ")[0]
     person.asked("PUT", address, json={"action": True})
     ran(person, "review", *line, **state)
@@ -165,7 +165,7 @@ def test_a_step_that_a_person_has_to_review(person, tables, state):
 
 def test_a_review_in_a_subworkflow(person, tables):
     ended = ran(person, "inner_review", f"table={tables}/t2.tsv", status=1)
-    assert "waits for somebody to review step 1 (look)" in ended.stderr
+    assert "is waiting for a review of step 1 (look)" in ended.stderr
 
 
 def test_record_tags_and_no_wait(person, tables):

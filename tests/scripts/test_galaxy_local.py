@@ -387,7 +387,7 @@ def test_two_starts_at_once_make_one_server(home, free_port, monkeypatch, capsys
     pretend(home, monkeypatch, SERVER)
     home_of_script = Path(galaxy_local.__file__).parent
     second = f"import sys, galaxy_local; sys.exit(galaxy_local.main(['start', '--home={home}']))"
-    with processes.hold_lock(home / galaxy_local.LOCK):
+    with processes.wait_for_lock(home / galaxy_local.LOCK):
         path = os.pathsep.join([str(home_of_script), str(home_of_script.parent)])
         waiting = subprocess.Popen([sys.executable, "-c", second], text=True, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})

@@ -28,7 +28,7 @@ def refused_with(capsys, words):
 # ---------------------------------------------------------------------------------------------- bad lines
 
 @pytest.mark.parametrize("module, lines", [
-    (history_create_history, [[], [KEY], [KEY, URL, "name", "more"]]),
+    (history_create_history, [[], [KEY], [KEY, URL, "--nosuch"]]),
     (upload_to_history, [[KEY], [KEY, URL, "h"], [KEY, URL, "h", "f", "dbkey"]]),
     (invocation_wait, [[KEY, URL], [KEY, URL, "i", "--timeout=soon"], [KEY, URL, "i", "--timeout"]]),
     (dataset_download, [[KEY, URL], [KEY, URL, "--to"]]),

@@ -885,6 +885,67 @@ def test_waiting_is_no_longer_than_told_where_the_server_is_away(loopback, clock
 
 # ---------------------------------------------------------------------------------------------- odd command lines
 
+OLD = """An old script.
+
+Usage:
+  old.py [options] KEY URL [NAME]
+
+Options:
+  -n, --dry-run  a flag
+  --to=FILE      an option with a value
+  -h, --help     show this help
+  --version      show the version
+"""
+OLD_OPTIONS = """Another.
+
+Usage:
+  old.py [options] -a KEY -u URL (-d BUILD)...
+
+Options:
+  -a KEY, --api=KEY      a key
+  -u URL, --url=URL      a server
+  -d BUILD, --dbkey=BUILD  a build, repeatable
+  -f NAME                a folder
+"""
+
+
+@pytest.mark.parametrize("line, name, dry_run, to", [
+    (["k", "u", "-80 freezer"], "-80 freezer", False, None), (["k", "u", "-high coverage"], "-high coverage", False, None),
+    (["k", "u", "-n"], None, True, None), (["-n", "k", "u", "-name"], "-name", True, None), (["k", "-", "-5"], "-5", False, None),
+    (["k", "u", "n", "extra", "words"], "n", False, None), (["k", "u", "--to=a", "n", "--to", "-b"], "n", False, "-b"),
+    (["k", "u", "--", "--nosuch"], "--nosuch", False, None), (["k", "u", ""], "", False, None)])
+def test_an_old_line_is_read_as_the_old_scripts_read_it(line, name, dry_run, to):
+    args = common.arguments(OLD, line, legacy=True)
+    assert (args["KEY"], args["NAME"], args["--dry-run"], args["--to"]) == ("k", name, dry_run, to)
+
+
+def test_an_old_line_of_options():
+    args = common.arguments(OLD_OPTIONS, ["-a=K", "-uhttp://h", "-d", "hg19", "-d=hg38", "-f", "1", "-f2"], legacy=True)
+    assert (args["--api"], args["--url"], args["--dbkey"], args["-f"]) == ("K", "http://h", ["hg19", "hg38"], "2")
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_an_unknown_option_is_named_with_the_nearest_one(legacy, capsys):
+    with pytest.raises(GalaxyError, match="option --dry-rum not recognized: did you mean --dry-run") as caught:
+        common.arguments(OLD, ["--dry-rum", "k", "u"], legacy=legacy)
+    assert caught.value.exit_code == USAGE and caught.value.table.startswith("Usage:") and capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("line", [["k", "u", "-x"], ["k", "u", "n", "extra"], ["k", "u", "--to"], ["k", "u", "--dry-run=1"],
+                                  ["k", "u", "-h"], ["--version", "k"]])
+def test_a_new_line_is_read_strictly(line):
+    with pytest.raises((GalaxyError, SystemExit)) as caught:
+        common.arguments(OLD, line)
+    assert getattr(caught.value, "exit_code", getattr(caught.value, "code", None)) == USAGE
+
+
+@pytest.mark.parametrize("line, text", [(["-h"], "Usage:"), (["--help"], "An old script."), (["--version"], common.VERSION)])
+def test_help_and_version_stand_alone(capsys, line, text):
+    with pytest.raises(SystemExit) as caught:
+        common.arguments(OLD, line)
+    assert caught.value.code == 0 and text in capsys.readouterr().out
+
+
 def test_arguments_behind_two_hyphens_may_begin_with_one():
     args = common.arguments(USAGE_TEXT, ["--limit=3", "--", "-", "http://x", "-a=1", "--"])
     assert (args["KEY"], args["URL"], args["NAME=VALUE"], args["--limit"]) == ("-", "http://x", ["-a=1", "--"], "3")

@@ -566,7 +566,7 @@ def test_where_there_is_no_write_ahead_log(path, monkeypatch):
 
 
 def test_the_default_place_is_made_and_private(alone):
-    path = ledger.ledger_path(None, ledger.state_folder() / "ledgers" / "x")
+    path = ledger.ledger_path(None, ledger.state_path("ledgers", "x"))
     assert not path.parent.exists()
     Ledger(path).close()
     assert path.parent.stat().st_mode & 0o777 == 0o700 and path.is_file()
