@@ -1,6 +1,7 @@
 """Many things in few requests, by their ids, whichever histories they are in: what Galaxy has of datasets, when all end."""
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Union
@@ -168,3 +169,9 @@ def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: floa
     if missing:
         raise GalaxyError(f"history {history} has no {kind} {', '.join(missing)}")
     return {one: states[one] for one in ids}
+
+
+def countdown(timeout: float | None) -> Callable[[], float | None]:
+    """Start to count `timeout` seconds down; the function returned tells how many are left, 0 at least, None for no limit."""
+    end = None if timeout is None else time.monotonic() + timeout
+    return lambda: None if end is None else max(0.0, end - time.monotonic())

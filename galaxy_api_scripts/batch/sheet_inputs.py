@@ -23,6 +23,7 @@ from galaxy_api_scripts.workflows.inputs import (
     InputSpec,
     InputValue,
     InputValues,
+    with_datatype,
 )
 
 Elements = list[tuple[str, "DatasetInput | CollectionInput"]]        # elements of a collection
@@ -228,7 +229,7 @@ class SheetInputs(SampleSheet):
         parts = given.expand_word(self._placed(word))
         if len(parts) != 1 or parts[0].ref.get("src") == "hdca":
             raise GalaxyError(f"{word}: one file is wanted", USAGE)
-        return given.with_datatype(one, parts[0])
+        return with_datatype(one, parts[0])
 
     def _placed(self, word: str) -> str:
         """A cell's word, with a path that is relative to the sheet made whole."""

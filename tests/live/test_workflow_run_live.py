@@ -122,7 +122,7 @@ def test_what_is_wrong_is_told_at_once_and_nothing_is_sent(person, tables):
                        f"aside={tables}/none.tsv")
     assert (ended.returncode, ended.stdout) == (2, "")
     for words in ("8 things are wrong, so nothing was sent", "no input 'tabel': did you mean 'table'?",
-                  "'few' is not an integer", "'perhaps' is neither true nor false", "'c9' is none of c1, c2",
+                  "'few' is not an integer", "'perhaps' is neither true nor false", "'c9' is not one of c1, c2",
                   "'half' is not a float", "none.tsv: No such file", "input table: is missing", "no output 'nosuch'",
                   "index    label    takes"):
         assert words in ended.stderr

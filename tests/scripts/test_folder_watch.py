@@ -218,7 +218,7 @@ def test_a_dry_run_begins_nothing(watched):
     (["--outputs=nosuch"], [W], "there is no output 'nosuch': there are copied"),
     (["--tag=two words"], [W], "--tag=two words: no tag"),
     ([], [W, "nosuch=1"], "there is no input 'nosuch'"),
-    ([], [W, "table=hda:x y"], "hda:x y: no id"),
+    ([], [W, "table=hda:x y"], "hda:x y: 'x y' is not an id"),
     ([], ["nosuch.ga"], "nosuch.ga: no such file")])
 def test_a_bad_line(watched, options, flow, words):
     watched.drop("a.tsv")

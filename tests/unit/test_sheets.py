@@ -5,14 +5,14 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from fakes.given_inputs import INDEX, WORKFLOW, files, galaxy, shape, step
+from fakes.workflow_inputs import INDEX, WORKFLOW, files, galaxy, shape, step
 
 from common import USAGE, GalaxyError
 from galaxy_api_scripts.batch import sheet_inputs
 
 __all__ = ["files", "galaxy"]       # fixtures
 
-NEEDED = ("reads=hda:d1", "beds=hdca:c1")       # what the workflow of given_inputs can't be without
+NEEDED = ("reads=hda:d1", "beds=hdca:c1")       # what the workflow of workflow_inputs can't be without
 
 
 def workflow(**inputs):
@@ -216,7 +216,7 @@ THERE = ", ".join(INDEX)
     ("sample,count,reads\nS1,x,none.bed\nS2,12,hda:gone\nS3,,\n", {}, ["share=2", "beds=hdca:c1", "no=1"], [
         ("", "", "", "there is no input 'no'"), ("", "", "", "input share: 2.0 is not within 0 to 1"),
         (2, "S1", "count", "'x' is not an integer"), (2, "S1", "reads", "{files}/none.bed: No such file or directory"),
-        (3, "S2", "count", "12 is not within 0 to 9"), (3, "S2", "reads", "hda:gone: is deleted"),
+        (3, "S2", "count", "12 is not within 0 to 9"), (3, "S2", "reads", "hda:gone: 'x' is deleted"),
         (4, "S3", "reads", "is empty, and input reads must be given")]),
     ("sample,reads\nS1,hda:d1\nS2,hda:d1\n", {}, [], [
         (1, "", "", "input beds: is missing: beds=VALUE gives it files, a folder or hdca:ID; a column of that name gives "
@@ -231,7 +231,7 @@ def test_what_is_wrong_with_what_is_given(sheet, galaxy, files, text, mapping, c
 def test_what_is_wrong_is_known_to_the_runs_it_is_wrong_for(sheet, galaxy):
     one = sheet("sample,reads\nS1,hda:d1\nS2,hda:gone\nS3,\n")
     assert {row.sample: given.problems for row, given in one.given(galaxy, WORKFLOW, {}, ["beds=hdca:c1"])} == {
-        "S1": [], "S2": ["input reads: hda:gone: is deleted"],
+        "S1": [], "S2": ["input reads: hda:gone: 'x' is deleted"],
         "S3": ["input reads: is missing: reads=VALUE gives it a file, URL or hda:ID"]}
     for mapping, constants in (({"reads": "none"}, NEEDED), ({"none": ""}, NEEDED[1:]), ({}, []), ({}, ["x", *NEEDED[1:]])):
         assert all(given.problems for _, given in one.given(galaxy, WORKFLOW, mapping, constants))
@@ -265,7 +265,7 @@ def test_constants_and_what_many_rows_name_are_asked_for_once(sheet, galaxy, fil
     assert [problem["sample"] for problem in one.problems] == ["X", "Y"]
     assert given["S3"].values[INDEX["beds"]] is given["S4"].values[INDEX["beds"]]
     [problem] = told(sheet("sample,pair\nS1,hdca:c1\nS2,\n"), galaxy, constants=["reads=z.bed", "beds=hdca:c1"])
-    assert problem == (2, "S1", "pair", "hdca:c1 is a collection of type list, and it takes paired")
+    assert problem == (2, "S1", "pair", "hdca:c1 is a collection of type list, and the input takes paired")
 
 
 def test_numbers_of_a_history(sheet, galaxy):
@@ -277,7 +277,7 @@ def test_numbers_of_a_history(sheet, galaxy):
 def test_a_collection_that_one_input_takes_is_told_to_another_that_does_not(sheet, galaxy):
     """What was asked for once is known whole the second time."""
     assert told(sheet("sample,beds,pair\nS1,hdca:c1,hdca:c1\nS2,hdca:c1,hdca:c1\n"), galaxy, constants=["reads=hda:d1"]) == [
-        (line, sample, "pair", "hdca:c1 is a collection of type list, and it takes paired") for line, sample in (
+        (line, sample, "pair", "hdca:c1 is a collection of type list, and the input takes paired") for line, sample in (
             (2, "S1"), (3, "S2"))]
 
 
@@ -530,7 +530,7 @@ def test_other_columns_go_only_where_they_are_mapped(sheet, made, galaxy):
     values = {"fastq_1": "x", "Description": "note"}
     assert runs(one, galaxy, work, values)["x"] == {"x": "x_S1_R1_001.fastq.gz", "note": "old"}
     assert told(one, galaxy, work, {**values, "Description": "", "index": "note"}) == [
-        (3, "x", "index", "given 2 times, and it takes one value")]
+        (3, "x", "index", "takes one value, not 2")]
 
 
 @pytest.mark.parametrize("text, names, problems", [
