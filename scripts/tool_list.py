@@ -44,7 +44,7 @@ def main(argv=None):
         if section not in sections and not search:
             raise GalaxyError(f"--section: there is no section {section!r}: there are {', '.join(sections)}")
         tools = [tool for tool in tools if tool["section"] == section]
-    show(itertools.islice(tools, limit), output["format"], output["fields"])
+    show(itertools.islice(tools, limit), **output)
 
 
 def list_tools(parts):

@@ -87,7 +87,7 @@ def main(argv=None):
             if problem:
                 raise problem
     finally:        # also after an interrupt: the jobs exist, and so do their outputs
-        show(outputs, output["format"], output["fields"], changed=True)
+        show(outputs, changed=True, **output)
 
 
 if __name__ == "__main__":

@@ -31,13 +31,15 @@ from galaxy_api_scripts.tools.catalog import INPUT_COLUMNS, find_tool, input_tab
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    style, fields = output_options(args).values()
+    output = output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     tool = find_tool(galaxy, args["TOOL"], args["--tool-version"])
     rows = tool_input_rows(tool)
-    if style or fields:
-        show(rows, style, fields or ([] if style in ("json", "jsonl") else INPUT_COLUMNS))
+    if any(output.values()):
+        if not output["fields"] and output["format"] not in ("json", "jsonl"):
+            output["fields"] = INPUT_COLUMNS
+        show(rows, **output)
         return
     print(f"{tool['id']}, {tool['name']} {tool['version']}\n{one_line(tool.get('description') or '')}\n")
     print(input_table(rows))

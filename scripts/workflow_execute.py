@@ -33,18 +33,18 @@ from galaxy_api_scripts.workflows.definition import load_workflow, parse_step_da
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     workflow_id, history = parse_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), parse_legacy_history(args["HISTORY"])
     datasets = [parse_step_dataset(text) for text in args["STEP=SRC=ID"]]
-    style, fields = output_options(args).values()
+    output = output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     workflow = load_workflow(galaxy, workflow_id, [step for step, _, _ in datasets])
     data = {"history": history, "inputs": resolve_inputs(workflow, datasets), "inputs_by": "step_index"}
     if args["--dry-run"]:
-        print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), data, style)
+        print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), data, output["format"])
     else:
-        show(submit_invocation(galaxy, workflow_id, data), style, fields, plain=print_response, changed=True)
+        show(submit_invocation(galaxy, workflow_id, data), plain=print_response, changed=True, **output)
 
 
 if __name__ == "__main__":

@@ -39,21 +39,21 @@ from galaxy_api_scripts.workflows.definition import (
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     workflow_id, history = parse_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), parse_legacy_history(args["HISTORY"])
     words = args["STEP=SRC=ID"]
     datasets = [parse_step_dataset(word) for word in words if not word.startswith("param=")]
     parameters = [parse_tool_parameter(word) for word in words if word.startswith("param=")]
-    style, fields = output_options(args).values()
+    output = output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     workflow = load_workflow(galaxy, workflow_id, [step for step, _, _ in datasets + parameters])
     data = {"history": history, "inputs": resolve_inputs(workflow, datasets), "inputs_by": "step_index",
             "parameters": resolve_parameters(galaxy, workflow, parameters)}
     if args["--dry-run"]:
-        print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), data, style)
+        print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), data, output["format"])
     else:
-        show(submit_invocation(galaxy, workflow_id, data), style, fields, plain=print_response, changed=True)
+        show(submit_invocation(galaxy, workflow_id, data), plain=print_response, changed=True, **output)
 
 
 def parse_tool_parameter(text):

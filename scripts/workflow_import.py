@@ -34,8 +34,8 @@ LARGEST = 50    # MiB that are read from an address
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
-    file, (style, fields) = args["FILE"], output_options(args).values()
+    args = arguments(__doc__, argv, legacy=True)
+    file, output = args["FILE"], output_options(args)
     if not file:
         raise GalaxyError("FILE is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
@@ -47,7 +47,7 @@ def main(argv=None):
         answer = galaxy.post("workflows", import_payload(text, "standard input" if file == "-" else file))
     if args["--add_to_menu"]:
         galaxy.put(f"workflows/{answer['id']}", {"show_in_tool_panel": True})
-    show(answer, style, fields, plain=lambda answer: None, changed=True)
+    show(answer, plain=lambda answer: None, changed=True, **output)
     warn_missing_tools(galaxy, answer["id"])
 
 

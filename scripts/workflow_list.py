@@ -44,7 +44,7 @@ def main(argv=None):
         galaxy.current_user()       # Galaxy answers an invalid key with an empty list
     workflows = galaxy.pages("workflows", query, limit)
     rows = ({**workflow, "steps": workflow.get("number_of_steps")} for workflow in workflows)
-    show(rows, output["format"], output["fields"])
+    show(rows, **output)
 
 
 if __name__ == "__main__":

@@ -121,8 +121,7 @@ def main(argv=None):
         record.write()
         if args["--no-wait"]:
             code = DONE
-            show({"id": invocation, "workflow_id": workflow_id, "history_id": where.id, "state": "new"}, output["format"],
-                 output["fields"], changed=True)
+            show({"id": invocation, "workflow_id": workflow_id, "history_id": where.id, "state": "new"}, changed=True, **output)
         else:
             if sys.stderr.isatty() and not args["--quiet"]:
                 eprint(f"invocation {invocation} in history {where.id}")
@@ -189,7 +188,7 @@ def deliver(galaxy, invocation, failure, labels, folder, output):
             first = next((item for item in items[row["label"]] if item.id in paths), None)
             # A dataset's file, or a collection's folder: LABEL/ELEMENT, with another folder for each level in between.
             row["path"] = str([paths[first.id], *paths[first.id].parents][len(first.element)]) if first else ""
-    show(rows, output["format"], output["fields"])
+    show(rows, **output)
     if failure:
         return report_error(failure)
     if codes:

@@ -40,16 +40,17 @@ STEPS = ["index", "label", "tool", "version", "from", "when", "outputs"]
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    steps_only, (style, fields) = args["--steps"], output_options(args).values()
+    steps_only, output = args["--steps"], output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     about = find_workflow(galaxy, args["WORKFLOW"])
     workflow = export_workflow(galaxy, about["id"])
     inputs, steps = input_details(workflow), step_details(workflow)
-    if steps_only or style or fields:
+    if steps_only or any(output.values()):
         rows, columns = (steps, STEPS) if steps_only else (inputs, INPUTS)
-        is_json = style in ("json", "jsonl")
-        show(rows if is_json else map(with_words, rows), style, fields or ([] if is_json else columns))
+        if output["format"] not in ("json", "jsonl"):
+            rows, output["fields"] = map(with_words, rows), output["fields"] or columns
+        show(rows, **output)
         return
     print(f"{about['name']}, {about['id']}{', deleted' if about.get('deleted') else ''}")
     for rows, columns in ((inputs, INPUTS), (steps, STEPS)):
