@@ -47,7 +47,7 @@ INDEX_TOOL = f"{SHED}/data_manager_bwa_mem_index_builder/bwa_mem_index_builder_d
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     dbkeys = list(dict.fromkeys(args["--dbkey"]))
     fetch_tool, index_tools = args["--fetch-tool"] or FETCH_TOOL, args["--index-tool"] or [INDEX_TOOL]
     interval, timeout = int_option(args, "--sleep_time", 1), int_option(args, "--timeout")

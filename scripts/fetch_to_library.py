@@ -38,7 +38,7 @@ from galaxy_api_scripts.libraries.contents import folder_in_use, open_folder
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     target, output = read_target(args["FILE"]), output_options(args)
     galaxy = Galaxy(args["--api"], args["--url"])
 
@@ -54,7 +54,7 @@ def main(argv=None):
             with suppress(GalaxyError):
                 galaxy.delete(f"histories/{history}")
         raise
-    show(answer, *output.values(), plain=lambda answer: print(json.dumps(answer)), changed=True)
+    show(answer, **output, plain=lambda answer: print(json.dumps(answer)), changed=True)
 
 
 def require_permission(galaxy, destination):

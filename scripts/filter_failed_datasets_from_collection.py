@@ -46,7 +46,7 @@ LONG_TIMEOUT = (10, 600)    # seconds for the connection and for the answer: 1,0
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     hid, wait, timeout = int_option(args, "COLLECTION_HID", 1), args["--wait"], int_option(args, "--timeout")
     output = output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"], UNATTENDED if wait else ONE_SHOT)
@@ -78,7 +78,7 @@ def main(argv=None):
     for new_name, elements in zip((f"{name} (ok)", f"{name} (not ok)"), split(collection["elements"], kind)):
         payload = {"name": new_name, "collection_type": kind, "element_identifiers": elements, "copy_elements": False}
         collections.append(find_equal_collection(galaxy, history, payload) or galaxy.post(path, payload))
-    show(collections, *output.values(), plain=lambda _: None, changed=True)
+    show(collections, **output, plain=lambda _: None, changed=True)
 
 
 def find_collection(galaxy, history, hid):

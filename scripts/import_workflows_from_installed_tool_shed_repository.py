@@ -28,7 +28,7 @@ from galaxy_api_scripts.tools.toolshed import INSTALLED, Repository
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     revision, output = parse_id(args["--revision"], "--revision"), output_options(args)
     repository = Repository(args["--url"], args["--owner"], args["--name"])
     galaxy = Galaxy(args["--api"], args["--local"])
@@ -40,9 +40,9 @@ def main(argv=None):
     if not workflows and not any(output.values()):      # the old script printed nothing then
         return
     if args["--dry-run"]:
-        return show([{"path": path, "name": content["name"]} for path, content in workflows.items()], *output.values())
+        return show([{"path": path, "name": content["name"]} for path, content in workflows.items()], **output)
     answers = [galaxy.post("workflows", {"workflow": content}) for content in workflows.values()]
-    show(answers, *output.values(), plain=print_response, changed=True)
+    show(answers, **output, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ SAMPLES = [
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     style = output_options({**args, "--fields": None})["format"]
     queries = [parse_query(text) for text in args["QUERY"] or SAMPLES]
     galaxy = Galaxy(args["KEY"], args["BASE"])

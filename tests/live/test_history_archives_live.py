@@ -13,6 +13,7 @@ import requests
 
 from common import FAILED, STILL_RUNNING, Galaxy, run
 from galaxy_api_scripts import histories
+from galaxy_api_scripts.polling import wait_datasets
 
 from .test_datasets_live import hanging
 
@@ -69,7 +70,7 @@ def full(person):
     made = person.asked("POST", "tools/fetch", json={"history_id": history, "targets": [
         {"destination": {"type": "hdas"}, "elements": sources}]})
     ids = [dataset["id"] for dataset in made["outputs"]]
-    states = Galaxy(person.key, person.url).wait_datasets(history, ids, timeout=120)
+    states = wait_datasets(Galaxy(person.key, person.url), history, ids, timeout=120)
     assert list(states.values()) == ["ok", "ok", "ok", "ok", "ok", "error"]
     here = f"histories/{history}/contents"
     person.asked("PUT", f"{here}/{ids[0]}", json={"tags": ["group:treated", "name:run12"], "annotation": "a note"})
@@ -222,10 +223,9 @@ def test_imports_that_fail_there(person, packed, tmp_path):
     assert refused(ended, f"it has left the incomplete history {left['id']}")
 
 
-def test_an_old_servers_way(person, full, tmp_path, monkeypatch, capsys):
-    """Galaxy with Celery still knows it, so here it is gone as if there were none. There is an earlier archive of that kind,
-    and Galaxy's answer describes that one."""
-    monkeypatch.setattr(histories, "_ask", histories._ask_an_old_server)
+def test_a_server_without_celery_exports_by_a_job(person, full, tmp_path, monkeypatch, capsys):
+    """A Galaxy with Celery has that route, too. There is an earlier archive of the kind, which Galaxy's answer describes."""
+    monkeypatch.setattr(histories, "request_export", histories.request_export_job)
     path = tmp_path / "x.tar"
     assert run(lambda: history_export.main(["--deleted", person.key, person.url, full.id, str(path)])) == 0
     assert capsys.readouterr() == (f"{path}\n", "")
