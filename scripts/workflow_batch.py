@@ -65,7 +65,6 @@ from common import (
     split_commas,
 )
 from galaxy_api_scripts.batch import ledger
-from galaxy_api_scripts.batch.history import common_history
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.sample_sheet import SheetRow
 from galaxy_api_scripts.batch.sheet_inputs import parse_column_map, read_sheet
@@ -79,7 +78,7 @@ from galaxy_api_scripts.batch.summary import (
     write_summary,
 )
 from galaxy_api_scripts.datasets.download import prepare_folder
-from galaxy_api_scripts.datasets.upload import writable_history
+from galaxy_api_scripts.datasets.target_history import find_writable_history, shared_history
 from galaxy_api_scripts.files import check_writable
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.run import check_workflow, invocation_options, parse_step_parameter, parse_tag
@@ -109,7 +108,7 @@ def main(argv=None):
     user = galaxy.current_user()
     known = check_workflow(galaxy, resolve_workflow(galaxy, args["WORKFLOW"]), parameters, labels, bool(args["--download"]),
                     **invocation_options(args))
-    history = writable_history(galaxy, text, user)["id"] if text and not text.startswith("new:") else ""
+    history = find_writable_history(galaxy, text, user)["id"] if text and not text.startswith("new:") else ""
     given = [galaxy, known.workflow, mapping, args["INPUT=VALUE"], history]
     rows = list(sheet.given(*given)) if not args["--as-collection"] else [
         (SheetRow(sheet.line, Path(sheet_name).stem, "", [], {}), sheet.as_one(*given))]
@@ -128,7 +127,7 @@ def main(argv=None):
 
     folder = prepare_folder(args["--download"], "--download") if args["--download"] else None
     with ledger.Ledger(place, server=galaxy.base, user=user.get("username") or user["id"]) as memory:
-        common = (lambda: history) if history else (lambda: common_history(galaxy, memory, text.removeprefix("new:")))
+        common = (lambda: history) if history else (lambda: shared_history(galaxy, memory.notes, text.removeprefix("new:")))
         work = BatchRunner(galaxy, memory, most, folder, labels, common=common if text else None)
         plans, retried = [known.make_request(one) for _, one in rows], ["failed"] if args["--retry-failed"] else []
         work.shared.among(plans)

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from common import NON_TERMINAL_DATASET_STATES, TERMINAL_JOB_STATES, TRY_LATER, Galaxy, GalaxyError, report_error
-from galaxy_api_scripts.batch import history as histories
 from galaxy_api_scripts.batch.ledger import Ledger, Sample, utc_now
 from galaxy_api_scripts.batch.shared_uploads import SharedUploads, is_usable
 from galaxy_api_scripts.datasets.download import (
@@ -29,6 +28,7 @@ from galaxy_api_scripts.datasets.download import (
     prepare_folder,
     safe_name,
 )
+from galaxy_api_scripts.datasets.target_history import KEY_LENGTH, NAME_LENGTH, create_history_once, name_with_key
 from galaxy_api_scripts.datasets.upload import discard_dataset
 from galaxy_api_scripts.invocations.invocation import (
     InvocationFailed,
@@ -116,7 +116,7 @@ class BatchRunner:
             key = stable_hash(what, files)
             title = title or f"{name} - {plan.workflow['name']}"
             unit = self.ledger.add(key, name, place=place, workflow=plan.workflow["id"], purpose=what, files=files,
-                                   title=histories.name_with_key(title, key) if marked else title[:histories.NAME_PATTERN], marked=marked,
+                                   title=name_with_key(title, key) if marked else title[:NAME_LENGTH], marked=marked,
                                    folder=self._folder(name, key, len(before) + 1))
         if unit.state in again or (unit.state == "failed" and unit.failed_step == WATCH_STEP):
             self._reset(unit)
@@ -137,7 +137,7 @@ class BatchRunner:
         theirs = any(one.data.get("folder") == folder for one in others)
         if safe_name(folder) == folder and len(folder.encode()) <= LONGEST and not theirs:
             return folder
-        return clip_filename(safe_name(name), mark=f" [{key[:histories.KEY_PATTERN]}]")
+        return clip_filename(safe_name(name), mark=f" [{key[:KEY_LENGTH]}]")
 
     def adopt_orphans(self) -> None:
         """Take on what an earlier process had under way and nobody has wanted this time: its runs are watched to their end,
@@ -412,7 +412,7 @@ class BatchRunner:
     def _history(self, one: RunningSample, plan: RunRequest) -> str:
         """The id of the unit's own history: the one of its name, else a new one."""
         unit, asked = one.unit, one.unit.data.get("asked_history")
-        history, made = histories.create_history_once(self.galaxy, unit.data["title"], unit, unit.data["marked"])
+        history, made = create_history_once(self.galaxy, unit.data["title"], unit, unit.data["marked"])
         if one.tags:
             self.galaxy.put(f"histories/{history}", {"tags": list(dict.fromkeys(one.tags))})
         if not made and not asked:      # of a ledger that is lost

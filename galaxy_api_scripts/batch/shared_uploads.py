@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from common import Galaxy
-from galaxy_api_scripts.batch import history
 from galaxy_api_scripts.batch.ledger import Ledger
 from galaxy_api_scripts.datasets.sources import Source
+from galaxy_api_scripts.datasets.target_history import shared_history
 from galaxy_api_scripts.workflows.inputs import DatasetInput, map_datasets
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
@@ -52,8 +52,8 @@ class SharedUploads:
         if known and known["id"] not in self._alive and not is_usable(self.galaxy, {"src": "hda", "id": known["id"]}):
             known = None
         if not known:
-            where = self.where() if self.where else history.common_history(
-                self.galaxy, self.ledger, f"{title}: shared inputs")
+            where = self.where() if self.where else shared_history(
+                self.galaxy, self.ledger.notes, f"{title}: shared inputs")
             staging = Staging(self.galaxy, where)
             made = staging.stage({"0": DatasetInput(leaf.place, source=source, name=leaf.name)}, {"0": ""})
             known = {"id": made["0"]["id"], "sha256": staging.uploads[0].sha256}

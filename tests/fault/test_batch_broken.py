@@ -9,9 +9,10 @@ import workflow_batch
 from fakes import KEY, URL
 
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
-from galaxy_api_scripts.batch import history, ledger, runner, summary
+from galaxy_api_scripts.batch import ledger, runner, summary
 from galaxy_api_scripts.batch import watcher as watcher_module
 from galaxy_api_scripts.batch.runner import BatchRunner
+from galaxy_api_scripts.datasets import target_history
 from galaxy_api_scripts.invocations.invocation import _find_submitted
 
 DATASET = {"0": {"id": "d", "src": "hda", "label": "table"}}
@@ -166,7 +167,7 @@ def test_where_nothing_has_ended_there_is_nothing_but_json(style, quiet, out, ca
 
 def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, requests_mock, clock, monkeypatch):
     """A run and a history that were asked for, an hour later than it is now, and never came."""
-    monkeypatch.setattr(history, "time", clock)
+    monkeypatch.setattr(target_history, "time", clock)
     requests_mock.get(f"{URL}/api/invocations", json=[])
     requests_mock.get(f"{URL}/api/histories", json=[])
     hence = clock.now + 3600
@@ -174,7 +175,7 @@ def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, request
     assert _find_submitted(work.galaxy, "w", {"history_id": "h"}, unit, True) is None
     requests_mock.post(f"{URL}/api/histories", json={"id": "new"})
     with pytest.raises(GalaxyError, match="run the same line again"):
-        history.create_history_once(work.galaxy, "title", unit)
+        target_history.create_history_once(work.galaxy, "title", unit)
     assert sum(clock.slept) < 100
 
 
