@@ -16,9 +16,10 @@ Options:
   -h, --help       show this help
   --version        show the version
 
-Prints a line for each: its id, its state in Galaxy afterwards, and what was done. Invocations that have ended are left alone,
-because Galaxy would turn their state into cancelled. Galaxy stops the jobs within some seconds and then turns cancelling into
-cancelled; the outputs of finished jobs stay. If some of several can't be cancelled, the exit status is 3.
+Prints a line for each: its id, its state in Galaxy afterwards, and what was done. Invocations that have ended are
+left alone, because Galaxy would turn their state into cancelled. Galaxy stops the jobs within some seconds and then
+turns cancelling into cancelled; the outputs of finished jobs stay. If some of several can't be cancelled, the exit
+status is 3.
   invocation_cancel.py - - 85a07f4bbdb2c898
   invocation_list.py --history="Run 12" --state=new,ready --format=value --fields=id - - | invocation_cancel.py -n - - -
 """

@@ -20,9 +20,9 @@ Options:
   -h, --help               show this help
   --version                show the version
 
-Prints the path of each file. A dataset becomes LABEL.ext, a collection LABEL/ELEMENT.ext; skipped steps have no outputs.
-DIR/manifest.tsv lists what was downloaded: the same line again fetches only what is missing or damaged. Outputs that failed or
-are not made yet are reported, and the exit status is 3 if others were downloaded.
+Prints the path of each file. A dataset becomes LABEL.ext, a collection LABEL/ELEMENT.ext; skipped steps have no
+outputs. DIR/manifest.tsv lists what was downloaded: the same line again fetches only what is missing or damaged.
+Outputs that failed or are not made yet are reported, and the exit status is 3 if others were downloaded.
   invocation_download.py --to=results - - 85a07f4bbdb2c898
 """
 import sys

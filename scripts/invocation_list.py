@@ -21,9 +21,9 @@ Options:
   -h, --help         show this help
   --version          show the version
 
-Other fields are workflow_id, history_id and uuid. Times are in UTC. States are new, requires_materialization, ready, scheduled,
-completed, failed, cancelling and cancelled: scheduled means that all jobs are made, completed that all have ended, well or
-badly; invocation_show.py tells which. Administrators see everybody's invocations.
+Other fields are workflow_id, history_id and uuid. Times are in UTC. States are new, requires_materialization, ready,
+scheduled, completed, failed, cancelling and cancelled: scheduled means that all jobs are made, completed that all
+have ended, well or badly; invocation_show.py tells which. Administrators see everybody's invocations.
   invocation_list.py --since=7 --limit=20 - -
 Cancel all invocations in a history that still make jobs:
   invocation_list.py --history="Run 12" --state=new,ready --format=value --fields=id - - | invocation_cancel.py - - -
@@ -44,17 +44,17 @@ def main(argv=None):
     output = output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    params = {"sort_by": None, "sort_desc": None}       # by ids, the newest first: times may be the same
+    query = {"sort_by": None, "sort_desc": None}       # by ids, the newest first: times may be the same
     galaxy.current_user()       # to an unknown key Galaxy answers with an empty list
     if args["--workflow"] is not None:
-        params["workflow_id"] = galaxy.resolve("workflows", args["--workflow"])["id"]
+        query["workflow_id"] = galaxy.resolve("workflows", args["--workflow"])["id"]
     if args["--history"] is not None:
-        params["history_id"] = galaxy.resolve("histories", args["--history"])["id"]
+        query["history_id"] = galaxy.resolve("histories", args["--history"])["id"]
     if not args["--nested"]:
-        params["include_nested_invocations"] = "false"
+        query["include_nested_invocations"] = "false"
     if states and set(states) <= set(ACTIVE_STATES):
-        params["include_terminal"] = "false"
-    show(iter_rows(galaxy, params, states, days, limit, output["fields"]), **output)
+        query["include_terminal"] = "false"
+    show(iter_rows(galaxy, query, states, days, limit, output["fields"]), **output)
 
 
 def parse_states(text):
@@ -66,20 +66,20 @@ def parse_states(text):
     return states
 
 
-def iter_rows(galaxy, params, states, days, limit, fields):
+def iter_rows(galaxy, query, states, days, limit, fields):
     """A row for each invocation, with the names of its workflow and history if these are among the fields."""
     oldest = (datetime.now(timezone.utc) - timedelta(days=days)).isoformat()[:19] if days else ""
     names, count = {}, 0
-    for invocation in galaxy.pages("invocations", params, None if states else limit):
+    for invocation in galaxy.pages("invocations", query, None if states else limit):
         if invocation["create_time"] < oldest or count == limit:
             return
         if states and invocation["state"] not in states:
             continue
         row = dict(invocation)
-        for noun, path, query in (("workflow", "workflows", {"instance": "true"}), ("history", "histories", {"keys": "name"})):
-            route = f"{path}/{invocation[f'{noun}_id']}"
+        for noun, route, params in (("workflow", f"workflows/{row['workflow_id']}", {"instance": "true"}),
+                                    ("history", f"histories/{row['history_id']}", {"keys": "name"})):
             if noun in fields and route not in names:
-                names[route] = (galaxy.get_or_none(route, query) or {}).get("name")
+                names[route] = (galaxy.get_or_none(route, params) or {}).get("name")
             row[noun] = names.get(route)
         count += 1
         yield row

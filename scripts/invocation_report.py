@@ -15,8 +15,8 @@ Options:
   -h, --help   show this help
   --version    show the version
 
-The page is one file that loads nothing from elsewhere, so it can be mailed, kept and printed; its links lead to Galaxy. Prints
-the file's path. Invocations that still run can be reported on, too.
+The page is one file that loads nothing from elsewhere, so it can be mailed, kept and printed; its links lead to
+Galaxy. Prints the file's path. Invocations that still run can be reported on, too.
   invocation_report.py --to=run12.html - - 85a07f4bbdb2c898
 """
 import sys

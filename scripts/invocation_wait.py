@@ -17,8 +17,8 @@ Options:
   -h, --help         show this help
   --version          show the version
 
-Exits with 0 only if every job is ok or skipped, and prints the invocation's labelled outputs; with 1 if a job failed, naming
-the first; with 4 if it still runs after the timeout.
+Exits with 0 only if every job is ok or skipped, and prints the invocation's labelled outputs; with 1 if a job failed,
+naming the first; with 4 if it still runs after the timeout.
   invocation_wait.py --timeout=3600 - - 85a07f4bbdb2c898
 """
 import sys
