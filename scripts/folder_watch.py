@@ -67,7 +67,7 @@ from galaxy_api_scripts.batch.incoming import COMPLETION_MARKS, UNIT_KINDS, as_w
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.summary import ROW_FIELDS, exit_status, iter_finished, print_rows
 from galaxy_api_scripts.batch.watcher import SETTLE_SECONDS, Watcher, default_ledger
-from galaxy_api_scripts.datasets.download import prepare_folder
+from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
 from galaxy_api_scripts.workflows.run import check_workflow, invocation_options, parse_step_parameter, parse_tag

@@ -35,7 +35,7 @@ from common import STILL_RUNNING, UNATTENDED, USAGE, Galaxy, GalaxyError, argume
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.http_download import download_file
 from galaxy_api_scripts.files import check_writable
-from galaxy_api_scripts.histories import ARCHIVE_LIFETIME, announce, archive_path, kept_until_finished
+from galaxy_api_scripts.histories import ARCHIVE_LIFETIME, announce, kept_until_finished, resolve_archive_path
 from galaxy_api_scripts.invocations.jobs import fetch_workflow_version, is_finished
 from galaxy_api_scripts.invocations.report import write_report
 
@@ -54,7 +54,7 @@ def main(argv=None):
 
     invocation = galaxy.get(f"invocations/{invocation_id}")
     name = fetch_workflow_version(galaxy, invocation).get("name") or invocation_id
-    path, label = archive_path(file, name, STORE_FORMATS.get(style, "md")), f"invocation {invocation_id}"
+    path, label = resolve_archive_path(file, name, STORE_FORMATS.get(style, "md")), f"invocation {invocation_id}"
     check_writable(path, force)
     if style == "report":
         write_report(galaxy, invocation_id, str(path), force)

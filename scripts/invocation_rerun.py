@@ -48,7 +48,7 @@ from common import (
 from galaxy_api_scripts.datasets.target_history import open_target_history
 from galaxy_api_scripts.invocations.invocation import InvocationFailed, submit_once, wait_for_invocation
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, is_finished
-from galaxy_api_scripts.progress import hide_progress, state_progress
+from galaxy_api_scripts.progress import enable_bars, state_progress
 
 
 def main(argv=None):
@@ -57,7 +57,7 @@ def main(argv=None):
     output, rerun_all = output_options(args), args["--all"]
     if args["--no-wait"] and args["--wait"]:
         raise GalaxyError("--wait and --no-wait exclude each other", USAGE)
-    hide_progress(args["--quiet"])
+    enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     invocation = galaxy.get(f"invocations/{invocation_id}")

@@ -25,7 +25,7 @@ import sys
 
 from common import UNATTENDED, Galaxy, arguments, int_option, output_options, parse_id, run, show
 from galaxy_api_scripts.invocations.invocation import invocation_outputs, wait_for_invocation
-from galaxy_api_scripts.progress import hide_progress, state_progress
+from galaxy_api_scripts.progress import enable_bars, state_progress
 
 FIELDS = ["label", "src", "id"]
 
@@ -34,7 +34,7 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     invocation_id, timeout = parse_id(args["INVOCATION"], "INVOCATION"), int_option(args, "--timeout")
     output = output_options(args, FIELDS)
-    hide_progress(args["--quiet"])
+    enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     with state_progress("jobs") as on_progress:

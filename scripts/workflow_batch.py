@@ -77,9 +77,8 @@ from galaxy_api_scripts.batch.summary import (
     print_rows,
     write_summary,
 )
-from galaxy_api_scripts.datasets.download import prepare_folder
 from galaxy_api_scripts.datasets.target_history import find_writable_history, shared_history
-from galaxy_api_scripts.files import check_writable
+from galaxy_api_scripts.files import check_writable, prepare_folder
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.run import check_workflow, invocation_options, parse_step_parameter, parse_tag
 from galaxy_api_scripts.workflows.staging import describe_input

@@ -24,12 +24,12 @@ from galaxy_api_scripts.datasets.download import (
     DownloadFolder,
     clip_filename,
     download_items,
-    hash_file,
-    prepare_folder,
     safe_name,
 )
+from galaxy_api_scripts.datasets.hashing import hash_file
 from galaxy_api_scripts.datasets.target_history import KEY_LENGTH, NAME_LENGTH, create_history_once, name_with_key
 from galaxy_api_scripts.datasets.upload import discard_dataset
+from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.invocations.invocation import (
     InvocationFailed,
     InvocationPoller,

@@ -105,7 +105,7 @@ def test_an_empty_list_for_an_unknown_key_is_an_error(script, requests_mock, cap
     requests_mock.get(f"{API}/users/current", json={})
     requests_mock.get(LIST, json=[])
     assert script(invocation_list.main, "anonymous", URL) == FAILED
-    assert one_line(capsys, "takes the key for nobody's") == ""
+    assert one_line(capsys, "takes the key does not recognise this API key") == ""
 
 
 # ----------------------------------------------------------------------------------------------------- invocation_show.py
@@ -262,8 +262,7 @@ def test_a_damaged_archive_leaves_no_file(script, requests_mock, capsys, clock, 
     assert one_line(capsys, words) == "" and [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
-def test_an_interrupted_export_continues_within_a_day(script, requests_mock, capsys, clock, tmp_path, monkeypatch):
-    monkeypatch.setattr(invocation_export, "time", clock)
+def test_an_interrupted_export_continues_within_a_day(script, requests_mock, capsys, clock, tmp_path):
     galaxy, line = Exports(requests_mock, crate(), looks=99), [f"--to={tmp_path}/a.zip", KEY, URL, "i"]
     assert script(invocation_export.main, "--timeout=20", *line) == STILL_RUNNING
     assert one_line(capsys, "the same line again continues") == ""
