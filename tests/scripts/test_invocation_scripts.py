@@ -105,7 +105,7 @@ def test_an_empty_list_for_an_unknown_key_is_an_error(script, requests_mock, cap
     requests_mock.get(f"{API}/users/current", json={})
     requests_mock.get(LIST, json=[])
     assert script(invocation_list.main, "anonymous", URL) == FAILED
-    assert one_line(capsys, "takes the key does not recognise this API key") == ""
+    assert one_line(capsys, "does not recognise this API key") == ""
 
 
 # ----------------------------------------------------------------------------------------------------- invocation_show.py
@@ -196,7 +196,7 @@ def test_a_dry_run_cancels_nothing(script, requests_mock, capsys, type_in):
 def test_an_invocation_that_galaxy_does_not_cancel_is_an_error(script, requests_mock, capsys):
     Cancelled(requests_mock, after="ready", a="ready")
     assert script(invocation_cancel.main, KEY, URL, "a") == FAILED
-    assert one_line(capsys, "invocation a: Galaxy has taken the request, but the invocation is ready") == ""
+    assert one_line(capsys, "invocation a: Galaxy accepted the request, but the invocation is ready") == ""
 
 
 def test_the_others_are_cancelled_if_one_is_refused(script, requests_mock, capsys):
