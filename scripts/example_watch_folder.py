@@ -122,8 +122,8 @@ class ByPath(Staging):
                 raise GalaxyError(
                     f"library dataset {dataset} ended in state {about['state']}: {about.get('misc_info') or ''}")
             self.refs[leaf.source, leaf.dbkey, leaf.tags] = {"src": "ld", "id": dataset}
-        self._sent = []
-        return self._sent
+        self.batches = []
+        return self.batches
 
 
 def folder(path):

@@ -65,7 +65,8 @@ def main(argv=None):
         for path in missing:
             print("Loading", path, flush=True)
             if not dry_run:
-                print_response(galaxy.post(f"libraries/{library['id']}/contents", {"folder_id": folder.id, **payloads[path]}))
+                payload = {"folder_id": folder.id, **payloads[path]}
+                print_response(galaxy.post(f"libraries/{library['id']}/contents", payload))
         return DONE if dry_run or not missing else wait_and_check(galaxy, folder, missing, timeout)
 
 

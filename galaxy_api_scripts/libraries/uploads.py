@@ -61,7 +61,8 @@ class LibraryUploads:
             self.default_reason = f"its job is paused in the history {self.history_name!r}: {PAUSED_ADVICE} that job"
 
 
-def check_uploads(galaxy: Galaxy, before: LibraryFolder, files: list[tuple[str, int]], default_reason: str) -> dict[str, str]:
+def check_uploads(galaxy: Galaxy, before: LibraryFolder, files: list[tuple[str, int]], default_reason: str
+                  ) -> dict[str, str]:
     """Return `{name: problem}` for those of the uploaded `files`, (name, size in bytes) each, that are not in the folder
     exactly once. `before` is the folder as it was before the upload.
 
@@ -138,6 +139,6 @@ def exclusive_run(subject: str) -> AbstractContextManager[int]:
     try:
         folder = state_folder("locks")
     except OSError as error:
-        raise GalaxyError(f"{error.filename}: no lock can be kept there: {error.strerror}: set $XDG_STATE_HOME to another folder"
-                          ) from None
+        raise GalaxyError(f"{error.filename}: no lock can be kept there: {error.strerror}: set $XDG_STATE_HOME to "
+                          "another folder") from None
     return hold_lock(folder / f"{hashlib.sha256(subject.encode()).hexdigest()[:16]}.lock", subject)

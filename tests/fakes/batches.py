@@ -11,8 +11,8 @@ from common import DONE, Galaxy
 from fakes import KEY
 from fakes.galaxy import WORKFLOW, FakeGalaxy
 from galaxy_api_scripts import checkpoint
-from galaxy_api_scripts.batch import ledger, runner
-from galaxy_api_scripts.datasets import collections, download, target_history
+from galaxy_api_scripts.batch import ledger
+from galaxy_api_scripts.datasets import download
 
 
 class Killed(BaseException):
@@ -132,9 +132,6 @@ def real_server():
 @pytest.fixture
 def server(clock, monkeypatch):
     """A server, and all modules, in time that goes by only when somebody sleeps."""
-    clock.time_ns = lambda: int(clock.now * 1e9)
-    for module in (runner, target_history, collections):
-        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(common.random, "uniform", lambda least, most: most)
     server = FakeGalaxy(clock.time)
     yield server

@@ -167,7 +167,6 @@ def test_where_nothing_has_ended_there_is_nothing_but_json(style, quiet, out, ca
 
 def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, requests_mock, clock, monkeypatch):
     """A run and a history that were asked for, an hour later than it is now, and never came."""
-    monkeypatch.setattr(target_history, "time", clock)
     requests_mock.get(f"{URL}/api/invocations", json=[])
     requests_mock.get(f"{URL}/api/histories", json=[])
     hence = clock.now + 3600
@@ -180,7 +179,6 @@ def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, request
 
 
 def test_a_file_that_was_seen_in_the_future_is_taken(memory, tmp_path, clock, monkeypatch):
-    monkeypatch.setattr(watcher_module, "time", clock)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.tsv").write_text("x")
     taken = []
@@ -331,7 +329,6 @@ def test_files_that_changed_places_are_another_run(work, memory, lanes):
 
 def test_a_watcher_says_once_what_is_away(work, clock, monkeypatch, capsys):
     """And again where it has been there meanwhile."""
-    monkeypatch.setattr(runner, "time", clock)
     looks = iter(["away", "away", "away", "", "away", "elsewhere"])
 
     def look_for_more():

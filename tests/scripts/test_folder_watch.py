@@ -18,7 +18,7 @@ import pytest
 from fakes import KEY, URL
 
 from common import DONE, FAILED, INTERRUPTED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
-from galaxy_api_scripts.batch import incoming, ledger, runner, watcher
+from galaxy_api_scripts.batch import incoming, ledger, watcher
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.workflows.inputs import iter_datasets
 
@@ -67,8 +67,6 @@ class Told(BatchRunner):
 def now(clock, monkeypatch):
     """Time that goes by only in pauses."""
     clock.time_ns = lambda: int(clock.now * 10**9)
-    monkeypatch.setattr(runner, "time", clock)
-    monkeypatch.setattr(watcher, "time", clock)
     monkeypatch.setattr(clock, "sleep", lambda seconds: pytest.fail("it waits"))
     return clock
 
@@ -216,7 +214,7 @@ def test_a_dry_run_begins_nothing(watched):
     (["--pause=0"], [W], "--pause=0: a whole number of at least 1 is wanted"),
     (["--fields=nosuch"], [W], "--fields: there is no nosuch"),
     (["--outputs=nosuch"], [W], "there is no output 'nosuch': there are copied"),
-    (["--tag=two words"], [W], "--tag=two words: no tag"),
+    (["--tag=two words"], [W], "--tag=two words: expected a word without spaces"),
     ([], [W, "nosuch=1"], "there is no input 'nosuch'"),
     ([], [W, "table=hda:x y"], "hda:x y: 'x y' is not an id"),
     ([], ["nosuch.ga"], "nosuch.ga: no such file")])

@@ -119,7 +119,7 @@ def test_a_dataset_for_a_collection_input(script, galaxy, capsys, module, src):
 def test_a_refusal_tells_of_the_history_that_may_be_left(script, galaxy, capsys, module):
     galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=400, json={"err_msg": "No such dataset"})
     assert script(module.main, KEY, URL, "w", "Run 12", "0=hda=d1") == FAILED
-    assert "No such dataset; Galaxy may have made the history 'Run 12' all the same" in capsys.readouterr().err
+    assert "No such dataset; Galaxy may have created the history 'Run 12' all the same" in capsys.readouterr().err
     assert script(module.main, KEY, URL, "w", "hist_id=h", "0=hda=d1") == FAILED
     told = capsys.readouterr()
     assert "No such dataset" in told.err and "may have made" not in told.err
