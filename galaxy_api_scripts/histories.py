@@ -35,6 +35,7 @@ from common import (
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.download import clip_filename, safe_name
 from galaxy_api_scripts.datasets.tus import open_unchanged
+from galaxy_api_scripts.polling import wait_jobs
 from galaxy_api_scripts.progress import progress_bar
 
 # The archives that Galaxy 26.1 both exports and imports, with the endings of their file names. Its bags fail.
@@ -100,7 +101,7 @@ def prepare_export(galaxy: Galaxy, history: dict[str, Any], payload: dict[str, A
     archive_route, jobs = str(checkpoint.data["route"]), checkpoint.data.get("jobs")
     announce("Galaxy makes the archive")
     if jobs:
-        for job, state in galaxy.wait_jobs(history["id"], jobs, timeout).items():
+        for job, state in wait_jobs(galaxy, history["id"], jobs, timeout).items():
             if state != "ok":
                 raise GalaxyError(f"Galaxy could not make the archive: {_explain_failure(galaxy, job)}")
         return archive_route

@@ -45,7 +45,7 @@ INDEX = f"{SHED}/data_manager_bwa_mem_index_builder/bwa_mem_index_builder_data_m
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     dbkeys = list(dict.fromkeys(args["--dbkey"]))
     fetch_tool, index_tools = args["--fetch-tool"] or FETCH, args["--index-tool"] or [INDEX]
     pause, timeout = whole(args, "--sleep_time", 1), whole(args, "--timeout")

@@ -38,7 +38,7 @@ from galaxy_api_scripts.libraries.contents import folder_in_use, open_folder
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     target, (style, fields) = described(args["FILE"]), output_options(args).values()
     galaxy = Galaxy(args["--api"], args["--url"])
 

@@ -44,7 +44,7 @@ LONG = (10, 600)    # seconds for a connection and for an answer: 1,000 elements
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     hid, wait, timeout = int_option(args, "COLLECTION_HID", 1), args["--wait"], int_option(args, "--timeout")
     style, fields = output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"], UNATTENDED if wait else ONE_SHOT)

@@ -40,7 +40,7 @@ from galaxy_api_scripts.tools.toolshed import (
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     output = output_options(args)
     revision = args["--revision"] and parse_id(args["--revision"], "--revision")
     repository = Repository(args["--url"], args["--owner"], args["--name"])

@@ -47,7 +47,7 @@ from galaxy_api_scripts.libraries.uploads import PAUSED_ADVICE, check_uploads, e
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     name, dry_run, timeout = args["DATA_LIBRARY"], args["--dry-run"], int_option(args, "--timeout")
     payloads = {path: build_payload(path, args["--uuid_field"]) for path in list_files(args["IN_FOLDER"])}
     if not name.strip():

@@ -37,7 +37,7 @@ from galaxy_api_scripts.tools.toolshed import (
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     revision, output = parse_id(args["--revision"], "--revision"), output_options(args)
     repository = Repository(args["--url"], args["--owner"], args["--name"])
     galaxy = Galaxy(args["--api"], args["--local"])

@@ -37,7 +37,7 @@ SAMPLES = [
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     style, _ = output_options({**args, "--fields": None}).values()
     queries = [parse_query(text) for text in args["QUERY"] or SAMPLES]
     galaxy = Galaxy(args["KEY"], args["BASE"])

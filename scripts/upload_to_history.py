@@ -51,7 +51,7 @@ KNOWN = ("filename", "file_type", "dbkey")
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     history, file, settings = parse_id(args["HISTORY_ID"], "HISTORY_ID"), args["FILE"], parse_payload(args["NAME=VALUE"])
     output, timeout, quiet = output_options(args), int_option(args, "--timeout"), args["--quiet"]
     if not isinstance(settings, dict) or not all(isinstance(value, str) for value in settings.values()):

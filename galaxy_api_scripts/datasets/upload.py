@@ -16,7 +16,7 @@ from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, TargetHistory, last_hid
 from galaxy_api_scripts.datasets.tus import open_unchanged, send_file, upload_checkpoint
-from galaxy_api_scripts.polling import countdown
+from galaxy_api_scripts.polling import countdown, wait_datasets
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
 
 BATCH = 50              # files a job; Galaxy 26.1 works on it while the next are sent: 100 files in two jobs are ready before
@@ -322,7 +322,7 @@ def _wait_until_terminal(galaxy: Galaxy, history: str, uploads: list[Upload], ti
     if not ids:
         return uploads
     with progress_bar(len(ids), "waiting for Galaxy", unit="") as bar:
-        states = galaxy.wait_datasets(history, ids, timeout, lambda counts: bar.update(counts["ended"] - bar.n))
+        states = wait_datasets(galaxy, history, ids, timeout, lambda counts: bar.update(counts["ended"] - bar.n))
     datasets = {dataset["id"]: dataset for dataset in history_datasets(galaxy, history)}
     for upload in uploads:
         if not upload.problem:
@@ -357,7 +357,7 @@ def find_existing(galaxy: Galaxy, history: str, sources: list[Source], wait: boo
     moving = [dataset["id"] for dataset in datasets
               if dataset["state"] in NON_TERMINAL_DATASET_STATES and dataset["name"] in names]
     if moving and wait:
-        galaxy.wait_datasets(history, moving, timeout)
+        wait_datasets(galaxy, history, moving, timeout)
         datasets = [dataset for dataset in history_datasets(galaxy, history) if not dataset["deleted"]]
     by_name: dict[str, list[dict[str, Any]]] = {}
     for dataset in datasets:

@@ -11,6 +11,7 @@ from common import NON_TERMINAL_JOB_STATES, Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.upload import post_fetch
 from galaxy_api_scripts.files import hold_lock, state_folder
 from galaxy_api_scripts.libraries.contents import LibraryFolder, open_folder
+from galaxy_api_scripts.polling import wait_jobs
 
 BATCH_FILES = 50    # files a job; more in one are hardly faster
 BATCH_BYTES = 256 * 2**20   # what a killed run may have sent in vain
@@ -57,7 +58,7 @@ class LibraryUploads:
 
     def wait(self, jobs: list[str], timeout: float | None) -> None:
         """Wait until these jobs have ended, whether they failed or not: the folders show that."""
-        if jobs and "paused" in self.galaxy.wait_jobs(self.history, jobs, timeout).values():
+        if jobs and "paused" in wait_jobs(self.galaxy, self.history, jobs, timeout).values():
             self.default_reason = f"its job is paused in the history {self.history_name!r}: {PAUSED_ADVICE} that job"
 
 

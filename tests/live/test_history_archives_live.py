@@ -13,6 +13,7 @@ import requests
 
 from common import FAILED, STILL_RUNNING, Galaxy, run
 from galaxy_api_scripts import histories
+from galaxy_api_scripts.polling import wait_datasets
 
 from .test_datasets_live import hanging
 
@@ -69,7 +70,7 @@ def full(person):
     made = person.asked("POST", "tools/fetch", json={"history_id": history, "targets": [
         {"destination": {"type": "hdas"}, "elements": sources}]})
     ids = [dataset["id"] for dataset in made["outputs"]]
-    states = Galaxy(person.key, person.url).wait_datasets(history, ids, timeout=120)
+    states = wait_datasets(Galaxy(person.key, person.url), history, ids, timeout=120)
     assert list(states.values()) == ["ok", "ok", "ok", "ok", "ok", "error"]
     here = f"histories/{history}/contents"
     person.asked("PUT", f"{here}/{ids[0]}", json={"tags": ["group:treated", "name:run12"], "annotation": "a note"})

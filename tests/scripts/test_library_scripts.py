@@ -53,7 +53,7 @@ def metadata(tmp_path):
 # ---------------------------------------------------------------------------------------------- bad lines
 
 @pytest.mark.parametrize("module, lines", [
-    (library_create_library, [[], [KEY, URL], [KEY, URL, "n", "d", "s", "more"], [KEY, URL, ""]]),
+    (library_create_library, [[], [KEY, URL], [KEY, URL, "n", "--nosuch"], [KEY, URL, ""]]),
     (library_create_folder, [[KEY, CONTENTS, "F1"], [KEY, CONTENTS, "1", "n"], [KEY, CONTENTS, "", "n"],
                              [KEY, URL, "F1", "n"], [KEY, CONTENTS, "F1", ""]]),
     (import_library_dataset_to_history, [[KEY, URL], [KEY, CONTENTS, "d1"], [KEY, f"{URL}/api/histories", "d1"],
@@ -115,7 +115,7 @@ def test_what_is_deleted_is_not_filled(script, requests_mock, capsys, main, line
 def test_a_library_is_made_nowhere_else(script, requests_mock, capsys):
     for url in (CONTENTS, f"{URL}/api/libraries/l1", f"{URL}/api/histories"):
         assert script(library_create_library.main, KEY, url, "n") == USAGE
-        assert refused_with(capsys, f"URL is {URL}/api/libraries here") and requests_mock.call_count == 0
+        assert refused_with(capsys, f"this script needs {URL}/api/libraries") and requests_mock.call_count == 0
 
 
 @each_short

@@ -93,7 +93,7 @@ def test_a_wrong_or_missing_step_shows_the_inputs_and_sends_nothing(script, gala
     (["w", ""], "is a variable unset?"), (["", "new"], "is a variable unset?"),
     (["w", "param=Filter1=cond=x"], "HISTORY is missing before param="),
     (["w", "new", "0=d"], "is not STEP=SRC=ID"), (["w", "new", "0=file=d"], "is not STEP=SRC=ID with SRC one of hda"),
-    (["w", "new", "=hda=d"], "is not STEP=SRC=ID"), (["w", "new", "0=hda=d", "--format=tabel"], "there are table, json")])
+    (["w", "new", "=hda=d"], "is not STEP=SRC=ID"), (["w", "new", "0=hda=d", "--format=tabel"], "expected one of table, json")])
 def test_a_bad_line_asks_nothing(script, galaxy, capsys, module, line, words):
     assert script(module.main, KEY, URL, *line) == USAGE
     told = capsys.readouterr()
