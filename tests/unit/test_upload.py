@@ -414,8 +414,8 @@ def test_an_address_is_fetched_by_galaxy(wire, held, script, capsys):
     (["H", "nosuch"], "No such file"), (["H", "/"], "--recursive"), (["H", "-"], "--name=NAME"),
     (["", "a.fastq"], "HISTORY"), (["new: ", "a.fastq"], "HISTORY"),
     (["--name=x", "H", "a.fastq", "b.bed"], "a name for one source"), (["--fields=nosuch", "H", "a.fastq"], "no nosuch"),
-    (["--timeout=soon", "H", "a.fastq"], "whole number"),
-    (["--stall-timeout=0", "H", "a.fastq"], "whole number")])
+    (["--timeout=soon", "H", "a.fastq"], "expected an integer"),
+    (["--stall-timeout=0", "H", "a.fastq"], "expected an integer")])
 def test_bad_lines(wire, held, files, script, capsys, monkeypatch, tmp_path, line, words):
     monkeypatch.chdir(tmp_path)
     options = [one for one in line if one.startswith("--")]
