@@ -16,18 +16,21 @@ def file_input(name, **more):
 @pytest.fixture
 def calls(monkeypatch):
     """The calls for uploads; each upload succeeds unless its name has `bad` in it, and nothing is sent."""
-    uploads_asked = []
+    calls_made = []
 
     def upload(galaxy, history, sources, settings):
-        uploads_asked.append(([source.name for source in sources], settings.dbkey, settings.tags))
+        calls_made.append(([source.name for source in sources], settings.dbkey, settings.tags))
         return [Upload(source, dataset={"id": f"id of {source.name}"}) for source in sources]
 
     def verify(galaxy, history, uploads, settings, timeout):
-        return [each.failed(f"{each.source.name} did not arrive") if "bad" in each.source.name else each for each in uploads]
+        for each in uploads:
+            if "bad" in each.source.name:
+                each.fail(f"{each.source.name} did not arrive")
+        return uploads
 
     monkeypatch.setattr(staging, "upload_sources", upload)
     monkeypatch.setattr(staging, "verify_uploads", verify)
-    return uploads_asked
+    return calls_made
 
 
 def test_each_file_is_uploaded_once_and_equal_settings_together(loopback, calls):
