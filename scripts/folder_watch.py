@@ -62,11 +62,11 @@ from common import (
     show,
     split_commas,
 )
-from galaxy_api_scripts.batch import ledger
+from galaxy_api_scripts.batch import ledger, ledger_reader
 from galaxy_api_scripts.batch.incoming import COMPLETION_MARKS, UNIT_KINDS, as_workflow_input, is_complete, scan_folder
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.summary import ROW_FIELDS, exit_status, iter_finished, print_rows
-from galaxy_api_scripts.batch.watcher import SETTLE_SECONDS, Watcher, default_ledger
+from galaxy_api_scripts.batch.watcher import DEFAULT_SETTLE, Watcher, WatchSettings, default_ledger
 from galaxy_api_scripts.datasets.download import prepare_folder
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
@@ -83,7 +83,7 @@ def main(argv=None):
         raise GalaxyError(f"--unit={kind}: there are {', '.join(UNIT_KINDS)}", USAGE)
     require_nonempty(args, "--input", "--files", "--ready-file", "--move-to",
                      "--download", "--outputs", "--on-done", "--on-fail")
-    settle = SETTLE_SECONDS[kind] if settle is None else settle
+    settle = DEFAULT_SETTLE[kind] if settle is None else settle
     if not os.path.isdir(folder):
         raise GalaxyError(f"{folder}: no such folder", USAGE)
     folder = os.path.realpath(folder)
@@ -109,7 +109,7 @@ def main(argv=None):
                              f"which --unit={kind} does not give: {other}")
     known.raise_problems(base.problems)
     if dry:
-        before = {unit["place"]: unit["state"] for unit in ledger.read_samples(place)} if os.path.exists(place) else {}
+        before = {unit["place"]: unit["state"] for unit in ledger_reader.read_samples(place)} if os.path.exists(place) else {}
         drops = scan_folder(folder, kind, args["--ready-file"], args["--files"])
         if drops:
             show([seen(drop, settle, before.get(drop.place)) for drop in drops], style, fields)
@@ -126,16 +126,17 @@ def main(argv=None):
     results = prepare_folder(args["--download"], "--download") if args["--download"] else None
     with ledger.Ledger(place, server=galaxy.base, user=user.get("username") or user["id"], folder=folder) as memory:
         work = BatchRunner(galaxy, memory, most, results, labels)
-        work.shared.sources = {leaf.source for one in base.values.values() for leaf in iter_datasets(one) if leaf.source}
-        watcher = Watcher(work, folder, kind, planned, settle, pause, args["--ready-file"], args["--files"], to,
-                          {"ok": args["--on-done"], "failed": args["--on-fail"]}, args["--retry-failed"], tags)
+        work.context.shared_uploads.sources = {leaf.source for one in base.values.values() for leaf in iter_datasets(one) if leaf.source}
+        settings = WatchSettings(folder, kind, settle, pause, args["--ready-file"], args["--files"], to,
+                                 {"ok": args["--on-done"], "failed": args["--on-fail"]}, args["--retry-failed"], tags)
+        watcher = Watcher(work, settings, planned)
         if sys.stderr.isatty():
             eprint(f"watching {folder}; ledger_show.py {place} shows what is done")
-        watcher.look()
+        watcher.scan()
         work.adopt_orphans()
         units = []
-        print_rows(iter_finished(work, units, once, None, watcher.look, pause), style, fields or ROW_FIELDS, args["--quiet"])
-        return exit_status([*units, *(one.unit for one in (*work.queue, *work.under_way.values()))])
+        print_rows(iter_finished(work, units, once, None, watcher.scan, pause), style, fields or ROW_FIELDS, args["--quiet"])
+        return exit_status([*units, *(one.sample for one in (*work.queue, *work.running.values()))])
 
 
 def outside(folder, text, option, kind):

@@ -64,7 +64,7 @@ from common import (
     show,
     split_commas,
 )
-from galaxy_api_scripts.batch import ledger
+from galaxy_api_scripts.batch import ledger, ledger_reader
 from galaxy_api_scripts.batch.history import common_history
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.sample_sheet import SheetRow
@@ -121,7 +121,7 @@ def main(argv=None):
                       table=format_table(sheet.problems, ["row", "sample", "column", "problem"]))
     known.raise_problems([])
     if dry:
-        before = {unit["name"]: unit["state"] for unit in ledger.read_samples(place)} if os.path.exists(place) else {}
+        before = {unit["name"]: unit["state"] for unit in ledger_reader.read_samples(place)} if os.path.exists(place) else {}
         show([{"row": row.line, "sample": row.sample, "before": before.get(row.sample), **inputs_of(known.workflow, one)}
               for row, one in rows], style, fields)
         return DONE
@@ -129,9 +129,9 @@ def main(argv=None):
     folder = prepare_folder(args["--download"], "--download") if args["--download"] else None
     with ledger.Ledger(place, server=galaxy.base, user=user.get("username") or user["id"]) as memory:
         common = (lambda: history) if history else (lambda: common_history(galaxy, memory, text.removeprefix("new:")))
-        work = BatchRunner(galaxy, memory, most, folder, labels, common=common if text else None)
+        work = BatchRunner(galaxy, memory, most, folder, labels, shared_history=common if text else None)
         plans, retried = [known.make_request(one) for _, one in rows], ["failed"] if args["--retry-failed"] else []
-        work.shared.among(plans)
+        work.context.shared_uploads.share_repeated(plans)
         with memory.together():     # one write to the disk, not a thousand
             units = [work.submit(row.sample, plan, place=f"{sheet_name}, line {row.line}", title=row.history,
                                tags=[*tags, *row.tags], again=END_STATES if row.sample in again else retried)
@@ -147,7 +147,7 @@ def main(argv=None):
         if failed and not once:
             names = ", ".join(unit.name for unit in units if unit.key in failed)
             eprint(f"{script_name()}: failed before: {names}: --retry-failed tries again")
-        return exit_status(units, failed if once else set(), work.given_up)
+        return exit_status(units, failed if once else set(), work.gave_up)
 
 
 def inputs_of(workflow, given):

@@ -1,4 +1,4 @@
-"""Histories that are made once, known by their names: the one thing that Galaxy sets together with making one."""
+"""Histories that are created exactly once: recognised by their names, the one thing that Galaxy sets together with creating one."""
 from __future__ import annotations
 
 import secrets
@@ -9,62 +9,63 @@ from common import TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.batch.ledger import Ledger
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Notes
 
-KEY_PATTERN = 10       # letters of a key that tell a name from all others
-NAME_PATTERN = 255      # letters that Galaxy keeps of a name
+MARK_LENGTH = 10            # letters of a key that tell a name from all others
+MAX_TITLE_LENGTH = 255      # letters of a name that Galaxy keeps
 
 
 def name_with_key(title: str, key: str) -> str:
-    """A name with a key's mark at its end, which no other history has."""
-    return f"{title[:NAME_PATTERN - KEY_PATTERN - 3]} [{key[:KEY_PATTERN]}]"
+    """A name that ends with a key's first letters, so that no other history has it."""
+    return f"{title[:MAX_TITLE_LENGTH - MARK_LENGTH - 3]} [{key[:MARK_LENGTH]}]"
 
 
-def create_history_once(galaxy: Galaxy, name: str, notes: Notes, alone: bool = True) -> tuple[str, bool]:
-    """The id of the history of that name, and whether it was made now. One that was asked for and is not there may yet come;
-    where that makes two, the oldest is it. A name that is not `alone` other histories have too, from before.
+def create_history_once(galaxy: Galaxy, name: str, notes: Notes, unique: bool = True) -> tuple[str, bool]:
+    """The id of the history of that name, and whether it was created now. One that was requested and is not there may still
+    appear; if there are two then, the oldest counts. If the name is not `unique`, other histories had it before.
 
-    `asked_history` is in the `notes` from then on.
+    Sets `history_requested` and `older_histories` in the `notes`. Raises `GalaxyError` (TRY_LATER) if the answer was lost and it does not
+    appear.
     """
-    asked = notes.data.get("asked_history")
-    asked = asked and min(asked, time.time())       # the clock may have been put back
-    before = notes.data.get("histories_before", [])
-    there = _named(galaxy, name, before) if alone or asked else []
-    while asked and not there and time.time() < asked + SETTLE_SECONDS:
+    requested = notes.data.get("history_requested")
+    requested = requested and min(requested, time.time())       # the clock may have been put back
+    older = notes.data.get("older_histories", [])
+    namesakes = _find(galaxy, name, older) if unique or requested else []
+    while requested and not namesakes and time.time() < requested + SETTLE_SECONDS:
         time.sleep(2)
-        there = _named(galaxy, name, before)
-    made = not there
-    if made:
-        before = [] if alone else [one["id"] for one in _named(galaxy, name, [])]
-        notes.save(durably=True, asked_history=time.time(), histories_before=before)
+        namesakes = _find(galaxy, name, older)
+    created = not namesakes
+    if created:
+        older = [] if unique else [history["id"] for history in _find(galaxy, name, [])]
+        notes.save(durably=True, history_requested=time.time(), older_histories=older)
         try:
             galaxy.post("histories", {"name": name})
         except GalaxyError as error:
             if not error.lost:
-                notes.save(asked_history=None)
+                notes.save(history_requested=None)
                 raise
-        there = _named(galaxy, name, before)
-        if not there:
-            raise GalaxyError(f"history {name!r}: the answer to its making was lost; run the same line again", TRY_LATER)
-    for late in there[1:]:
+        namesakes = _find(galaxy, name, older)
+        if not namesakes:
+            raise GalaxyError(f"history {name!r}: the answer to its creation was lost; run the same line again", TRY_LATER)
+    for late in namesakes[1:]:
         if not late["count"]:
             galaxy.delete(f"histories/{late['id']}")
-    return str(there[0]["id"]), made
+    return str(namesakes[0]["id"]), created
 
 
-def _named(galaxy: Galaxy, name: str, before: list[str]) -> list[dict[str, Any]]:
-    """The histories of that name that are not deleted, the oldest first, but for those from before."""
-    ask = {"q": "name-eq", "qv": name, "order": "create_time-asc", "keys": "id,name,deleted,count"}
-    return [one for one in galaxy.pages("histories", ask)
-            if one["name"] == name and not one.get("deleted") and one["id"] not in before]
+def _find(galaxy: Galaxy, name: str, older: list[str]) -> list[dict[str, Any]]:
+    """The histories of that name that are not deleted, the oldest first, but for the `older` ones."""
+    query = {"q": "name-eq", "qv": name, "order": "create_time-asc", "keys": "id,name,deleted,count"}
+    return [history for history in galaxy.pages("histories", query)
+            if history["name"] == name and not history.get("deleted") and history["id"] not in older]
 
 
 def common_history(galaxy: Galaxy, ledger: Ledger, title: str) -> str:
-    """The id of a history with that title for all units of a ledger."""
-    notes = ledger.notes
-    if not notes.data.get("mark"):
-        notes.save(durably=True, mark=secrets.token_hex(KEY_PATTERN // 2))
-    known = notes.data.get("histories", {})
-    about = galaxy.get_or_none(f"histories/{known[title]}") if title in known else None
+    """The id of a history with that title for all samples of a ledger."""
+    meta = ledger.meta
+    if not meta.notes.history_mark:
+        meta.save(durably=True, history_mark=secrets.token_hex(MARK_LENGTH // 2))
+    known = meta.notes.histories.get(title)
+    about = galaxy.get_or_none(f"histories/{known}") if known else None
     if not about or about.get("deleted", True):
-        history, _ = create_history_once(galaxy, name_with_key(title, notes.data["mark"]), notes)
-        notes.save(durably=True, histories={**known, title: history}, asked_history=None)
-    return str(notes.data["histories"][title])
+        known, _ = create_history_once(galaxy, name_with_key(title, meta.notes.history_mark), meta)
+        meta.save(durably=True, histories={**meta.notes.histories, title: known}, history_requested=None)
+    return str(known)

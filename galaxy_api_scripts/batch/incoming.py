@@ -73,21 +73,21 @@ class IncomingUnit:
         return any(len(mates) == 2 for _, mates in self.samples)
 
     @property
-    def stamp(self) -> str:
+    def fingerprint(self) -> str:
         """Another one when a file has come, changed or gone. Marks are not in it: a unit that was taken without one and gets
         it later is no new one."""
-        return _stamp(self.files)
+        return _hash_files(self.files)
 
 
-def _stamp(files: Iterable[IncomingFile]) -> str:
+def _hash_files(files: Iterable[IncomingFile]) -> str:
     facts = [(file.name, file.size, file.changed, file.inode) for file in files]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 # ------------------------------------------------------------------------------------------------------------- a look
 
-def scan_folder(folder: str, unit: str, ready_file: str | None = None, pattern: str | None = None) -> list[IncomingUnit]:
-    """What is in the folder now, sorted by name: the files or pairs (`unit`) directly in it, or the reads below each folder.
+def scan_folder(folder: str, kind: str, ready_file: str | None = None, pattern: str | None = None) -> list[IncomingUnit]:
+    """What is in the folder now, sorted by name: the files or pairs (`kind`) directly in it, or the reads below each folder.
 
     With `ready_file`, only what is marked: a run by a file of that name in it; a file by FILE.done where it is `.done`, else
     by a file of that name in the folder, which tells of all that was there before it. `pattern` is a glob for the files'
@@ -97,45 +97,45 @@ def scan_folder(folder: str, unit: str, ready_file: str | None = None, pattern: 
     folder = os.path.abspath(folder)
     try:
         entries = _entries(folder)
-        runs = [entry.path for entry in entries if unit == "run" and not _left_out(entry.name)
+        runs = [entry.path for entry in entries if kind == "run" and not _left_out(entry.name)
                 and entry.is_dir(follow_symlinks=False)]
     except OSError as error:
         raise GalaxyError(f"{folder}: {error.strerror}", TRY_LATER) from None
-    if unit == "run":
-        drops = [drop for path in runs for drop in _run(path, ready_file, pattern)]
+    if kind == "run":
+        units = [unit for path in runs for unit in _run(path, ready_file, pattern)]
     else:
-        drops = _single(folder, entries, ready_file, pattern)
-    return sorted(_pairs(drops) if unit == "pair" else drops, key=lambda drop: (drop.name, drop.place))
+        units = _single(folder, entries, ready_file, pattern)
+    return sorted(_pairs(units) if kind == "pair" else units, key=lambda unit: (unit.name, unit.place))
 
 
 def _single(folder: str, entries: list[os.DirEntry[str]], ready_file: str | None, pattern: str | None) -> list[IncomingUnit]:
     """The files that are there, and marked where that is wanted."""
     suffix = ready_file if ready_file and ready_file.startswith(".") else None
     mark = os.path.join(folder, ready_file) if ready_file and not suffix else ""
-    names, said, drops = {entry.name for entry in entries}, _came(mark), []
+    names, said, units = {entry.name for entry in entries}, _came(mark), []
     for file in _seen(folder, (entry for entry in entries if not _left_out(entry.name) and entry.name != ready_file and not (
             suffix and entry.name.endswith(suffix)) and (not pattern or fnmatchcase(entry.name, pattern)))):
         if suffix:
             mark = file.path + suffix
             said = _came(mark) if file.name + suffix in names else 0
         if (said or not ready_file) and (file.size or file.problem != EMPTY or said >= file.came):
-            drops.append(_drop(stem(file.name), file.path, [(stem(file.name), [file])], mark, said >= file.came))
-    return drops
+            units.append(_drop(stem(file.name), file.path, [(stem(file.name), [file])], mark, said >= file.came))
+    return units
 
 
-def _pairs(drops: list[IncomingUnit]) -> Iterator[IncomingUnit]:
-    there = {drop.files[0].name: drop for drop in drops}
-    for name, drop in there.items():
+def _pairs(units: list[IncomingUnit]) -> Iterator[IncomingUnit]:
+    there = {unit.files[0].name: unit for unit in units}
+    for name, unit in there.items():
         sample, mate, is_forward = mate_of(name)
         if not mate:
-            yield replace(drop, problem=drop.problem or f"{drop.name} has no _R1 or _R2 at its end")
+            yield replace(unit, problem=unit.problem or f"{unit.name} has no _R1 or _R2 at its end")
         elif is_forward and mate in there:
-            files, certain = [*drop.files, *there[mate].files], drop.certain and there[mate].certain
-            yield _drop(sample, drop.place, [(sample, files)], drop.mark, certain)
+            files, certain = [*unit.files, *there[mate].files], unit.certain and there[mate].certain
+            yield _drop(sample, unit.place, [(sample, files)], unit.mark, certain)
 
 
 def _run(folder: str, ready_file: str | None, pattern: str | None) -> Iterator[IncomingUnit]:
-    """The drop of a run's folder; none where there is nothing in it yet."""
+    """The unit of a run's folder; none where there is nothing in it yet."""
     def is_read(name: str) -> bool:
         fits = fnmatchcase(name, pattern) if pattern else name.lower().endswith(READS)
         return fits and not _left_out(name) and not INDEX.fullmatch(name) and name not in (*COMPLETION_MARKS, ready_file)
@@ -261,17 +261,17 @@ def _shown(text: str) -> str:
 
 # ---------------------------------------------------------------------------------------------------- whole, and the same
 
-def is_complete(drop: IncomingUnit, since: float, now: float, settle: float) -> bool:
+def is_complete(unit: IncomingUnit, since: float, now: float, settle: float) -> bool:
     """Whether the unit may be taken, or its problem be told: at once where its mark is certain, else when its stamp, first
     seen at `since` (seconds), has stood still for `settle` seconds."""
-    return drop.certain or now - since >= settle
+    return unit.certain or now - since >= settle
 
 
-def fingerprint(drop: IncomingUnit) -> str:
+def current_fingerprint(unit: IncomingUnit) -> str:
     """The stamp that the unit has now, "" where some of it is gone. Its own files are asked for: what has come to a run
     meanwhile, `scan_folder` shows."""
-    now = [_now(file) for file in drop.files]
-    return "" if None in now else _stamp(file for file in now if file)
+    now = [_now(file) for file in unit.files]
+    return "" if None in now else _hash_files(file for file in now if file)
 
 
 def _now(file: IncomingFile) -> IncomingFile | None:
@@ -284,87 +284,87 @@ def _now(file: IncomingFile) -> IncomingFile | None:
 
 # ------------------------------------------------------------------------------------------------------------ as an input
 
-def as_workflow_input(drop: IncomingUnit, one: InputSpec) -> DatasetInput | CollectionInput:
+def as_workflow_input(unit: IncomingUnit, one: InputSpec) -> DatasetInput | CollectionInput:
     """What an input of a workflow is given of the unit; a usage error where that does not fit.
 
     An input for a dataset gets the file, or a list of several that is mapped over; one for a pair gets the pair, or all of a
     run to map over.
     """
-    if drop.problem or one.kind == "parameter":
-        raise GalaxyError(drop.problem or f"it is a parameter ({one.type}), and takes no file", USAGE)
+    if unit.problem or one.kind == "parameter":
+        raise GalaxyError(unit.problem or f"it is a parameter ({one.type}), and takes no file", USAGE)
     wanted = one.type if one.kind == "collection" else "list"
     samples = [(name, [InputValues.with_datatype(one, DatasetInput(source.path, source=source, name=os.path.basename(source.name)))
-                       for source in mates]) for name, mates in drop.samples]
-    if one.kind == "dataset" and len(drop.sources) == 1:
+                       for source in mates]) for name, mates in unit.samples]
+    if one.kind == "dataset" and len(unit.sources) == 1:
         return samples[0][1][0]
     if any(len(f"{name}:forward") > MAX_NAME_LENGTH for name, _ in samples):
         raise GalaxyError(
-            f"{drop.name}: a name too long for an element, of which {MAX_NAME_LENGTH} characters may be", USAGE)
-    if one.kind == "dataset" and drop.paired:
+            f"{unit.name}: a name too long for an element, of which {MAX_NAME_LENGTH} characters may be", USAGE)
+    if one.kind == "dataset" and unit.paired:
         return CollectionInput("list", [(f"{name}_{mate}", leaf) for name, mates in samples for mate, leaf in zip(MATES, mates)])
-    if drop.paired and wanted.replace("_or_unpaired", "") in ("", "paired", "list:paired"):
+    if unit.paired and wanted.replace("_or_unpaired", "") in ("", "paired", "list:paired"):
         pairs = [(name, CollectionInput("paired", list(zip(MATES, mates)))) for name, mates in samples]
         return pairs[0][1] if len(pairs) == 1 and wanted.startswith("paired") else CollectionInput("list:paired", list(pairs))
-    if not drop.paired and wanted in ("", "list", "paired_or_unpaired", "list:paired_or_unpaired"):
+    if not unit.paired and wanted in ("", "list", "paired_or_unpaired", "list:paired_or_unpaired"):
         return CollectionInput("list", [(name, mates[0]) for name, mates in samples])
-    raise GalaxyError(f"it takes a collection of type {wanted}, and the files of {drop.name} are "
-                  f"{'pairs' if drop.paired else 'not in pairs'}", USAGE)
+    raise GalaxyError(f"it takes a collection of type {wanted}, and the files of {unit.name} are "
+                  f"{'pairs' if unit.paired else 'not in pairs'}", USAGE)
 
 
 # --------------------------------------------------------------------------------------------------------------- its move
 
-def move_unit(drop: IncomingUnit, to: str) -> str:
+def move_unit(unit: IncomingUnit, to: str) -> str:
     """Move the unit, and the mark beside a file, into the folder `to`, under names that nothing has there (NAME, NAME.2,
     ...), and return where its `place` is now.
 
-    All of it is there before any of it leaves. Who is killed on the way and moves the same drop again, ends with one whole
+    All of it is there before any of it leaves. Who is killed on the way and moves the same unit again, ends with one whole
     copy. Raises `GalaxyError` where the unit has changed or can't be moved; then it stays, or the message says what is where.
     """
-    paths = [file.path for file in drop.files]
-    things = paths if drop.place in paths else [drop.place]
-    if drop.mark.startswith(f"{drop.place}."):
-        marks = [path + drop.mark[len(drop.place):] for path in paths]
+    paths = [file.path for file in unit.files]
+    things = paths if unit.place in paths else [unit.place]
+    if unit.mark.startswith(f"{unit.place}."):
+        marks = [path + unit.mark[len(unit.place):] for path in paths]
         things = paths + [mark for mark in marks if os.path.lexists(mark)]
     made: dict[str, str] = {}
     try:
-        _unchanged(drop)
-        targets = _targets(drop, things, os.path.abspath(to))
+        _unchanged(unit)
+        targets = _targets(unit, things, os.path.abspath(to))
         for thing, target in targets.items():
             _clear(_part(target))
             if not os.path.lexists(target):
                 _put(thing, target)
                 made[thing] = target
-        _unchanged(drop)
+        _unchanged(unit)
         for thing in things:
             _remove(thing)
     except OSError as error:
         why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror or "something else has come there"
-        raise GalaxyError(f"{drop.place}: can't be moved: {why}{_undone(made)}") from None
+        raise GalaxyError(f"{unit.place}: can't be moved: {why}{_undone(made)}") from None
     return targets[things[0]]
 
 
-def _unchanged(drop: IncomingUnit) -> None:
+def _unchanged(unit: IncomingUnit) -> None:
     """An error where a file is another one than it was; one that is gone may be moved already."""
-    if _stamp(_now(file) or file for file in drop.files) != drop.stamp:
+    if _hash_files(_now(file) or file for file in unit.files) != unit.fingerprint:
         raise OSError(errno.ESTALE, "it has changed")
 
 
-def _targets(drop: IncomingUnit, things: list[str], to: str) -> dict[str, str]:
+def _targets(unit: IncomingUnit, things: list[str], to: str) -> dict[str, str]:
     """Where each of the things goes: where nothing is, or where a move that was killed has brought it."""
     for end in itertools.chain([""], (f".{number}" for number in itertools.count(2))):
         targets = {thing: os.path.join(to, os.path.basename(thing) + end) for thing in things}
-        if all(not os.path.lexists(target) or _has(drop, thing, target) for thing, target in targets.items()):
+        if all(not os.path.lexists(target) or _has(unit, thing, target) for thing, target in targets.items()):
             break
     if any(not os.path.lexists(thing) and not os.path.lexists(target) for thing, target in targets.items()):
         raise OSError(errno.ENOENT, "it is gone")
     return targets
 
 
-def _has(drop: IncomingUnit, thing: str, target: str) -> bool:
+def _has(unit: IncomingUnit, thing: str, target: str) -> bool:
     """Whether the target is that thing; of one that is gone, the sizes and times have to tell."""
     if os.path.lexists(thing):
         return _alike(thing, target)
-    before = [file for file in drop.files if f"{file.path}/".startswith(f"{thing}/")]
+    before = [file for file in unit.files if f"{file.path}/".startswith(f"{thing}/")]
     after = [_now(replace(file, path=target + file.path[len(thing):])) for file in before]
     return bool(before) and all(new and new.size == old.size and abs(new.changed - old.changed) <= COARSE
                                 for old, new in zip(before, after))

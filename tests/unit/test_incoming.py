@@ -11,7 +11,7 @@ import pytest
 
 from common import FAILED, TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.batch import incoming
-from galaxy_api_scripts.batch.incoming import as_workflow_input, fingerprint, is_complete, move_unit, scan_folder
+from galaxy_api_scripts.batch.incoming import as_workflow_input, current_fingerprint, is_complete, move_unit, scan_folder
 from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputSpec
 
 
@@ -110,16 +110,16 @@ def test_an_empty_file_is_waited_for(inbox):
 def test_a_half_file_that_grows_has_other_stamps(inbox):
     put(inbox, "a.bed", text="half")
     first, second = only(inbox), only(inbox)
-    assert first.stamp == second.stamp == fingerprint(first)
+    assert first.fingerprint == second.fingerprint == current_fingerprint(first)
     with open(inbox / "a.bed", "a") as file:
         file.write("x")
-    assert only(inbox).stamp == fingerprint(first) != first.stamp
+    assert only(inbox).fingerprint == current_fingerprint(first) != first.fingerprint
     os.utime(inbox / "a.bed", ns=(5, 5))
     third = only(inbox)
     os.replace(shutil.copy2(inbox / "a.bed", inbox / "b.part"), inbox / "a.bed")    # same size and time, another file
-    assert len({first.stamp, third.stamp, only(inbox).stamp}) == 3
+    assert len({first.fingerprint, third.fingerprint, only(inbox).fingerprint}) == 3
     os.unlink(inbox / "a.bed")
-    assert fingerprint(first) == "" and scan_folder(str(inbox), "file") == []
+    assert current_fingerprint(first) == "" and scan_folder(str(inbox), "file") == []
 
 
 @pytest.mark.parametrize("name", ["a b.bed", "a\nb.bed", "é.bed", "-n.bed", "'$(x)\".bed"])
@@ -211,8 +211,8 @@ def test_a_mark_for_all_that_was_there_before_it(inbox):
     assert [(drop.name, drop.certain) for drop in found] == [("a", True), ("late", False)]
     (inbox / "READY").unlink()
     assert scan_folder(str(inbox), "file", ready_file="READY") == []
-    assert [drop.stamp for drop in found] == [
-        drop.stamp for drop in scan_folder(str(inbox), "file")]     # marks are not in it
+    assert [drop.fingerprint for drop in found] == [
+        drop.fingerprint for drop in scan_folder(str(inbox), "file")]     # marks are not in it
 
 
 def test_an_empty_file_with_its_mark_is_a_problem(inbox):
@@ -247,7 +247,7 @@ def test_pairs_wait_for_their_mates(inbox):
     after(inbox / "s2_R2.fastq.gz", inbox / "s2_R1.fastq.gz")
     with open(inbox / "s2_R2.fastq.gz", "a") as file:
         file.write("more")
-    assert fingerprint(second) != second.stamp
+    assert current_fingerprint(second) != second.fingerprint
 
 
 def test_two_pairs_of_one_sample_are_two_units(inbox):
@@ -270,9 +270,9 @@ def test_the_reads_of_a_run(inbox):
     assert told([drop]) == {"240101_A": {"s1_S1_L001": ILLUMINA[:2], "s2_S2_L001": ILLUMINA[2:]}}
     assert (drop.place, drop.mark, drop.certain) == (str(inbox / "240101_A"), "", False)
     assert [source.name for source in drop.sources] == ILLUMINA
-    before = drop.stamp
+    before = drop.fingerprint
     put(inbox / "240101_A", "Data/s3_S3_L001_R1_001.fastq.gz", "Data/s3_S3_L001_R2_001.fastq.gz")
-    assert fingerprint(drop) == before != only(inbox, "run").stamp
+    assert current_fingerprint(drop) == before != only(inbox, "run").fingerprint
 
 
 def test_single_ends_and_another_pattern(inbox):
@@ -301,7 +301,7 @@ def test_a_mixture_is_a_problem(inbox):
     assert drop.problem == "has 5 files, and 1 of them without a mate, such as Data/odd.fastq"
     put(inbox / "r", "Data/empty_R1.fastq", text="")
     assert only(inbox, "run").problem == "Data/empty_R1.fastq is empty"
-    assert only(inbox, "run").stamp != drop.stamp
+    assert only(inbox, "run").fingerprint != drop.fingerprint
     with pytest.raises(GalaxyError, match="Data/empty_R1.fastq is empty"):
         as_workflow_input(only(inbox, "run"), asked("dataset"))
 
@@ -326,7 +326,7 @@ def test_a_file_that_is_being_copied_keeps_a_run(inbox, name):
     assert drop.problem == f"{name} is not whole yet"
     with open(inbox / "r" / name, "a") as file:
         file.write("x")
-    assert only(inbox, "run").stamp != drop.stamp     # it grows, and so nobody is told of it
+    assert only(inbox, "run").fingerprint != drop.fingerprint     # it grows, and so nobody is told of it
     put(inbox / "r", "CopyComplete.txt")
     assert told(scan_folder(str(inbox), "run")) == {"r": {"s0": ["Data/s0.fastq.gz"]}}
 
@@ -343,7 +343,7 @@ def test_a_mark_that_comes_last(inbox, mark):
     put(inbox / "r", mark)
     marked = only(inbox, "run")
     assert marked.mark == str(inbox / "r" / mark) and is_complete(marked, 100, 100, 60)
-    assert waiting.stamp == called.stamp == marked.stamp
+    assert waiting.fingerprint == called.fingerprint == marked.fingerprint
     after(inbox / "r" / ILLUMINA[0], inbox / "r" / mark)        # so the mark said nothing of these
     assert not is_complete(only(inbox, "run"), 100, 159, 60)
 
@@ -691,7 +691,7 @@ def test_killed_at_any_moment(tmp_path, systems, unit, fresh):
         assert set(before.values()) <= set(texts) and earlier.items() <= tree(out).items()
         seen = scan_folder(str(inbox), unit)
         if not ended:
-            assert [one.stamp for one in seen] in ([], [drop.stamp])
+            assert [one.fingerprint for one in seen] in ([], [drop.fingerprint])
             # A look no longer sees what is there whole, but for the rest of it.
             if fresh and not seen:
                 assert len(set(tree(out).values()) & set(before.values())) == len(before)

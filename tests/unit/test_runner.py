@@ -6,7 +6,7 @@ import pytest
 from fakes.batches import Batch, Killed, batch, death, server
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER
-from galaxy_api_scripts.batch import runner, summary
+from galaxy_api_scripts.batch import running_sample, samples, summary
 
 __all__ = ["batch", "death", "server"]      # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")     # see `death`
@@ -231,11 +231,11 @@ def test_all_have_failed(batch, server):
 
 def test_a_job_that_was_killed_with_galaxy_is_run_again_some_times(batch, server):
     batch.samples("a", "b")
-    server.fails = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * (runner.MAX_RETRIES + 1)}
+    server.fails = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * (running_sample.MAX_RETRIES + 1)}
     ended = batch(status=SOME_FAILED)
     assert {name: (row["state"], row["attempt"]) for name, row in ended.rows.items()} == {
-        "a": ("ok", "2"), "b": ("failed", str(runner.MAX_RETRIES + 1))}
-    assert RESTARTED.split(".")[0] in ended.rows["b"]["message"] and len(server.runs) == 2 + runner.MAX_RETRIES + 1
+        "a": ("ok", "2"), "b": ("failed", str(running_sample.MAX_RETRIES + 1))}
+    assert RESTARTED.split(".")[0] in ended.rows["b"]["message"] and len(server.runs) == 2 + running_sample.MAX_RETRIES + 1
     assert ended.sent.count("POST upload") == 2
 
 
@@ -245,7 +245,7 @@ def test_refused_again_and_again(batch, server):
     server.answers["POST invocations"] = [REFUSAL] * 8
     ended = batch("--max-running=1", status=FAILED)
     assert ended.sent.count("POST invocations") == 5 == len(ended.rows)
-    assert {row["failed_step"] for row in ended.rows.values()} == {"submitted"}
+    assert {row["failed_step"] for row in ended.rows.values()} == {"submit"}
     assert "the last 5 runs were refused, so the 3 that wait were not begun" in ended.err
     server.answers.clear()
     assert len(batch("--retry-failed").rows) == 8
@@ -273,7 +273,7 @@ def test_a_result_that_can_not_be_fetched(batch, server):
     server.answers["GET display"] = [(403, {"err_msg": "not now", "err_code": 403002})]
     ended = batch(f"--download={batch.folder}/out", status=SOME_FAILED)
     [bad] = [row for row in ended.rows.values() if row["state"] == "failed"]
-    assert bad["failed_step"] == "delivered" and "the run itself is ok" in bad["message"] and "not now" in ended.err
+    assert bad["failed_step"] == "deliver" and "the run itself is ok" in bad["message"] and "not now" in ended.err
     assert batch(f"--download={batch.folder}/out", status=SOME_FAILED).sent == []
     again = batch(f"--download={batch.folder}/out", "--retry-failed")
     assert again.sent == [] and again.rows[bad["name"]]["attempt"] == "1"
@@ -285,7 +285,7 @@ def test_bytes_that_did_not_arrive_are_sent_again_once(batch, server):
     batch.samples("a", "b")
     server.spoiled = {"a.tsv": 1, "b.tsv": 2}
     ended = batch(status=SOME_FAILED)
-    assert ended.rows["a"]["state"] == "ok" and ended.rows["b"]["failed_step"] == "uploaded"
+    assert ended.rows["a"]["state"] == "ok" and ended.rows["b"]["failed_step"] == "upload"
     assert "ended in state error" in ended.rows["b"]["message"] and len(server.runs) == 1
     assert batch("--retry-failed").rows["b"]["state"] == "ok"
     batch.once_each("a", "b")
@@ -317,8 +317,8 @@ def test_a_timeout(batch, server):
 # ----------------------------------------------------------------------------------------------------------- small things
 
 def test_what_is_the_same_has_the_same_digest():
-    assert runner.stable_hash("a", {"x": 1, "y": [2]}) == runner.stable_hash(
-        "a", {"y": [2], "x": 1}) != runner.stable_hash("a", {"x": 1})
+    assert samples.stable_hash("a", {"x": 1, "y": [2]}) == samples.stable_hash(
+        "a", {"y": [2], "x": 1}) != samples.stable_hash("a", {"x": 1})
 
 
 @pytest.mark.parametrize("states, known, code", [
