@@ -51,8 +51,11 @@ clean:
 
 $(VENV)/.installed: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.9 or later is wanted: make PYTHON=python3.11 ..." if sys.version_info < (3, 9) else 0)'
+	@if [ -e $(VENV)/.installing ]; then echo "clearing $(VENV): its installation was broken off"; rm -rf $(VENV); fi
+	@mkdir -p $(VENV) && touch $(VENV)/.installing
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[test]'
+	@rm $(VENV)/.installing
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

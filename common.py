@@ -23,6 +23,7 @@ import stat
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -1239,18 +1240,18 @@ class Galaxy:
     # ------------------------------------------------------------------------------------------------------- waiting
 
     def wait_datasets(self, history: str, datasets: Iterable[str], timeout: float | None = None,
-                      on_progress: Callable[[int], Any] | None = None) -> dict[str, str]:
+                      on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, str]:
         """`{id: state}` once all these datasets of one history have ended, good or bad (not in `NON_TERMINAL_DATASET_STATES`).
 
-        However many they are, each look is one small request: what in the history has not ended yet. `told` is called
-        with how many those are.
+        However many they are, each look is one small request: what in the history has not ended yet. `on_progress` is
+        called with the number of those by state, and of the others as `ended`.
         """
-        return self._ended("dataset", history, list(datasets), timeout, f"histories/{history}/contents",
+        return self._ended("dataset", history, datasets, timeout, f"histories/{history}/contents",
                            {"v": "dev", "keys": "id,state"}, {"q": "state-in", "qv": ",".join(NON_TERMINAL_DATASET_STATES)}, on_progress)
 
     def wait_jobs(self, history: str, jobs: Iterable[str], timeout: float | None = None) -> dict[str, str]:
         """`{id: state}` once all these jobs of one history have ended (see `TERMINAL_JOB_STATES`), or none can move by itself."""
-        return self._ended("job", history, list(jobs), timeout, "jobs",
+        return self._ended("job", history, jobs, timeout, "jobs",
                            {"history_id": history}, {"state": list(NON_TERMINAL_JOB_STATES)})
 
     def poll(self, timeout: float | None) -> Iterator[int]:
@@ -1261,22 +1262,24 @@ class Galaxy:
         finally:
             self.deadline = float("inf")
 
-    def _ended(self, kind: str, history: str, wanted: list[str], timeout: float | None, path: str, every: dict[str, Any],
-               moving: dict[str, Any], on_progress: Callable[[int], Any] | None = None) -> dict[str, str]:
+    def _ended(self, kind: str, history: str, wanted: Iterable[str], timeout: float | None, path: str, every: dict[str, Any],
+               moving: dict[str, Any], on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, str]:
         """The states of `wanted` once none of them is in the list that `path` gives for `every` and `moving`."""
         moves, states = (NON_TERMINAL_DATASET_STATES if kind == "dataset" else NON_TERMINAL_JOB_STATES), {}
+        wanted = dict.fromkeys(wanted)
         for _ in self.poll(timeout):
-            left = {thing["id"] for thing in self.pages(path, {**every, **moving})}.intersection(wanted)
+            left = {thing["id"]: str(thing.get("state")) for thing in self.pages(path, {**every, **moving})
+                    if thing["id"] in wanted}
             if not left:        # but for what is setting_metadata, which that filter does not see (26.1)
                 states = {thing["id"]: str(thing.get("state")) for thing in self.pages(path, every)
                           if thing.get("history_content_type", "dataset") == "dataset"}     # not a collection of that id
-                left = {one for one in wanted if states.get(one) in moves}
+                left = {one: states[one] for one in wanted if states.get(one) in moves}
             if on_progress:
-                on_progress(len(left))
+                on_progress({**Counter(left.values()), "ended": len(wanted) - len(left)})
             if not left:
                 break
         else:
-            raise GalaxyError(f"{len(left)} of {len(set(wanted))} still running after {timeout:g} s: "
+            raise GalaxyError(f"{len(left)} of {len(wanted)} still running after {timeout:g} s: "
                           f"{', '.join(sorted(left)[:3])}{', ...' if len(left) > 3 else ''}", STILL_RUNNING)
         missing = [one for one in wanted if one not in states]
         if missing:

@@ -9,7 +9,7 @@ Options:
   --ended=N    how many units of the ledger have ended, at the last look  [default: 10000]
   -h, --help   show this
 
-It is our own cost that is measured, so the server is no Galaxy but tests/fakes/loopback_galaxy.py, a process of its own on this
+It is our own cost that is measured, so the server is no Galaxy but tests/fakes/galaxy.py, a process of its own on this
 machine, which makes datasets and runs end at once, unless they are to go on. Each row has a file of some bytes, and the
 workflow one step. How fast a real Galaxy and a batch are together is measured by batch.py.
 """
@@ -29,13 +29,13 @@ from local import ROOT, heading, launched, print_row
 
 sys.path.append(str(ROOT / "tests"))
 from fakes import KEY  # noqa: E402
-from fakes.loopback_galaxy import WORKFLOW  # noqa: E402
+from fakes.galaxy import WORKFLOW  # noqa: E402
 
 from common import arguments, int_option, run  # noqa: E402
 from galaxy_api_scripts.batch.ledger import Ledger  # noqa: E402
 
 BATCH = [sys.executable, str(ROOT / "scripts" / "workflow_batch.py"), "-q", "--max-running=50"]
-SERVER = [sys.executable, "-m", "fakes.loopback_galaxy"]
+SERVER = [sys.executable, "-m", "fakes.galaxy"]
 COLUMNS = ["what", "seconds", "requests", "requests a row", "memory (MB)"]
 SECONDS, MEMORY = 2, 100e6      # the bars: for the check of the largest sheet, and of memory for all
 RUNNING = 10                    # rows that run, at a look
@@ -62,7 +62,7 @@ def main(argv=None):
                             [f"--download={sheet.parent}/out"])
             memory.append(took.memory)
             asked.append(took.asked / rows)
-        requests.get(f"{url}/looks?{FOR_EVER}", timeout=60)
+        requests.get(f"{url}/polls?{FOR_EVER}", timeout=60)
         small = a_sheet(folder / "cron", RUNNING)
         looks = [a_look(f"a look (`--once`) at {RUNNING} that run; {count} others have ended", url, small, count)
                  for count in (0, min(ended, 1000), ended)]

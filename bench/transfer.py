@@ -49,26 +49,26 @@ UPLOAD = [sys.executable, str(ROOT / "scripts" / "dataset_upload.py"), "-q"]
 DOWNLOAD = [sys.executable, str(ROOT / "scripts" / "dataset_download.py")]
 TUS = {"Tus-Resumable": "1.0.0"}
 SMALL = 10_000          # bytes
-# The bytes alone, as curl moves them: the seconds of `transfer.send`, which also begins the session, or of
-# `transfer.receive`, and the most memory.
+# The bytes alone, as curl moves them: the seconds of `upload_file`, which also begins the session, or of
+# `download_file`, and the most memory.
 SEND = """import resource, sys, time
 from common import Galaxy
-from transfer import TUS, UPLOADS, send
+from galaxy_api_scripts.datasets.tus import ROUTE, VERSION_HEADER, upload_file
 galaxy = Galaxy(*sys.argv[1:3])
 galaxy.get("version")       # the connection is there, as it is after the first question of any script
 began = time.perf_counter()
-element, session = send(galaxy, sys.argv[3], hashed=sys.argv[4] == "hashed")
+element, session = upload_file(galaxy, sys.argv[3], hashed=sys.argv[4] == "hashed")
 print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
-galaxy.request("DELETE", UPLOADS + session["session_id"], headers=TUS)
+galaxy.request("DELETE", ROUTE + session["session_id"], headers=VERSION_HEADER)
 """
 RECEIVE = """import resource, sys, time
 from pathlib import Path
 from common import Galaxy
-from transfer import receive
+from galaxy_api_scripts.datasets.http_download import download_file
 galaxy, dataset, path = Galaxy(*sys.argv[1:3]), sys.argv[3], Path(sys.argv[4])
 galaxy.get("version")
 began = time.perf_counter()
-receive(galaxy, f"datasets/{dataset}/display", path, label=path.name, params={"to_ext": "data"})
+download_file(galaxy, f"datasets/{dataset}/display", path, label=path.name, params={"to_ext": "data"})
 print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 BIOBLEND_UPLOAD = """import sys

@@ -1,53 +1,74 @@
-"""Small files that have their name only once all of them is there, and never in the place of a device or a folder."""
+"""Files that get their name only when they are complete, locks that end with their process, and the scripts' state folder."""
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from common import USAGE, GalaxyError
+from common import TRY_LATER, USAGE, GalaxyError
 
+try:
+    import fcntl
+except ModuleNotFoundError:     # Windows
+    fcntl = None    # type: ignore[assignment]
+
+
+# -------------------------------------------------------------------------------------------------------- writing files
 
 def check_writable(to: str | Path, overwrite: bool = False, option: str = "--to") -> Path:
-    """The path of the file `to`, which `option` names and which is to be written; a usage error where it can't be, `GalaxyError`
-    where it is there and not to be overwritten."""
+    """The path `to`, the value of `option`, if a file can be written there. Raises `GalaxyError`: a usage error if it can't,
+    and if the file exists and is not to be overwritten."""
     path = Path(to)
     if not str(to) or (path.exists() and not path.is_file()) or not os.access(path.parent, os.W_OK):
         raise GalaxyError(f"{option}={to}: not a file's name in a folder that can be written to", USAGE)
     if os.path.lexists(path) and not overwrite:
-        raise _taken(to, option)
+        raise _exists_error(to, option)
     return path
 
 
-def write_atomic(content: str, to: str | Path, overwrite: bool = False, option: str = "--to") -> None:
-    """Write `content` to the file `to`, or to standard output for `-`. Raises as `check_writable` does, and where
-    the disk is full."""
+def write_output(text: str, to: str | Path, overwrite: bool = False, option: str = "--to") -> None:
+    """Write `text` to the file `to`, the value of `option`, or to standard output for `-`. Raises `GalaxyError` as
+    `check_writable` does, and if the disk is full."""
     if to == "-":
-        sys.stdout.write(content)
+        sys.stdout.write(text)
         return
     path = check_writable(to, overwrite, option)
+    try:
+        write_atomic(path, text.encode(errors="replace"), overwrite)
+    except FileExistsError:
+        raise _exists_error(to, option) from None
+    except OSError as error:
+        raise GalaxyError(f"{option}={to}: {error.strerror}") from None
+
+
+def _exists_error(to: str | Path, option: str) -> GalaxyError:
+    return GalaxyError(f"{option}={to}: it is there already: move it away, or give --force")
+
+
+def write_atomic(path: Path, content: bytes, overwrite: bool = False, mode: int = 0o666) -> None:
+    """Write the file `path`, complete or not at all, with `mode` less the umask. Raises OSError; FileExistsError if it exists
+    and is not to be overwritten."""
     part = path.with_name(f".{path.name[:40]}.{os.getpid()}.part")
     try:
-        with open(part, "w", encoding="utf-8", errors="replace", newline="") as file:
+        part.unlink(missing_ok=True)
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if overwrite:
-            os.replace(part, path)
-        else:
-            publish(part, path)
-    except FileExistsError:
-        raise _taken(to, option) from None
-    except OSError as error:
-        raise GalaxyError(f"{option}={to}: {error.strerror}") from None
+        publish(part, path, overwrite)
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
 
 
-def publish(part: Path, path: Path) -> None:
-    """Give the file `part` the name `path`; FileExistsError where something has it, even if that came a moment ago."""
+def publish(part: Path, path: Path, overwrite: bool = False) -> None:
+    """Give the complete file `part` its name `path`; FileExistsError if that exists, even since a moment ago, and is not to be
+    overwritten. The name `part` may remain."""
+    if overwrite:
+        os.replace(part, path)
+        return
     try:
         os.link(part, path)
     except FileExistsError:
@@ -58,5 +79,68 @@ def publish(part: Path, path: Path) -> None:
         os.replace(part, path)
 
 
-def _taken(to: str | Path, option: str) -> GalaxyError:
-    return GalaxyError(f"{option}={to}: it is there already: move it away, or give --force")
+# --------------------------------------------------------------------------------------------------------------- locks
+
+def open_locked(path: Path, on_wait: Callable[[], object] | None = None) -> int:
+    """A descriptor of the file or folder `path` that holds its lock until it is closed or its process ends, however it ends.
+
+    A missing file is made, for its owner alone. If another process holds the lock: BlockingIOError, or, with `on_wait`,
+    that is called and the lock waited for. Raises OSError.
+    """
+    if fcntl is None:
+        raise GalaxyError("this needs file locks, which Windows lacks: use Linux, macOS or WSL")
+    while True:
+        flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if on_wait is None:
+                    raise
+                on_wait()
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)    # its last holder removed it a moment ago
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path, label: str = "", on_wait: Callable[[], object] | None = None) -> Iterator[int]:
+    """Hold the lock of the file or folder `path`; yields its descriptor. If another process holds it, `on_wait` decides as in
+    `open_locked`; without it a `GalaxyError` (TRY_LATER) says that another run is at work on `label`."""
+    try:
+        descriptor = open_locked(path, on_wait)
+    except BlockingIOError:
+        raise GalaxyError(f"another run is at work on {label or path}: let it end first", TRY_LATER) from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+# -------------------------------------------------------------------------------------------------------- state folder
+
+def state_path(*names: str) -> Path:
+    """The path of the folder for what outlives a run (XDG Base Directory Specification), or of `names` in it; it may not exist."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    return Path(state if os.path.isabs(state) else os.path.expanduser("~/.local/state"), "galaxy-api-scripts", *names)
+
+
+def state_folder(*names: str) -> Path:
+    """The folder `state_path(*names)`, made if need be. It and the state folder are for their owner alone, whatever the umask.
+    Raises OSError."""
+    for length in range(len(names) + 1):
+        folder = state_path(*names[:length])
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_mode & 0o777 != 0o700:
+            folder.chmod(0o700)
+    return folder
+
+
+def create_private(path: Path) -> None:
+    """Make the file `path`, empty and for its owner alone (0600), if it does not exist. Raises OSError."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

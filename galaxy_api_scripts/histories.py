@@ -34,7 +34,8 @@ from common import (
 )
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.download import clip_filename, safe_name
-from galaxy_api_scripts.datasets.transfer import open_unchanged, progress_bar
+from galaxy_api_scripts.datasets.tus import open_unchanged
+from galaxy_api_scripts.progress import progress_bar
 
 # What Galaxy 26.1 can make of a history, and make a history of, by what the names of such files end in. Its bags fail.
 ARCHIVE_TYPES = {"tgz": ".tgz", "tar.gz": ".gz", "tar": ".tar", "rocrate.zip": ".zip"}
@@ -114,11 +115,16 @@ def _ask(galaxy: Galaxy, history: str, wish: dict[str, Any]) -> dict[str, Any]:
 
 
 def _under_way(galaxy: Galaxy, here: str, asked: dict[str, Any]) -> bool:
-    """Whether Galaxy has the archive that it was asked for, or is making it."""
-    if "task" not in asked or galaxy.get(f"{asked['route']}/ready"):
+    """Whether Galaxy has the archive that it was asked for, or is making it.
+
+    Galaxy declares an archive ready before it stops calling it in preparation, so it is asked in the opposite order: asked
+    the other way round, one that was made between the two requests would be taken for lost.
+    """
+    if "task" not in asked:
         return True
     exports = galaxy.get(f"{here}/exports", headers={"Accept": "application/vnd.galaxy.task.export+json"})
-    return any(export["task_uuid"] == asked["task"] and export["preparing"] for export in exports)
+    return any(export["task_uuid"] == asked["task"] and export["preparing"] for export in exports) or \
+        bool(galaxy.get(f"{asked['route']}/ready"))
 
 
 def _ask_an_old_server(galaxy: Galaxy, history: str, wish: dict[str, Any]) -> dict[str, Any]:

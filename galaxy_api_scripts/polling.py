@@ -1,6 +1,7 @@
 """Many things in few requests, by their ids, whichever histories they are in: what Galaxy has of datasets, when all end."""
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Union
 
@@ -122,3 +123,9 @@ def combine_exit_codes(codes: list[int], wanted: list[str]) -> int:
     if not codes:
         return DONE
     return codes[0] if len(codes) >= len(wanted) else SOME_FAILED
+
+
+def countdown(timeout: float | None) -> Callable[[], float | None]:
+    """Start to count `timeout` seconds down; the function returned tells how many are left, 0 at least, None for no limit."""
+    end = None if timeout is None else time.monotonic() + timeout
+    return lambda: None if end is None else max(0.0, end - time.monotonic())

@@ -68,8 +68,8 @@ from galaxy_api_scripts.datasets.collections import (
     wait_until_filled,
 )
 from galaxy_api_scripts.datasets.sources import expand_sources, verify_checksums
-from galaxy_api_scripts.datasets.transfer import forget_upload, post_fetch, upload_file
-from galaxy_api_scripts.datasets.upload import ensure_history, resolve_target
+from galaxy_api_scripts.datasets.tus import forget_upload, upload_file
+from galaxy_api_scripts.datasets.upload import ensure_history, post_fetch, resolve_target
 
 
 def main(argv=None):

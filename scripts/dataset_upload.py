@@ -52,7 +52,6 @@ from common import (
     show,
 )
 from galaxy_api_scripts.datasets.sources import expand_sources, rename_source, replace_stdin, verify_checksums
-from galaxy_api_scripts.datasets.transfer import STALL_TIMEOUT
 from galaxy_api_scripts.datasets.upload import (
     UploadSettings,
     find_existing,
@@ -62,6 +61,7 @@ from galaxy_api_scripts.datasets.upload import (
     upload_sources,
     verify_uploads,
 )
+from galaxy_api_scripts.progress import STALL_TIMEOUT
 
 FIELDS = ["id", "hid", "name", "extension", "state", "size", "history_id"]
 

@@ -33,7 +33,7 @@ import sys
 from contextlib import suppress
 
 from common import USAGE, Galaxy, GalaxyError, arguments, output_options, parse_id, print_request, read_text, run, show
-from galaxy_api_scripts.datasets.transfer import post_fetch
+from galaxy_api_scripts.datasets.upload import post_fetch
 from galaxy_api_scripts.libraries.contents import folder_in_use, open_folder
 
 

@@ -41,13 +41,14 @@ import common
 from common import DONE, FAILED, USAGE, Galaxy, GalaxyError, arguments, eprint, int_option, run
 from galaxy_api_scripts.local_server.processes import (
     clean_environment,
-    hold_lock,
     is_process_running,
     port_in_use,
     process_works_in,
     require_free_port,
+    session_leaders,
     start_process,
     stop_processes,
+    wait_for_lock,
     write_private,
 )
 from galaxy_api_scripts.tools.toolshed import publish_repository
@@ -106,7 +107,7 @@ def own(home):
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(home.iterdir()) and not (home / LOCK).exists():
         raise GalaxyError(f"{home} holds other things, and a Galaxy would replace its data and venv: name a new folder")
-    with hold_lock(home / LOCK) as lock:
+    with wait_for_lock(home / LOCK) as lock:
         yield lock
 
 
@@ -123,13 +124,13 @@ def start(home, port, settings, with_toolshed=False):
         state["port"] = state["port"] if already else port or state.get("port", PORT)
         state["settings"] = {**kept, **settings}
         if not already:
+            end_processes(home, state)      # a worker that outlived its server, a job that keeps its port open
             require_free_port(state["port"])
-            end_processes(home, state)      # a worker that outlived its server
             install(home, lock)
             configure(home, state)
         if with_toolshed and not is_process_running(state.get("toolshed")):
             begin_toolshed(home, state, lock)
-        if not (already and is_process_running(state.get("worker"))):
+        if not (already and is_ready(home, state)):     # a start that was killed may have left it half-way
             launch(home, state)
         if with_toolshed:
             furnish_toolshed(home, state)
@@ -144,7 +145,7 @@ def stop(home):
     if not (home / LOCK).exists():      # none of ours
         print("it is not running")
         return DONE
-    with hold_lock(home / LOCK):
+    with wait_for_lock(home / LOCK):
         state = read_state(home)
         found = end_processes(home, state)
     print("stopped" if found else "it is not running")
@@ -213,6 +214,11 @@ def install(home, lock):
     python = suitable_python()
     eprint(f"installing Galaxy {RELEASE} for Python {python[1]} (once, 1.3 GB, some minutes)")
     environment = home / "venv"
+    if environment.exists():
+        was = installed(home)
+        eprint(f"clearing {environment}: " + (f"it has release {was}" if was else "its installation was broken off"))
+    if environment.is_symlink():    # to another home's, which is not ours to replace
+        environment.unlink()
     shutil.rmtree(environment, ignore_errors=True)
     try:
         run_all(install_commands(environment, python[0]), home, lock, "Galaxy")
@@ -228,7 +234,8 @@ def install_toolshed(home, lock):
         return
     eprint(f"installing the Tool Shed {RELEASE} (once, 7 MB)")
     environment = home / "venv"
-    run_all([[*pip_install(environment), "--no-deps", f"galaxy-tool-shed=={RELEASE}"]], home, lock, "the Tool Shed")
+    run_all([[*pip_install(environment), "--no-deps", "--ignore-installed",     # what was broken off is written over
+              f"galaxy-tool-shed=={RELEASE}"]], home, lock, "the Tool Shed")
     (environment / "toolshed").write_text(RELEASE)
 
 
@@ -240,7 +247,7 @@ def run_all(commands, home, lock, what):
     with open(logfile, "wb") as output:
         for command in commands:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                     env=clean_environment(), pass_fds=[lock.fileno()])    # held even if we are killed
+                                     env=clean_environment(), pass_fds=[lock])    # held even if we are killed
             try:
                 wait(lambda child=child: child.poll() is not None, "still installing", began)
             finally:
@@ -366,7 +373,7 @@ def launch(home, state):
             begin_worker(home, state)
         wait(lambda: port_in_use(state["port"]), "still starting", began, home, state, "server")
         Galaxy("anonymous", address(state)).get("version")
-        if first:   # not before, because each would make the same database
+        if first and not is_process_running(state.get("worker")):   # not before, because each would make the same database
             eprint("it answers; starting its worker")
             begin_worker(home, state)
         ensure_administrator(home, address(state))
@@ -376,6 +383,11 @@ def launch(home, state):
         end_processes(home, state)
         raise
     eprint(f"ready after {time.monotonic() - began:.0f} s")
+
+
+def is_ready(home, state):
+    """Whether its first start was completed, its worker runs and its server answers."""
+    return is_process_running(state.get("worker")) and (home / "data" / "complete").exists() and port_in_use(state["port"])
 
 
 def begin_worker(home, state):
@@ -440,9 +452,11 @@ def wait(condition, words, began, home=None, state=None, name=None):
 
 
 def end_processes(home, state, names=PROCESSES):
-    """End the processes `names` with all that they started; whether there were any."""
+    """End the processes `names` with all that they started; whether there were any. All of them: with those that a start
+    was killed too early to write down."""
     known = [state.pop(name) for name in names if name in state]
-    found = stop_processes(known, home)
+    strays = session_leaders(home / "venv" / "bin" / "python", home) if names == PROCESSES else []
+    found = stop_processes([*known, *(one for one in strays if one not in known)], home)
     if known:
         write_state(home, state)
     return found

@@ -31,7 +31,7 @@ import sys
 
 from common import UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, int_option, run
 from galaxy_api_scripts.checkpoint import Checkpoint
-from galaxy_api_scripts.datasets.transfer import download_file
+from galaxy_api_scripts.datasets.http_download import download_file
 from galaxy_api_scripts.histories import ARCHIVE_TYPES, archive_path, kept_until_finished, prepare_export, read_archive
 
 
@@ -54,7 +54,7 @@ def main(argv=None):
         raise GalaxyError(f"{label}: {path} is there already: move it away, or give --force")
     with Checkpoint(galaxy, label, "export", history["id"], wish, os.path.abspath(path)) as record, kept_until_finished(record):
         route = prepare_export(galaxy, history, wish, record, timeout)
-        download_file(galaxy, route, path, label=label, overwrite=force, arriving=lambda part, _: read_archive(part, label))
+        download_file(galaxy, route, path, label=label, overwrite=force, before_publish=lambda part, _: read_archive(part, label))
     print(path)
 
 

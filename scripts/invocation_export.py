@@ -32,7 +32,7 @@ import zipfile
 
 from common import STILL_RUNNING, UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, int_option, parse_id, run
 from galaxy_api_scripts.checkpoint import Checkpoint
-from galaxy_api_scripts.datasets.transfer import download_file
+from galaxy_api_scripts.datasets.http_download import download_file
 from galaxy_api_scripts.files import check_writable
 from galaxy_api_scripts.histories import ARCHIVE_LIFETIME, announce, archive_path, kept_until_finished
 from galaxy_api_scripts.invocations.jobs import fetch_workflow_version, is_finished
@@ -67,7 +67,7 @@ def main(argv=None):
         with Checkpoint(galaxy, label, "export", run_id, wish, os.path.abspath(path)) as record, kept_until_finished(record):
             route = prepared(galaxy, about, wish, record, timeout)
             download_file(galaxy, route, path, label=label, overwrite=force,
-                          arriving=lambda part, _: whole(part, style, label))
+                          before_publish=lambda part, _: whole(part, style, label))
     print(path)
 
 

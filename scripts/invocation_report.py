@@ -21,7 +21,7 @@ Prints the file's path. A run that still goes on can be reported on, too.
 import sys
 
 from common import Galaxy, arguments, parse_id, run
-from galaxy_api_scripts.files import check_writable, write_atomic
+from galaxy_api_scripts.files import check_writable, write_output
 from galaxy_api_scripts.invocations.report import gather_report
 
 
@@ -32,7 +32,7 @@ def main(argv=None):
         check_writable(to, force)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    write_atomic(gather_report(galaxy, run_id), to, force)
+    write_output(gather_report(galaxy, run_id), to, force)
     if to != "-":
         print(to)
 

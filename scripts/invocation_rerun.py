@@ -45,8 +45,9 @@ from common import (
     show,
 )
 from galaxy_api_scripts.datasets.upload import resolve_target
-from galaxy_api_scripts.invocations.invocation import InvocationFailed, job_progress, submit_once, wait_for_invocation
+from galaxy_api_scripts.invocations.invocation import InvocationFailed, submit_once, wait_for_invocation
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, is_finished
+from galaxy_api_scripts.progress import state_progress
 
 
 def main(argv=None):
@@ -74,8 +75,8 @@ def main(argv=None):
             show({"id": made, "history_id": where.id, "state": "new"}, style, fields, changed=True)
         if not args["--no-wait"]:
             try:
-                with job_progress({}) as tell:
-                    wait_for_invocation(galaxy, made, timeout, on_progress=tell)
+                with state_progress("jobs") as on_progress:
+                    wait_for_invocation(galaxy, made, timeout, on_progress=on_progress)
             except InvocationFailed as error:
                 on_success(where.record.remove)
                 return report_error(str(error))

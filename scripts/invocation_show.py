@@ -28,7 +28,7 @@ from common import Galaxy, arguments, output_options, parse_id, run, show
 from galaxy_api_scripts.invocations.jobs import (
     INPUT_STEP_TYPES,
     NO_METRICS,
-    count_jobs,
+    describe_jobs,
     describe_step,
     display_name,
     failure_reasons,
@@ -64,7 +64,7 @@ def facts(galaxy, about, workflow, found):
     history = about["history_id"]
     return {"id": about["id"], "workflow": workflow.get("name"), "history": display_name(galaxy, "histories", history),
             "history_id": history, "state": about["state"],
-            "jobs": count_jobs(job for step in found for job in step["jobs"]), "create_time": about["create_time"],
+            "jobs": describe_jobs(job for step in found for job in step["jobs"]), "create_time": about["create_time"],
             "update_time": about["update_time"], "messages": "; ".join(failure_reasons(about))}
 
 

@@ -53,7 +53,7 @@ from common import (
     report_error,
     run,
 )
-from galaxy_api_scripts.datasets.transfer import upload_file
+from galaxy_api_scripts.datasets.tus import upload_file
 from galaxy_api_scripts.libraries.contents import (
     BATCH_BYTES,
     LibraryUploads,

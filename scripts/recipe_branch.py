@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A recipe: look at a result, and run one workflow or another on it.
+"""A recipe: measure a dataset, and run one of two workflows on it, as the result says.
 
 Usage:
   recipe_branch.py [options] KEY URL HISTORY DATASET FEW MANY
@@ -8,22 +8,24 @@ Arguments:
   KEY                your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL                the server, or - to look it up
   HISTORY            the id or exact name of the history that the results go to
-  DATASET            the id of a text in it
-  FEW, MANY          the workflows, by id or exact name, for a text of few and of many lines; each takes one dataset
+  DATASET            the id of a text dataset in that history
+  FEW, MANY          the workflows, by id or exact name, for a text with few and with many lines; each takes one dataset
 
 Options:
-  --lines=N          many lines are more than that  [default: 100]
-  --timeout=SECONDS  how long to wait for each of the two runs; as long as it takes unless given
-  -h, --help         show this
+  --lines=N          more lines than this are many  [default: 100]
+  --timeout=SECONDS  stop waiting after this many seconds in all
+  -h, --help         show this help
+  --version          show the version
 
-To be copied and changed: another tool that measures, another question, more workflows to choose from.
+Copy it and change it: another tool that measures, another question, more workflows to choose from.
   recipe_branch.py --lines=1000 - - "Run 12" bbd44e69cb8906b5 "Small genome" "Large genome"
 """
 import sys
 
 from common import UNATTENDED, Galaxy, arguments, int_option, run, show
 from galaxy_api_scripts.invocations.invocation import submit_invocation, wait_for_invocation
-from galaxy_api_scripts.tools import request
+from galaxy_api_scripts.polling import countdown
+from galaxy_api_scripts.tools.request import read_dataset_text, run_tool
 from galaxy_api_scripts.workflows.definition import find_workflow, load_workflow, resolve_inputs
 
 
@@ -32,21 +34,22 @@ def main(argv=None):
     limit, timeout = int_option(args, "--lines"), int_option(args, "--timeout")
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
     history = galaxy.resolve("histories", args["HISTORY"])["id"]
-    choice = {name: find_workflow(galaxy, args[name])["id"] for name in ("FEW", "MANY")}     # both, before anything runs
+    workflows = {name: find_workflow(galaxy, args[name])["id"] for name in ("FEW", "MANY")}     # both, before anything runs
+    left = countdown(timeout)
 
-    # The tool that measures, and what it says. Its name and its inputs: tool_show.py - - wc_gnu
-    [made] = request.run_tool(galaxy, history, "wc_gnu", {
-        "input1": f"hda:{args['DATASET']}", "options": ["lines"], "include_header": False}, timeout)
-    lines = int(request.read_dataset_text(galaxy, made["id"]))
+    # Measure. tool_show.py - - wc_gnu shows the tool's inputs.
+    [output] = run_tool(galaxy, history, "wc_gnu", {
+        "input1": f"hda:{args['DATASET']}", "options": ["lines"], "include_header": False}, left())
+    lines = int(read_dataset_text(galaxy, output["id"]))
 
-    # The question, and the workflow that is the answer.
-    workflow = load_workflow(galaxy, choice["MANY" if lines > limit else "FEW"])
+    # Decide, and run the workflow that was chosen.
+    workflow = load_workflow(galaxy, workflows["MANY" if lines > limit else "FEW"])
     inputs = resolve_inputs(workflow, [(index, "hda", args["DATASET"]) for index in workflow["inputs"]])
-    begun = submit_invocation(galaxy, workflow["id"], {
-                              "history": f"hist_id={history}", "inputs": inputs, "inputs_by": "step_index"})
-    results = wait_for_invocation(galaxy, begun["id"], timeout)["outputs"]
-    show([{"lines": lines, "workflow": workflow["name"], "label": label, "id": one["id"]}
-          for label, one in results.items()], fields=["lines", "workflow", "label", "id"])
+    invocation = submit_invocation(galaxy, workflow["id"], {
+        "history": f"hist_id={history}", "inputs": inputs, "inputs_by": "step_index"})
+    outputs = wait_for_invocation(galaxy, invocation["id"], left())["outputs"]
+    show([{"lines": lines, "workflow": workflow["name"], "label": label, "id": output["id"]}
+          for label, output in outputs.items()], fields=["lines", "workflow", "label", "id"])
 
 
 if __name__ == "__main__":

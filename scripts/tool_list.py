@@ -11,13 +11,14 @@ Arguments:
 Options:
   --search=TEXT    only those that Galaxy's own search finds, the best first
   --section=NAME   only those in this section of the tool panel
-  --all            those too that the panel does not show: older versions, converters, Galaxy's own
-  --limit=N        no more than N
+  --all            also those that the panel does not show: older versions, converters, Galaxy's own
+  --limit=N        at most N of them
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
-  --fields=NAMES   only these fields, separated by commas: any that Galaxy has, as tool_shed_repository, labels, xrefs
-  -h, --help       show this
+  --fields=NAMES   only these fields, separated by commas; any that Galaxy has, such as tool_shed_repository, labels, xrefs
+  -h, --help       show this help
+  --version        show the version
 
-tool_show.py says what one of them takes.
+tool_show.py shows what one of them takes.
   tool_list.py --search="sort lines" - -
   tool_list.py --section="Text Manipulation" --fields=id,version - -
 """
@@ -25,27 +26,33 @@ import itertools
 import sys
 
 from common import Galaxy, GalaxyError, arguments, int_option, output_options, run, show
-from galaxy_api_scripts.tools import request
 
 FIELDS = ["id", "name", "version", "section", "description"]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    search, section, everything = args["--search"], args["--section"], args["--all"]
-    limit, (style, fields) = int_option(args, "--limit", 1), output_options(args).values()
+    search, section, limit = args["--search"], args["--section"], int_option(args, "--limit", 1)
+    output = output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    listed = list(request.list_all_tools(galaxy) if everything or search else request.list_panel_tools(galaxy))
+    in_panel = not args["--all"] and not search
+    tools = list_tools(galaxy.get("tools", {"in_panel": "true" if in_panel else "false"}))
     if search:
-        known = {tool["id"]: tool for tool in listed}
-        listed = [known[tool] for tool in galaxy.get("tools", {"q": search}) if tool in known]
+        by_id = {tool["id"]: tool for tool in tools}
+        tools = [by_id[tool_id] for tool_id in galaxy.get("tools", {"q": search}) if tool_id in by_id]
     if section:
-        there = dict.fromkeys(tool["section"] for tool in listed if tool["section"])
-        if section not in there and not search:
-            raise GalaxyError(f"--section: there is no section {section!r}: there are {', '.join(there)}")
-        listed = [tool for tool in listed if tool["section"] == section]
-    show(itertools.islice(listed, limit), style, fields or FIELDS)
+        sections = dict.fromkeys(tool["section"] for tool in tools if tool["section"])
+        if section not in sections and not search:
+            raise GalaxyError(f"--section: there is no section {section!r}: there are {', '.join(sections)}")
+        tools = [tool for tool in tools if tool["section"] == section]
+    show(itertools.islice(tools, limit), output["format"], output["fields"] or FIELDS)
+
+
+def list_tools(parts):
+    """The tools of Galaxy's answer, which has them in sections of the panel or one by one, with `section`."""
+    tools = [tool for part in parts for tool in part.get("elems", [part])]
+    return [{**tool, "section": tool.get("panel_section_name")} for tool in tools if "version" in tool]     # no label or workflow
 
 
 if __name__ == "__main__":

@@ -5,26 +5,28 @@ Usage:
   tool_show.py [options] KEY URL TOOL
 
 Arguments:
-  KEY                 your API key, - to look it up, @NAME for an entry of ~/.parsec.yml, anonymous for none
-  URL                 the server, or - to look it up
-  TOOL                the tool's id or exact name
+  KEY               your API key, - to look it up, @NAME for an entry of ~/.parsec.yml, anonymous for none
+  URL               the server, or - to look it up
+  TOOL              the tool's id or exact name
 
 Options:
-  --tool-version=V    this version of it; the newest that is there unless given
-  --format=FORMAT     table, json, jsonl, csv, tsv, value or another tabulate style, of the inputs alone
-  --fields=NAMES      only these fields of the inputs, separated by commas, also multiple, min, max and datatypes; as a table
-                      unless --format is given
-  -h, --help          show this
+  --tool-version=V  the version of the tool; the newest that the server has unless given
+  --format=FORMAT   table, json, jsonl, csv, tsv, value or another tabulate style; the inputs alone
+  --fields=NAMES    only these fields, separated by commas; of the inputs, also multiple, min, max and datatypes; a table
+                    unless --format is given
+  -h, --help        show this help
+  --version         show the version
 
-Inputs are named as tool_run.py takes them: that of a repeat has its number (operations_0|opcol, operations_1|opcol), one
-below a choice is there only when that is as it says. No choices are shown where they depend on the data.
+Inputs have the names that tool_run.py takes. An input in a repeat has the number of its repetition (operations_0|opcol,
+operations_1|opcol); one below a choice exists only with the choice in the column when. Choices that depend on the data are
+not shown.
   tool_show.py - - Grouping1
   tool_show.py --format=jsonl - - "Sort"
 """
 import sys
 
 from common import Galaxy, arguments, one_line, output_options, run, show
-from galaxy_api_scripts.tools import request
+from galaxy_api_scripts.tools.catalog import INPUT_COLUMNS, find_tool, input_table, tool_input_rows
 
 
 def main(argv=None):
@@ -32,23 +34,23 @@ def main(argv=None):
     style, fields = output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    tool = request.find_tool(galaxy, args["TOOL"], args["--tool-version"])
-    rows = request.tool_input_rows(tool)
+    tool = find_tool(galaxy, args["TOOL"], args["--tool-version"])
+    rows = tool_input_rows(tool)
     if style or fields:
-        show(rows, style, fields or ([] if style in ("json", "jsonl") else request.INPUT_COLUMNS))
+        show(rows, style, fields or ([] if style in ("json", "jsonl") else INPUT_COLUMNS))
         return
     print(f"{tool['id']}, {tool['name']} {tool['version']}\n{one_line(tool.get('description') or '')}\n")
-    print(request.input_table(rows))
+    print(input_table(rows))
     print()
-    show([made(one) for one in tool["outputs"]], fields=["output", "makes", "label"])
+    show([output_row(output) for output in tool["outputs"]], fields=["output", "makes", "label"])
 
 
-def made(one):
-    """An output as people read it."""
-    kind = f"as {one['format_source']}" if one.get("format_source") else one.get("format") or "data"
-    if one.get("output_collection") or "structure" in one:
-        kind = f"collection ({(one.get('structure') or {}).get('collection_type') or 'as the input'})"
-    return {"output": one["name"], "makes": kind, "label": one_line(one.get("label") or "")}
+def output_row(output):
+    """A row about an output, for people."""
+    kind = f"as {output['format_source']}" if output.get("format_source") else output.get("format") or "data"
+    if output.get("output_collection") or "structure" in output:
+        kind = f"collection ({(output.get('structure') or {}).get('collection_type') or 'as the input'})"
+    return {"output": output["name"], "makes": kind, "label": one_line(output.get("label") or "")}
 
 
 if __name__ == "__main__":

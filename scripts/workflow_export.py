@@ -26,7 +26,7 @@ import os
 import sys
 
 from common import USAGE, Galaxy, GalaxyError, arguments, run
-from galaxy_api_scripts.files import check_writable, write_atomic
+from galaxy_api_scripts.files import check_writable, write_output
 from galaxy_api_scripts.workflows import diagram
 from galaxy_api_scripts.workflows.definition import export_workflow, find_workflow
 
@@ -50,7 +50,7 @@ def main(argv=None):
     else:
         draw = diagram.mermaid_diagram if style == "mermaid" else diagram.text_diagram
         text = draw(export_workflow(galaxy, workflow_id))
-    write_atomic(text, to, force)
+    write_output(text, to, force)
 
 
 def style_of(to):

@@ -68,11 +68,11 @@ from galaxy_api_scripts.files import check_writable
 from galaxy_api_scripts.invocations.invocation import (
     InvocationFailed,
     invocation_outputs,
-    job_progress,
     output_datasets,
     wait_for_invocation,
 )
 from galaxy_api_scripts.invocations.report import report_kind, write_report
+from galaxy_api_scripts.progress import state_progress
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.run import (
     RunRecord,
@@ -154,8 +154,8 @@ def ended(galaxy, invocation, timeout, fail_fast, account, folder, labels, print
     """Wait for the run's end, fetch its results, show them; the exit status."""
     failure, states, codes, paths = "", {}, [], {}
     try:
-        with job_progress(states) as tell:
-            about = wait_for_invocation(galaxy, invocation, timeout, fail_fast, tell)
+        with state_progress("jobs", states) as on_progress:
+            about = wait_for_invocation(galaxy, invocation, timeout, fail_fast, on_progress)
     except InvocationFailed as error:
         about, failure = error.invocation, str(error)
     account.finish(about, states, failure)

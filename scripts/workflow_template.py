@@ -21,7 +21,7 @@ collection has, and what is optional may be deleted. An input without a label of
 import sys
 
 from common import Galaxy, arguments, one_line, run
-from galaxy_api_scripts.files import check_writable, write_atomic
+from galaxy_api_scripts.files import check_writable, write_output
 from galaxy_api_scripts.workflows.definition import export_workflow, find_workflow, input_details
 
 FILE = {"class": "File", "path": "todo_test_data_path.ext"}
@@ -44,7 +44,7 @@ def main(argv=None):
                     one["uuid"] or one["index"])
         entry = yaml.safe_dump({name: placeholder(one)}, sort_keys=False, allow_unicode=True, width=1000)
         parts.append("".join(f"# {one_line(line)}\n" for line in comments(one)) + entry)
-    write_atomic("\n".join(parts) + ("" if inputs else "{}\n"), to, force)
+    write_output("\n".join(parts) + ("" if inputs else "{}\n"), to, force)
 
 
 def comments(one):

@@ -26,7 +26,7 @@ from galaxy_api_scripts.datasets.collections import MAX_NAME_LENGTH
 from galaxy_api_scripts.datasets.sources import CHECKSUM_PATTERN, Source, guess_datatype, mate_of, stem
 from galaxy_api_scripts.files import publish as give_name
 from galaxy_api_scripts.libraries.local_tree import is_ignored
-from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputSpec, InputValues
+from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputSpec, with_datatype
 
 UNIT_KINDS = ("file", "pair", "run")
 CALLED = "RTAComplete.txt"      # says only that the bases are called
@@ -293,7 +293,7 @@ def as_workflow_input(unit: IncomingUnit, one: InputSpec) -> DatasetInput | Coll
     if unit.problem or one.kind == "parameter":
         raise GalaxyError(unit.problem or f"it is a parameter ({one.type}), and takes no file", USAGE)
     wanted = one.type if one.kind == "collection" else "list"
-    samples = [(name, [InputValues.with_datatype(one, DatasetInput(source.path, source=source, name=os.path.basename(source.name)))
+    samples = [(name, [with_datatype(one, DatasetInput(source.path, source=source, name=os.path.basename(source.name)))
                        for source in mates]) for name, mates in unit.samples]
     if one.kind == "dataset" and len(unit.sources) == 1:
         return samples[0][1][0]

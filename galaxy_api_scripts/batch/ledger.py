@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import sqlite3
@@ -34,7 +33,7 @@ from galaxy_api_scripts.batch.ledger_reader import (
     translate_errors,
 )
 from galaxy_api_scripts.batch.notes import LedgerNotes, SampleNotes, Stage
-from galaxy_api_scripts.checkpoint import state_folder
+from galaxy_api_scripts.files import create_private, open_locked, state_folder, state_path
 
 TABLES = [
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -78,9 +77,12 @@ class Ledger:
         self._mutex = threading.RLock()
         with contextlib.ExitStack() as stack, translate_errors(self.path, opening=True):
             reject_special_file(self.path)
-            if state_folder() in Path(path).parents:
-                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private = state_path() in Path(path).parents
+            if private:
+                state_folder(*Path(path).parent.relative_to(state_path()).parts)
             stack.enter_context(_locked(self.path))
+            if private:
+                create_private(self.path)
             if self.path.exists() and not os.access(self.path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             self._database = connect(str(self.path))
@@ -339,37 +341,32 @@ def _describe(error: BaseException) -> str:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """The lock of the ledger at `path`, which the kernel releases however its process ends: that of the file FILE.lock,
+    """The lock of the ledger at `path`, which the kernel lets go of however its process ends: that of the file FILE.lock,
     because SQLite's own locks on FILE are lost when any descriptor of it is closed."""
     lock = path.with_name(f"{path.name}.lock")
-    file = -1
+    reject_special_file(lock)
     try:
-        while file < 0:
-            file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-            reject_special_file(lock)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                found = None
-                for _ in range(20):         # who has it writes that a moment later
-                    found = re.match(rb"([0-9]+) ([0-9-]+)T([0-9:]+)Z\n", os.pread(file, 100, 0))
-                    if found:
-                        break
-                    time.sleep(0.01)
-                who = "run {} (since {} {} UTC)".format(*map(bytes.decode, found.groups())) if found else "another run"
-                raise GalaxyError(f"{path}: {who} is at work on it", TRY_LATER) from None
-            if not os.fstat(file).st_nlink:     # its last owner removed it a moment ago
-                os.close(file)
-                file = -1
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()} {utc_now()}\n".encode(), 0)
+        descriptor = open_locked(lock)
+    except BlockingIOError:
+        raise GalaxyError(f"{path}: {_lock_holder(lock)} is at work on it", TRY_LATER) from None
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()} {utc_now()}\n".encode(), 0)
         try:
             yield
         finally:
             with contextlib.suppress(OSError):
                 lock.unlink()
     finally:
-        if file >= 0:
-            os.close(file)
+        os.close(descriptor)
 
 
+def _lock_holder(lock: Path) -> str:
+    """Which run holds `lock`, for a message: it writes that a moment after it has the lock."""
+    for _ in range(20):
+        with contextlib.suppress(OSError):
+            holder = re.match(r"([0-9]+) ([0-9-]+)T([0-9:]+)Z\n", lock.read_text("utf-8", "replace"))
+            if holder:
+                return "run {} (since {} {} UTC)".format(*holder.groups())
+        time.sleep(0.01)
+    return "another run"

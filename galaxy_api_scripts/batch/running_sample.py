@@ -81,8 +81,8 @@ class RunningSample:
 
     def save_poll(self) -> None:
         """Save what the last poll has seen: only two polls can tell whether nothing moves any more."""
-        if self.poller and self.poller.before is not None:
-            self.sample.save(last_poll=[self.poller.before, self.poller.since])
+        if self.poller and self.poller.last_summary is not None:
+            self.sample.save(last_poll=[self.poller.last_summary, self.poller.last_change])
 
     # -------------------------------------------------------------------------------------------------- until it runs
 
@@ -189,7 +189,7 @@ class RunningSample:
             raise summary
         if self.poller is None:
             self.poller = InvocationPoller(self.galaxy, str(sample.invocation), False, *sample.notes.last_poll or (None, 0.0))
-        invocation = self.poller.ended(summary)
+        invocation = self.poller.check(summary)
         if invocation is None:
             return False
         with sample.step(Stage.FINISH):
@@ -215,7 +215,7 @@ class RunningSample:
     def _fail(self, error: InvocationFailed) -> bool:
         """Save how the invocation has failed; whether that ends the sample: a job that was killed with Galaxy is worth another
         invocation."""
-        job, sample = error.first, self.sample
+        job, sample = error.first_failure, self.sample
         if job and RESTARTED in job["stderr"] and sample.notes.restarts < MAX_RETRIES:
             sample.save(durably=True, restarts=sample.notes.restarts + 1, **samples.new_attempt(sample))
             self.poller = None

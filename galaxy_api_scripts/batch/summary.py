@@ -12,8 +12,8 @@ from typing import Any
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, eprint, report_error, show
 from galaxy_api_scripts.batch.ledger import Sample
 from galaxy_api_scripts.batch.runner import POLL_INTERVAL, BatchRunner
-from galaxy_api_scripts.datasets.transfer import progress_bar
-from galaxy_api_scripts.files import write_atomic
+from galaxy_api_scripts.files import write_output
+from galaxy_api_scripts.progress import describe_counts, progress_bar
 
 ROW_FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended", "results"]
 END_STATES = ["ok", "failed"]       # nothing more is done in these, unless somebody asks for it
@@ -44,7 +44,7 @@ def already_finished(samples: Iterable[Sample]) -> dict[str, str]:
     finished = {sample.key: sample.state for sample in samples if sample.state in END_STATES}
     counts = Counter(finished.values())
     if counts and sys.stderr.isatty():
-        eprint("before: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
+        eprint(f"before: {describe_counts(counts)}")
     return finished
 
 
@@ -89,4 +89,4 @@ def write_summary(samples: Iterable[Sample], to: str) -> None:
     writer = csv.DictWriter(text, ROW_FIELDS, delimiter="," if to.lower().endswith(".csv") else "\t", lineterminator="\n")
     writer.writeheader()
     writer.writerows(sample_row(sample) for sample in samples)
-    write_atomic(text.getvalue(), to, overwrite=True, option="--summary")
+    write_output(text.getvalue(), to, overwrite=True, option="--summary")

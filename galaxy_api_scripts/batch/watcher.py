@@ -29,8 +29,8 @@ from galaxy_api_scripts.batch.ledger_reader import UNFINISHED_STATES
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.samples import stable_hash
-from galaxy_api_scripts.checkpoint import state_folder
 from galaxy_api_scripts.datasets.sources import Source
+from galaxy_api_scripts.files import state_path
 from galaxy_api_scripts.workflows.run import RunRequest
 
 DEFAULT_SETTLE = {"file": 60, "pair": 60, "run": 600}       # seconds; a run's folder rests at times while it is written
@@ -180,7 +180,7 @@ class Watcher:
 def default_ledger(server: str, folder: str, workflow: str) -> Path:
     """The path of the ledger of a folder, a server (whatever password a proxy before it has) and a workflow, without `--ledger`."""
     workflow = os.path.realpath(workflow) if os.path.isfile(workflow) else workflow
-    return state_folder() / "ledgers" / f"{os.path.basename(folder)}-{stable_hash(redact(server), folder, workflow)[:8]}.ledger"
+    return state_path("ledgers") / f"{os.path.basename(folder)}-{stable_hash(redact(server), folder, workflow)[:8]}.ledger"
 
 
 def run_command(command: str, environment: dict[str, str]) -> int:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from common import NON_TERMINAL_DATASET_STATES, STILL_RUNNING, TERMINAL_JOB_STATES, USAGE, Galaxy, GalaxyError
-from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint, last_hid
+from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.sources import Source, pair_reads, stem
+from galaxy_api_scripts.datasets.target_history import last_hid
 
 COLLECTION_TYPES = ("list", "paired", "list:paired")
 MAX_NAME_LENGTH = 219       # characters of an element's names together: over more, the job of Galaxy 26.1 fails

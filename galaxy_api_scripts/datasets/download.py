@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
-import hashlib
 import io
 import os
 import queue
@@ -36,14 +34,16 @@ from common import (
     report_error,
 )
 from galaxy_api_scripts.datasets.collections import element_datasets
+from galaxy_api_scripts.datasets.hashing import best_hash, hash_file
+from galaxy_api_scripts.datasets.http_download import ExpectedFile, UnexpectedArchive, download_file
 from galaxy_api_scripts.datasets.sources import datatype_ending, guess_datatype
-from galaxy_api_scripts.datasets.transfer import BLOCK_SIZE, STALL_TIMEOUT, Packed, download_file, progress_bar
+from galaxy_api_scripts.files import hold_lock, write_atomic
+from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
 
 MANIFEST = "manifest.tsv"
 COLUMNS = ["id", "name", "path", "size", "hash", "state"]
 FIELDS = ["name", "ext", "id", "hid", "element", "collection", "history"]       # of a template of names
 KINDS = ("hda", "hdca", "history")
-HASHES = {"SHA-256": "sha256", "SHA-512": "sha512", "SHA-1": "sha1", "MD5": "md5"}     # Galaxy's words, and hashlib's
 HASHING = 600       # seconds that Galaxy may take to hash a dataset
 
 
@@ -267,9 +267,7 @@ class Manifest:
             return
         with self._one, _locked(self.folder):
             rows = Manifest(self.folder).rows       # another run may have added some
-            new = self.path.with_name(f".{MANIFEST}.{os.getpid()}")
-            new.write_bytes(_lines([COLUMNS], rows.values()).encode(errors="replace"))
-            os.replace(new, self.path)
+            write_atomic(self.path, _lines([COLUMNS], rows.values()).encode(errors="replace"), overwrite=True)
 
 
 def _lines(heading: list[list[str]], rows: Iterable[dict[str, str]]) -> str:
@@ -281,14 +279,11 @@ def _lines(heading: list[list[str]], rows: Iterable[dict[str, str]]) -> str:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Alone among the processes that write this folder's manifest, where the file system knows locks."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
+    """Hold the lock of a folder's manifest, if the file system has locks, after any process that writes it now."""
+    with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            stack.enter_context(hold_lock(folder, on_wait=lambda: None))
         yield
-    finally:
-        os.close(handle)
 
 
 # ------------------------------------------------------------------------------------------------------------ fetching them
@@ -327,39 +322,40 @@ class DownloadFolder:
                 self.manifest.add(item, "", about.get("file_size") or 0, "", gone.removeprefix("in state "))
             raise GalaxyError(f"{item.label} is {gone}, not ok, so nothing was fetched{later}")
         known = self.manifest.there(item)
-        kind, digest = self._hash(item) if self.verify else ("", "")
-        if known and (not self.verify or hash_file(file, kind) == digest):
+        algorithm, digest = self._hash(item) if self.verify else ("", "")
+        if known and (not self.verify or hash_file(file, algorithm) == digest):
             if total is not None:
                 total.update(about.get("file_size") or 0)
             return file
         ours = item.id in self.manifest.rows and self.manifest.rows[item.id]["path"] == path
         file.parent.mkdir(parents=True, exist_ok=True)
+        overwrite, size = self.overwrite or ours, about.get("file_size")
         try:
-            self._receive(item, path, kind, digest, self.overwrite or ours, total)
-        except Packed:
+            self._receive(item, path, ExpectedFile(size, algorithm, digest, may_be_zip="zip" in item.ext), overwrite, total)
+        except UnexpectedArchive:
             if self.galaxy.get(f"datasets/{item.id}/extra_files"):
                 path += "" if path.endswith(".zip") else ".zip"
                 file = self.folder / path
-                self._receive(item, path, "", "", self.overwrite or ours, total, packed=True)
+                self._receive(item, path, ExpectedFile(), overwrite, total, packed=True)
             else:       # Galaxy packs what may have companion files, unless it is asked for `raw` (26.1, measured)
-                self._receive(item, path, kind, digest, self.overwrite or ours, total, raw=True)
+                self._receive(item, path, ExpectedFile(size, algorithm, digest), overwrite, total, raw=True)
         return file
 
-    def _receive(self, item: DownloadItem, path: str, kind: str, digest: str, overwrite: bool, total: Any, raw: bool = False,
-                 packed: bool = False) -> None:
-        """Without `to_ext` old servers answer with a rendered page for some datatypes."""
-        def arriving(part: Path, came: str) -> None:
+    def _receive(self, item: DownloadItem, path: str, expected: ExpectedFile, overwrite: bool, total: Any, *,
+                 raw: bool = False, packed: bool = False) -> None:
+        """Download a dataset's file, or with `packed` an archive of it and its companions, and note it in the manifest."""
+        def note_in_manifest(part: Path, computed: str) -> None:
             if packed and (not zipfile.is_zipfile(part) or zipfile.ZipFile(part).testzip()):
                 raise GalaxyError(f"{item.label}: the archive of it is broken: fetch it again", TRY_LATER)
-            known = (kind, came) if kind else None if packed else _best(item.about)
+            known = (expected.algorithm, computed) if computed else None if packed else best_hash(item.about)
             self.manifest.add(item, path, part.stat().st_size, ":".join(known) if known else "", "ok")
 
         before = self.manifest.rows.get(item.id)
         try:
+            # Without `to_ext` old servers answer with a rendered page for some datatypes.
             download_file(self.galaxy, f"datasets/{item.id}/display", self.folder / path, label=item.label,
-                    params={"to_ext": item.ext, **({"raw": "true"} if raw else {})},
-                    size=None if packed else item.about.get("file_size"), checksum=(kind, digest), overwrite=overwrite,
-                    stall=self.stall, total=total, arriving=arriving, packed=packed or raw or "zip" in item.ext)
+                          params={"to_ext": item.ext, **({"raw": "true"} if raw else {})}, expected=expected,
+                          overwrite=overwrite, stall=self.stall, total=total, before_publish=note_in_manifest)
         except GalaxyError:
             if self.manifest.rows.get(item.id) is not before:       # another file got the name meanwhile: that is not ours
                 self.manifest.add(item, "", item.about.get("file_size") or 0, "", "ok")
@@ -368,33 +364,17 @@ class DownloadFolder:
     def _hash(self, item: DownloadItem) -> tuple[str, str]:
         """A hash that Galaxy has of the dataset; it is asked to make one where it has none."""
         about = item.about if "hashes" in item.about else self.galaxy.get(f"datasets/{item.id}")
-        found = _best(about)
+        found = best_hash(about)
         if not found:
             self.galaxy.put(f"datasets/{item.id}/hash", {"hash_function": "SHA-256"})
             for _ in backoff(HASHING):
-                found = _best(self.galaxy.get(f"datasets/{item.id}"))
+                found = best_hash(self.galaxy.get(f"datasets/{item.id}"))
                 if found:
                     break
             else:
                 raise GalaxyError(f"{item.label}: Galaxy has no hash to compare with and made none in {HASHING} s: without "
                               "--verify its size is compared", TRY_LATER)
         return found
-
-
-def _best(about: dict[str, Any]) -> tuple[str, str] | None:
-    """hashlib's name and the value of the best hash that Galaxy has of a dataset's own bytes."""
-    hashes = about.get("hashes") or []
-    have = {made["hash_function"]: made["hash_value"] for made in hashes if not made.get("extra_files_path")}
-    return next(((ours, have[theirs].lower()) for theirs, ours in HASHES.items() if theirs in have), None)
-
-
-def hash_file(path: Path, kind: str) -> str:
-    """The hash of a file's bytes."""
-    digest = hashlib.new(kind)
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(BLOCK_SIZE), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _each(act: Callable[[Any], Path], things: list[Any], parallel: int) -> Iterator[tuple[Any, Path | Exception]]:

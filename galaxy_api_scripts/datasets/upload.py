@@ -12,16 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common import FAILED, NON_TERMINAL_DATASET_STATES, TRY_LATER, USAGE, Galaxy, GalaxyError
-from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint, last_hid
+from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.sources import Source
-from galaxy_api_scripts.datasets.transfer import (
-    STALL_TIMEOUT,
-    open_unchanged,
-    post_fetch,
-    progress_bar,
-    send_source,
-    upload_checkpoint,
-)
+from galaxy_api_scripts.datasets.target_history import last_hid
+from galaxy_api_scripts.datasets.tus import open_unchanged, send_file, upload_checkpoint
+from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
 
 BATCH = 50              # files a job, which Galaxy 26.1 is at work on while the next are sent: 100 in two are ready before
                         # 100 in one or in four
@@ -149,6 +144,16 @@ def upload_one(galaxy: Galaxy, history: str, source: Source, dbkey: str = "?") -
     return one, one.answer or {"outputs": [galaxy.get(f"datasets/{one.dataset['id']}")], "jobs": []}
 
 
+def post_fetch(galaxy: Galaxy, history: str, targets: list[dict[str, Any]], sessions: Iterable[dict[str, str]] = ()) -> Any:
+    """Let Galaxy make datasets by one job (`POST /api/tools/fetch`); returns its answer.
+
+    `targets` are `[{"destination": ..., "elements": [...]}]`; `sessions` those of the elements with `src: files`, in the
+    elements' order. The job needs a history even if the destination is a library.
+    """
+    files = {f"files_{number}|file_data": session for number, session in enumerate(sessions)}
+    return galaxy.post("tools/fetch", {"history_id": history, "targets": targets, **files})
+
+
 def fetch_batches(sources: Iterable[Source]) -> Iterator[list[Source]]:
     """The sources in lists for one job each."""
     batch: list[Source] = []
@@ -227,7 +232,7 @@ def _element(galaxy: Galaxy, one: Upload, settings: UploadSettings, total: Any) 
     if one.source.is_url:
         return {"src": "url", "url": one.source.path, "name": one.source.name}, None
     with open_unchanged(one.source.path) as file:
-        element, session = send_source(galaxy, file, one.source.name, one.record, hashed=settings.hashed,
+        element, session = send_file(galaxy, file, one.source.name, one.record, hashed=settings.hashed,
                                      stall=settings.stall, total=total)
     one.sha256 = element["hashes"][0]["hash_value"] if settings.hashed else ""
     return element, session
@@ -373,7 +378,7 @@ def _wait_until_ended(galaxy: Galaxy, history: str, uploads: list[Upload], timeo
     """The uploads once all have ended, well or with a problem."""
     ids = [one.dataset["id"] for one in uploads if not one.problem]
     with progress_bar(len(ids), "waiting for Galaxy", unit="") as bar:
-        states = galaxy.wait_datasets(history, ids, timeout, lambda left: bar.update(len(ids) - left - bar.n)) if ids else {}
+        states = galaxy.wait_datasets(history, ids, timeout, lambda counts: bar.update(counts["ended"] - bar.n)) if ids else {}
     held = {made["id"]: made for made in history_datasets(galaxy, history)} if ids else {}
     for one in uploads:
         if not one.problem:

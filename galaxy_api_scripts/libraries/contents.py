@@ -3,16 +3,16 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES, TRY_LATER, USAGE, Galaxy, GalaxyError, parse_id
-from galaxy_api_scripts.datasets.transfer import post_fetch
+from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES, USAGE, Galaxy, GalaxyError, parse_id
+from galaxy_api_scripts.datasets.upload import post_fetch
+from galaxy_api_scripts.files import hold_lock, state_folder
 
 PAGE = 500  # items of a folder; Galaxy 26.1 takes 2 s for so many, and hands out 10 unless told
 BATCH = 50  # files a job; more in one are hardly faster
@@ -201,7 +201,7 @@ class LibraryUploads:
         return [str(job["id"]) for job in jobs]
 
     def fetch(self, files: list[tuple[LibraryFolder, dict[str, Any], dict[str, str] | None]]) -> None:
-        """Let Galaxy put these files, each a folder and what `transfer.send` returns, into the library by one job, which is
+        """Let Galaxy put these files, each a folder and what `tus.upload_file` returns, into the library by one job, which is
         then among `jobs`."""
         self.history = self.history or str(self.galaxy.post("histories", {"name": self.name})["id"])
         files = sorted(files, key=lambda file: file[0].id)
@@ -290,16 +290,6 @@ def upload_batches(files: Iterable[A_FILE], most_bytes: int = BATCH_BYTES) -> It
         yield batch
 
 
-@contextmanager
-def exclusive_run(what: str) -> Iterator[None]:
-    """Refuse while another process of this account is inside this for `what`; the kernel lets go of it, however that
-    ends."""
-    import fcntl
-    folder = os.path.expanduser("~/.cache/galaxy-api-scripts")
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    with open(os.path.join(folder, f"{hashlib.sha256(what.encode()).hexdigest()[:16]}.lock"), "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise GalaxyError(f"another run is at work on {what}: let it end first", TRY_LATER) from None
-        yield
+def exclusive_run(what: str) -> AbstractContextManager[int]:
+    """Hold this account's lock for `what`; `GalaxyError` (TRY_LATER) if another process does."""
+    return hold_lock(state_folder("locks") / f"{hashlib.sha256(what.encode()).hexdigest()[:16]}.lock", what)

@@ -13,7 +13,7 @@ from typing import Any
 
 from common import FAILED, NON_TERMINAL_DATASET_STATES, STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.sources import guess_datatype
-from galaxy_api_scripts.datasets.transfer import upload_file
+from galaxy_api_scripts.datasets.tus import upload_file
 from galaxy_api_scripts.libraries.contents import (
     LOST_STATES,
     LibraryFolder,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from common import GalaxyError
-from galaxy_api_scripts.checkpoint import state_folder
+from galaxy_api_scripts.files import create_private, state_folder, state_path
 from galaxy_api_scripts.libraries.local_tree import FileStamp
 
 
@@ -39,14 +39,15 @@ class SyncState:
 
     def __init__(self, about: Iterable[str], fixed: bool = False):
         name = hashlib.sha256(json.dumps(list(about)).encode()).hexdigest()[:32]
-        self.path, self.fixed = state_folder() / "libraries" / f"{name}.sqlite", fixed
+        self.path, self.fixed = state_path("libraries", f"{name}.sqlite"), fixed
         self.held: dict[str, SyncedFile] = {}
         self._base: sqlite3.Connection | None = None
 
     def __enter__(self) -> SyncState:
         with self._told():
             if not self.fixed:
-                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                state_folder("libraries")
+                create_private(self.path)
             if not self.fixed or self.path.exists():
                 try:
                     self._read()

@@ -5,18 +5,18 @@ A process is written down as `{"pid": number, "began": text}`; its number alone 
 """
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from common import GalaxyError, eprint
+from galaxy_api_scripts.files import hold_lock, write_atomic
 
 GRACE = 30                  # seconds between asking a process to end and killing it
 CHILDREN: dict[int, subprocess.Popen[bytes]] = {}   # by pid; kept, so that they can be asked how they ended
@@ -95,6 +95,20 @@ def session_processes(leader: int, folder: Path) -> list[Process]:
             if _stat(path.name)[3] == str(leader) and process_works_in(path.name, folder)]
 
 
+def session_leaders(program: str | Path, folder: Path) -> list[Process]:
+    """The processes that lead a session, were begun as `program` and work in `folder`, whether written down or not."""
+    return [{"pid": int(path.name), "began": process_birth(int(path.name))} for path in Path("/proc").glob("[0-9]*")
+            if _stat(path.name)[3] == path.name and process_works_in(path.name, folder) and _program(path.name) == str(program)]
+
+
+def _program(pid: int | str) -> str:
+    """Linux: the name that process `pid` was begun by."""
+    try:
+        return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0])
+    except OSError:
+        return ""
+
+
 def process_works_in(pid: int | str, folder: Path) -> bool:
     """Whether the working directory of process `pid` is in `folder`; believed where there is no /proc to tell."""
     try:
@@ -134,22 +148,11 @@ def require_free_port(port: int) -> None:
 
 # -------------------------------------------------------------------------------------------------------------- files
 
-@contextmanager
-def hold_lock(path: Path) -> Iterator[TextIO]:
-    """Hold the lock file `path`, after whoever holds it now; the kernel lets go of it, however we end."""
-    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            eprint("waiting for another start or stop that is under way")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
+def wait_for_lock(path: Path) -> AbstractContextManager[int]:
+    """Hold the lock file `path`, after any process that holds it now; yields its descriptor."""
+    return hold_lock(path, on_wait=lambda: eprint("waiting for another start, stop or installation that is under way"))
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    new.replace(path)
+    """Write a file that only its owner may read, complete or not at all."""
+    write_atomic(path, text.encode(), overwrite=True, mode=0o600)

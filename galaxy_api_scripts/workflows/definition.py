@@ -1,7 +1,6 @@
 """Workflows: a file as Galaxy imports it, a run's inputs and parameters by name."""
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
@@ -12,9 +11,10 @@ from typing import Any
 from urllib.parse import quote
 
 from common import USAGE, Galaxy, GalaxyError, format_table, one_line, read_text, report_error
+from galaxy_api_scripts.datasets.references import DATA_SOURCES
+from galaxy_api_scripts.tools.catalog import DATA_PARAMS, did_you_mean, iter_inputs, without_numbers
 
 DATA_INPUTS = {"data_input": "dataset", "data_collection_input": "collection"}
-SOURCES = ("hda", "hdca", "ldda", "ld")     # what an input's dataset can be: of a history, a collection, of a library
 
 
 # ------------------------------------------------------------------------------------------------------- from a file
@@ -267,8 +267,8 @@ def load_workflow(galaxy: Galaxy, workflow_id: str, steps: Iterable[str] = ()) -
 def parse_step_dataset(text: str) -> tuple[str, str, str]:
     """The three parts of `STEP=SRC=ID`; a usage error where it is not that."""
     parts = text.rsplit("=", 2)     # from the right: a label may have = in it
-    if len(parts) != 3 or not all(parts) or parts[1] not in SOURCES:
-        raise GalaxyError(f"{text!r} is not STEP=SRC=ID with SRC one of {', '.join(SOURCES)}", USAGE)
+    if len(parts) != 3 or not all(parts) or parts[1] not in DATA_SOURCES:
+        raise GalaxyError(f"{text!r} is not STEP=SRC=ID with SRC one of {', '.join(DATA_SOURCES)}", USAGE)
     return parts[0], parts[1], parts[2]
 
 
@@ -276,7 +276,7 @@ def parse_history(text: str) -> str:
     """HISTORY as a run takes it, a new one's name or `hist_id=ID`; a usage error where it was forgotten."""
     if text.strip() in ("", "hist_id="):    # Galaxy would make a history of its own
         raise GalaxyError("HISTORY is empty: is a variable unset?", USAGE)
-    if text.startswith("param=") or re.search(rf"=({'|'.join(SOURCES)})=", text):
+    if text.startswith("param=") or re.search(rf"=({'|'.join(DATA_SOURCES)})=", text):
         raise GalaxyError(f"HISTORY is missing before {text}: a new history's name, or hist_id=ID", USAGE)
     return text
 
@@ -308,7 +308,7 @@ def input_index(workflow: dict[str, Any], step: str) -> str:
                            "label: name the one you mean by its uuid")
     if not fitting:
         labels = [wanted["label"] for wanted in inputs.values() if wanted.get("label")]
-        raise input_error(workflow, f"workflow {workflow['name']!r} has no input {step!r}{_nearest_names(step, labels)}")
+        raise input_error(workflow, f"workflow {workflow['name']!r} has no input {step!r}{did_you_mean(step, labels)}")
     return fitting[0]
 
 
@@ -356,8 +356,8 @@ def resolve_parameters(galaxy: Galaxy, workflow: dict[str, Any],
         if step["tool_id"] not in known:
             known[step["tool_id"]] = _parameters_of(galaxy, step)
         names = known[step["tool_id"]]
-        if names and (_without_numbers(name) not in map(_without_numbers, names) or not _has_repeats(step, name)):
-            raise GalaxyError(f"tool {step['tool_id']} has no parameter {name!r}{_nearest_names(name, names)}", USAGE,
+        if names and (without_numbers(name) not in map(without_numbers, names) or not _has_repeats(step, name)):
+            raise GalaxyError(f"tool {step['tool_id']} has no parameter {name!r}{did_you_mean(name, names)}", USAGE,
                           table=format_table([{"parameter": one} for one in names]))
         steps = workflow["steps"]
         meant = [step] if key in steps else [one for one in steps.values() if one.get("tool_id") == tool]
@@ -386,7 +386,7 @@ def _tool_step(galaxy: Galaxy, workflow: dict[str, Any], tool: str) -> tuple[str
             inner = ""
             if any(step.get("type") == "subworkflow" for step in workflow["steps"].values()):
                 inner = " (those of subworkflows can't be set)"
-            raise GalaxyError(f"workflow {workflow['name']!r} has no tool or step {tool!r}{inner}{_nearest_names(tool, names)}", USAGE,
+            raise GalaxyError(f"workflow {workflow['name']!r} has no tool or step {tool!r}{inner}{did_you_mean(tool, names)}", USAGE,
                           table=format_table(rows, ["index", "label", "tool", "uuid"]))
         index = named[0]
     return index, steps[index]
@@ -400,20 +400,8 @@ def _parameters_of(galaxy: Galaxy, step: dict[str, Any]) -> list[str]:
         if error.status == 404:     # Galaxy refuses the run, naming all the tools that it lacks
             return []
         raise
-    return list(dict.fromkeys(_names(tool["inputs"])))
-
-
-def _names(inputs: list[dict[str, Any]], above: str = "") -> Iterator[str]:
-    for one in inputs:
-        name = above + one["name"]
-        if one["type"] == "conditional":
-            yield f"{name}|{one['test_param']['name']}"
-            for case in one["cases"]:
-                yield from _names(case["inputs"], f"{name}|")
-        elif one["type"] in ("repeat", "section"):
-            yield from _names(one["inputs"], f"{name}_0|" if one["type"] == "repeat" else f"{name}|")
-        elif one["type"] not in ("data", "data_collection"):    # those are inputs, and connected
-            yield name
+    names = [name for name, param, _ in iter_inputs(tool["inputs"]) if param["type"] not in DATA_PARAMS]     # those are connected
+    return list(dict.fromkeys(names))
 
 
 def _has_repeats(step: dict[str, Any], name: str) -> bool:
@@ -430,18 +418,6 @@ def _has_repeats(step: dict[str, Any], name: str) -> bool:
         else:       # in a form that can't be judged
             return True
     return True
-
-
-def _without_numbers(name: str) -> str:
-    """A parameter's name without saying which of its repeats it is in."""
-    return re.sub(r"_\d+\|", "|", name)
-
-
-def _nearest_names(text: str, names: Iterable[str]) -> str:
-    """Which of the names `text` is a part of or nearly is, for messages."""
-    names = list(names)
-    near = [name for name in names if name.endswith(f"|{text}")] or difflib.get_close_matches(text, names, 1)
-    return f": did you mean {near[0]}?" if near else ""
 
 
 def input_error(workflow: dict[str, Any], words: str) -> GalaxyError:

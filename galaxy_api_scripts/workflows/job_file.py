@@ -1,4 +1,4 @@
-"""Job files: a value for each input of a workflow, as planemo reads and writes them (YAML or JSON)."""
+"""Job files (YAML or JSON): a value for each input of a workflow, in planemo's form."""
 from __future__ import annotations
 
 import hashlib
@@ -6,21 +6,25 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from common import USAGE, GalaxyError, read_text, shorten
-from galaxy_api_scripts.checkpoint import state_folder
-from galaxy_api_scripts.datasets.download import HASHES, hash_file
+from galaxy_api_scripts.datasets.hashing import HASHES, hash_file
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources, guess_datatype, stem
+from galaxy_api_scripts.files import state_folder, state_path, write_atomic
 from galaxy_api_scripts.workflows.inputs import (
     CollectionInput,
     DatasetInput,
     InputSpec,
     InputValue,
     InputValues,
+    ambiguous_input,
+    check_collection,
     parse_parameter,
     reject_placeholder,
+    with_datatype,
 )
 
 FILE_KEYS = {"class", "path", "location", "contents", "galaxy_id", "filetype", "ext", "dbkey", "name", "tags", "hashes",
@@ -29,180 +33,178 @@ COLLECTION = re.compile(r"(list|paired|paired_or_unpaired|record)(:(list|paired|
                         r"sample_sheet(:(paired|paired_or_unpaired|record))?")      # the types that Galaxy 26.1 knows
 
 
-def read_job_file(given: InputValues, name: str) -> None:
-    """Take a job file (YAML or JSON) as planemo has them, or one of its files of tests where that has one test
-    (FILE#N: the N-th of several); paths in it are relative to it."""
+def read_job_file(values: InputValues, name: str) -> None:
+    """Set the inputs' values from a job file (YAML or JSON) as planemo has them, or from a planemo test file with one test
+    (FILE#N: the N-th of several). Paths in it are relative to its folder."""
     job, folder = _load(name)
     for label, value in job.items():
-        fitting = given.find_indexes(str(label))
-        if len(fitting) > 1:
-            given.problems.append(f"{label!r} is {len(fitting)} inputs, by index or label: name one by its uuid")
-        elif not fitting:
-            given.report_unknown(str(label))
+        indexes = values.find_indexes(str(label))
+        if len(indexes) > 1:
+            values.problems.append(ambiguous_input(label, len(indexes)))
+        elif not indexes:
+            values.report_unknown(str(label))
         elif value is not None:
-            if fitting[0] in given.values:
-                given.problems.append(f"input {given.specs[fitting[0]].name}: given twice")
+            spec = values.specs[indexes[0]]
+            if spec.index in values.values:
+                values.problems.append(f"input {spec.name}: given twice")
             else:
-                given.set_value(fitting[0], lambda one=given.specs[fitting[0]], it=value: _of_job(given, one, it, folder))
+                values.set_value(spec.index, partial(_parse_value, values, spec, value, folder))
 
 
-def _of_job(given: InputValues, one: InputSpec, value: Any, folder: Path) -> InputValue:
-    if one.kind == "parameter":
-        return parse_parameter(one, value)
+def _parse_value(values: InputValues, spec: InputSpec, value: Any, folder: Path) -> InputValue:
+    if spec.kind == "parameter":
+        return parse_parameter(spec, value)
     if isinstance(value, list):
-        kind = "list" if one.kind == "dataset" else one.type or "list"
+        kind = "list" if spec.kind == "dataset" else spec.type or "list"
         value = {"class": "Collection", "collection_type": kind, "elements": value}
     if not isinstance(value, dict):
         if isinstance(value, str):
             reject_placeholder(value)
-        raise GalaxyError(f"it takes a {one.kind}: class: {'File' if one.kind == 'dataset' else 'Collection'}", USAGE)
-    made = _element(given, one, value, folder)
-    if one.kind == "collection" and isinstance(made, DatasetInput) and made.ref.get("src") != "hdca":
-        raise GalaxyError("it takes a collection: class: Collection", USAGE)
-    if isinstance(made, CollectionInput) and one.kind == "collection" and one.type:
-        given.check_collection(one, DatasetInput("it", {"src": "hdca", "type": made.type}))
-    return made
+        raise GalaxyError(f"takes a {spec.kind}: class: {'File' if spec.kind == 'dataset' else 'Collection'}", USAGE)
+    parsed = _parse_element(values, spec, value, folder)
+    if spec.kind == "collection" and isinstance(parsed, DatasetInput) and parsed.ref.get("src") != "hdca":
+        raise GalaxyError("takes a collection: class: Collection", USAGE)
+    if isinstance(parsed, CollectionInput):
+        check_collection(spec, DatasetInput("it", collection_type=parsed.type))
+    return parsed
 
 
-def _element(given: InputValues, one: InputSpec, value: dict[str, Any], folder: Path) -> DatasetInput | CollectionInput:
+def _parse_element(values: InputValues, spec: InputSpec, value: dict[str, Any], folder: Path) -> DatasetInput | CollectionInput:
     kind = value.get("class") or ("Collection" if "elements" in value else "File")
     if kind == "File":
-        return _file(given, one, value, folder)
+        return _parse_file(values, spec, value, folder)
     if kind != "Collection":
-        raise GalaxyError(f"class: {kind}: File and Collection are known", USAGE)
+        raise GalaxyError(f"class: {kind}: expected File or Collection", USAGE)
     if "galaxy_id" in value:
-        return given.check_collection(one, given.resolve(f"galaxy_id: {value['galaxy_id']}", "hdca", str(value["galaxy_id"])))
-    elements = value.get("elements")
-    if not isinstance(elements, list) or not all(isinstance(element, dict) for element in elements):
-        raise GalaxyError("class: Collection wants elements, a list of File or Collection", USAGE)
-    type_ = str(value.get("collection_type") or value.get("type") or one.type or "list")
-    if not COLLECTION.fullmatch(type_):
-        raise GalaxyError(
-            f"collection_type: {shorten(type_, 40)}: there are list, paired, list:paired and their like", USAGE)
-    made = []
-    for number, element in enumerate(elements):
-        inner = replace(one, settings={**one.settings, "collection_type": type_.partition(":")[2]})
-        inside = _element(given, inner, element, folder)
-        name = element.get("identifier") or element.get("name") or (
-            stem(inside.name) if isinstance(inside, DatasetInput) and type_ != "paired" else "")
-        if not name and type_ == "paired":
+        return check_collection(spec, values.resolve(f"galaxy_id: {value['galaxy_id']}", "hdca", str(value["galaxy_id"])))
+    return _parse_collection(values, spec, value, folder)
+
+
+def _parse_collection(values: InputValues, spec: InputSpec, value: dict[str, Any], folder: Path) -> CollectionInput:
+    members = value.get("elements")
+    if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
+        raise GalaxyError("class: Collection needs elements, a list of File or Collection", USAGE)
+    kind = str(value.get("collection_type") or value.get("type") or spec.type or "list")
+    if not COLLECTION.fullmatch(kind):
+        raise GalaxyError(f"collection_type: {shorten(kind, 40)}: expected list, paired, list:paired or another of Galaxy's", USAGE)
+    inner = replace(spec, settings={**spec.settings, "collection_type": kind.partition(":")[2]})
+    elements: list[tuple[str, DatasetInput | CollectionInput]] = []
+    for number, member in enumerate(members):
+        element = _parse_element(values, inner, member, folder)
+        name = member.get("identifier") or member.get("name") or (
+            stem(element.name) if isinstance(element, DatasetInput) and kind != "paired" else "")
+        if not name and kind == "paired":
             name = ("forward", "reverse")[number] if number < 2 else ""
-        made.append((str(name), inside))
-    names = [name for name, _ in made]
-    for element_name in names:
-        reject_placeholder(element_name)
+        elements.append((str(name), element))
+    names = [name for name, _ in elements]
+    for name in names:
+        reject_placeholder(name)
     if "" in names or len(set(names)) < len(names):
-        there = ", ".join(name for name in names if name) or "none"
-        raise GalaxyError(f"the elements want an identifier each, and there are {there}", USAGE)
-    if type_ == "paired" and names != ["forward", "reverse"]:
+        raise GalaxyError("each element needs an identifier of its own; they have "
+                          f"{', '.join(name for name in names if name) or 'none'}", USAGE)
+    if kind == "paired" and names != ["forward", "reverse"]:
         raise GalaxyError(f"the elements of a pair are forward and reverse, not {', '.join(names)}", USAGE)
-    for element_name, inside in made:
-        if (":" in type_) != isinstance(inside, CollectionInput):
-            raise GalaxyError(f"a collection of type {type_} can't have the element {element_name!r}", USAGE)
-    return CollectionInput(type_, made, str(value.get("name") or ""))
+    for name, element in elements:
+        if (":" in kind) != isinstance(element, CollectionInput):
+            raise GalaxyError(f"a collection of type {kind} can't have the element {name!r}", USAGE)
+    return CollectionInput(kind, elements, str(value.get("name") or ""))
 
 
-def _file(given: InputValues, one: InputSpec, value: dict[str, Any], folder: Path) -> DatasetInput:
+def _parse_file(values: InputValues, spec: InputSpec, value: dict[str, Any], folder: Path) -> DatasetInput:
     unknown = sorted(set(map(str, value)) - FILE_KEYS)
     if unknown:
-        raise GalaxyError(f"class: File has {', '.join(unknown)}, which is not understood here", USAGE)
+        raise GalaxyError(f"class: File has {', '.join(unknown)}, which this script does not know", USAGE)
     name, ext = str(value.get("name") or ""), str(value.get("filetype") or value.get("ext") or "")
     if "galaxy_id" in value:
-        return given.resolve(f"galaxy_id: {value['galaxy_id']}", "hda", str(value["galaxy_id"]))
-    text = next((str(value[key]) for key in ("path", "location") if value.get(key)), "")
-    if re.match("file://", text):
-        text = text[len("file://"):]
+        return values.resolve(f"galaxy_id: {value['galaxy_id']}", "hda", str(value["galaxy_id"]))
+    text = next((str(value[key]) for key in ("path", "location") if value.get(key)), "").removeprefix("file://")
     reject_placeholder(text)
     if not text and "contents" not in value:
-        raise GalaxyError("class: File wants path, location, contents or galaxy_id", USAGE)
+        raise GalaxyError("class: File needs path, location, contents or galaxy_id", USAGE)
     if text:
         path = text if URL_PATTERN.match(text) else str(folder / os.path.expanduser(text))
     else:
-        path, name = _store_contents(str(value["contents"])), name or str(value.get("identifier") or one.name)
-    given.check_datatype(ext)
+        path, name = _store_contents(str(value["contents"])), name or str(value.get("identifier") or spec.name)
+    values.resolver.check_datatype(ext)
     [source], _ = expand_sources([path], ext=ext)
     if name:
         source = replace(source, name=name, ext=ext or (guess_datatype(name) if source.ext == "auto" else source.ext))
     tags = value.get("tags") or []
-    leaf = DatasetInput(path, source=source, name=name or source.name, dbkey=str(value.get("dbkey") or "?"),
-                tags=tuple(map(str, tags)) if isinstance(tags, list) else (str(tags),))
+    dataset = DatasetInput(path, source=source, name=name or source.name, dbkey=str(value.get("dbkey") or "?"),
+                           tags=tuple(map(str, tags)) if isinstance(tags, list) else (str(tags),))
     _check_hashes(source, value.get("hashes") or [])
-    return given.with_datatype(one, leaf)
+    return with_datatype(spec, dataset)
 
 
 def _load(name: str) -> tuple[dict[str, Any], Path]:
-    """What is in a job file, and the folder that its paths are relative to."""
-    file, number = name, ""
-    if not os.path.lexists(name):
-        found = re.fullmatch(r"(.*)#([0-9]+)", name, re.DOTALL)
-        file, number = found.groups() if found else (name, "")
+    """A job file's content, and the folder that its paths are relative to."""
+    numbered = None if os.path.lexists(name) else re.fullmatch(r"(.*)#([0-9]+)", name, re.DOTALL)
+    file, number = numbered.groups() if numbered else (name, "")
     import yaml
     try:
         loader = yaml.SafeLoader(read_text(file))
         root = loader.get_single_node()
-        twice = next(_duplicate_keys(root, set()), None)
+        duplicate = next(_duplicate_keys(root, set()), None)
         content = None if root is None else loader.construct_document(root)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = getattr(error, "problem_mark", None)
         raise GalaxyError(f"{file}: neither YAML nor JSON{f', line {line.line + 1}' if line else ''}", USAGE) from None
-    if twice:
-        raise GalaxyError(
-            f"{file}: line {twice.start_mark.line + 1}: {shorten(str(twice.value), 60)!r} is given twice", USAGE)
+    if duplicate:
+        line = duplicate.start_mark.line + 1
+        raise GalaxyError(f"{file}: line {line}: {shorten(str(duplicate.value), 60)!r} is given twice", USAGE)
     folder = Path(os.path.dirname(os.path.abspath(file)))
     if isinstance(content, list) and content and all(isinstance(test, dict) and "job" in test for test in content):
         if not number and len(content) > 1:
-            raise GalaxyError(f"{file}: has {len(content)} tests: {file}#1 is the first of them", USAGE)
+            raise GalaxyError(f"{file}: has {len(content)} tests: choose one, the first by {file}#1", USAGE)
         if not 0 <= int(number or 1) - 1 < len(content):
-            raise GalaxyError(f"{name}: there are {len(content)} tests", USAGE)
+            raise GalaxyError(f"{name}: the file has {len(content)} tests", USAGE)
         content = content[int(number or 1) - 1]["job"]
         if isinstance(content, str):
             return _load(str(folder / content))
     if content is None:
         content = {}
     if not isinstance(content, dict):
-        raise GalaxyError(f"{file}: no job file: a value for each input is wanted, LABEL: VALUE", USAGE)
+        raise GalaxyError(f"{file}: not a job file: expected LABEL: VALUE for each input", USAGE)
     return content, folder
 
 
-def _duplicate_keys(node: Any, met: set[int]) -> Iterator[Any]:
-    """The names in a YAML document that a mapping has already: YAML's own reader would take the last of them."""
-    if id(node) in met or not isinstance(getattr(node, "value", None), list):
+def _duplicate_keys(node: Any, visited: set[int]) -> Iterator[Any]:
+    """The nodes of keys that a mapping of a YAML document has twice: YAML's own loader takes the last value silently."""
+    if id(node) in visited or not isinstance(getattr(node, "value", None), list):
         return
-    met.add(id(node))
+    visited.add(id(node))
     names = set()
-    for one in node.value:
-        if isinstance(one, tuple):      # of a mapping
-            if one[0].value in names and isinstance(one[0].value, str):
-                yield one[0]
-            names |= {one[0].value} if isinstance(one[0].value, str) else set()
-        for inner in one if isinstance(one, tuple) else [one]:
-            yield from _duplicate_keys(inner, met)
+    for child in node.value:
+        if isinstance(child, tuple) and isinstance(child[0].value, str):      # a key and its value
+            if child[0].value in names:
+                yield child[0]
+            names.add(child[0].value)
+        for inner in child if isinstance(child, tuple) else [child]:
+            yield from _duplicate_keys(inner, visited)
 
 
 def _store_contents(contents: str) -> str:
-    """The path of a file with these contents, the same for the same: so a run that was killed can be gone on with."""
-    path = state_folder() / "contents" / hashlib.sha256(contents.encode()).hexdigest()
+    """The path of a file with these contents, always the same one, so that a run that was killed is resumed."""
+    path = state_path("contents", hashlib.sha256(contents.encode()).hexdigest())
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state_folder("contents")
         if not path.exists():
-            new = path.with_name(f".{path.name}.{os.getpid()}")
-            new.write_bytes(contents.encode())
-            os.replace(new, path)
+            write_atomic(path, contents.encode(), overwrite=True, mode=0o600)
     except OSError as error:
-        raise GalaxyError(f"contents: can't be kept in {path.parent}: {error.strerror}", USAGE) from None
+        raise GalaxyError(f"contents: can't be stored in {path.parent}: {error.strerror}", USAGE) from None
     return str(path)
 
 
 def _check_hashes(source: Source, hashes: Any) -> None:
-    """Compare a file with the hashes that a job file has of it."""
-    if not isinstance(hashes, list) or not all(isinstance(one, dict) and one.get("hash_value") for one in hashes):
-        raise GalaxyError("hashes: a list of hash_function and hash_value is wanted", USAGE)
-    for known in hashes:
-        kind = str(known.get("hash_function") or "MD5").upper()
-        if kind not in HASHES:
-            raise GalaxyError(f"{source.path}: the hash function {kind} is not known", USAGE)
+    """Raise `GalaxyError` (USAGE) where a file does not have a hash that the job file gives for it."""
+    if not isinstance(hashes, list) or not all(isinstance(entry, dict) and entry.get("hash_value") for entry in hashes):
+        raise GalaxyError("hashes: expected a list of hash_function and hash_value", USAGE)
+    for entry in hashes:
+        function = str(entry.get("hash_function") or "MD5").upper()
+        if function not in HASHES:
+            raise GalaxyError(f"{source.path}: unknown hash function {function}: expected one of {', '.join(HASHES)}", USAGE)
         if source.is_url:
             continue
-        digest = hash_file(Path(source.path), HASHES[kind])
-        if digest != str(known.get("hash_value")).lower():
-            raise GalaxyError(f"{source.path}: its {kind} is {digest}, not {known.get('hash_value')}", USAGE)
+        digest = hash_file(Path(source.path), HASHES[function])
+        if digest != str(entry["hash_value"]).lower():
+            raise GalaxyError(f"{source.path}: its {function} is {digest}, not {entry['hash_value']}", USAGE)

@@ -13,8 +13,9 @@ from typing import Any
 from common import DONE, USAGE, VERSION, Galaxy, GalaxyError, format_table, report_error
 from galaxy_api_scripts.checkpoint import Notes
 from galaxy_api_scripts.datasets.upload import UploadTarget
-from galaxy_api_scripts.files import write_atomic
-from galaxy_api_scripts.invocations.invocation import describe_counts, submit_once
+from galaxy_api_scripts.files import write_output
+from galaxy_api_scripts.invocations.invocation import submit_once
+from galaxy_api_scripts.progress import describe_counts
 from galaxy_api_scripts.workflows import job_file
 from galaxy_api_scripts.workflows.definition import (
     export_workflow,
@@ -264,7 +265,7 @@ class RunRecord:
             return
         self.facts.update(facts)
         try:
-            write_atomic(json.dumps(self.facts, indent=2) + "\n", self.path, overwrite=True, option="--record")
+            write_output(json.dumps(self.facts, indent=2) + "\n", self.path, overwrite=True, option="--record")
         except GalaxyError as error:
             self.exit_code = report_error(f"{error}: there is no record of invocation {self.facts['invocation']}, which "
                                  f"{'has ended' if facts else 'goes on'}")
@@ -273,7 +274,7 @@ class RunRecord:
         """Note how it ended."""
         self.write(state="failed" if failure else "ok", invocation_state=invocation["state"], jobs=states, failure=failure,
                    inputs=invocation.get("inputs"), outputs={**invocation["outputs"], **invocation["output_collections"]},
-                   ended=_utc_now(), summary=describe_counts(states))
+                   ended=_utc_now(), summary=describe_counts(states) or "no jobs")
 
 
 def _utc_now() -> str:

@@ -9,7 +9,7 @@ import workflow_batch
 import common
 from common import DONE, Galaxy
 from fakes import KEY
-from fakes.loopback_galaxy import WORKFLOW, LoopbackGalaxy
+from fakes.galaxy import WORKFLOW, FakeGalaxy
 from galaxy_api_scripts import checkpoint
 from galaxy_api_scripts.batch import history, ledger, ledger_reader, runner, running_sample
 from galaxy_api_scripts.datasets import collections, download
@@ -92,7 +92,7 @@ class Batch:
         assert status in (code, None), (code, told)
         assert "Traceback" not in told.err and KEY not in told.out + told.err
         rows = list(csv.DictReader(told.out.splitlines(), delimiter="\t"))
-        sent = [one for one in self.server.asked[before:] if not one.startswith(("GET", "HEAD"))]
+        sent = [one for one in self.server.kinds[before:] if not one.startswith(("GET", "HEAD"))]
         return types.SimpleNamespace(code=code, rows={row["name"]: row for row in rows if "name" in row}, sent=sent,
                                      out=told.out, err=told.err)
 
@@ -124,7 +124,7 @@ class Batch:
 @pytest.fixture
 def real_server():
     """A server in real time."""
-    server = LoopbackGalaxy()
+    server = FakeGalaxy()
     yield server
     server.close()
 
@@ -136,7 +136,7 @@ def server(clock, monkeypatch):
     for module in (runner, running_sample, history, collections):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(common.random, "uniform", lambda least, most: most)
-    server = LoopbackGalaxy(clock.time)
+    server = FakeGalaxy(clock.time)
     yield server
     server.close()
 

@@ -1,7 +1,6 @@
 """Apache and nginx before a Galaxy, on this machine, with the very lines that docs/proxy.md shows."""
 import re
 import shutil
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -9,6 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from galaxy_api_scripts.local_server.processes import port_in_use
+
+from .ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,9 +69,7 @@ def at_the_root(lines):
 @contextmanager
 def proxy(kind, folder, upstream, lines=None):
     """Run Apache or nginx before `upstream`, an address of host and port; yields its `url`, without a prefix."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     lines = LINES[kind] if lines is None else lines
     for documented, ours in {
             "*:443": f"127.0.0.1:{port}", "listen 443": f"listen 127.0.0.1:{port}", "galaxy.example.org": "localhost",
@@ -81,8 +80,9 @@ def proxy(kind, folder, upstream, lines=None):
     own.mkdir(mode=0o755)
     (own / "conf").write_text(AROUND[kind].format(folder=own, port=port, lines=lines))
     command = {"apache2": ["-DFOREGROUND", "-f", own / "conf"], "nginx": ["-p", own, "-c", own / "conf", "-e", "log"]}[kind]
+    tied = [program("setpriv"), "--pdeathsig=TERM"] if program("setpriv") else []   # it goes when the tests are killed
     with open(own / "output", "w") as output:
-        process = subprocess.Popen([program(kind), *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen([*tied, program(kind), *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
         while not port_in_use(port):
             assert process.poll() is None, [(own / name).read_text() for name in ("output", "log") if (own / name).exists()]

@@ -4,10 +4,11 @@ import itertools
 import socket
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import requests
+
+from fakes.server import LoopbackServer
 
 
 class SlowRoad:
@@ -55,50 +56,27 @@ class SlowRoad:
         self.cut()
 
 
-class LosingRoad:
+class LosingRoad(LoopbackServer):
     """A port from which requests go to a server; the answers to some POSTs of invocations are lost, once Galaxy has acted:
-    the first one's, or those with these `numbers`."""
+    the first one's, or those with these `numbers`. `lost` are the ids of these invocations."""
 
     def __init__(self, server, numbers=(0,)):
-        lost = self.lost = []
-        begun = itertools.count()
+        self.target, self.numbers, self.lost, self.posted = server, numbers, [], itertools.count()
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def hand_on(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
-                try:
-                    answer = requests.request(self.command, server + self.path, data=body, headers=headers, timeout=120,
-                                              allow_redirects=False)
-                except requests.ConnectionError:        # the server is away
-                    self.close_connection = True
-                    return
-                if self.command == "POST" and self.path.endswith("/invocations") and next(begun) in numbers:
-                    lost.append(answer.json()["id"])
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                    self.close_connection = True
-                    return
-                self.send_response_only(answer.status_code)
-                for name, value in answer.headers.items():
-                    if name.lower() not in ("transfer-encoding", "connection", "content-length", "content-encoding"):
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.content)))
-                self.end_headers()
-                with contextlib.suppress(OSError):
-                    self.wfile.write(answer.content)
-
-            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = hand_on
-
-            def log_message(self, *what):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.handle_error = lambda *who: None        # who asked was killed
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+    class Handler(LoopbackServer.Handler):
+        def serve(self):
+            road, body = self.owner, self.read()
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+            try:
+                answer = requests.request(self.command, road.target + self.path, data=body, headers=headers, timeout=120,
+                                          allow_redirects=False)
+            except requests.ConnectionError:        # the server is away
+                return self.cut()
+            if self.command == "POST" and self.path.endswith("/invocations") and next(road.posted) in road.numbers:
+                road.lost.append(answer.json()["id"])
+                return self.cut()
+            with contextlib.suppress(OSError):      # who asked was killed
+                self.reply(answer.status_code, answer.content, {
+                    name: value for name, value in answer.headers.items()
+                    if name.lower() not in ("transfer-encoding", "connection", "content-length", "content-encoding")})

@@ -91,7 +91,7 @@ def test_a_run_that_was_reviewed_is_gone_on_with_by_the_same_line(work, memory, 
     unit = a_unit(memory, own_history=True, purpose=samples.stable_hash("a", ""))
     work.adopt_orphans()
     assert [one.name for _ in range(2) for one in work.step()] == ["a"]
-    assert unit.state == "failed" and "waits for somebody to review step 1 (look)" in unit.message
+    assert unit.state == "failed" and "is waiting for a review of step 1 (look)" in unit.message
     ended_well(requests_mock)
     later = BatchRunner(work.galaxy, memory)
     assert later.submit("a", PLAN).key == unit.key
@@ -170,7 +170,7 @@ def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, request
     requests_mock.get(f"{URL}/api/invocations", json=[])
     requests_mock.get(f"{URL}/api/histories", json=[])
     hence = clock.now + 3600
-    unit = a_unit(memory, invocation=None, asked=hence, known_history=[], history_requested=hence)
+    unit = a_unit(memory, invocation=None, asked=hence, known=[], history_requested=hence)
     assert _find_submitted(work.galaxy, "w", {"history_id": "h"}, unit, True) is None
     requests_mock.post(f"{URL}/api/histories", json={"id": "new"})
     with pytest.raises(GalaxyError, match="run the same line again"):
@@ -259,7 +259,7 @@ def test_a_sheet_in_a_folder_that_can_not_be_written_to(script, sheet, capsys, m
     """As a sequencer's is; the tests may be root's, who can write anywhere."""
     monkeypatch.setattr(ledger.os, "access", lambda path, mode: path != sheet.parent)
     assert script(workflow_batch.main, KEY, URL, "f2db41e1fa331b3e", sheet) == USAGE
-    assert capsys.readouterr().err.endswith("s.tsv.ledger: the ledger can not be written there: "
+    assert capsys.readouterr().err.endswith("s.tsv.ledger: the folder is read-only, so the ledger can't be there: "
                                             "--ledger=FILE names another place\n")
 
 

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 from fakes import KEY
-from fakes.bad_wire import crash, cut, forget, stall, status, swallow
+from fakes.faults import crash, cut, forget, stall, status, swallow
 
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import checkpoint
-from galaxy_api_scripts.datasets import transfer
+from galaxy_api_scripts.datasets import hashing, http_download, tus
+from galaxy_api_scripts.datasets.http_download import ExpectedFile
 
 MADE = (201, b"", {"Location": "http://elsewhere.example.org/api/upload/resumable_upload/5e55"})
 TAKEN = (204, b"")
@@ -28,22 +29,22 @@ def file(tmp_path):
 @pytest.fixture(autouse=True)
 def little_pieces(monkeypatch):
     """Files of some hundred KB behave as large ones do."""
-    monkeypatch.setattr(transfer, "MAX_PIECE", 100_000)
-    monkeypatch.setattr(transfer, "SMALL_FILE", 1000)
-    monkeypatch.setattr(transfer, "MIN_PIECE", 10_000)
-    monkeypatch.setattr(transfer, "BLOCK_SIZE", 4096)
-    monkeypatch.setattr(transfer, "CHUNK", 4096)
+    monkeypatch.setattr(tus, "MAX_PIECE", 100_000)
+    monkeypatch.setattr(tus, "SMALL_FILE", 1000)
+    monkeypatch.setattr(tus, "MIN_PIECE", 10_000)
+    monkeypatch.setattr(tus, "BLOCK_SIZE", 4096)
+    monkeypatch.setattr(http_download, "CHUNK_SIZE", 4096)
 
 
 def sent(wire, path, **options):
-    return transfer.upload_file(Galaxy(KEY, wire.url), str(path), **options)
+    return tus.upload_file(Galaxy(KEY, wire.url), str(path), **options)
 
 
 def arrived_whole(wire, path, answer):
     """Whether the session and hash in the answer are those of the file's very bytes."""
     content = path.read_bytes()
     element, session = answer
-    return wire.held(session["session_id"]) == content and \
+    return wire.upload(session["session_id"]) == content and \
         element["hashes"] == [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(content).hexdigest()}]
 
 
@@ -51,7 +52,7 @@ def arrived_whole(wire, path, answer):
 
 def test_a_file_goes_in_pieces_with_its_hash(loopback, file):
     loopback.will(MADE, *((204, b"", {"Upload-Offset": str(end)}) for end in (100_000, 200_000, 300_000)))
-    element, session = transfer.upload_file(Galaxy(KEY, loopback.url), str(file))
+    element, session = tus.upload_file(Galaxy(KEY, loopback.url), str(file))
     content = file.read_bytes()
     assert [asked.line for asked in loopback.asked] == ["POST /api/upload/resumable_upload/"] + \
         ["PATCH /api/upload/resumable_upload/5e55"] * 3
@@ -71,7 +72,7 @@ def test_a_file_goes_in_pieces_with_its_hash(loopback, file):
 def test_a_slow_hash_is_of_the_bytes_that_were_fed(wire, file, clock, monkeypatch):
     """What waits to be hashed stands in buffers that are used again; what is sent once more is read into them, too."""
     class Slow:
-        def __init__(self, kind):
+        def __init__(self, kind, usedforsecurity):
             self.real = hashlib.new(kind)
 
         def update(self, block):
@@ -81,7 +82,7 @@ def test_a_slow_hash_is_of_the_bytes_that_were_fed(wire, file, clock, monkeypatc
         def hexdigest(self):
             return self.real.hexdigest()
 
-    monkeypatch.setattr(transfer, "hashlib", SimpleNamespace(new=Slow))
+    monkeypatch.setattr(hashing, "hashlib", SimpleNamespace(new=Slow))
     wire.faults = [status(502), cut(50_000), status(409)]
     assert arrived_whole(wire, file, sent(wire, file)) and wire.faults == []
 
@@ -99,7 +100,7 @@ def test_an_empty_file(wire, tmp_path):
 
 def test_without_a_hash(wire, file):
     element, session = sent(wire, file, hashed=False)
-    assert "hashes" not in element and wire.held(session["session_id"]) == file.read_bytes()
+    assert "hashes" not in element and wire.upload(session["session_id"]) == file.read_bytes()
 
 
 @pytest.mark.parametrize("faults, sessions", [
@@ -118,25 +119,25 @@ def test_without_a_hash(wire, file):
 def test_whatever_happens_the_bytes_arrive_once(wire, file, clock, faults, sessions):
     wire.faults = list(faults)
     answer = sent(wire, file)
-    assert arrived_whole(wire, file, answer) and wire.faults == [] and wire.made == sessions
+    assert arrived_whole(wire, file, answer) and wire.faults == [] and wire.uploads == sessions
     assert len(wire.sessions) == 1      # none is left lying there
 
 
 def test_after_a_cut_it_goes_on_from_there(wire, file, clock):
     wire.faults = [cut(99_000)]
     sent(wire, file)
-    assert wire.count("HEAD") == 1 and wire.count("PATCH") == 4      # and no byte that had arrived was sent again
+    assert wire.count("HEAD upload") == 1 and wire.count("PATCH upload") == 4      # and no byte that had arrived was sent again
 
 
 def test_answers_that_tell_no_offset_are_asked_for_it(wire, file):
     wire.silent = True
     assert arrived_whole(wire, file, sent(wire, file))
-    assert wire.count("HEAD") == 1
+    assert wire.count("HEAD upload") == 1
 
 
 def test_a_server_that_stalls(wire, file, monkeypatch):
     monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
-    monkeypatch.setattr(transfer, "FREEZE_SECONDS", 0)
+    monkeypatch.setattr(tus, "FREEZE_SECONDS", 0)
     wire.faults = [stall(10_000), stall(0)]
     assert arrived_whole(wire, file, sent(wire, file))
 
@@ -145,13 +146,13 @@ def test_after_a_stall_galaxy_is_left_alone_for_as_long_as_it_may_be_frozen(wire
     monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
     wire.faults = [stall(10_000)]
     sent(wire, file)
-    assert clock.slept == [transfer.FREEZE_SECONDS]
+    assert clock.slept == [35]
 
 
 def test_smaller_pieces_through_a_proxy_that_takes_no_large_ones(wire, file):
     wire.limit = 30_000
     assert arrived_whole(wire, file, sent(wire, file))
-    assert wire.count("PATCH") == 2 + 12       # 100,000 and 50,000 were refused, then 25,000 each
+    assert wire.count("PATCH upload") == 2 + 12       # 100,000 and 50,000 were refused, then 25,000 each
 
 
 def test_a_proxy_that_takes_no_pieces_at_all(wire, file):
@@ -161,16 +162,16 @@ def test_a_proxy_that_takes_no_pieces_at_all(wire, file):
     assert "no dataset was made" in str(caught.value) and caught.value.exit_code == FAILED
 
 
-def test_pieces_become_smaller_where_they_are_cut_and_larger_again(wire, file, clock, monkeypatch):
+def test_pieces_shrink_when_they_are_cut_and_grow_again(wire, file, clock):
     sizes = []
-    send_piece = transfer._Piece.__init__
 
-    def noted(self, upload, start, size):
-        sizes.append(size)
-        send_piece(self, upload, start, size)
-    monkeypatch.setattr(transfer._Piece, "__init__", noted)
-    wire.faults = [cut(0), cut(0), cut(0)]
-    assert arrived_whole(wire, file, sent(wire, file))
+    def noted(fault):
+        def note_and_apply(handler):
+            sizes.append(handler.unread)
+            fault(handler)
+        return note_and_apply
+    wire.faults = [noted(fault) for fault in [cut(0)] * 3 + [lambda handler: handler.serve_usual()] * 8]
+    assert arrived_whole(wire, file, sent(wire, file)) and wire.faults == []
     assert sizes == [100_000, 100_000, 50_000, 25_000, 25_000, 25_000, 25_000, 50_000, 50_000, 50_000, 50_000]
 
 
@@ -201,26 +202,26 @@ def test_a_server_that_loses_every_upload(wire, file, clock):
 def test_what_does_not_pass_is_told_at_once(loopback, file, answer, words, clock):
     loopback.will(MADE, answer)
     with pytest.raises(GalaxyError, match=words):
-        transfer.upload_file(Galaxy(KEY, loopback.url), str(file))
+        tus.upload_file(Galaxy(KEY, loopback.url), str(file))
     assert len(loopback.asked) == 2
 
 
 def test_a_galaxy_without_resumable_uploads(loopback, file):
     loopback.will((404, b"<title>404</title>"))
     with pytest.raises(GalaxyError, match="since 22.01"):
-        transfer.upload_file(Galaxy(KEY, loopback.url), str(file))
+        tus.upload_file(Galaxy(KEY, loopback.url), str(file))
 
 
 def test_a_server_that_names_no_session(loopback, file):
     loopback.will((201, b""))
     with pytest.raises(GalaxyError, match="named no upload session"):
-        transfer.upload_file(Galaxy(KEY, loopback.url), str(file))
+        tus.upload_file(Galaxy(KEY, loopback.url), str(file))
 
 
 def test_half_an_upload_becomes_no_dataset(loopback, file, clock):
     loopback.will(MADE, (204, b"", {"Upload-Offset": "99999"}))
     with pytest.raises(GalaxyError, match="no dataset was made"):
-        transfer.upload_file(Galaxy(KEY, loopback.url), str(file), stall=5)
+        tus.upload_file(Galaxy(KEY, loopback.url), str(file), stall=5)
 
 
 # ---------------------------------------------------------------------------------------------- up, by several processes
@@ -248,7 +249,7 @@ class Dies:
 def test_a_later_process_goes_on(wire, file):
     interrupted(wire, file)
     assert arrived_whole(wire, file, sent(wire, file))
-    assert wire.made == 1 and wire.count("HEAD") == 1
+    assert wire.uploads == 1 and wire.count("HEAD upload") == 1
     assert list(checkpoint.checkpoint_folder().iterdir()) == []
 
 
@@ -257,13 +258,13 @@ def test_a_file_that_changed_in_between_begins_anew(wire, file):
     file.write_bytes(os.urandom(SIZE))
     os.utime(file, ns=(1, 1))
     assert arrived_whole(wire, file, sent(wire, file))
-    assert wire.made == 2
+    assert wire.uploads == 2
 
 
 def test_what_goes_elsewhere_begins_anew(wire, file):
     interrupted(wire, file, to="one history")
     assert arrived_whole(wire, file, sent(wire, file, to="another"))
-    assert wire.made == 2
+    assert wire.uploads == 2
 
 
 def test_an_upload_that_expired_in_between_begins_anew(wire, file):
@@ -277,12 +278,12 @@ def test_a_record_that_is_rubbish_begins_anew(wire, file):
     [record] = checkpoint.checkpoint_folder().iterdir()
     record.write_text('{"session": "../../etc/passwd"}\n')
     assert arrived_whole(wire, file, sent(wire, file))
-    assert wire.made == 2
+    assert wire.uploads == 2
 
 
 def test_two_processes_do_not_send_the_same(wire, file):
     galaxy = Galaxy(KEY, wire.url)
-    with transfer.open_unchanged(str(file)) as open_file, transfer.upload_checkpoint(galaxy, open_file, str(file), ""), \
+    with tus.open_unchanged(str(file)) as open_file, tus.upload_checkpoint(galaxy, open_file, str(file), ""), \
             pytest.raises(GalaxyError, match="another run is at work") as caught:
         sent(wire, file)
     assert caught.value.exit_code == TRY_LATER and wire.lines == []
@@ -295,16 +296,16 @@ def test_where_nothing_can_be_kept_it_goes_all_the_same(wire, file, monkeypatch)
 
 # ------------------------------------------------------------------------------------------------- up, files that change
 
-def changing(monkeypatch, change):
-    """`change` is called in the middle of the file."""
-    feed, calls = transfer._Digest.feed, []
+class Changes:
+    """A bar of progress that calls `change` in the middle of the file."""
 
-    def with_change(self, start, block):
-        feed(self, start, block)
-        calls.append(start)
-        if len(calls) == 30:
-            change()
-    monkeypatch.setattr(transfer._Digest, "feed", with_change)
+    def __init__(self, change):
+        self.change, self.blocks = change, 0
+
+    def update(self, size):
+        self.blocks += 1
+        if self.blocks == 30:
+            self.change()
 
 
 @pytest.mark.parametrize("change, words", [
@@ -312,10 +313,9 @@ def changing(monkeypatch, change):
     (lambda file: file.write_bytes(os.urandom(SIZE)), "changed while it was sent"),
     (lambda file: os.truncate(file, 150_000), "changed while it was sent"),
     (lambda file: os.truncate(file, SIZE + 1), "changed while it was sent")])
-def test_a_file_that_changes_meanwhile_becomes_no_dataset(wire, file, monkeypatch, change, words):
-    changing(monkeypatch, lambda: change(file))
+def test_a_file_that_changes_meanwhile_becomes_no_dataset(wire, file, change, words):
     with pytest.raises(GalaxyError, match=words) as caught:
-        sent(wire, file)
+        sent(wire, file, total=Changes(lambda: change(file)))
     assert caught.value.exit_code == FAILED
 
 
@@ -335,12 +335,13 @@ def test_a_file_that_says_it_is_empty_and_is_not(wire):
 
 # ----------------------------------------------------------------------------------------------------------------- down
 
-CONTENT = os.urandom(200_000)
+SIZE_DOWN = 200_000
+CONTENT = os.urandom(SIZE_DOWN)
 
 
-def fetched(wire, path, **options):
-    options.setdefault("size", len(CONTENT))
-    return transfer.download_file(Galaxy(KEY, wire.url), f"{wire.url}/file", path, label="dataset d (x)", **options)
+def fetched(wire, path, size=SIZE_DOWN, algorithm="", digest="", **options):
+    return http_download.download_file(Galaxy(KEY, wire.url), f"{wire.url}/file", path, label="dataset d (x)",
+                                       expected=ExpectedFile(size, algorithm, digest), **options)
 
 
 @pytest.fixture
@@ -351,7 +352,7 @@ def folder(tmp_path, wire):
 
 
 def test_a_file_comes_down(wire, folder):
-    assert fetched(wire, folder / "x", checksum=("sha256", "")) == hashlib.sha256(CONTENT).hexdigest()
+    assert fetched(wire, folder / "x", algorithm="sha256") == hashlib.sha256(CONTENT).hexdigest()
     assert (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
     assert os.stat(folder / "x").st_mtime == 1795514400     # Last-Modified
     assert wire.lines == ["GET /file"]
@@ -362,7 +363,7 @@ def test_a_file_comes_down(wire, folder):
     [cut(60_000), status(429, Retry_After="0"), cut(1)]], ids=str)
 def test_whatever_happens_it_comes_down_whole(wire, folder, clock, faults):
     wire.faults = list(faults)
-    came = fetched(wire, folder / "x", checksum=("sha256", hashlib.sha256(CONTENT).hexdigest()))
+    came = fetched(wire, folder / "x", algorithm="sha256", digest=hashlib.sha256(CONTENT).hexdigest())
     assert came == hashlib.sha256(CONTENT).hexdigest() and wire.faults == []
     assert (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
 
@@ -375,8 +376,8 @@ def test_a_stall_on_the_way_down(wire, folder, monkeypatch):
 
 
 def cut_and_changed(handler):
-    handler.serve(handler.wire.content, upto=70_000)
-    handler.wire.content, handler.wire.etag = CONTENT[::-1], '"two"'
+    handler.serve_file(upto=70_000)
+    handler.galaxy.content, handler.galaxy.etag = CONTENT[::-1], '"two"'
 
 
 @pytest.mark.parametrize("etag", ['"one"', ""])
@@ -389,8 +390,8 @@ def test_what_was_replaced_meanwhile_is_fetched_anew(wire, folder, clock, etag):
 
 def test_what_became_shorter_meanwhile_is_fetched_anew(wire, folder, clock):
     def shorter(handler):
-        handler.serve(handler.wire.content, upto=70_000)
-        handler.wire.content, handler.wire.etag = CONTENT[:50_000], '"two"'
+        handler.serve_file(upto=70_000)
+        handler.galaxy.content, handler.galaxy.etag = CONTENT[:50_000], '"two"'
     wire.faults = [shorter]
     fetched(wire, folder / "x", size=None)
     assert (folder / "x").read_bytes() == CONTENT[:50_000]
@@ -405,16 +406,16 @@ def killed(wire, folder, name="x", after=150_000):
             if self.n >= after:
                 raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt):
-        fetched(wire, folder / name, total=Killed(), checksum=("sha256", ""))
+        fetched(wire, folder / name, total=Killed(), algorithm="sha256")
 
 
 def test_a_later_process_goes_on_with_a_download(wire, folder):
     killed(wire, folder)
     [part] = os.listdir(folder)
     assert part.startswith(".") and part.endswith(".part")
-    wire.faults = [lambda handler: (ranges.append(handler.headers["Range"]), handler.well())]
+    wire.faults = [lambda handler: (ranges.append(handler.headers["Range"]), handler.serve_usual())]
     ranges = []
-    assert fetched(wire, folder / "x", checksum=("sha256", "")) == hashlib.sha256(CONTENT).hexdigest()
+    assert fetched(wire, folder / "x", algorithm="sha256") == hashlib.sha256(CONTENT).hexdigest()
     assert ranges[0].startswith("bytes=1") and (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
 
 
@@ -440,7 +441,7 @@ def test_too_few_and_too_many_bytes_leave_nothing(wire, folder, clock):
 
 def test_other_bytes_than_were_hashed_leave_nothing(wire, folder):
     with pytest.raises(GalaxyError, match="other bytes came"):
-        fetched(wire, folder / "x", checksum=("md5", "0" * 32))
+        fetched(wire, folder / "x", algorithm="md5", digest="0" * 32)
     assert os.listdir(folder) == []
 
 
@@ -472,7 +473,7 @@ def test_no_file_is_overwritten_unasked(wire, folder):
 
 
 def test_a_file_that_came_meanwhile_stays(wire, folder):
-    wire.faults = [lambda handler: ((folder / "x").write_text("another's"), handler.well())]
+    wire.faults = [lambda handler: ((folder / "x").write_text("another's"), handler.serve_usual())]
     with pytest.raises(GalaxyError, match="there already"):
         fetched(wire, folder / "x")
     assert (folder / "x").read_text() == "another's" and os.listdir(folder) == ["x"]
@@ -495,7 +496,7 @@ def test_a_failure_while_bytes_came_is_not_forgotten(wire, folder, monkeypatch):
         if failures:
             raise failures.pop()
     monkeypatch.setattr(os, "fdatasync", once)
-    monkeypatch.setattr(transfer, "FLUSH", 4096)
+    monkeypatch.setattr(http_download, "FLUSH_SIZE", 4096)
     with pytest.raises(GalaxyError, match="Input/output error"):
         fetched(wire, folder / "x")
     assert failures == [] and os.listdir(folder) == []
@@ -518,8 +519,9 @@ def test_a_folder_in_the_way(wire, folder):
 
 def test_an_archive_in_place_of_the_file(loopback, folder):
     loopback.will((200, b"PK", {"Content-Type": "application/x-zip-compressed"}))
-    with pytest.raises(transfer.Packed):
-        transfer.download_file(Galaxy(KEY, loopback.url), "x", folder / "x", label="d", packed=False)
+    with pytest.raises(http_download.UnexpectedArchive):
+        http_download.download_file(Galaxy(KEY, loopback.url), "x", folder / "x", label="d",
+                                    expected=ExpectedFile(may_be_zip=False))
     assert os.listdir(folder) == []
 
 

@@ -1,19 +1,21 @@
 """A real Galaxy for the live tests: the one that runs already, else one that is started and stopped again."""
+import fcntl
 import json
 import os
 import re
 import secrets
-import socket
+import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import requests
+from fakes.ports import free_port
 
-from galaxy_api_scripts.local_server.processes import port_in_use
+from common import backoff
 
 ROOT = Path(__file__).parent.parent.parent
 LOCAL = [sys.executable, str(ROOT / "scripts" / "galaxy_local.py")]
@@ -31,32 +33,139 @@ def environment(base):
     return {**base, "PYTHONPATH": str(ROOT)}
 
 
+@pytest.fixture(scope="session")
+def tell(pytestconfig):
+    """`tell(line)`: show a line to who runs the tests, at once."""
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    def show(line):
+        with capture.global_and_fixture_disabled():
+            print(f"\n{line}", file=sys.stderr, flush=True)
+    return show
+
+
+def server_of(home):
+    """The process of the server in a home, as galaxy_local.py has written it down."""
+    state = home / "state.json"
+    return json.loads(state.read_text()).get("server") if state.exists() else None
+
+
 @contextmanager
-def a_galaxy(*options, port=None):
+def hold_home(home):
+    """Keep other tests from stopping this home's Galaxy; yields the lock, exclusive unless other tests share it.
+
+    The kernel releases it, however this process ends.
+    """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not any(home.iterdir()):
+        (home / "galaxy_local.lock").touch()    # else galaxy_local.py refuses the folder as one of other things
+    with open(home / "tests.lock", "a+") as lock:
+        if is_alone(lock):
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+        yield lock
+
+
+def is_alone(lock):
+    """Return whether no other tests use the Galaxy of this lock, which is exclusive then, and shared otherwise."""
+    with suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    for _ in backoff(60, 0.2, 1):       # others look at it alone for some seconds
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    lock.seek(0)
+    pytest.exit(f"process {lock.read()} runs live tests on a Galaxy in {Path(lock.name).parent} that it has started: let it "
+                "end, or end it, first", 1)
+
+
+@contextmanager
+def a_galaxy(tell, *options, ports=(), own=False):
     """`url` and the administrator's `key` of the Galaxy that `options` describe, which is started unless it runs, and then
-    stopped again."""
-    home = [option for option in options if option.startswith("--home=")]
-    ours = local("status", *home).returncode != 0
-    if ours:
-        if port is None or port_in_use(port):
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                port = free.getsockname()[1]
-        started = local("start", f"--port={port}", *options)
-        assert started.returncode == 0, started.stderr
-    lines = dict(line.removeprefix("export ").split("=", 1) for line in local("env", *home).stdout.splitlines())
-    try:
-        yield SimpleNamespace(url=lines["GALAXY_URL"], key=lines["GALAXY_API_KEY"])
-    finally:
-        if ours:
-            assert local("stop", *home).returncode == 0
+    stopped again. What tests that were killed have left running is stopped first; if the home is the tests' `own`, its data
+    go then, too. A Galaxy that somebody else has started may be shared by several runs of the tests: its `lock` is theirs."""
+    at = [option for option in options if option.startswith("--home=")]
+    home = Path(re.search(r"^home +(.+)$", local("status", *at).stdout, re.MULTILINE).group(1))
+    mark = home / "started_by_tests"        # the server's process; empty until that is known
+    with hold_home(home) as lock:
+        runs = local("status", *at).returncode == 0
+        killed = mark.exists() and (own or not mark.read_text() or json.loads(mark.read_text()) == server_of(home))
+        if killed or (own and runs):    # even where it does not run: a start may still be under way
+            if stop(at):
+                tell(f"stopped the Galaxy in {home}, which tests that were broken off have left running")
+            runs = False
+        if own and killed:
+            tell(f"clearing {home / 'data'}, which tests that were broken off have left")
+            shutil.rmtree(home / "data", ignore_errors=True)
+        try:
+            if runs:    # somebody's own: whatever it lacks is started again
+                start(tell, *at)
+            else:
+                mark.write_text("")
+                start(tell, f"--port={free_port(ports)}", *options)
+                mark.write_text(json.dumps(server_of(home)))
+            lines = dict(line.removeprefix("export ").split("=", 1) for line in local("env", *at).stdout.splitlines())
+            yield SimpleNamespace(url=lines["GALAXY_URL"], key=lines["GALAXY_API_KEY"], lock=lock if runs else None)
+        finally:
+            if not runs:
+                stop(at)
+                mark.unlink()
+
+
+def start(tell, *options):
+    """Start a Galaxy, and tell at once of what takes minutes."""
+    with subprocess.Popen([*LOCAL, "start", *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          env=environment(BEFORE)) as starting:
+        lines = []
+        for line in starting.stderr:
+            lines.append(line)
+            if line.startswith(("waiting for another", "clearing", "installing")):
+                tell(f"{line.rstrip()} (a Galaxy for the live tests)")
+    assert starting.returncode == 0, "".join(lines)
+
+
+def stop(at):
+    """Whether anything ran that had to be stopped."""
+    stopped = local("stop", *at)
+    assert stopped.returncode == 0, stopped.stderr
+    return stopped.stdout == "stopped\n"
 
 
 @pytest.fixture(scope="session")
-def server():
-    """`url` and the administrator's `key` of a Galaxy that runs."""
-    with a_galaxy("--with-toolshed", port=8080) as galaxy:
+def server(tell):
+    """`url` and the administrator's `key` of a Galaxy that runs; the tool of demo/repository is not installed there when the
+    tests begin, nor when they have ended."""
+    with a_galaxy(tell, "--with-toolshed", ports=[8080]) as galaxy:
+        if (galaxy.lock is None or is_alone(galaxy.lock)) and uninstall_tally(galaxy):
+            tell(f"uninstalled the repository tally of demo/, which {galaxy.url} had")
+        if galaxy.lock:
+            fcntl.flock(galaxy.lock, fcntl.LOCK_SH)
         yield galaxy
+        if galaxy.lock is None or is_alone(galaxy.lock):
+            uninstall_tally(galaxy)
+
+
+def uninstall_tally(server):
+    """Take the repository of demo/ off the server, in whatever state and of whichever port's Tool Shed it is; whether there
+    was any."""
+    admin = Administrator(server)
+    records = [one for one in admin.look("tool_shed_repositories", name="tally", owner="demo")
+               if one["tool_shed"].startswith("127.0.0.1:") and not one["uninstalled"]]
+    for record in records:
+        admin.asked("DELETE", f"tool_shed_repositories/{record['id']}")
+    if records:
+        become(lambda: [one["id"] for one in admin.look("tools", in_panel="false") if "/repos/demo/tally/" in one["id"]], [])
+    return bool(records)
+
+
+def become(look, wanted):
+    """Galaxy loads its tools anew some time after each change: wait until `look()` gives `wanted`."""
+    for _ in backoff(120, 0.2, 1):
+        if look() == wanted:
+            break
+    assert look() == wanted
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +179,7 @@ SWITCHED_OFF = {"allow_path_paste": "false", "library_import_dir": "", "allow_us
 
 
 @pytest.fixture(scope="session")
-def prefixed(home):
+def prefixed(home, tell):
     """A second Galaxy, under /galaxy and with features switched off: `url` and the administrator's `key`.
 
     It has the installation of the first one, and data of its own, which stay for the next run: that saves half a minute.
@@ -78,12 +187,15 @@ def prefixed(home):
     second = ROOT / ".galaxy-prefixed"
     second.mkdir(mode=0o700, exist_ok=True)
     (second / "galaxy_local.lock").touch()      # else galaxy_local.py would take it for a folder of other things
+    if not (second / "venv").is_symlink():
+        shutil.rmtree(second / "venv", ignore_errors=True)
     (second / "venv").unlink(missing_ok=True)
     (second / "venv").symlink_to(home / "venv")
     (second / "no_tools.xml").write_text("<toolbox></toolbox>")     # without one Galaxy 26.1 makes one by itself
     settings = {"galaxy_url_prefix": "/galaxy", "shed_tool_config_file": second / "no_tools.xml",
                 "tool_sheds_config_file": home / "config" / "tool_sheds.xml", **SWITCHED_OFF}
-    with a_galaxy(f"--home={second}", *(f"--set={name}={value}" for name, value in settings.items())) as galaxy:
+    with a_galaxy(tell, f"--home={second}", *(f"--set={name}={value}" for name, value in settings.items()),
+                  own=True) as galaxy:
         yield galaxy
 
 
@@ -156,11 +268,10 @@ class Administrator(Person):
 
 
 @pytest.fixture(scope="session")
-def tool_shed(server):
+def tool_shed(server, tell):
     """The address of the Tool Shed beside the server; where it has none, one is started, and stays with it."""
     if "GALAXY_TOOL_SHED_URL" not in local("env").stdout:
-        started = local("start", "--with-toolshed")
-        assert started.returncode == 0, started.stderr
+        start(tell, "--with-toolshed")
     return re.search("GALAXY_TOOL_SHED_URL=(.*)", local("env").stdout).group(1)
 
 

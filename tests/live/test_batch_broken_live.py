@@ -19,7 +19,7 @@ def test_a_run_that_is_reviewed(person, tmp_path):
     line = ["workflow_batch.py", person.key, person.url, WORKFLOWS / "review.gxwf.yml", sheet]
     [sample] = samples(tmp_path, 1)
     waiting = told(person.run(*line), 1)[sample]
-    assert "waits for somebody to review step 2 (look)" in waiting["message"]
+    assert "is waiting for a review of step 2 (look)" in waiting["message"]
     [step] = [step for step in person.look(f"invocations/{waiting['invocation']}")["steps"]
               if step["workflow_step_label"] == "look"]
     person.asked("PUT", f"invocations/{waiting['invocation']}/steps/{step['id']}", json={"action": True})

@@ -55,7 +55,7 @@ def place(admin, tmp_path):
     settings = dict(re.findall("^([A-Z_]+)=(.*)$", ours(blocks(CRON, "crontab")[0]), re.MULTILINE))
 
     def shell(command):
-        return subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, cwd="/", timeout=120, env={
+        return subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, cwd="/", timeout=600, env={
             "HOME": f"{tmp_path}/home/me", "LOGNAME": "me", "SHELL": "/bin/sh", **settings})
     return SimpleNamespace(root=tmp_path, data=tmp_path / "data", ours=ours, shell=shell, settings=settings,
                            book=tmp_path / "home" / "me" / "drop.ledger")
@@ -238,7 +238,7 @@ def test_a_service_and_visits(admin, place):
     line, environment = service(place, units(place)["galaxy-visit.service"])
     codes, said = [], ""
     while not codes or codes[-1] == 4:
-        visit = subprocess.run(line, env=environment, cwd="/", capture_output=True, text=True, timeout=120)
+        visit = subprocess.run(line, env=environment, cwd="/", capture_output=True, text=True, timeout=600)
         codes.append(visit.returncode)
         said += visit.stderr
     assert codes[-1] == 0 and set(codes) == {4, 0} and said.count("\n") == 1 and "260303_A: has no reads in it" in said
@@ -280,7 +280,7 @@ def test_make_demo_sequencer(admin, home, tmp_path):
     shutil.copy(ROOT / "demo" / "sequencer.sh", tmp_path / "demo")
     assert "bash demo/sequencer.sh\n" in (ROOT / "Makefile").read_text()
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    ended = subprocess.run(["bash", tmp_path / "demo" / "sequencer.sh"], capture_output=True, text=True, timeout=120, env={
+    ended = subprocess.run(["bash", tmp_path / "demo" / "sequencer.sh"], capture_output=True, text=True, timeout=600, env={
         **os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "GALAXY_LOCAL_HOME": str(home)})
     assert ended.returncode == 0, ended.stderr
     runs = [f"26030{number}_A" for number in (1, 2, 3)]

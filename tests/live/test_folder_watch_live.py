@@ -65,7 +65,7 @@ def test_a_folder_that_files_are_dropped_into(person, watched):
                f'--on-fail=echo "failed $UNIT_NAME $UNIT_HISTORY $UNIT_MESSAGE" >> {told}; exit 1']
     watched.drop("good.tsv", "x\t1\nx\t2\n")
     watched.drop("bad.tsv", "x\tword\n")
-    watcher = begun(person, *watched.line("--settle=2", *options), stderr=subprocess.PIPE, **watched.state)
+    watcher = begun(person, *watched.line("--settle=5", *options), stderr=subprocess.PIPE, **watched.state)
     with open(watched.inbox / "grows.tsv", "w") as file:
         for _ in range(8):
             print("x", 1, sep="\t", file=file, flush=True)

@@ -14,6 +14,10 @@ import requests
 from common import FAILED, STILL_RUNNING, Galaxy, run
 from galaxy_api_scripts import histories
 
+from .test_datasets_live import hanging
+
+__all__ = ["hanging"]   # a fixture
+
 # Five reads. Galaxy sets the metadata of a BAM, an index, some seconds after it was imported.
 BAM = base64.b64decode(
     "H4sIBAAAAAAA/wYAQkMCAFsAc3L0ZdRlYGBw8HDhDPOzMtQz4wz2t0rOzy9KycxLLEnlcggO5Az2s0rOKDLk9AEqMDAw4GIEamAFYpAgwwtm"
@@ -178,14 +182,12 @@ def refused(ended, words, status=FAILED):
     return True
 
 
-def test_exports_that_are_refused(person, admin, server, tmp_path):
+def test_exports_that_are_refused(person, admin, hanging, tmp_path):
     others = admin.new_history("not yours")
     for history, words in ((others, "History is not accessible by user"), ("f" * 16, "none of your histories"),
                            ("no such name", "none of your histories")):
         assert refused(person.run("history_export.py", person.key, person.url, history, tmp_path / "x.tgz"), words)
-    moving = person.new_history("moving")
-    person.asked("POST", "tools/fetch", json={"history_id": moving, "targets": [
-        {"destination": {"type": "hdas"}, "elements": [{"src": "pasted", "paste_content": "x"}]}]})
+    moving = person.look(f"datasets/{hanging}")["history_id"]
     ended = person.run("history_export.py", person.key, person.url, moving, tmp_path / "x.tgz")
     assert refused(ended, "the history is still being made (1 ")
     purged = person.new_history("purged")

@@ -1,6 +1,7 @@
 """The library scripts against a real Galaxy, each by its command line; then Galaxy is asked."""
 import json
 import secrets
+import signal
 import threading
 from collections import Counter
 from functools import partial
@@ -198,7 +199,9 @@ def test_load_data_twice_at_once(admin, tmp_path):
     line = ["load_data_with_metadata.py", admin.key, admin.url, tmp_path, name]
     with admin.begin(*line) as started:
         assert started.stdout.readline().startswith("Loading")
+        started.send_signal(signal.SIGSTOP)     # else it might end first
         other = admin.run(*line)
+        started.send_signal(signal.SIGCONT)
         started.stdout.read()
     assert (started.returncode, other.returncode, other.stdout) == (0, TRY_LATER, "")
     [library] = [one for one in admin.look("libraries") if one["name"] == name]

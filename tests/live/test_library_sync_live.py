@@ -169,6 +169,8 @@ def test_killed_in_a_replacement(admin, sync, files, tmp_path):
         for _ in Galaxy(admin.key, admin.url).poll(60):
             if len(admin.look("jobs", history_id=history)) == 2:
                 break
+        else:
+            raise AssertionError("the new one was not sent")
         started.kill()
     done = sync(library)
     assert (done.returncode, done.stderr) == (0, "") and held(admin, library) == expected(files)

@@ -14,6 +14,8 @@ import pytest
 
 from galaxy_api_scripts.batch.ledger import Ledger
 
+from .conftest import Person
+
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
@@ -169,10 +171,12 @@ def test_there_are_recipes():
     assert len(RECIPES) == 35 and len(BLOCKS) == 8
 
 
-def test_your_own_script(person, tmp_path):
+def test_your_own_script(server, tmp_path):
+    person = Person(server)     # somebody in whose histories nothing is under way, which would change them meanwhile
     [text] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     (tmp_path / "large.py").write_text(text)
     history = person.new_history("not large")
+    person.uploaded(person.new_history("large"), ROOT / "demo" / "seattle_2015.tsv")
     ended = subprocess.run([sys.executable, tmp_path / "large.py", "--over=0", person.key, person.url], capture_output=True,
                            text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert (ended.returncode, ended.stderr) == (0, "")

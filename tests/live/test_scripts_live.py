@@ -79,15 +79,15 @@ def test_upload_to_history_refused(person, tmp_path):
 
 def test_bytes_that_changed_on_the_way_end_in_error(person, tmp_path, monkeypatch):
     """What Galaxy does with the hash that we send."""
-    from galaxy_api_scripts.datasets import transfer
+    from galaxy_api_scripts.datasets import hashing, tus, upload
     file = tmp_path / "a.txt"
     file.write_text("abc")
     history = person.new_history("wrong hash")
     galaxy = Galaxy(person.key, person.url)
-    monkeypatch.setattr(transfer._Digest, "hexdigest", lambda digest: hashlib.sha256(b"other").hexdigest())
-    element, session = transfer.upload_file(galaxy, str(file))
+    monkeypatch.setattr(hashing.StreamHash, "hexdigest", lambda digest: hashlib.sha256(b"other").hexdigest())
+    element, session = tus.upload_file(galaxy, str(file))
     targets = [{"destination": {"type": "hdas"}, "elements": [{**element, "ext": "txt"}]}]
-    dataset = transfer.post_fetch(galaxy, history, targets, [session])["outputs"][0]["id"]
+    dataset = upload.post_fetch(galaxy, history, targets, [session])["outputs"][0]["id"]
     assert galaxy.wait_datasets(history, [dataset], timeout=120) == {dataset: "error"}
 
 

@@ -44,10 +44,13 @@ def test_list(person):
     everything = told(person, "tool_list.py", "--all", "--format=value", "--fields=id", person.key, person.url).splitlines()
     assert everything == [tool["id"] for tool in person.look("tools", in_panel="false")]
     found = told(person, "tool_list.py", "--search=sort", "--format=value", "--fields=id", person.key, person.url)
-    assert found.splitlines() == person.look("tools", q="sort")
+    # Galaxy's search goes on finding tools that were uninstalled.
+    assert found.splitlines() == [tool for tool in person.look("tools", q="sort") if tool in everything]
     section = told(person, "tool_list.py", "--section=Filter and Sort", "--format=value", "--fields=id", person.key,
                    person.url)
-    assert set(section.split()) == {"Filter1", "sort1", "Grep1"}
+    there = {tool["id"] for tool in person.look("tools", in_panel="false")
+             if tool["panel_section_name"] == "Filter and Sort"}
+    assert set(section.split()) == there >= {"Filter1", "sort1", "Grep1"}   # others where somebody has installed some
 
 
 def test_show_names_the_inputs_as_a_run_takes_them(person):
@@ -104,7 +107,7 @@ def test_what_is_refused_leaves_nothing_behind(person, weather, tmp_path):
             ("Filter1", [], 2, "needs input"), ("Filter1", [f"input=hda:{picture}"], 2, "is png"),
             ("Filter1", [data, "header_lines=x"], 2, "whole number"), ("Filter1", [data, "cond:=[1]"], 2, "takes a text"),
             ("Filter1", [data, "hedaer_lines=1"], 2, "did you mean header_lines?"),
-            ("Filter1", ["input=hid:999"], 1, "has nothing of that number"),
+            ("Filter1", ["input=hid:999"], 1, "has nothing with that number"),
             ("Filter1", [f"input=hda:{'0' * 16}"], 1, "400 Bad Request"),
             ("Grouping1", [f"input1=hda:{weather.dataset}", "groupcol=99"], 1, "400 Bad Request")):
         history = "new:live refused" if tool == "Grouping1" else weather.history

@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from common import Galaxy, backoff
+from common import Galaxy
+
+from .conftest import become, uninstall_tally
 
 
 @pytest.fixture
@@ -23,27 +25,13 @@ def tally(admin, tool_shed, home):
         return {tool["version"]: tool["panel_section_name"] for tool in admin.look("tools", in_panel="false")
                 if tool["id"].startswith(f"{tool_shed.split('://')[1]}/repos/demo/tally/")}
 
-    def uninstall():
-        for record in records().values():
-            if not record["uninstalled"]:
-                admin.asked("DELETE", f"tool_shed_repositories/{record['id']}")
-        become(tools, {})
-
     revisions = requests.get(f"{tool_shed}/api/repositories/get_ordered_installable_revisions",
                              params={"owner": "demo", "name": "tally"}, timeout=60).json()
     assert len(revisions) == 2
     return SimpleNamespace(
-        old=revisions[0], new=revisions[1], records=records, tools=tools, uninstall=uninstall,
+        old=revisions[0], new=revisions[1], records=records, tools=tools,
         line=["-u", tool_shed, "-a", admin.key, "-l", admin.url, "-n", "tally", "-o", "demo"],
         files=lambda revision: list((home / "data" / "shed_tools").glob(f"*/repos/demo/tally/{revision}/tally/tally.xml")))
-
-
-def become(look, wanted):
-    """Galaxy loads its tools anew some time after each change: wait until `look()` gives `wanted`."""
-    for _ in backoff(60, 0.2, 1):
-        if look() == wanted:
-            break
-    assert look() == wanted
 
 
 def ran(person, *line):
@@ -54,7 +42,7 @@ def ran(person, *line):
 
 
 def test_install_at_a_revision_the_latest_what_is_there_and_what_was_deactivated(admin, tally):
-    tally.uninstall()
+    uninstall_tally(admin)
     section = f"Tables {secrets.token_hex(3)}"
     shown = ran(admin, "install_tool_shed_repositories.py", *tally.line, "-r", tally.old,
                 "--panel-section-name", section)

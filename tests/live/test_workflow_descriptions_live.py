@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from .conftest import become
+from .test_toolsheds_live import installed, tally
+
+__all__ = ["installed", "tally"]    # fixtures
 WET_DAYS = json.loads((Path(__file__).parent.parent.parent / "demo" / "wet_days.ga").read_text())
 
 
@@ -91,17 +95,16 @@ def test_show(person, workflow, odd):
         ("which", "text", None, ["a", "b"])]
 
 
-def test_a_tool_of_a_tool_shed_in_another_version_is_one_that_is_missing(person, weather):
+def test_a_tool_of_a_tool_shed_in_another_version_is_one_that_is_missing(person, weather, installed):
     """What missing_tools says is what Galaxy does: it runs a local tool's other version, and no Tool Shed's."""
-    installed = [tool for tool in person.look("tools", in_panel="false") if "/repos/demo/tally/tally/" in tool["id"]]
-    if not installed:
-        pytest.skip("the server has no tool of a Tool Shed")
-    older = installed[0]["id"].rsplit("/", 1)[0] + "/0.0.1"
+    become(lambda: "0.2" in installed.tools(), True)
+    there = [tool for tool in person.look("tools", in_panel="false") if "/repos/demo/tally/tally/" in tool["id"]]
+    older = there[0]["id"].rsplit("/", 1)[0] + "/0.0.1"
     content = copy.deepcopy(WET_DAYS)
     content["steps"]["1"].update(tool_id=older, content_id=older, tool_version="0.0.1")
     shed = imported(person, content)
     shown = told(person, "workflow_show.py", person.key, person.url, shed)
-    assert any(f"lacks:\n  {older} (0.0.1; the server has {tool['version']})\n" in shown for tool in installed)
+    assert any(f"lacks:\n  {older} (0.0.1; the server has {tool['version']})\n" in shown for tool in there)
     ended = person.run("workflow_execute.py", person.key, person.url, shed, f"hist_id={weather.history}",
                        f"observations=hda={weather.dataset}")
     assert ended.returncode == 1 and f"not installed: {older}" in ended.stderr

@@ -122,7 +122,7 @@ def test_what_is_wrong_is_told_at_once_and_nothing_is_sent(person, tables):
                        f"aside={tables}/none.tsv")
     assert (ended.returncode, ended.stdout) == (2, "")
     for words in ("8 things are wrong, so nothing was sent", "no input 'tabel': did you mean 'table'?",
-                  "'few' is not an integer", "'perhaps' is neither true nor false", "'c9' is none of c1, c2",
+                  "'few' is not an integer", "'perhaps' is neither true nor false", "'c9' is not one of c1, c2",
                   "'half' is not a float", "none.tsv: No such file", "input table: is missing", "no output 'nosuch'",
                   "index    label    takes"):
         assert words in ended.stderr
@@ -156,7 +156,7 @@ def test_a_step_that_a_person_has_to_review(person, tables, state):
     """It ends the wait; the same line afterwards goes on with the same run."""
     line = [f"--download={tables}/out", f"table={tables}/t2.tsv"]
     ended = ran(person, "review", *line, status=1, **state)
-    assert "waits for somebody to review step 2 (look)" in ended.stderr
+    assert "is waiting for a review of step 2 (look)" in ended.stderr
     address = ended.stderr.split("update.py - /api/")[1].split(" ")[0]
     person.asked("PUT", address, json={"action": True})
     ran(person, "review", *line, **state)
@@ -165,7 +165,7 @@ def test_a_step_that_a_person_has_to_review(person, tables, state):
 
 def test_a_review_in_a_subworkflow(person, tables):
     ended = ran(person, "inner_review", f"table={tables}/t2.tsv", status=1)
-    assert "waits for somebody to review step 1 (look)" in ended.stderr
+    assert "is waiting for a review of step 1 (look)" in ended.stderr
 
 
 def test_record_tags_and_no_wait(person, tables):

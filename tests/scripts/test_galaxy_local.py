@@ -95,7 +95,8 @@ def pretend(home, monkeypatch, server, worker="import time; print('the worker is
 
 
 SERVER = """
-import http.server, os, subprocess, sys
+import http.server, os, signal, subprocess, sys
+signal.alarm(300)       # even if the tests are killed
 class Version(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200), self.end_headers(), self.wfile.write(b'{"version_major": "26.1"}')
@@ -386,7 +387,7 @@ def test_two_starts_at_once_make_one_server(home, free_port, monkeypatch, capsys
     pretend(home, monkeypatch, SERVER)
     home_of_script = Path(galaxy_local.__file__).parent
     second = f"import sys, galaxy_local; sys.exit(galaxy_local.main(['start', '--home={home}']))"
-    with processes.hold_lock(home / galaxy_local.LOCK):
+    with processes.wait_for_lock(home / galaxy_local.LOCK):
         path = os.pathsep.join([str(home_of_script), str(home_of_script.parent)])
         waiting = subprocess.Popen([sys.executable, "-c", second], text=True, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
@@ -400,6 +401,111 @@ def test_two_starts_at_once_make_one_server(home, free_port, monkeypatch, capsys
         assert json.loads((home / "state.json").read_text()) == state
     finally:
         assert call(home, "stop") == 0
+
+
+# ------------------------------------------------------------------------------------- what a start that was killed left
+
+SLOW = SERVER.replace("import http.server,", "import time; time.sleep(1)\nimport http.server,")
+
+
+@pytest.fixture
+def half_way(home, free_port, monkeypatch):
+    """`half_way(*names)`: a home in which a start was killed when it had begun these processes; the server is slow."""
+    pretend(home, monkeypatch, SLOW)
+    monkeypatch.setattr(processes, "GRACE", 5)
+
+    def begin(*names, written_down=True):
+        state = {"port": free_port}
+        galaxy_local.configure(home, state)
+        for name in names:
+            galaxy_local.begin_one(home, state, name)
+        if not written_down:
+            write_state(home, port=free_port)
+        return state
+    yield begin
+    call(home, "stop")
+
+
+def workers(home):
+    return [one for one in processes.session_leaders(home / "venv" / "bin" / "python", home)
+            if b"the worker is warm" in Path(f"/proc/{one['pid']}/cmdline").read_bytes()]
+
+
+@pytest.mark.parametrize("names, first", [(["server"], True), (["server", "worker"], False), (["server", "worker"], True)])
+def test_a_server_that_is_half_started_is_waited_for(home, free_port, half_way, names, first, capsys):
+    before = half_way(*names)
+    if not first:
+        (home / "data" / "complete").touch()
+    assert not processes.port_in_use(free_port), "else this shows nothing"
+    assert call(home, "start") == 0
+    assert processes.port_in_use(free_port) and (home / "data" / "complete").exists() and (home / "key").exists()
+    state = galaxy_local.read_state(home)
+    assert state["server"] == before["server"] and processes.is_process_running(state["worker"])
+    assert workers(home) == [state["worker"]]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+@pytest.mark.parametrize("command", ["start", "stop"])
+def test_a_server_that_was_not_written_down_is_ended(home, free_port, half_way, command, capsys):
+    before = half_way("server", written_down=False)
+    wait_until(lambda: processes.port_in_use(free_port))
+    members = processes.session_processes(before["server"]["pid"], home)
+    assert call(home, command) == 0 and len(members) == 2
+    assert not any(processes.is_process_running(one) for one in members)
+    assert processes.port_in_use(free_port) == (command == "start")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_a_dead_servers_job_that_keeps_the_port_open_is_ended(home, free_port, half_way):
+    """The job has the server's socket."""
+    state = {"port": free_port}
+    galaxy_local.configure(home, state)
+    BEGIN_ONE(home, state, "server", "-c", "import os, socket, sys, time\n"
+              "kept = socket.create_server(('127.0.0.1', int(sys.argv[1])))\n"
+              "os.fork() or time.sleep(60)\nos._exit(0)", str(free_port))
+    wait_until(lambda: not processes.is_process_running(state["server"]))
+    assert processes.port_in_use(free_port)
+    assert call(home, "start") == 0
+    assert galaxy_local.read_state(home)["server"] != state["server"]
+
+
+def test_others_that_work_in_the_home_are_left_alone(home, half_way, capsys):
+    """Such as somebody's shell, or the environment's Python that somebody runs in it."""
+    half_way()
+    for program in (sys.executable, home / "venv" / "bin" / "python"):
+        with subprocess.Popen([program, "-c", "input()"], cwd=home / "data", stdin=subprocess.PIPE) as other:
+            assert call(home, "stop") == 0 and other.poll() is None
+            other.stdin.close()
+            other.wait()
+    assert "it is not running" in capsys.readouterr().out
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_an_installation_that_was_broken_off_is_cleared_and_told(tmp_path, monkeypatch, capsys):
+    def commands(environment, python):
+        assert not environment.exists()
+        yield [sys.executable, "-c", f"import os; os.mkdir({str(environment)!r})"]
+
+    monkeypatch.setattr(galaxy_local, "install_commands", commands)
+    home, others = tmp_path / "galaxy", tmp_path / "others"
+    (home / "venv" / "bin").mkdir(parents=True)
+    (home / galaxy_local.LOCK).touch()
+    assert call(home, "install") == 0 and galaxy_local.installed(home) == galaxy_local.RELEASE
+    assert f"clearing {home}/venv: its installation was broken off\n" in capsys.readouterr().err
+    (home / "venv" / "complete").write_text("25.1.0")
+    assert call(home, "install") == 0
+    assert f"clearing {home}/venv: it has release 25.1.0\n" in capsys.readouterr().err
+    (home / "venv").rename(others)
+    (home / "venv").symlink_to(others)
+    (others / "complete").write_text("25.1.0")
+    assert call(home, "install") == 0 and not (home / "venv").is_symlink()
+    assert (others / "complete").read_text() == "25.1.0"
 
 
 # ----------------------------------------------------------------------------------------------------------- Tool Shed

@@ -1,6 +1,7 @@
 """history_export.py and history_import.py: what Galaxy is asked for, and which archives are taken for whole."""
 import gzip
 import io
+import itertools
 import json
 import os
 import re
@@ -16,8 +17,8 @@ from fakes import API, KEY, URL
 
 from common import FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import histories
-from galaxy_api_scripts.datasets.transfer import progress_bar
 from galaxy_api_scripts.histories import ARCHIVE_TYPES, Archive, read_archive
+from galaxy_api_scripts.progress import progress_bar
 
 NO = {"status_code": 403, "json": {"err_msg": "No rights", "err_code": 403002}}
 CONTENTS = {"a": b"one\n", "b": b"three\n"}
@@ -252,6 +253,21 @@ def test_an_export_that_was_not_waited_for_is_gone_on_with(script, exporter, clo
     capsys.readouterr()
     assert script(history_export.main, "--force", *line) == 0
     assert exporter.ask.call_count == 2, "it had ended"
+
+
+@pytest.mark.parametrize("made, told", [(made, told) for told in range(4) for made in range(told + 1)])
+def test_an_archive_that_is_made_between_two_looks_is_not_made_anew(script, exporter, clock, tmp_path, made, told):
+    """Galaxy declares it ready at the request number `made`, and stops calling it in preparation at the number `told`."""
+    line = [KEY, URL, "Run / 12", tmp_path / "x.tgz"]
+    exporter.poll = 100
+    assert script(history_export.main, "--timeout=0", *line) == STILL_RUNNING
+    number = itertools.count()
+    here = f"{API}/histories/{'h' * 16}"
+    exporter.mock.get(f"{API}/short_term_storage/r1/ready", json=lambda request, context: next(number) >= made)
+    exporter.mock.get(f"{here}/exports", json=lambda request, context: [
+        {"task_uuid": "t1", "preparing": next(number) < told}])
+    assert script(history_export.main, *line) == 0
+    assert exporter.ask.call_count == 1 and exporter.fetch.last_request.path.endswith("/r1")
 
 
 @pytest.mark.parametrize("change", ["history", "gone", "old", "options", "key"])

@@ -144,7 +144,7 @@ def test_a_run_that_waits_for_a_person(script, requests_mock, capsys):
     Runs(requests_mock, a_step(0, "table"), a_step(1, "review"), a_step(2, "first", state="new"), state="ready",
          kinds={0: ("data_input", None, None), 1: ("pause", None, None), 2: ("tool", "head", "1")})
     assert script(invocation_show.main, "--format=value", "--fields=label,tool,jobs", KEY, URL, "i") == 0
-    assert capsys.readouterr().out == "review\tpause\twaits for a person\nfirst\thead\tnot begun\n"
+    assert capsys.readouterr().out == "review\tpause\twaiting for review\nfirst\thead\tnot started\n"
 
 
 def test_a_run_that_is_not_ours(script, requests_mock, capsys):

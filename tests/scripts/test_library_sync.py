@@ -46,7 +46,7 @@ class Shelf(Library):
         return next(item for items in self.folders.values() for item in items if item["id"] == one)
 
     def send(self, galaxy, path):
-        """In place of transfer.send."""
+        """In place of tus.upload_file."""
         content = Path(path).read_bytes()
         session, name, digest = f"s{len(self.sessions)}", os.path.basename(path), hashlib.sha256(content).hexdigest()
         self.sessions[session] = (len(content), digest)

@@ -9,8 +9,7 @@ import library_upload_dir
 import pytest
 from fakes import KEY, URL
 
-from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE
-from galaxy_api_scripts.datasets import transfer
+from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.libraries import contents
 
 LINE = ["-u", URL, "-a", KEY, "-l", "l1"]
@@ -377,7 +376,7 @@ def test_no_standard_input(script, library, monkeypatch, capsys):
 
 def test_a_file_that_can_not_be_read(upload, library, here, monkeypatch, capsys):
     def send(galaxy, path):
-        raise transfer.GalaxyError(f"{path}: Permission denied", USAGE)
+        raise GalaxyError(f"{path}: Permission denied", USAGE)
     monkeypatch.setattr(library_upload_dir, "upload_file", send)
     assert upload(["run1/a.txt"], "--nonlocal") == SOME_FAILED
     assert "run1/a.txt: Permission denied" in capsys.readouterr().err and library.tree() == []
@@ -509,7 +508,7 @@ def test_refused(upload, library, here, capsys):
 
 def test_a_server_that_goes_away_ends_the_run(upload, library, here, monkeypatch, capsys):
     def send(galaxy, path):
-        raise transfer.GalaxyError("no dataset was made, send it again", TRY_LATER)
+        raise GalaxyError("no dataset was made, send it again", TRY_LATER)
     (here / "run1" / "b.txt").write_text("b")
     monkeypatch.setattr(library_upload_dir, "upload_file", send)
     assert upload(["run1/a.txt", "run1/b.txt"], "--nonlocal") == TRY_LATER

@@ -9,7 +9,7 @@ import tool_show
 from fakes import KEY, URL
 
 from common import FAILED, INTERRUPTED, STILL_RUNNING, USAGE, Galaxy, GalaxyError
-from galaxy_api_scripts.tools import request
+from galaxy_api_scripts.tools.catalog import find_tool
 
 H, D1, D2, C1, C2 = "1" * 16, "a" * 16, "b" * 16, "c" * 16, "d" * 16
 BRIEF = {"version": "1.0", "description": "of a thing"}
@@ -142,7 +142,7 @@ def test_show(script, galaxy, capsys):
 
 @pytest.mark.parametrize("line, code, words", [
     (["Cuut"], FAILED, "has no tool 'Cuut': did you mean Cut?"), (["nosuch"], FAILED, "tool_list.py --search=TEXT finds"),
-    (["--tool-version=3", "big"], FAILED, "is there in version 0.9, 1.0, not 3"), ([""], USAGE, "is a variable unset?")])
+    (["--tool-version=3", "big"], FAILED, "has tool 'big' in version 0.9, 1.0, not 3"), ([""], USAGE, "is a variable unset?")])
 def test_a_tool_that_is_not_there(script, galaxy, capsys, line, code, words):
     for main, more in ((tool_show.main, []), (tool_run.main, [H])):
         options = line[:-1]
@@ -157,16 +157,16 @@ def test_a_version_that_a_tool_sheds_id_names(galaxy):
     there = "shed/repos/me/cut/cut/2.0"
     for name in (there, "shed/repos/me/cut/cut/1.0", "shed/repos/me/cut/cut"):
         galaxy.get(f"{URL}/api/tools/{name}", json={**TOOL, "id": there, "version": "2.0", "versions": ["2.0"]})
-    assert request.find_tool(Galaxy(KEY, URL), there)["id"] == request.find_tool(
+    assert find_tool(Galaxy(KEY, URL), there)["id"] == find_tool(
         Galaxy(KEY, URL), "shed/repos/me/cut/cut")["id"] == there
-    with pytest.raises(GalaxyError, match="is there in version 2.0, not 1.0"):
-        request.find_tool(Galaxy(KEY, URL), "shed/repos/me/cut/cut/1.0")
+    with pytest.raises(GalaxyError, match="has tool .* in version 2.0, not 1.0"):
+        find_tool(Galaxy(KEY, URL), "shed/repos/me/cut/cut/1.0")
 
 
 def test_two_tools_of_one_name(galaxy):
     galaxy.get(f"{URL}/api/tools?in_panel=true", json=[SORT, {**SORT, "id": "sort2"}])
     with pytest.raises(GalaxyError, match="2 tools are named 'Sort': sort1, sort2"):
-        request.find_tool(Galaxy(KEY, URL), "Sort")
+        find_tool(Galaxy(KEY, URL), "Sort")
 
 
 # ----------------------------------------------------------------------------------------------------------------------- run
@@ -221,11 +221,11 @@ def test_a_collection_for_one_dataset_is_mapped_over(script, galaxy, capsys):
     (["on|why=a"], "no input 'on|why' unless on|off=F is given"),
     (["ops_1|col=1"], "ops_0 is missing"), (["ops_0|col=1", "ops_1|col=1", "ops_2|col=1"], "takes ops 2 times at most"),
     (["ops_0|deep|d=x"], "needs ops_0|col (On column)"),
-    (["count=x"], "takes a whole number: count=x"), (["count=1.5"], "takes a whole number"), (["count:=true"], "a whole"),
+    (["count=x"], "takes an integer: count=x"), (["count=1.5"], "takes an integer"), (["count:=true"], "takes an integer: count=True"),
     (["count="], "needs a value"), (["count=0"], "takes at least 1 and at most 9: count=0"),
     (["count=10"], "takes at least 1 and at most 9"),
-    (["count=٣"], "takes a whole number"), (["share=-1"], "takes at least 0: share=-1"), (["share=x"], "takes a number"),
-    (["order=dsc"], "has no choice order=dsc: did you mean desc?: there are asc, desc"), (["marks=62,1"], "choice marks=1"),
+    (["count=٣"], "takes an integer"), (["share=-1"], "takes at least 0: share=-1"), (["share=x"], "takes a number"),
+    (["order=dsc"], "has no choice order=dsc: did you mean desc?: the choices are asc, desc"), (["marks=62,1"], "choice marks=1"),
     (["input:=null"], "takes data as input, in JSON"), (['more:={"values": []}'], "takes data as more, in JSON"),
     (["more:=[5]"], "takes data as more"), (['word:={"a": 1}'], "takes a text"), (['table:=[1]'], "takes a text"),
     (["col=x"], "takes the number of a column"),
@@ -252,7 +252,7 @@ def test_a_repeat_is_there_as_often_as_galaxy_makes_it(script, galaxy, capsys):
 
 
 @pytest.mark.parametrize("pair, words", [
-    ("input", "'input' is not NAME=VALUE"), ("=x", "is not NAME=VALUE"), ("count:={", "is no JSON"),
+    ("input", "'input' is neither NAME=VALUE nor NAME:=JSON"), ("=x", "is neither NAME=VALUE"), ("count:={", "count:= is not followed by JSON"),
     ("flag=maybe", "is neither true nor false")])
 def test_a_pair_that_can_not_be_read(script, galaxy, capsys, pair, words):
     assert ran(script, f"input=hda:{D1}", pair) == USAGE
@@ -278,14 +278,14 @@ def test_a_dataset_that_is_not_ours(script, galaxy, capsys):
 
 
 def test_data_by_its_number_and_of_a_library(script, galaxy, capsys):
-    seen = {**dataset(D1), "history_content_type": "dataset", "visible": True}
-    hidden = {**dataset(D2), "history_content_type": "dataset", "visible": False}
-    galaxy.get(f"{URL}/api/histories/{H}/contents", json=[hidden, seen])
+    original = {**dataset(D1), "history_content_type": "dataset", "visible": True, "hid": 1}
+    converted = {**original, "id": D2, "visible": False}
+    galaxy.get(f"{URL}/api/histories/{H}/contents", json=[converted, original, {**original, "id": "f" * 16, "deleted": True}])
     assert ran(script, "input=hid:1") == 0
     ask = next(request.qs for request in galaxy.request_history if request.path.endswith("contents"))
-    assert (ask["q"], ask["qv"]) == (["hid-eq", "deleted-eq"], ["1", "false"])
+    assert (ask["q"], ask["qv"]) == (["hid-eq"], ["1"])
     galaxy.get(f"{URL}/api/histories/{H}/contents", json=[
-        {**collection(C1, "list", "tabular"), "history_content_type": "dataset_collection", "visible": True}])
+        {**collection(C1, "list", "tabular"), "history_content_type": "dataset_collection", "visible": True, "hid": 1}])
     assert ran(script, "input=hid:1") == 0
     galaxy.get(f"{URL}/api/datasets/{D2}?hda_ldda=ldda", json={**dataset(D2), "extension": None, "file_ext": "tabular"})
     assert ran(script, f"input=ldda:{D2}") == 0
@@ -294,9 +294,9 @@ def test_data_by_its_number_and_of_a_library(script, galaxy, capsys):
     assert [data["inputs"]["input"] for data in posted(galaxy)] == [
         one("hda", D1), one("hdca", C1, batch=True), one("ldda", D2), one("ldda", "e" * 16)]
     capsys.readouterr()
-    galaxy.get(f"{URL}/api/histories/{H}/contents", json=[seen, {**seen, "id": D2}])
+    galaxy.get(f"{URL}/api/histories/{H}/contents", json=[original, {**original, "id": D2}])
     assert ran(script, "input=hid:1") == FAILED
-    assert f"has 2 things of that number: dataset {D1}, dataset {D2}" in capsys.readouterr().err
+    assert f"has 2 items with that number: hda:{D1}, hda:{D2}" in capsys.readouterr().err
     galaxy.get(f"{URL}/api/histories/{H}/contents", json=[])
     assert ran(script, "input=hid:1") == ran(script, "input=hid:1", history="new:x") == FAILED
     assert len(posted(galaxy)) == 4 and posted(galaxy, "/api/histories") == []
@@ -324,7 +324,7 @@ def test_a_lost_answer_is_not_sent_again(script, galaxy, capsys):
     galaxy.post(f"{URL}/api/tools", exc=requests.exceptions.ReadTimeout)
     assert ran(script, f"input=hda:{D1}", history="new:Run 13") != 0
     told = capsys.readouterr().err
-    assert "look what is new in the history before you run it again: dataset_list.py - - new" in told
+    assert "see what is new in the history before you run it again: dataset_list.py - - new" in told
     assert len(posted(galaxy)) == 1 and "DELETE" not in {request.method for request in galaxy.request_history}
 
 

@@ -11,7 +11,7 @@ import pytest
 import workflow_batch
 from fakes import KEY
 from fakes.batches import Batch, batch, real_server, server
-from fakes.loopback_galaxy import USER, WORKFLOW
+from fakes.galaxy import USER, WORKFLOW
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.batch import summary
@@ -84,7 +84,7 @@ def test_one_run_for_all_rows(batch, server):
 
 def test_a_table_of_all_samples(batch, server):
     batch.samples("a", "b")
-    server.fails["b.tsv"] = ["boom"]
+    server.failures["b.tsv"] = ["boom"]
     for name, delimiter in (("runs.tsv", "\t"), ("runs.CSV", ",")):
         batch(f"--summary={batch.folder}/{name}", status=SOME_FAILED)
         with open(batch.folder / name, newline="") as file:
@@ -107,7 +107,7 @@ def test_a_sample_again_however_it_ended(batch, server):
 
 def test_what_a_dry_run_says_of_earlier_runs(batch, server):
     batch.samples("a", "b")
-    server.fails["b.tsv"] = ["boom"]
+    server.failures["b.tsv"] = ["boom"]
     batch(status=SOME_FAILED)
     told = list(csv.DictReader(batch("--dry-run", "--fields=sample,before").out.splitlines(), delimiter="\t"))
     assert told == [{"sample": "a", "before": "ok"}, {"sample": "b", "before": "failed"}]
@@ -118,7 +118,7 @@ def test_the_disk_is_full_at_the_end(batch, server, monkeypatch):
 
     def full(*what, **more):
         raise GalaxyError("--summary=x: No space left on device")
-    monkeypatch.setattr(summary, "write_atomic", full)
+    monkeypatch.setattr(summary, "write_output", full)
     ended = batch(f"--summary={batch.folder}/x", status=FAILED)
     assert "No space left on device" in ended.err and ended.rows["a"]["state"] == "ok"
     batch.once_each("a")
@@ -175,14 +175,14 @@ def test_no_sheet_and_no_workflow(batch, server, script, capsys):
     assert script(workflow_batch.main, KEY, server.url, "none.ga", batch.path) == USAGE
     assert "none.ga: no such file" in capsys.readouterr().err
     assert script(workflow_batch.main, KEY, server.url) == USAGE
-    assert "workflow_batch.py" in capsys.readouterr().err and server.posts() == []
+    assert "workflow_batch.py" in capsys.readouterr().err and server.writes() == []
 
 
 def test_a_wrong_key(batch, server, script, capsys):
     batch.samples("a")
     assert script(workflow_batch.main, "f" * 32, server.url, WORKFLOW, batch.path) == FAILED
     told = capsys.readouterr()
-    assert "check the key" in told.err and "f" * 32 not in told.err and told.out == "" and server.posts() == []
+    assert "check the key" in told.err and "f" * 32 not in told.err and told.out == "" and server.writes() == []
 
 
 # ------------------------------------------------------------------------------------------------------- the ledger
@@ -215,7 +215,7 @@ def test_interrupted(real_server, tmp_path, script, capsys, number, code, kind):
     batch = Batch(real_server, tmp_path / "batch", script, capsys)
     batch.samples("a", "b")
     process = types.SimpleNamespace()
-    real_server.answers[kind] = [lambda: process.began.send_signal(number)]
+    real_server.answers[kind] = [lambda handler: process.began.send_signal(number)]
     real_server.lost[kind] = kind != "GET jobs_summaries"
     process.began = subprocess.Popen([sys.executable, SCRIPT, KEY, real_server.url, WORKFLOW, batch.path],
                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -230,7 +230,7 @@ def test_interrupted(real_server, tmp_path, script, capsys, number, code, kind):
 
 
 def test_the_rest_waits_where_some_are_running(batch, server):
-    server.poll = 9
+    server.polls = 9
     batch.samples("a", "b", "c")
     assert batch("--timeout=5", "--max-running=1", status=STILL_RUNNING).rows == {}
     assert {name: one[0]["state"] for name, one in batch.units().items()} == {"a": "running", "b": "waiting", "c": "waiting"}

@@ -11,7 +11,7 @@ import pytest
 from fakes import KEY
 
 from common import FAILED, SOME_FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
-from galaxy_api_scripts.datasets import download, transfer
+from galaxy_api_scripts.datasets import download, http_download
 from galaxy_api_scripts.datasets.download import DownloadItem, Manifest, UniquePaths, parse_name_template, resolve_items
 
 CONTENT = b"a\tb\n" * 1000
@@ -159,9 +159,9 @@ def test_a_file_that_came_meanwhile_is_not_taken_for_ours(loopback, folder, monk
     def name(*what):
         (folder / "table.tabular").write_bytes(theirs)
         real(*what)
-    real = transfer.publish
+    real = http_download.publish
     with monkeypatch.context() as meanwhile, pytest.raises(GalaxyError, match="there already"):
-        meanwhile.setattr(transfer, "publish", name)
+        meanwhile.setattr(http_download, "publish", name)
         fetch(loopback, folder, (200, CONTENT))
     with pytest.raises(GalaxyError, match="there already"):
         fetch(loopback, folder, (200, CONTENT))

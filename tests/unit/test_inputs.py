@@ -1,6 +1,6 @@
 """What workflows' inputs are given in words: read, checked, all that is wrong told at once."""
 import pytest
-from fakes.given_inputs import INDEX, WORKFLOW, files, galaxy, given, shape
+from fakes.workflow_inputs import INDEX, WORKFLOW, files, galaxy, given, shape
 
 from galaxy_api_scripts.workflows.inputs import iter_datasets
 
@@ -83,21 +83,21 @@ def test_a_multiple_parameter(given):
     ("share=x", "input share: 'x' is not a float"),
     ("flag=perhaps", "input flag: its value: 'perhaps' is neither true nor false"),
     ("paint=red", "input paint: 'red' is not #rrggbb"),
-    ("choice=c", "input choice: 'c' is none of a, b"),
-    ("count=hda:d1", "input count: it is a parameter (integer), and takes no dataset"),
+    ("choice=c", "input choice: 'c' is not one of a, b"),
+    ("count=hda:d1", "input count: is a parameter (integer) and takes a value, not a dataset"),
     ("reads=", "input reads: its value is empty: is a variable unset?"),
     ("reads=hda:none", "input reads: hda:none: no such dataset"),
-    ("reads=hda:12", "input reads: hda:12: no id of anything there"),
-    ("reads=hda:gone", "input reads: hda:gone: is deleted"),
-    ("reads=hda:bad", "input reads: hda:bad: is in state error"),
-    ("reads=hda:../x", "input reads: hda:../x: no id"),
-    ("reads=hid:3", "input reads: hid:3: a number wants a history that is there: --history=ID"),
-    ("reads=lib:/Lab/none", "input reads: lib:/Lab/none: the library has nothing of that name"),
-    ("reads=lib:/Lab/none/x", "input reads: lib:/Lab/none/x: the library has nothing of that name"),
+    ("reads=hda:12", "input reads: hda:12: nothing has that id"),
+    ("reads=hda:gone", "input reads: hda:gone: 'x' is deleted"),
+    ("reads=hda:bad", "input reads: hda:bad: 'x' is in state error"),
+    ("reads=hda:../x", "input reads: hda:../x: '../x' is not an id"),
+    ("reads=hid:3", "input reads: hid:3: hid:N needs an existing history: --history=ID"),
+    ("reads=lib:/Lab/none", "input reads: lib:/Lab/none: the library has nothing with that name"),
+    ("reads=lib:/Lab/none/x", "input reads: lib:/Lab/none/x: the library has nothing with that name"),
     ("reads=lib:/None/x", "input reads: lib:/None/x: there is no library 'None'"),
-    ("reads=lib:/Lab", "input reads: lib:/Lab: lib:/LIBRARY/FOLDER/NAME is wanted"),
-    ("pair=hdca:c1", "input pair: hdca:c1 is a collection of type list, and it takes paired"),
-    ("deep={files}/*.bed", "input deep: it takes a collection of type list:list, which hdca:ID or a job file can give"),
+    ("reads=lib:/Lab", "input reads: lib:/Lab: expected lib:/LIBRARY/FOLDER/NAME"),
+    ("pair=hdca:c1", "input pair: hdca:c1 is a collection of type list, and the input takes paired"),
+    ("deep={files}/*.bed", "input deep: expected a collection of type list:list: give it as hdca:ID, or in a job file"),
     ("beds={files}/*.nothing", "input beds: {files}/*.nothing: no such file"),
     ("pairs={files}/*.bed", "input pairs: not in pairs: a.bed (no _R1 or _R2 at its end), b.bed (no _R1 or _R2 at its end)"),
 ])
@@ -107,7 +107,7 @@ def test_what_is_wrong(given, files, word, problem):
 
 def test_a_collection_takes_nothing_beside_it(given):
     assert given("beds=hdca:c1", "beds=hda:d1").problems == [
-        "input beds: hdca:c1 is a collection, and takes nothing beside it"]
+        "input beds: hdca:c1 is a collection, so it must be the only value"]
 
 
 def test_two_elements_of_one_name(given, files):
@@ -119,7 +119,7 @@ def test_two_elements_of_one_name(given, files):
 
 def test_all_problems_and_what_is_missing_at_once(given):
     made = given("word=a", "word=b", "x=1", whole=True)
-    assert made.problems == ["there is no input 'x'", "input word: given 2 times, and it takes one value",
+    assert made.problems == ["there is no input 'x'", "input word: takes one value, not 2",
                              "input reads: is missing: reads=VALUE gives it a file, URL or hda:ID",
                              "input beds: is missing: beds=VALUE gives it files, a folder or hdca:ID"]
 
@@ -132,7 +132,7 @@ def test_a_label_of_two_lines_is_told_in_one(given, monkeypatch):
 
 def test_what_is_wrong_is_not_told_as_missing_too(given):
     made = given("reads=hda:gone", "beds=hdca:c1", whole=True)
-    assert made.problems == ["input reads: hda:gone: is deleted"]
+    assert made.problems == ["input reads: hda:gone: 'x' is deleted"]
 
 
 def test_another_of_the_same_knows_what_was_asked_for_and_goes_its_own_way(given, requests_mock):

@@ -194,7 +194,7 @@ def test_answers_that_are_always_lost(loopback, clock):
         if handler.command == "POST":
             return handler.cut()
         return handler.reply(200, [])
-    with pytest.raises(GalaxyError, match="3 times the answer to its run was lost") as caught:
+    with pytest.raises(GalaxyError, match="the answer to its submission was lost 3 times") as caught:
         begun(loopback, answer)
     assert caught.value.exit_code == TRY_LATER and [asked.method for asked in loopback.asked].count("POST") == 3
 
@@ -206,7 +206,7 @@ def test_a_step_that_waits_for_a_person(loopback, clock):
              {"order_index": 3, "state": "new", "action": None}]
     about = (200, {"id": "i", "state": "ready", "workflow_id": "w", "steps": steps})
     workflow = (200, {"steps": {"0": {"type": "data_input"}, "2": {"type": "pause"}, "3": {"type": "pause"}}})
-    with pytest.raises(GalaxyError, match="waits for somebody to review step 2 .look.: .*/steps/s action:=true"):
+    with pytest.raises(GalaxyError, match="is waiting for a review of step 2 .look.: .*/steps/s action:=true"):
         wait(loopback, unfinished("new"), unfinished("new"), about, workflow)
 
 
@@ -214,7 +214,7 @@ def test_a_step_of_a_subworkflow_that_waits_for_a_person(loopback, clock):
     inner = {"order_index": 1, "id": "s", "state": "scheduled", "action": None, "workflow_step_label": "look"}
     outer = {"order_index": 1, "state": "scheduled", "subworkflow_invocation_id": "in"}
     above, below = {"1": {"type": "subworkflow", "workflow_id": "x"}}, {"1": {"type": "pause"}}
-    with pytest.raises(GalaxyError, match="invocation in waits for somebody to review step 1 .look.: .*/in/steps/s action"):
+    with pytest.raises(GalaxyError, match="invocation in is waiting for a review of step 1 .look.: .*/in/steps/s action"):
         wait(loopback, unfinished("new"), unfinished("new"), invocation("ready", steps=[outer]), (200, {"steps": above}),
              (200, {"steps": below}), (200, {"id": "in", "state": "ready", "workflow_id": "x", "steps": [inner]}))
 
@@ -265,7 +265,7 @@ def test_a_step_for_a_person_is_waited_for_until_the_run_comes_to_it(loopback, c
     workflow = (200, {"steps": {"0": {"type": "data_input"}, "2": {"type": "pause"}}})
     steps = [{"order_index": 0, "state": "scheduled", "action": None}]
     there = [*steps, {"order_index": 2, "id": "s", "state": "scheduled", "action": None}]
-    with pytest.raises(GalaxyError, match="review step 2 .pause."):
+    with pytest.raises(GalaxyError, match="review of step 2 .pause."):
         wait(loopback, *[unfinished("new")] * 2, invocation("ready", steps=steps), workflow, unfinished("new"),
              invocation("ready", steps=there))
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from fakes.given_inputs import files, galaxy, given, shape
+from fakes.workflow_inputs import files, galaxy, given, shape
 
 from galaxy_api_scripts.workflows.inputs import iter_datasets
 
@@ -72,7 +72,7 @@ def test_files_of_tests(given, files):
     one, two = {"doc": "x", "job": {"word": "one"}, "outputs": {}}, {"doc": "y", "job": {"word": "two"}, "outputs": {}}
     assert given(job=job(files, [one])).by_label == {"word": "one"}
     assert given(job=f"{job(files, [one, two])}#2").by_label == {"word": "two"}
-    with pytest.raises(Exception, match="has 2 tests: .*#1 is the first"):
+    with pytest.raises(Exception, match="has 2 tests: choose one, the first by .*#1"):
         given(job=job(files, [one, two]))
     (files / "inner.yml").write_text("word: three\n")
     assert given(job=job(files, [{"job": "inner.yml"}])).by_label == {"word": "three"}
@@ -89,33 +89,33 @@ def test_files_of_tests(given, files):
     ({"reads": {"class": "File", "location": "data/todo_test_data_path_forward.ext"}},
      "input reads: data/todo_test_data_path_forward.ext is a placeholder: fill it in"),
     ({"reads": {"class": "File", "path": "none.bed"}}, "input reads: {files}/none.bed: No such file or directory"),
-    ({"reads": {"class": "File"}}, "input reads: class: File wants path, location, contents or galaxy_id"),
+    ({"reads": {"class": "File"}}, "input reads: class: File needs path, location, contents or galaxy_id"),
     ({"reads": {"class": "File", "path": "a.bed", "composite_data": []}},
-     "input reads: class: File has composite_data, which is not understood here"),
-    ({"reads": {"class": "Directory", "path": "."}}, "input reads: class: Directory: File and Collection are known"),
-    ({"reads": "a.bed"}, "input reads: it takes a dataset: class: File"),
-    ({"beds": {"class": "File", "path": "a.bed"}}, "input beds: it takes a collection: class: Collection"),
+     "input reads: class: File has composite_data, which this script does not know"),
+    ({"reads": {"class": "Directory", "path": "."}}, "input reads: class: Directory: expected File or Collection"),
+    ({"reads": "a.bed"}, "input reads: takes a dataset: class: File"),
+    ({"beds": {"class": "File", "path": "a.bed"}}, "input beds: takes a collection: class: Collection"),
     ({"beds": {"class": "Collection", "elements": "x"}},
-     "input beds: class: Collection wants elements, a list of File or Collection"),
+     "input beds: class: Collection needs elements, a list of File or Collection"),
     ({"beds": {"class": "Collection", "elements": [{"class": "File", "path": "a.bed"}, {"class": "File", "path": "a.bed"}]}},
-     "input beds: the elements want an identifier each, and there are a, a"),
+     "input beds: each element needs an identifier of its own; they have a, a"),
     ({"pair": {"class": "Collection", "collection_type": "paired", "elements": [
         {"class": "File", "identifier": way, "path": "a.bed"} for way in ("left", "right")]}},
      "input pair: the elements of a pair are forward and reverse, not left, right"),
     ({"pair": {"class": "Collection", "collection_type": "list", "elements": [{"class": "File", "path": "a.bed"}]}},
-     "input pair: it is a collection of type list, and it takes paired"),
+     "input pair: it is a collection of type list, and the input takes paired"),
     ({"reads": {"class": "File", "path": "a.bed", "hashes": [{"hash_function": "MD5", "hash_value": "0"}]}},
      "input reads: {files}/a.bed: its MD5 is MD5SUM, not 0"),
-    ({"word": {"class": "File", "path": "a.bed"}}, "input word: it is a parameter (text), and takes no file"),
-    ({"word": ["a", "b"]}, "input word: it takes one value, not a list"),
+    ({"word": {"class": "File", "path": "a.bed"}}, "input word: is a parameter (text) and takes a value, not a file"),
+    ({"word": ["a", "b"]}, "input word: takes one value, not a list"),
     ({"reads": {"class": "File", "path": "a.bed", "filetype": "beds"}},
-     "input reads: filetype: beds: no datatype of this Galaxy"),
+     "input reads: filetype: this Galaxy has no datatype 'beds'"),
     ({"reads": {"class": "File", "path": "a.bed", "hashes": ["x"]}},
-     "input reads: hashes: a list of hash_function and hash_value is wanted"),
+     "input reads: hashes: expected a list of hash_function and hash_value"),
     ({"reads": {"class": "Collection", "collection_type": "lists", "elements": []}},
-     "input reads: collection_type: lists: there are list, paired, list:paired and their like"),
+     "input reads: collection_type: lists: expected list, paired, list:paired or another of Galaxy's"),
     ({"reads": {"class": "Collection", "elements": [{"class": "Collection", "elements": []}]}},
-     "input reads: the elements want an identifier each, and there are none"),
+     "input reads: each element needs an identifier of its own; they have none"),
 ])
 def test_what_is_wrong_with_a_job(given, files, content, problem):
     digest = hashlib.md5(b"a.bed").hexdigest()
@@ -131,7 +131,7 @@ def test_a_text_that_only_looks_like_a_placeholder(given, files):
     ("word: a\nlimit: 1\nword: b\n", "line 3: 'word' is given twice"),
     ("reads: &a {class: File, path: x,\n path: y}\nbed: *a\n", "line 2: 'path' is given twice"),
     ("word: &a [*a]\n&b word: *b\n", "line 2: 'word' is given twice"),
-    ("- 1\n- 2\n", "no job file"), ("a: [", "neither YAML nor JSON, line"), ("text", "no job file")])
+    ("- 1\n- 2\n", "not a job file"), ("a: [", "neither YAML nor JSON, line"), ("text", "not a job file")])
 def test_what_is_no_job(given, files, text, words):
     with pytest.raises(Exception, match=words):
         given(job=job(files, text))

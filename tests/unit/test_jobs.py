@@ -56,10 +56,10 @@ def test_a_workflow_that_we_may_not_see_leaves_kinds_open(galaxy, requests_mock)
 
 @pytest.mark.parametrize("step, words", [
     ({"kind": "tool", "state": "scheduled", "jobs": [a_job("a"), a_job("b", "error"), a_job("c")]}, "2 ok, 1 error"),
-    ({"kind": "pause", "state": "scheduled", "action": None, "given_up": False, "jobs": []}, "waits for a person"),
-    ({"kind": "pause", "state": "scheduled", "action": None, "given_up": True, "jobs": []}, "was never gone on with"),
-    ({"kind": "pause", "state": "scheduled", "action": True, "jobs": []}, "gone on with"),
-    ({"kind": "tool", "state": "new", "jobs": []}, "not begun"),
+    ({"kind": "pause", "state": "scheduled", "action": None, "given_up": False, "jobs": []}, "waiting for review"),
+    ({"kind": "pause", "state": "scheduled", "action": None, "given_up": True, "jobs": []}, "never resumed"),
+    ({"kind": "pause", "state": "scheduled", "action": True, "jobs": []}, "resumed"),
+    ({"kind": "tool", "state": "new", "jobs": []}, "not started"),
     ({"kind": "tool", "state": "scheduled", "jobs": []}, "no jobs"),
     ({"kind": "data_input", "state": "scheduled", "jobs": []}, "")])
 def test_how_it_stands_with_a_step(step, words):
@@ -87,9 +87,9 @@ def test_whether_a_run_has_ended(galaxy, requests_mock, state, summary, over):
 
 
 @pytest.mark.parametrize("message, words", [
-    ({"reason": "user_request"}, "somebody cancelled it"),
+    ({"reason": "user_request"}, "a user cancelled it"),
     ({"reason": "dataset_failed", "workflow_step_id": 3, "hda_id": "d", "dependent_workflow_step_id": 1},
-     "step 3: dataset d has failed, which step 1 was to make"),
+     "step 3: dataset d has failed, an output of step 1"),
     ({"reason": "when_not_boolean", "workflow_step_id": 0, "details": "it is 7"},
      "step 0: its condition is neither true nor false (it is 7)"),
     ({"reason": "workflow_output_not_found", "workflow_step_id": 2, "output_name": "{x}"},
@@ -121,7 +121,7 @@ def test_what_failed_first_before_what_waits_for_it(galaxy, requests_mock):
                      "job": "j2", "address": f"{URL}/jobs/j2/view"}
     assert (second["job"], second["element"], second["state"]) == ("k2", "Broken", "paused")
     assert second["stderr"] == "This job was killed when Galaxy was restarted. Please retry the job."
-    assert [one["job"] for one in jobs.first_failures(galaxy, {"id": "i"}, most=1)] == ["j2"]
+    assert [one["job"] for one in jobs.first_failures(galaxy, {"id": "i"}, limit=1)] == ["j2"]
 
 
 def test_a_password_in_the_servers_address_is_in_no_link(requests_mock):

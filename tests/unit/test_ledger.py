@@ -1,4 +1,5 @@
 """What a batch or a watched folder remembers: ledger.py and ledger_show.py."""
+import contextlib
 import csv
 import io
 import json
@@ -20,7 +21,7 @@ import common
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError, register_secret
 from galaxy_api_scripts.batch import ledger, ledger_reader
 from galaxy_api_scripts.batch.ledger import Ledger
-from galaxy_api_scripts.batch.notes import Stage
+from galaxy_api_scripts.batch.notes import LedgerNotes, SampleNotes, Stage
 from galaxy_api_scripts.invocations import invocation
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.path.dirname(common.__file__)}
@@ -345,22 +346,25 @@ def test_whatever_was_noted_is_there_after_kills(path):
         assert book.sample("k").notes.restarts >= 12
 
 
+# A writer that is killed before SQLite's nth statement.
+KILLED_BEFORE = ("import signal, sqlite3\nreal = sqlite3.connect\nleft = int(sys.argv[2])\n"
+           "def connect(*a, **o):\n"
+           "    base = real(*a, **o)\n"
+           "    def look(statement):\n"
+           "        global left\n"
+           "        left -= 1\n"
+           "        left or os.kill(os.getpid(), signal.SIGKILL)\n"
+           "    base.set_trace_callback(look)\n"
+           "    return base\n"
+           "sqlite3.connect = connect\n"
+           "Ledger(path).close()\n")
+
+
 def test_a_kill_while_it_is_made(path):
     """Before each of SQLite's statements, up to the last one of its end."""
-    program = ("import signal, sqlite3\nreal = sqlite3.connect\nleft = int(sys.argv[2])\n"
-               "def connect(*a, **o):\n"
-               "    base = real(*a, **o)\n"
-               "    def look(statement):\n"
-               "        global left\n"
-               "        left -= 1\n"
-               "        left or os.kill(os.getpid(), signal.SIGKILL)\n"
-               "    base.set_trace_callback(look)\n"
-               "    return base\n"
-               "sqlite3.connect = connect\n"
-               "Ledger(path).close()\n")
     for number in range(1, 60):
         one = path.with_name(f"{number}.ledger")
-        status, out, err = ended(program, one, number)
+        status, out, err = ended(KILLED_BEFORE, one, number)
         assert (out, err) == ("", "")
         assert list(ledger_reader.read_samples(one)) == [] if one.exists() else number < 2
         with Ledger(one) as book:
@@ -405,6 +409,64 @@ def test_a_newer_schema(path, capsys):
     assert refusal(path) == f"{path}: a ledger of schema 3, written by newer scripts: these read up to schema 2"
     with pytest.raises(GalaxyError, match="schema 3"):
         list(ledger_reader.read_samples(path))
+
+
+@pytest.fixture
+def schema_1(path):
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.executescript(Path(__file__).with_name("ledger_schema_1.sql").read_text())
+    return path
+
+
+def test_a_ledger_of_schema_1_is_read_as_it_is(schema_1):
+    """The same before and after a writer has brought it to this schema; a reader changes nothing."""
+    before, content = [*ledger_reader.read_samples(schema_1), *ledger_reader.read_steps(schema_1)], schema_1.read_bytes()
+    assert schema_1.read_bytes() == content
+    rows = {row["name"]: row for row in before[:4]}
+    assert [(row["name"], row["state"], row["failed_step"]) for row in before[:4]] == [
+        ("a", "ok", None), ("b", "failed", "3 (copy)"), ("c", "running", None), ("d", "waiting", None)]
+    assert rows["c"]["notes"].items() >= {"own_history": True, "history_requested": 1002.5, "sent_at": 1002.5, "asked": 1003.0625,
+                                          "tries": 1, "known": [], "unique_title": True, "folder": "c"}.items()
+    Ledger(schema_1).close()
+    stages = {"a": "deliver", "b": "submit", "c": "submit", "d": None}
+    assert [*ledger_reader.read_samples(schema_1), *ledger_reader.read_steps(schema_1)] == [
+        {**row, "stage": stages[row["name"]]} if "stage" in row else row for row in before]
+    assert [row["step"] for row in before[4:10]] == ["history", "send", "upload", "submit", "finish", "deliver"]
+    assert asked(schema_1, "SELECT value FROM meta WHERE name = 'schema'") == [("2",)] == [
+        tuple(map(str, row)) for row in asked(schema_1, "PRAGMA user_version")]
+
+
+def test_a_ledger_of_schema_1_keeps_what_is_noted_on_it_as_a_whole(schema_1):
+    with Ledger(schema_1) as book:
+        assert book.meta.notes.history_mark == "19e64ff284" and book.meta.notes.histories == {"Copy: shared inputs": "0" * 15 + "2"}
+        assert [dataset["id"] for dataset in book.meta.notes.shared_uploads.values()] == ["0" * 15 + "4"]
+        assert book.samples_named("c")[0].stage == Stage.SUBMIT
+
+
+def test_every_note_of_schema_1_has_a_field():
+    """The names that were written by commit 376ef72."""
+    same = {"purpose": "p", "workflow": "w", "files": {"f": [1, 2, ""]}, "title": "t", "folder": "d", "inputs": {}, "asked": 1.0,
+            "known": [], "tries": 2, "restarts": 1, "results": "r", "moving": {"name": "n"}}
+    renamed = {"marked": True, "own": True, "asked_history": 1.0, "histories_before": ["h"], "sent": 2.0, "making": 3.0,
+               "sent_again": 1, "tried": ["i"], "looked": [{}, 4.0], "stamp": "s"}
+    notes = SampleNotes.from_json(json.dumps({**same, **renamed}))
+    assert len(notes.present()) == len(same) + len(renamed) and same.items() <= notes.present().items()
+    assert sorted(map(str, notes.present().values())) == sorted(map(str, [*same.values(), *renamed.values()]))
+    whole = {"mark": "m", "histories": {"t": "h"}, "asked_history": 1.0, "histories_before": ["h"], "shared": {"f": {}},
+             "seen": {"p": ["s", 1.0]}}
+    assert list(map(str, LedgerNotes.from_json(json.dumps(whole)).present().values())) == [
+        str(whole[name]) for name in ("mark", "histories", "asked_history", "histories_before", "shared", "seen")]
+
+
+@pytest.mark.parametrize("moment", range(1, 30))
+def test_a_kill_while_a_ledger_of_schema_1_is_brought_to_this_one(schema_1, moment):
+    """Before each of SQLite's statements: it is of one schema or of the other, and complete."""
+    status, out, err = ended(KILLED_BEFORE, schema_1, moment)
+    assert (out, err) == ("", "") and status in (0, -signal.SIGKILL)
+    assert [row["name"] for row in ledger_reader.read_samples(schema_1)] == ["a", "b", "c", "d"]
+    with Ledger(schema_1) as book:
+        assert [sample.notes.title[:8] for sample in book.samples()] == ["a - Copy", "b - Copy", "c - Copy", "d - Copy"]
+        assert [sample.notes.own_history for sample in book.samples()] == [True, True, True, False]
 
 
 def test_a_database_of_another_program_stays_as_it_is(path):
@@ -553,7 +615,7 @@ def test_where_there_is_no_write_ahead_log(path, monkeypatch):
 
 
 def test_the_default_place_is_made_and_private(alone):
-    path = ledger.ledger_path(None, ledger.state_folder() / "ledgers" / "x")
+    path = ledger.ledger_path(None, ledger.state_path("ledgers", "x"))
     assert not path.parent.exists()
     Ledger(path).close()
     assert path.parent.stat().st_mode & 0o777 == 0o700 and path.is_file()

@@ -1,10 +1,14 @@
 import contextlib
 import errno
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
+from conftest import signals_kept
 
 import common
 from common import FAILED, INTERRUPTED, USAGE, GalaxyError, on_success, run
@@ -105,3 +109,65 @@ sys.exit(run(main))
     ended = subprocess.run([sys.executable, tmp_path / "x.py"], capture_output=True, text=True,
                            env={**os.environ, "PYTHONPATH": os.path.dirname(common.__file__)})
     assert (ended.returncode, ended.stdout, ended.stderr) == (4, "result\n", "done\n")
+
+
+# ------------------------------------------------------------------------------------------- signals, and pytest's own
+
+def test_a_script_that_is_called_here_leaves_the_handlers_of_pytest_alone():
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    assert run(lambda: 0) == 0
+    assert {number: signal.getsignal(number) for number in signal.valid_signals()} == before
+    assert common._exit_on_signal not in before.values(), "an earlier test has left its handlers"
+
+
+def test_handlers_that_a_test_needs_end_with_it():
+    with signals_kept():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        with signals_kept():
+            assert run(lambda: 0) == 0
+            assert signal.getsignal(signal.SIGTERM) is common._exit_on_signal, "else this shows nothing"
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+TESTS = """
+import pathlib, time
+from common import run
+import pytest
+
+@pytest.fixture(scope="session")
+def thing():
+    yield
+    pathlib.Path("tidied").touch()
+
+def test_one(thing):
+    def main():
+        pathlib.Path("begun").touch()
+        time.sleep(60)
+    assert run(main) == 0
+
+def test_two(thing):
+    pathlib.Path("went on").touch()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_tests_that_are_ended_tidy_up_and_stop(tmp_path, number):
+    """Though the script that is called in the test catches the interrupt."""
+    (tmp_path / "test_it.py").write_text(TESTS)
+    (tmp_path / "conftest.py").symlink_to(Path(__file__).parents[1] / "conftest.py")
+    path = os.pathsep.join([os.path.dirname(common.__file__), str(Path(__file__).parents[1])])
+    running = subprocess.Popen([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}",
+                                "test_it.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        while not (tmp_path / "begun").exists():
+            assert running.poll() is None, running.stdout.read()
+            time.sleep(0.01)
+        for _ in range(1 if number == signal.SIGINT else 2):    # from make, and from whoever ends its group
+            running.send_signal(number)
+        told, _ = running.communicate(timeout=50)
+    finally:
+        running.kill()
+        running.wait()
+    assert running.returncode == pytest.ExitCode.INTERRUPTED, told
+    assert (tmp_path / "tidied").exists() and not (tmp_path / "went on").exists(), told

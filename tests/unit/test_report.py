@@ -97,7 +97,7 @@ def test_requests_for_many_jobs(requests_mock):
     runs.collection("c", {})
     page = Page(a_page(requests_mock))
     # The run twice, its workflow, times, history; the failures shown, and where their elements are.
-    assert len(runs.asked()) == 5 + report.FAILURES + 1
+    assert len(runs.asked()) == 5 + report.MAX_FAILURES + 1
     assert "470 ok, 30 error" in page.text and "And 20 more" in page.text and "details" not in page.tags
     assert page.tags.count("i") == 3 + 5        # a line and two bars, and the legend
 
@@ -115,7 +115,7 @@ def test_the_verdict(requests_mock, state, jobs, words):
 def test_a_run_that_waits_for_a_person(requests_mock):
     Runs(requests_mock, a_step(0, "review"), state="ready", kinds={0: ("pause", None, None)})
     text = Page(a_page(requests_mock)).text
-    assert "\u2016 Waits for a person to go on" in text and "There are no jobs yet." in text
+    assert "\u2016 Waiting for review" in text and "There are no jobs yet." in text
 
 
 def test_what_we_may_not_see_is_left_open(requests_mock):
@@ -125,7 +125,7 @@ def test_what_we_may_not_see_is_left_open(requests_mock):
         requests_mock.get(f"{API}/{path}", **FORBIDDEN)
     requests_mock.get(f"{API}/datasets", json=[])
     text = Page(a_page(requests_mock)).text
-    assert "A workflow" in text and "(not to be seen)" in text and "out d dataset" in text
+    assert "A workflow" in text and "(not visible)" in text and "out d dataset" in text
 
 
 @pytest.mark.parametrize("job, span", [
@@ -134,19 +134,19 @@ def test_what_we_may_not_see_is_left_open(requests_mock):
     ({"state": "queued"}, (1000, 1040, 1040))])
 def test_when_a_job_waited_and_ran(job, span):
     times = {"create_time": "1970-01-01T00:16:40", "update_time": "1970-01-01T00:17:20.000000"}
-    assert report._times({"state": "ok", **times, **job}, 1100) == span
+    assert report.job_times({"state": "ok", **times, **job}, 1100) == span
 
 
 @pytest.mark.parametrize("seconds, words", [(0, "0 s"), (59.6, "1 min"), (75, "1 min 15 s"), (3605, "1 h"),
                                             (7320, "2 h 2 min"), (180000, "2 d 2 h")])
 def test_times_for_people(seconds, words):
-    assert report.time_in_words(seconds) == words
+    assert report.format_duration(seconds) == words
 
 
 @pytest.mark.parametrize("size, words", [(None, "size unknown"), (0, "0 bytes"), (1023, "1023 bytes"), (13352, "13.0 KiB"),
                                          (5 * 2**40, "5.0 TiB")])
 def test_sizes_for_people(size, words):
-    assert report.bytes_in_words(size) == words
+    assert report.format_size(size) == words
 
 
 # --------------------------------------------------------------------------------------------------- invocation_report.py

@@ -1,6 +1,11 @@
 """Units of work: each begun once and brought to its end, whatever happens; on a Galaxy of a few lines."""
+import contextlib
+import json
 import os
+import re
+import sqlite3
 import types
+from pathlib import Path
 
 import pytest
 from fakes.batches import Batch, Killed, batch, death, server
@@ -40,7 +45,7 @@ def test_killed_at_any_moment(batch, server, death, which):
             assert [(one.folder / "out" / name / "first.tabular").read_text() for name in "ab"] == ["a.tsv\n", "b.tsv\n"]
             assert one(*options).sent == []
         except (AssertionError, ValueError) as error:
-            raise AssertionError(f"killed {which} {moment}: {error!r}, {server.asked}") from error
+            raise AssertionError(f"killed {which} {moment}: {error!r}, {server.kinds}") from error
     assert moment > 40
 
 
@@ -51,7 +56,7 @@ def test_an_answer_is_lost(batch, server, kind, late, which):
     """The first or second one; what was asked for appears at once or later."""
     batch.samples("a", "b")
     server.late = late
-    server.answers[kind] = [lambda: None] * (which - 1) + [lambda: server.lost.update([kind])]
+    server.answers[kind] = [lambda handler: None] * (which - 1) + [lambda handler: server.lost.update([kind])]
     for _ in range(3):
         code = batch(status=None).code
         if code != TRY_LATER:
@@ -78,19 +83,19 @@ def test_an_answer_is_lost_where_all_are_in_one_history(batch, server, kind):
 def test_a_run_that_comes_late_after_all(batch, server):
     """Galaxy begins what was given up for lost: of the two, one stays."""
     batch.samples("a")
-    server.lost["POST invocations"], server.late, server.poll = 1, 40, 8
+    server.lost["POST invocations"], server.late, server.polls = 1, 40, 8
     said = batch().err
     first, second = server.runs.values()
     assert (first["state"], second["state"]) == ("cancelled", "scheduled")
-    assert f"invocation {first['id']} was begun for the same as {second['id']}, so it is cancelled" in said
+    assert f"invocation {first['id']} duplicates {second['id']}, so it was cancelled" in said
     batch.once_each("a")
 
 
 def test_two_runs_of_which_none_is_known(batch, server, death):
     """The ledger of a process that was killed knows of none: the oldest stays."""
     batch.samples("a")
-    server.poll = 3
-    server.answers["POST invocations"] = [lambda: setattr(death, "dead", True)]
+    server.polls = 3
+    server.answers["POST invocations"] = [lambda handler: setattr(death, "dead", True)]
     with pytest.raises(Killed):
         batch()
     death.comes()
@@ -98,7 +103,7 @@ def test_two_runs_of_which_none_is_known(batch, server, death):
     server.post_invocations({}, run["request"], None)
     said = batch().err
     other = next(one for one in server.runs.values() if one is not run)
-    assert f"invocation {other['id']} was begun for the same as {run['id']}, so it is cancelled" in said
+    assert f"invocation {other['id']} duplicates {run['id']}, so it was cancelled" in said
     batch.once_each("a")
 
 
@@ -121,7 +126,7 @@ def test_the_ledger_is_lost(batch, server):
 
 def test_a_history_that_its_owner_deleted_is_left_alone(batch, server, death):
     batch.samples("a")
-    server.answers["POST upload"] = [lambda: setattr(death, "dead", True)]
+    server.answers["POST upload"] = [lambda handler: setattr(death, "dead", True)]
     with pytest.raises(Killed):
         batch()
     death.comes()
@@ -131,6 +136,56 @@ def test_a_history_that_its_owner_deleted_is_left_alone(batch, server, death):
     assert history["deleted"] and "is cancelled: its history" in ended.rows["a"]["message"]
     assert batch("--retry-failed").rows["a"]["state"] == "ok"
     batch.once_each("a")
+
+
+def test_a_ledger_of_schema_1_is_resumed(batch, server, death):
+    """A batch killed between the submission of c and its answer, whose ledger is replaced by what the scripts of schema 1 wrote at
+    that very moment: c is not submitted again, d is, a needs nothing, and b has failed."""
+    batch.sheet("sample table other", *(f"{name} {name}.tsv all.tsv" for name in "abcd"))
+    server.failures["b.tsv"] = ["boom"]
+    server.answers["POST invocations"] = [lambda handler: None] * 2 + [lambda handler: setattr(death, "dead", True)]
+    options = ["--max-running=1", f"--download={batch.folder}/out", "--tag=x"]
+    with pytest.raises(Killed):
+        batch(*options)
+    death.comes()
+    new = {name: one for name, [one] in batch.units().items()}
+    path = Path(f"{batch.path}.ledger")
+    for file in path.parent.glob("sheet.tsv.ledger*"):
+        file.unlink()
+    old = read_schema_1(path, batch.folder, server.url)
+    ids = {old[name][field]: new[name][field] for name in "abc" for field in ("history", "invocation") if old[name][field]}
+    for name in "abc":
+        ids.update((old[name]["notes"]["inputs"][index]["id"], new[name]["inputs"][index]["id"]) for index in "01")
+        server.histories[new[name]["history"]]["name"] = old[name]["notes"]["title"]
+    for one in server.histories.values():
+        one["name"] = re.sub(r"shared inputs \[.*", "shared inputs [19e64ff284]", one["name"])
+    write_schema_1(path, batch.folder, server.url, ids)
+    sent = batch(*options, status=SOME_FAILED).sent
+    assert sent.count("POST invocations") == 1 and sent.count("POST histories") == 1 and "DELETE invocation" not in sent
+    assert {name: one["state"] for name, [one] in batch.units().items()} == {"a": "ok", "b": "failed", "c": "ok", "d": "ok"}
+    assert {name: one["key"] for name, [one] in batch.units().items()} == {name: one["key"] for name, one in old.items()}
+    assert batch("--retry-failed", *options).sent == ["POST invocations"]
+    del server.runs[new["b"]["invocation"]]
+    batch.once_each("a", "b", "c", "d")
+
+
+def write_schema_1(path, folder, url, ids):
+    """Make a ledger of the SQL in ledger_schema_1.sql, with other ids, and give the files their times in it."""
+    text = Path(__file__).with_name("ledger_schema_1.sql").read_text().replace("FOLDER", str(folder)).replace("SERVER", url)
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.executescript(re.sub(r"\b[0-9a-f]{16}\b", lambda id_: ids.get(id_[0], id_[0]), text))
+        for notes, in base.execute("SELECT notes FROM units").fetchall():
+            for file, (_, changed, _) in json.loads(notes)["files"].items():
+                os.utime(file, ns=(changed, changed))
+
+
+def read_schema_1(path, folder, url):
+    write_schema_1(path, folder, url, {})
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.row_factory = sqlite3.Row
+        rows = [dict(row) for row in base.execute("SELECT * FROM units")]
+    path.unlink()
+    return {row["name"]: {**row, "notes": json.loads(row["notes"])} for row in rows}
 
 
 # ------------------------------------------------------------------------------------------------- which unit is which
@@ -161,7 +216,7 @@ def test_another_version_of_the_workflow_is_another_unit(batch, server):
 def test_a_unit_whose_row_is_gone(batch, server):
     """What was begun is brought to its end, what was not is dropped, and taken up where the row is there again."""
     batch.samples("a", "b")
-    server.poll = 5
+    server.polls = 5
     batch("--once", "--max-running=1", status=STILL_RUNNING)
     batch.samples("c")
     assert sorted(batch().rows) == ["a", "c"]
@@ -188,25 +243,25 @@ def test_a_file_of_several_units_is_uploaded_once(batch, server):
 # --------------------------------------------------------------------------------------------------- how runs go and end
 
 def test_no_more_than_so_many_beside_each_other(batch, server):
-    server.poll = 3
+    server.polls = 3
     batch.samples("a", "b", "c", "d", "e")
     batch("--max-running=2")
     assert server.most == 2 and len(server.runs) == 5
 
 
 def test_a_look_is_one_request_however_many_run(batch, server):
-    server.poll = 6
+    server.polls = 6
     batch.samples(*"abcdefgh")
     batch("--once", status=STILL_RUNNING)
     before = len(server.asked)
     batch("--once", status=STILL_RUNNING)
-    questions = server.asked[before:]
+    questions = server.kinds[before:]
     assert questions == [one for one in questions if one != "GET jobs_summaries"][:5] + ["GET jobs_summaries"]
 
 
 def test_a_failed_run_does_not_stop_the_others(batch, server):
     batch.samples("a", "b", "c")
-    server.fails["b.tsv"] = ["Traceback\nValueError: no such column"]
+    server.failures["b.tsv"] = ["Traceback\nValueError: no such column"]
     ended = batch(status=SOME_FAILED)
     assert {name: row["state"] for name, row in ended.rows.items()} == {"a": "ok", "b": "failed", "c": "ok"}
     row = ended.rows["b"]
@@ -222,7 +277,7 @@ def test_a_failed_run_does_not_stop_the_others(batch, server):
 
 def test_all_have_failed(batch, server):
     batch.samples("a", "b")
-    server.fails = {"a.tsv": ["x", "y"], "b.tsv": ["x"]}
+    server.failures = {"a.tsv": ["x", "y"], "b.tsv": ["x"]}
     batch(status=FAILED)
     assert batch("--retry-failed", status=SOME_FAILED).rows["a"]["attempt"] == "2"
     server.histories[batch.units()["a"][0]["history"]]["deleted"] = True
@@ -231,7 +286,7 @@ def test_all_have_failed(batch, server):
 
 def test_a_job_that_was_killed_with_galaxy_is_run_again_some_times(batch, server):
     batch.samples("a", "b")
-    server.fails = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * (running_sample.MAX_RETRIES + 1)}
+    server.failures = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * (running_sample.MAX_RETRIES + 1)}
     ended = batch(status=SOME_FAILED)
     assert {name: (row["state"], row["attempt"]) for name, row in ended.rows.items()} == {
         "a": ("ok", "2"), "b": ("failed", str(running_sample.MAX_RETRIES + 1))}
@@ -254,7 +309,7 @@ def test_refused_again_and_again(batch, server):
 
 def test_some_are_refused(batch, server):
     batch.samples(*"abcdefg")
-    server.answers["POST invocations"] = [*[REFUSAL] * 4, lambda: None, *[REFUSAL] * 2]
+    server.answers["POST invocations"] = [*[REFUSAL] * 4, lambda handler: None, *[REFUSAL] * 2]
     ended = batch("--max-running=1", status=SOME_FAILED)
     assert [row["state"] for row in ended.rows.values()].count("failed") == 6 and "not begun" not in ended.err
 
@@ -292,7 +347,7 @@ def test_bytes_that_did_not_arrive_are_sent_again_once(batch, server):
 
 
 def test_a_look_from_cron(batch, server):
-    server.poll = 3
+    server.polls = 3
     batch.samples("a", "b", "c")
     first = batch("--once", "--max-running=2", status=STILL_RUNNING)
     assert first.out == first.err == "" and len(server.runs) == 2
@@ -307,7 +362,7 @@ def test_a_look_from_cron(batch, server):
 
 
 def test_a_timeout(batch, server):
-    server.poll = 50
+    server.polls = 50
     batch.samples("a")
     assert batch("--timeout=100", status=STILL_RUNNING).out == ""
     batch()

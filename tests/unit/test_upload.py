@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import dataset_upload
 import pytest
 from fakes import KEY
-from fakes.bad_wire import LOST
+from fakes.server import LOST
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import checkpoint
-from galaxy_api_scripts.datasets import transfer, upload
+from galaxy_api_scripts.datasets import upload
 from galaxy_api_scripts.datasets.sources import parse_file
 from galaxy_api_scripts.datasets.upload import UploadSettings
 
@@ -26,9 +26,9 @@ def held(wire):
     numbers = itertools.count(1)
 
     def fetch(handler):
-        held.fetches.append(handler.body)
+        held.fetches.append(handler.json)
         made = []
-        for element in handler.body["targets"][0]["elements"]:
+        for element in handler.json["targets"][0]["elements"]:
             number = next(numbers)
             made.append({"id": f"d{number}", "hid": number, "name": element["name"], "state": "ok", "deleted": False,
                          "extension": element["ext"], "history_content_type": "dataset", "misc_info": "",
@@ -89,7 +89,7 @@ def test_one_request_for_all_files(wire, held, files):
         ("files", "c", "auto", "hg38", ["run12"])]
     assert [one["hashes"][0]["hash_value"] for one in fetch["targets"][0]["elements"]] == [
         hashlib.sha256(content).hexdigest() for content in (b"aaa", b"bbb", b"ccc")]
-    assert [wire.held(fetch[f"files_{number}|file_data"]["session_id"]) for number in range(3)] == [b"aaa", b"bbb", b"ccc"]
+    assert [wire.upload(fetch[f"files_{number}|file_data"]["session_id"]) for number in range(3)] == [b"aaa", b"bbb", b"ccc"]
     assert len(wire.lines) == 3 + 2     # a request a file, how far the history is, the fetch
 
 
@@ -140,8 +140,10 @@ def test_a_lost_request_is_for_the_next_run(wire, held, files, clock):
 
 def killed_while_asking(wire, held, files, monkeypatch):
     """A run that ends when Galaxy has done what was asked, before it learns of it."""
+    post_fetch = upload.post_fetch
+
     def fetch(*what):
-        transfer.post_fetch(*what)
+        post_fetch(*what)
         raise KeyboardInterrupt
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
         killed.setattr(upload, "post_fetch", fetch)
@@ -336,7 +338,7 @@ def test_a_new_history_is_the_same_after_a_failure(wire, held, files, script, ca
     made = []
 
     def make(handler):
-        made.append(handler.body["name"])
+        made.append(handler.json["name"])
         return {"id": "h"}
     wire.answers["POST /api/histories"] = (200, make)
     fetch, wire.answers["POST /api/tools/fetch"] = wire.answers["POST /api/tools/fetch"], (400, {"err_msg": "no"})
@@ -380,7 +382,7 @@ def test_standard_input(wire, held, script, type_in, capsys):
     type_in(b"chr1\t1\t2\n")
     assert script(dataset_upload.main, "-q", "--name=x.bed", KEY, wire.url, "H", "-") == 0
     [element] = held.fetches[0]["targets"][0]["elements"]
-    assert (element["name"], element["ext"]) == ("x.bed", "bed") and wire.held("s1") == b"chr1\t1\t2\n"
+    assert (element["name"], element["ext"]) == ("x.bed", "bed") and wire.upload("s1") == b"chr1\t1\t2\n"
 
 
 def test_an_address_is_fetched_by_galaxy(wire, held, script, capsys):
@@ -407,7 +409,7 @@ def test_bad_lines(wire, held, files, script, capsys, monkeypatch, tmp_path, lin
 def test_a_history_that_nothing_goes_into(wire, held, files, script, capsys, about, words):
     wire.answers["GET /api/histories/0123456789abcdef"] = (200, {"id": "h", "name": "H", **about})
     assert script(dataset_upload.main, KEY, wire.url, "0123456789abcdef", *files) == FAILED
-    assert words in capsys.readouterr().err and wire.count("POST") == 0
+    assert words in capsys.readouterr().err and wire.count("POST upload") == 0
 
 
 # --------------------------------------------------------------------------------------------------------- what is there

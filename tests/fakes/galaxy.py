@@ -1,22 +1,22 @@
-"""A Galaxy of one workflow, in memory, behind a port of this machine: it answers what a batch of runs asks in the shapes of
-Galaxy 26.1, counts that, and goes wrong as it is told.
+"""A Galaxy of one workflow, in memory, behind a port of this machine: it answers in the shapes of Galaxy 26.1, records what it
+is asked, and goes wrong as a test wants it to.
 
-The workflow `w` copies its input `table`, and `other` behind it. A dataset is ok, and a run has ended, once it was looked at
-`poll` times. By itself (`python -m fakes.loopback_galaxy` in tests/) it prints its address; `GET /asked` tells what was asked since the
-last time, and `GET /looks?N` sets `poll` of runs.
+The workflow `w` copies its input `table`, and `other` behind it. A dataset is ok, and an invocation has ended, once it was
+polled `polls` times. Files come by resumable upload (TUS 1.0.0), `/file` is served by ranges. By itself
+(`python -m fakes.galaxy` in tests/) it prints its address; `GET /asked` counts what was asked since the last time, and
+`GET /polls?N` sets how often invocations are polled until they end.
 """
 import contextlib
 import hashlib
 import json
 import re
-import socket
 import threading
 import time
-from collections import Counter, defaultdict
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections import Counter
 from urllib.parse import parse_qs, urlsplit
 
 from fakes import KEY
+from fakes.server import LoopbackServer
 
 USER = "00000000000000aa"
 WORKFLOW, NAME, DATED = "00000000000000ff", "Copy", "2026-03-01T10:00:00.{:06}"
@@ -41,6 +41,7 @@ ROUTES = [(method, name, re.compile(f"/api/{path}/?")) for method, name, path in
     POST upload upload/resumable_upload
     HEAD upload upload/resumable_upload/(\\w+)
     PATCH upload upload/resumable_upload/(\\w+)
+    DELETE upload upload/resumable_upload/(\\w+)
     POST fetch tools/fetch
     GET datasets datasets
     GET dataset datasets/(\\w+)
@@ -55,56 +56,59 @@ ROUTES = [(method, name, re.compile(f"/api/{path}/?")) for method, name, path in
     GET job jobs/(\\w+)""".strip().splitlines())]
 
 
-class Told(Exception):
-    """An answer that is an error."""
+class Refusal(Exception):
+    """An answer that is an error: its status and JSON."""
 
 
-class LoopbackGalaxy:
-    def __init__(self, clock=time.time, looks=1):
-        self.clock, self.poll, self.looks_of_runs, self.version = clock, looks, None, 1
+class FakeGalaxy(LoopbackServer):
+    """What is asked is answered, in this order: by `will(...)`; by `answers`; where it carries bytes, by `faults`; else
+    by what is in the fake's memory."""
+
+    def __init__(self, clock=time.time, polls=1):
+        self.clock, self.polls, self.invocation_polls, self.version = clock, polls, None, 1
         self.users = {KEY: {"id": USER, "username": "me", "email": "me@example.org", "is_admin": False}}
-        self.empty()
-        self.most = 0                       # of units that had a history and no end, together
+        # {`POST histories` or `GET /api/path`: an answer (see LoopbackServer), or a list of some, one each}; a fault that
+        # does not reply is followed by the usual answer
+        self.answers = {}
         self.lost = Counter()               # {`POST histories`: of so many the answer is lost, once that is done}
         self.late = 0.0                     # seconds after which such a thing appears
-        # {`POST histories`: (status, JSON) in place of an answer, or what is called before it, one each}
-        self.answers = defaultdict(list)
-        self.fails = {}                     # {dataset's name: what runs that take it say on standard error, one each}
+        self.failures = {}                  # {dataset's name: what runs that take it say on standard error, one each}
         self.spoiled = {}                   # {dataset's name: so many uploads of it end in state error}
-        self._made, self._one = 0, threading.RLock()
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"galaxy": self}))
-        self.http.daemon_threads = True
-        self.http.handle_error = lambda request, client: None       # a client that hangs up is no news
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        self.most = 0                       # of units that had a history and no end, together
+        self.faults = []                    # of fakes.faults, for requests that carry bytes, one each
+        self.away = 0                       # so many requests get a 502
+        self.limit = None                   # bytes that a proxy takes in a body
+        self.silent = False                 # no Upload-Offset in answers to bytes
+        self.offsets = {}                   # {upload's id: offset that is told} where it is not what is held
+        self.content, self.etag = b"", '"one"'      # of /file
+        self.uploads = self._made = 0       # how many uploads were begun; how many things there are or were
+        self.empty()
+        super().__init__()
 
     def empty(self):
         """Forget all that there is."""
         self.histories, self.datasets, self.collections, self.runs, self.sessions = {}, {}, {}, {}, {}
-        self.asked = []                     # `POST histories` and so on, see ROUTES
+        self.asked = []
 
-    def close(self):
-        self.http.shutdown()
-        self.http.server_close()
+    def kind(self, method, path):
+        return next(((f"{method} {name}", match.groups()) for own, name, pattern in ROUTES
+                     if own == method and (match := pattern.fullmatch(path))), (method, ()))
 
-    def count(self, *kinds):
-        """How often these were asked, all where none is named."""
-        return sum(not kinds or one in kinds for one in self.asked)
-
-    def posts(self):
-        return [one for one in self.asked if not one.startswith(("GET", "HEAD"))]
+    def upload(self, session):
+        """The bytes that an upload holds."""
+        return bytes(self.sessions[session][1])
 
     def _new(self, about, late=0.0):
         self._made += 1
         return {"id": f"{self._made:016x}", "create_time": DATED.format(self._made), "deleted": False,
                 "appears": self.clock() + late, **about}
 
-    def _seen(self, things):
+    def _visible(self, things):
         return [one for one in things.values() if one["appears"] <= self.clock()]
 
-    def _of(self, things, name):
+    def _find(self, things, name):
         if name not in things or things[name]["appears"] > self.clock():
-            raise Told(404, {"err_msg": f"no such thing: {name}", "err_code": 404001})
+            raise Refusal(404, {"err_msg": f"no such thing: {name}", "err_code": 404001})
         return things[name]
 
     # ------------------------------------------------------------------------------------------------------- the routes
@@ -141,7 +145,7 @@ class LoopbackGalaxy:
         return {"name": NAME, "steps": steps}
 
     def get_histories(self, ask, body):
-        return [{**self._history(one), "count": len(one["contents"])} for one in self._seen(self.histories)
+        return [{**self._history(one), "count": len(one["contents"])} for one in self._visible(self.histories)
                 if not one["deleted"] and (ask.get("q") != "name-eq" or one["name"] == ask["qv"])]
 
     @staticmethod
@@ -160,55 +164,66 @@ class LoopbackGalaxy:
                                        for one in self.histories.values() if not one["deleted"]))
 
     def get_history(self, ask, body, which):
-        return self._history(self._of(self.histories, which))
+        return self._history(self._find(self.histories, which))
 
     def put_history(self, ask, body, which):
-        self._of(self.histories, which).update(body)
+        self._find(self.histories, which).update(body)
         return self._history(self.histories[which])
 
     def delete_history(self, ask, body, which):
         return self.put_history(ask, {"deleted": True}, which)
 
     def get_contents(self, ask, body, which):
-        there = [self.datasets.get(one) or self.collections[one] for one in self._of(self.histories, which)["contents"]]
+        there = [self.datasets.get(one) or self.collections[one] for one in self._find(self.histories, which)["contents"]]
         there = [one for one in there if one["appears"] <= self.clock()]
         if ask.get("q") == "state-in":
-            there = [one for one in there if one["history_content_type"] == "dataset" and self._look(one) in ask["qv"]]
+            there = [one for one in there if one["history_content_type"] == "dataset" and self._poll(one) in ask["qv"]]
         return [self._shown(one) for one in (there[::-1] if ask["order"] == "hid-dsc" else there)]
 
-    def _look(self, dataset):
-        """A dataset's state, at one more look."""
-        dataset["looks"] -= 1
-        if dataset["state"] == "queued" and dataset["looks"] < 0 and not dataset.get("of_run"):
+    def _poll(self, dataset):
+        """A dataset's state, polled once more."""
+        dataset["polls"] -= 1
+        if dataset["state"] == "queued" and dataset["polls"] < 0 and not dataset.get("of_run"):
             dataset["state"] = "ok"
         return dataset["state"]
 
     @staticmethod
     def _shown(thing):
-        shown = {name: value for name, value in thing.items() if name not in ("appears", "content", "looks", "of_run")}
+        shown = {name: value for name, value in thing.items() if name not in ("appears", "content", "polls", "of_run")}
         if "content" in thing:
             ok = thing["state"] == "ok"
             shown.update(file_size=len(thing["content"]) if ok else 0, hashes=thing["hashes"] if ok else [])
         return shown
 
     def post_upload(self, ask, body):
-        self._made += 1
-        name = f"{self._made:032x}"
-        self.sessions[name] = [int(ask["Upload-Length"]), body]
-        return b"", 201, {"Location": f"{self.url}/api/upload/resumable_upload/{name}", "Upload-Offset": str(len(body))}
+        self.uploads += 1
+        name = f"s{self.uploads}"
+        self.sessions[name] = [int(ask["Upload-Length"]), bytearray(body)]
+        offset = {} if self.silent or not body else {"Upload-Offset": str(len(body))}
+        # Galaxy behind a proxy names a host of its own, which is nobody's to ask.
+        return b"", 201, {"Location": f"http://elsewhere.example.org:1/api/upload/resumable_upload/{name}", **offset}
 
     def head_upload(self, ask, body, which):
         if which not in self.sessions:
-            raise Told(404, {"detail": "Not Found"})
-        return b"", 200, {"Upload-Offset": str(len(self.sessions[which][1])), "Upload-Length": str(self.sessions[which][0])}
+            raise Refusal(404, {"detail": "Not Found"})
+        length, content = self.sessions[which]
+        return b"", 200, {"Upload-Offset": str(self.offsets.get(which, len(content))), "Upload-Length": str(length)}
 
     def patch_upload(self, ask, body, which):
         self.head_upload(ask, body, which)
-        self.sessions[which][1] += body
-        return b"", 204, {"Upload-Offset": str(len(self.sessions[which][1]))}
+        content = self.sessions[which][1]
+        if int(ask["Upload-Offset"]) != self.offsets.pop(which, len(content)):
+            raise Refusal(409, b"")
+        content += body
+        return b"", 204, {} if self.silent else {"Upload-Offset": str(len(content))}
+
+    def delete_upload(self, ask, body, which):
+        self.head_upload(ask, body, which)
+        del self.sessions[which]
+        return b"", 204, {}
 
     def post_fetch(self, ask, body, late=0.0):
-        history = self._of(self.histories, body["history_id"])
+        history = self._find(self.histories, body["history_id"])
         made = []
         for number, element in enumerate(body["targets"][0]["elements"]):
             session = body.get(f"files_{number}|file_data", {}).get("session_id")
@@ -217,14 +232,14 @@ class LoopbackGalaxy:
             self.spoiled[element["name"]] = self.spoiled.get(element["name"], 0) - 1
             right = content is not None and not spoiled and all(
                 hashlib.sha256(content).hexdigest() == one["hash_value"] for one in element.get("hashes", []))
-            made.append(self._dataset(history, element["name"], element["ext"], content or b"", late,
+            made.append(self._dataset(history, element["name"], element["ext"], bytes(content or b""), late,
                                       "queued" if right or element["src"] == "url" else "error"))
         return {"outputs": [self._shown(one) for one in made], "output_collections": [], "jobs": [{"id": made[0]["id"]}]}
 
     def _dataset(self, history, name, ext, content, late=0.0, state="queued", **more):
         digest = [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(content).hexdigest(), "extra_files_path": None}]
         made = self._new({"name": name, "extension": ext, "file_ext": ext, "content": content, "state": state,
-                          "looks": self.poll, "hid": len(history["contents"]) + 1, "history_id": history["id"],
+                          "polls": self.polls, "hid": len(history["contents"]) + 1, "history_id": history["id"],
                           "history_content_type": "dataset", "hashes": digest, "misc_info": "", "misc_blurb": "",
                           "visible": True, **more}, late)
         self.datasets[made["id"]] = made
@@ -235,18 +250,18 @@ class LoopbackGalaxy:
         there = [self.datasets.get(one.removeprefix("dataset-")) for one in ask["qv"].split(",")]
         for one in there:
             if one:
-                self._look(one)
+                self._poll(one)
         return [{"creating_job": one.get("of_run"), **self._shown(one)} for one in there[::-1] if one]
 
     def get_dataset(self, ask, body, which):
-        return self._shown(self._of(self.datasets, which))
+        return self._shown(self._find(self.datasets, which))
 
     def delete_dataset(self, ask, body, which):
-        self._of(self.datasets, which)["deleted"] = True
+        self._find(self.datasets, which)["deleted"] = True
         return self._shown(self.datasets[which])
 
     def get_display(self, ask, body, which):
-        about = self._of(self.datasets, which)
+        about = self._find(self.datasets, which)
         return about["content"], 200, {"Content-Type": "application/octet-stream", "ETag": f'"{which}"'}
 
     def post_collections(self, ask, body, late=0.0):
@@ -262,7 +277,7 @@ class LoopbackGalaxy:
         return made
 
     def get_collection(self, ask, body, which):
-        about = self._of(self.collections, which)
+        about = self._find(self.collections, which)
         return {**self._shown(about), "elements": [
             {"element_identifier": name, "element_type": "hda", "object": self._shown(self.datasets[dataset])}
             for name, dataset in about["elements"]]}
@@ -271,9 +286,9 @@ class LoopbackGalaxy:
 
     def post_invocations(self, ask, body, which, late=0.0):
         if "0" not in body["inputs"]:
-            raise Told(400, {"err_msg": "Workflow cannot be run because input step '1' (table) is not optional and no input "
+            raise Refusal(400, {"err_msg": "Workflow cannot be run because input step '1' (table) is not optional and no input "
                                         "provided.", "err_code": 0})
-        history = self._of(self.histories, body["history_id"])
+        history = self._find(self.histories, body["history_id"])
         given = {index: {**one, "label": list(INPUTS)[int(index)], "workflow_step_id": index}
                  for index, one in body["inputs"].items() if isinstance(one, dict)}
         told = {list(INPUTS)[int(index)]: {"parameter_value": one, "label": list(INPUTS)[int(index)]}
@@ -281,13 +296,13 @@ class LoopbackGalaxy:
         run = self._new({"workflow_id": f"{0xf0000 + self.version:016x}", "history_id": history["id"], "state": "new",
                          "messages": [], "inputs": given, "input_step_parameters": told, "outputs": {}, "ended": False,
                          "output_collections": {}, "made": {}, "request": body,
-                         "looks": self.poll if self.looks_of_runs is None else self.looks_of_runs}, late)
+                         "polls": self.polls if self.invocation_polls is None else self.invocation_polls}, late)
         first, other = given["0"], given.get("1")
         mapped = self.collections[first["id"]]["elements"] if first["src"] == "hdca" else [("", first["id"])]
         behind = self.datasets[other["id"]]["content"] if other else b""
         for name, dataset in mapped:
             source = self.datasets[dataset]
-            says = self.fails.get(source["name"])
+            says = self.failures.get(source["name"])
             made = self._dataset(history, "Concatenate datasets", "tabular", source["content"] + behind, late,
                                  of_run=run["id"])
             run["made"][made["id"]] = (name, says.pop(0) if says else "")
@@ -304,12 +319,12 @@ class LoopbackGalaxy:
         return {name: run[name] for name in ("id", "workflow_id", "history_id", "state", "create_time", *more)}
 
     def get_invocations(self, ask, body):
-        there = [one for one in self._seen(self.runs) if one["history_id"] == ask.get("history_id", one["history_id"]) and (
+        there = [one for one in self._visible(self.runs) if one["history_id"] == ask.get("history_id", one["history_id"]) and (
             "workflow_id" not in ask or (one["workflow_id"] if "instance" in ask else WORKFLOW) == ask["workflow_id"])]
         return [self._run(one) for one in (there[::-1] if ask.get("sort_desc") == "true" else there)]
 
     def get_invocation(self, ask, body, which):
-        run = self._of(self.runs, which)
+        run = self._find(self.runs, which)
         jobs = [{"id": one, "tool_id": "cat1", "state": self._job_state(run, one), "exit_code": 1 if says else 0,
                  "create_time": run["create_time"], "update_time": run["create_time"]}
                 for one, (_, says) in run["made"].items()]
@@ -324,24 +339,24 @@ class LoopbackGalaxy:
         return "running" if not run["ended"] else "error" if run["made"][job][1] else "ok"
 
     def delete_invocation(self, ask, body, which):
-        self._of(self.runs, which)["state"] = "cancelled"
+        self._find(self.runs, which)["state"] = "cancelled"
         return self.get_invocation(ask, body, which)
 
     def get_jobs_summary(self, ask, body, which):
-        run = self._of(self.runs, which)
+        run = self._find(self.runs, which)
         populated = {"new": "new", "scheduled": "ok"}.get(run["state"], "failed")
         jobs = Counter(self._job_state(run, one) for one in run["made"]) if populated == "ok" else {}
         return {"id": which, "model": "WorkflowInvocation", "populated_state": populated, "states": dict(jobs)}
 
     def get_jobs_summaries(self, ask, body):
         told = []
-        for run in (self._of(self.runs, one) for one in ask["ids"].split(",")):
-            run["looks"] -= 1
+        for run in (self._find(self.runs, one) for one in ask["ids"].split(",")):
+            run["polls"] -= 1
             if self.histories[run["history_id"]]["deleted"] and not run["ended"]:
                 run.update(state="cancelled", messages=[{"reason": "history_deleted", "history_id": run["history_id"]}])
             if run["state"] in ("new", "scheduled"):
                 run["state"] = "scheduled"
-                run["ended"] = run["looks"] < 0
+                run["ended"] = run["polls"] < 0
             for one, (_, says) in run["made"].items() if run["ended"] else ():
                 self.datasets[one]["state"] = "error" if says else "ok"
             told.append(self.get_jobs_summary(ask, body, run["id"]))
@@ -352,67 +367,93 @@ class LoopbackGalaxy:
         return {"id": which, "tool_id": "cat1", "tool_version": "1.0.0", "state": self._job_state(run, which),
                 "tool_stderr": run["made"][which][1], "outputs": {"out_file1": {"src": "hda", "id": which}}}
 
+    class Handler(LoopbackServer.Handler):
+        @property
+        def galaxy(self):
+            return self.owner
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version, disable_nagle_algorithm, galaxy = "HTTP/1.1", True, None
+        @property
+        def session_bytes(self):
+            """What the upload holds that this request goes to."""
+            return self.galaxy.sessions[self.ids[0]][1]
 
-    def answer(self):
-        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        parts, galaxy = urlsplit(self.path), self.galaxy
-        if parts.path == "/asked":
-            told, galaxy.asked = Counter(galaxy.asked), []
-            return self.reply(200, told)
-        if parts.path == "/looks":
-            galaxy.looks_of_runs = int(parts.query)
-            return self.reply(200, galaxy.looks_of_runs)
-        name, things = next(((f"{method} {name}", found.groups()) for method, name, path in ROUTES
-                             if method == self.command and (found := path.fullmatch(parts.path))), (self.command, ()))
-        with galaxy._one:
-            galaxy.asked.append(name)
-            told = galaxy.answers[name].pop(0) if galaxy.answers[name] else None
-            if callable(told):
-                told()
-            elif told:
-                return self.reply(*told)
-            lost = galaxy.lost[name] > 0
-            ask = {word: values[0] for word, values in parse_qs(parts.query).items()}
+        def serve(self):
+            galaxy, path = self.galaxy, self.path.partition("?")[0]
+            carries = path == "/file" or (self.unread and self.asked.kind.endswith(" upload"))
+            with galaxy.lock:
+                galaxy.away, away = max(galaxy.away - 1, 0), galaxy.away
+                by_path = self.asked.line.partition("?")[0]
+                answer = galaxy.answers.get(by_path) or galaxy.answers.get(self.asked.kind)
+                answer = (answer.pop(0) if answer else None) if isinstance(answer, list) else answer
+                fault = galaxy.faults.pop(0) if carries and galaxy.faults and not (away or answer) else None
+            if away:
+                self.read()
+                return self.refuse(502)
+            if answer is not None:
+                self.give(answer)
+            elif carries and galaxy.limit and self.unread > galaxy.limit:
+                self.refuse(413)
+            elif fault:
+                return fault(self)
+            if not self.replied:
+                self.serve_usual()
+
+        def serve_usual(self):
+            """Answer out of the fake's memory, as if nothing were wrong."""
+            galaxy, (_, _, path, query, _) = self.galaxy, urlsplit(self.path)
+            if path == "/file":
+                return self.serve_file()
+            if path == "/asked":
+                counts, galaxy.asked = Counter(galaxy.kinds[:-1]), []
+                return self.reply(200, counts)
+            if path == "/polls":
+                galaxy.invocation_polls = int(query)
+                return self.reply(200, galaxy.invocation_polls)
+            name = self.asked.kind
+            ask = {word: values[0] for word, values in parse_qs(query).items()}
             ask.update(self.headers.items())
             ask["key"] = self.headers.get("x-api-key", "")
+            self.read()
+            body = self.asked.body if name.endswith(" upload") else self.json
             act = getattr(galaxy, name.lower().replace(" ", "_"), None)
             if act is None:
-                return self.reply(404, {"err_msg": f"{self.command} {self.path}", "err_code": 404001})
+                return self.reply(404, {"err_msg": self.asked.line, "err_code": 404001})
             if ask["key"] not in galaxy.users:
                 return self.reply(401, {"err_msg": "Provided API key is not valid.", "err_code": 401001})
-            galaxy.lost[name] -= lost
-            late = {"late": galaxy.late} if lost else {}
-            try:
-                made = act(ask, content if "upload" in name else json.loads(content or b"null"), *things, **late)
-            except Told as error:
-                return self.reply(*error.args)
-        if lost:
-            self.close_connection = True
-            return self.connection.shutdown(socket.SHUT_RDWR)
-        if isinstance(made, list):
-            start = int(ask.get("offset", 0))
-            made = made[start:start + int(ask.get("limit", 20))]
-        self.reply(200, made) if not isinstance(made, tuple) else self.reply(made[1], made[0], made[2])
+            with galaxy.lock:
+                lost = galaxy.lost[name] > 0
+                galaxy.lost[name] -= lost
+                try:
+                    made = act(ask, body, *self.ids, **({"late": galaxy.late} if lost else {}))
+                except Refusal as error:
+                    return self.reply(*error.args)
+            if lost:
+                return self.cut()
+            if isinstance(made, list):
+                start = int(ask.get("offset", 0))
+                made = made[start:start + int(ask.get("limit", 20))]
+            self.reply(200, made) if not isinstance(made, tuple) else self.reply(made[1], made[0], made[2])
 
-    def reply(self, status, body, headers=()):
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response_only(status)
-        all_of_them = {"Content-Type": "application/json", "Content-Length": str(len(content)), **dict(headers)}
-        for name, value in all_of_them.items():
-            self.send_header(name, value)
-        self._headers_buffer.append(b"\r\n" + (content if self.command != "HEAD" else b""))
-        self.flush_headers()
+        def serve_file(self, upto=None):
+            """Answer with `/file`, from where the range begins that is asked for."""
+            content, etag = self.galaxy.content, self.galaxy.etag
+            start = int(re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "bytes=0-"))[1])
+            if start and start >= len(content):
+                return self.reply(416, headers={"Content-Range": f"bytes */{len(content)}"})
+            headers = {"Accept-Ranges": "bytes", "Last-Modified": "Tue, 24 Nov 2026 10:00:00 GMT"}
+            if etag:
+                headers["ETag"] = etag
+            if "Range" in self.headers:
+                headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            self.reply(206 if "Range" in self.headers else 200, content[start:], headers, upto)
 
-    def log_message(self, *what):
-        pass
-
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = answer
+        def refuse(self, status, headers=()):
+            """Answer with an error without a body, and hang up after a 413, as nginx does."""
+            self.close_connection = status == 413
+            self.reply(status, headers=headers)
 
 
 if __name__ == "__main__":
-    print(LoopbackGalaxy(looks=0).url, flush=True)
+    print(FakeGalaxy(polls=0).url, flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()

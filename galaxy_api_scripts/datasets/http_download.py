@@ -1,0 +1,253 @@
+"""Download what Galaxy answers to a GET into a file: streamed, resumed after a cut or by a later process, checked."""
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import requests
+
+from common import FAILED, TRANSIENT_STATUSES, TRY_LATER, Galaxy, GalaxyError
+from galaxy_api_scripts.checkpoint import Checkpoint
+from galaxy_api_scripts.datasets.hashing import BLOCK_SIZE, StreamHash
+from galaxy_api_scripts.files import publish
+from galaxy_api_scripts.progress import STALL_TIMEOUT, StallClock, progress_bar
+
+CHUNK_SIZE = 64 * 2**10     # bytes of an answer read at a time: what came of one before a cut is lost
+FLUSH_SIZE = 32 * 2**20     # bytes received before they are flushed to the disk, while the next ones arrive
+
+
+@dataclass(frozen=True)
+class ExpectedFile:
+    """What is known of a file before it is downloaded; a hash is computed if `algorithm`, hashlib's name, is given."""
+
+    size: int | None = None     # bytes; None: unknown
+    algorithm: str = ""
+    digest: str = ""            # hexadecimal; "": any
+    may_be_zip: bool = True
+
+
+class UnexpectedArchive(GalaxyError):
+    """Galaxy answers with a zip archive in place of the file alone."""
+
+
+def download_file(galaxy: Galaxy, route: str, path: Path, *, label: str, params: Any = None,
+                  expected: ExpectedFile = ExpectedFile(), overwrite: bool = False, stall: float = STALL_TIMEOUT,
+                  total: Any = None, before_publish: Callable[[Path, str], Any] | None = None) -> str:
+    """Stream what GET of `route` answers into the file `path`, which gets that name only when it is complete; returns its hash.
+
+    A download that was cut off resumes, in a later process too, if the server still has the same file (its `ETag`).
+    `label` is its name in messages; `total` the `progress_bar` of several files; `before_publish` is called with the complete
+    file, which still has another name, and its hash. Raises `GalaxyError` if `path` exists and is not to be overwritten, if
+    bytes are missing or differ, and after `stall` seconds without progress; `UnexpectedArchive`; OSError on a full disk.
+    """
+    exists = f"{label}: {path} is there already: move it away, or give --force"
+    if os.path.lexists(path) and not overwrite:
+        raise GalaxyError(exists)
+    if path.exists() and not path.is_file() and not path.is_dir():      # root could replace a device by a file
+        raise GalaxyError(f"{label}: {path} is no file, so none is put in its place")
+    with Checkpoint(galaxy, str(path), "download", route, params, os.path.abspath(path)) as checkpoint:
+        part = path.with_name(f".{checkpoint.name}{'' if checkpoint.kept else os.getpid()}.part")
+        try:
+            with open(part, "ab") as file, progress_bar(expected.size, path.name, total) as bar, \
+                    StreamHash(expected.algorithm) as digest, _BackgroundFlush(file) as disk:
+                download = _Download(galaxy, route, params, file, label, checkpoint, digest, disk, bar, stall, expected)
+                size, computed = download.fetch_all(), digest.hexdigest()
+            if expected.size is not None and size != expected.size:
+                raise GalaxyError(f"{label}: {size} of {expected.size} bytes came", FAILED)
+            if expected.digest and computed != expected.digest:
+                raise GalaxyError(f"{label}: other bytes came than Galaxy has hashed ({expected.algorithm}: {computed}, "
+                                  f"not {expected.digest})", FAILED)
+            if checkpoint.data.get("modified"):
+                os.utime(part, (time.time(), checkpoint.data["modified"]))
+            if before_publish:
+                before_publish(part, computed)
+            publish(part, path, overwrite)
+        except GalaxyError as error:
+            if error.exit_code != TRY_LATER or not checkpoint.kept:
+                _discard(part, checkpoint)
+            raise
+        except OSError as error:
+            _discard(part, checkpoint)
+            if isinstance(error, FileExistsError):
+                raise GalaxyError(exists) from None
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise GalaxyError(f"{label}: {path}: {error.strerror or error}") from None
+        _discard(part, checkpoint)
+        return computed
+
+
+def _discard(part: Path, checkpoint: Checkpoint) -> None:
+    with contextlib.suppress(OSError):
+        part.unlink(missing_ok=True)
+    checkpoint.clear()
+
+
+class _BackgroundFlush:
+    """Flushes a file to the disk in a thread while more bytes arrive: to do so at the end would take a fast link's time again.
+
+    Leaving it without an exception flushes the rest, and raises the first OSError of any flush.
+    """
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.unflushed = file, 0     # bytes written since a flush was last begun
+        self.error: OSError | None = None
+        self.requests: queue.Queue[bool] = queue.Queue(1)
+        self.thread = threading.Thread(target=self._work, daemon=True)
+
+    def record_written(self, size: int) -> None:
+        """Note that `size` more bytes were written to the file."""
+        self.unflushed += size
+        if self.unflushed >= FLUSH_SIZE and self.requests.empty():
+            if not self.thread.is_alive():
+                self.thread.start()
+            self.requests.put(True)
+            self.unflushed = 0
+
+    def _work(self) -> None:
+        while self.requests.get():
+            self._flush()
+
+    def _flush(self) -> None:
+        try:
+            getattr(os, "fdatasync", os.fsync)(self.file.fileno())      # macOS has no other
+        except OSError as error:
+            self.error = self.error or error    # the system tells each failure once only
+
+    def __enter__(self) -> _BackgroundFlush:
+        return self
+
+    def __exit__(self, kind: Any, *error: Any) -> None:
+        if self.thread.is_alive():
+            self.requests.put(False)
+            self.thread.join()
+        if not kind:
+            self.file.flush()
+            self._flush()
+            if self.error:
+                raise self.error
+
+
+class _Download:
+    """What a GET answers on its way into a file, by as many requests as it takes."""
+
+    def __init__(self, galaxy: Galaxy, route: str, params: Any, file: BinaryIO, label: str, checkpoint: Checkpoint,
+                 digest: StreamHash, disk: _BackgroundFlush, bar: Any, stall: float, expected: ExpectedFile):
+        self.galaxy, self.route, self.params, self.file, self.label = galaxy, route, params, file, label
+        self.checkpoint, self.digest, self.disk, self.bar = checkpoint, digest, disk, bar
+        self.expected, self.clock = expected, StallClock(stall)
+        self.offset = self.furthest = file.seek(0, os.SEEK_END)     # bytes that are fetched again are no progress
+
+    def fetch_all(self) -> int:
+        """Fetch all bytes; returns how many came."""
+        if self.checkpoint.data.get("etag"):
+            self.bar.update(self.offset)
+        else:
+            self.start_over()
+        while not self.fetch_rest():
+            pass
+        return self.offset
+
+    def fetch_rest(self) -> bool:
+        """Fetch the missing bytes by one request; whether the file is then complete."""
+        try:
+            with self.request_rest() as answer:
+                size = self.full_size(answer)
+                if size is None:
+                    raise GalaxyError(f"{self.galaxy.base} has another now, or can't go on where it was", TRY_LATER)
+                self.hash_earlier_bytes()
+                for chunk in answer.iter_content(CHUNK_SIZE):
+                    self.file.write(chunk)
+                    self.disk.record_written(len(chunk))
+                    self.digest.feed(self.offset, chunk)
+                    self.offset += len(chunk)
+                    self.bar.update(len(chunk))
+            if self.offset < size:      # urllib3 1 does not tell a cut from an end
+                raise GalaxyError(f"{self.offset} of {size} bytes came", TRY_LATER)
+            return True
+        except UnexpectedArchive:
+            raise
+        except (requests.RequestException, GalaxyError) as error:
+            if self.offset > self.furthest:
+                self.clock.record_progress()
+                self.furthest = self.offset
+            self.recover(error)
+            return False
+        finally:
+            self.file.flush()
+
+    def request_rest(self) -> requests.Response:
+        """Galaxy's answer from the first missing byte on."""
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={self.offset}-"} if self.offset else {})}
+        try:
+            return self.galaxy.request("GET", self.route, params=self.params, stream=True, allow_other_host=True, headers=headers,
+                                       patience=self.clock.seconds_left())
+        except GalaxyError as error:
+            if error.status != 416 or not self.offset:
+                raise
+            self.start_over()       # the file has become shorter
+            return self.request_rest()
+
+    def full_size(self, answer: requests.Response) -> int | None:
+        """How many bytes the file has in all, -1 if that is unknown; None if the rest in `answer` does not continue the bytes
+        here, so that the file starts over."""
+        if not self.expected.may_be_zip and "zip" in answer.headers.get("Content-Type", ""):
+            raise UnexpectedArchive(f"{self.label}: Galaxy answers with an archive")
+        etag = answer.headers.get("ETag", "")
+        if answer.status_code == 206:
+            content_range = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
+            same = content_range and int(content_range[1]) == self.offset and etag and etag == self.checkpoint.data.get("etag")
+            if content_range and same and self.expected.size in (None, int(content_range[2])):
+                return int(content_range[2])
+            self.start_over()
+            return None
+        self.start_over()
+        self.checkpoint.save(durably=True, etag=etag, modified=_last_modified(answer))
+        length = answer.headers.get("Content-Length", "")
+        return int(length) if length.isdecimal() else -1
+
+    def hash_earlier_bytes(self) -> None:
+        """Hash the bytes that an earlier process fetched."""
+        if self.digest.enabled and self.digest.position < self.offset:
+            with open(self.file.name, "rb") as file:
+                file.seek(self.digest.position)
+                while block := file.read(BLOCK_SIZE):
+                    self.digest.feed(self.digest.position, block)
+
+    def start_over(self) -> None:
+        """Drop the bytes here and begin with the first one."""
+        self.file.truncate(0)
+        self.bar.update(-self.bar.n)
+        self.offset = 0
+        self.digest.restart()
+
+    def recover(self, error: Exception) -> None:
+        """Wait before the next try, or raise `error` if another try is of no use."""
+        transient = not isinstance(error, GalaxyError) or error.exit_code == TRY_LATER or error.status in TRANSIENT_STATUSES
+        if transient and self.clock.seconds_left() > 0:
+            self.clock.failures += 1
+            self.clock.back_off()
+        elif isinstance(error, GalaxyError):
+            raise GalaxyError(f"{self.label}: {error}", error.exit_code, status=error.status, body=error.body,
+                              err_msg=error.err_msg) from error
+        else:
+            raise GalaxyError(f"{self.label}: the connection broke before the answer was whole ({self.offset} bytes came): "
+                              "fetch it again, and it resumes there", TRY_LATER) from error
+
+
+def _last_modified(answer: requests.Response) -> float | None:
+    """When the answer's file was last modified, in seconds since 1970."""
+    from email.utils import parsedate_to_datetime
+    try:
+        return parsedate_to_datetime(answer.headers["Last-Modified"]).timestamp()
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None

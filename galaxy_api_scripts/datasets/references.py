@@ -1,0 +1,61 @@
+"""References to data that Galaxy has, as command lines give them: `hda:ID`, `hdca:ID`, `ldda:ID`, `ld:ID` and `hid:N`."""
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from common import Galaxy, GalaxyError
+
+# What an input's data can be: a history's dataset, a collection, a library's dataset by either of its two ids.
+DATA_SOURCES = ("hda", "hdca", "ldda", "ld")
+UNREADABLE_STATES = ("error", "discarded", "failed", "failed_metadata")
+
+
+class ReferenceProblem(GalaxyError):
+    """A reference to data that Galaxy does not show to this key's user, or that no job can read."""
+
+
+def fetch_reference(galaxy: Galaxy, src: str, identity: str, history: str | None, label: str) -> tuple[str, dict[str, Any]]:
+    """The kind of the data (one of `DATA_SOURCES`) that SRC:IDENTITY names, and Galaxy's description of it.
+
+    `hid:N` counts in the history with the id `history`. Raises `ReferenceProblem`, whose message begins with `label`,
+    where there is no such data, it is deleted, or its state is one of `UNREADABLE_STATES`.
+    """
+    if src == "hid":
+        return _fetch_numbered(galaxy, identity, history, label)
+    if not re.fullmatch(r"[\w-]+", identity, re.ASCII):
+        raise ReferenceProblem(f"{label}: {identity!r} is not an id")
+    path, query = {"hda": (f"datasets/{identity}", {}), "ldda": (f"datasets/{identity}", {"hda_ldda": "ldda"}),
+                   "hdca": (f"dataset_collections/{identity}", {"view": "collection"}),
+                   "ld": (f"libraries/datasets/{identity}", {})}[src]
+    try:
+        about = dict(galaxy.get(path, query))
+    except GalaxyError as error:
+        if error.status not in (400, 403, 404) and not (error.status == 500 and src == "ld"):   # 26.1, of an unknown id
+            raise
+        reason = "nothing has that id" if error.status in (400, 500) else error.err_msg or error
+        raise ReferenceProblem(f"{label}: {reason}", status=error.status) from None
+    return src, require_readable(about, label)
+
+
+def _fetch_numbered(galaxy: Galaxy, hid: str, history: str | None, label: str) -> tuple[str, dict[str, Any]]:
+    if not re.fullmatch("[1-9][0-9]{0,9}", hid):
+        raise ReferenceProblem(f"{label}: {hid!r} is not a number in a history")
+    pages = galaxy.pages(f"histories/{history}/contents", {"v": "dev", "q": "hid-eq", "qv": hid}) if history else []
+    contents = [item for item in pages if str(item["hid"]) == hid]
+    contents = [item for item in contents if not item.get("deleted")] or contents
+    # A dataset that Galaxy converted has the number of its original, and is hidden.
+    contents = [item for item in contents if item.get("visible", True)] or contents
+    if len(contents) != 1:
+        count = f"has {len(contents)} items" if contents else "has nothing"
+        ids = ", ".join(f"{'hda' if item['history_content_type'] == 'dataset' else 'hdca'}:{item['id']}" for item in contents)
+        raise ReferenceProblem(f"{label}: the history {count} with that number{f': {ids}' if ids else ''}")
+    return "hda" if contents[0]["history_content_type"] == "dataset" else "hdca", require_readable(contents[0], label)
+
+
+def require_readable(about: dict[str, Any], label: str) -> dict[str, Any]:
+    """The description of a dataset or collection, unless no job can read what it describes (`ReferenceProblem`)."""
+    state = "deleted" if about.get("deleted") or about.get("purged") else about.get("populated_state") or about.get("state")
+    if state == "deleted" or state in UNREADABLE_STATES:
+        raise ReferenceProblem(f"{label}: {about.get('name')!r} is {state if state == 'deleted' else f'in state {state}'}")
+    return about

@@ -1,0 +1,284 @@
+"""Upload a file's bytes by TUS 1.0.0 sessions: streamed, hashed, resumed after a cut or by a later process.
+
+Galaxy makes a dataset of a session only when `upload.post_fetch` asks for one. The client is our own: tuspy brings 15
+packages and 260 ms of start-up, has no timeout, and recognises a file to resume by its first 64 KiB and size, so that it
+joined two different files in a test.
+"""
+from __future__ import annotations
+
+import base64
+import contextlib
+import itertools
+import os
+import re
+import stat
+from collections.abc import Iterator
+from io import FileIO
+from typing import Any
+
+import requests
+
+from common import MAY_HAVE_ACTED, TRANSIENT_STATUSES, TRY_LATER, USAGE, Galaxy, GalaxyError
+from galaxy_api_scripts.checkpoint import Checkpoint
+from galaxy_api_scripts.datasets.hashing import BLOCK_SIZE, BUFFER_COUNT, StreamHash
+from galaxy_api_scripts.progress import STALL_TIMEOUT, StallClock, printable_name, progress_bar
+
+MAX_PIECE = 512 * 2**20     # bytes a request: each costs Galaxy 26.1 some 10 ms; what arrived before a cut stays,
+                            # unless a proxy collects a request first
+MIN_PIECE = 64 * 2**10      # bytes of the smallest piece that is tried when larger ones don't get through
+SMALL_FILE = 2**20          # bytes; a file up to that size travels in the request that creates its session
+MAX_SESSIONS = 10           # sessions created for one file before its upload is given up
+FREEZE_SECONDS = 35         # Galaxy 26.1 answers nobody for 30 seconds if a piece comes while another is open
+ROUTE = "upload/resumable_upload/"      # Galaxy 22.01 and later
+VERSION_HEADER = {"Tus-Resumable": "1.0.0"}
+PIECE_HEADER = {"Content-Type": "application/offset+octet-stream"}
+
+
+def upload_file(galaxy: Galaxy, path: str, name: str = "", *, to: str = "", hashed: bool = True, stall: float = STALL_TIMEOUT,
+                total: Any = None, keep: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
+    """Send the bytes of the file at `path`; returns the element and the session that `upload.post_fetch` takes.
+
+    An upload that was cut off resumes, in a later process too, if `to`, a word for its destination, is the same. Unless
+    `hashed` is false the element holds the SHA-256: if Galaxy then stores other bytes, the dataset ends in state `error`.
+    `total` is the `progress_bar` of several files. With `keep` the checkpoint stays until `forget_upload`, so that a later
+    process has nothing left to send. Raises `GalaxyError`, also if the file changes meanwhile, and after `stall` seconds
+    without progress (TRY_LATER).
+    """
+    with open_unchanged(path) as file, upload_checkpoint(galaxy, file, path, to) as checkpoint:
+        element, session = send_file(galaxy, file, name or os.path.basename(path), checkpoint, hashed=hashed, stall=stall,
+                                     total=total)
+        if not keep:
+            checkpoint.clear()
+        return element, session
+
+
+def forget_upload(galaxy: Galaxy, path: str, to: str = "") -> None:
+    """Forget the session that `upload_file` kept, once a dataset was made of it: it serves for one only."""
+    with contextlib.suppress(GalaxyError), open_unchanged(path) as file, upload_checkpoint(galaxy, file, path, to) as checkpoint:
+        checkpoint.clear()
+
+
+def open_unchanged(path: str) -> FileIO:
+    """The regular file at `path`, open for reading; a usage error if there is none."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):     # a pipe has no size, and would arrive as an empty dataset
+            raise GalaxyError(f"{path}: not a file", USAGE)
+        return open(path, "rb", buffering=0)
+    except OSError as error:
+        raise GalaxyError(f"{path}: {error.strerror}", USAGE) from None
+
+
+def upload_checkpoint(galaxy: Galaxy, file: FileIO, path: str, to: str) -> Checkpoint:
+    """The checkpoint of a file on its way to one destination; a file that has changed has a new one."""
+    about = os.fstat(file.fileno())
+    return Checkpoint(galaxy, path, "upload", os.path.abspath(path), about.st_size, about.st_mtime_ns, to)
+
+
+def send_file(galaxy: Galaxy, file: FileIO, name: str, checkpoint: Checkpoint, *, hashed: bool = True,
+              stall: float = STALL_TIMEOUT, total: Any = None) -> tuple[dict[str, Any], dict[str, str]]:
+    """Do what `upload_file` does, for an open file; its checkpoint then still holds the `session`."""
+    before = os.fstat(file.fileno())
+    with progress_bar(before.st_size, name, total) as bar, StreamHash("sha256" if hashed else "") as digest:
+        try:
+            session = _Upload(galaxy, file, before.st_size, name, checkpoint, digest, bar, stall).complete_session()
+        except GalaxyError as error:
+            if _differs(file, before):
+                raise _changed(file) from error
+            code = TRY_LATER if error.lost or error.status in TRANSIENT_STATUSES else error.exit_code
+            why = str(error).removesuffix(f": {MAY_HAVE_ACTED}")     # no: there is no dataset without the fetch
+            again = ", send it again" if code == TRY_LATER else ""
+            raise GalaxyError(f"{printable_name(name)}: no dataset was made{again}: {why}", code, status=error.status,
+                              body=error.body, err_msg=error.err_msg) from error
+        longer = file.seek(before.st_size) and file.read(1) if before.st_size else file.read(1)
+        if longer or _differs(file, before):    # a file of /proc claims to have no bytes
+            raise _changed(file)
+        hashes = [{"hash_function": "SHA-256", "hash_value": digest.hexdigest()}] if hashed else []
+    return {"src": "files", "name": name, **({"hashes": hashes} if hashed else {})}, {"session_id": session, "name": name}
+
+
+def _differs(file: FileIO, before: os.stat_result) -> bool:
+    after = os.fstat(file.fileno())
+    return (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
+
+
+def _changed(file: FileIO) -> GalaxyError:
+    return GalaxyError(f"{file.name}: changed while it was sent, so no dataset was made: send it when it is complete")
+
+
+class _Upload:
+    """A file on its way to Galaxy, in one TUS session, or in several one after the other if sessions are lost.
+
+    After any trouble the server is asked how many bytes it has; pieces shrink when they don't get through. A server that
+    went away in the middle of a piece may have stored more bytes than it says (Galaxy 26.1), so the file then starts over.
+    """
+
+    def __init__(self, galaxy: Galaxy, file: FileIO, size: int, name: str, checkpoint: Checkpoint, digest: StreamHash,
+                 bar: Any, stall: float):
+        self.galaxy, self.file, self.size, self.name, self.checkpoint = galaxy, file, size, name, checkpoint
+        self.digest, self.bar, self.clock = digest, bar, StallClock(stall)
+        # Used in turn: to allocate each block costs as much as to read it.
+        self.buffers = itertools.cycle([memoryview(bytearray(min(BLOCK_SIZE, size or 1))) for _ in range(BUFFER_COUNT)])
+        self.session, self.offset = "", 0       # "": none yet; the bytes that the server has
+        self.sessions_created = 0
+        self.piece_size, self.largest_piece = MAX_PIECE, MAX_PIECE
+        self.pieces_in_a_row = 0                # pieces that got through without trouble
+
+    def complete_session(self) -> str:
+        """Send all bytes; returns the id of the session that holds them."""
+        self.resume()
+        while not self.session or self.offset < self.size:
+            try:
+                if self.session:
+                    self.send_piece()
+                else:
+                    self.create_session()
+            except GalaxyError as error:
+                self.recover(error)
+        self.hash_up_to(self.size)
+        return self.session
+
+    def resume(self) -> None:
+        """Take up the checkpoint's session, if the server still has it."""
+        session = str(self.checkpoint.data.get("session", ""))
+        if re.fullmatch(r"[\w-]+", session):
+            self.session = session
+            offset = self.ask_offset()
+            if offset is None or offset > self.size:
+                self.session = ""
+            else:
+                self.record_offset(offset)
+
+    def create_session(self) -> None:
+        """Create a session; a small file's bytes travel in the same request."""
+        if self.sessions_created == MAX_SESSIONS:
+            raise GalaxyError(f"{self.galaxy.base} lost the upload {MAX_SESSIONS} times", TRY_LATER)
+        facts = {"filename": self.name, "filetype": "application/octet-stream"}     # without both, HEAD is a 400 (26.1)
+        metadata = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in facts.items())
+        first = min(self.size, self.largest_piece) if self.size <= SMALL_FILE else 0
+        headers = {**VERSION_HEADER, "Upload-Length": str(self.size), "Upload-Metadata": metadata}
+        body = {"data": _Piece(self, 0, first), "headers": {**headers, **PIECE_HEADER}} if first else {"headers": headers}
+        answer = self.galaxy.request("POST", ROUTE, patience=self.clock.seconds_left(), **body)
+        # The address in Location has the host that Galaxy believes to be its own, so only its last part is of use.
+        session = answer.headers.get("Location", "").rstrip("/").rsplit("/", 1)[-1]
+        if not re.fullmatch(r"[\w-]+", session):
+            raise GalaxyError(f"{self.galaxy.base} named no upload session: does a proxy drop the Location header?")
+        self.session, self.offset, self.sessions_created = session, 0, self.sessions_created + 1
+        if self.size > SMALL_FILE:
+            self.checkpoint.save(durably=True, session=session)
+        if first:
+            self.confirm(answer, first)
+
+    def send_piece(self) -> None:
+        """Send the next piece."""
+        self.hash_up_to(self.offset)
+        size = min(self.piece_size, self.size - self.offset)
+        headers = {**VERSION_HEADER, **PIECE_HEADER, "Upload-Offset": str(self.offset)}
+        answer = self.galaxy.request("PATCH", ROUTE + self.session, headers=headers, data=_Piece(self, self.offset, size),
+                                     patience=self.clock.seconds_left())
+        self.confirm(answer, self.offset + size)
+        self.pieces_in_a_row += 1
+        if self.pieces_in_a_row >= 4 and self.piece_size < self.largest_piece:
+            self.piece_size, self.pieces_in_a_row = min(self.piece_size * 2, self.largest_piece), 0
+
+    def confirm(self, answer: requests.Response, end: int) -> None:
+        """Check that the server has the bytes before `end`: by its answer to a piece, else by asking it."""
+        header = answer.headers.get("Upload-Offset", "")
+        offset: int | None = int(header) if header.isdecimal() else end if end < self.size else self.ask_offset()
+        if offset != end:       # Galaxy makes a dataset in state ok of half an upload, so none must pass for whole
+            raise GalaxyError(f"{self.galaxy.base} has {offset} bytes where {end} were sent", TRY_LATER)
+        self.record_offset(offset)
+
+    def record_offset(self, offset: int) -> None:
+        """Note that the server has the first `offset` bytes."""
+        if offset > self.offset:
+            self.clock.record_progress()
+        self.offset = offset
+        self.bar.update(offset - self.bar.n)
+
+    def recover(self, error: GalaxyError) -> None:
+        """Prepare the next try after `error`, or raise it if another try is of no use."""
+        if not self.session and error.status == 404:
+            raise GalaxyError(f"{error} (Galaxy takes resumable uploads since 22.01)", status=404) from error
+        if self.clock.seconds_left() <= 0 or (not self.session and self.sessions_created == MAX_SESSIONS):
+            raise error
+        self.clock.failures += 1
+        self.pieces_in_a_row, previous_size = 0, self.piece_size
+        if error.status == 413 and self.piece_size > MIN_PIECE:     # a proxy's limit, which stays
+            self.piece_size = self.largest_piece = max(min(self.piece_size, self.size or MIN_PIECE) // 2, MIN_PIECE)
+        elif error.status in (404, 410):                    # the session has expired
+            self.abandon_session()
+            return
+        elif error.lost or error.exit_code == TRY_LATER or error.status in TRANSIENT_STATUSES or error.status in (409, 500):
+            if self.clock.failures > 1:
+                self.piece_size = max(self.piece_size // 2, MIN_PIECE)
+        else:
+            raise error
+        if _timed_out(error) and self.session:
+            self.clock.wait(FREEZE_SECONDS)
+        elif self.piece_size == previous_size:      # a smaller one is tried at once
+            self.clock.back_off()
+        if not self.session:
+            return
+        offset = self.ask_offset()
+        if offset is None or offset > self.size:
+            self.abandon_session()
+        else:
+            self.record_offset(offset)
+
+    def ask_offset(self) -> int | None:
+        """How many bytes of the session the server has; None if it does not know the session, or may be wrong."""
+        for patience in (0, self.clock.seconds_left()):
+            try:
+                answer = self.galaxy.request("HEAD", ROUTE + self.session, headers=VERSION_HEADER, patience=patience)
+            except GalaxyError as error:
+                if error.status in (400, 404, 410):
+                    return None
+                if error.exit_code != TRY_LATER or patience:
+                    raise
+            else:       # a server that was away in between may have stored more than it says
+                header = answer.headers.get("Upload-Offset", "")
+                return int(header) if header.isdecimal() and not patience else None
+        return None
+
+    def abandon_session(self) -> None:
+        """Delete the session, which would stay for five days, and start over."""
+        with contextlib.suppress(GalaxyError):
+            self.galaxy.request("DELETE", ROUTE + self.session, headers=VERSION_HEADER, patience=0)
+        self.session = ""
+        self.record_offset(0)
+        self.checkpoint.save(session="")
+
+    def hash_up_to(self, end: int) -> None:
+        """Hash the bytes before `end` that this process has not sent itself."""
+        for start in range(self.digest.position, end, BLOCK_SIZE) if self.digest.enabled else ():
+            self.file.seek(start)
+            self.digest.feed(start, self.file.read(min(BLOCK_SIZE, end - start)))
+
+
+def _timed_out(error: GalaxyError) -> bool:
+    """Whether a request failed because the server was silent for too long."""
+    return isinstance(error.__cause__, requests.Timeout) or "timed out" in str(error.__cause__)
+
+
+class _Piece:
+    """`size` bytes of an upload's file from `start` on, as a request body that may be sent more than once."""
+
+    def __init__(self, upload: _Upload, start: int, size: int):
+        self.upload, self.start, self.size = upload, start, size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[memoryview]:
+        file, bar, offset, end = self.upload.file, self.upload.bar, self.start, self.start + self.size
+        file.seek(offset)
+        self.upload.digest.settle()
+        while offset < end:
+            buffer = next(self.upload.buffers)
+            size = file.readinto(buffer[:end - offset])
+            if not size:
+                raise GalaxyError(f"{file.name}: became shorter while it was sent")
+            self.upload.digest.feed(offset, buffer[:size])
+            offset += size
+            yield buffer[:size]
+            bar.update(offset - bar.n)

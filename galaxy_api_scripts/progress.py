@@ -1,0 +1,104 @@
+"""Progress bars on a terminal, counts in words, and the clock of a transfer that makes no progress."""
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES
+
+STALL_TIMEOUT = 600     # seconds without progress after which a transfer is given up
+
+
+@contextmanager
+def progress_bar(size: int | None, name: str, total: Any = None, unit: str = "B") -> Iterator[Any]:
+    """A bar of `size` bytes, or of what `unit` names, with the attribute `n` and the method `update(count)`.
+
+    It is drawn on a terminal only. `total` is the bar for several transfers: each step counts there too.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        silent: Any = _SilentBar()
+        yield _BarPair(silent, total) if total is not None else silent
+        return
+    from tqdm import tqdm
+    with tqdm(total=size, desc=printable_name(name)[:40], unit=unit, unit_scale=unit == "B", unit_divisor=1024,
+              leave=False, file=sys.stderr) as bar:
+        yield _BarPair(bar, total) if total is not None else bar
+
+
+@contextmanager
+def state_progress(name: str, counts: dict[str, int] | None = None) -> Iterator[Callable[[Mapping[str, int]], None]]:
+    """A bar of jobs or datasets for the `on_progress` of what waits for them, called with their numbers by state; the last
+    of these stay in `counts`."""
+    with progress_bar(0, name, unit="") as bar:
+        def on_progress(states: Mapping[str, int]) -> None:
+            if counts is not None:
+                counts.clear()
+                counts.update(states)
+            if hasattr(bar, "set_postfix_str"):
+                bar.total = sum(states.values())
+                bar.set_postfix_str(describe_counts(states), refresh=False)
+            moving = sum(states.get(state, 0) for state in {*NON_TERMINAL_DATASET_STATES, *NON_TERMINAL_JOB_STATES})
+            bar.update(sum(states.values()) - moving - bar.n)
+        yield on_progress
+
+
+def describe_counts(counts: Mapping[str, int]) -> str:
+    """Numbers by state in words, the largest first, such as `3 ok, 1 error`; "" where there are none."""
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+                     if count)
+
+
+def printable_name(name: str) -> str:
+    """The name of a file or dataset for a message: quoted if it holds characters that can't be printed."""
+    return name if name.isprintable() else repr(name)
+
+
+class _SilentBar:
+    """A count of bytes that is not drawn."""
+
+    n = 0
+
+    def update(self, size: int) -> None:
+        self.n += size
+
+
+class _BarPair:
+    """The bar of one transfer, whose steps count in the bar of all of them too."""
+
+    def __init__(self, bar: Any, total: Any):
+        self.bar, self.total = bar, total
+
+    @property
+    def n(self) -> int:
+        return int(self.bar.n)
+
+    def update(self, size: int) -> None:
+        self.bar.update(size)
+        self.total.update(size)
+
+
+class StallClock:
+    """How long a transfer has made no progress, and how often it has failed since its last progress."""
+
+    def __init__(self, timeout: float):
+        self.timeout = timeout      # seconds
+        self.record_progress()
+
+    def record_progress(self) -> None:
+        self.last_progress, self.failures = time.monotonic(), 0
+
+    def seconds_left(self) -> float:
+        """Seconds until the transfer has stalled for too long; 0 at least."""
+        return max(self.timeout - (time.monotonic() - self.last_progress), 0)
+
+    def back_off(self) -> None:
+        """Wait before the next try: not after the first failure, then 1, 2, 4 ... 30 seconds."""
+        if self.failures > 1:
+            self.wait(min(2.0 ** (self.failures - 2), 30))
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but no longer than until the transfer has stalled."""
+        time.sleep(min(seconds, self.seconds_left()))

@@ -1,0 +1,68 @@
+"""What a workflow's inputs name of a server: data by reference, library datasets by path, datatypes."""
+from __future__ import annotations
+
+from typing import Any
+
+from common import USAGE, Galaxy, GalaxyError, shorten
+from galaxy_api_scripts.datasets.references import ReferenceProblem, fetch_reference, require_readable
+from galaxy_api_scripts.libraries.contents import LibraryFolder, find_folders, find_library
+
+
+class ReferenceResolver:
+    """Looks data up in Galaxy, each reference once: a thousand rows of a sheet may name one genome.
+
+    `history` is the id of the one that `hid:N` counts in; "" where the run gets a new one.
+    """
+
+    def __init__(self, galaxy: Galaxy, history: str = ""):
+        self.galaxy, self.history = galaxy, history
+        self._datatypes: set[str] = set()
+        self._folders: dict[tuple[str, ...], LibraryFolder | None] = {}
+        self._results: dict[tuple[str, str, str], tuple[str, dict[str, Any]] | str] = {}     # a text is the problem
+
+    def resolve(self, label: str, src: str, identity: str) -> tuple[str, dict[str, Any]]:
+        """The data's kind and description, as `fetch_reference` returns them. `src` may also be `lib`: then `identity` is
+        /LIBRARY/FOLDER/NAME. Raises `ReferenceProblem`, in each call, where the data can't be used."""
+        if (label, src, identity) not in self._results:
+            try:
+                self._results[label, src, identity] = self._fetch(label, src, identity)
+            except GalaxyError as error:
+                if not isinstance(error, ReferenceProblem) and error.status not in (400, 403, 404):
+                    raise
+                self._results[label, src, identity] = str(error)
+        result = self._results[label, src, identity]
+        if isinstance(result, str):
+            raise ReferenceProblem(result)
+        return result
+
+    def _fetch(self, label: str, src: str, identity: str) -> tuple[str, dict[str, Any]]:
+        if src == "lib":
+            return "ld", self._library_dataset(label, identity)
+        if src == "hid" and not self.history:
+            raise ReferenceProblem(f"{label}: hid:N needs an existing history: --history=ID")
+        return fetch_reference(self.galaxy, src, identity, self.history, label)
+
+    def _library_dataset(self, label: str, path: str) -> dict[str, Any]:
+        library, *folders, name = path.strip("/").split("/") if "/" in path.strip("/") else ("", "")
+        if not library or not name:
+            raise ReferenceProblem(f"{label}: expected lib:/LIBRARY/FOLDER/NAME")
+        where = (library, *folders)
+        if where not in self._folders:
+            about = find_library(self.galaxy, library)
+            if not about:
+                raise ReferenceProblem(f"{label}: there is no library {library!r}")
+            tree = find_folders(self.galaxy, "", about["root_folder_id"], [tuple(folders)])
+            self._folders[where] = tree.get(tuple(folders))
+        folder = self._folders[where]
+        datasets = folder.named(name) if folder else []
+        if len(datasets) != 1:
+            raise ReferenceProblem(f"{label}: the library has {len(datasets) or 'nothing'} with that name")
+        return require_readable(datasets[0], label)
+
+    def check_datatype(self, ext: str) -> None:
+        """Raise `GalaxyError` (USAGE) for a datatype that this Galaxy does not have; "" and "auto" name none."""
+        if ext in ("", "auto"):
+            return
+        self._datatypes = self._datatypes or set(self.galaxy.get("datatypes", {"upload_only": "false"}))
+        if ext not in self._datatypes:
+            raise GalaxyError(f"filetype: this Galaxy has no datatype {shorten(ext, 40)!r}", USAGE)
