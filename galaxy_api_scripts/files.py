@@ -28,6 +28,17 @@ def check_writable(to: str | Path, overwrite: bool = False, option: str = "--to"
     return path
 
 
+def prepare_folder(text: str, option: str = "--to") -> Path:
+    """The folder `text`, the value of `option`, made if need be; a usage error if no file can be written there."""
+    folder = Path(text)
+    if folder.exists() and not folder.is_dir():
+        raise GalaxyError(f"{option}={text}: not a folder", USAGE)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise GalaxyError(f"{option}={text}: not a folder that can be written to", USAGE)
+    return folder
+
+
 def write_output(text: str, to: str | Path, overwrite: bool = False, option: str = "--to") -> None:
     """Write `text` to the file `to`, the value of `option`, or to standard output for `-`. Raises `GalaxyError` as
     `check_writable` does, and if the disk is full."""

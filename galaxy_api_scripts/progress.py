@@ -11,14 +11,23 @@ from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES
 
 STALL_TIMEOUT = 600     # seconds without progress after which a transfer is given up
 
+_enabled = True
+
+
+def enable_bars(enabled: bool) -> None:
+    """Draw bars on a terminal, or not (`--quiet`), from now on."""
+    global _enabled
+    _enabled = enabled
+
 
 @contextmanager
 def progress_bar(size: int | None, name: str, total: Any = None, unit: str = "B") -> Iterator[Any]:
     """A bar of `size` bytes, or of what `unit` names, with the attribute `n` and the method `update(count)`.
 
-    It is drawn on a terminal only. `total` is the bar for several transfers: each step counts there too.
+    It is drawn on a terminal only, and not after `enable_bars(False)`. `total` is the bar for several transfers: each step
+    counts there too.
     """
-    if sys.stderr is None or not sys.stderr.isatty():
+    if not _enabled or sys.stderr is None or not sys.stderr.isatty():
         silent: Any = _SilentBar()
         yield _BarPair(silent, total) if total is not None else silent
         return

@@ -68,8 +68,9 @@ from galaxy_api_scripts.datasets.collections import (
     wait_until_filled,
 )
 from galaxy_api_scripts.datasets.sources import expand_sources, verify_checksums
+from galaxy_api_scripts.datasets.target_history import create_history_if_needed, open_target_history
 from galaxy_api_scripts.datasets.tus import forget_upload, upload_file
-from galaxy_api_scripts.datasets.upload import ensure_history, post_fetch, resolve_target
+from galaxy_api_scripts.datasets.upload import post_fetch
 
 
 def main(argv=None):
@@ -88,7 +89,7 @@ def main(argv=None):
         os.path.basename(one.name), one.path, one) for one in sources])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    with resolve_target(galaxy, args["HISTORY"], sources, dry=True) as where:
+    with open_target_history(galaxy, args["HISTORY"], sources, dry_run=True) as where:
         history = where.id
     if ids:
         elements = arrange_elements(kind, looked_up(galaxy, history, ids))
@@ -111,7 +112,7 @@ def main(argv=None):
             sessions = []
             if not ids:
                 leaves, sessions = sent(galaxy, elements, args["--dbkey"], to)
-            with ensure_history(galaxy, history or record.data.get("history"), args["HISTORY"]) as history:
+            with create_history_if_needed(galaxy, history or record.data.get("history"), args["HISTORY"]) as history:
                 made = create_collection_once(galaxy, history, name, record, lambda: of_datasets(galaxy, history, about, leaves)
                                  if ids else of_files(galaxy, history, about, leaves, sessions))
         show({"id": made["id"], "name": made["name"], "collection_type": kind, "elements": len({one[0] for one in elements}),

@@ -52,12 +52,13 @@ from common import (
     show,
 )
 from galaxy_api_scripts.datasets.sources import expand_sources, rename_source, replace_stdin, verify_checksums
+from galaxy_api_scripts.datasets.target_history import open_target_history
 from galaxy_api_scripts.datasets.upload import (
     UploadSettings,
     find_existing,
+    finished_datasets,
     mark_done,
     mark_succeeded,
-    resolve_target,
     upload_sources,
     verify_uploads,
 )
@@ -84,7 +85,7 @@ def main(argv=None):
             report_error(line)
         if mismatches:
             raise GalaxyError("nothing was sent, because checksums do not match")
-        where = stack.enter_context(resolve_target(galaxy, args["HISTORY"], sources, args["--dry-run"]))
+        where = stack.enter_context(open_target_history(galaxy, args["HISTORY"], sources, args["--dry-run"]))
         skip = args["--skip-existing"] and where.id
         there = find_existing(galaxy, where.id, sources, args["--wait"]
                               and not args["--dry-run"], timeout) if skip else set()
@@ -94,7 +95,7 @@ def main(argv=None):
                   for source in sources], style)
             return SOME_FAILED if complaints else DONE
 
-        uploads, ended = upload_sources(galaxy, where.id, sources, settings, where.ended), []
+        uploads, ended = upload_sources(galaxy, where.id, sources, settings, finished_datasets(where)), []
         if args["--wait"]:
             uploads = verify_uploads(galaxy, where.id, list(uploads), settings, timeout)
         rows = told(uploads, ended)

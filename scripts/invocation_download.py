@@ -39,7 +39,8 @@ from common import (
     run,
     split_commas,
 )
-from galaxy_api_scripts.datasets.download import DownloadFolder, download_items, prepare_folder
+from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
+from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.invocations.invocation import invocation_outputs, output_datasets
 
 

@@ -44,7 +44,7 @@ from common import (
     run,
     show,
 )
-from galaxy_api_scripts.datasets.upload import resolve_target
+from galaxy_api_scripts.datasets.target_history import open_target_history
 from galaxy_api_scripts.invocations.invocation import InvocationFailed, submit_once, wait_for_invocation
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, is_finished
 from galaxy_api_scripts.progress import state_progress
@@ -69,8 +69,8 @@ def main(argv=None):
         print_request("POST", galaxy.url_for(f"workflows/{workflow}/invocations"), data, style)
         return DONE
 
-    with resolve_target(galaxy, args["--history"] or about["history_id"], [], False, "rerun", run_id, args["--all"]) as where:
-        made = submit_once(galaxy, workflow, {**data, "history_id": where.id}, where.record)
+    with open_target_history(galaxy, args["--history"] or about["history_id"], [], False, "rerun", run_id, args["--all"]) as where:
+        made = submit_once(galaxy, workflow, {**data, "history_id": where.id}, where.checkpoint)
         if not args["--quiet"]:
             show({"id": made, "history_id": where.id, "state": "new"}, style, fields, changed=True)
         if not args["--no-wait"]:
@@ -78,9 +78,9 @@ def main(argv=None):
                 with state_progress("jobs") as on_progress:
                     wait_for_invocation(galaxy, made, timeout, on_progress=on_progress)
             except InvocationFailed as error:
-                on_success(where.record.remove)
+                on_success(where.checkpoint.remove)
                 return report_error(str(error))
-        on_success(where.record.remove)
+        on_success(where.checkpoint.remove)
     return DONE
 
 

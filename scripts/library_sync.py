@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make a folder of a data library equal to a folder on this machine: upload what is new, replace what has changed.
+"""Make a folder of a data library equal to a folder on this machine: upload new files, replace changed ones.
 
 Usage:
   library_sync.py [options] KEY URL LIBRARY FOLDER
@@ -7,33 +7,35 @@ Usage:
 Arguments:
   KEY                your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL                the server, or - to look it up
-  LIBRARY            a library's id or exact name
+  LIBRARY            the library's id or exact name
   FOLDER             a folder on this machine
 
 Options:
-  --to=PATH          the folder in the library, names separated by /, made where it is missing; the library itself unless
-                     given
-  --delete           delete what is in the library's folder and not in FOLDER, which is only counted without it
-  --verify           compare contents, too: reads all files
-  -n, --dry-run      show as a table what would be done, change nothing
-  -q, --quiet        print nothing about what was done
-  --timeout=SECONDS  how long to wait for Galaxy to take files in; as long as it takes unless given
-  --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style; a line for each thing done unless given
-  --fields=NAMES     only these of action, path, size and why, separated by commas
-  -h, --help         show this
+  --to=PATH          the folder in the library, names separated by /, created if missing; by default the root folder
+  --delete           delete what is in the library's folder and not in FOLDER; without it that is only counted
+  --verify           compare the contents of all files, too, which reads them
+  -n, --dry-run      show what would be done, change nothing
+  -q, --quiet        no progress, only results and errors
+  --timeout=SECONDS  stop waiting after this many seconds in all
+  --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES     only these fields, separated by commas
+  -h, --help         show this help
+  --version          show the version
 
-A file is replaced when it has another size than the last run noted; or another time, and then another SHA-256. The new
+Prints a line for each action as progress or, with --format or --fields, as the result: action, path, size and why.
+
+A file is replaced if its size differs from what the last run noted, or if its times do and then its SHA-256. The new
 dataset is compared with the file first, and only then is the old one deleted, which the library's managers can undo.
 
-Left alone are hidden files, what is being written (*.part, *.partial, *.filepart, *.tmp, *.crdownload, *~), links out of
-FOLDER and links to folders; and what the library has under such names. What can't be read and what does not arrive is told
-on standard error, all else is done, and the exit status is 3. With --delete, a FOLDER without files is refused: its disk may
-not be mounted.
+Left alone are hidden files, files being written (*.part, *.partial, *.filepart, *.tmp, *.crdownload, *~), links out of
+FOLDER and links to folders, and what the library has under such names. If a file can't be read or does not arrive, an error
+says so, the others are done, and the exit status is 3. With --delete, a FOLDER without files is refused: its disk may not be
+mounted.
 
-What is where is noted on this machine (in $XDG_STATE_HOME, or ~/.local/state), so that a run that finds nothing new asks
-Galaxy for one list. Without those notes a file counts as there when a dataset has its name and size.
+Each run notes on this machine (in $XDG_STATE_HOME, or ~/.local/state) which dataset holds which file, so a run with nothing
+to do asks Galaxy for one list. Without these notes a dataset with a file's name and size counts as equal to it.
 
-Every night from cron, one run at a time (else 75); first, to see what it would do:
+Every night from cron, one run at a time (a second one exits with 75); first, what it would do:
   library_sync.py --dry-run --delete --to=runs/2026 - - "Sequencing core" /data/runs
   library_sync.py -q --delete --to=runs/2026 - - "Sequencing core" /data/runs
 """
@@ -54,70 +56,72 @@ from common import (
     run,
     show,
 )
-from galaxy_api_scripts.libraries.contents import exclusive_run, folder_in_use
+from galaxy_api_scripts.libraries.contents import folder_in_use
 from galaxy_api_scripts.libraries.local_tree import scan_tree
-from galaxy_api_scripts.libraries.sync import KEEP, LibrarySync
+from galaxy_api_scripts.libraries.sync import LibrarySync
+from galaxy_api_scripts.libraries.sync_plan import KEEP
 from galaxy_api_scripts.libraries.sync_state import SyncState
+from galaxy_api_scripts.libraries.uploads import exclusive_run
 
 FIELDS = ["action", "path", "size", "why"]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    name, root, target = args["LIBRARY"], args["FOLDER"], path_of(args["--to"])
-    dry, delete, quiet = args["--dry-run"], args["--delete"], args["--quiet"]
-    timeout, (style, fields) = int_option(args, "--timeout"), output_options(args).values()
-    if not name.strip() or not root:
+    name, folder, target = args["LIBRARY"], args["FOLDER"], parse_target(args["--to"])
+    verify, delete, dry_run = args["--verify"], args["--delete"], args["--dry-run"]
+    timeout, output = int_option(args, "--timeout"), output_options(args, FIELDS)
+    if not name.strip() or not folder:
         raise GalaxyError(f"{'FOLDER' if name.strip() else 'LIBRARY'} is empty: is a variable unset?", USAGE)
-    if not {*fields} <= {*FIELDS}:
-        raise GalaxyError(f"--fields={args['--fields']}: there are {', '.join(FIELDS)}", USAGE)
-    disk = scan_tree(os.path.abspath(root))
-    if delete and not disk.files:
-        raise GalaxyError(f"{root}: there is no file in it, and --delete would delete all that the library's folder has: is its "
-                      "disk mounted? If you mean it, delete that folder in Galaxy")
+    tree = scan_tree(os.path.abspath(folder))
+    if delete and not tree.files:
+        raise GalaxyError(f"{folder}: it has no files, and --delete would delete everything in the library's folder: is its "
+                          "disk mounted? If you mean it, delete that folder in Galaxy")
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     user, library = galaxy.current_user()["id"], galaxy.resolve("libraries", name)["id"]
-    with exclusive_run(f"library {library}"), SyncState([galaxy.base, user, library, target, disk.root], fixed=dry) as record:
-        mirror = LibrarySync(galaxy, library, folder_in_use(galaxy, library), target, disk, record)
-        steps = mirror.plan(args["--verify"], delete, timeout)
-        told = rows(steps if dry else mirror.apply(steps, timeout))
-        if quiet:
-            list(told)
-        elif dry or style or fields:
-            show(told, style, fields or FIELDS)
+    with exclusive_run(f"library {library}"), \
+            SyncState([galaxy.base, user, library, target, tree.root], read_only=dry_run) as state:
+        sync = LibrarySync(galaxy, library, folder_in_use(galaxy, library), target, tree, state)
+        steps = sync.plan(verify, delete, timeout)
+        rows = summarize(steps if dry_run else sync.apply(steps, timeout))
+        if dry_run or any(output.values()):
+            show(rows, output["format"], output["fields"] or FIELDS)
+        elif args["--quiet"]:
+            list(rows)
         else:
-            show(({**row, "path": printable(row["path"])} for row in told), "value")
-    for path, why in mirror.bad.items():
+            show(({**row, "path": printable(row["path"])} for row in rows), "value")
+    for path, why in sync.errors.items():
         report_error(f"{printable(path)}: {why}")
-    if mirror.trouble:
-        raise mirror.trouble
-    return SOME_FAILED if mirror.bad else DONE
+    if sync.failure:
+        raise sync.failure
+    return SOME_FAILED if sync.errors else DONE
 
 
-def path_of(text):
-    """The path that --to names, without needless slashes; "" for the library itself."""
+def parse_target(text):
+    """Return the path that --to names without needless slashes, "" for the root folder."""
     names = [name for name in (text or "").split("/") if name]
-    if text is not None and (not text.strip() or {".", ".."}.intersection(names)):
-        raise GalaxyError(f"--to={text}: names of folders are wanted, separated by /" if text.strip() else
-                      "--to is empty: is a variable unset?", USAGE)
+    if text is not None and not text.strip():
+        raise GalaxyError("--to is empty: is a variable unset?", USAGE)
+    if {".", ".."}.intersection(names):
+        raise GalaxyError(f"--to={text}: expected names of folders, separated by /", USAGE)
     return "/".join(names)
 
 
-def rows(steps):
-    """A row for each step, but one for all files that are kept."""
-    kept = []
+def summarize(steps):
+    """Yield a row for each step, and a single one for all files that are kept."""
+    kept_sizes = []
     for step in steps:
         if step.action == KEEP:
-            kept.append(step.size)
+            kept_sizes.append(step.size)
         else:
             yield step.row
-    if kept:
-        yield {"action": KEEP, "path": "", "size": sum(kept), "why": f"{len(kept)} as they are"}
+    if kept_sizes:
+        yield {"action": KEEP, "path": "", "size": sum(kept_sizes), "why": f"{len(kept_sizes)} unchanged"}
 
 
 def printable(path):
-    """`path` on one line."""
+    """Return `path` on one line."""
     return path if path.isprintable() else repr(path)
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Put files with their folder tree into a data library: those that are not there yet, never one a second time.
+"""Upload files with their folder tree to a data library, leaving out those that are in it already.
 
 Usage:
   library_upload_dir.py [options] -u URL -a KEY -l LIBRARY_ID
@@ -8,28 +8,29 @@ Options:
   -u, --url=URL        the server, or - to look it up
   -a, --api=KEY        your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   -l, --lib=ID         the library's id
-  -f, --folder=ID      the id of the folder in it to begin at, which begins with F; the library's top unless given
-  --nonlocal           this is not the server's machine: send the files. Else the server reads them by their absolute
+  -f, --folder=ID      the id, which begins with F, of the folder to start from; by default the library's root folder
+  --nonlocal           this is not the server's machine: send the files. Without it the server reads them by their absolute
                        paths, which takes an administrator's key and allow_path_paste in its galaxy.yml
-  --link               the server links to the files in place of copying them; they must stay where they are, and as they
-                       are: a file that changes changes its dataset
-  -q, --quiet          no line for a file that is there or was uploaded
-  -n, --dry-run        say what would be uploaded, upload nothing
-  --timeout=SECONDS    how long to wait for Galaxy to take the files in; as long as it takes unless given
-  -h, --help           show this
+  --link               the server links to the files and does not copy them; they must stay in place and unchanged: a file
+                       that changes changes its dataset
+  -n, --dry-run        show what would be done, change nothing
+  -q, --quiet          no progress, only results and errors
+  --timeout=SECONDS    stop waiting after this many seconds in all
+  -h, --help           show this help
+  --version            show the version
 
-Reads paths from standard input, one a line, so none with a newline in it; where there are none, nothing is told and the
-exit status is 0. The path becomes folders as it is typed: /data/run1/a.fastq goes to a.fastq in run1 in data,
-./run1/a.fastq to a.fastq in run1. Prints a line for each file as soon as it is known, in which uploaded=True says that this
-run gave it to Galaxy, and uploaded=False that it was there:
-  [1/2] F2f94e8ae9edff68a/a.fastq uploaded=True
+Reads paths from standard input, one a line (so none may contain a newline); without any it does nothing and exits with 0.
+The folders are those of the path as typed: /data/run1/a.fastq becomes a.fastq in run1 in data, ./run1/a.fastq becomes
+a.fastq in run1. Prints a line for each file as soon as it is known: uploaded=True for one that was in the library already,
+uploaded=False for one that this run has uploaded, as this script always has:
+  [1/2] F2f94e8ae9edff68a/a.fastq uploaded=False
 
-A file counts as there when a dataset in its folder has its name and size, and is not in state error: then the file is
-uploaded again, and the failed dataset deleted. One whose size has changed becomes a second dataset of that name, and the
-first stays; with --link it is refused, since both would show the same bytes. What can't be read or does not arrive is told
-on standard error, the others are uploaded, and the exit status is 3. Only one run at a time fills a library from one
-account (else 75), and it waits first for what a run before it left under way; the jobs belong to a history named "Uploads
-to library ID", and while one of them is paused, as over quota, no more is uploaded (1).
+A file counts as uploaded if a dataset in its folder has its name and size and is not in state error; a failed dataset is
+deleted when its file is uploaded again. A file whose size has changed becomes a second dataset of that name; with --link it
+is an error, since both datasets would show the same bytes. If a file can't be read or does not arrive, an error says so, the
+others are uploaded, and the exit status is 3. One run at a time may upload to a library from one account (a second one exits
+with 75). A run first waits for the jobs of earlier ones, which are in a history named "Uploads to library ID"; while one of
+them is paused, as over quota, nothing more is uploaded (1).
 
 Every night from cron, what nobody has touched for an hour; without --nonlocal on the server, with an administrator's key:
   cd /data && find run* -type f -mmin +60 | library_upload_dir.py -q --nonlocal -u - -a - -l f597429621d6eb2b
@@ -55,23 +56,26 @@ from common import (
 )
 from galaxy_api_scripts.datasets.tus import upload_file
 from galaxy_api_scripts.libraries.contents import (
-    BATCH_BYTES,
-    LibraryUploads,
-    create_folders,
-    exclusive_run,
+    ensure_folder,
     find_folders,
     folder_in_use,
     parse_folder_id,
     require_path_paste,
+)
+from galaxy_api_scripts.libraries.uploads import (
+    BATCH_BYTES,
+    LibraryUploads,
+    check_uploads,
+    exclusive_run,
     upload_batches,
 )
 
 
 @dataclass
 class File:
-    """One of the files; `place` is its place among the paths, such as 1/2."""
+    """A file to upload; `label` is its number among the paths, such as 1/2."""
 
-    place: str
+    label: str
     path: str
     size: int
 
@@ -89,119 +93,122 @@ def main(argv=None):
     library, folder = parse_id(args["--lib"], "--lib"), args["--folder"]
     if folder is not None:
         parse_folder_id(folder, "--folder")
-    dry, timeout = args["--dry-run"], int_option(args, "--timeout")
-    elsewhere, link, quiet = args["--nonlocal"], args["--link"], args["--quiet"]
+    send, link, quiet = args["--nonlocal"], args["--link"], args["--quiet"]
+    dry_run, timeout = args["--dry-run"], int_option(args, "--timeout")
     galaxy = Galaxy(args["--api"], args["--url"], patience=UNATTENDED)
-    if elsewhere and link:
-        report_error("--link means nothing with --nonlocal: the files are sent, so they are copied")
+    if send and link:
+        report_error("--link has no effect with --nonlocal: the files are sent, so they are copied")
 
-    def tell(*line):
-        if not quiet:
-            print(*line, flush=True)
-
-    paths = typed_paths()
-    files = found_files(paths)
+    paths = read_paths()
+    files = check_files(paths)
     failed = len(paths) - len(files)
-    with exclusive_run(f"library {library}"):    # without the server, which has more than one address
+    with exclusive_run(f"library {library}"):    # without the server's address, since it may have several
         start = folder_in_use(galaxy, library, folder)
         uploads = LibraryUploads(galaxy, library)
-        folders, there, wanted = compared(galaxy, uploads, library, start, files, timeout)
-        for file in there:
-            tell(f"[{file.place}]", f"{folders[file.folder].id}/{file.name} uploaded=False")
-        if link and not elsewhere:
-            wanted, count = linkable(folders, wanted)
-            failed += count
-        if wanted and not elsewhere:
+        folders, present, missing = compare(galaxy, uploads, library, start, files, timeout)
+        if not quiet:
+            print_files(folders, present, True)
+        if link and not send:
+            missing, conflicts = split_conflicts(folders, missing)
+            failed += len(conflicts)
+        if missing and not send:
             require_path_paste(galaxy, "; --nonlocal sends the files themselves")
-        if dry:
-            for file in wanted:
-                print(f"[{file.place}]", "/".join((start, *file.folder, file.name)), "would be uploaded")
+        if dry_run:
+            for file in missing:
+                print(f"[{file.label}]", "/".join((start, *file.folder, file.name)), "would be uploaded")
         else:
-            sent = []
-            for batch in upload_batches(wanted, BATCH_BYTES):
-                taken = upload(galaxy, uploads, folders, batch, elsewhere, link)
-                for file in taken:
-                    tell(f"[{file.place}]", f"{folders[file.folder].id}/{file.name} uploaded=True")
-                sent += taken
+            accepted = []
+            for batch in upload_batches(missing, BATCH_BYTES):
+                accepted_now = upload(galaxy, uploads, folders, batch, send, link)
+                if not quiet:
+                    print_files(folders, accepted_now, False)
+                accepted += accepted_now
             uploads.wait(uploads.jobs, timeout)
-            failed += len(wanted) - len(sent) + wrong(uploads, folders, sent)
+            failed += len(missing) - len(accepted) + report_problems(galaxy, uploads, folders, accepted)
     return SOME_FAILED if failed else DONE
 
 
-def typed_paths():
-    """The paths on standard input, each once, without `.` and doubled slashes."""
+def read_paths():
+    """Return the paths on standard input, each once, without `.` and doubled slashes."""
     if sys.stdin is None:
         raise GalaxyError("standard input is closed: the paths come from there", USAGE)
-    typed = [as_meant(os.fsdecode(line)) for line in sys.stdin.buffer.read().split(b"\n") if line.rstrip(b"\r")]
+    typed = [strip_blanks(os.fsdecode(line)) for line in sys.stdin.buffer.read().split(b"\n") if line.rstrip(b"\r")]
     tidy = ["/".join(name for name in path.split("/") if name not in ("", ".")) for path in typed]
-    return list(dict.fromkeys("/" + path if whole.startswith("/") else path for path, whole in zip(tidy, typed)))
+    return list(dict.fromkeys("/" + path if original.startswith("/") else path for path, original in zip(tidy, typed)))
 
 
-def as_meant(path):
-    """`path`, or that without blanks at its ends (the \\r of a list from Windows) where only this is there."""
+def strip_blanks(path):
+    """Return `path`, without the blanks at its ends (such as the \\r of a list from Windows) if only that exists."""
     return path.strip() if os.path.lexists(path.strip()) and not os.path.lexists(path) else path
 
 
-def found_files(paths):
-    """The files at `paths`, each place in the library once; what can't be uploaded is told."""
+def check_files(paths):
+    """Return the files at `paths`, one for each place in the library; report the paths that can't be uploaded."""
     files = {}
     for number, path in enumerate(paths, 1):
-        file = found_file(f"{number}/{len(paths)}", path)
+        file = check_file(f"{number}/{len(paths)}", path)
         if file and files.setdefault((file.folder, file.name), file) is not file:
             report_error(f"{path}: left out, because it goes to the same place as {files[file.folder, file.name].path}")
     return list(files.values())
 
 
-def found_file(place, path):
-    """The file at `path`, None where there is none to be uploaded, which is told."""
+def check_file(label, path):
+    """Return the file at `path`; report it and return None if it can't be uploaded."""
     try:
         path.encode()
-        about = os.stat(path or ".")
+        status = os.stat(path or ".")
     except UnicodeEncodeError:
         report_error(f"{path.encode(errors='replace').decode()}: its name is not UTF-8")
     except ValueError:
-        report_error(f"{path.split(chr(0))[0]}: a NUL comes after it: find without -print0 writes one path a line")
+        report_error(f"{path.split(chr(0))[0]}: a NUL follows it: find without -print0 writes one path a line")
     except OSError as error:
         report_error(f"{path}: {error.strerror}")
     else:
-        if stat.S_ISREG(about.st_mode):
-            return File(place, path, about.st_size)
-        hint = "a folder: find FOLDER -type f lists its files" if stat.S_ISDIR(about.st_mode) else "not a file"
+        if stat.S_ISREG(status.st_mode):
+            return File(label, path, status.st_size)
+        hint = "a folder: find FOLDER -type f lists its files" if stat.S_ISDIR(status.st_mode) else "not a file"
         report_error(f"{path or '.'}: {hint}")
     return None
 
 
-def compared(galaxy, uploads, library, start, files, timeout):
-    """The folders that are there, the files that are, and those that are not, once no earlier run's job is under way."""
+def print_files(folders, files, uploaded_before):
+    for file in files:
+        print(f"[{file.label}]", f"{folders[file.folder].id}/{file.name} uploaded={uploaded_before}", flush=True)
+
+
+def compare(galaxy, uploads, library, start, files, timeout):
+    """Return the library's folders, the files that are in them and the others, when no earlier run's job is unfinished."""
     while True:
-        uploads.wait(uploads.under_way(), timeout)
+        uploads.wait(uploads.unfinished_jobs(), timeout)
         folders = find_folders(galaxy, library, start, {file.folder for file in files})
-        there, wanted = [], []
+        present, missing = [], []
         for file in files:
-            held = file.folder in folders and folders[file.folder].has(file.name, file.size)
-            (there if held else wanted).append(file)
-        if not wanted or not uploads.under_way():       # a killed run's last request may have been on its way
-            return folders, there, wanted
+            is_present = file.folder in folders and folders[file.folder].has(file.name, file.size)
+            (present if is_present else missing).append(file)
+        if not missing or not uploads.unfinished_jobs():       # else the last request of a killed run arrived meanwhile
+            return folders, present, missing
 
 
-def linkable(folders, files):
-    """Those of the files that no dataset in their folder is named like, and how many others there are, which is told."""
-    taken = [file for file in files if file.folder in folders and folders[file.folder].sizes(file.name)]
-    for file in taken:
-        sizes = folders[file.folder].sizes(file.name)
-        report_error(f"{file.path}: a dataset of this name is there with {sizes[0]} bytes, and all links to this file show its "
-                 f"{file.size}: delete that dataset first")
-    return [file for file in files if file not in taken], len(taken)
+def split_conflicts(folders, files):
+    """Return the files whose names no dataset in their folder has, and the others, which are reported."""
+    free, conflicts = [], []
+    for file in files:
+        sizes = folders[file.folder].complete_sizes(file.name) if file.folder in folders else []
+        (conflicts if sizes else free).append(file)
+        if sizes:
+            report_error(f"{file.path}: the library has a dataset of this name with {sizes[0]} bytes, and all links to this "
+                         f"file show its {file.size}: delete that dataset first")
+    return free, conflicts
 
 
-def upload(galaxy, uploads, folders, batch, elsewhere, link):
-    """Upload the files of a batch, and return those that Galaxy has taken."""
-    sent = []
+def upload(galaxy, uploads, folders, batch, send, link):
+    """Upload a batch of files by one job; return those that Galaxy accepted, report the others."""
+    accepted = []
     for file in batch:
         try:
             if os.path.getsize(file.path) != file.size:
                 raise GalaxyError(f"{file.path}: changed since this run began: upload it when it is complete")
-            element, session = upload_file(galaxy, file.path) if elsewhere else (
+            element, session = upload_file(galaxy, file.path) if send else (
                 {"src": "path", "path": os.path.abspath(file.path), "name": file.name, "link_data_only": link}, None)
         except OSError as error:
             report_error(f"{file.path}: {error.strerror}")
@@ -210,21 +217,22 @@ def upload(galaxy, uploads, folders, batch, elsewhere, link):
                 raise
             report_error(str(error))
         else:
-            sent.append((file, create_folders(galaxy, folders, file.folder), element, session))
-    if sent:
-        uploads.fetch([(folder, element, session) for _, folder, element, session in sent])
-    return [file for file, *_ in sent]
+            accepted.append((file, ensure_folder(galaxy, folders, file.folder), element, session))
+    if accepted:
+        uploads.fetch([(folder, element, session) for _, folder, element, session in accepted])
+    return [file for file, *_ in accepted]
 
 
-def wrong(uploads, folders, files):
-    """How many of the files are not in their folders as they should, which is told."""
+def report_problems(galaxy, uploads, folders, files):
+    """Report the uploaded files that have not arrived in their folders; return how many."""
     count = 0
     for path in dict.fromkeys(file.folder for file in files):
-        here = {file.name: file for file in files if file.folder == path}
-        found = uploads.wrong(folders[path], [(file.name, file.size) for file in here.values()])
-        for name, what in found.items():
-            report_error(f"{here[name].path}: {what}")
-        count += len(found)
+        by_name = {file.name: file for file in files if file.folder == path}
+        problems = check_uploads(galaxy, folders[path], [(file.name, file.size) for file in by_name.values()],
+                                 uploads.default_reason)
+        for name, problem in problems.items():
+            report_error(f"{by_name[name].path}: {problem}")
+        count += len(problems)
     return count
 
 

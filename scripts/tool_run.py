@@ -45,7 +45,7 @@ from common import (
     run,
     show,
 )
-from galaxy_api_scripts.datasets.upload import ensure_history
+from galaxy_api_scripts.datasets.target_history import create_history_if_needed, find_writable_history
 from galaxy_api_scripts.tools.catalog import find_tool
 from galaxy_api_scripts.tools.request import (
     ToolRequest,
@@ -68,17 +68,15 @@ def main(argv=None):
         raise GalaxyError("HISTORY is empty: is a variable unset? It is a history's id, its name, or new:NAME", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED if args["--wait"] else ONE_SHOT)
 
-    galaxy.current_user()
-    history = None if target.startswith("new:") else galaxy.resolve("histories", target)
-    if history and history.get("deleted"):
-        raise GalaxyError(f"history {history['id']} ({history['name']}) is deleted: undelete it, or name another")
+    user = galaxy.current_user()
+    history = None if target.startswith("new:") else find_writable_history(galaxy, target, user)
     tool = find_tool(galaxy, args["TOOL"], args["--tool-version"])
     inputs = ToolRequest(galaxy, tool, history and history["id"]).inputs(values)
     if args["--dry-run"]:
         data = run_payload(tool, history["id"] if history else target, inputs, cached)
         print_request("POST", galaxy.url_for("tools"), data, output["format"] if "json" in output["format"] else None)
         return
-    with ensure_history(galaxy, history and history["id"], target) as history_id:
+    with create_history_if_needed(galaxy, history and history["id"], target) as history_id:
         answer = submit_tool(galaxy, run_payload(tool, history_id, inputs, cached))
     outputs = tool_outputs(answer)
     try:

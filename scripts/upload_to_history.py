@@ -43,7 +43,8 @@ from common import (
     show,
 )
 from galaxy_api_scripts.datasets.sources import parse_file
-from galaxy_api_scripts.datasets.upload import UploadSettings, UploadTarget, mark_done, upload_one, verify_uploads
+from galaxy_api_scripts.datasets.target_history import TargetHistory
+from galaxy_api_scripts.datasets.upload import UploadSettings, mark_done, upload_one, verify_uploads
 
 KNOWN = ("filename", "file_type", "dbkey")
 
@@ -66,7 +67,7 @@ def main(argv=None):
         if one.problem:
             raise GalaxyError(one.problem, one.exit_code)
         answer["outputs"] = [galaxy.get(f"datasets/{one.dataset['id']}")]
-    on_success(lambda: mark_done([one], UploadTarget(history)))
+    on_success(lambda: mark_done([one], TargetHistory(history)))
     if style or fields:
         show(answer["outputs"], style, fields, changed=True)
     elif not args["--quiet"]:

@@ -41,7 +41,7 @@ Options:
 The whole sheet is checked before anything is sent; a workflow's file is imported even by --dry-run. The same line again,
 after a kill or with more rows, continues: what has ended well is neither run nor downloaded again, unless a file's content,
 the row or the workflow has changed. A row (TSV by default) is printed for each sample as it ends; with --quiet only if
---format or --fields asks for it. Exits with 0 when every row is ok, 1 when all have failed, 3 when some have, 4 when some
+asked for by --format or --fields. Exits with 0 when every row is ok, 1 when all have failed, 3 when some have, 4 when some
 still run, 75 when another process is writing the ledger.
   workflow_batch.py --download=results --summary=runs.tsv - - rnaseq.ga samples.tsv genome=hg38
 """
@@ -66,7 +66,6 @@ from common import (
     show,
     split_commas,
 )
-from galaxy_api_scripts.batch.history import common_history
 from galaxy_api_scripts.batch.ledger import Ledger, ledger_path
 from galaxy_api_scripts.batch.ledger_reader import read_samples
 from galaxy_api_scripts.batch.runner import BatchRunner
@@ -81,9 +80,8 @@ from galaxy_api_scripts.batch.summary import (
     print_rows,
     write_summary,
 )
-from galaxy_api_scripts.datasets.download import prepare_folder
-from galaxy_api_scripts.datasets.upload import writable_history
-from galaxy_api_scripts.files import check_writable
+from galaxy_api_scripts.datasets.target_history import find_writable_history, shared_history
+from galaxy_api_scripts.files import check_writable, prepare_folder
 from galaxy_api_scripts.progress import enable_bars
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.run import check_workflow, invocation_options, parse_step_parameter, parse_tag
@@ -109,7 +107,7 @@ def main(argv=None):
     check = check_workflow(galaxy, resolve_workflow(galaxy, args["WORKFLOW"]), parameters, labels, bool(args["--download"]),
                            **invocation_options(args))
     is_new = history_name and history_name.startswith("new:")
-    history = writable_history(galaxy, history_name, user)["id"] if history_name and not is_new else ""
+    history = find_writable_history(galaxy, history_name, user)["id"] if history_name and not is_new else ""
     inputs = SheetInputs(sheet, galaxy, check.workflow, mapping, args["INPUT=VALUE"], history)
     rows = [inputs.fill_as_one()] if args["--as-collection"] else inputs.fill_rows()
     for name in again - {row.sample for row in rows}:
@@ -122,9 +120,9 @@ def main(argv=None):
 
     folder = prepare_folder(args["--download"], "--download") if args["--download"] else None
     with Ledger(ledger_file, server=galaxy.base, user=user.get("username") or user["id"]) as ledger:
-        def shared_history():
-            return history or common_history(galaxy, ledger, history_name.removeprefix("new:"))
-        runner = BatchRunner(galaxy, ledger, max_running, folder, labels, shared_history=shared_history if history_name else None)
+        def common_history():
+            return history or shared_history(galaxy, ledger.meta, history_name.removeprefix("new:"))
+        runner = BatchRunner(galaxy, ledger, max_running, folder, labels, shared_history=common_history if history_name else None)
         samples = submit_rows(runner, check, rows, sheet_name, tags, again, args["--retry-failed"])
         finished = already_finished(samples)
         runner.adopt_orphans()       # rows that are under way and no longer in the sheet

@@ -25,13 +25,14 @@ soon as Galaxy has taken the run on; invocation_wait.py waits for its end.
 import sys
 
 from common import Galaxy, arguments, output_options, parse_id, print_request, print_response, run, show
+from galaxy_api_scripts.datasets.target_history import parse_legacy_history
 from galaxy_api_scripts.invocations.invocation import submit_invocation
-from galaxy_api_scripts.workflows.definition import load_workflow, parse_history, parse_step_dataset, resolve_inputs
+from galaxy_api_scripts.workflows.definition import load_workflow, parse_step_dataset, resolve_inputs
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    workflow_id, history = parse_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), parse_history(args["HISTORY"])
+    workflow_id, history = parse_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), parse_legacy_history(args["HISTORY"])
     datasets = [parse_step_dataset(text) for text in args["STEP=SRC=ID"]]
     style, fields = output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])

@@ -26,10 +26,10 @@ others has theirs before it, as in operations_0|opcol.
 import sys
 
 from common import USAGE, Galaxy, GalaxyError, arguments, output_options, parse_id, print_request, print_response, run, show
+from galaxy_api_scripts.datasets.target_history import parse_legacy_history
 from galaxy_api_scripts.invocations.invocation import submit_invocation
 from galaxy_api_scripts.workflows.definition import (
     load_workflow,
-    parse_history,
     parse_step_dataset,
     resolve_inputs,
     resolve_parameters,
@@ -38,7 +38,7 @@ from galaxy_api_scripts.workflows.definition import (
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    workflow_id, history = parse_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), parse_history(args["HISTORY"])
+    workflow_id, history = parse_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), parse_legacy_history(args["HISTORY"])
     given = args["STEP=SRC=ID"]
     datasets = [parse_step_dataset(text) for text in given if not text.startswith("param=")]
     parameters = [a_parameter(text) for text in given if text.startswith("param=")]

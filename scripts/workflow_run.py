@@ -62,9 +62,9 @@ from common import (
     show,
     split_commas,
 )
-from galaxy_api_scripts.datasets.download import DownloadFolder, download_items, prepare_folder
-from galaxy_api_scripts.datasets.upload import resolve_target
-from galaxy_api_scripts.files import check_writable
+from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
+from galaxy_api_scripts.datasets.target_history import open_target_history
+from galaxy_api_scripts.files import check_writable, prepare_folder
 from galaxy_api_scripts.invocations.invocation import (
     InvocationFailed,
     invocation_outputs,
@@ -128,7 +128,7 @@ def main(argv=None):
         return DONE
 
     text = text or f"new:{work.workflow['name']}"
-    with resolve_target(galaxy, text, work.sources, False, "run", work.identity) as where:
+    with open_target_history(galaxy, text, work.sources, False, "run", work.identity) as where:
         invocation = work.start(galaxy, where, timeout)
         if tags:
             there = galaxy.get(f"histories/{where.id}")["tags"]
@@ -138,7 +138,7 @@ def main(argv=None):
         if args["--no-wait"]:
             show({"id": invocation, "workflow_id": workflow_id, "history_id": where.id, "state": "new"}, style, fields,
                  changed=True)
-            on_success(where.record.remove)
+            on_success(where.checkpoint.remove)
             return account.exit_code
         if sys.stderr.isatty():
             eprint(f"invocation {invocation} in history {where.id}")
@@ -146,7 +146,7 @@ def main(argv=None):
                      None if args["--quiet"] else (style, fields))
         if report:
             write_report(galaxy, invocation, report, overwrite=True, option="--report")
-        on_success(where.record.remove)
+        on_success(where.checkpoint.remove)
     return code or account.exit_code
 
 

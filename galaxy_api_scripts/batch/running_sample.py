@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from common import TRY_LATER, Galaxy, GalaxyError
-from galaxy_api_scripts.batch import history as histories
 from galaxy_api_scripts.batch import reconcile, samples
 from galaxy_api_scripts.batch.ledger import Sample, utc_now
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.shared_uploads import SharedUploads
-from galaxy_api_scripts.datasets.download import DownloadFolder, download_items, prepare_folder
+from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
+from galaxy_api_scripts.datasets.target_history import create_history_once
 from galaxy_api_scripts.datasets.upload import discard_dataset
+from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.invocations.invocation import InvocationFailed, InvocationPoller, invocation_outputs, output_datasets
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
@@ -129,7 +130,7 @@ class RunningSample:
     def _own_history(self, request: RunRequest) -> str:
         """The id of the sample's own history: the one of its name, else a new one."""
         sample, requested = self.sample, self.sample.notes.history_requested
-        history, created = histories.create_history_once(self.galaxy, sample.notes.title, sample, sample.notes.unique_title)
+        history, created = create_history_once(self.galaxy, sample.notes.title, sample, sample.notes.unique_title)
         if self.tags:
             self.galaxy.put(f"histories/{history}", {"tags": list(dict.fromkeys(self.tags))})
         if not created and not requested:

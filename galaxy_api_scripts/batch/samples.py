@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from common import Galaxy
-from galaxy_api_scripts.batch.history import MARK_LENGTH, MAX_TITLE_LENGTH, name_with_key
 from galaxy_api_scripts.batch.ledger import Ledger, Sample
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.shared_uploads import is_usable
-from galaxy_api_scripts.datasets.download import clip_filename, hash_file, safe_name
+from galaxy_api_scripts.datasets.download import clip_filename, safe_name
+from galaxy_api_scripts.datasets.hashing import hash_file
+from galaxy_api_scripts.datasets.target_history import KEY_LENGTH, NAME_LENGTH, name_with_key
 from galaxy_api_scripts.workflows.run import RunRequest
 
 MAX_FOLDER_BYTES = 255      # what file systems take
@@ -35,7 +36,7 @@ def find_or_add(ledger: Ledger, name: str, request: RunRequest, purpose: Any = N
     key = stable_hash(purpose, files)
     title = title or f"{name} - {request.workflow['name']}"
     return ledger.add(key, name, place=place, workflow=request.workflow["id"], purpose=purpose, files=files,
-                      title=name_with_key(title, key) if unique_title else title[:MAX_TITLE_LENGTH],
+                      title=name_with_key(title, key) if unique_title else title[:NAME_LENGTH],
                       unique_title=unique_title, folder=_choose_folder(ledger, name, key, len(namesakes) + 1))
 
 
@@ -69,7 +70,7 @@ def _choose_folder(ledger: Ledger, name: str, key: str, number: int) -> str:
     taken = any(other.notes.folder == folder for other in others)
     if safe_name(folder) == folder and len(folder.encode()) <= MAX_FOLDER_BYTES and not taken:
         return folder
-    return clip_filename(safe_name(name), mark=f" [{key[:MARK_LENGTH]}]")
+    return clip_filename(safe_name(name), mark=f" [{key[:KEY_LENGTH]}]")
 
 
 def portable_purpose(request: RunRequest) -> Any:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from common import Galaxy
-from galaxy_api_scripts.batch.history import common_history
 from galaxy_api_scripts.batch.ledger import Ledger
 from galaxy_api_scripts.datasets.sources import Source
+from galaxy_api_scripts.datasets.target_history import shared_history
 from galaxy_api_scripts.workflows.inputs import DatasetInput, map_datasets
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
@@ -52,8 +52,8 @@ class SharedUploads:
         if dataset and dataset["id"] not in self._checked and not is_usable(self.galaxy, {"src": "hda", "id": dataset["id"]}):
             dataset = None
         if not dataset:
-            history = self.shared_history() if self.shared_history else common_history(
-                self.galaxy, self.ledger, f"{title}: shared inputs")
+            history = self.shared_history() if self.shared_history else shared_history(
+                self.galaxy, meta, f"{title}: shared inputs")
             staging = Staging(self.galaxy, history)
             refs = staging.stage({"0": DatasetInput(leaf.place, source=source, name=leaf.name)}, {"0": ""})
             dataset = {"id": refs["0"]["id"], "sha256": staging.uploads[0].sha256}

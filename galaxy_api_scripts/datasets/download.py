@@ -1,7 +1,6 @@
-"""Datasets, collections and histories to a folder: what belongs to them, the files' names, what is there already.
+"""Download datasets, collections and histories into a folder: what belongs to them, the files' names, what is there already.
 
-What is in a folder of downloads stands in its `manifest.tsv`, a line for each dataset, so that the next run fetches only
-what is missing or wrong.
+The folder's `manifest.tsv` has a line for each dataset, so that the next run fetches only what is missing or wrong.
 """
 from __future__ import annotations
 
@@ -42,21 +41,20 @@ from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
 
 MANIFEST = "manifest.tsv"
 COLUMNS = ["id", "name", "path", "size", "hash", "state"]
-FIELDS = ["name", "ext", "id", "hid", "element", "collection", "history"]       # of a template of names
-KINDS = ("hda", "hdca", "history")
-HASHING = 600       # seconds that Galaxy may take to hash a dataset
+TEMPLATE_FIELDS = ["name", "ext", "id", "hid", "element", "collection", "history"]
+HASH_TIMEOUT = 600      # seconds that Galaxy may take to hash a dataset
 
 
-# --------------------------------------------------------------------------------------------------- what is to be fetched
+# ------------------------------------------------------------------------------------------------------ what to download
 
 @dataclass
 class DownloadItem:
-    """A dataset that is wanted, as Galaxy describes it, and where it belongs."""
+    """A dataset to download, as Galaxy describes it, and where it belongs."""
 
     about: dict[str, Any]
-    history: str = ""                   # names, as those below
-    collection: str = ""
-    element: tuple[str, ...] = ()       # its element identifier, behind those of the collections that it is in
+    history: str = ""                   # its name
+    collection: str = ""                # its name
+    element: tuple[str, ...] = ()       # its element identifier, after those of the collections that it is in
 
     @property
     def id(self) -> str:
@@ -68,58 +66,57 @@ class DownloadItem:
 
     @property
     def label(self) -> str:
-        """What messages call it."""
-        where = "/".join((self.collection, *self.element)) if self.element else self.about.get("name")
-        return f"dataset {self.id} ({where})"
+        """Its name in messages."""
+        name = "/".join((self.collection, *self.element)) if self.element else self.about.get("name")
+        return f"dataset {self.id} ({name})"
 
 
-def resolve_items(galaxy: Galaxy, text: str, kind: str) -> list[DownloadItem]:
-    """The datasets that `text` names: `hda:ID`, `hdca:ID` (all that are in the collection), `history:ID` or `history:NAME`
-    (all that a person sees there, collections too); an id alone is of a `kind` (`hda`, `hdca`)."""
-    prefix, sign, rest = text.partition(":")
-    if sign and prefix in KINDS:
-        kind, text = prefix, rest
-    if kind == "history":
-        return _of_history(galaxy, text)
-    thing = parse_id(text, f"{kind}:ID")
-    if kind == "hdca":
-        return _of_collection(galaxy.get(f"dataset_collections/{thing}"))
-    about = galaxy.get(f"datasets/{thing}")
+def resolve_items(galaxy: Galaxy, text: str) -> list[DownloadItem]:
+    """The datasets that `text` names: `ID` or `hda:ID`; `hdca:ID` (all of the collection); `history:ID` or `history:NAME` (all
+    that its page shows, those in collections too). Raises `GalaxyError`."""
+    kind, sign, rest = text.partition(":")
+    if sign and kind == "history":
+        return _history_items(galaxy, rest)
+    if sign and kind == "hdca":
+        return _collection_items(galaxy.get(f"dataset_collections/{parse_id(rest, 'hdca:ID')}"))
+    dataset = parse_id(rest if sign and kind == "hda" else text, "hda:ID")
+    about = galaxy.get(f"datasets/{dataset}")
     if not isinstance(about, dict) or not isinstance(about.get("file_size", 0), int) or "id" not in about:
-        raise GalaxyError(f"dataset {thing}: {galaxy.base} answers with something else: is it a Galaxy?")
+        raise GalaxyError(f"dataset {dataset}: {galaxy.base} answers with something else: is it a Galaxy?")
     return [DownloadItem(about)]
 
 
-def _of_history(galaxy: Galaxy, text: str) -> list[DownloadItem]:
-    about = galaxy.resolve("histories", text)
+def _history_items(galaxy: Galaxy, text: str) -> list[DownloadItem]:
+    history = galaxy.resolve("histories", text)
     ask = {"v": "dev", "keys": "id,hid,name,state,deleted,purged,extension,file_size,hashes",
            "q": ["deleted", "visible"], "qv": ["false", "true"]}
-    found: list[DownloadItem] = []
-    for thing in galaxy.pages(f"histories/{about['id']}/contents", ask):
-        if thing["history_content_type"] == "dataset":
-            found.append(DownloadItem(thing, about["name"]))
+    items: list[DownloadItem] = []
+    for content in galaxy.pages(f"histories/{history['id']}/contents", ask):
+        if content["history_content_type"] == "dataset":
+            items.append(DownloadItem(content, history["name"]))
         else:
-            found += _of_collection(galaxy.get(f"dataset_collections/{thing['id']}"), about["name"])
-    return found
+            items += _collection_items(galaxy.get(f"dataset_collections/{content['id']}"), history["name"])
+    return items
 
 
-def _of_collection(about: dict[str, Any], history: str = "") -> list[DownloadItem]:
-    name = about.get("name") or ""
-    if about.get("deleted"):
-        raise GalaxyError(f"collection {about['id']} ({name}) is deleted, so nothing was fetched")
-    if about.get("populated_state") not in ("ok", None):
-        later = about["populated_state"] == "new"
-        raise GalaxyError(f"collection {about['id']} ({name}) is in state {about['populated_state']}, so nothing was fetched"
-                      f"{': fetch it when it is ok' if later else ''}", TRY_LATER if later else 1)
+def _collection_items(collection: dict[str, Any], history: str = "") -> list[DownloadItem]:
+    name, state = collection.get("name") or "", collection.get("populated_state")
+    label = f"collection {collection['id']} ({name})"
+    if collection.get("deleted"):
+        raise GalaxyError(f"{label} is deleted, so nothing was fetched")
+    if state == "new":
+        raise GalaxyError(f"{label} is in state new, so nothing was fetched: fetch it when it is ok", TRY_LATER)
+    if state not in ("ok", None):
+        raise GalaxyError(f"{label} is in state {state}, so nothing was fetched")
+    return [DownloadItem(dataset, history, name, element) for element, dataset in element_datasets(collection["elements"])
+            if dataset]
 
-    return [DownloadItem(dataset, history, name, names) for names, dataset in element_datasets(about["elements"]) if dataset]
 
-
-# -------------------------------------------------------------------------------------------------------- the files' names
+# ------------------------------------------------------------------------------------------------------ the files' names
 
 def parse_name_template(text: str | None) -> str:
-    """`text` where it is a template of names, such as `{collection}/{element}.{ext}`; a usage error where it is none. "" is
-    the usual one."""
+    """`text` if it is a template of paths, such as `{collection}/{element}.{ext}`, else a usage error; "", the default template,
+    for None."""
     if text is None:
         return ""
     try:
@@ -127,68 +124,72 @@ def parse_name_template(text: str | None) -> str:
         fields = [field if not spec and not conversion else "" for field, spec, conversion in parts]
     except ValueError:
         fields = [""]
-    unknown = [field for field in fields if field not in FIELDS]
-    if unknown or not fields:
-        raise GalaxyError(f"--name={text}: a template with {', '.join(f'{{{field}}}' for field in FIELDS)} is wanted", USAGE)
+    if not fields or not {*fields} <= {*TEMPLATE_FIELDS}:
+        known = ", ".join(f"{{{field}}}" for field in TEMPLATE_FIELDS)
+        raise GalaxyError(f"--name={text}: expected a template with {known}", USAGE)
     return text
 
 
 class UniquePaths:
-    """Paths in a folder, of which no two are the same, also where capitals make no difference."""
+    """Paths in a folder, of which no two are the same, not even where case makes no difference.
 
-    def __init__(self, pattern: str = "", given: Iterable[str] = ()):
-        self.pattern, self.taken, self.folders = pattern, set[str](), set[str]()
-        for path in given:
-            self._take(_folded(path))
+    `template` is one of `parse_name_template`; `paths` are in use already.
+    """
+
+    def __init__(self, template: str = "", paths: Iterable[str] = ()):
+        self.template, self.files, self.folders = template, set[str](), set[str]()
+        for path in paths:
+            self._reserve(_fold(path))
 
     def path(self, item: DownloadItem) -> str:
-        """A path for an item that no other has: as the pattern says, else the names of its collection and element or its
-        own, with its datatype; with its id where that is taken."""
+        """An unused path for `item`: by the template, else from the names of its collection and element, or its own, with its
+        datatype; with its id if that is in use."""
         marks = ["", f" ({item.id})", *(f" ({item.id}, {number})" for number in range(2, 1000))]
-        for path in (self._with(item, mark) for mark in marks):
-            if not self.taken.isdisjoint(_above(_folded(path))):
+        for path in (self._fill_template(item, mark) for mark in marks):
+            if not self.files.isdisjoint(_parents(_fold(path))):
                 path = path.replace("/", " (folder)/", 1)
-            folded = _folded(path)
-            if folded not in self.taken | self.folders and self.taken.isdisjoint(_above(folded)):
-                self._take(folded)
+            folded = _fold(path)
+            if folded not in self.files | self.folders and self.files.isdisjoint(_parents(folded)):
+                self._reserve(folded)
                 return path
-        raise GalaxyError(f"{item.label}: no name is free for it")
+        raise GalaxyError(f"{item.label}: every name for it is in use")
 
-    def _take(self, folded: str) -> None:
-        self.taken.add(folded)
-        self.folders.update(_above(folded))
+    def _reserve(self, folded: str) -> None:
+        self.files.add(folded)
+        self.folders.update(_parents(folded))
 
-    def _with(self, item: DownloadItem, mark: str) -> str:
-        pattern = self.pattern or ("{collection}/{element}.{ext}" if item.element else "{name}.{ext}")
-        called = item.element[-1] if item.element else str(item.about.get("name"))
-        ext = datatype_ending(called) if guess_datatype(called) == item.ext else safe_extension(item.ext)
-        own = safe_name(str(item.about.get("name") or ""), ext)
-        element = "/".join(safe_name(part, ext if last else "") for last, part in _last(item.element))
-        filled = pattern.format(name=own, ext=ext, id=item.id, hid=item.about.get("hid") or "", element=element or own,
-                                collection=safe_name(item.collection) if item.collection else "",
-                                history=safe_name(item.history) if item.history else "")
-        parts = [part for part in filled.split("/") if part] or ["dataset"]
-        return "/".join(clip_filename(part, ext, mark) if last else clip_filename(part) for last, part in _last(parts))
+    def _fill_template(self, item: DownloadItem, mark: str) -> str:
+        template = self.template or ("{collection}/{element}.{ext}" if item.element else "{name}.{ext}")
+        name = str(item.about.get("name") or "")
+        title = item.element[-1] if item.element else name
+        ext = datatype_ending(title) if guess_datatype(title) == item.ext else safe_extension(item.ext)
+        element = "/".join(safe_name(part, ext if last else "") for last, part in _mark_last(item.element))
+        path = template.format(name=safe_name(name, ext), ext=ext, id=item.id, hid=item.about.get("hid") or "",
+                               element=element or safe_name(name, ext),
+                               collection=safe_name(item.collection) if item.collection else "",
+                               history=safe_name(item.history) if item.history else "")
+        parts = [part for part in path.split("/") if part] or ["dataset"]
+        return "/".join(clip_filename(part, ext, mark) if last else clip_filename(part) for last, part in _mark_last(parts))
 
 
-def _folded(path: str) -> str:
-    """What is the same for paths that some file system takes for one."""
+def _fold(path: str) -> str:
+    """What paths that a file system may take for the same have in common."""
     return unicodedata.normalize("NFC", path).casefold()
 
 
-def _above(path: str) -> list[str]:
+def _parents(path: str) -> list[str]:
     """The folders that a path is in."""
     parts = path.split("/")
     return ["/".join(parts[:length]) for length in range(1, len(parts))]
 
 
-def _last(parts: Iterable[str]) -> list[tuple[bool, str]]:
+def _mark_last(parts: Iterable[str]) -> list[tuple[bool, str]]:
     parts = list(parts)
     return [(number == len(parts), part) for number, part in enumerate(parts, 1)]
 
 
 def safe_name(name: str, ext: str = "") -> str:
-    """`name` without `.ext` at its end, fit for any folder: no path, nothing hidden, nothing that a terminal obeys."""
+    """`name` without `.ext` at its end, safe in any folder: no path, not hidden, no control characters, not empty."""
     stem = re.sub(r"[/\\\x00-\x1f\x7f-\x9f]", "_", name).strip()
     stem = stem.removesuffix(f".{ext}") if ext else stem
     if stem.startswith("."):
@@ -197,46 +198,46 @@ def safe_name(name: str, ext: str = "") -> str:
 
 
 def safe_extension(ext: str) -> str:
-    """A datatype that is fit for the end of a file's name."""
+    """A datatype, safe as the end of a file's name."""
     return re.sub(r"[^\w.+-]|\.(?=\.)", "_", ext, flags=re.ASCII)[:40]
 
 
 def clip_filename(part: str, ext: str = "", mark: str = "") -> str:
-    """One name of a path, of 255 bytes at most, with `mark` before the datatype at its end; never hidden, never `..`."""
+    """One name of a path, 255 bytes at most, with `mark` before the datatype at its end; never hidden, never `..`."""
     end = f".{ext}" if ext and part.endswith(f".{ext}") else ""
     stem = part.removesuffix(end) if end else part
     stem = "_" + stem[1:] if stem.startswith(".") else stem
     return stem.encode()[:255 - len((mark + end).encode())].decode(errors="ignore") + mark + end
 
 
-# ------------------------------------------------------------------------------------------------------------ the manifest
+# ---------------------------------------------------------------------------------------------------------- the manifest
 
 class Manifest:
-    """What is in a folder of downloads, as its `manifest.tsv` says: `rows` are `{dataset's id: row}`.
+    """The `manifest.tsv` of a folder of downloads: `rows` are `{dataset's id: row}`.
 
-    A row is added before the file gets its name, so that a run that is killed leaves no file that the next does not know.
+    A row is added before its file gets its name, so that a killed run leaves no file that the next one does not know.
     """
 
     def __init__(self, folder: Path):
         self.folder, self.path = folder, folder / MANIFEST
         self.rows: dict[str, dict[str, str]] = {}
-        self.doubled = False
-        self._one = threading.Lock()
+        self.has_old_rows = False       # more than one for some dataset
+        self._mutex = threading.Lock()
         with contextlib.suppress(FileNotFoundError), open(self.path, encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, delimiter="\t")
             if reader.fieldnames not in (None, COLUMNS):        # None: the disk was full before its first line
                 raise GalaxyError(
                     f"{self.path}: not a manifest of downloads: move it away, or name another folder with --to")
             for row in reader:
-                if None not in row and None not in row.values():     # the line of a killed process may be half
+                if None not in row and None not in row.values():     # a killed process may leave half a line
                     if os.path.isabs(row["path"]) or ".." in row["path"].split("/"):
                         raise GalaxyError(
                             f"{self.path}: {row['path']!r} is not in this folder: mend that line, or remove it")
-                    self.doubled |= row["id"] in self.rows
+                    self.has_old_rows |= row["id"] in self.rows
                     self.rows[row["id"]] = row
 
-    def there(self, item: DownloadItem) -> bool:
-        """Whether the dataset's file is there with the size that it should have."""
+    def has_file(self, item: DownloadItem) -> bool:
+        """Whether the dataset's file exists with the right size."""
         row = self.rows.get(item.id)
         if not row or not row["path"] or not row["size"]:
             return False
@@ -245,91 +246,91 @@ class Manifest:
         return file.is_file() and file.stat().st_size == int(row["size"]) == size
 
     def add(self, item: DownloadItem, path: str, size: int | str, digest: str, state: str) -> None:
-        """Add a dataset's row; an earlier one does not count any more."""
-        name = str(item.about.get("name")).replace("\r", " ")       # csv leaves it bare before Python 3.13, as a line's end
+        """Add a dataset's row, in place of an earlier one."""
+        name = str(item.about.get("name")).replace("\r", " ")       # csv does not quote it before Python 3.13
         row = dict(zip(COLUMNS, (item.id, name, path, str(size), digest, state)))
-        with self._one, _locked(self.folder):
+        with self._mutex, _manifest_lock(self.folder):
             before = self.rows.get(item.id)
             if row == before:
                 return
-            self.doubled |= before is not None
+            self.has_old_rows |= before is not None
             self.rows[item.id] = row
             with open(self.path, "ab+") as file:
                 size = file.seek(0, os.SEEK_END)
                 file.seek(max(size - 1, 0))
-                half = file.read() not in (b"", b"\n")      # a line of a run that was killed, or whose disk was full
-                text = ("\n" if half else "") + _lines([] if size else [COLUMNS], [row])
-                file.write(text.encode(errors="replace"))
+                half_line = file.read() not in (b"", b"\n")      # of a run that was killed, or whose disk was full
+                file.write((b"\n" if half_line else b"") + _format_rows([] if size else [COLUMNS], [row]))
 
-    def tidy(self) -> None:
+    def remove_old_rows(self) -> None:
         """Keep one row for each dataset in the file."""
-        if not self.doubled:
-            return
-        with self._one, _locked(self.folder):
-            rows = Manifest(self.folder).rows       # another run may have added some
-            write_atomic(self.path, _lines([COLUMNS], rows.values()).encode(errors="replace"), overwrite=True)
+        if self.has_old_rows:
+            with self._mutex, _manifest_lock(self.folder):
+                rows = Manifest(self.folder).rows       # another run may have added some
+                write_atomic(self.path, _format_rows([COLUMNS], rows.values()), overwrite=True)
 
 
-def _lines(heading: list[list[str]], rows: Iterable[dict[str, str]]) -> str:
+def _format_rows(heading: list[list[str]], rows: Iterable[dict[str, str]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerows([*heading, *([row[name] for name in COLUMNS] for row in rows)])
-    return text.getvalue()
+    return text.getvalue().encode(errors="replace")
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder's manifest, if the file system has locks, after any process that writes it now."""
+def _manifest_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder's manifest after any process that writes it now; nothing on a file system without locks."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
             stack.enter_context(hold_lock(folder, on_wait=lambda: None))
         yield
 
 
-# ------------------------------------------------------------------------------------------------------------ fetching them
+# ----------------------------------------------------------------------------------------------------------- downloading
 
 class DownloadFolder:
-    """A folder that datasets are downloaded into, with its manifest.
+    """A folder of downloads, with its manifest.
 
-    `overwrite` puts datasets in the place of files that the manifest does not know; `verify` compares the bytes with the
-    hash that Galaxy has of them; `stall` is how many seconds may pass without progress.
+    `overwrite` replaces files that the manifest does not know; `verify` compares the bytes with Galaxy's hash of them; `stall`
+    is how many seconds may pass without progress.
     """
 
-    def __init__(self, galaxy: Galaxy, folder: Path, pattern: str = "", overwrite: bool = False, verify: bool = False,
+    def __init__(self, galaxy: Galaxy, folder: Path, template: str = "", overwrite: bool = False, verify: bool = False,
                  stall: float = STALL_TIMEOUT):
         self.galaxy, self.folder, self.overwrite, self.verify, self.stall = galaxy, folder, overwrite, verify, stall
         self.manifest = Manifest(folder)
-        self.names = UniquePaths(pattern, [MANIFEST, *(row["path"] for row in self.manifest.rows.values() if row["path"])])
+        self.paths = UniquePaths(template, [MANIFEST, *(row["path"] for row in self.manifest.rows.values() if row["path"])])
 
-    def download(self, wanted: list[DownloadItem], parallel: int, total: Any = None) -> Iterator[tuple[DownloadItem, Path | Exception]]:
-        """Fetch the items, `parallel` of them at once, and hand on each with its path as soon as it is there, or with the
-        `GalaxyError` or OSError that says why it is not."""
-        paths = [(item, self._path(item)) for item in wanted]
-        yield from _each(lambda one: self._fetch(one[0], one[1], total), paths, parallel)
-        self.manifest.tidy()
+    def download(self, items: list[DownloadItem], parallel: int, total: Any = None
+                 ) -> Iterator[tuple[DownloadItem, Path | Exception]]:
+        """Fetch the items, `parallel` at once; yields each as soon as it is done, with its path, or the `GalaxyError` or OSError
+        that says why there is none."""
+        paths = [(item, self._choose_path(item)) for item in items]
+        yield from _run_parallel(lambda pair: self._fetch(pair[0], pair[1], total), paths, parallel)
+        self.manifest.remove_old_rows()
 
-    def _path(self, item: DownloadItem) -> str:
+    def _choose_path(self, item: DownloadItem) -> str:
         row = self.manifest.rows.get(item.id)
-        return row["path"] if row and row["path"] else self.names.path(item)
+        return row["path"] if row and row["path"] else self.paths.path(item)
 
     def _fetch(self, item: DownloadItem, path: str, total: Any) -> Path:
-        """Fetch one dataset, unless it is there as it should be."""
-        about, file = item.about, self.folder / path
-        if about.get("state") != "ok" or about.get("deleted") or about.get("purged"):
-            gone = "deleted" if about.get("deleted") or about.get("purged") else f"in state {about.get('state')}"
-            later = ": fetch it when it is ok" if about.get("state") in NON_TERMINAL_DATASET_STATES else ""
+        """Fetch one dataset, unless its file is there as it should be."""
+        about, file, state = item.about, self.folder / path, str(item.about.get("state"))
+        is_deleted = about.get("deleted") or about.get("purged")
+        if state != "ok" or is_deleted:
+            later = ": fetch it when it is ok" if state in NON_TERMINAL_DATASET_STATES else ""
             if not file.exists():
-                self.manifest.add(item, "", about.get("file_size") or 0, "", gone.removeprefix("in state "))
-            raise GalaxyError(f"{item.label} is {gone}, not ok, so nothing was fetched{later}")
-        known = self.manifest.there(item)
-        algorithm, digest = self._hash(item) if self.verify else ("", "")
-        if known and (not self.verify or hash_file(file, algorithm) == digest):
+                self.manifest.add(item, "", about.get("file_size") or 0, "", "deleted" if is_deleted else state)
+            raise GalaxyError(f"{item.label} is {'deleted' if is_deleted else f'in state {state}'}, not ok, so nothing was "
+                              f"fetched{later}")
+        has_file = self.manifest.has_file(item)
+        algorithm, digest = self._galaxys_hash(item) if self.verify else ("", "")
+        if has_file and (not self.verify or hash_file(file, algorithm) == digest):
             if total is not None:
                 total.update(about.get("file_size") or 0)
             return file
-        ours = item.id in self.manifest.rows and self.manifest.rows[item.id]["path"] == path
+        is_ours = item.id in self.manifest.rows and self.manifest.rows[item.id]["path"] == path
         file.parent.mkdir(parents=True, exist_ok=True)
-        overwrite, size = self.overwrite or ours, about.get("file_size")
+        overwrite, size = self.overwrite or is_ours, about.get("file_size")
         try:
             self._receive(item, path, ExpectedFile(size, algorithm, digest, may_be_zip="zip" in item.ext), overwrite, total)
         except UnexpectedArchive:
@@ -357,88 +358,75 @@ class DownloadFolder:
                           params={"to_ext": item.ext, **({"raw": "true"} if raw else {})}, expected=expected,
                           overwrite=overwrite, stall=self.stall, total=total, before_publish=note_in_manifest)
         except GalaxyError:
-            if self.manifest.rows.get(item.id) is not before:       # another file got the name meanwhile: that is not ours
+            if self.manifest.rows.get(item.id) is not before:       # a file that is not ours took the name meanwhile
                 self.manifest.add(item, "", item.about.get("file_size") or 0, "", "ok")
             raise
 
-    def _hash(self, item: DownloadItem) -> tuple[str, str]:
-        """A hash that Galaxy has of the dataset; it is asked to make one where it has none."""
-        about = item.about if "hashes" in item.about else self.galaxy.get(f"datasets/{item.id}")
-        found = best_hash(about)
-        if not found:
-            self.galaxy.put(f"datasets/{item.id}/hash", {"hash_function": "SHA-256"})
-            for _ in backoff(HASHING):
-                found = best_hash(self.galaxy.get(f"datasets/{item.id}"))
-                if found:
-                    break
-            else:
-                raise GalaxyError(f"{item.label}: Galaxy has no hash to compare with and made none in {HASHING} s: without "
-                              "--verify its size is compared", TRY_LATER)
-        return found
+    def _galaxys_hash(self, item: DownloadItem) -> tuple[str, str]:
+        """Galaxy's hash of the dataset, which it is asked to compute if it has none."""
+        known = best_hash(item.about if "hashes" in item.about else self.galaxy.get(f"datasets/{item.id}"))
+        if known:
+            return known
+        self.galaxy.put(f"datasets/{item.id}/hash", {"hash_function": "SHA-256"})
+        for _ in backoff(HASH_TIMEOUT):
+            known = best_hash(self.galaxy.get(f"datasets/{item.id}"))
+            if known:
+                return known
+        raise GalaxyError(f"{item.label}: Galaxy has no hash to compare with and made none in {HASH_TIMEOUT} s: without "
+                          "--verify its size is compared", TRY_LATER)
 
 
-def _each(act: Callable[[Any], Path], things: list[Any], parallel: int) -> Iterator[tuple[Any, Path | Exception]]:
-    """`act` on the first member of each of `things`, `parallel` at once, in the order in which they end.
+def _run_parallel(work: Callable[[Any], Path], tasks: list[Any], parallel: int) -> Iterator[tuple[Any, Path | Exception]]:
+    """The first member of each of `tasks` and the result of `work(task)`, `parallel` at once, in the order in which they end.
 
-    The threads are of the kind that ends with the process, so that nobody waits for them after Ctrl-C.
+    The threads end with the process, so that Ctrl-C waits for none.
     """
     waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
     ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
-    def work() -> None:
+    def run_waiting() -> None:
         with contextlib.suppress(queue.Empty):
             while True:
-                thing = waiting.get_nowait()
+                task = waiting.get_nowait()
                 try:
-                    ended.put((thing[0], act(thing)))
+                    ended.put((task[0], work(task)))
                 except Exception as error:
-                    ended.put((thing[0], error))
+                    ended.put((task[0], error))
 
-    for thing in things:
-        waiting.put(thing)
-    for _ in range(min(parallel, len(things))):
-        threading.Thread(target=work, daemon=True).start()
-    for _ in things:
+    for task in tasks:
+        waiting.put(task)
+    for _ in range(min(parallel, len(tasks))):
+        threading.Thread(target=run_waiting, daemon=True).start()
+    for _ in tasks:
         yield ended.get()
 
 
-def prepare_folder(text: str, option: str = "--to") -> Path:
-    """The folder that a command line names with `option`, made where it is not there."""
-    folder = Path(text)
-    if folder.exists() and not folder.is_dir():
-        raise GalaxyError(f"{option}={text}: not a folder", USAGE)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise GalaxyError(f"{option}={text}: not a folder that can be written to", USAGE)
-    return folder
-
-
-def download_all(folder: DownloadFolder, texts: list[str], kind: str, parallel: int, quiet: bool) -> int:
-    """Download all that `texts` name (see `resolve_items`), print the paths, say what could not be fetched; the exit status."""
-    wanted: dict[str, DownloadItem] = {}
-    codes = []
+def download_all(folder: DownloadFolder, texts: list[str], parallel: int) -> int:
+    """Download all that `texts` name (see `resolve_items`), print the paths, report what failed; returns the exit status."""
+    items: dict[str, DownloadItem] = {}
+    codes: list[int] = []
     for text in texts:
         try:
-            for item in resolve_items(folder.galaxy, text, kind):
-                wanted.setdefault(item.id, item)
+            for item in resolve_items(folder.galaxy, text):
+                items.setdefault(item.id, item)
         except GalaxyError as error:
             if error.exit_code == USAGE or error.status == 401:
                 raise
             codes.append(report_error(str(error), error.exit_code))
-    fetched = download_items(folder, list(wanted.values()), parallel, codes, (lambda path: None) if quiet else print)
+    paths = download_items(folder, list(items.values()), parallel, codes)
     if not codes:
         return DONE
-    return SOME_FAILED if fetched else codes[0]
+    return SOME_FAILED if paths else codes[0]
 
 
-def download_items(folder: DownloadFolder, wanted: list[DownloadItem], parallel: int, codes: list[int], on_progress: Callable[..., Any] = print
-                ) -> dict[str, Path]:
-    """Download the items; `{id: path}`, each path `told` as soon as it is there. What could not be fetched is said, and its
-    exit code added to `codes`."""
-    all_bytes = sum(item.about.get("file_size") or 0 for item in wanted)
-    fetched: dict[str, Path] = {}
-    with progress_bar(all_bytes, "all") if len(wanted) > 1 else contextlib.nullcontext() as total:
-        for item, path in folder.download(wanted, parallel, total):
+def download_items(folder: DownloadFolder, items: list[DownloadItem], parallel: int, codes: list[int],
+                   on_progress: Callable[[Path], Any] = print) -> dict[str, Path]:
+    """Download the items; returns `{id: path}`. `on_progress` is called with each path as soon as its file is there; a failure is
+    reported and its exit code added to `codes`."""
+    size = sum(item.about.get("file_size") or 0 for item in items)
+    paths: dict[str, Path] = {}
+    with progress_bar(size, "all") if len(items) > 1 else contextlib.nullcontext() as total:
+        for item, path in folder.download(items, parallel, total):
             if isinstance(path, GalaxyError):
                 codes.append(report_error(str(path), path.exit_code))
             elif isinstance(path, OSError):
@@ -446,7 +434,7 @@ def download_items(folder: DownloadFolder, wanted: list[DownloadItem], parallel:
             elif isinstance(path, Exception):
                 raise path
             else:
-                fetched[item.id] = path
+                paths[item.id] = path
                 on_progress(path)
                 sys.stdout.flush()
-    return fetched
+    return paths

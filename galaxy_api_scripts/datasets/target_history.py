@@ -1,7 +1,156 @@
-"""The history that a run writes to."""
+"""The history that a run writes to: one function for each way to find or make it.
+
+- `find_writable_history`: one that exists, by its id or exact name.
+- `open_target_history`: what a command line names, which may be new:NAME; a later run of the same line finds the same.
+- `create_history_if_needed`: a new one at the last moment, deleted again if nothing came of it.
+- `create_history_once`: one with a name of its own, made once however often a run is killed.
+- `shared_history`: one for everything that a ledger does under one title.
+- `parse_legacy_history`: HISTORY of the old scripts, for Galaxy to find or make.
+"""
 from __future__ import annotations
 
-from common import Galaxy
+import contextlib
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from common import TRY_LATER, USAGE, Galaxy, GalaxyError
+from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint, Notes
+from galaxy_api_scripts.datasets.sources import Source
+
+KEY_LENGTH = 10         # characters of a key that set a history's name apart
+NAME_LENGTH = 255       # characters that Galaxy keeps of a name
+
+
+@dataclass
+class TargetHistory:
+    """The history that a command line names: its id, "" if it is still to be made; and the checkpoint of that line's work."""
+
+    id: str
+    checkpoint: Checkpoint | None = None
+
+
+def find_writable_history(galaxy: Galaxy, text: str, user: dict[str, Any]) -> dict[str, Any]:
+    """The history with this id or exact name. Raises `GalaxyError` if it is deleted, or `user` can't add to it."""
+    history = galaxy.resolve("histories", text)
+    label = f"history {history['id']} ({history['name']})"
+    if history.get("deleted"):
+        raise GalaxyError(f"{label} is deleted: undelete it, or name another")
+    if history.get("user_id", user["id"]) != user["id"] and not user.get("is_admin"):
+        raise GalaxyError(f"{label} is another user's: nothing can be added to it", status=403)
+    return history
+
+
+@contextlib.contextmanager
+def open_target_history(galaxy: Galaxy, text: str, sources: list[Source], dry_run: bool = False, *marks: Any
+                        ) -> Iterator[TargetHistory]:
+    """The history that a command line names by its id, its exact name, or new:NAME, with a checkpoint for the line's work.
+
+    A new one is made, unless `dry_run`, or taken over from an earlier run for the same `sources` and `marks` that was killed
+    or failed. What the user may not do is refused here: Galaxy takes bytes from everybody and checks the key only later.
+    """
+    is_new = text.startswith("new:")
+    if not text.removeprefix("new:").strip():
+        raise GalaxyError("HISTORY is empty: expected an id or a name: is a variable unset?", USAGE)
+    user = galaxy.current_user()
+    existing = "" if is_new else str(find_writable_history(galaxy, text, user)["id"])
+    if dry_run:
+        yield TargetHistory(existing)
+        return
+    files = [f"{source.path} {source.name}" for source in sources]
+    with Checkpoint(galaxy, f"the work for {text}", "call", text, *files, *marks) as checkpoint:
+        if is_new:
+            earlier = checkpoint.data.get("history")
+            if not earlier or galaxy.get(f"histories/{earlier}").get("deleted"):
+                checkpoint.save(durably=True, history=galaxy.post("histories", {"name": text[4:]})["id"])
+        yield TargetHistory(checkpoint.data.get("history") or existing, checkpoint)
+
+
+@contextlib.contextmanager
+def create_history_if_needed(galaxy: Galaxy, history: str | None, text: str) -> Iterator[str]:
+    """The id `history`; if it is empty, that of a new history named by `text`, new:NAME, which is deleted again if the block
+    fails."""
+    if history:
+        yield history
+        return
+    new = galaxy.post("histories", {"name": text.removeprefix("new:")})["id"]
+    try:
+        yield new
+    except GalaxyError as error:
+        if not error.lost:      # else Galaxy may be at work there
+            with contextlib.suppress(GalaxyError):
+                galaxy.delete(f"histories/{new}")
+        raise
+
+
+def create_history_once(galaxy: Galaxy, name: str, notes: Notes, unique: bool = True) -> tuple[str, bool]:
+    """The id of the history named `name`, and whether it was made now.
+
+    One that an earlier run asked for may still appear; if that makes two, the oldest counts and empty younger ones are deleted.
+    A name that is not `unique` belongs to other histories from before too. The time of the request is noted as
+    `history_requested`. A name is the only thing that Galaxy sets together with making a history (26.1).
+    """
+    asked = notes.data.get("history_requested")
+    asked = asked and min(asked, time.time())       # the clock may have been put back
+    others = notes.data.get("older_histories", [])
+    histories = _histories_named(galaxy, name, others) if unique or asked else []
+    while asked and not histories and time.time() < asked + SETTLE_SECONDS:
+        time.sleep(2)
+        histories = _histories_named(galaxy, name, others)
+    is_new = not histories
+    if is_new:
+        others = [] if unique else [history["id"] for history in _histories_named(galaxy, name, [])]
+        notes.save(durably=True, history_requested=time.time(), older_histories=others)
+        try:
+            galaxy.post("histories", {"name": name})
+        except GalaxyError as error:
+            if not error.lost:
+                notes.save(history_requested=None)
+                raise
+        histories = _histories_named(galaxy, name, others)
+        if not histories:
+            raise GalaxyError(f"history {name!r}: Galaxy's answer was lost, so it may or may not exist: run the same line again",
+                              TRY_LATER)
+    for younger in histories[1:]:
+        if not younger["count"]:
+            galaxy.delete(f"histories/{younger['id']}")
+    return str(histories[0]["id"]), is_new
+
+
+def _histories_named(galaxy: Galaxy, name: str, others: list[str]) -> list[dict[str, Any]]:
+    """The user's histories of that name that are not deleted, the oldest first, without the `others`."""
+    ask = {"q": "name-eq", "qv": name, "order": "create_time-asc", "keys": "id,name,deleted,count"}
+    return [history for history in galaxy.pages("histories", ask)
+            if history["name"] == name and not history.get("deleted") and history["id"] not in others]
+
+
+def name_with_key(title: str, key: str) -> str:
+    """A history's name that ends in the beginning of `key`, so that no other history has it."""
+    return f"{title[:NAME_LENGTH - KEY_LENGTH - 3]} [{key[:KEY_LENGTH]}]"
+
+
+def shared_history(galaxy: Galaxy, notes: Notes, title: str) -> str:
+    """The id of the one history for all that the notes of a ledger do under `title`."""
+    if not notes.data.get("history_mark"):
+        notes.save(durably=True, history_mark=secrets.token_hex(KEY_LENGTH // 2))
+    known = notes.data.get("histories", {})
+    history = galaxy.get_or_none(f"histories/{known[title]}") if title in known else None
+    if not history or history.get("deleted", True):
+        new, _ = create_history_once(galaxy, name_with_key(title, notes.data["history_mark"]), notes)
+        notes.save(durably=True, histories={**known, title: new}, history_requested=None)
+    return str(notes.data["histories"][title])
+
+
+def parse_legacy_history(text: str) -> str:
+    """HISTORY of workflow_execute.py as Galaxy takes it, a new history's name or hist_id=ID; a usage error if it was left out."""
+    if text.strip() in ("", "hist_id="):    # Galaxy would make a history of its own
+        raise GalaxyError("HISTORY is empty: is a variable unset?", USAGE)
+    if text.startswith("param=") or re.search("=(hda|ldda|ld|hdca)=", text):
+        raise GalaxyError(f"HISTORY is missing before {text}: a new history's name, or hist_id=ID", USAGE)
+    return text
 
 
 def last_hid(galaxy: Galaxy, history: str) -> int:

@@ -11,17 +11,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from common import FAILED, NON_TERMINAL_DATASET_STATES, TRY_LATER, USAGE, Galaxy, GalaxyError
+from common import FAILED, NON_TERMINAL_DATASET_STATES, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.sources import Source
-from galaxy_api_scripts.datasets.target_history import last_hid
+from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, TargetHistory, last_hid
 from galaxy_api_scripts.datasets.tus import open_unchanged, send_file, upload_checkpoint
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
 
 BATCH = 50              # files a job, which Galaxy 26.1 is at work on while the next are sent: 100 in two are ready before
                         # 100 in one or in four
 BATCH_BYTES = 2**30     # what is larger goes alone, so that jobs run beside each other
-NAME = 255              # characters that Galaxy keeps of a name
 
 
 @dataclass
@@ -56,76 +55,15 @@ class Upload:
         return self
 
 
-@dataclass
-class UploadTarget:
-    """A history that is uploaded to: its id, "" for one that is still to be made; and the record of this call."""
-
-    id: str
-    record: Checkpoint | None = None
-
-    @property
-    def ended(self) -> dict[str, str]:
-        """`{a source's path: its dataset's id}` where an earlier run for the same had ended well when it was killed."""
-        return dict(self.record.data.get("ended", {})) if self.record else {}
-
-
-@contextlib.contextmanager
-def resolve_target(galaxy: Galaxy, text: str, sources: list[Source], dry: bool = False, *marks: Any) -> Iterator[UploadTarget]:
-    """The history that a command line names by its id, its exact name, or new:NAME; `marks` tell this call from others for
-    the same sources.
-
-    A new one is made unless `dry`; where an earlier run for the same sources was killed or failed, it is that run's. What
-    the user may not do is told here: Galaxy takes bytes from everybody, and looks at the key only after that.
-    """
-    if not text.removeprefix("new:").strip():
-        raise GalaxyError("HISTORY: an id or a name is wanted: is a variable unset?", USAGE)
-    user = galaxy.current_user()
-    if not text.startswith("new:"):
-        about = writable_history(galaxy, text, user)
-    if dry:
-        yield UploadTarget("" if text.startswith("new:") else about["id"])
-        return
-    files = [f"{one.path} {one.name}" for one in sources]
-    with Checkpoint(galaxy, f"the work for {text}", "call", text, *files, *marks) as record:
-        if text.startswith("new:"):
-            before = record.data.get("history")
-            if not before or galaxy.get(f"histories/{before}").get("deleted"):
-                record.save(durably=True, history=galaxy.post("histories", {"name": text[4:]})["id"])
-        yield UploadTarget(record.data.get("history") or about["id"], record)
-
-
-def writable_history(galaxy: Galaxy, text: str, user: dict[str, Any]) -> dict[str, Any]:
-    """The history with this id or exact name, where the user can add to it."""
-    about = galaxy.resolve("histories", text)
-    label = f"history {about['id']} ({about['name']})"
-    if about.get("deleted"):
-        raise GalaxyError(f"{label} is deleted: undelete it, or name another")
-    if about.get("user_id", user["id"]) != user["id"] and not user.get("is_admin"):
-        raise GalaxyError(f"{label} is another user's: nothing can be added to it", status=403)
-    return about
-
-
-@contextlib.contextmanager
-def ensure_history(galaxy: Galaxy, history: str | None, text: str) -> Iterator[str]:
-    """The history's id; without one, a new one is made as `text`, new:NAME, says, as late as can be, and deleted again where
-    nothing came of it."""
-    if history:
-        yield history
-        return
-    made = galaxy.post("histories", {"name": text.removeprefix("new:")})["id"]
-    try:
-        yield made
-    except GalaxyError as error:
-        if not error.lost:      # else Galaxy may be at work there
-            with contextlib.suppress(GalaxyError):
-                galaxy.delete(f"histories/{made}")
-        raise
+def finished_datasets(target: TargetHistory) -> dict[str, str]:
+    """`{a source's path: its dataset's id}` if an earlier run for the same had succeeded when it was killed."""
+    return dict(target.checkpoint.data.get("ended", {})) if target.checkpoint else {}
 
 
 def upload_sources(galaxy: Galaxy, history: str, sources: list[Source], settings: UploadSettings, ended: dict[str, str] | None = None
            ) -> Iterator[Upload]:
     """Send the sources and let Galaxy make datasets of them, a job for each `BATCH` of them; hands on each as soon as Galaxy
-    has taken it, or it is clear that it can't be sent. Those in `ended` have their dataset (see `UploadTarget`).
+    has taken it, or it is clear that it can't be sent. Those in `ended` have their dataset (see `TargetHistory`).
 
     Raises `GalaxyError` where the trouble is not one file's: then another run goes on. The records stay until `mark_done`.
     """
@@ -166,15 +104,15 @@ def fetch_batches(sources: Iterable[Source]) -> Iterator[list[Source]]:
         yield batch
 
 
-def mark_succeeded(uploads: list[Upload], where: UploadTarget) -> None:
+def mark_succeeded(uploads: list[Upload], where: TargetHistory) -> None:
     """All has ended well: note it in one place, so that who is killed while it is forgotten is gone on with whole."""
-    if where.record and len(uploads) > 1:
-        where.record.save(ended={one.source.path: one.dataset["id"] for one in uploads})
+    if where.checkpoint and len(uploads) > 1:
+        where.checkpoint.save(ended={one.source.path: one.dataset["id"] for one in uploads})
 
 
-def mark_done(uploads: Iterable[Upload], where: UploadTarget) -> None:
+def mark_done(uploads: Iterable[Upload], where: TargetHistory) -> None:
     """The user knows that all has ended well: a later run begins anew."""
-    for record in (*(one.record for one in uploads), where.record):
+    for record in (*(one.record for one in uploads), where.checkpoint):
         if record:
             record.remove()
 
@@ -321,7 +259,7 @@ def _is_from(made: dict[str, Any], one: Upload) -> bool:
         return False
     if data.get("dataset"):
         return bool(made["id"] == data["dataset"])
-    if made["hid"] <= data["after"] or made["name"] != one.source.name[:NAME]:
+    if made["hid"] <= data["after"] or made["name"] != one.source.name[:NAME_LENGTH]:
         return False
     if made["state"] in NON_TERMINAL_DATASET_STATES or "hashes" not in made or not data.get("sha256"):
         return True
@@ -409,7 +347,7 @@ def find_existing(galaxy: Galaxy, history: str, sources: list[Source], wait: boo
     """Those of the sources that the history has already: each takes a dataset of the same name and size, or one of the same
     name that is just being made, unless these are to be waited for first. An address has no size, so its name is enough."""
     held = [made for made in history_datasets(galaxy, history) if not made["deleted"]]
-    names = {source.name[:NAME] for source in sources}
+    names = {source.name[:NAME_LENGTH] for source in sources}
     moving = [made for made in held if made["state"] in NON_TERMINAL_DATASET_STATES and made["name"] in names]
     if moving and wait:
         galaxy.wait_datasets(history, [made["id"] for made in moving], timeout)
@@ -419,7 +357,7 @@ def find_existing(galaxy: Galaxy, history: str, sources: list[Source], wait: boo
     for made in free:
         by_name.setdefault(made["name"], []).append(made)
     for source in sources:
-        same = by_name.get(source.name[:NAME], [])
+        same = by_name.get(source.name[:NAME_LENGTH], [])
         fits = next((made for made in same if made["state"] != "ok" or source.size in (None, made["file_size"])), None)
         if fits:
             same.remove(fits)

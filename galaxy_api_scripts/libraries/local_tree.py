@@ -1,4 +1,4 @@
-"""What is in a folder on this machine, to be compared with what is elsewhere."""
+"""The files and folders below a folder on this machine, for comparison with a library."""
 from __future__ import annotations
 
 import hashlib
@@ -14,9 +14,9 @@ CHANGED_MESSAGE = "changed since this run began: a later run takes it when it is
 
 @dataclass(frozen=True)
 class FileStamp:
-    """What of a file changes with its content: its size (bytes), and its times of modification and of change (ns).
+    """What changes with a file's content: its size (bytes) and its times of modification and of status change (ns).
 
-    Nobody can set the last, so content that changed under an old time of modification is noticed.
+    No program can set the time of status change, so content rewritten under an old modification time is noticed.
     """
 
     size: int
@@ -24,109 +24,110 @@ class FileStamp:
     ctime_ns: int
 
     @classmethod
-    def of(cls, about: os.stat_result) -> FileStamp:
-        return cls(about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+    def of(cls, status: os.stat_result) -> FileStamp:
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 @dataclass
 class LocalTree:
-    """What is in the folder `root`: paths below it, with / between their names."""
+    """The contents of the folder `root`; paths are relative to it, with / between names.
+
+    `skipped` and `errors` say, for a path, why it is left alone (files ignored by name are not listed) or can't be read.
+    """
 
     root: str
     files: dict[str, FileStamp] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
-    left: dict[str, str] = field(default_factory=dict)      # path: why it is left alone; not what left_alone() says
-    bad: dict[str, str] = field(default_factory=dict)       # path: what is wrong with it
+    skipped: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.identity = self._identity()
+        self.identity = self._identify()
 
-    def _identity(self) -> tuple[int, int]:
+    def _identify(self) -> tuple[int, int]:
         try:
-            about = os.stat(self.root)
+            status = os.stat(self.root)
         except OSError as error:
             raise GalaxyError(f"{self.root}: {error.strerror}: is its disk mounted? Nothing was changed", USAGE) from None
-        if not stat.S_ISDIR(about.st_mode):
+        if not stat.S_ISDIR(status.st_mode):
             raise GalaxyError(f"{self.root}: not a folder", USAGE)
-        return about.st_dev, about.st_ino
+        return status.st_dev, status.st_ino
 
-    def place(self, path: str) -> str:
-        """The whole path of a file or folder."""
+    def full_path(self, path: str) -> str:
         return os.path.join(self.root, path)
 
-    def lacks(self, path: str) -> bool:
-        """Whether there is nothing at `path` now; refused where `root` is not the folder any more that it was."""
-        gone = not os.path.lexists(self.place(path))
-        if gone and self._identity() != self.identity:
+    def is_missing(self, path: str) -> bool:
+        """Whether nothing exists at `path` now. Raises `GalaxyError` if `root` is no longer the same folder (unmounted)."""
+        missing = not os.path.lexists(self.full_path(path))
+        if missing and self._identify() != self.identity:
             raise GalaxyError(f"{self.root} is another folder than a moment ago: is its disk still mounted?")
-        return gone
+        return missing
 
-    def may_hold(self, path: str) -> bool:
-        """Whether something may be at `path` though it is not among `files`: it is, or is in, what is left alone or can't
-        be read."""
+    def may_exist(self, path: str) -> bool:
+        """Whether `path` may exist without being in `files`: it, or a folder above it, is ignored, skipped or unreadable."""
         names = path.split("/")
-        above = {"/".join(names[:length]) for length in range(1, len(names) + 1)}
-        return any(map(is_ignored, names)) or not above.isdisjoint(self.left) or not above.isdisjoint(self.bad)
+        prefixes = {"/".join(names[:length]) for length in range(1, len(names) + 1)}
+        return any(map(is_ignored, names)) or not prefixes.isdisjoint({*self.skipped, *self.errors})
 
 
 def is_ignored(name: str) -> bool:
-    """Whether that is the name of something hidden, or of a file that is just being written."""
+    """Whether `name` is that of a hidden file or of one still being written."""
     return name.startswith(".") or name.lower().endswith(UNFINISHED_PATTERN)
 
 
 def scan_tree(root: str) -> LocalTree:
-    """What is in the folder `root`, each file that can be read with what tells when it changes."""
-    disk, real, todo = LocalTree(root), os.path.realpath(root), [""]
-    while todo:
-        folder = todo.pop()
+    """List the folder `root` recursively, with a stamp for each readable file."""
+    tree, real_root, pending = LocalTree(root), os.path.realpath(root), [""]
+    while pending:
+        folder = pending.pop()
         try:
-            with os.scandir(disk.place(folder)) as entries:
-                inside = sorted(entries, key=lambda entry: entry.name)
+            with os.scandir(tree.full_path(folder)) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
         except OSError as error:
             if not folder:
                 raise GalaxyError(f"{root}: {error.strerror}", USAGE) from None
-            disk.bad[folder] = str(error.strerror)
+            tree.errors[folder] = str(error.strerror)
             continue
-        for entry in inside:
+        for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
-            if not is_ignored(entry.name) and _is_folder(disk, real, entry, path):
-                disk.folders.add(path)
-                todo.append(path)
-    return disk
+            if not is_ignored(entry.name) and _is_subfolder(tree, real_root, entry, path):
+                tree.folders.add(path)
+                pending.append(path)
+    return tree
 
 
-def _is_folder(disk: LocalTree, real: str, entry: os.DirEntry[str], path: str) -> bool:
-    """Whether that is a folder to look into; anything else finds its place in `disk`."""
+def _is_subfolder(tree: LocalTree, real_root: str, entry: os.DirEntry[str], path: str) -> bool:
+    """Whether `entry` is a folder to descend into; anything else is added to `tree`."""
     try:
         path.encode()
         if entry.is_dir(follow_symlinks=False):
             return True
-        if entry.is_symlink() and os.path.commonpath([real, os.path.realpath(entry.path)]) != real:
-            disk.left[path] = "a link out of the folder"
+        if entry.is_symlink() and os.path.commonpath([real_root, os.path.realpath(entry.path)]) != real_root:
+            tree.skipped[path] = "a link out of the folder"
             return False
-        about = os.stat(entry.path)
-        if stat.S_ISDIR(about.st_mode):
-            disk.left[path] = "a link to a folder"
-        elif not stat.S_ISREG(about.st_mode):
-            disk.left[path] = "not a file"
+        status = os.stat(entry.path)
+        if stat.S_ISDIR(status.st_mode):
+            tree.skipped[path] = "a link to a folder"
+        elif not stat.S_ISREG(status.st_mode):
+            tree.skipped[path] = "not a file"
         elif not os.access(entry.path, os.R_OK):
-            disk.bad[path] = "Permission denied"
+            tree.errors[path] = "Permission denied"
         else:
-            disk.files[path] = FileStamp.of(about)
+            tree.files[path] = FileStamp.of(status)
     except UnicodeEncodeError:
-        disk.bad[path.encode(errors="replace").decode()] = "its name is not UTF-8"
+        tree.errors[path.encode(errors="replace").decode()] = "its name is not UTF-8"
     except OSError as error:
-        if os.path.lexists(entry.path):     # else it went a moment ago
-            disk.bad[path] = str(error.strerror)
+        if os.path.lexists(entry.path):     # else it was deleted a moment ago
+            tree.errors[path] = str(error.strerror)
     return False
 
 
-def hash_unchanged(path: str, seen: FileStamp) -> str:
-    """The SHA-256 of a file that is as it was `seen`; refused where it has changed."""
+def hash_unchanged(path: str, stamp: FileStamp) -> str:
+    """The SHA-256 of a file. Raises `GalaxyError` if its stamp, taken after the last byte, is no longer `stamp`."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(2**20):
             digest.update(block)
-        if FileStamp.of(os.fstat(file.fileno())) != seen:
+        if FileStamp.of(os.fstat(file.fileno())) != stamp:
             raise GalaxyError(CHANGED_MESSAGE)
     return digest.hexdigest()

@@ -272,15 +272,6 @@ def parse_step_dataset(text: str) -> tuple[str, str, str]:
     return parts[0], parts[1], parts[2]
 
 
-def parse_history(text: str) -> str:
-    """HISTORY as a run takes it, a new one's name or `hist_id=ID`; a usage error where it was forgotten."""
-    if text.strip() in ("", "hist_id="):    # Galaxy would make a history of its own
-        raise GalaxyError("HISTORY is empty: is a variable unset?", USAGE)
-    if text.startswith("param=") or re.search(rf"=({'|'.join(DATA_SOURCES)})=", text):
-        raise GalaxyError(f"HISTORY is missing before {text}: a new history's name, or hist_id=ID", USAGE)
-    return text
-
-
 def input_rows(workflow: dict[str, Any]) -> list[dict[str, Any]]:
     """The workflow's inputs, as people choose among them: `index`, `label`, `takes`, `optional`, `uuid`, `default`."""
     rows = []

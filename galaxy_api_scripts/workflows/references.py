@@ -54,7 +54,7 @@ class ReferenceResolver:
             tree = find_folders(self.galaxy, "", about["root_folder_id"], [tuple(folders)])
             self._folders[where] = tree.get(tuple(folders))
         folder = self._folders[where]
-        datasets = folder.named(name) if folder else []
+        datasets = folder.datasets(name) if folder else []
         if len(datasets) != 1:
             raise ReferenceProblem(f"{label}: the library has {len(datasets) or 'nothing'} with that name")
         return require_readable(datasets[0], label)

@@ -12,7 +12,7 @@ from typing import Any
 
 from common import DONE, USAGE, VERSION, Galaxy, GalaxyError, format_table, report_error
 from galaxy_api_scripts.checkpoint import Notes
-from galaxy_api_scripts.datasets.upload import UploadTarget
+from galaxy_api_scripts.datasets.target_history import TargetHistory
 from galaxy_api_scripts.files import write_output
 from galaxy_api_scripts.invocations.invocation import submit_once
 from galaxy_api_scripts.progress import describe_counts
@@ -73,14 +73,14 @@ class RunRequest:
         # Without no_add_to_history Galaxy 26.1 copies what another history has, and it gets another id.
         return {"inputs": inputs, "inputs_by": "step_index", "no_add_to_history": True, **parameters, **self.options}
 
-    def start(self, galaxy: Galaxy, where: UploadTarget, timeout: float | None = None) -> str:
+    def start(self, galaxy: Galaxy, where: TargetHistory, timeout: float | None = None) -> str:
         """Bring the inputs into the history and begin the run, unless an earlier process did; the invocation's id."""
-        assert where.record
-        known = where.record.data.get("invocation")
+        assert where.checkpoint
+        known = where.checkpoint.data.get("invocation")
         if known:
             return str(known)
         staging = Staging(galaxy, where.id, timeout)
-        invocation = self.submit(galaxy, where.id, self.stage(staging), where.record)
+        invocation = self.submit(galaxy, where.id, self.stage(staging), where.checkpoint)
         staging.forget()
         return invocation
 

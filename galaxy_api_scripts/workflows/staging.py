@@ -10,10 +10,10 @@ from common import Galaxy, GalaxyError, report_error
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.collections import create_collection_once, find_created_collection
 from galaxy_api_scripts.datasets.sources import Source
+from galaxy_api_scripts.datasets.target_history import TargetHistory
 from galaxy_api_scripts.datasets.upload import (
     Upload,
     UploadSettings,
-    UploadTarget,
     mark_done,
     upload_sources,
     verify_uploads,
@@ -58,7 +58,7 @@ class Staging:
 
     def forget(self) -> None:
         """The run has begun: what was noted for it is not wanted any more."""
-        mark_done(self.uploads, UploadTarget(""))
+        mark_done(self.uploads, TargetHistory(""))
         for record in self.records:
             record.remove()
 

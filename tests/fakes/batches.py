@@ -11,8 +11,8 @@ from common import DONE, Galaxy
 from fakes import KEY
 from fakes.galaxy import WORKFLOW, FakeGalaxy
 from galaxy_api_scripts import checkpoint
-from galaxy_api_scripts.batch import history, ledger, ledger_reader, runner, running_sample
-from galaxy_api_scripts.datasets import collections, download
+from galaxy_api_scripts.batch import ledger, ledger_reader
+from galaxy_api_scripts.datasets import download
 
 
 class Killed(BaseException):
@@ -51,7 +51,7 @@ class Death:
                 except Exception as error:
                     yield thing[0], error
 
-        monkeypatch.setattr(download, "_each", each)
+        monkeypatch.setattr(download, "_run_parallel", each)
         monkeypatch.setattr(Galaxy, "_send", sent)
         monkeypatch.setattr(ledger.Ledger, "write", written)
         monkeypatch.setattr(checkpoint.Checkpoint, "save", living(save))
@@ -132,9 +132,6 @@ def real_server():
 @pytest.fixture
 def server(clock, monkeypatch):
     """A server, and all modules, in time that goes by only when somebody sleeps."""
-    clock.time_ns = lambda: int(clock.now * 1e9)
-    for module in (runner, running_sample, history, collections):
-        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(common.random, "uniform", lambda least, most: most)
     server = FakeGalaxy(clock.time)
     yield server

@@ -9,9 +9,10 @@ import workflow_batch
 from fakes import KEY, URL
 
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
-from galaxy_api_scripts.batch import history, ledger, runner, samples, summary
+from galaxy_api_scripts.batch import ledger, samples, summary
 from galaxy_api_scripts.batch import watcher as watcher_module
 from galaxy_api_scripts.batch.runner import BatchRunner
+from galaxy_api_scripts.datasets import target_history
 from galaxy_api_scripts.invocations.invocation import _find_submitted
 
 DATASET = {"0": {"id": "d", "src": "hda", "label": "table"}}
@@ -166,7 +167,6 @@ def test_where_nothing_has_ended_there_is_nothing_but_json(style, quiet, out, ca
 
 def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, requests_mock, clock, monkeypatch):
     """A run and a history that were asked for, an hour later than it is now, and never came."""
-    monkeypatch.setattr(history, "time", clock)
     requests_mock.get(f"{URL}/api/invocations", json=[])
     requests_mock.get(f"{URL}/api/histories", json=[])
     hence = clock.now + 3600
@@ -174,12 +174,11 @@ def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, request
     assert _find_submitted(work.galaxy, "w", {"history_id": "h"}, unit, True) is None
     requests_mock.post(f"{URL}/api/histories", json={"id": "new"})
     with pytest.raises(GalaxyError, match="run the same line again"):
-        history.create_history_once(work.galaxy, "title", unit)
+        target_history.create_history_once(work.galaxy, "title", unit)
     assert sum(clock.slept) < 100
 
 
 def test_a_file_that_was_seen_in_the_future_is_taken(memory, tmp_path, clock, monkeypatch):
-    monkeypatch.setattr(watcher_module, "time", clock)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.tsv").write_text("x")
     taken = []
@@ -216,7 +215,7 @@ def test_a_sheet_from_a_pipe_wants_a_ledger_that_is_named(script, sheet, capsys,
     with sheet.open() as pipe:
         monkeypatch.setattr("sys.stdin", pipe)
         assert script(workflow_batch.main, KEY, URL, "f2db41e1fa331b3e", "-") == USAGE
-    assert "--ledger=FILE says where" in capsys.readouterr().err and not (tmp_path / "-.ledger").exists()
+    assert "--ledger=FILE names one" in capsys.readouterr().err and not (tmp_path / "-.ledger").exists()
 
 
 def test_a_history_that_is_deleted_is_refused_before_anything_is_sent(script, sheet, capsys, requests_mock):
@@ -331,7 +330,6 @@ def test_files_that_changed_places_are_another_run(work, memory, lanes):
 
 def test_a_watcher_says_once_what_is_away(work, clock, monkeypatch, capsys):
     """And again where it has been there meanwhile."""
-    monkeypatch.setattr(runner, "time", clock)
     looks = iter(["away", "away", "away", "", "away", "elsewhere"])
 
     def find_more():

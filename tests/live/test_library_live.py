@@ -234,10 +234,10 @@ def test_upload_dir_once_however_often(admin, run, files, how):
     first = run(library, *options)
     assert (first.returncode, first.stderr) == (0, "")
     assert [line.split("/")[-1] for line in first.stdout.splitlines()] == [
-        f"{name} uploaded=True" for name in ("a.txt", "b.gz", "ö'x.txt", "top.txt")]
+        f"{name} uploaded=False" for name in ("a.txt", "b.gz", "ö'x.txt", "top.txt")]
     again = run(library, *options)
     assert (again.returncode, again.stderr) == (0, "")
-    assert again.stdout == first.stdout.replace("True", "False")
+    assert again.stdout == first.stdout.replace("False", "True")
     found = held(admin, library)
     assert sorted(found) == sorted(str(path) for path in files.rglob("*") if path.is_file())
     for path, same in found.items():
@@ -253,10 +253,10 @@ def test_upload_dir_adds_what_is_new_or_has_changed(admin, run, files):
     (files / "run1" / "a.txt").write_text("longer than before")
     (files / "run1" / "new.txt").write_text("new")
     done = run(library, "--nonlocal")
-    assert done.stdout.count("True") == 2 and done.returncode == 0
+    assert done.stdout.count("False") == 2 and done.returncode == 0
     counts = {Path(path).name: len(same) for path, same in held(admin, library).items()}
     assert counts == {"top.txt": 1, "a.txt": 2, "b.gz": 1, "ö'x.txt": 1, "new.txt": 1}
-    assert run(library, "--nonlocal").stdout.count("True") == 0
+    assert run(library, "--nonlocal").stdout.count("False") == 0
 
 
 def test_upload_dir_tells_what_galaxy_does_not_keep_and_tries_it_again(admin, run, files):
@@ -279,11 +279,11 @@ def test_upload_dir_after_a_kill(admin, run, files):
         (files / f"{number}.txt").write_text("x" * number)
     with admin.begin("library_upload_dir.py", "-u", admin.url, "-a", admin.key, "-l", library.id, "--nonlocal",
                      stdin="".join(f"{path}\n" for path in files.rglob("*") if path.is_file())) as started:
-        assert "uploaded=True" in started.stdout.readline()
+        assert "uploaded=False" in started.stdout.readline()
         started.kill()
     done = run(library, "--nonlocal")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("uploaded=False") >= 50
+    assert done.stdout.count("uploaded=True") >= 50
     assert set(map(len, held(admin, library).values())) == {1} and len(held(admin, library)) == 64
 
 
@@ -323,7 +323,7 @@ def test_upload_dir_over_quota(admin, server, run, files, tmp_path):
     admin.asked("DELETE", f"quotas/{quota['id']}")
     person.asked("DELETE", f"jobs/{job['id']}")
     done = run(library, "--nonlocal", asks=person)
-    assert (done.returncode, done.stdout.count("uploaded=True"), done.stderr) == (0, 4, "")
+    assert (done.returncode, done.stdout.count("uploaded=False"), done.stderr) == (0, 4, "")
     assert set(map(len, held(admin, library).values())) == {1}
 
 
@@ -382,6 +382,6 @@ def test_somebody_who_may_add_sends_files_but_names_no_paths(admin, person, run,
     assert "naming paths on the server needs an administrator's key" in done.stderr and "--nonlocal" in done.stderr
     (files / "bad.html").write_text("<html><script>\n")
     done = run(library, "--nonlocal", asks=person)
-    assert done.returncode == SOME_FAILED and done.stdout.count("True") == 5
+    assert done.returncode == SOME_FAILED and done.stdout.count("False") == 5
     assert done.stderr.count("\n") == 1 and "bad.html: Galaxy did not keep it" in done.stderr
     assert {state for same in states(admin, library).values() for state in same} == {"ok"}

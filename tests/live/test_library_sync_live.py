@@ -72,7 +72,7 @@ def test_a_run_and_the_next(admin, sync, files):
     assert admin.look(f"libraries/datasets/{reads}")["file_ext"] == "fastqsanger"
     before = ids(admin, library)
     again = sync(library, "--delete")
-    assert (again.returncode, again.stdout, again.stderr) == (0, "keep\t\t14\t4 as they are\n", "")
+    assert (again.returncode, again.stdout, again.stderr) == (0, "keep\t\t14\t4 unchanged\n", "")
     assert ids(admin, library) == before
     jobs = admin.look("jobs", history_id=[one["id"] for one in admin.look("histories", q="name-eq",
                       qv=f"Uploads to library {library.id}")][0])
@@ -240,7 +240,7 @@ def test_who_is_no_administrator(admin, server, sync, files):
     may_add(admin, library, person)
     assert sync(library, asks=person).returncode == 0 and held(admin, library) == expected(files)
     again = sync(library, "--delete", asks=person)
-    assert (again.stdout, again.stderr) == ("keep\t\t14\t4 as they are\n", "")
+    assert (again.stdout, again.stderr) == ("keep\t\t14\t4 unchanged\n", "")
     (files / "run1" / "a.txt").write_text("A\tB\n")
     (files / "run2" / "b.gz").unlink()
     (files / "run2").rmdir()

@@ -324,7 +324,7 @@ def test_a_collection_there_and_back(person, tmp_path):
     made = person.value("collection_create.py", "--type=list:paired", "--wait", "--format=value", "--fields=id", person.key,
                         person.url, history, "my reads", *tmp_path.glob("*.fastq"))
     to = tmp_path / "to"
-    ended = person.run("collection_download.py", f"--to={to}", "--verify", person.key, person.url, made)
+    ended = person.run("dataset_download.py", f"--to={to}", "--verify", person.key, person.url, f"hdca:{made}")
     assert (ended.returncode, ended.stderr) == (0, "")
     there = {str(path.relative_to(to)): path.read_text() for path in to.rglob("*") if path.is_file()}
     assert there.pop("manifest.tsv")
@@ -333,7 +333,7 @@ def test_a_collection_there_and_back(person, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in to.rglob("*.fastqsanger")}
     missing = to / "my reads" / "s1" / "forward.fastqsanger"
     missing.unlink()
-    assert person.run("collection_download.py", f"--to={to}", person.key, person.url, made).returncode == 0
+    assert person.run("dataset_download.py", f"--to={to}", person.key, person.url, f"hdca:{made}").returncode == 0
     assert missing.exists() and all(path.stat().st_mtime_ns == before[path] for path in before if path != missing)
 
 

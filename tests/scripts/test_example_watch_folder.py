@@ -7,7 +7,7 @@ import pytest
 from fakes import KEY, URL
 
 from common import FAILED, INTERRUPTED, SOME_FAILED, TRY_LATER, USAGE
-from galaxy_api_scripts.batch import history, runner, watcher
+from galaxy_api_scripts.batch import watcher
 from galaxy_api_scripts.batch.ledger import Ledger
 
 main = example_watch_folder.main
@@ -16,8 +16,6 @@ main = example_watch_folder.main
 @pytest.fixture
 def folders(tmp_path, clock, monkeypatch):
     """Two folders, and time that goes by only in pauses."""
-    for module in (example_watch_folder, history, runner, watcher):
-        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()

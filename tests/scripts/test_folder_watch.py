@@ -69,8 +69,6 @@ class ScriptedRunner(BatchRunner):
 def now(clock, monkeypatch):
     """Time that goes by only in pauses."""
     clock.time_ns = lambda: int(clock.now * 10**9)
-    monkeypatch.setattr(runner, "time", clock)
-    monkeypatch.setattr(watcher, "time", clock)
     monkeypatch.setattr(clock, "sleep", lambda seconds: pytest.fail("it waits"))
     return clock
 
@@ -203,7 +201,7 @@ def test_a_dry_run_begins_nothing(watched):
     (watched.inbox / "run1").mkdir()
     ended = watched.run("-n", "--format=csv", settle=60)
     assert ended.out.splitlines() == ["name,place,files,bytes,taken,before",
-                                      f"a,{watched.inbox}/a.tsv,1,5,when it has stood still for 60 s,"]
+                                      f"a,{watched.inbox}/a.tsv,1,5,after 60 s without a change,"]
     assert ended.err == f"1 there; ledger: {watched.book}\n" and watched.begun == [] and not watched.book.exists()
     (watched.inbox / "run1" / "CopyComplete.txt").touch()
     assert watched.run("-n", "--unit=run").out.splitlines()[1].split("\t")[-2] == "has no reads in it"
@@ -212,7 +210,7 @@ def test_a_dry_run_begins_nothing(watched):
 # ---------------------------------------------------------------------------------------------------- a bad line
 
 @pytest.mark.parametrize("options, flow, words", [
-    (["--unit=lane"], [W], "--unit=lane: there are file, pair, run"),
+    (["--unit=lane"], [W], "--unit=lane: expected file, pair or run"),
     (["--on-fail="], [W], "--on-fail is empty: is a variable unset?"),
     (["--move-to="], [W], "--move-to is empty: is a variable unset?"),
     (["--pause=0"], [W], "--pause=0: a whole number of at least 1 is wanted"),

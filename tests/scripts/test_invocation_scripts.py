@@ -260,7 +260,6 @@ def test_what_is_not_whole_gets_no_name(script, requests_mock, capsys, clock, tm
 
 
 def test_what_was_begun_is_gone_on_with(script, requests_mock, capsys, clock, tmp_path, monkeypatch):
-    monkeypatch.setattr(invocation_export, "time", clock)
     galaxy, line = Exports(requests_mock, crate(), looks=99), [f"--to={tmp_path}/a.zip", KEY, URL, "i"]
     assert script(invocation_export.main, "--timeout=20", *line) == STILL_RUNNING
     assert one_line(capsys, "the same command goes on with it") == ""

@@ -12,7 +12,7 @@ import pytest
 from fakes import KEY, URL
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE
-from galaxy_api_scripts.libraries import contents
+from galaxy_api_scripts.libraries import uploads
 
 CONTENTS = f"{URL}/api/libraries/l1/contents"
 NO = {"status_code": 403, "json": {"err_msg": "No rights", "err_code": 403002}}
@@ -212,7 +212,7 @@ def test_load_data(script, shelf, metadata, capsys):
 
 @pytest.mark.parametrize("states, words", [(["error", "error"], "Galaxy did not keep it: Job failed"),
                                            (["paused", "error"], "it is paused: most often the quota"),
-                                           (["ok", "ok"], "2 datasets of this name and size are there")])
+                                           (["ok", "ok"], "2 datasets of this name and size are in the folder")])
 def test_load_data_whose_job_fails(script, shelf, metadata, capsys, states, words):
     shelf.delete(f"{URL}/api/libraries/datasets/d2", json={})
     shelf.get(f"{URL}/api/folders/F1/contents", [{"json": held("error")}, {"json": held(*states)}])
@@ -242,7 +242,7 @@ def test_load_data_that_is_paused_is_not_loaded_again(script, shelf, metadata, c
 
 
 def test_load_data_twice_at_once(script, shelf, metadata, capsys):
-    with contents.exclusive_run("the library 'There'"):
+    with uploads.exclusive_run("the library 'There'"):
         assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == TRY_LATER
     assert refused_with(capsys, "another run is at work on the library 'There'") and sent(shelf) == []
 

@@ -14,7 +14,7 @@ from fakes import KEY, URL
 from test_library_upload_dir import Library
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
-from galaxy_api_scripts.libraries import contents, local_tree, sync_state
+from galaxy_api_scripts.libraries import local_tree, sync_state, uploads
 from galaxy_api_scripts.libraries import sync as sync_module
 
 
@@ -151,7 +151,7 @@ def test_first_and_second_run(sync, shelf, here, capsys):
     assert capsys.readouterr() == ("upload\ta.txt\t3\tnew\nupload\trun1/b.txt\t2\tnew\n", "")
     assert shelf.contents() == on_disk(here)
     assert sync() == 0
-    assert capsys.readouterr() == ("keep\t\t5\t2 as they are\n", "")
+    assert capsys.readouterr() == ("keep\t\t5\t2 unchanged\n", "")
     assert [(one.method, one.path) for one in shelf.mock.request_history] == [("GET", f"/api/{route}") for route in (
         "users/current", "libraries", "libraries", "libraries/l1", "histories", "jobs", "libraries/l1/contents")]
 
@@ -192,19 +192,19 @@ def test_what_has_changed_is_replaced(sync, shelf, here, capsys):
     (here / "a.txt").write_text("longer")
     rewrite(here / "run1" / "b.txt", "BB")      # its time of modification is the old one
     assert sync() == 0
-    assert capsys.readouterr().out == ("replace\ta.txt\t6\t3 bytes are there\n"
+    assert capsys.readouterr().out == ("replace\ta.txt\t6\t3 bytes in the library\n"
                                        "replace\trun1/b.txt\t2\tits content differs\n")
     assert shelf.contents() == on_disk(here) and first["a.txt"] in shelf.deleted
     order = [(one.method, one.path.split("/")[2]) for one in shelf.mock.request_history]
     assert order.index(("DELETE", "libraries")) > len(order) - order[::-1].index(("POST", "tools"))
-    assert sync() == 0 and not shelf.asked("POST") and capsys.readouterr().out == "keep\t\t8\t2 as they are\n"
+    assert sync() == 0 and not shelf.asked("POST") and capsys.readouterr().out == "keep\t\t8\t2 unchanged\n"
 
 
 def test_what_was_only_touched_is_kept(sync, shelf, here, capsys):
     sync("-q")
     os.utime(here / "a.txt")
     assert sync() == 0
-    assert capsys.readouterr().out == "keep\t\t5\t2 as they are\n" and not shelf.asked("POST")
+    assert capsys.readouterr().out == "keep\t\t5\t2 unchanged\n" and not shelf.asked("POST")
     assert sync() == 0 and not shelf.asked("GET", "folders")      # and that is noted
 
 
@@ -212,11 +212,11 @@ def test_what_is_no_longer_in_the_library(sync, shelf, here, capsys):
     sync("-q")
     shelf.folders["F0"] = [item for item in shelf.folders["F0"] if item["name"] != "a.txt"]
     assert sync() == 0
-    assert capsys.readouterr().out == "upload\ta.txt\t3\tno longer in the library\nkeep\t\t2\t1 as they are\n"
+    assert capsys.readouterr().out == "upload\ta.txt\t3\tno longer in the library\nkeep\t\t2\t1 unchanged\n"
     assert shelf.contents() == on_disk(here)
 
 
-@pytest.mark.parametrize("text, why", [("AAAA", "4 bytes are there"), ("AAA", "its content differs")])
+@pytest.mark.parametrize("text, why", [("AAAA", "4 bytes in the library"), ("AAA", "its content differs")])
 def test_what_somebody_put_in_its_place(sync, shelf, here, capsys, text, why):
     sync("-q")
     shelf.folders["F0"] = [item for item in shelf.folders["F0"] if item["name"] != "a.txt"]
@@ -243,7 +243,7 @@ def test_without_the_record_sizes_are_trusted(sync, shelf, here, alone, capsys):
     rewrite(here / "a.txt", "AAA")
     (here / "run1" / "b.txt").write_text("bbb")
     assert sync() == 0
-    assert capsys.readouterr().out == "replace\trun1/b.txt\t3\t2 bytes are there\nkeep\t\t3\t1 as they are\n"
+    assert capsys.readouterr().out == "replace\trun1/b.txt\t3\t2 bytes in the library\nkeep\t\t3\t1 unchanged\n"
     assert len(shelf.elements()) == 1 and not shelf.asked("GET", "datasets/")
     assert sync() == 0 and shelf.mock.call_count == 7
 
@@ -253,17 +253,17 @@ def test_verify(sync, shelf, here, alone, capsys):
     lose_record(alone)
     rewrite(here / "a.txt", "AAA")
     assert sync("--verify") == 0
-    assert capsys.readouterr().out == "replace\ta.txt\t3\tits content differs\nkeep\t\t2\t1 as they are\n"
+    assert capsys.readouterr().out == "replace\ta.txt\t3\tits content differs\nkeep\t\t2\t1 unchanged\n"
     assert shelf.contents() == on_disk(here)
     assert sync("--verify") == 0 and not shelf.asked("GET", "datasets/")      # the record has the hashes now
-    assert capsys.readouterr().out == "keep\t\t5\t2 as they are\n"
+    assert capsys.readouterr().out == "keep\t\t5\t2 unchanged\n"
 
 
 def test_verify_where_galaxy_knows_no_hash(sync, shelf, here, capsys):
     linked = shelf.put("F0", "a.txt", "aaa")
     shelf.hashes.clear()
     assert sync() == 0
-    assert capsys.readouterr().out == "upload\trun1/b.txt\t2\tnew\nkeep\t\t3\t1 as they are\n"
+    assert capsys.readouterr().out == "upload\trun1/b.txt\t2\tnew\nkeep\t\t3\t1 unchanged\n"
     assert sync("--verify") == 0
     assert capsys.readouterr().out.startswith("replace\ta.txt\t3\tGalaxy has no SHA-256 of it\n")
     assert linked in shelf.deleted and shelf.contents() == on_disk(here)
@@ -296,21 +296,24 @@ def test_a_damaged_record_is_begun_anew(sync, shelf, alone, damage, capsys):
         record.write_text("no database")
     else:
         with sqlite3.connect(record) as base:
-            base.executescript("PRAGMA user_version = 99; DROP TABLE held" if damage == "version" else
-                               "UPDATE held SET dataset = 'other'")
+            base.executescript("PRAGMA user_version = 99; DROP TABLE files" if damage == "version" else
+                               "UPDATE files SET dataset = 'other'")
         base.close()
     assert sync() == 0 and not shelf.asked("POST")
-    assert capsys.readouterr() == ("keep\t\t5\t2 as they are\n", "")
+    assert capsys.readouterr() == ("keep\t\t5\t2 unchanged\n", "")
     assert sync() == 0 and shelf.mock.call_count == 7
 
 
-def test_a_record_that_can_not_be_kept(sync, shelf, tmp_path, monkeypatch, capsys):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+@pytest.mark.parametrize("path, reason", [
+    ("state", "no lock can be kept there: Not a directory: set $XDG_STATE_HOME to another folder"),
+    ("state/galaxy-api-scripts/libraries", "progress can't be saved there: File exists: set $XDG_STATE_HOME to another folder")])
+def test_nothing_is_uploaded_if_progress_can_not_be_saved(sync, shelf, tmp_path, monkeypatch, capsys, path, reason):
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text("a file in the place of a folder")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert sync() == FAILED
     told = capsys.readouterr()
-    assert "can't be noted there: Not a directory: $XDG_STATE_HOME sets another place" in told.err
-    assert told.err.count("\n") == 1 and not shelf.asked("POST")
+    assert reason in told.err and told.err.count("\n") == 1 and not shelf.asked("POST")
 
 
 def test_where_the_record_is(sync, shelf, here, tmp_path, alone, monkeypatch):
@@ -330,7 +333,7 @@ def test_what_is_not_on_the_disk_is_only_counted(sync, shelf, here, capsys):
     (here / "a.txt").unlink()
     assert sync() == 0
     assert capsys.readouterr().out == ("leave\t\t\t2 in the library are not on the disk: --delete deletes them\n"
-                                       "keep\t\t2\t1 as they are\n")
+                                       "keep\t\t2\t1 unchanged\n")
     assert shelf.deleted == [] and shelf.item(theirs)
 
 
@@ -345,7 +348,7 @@ def test_delete(sync, shelf, here, capsys):
         "delete\tgone/d.txt\t1\tnot on the disk\ndelete\tgone/far/c.txt\t1\tnot on the disk\n"
         "delete\tof others/x.txt\t\tnot on the disk\ndelete\trun1/b.txt\t2\tnot on the disk\n"
         "delete\tof others/\t\tnot on the disk\ndelete\tgone/far/\t\tnot on the disk\ndelete\tgone/\t\tnot on the disk\n"
-        "keep\t\t3\t1 as they are\n")
+        "keep\t\t3\t1 unchanged\n")
     assert shelf.contents() == on_disk(here) and {item["name"] for item in shelf.folders["F0"]} == {"a.txt", "run1"}
 
 
@@ -395,8 +398,8 @@ def test_a_folder_that_may_not_be_deleted(sync, shelf, here, capsys):
     sync("-q")
     shelf.mock.delete(re.compile(f"{URL}/api/folders/"), status_code=403, json={"err_msg": "Not yours"})
     assert sync("--delete") == 0
-    assert capsys.readouterr() == ("leave\tgone/\t\tempty: whoever manages the library may delete it\n"
-                                   "keep\t\t5\t2 as they are\n", "")
+    assert capsys.readouterr() == ("leave\tgone/\t\tempty: the library's managers may delete it\n"
+                                   "keep\t\t5\t2 unchanged\n", "")
 
 
 def test_what_may_not_be_deleted(sync, shelf, here, capsys):
@@ -416,7 +419,7 @@ def test_what_is_nowhere_any_more_is_forgotten(sync, shelf, here, alone):
         pass
     [path] = [path for path in records(alone) if path != record.path]
     with sqlite3.connect(path) as base:
-        assert base.execute("SELECT path FROM held").fetchall() == [("run1/b.txt",)]
+        assert base.execute("SELECT path FROM files").fetchall() == [("run1/b.txt",)]
     base.close()
 
 
@@ -481,7 +484,7 @@ def test_the_old_one_stays_where_the_new_one_fails(sync, shelf, here, capsys):
     for _ in range(2):
         assert sync() == SOME_FAILED
         told = capsys.readouterr()
-        assert told.out == "keep\t\t2\t1 as they are\n" and told.err.count("\n") == 1
+        assert told.out == "keep\t\t2\t1 unchanged\n" and told.err.count("\n") == 1
         assert f"{here}/a.txt: Galaxy did not keep it: expected [1] got [2]" in told.err
         assert shelf.contents() == before
     shelf.ends = {}
@@ -587,7 +590,7 @@ def test_one_whose_bytes_are_lost(sync, shelf, here, state, capsys):
 def test_one_that_is_just_being_made(sync, shelf, here, capsys):
     one = shelf.put("F0", "a.txt", "", state="queued")
     assert sync() == 0
-    assert f"leave\ta.txt\t3\tdataset {one} of this name is just being made\n" in capsys.readouterr().out
+    assert f"leave\ta.txt\t3\tdataset {one} of this name is still being made\n" in capsys.readouterr().out
     assert len(shelf.elements()) == 1
 
 
@@ -600,15 +603,15 @@ def test_another_machine_uploads_the_same(sync, shelf, here, capsys):
     shelf.mock.post(f"{URL}/api/tools/fetch", json=twice)
     assert sync() == SOME_FAILED
     told = capsys.readouterr().err
-    assert "a.txt: 2 datasets of this name have come: " in told and told.count("\n") == 1
+    assert "a.txt: 2 datasets of this name were added: " in told and told.count("\n") == 1
 
 
 def test_two_folders_of_one_name(sync, shelf, here, capsys):
     ids = [shelf.add("F0", "run1", type="folder") for _ in range(2)]
     assert sync() == FAILED
-    assert f"2 folders are named run1: {', '.join(ids)}" in capsys.readouterr().err
+    assert f"2 folders are named 'run1': {', '.join(ids)}" in capsys.readouterr().err
     assert sync("--to=run1") == FAILED
-    assert f"2 folders are named run1: {', '.join(ids)}" in capsys.readouterr().err and not shelf.asked("POST")
+    assert f"2 folders are named 'run1': {', '.join(ids)}" in capsys.readouterr().err and not shelf.asked("POST")
 
 
 def test_folders_that_may_not_be_added_to(sync, shelf, capsys):
@@ -653,7 +656,7 @@ def test_refused(sync, shelf, capsys):
 
 
 def test_two_runs_at_once(sync, shelf, capsys):
-    with contents.exclusive_run("library l1"):
+    with uploads.exclusive_run("library l1"):
         assert sync() == TRY_LATER
     assert "another run is at work on library l1" in capsys.readouterr().err and not shelf.asked("POST")
 
@@ -679,7 +682,7 @@ def test_a_job_that_takes_too_long(sync, shelf, here, capsys):
     shelf.mock.post(f"{URL}/api/tools/fetch", json=slowly)
     assert sync("--timeout=0") == STILL_RUNNING
     told = capsys.readouterr()
-    assert told.out == "" and "2 files are still on their way into the library after 0 s" in told.err
+    assert told.out == "" and "2 files are still being added to the library after 0 s" in told.err
     assert sync("--timeout=0") == STILL_RUNNING and not shelf.asked("POST")
 
 
@@ -706,7 +709,7 @@ def test_after_a_kill_at_any_moment(script, shelf, here, alone, monkeypatch, cap
     (here / "gone.txt").unlink()
     [record] = records(alone)
     start = (record.read_bytes(), json.dumps(shelf.folders), dict(shelf.hashes))
-    ask, write = library_sync.Galaxy.request, sync_module.SyncState._write
+    ask, write = library_sync.Galaxy.request, sync_module.SyncState.save
     moment = 0
 
     def counted(call, changes):
@@ -729,7 +732,7 @@ def test_after_a_kill_at_any_moment(script, shelf, here, alone, monkeypatch, cap
         moment = death
         with monkeypatch.context() as patched:
             patched.setattr(library_sync.Galaxy, "request", counted(ask, True))
-            patched.setattr(sync_module.SyncState, "_write", counted(write, True))
+            patched.setattr(sync_module.SyncState, "save", counted(write, True))
             try:
                 status = script(library_sync.main, *line)
             except Killed:
@@ -754,7 +757,7 @@ def killed_in_a_replacement(sync, shelf, here, monkeypatch):
     sync("-q")
     rewrite(here / "a.txt", "AAA")
     with monkeypatch.context() as patched:
-        patched.setattr(contents.LibraryUploads, "fetch", lambda *what: (_ for _ in ()).throw(Killed))
+        patched.setattr(uploads.LibraryUploads, "fetch", lambda *what: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             sync()
 
@@ -805,7 +808,7 @@ def test_a_job_that_comes_while_the_library_is_read(sync, shelf, here, clock):
 def test_a_first_run_that_was_killed_and_a_file_that_changed_since(sync, shelf, here, monkeypatch):
     """The same size, so that it could be taken for what was sent."""
     with monkeypatch.context() as patched:
-        patched.setattr(sync_module.LibrarySync, "arrived", lambda *what: (_ for _ in ()).throw(Killed))
+        patched.setattr(sync_module.LibrarySync, "check_arrivals", lambda *what: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             sync()
     assert len(shelf.contents()) == 2
@@ -884,16 +887,16 @@ def test_a_file_that_changes_while_it_is_hashed(here):
 
 def test_a_record_that_is_fixed(alone):
     held = sync_state.SyncedFile("a", "1", local_tree.FileStamp(1, 2, 3), "0123", "2")
-    with sync_state.SyncState(["x"], fixed=True) as record:
-        record.note([held])
+    with sync_state.SyncState(["x"], read_only=True) as record:
+        record.save([held])
     assert records(alone) == []
     with sync_state.SyncState(["x"]) as record:
-        record.note([held])
-    with sync_state.SyncState(["x"], fixed=True) as record:
-        record.note([sync_state.SyncedFile("b", "2", local_tree.FileStamp(1, 2, 3))])
+        record.save([held])
+    with sync_state.SyncState(["x"], read_only=True) as record:
+        record.save([sync_state.SyncedFile("b", "2", local_tree.FileStamp(1, 2, 3))])
         record.forget(["a"])
     with sync_state.SyncState(["x"]) as record:
-        assert record.held == {"a": held}
+        assert record.files == {"a": held}
 
 
 # ---------------------------------------------------------------------------------------------------- how it is printed
@@ -904,8 +907,8 @@ def test_dry_run(sync, shelf, here, alone, capsys):
     before = json.dumps(shelf.folders)
     assert sync("--dry-run", "--delete") == 0
     assert capsys.readouterr() == ("action    path        size    why\n"
-                                   "--------  ----------  ------  -----------------\n"
-                                   "replace   a.txt       3       6 bytes are there\n"
+                                   "--------  ----------  ------  ----------------------\n"
+                                   "replace   a.txt       3       6 bytes in the library\n"
                                    "upload    run1/b.txt  2       new\n"
                                    "delete    x.txt               not on the disk\n", "")
     assert json.dumps(shelf.folders) == before and records(alone) == [] and shelf.item(extra)
@@ -918,7 +921,7 @@ def test_dry_run_leaves_the_record_as_it_is(sync, shelf, here, alone, capsys):
     before = record.read_bytes()
     os.utime(here / "a.txt")
     assert sync("-n", "--format=jsonl") == 0
-    assert json.loads(capsys.readouterr().out) == {"action": "keep", "path": "", "size": 5, "why": "2 as they are"}
+    assert json.loads(capsys.readouterr().out) == {"action": "keep", "path": "", "size": 5, "why": "2 unchanged"}
     assert record.read_bytes() == before
 
 
@@ -929,7 +932,7 @@ def test_formats(sync, shelf, here, capsys):
         {"action": "upload", "path": path, "size": size, "why": "new"}
         for path, size in (("a.txt", 3), ("x\ny", 1), ("run1/b.txt", 2))]
     assert sync("--format=csv", "--fields=action,why") == 0
-    assert capsys.readouterr().out == "action,why\nkeep,3 as they are\n"
+    assert capsys.readouterr().out == "action,why\nkeep,3 unchanged\n"
 
 
 @pytest.mark.parametrize("line", [

@@ -10,7 +10,7 @@ import pytest
 from fakes import KEY, URL
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
-from galaxy_api_scripts.libraries import contents
+from galaxy_api_scripts.libraries import uploads
 
 LINE = ["-u", URL, "-a", KEY, "-l", "l1"]
 
@@ -125,9 +125,9 @@ def test_the_tree_is_made_once(upload, library, here, capsys):
     (here / "run1" / "b.txt").write_text("bb")
     assert upload(["./run1/a.txt", "run1//b.txt"]) == 0
     assert library.tree() == ["run1/a.txt", "run1/b.txt"]
-    assert capsys.readouterr() == ("[1/2] F1/a.txt uploaded=True\n[2/2] F1/b.txt uploaded=True\n", "")
-    assert upload(["./run1/a.txt", "run1//b.txt"]) == 0
     assert capsys.readouterr() == ("[1/2] F1/a.txt uploaded=False\n[2/2] F1/b.txt uploaded=False\n", "")
+    assert upload(["./run1/a.txt", "run1//b.txt"]) == 0
+    assert capsys.readouterr() == ("[1/2] F1/a.txt uploaded=True\n[2/2] F1/b.txt uploaded=True\n", "")
     assert library.tree() == ["run1/a.txt", "run1/b.txt"] and len(library.asked("POST", "tools/fetch")) == 1
 
 
@@ -165,7 +165,7 @@ def test_nonlocal_files_are_not_linked(upload, library, here, monkeypatch, capsy
     monkeypatch.setattr(library_upload_dir, "upload_file", lambda galaxy, path: ({"src": "files", "name": "a.txt"}, {}))
     library.ends = {"a.txt": {}}
     assert upload(["run1/a.txt"], "--nonlocal", "--link") == 0
-    assert "--link means nothing with --nonlocal" in capsys.readouterr().err
+    assert "--link has no effect with --nonlocal" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path, folders", [
@@ -205,7 +205,7 @@ def test_a_linked_file_that_has_changed(upload, library, here, capsys):
     (here / "run1" / "b.txt").write_text("b")
     assert upload(["run1/a.txt", "run1/b.txt"], "--link") == SOME_FAILED
     told = capsys.readouterr()
-    assert "run1/a.txt: a dataset of this name is there with 2 bytes" in told.err and told.err.count("\n") == 1
+    assert "run1/a.txt: the library has a dataset of this name with 2 bytes" in told.err and told.err.count("\n") == 1
     assert [element["name"] for _, element in library.elements()] == ["b.txt"]
 
 
@@ -225,7 +225,7 @@ def test_a_list_from_windows(upload, library, here):
 def test_paths_with_nul_between_them(upload, library, here, capsys):
     assert upload(["run1/a.txt", "run1/b.txt\0run1/c.txt\0"]) == SOME_FAILED
     told = capsys.readouterr()
-    assert "run1/b.txt: a NUL comes after it: find without -print0" in told.err and told.err.count("\n") == 1
+    assert "run1/b.txt: a NUL follows it: find without -print0" in told.err and told.err.count("\n") == 1
     assert library.tree() == ["run1/a.txt"]
 
 
@@ -242,7 +242,7 @@ def test_a_thousand_paths_that_are_there(upload, library, here, capsys):
     assert upload(paths) == 0
     assert library.mock.call_count == 14 and not library.asked("POST")
     told = capsys.readouterr()
-    assert told.out.count("uploaded=False") == 1000 and told.err == ""
+    assert told.out.count("uploaded=True") == 1000 and told.err == ""
 
 
 @pytest.mark.parametrize("count, pages", [(500, 1), (501, 2), (1500, 3)])
@@ -280,7 +280,7 @@ def test_what_does_not_arrive_is_told(upload, library, here, capsys, end, why):
     library.ends = {"a.txt": end}
     assert upload(["run1/a.txt", "run1/b.txt"]) == SOME_FAILED
     told = capsys.readouterr()
-    assert told.out.count("uploaded=True") == 2
+    assert told.out.count("uploaded=False") == 2
     assert told.err.count("\n") == 1 and f"run1/a.txt: Galaxy did not keep it: {why}" in told.err
     assert len(library.deleted) == (end.get("state") == "error")
 
@@ -303,7 +303,7 @@ def test_another_machine_uploads_the_same(upload, library, here, capsys):
     taken = library.fetch
     library.mock.post(f"{URL}/api/tools/fetch", json=lambda request, context: [taken(request, context) for _ in "12"][0])
     assert upload(["run1/a.txt"]) == SOME_FAILED
-    assert "run1/a.txt: 2 datasets of this name and size are there" in capsys.readouterr().err
+    assert "run1/a.txt: 2 datasets of this name and size are in the folder" in capsys.readouterr().err
 
 
 def test_a_paused_job_lets_no_other_begin(upload, library, here, capsys):
@@ -328,7 +328,7 @@ def test_bad_paths_are_told_and_the_others_uploaded(upload, library, here, capsy
     paths = ["nosuch.txt", "run1", "", "run1/a.txt", "pipe", "run1/a.txt/x", "./run1/a.txt", "/", "run1/a.txt"]
     assert upload(paths) == SOME_FAILED
     told = capsys.readouterr()
-    assert told.out == "[3/6] F1/a.txt uploaded=True\n" and library.tree() == ["run1/a.txt"]
+    assert told.out == "[3/6] F1/a.txt uploaded=False\n" and library.tree() == ["run1/a.txt"]
     lines = [line.removeprefix(line.split(": ")[0] + ": ") for line in told.err.splitlines()]
     assert lines == ["nosuch.txt: No such file or directory", "run1: a folder: find FOLDER -type f lists its files",
                      "pipe: not a file", "run1/a.txt/x: Not a directory", "/: a folder: find FOLDER -type f lists its files"]
@@ -347,14 +347,14 @@ def test_a_failure_that_may_not_be_deleted(upload, library, here, capsys):
     library.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), status_code=403, json={"err_msg": "Not yours"})
     assert upload(["run1/a.txt"]) == SOME_FAILED
     told = capsys.readouterr().err
-    assert "bad content; it stays there in state error:" in told and "Not yours" in told and told.count("\n") == 1
+    assert "bad content; its failed dataset can't be deleted:" in told and "Not yours" in told and told.count("\n") == 1
 
 
 def test_names_that_are_not_utf_8(script, type_in, library, here, capsys):
     type_in(b"run1/\xff.txt\nrun1/a.txt\n")
     assert script(library_upload_dir.main, *LINE) == SOME_FAILED
     told = capsys.readouterr()
-    assert "its name is not UTF-8" in told.err and told.err.count("\n") == 1 and "a.txt uploaded=True" in told.out
+    assert "its name is not UTF-8" in told.err and told.err.count("\n") == 1 and "a.txt uploaded=False" in told.out
 
 
 @pytest.mark.parametrize("name", ["ünï ö.txt", " spaces ", "a\tb", "😀", "-n", "..."])
@@ -394,7 +394,7 @@ def test_dry_run(upload, library, here, capsys):
     (here / "run2").mkdir()
     (here / "run2" / "b.txt").write_text("b")
     assert upload(["run2/b.txt", "run1/0.txt", "run1/a.txt"], "--dry-run") == 0
-    assert capsys.readouterr() == ("[2/3] F1/0.txt uploaded=False\n[1/3] F0/run2/b.txt would be uploaded\n"
+    assert capsys.readouterr() == ("[2/3] F1/0.txt uploaded=True\n[1/3] F0/run2/b.txt would be uploaded\n"
                                    "[3/3] F0/run1/a.txt would be uploaded\n", "")
     assert not library.asked("POST") and library.histories == []
 
@@ -430,7 +430,7 @@ def test_jobs_of_an_earlier_run_are_waited_for(upload, library, here, clock, cap
         return answer
     library.mock.get(f"{URL}/api/jobs", json=later)
     assert upload(["run1/a.txt"]) == 0
-    assert library.tree() == ["run1/a.txt"] and capsys.readouterr().out == "[1/1] F1/a.txt uploaded=False\n"
+    assert library.tree() == ["run1/a.txt"] and capsys.readouterr().out == "[1/1] F1/a.txt uploaded=True\n"
 
 
 def test_a_job_that_takes_too_long(upload, library, here, capsys):
@@ -460,11 +460,11 @@ def test_a_job_that_comes_while_the_folders_are_read(upload, library, here, cloc
     library.mock.get(re.compile(f"{URL}/api/folders/[^/]+/contents"), json=list_and_begin)
     library.mock.get(f"{URL}/api/jobs", json=later)
     assert upload(["run1/a.txt"]) == 0
-    assert library.tree() == ["run1/a.txt"] and capsys.readouterr().out == "[1/1] F1/a.txt uploaded=False\n"
+    assert library.tree() == ["run1/a.txt"] and capsys.readouterr().out == "[1/1] F1/a.txt uploaded=True\n"
 
 
 def test_two_runs_at_once(upload, library, here, capsys):
-    with contents.exclusive_run("library l1"):      # by whatever address of the server
+    with uploads.exclusive_run("library l1"):      # by whatever address of the server
         assert upload(["run1/a.txt"]) == TRY_LATER
     told = capsys.readouterr()
     assert told.out == "" and "another run is at work on library l1" in told.err
@@ -475,7 +475,7 @@ def test_two_folders_of_one_name(upload, library, here, capsys):
     library.add("F0", "run1", type="folder")
     library.add("F0", "run1", type="folder")
     assert upload(["run1/a.txt"]) == FAILED
-    assert "2 folders are named run1: F1, F2" in capsys.readouterr().err and not library.asked("POST")
+    assert "2 folders are named 'run1': F1, F2" in capsys.readouterr().err and not library.asked("POST")
 
 
 @pytest.mark.parametrize("about, words", [

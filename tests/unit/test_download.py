@@ -5,7 +5,6 @@ import io
 import os
 import zipfile
 
-import collection_download
 import dataset_download
 import pytest
 from fakes import KEY
@@ -297,7 +296,7 @@ PAIR = {"id": "c", "name": "reads", "populated_state": "ok", "elements": [
 
 def test_a_collection(loopback):
     loopback.will((200, PAIR))
-    found = resolve_items(Galaxy(KEY, loopback.url), "c", "hdca")
+    found = resolve_items(Galaxy(KEY, loopback.url), "hdca:c")
     assert [(one.id, one.collection, one.element) for one in found] == [
         ("f", "reads", ("s1", "forward")), ("r", "reads", ("s1", "reverse"))]
 
@@ -305,41 +304,41 @@ def test_a_collection(loopback):
 def test_a_collection_that_is_still_filled(loopback):
     loopback.will((200, {**PAIR, "populated_state": "new"}))
     with pytest.raises(GalaxyError, match="fetch it when it is ok") as caught:
-        resolve_items(Galaxy(KEY, loopback.url), "hdca:c", "hda")
+        resolve_items(Galaxy(KEY, loopback.url), "hdca:c")
     assert caught.value.exit_code == TRY_LATER
 
 
 def test_a_history(loopback):
     contents = [{**ABOUT, "history_content_type": "dataset"}, {"id": "c", "history_content_type": "dataset_collection"}]
     loopback.will((200, [{"id": "h", "name": "H"}]), (200, contents), (200, PAIR))
-    found = resolve_items(Galaxy(KEY, loopback.url), "history:H", "hda")
+    found = resolve_items(Galaxy(KEY, loopback.url), "history:H")
     assert [(one.id, one.history) for one in found] == [("d", "H"), ("f", "H"), ("r", "H")]
     assert "q=deleted&q=visible&qv=false&qv=true" in loopback.asked[1].path
 
 
-@pytest.mark.parametrize("module", [dataset_download, collection_download])
 @pytest.mark.parametrize("line, words", [
-    (["x y"], "is no id"), (["history:"], "none of"), (["--parallel=0", "d"], "whole number"),
-    (["--name=x", "d"], "template"), (["--timeout=x", "d"], "whole number")])
-def test_bad_lines(script, loopback, tmp_path, capsys, module, line, words):
+    (["x y"], "is no id"), (["hdca:x y"], "is no id"), (["other:x"], "is no id"),
+    (["history:"], "none of"), (["--parallel=0", "d"], "whole number"),
+    (["--name=x", "d"], "template"), (["--stall-timeout=x", "d"], "whole number")])
+def test_bad_lines(script, loopback, tmp_path, capsys, line, words):
     loopback.will((200, []))
-    status = script(module.main, f"--to={tmp_path}/to", *line[:-1], KEY, loopback.url, line[-1])
+    status = script(dataset_download.main, f"--to={tmp_path}/to", *line[:-1], KEY, loopback.url, line[-1])
     assert status == (FAILED if line == ["history:"] else USAGE)
     told = capsys.readouterr()
     assert told.out == "" and words in told.err and told.err.count("\n") == 1
 
 
-def test_collection_download(script, loopback, folder, capsys):
+def test_a_collection_is_downloaded_as_a_tree(script, loopback, folder, capsys):
     loopback.will((200, PAIR), (200, CONTENT), (200, CONTENT))
-    assert script(collection_download.main, f"--to={folder}", "--parallel=1", KEY, loopback.url, "c") == 0
+    assert script(dataset_download.main, f"--to={folder}", "--parallel=1", KEY, loopback.url, "hdca:c") == 0
     assert capsys.readouterr() == (f"{folder}/reads/s1/forward.tabular\n{folder}/reads/s1/reverse.tabular\n", "")
     assert loopback.asked[0].path == "/api/dataset_collections/c"
 
 
-def test_collection_download_of_some(script, loopback, folder, capsys):
+def test_some_of_a_collection_fail(script, loopback, folder, capsys):
     some = {**PAIR, "elements": [element("good", ABOUT), element("bad", {**ABOUT, "id": "e", "state": "error"})]}
     loopback.will((200, some), (200, CONTENT))
-    assert script(collection_download.main, f"--to={folder}", KEY, loopback.url, "c") == SOME_FAILED
+    assert script(dataset_download.main, f"--to={folder}", KEY, loopback.url, "hdca:c") == SOME_FAILED
     told = capsys.readouterr()
     assert told.out == f"{folder}/reads/good.tabular\n" and "dataset e (reads/bad) is in state error" in told.err
 
@@ -352,5 +351,5 @@ def test_several_at_once(script, wire, folder, capsys):
     wire.answers = {"GET /api/dataset_collections/c": (200, {**PAIR, "elements": elements})}
     for number in range(8):
         wire.answers[f"GET /api/datasets/d{number}/display"] = (200, lambda handler: together.wait() and 11 or 11)
-    assert script(collection_download.main, f"--to={folder}", KEY, wire.url, "c") == 0
+    assert script(dataset_download.main, f"--to={folder}", KEY, wire.url, "hdca:c") == 0
     assert sorted(os.listdir(folder / "reads")) == [f"e{number}.tabular" for number in range(8)]

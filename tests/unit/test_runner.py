@@ -268,7 +268,7 @@ def test_a_failed_run_does_not_stop_the_others(batch, server):
     assert row["failed_step"] == "3 (copy)" and "ValueError: no such column" in row["message"]
     assert f"b: {row['message']}\n" in ended.err and ended.err.count("\n") == 1
     again = batch(status=SOME_FAILED)
-    assert again.sent == [] and again.rows == {} and "failed before: b: --retry-failed tries again" in again.err
+    assert again.sent == [] and again.rows == {} and "failed before: b: --retry-failed runs them again" in again.err
     retried = batch("--retry-failed")
     assert retried.sent == ["POST invocations"] and list(retried.rows) == ["b"] and retried.rows["b"]["attempt"] == "2"
     first, second = [run for run in server.runs.values() if run["history_id"] == row["history"]]

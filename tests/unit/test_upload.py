@@ -13,6 +13,7 @@ from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy,
 from galaxy_api_scripts import checkpoint
 from galaxy_api_scripts.datasets import upload
 from galaxy_api_scripts.datasets.sources import parse_file
+from galaxy_api_scripts.datasets.target_history import TargetHistory, open_target_history
 from galaxy_api_scripts.datasets.upload import UploadSettings
 
 CONTENTS = "GET /api/histories/h/contents"
@@ -155,7 +156,7 @@ def test_the_run_after_a_killed_one_finds_what_that_asked_for(wire, held, files,
     made = uploaded(wire, files)
     assert [one.dataset["id"] for one in made] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
     assert checked(wire, made) == made and not any(one.problem for one in made)
-    upload.mark_done(made, upload.UploadTarget("h"))
+    upload.mark_done(made, TargetHistory("h"))
     assert list(checkpoint.checkpoint_folder().iterdir()) == []
     uploaded(wire, files)       # asked for once more, it is done once more
     assert fetches_of(wire) == 2
@@ -180,13 +181,13 @@ def test_a_run_that_was_killed_while_it_forgot_is_gone_on_with_whole(wire, held,
 
 def test_the_same_call_twice_at_once(wire, held, files, script, capsys):
     sources = [parse_file(path) for path in files]
-    with upload.resolve_target(Galaxy(KEY, wire.url), "H", sources):
+    with open_target_history(Galaxy(KEY, wire.url), "H", sources):
         assert script(dataset_upload.main, "-q", KEY, wire.url, "H", *files) == TRY_LATER
     assert "another run is at work on it" in capsys.readouterr().err and fetches_of(wire) == 0
 
 
 def test_what_was_there_before_is_not_taken_for_it(wire, held, files, monkeypatch, clock):
-    upload.mark_done(uploaded(wire, files), upload.UploadTarget("h"))
+    upload.mark_done(uploaded(wire, files), TargetHistory("h"))
     wire.answers["POST /api/tools/fetch"], works = (200, lambda handler: LOST), wire.answers["POST /api/tools/fetch"]
     with pytest.raises(GalaxyError):
         uploaded(wire, files)
