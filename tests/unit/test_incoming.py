@@ -90,7 +90,7 @@ def test_links(inbox):
     (inbox / "loop.bed").symlink_to("loop.bed")
     assert told(scan_folder(str(inbox), "file")) == {
         "a": {"a": ["a.bed"]}, "deep": {"deep": ["deep.bed"]},
-        "loop": f"loop.bed can't be looked at: {os.strerror(errno.ELOOP)}"}
+        "loop": f"loop.bed can't be inspected: {os.strerror(errno.ELOOP)}"}
 
 
 def test_a_folder_that_is_a_link_itself(inbox):
@@ -147,14 +147,14 @@ def test_a_file_that_may_not_be_read(inbox, monkeypatch):
 
 def test_files_that_vanish_during_the_look(inbox, monkeypatch):
     put(inbox, "a.bed", "b.bed", "run/x/a.fastq", "run/y/b.fastq")
-    real = incoming._entries
+    real = incoming.list_entries
 
     def entries(folder):
         found = real(folder)
         (inbox / "a.bed").unlink(missing_ok=True)
         shutil.rmtree(inbox / "run/x", ignore_errors=True)
         return found
-    monkeypatch.setattr(incoming, "_entries", entries)
+    monkeypatch.setattr(incoming, "list_entries", entries)
     assert list(told(scan_folder(str(inbox), "file"))) == ["b"]
     put(inbox, "run/x/a.fastq")
     assert told(scan_folder(str(inbox), "run")) == {"run": {"b": ["y/b.fastq"]}}
@@ -163,7 +163,7 @@ def test_files_that_vanish_during_the_look(inbox, monkeypatch):
         found = real(folder)
         shutil.rmtree(inbox / "run", ignore_errors=True)
         return found
-    monkeypatch.setattr(incoming, "_entries", and_the_run)
+    monkeypatch.setattr(incoming, "list_entries", and_the_run)
     assert scan_folder(str(inbox), "run") == []
 
 
@@ -176,13 +176,13 @@ def test_a_folder_that_is_not_there(inbox):
 def test_ten_thousand_files_are_each_asked_for_once(inbox, monkeypatch):
     for number in range(10_000):
         (inbox / f"s{number}_R{number % 2 + 1}.fastq.gz").write_text("x")
-    asked_for, real = [], incoming._entries
+    asked_for, real = [], incoming.list_entries
 
     class Entry:
         def __init__(self, entry):
             self.name, self.path, self.is_symlink = entry.name, entry.path, entry.is_symlink
             self.stat = lambda: asked_for.append(entry.name) or entry.stat()
-    monkeypatch.setattr(incoming, "_entries", lambda folder: [Entry(entry) for entry in real(folder)])
+    monkeypatch.setattr(incoming, "list_entries", lambda folder: [Entry(entry) for entry in real(folder)])
     real_stat = os.stat
     monkeypatch.setattr(os, "stat", lambda path, **options: asked_for.append(path) or real_stat(path, **options))
     found = scan_folder(str(inbox), "file")
@@ -323,7 +323,7 @@ def test_a_run_without_reads(inbox):
 def test_a_file_that_is_being_copied_keeps_a_run(inbox, name):
     put(inbox / "r", "Data/s0.fastq.gz", name)
     drop = only(inbox, "run")
-    assert drop.problem == f"{name} is not whole yet"
+    assert drop.problem == f"{name} is not complete yet"
     with open(inbox / "r" / name, "a") as file:
         file.write("x")
     assert only(inbox, "run").fingerprint != drop.fingerprint     # it grows, and so nobody is told of it
@@ -370,14 +370,14 @@ def test_links_of_a_run(inbox):
 
 def test_a_part_of_a_run_that_can_not_be_looked_into(inbox, monkeypatch):
     put(inbox / "r", *ILLUMINA, "locked/s3.fastq")
-    real = incoming._entries
+    real = incoming.list_entries
 
     def entries(folder):
         if folder.endswith("locked"):
             raise PermissionError(errno.EACCES, "Permission denied")
         return real(folder)
-    monkeypatch.setattr(incoming, "_entries", entries)
-    assert only(inbox, "run").problem == "locked can't be looked into: Permission denied"
+    monkeypatch.setattr(incoming, "list_entries", entries)
+    assert only(inbox, "run").problem == "locked can't be read: Permission denied"
 
 
 # ------------------------------------------------------------------------------------------------------- as an input
@@ -523,7 +523,7 @@ def test_a_unit_that_changed_stays(inbox, systems, unit):
 @each_unit
 def test_a_unit_that_changes_while_it_is_copied_stays(inbox, systems, unit, monkeypatch):
     put(inbox, *UNITS[unit])
-    drop, real = only(inbox, unit), incoming._put
+    drop, real = only(inbox, unit), incoming.copy_or_link
 
     def and_written(thing, target):
         real(thing, target)
@@ -532,7 +532,7 @@ def test_a_unit_that_changes_while_it_is_copied_stays(inbox, systems, unit, monk
             place = inbox.parent / "out" / UNITS[unit][0]
         with open(place, "a") as file:
             file.write("more")
-    monkeypatch.setattr(incoming, "_put", and_written)
+    monkeypatch.setattr(incoming, "copy_or_link", and_written)
     if unit == "run" and systems == "here":
         move_unit(drop, str(inbox.parent / "out"))       # who writes in it goes on there
         assert tree(inbox.parent / "out")["run/x/s_R1.fq"].endswith("more")
@@ -591,7 +591,7 @@ def test_a_full_disk(inbox, systems, unit, monkeypatch):
     monkeypatch.setattr(shutil.copytree, "__defaults__", tuple(
         full if one is real else one for one in shutil.copytree.__defaults__))
     if systems == "here":
-        monkeypatch.setattr(incoming, "_named", lambda thing, target: full(thing if unit == "pair" else "s_R2.fq", target))
+        monkeypatch.setattr(incoming, "give_name", lambda thing, target: full(thing if unit == "pair" else "s_R2.fq", target))
     with pytest.raises(GalaxyError, match="can't be moved: .*No space left on device$"):
         move_unit(drop, str(inbox.parent / "out"))
     assert tree(inbox) == before and tree(inbox.parent / "out") == {}
@@ -623,7 +623,7 @@ def test_a_pair_of_which_one_can_not_be_removed(inbox, systems, stuck, monkeypat
     with pytest.raises(GalaxyError, match="Operation not permitted") as caught:
         move_unit(drop, str(out))
     if systems == "elsewhere" and stuck == "s_R2.fq":       # the first has left and can't come back
-        assert str(caught.value).endswith(f"; it is whole as {out}/s_R1.fq and {out}/s_R2.fq")
+        assert str(caught.value).endswith(f"; it is complete as {out}/s_R1.fq and {out}/s_R2.fq")
         assert tree(out) == before
     else:
         assert str(caught.value).endswith("not permitted") and tree(inbox) == before and tree(out) == {}
@@ -638,12 +638,12 @@ def test_no_folder_to_move_to(inbox):
 
 def test_what_came_there_meanwhile_stays(inbox, systems, monkeypatch):
     put(inbox, "a.bed")
-    real, out = incoming._put, inbox.parent / "out"
+    real, out = incoming.copy_or_link, inbox.parent / "out"
 
     def late(thing, target):
         put(out, "a.bed", text="another's")
         real(thing, target)
-    monkeypatch.setattr(incoming, "_put", late)
+    monkeypatch.setattr(incoming, "copy_or_link", late)
     with pytest.raises(GalaxyError, match="can't be moved: (File exists|something else has come)"):
         move_unit(only(inbox), str(out))
     assert tree(out) == {"a.bed": "another's of a.bed"} and tree(inbox) == {"a.bed": "reads of a.bed"}
