@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Union
 
@@ -9,6 +10,7 @@ from common import (
     DONE,
     FAILED,
     NON_TERMINAL_DATASET_STATES,
+    NON_TERMINAL_JOB_STATES,
     SOME_FAILED,
     STILL_RUNNING,
     TRY_LATER,
@@ -123,6 +125,50 @@ def combine_exit_codes(codes: list[int], wanted: list[str]) -> int:
     if not codes:
         return DONE
     return codes[0] if len(codes) >= len(wanted) else SOME_FAILED
+
+
+# ------------------------------------------------------------------------------------------ waiting within one history
+
+def wait_datasets(galaxy: Galaxy, history: str, datasets: Iterable[str], timeout: float | None = None,
+                  on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, str]:
+    """Return `{id: state}` once all these datasets of one history have ended, well or not.
+
+    However many they are, each look is one small request for what in the history has not ended yet; `on_progress` is
+    called with the number of those by state, and of the others as `ended`. Raises with STILL_RUNNING after `timeout` seconds.
+    """
+    return _wait(galaxy, "dataset", history, list(dict.fromkeys(datasets)), timeout, f"histories/{history}/contents",
+                 {"v": "dev", "keys": "id,state"}, {"q": "state-in", "qv": ",".join(NON_TERMINAL_DATASET_STATES)}, on_progress)
+
+
+def wait_jobs(galaxy: Galaxy, history: str, jobs: Iterable[str], timeout: float | None = None) -> dict[str, str]:
+    """Return `{id: state}` once none of these jobs of one history can move by itself (`TERMINAL_JOB_STATES`)."""
+    return _wait(galaxy, "job", history, list(dict.fromkeys(jobs)), timeout, "jobs",
+                 {"history_id": history}, {"state": list(NON_TERMINAL_JOB_STATES)})
+
+
+def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: float | None, path: str, everything: dict[str, Any],
+          moving: dict[str, Any], on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, str]:
+    """Return the states of `ids` once none of them is in the list at `path` for `everything` and `moving`."""
+    non_terminal = NON_TERMINAL_DATASET_STATES if kind == "dataset" else NON_TERMINAL_JOB_STATES
+    states: dict[str, str] = {}
+    for _ in galaxy.poll(timeout):
+        left = {thing["id"]: str(thing.get("state")) for thing in galaxy.pages(path, {**everything, **moving})
+                if thing["id"] in ids}
+        if not left:        # but for what is setting_metadata, which that filter does not see (26.1)
+            states = {thing["id"]: str(thing.get("state")) for thing in galaxy.pages(path, everything)
+                      if thing.get("history_content_type", "dataset") == "dataset"}     # not a collection of that id
+            left = {one: states[one] for one in ids if states.get(one) in non_terminal}
+        if on_progress:
+            on_progress({**Counter(left.values()), "ended": len(ids) - len(left)})
+        if not left:
+            break
+    else:
+        few = ", ".join(sorted(left)[:3]) + (", ..." if len(left) > 3 else "")
+        raise GalaxyError(f"{len(left)} of {len(ids)} still running after {timeout:g} s: {few}", STILL_RUNNING)
+    missing = [one for one in ids if one not in states]
+    if missing:
+        raise GalaxyError(f"history {history} has no {kind} {', '.join(missing)}")
+    return {one: states[one] for one in ids}
 
 
 def countdown(timeout: float | None) -> Callable[[], float | None]:

@@ -34,7 +34,7 @@ from common import STILL_RUNNING, UNATTENDED, USAGE, Galaxy, GalaxyError, argume
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.http_download import download_file
 from galaxy_api_scripts.files import check_writable
-from galaxy_api_scripts.histories import ARCHIVE_LIFETIME, announce, archive_path, kept_until_finished
+from galaxy_api_scripts.histories import ARCHIVE_LIFETIME, announce, kept_until_finished, resolve_archive_path
 from galaxy_api_scripts.invocations.jobs import fetch_workflow_version, is_finished
 from galaxy_api_scripts.invocations.report import write_report
 
@@ -54,7 +54,7 @@ def main(argv=None):
 
     about = galaxy.get(f"invocations/{run_id}")
     label = f"invocation {run_id}"
-    path = archive_path(file, fetch_workflow_version(galaxy, about).get("name") or run_id, KINDS.get(style, "md"))
+    path = resolve_archive_path(file, fetch_workflow_version(galaxy, about).get("name") or run_id, KINDS.get(style, "md"))
     check_writable(path, force)
     if style == "report":
         write_report(galaxy, run_id, str(path), force)

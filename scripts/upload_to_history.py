@@ -50,7 +50,7 @@ KNOWN = ("filename", "file_type", "dbkey")
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     history, file, settings = parse_id(args["HISTORY_ID"], "HISTORY_ID"), args["FILE"], parse_payload(args["NAME=VALUE"])
     style, fields = output_options(args).values()
     timeout = int_option(args, "--timeout")

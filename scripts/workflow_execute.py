@@ -31,7 +31,7 @@ from galaxy_api_scripts.workflows.definition import load_workflow, parse_step_da
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     workflow_id, history = parse_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), parse_legacy_history(args["HISTORY"])
     datasets = [parse_step_dataset(text) for text in args["STEP=SRC=ID"]]
     style, fields = output_options(args).values()

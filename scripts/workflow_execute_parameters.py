@@ -37,7 +37,7 @@ from galaxy_api_scripts.workflows.definition import (
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     workflow_id, history = parse_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), parse_legacy_history(args["HISTORY"])
     given = args["STEP=SRC=ID"]
     datasets = [parse_step_dataset(text) for text in given if not text.startswith("param=")]

@@ -33,7 +33,7 @@ LARGEST = 50    # MiB of a workflow at an address
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     file, in_menu, (style, fields) = args["FILE"], args["--add_to_menu"], output_options(args).values()
     if not file:
         raise GalaxyError("FILE is empty: is a variable unset?", USAGE)

@@ -16,6 +16,7 @@ from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, TargetHistory, last_hid
 from galaxy_api_scripts.datasets.tus import open_unchanged, send_file, upload_checkpoint
+from galaxy_api_scripts.polling import wait_datasets
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
 
 BATCH = 50              # files a job, which Galaxy 26.1 is at work on while the next are sent: 100 in two are ready before
@@ -316,7 +317,7 @@ def _wait_until_ended(galaxy: Galaxy, history: str, uploads: list[Upload], timeo
     """The uploads once all have ended, well or with a problem."""
     ids = [one.dataset["id"] for one in uploads if not one.problem]
     with progress_bar(len(ids), "waiting for Galaxy", unit="") as bar:
-        states = galaxy.wait_datasets(history, ids, timeout, lambda counts: bar.update(counts["ended"] - bar.n)) if ids else {}
+        states = wait_datasets(galaxy, history, ids, timeout, lambda counts: bar.update(counts["ended"] - bar.n)) if ids else {}
     held = {made["id"]: made for made in history_datasets(galaxy, history)} if ids else {}
     for one in uploads:
         if not one.problem:
@@ -350,7 +351,7 @@ def find_existing(galaxy: Galaxy, history: str, sources: list[Source], wait: boo
     names = {source.name[:NAME_LENGTH] for source in sources}
     moving = [made for made in held if made["state"] in NON_TERMINAL_DATASET_STATES and made["name"] in names]
     if moving and wait:
-        galaxy.wait_datasets(history, [made["id"] for made in moving], timeout)
+        wait_datasets(galaxy, history, [made["id"] for made in moving], timeout)
         held = [made for made in history_datasets(galaxy, history) if not made["deleted"]]
     there, free = set(), [made for made in held if made["state"] == "ok" or made["state"] in NON_TERMINAL_DATASET_STATES]
     by_name: dict[str, list[dict[str, Any]]] = {}

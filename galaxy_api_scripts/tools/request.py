@@ -7,7 +7,7 @@ from typing import Any
 
 from common import STILL_RUNNING, USAGE, Galaxy, GalaxyError, decode_text, one_line
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, job_stderr
-from galaxy_api_scripts.polling import fetch_datasets
+from galaxy_api_scripts.polling import fetch_datasets, wait_jobs
 from galaxy_api_scripts.tools.catalog import (
     DATA_PARAMS,
     did_you_mean,
@@ -179,7 +179,7 @@ def wait_for_tool(galaxy: Galaxy, answer: dict[str, Any], history: str, timeout:
     """
     jobs = [job["id"] for job in answer.get("jobs") or []]
     try:
-        states = galaxy.wait_jobs(history, jobs, timeout) if jobs else {}
+        states = wait_jobs(galaxy, history, jobs, timeout) if jobs else {}
     except GalaxyError as error:
         if error.exit_code != STILL_RUNNING:
             raise

@@ -86,7 +86,7 @@ def test_ids_from_standard_input(script, requests_mock, type_in, capsys, module)
 
 
 @pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
-@pytest.mark.parametrize("typed, words", [("a\nb c\n", "line 2 of standard input: 'b c' is no id"), (b"\xff\n", "UTF-8")])
+@pytest.mark.parametrize("typed, words", [("a\nb c\n", "line 2 of standard input: 'b c' is not an id"), (b"\xff\n", "UTF-8")])
 def test_what_is_no_id_in_standard_input(script, requests_mock, type_in, capsys, module, typed, words):
     type_in(typed)
     assert script(module.main, KEY, URL, "-") == USAGE

@@ -102,7 +102,7 @@ def test_an_empty_list_is_not_believed_without_a_key(script, requests_mock, caps
     requests_mock.get(f"{API}/users/current", json={})
     requests_mock.get(LIST, json=[])
     assert script(invocation_list.main, "anonymous", URL) == FAILED
-    assert one_line(capsys, "takes the key for nobody's") == ""
+    assert one_line(capsys, "takes the key does not recognise this API key") == ""
 
 
 # ----------------------------------------------------------------------------------------------------- invocation_show.py
