@@ -80,8 +80,9 @@ from galaxy_api_scripts.workflows.run import check_workflow, invocation_options,
 def main(argv=None):
     args = arguments(__doc__, argv)
     once, dry_run, download = args["--once"], args["--dry-run"], args["--download"]
-    style, fields = output_options(args, () if dry_run else ROW_FIELDS).values()
-    print_nothing = args["--quiet"] and not (style or fields)
+    output = output_options(args, () if dry_run else ROW_FIELDS)
+    print_nothing = args["--quiet"] and not any(output.values())
+    output["format"] = output["format"] or "tsv"
     max_running, labels = int_option(args, "--max-running", 1), split_commas(args["--outputs"])
     parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
     settings = watch_settings(args)
@@ -97,7 +98,7 @@ def main(argv=None):
     base, index = constant_inputs(galaxy, check.workflow, args["INPUT=VALUE"], args["--input"], settings.kind)
     check.raise_problems(base.problems)
     if dry_run:
-        show_units(settings, ledger_file, style or "tsv", fields)
+        show_units(settings, ledger_file, output)
         return DONE
 
     def make_request(unit):
@@ -118,8 +119,7 @@ def main(argv=None):
         watcher.scan()
         runner.adopt_orphans()
         samples = []
-        print_rows(iter_finished(runner, samples, once, None, watcher.scan, settings.pause), style or "tsv",
-                   fields or ROW_FIELDS, print_nothing)
+        print_rows(iter_finished(runner, samples, once, None, watcher.scan, settings.pause), output, print_nothing)
         return exit_status([*samples, *(entry.sample for entry in (*runner.queue, *runner.running.values()))])
 
 
@@ -181,7 +181,7 @@ def accepts(collection_type, kind):
     return kind == "run" or ("paired" in collection_type) == (kind == "pair")
 
 
-def show_units(settings, ledger_file, style, fields):
+def show_units(settings, ledger_file, output):
     """Show what is in the folder, when it would be taken, and how what was made of it before has ended."""
     before = {sample["place"]: sample["state"] for sample in read_samples(ledger_file)} if os.path.exists(ledger_file) else {}
     units = scan_folder(settings.folder, settings.kind, settings.ready_file, settings.pattern)
@@ -189,7 +189,7 @@ def show_units(settings, ledger_file, style, fields):
     if units:
         show([{"name": unit.name, "place": unit.place, "files": len(unit.files), "bytes": sum(file.size for file in unit.files),
                "taken": unit.problem or ("now" if is_complete(unit, 0, 0, settings.settle) else later),
-               "before": before.get(unit.place)} for unit in units], style, fields)
+               "before": before.get(unit.place)} for unit in units], **output)
     eprint(f"{len(units)} there; ledger: {ledger_file}")
 
 

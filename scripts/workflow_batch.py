@@ -92,8 +92,9 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     sheet_name, history_name, once, dry_run = args["SHEET"], args["--history"], args["--once"], args["--dry-run"]
     max_running, timeout = int_option(args, "--max-running", 1), int_option(args, "--timeout")
-    style, fields = output_options(args, () if dry_run else ROW_FIELDS).values()
-    print_nothing = args["--quiet"] and not (style or fields)
+    output = output_options(args, () if dry_run else ROW_FIELDS)
+    print_nothing = args["--quiet"] and not any(output.values())
+    output["format"] = output["format"] or "tsv"
     require_nonempty(args, "--history", "--download", "--outputs")
     labels, tags = split_commas(args["--outputs"]), [parse_tag(tag) for tag in args["--tag"]]
     parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
@@ -115,7 +116,7 @@ def main(argv=None):
     raise_problems(sheet)
     check.raise_problems([])
     if dry_run:
-        show_plan(rows, check.workflow, ledger_file, style or "tsv", fields)
+        show_plan(rows, check.workflow, ledger_file, output)
         return DONE
 
     folder = prepare_folder(args["--download"], "--download") if args["--download"] else None
@@ -127,7 +128,7 @@ def main(argv=None):
         finished = already_finished(samples)
         runner.adopt_orphans()       # rows that are under way and no longer in the sheet
         try:
-            print_rows(iter_finished(runner, list(samples), once, timeout), style or "tsv", fields or ROW_FIELDS, print_nothing)
+            print_rows(iter_finished(runner, list(samples), once, timeout), output, print_nothing)
         finally:
             if args["--summary"]:
                 write_summary(samples, args["--summary"])
@@ -159,12 +160,12 @@ def raise_problems(sheet):
                           table=format_table(problems, ["row", "sample", "column", "problem"]))
 
 
-def show_plan(rows, workflow, ledger_file, style, fields):
+def show_plan(rows, workflow, ledger_file, output):
     """Show what each row gives, by the inputs' labels, and how its sample ended before."""
     before = {sample["name"]: sample["state"] for sample in read_samples(ledger_file)} if os.path.exists(ledger_file) else {}
     show([{"row": row.line, "sample": row.sample, "before": before.get(row.sample),
            **{workflow["inputs"][index].get("label") or index: describe_input(value)
-              for index, value in row.inputs.values.items()}} for row in rows], style, fields)
+              for index, value in row.inputs.values.items()}} for row in rows], **output)
 
 
 def submit_rows(runner, check, rows, sheet_name, tags, again, retry_failed):

@@ -200,7 +200,7 @@ class SheetInputs:
         if not _is_filled(row, columns):
             return None
         if len(columns) == 1 and (spec.kind == "parameter" or columns[0] not in FASTQ):
-            words = [word if spec.kind == "parameter" else self._absolute(word) for word in row.cells[columns[0]] if word]
+            words = [word if spec.kind == "parameter" else _absolute(self.sheet.folder, word) for word in row.cells[columns[0]] if word]
             return self._try(inputs, row, columns[0], index, partial(inputs.parse_value, spec, words))
         before = len(inputs.problems)
         files = [[self._try(inputs, row, column, index, partial(self._file, inputs, spec, word)) if word else None
@@ -219,19 +219,10 @@ class SheetInputs:
         return inputs.values.pop(index, None)
 
     def _file(self, inputs: InputValues, spec: InputSpec, word: str) -> DatasetInput:
-        parts = inputs.expand_word(self._absolute(word))
+        parts = inputs.expand_word(_absolute(self.sheet.folder, word))
         if len(parts) != 1 or parts[0].ref.get("src") == "hdca":
             raise GalaxyError(f"{word}: expected one file", USAGE)
         return with_datatype(spec, parts[0])
-
-    def _absolute(self, word: str) -> str:
-        """A cell's word, with a path that is relative to the sheet made absolute."""
-        if REFERENCE_PATTERN.fullmatch(word) or URL_PATTERN.match(word):
-            return word
-        path = os.path.join(self.sheet.folder, os.path.expanduser(word))
-        if glob.has_magic(self.sheet.folder) and not os.path.isabs(word) and not os.path.lexists(path):
-            return os.path.join(glob.escape(self.sheet.folder), word)
-        return path
 
 
 def parse_column_map(texts: Iterable[str]) -> dict[str, str]:
@@ -245,6 +236,16 @@ def parse_column_map(texts: Iterable[str]) -> dict[str, str]:
             raise GalaxyError(f"--map={text}: column {column} is mapped to {mapping[column]!r} already", USAGE)
         mapping[column] = label
     return mapping
+
+
+def _absolute(folder: str, word: str) -> str:
+    """A cell's word, with a path that is relative to the sheet's folder made absolute."""
+    if REFERENCE_PATTERN.fullmatch(word) or URL_PATTERN.match(word):
+        return word
+    path = os.path.join(folder, os.path.expanduser(word))
+    if glob.has_magic(folder) and not os.path.isabs(word) and not os.path.lexists(path):
+        return os.path.join(glob.escape(folder), word)
+    return path
 
 
 def _missing(inputs: InputValues) -> list[str]:

@@ -55,16 +55,17 @@ def report_failure(sample: Sample) -> str:
     return sample.state
 
 
-def print_rows(rows: Iterator[dict[str, Any]], style: str | None, fields: list[str], quiet: bool) -> None:
-    """Print the rows as they come: without any, no heading either, but JSON's empty list. With `quiet`, only exhaust them."""
+def print_rows(rows: Iterator[dict[str, Any]], output: dict[str, Any], print_nothing: bool) -> None:
+    """Print the rows as they come, in the format and with the fields of `output_options`: without any, no heading either, but
+    JSON's empty list. With `print_nothing`, only let them come."""
     first = next(rows, None)
-    if quiet:
+    if print_nothing:
         for _ in rows:
             pass
     elif first is not None:
-        show(itertools.chain([first], rows), style, fields)
-    elif style == "json":
-        show([], style)
+        show(itertools.chain([first], rows), output["format"], output["fields"] or ROW_FIELDS)
+    elif output["format"] == "json":
+        show([], "json")
 
 
 def sample_row(sample: Sample) -> dict[str, Any]:

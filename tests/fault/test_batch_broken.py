@@ -159,7 +159,7 @@ def test_a_file_that_changed_is_no_part_of_the_next_attempt_on_what_was_uploaded
 @pytest.mark.parametrize("style, quiet, out", [("json", False, "[]\n"), ("json", True, ""), ("jsonl", False, ""),
                                                ("csv", False, ""), (None, False, "")])
 def test_where_nothing_has_ended_there_is_nothing_but_json(style, quiet, out, capsys):
-    summary.print_rows(iter([]), style, summary.ROW_FIELDS, quiet)
+    summary.print_rows(iter([]), {"format": style, "fields": []}, quiet)
     assert capsys.readouterr().out == out
 
 

@@ -447,7 +447,7 @@ def test_what_does_not_fit(inbox, unit, one, words):
 def test_a_name_that_is_too_long_for_an_element(inbox):
     put(inbox, f"{'x' * 215}.bed")
     assert shape(as_workflow_input(only(inbox), asked("dataset"))) == f"{'x' * 215}.bed"
-    with pytest.raises(GalaxyError, match="a name too long for an element"):
+    with pytest.raises(GalaxyError, match="its name is too long for an element, which may have"):
         as_workflow_input(only(inbox), asked(type_="list"))
 
 
