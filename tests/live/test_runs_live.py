@@ -178,7 +178,7 @@ class Seen(HTMLParser):
     ("mapped", ["Failed: 2 jobs did not end well", "element Broken & <b>", "IndexError: list index out of range",
                 "list of 3"]),
     ("nested", ["First lines <of> & more", "Ended well", "tidy: column", "first_lines"]),
-    ("paused", ["Waits for a person to go on", "looked at <runs>"])])
+    ("paused", ["Waiting for review", "looked at <runs>"])])
 def test_report(person, runs, tmp_path, name, words):
     ended = person.run("invocation_report.py", f"--to={tmp_path}/a.html", person.key, person.url, getattr(runs, name))
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{tmp_path}/a.html\n", "")

@@ -126,10 +126,10 @@ def test_an_absolute_path_that_is_not_here_is_the_servers(script, galaxy, capsys
     assert posted(galaxy) == [{"from_path": "/nosuch/w.ga"}]
     galaxy.post(f"{URL}/api/workflows", status_code=403, json={"err_msg": "Action requires admin account."})
     assert script(workflow_import.main, KEY, URL, "/nosuch/w.ga") == FAILED
-    assert one_line_with(capsys, "no such file on this machine, and importing one of the server's needs an administrator's")
+    assert one_line_with(capsys, "no such file on this machine, and importing a file on the server needs an administrator's")
     galaxy.post(f"{URL}/api/workflows", status_code=500, json={"err_msg": "Uncaught exception in exposed API method:"})
     assert script(workflow_import.main, KEY, URL, "/nosuch/w.ga") == FAILED
-    assert one_line_with(capsys, "Galaxy finds no workflow there on the server's")
+    assert one_line_with(capsys, "Galaxy finds no workflow there on the server")
 
 
 def test_a_path_that_is_here_is_never_the_servers(script, galaxy, tmp_path, monkeypatch, capsys):
