@@ -98,7 +98,8 @@ def delete_datasets(galaxy, ids, purge, dry_run, timeout, codes):
 
 def delete_batch(galaxy, batch, purge):
     """Delete many datasets by one request; its answer lists those that it could not delete."""
-    return galaxy.delete("datasets", {"datasets": [{"id": dataset_id, "src": "hda"} for dataset_id in batch], "purge": purge})
+    datasets = [{"id": dataset_id, "src": "hda"} for dataset_id in batch]
+    return galaxy.delete("datasets", {"datasets": datasets, "purge": purge})
 
 
 def list_errors(batch, answer):
