@@ -17,7 +17,7 @@ from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, TargetHistory, last_hid
 from galaxy_api_scripts.datasets.tus import open_unchanged, send_file, upload_checkpoint
 from galaxy_api_scripts.polling import countdown, wait_datasets
-from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
+from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar, state_progress
 
 FILES_PER_JOB = 50      # Galaxy 26.1 works on them while the next are sent: 100 files in two jobs are ready before 100 in one
                         # or in four
@@ -324,8 +324,8 @@ def _wait_until_terminal(galaxy: Galaxy, history: str, uploads: list[Upload], ti
     ids = [upload.dataset["id"] for upload in uploads if not upload.problem]
     if not ids:
         return uploads
-    with progress_bar(len(ids), "waiting for Galaxy", unit="") as bar:
-        states = wait_datasets(galaxy, history, ids, timeout, lambda counts: bar.update(counts["ended"] - bar.n))
+    with state_progress("waiting for Galaxy") as on_progress:
+        states = wait_datasets(galaxy, history, ids, timeout, on_progress)
     datasets = {dataset["id"]: dataset for dataset in history_datasets(galaxy, history)}
     for upload in uploads:
         if not upload.problem:
