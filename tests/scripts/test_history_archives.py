@@ -443,7 +443,7 @@ def test_a_refused_import_is_an_error(script, importer, capsys):
     assert refused_with(capsys, "No rights")
     importer.mock.get(f"{API}/users/current", json={})
     assert script(history_import.main, "anonymous", URL, importer.file) == FAILED
-    assert refused_with(capsys, "takes the key does not recognise this API key")
+    assert refused_with(capsys, "does not recognise this API key")
 
 
 @pytest.mark.parametrize("stderr, words", [
