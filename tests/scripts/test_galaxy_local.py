@@ -121,13 +121,21 @@ def gone(pid):
 
 # ------------------------------------------------------------------------------------------------------- command line
 
-@pytest.mark.parametrize("words", [[], ["restart"], ["start", "stop"], ["start", "--prot=1"], ["start", "8080"]])
+USAGE_LINE = "galaxy_local.py [options] [--set=NAME=VALUE]... (install | start | stop | status | log | env)"
+
+
+@pytest.mark.parametrize("words", [[], ["restart"], ["start", "stop"], ["start", "8080"]])
 def test_a_bad_line_prints_the_usage(words, capsys):
     with pytest.raises(SystemExit) as caught:
         galaxy_local.main(words)
     assert caught.value.code == USAGE
-    told = capsys.readouterr().err
-    assert "galaxy_local.py [options] [--set=NAME=VALUE]... (install | start | stop | status | log | env)" in told
+    assert USAGE_LINE in capsys.readouterr().err
+
+
+def test_an_unknown_option_prints_the_usage(script, capsys):
+    assert script(galaxy_local.main, "start", "--prot=1") == USAGE
+    printed = capsys.readouterr().err
+    assert USAGE_LINE in printed and "--port" in printed
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
