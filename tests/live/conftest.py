@@ -136,7 +136,7 @@ def stop(at):
 
 @pytest.fixture(scope="session")
 def server(tell):
-    """`url` and the administrator's `key` of a Galaxy that runs; the tool of demo/repository is not installed there when the
+    """`url` and the administrator's `key` of a Galaxy that runs; the tool of the repository `tally` is not installed there when the
     tests begin, nor when they have ended."""
     with a_galaxy(tell, "--with-toolshed", ports=[8080]) as galaxy:
         if (galaxy.lock is None or is_alone(galaxy.lock)) and uninstall_tally(galaxy):
