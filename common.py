@@ -385,10 +385,11 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
     lines = re.search(r"^usage:.*?(?=\n\s*\n|\Z)", usage, re.IGNORECASE | re.DOTALL | re.MULTILINE)
     pattern = lines.group().rstrip() if lines else usage
     options, positionals = _split_line(argv, usage, pattern, legacy)
-    # docopt would take an argument that begins with a hyphen for an option, so it gets a number for each.
+    # docopt would take an argument that begins with a hyphen for an option, so it gets a number in its place.
+    words = [f"\0{number}" if word[:1] == "-" != word else word for number, word in enumerate(positionals)]
     from docopt import DocoptExit, docopt
     try:
-        args = docopt(usage, options + [f"\0{number}" for number in range(len(positionals))], False)
+        args = docopt(usage, options + words, False)
     except DocoptExit:
         eprint(pattern)
         eprint(f"{script_name()} --help says more")
