@@ -386,10 +386,10 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
     pattern = lines.group().rstrip() if lines else usage
     options, positionals = _split_line(argv, usage, pattern, legacy)
     # docopt would take an argument that begins with a hyphen for an option, so it gets a number in its place.
-    words = [f"\0{number}" if word[:1] == "-" != word else word for number, word in enumerate(positionals)]
     from docopt import DocoptExit, docopt
     try:
-        args = docopt(usage, options + words, False)
+        args = docopt(usage, options + [f"\0{number}" if word.startswith("-") else word
+                                        for number, word in enumerate(positionals)], False)
     except DocoptExit:
         eprint(pattern)
         eprint(f"{script_name()} --help says more")

@@ -95,7 +95,7 @@ def prepare_export(galaxy: Galaxy, history: dict[str, Any], payload: dict[str, A
         if names:       # imported from an archive they stay in their states for ever (26.1, measured)
             raise GalaxyError(f"datasets of the history are unfinished ({', '.join(names)}): export it when they have ended")
         has_celery = galaxy.get("configuration", {"keys": "enable_celery_tasks"}).get("enable_celery_tasks")
-        request = (_request_export if has_celery else _request_export_job)(galaxy, history["id"], payload)
+        request = (request_export if has_celery else request_export_job)(galaxy, history["id"], payload)
         checkpoint.clear()
         checkpoint.save(changed=changed, asked=time.time(), **request)
     archive_route, jobs = str(checkpoint.data["route"]), checkpoint.data.get("jobs")
@@ -111,7 +111,7 @@ def prepare_export(galaxy: Galaxy, history: dict[str, Any], payload: dict[str, A
     raise GalaxyError(f"Galaxy is still making the archive after {timeout:g} s: repeat the command to resume", STILL_RUNNING)
 
 
-def _request_export(galaxy: Galaxy, history: str, payload: dict[str, Any]) -> dict[str, Any]:
+def request_export(galaxy: Galaxy, history: str, payload: dict[str, Any]) -> dict[str, Any]:
     answer = galaxy.post(f"histories/{history}/prepare_store_download", payload)
     return {"route": f"short_term_storage/{answer['storage_request_id']}", "task": answer["task"]["id"]}
 
@@ -129,8 +129,8 @@ def _is_under_way(galaxy: Galaxy, route: str, request: dict[str, Any]) -> bool:
         bool(galaxy.get(f"{request['route']}/ready"))
 
 
-def _request_export_job(galaxy: Galaxy, history: str, payload: dict[str, Any]) -> dict[str, Any]:
-    """As `_request_export`, on a server without Celery: a job makes the archive.
+def request_export_job(galaxy: Galaxy, history: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """As `request_export`, on a server without Celery: a job makes the archive.
 
     Galaxy's answer describes the previous export if there is one, and the ids in its list of exports are of no use (26.1),
     so the new export and the new job are found by comparison.

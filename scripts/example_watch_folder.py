@@ -48,7 +48,7 @@ from galaxy_api_scripts.batch.incoming import scan_folder
 from galaxy_api_scripts.batch.ledger import Ledger
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.summary import exit_status, report_failure
-from galaxy_api_scripts.batch.watcher import Watcher, default_ledger
+from galaxy_api_scripts.batch.watcher import Watcher, WatchSettings, default_ledger
 from galaxy_api_scripts.libraries.contents import find_library, require_path_paste
 from galaxy_api_scripts.workflows.definition import input_error, input_rows, load_workflow, resolve_inputs
 from galaxy_api_scripts.workflows.inputs import DatasetInput, InputValues, iter_datasets
@@ -71,10 +71,10 @@ def main(argv=None):
     workflow = load_workflow(galaxy, workflow_id)
     index = only_input(workflow)
     if args["--dry-run"]:
-        before = {drop.place: drop.stamp for drop in scan_folder(inbox, "file")}
+        before = {drop.place: drop.fingerprint for drop in scan_folder(inbox, "file")}
         time.sleep(pause)
         for drop in scan_folder(inbox, "file"):
-            if before.get(drop.place) == drop.stamp:
+            if before.get(drop.place) == drop.fingerprint:
                 print(drop.place)
         return None
 
@@ -86,14 +86,14 @@ def main(argv=None):
 
     with Ledger(default_ledger(galaxy.base, inbox, workflow_id), server=galaxy.base, folder=inbox) as memory:
         library = find_library(galaxy, library_name) or galaxy.post("libraries", {"name": library_name})
-        work = BatchRunner(galaxy, memory, most=1, staging=lambda *where: ByPath(library, *where), waited=False)
-        watcher = Watcher(work, inbox, "file", planned, pause, pause, to=done, retry=True,
-                          title=lambda drop: f"{os.path.basename(drop.place)} - {workflow['name']}")
-        watcher.look()
+        work = BatchRunner(galaxy, memory, max_running=1, make_staging=lambda *where: ByPath(library, *where), wait=False)
+        watcher = Watcher(work, WatchSettings(inbox, "file", pause, pause, move_to=done, retry_failed=True), planned,
+                          lambda drop: f"{os.path.basename(drop.place)} - {workflow['name']}")
+        watcher.scan()
         if once:
             time.sleep(pause)
         ended = []
-        for unit in work.rounds(once, look_for_more=watcher.look, longest=pause):
+        for unit in work.run(once, find_more=watcher.scan, max_interval=pause):
             ended.append(unit)
             if report_failure(unit) == "ok":
                 show(galaxy.get(f"invocations/{unit.invocation}"), style, fields, plain=print, changed=True)

@@ -56,7 +56,7 @@ def main(argv=None):
     changes = {**({"name": name} if name else {}), **({"tags": archive.tags} if archive and archive.tags else {})}
     if changes:
         galaxy.put(f"histories/{history['id']}", changes)
-    show(galaxy.get(f"histories/{history['id']}"), *output.values(), changed=True)
+    show(galaxy.get(f"histories/{history['id']}"), **output, changed=True)
 
 
 if __name__ == "__main__":

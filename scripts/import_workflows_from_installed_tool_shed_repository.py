@@ -40,9 +40,9 @@ def main(argv=None):
     if not workflows and not any(output.values()):      # the old script printed nothing then
         return
     if args["--dry-run"]:
-        return show([{"path": path, "name": content["name"]} for path, content in workflows.items()], *output.values())
+        return show([{"path": path, "name": content["name"]} for path, content in workflows.items()], **output)
     answers = [galaxy.post("workflows", {"workflow": content}) for content in workflows.values()]
-    show(answers, *output.values(), plain=print_response, changed=True)
+    show(answers, **output, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

@@ -63,10 +63,10 @@ def main(argv=None):
     if installed:
         note = "; its tools stay where they are" if section or new_section else ""
         message = f"{repository}, revision {data['changeset_revision']}, is installed already{note}"
-        return show(installed, *output.values(), plain=lambda _: print_response({"status": "ok", "message": message}))
+        return show(installed, **output, plain=lambda _: print_response({"status": "ok", "message": message}))
     if args["--dry-run"]:
         return print_request("POST", galaxy.url_for(INSTALL_ROUTE), data, output["format"])
-    show(install_revision(galaxy, repository, data), *output.values(), plain=print_response, changed=True)
+    show(install_revision(galaxy, repository, data), **output, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

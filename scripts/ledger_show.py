@@ -29,9 +29,9 @@ import itertools
 import sys
 
 from common import USAGE, GalaxyError, arguments, int_option, output_options, run, show
-from galaxy_api_scripts.batch import ledger
+from galaxy_api_scripts.batch import ledger_reader
 
-FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended"]
+FIELDS = ["name", "state", "stage", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended"]
 STEP_FIELDS = ["name", "attempt", "step", "begun", "ended", "outcome"]
 
 
@@ -43,23 +43,23 @@ def main(argv=None):
     if args["--counts"]:
         known, fields = ["state", "number"], ["state", "number"]
     elif args["--steps"]:
-        known, fields = ledger.STEP_COLUMNS, STEP_FIELDS
+        known, fields = ledger_reader.STEP_COLUMNS, STEP_FIELDS
     else:
-        known, fields = [*ledger.SAMPLE_COLUMNS, "notes"], FIELDS
+        known, fields = [*ledger_reader.SAMPLE_COLUMNS, "notes"], FIELDS
     style, chosen = output_options(args, known).values()
     only = wanted(file, args["--state"]), name
 
     if args["--counts"]:
-        rows = ({"state": state, "number": number} for state, number in ledger.count_states(file, *only).items())
+        rows = ({"state": state, "number": number} for state, number in ledger_reader.count_states(file, *only).items())
     else:
-        rows = (ledger.read_steps if args["--steps"] else ledger.read_samples)(file, *only)
+        rows = (ledger_reader.read_steps if args["--steps"] else ledger_reader.read_samples)(file, *only)
     show(itertools.islice(rows, limit), style, chosen or fields)
 
 
 def wanted(file, text):
     """The states in `--state`, all that there can be or are."""
     names = [] if text is None else [name.strip() for name in text.split(",")]
-    there = dict.fromkeys([*ledger.SAMPLE_STATES, *ledger.count_states(file)]) if names else {}
+    there = dict.fromkeys([*ledger_reader.SAMPLE_STATES, *ledger_reader.count_states(file)]) if names else {}
     for name in names:
         if name not in there:
             raise GalaxyError(f"--state: there is no state {name!r}: there are {', '.join(there)}", USAGE)

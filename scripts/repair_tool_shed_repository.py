@@ -54,7 +54,7 @@ def main(argv=None):
         data["tool_panel_section_id"] = section
     if args["--dry-run"]:
         return print_request("POST", galaxy.url_for(INSTALL_ROUTE), data, output["format"])
-    show(reinstall_revision(galaxy, repository, revision, data), *output.values(), plain=print_response, changed=True)
+    show(reinstall_revision(galaxy, repository, revision, data), **output, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

@@ -92,7 +92,8 @@ INVOCATION_FIELDS, OUTPUT_FIELDS = ["id", "workflow_id", "history_id", "state"],
 def main(argv=None):
     args = arguments(__doc__, argv)
     target, to, timeout = args["--history"], args["--download"], int_option(args, "--timeout")
-    output = output_options(args, INVOCATION_FIELDS if args["--no-wait"] else [*OUTPUT_FIELDS, "path"] if to else OUTPUT_FIELDS)
+    fields = INVOCATION_FIELDS if args["--no-wait"] else [*OUTPUT_FIELDS, "path"] if to else OUTPUT_FIELDS
+    output = output_options(args, fields)
     labels, checks, tags = check_options(args)
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
@@ -120,8 +121,7 @@ def main(argv=None):
         record.write()
         if args["--no-wait"]:
             code = DONE
-            show({"id": invocation, "workflow_id": workflow_id, "history_id": where.id, "state": "new"}, output["format"],
-                 output["fields"], changed=True)
+            show({"id": invocation, "workflow_id": workflow_id, "history_id": where.id, "state": "new"}, changed=True, **output)
         else:
             if sys.stderr.isatty() and not args["--quiet"]:
                 eprint(f"invocation {invocation} in history {where.id}")
@@ -134,7 +134,7 @@ def main(argv=None):
 
 
 def check_options(args):
-    """The labels of the outputs, what `plan_run` is to check, and the tags; `GalaxyError` (USAGE) for options that are wrong."""
+    """The outputs' labels, what `plan_run` is to check, and the tags; `GalaxyError` (USAGE) for options that are wrong."""
     require_nonempty(args, "--history", "--job", "--download", "--outputs")
     for option in ("--record", "--report"):
         if args[option] is not None:
@@ -182,16 +182,18 @@ def deliver(galaxy, invocation, failure, labels, folder, output):
         if failure:     # a dataset in error is reported once, with its job
             items = {label: [item for item in some if item.about["state"] == "ok"] for label, some in items.items()}
         folder = DownloadFolder(galaxy, folder.folder, verify=folder.verify)    # another run may have filled it meanwhile
-        paths = download_items(folder, [item for some in items.values() for item in some], PARALLEL, codes, lambda path: None)
+        every = [item for some in items.values() for item in some]
+        paths = download_items(folder, every, PARALLEL, codes, lambda path: None)
         for row in rows:
-            fetched = [item for item in items[row["label"]] if item.id in paths]
+            first = next((item for item in items[row["label"]] if item.id in paths), None)
             # A dataset's file, or a collection's folder: LABEL/ELEMENT, with another folder for each level in between.
-            row["path"] = str([paths[fetched[0].id], *paths[fetched[0].id].parents][len(fetched[0].element)]) if fetched else ""
-    show(rows, output["format"], output["fields"])
+            row["path"] = str([paths[first.id], *paths[first.id].parents][len(first.element)]) if first else ""
+    show(rows, **output)
     if failure:
         return report_error(failure)
     if codes:
-        report_error(f"the run itself is ok: invocation_download.py --to={folder.folder} - - {invocation['id']} downloads the rest")
+        report_error(f"the run itself is ok: invocation_download.py --to={folder.folder} - - {invocation['id']} downloads "
+                     "the rest")
     return SOME_FAILED if codes and paths else codes[0] if codes else DONE
 
 

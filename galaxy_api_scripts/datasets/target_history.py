@@ -91,11 +91,11 @@ def create_history_once(galaxy: Galaxy, name: str, notes: Notes, unique: bool = 
 
     One that an earlier run asked for may still appear; if that makes two, the oldest counts and empty younger ones are deleted.
     A name that is not `unique` belongs to other histories from before too. The time of the request is noted as
-    `asked_history`. A name is the only thing that Galaxy sets together with making a history (26.1).
+    `history_requested`. A name is the only thing that Galaxy sets together with making a history (26.1).
     """
-    asked = notes.data.get("asked_history")
+    asked = notes.data.get("history_requested")
     asked = asked and min(asked, time.time())       # the clock may have been put back
-    others = notes.data.get("histories_before", [])
+    others = notes.data.get("older_histories", [])
     histories = _histories_named(galaxy, name, others) if unique or asked else []
     while asked and not histories and time.time() < asked + SETTLE_SECONDS:
         time.sleep(2)
@@ -103,12 +103,12 @@ def create_history_once(galaxy: Galaxy, name: str, notes: Notes, unique: bool = 
     is_new = not histories
     if is_new:
         others = [] if unique else [history["id"] for history in _histories_named(galaxy, name, [])]
-        notes.save(durably=True, asked_history=time.time(), histories_before=others)
+        notes.save(durably=True, history_requested=time.time(), older_histories=others)
         try:
             galaxy.post("histories", {"name": name})
         except GalaxyError as error:
             if not error.lost:
-                notes.save(asked_history=None)
+                notes.save(history_requested=None)
                 raise
         histories = _histories_named(galaxy, name, others)
         if not histories:
@@ -134,13 +134,13 @@ def name_with_key(title: str, key: str) -> str:
 
 def shared_history(galaxy: Galaxy, notes: Notes, title: str) -> str:
     """The id of the one history for all that the notes of a ledger do under `title`."""
-    if not notes.data.get("mark"):
-        notes.save(durably=True, mark=secrets.token_hex(KEY_LENGTH // 2))
+    if not notes.data.get("history_mark"):
+        notes.save(durably=True, history_mark=secrets.token_hex(KEY_LENGTH // 2))
     known = notes.data.get("histories", {})
     history = galaxy.get_or_none(f"histories/{known[title]}") if title in known else None
     if not history or history.get("deleted", True):
-        new, _ = create_history_once(galaxy, name_with_key(title, notes.data["mark"]), notes)
-        notes.save(durably=True, histories={**known, title: new}, asked_history=None)
+        new, _ = create_history_once(galaxy, name_with_key(title, notes.data["history_mark"]), notes)
+        notes.save(durably=True, histories={**known, title: new}, history_requested=None)
     return str(notes.data["histories"][title])
 
 

@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass, field
 
 from common import USAGE, GalaxyError
-from galaxy_api_scripts.datasets.sources import UNFINISHED_PATTERN
+from galaxy_api_scripts.datasets.sources import UNFINISHED_SUFFIXES
 
 CHANGED_MESSAGE = "changed since this run began: a later run takes it when it is complete"
 
@@ -72,7 +72,7 @@ class LocalTree:
 
 def is_ignored(name: str) -> bool:
     """Whether `name` is that of a hidden file or of one still being written."""
-    return name.startswith(".") or name.lower().endswith(UNFINISHED_PATTERN)
+    return name.startswith(".") or name.lower().endswith(UNFINISHED_SUFFIXES)
 
 
 def scan_tree(root: str) -> LocalTree:

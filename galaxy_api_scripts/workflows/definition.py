@@ -37,8 +37,8 @@ def import_payload(text: str, where: str) -> dict[str, Any]:
         graph = content.get("$graph", [{"id": "main"}])
         ids = [part.get("id") if isinstance(part, dict) else None for part in graph] if isinstance(graph, list) else []
         if ids.count("main") != 1 or not all(isinstance(name, str) for name in ids):
-            raise GalaxyError(f"{where}: not a workflow: $graph must be a list of workflows with an id each, one of them main",
-                              USAGE)
+            raise GalaxyError(f"{where}: not a workflow: $graph must be a list of workflows with an id each, one of "
+                              "them main", USAGE)
         return {"workflow": {"class": "GalaxyWorkflow", "yaml_content": text}}
     if kind == "YAML" or not isinstance(content, dict) or not isinstance(content.get("steps"), dict):
         raise GalaxyError(f"{where}: not a workflow: neither a .ga file (JSON with steps) nor a Format 2 file (class: "
@@ -63,7 +63,8 @@ def resolve_workflow(galaxy: Galaxy, text: str) -> str:
         raise GalaxyError(f"{text}: no such file", USAGE)
     workflow = find_workflow(galaxy, text)
     if workflow.get("deleted"):
-        raise GalaxyError(f"workflow {workflow['id']} ({workflow['name']}) is deleted: undelete it in Galaxy, or name another")
+        raise GalaxyError(f"workflow {workflow['id']} ({workflow['name']}) is deleted: undelete it in Galaxy, or name "
+                          "another")
     return str(workflow["id"])
 
 
@@ -130,7 +131,7 @@ def find_workflow(galaxy: Galaxy, text: str) -> Workflow:
 
 
 def export_workflow(galaxy: Galaxy, workflow_id: str) -> Workflow:
-    """The workflow in the form of a `.ga` file. Without `style` Galaxy may answer in Format 2, as its administrator chose."""
+    """The workflow in the form of a `.ga` file. Without `style` Galaxy may answer in Format 2: its administrator chooses."""
     answer: Workflow = galaxy.get(f"workflows/{workflow_id}/download", {"style": "ga"})
     return answer
 
@@ -215,10 +216,11 @@ def step_details(workflow: Workflow) -> list[dict[str, Any]]:
         if step["type"] in INPUT_KINDS:
             continue
         inner = step.get("subworkflow") or {}
+        sources = [source for source, _, _ in step_connections(step)]
         rows.append({
             "index": index, "label": step.get("label") or None, "type": step["type"],
             "tool": step.get("tool_id") or inner.get("name"), "version": step.get("tool_version"),
-            "from": list(dict.fromkeys(step_name(steps[source]) for source, _, _ in step_connections(step) if source in steps)),
+            "from": list(dict.fromkeys(step_name(steps[source]) for source in sources if source in steps)),
             "when": step.get("when"), "outputs": output_labels(step), "state": step_state(step),
             "annotation": step.get("annotation") or None})
     return rows
@@ -277,11 +279,12 @@ def parse_step_dataset(text: str) -> tuple[str, str, str]:
 
 
 def input_rows(workflow: Workflow) -> list[dict[str, Any]]:
-    """The inputs of `load_workflow`'s answer, for people: dicts of `index`, `label`, `takes`, `optional`, `uuid`, `default`."""
+    """The inputs of `load_workflow`'s answer, for people: dicts of `index`, `label`, `takes`, `optional`, `uuid` and
+    `default`."""
     rows = []
     for spec in input_specs(workflow).values():
         settings = spec.settings
-        accepted = settings.get("collection_type") or ", ".join(settings.get("format") or []) or settings.get("parameter_type")
+        accepted = settings.get("collection_type") or ", ".join(settings.get("format") or []) or spec.type
         rows.append({"index": spec.index, "label": one_line(spec.label),
                      "takes": spec.kind + (f" ({accepted})" if accepted else ""),
                      "optional": "no" if spec.required else "yes", "uuid": spec.uuid, "default": settings.get("default")})
@@ -298,8 +301,8 @@ def input_index(workflow: Workflow, step: str) -> str:
     if not indexes and workflow["ids"].get(step) in specs:
         indexes = [workflow["ids"][step]]
     if len(indexes) > 1:
-        raise input_error(workflow, f"{step!r} is {len(indexes)} inputs of workflow {workflow['name']!r}, by index or label: name "
-                          "one by its uuid")
+        raise input_error(workflow, f"{step!r} is {len(indexes)} inputs of workflow {workflow['name']!r}, by index or "
+                          "label: name one by its uuid")
     if not indexes:
         labels = [spec.label for spec in specs.values() if spec.label]
         raise input_error(workflow, f"workflow {workflow['name']!r} has no input {step!r}{did_you_mean(step, labels)}")
@@ -326,8 +329,8 @@ def resolve_inputs(workflow: Workflow, datasets: Iterable[tuple[str, str, str]])
         if spec.index in inputs or not spec.required:
             continue
         if spec.kind == "parameter":
-            raise input_error(workflow, f"input {_describe(spec)} is a parameter without a default, which this script can't set: "
-                              f"create.py - /api/workflows/{workflow['id']}/invocations inputs:='{{...}}' can")
+            raise input_error(workflow, f"input {_describe(spec)} is a parameter without a default, which this script can't "
+                              f"set: create.py - /api/workflows/{workflow['id']}/invocations inputs:='{{...}}' can")
         src = "hda" if spec.kind == "dataset" else "hdca"
         raise input_error(workflow, f"input {_describe(spec)} is missing: {spec.index}={src}=ID gives it a {spec.kind}")
     return inputs
@@ -339,7 +342,8 @@ def _describe(spec: InputSpec) -> str:
 
 def input_error(workflow: Workflow, text: str) -> GalaxyError:
     """A usage error with this text and a table of the workflow's inputs."""
-    return GalaxyError(text, USAGE, table=format_table(input_rows(workflow), ["index", "label", "takes", "optional", "uuid"]))
+    columns = ["index", "label", "takes", "optional", "uuid"]
+    return GalaxyError(text, USAGE, table=format_table(input_rows(workflow), columns))
 
 
 def resolve_parameters(galaxy: Galaxy, workflow: Workflow, parameters: Iterable[tuple[str, str, str]]

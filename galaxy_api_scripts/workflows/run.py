@@ -102,8 +102,9 @@ class RunRequest:
             corrections = _corrections(error.body)
             # Galaxy 26.1 also reports a Format 2 subworkflow's connected inputs, and fills nothing in there.
             if not corrections or not all("RuntimeValue" in correction for correction in corrections):
-                raise GalaxyError(f"workflow {self.workflow['name']!r}: its steps lack values that their tools need, so nothing "
-                                  f"was run: {' '.join(corrections)} --allow-corrections accepts this", status=400) from None
+                raise GalaxyError(f"workflow {self.workflow['name']!r}: its steps lack values that their tools need, "
+                                  f"so nothing was run: {' '.join(corrections)} --allow-corrections accepts this",
+                                  status=400) from None
             return submit_once(galaxy, self.workflow["id"], {**body, **CORRECTED}, record, patient)
 
 
@@ -135,8 +136,8 @@ class WorkflowCheck:
         raise GalaxyError(f"{summary}, so nothing was sent", USAGE, table="\n".join([*tables, *self.tables]))
 
 
-def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[str, str, str]] = (), labels: Iterable[str] = (),
-                   to_download: bool = False, **options: Any) -> WorkflowCheck:
+def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[str, str, str]] = (),
+                   labels: Iterable[str] = (), to_download: bool = False, **options: Any) -> WorkflowCheck:
     """Check a workflow before any run: the (step, name, value) of `parameters`, the server's tools, the outputs that
     `labels` name, and where outputs are `to_download`, that it marks some. `options` are more of an invocation's fields."""
     parameters = list(parameters)
@@ -246,8 +247,8 @@ def require_on_complete(galaxy: Galaxy) -> None:
     """Raise `GalaxyError` for a server before 26.1, which would ignore an invocation's `on_complete`."""
     release = str(galaxy.get("version").get("version_major"))
     if [int(part) for part in re.findall("[0-9]+", release)[:2]] < [26, 1]:
-        raise GalaxyError(f"--on-complete needs Galaxy 26.1 or later, and {galaxy.base} is {release}: invocation_wait.py waits "
-                          "for the end, so that your own script can act then")
+        raise GalaxyError(f"--on-complete needs Galaxy 26.1 or later, and {galaxy.base} is {release}: invocation_wait.py "
+                          "waits for the end, so that your own script can act then")
 
 
 class RunRecord:
@@ -261,7 +262,8 @@ class RunRecord:
             self.facts = {
                 "server": galaxy.base, "galaxy": galaxy.get("version").get("version_major"), "scripts": VERSION,
                 "workflow": {name: workflow.get(name) for name in ("id", "name", "version", "latest_workflow_uuid")},
-                "history": history, "invocation": invocation, "request": request.request, "state": "new", "begun": _utc_now()}
+                "history": history, "invocation": invocation, "request": request.request, "state": "new",
+                "begun": _utc_now()}
 
     def write(self, **facts: Any) -> None:
         """Add facts, and write the file. A failure is reported and sets `exit_code`; the run goes on."""

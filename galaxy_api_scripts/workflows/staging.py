@@ -110,7 +110,8 @@ def preview_inputs(value: InputValue) -> Any:
     if isinstance(value, DatasetInput):
         return value.ref or {"upload": value.place, "extension": value.source.ext if value.source else ""}
     if isinstance(value, CollectionInput):
-        return {"collection_type": value.type, "elements": {name: preview_inputs(element) for name, element in value.elements}}
+        elements = {name: preview_inputs(element) for name, element in value.elements}
+        return {"collection_type": value.type, "elements": elements}
     return value
 
 

@@ -223,10 +223,9 @@ def test_imports_that_fail_there(person, packed, tmp_path):
     assert refused(ended, f"it has left the incomplete history {left['id']}")
 
 
-def test_an_old_servers_way(person, full, tmp_path, monkeypatch, capsys):
-    """Galaxy with Celery still knows it, so here it is gone as if there were none. There is an earlier archive of that kind,
-    and Galaxy's answer describes that one."""
-    monkeypatch.setattr(histories, "_ask", histories._ask_an_old_server)
+def test_a_server_without_celery_exports_by_a_job(person, full, tmp_path, monkeypatch, capsys):
+    """A Galaxy with Celery has that route, too. There is an earlier archive of the kind, which Galaxy's answer describes."""
+    monkeypatch.setattr(histories, "request_export", histories.request_export_job)
     path = tmp_path / "x.tar"
     assert run(lambda: history_export.main(["--deleted", person.key, person.url, full.id, str(path)])) == 0
     assert capsys.readouterr() == (f"{path}\n", "")

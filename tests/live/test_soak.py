@@ -120,7 +120,8 @@ def test_thirty_samples_whatever_happens(person, home, tmp_path, state, instants
     """The script is killed 25 times, Galaxy three times, and three answers to submissions are lost. Uploads whose job goes
     with Galaxy's worker are sent once more after a minute here, not after ten or after hours."""
     impatient = tmp_path / "workflow_batch.py"
-    impatient.write_text("import runpy\nfrom galaxy_api_scripts.batch import runner\n\nrunner.MADE, runner.QUEUED = (60, runner.MADE[1]), 60\n"
+    impatient.write_text("import runpy\nfrom galaxy_api_scripts.batch import running_sample as limits\n\n"
+                         "limits.MAKING_LIMIT, limits.QUEUED_LIMIT = (60, limits.MAKING_LIMIT[1]), 60\n"
                          f"runpy.run_path({str(ROOT / 'scripts' / 'workflow_batch.py')!r}, run_name='__main__')\n")
     sheet = a_sheet(tmp_path, 30)
     road = LosingRoad(person.url, numbers=(2, 11, 20))

@@ -266,7 +266,7 @@ def test_show_several_as_rows_and_without_a_key(script, requests_mock, capsys):
     requests_mock.get(f"{LIST}/b", status_code=403, json={"err_msg": "not accessible", "err_code": 403002})
     assert script(dataset_show.main, "anonymous", URL, "a", "b") == SOME_FAILED
     out = one_line(capsys, "not accessible")
-    assert out.splitlines()[0].split() == dataset_show.BRIEF and out.splitlines()[2].startswith("a ")
+    assert out.splitlines()[0].split() == dataset_show.TABLE_FIELDS and out.splitlines()[2].startswith("a ")
     assert requests_mock.call_count == 2
 
 

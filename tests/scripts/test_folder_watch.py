@@ -18,7 +18,7 @@ import pytest
 from fakes import KEY, URL
 
 from common import DONE, FAILED, INTERRUPTED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
-from galaxy_api_scripts.batch import incoming, ledger, watcher
+from galaxy_api_scripts.batch import incoming, ledger, ledger_reader, runner, watcher
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.workflows.inputs import iter_datasets
 
@@ -32,31 +32,33 @@ EXPORTED = {"steps": {"2": {"label": "copy", "tool_id": "cat1", "tool_version": 
                             "workflow_outputs": [{"label": "copied", "output_name": "o"}]}}}
 
 
-class Told(BatchRunner):
+class ScriptedRunner(BatchRunner):
     """Runs that end as the tests say: `ends` are, by a unit's name, "running" or the message with which it fails, each time;
     all others end well. `begun` is what was begun: the unit's name and what it was given."""
 
     ends, begun, rounds_to_do = {}, [], None
 
-    def look(self):
-        while self.over:
-            yield self.over.pop(0)
+    def step(self):
+        while self.rejected:
+            yield self.rejected.pop(0)
         while self.queue:
-            one = self.queue.popleft()
-            one.unit.save(state="running", attempt=one.unit.attempt or 1, history="h", invocation="i")
-            self.under_way[one.unit.key] = one
-            Told.begun.append((one.unit.name, {one.plan.inputs.specs[index].name: value if not list(iter_datasets(value)) else [
-                leaf.place for leaf in iter_datasets(value)] for index, value in one.plan.inputs.values.items()}))
-        for one in list(self.under_way.values()):
-            message = self.ends.get(one.unit.name)
+            entry = self.queue.popleft()
+            sample, inputs = entry.sample, entry.request.inputs
+            sample.save(state="running", attempt=sample.attempt or 1, history="h", invocation="i")
+            self.running[sample.key] = entry
+            ScriptedRunner.begun.append((sample.name, {
+                inputs.specs[index].name: [leaf.place for leaf in iter_datasets(value)] or value
+                for index, value in inputs.values.items()}))
+        for entry in list(self.running.values()):
+            message = self.ends.get(entry.sample.name)
             if message == "running":
                 continue
             if message:
-                self._ends(one.unit, "failed", failed_step="2 (copy)", message=message)
+                entry.end("failed", failed_step="2 (copy)", message=message)
             else:
-                self._ends(one.unit, "ok")
-            del self.under_way[one.unit.key]
-            yield one.unit
+                entry.end("ok")
+            del self.running[entry.sample.key]
+            yield entry.sample
 
     @property
     def all_submitted(self):
@@ -85,9 +87,9 @@ def galaxy(requests_mock):
 def watched(tmp_path, now, galaxy, script, monkeypatch, capfd):
     """A watched folder: `inbox`; `drop(name)` puts a file there; `run()` is the watcher, once unless told, after the files
     have stood still; `units()` are the ledger's."""
-    monkeypatch.setattr(folder_watch, "BatchRunner", Told)
-    monkeypatch.setattr(Told, "ends", {})
-    monkeypatch.setattr(Told, "begun", [])
+    monkeypatch.setattr(folder_watch, "BatchRunner", ScriptedRunner)
+    monkeypatch.setattr(ScriptedRunner, "ends", {})
+    monkeypatch.setattr(ScriptedRunner, "begun", [])
     inbox, book = tmp_path / "in", tmp_path / "ledger"
     inbox.mkdir()
 
@@ -103,8 +105,8 @@ def watched(tmp_path, now, galaxy, script, monkeypatch, capfd):
                                rows=[line.split("\t")[:2] for line in told.out.splitlines()[1:]])
 
     def rows(**only):
-        return [(one["name"], one["state"]) for one in ledger.read_samples(book, **only)]
-    return SimpleNamespace(inbox=inbox, book=book, drop=drop, run=run, units=rows, begun=Told.begun, ends=Told.ends, now=now,
+        return [(one["name"], one["state"]) for one in ledger_reader.read_samples(book, **only)]
+    return SimpleNamespace(inbox=inbox, book=book, drop=drop, run=run, units=rows, begun=ScriptedRunner.begun, ends=ScriptedRunner.ends, now=now,
                            folder=tmp_path)
 
 
@@ -199,7 +201,7 @@ def test_a_dry_run_begins_nothing(watched):
     (watched.inbox / "run1").mkdir()
     ended = watched.run("-n", "--format=csv", settle=60)
     assert ended.out.splitlines() == ["name,place,files,bytes,taken,before",
-                                      f"a,{watched.inbox}/a.tsv,1,5,when it has stood still for 60 s,"]
+                                      f"a,{watched.inbox}/a.tsv,1,5,after 60 s without a change,"]
     assert ended.err == f"1 there; ledger: {watched.book}\n" and watched.begun == [] and not watched.book.exists()
     (watched.inbox / "run1" / "CopyComplete.txt").touch()
     assert watched.run("-n", "--unit=run").out.splitlines()[1].split("\t")[-2] == "has no reads in it"
@@ -208,7 +210,7 @@ def test_a_dry_run_begins_nothing(watched):
 # ---------------------------------------------------------------------------------------------------- a bad line
 
 @pytest.mark.parametrize("options, flow, words", [
-    (["--unit=lane"], [W], "--unit=lane: there are file, pair, run"),
+    (["--unit=lane"], [W], "--unit=lane: expected file, pair or run"),
     (["--on-fail="], [W], "--on-fail is empty: is a variable unset?"),
     (["--move-to="], [W], "--move-to is empty: is a variable unset?"),
     (["--pause=0"], [W], "--pause=0: expected an integer, 1 or more"),
@@ -266,10 +268,10 @@ def test_what_has_ended_well_is_moved_and_told(watched):
         "UNIT_FAILED_STEP=", "UNIT_HISTORY=h", "UNIT_INVOCATION=i", f"UNIT_LEDGER={watched.book}", "UNIT_MESSAGE=",
         "UNIT_NAME=a", f"UNIT_PLACE={watched.folder}/done/a.tsv", f"UNIT_RESULTS={watched.folder}/results/a",
         f"UNIT_RUN_URL={URL}/workflows/invocations/i", "UNIT_STATE=ok"]
-    [unit] = ledger.read_samples(watched.book)
+    [unit] = ledger_reader.read_samples(watched.book)
     assert unit["place"] == f"{watched.folder}/done/a.tsv" and "moving" not in unit["notes"]
     assert [(one["step"], one["outcome"])
-             for one in ledger.read_steps(watched.book)][-2:] == [("moved", "ok"), ("told", "ok")]
+             for one in ledger_reader.read_steps(watched.book)][-2:] == [("move", "ok"), ("notify", "ok")]
 
 
 def test_what_has_failed_stays_is_told_once_and_not_tried_again(watched):
@@ -307,7 +309,7 @@ def test_new_content_of_a_used_name_is_a_new_unit(watched):
     assert watched.run(*done).rows == [["a", "ok"]]
     assert watched.units() == [("a", "failed"), ("a", "ok"), ("a", "ok")]
     assert names(watched.folder / "done") == ["a.tsv", "a.tsv.2"] and len(watched.begun) == 3
-    folders = [one["notes"]["folder"] for one in ledger.read_samples(watched.book)]
+    folders = [one["notes"]["folder"] for one in ledger_reader.read_samples(watched.book)]
     assert folders == ["a", "a.2", "a.3"]
 
 
@@ -316,8 +318,8 @@ def test_touched_is_not_new(watched):
 
     assert watched.run().status == DONE
     with ledger.Ledger(watched.book) as book:       # as an upload notes it
-        [unit] = book.units()
-        size, changed, _ = unit.data["files"][str(file)]
+        [unit] = book.samples()
+        size, changed, _ = unit.notes.files[str(file)]
         unit.save(files={str(file): [size, changed, hashlib.sha256(b"x").hexdigest()]})
     os.utime(file, (1, 1))
     ended = watched.run()
@@ -356,7 +358,7 @@ def test_killed_before_it_was_told_that_a_unit_can_not_be_run(watched, monkeypat
     (watched.inbox / "run1" / "CopyComplete.txt").touch()
     options = ["--unit=run", f"--on-fail=echo told >> {watched.folder}/told"]
     with monkeypatch.context() as killed:
-        killed.setattr(watcher.Watcher, "notice", lambda *what: sys.exit(137))
+        killed.setattr(watcher.Watcher, "notify", lambda *what: sys.exit(137))
         assert watched.run(*options).status == 137
     assert watched.units() == [("run1", "waiting")]
     assert watched.run(*options).status == FAILED and watched.units() == [("run1", "failed")]
@@ -397,7 +399,7 @@ def test_killed_at_a_units_end(watched, monkeypatch, moment):
     """The next start does what is left, and the workflow is not run again."""
     watched.drop("a.tsv")
     options = [f"--move-to={watched.folder}/done", f"--on-done=echo $UNIT_PLACE >> {watched.folder}/told"]
-    move, notice = watcher.move_unit, watcher.Watcher.notice
+    move, notice = watcher.move_unit, watcher.Watcher.notify
 
     def killed(*line):
         sys.exit(137)
@@ -409,7 +411,7 @@ def test_killed_at_a_units_end(watched, monkeypatch, moment):
         elif moment == "after the move":
             patch.setattr(watcher, "move_unit", lambda drop, to: killed(move(drop, to)))
         else:
-            patch.setattr(watcher.Watcher, "notice", lambda *line: killed(notice(*line)))
+            patch.setattr(watcher.Watcher, "notify", lambda *line: killed(notice(*line)))
         assert watched.run(*options).status == 137
     assert watched.units() == [("a", "running")]
     ended = watched.run(*options)
@@ -427,7 +429,7 @@ def test_a_command_that_fails_is_said_and_changes_nothing(watched):
     assert ended.status == DONE and watched.units() == [("a", "ok")] and names(watched.folder / "done") == ["a.tsv"]
     said, told = ended.err.splitlines()
     assert said == "no mail today" and told.endswith(": a: the command for it ended with 3: echo no mail today >&2; exit 3")
-    assert list(ledger.read_steps(watched.book))[-1]["outcome"].startswith("the command for it ended with 3")
+    assert list(ledger_reader.read_steps(watched.book))[-1]["outcome"].startswith("the command for it ended with 3")
 
 
 def test_a_command_that_is_not_there(watched):
@@ -444,7 +446,7 @@ def runs(pid):
 
 def test_a_command_that_hangs_is_ended_with_all_that_it_began(watched, monkeypatch):
     watched.drop("a.tsv")
-    monkeypatch.setattr(watcher, "PATIENCE", 2)      # enough to begin them in
+    monkeypatch.setattr(watcher, "COMMAND_TIMEOUT", 2)      # enough to begin them in
     (watched.folder / "pids").touch()
     ended = watched.run(f"--on-done=sleep 300 & echo $! > {watched.folder}/pids; sleep 300; true")
     assert ended.status == DONE and "the command for it did not end within 2 s" in ended.err
@@ -572,13 +574,13 @@ def test_a_file_that_is_gone_when_it_is_to_be_taken(watched, monkeypatch):
 
 def test_a_server_that_is_away_ends_only_one_that_looks_once(watched, monkeypatch):
     watched.drop("a.tsv")
-    look, away = Told.look, [True] * 3
+    step, away = ScriptedRunner.step, [True] * 3
 
     def unless_away(self):
         if away and away.pop():
             raise GalaxyError(f"{URL} can't be reached: try again later", TRY_LATER)
-        return look(self)
-    monkeypatch.setattr(Told, "look", unless_away)
+        return step(self)
+    monkeypatch.setattr(ScriptedRunner, "step", unless_away)
     ended = watched.run()
     assert (ended.status, ended.out, ended.err.count("\n")) == (TRY_LATER, "", 1)
     monkeypatch.setattr(watched.now, "sleep", stays(watched, *[wait] * 5))
@@ -591,13 +593,13 @@ def test_what_could_not_be_taken_while_the_server_was_away_is_taken_later(watche
     watched.ends["a"] = "no good"
     assert watched.run().status == FAILED
     watched.ends.clear()
-    reset, away = Told._reset, [True]
+    reset, away = runner.reset, [True]
 
-    def unless_away(self, unit):
+    def unless_away(galaxy, sample):
         if away and away.pop():
             raise GalaxyError(f"{URL} can't be reached: try again later", TRY_LATER)
-        reset(self, unit)
-    monkeypatch.setattr(Told, "_reset", unless_away)
+        reset(galaxy, sample)
+    monkeypatch.setattr(runner, "reset", unless_away)
     watched.drop("b.tsv")
     assert watched.run("--retry-failed").status == TRY_LATER
     away.append(True)
@@ -613,7 +615,7 @@ def test_what_could_not_be_taken_while_the_server_was_away_is_taken_later(watche
 def test_a_key_that_is_no_longer_good_ends_it(watched, monkeypatch):
     def refused(self):
         raise GalaxyError("401 Unauthorized: check the key", status=401)
-    monkeypatch.setattr(Told, "look", refused)
+    monkeypatch.setattr(ScriptedRunner, "step", refused)
     watched.drop("a.tsv")
     assert watched.run(once=False).status == FAILED
 

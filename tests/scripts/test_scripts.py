@@ -185,8 +185,8 @@ def test_invocation_wait_shows_the_outputs(script, requests_mock, capsys):
     ended(requests_mock, {"ok": 2, "skipped": 1})
     assert script(invocation_wait.main, "--format=value", KEY, URL, "i") == 0
     assert capsys.readouterr() == ("out\thda\td\nall\thdca\tc\n", "")
-    assert script(invocation_wait.main, "--quiet", KEY, URL, "i") == 0
-    assert capsys.readouterr() == ("", "")
+    assert script(invocation_wait.main, "--quiet", "--fields=id", "--format=value", KEY, URL, "i") == 0
+    assert capsys.readouterr() == ("d\nc\n", "")
 
 
 def test_invocation_wait_tells_the_truth(script, requests_mock, capsys):

@@ -92,6 +92,15 @@ def test_it_is_filled_when_jobs_and_datasets_have_ended(loopback, clock):
         "/api/jobs/j", "/api/histories/h/contents/dataset_collections/c"]
 
 
+def test_a_galaxy_that_lists_no_states_apart(loopback, clock):
+    """24.2 and 25.0 don't."""
+    made = [collection(element("a", state=state)) for state in ("running", "ok")]
+    for one in made:
+        del one["elements_states"]
+    loopback.will((200, {"state": "ok"}), (200, made[0]), (200, {"state": "ok"}), (200, made[1]))
+    assert wait_until_filled(Galaxy(KEY, loopback.url), {**MADE, "jobs": ["j"]}) == made[1]
+
+
 def test_it_is_not_filled(loopback, clock):
     galaxy = Galaxy(KEY, loopback.url)
     loopback.will((200, {"state": "ok"}), (200, collection(populated_state="failed", populated_state_message="no such url")))

@@ -11,7 +11,7 @@ import pytest
 
 from common import FAILED, TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.batch import incoming
-from galaxy_api_scripts.batch.incoming import as_workflow_input, fingerprint, is_complete, move_unit, scan_folder
+from galaxy_api_scripts.batch.incoming import as_workflow_input, current_fingerprint, is_complete, move_unit, scan_folder
 from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputSpec
 
 
@@ -90,7 +90,7 @@ def test_links(inbox):
     (inbox / "loop.bed").symlink_to("loop.bed")
     assert told(scan_folder(str(inbox), "file")) == {
         "a": {"a": ["a.bed"]}, "deep": {"deep": ["deep.bed"]},
-        "loop": f"loop.bed can't be looked at: {os.strerror(errno.ELOOP)}"}
+        "loop": f"loop.bed can't be inspected: {os.strerror(errno.ELOOP)}"}
 
 
 def test_a_folder_that_is_a_link_itself(inbox):
@@ -110,16 +110,16 @@ def test_an_empty_file_is_waited_for(inbox):
 def test_a_half_file_that_grows_has_other_stamps(inbox):
     put(inbox, "a.bed", text="half")
     first, second = only(inbox), only(inbox)
-    assert first.stamp == second.stamp == fingerprint(first)
+    assert first.fingerprint == second.fingerprint == current_fingerprint(first)
     with open(inbox / "a.bed", "a") as file:
         file.write("x")
-    assert only(inbox).stamp == fingerprint(first) != first.stamp
+    assert only(inbox).fingerprint == current_fingerprint(first) != first.fingerprint
     os.utime(inbox / "a.bed", ns=(5, 5))
     third = only(inbox)
     os.replace(shutil.copy2(inbox / "a.bed", inbox / "b.part"), inbox / "a.bed")    # same size and time, another file
-    assert len({first.stamp, third.stamp, only(inbox).stamp}) == 3
+    assert len({first.fingerprint, third.fingerprint, only(inbox).fingerprint}) == 3
     os.unlink(inbox / "a.bed")
-    assert fingerprint(first) == "" and scan_folder(str(inbox), "file") == []
+    assert current_fingerprint(first) == "" and scan_folder(str(inbox), "file") == []
 
 
 @pytest.mark.parametrize("name", ["a b.bed", "a\nb.bed", "é.bed", "-n.bed", "'$(x)\".bed"])
@@ -147,14 +147,14 @@ def test_a_file_that_may_not_be_read(inbox, monkeypatch):
 
 def test_files_that_vanish_during_the_look(inbox, monkeypatch):
     put(inbox, "a.bed", "b.bed", "run/x/a.fastq", "run/y/b.fastq")
-    real = incoming._entries
+    real = incoming.list_entries
 
     def entries(folder):
         found = real(folder)
         (inbox / "a.bed").unlink(missing_ok=True)
         shutil.rmtree(inbox / "run/x", ignore_errors=True)
         return found
-    monkeypatch.setattr(incoming, "_entries", entries)
+    monkeypatch.setattr(incoming, "list_entries", entries)
     assert list(told(scan_folder(str(inbox), "file"))) == ["b"]
     put(inbox, "run/x/a.fastq")
     assert told(scan_folder(str(inbox), "run")) == {"run": {"b": ["y/b.fastq"]}}
@@ -163,7 +163,7 @@ def test_files_that_vanish_during_the_look(inbox, monkeypatch):
         found = real(folder)
         shutil.rmtree(inbox / "run", ignore_errors=True)
         return found
-    monkeypatch.setattr(incoming, "_entries", and_the_run)
+    monkeypatch.setattr(incoming, "list_entries", and_the_run)
     assert scan_folder(str(inbox), "run") == []
 
 
@@ -176,13 +176,13 @@ def test_a_folder_that_is_not_there(inbox):
 def test_ten_thousand_files_are_each_asked_for_once(inbox, monkeypatch):
     for number in range(10_000):
         (inbox / f"s{number}_R{number % 2 + 1}.fastq.gz").write_text("x")
-    asked_for, real = [], incoming._entries
+    asked_for, real = [], incoming.list_entries
 
     class Entry:
         def __init__(self, entry):
             self.name, self.path, self.is_symlink = entry.name, entry.path, entry.is_symlink
             self.stat = lambda: asked_for.append(entry.name) or entry.stat()
-    monkeypatch.setattr(incoming, "_entries", lambda folder: [Entry(entry) for entry in real(folder)])
+    monkeypatch.setattr(incoming, "list_entries", lambda folder: [Entry(entry) for entry in real(folder)])
     real_stat = os.stat
     monkeypatch.setattr(os, "stat", lambda path, **options: asked_for.append(path) or real_stat(path, **options))
     found = scan_folder(str(inbox), "file")
@@ -211,8 +211,8 @@ def test_a_mark_for_all_that_was_there_before_it(inbox):
     assert [(drop.name, drop.certain) for drop in found] == [("a", True), ("late", False)]
     (inbox / "READY").unlink()
     assert scan_folder(str(inbox), "file", ready_file="READY") == []
-    assert [drop.stamp for drop in found] == [
-        drop.stamp for drop in scan_folder(str(inbox), "file")]     # marks are not in it
+    assert [drop.fingerprint for drop in found] == [
+        drop.fingerprint for drop in scan_folder(str(inbox), "file")]     # marks are not in it
 
 
 def test_an_empty_file_with_its_mark_is_a_problem(inbox):
@@ -247,7 +247,7 @@ def test_pairs_wait_for_their_mates(inbox):
     after(inbox / "s2_R2.fastq.gz", inbox / "s2_R1.fastq.gz")
     with open(inbox / "s2_R2.fastq.gz", "a") as file:
         file.write("more")
-    assert fingerprint(second) != second.stamp
+    assert current_fingerprint(second) != second.fingerprint
 
 
 def test_two_pairs_of_one_sample_are_two_units(inbox):
@@ -270,9 +270,9 @@ def test_the_reads_of_a_run(inbox):
     assert told([drop]) == {"240101_A": {"s1_S1_L001": ILLUMINA[:2], "s2_S2_L001": ILLUMINA[2:]}}
     assert (drop.place, drop.mark, drop.certain) == (str(inbox / "240101_A"), "", False)
     assert [source.name for source in drop.sources] == ILLUMINA
-    before = drop.stamp
+    before = drop.fingerprint
     put(inbox / "240101_A", "Data/s3_S3_L001_R1_001.fastq.gz", "Data/s3_S3_L001_R2_001.fastq.gz")
-    assert fingerprint(drop) == before != only(inbox, "run").stamp
+    assert current_fingerprint(drop) == before != only(inbox, "run").fingerprint
 
 
 def test_single_ends_and_another_pattern(inbox):
@@ -301,7 +301,7 @@ def test_a_mixture_is_a_problem(inbox):
     assert drop.problem == "has 5 files, and 1 of them without a mate, such as Data/odd.fastq"
     put(inbox / "r", "Data/empty_R1.fastq", text="")
     assert only(inbox, "run").problem == "Data/empty_R1.fastq is empty"
-    assert only(inbox, "run").stamp != drop.stamp
+    assert only(inbox, "run").fingerprint != drop.fingerprint
     with pytest.raises(GalaxyError, match="Data/empty_R1.fastq is empty"):
         as_workflow_input(only(inbox, "run"), asked("dataset"))
 
@@ -323,10 +323,10 @@ def test_a_run_without_reads(inbox):
 def test_a_file_that_is_being_copied_keeps_a_run(inbox, name):
     put(inbox / "r", "Data/s0.fastq.gz", name)
     drop = only(inbox, "run")
-    assert drop.problem == f"{name} is not whole yet"
+    assert drop.problem == f"{name} is not complete yet"
     with open(inbox / "r" / name, "a") as file:
         file.write("x")
-    assert only(inbox, "run").stamp != drop.stamp     # it grows, and so nobody is told of it
+    assert only(inbox, "run").fingerprint != drop.fingerprint     # it grows, and so nobody is told of it
     put(inbox / "r", "CopyComplete.txt")
     assert told(scan_folder(str(inbox), "run")) == {"r": {"s0": ["Data/s0.fastq.gz"]}}
 
@@ -343,7 +343,7 @@ def test_a_mark_that_comes_last(inbox, mark):
     put(inbox / "r", mark)
     marked = only(inbox, "run")
     assert marked.mark == str(inbox / "r" / mark) and is_complete(marked, 100, 100, 60)
-    assert waiting.stamp == called.stamp == marked.stamp
+    assert waiting.fingerprint == called.fingerprint == marked.fingerprint
     after(inbox / "r" / ILLUMINA[0], inbox / "r" / mark)        # so the mark said nothing of these
     assert not is_complete(only(inbox, "run"), 100, 159, 60)
 
@@ -370,14 +370,14 @@ def test_links_of_a_run(inbox):
 
 def test_a_part_of_a_run_that_can_not_be_looked_into(inbox, monkeypatch):
     put(inbox / "r", *ILLUMINA, "locked/s3.fastq")
-    real = incoming._entries
+    real = incoming.list_entries
 
     def entries(folder):
         if folder.endswith("locked"):
             raise PermissionError(errno.EACCES, "Permission denied")
         return real(folder)
-    monkeypatch.setattr(incoming, "_entries", entries)
-    assert only(inbox, "run").problem == "locked can't be looked into: Permission denied"
+    monkeypatch.setattr(incoming, "list_entries", entries)
+    assert only(inbox, "run").problem == "locked can't be read: Permission denied"
 
 
 # ------------------------------------------------------------------------------------------------------- as an input
@@ -447,7 +447,7 @@ def test_what_does_not_fit(inbox, unit, one, words):
 def test_a_name_that_is_too_long_for_an_element(inbox):
     put(inbox, f"{'x' * 215}.bed")
     assert shape(as_workflow_input(only(inbox), asked("dataset"))) == f"{'x' * 215}.bed"
-    with pytest.raises(GalaxyError, match="a name too long for an element"):
+    with pytest.raises(GalaxyError, match="its name is too long for an element, which may have"):
         as_workflow_input(only(inbox), asked(type_="list"))
 
 
@@ -523,7 +523,7 @@ def test_a_unit_that_changed_stays(inbox, systems, unit):
 @each_unit
 def test_a_unit_that_changes_while_it_is_copied_stays(inbox, systems, unit, monkeypatch):
     put(inbox, *UNITS[unit])
-    drop, real = only(inbox, unit), incoming._put
+    drop, real = only(inbox, unit), incoming.copy_or_link
 
     def and_written(thing, target):
         real(thing, target)
@@ -532,7 +532,7 @@ def test_a_unit_that_changes_while_it_is_copied_stays(inbox, systems, unit, monk
             place = inbox.parent / "out" / UNITS[unit][0]
         with open(place, "a") as file:
             file.write("more")
-    monkeypatch.setattr(incoming, "_put", and_written)
+    monkeypatch.setattr(incoming, "copy_or_link", and_written)
     if unit == "run" and systems == "here":
         move_unit(drop, str(inbox.parent / "out"))       # who writes in it goes on there
         assert tree(inbox.parent / "out")["run/x/s_R1.fq"].endswith("more")
@@ -591,7 +591,7 @@ def test_a_full_disk(inbox, systems, unit, monkeypatch):
     monkeypatch.setattr(shutil.copytree, "__defaults__", tuple(
         full if one is real else one for one in shutil.copytree.__defaults__))
     if systems == "here":
-        monkeypatch.setattr(incoming, "_named", lambda thing, target: full(thing if unit == "pair" else "s_R2.fq", target))
+        monkeypatch.setattr(incoming, "give_name", lambda thing, target: full(thing if unit == "pair" else "s_R2.fq", target))
     with pytest.raises(GalaxyError, match="can't be moved: .*No space left on device$"):
         move_unit(drop, str(inbox.parent / "out"))
     assert tree(inbox) == before and tree(inbox.parent / "out") == {}
@@ -623,7 +623,7 @@ def test_a_pair_of_which_one_can_not_be_removed(inbox, systems, stuck, monkeypat
     with pytest.raises(GalaxyError, match="Operation not permitted") as caught:
         move_unit(drop, str(out))
     if systems == "elsewhere" and stuck == "s_R2.fq":       # the first has left and can't come back
-        assert str(caught.value).endswith(f"; it is whole as {out}/s_R1.fq and {out}/s_R2.fq")
+        assert str(caught.value).endswith(f"; it is complete as {out}/s_R1.fq and {out}/s_R2.fq")
         assert tree(out) == before
     else:
         assert str(caught.value).endswith("not permitted") and tree(inbox) == before and tree(out) == {}
@@ -638,12 +638,12 @@ def test_no_folder_to_move_to(inbox):
 
 def test_what_came_there_meanwhile_stays(inbox, systems, monkeypatch):
     put(inbox, "a.bed")
-    real, out = incoming._put, inbox.parent / "out"
+    real, out = incoming.copy_or_link, inbox.parent / "out"
 
     def late(thing, target):
         put(out, "a.bed", text="another's")
         real(thing, target)
-    monkeypatch.setattr(incoming, "_put", late)
+    monkeypatch.setattr(incoming, "copy_or_link", late)
     with pytest.raises(GalaxyError, match="can't be moved: (File exists|something else has come)"):
         move_unit(only(inbox), str(out))
     assert tree(out) == {"a.bed": "another's of a.bed"} and tree(inbox) == {"a.bed": "reads of a.bed"}
@@ -691,7 +691,7 @@ def test_killed_at_any_moment(tmp_path, systems, unit, fresh):
         assert set(before.values()) <= set(texts) and earlier.items() <= tree(out).items()
         seen = scan_folder(str(inbox), unit)
         if not ended:
-            assert [one.stamp for one in seen] in ([], [drop.stamp])
+            assert [one.fingerprint for one in seen] in ([], [drop.fingerprint])
             # A look no longer sees what is there whole, but for the rest of it.
             if fresh and not seen:
                 assert len(set(tree(out).values()) & set(before.values())) == len(before)

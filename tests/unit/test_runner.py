@@ -1,12 +1,17 @@
 """Units of work: each begun once and brought to its end, whatever happens; on a Galaxy of a few lines."""
+import contextlib
+import json
 import os
+import re
+import sqlite3
 import types
+from pathlib import Path
 
 import pytest
 from fakes.batches import Batch, Killed, batch, death, server
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER
-from galaxy_api_scripts.batch import runner, summary
+from galaxy_api_scripts.batch import running_sample, samples, summary
 
 __all__ = ["batch", "death", "server"]      # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")     # see `death`
@@ -133,6 +138,56 @@ def test_a_history_that_its_owner_deleted_is_left_alone(batch, server, death):
     batch.once_each("a")
 
 
+def test_a_ledger_of_schema_1_is_resumed(batch, server, death):
+    """A batch killed between the submission of c and its answer, whose ledger is replaced by what the scripts of schema 1 wrote at
+    that very moment: c is not submitted again, d is, a needs nothing, and b has failed."""
+    batch.sheet("sample table other", *(f"{name} {name}.tsv all.tsv" for name in "abcd"))
+    server.failures["b.tsv"] = ["boom"]
+    server.answers["POST invocations"] = [lambda handler: None] * 2 + [lambda handler: setattr(death, "dead", True)]
+    options = ["--max-running=1", f"--download={batch.folder}/out", "--tag=x"]
+    with pytest.raises(Killed):
+        batch(*options)
+    death.comes()
+    new = {name: one for name, [one] in batch.units().items()}
+    path = Path(f"{batch.path}.ledger")
+    for file in path.parent.glob("sheet.tsv.ledger*"):
+        file.unlink()
+    old = read_schema_1(path, batch.folder, server.url)
+    ids = {old[name][field]: new[name][field] for name in "abc" for field in ("history", "invocation") if old[name][field]}
+    for name in "abc":
+        ids.update((old[name]["notes"]["inputs"][index]["id"], new[name]["inputs"][index]["id"]) for index in "01")
+        server.histories[new[name]["history"]]["name"] = old[name]["notes"]["title"]
+    for one in server.histories.values():
+        one["name"] = re.sub(r"shared inputs \[.*", "shared inputs [19e64ff284]", one["name"])
+    write_schema_1(path, batch.folder, server.url, ids)
+    sent = batch(*options, status=SOME_FAILED).sent
+    assert sent.count("POST invocations") == 1 and sent.count("POST histories") == 1 and "DELETE invocation" not in sent
+    assert {name: one["state"] for name, [one] in batch.units().items()} == {"a": "ok", "b": "failed", "c": "ok", "d": "ok"}
+    assert {name: one["key"] for name, [one] in batch.units().items()} == {name: one["key"] for name, one in old.items()}
+    assert batch("--retry-failed", *options).sent == ["POST invocations"]
+    del server.runs[new["b"]["invocation"]]
+    batch.once_each("a", "b", "c", "d")
+
+
+def write_schema_1(path, folder, url, ids):
+    """Make a ledger of the SQL in ledger_schema_1.sql, with other ids, and give the files their times in it."""
+    text = Path(__file__).with_name("ledger_schema_1.sql").read_text().replace("FOLDER", str(folder)).replace("SERVER", url)
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.executescript(re.sub(r"\b[0-9a-f]{16}\b", lambda id_: ids.get(id_[0], id_[0]), text))
+        for notes, in base.execute("SELECT notes FROM units").fetchall():
+            for file, (_, changed, _) in json.loads(notes)["files"].items():
+                os.utime(file, ns=(changed, changed))
+
+
+def read_schema_1(path, folder, url):
+    write_schema_1(path, folder, url, {})
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.row_factory = sqlite3.Row
+        rows = [dict(row) for row in base.execute("SELECT * FROM units")]
+    path.unlink()
+    return {row["name"]: {**row, "notes": json.loads(row["notes"])} for row in rows}
+
+
 # ------------------------------------------------------------------------------------------------- which unit is which
 
 def test_a_file_that_has_changed_is_another_unit(batch, server):
@@ -213,7 +268,7 @@ def test_a_failed_run_does_not_stop_the_others(batch, server):
     assert row["failed_step"] == "3 (copy)" and "ValueError: no such column" in row["message"]
     assert f"b: {row['message']}\n" in ended.err and ended.err.count("\n") == 1
     again = batch(status=SOME_FAILED)
-    assert again.sent == [] and again.rows == {} and "failed before: b: --retry-failed tries again" in again.err
+    assert again.sent == [] and again.rows == {} and "failed before: b: --retry-failed runs them again" in again.err
     retried = batch("--retry-failed")
     assert retried.sent == ["POST invocations"] and list(retried.rows) == ["b"] and retried.rows["b"]["attempt"] == "2"
     first, second = [run for run in server.runs.values() if run["history_id"] == row["history"]]
@@ -231,11 +286,11 @@ def test_all_have_failed(batch, server):
 
 def test_a_job_that_was_killed_with_galaxy_is_run_again_some_times(batch, server):
     batch.samples("a", "b")
-    server.failures = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * (runner.MAX_RETRIES + 1)}
+    server.failures = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * (running_sample.MAX_RETRIES + 1)}
     ended = batch(status=SOME_FAILED)
     assert {name: (row["state"], row["attempt"]) for name, row in ended.rows.items()} == {
-        "a": ("ok", "2"), "b": ("failed", str(runner.MAX_RETRIES + 1))}
-    assert RESTARTED.split(".")[0] in ended.rows["b"]["message"] and len(server.runs) == 2 + runner.MAX_RETRIES + 1
+        "a": ("ok", "2"), "b": ("failed", str(running_sample.MAX_RETRIES + 1))}
+    assert RESTARTED.split(".")[0] in ended.rows["b"]["message"] and len(server.runs) == 2 + running_sample.MAX_RETRIES + 1
     assert ended.sent.count("POST upload") == 2
 
 
@@ -245,7 +300,7 @@ def test_refused_again_and_again(batch, server):
     server.answers["POST invocations"] = [REFUSAL] * 8
     ended = batch("--max-running=1", status=FAILED)
     assert ended.sent.count("POST invocations") == 5 == len(ended.rows)
-    assert {row["failed_step"] for row in ended.rows.values()} == {"submitted"}
+    assert {row["failed_step"] for row in ended.rows.values()} == {"submit"}
     assert "the last 5 runs were refused, so the 3 that wait were not begun" in ended.err
     server.answers.clear()
     assert len(batch("--retry-failed").rows) == 8
@@ -273,7 +328,7 @@ def test_a_result_that_can_not_be_fetched(batch, server):
     server.answers["GET display"] = [(403, {"err_msg": "not now", "err_code": 403002})]
     ended = batch(f"--download={batch.folder}/out", status=SOME_FAILED)
     [bad] = [row for row in ended.rows.values() if row["state"] == "failed"]
-    assert bad["failed_step"] == "delivered" and "the run itself is ok" in bad["message"] and "not now" in ended.err
+    assert bad["failed_step"] == "deliver" and "the run itself is ok" in bad["message"] and "not now" in ended.err
     assert batch(f"--download={batch.folder}/out", status=SOME_FAILED).sent == []
     again = batch(f"--download={batch.folder}/out", "--retry-failed")
     assert again.sent == [] and again.rows[bad["name"]]["attempt"] == "1"
@@ -285,7 +340,7 @@ def test_bytes_that_did_not_arrive_are_sent_again_once(batch, server):
     batch.samples("a", "b")
     server.spoiled = {"a.tsv": 1, "b.tsv": 2}
     ended = batch(status=SOME_FAILED)
-    assert ended.rows["a"]["state"] == "ok" and ended.rows["b"]["failed_step"] == "uploaded"
+    assert ended.rows["a"]["state"] == "ok" and ended.rows["b"]["failed_step"] == "upload"
     assert "ended in state error" in ended.rows["b"]["message"] and len(server.runs) == 1
     assert batch("--retry-failed").rows["b"]["state"] == "ok"
     batch.once_each("a", "b")
@@ -317,8 +372,8 @@ def test_a_timeout(batch, server):
 # ----------------------------------------------------------------------------------------------------------- small things
 
 def test_what_is_the_same_has_the_same_digest():
-    assert runner.stable_hash("a", {"x": 1, "y": [2]}) == runner.stable_hash(
-        "a", {"y": [2], "x": 1}) != runner.stable_hash("a", {"x": 1})
+    assert samples.stable_hash("a", {"x": 1, "y": [2]}) == samples.stable_hash(
+        "a", {"y": [2], "x": 1}) != samples.stable_hash("a", {"x": 1})
 
 
 @pytest.mark.parametrize("states, known, code", [

@@ -1,5 +1,6 @@
 """Sheets of many runs: tables, nf-core's and Illumina's sample sheets; read, given to a workflow, all that is wrong told."""
 import io
+import os
 import re
 import sys
 from types import SimpleNamespace
@@ -8,7 +9,8 @@ import pytest
 from fakes.workflow_inputs import INDEX, WORKFLOW, files, galaxy, shape, step
 
 from common import USAGE, GalaxyError
-from galaxy_api_scripts.batch import sheet_inputs
+from galaxy_api_scripts.batch.sample_sheet import read_sheet
+from galaxy_api_scripts.batch.sheet_inputs import SheetInputs, parse_column_map
 
 __all__ = ["files", "galaxy"]       # fixtures
 
@@ -34,23 +36,22 @@ def sheet(tmp_path):
     def write(text, fastq=None):
         path = tmp_path / "sheet.csv"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return sheet_inputs.read_sheet(str(path), fastq)
+        return read_sheet(str(path), fastq)
     return write
 
 
 def runs(one, galaxy, work=WORKFLOW, mapping=None, constants=()):
     """`{sample: {label: value}}` of a sheet without problems."""
-    made = {row.sample: {about["label"]: shape(given.values[index]) for index, about in work["inputs"].items()
-                         if index in given.values}
-            for row, given in one.given(galaxy, work, mapping, constants)}
+    made = {row.sample: {about["label"]: shape(row.inputs.values[index]) for index, about in work["inputs"].items()
+                         if index in row.inputs.values}
+            for row in SheetInputs(one, galaxy, work, mapping, constants).fill_rows()}
     assert one.problems == []
     return made
 
 
 def told(one, galaxy, work=WORKFLOW, mapping=None, constants=()):
     """The problems of a sheet once it is given: (row, sample, column, problem)."""
-    for _ in one.given(galaxy, work, mapping, constants):
-        pass
+    SheetInputs(one, galaxy, work, mapping, constants).fill_rows()
     return [tuple(problem.values()) for problem in one.problems]
 
 
@@ -69,7 +70,7 @@ def a_pair(name):
     "sample_id,0,u6\nS1,a.fastq.gz,3\nS2,b.fastq.gz,4\n"])
 def test_tables_as_people_save_them(sheet, galaxy, files, text):
     one = sheet(text)
-    given = [given for _, given in one.given(galaxy, WORKFLOW, {}, ["beds=hdca:c1"])]
+    given = [row.inputs for row in SheetInputs(one, galaxy, WORKFLOW, {}, ["beds=hdca:c1"]).fill_rows()]
     assert one.problems == [] and [row.sample for row in one.rows] == ["S1", "S2"]
     assert [(shape(made.values[INDEX["reads"]]), made.values[INDEX["count"]]) for made in given] == [
         ("a.fastq.gz", 3), ("b.fastq.gz", 4)]
@@ -91,19 +92,19 @@ def test_a_cell_of_two_lines_and_the_number_of_what_follows(sheet):
 def test_standard_input(monkeypatch, galaxy, files):
     monkeypatch.chdir(files)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"sample,reads\nS1,a.fastq.gz\n")))
-    assert runs(sheet_inputs.read_sheet("-"), galaxy, constants=["beds=hdca:c1"])["S1"]["reads"] == "a.fastq.gz"
+    assert runs(read_sheet("-"), galaxy, constants=["beds=hdca:c1"])["S1"]["reads"] == "a.fastq.gz"
 
 
 @pytest.mark.parametrize("text, words", [
     ("", "no table: there is nothing in it"), ("# only\n,,\n", "no table: there is nothing in it"),
     ("sample,reads\n", "there are no rows below the heading"),
-    ("S1,a.fastq.gz\nS2,b.fastq.gz\n", "a heading with a column sample is wanted, then a row for each run; line 1 has S1"),
+    ("S1,a.fastq.gz\nS2,b.fastq.gz\n", "expected a heading with a column sample, then a row for each run; line 1 has S1"),
     (b"sample\n\xff\xfe", "not a text in UTF-8"), (b"\x00\x00,sample\n", "no table: it is not a text"),
     ('sample,word\nS1,x\nS2,"a\nS3,b\n', "line 3: unexpected end of data"),
     ('sample,word\nS1,"a"b\n', "line 2: ',' expected after '\"'"),
     ("[Header]\nA,1\n[Reads]\n", r"a sample sheet of Illumina has a section [Data] or [BCLConvert_Data], and there are "
                                  "[header], [reads]"),
-    ("[Data]\nName,Lane\nx,1\n", "line 2: the samples want a column Sample_ID"),
+    ("[Data]\nName,Lane\nx,1\n", "line 2: the samples need a column Sample_ID"),
     ("[Data]\n", "no table: there is nothing in it"),
     ("[Data],\nSample_ID,Lane\n[Other],\nx,y\n", "there are no rows below the heading")])
 def test_what_is_no_sheet(sheet, text, words):
@@ -115,18 +116,18 @@ def test_what_is_no_sheet(sheet, text, words):
 def test_what_is_no_file(tmp_path):
     for name, words in ((str(tmp_path), "Is a directory"), (str(tmp_path / "none"), "No such file"), ("", "empty")):
         with pytest.raises(GalaxyError, match=words):
-            sheet_inputs.read_sheet(name)
+            read_sheet(name)
 
 
 @pytest.mark.parametrize("text, problems", [
-    ("sample,word\nS1,a,b\nS2\nS3,c,\n", [(2, "", "", "it has 3 cells, and the heading 2: is another sign between them?"),
-                                           (3, "", "", "it has 1 cells, and the heading 2: is another sign between them?")]),
+    ("sample,word\nS1,a,b\nS2\nS3,c,\n", [(2, "", "", "has 3 cells, and the heading 2: does it have another delimiter?"),
+                                           (3, "", "", "has 1 cells, and the heading 2: does it have another delimiter?")]),
     ("sample,word\n,a\n", [(2, "", "sample", "is empty")]),
     (f"sample,word\n{'x' * 201},a\n", [(2, "", "sample", "has more than 200 characters")]),
-    ('sample,word\n"a\nb",a\n', [(2, "", "sample", "has more in it than one line of text")]),
+    ('sample,word\n"a\nb",a\n', [(2, "", "sample", "is more than one line of text")]),
     ("sample,word\nS1,a\nS2,a\nS1,b\n", [
         (4, "S1", "sample", "is in line 2 too: a sample has one row, but for its lanes in a column fastq_1")]),
-    ("sample,word,word\nS1,a,a\n", [(1, "", "word", "is there twice")]),
+    ("sample,word,word\nS1,a,a\n", [(1, "", "word", "occurs twice")]),
     ("sample,,word\nS1,x,a\nS2,,a\nS3,y,a\n", [(1, "", "", "column 2 has no name")]),
     ("sample,tags\nS1,\"a,b c\"\n", [(2, "S1", "tags", "b c: expected a word without spaces, or NAME:VALUE")])])
 def test_what_is_wrong_with_a_table(sheet, text, problems):
@@ -163,10 +164,10 @@ def test_a_folder_with_letters_of_a_pattern_in_its_name(tmp_path, galaxy):
         (tmp_path / name / "x.bed").write_text("x")
     (tmp_path / "a" / "y.bed").write_text("y")
     (tmp_path / "[ab]" / "sheet").write_text("sample,beds\nS1,*.bed\n")
-    one = sheet_inputs.read_sheet(str(tmp_path / "[ab]" / "sheet"))
+    one = read_sheet(str(tmp_path / "[ab]" / "sheet"))
     assert runs(one, galaxy, constants=["reads=hda:d1"])["S1"]["beds"] == {"list": {"x": "x.bed"}}
     (tmp_path / "[ab]" / "sheet").write_text("sample,reads\nS1,y.bed\n")
-    one = sheet_inputs.read_sheet(str(tmp_path / "[ab]" / "sheet"))
+    one = read_sheet(str(tmp_path / "[ab]" / "sheet"))
     assert [problem for *_, problem in told(one, galaxy, constants=["beds=hdca:c1"])][0].endswith("y.bed: no such file")
 
 
@@ -177,7 +178,7 @@ def test_the_users_home_in_a_cell(sheet, galaxy, alone):
 
 def test_columns_that_are_mapped_or_left_out(sheet, galaxy, files):
     one = sheet("sample,input file,note,condition\nS1,a.fastq.gz,x,y\n")
-    mapping = sheet_inputs.parse_column_map(["input file=reads", "note=", "condition=u4"])
+    mapping = parse_column_map(["input file=reads", "note=", "condition=u4"])
     assert mapping == {"input file": "reads", "note": "", "condition": "u4"}
     assert runs(one, galaxy, mapping=mapping, constants=["beds=hdca:c1"]) == {
         "S1": {"reads": "a.fastq.gz", "beds": {"src": "hdca", "id": "c1"}, "word": "y"}}
@@ -191,11 +192,11 @@ def test_the_samples_name_is_a_text_of_the_workflow(sheet, galaxy):
 
 
 @pytest.mark.parametrize("texts, words", [
-    (["x"], "--map=x: COLUMN=LABEL is wanted, or COLUMN= to leave it out"), (["=x"], "--map==x: COLUMN=LABEL"),
+    (["x"], "--map=x: expected COLUMN=LABEL, or COLUMN= to leave it out"), (["=x"], "--map==x: expected COLUMN=LABEL"),
     (["a=b", "a=c"], "--map=a=c: column a is mapped to 'b' already")])
 def test_what_is_no_mapping(texts, words):
     with pytest.raises(GalaxyError, match=re.escape(words)):
-        sheet_inputs.parse_column_map(texts)
+        parse_column_map(texts)
 
 
 THERE = ", ".join(INDEX)
@@ -230,11 +231,11 @@ def test_what_is_wrong_with_what_is_given(sheet, galaxy, files, text, mapping, c
 
 def test_what_is_wrong_is_known_to_the_runs_it_is_wrong_for(sheet, galaxy):
     one = sheet("sample,reads\nS1,hda:d1\nS2,hda:gone\nS3,\n")
-    assert {row.sample: given.problems for row, given in one.given(galaxy, WORKFLOW, {}, ["beds=hdca:c1"])} == {
+    assert {row.sample: row.inputs.problems for row in SheetInputs(one, galaxy, WORKFLOW, {}, ["beds=hdca:c1"]).fill_rows()} == {
         "S1": [], "S2": ["input reads: hda:gone: 'x' is deleted"],
         "S3": ["input reads: is missing: reads=VALUE gives it a file, URL or hda:ID"]}
     for mapping, constants in (({"reads": "none"}, NEEDED), ({"none": ""}, NEEDED[1:]), ({}, []), ({}, ["x", *NEEDED[1:]])):
-        assert all(given.problems for _, given in one.given(galaxy, WORKFLOW, mapping, constants))
+        assert all(row.inputs.problems for row in SheetInputs(one, galaxy, WORKFLOW, mapping, constants).fill_rows())
 
 
 def test_a_label_of_two_inputs(sheet, galaxy):
@@ -257,7 +258,7 @@ def test_constants_and_what_many_rows_name_are_asked_for_once(sheet, galaxy, fil
     monkeypatch.chdir(files / "elsewhere")      # which constants are relative to
     rows = "".join(f"S{number},hda:d1,lib:/Lab/in/a.bed\n" for number in range(20))
     one = sheet(f"sample,reads,a = b\n{rows}X,hda:none,\nY,hda:none,\n")
-    given = {row.sample: given for row, given in one.given(galaxy, WORKFLOW, {}, ["beds=hdca:c1", "pair=hdca:c2"])}
+    given = {row.sample: row.inputs for row in SheetInputs(one, galaxy, WORKFLOW, {}, ["beds=hdca:c1", "pair=hdca:c2"]).fill_rows()}
     asked = [request.path for request in requests_mock.request_history]
     assert {path: asked.count(path) for path in asked} == dict.fromkeys((
         "/api/datasets/d1", "/api/datasets/none", "/api/dataset_collections/c1", "/api/dataset_collections/c2",
@@ -270,8 +271,8 @@ def test_constants_and_what_many_rows_name_are_asked_for_once(sheet, galaxy, fil
 
 def test_numbers_of_a_history(sheet, galaxy):
     one = sheet("sample,reads\nS1,hid:3\n")
-    [(_, given)] = one.given(galaxy, WORKFLOW, {}, ["beds=hid:4"], "h")
-    assert one.problems == [] and shape(given.values[INDEX["reads"]]) == {"src": "hda", "id": "d1"}
+    [row] = SheetInputs(one, galaxy, WORKFLOW, {}, ["beds=hid:4"], "h").fill_rows()
+    assert one.problems == [] and shape(row.inputs.values[INDEX["reads"]]) == {"src": "hda", "id": "d1"}
 
 
 def test_a_collection_that_one_input_takes_is_told_to_another_that_does_not(sheet, galaxy):
@@ -374,7 +375,7 @@ def test_a_parameter_beside_the_reads(sheet, galaxy, files):
         (1, "", "fastq_1", "input reads: it takes pairs (list:paired), and there are no reverse reads")]),
     (SINGLE, collection("list:list"), {}, [
         (1, "", "fastq_1", "input reads: it takes a collection of type list:list, which hdca:ID can give")]),
-    (MIXED, collection("list:paired"), {}, [(3, "S2", "fastq_1, fastq_2", "fastq_2 is empty, and pairs are wanted")]),
+    (MIXED, collection("list:paired"), {}, [(3, "S2", "fastq_1, fastq_2", "fastq_2 is empty, and the input takes pairs")]),
     (LANES, collection("paired"), {}, [(2, "S1", "fastq_1, fastq_2", "it takes one pair, and the sample has 2")]),
     ("sample,fastq_1,fastq_2\nS1,,a.bed\nS2,a.bed,a.bed\nS3,none,nothing\nS4,,\nS5,*.bed,hdca:c1\n",
      collection("paired"), {}, [
@@ -383,7 +384,7 @@ def test_a_parameter_beside_the_reads(sheet, galaxy, files):
         (4, "S3", "fastq_1", "{files}/none: No such file or directory"),
         (4, "S3", "fastq_2", "{files}/nothing: No such file or directory"),
         (5, "S4", "fastq_1", "is empty, and input reads must be given"),
-        (6, "S5", "fastq_1", "*.bed: one file is wanted"), (6, "S5", "fastq_2", "hdca:c1: one file is wanted")]),
+        (6, "S5", "fastq_1", "*.bed: expected one file"), (6, "S5", "fastq_2", "hdca:c1: expected one file")]),
     ("sample,fastq_1\nS1,a.bed\nS1,a.bed\n", collection("list"), {}, [
         (2, "S1", "fastq_1", "{files}/a.bed: is there twice")]),
 ])
@@ -558,8 +559,8 @@ def test_what_is_wrong_with_illumina_files(sheet, made, tmp_path, text, names, p
 
 def test_one_listing_of_the_folder(sheet, made, monkeypatch):
     made(*(f"s{number}_S{number}_R1_001.fastq.gz" for number in range(1, 30)))
-    walked, walk = [], sheet_inputs.os.walk
-    monkeypatch.setattr(sheet_inputs.os, "walk", lambda top, **options: walked.append(top) or walk(top, **options))
+    walked, walk = [], os.walk
+    monkeypatch.setattr(os, "walk", lambda top, **options: walked.append(top) or walk(top, **options))
     one = sheet("[Data]\nSample_ID\n" + "".join(f"s{number}\n" for number in range(1, 30)))
     assert one.problems == [] and len(walked) == 1
 
@@ -573,7 +574,7 @@ def test_a_folder_of_files_that_is_none_or_not_wanted(sheet, tmp_path):
 # -------------------------------------------------------------------------------------------------------- all as one
 
 def as_one(one, galaxy, work, mapping=None, constants=()):
-    given = one.as_one(galaxy, work, mapping, constants)
+    given = SheetInputs(one, galaxy, work, mapping, constants).fill_as_one().inputs
     return {work["inputs"][index]["label"]: shape(value) for index, value in given.values.items()}
 
 
@@ -617,6 +618,6 @@ def test_all_rows_as_one_run_with_parameters_and_constants(sheet, galaxy, files)
         (3, "S1_1", "reads", "a second element would be 'S1_1': rename a sample")])])
 def test_what_is_wrong_with_all_rows_as_one_run(sheet, galaxy, files, text, constants, problems):
     one = sheet(text)
-    assert len(one.as_one(galaxy, WORKFLOW, {}, constants).problems) == len(problems)
+    assert len(SheetInputs(one, galaxy, WORKFLOW, {}, constants).fill_as_one().inputs.problems) == len(problems)
     assert [tuple(problem.values()) for problem in one.problems] == [
         (*place, problem.format(files=files)) for *place, problem in problems]
