@@ -131,10 +131,11 @@ def start(home, port, settings, with_toolshed=False):
         changed = [name for name in settings if settings[name] != kept.get(name)]
         if already and changed:
             raise Refused(f"it runs already, with another {changed[0]}: stop it first, or give another --home")
+        if not already:
+            end_processes(home, state)      # a worker that outlived its server, a job that keeps its port open
         state["port"] = state["port"] if already else port or state.get("port", PORT)
         state["settings"] = {**kept, **settings}
         if not already:
-            end_processes(home, state)      # a worker that outlived its server, a job that keeps its port open
             check_port(state["port"])
             install(home, lock)
             configure(home, state)
