@@ -21,7 +21,7 @@ from common import (
 
 # From Galaxy 26.1's schema (DatasetState).
 DATASET_STATES = (*NON_TERMINAL_DATASET_STATES, "ok", "empty", "error", "paused", "failed_metadata", "deferred", "discarded")
-BATCH = 100     # ids of 32 letters make an address of 4.5 KB; nginx takes 8 KB
+IDS_PER_REQUEST = 100   # ids of 32 letters make an address of 4.5 KB; nginx takes 8 KB
 DatasetOrError = Union["dict[str, Any]", GalaxyError]
 
 
@@ -66,8 +66,8 @@ def _fetch_dataset(galaxy: Galaxy, dataset_id: str, own: bool) -> DatasetOrError
 def in_batches(ask: Callable[[list[str]], Any], ids: list[str]) -> Iterator[tuple[list[str], Any]]:
     """`(batch, ask(batch))` for all of `ids`, a hundred at a time. If one of them spoils the request, as an id that Galaxy
     can't decode does, the batch is halved until that one is alone with its `GalaxyError`."""
-    for start in range(0, len(ids), BATCH):
-        yield from _halve_until_answered(ask, ids[start:start + BATCH])
+    for start in range(0, len(ids), IDS_PER_REQUEST):
+        yield from _halve_until_answered(ask, ids[start:start + IDS_PER_REQUEST])
 
 
 def _halve_until_answered(ask: Callable[[list[str]], Any], batch: list[str]) -> Iterator[tuple[list[str], Any]]:
