@@ -21,7 +21,7 @@ from common import (
 
 # From Galaxy 26.1's schema (DatasetState).
 DATASET_STATES = (*NON_TERMINAL_DATASET_STATES, "ok", "empty", "error", "paused", "failed_metadata", "deferred", "discarded")
-BATCH = 100     # ids of 32 letters make an address of 4.5 KB; nginx takes 8 KB
+IDS_PER_REQUEST = 100   # ids of 32 letters make an address of 4.5 KB; nginx takes 8 KB
 DatasetOrError = Union["dict[str, Any]", GalaxyError]
 
 
@@ -66,8 +66,8 @@ def _fetch_dataset(galaxy: Galaxy, dataset_id: str, own: bool) -> DatasetOrError
 def in_batches(ask: Callable[[list[str]], Any], ids: list[str]) -> Iterator[tuple[list[str], Any]]:
     """`(batch, ask(batch))` for all of `ids`, a hundred at a time. If one of them spoils the request, as an id that Galaxy
     can't decode does, the batch is halved until that one is alone with its `GalaxyError`."""
-    for start in range(0, len(ids), BATCH):
-        yield from _halve_until_answered(ask, ids[start:start + BATCH])
+    for start in range(0, len(ids), IDS_PER_REQUEST):
+        yield from _halve_until_answered(ask, ids[start:start + IDS_PER_REQUEST])
 
 
 def _halve_until_answered(ask: Callable[[list[str]], Any], batch: list[str]) -> Iterator[tuple[list[str], Any]]:
@@ -115,7 +115,12 @@ def iter_terminal(galaxy: Galaxy, ids: list[str], timeout: float | None, codes: 
         if not running:
             return
     first = ", ".join(list(running)[:3]) + (", ..." if len(running) > 3 else "")
-    codes.append(report_error(f"{len(running)} of {len(ids)} still running after {timeout} s: {first}", STILL_RUNNING))
+    codes.append(report_error(f"{len(running)} of {len(ids)} still running{describe_timeout(timeout)}: {first}", STILL_RUNNING))
+
+
+def describe_timeout(timeout: float | None) -> str:
+    """How long was waited, for a message; "" if it was an outer wait's time that was up (see `Galaxy.poll`)."""
+    return "" if timeout is None else f" after {timeout:g} s"
 
 
 def combine_exit_codes(codes: list[int], ids: list[str]) -> int:
@@ -166,7 +171,7 @@ def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: floa
             break
     else:
         few = ", ".join(sorted(left)[:3]) + (", ..." if len(left) > 3 else "")
-        raise GalaxyError(f"{len(left)} of {len(ids)} still running after {timeout:g} s: {few}", STILL_RUNNING)
+        raise GalaxyError(f"{len(left)} of {len(ids)} still running{describe_timeout(timeout)}: {few}", STILL_RUNNING)
     missing = [one for one in ids if one not in states]
     if missing:
         raise GalaxyError(f"history {history} has no {kind} {', '.join(missing)}")

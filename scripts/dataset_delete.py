@@ -42,7 +42,7 @@ from common import (
     run,
     show,
 )
-from galaxy_api_scripts.polling import BATCH, combine_exit_codes, fetch_datasets, in_batches
+from galaxy_api_scripts.polling import IDS_PER_REQUEST, combine_exit_codes, fetch_datasets, in_batches
 
 FIELDS = ["id", "name", "file_size", "hid", "history_id", "state", "deleted", "purged"]
 
@@ -66,9 +66,9 @@ def main(argv=None):
 def delete_datasets(galaxy, ids, purge, dry_run, timeout, codes):
     """Yield each dataset once it is deleted; the exit code of one that can't be deleted is added to `codes`."""
     changes, purging = {"deleted": True, "purged": purge}, {}
-    for start in range(0, len(ids), BATCH):
+    for start in range(0, len(ids), IDS_PER_REQUEST):
         datasets = {}
-        for _, dataset in fetch_datasets(galaxy, ids[start:start + BATCH], FIELDS, own=True):
+        for _, dataset in fetch_datasets(galaxy, ids[start:start + IDS_PER_REQUEST], FIELDS, own=True):
             if isinstance(dataset, GalaxyError):
                 codes.append(report_error(str(dataset), dataset.exit_code))
             elif dry_run or dataset["purged"] or (dataset["deleted"] and not purge):

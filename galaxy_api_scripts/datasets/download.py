@@ -420,8 +420,8 @@ def download_all(folder: DownloadFolder, texts: list[str], parallel: int) -> int
 
 
 def download_items(folder: DownloadFolder, items: list[DownloadItem], parallel: int, codes: list[int],
-                   on_progress: Callable[[Path], Any] = print) -> dict[str, Path]:
-    """Download the items; returns `{id: path}`. `on_progress` is called with each path as soon as its file is there; a
+                   on_file: Callable[[Path], Any] = print) -> dict[str, Path]:
+    """Download the items; returns `{id: path}`. `on_file` is called with each path as soon as its file is there; a
     failure is reported and its exit code added to `codes`."""
     size = sum(item.about.get("file_size") or 0 for item in items)
     paths: dict[str, Path] = {}
@@ -435,6 +435,6 @@ def download_items(folder: DownloadFolder, items: list[DownloadItem], parallel: 
                 raise path
             else:
                 paths[item.id] = path
-                on_progress(path)
+                on_file(path)
                 sys.stdout.flush()
     return paths

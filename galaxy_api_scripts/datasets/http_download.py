@@ -59,8 +59,8 @@ def download_file(galaxy: Galaxy, route: str, path: Path, *, label: str, params:
         try:
             with open(part, "ab") as file, progress_bar(expected.size, path.name, total) as bar, \
                     StreamHash(expected.algorithm) as digest, _BackgroundFlush(file) as disk:
-                download = _Download(galaxy, route, params, file, label, checkpoint, digest, disk, bar, stall, expected)
-                size, computed = download.fetch_all(), digest.hexdigest()
+                download = _Download(galaxy, route, params, label, checkpoint, expected, stall)
+                size, computed = download.fetch_all(file, digest, disk, bar), digest.hexdigest()
             if expected.size is not None and size != expected.size:
                 raise GalaxyError(f"{label}: {size} of {expected.size} bytes came", FAILED)
             if expected.digest and computed != expected.digest:
@@ -140,15 +140,15 @@ class _BackgroundFlush:
 class _Download:
     """What a GET answers on its way into a file, by as many requests as it takes."""
 
-    def __init__(self, galaxy: Galaxy, route: str, params: Any, file: BinaryIO, label: str, checkpoint: Checkpoint,
-                 digest: StreamHash, disk: _BackgroundFlush, bar: Any, stall: float, expected: ExpectedFile):
-        self.galaxy, self.route, self.params, self.file, self.label = galaxy, route, params, file, label
-        self.checkpoint, self.digest, self.disk, self.bar = checkpoint, digest, disk, bar
-        self.expected, self.clock = expected, StallClock(stall)
-        self.offset = self.furthest = file.seek(0, os.SEEK_END)     # bytes that are fetched again are no progress
+    def __init__(self, galaxy: Galaxy, route: str, params: Any, label: str, checkpoint: Checkpoint, expected: ExpectedFile,
+                 stall: float):
+        self.galaxy, self.route, self.params, self.label = galaxy, route, params, label
+        self.checkpoint, self.expected, self.clock = checkpoint, expected, StallClock(stall)
 
-    def fetch_all(self) -> int:
-        """Fetch all bytes; returns how many came."""
+    def fetch_all(self, file: BinaryIO, digest: StreamHash, disk: _BackgroundFlush, bar: Any) -> int:
+        """Fetch all bytes into `file`; returns how many came."""
+        self.file, self.digest, self.disk, self.bar = file, digest, disk, bar
+        self.offset = self.furthest = file.seek(0, os.SEEK_END)     # bytes that are fetched again are no progress
         if self.checkpoint.data.get("etag"):
             self.bar.update(self.offset)
         else:

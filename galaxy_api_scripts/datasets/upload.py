@@ -17,11 +17,11 @@ from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, TargetHistory, last_hid
 from galaxy_api_scripts.datasets.tus import open_unchanged, send_file, upload_checkpoint
 from galaxy_api_scripts.polling import countdown, wait_datasets
-from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
+from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar, state_progress
 
-BATCH = 50              # files a job; Galaxy 26.1 works on it while the next are sent: 100 files in two jobs are ready
-                        # before 100 in one or in four
-BATCH_BYTES = 2**30     # a larger file has a job of its own, so that jobs run at the same time
+FILES_PER_JOB = 50      # Galaxy 26.1 works on them while the next are sent: 100 files in two jobs are ready before 100 in one
+                        # or in four
+BYTES_PER_JOB = 2**30   # a larger file has a job of its own, so that jobs run at the same time
 DURABLE_SIZE = 2**20    # bytes; the notes on larger files survive a power failure
 
 
@@ -104,7 +104,8 @@ def fetch_batches(sources: Iterable[Source]) -> Iterator[list[Source]]:
     """The sources in lists for one job each."""
     batch: list[Source] = []
     for source in sources:
-        if batch and (len(batch) == BATCH or sum(other.size or 0 for other in batch) + (source.size or 0) > BATCH_BYTES):
+        size = sum(other.size or 0 for other in [*batch, source])
+        if batch and (len(batch) == FILES_PER_JOB or size > BYTES_PER_JOB):
             yield batch
             batch = []
         batch.append(source)
@@ -323,8 +324,8 @@ def _wait_until_terminal(galaxy: Galaxy, history: str, uploads: list[Upload], ti
     ids = [upload.dataset["id"] for upload in uploads if not upload.problem]
     if not ids:
         return uploads
-    with progress_bar(len(ids), "waiting for Galaxy", unit="") as bar:
-        states = wait_datasets(galaxy, history, ids, timeout, lambda counts: bar.update(counts["ended"] - bar.n))
+    with state_progress("waiting for Galaxy") as on_progress:
+        states = wait_datasets(galaxy, history, ids, timeout, on_progress)
     datasets = {dataset["id"]: dataset for dataset in history_datasets(galaxy, history)}
     for upload in uploads:
         if not upload.problem:

@@ -123,7 +123,7 @@ def shell(block, member, folder, **names):
         assert documented in lines
         lines = lines.replace(documented, str(ours))
     ended = subprocess.run(["bash", "-e", "-c", lines], cwd=ROOT, capture_output=True, text=True, env={
-        **os.environ, "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)})
+        **os.environ, "PATH": f"{ROOT}:{ROOT}/scripts:{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)})
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout
 

@@ -116,7 +116,7 @@ def names(folder):
 
 # ---------------------------------------------------------------------------------------------------- what is taken
 
-def test_a_file_gets_its_run(watched):
+def test_a_file_is_run_once(watched):
     file = watched.drop("a b.tsv")
     ended = watched.run()
     assert (ended.status, ended.err, ended.rows) == (DONE, "", [["a b", "ok"]])
@@ -125,7 +125,7 @@ def test_a_file_gets_its_run(watched):
     assert (again.status, again.out, again.err, len(watched.begun)) == (DONE, "", "", 1)
 
 
-def test_what_has_no_mark_must_stand_still_from_one_run_to_another(watched):
+def test_a_file_without_a_mark_must_be_unchanged_between_two_starts(watched):
     file = watched.drop("a.tsv")
     assert watched.run(settle=60).out == ""
     watched.now.now += 59
@@ -138,7 +138,7 @@ def test_what_has_no_mark_must_stand_still_from_one_run_to_another(watched):
     assert watched.run(settle=60).rows == [["a", "ok"]]
 
 
-def test_the_default_is_a_minute_and_ten_for_runs(watched, script):
+def test_files_settle_for_a_minute_and_runs_for_ten(watched, script):
     (watched.inbox / "run").mkdir()
     (watched.inbox / "run" / "S1.fastq").write_text("@")
     watched.drop("a.tsv")
@@ -172,7 +172,7 @@ def test_a_run_is_mapped_over_once_its_mark_is_there(watched):
     assert watched.begun == [("run1", {"table": [str(folder / name) for name in reads]})]
 
 
-def test_constants_are_given_to_each_and_looked_up_once(watched, galaxy):
+def test_constant_inputs_go_to_each_unit_and_are_looked_up_once(watched, galaxy):
     galaxy.get(f"{URL}/api/datasets/d1", json={"id": "d1", "name": "genome", "state": "ok", "deleted": False})
     galaxy.get(f"{URL}/api/workflows/{W}", json={**WORKFLOW, "inputs": {**WORKFLOW["inputs"], "2": {"label": "genome"}},
                                                "steps": {**WORKFLOW["steps"], "2": WORKFLOW["steps"]["0"]}})
@@ -182,7 +182,7 @@ def test_constants_are_given_to_each_and_looked_up_once(watched, galaxy):
     assert [one.path for one in galaxy.request_history].count("/api/datasets/d1") == 1
 
 
-def test_which_input_takes_the_files(watched, galaxy):
+def test_the_input_for_the_files_must_be_clear(watched, galaxy):
     galaxy.get(f"{URL}/api/workflows/{W}", json={**WORKFLOW, "inputs": {**WORKFLOW["inputs"], "2": {"label": "other"}},
                                                  "steps": {**WORKFLOW["steps"], "2": WORKFLOW["steps"]["0"]}})
     file = watched.drop("a.tsv")
@@ -196,7 +196,7 @@ def test_which_input_takes_the_files(watched, galaxy):
     assert watched.begun == [("a", {"table": ["hda:d1"], "other": [str(file)]})]
 
 
-def test_a_dry_run_begins_nothing(watched):
+def test_a_dry_run_changes_nothing(watched):
     watched.drop("a.tsv", "12345")
     (watched.inbox / "run1").mkdir()
     ended = watched.run("-n", "--format=csv", settle=60)
@@ -220,14 +220,14 @@ def test_a_dry_run_begins_nothing(watched):
     ([], [W, "nosuch=1"], "there is no input 'nosuch'"),
     ([], [W, "table=hda:x y"], "hda:x y: 'x y' is not an id"),
     ([], ["nosuch.ga"], "nosuch.ga: no such file")])
-def test_a_bad_line(watched, options, flow, words):
+def test_a_bad_command_line_is_refused(watched, options, flow, words):
     watched.drop("a.tsv")
     ended = watched.run(*options, flow=flow)
     assert ended.status == USAGE and words in ended.err and KEY not in ended.err
     assert watched.begun == [] and not watched.book.exists()
 
 
-def test_folders_that_would_be_watched_themselves(watched, script, capfd):
+def test_folders_that_would_be_watched_themselves_are_refused(watched, script, capfd):
     for option in ("--move-to", "--download"):
         ended = watched.run("--unit=run", f"{option}={watched.inbox}/done")
         assert ended.status == USAGE and f"name a folder outside {watched.inbox}" in ended.err
@@ -240,7 +240,7 @@ def test_folders_that_would_be_watched_themselves(watched, script, capfd):
     assert capfd.readouterr().err.endswith(f"{watched.folder}/none: no such folder\n")
 
 
-def test_the_ledger_is_that_of_the_folder_server_and_workflow(watched, script, capfd, monkeypatch):
+def test_folder_server_and_workflow_determine_the_ledger(watched, script, capfd, monkeypatch):
     def book(url, folder, flow=W):
         assert script(folder_watch.main, "-n", KEY, url, folder, flow) == DONE
         return capfd.readouterr().err
@@ -257,7 +257,7 @@ def test_the_ledger_is_that_of_the_folder_server_and_workflow(watched, script, c
 
 # ---------------------------------------------------------------------------------------------------- at its end
 
-def test_what_has_ended_well_is_moved_and_told(watched):
+def test_a_unit_that_ended_well_is_moved_and_its_command_run(watched):
     watched.drop("a.tsv", "content")
     command = f"env | grep ^UNIT_ | sort > {watched.folder}/told; echo said; echo more >&2"
     ended = watched.run("--move-to", watched.folder / "done", f"--download={watched.folder}/results", f"--on-done={command}",
@@ -274,7 +274,7 @@ def test_what_has_ended_well_is_moved_and_told(watched):
              for one in ledger_reader.read_steps(watched.book)][-2:] == [("move", "ok"), ("notify", "ok")]
 
 
-def test_what_has_failed_stays_is_told_once_and_not_tried_again(watched):
+def test_a_unit_that_failed_stays_and_its_command_is_run_once(watched):
     watched.drop("a.tsv")
     watched.drop("b.tsv")
     watched.ends["a"] = "step 2 is no good"
@@ -313,7 +313,7 @@ def test_new_content_of_a_used_name_is_a_new_unit(watched):
     assert folders == ["a", "a.2", "a.3"]
 
 
-def test_touched_is_not_new(watched):
+def test_a_touched_file_is_not_a_new_unit(watched):
     file = watched.drop("a.tsv")
 
     assert watched.run().status == DONE
@@ -327,7 +327,7 @@ def test_touched_is_not_new(watched):
     assert watched.units() == [("a", "ok")]
 
 
-def test_what_is_moved_back_is_not_run_again_and_leaves_again(watched):
+def test_a_file_that_is_moved_back_is_not_run_but_moved_again(watched):
     file = watched.drop("a.tsv")
     done = watched.folder / "done"
     assert watched.run(f"--move-to={done}").status == DONE
@@ -336,7 +336,7 @@ def test_what_is_moved_back_is_not_run_again_and_leaves_again(watched):
     assert names(done) == ["a.tsv"] and names(watched.inbox) == [] and len(watched.begun) == 1
 
 
-def test_a_unit_that_can_not_be_run_is_told_once(watched):
+def test_a_unit_that_can_not_be_run_is_reported_once(watched):
     folder = watched.inbox / "run1"
     folder.mkdir()
     (folder / "CopyComplete.txt").touch()
@@ -353,7 +353,7 @@ def test_a_unit_that_can_not_be_run_is_told_once(watched):
     assert watched.run(*options).rows == [["run1", "ok"]]
 
 
-def test_killed_before_it_was_told_that_a_unit_can_not_be_run(watched, monkeypatch):
+def test_a_kill_before_that_report_repeats_it(watched, monkeypatch):
     (watched.inbox / "run1").mkdir()
     (watched.inbox / "run1" / "CopyComplete.txt").touch()
     options = ["--unit=run", f"--on-fail=echo told >> {watched.folder}/told"]
@@ -365,7 +365,7 @@ def test_killed_before_it_was_told_that_a_unit_can_not_be_run(watched, monkeypat
     assert (watched.folder / "told").read_text() == "told\n"
 
 
-def test_pairs_of_which_one_has_no_mate_yet(watched):
+def test_pairs_wait_for_their_mates(watched):
     for name in ("s1_R1.fastq", "s1_R2.fastq", "s2_R1.fastq", "readme.txt"):
         watched.drop(name)
     ended = watched.run("--unit=pair")
@@ -378,7 +378,7 @@ def test_pairs_of_which_one_has_no_mate_yet(watched):
 
 # ------------------------------------------------------------------------------------------------- moves that fail
 
-def test_a_move_that_fails_is_said_and_tried_by_the_next_start(watched, monkeypatch):
+def test_a_failed_move_is_reported_and_repeated_by_the_next_start(watched, monkeypatch):
     watched.drop("a.tsv")
     done = watched.folder / "done"
     with monkeypatch.context() as full:
@@ -395,7 +395,7 @@ def test_a_move_that_fails_is_said_and_tried_by_the_next_start(watched, monkeypa
 
 
 @pytest.mark.parametrize("moment", ["before the move", "within the move", "after the move", "after the notice"])
-def test_killed_at_a_units_end(watched, monkeypatch, moment):
+def test_a_kill_at_a_units_end_repeats_or_finishes_its_move_and_command(watched, monkeypatch, moment):
     """The next start does what is left, and the workflow is not run again."""
     watched.drop("a.tsv")
     options = [f"--move-to={watched.folder}/done", f"--on-done=echo $UNIT_PLACE >> {watched.folder}/told"]
@@ -423,7 +423,7 @@ def test_killed_at_a_units_end(watched, monkeypatch, moment):
 
 # ---------------------------------------------------------------------------------------------------- notices
 
-def test_a_command_that_fails_is_said_and_changes_nothing(watched):
+def test_a_failed_command_is_reported_and_changes_nothing(watched):
     watched.drop("a.tsv")
     ended = watched.run("--on-done=echo no mail today >&2; exit 3", "--move-to", watched.folder / "done")
     assert ended.status == DONE and watched.units() == [("a", "ok")] and names(watched.folder / "done") == ["a.tsv"]
@@ -432,7 +432,7 @@ def test_a_command_that_fails_is_said_and_changes_nothing(watched):
     assert list(ledger_reader.read_steps(watched.book))[-1]["outcome"].startswith("the command for it ended with 3")
 
 
-def test_a_command_that_is_not_there(watched):
+def test_a_missing_command_is_reported(watched):
     watched.drop("a.tsv")
     assert "the command for it ended with 127: nosuch_command" in watched.run("--on-done=nosuch_command").err
     assert watched.units() == [("a", "ok")]
@@ -444,7 +444,7 @@ def runs(pid):
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
 
 
-def test_a_command_that_hangs_is_ended_with_all_that_it_began(watched, monkeypatch):
+def test_a_command_that_hangs_is_killed_with_its_children(watched, monkeypatch):
     watched.drop("a.tsv")
     monkeypatch.setattr(watcher, "COMMAND_TIMEOUT", 2)      # enough to begin them in
     (watched.folder / "pids").touch()
@@ -457,7 +457,7 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_began(watched, monkeypat
     assert watched.units() == [("a", "ok")]
 
 
-def test_a_command_may_print_anything(watched):
+def test_what_a_command_prints_goes_to_standard_error(watched):
     watched.drop("a.tsv")
     ended = watched.run("--format=value", "--fields=name", r"--on-done=printf '\377\n'")
     assert (ended.status, ended.out, ended.err) == (DONE, "a\n", "\\xff\n")
@@ -465,7 +465,7 @@ def test_a_command_may_print_anything(watched):
 
 @pytest.mark.parametrize("name", ["$(touch x)", "`touch x`", "a; touch x;", "a' b\" c", "-n", "a\nb", "Größe 基因",
                                   "a\tb", "*"])
-def test_odd_names_are_in_the_environment_only(watched, monkeypatch, name):
+def test_odd_names_reach_commands_through_the_environment_only(watched, monkeypatch, name):
     monkeypatch.chdir(watched.folder)
     watched.drop(f"{name}.tsv")
     watched.ends[name] = f"it says {name}"
@@ -476,7 +476,7 @@ def test_odd_names_are_in_the_environment_only(watched, monkeypatch, name):
     assert (watched.folder / "told").read_text() == f"{name}|{where}|it says {' '.join(name.split())}"
 
 
-def test_no_key_is_in_the_facts(watched, monkeypatch):
+def test_a_commands_environment_has_no_secrets_of_addresses(watched, monkeypatch):
     file = watched.folder / "key"
     file.touch(mode=0o600)
     file.write_text(f"{KEY}\n")
@@ -490,7 +490,7 @@ def test_no_key_is_in_the_facts(watched, monkeypatch):
 
 # ---------------------------------------------------------------------------------------------------- how it ends
 
-def test_what_still_runs(watched):
+def test_units_that_still_run_exit_with_4(watched):
     watched.drop("a.tsv")
     watched.drop("b.tsv")
     watched.ends["a"] = "running"
@@ -502,7 +502,7 @@ def test_what_still_runs(watched):
     assert watched.run().rows == [["a", "ok"]] and [name for name, _ in watched.begun] == ["a", "b"]
 
 
-def test_a_run_whose_file_is_gone_is_watched_to_its_end(watched):
+def test_a_run_whose_file_is_gone_is_polled_to_its_end(watched):
     file = watched.drop("a.tsv")
     watched.ends["a"] = "running"
     assert watched.run(f"--move-to={watched.folder}/done").status == STILL_RUNNING
@@ -530,7 +530,7 @@ def wait():
     """Nothing, while time goes by."""
 
 
-def test_one_that_stays_takes_what_comes(watched, monkeypatch):
+def test_a_watcher_that_stays_takes_new_files(watched, monkeypatch):
     done = watched.folder / "done"
     monkeypatch.setattr(watched.now, "sleep", stays(watched, wait, lambda: watched.drop("a.tsv"), *[wait] * 60,
                                                     lambda: watched.drop("b.tsv"), *[wait] * 60))
@@ -539,7 +539,7 @@ def test_one_that_stays_takes_what_comes(watched, monkeypatch):
     assert names(done) == ["a.tsv", "b.tsv"] and ended.err.endswith("interrupted\n") and ended.err.count("\n") == 1
 
 
-def test_a_folder_that_vanishes_for_a_while(watched, monkeypatch):
+def test_a_folder_that_vanishes_for_a_while_is_waited_for(watched, monkeypatch):
     watched.drop("a.tsv")
     away = watched.folder / "away"
     monkeypatch.setattr(watched.now, "sleep", stays(
@@ -550,7 +550,7 @@ def test_a_folder_that_vanishes_for_a_while(watched, monkeypatch):
     assert f"{watched.inbox}: No such file or directory" in ended.err and len(watched.begun) == 2
 
 
-def test_a_folder_that_can_not_be_read_ends_one_that_looks_once(watched, monkeypatch):
+def test_once_ends_if_the_folder_can_not_be_read(watched, monkeypatch):
     def gone(*line):
         raise GalaxyError(f"{watched.inbox}: Stale file handle", TRY_LATER)
     monkeypatch.setattr(watcher, "scan_folder", gone)
@@ -558,7 +558,7 @@ def test_a_folder_that_can_not_be_read_ends_one_that_looks_once(watched, monkeyp
     assert (ended.status, ended.out) == (TRY_LATER, "") and ended.err.endswith("in: Stale file handle\n")
 
 
-def test_a_file_that_is_gone_when_it_is_to_be_taken(watched, monkeypatch):
+def test_a_file_that_vanishes_before_it_is_taken_is_skipped(watched, monkeypatch):
     watched.drop("a.tsv")
     watched.drop("b.tsv")
     real = watcher.is_complete
@@ -572,7 +572,7 @@ def test_a_file_that_is_gone_when_it_is_to_be_taken(watched, monkeypatch):
     assert (ended.status, ended.rows, ended.err) == (DONE, [["b", "ok"]], "")
 
 
-def test_a_server_that_is_away_ends_only_one_that_looks_once(watched, monkeypatch):
+def test_a_server_that_is_away_ends_a_watcher_only_with_once(watched, monkeypatch):
     watched.drop("a.tsv")
     step, away = ScriptedRunner.step, [True] * 3
 
@@ -588,7 +588,7 @@ def test_a_server_that_is_away_ends_only_one_that_looks_once(watched, monkeypatc
     assert (stayed.status, stayed.rows, stayed.err.count("can't be reached")) == (INTERRUPTED, [["a", "ok"]], 1)
 
 
-def test_what_could_not_be_taken_while_the_server_was_away_is_taken_later(watched, monkeypatch):
+def test_a_unit_missed_while_the_server_was_away_is_taken_later(watched, monkeypatch):
     watched.drop("a.tsv")
     watched.ends["a"] = "no good"
     assert watched.run().status == FAILED
@@ -612,7 +612,7 @@ def test_what_could_not_be_taken_while_the_server_was_away_is_taken_later(watche
     assert ended.rows == [["a", "ok"], ["b", "ok"]] and ended.err.count("can't be reached") == 1
 
 
-def test_a_key_that_is_no_longer_good_ends_it(watched, monkeypatch):
+def test_a_key_that_is_no_longer_valid_ends_the_watcher(watched, monkeypatch):
     def refused(self):
         raise GalaxyError("401 Unauthorized: check the key", status=401)
     monkeypatch.setattr(ScriptedRunner, "step", refused)
@@ -629,7 +629,7 @@ def signals():
     signal.signal(signal.SIGTERM, before)
 
 
-def test_sigterm_while_it_waits(watched, monkeypatch, signals):
+def test_sigterm_ends_a_waiting_watcher(watched, monkeypatch, signals):
     watched.drop("a.tsv")
     watched.ends["a"] = "running"
     monkeypatch.setattr(watched.now, "sleep", stays(watched, wait, lambda: os.kill(os.getpid(), signal.SIGTERM)))
@@ -644,7 +644,7 @@ def test_sigterm_while_it_waits(watched, monkeypatch, signals):
     assert watched.run().rows == [["a", "ok"]] and len(watched.begun) == 1
 
 
-def test_sigterm_while_somebody_is_told(watched, signals):
+def test_sigterm_during_a_command_kills_it_and_the_next_start_repeats_it(watched, signals):
     watched.drop("a.tsv")
     ended = watched.run(f"--on-done=kill {os.getpid()}; sleep 300")
     assert (ended.status, ended.out, ended.err) == (143, "", "") and watched.units() == [("a", "running")]
@@ -652,7 +652,7 @@ def test_sigterm_while_somebody_is_told(watched, signals):
     assert (watched.folder / "told").read_text() == "told\n" and len(watched.begun) == 1
 
 
-def test_a_second_watcher(watched):
+def test_a_second_watcher_is_told_to_try_again_later(watched):
     watched.drop("a.tsv")
     with ledger.Ledger(watched.book):
         ended = watched.run()
@@ -660,17 +660,19 @@ def test_a_second_watcher(watched):
     assert f"{watched.book}: run {os.getpid()} (since " in ended.err and ended.err.count("\n") == 1
 
 
-def test_a_ledger_of_something_else(watched):
+def test_the_ledger_of_something_else_is_refused(watched):
     with ledger.Ledger(watched.book, server="http://other.test"):
         pass
     ended = watched.run()
     assert ended.status == USAGE and "is the ledger of server=http://other.test" in ended.err
 
 
-def test_quiet_and_other_formats(watched):
+def test_quiet_prints_no_rows_unless_a_format_asks_for_them(watched):
     watched.drop("a.tsv")
     assert watched.run("--format=jsonl", "--fields=name,state,history").out == \
         json.dumps({"name": "a", "state": "ok", "history": "h"}) + "\n"
     watched.drop("b.tsv")
     ended = watched.run("-q")
     assert (ended.status, ended.out, ended.err, watched.units()) == (DONE, "", "", [("a", "ok"), ("b", "ok")])
+    watched.drop("c.tsv")
+    assert watched.run("-q", "--format=value", "--fields=name").out == "c\n"

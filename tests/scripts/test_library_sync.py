@@ -285,6 +285,12 @@ def test_a_file_matched_by_size_is_compared_when_it_changes(sync, shelf, here, a
     assert "replace\ta.txt\t3\tits content differs" in capsys.readouterr().out and shelf.contents() == on_disk(here)
 
 
+def test_only_its_owner_can_read_the_state(sync, alone):
+    sync("-q")
+    [state] = state_files(alone)
+    assert state.stat().st_mode & 0o777 == 0o600 and state.parent.stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize("damage", ["cut", "text", "version", "table"])
 def test_a_damaged_state_is_replaced(sync, shelf, alone, damage, capsys):
     sync("-q")

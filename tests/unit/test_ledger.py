@@ -70,7 +70,7 @@ def made(path, *units):
 
 # --------------------------------------------------------------------------------------------------------- what is kept
 
-def test_what_is_noted_outlives_the_process(path):
+def test_notes_and_columns_outlive_the_process(path):
     with Ledger(path, server="http://galaxy.test") as book:
         unit = book.add("k1", "S1", place="/data/S1", older_histories=["a"])
         assert (unit.state, unit.attempt, unit.begun) == ("waiting", 0, None)
@@ -88,7 +88,7 @@ def test_what_is_noted_outlives_the_process(path):
         ("schema", "2"), ("server", "http://galaxy.test")]
 
 
-def test_a_state_brings_its_time(book, monkeypatch):
+def test_a_new_state_sets_its_time(book, monkeypatch):
     times = iter("abcdefg")
     monkeypatch.setattr(ledger, "utc_now", lambda: next(times))
     unit = book.add("k", "S")
@@ -103,7 +103,7 @@ def test_a_state_brings_its_time(book, monkeypatch):
     assert unit.ended == "e"
 
 
-def test_units_by_state_and_name_in_their_order(book):
+def test_samples_are_listed_by_state_and_name_in_their_order(book):
     for key, name, state in (("3", "b", "ok"), ("1", "a", "failed"), ("2", "b", "waiting")):
         book.add(key, name).save(state=state)
     assert [unit.key for unit in book.samples()] == ["3", "1", "2"]
@@ -112,7 +112,7 @@ def test_units_by_state_and_name_in_their_order(book):
     assert book.counts() == {"ok": 1, "failed": 1, "waiting": 1}
 
 
-def test_units_that_change_while_they_are_listed_come_once(book):
+def test_samples_that_change_while_they_are_listed_are_listed_once(book):
     for number in range(5):
         book.add(str(number), "S")
     seen = []
@@ -123,21 +123,21 @@ def test_units_that_change_while_they_are_listed_come_once(book):
     assert seen == ["0", "1", "2", "3", "4"]
 
 
-def test_a_key_is_there_once(book):
+def test_a_second_sample_of_the_same_key_is_refused(book):
     book.add("k", "S").save(state="ok")
     with pytest.raises(GalaxyError, match="UNIQUE"):
         book.add("k", "T")
     assert book.sample("k").name == "S" and book.sample("k").state == "ok"
 
 
-def test_two_of_one_unit_lose_nothing_of_each_other(book):
+def test_two_lookups_of_a_sample_see_each_others_changes(book):
     one, two = book.add("k", "S"), book.sample("k")
     one.save(tries=1)
     two.save(resends=2)
     assert (one.notes.tries, one.notes.resends, two.notes.tries) == (1, 2, 1)
 
 
-def test_notes_on_the_whole(path):
+def test_notes_on_the_ledger_as_a_whole_are_kept(path):
     with Ledger(path) as book:
         book.meta.save(durably=True, history_mark="w1", older_histories=["h"])
         book.meta.save(older_histories=None)
@@ -145,7 +145,7 @@ def test_notes_on_the_whole(path):
         assert book.meta.data == {"history_mark": "w1"}
 
 
-def test_steps_have_a_beginning_and_an_end(path):
+def test_steps_have_a_beginning_an_end_and_an_outcome(path):
     register_secret(KEY)
     with Ledger(path) as book:
         unit = book.add("k", "S", attempt=2)
@@ -160,14 +160,14 @@ def test_steps_have_a_beginning_and_an_end(path):
     assert all((row["key"], row["name"], row["attempt"]) == ("k", "S", 2) and row["begun"] and row["ended"] for row in rows)
 
 
-def test_the_steps_own_error_comes_through_where_nothing_can_be_noted(book):
+def test_the_steps_own_error_is_raised_even_if_the_ledger_can_not_be_written(book):
     unit = book.add("k", "S")
     with pytest.raises(KeyError), unit.step(Stage.RUN):
         book.close()
         raise KeyError
 
 
-def test_what_belongs_together_is_there_or_not(book):
+def test_a_transaction_is_written_as_a_whole_or_not_at_all(book):
     with pytest.raises(KeyError), book.together():
         book.add("k1", "S1")
         raise KeyError
@@ -178,7 +178,7 @@ def test_what_belongs_together_is_there_or_not(book):
     assert book.counts() == {"waiting": 2}
 
 
-def test_no_key_gets_into_it(path):
+def test_no_secret_is_written_to_the_file(path):
     register_secret(KEY)
     address = f"https://me:secret@galaxy.test/api?key={KEY}"
     with Ledger(path, server=address) as book:
@@ -193,7 +193,7 @@ def test_no_key_gets_into_it(path):
     Ledger(path, server=address).close()
 
 
-def test_names_that_are_no_utf8_stay_as_they_are(path, capsys):
+def test_names_that_are_not_utf8_are_kept_byte_for_byte(path, capsys):
     name = os.fsdecode(b"Gr\xf6\xdfe \xc3\xa9")
     with Ledger(path) as book:
         book.add(name, name, place=f"/data/{name}", title=name)
@@ -205,14 +205,14 @@ def test_names_that_are_no_utf8_stay_as_they_are(path, capsys):
     assert [row["key"] for row in ledger_reader.read_samples(path, name=name)] == [name]
 
 
-def test_a_file_whose_name_has_everything(tmp_path):
+def test_a_ledgers_own_name_may_have_any_bytes(tmp_path):
     path = tmp_path / os.fsdecode(b"a b?c#d%20\xff'.ledger")
     made(path, ("S1", "ok"))
     assert [row["name"] for row in ledger_reader.read_samples(path)] == ["S1"]
     assert sorted(os.listdir(tmp_path)) == sorted(["home", path.name])
 
 
-def test_a_reader_in_the_way_of_its_end(path):
+def test_a_reader_does_not_keep_a_writer_from_closing(path):
     book = Ledger(path)
     book.add("k", "S")
     other = sqlite3.connect(path, isolation_level=None)
@@ -229,7 +229,7 @@ def test_a_reader_in_the_way_of_its_end(path):
     assert sorted(os.listdir(path.parent)) == [path.name, "home"]
 
 
-def test_threads_share_it(book):
+def test_threads_can_share_a_ledger(book):
     units = [book.add(str(number), "S") for number in range(4)]
     problems = []
 
@@ -250,7 +250,7 @@ def test_threads_share_it(book):
     assert [row["outcome"] for row in ledger_reader.read_steps(book.path)] == ["ok"] * 100
 
 
-def test_an_invocation_begins_once_for_a_unit(path, loopback):
+def test_an_invocation_is_submitted_once_for_a_sample(path, loopback):
     data = {"history_id": "h", "inputs": {}}
     with Ledger(path) as book:
         unit = book.add("k", "S")
@@ -264,7 +264,7 @@ def test_an_invocation_begins_once_for_a_unit(path, loopback):
 
 # ------------------------------------------------------------------------------------------------- one writer at a time
 
-def test_the_second_run_is_told_whose_the_first_is(path):
+def test_the_second_writer_is_told_which_process_is_the_first(path):
     first = python("with Ledger(path) as book:\n    book.add('k', 'S')\n    print('in', flush=True)\n    sys.stdin.read()",
                    path)
     assert first.stdout.readline() == "in\n"
@@ -280,7 +280,7 @@ def test_the_second_run_is_told_whose_the_first_is(path):
         assert book.counts() == {"waiting": 1}
 
 
-def test_a_lock_whose_owner_is_not_known_yet(book):
+def test_a_lock_whose_owner_has_not_written_its_id_yet_is_respected(book):
     lock = book.path.with_name("batch.ledger.lock")
     assert lock.read_text().startswith(f"{os.getpid()} 2") and lock.stat().st_mode & 0o077 == 0
     lock.write_text("")
@@ -289,21 +289,21 @@ def test_a_lock_whose_owner_is_not_known_yet(book):
     assert caught.value.exit_code == TRY_LATER
 
 
-def test_nothing_but_the_file_is_left(path):
+def test_only_the_file_is_left_when_the_ledger_is_closed(path):
     made(path, ("S1", "ok"))
     assert sorted(os.listdir(path.parent)) == [path.name, "home"]
     assert list(ledger_reader.read_samples(path)) and ledger_reader.count_states(path) == {"ok": 1}
     assert sorted(os.listdir(path.parent)) == [path.name, "home"]
 
 
-def test_a_lock_that_leads_elsewhere_is_not_followed(path):
+def test_a_lock_that_is_a_link_is_not_followed(path):
     path.with_name("batch.ledger.lock").symlink_to(path.with_name("victim"))
     with pytest.raises(GalaxyError, match=r"batch.ledger.lock: "):
         Ledger(path)
     assert not path.with_name("victim").exists() and not path.exists()
 
 
-def test_a_lock_that_its_owner_has_just_removed_is_taken_anew(path, monkeypatch):
+def test_a_lock_file_that_its_owner_has_just_removed_is_created_again(path, monkeypatch):
     real, lock = os.open, path.with_name("batch.ledger.lock")
 
     def slow(name, *options):
@@ -327,7 +327,7 @@ SAVE = ("with Ledger(path) as book:\n"
         "        print(unit.notes.restarts, flush=True)\n")
 
 
-def test_whatever_was_noted_is_there_after_kills(path):
+def test_what_was_saved_survives_kills(path):
     said = 0
     for kills in range(1, 13):
         writer = python(SAVE, path)
@@ -360,7 +360,7 @@ KILLED_BEFORE = ("import signal, sqlite3\nreal = sqlite3.connect\nleft = int(sys
            "Ledger(path).close()\n")
 
 
-def test_a_kill_while_it_is_made(path):
+def test_a_kill_while_the_ledger_is_created_leaves_none_or_a_usable_one(path):
     """Before each of SQLite's statements, up to the last one of its end."""
     for number in range(1, 60):
         one = path.with_name(f"{number}.ledger")
@@ -377,7 +377,7 @@ def test_a_kill_while_it_is_made(path):
 
 
 @pytest.mark.parametrize("size", [0, 4096])
-def test_a_file_with_nothing_in_it_is_taken_over(path, size):
+def test_an_empty_file_becomes_a_ledger(path, size):
     if size:
         asked(path, "PRAGMA journal_mode = WAL")
     else:
@@ -396,14 +396,14 @@ def refusal(path, exit_code=FAILED, **about):
     return str(caught.value)
 
 
-def test_the_ledger_of_something_else(path):
+def test_the_ledger_of_another_server_user_or_folder_is_refused(path):
     Ledger(path, server="http://a.test", user="me").close()
     Ledger(path, server="http://a.test", folder="/data").close()
     assert refusal(path, USAGE, user="you") == f"{path}: is the ledger of user=me, not you: another --ledger=FILE"
     assert refusal(path, USAGE, folder="/other").endswith("folder=/data, not /other: another --ledger=FILE")
 
 
-def test_a_newer_schema(path, capsys):
+def test_a_newer_schema_is_refused(path, capsys):
     made(path, ("S1", "ok"))
     asked(path, "PRAGMA user_version = 3")
     assert refusal(path) == f"{path}: a ledger of schema 3, written by newer scripts: these read up to schema 2"
@@ -418,7 +418,7 @@ def schema_1(path):
     return path
 
 
-def test_a_ledger_of_schema_1_is_read_as_it_is(schema_1):
+def test_a_ledger_of_schema_1_reads_the_same_before_and_after_its_migration(schema_1):
     """The same before and after a writer has brought it to this schema; a reader changes nothing."""
     before, content = [*ledger_reader.read_samples(schema_1), *ledger_reader.read_steps(schema_1)], schema_1.read_bytes()
     assert schema_1.read_bytes() == content
@@ -436,14 +436,14 @@ def test_a_ledger_of_schema_1_is_read_as_it_is(schema_1):
         tuple(map(str, row)) for row in asked(schema_1, "PRAGMA user_version")]
 
 
-def test_a_ledger_of_schema_1_keeps_what_is_noted_on_it_as_a_whole(schema_1):
+def test_a_ledger_of_schema_1_keeps_its_own_notes(schema_1):
     with Ledger(schema_1) as book:
         assert book.meta.notes.history_mark == "19e64ff284" and book.meta.notes.histories == {"Copy: shared inputs": "0" * 15 + "2"}
         assert [dataset["id"] for dataset in book.meta.notes.shared_uploads.values()] == ["0" * 15 + "4"]
         assert book.samples_named("c")[0].stage == Stage.SUBMIT
 
 
-def test_every_note_of_schema_1_has_a_field():
+def test_every_note_of_schema_1_is_read_into_a_field():
     """The names that were written by commit 376ef72."""
     same = {"purpose": "p", "workflow": "w", "files": {"f": [1, 2, ""]}, "title": "t", "folder": "d", "inputs": {}, "asked": 1.0,
             "known": [], "tries": 2, "restarts": 1, "results": "r", "moving": {"name": "n"}}
@@ -459,7 +459,7 @@ def test_every_note_of_schema_1_has_a_field():
 
 
 @pytest.mark.parametrize("moment", range(1, 30))
-def test_a_kill_while_a_ledger_of_schema_1_is_brought_to_this_one(schema_1, moment):
+def test_a_kill_during_the_migration_of_schema_1_loses_nothing(schema_1, moment):
     """Before each of SQLite's statements: it is of one schema or of the other, and complete."""
     status, out, err = ended(KILLED_BEFORE, schema_1, moment)
     assert (out, err) == ("", "") and status in (0, -signal.SIGKILL)
@@ -469,7 +469,7 @@ def test_a_kill_while_a_ledger_of_schema_1_is_brought_to_this_one(schema_1, mome
         assert [sample.notes.own_history for sample in book.samples()] == [True, True, True, False]
 
 
-def test_a_database_of_another_program_stays_as_it_is(path):
+def test_a_database_of_another_program_is_refused_and_left_alone(path):
     asked(path, "CREATE TABLE x (y)")
     before = path.read_bytes()
     assert refusal(path) == f"{path}: a database, but no ledger: name another file"
@@ -482,7 +482,7 @@ def test_a_database_of_another_program_stays_as_it_is(path):
     ("text", "is no ledger: name another file"), ("folder", "not a file"), ("/dev/null", "not a file"),
     ("pipe", "not a file"), ("none/x", "No such file or directory"), ("text/x", "Not a directory"),
     ("x" * 300, "File name too long")])
-def test_no_ledger(tmp_path, name, why):
+def test_what_is_no_ledger_is_refused(tmp_path, name, why):
     (tmp_path / "text").write_text("sample\tpath\nS1\t/data/S1\n" * 100)
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
@@ -494,7 +494,7 @@ def test_no_ledger(tmp_path, name, why):
 
 
 @pytest.mark.parametrize("left", [100, 5000, 20000])
-def test_a_file_of_which_a_part_is_missing(path, left):
+def test_a_truncated_file_is_reported_as_damaged(path, left):
     made(path, *((f"S{number}", "ok") for number in range(200)))
     content = path.read_bytes()[:left]
     path.write_bytes(content)
@@ -504,7 +504,7 @@ def test_a_file_of_which_a_part_is_missing(path, left):
     assert path.read_bytes() == content
 
 
-def test_another_program_has_it_locked(path, monkeypatch):
+def test_a_lock_of_another_program_means_try_again_later(path, monkeypatch):
     monkeypatch.setattr(ledger_reader, "LOCK_TIMEOUT", 0.05)
     with Ledger(path) as book:
         unit = book.add("k", "S")
@@ -521,7 +521,7 @@ def test_another_program_has_it_locked(path, monkeypatch):
             other.close()
 
 
-def test_a_full_disk_loses_nothing(path):
+def test_a_full_disk_loses_nothing_that_was_saved(path):
     limits = "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
     status, out, err = ended(f"{limits}resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))\n"
                              "sys.exit(run(lambda: Ledger(path).close()))", path)
@@ -542,7 +542,7 @@ def test_a_full_disk_loses_nothing(path):
         book.add("new", "S")
 
 
-def test_a_write_that_fails_half_way_is_not_made(book):
+def test_a_write_that_fails_half_way_changes_nothing(book):
     """SQLite's own full disk: no more pages."""
     unit = book.add("k", "S")
     book._database.execute("PRAGMA max_page_count = 20")
@@ -568,7 +568,7 @@ def open_folder():
 
 
 @pytest.mark.parametrize("state", ["ended", "killed", "killed when all was in the file"])
-def test_a_reader_in_a_folder_that_can_not_be_written_to(open_folder, state):
+def test_a_read_only_folder_can_be_read_unless_the_writer_was_killed(open_folder, state):
     path = open_folder / "a.ledger"
     end = "book.close()" if state == "ended" else "book.tidy()\nbook._database.execute('PRAGMA wal_checkpoint(TRUNCATE)')\n" \
         "os._exit(0)" if state.endswith("file") else "os._exit(0)"
@@ -585,7 +585,7 @@ def test_a_reader_in_a_folder_that_can_not_be_written_to(open_folder, state):
     assert {file.name: file.read_bytes() for file in open_folder.iterdir()} == before
 
 
-def test_no_rights(open_folder):
+def test_missing_permissions_are_reported_in_one_line(open_folder):
     path = open_folder / "a.ledger"
     made(path, ("S1", "ok"))
     path.chmod(0o444)
@@ -602,7 +602,7 @@ def test_no_rights(open_folder):
     assert (status, out) == (FAILED, "") and err.endswith(f"{path}: Permission denied\n")
 
 
-def test_where_there_is_no_write_ahead_log(path, monkeypatch):
+def test_a_file_system_without_shared_memory_works_too(path, monkeypatch):
     """A file system without shared memory, which this VFS of SQLite stands for."""
     real = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda place, **options: real(
@@ -614,11 +614,11 @@ def test_where_there_is_no_write_ahead_log(path, monkeypatch):
     assert [row["state"] for row in ledger_reader.read_samples(path)] == ["ok"]
 
 
-def test_the_default_place_is_made_and_private(alone):
+def test_the_default_folder_is_created_and_private(alone):
     path = ledger.ledger_path(None, ledger.state_path("ledgers", "x"))
     assert not path.parent.exists()
     Ledger(path).close()
-    assert path.parent.stat().st_mode & 0o777 == 0o700 and path.is_file()
+    assert path.parent.stat().st_mode & 0o777 == 0o700 and path.stat().st_mode & 0o777 == 0o600
     assert ledger.ledger_path("y", path) == Path("y")
     with pytest.raises(GalaxyError, match="--ledger is empty"):
         ledger.ledger_path("", path)
@@ -627,7 +627,7 @@ def test_the_default_place_is_made_and_private(alone):
 # -------------------------------------------------------------------------------------------------------- its readers
 
 @pytest.mark.skipif(not SQLITE, reason="reads a copy with the program sqlite3")
-def test_the_program_sqlite3_reads_a_copy(path):
+def test_the_program_sqlite3_can_read_a_copy(path):
     with Ledger(path) as book:
         unit = book.add("k", "Größe", earlier_runs=[1])
         with unit.step(Stage.RUN):
@@ -640,7 +640,7 @@ def test_the_program_sqlite3_reads_a_copy(path):
     assert (said.stdout, said.stderr) == ("Größe|failed|0|no way|1\nk|run|ok\nok\n2\n", "")
 
 
-def test_readers_while_it_is_written(path):
+def test_readers_see_complete_rows_while_it_is_written(path):
     writer = python(SAVE, path)
     try:
         last = int(writer.stdout.readline())
@@ -663,7 +663,7 @@ def test_readers_while_it_is_written(path):
     assert err == ""
 
 
-def test_a_reader_in_the_writers_process_takes_no_lock_from_it(path):
+def test_a_reader_in_the_writers_process_keeps_the_writers_lock(path):
     with Ledger(path) as book:
         book.add("k", "S")
         list(ledger_reader.read_samples(path))
@@ -675,13 +675,13 @@ def test_a_reader_in_the_writers_process_takes_no_lock_from_it(path):
     assert ledger_reader.count_states(path) == {"waiting": 2}
 
 
-def test_nothing_is_made_where_nothing_is(path):
+def test_reading_a_missing_ledger_creates_nothing(path):
     with pytest.raises(GalaxyError, match="No such file or directory"):
         list(ledger_reader.read_samples(path))
     assert os.listdir(path.parent) == ["home"]
 
 
-def test_what_has_ended_costs_nothing(path):
+def test_finished_samples_cost_nothing_to_skip(path):
     with Ledger(path) as book:
         with book.together():
             for number in range(10000):
@@ -715,7 +715,7 @@ def full(path):
     return path
 
 
-def test_a_table(full, script, capsys):
+def test_samples_are_shown_as_a_table(full, script, capsys):
     assert script(ledger_show.main, full) == 0
     out, err = capsys.readouterr()
     assert err == "" and out.splitlines()[0].split() == ledger_show.FIELDS
@@ -724,7 +724,7 @@ def test_a_table(full, script, capsys):
     assert out.splitlines()[4].split() == ["S3", "waiting", "0"]
 
 
-def test_chosen_rows_and_fields(full, script, capsys):
+def test_states_names_and_fields_select_what_is_shown(full, script, capsys):
     assert script(ledger_show.main, "--state=failed, waiting", "--format=json", "--fields=key,place,notes,message",
                   full) == 0
     assert json.loads(capsys.readouterr().out) == [
@@ -736,7 +736,7 @@ def test_chosen_rows_and_fields(full, script, capsys):
     assert capsys.readouterr() == ("S1\nS3\twaiting\n", "")
 
 
-def test_steps_and_counts(full, script, capsys):
+def test_steps_and_counts_are_shown_instead_of_samples(full, script, capsys):
     assert script(ledger_show.main, "--steps", "--format=csv", "--state=ok,failed", full) == 0
     rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
     assert rows[0] == ledger_show.STEP_FIELDS and [(row[0], row[1], row[2], row[5]) for row in rows[1:]] == [
@@ -752,7 +752,7 @@ def test_steps_and_counts(full, script, capsys):
     (["--fields=colour"], "--fields: there is no colour: there are key, name, state"),
     (["--steps", "--fields=state"], "--fields: there is no state: there are key, name, attempt, step"),
     (["--limit=0"], "--limit=0"), (["--format=x"], "--format=x"), (["--steps", "--counts"], "ledger_show.py")])
-def test_bad_lines(full, script, capsys, line, said):
+def test_a_bad_command_line_is_refused(full, script, capsys, line, said):
     with Ledger(full) as book:
         book.sample("k-S3").save(state="cancelled")
     assert script(ledger_show.main, *line, full) == USAGE
@@ -760,14 +760,14 @@ def test_bad_lines(full, script, capsys, line, said):
     assert out == "" and said in err
 
 
-def test_a_state_that_only_this_ledger_has(full, script, capsys):
+def test_a_state_that_only_this_ledger_has_can_be_selected(full, script, capsys):
     with Ledger(full) as book:
         book.sample("k-S3").save(state="cancelled")
     assert script(ledger_show.main, "--state=cancelled", "--format=value", "--fields=name", full) == 0
     assert capsys.readouterr() == ("S3\n", "")
 
 
-def test_no_file(tmp_path, script, capsys):
+def test_a_missing_ledger_is_reported(tmp_path, script, capsys):
     assert script(ledger_show.main, tmp_path / "none") == FAILED
     assert script(ledger_show.main, tmp_path) == FAILED
     assert script(ledger_show.main, "") == USAGE
@@ -777,7 +777,7 @@ def test_no_file(tmp_path, script, capsys):
     assert os.listdir(tmp_path) == ["home"]
 
 
-def test_memory_stays_flat(path):
+def test_memory_does_not_grow_with_the_number_of_rows(path):
     """40 megabytes of rows."""
     with Ledger(path) as book, book.together():
         book.add("0", "S", title="x" * 2000)

@@ -22,7 +22,7 @@ RESTARTED = "This job was killed when Galaxy was restarted.  Please retry the jo
 # ------------------------------------------------------------------------------------------- whatever happens, once only
 
 @pytest.mark.parametrize("which", ["after", "before"])
-def test_killed_at_any_moment(batch, server, death, which):
+def test_a_batch_killed_at_any_moment_is_resumed_without_a_second_run(batch, server, death, which):
     """At each of its moments in turn, on a server that knows nothing of the others: after each request, or before each
     change of the ledger."""
     moment = 0
@@ -52,7 +52,7 @@ def test_killed_at_any_moment(batch, server, death, which):
 @pytest.mark.parametrize("late", [0, 5, 25])
 @pytest.mark.parametrize("kind", ["POST histories", "POST upload", "POST fetch", "POST invocations"])
 @pytest.mark.parametrize("which", [1, 2])
-def test_an_answer_is_lost(batch, server, kind, late, which):
+def test_a_lost_answer_causes_no_second_request(batch, server, kind, late, which):
     """The first or second one; what was asked for appears at once or later."""
     batch.samples("a", "b")
     server.late = late
@@ -67,7 +67,7 @@ def test_an_answer_is_lost(batch, server, kind, late, which):
 
 
 @pytest.mark.parametrize("kind", ["POST histories", "POST fetch", "POST invocations"])
-def test_an_answer_is_lost_where_all_are_in_one_history(batch, server, kind):
+def test_a_lost_answer_causes_no_second_request_in_a_common_history(batch, server, kind):
     batch.samples("a", "b")
     server.lost[kind], server.late = 1, 5
     for _ in range(3):
@@ -80,7 +80,7 @@ def test_an_answer_is_lost_where_all_are_in_one_history(batch, server, kind):
     assert len(server.datasets) == 4
 
 
-def test_a_run_that_comes_late_after_all(batch, server):
+def test_an_invocation_that_appears_late_is_cancelled_as_a_duplicate(batch, server):
     """Galaxy begins what was given up for lost: of the two, one stays."""
     batch.samples("a")
     server.lost["POST invocations"], server.late, server.polls = 1, 40, 8
@@ -91,7 +91,7 @@ def test_a_run_that_comes_late_after_all(batch, server):
     batch.once_each("a")
 
 
-def test_two_runs_of_which_none_is_known(batch, server, death):
+def test_of_two_unknown_invocations_the_oldest_stays(batch, server, death):
     """The ledger of a process that was killed knows of none: the oldest stays."""
     batch.samples("a")
     server.polls = 3
@@ -107,7 +107,7 @@ def test_two_runs_of_which_none_is_known(batch, server, death):
     batch.once_each("a")
 
 
-def test_the_ledger_is_lost(batch, server):
+def test_a_lost_ledger_causes_no_second_run(batch, server):
     """Histories are known by their names; a younger and empty one of such a name is deleted, one with something in it
     stays."""
     batch.samples("a", "b")
@@ -124,7 +124,7 @@ def test_the_ledger_is_lost(batch, server):
     batch.once_each("a", "b")
 
 
-def test_a_history_that_its_owner_deleted_is_left_alone(batch, server, death):
+def test_a_history_that_its_owner_deleted_stays_deleted(batch, server, death):
     batch.samples("a")
     server.answers["POST upload"] = [lambda handler: setattr(death, "dead", True)]
     with pytest.raises(Killed):
@@ -190,7 +190,7 @@ def read_schema_1(path, folder, url):
 
 # ------------------------------------------------------------------------------------------------- which unit is which
 
-def test_a_file_that_has_changed_is_another_unit(batch, server):
+def test_a_file_with_new_content_makes_another_sample(batch, server):
     batch.samples("a", "b")
     batch(f"--download={batch.folder}/out")
     os.utime(batch.folder / "a.tsv", (1, 1))
@@ -205,7 +205,7 @@ def test_a_file_that_has_changed_is_another_unit(batch, server):
     assert batch(f"--download={batch.folder}/out").sent == []
 
 
-def test_another_version_of_the_workflow_is_another_unit(batch, server):
+def test_a_new_version_of_the_workflow_makes_another_sample(batch, server):
     batch.samples("a", "b")
     batch()
     server.version += 1
@@ -213,7 +213,7 @@ def test_another_version_of_the_workflow_is_another_unit(batch, server):
     assert batch().sent == []
 
 
-def test_a_unit_whose_row_is_gone(batch, server):
+def test_a_sample_without_a_row_is_finished_or_dropped(batch, server):
     """What was begun is brought to its end, what was not is dropped, and taken up where the row is there again."""
     batch.samples("a", "b")
     server.polls = 5
@@ -226,7 +226,7 @@ def test_a_unit_whose_row_is_gone(batch, server):
     batch.once_each("a", "b", "c")
 
 
-def test_a_file_of_several_units_is_uploaded_once(batch, server):
+def test_a_file_that_several_samples_take_is_uploaded_once(batch, server):
     batch.sheet("sample table other", "a a.tsv all.tsv", "b b.tsv all.tsv")
     assert batch().sent.count("POST upload") == 3
     batch.once_each("a", "b")
@@ -242,14 +242,14 @@ def test_a_file_of_several_units_is_uploaded_once(batch, server):
 
 # --------------------------------------------------------------------------------------------------- how runs go and end
 
-def test_no_more_than_so_many_beside_each_other(batch, server):
+def test_no_more_samples_run_at_once_than_allowed(batch, server):
     server.polls = 3
     batch.samples("a", "b", "c", "d", "e")
     batch("--max-running=2")
     assert server.most == 2 and len(server.runs) == 5
 
 
-def test_a_look_is_one_request_however_many_run(batch, server):
+def test_a_round_is_one_request_however_many_samples_run(batch, server):
     server.polls = 6
     batch.samples(*"abcdefgh")
     batch("--once", status=STILL_RUNNING)
@@ -275,7 +275,7 @@ def test_a_failed_run_does_not_stop_the_others(batch, server):
     assert first["inputs"] == second["inputs"] and batch().sent == []
 
 
-def test_all_have_failed(batch, server):
+def test_a_batch_of_which_all_have_failed_exits_with_1(batch, server):
     batch.samples("a", "b")
     server.failures = {"a.tsv": ["x", "y"], "b.tsv": ["x"]}
     batch(status=FAILED)
@@ -284,7 +284,7 @@ def test_all_have_failed(batch, server):
     assert sorted(batch("--retry-failed").sent) == ["POST fetch", "POST histories", "POST invocations", "POST upload"]
 
 
-def test_a_job_that_was_killed_with_galaxy_is_run_again_some_times(batch, server):
+def test_a_job_that_was_killed_with_galaxy_is_run_again_a_few_times(batch, server):
     batch.samples("a", "b")
     server.failures = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * (running_sample.MAX_RETRIES + 1)}
     ended = batch(status=SOME_FAILED)
@@ -294,7 +294,7 @@ def test_a_job_that_was_killed_with_galaxy_is_run_again_some_times(batch, server
     assert ended.sent.count("POST upload") == 2
 
 
-def test_refused_again_and_again(batch, server):
+def test_after_five_refusals_in_a_row_nothing_more_is_begun(batch, server):
     """Then it is not a sample's fault, and no more are begun."""
     batch.samples(*"abcdefgh")
     server.answers["POST invocations"] = [REFUSAL] * 8
@@ -307,14 +307,14 @@ def test_refused_again_and_again(batch, server):
     batch.once_each(*"abcdefgh")
 
 
-def test_some_are_refused(batch, server):
+def test_refusals_with_a_success_between_them_stop_nothing(batch, server):
     batch.samples(*"abcdefg")
     server.answers["POST invocations"] = [*[REFUSAL] * 4, lambda handler: None, *[REFUSAL] * 2]
     ended = batch("--max-running=1", status=SOME_FAILED)
     assert [row["state"] for row in ended.rows.values()].count("failed") == 6 and "not begun" not in ended.err
 
 
-def test_a_server_that_is_away_for_a_while(batch, server):
+def test_a_server_that_is_away_for_a_while_is_waited_for(batch, server):
     batch.samples("a", "b")
     away = [(503, {"err_msg": "be patient"})] * 4
     for kind in ("GET histories", "GET contents", "GET datasets", "GET jobs_summaries", "GET display"):
@@ -323,7 +323,7 @@ def test_a_server_that_is_away_for_a_while(batch, server):
     batch.once_each("a", "b")
 
 
-def test_a_result_that_can_not_be_fetched(batch, server):
+def test_a_result_that_can_not_be_downloaded_fails_its_sample_only(batch, server):
     batch.samples("a", "b")
     server.answers["GET display"] = [(403, {"err_msg": "not now", "err_code": 403002})]
     ended = batch(f"--download={batch.folder}/out", status=SOME_FAILED)
@@ -336,7 +336,7 @@ def test_a_result_that_can_not_be_fetched(batch, server):
     batch.once_each("a", "b")
 
 
-def test_bytes_that_did_not_arrive_are_sent_again_once(batch, server):
+def test_an_upload_that_arrived_damaged_is_sent_again_once(batch, server):
     batch.samples("a", "b")
     server.spoiled = {"a.tsv": 1, "b.tsv": 2}
     ended = batch(status=SOME_FAILED)
@@ -346,7 +346,7 @@ def test_bytes_that_did_not_arrive_are_sent_again_once(batch, server):
     batch.once_each("a", "b")
 
 
-def test_a_look_from_cron(batch, server):
+def test_repeated_runs_with_once_finish_the_batch(batch, server):
     server.polls = 3
     batch.samples("a", "b", "c")
     first = batch("--once", "--max-running=2", status=STILL_RUNNING)
@@ -361,7 +361,7 @@ def test_a_look_from_cron(batch, server):
     batch.once_each("a", "b", "c")
 
 
-def test_a_timeout(batch, server):
+def test_a_timeout_ends_the_wait_and_the_next_run_resumes(batch, server):
     server.polls = 50
     batch.samples("a")
     assert batch("--timeout=100", status=STILL_RUNNING).out == ""
@@ -371,7 +371,7 @@ def test_a_timeout(batch, server):
 
 # ----------------------------------------------------------------------------------------------------------- small things
 
-def test_what_is_the_same_has_the_same_digest():
+def test_equal_values_have_equal_digests():
     assert samples.stable_hash("a", {"x": 1, "y": [2]}) == samples.stable_hash(
         "a", {"y": [2], "x": 1}) != samples.stable_hash("a", {"x": 1})
 
@@ -380,6 +380,6 @@ def test_what_is_the_same_has_the_same_digest():
     ([], [], DONE), (["ok", "ok"], [], DONE), (["ok", "failed"], [], SOME_FAILED), (["failed"], [], FAILED),
     (["failed", "running"], [], STILL_RUNNING), (["waiting"], [], STILL_RUNNING), (["failed"], ["0"], DONE),
     (["failed", "failed"], ["0"], SOME_FAILED), (["ok", "gone"], [], DONE)])
-def test_the_exit_status(states, known, code):
+def test_the_exit_status_follows_from_the_states(states, known, code):
     there = [types.SimpleNamespace(key=str(number), state=state) for number, state in enumerate(states)]
     assert summary.exit_status(there, known) == code

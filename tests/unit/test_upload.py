@@ -96,7 +96,7 @@ def test_one_request_for_all_files(wire, held, files):
 
 
 def test_many_files_go_in_batches(wire, held, tmp_path, monkeypatch):
-    monkeypatch.setattr(upload, "BATCH", 4)
+    monkeypatch.setattr(upload, "FILES_PER_JOB", 4)
     paths = []
     for number in range(10):
         (tmp_path / f"{number}.txt").write_text("abc")
