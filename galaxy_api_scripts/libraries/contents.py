@@ -93,7 +93,7 @@ def parse_folder_id(text: str, name: str) -> str:
     return text
 
 
-def folder_in_use(galaxy: Galaxy, library: str, folder: str = "") -> str:
+def require_active_folder(galaxy: Galaxy, library: str, folder: str = "") -> str:
     """Return the id of `folder`, by default of the library's root folder.
 
     Raises `GalaxyError` if the library, the folder or one above it was deleted: Galaxy 26.1 still fills those, and nobody
