@@ -1,20 +1,27 @@
-"""Asking a Galaxy server: arguments, keys, requests, paging, waiting, printing, exit codes.
+"""Ask a Galaxy server (https://galaxyproject.org), in one file that stands alone: copy it with your script.
 
-A new script starts from `arguments`, `Galaxy` and `run`:
+    display(key, url)          GET, and print what is there
+    submit(key, url, data)     POST, and print what was made
+    update(key, url, data)     PUT, and print what was changed
+    delete(key, url, data)     DELETE, and print what Galaxy says
+
+KEY and URL come in every form that the command lines take (see "KEY and URL" below). What needs more than one request
+starts from `Galaxy`:
 
     galaxy = Galaxy("-", "https://usegalaxy.org")       # - looks the key up
     for history in galaxy.pages("histories"):
         print(history["id"], history["name"])
 
-Recipes written for the scripts that Galaxy once shipped find the names they import (`display`, `submit`, `update`,
-`delete`, `get`, `post`, `put`, `make_url`) at the end. Everything that goes wrong is one exception, `GalaxyError`.
+Everything that goes wrong raises `GalaxyError`; `run(main)` turns it into one line and an exit status.
 """
 from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import itertools
 import json
+import logging
 import os
 import random
 import re
@@ -23,175 +30,124 @@ import stat
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit
+from urllib.error import HTTPError, URLError
+from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit  # noqa: F401  recipes take urlencode from here
+from urllib.request import Request, urlopen  # noqa: F401  recipes take them from here
 
 try:
     import requests
 except ModuleNotFoundError:
-    sys.exit("the package requests is not installed: pip install -e . where README.md is")
+    sys.exit("the package requests is not installed: pip install requests docopt-ng tabulate")
 
-DONE = 0
-FAILED = 1         # Galaxy refused, or the job failed
-USAGE = 2           # a bad command line
-SOME_FAILED = 3          # some of many failed
-STILL_RUNNING = 4   # the time was up first
-TRY_LATER = 75      # the server can't be reached, or another run holds the lock (EX_TEMPFAIL of sysexits.h)
-INTERRUPTED = 130
+VERSION = "0.1.0"
+log = logging.getLogger(__name__)       # recipes take it from here
 
 
-class GalaxyError(Exception):
-    """Something was refused; `str()` of it is one line that is fit to show: no key in it, and what to try.
+# ------------------------------------------------------------------------------------------------- the four helpers
 
-    `exit_code` is the script's exit status. Where Galaxy answered: `status` (HTTP), `body` (text) and `err_msg`
-    (Galaxy's own words). `lost` says that a POST went out and its answer never came: the server may have acted, so
-    look before you send it again. `format_table` is what there is to choose from, for people, below that line.
+def display(api_key: str, url: str, return_formatted: bool = True, *, route: str = "", all_pages: bool = False,
+            limit: int | None = None, format: str | None = None, fields: Iterable[str] = ()) -> Any:
+    """GET `url` and print the answer; with `return_formatted=False` return its JSON.
+
+    `all_pages` asks for every page of a list, `limit` for its first members. `format` and `fields` are those of `show`;
+    without them the old display.py's text is printed. `route` is explained at `url_on_route`. Raises `GalaxyError`.
     """
+    with _recipe_errors():
+        galaxy = Galaxy(api_key, url)
+        address = url_on_route(galaxy, route)
+        answer = galaxy.pages(address, limit=limit) if all_pages or limit else galaxy.get(address)
+        if not return_formatted:
+            return list(answer) if isinstance(answer, Iterator) else answer
+        return show(answer, format, fields, plain=print_members)
 
-    def __init__(self, text: str, exit_code: int = FAILED, *, status: int | None = None, body: str | None = None,
-                 err_msg: str | None = None, lost: bool = False, table: str = ""):
-        super().__init__(one_line(redact(text)))
-        self.exit_code, self.status, self.body, self.err_msg, self.lost = exit_code, status, body, err_msg, lost
-        self.table = table
 
+def submit(api_key: str, url: str, data: Any, return_formatted: bool = True, **options: Any) -> Any:
+    """POST `data` as JSON to `url` and print the answer; with `return_formatted=False` return its JSON.
 
-def run(main: Callable[[], int | None]) -> int:
-    """Call `main()` and return its exit status; what it raises becomes one line on standard error, above its table.
-
-    With $GALAXY_DEBUG set the traceback comes too, redacted.
+    Options: `dry_run=True` prints the request and sends nothing; `route`, `format` and `fields` are those of `display`.
     """
-    _prepare_process()
-    _success_actions.clear()
-    try:
-        status = main() or DONE
-        sys.stdout.flush()
-        if _success_actions:
-            _run_success_actions(status, getattr(main, "__module__", "") == "__main__")
-        return status
-    except BrokenPipeError:     # `display.py ... | head` has seen enough
-        _discard_output()
-        return 128 + signal.SIGPIPE
-    except (Exception, KeyboardInterrupt) as error:
-        if isinstance(error, KeyboardInterrupt) and getattr(main, "__module__", "") == "__main__":
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        status = report_error(*_describe(error))
-        if isinstance(error, GalaxyError) and error.table:
-            eprint(error.table)
-    try:
-        sys.stdout.flush()
-    except OSError:             # it is standard output that is full
-        _discard_output()
-    return status
+    return _change("POST", api_key, url, data, return_formatted, print_response, **options)
 
 
-_success_actions: list[Callable[[], object]] = []
+def update(api_key: str, url: str, data: Any, return_formatted: bool = True, **options: Any) -> Any:
+    """PUT `data` as JSON to `url` and print the answer; otherwise as `submit`."""
+    return _change("PUT", api_key, url, data, return_formatted, print_answer, **options)
 
 
-def on_success(act: Callable[[], object]) -> None:
-    """Let `act()` be the last that this process does where it succeeds, when its output is written: whoever kills it before
-    sees a run that has not ended."""
-    _success_actions.append(act)
+def delete(api_key: str, url: str, data: Any, return_formatted: bool = True, **options: Any) -> Any:
+    """DELETE `url`, with `data` as the JSON body, and print the answer; otherwise as `submit`."""
+    return _change("DELETE", api_key, url, data, return_formatted, print_answer, **options)
 
 
-def _run_success_actions(status: int, whole: bool) -> None:
-    for act in _success_actions:
-        act()
-    if whole:       # Python's own end takes 20 ms, within which it might still be killed
-        os._exit(status)
+def get(api_key: str, url: str) -> Any:
+    """Return the JSON answer to GET."""
+    return display(api_key, url, return_formatted=False)
 
 
-def _prepare_process() -> None:
-    """Streams that take any text, and signals that let `finally` tidy up."""
-    if sys.stdout is None:      # closed by the caller
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    if sys.stderr is None:      # print would take standard output in its place
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) == signal.SIG_DFL:
-                signal.signal(number, _exit_on_signal)
+def post(api_key: str, url: str, data: Any) -> Any:
+    """Return the JSON answer to POST of `data`, None for an empty body."""
+    return submit(api_key, url, data, return_formatted=False)
 
 
-def _exit_on_signal(number: int, frame: object) -> None:
-    signal.signal(number, signal.SIG_IGN)       # `timeout` sends it to the process and to its group
-    sys.exit(128 + number)
+def put(api_key: str, url: str, data: Any) -> Any:
+    """Return the JSON answer to PUT of `data`, None for an empty body."""
+    return update(api_key, url, data, return_formatted=False)
 
 
-def _describe(error: BaseException) -> tuple[str, int]:
-    """What to say about an error, and the exit status."""
-    if isinstance(error, GalaxyError):
-        return str(error), error.exit_code
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted", INTERRUPTED
-    if isinstance(error, OSError):
-        return (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error)), FAILED
-    if isinstance(error, ModuleNotFoundError):
-        return f"the package {error.name} is not installed: pip install -e . where README.md is", FAILED
-    hint = "" if os.environ.get("GALAXY_DEBUG") else "; GALAXY_DEBUG=1 shows where"
-    return f"unforeseen, in the script or in Galaxy's answer: {type(error).__name__}: {error}{hint}", FAILED
+def make_url(api_key: str, url: str, args: Iterable[tuple[str, Any]] | None = None) -> str:
+    """Return `url` with `key=` and then `args`, `(name, value)` pairs, put in as they are; a `key=` that is there stays.
+
+    It is for recipes that print or share such an address: our own requests send the key in a header, out of logs.
+    """
+    pairs = list(args or [])
+    if not re.search(r"[?&]key=", url):
+        pairs.insert(0, ("key", api_key))
+    register_secret(api_key)
+    return url + (("&" if "?" in url else "?") + "&".join(f"{name}={value}" for name, value in pairs) if pairs else "")
 
 
-def _discard_output() -> None:
-    """Let what is still to be written go nowhere, or Python would try again at its end and complain by itself."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _change(method: str, api_key: str, url: str, data: Any, return_formatted: bool, plain: Callable[[Any], None], *,
+            route: str = "", dry_run: bool = False, format: str | None = None, fields: Iterable[str] = ()) -> Any:
+    with _recipe_errors():
+        galaxy = Galaxy(api_key, url)
+        address = url_on_route(galaxy, route)
+        if dry_run:
+            return print_request(method, address, data, format)
+        answer = galaxy.call(method, address, data)
+        return show(answer, format, fields, plain=plain, changed=True) if return_formatted else answer
 
 
-def report_error(text: str, exit_code: int = FAILED) -> int:
-    """Say one line on standard error, with the traceback of what is being handled if $GALAXY_DEBUG is set."""
-    if os.environ.get("GALAXY_DEBUG") and sys.exc_info()[0]:
-        import traceback
-        eprint(traceback.format_exc())
-    eprint(f"{script_name()}: {one_line(redact(text))}")
-    return exit_code
+def url_on_route(galaxy: Galaxy, route: str) -> str:
+    """Return the address to ask, for a script that serves one `route` of the API such as `histories` or `histories/ID`.
+
+    A user may type the server's address alone where the route has no ID. An address of another route is a usage error,
+    so that nothing is done to another thing than the user means. Without a `route` any address will do.
+    """
+    if not route:
+        return galaxy.url
+    parts = urlsplit(galaxy.url)
+    path = parts.path.removeprefix(urlsplit(galaxy.base).path).rstrip("/")
+    if path in ("", "/api") and "ID" not in route:
+        return parts._replace(path=f"{urlsplit(galaxy.base).path}/api/{route}").geturl()
+    pattern = "/api/" + route.replace("ID", r"[\w-]+")
+    if re.fullmatch(pattern.removesuffix("/contents"), path):
+        return parts._replace(path=f"{parts.path.rstrip('/')}{route[len(route.removesuffix('/contents')):]}").geturl()
+    if not re.fullmatch(pattern, path):
+        raise GalaxyError(f"URL is {galaxy.base}{path or '/'}, and this script needs {galaxy.base}/api/{route}", USAGE)
+    return galaxy.url
 
 
-def eprint(text: str) -> None:
-    """Print on standard error, redacted; where its disk is full that changes nothing."""
-    with contextlib.suppress(OSError):
-        print(redact(text), file=sys.stderr, flush=True)
+# -------------------------------------------------------------------------------------------------------- KEY and URL
 
-
-def script_name() -> str:
-    """The name of the running script, such as `display.py`."""
-    return os.path.basename(sys.argv[0] or "") or "python"
-
-
-_secrets: set[str] = set()     # every key and password that this process has come across
-
-
-def register_secret(secret: str | None) -> None:
-    """Let no message show `secret` from now on."""
-    if secret and len(secret) > 5:      # what is shorter is no key, and would blot out half of a message
-        _secrets.update((secret, quote(secret, safe="")))
-
-
-def redact(text: str) -> str:
-    """`text` without keys and passwords: those met so far, `key=` in any URL, `user:password@` before any host."""
-    for secret in sorted(_secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    text = re.sub(r"([?&](?:api_)?key=)[^&\s'\"]*", r"\1***", text, flags=re.IGNORECASE)
-    return re.sub(r"(https?://)[^/\s]*@", r"\1", text, flags=re.IGNORECASE)
-
-
-def one_line(text: str) -> str:
-    """`text` on one line, without the control characters that a terminal would obey."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", re.sub(r"\s+", " ", text)).strip()
-
-
-def shorten(text: str, most: int = 200) -> str:
-    """The beginning of `text` on one line; redacted first, since half a key is a secret too."""
-    return one_line(redact(text))[:most]
+ParsecEntry = tuple[str, str]     # url, key
 
 
 def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
-    """The key to ask with (None: nobody's) and the whole address, from KEY and URL in any form a user may type.
+    """Return the key to ask with (None for nobody's) and the whole address, from KEY and URL in any form.
 
     KEY: the key; `-`: $GALAXY_API_KEY, the file $GALAXY_API_KEY_FILE, or the entry of ~/.parsec.yml whose url fits;
     `@NAME`: that entry; `anonymous`. URL: an address; `-`: $GALAXY_URL, or the entry's url; `/path`: joined to that.
@@ -203,25 +159,25 @@ def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
     if re.match("https?://", key):
         raise GalaxyError("KEY and URL are the wrong way round", USAGE)
     home = os.environ.get("GALAXY_URL", "").strip()
-    unnamed = url == "-" or url.startswith("/")
-    found: str | None = None
+    is_looked_up = url == "-" or url.startswith("/")
+    found_key: str | None = None
     if key.startswith("@"):
-        home, found = _parsec_entry(key[1:])
+        home, found_key = _parsec_entry(key[1:])
     elif key == "-":
-        found = _environment_key()
-        if not found:
-            home, found = _parsec_entry_for(home if unnamed else url)
-    if unnamed:
+        found_key = _environment_key()
+        if not found_key:
+            home, found_key = _parsec_entry_for(home if is_looked_up else url)
+    if is_looked_up:
         if not home:
             raise GalaxyError("no address to look up: set GALAXY_URL to the server's address, or give it", USAGE)
         url = join_url(home, url)
     url = normalize_url(url)
-    if found and home and not _is_below(url, server_url(home)):
-        raise GalaxyError(f"the key that was looked up belongs to {server_url(home)}, not to {server_url(url)}: give that server's "
-                      "own key", USAGE)
-    if not found and key != "anonymous":
-        found = key
-    return (_checked_key(found) if found else None), url
+    if found_key and home and not _is_below(url, server_url(home)):
+        raise GalaxyError(f"the key that was looked up belongs to {server_url(home)}, not to {server_url(url)}: give that "
+                          "server's own key", USAGE)
+    if not found_key and key != "anonymous":
+        found_key = key
+    return (_checked_key(found_key) if found_key else None), url
 
 
 def _environment_key() -> str:
@@ -236,30 +192,27 @@ def _environment_key() -> str:
 
 
 def _read_private(path: Path) -> str:
-    text = _read_file(path)
+    text = read_text(str(path))
     if os.name == "posix" and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         raise GalaxyError(f"{path} holds a key and others may read it: chmod 600 {path}", USAGE)
     return text
 
 
-ParsecEntry = tuple[str, str]     # url, key
-
-
 def _parsec_entries() -> tuple[dict[str, ParsecEntry], str]:
-    """The entries of ~/.parsec.yml by their names, and the name of the default one."""
+    """Return the entries of ~/.parsec.yml by name, and the name of the default one."""
     path = Path.home() / ".parsec.yml"
     if not path.exists():
         raise GalaxyError("there is no ~/.parsec.yml to look a key up in, and neither GALAXY_API_KEY nor "
-                      "GALAXY_API_KEY_FILE is set", USAGE)
+                          "GALAXY_API_KEY_FILE is set", USAGE)
     text = _read_private(path)
     import yaml
     try:
         content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        line = getattr(error, "problem_mark", None)
-        raise GalaxyError(f"{path}: not YAML{f', line {line.line + 1}' if line else ''}", USAGE) from None
+        mark = getattr(error, "problem_mark", None)
+        raise GalaxyError(f"{path}: not YAML{f', line {mark.line + 1}' if mark else ''}", USAGE) from None
     if not isinstance(content, dict):
-        raise GalaxyError(f"{path}: holds no entries: `NAME: {{url: ..., key: ...}}` is wanted", USAGE)
+        raise GalaxyError(f"{path}: no entries in it: expected `NAME: {{url: ..., key: ...}}`", USAGE)
     entries = {}
     for name, value in content.items():
         url, key = (value.get("url"), value.get("key")) if isinstance(value, dict) else (None, None)
@@ -272,24 +225,24 @@ def _parsec_entries() -> tuple[dict[str, ParsecEntry], str]:
 def _parsec_entry(name: str) -> ParsecEntry:
     entries, _ = _parsec_entries()
     if name not in entries:
-        there = ", ".join(entries) or "none"
-        raise GalaxyError(f"~/.parsec.yml has no entry {name!r} with a url and a key: it has {there}", USAGE)
+        raise GalaxyError(f"~/.parsec.yml has no entry {name!r} with a url and a key: it has {', '.join(entries) or 'none'}",
+                          USAGE)
     return entries[name]
 
 
 def _parsec_entry_for(url: str) -> ParsecEntry:
-    """The one entry for the server of `url`; the default entry where `url` is empty or several fit."""
+    """Return the one entry for the server of `url`; the default entry where `url` is empty or several fit."""
     entries, default = _parsec_entries()
     fitting = {name: entry for name, entry in entries.items() if not url or _entry_matches(entry, url)}
     if len(fitting) == 1:
         return next(iter(fitting.values()))
     if default in fitting:
         return fitting[default]
-    which = f"no entry for {url or 'any server'}"
+    problem = f"no entry for {url or 'any server'}"
     if fitting:
-        which = f"several entries for {url}" if url else "several entries and no __default"
-    there = ", ".join(entries) or "none"
-    raise GalaxyError(f"~/.parsec.yml has {which}: set GALAXY_API_KEY, or give @NAME (there are: {there})", USAGE)
+        problem = f"several entries for {url}" if url else "several entries and no __default"
+    raise GalaxyError(f"~/.parsec.yml has {problem}: set GALAXY_API_KEY, or give @NAME (it has {', '.join(entries) or 'none'})",
+                      USAGE)
 
 
 def _entry_matches(entry: ParsecEntry, url: str) -> bool:
@@ -303,7 +256,7 @@ def _entry_matches(entry: ParsecEntry, url: str) -> bool:
 def _checked_key(key: str) -> str:
     register_secret(key)
     if not re.fullmatch(r"[!-~]+", key):
-        raise GalaxyError("the key has characters in it that no key has: spaces, or others than ASCII", USAGE)
+        raise GalaxyError("the key has characters that no key has: spaces, or others than ASCII", USAGE)
     return key
 
 
@@ -312,7 +265,7 @@ AUTHORITY = re.compile(r"https?://([^\s/?#\\@]*@)?(\[[0-9a-f:.]+\]|[^\s/?#\\@:\[
 
 
 def normalize_url(url: str) -> str:
-    """`url` with single slashes in its path; a usage error where it is no http address."""
+    """Return `url` with single slashes in its path; a usage error where it is no http address."""
     url = url.strip()
     if not is_http_url(url):
         raise GalaxyError(f"{_url_for_message(url)} is not the address of a server", USAGE)
@@ -321,12 +274,12 @@ def normalize_url(url: str) -> str:
 
 
 def add_scheme(url: str) -> str:
-    """`url` with http:// before it where it names a host without a scheme, as some of the old scripts took it."""
+    """Return `url` with http:// before it where it names a host without a scheme, as some of the old scripts took it."""
     return url if "://" in url or url.startswith(("-", "/")) else f"http://{url}"
 
 
 def is_http_url(url: str) -> bool:
-    """Whether `url` is one of http or https that everybody reads in the same way."""
+    """Whether `url` is an http or https address that everybody reads in the same way."""
     try:
         parts = urlsplit(url)
         (parts.hostname or "").encode("idna")       # no label empty or too long
@@ -337,7 +290,7 @@ def is_http_url(url: str) -> bool:
 
 
 def _url_for_message(url: str) -> str:
-    """What is no address, for a message: it may be a key in the wrong place, or hold a password."""
+    """A bad address for a message: it may be a key in the wrong place, or hold a password."""
     if re.fullmatch("[a-z_]{1,20}", url):
         return f"{url!r} (did you mean /api/{url}?)"
     if not re.search("[.:/]", url) or re.search(r"[\s\\@]", url):
@@ -346,14 +299,14 @@ def _url_for_message(url: str) -> str:
 
 
 def server_url(url: str) -> str:
-    """The server's own address in `url`: what stands before `/api`, without a slash at its end."""
+    """Return the server's own address in `url`: what stands before `/api`, without a slash at its end."""
     parts = urlsplit(normalize_url(url))
     path = re.split(r"/api(?=/|$)", parts.path, maxsplit=1)[0].rstrip("/")
     return parts._replace(path=path, query="").geturl()
 
 
 def join_url(base: str, path: str) -> str:
-    """The address of `path` (`/api/...`, or `-` for nothing more) on the server of `base`.
+    """Return the address of `path` (`/api/...`, or `-` for nothing more) on the server of `base`.
 
     Galaxy behind a prefix puts the prefix into the paths that it answers with: it is not put there twice.
     """
@@ -365,6 +318,7 @@ def join_url(base: str, path: str) -> str:
 
 
 def origin(url: str) -> tuple[str, str | None, int]:
+    """Return scheme, host and port of `url`."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
 
@@ -375,7 +329,7 @@ def _is_below(url: str, base: str) -> bool:
 
 
 def strip_key(url: str) -> tuple[str, str]:
-    """`url` without a `key=` parameter that somebody typed into it, and that key."""
+    """Return `url` without a `key=` parameter that somebody typed into it, and that key."""
     start, question, query = url.partition("?")
     if not question:
         return url, ""
@@ -385,54 +339,537 @@ def strip_key(url: str) -> tuple[str, str]:
     return start + ("?" + rest if rest else ""), keys[0] if keys else ""
 
 
+def _url_password(url: str) -> tuple[str, str] | None:
+    parts = urlsplit(url)
+    return (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+
+
 def read_text(name: str) -> str:
-    """The text of the file `name`, of standard input for `-`; a usage error where it can't be read."""
-    if name != "-":
-        return _read_file(Path(name))
-    if sys.stdin is None:
+    """Return the text of the file `name`, of standard input for `-`; a usage error where it can't be read."""
+    if name == "-" and sys.stdin is None:
         raise GalaxyError("standard input is closed", USAGE)
-    return decode_text(sys.stdin.buffer.read(), "standard input")
-
-
-def _read_file(path: Path) -> str:
     try:
-        return decode_text(path.read_bytes(), str(path))
+        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
-        raise GalaxyError(f"{path}: {error.strerror}", USAGE) from None
+        raise GalaxyError(f"{name}: {error.strerror}", USAGE) from None
+    return decode_text(content, "standard input" if name == "-" else name)
 
 
-def decode_text(content: bytes, where: str) -> str:
-    """The text in `content`, which messages call `where`; a usage error where it is none."""
+def decode_text(content: bytes, name: str) -> str:
+    """Return the text in `content`, which messages call `name`; a usage error where it is not UTF-8."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise GalaxyError(f"{where}: not a text in UTF-8", USAGE) from None
+        raise GalaxyError(f"{name}: not a text in UTF-8", USAGE) from None
 
 
-IDEMPOTENT_METHODS = {"GET", "HEAD", "PUT", "DELETE"}   # asked twice, these do no more than asked once
-TRANSIENT_STATUSES = {408, 429, 502, 503, 504}             # states that pass by themselves
-MAY_HAVE_ACTED = "the server may have done it all the same, so look before you send it again"
+# --------------------------------------------------------------------------------------------------- the command line
+
+def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -> dict[str, Any]:
+    """Return what docopt reads from the command line by the docstring `usage`.
+
+    A bad line prints the usage and exits 2; docopt's own message would repeat the arguments, and one of them is the key.
+    What stands behind `--` is never an option. A `legacy` line is read as the old scripts read theirs: a word with one
+    hyphen that is not exactly an option is an argument, the last of a repeated option counts, `-a=KEY` is `-a KEY`, and
+    more arguments than there are names for are ignored.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    if any("\ud800" <= letter <= "\udfff" for text in argv for letter in text):
+        raise GalaxyError("an argument is not UTF-8", USAGE)
+    if argv in (["-h"], ["--help"]):
+        print(usage.strip("\n"))
+        raise SystemExit(DONE)
+    if argv == ["--version"]:
+        print(f"{script_name()} {VERSION}")
+        raise SystemExit(DONE)
+    lines = re.search(r"^usage:.*?(?=\n\s*\n|\Z)", usage, re.IGNORECASE | re.DOTALL | re.MULTILINE)
+    pattern = lines.group().rstrip() if lines else usage
+    options, positionals = _split_line(argv, usage, pattern, legacy)
+    # docopt would take an argument that begins with a hyphen for an option, so it gets a number in its place.
+    from docopt import DocoptExit, docopt
+    try:
+        args = docopt(usage, options + [f"\0{number}" if word.startswith("-") else word
+                                        for number, word in enumerate(positionals)], False)
+    except DocoptExit:
+        eprint(pattern)
+        eprint(f"{script_name()} --help says more")
+        raise SystemExit(USAGE) from None
+    if args.get("--help") or args.get("--version"):      # with other words: it must not do its job, nor say that it did
+        eprint(usage.strip("\n"))
+        raise SystemExit(USAGE)
+    return {name: _restore(value, positionals) for name, value in args.items()}
 
 
-# ---------------------------------------------------------------------------------------------------------- asking again
+def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tuple[list[str], list[str]]:
+    """Return the words of a command line that are options with their values, and those that are arguments."""
+    import getopt
+    takes_value: dict[str, bool] = {}
+    canonical: dict[str, str] = {}      # an option's last name stands for all of them
+    for head in re.findall(r"^ *(-\S.*?)(?:  |$)", usage, re.MULTILINE):
+        names = re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", head)
+        takes_value.update(dict.fromkeys(names, bool(re.search(r"[ =][A-Z<]", head))))
+        canonical.update(dict.fromkeys(names, names[-1]))
+    short = "".join(name[1] + ":" * takes for name, takes in takes_value.items() if name[1] != "-")
+    long = [name[2:] + "=" * takes for name, takes in takes_value.items() if name[1] == "-"]
 
-class RetryWindow:
-    """How long to wait before the next try: exponential backoff with full jitter, 1 to 60 s, within a window of
-    `seconds` from the first trouble on."""
+    def is_argument(word: str) -> bool:     # though it begins with a hyphen
+        return (bool(re.match("-[^-]", word)) and word not in takes_value and not takes_value.get(word[:2])
+                and (legacy or word[1].isdigit()))
 
-    def __init__(self, seconds: float):
-        self.seconds, self.end, self.longest = seconds, 0.0, 1.0
+    end = argv.index("--") if "--" in argv else len(argv)
+    rest = [f"\0{word}" if is_argument(word) else word for word in argv[:end]]
+    options: list[tuple[str, str]] = []
+    positionals: list[str] = []
+    try:
+        while rest:
+            chosen, rest = getopt.getopt(rest, short, long)
+            options += chosen
+            positionals += [rest.pop(0)] if rest else []
+    except getopt.GetoptError as error:
+        import difflib
+        near = difflib.get_close_matches(f"--{error.opt}", takes_value, 1) if "not recognized" in error.msg else []
+        raise GalaxyError(f"{error.msg}{f': did you mean {near[0]}?' if near else ''} ({script_name()} --help shows all; "
+                          "behind -- a word that begins with a hyphen is an argument)", USAGE, table=pattern) from None
+    positionals = [word.removeprefix("\0") for word in positionals] + argv[end + 1:]
+    if legacy:
+        many = {name for name in takes_value if re.search(rf"{name}\b\S*( [A-Z]+\S*)?\.\.\.", pattern)}
+        options = list({number if name in many else canonical[name]: (name, value.removeprefix("="))
+                        for number, (name, value) in enumerate(options)}.values())
+        positionals = positionals[:_most_arguments(pattern)]
+    words = [word for name, value in options for word in [name] + [value.removeprefix("\0")] * takes_value[name]]
+    return words, positionals
 
-    def next(self, asked: float | None) -> float | None:
-        """Seconds to wait; what the server `asked` for counts. None when that would be past the window."""
-        now = time.monotonic()
-        self.end = self.end or now + self.seconds
-        left = self.end - now
-        if left <= 0 or (asked or 0) > left:
+
+def _most_arguments(pattern: str) -> int | None:
+    """How many arguments a usage line has names for; None where one may be repeated, or where options are required, as
+    the old scripts that used argparse did."""
+    return None if re.search(r"\.\.\.| -", pattern) else max(len(re.findall(r"\b[A-Z][A-Z_0-9]*\b", line))
+                                                          for line in pattern.replace("Usage", "").splitlines())
+
+
+def _restore(value: Any, positionals: list[str]) -> Any:
+    if isinstance(value, list):
+        return [_restore(item, positionals) for item in value]
+    return positionals[int(value[1:])] if isinstance(value, str) and value.startswith("\0") else value
+
+
+def int_option(args: dict[str, Any], option: str, least: int = 0) -> int | None:
+    """Return the value of `option` as an integer, None where it was not given; anything else is a usage error."""
+    text = args[option]
+    if text is None:
+        return None
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < least:
+        raise GalaxyError(f"{option}={text}: expected an integer, {least} or more", USAGE)
+    return int(text)
+
+
+def require_nonempty(args: dict[str, Any], *options: str) -> None:
+    """Raise a usage error for the first of these options that was given without a value."""
+    for option in options:
+        if args[option] == "":
+            raise GalaxyError(f"{option} is empty: is a variable unset?", USAGE)
+
+
+def split_commas(text: str | None) -> list[str]:
+    """Return what is between the commas of an option's value; [] where it was not given."""
+    return [part for part in (text or "").split(",") if part]
+
+
+def parse_id(text: str, name: str) -> str:
+    """Return `text` where it can be an id; a usage error naming the argument `name` where it can't."""
+    if not re.fullmatch(r"[\w-]+", text):
+        raise GalaxyError(f"{name}: {shorten(text, 40)!r} is not an id{'' if text else ': is a variable unset?'}", USAGE)
+    return text
+
+
+def parse_ids(texts: list[str], name: str) -> list[str]:
+    """Return the ids among `texts`, the words of the argument `name`, each once; `-` stands for those in standard input,
+    one a line. That is read to its end first: what is done to these things may change the list that they come from."""
+    ids: dict[str, None] = {}
+    for text in texts:
+        if text != "-":
+            ids[parse_id(text, name)] = None
+            continue
+        for number, line in enumerate(read_text("-").splitlines(), 1):
+            if line.strip():
+                ids[parse_id(line.strip(), f"{name}, line {number} of standard input")] = None
+    return list(ids)
+
+
+def bool_option(text: str | None, name: str) -> bool:
+    """Whether `text`, the argument `name`, says yes in the words that Galaxy takes; no where it was not given."""
+    word = "no" if text is None else text.strip().lower()
+    if word in ("true", "yes", "on", "1", "t", "y"):
+        return True
+    if word in ("false", "no", "off", "0", "f", "n"):
+        return False
+    raise GalaxyError(f"{name}: {shorten(str(text), 40)!r} is neither true nor false", USAGE)
+
+
+def parse_payload(pairs: list[str]) -> Any:
+    """Return what the pairs of a command line ask to send.
+
+    `NAME=VALUE` is a string, `NAME:=JSON` JSON, `NAME:=@FILE` a file's JSON, `NAME@=FILE` a file's text, and `@FILE`
+    alone is the whole payload; FILE `-` is standard input. Messages show no values: one may be a password.
+    """
+    if len(pairs) == 1 and pairs[0].startswith("@"):
+        return read_json(pairs[0][1:])
+    data: dict[str, Any] = {}
+    for number, pair in enumerate(pairs, 1):
+        name, sign, value = pair.partition("=")
+        kind = name[-1:] if name.endswith((":", "@")) else ""
+        name = name.removesuffix(kind)
+        if not sign or not name:
+            hint = " (@FILE is the whole payload, so it must stand alone)" if pair.startswith("@") else ""
+            raise GalaxyError(f"NAME=VALUE number {number}: it has no =, or nothing before it{hint}", USAGE)
+        if kind == ":":
+            data[name] = read_json(value[1:]) if value.startswith("@") else _parse_json(value, f"{name}:=")
+        else:
+            data[name] = read_text(value) if kind else value
+    return data
+
+
+def read_json(name: str) -> Any:
+    """Return the JSON in the file `name`, in standard input for `-`; a usage error where there is none."""
+    return _parse_json(read_text(name), "standard input" if name == "-" else name)
+
+
+def _parse_json(text: str, name: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise GalaxyError(f"{name}: not JSON: {error} (a string has quotes in JSON: 'name:=\"value\"')", USAGE) from None
+    except RecursionError:
+        raise GalaxyError(f"{name}: nested too deeply", USAGE) from None
+
+
+# ------------------------------------------------------------------------------------------------------------- Galaxy
+
+ONE_SHOT, UNATTENDED = 10, 600      # seconds of patience with a server that is away; $GALAXY_RETRY_MAX sets another
+
+# How many a page, and in which order nothing is missed while things are added. Galaxy 26.1's /api/invocations
+# takes 100 at most; its /api/jobs and /api/datasets hand out 500 unless told.
+PAGING: dict[str, dict[str, Any]] = {
+    "histories": {"limit": 500, "order": "create_time-asc"},
+    "datasets": {"limit": 500, "order": "create_time-asc"},
+    "contents": {"limit": 500, "order": "hid-asc"},
+    "invocations": {"limit": 100, "sort_by": "create_time", "sort_desc": "false"},
+    "jobs": {"limit": 500},
+}
+
+# From Galaxy 26.1's schema (DatasetState, JobState). `paused` jobs and datasets wait for a person, so they don't move.
+NON_TERMINAL_DATASET_STATES = ("new", "upload", "queued", "running", "setting_metadata")
+# `deleting` may last for ever (26.1, jobs of a cancelled invocation), and never ends well.
+NON_TERMINAL_JOB_STATES = ("new", "resubmitted", "upload", "waiting", "queued", "running", "stop")
+TERMINAL_JOB_STATES = ("ok", "skipped", "error", "failed", "deleting", "deleted", "stopped", "paused")
+
+
+class Galaxy:
+    """One server, asked with one key.
+
+    `url` is the address as the user gave it, completed; `base` the server's own. `patience` is how many seconds a server
+    that is away may stay so (`ONE_SHOT`, `UNATTENDED`). Paths are those under `/api/` (`histories/ID`), or whole addresses
+    of the same server. All methods raise `GalaxyError`.
+    """
+
+    def __init__(self, key: str, url: str, patience: float = ONE_SHOT):
+        url, key_in_url = strip_key(url)
+        self.key, self.url = resolve_credentials(key_in_url or key, url)
+        self.base = server_url(self.url)
+        self.patience = _seconds_from_env("GALAXY_RETRY_MAX", patience)
+        self.deadline = float("inf")        # of time.monotonic(): no request and no wait goes on beyond it
+
+    def get(self, path: str, params: Any = None, **options: Any) -> Any:
+        """Return the JSON answer to GET; an empty body is an error."""
+        return self._decode(self.request("GET", path, params=params, **options))
+
+    def get_or_none(self, path: str, params: Any = None) -> Any:
+        """Return the JSON answer to GET, None where Galaxy says that there is nothing at `path` for this key."""
+        try:
+            return self.get(path, params)
+        except GalaxyError as error:
+            if error.status not in (400, 403, 404):
+                raise
             return None
-        pause = max(asked or 0, min(random.uniform(0, self.longest), left))
-        self.longest = min(self.longest * 2, 60)
-        return pause
+
+    def post(self, path: str, data: Any = None) -> Any:
+        """Return the JSON answer to POST of `data` as JSON; None for an empty body."""
+        return self.call("POST", path, data)
+
+    def put(self, path: str, data: Any = None) -> Any:
+        """Return the JSON answer to PUT of `data` as JSON; None for an empty body."""
+        return self.call("PUT", path, data)
+
+    def delete(self, path: str, data: Any = None) -> Any:
+        """Return the JSON answer to DELETE, with `data` as its JSON body; None for an empty body."""
+        return self.call("DELETE", path, data)
+
+    def call(self, method: str, path: str, data: Any = None) -> Any:
+        """Return the JSON answer to a request with `data` as its JSON body; None for an empty answer."""
+        return self._decode(self.request(method, path, json=data))
+
+    def pages(self, path: str, params: dict[str, Any] | None = None, limit: int | None = None) -> Iterator[Any]:
+        """Yield the members of a list to its very end, or the first `limit` of them, asking page by page.
+
+        Members that moved to a later page meanwhile come once. Whether a route knows `limit` and `offset` can't be seen
+        from outside, so a page that brings nothing new ends the list too.
+        """
+        parts = urlsplit(self.url_for(path))
+        route = parts.path.rstrip("/").rsplit("/", 1)[-1]
+        query = {**PAGING.get(route, {"limit": 500}), **parse_qs(parts.query, keep_blank_values=True), **(params or {})}
+        size, offset = _page_number(query["limit"]), _page_number(query.get("offset", 0))
+        if limit:
+            query["limit"] = size = min(size, limit)
+        known: set[str] = set()
+        last_page: list[str] = []
+        count = 0
+        while limit is None or count < limit:
+            answer = self.get(parts._replace(query="").geturl(), {**query, "offset": offset} if offset else query)
+            if not isinstance(answer, list):
+                raise GalaxyError(f"{parts.geturl()}: the answer is not a list, so it has no pages", USAGE)
+            keys = [_member_key(member, route) for member in answer]
+            fresh = [member for member, key in zip(answer, keys) if key not in known or not key.startswith("id ")]
+            if not fresh or (keys == last_page and route not in PAGING):       # it knows no offset
+                return
+            last_page = keys
+            known.update(keys)
+            yield from fresh[:None if limit is None else limit - count]
+            count += len(fresh)
+            offset += len(answer)
+            if len(answer) > size or (route in PAGING and len(answer) < size):
+                return
+
+    def find(self, path: str, name: str) -> dict[str, Any]:
+        """Return the one thing called exactly `name` in the list at `path`; none or several is an error with their ids."""
+        narrow = {"q": "name-eq", "qv": name} if path in ("histories", "datasets") else {}
+        matches = [thing for thing in self.pages(path, narrow) if thing.get("name") == name and not thing.get("deleted")]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise GalaxyError(f"{len(matches)} {path} are named {name!r}: {', '.join(str(thing['id']) for thing in matches)}; "
+                              "give the id, or rename all but one")
+        nobody = " (asked without a key)" if self.key is None else ""
+        raise GalaxyError(f"none of your {path} on {self.base} is named {name!r}{nobody}")
+
+    def resolve(self, path: str, text: str) -> dict[str, Any]:
+        """Return the one thing in the list at `path` whose id, or else exact name, is `text`; otherwise as `find`."""
+        if re.fullmatch(r"([0-9a-f]{16})+", text):
+            try:
+                return dict(self.get(f"{path}/{text}"))
+            except GalaxyError as error:
+                if error.status not in (400, 404):
+                    raise
+        return self.find(path, text)
+
+    def current_user(self) -> dict[str, Any]:
+        """Return the user whose key this is (`GET /api/users/current`). Without one Galaxy answers many questions with an
+        empty list, so ask this first where an empty list would be believed."""
+        user: Any = self.get("users/current")
+        if not isinstance(user, dict) or not user.get("id"):
+            raise GalaxyError(f"{self.base} does not recognise this API key: check it", status=401)
+        return dict(user)
+
+    def require_admin(self, task: str, otherwise: str = "") -> dict[str, Any]:
+        """Return the user whose key this is; an error where that is not an administrator, whom `task` needs, with what to
+        do `otherwise`."""
+        user = self.current_user()
+        if not user.get("is_admin"):
+            raise GalaxyError(f"{task} needs an administrator's key, and {user.get('email')} is not one on {self.base}: ask "
+                              f"its administrators, whom admin_users names (galaxy.yml){otherwise}", status=403)
+        return user
+
+    def url_for(self, path: str) -> str:
+        """Return the whole address of `path` on this server."""
+        if re.match(r"https?://", path):
+            return normalize_url(path)
+        return join_url(self.base, path) if path.startswith("/") else f"{self.base}/api/{path}"
+
+    def request(self, method: str, path: str, *, allow_other_host: bool = False, auth: tuple[str, str] | None = None,
+                patience: float | None = None, **options: Any) -> requests.Response:
+        """Return Galaxy's answer of status 2xx; any other is an error. `options` are those of requests.
+
+        Passing trouble is waited out within `patience` seconds (this server's own unless given), without sending twice
+        what must not be. With `allow_other_host` a GET follows a redirect to another server (object stores do that for
+        downloads), where the key does not go with it.
+        """
+        url = self.url_for(path)
+        headers = dict(options.pop("headers", None) or {})
+        for _ in range(10):
+            is_own = origin(url) == origin(self.base)
+            if self.key and is_own:
+                headers["x-api-key"] = self.key
+            password = (auth or _url_password(self.base)) if is_own else _url_password(url)
+            response = self._send(method, url, self.patience if patience is None else patience, headers=headers,
+                                  auth=password, **options)
+            if 200 <= response.status_code < 300:
+                return response
+            if response.status_code not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
+                raise error_from_response(f"{method} {url}", response, self.base)
+            try:
+                target = urljoin(url, response.headers["Location"])
+            except ValueError:
+                target = ""
+            if not is_http_url(target):
+                raise GalaxyError(f"{method} {url}: the server redirects to something that is not an address")
+            if method not in ("GET", "HEAD"):
+                raise GalaxyError(f"{method} {url}: the server redirects to {target}, and a {method} is not sent on: use "
+                                  "that address if your Galaxy is there", status=response.status_code)
+            if origin(target) != origin(url) and not allow_other_host:
+                raise GalaxyError(f"{method} {url}: the server redirects to {target}, where your key does not go unasked: "
+                                  "use that address if your Galaxy is there", status=response.status_code)
+            headers.pop("x-api-key", None)
+            options.pop("params", None)
+            url = target
+        raise GalaxyError(f"{method} {url}: the server redirects in a loop")
+
+    def _send(self, method: str, url: str, window: float, **options: Any) -> requests.Response:
+        """Return the server's answer, after as many tries as this method may have and a `window` of seconds allows."""
+        read = _seconds_from_env("GALAXY_TIMEOUT", 300 if method == "POST" else 60) or None
+        left = self.deadline - time.monotonic()
+        if left < float("inf"):
+            read = min(read or left, max(left, 1))
+        options.setdefault("timeout", (10, read))
+        # What ~/.netrc has for a host would go to each of its ports; a password in the URL is for this server.
+        options["auth"] = options.get("auth") or (lambda request: request)
+        if os.environ.get("GALAXY_INSECURE") == "1":
+            options["verify"] = False       # on the request: the session's own gives way to $REQUESTS_CA_BUNDLE
+        window, end, longest, failures = min(window, left), None, 1.0, 0
+        while True:
+            response, error = None, None
+            try:
+                response = _get_session().request(method, url, allow_redirects=False, **options)
+                failures += response.status_code == 500
+                again = should_retry(method, response, failures)
+                if not again:
+                    return response
+            except requests.RequestException as caught:
+                error = caught
+                again = not_sent(error) or (method in IDEMPOTENT_METHODS and connection_broke(error))
+            # Exponential backoff with full jitter, 1 to 60 s, within the window from the first trouble on.
+            end = end or time.monotonic() + window
+            left, requested = end - time.monotonic(), retry_after(response)
+            again = again and left > 0 and requested <= left
+            if not again and response is not None:
+                raise error_from_response(f"{method} {url}", response, self.base,
+                                          TRY_LATER if response.status_code in TRANSIENT_STATUSES else FAILED)
+            if not again:
+                raise no_answer_error(f"{method} {url}", method, error) from error
+            pause = max(requested, min(random.uniform(0, longest), left))
+            longest = min(longest * 2, 60)
+            if sys.stderr.isatty():
+                trouble = f"{response.status_code} {response.reason}" if response is not None else describe_failure(error)
+                eprint(f"{self.base}: {trouble}; trying again in {pause:.0f} s")
+            if response is not None:
+                response.close()
+            time.sleep(pause)
+
+    def _decode(self, response: requests.Response) -> Any:
+        """Return the answer's JSON; None for an empty body, but to a GET."""
+        method, status = str(response.request.method), response.status_code
+        request = f"{method} {response.url}: {status}"
+        if not response.content.strip():
+            if method == "GET":
+                raise GalaxyError(f"{request} with an empty body in place of JSON: is this an address of the API, or does a "
+                                  "proxy answer for Galaxy?", status=status, body="")
+            return None
+        try:
+            return response.json()
+        except (ValueError, RecursionError):
+            text = body_text(response)
+            title = page_title(text)
+            kind = f"a page titled {title!r}" if title else repr(shorten(text, 60))
+            hint = f"addresses of the API go on with /api/, as in {self.base}/api/histories"
+            if "/api/" in response.url:
+                hint = f"for data take dataset_download.py{', and a page to log in is a proxy' + chr(39) + 's' if title else ''}"
+            raise GalaxyError(f"{request}, not JSON but {kind}: {hint}", status=status, body=text) from None
+
+    # ------------------------------------------------------------------------------------------------------- waiting
+
+    def poll(self, timeout: float | None) -> Iterator[int]:
+        """Yield as `backoff(timeout)` does, while no request waits for a server any longer either.
+
+        Within another wait the earlier of the two ends counts, and afterwards the outer one's end is what it was.
+        """
+        outer = self.deadline
+        if timeout is not None:
+            self.deadline = min(outer, time.monotonic() + timeout)
+        try:
+            yield from backoff(None if self.deadline == float("inf") else self.deadline - time.monotonic())
+        finally:
+            self.deadline = outer
+
+
+def backoff(timeout: float | None = None, first: float = 0.25, longest: float = 30.0) -> Iterator[int]:
+    """Count the looks at something, the first at once, then with pauses from `first` to `longest` seconds between them;
+    ends with a last look when `timeout` seconds have gone by."""
+    end = None if timeout is None else time.monotonic() + timeout
+    pause = first
+    for look in itertools.count():
+        yield look
+        left = pause if end is None else end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.25, longest)
+
+
+_session: requests.Session | None = None
+
+
+class _Session(requests.Session):
+    """One that leaves redirects to `Galaxy.request`; requests prepares the next request even when told not to follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
+def _get_session() -> requests.Session:
+    """Return the process's one session."""
+    global _session
+    if _session is None:
+        _session = _Session()
+        agent = f"galaxy-api-scripts/{VERSION} ({script_name()})"
+        _session.headers["User-Agent"] = agent.encode("ascii", "replace").decode()
+        # A cookie knows no ports: one of Galaxy's would go along with a download from another server on its host.
+        _session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        if os.environ.get("GALAXY_INSECURE") == "1":
+            import warnings
+            warnings.filterwarnings("ignore", message="Unverified HTTPS request")
+            eprint("warning: GALAXY_INSECURE=1: the server's certificate is not checked")
+    return _session
+
+
+def _seconds_from_env(variable: str, default: float) -> float:
+    text = os.environ.get(variable, "").strip()
+    try:
+        seconds = float(text) if text else default
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < 10**8:
+        raise GalaxyError(f"{variable}={text}: expected a number of seconds", USAGE)
+    return seconds
+
+
+def _member_key(member: Any, route: str) -> str:
+    """Return what tells a list's member from the others: its id, or all of it (JSON) where that is not enough."""
+    kind = member.get("history_content_type") if isinstance(member, dict) else None
+    if isinstance(member, dict) and "id" in member and (kind or route not in ("contents", "datasets")):
+        return f"id {kind} {member['id']}"
+    return json.dumps(member, sort_keys=True)       # a dataset and a collection may have the same id
+
+
+def _page_number(value: Any) -> int:
+    text = str(value[0] if isinstance(value, list) else value)
+    if not text.isdecimal():
+        raise GalaxyError(f"limit and offset are integers, not {text!r}", USAGE)
+    return int(text)
+
+
+# ------------------------------------------------------------------------------- what comes back, and whether to ask again
+
+IDEMPOTENT_METHODS = {"GET", "HEAD", "PUT", "DELETE"}
+TRANSIENT_STATUSES = {408, 429, 502, 503, 504}      # these pass by themselves
+MAY_HAVE_ACTED = "the server may have done it all the same, so look before you send it again"
 
 
 def not_sent(error: Exception) -> bool:
@@ -452,14 +889,15 @@ def connection_broke(error: Exception) -> bool:
 
 
 def should_retry(method: str, response: requests.Response, failures: int) -> bool:
+    """Whether to send a request again after this answer; `failures` counts its answers of status 500."""
     status = response.status_code
     if method in IDEMPOTENT_METHODS:
         return status in TRANSIENT_STATUSES or (status == 500 and failures == 1)
     return method in ("POST", "PATCH") and (status == 429 or (status == 503 and "Retry-After" in response.headers))
 
 
-def retry_after(response: requests.Response | None) -> float | None:
-    """How many seconds the server asks us to wait, from either form of `Retry-After` (RFC 9110, 10.2.3)."""
+def retry_after(response: requests.Response | None) -> float:
+    """Return how many seconds the server asks us to wait, from either form of `Retry-After` (RFC 9110, 10.2.3), else 0."""
     text = response.headers.get("Retry-After", "") if response is not None else ""
     if re.fullmatch(r"\d+", text.strip()):
         return float(text)
@@ -469,19 +907,17 @@ def retry_after(response: requests.Response | None) -> float | None:
             return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
         except (TypeError, ValueError, OverflowError):
             pass
-    return None
+    return 0.0
 
 
-# -------------------------------------------------------------------------------------------------------------- in words
-
-def no_answer_error(asked: str, method: str, error: Any) -> GalaxyError:
-    """The refusal for a request that no answer came to; `asked` says which one."""
-    text = f"{asked}: {describe_failure(error)}{_size_note(error)}"
+def no_answer_error(request: str, method: str, error: Any) -> GalaxyError:
+    """Return the error for a request that no answer came to; `request` says which one."""
+    text = f"{request}: {describe_failure(error)}{_size_note(error)}"
     if not_sent(error):
         return GalaxyError(f"{text}: is the address right, and is the server up?", TRY_LATER)
     if not connection_broke(error):
-        mistyped = isinstance(error, (ValueError, requests.exceptions.InvalidJSONError))
-        return GalaxyError(text, USAGE if mistyped else FAILED)
+        is_mistyped = isinstance(error, (ValueError, requests.exceptions.InvalidJSONError))
+        return GalaxyError(text, USAGE if is_mistyped else FAILED)
     if method in IDEMPOTENT_METHODS:
         return GalaxyError(f"{text}: try again later", TRY_LATER)
     return GalaxyError(f"{text}: {MAY_HAVE_ACTED}", lost=True)
@@ -489,25 +925,27 @@ def no_answer_error(asked: str, method: str, error: Any) -> GalaxyError:
 
 def _size_note(error: Any) -> str:
     """A word about a proxy's limit where the connection broke while more than nginx's, the least one, was sent."""
-    size = request_size(error.request) if connection_broke(
-        error) and not isinstance(error, requests.exceptions.Timeout) else 0
-    return f" (a proxy before Galaxy may take no body of {size_in_words(size)})" if size > 2**20 else ""
+    is_timeout = isinstance(error, requests.exceptions.Timeout)
+    size = _body_size(error.request) if connection_broke(error) and not is_timeout else 0
+    return f" (a proxy before Galaxy may refuse a body of {_size_in_words(size)})" if size > 2**20 else ""
 
 
-def error_from_response(asked: str, response: requests.Response, base: str, exit_code: int = FAILED) -> GalaxyError:
-    """The refusal for an answer from the server `base`: what was asked, what came back, what to try."""
+def error_from_response(request: str, response: requests.Response, base: str, exit_code: int | None = None) -> GalaxyError:
+    """Return the error for an answer from the server `base`: what was asked, what came back, what to try."""
     status, body = response.status_code, body_text(response)
-    said, details, code = error_details(body)
-    outcome = f"{status} {response.reason or ''}".rstrip()
-    proxys = is_from_proxy(response, body)
-    if proxys:
-        outcome += ", from a proxy before Galaxy"
-        said = "" if said.startswith(str(status)) else said     # the title of such a page is most often no more than that
-    words = dict.fromkeys(shorten(part, 500).strip(": .,") for part in (outcome, said, "; ".join(details)))
+    message, details, code = error_details(body)
+    status_line = f"{status} {response.reason or ''}".rstrip()
+    by_proxy = is_from_proxy(response, body)
+    if by_proxy:
+        status_line += ", from a proxy before Galaxy"
+        message = "" if message.startswith(str(status)) else message    # most such pages have no other title
+    words = dict.fromkeys(shorten(part, 500).strip(": .,") for part in (status_line, message, "; ".join(details)))
     lost = response.request.method not in IDEMPOTENT_METHODS and status in (408, 502, 503, 504)
-    advice = MAY_HAVE_ACTED if lost else proxy_hint(response, base) if proxys else error_hint(response, said, code, base)
-    return GalaxyError(": ".join(part for part in (asked, *words, advice) if part), exit_code, status=status, body=body,
-                   err_msg=said, lost=lost)
+    advice = MAY_HAVE_ACTED if lost else (
+        proxy_hint(response, base) if by_proxy else error_hint(response, message, code, base))
+    return GalaxyError(": ".join(part for part in (request, *words, advice) if part),
+                       FAILED if exit_code is None else exit_code, status=status, body=body, err_msg=message, lost=lost,
+                       phrase=response.reason or "")
 
 
 # The error pages that nginx and Apache make by themselves.
@@ -515,7 +953,7 @@ PROXY_PAGES = re.compile(r"<center>(nginx|openresty)\b|<html><head>\n<title>\d{3
 
 
 def is_from_proxy(response: requests.Response, body: str) -> bool:
-    """Whether it is certain that an answer that refuses is a proxy's and not Galaxy's.
+    """Whether it is certain that an error answer is a proxy's and not Galaxy's.
 
     Galaxy's own errors are JSON, but for pages (404, in another form) and the text of a 500; it asks for no password in
     the way of browsers (26.1, measured).
@@ -528,52 +966,50 @@ def is_from_proxy(response: requests.Response, body: str) -> bool:
 
 
 def proxy_hint(response: requests.Response, base: str) -> str:
-    """What to try after a proxy's refusal; "" where there is no advice."""
-    status, asked = response.status_code, response.request
-    if status == 401 and "Authorization" in asked.headers:
-        return "it wants a name and password of its own, and does not take those that were sent"
+    """Return what to try after a proxy's refusal; "" where there is no advice."""
+    status, request = response.status_code, response.request
+    if status == 401 and "Authorization" in request.headers:
+        return "it asks for a name and password of its own, and refuses those that were sent"
     if status == 401:
         return "it asks for its own password: write NAME:PASSWORD@ before the host in the address"
     if status == 404:
-        return f"it does not hand that address on: is {base} your Galaxy's address, with its prefix if it has one?"
+        return f"it does not pass that address on: is {base} your Galaxy's address, with its prefix if it has one?"
     if status == 413:
-        return f"it takes no body of {size_in_words(request_size(asked))}; its administrator can raise the limit (nginx: " \
+        return f"it refuses a body of {_size_in_words(_body_size(request))}; its administrator can raise the limit (nginx: " \
                "client_max_body_size)"
     return "Galaxy is down or too slow: try again later" if status in TRANSIENT_STATUSES else ""
 
 
-def request_size(request: requests.PreparedRequest | None) -> int:
-    """How many bytes the body of a request has; 0 where that is not known."""
+def _body_size(request: requests.PreparedRequest | None) -> int:
     text = request.headers.get("Content-Length", "") if request is not None else ""
     return int(text) if text.isdecimal() else 0
 
 
-def size_in_words(size: int) -> str:
-    """A number of bytes in words."""
+def _size_in_words(size: int) -> str:
     return f"{size / 2**20:.3g} MiB" if size >= 2**20 else f"{size} bytes"
 
 
-def error_hint(response: requests.Response, said: str, code: int | None, base: str) -> str:
-    """What to try after an answer that refuses, with Galaxy's words and its `err_code`; "" where there is no advice."""
-    status, asked = response.status_code, response.request
-    if status in (401, 403) and "x-api-key" not in asked.headers:
-        return "" if "Authorization" in asked.headers else "it was asked without a key"
-    if status == 401 or "API key is not valid" in said:     # which some routes of Galaxy 26.1 answer with 403
+def error_hint(response: requests.Response, message: str, code: int | None, base: str) -> str:
+    """Return what to try after an error with Galaxy's `message` and `err_code`; "" where there is no advice."""
+    status, request = response.status_code, response.request
+    if status in (401, 403) and "x-api-key" not in request.headers:
+        return "" if "Authorization" in request.headers else "it was asked without a key"
+    if status == 401 or "API key is not valid" in message:      # which some routes of Galaxy 26.1 answer with 403
         return f"check the key: key_show.py {base} EMAIL shows yours"
     if code == 403004:
         return "the server's administrator can allow it in galaxy.yml"
-    if code == 403006 or (status == 403 and "administrators can" in said):
+    if code == 403006 or (status == 403 and "administrators can" in message):
         return "this needs an administrator's key; the server's administrator names them in admin_users of galaxy.yml"
-    if code in (403002, 403005) and re.search("/api/(libraries|folders)/", str(asked.url)):
+    if code in (403002, 403005) and re.search("/api/(libraries|folders)/", str(request.url)):
         return "the library's managers and the server's administrator can permit it"
     if status == 404 and code is None:
-        parts = urlsplit(str(asked.url))
+        parts = urlsplit(str(request.url))
         if "/api/" not in f"{parts.path}/":
             return f"addresses of the API have /api/ behind the server's own, as in {parts.scheme}://{parts.netloc}/api/users"
-        return f"Galaxy knows no such address for {asked.method}: {base}/api/docs lists those it knows"
-    if code == 400009 or (code == 400008 and "invalid id" in said.lower()):
+        return f"Galaxy has no such address for {request.method}: {base}/api/docs lists those it has"
+    if code == 400009 or (code == 400008 and "invalid id" in message.lower()):
         return "an id is what display.py shows in the field id"
-    if code == 400008 and "should be a valid" in said:
+    if code == 400008 and "should be a valid" in message:
         return "NAME=VALUE sends a string, NAME:=JSON any other type"
     if status == 500:
         return "Galaxy failed over it; its administrator's log says why"
@@ -581,20 +1017,20 @@ def error_hint(response: requests.Response, said: str, code: int | None, base: s
 
 
 def describe_failure(error: Any) -> str:
-    """What happened to a connection, in a few words."""
+    """Return what happened to a connection, in a few words."""
     text = str(error)
     if isinstance(error, (requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL)) or "SOCKS" in text or \
             "proxy" in text.lower():
         return "the proxy that your environment names can't be reached or refuses"
     if isinstance(error, requests.exceptions.SSLError) and not connection_broke(error):
         if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text:
-            found = re.search(r"certificate verify failed: ([^(\"']+)", text)
-            why = f" ({found.group(1).strip()})" if found else ""
+            match = re.search(r"certificate verify failed: ([^(\"']+)", text)
+            why = f" ({match.group(1).strip()})" if match else ""
             return (f"its certificate does not verify{why}: set REQUESTS_CA_BUNDLE to your authority's file (PEM), or "
                     "GALAXY_INSECURE=1 to go without")
         return "no TLS at that port: does the address begin with http://?" if "WRONG_VERSION" in text else "TLS failed"
     if isinstance(error, requests.exceptions.InvalidJSONError):
-        return "NaN and Infinity are no JSON"
+        return "NaN and Infinity are not JSON"
     if isinstance(error, requests.exceptions.ContentDecodingError):
         return "the answer's compression is broken"
     if isinstance(error, ValueError):       # InvalidURL and its like
@@ -611,7 +1047,7 @@ def describe_failure(error: Any) -> str:
 
 
 def body_text(response: requests.Response) -> str:
-    """The beginning of the body, whatever it is."""
+    """Return the beginning of the body, whatever it is."""
     try:
         return response.content[:100_000].decode(response.encoding or "utf-8", "replace")
     except (LookupError, ValueError, requests.RequestException):
@@ -619,64 +1055,271 @@ def body_text(response: requests.Response) -> str:
 
 
 def page_title(text: str) -> str:
-    """The title of an HTML page, "" where it has none."""
-    found = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    return shorten(found.group(1), 100) if found else ""
+    """Return the title of an HTML page, "" where it has none."""
+    match = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    return shorten(match.group(1), 100) if match else ""
 
 
 def error_details(body: str) -> tuple[str, list[str], int | None]:
-    """What an answer says to people, which parts of the payload it finds wrong, and Galaxy's `err_code`."""
+    """Return what an answer says to people, which parts of the payload it finds wrong, and Galaxy's `err_code`."""
     answer = _parse_or_text(body)
-    if isinstance(answer, str) and answer == body:      # no JSON
+    if isinstance(answer, str) and answer == body:      # not JSON
         return page_title(body) or ("" if "<" in body[:200] else shorten(body)), [], None
     if not isinstance(answer, dict):
         return shorten(str(answer)), [], None
-    said = answer.get("err_msg") or answer.get("detail") or ""
+    message = answer.get("err_msg") or answer.get("detail") or ""
     errors = answer.get("validation_errors") or []
-    if isinstance(said, list):      # FastAPI's own form, as the upload routes answer
-        said, errors = "", said
-    found = [finding for error in (errors if isinstance(errors, list) else [errors])
-                                   for finding in _validation_messages(error)]
+    if isinstance(message, list):      # FastAPI's own form, as the upload routes answer
+        message, errors = "", message
+    findings = [finding for error in (errors if isinstance(errors, list) else [errors])
+                for finding in _validation_messages(error)]
     code = answer.get("err_code")
-    return shorten(str(said), 500), [one for one in found if one.partition(": ")[2] not in str(said)][:10], \
+    return shorten(str(message), 500), [one for one in findings if one.partition(": ")[2] not in str(message)][:10], \
         code if isinstance(code, int) else None
 
 
 def _validation_messages(error: Any) -> list[str]:
-    """`where: what` for each finding in one member of `validation_errors`, which may be JSON in a string."""
+    """Return `place: message` for each finding in one member of `validation_errors`, which may be JSON in a string."""
     error = _parse_or_text(error) if isinstance(error, str) else error
     if isinstance(error, list):
-        return [finding for one in error for finding in _validation_messages(one)][:10]
+        return [finding for part in error for finding in _validation_messages(part)][:10]
     if not isinstance(error, dict):
         return [shorten(f": {error}")]
-    where = error.get("loc")
-    place = ".".join(map(str, where)) if isinstance(where, list) else ""
+    place = ".".join(map(str, error["loc"])) if isinstance(error.get("loc"), list) else ""
     return [shorten(f"{place}: {error.get('msg', '')}")]
 
 
 def _parse_or_text(text: str) -> Any:
-    """The JSON in `text`, or `text` itself."""
+    """Return the JSON in `text`, or `text` itself."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
 
 
+# ---------------------------------------------------------------------------------------------- errors and exit codes
+
+DONE = 0
+FAILED = 1          # Galaxy refused, or the job failed
+USAGE = 2           # a bad command line
+SOME_FAILED = 3     # some of many failed
+STILL_RUNNING = 4   # the time was up first
+TRY_LATER = 75      # the server can't be reached, or another run holds the lock (EX_TEMPFAIL of sysexits.h)
+INTERRUPTED = 130   # Ctrl-C; 128+N for signal N
+
+
+class GalaxyError(Exception):
+    """Something failed; `str()` of it is one line that is fit to show: no key in it, and what to try.
+
+    `exit_code` is the script's exit status. Where Galaxy answered: `status` (HTTP) with its `phrase`, `body` (text) and
+    `err_msg` (Galaxy's own words). `lost` says that a POST went out and its answer never came: the server may have acted,
+    so look before you send it again. `table` is what there is to choose from, for people, below that line.
+    """
+
+    def __init__(self, text: str, exit_code: int = FAILED, *, status: int | None = None, body: str | None = None,
+                 err_msg: str | None = None, lost: bool = False, table: str = "", phrase: str = ""):
+        super().__init__(one_line(redact(text)))
+        self.exit_code, self.status, self.body, self.err_msg, self.lost = exit_code, status, body, err_msg, lost
+        self.table, self.phrase = table, phrase
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class GalaxyURLError(GalaxyError, URLError):
+    """What the eight helpers raise: a `GalaxyError` that is also urllib's URLError, which old recipes catch."""
+
+    def __init__(self, error: GalaxyError):
+        self.__dict__.update(error.__dict__)
+        self.args = error.args
+        if not isinstance(self, HTTPError):     # whose reason is its msg
+            self.reason = error.phrase or str(error)
+
+
+class GalaxyHTTPError(GalaxyURLError, HTTPError):
+    """The same where Galaxy answered: also urllib's HTTPError, with `code`, `reason` and `read()`."""
+
+    def __init__(self, error: GalaxyError):
+        super().__init__(error)
+        self.code, self.msg, self.filename = error.status or 0, error.phrase, ""
+        self.file = self.fp = io.BytesIO((error.body or "").encode())
+
+    def read(self, *size: int) -> bytes:
+        """Return the body of Galaxy's answer."""
+        return self.file.read(*size)
+
+
+@contextlib.contextmanager
+def _recipe_errors() -> Iterator[None]:
+    """Raise urllib's errors too; what a recipe does not catch ends it with one line, as the old helpers did."""
+    sys.excepthook = _print_uncaught
+    try:
+        yield
+    except GalaxyURLError:
+        raise
+    except GalaxyError as error:
+        raise (GalaxyHTTPError if error.status else GalaxyURLError)(error) from error.__cause__
+
+
+def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    if not isinstance(error, GalaxyError) or os.environ.get("GALAXY_DEBUG"):
+        sys.__excepthook__(kind, error, trace)
+        return
+    helper, place = "", ""
+    while trace and not helper:     # the recipe's line that calls a helper of this file
+        code = trace.tb_frame.f_code
+        if code.co_filename == __file__:
+            helper = code.co_name
+        else:
+            place = f"line {trace.tb_lineno} of {os.path.basename(code.co_filename)}"
+        trace = trace.tb_next
+    old = {"display": "exited", **dict.fromkeys(("submit", "update", "delete"), "returned a text that begins 'Error.'")}
+    report_error(f"{error}" + (f" ({place}: {helper} raises where it {old[helper]} before: put it into try ... except "
+                               "HTTPError; docs/legacy.md)" if helper in old else ""))
+
+
+def run(main: Callable[[], int | None]) -> int:
+    """Call `main()` and return its exit status; what it raises becomes one line on standard error, above its table.
+
+    With $GALAXY_DEBUG set the traceback comes too, redacted.
+    """
+    _prepare_process()
+    _success_actions.clear()
+    is_script = getattr(main, "__module__", "") == "__main__"
+    try:
+        status = main() or DONE
+        sys.stdout.flush()
+        for act in _success_actions:
+            act()
+        if _success_actions and is_script:
+            os._exit(status)        # Python's own end takes 20 ms, within which it might still be killed
+        return status
+    except BrokenPipeError:     # `display.py ... | head` has seen enough
+        status = 128 + 13       # SIGPIPE
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt) and is_script:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        status = report_error(*_describe(error))
+        if isinstance(error, GalaxyError) and error.table:
+            eprint(error.table)
+    try:
+        sys.stdout.flush()
+    except OSError:     # full, or closed: let the rest go nowhere, or Python would try again at its end and complain by itself
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
+
+
+_success_actions: list[Callable[[], object]] = []
+
+
+def on_success(act: Callable[[], object]) -> None:
+    """Let `act()` be the last that this process does where it succeeds, when its output is written: if it is killed before,
+    the run has not ended."""
+    _success_actions.append(act)
+
+
+def _prepare_process() -> None:
+    """Make the streams take any text, and let signals run `finally` clauses."""
+    if sys.stdout is None:      # closed by the caller
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:      # print would take standard output in its place
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):      # Windows has no SIGHUP
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, _exit_on_signal)
+
+
+def _exit_on_signal(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)       # `timeout` sends it to the process and to its group
+    sys.exit(128 + number)
+
+
+def _describe(error: BaseException) -> tuple[str, int]:
+    """Return the message for an error, and the exit status."""
+    if isinstance(error, GalaxyError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", INTERRUPTED
+    if isinstance(error, OSError):
+        return (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error)), FAILED
+    if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("galaxy_api_scripts"):
+        return "the folder galaxy_api_scripts is missing: copy it beside this script, or install the project", FAILED
+    if isinstance(error, ModuleNotFoundError):
+        package = {"yaml": "PyYAML", "docopt": "docopt-ng"}.get(str(error.name), error.name)
+        return f"the package {package} is not installed: pip install {package}", FAILED
+    hint = "" if os.environ.get("GALAXY_DEBUG") else "; GALAXY_DEBUG=1 shows where"
+    return f"unforeseen, in the script or in Galaxy's answer: {type(error).__name__}: {error}{hint}", FAILED
+
+
+def report_error(text: str, exit_code: int = FAILED) -> int:
+    """Print one line on standard error, with the traceback if $GALAXY_DEBUG is set, and return `exit_code`."""
+    if os.environ.get("GALAXY_DEBUG") and sys.exc_info()[0]:
+        import traceback
+        eprint(traceback.format_exc())
+    eprint(f"{script_name()}: {one_line(redact(text))}")
+    return exit_code
+
+
+def eprint(text: str) -> None:
+    """Print on standard error, redacted; a full disk there is no reason to fail."""
+    with contextlib.suppress(OSError):
+        print(redact(text), file=sys.stderr, flush=True)
+
+
+def script_name() -> str:
+    """Return the name of the running script, such as `display.py`."""
+    return os.path.basename(sys.argv[0] or "") or "python"
+
+
+_secrets: set[str] = set()     # every key and password that this process has met
+
+
+def register_secret(secret: str | None) -> None:
+    """Let no message show `secret` from now on."""
+    if secret and len(secret) > 5:      # what is shorter is not a key, and would blot out half of a message
+        _secrets.update((secret, quote(secret, safe="")))
+
+
+def redact(text: str) -> str:
+    """Return `text` without keys and passwords: those met so far, `key=` in any URL, `user:password@` before any host."""
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    text = re.sub(r"([?&](?:api_)?key=)[^&\s'\"]*", r"\1***", text, flags=re.IGNORECASE)
+    return re.sub(r"(https?://)[^/\s]*@", r"\1", text, flags=re.IGNORECASE)
+
+
+def one_line(text: str) -> str:
+    """Return `text` on one line, without the control characters that a terminal would obey."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", re.sub(r"\s+", " ", text)).strip()
+
+
+def shorten(text: str, most: int = 200) -> str:
+    """Return the beginning of `text` on one line; redacted first, since half a key is a secret too."""
+    return one_line(redact(text))[:most]
+
+
+# ----------------------------------------------------------------------------------------------------------- printing
+
 OWN_STYLES = ("table", "json", "jsonl", "csv", "tsv", "value")
 
 
 def output_options(args: dict[str, Any], known: Iterable[str] = ()) -> dict[str, Any]:
-    """The style and the fields that `--format` and `--fields` ask for, for `show`.
+    """Return `{"format": ..., "fields": [...]}` from `--format` and `--fields`, for `show` and the four helpers.
 
-    A style that nobody knows is a usage error, told here before anything is sent; and so is a field that is not among
-    those `known`, where these are told.
+    An unknown style is a usage error, raised here before anything is sent, and so is a field that is not among those
+    `known`, where these are given.
     """
     style, fields = args["--format"], args["--fields"]
     if style not in OWN_STYLES[1:] and (style or fields):
         import tabulate  # here too, because where it is missing nothing must be sent
         if style and style not in (OWN_STYLES[0], *tabulate.tabulate_formats):
-            raise GalaxyError(
-                f"--format={style}: there are {', '.join(OWN_STYLES)}, and tabulate's styles, as github", USAGE)
+            raise GalaxyError(f"--format={style}: expected one of {', '.join(OWN_STYLES)}, or a tabulate style such as github",
+                              USAGE)
     names = [name.strip() for name in (fields or "").split(",") if name.strip()]
     unknown = [name for name in names if known and name not in known]
     if unknown:
@@ -684,31 +1327,31 @@ def output_options(args: dict[str, Any], known: Iterable[str] = ()) -> dict[str,
     return {"format": style, "fields": names}
 
 
-def show(answer: Any, style: str | None = None, fields: Iterable[str] = (),
+def show(answer: Any, format: str | None = None, fields: Iterable[str] = (),
          plain: Callable[[Any], None] | None = None, changed: bool = False, upright: bool = False) -> None:
-    """Print JSON as `format_table`, `json`, `jsonl`, `csv`, `tsv`, `value` (cells alone, for a shell's variables) or another
+    """Print JSON as a `table`, `json`, `jsonl`, `csv`, `tsv`, `value` (cells alone, for a shell's variables) or another
     tabulate style; `fields` picks the columns.
 
     `plain` prints it where neither was asked for. Values are never rewritten: a string stays as it is, null is an empty
     cell, all else is its JSON. `jsonl` and `value`, and `csv` and `tsv` with `fields`, go out row by row as `answer`, a
-    list or an iterator, hands them on. A field that no row has is refused; where the question has `changed` something,
-    the refusal says so, and is no usage error, or somebody would ask again. A single thing's table is `upright` where
+    list or an iterator, hands them on. A field that no row has is an error; where the request has `changed` something the
+    message says so, and it is not a usage error, or somebody would ask again. A single thing's table is `upright` where
     told: a line for each field.
     """
     try:
-        _print_rows(answer, style, list(fields), plain, changed, upright)
+        _print_rows(answer, format, list(fields), plain, changed, upright)
         if changed:
             sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
-        if not changed:
+        if not changed or isinstance(error, GalaxyError):
             raise
         raise GalaxyError(f"it is done{_id_note(answer)}, but the answer can't be printed: {error.strerror}") from None
 
 
 def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callable[[Any], None] | None, changed: bool,
-          upright: bool) -> None:
+                upright: bool) -> None:
     if plain and not style and not fields:
         plain(list(answer) if isinstance(answer, Iterator) else answer)
         return
@@ -717,7 +1360,7 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callab
     single = isinstance(answer, (dict, str)) or not isinstance(answer, Iterable)
     rows = _select_fields([answer] if single else answer, fields, changed)
     if single or changed:
-        rows = iter(list(rows))     # refused, if so, before anything is printed
+        rows = iter(list(rows))     # an error in them comes before anything is printed
     if style == "json":
         print(json.dumps(next(rows) if single else list(rows), indent=2, ensure_ascii=False))
     elif style == "jsonl":
@@ -727,7 +1370,7 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callab
         for row in rows:
             print(*(_cell(value) for value in (row.values() if isinstance(row, dict) else [row])), sep="\t", flush=True)
     elif style in ("csv", "tsv"):
-        _show_separated(rows, "," if style == "csv" else "\t", fields)
+        _print_separated(rows, "," if style == "csv" else "\t", fields)
     else:
         style = "simple" if style in (None, "table") else style
         if upright and isinstance(answer, dict):
@@ -741,33 +1384,30 @@ def print_request(method: str, url: str, data: Any, style: str | None = None) ->
 
 
 def _select_fields(rows: Iterable[Any], fields: list[str], changed: bool) -> Iterator[Any]:
-    """The rows with these fields only, all of them where there are none."""
-    met: dict[str, None] = {}
+    """Yield the rows with these fields only, with all of them where there are none."""
+    known: dict[str, None] = {}
     row: Any = None
     for row in rows:
         if not fields:
             yield row
             continue
         row = row if isinstance(row, dict) else {"value": row}
-        met.update(dict.fromkeys(row))
+        known.update(dict.fromkeys(row))
         yield {name: row.get(name) for name in fields}
-    unknown = [name for name in fields if name not in met]
-    if met and unknown:
-        what = f"no field {', '.join(unknown)} in the answer: there are {', '.join(met)}"
-        if changed:
-            raise GalaxyError(f"it is done{_id_note(row)}, but there is {what}")
-        raise GalaxyError(what, USAGE)
+    unknown = [name for name in fields if name not in known]
+    if known and unknown:
+        problem = f"no field {', '.join(unknown)} in the answer: there are {', '.join(known)}"
+        raise GalaxyError(f"it is done{_id_note(row)}, but there is {problem}") if changed else GalaxyError(problem, USAGE)
 
 
 def _id_note(answer: Any) -> str:
-    """The id of what an answer says was made, for messages."""
     return f" (id {answer['id']})" if isinstance(answer, dict) and "id" in answer else ""
 
 
-def _show_separated(rows: Iterator[Any], separator: str, fields: list[str]) -> None:
+def _print_separated(rows: Iterator[Any], separator: str, fields: list[str]) -> None:
     if not fields:
         rows, fields = _columns(list(rows))
-    first = list(itertools.islice(rows, 1))     # an answer that is refused prints no heading
+    first = list(itertools.islice(rows, 1))     # where there is an error no heading is printed
     writer = csv.writer(sys.stdout, delimiter=separator, lineterminator="\n")
     writer.writerow(fields)
     for row in itertools.chain(first, rows):
@@ -776,7 +1416,7 @@ def _show_separated(rows: Iterator[Any], separator: str, fields: list[str]) -> N
 
 
 def format_table(content: list[Any], fields: Iterable[str] = (), style: str = "simple") -> str:
-    """`content` as one of tabulate's tables, each value as it is; `fields` picks the columns."""
+    """Return `content` as one of tabulate's tables, each value as it is; `fields` picks the columns."""
     import tabulate
     tabulate.PRESERVE_WHITESPACE = True
     rows, columns = _columns(content)
@@ -786,7 +1426,7 @@ def format_table(content: list[Any], fields: Iterable[str] = (), style: str = "s
 
 
 def _columns(content: list[Any]) -> tuple[Iterator[dict[str, Any]], list[str]]:
-    """Rows as dicts, and every key that occurs, in the server's order."""
+    """Return rows as dicts, and every key that occurs, in the server's order."""
     rows = [row if isinstance(row, dict) else {"value": row} for row in content]
     return iter(rows), list(dict.fromkeys(name for row in rows for name in row))
 
@@ -845,579 +1485,3 @@ def _print_member(member: dict[str, Any], heading: Any) -> None:
     for name, value in member.items():
         if name not in ("url", "name"):
             print(f"  {name}: {value}")
-
-
-VERSION = "0.1.0"
-
-# --------------------------------------------------------------------------------------------- what the user typed
-
-def arguments(usage: str, argv: list[str] | None = None) -> dict[str, Any]:
-    """What docopt reads from the command line by the docstring `usage`; a bad line prints the usage and exits 2.
-
-    docopt's own message repeats the arguments, and one of them is the key.
-    """
-    from docopt import DocoptExit, docopt
-    argv = sys.argv[1:] if argv is None else argv
-    if any("\ud800" <= letter <= "\udfff" for text in argv for letter in text):
-        raise GalaxyError("an argument is not UTF-8", USAGE)
-    # What stands behind -- may begin with a hyphen; docopt would want -- in every usage line.
-    literal = dict(enumerate(argv[argv.index("--") + 1:])) if "--" in argv else {}
-    if "--" in argv:
-        argv = argv[:argv.index("--")] + [f"\0{number}" for number in literal]
-    try:
-        args = docopt(usage, argv)
-        return {name: _restore_literals(value, literal) for name, value in args.items()}
-    except DocoptExit:
-        found = re.search(r"^usage:.*?(?=\n\s*\n|\Z)", usage, re.IGNORECASE | re.DOTALL | re.MULTILINE)
-        eprint(found.group().rstrip() if found else usage)
-        eprint(f"{script_name()} --help says more")
-        raise SystemExit(USAGE) from None
-
-
-def _restore_literals(value: Any, literal: dict[int, str]) -> Any:
-    if isinstance(value, list):
-        return [_restore_literals(one, literal) for one in value]
-    return literal[int(value[1:])] if isinstance(value, str) and value.startswith("\0") else value
-
-
-def int_option(args: dict[str, Any], option: str, least: int = 0) -> int | None:
-    """The value of `option` as an integer, None where it was not given; anything else is a usage error."""
-    text = args[option]
-    if text is None:
-        return None
-    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < least:
-        raise GalaxyError(f"{option}={text}: a whole number of at least {least} is wanted", USAGE)
-    return int(text)
-
-
-def require_nonempty(args: dict[str, Any], *options: str) -> None:
-    """Refuse, as a usage error, the first of these options that was given without a value."""
-    for option in options:
-        if args[option] == "":
-            raise GalaxyError(f"{option} is empty: is a variable unset?", USAGE)
-
-
-def split_commas(text: str | None) -> list[str]:
-    """What is between the commas of an option's value; [] where it was not given."""
-    return [part for part in (text or "").split(",") if part]
-
-
-def parse_id(text: str, name: str) -> str:
-    """`text` where it can be the id of something; a usage error naming the argument `name` where it can't."""
-    if not re.fullmatch(r"[\w-]+", text):
-        raise GalaxyError(f"{name}: {shorten(text, 40)!r} is no id{'' if text else ': is a variable unset?'}", USAGE)
-    return text
-
-
-def parse_ids(texts: list[str], name: str) -> list[str]:
-    """The ids among `texts`, what was given for the argument `name`, each once; `-` stands for those in standard input,
-    one a line. It is read to its end first: what is done to these things may change the list that they come from."""
-    found: dict[str, None] = {}
-    for text in texts:
-        if text != "-":
-            found[parse_id(text, name)] = None
-            continue
-        for number, line in enumerate(read_text("-").splitlines(), 1):
-            if line.strip():
-                found[parse_id(line.strip(), f"{name}, line {number} of standard input")] = None
-    return list(found)
-
-
-def id_from_url(url: str, noun: str) -> str:
-    """The id at the end of `url`, the address of one of the API's `noun`, such as histories; a usage error where it is
-    not one's, so that nothing is done to another thing than its user means."""
-    found = re.fullmatch(rf".*/api/{noun}/([\w-]+)/?", url.partition("?")[0])
-    if not found:
-        raise GalaxyError(f"{url}: not the address of one of the {noun}: it ends in /api/{noun}/ID", USAGE)
-    return found.group(1)
-
-
-def bool_option(text: str | None, name: str) -> bool:
-    """Whether `text`, the argument `name`, says yes, in the words that Galaxy takes; no where it was not given."""
-    word = "no" if text is None else text.strip().lower()
-    if word in ("true", "yes", "on", "1", "t", "y"):
-        return True
-    if word in ("false", "no", "off", "0", "f", "n"):
-        return False
-    raise GalaxyError(f"{name}: {shorten(str(text), 40)!r} is neither true nor false", USAGE)
-
-
-def parse_payload(pairs: list[str]) -> Any:
-    """What the pairs of a command line ask to send.
-
-    `NAME=VALUE` is a string, `NAME:=JSON` JSON, `NAME:=@FILE` a file's JSON, `NAME@=FILE` a file's text, and `@FILE`
-    alone is the whole payload; FILE `-` is standard input. Messages show no values: one may be a password.
-    """
-    if len(pairs) == 1 and pairs[0].startswith("@"):
-        return read_json(pairs[0][1:])
-    data: dict[str, Any] = {}
-    for number, pair in enumerate(pairs, 1):
-        name, sign, value = pair.partition("=")
-        kind = name[-1:] if name.endswith((":", "@")) else ""
-        name = name.removesuffix(kind)
-        if not sign or not name:
-            alone = " (@FILE is the whole payload, so it must stand alone)" if pair.startswith("@") else ""
-            raise GalaxyError(f"NAME=VALUE, the {number}. one: there is no = in it, or nothing before it{alone}", USAGE)
-        if kind == ":":
-            data[name] = read_json(value[1:]) if value.startswith("@") else _parse_json(value, f"{name}:=")
-        else:
-            data[name] = read_text(value) if kind else value
-    return data
-
-
-def read_json(name: str) -> Any:
-    """The JSON in the file `name`, in standard input for `-`; a usage error where there is none."""
-    return _parse_json(read_text(name), "standard input" if name == "-" else name)
-
-
-def _parse_json(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise GalaxyError(f"{where}: not JSON: {error} (a string has quotes in JSON: 'name:=\"value\"')", USAGE) from None
-    except RecursionError:
-        raise GalaxyError(f"{where}: nested too deeply", USAGE) from None
-
-
-# ------------------------------------------------------------------------------------------------------------- asking
-
-ONE_SHOT, UNATTENDED = 10, 600                  # seconds of patience with a server that is away; $GALAXY_RETRY_MAX
-
-# How many a page, and in which order nothing is missed while things are added. Galaxy 26.1's /api/invocations
-# takes 100 at most; its /api/jobs and /api/datasets hand out 500 unless told.
-PAGING: dict[str, dict[str, Any]] = {
-    "histories": {"limit": 500, "order": "create_time-asc"},
-    "datasets": {"limit": 500, "order": "create_time-asc"},
-    "contents": {"limit": 500, "order": "hid-asc"},
-    "invocations": {"limit": 100, "sort_by": "create_time", "sort_desc": "false"},
-    "jobs": {"limit": 500},
-}
-
-_session: requests.Session | None = None
-
-
-class _Session(requests.Session):
-    """One that leaves redirects to `Galaxy.request`; requests prepares the next request even when told not to follow."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
-
-
-def _get_session() -> requests.Session:
-    """The process's one session."""
-    global _session
-    if _session is None:
-        _session = _Session()
-        agent = f"galaxy-api-scripts/{VERSION} ({script_name()})"
-        _session.headers["User-Agent"] = agent.encode("ascii", "replace").decode()
-        # A cookie knows no ports: one of Galaxy's would go along with a download from another server on its host.
-        _session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        if os.environ.get("GALAXY_INSECURE") == "1":
-            import urllib3
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-            eprint("warning: GALAXY_INSECURE=1: the server's certificate is not checked")
-    return _session
-
-
-def _seconds_from_env(variable: str, otherwise: float) -> float:
-    text = os.environ.get(variable, "").strip()
-    try:
-        seconds = float(text) if text else otherwise
-    except ValueError:
-        seconds = -1
-    if not 0 <= seconds < 10**8:
-        raise GalaxyError(f"{variable}={text}: a number of seconds is wanted", USAGE)
-    return seconds
-
-
-class Galaxy:
-    """One server, asked with one key.
-
-    `url` is the address as the user gave it, made whole; `base` the server's own. `patience` is how many seconds a
-    server that is away may stay so (`ONE_SHOT`, `UNATTENDED`). Paths are those under `/api/` (`histories/ID`), or whole
-    addresses of the same server. All methods raise `GalaxyError`.
-    """
-
-    def __init__(self, key: str, url: str, patience: float = ONE_SHOT):
-        url, key_in_url = strip_key(url)
-        self.key, self.url = resolve_credentials(key_in_url or key, url)
-        self.base = server_url(self.url)
-        self.patience = _seconds_from_env("GALAXY_RETRY_MAX", patience)
-        self.deadline = float("inf")
-
-    def get(self, path: str, params: Any = None, **options: Any) -> Any:
-        """The JSON answer to GET; an empty body is refused."""
-        return self._decoded(self.request("GET", path, params=params, **options))
-
-    def get_or_none(self, path: str, params: Any = None) -> Any:
-        """The JSON answer to GET, None where Galaxy has none for this key: no such thing, or one that it may not see."""
-        try:
-            return self.get(path, params)
-        except GalaxyError as error:
-            if error.status not in (400, 403, 404):
-                raise
-            return None
-
-    def post(self, path: str, data: Any = None) -> Any:
-        """The JSON answer to POST of `data` as JSON; None for an empty body."""
-        return self._decoded(self.request("POST", path, json=data))
-
-    def put(self, path: str, data: Any = None) -> Any:
-        """The JSON answer to PUT of `data` as JSON; None for an empty body."""
-        return self._decoded(self.request("PUT", path, json=data))
-
-    def delete(self, path: str, data: Any = None) -> Any:
-        """The JSON answer to DELETE, with `data` as its JSON body; None for an empty body."""
-        return self._decoded(self.request("DELETE", path, json=data))
-
-    def pages(self, path: str, params: dict[str, Any] | None = None, limit: int | None = None) -> Iterator[Any]:
-        """The members of a list to its very end, or the first `limit` of them, asked for page by page.
-
-        Members that moved to a later page meanwhile are not given twice. Whether a route knows `limit` and `offset`
-        can't be seen from outside, so a page that brings nothing new ends the list too.
-        """
-        parts = urlsplit(self.url_for(path))
-        route = parts.path.rstrip("/").rsplit("/", 1)[-1]
-        ask = {**PAGING.get(route, {"limit": 500}), **parse_qs(parts.query, keep_blank_values=True), **(params or {})}
-        size, offset = _page_number(ask["limit"]), _page_number(ask.get("offset", 0))
-        if limit:
-            ask["limit"] = size = min(size, limit)
-        met: set[str] = set()
-        before: list[str] = []
-        given = 0
-        while limit is None or given < limit:
-            answer = self.get(parts._replace(query="").geturl(), {**ask, "offset": offset} if offset else ask)
-            if not isinstance(answer, list):
-                raise GalaxyError(f"{parts.geturl()}: the answer is no list, so it has no pages", USAGE)
-            marks = [_member_key(member, route) for member in answer]
-            fresh = [member for member, mark in zip(answer, marks) if mark not in met or not mark.startswith("id ")]
-            if not fresh or (marks == before and route not in PAGING):       # it knows no offset
-                return
-            before = marks
-            met.update(marks)
-            yield from fresh[:None if limit is None else limit - given]
-            given += len(fresh)
-            offset += len(answer)
-            if len(answer) > size or (route in PAGING and len(answer) < size):
-                return
-
-    def find(self, path: str, name: str) -> dict[str, Any]:
-        """The one thing called exactly `name` in the list at `path`; none or several are refused, with their ids."""
-        narrow = {"q": "name-eq", "qv": name} if path in ("histories", "datasets") else {}
-        same = [thing for thing in self.pages(path, narrow) if thing.get("name") == name and not thing.get("deleted")]
-        if len(same) == 1:
-            return same[0]
-        if same:
-            raise GalaxyError(f"{len(same)} {path} are named {name!r}: {', '.join(str(thing['id']) for thing in same)}; "
-                          "rename all but one")
-        nobody = " (asked without a key)" if self.key is None else ""
-        raise GalaxyError(f"none of your {path} on {self.base} is named {name!r}{nobody}")
-
-    def resolve(self, path: str, text: str) -> dict[str, Any]:
-        """The one thing in the list at `path` whose id, or else exact name, is `text`; none or several are refused."""
-        if re.fullmatch(r"([0-9a-f]{16})+", text):
-            try:
-                return dict(self.get(f"{path}/{text}"))
-            except GalaxyError as error:
-                if error.status not in (400, 404):
-                    raise
-        return self.find(path, text)
-
-    def current_user(self) -> dict[str, Any]:
-        """The user whose key this is. Without one Galaxy answers many questions with an empty list, so ask this first
-        where an empty list would be believed (`GET /api/users/current`)."""
-        user = self.get("users/current")
-        if not isinstance(user, dict) or not user.get("id"):
-            raise GalaxyError(f"{self.base} takes the key for nobody's: check it", status=401)
-        return user
-
-    def require_admin(self, task: str, otherwise: str = "") -> dict[str, Any]:
-        """The user whose key this is, refused where that is no administrator, whom `task` needs, with what to do
-        `otherwise`."""
-        user = self.current_user()
-        if not user.get("is_admin"):
-            raise GalaxyError(f"{task} needs an administrator's key, and {user.get('email')} is none on {self.base}: ask its "
-                          f"administrators, whom admin_users names (galaxy.yml){otherwise}", status=403)
-        return user
-
-    def url_for(self, path: str) -> str:
-        """The whole address of `path` on this server."""
-        if re.match(r"https?://", path):
-            return normalize_url(path)
-        return join_url(self.base, path) if path.startswith("/") else f"{self.base}/api/{path}"
-
-    def request(self, method: str, path: str, *, allow_other_host: bool = False, auth: tuple[str, str] | None = None,
-                patience: float | None = None, **options: Any) -> requests.Response:
-        """Galaxy's answer of status 2xx; anything else is `GalaxyError`. `options` are those of requests.
-
-        Passing trouble is waited out within `patience` seconds (this server's own unless given), without sending twice
-        what must not be. `allow_other_host` lets a GET follow a redirect to another server (object stores do that for
-        downloads), where the key does not go with it.
-        """
-        url = self.url_for(path)
-        headers = dict(options.pop("headers", None) or {})
-        for _ in range(10):
-            own = origin(url) == origin(self.base)
-            if self.key and own:
-                headers["x-api-key"] = self.key
-            password = (auth or _url_password(self.base)) if own else _url_password(url)
-            response = self._send(method, url, self.patience if patience is None else patience, headers=headers,
-                                  auth=password, **options)
-            if 200 <= response.status_code < 300:
-                return response
-            if response.status_code not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
-                raise error_from_response(f"{method} {url}", response, self.base)
-            target = _redirect_target(url, response.headers["Location"])
-            if not is_http_url(target):
-                raise GalaxyError(f"{method} {url}: the server redirects to what is no address")
-            if method not in ("GET", "HEAD"):
-                raise GalaxyError(f"{method} {url}: the server redirects to {target}, and a {method} is not sent on: use "
-                              "that address if your Galaxy is there", status=response.status_code)
-            if origin(target) != origin(url) and not allow_other_host:
-                raise GalaxyError(f"{method} {url}: the server redirects to {target}, where your key does not go unasked: "
-                              "use that address if your Galaxy is there", status=response.status_code)
-            headers.pop("x-api-key", None)
-            options.pop("params", None)
-            url = target
-        raise GalaxyError(f"{method} {url}: the server redirects in a loop")
-
-    def _send(self, method: str, url: str, window: float, **options: Any) -> requests.Response:
-        """The server's answer, after as many tries as this method may have and a `window` of seconds allows."""
-        read = _seconds_from_env("GALAXY_TIMEOUT", 300 if method == "POST" else 60) or None
-        left = self.deadline - time.monotonic()
-        if left < float("inf"):
-            read = min(read or left, max(left, 1))
-        options.setdefault("timeout", (10, read))
-        # What ~/.netrc has for a host would go to each of its ports; a password in the URL is for this server.
-        options["auth"] = options.get("auth") or _no_auth
-        if os.environ.get("GALAXY_INSECURE") == "1":
-            options["verify"] = False       # on the request: the session's own gives way to $REQUESTS_CA_BUNDLE
-        patience, failures = RetryWindow(min(window, left)), 0
-        while True:
-            response, error = None, None
-            try:
-                response = _get_session().request(method, url, allow_redirects=False, **options)
-                failures += response.status_code == 500
-                again = should_retry(method, response, failures)
-                if not again:
-                    return response
-            except requests.RequestException as caught:
-                error = caught
-                again = not_sent(error) or (method in IDEMPOTENT_METHODS and connection_broke(error))
-            pause = patience.next(retry_after(response)) if again else None
-            if pause is None and response is not None:
-                raise error_from_response(f"{method} {url}", response, self.base,
-                              TRY_LATER if response.status_code in TRANSIENT_STATUSES else FAILED)
-            if pause is None:
-                raise no_answer_error(f"{method} {url}", method, error) from error
-            if sys.stderr.isatty():
-                what = f"{response.status_code} {response.reason}" if response is not None else describe_failure(error)
-                eprint(f"{self.base}: {what}; trying again in {pause:.0f} s")
-            if response is not None:
-                response.close()
-            time.sleep(pause)
-
-    def _decoded(self, response: requests.Response) -> Any:
-        """The answer's JSON; None for an empty body, but to a GET."""
-        method, status = str(response.request.method), response.status_code
-        asked = f"{method} {response.url}: {status}"
-        if not response.content.strip():
-            if method == "GET":
-                raise GalaxyError(f"{asked} with an empty body in place of JSON: is this an address of the API, or does a "
-                              "proxy answer for Galaxy?", status=status, body="")
-            return None
-        try:
-            return response.json()
-        except (ValueError, RecursionError):
-            text = body_text(response)
-            kind = f"a page titled {page_title(text)!r}" if page_title(text) else repr(shorten(text, 60))
-            hint = f"addresses of the API go on with /api/, as in {self.base}/api/histories"
-            if "/api/" in response.url:
-                login = ", and a page to log in is a proxy's" if page_title(text) else ""
-                hint = f"for data take dataset_download.py{login}"
-            raise GalaxyError(f"{asked}, not JSON but {kind}: {hint}", status=status, body=text) from None
-
-    # ------------------------------------------------------------------------------------------------------- waiting
-
-    def wait_datasets(self, history: str, datasets: Iterable[str], timeout: float | None = None,
-                      on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, str]:
-        """`{id: state}` once all these datasets of one history have ended, good or bad (not in `NON_TERMINAL_DATASET_STATES`).
-
-        However many they are, each look is one small request: what in the history has not ended yet. `on_progress` is
-        called with the number of those by state, and of the others as `ended`.
-        """
-        return self._ended("dataset", history, datasets, timeout, f"histories/{history}/contents",
-                           {"v": "dev", "keys": "id,state"}, {"q": "state-in", "qv": ",".join(NON_TERMINAL_DATASET_STATES)}, on_progress)
-
-    def wait_jobs(self, history: str, jobs: Iterable[str], timeout: float | None = None) -> dict[str, str]:
-        """`{id: state}` once all these jobs of one history have ended (see `TERMINAL_JOB_STATES`), or none can move by itself."""
-        return self._ended("job", history, jobs, timeout, "jobs",
-                           {"history_id": history}, {"state": list(NON_TERMINAL_JOB_STATES)})
-
-    def poll(self, timeout: float | None) -> Iterator[int]:
-        """`pauses(timeout)`, and no server that is away is waited for any longer either."""
-        self.deadline = float("inf") if timeout is None else time.monotonic() + timeout
-        try:
-            yield from backoff(timeout)
-        finally:
-            self.deadline = float("inf")
-
-    def _ended(self, kind: str, history: str, wanted: Iterable[str], timeout: float | None, path: str, every: dict[str, Any],
-               moving: dict[str, Any], on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, str]:
-        """The states of `wanted` once none of them is in the list that `path` gives for `every` and `moving`."""
-        moves, states = (NON_TERMINAL_DATASET_STATES if kind == "dataset" else NON_TERMINAL_JOB_STATES), {}
-        wanted = dict.fromkeys(wanted)
-        for _ in self.poll(timeout):
-            left = {thing["id"]: str(thing.get("state")) for thing in self.pages(path, {**every, **moving})
-                    if thing["id"] in wanted}
-            if not left:        # but for what is setting_metadata, which that filter does not see (26.1)
-                states = {thing["id"]: str(thing.get("state")) for thing in self.pages(path, every)
-                          if thing.get("history_content_type", "dataset") == "dataset"}     # not a collection of that id
-                left = {one: states[one] for one in wanted if states.get(one) in moves}
-            if on_progress:
-                on_progress({**Counter(left.values()), "ended": len(wanted) - len(left)})
-            if not left:
-                break
-        else:
-            raise GalaxyError(f"{len(left)} of {len(wanted)} still running after {timeout:g} s: "
-                          f"{', '.join(sorted(left)[:3])}{', ...' if len(left) > 3 else ''}", STILL_RUNNING)
-        missing = [one for one in wanted if one not in states]
-        if missing:
-            raise GalaxyError(f"history {history} has no {kind} {', '.join(missing)}")
-        return {one: states[one] for one in wanted}
-
-
-# From Galaxy 26.1's schema (DatasetState, JobState). `paused` jobs and datasets wait for a person, so they don't move.
-NON_TERMINAL_DATASET_STATES = ("new", "upload", "queued", "running", "setting_metadata")
-# `deleting` may last for ever (26.1, jobs of a cancelled invocation), and never ends well.
-NON_TERMINAL_JOB_STATES = ("new", "resubmitted", "upload", "waiting", "queued", "running", "stop")
-TERMINAL_JOB_STATES = ("ok", "skipped", "error", "failed", "deleting", "deleted", "stopped", "paused")
-
-
-def backoff(timeout: float | None = None, first: float = 0.25, longest: float = 30.0) -> Iterator[int]:
-    """Count the looks at something, the first at once, then with pauses from `first` to `longest` seconds between them;
-    ends with a last look when `timeout` seconds have gone by."""
-    end = None if timeout is None else time.monotonic() + timeout
-    pause = first
-    for look in itertools.count():
-        yield look
-        left = pause if end is None else end - time.monotonic()
-        if left <= 0:
-            return
-        time.sleep(min(pause, left))
-        pause = min(pause * 1.25, longest)
-
-
-def _redirect_target(url: str, location: str) -> str:
-    """Where a redirect leads; "" where that can't be said."""
-    try:
-        return urljoin(url, location)
-    except ValueError:
-        return ""
-
-
-def _url_password(url: str) -> tuple[str, str] | None:
-    parts = urlsplit(url)
-    return (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-
-
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """The authentication that adds nothing."""
-    return request
-
-
-def _member_key(member: Any, route: str) -> str:
-    """What tells a list's member from the others: its id, or all of it (JSON) where that is not enough."""
-    kind = member.get("history_content_type") if isinstance(member, dict) else None
-    if isinstance(member, dict) and "id" in member and (kind or route not in ("contents", "datasets")):
-        return f"id {kind} {member['id']}"
-    return json.dumps(member, sort_keys=True)       # datasets and collections have their ids apart, so some are the same
-
-
-def _page_number(value: Any) -> int:
-    text = str(value[0] if isinstance(value, list) else value)
-    if not text.isdecimal():
-        raise GalaxyError(f"limit and offset are whole numbers, not {text!r}", USAGE)
-    return int(text)
-
-
-# ------------------------------------------------------------ the names that recipes for the old common.py import
-
-def make_url(api_key: str, url: str, args: Iterable[tuple[str, Any]] | None = None) -> str:
-    """`url` with `key=` and then `args`, `(name, value)` pairs, added; a `key=` that it has already stays as it is.
-
-    For recipes that print or share such an address. Our own requests send the key in a header, out of servers' logs.
-    """
-    pairs = list(args or [])
-    if not re.search(r"[?&]key=", url):
-        pairs.insert(0, ("key", api_key))
-    register_secret(api_key)
-    return url + (("&" if "?" in url else "?") + urlencode(pairs) if pairs else "")
-
-
-def _legacy_client(api_key: str, url: str) -> Galaxy:
-    """The server for one request of a recipe; what that does not catch ends it with one line, as it always has."""
-    sys.excepthook = _print_uncaught
-    return Galaxy(api_key, url)
-
-
-def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    if isinstance(error, GalaxyError) and not os.environ.get("GALAXY_DEBUG"):
-        report_error(str(error))
-    else:
-        sys.__excepthook__(kind, error, trace)
-
-
-def get(api_key: str, url: str) -> Any:
-    """The JSON answer to GET."""
-    galaxy = _legacy_client(api_key, url)
-    return galaxy.get(galaxy.url)
-
-
-def post(api_key: str, url: str, data: Any) -> Any:
-    """The JSON answer to POST of `data`; None for an empty body."""
-    galaxy = _legacy_client(api_key, url)
-    return galaxy.post(galaxy.url, data)
-
-
-def put(api_key: str, url: str, data: Any) -> Any:
-    """The JSON answer to PUT of `data`; None for an empty body."""
-    galaxy = _legacy_client(api_key, url)
-    return galaxy.put(galaxy.url, data)
-
-
-def _delete(api_key: str, url: str, data: Any) -> Any:
-    galaxy = _legacy_client(api_key, url)
-    return galaxy.delete(galaxy.url, data)
-
-
-def display(api_key: str, url: str, return_formatted: bool = True) -> Any:
-    """GET; prints the answer, or returns it where `return_formatted` is false."""
-    return _print_or_return(return_formatted, print_members, get, api_key, url)
-
-
-def submit(api_key: str, url: str, data: Any, return_formatted: bool = True) -> Any:
-    """POST of `data`; prints the answer, or returns it where `return_formatted` is false."""
-    return _print_or_return(return_formatted, print_response, post, api_key, url, data)
-
-
-def update(api_key: str, url: str, data: Any, return_formatted: bool = True) -> Any:
-    """PUT of `data`; prints the answer, or returns it where `return_formatted` is false."""
-    return _print_or_return(return_formatted, print_answer, put, api_key, url, data)
-
-
-def delete(api_key: str, url: str, data: Any, return_formatted: bool = True) -> Any:
-    """DELETE with `data` as its body; prints the answer, or returns it where `return_formatted` is false."""
-    return _print_or_return(return_formatted, print_answer, _delete, api_key, url, data)
-
-
-def _print_or_return(formatted: bool, printer: Any, ask: Any, *what: Any) -> Any:
-    """Ask, then print or return; where it prints, it also says what went wrong and exits, as it always has."""
-    if not formatted:
-        return ask(*what)
-    try:
-        answer = ask(*what)
-    except GalaxyError as error:
-        raise SystemExit(report_error(str(error), error.exit_code)) from None
-    printer(answer)
-    return None

@@ -21,18 +21,13 @@ A new history, and its id alone:
 """
 import sys
 
-from common import Galaxy, arguments, output_options, parse_payload, print_request, print_response, run, show
+from common import arguments, output_options, parse_payload, run, submit
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    data, (style, fields) = parse_payload(args["NAME=VALUE"]), output_options(args).values()
-    galaxy = Galaxy(args["KEY"], args["URL"])
-
-    if args["--dry-run"]:
-        print_request("POST", galaxy.url, data, style)
-    else:
-        show(galaxy.post(galaxy.url, data), style, fields, plain=print_response, changed=True)
+    data = parse_payload(args["NAME=VALUE"])
+    submit(args["KEY"], args["URL"], data, dry_run=args["--dry-run"], **output_options(args))
 
 
 if __name__ == "__main__":

@@ -20,17 +20,13 @@ The names of all your histories, with the ids that other commands want:
 """
 import sys
 
-from common import Galaxy, arguments, int_option, output_options, print_members, run, show
+from common import arguments, display, int_option, output_options, run
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    limit, (style, fields) = int_option(args, "--limit", least=1), output_options(args).values()
-    galaxy = Galaxy(args["KEY"], args["URL"])
-
-    paged = args["--all"] or limit
-    answer = galaxy.pages(galaxy.url, limit=limit) if paged else galaxy.get(galaxy.url)
-    show(answer, style, fields, plain=print_members)
+    limit = int_option(args, "--limit", least=1)
+    display(args["KEY"], args["URL"], all_pages=args["--all"], limit=limit, **output_options(args))
 
 
 if __name__ == "__main__":

@@ -21,18 +21,13 @@ A history's new name, and its tags:
 """
 import sys
 
-from common import Galaxy, arguments, output_options, parse_payload, print_answer, print_request, run, show
+from common import arguments, output_options, parse_payload, run, update
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    data, (style, fields) = parse_payload(args["NAME=VALUE"]), output_options(args).values()
-    galaxy = Galaxy(args["KEY"], args["URL"])
-
-    if args["--dry-run"]:
-        print_request("PUT", galaxy.url, data, style)
-    else:
-        show(galaxy.put(galaxy.url, data), style, fields, plain=print_answer, changed=True)
+    data = parse_payload(args["NAME=VALUE"])
+    update(args["KEY"], args["URL"], data, dry_run=args["--dry-run"], **output_options(args))
 
 
 if __name__ == "__main__":

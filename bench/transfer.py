@@ -44,6 +44,7 @@ from local import (
 )
 
 from common import GalaxyError, arguments, eprint, int_option, run
+from galaxy_api_scripts.polling import wait_datasets
 
 UPLOAD = [sys.executable, str(ROOT / "scripts" / "dataset_upload.py"), "-q"]
 DOWNLOAD = [sys.executable, str(ROOT / "scripts" / "dataset_download.py")]
@@ -227,7 +228,7 @@ def requests_of_ours(galaxy, files):
 def all_ok(galaxy, history, files):
     """The ids of the history's datasets, refused unless they are as large as `files` and end in `ok`."""
     path, ask = f"histories/{history}/contents", {"v": "dev", "keys": "id,file_size"}
-    galaxy.wait_datasets(history, [one["id"] for one in galaxy.pages(path, ask)], PATIENCE)
+    wait_datasets(galaxy, history, [one["id"] for one in galaxy.pages(path, ask)], PATIENCE)
     datasets = list(galaxy.pages(path, {**ask, "q": "state-eq", "qv": "ok"}))
     sizes = [sorted(one["file_size"] for one in datasets), sorted(file.stat().st_size for file in files)]
     if sizes[0] != sizes[1]:

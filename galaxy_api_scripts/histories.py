@@ -1,6 +1,6 @@
-"""Whole histories as archives: made by Galaxy, read to their end here, taken in by Galaxy.
+"""Archives of whole histories: let Galaxy export one, check one by reading it to its end, let Galaxy import one.
 
-An archive is a tar or zip file with history_attrs.txt, datasets_attrs.txt and the contents of datasets in it.
+An archive is a tar or zip file of history_attrs.txt, datasets_attrs.txt and the contents of datasets.
 """
 from __future__ import annotations
 
@@ -35,41 +35,42 @@ from common import (
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.download import clip_filename, safe_name
 from galaxy_api_scripts.datasets.tus import open_unchanged
+from galaxy_api_scripts.polling import wait_jobs
 from galaxy_api_scripts.progress import progress_bar
 
-# What Galaxy 26.1 can make of a history, and make a history of, by what the names of such files end in. Its bags fail.
+# The archives that Galaxy 26.1 both exports and imports, with the endings of their file names. Its bags fail.
 ARCHIVE_TYPES = {"tgz": ".tgz", "tar.gz": ".gz", "tar": ".tar", "rocrate.zip": ".zip"}
-ARCHIVE_LIFETIME = 86400      # seconds that Galaxy keeps an archive for its download, from the request on (26.1)
-PREFIX, UNNAMED = "imported from archive: ", "unnamed imported history"     # what Galaxy calls an imported history
-LONGEST = 255       # characters of such a name; Galaxy cuts off the others
-LOST = 300          # seconds, and one for 20 MiB, that Galaxy may take to answer when it has got an archive
-NEVER_OK = ("failed_metadata", *(state for state in NON_TERMINAL_DATASET_STATES if state != "setting_metadata"))  # once imported
+ARCHIVE_LIFETIME = 86400      # seconds from the request on that Galaxy keeps an archive for download (26.1)
+PREFIX, UNNAMED = "imported from archive: ", "unnamed imported history"     # Galaxy's names for imported histories
+MAX_NAME = 255      # characters of such a name; Galaxy cuts off the rest
+ANSWER_TIMEOUT = 300    # seconds, and one for each 20 MiB, that Galaxy may take to answer when it has the archive
+# States in which an imported dataset stays for good. (setting_metadata is the one that passes.)
+NEVER_OK = ("failed_metadata", *(state for state in NON_TERMINAL_DATASET_STATES if state != "setting_metadata"))
 BLOCK = 2**20
-AT_ONCE = "an archive goes in one request; --help tells how it goes in pieces"
 
 
 def announce(text: str) -> None:
-    """Say what is waited for, on a terminal only."""
+    """Say on a terminal, and only there, what is being waited for."""
     if sys.stderr.isatty():
         eprint(text)
 
 
 @contextmanager
-def kept_until_finished(record: Checkpoint) -> Iterator[None]:
-    """Keep what `record` notes where this run stops before the thing itself has ended."""
+def kept_until_finished(checkpoint: Checkpoint) -> Iterator[None]:
+    """Clear `checkpoint` at the end, unless the work is still running or to be tried again: then a later run resumes it."""
     try:
         yield
     except GalaxyError as error:
         if error.exit_code not in (STILL_RUNNING, TRY_LATER):
-            record.clear()
+            checkpoint.clear()
         raise
-    record.clear()
+    checkpoint.clear()
 
 
-# ------------------------------------------------------------------------------------------------------ made by Galaxy
+# -------------------------------------------------------------------------------------------------------------- export
 
-def archive_path(text: str, name: str, kind: str) -> Path:
-    """Where the archive of the history called `name` goes: the file `text`, or a file in the folder `text`."""
+def resolve_archive_path(text: str, name: str, kind: str) -> Path:
+    """Return the path of the archive for `name`: `text` itself, or a file in the folder `text`. Raises a usage error."""
     path = Path(text)
     if path.is_dir():
         path /= clip_filename(f"{safe_name(name, kind)}.{kind}", kind)
@@ -78,100 +79,102 @@ def archive_path(text: str, name: str, kind: str) -> Path:
     return path
 
 
-def prepare_export(galaxy: Galaxy, history: dict[str, Any], wish: dict[str, Any], record: Checkpoint, timeout: float | None) -> str:
-    """Let Galaxy make an archive of the history; returns the route to fetch it from once it is made.
+def prepare_export(galaxy: Galaxy, history: dict[str, Any], payload: dict[str, Any], checkpoint: Checkpoint,
+                   timeout: float | None) -> str:
+    """Let Galaxy make an archive of the history; return the route to download it from when it is made.
 
-    `wish` is what `POST .../prepare_store_download` takes. What an earlier run asked for, as `record` notes, is gone on
-    with where Galaxy has it and the history has not changed since.
+    `payload` is what `POST .../prepare_store_download` takes. The export that an earlier run requested, as noted in
+    `checkpoint`, is resumed if Galaxy has it and the history has not changed since.
     """
-    here, changed = f"histories/{history['id']}", history["update_time"]
-    if record.data.get("changed") != changed or record.data["asked"] < time.time() - ARCHIVE_LIFETIME or \
-            not _under_way(galaxy, here, record.data):
-        moving = galaxy.pages(f"{here}/contents", {"v": "dev", "q": ["state-in", "deleted-eq"], "qv": [
+    route, changed = f"histories/{history['id']}", history["update_time"]
+    if checkpoint.data.get("changed") != changed or checkpoint.data["asked"] < time.time() - ARCHIVE_LIFETIME or \
+            not _is_under_way(galaxy, route, checkpoint.data):
+        unfinished = galaxy.pages(f"{route}/contents", {"v": "dev", "q": ["state-in", "deleted-eq"], "qv": [
             ",".join(NON_TERMINAL_DATASET_STATES), "False"]}, limit=3)
-        names = [f"{one['hid']} {one['name']}" for one in moving] or _metadata_jobs(galaxy, history)
-        if names:       # an archive of them brings them in their states for ever (26.1, measured)
-            raise GalaxyError(f"the history is still being made ({', '.join(names)}): export it when that has ended")
-        celery = galaxy.get("configuration", {"keys": "enable_celery_tasks"}).get("enable_celery_tasks")
-        asked = (_ask if celery else _ask_an_old_server)(galaxy, history["id"], wish)
-        record.clear()
-        record.save(changed=changed, asked=time.time(), **asked)
-    route, jobs = str(record.data["route"]), record.data.get("jobs")
+        names = [f"{dataset['hid']} {dataset['name']}" for dataset in unfinished] or _list_metadata_jobs(galaxy, history)
+        if names:       # imported from an archive they stay in their states for ever (26.1, measured)
+            raise GalaxyError(f"datasets of the history are unfinished ({', '.join(names)}): export it when they have ended")
+        has_celery = galaxy.get("configuration", {"keys": "enable_celery_tasks"}).get("enable_celery_tasks")
+        request = (request_export if has_celery else request_export_job)(galaxy, history["id"], payload)
+        checkpoint.clear()
+        checkpoint.save(changed=changed, asked=time.time(), **request)
+    archive_route, jobs = str(checkpoint.data["route"]), checkpoint.data.get("jobs")
     announce("Galaxy makes the archive")
     if jobs:
-        for job, state in galaxy.wait_jobs(history["id"], jobs, timeout).items():
+        for job, state in wait_jobs(galaxy, history["id"], jobs, timeout).items():
             if state != "ok":
-                raise GalaxyError(f"Galaxy could not make the archive: {_why(galaxy, job)}")
-        return route
+                raise GalaxyError(f"Galaxy could not make the archive: {_explain_failure(galaxy, job)}")
+        return archive_route
     for _ in galaxy.poll(timeout):
-        if galaxy.get(f"{route}/ready"):
-            return route
-    raise GalaxyError(f"the archive is not made after {timeout:g} s: the same command goes on with it", STILL_RUNNING)
+        if galaxy.get(f"{archive_route}/ready"):
+            return archive_route
+    raise GalaxyError(f"Galaxy is still making the archive after {timeout:g} s: repeat the command to resume", STILL_RUNNING)
 
 
-def _ask(galaxy: Galaxy, history: str, wish: dict[str, Any]) -> dict[str, Any]:
-    answer = galaxy.post(f"histories/{history}/prepare_store_download", wish)
+def request_export(galaxy: Galaxy, history: str, payload: dict[str, Any]) -> dict[str, Any]:
+    answer = galaxy.post(f"histories/{history}/prepare_store_download", payload)
     return {"route": f"short_term_storage/{answer['storage_request_id']}", "task": answer["task"]["id"]}
 
 
-def _under_way(galaxy: Galaxy, here: str, asked: dict[str, Any]) -> bool:
-    """Whether Galaxy has the archive that it was asked for, or is making it.
+def _is_under_way(galaxy: Galaxy, route: str, request: dict[str, Any]) -> bool:
+    """Whether Galaxy has made the requested archive or is making it.
 
     Galaxy declares an archive ready before it stops calling it in preparation, so it is asked in the opposite order: asked
-    the other way round, one that was made between the two requests would be taken for lost.
+    the other way round, an archive finished between the two requests would be taken for lost.
     """
-    if "task" not in asked:
+    if "task" not in request:
         return True
-    exports = galaxy.get(f"{here}/exports", headers={"Accept": "application/vnd.galaxy.task.export+json"})
-    return any(export["task_uuid"] == asked["task"] and export["preparing"] for export in exports) or \
-        bool(galaxy.get(f"{asked['route']}/ready"))
+    exports = galaxy.get(f"{route}/exports", headers={"Accept": "application/vnd.galaxy.task.export+json"})
+    return any(export["task_uuid"] == request["task"] and export["preparing"] for export in exports) or \
+        bool(galaxy.get(f"{request['route']}/ready"))
 
 
-def _ask_an_old_server(galaxy: Galaxy, history: str, wish: dict[str, Any]) -> dict[str, Any]:
-    """As `_ask`, where there is no Celery: a job makes the archive.
+def request_export_job(galaxy: Galaxy, history: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """As `request_export`, on a server without Celery: a job makes the archive.
 
-    The answer describes the export before this one where there is one, and the list of exports has ids that nothing
-    takes (26.1), so the new ones are looked for.
+    Galaxy's answer describes the previous export if there is one, and the ids in its list of exports are of no use (26.1),
+    so the new export and the new job are found by comparison.
     """
-    kind = wish["model_store_format"]
-    if kind not in ("tgz", "tar.gz", "tar") or not wish["include_files"]:
-        raise GalaxyError("this server has no Celery: it makes archives of the kinds tgz and tar, with files")
+    kind = payload["model_store_format"]
+    if kind not in ("tgz", "tar.gz", "tar") or not payload["include_files"]:
+        raise GalaxyError("this server has no Celery, so it makes archives of the kinds tgz and tar only, and with contents")
     exports = f"histories/{history}/exports"
 
-    def known() -> tuple[list[str], list[str]]:
+    def list_known() -> tuple[list[str], list[str]]:
         jobs = galaxy.pages("jobs", {"history_id": history, "tool_id": "__EXPORT_HISTORY__"})
         return [export["download_url"] for export in galaxy.get(exports)], [job["id"] for job in jobs]
 
-    before = known()
-    galaxy.put(exports, {"force": True, "gzip": kind != "tar", "include_hidden": wish["include_hidden"],
-                         "include_deleted": wish["include_deleted"]})
-    urls, jobs = ([one for one in now if one not in then] for now, then in zip(known(), before))
+    before = list_known()
+    galaxy.put(exports, {"force": True, "gzip": kind != "tar", "include_hidden": payload["include_hidden"],
+                         "include_deleted": payload["include_deleted"]})
+    urls, jobs = ([one for one in new if one not in old] for new, old in zip(list_known(), before))
     if not urls or not jobs:
-        raise GalaxyError(f"{galaxy.base} has not begun to make an archive, and does not say why")
+        raise GalaxyError(f"{galaxy.base} has not started to make an archive, and does not say why")
     return {"route": f"{exports}/{urls[0].rsplit('/', 1)[-1]}", "jobs": jobs}
 
 
-def _metadata_jobs(galaxy: Galaxy, history: dict[str, Any]) -> list[str]:
-    """Something, as long as Galaxy sets the metadata of datasets of the history. Their state is setting_metadata then, but
-    a list of contents can't be asked for that (26.1)."""
-    asked = {"history_id": history["id"], "tool_id": "__SET_METADATA__", "state": list(NON_TERMINAL_JOB_STATES)}
-    return [f"metadata by job {job['id']}" for job in galaxy.pages("jobs", asked, limit=1)]
+def _list_metadata_jobs(galaxy: Galaxy, history: dict[str, Any]) -> list[str]:
+    """The label of one job, if any, that sets the metadata of a dataset of the history. The dataset is in state
+    setting_metadata then, by which contents can't be filtered (26.1)."""
+    params = {"history_id": history["id"], "tool_id": "__SET_METADATA__", "state": list(NON_TERMINAL_JOB_STATES)}
+    return [f"metadata by job {job['id']}" for job in galaxy.pages("jobs", params, limit=1)]
 
 
-def _why(galaxy: Galaxy, job: str) -> str:
-    """What Galaxy has to say about a job that failed: the last line of its errors that is one of its own."""
+def _explain_failure(galaxy: Galaxy, job: str) -> str:
+    """Galaxy's reason for a failed job: the last line of its errors that is neither indented nor a list item."""
     about = galaxy.get(f"jobs/{job}", {"full": "true"})
     lines = re.findall(r"^[^\s-].*", about.get("stderr") or about.get("tool_stderr") or "", re.MULTILINE)
     return f"job {job} is {about['state']}: {lines[-1].strip(' :') if lines else 'Galaxy does not say why'}"
 
 
-# ----------------------------------------------------------------------------------------------------- read to its end
+# --------------------------------------------------------------------------------------------------------------- check
 
 @dataclass
 class Archive:
-    """A whole archive at `path`, its bytes and time of change in `stamp`.
+    """A complete archive at `path`.
 
-    `name` is what Galaxy will call its history; `datasets` count those whose contents are in it, by name, state and bytes.
+    `stamp` is its size (bytes) and modification time (ns), `name` the name that Galaxy gives the imported history.
+    `datasets` counts the datasets with contents by name, state and size (bytes).
     """
 
     path: Path
@@ -183,9 +186,9 @@ class Archive:
 
 
 def read_archive(path: Path, label: str = "") -> Archive:
-    """Read the archive to its end; refused where it is broken or no history's, or lacks contents that it tells of.
+    """Read an archive to its end. Raises `GalaxyError` if it is damaged, is no history's, or lacks contents that it lists.
 
-    Galaxy 26.1 takes in a tgz with a wrong checksum, and one without all of the contents, and calls both `ok`.
+    Galaxy 26.1 imports a tgz with a wrong checksum, and one without some of the contents, and calls both `ok`.
     """
     label = label or str(path)
     try:
@@ -206,7 +209,7 @@ def _read(file: BinaryIO, path: Path) -> Archive:
     sizes: dict[str, int] = {}
     texts: dict[str, bytes] = {}
     with progress_bar(stamp[0], f"reading {path.name}") as bar:
-        for name, member in _zip(file) if ending == "zip" else _tar(file, ending):
+        for name, member in _iter_zip(file) if ending == "zip" else _iter_tar(file, ending):
             sizes[name] = 0
             if name.endswith(("history_attrs.txt", "datasets_attrs.txt")):
                 texts[name] = b""
@@ -215,39 +218,40 @@ def _read(file: BinaryIO, path: Path) -> Archive:
                 if name in texts:
                     texts[name] += block
                 bar.update(file.tell() - bar.n)
-    tops = [name for name in texts if name.endswith("history_attrs.txt")]
-    if not tops:
-        raise ValueError("there is no history_attrs.txt in it")
-    top = min(tops, key=len).removesuffix("history_attrs.txt")      # in a bag the history is in a folder
-    about = [one for one in json.loads(texts[f"{top}datasets_attrs.txt"]) if one.get("file_name")]
-    lacking = [str(one["name"]) for one in about if f"{top}{one['file_name']}" not in sizes]
-    if lacking:
-        raise ValueError(f"contents of {len(lacking)} of its {len(about)} datasets are not in it: {', '.join(lacking[:3])}")
-    datasets = Counter((str(one["name"]), str(one.get("state", "ok")), sizes[f"{top}{one['file_name']}"]) for one in about)
+    candidates = [name for name in texts if name.endswith("history_attrs.txt")]
+    if not candidates:
+        raise ValueError("it has no history_attrs.txt")
+    top = min(candidates, key=len).removesuffix("history_attrs.txt")      # in a bag the history is in a folder
+    listed = [dataset for dataset in json.loads(texts[f"{top}datasets_attrs.txt"]) if dataset.get("file_name")]
+    missing = [str(dataset["name"]) for dataset in listed if f"{top}{dataset['file_name']}" not in sizes]
+    if missing:
+        raise ValueError(f"it lacks the contents of {len(missing)} of its {len(listed)} datasets: {', '.join(missing[:3])}")
+    datasets = Counter((str(dataset["name"]), str(dataset.get("state", "ok")), sizes[f"{top}{dataset['file_name']}"])
+                       for dataset in listed)
     history = json.loads(texts[f"{top}history_attrs.txt"])
-    name = (PREFIX + history["name"])[:LONGEST] if history["name"] else UNNAMED
+    name = (PREFIX + history["name"])[:MAX_NAME] if history["name"] else UNNAMED
     return Archive(path, stamp, ending, name, history.get("tags") or [], datasets)
 
 
 def _stamp(file: BinaryIO) -> tuple[int, int]:
-    about = os.fstat(file.fileno())
-    return about.st_size, about.st_mtime_ns
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
 
 
-def _zip(file: BinaryIO) -> Iterator[tuple[str, IO[bytes]]]:
+def _iter_zip(file: BinaryIO) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(file) as archive:
-        for about in archive.infolist():
-            with archive.open(about) as member:
-                yield about.filename, member
+        for info in archive.infolist():
+            with archive.open(info) as member:
+                yield info.filename, member
 
 
-def _tar(file: BinaryIO, ending: str) -> Iterator[tuple[str, IO[bytes]]]:
+def _iter_tar(file: BinaryIO, ending: str) -> Iterator[tuple[str, IO[bytes]]]:
     unpacked: Any = gzip.GzipFile(fileobj=file) if ending == "tar.gz" else file
     with tarfile.open(fileobj=unpacked, mode="r|") as archive:
-        for about in archive:
-            member = archive.extractfile(about) if about.isreg() else None
+        for info in archive:
+            member = archive.extractfile(info) if info.isreg() else None
             if member:
-                yield about.name.removeprefix("./"), member
+                yield info.name.removeprefix("./"), member
     while unpacked.read(BLOCK):     # the checksum of a tgz is behind its end
         pass
     if ending == "tar":
@@ -256,45 +260,48 @@ def _tar(file: BinaryIO, ending: str) -> Iterator[tuple[str, IO[bytes]]]:
             raise EOFError("its end is missing")
 
 
-# ---------------------------------------------------------------------------------------------------- taken in by Galaxy
+# -------------------------------------------------------------------------------------------------------------- import
 
 def start_import(galaxy: Galaxy, archive: Archive | str) -> str:
-    """Send the archive, or tell Galaxy at which address it is; returns the id of the job that imports it.
+    """Send an archive to Galaxy, or the address of one; return the id of the job that imports it.
 
-    It goes in one request, since what is sent to Galaxy's resumable uploads can only become datasets (26.1).
+    It goes in one request, because Galaxy makes only datasets of resumable uploads (26.1).
     """
-    before = {job["id"] for job in _imports(galaxy)}
+    jobs_before = {job["id"] for job in _list_import_jobs(galaxy)}
     if isinstance(archive, str):
         return str(galaxy.post("histories", {"archive_type": "url", "archive_source": archive})["id"])
     with progress_bar(archive.stamp[0], archive.path.name) as bar:
-        form = _Form(archive, bar)
+        form = ArchiveForm(archive, bar)
         try:
             answer = galaxy.request("POST", "histories", data=form, headers={
-                "Content-Type": f"multipart/form-data; boundary={form.mark}"})
+                "Content-Type": f"multipart/form-data; boundary={form.boundary}"})
             return str(answer.json()["id"])
         except GalaxyError as error:
-            if error.status == 413 or (error.lost and not form.sent):
-                why = str(error).removesuffix(f": {MAY_HAVE_ACTED}")    # no: half a form is nothing
-                code = TRY_LATER if error.lost else error.exit_code
-                raise GalaxyError(f"nothing was imported: {why}: {AT_ONCE}", code) from error
+            if error.status == 413 or (error.lost and not form.is_sent):
+                reason = str(error).removesuffix(f": {MAY_HAVE_ACTED}")    # no: Galaxy does nothing with half a form
+                raise GalaxyError(f"nothing was imported: {reason}: an archive goes in one request; --help says how to "
+                                  "send one in pieces", TRY_LATER if error.lost else error.exit_code) from error
             if not error.lost:
                 raise
-            # Galaxy stores the archive before it answers; a proxy may wait less long for that.
-            for _ in galaxy.poll(LOST + archive.stamp[0] / (20 * 2**20)):
-                fresh = [str(job["id"]) for job in _imports(galaxy) if job["id"] not in before]
-                if len(fresh) == 1:
-                    return fresh[0]
+            # Galaxy stores the archive before it answers; a proxy may not wait that long.
+            for _ in galaxy.poll(ANSWER_TIMEOUT + archive.stamp[0] / (20 * 2**20)):
+                new_jobs = [str(job["id"]) for job in _list_import_jobs(galaxy) if job["id"] not in jobs_before]
+                if len(new_jobs) == 1:
+                    return new_jobs[0]
             raise
 
 
-class _Form:
-    """The form with the archive in it, read from the disk while it is sent; from its beginning where it is sent again."""
+class ArchiveForm:
+    """The multipart form that holds an archive, read from the disk as it is sent, and from its beginning if sent again.
+
+    Iterating yields its bytes; it raises `GalaxyError` before the end if the archive has changed on the disk.
+    """
 
     def __init__(self, archive: Archive, bar: Any):
-        self.archive, self.bar, self.mark, self.sent = archive, bar, secrets.token_hex(16), False
-        self.head = (f'--{self.mark}\r\nContent-Disposition: form-data; name="archive_file"; '
+        self.archive, self.bar, self.boundary, self.is_sent = archive, bar, secrets.token_hex(16), False
+        self.head = (f'--{self.boundary}\r\nContent-Disposition: form-data; name="archive_file"; '
                      f'filename="archive.{archive.ending}"\r\nContent-Type: application/octet-stream\r\n\r\n').encode()
-        self.tail = f"\r\n--{self.mark}--\r\n".encode()
+        self.tail = f"\r\n--{self.boundary}--\r\n".encode()
 
     def __len__(self) -> int:
         return len(self.head) + self.archive.stamp[0] + len(self.tail)
@@ -309,18 +316,19 @@ class _Form:
             if _stamp(file) != self.archive.stamp:
                 raise GalaxyError(f"{self.archive.path}: changed while it was sent, so nothing is imported")
         yield self.tail
-        self.sent = True
+        self.is_sent = True
 
 
-def _imports(galaxy: Galaxy) -> Iterator[dict[str, Any]]:
-    """The user's imports, failed ones too."""
+def _list_import_jobs(galaxy: Galaxy) -> Iterator[dict[str, Any]]:
+    """The user's import jobs, failed ones too."""
     return galaxy.pages("jobs", {"tool_id": "__IMPORT_HISTORY__"})
 
 
 def wait_for_import(galaxy: Galaxy, job: str, archive: Archive | None, timeout: float | None) -> dict[str, Any]:
-    """The new history (`id`, `name`), once the job has ended well and all datasets are there as the archive has them.
+    """Return the new history (`id`, `name`) when the job has ended and all datasets are as in the archive.
 
-    Raises `GalaxyError` where that is not so. Of an archive at an address only what Galaxy says of the datasets is known.
+    Raises `GalaxyError` if the job fails or datasets are wrong. Without `archive`, which is then at an address, only the
+    states of the datasets are checked.
     """
     history: dict[str, Any] = {}
     announce("Galaxy imports the archive")
@@ -329,46 +337,49 @@ def wait_for_import(galaxy: Galaxy, job: str, archive: Archive | None, timeout: 
             about = galaxy.get(f"jobs/{job}")
             if about["state"] in NON_TERMINAL_JOB_STATES:
                 continue
-            history = _made_by(galaxy, about, archive)
-        # After the job Galaxy goes on with the metadata of some datasets, as BAM.
-        if not _metadata_jobs(galaxy, history):
+            history = _find_imported(galaxy, about, archive)
+        # After the job has ended Galaxy still sets the metadata of some datasets, such as BAM.
+        if not _list_metadata_jobs(galaxy, history):
             break
     else:
-        raise GalaxyError(f"job {job} is not done with the import after {timeout:g} s: the same command waits for it again",
-                      STILL_RUNNING)
-    wrong = _missing(galaxy, history, archive) if archive else [
-        f"{one['name']} ({one['state']})" for one in _datasets(galaxy, history) if one["state"] in NEVER_OK]
+        raise GalaxyError(f"job {job} is still importing after {timeout:g} s: repeat the command to wait again",
+                          STILL_RUNNING)
+    wrong = _list_missing(galaxy, history, archive) if archive else [
+        f"{one['name']} ({one['state']})" for one in _list_datasets(galaxy, history) if one["state"] in NEVER_OK]
     if wrong:
-        raise GalaxyError(f"history {history['id']} ({history['name']}) was made, but {len(wrong)} of the archive's datasets "
-                      f"did not come right: {', '.join(wrong[:3])}{', ...' if len(wrong) > 3 else ''}")
+        raise GalaxyError(f"history {history['id']} ({history['name']}) was created, but {len(wrong)} of the archive's "
+                          f"datasets are missing or wrong in it: {', '.join(wrong[:3])}{', ...' if len(wrong) > 3 else ''}")
     return history
 
 
-def _made_by(galaxy: Galaxy, job: dict[str, Any], archive: Archive | None) -> dict[str, Any]:
-    """The history that an import has made. Galaxy does not tell it: of those of its name that were made while the job ran,
-    it is the last one that holds what the archive does."""
-    made = galaxy.pages("histories", {"q": "create_time-ge", "qv": job["create_time"], "keys": "id,name,create_time"})
-    same = [one for one in made if one["create_time"] <= job["update_time"] and (
-        one["name"] == archive.name if archive else one["name"] == UNNAMED or one["name"].startswith(PREFIX))]
-    same.reverse()
+def _find_imported(galaxy: Galaxy, job: dict[str, Any], archive: Archive | None) -> dict[str, Any]:
+    """Return the history that an import job has created.
+
+    Galaxy does not tell which it is: the latest history of the name that was created while the job ran, and that holds what
+    the archive does.
+    """
+    histories = galaxy.pages("histories", {"q": "create_time-ge", "qv": job["create_time"], "keys": "id,name,create_time"})
+    candidates = [history for history in histories if history["create_time"] <= job["update_time"] and (
+        history["name"] == archive.name if archive else history["name"] == UNNAMED or history["name"].startswith(PREFIX))]
+    candidates.reverse()
     if job["state"] != "ok":
-        left = f"; history {same[0]['id']} is left of it, which is not whole" if same else ""
-        raise GalaxyError(f"the import failed: {_why(galaxy, job['id'])}{left}")
-    if not same:
-        raise GalaxyError(
-            f"job {job['id']} has done the import, but its history is not there: was it deleted or renamed since?")
-    if archive and len(same) > 1:
-        return next((one for one in same if not _missing(galaxy, one, archive)), same[0])
-    return dict(same[0])
+        rest = f"; it has left the incomplete history {candidates[0]['id']}" if candidates else ""
+        raise GalaxyError(f"the import failed: {_explain_failure(galaxy, job['id'])}{rest}")
+    if not candidates:
+        raise GalaxyError(f"job {job['id']} has done the import, but its history does not exist: was it deleted or renamed "
+                          "since?")
+    if archive and len(candidates) > 1:
+        return next((history for history in candidates if not _list_missing(galaxy, history, archive)), candidates[0])
+    return dict(candidates[0])
 
 
-def _missing(galaxy: Galaxy, history: dict[str, Any], archive: Archive) -> list[str]:
-    """The datasets of the archive that are not in the history with their names, states and sizes, in words."""
-    there = Counter((one["name"], one["state"].replace("setting_metadata", "ok"), one["file_size"] or 0)
-                    for one in _datasets(galaxy, history) if one["state"] not in NEVER_OK)
-    return [f"{name} ({state}, {size} bytes)" for name, state, size in (archive.datasets - there).elements()]
+def _list_missing(galaxy: Galaxy, history: dict[str, Any], archive: Archive) -> list[str]:
+    """Labels of the archive's datasets that are not in the history with the same name, state and size."""
+    present = Counter((dataset["name"], dataset["state"].replace("setting_metadata", "ok"), dataset["file_size"] or 0)
+                      for dataset in _list_datasets(galaxy, history) if dataset["state"] not in NEVER_OK)
+    return [f"{name} ({state}, {size} bytes)" for name, state, size in (archive.datasets - present).elements()]
 
 
-def _datasets(galaxy: Galaxy, history: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _list_datasets(galaxy: Galaxy, history: dict[str, Any]) -> Iterator[dict[str, Any]]:
     contents = galaxy.pages(f"histories/{history['id']}/contents", {"v": "dev", "keys": "name,state,file_size"})
-    return (one for one in contents if one["history_content_type"] == "dataset")
+    return (item for item in contents if item["history_content_type"] == "dataset")

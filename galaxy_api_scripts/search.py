@@ -1,9 +1,9 @@
-"""Queries such as `select id, name from history where name='Run 12'`, which Galaxy's own search once answered.
+"""The query language that Galaxy's own search once had, such as `select id, name from history where name='Run 12'`.
 
     select FIELDS|* from DOMAIN [where FIELD='VALUE' [and FIELD='VALUE']...]
 
-Beside `=` there are `!=` and `like`, where % stands for any text and _ for any character. VALUE may stand without quotes
-where it is one word; true, false and none without quotes are no text. Two quotes within a text stand for one.
+The operators are `=`, `!=` and `like`, in which % matches any text and _ any character. A VALUE of one word needs no quotes;
+true, false and none without quotes are constants. Two quotes inside a quoted text stand for one.
 """
 from __future__ import annotations
 
@@ -15,119 +15,116 @@ from typing import Any, NamedTuple
 from common import USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.libraries.contents import open_folder
 
-WORD = re.compile(r"""\s*(?P<text>'(?:[^']|'')*' | "(?:[^"]|"")*" | != | [=,*] | [^\s'"=!,*]+ | \S)""", re.VERBOSE)
+TOKEN = re.compile(r"""\s*(?P<text>'(?:[^']|'')*' | "(?:[^"]|"")*" | != | [=,*] | [^\s'"=!,*]+ | \S)""", re.VERBOSE)
 RESERVED = ("select", "from", "where", "and", "like")
 OPERATORS = ("=", "!=", "like")
 CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "none": None}
 
 
 class Condition(NamedTuple):
-    """One comparison of a `where`; `value` is a text unless it is a constant."""
+    """One comparison of a `where` clause; `value` is a string unless it is a constant."""
     field: str
     operator: str
     value: str | bool | None
 
-    def holds(self, found: Any) -> bool:
-        """Whether it holds for what was `found` in the field; of a list, such as of tags, one member is enough."""
-        values = found if isinstance(found, list) else [found]
+    def matches(self, content: Any) -> bool:
+        """Whether the content of the field satisfies the condition; of a list, such as tags, one member is enough."""
+        values = content if isinstance(content, list) else [content]
         if self.operator == "like":
-            return any(_matches_like(_text(value), _text(self.value)) for value in values)
+            return any(_matches_like(_as_text(value), _as_text(self.value)) for value in values)
         return any(_equals(value, self.value) for value in values) == (self.operator == "=")
 
 
 class Query(NamedTuple):
-    """A query's parts; `fields` is empty for all of them."""
+    """A parsed query; `fields` is empty if it selects all."""
     text: str
     fields: list[str]
     domain: str
     conditions: list[Condition]
 
-    def named(self) -> list[str]:
-        """All fields that it names."""
+    def all_fields(self) -> list[str]:
+        """The fields that it selects or compares."""
         return [*self.fields, *(condition.field for condition in self.conditions)]
 
 
 def parse_query(text: str) -> Query:
-    """The parts of a query; a usage error that points at the word where it can't be read."""
-    words = _Words(text)
-    words.take("select")
-    fields = [] if words.accept("*") else [words.name("a field or *")]
-    while fields and words.accept(","):
-        fields.append(words.name("a field"))
-    words.take("from")
-    domain = words.name("a domain")
+    """Parse a query. Raises a usage error that points at the first token that does not belong there."""
+    parser = _Parser(text)
+    parser.expect("select")
+    fields = [] if parser.accept("*") else [parser.expect_name("a field or *")]
+    while fields and parser.accept(","):
+        fields.append(parser.expect_name("a field"))
+    parser.expect("from")
+    domain = parser.expect_name("a domain")
     conditions = []
-    if words.accept("where"):
-        conditions.append(words.condition())
-        while words.accept("and"):
-            conditions.append(words.condition())
-        words.end("and")
-    words.end("where")
+    if parser.accept("where"):
+        conditions.append(parser.expect_condition())
+        while parser.accept("and"):
+            conditions.append(parser.expect_condition())
+        parser.expect_end("and")
+    parser.expect_end("where")
     return Query(text, fields, domain, conditions)
 
 
-class _Words:
-    """The words of a query, taken one by one."""
+class _Parser:
+    """Reads a query token by token; each `expect...` returns what it has read, or raises `GalaxyError`."""
 
     def __init__(self, text: str):
-        self.text, self.words, self.place = text, list(WORD.finditer(text)), 0
+        self.text, self.tokens, self.position = text, list(TOKEN.finditer(text)), 0
 
-    def accept(self, *wanted: str) -> str:
-        """The next word in lower case, taken, where it is one of those `wanted`; else "", and nothing is taken."""
-        word = self._next().lower()
-        if word not in wanted:
+    def accept(self, *tokens: str) -> str:
+        """Read the next token if it is one of `tokens`, in lower case; else return ""."""
+        token = self._next_token().lower()
+        if token not in tokens:
             return ""
-        self.place += 1
-        return word
+        self.position += 1
+        return token
 
-    def take(self, *wanted: str) -> str:
-        return self.accept(*wanted) or self.wrong(" or ".join(wanted))
+    def expect(self, *tokens: str) -> str:
+        return self.accept(*tokens) or self._fail(" or ".join(tokens))
 
-    def name(self, what: str) -> str:
-        word = self._next()
-        if not re.fullmatch(r"[\w.]+", word) or word.lower() in RESERVED:
-            self.wrong(what)
-        self.place += 1
-        return word
+    def expect_name(self, description: str) -> str:
+        token = self._next_token()
+        if not re.fullmatch(r"[\w.]+", token) or token.lower() in RESERVED:
+            self._fail(description)
+        self.position += 1
+        return token
 
-    def condition(self) -> Condition:
-        return Condition(self.name("a field"), self.take(*OPERATORS), self.value())
+    def expect_condition(self) -> Condition:
+        return Condition(self.expect_name("a field"), self.expect(*OPERATORS), self.expect_value())
 
-    def value(self) -> str | bool | None:
-        word = self._next()
-        if word in ("'", '"'):
-            raise GalaxyError(f"query {self.text!r}: the quote at column {self.column()} is not closed", USAGE)
-        if not word or word in "=!=,*":
-            self.wrong("a value such as 'Run 12'")
-        self.place += 1
-        if word[0] in "'\"":
-            return word[1:-1].replace(word[0] * 2, word[0])
-        return CONSTANTS.get(word.lower(), word)
+    def expect_value(self) -> str | bool | None:
+        token = self._next_token()
+        if token in ("'", '"'):
+            raise GalaxyError(f"query {self.text!r}: the quote at column {self._column()} is not closed", USAGE)
+        if not token or token in "=!=,*":
+            self._fail("a value such as 'Run 12'")
+        self.position += 1
+        if token[0] in "'\"":
+            return token[1:-1].replace(token[0] * 2, token[0])
+        return CONSTANTS.get(token.lower(), token)
 
-    def end(self, otherwise: str) -> None:
-        if self._next():
-            self.wrong(f"{otherwise}, or the query's end")
+    def expect_end(self, alternative: str) -> None:
+        if self._next_token():
+            self._fail(f"{alternative}, or the query's end,")
 
-    def wrong(self, wanted: str) -> str:
-        """Raises `GalaxyError`, pointing at the next word."""
-        where = "at its end"
-        if self._next():
-            where = f"at column {self.column()}, not {self._next()!r}"
-        raise GalaxyError(f"query {self.text!r}: {wanted} is wanted {where}", USAGE)
+    def _fail(self, expected: str) -> str:
+        place = f"at column {self._column()}, not {self._next_token()!r}" if self._next_token() else "at its end"
+        raise GalaxyError(f"query {self.text!r}: expected {expected} {place}", USAGE)
 
-    def column(self) -> int:
-        return self.words[self.place].start("text") + 1
+    def _column(self) -> int:
+        return self.tokens[self.position].start("text") + 1
 
-    def _next(self) -> str:
-        return self.words[self.place]["text"] if self.place < len(self.words) else ""
+    def _next_token(self) -> str:
+        return self.tokens[self.position]["text"] if self.position < len(self.tokens) else ""
 
 
-def _text(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _equals(found: Any, value: str | bool | None) -> bool:
-    return found is value if value is None else _text(found) == _text(value)
+def _equals(content: Any, value: str | bool | None) -> bool:
+    return content is value if value is None else _as_text(content) == _as_text(value)
 
 
 def _matches_like(text: str, pattern: str) -> bool:
@@ -138,13 +135,13 @@ def _matches_like(text: str, pattern: str) -> bool:
 # --------------------------------------------------------------------------------------------------------- answering
 
 class Domain(NamedTuple):
-    """Where a domain's members are listed, and which comparisons Galaxy makes by itself (26.1, tried)."""
+    """The route that lists a domain's members, and the comparisons that Galaxy makes itself (26.1, tried)."""
     path: str
-    always: dict[str, str] = {}             # parameters of every question
-    filters: tuple[str, ...] = ()           # fields that are compared by q=FIELD-eq and qv=VALUE
+    constants: dict[str, str] = {}          # parameters of every request
+    filters: tuple[str, ...] = ()           # fields that q=FIELD-eq and qv=VALUE compare
     params: dict[str, str] = {}             # {field: the parameter that compares it}
-    names: dict[str, str] = {}              # {field in queries: field in the answer}
-    picks: bool = False                     # whether `keys` names the fields of the answer
+    aliases: dict[str, str] = {}            # {field in queries: field in the answer}
+    has_keys: bool = False                  # whether `keys` selects the fields of the answer
 
 
 HISTORY, TAG = {"history_id": "history_id"}, {"tag": "tags"}
@@ -152,80 +149,80 @@ CONTENT = ("name", "deleted", "visible", "hid", "history_content_type")
 DOMAINS = {
     "hda": Domain("datasets", {}, (*CONTENT, "purged", "state", "extension", "genome_build"), HISTORY, TAG, True),
     "hdca": Domain("datasets", {}, CONTENT, HISTORY, TAG, True),
-    "ldda": Domain("libraries", names={**TAG, "data_type": "file_ext"}),
+    "ldda": Domain("libraries", aliases={**TAG, "data_type": "file_ext"}),
     "library": Domain("libraries", params={"deleted": "deleted"}),
     "history": Domain("histories", {}, ("name", "deleted", "purged", "published"), {}, TAG, True),
-    "tool": Domain("tools", {"in_panel": "false"}, names={"tool_id": "id"}),
-    "workflow": Domain("workflows", params={"deleted": "show_deleted", "hidden": "show_hidden"}, names=TAG),
+    "tool": Domain("tools", {"in_panel": "false"}, aliases={"tool_id": "id"}),
+    "workflow": Domain("workflows", params={"deleted": "show_deleted", "hidden": "show_hidden"}, aliases=TAG),
     "invocation": Domain("invocations", params={**HISTORY, "workflow_id": "workflow_id"}),
-    "job": Domain("jobs", params={**HISTORY, "state": "state", "tool_id": "tool_id"}, names={"tool_name": "tool_id"}),
+    "job": Domain("jobs", params={**HISTORY, "state": "state", "tool_id": "tool_id"}, aliases={"tool_name": "tool_id"}),
 }
-KINDS = {"hda": "dataset", "hdca": "dataset_collection"}
-WHOLE = ("tools", "libraries")      # lists that come in one piece
-OLD_NAMES = {"history_dataset": "hda", "library_dataset_dataset": "ldda"}
+CONTENT_TYPES = {"hda": "dataset", "hdca": "dataset_collection"}
+UNPAGED = ("tools", "libraries")
+OLD_DOMAINS = {"history_dataset": "hda", "library_dataset_dataset": "ldda"}
 
 
 def run_query(galaxy: Galaxy, query: Query) -> Iterator[dict[str, Any]]:
-    """The things that a query selects, page by page, each with the fields that it names.
+    """Yield the things that a query selects, page by page, each with the selected fields.
 
-    What is deleted is left out unless the query compares `deleted` or `purged`. Raises `GalaxyError` for a domain or a field
-    that there is not.
+    Deleted things are left out unless the query compares `deleted` or `purged`. Raises `GalaxyError` for an unknown domain
+    or field.
     """
-    name = OLD_NAMES.get(query.domain, query.domain)
+    name = OLD_DOMAINS.get(query.domain, query.domain)
     if name not in DOMAINS:
-        raise GalaxyError(f"query {query.text!r}: there is no {query.domain}: there are {', '.join(DOMAINS)}", USAGE)
+        raise GalaxyError(f"query {query.text!r}: unknown domain {query.domain}: expected one of {', '.join(DOMAINS)}",
+                          USAGE)
     domain = DOMAINS[name]
     for thing in _list_domain(galaxy, name, domain, query):
-        found = {field: _field(thing, field, domain, query) for field in query.named()}
-        if all(condition.holds(found[condition.field]) for condition in query.conditions):
-            yield {field: found[field] for field in query.fields} if query.fields else thing
+        content = {field: _get_field(thing, field, domain, query) for field in query.all_fields()}
+        if all(condition.matches(content[condition.field]) for condition in query.conditions):
+            yield {field: content[field] for field in query.fields} if query.fields else thing
 
 
 def _list_domain(galaxy: Galaxy, name: str, domain: Domain, query: Query) -> Iterable[dict[str, Any]]:
-    """What Galaxy lists for a query."""
     if name == "ldda":
-        return _library_datasets(galaxy)
-    ask = _list_params(name, domain, query)
-    return galaxy.get(domain.path, ask) if domain.path in WHOLE else galaxy.pages(domain.path, ask)
+        return _list_library_datasets(galaxy)
+    params = _build_params(name, domain, query)
+    return galaxy.get(domain.path, params) if domain.path in UNPAGED else galaxy.pages(domain.path, params)
 
 
-def _list_params(name: str, domain: Domain, query: Query) -> dict[str, Any]:
-    """The parameters by which Galaxy leaves out most of what the query does not select."""
+def _build_params(name: str, domain: Domain, query: Query) -> dict[str, Any]:
+    """The parameters by which Galaxy makes those comparisons that it can."""
     conditions = list(query.conditions)
-    if name in KINDS:
-        conditions.append(Condition("history_content_type", "=", KINDS[name]))
+    if name in CONTENT_TYPES:
+        conditions.append(Condition("history_content_type", "=", CONTENT_TYPES[name]))
     if domain.filters and not {"deleted", "purged"}.intersection(condition.field for condition in conditions):
         conditions.append(Condition("deleted", "=", False))
-    ask: dict[str, Any] = {**domain.always, "q": [], "qv": []}
+    params: dict[str, Any] = {**domain.constants, "q": [], "qv": []}
     for field, operator, value in conditions:
-        field = domain.names.get(field, field)
+        field = domain.aliases.get(field, field)
         if operator == "=" and value is not None and field in domain.params:
-            ask[domain.params[field]] = value
+            params[domain.params[field]] = value
         elif field in domain.filters and value is not None and (operator == "=" or (operator == "like" and field == "name")):
-            ask["q"].append(f"{field}-{'eq' if operator == '=' else 'like'}")
-            ask["qv"].append(value)
-    if domain.picks and query.fields:
-        ask["keys"] = ",".join(dict.fromkeys(["id", *(domain.names.get(field, field) for field in query.named())]))
-    return ask
+            params["q"].append(f"{field}-{'eq' if operator == '=' else 'like'}")
+            params["qv"].append(value)
+    if domain.has_keys and query.fields:
+        fields = (domain.aliases.get(field, field) for field in query.all_fields())
+        params["keys"] = ",".join(dict.fromkeys(["id", *fields]))
+    return params
 
 
-def _field(thing: dict[str, Any], field: str, domain: Domain, query: Query) -> Any:
-    """What `thing` has in a field that the query names."""
-    for name in (field, domain.names.get(field, field)):
+def _get_field(thing: dict[str, Any], field: str, domain: Domain, query: Query) -> Any:
+    for name in (field, domain.aliases.get(field, field)):
         if name in thing:
             return thing[name]
-    raise GalaxyError(f"query {query.text!r}: {query.domain} has no field {field}: `select * from {query.domain}` shows those "
-                  "that there are", USAGE)
+    raise GalaxyError(f"query {query.text!r}: {query.domain} has no field {field}: `select * from {query.domain}` shows all "
+                      "fields", USAGE)
 
 
-def _library_datasets(galaxy: Galaxy) -> Iterator[dict[str, Any]]:
-    """The datasets of all libraries: a request for each library, and one or more for each folder."""
+def _list_library_datasets(galaxy: Galaxy) -> Iterator[dict[str, Any]]:
+    """List the datasets of all libraries, by one request for each library and one or more for each folder."""
     for library in galaxy.get("libraries"):
         for folder in galaxy.get(f"libraries/{library['id']}/contents"):
             if folder["type"] != "folder":
                 continue
-            for thing in open_folder(galaxy, folder["id"]).items:
-                if thing["type"] == "file":
-                    own = {"model_class": "LibraryDatasetDatasetAssociation", "library_dataset_id": thing["id"],
-                           "folder_id": folder["id"], "parent_library_id": library["id"]}
-                    yield {**thing, "id": thing["ldda_id"], **own}
+            for item in open_folder(galaxy, folder["id"]).items:
+                if item["type"] == "file":
+                    extra = {"model_class": "LibraryDatasetDatasetAssociation", "library_dataset_id": item["id"],
+                             "folder_id": folder["id"], "parent_library_id": library["id"]}
+                    yield {**item, "id": item["ldda_id"], **extra}

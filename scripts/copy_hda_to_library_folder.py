@@ -27,7 +27,7 @@ from galaxy_api_scripts.libraries.contents import folder_in_use, parse_folder_id
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     dataset, library = [parse_id(args[name], name) for name in ("HDA_ID", "LIBRARY_ID")]
     folder, message, (style, fields) = parse_folder_id(
         args["FOLDER_ID"], "FOLDER_ID"), args["MESSAGE"], output_options(args).values()

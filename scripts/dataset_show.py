@@ -11,12 +11,13 @@ Arguments:
 
 Options:
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
-  --fields=NAMES   only these fields, separated by commas: also others that Galaxy has, as tags, uuid, peek
-  -h, --help       show this
+  --fields=NAMES   only these fields, separated by commas; Galaxy's other ones too, such as tags, uuid, peek
+  -h, --help       show this help
+  --version        show the version
 
-A single dataset's table has a line for each field, and its JSON is no list; the table of several has fewer fields.
-file_size is in bytes, hashes are those of the bytes that Galaxy knows, misc_info is Galaxy's word on it. Of one in state
-error there are also its job's exit_code and the end of its stderr. If some of several can't be shown, the exit status is 3.
+The table of a single dataset has a line for each field, its JSON is an object; the table of several has fewer fields.
+file_size is in bytes; hashes are those that Galaxy knows of the bytes; misc_info is Galaxy's message about it. A dataset in
+state error also has its job's exit_code and the end of its stderr. Exits with 3 if some of several can't be shown.
   dataset_show.py - - bbd44e69cb8906b5
   dataset_show.py --format=value --fields=hashes - - bbd44e69cb8906b5
 """
@@ -27,55 +28,54 @@ from galaxy_api_scripts.polling import combine_exit_codes, fetch_datasets
 
 FIELDS = ["id", "hid", "name", "history_id", "state", "misc_info", "extension", "dbkey", "file_size", "hashes",
           "create_time", "update_time", "deleted", "purged", "visible", "creating_job", "exit_code", "stderr"]
-BRIEF = ["id", "hid", "name", "history_id", "state", "extension", "dbkey", "file_size", "misc_info"]
-OURS = ("dbkey", "exit_code", "stderr")     # fields that are no dataset's in Galaxy
-MOST = 2000     # letters of the standard error
+TABLE_FIELDS = ["id", "hid", "name", "history_id", "state", "extension", "dbkey", "file_size", "misc_info"]
+ADDED_FIELDS = ("dbkey", "exit_code", "stderr")     # which Galaxy's datasets don't have
+STDERR_LENGTH = 2000        # characters of a job's standard error
 NO_JOB = {"exit_code": None, "stderr": None}
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    wanted, (style, fields) = parse_ids(args["DATASET"], "DATASET"), output_options(args).values()
+    ids, output = parse_ids(args["DATASET"], "DATASET"), output_options(args)
+    style, fields = output["format"], output["fields"]
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    codes, several = [], len(wanted) != 1
-    rows = described(galaxy, wanted, dict.fromkeys([*FIELDS, *fields]), codes)
-    everything = style in ("json", "jsonl", "csv", "tsv", "value") or not several
-    fields = fields or (FIELDS if everything else BRIEF)
-    answer = rows if several else next(rows, None)
+    codes, is_single = [], len(ids) == 1
+    rows = describe_datasets(galaxy, ids, dict.fromkeys([*FIELDS, *fields]), codes)
+    all_fields = is_single or style in ("json", "jsonl", "csv", "tsv", "value")
+    answer = next(rows, None) if is_single else rows
     if answer:
-        show(answer, style, fields, upright=True)
-    return combine_exit_codes(codes, wanted)
+        show(answer, style, fields or (FIELDS if all_fields else TABLE_FIELDS), upright=True)
+    return combine_exit_codes(codes, ids)
 
 
-def described(galaxy, wanted, fields, codes):
-    """What there is in the `fields` of each dataset; of one that there is none of, an exit code is added to `codes`."""
-    keys = [field for field in fields if field not in OURS] + ["genome_build"]
+def describe_datasets(galaxy, ids, fields, codes):
+    """Yield each dataset with these `fields`; the exit code of one that can't be shown is added to `codes`."""
+    keys = [field for field in fields if field not in ADDED_FIELDS] + ["genome_build"]
     jobs = {}
-    for _, dataset in fetch_datasets(galaxy, wanted, keys):
+    for _, dataset in fetch_datasets(galaxy, ids, keys):
         if isinstance(dataset, GalaxyError):
             codes.append(report_error(str(dataset), dataset.exit_code))
             continue
-        job = dataset.get("creating_job")
-        if dataset["state"] != "error":
-            job = None
-        elif job not in jobs:
-            jobs[job] = job_of(galaxy, job)
-        hashes = {one["hash_function"]: one["hash_value"] for one in dataset.get("hashes") or []
-                  if not one["extra_files_path"]}
-        ours = {"dbkey": dataset.get("genome_build"), "hashes": hashes, **jobs.get(job, NO_JOB)}
-        yield {**dict.fromkeys(FIELDS), **dataset, **ours}
+        job = dataset.get("creating_job") if dataset["state"] == "error" else None
+        if job not in jobs:
+            jobs[job] = describe_job(galaxy, job)
+        hashes = {entry["hash_function"]: entry["hash_value"] for entry in dataset.get("hashes") or []
+                  if not entry["extra_files_path"]}
+        yield {**dict.fromkeys(FIELDS), **dataset, "dbkey": dataset.get("genome_build"), "hashes": hashes, **jobs[job]}
 
 
-def job_of(galaxy, job):
-    """The exit code and the end of the standard error of a job, as far as we may see it."""
+def describe_job(galaxy, job):
+    """The exit code and the end of the standard error of a job, if there is one that we may see."""
+    if not job:
+        return NO_JOB
     try:
-        about = galaxy.get(f"jobs/{job}", {"full": "true"}) if job else {}
+        about = galaxy.get(f"jobs/{job}", {"full": "true"})
     except GalaxyError as error:
         if error.status is None:
             raise
         return NO_JOB
-    return {"exit_code": about.get("exit_code"), "stderr": (about.get("stderr") or "").strip()[-MOST:]}
+    return {"exit_code": about.get("exit_code"), "stderr": (about.get("stderr") or "").strip()[-STDERR_LENGTH:]}
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ from galaxy_api_scripts.workflows.staging import Staging
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     inbox, done = folder(args["IN_FOLDER"]), folder(args["OUT_FOLDER"])
     library_name, workflow_id = args["DATA_LIBRARY"], parse_id(args["WORKFLOW_ID"], "WORKFLOW_ID")
     pause, once, (style, fields) = int_option(args, "--pause", 1), args["--once"], output_options(args).values()
@@ -122,8 +122,8 @@ class ByPath(Staging):
                 raise GalaxyError(
                     f"library dataset {dataset} ended in state {about['state']}: {about.get('misc_info') or ''}")
             self.refs[leaf.source, leaf.dbkey, leaf.tags] = {"src": "ld", "id": dataset}
-        self._sent = []
-        return self._sent
+        self.batches = []
+        return self.batches
 
 
 def folder(path):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Split a collection into what is ok and what is not.
+"""Split a list in a history into two new ones: the datasets that are ok, and the others.
 
 Usage:
   filter_failed_datasets_from_collection.py [options] URL KEY HISTORY_NAME COLLECTION_HID
@@ -8,17 +8,19 @@ Arguments:
   URL                the server, or - to look it up
   KEY                your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   HISTORY_NAME       the history's name, which no other of your histories may have
-  COLLECTION_HID     the collection's number in the history
+  COLLECTION_HID     the collection's hid, its number in the history
 
 Options:
-  --wait             until the collection's datasets have ended; else those that still run are not ok
-  --timeout=SECONDS  how long to wait; as long as it takes unless given
-  --format=FORMAT    print both new collections: table, json, jsonl, csv, tsv, value or another tabulate style
-  --fields=NAMES     only these fields of them, separated by commas, as a table unless --format is given
-  -h, --help         show this
+  --wait             wait until the collection's datasets have ended; without it unfinished ones are not ok
+  --timeout=SECONDS  stop waiting after this many seconds in all
+  --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES     only these fields, separated by commas
+  -h, --help         show this help
+  --version          show the version
 
-Makes the lists NAME (ok) and NAME (not ok) of the same datasets; not ok is every state but ok, and an empty file. In a list
-of pairs, a pair is ok when both of its datasets are. A second run makes neither of them again.
+Creates the lists NAME (ok) and NAME (not ok) of the same datasets; not ok are all states but ok, and empty files. In a list
+of pairs, a pair is ok if both of its datasets are. A second run creates neither again. With --format or --fields it prints
+both.
   filter_failed_datasets_from_collection.py --wait --fields=id,hid,name,element_count - - "Run 12" 48
 """
 import sys
@@ -40,99 +42,103 @@ from common import (
     show,
 )
 
-LONG = (10, 600)    # seconds for a connection and for an answer: 1,000 elements take Galaxy 26.1 up to 15
+LONG_TIMEOUT = (10, 600)    # seconds for the connection and for the answer: 1,000 elements take Galaxy 26.1 up to 15
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     hid, wait, timeout = int_option(args, "COLLECTION_HID", 1), args["--wait"], int_option(args, "--timeout")
-    style, fields = output_options(args).values()
+    output = output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"], UNATTENDED if wait else ONE_SHOT)
 
     history = galaxy.find("histories", args["HISTORY_NAME"])["id"]
     path = f"histories/{history}/contents/dataset_collections"
-    collection_id = numbered(galaxy, history, hid)
+    collection_id = find_collection(galaxy, history, hid)
     for _ in backoff(timeout) if wait else ():
         about = galaxy.get(f"{path}/{collection_id}", {"view": "collection"})
         if about["populated_state"] != "new" and not set(about["elements_states"]) & set(NON_TERMINAL_DATASET_STATES):
             break
-    collection = galaxy.get(f"{path}/{collection_id}", timeout=LONG)
-    running = [one for one in datasets(collection["elements"]) if one["state"] in NON_TERMINAL_DATASET_STATES]
+    collection = galaxy.get(f"{path}/{collection_id}", timeout=LONG_TIMEOUT)
+    unfinished = [dataset for dataset in iter_datasets(collection["elements"])
+                  if dataset["state"] in NON_TERMINAL_DATASET_STATES]
     name, kind = collection["name"], collection["collection_type"]
     if not collection["populated"]:
-        why = collection["populated_state_message"] or "Galaxy still fills it: --wait waits for that"
-        raise GalaxyError(f"collection {name!r} is not complete: {why}",
-                      STILL_RUNNING if collection["populated_state"] == "new" else FAILED)
-    if running and wait:
-        raise GalaxyError(f"{len(running)} datasets of collection {name!r} still run after {timeout} s", STILL_RUNNING)
+        reason = collection["populated_state_message"] or "Galaxy is still filling it: --wait waits for that"
+        raise GalaxyError(f"collection {name!r} is not complete: {reason}",
+                          STILL_RUNNING if collection["populated_state"] == "new" else FAILED)
+    if unfinished and wait:
+        raise GalaxyError(f"{len(unfinished)} datasets of collection {name!r} are unfinished after {timeout} s",
+                          STILL_RUNNING)
     if kind.split(":")[0] != "list":
         raise GalaxyError(f"collection {name!r} is of the type {kind}: only a list can be split")
-    if running:
-        report_error(f"{len(running)} datasets of collection {name!r} still run, so they are not ok: --wait waits for them")
-    made = []
-    for title, elements in zip((f"{name} (ok)", f"{name} (not ok)"), split(collection["elements"], kind)):
-        data = {"name": title, "collection_type": kind, "element_identifiers": elements, "copy_elements": False}
-        made.append(there_already(galaxy, history, data) or galaxy.post(path, data))
-    show(made, style, fields, plain=lambda made: None, changed=True)
+    if unfinished:
+        report_error(f"{len(unfinished)} datasets of collection {name!r} are unfinished, so they are not ok: --wait waits for "
+                     "them")
+    collections = []
+    for new_name, elements in zip((f"{name} (ok)", f"{name} (not ok)"), split(collection["elements"], kind)):
+        payload = {"name": new_name, "collection_type": kind, "element_identifiers": elements, "copy_elements": False}
+        collections.append(find_equal_collection(galaxy, history, payload) or galaxy.post(path, payload))
+    show(collections, **output, plain=lambda _: None, changed=True)
 
 
-def numbered(galaxy, history, hid):
-    """The id of the collection with the number `hid` in the history."""
-    there = galaxy.get(f"histories/{history}/contents", {"v": "dev", "q": "hid-eq", "qv": hid})
-    same = [one["id"] for one in there if one["history_content_type"] == "dataset_collection" and not one["deleted"]]
-    if len(same) != 1:
-        what = f"{len(same)} collections" if same else "no collection" if there else "not there"
-        raise GalaxyError(f"number {hid} of history {history} is {what}")
-    return same[0]
+def find_collection(galaxy, history, hid):
+    """Return the id of the history's collection with that hid."""
+    contents = galaxy.get(f"histories/{history}/contents", {"v": "dev", "q": "hid-eq", "qv": hid})
+    ids = [item["id"] for item in contents if item["history_content_type"] == "dataset_collection" and not item["deleted"]]
+    if len(ids) != 1:
+        count = f"{len(ids)} collections" if ids else "no collection" if contents else "nothing"
+        raise GalaxyError(f"history {history} has {count} with the hid {hid}")
+    return ids[0]
 
 
-def datasets(elements):
-    """All the datasets of a collection's elements, those of inner collections too."""
+def iter_datasets(elements):
+    """Yield the datasets of a collection's elements, including those of inner collections."""
     for element in elements:
         if element["element_type"] == "dataset_collection":
-            yield from datasets(element["object"]["elements"])
+            yield from iter_datasets(element["object"]["elements"])
         else:
             yield element["object"]
 
 
 def split(elements, kind):
-    """The elements of a list of the type `kind` that are ok, and those that are not, as a new collection takes them."""
+    """Return the elements of a list of the type `kind` that are ok, and the others, as identifiers for a new collection."""
     ok, not_ok = [], []
     for element in elements:
         if kind.startswith("list:list"):
-            inner = kind.partition(":")[2]
-            for part, half in zip((ok, not_ok), split(element["object"]["elements"], inner)):
-                if half:
-                    part.append(nested(element["element_identifier"], inner, half))
+            inner_kind = kind.partition(":")[2]
+            for part, inner_part in zip((ok, not_ok), split(element["object"]["elements"], inner_kind)):
+                if inner_part:
+                    part.append(new_collection(element["element_identifier"], inner_kind, inner_part))
         else:
-            good = all(one["state"] == "ok" and one["file_size"] and not one["deleted"] for one in datasets([element]))
-            (ok if good else not_ok).append(as_given(element))
+            is_ok = all(dataset["state"] == "ok" and dataset["file_size"] and not dataset["deleted"]
+                        for dataset in iter_datasets([element]))
+            (ok if is_ok else not_ok).append(as_identifier(element))
     return ok, not_ok
 
 
-def as_given(element):
-    """An element as a new collection takes it."""
-    name, inside = element["element_identifier"], element["object"]
+def as_identifier(element):
+    """Return an element as an identifier for a new collection."""
+    name, content = element["element_identifier"], element["object"]
     if element["element_type"] == "dataset_collection":
-        return nested(name, inside["collection_type"], [as_given(one) for one in inside["elements"]])
-    return {"name": name, "src": element["element_type"], "id": inside["id"]}
+        return new_collection(name, content["collection_type"], [as_identifier(inner) for inner in content["elements"]])
+    return {"name": name, "src": element["element_type"], "id": content["id"]}
 
 
-def nested(name, kind, elements):
-    return {"name": name, "src": "new_collection", "collection_type": kind, "element_identifiers": elements}
+def new_collection(name, kind, identifiers):
+    return {"name": name, "src": "new_collection", "collection_type": kind, "element_identifiers": identifiers}
 
 
-def there_already(galaxy, history, data):
-    """The history's collection that an earlier run made of `data`, None where there is none of that name."""
-    there = galaxy.get(f"histories/{history}/contents", {"v": "dev", "q": "name-eq", "qv": data["name"]})
-    same = [one for one in there if one["history_content_type"] == "dataset_collection" and not one["deleted"]]
-    for one in same:
-        collection = galaxy.get(f"histories/{history}/contents/dataset_collections/{one['id']}", timeout=LONG)
-        if [as_given(element) for element in collection["elements"]] == data["element_identifiers"]:
+def find_equal_collection(galaxy, history, payload):
+    """Return the collection that an earlier run created with the same payload, None if none has that name."""
+    contents = galaxy.get(f"histories/{history}/contents", {"v": "dev", "q": "name-eq", "qv": payload["name"]})
+    namesakes = [item for item in contents if item["history_content_type"] == "dataset_collection" and not item["deleted"]]
+    for item in namesakes:
+        collection = galaxy.get(f"histories/{history}/contents/dataset_collections/{item['id']}", timeout=LONG_TIMEOUT)
+        if [as_identifier(element) for element in collection["elements"]] == payload["element_identifiers"]:
             return collection
-    if same:
-        raise GalaxyError(f"number {same[0]['hid']} of the history is named {data['name']!r} and has other elements: rename or "
-                      "delete it first")
+    if namesakes:
+        raise GalaxyError(f"the history has a collection {payload['name']!r} with other elements, hid "
+                          f"{namesakes[0]['hid']}: rename or delete it first")
     return None
 
 

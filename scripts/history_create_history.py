@@ -19,16 +19,13 @@ A history whose id goes into a variable:
 """
 import sys
 
-from common import Galaxy, arguments, output_options, print_response, run, show
+from common import arguments, output_options, run, submit
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
-    name, (style, fields) = args["NAME"], output_options(args).values()
-    galaxy = Galaxy(args["KEY"], args["URL"])
-
-    answer = galaxy.post("histories", {} if name is None else {"name": name})
-    show(answer, style, fields, plain=print_response, changed=True)
+    args = arguments(__doc__, argv, legacy=True)
+    data = {} if args["NAME"] is None else {"name": args["NAME"]}
+    submit(args["KEY"], args["URL"], data, route="histories", **output_options(args))
 
 
 if __name__ == "__main__":

@@ -20,39 +20,20 @@ A history, and the disk space it takes:
 """
 import sys
 
-from common import (
-    Galaxy,
-    GalaxyError,
-    arguments,
-    bool_option,
-    id_from_url,
-    output_options,
-    print_answer,
-    print_request,
-    run,
-    show,
-)
+from common import GalaxyError, arguments, bool_option, delete, output_options, run
 
-NO_PURGING = "its administrator can set allow_user_dataset_purge: true in galaxy.yml; without PURGE the history is deleted"
+HINT = "its administrator can set allow_user_dataset_purge: true in galaxy.yml; without PURGE the history is deleted"
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
-    purge, (style, fields) = bool_option(args["PURGE"], "PURGE"), output_options(args).values()
-    galaxy = Galaxy(args["KEY"], args["URL"])
-    history = id_from_url(galaxy.url, "histories")
-
-    data = {} if args["PURGE"] is None else {"purge": purge}
-    if args["--dry-run"]:
-        print_request("DELETE", galaxy.url, data, style)
-        return
+    args = arguments(__doc__, argv, legacy=True)
+    data = {} if args["PURGE"] is None else {"purge": bool_option(args["PURGE"], "PURGE")}
     try:
-        answer = galaxy.delete(f"histories/{history}", data)
+        delete(args["KEY"], args["URL"], data, route="histories/ID", dry_run=args["--dry-run"], **output_options(args))
     except GalaxyError as error:
         if error.status == 403 and "purging" in (error.err_msg or ""):
-            raise GalaxyError(f"the server lets nobody purge: {NO_PURGING}", status=403) from None
+            raise GalaxyError(f"the server lets nobody purge: {HINT}", status=403) from None
         raise
-    show(answer, style, fields, plain=print_answer, changed=True)
 
 
 if __name__ == "__main__":

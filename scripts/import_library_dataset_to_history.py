@@ -18,18 +18,13 @@ Options:
 """
 import sys
 
-from common import Galaxy, arguments, output_options, parse_id, print_response, run, show
-from galaxy_api_scripts.libraries.contents import contents_path
+from common import arguments, output_options, parse_id, run, submit
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
-    dataset, (style, fields) = parse_id(args["LIBRARY_FILE_ID"], "LIBRARY_FILE_ID"), output_options(args).values()
-    galaxy = Galaxy(args["KEY"], args["URL"])
-    path = contents_path(galaxy, "histories")
-
-    answer = galaxy.post(path, {"source": "library", "content": dataset})
-    show(answer, style, fields, plain=print_response, changed=True)
+    args = arguments(__doc__, argv, legacy=True)
+    data = {"source": "library", "content": parse_id(args["LIBRARY_FILE_ID"], "LIBRARY_FILE_ID")}
+    submit(args["KEY"], args["URL"], data, route="histories/ID/contents", **output_options(args))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Install a repository of a Tool Shed in Galaxy, its latest revision or a given one.
+"""Install a revision of a Tool Shed repository in Galaxy.
 
 Usage:
   install_tool_shed_repositories.py [options] -u URL -a KEY -l URL -n NAME -o OWNER
@@ -9,19 +9,20 @@ Options:
   -a KEY, --api=KEY          an administrator's API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   -l URL, --local=URL        the Galaxy server, or - to look it up
   -n NAME, --name=NAME       the repository
-  -o OWNER, --owner=OWNER    whose it is
-  -r REV, --revision=REV     the revision, 12 hexadecimal digits; the latest unless given. There are those that this shows:
+  -o OWNER, --owner=OWNER    its owner
+  -r REV, --revision=REV     the revision, 12 hexadecimal digits; by default the latest. This lists all:
                              display.py anonymous 'URL/api/repositories/get_ordered_installable_revisions?name=N&owner=O'
-  --panel-section-id=ID      into this section of the tool panel, which is there
-  --panel-section-name=NAME  into the section of this name, made if there is none
-  --repository-deps          the repositories that it depends on, too
-  --tool-deps                Tool Shed packages, from before Conda, too
-  --format=FORMAT            table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
-  --fields=NAMES             only these fields of the repository, separated by commas
-  --dry-run                  show what would be sent, install nothing
-  -h, --help                 show this
+  --panel-section-id=ID      put the tools into this existing section of the tool panel
+  --panel-section-name=NAME  put the tools into the section of this name, created if missing
+  --repository-deps          install the repositories that it depends on, too
+  --tool-deps                install Tool Shed packages (from before Conda), too
+  --dry-run                  show what would be done, change nothing
+  --format=FORMAT            table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES             only these fields, separated by commas
+  -h, --help                 show this help
+  --version                  show the version
 
-What is installed already is left as it is, and that is no error:
+A revision that is installed already is left as it is, which is no error:
   install_tool_shed_repositories.py -u https://toolshed.g2.bx.psu.edu -a - -l - -n fastqc -o devteam --panel-section-name QC
 """
 import sys
@@ -39,8 +40,8 @@ from galaxy_api_scripts.tools.toolshed import (
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
-    style, fields = output_options(args).values()
+    args = arguments(__doc__, argv, legacy=True)
+    output = output_options(args)
     revision = args["--revision"] and parse_id(args["--revision"], "--revision")
     repository = Repository(args["--url"], args["--owner"], args["--name"])
     galaxy = Galaxy(args["--api"], args["--local"])
@@ -58,14 +59,14 @@ def main(argv=None):
         data["install_repository_dependencies"] = True
     if args["--tool-deps"]:
         data["install_tool_dependencies"] = True
-    known = find_installed(galaxy, repository, data["changeset_revision"])
-    if known:
-        stay = "; its tools stay where they are" if section or new_section else ""
-        message = f"{repository}, revision {data['changeset_revision']}, is installed already{stay}"
-        return show(known, style, fields, plain=lambda _: print_response({"status": "ok", "message": message}))
+    installed = find_installed(galaxy, repository, data["changeset_revision"])
+    if installed:
+        note = "; its tools stay where they are" if section or new_section else ""
+        message = f"{repository}, revision {data['changeset_revision']}, is installed already{note}"
+        return show(installed, **output, plain=lambda _: print_response({"status": "ok", "message": message}))
     if args["--dry-run"]:
-        return print_request("POST", galaxy.url_for(INSTALL_ROUTE), data, style)
-    show(install_revision(galaxy, repository, data), style, fields, plain=print_response, changed=True)
+        return print_request("POST", galaxy.url_for(INSTALL_ROUTE), data, output["format"])
+    show(install_revision(galaxy, repository, data), **output, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Cancel runs of workflows that have not ended.
+"""Cancel workflow invocations that have not ended.
 
 Usage:
   invocation_cancel.py [options] KEY URL INVOCATION...
@@ -7,17 +7,19 @@ Usage:
 Arguments:
   KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL              the server, or - to look it up
-  INVOCATION       a run's id; - reads ids from standard input, one a line
+  INVOCATION       an invocation's id; - reads ids from standard input, one a line
 
 Options:
-  --format=FORMAT  value, jsonl, table, json, csv, tsv or another tabulate style  [default: value]
-  --fields=NAMES   only these fields, separated by commas, of id, state, done
-  -n, --dry-run    say what would be done, cancel nothing
-  -h, --help       show this
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style  [default: value]
+  --fields=NAMES   only these fields, separated by commas  [default: id,state,done]
+  -n, --dry-run    show what would be done, change nothing
+  -h, --help       show this help
+  --version        show the version
 
-Prints a line for each: its id, the state that Galaxy then says that it is in, and what was done. One that has ended is left
-alone, or Galaxy would call it cancelled afterwards. Cancelling becomes cancelled when Galaxy has stopped the jobs, some
-seconds later; what jobs have made stays. If some of several can't be cancelled, the exit status is 3.
+Prints a line for each: its id, its state in Galaxy afterwards, and what was done. Invocations that have ended are
+left alone, because Galaxy would turn their state into cancelled. Galaxy stops the jobs within some seconds and then
+turns cancelling into cancelled; the outputs of finished jobs stay. If some of several can't be cancelled, the exit
+status is 3.
   invocation_cancel.py - - 85a07f4bbdb2c898
   invocation_list.py --history="Run 12" --state=new,ready --format=value --fields=id - - | invocation_cancel.py -n - - -
 """
@@ -28,47 +30,47 @@ from galaxy_api_scripts.invocations.jobs import is_finished
 from galaxy_api_scripts.polling import combine_exit_codes
 
 FIELDS = ["id", "state", "done"]
-STOPPING = ("cancelling", "cancelled")
+CANCELLED_STATES = ("cancelling", "cancelled")
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    wanted, dry = parse_ids(args["INVOCATION"], "INVOCATION"), args["--dry-run"]
-    style, fields = output_options(args, FIELDS).values()
+    ids, dry_run = parse_ids(args["INVOCATION"], "INVOCATION"), args["--dry-run"]
+    output = output_options(args, FIELDS)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     codes = []
-    show(cancelled(galaxy, wanted, dry, codes), style, fields or FIELDS)
-    return combine_exit_codes(codes, wanted)
+    show(cancel_all(galaxy, ids, dry_run, codes), **output)
+    return combine_exit_codes(codes, ids)
 
 
-def cancelled(galaxy, wanted, dry, codes):
-    """Each run with what was done to it; an exit code is added to `codes` for one that can't be cancelled."""
-    for invocation in wanted:
+def cancel_all(galaxy, ids, dry_run, codes):
+    """Cancel these invocations; a row for each, or an exit code in `codes` for one that can't be cancelled."""
+    for invocation_id in ids:
         try:
-            yield cancel(galaxy, invocation, dry)
+            yield cancel(galaxy, invocation_id, dry_run)
         except GalaxyError as error:
             if error.exit_code == TRY_LATER or error.status == 401:
                 raise
-            codes.append(report_error(f"invocation {invocation}: {error}", error.exit_code))
+            codes.append(report_error(f"invocation {invocation_id}: {error}", error.exit_code))
 
 
-def cancel(galaxy, invocation, dry):
-    """Cancel one run unless it has ended; its `id`, `state` and what was `done`."""
-    path = f"invocations/{invocation}"
-    about = galaxy.get(path)
-    state = about["state"]
-    if state in STOPPING:
-        return {"id": invocation, "state": state, "done": "nothing: it is cancelled already"}
-    if is_finished(galaxy, about):
-        return {"id": invocation, "state": state, "done": "nothing: it has ended"}
-    if dry:
-        return {"id": invocation, "state": state, "done": "nothing: it would be cancelled"}
+def cancel(galaxy, invocation_id, dry_run):
+    """Cancel an invocation unless it has ended; its `id`, its `state`, and what was `done`."""
+    path = f"invocations/{invocation_id}"
+    invocation = galaxy.get(path)
+    row = {"id": invocation_id, "state": invocation["state"]}
+    if row["state"] in CANCELLED_STATES:
+        return {**row, "done": "nothing: it is cancelled already"}
+    if is_finished(galaxy, invocation):
+        return {**row, "done": "nothing: it has ended"}
+    if dry_run:
+        return {**row, "done": "nothing: it would be cancelled"}
     galaxy.delete(path)
     state = galaxy.get(path)["state"]
-    if state not in STOPPING:
-        raise GalaxyError(f"Galaxy has taken the request, but the run is {state}")
-    return {"id": invocation, "state": state, "done": "cancelled"}
+    if state not in CANCELLED_STATES:
+        raise GalaxyError(f"Galaxy accepted the request, but the invocation is {state}")
+    return {"id": invocation_id, "state": state, "done": "cancelled"}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""List your runs of workflows, the newest first.
+"""List your workflow invocations, the newest first.
 
 Usage:
   invocation_list.py [options] KEY URL
@@ -9,79 +9,80 @@ Arguments:
   URL                the server, or - to look it up
 
 Options:
-  --workflow=WHICH   only runs of the workflow of this id or name, which no other of your workflows may have
-  --history=WHICH    only runs in the history of this id or name
+  --workflow=WHICH   only those of the workflow with this id or unique name
+  --history=WHICH    only those in the history with this id or unique name
   --state=STATES     only those in these states, separated by commas, such as new,ready,failed
-  --since=DAYS       only those that began in the last DAYS days
-  --nested           those of subworkflows too, each a row of its own
-  --limit=N          no more than N
+  --since=DAYS       only those created in the last DAYS days
+  --nested           also those of subworkflows, each in a row of its own
+  --limit=N          at most N of them
   --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
-  --fields=NAMES     only these fields, separated by commas: also workflow_id, history_id, uuid
-  -h, --help         show this
+  --fields=NAMES     only these fields, separated by commas
+                     [default: id,workflow,history,state,create_time,update_time]
+  -h, --help         show this help
+  --version          show the version
 
-States are new, requires_materialization, ready, scheduled, completed, failed, cancelling and cancelled. Scheduled says that
-all jobs are made, completed that all have ended, good or bad: invocation_show.py tells which. Times are in UTC. An
-administrator sees everybody's runs.
+Other fields are workflow_id, history_id and uuid. Times are in UTC. States are new, requires_materialization, ready,
+scheduled, completed, failed, cancelling and cancelled: scheduled means that all jobs are made, completed that all
+have ended, well or badly; invocation_show.py tells which. Administrators see everybody's invocations.
   invocation_list.py --since=7 --limit=20 - -
-The ids of all that still make jobs in a history, for another script:
+Cancel all invocations in a history that still make jobs:
   invocation_list.py --history="Run 12" --state=new,ready --format=value --fields=id - - | invocation_cancel.py - - -
 """
 import sys
 from datetime import datetime, timedelta, timezone
 
 from common import USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
-from galaxy_api_scripts.invocations.jobs import display_name
 
-FIELDS = ["id", "workflow", "history", "state", "create_time", "update_time"]
 # From Galaxy 26.1's schema (InvocationState).
-ACTIVE = ["new", "ready"]
-STATES = [*ACTIVE, "requires_materialization", "scheduled", "completed", "failed", "cancelling", "cancelled"]
+ACTIVE_STATES = ["new", "ready"]
+STATES = [*ACTIVE_STATES, "requires_materialization", "scheduled", "completed", "failed", "cancelling", "cancelled"]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    limit, days, states = int_option(args, "--limit", 1), int_option(args, "--since", 1), wanted(args["--state"])
-    style, fields = output_options(args).values()
-    only = {"sort_by": None, "sort_desc": None}     # by ids, the newest first: times may be the same
+    limit, days, states = int_option(args, "--limit", 1), int_option(args, "--since", 1), parse_states(args["--state"])
+    output = output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    galaxy.current_user()       # without one Galaxy's list is an empty one
+    query = {"sort_by": None, "sort_desc": None}       # by ids, the newest first: times may be the same
+    galaxy.current_user()       # to an unknown key Galaxy answers with an empty list
     if args["--workflow"] is not None:
-        only["workflow_id"] = galaxy.resolve("workflows", args["--workflow"])["id"]
+        query["workflow_id"] = galaxy.resolve("workflows", args["--workflow"])["id"]
     if args["--history"] is not None:
-        only["history_id"] = galaxy.resolve("histories", args["--history"])["id"]
+        query["history_id"] = galaxy.resolve("histories", args["--history"])["id"]
     if not args["--nested"]:
-        only["include_nested_invocations"] = "false"
-    if states and set(states) <= set(ACTIVE):
-        only["include_terminal"] = "false"
-    show(rows(galaxy, only, states, days, limit, fields or FIELDS), style, fields or FIELDS)
+        query["include_nested_invocations"] = "false"
+    if states and set(states) <= set(ACTIVE_STATES):
+        query["include_terminal"] = "false"
+    show(iter_rows(galaxy, query, states, days, limit, output["fields"]), **output)
 
 
-def wanted(text):
-    """The states in `--state`; None where it was not given."""
-    names = None if text is None else [name.strip() for name in text.split(",")]
-    for name in names or []:
-        if name not in STATES:
-            raise GalaxyError(f"--state: there is no state {name!r}: there are {', '.join(STATES)}", USAGE)
-    return names
+def parse_states(text):
+    """The states in `--state`; None without that option."""
+    states = None if text is None else [name.strip() for name in text.split(",")]
+    for state in states or []:
+        if state not in STATES:
+            raise GalaxyError(f"--state: no state is called {state!r}: expected some of {', '.join(STATES)}", USAGE)
+    return states
 
 
-def rows(galaxy, only, states, days, limit, fields):
-    """The runs, the newest first, with the names of their workflows and histories where these are among the fields."""
+def iter_rows(galaxy, query, states, days, limit, fields):
+    """A row for each invocation, with the names of its workflow and history if these are among the fields."""
     oldest = (datetime.now(timezone.utc) - timedelta(days=days)).isoformat()[:19] if days else ""
-    names, given = {}, 0
-    for one in galaxy.pages("invocations", only, None if states else limit):
-        if one["create_time"] < oldest or given == limit:
+    names, count = {}, 0
+    for invocation in galaxy.pages("invocations", query, None if states else limit):
+        if invocation["create_time"] < oldest or count == limit:
             return
-        if states and one["state"] not in states:
+        if states and invocation["state"] not in states:
             continue
-        for noun, path in (("workflow", "workflows"), ("history", "histories")):
-            which = (path, one[f"{noun}_id"])
-            if noun in fields and which not in names:
-                names[which] = display_name(galaxy, *which)
-        given += 1
-        yield {**one, "workflow": names.get(("workflows", one["workflow_id"])),
-               "history": names.get(("histories", one["history_id"]))}
+        row = dict(invocation)
+        for noun, route, params in (("workflow", f"workflows/{row['workflow_id']}", {"instance": "true"}),
+                                    ("history", f"histories/{row['history_id']}", {"keys": "name"})):
+            if noun in fields and route not in names:
+                names[route] = (galaxy.get_or_none(route, params) or {}).get("name")
+            row[noun] = names.get(route)
+        count += 1
+        yield row
 
 
 if __name__ == "__main__":

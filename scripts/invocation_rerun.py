@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run a workflow's run once more on the same inputs: what failed runs again, the rest is taken from the jobs that ran.
+"""Run a workflow invocation again on the same inputs: failed jobs run again, the others are reused.
 
 Usage:
   invocation_rerun.py [options] KEY URL INVOCATION
@@ -7,23 +7,24 @@ Usage:
 Arguments:
   KEY                your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL                the server, or - to look it up
-  INVOCATION         the id of a run that has failed or was cancelled, as invocation_list.py shows it
+  INVOCATION         the id of an invocation that failed or was cancelled, as invocation_list.py shows it
 
 Options:
-  --history=HISTORY  where the new run goes: an id, an exact name, or new:NAME; the same history unless given
-  --all              run all again, also what ended well, and also a run that did
-  --wait             wait for the end, which it does anyway
-  --no-wait          end as soon as Galaxy has begun the run
-  --timeout=SECONDS  how long to wait for the end; as long as it takes unless given
-  -n, --dry-run      show what would be sent, send nothing
+  --history=HISTORY  the history for the new invocation: an id, an exact name, or new:NAME; by default the same history
+  --all              run all jobs again, also those that succeeded, and also for an invocation that succeeded
+  --wait             accepted for compatibility: waiting is the default
+  --no-wait          exit as soon as Galaxy has accepted the invocation
+  --timeout=SECONDS  stop waiting after this many seconds in all
+  -n, --dry-run      show what would be done, change nothing
   --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
-  --fields=NAMES     only these fields, separated by commas
-  -q, --quiet        print nothing of the new run
-  -h, --help         show this
+  --fields=NAMES     only these fields, separated by commas  [default: id,history_id,state]
+  -q, --quiet        no progress, only results and errors
+  -h, --help         show this help
+  --version          show the version
 
-The new run has an id of its own, which is printed as soon as Galaxy has begun it. Equal jobs are Galaxy's to find: same tool
-and version, same inputs, same parameters. Exits as invocation_wait.py does. The same line again after a kill goes on with
-the run that it has begun.
+Prints the new invocation's id as soon as Galaxy has accepted it, then waits and exits as invocation_wait.py does.
+Galaxy itself finds the jobs to reuse: those with the same tool, version, inputs and parameters. After a kill, the
+same line again continues with the invocation that was submitted.
   invocation_rerun.py - - 85a07f4bbdb2c898
 """
 import sys
@@ -47,51 +48,54 @@ from common import (
 from galaxy_api_scripts.datasets.target_history import open_target_history
 from galaxy_api_scripts.invocations.invocation import InvocationFailed, submit_once, wait_for_invocation
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, is_finished
-from galaxy_api_scripts.progress import state_progress
+from galaxy_api_scripts.progress import enable_bars, state_progress
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    run_id, timeout, (style, fields) = parse_id(args["INVOCATION"], "INVOCATION"), int_option(
-        args, "--timeout"), output_options(args).values()
+    invocation_id, timeout = parse_id(args["INVOCATION"], "INVOCATION"), int_option(args, "--timeout")
+    output, rerun_all = output_options(args), args["--all"]
     if args["--no-wait"] and args["--wait"]:
-        raise GalaxyError("--wait or --no-wait, not both", USAGE)
+        raise GalaxyError("--wait and --no-wait exclude each other", USAGE)
+    enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    about = galaxy.get(f"invocations/{run_id}")
-    if not args["--all"]:
-        refuse_what_need_not_run(galaxy, about)
-    data = {name: value for name, value in galaxy.get(f"invocations/{run_id}/request").items() if value is not None}
-    workflow = data.pop("workflow_id")
-    # What Galaxy filled in for steps that leave something out it may fill in again: the request does not tell it.
-    data.update(use_cached_job=not args["--all"], no_add_to_history=True, allow_tool_state_corrections=True)
+    invocation = galaxy.get(f"invocations/{invocation_id}")
+    if not rerun_all:
+        require_failed(galaxy, invocation)
+    request = galaxy.get(f"invocations/{invocation_id}/request")
+    data = {name: value for name, value in request.items() if value is not None}
+    workflow_id = data.pop("workflow_id")
+    # The request lacks the values that Galaxy filled in for steps that leave something out: let it fill them in again.
+    data.update(use_cached_job=not rerun_all, no_add_to_history=True, allow_tool_state_corrections=True)
     if args["--dry-run"]:
-        print_request("POST", galaxy.url_for(f"workflows/{workflow}/invocations"), data, style)
+        print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), data, output["format"])
         return DONE
 
-    with open_target_history(galaxy, args["--history"] or about["history_id"], [], False, "rerun", run_id, args["--all"]) as where:
-        made = submit_once(galaxy, workflow, {**data, "history_id": where.id}, where.checkpoint)
-        if not args["--quiet"]:
-            show({"id": made, "history_id": where.id, "state": "new"}, style, fields, changed=True)
+    history = args["--history"] or invocation["history_id"]
+    with open_target_history(galaxy, history, [], False, "rerun", invocation_id, rerun_all) as target:
+        new_id = submit_once(galaxy, workflow_id, {**data, "history_id": target.id}, target.checkpoint)
+        show({"id": new_id, "history_id": target.id, "state": "new"}, **output, changed=True)
         if not args["--no-wait"]:
             try:
                 with state_progress("jobs") as on_progress:
-                    wait_for_invocation(galaxy, made, timeout, on_progress=on_progress)
+                    wait_for_invocation(galaxy, new_id, timeout, on_progress=on_progress)
             except InvocationFailed as error:
-                on_success(where.checkpoint.remove)
+                on_success(target.checkpoint.remove)
                 return report_error(str(error))
-        on_success(where.checkpoint.remove)
+        on_success(target.checkpoint.remove)
     return DONE
 
 
-def refuse_what_need_not_run(galaxy, about):
-    """Refuse a run that still goes on, and one that has ended well."""
-    if about["state"] not in ("failed", "cancelled") and not is_finished(galaxy, about):
-        raise GalaxyError(
-            f"invocation {about['id']} has not ended (state {about['state']}): invocation_wait.py waits for it")
-    states = galaxy.get(f"invocations/{about['id']}/jobs_summary")["states"]
-    if about["state"] not in ("failed", "cancelled") and set(states) <= SUCCESS_STATES:
-        raise GalaxyError(f"invocation {about['id']} has ended well: there is nothing to run again, but with --all")
+def require_failed(galaxy, invocation):
+    """Refuse an invocation that still runs or has succeeded."""
+    if invocation["state"] in ("failed", "cancelled"):
+        return
+    if not is_finished(galaxy, invocation):
+        raise GalaxyError(f"invocation {invocation['id']} has not ended (state {invocation['state']}): invocation_wait.py "
+                          "waits for it")
+    if set(galaxy.get(f"invocations/{invocation['id']}/jobs_summary")["states"]) <= SUCCESS_STATES:
+        raise GalaxyError(f"invocation {invocation['id']} has succeeded: to run it again add --all")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Show a workflow's run: how it stands with its steps and jobs, how long they took, how they ended.
+"""Show a workflow invocation: the state of its steps and jobs, their run times and exit codes.
 
 Usage:
   invocation_show.py [options] KEY URL INVOCATION
@@ -7,18 +7,19 @@ Usage:
 Arguments:
   KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL              the server, or - to look it up
-  INVOCATION       the run's id, as invocation_list.py shows it
+  INVOCATION       the invocation's id, as invocation_list.py shows it
 
 Options:
-  --jobs           a row for each job in place of one for each step
+  --jobs           a row for each job instead of one for each step
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
-  --fields=NAMES   only these fields of the rows, separated by commas
-  -h, --help       show this
+  --fields=NAMES   only these fields, separated by commas
+  -h, --help       show this help
+  --version        show the version
 
-As a table with all fields the run itself comes first; otherwise there are the rows alone. A subworkflow's steps stand behind
-the step that it is, their labels behind its own. run_time is in seconds, of all jobs of a step together; memory the most
-that one of them took, in bytes, empty where the server does not measure it. The element is the one of a collection that the
-job worked on. invocation_report.py makes a page of it.
+A table with all fields has the invocation itself first; every other output has the rows alone. A subworkflow's steps
+follow its own step, and their labels start with its label. run_time is in seconds, for a step the sum of its jobs;
+memory is the peak of a single job in bytes, empty where the server does not measure it. element is the identifier of
+the collection's element that a job worked on. invocation_report.py makes a page of all this.
   invocation_show.py - - 85a07f4bbdb2c898
   invocation_show.py --jobs --format=csv --fields=element,state,exit_code,run_time - - 85a07f4bbdb2c898
 """
@@ -38,55 +39,58 @@ from galaxy_api_scripts.invocations.jobs import (
     list_steps,
 )
 
-STEP = ["step", "label", "tool", "jobs", "run_time", "exit_code", "memory"]
-JOB = ["step", "label", "element", "job", "tool", "version", "state", "exit_code", "run_time", "memory", "create_time",
-       "update_time"]
+STEP_FIELDS = ["step", "label", "tool", "jobs", "run_time", "exit_code", "memory"]
+JOB_FIELDS = ["step", "label", "element", "job", "tool", "version", "state", "exit_code", "run_time", "memory",
+              "create_time", "update_time"]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    run_id, known = parse_id(args["INVOCATION"], "INVOCATION"), JOB if args["--jobs"] else STEP
-    style, fields = output_options(args, known).values()
+    invocation_id = parse_id(args["INVOCATION"], "INVOCATION")
+    known_fields = JOB_FIELDS if args["--jobs"] else STEP_FIELDS
+    output = output_options(args, known_fields)
+    fields = output["fields"] or known_fields
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    about = galaxy.get(f"invocations/{run_id}")
-    workflow = fetch_workflow_version(galaxy, about)
-    found = list_steps(galaxy, about, workflow)
-    if style == "table" and not fields:
-        show(facts(galaxy, about, workflow, found), style, upright=True)
+    invocation = galaxy.get(f"invocations/{invocation_id}")
+    workflow = fetch_workflow_version(galaxy, invocation)
+    steps = list_steps(galaxy, invocation, workflow)
+    if output["format"] == "table" and not output["fields"]:
+        show(invocation_row(galaxy, invocation, workflow, steps), "table", upright=True)
         print()
-    make = job_rows if args["--jobs"] else step_rows
-    show(make(galaxy, found, job_metrics(galaxy, run_id), fields or known), style, fields or known)
+    iter_rows = iter_job_rows if args["--jobs"] else iter_step_rows
+    show(iter_rows(galaxy, steps, job_metrics(galaxy, invocation_id), fields), output["format"], fields)
 
 
-def facts(galaxy, about, workflow, found):
-    """What there is to say of the run as a whole."""
-    history = about["history_id"]
-    return {"id": about["id"], "workflow": workflow.get("name"), "history": display_name(galaxy, "histories", history),
-            "history_id": history, "state": about["state"],
-            "jobs": describe_jobs(job for step in found for job in step["jobs"]), "create_time": about["create_time"],
-            "update_time": about["update_time"], "messages": "; ".join(failure_reasons(about))}
+def invocation_row(galaxy, invocation, workflow, steps):
+    """The fields of the invocation as a whole."""
+    history_id = invocation["history_id"]
+    return {"id": invocation["id"], "workflow": workflow.get("name"),
+            "history": display_name(galaxy, "histories", history_id), "history_id": history_id, "state": invocation["state"],
+            "jobs": describe_jobs(job for step in steps for job in step["jobs"]), "create_time": invocation["create_time"],
+            "update_time": invocation["update_time"], "messages": "; ".join(failure_reasons(invocation))}
 
 
-def step_rows(galaxy, found, measures, fields):
-    """A row for each step that is no input."""
-    for step in found:
+def iter_step_rows(galaxy, steps, metrics, fields):
+    """A row for each step that is not an input."""
+    for step in steps:
         if step["kind"] not in INPUT_STEP_TYPES:
-            took = [measures.get(job["id"], NO_METRICS) for job in step["jobs"]]
-            times, memory = ([one[name] for one in took if one[name] is not None] for name in ("run_time", "memory"))
+            measured = [metrics.get(job["id"], NO_METRICS) for job in step["jobs"]]
+            run_times, memory = ([values[name] for values in measured if values[name] is not None]
+                                 for name in ("run_time", "memory"))
             codes = sorted({job["exit_code"] for job in step["jobs"] if job["exit_code"] is not None})
             yield {**step, "tool": step["tool"] or step["kind"], "jobs": describe_step(step),
-                   "run_time": sum(times) if times else None, "exit_code": ", ".join(map(str, codes)),
+                   "run_time": sum(run_times) if run_times else None, "exit_code": ", ".join(map(str, codes)),
                    "memory": max(memory, default=None)}
 
 
-def job_rows(galaxy, found, measures, fields):
+def iter_job_rows(galaxy, steps, metrics, fields):
     """A row for each job."""
-    for step in found:
-        named = job_elements(galaxy, step) if "element" in fields else {}
+    for step in steps:
+        elements = job_elements(galaxy, step) if "element" in fields else {}
         for job in step["jobs"]:
-            yield {**measures.get(job["id"], NO_METRICS), **job, "job": job["id"], "step": step["step"],
-                   "label": step["label"], "element": named.get(job["id"])}
+            yield {**metrics.get(job["id"], NO_METRICS), **job, "job": job["id"], "step": step["step"],
+                   "label": step["label"], "element": elements.get(job["id"])}
 
 
 if __name__ == "__main__":

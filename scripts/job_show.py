@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Show what matters of a job: state, tool, times, memory, inputs and outputs, and the end of what it said.
+"""Show a job: its state, tool, times, memory, inputs and outputs, and the end of its standard output and error.
 
 Usage:
   job_show.py [options] KEY URL JOB
@@ -11,11 +11,13 @@ Arguments:
 
 Options:
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
-  --fields=NAMES   only these fields, separated by commas: also others that Galaxy has, as params, command_version
-  -h, --help       show this
+  --fields=NAMES   only these fields, separated by commas
+  -h, --help       show this help
+  --version        show the version
 
-run_time is in seconds, memory in bytes, both empty where the server does not measure them. The command line is shown to
-administrators, and to others where the server is set so. stdout and stderr are their ends.
+run_time is in seconds, memory in bytes, both empty where the server does not measure them. Administrators see the
+command line, others only where the server allows it. Other fields are those of Galaxy's answer, such as params and
+command_version.
   job_show.py - - bbd44e69cb8906b5
   job_show.py --format=value --fields=stderr - - bbd44e69cb8906b5
 """
@@ -30,23 +32,26 @@ FIELDS = ["id", "tool", "version", "state", "exit_code", "create_time", "update_
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    job_id, (style, fields) = parse_id(args["JOB"], "JOB"), output_options(args).values()
+    job_id, output = parse_id(args["JOB"], "JOB"), output_options(args)
+    fields = output["fields"] or FIELDS
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     job = galaxy.get(f"jobs/{job_id}", {"full": "true"})
-    fields = fields or FIELDS
-    measures = metrics_of_job(galaxy, job_id) if {"run_time", "memory"}.intersection(fields) else {}
-    made = {**(job.get("output_collections") or {}), **(job.get("outputs") or {})}
-    show({**dict.fromkeys(FIELDS), **job, **measures, "tool": job["tool_id"],
-          "version": version_of(galaxy, job) if "version" in fields else None,
-          "inputs": references(job.get("inputs") or {}), "outputs": references(made), "stderr": job_stderr(job),
+    metrics = metrics_of_job(galaxy, job_id) if {"run_time", "memory"}.intersection(fields) else {}
+    outputs = {**(job.get("output_collections") or {}), **(job.get("outputs") or {})}
+    show({**dict.fromkeys(FIELDS), **job, **metrics, "tool": job["tool_id"],
+          "version": tool_version(galaxy, job) if "version" in fields else None,
+          "inputs": references(job.get("inputs") or {}), "outputs": references(outputs), "stderr": job_stderr(job),
           "stdout": tail(job.get("tool_stdout") or job.get("stdout")), "address": job_url(galaxy, job["id"])},
-         style, fields, upright=True)
+         output["format"], fields, upright=True)
 
 
-def version_of(galaxy, job):
-    """The version of the job's tool. Galaxy 26.1 tells it of a job only in the form to run it again, and there it is
-    another one, with a message, where that version is gone; the id of a tool from a Tool Shed has it at its end."""
+def tool_version(galaxy, job):
+    """The version of the job's tool, None where Galaxy can't tell.
+
+    The id of a Tool Shed's tool ends in it. For the others Galaxy 26.1 has it only in the form to run the job again, and
+    there it is another version, with a message, if the job's own is gone.
+    """
     if job.get("tool_version") or "/repos/" in job["tool_id"]:
         return job.get("tool_version") or job["tool_id"].rsplit("/", 1)[-1]
     form = galaxy.get_or_none(f"jobs/{job['id']}/build_for_rerun")
@@ -54,7 +59,7 @@ def version_of(galaxy, job):
 
 
 def references(things):
-    """`{name: "hda=ID"}` of what a job takes or makes."""
+    """`{name: "hda=ID"}` of a job's inputs or outputs."""
     return {name: f"{thing['src']}={thing['id']}" for name, thing in things.items()}
 
 

@@ -26,7 +26,7 @@ from galaxy_api_scripts.libraries.contents import contents_path, folder_in_use, 
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     folder, name, description = parse_folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["NAME"], args["DESCRIPTION"]
     style, fields = output_options(args).values()
     if not name.strip():

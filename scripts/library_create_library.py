@@ -21,21 +21,16 @@ A library whose id goes into a variable:
 """
 import sys
 
-from common import USAGE, Galaxy, GalaxyError, arguments, output_options, print_response, run, show
+from common import USAGE, GalaxyError, arguments, output_options, run, submit
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
-    given = {name: args[name.upper()] for name in ("name", "description", "synopsis")}
-    style, fields = output_options(args).values()
-    if not given["name"].strip():
+    args = arguments(__doc__, argv, legacy=True)
+    if not args["NAME"].strip():
         raise GalaxyError("NAME is empty: is a variable unset?", USAGE)
-    galaxy = Galaxy(args["KEY"], args["URL"])
-    if galaxy.url.rstrip("/").removeprefix(galaxy.base) not in ("", "/api", "/api/libraries"):
-        raise GalaxyError(f"URL is {galaxy.base}/api/libraries here", USAGE)
-
-    answer = galaxy.post("libraries", {name: value for name, value in given.items() if value is not None})
-    show(answer, style, fields, plain=print_response, changed=True)
+    fields = {"name": args["NAME"], "description": args["DESCRIPTION"], "synopsis": args["SYNOPSIS"]}
+    data = {name: value for name, value in fields.items() if value is not None}
+    submit(args["KEY"], args["URL"], data, route="libraries", **output_options(args))
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ class File:
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     library, folder = parse_id(args["--lib"], "--lib"), args["--folder"]
     if folder is not None:
         parse_folder_id(folder, "--folder")

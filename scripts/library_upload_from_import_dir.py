@@ -29,7 +29,7 @@ from galaxy_api_scripts.libraries.contents import contents_path, folder_in_use, 
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     folder, datatype = parse_folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["FILE_TYPE"]
     server_dir, dbkey, (style, fields) = args["SERVER_DIR"], args["DBKEY"] or "?", output_options(args).values()
     if not server_dir or not datatype:

@@ -47,7 +47,7 @@ from galaxy_api_scripts.libraries.uploads import PAUSED_ADVICE, check_uploads, e
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     name, dry_run, timeout = args["DATA_LIBRARY"], args["--dry-run"], int_option(args, "--timeout")
     payloads = {path: build_payload(path, args["--uuid_field"]) for path in list_files(args["IN_FOLDER"])}
     if not name.strip():
@@ -65,7 +65,8 @@ def main(argv=None):
         for path in missing:
             print("Loading", path, flush=True)
             if not dry_run:
-                print_response(galaxy.post(f"libraries/{library['id']}/contents", {"folder_id": folder.id, **payloads[path]}))
+                payload = {"folder_id": folder.id, **payloads[path]}
+                print_response(galaxy.post(f"libraries/{library['id']}/contents", payload))
         return DONE if dry_run or not missing else wait_and_check(galaxy, folder, missing, timeout)
 
 

@@ -1,24 +1,25 @@
 #!/usr/bin/env python3
-"""Repair a repository that was installed from a Tool Shed: uninstall that revision, and install it again.
+"""Repair a repository installed from a Tool Shed: uninstall a revision and install it again.
 
 Usage:
   repair_tool_shed_repository.py [options] -u URL -a KEY -l URL -n NAME -o OWNER -r REV
 
 Options:
-  -u URL, --url=URL        the Tool Shed that it is from
+  -u URL, --url=URL        the Tool Shed, such as https://toolshed.g2.bx.psu.edu
   -a KEY, --api=KEY        an administrator's API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   -l URL, --local=URL      the Galaxy server, or - to look it up
   -n NAME, --name=NAME     the repository
-  -o OWNER, --owner=OWNER  whose it is
+  -o OWNER, --owner=OWNER  its owner
   -r REV, --revision=REV   the installed revision, 12 hexadecimal digits
-  --panel-section-id=ID    the section of the tool panel for its tools; unless given, the one that they are in
-  --format=FORMAT          table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
-  --fields=NAMES           only these fields of the repository, separated by commas
-  --dry-run                show the request that would install it again, change nothing
-  -h, --help               show this
+  --panel-section-id=ID    put the tools into this section of the tool panel; by default they stay in theirs
+  --dry-run                show what would be done, change nothing
+  --format=FORMAT          table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES           only these fields, separated by commas
+  -h, --help               show this help
+  --version                show the version
 
-For one whose files were lost, that is in state Error, or whose tools Galaxy no longer loads. Galaxy does not say in which
-section tools were that it no longer loads; without --panel-section-id they come back outside of all sections.
+For a repository whose files are lost, that is in state Error, or whose tools Galaxy no longer loads. Of tools that it no
+longer loads Galaxy does not tell the section: without --panel-section-id they end up outside of all sections.
   repair_tool_shed_repository.py -u https://toolshed.g2.bx.psu.edu -a - -l - -n fastqc -o devteam -r 2c64fded1286
 """
 import sys
@@ -36,24 +37,24 @@ from galaxy_api_scripts.tools.toolshed import (
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
-    revision, (style, fields) = parse_id(args["--revision"], "--revision"), output_options(args).values()
+    args = arguments(__doc__, argv, legacy=True)
+    revision, output = parse_id(args["--revision"], "--revision"), output_options(args)
     repository = Repository(args["--url"], args["--owner"], args["--name"])
     galaxy = Galaxy(args["--api"], args["--local"])
 
     galaxy.require_admin("repairing a repository")
     require_registered(galaxy, repository)
-    known = repository.record(galaxy, revision)
+    record = repository.record(galaxy, revision)
     data = install_payload(repository, revision)
     section = args["--panel-section-id"]
     if section:
         require_section(galaxy, section)
-    section = section or find_panel_section(galaxy, known)
+    section = section or find_panel_section(galaxy, record)
     if section:
         data["tool_panel_section_id"] = section
     if args["--dry-run"]:
-        return print_request("POST", galaxy.url_for(INSTALL_ROUTE), data, style)
-    show(reinstall_revision(galaxy, repository, revision, data), style, fields, plain=print_response, changed=True)
+        return print_request("POST", galaxy.url_for(INSTALL_ROUTE), data, output["format"])
+    show(reinstall_revision(galaxy, repository, revision, data), **output, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

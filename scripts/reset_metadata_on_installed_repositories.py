@@ -20,7 +20,7 @@ from common import DONE, SOME_FAILED, Galaxy, arguments, print_response, report_
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     galaxy = Galaxy(args["--api"], args["--url"])
     galaxy.require_admin("resetting metadata")
     if args["--dry-run"]:

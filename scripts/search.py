@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Search your things in Galaxy by queries that look like SQL.
+"""Search your histories, datasets, workflows and more by queries that look like SQL.
 
 Usage:
   search.py [options] BASE KEY [QUERY...]
@@ -7,16 +7,17 @@ Usage:
 Arguments:
   BASE             the server, or - to look it up
   KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
-  QUERY            select FIELDS from DOMAIN [where FIELD='VALUE' [and FIELD='VALUE']...]; without any, some samples
+  QUERY            select FIELDS from DOMAIN [where FIELD='VALUE' [and FIELD='VALUE']...]; by default some samples
 
 Options:
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old script's text
-  -h, --help       show this
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
+  -h, --help       show this help
+  --version        show the version
 
 FIELDS are names separated by commas, or * for all that Galaxy lists. DOMAIN is one of history, hda (datasets), hdca
-(collections), ldda (datasets of libraries), library, workflow, invocation, job, tool. Beside = there are != and like,
-where % stands for any text and _ for any character; there is no or. What is deleted is left out, unless the query compares
-deleted or purged. A field that there is not is told once something is found.
+(collections), ldda (datasets of libraries), library, workflow, invocation, job, tool. The operators are =, != and like, in
+which % matches any text and _ any character; there is no or. Deleted things are left out unless the query compares deleted
+or purged. An unknown field is noticed only when the domain has members.
   search.py --format=table - - "select id, name from hda where state='error' and name like '%.bam'"
 """
 import sys
@@ -37,12 +38,12 @@ SAMPLES = [
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
-    style, _ = output_options({**args, "--fields": None}).values()
+    args = arguments(__doc__, argv, legacy=True)
+    style = output_options({**args, "--fields": None})["format"]
     queries = [parse_query(text) for text in args["QUERY"] or SAMPLES]
     galaxy = Galaxy(args["KEY"], args["BASE"])
 
-    if galaxy.key:      # an empty list is what Galaxy answers to a key that it does not know
+    if galaxy.key:      # Galaxy answers an unknown key with empty lists
         galaxy.current_user()
     for query in queries:
         if style:

@@ -14,11 +14,11 @@ Options:
   --all            also those that the panel does not show: older versions, converters, Galaxy's own
   --limit=N        at most N of them
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
-  --fields=NAMES   only these fields, separated by commas; any that Galaxy has, such as tool_shed_repository, labels, xrefs
+  --fields=NAMES   only these fields, separated by commas  [default: id,name,version,section,description]
   -h, --help       show this help
   --version        show the version
 
-tool_show.py shows what one of them takes.
+Galaxy has more fields, such as tool_shed_repository, labels and xrefs. tool_show.py shows what one of the tools takes.
   tool_list.py --search="sort lines" - -
   tool_list.py --section="Text Manipulation" --fields=id,version - -
 """
@@ -26,8 +26,6 @@ import itertools
 import sys
 
 from common import Galaxy, GalaxyError, arguments, int_option, output_options, run, show
-
-FIELDS = ["id", "name", "version", "section", "description"]
 
 
 def main(argv=None):
@@ -46,13 +44,14 @@ def main(argv=None):
         if section not in sections and not search:
             raise GalaxyError(f"--section: there is no section {section!r}: there are {', '.join(sections)}")
         tools = [tool for tool in tools if tool["section"] == section]
-    show(itertools.islice(tools, limit), output["format"], output["fields"] or FIELDS)
+    show(itertools.islice(tools, limit), **output)
 
 
 def list_tools(parts):
     """The tools of Galaxy's answer, which has them in sections of the panel or one by one, with `section`."""
     tools = [tool for part in parts for tool in part.get("elems", [part])]
-    return [{**tool, "section": tool.get("panel_section_name")} for tool in tools if "version" in tool]     # no label or workflow
+    # Labels and workflows of the panel have no version.
+    return [{**tool, "section": tool.get("panel_section_name")} for tool in tools if "version" in tool]
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ Options:
   --timeout=SECONDS  stop waiting after this many seconds in all
   -n, --dry-run      show what would be done, change nothing
   --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
-  --fields=NAMES     only these fields, separated by commas; also output, the output's name in the tool
+  --fields=NAMES     only these fields, separated by commas  [default: id,src,hid,name,extension,state]
   -h, --help         show this help
   --version          show the version
 
@@ -28,7 +28,8 @@ a job for each element. All inputs are checked before anything is sent; an error
   tool_run.py --wait - - "Run 12" Filter1 input=hid:1 'cond=c3>=1' header_lines=1
 One job that joins two datasets:
   tool_run.py - - new:Joined cat1 input1=hda:bbd44e69cb8906b5 'queries_0|input2=hda:36b061943fbb6555'
-With --wait the exit status is 1 if a job failed, and 4 if the time was up first.
+The field output is the output's name in the tool. With --wait the exit status is 1 if a job failed, and 4 if the time was
+up first.
 """
 import sys
 
@@ -57,12 +58,12 @@ from galaxy_api_scripts.tools.request import (
 )
 from galaxy_api_scripts.tools.values import parse_tool_inputs
 
-FIELDS = ["id", "src", "hid", "name", "extension", "state"]
+FIELDS = ["id", "src", "hid", "name", "extension", "state", "output"]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    target, timeout, output = args["HISTORY"], int_option(args, "--timeout"), output_options(args, [*FIELDS, "output"])
+    target, timeout, output = args["HISTORY"], int_option(args, "--timeout"), output_options(args, FIELDS)
     cached, values = args["--use-cached-jobs"], parse_tool_inputs(args["NAME=VALUE"])
     if not target.removeprefix("new:").strip():
         raise GalaxyError("HISTORY is empty: is a variable unset? It is a history's id, its name, or new:NAME", USAGE)
@@ -86,7 +87,7 @@ def main(argv=None):
             if problem:
                 raise problem
     finally:        # also after an interrupt: the jobs exist, and so do their outputs
-        show(outputs, output["format"], output["fields"] or FIELDS, changed=True)
+        show(outputs, changed=True, **output)
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ Arguments:
 
 Options:
   --tool-version=V  the version of the tool; the newest that the server has unless given
-  --format=FORMAT   table, json, jsonl, csv, tsv, value or another tabulate style; the inputs alone
-  --fields=NAMES    only these fields, separated by commas; of the inputs, also multiple, min, max and datatypes; a table
-                    unless --format is given
+  --format=FORMAT   table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES    only these fields, separated by commas
   -h, --help        show this help
   --version         show the version
 
 Inputs have the names that tool_run.py takes. An input in a repeat has the number of its repetition (operations_0|opcol,
 operations_1|opcol); one below a choice exists only with the choice in the column when. Choices that depend on the data are
-not shown.
+not shown. With --format or --fields only the inputs are printed; they also have the fields multiple, min, max and
+datatypes.
   tool_show.py - - Grouping1
   tool_show.py --format=jsonl - - "Sort"
 """
@@ -31,13 +31,15 @@ from galaxy_api_scripts.tools.catalog import INPUT_COLUMNS, find_tool, input_tab
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    style, fields = output_options(args).values()
+    output = output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     tool = find_tool(galaxy, args["TOOL"], args["--tool-version"])
     rows = tool_input_rows(tool)
-    if style or fields:
-        show(rows, style, fields or ([] if style in ("json", "jsonl") else INPUT_COLUMNS))
+    if any(output.values()):
+        if not output["fields"] and output["format"] not in ("json", "jsonl"):
+            output["fields"] = INPUT_COLUMNS
+        show(rows, **output)
         return
     print(f"{tool['id']}, {tool['name']} {tool['version']}\n{one_line(tool.get('description') or '')}\n")
     print(input_table(rows))

@@ -5,23 +5,23 @@ Usage:
   upload_to_history.py [options] KEY URL HISTORY_ID FILE [NAME=VALUE...]
 
 Arguments:
-  KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
-  URL              the server, or - to look it up
-  HISTORY_ID       the history's id
-  FILE             a file on this machine
-  NAME=VALUE       filename=NAME in Galaxy, file_type=DATATYPE (auto unless given), dbkey=BUILD (taken as it is, also one
-                   that the server does not know)
+  KEY                your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL                the server, or - to look it up
+  HISTORY_ID         the history's id
+  FILE               a file on this machine
+  NAME=VALUE         filename=NAME in Galaxy, file_type=DATATYPE (auto unless given), dbkey=BUILD (passed on as it is, also
+                     one that the server does not know)
 
 Options:
-  --wait             until Galaxy has it in state ok, its bytes compared; else it is only on its way
-  --timeout=SECONDS  how long to wait for that; as long as it takes unless given
-  --format=FORMAT    print the new dataset on standard output: table, json, jsonl, csv, tsv, value or another tabulate
-                     style
-  --fields=NAMES     only these fields of it, separated by commas, as a table unless --format is given
-  -q, --quiet        do not print Galaxy's answer on standard error, as this script always has
-  -h, --help         show this
+  --wait             wait until Galaxy has it in state ok and its bytes are compared; else it is only on its way
+  --timeout=SECONDS  stop waiting after this many seconds in all
+  --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style; prints the dataset on standard output
+  --fields=NAMES     only these fields, separated by commas; as a table unless --format is given
+  -q, --quiet        no progress, only results and errors; not Galaxy's answer on standard error either
+  -h, --help         show this help
+  --version          show the version
 
-A FASTQ file of human reads, from cron:
+Galaxy's answer goes to standard error, as it always has from this script. From cron:
   upload_to_history.py --quiet --wait - - f2db41e1fa331b3e s1_R1.fastq.gz file_type=fastqsanger.gz dbkey=hg38
 """
 import sys
@@ -45,32 +45,33 @@ from common import (
 from galaxy_api_scripts.datasets.sources import parse_file
 from galaxy_api_scripts.datasets.target_history import TargetHistory
 from galaxy_api_scripts.datasets.upload import UploadSettings, mark_done, upload_one, verify_uploads
+from galaxy_api_scripts.progress import enable_bars
 
 KNOWN = ("filename", "file_type", "dbkey")
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     history, file, settings = parse_id(args["HISTORY_ID"], "HISTORY_ID"), args["FILE"], parse_payload(args["NAME=VALUE"])
-    style, fields = output_options(args).values()
-    timeout = int_option(args, "--timeout")
+    output, timeout, quiet = output_options(args), int_option(args, "--timeout"), args["--quiet"]
     if not isinstance(settings, dict) or not all(isinstance(value, str) for value in settings.values()):
         raise GalaxyError(f"only strings here, as {', '.join(f'{name}=TEXT' for name in KNOWN)}", USAGE)
+    enable_bars(not quiet)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     for unknown in sorted(set(settings) - set(KNOWN)):    # the old script took any name, so a line with one still works
         report_error(f"{unknown}= means nothing here: there are {', '.join(KNOWN)}")
-    source = parse_file(file, settings.get("filename", ""), settings.get("file_type", "auto"))
-    one, answer = upload_one(galaxy, history, source, settings.get("dbkey", "?"))
+    source, dbkey = parse_file(file, settings.get("filename", ""), settings.get("file_type", "auto")), settings.get("dbkey", "?")
+    upload, answer = upload_one(galaxy, history, source, dbkey)
     if args["--wait"]:
-        [one] = verify_uploads(galaxy, history, [one], UploadSettings(settings.get("dbkey", "?")), timeout)
-        if one.problem:
-            raise GalaxyError(one.problem, one.exit_code)
-        answer["outputs"] = [galaxy.get(f"datasets/{one.dataset['id']}")]
-    on_success(lambda: mark_done([one], TargetHistory(history)))
-    if style or fields:
-        show(answer["outputs"], style, fields, changed=True)
-    elif not args["--quiet"]:
+        [upload] = verify_uploads(galaxy, history, [upload], UploadSettings(dbkey), timeout)
+        if upload.problem:
+            raise GalaxyError(upload.problem, upload.exit_code)
+        answer["outputs"] = [galaxy.get(f"datasets/{upload.dataset['id']}")]
+    on_success(lambda: mark_done([upload], TargetHistory(history)))
+    if output["format"] or output["fields"]:
+        show(answer["outputs"], output["format"], output["fields"], changed=True)
+    elif not quiet:
         eprint(str(answer))
 
 

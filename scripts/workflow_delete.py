@@ -18,20 +18,13 @@ Galaxy answers with nothing; the workflow is no longer listed, and its runs stay
 """
 import sys
 
-from common import Galaxy, arguments, bool_option, id_from_url, print_answer, print_request, run
+from common import arguments, bool_option, delete, run
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
-    purge = bool_option(args["PURGE"], "PURGE")
-    galaxy = Galaxy(args["KEY"], args["URL"])
-    workflow = id_from_url(galaxy.url, "workflows")
-
-    data = {} if args["PURGE"] is None else {"purge": purge}
-    if args["--dry-run"]:
-        print_request("DELETE", galaxy.url, data)
-    else:
-        print_answer(galaxy.delete(f"workflows/{workflow}", data))
+    args = arguments(__doc__, argv, legacy=True)
+    data = {} if args["PURGE"] is None else {"purge": bool_option(args["PURGE"], "PURGE")}
+    delete(args["KEY"], args["URL"], data, route="workflows/ID", dry_run=args["--dry-run"])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Export a workflow: as a file that Galaxy imports, or as a picture of its steps.
+"""Export a workflow as a file that Galaxy imports, or as a diagram of its steps.
 
 Usage:
   workflow_export.py [options] KEY URL WORKFLOW
@@ -10,13 +10,14 @@ Arguments:
   WORKFLOW       the workflow's id or exact name
 
 Options:
-  --to=FILE      where to write it; - is standard output  [default: -]
-  --style=STYLE  ga (JSON), format2 (YAML), mermaid or text, a picture each; as FILE ends unless given (.ga, .json, .yml,
+  --to=FILE      the file to write; - is standard output  [default: -]
+  --style=STYLE  ga (JSON), format2 (YAML), or a diagram: mermaid or text; unless given, as FILE ends (.ga, .json, .yml,
                  .yaml, .mmd, .mermaid, .txt), ga on standard output
-  --force        put it in the place of a file of that name
-  -h, --help     show this
+  --force        overwrite a file that exists
+  -h, --help     show this help
+  --version      show the version
 
-In the text, o is an input and * a step; what comes out of it goes down its column to where it is taken.
+In the text diagram, o is an input and * a step; its output runs down its column to the steps that read it.
   workflow_export.py --to=wet_days.ga - - "Wet days by month"
   workflow_export.py --style=text - - 85a07f4bbdb2c898
 Every night, into a repository:
@@ -27,8 +28,8 @@ import sys
 
 from common import USAGE, Galaxy, GalaxyError, arguments, run
 from galaxy_api_scripts.files import check_writable, write_output
-from galaxy_api_scripts.workflows import diagram
 from galaxy_api_scripts.workflows.definition import export_workflow, find_workflow
+from galaxy_api_scripts.workflows.diagram import mermaid_diagram, text_diagram
 
 STYLES = {"ga": (".ga", ".json"), "format2": (".yml", ".yaml"), "mermaid": (".mmd", ".mermaid"), "text": (".txt",)}
 
@@ -38,7 +39,7 @@ def main(argv=None):
     to, force = args["--to"], args["--force"]
     style = args["--style"] or style_of(to)
     if style not in STYLES:
-        raise GalaxyError(f"--style={style}: there are {', '.join(STYLES)}", USAGE)
+        raise GalaxyError(f"--style={style}: expected one of {', '.join(STYLES)}", USAGE)
     if to != "-":
         check_writable(to, force)
     galaxy = Galaxy(args["KEY"], args["URL"])
@@ -48,20 +49,20 @@ def main(argv=None):
         answer = galaxy.request("GET", f"workflows/{workflow_id}/download", params={"style": style})
         text = answer.content.decode().rstrip() + "\n"
     else:
-        draw = diagram.mermaid_diagram if style == "mermaid" else diagram.text_diagram
+        draw = mermaid_diagram if style == "mermaid" else text_diagram
         text = draw(export_workflow(galaxy, workflow_id))
     write_output(text, to, force)
 
 
 def style_of(to):
-    """The style that the file's name asks for."""
+    """The style that a file's ending stands for."""
     if to == "-":
         return "ga"
     ending = os.path.splitext(to)[1].lower()
     for style, endings in STYLES.items():
         if ending in endings:
             return style
-    raise GalaxyError(f"--to={to}: which style is that? --style says so: {', '.join(STYLES)}", USAGE)
+    raise GalaxyError(f"--to={to}: its ending names no style: give --style, one of {', '.join(STYLES)}", USAGE)
 
 
 if __name__ == "__main__":

@@ -8,16 +8,17 @@ Arguments:
   KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL              the server, or - to look it up
   FILE             the workflow: a file on this machine, - for standard input, or an address (http, https), which this
-                   machine fetches, without your key; an absolute path that is not on this machine is the server's, and
+                   machine fetches, without your key; an absolute path that does not exist here is a file on the server, and
                    needs an administrator's key
 
 Options:
-  --add_to_menu    list it in the tool panel too
-  --format=FORMAT  print the new workflow: table, json, jsonl, csv, tsv, value or another tabulate style
-  --fields=NAMES   only these fields of it, separated by commas, as a table unless --format is given
-  -h, --help       show this
+  --add_to_menu    also show it in the tool panel
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES   only these fields, separated by commas
+  -h, --help       show this help
+  --version        show the version
 
-Prints nothing unless asked to, as it always has; tools that the server lacks are named on standard error. Its id, for
+Prints the new workflow only with --format or --fields, and on standard error the tools that the server lacks. Its id, for
 workflow_execute.py:
   workflow_import.py --fields=id,name - - wet_days.ga
 """
@@ -29,43 +30,43 @@ from itertools import islice
 from common import TRY_LATER, USAGE, Galaxy, GalaxyError, arguments, decode_text, output_options, read_text, run, show
 from galaxy_api_scripts.workflows.definition import import_payload, warn_missing_tools
 
-LARGEST = 50    # MiB of a workflow at an address
+LARGEST = 50    # MiB that are read from an address
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
-    file, in_menu, (style, fields) = args["FILE"], args["--add_to_menu"], output_options(args).values()
+    args = arguments(__doc__, argv, legacy=True)
+    file, output = args["FILE"], output_options(args)
     if not file:
         raise GalaxyError("FILE is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     if os.path.isabs(file) and not os.path.lexists(file):
-        answer = imported_on_the_server(galaxy, file)
+        answer = import_from_server(galaxy, file)
     else:
-        text = fetched(file) if re.match("https?://", file, re.IGNORECASE) else read_text(file)
+        text = fetch_text(file) if re.match("https?://", file, re.IGNORECASE) else read_text(file)
         answer = galaxy.post("workflows", import_payload(text, "standard input" if file == "-" else file))
-    if in_menu:
+    if args["--add_to_menu"]:
         galaxy.put(f"workflows/{answer['id']}", {"show_in_tool_panel": True})
-    show(answer, style, fields, plain=lambda answer: None, changed=True)
+    show(answer, plain=lambda answer: None, changed=True, **output)
     warn_missing_tools(galaxy, answer["id"])
 
 
-def imported_on_the_server(galaxy, path):
-    """Galaxy's answer to the import of a file of its own machine."""
+def import_from_server(galaxy, path):
+    """Galaxy's answer to the import of a file on the server."""
     try:
         return galaxy.post("workflows", {"from_path": path})
     except GalaxyError as error:
         if error.status == 403:
-            raise GalaxyError(f"{path}: no such file on this machine, and importing one of the server's needs an "
-                          "administrator's key") from None
-        if error.status == 500:     # whatever is wrong with the file, Galaxy 26.1 says no more
-            raise GalaxyError(f"{path}: no such file on this machine, and Galaxy finds no workflow there on the server's: "
-                          f"{error}") from None
+            raise GalaxyError(f"{path}: no such file on this machine, and importing a file on the server needs "
+                              "an administrator's key") from None
+        if error.status == 500:     # all that Galaxy 26.1 answers, whatever is wrong with the file
+            raise GalaxyError(f"{path}: no such file on this machine, and Galaxy finds no workflow there on the server: "
+                              f"{error}") from None
         raise
 
 
-def fetched(url):
-    """The text at an address, which is another server's as a rule, so it is asked as nobody."""
+def fetch_text(url):
+    """The text at an address. Your key does not go there: it is another server's as a rule."""
     site = Galaxy("anonymous", url.partition("?")[0])       # a key= in it is for that site, as it stands there
     try:
         answer = site.request("GET", url, allow_other_host=True, stream=True)

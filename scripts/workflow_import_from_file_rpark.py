@@ -24,7 +24,7 @@ from galaxy_api_scripts.workflows.definition import import_payload, warn_missing
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv)
+    args = arguments(__doc__, argv, legacy=True)
     file, (style, fields) = args["FILE"], output_options(args).values()
     galaxy = Galaxy(args["KEY"], args["URL"])
 

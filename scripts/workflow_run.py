@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run a workflow on files, URLs or what Galaxy has, wait for its end, and fetch its results.
+"""Run a workflow on files, URLs or data in Galaxy, wait for its end, and download its results.
 
 Usage:
   workflow_run.py [options] [--param=STEP:NAME=VALUE]... [--tag=TAG]... KEY URL WORKFLOW [INPUT=VALUE...]
@@ -8,36 +8,37 @@ Arguments:
   KEY                   your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL                   the server, or - to look it up
   WORKFLOW              a workflow's id, exact name, or .ga or Format 2 file, which is imported once
-  INPUT=VALUE           an input's label, index or uuid, and: a file, a folder, 'a pattern*' or a URL; hda:ID, hdca:ID,
-                        ldda:ID, hid:N of the history, lib:/LIBRARY/FOLDER/NAME; or a parameter's value. Several of one input
-                        are a list, which is mapped over where the input takes one dataset
+  INPUT=VALUE           an input's label, index or uuid, and its value: a file, a folder, 'a pattern*' or a URL; hda:ID,
+                        hdca:ID, ldda:ID, hid:N in the history, lib:/LIBRARY/FOLDER/NAME; or a parameter's value. Several
+                        values of an input make a list, which is mapped over if the input takes one dataset
 
 Options:
-  --job=FILE            a job file with the inputs, as planemo has them
+  --job=FILE            a job file with the inputs, in planemo's form
   --history=HISTORY     an id, an exact name, or new:NAME; a new one with the workflow's name unless given
-  --param=STEP:NAME=VALUE  a tool's parameter: STEP a step's label or index, or a tool's id; may be repeated
+  --param=STEP:NAME=VALUE  a tool's parameter: STEP is a step's label or index, or a tool's id; may be repeated
   --tag=TAG             a tag for the history; may be repeated
   --use-cached-jobs     take the results of equal jobs that have run before
-  --allow-corrections   let Galaxy fill in what steps of the workflow leave out
-  --on-complete=WHAT    what Galaxy (26.1 on) does in the end: notify, or the address of a file source to export to
-  --wait                wait for the end, which it does anyway
-  --no-wait             end as soon as Galaxy has begun the run
-  --timeout=SECONDS     how long to wait for the end; as long as it takes unless given
-  --fail-fast           end at the first job that fails, not when no job can move any more
-  --download=DIR        fetch the results to DIR: LABEL.ext, LABEL/ELEMENT.ext
-  --verify              compare what was fetched with Galaxy's hashes, which it makes where it has none
-  --outputs=LABELS      only the outputs of these labels, separated by commas
+  --allow-corrections   let Galaxy fill in values that steps of the workflow lack
+  --on-complete=WHAT    what Galaxy (26.1 or later) does at the end: notify, or the address of a file source to export to
+  --wait                accepted for compatibility: waiting is the default
+  --no-wait             exit as soon as Galaxy has accepted the run
+  --timeout=SECONDS     stop waiting after this many seconds in all
+  --fail-fast           stop at the first job that fails, not when no job can run any more
+  --download=DIR        download the results to DIR, as LABEL.ext and LABEL/ELEMENT.ext
+  --verify              compare downloads with Galaxy's hashes, which it computes if it has none
+  --outputs=LABELS      only the outputs with these labels, separated by commas
   --report=FILE         write a report of the run: FILE.html, a page; FILE.md or FILE.pdf, Galaxy's own
-  --record=FILE         write what was run on what, and how it ended (JSON), when it begins and when it ends
-  -n, --dry-run         check all and show what would be sent; a workflow's file is imported
+  --record=FILE         write a record of the run (JSON), once when it begins and again when it ends
+  -n, --dry-run         show what would be done, change nothing
   --format=FORMAT       table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
   --fields=NAMES        only these fields, separated by commas
-  -q, --quiet           print no outputs
-  -h, --help            show this
+  -q, --quiet           no progress, only results and errors
+  -h, --help            show this help
+  --version             show the version
 
-All inputs are checked before anything is sent. Exits with 0 only when every job is ok or skipped; with 1 when one failed,
-naming step, tool, element and reason; with 4 when the time was up. The same line again after that, or after a kill, goes on
-with the same run; after an end it is a new one.
+All inputs are checked before anything is sent; a dry run does import a workflow's file. Exits with 0 only if every job is ok
+or skipped; with 1 if one failed, naming its step, tool, element and reason; with 4 if the time was up. After that, or after
+a kill, the same line resumes the same run; after an end it starts a new one.
   workflow_run.py --download=results - - rnaseq.ga 'reads=/data/run12/*.fastq.gz' genome=hg38
 """
 import os
@@ -72,7 +73,7 @@ from galaxy_api_scripts.invocations.invocation import (
     wait_for_invocation,
 )
 from galaxy_api_scripts.invocations.report import report_kind, write_report
-from galaxy_api_scripts.progress import state_progress
+from galaxy_api_scripts.progress import enable_bars, state_progress
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.run import (
     RunRecord,
@@ -85,100 +86,114 @@ from galaxy_api_scripts.workflows.run import (
 )
 
 PARALLEL = 4    # downloads at once
-BEGUN, MADE = ["id", "workflow_id", "history_id", "state"], ["label", "src", "id"]      # the fields of what is printed
+INVOCATION_FIELDS, OUTPUT_FIELDS = ["id", "workflow_id", "history_id", "state"], ["label", "src", "id"]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    text, to, timeout = args["--history"], args["--download"], int_option(args, "--timeout")
-    style, fields = output_options(args, BEGUN if args["--no-wait"] else [*MADE, "path"] if to else MADE).values()
-    record, report = args["--record"], args["--report"]
-    require_nonempty(args, "--history", "--job", "--download", "--outputs")
-    for file, option in ((record, "--record"), (report, "--report")):
-        if file is not None:
-            check_writable(file, overwrite=True, option=option)
-    if report is not None:
-        report_kind(report, "--report")
-    labels = split_commas(args["--outputs"])
-    parameters, tags = [parse_step_parameter(one) for one in args["--param"]], [parse_tag(one) for one in args["--tag"]]
-    ends = parse_on_complete(args["--on-complete"])
-    options = {**invocation_options(args), **({"on_complete": ends} if ends else {})}
-    if args["--no-wait"] and (args["--wait"] or to or report):
-        raise GalaxyError("--no-wait goes with none of --wait, --download and --report", USAGE)
+    target, to, timeout = args["--history"], args["--download"], int_option(args, "--timeout")
+    fields = INVOCATION_FIELDS if args["--no-wait"] else [*OUTPUT_FIELDS, "path"] if to else OUTPUT_FIELDS
+    output = output_options(args, fields)
+    labels, checks, tags = check_options(args)
+    enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     galaxy.current_user()
-    if "on_complete" in options:
+    if "on_complete" in checks:
         require_on_complete(galaxy)
     workflow_id = resolve_workflow(galaxy, args["WORKFLOW"])
-    history = galaxy.resolve("histories", text)["id"] if text and not text.startswith("new:") else ""
-    work = plan_run(galaxy, workflow_id, args["INPUT=VALUE"], args["--job"], history, parameters, labels, **options)
-    read = {os.path.realpath(name) for name in (args["WORKFLOW"], args["--job"] or "", *(one.path for one in work.sources))}
-    for file, option in ((record, "--record"), (report, "--report")):
-        if file and os.path.realpath(file) in read:
-            raise GalaxyError(f"{option}={file}: the run reads that file, so nothing was sent", USAGE)
-    if to and not work.output_count:
-        raise GalaxyError(f"workflow {work.workflow['name']!r} marks nothing as its output, so --download would fetch nothing: "
-                      "dataset_download.py with history:ID fetches all that a run leaves", USAGE)
-    folder = DownloadFolder(galaxy, prepare_folder(to, "--download"),
-                            verify=args["--verify"]) if to and not args["--dry-run"] else None
+    history = galaxy.resolve("histories", target)["id"] if target and not target.startswith("new:") else ""
+    request = plan_run(galaxy, workflow_id, args["INPUT=VALUE"], args["--job"], history, **checks)
+    protect_inputs(args, request)
     if args["--dry-run"]:
-        print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), work.request,
-                     None if style == "table" else style)
+        print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), request.request,
+                      None if output["format"] == "table" else output["format"])
         return DONE
+    folder = DownloadFolder(galaxy, prepare_folder(to, "--download"), verify=args["--verify"]) if to else None
 
-    text = text or f"new:{work.workflow['name']}"
-    with open_target_history(galaxy, text, work.sources, False, "run", work.identity) as where:
-        invocation = work.start(galaxy, where, timeout)
+    target = target or f"new:{request.workflow['name']}"
+    with open_target_history(galaxy, target, request.sources, False, "run", request.identity) as where:
+        invocation = request.start(galaxy, where, timeout)
         if tags:
-            there = galaxy.get(f"histories/{where.id}")["tags"]
-            galaxy.put(f"histories/{where.id}", {"tags": list(dict.fromkeys([*there, *tags]))})
-        account = RunRecord(record, galaxy, work, where.id, invocation)
-        account.write()
+            present = galaxy.get(f"histories/{where.id}")["tags"]
+            galaxy.put(f"histories/{where.id}", {"tags": list(dict.fromkeys([*present, *tags]))})
+        record = RunRecord(args["--record"], galaxy, request, where.id, invocation)
+        record.write()
         if args["--no-wait"]:
-            show({"id": invocation, "workflow_id": workflow_id, "history_id": where.id, "state": "new"}, style, fields,
-                 changed=True)
-            on_success(where.checkpoint.remove)
-            return account.exit_code
-        if sys.stderr.isatty():
-            eprint(f"invocation {invocation} in history {where.id}")
-        code = ended(galaxy, invocation, timeout, args["--fail-fast"], account, folder, labels,
-                     None if args["--quiet"] else (style, fields))
-        if report:
-            write_report(galaxy, invocation, report, overwrite=True, option="--report")
+            code = DONE
+            show({"id": invocation, "workflow_id": workflow_id, "history_id": where.id, "state": "new"}, changed=True, **output)
+        else:
+            if sys.stderr.isatty() and not args["--quiet"]:
+                eprint(f"invocation {invocation} in history {where.id}")
+            about, failure = wait_and_record(galaxy, invocation, timeout, args["--fail-fast"], record)
+            code = deliver(galaxy, about, failure, labels, folder, output)
+            if args["--report"]:
+                write_report(galaxy, invocation, args["--report"], overwrite=True, option="--report")
         on_success(where.checkpoint.remove)
-    return code or account.exit_code
+    return code or record.exit_code
 
 
-def ended(galaxy, invocation, timeout, fail_fast, account, folder, labels, printed):
-    """Wait for the run's end, fetch its results, show them; the exit status."""
-    failure, states, codes, paths = "", {}, [], {}
+def check_options(args):
+    """The outputs' labels, what `plan_run` is to check, and the tags; `GalaxyError` (USAGE) for options that are wrong."""
+    require_nonempty(args, "--history", "--job", "--download", "--outputs")
+    for option in ("--record", "--report"):
+        if args[option] is not None:
+            check_writable(args[option], overwrite=True, option=option)
+    if args["--report"] is not None:
+        report_kind(args["--report"], "--report")
+    labels, on_complete = split_commas(args["--outputs"]), parse_on_complete(args["--on-complete"])
+    checks = {"parameters": [parse_step_parameter(text) for text in args["--param"]], "labels": labels,
+              "to_download": bool(args["--download"]), **invocation_options(args),
+              **({"on_complete": on_complete} if on_complete else {})}
+    tags = [parse_tag(text) for text in args["--tag"]]
+    if args["--no-wait"] and (args["--wait"] or args["--download"] or args["--report"]):
+        raise GalaxyError("--no-wait can't be combined with --wait, --download or --report", USAGE)
+    return labels, checks, tags
+
+
+def protect_inputs(args, request):
+    """Raise `GalaxyError` (USAGE) where --record or --report would overwrite a file that the run reads."""
+    names = (args["WORKFLOW"], args["--job"] or "", *(source.path for source in request.sources))
+    paths = {os.path.realpath(name) for name in names}
+    for option in ("--record", "--report"):
+        if args[option] and os.path.realpath(args[option]) in paths:
+            raise GalaxyError(f"{option}={args[option]}: the run reads that file, so nothing was sent", USAGE)
+
+
+def wait_and_record(galaxy, invocation, timeout, fail_fast, record):
+    """The invocation at its end, and why it failed ("" where it did not), both also written to the record."""
+    failure, states = "", {}
     try:
         with state_progress("jobs", states) as on_progress:
             about = wait_for_invocation(galaxy, invocation, timeout, fail_fast, on_progress)
     except InvocationFailed as error:
         about, failure = error.invocation, str(error)
-    account.finish(about, states, failure)
-    rows = [{"label": label, "src": made["src"], "id": made["id"]}
-        for label, made in invocation_outputs(about, labels).items()]
+    record.finish(about, states, failure)
+    return about, failure
+
+
+def deliver(galaxy, invocation, failure, labels, folder, output):
+    """Download the outputs to the folder, if there is one, and print a row for each. Returns the exit status."""
+    outputs = invocation_outputs(invocation, labels)
+    rows = [{"label": label, "src": ref["src"], "id": ref["id"]} for label, ref in outputs.items()]
+    paths, codes = {}, []
     if folder:
-        items = output_datasets(galaxy, invocation_outputs(about, labels))
-        if failure:     # what failed is told once, and in more words
+        items = output_datasets(galaxy, outputs)
+        if failure:     # a dataset in error is reported once, with its job
             items = {label: [item for item in some if item.about["state"] == "ok"] for label, some in items.items()}
-        # another run may have fetched into it meanwhile
-        folder = DownloadFolder(galaxy, folder.folder, verify=folder.verify)
-        paths = download_items(folder, [item for some in items.values()
-                               for item in some], PARALLEL, codes, lambda path: None)
+        folder = DownloadFolder(galaxy, folder.folder, verify=folder.verify)    # another run may have filled it meanwhile
+        every = [item for some in items.values() for item in some]
+        paths = download_items(folder, every, PARALLEL, codes, lambda path: None)
         for row in rows:
-            there = [item for item in items[row["label"]] if item.id in paths]
-            # A dataset's file, a collection's folder: LABEL/ELEMENT, with one more folder for each that is within another.
-            row["path"] = str([paths[there[0].id], *paths[there[0].id].parents][len(there[0].element)]) if there else ""
-    if printed:
-        show(rows, *printed)
+            first = next((item for item in items[row["label"]] if item.id in paths), None)
+            # A dataset's file, or a collection's folder: LABEL/ELEMENT, with another folder for each level in between.
+            row["path"] = str([paths[first.id], *paths[first.id].parents][len(first.element)]) if first else ""
+    show(rows, **output)
     if failure:
         return report_error(failure)
     if codes:
-        report_error(f"the run itself is ok: invocation_download.py --to={folder.folder} - - {invocation} fetches the rest")
+        report_error(f"the run itself is ok: invocation_download.py --to={folder.folder} - - {invocation['id']} downloads "
+                     "the rest")
     return SOME_FAILED if codes and paths else codes[0] if codes else DONE
 
 

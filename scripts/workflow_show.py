@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Show what a workflow takes, its steps, and which of its tools the server lacks.
+"""Show a workflow's inputs and steps, and which of its tools the server lacks.
 
 Usage:
   workflow_show.py [options] KEY URL WORKFLOW
@@ -10,15 +10,16 @@ Arguments:
   WORKFLOW         the workflow's id or exact name
 
 Options:
-  --steps          only the steps, of which --fields also knows state (the tool's settings), type and annotation
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, of the inputs alone
-  --fields=NAMES   only these fields of the inputs, separated by commas, also annotation and uuid; as a table unless --format
-                   is given
-  -h, --help       show this
+  --steps          only the steps
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES   only these fields, separated by commas
+  -h, --help       show this help
+  --version        show the version
 
-An input is named to a run by its label, or its index where it has none. from says which steps feed a step. Below them are
-the tools that the server lacks, and those that it has in another version only, in which they run, unless they are of a Tool
-Shed.
+A run names an input by its label, or by its index where it has no label. The column from shows which steps feed a step.
+Below the steps are the tools that the server lacks, and those that it has in another version: a run takes that version, but
+not of a tool from a Tool Shed. With --format or --fields only the inputs are printed, or with --steps only the steps. Inputs
+also have the fields annotation and uuid, steps also state (the tool's settings), type and annotation.
   workflow_show.py - - "Wet days by month"
   workflow_show.py --steps --format=jsonl --fields=label,tool,version,state - - 85a07f4bbdb2c898
 """
@@ -39,34 +40,33 @@ STEPS = ["index", "label", "tool", "version", "from", "when", "outputs"]
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    steps, (style, fields) = args["--steps"], output_options(args).values()
+    steps_only, output = args["--steps"], output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     about = find_workflow(galaxy, args["WORKFLOW"])
     workflow = export_workflow(galaxy, about["id"])
-    if steps or style or fields:
-        everything = style in ("json", "jsonl") and not fields
-        rows = step_details(workflow) if steps else input_details(workflow)
-        rows = rows if style in ("json", "jsonl") else map(for_people, rows)
-        show(rows, style, fields or ([] if everything else STEPS if steps else INPUTS))
+    inputs, steps = input_details(workflow), step_details(workflow)
+    if steps_only or any(output.values()):
+        rows, columns = (steps, STEPS) if steps_only else (inputs, INPUTS)
+        if output["format"] not in ("json", "jsonl"):
+            rows, output["fields"] = map(with_words, rows), output["fields"] or columns
+        show(rows, **output)
         return
     print(f"{about['name']}, {about['id']}{', deleted' if about.get('deleted') else ''}")
-    for rows, columns in ((input_details(workflow), INPUTS), (step_details(workflow), STEPS)):
+    for rows, columns in ((inputs, INPUTS), (steps, STEPS)):
         print()
-        show(map(for_people, rows), fields=columns)
+        show(map(with_words, rows), fields=columns)
     missing, replaced = tool_problems(galaxy, about["id"], workflow)
     if not missing and not replaced:
         print("\nThe server has all its tools.")
-    for heading, names in (("It can't run, for the server lacks:", missing), ("It runs other versions of:", replaced)):
-        if names:
-            print("", heading, *(f"  {name}" for name in names), sep="\n")
+    for heading, tools in (("It can't run: the server lacks", missing), ("It runs other versions of", replaced)):
+        if tools:
+            print("", f"{heading}:", *(f"  {tool}" for tool in tools), sep="\n")
 
 
-
-def for_people(row):
-    """A row whose lists are words."""
-    words = {True: "yes", False: "no"}
-    return {name: words[value] if isinstance(value, bool) and name == "optional" else
+def with_words(row):
+    """The row with words in place of lists and of `optional`'s truth value."""
+    return {name: ("yes" if value else "no") if name == "optional" else
             ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in row.items()}
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write a job file to fill in: all inputs of a workflow, as YAML.
+"""Write a job file to fill in, with all inputs of a workflow (YAML).
 
 Usage:
   workflow_template.py [options] KEY URL WORKFLOW
@@ -10,12 +10,13 @@ Arguments:
   WORKFLOW    the workflow's id or exact name
 
 Options:
-  --to=FILE   where to write it; - is standard output  [default: -]
-  --force     put it in the place of a file of that name
-  -h, --help  show this
+  --to=FILE   the file to write; - is standard output  [default: -]
+  --force     overwrite a file that exists
+  -h, --help  show this help
+  --version   show the version
 
-The form is planemo's: what begins with todo_ is to be replaced, an element's lines are to be repeated for each that a
-collection has, and what is optional may be deleted. An input without a label of its own is called by its index, or its uuid.
+The form is planemo's. Replace what begins with todo_, repeat an element's lines for each element of a collection, and delete
+optional inputs that you don't need. An input without a label of its own has its index, or its uuid, as its name.
   workflow_template.py --to=job.yml - - "Wet days by month"
 """
 import sys
@@ -37,39 +38,39 @@ def main(argv=None):
 
     about = find_workflow(galaxy, args["WORKFLOW"])
     inputs = input_details(export_workflow(galaxy, about["id"]))
-    names = [name for one in inputs for name in (one["label"], one["index"])]
+    names = [name for details in inputs for name in (details["label"], details["index"])]
     parts = [f"# {one_line(about['name'])}, workflow {about['id']} on {galaxy.base}\n"]
-    for one in inputs:
-        name = next((one[key] for key in ("label", "index") if one[key] and names.count(one[key]) == 1),
-                    one["uuid"] or one["index"])
-        entry = yaml.safe_dump({name: placeholder(one)}, sort_keys=False, allow_unicode=True, width=1000)
-        parts.append("".join(f"# {one_line(line)}\n" for line in comments(one)) + entry)
+    for details in inputs:
+        name = next((details[key] for key in ("label", "index") if details[key] and names.count(details[key]) == 1),
+                    details["uuid"] or details["index"])
+        entry = yaml.safe_dump({name: placeholder(details)}, sort_keys=False, allow_unicode=True, width=1000)
+        parts.append("".join(f"# {one_line(line)}\n" for line in comments(details)) + entry)
     write_output("\n".join(parts) + ("" if inputs else "{}\n"), to, force)
 
 
-def comments(one):
-    """What to know of an input before one fills it in."""
-    kind = f"{one['kind']} ({one['collection_type']})" if one["collection_type"] else one["kind"]
-    if one["datatypes"]:
-        kind += f" of datatype {' or '.join(one['datatypes'])}"
-    if one["optional"]:
+def comments(details):
+    """The lines above an input's placeholder: its kind and types, annotation and choices."""
+    kind = f"{details['kind']} ({details['collection_type']})" if details["collection_type"] else details["kind"]
+    if details["datatypes"]:
+        kind += f" of datatype {' or '.join(details['datatypes'])}"
+    if details["optional"]:
         kind += ", optional"
-    return [kind, *([one["annotation"]] if one["annotation"] else []),
-            *([f"choices: {', '.join(map(str, one['choices']))}"] if one["choices"] else [])]
+    return [kind, *([details["annotation"]] if details["annotation"] else []),
+            *([f"choices: {', '.join(map(str, details['choices']))}"] if details["choices"] else [])]
 
 
-def placeholder(one):
-    """What stands for the input's value until it is filled in."""
-    if one["kind"] == "dataset":
+def placeholder(details):
+    """The value of an input that is not filled in yet."""
+    if details["kind"] == "dataset":
         return dict(FILE)
-    if one["kind"] == "collection":
-        kind = (one["collection_type"] or "list").split(",")[0].strip()     # it may take several
+    if details["kind"] == "collection":
+        kind = (details["collection_type"] or "list").split(",")[0].strip()     # an input may take several types
         return {"class": "Collection", "collection_type": kind, "elements": elements(kind)}
-    return "todo_param_value" if one["default"] is None else one["default"]
+    return "todo_param_value" if details["default"] is None else details["default"]
 
 
 def elements(kind):
-    """The elements of a collection of the type `kind`: a pair has two, all else one that stands for any number."""
+    """The elements of a collection of the type `kind`: two of a pair, else one that stands for any number."""
     outer, _, inner = kind.partition(":")
     names = ["forward", "reverse"] if outer.startswith("paired") else ["todo_element_name"]
     if inner:

@@ -305,7 +305,7 @@ class DownloadFolder:
         """Fetch the items, `parallel` at once; yields each as soon as it is done, with its path, or the `GalaxyError` or OSError
         that says why there is none."""
         paths = [(item, self._choose_path(item)) for item in items]
-        yield from _run_parallel(lambda pair: self._fetch(pair[0], pair[1], total), paths, parallel)
+        yield from run_parallel(lambda pair: self._fetch(pair[0], pair[1], total), paths, parallel)
         self.manifest.remove_old_rows()
 
     def _choose_path(self, item: DownloadItem) -> str:
@@ -376,7 +376,7 @@ class DownloadFolder:
                           "--verify its size is compared", TRY_LATER)
 
 
-def _run_parallel(work: Callable[[Any], Path], tasks: list[Any], parallel: int) -> Iterator[tuple[Any, Path | Exception]]:
+def run_parallel(work: Callable[[Any], Path], tasks: list[Any], parallel: int) -> Iterator[tuple[Any, Path | Exception]]:
     """The first member of each of `tasks` and the result of `work(task)`, `parallel` at once, in the order in which they end.
 
     The threads end with the process, so that Ctrl-C waits for none.

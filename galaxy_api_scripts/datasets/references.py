@@ -46,11 +46,12 @@ def _fetch_numbered(galaxy: Galaxy, hid: str, history: str | None, label: str) -
     contents = [item for item in contents if not item.get("deleted")] or contents
     # A dataset that Galaxy converted has the number of its original, and is hidden.
     contents = [item for item in contents if item.get("visible", True)] or contents
+    sources = ["hda" if item["history_content_type"] == "dataset" else "hdca" for item in contents]
     if len(contents) != 1:
         count = f"has {len(contents)} items" if contents else "has nothing"
-        ids = ", ".join(f"{'hda' if item['history_content_type'] == 'dataset' else 'hdca'}:{item['id']}" for item in contents)
-        raise ReferenceProblem(f"{label}: the history {count} with that number{f': {ids}' if ids else ''}")
-    return "hda" if contents[0]["history_content_type"] == "dataset" else "hdca", require_readable(contents[0], label)
+        refs = ", ".join(f"{src}:{item['id']}" for src, item in zip(sources, contents))
+        raise ReferenceProblem(f"{label}: the history {count} with that number{f': {refs}' if refs else ''}")
+    return sources[0], require_readable(contents[0], label)
 
 
 def require_readable(about: dict[str, Any], label: str) -> dict[str, Any]:

@@ -171,10 +171,11 @@ def wait_for_invocation(galaxy: Galaxy, invocation_id: str, timeout: float | Non
                         on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, Any]:
     """Wait until an invocation has succeeded and return it, as `GET /api/invocations/ID` describes it.
 
-    Raises what `InvocationPoller.check` raises, and `GalaxyError` (STILL_RUNNING) after `timeout` seconds.
+    Raises what `InvocationPoller.check` raises, and `GalaxyError` (STILL_RUNNING) after `timeout` seconds, or when the time
+    of a wait around this one is up (`Galaxy.poll`).
     `on_progress(counts)` is called at each poll with the number of jobs by state.
     """
-    poller, counts = InvocationPoller(galaxy, invocation_id, fail_fast), {}
+    poller, counts, begin = InvocationPoller(galaxy, invocation_id, fail_fast), {}, time.monotonic()
     for _ in galaxy.poll(timeout):
         summary = galaxy.get(f"invocations/{invocation_id}/jobs_summary")
         counts = summary["states"]
@@ -183,7 +184,7 @@ def wait_for_invocation(galaxy: Galaxy, invocation_id: str, timeout: float | Non
         invocation = poller.check(summary)
         if invocation:
             return invocation
-    raise GalaxyError(f"invocation {invocation_id} still runs after {timeout:g} s: "
+    raise GalaxyError(f"invocation {invocation_id} still runs after {time.monotonic() - begin:.0f} s: "
                       f"{describe_counts(counts) or 'no jobs yet'}", STILL_RUNNING)
 
 
@@ -233,8 +234,9 @@ def _raise_if_paused(galaxy: Galaxy, invocation: dict[str, Any], pauses: dict[st
             _raise_if_paused(galaxy, galaxy.get(f"invocations/{subworkflow}"), pauses)
         elif str(step["order_index"]) in pauses.get(invocation["workflow_id"], ()) and step.get("state") == "scheduled" \
                 and step.get("action") is None:
-            path, label = f"invocations/{invocation['id']}", step.get("workflow_step_label") or "pause"
-            raise GalaxyError(f"invocation {invocation['id']} is waiting for a review of step {step['order_index']} ({label}): "
+            path = f"invocations/{invocation['id']}"
+            name = f"step {step['order_index']} ({step.get('workflow_step_label') or 'pause'})"
+            raise GalaxyError(f"invocation {invocation['id']} is waiting for a review of {name}: "
                               f"{galaxy.base}/workflows/{path}, or update.py - /api/{path}/steps/{step['id']} action:=true")
 
 

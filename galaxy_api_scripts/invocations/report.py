@@ -5,7 +5,6 @@ what is drawn and fills `templates/report.html`.
 """
 from __future__ import annotations
 
-import functools
 import re
 import time
 from collections import Counter
@@ -89,7 +88,8 @@ def gather_report(galaxy: Galaxy, invocation_id: str) -> str:
     for step in steps:
         elements = job_elements(galaxy, step) if 1 < len(step["jobs"]) <= MAX_SINGLE_BARS else {}
         for job in step["jobs"]:
-            job.update(metrics.get(job["id"], NO_METRICS), element=elements.get(job["id"]), address=job_url(galaxy, job["id"]))
+            job.update(metrics.get(job["id"], NO_METRICS), element=elements.get(job["id"]),
+                       address=job_url(galaxy, job["id"]))
     base = redact(galaxy.base)
     return render({
         "id": invocation["id"], "address": f"{base}/workflows/invocations/{invocation['id']}", "server": base,
@@ -159,17 +159,18 @@ def render(run: dict[str, Any]) -> str:
         workflow=run["workflow"], verdict=verdict, messages=run["messages"], failures=run["failures"],
         more_failures=failed - len(run["failures"]), version=VERSION, made=_format_time(run["now"]),
         facts=[("History", run["history"], run["history_address"]), ("Server", run["server"], run["server"]),
-               ("Invocation", run["id"], run["address"]), ("State", run["state"], ""), ("Jobs", describe_jobs(jobs) or "none", ""),
+               ("Invocation", run["id"], run["address"]), ("State", run["state"], ""),
+               ("Jobs", describe_jobs(jobs) or "none", ""),
                ("Began", _format_time(begin), ""), ("Ended" if finished else "Last change", _format_time(end), ""),
                ("Took" if finished else "So far", format_duration(end - begin), "")],
         timeline=_timeline(run["steps"], begin, end if finished else max(end, run["now"])),
         steps=_table({"step": "Step", "label": "Label", "tool": "Tool", "jobs": "Jobs", "run_time": "Run time",
-                      "memory": "Memory"}, [_step_row(step) for step in run["steps"] if step["kind"] not in INPUT_STEP_TYPES]),
-        **{f"{noun}s": _table({"label": noun.capitalize(), "name": "Name", "what": "What", "state": "State"}, run[f"{noun}s"])
-           for noun in ("input", "output")}))
+                      "memory": "Memory"},
+                     [_step_row(step) for step in run["steps"] if step["kind"] not in INPUT_STEP_TYPES]),
+        **{f"{noun}s": _table({"label": noun.capitalize(), "name": "Name", "what": "What", "state": "State"},
+                              run[f"{noun}s"]) for noun in ("input", "output")}))
 
 
-@functools.lru_cache
 def _load_template() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     return Environment(loader=FileSystemLoader(Path(__file__).with_name("templates")), autoescape=True, finalize=_clean,
@@ -223,11 +224,12 @@ def _timeline(steps: list[dict[str, Any]], begin: float, end: float) -> dict[str
     for step in steps:
         jobs, members = step["jobs"], []
         if 1 < len(jobs) <= MAX_SINGLE_BARS:
-            members = [{**_timeline_row([job], begin, span, end), "label": job["element"] or job["id"], "address": job["address"]}
-                       for job in jobs]
+            members = [{**_timeline_row([job], begin, span, end), "label": job["element"] or job["id"],
+                        "address": job["address"]} for job in jobs]
         if jobs:
-            rows.append({**_timeline_row(jobs, begin, span, end), "step": step["step"], "label": step["label"], "jobs": members,
-                         "is_open": len(jobs) <= 8 or any(job["state"] in FAILED_JOB_STATES for job in jobs)})
+            has_failed = any(job["state"] in FAILED_JOB_STATES for job in jobs)
+            rows.append({**_timeline_row(jobs, begin, span, end), "step": step["step"], "label": step["label"],
+                         "jobs": members, "is_open": has_failed or len(jobs) <= 8})
     return {"every": interval / span * 100, "ticks": ticks, "rows": rows}
 
 
@@ -279,7 +281,8 @@ def _step_row(step: dict[str, Any]) -> dict[str, Any]:
     run_times, memory = ([job[name] for job in jobs if job.get(name) is not None] for name in ("run_time", "memory"))
     return {"step": step["step"], "label": step["label"],
             "tool": f"{step['tool']} {step['version']}" if step["tool"] else step["kind"],
-            "sign": _sign(jobs) if len(jobs) == 1 else "", "jobs": jobs[0]["state"] if len(jobs) == 1 else describe_step(step),
+            "sign": _sign(jobs) if len(jobs) == 1 else "",
+            "jobs": jobs[0]["state"] if len(jobs) == 1 else describe_step(step),
             "run_time": format_duration(sum(run_times)) if run_times else "",
             "memory": format_size(max(memory)) if memory else ""}
 

@@ -88,7 +88,8 @@ def contents_path(galaxy: Galaxy, kind: str = "libraries") -> str:
 def parse_folder_id(text: str, name: str) -> str:
     """Return `text` if it can be the id of a library folder; else a usage error naming the argument `name`."""
     if not parse_id(text, name).startswith("F"):
-        raise GalaxyError(f"{name}: {text} is no folder's id, which begins with F, as a library's root_folder_id does", USAGE)
+        raise GalaxyError(f"{name}: {text} is no folder's id, which begins with F, as a library's root_folder_id does",
+                          USAGE)
     return text
 
 
@@ -136,8 +137,8 @@ def open_folder(galaxy: Galaxy, folder: str, library: str = "") -> LibraryFolder
         if library and about["parent_library_id"] != library:
             raise GalaxyError(f"folder {folder} ({about['folder_name']}) is not in library {library}")
         if library and not about["can_add_library_item"]:
-            raise GalaxyError(f"this key's user may not add to folder {folder} ({about['folder_name']}): the library's managers "
-                              "and the server's administrator can permit it")
+            raise GalaxyError(f"this key's user may not add to folder {folder} ({about['folder_name']}): the library's "
+                              "managers and the server's administrator can permit it")
         # When subfolders fill a page, Galaxy 26.1 puts all datasets behind them, so some come twice.
         items.update((item["type"] + item["id"], item) for item in answer["folder_contents"])
         offset += PAGE_SIZE

@@ -1,4 +1,4 @@
-"""Making a folder of a library equal to a local tree: upload, compare what arrived, and only then delete what it replaces."""
+"""Making a folder of a library equal to a local tree: upload, check what arrived, only then delete what it replaces."""
 from __future__ import annotations
 
 import os
@@ -88,7 +88,8 @@ class LibrarySync:
             yield from self.collect_finished(pending)
             if not pending:
                 return
-        raise GalaxyError(f"{sum(map(len, pending.values()))} files are still being added to the library after {timeout:g} s",
+        count = sum(map(len, pending.values()))
+        raise GalaxyError(f"{count} files are still being added to the library after {timeout:g} s",
                           STILL_RUNNING)
 
     def _send(self, batch: list[SyncUpload], datatypes: set[str]) -> list[SyncUpload]:
@@ -120,7 +121,8 @@ class LibrarySync:
         self.uploads.fetch(parts)
         return [replace(file, job=self.uploads.jobs[-1]) for file in accepted]
 
-    def collect_finished(self, pending: dict[FolderPath, list[SyncUpload]], skip: FolderPath | None = None) -> Iterator[SyncStep]:
+    def collect_finished(self, pending: dict[FolderPath, list[SyncUpload]], skip: FolderPath | None = None
+                         ) -> Iterator[SyncStep]:
         """Check the folders in `pending`, but `skip`, all of whose jobs have ended; remove them there, yield their steps."""
         unfinished = set(self.uploads.unfinished_jobs()) if pending else set()
         for folder in [folder for folder, files in pending.items()
@@ -137,7 +139,8 @@ class LibrarySync:
             full_path = self.tree.full_path(file.step.path)
             new = [dataset for dataset in now.datasets(file.name) if dataset["id"] not in old_ids and is_complete(dataset)]
             if len(new) > 1:
-                self.errors[full_path] = f"{len(new)} datasets of this name were added: {', '.join(one['id'] for one in new)}: " \
+                ids = ", ".join(dataset["id"] for dataset in new)
+                self.errors[full_path] = f"{len(new)} datasets of this name were added: {ids}: " \
                     "another account or machine uploads it, too; delete all but one"
             elif not new:
                 self.errors[full_path] = missing_message(messages, file.name, self.uploads.default_reason)

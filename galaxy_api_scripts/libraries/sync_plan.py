@@ -57,7 +57,8 @@ def keep_steps(synced: SyncedFile, ids: Iterable[str]) -> list[SyncStep]:
 
 
 def duplicates_error(ids: Iterable[str]) -> GalaxyError:
-    return GalaxyError(f"{len([*ids])} datasets of this name are in the library's folder: {', '.join(ids)}; delete all but one")
+    return GalaxyError(f"{len([*ids])} datasets of this name are in the library's folder: {', '.join(ids)}; "
+                       "delete all but one")
 
 
 class SyncPlanner:
@@ -143,7 +144,8 @@ class SyncPlanner:
             self.errors[self.tree.full_path(path)] = getattr(error, "strerror", None) or str(error)
             return []
 
-    def _compare(self, dataset: dict[str, Any], synced: SyncedFile | None, path: str, verify: bool) -> tuple[str, SyncedFile]:
+    def _compare(self, dataset: dict[str, Any], synced: SyncedFile | None, path: str, verify: bool
+                 ) -> tuple[str, SyncedFile]:
         """Why a dataset does not hold the local file, "" if it does; and what to save about the file if it does."""
         stamp, size = self.tree.files[path], dataset["raw_size"]
         unchanged = synced is not None and synced.stamp == stamp

@@ -1,4 +1,4 @@
-"""What earlier runs noted about a local tree and the datasets that hold its files, so that later runs need not compare them."""
+"""What earlier runs noted about a local tree and its datasets in a library, so that later runs need not compare them."""
 from __future__ import annotations
 
 import hashlib
@@ -68,8 +68,8 @@ class SyncState:
             raise sqlite3.DatabaseError(f"of version {version}")
         if version == 0:
             with self._database:
-                self._database.execute("CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, dataset TEXT, size INTEGER, "
-                                       "mtime_ns INTEGER, ctime_ns INTEGER, sha256 TEXT, replaces TEXT)")
+                self._database.execute("CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, dataset TEXT, "
+                                       "size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, sha256 TEXT, replaces TEXT)")
                 self._database.execute(f"PRAGMA user_version = {self.VERSION}")
         for path, dataset, size, mtime_ns, ctime_ns, digest, replaces in self._database.execute("SELECT * FROM files"):
             self.files[path] = SyncedFile(path, dataset, FileStamp(size, mtime_ns, ctime_ns), digest, replaces)

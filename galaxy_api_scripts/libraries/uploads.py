@@ -11,6 +11,7 @@ from common import NON_TERMINAL_JOB_STATES, Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.upload import post_fetch
 from galaxy_api_scripts.files import hold_lock, state_folder
 from galaxy_api_scripts.libraries.contents import LibraryFolder, open_folder
+from galaxy_api_scripts.polling import wait_jobs
 
 BATCH_FILES = 50    # files a job; more in one are hardly faster
 BATCH_BYTES = 256 * 2**20   # what a killed run may have sent in vain
@@ -57,11 +58,12 @@ class LibraryUploads:
 
     def wait(self, jobs: list[str], timeout: float | None) -> None:
         """Wait until these jobs have ended, whether they failed or not: the folders show that."""
-        if jobs and "paused" in self.galaxy.wait_jobs(self.history, jobs, timeout).values():
+        if jobs and "paused" in wait_jobs(self.galaxy, self.history, jobs, timeout).values():
             self.default_reason = f"its job is paused in the history {self.history_name!r}: {PAUSED_ADVICE} that job"
 
 
-def check_uploads(galaxy: Galaxy, before: LibraryFolder, files: list[tuple[str, int]], default_reason: str) -> dict[str, str]:
+def check_uploads(galaxy: Galaxy, before: LibraryFolder, files: list[tuple[str, int]], default_reason: str
+                  ) -> dict[str, str]:
     """Return `{name: problem}` for those of the uploaded `files`, (name, size in bytes) each, that are not in the folder
     exactly once. `before` is the folder as it was before the upload.
 
@@ -138,6 +140,6 @@ def exclusive_run(subject: str) -> AbstractContextManager[int]:
     try:
         folder = state_folder("locks")
     except OSError as error:
-        raise GalaxyError(f"{error.filename}: no lock can be kept there: {error.strerror}: set $XDG_STATE_HOME to another folder"
-                          ) from None
+        raise GalaxyError(f"{error.filename}: no lock can be kept there: {error.strerror}: set $XDG_STATE_HOME to "
+                          "another folder") from None
     return hold_lock(folder / f"{hashlib.sha256(subject.encode()).hexdigest()[:16]}.lock", subject)

@@ -1,7 +1,6 @@
-"""Processes that outlive us: begun, told from every other, ended with all that they started; and the files to remember
-them by.
+"""Start processes that outlive this one, recognise them later, and stop them with all that they started.
 
-A process is written down as `{"pid": number, "began": text}`; its number alone may be another's by now.
+A process is written down as `{"pid": number, "began": text}`, because another process may have its number by now.
 """
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from typing import Any
 from common import GalaxyError, eprint
 from galaxy_api_scripts.files import hold_lock, write_atomic
 
-GRACE = 30                  # seconds between asking a process to end and killing it
-CHILDREN: dict[int, subprocess.Popen[bytes]] = {}   # by pid; kept, so that they can be asked how they ended
+GRACE = 30                  # seconds between SIGTERM and SIGKILL
+CHILDREN: dict[int, subprocess.Popen[bytes]] = {}   # by pid; kept, because only their parent learns how they ended
 Process = dict[str, Any]
 
 
@@ -38,9 +37,9 @@ def start_process(command: Sequence[str | Path], folder: Path, logfile: Path, en
 
 
 def stop_processes(processes: Iterable[Process], folder: Path) -> bool:
-    """End these processes with all that they started; whether there were any.
+    """Stop these processes with all that they started; return whether there were any.
 
-    Only what is known to be ours: the processes written down, and those of their sessions that work in `folder`.
+    Stops only what is known to be ours: the processes written down, and those of their sessions that work in `folder`.
     """
     known = list(processes)
     heads = [process for process in known if is_process_running(process)]
@@ -65,12 +64,12 @@ def _send(process: Process, number: int) -> None:
 
 
 def is_process_running(process: Process | None) -> bool:
-    """Whether `process` still runs, and is not another one that got its number."""
+    """Return whether `process` still runs; another process that has its number by now does not count."""
     return process is not None and process["began"] != "" and process_birth(process["pid"]) == process["began"]
 
 
 def process_birth(pid: int) -> str:
-    """What tells process `pid` from every other that ever had this number; "" where there is none, or a dead one."""
+    """Return what distinguishes process `pid` from every other that ever had this number; "" if none runs."""
     if pid in CHILDREN and CHILDREN[pid].poll() is not None:
         return ""
     if Path("/proc/self/stat").exists():
@@ -82,7 +81,7 @@ def process_birth(pid: int) -> str:
 
 
 def _stat(pid: int | str) -> list[str]:
-    """Linux: the fields of /proc/PID/stat after the name, from the state on (see proc(5))."""
+    """Return the fields of Linux's /proc/PID/stat from the state on (see proc(5))."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -90,19 +89,19 @@ def _stat(pid: int | str) -> list[str]:
 
 
 def session_processes(leader: int, folder: Path) -> list[Process]:
-    """The processes of the session that `leader` began which work in `folder`: those of a worker's pool, and jobs."""
+    """Return the processes of the session of `leader` that work in `folder`: those of a worker's pool, and jobs."""
     return [{"pid": int(path.name), "began": process_birth(int(path.name))} for path in Path("/proc").glob("[0-9]*")
             if _stat(path.name)[3] == str(leader) and process_works_in(path.name, folder)]
 
 
 def session_leaders(program: str | Path, folder: Path) -> list[Process]:
-    """The processes that lead a session, were begun as `program` and work in `folder`, whether written down or not."""
+    """Return the processes, written down or not, that lead a session, run `program` and work in `folder`."""
     return [{"pid": int(path.name), "began": process_birth(int(path.name))} for path in Path("/proc").glob("[0-9]*")
             if _stat(path.name)[3] == path.name and process_works_in(path.name, folder) and _program(path.name) == str(program)]
 
 
 def _program(pid: int | str) -> str:
-    """Linux: the name that process `pid` was begun by."""
+    """Return the program that process `pid` runs, as its command line has it (Linux)."""
     try:
         return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0])
     except OSError:
@@ -110,7 +109,7 @@ def _program(pid: int | str) -> str:
 
 
 def process_works_in(pid: int | str, folder: Path) -> bool:
-    """Whether the working directory of process `pid` is in `folder`; believed where there is no /proc to tell."""
+    """Return whether the working directory of process `pid` is in `folder`; True if there is no /proc."""
     try:
         inside = Path(os.readlink(f"/proc/{pid}/cwd"))
     except OSError:
@@ -119,15 +118,28 @@ def process_works_in(pid: int | str, folder: Path) -> bool:
 
 
 def clean_environment() -> dict[str, str]:
-    """Our environment without what would lead another Python or Galaxy astray."""
+    """Return our environment without the variables that would mislead another Python or Galaxy."""
     return {name: value for name, value in os.environ.items()
             if not name.startswith(("GALAXY_", "PYTHON")) and name not in ("VIRTUAL_ENV", "__PYVENV_LAUNCHER__")}
+
+
+def wait_until(condition: Callable[[], bool], words: str, began: float, check: Callable[[float], None] | None = None) -> None:
+    """Wait until `condition()`, printing `words` every 15 seconds from then on; `check(seconds since began)` may raise."""
+    reported = time.monotonic() - began
+    while not condition():
+        elapsed = time.monotonic() - began
+        if check:
+            check(elapsed)
+        if elapsed - reported >= 15:
+            reported = elapsed
+            eprint(f"{words} ({elapsed:.0f} s)")
+        time.sleep(0.1)
 
 
 # -------------------------------------------------------------------------------------------------------------- ports
 
 def port_in_use(port: int) -> bool:
-    """Whether something listens on this port of this machine."""
+    """Return whether something listens on this port of this machine."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
         return True
@@ -136,14 +148,14 @@ def port_in_use(port: int) -> bool:
 
 
 def require_free_port(port: int) -> None:
-    """Refuse a port that something else has, or that is not for us."""
+    """Raise GalaxyError if this port is taken, or needs rights that we lack."""
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind(("127.0.0.1", port))
         except (OSError, OverflowError) as error:
-            why = getattr(error, "strerror", "ports end at 65535")
-            raise GalaxyError(f"port {port} can't be had ({why}): choose another with --port=N") from None
+            reason = getattr(error, "strerror", "ports end at 65535")
+            raise GalaxyError(f"port {port} is not available ({reason}): choose another with --port=N") from None
 
 
 # -------------------------------------------------------------------------------------------------------------- files

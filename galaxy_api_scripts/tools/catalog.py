@@ -78,7 +78,8 @@ def iter_inputs(inputs: list[dict[str, Any]], above: str = "", when: str = "") -
             test = f"{name}|{param['test_param']['name']}"
             yield test, param["test_param"], when
             for case in param["cases"]:
-                yield from iter_inputs(case["inputs"], f"{name}|", ", ".join(filter(None, [when, f"{test}={case['value']}"])))
+                choice = f"{test}={case['value']}"
+                yield from iter_inputs(case["inputs"], f"{name}|", f"{when}, {choice}" if when else choice)
         elif param["type"] in ("repeat", "section"):
             yield from iter_inputs(param["inputs"], f"{name}_0|" if param["type"] == "repeat" else f"{name}|", when)
         else:
@@ -107,14 +108,14 @@ def _input_row(name: str, param: dict[str, Any], when: str) -> dict[str, Any]:
         "name": name, "label": one_line(param.get("label") or ""),
         "type": kind + (f" ({', '.join(types)})" if types else "") + (", several" if param.get("multiple") else ""),
         "optional": not is_required(param), "default": None if is_data else param.get("value"),
-        "choices": list_choices(param), "when": when or None, "multiple": bool(param.get("multiple")), "min": low, "max": high,
-        "datatypes": list(param.get("extensions") or [])}
+        "choices": list_choices(param), "when": when or None, "multiple": bool(param.get("multiple")), "min": low,
+        "max": high, "datatypes": list(param.get("extensions") or [])}
 
 
 def input_table(rows: list[dict[str, Any]]) -> str:
     """`tool_input_rows` as a table for people, with the first 8 of many choices."""
-    return format_table([{**row, "optional": "yes" if row["optional"] else "no", "choices": shorten_choices(row["choices"], 8)}
-                         for row in rows], INPUT_COLUMNS)
+    return format_table([{**row, "optional": "yes" if row["optional"] else "no",
+                          "choices": shorten_choices(row["choices"], 8)} for row in rows], INPUT_COLUMNS)
 
 
 def shorten_choices(choices: list[str] | None, most: int) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from common import STILL_RUNNING, USAGE, Galaxy, GalaxyError, decode_text, one_line
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, job_stderr
-from galaxy_api_scripts.polling import fetch_datasets
+from galaxy_api_scripts.polling import fetch_datasets, wait_jobs
 from galaxy_api_scripts.tools.catalog import (
     DATA_PARAMS,
     did_you_mean,
@@ -48,7 +48,8 @@ class ToolRequest:
                                        f"{name}={_example(param)}")
             return {name: self._convert(name, param, values[name]) for name, param in params.items() if name in values}
         except InputProblem as problem:
-            raise GalaxyError(f"tool {self.tool['id']} {problem}", USAGE, table=input_table(tool_input_rows(self.tool))) from None
+            table = input_table(tool_input_rows(self.tool))
+            raise GalaxyError(f"tool {self.tool['id']} {problem}", USAGE, table=table) from None
 
     def _active_params(self, inputs: list[dict[str, Any]], values: dict[str, list[Any]], above: str = ""
                        ) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -115,8 +116,8 @@ def _chooses(param: dict[str, Any], value: Any, case: str) -> bool:
         return str(value) == case
     own = {param.get("truevalue"): True, param.get("falsevalue"): False}
     words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-    first, second = (own[word] if word in own and word else words.get(str(word).lower(), bool(word)) for word in (value, case))
-    return first == second
+    truth = [own[word] if word and word in own else words.get(str(word).lower(), bool(word)) for word in (value, case)]
+    return truth[0] == truth[1]
 
 
 def _example(param: dict[str, Any]) -> str:
@@ -133,7 +134,8 @@ def run_payload(tool: dict[str, Any], history: str, inputs: dict[str, Any], cach
 
 
 def submit_tool(galaxy: Galaxy, data: dict[str, Any]) -> dict[str, Any]:
-    """Galaxy's answer to a `run_payload`: the `jobs` it made, and their outputs. One whose answer was lost is not sent again."""
+    """Galaxy's answer to a `run_payload`: the `jobs` it made, and their outputs. If the answer is lost, the tool is not
+    run again."""
     try:
         answer: dict[str, Any] = galaxy.post("tools", data)
     except GalaxyError as error:
@@ -179,7 +181,7 @@ def wait_for_tool(galaxy: Galaxy, answer: dict[str, Any], history: str, timeout:
     """
     jobs = [job["id"] for job in answer.get("jobs") or []]
     try:
-        states = galaxy.wait_jobs(history, jobs, timeout) if jobs else {}
+        states = wait_jobs(galaxy, history, jobs, timeout) if jobs else {}
     except GalaxyError as error:
         if error.exit_code != STILL_RUNNING:
             raise

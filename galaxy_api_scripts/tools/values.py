@@ -139,12 +139,13 @@ class DataValues:
     def _fetch(self, name: str, text: str) -> tuple[str, dict[str, Any]]:
         src, _, identity = text.partition(":")
         if src not in REFERENCE_KINDS or not re.fullmatch(r"\d+" if src == "hid" else r"[0-9a-fA-F]+", identity, re.ASCII):
-            raise InputProblem(f"takes data as {name}: {name}={text} is not SRC:ID with SRC one of {', '.join(REFERENCE_KINDS)}")
+            raise InputProblem(f"takes data as {name}: {name}={text} is not SRC:ID with SRC one of "
+                               f"{', '.join(REFERENCE_KINDS)}")
         src, about = fetch_reference(self.galaxy, src, identity, self.history, f"{name}={text}")
         return ("ldda", {**about, "id": about["ldda_id"]}) if src == "ld" else (src, about)     # POST /api/tools takes no ld
 
     def _check_datatype(self, shown: str, formats: list[str], about: dict[str, Any]) -> None:
-        """Raise `InputProblem` for a datatype that the tool does not take and Galaxy can't convert: 26.1 runs the tool on it."""
+        """Raise `InputProblem` for a datatype that the tool does not take and Galaxy can't convert: 26.1 runs it anyway."""
         if about.get("state", "ok") not in ("ok", "empty"):     # its datatype may be still to be found out
             return
         for ext in about.get("elements_datatypes") or [about.get("extension") or about.get("file_ext")]:
@@ -168,7 +169,8 @@ class Datatypes:
         """Whether a tool that takes the datatypes `formats` takes a dataset of the datatype `ext`."""
         if ext not in self.classes or self._is_subtype(ext, formats):
             return True
-        return any(self._is_subtype(target, formats) for source, target in self.converters if self._is_subtype(ext, [source]))
+        targets = [target for source, target in self.converters if self._is_subtype(ext, [source])]
+        return any(self._is_subtype(target, formats) for target in targets)
 
     def _is_subtype(self, ext: str, formats: list[str]) -> bool:
         above = self.parents.get(self.classes.get(ext), {})

@@ -1,16 +1,17 @@
-"""Pictures of workflows: Mermaid for documents, plain text for terminals. Both show who feeds whom."""
+"""Diagrams of workflows: Mermaid for documents, plain text for terminals. Both show which step feeds which."""
 from __future__ import annotations
 
 from typing import Any
 
 from common import one_line
-from galaxy_api_scripts.workflows.definition import DATA_INPUTS, input_details, output_labels, step_connections, step_name
+from galaxy_api_scripts.workflows.definition import input_details, output_labels, step_connections, step_name
+from galaxy_api_scripts.workflows.inputs import INPUT_KINDS
 
-SHAPES = {"input": ('[/"', '"/]'), "subworkflow": ('[["', '"]]')}       # those of Mermaid; tools are in plain boxes
+SHAPES = {"input": ('[/"', '"/]'), "subworkflow": ('[["', '"]]')}       # Mermaid's; tools are in plain boxes
 
 
 def mermaid_diagram(workflow: dict[str, Any]) -> str:
-    """A Mermaid flowchart of a workflow as `workflows.exported` gives it (https://mermaid.js.org/syntax/flowchart.html)."""
+    """A Mermaid flowchart of an exported workflow (https://mermaid.js.org/syntax/flowchart.html)."""
     lines = ["---", f"title: {_quoted_title(workflow['name'])}", "---", "flowchart LR"]
     kinds = _step_kinds(workflow)
     for index, step in workflow["steps"].items():
@@ -19,65 +20,69 @@ def mermaid_diagram(workflow: dict[str, Any]) -> str:
     for index, step in workflow["steps"].items():
         for source, _, name in step_connections(step):
             lines.append(f'  s{source} -->|"{_escaped(name)}"| s{index}')
-        for number, label in enumerate(output_labels(step)):
-            if not _is_input(step):
-                lines += [f'  o{index}_{number}(["{_escaped(label)}"])', f"  s{index} --> o{index}_{number}"]
+        for number, label in enumerate([] if _is_input(step) else output_labels(step)):
+            lines += [f'  o{index}_{number}(["{_escaped(label)}"])', f"  s{index} --> o{index}_{number}"]
     return "\n".join(lines) + "\n"
 
 
 def text_diagram(workflow: dict[str, Any]) -> str:
-    """A picture of a workflow as `workflows.exported` gives it, in ASCII, a line for each step.
+    """A diagram of an exported workflow in ASCII, with a line for each step.
 
-    A step's sign is `o` for an input and `*` for all else. What comes out of it goes down in its column as `|`, through `+`,
-    where a step takes of it, to `'`, where the last one does.
+    The sign of a step is `o` for an input and `*` for any other. Its output runs down its column as `|`, through `+` where
+    a step reads it, to `'` where the last reader does.
     """
     steps, kinds = workflow["steps"], _step_kinds(workflow)
-    wanted = {index: {reader for reader, step in steps.items() if index in {source for source, _, _ in step_connections(step)}}
-              for index in steps}
-    lanes: list[str | None] = []        # whose output is in each column
+    sources_of = {index: list(dict.fromkeys(source for source, _, _ in step_connections(step) if source in steps))
+                  for index, step in steps.items()}
+    readers = {index: {reader for reader, sources in sources_of.items() if index in sources} for index in steps}
+    lanes: list[str | None] = []        # the step whose output is in each column
     rows = []
     for index, step in steps.items():
-        sources = list(dict.fromkeys(source for source, _, _ in step_connections(step) if source in lanes))
-        taken = [lanes.index(source) for source in sources]
+        sources = [source for source in sources_of[index] if source in lanes]
+        read = [lanes.index(source) for source in sources]
         for source in sources:
-            wanted[source].discard(index)
-        ended = [lanes.index(source) for source in sources if not wanted[source]]
+            readers[source].discard(index)
+        ended = [lanes.index(source) for source in sources if not readers[source]]
         own = min(ended) if ended else lanes.index(None) if None in lanes else len(lanes)
         lanes += [None] * (own + 1 - len(lanes))
-        first, last = min([own, *taken]), max([own, *taken])
-        signs = []
-        for column, lane in enumerate(lanes):
-            inside = first <= column <= last
-            sign = ("o" if _is_input(step) else "*") if column == own else \
-                ("'" if column in ended else "+") if column in taken else \
-                "|" if lane is not None else "-" if inside else " "
-            signs.append(sign + ("-" if inside and column < last else " "))
+        signs = _signs(lanes, own, read, ended, "o" if _is_input(step) else "*")
         for column in ended:
             lanes[column] = None
-        lanes[own] = index if wanted[index] else None
+        lanes[own] = index if readers[index] else None
         while lanes and lanes[-1] is None:
             lanes.pop()
-        about = [step_name(step), kinds[index]]
-        fed = "; ".join(dict.fromkeys(step_name(steps[source])
-                        for source, _, _ in step_connections(step) if source in steps))
-        made = "" if _is_input(step) else "; ".join(output_labels(step))
-        rows.append(("".join(signs).rstrip(), *about, (f"<- {fed}" if fed else "") + (f"  => {made}" if made else "")))
+        feeders = "; ".join(dict.fromkeys(step_name(steps[source]) for source in sources_of[index]))
+        outputs = "" if _is_input(step) else "; ".join(output_labels(step))
+        rows.append((signs, step_name(step), kinds[index],
+                     (f"<- {feeders}" if feeders else "") + (f"  => {outputs}" if outputs else "")))
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     lines = [one_line(workflow["name"]), ""]
     lines += ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[3]]).rstrip() for row in rows]
     return "\n".join(lines) + "\n"
 
 
+def _signs(lanes: list[str | None], own: int, read: list[int], ended: list[int], sign: str) -> str:
+    """The columns in the line of a step: `own` is its column, `read` those it reads, `ended` those with no other reader."""
+    first, last = min([own, *read]), max([own, *read])
+    signs = []
+    for column, lane in enumerate(lanes):
+        inside = first <= column <= last
+        mark = sign if column == own else ("'" if column in ended else "+") if column in read else \
+            "|" if lane is not None else "-" if inside else " "
+        signs.append(mark + ("-" if inside and column < last else " "))
+    return "".join(signs).rstrip()
+
+
 def _is_input(step: dict[str, Any]) -> bool:
-    return step["type"] in (*DATA_INPUTS, "parameter_input")
+    return step["type"] in INPUT_KINDS
 
 
 def _step_kinds(workflow: dict[str, Any]) -> dict[str, str]:
-    """What each step is: an input's kind, a tool with its version, another workflow."""
+    """`{index: kind}`: an input's kind and types, a tool's id and version, else the step's type."""
     kinds = {}
     for about in input_details(workflow):
-        wanted = ", ".join([about["collection_type"] or "", *about["datatypes"]]).strip(", ")
-        kinds[about["index"]] = about["kind"] + (f" ({wanted})" if wanted else "")
+        types = ", ".join([about["collection_type"] or "", *about["datatypes"]]).strip(", ")
+        kinds[about["index"]] = about["kind"] + (f" ({types})" if types else "")
     for index, step in workflow["steps"].items():
         if index not in kinds:
             tool = (step.get("tool_id") or "").split("/repos/")[-1]     # without the Tool Shed's address
@@ -92,5 +97,5 @@ def _quoted_title(name: str) -> str:
 
 
 def _escaped(words: str) -> str:
-    """Words within the quotes of a Mermaid label, by its own entities."""
+    """Words for a quoted Mermaid label, with its own entities."""
     return "".join(f"#{ord(letter)};" if letter in "\"#<>&`|[]{}\\" else letter for letter in one_line(words))

@@ -112,7 +112,8 @@ def iter_datasets(value: InputValue) -> Iterator[DatasetInput]:
 def map_datasets(value: InputValue, act: Callable[[DatasetInput], DatasetInput]) -> InputValue:
     """A copy of the value with `act(dataset)` in place of each of its datasets."""
     if isinstance(value, CollectionInput):
-        return CollectionInput(value.type, [(name, map_datasets(element, act)) for name, element in value.elements], value.name)
+        elements = [(name, map_datasets(element, act)) for name, element in value.elements]
+        return CollectionInput(value.type, elements, value.name)
     return act(value) if isinstance(value, DatasetInput) else value
 
 
@@ -192,7 +193,7 @@ class InputValues:
     # ------------------------------------------------------------------------------------------------- parsing one value
 
     def parse_value(self, spec: InputSpec, texts: list[str]) -> InputValue:
-        """The value that an input's VALUEs stand for; `GalaxyError` (USAGE) or `ReferenceProblem` where they stand for none."""
+        """The value that an input's VALUEs stand for; `GalaxyError` (USAGE) or `ReferenceProblem` where there is none."""
         if spec.kind == "parameter":
             if len(texts) > 1 and not spec.multiple:
                 raise GalaxyError(f"takes one value, not {len(texts)}", USAGE)
@@ -239,10 +240,11 @@ class InputValues:
         return [DatasetInput(source.path, source=source, name=os.path.basename(source.name)) for source in sources]
 
     def resolve(self, label: str, src: str, identity: str) -> DatasetInput:
-        """The data that Galaxy has as SRC:IDENTITY; `ReferenceProblem`, which begins with `label`, where it can't be used."""
+        """The data that Galaxy has as SRC:IDENTITY; `ReferenceProblem`, which begins with `label`, if it can't be used."""
         kind, about = self.resolver.resolve(label, src, identity)
         ref = {"src": kind, "id": str(about["id"]) if src in ("hid", "lib") else identity}
-        return DatasetInput(label, ref, name=about.get("name") or ref["id"], collection_type=about.get("collection_type") or "")
+        collection_type = about.get("collection_type") or ""
+        return DatasetInput(label, ref, name=about.get("name") or ref["id"], collection_type=collection_type)
 
 
 def ambiguous_input(name: str, count: int) -> str:

@@ -69,7 +69,8 @@ def _parse_value(values: InputValues, spec: InputSpec, value: Any, folder: Path)
     return parsed
 
 
-def _parse_element(values: InputValues, spec: InputSpec, value: dict[str, Any], folder: Path) -> DatasetInput | CollectionInput:
+def _parse_element(values: InputValues, spec: InputSpec, value: dict[str, Any], folder: Path
+                   ) -> DatasetInput | CollectionInput:
     kind = value.get("class") or ("Collection" if "elements" in value else "File")
     if kind == "File":
         return _parse_file(values, spec, value, folder)
@@ -86,7 +87,8 @@ def _parse_collection(values: InputValues, spec: InputSpec, value: dict[str, Any
         raise GalaxyError("class: Collection needs elements, a list of File or Collection", USAGE)
     kind = str(value.get("collection_type") or value.get("type") or spec.type or "list")
     if not COLLECTION.fullmatch(kind):
-        raise GalaxyError(f"collection_type: {shorten(kind, 40)}: expected list, paired, list:paired or another of Galaxy's", USAGE)
+        raise GalaxyError(f"collection_type: {shorten(kind, 40)}: expected list, paired, list:paired or another "
+                          "of Galaxy's", USAGE)
     inner = replace(spec, settings={**spec.settings, "collection_type": kind.partition(":")[2]})
     elements: list[tuple[str, DatasetInput | CollectionInput]] = []
     for number, member in enumerate(members):

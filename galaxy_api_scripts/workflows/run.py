@@ -1,4 +1,4 @@
-"""A run of a workflow from its inputs to its results: planned and checked as a whole, begun once, remembered in a file."""
+"""Runs of workflows: checked as a whole, submitted once, recorded in a file."""
 from __future__ import annotations
 
 import json
@@ -32,83 +32,85 @@ CORRECTED = {"allow_tool_state_corrections": True}
 
 @dataclass
 class RunRequest:
-    """What is to be run, on what: all of it checked."""
+    """A run that has been checked: the workflow, its inputs, parameters and options."""
 
-    workflow: dict[str, Any]            # as `workflows.load` has it
+    workflow: dict[str, Any]            # as `load_workflow` returns it
     inputs: InputValues
     parameters: dict[str, dict[str, str]]
-    options: dict[str, Any] = field(default_factory=dict)       # more of what an invocation takes
+    options: dict[str, Any] = field(default_factory=dict)       # more of an invocation's fields
     output_count: int = 1               # how many outputs the workflow marks
 
     @property
     def sources(self) -> list[Any]:
-        """The files and URLs that are to be uploaded, each once."""
-        return list(dict.fromkeys(leaf.source for value in self.inputs.values.values() for leaf in iter_datasets(value)
-                                  if leaf.source))
+        """The files and URLs to upload, each once."""
+        return list(dict.fromkeys(dataset.source for value in self.inputs.values.values() for dataset in iter_datasets(value)
+                                  if dataset.source))
 
     @property
     def request(self) -> dict[str, Any]:
-        """The body of the POST that begins it, with files by their paths."""
-        return self._body({index: preview_inputs(value) for index, value in self.inputs.values.items()})
+        """The body of the POST that submits it, with the paths of files in place of datasets."""
+        return self._body(self._preview())
 
     @property
     def identity(self) -> str:
-        """What is the same for runs of the same on the same: a file that has changed is another."""
+        """A text that is the same for runs of the same workflow on the same inputs; a changed file changes it."""
         return json.dumps([*self.purpose, list(self.files.values())], sort_keys=True)
 
     @property
     def purpose(self) -> list[Any]:
-        """What is the same for runs of the same on files of the same names, whatever their options."""
-        inputs = {index: preview_inputs(value) for index, value in self.inputs.values.items()}
-        return [self.workflow["id"], self.workflow.get("latest_workflow_uuid"), inputs, self.parameters]
+        """What is the same for runs of the same workflow on files of the same names, whatever their options."""
+        return [self.workflow["id"], self.workflow.get("latest_workflow_uuid"), self._preview(), self.parameters]
 
     @property
     def files(self) -> dict[str, tuple[int, int]]:
-        """`{path: (size, time of the last change in ns)}` of the files that are to be uploaded."""
+        """`{path: (size in bytes, time of the last change in ns)}` of the files to upload."""
         stats = {source.path: os.stat(source.path) for source in self.sources if not source.is_url}
-        return {path: (about.st_size, about.st_mtime_ns) for path, about in stats.items()}
+        return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
+
+    def _preview(self) -> dict[str, Any]:
+        return {index: preview_inputs(value) for index, value in self.inputs.values.items()}
 
     def _body(self, inputs: dict[str, Any]) -> dict[str, Any]:
         parameters = {"parameters": self.parameters} if self.parameters else {}
         # Without no_add_to_history Galaxy 26.1 copies what another history has, and it gets another id.
         return {"inputs": inputs, "inputs_by": "step_index", "no_add_to_history": True, **parameters, **self.options}
 
-    def start(self, galaxy: Galaxy, where: TargetHistory, timeout: float | None = None) -> str:
-        """Bring the inputs into the history and begin the run, unless an earlier process did; the invocation's id."""
-        assert where.checkpoint
-        known = where.checkpoint.data.get("invocation")
-        if known:
-            return str(known)
-        staging = Staging(galaxy, where.id, timeout)
-        invocation = self.submit(galaxy, where.id, self.stage(staging), where.checkpoint)
+    def start(self, galaxy: Galaxy, target: TargetHistory, timeout: float | None = None) -> str:
+        """Stage the inputs and submit the run, unless an earlier process did. Returns the invocation's id."""
+        assert target.checkpoint
+        submitted = target.checkpoint.data.get("invocation")
+        if submitted:
+            return str(submitted)
+        staging = Staging(galaxy, target.id, timeout)
+        invocation = self.submit(galaxy, target.id, self.stage(staging), target.checkpoint)
         staging.forget()
         return invocation
 
     def stage(self, staging: Staging) -> dict[str, Any]:
-        """The inputs as the invocation takes them, once Galaxy has them."""
-        return staging.stage(self.inputs.values, {index: one.name for index, one in self.inputs.specs.items()})
+        """The inputs as the invocation takes them, once Galaxy has them; see `Staging.stage`."""
+        return staging.stage(self.inputs.values, {index: spec.name for index, spec in self.inputs.specs.items()})
 
     def submit(self, galaxy: Galaxy, history: str, inputs: dict[str, Any], record: Notes, patient: bool = True) -> str:
-        """Begin the run on what `bring` has brought, unless an earlier process did; the invocation's id, or "", see
-        `invocations.begin_once`."""
+        """Submit the run on the inputs that `stage` returned, unless an earlier process did. Returns the invocation's id, or
+        "" where `submit_once` does."""
         body = {"history_id": history, **self._body(inputs)}
         try:
             return submit_once(galaxy, self.workflow["id"], body, record, patient)
         except GalaxyError as error:
             if error.status != 400 or "upgrade messages" not in str(error):
                 raise
-            wanted = _corrections(error.body)
-            # Of a Format 2 subworkflow's connected inputs Galaxy 26.1 says so too, and nothing is filled in there.
-            if not wanted or not all("RuntimeValue" in one for one in wanted):
-                raise GalaxyError(f"workflow {self.workflow['name']!r}: its steps leave out what their tools want, so nothing "
-                              f"was run: {' '.join(wanted)} --allow-corrections takes this", status=400) from None
+            corrections = _corrections(error.body)
+            # Galaxy 26.1 also reports a Format 2 subworkflow's connected inputs, and fills nothing in there.
+            if not corrections or not all("RuntimeValue" in correction for correction in corrections):
+                raise GalaxyError(f"workflow {self.workflow['name']!r}: its steps lack values that their tools need, "
+                                  f"so nothing was run: {' '.join(corrections)} --allow-corrections accepts this",
+                                  status=400) from None
             return submit_once(galaxy, self.workflow["id"], {**body, **CORRECTED}, record, patient)
 
 
 @dataclass
 class WorkflowCheck:
-    """What is the same for all runs of a workflow, checked: `problems` are what is wrong, one line each, and `tables` show
-    what there is."""
+    """What all runs of a workflow share, checked: `problems`, a line each, and `tables` of what the workflow has."""
 
     workflow: dict[str, Any]
     parameters: dict[str, dict[str, str]]
@@ -117,150 +119,154 @@ class WorkflowCheck:
     problems: list[str] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
 
-    def make_request(self, given: InputValues) -> RunRequest:
-        """A run on what is given, which has no problems."""
-        return RunRequest(self.workflow, given, self.parameters, self.options, self.output_count)
+    def make_request(self, inputs: InputValues) -> RunRequest:
+        """A run on these inputs, which have no problems."""
+        return RunRequest(self.workflow, inputs, self.parameters, self.options, self.output_count)
 
     def raise_problems(self, problems: list[str]) -> None:
-        """Raise `GalaxyError` (USAGE) with all that is wrong, where anything is: these problems come first."""
-        problems = problems + self.problems
-        if not problems:
+        """Raise `GalaxyError` (USAGE) with these problems of the inputs and then the workflow's, if there are any."""
+        all_problems = problems + self.problems
+        if not all_problems:
             return
-        many = len(problems) > 1
-        rows = [f"- {problem}" for problem in problems] if many else []
-        inputs = [format_table(input_rows(self.workflow), ["index", "label", "takes", "optional", "uuid"])] \
-            if len(problems) > len(self.problems) else []
-        raise GalaxyError(f"{f'{len(problems)} things are wrong' if many else problems[0]}, so nothing was sent", USAGE,
-                      table="\n".join([*rows, *inputs, *self.tables]))
+        several = len(all_problems) > 1
+        tables = [f"- {problem}" for problem in all_problems] if several else []
+        if problems:
+            tables.append(format_table(input_rows(self.workflow), ["index", "label", "takes", "optional", "uuid"]))
+        summary = f"{len(all_problems)} things are wrong" if several else all_problems[0]
+        raise GalaxyError(f"{summary}, so nothing was sent", USAGE, table="\n".join([*tables, *self.tables]))
 
 
-def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[str, str, str]] = (), labels: Iterable[str] = (),
-            to_download: bool = False, **options: Any) -> WorkflowCheck:
-    """Look at the workflow: `parameters` are (step, name, value), `labels` outputs that are wanted; where there is something
-    `to_download`, it has to mark outputs."""
+def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[str, str, str]] = (),
+                   labels: Iterable[str] = (), to_download: bool = False, **options: Any) -> WorkflowCheck:
+    """Check a workflow before any run: the (step, name, value) of `parameters`, the server's tools, the outputs that
+    `labels` name, and where outputs are `to_download`, that it marks some. `options` are more of an invocation's fields."""
     parameters = list(parameters)
     workflow = load_workflow(galaxy, workflow_id, [step for step, _, _ in parameters])
     content = export_workflow(galaxy, workflow_id)
-    marked = [output for step in content["steps"].values() for output in step.get("workflow_outputs") or []]
-    known = WorkflowCheck(workflow, {}, options, len(marked))
+    outputs = [output for step in content["steps"].values() for output in step.get("workflow_outputs") or []]
+    check = WorkflowCheck(workflow, {}, options, len(outputs))
     try:
-        known.parameters = resolve_parameters(galaxy, workflow, parameters)
-    except GalaxyError as error:
-        if error.exit_code != USAGE:
+        check.parameters = resolve_parameters(galaxy, workflow, parameters)
+    except GalaxyError as first:
+        if first.exit_code != USAGE:
             raise
-        for wrong in _parameter_problems(galaxy, workflow, parameters) or [error]:
-            known.problems.append(str(wrong))
-            known.tables += [wrong.table] if wrong.table and wrong.table not in known.tables else []
-    known.problems += [f"the server lacks the tool {tool}" for tool in missing_tools(galaxy, workflow_id, content)]
-    there = [output["label"] for output in marked if output.get("label")]
-    known.problems += [f"there is no output {label!r}{': there are ' + ', '.join(there) if there else ''}"
-                       for label in labels if label not in there]
-    known.problems += [f"{count} outputs are labelled {label!r}, of which Galaxy would hand out one: label them apart"
-                       for label, count in Counter(there).items() if count > 1]
-    if to_download and not known.output_count:
-        known.problems.append("the workflow marks nothing as its output, so --download would fetch nothing")
-    return known
+        for error in _parameter_errors(galaxy, workflow, parameters) or [first]:
+            check.problems.append(str(error))
+            check.tables += [error.table] if error.table and error.table not in check.tables else []
+    check.problems += [f"the server lacks the tool {tool}" for tool in missing_tools(galaxy, workflow_id, content)]
+    marked = [output["label"] for output in outputs if output.get("label")]
+    check.problems += [f"there is no output {label!r}{': there are ' + ', '.join(marked) if marked else ''}"
+                       for label in labels if label not in marked]
+    check.problems += [f"{count} outputs have the label {label!r}, and Galaxy would return one of them: give each its own"
+                       for label, count in Counter(marked).items() if count > 1]
+    if to_download and not outputs:
+        check.problems.append("the workflow marks nothing as its output, so --download would fetch nothing "
+                              "(dataset_download.py with history:ID fetches all datasets of a run)")
+    return check
+
+
+def _parameter_errors(galaxy: Galaxy, workflow: dict[str, Any], parameters: list[tuple[str, str, str]]) -> list[GalaxyError]:
+    """The errors that the parameters cause one by one, each alone."""
+    errors = []
+    for parameter in parameters:
+        try:
+            resolve_parameters(galaxy, workflow, [parameter])
+        except GalaxyError as error:
+            errors.append(error)
+    return errors
 
 
 def plan_run(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None = None, history: str = "",
-         parameters: Iterable[tuple[str, str, str]] = (), labels: Iterable[str] = (), **options: Any) -> RunRequest:
-    """What is to be run. Raises `GalaxyError` (USAGE) with all that is wrong, and tables of what there is.
+             **checks: Any) -> RunRequest:
+    """The run that a command line asks for. Raises `GalaxyError` (USAGE) with all problems, and tables of what the workflow
+    has.
 
-    `words` are `INPUT=VALUE`, `job` the name of a job file, `history` the id of the one that the run goes to where it is
-    there.
+    `words` are `INPUT=VALUE`, `job` is the name of a job file, `history` the id of an existing history that the run goes
+    to; `checks` are `check_workflow`'s.
     """
-    known = check_workflow(galaxy, workflow_id, parameters, labels, **options)
-    given = InputValues(galaxy, known.workflow, history)
-    given.set_from_args(words)
+    check = check_workflow(galaxy, workflow_id, **checks)
+    inputs = InputValues(galaxy, check.workflow, history)
+    inputs.set_from_args(words)
     if job:
-        job_file.read_job_file(given, job)
-    given.check_missing()
-    known.raise_problems(given.problems)
-    return known.make_request(given)
-
-
-def _parameter_problems(galaxy: Galaxy, workflow: dict[str, Any], parameters: list[tuple[str, str, str]]) -> list[GalaxyError]:
-    """What is wrong with each of the parameters alone."""
-    wrong = []
-    for one in parameters:
-        try:
-            resolve_parameters(galaxy, workflow, [one])
-        except GalaxyError as error:
-            wrong.append(error)
-    return wrong
+        job_file.read_job_file(inputs, job)
+    inputs.check_missing()
+    check.raise_problems(inputs.problems)
+    return check.make_request(inputs)
 
 
 def _corrections(body: str | None) -> list[str]:
-    """What Galaxy would fill in, a sentence for each parameter, from its refusal."""
-    def sentences(of: Any) -> Iterator[str]:
-        if isinstance(of, dict):
-            for inner in of.values():
+    """The sentences of Galaxy's refusal about what it would fill in, one for each parameter."""
+    def sentences(part: Any) -> Iterator[str]:
+        if isinstance(part, dict):
+            for inner in part.values():
                 yield from sentences(inner)
         else:
-            yield str(of)
+            yield str(part)
     try:
         return list(sentences(json.loads(body or "")["err_data"]))
     except (ValueError, KeyError, TypeError):
         return []
 
 
+# ------------------------------------------------------------------------------------------------------ options of scripts
+
 def parse_step_parameter(text: str) -> tuple[str, str, str]:
-    """The parts of `STEP:NAME=VALUE`; a usage error where it is not that."""
-    found = re.fullmatch(r"(.+?):([^:=]+)=(.*)", text, re.DOTALL)
-    if not found:
-        raise GalaxyError(f"--param={text}: STEP:NAME=VALUE is wanted", USAGE)
-    return found[1], found[2], found[3]
+    """The parts of `STEP:NAME=VALUE`; a usage error for any other text."""
+    match = re.fullmatch(r"(.+?):([^:=]+)=(.*)", text, re.DOTALL)
+    if not match:
+        raise GalaxyError(f"--param={text}: expected STEP:NAME=VALUE", USAGE)
+    return match[1], match[2], match[3]
 
 
 def parse_tag(text: str) -> str:
-    """The tag where Galaxy takes it; a usage error else."""
+    """The tag, unless Galaxy would refuse it (a usage error)."""
     if not re.fullmatch(r"[^\s.:]+(\.[^\s.:]+)*(:\S+)?", text):
-        raise GalaxyError(f"--tag={text}: no tag: a word without spaces, or NAME:VALUE", USAGE)
+        raise GalaxyError(f"--tag={text}: expected a word without spaces, or NAME:VALUE", USAGE)
     return text
 
 
 def invocation_options(args: dict[str, Any]) -> dict[str, Any]:
-    """What an invocation takes for --use-cached-jobs and --allow-corrections, where they were given."""
+    """The fields of an invocation that --use-cached-jobs and --allow-corrections set."""
     return {**({"use_cached_job": True} if args["--use-cached-jobs"] else {}),
             **(CORRECTED if args["--allow-corrections"] else {})}
 
 
 def parse_on_complete(text: str | None) -> list[dict[str, Any]]:
-    """What Galaxy takes as `parse_on_complete`, from `notify` or the address of a file source; [] for nothing."""
+    """An invocation's `on_complete`, from `notify` or the address of a file source; [] for None."""
     if not text:
         return []
     if text == "notify":
         return [{"send_notification": {}}]
     if "://" not in text:
-        raise GalaxyError(f"--on-complete={text}: notify, or the address of a file source, such as gxfiles://archive/runs/",
-                      USAGE)
+        raise GalaxyError(f"--on-complete={text}: expected notify, or the address of a file source, such as "
+                          "gxfiles://archive/runs/", USAGE)
     return [{"export_to_file_source": {"target_uri": text, "format": "rocrate.zip"}}]
 
 
 def require_on_complete(galaxy: Galaxy) -> None:
-    """Refuse a server before 26.1, which would ignore `parse_on_complete`."""
+    """Raise `GalaxyError` for a server before 26.1, which would ignore an invocation's `on_complete`."""
     release = str(galaxy.get("version").get("version_major"))
     if [int(part) for part in re.findall("[0-9]+", release)[:2]] < [26, 1]:
-        raise GalaxyError(f"--on-complete is for Galaxy 26.1 and later, and {galaxy.base} is {release}: invocation_wait.py can "
-                      "wait for the end, and do what comes then")
+        raise GalaxyError(f"--on-complete needs Galaxy 26.1 or later, and {galaxy.base} is {release}: invocation_wait.py "
+                          "waits for the end, so that your own script can act then")
 
 
 class RunRecord:
-    """A file (JSON) that says what was run on what, and how it ended."""
+    """A file (JSON) that records what was run on what, and how it ended; without a path, nothing is written."""
 
-    def __init__(self, path: str | None, galaxy: Galaxy, the_plan: RunRequest, history: str, invocation: str):
+    def __init__(self, path: str | None, galaxy: Galaxy, request: RunRequest, history: str, invocation: str):
         self.path, self.exit_code = path, DONE
-        workflow = the_plan.workflow
+        workflow = request.workflow
         self.facts: dict[str, Any] = {}
         if path:
             self.facts = {
                 "server": galaxy.base, "galaxy": galaxy.get("version").get("version_major"), "scripts": VERSION,
                 "workflow": {name: workflow.get(name) for name in ("id", "name", "version", "latest_workflow_uuid")},
-                "history": history, "invocation": invocation, "request": the_plan.request, "state": "new", "begun": _utc_now()}
+                "history": history, "invocation": invocation, "request": request.request, "state": "new",
+                "begun": _utc_now()}
 
     def write(self, **facts: Any) -> None:
-        """Note more facts, and write all of them. Where they can't be written that is said, and `code` is the exit status:
-        the run goes on all the same."""
+        """Add facts, and write the file. A failure is reported and sets `exit_code`; the run goes on."""
         if not self.path:
             return
         self.facts.update(facts)
@@ -268,10 +274,10 @@ class RunRecord:
             write_output(json.dumps(self.facts, indent=2) + "\n", self.path, overwrite=True, option="--record")
         except GalaxyError as error:
             self.exit_code = report_error(f"{error}: there is no record of invocation {self.facts['invocation']}, which "
-                                 f"{'has ended' if facts else 'goes on'}")
+                                          f"{'has ended' if facts else 'goes on'}")
 
     def finish(self, invocation: dict[str, Any], states: dict[str, int], failure: str) -> None:
-        """Note how it ended."""
+        """Add how the run ended, and write the file."""
         self.write(state="failed" if failure else "ok", invocation_state=invocation["state"], jobs=states, failure=failure,
                    inputs=invocation.get("inputs"), outputs={**invocation["outputs"], **invocation["output_collections"]},
                    ended=_utc_now(), summary=describe_counts(states) or "no jobs")

@@ -1,6 +1,6 @@
-"""What a run is given, brought into its history: files and URLs become datasets, and these the elements of collections.
+"""The inputs of a run brought into its history: files and URLs are uploaded, collections created of their datasets.
 
-Who is killed on the way is gone on with by a later run for the same: see uploads.py and `elements.made_once`.
+A later run for the same resumes one that was killed here: see datasets/upload.py and `create_collection_once`.
 """
 from __future__ import annotations
 
@@ -22,99 +22,101 @@ from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, I
 
 
 class Staging:
-    """Brings values into a history, and remembers until `forget` what came of each."""
+    """Brings values into a history, and keeps notes of its uploads and collections until `forget`."""
 
     def __init__(self, galaxy: Galaxy, history: str, timeout: float | None = None):
         self.galaxy, self.history, self.timeout = galaxy, history, timeout
         self.uploads: list[Upload] = []
         self.records: list[Checkpoint] = []
         self.refs: dict[tuple[Source | None, str, tuple[str, ...]], dict[str, str]] = {}
-        self._sent: list[tuple[UploadSettings, list[Upload]]] | None = None
+        self.batches: list[tuple[UploadSettings, list[Upload]]] | None = None
 
     def stage(self, values: dict[str, InputValue], names: dict[str, str]) -> dict[str, Any]:
-        """`{index: value}` as an invocation takes it, once Galaxy has all datasets in state ok, with their hashes compared.
+        """`{index: value}` as an invocation takes it, once Galaxy has all datasets in state ok and their hashes are right.
 
-        `names` are those of the collections, unless they have one. Raises `GalaxyError` where one did not arrive.
+        `names` are the names of collections that have none of their own. Raises `GalaxyError` where a dataset failed.
         """
-        self._check(self._sent if self._sent is not None else self.send(values))
-        return {index: self._request(value, index, names[index]) for index, value in values.items()}
+        self._verify(self.batches if self.batches is not None else self.send(values))
+        return {index: self._invocation_input(value, index, names[index]) for index, value in values.items()}
 
     def send(self, values: dict[str, InputValue]) -> list[tuple[UploadSettings, list[Upload]]]:
-        """Send what is to be uploaded, of which Galaxy then makes datasets: their ids are `datasets`."""
-        alike: dict[tuple[str, tuple[str, ...]], dict[Source, None]] = {}
-        for leaf in (leaf for value in values.values() for leaf in iter_datasets(value)):
-            if leaf.source:
-                alike.setdefault((leaf.dbkey, leaf.tags), {})[leaf.source] = None
-        self._sent = []
-        for (dbkey, tags), sources in alike.items():
+        """Upload the values' files and URLs, those with the same settings together; `datasets` are then their ids."""
+        batches: dict[tuple[str, tuple[str, ...]], dict[Source, None]] = {}
+        for dataset in (dataset for value in values.values() for dataset in iter_datasets(value)):
+            if dataset.source:
+                batches.setdefault((dataset.dbkey, dataset.tags), {})[dataset.source] = None
+        self.batches = []
+        for (dbkey, tags), sources in batches.items():
             settings = UploadSettings(dbkey, list(tags))
-            self._sent.append((settings, list(upload_sources(self.galaxy, self.history, list(sources), settings))))
-        return self._sent
+            self.batches.append((settings, list(upload_sources(self.galaxy, self.history, list(sources), settings))))
+        return self.batches
 
     @property
     def datasets(self) -> list[str]:
-        """The ids of the datasets that Galaxy makes of what was sent."""
-        return [one.dataset["id"] for _, begun in self._sent or [] for one in begun if one.dataset]
+        """The ids of the datasets that Galaxy makes of the uploads."""
+        return [upload.dataset["id"] for _, uploads in self.batches or [] for upload in uploads if upload.dataset]
 
     def forget(self) -> None:
-        """The run has begun: what was noted for it is not wanted any more."""
+        """Remove the notes, once the run has begun and needs them no more."""
         mark_done(self.uploads, TargetHistory(""))
         for record in self.records:
             record.remove()
 
-    def _check(self, sent: list[tuple[UploadSettings, list[Upload]]]) -> None:
+    def _verify(self, batches: list[tuple[UploadSettings, list[Upload]]]) -> None:
         problems = []
-        for settings, begun in sent:
-            for one in verify_uploads(self.galaxy, self.history, begun, settings, self.timeout):
-                self.uploads.append(one)
-                self.refs[one.source, settings.dbkey, tuple(settings.tags)] = {"src": "hda", "id": one.dataset.get("id", "")}
-                problems += [one.problem] if one.problem else []
+        for settings, uploads in batches:
+            for upload in verify_uploads(self.galaxy, self.history, uploads, settings, self.timeout):
+                self.uploads.append(upload)
+                self.refs[upload.source, settings.dbkey, tuple(settings.tags)] = {
+                    "src": "hda", "id": upload.dataset.get("id", "")}
+                problems += [upload.problem] if upload.problem else []
         for problem in problems[1:]:
             report_error(problem)
         if problems:
             raise GalaxyError(f"{problems[0]}; so nothing was run")
 
-    def _request(self, value: InputValue, index: str, name: str) -> Any:
+    def _invocation_input(self, value: InputValue, index: str, name: str) -> Any:
         if isinstance(value, DatasetInput):
-            return self._reference(value)
+            return self._ref(value)
         if not isinstance(value, CollectionInput):
             return value
         name = value.name or name
         elements = self._elements(value)
         record = Checkpoint(self.galaxy, f"collection {name!r}", "input", self.history, index, elements)
         self.records.append(record)
-        made = find_created_collection(self.galaxy, name, record) or create_collection_once(
-            self.galaxy, self.history, name, record, lambda: self._collection(name, value, elements))
-        return {"src": "hdca", "id": made["id"]}
+        collection = find_created_collection(self.galaxy, name, record) or create_collection_once(
+            self.galaxy, self.history, name, record, lambda: self._create_collection(name, value, elements))
+        return {"src": "hdca", "id": collection["id"]}
 
-    def _collection(self, name: str, group: CollectionInput, elements: list[dict[str, Any]]) -> dict[str, Any]:
-        """A new collection in the history. Datasets that were uploaded for it are hidden; others are copied, so that it
-        outlives them."""
-        ours = all(leaf.source for leaf in iter_datasets(group))
+    def _create_collection(self, name: str, value: CollectionInput, elements: list[dict[str, Any]]) -> dict[str, Any]:
+        """A new collection in the history. Datasets that were uploaded for it are hidden; others are copied into it, so that
+        it outlives them."""
+        uploaded = all(dataset.source for dataset in iter_datasets(value))
         return dict(self.galaxy.post("dataset_collections", {
-            "instance_type": "history", "history_id": self.history, "name": name, "collection_type": group.type,
-            "element_identifiers": elements, "copy_elements": not ours, "hide_source_items": ours}))
+            "instance_type": "history", "history_id": self.history, "name": name, "collection_type": value.type,
+            "element_identifiers": elements, "copy_elements": not uploaded, "hide_source_items": uploaded}))
 
-    def _elements(self, group: CollectionInput) -> list[dict[str, Any]]:
-        return [{"name": name, **(self._reference(element) if isinstance(element, DatasetInput) else {
+    def _elements(self, value: CollectionInput) -> list[dict[str, Any]]:
+        return [{"name": name, **(self._ref(element) if isinstance(element, DatasetInput) else {
             "src": "new_collection", "collection_type": element.type, "element_identifiers": self._elements(element)})}
-            for name, element in group.elements]
+            for name, element in value.elements]
 
-    def _reference(self, leaf: DatasetInput) -> dict[str, str]:
-        return self.refs[leaf.source, leaf.dbkey, leaf.tags] if leaf.source else leaf.ref
+    def _ref(self, dataset: DatasetInput) -> dict[str, str]:
+        return self.refs[dataset.source, dataset.dbkey, dataset.tags] if dataset.source else dataset.ref
 
 
 def preview_inputs(value: InputValue) -> Any:
-    """What an invocation would be given for a value, for people: files by their paths."""
+    """A value as an invocation takes it, but with the paths of files to upload in place of datasets."""
     if isinstance(value, DatasetInput):
         return value.ref or {"upload": value.place, "extension": value.source.ext if value.source else ""}
     if isinstance(value, CollectionInput):
-        return {"collection_type": value.type, "elements": {name: preview_inputs(element) for name, element in value.elements}}
+        elements = {name: preview_inputs(element) for name, element in value.elements}
+        return {"collection_type": value.type, "elements": elements}
     return value
 
 
 def describe_input(value: InputValue) -> Any:
-    """A value as a cell of a table: a file's path, what Galaxy has as SRC:ID, a collection's type and how many it holds."""
+    """A value for a table's cell: a file's path, SRC:ID of data in Galaxy, a collection's type, size and first elements."""
     if isinstance(value, DatasetInput):
         return f"{value.ref['src']}:{value.ref['id']}" if value.ref else value.place
     if isinstance(value, CollectionInput):

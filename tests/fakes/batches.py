@@ -51,7 +51,7 @@ class Death:
                 except Exception as error:
                     yield thing[0], error
 
-        monkeypatch.setattr(download, "_each", each)
+        monkeypatch.setattr(download, "run_parallel", each)
         monkeypatch.setattr(Galaxy, "_send", sent)
         monkeypatch.setattr(ledger.Ledger, "_write", written)
         monkeypatch.setattr(checkpoint.Checkpoint, "save", living(save))

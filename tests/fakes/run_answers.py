@@ -1,4 +1,4 @@
-"""A Galaxy with runs in it, for the tests of what looks at them: answers of the shape that Galaxy 26.1 gives."""
+"""Galaxy 26.1's answers about an invocation, its steps and its jobs, for requests_mock."""
 from fakes import API, KEY
 
 BEGAN = "2026-03-01T10:00:00.000000"
@@ -17,7 +17,7 @@ def a_step(index, label, *jobs, state="scheduled", **more):
 
 
 class Runs:
-    """What a mock of requests answers of one run, `i`, of the workflow `w`, in the history `h`."""
+    """The answers about one invocation `i` of the workflow `w` in the history `h`."""
 
     def __init__(self, mock, *steps, state="completed", kinds=None, **more):
         self.mock, self.jobs = mock, {}
@@ -68,7 +68,7 @@ class Runs:
 
 
 def mapped(mock, **more):
-    """A run of two mapped steps over Oslo, Broken and Lima, of which Broken failed."""
+    """An invocation of two steps mapped over Oslo, Broken and Lima; the jobs of Broken failed."""
     runs = Runs(
         mock, a_step(0, "places"),
         a_step(1, "hot", a_job("j1"), a_job("j2", "error", exit_code=1), a_job("j3"), implicit_collection_jobs_id="icj",
@@ -89,6 +89,6 @@ def mapped(mock, **more):
 
 
 def one_line(capsys, words):
-    told = capsys.readouterr()
-    assert told.err.count("\n") == 1 and words in told.err and KEY not in told.err, told.err
-    return told.out
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1 and words in printed.err and KEY not in printed.err, printed.err
+    return printed.out

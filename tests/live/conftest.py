@@ -16,6 +16,7 @@ import requests
 from fakes.ports import free_port
 
 from common import backoff
+from galaxy_api_scripts.polling import wait_datasets
 
 ROOT = Path(__file__).parent.parent.parent
 LOCAL = [sys.executable, str(ROOT / "scripts" / "galaxy_local.py")]
@@ -135,7 +136,7 @@ def stop(at):
 
 @pytest.fixture(scope="session")
 def server(tell):
-    """`url` and the administrator's `key` of a Galaxy that runs; the tool of demo/repository is not installed there when the
+    """`url` and the administrator's `key` of a Galaxy that runs; the tool of the repository `tally` is not installed there when the
     tests begin, nor when they have ended."""
     with a_galaxy(tell, "--with-toolshed", ports=[8080]) as galaxy:
         if (galaxy.lock is None or is_alone(galaxy.lock)) and uninstall_tally(galaxy):
@@ -252,7 +253,7 @@ class Person:
         from common import Galaxy
         dataset = self.value("upload_to_history.py", "--format=value", "--fields=id", self.key, self.url, history, path,
                              *(f"{name}={value}" for name, value in settings.items()))
-        assert Galaxy(self.key, self.url).wait_datasets(history, [dataset], timeout=120) == {dataset: "ok"}
+        assert wait_datasets(Galaxy(self.key, self.url), history, [dataset], timeout=120) == {dataset: "ok"}
         return dataset
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from common import Galaxy
+from galaxy_api_scripts.polling import wait_datasets
 
 from .conftest import Administrator
 
@@ -59,10 +60,10 @@ def files(person):
     good, hidden, deleted, link = fetch(
         person, history, {**pasted("50% of it.txt", "a\tb\n"), "ext": "tabular", "dbkey": "hg38"}, pasted("hidden", "h\n"),
         pasted("deleted", "d\n"), {"src": "url", "url": f"{person.url}/api/version", "name": "link", "deferred": True})
-    Galaxy(person.key, person.url).wait_datasets(history, [good, hidden, deleted, link], timeout=120)
+    wait_datasets(Galaxy(person.key, person.url), history, [good, hidden, deleted, link], timeout=120)
     failed = ran(person, history, "Grouping1", **failing(good))
     paused = ran(person, history, "cat1", input1={"src": "hda", "id": failed})
-    Galaxy(person.key, person.url).wait_datasets(history, [failed, paused], timeout=120)
+    wait_datasets(Galaxy(person.key, person.url), history, [failed, paused], timeout=120)
     person.asked("PUT", f"histories/{history}/contents/{hidden}", json={"visible": False})
     person.asked("PUT", f"histories/{history}/contents/{deleted}", json={"deleted": True})
     return SimpleNamespace(name=name, history=history, good=good, failed=failed, paused=paused, hidden=hidden,
@@ -74,7 +75,7 @@ def somebody_elses(admin):
     """A dataset that everybody can read, as Galaxy has it, and nobody but its owner may delete."""
     history = admin.new_history("not yours")
     [dataset] = fetch(admin, history, pasted("theirs", "t\n"))
-    Galaxy(admin.key, admin.url).wait_datasets(history, [dataset], timeout=120)
+    wait_datasets(Galaxy(admin.key, admin.url), history, [dataset], timeout=120)
     return dataset
 
 
@@ -107,7 +108,7 @@ def test_list_tells_sizes_as_galaxy_has_them(person, files):
 def test_list_to_the_very_end_and_delete_all_of_it(person, files):
     history = person.new_history("many")
     [first] = fetch(person, history, pasted("first", "f\n"))
-    Galaxy(person.key, person.url).wait_datasets(history, [first], timeout=120)
+    wait_datasets(Galaxy(person.key, person.url), history, [first], timeout=120)
     many = copies(person, history, first, 600)
     ids = listed(person, history)
     assert ids[0] == first and sorted(ids[1:]) == sorted(many)
@@ -120,7 +121,7 @@ def test_list_to_the_very_end_and_delete_all_of_it(person, files):
 def test_list_of_a_history_that_is_shared_with_something_private_in_it(person, admin):
     history = admin.new_history("shared")
     private, public = fetch(admin, history, pasted("private", "p\n"), pasted("public", "p\n"))
-    Galaxy(admin.key, admin.url).wait_datasets(history, [private, public], timeout=120)
+    wait_datasets(Galaxy(admin.key, admin.url), history, [private, public], timeout=120)
     admin.asked("PUT", f"histories/{history}/enable_link_access")
     admin.asked("PUT", f"datasets/{private}/permissions", json={"action": "make_private"})     # sharing made it public
     rows = person.value("dataset_list.py", "--format=value", "--fields=id,name,file_size", person.key, person.url, history)
@@ -227,7 +228,7 @@ def state_of(person, *datasets):
 def test_delete_and_purge(person):
     history = person.new_history("delete")
     a, b = fetch(person, history, pasted("a.txt", "a\n"), pasted("b.txt", "bb\n"))
-    Galaxy(person.key, person.url).wait_datasets(history, [a, b], timeout=120)
+    wait_datasets(Galaxy(person.key, person.url), history, [a, b], timeout=120)
     dry = person.value("dataset_delete.py", "-n", "--purge", person.key, person.url, a, b)
     assert dry == f"{a}\ta.txt\t2\n{b}\tb.txt\t3" and state_of(person, a, b) == [(False, False)] * 2
     for _ in range(2):      # deleted already is a success
@@ -245,8 +246,8 @@ def test_delete_what_is_not_ours_or_not_there(person, admin, files, somebody_els
     other = person.new_history("not archived")
     [mine] = fetch(person, other, pasted("c", "c\n"))
     galaxy = Galaxy(person.key, person.url)
-    galaxy.wait_datasets(history, [first, archived], timeout=120)
-    galaxy.wait_datasets(other, [mine], timeout=120)
+    wait_datasets(galaxy, history, [first, archived], timeout=120)
+    wait_datasets(galaxy, other, [mine], timeout=120)
     person.asked("POST", f"histories/{history}/archive", json={})
     wrong = ["f" * 16, "nosuch", somebody_elses, archived]
     ended = person.run("dataset_delete.py", "--fields=id", person.key, person.url, *wrong, mine)
@@ -262,7 +263,7 @@ def test_delete_what_is_not_ours_or_not_there(person, admin, files, somebody_els
 def test_an_administrator_deletes_somebody_elses(person, admin):
     history = person.new_history("tidied up")
     [dataset] = fetch(person, history, pasted("a", "a\n"))
-    Galaxy(person.key, person.url).wait_datasets(history, [dataset], timeout=120)
+    wait_datasets(Galaxy(person.key, person.url), history, [dataset], timeout=120)
     assert admin.value("dataset_delete.py", "--purge", "--fields=id", admin.key, admin.url, dataset) == dataset
     assert state_of(person, dataset) == [(True, True)]
 
@@ -271,7 +272,7 @@ def test_a_server_that_lets_nobody_purge(prefixed):
     admin = Administrator(prefixed)
     history = admin.new_history("stays")
     [dataset] = fetch(admin, history, pasted("a", "a\n"))
-    Galaxy(admin.key, admin.url).wait_datasets(history, [dataset], timeout=120)
+    wait_datasets(Galaxy(admin.key, admin.url), history, [dataset], timeout=120)
     ended = admin.run("dataset_delete.py", "--purge", admin.key, admin.url, dataset)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
     assert "allow_user_dataset_purge" in ended.stderr

@@ -13,6 +13,7 @@ import requests
 
 from common import FAILED, STILL_RUNNING, Galaxy, run
 from galaxy_api_scripts import histories
+from galaxy_api_scripts.polling import wait_datasets
 
 from .test_datasets_live import hanging
 
@@ -69,7 +70,7 @@ def full(person):
     made = person.asked("POST", "tools/fetch", json={"history_id": history, "targets": [
         {"destination": {"type": "hdas"}, "elements": sources}]})
     ids = [dataset["id"] for dataset in made["outputs"]]
-    states = Galaxy(person.key, person.url).wait_datasets(history, ids, timeout=120)
+    states = wait_datasets(Galaxy(person.key, person.url), history, ids, timeout=120)
     assert list(states.values()) == ["ok", "ok", "ok", "ok", "ok", "error"]
     here = f"histories/{history}/contents"
     person.asked("PUT", f"{here}/{ids[0]}", json={"tags": ["group:treated", "name:run12"], "annotation": "a note"})
@@ -170,7 +171,7 @@ def test_an_export_that_was_not_waited_for_is_gone_on_with(person, full, tmp_pat
 def test_an_import_that_was_not_waited_for_is_waited_for(person, full, packed):
     before = len(person.look("jobs", tool_id="__IMPORT_HISTORY__"))
     ended = person.run("history_import.py", "--timeout=0", person.key, person.url, packed)
-    assert ended.returncode == STILL_RUNNING and "the same command waits for it again" in ended.stderr
+    assert ended.returncode == STILL_RUNNING and "repeat the command to wait again" in ended.stderr
     history = imported(person, packed)
     assert len(person.look("jobs", tool_id="__IMPORT_HISTORY__")) == before + 1
     assert held(person, history) == held(person, full.id)
@@ -189,10 +190,10 @@ def test_exports_that_are_refused(person, admin, hanging, tmp_path):
         assert refused(person.run("history_export.py", person.key, person.url, history, tmp_path / "x.tgz"), words)
     moving = person.look(f"datasets/{hanging}")["history_id"]
     ended = person.run("history_export.py", person.key, person.url, moving, tmp_path / "x.tgz")
-    assert refused(ended, "the history is still being made (1 ")
+    assert refused(ended, "datasets of the history are unfinished (1 ")
     purged = person.new_history("purged")
     person.asked("DELETE", f"histories/{purged}", params={"purge": "true"})
-    assert refused(person.run("history_export.py", person.key, person.url, purged, tmp_path / "x.tgz"), "was purged")
+    assert refused(person.run("history_export.py", person.key, person.url, purged, tmp_path / "x.tgz"), "is purged")
     assert list(tmp_path.glob("*.tgz")) == []
 
 
@@ -219,13 +220,12 @@ def test_imports_that_fail_there(person, packed, tmp_path):
             torn.addfile(member, io.BytesIO(content))
     ended = person.run("history_import.py", person.key, person.url, tmp_path / "torn.tar")
     [left] = person.look("histories", q="name-eq", qv=f"imported from archive: {name}")
-    assert refused(ended, f"history {left['id']} is left of it, which is not whole")
+    assert refused(ended, f"it has left the incomplete history {left['id']}")
 
 
-def test_an_old_servers_way(person, full, tmp_path, monkeypatch, capsys):
-    """Galaxy with Celery still knows it, so here it is gone as if there were none. There is an earlier archive of that kind,
-    and Galaxy's answer describes that one."""
-    monkeypatch.setattr(histories, "_ask", histories._ask_an_old_server)
+def test_a_server_without_celery_exports_by_a_job(person, full, tmp_path, monkeypatch, capsys):
+    """A Galaxy with Celery has that route, too. There is an earlier archive of the kind, which Galaxy's answer describes."""
+    monkeypatch.setattr(histories, "request_export", histories.request_export_job)
     path = tmp_path / "x.tar"
     assert run(lambda: history_export.main(["--deleted", person.key, person.url, full.id, str(path)])) == 0
     assert capsys.readouterr() == (f"{path}\n", "")

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from common import Galaxy
+from galaxy_api_scripts.polling import wait_datasets
 
 
 def test_history_delete_history(person):
@@ -39,7 +40,7 @@ def files(person):
     made = person.asked("POST", "tools/fetch", json={"history_id": history, "targets": [
         {"destination": {"type": "hdas"}, "elements": [{"name": "n", "ext": "txt", **source}]} for source in sources]})
     ids = [dataset["id"] for dataset in made["outputs"]]
-    states = Galaxy(person.key, person.url).wait_datasets(history, ids, timeout=120)
+    states = wait_datasets(Galaxy(person.key, person.url), history, ids, timeout=120)
     assert list(states.values()) == ["ok", "ok", "ok", "error"]
     assert person.look(f"datasets/{ids[2]}")["file_size"] == 0
     return SimpleNamespace(name=name, history=history, **dict(zip(("good", "other", "empty", "failed"), ids)))

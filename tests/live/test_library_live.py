@@ -12,6 +12,7 @@ import library_upload_dir
 import pytest
 
 from common import SOME_FAILED, TRY_LATER, Galaxy
+from galaxy_api_scripts.polling import wait_jobs
 
 from .conftest import Person
 
@@ -47,7 +48,7 @@ def may_add(admin, library, person):
 
 
 def ended(admin, job):
-    Galaxy(admin.key, admin.url).wait_jobs(admin.look(f"jobs/{job}")["history_id"], [job], timeout=120)
+    wait_jobs(Galaxy(admin.key, admin.url), admin.look(f"jobs/{job}")["history_id"], [job], timeout=120)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from common import Galaxy
+from galaxy_api_scripts.polling import wait_jobs
 
 WORKFLOWS = Path(__file__).parent / "workflows"
 PLACES = {"Oslo": "jan\t-3\njul\t22\n", "Broken & <b>": "onecolumn\n", "Lima": "jan\t24\n"}
@@ -39,7 +40,7 @@ def runs(person):
         {"destination": {"type": "hdas"}, "elements": [
             {"src": "pasted", "paste_content": "a\t1\nb\t2\n", "name": "table", "ext": "tabular"}]}]})
     places, table = fetched["output_collections"][0]["id"], fetched["outputs"][-1]["id"]
-    Galaxy(person.key, person.url).wait_jobs(history, [job["id"] for job in fetched["jobs"]], 120)
+    wait_jobs(Galaxy(person.key, person.url), history, [job["id"] for job in fetched["jobs"]], 120)
     nested = imported(person, "nested.gxwf.yml")
     made = SimpleNamespace(
         history=history, table=table, nested_workflow=nested,
@@ -177,7 +178,7 @@ class Seen(HTMLParser):
     ("mapped", ["Failed: 2 jobs did not end well", "element Broken & <b>", "IndexError: list index out of range",
                 "list of 3"]),
     ("nested", ["First lines <of> & more", "Ended well", "tidy: column", "first_lines"]),
-    ("paused", ["Waits for a person to go on", "looked at <runs>"])])
+    ("paused", ["Waiting for review", "looked at <runs>"])])
 def test_report(person, runs, tmp_path, name, words):
     ended = person.run("invocation_report.py", f"--to={tmp_path}/a.html", person.key, person.url, getattr(runs, name))
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{tmp_path}/a.html\n", "")

@@ -85,7 +85,7 @@ def test_show(person, workflow, odd):
     assert ["4", "Wettest", "first", "sort1", "1.2.0", "3", "By", "month", "wet_days"] in lines
     assert " ".join(lines[-1]) == "The server has all its tools."
     text = told(person, "workflow_show.py", person.key, person.url, odd)
-    assert "\nIt can't run, for the server lacks:\n  nosuch (1.0.4)\n" in text
+    assert "\nIt can't run: the server lacks:\n  nosuch (1.0.4)\n" in text
     assert set(text.split("It runs other versions of:\n")[1].splitlines()) == {
         "  Filter1 (1.0.0; the server has 1.1.1)", "  Filter1 (0.9; the server has 1.1.1)"}
     rows = [json.loads(line) for line in told(person, "workflow_show.py", "--format=jsonl", person.key, person.url,

@@ -216,7 +216,7 @@ def test_a_failed_run_again_with_what_ran_well_from_its_jobs(person, tables):
     good = ran(person, "parameters", "--no-wait", "--format=value", "--fields=id", f"table={tables}/t1.tsv", "lines=1")
     assert person.run("invocation_wait.py", "-q", person.key, person.url, good.stdout.strip()).returncode == 0
     ended = person.run("invocation_rerun.py", person.key, person.url, good.stdout.strip())
-    assert ended.returncode == 1 and "has ended well: there is nothing to run again" in ended.stderr
+    assert ended.returncode == 1 and "has succeeded: to run it again add --all" in ended.stderr
 
 
 # ------------------------------------------------------------------------------------------------------------- job files

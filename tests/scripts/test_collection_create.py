@@ -171,7 +171,7 @@ def test_what_galaxy_does_not_have(create, loopback, reads, bytes_sent, capsys):
 def test_a_key_that_is_nobodys_sends_nothing(script, loopback, reads, bytes_sent, capsys):
     loopback.will((200, {}))
     assert script(collection_create.main, "anonymous", loopback.url, "new:x", "x", reads[2]) == 1
-    assert "takes the key for nobody's" in capsys.readouterr().err
+    assert "does not recognise this API key" in capsys.readouterr().err
     assert bytes_sent == [] and [asked.method for asked in loopback.asked] == ["GET"]
 
 

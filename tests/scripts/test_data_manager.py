@@ -1,4 +1,4 @@
-"""data_manager_example_execute.py: what it asks for, in which order, and how it ends when some of it fails."""
+"""data_manager_example_execute.py: its requests and their order, and its exit status if some fail."""
 import json
 
 import data_manager_example_execute
@@ -19,17 +19,17 @@ def answer(job):
 
 @pytest.fixture
 def galaxy(requests_mock, clock):
-    """A Galaxy whose jobs are numbered, and in the states `states` says when they have ended; none moves."""
+    """A Galaxy whose jobs are numbered and end at once, in the state that `states` has for their number, else ok."""
     requests_mock.get(f"{URL}/api/users/current", json={"id": "u", "email": "me@example.org", "is_admin": True})
     requests_mock.post(f"{URL}/api/histories", json={"id": "h"})
     requests_mock.get(f"{URL}/api/jobs", json=[])
     for tool in ("fetch", "index", "other"):
         requests_mock.get(f"{URL}/api/tools/{tool}", json={"id": tool})
-    requests_mock.begun, requests_mock.states = [], {}
+    requests_mock.submitted, requests_mock.states = [], {}
 
-    def begin(request, context):
-        requests_mock.begun.append(request.json())
-        job = str(len(requests_mock.begun))
+    def submit(request, context):
+        requests_mock.submitted.append(request.json())
+        job = str(len(requests_mock.submitted))
         state = requests_mock.states.get(job, "ok")
         if state == "refused":
             context.status_code = 400
@@ -38,7 +38,7 @@ def galaxy(requests_mock, clock):
         requests_mock.get(f"{URL}/api/jobs/{job}", json=about)
         return answer(job)
 
-    requests_mock.post(f"{URL}/api/tools", json=begin)
+    requests_mock.post(f"{URL}/api/tools", json=submit)
     return requests_mock
 
 
@@ -46,9 +46,9 @@ def line(*dbkeys):
     return ["-k", KEY, "-u", URL, *TOOLS, *(word for dbkey in dbkeys for word in ("-d", dbkey))]
 
 
-def test_a_genome_and_its_indexes(script, galaxy, capsys):
+def test_a_genome_is_fetched_and_indexed(script, galaxy, capsys):
     assert script(data_manager_example_execute.main, *line("sacCer3")) == 0
-    fetch, *indexers = galaxy.begun
+    fetch, *indexers = galaxy.submitted
     assert fetch["tool_id"] == "fetch" and fetch["history_id"] == "h"
     assert fetch["inputs"]["dbkey"] == fetch["inputs"]["dbkey_source|dbkey"] == "sacCer3"
     assert fetch["inputs"]["reference_source|requested_dbkey"] == "sacCer3"
@@ -59,37 +59,37 @@ def test_a_genome_and_its_indexes(script, galaxy, capsys):
     assert told.err == "" and galaxy.last_request.headers["x-api-key"] == KEY
 
 
-def test_a_genome_twice_is_one(script, galaxy):
+def test_a_repeated_genome_is_fetched_once(script, galaxy):
     assert script(data_manager_example_execute.main, *line("sacCer3", "sacCer3")) == 0
-    assert [data["tool_id"] for data in galaxy.begun] == ["fetch", "index", "other"]
+    assert [data["tool_id"] for data in galaxy.submitted] == ["fetch", "index", "other"]
 
 
-def test_indexes_wait_for_their_genome(script, galaxy, clock):
-    looks = []
+def test_a_genome_is_indexed_when_it_is_fetched(script, galaxy, clock):
+    submitted = []
 
-    def moving(request, context):
-        looks.append([data["tool_id"] for data in galaxy.begun])
-        return [{"id": "2"}] if len(looks) < 3 else []
+    def list_jobs(request, context):
+        submitted.append([data["tool_id"] for data in galaxy.submitted])
+        return [{"id": "2"}] if len(submitted) < 3 else []
 
-    galaxy.get(f"{URL}/api/jobs", json=moving)
+    galaxy.get(f"{URL}/api/jobs", json=list_jobs)
     assert script(data_manager_example_execute.main, *line("sacCer3", "dm6"), "-s", "7") == 0
-    assert looks[0] == ["fetch", "fetch"] and looks[1] == ["fetch", "fetch", "index", "other"]
+    assert submitted[0] == ["fetch", "fetch"] and submitted[1] == ["fetch", "fetch", "index", "other"]
     assert set(clock.slept) == {7.0}
-    assert [data["inputs"]["all_fasta_source"] for data in galaxy.begun[2:]] == ["sacCer3"] * 2 + ["dm6"] * 2
+    assert [data["inputs"]["all_fasta_source"] for data in galaxy.submitted[2:]] == ["sacCer3"] * 2 + ["dm6"] * 2
 
 
-@pytest.mark.parametrize("states, status, said", [
+@pytest.mark.parametrize("states, status, message", [
     ({"1": "error"}, SOME_FAILED, "sacCer3: fetch: job 1 is error: no such genome\n"),
     ({"1": "refused"}, SOME_FAILED, "sacCer3: fetch: POST http://galaxy.test/api/tools: 400: an invalid option"),
     ({"4": "error"}, SOME_FAILED, "sacCer3: other: job 4 is error: no such genome\n"),
     ({"1": "error", "2": "error"}, FAILED, "dm6: fetch: job 2 is error"),
 ])
-def test_what_fails_is_named_and_stops_no_other(script, galaxy, capsys, states, status, said):
+def test_a_failure_is_reported_and_stops_no_other_genome(script, galaxy, capsys, states, status, message):
     galaxy.states = states
     assert script(data_manager_example_execute.main, *line("sacCer3", "dm6")) == status
     told = capsys.readouterr()
-    assert said in told.err and told.err.count("\n") == len(states) and told.out.endswith(RUN) and KEY not in told.err
-    indexed = [data["inputs"]["all_fasta_source"] for data in galaxy.begun if data["tool_id"] != "fetch"]
+    assert message in told.err and told.err.count("\n") == len(states) and told.out.endswith(RUN) and KEY not in told.err
+    indexed = [data["inputs"]["all_fasta_source"] for data in galaxy.submitted if data["tool_id"] != "fetch"]
     assert len(indexed) == (4 if "4" in states else 2 * (2 - len(states)))
 
 
@@ -97,7 +97,7 @@ def test_what_fails_is_named_and_stops_no_other(script, galaxy, capsys, states, 
     ({"exit_code": 0, "tool_stderr": "a warning"}, "in the data table already?"),
     ({"exit_code": 1, "tool_stderr": "", "job_stderr": "no disk\n"}, "no disk"),
     ({}, "does not say why")])
-def test_why_a_job_failed(script, galaxy, capsys, about, why):
+def test_a_failed_job_shows_the_reason(script, galaxy, capsys, about, why):
     galaxy.post(f"{URL}/api/tools", json=answer("1"))
     galaxy.get(f"{URL}/api/jobs/1", json={"id": "1", "state": "error", **about})
     assert script(data_manager_example_execute.main, *line("sacCer3")) == FAILED
@@ -105,36 +105,36 @@ def test_why_a_job_failed(script, galaxy, capsys, about, why):
     assert why in told.err and told.err.count("\n") == 1
 
 
-def test_still_running(script, galaxy, capsys):
+def test_jobs_still_running_after_the_timeout_exit_with_4(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/jobs", json=[{"id": "1"}])
     assert script(data_manager_example_execute.main, *line("sacCer3"), "--timeout=10") == STILL_RUNNING
     told = capsys.readouterr()
     assert told.out == QUEUED and told.err.count("\n") == 1 and "jobs 1" in told.err
 
 
-def test_no_administrators_key(script, galaxy, capsys):
+def test_a_key_that_is_not_an_administrators_is_an_error(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/users/current", json={"id": "u", "email": "me@example.org", "is_admin": False})
     assert script(data_manager_example_execute.main, *line("sacCer3")) == FAILED
     told = capsys.readouterr()
-    assert "needs an administrator's key" in told.err and told.err.count("\n") == 1 and galaxy.begun == []
+    assert "needs an administrator's key" in told.err and told.err.count("\n") == 1 and galaxy.submitted == []
 
 
-def test_no_such_tool(script, galaxy, capsys):
+def test_an_unknown_data_manager_is_an_error_with_a_hint(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/tools/other", status_code=404, json={"err_msg": "no tool", "err_code": 404001})
     assert script(data_manager_example_execute.main, *line("sacCer3")) == FAILED
     told = capsys.readouterr()
     assert "other: give another with --index-tool=ID" in told.err
     assert "data_manager_config_file (galaxy.yml)" in told.err and told.err.count("\n") == 1
-    assert galaxy.begun == []
+    assert galaxy.submitted == []
 
 
 @pytest.mark.parametrize("words", [[], ["-k", KEY], ["-d", "hg38"], ["-k", KEY, "-d", "hg38", "-s", "0"], ["-k", KEY, "-d"]])
-def test_bad_lines(script, galaxy, capsys, words):
+def test_bad_lines_exit_with_2(script, galaxy, capsys, words):
     assert script(data_manager_example_execute.main, *words) == USAGE
     assert capsys.readouterr().out == "" and galaxy.request_history == []
 
 
-def test_dry_run(script, galaxy, capsys):
+def test_a_dry_run_shows_the_first_requests(script, galaxy, capsys):
     assert script(data_manager_example_execute.main, *line("sacCer3", "dm6"), "--dry-run") == 0
     assert [one["inputs"]["dbkey"] for one in json.loads(capsys.readouterr().out)] == ["sacCer3", "dm6"]
     assert galaxy.request_history == []

@@ -86,7 +86,7 @@ def test_ids_from_standard_input(script, requests_mock, type_in, capsys, module)
 
 
 @pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
-@pytest.mark.parametrize("typed, words", [("a\nb c\n", "line 2 of standard input: 'b c' is no id"), (b"\xff\n", "UTF-8")])
+@pytest.mark.parametrize("typed, words", [("a\nb c\n", "line 2 of standard input: 'b c' is not an id"), (b"\xff\n", "UTF-8")])
 def test_what_is_no_id_in_standard_input(script, requests_mock, type_in, capsys, module, typed, words):
     type_in(typed)
     assert script(module.main, KEY, URL, "-") == USAGE
@@ -266,7 +266,7 @@ def test_show_several_as_rows_and_without_a_key(script, requests_mock, capsys):
     requests_mock.get(f"{LIST}/b", status_code=403, json={"err_msg": "not accessible", "err_code": 403002})
     assert script(dataset_show.main, "anonymous", URL, "a", "b") == SOME_FAILED
     out = one_line(capsys, "not accessible")
-    assert out.splitlines()[0].split() == dataset_show.BRIEF and out.splitlines()[2].startswith("a ")
+    assert out.splitlines()[0].split() == dataset_show.TABLE_FIELDS and out.splitlines()[2].startswith("a ")
     assert requests_mock.call_count == 2
 
 

@@ -47,12 +47,12 @@ def test_no_other_thing_is_deleted(script, requests_mock, capsys, module, url):
     for wrong in (URL, url.rpartition("/")[0], other, f"{url}/contents/c1", url.replace("1", "%2e%2e")):
         assert script(module.main, KEY, wrong) == USAGE
         told = capsys.readouterr()
-        assert told.err.count("\n") == 1 and "not the address of one of the" in told.err
+        assert told.err.count("\n") == 1 and f"this script needs {url[:-2]}ID" in told.err
     assert requests_mock.call_count == 0
 
 
 @BOTH
-@pytest.mark.parametrize("line", [["purge"], [""], ["true", "more"]])
+@pytest.mark.parametrize("line", [["purge"], [""], ["true", "--nosuch"]])
 def test_bad_lines(script, requests_mock, capsys, module, url, line):
     assert script(module.main, KEY, url, *line) == USAGE
     assert script(module.main, KEY) == USAGE

@@ -49,7 +49,7 @@ def test_it_is_refused(script, loopback, capsys):
 def test_a_bad_line(script, capsys, line):
     assert script(display.main, *line) == USAGE
     told = capsys.readouterr()
-    assert told.out == "" and told.err.startswith("Usage:") and KEY not in told.err
+    assert told.out == "" and "Usage:" in told.err and KEY not in told.err
 
 
 @pytest.mark.parametrize("line", [["--limit=0", KEY, "http://127.0.0.1"], [KEY, "127.0.0.1/api"], ["", "http://127.0.0.1"],

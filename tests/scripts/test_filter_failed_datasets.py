@@ -20,11 +20,11 @@ def inner(name, kind, *elements):
             "object": {"collection_type": kind, "elements": list(elements)}}
 
 
-def given(name, id):
+def identifier(name, id):
     return {"name": name, "src": "hda", "id": id}
 
 
-def nested(name, kind, *elements):
+def new_collection(name, kind, *elements):
     return {"name": name, "src": "new_collection", "collection_type": kind, "element_identifiers": list(elements)}
 
 
@@ -48,12 +48,12 @@ def galaxy(requests_mock):
     return requests_mock
 
 
-def posted(galaxy):
+def sent_payloads(galaxy):
     return [request.json() for request in galaxy.request_history if request.method == "POST"]
 
 
 def parts(galaxy):
-    ok, not_ok = posted(galaxy)
+    ok, not_ok = sent_payloads(galaxy)
     assert (ok["name"], not_ok["name"]) == ("reads (ok)", "reads (not ok)")
     return ok["element_identifiers"], not_ok["element_identifiers"]
 
@@ -64,21 +64,21 @@ def refused_with(capsys, words):
     return True
 
 
-def test_a_list(script, galaxy, capsys):
+def test_a_list_is_split_into_ok_and_not_ok(script, galaxy, capsys):
     galaxy.holds(dataset("a/1.fq", "d1"), dataset("empty", "d2", file_size=0), dataset("bad", "d3", "error"),
                  dataset("gone", "d4", deleted=True), dataset("also ok", "d5"))
     assert script(main, *LINE) == 0
-    assert posted(galaxy)[0] == {"name": "reads (ok)", "collection_type": "list", "copy_elements": False,
-                                 "element_identifiers": [given("a/1.fq", "d1"), given("also ok", "d5")]}
-    assert parts(galaxy)[1] == [given("empty", "d2"), given("bad", "d3"), given("gone", "d4")]
+    assert sent_payloads(galaxy)[0] == {"name": "reads (ok)", "collection_type": "list", "copy_elements": False,
+                                 "element_identifiers": [identifier("a/1.fq", "d1"), identifier("also ok", "d5")]}
+    assert parts(galaxy)[1] == [identifier("empty", "d2"), identifier("bad", "d3"), identifier("gone", "d4")]
     assert capsys.readouterr() == ("", "")
 
 
-def test_nothing_is_wrong(script, galaxy, capsys):
+def test_an_empty_list_is_created_too(script, galaxy, capsys):
     """The old script made the empty collection too."""
     galaxy.holds(dataset("a", "d1"))
     assert script(main, "--format=value", "--fields=name,element_count", *LINE) == 0
-    assert parts(galaxy) == ([given("a", "d1")], [])
+    assert parts(galaxy) == ([identifier("a", "d1")], [])
     assert capsys.readouterr().out == "reads (ok)\t1\nreads (not ok)\t0\n"
 
 
@@ -92,54 +92,54 @@ def test_pairs_stay_together(script, galaxy):
     galaxy.holds(inner("s1", "paired", dataset("forward", "d1"), dataset("reverse", "d2")),
                  inner("s2", "paired", dataset("forward", "d3"), dataset("reverse", "d4", "error")), kind="list:paired")
     assert script(main, *LINE) == 0
-    assert parts(galaxy) == ([nested("s1", "paired", given("forward", "d1"), given("reverse", "d2"))],
-                             [nested("s2", "paired", given("forward", "d3"), given("reverse", "d4"))])
+    assert parts(galaxy) == ([new_collection("s1", "paired", identifier("forward", "d1"), identifier("reverse", "d2"))],
+                             [new_collection("s2", "paired", identifier("forward", "d3"), identifier("reverse", "d4"))])
 
 
 def test_lists_of_lists_are_split_inside(script, galaxy):
     galaxy.holds(inner("x", "list", dataset("1", "d1"), dataset("2", "d2", "error")), inner("y", "list", dataset("3", "d3")),
                  kind="list:list")
     assert script(main, *LINE) == 0
-    assert parts(galaxy) == ([nested("x", "list", given("1", "d1")), nested("y", "list", given("3", "d3"))],
-                             [nested("x", "list", given("2", "d2"))])
+    assert parts(galaxy) == ([new_collection("x", "list", identifier("1", "d1")), new_collection("y", "list", identifier("3", "d3"))],
+                             [new_collection("x", "list", identifier("2", "d2"))])
 
 
-def test_what_still_runs_is_not_ok_and_said_to(script, galaxy, capsys):
+def test_unfinished_datasets_are_reported_and_not_ok(script, galaxy, capsys):
     galaxy.holds(dataset("a", "d1"), dataset("b", "d2", "running", 0))
     assert script(main, *LINE) == 0
-    assert parts(galaxy) == ([given("a", "d1")], [given("b", "d2")])
-    assert refused_with(capsys, "1 datasets of collection 'reads' still run, so they are not ok: --wait")
+    assert parts(galaxy) == ([identifier("a", "d1")], [identifier("b", "d2")])
+    assert refused_with(capsys, "1 datasets of collection 'reads' are unfinished, so they are not ok: --wait")
 
 
-def test_waiting(script, galaxy, clock, capsys):
+def test_wait_waits_until_all_datasets_have_ended(script, galaxy, clock, capsys):
     galaxy.holds(dataset("a", "d1"))
     looks = [{"json": {"populated_state": state, "elements_states": states}} for state, states in (
         ("new", {}), ("ok", {"ok": 1, "queued": 1}), ("ok", {"ok": 1, "error": 1}))]
     galaxy.get(f"{CONTENTS}/dataset_collections/c?view=collection", looks)
     assert script(main, "--wait", *LINE) == 0
-    assert len(clock.slept) == 2 and len(posted(galaxy)) == 2
+    assert len(clock.slept) == 2 and len(sent_payloads(galaxy)) == 2
     galaxy.holds(dataset("a", "d1", "running"))
     galaxy.get(f"{CONTENTS}/dataset_collections/c?view=collection", looks[1:2])
     assert script(main, "--wait", "--timeout=60", *LINE) == STILL_RUNNING
-    assert refused_with(capsys, "1 datasets of collection 'reads' still run after 60 s") and len(posted(galaxy)) == 2
+    assert refused_with(capsys, "1 datasets of collection 'reads' are unfinished after 60 s") and len(sent_payloads(galaxy)) == 2
 
 
 @pytest.mark.parametrize("kind", ["paired", "record", "sample_sheet"])
-def test_what_is_no_list(script, galaxy, capsys, kind):
+def test_other_collections_than_lists_are_an_error(script, galaxy, capsys, kind):
     galaxy.holds(dataset("forward", "d1"), dataset("reverse", "d2", "error"), kind=kind)
     assert script(main, *LINE) == FAILED
-    assert refused_with(capsys, f"is of the type {kind}: only a list can be split") and posted(galaxy) == []
+    assert refused_with(capsys, f"is of the type {kind}: only a list can be split") and sent_payloads(galaxy) == []
 
 
 @pytest.mark.parametrize("state, message, status", [
     ("failed", "Failed to fetch url", FAILED), ("new", None, STILL_RUNNING)])
-def test_a_collection_that_is_not_complete(script, galaxy, capsys, state, message, status):
+def test_an_incomplete_collection_is_an_error(script, galaxy, capsys, state, message, status):
     galaxy.holds(populated=False, populated_state=state, populated_state_message=message)
     assert script(main, *LINE) == status
-    assert refused_with(capsys, f"is not complete: {message or 'Galaxy still fills it: --wait'}") and posted(galaxy) == []
+    assert refused_with(capsys, f"is not complete: {message or 'Galaxy is still filling it: --wait'}") and sent_payloads(galaxy) == []
 
 
-def test_a_second_run_makes_nothing_anew(script, galaxy, capsys):
+def test_a_second_run_creates_nothing_again(script, galaxy, capsys):
     galaxy.holds(dataset("a", "d1"), dataset("b", "d2", "error"))
     galaxy.get(f"{CONTENTS}?q=name-eq&qv=reads (ok)", json=[
         {"id": "n1", "hid": 8, "history_content_type": "dataset_collection", "deleted": True},
@@ -147,17 +147,18 @@ def test_a_second_run_makes_nothing_anew(script, galaxy, capsys):
     galaxy.get(f"{CONTENTS}/dataset_collections/n2", json={"id": "n2", "elements": [dataset("a", "d1")]})
     assert script(main, "--format=value", "--fields=id", *LINE) == 0
     assert capsys.readouterr().out == "n2\nnew\n"
-    assert [one["name"] for one in posted(galaxy)] == ["reads (not ok)"]
+    assert [one["name"] for one in sent_payloads(galaxy)] == ["reads (not ok)"]
     galaxy.get(f"{CONTENTS}/dataset_collections/n2", json={"id": "n2", "elements": [dataset("a", "d9")]})
     assert script(main, *LINE) == FAILED
-    assert refused_with(capsys, "number 9 of the history is named 'reads (ok)' and has other elements")
-    assert len(posted(galaxy)) == 1
+    assert refused_with(capsys, "the history has a collection 'reads (ok)' with other elements, hid 9")
+    assert len(sent_payloads(galaxy)) == 1
 
 
-def test_a_history_or_number_that_is_not_there(script, galaxy, capsys):
+def test_an_unknown_history_or_hid_is_an_error(script, galaxy, capsys):
     galaxy.get(f"{CONTENTS}?q=hid-eq&qv=8", json=[{"id": "d", "history_content_type": "dataset", "deleted": False}])
     galaxy.get(f"{CONTENTS}?q=hid-eq&qv=9", json=[])
-    for line, words in ((["Run 12", "8"], "number 8 of history h is no collection"), (["Run 12", "9"], "is not there"),
+    for line, words in ((["Run 12", "8"], "history h has no collection with the hid 8"),
+                        (["Run 12", "9"], "history h has nothing with the hid 9"),
                         (["Run 1", "7"], "none of your histories")):
         assert script(main, URL, KEY, *line) == FAILED
         assert refused_with(capsys, words)
@@ -166,7 +167,7 @@ def test_a_history_or_number_that_is_not_there(script, galaxy, capsys):
     assert refused_with(capsys, "2 histories are named 'Run 12': h, i")
 
 
-def test_refused(script, galaxy, capsys):
+def test_a_refused_collection_is_an_error(script, galaxy, capsys):
     galaxy.holds(dataset("a", "d1"))
     galaxy.post(f"{CONTENTS}/dataset_collections", status_code=403, json={"err_msg": "No rights", "err_code": 403002})
     assert script(main, *LINE) == FAILED
@@ -175,7 +176,7 @@ def test_refused(script, galaxy, capsys):
 
 @pytest.mark.parametrize("line", [[URL, KEY, "Run 12"], [URL, KEY, "Run 12", "seven"], [URL, KEY, "Run 12", "0"],
                                   [KEY, URL, "Run 12", "7"], [*LINE, "--format=tabel"], [*LINE, "--timeout=soon"]])
-def test_bad_lines(script, requests_mock, capsys, line):
+def test_bad_lines_exit_with_2(script, requests_mock, capsys, line):
     assert script(main, *line) == USAGE
     told = capsys.readouterr()
     assert told.out == "" and told.err and KEY not in told.err and requests_mock.call_count == 0

@@ -211,10 +211,10 @@ def test_a_dry_run_begins_nothing(watched):
     (["--unit=lane"], [W], "--unit=lane: there are file, pair, run"),
     (["--on-fail="], [W], "--on-fail is empty: is a variable unset?"),
     (["--move-to="], [W], "--move-to is empty: is a variable unset?"),
-    (["--pause=0"], [W], "--pause=0: a whole number of at least 1 is wanted"),
+    (["--pause=0"], [W], "--pause=0: expected an integer, 1 or more"),
     (["--fields=nosuch"], [W], "--fields: there is no nosuch"),
     (["--outputs=nosuch"], [W], "there is no output 'nosuch': there are copied"),
-    (["--tag=two words"], [W], "--tag=two words: no tag"),
+    (["--tag=two words"], [W], "--tag=two words: expected a word without spaces"),
     ([], [W, "nosuch=1"], "there is no input 'nosuch'"),
     ([], [W, "table=hda:x y"], "hda:x y: 'x y' is not an id"),
     ([], ["nosuch.ga"], "nosuch.ga: no such file")])

@@ -22,7 +22,9 @@ import pytest
 import yaml
 
 from common import FAILED, USAGE, GalaxyError
-from galaxy_api_scripts.local_server import processes
+from galaxy_api_scripts.local_server import installation, processes, server
+from galaxy_api_scripts.local_server.configuration import ADMINISTRATOR, REPOSITORY, configure, parse_setting
+from galaxy_api_scripts.local_server.home import LOCK, TOOL_SHED_OFFSET, home_secrets, read_state
 
 
 @pytest.fixture
@@ -31,8 +33,8 @@ def home(tmp_path):
     home = tmp_path / "galaxy"
     (home / "venv" / "bin").mkdir(parents=True)
     (home / "venv" / "bin" / "python").symlink_to(sys.executable)
-    (home / "venv" / "complete").write_text(galaxy_local.RELEASE)
-    (home / galaxy_local.LOCK).touch()
+    (home / "venv" / "complete").write_text(installation.RELEASE)
+    (home / LOCK).touch()
     return home
 
 
@@ -68,30 +70,30 @@ def refusal(home, *words):
 
 def test_what_is_installed_is_not_installed_again_and_nothing_is_started(home, monkeypatch, tmp_path):
     made = []
-    monkeypatch.setattr(galaxy_local, "run_all", lambda commands, home, lock, what: made.append(what))
+    monkeypatch.setattr(installation, "run_installers", lambda commands, home, lock, what: made.append(what))
     assert call(home, "install", "--with-toolshed") == 0
-    assert made == ["the Tool Shed"] and galaxy_local.installed(home, "toolshed") and not (home / "state.json").exists()
+    assert made == ["the Tool Shed"] and installation.installed_release(home, "toolshed") and not (home / "state.json").exists()
     assert call(home, "install", "--with-toolshed") == 0 and len(made) == 1
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
     assert "holds other things" in str(refusal(tmp_path / "mine", "install"))
 
 
-BEGIN_ONE = galaxy_local.begin_one
+SPAWN = server.spawn
 
 
-def pretend(home, monkeypatch, server, worker="import time; print('the worker is warm', flush=True); time.sleep(60)",
+def pretend(home, monkeypatch, server_program, worker="import time; print('the worker is warm', flush=True); time.sleep(60)",
             toolshed=""):
     """Let `start` run these Python programs in place of Galaxy's, and make no administrator and no repository."""
-    def begin_one(home, state, name, *_):
-        program = {"server": server, "worker": worker, "toolshed": toolshed}[name]
-        port = state["port"] + (galaxy_local.TOOL_SHED if name == "toolshed" else 0)
-        BEGIN_ONE(home, state, name, "-c", program, str(port))
+    def spawn(home, state, name, *_):
+        program = {"server": server_program, "worker": worker, "toolshed": toolshed}[name]
+        port = state["port"] + (TOOL_SHED_OFFSET if name == "toolshed" else 0)
+        SPAWN(home, state, name, "-c", program, str(port))
 
-    monkeypatch.setattr(galaxy_local, "begin_one", begin_one)
-    monkeypatch.setattr(galaxy_local, "ensure_administrator",
+    monkeypatch.setattr(server, "spawn", spawn)
+    monkeypatch.setattr(server, "ensure_administrator",
                         lambda home, url: processes.write_private(home / "key", "0123456789abcdef\n"))
-    monkeypatch.setattr(galaxy_local, "publish_repository", lambda key, url, email, folder: None)
+    monkeypatch.setattr(server, "publish_repository", lambda key, url, email, folder: None)
 
 
 SERVER = """
@@ -210,8 +212,8 @@ def test_stop_makes_no_folder_ours(tmp_path, free_port, capsys):
 
 def test_a_lock_that_is_a_link_is_not_followed(home, tmp_path):
     (tmp_path / "important.txt").write_text("keep me")
-    (home / galaxy_local.LOCK).unlink()
-    (home / galaxy_local.LOCK).symlink_to(tmp_path / "important.txt")
+    (home / LOCK).unlink()
+    (home / LOCK).symlink_to(tmp_path / "important.txt")
     with pytest.raises(OSError):
         call(home, "start")
     assert (tmp_path / "important.txt").read_text() == "keep me"
@@ -239,8 +241,8 @@ def test_an_empty_home_is_an_unset_variable():
 
 def test_a_full_disk(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(galaxy_local.shutil, "disk_usage", lambda path: usage(10**10, 9 * 10**9, 10**9))
-    monkeypatch.setattr(galaxy_local, "install_commands", lambda *_: pytest.fail("it began to install"))
+    monkeypatch.setattr(installation.shutil, "disk_usage", lambda path: usage(10**10, 9 * 10**9, 10**9))
+    monkeypatch.setattr(installation, "install_commands", lambda *_: pytest.fail("it began to install"))
     error = refusal(tmp_path / "galaxy", "start", "--port=65001")
     assert error.exit_code == FAILED
     assert "1.0 GB are free" in str(error) and "2.5 GB" in str(error) and "--home=DIR" in str(error)
@@ -256,7 +258,7 @@ def test_an_installation_that_fails_shows_why_and_is_done_anew(tmp_path, free_po
         environment.mkdir()
         return [[sys.executable, "-c", "pass"], [sys.executable, "-c", program]]
 
-    monkeypatch.setattr(galaxy_local, "install_commands", commands)
+    monkeypatch.setattr(installation, "install_commands", commands)
     home = tmp_path / "galaxy"
     for _ in range(2):
         error = refusal(home, "start", f"--port={free_port}")
@@ -273,7 +275,8 @@ def test_an_installation_that_outlives_its_start_keeps_the_lock(tmp_path, free_p
     home, note = tmp_path / "galaxy", tmp_path / "pid"
     installer = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     program = ("import sys, galaxy_local\n"
-               f"galaxy_local.install_commands = lambda *_: [[sys.executable, '-c', {installer!r}]]\n"
+               "from galaxy_api_scripts.local_server import installation\n"
+               f"installation.install_commands = lambda *_: [[sys.executable, '-c', {installer!r}]]\n"
                f"galaxy_local.main(['start', '--home={home}', '--port={free_port}'])")
     folder = Path(galaxy_local.__file__).parent
     starting = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL,
@@ -285,23 +288,23 @@ def test_an_installation_that_outlives_its_start_keeps_the_lock(tmp_path, free_p
     starting.wait()
     installing = int(note.read_text())
     try:
-        with open(home / galaxy_local.LOCK) as lock, pytest.raises(BlockingIOError):
+        with open(home / LOCK) as lock, pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:
         os.kill(installing, signal.SIGKILL)
 
 
 def test_one_release_for_all_of_galaxy(tmp_path):
-    commands = [list(map(str, command)) for command in galaxy_local.install_commands(tmp_path / "venv", "python3")]
+    commands = [list(map(str, command)) for command in installation.install_commands(tmp_path / "venv", "python3")]
     parts = [word for command in commands for word in command if word.startswith("galaxy-")]
-    assert parts and all(word.endswith(f"=={galaxy_local.RELEASE}") for word in parts)
-    assert f"galaxy-web-apps=={galaxy_local.RELEASE}" in commands[-1]
+    assert parts and all(word.endswith(f"=={installation.RELEASE}") for word in parts)
+    assert f"galaxy-web-apps=={installation.RELEASE}" in commands[-1]
 
 
 def test_no_python_that_this_release_runs_on(monkeypatch):
-    monkeypatch.setattr(galaxy_local, "PYTHONS", [(3, 98)])
+    monkeypatch.setattr(installation, "PYTHONS", [(3, 98)])
     with pytest.raises(GalaxyError, match="3.10 to 3.13.*python3.11"):
-        galaxy_local.suitable_python()
+        installation.find_python()
 
 
 def test_a_server_that_dies_while_starting_shows_its_log(home, free_port, monkeypatch, capsys):
@@ -326,10 +329,10 @@ def test_an_interrupted_start_leaves_nothing_running(home, free_port, monkeypatc
     pids = []
 
     def interrupt(home, url):
-        pids.append(galaxy_local.read_state(home)["server"]["pid"])
+        pids.append(read_state(home)["server"]["pid"])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(galaxy_local, "ensure_administrator", interrupt)
+    monkeypatch.setattr(server, "ensure_administrator", interrupt)
     with pytest.raises(KeyboardInterrupt):
         call(home, "start", f"--port={free_port}")
     assert len(pids) == 1 and not processes.port_in_use(free_port)
@@ -387,14 +390,14 @@ def test_two_starts_at_once_make_one_server(home, free_port, monkeypatch, capsys
     pretend(home, monkeypatch, SERVER)
     home_of_script = Path(galaxy_local.__file__).parent
     second = f"import sys, galaxy_local; sys.exit(galaxy_local.main(['start', '--home={home}']))"
-    with processes.wait_for_lock(home / galaxy_local.LOCK):
+    with processes.wait_for_lock(home / LOCK):
         path = os.pathsep.join([str(home_of_script), str(home_of_script.parent)])
         waiting = subprocess.Popen([sys.executable, "-c", second], text=True, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
         assert "waiting for another start" in waiting.stderr.readline()
-        galaxy_local.configure(home, {"port": free_port})
+        configure(home, {"port": free_port})
         state = {"port": free_port}
-        galaxy_local.launch(home, state)
+        server.launch(home, state)
     try:
         out, _ = waiting.communicate(timeout=30)
         assert waiting.returncode == 0 and f"runs already on http://127.0.0.1:{free_port}" in out
@@ -416,9 +419,9 @@ def half_way(home, free_port, monkeypatch):
 
     def begin(*names, written_down=True):
         state = {"port": free_port}
-        galaxy_local.configure(home, state)
+        configure(home, state)
         for name in names:
-            galaxy_local.begin_one(home, state, name)
+            server.spawn(home, state, name)
         if not written_down:
             write_state(home, port=free_port)
         return state
@@ -439,7 +442,7 @@ def test_a_server_that_is_half_started_is_waited_for(home, free_port, half_way, 
     assert not processes.port_in_use(free_port), "else this shows nothing"
     assert call(home, "start") == 0
     assert processes.port_in_use(free_port) and (home / "data" / "complete").exists() and (home / "key").exists()
-    state = galaxy_local.read_state(home)
+    state = read_state(home)
     assert state["server"] == before["server"] and processes.is_process_running(state["worker"])
     assert workers(home) == [state["worker"]]
 
@@ -459,14 +462,14 @@ def test_a_server_that_was_not_written_down_is_ended(home, free_port, half_way, 
 def test_a_dead_servers_job_that_keeps_the_port_open_is_ended(home, free_port, half_way):
     """The job has the server's socket."""
     state = {"port": free_port}
-    galaxy_local.configure(home, state)
-    BEGIN_ONE(home, state, "server", "-c", "import os, socket, sys, time\n"
+    configure(home, state)
+    SPAWN(home, state, "server", "-c", "import os, socket, sys, time\n"
               "kept = socket.create_server(('127.0.0.1', int(sys.argv[1])))\n"
               "os.fork() or time.sleep(60)\nos._exit(0)", str(free_port))
     wait_until(lambda: not processes.is_process_running(state["server"]))
     assert processes.port_in_use(free_port)
     assert call(home, "start") == 0
-    assert galaxy_local.read_state(home)["server"] != state["server"]
+    assert read_state(home)["server"] != state["server"]
 
 
 def test_others_that_work_in_the_home_are_left_alone(home, half_way, capsys):
@@ -492,11 +495,11 @@ def test_an_installation_that_was_broken_off_is_cleared_and_told(tmp_path, monke
         assert not environment.exists()
         yield [sys.executable, "-c", f"import os; os.mkdir({str(environment)!r})"]
 
-    monkeypatch.setattr(galaxy_local, "install_commands", commands)
+    monkeypatch.setattr(installation, "install_commands", commands)
     home, others = tmp_path / "galaxy", tmp_path / "others"
     (home / "venv" / "bin").mkdir(parents=True)
-    (home / galaxy_local.LOCK).touch()
-    assert call(home, "install") == 0 and galaxy_local.installed(home) == galaxy_local.RELEASE
+    (home / LOCK).touch()
+    assert call(home, "install") == 0 and installation.installed_release(home) == installation.RELEASE
     assert f"clearing {home}/venv: its installation was broken off\n" in capsys.readouterr().err
     (home / "venv" / "complete").write_text("25.1.0")
     assert call(home, "install") == 0
@@ -513,10 +516,10 @@ def test_an_installation_that_was_broken_off_is_cleared_and_told(tmp_path, monke
 @pytest.fixture
 def with_toolshed(home, monkeypatch):
     """A home in which the Tool Shed is installed too, and what was published in it."""
-    (home / "venv" / "toolshed").write_text(galaxy_local.RELEASE)
+    (home / "venv" / "toolshed").write_text(installation.RELEASE)
     pretend(home, monkeypatch, SERVER, toolshed=SERVER)
     published = []
-    monkeypatch.setattr(galaxy_local, "publish_repository", lambda *what: published.append(what))
+    monkeypatch.setattr(server, "publish_repository", lambda *what: published.append(what))
     yield published
     call(home, "stop")
 
@@ -525,9 +528,9 @@ def test_a_tool_shed_is_started_beside_galaxy_and_stopped_with_it(home, free_por
     url = f"http://127.0.0.1:{free_port + 929}"
     assert call(home, "start", "--with-toolshed", f"--port={free_port}") == 0
     assert f"its Tool Shed: {url}\n" in capsys.readouterr().out
-    secrets = galaxy_local.own_secrets(home)
-    folder = galaxy_local.DEMO / "repository"
-    assert with_toolshed == [(secrets["bootstrap_key"], url, galaxy_local.ADMINISTRATOR, folder)]
+    secrets = home_secrets(home)
+    folder = REPOSITORY
+    assert with_toolshed == [(secrets["bootstrap_key"], url, ADMINISTRATOR, folder)]
     settings = yaml.safe_load((home / "config" / "tool_shed.yml").read_text())["tool_shed"]
     assert settings["tool_shed_url"] == url and settings["file_path"] == f"{home}/toolshed/repositories"
     assert stat.S_IMODE((home / "config" / "tool_shed.yml").stat().st_mode) == 0o600
@@ -543,16 +546,16 @@ def test_a_tool_shed_is_started_beside_galaxy_and_stopped_with_it(home, free_por
 
 def test_a_tool_shed_is_added_to_a_galaxy_that_runs(home, free_port, with_toolshed, capsys):
     assert call(home, "start", f"--port={free_port}") == 0
-    server = galaxy_local.read_state(home)["server"]
+    server = read_state(home)["server"]
     assert with_toolshed == [] and not processes.port_in_use(free_port + 929)
     assert call(home, "status") == 0 and call(home, "env") == 0
     shown = capsys.readouterr().out
     assert "tool shed      none\n" in shown and "TOOL_SHED" not in shown
     assert call(home, "start", "--with-toolshed") == 0
-    state = galaxy_local.read_state(home)
+    state = read_state(home)
     assert state["server"] == server and processes.is_process_running(state["toolshed"]) and len(with_toolshed) == 1
     assert call(home, "start", "--with-toolshed") == 0      # again is safe
-    assert galaxy_local.read_state(home) == state
+    assert read_state(home) == state
 
 
 def test_a_tool_shed_that_fails_leaves_galaxy_running(home, free_port, with_toolshed, monkeypatch, capsys):
@@ -560,7 +563,7 @@ def test_a_tool_shed_that_fails_leaves_galaxy_running(home, free_port, with_tool
     error = refusal(home, "start", "--with-toolshed", f"--port={free_port}")
     assert "toolshed died" in str(error) and "no mercurial" in capsys.readouterr().err
     assert call(home, "status") == 0
-    assert "toolshed" not in galaxy_local.read_state(home)
+    assert "toolshed" not in read_state(home)
 
 
 def test_a_tool_sheds_port_that_is_taken(home, with_toolshed, free_port):
@@ -575,11 +578,11 @@ def test_a_port_that_leaves_none_for_the_tool_shed(home, with_toolshed):
 
 def test_the_tool_shed_is_installed_once_in_the_release_of_galaxy(home, monkeypatch):
     ran = []
-    monkeypatch.setattr(galaxy_local, "run_all", lambda commands, *_: ran.append(commands))
-    galaxy_local.install_toolshed(home, None)
-    galaxy_local.install_toolshed(home, None)
+    monkeypatch.setattr(installation, "run_installers", lambda commands, *_: ran.append(commands))
+    installation.install_toolshed(home, None)
+    installation.install_toolshed(home, None)
     [[command]] = ran
-    assert command[-1] == f"galaxy-tool-shed=={galaxy_local.RELEASE}" and str(command[0]).startswith(str(home))
+    assert command[-1] == f"galaxy-tool-shed=={installation.RELEASE}" and str(command[0]).startswith(str(home))
 
 
 # ------------------------------------------------------------------------------------------------------------ settings
@@ -591,14 +594,14 @@ def settings_of(home):
 def test_a_home_with_an_odd_name(home):
     odd = home.parent / "Größe: 'x' \"y\" <&> #z"
     odd.mkdir()
-    galaxy_local.configure(odd, {"port": 8123})
+    configure(odd, {"port": 8123})
     assert settings_of(odd)["data_dir"] == f"{odd}/data"
     root = ElementTree.parse(odd / "config" / "data_tables.xml").getroot()
     assert root.find("table/file").get("path") == f"{odd}/data/tool-data/all_fasta.loc"
 
 
 def test_settings_of_ones_own(home):
-    galaxy_local.configure(home, {"port": 8123, "settings": {
+    configure(home, {"port": 8123, "settings": {
         "galaxy_url_prefix": "/galaxy", "allow_path_paste": False, "library_import_dir": None, "brand": None}})
     settings = settings_of(home)
     assert settings["galaxy_url_prefix"] == "/galaxy" and settings["allow_path_paste"] is False
@@ -609,7 +612,7 @@ def test_settings_of_ones_own(home):
 @pytest.mark.parametrize("text, value", [("on", True), ("", None), ("a=b", "a=b"), ("/galaxy", "/galaxy"), ("5", 5),
                                          ("{a: [b]}", {"a": ["b"]})])
 def test_a_setting(text, value):
-    assert galaxy_local.setting(f"some_name={text}") == ("some_name", value)
+    assert parse_setting(f"some_name={text}") == ("some_name", value)
 
 
 @pytest.mark.parametrize("text", ["brand", "=x", "Brand=x", "a-b=x", "brand=[", "brand=2020-01-01", ""])
@@ -643,7 +646,7 @@ def test_settings_of_ones_own_are_kept_and_change_only_while_it_is_stopped(home,
 
 
 def test_settings_are_private_and_filled_in(home):
-    galaxy_local.configure(home, {"port": 8123})
+    configure(home, {"port": 8123})
     settings = settings_of(home)
     assert "$" not in str(settings)
     assert settings["library_import_dir"] == f"{home}/import" and settings["allow_path_paste"] is True
@@ -652,7 +655,7 @@ def test_settings_are_private_and_filled_in(home):
     for path in (home / "config" / "galaxy.yml", home / "config" / "secrets.json", home / "password"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     before = (home / "config" / "secrets.json").read_text(), (home / "password").read_text()
-    galaxy_local.configure(home, {"port": 8124})
+    configure(home, {"port": 8124})
     assert ((home / "config" / "secrets.json").read_text(), (home / "password").read_text()) == before
     assert settings_of(home)["galaxy_infrastructure_url"] == "http://127.0.0.1:8124"
 
@@ -660,38 +663,38 @@ def test_settings_are_private_and_filled_in(home):
 def test_data_of_a_first_start_that_was_broken_off_goes_and_later_data_stays(home):
     (home / "data").mkdir()
     (home / "data" / "universe.sqlite").write_text("half a database")
-    galaxy_local.configure(home, {"port": 8080})
+    configure(home, {"port": 8080})
     assert not (home / "data" / "universe.sqlite").exists()
     (home / "data" / "universe.sqlite").write_text("work")
     (home / "data" / "complete").touch()
-    galaxy_local.configure(home, {"port": 8080})
+    configure(home, {"port": 8080})
     assert (home / "data" / "universe.sqlite").read_text() == "work"
 
 
-MADE, FRESH_KEY = {"id": "7", "email": galaxy_local.ADMINISTRATOR}, (200, "fresh")
-LOOK_UP = f"GET /api/users?f_email={quote(galaxy_local.ADMINISTRATOR)}"
+MADE, FRESH_KEY = {"id": "7", "email": ADMINISTRATOR}, (200, "fresh")
+LOOK_UP = f"GET /api/users?f_email={quote(ADMINISTRATOR)}"
 
 
 @pytest.mark.parametrize("key, answers, asked, kept", [
     (None, [(200, []), (200, MADE), FRESH_KEY], [LOOK_UP, "POST /api/users", "POST /api/users/7/api_key"], "fresh"),
     ("good", [(200, MADE)], ["GET /api/users/current"], "good"),
     ("stale", [(401, {"err_msg": "no such key", "err_code": 401001}),
-               (200, [{"id": "2", "email": "x" + galaxy_local.ADMINISTRATOR}, {**MADE, "id": "3"}]), FRESH_KEY],
+               (200, [{"id": "2", "email": "x" + ADMINISTRATOR}, {**MADE, "id": "3"}]), FRESH_KEY],
      ["GET /api/users/current", LOOK_UP, "POST /api/users/3/api_key"],
      "fresh"),
 ])
 def test_the_administrators_key(home, loopback, key, answers, asked, kept):
     loopback.will(*answers)
-    galaxy_local.configure(home, {"port": 8080})
+    configure(home, {"port": 8080})
     if key:
         (home / "key").write_text(key + "\n")
-    galaxy_local.ensure_administrator(home, loopback.url)
+    server.ensure_administrator(home, loopback.url)
     assert [request.line for request in loopback.asked] == asked
     assert (home / "key").read_text() == kept + "\n"
-    bootstrap = galaxy_local.own_secrets(home)["bootstrap_key"]
+    bootstrap = home_secrets(home)["bootstrap_key"]
     for request in loopback.asked:
         assert request.headers["x-api-key"] == (key if "current" in request.path else bootstrap)
     if not key:
         assert stat.S_IMODE((home / "key").stat().st_mode) == 0o600
-        assert loopback.asked[1].json == {"email": galaxy_local.ADMINISTRATOR, "username": "admin",
+        assert loopback.asked[1].json == {"email": ADMINISTRATOR, "username": "admin",
                                           "password": (home / "password").read_text().strip()}

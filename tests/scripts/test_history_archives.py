@@ -1,4 +1,4 @@
-"""history_export.py and history_import.py: what Galaxy is asked for, and which archives are taken for whole."""
+"""history_export.py and history_import.py: the requests, the archives that count as complete, the exit statuses."""
 import gzip
 import io
 import itertools
@@ -59,7 +59,7 @@ def refused_with(capsys, words):
     (history_import, [[], [KEY, URL], [KEY, URL, "f", "more"], [KEY, URL, "f", "--timeout=soon"],
                       [KEY, URL, "f", "--format=x"], [KEY, URL, ""]]),
 ])
-def test_bad_lines(script, capsys, requests_mock, module, lines):
+def test_bad_lines_exit_with_2(script, capsys, requests_mock, module, lines):
     requests_mock.get(f"{API}/users/current", json={"id": "u"})
     for line in lines:
         assert script(module.main, *line) == USAGE, line
@@ -72,7 +72,7 @@ def test_bad_lines(script, capsys, requests_mock, module, lines):
 
 @pytest.mark.parametrize("kind", ARCHIVE_TYPES)
 @pytest.mark.parametrize("folder", ["", "run12/data/"])
-def test_a_whole_archive(tmp_path, kind, folder):
+def test_a_complete_archive_is_read(tmp_path, kind, folder):
     path = tmp_path / "f"
     path.write_bytes(archive(kind, folder=folder))
     whole = read_archive(path)
@@ -87,12 +87,12 @@ def test_a_whole_archive(tmp_path, kind, folder):
     (archive("rocrate.zip")[:-30], "not the whole archive of a history: File is not a zip file"),
     (archive("rocrate.zip").replace(b"one\n", b"two\n"), "not the whole archive of a history: Bad CRC-32"),
     (archive()[:-8] + bytes(4) + archive()[-4:], "not the whole archive of a history: CRC check failed"),
-    (archive(lacking=["b"]), "not the archive of a history: contents of 1 of its 2 datasets are not in it: b"),
+    (archive(lacking=["b"]), "not the archive of a history: it lacks the contents of 1 of its 2 datasets: b"),
     (b"just some text\n", "not the whole archive of a history: truncated header"),
     (b"", "not the whole archive of a history: empty file"),
     (gzip.compress(b"just some text\n"), "not the whole archive of a history: truncated header"),
 ])
-def test_a_broken_archive(tmp_path, content, words):
+def test_a_damaged_archive_is_an_error(tmp_path, content, words):
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(GalaxyError) as refused:
         read_archive(tmp_path / "f")
@@ -100,7 +100,7 @@ def test_a_broken_archive(tmp_path, content, words):
     assert refused.value.exit_code == FAILED
 
 
-def test_no_file(tmp_path):
+def test_what_is_not_a_file_is_a_usage_error(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for file in (tmp_path, tmp_path / "pipe", tmp_path / "nosuch"):
         with pytest.raises(GalaxyError) as refused:
@@ -108,10 +108,10 @@ def test_no_file(tmp_path):
         assert str(file) in str(refused.value) and refused.value.exit_code == USAGE
 
 
-def test_archives_of_other_things(tmp_path):
+def test_an_archive_of_something_else_is_an_error(tmp_path):
     with tarfile.open(tmp_path / "f", "w:gz") as packed:
         packed.add(__file__, "datasets_attrs.txt")
-    with pytest.raises(GalaxyError, match="there is no history_attrs.txt in it"):
+    with pytest.raises(GalaxyError, match="it has no history_attrs.txt"):
         read_archive(tmp_path / "f")
     for broken in ({"history_attrs.txt": b"{}"}, {"history_attrs.txt": b"{}", "datasets_attrs.txt": b"[]]"},
                    {"history_attrs.txt": b"{}", "datasets_attrs.txt": b"[7]"},
@@ -126,7 +126,7 @@ def test_archives_of_other_things(tmp_path):
 # ------------------------------------------------------------------------------------------------------- history_export
 
 class Exporter:
-    """A Galaxy with one history, whose archive it makes: `poll` times it says that it is not ready yet."""
+    """A Galaxy with one history, whose archive is ready after `poll` requests."""
 
     def __init__(self, mock):
         self.mock, self.content, self.poll, self.exports = mock, archive(), 0, []
@@ -159,7 +159,7 @@ def exporter(requests_mock):
     return Exporter(requests_mock)
 
 
-def test_export(script, exporter, clock, capsys, tmp_path):
+def test_an_export_is_requested_awaited_and_downloaded(script, exporter, clock, capsys, tmp_path):
     exporter.poll = 3
     assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == 0
     assert capsys.readouterr() == (f"{tmp_path}/x.tgz\n", "")
@@ -176,35 +176,35 @@ def test_export(script, exporter, clock, capsys, tmp_path):
     (["--archive=tar"], "x.zip", "tar", True, False, False),
     ([], "x.tar.gz", "tar.gz", True, False, False),
 ])
-def test_export_as_asked_for(script, exporter, tmp_path, options, name, kind, files, hidden, deleted):
+def test_options_of_an_export_are_sent(script, exporter, tmp_path, options, name, kind, files, hidden, deleted):
     assert script(history_export.main, *options, KEY, URL, "Run / 12", tmp_path / name) == 0
     assert exporter.ask.last_request.json() == {"model_store_format": kind, "include_files": files, "include_hidden": hidden,
                                                 "include_deleted": deleted}
 
 
-def test_export_into_a_folder(script, exporter, capsys, tmp_path):
+def test_an_export_into_a_folder_gets_the_historys_name(script, exporter, capsys, tmp_path):
     assert script(history_export.main, KEY, URL, "Run / 12", tmp_path) == 0
     assert capsys.readouterr() == (f"{tmp_path}/Run _ 12.tgz\n", "")
 
 
-def test_export_in_the_place_of_another_only_if_so_told(script, exporter, capsys, tmp_path):
+def test_an_export_overwrites_a_file_only_with_force(script, exporter, capsys, tmp_path):
     (tmp_path / "x.tgz").write_text("precious")
     assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
-    assert refused_with(capsys, "x.tgz is there already: move it away, or give --force")
+    assert refused_with(capsys, "x.tgz exists: move it away, or give --force")
     assert (tmp_path / "x.tgz").read_text() == "precious" and exporter.ask.call_count == 0
     assert script(history_export.main, "--force", KEY, URL, "Run / 12", tmp_path / "x.tgz") == 0
     assert (tmp_path / "x.tgz").read_bytes() == exporter.content
 
 
 @pytest.mark.parametrize("file", ["nosuch/x.tgz", "-", ""])
-def test_export_to_no_file(script, exporter, capsys, tmp_path, monkeypatch, file):
+def test_an_export_to_an_impossible_path_is_a_usage_error(script, exporter, capsys, tmp_path, monkeypatch, file):
     monkeypatch.chdir(tmp_path)
     assert script(history_export.main, KEY, URL, "Run / 12", file) == USAGE
     assert refused_with(capsys, f"FILE: {file!r} is neither a folder nor a name in one, or nothing can be written there")
     assert exporter.ask.call_count == 0
 
 
-def test_a_broken_archive_does_not_get_its_name(script, exporter, capsys, tmp_path):
+def test_a_damaged_download_does_not_get_its_name(script, exporter, capsys, tmp_path):
     exporter.content = archive()[:-20]
     (tmp_path / "x.tgz").write_text("last week's")
     assert script(history_export.main, "--force", KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
@@ -212,21 +212,21 @@ def test_a_broken_archive_does_not_get_its_name(script, exporter, capsys, tmp_pa
     assert sorted(os.listdir(tmp_path)) == ["home", "x.tgz"] and (tmp_path / "x.tgz").read_text() == "last week's"
     exporter.content = archive()
     assert script(history_export.main, "--force", KEY, URL, "Run / 12", tmp_path / "x.tgz") == 0
-    assert exporter.ask.call_count == 2, "what was broken is not taken again"
+    assert exporter.ask.call_count == 2, "the damaged archive is not downloaded again"
 
 
-def test_export_refused(script, exporter, capsys, tmp_path):
+def test_an_export_that_is_not_possible_is_an_error(script, exporter, capsys, tmp_path):
     line = [KEY, URL, "Run / 12", tmp_path / "x.tgz"]
     exporter.moving = [dataset("n", 0, "running")]
     assert script(history_export.main, *line) == FAILED
-    assert refused_with(capsys, "the history is still being made (1 n): export it when that has ended")
+    assert refused_with(capsys, "datasets of the history are unfinished (1 n): export it when they have ended")
     exporter.moving, exporter.jobs = [], [{"id": "j"}]
     assert script(history_export.main, *line) == FAILED
-    assert refused_with(capsys, "the history is still being made (metadata by job j): export it when that has ended")
+    assert refused_with(capsys, "datasets of the history are unfinished (metadata by job j): export it when they have ended")
     exporter.jobs = []
     exporter.about["purged"] = True
     assert script(history_export.main, *line) == FAILED
-    assert refused_with(capsys, "was purged: nothing is left of it")
+    assert refused_with(capsys, "is purged: nothing is left of it")
     exporter.about["purged"] = False
     exporter.mock.post(f"{API}/histories/{'h' * 16}/prepare_store_download", **NO)
     assert script(history_export.main, *line) == FAILED
@@ -234,29 +234,29 @@ def test_export_refused(script, exporter, capsys, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["home"]
 
 
-def test_galaxys_words_where_it_can_not_make_the_archive(script, exporter, clock, capsys, tmp_path):
+def test_a_failed_export_shows_galaxys_reason(script, exporter, clock, capsys, tmp_path):
     exporter.mock.get(re.compile(f"{API}/short_term_storage/r1$"), status_code=500, json={"err_msg": "Error: no disk"})
     assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
     assert refused_with(capsys, "Error: no disk")
 
 
-def test_an_export_that_was_not_waited_for_is_gone_on_with(script, exporter, clock, capsys, tmp_path):
+def test_an_export_is_resumed_after_a_timeout(script, exporter, clock, capsys, tmp_path):
     line = ["--timeout=5", KEY, URL, "Run / 12", tmp_path / "x.tgz"]
     exporter.poll = 100
     for _ in range(2):
         assert script(history_export.main, *line) == STILL_RUNNING
-        assert refused_with(capsys, "the archive is not made after 5 s: the same command goes on with it")
+        assert refused_with(capsys, "Galaxy is still making the archive after 5 s: repeat the command to resume")
     assert exporter.ask.call_count == 1
     exporter.poll = 0
     assert script(history_export.main, *line) == 0
     assert exporter.ask.call_count == 1 and exporter.fetch.call_count == 1
     capsys.readouterr()
     assert script(history_export.main, "--force", *line) == 0
-    assert exporter.ask.call_count == 2, "it had ended"
+    assert exporter.ask.call_count == 2, "the first one had ended, so a second one is requested"
 
 
 @pytest.mark.parametrize("made, told", [(made, told) for told in range(4) for made in range(told + 1)])
-def test_an_archive_that_is_made_between_two_looks_is_not_made_anew(script, exporter, clock, tmp_path, made, told):
+def test_an_archive_finished_between_two_requests_is_not_requested_again(script, exporter, clock, tmp_path, made, told):
     """Galaxy declares it ready at the request number `made`, and stops calling it in preparation at the number `told`."""
     line = [KEY, URL, "Run / 12", tmp_path / "x.tgz"]
     exporter.poll = 100
@@ -271,7 +271,7 @@ def test_an_archive_that_is_made_between_two_looks_is_not_made_anew(script, expo
 
 
 @pytest.mark.parametrize("change", ["history", "gone", "old", "options", "key"])
-def test_an_export_that_is_no_longer_what_is_wanted_is_made_anew(script, exporter, clock, monkeypatch, tmp_path, change):
+def test_an_outdated_export_is_not_resumed(script, exporter, clock, monkeypatch, tmp_path, change):
     options, key = [], KEY
     exporter.poll = 100
     assert script(history_export.main, "--timeout=5", KEY, URL, "Run / 12", tmp_path / "x.tgz") == STILL_RUNNING
@@ -314,7 +314,7 @@ def old(exporter):
 
 @pytest.mark.parametrize("option, name, hidden, deleted, packed", [
     ("--hidden", "x.tgz", True, False, True), ("--deleted", "x.tar", False, True, False)])
-def test_export_of_an_old_server(script, old, capsys, tmp_path, option, name, hidden, deleted, packed):
+def test_a_server_without_celery_exports_by_a_job(script, old, capsys, tmp_path, option, name, hidden, deleted, packed):
     assert script(history_export.main, option, KEY, URL, "Run / 12", tmp_path / name) == 0
     assert capsys.readouterr() == (f"{tmp_path}/{name}\n", "")
     assert old.put.last_request.json() == {"force": True, "gzip": packed, "include_hidden": hidden,
@@ -323,7 +323,7 @@ def test_export_of_an_old_server(script, old, capsys, tmp_path, option, name, hi
     assert old.ask.call_count == 0 and old.put.call_count == 1
 
 
-def test_an_export_of_an_old_server_is_gone_on_with(script, old, clock, tmp_path):
+def test_an_export_without_celery_is_resumed_after_a_timeout(script, old, clock, tmp_path):
     old.end = "running"
     assert script(history_export.main, "--timeout=5", KEY, URL, "Run / 12", tmp_path / "x.tgz") == STILL_RUNNING
     old.jobs[1]["state"] = "ok"
@@ -331,13 +331,13 @@ def test_an_export_of_an_old_server_is_gone_on_with(script, old, clock, tmp_path
     assert old.put.call_count == 1 and old.fetch.call_count == 1
 
 
-def test_an_old_server_that_does_nothing(script, old, capsys, tmp_path):
+def test_a_server_without_celery_that_does_nothing_is_an_error(script, old, capsys, tmp_path):
     old.mock.put(f"{API}/histories/{'h' * 16}/exports", json={})
     assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
-    assert refused_with(capsys, "has not begun to make an archive, and does not say why")
+    assert refused_with(capsys, "has not started to make an archive, and does not say why")
 
 
-def test_an_old_server_says_why(script, old, capsys, tmp_path):
+def test_a_failed_export_without_celery_shows_the_jobs_error(script, old, capsys, tmp_path):
     old.end = "error"
     old.mock.get(f"{API}/jobs/j2", json={"id": "j2", "state": "error", "stderr": "Traceback:\n  x\nOSError: no disk\n"})
     assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
@@ -345,16 +345,16 @@ def test_an_old_server_says_why(script, old, capsys, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--archive=rocrate.zip", "--no-files"])
-def test_what_an_old_server_does_not_make(script, old, capsys, tmp_path, option):
+def test_archives_that_need_celery_are_an_error_without_it(script, old, capsys, tmp_path, option):
     assert script(history_export.main, option, KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
-    assert refused_with(capsys, "this server has no Celery: it makes archives of the kinds tgz and tar, with files")
+    assert refused_with(capsys, "this server has no Celery, so it makes archives of the kinds tgz and tar only, and with contents")
     assert old.put.call_count == 0
 
 
 # ------------------------------------------------------------------------------------------------------- history_import
 
 class Importer:
-    """A Galaxy that imports archives: `poll` times it says that the job is running, then it is as `job` says."""
+    """A Galaxy that imports archives: the job runs for `poll` requests, then it is as `job` says."""
 
     def __init__(self, mock, tmp_path):
         self.mock, self.file, self.poll, self.sent = mock, tmp_path / "x.tgz", 0, b""
@@ -395,7 +395,7 @@ def importer(requests_mock, tmp_path):
     return Importer(requests_mock, tmp_path)
 
 
-def test_import(script, importer, clock, capsys):
+def test_an_import_is_sent_awaited_and_tagged(script, importer, clock, capsys):
     importer.poll = 3
     assert script(history_import.main, "--format=value", KEY, URL, importer.file) == 0
     assert capsys.readouterr() == ("h1\tits name\n", "")
@@ -409,14 +409,14 @@ def test_import(script, importer, clock, capsys):
     assert importer.put.last_request.json() == {"tags": ["rna"]}
 
 
-def test_import_under_another_name(script, importer, capsys):
+def test_an_imported_history_gets_the_name_option(script, importer, capsys):
     importer.file.write_bytes(archive(tags=[]))
     assert script(history_import.main, "--name=Run 13", "--format=value", "--fields=size", KEY, URL, importer.file) == 0
     assert capsys.readouterr() == ("10\n", "")
     assert importer.put.last_request.json() == {"name": "Run 13"}
 
 
-def test_import_of_an_address(script, importer, capsys):
+def test_an_address_is_imported_by_galaxy_itself(script, importer, capsys):
     importer.contents["h1"] = [dataset("what it may be", 5), dataset("failed at home", 0, "error")]
     assert script(history_import.main, "--format=value", KEY, URL, "https://elsewhere.test/x.tgz") == 0
     assert capsys.readouterr() == ("h1\tits name\n", "")
@@ -424,10 +424,10 @@ def test_import_of_an_address(script, importer, capsys):
     assert importer.put.call_count == 0
     importer.contents["h1"] = [dataset("x.bam", 5, "failed_metadata")]
     assert script(history_import.main, "--format=value", KEY, URL, "https://elsewhere.test/x.tgz") == FAILED
-    assert refused_with(capsys, "1 of the archive's datasets did not come right: x.bam (failed_metadata)")
+    assert refused_with(capsys, "1 of the archive's datasets are missing or wrong in it: x.bam (failed_metadata)")
 
 
-def test_a_broken_archive_is_not_sent(script, importer, capsys):
+def test_a_damaged_archive_is_not_sent(script, importer, capsys):
     importer.file.write_bytes(archive()[:-20])
     assert script(history_import.main, KEY, URL, importer.file) == FAILED
     assert refused_with(capsys, "x.tgz: not the whole archive of a history")
@@ -437,13 +437,13 @@ def test_a_broken_archive_is_not_sent(script, importer, capsys):
     assert importer.post.call_count == 0
 
 
-def test_import_refused(script, importer, capsys):
+def test_a_refused_import_is_an_error(script, importer, capsys):
     importer.mock.post(f"{API}/histories", **NO)
     assert script(history_import.main, KEY, URL, importer.file) == FAILED
     assert refused_with(capsys, "No rights")
     importer.mock.get(f"{API}/users/current", json={})
     assert script(history_import.main, "anonymous", URL, importer.file) == FAILED
-    assert refused_with(capsys, "takes the key for nobody's")
+    assert refused_with(capsys, "does not recognise this API key")
 
 
 @pytest.mark.parametrize("stderr, words", [
@@ -451,61 +451,61 @@ def test_import_refused(script, importer, capsys):
     ("tarfile.ReadError: not opened:\n- method gz: no\n", "job j1 is error: tarfile.ReadError: not opened"),
     (None, "job j1 is error: Galaxy does not say why"),
 ])
-def test_an_import_that_fails(script, importer, capsys, stderr, words):
+def test_a_failed_import_shows_galaxys_reason(script, importer, capsys, stderr, words):
     importer.job.update(state="error", stderr=stderr)
     assert script(history_import.main, KEY, URL, importer.file) == FAILED
-    assert refused_with(capsys, f"the import failed: {words}; history h1 is left of it, which is not whole")
+    assert refused_with(capsys, f"the import failed: {words}; it has left the incomplete history h1")
     importer.histories.clear()
     assert script(history_import.main, KEY, URL, importer.file) == FAILED
-    assert "is left of it" not in capsys.readouterr().err
-    assert importer.post.call_count == 2, "an import that failed is begun anew"
+    assert "has left" not in capsys.readouterr().err
+    assert importer.post.call_count == 2, "a failed import is started again"
 
 
 @pytest.mark.parametrize("there, words", [
-    ([dataset("a", 4)], "1 of the archive's datasets did not come right: b (ok, 6 bytes)"),
-    ([dataset("a", 4), dataset("b", 5)], "1 of the archive's datasets did not come right: b (ok, 6 bytes)"),
+    ([dataset("a", 4)], "1 of the archive's datasets are missing or wrong in it: b (ok, 6 bytes)"),
+    ([dataset("a", 4), dataset("b", 5)], "1 of the archive's datasets are missing or wrong in it: b (ok, 6 bytes)"),
     ([dataset("a", 4), dataset("b", 0, "discarded")], "b (ok, 6 bytes)"),
     ([dataset("a", 4, "failed_metadata"), dataset("b", 6)], "a (ok, 4 bytes)"),
     ([dataset("other", 4), dataset("b", 6)], "a (ok, 4 bytes)"),
 ])
-def test_datasets_that_do_not_arrive(script, importer, capsys, there, words):
+def test_datasets_that_are_missing_after_an_import_are_an_error(script, importer, capsys, there, words):
     importer.contents["h1"] = there
     assert script(history_import.main, KEY, URL, importer.file) == FAILED
-    assert refused_with(capsys, "history h1 (imported from archive: Run 12) was made, but")
+    assert refused_with(capsys, "history h1 (imported from archive: Run 12) was created, but")
     importer.contents["h1"] = there
     assert script(history_import.main, KEY, URL, importer.file) == FAILED
     assert refused_with(capsys, words)
 
 
-def test_datasets_that_had_failed_arrive_as_such_and_those_that_were_made_never_end(script, importer, capsys):
+def test_failed_datasets_are_imported_as_such_and_unfinished_ones_are_an_error(script, importer, capsys):
     importer.file.write_bytes(archive(states={"a": "error", "b": "queued"}))
     importer.contents["h1"] = [dataset("a", 4, "error"), dataset("b", None, "queued")]
     assert script(history_import.main, KEY, URL, importer.file) == FAILED
-    assert refused_with(capsys, "1 of the archive's datasets did not come right: b (queued, 6 bytes)")
+    assert refused_with(capsys, "1 of the archive's datasets are missing or wrong in it: b (queued, 6 bytes)")
 
 
-def test_metadata_is_waited_for(script, importer, clock, capsys):
+def test_an_import_waits_for_metadata_jobs(script, importer, clock, capsys):
     importer.metadata = [{"id": "j2"}]
     assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == STILL_RUNNING
-    assert refused_with(capsys, "job j1 is not done with the import after 5 s")
+    assert refused_with(capsys, "job j1 is still importing after 5 s")
     importer.metadata = []
     assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == 0
     assert importer.post.call_count == 1
 
 
-def test_an_import_that_was_not_waited_for_is_not_begun_again(script, importer, clock, capsys):
+def test_an_import_is_resumed_after_a_timeout(script, importer, clock, capsys):
     importer.poll = 100
     for _ in range(2):
         assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == STILL_RUNNING
-        assert refused_with(capsys, "the same command waits for it again")
+        assert refused_with(capsys, "repeat the command to wait again")
     importer.poll = 0
     assert script(history_import.main, "--format=value", KEY, URL, importer.file) == 0
     assert capsys.readouterr().out == "h1\tits name\n" and importer.post.call_count == 1
     assert script(history_import.main, KEY, URL, importer.file) == 0
-    assert importer.post.call_count == 2, "it had ended, so another one was wanted"
+    assert importer.post.call_count == 2, "the first one had ended, so a second one is started"
 
 
-def test_another_file_of_that_name_is_another_import(script, importer, clock):
+def test_a_changed_archive_is_another_import(script, importer, clock):
     importer.poll = 100
     assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == STILL_RUNNING
     importer.file.write_bytes(archive(annotation="other"))
@@ -514,7 +514,7 @@ def test_another_file_of_that_name_is_another_import(script, importer, clock):
     assert importer.post.call_count == 2
 
 
-def test_which_history_it_is(script, importer, capsys):
+def test_the_imported_history_is_found_by_name_time_and_contents(script, importer, capsys):
     name = "imported from archive: Run 12"
     importer.histories = [{"id": "h0", "name": "Run 12", "create_time": "T4"},
                           {"id": "h2", "name": name, "create_time": "T4"}, {"id": "h1", "name": name, "create_time": "T5"},
@@ -522,25 +522,25 @@ def test_which_history_it_is(script, importer, capsys):
                           {"id": "h9", "name": name, "create_time": "T8"}]
     importer.contents["h2"] = importer.contents["h1"]
     assert script(history_import.main, "--format=value", "--fields=id", KEY, URL, importer.file) == 0
-    assert capsys.readouterr().out == "h1\n", "the last one before the job's end"
+    assert capsys.readouterr().out == "h1\n", "the latest one before the job's end"
     importer.contents["h1"] = [dataset("of another archive", 4)]
     assert script(history_import.main, "--format=value", "--fields=id", KEY, URL, importer.file) == 0
     assert capsys.readouterr().out == "h2\n", "the one that holds what the archive does"
     importer.histories = importer.histories[:1]
     assert script(history_import.main, KEY, URL, importer.file) == FAILED
-    assert refused_with(capsys, "job j1 has done the import, but its history is not there")
+    assert refused_with(capsys, "job j1 has done the import, but its history does not exist")
 
 
 @pytest.mark.parametrize("name, called", [
     ("n" * 250, ("imported from archive: " + "n" * 250)[:255]), (None, "unnamed imported history")])
-def test_names_that_galaxy_changes(script, importer, name, called):
+def test_a_history_is_found_by_the_name_that_galaxy_makes(script, importer, name, called):
     importer.file.write_bytes(archive(name=name))
     importer.histories[0]["name"] = called
     assert script(history_import.main, KEY, URL, importer.file) == 0
     assert script(history_import.main, KEY, URL, "https://elsewhere.test/x.tgz") == 0
 
 
-def test_an_answer_that_was_lost_is_looked_for(script, importer, clock, capsys):
+def test_an_import_whose_answer_is_lost_is_found_by_its_job(script, importer, clock, capsys):
     def late(request, context):
         context.status_code = 504
         importer.begin(request, context)
@@ -550,7 +550,7 @@ def test_an_answer_that_was_lost_is_looked_for(script, importer, clock, capsys):
     assert capsys.readouterr() == ("h1\tits name\n", "")
 
 
-def test_an_answer_that_was_lost_for_good(script, importer, clock, capsys):
+def test_an_import_that_can_not_be_found_is_an_error(script, importer, clock, capsys):
     def lost(request, context):
         context.status_code = 504
         b"".join(request.body)
@@ -561,7 +561,7 @@ def test_an_answer_that_was_lost_for_good(script, importer, clock, capsys):
     assert sum(clock.slept) >= 300
 
 
-def test_a_connection_that_breaks_while_the_archive_is_sent(script, importer, clock, capsys):
+def test_a_connection_that_breaks_during_the_upload_can_be_tried_later(script, importer, clock, capsys):
     importer.mock.post(f"{API}/histories", exc=requests.exceptions.ConnectionError("reset"))
     assert script(history_import.main, KEY, URL, importer.file) == TRY_LATER
     told = capsys.readouterr().err
@@ -569,15 +569,15 @@ def test_a_connection_that_breaks_while_the_archive_is_sent(script, importer, cl
     assert "an archive goes in one request" in told and "may have done it" not in told and clock.slept == []
 
 
-def test_an_archive_that_is_too_large_for_a_proxy(script, importer, capsys):
+def test_an_archive_too_large_for_a_proxy_is_an_error_with_a_hint(script, importer, capsys):
     importer.mock.post(f"{API}/histories", status_code=413, text="<html><title>413 Too Large</title></html>")
     assert script(history_import.main, KEY, URL, importer.file) == FAILED
     told = capsys.readouterr().err
     assert "nothing was imported" in told and "its administrator can raise the limit" in told
-    assert told.endswith("an archive goes in one request; --help tells how it goes in pieces\n")
+    assert told.endswith("an archive goes in one request; --help says how to send one in pieces\n")
 
 
-def test_an_archive_that_changes_while_it_is_sent(importer):
+def test_an_archive_that_changes_during_the_upload_is_not_imported(importer):
     whole = read_archive(importer.file)
 
     class Bar:
@@ -588,10 +588,10 @@ def test_an_archive_that_changes_while_it_is_sent(importer):
                 importer.file.write_bytes(b"shorter")
 
     with pytest.raises(GalaxyError, match="changed while it was sent, so nothing is imported"):
-        b"".join(histories._Form(whole, Bar()))
+        b"".join(histories.ArchiveForm(whole, Bar()))
 
 
-def test_it_is_sent_again_from_its_beginning(loopback, tmp_path):
+def test_a_retried_upload_starts_from_the_beginning_of_the_archive(loopback, tmp_path):
     path = tmp_path / "x"
     path.write_bytes(os.urandom(3 * histories.BLOCK + 17))
     about = path.stat()
@@ -601,4 +601,4 @@ def test_it_is_sent_again_from_its_beginning(loopback, tmp_path):
     first, second = (asked.body for asked in loopback.asked if asked.method == "POST")
     assert first == second and path.read_bytes() in first
     with progress_bar(0, "") as bar:
-        assert max(map(len, histories._Form(whole, bar))) == histories.BLOCK, "no more of it is in memory"
+        assert max(map(len, histories.ArchiveForm(whole, bar))) == histories.BLOCK, "only one block is in memory"

@@ -1,4 +1,4 @@
-"""invocation_download.py and invocation_rerun.py: what they ask, what they refuse."""
+"""invocation_download.py and invocation_rerun.py: what they send, write and refuse."""
 import invocation_download
 import invocation_rerun
 import pytest
@@ -43,23 +43,23 @@ def posts(galaxy):
     return [(request.path, request.json()) for request in galaxy.request_history if request.method == "POST"]
 
 
-def test_results_by_label_and_sample_but_what_was_skipped_or_failed(script, galaxy, tmp_path, capsys):
+def test_outputs_are_named_by_label_and_sample_without_skipped_and_failed_ones(script, galaxy, tmp_path, capsys):
     assert script(invocation_download.main, f"--to={tmp_path}/out", KEY, URL, "i") == SOME_FAILED
-    told = capsys.readouterr()
-    assert sorted(told.out.split("\n")) == ["", f"{tmp_path}/out/all/s 1.tabular", f"{tmp_path}/out/sum.tabular"]
-    assert told.err.count("\n") == 1 and "dataset e2 (all/s 2) is in state error" in told.err
+    printed = capsys.readouterr()
+    assert sorted(printed.out.split("\n")) == ["", f"{tmp_path}/out/all/s 1.tabular", f"{tmp_path}/out/sum.tabular"]
+    assert printed.err.count("\n") == 1 and "dataset e2 (all/s 2) is in state error" in printed.err
     assert (tmp_path / "out" / "sum.tabular").read_text() == "a\t1"
 
 
-def test_only_some_outputs(script, galaxy, tmp_path, capsys):
+def test_only_the_outputs_with_these_labels(script, galaxy, tmp_path, capsys):
     assert script(invocation_download.main, "-q", f"--to={tmp_path}/out", "--outputs=sum", KEY, URL, "i") == DONE
-    assert capsys.readouterr() == ("", "") and sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+    assert capsys.readouterr() == (f"{tmp_path}/out/sum.tabular\n", "") and sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "manifest.tsv", "sum.tabular"]
 
 
 def test_downloads_that_are_refused(script, galaxy, tmp_path, capsys):
     assert script(invocation_download.main, f"--to={tmp_path}/x", "--outputs=nosuch", KEY, URL, "i") == USAGE
-    assert "has no output 'nosuch' (state completed): there are sum, left out, all" in capsys.readouterr().err
+    assert "has no output 'nosuch' (state completed), only sum, left out, all" in capsys.readouterr().err
     galaxy.get(f"{URL}/api/invocations/i", json={**ABOUT, "outputs": {}, "output_collections": {}})
     assert script(invocation_download.main, f"--to={tmp_path}/x", KEY, URL, "i") == FAILED
     assert f"dataset_download.py - - history:{HISTORY}" in capsys.readouterr().err
@@ -69,7 +69,7 @@ def test_downloads_that_are_refused(script, galaxy, tmp_path, capsys):
     assert not (tmp_path / "x").exists()
 
 
-def test_the_same_request_with_cached_jobs(script, galaxy, capsys):
+def test_a_rerun_sends_the_same_request_with_cached_jobs(script, galaxy, capsys):
     assert script(invocation_rerun.main, "--format=value", "--fields=id", KEY, URL, "i") == DONE
     [(path, body)] = posts(galaxy)
     assert path == "/api/workflows/v/invocations" and body == {
@@ -79,7 +79,7 @@ def test_the_same_request_with_cached_jobs(script, galaxy, capsys):
     assert capsys.readouterr() == ("new\n", "")
 
 
-def test_all_again_and_a_dry_run(script, galaxy, capsys):
+def test_a_dry_run_sends_nothing_and_all_uses_no_cached_jobs(script, galaxy, capsys):
     assert script(invocation_rerun.main, "--dry-run", KEY, URL, "i") == DONE
     assert posts(galaxy) == []
     assert script(invocation_rerun.main, "--all", "--no-wait", "-q", KEY, URL, "i") == DONE
@@ -87,18 +87,18 @@ def test_all_again_and_a_dry_run(script, galaxy, capsys):
 
 
 @pytest.mark.parametrize("state, states, populated, words", [
-    ("completed", {"ok": 2, "skipped": 1}, "ok", "has ended well: there is nothing to run again, but with --all"),
+    ("completed", {"ok": 2, "skipped": 1}, "ok", "has succeeded: to run it again add --all"),
     ("scheduled", {"running": 1}, "ok", "has not ended (state scheduled)"),
     ("new", {}, "new", "has not ended (state new)"),
 ])
-def test_what_need_not_run_again(script, galaxy, capsys, state, states, populated, words):
+def test_an_invocation_that_succeeded_or_still_runs_is_refused(script, galaxy, capsys, state, states, populated, words):
     galaxy.get(f"{URL}/api/invocations/i", json={**ABOUT, "state": state})
     galaxy.get(f"{URL}/api/invocations/i/jobs_summary", json={"states": states, "populated_state": populated})
     assert script(invocation_rerun.main, KEY, URL, "i") == FAILED
     assert words in capsys.readouterr().err and posts(galaxy) == []
 
 
-def test_a_run_again_that_fails_again(script, galaxy, capsys):
+def test_a_rerun_that_fails_can_be_rerun(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/invocations/new/jobs_summary", json={"states": {"error": 1}, "populated_state": "ok"})
     galaxy.get(f"{URL}/api/workflows/v", status_code=403, json={"err_msg": "not yours"})
     for _ in range(2):      # and then it has ended, so the same line begins another one
@@ -107,7 +107,7 @@ def test_a_run_again_that_fails_again(script, galaxy, capsys):
     assert len(posts(galaxy)) == 2
 
 
-def test_bad_lines(script, galaxy, capsys):
+def test_a_bad_command_line_sends_nothing(script, galaxy, capsys):
     assert script(invocation_rerun.main, KEY, URL) == USAGE
     assert script(invocation_rerun.main, KEY, URL, "../x") == USAGE
     assert script(invocation_rerun.main, "--wait", "--no-wait", KEY, URL, "i") == USAGE

@@ -1,4 +1,4 @@
-"""The scripts of data libraries, but library_upload_dir.py: the requests that they send, what they print, how they end."""
+"""The scripts of data libraries other than library_upload_dir.py: their requests, output and exit statuses."""
 import json
 
 import copy_hda_to_library_folder
@@ -53,7 +53,7 @@ def metadata(tmp_path):
 # ---------------------------------------------------------------------------------------------- bad lines
 
 @pytest.mark.parametrize("module, lines", [
-    (library_create_library, [[], [KEY, URL], [KEY, URL, "n", "d", "s", "more"], [KEY, URL, ""]]),
+    (library_create_library, [[], [KEY, URL], [KEY, URL, "n", "--nosuch"], [KEY, URL, ""]]),
     (library_create_folder, [[KEY, CONTENTS, "F1"], [KEY, CONTENTS, "1", "n"], [KEY, CONTENTS, "", "n"],
                              [KEY, URL, "F1", "n"], [KEY, CONTENTS, "F1", ""]]),
     (import_library_dataset_to_history, [[KEY, URL], [KEY, CONTENTS, "d1"], [KEY, f"{URL}/api/histories", "d1"],
@@ -115,7 +115,7 @@ def test_what_is_deleted_is_not_filled(script, requests_mock, capsys, main, line
 def test_a_library_is_made_nowhere_else(script, requests_mock, capsys):
     for url in (CONTENTS, f"{URL}/api/libraries/l1", f"{URL}/api/histories"):
         assert script(library_create_library.main, KEY, url, "n") == USAGE
-        assert refused_with(capsys, f"URL is {URL}/api/libraries here") and requests_mock.call_count == 0
+        assert refused_with(capsys, f"this script needs {URL}/api/libraries") and requests_mock.call_count == 0
 
 
 @each_short
@@ -200,7 +200,7 @@ def sent(requests_mock):
     return [(asked.path, asked.json()) for asked in requests_mock.request_history if asked.method == "POST"]
 
 
-def test_load_data(script, shelf, metadata, capsys):
+def test_load_data_links_files_with_a_companion(script, shelf, metadata, capsys):
     assert script(load_data_with_metadata.main, KEY, f"{URL}/api/", metadata, "There") == 0
     assert sent(shelf) == [("/api/libraries/l1/contents", {
         "folder_id": "F1", "file_type": "auto", "dbkey": "?", "upload_option": "upload_paths", "create_type": "file",
@@ -213,7 +213,7 @@ def test_load_data(script, shelf, metadata, capsys):
 @pytest.mark.parametrize("states, words", [(["error", "error"], "Galaxy did not keep it: Job failed"),
                                            (["paused", "error"], "it is paused: most often the quota"),
                                            (["ok", "ok"], "2 datasets of this name and size are in the folder")])
-def test_load_data_whose_job_fails(script, shelf, metadata, capsys, states, words):
+def test_load_data_reports_failed_jobs(script, shelf, metadata, capsys, states, words):
     shelf.delete(f"{URL}/api/libraries/datasets/d2", json={})
     shelf.get(f"{URL}/api/folders/F1/contents", [{"json": held("error")}, {"json": held(*states)}])
     if "paused" in states:
@@ -235,20 +235,20 @@ def test_load_data_waits_for_the_jobs(script, shelf, metadata, clock, capsys):
     assert "1 of 1 files are still being loaded after 9 s" in capsys.readouterr().err
 
 
-def test_load_data_that_is_paused_is_not_loaded_again(script, shelf, metadata, capsys):
+def test_load_data_does_not_load_a_paused_file_again(script, shelf, metadata, capsys):
     shelf.get(f"{URL}/api/folders/F1/contents", json=held("paused"))
     assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == FAILED
     assert refused_with(capsys, "is paused: most often the quota") and sent(shelf) == []
 
 
-def test_load_data_twice_at_once(script, shelf, metadata, capsys):
+def test_load_data_runs_once_at_a_time(script, shelf, metadata, capsys):
     with uploads.exclusive_run("the library 'There'"):
         assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == TRY_LATER
     assert refused_with(capsys, "another run is at work on the library 'There'") and sent(shelf) == []
 
 
 @pytest.mark.parametrize("name", ["a\nb.bed", " a.bed ", "a\x1cb"])
-def test_load_data_with_a_name_that_galaxy_would_split(script, shelf, tmp_path, capsys, name):
+def test_load_data_refuses_paths_that_galaxy_would_split(script, shelf, tmp_path, capsys, name):
     (tmp_path / "odd").mkdir()
     for end in ("", ".json"):
         (tmp_path / "odd" / f"{name}{end}").write_text("{}")
@@ -257,7 +257,7 @@ def test_load_data_with_a_name_that_galaxy_would_split(script, shelf, tmp_path, 
     assert refused_with(capsys, "Galaxy takes no newline in a path")
 
 
-def test_load_data_into_a_new_library_with_uuids(script, shelf, metadata):
+def test_load_data_creates_the_library_and_sends_uuids(script, shelf, metadata):
     assert script(load_data_with_metadata.main, "--uuid_field=mark", KEY, URL, metadata / "a.bed", "New") == 0
     made, loaded = sent(shelf)
     assert made == ("/api/libraries", {"name": "New"})
@@ -265,18 +265,18 @@ def test_load_data_into_a_new_library_with_uuids(script, shelf, metadata):
 
 
 @pytest.mark.parametrize("state", ["ok", "queued"])
-def test_load_data_leaves_out_what_is_there(script, shelf, metadata, capsys, state):
+def test_load_data_leaves_out_files_in_the_library(script, shelf, metadata, capsys, state):
     shelf.get(f"{URL}/api/folders/F1/contents", json=held(state))
     assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == 0
     assert sent(shelf) == [] and capsys.readouterr() == ("", "")
 
 
-def test_load_data_dry(script, shelf, metadata, capsys):
+def test_load_data_dry_run_sends_nothing(script, shelf, metadata, capsys):
     assert script(load_data_with_metadata.main, "-n", KEY, URL, metadata, "New") == 0
     assert sent(shelf) == [] and capsys.readouterr() == (f"Loading {metadata}/a.bed\n", "")
 
 
-def test_load_data_with_two_libraries_of_the_name(script, shelf, metadata, capsys):
+def test_load_data_refuses_an_ambiguous_library_name(script, shelf, metadata, capsys):
     shelf.get(f"{URL}/api/libraries", json=[{"id": id, "name": "There", "root_folder_id": "F1"} for id in ("l1", "l2")])
     assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == FAILED
     assert refused_with(capsys, "l1, l2") and sent(shelf) == []
@@ -285,7 +285,7 @@ def test_load_data_with_two_libraries_of_the_name(script, shelf, metadata, capsy
 @pytest.mark.parametrize("user, configuration, words", [
     ({"id": "u", "is_admin": False}, {"allow_library_path_paste": True}, "admin_users names"),
     ({"id": "u", "is_admin": True}, {"allow_library_path_paste": False}, "allow_path_paste: true in galaxy.yml")])
-def test_load_data_where_the_server_takes_no_paths(script, shelf, metadata, capsys, user, configuration, words):
+def test_load_data_needs_a_server_that_takes_paths(script, shelf, metadata, capsys, user, configuration, words):
     shelf.get(f"{URL}/api/users/current", json=user)
     shelf.get(f"{URL}/api/configuration", json=configuration)
     assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == FAILED
@@ -293,7 +293,7 @@ def test_load_data_where_the_server_takes_no_paths(script, shelf, metadata, caps
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"mark": "no uuid"}', '{"mark": 5}'])
-def test_load_data_with_a_wrong_companion_sends_nothing(script, shelf, metadata, capsys, text):
+def test_load_data_with_a_bad_companion_sends_nothing(script, shelf, metadata, capsys, text):
     (metadata / "a.bed.json").write_text(text)
     assert script(load_data_with_metadata.main, "--uuid_field=mark", KEY, URL, metadata, "There") == USAGE
     assert refused_with(capsys, "a.bed.json") and shelf.call_count == 0
@@ -312,7 +312,7 @@ def fetches(requests_mock):
     return requests_mock
 
 
-def test_fetch_to_library(script, fetches, requests_mock, yaml, capsys):
+def test_fetch_to_library_sends_the_target_and_prints_the_answer(script, fetches, requests_mock, yaml, capsys):
     requests_mock.post(f"{URL}/api/tools/fetch", json={"outputs": [], "jobs": [{"id": "j"}]})
     text = TARGET.replace("Genomes}", "Genomes, description: 2026-11-23}")
     assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(text)) == 0
@@ -323,18 +323,18 @@ def test_fetch_to_library(script, fetches, requests_mock, yaml, capsys):
     assert json.loads(told.out) == {"outputs": [], "jobs": [{"id": "j"}]} and told.err == ""
 
 
-def test_fetch_to_library_dry(script, requests_mock, yaml, capsys):
+def test_fetch_to_library_dry_run_sends_nothing(script, requests_mock, yaml, capsys):
     assert script(fetch_to_library.main, "-n", "--url", URL, "--api", KEY, yaml(TARGET)) == 0
     assert json.loads(capsys.readouterr().out)["payload"]["targets"][0]["destination"]["name"] == "Genomes"
     assert requests_mock.call_count == 0
 
 
 @pytest.mark.parametrize("text, words", [
-    ("a: 1\nb: }", "not YAML, line 2"), ("- a", "a mapping with destination"), ("", "a mapping with destination"),
-    ("items: [{src: url}]", "no destination"), ("destination: library\nitems: [{src: url}]", "no destination"),
-    ("destination: {type: library}", "no list of items"),
-    ("destination: {type: library}\nitems: {name: x}", "no list of items")])
-def test_fetch_to_library_of_another_file(script, requests_mock, yaml, capsys, text, words):
+    ("a: 1\nb: }", "not YAML, line 2"), ("- a", "expected a mapping with destination"), ("", "expected a mapping with destination"),
+    ("items: [{src: url}]", "it has no destination"), ("destination: library\nitems: [{src: url}]", "it has no destination"),
+    ("destination: {type: library}", "it has no list of items"),
+    ("destination: {type: library}\nitems: {name: x}", "it has no list of items")])
+def test_fetch_to_library_refuses_other_files(script, requests_mock, yaml, capsys, text, words):
     assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(text)) == USAGE
     assert refused_with(capsys, words) and requests_mock.call_count == 0
 
@@ -344,15 +344,14 @@ INTO_A_FOLDER = TARGET.replace("{type: library, name: Genomes}", "{type: library
 
 @pytest.mark.parametrize("text", [TARGET, INTO_A_FOLDER])
 @pytest.mark.parametrize("answer, words, deleted", [(NO, "No rights", 1), ({"status_code": 504}, "look before", 0)])
-def test_fetch_to_library_refused(script, fetches, yaml, capsys, text, answer, words, deleted):
-    """The history for the job goes again, unless there may be a job in it."""
+def test_fetch_to_library_deletes_its_history_if_refused(script, fetches, yaml, capsys, text, answer, words, deleted):
     fetches.post(f"{URL}/api/tools/fetch", **answer)
     assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(text)) != 0
     assert refused_with(capsys, words)
     assert len([asked for asked in fetches.request_history if asked.method == "DELETE"]) == deleted
 
 
-def test_fetch_to_a_library_folder_of_others(script, fetches, yaml, capsys):
+def test_fetch_to_library_needs_permission_for_the_folder(script, fetches, yaml, capsys):
     answer = held()
     answer["metadata"]["can_add_library_item"] = False
     fetches.get(f"{URL}/api/folders/F1/contents", json=answer)
@@ -360,7 +359,7 @@ def test_fetch_to_a_library_folder_of_others(script, fetches, yaml, capsys):
     assert refused_with(capsys, "may not add to folder F1") and sent(fetches) == []
 
 
-def test_fetch_to_a_library_by_nobody_who_makes_them(script, fetches, yaml, capsys):
+def test_fetch_to_library_needs_an_administrator_for_a_new_library(script, fetches, yaml, capsys):
     fetches.get(f"{URL}/api/users/current", json={"id": "u", "email": "e", "is_admin": False})
     assert script(fetch_to_library.main, "-u", URL, "-a", KEY, yaml(TARGET)) == FAILED
     assert refused_with(capsys, "making a library needs an administrator's key", "admin_users") and sent(fetches) == []

@@ -28,7 +28,7 @@ def refused_with(capsys, words):
 # ---------------------------------------------------------------------------------------------- bad lines
 
 @pytest.mark.parametrize("module, lines", [
-    (history_create_history, [[], [KEY], [KEY, URL, "name", "more"]]),
+    (history_create_history, [[], [KEY], [KEY, URL, "--nosuch"]]),
     (upload_to_history, [[KEY], [KEY, URL, "h"], [KEY, URL, "h", "f", "dbkey"]]),
     (invocation_wait, [[KEY, URL], [KEY, URL, "i", "--timeout=soon"], [KEY, URL, "i", "--timeout"]]),
     (dataset_download, [[KEY, URL], [KEY, URL, "--to"]]),
@@ -142,7 +142,7 @@ def test_upload_takes_strings_only(script, tus, tmp_path, capsys):
     (history_create_history, ["n"]), (upload_to_history, ["h", "/etc/hosts"]), (create, ["name=x"])])
 def test_a_wrong_format_is_told_before_anything_is_sent(script, requests_mock, capsys, module, line):
     assert script(module.main, "--format=tabel", KEY, f"{URL}/api/histories", *line) == USAGE
-    assert refused_with(capsys, "--format=tabel: there are table, json")
+    assert refused_with(capsys, "--format=tabel: expected one of table, json")
     assert requests_mock.call_count == 0
 
 
@@ -185,8 +185,8 @@ def test_invocation_wait_shows_the_outputs(script, requests_mock, capsys):
     ended(requests_mock, {"ok": 2, "skipped": 1})
     assert script(invocation_wait.main, "--format=value", KEY, URL, "i") == 0
     assert capsys.readouterr() == ("out\thda\td\nall\thdca\tc\n", "")
-    assert script(invocation_wait.main, "--quiet", KEY, URL, "i") == 0
-    assert capsys.readouterr() == ("", "")
+    assert script(invocation_wait.main, "--quiet", "--fields=id", "--format=value", KEY, URL, "i") == 0
+    assert capsys.readouterr() == ("d\nc\n", "")
 
 
 def test_invocation_wait_tells_the_truth(script, requests_mock, capsys):
@@ -250,7 +250,7 @@ def test_an_odd_dataset_does_not_stop_the_rest(script, datasets, tmp_path, about
     (dataset_download, [""]), (invocation_wait, ["ID?x="]), (upload_to_history, ["", "/etc/hosts"])])
 def test_an_id_from_a_variable_that_is_unset(script, requests_mock, capsys, module, line):
     assert script(module.main, KEY, URL, *line) == USAGE
-    assert refused_with(capsys, "is no id" if "?" in line[0] else "is a variable unset?")
+    assert refused_with(capsys, "is not an id" if "?" in line[0] else "is a variable unset?")
     assert requests_mock.call_count == 0
 
 

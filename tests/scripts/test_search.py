@@ -1,4 +1,4 @@
-"""Queries: how they are read, which questions they become, what is made of the answers."""
+"""search.py: how queries are parsed, which requests they become, how the answers are filtered."""
 import pytest
 import search
 from fakes import KEY, URL
@@ -29,42 +29,42 @@ def asked(requests_mock):
     ("select id from hda where name='' and annotation=None", ["id"], "hda", [("name", "=", ""), ("annotation", "=", None)]),
     ("select id from hda where name='true'", ["id"], "hda", [("name", "=", "true")]),
 ])
-def test_what_a_query_says(text, fields, domain, conditions):
+def test_a_query_is_parsed(text, fields, domain, conditions):
     query = parse_query(text)
     assert (query.fields, query.domain, [tuple(one) for one in query.conditions]) == (fields, domain, conditions)
 
 
 @pytest.mark.parametrize("text, words", [
-    ("", "select is wanted at its end"),
-    ("selct id from hda", "select is wanted at column 1, not 'selct'"),
-    ("select from hda", "a field or * is wanted at column 8, not 'from'"),
-    ("select id, from hda", "a field is wanted at column 12, not 'from'"),
-    ("select id form hda", "from is wanted at column 11, not 'form'"),
-    ("select id from", "a domain is wanted at its end"),
-    ("select id from hda order by name", "where, or the query's end is wanted at column 20, not 'order'"),
-    ("select id from hda where", "a field is wanted at its end"),
-    ("select id from hda where name", "= or != or like is wanted at its end"),
-    ("select id from hda where name > 'x'", "= or != or like is wanted at column 31, not '>'"),
-    ("select id from hda where name=", "a value such as 'Run 12' is wanted at its end"),
-    ("select id from hda where name==x", "a value such as 'Run 12' is wanted at column 31, not '='"),
+    ("", "expected select at its end"),
+    ("selct id from hda", "expected select at column 1, not 'selct'"),
+    ("select from hda", "expected a field or * at column 8, not 'from'"),
+    ("select id, from hda", "expected a field at column 12, not 'from'"),
+    ("select id form hda", "expected from at column 11, not 'form'"),
+    ("select id from", "expected a domain at its end"),
+    ("select id from hda order by name", "expected where, or the query's end, at column 20, not 'order'"),
+    ("select id from hda where", "expected a field at its end"),
+    ("select id from hda where name", "expected = or != or like at its end"),
+    ("select id from hda where name > 'x'", "expected = or != or like at column 31, not '>'"),
+    ("select id from hda where name=", "expected a value such as 'Run 12' at its end"),
+    ("select id from hda where name==x", "expected a value such as 'Run 12' at column 31, not '='"),
     ("select id from hda where name='x", "the quote at column 31 is not closed"),
-    ("select id from hda where name='x' or id='y'", "and, or the query's end is wanted at column 35, not 'or'"),
-    ("select id from hda where name='x' and", "a field is wanted at its end"),
-    ("select * from nothing", "there is no nothing: there are hda, hdca, ldda,"),
+    ("select id from hda where name='x' or id='y'", "expected and, or the query's end, at column 35, not 'or'"),
+    ("select id from hda where name='x' and", "expected a field at its end"),
+    ("select * from nothing", "unknown domain nothing: expected one of hda, hdca, ldda,"),
 ])
-def test_where_a_query_goes_wrong(script, requests_mock, capsys, text, words):
+def test_an_error_points_at_the_wrong_token(script, requests_mock, capsys, text, words):
     assert script(search.main, URL, KEY, text) == USAGE
     told = capsys.readouterr()
     assert f"query {text!r}: {words}" in told.err and told.err.count("\n") == 1
     assert asked(requests_mock) == []
 
 
-def test_all_queries_are_read_before_one_is_asked(script, requests_mock, capsys):
+def test_all_queries_are_parsed_before_the_first_request(script, requests_mock, capsys):
     assert script(search.main, URL, KEY, "select * from tool", "select") == USAGE
     assert requests_mock.call_count == 0
 
 
-@pytest.mark.parametrize("condition, found, holds", [
+@pytest.mark.parametrize("condition, content, matches", [
     (("name", "=", "a"), "a", True), (("name", "=", "a"), "A", False), (("name", "!=", "a"), "b", True),
     (("name", "!=", "a"), None, True), (("hid", "=", "4"), 4, True), (("deleted", "=", True), True, True),
     (("deleted", "=", "true"), True, True), (("deleted", "=", False), None, False), (("n", "=", None), None, True),
@@ -74,13 +74,13 @@ def test_all_queries_are_read_before_one_is_asked(script, requests_mock, capsys)
     (("name", "like", "%.bam"), "x.bam", True), (("name", "like", "%.bam"), "xbam", False),
     (("name", "like", "a_c"), "a\nc", True), (("name", "like", "a_c"), "abbc", False),
 ])
-def test_conditions(condition, found, holds):
-    assert Condition(*condition).holds(found) is holds
+def test_a_condition_matches_contents(condition, content, matches):
+    assert Condition(*condition).matches(content) is matches
 
 
 # ---------------------------------------------------------------------------------------------- asking
 
-def test_the_old_line_prints_each_sample_and_its_answer(script, requests_mock, capsys):
+def test_without_queries_the_samples_are_run(script, requests_mock, capsys):
     for path in ("datasets", "histories", "tools", "workflows", "libraries"):
         requests_mock.get(f"{URL}/api/{path}", json=[])
     assert script(search.main, URL, KEY) == 0
@@ -90,7 +90,7 @@ def test_the_old_line_prints_each_sample_and_its_answer(script, requests_mock, c
     assert len(search.SAMPLES) == 8
 
 
-def test_a_key_of_nobody_is_no_empty_answer(script, requests_mock, capsys):
+def test_an_unknown_key_is_an_error_and_not_an_empty_list(script, requests_mock, capsys):
     requests_mock.get(f"{URL}/api/users/current", json={})
     assert script(search.main, URL, KEY, "select * from history") == 1
     assert "check it" in capsys.readouterr().err and requests_mock.call_count == 1
@@ -121,7 +121,7 @@ def test_galaxy_filters_what_it_can(script, requests_mock, text, path, params):
     assert {name: sent.get(name) for name in params} == params
 
 
-def test_what_galaxy_did_not_filter_is_filtered_here(script, requests_mock, capsys):
+def test_other_conditions_are_checked_here(script, requests_mock, capsys):
     requests_mock.get(f"{URL}/api/histories", json=[{"id": "h1", "name": "one", "tags": ["x"]},
                                                      {"id": "h2", "name": "two", "tags": []}])
     assert script(search.main, URL, KEY, "select name from history where tag='x'") == 0
@@ -130,7 +130,7 @@ def test_what_galaxy_did_not_filter_is_filtered_here(script, requests_mock, caps
     assert capsys.readouterr().out == "name\tid\ntwo\th2\n"
 
 
-def test_the_old_names_of_fields_and_domains(script, requests_mock, capsys):
+def test_old_names_of_fields_and_domains_are_understood(script, requests_mock, capsys):
     requests_mock.get(f"{URL}/api/jobs", json=[{"id": "j", "tool_id": "cat1"}])
     requests_mock.get(f"{URL}/api/datasets", json=[])
     assert script(search.main, "--format=value", URL, KEY, "select tool_name from job",
@@ -138,7 +138,7 @@ def test_the_old_names_of_fields_and_domains(script, requests_mock, capsys):
     assert capsys.readouterr().out == "cat1\n"
 
 
-def test_a_field_that_there_is_not(script, requests_mock, capsys):
+def test_an_unknown_field_is_a_usage_error(script, requests_mock, capsys):
     requests_mock.get(f"{URL}/api/jobs", json=[{"id": "j"}])
     for text in ("select bogus from job", "select id from job where bogus=1"):
         assert script(search.main, "--format=json", URL, KEY, text) == USAGE
@@ -146,7 +146,7 @@ def test_a_field_that_there_is_not(script, requests_mock, capsys):
         assert told.out == "" and "job has no field bogus" in told.err
 
 
-def test_datasets_of_libraries_folder_by_folder(script, requests_mock, capsys):
+def test_library_datasets_are_listed_folder_by_folder(script, requests_mock, capsys):
     requests_mock.get(f"{URL}/api/libraries", json=[{"id": "l"}])
     requests_mock.get(f"{URL}/api/libraries/l/contents", json=[{"type": "folder", "id": "Fr"}, {"type": "file", "id": "x"}])
     file = {"type": "file", "id": "ld1", "ldda_id": "d1", "name": "a.bam", "file_ext": "bam"}
@@ -159,7 +159,7 @@ def test_datasets_of_libraries_folder_by_folder(script, requests_mock, capsys):
         "/api/libraries", "/api/libraries/l/contents", "/api/folders/fr/contents"]
 
 
-def test_refused(script, requests_mock, capsys):
+def test_a_refused_query_is_an_error(script, requests_mock, capsys):
     requests_mock.get(f"{URL}/api/datasets", status_code=400,
                       json={"err_msg": "invalid state in filter", "err_code": 400008})
     assert script(search.main, "--format=table", URL, KEY, "select id from hda where state=great") == 1
@@ -167,7 +167,7 @@ def test_refused(script, requests_mock, capsys):
     assert told.out == "" and told.err.count("\n") == 1 and "invalid state in filter" in told.err and KEY not in told.err
 
 
-def test_bad_lines(script, requests_mock, capsys):
+def test_bad_lines_exit_with_2(script, requests_mock, capsys):
     for line in ([], [URL], ["--format=tabel", URL, KEY], ["--nonsense", URL, KEY]):
         assert script(search.main, *line) == USAGE
         told = capsys.readouterr()
@@ -175,6 +175,6 @@ def test_bad_lines(script, requests_mock, capsys):
     assert requests_mock.call_count == 0
 
 
-def test_a_message_shows_no_more_than_the_query():
+def test_an_error_begins_with_the_query():
     with pytest.raises(GalaxyError, match="^query 'x': "):
         parse_query("x")

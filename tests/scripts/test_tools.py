@@ -9,6 +9,7 @@ import tool_show
 from fakes import KEY, URL
 
 from common import FAILED, INTERRUPTED, STILL_RUNNING, USAGE, Galaxy, GalaxyError
+from galaxy_api_scripts.tools import request
 from galaxy_api_scripts.tools.catalog import find_tool
 
 H, D1, D2, C1, C2 = "1" * 16, "a" * 16, "b" * 16, "c" * 16, "d" * 16
@@ -373,7 +374,7 @@ def test_the_time_is_up(script, galaxy, clock, capsys):
 def test_whoever_interrupts_the_wait_learns_what_was_made(script, galaxy, monkeypatch, capsys):
     def interrupted(*what):
         raise KeyboardInterrupt
-    monkeypatch.setattr(Galaxy, "wait_jobs", interrupted)
+    monkeypatch.setattr(request, "wait_jobs", interrupted)
     assert ran(script, f"input=hda:{D1}", "--wait") == INTERRUPTED
     told = capsys.readouterr()
     assert told.out.splitlines()[2].startswith("o ") and told.err.endswith("interrupted\n")

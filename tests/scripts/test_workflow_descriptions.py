@@ -137,7 +137,7 @@ def test_tools_that_are_not_there_and_others_in_another_version(script, galaxy, 
     assert definition.missing_tools(asking, ID, outer) == missing
     assert script(workflow_show.main, KEY, URL, ID) == 0
     assert capsys.readouterr().out.endswith(
-        "It can't run, for the server lacks:\n  gone\n  nosuch (1.0)\n  shed/repos/me/cut/cut/1.0 (1.0; the server has "
+        "It can't run: the server lacks:\n  gone\n  nosuch (1.0)\n  shed/repos/me/cut/cut/1.0 (1.0; the server has "
         "2.0)\n\nIt runs other versions of:\n  Filter1 (1.0; the server has 1.1)\n  cat1 (0.9; the server has 1.0)\n")
     definition.warn_missing_tools(asking, ID)
     told = capsys.readouterr().err
@@ -191,7 +191,7 @@ def test_the_style_is_as_the_file_is_called(name, style):
 
 
 @pytest.mark.parametrize("options, words", [
-    (["--to=w.doc"], "which style is that?"), (["--style=pdf"], "there are ga, format2, mermaid, text"),
+    (["--to=w.doc"], "its ending names no style"), (["--style=pdf"], "expected one of ga, format2, mermaid, text"),
     (["--to=nosuch/w.ga"], "not a file's name in a folder"), (["--style=ga", "--to="], "not a file's name in a folder"),
     (["--force", "--style=ga", "--to=/dev/null"], "not a file's name"),
     (["--style=ga", "--to=/"], "not a file's name in a folder")])

@@ -93,7 +93,7 @@ def test_a_wrong_or_missing_step_shows_the_inputs_and_sends_nothing(script, gala
     (["w", ""], "is a variable unset?"), (["", "new"], "is a variable unset?"),
     (["w", "param=Filter1=cond=x"], "HISTORY is missing before param="),
     (["w", "new", "0=d"], "is not STEP=SRC=ID"), (["w", "new", "0=file=d"], "is not STEP=SRC=ID with SRC one of hda"),
-    (["w", "new", "=hda=d"], "is not STEP=SRC=ID"), (["w", "new", "0=hda=d", "--format=tabel"], "there are table, json")])
+    (["w", "new", "=hda=d"], "is not STEP=SRC=ID"), (["w", "new", "0=hda=d", "--format=tabel"], "expected one of table, json")])
 def test_a_bad_line_asks_nothing(script, galaxy, capsys, module, line, words):
     assert script(module.main, KEY, URL, *line) == USAGE
     told = capsys.readouterr()
@@ -119,7 +119,7 @@ def test_a_dataset_for_a_collection_input(script, galaxy, capsys, module, src):
 def test_a_refusal_tells_of_the_history_that_may_be_left(script, galaxy, capsys, module):
     galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=400, json={"err_msg": "No such dataset"})
     assert script(module.main, KEY, URL, "w", "Run 12", "0=hda=d1") == FAILED
-    assert "No such dataset; Galaxy may have made the history 'Run 12' all the same" in capsys.readouterr().err
+    assert "No such dataset; Galaxy may have created the history 'Run 12' all the same" in capsys.readouterr().err
     assert script(module.main, KEY, URL, "w", "hist_id=h", "0=hda=d1") == FAILED
     told = capsys.readouterr()
     assert "No such dataset" in told.err and "may have made" not in told.err

@@ -62,7 +62,7 @@ def test_standard_input(script, galaxy, type_in, capsys):
     assert posted(galaxy) == [SENT]
     type_in("{}")
     assert script(workflow_import.main, KEY, URL, "-") == USAGE
-    assert one_line_with(capsys, "standard input: no workflow")
+    assert one_line_with(capsys, "standard input: not a workflow")
 
 
 def test_an_address_is_fetched_without_the_key(script, galaxy):
@@ -113,7 +113,7 @@ def test_an_address_that_breaks_off(script, loopback, capsys):
 
 @pytest.mark.parametrize("answer, status, words", [
     ({"status_code": 404, "text": "<html>"}, FAILED, "http://elsewhere.test/w.ga: no workflow there: the answer is 404"),
-    ({"text": "<html><p>Sign in"}, USAGE, "http://elsewhere.test/w.ga: no workflow: neither"),
+    ({"text": "<html><p>Sign in"}, USAGE, "http://elsewhere.test/w.ga: not a workflow: neither"),
     ({"content": b"\xff"}, USAGE, "not a text in UTF-8"), ({"status_code": 503}, TRY_LATER, "the answer is 503")])
 def test_an_address_without_a_workflow(script, galaxy, clock, capsys, answer, status, words):
     galaxy.get("http://elsewhere.test/w.ga", **answer)
@@ -126,10 +126,10 @@ def test_an_absolute_path_that_is_not_here_is_the_servers(script, galaxy, capsys
     assert posted(galaxy) == [{"from_path": "/nosuch/w.ga"}]
     galaxy.post(f"{URL}/api/workflows", status_code=403, json={"err_msg": "Action requires admin account."})
     assert script(workflow_import.main, KEY, URL, "/nosuch/w.ga") == FAILED
-    assert one_line_with(capsys, "no such file on this machine, and importing one of the server's needs an administrator's")
+    assert one_line_with(capsys, "no such file on this machine, and importing a file on the server needs an administrator's")
     galaxy.post(f"{URL}/api/workflows", status_code=500, json={"err_msg": "Uncaught exception in exposed API method:"})
     assert script(workflow_import.main, KEY, URL, "/nosuch/w.ga") == FAILED
-    assert one_line_with(capsys, "Galaxy finds no workflow there on the server's")
+    assert one_line_with(capsys, "Galaxy finds no workflow there on the server")
 
 
 def test_a_path_that_is_here_is_never_the_servers(script, galaxy, tmp_path, monkeypatch, capsys):
@@ -167,7 +167,7 @@ def test_an_import_stays_one_when_its_tools_can_not_be_told(script, galaxy, tmp_
     galaxy.get(f"{URL}/api/workflows/w/download", **NO)
     (tmp_path / "w.ga").write_text(GA)
     assert script(workflow_import.main, KEY, URL, tmp_path / "w.ga") == 0
-    assert one_line_with(capsys, "workflow w is imported, but whether the server has its tools can't be told")
+    assert one_line_with(capsys, "workflow w is imported, but its tools could not be checked")
 
 
 @pytest.mark.parametrize("module", BOTH)
@@ -175,9 +175,9 @@ def test_an_import_stays_one_when_its_tools_can_not_be_told(script, galaxy, tmp_
     ("{", "neither JSON nor YAML"), ("a: [b", "neither JSON nor YAML, line"),
     ("[]", "neither a .ga file"), ("{}", "neither a .ga file"), ("", "neither a .ga file"), ("just text", "neither a .ga"),
     ("steps: {}", "neither a .ga file"),
-    ('{"name": ["n"], "steps": {}}', "has no name"), ('{"name": "n", "steps": {"0": 5}}', "what it has for step 0 is none"),
-    ("$graph: 5", "one of these is main"), ("$graph: [5]", "one of these is main"), ("$graph: []", "one of these is main"),
-    ("$graph: [{id: main}, {id: main}]", "one of these is main"), ("$graph: [{id: main}, {}]", "each with its id"),
+    ('{"name": ["n"], "steps": {}}', "has no name"), ('{"name": "n", "steps": {"0": 5}}', "its step 0 is not an object"),
+    ("$graph: 5", "one of them main"), ("$graph: [5]", "one of them main"), ("$graph: []", "one of them main"),
+    ("$graph: [{id: main}, {id: main}]", "one of them main"), ("$graph: [{id: main}, {}]", "workflows with an id each"),
     ('{"steps": 5}', "neither a .ga file"), ('{"steps": {}}', "has no name")])
 def test_another_file(script, galaxy, tmp_path, capsys, module, text, words):
     (tmp_path / "w.ga").write_text(text)

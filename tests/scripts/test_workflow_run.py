@@ -81,7 +81,7 @@ def test_all_options_go_into_the_request(script, galaxy, capsys):
 def test_a_server_that_would_ignore_on_complete(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/version", json={"version_major": "25.1"})
     assert script(workflow_run.main, "--on-complete=notify", KEY, URL, "n", "table=hda:d") == FAILED
-    assert "is for Galaxy 26.1 and later, and http://galaxy.test is 25.1" in capsys.readouterr().err and sent(galaxy) == []
+    assert "needs Galaxy 26.1 or later, and http://galaxy.test is 25.1" in capsys.readouterr().err and sent(galaxy) == []
 
 
 def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
@@ -98,8 +98,8 @@ def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
     (["table=hda:d", "--param=cat1:linked=1"], "parameter linked of cat1 comes from an input or another step"),
     (["table=hda:d", "--param=sort:x=1", "--param=cat1:y=1"], "2 things are wrong, so nothing was sent"),
     (["table=hda:d", "--param=cat1:x=1", "--param=cat1:x=2"], "parameter x of cat1 is given twice, so nothing was sent"),
-    (["table=hda:d", "--tag=two words"], "--tag=two words: no tag"),
-    (["table=hda:d", "--tag="], "--tag=: no tag"),
+    (["table=hda:d", "--tag=two words"], "--tag=two words: expected a word without spaces"),
+    (["table=hda:d", "--tag="], "--tag=: expected a word without spaces"),
     (["table=hda:d", "--history="], "--history is empty: is a variable unset?"),
     (["table=hda:d", "--download="], "--download is empty: is a variable unset?"),
     (["table=hda:d", "--outputs="], "--outputs is empty: is a variable unset?"),
@@ -107,9 +107,9 @@ def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
     (["table=hda:d", "--no-wait", "--fields=label"], "there is no label: there are id, workflow_id, history_id, state"),
     (["--job="], "--job is empty: is a variable unset?"),
     (["table=hda:d", f"--download={__file__}"], f"--download={__file__}: not a folder"),
-    (["table=hda:d", "--param=sort"], "STEP:NAME=VALUE is wanted"),
+    (["table=hda:d", "--param=sort"], "expected STEP:NAME=VALUE"),
     (["table=hda:d", "--on-complete=mail"], "notify, or the address of a file source"),
-    (["table=hda:d", "--no-wait", "--download=x"], "--no-wait goes with none of"),
+    (["table=hda:d", "--no-wait", "--download=x"], "--no-wait can't be combined with"),
     (["table=hda:d", "--report=x.txt"], "a report is FILE.html"),
     (["--job=none.yml"], "none.yml: No such file or directory"),
 ])
@@ -166,7 +166,7 @@ def test_a_deleted_workflow(script, galaxy, capsys):
 
 
 @pytest.mark.parametrize("labels, options, said", [
-    (["copied", "copied"], [], "2 outputs are labelled 'copied', of which Galaxy would hand out one"),
+    (["copied", "copied"], [], "2 outputs have the label 'copied', and Galaxy would return one of them"),
     ([], ["--download=results"], "marks nothing as its output, so --download would fetch nothing")])
 def test_outputs_that_could_not_be_fetched(script, galaxy, tmp_path, monkeypatch, capsys, labels, options, said):
     monkeypatch.chdir(tmp_path)
@@ -191,7 +191,7 @@ def test_steps_that_leave_out_what_their_tools_want(script, galaxy, capsys):
             {"json": {"id": "i"}}])
     refused({"x": "No value found for 'X'. Using default: '1'."})
     assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
-    assert "No value found for 'X'. Using default: '1'. --allow-corrections takes this" in capsys.readouterr().err
+    assert "No value found for 'X'. Using default: '1'. --allow-corrections accepts this" in capsys.readouterr().err
     refused({"0": {"x": "No value found for 'X'. Using default: '<RuntimeValue object>'."}})
     assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
     assert sent(galaxy)[-1][1]["allow_tool_state_corrections"] is True
@@ -294,7 +294,7 @@ def test_results_that_can_not_be_fetched(script, galaxy, tmp_path, capsys):
     assert script(workflow_run.main, f"--download={tmp_path}/out", KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
     told = capsys.readouterr()
     assert "not yours" in told.err and told.err.splitlines()[-1].endswith(
-        f"the run itself is ok: invocation_download.py --to={tmp_path}/out - - i fetches the rest")
+        f"the run itself is ok: invocation_download.py --to={tmp_path}/out - - i downloads the rest")
     assert told.out.split() == ["label", "src", "id", "path", "-------", "-----", "----", "------", "copied", "hda", "o"]
 
 

@@ -1,4 +1,5 @@
 import base64
+import json
 import os
 import signal
 import subprocess
@@ -7,12 +8,14 @@ import time
 from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
+from urllib.error import HTTPError, URLError
 
 import pytest
 from fakes import KEY
 
 import common
 from common import FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
+from galaxy_api_scripts.polling import wait_datasets, wait_jobs
 
 ROOT = Path(__file__).parents[2]
 
@@ -228,7 +231,7 @@ def test_galaxy_is_not_repeated(loopback):
 @pytest.mark.parametrize("body, words", [
     ({"detail": "Not Found"}, "Not Found"),
     ({"detail": [{"loc": ["query", "limit"], "msg": "too much"}]}, "query.limit: too much"),
-    (b"<html><head><title>404 Not Found</title></head></html>", "404 Not Found: Galaxy knows no such address for GET"),
+    (b"<html><head><title>404 Not Found</title></head></html>", "404 Not Found: Galaxy has no such address for GET"),
     (b"plain words", "plain words"),
     (["odd"], "odd"),
     ({"err_msg": None}, "404"),
@@ -268,8 +271,8 @@ ASKS = {"WWW-Authenticate": 'Basic realm="Galaxy"'}
 @pytest.mark.parametrize("status, title, headers, words", [
     (401, "401 Authorization Required", ASKS, "it asks for its own password: write NAME:PASSWORD@ before the host"),
     (403, "403 Forbidden", {}, ""),
-    (404, "404 Not Found", {}, "it does not hand that address on: is URL your Galaxy's address, with its prefix"),
-    (413, "413 Request Entity Too Large", {}, "it takes no body of 0 bytes; its administrator can raise the limit"),
+    (404, "404 Not Found", {}, "it does not pass that address on: is URL your Galaxy's address, with its prefix"),
+    (413, "413 Request Entity Too Large", {}, "it refuses a body of 0 bytes; its administrator can raise the limit"),
     (502, "502 Bad Gateway", {}, "Galaxy is down or too slow: try again later"),
     (503, "503 Service Unavailable", {}, "Galaxy is down or too slow: try again later"),
     (504, "504 Gateway Time-out", {}, "Galaxy is down or too slow: try again later"),
@@ -324,11 +327,11 @@ def test_a_post_that_a_proxy_could_not_hand_on_may_be_done(loopback):
 
 def test_the_size_of_the_body_that_a_proxy_refuses(loopback):
     loopback.will((413, APACHE.format("413 Request Entity Too Large").encode()))
-    with pytest.raises(GalaxyError, match="it takes no body of 1.91 MiB"):
+    with pytest.raises(GalaxyError, match="it refuses a body of 1.91 MiB"):
         Galaxy(KEY, loopback.url).post("histories", {"name": "x" * 2_000_000})
 
 
-@pytest.mark.parametrize("size, words", [(2_000_000, " (a proxy before Galaxy may take no body of 1.91 MiB)"), (20, "")])
+@pytest.mark.parametrize("size, words", [(2_000_000, " (a proxy before Galaxy may refuse a body of 1.91 MiB)"), (20, "")])
 def test_a_connection_that_breaks_within_a_body(loopback, size, words):
     loopback.will(lambda handler: handler.cut())
     with pytest.raises(GalaxyError) as caught:
@@ -339,7 +342,7 @@ def test_a_connection_that_breaks_within_a_body(loopback, size, words):
 def test_the_proxys_password_goes_to_the_proxy_and_the_key_to_galaxy(loopback):
     loopback.will((401, NGINX.format("401 Authorization Required").encode(), ASKS))
     url = loopback.url.replace("//", "//me:pass%2Fword@")
-    with pytest.raises(GalaxyError, match="it wants a name and password of its own, and does not take those") as caught:
+    with pytest.raises(GalaxyError, match="it asks for a name and password of its own, and refuses those") as caught:
         Galaxy(KEY, url).get("histories")
     sent = loopback.asked[0].headers
     assert (sent["x-api-key"], sent["Authorization"]) == (KEY, "Basic " + base64.b64encode(b"me:pass/word").decode())
@@ -490,7 +493,7 @@ def test_what_the_user_typed_stays(loopback):
 
 
 def test_an_object_has_no_pages(loopback):
-    with pytest.raises(GalaxyError, match="no list"):
+    with pytest.raises(GalaxyError, match="not a list"):
         list(Galaxy(KEY, loopback.url).pages("version"))
 
 
@@ -532,7 +535,7 @@ def test_named_passes_on_what_is_no_matter_of_names(loopback):
 def test_nobodys_key_is_told(loopback):
     loopback.will((200, {"id": "1", "email": "a@b"}), (200, {"total_disk_usage": 0}))
     assert Galaxy(KEY, loopback.url).current_user()["email"] == "a@b"
-    with pytest.raises(GalaxyError, match="for nobody's"):
+    with pytest.raises(GalaxyError, match="does not recognise this API key"):
         Galaxy(KEY, loopback.url).current_user()
 
 
@@ -540,7 +543,7 @@ def test_waiting_asks_one_small_question_a_look(loopback, clock):
     busy = [{"id": f"d{number}", "state": "running", "history_content_type": "dataset"} for number in range(100)]
     ended = [{**one, "state": "ok"} for one in busy]
     loopback.will((200, busy), (200, busy[:3]), (200, [{"id": "another's"}]), (200, ended))
-    states = Galaxy(KEY, loopback.url).wait_datasets("h", [one["id"] for one in busy])
+    states = wait_datasets(Galaxy(KEY, loopback.url), "h", [one["id"] for one in busy])
     assert set(states.values()) == {"ok"} and len(states) == 100
     assert len(loopback.asked) == 4
     assert "q=state-in&qv=new%2Cupload%2Cqueued%2Crunning%2Csetting_metadata" in loopback.asked[0].path
@@ -549,14 +552,14 @@ def test_waiting_asks_one_small_question_a_look(loopback, clock):
 
 def test_waiting_for_jobs(loopback, clock):
     loopback.will((200, [{"id": "j1", "state": "queued"}]), (200, []), (200, [{"id": "j1", "state": "error"}]))
-    assert Galaxy(KEY, loopback.url).wait_jobs("h", ["j1"]) == {"j1": "error"}
+    assert wait_jobs(Galaxy(KEY, loopback.url), "h", ["j1"]) == {"j1": "error"}
     assert "history_id=h&state=new&state=resubmitted" in loopback.asked[0].path
 
 
 def test_waiting_ends_with_the_time(loopback, clock):
     loopback.will((200, [{"id": "j1", "state": "queued"}]))
     with pytest.raises(GalaxyError, match="1 of 2 still running after 50 s: j1") as caught:
-        Galaxy(KEY, loopback.url).wait_jobs("h", ["j1", "j2"], timeout=50)
+        wait_jobs(Galaxy(KEY, loopback.url), "h", ["j1", "j2"], timeout=50)
     assert caught.value.exit_code == STILL_RUNNING
     assert sum(clock.slept) == pytest.approx(50)
 
@@ -564,7 +567,7 @@ def test_waiting_ends_with_the_time(loopback, clock):
 def test_waiting_for_what_is_not_there(loopback, clock):
     loopback.will((200, []))
     with pytest.raises(GalaxyError, match="history h has no dataset d1"):
-        Galaxy(KEY, loopback.url).wait_datasets("h", ["d1"])
+        wait_datasets(Galaxy(KEY, loopback.url), "h", ["d1"])
 
 
 def test_pauses_grow_to_half_a_minute(clock):
@@ -641,8 +644,9 @@ def test_payloads_that_are_refused(pairs, tmp_path, monkeypatch):
 
 def test_make_url():
     assert common.make_url("K", "http://h/api/x") == "http://h/api/x?key=K"
-    assert common.make_url("K", "http://h/api/x?a=1", [("b", "2 3")]) == "http://h/api/x?a=1&key=K&b=2+3"
+    assert common.make_url("K", "http://h/api/x?a=1", [("b", "2 3")]) == "http://h/api/x?a=1&key=K&b=2 3"
     assert common.make_url("K", "http://h/api/x?key=Z") == "http://h/api/x?key=Z"
+    assert common.make_url("K", "http://h/api/x", [("q", "a%20b")]) == "http://h/api/x?key=K&q=a%20b"       # as it is given
     assert common.make_url("K", "http://h/api/x?key=Z", [("b", 1)]) == "http://h/api/x?key=Z&b=1"
 
 
@@ -685,17 +689,31 @@ def test_a_recipe_that_catches_nothing_ends_with_one_line(loopback, tmp_path):
     assert "NameError" in ended().stderr
 
 
-def test_legacy_functions_say_what_failed_and_exit_or_raise(loopback, capsys):
+@pytest.mark.parametrize("ask", [
+    lambda url: common.display(KEY, url), lambda url: common.get(KEY, url), lambda url: common.post(KEY, url, {}),
+    lambda url: common.put(KEY, url, {}), lambda url: common.submit(KEY, url, {}, return_formatted=False),
+    lambda url: common.update(KEY, url, {}), lambda url: common.delete(KEY, url, {}, return_formatted=False)])
+def test_the_eight_helpers_raise_urllibs_errors_too(loopback, clock, monkeypatch, capsys, ask):
     loopback.will((404, {"err_msg": "History not found"}))
-    url = f"{loopback.url}/api/histories/1"
-    with pytest.raises(SystemExit) as caught:
-        common.display(KEY, url)
-    assert caught.value.code == 1
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and "History not found" in told.err
-    with pytest.raises(GalaxyError) as refused:
-        common.submit(KEY, url, {}, return_formatted=False)
-    assert (refused.value.status, refused.value.err_msg) == (404, "History not found")
+    with pytest.raises(HTTPError) as caught:
+        ask(f"{loopback.url}/api/histories/1")
+    error = caught.value
+    assert isinstance(error, GalaxyError) and (error.status, error.err_msg) == (404, "History not found")
+    assert (error.code, error.reason, json.loads(error.read())) == (404, "Not Found", {"err_msg": "History not found"})
+    assert "History not found" in str(error) and capsys.readouterr() == ("", "")
+    with pytest.raises(URLError) as caught:
+        ask("http://127.0.0.1:9/api/histories")
+    assert not isinstance(caught.value, HTTPError) and caught.value.exit_code == TRY_LATER
+    assert "connection refused" in str(caught.value.reason)
+
+
+def test_an_uncaught_error_names_the_recipes_line_to_change(loopback, tmp_path):
+    loopback.will((404, {"err_msg": "History not found"}))
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(f"import common\n\nprint(common.submit({KEY!r}, '{loopback.url}/api/histories', {{}}, return_formatted=False))\n")
+    ended = process(recipe, PYTHONPATH=str(ROOT))
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert "History not found" in ended.stderr and "line 3 of recipe.py: submit raises where it returned a text" in ended.stderr
 
 
 # ---------------------------------------------------------------------------------------------- whole processes
@@ -762,10 +780,11 @@ def test_standard_output_that_is_full_or_closed(loopback):
     ("requests", ["display.py", KEY, "http://127.0.0.1"]), ("docopt", ["display.py", KEY, "http://127.0.0.1"]),
     ("tabulate", ["create.py", "-n", "--format=table", KEY, "http://127.0.0.1"])])
 def test_a_package_that_is_not_installed(tmp_path, package, line):
+    name = {"docopt": "docopt-ng"}.get(package, package)
     (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError(name={package!r})")
     ended = process(*line, PYTHONPATH=str(tmp_path))
     assert ended.returncode == 1 and ended.stderr.count("\n") == 1
-    assert f"the package {package} is not installed: pip install" in ended.stderr
+    assert f"the package {name} is not installed: pip install" in ended.stderr
 
 
 # ---------------------------------------------------------------------------------------------- servers that lie
@@ -859,12 +878,73 @@ def test_waiting_is_no_longer_than_told_where_the_server_is_away(loopback, clock
     loopback.close()
     galaxy = Galaxy(KEY, loopback.url, patience=600)
     with pytest.raises(GalaxyError) as caught:
-        galaxy.wait_jobs("h", ["j"], timeout=20)
+        wait_jobs(galaxy, "h", ["j"], timeout=20)
     assert caught.value.exit_code == TRY_LATER
     assert sum(clock.slept) == pytest.approx(20)
 
 
 # ---------------------------------------------------------------------------------------------- odd command lines
+
+OLD = """An old script.
+
+Usage:
+  old.py [options] KEY URL [NAME]
+
+Options:
+  -n, --dry-run  a flag
+  --to=FILE      an option with a value
+  -h, --help     show this help
+  --version      show the version
+"""
+OLD_OPTIONS = """Another.
+
+Usage:
+  old.py [options] -a KEY -u URL (-d BUILD)...
+
+Options:
+  -a KEY, --api=KEY      a key
+  -u URL, --url=URL      a server
+  -d BUILD, --dbkey=BUILD  a build, repeatable
+  -f NAME                a folder
+"""
+
+
+@pytest.mark.parametrize("line, name, dry_run, to", [
+    (["k", "u", "-80 freezer"], "-80 freezer", False, None), (["k", "u", "-high coverage"], "-high coverage", False, None),
+    (["k", "u", "-n"], None, True, None), (["-n", "k", "u", "-name"], "-name", True, None), (["k", "-", "-5"], "-5", False, None),
+    (["k", "u", "n", "extra", "words"], "n", False, None), (["k", "u", "--to=a", "n", "--to", "-b"], "n", False, "-b"),
+    (["k", "u", "--", "--nosuch"], "--nosuch", False, None), (["k", "u", ""], "", False, None)])
+def test_an_old_line_is_read_as_the_old_scripts_read_it(line, name, dry_run, to):
+    args = common.arguments(OLD, line, legacy=True)
+    assert (args["KEY"], args["NAME"], args["--dry-run"], args["--to"]) == ("k", name, dry_run, to)
+
+
+def test_an_old_line_of_options():
+    args = common.arguments(OLD_OPTIONS, ["-a=K", "-uhttp://h", "-d", "hg19", "-d=hg38", "-f", "1", "-f2"], legacy=True)
+    assert (args["--api"], args["--url"], args["--dbkey"], args["-f"]) == ("K", "http://h", ["hg19", "hg38"], "2")
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_an_unknown_option_is_named_with_the_nearest_one(legacy, capsys):
+    with pytest.raises(GalaxyError, match="option --dry-rum not recognized: did you mean --dry-run") as caught:
+        common.arguments(OLD, ["--dry-rum", "k", "u"], legacy=legacy)
+    assert caught.value.exit_code == USAGE and caught.value.table.startswith("Usage:") and capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("line", [["k", "u", "-x"], ["k", "u", "n", "extra"], ["k", "u", "--to"], ["k", "u", "--dry-run=1"],
+                                  ["k", "u", "-h"], ["--version", "k"]])
+def test_a_new_line_is_read_strictly(line):
+    with pytest.raises((GalaxyError, SystemExit)) as caught:
+        common.arguments(OLD, line)
+    assert getattr(caught.value, "exit_code", getattr(caught.value, "code", None)) == USAGE
+
+
+@pytest.mark.parametrize("line, text", [(["-h"], "Usage:"), (["--help"], "An old script."), (["--version"], common.VERSION)])
+def test_help_and_version_stand_alone(capsys, line, text):
+    with pytest.raises(SystemExit) as caught:
+        common.arguments(OLD, line)
+    assert caught.value.code == 0 and text in capsys.readouterr().out
+
 
 def test_arguments_behind_two_hyphens_may_begin_with_one():
     args = common.arguments(USAGE_TEXT, ["--limit=3", "--", "-", "http://x", "-a=1", "--"])
@@ -880,7 +960,7 @@ def test_arguments_that_are_not_utf8():
 @pytest.mark.parametrize("text", ["", "a b", "a/b", "a?x=1", "../x", "ID\n"])
 def test_what_is_no_id(text):
     assert common.parse_id("f2db41e1fa331b3e", "HISTORY") == "f2db41e1fa331b3e"
-    with pytest.raises(GalaxyError, match="HISTORY: .* is no id") as caught:
+    with pytest.raises(GalaxyError, match="HISTORY: .* is not an id") as caught:
         common.parse_id(text, "HISTORY")
     assert caught.value.exit_code == USAGE
 
@@ -894,7 +974,7 @@ def test_no_message_shows_a_value(tmp_path):
 
 def test_numbers_that_json_has_not(loopback):
     for text in ("NaN", "1e999", "-Infinity"):
-        with pytest.raises(GalaxyError, match="NaN and Infinity are no JSON") as caught:
+        with pytest.raises(GalaxyError, match="NaN and Infinity are not JSON") as caught:
             Galaxy(KEY, loopback.url).post("histories", common.parse_payload([f"x:={text}"]))
         assert caught.value.exit_code == USAGE
     assert loopback.asked == []
@@ -964,7 +1044,7 @@ def test_an_address_for_an_object_store_stays_as_it_is(loopback, other_loopback)
 def test_after_waiting_patience_is_what_it_was(loopback, clock):
     loopback.will((200, []), (200, [{"id": "j", "state": "ok"}]), (502, {}), (200, {"id": "h"}))
     galaxy = Galaxy(KEY, loopback.url)
-    galaxy.wait_jobs("h", ["j"], timeout=1)
+    wait_jobs(galaxy, "h", ["j"], timeout=1)
     clock.now += 100
     assert galaxy.get("histories/h") == {"id": "h"}
 

@@ -317,9 +317,9 @@ def test_a_history(loopback):
 
 
 @pytest.mark.parametrize("line, words", [
-    (["x y"], "is no id"), (["hdca:x y"], "is no id"), (["other:x"], "is no id"),
-    (["history:"], "none of"), (["--parallel=0", "d"], "whole number"),
-    (["--name=x", "d"], "template"), (["--stall-timeout=x", "d"], "whole number")])
+    (["x y"], "is not an id"), (["hdca:x y"], "is not an id"), (["other:x"], "is not an id"),
+    (["history:"], "none of"), (["--parallel=0", "d"], "expected an integer"),
+    (["--name=x", "d"], "template"), (["--stall-timeout=x", "d"], "expected an integer")])
 def test_bad_lines(script, loopback, tmp_path, capsys, line, words):
     loopback.will((200, []))
     status = script(dataset_download.main, f"--to={tmp_path}/to", *line[:-1], KEY, loopback.url, line[-1])

@@ -20,7 +20,7 @@ def invocation(state, **more):
 
 
 def a_step(*jobs, index=2, label="Wet days", **more):
-    """A step as Galaxy details it, with these jobs, (id, state) each."""
+    """A step as `step_details` shows it, with these jobs, (id, state) each."""
     return {"order_index": index, "workflow_step_label": label, "state": "scheduled", **more, "jobs": [
         {"id": job, "state": state, "tool_id": "Filter1", "exit_code": None, "create_time": "2026-01-01T10:00:00",
          "update_time": "2026-01-01T10:00:05"} for job, state in jobs]}
@@ -34,7 +34,7 @@ def wait(loopback, *answers, timeout=None):
     return invocation_module.wait_for_invocation(Galaxy(KEY, loopback.url), "i", timeout)
 
 
-def test_all_jobs_ok_or_skipped(loopback, clock):
+def test_the_wait_ends_when_all_jobs_are_ok_or_skipped(loopback, clock):
     answer = wait(loopback, summary(), invocation("new"), summary(new=2), summary(running=1, ok=1),
                   summary(ok=1, skipped=1), invocation("ready"), summary(ok=2, skipped=1), invocation("scheduled"),
                   summary(ok=2, skipped=1))
@@ -42,13 +42,13 @@ def test_all_jobs_ok_or_skipped(loopback, clock):
     assert [asked.path.rsplit("/", 1)[-1] for asked in loopback.asked].count("jobs_summary") == 6
 
 
-def test_jobs_made_between_two_questions_are_waited_for(loopback, clock):
+def test_jobs_made_between_two_requests_are_waited_for(loopback, clock):
     answer = wait(loopback, summary(ok=1), invocation("scheduled"), summary(ok=1, new=1), summary(ok=1, running=1),
                   summary(ok=2), invocation("completed"), summary(ok=2))
     assert answer["state"] == "completed"
 
 
-def test_completed_with_a_failed_job_is_a_failure_with_its_name(loopback, clock):
+def test_a_completed_invocation_with_a_failed_job_fails_and_names_the_job(loopback, clock):
     with pytest.raises(GalaxyError) as caught:
         step = a_step(("j3", "paused"), ("j2", "error"), output_collections={"out": {"src": "hdca", "id": "c"}},
                       implicit_collection_jobs_id="icj")
@@ -63,7 +63,7 @@ def test_completed_with_a_failed_job_is_a_failure_with_its_name(loopback, clock)
 
 
 @pytest.mark.parametrize("state", ["error", "failed", "deleted", "deleting", "stopped", "paused"])
-def test_no_other_end_is_good(loopback, clock, state):
+def test_every_other_final_state_is_a_failure(loopback, clock, state):
     with pytest.raises(GalaxyError, match=f"failed: 1 {state}; step 2 \\(Filter1\\) is {state}, job j9; see"):
         wait(loopback, summary(ok=3, **{state: 1}), invocation("completed"),
              invocation("completed", steps=[a_step(("j8", "ok"), ("j9", state), label=None)]), HIDDEN,
@@ -77,38 +77,60 @@ def test_a_failed_job_does_not_end_the_wait_while_others_run(loopback, clock):
     assert len(clock.slept) == 1
 
 
-def test_jobs_that_are_not_made_yet_are_waited_for(loopback, clock):
+def test_jobs_that_do_not_exist_yet_are_waited_for(loopback, clock):
     answer = wait(loopback, unfinished("new"), unfinished("new"), invocation("ready"), (200, {"steps": {}}),
                   summary(ok=2), invocation("scheduled"), summary(ok=2))
     assert answer["state"] == "scheduled" and len(clock.slept) == 2
 
 
-def test_jobs_that_can_not_be_made(loopback, clock):
+def test_jobs_that_can_not_be_made_are_a_failure(loopback, clock):
     with pytest.raises(GalaxyError, match="invocation i could not make all its jobs"):
         wait(loopback, unfinished("failed"), invocation("scheduled"))
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
-def test_an_invocation_that_galaxy_gave_up(loopback, clock, state):
+def test_a_failed_or_cancelled_invocation_fails_with_its_reason(loopback, clock, state):
     with pytest.raises(GalaxyError, match=f"is {state}: step 2: dataset d has failed"):
         wait(loopback, summary(), invocation(state, messages=[
             {"reason": "dataset_failed", "workflow_step_id": 2, "hda_id": "d"}]))
 
 
-def test_the_time_is_up(loopback, clock):
+def test_the_timeout_ends_the_wait(loopback, clock):
     with pytest.raises(GalaxyError, match="still runs after 100 s: 1 ok, 1 running") as caught:
         wait(loopback, summary(ok=1, running=1), timeout=100)
     assert caught.value.exit_code == STILL_RUNNING
     assert len(loopback.asked) < 25
 
 
-def test_a_cancelled_run_whose_jobs_stay_deleting_has_ended(loopback, clock):
+@pytest.mark.parametrize("timeout", [None, 10, 1000])
+def test_a_wait_within_another_wait_keeps_its_deadline(loopback, clock, timeout):
+    galaxy = Galaxy(KEY, loopback.url)
+    for _ in galaxy.poll(60):
+        deadline = galaxy.deadline
+        loopback.will(summary(ok=1), invocation("completed"), summary(ok=1))
+        invocation_module.wait_for_invocation(galaxy, "i", timeout)
+        assert galaxy.deadline == deadline
+        break
+    assert galaxy.deadline == float("inf")
+
+
+@pytest.mark.parametrize("timeout, seconds", [(None, 60), (10, 10), (1000, 60)])
+def test_a_wait_within_another_wait_ends_at_the_earlier_deadline(loopback, clock, timeout, seconds):
+    galaxy = Galaxy(KEY, loopback.url)
+    loopback.will(summary(running=1))
+    with pytest.raises(GalaxyError, match=f"still runs after {seconds} s: 1 running") as caught:
+        for _ in galaxy.poll(60):
+            invocation_module.wait_for_invocation(galaxy, "i", timeout)
+    assert caught.value.exit_code == STILL_RUNNING and sum(clock.slept) == pytest.approx(seconds)
+
+
+def test_a_cancelled_invocation_whose_jobs_stay_deleting_has_ended(loopback, clock):
     """As Galaxy 26.1 leaves them, for at least ten minutes."""
     with pytest.raises(GalaxyError, match="invocation i is cancelled: 2 deleted, 2 deleting"):
         wait(loopback, summary(deleted=2, deleting=2), invocation("cancelled"), invocation("cancelled"), HIDDEN)
 
 
-def test_a_job_that_failed_in_a_subworkflow_is_named(loopback, clock):
+def test_a_failed_job_in_a_subworkflow_is_named(loopback, clock):
     outer = a_step(index=1, label="Outer", subworkflow_invocation_id="s")
     inner = a_step(("j5", "error"), index=3, label="Inner")
     with pytest.raises(GalaxyError, match="failed: 1 error; step 1.3 \\(Outer: Inner\\), tool Filter1, is error, job j5"):
@@ -117,20 +139,20 @@ def test_a_job_that_failed_in_a_subworkflow_is_named(loopback, clock):
     assert "/invocations/s?step_details=true" in loopback.asked[4].path
 
 
-def test_the_time_is_up_while_the_server_is_away(loopback, clock):
+def test_the_timeout_ends_the_wait_while_the_server_is_unreachable(loopback, clock):
     loopback.close()
     with pytest.raises(GalaxyError) as caught:
         invocation_module.wait_for_invocation(Galaxy(KEY, loopback.url, patience=600), "i", 30)
     assert caught.value.exit_code == TRY_LATER and sum(clock.slept) == pytest.approx(30)
 
 
-# ------------------------------------------------------------------------------------------------------- begun once
+# ------------------------------------------------------------------------------------------------------ submission
 
 BODY = {"history_id": "h", "inputs": {"0": {"src": "hda", "id": "d"}, "1": 7}}
 
 
-def begun(loopback, *answers, record=None, **data):
-    """The id of the invocation that was begun, and what of the record is left."""
+def submit(loopback, *answers, record=None, **data):
+    """Submit an invocation; its id, and the notes that are left."""
     galaxy = Galaxy(KEY, loopback.url)
     record = record or Checkpoint(galaxy, "a run", "a run")
     record.save(**data)
@@ -142,64 +164,64 @@ def listed(*ids, state="new"):
     return (200, [{"id": one, "state": state} for one in ids])
 
 
-def given(one, dataset="d"):
+def with_dataset(one, dataset="d"):
     return (200, {"id": one, "inputs": {"0": {"src": "hda", "id": dataset}}})
 
 
-def test_a_run_is_begun_and_noted(loopback):
-    made, noted = begun(loopback, listed("old"), (200, {"id": "new"}))
-    assert (made, noted["invocation"], noted["known"]) == ("new", "new", ["old"])
+def test_an_invocation_is_submitted_and_noted(loopback):
+    made, notes = submit(loopback, listed("old"), (200, {"id": "new"}))
+    assert (made, notes["invocation"], notes["known"]) == ("new", "new", ["old"])
     assert [asked.method for asked in loopback.asked] == ["GET", "POST"] and loopback.asked[1].json == BODY
     assert loopback.asked[0].path.startswith("/api/invocations?") and "history_id=h&workflow_id=w" in loopback.asked[0].path
 
 
-def test_what_is_noted_is_not_asked_for_again(loopback):
-    assert begun(loopback, (500, {}), invocation="known")[0] == "known" and loopback.asked == []
+def test_a_noted_invocation_is_not_submitted_again(loopback):
+    assert submit(loopback, (500, {}), invocation="known")[0] == "known" and loopback.asked == []
 
 
-def test_a_lost_answer_is_looked_up(loopback, clock):
-    made, noted = begun(loopback, listed("old"), lambda handler: handler.cut(), listed("old"), listed("new", "old"),
-                        given("new"))
-    assert (made, noted["invocation"]) == ("new", "new")
+def test_after_a_lost_answer_the_invocation_is_looked_up(loopback, clock):
+    made, notes = submit(loopback, listed("old"), lambda handler: handler.cut(), listed("old"), listed("new", "old"),
+                        with_dataset("new"))
+    assert (made, notes["invocation"]) == ("new", "new")
     assert [asked.method for asked in loopback.asked].count("POST") == 1
 
 
-def test_somebody_elses_run_of_that_moment_is_not_ours(loopback, clock):
-    made, _ = begun(loopback, listed(), lambda handler: handler.cut(), listed("theirs"), given("theirs", "other"),
-                    listed("ours", "theirs"), given("theirs", "other"), given("ours"))
+def test_another_users_invocation_of_that_moment_is_not_adopted(loopback, clock):
+    made, _ = submit(loopback, listed(), lambda handler: handler.cut(), listed("theirs"), with_dataset("theirs", "other"),
+                    listed("ours", "theirs"), with_dataset("theirs", "other"), with_dataset("ours"))
     assert made == "ours"
 
 
-def test_one_that_galaxy_never_began_is_asked_for_again(loopback, clock):
+def test_an_invocation_that_never_appears_is_submitted_again(loopback, clock):
     nothing = [listed()] * 17       # a look every other second while it may still be under way
-    made, _ = begun(loopback, listed(), lambda handler: handler.cut(), *nothing, listed(), (200, {"id": "new"}))
+    made, _ = submit(loopback, listed(), lambda handler: handler.cut(), *nothing, listed(), (200, {"id": "new"}))
     assert made == "new" and [asked.method for asked in loopback.asked].count("POST") == 2
 
 
-def test_two_of_one_run_become_one(loopback, clock, capsys):
-    made, _ = begun(loopback, listed("second", "first"), given("first"), given("second"), (200, {}), asked=clock.now,
+def test_of_two_invocations_of_the_same_one_is_cancelled(loopback, clock, capsys):
+    made, _ = submit(loopback, listed("second", "first"), with_dataset("first"), with_dataset("second"), (200, {}), asked=clock.now,
                     known=[])
     assert made == "first" and "second" in capsys.readouterr().err
     assert (loopback.asked[-1].method, loopback.asked[-1].path) == ("DELETE", "/api/invocations/second")
 
 
-def test_a_refusal_is_no_lost_answer(loopback):
+def test_an_error_from_galaxy_is_not_a_lost_answer(loopback):
     with pytest.raises(GalaxyError, match="no such input"):
-        begun(loopback, listed(), (400, {"err_msg": "no such input"}))
+        submit(loopback, listed(), (400, {"err_msg": "no such input"}))
     assert [asked.method for asked in loopback.asked] == ["GET", "POST"]
 
 
-def test_answers_that_are_always_lost(loopback, clock):
+def test_after_three_lost_answers_the_submission_is_given_up(loopback, clock):
     def answer(handler):
         if handler.command == "POST":
             return handler.cut()
         return handler.reply(200, [])
     with pytest.raises(GalaxyError, match="the answer to its submission was lost 3 times") as caught:
-        begun(loopback, answer)
+        submit(loopback, answer)
     assert caught.value.exit_code == TRY_LATER and [asked.method for asked in loopback.asked].count("POST") == 3
 
 
-def test_a_step_that_waits_for_a_person(loopback, clock):
+def test_a_step_waiting_for_review_ends_the_wait(loopback, clock):
     steps = [{"order_index": 0, "state": "scheduled", "action": None},
              {"order_index": 1, "state": "scheduled", "job_id": "j"},
              {"order_index": 2, "id": "s", "state": "scheduled", "action": None, "workflow_step_label": "look"},
@@ -210,7 +232,7 @@ def test_a_step_that_waits_for_a_person(loopback, clock):
         wait(loopback, unfinished("new"), unfinished("new"), about, workflow)
 
 
-def test_a_step_of_a_subworkflow_that_waits_for_a_person(loopback, clock):
+def test_a_step_waiting_for_review_in_a_subworkflow_ends_the_wait(loopback, clock):
     inner = {"order_index": 1, "id": "s", "state": "scheduled", "action": None, "workflow_step_label": "look"}
     outer = {"order_index": 1, "state": "scheduled", "subworkflow_invocation_id": "in"}
     above, below = {"1": {"type": "subworkflow", "workflow_id": "x"}}, {"1": {"type": "pause"}}
@@ -219,15 +241,15 @@ def test_a_step_of_a_subworkflow_that_waits_for_a_person(loopback, clock):
              (200, {"steps": below}), (200, {"id": "in", "state": "ready", "workflow_id": "x", "steps": [inner]}))
 
 
-def test_a_failure_is_no_end_while_galaxy_makes_more_jobs(loopback, clock):
-    """A branch may fail before another is begun."""
+def test_a_failure_does_not_end_the_wait_while_galaxy_makes_more_jobs(loopback, clock):
+    """A branch may fail before another one starts."""
     with pytest.raises(GalaxyError, match="failed: 1 error"):
         wait(loopback, unfinished_with(error=1), unfinished_with(error=1), unfinished_with(error=1, running=2),
              summary(error=1, ok=2), invocation("scheduled"), invocation("scheduled"), HIDDEN)
     assert [asked.path.rsplit("/", 1)[-1] for asked in loopback.asked[:4]] == ["jobs_summary"] * 4
 
 
-def test_a_failure_after_which_no_more_jobs_are_made(loopback, clock):
+def test_a_failure_ends_the_wait_when_no_more_jobs_are_made(loopback, clock):
     def answer(handler):
         return handler.reply(*(unfinished_with(error=1) if handler.path.endswith("summary") else
                                HIDDEN if "workflows" in handler.path else invocation("ready")))
@@ -242,17 +264,17 @@ def test_fail_fast_ends_with_the_first_failure(loopback, clock):
         invocation_module.wait_for_invocation(Galaxy(KEY, loopback.url), "i", fail_fast=True)
 
 
-def test_while_jobs_move_a_look_is_one_request(loopback, clock):
-    told = []
+def test_while_jobs_move_a_poll_is_one_request(loopback, clock):
+    counts = []
     loopback.will(*[unfinished_with(running=count) for count in (500, 400, 300, 200, 100)], summary(ok=500),
                   invocation("scheduled"), summary(ok=500))
-    invocation_module.wait_for_invocation(Galaxy(KEY, loopback.url), "i", on_progress=told.append)
+    invocation_module.wait_for_invocation(Galaxy(KEY, loopback.url), "i", on_progress=counts.append)
     assert [asked.path for asked in loopback.asked[:6]] == ["/api/invocations/i/jobs_summary"] * 6
-    assert told[0] == {"running": 500} and told[-1] == {"ok": 500}
+    assert counts[0] == {"running": 500} and counts[-1] == {"ok": 500}
 
 
-def test_while_many_jobs_are_made_a_look_is_one_request_too(loopback, clock):
-    """Whether a person has to act is asked once, where no step is for that."""
+def test_while_many_jobs_are_made_a_poll_is_one_request_too(loopback, clock):
+    """Whether a review is due is asked once where the workflow has no pause."""
     about = invocation("new", steps=[{"order_index": 0, "state": "scheduled", "action": None}])
     workflow = (200, {"steps": {"0": {"type": "data_input"}, "1": {"type": "tool"}}})
     none = unfinished_with()
@@ -261,7 +283,7 @@ def test_while_many_jobs_are_made_a_look_is_one_request_too(loopback, clock):
     assert len(loopback.asked) == 10
 
 
-def test_a_step_for_a_person_is_waited_for_until_the_run_comes_to_it(loopback, clock):
+def test_a_pause_does_not_end_the_wait_before_the_invocation_reaches_it(loopback, clock):
     workflow = (200, {"steps": {"0": {"type": "data_input"}, "2": {"type": "pause"}}})
     steps = [{"order_index": 0, "state": "scheduled", "action": None}]
     there = [*steps, {"order_index": 2, "id": "s", "state": "scheduled", "action": None}]

@@ -75,7 +75,7 @@ def test_an_empty_list(capsys, style, text):
 
 
 def test_an_unknown_style():
-    with pytest.raises(GalaxyError, match="--format=exel: there are table, json") as caught:
+    with pytest.raises(GalaxyError, match="--format=exel: expected one of table, json") as caught:
         output_options({"--format": "exel", "--fields": None}).values()
     assert caught.value.exit_code == USAGE
 

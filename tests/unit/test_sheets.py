@@ -128,7 +128,7 @@ def test_what_is_no_file(tmp_path):
         (4, "S1", "sample", "is in line 2 too: a sample has one row, but for its lanes in a column fastq_1")]),
     ("sample,word,word\nS1,a,a\n", [(1, "", "word", "is there twice")]),
     ("sample,,word\nS1,x,a\nS2,,a\nS3,y,a\n", [(1, "", "", "column 2 has no name")]),
-    ("sample,tags\nS1,\"a,b c\"\n", [(2, "S1", "tags", "b c: no tag: a word without spaces, or NAME:VALUE")])])
+    ("sample,tags\nS1,\"a,b c\"\n", [(2, "S1", "tags", "b c: expected a word without spaces, or NAME:VALUE")])])
 def test_what_is_wrong_with_a_table(sheet, text, problems):
     assert [tuple(problem.values()) for problem in sheet(text).problems] == problems
 

@@ -23,7 +23,10 @@ def calls(monkeypatch):
         return [Upload(source, dataset={"id": f"id of {source.name}"}) for source in sources]
 
     def checked(galaxy, history, uploads, settings, timeout):
-        return [one.failed(f"{one.source.name} did not arrive") if "bad" in one.source.name else one for one in uploads]
+        for one in uploads:
+            if "bad" in one.source.name:
+                one.fail(f"{one.source.name} did not arrive")
+        return uploads
 
     monkeypatch.setattr(staging, "upload_sources", upload)
     monkeypatch.setattr(staging, "verify_uploads", checked)

@@ -1,4 +1,4 @@
-"""The scripts for Tool Shed repositories, and a repository of one's own: the requests, what is printed, how they end."""
+"""The scripts for Tool Shed repositories, and publishing one: the requests, the output, the exit statuses."""
 import io
 import json
 import tarfile
@@ -25,7 +25,7 @@ ASKED = {"tool_shed_url": SHED, "name": "tally", "owner": "demo"}
 WORKFLOW = {"a_galaxy_workflow": "true", "name": "Tally of months", "steps": {}}
 
 
-def a_record(revision=NEW, status="Installed", **more):
+def record(revision=NEW, status="Installed", **more):
     return {"id": f"id-{revision}", "name": "tally", "owner": "demo", "tool_shed": "shed.test:9009", "status": status,
             "changeset_revision": revision, "installed_changeset_revision": revision, "error_message": "", **more}
 
@@ -38,7 +38,7 @@ def servers(requests_mock):
                                                     {"name": "Ours", "url": "http%3A%2F%2Fshed.test%3A9009%2F"}])
     requests_mock.get(API, json=[])
     requests_mock.get(f"{SHED}/api/repositories/get_ordered_installable_revisions", json=[OLD, NEW])
-    requests_mock.post(INSTALL, json=[a_record()])
+    requests_mock.post(INSTALL, json=[record()])
     requests_mock.get(f"{URL}/api/tools", json=[{"id": one, "model_class": "ToolSection"} for one in ("filter", "mine")])
     return requests_mock
 
@@ -63,7 +63,7 @@ def refused_with(capsys, *words):
     (reset_metadata_on_installed_repositories, [[], ["-a", KEY], ["-a", KEY, "-u", URL, "more"]]),
     (import_workflows_from_installed_tool_shed_repository, [[], LINE, [*LINE, "-r", "a b"]]),
 ])
-def test_bad_lines(script, servers, capsys, module, lines):
+def test_bad_lines_exit_with_2(script, servers, capsys, module, lines):
     for line in lines:
         assert script(module.main, *line) == USAGE, line
         told = capsys.readouterr()
@@ -77,7 +77,7 @@ def test_bad_lines(script, servers, capsys, module, lines):
     (repair_tool_shed_repository, [*LINE, "-r", OLD]),
     (reset_metadata_on_installed_repositories, ["-a", KEY, "-u", URL]),
 ])
-def test_a_key_that_is_no_administrators(script, servers, capsys, module, line):
+def test_a_key_that_is_not_an_administrators_is_an_error(script, servers, capsys, module, line):
     servers.get(f"{URL}/api/users/current", json={"id": "u", "email": "me@example.org", "is_admin": False})
     assert script(module.main, *line) == FAILED
     assert refused_with(capsys, "needs an administrator's key", "me@example.org", "admin_users names (galaxy.yml)")
@@ -85,7 +85,7 @@ def test_a_key_that_is_no_administrators(script, servers, capsys, module, line):
 
 
 @pytest.mark.parametrize("module", [install_tool_shed_repositories, repair_tool_shed_repository])
-def test_a_tool_shed_that_galaxy_does_not_know(script, servers, capsys, module):
+def test_a_tool_shed_that_galaxy_does_not_know_is_an_error(script, servers, capsys, module):
     servers.get(f"{URL}/api/tool_shed", json=[])
     assert script(module.main, *LINE, "-r", OLD) == FAILED
     assert refused_with(capsys, SHED, "tool_sheds_config_file (galaxy.yml)", "administrators")
@@ -102,7 +102,7 @@ def test_a_tool_shed_that_galaxy_does_not_know(script, servers, capsys, module):
      {"changeset_revision": NEW, "new_tool_panel_section_label": "Our tools", "install_repository_dependencies": True,
       "install_tool_dependencies": True}),
 ])
-def test_install(script, servers, capsys, options, more):
+def test_a_revision_is_installed(script, servers, capsys, options, more):
     assert script(install_tool_shed_repositories.main, *LINE, *options) == 0
     assert sent(servers) == [("POST", INSTALL, {**ASKED, **more})]
     assert servers.last_request.headers["x-api-key"] == KEY
@@ -110,26 +110,26 @@ def test_install(script, servers, capsys, options, more):
     assert told.out.startswith(f"Response\n--------\n----\n  name: tally\n  id: id-{NEW}\n") and told.err == ""
 
 
-def test_install_into_a_section_that_is_not_there(script, servers, capsys):
+def test_installing_into_a_missing_section_is_an_error(script, servers, capsys):
     assert script(install_tool_shed_repositories.main, *LINE, "--panel-section-id=nosuch") == FAILED
     assert refused_with(capsys, "nosuch", "filter, mine", "--panel-section-name") and sent(servers) == []
     assert script(install_tool_shed_repositories.main, *LINE, "--panel-section-id=section_filter") == 0
 
 
-def test_install_by_the_long_names(script, servers):
+def test_long_options_do_the_same(script, servers):
     assert script(install_tool_shed_repositories.main, "--api", KEY, "--local", f"{URL}/", "--url", f"{SHED}/", "--owner",
                   "demo", "--name", "tally") == 0
     assert sent(servers) == [("POST", INSTALL, {**ASKED, "changeset_revision": NEW})]
 
 
-def test_the_key_stays_with_galaxy(script, servers):
+def test_the_key_is_not_sent_to_the_tool_shed(script, servers):
     assert script(install_tool_shed_repositories.main, *LINE) == 0
     asked = [request for request in servers.request_history if request.hostname == "shed.test"]
     assert asked and not any("x-api-key" in request.headers for request in asked)
 
 
-def test_install_of_what_is_there(script, servers, capsys):
-    servers.get(API, json=[a_record(OLD), a_record(NEW, tool_shed="another.test"), a_record(NEW)])
+def test_an_installed_revision_is_not_installed_again(script, servers, capsys):
+    servers.get(API, json=[record(OLD), record(NEW, tool_shed="another.test"), record(NEW)])
     assert script(install_tool_shed_repositories.main, *LINE) == 0
     told = capsys.readouterr()
     assert told.err == "" and f"'message': 'shed.test:9009/demo/tally, revision {NEW}, is installed already'" in told.out
@@ -139,21 +139,21 @@ def test_install_of_what_is_there(script, servers, capsys):
 
 
 @pytest.mark.parametrize("status", ["Deactivated", "Error"])
-def test_install_of_what_galaxy_would_only_call_installed(script, servers, status):
-    servers.get(API, json=[a_record(NEW, status)])
+def test_a_deactivated_or_failed_revision_is_uninstalled_first(script, servers, status):
+    servers.get(API, json=[record(NEW, status)])
     servers.delete(f"{API}/id-{NEW}", json={"message": "removed"})
     assert script(install_tool_shed_repositories.main, *LINE) == 0
     assert [line[:2] for line in sent(servers)] == [("DELETE", f"{API}/id-{NEW}"), ("POST", INSTALL)]
 
 
-def test_install_of_what_is_being_installed(script, servers, capsys):
-    servers.get(API, json=[a_record(NEW, "Cloning")])
+def test_a_revision_being_installed_is_to_be_tried_later(script, servers, capsys):
+    servers.get(API, json=[record(NEW, "Cloning")])
     assert script(install_tool_shed_repositories.main, *LINE) == TRY_LATER
     assert refused_with(capsys, "Cloning", "repair_tool_shed_repository.py") and sent(servers) == []
 
 
-def test_install_that_fails(script, servers, capsys):
-    servers.post(INSTALL, json=[a_record(NEW, "Error", error_message="no hg")])
+def test_a_failed_installation_shows_galaxys_reason(script, servers, capsys):
+    servers.post(INSTALL, json=[record(NEW, "Error", error_message="no hg")])
     assert script(install_tool_shed_repositories.main, *LINE) == FAILED
     assert refused_with(capsys, "demo/tally", "Error", "no hg")
 
@@ -163,20 +163,20 @@ def test_install_that_fails(script, servers, capsys):
     ({"status_code": 500, "json": {"err_msg": "Uncaught exception", "err_code": 500001}}, ["shed_tool_config_file"]),
     ({"json": {"status": "error", "error": "no conf"}}, ["no conf"]),
 ])
-def test_install_refused(script, servers, capsys, answer, words):
+def test_a_refused_installation_is_an_error(script, servers, capsys, answer, words):
     servers.post(INSTALL, **answer)
     assert script(install_tool_shed_repositories.main, *LINE) == FAILED
     assert refused_with(capsys, *words)
 
 
-def test_install_of_an_unknown_revision(script, servers, capsys):
+def test_an_unknown_revision_is_an_error_with_the_known_ones(script, servers, capsys):
     servers.post(INSTALL, status_code=400, json={"err_msg": "No information is available", "err_code": 400008})
     assert script(install_tool_shed_repositories.main, *LINE, "-r", "f" * 12) == FAILED
-    assert refused_with(capsys, f"no revision {'f' * 12} that can be installed: there are {OLD}, {NEW}")
+    assert refused_with(capsys, f"no revision {'f' * 12} that can be installed, only {OLD}, {NEW}")
 
 
-def test_install_of_what_is_there_into_a_section(script, servers, capsys):
-    servers.get(API, json=[a_record(NEW)])
+def test_an_installed_revision_stays_in_its_section(script, servers, capsys):
+    servers.get(API, json=[record(NEW)])
     for options in (["--panel-section-id=mine"], ["--panel-section-name=New", "--dry-run"]):
         assert script(install_tool_shed_repositories.main, *LINE, *options) == 0
         told = capsys.readouterr()
@@ -187,32 +187,32 @@ def test_install_of_what_is_there_into_a_section(script, servers, capsys):
 @pytest.mark.parametrize("shed", ["shed.test:9009", "shed.test:9009/"])
 @pytest.mark.parametrize("module", [install_tool_shed_repositories, repair_tool_shed_repository,
                                     import_workflows_from_installed_tool_shed_repository])
-def test_a_tool_shed_without_its_scheme(script, with_workflows, module, shed):
+def test_a_tool_shed_may_be_named_without_its_scheme(script, with_workflows, module, shed):
     line = [shed if word == SHED else word for word in LINE]
     assert script(module.main, *line, "-r", NEW, "--dry-run") == 0
     assert script(module.main, *line, "-r", NEW) == 0
 
 
-def test_install_from_a_tool_shed_without_it(script, servers, capsys):
+def test_a_repository_without_revisions_is_an_error(script, servers, capsys):
     servers.get(f"{SHED}/api/repositories/get_ordered_installable_revisions", json=[])
     assert script(install_tool_shed_repositories.main, *LINE) == FAILED
     assert refused_with(capsys, "no revision that can be installed") and sent(servers) == []
 
 
-def test_install_whose_answer_a_proxy_lost(script, servers, clock, capsys):
+def test_an_installation_whose_answer_is_lost_is_awaited(script, servers, clock, capsys):
     servers.post(INSTALL, status_code=504)
-    servers.get(API, [{"json": []}, {"json": []}, {"json": [a_record(NEW, "Cloning")]}, {"json": [a_record()]}])
+    servers.get(API, [{"json": []}, {"json": []}, {"json": [record(NEW, "Cloning")]}, {"json": [record()]}])
     assert script(install_tool_shed_repositories.main, *LINE, "--fields=status", "--format=value") == 0
     assert capsys.readouterr().out == "Installed\n" and len(sent(servers)) == 1 and len(clock.slept) == 1
 
 
-def test_install_that_was_lost_altogether(script, servers, clock, capsys):
+def test_an_installation_whose_request_is_lost_is_to_be_tried_later(script, servers, clock, capsys):
     servers.post(INSTALL, status_code=504)
     assert script(install_tool_shed_repositories.main, *LINE) == TRY_LATER
-    assert refused_with(capsys, "send it again") and len(sent(servers)) == 1
+    assert refused_with(capsys, "repeat the command") and len(sent(servers)) == 1
 
 
-def test_install_dry_run(script, servers, capsys):
+def test_a_dry_run_of_an_installation_sends_nothing(script, servers, capsys):
     assert script(install_tool_shed_repositories.main, *LINE, "--dry-run") == 0
     assert INSTALL in capsys.readouterr().out and sent(servers) == []
 
@@ -221,7 +221,7 @@ def test_install_dry_run(script, servers, capsys):
 
 @pytest.fixture
 def installed(servers):
-    servers.get(API, json=[a_record(OLD), a_record(NEW)])
+    servers.get(API, json=[record(OLD), record(NEW)])
     origin = {"tool_shed": "shed.test:9009", "owner": "demo", "name": "tally"}
     servers.get(f"{URL}/api/tools?in_panel=false", json=[
         {"id": "upload1", "panel_section_id": "getext"},
@@ -231,7 +231,7 @@ def installed(servers):
     return servers
 
 
-def test_repair(script, installed, capsys):
+def test_a_repaired_revision_keeps_its_section(script, installed, capsys):
     assert script(repair_tool_shed_repository.main, *LINE, "-r", NEW) == 0
     assert sent(installed) == [("DELETE", f"{API}/id-{NEW}", None),
                                ("POST", INSTALL, {**ASKED, "changeset_revision": NEW, "tool_panel_section_id": "filter"})]
@@ -239,30 +239,30 @@ def test_repair(script, installed, capsys):
     assert told.out.startswith("Response\n--------\n----\n  name: tally\n") and told.err == ""
 
 
-def test_repair_into_a_section(script, installed):
+def test_a_repaired_revision_goes_into_the_section_option(script, installed):
     assert script(repair_tool_shed_repository.main, *LINE, "-r", NEW, "--panel-section-id=mine") == 0
     assert sent(installed)[1][2]["tool_panel_section_id"] == "mine"
 
 
-def test_repair_of_what_was_uninstalled(script, installed):
-    installed.get(API, json=[a_record(NEW, "Uninstalled")])
+def test_an_uninstalled_revision_is_installed_by_a_repair(script, installed):
+    installed.get(API, json=[record(NEW, "Uninstalled")])
     installed.get(f"{URL}/api/tools?in_panel=false", json=[])
     assert script(repair_tool_shed_repository.main, *LINE, "-r", NEW) == 0
     assert sent(installed) == [("POST", INSTALL, {**ASKED, "changeset_revision": NEW})]
 
 
-def test_repair_of_what_never_was_there(script, installed, capsys):
+def test_repairing_a_revision_never_installed_is_an_error(script, installed, capsys):
     assert script(repair_tool_shed_repository.main, *LINE, "-r", "f" * 12) == FAILED
     assert refused_with(capsys, "f" * 12, f"{OLD}, {NEW}") and sent(installed) == []
 
 
-def test_nothing_is_uninstalled_while_the_tool_shed_is_away(script, installed, clock, capsys):
+def test_nothing_is_uninstalled_while_the_tool_shed_does_not_answer(script, installed, clock, capsys):
     installed.get(f"{SHED}/api/repositories/get_ordered_installable_revisions", status_code=503)
     assert script(repair_tool_shed_repository.main, *LINE, "-r", NEW) == TRY_LATER
     assert refused_with(capsys, SHED) and sent(installed) == []
 
 
-def test_repair_dry_run(script, installed, capsys):
+def test_a_dry_run_of_a_repair_sends_nothing(script, installed, capsys):
     assert script(repair_tool_shed_repository.main, *LINE, "-r", NEW, "--dry-run") == 0
     assert '"tool_panel_section_id": "filter"' in capsys.readouterr().out and sent(installed) == []
 
@@ -273,7 +273,7 @@ RESET = f"{API}/reset_metadata_on_installed_repositories"
 
 
 @pytest.mark.parametrize("failed, status", [(0, 0), (1, SOME_FAILED)])
-def test_reset(script, servers, capsys, failed, status):
+def test_a_reset_prints_galaxys_counts(script, servers, capsys, failed, status):
     text = json.dumps({"repository_status": [], "successful_count": 2, "unsuccessful_count": failed}, indent=4)
     servers.post(RESET, json=text)
     assert script(reset_metadata_on_installed_repositories.main, "-a", KEY, "-u", f"{URL}/") == status
@@ -282,13 +282,13 @@ def test_reset(script, servers, capsys, failed, status):
     assert sent(servers) == [("POST", RESET, {})]
 
 
-def test_reset_refused(script, servers, capsys):
+def test_a_refused_reset_is_an_error(script, servers, capsys):
     servers.post(RESET, status_code=403, text="")
     assert script(reset_metadata_on_installed_repositories.main, "--api", KEY, "--url", URL) == FAILED
     assert refused_with(capsys, "403")
 
 
-def test_reset_dry_run(script, installed, capsys):
+def test_a_dry_run_of_a_reset_lists_the_repositories(script, installed, capsys):
     assert script(reset_metadata_on_installed_repositories.main, "-n", "-a", KEY, "-u", URL) == 0
     assert NEW in capsys.readouterr().out and sent(installed) == []
 
@@ -316,13 +316,13 @@ def test_import_workflows(script, with_workflows, capsys):
     assert told.out == "Response\n--------\n" + "/api/workflows/w\n  name: n\n  id: w\n" * 2 and told.err == ""
 
 
-def test_import_workflows_dry_run(script, with_workflows, capsys):
+def test_a_dry_run_lists_the_workflows(script, with_workflows, capsys):
     line = [*LINE, "-r", NEW, "--dry-run", "--format=value", "--fields=path"]
     assert script(import_workflows_from_installed_tool_shed_repository.main, *line) == 0
     assert capsys.readouterr().out == "a.ga\nworkflows/b #2.ga\n" and sent(with_workflows) == []
 
 
-def test_import_of_no_workflows(script, with_workflows, capsys):
+def test_a_repository_without_workflows_imports_nothing(script, with_workflows, capsys):
     with_workflows.get(f"{SHED}/repos/demo/tally/json-manifest/{NEW}", json={"directories": [], "files": []})
     assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == 0
     assert capsys.readouterr() == ("", "") and sent(with_workflows) == []
@@ -330,15 +330,15 @@ def test_import_of_no_workflows(script, with_workflows, capsys):
     assert json.loads(capsys.readouterr().out) == [] and sent(with_workflows) == []
 
 
-def test_import_workflows_of_what_is_not_installed(script, with_workflows, capsys):
+def test_importing_from_a_revision_not_installed_is_an_error(script, with_workflows, capsys):
     assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", "f" * 12) == FAILED
     assert refused_with(capsys, "not installed")
-    with_workflows.get(API, json=[a_record(NEW, "Uninstalled")])
+    with_workflows.get(API, json=[record(NEW, "Uninstalled")])
     assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == FAILED
     assert refused_with(capsys, "Uninstalled") and sent(with_workflows) == []
 
 
-def test_import_workflows_refused(script, with_workflows, capsys):
+def test_a_refused_workflow_is_an_error(script, with_workflows, capsys):
     with_workflows.post(f"{URL}/api/workflows", status_code=400, json={"err_msg": "no workflow", "err_code": 400008})
     assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == FAILED
     assert refused_with(capsys, "no workflow")
@@ -364,7 +364,7 @@ def empty_shed(requests_mock):
     return requests_mock
 
 
-def test_publish(empty_shed):
+def test_a_repository_is_published_with_its_revisions(empty_shed):
     toolshed.publish_repository(KEY, SHED, "me@example.org", REPOSITORY)
     posts = [request for request in empty_shed.request_history if request.method == "POST"]
     assert [post.path for post in posts] == ["/api/users", "/api/categories", "/api/repositories",
@@ -378,7 +378,7 @@ def test_publish(empty_shed):
         assert b'"shed.test:9009/repos/demo/tally/tally/0.2"' in archive.extractfile("tally_months.ga").read()
 
 
-def test_publish_of_what_is_there(empty_shed):
+def test_a_published_repository_is_left_as_it_is(empty_shed):
     api = f"{SHED}/api"
     empty_shed.get(f"{api}/users", json=[{"id": "u", "username": "demo"}])
     empty_shed.get(f"{api}/categories", json=[{"id": "c", "name": "Text Manipulation"}])
@@ -388,6 +388,6 @@ def test_publish_of_what_is_there(empty_shed):
     assert [request.method for request in empty_shed.request_history if request.method != "GET"] == []
 
 
-def test_an_administrator(requests_mock):
+def test_require_admin_returns_the_administrator(requests_mock):
     requests_mock.get(f"{URL}/api/users/current", json={"id": "u", "email": "e", "is_admin": True})
     assert common.Galaxy(KEY, URL).require_admin("it")["id"] == "u"

@@ -2,6 +2,7 @@
 import hashlib
 import itertools
 import os
+import sys
 from types import SimpleNamespace
 
 import dataset_upload
@@ -314,6 +315,20 @@ def test_the_time_is_up(wire, held, files, clock):
     assert fetches_of(wire) == 1
 
 
+def test_the_timeout_is_for_all_waiting(wire, held, files, clock):
+    """What did not arrive is sent again, and only the rest of the time is waited for it."""
+    held.then = {1: {"state": "running"}, 2: {"state": "queued"}}
+    wire.answers[CONTENTS], lists = (200, lambda handler: fails_late(handler)), wire.answers[CONTENTS][1]
+
+    def fails_late(handler):
+        if sum(clock.slept) >= 20:
+            held.datasets[0]["state"] = "error"
+        return lists(handler)
+    with pytest.raises(GalaxyError, match="1 of 1 still running") as caught:
+        checked(wire, uploaded(wire, files[:1]), timeout=60)
+    assert caught.value.exit_code == STILL_RUNNING and round(sum(clock.slept)) == 60
+
+
 # ------------------------------------------------------------------------------------------------------------- the script
 
 def test_the_script_prints_what_it_made(wire, held, files, script, capsys):
@@ -323,9 +338,12 @@ def test_the_script_prints_what_it_made(wire, held, files, script, capsys):
     assert list(checkpoint.checkpoint_folder().iterdir()) == []
 
 
-def test_quietly(wire, held, files, script, capsys):
-    assert script(dataset_upload.main, "-q", KEY, wire.url, "0123456789abcdef", *files) == 0
-    assert capsys.readouterr() == ("", "")
+@pytest.mark.parametrize("options, is_drawn", [([], True), (["-q"], False)])
+def test_quiet_silences_the_bars_and_not_the_results(wire, held, files, script, capsys, monkeypatch, options, is_drawn):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert script(dataset_upload.main, *options, "--format=value", "--fields=id", KEY, wire.url, "0123456789abcdef", *files) == 0
+    told = capsys.readouterr()
+    assert told.out == "d1\nd2\nd3\n" and ("a.fastq" in told.err) == is_drawn and (told.err == "") != is_drawn
 
 
 def test_a_dry_run_sends_nothing(wire, held, files, script, capsys):
@@ -396,7 +414,8 @@ def test_an_address_is_fetched_by_galaxy(wire, held, script, capsys):
     (["H", "nosuch"], "No such file"), (["H", "/"], "--recursive"), (["H", "-"], "--name=NAME"),
     (["", "a.fastq"], "HISTORY"), (["new: ", "a.fastq"], "HISTORY"),
     (["--name=x", "H", "a.fastq", "b.bed"], "a name for one source"), (["--fields=nosuch", "H", "a.fastq"], "no nosuch"),
-    (["--timeout=soon", "H", "a.fastq"], "whole number")])
+    (["--timeout=soon", "H", "a.fastq"], "expected an integer"),
+    (["--stall-timeout=0", "H", "a.fastq"], "expected an integer")])
 def test_bad_lines(wire, held, files, script, capsys, monkeypatch, tmp_path, line, words):
     monkeypatch.chdir(tmp_path)
     options = [one for one in line if one.startswith("--")]
