@@ -1,5 +1,5 @@
-"""A Galaxy of one workflow, in memory, behind a port of this machine: it answers in the shapes of Galaxy 26.1, records what it
-is asked, and goes wrong as a test wants it to.
+"""A Galaxy of one workflow, in memory, behind a port of this machine: it answers in the shapes of Galaxy 26.1, records
+what it is asked, and goes wrong as a test wants it to.
 
 The workflow `w` copies its input `table`, and `other` behind it. A dataset is ok, and an invocation has ended, once it was
 polled `polls` times. Files come by resumable upload (TUS 1.0.0), `/file` is served by ranges. By itself
@@ -133,17 +133,20 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
     def get_workflow(self, ask, body, which):
         steps = {str(index): {"id": index, "type": kind, "tool_id": None, "tool_version": None, "tool_inputs": state,
                               "input_steps": {}} for index, (kind, state) in enumerate(self.inputs.values())}
-        steps[str(len(self.inputs))] = {"id": len(self.inputs), "type": "tool", "tool_id": "cat1", "tool_version": "1.0.0", "tool_inputs": {},
+        last = len(self.inputs)
+        steps[str(last)] = {"id": last, "type": "tool", "tool_id": "cat1", "tool_version": "1.0.0", "tool_inputs": {},
                        "input_steps": {"input1": {"source_step": 0, "step_output": "output"}}}
         inputs = {str(index): {"label": label, "value": "", "uuid": f"u{index}"} for index, label in enumerate(self.inputs)}
         return {"id": WORKFLOW, "name": NAME, "latest_workflow_uuid": self.uuid, "version": self.version - 1,
                 "deleted": False, "inputs": inputs, "steps": steps}
 
     def get_exported(self, ask, body, which):
-        steps = {str(index): {"id": index, "label": label, "type": self.inputs[label][0], "tool_id": None, "tool_version": None,
+        steps = {str(index): {"id": index, "label": label, "type": self.inputs[label][0], "tool_id": None,
+                              "tool_version": None,
                               "tool_state": json.dumps(self.inputs[label][1]), "workflow_outputs": [], "errors": None}
                  for index, label in enumerate(self.inputs)}
-        steps[str(len(self.inputs))] = {"id": len(self.inputs), "label": "copy", "type": "tool", "tool_id": "cat1", "tool_version": "1.0.0",
+        last = len(self.inputs)
+        steps[str(last)] = {"id": last, "label": "copy", "type": "tool", "tool_id": "cat1", "tool_version": "1.0.0",
                        "errors": None, "tool_state": "{}",
                        "workflow_outputs": [{"label": "first", "output_name": "out_file1", "uuid": "o"}]}
         return {"name": NAME, "steps": steps}
@@ -197,7 +200,8 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
 
     @staticmethod
     def _shown(thing):
-        shown = {name: value for name, value in thing.items() if name not in ("appears", "content", "polls", "of_run", "tool")}
+        ours = ("appears", "content", "polls", "of_run", "tool")
+        shown = {name: value for name, value in thing.items() if name not in ours}
         if "content" in thing:
             ok = thing["state"] == "ok"
             shown.update(file_size=len(thing["content"]) if ok else 0, hashes=thing["hashes"] if ok else [])
@@ -248,7 +252,8 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
         if body["targets"][0]["destination"]["type"] == "hdca":
             elements = [(one["name"], one["id"]) for one in made]
             collections = [self._shown(self._collection(history, body["targets"][0]["name"], elements, late))]
-        return {"outputs": [self._shown(one) for one in made], "output_collections": collections, "jobs": [{"id": made[0]["id"]}]}
+        return {"outputs": [self._shown(one) for one in made], "output_collections": collections,
+                "jobs": [{"id": made[0]["id"]}]}
 
     def _dataset(self, history, name, ext, content, late=0.0, state="queued", **more):
         digest = [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(content).hexdigest(), "extra_files_path": None}]
@@ -308,8 +313,8 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
         if "history" in body:       # the form of an earlier Galaxy
             body = {**body, "history_id": body["history"].removeprefix("hist_id=")}
         if "0" not in body["inputs"]:
-            raise Refusal(400, {"err_msg": "Workflow cannot be run because input step '1' (table) is not optional and no input "
-                                        "provided.", "err_code": 0})
+            raise Refusal(400, {"err_msg": "Workflow cannot be run because input step '1' (table) is not optional and no "
+                                           "input provided.", "err_code": 0})
         history = self._find(self.histories, body["history_id"])
         given = {index: {**one, "label": list(self.inputs)[int(index)], "workflow_step_id": index}
                  for index, one in body["inputs"].items() if isinstance(one, dict)}
@@ -338,11 +343,13 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
 
     @staticmethod
     def _run(run, *more):
-        return {name: run[name] for name in ("id", "workflow_id", "history_id", "state", "create_time", "update_time", *more)}
+        names = ("id", "workflow_id", "history_id", "state", "create_time", "update_time", *more)
+        return {name: run[name] for name in names}
 
     def get_invocations(self, ask, body):
-        there = [one for one in self._visible(self.runs) if one["history_id"] == ask.get("history_id", one["history_id"]) and (
-            "workflow_id" not in ask or (one["workflow_id"] if "instance" in ask else WORKFLOW) == ask["workflow_id"])]
+        there = [
+            one for one in self._visible(self.runs) if one["history_id"] == ask.get("history_id", one["history_id"]) and
+            ("workflow_id" not in ask or (one["workflow_id"] if "instance" in ask else WORKFLOW) == ask["workflow_id"])]
         return [self._run(one) for one in (there[::-1] if ask.get("sort_desc") == "true" else there)]
 
     def get_invocation(self, ask, body, which):
@@ -350,7 +357,8 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
         jobs = [{"id": one, "tool_id": "cat1", "state": self._job_state(run, one), "exit_code": 1 if says else 0,
                  "create_time": run["create_time"], "update_time": run["create_time"]}
                 for one, (_, says) in run["made"].items()]
-        steps = [{"id": f"s{len(self.inputs)}", "order_index": len(self.inputs), "workflow_step_label": "copy", "state": "scheduled",
+        last = len(self.inputs)
+        steps = [{"id": f"s{last}", "order_index": last, "workflow_step_label": "copy", "state": "scheduled",
                   "action": None, "subworkflow_invocation_id": None, "outputs": {}, "output_collections": {},
                   "implicit_collection_jobs_id": None, "jobs": jobs if ask.get("step_details") else []}]
         return {**self._run(run, "messages", "inputs", "input_step_parameters", "outputs", "output_collections"),
@@ -389,13 +397,15 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
     def get_job(self, ask, body, which):
         dataset = self._find(self.datasets, which)
         if "tool" in dataset:
-            return {"id": which, "tool_id": dataset["tool"], "state": "ok", "exit_code": 0, "history_id": dataset["history_id"],
-                    "create_time": dataset["create_time"], "update_time": DATED.format(self._made),
+            return {"id": which, "tool_id": dataset["tool"], "state": "ok", "exit_code": 0,
+                    "history_id": dataset["history_id"], "create_time": dataset["create_time"],
+                    "update_time": DATED.format(self._made),
                     "outputs": {"out": {"src": "hda", "id": which}}}
         run = self.runs[dataset["of_run"]]
         return {"id": which, "history_id": run["history_id"], "create_time": run["create_time"],
-                "update_time": run["create_time"], "exit_code": 0, "inputs": {}, "params": {}, "tool_id": "cat1", "tool_version": "1.0.0", "state": self._job_state(run, which),
-                "tool_stderr": run["made"][which][1], "outputs": {"out_file1": {"src": "hda", "id": which}}}
+                "update_time": run["create_time"], "exit_code": 0, "inputs": {}, "params": {}, "tool_id": "cat1",
+                "tool_version": "1.0.0", "state": self._job_state(run, which), "tool_stderr": run["made"][which][1],
+                "outputs": {"out_file1": {"src": "hda", "id": which}}}
 
     class Handler(LoopbackServer.Handler):
         @property

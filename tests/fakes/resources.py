@@ -183,7 +183,9 @@ class Resources:
 
     def get_folder_contents(self, ask, body, which):
         children = [self._listed(one) for one in self.children(which)]
-        return {"metadata": {"total_rows": len(children), "can_add_library_item": True, "parent_library_id": self.folders[which]["parent_library_id"]}, "folder_contents": children}
+        return {"metadata": {"total_rows": len(children), "can_add_library_item": True,
+                             "parent_library_id": self.folders[which]["parent_library_id"]},
+                "folder_contents": children}
 
     def post_contents(self, ask, body, which):
         file = self.file(body["content"])
@@ -242,7 +244,8 @@ class Resources:
         [source] = [one for one in inputs.values() if isinstance(one, dict)] or [None]
         source = source["values"][0] if source and "values" in source else source
         content = self.tools[tool](self.datasets[source["id"]]["content"] if source else b"")
-        made = self._dataset(self.histories[body["history_id"]], f"{tool} on data", "tabular", content, state="ok", tool=tool)
+        history = self.histories[body["history_id"]]
+        made = self._dataset(history, f"{tool} on data", "tabular", content, state="ok", tool=tool)
         return {"outputs": [{**self._shown(made), "output_name": "out"}], "output_collections": [],
                 "jobs": [{"id": made["id"], "state": "new", "tool_id": tool}]}
 

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import venv
 import zipfile
@@ -18,8 +19,9 @@ from fakes.resources import DATA_INPUT, WORKFLOW
 from galaxy_api_scripts.batch.ledger import Ledger
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = {path.name: path for folder in (ROOT, ROOT / "scripts") for path in sorted(folder.glob("*.py"))
-           if not path.is_symlink() and path.name != "common.py"}
+VERBS = [ROOT / f"{name}.py" for name in ("display", "create", "update", "delete")]
+SCRIPTS = {path.name: path for path in VERBS + [path for path in sorted((ROOT / "scripts").glob("*.py"))
+                                                if not path.is_symlink()]}
 # What users call their own modules, and what some of ours were called.
 USERS_OWN = ("keys", "files", "jobs", "runs", "tools", "records", "inputs")
 
@@ -27,7 +29,11 @@ USERS_OWN = ("keys", "files", "jobs", "runs", "tools", "records", "inputs")
 BARE = ("requests", "urllib3", "idna", "certifi", "charset-normalizer", "docopt-ng", "tabulate")
 
 # These need common.py alone, with requests, docopt and tabulate.
-COMMON_ALONE = [name for name, path in SCRIPTS.items() if "galaxy_api_scripts" not in path.read_text()]
+COMMON_ALONE = [
+    "create.py", "delete.py", "display.py", "update.py", "filter_failed_datasets_from_collection.py",
+    "history_create_history.py", "history_delete_history.py", "import_library_dataset_to_history.py", "invocation_list.py",
+    "key_show.py", "library_create_library.py", "reset_metadata_on_installed_repositories.py", "tool_list.py",
+    "workflow_delete.py", "workflow_list.py"]
 
 
 def environment(folder, *distributions):
@@ -97,7 +103,8 @@ def copied(request, name, tmp_path, bare, full):
     shutil.copy(SCRIPTS[name], folder)
     shutil.copy(ROOT / "common.py", folder)
     if name not in COMMON_ALONE:
-        shutil.copytree(ROOT / "galaxy_api_scripts", folder / "galaxy_api_scripts", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "galaxy_api_scripts", folder / "galaxy_api_scripts",
+                        ignore=shutil.ignore_patterns("__pycache__"))
     if request.param != "alone":
         for own in USERS_OWN:
             (folder / f"{own}.py").write_text("raise SystemExit('this is the user\\'s own module')\n")
@@ -108,6 +115,51 @@ def copied(request, name, tmp_path, bare, full):
 def test_a_copied_script_does_its_whole_job(name, copied, galaxy):
     assert f"  {name} [options]" in copied("--help")
     JOBS[name](galaxy, copied)
+
+
+@pytest.fixture(scope="session")
+def least(tmp_path_factory):
+    return environment(tmp_path_factory.mktemp("least"), *set(BARE) - {"tabulate"})
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_is_printed_in_a_bare_checkout(name, least):
+    """As when all lay in one folder: `cd scripts; ./x.py`, where nothing is installed but requests and docopt."""
+    ended = subprocess.run([least, name, "--help"], cwd=ROOT / "scripts", capture_output=True, text=True,
+                           env={"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"})
+    assert (ended.returncode, ended.stderr) == (0, "") and "Usage:" in ended.stdout
+
+
+def python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+@pytest.mark.parametrize("name", COMMON_ALONE)
+def test_what_needs_common_alone_loads_nothing_of_the_package(name):
+    loads = f"import runpy, sys; runpy.run_path({str(SCRIPTS[name])!r}); print('galaxy_api_scripts' in sys.modules)"
+    assert python(loads).stdout == "False\n"
+
+
+POSIX_MODULES = ["fcntl", "grp", "pwd", "resource", "termios"]
+POSIX_SIGNALS = ["SIGALRM", "SIGCHLD", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGQUIT", "SIGUSR1", "SIGUSR2"]
+
+
+def test_the_verbs_work_where_there_is_neither_fcntl_nor_a_signal_of_posix(galaxy):
+    history = galaxy.create_history("Run 12")
+    line = ["display.py", "--format=value", "--fields=name", KEY, f"{galaxy.url}/api/histories/{history}"]
+    code = f"""
+import signal, sys
+for name in {POSIX_MODULES}:
+    sys.modules[name] = None
+for name in {POSIX_SIGNALS}:
+    delattr(signal, name)
+sys.argv = {line}
+import runpy
+runpy.run_path({str(ROOT / "display.py")!r}, run_name="__main__")
+"""
+    ended = python(code)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "Run 12\n", "")
 
 
 # ------------------------------------------------------------------------------------------------------------ the whole jobs
@@ -175,14 +227,16 @@ def key_show(galaxy, run):
 @job_of
 def library_create_library(galaxy, run):
     assert "'name': 'Lab'" in run(KEY, galaxy.url, "Lab", "Ours", "short")
-    assert [(one["name"], one["description"], one["synopsis"]) for one in galaxy.libraries.values()] == [("Lab", "Ours", "short")]
+    [library] = galaxy.libraries.values()
+    assert (library["name"], library["description"], library["synopsis"]) == ("Lab", "Ours", "short")
 
 
 @job_of
 def library_create_folder(galaxy, run):
     library = galaxy.create_library("Lab")
-    assert "Run 12" in run(KEY, f"{galaxy.url}/api/libraries/{library['id']}/contents", library["root_folder_id"], "Run 12", "all")
-    [folder] = galaxy.children(library["root_folder_id"])
+    root, contents = library["root_folder_id"], f"{galaxy.url}/api/libraries/{library['id']}/contents"
+    assert "Run 12" in run(KEY, contents, root, "Run 12", "all")
+    [folder] = galaxy.children(root)
     assert (folder["type"], folder["name"], folder["description"]) == ("folder", "Run 12", "all")
 
 
@@ -507,7 +561,8 @@ def recipe_branch(galaxy, run):
     galaxy.inputs = {"table": galaxy.inputs["table"]}
     galaxy.tools["wc_gnu"] = lambda content: b"1"
     galaxy.tool_inputs["wc_gnu"] = [{**DATA_INPUT, "name": "input1"},
-                                    {"name": "options", "type": "select", "multiple": True, "options": [["l", "lines", True]]},
+                                    {"name": "options", "type": "select", "multiple": True,
+                                     "options": [["l", "lines", True]]},
                                     {"name": "include_header", "type": "boolean"}]
     assert "first" in run(KEY, galaxy.url, history, dataset, "Copy", "Copy")
     assert len(galaxy.runs) == 1
@@ -594,10 +649,11 @@ def example_watch_folder(galaxy, run):
         (run.work / name).mkdir()
     (run.work / "in" / "a.tsv").write_text("abc")
     galaxy.users[KEY]["is_admin"], galaxy.inputs = True, {"table": galaxy.inputs["table"]}
-    assert "'name': 'a.tsv'" in run("--once", KEY, f"{galaxy.url}/api/", "in", "out", "Lab", WORKFLOW)
+    out = run("--once", KEY, f"{galaxy.url}/api/", "in", "out", "Lab", WORKFLOW)
     [library], [started] = galaxy.libraries.values(), galaxy.runs.values()
     [file] = galaxy.children(library["root_folder_id"])
     assert (library["name"], file["content"], started["inputs"]["0"]["id"]) == ("Lab", b"abc", file["id"])
+    assert out.startswith(f"{{'id': '{started['id']}'")
     assert (run.work / "out" / "a.tsv").read_text() == "abc" and not (run.work / "in" / "a.tsv").exists()
 
 
