@@ -104,7 +104,7 @@ def a_look(what, url, sheet, count):
     if not sheet.with_name("sheet.tsv.ledger").exists():
         launched(command)
     with Ledger(f"{sheet}.ledger") as memory, memory.together():
-        example = next(memory.units()).data
+        example = memory.samples()[0].data
         for number in range(memory.counts().get("ok", 0), count):
             unit = memory.add(f"{number:032x}", f"before {number}")
             unit.save(**{**example, "name": f"before {number}", "key": None, "state": "ok", "place": "another sheet"})

@@ -97,8 +97,8 @@ def require_tool(galaxy, option, tool):
         if error.status != 404:
             raise
         raise GalaxyError(f"{galaxy.base} has no data manager {tool}: give another with {option}=ID; its administrators "
-                          "install one with install_tool_shed_repositories.py, or name it in data_manager_config_file (galaxy.yml)"
-                          ) from None
+                          "install one with install_tool_shed_repositories.py, or name it in data_manager_config_file "
+                          "(galaxy.yml)") from None
 
 
 class Jobs:

@@ -72,8 +72,8 @@ def main(argv=None):
     if kind.split(":")[0] != "list":
         raise GalaxyError(f"collection {name!r} is of the type {kind}: only a list can be split")
     if unfinished:
-        report_error(f"{len(unfinished)} datasets of collection {name!r} are unfinished, so they are not ok: --wait waits for "
-                     "them")
+        report_error(f"{len(unfinished)} datasets of collection {name!r} are unfinished, so they are not ok: --wait waits "
+                     "for them")
     collections = []
     for new_name, elements in zip((f"{name} (ok)", f"{name} (not ok)"), split(collection["elements"], kind)):
         payload = {"name": new_name, "collection_type": kind, "element_identifiers": elements, "copy_elements": False}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Watch a folder, of drops or of a sequencer's runs, and run a workflow once on each unit that is whole.
+"""Watch a folder of files or of a sequencer's runs, and run a workflow once on each unit that is complete.
 
 Usage:
   folder_watch.py [options] [--param=PARAM]... [--tag=TAG]... KEY URL FOLDER WORKFLOW [INPUT=VALUE...]
@@ -12,36 +12,38 @@ Arguments:
   INPUT=VALUE         an input that is the same for all units, as workflow_run.py takes it
 
 Options:
-  --unit=KIND         what is one unit: file, pair (of reads), or run: each folder in FOLDER  [default: file]
-  --input=LABEL       the input that takes a unit's files; the only one that is left unless given
-  --files=PATTERN     only files of such names, as '*_R1_*.fq.gz'; of a run, those of FASTQ files unless given
-  --ready-file=NAME   only what this marks as whole: in a run; in FOLDER, for all there; as .done, FILE.done for one file
-  --settle=SECONDS    for how long what has no mark must stand still; 60, or 600 for runs, unless given
-  --move-to=DIR       where a unit goes when it has ended well
-  --download=DIR      fetch the results to DIR/UNIT
+  --unit=KIND         what a unit is: file, pair (of reads), or run (each folder in FOLDER)  [default: file]
+  --input=LABEL       the input that takes a unit's files; by default the only one that is left
+  --files=PATTERN     only files of such names, as '*_R1_*.fq.gz'; of a run, by default those of FASTQ files
+  --ready-file=NAME   only what this marks as complete: in a run; in FOLDER, for all there; as .done, FILE.done for one file
+  --settle=SECONDS    how long what has no mark must be unchanged; by default 60, or 600 for runs
+  --move-to=DIR       move a unit there when it has ended well
+  --download=DIR      download the results to DIR/UNIT
   --outputs=LABELS    only the outputs of these labels, separated by commas
-  --on-done=COMMAND   what the shell does when a unit has ended well
-  --on-fail=COMMAND   what it does when one has failed; $UNIT_NAME, _MESSAGE, _FAILED_STEP, _HISTORY, _RUN_URL and more tell
-  --once              take what is whole, fetch what has ended, and end: for cron; else watch for ever
-  --pause=SECONDS     between two looks at the folder  [default: 30]
+  --on-done=COMMAND   what the shell runs when a unit has ended well
+  --on-fail=COMMAND   and when one has failed; $UNIT_NAME, _MESSAGE, _FAILED_STEP, _HISTORY, _RUN_URL and more describe it
+  --once              submit what is complete, download what has finished, and end: for cron; else watch for ever
+  --pause=SECONDS     between two scans of the folder  [default: 30]
   --max-running=N     units under way at once  [default: 10]
-  --retry-failed      try those again that have failed before and are still there
+  --retry-failed      run units again that failed before and are still there
   --param=PARAM       STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, or a tool's id; may be repeated
   --tag=TAG           a tag for each history; may be repeated
   --use-cached-jobs   take the results of equal jobs that have run before
   --allow-corrections  let Galaxy fill in what steps of the workflow leave out
-  --ledger=FILE       where is remembered what was done, in ~/.local/state unless given. ledger_show.py shows it
-  -n, --dry-run       show what is there and whether it is whole, also what was run before; a workflow's file is imported
-  --format=FORMAT     table, json, jsonl, csv, tsv, value or another tabulate style  [default: tsv]
+  --ledger=FILE       the ledger, by default in ~/.local/state; ledger_show.py shows it
+  -n, --dry-run       show what would be done, change nothing
+  --format=FORMAT     table, json, jsonl, csv, tsv, value or another tabulate style
   --fields=NAMES      only these fields, separated by commas
-  -q, --quiet         print no units
-  -h, --help          show this
+  -q, --quiet         no progress, only results and errors
+  -h, --help          show this help
+  --version           show the version
 
-A run is whole with CopyComplete.txt or CompletedJobInfo.xml; RTAComplete.txt says only that its bases are called. Hidden
+A run is complete with CopyComplete.txt or CompletedJobInfo.xml; RTAComplete.txt says only that its bases are called. Hidden
 and temporary files, reads without a barcode (Undetermined) and empty files are left alone. A file of a used name with new
-content is a new unit; one that has failed is not tried again by itself. SIGTERM ends a watcher well, at any moment. One
-that looks once exits with 1 when all that ended have failed, 3 when some have, 4 when some still run, 75 when another is at
-work on the ledger.
+content is a new unit; one that has failed is not run again by itself; a workflow's file is imported even by --dry-run. A row
+(TSV by default) is printed for each unit as it ends; with --quiet only if --format or --fields asks for it. SIGTERM ends a
+watcher well, at any moment. With --once, exits with 1 when all that ended have failed, 3 when some have, 4 when some still
+run, 75 when another process is writing the ledger.
   folder_watch.py --unit=run --move-to=/data/done --download=/data/results - - /data/runs rnaseq.ga genome=hg38
 """
 import os
@@ -62,12 +64,14 @@ from common import (
     show,
     split_commas,
 )
-from galaxy_api_scripts.batch import ledger
 from galaxy_api_scripts.batch.incoming import COMPLETION_MARKS, UNIT_KINDS, as_workflow_input, is_complete, scan_folder
+from galaxy_api_scripts.batch.ledger import Ledger, ledger_path
+from galaxy_api_scripts.batch.ledger_reader import read_samples
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.summary import ROW_FIELDS, exit_status, iter_finished, print_rows
-from galaxy_api_scripts.batch.watcher import SETTLE_SECONDS, Watcher, default_ledger
+from galaxy_api_scripts.batch.watcher import DEFAULT_SETTLE, Watcher, WatchSettings, default_ledger
 from galaxy_api_scripts.files import prepare_folder
+from galaxy_api_scripts.progress import enable_bars
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
 from galaxy_api_scripts.workflows.run import check_workflow, invocation_options, parse_step_parameter, parse_tag
@@ -75,109 +79,118 @@ from galaxy_api_scripts.workflows.run import check_workflow, invocation_options,
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    folder, kind, once, dry = args["FOLDER"], args["--unit"], args["--once"], args["--dry-run"]
-    pause, most = int_option(args, "--pause", 1), int_option(args, "--max-running", 1)
-    settle = int_option(args, "--settle")
-    style, fields = output_options(args, () if dry else ROW_FIELDS).values()
+    once, dry_run, download = args["--once"], args["--dry-run"], args["--download"]
+    output = output_options(args, () if dry_run else ROW_FIELDS)
+    print_nothing = args["--quiet"] and not any(output.values())
+    output["format"] = output["format"] or "tsv"
+    max_running, labels = int_option(args, "--max-running", 1), split_commas(args["--outputs"])
+    parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
+    settings = watch_settings(args)
+    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
+    enable_bars(not args["--quiet"])
+    ledger_file = ledger_path(args["--ledger"], default_ledger(galaxy.base, settings.folder, args["WORKFLOW"]))
+    if settings.kind != "run" and os.path.dirname(os.path.realpath(ledger_file)) == settings.folder:
+        raise GalaxyError(f"--ledger={ledger_file}: it would be watched itself: name a file outside {settings.folder}", USAGE)
+
+    user = galaxy.current_user()
+    check = check_workflow(galaxy, resolve_workflow(galaxy, args["WORKFLOW"]), parameters, labels, bool(download),
+                           **invocation_options(args))
+    base, index = constant_inputs(galaxy, check.workflow, args["INPUT=VALUE"], args["--input"], settings.kind)
+    check.raise_problems(base.problems)
+    if dry_run:
+        show_units(settings, ledger_file, output)
+        return DONE
+
+    def make_request(unit):
+        inputs = base.copy()
+        inputs.set_value(index, lambda: as_workflow_input(unit, inputs.specs[index]))
+        if inputs.problems:
+            raise GalaxyError(inputs.problems[0], USAGE)
+        return check.make_request(inputs)
+
+    results = prepare_folder(download, "--download") if download else None
+    with Ledger(ledger_file, server=galaxy.base, user=user.get("username") or user["id"], folder=settings.folder) as ledger:
+        runner = BatchRunner(galaxy, ledger, max_running, results, labels)
+        runner.context.shared_uploads.sources = {leaf.source for value in base.values.values()
+                                                 for leaf in iter_datasets(value) if leaf.source}
+        watcher = Watcher(runner, settings, make_request)
+        if sys.stderr.isatty():
+            eprint(f"watching {settings.folder}; ledger_show.py {ledger_file} shows what is done")
+        watcher.scan()
+        runner.adopt_orphans()
+        samples = []
+        print_rows(iter_finished(runner, samples, once, None, watcher.scan, settings.pause), output, print_nothing)
+        return exit_status([*samples, *(entry.sample for entry in (*runner.queue, *runner.running.values()))])
+
+
+def watch_settings(args):
+    """What the command line says about the folder and its units."""
+    kind, pause, settle = args["--unit"], int_option(args, "--pause", 1), int_option(args, "--settle")
     if kind not in UNIT_KINDS:
-        raise GalaxyError(f"--unit={kind}: there are {', '.join(UNIT_KINDS)}", USAGE)
-    require_nonempty(args, "--input", "--files", "--ready-file", "--move-to",
-                     "--download", "--outputs", "--on-done", "--on-fail")
-    settle = SETTLE_SECONDS[kind] if settle is None else settle
-    if not os.path.isdir(folder):
-        raise GalaxyError(f"{folder}: no such folder", USAGE)
-    folder = os.path.realpath(folder)
+        raise GalaxyError(f"--unit={kind}: expected {', '.join(UNIT_KINDS[:-1])} or {UNIT_KINDS[-1]}", USAGE)
+    require_nonempty(args, "--input", "--files", "--ready-file", "--move-to", "--download", "--outputs", "--on-done", "--on-fail")
+    if not os.path.isdir(args["FOLDER"]):
+        raise GalaxyError(f"{args['FOLDER']}: no such folder", USAGE)
+    folder = os.path.realpath(args["FOLDER"])
     marks = [name for name in COMPLETION_MARKS if kind == "run" and os.path.isfile(os.path.join(folder, name))]
     if marks:
         raise GalaxyError(f"{folder}: holds {marks[0]}, so it is a run itself: name the folder that the runs are in", USAGE)
-    to = outside(folder, args["--move-to"], "--move-to", kind)
-    outside(folder, args["--download"], "--download", kind)
-    labels = split_commas(args["--outputs"])
-    parameters, tags = [parse_step_parameter(one) for one in args["--param"]], [parse_tag(one) for one in args["--tag"]]
-    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
-    place = ledger.ledger_path(args["--ledger"], default_ledger(galaxy.base, folder, args["WORKFLOW"]))
-    if kind != "run" and os.path.dirname(os.path.realpath(place)) == folder:
-        raise GalaxyError(f"--ledger={place}: it would be watched itself: name a file outside {folder}", USAGE)
-
-    user = galaxy.current_user()
-    known = check_workflow(galaxy, resolve_workflow(galaxy, args["WORKFLOW"]), parameters, labels, bool(args["--download"]),
-                    **invocation_options(args))
-    base, index = constant(galaxy, known.workflow, args["INPUT=VALUE"], args["--input"])
-    if index and not fits(kind, base.specs[index].type):
-        other = "--unit=pair or --unit=run" if kind == "file" else "--unit=file or --unit=run"
-        base.problems.append(f"input {base.specs[index].name}: it takes a collection of type {base.specs[index].type}, "
-                             f"which --unit={kind} does not give: {other}")
-    known.raise_problems(base.problems)
-    if dry:
-        before = {unit["place"]: unit["state"] for unit in ledger.read_samples(place)} if os.path.exists(place) else {}
-        drops = scan_folder(folder, kind, args["--ready-file"], args["--files"])
-        if drops:
-            show([seen(drop, settle, before.get(drop.place)) for drop in drops], style, fields)
-        eprint(f"{len(drops)} there; ledger: {place}")
-        return DONE
-
-    def planned(drop):
-        given = base.copy()
-        given.set_value(index, lambda: as_workflow_input(drop, given.specs[index]))
-        if given.problems:
-            raise GalaxyError(given.problems[0], USAGE)
-        return known.make_request(given)
-
-    results = prepare_folder(args["--download"], "--download") if args["--download"] else None
-    with ledger.Ledger(place, server=galaxy.base, user=user.get("username") or user["id"], folder=folder) as memory:
-        work = BatchRunner(galaxy, memory, most, results, labels)
-        work.shared.sources = {leaf.source for one in base.values.values() for leaf in iter_datasets(one) if leaf.source}
-        watcher = Watcher(work, folder, kind, planned, settle, pause, args["--ready-file"], args["--files"], to,
-                          {"ok": args["--on-done"], "failed": args["--on-fail"]}, args["--retry-failed"], tags)
-        if sys.stderr.isatty():
-            eprint(f"watching {folder}; ledger_show.py {place} shows what is done")
-        watcher.look()
-        work.adopt_orphans()
-        units = []
-        print_rows(iter_finished(work, units, once, None, watcher.look, pause), style, fields or ROW_FIELDS, args["--quiet"])
-        return exit_status([*units, *(one.unit for one in (*work.queue, *work.under_way.values()))])
+    move_to, _ = (folder_outside(folder, args[option], option, kind) for option in ("--move-to", "--download"))
+    return WatchSettings(folder, kind, DEFAULT_SETTLE[kind] if settle is None else settle, pause, args["--ready-file"],
+                         args["--files"], move_to, {"ok": args["--on-done"], "failed": args["--on-fail"]},
+                         args["--retry-failed"], [parse_tag(tag) for tag in args["--tag"]])
 
 
-def outside(folder, text, option, kind):
-    """The folder that `option` names, where it is not one that is watched."""
+def folder_outside(watched, text, option, kind):
+    """The folder that `option` names, unless it would be watched itself."""
     if text is None:
         return None
-    to = os.path.realpath(prepare_folder(text, option))
-    if to == folder or (kind == "run" and os.path.commonpath([to, folder]) == folder):
-        raise GalaxyError(f"{option}={text}: it would be watched itself: name a folder outside {folder}", USAGE)
-    return to
+    folder = os.path.realpath(prepare_folder(text, option))
+    if folder == watched or (kind == "run" and os.path.commonpath([folder, watched]) == watched):
+        raise GalaxyError(f"{option}={text}: it would be watched itself: name a folder outside {watched}", USAGE)
+    return folder
 
 
-def constant(galaxy, workflow, words, label):
-    """What all units are given, and the index of the input that takes their files."""
+def constant_inputs(galaxy, workflow, words, label, kind):
+    """The inputs that are the same for all units, and the index of the one that takes their files."""
     base = InputValues(galaxy, workflow)
-    taken = base.set_from_args(words)
-    free = [one.index for one in base.specs.values() if one.kind != "parameter" and one.index not in taken]
-    needed = [index for index in free if base.specs[index].required] or free
-    fitting = base.find_indexes(label) if label else needed
-    if len(fitting) != 1 or fitting[0] in taken:
-        there = ", ".join(base.specs[index].name for index in free) or "none"
-        base.problems.append(f"{f'--input={label}' if label else 'which input takes the files?'}: there are {there}: "
+    constant = base.set_from_args(words)
+    free = [spec.index for spec in base.specs.values() if spec.kind != "parameter" and spec.index not in constant]
+    required = [index for index in free if base.specs[index].required] or free
+    indexes = base.find_indexes(label) if label else required
+    if len(indexes) != 1 or indexes[0] in constant:
+        labels = ", ".join(base.specs[index].name for index in free) or "none"
+        base.problems.append(f"{f'--input={label}' if label else 'which input takes the files?'}: there are {labels}: "
                              "--input=LABEL names one")
         return base, ""
-    base.values[fitting[0]] = None      # so that it is not missing
+    index = indexes[0]
+    base.values[index] = None      # so that it is not missing
     base.check_missing()
-    del base.values[fitting[0]]
-    return base, fitting[0]
+    del base.values[index]
+    if not accepts(base.specs[index].type, kind):
+        others = "--unit=pair or --unit=run" if kind == "file" else "--unit=file or --unit=run"
+        base.problems.append(f"input {base.specs[index].name}: it takes a collection of type {base.specs[index].type}, "
+                             f"which --unit={kind} does not give: {others}")
+    return base, index
 
 
-def fits(kind, wanted):
-    """Whether a unit of that kind can be given to an input for a collection of the type `resolve_workflow`, "" for any."""
-    if wanted.replace("_or_unpaired", "") != wanted or not wanted:
+def accepts(collection_type, kind):
+    """Whether an input for a collection of that type, "" for any, can take a unit of that kind."""
+    if not collection_type or "_or_unpaired" in collection_type:
         return True
-    return kind == "run" or ("paired" in wanted) == (kind == "pair")
+    return kind == "run" or ("paired" in collection_type) == (kind == "pair")
 
 
-def seen(drop, settle, before):
-    """What there is to say of what lies there; `before` is the state of what was made of that place last."""
-    when = "now" if is_complete(drop, 0, 0, settle) else f"when it has stood still for {settle} s"
-    return {"name": drop.name, "place": drop.place, "files": len(drop.files), "bytes": sum(one.size for one in drop.files),
-            "taken": drop.problem or when, "before": before}
+def show_units(settings, ledger_file, output):
+    """Show what is in the folder, when it would be taken, and how what was made of it before has ended."""
+    before = {sample["place"]: sample["state"] for sample in read_samples(ledger_file)} if os.path.exists(ledger_file) else {}
+    units = scan_folder(settings.folder, settings.kind, settings.ready_file, settings.pattern)
+    later = f"after {settings.settle} s without a change"
+    if units:
+        show([{"name": unit.name, "place": unit.place, "files": len(unit.files), "bytes": sum(file.size for file in unit.files),
+               "taken": unit.problem or ("now" if is_complete(unit, 0, 0, settings.settle) else later),
+               "before": before.get(unit.place)} for unit in units], **output)
+    eprint(f"{len(units)} there; ledger: {ledger_file}")
 
 
 if __name__ == "__main__":

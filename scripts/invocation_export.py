@@ -67,8 +67,13 @@ def main(argv=None):
         with Checkpoint(galaxy, label, "export", invocation_id, wish, os.path.abspath(path)) as checkpoint, \
                 kept_until_finished(checkpoint):
             route = prepare_archive(galaxy, invocation, wish, checkpoint, timeout)
-            download_file(galaxy, route, path, label=label, overwrite=force,
-                          before_publish=lambda part, _: check_archive(part, style, label))
+            try:
+                download_file(galaxy, route, path, label=label, overwrite=force,
+                              before_publish=lambda part, _: check_archive(part, style, label))
+            except GalaxyError as error:
+                if error.status == 500:     # Galaxy is ready before it notes that its task has failed
+                    raise_if_failed(galaxy, invocation, wish, checkpoint.data)
+                raise
     print(path)
 
 
@@ -82,13 +87,19 @@ def prepare_archive(galaxy, invocation, wish, checkpoint, timeout):
                         route=f"short_term_storage/{answer['storage_request_id']}")
     announce("Galaxy makes the archive")
     for _ in galaxy.poll(timeout):
-        if has_failed(galaxy, checkpoint.data):
-            has_subworkflows = any(step.get("subworkflow_invocation_id") for step in invocation["steps"])
-            hint = ": it can't of an invocation with subworkflows (26.1)" if has_subworkflows and "bco" in str(wish) else ""
-            raise GalaxyError(f"invocation {invocation['id']}: Galaxy could not make the {wish['model_store_format']}{hint}")
+        raise_if_failed(galaxy, invocation, wish, checkpoint.data)
         if galaxy.get(f"{checkpoint.data['route']}/ready"):
             return checkpoint.data["route"]
     raise GalaxyError(f"Galaxy has not made the archive after {timeout:g} s: the same line again continues", STILL_RUNNING)
+
+
+def raise_if_failed(galaxy, invocation, wish, notes):
+    """Raise `GalaxyError` if Galaxy could not make the archive."""
+    if has_failed(galaxy, notes):
+        kind = wish["model_store_format"]
+        is_nested = any(step.get("subworkflow_invocation_id") for step in invocation["steps"])
+        hint = ": it can't for an invocation with subworkflows (26.1)" if is_nested and kind == STORE_FORMATS["bco"] else ""
+        raise GalaxyError(f"invocation {invocation['id']}: Galaxy could not make the {kind}{hint}")
 
 
 def has_failed(galaxy, notes):

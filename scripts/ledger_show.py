@@ -1,69 +1,79 @@
 #!/usr/bin/env python3
-"""Show what became of each sample or folder, as a ledger has it.
+"""Show what has become of each sample or unit in a ledger; ask no server, change nothing.
 
 Usage:
   ledger_show.py [options] [--steps | --counts] FILE
 
 Arguments:
-  FILE             the ledger that a batch or a watched folder keeps
+  FILE             the ledger of a batch or a watched folder
 
 Options:
   --state=STATES   only those in these states, separated by commas, such as failed,running
   --name=NAME      only those of exactly this name
-  --steps          their steps instead: when each was begun, when it ended and how; a step without an end is under way, or
-                   was when its run was killed
-  --counts         only how many there are in each state
-  --limit=N        no more than N
+  --steps          their steps instead: when each began and ended, and how; one without an end is under way, or was when its
+                   process was killed
+  --counts         how many there are in each state instead
+  --limit=N        at most N of them
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
-  --fields=NAMES   only these fields, separated by commas: also key, place, seen, notes; key of steps
-  -h, --help       show this
+  --fields=NAMES   only these fields, separated by commas
+  -h, --help       show this help
+  --version        show the version
 
-States are waiting, running, ok, failed and gone. Times are in UTC. It asks no server, changes nothing, and may be used while
-a run is at work on the ledger.
+States are waiting, running, ok, failed and gone (no longer in the sheet or folder). Stages and steps are detect, history, send,
+upload, submit, run, finish, deliver, move and notify. Times are in UTC. More fields: key, place, seen, notes; of steps, key. It
+may be used while the ledger is written.
   ledger_show.py --state=failed --fields=name,failed_step,message batch.ledger
   ledger_show.py --steps --name=S12 batch.ledger
-Other programs read it as a file of SQLite, with the tables units and steps:
+Other programs read a ledger as an SQLite file with the tables units and steps:
   sqlite3 -readonly batch.ledger "select state, count(*) from units group by state"
 """
 import itertools
 import sys
 
 from common import USAGE, GalaxyError, arguments, int_option, output_options, run, show
-from galaxy_api_scripts.batch import ledger
+from galaxy_api_scripts.batch.ledger_reader import (
+    SAMPLE_COLUMNS,
+    SAMPLE_STATES,
+    STEP_COLUMNS,
+    count_states,
+    read_samples,
+    read_steps,
+)
 
-FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended"]
+COUNT_FIELDS = ["state", "number"]
+FIELDS = ["name", "state", "stage", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended"]
 STEP_FIELDS = ["name", "attempt", "step", "begun", "ended", "outcome"]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    file, limit, name = args["FILE"], int_option(args, "--limit", 1), args["--name"]
-    if not file:
+    path, limit, name = args["FILE"], int_option(args, "--limit", 1), args["--name"]
+    if not path:
         raise GalaxyError("FILE is empty: is a variable unset?", USAGE)
     if args["--counts"]:
-        known, fields = ["state", "number"], ["state", "number"]
+        known, fields = COUNT_FIELDS, COUNT_FIELDS
     elif args["--steps"]:
-        known, fields = ledger.STEP_COLUMNS, STEP_FIELDS
+        known, fields = STEP_COLUMNS, STEP_FIELDS
     else:
-        known, fields = [*ledger.SAMPLE_COLUMNS, "notes"], FIELDS
-    style, chosen = output_options(args, known).values()
-    only = wanted(file, args["--state"]), name
+        known, fields = [*SAMPLE_COLUMNS, "notes"], FIELDS
+    output = output_options(args, known)
+    states = parse_states(path, args["--state"])
 
     if args["--counts"]:
-        rows = ({"state": state, "number": number} for state, number in ledger.count_states(file, *only).items())
+        rows = ({"state": state, "number": number} for state, number in count_states(path, states, name).items())
     else:
-        rows = (ledger.read_steps if args["--steps"] else ledger.read_samples)(file, *only)
-    show(itertools.islice(rows, limit), style, chosen or fields)
+        rows = (read_steps if args["--steps"] else read_samples)(path, states, name)
+    show(itertools.islice(rows, limit), output["format"], output["fields"] or fields)
 
 
-def wanted(file, text):
-    """The states in `--state`, all that there can be or are."""
-    names = [] if text is None else [name.strip() for name in text.split(",")]
-    there = dict.fromkeys([*ledger.SAMPLE_STATES, *ledger.count_states(file)]) if names else {}
-    for name in names:
-        if name not in there:
-            raise GalaxyError(f"--state: there is no state {name!r}: there are {', '.join(there)}", USAGE)
-    return names
+def parse_states(path, text):
+    """The states that `--state` names, of all that there can be or are in the ledger."""
+    states = [] if text is None else [state.strip() for state in text.split(",")]
+    known = dict.fromkeys([*SAMPLE_STATES, *count_states(path)]) if states else {}
+    for state in states:
+        if state not in known:
+            raise GalaxyError(f"--state: there is no state {state!r}: there are {', '.join(known)}", USAGE)
+    return states
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run a workflow once for each row of a sample sheet, many beside each other, and remember what was done.
+"""Run a workflow once for each row of a sample sheet, many at once, and keep in a ledger what was done.
 
 Usage:
   workflow_batch.py [options] [--map=MAP]... [--param=PARAM]... [--tag=TAG]... KEY URL WORKFLOW SHEET [INPUT=VALUE...]
@@ -14,33 +14,35 @@ Arguments:
   INPUT=VALUE           an input that is the same for all rows
 
 Options:
-  --map=MAP             COLUMN=LABEL: that column is that input's, or nobody's without a LABEL; may be repeated
-  --fastq=DIR           where the reads of SampleSheet.csv are; beside it unless given
+  --map=MAP             COLUMN=LABEL: the column is the input of that label, or of none without LABEL; may be repeated
+  --fastq=DIR           the folder of the reads of SampleSheet.csv; by default the sheet's
   --as-collection       one run for all rows, mapped over a list of the samples
-  --history=HISTORY     one history for all: an id, an exact name, or new:NAME; a history for each row unless given
-  --max-running=N       rows under way at once  [default: 10]
+  --history=HISTORY     one history for all rows: an id, an exact name, or new:NAME; by default each row has its own
+  --max-running=N       samples under way at once  [default: 10]
   --param=PARAM         STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, or a tool's id; may be repeated
   --tag=TAG             a tag for each history; may be repeated
   --use-cached-jobs     take the results of equal jobs that have run before
   --allow-corrections   let Galaxy fill in what steps of the workflow leave out
-  --download=DIR        fetch the results, once, to DIR/SAMPLE, or DIR/SAMPLE.2 and so on where a sample has changed
+  --download=DIR        download the results, once, to DIR/SAMPLE, or DIR/SAMPLE.2 and so on if a sample has changed
   --outputs=LABELS      only the outputs of these labels, separated by commas
-  --once                begin what can be begun, fetch what has ended, and end: for cron
-  --timeout=SECONDS     how long to wait for the end; as long as it takes unless given
+  --once                submit what can be submitted, download what has finished, and end: for cron
+  --timeout=SECONDS     stop waiting after this many seconds in all
   --again=SAMPLES       run these samples again, separated by commas, however they ended
-  --retry-failed        try those rows again that have failed before
-  --ledger=FILE         where is remembered what was done; SHEET.ledger unless given. ledger_show.py shows it
-  --summary=FILE        write a table with a row for each sample: CSV where FILE ends in .csv, TSV else
-  -n, --dry-run         check all, show what each row gives, and how it ended before; a workflow's file is imported
-  --format=FORMAT       table, json, jsonl, csv, tsv, value or another tabulate style  [default: tsv]
+  --retry-failed        run samples again that failed before
+  --ledger=FILE         the ledger, by default SHEET.ledger; ledger_show.py shows it
+  --summary=FILE        write a table with a row for each sample: CSV if FILE ends in .csv, else TSV
+  -n, --dry-run         show what would be done, change nothing
+  --format=FORMAT       table, json, jsonl, csv, tsv, value or another tabulate style
   --fields=NAMES        only these fields, separated by commas
-  -q, --quiet           print no rows
-  -h, --help            show this
+  -q, --quiet           no progress, only results and errors
+  -h, --help            show this help
+  --version             show the version
 
-The whole sheet is checked before anything is sent. The same line again, after a kill or with more rows, goes on: what has
-ended well is not run again nor fetched again, unless a file's content, the row or the workflow has changed. Exits with 0
-when every row is ok, 1 when all have failed, 3 when some have, 4 when some still run, 75 when another run is at work on the
-ledger.
+The whole sheet is checked before anything is sent; a workflow's file is imported even by --dry-run. The same line again,
+after a kill or with more rows, continues: what has ended well is neither run nor downloaded again, unless a file's content,
+the row or the workflow has changed. A row (TSV by default) is printed for each sample as it ends; with --quiet only if
+asked for by --format or --fields. Exits with 0 when every row is ok, 1 when all have failed, 3 when some have, 4 when some
+still run, 75 when another process is writing the ledger.
   workflow_batch.py --download=results --summary=runs.tsv - - rnaseq.ga samples.tsv genome=hg38
 """
 import os
@@ -64,10 +66,11 @@ from common import (
     show,
     split_commas,
 )
-from galaxy_api_scripts.batch import ledger
+from galaxy_api_scripts.batch.ledger import Ledger, ledger_path
+from galaxy_api_scripts.batch.ledger_reader import read_samples
 from galaxy_api_scripts.batch.runner import BatchRunner
-from galaxy_api_scripts.batch.sample_sheet import SheetRow
-from galaxy_api_scripts.batch.sheet_inputs import parse_column_map, read_sheet
+from galaxy_api_scripts.batch.sample_sheet import read_sheet
+from galaxy_api_scripts.batch.sheet_inputs import SheetInputs, parse_column_map
 from galaxy_api_scripts.batch.summary import (
     END_STATES,
     ROW_FIELDS,
@@ -79,6 +82,7 @@ from galaxy_api_scripts.batch.summary import (
 )
 from galaxy_api_scripts.datasets.target_history import find_writable_history, shared_history
 from galaxy_api_scripts.files import check_writable, prepare_folder
+from galaxy_api_scripts.progress import enable_bars
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.run import check_workflow, invocation_options, parse_step_parameter, parse_tag
 from galaxy_api_scripts.workflows.staging import describe_input
@@ -86,71 +90,93 @@ from galaxy_api_scripts.workflows.staging import describe_input
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    sheet_name, text, once, dry = args["SHEET"], args["--history"], args["--once"], args["--dry-run"]
-    most, timeout = int_option(args, "--max-running", 1), int_option(args, "--timeout")
-    style, fields = output_options(args, () if dry else ROW_FIELDS).values()
+    sheet_name, history_name, once, dry_run = args["SHEET"], args["--history"], args["--once"], args["--dry-run"]
+    max_running, timeout = int_option(args, "--max-running", 1), int_option(args, "--timeout")
+    output = output_options(args, () if dry_run else ROW_FIELDS)
+    print_nothing = args["--quiet"] and not any(output.values())
+    output["format"] = output["format"] or "tsv"
     require_nonempty(args, "--history", "--download", "--outputs")
-    if args["--summary"] is not None:
-        check_writable(args["--summary"], overwrite=True, option="--summary")
-    labels = split_commas(args["--outputs"])
-    parameters, tags = [parse_step_parameter(one) for one in args["--param"]], [parse_tag(one) for one in args["--tag"]]
+    labels, tags = split_commas(args["--outputs"]), [parse_tag(tag) for tag in args["--tag"]]
+    parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
     again = {name.strip() for name in split_commas(args["--again"]) if name.strip()}
     mapping, sheet = parse_column_map(args["--map"]), read_sheet(sheet_name, args["--fastq"])
-    place = ledger.ledger_path(args["--ledger"], Path(f"{sheet_name}.ledger"))
-    if args["--ledger"] is None and not os.path.isfile(sheet_name):
-        raise GalaxyError(
-            f"{sheet_name}: no file, so there is no place beside it: --ledger=FILE says where to remember", USAGE)
-    if args["--summary"] and os.path.realpath(args["--summary"]) in (os.path.realpath(sheet_name), os.path.realpath(place)):
-        raise GalaxyError(f"--summary={args['--summary']}: that is the sheet or the ledger, which it would replace", USAGE)
+    ledger_file = check_paths(sheet_name, args["--ledger"], args["--summary"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
+    enable_bars(not args["--quiet"])
 
     user = galaxy.current_user()
-    known = check_workflow(galaxy, resolve_workflow(galaxy, args["WORKFLOW"]), parameters, labels, bool(args["--download"]),
-                    **invocation_options(args))
-    history = find_writable_history(galaxy, text, user)["id"] if text and not text.startswith("new:") else ""
-    given = [galaxy, known.workflow, mapping, args["INPUT=VALUE"], history]
-    rows = list(sheet.given(*given)) if not args["--as-collection"] else [
-        (SheetRow(sheet.line, Path(sheet_name).stem, "", [], {}), sheet.as_one(*given))]
-    for name in again - {row.sample for row, _ in rows}:
+    check = check_workflow(galaxy, resolve_workflow(galaxy, args["WORKFLOW"]), parameters, labels, bool(args["--download"]),
+                           **invocation_options(args))
+    is_new = history_name and history_name.startswith("new:")
+    history = find_writable_history(galaxy, history_name, user)["id"] if history_name and not is_new else ""
+    inputs = SheetInputs(sheet, galaxy, check.workflow, mapping, args["INPUT=VALUE"], history)
+    rows = [inputs.fill_as_one()] if args["--as-collection"] else inputs.fill_rows()
+    for name in again - {row.sample for row in rows}:
         sheet.note(None, "", f"--again={name}: there is no such sample")
-    if sheet.problems:
-        raise GalaxyError(f"{sheet_name}: {len(sheet.problems)} things are wrong, so nothing was sent" if len(sheet.problems) > 1
-                      else f"{sheet_name}: {sheet.problems[0]['problem']}, so nothing was sent", USAGE,
-                      table=format_table(sheet.problems, ["row", "sample", "column", "problem"]))
-    known.raise_problems([])
-    if dry:
-        before = {unit["name"]: unit["state"] for unit in ledger.read_samples(place)} if os.path.exists(place) else {}
-        show([{"row": row.line, "sample": row.sample, "before": before.get(row.sample), **inputs_of(known.workflow, one)}
-              for row, one in rows], style, fields)
+    raise_problems(sheet)
+    check.raise_problems([])
+    if dry_run:
+        show_plan(rows, check.workflow, ledger_file, output)
         return DONE
 
     folder = prepare_folder(args["--download"], "--download") if args["--download"] else None
-    with ledger.Ledger(place, server=galaxy.base, user=user.get("username") or user["id"]) as memory:
-        common = (lambda: history) if history else (lambda: shared_history(galaxy, memory.notes, text.removeprefix("new:")))
-        work = BatchRunner(galaxy, memory, most, folder, labels, common=common if text else None)
-        plans, retried = [known.make_request(one) for _, one in rows], ["failed"] if args["--retry-failed"] else []
-        work.shared.among(plans)
-        with memory.together():     # one write to the disk, not a thousand
-            units = [work.submit(row.sample, plan, place=f"{sheet_name}, line {row.line}", title=row.history,
-                               tags=[*tags, *row.tags], again=END_STATES if row.sample in again else retried)
-                     for (row, _), plan in zip(rows, plans)]
-        before = already_finished(units)
-        work.adopt_orphans()       # what the ledger has under way and the sheet no more
+    with Ledger(ledger_file, server=galaxy.base, user=user.get("username") or user["id"]) as ledger:
+        def common_history():
+            return history or shared_history(galaxy, ledger.meta, history_name.removeprefix("new:"))
+        runner = BatchRunner(galaxy, ledger, max_running, folder, labels, shared_history=common_history if history_name else None)
+        samples = submit_rows(runner, check, rows, sheet_name, tags, again, args["--retry-failed"])
+        finished = already_finished(samples)
+        runner.adopt_orphans()       # rows that are under way and no longer in the sheet
         try:
-            print_rows(iter_finished(work, list(units), once, timeout), style, fields or ROW_FIELDS, args["--quiet"])
+            print_rows(iter_finished(runner, list(samples), once, timeout), output, print_nothing)
         finally:
             if args["--summary"]:
-                write_summary(units, args["--summary"])
-        failed = {key for key, state in before.items() if state == "failed"}
+                write_summary(samples, args["--summary"])
+        failed = {key for key, state in finished.items() if state == "failed"}
         if failed and not once:
-            names = ", ".join(unit.name for unit in units if unit.key in failed)
-            eprint(f"{script_name()}: failed before: {names}: --retry-failed tries again")
-        return exit_status(units, failed if once else set(), work.given_up)
+            names = ", ".join(sample.name for sample in samples if sample.key in failed)
+            eprint(f"{script_name()}: failed before: {names}: --retry-failed runs them again")
+        return exit_status(samples, failed if once else set(), runner.gave_up)
 
 
-def inputs_of(workflow, given):
-    """What a row gives, by the inputs' labels."""
-    return {workflow["inputs"][index].get("label") or index: describe_input(value) for index, value in given.values.items()}
+def check_paths(sheet_name, ledger_name, summary):
+    """The ledger's path, once it is clear that neither it nor the summary replaces anything else."""
+    if summary is not None:
+        check_writable(summary, overwrite=True, option="--summary")
+    path = ledger_path(ledger_name, Path(f"{sheet_name}.ledger"))
+    if ledger_name is None and not os.path.isfile(sheet_name):
+        raise GalaxyError(f"{sheet_name}: no file, so it has no place for a ledger: --ledger=FILE names one", USAGE)
+    if summary and os.path.realpath(summary) in (os.path.realpath(sheet_name), os.path.realpath(path)):
+        raise GalaxyError(f"--summary={summary}: that is the sheet or the ledger, which it would replace", USAGE)
+    return path
+
+
+def raise_problems(sheet):
+    """Report all that is wrong with a sheet."""
+    problems = sheet.problems
+    if problems:
+        summary = f"{len(problems)} things are wrong" if len(problems) > 1 else problems[0]["problem"]
+        raise GalaxyError(f"{sheet.name}: {summary}, so nothing was sent", USAGE,
+                          table=format_table(problems, ["row", "sample", "column", "problem"]))
+
+
+def show_plan(rows, workflow, ledger_file, output):
+    """Show what each row gives, by the inputs' labels, and how its sample ended before."""
+    before = {sample["name"]: sample["state"] for sample in read_samples(ledger_file)} if os.path.exists(ledger_file) else {}
+    show([{"row": row.line, "sample": row.sample, "before": before.get(row.sample),
+           **{workflow["inputs"][index].get("label") or index: describe_input(value)
+              for index, value in row.inputs.values.items()}} for row in rows], **output)
+
+
+def submit_rows(runner, check, rows, sheet_name, tags, again, retry_failed):
+    """The samples of all rows."""
+    requests = [check.make_request(row.inputs) for row in rows]
+    runner.context.shared_uploads.share_repeated(requests)
+    with runner.ledger.together():      # one write to the disk, not a thousand
+        return [runner.submit(row.sample, request, place=f"{sheet_name}, line {row.line}", title=row.history,
+                              tags=[*tags, *row.tags],
+                              again=END_STATES if row.sample in again else ["failed"] if retry_failed else [])
+                for row, request in zip(rows, requests)]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What lies in a folder that is watched: files, pairs of files or a sequencer's runs; whether each is whole, and its move.
+"""The units in a watched folder: files, pairs of files or a sequencer's runs; whether each is complete, and how it is moved away.
 
-Nobody tells when the last byte is written, and a network file system tells nothing: the caller looks again and again, and
-remembers when it first saw each stamp. Galaxy is asked nothing here.
+Nothing signals that the last byte is written, and a network file system signals nothing at all: the caller scans again and
+again, and remembers since when each fingerprint is the same. Galaxy is asked nothing here.
 """
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from pathlib import Path
 from common import TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.datasets.collections import MAX_NAME_LENGTH
 from galaxy_api_scripts.datasets.sources import CHECKSUM_PATTERN, Source, guess_datatype, mate_of, stem
-from galaxy_api_scripts.files import publish as give_name
+from galaxy_api_scripts.files import publish
 from galaxy_api_scripts.libraries.local_tree import is_ignored
 from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputSpec, with_datatype
 
 UNIT_KINDS = ("file", "pair", "run")
-CALLED = "RTAComplete.txt"      # says only that the bases are called
-COMPLETION_MARKS = ("CopyComplete.txt", "CompletedJobInfo.xml", CALLED)
-READS = (".fastq.gz", ".fq.gz", ".fastq", ".fq", ".fastq.bz2")
-INDEX = re.compile(r".*_I[12]_001\..*", re.DOTALL)      # reads of the barcodes
-TEMPORARY = re.compile(r"\.(.+)\.\w{6}", re.DOTALL)     # what rsync calls a file until it is whole
-COARSE = 2 * 10**9      # ns; no file system keeps times less exactly
+BASES_CALLED = "RTAComplete.txt"        # says only that: more files may follow
+COMPLETION_MARKS = ("CopyComplete.txt", "CompletedJobInfo.xml", BASES_CALLED)
+FASTQ_ENDINGS = (".fastq.gz", ".fq.gz", ".fastq", ".fq", ".fastq.bz2")
+INDEX_READS = re.compile(r".*_I[12]_001\..*", re.DOTALL)    # of the barcodes
+RSYNC_NAME = re.compile(r"\.(.+)\.\w{6}", re.DOTALL)       # what rsync calls a file until it is complete
+TIME_RESOLUTION = 2 * 10**9     # ns; no file system keeps times less exactly
 MATES = ("forward", "reverse")
 
 
 @dataclass(frozen=True)
 class IncomingFile:
-    """A file as it was when it was looked at."""
+    """A file as it was at the scan."""
 
     path: str
-    name: str           # its path below the folder that is watched, or below the run
+    name: str           # its path below the watched folder, or below the run
     size: int = 0       # bytes
-    changed: int = 0    # ns since 1970, as anybody can set it;
-    came: int = 0       # as only the file system does, even for cp -p and rsync -t
+    changed: int = 0    # ns since 1970, which anybody can set;
+    came: int = 0       # the same, but set by the file system alone, even for cp -p and rsync -t
     inode: int = 0
     problem: str = ""
 
@@ -59,13 +59,13 @@ class IncomingUnit:
     place: str              # the path of the file, of the pair's forward one or of the run's folder
     samples: tuple[tuple[str, tuple[Source, ...]], ...]     # names, each with one file or the forward and reverse ones
     files: tuple[IncomingFile, ...]
-    mark: str = ""          # the path of the mark file that is there
-    certain: bool = False   # the mark says that all is there, and nothing came after it
+    mark: str = ""          # the path of its mark file, if there is one
+    certain: bool = False   # the mark says that it is complete, and nothing came after that
     problem: str = ""       # why it can't be run
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """What would be uploaded: in the order of the samples, forward before reverse."""
+        """What is to be uploaded: in the order of the samples, forward before reverse."""
         return tuple(source for _, mates in self.samples for source in mates)
 
     @property
@@ -73,132 +73,132 @@ class IncomingUnit:
         return any(len(mates) == 2 for _, mates in self.samples)
 
     @property
-    def stamp(self) -> str:
-        """Another one when a file has come, changed or gone. Marks are not in it: a unit that was taken without one and gets
-        it later is no new one."""
-        return _stamp(self.files)
+    def fingerprint(self) -> str:
+        """Fingerprint of the unit's files: paths, sizes, times, inodes. Marks are not in it: a unit that was taken without one and
+        gets it later is no new one."""
+        return _hash_files(self.files)
 
 
-def _stamp(files: Iterable[IncomingFile]) -> str:
+def _hash_files(files: Iterable[IncomingFile]) -> str:
     facts = [(file.name, file.size, file.changed, file.inode) for file in files]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
-# ------------------------------------------------------------------------------------------------------------- a look
+# ------------------------------------------------------------------------------------------------------------- a scan
 
-def scan_folder(folder: str, unit: str, ready_file: str | None = None, pattern: str | None = None) -> list[IncomingUnit]:
-    """What is in the folder now, sorted by name: the files or pairs (`unit`) directly in it, or the reads below each folder.
+def scan_folder(folder: str, kind: str, ready_file: str | None = None, pattern: str | None = None) -> list[IncomingUnit]:
+    """The units in the folder now, sorted by name: the files or pairs (`kind`) directly in it, or the reads below each folder.
 
-    With `ready_file`, only what is marked: a run by a file of that name in it; a file by FILE.done where it is `.done`, else
-    by a file of that name in the folder, which tells of all that was there before it. `pattern` is a glob for the files'
-    names; of a run it is that of FASTQ files unless given. Empty files, and those without their mate, are waited for.
-    Raises `GalaxyError` (TRY_LATER) where the folder can't be read.
+    With `ready_file`, only what is marked: a run by a file of that name in it; a file by FILE.done if it is `.done`, else by a
+    file of that name in the folder, which stands for all that was there before it. `pattern` is a glob for the files' names, by
+    default of a run's FASTQ files. Empty files, and those without their mate, are waited for. Raises `GalaxyError` (TRY_LATER) if
+    the folder can't be read.
     """
     folder = os.path.abspath(folder)
     try:
-        entries = _entries(folder)
-        runs = [entry.path for entry in entries if unit == "run" and not _left_out(entry.name)
+        entries = list_entries(folder)
+        runs = [entry.path for entry in entries if kind == "run" and not _is_excluded(entry.name)
                 and entry.is_dir(follow_symlinks=False)]
     except OSError as error:
         raise GalaxyError(f"{folder}: {error.strerror}", TRY_LATER) from None
-    if unit == "run":
-        drops = [drop for path in runs for drop in _run(path, ready_file, pattern)]
+    if kind == "run":
+        units = [unit for path in runs for unit in _scan_run(path, ready_file, pattern)]
     else:
-        drops = _single(folder, entries, ready_file, pattern)
-    return sorted(_pairs(drops) if unit == "pair" else drops, key=lambda drop: (drop.name, drop.place))
+        units = _scan_files(folder, entries, ready_file, pattern)
+    return sorted(_pairs(units) if kind == "pair" else units, key=lambda unit: (unit.name, unit.place))
 
 
-def _single(folder: str, entries: list[os.DirEntry[str]], ready_file: str | None, pattern: str | None) -> list[IncomingUnit]:
-    """The files that are there, and marked where that is wanted."""
+def _scan_files(folder: str, entries: list[os.DirEntry[str]], ready_file: str | None, pattern: str | None) -> list[IncomingUnit]:
+    """The files in the folder; with `ready_file`, those that are marked."""
     suffix = ready_file if ready_file and ready_file.startswith(".") else None
     mark = os.path.join(folder, ready_file) if ready_file and not suffix else ""
-    names, said, drops = {entry.name for entry in entries}, _came(mark), []
-    for file in _seen(folder, (entry for entry in entries if not _left_out(entry.name) and entry.name != ready_file and not (
+    names, marked, units = {entry.name for entry in entries}, _change_time(mark), []
+    for file in _list_files(folder, (entry for entry in entries if not _is_excluded(entry.name) and entry.name != ready_file and not (
             suffix and entry.name.endswith(suffix)) and (not pattern or fnmatchcase(entry.name, pattern)))):
         if suffix:
             mark = file.path + suffix
-            said = _came(mark) if file.name + suffix in names else 0
-        if (said or not ready_file) and (file.size or file.problem != EMPTY or said >= file.came):
-            drops.append(_drop(stem(file.name), file.path, [(stem(file.name), [file])], mark, said >= file.came))
-    return drops
+            marked = _change_time(mark) if file.name + suffix in names else 0
+        if (marked or not ready_file) and (file.size or file.problem != EMPTY or marked >= file.came):
+            units.append(_make_unit(stem(file.name), file.path, [(stem(file.name), [file])], mark, marked >= file.came))
+    return units
 
 
-def _pairs(drops: list[IncomingUnit]) -> Iterator[IncomingUnit]:
-    there = {drop.files[0].name: drop for drop in drops}
-    for name, drop in there.items():
+def _pairs(units: list[IncomingUnit]) -> Iterator[IncomingUnit]:
+    by_file = {unit.files[0].name: unit for unit in units}
+    for name, unit in by_file.items():
         sample, mate, is_forward = mate_of(name)
         if not mate:
-            yield replace(drop, problem=drop.problem or f"{drop.name} has no _R1 or _R2 at its end")
-        elif is_forward and mate in there:
-            files, certain = [*drop.files, *there[mate].files], drop.certain and there[mate].certain
-            yield _drop(sample, drop.place, [(sample, files)], drop.mark, certain)
+            yield replace(unit, problem=unit.problem or f"{unit.name} has no _R1 or _R2 at its end")
+        elif is_forward and mate in by_file:
+            files, certain = [*unit.files, *by_file[mate].files], unit.certain and by_file[mate].certain
+            yield _make_unit(sample, unit.place, [(sample, files)], unit.mark, certain)
 
 
-def _run(folder: str, ready_file: str | None, pattern: str | None) -> Iterator[IncomingUnit]:
-    """The drop of a run's folder; none where there is nothing in it yet."""
+def _scan_run(folder: str, ready_file: str | None, pattern: str | None) -> Iterator[IncomingUnit]:
+    """The unit of a run's folder; none if there is nothing in it yet."""
     def is_read(name: str) -> bool:
-        fits = fnmatchcase(name, pattern) if pattern else name.lower().endswith(READS)
-        return fits and not _left_out(name) and not INDEX.fullmatch(name) and name not in (*COMPLETION_MARKS, ready_file)
+        fits = fnmatchcase(name, pattern) if pattern else name.lower().endswith(FASTQ_ENDINGS)
+        return fits and not _is_excluded(name) and not INDEX_READS.fullmatch(name) and name not in (*COMPLETION_MARKS, ready_file)
 
     def will_be(name: str) -> bool:
-        hidden = TEMPORARY.fullmatch(name)
+        hidden = RSYNC_NAME.fullmatch(name)
         return is_ignored(name) and is_read(hidden[1] if hidden else name.rpartition(".")[0])
 
     bad: list[IncomingFile] = []
-    entries = list(_below(folder, bad))
-    reads = _seen(folder, (entry for entry in entries if is_read(entry.name)))
-    marks = {name: _came(os.path.join(folder, name)) for name in ([ready_file] if ready_file else COMPLETION_MARKS)}
-    mark = next((name for name, said in marks.items() if said), "")
-    certain = bool(mark) and (ready_file or mark != CALLED) and all(file.came <= marks[mark] for file in reads)
+    entries = list(_walk(folder, bad))
+    reads = _list_files(folder, (entry for entry in entries if is_read(entry.name)))
+    marks = {name: _change_time(os.path.join(folder, name)) for name in ([ready_file] if ready_file else COMPLETION_MARKS)}
+    mark = next((name for name, changed in marks.items() if changed), "")
+    certain = bool(mark) and (ready_file or mark != BASES_CALLED) and all(file.came <= marks[mark] for file in reads)
     if not certain:
-        bad += [replace(file, problem="is not whole yet")
-                for file in _seen(folder, (entry for entry in entries if will_be(entry.name)))]
+        bad += [replace(file, problem="is not complete yet")
+                for file in _list_files(folder, (entry for entry in entries if will_be(entry.name)))]
     if (mark or not ready_file) and (reads or bad or certain):
         samples, problem = _samples(reads)
         path = os.path.join(folder, mark) if mark else ""
-        yield _drop(os.path.basename(folder), folder, samples, path, bool(certain), problem, bad)
+        yield _make_unit(os.path.basename(folder), folder, samples, path, bool(certain), problem, bad)
 
 
 def _samples(reads: list[IncomingFile]) -> tuple[list[tuple[str, list[IncomingFile]]], str]:
     """The reads of a run by sample, in pairs or not, and what is wrong with them. A sample whose name another one has too
     gets those of its folders before it."""
-    there = {file.name: file for file in reads}
-    mates = {name: mate_of(name) for name in there}
-    alone = [name for name, (_, mate, _) in mates.items() if mate not in there]
-    found = [(stem(name), [there[name]]) for name in alone] + [
-        (sample, [there[name], there[mate]]) for name, (sample, mate, is_forward) in mates.items()
-        if is_forward and mate in there]
-    times = Counter(os.path.basename(path) for path, _ in found)
-    samples = sorted(((path.replace("/", "_") if times[os.path.basename(path)] > 1 else os.path.basename(path), files)
-                      for path, files in found), key=lambda sample: sample[0])
-    problem = "" if there else "has no reads in it"
-    if 0 < len(alone) < len(there):
-        problem = f"has {len(there)} files, and {len(alone)} of them without a mate, such as {alone[0]}"
+    by_name = {file.name: file for file in reads}
+    mates = {name: mate_of(name) for name in by_name}
+    alone = [name for name, (_, mate, _) in mates.items() if mate not in by_name]
+    by_path = [(stem(name), [by_name[name]]) for name in alone] + [
+        (path, [by_name[name], by_name[mate]]) for name, (path, mate, is_forward) in mates.items()
+        if is_forward and mate in by_name]
+    counts = Counter(os.path.basename(path) for path, _ in by_path)
+    samples = sorted(((path.replace("/", "_") if counts[os.path.basename(path)] > 1 else os.path.basename(path), files)
+                      for path, files in by_path), key=lambda sample: sample[0])
+    problem = "" if by_name else "has no reads in it"
+    if 0 < len(alone) < len(by_name):
+        problem = f"has {len(by_name)} files, and {len(alone)} of them without a mate, such as {alone[0]}"
     for (one, first), (other, second) in zip(samples, samples[1:]):
         if one == other:
             problem = problem or f"has two samples that would be {one}: of {first[0].name} and {second[0].name}"
     return samples, problem
 
 
-def _drop(name: str, place: str, samples: list[tuple[str, list[IncomingFile]]], mark: str, certain: bool, problem: str = "",
-          bad: Iterable[IncomingFile] = ()) -> IncomingUnit:
+def _make_unit(name: str, place: str, samples: list[tuple[str, list[IncomingFile]]], mark: str, certain: bool, problem: str = "",
+               bad: Iterable[IncomingFile] = ()) -> IncomingUnit:
     files = [*bad, *(file for _, mates in samples for file in mates)]
-    wrong = [f"{file.name} {file.problem}" for file in files if file.problem]
-    strange = [f"{one} has a name that is not UTF-8" for one in (name, *(file.name for file in files)) if _shown(one) != one]
-    return IncomingUnit(_shown(name), place, tuple((sample, tuple(Source(file.path, file.name, guess_datatype(file.name), file.size)
-                                                          for file in mates)) for sample, mates in samples),
-                tuple(files), mark, certain, _shown(next(iter([*strange, *wrong]), problem)))
+    problems = [f"{text} has a name that is not UTF-8" for text in (name, *(file.name for file in files)) if _as_utf8(text) != text]
+    problems += [f"{file.name} {file.problem}" for file in files if file.problem]
+    sources = tuple((sample, tuple(Source(file.path, file.name, guess_datatype(file.name), file.size) for file in mates))
+                    for sample, mates in samples)
+    return IncomingUnit(_as_utf8(name), place, sources, tuple(files), mark, certain, _as_utf8(next(iter(problems), problem)))
 
 
 EMPTY = "is empty"
 
 
-def _seen(root: str, entries: Iterable[os.DirEntry[str]]) -> list[IncomingFile]:
+def _list_files(root: str, entries: Iterable[os.DirEntry[str]]) -> list[IncomingFile]:
     """The files among the entries, sorted; of links, those to a file in the tree that is not among them itself."""
     plain: list[IncomingFile] = []
     links: dict[int, IncomingFile] = {}
     for entry in entries:
-        file = _file(root, entry)
+        file = _stat_entry(root, entry)
         if file and not entry.is_symlink():
             plain.append(file)
         elif file and os.path.realpath(entry.path).startswith(os.path.join(os.path.realpath(root), "")):
@@ -208,73 +208,73 @@ def _seen(root: str, entries: Iterable[os.DirEntry[str]]) -> list[IncomingFile]:
     return sorted([*plain, *links.values()], key=lambda file: file.name.split("/"))
 
 
-def _file(root: str, entry: os.DirEntry[str]) -> IncomingFile | None:
-    """How a file is; None where it is gone or none. The file system is asked once, and once for the right to read it."""
+def _stat_entry(root: str, entry: os.DirEntry[str]) -> IncomingFile | None:
+    """The file of an entry; None if it is gone or no file. The file system is asked once, and once for the right to read it."""
     name = os.path.relpath(entry.path, root) if os.path.dirname(entry.path) != root else entry.name
     try:
         about = entry.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        return IncomingFile(entry.path, name, problem=f"can't be looked at: {error.strerror}")
+        return IncomingFile(entry.path, name, problem=f"can't be inspected: {error.strerror}")
     if not stat.S_ISREG(about.st_mode):
         return None
     problem = EMPTY if not about.st_size else "" if os.access(entry.path, os.R_OK) else "can't be read"
     return IncomingFile(entry.path, name, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino, problem)
 
 
-def _entries(folder: str) -> list[os.DirEntry[str]]:
+def list_entries(folder: str) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
 
 
-def _below(root: str, bad: list[IncomingFile]) -> Iterator[os.DirEntry[str]]:
-    """All below a folder but folders; those that can't be read are noted in `bad`."""
-    todo = [root]
-    while todo:
-        here = todo.pop()
+def _walk(root: str, bad: list[IncomingFile]) -> Iterator[os.DirEntry[str]]:
+    """All below a folder but folders; those that can't be read are added to `bad`."""
+    folders = [root]
+    while folders:
+        folder = folders.pop()
         try:
-            entries = [(entry, entry.is_dir(follow_symlinks=False)) for entry in _entries(here)]
+            entries = [(entry, entry.is_dir(follow_symlinks=False)) for entry in list_entries(folder)]
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            bad.append(IncomingFile(here, os.path.relpath(here, root), problem=f"can't be looked into: {error.strerror}"))
+            bad.append(IncomingFile(folder, os.path.relpath(folder, root), problem=f"can't be read: {error.strerror}"))
             continue
-        todo += [entry.path for entry, is_folder in entries if is_folder and not is_ignored(entry.name)]
+        folders += [entry.path for entry, is_folder in entries if is_folder and not is_ignored(entry.name)]
         yield from (entry for entry, is_folder in entries if not is_folder)
 
 
-def _left_out(name: str) -> bool:
+def _is_excluded(name: str) -> bool:
     return is_ignored(name) or name.startswith("Undetermined_") or bool(CHECKSUM_PATTERN.fullmatch(name))
 
 
-def _came(path: str) -> int:
-    """When a file came or changed last, ns since 1970; 0 where it is not there."""
+def _change_time(path: str) -> int:
+    """When a file came or changed last, ns since 1970; 0 if there is none."""
     with suppress(OSError):
         return os.stat(path).st_ctime_ns
     return 0
 
 
-def _shown(text: str) -> str:
+def _as_utf8(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-# ---------------------------------------------------------------------------------------------------- whole, and the same
+# ---------------------------------------------------------------------------------------------------- complete, and unchanged
 
-def is_complete(drop: IncomingUnit, since: float, now: float, settle: float) -> bool:
-    """Whether the unit may be taken, or its problem be told: at once where its mark is certain, else when its stamp, first
-    seen at `since` (seconds), has stood still for `settle` seconds."""
-    return drop.certain or now - since >= settle
-
-
-def fingerprint(drop: IncomingUnit) -> str:
-    """The stamp that the unit has now, "" where some of it is gone. Its own files are asked for: what has come to a run
-    meanwhile, `scan_folder` shows."""
-    now = [_now(file) for file in drop.files]
-    return "" if None in now else _stamp(file for file in now if file)
+def is_complete(unit: IncomingUnit, since: float, now: float, settle: float) -> bool:
+    """Whether the unit may be taken, or its problem reported: at once if its mark is certain, else when its fingerprint is the
+    same since `since` (seconds), for `settle` seconds."""
+    return unit.certain or now - since >= settle
 
 
-def _now(file: IncomingFile) -> IncomingFile | None:
+def current_fingerprint(unit: IncomingUnit) -> str:
+    """The fingerprint that the unit has now, "" if some of it is gone. Only its own files count: what has come to a run since, `scan_folder`
+    shows."""
+    now = [_stat_again(file) for file in unit.files]
+    return "" if None in now else _hash_files(file for file in now if file)
+
+
+def _stat_again(file: IncomingFile) -> IncomingFile | None:
     try:
         about = os.stat(file.path)
     except OSError:
@@ -284,122 +284,123 @@ def _now(file: IncomingFile) -> IncomingFile | None:
 
 # ------------------------------------------------------------------------------------------------------------ as an input
 
-def as_workflow_input(drop: IncomingUnit, one: InputSpec) -> DatasetInput | CollectionInput:
-    """What an input of a workflow is given of the unit; a usage error where that does not fit.
+def as_workflow_input(unit: IncomingUnit, spec: InputSpec) -> DatasetInput | CollectionInput:
+    """The unit as the value of a workflow's input; a usage error if it does not fit.
 
-    An input for a dataset gets the file, or a list of several that is mapped over; one for a pair gets the pair, or all of a
-    run to map over.
+    An input for a dataset takes the file, or maps over a list of several; one for a pair takes the pair, or maps over all of a
+    run.
     """
-    if drop.problem or one.kind == "parameter":
-        raise GalaxyError(drop.problem or f"it is a parameter ({one.type}), and takes no file", USAGE)
-    wanted = one.type if one.kind == "collection" else "list"
-    samples = [(name, [with_datatype(one, DatasetInput(source.path, source=source, name=os.path.basename(source.name)))
-                       for source in mates]) for name, mates in drop.samples]
-    if one.kind == "dataset" and len(drop.sources) == 1:
+    if unit.problem or spec.kind == "parameter":
+        raise GalaxyError(unit.problem or f"it is a parameter ({spec.type}), and takes no file", USAGE)
+    collection_type = spec.type if spec.kind == "collection" else "list"
+    samples = [(name, [with_datatype(spec, DatasetInput(source.path, source=source, name=os.path.basename(source.name)))
+                       for source in mates]) for name, mates in unit.samples]
+    if spec.kind == "dataset" and len(unit.sources) == 1:
         return samples[0][1][0]
     if any(len(f"{name}:forward") > MAX_NAME_LENGTH for name, _ in samples):
         raise GalaxyError(
-            f"{drop.name}: a name too long for an element, of which {MAX_NAME_LENGTH} characters may be", USAGE)
-    if one.kind == "dataset" and drop.paired:
+            f"{unit.name}: its name is too long for an element, which may have {MAX_NAME_LENGTH} characters", USAGE)
+    if spec.kind == "dataset" and unit.paired:
         return CollectionInput("list", [(f"{name}_{mate}", leaf) for name, mates in samples for mate, leaf in zip(MATES, mates)])
-    if drop.paired and wanted.replace("_or_unpaired", "") in ("", "paired", "list:paired"):
+    if unit.paired and collection_type.replace("_or_unpaired", "") in ("", "paired", "list:paired"):
         pairs = [(name, CollectionInput("paired", list(zip(MATES, mates)))) for name, mates in samples]
-        return pairs[0][1] if len(pairs) == 1 and wanted.startswith("paired") else CollectionInput("list:paired", list(pairs))
-    if not drop.paired and wanted in ("", "list", "paired_or_unpaired", "list:paired_or_unpaired"):
+        return pairs[0][1] if len(pairs) == 1 and collection_type.startswith("paired") else CollectionInput("list:paired", list(pairs))
+    if not unit.paired and collection_type in ("", "list", "paired_or_unpaired", "list:paired_or_unpaired"):
         return CollectionInput("list", [(name, mates[0]) for name, mates in samples])
-    raise GalaxyError(f"it takes a collection of type {wanted}, and the files of {drop.name} are "
-                  f"{'pairs' if drop.paired else 'not in pairs'}", USAGE)
+    raise GalaxyError(f"it takes a collection of type {collection_type}, and the files of {unit.name} are "
+                  f"{'pairs' if unit.paired else 'not in pairs'}", USAGE)
 
 
 # --------------------------------------------------------------------------------------------------------------- its move
 
-def move_unit(drop: IncomingUnit, to: str) -> str:
-    """Move the unit, and the mark beside a file, into the folder `to`, under names that nothing has there (NAME, NAME.2,
-    ...), and return where its `place` is now.
+def move_unit(unit: IncomingUnit, to: str) -> str:
+    """Move the unit, and a file's mark with it, into the folder `to`, under names that nothing has there (NAME, NAME.2, ...), and
+    return where its `place` is now.
 
-    All of it is there before any of it leaves. Who is killed on the way and moves the same drop again, ends with one whole
-    copy. Raises `GalaxyError` where the unit has changed or can't be moved; then it stays, or the message says what is where.
+    All of it is there before any of it leaves; if a process is killed on the way and the next one moves the same unit, there is
+    one complete copy in the end. Raises `GalaxyError` if the unit has changed or can't be moved; then it stays, or the message
+    says what is where.
     """
-    paths = [file.path for file in drop.files]
-    things = paths if drop.place in paths else [drop.place]
-    if drop.mark.startswith(f"{drop.place}."):
-        marks = [path + drop.mark[len(drop.place):] for path in paths]
+    paths = [file.path for file in unit.files]
+    things = paths if unit.place in paths else [unit.place]     # a run is moved as a folder
+    if unit.mark.startswith(f"{unit.place}."):
+        marks = [path + unit.mark[len(unit.place):] for path in paths]
         things = paths + [mark for mark in marks if os.path.lexists(mark)]
-    made: dict[str, str] = {}
+    moved: dict[str, str] = {}
     try:
-        _unchanged(drop)
-        targets = _targets(drop, things, os.path.abspath(to))
+        _raise_if_changed(unit)
+        targets = _choose_targets(unit, things, os.path.abspath(to))
         for thing, target in targets.items():
             _clear(_part(target))
             if not os.path.lexists(target):
-                _put(thing, target)
-                made[thing] = target
-        _unchanged(drop)
+                copy_or_link(thing, target)
+                moved[thing] = target
+        _raise_if_changed(unit)
         for thing in things:
             _remove(thing)
     except OSError as error:
         why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror or "something else has come there"
-        raise GalaxyError(f"{drop.place}: can't be moved: {why}{_undone(made)}") from None
+        raise GalaxyError(f"{unit.place}: can't be moved: {why}{_undo(moved)}") from None
     return targets[things[0]]
 
 
-def _unchanged(drop: IncomingUnit) -> None:
-    """An error where a file is another one than it was; one that is gone may be moved already."""
-    if _stamp(_now(file) or file for file in drop.files) != drop.stamp:
+def _raise_if_changed(unit: IncomingUnit) -> None:
+    """Raise OSError if a file is no longer as it was; one that is gone may be moved already."""
+    if _hash_files(_stat_again(file) or file for file in unit.files) != unit.fingerprint:
         raise OSError(errno.ESTALE, "it has changed")
 
 
-def _targets(drop: IncomingUnit, things: list[str], to: str) -> dict[str, str]:
-    """Where each of the things goes: where nothing is, or where a move that was killed has brought it."""
+def _choose_targets(unit: IncomingUnit, things: list[str], to: str) -> dict[str, str]:
+    """Where each of the things goes: where nothing is, or where an interrupted move has brought it."""
     for end in itertools.chain([""], (f".{number}" for number in itertools.count(2))):
         targets = {thing: os.path.join(to, os.path.basename(thing) + end) for thing in things}
-        if all(not os.path.lexists(target) or _has(drop, thing, target) for thing, target in targets.items()):
+        if all(not os.path.lexists(target) or _is_moved(unit, thing, target) for thing, target in targets.items()):
             break
     if any(not os.path.lexists(thing) and not os.path.lexists(target) for thing, target in targets.items()):
         raise OSError(errno.ENOENT, "it is gone")
     return targets
 
 
-def _has(drop: IncomingUnit, thing: str, target: str) -> bool:
-    """Whether the target is that thing; of one that is gone, the sizes and times have to tell."""
+def _is_moved(unit: IncomingUnit, thing: str, target: str) -> bool:
+    """Whether the target is that thing: if that is gone, by sizes and times."""
     if os.path.lexists(thing):
-        return _alike(thing, target)
-    before = [file for file in drop.files if f"{file.path}/".startswith(f"{thing}/")]
-    after = [_now(replace(file, path=target + file.path[len(thing):])) for file in before]
-    return bool(before) and all(new and new.size == old.size and abs(new.changed - old.changed) <= COARSE
+        return _is_same(thing, target)
+    before = [file for file in unit.files if f"{file.path}/".startswith(f"{thing}/")]
+    after = [_stat_again(replace(file, path=target + file.path[len(thing):])) for file in before]
+    return bool(before) and all(new and new.size == old.size and abs(new.changed - old.changed) <= TIME_RESOLUTION
                                 for old, new in zip(before, after))
 
 
-def _alike(one: str, other: str, content: bool = True) -> bool:
+def _is_same(path: str, other: str, content: bool = True) -> bool:
     """Whether two files have the same size, time and content, two links the same target, two folders the same in them."""
     if os.path.islink(other):
-        return os.path.islink(one) and os.readlink(one) == os.readlink(other)
-    if os.path.isdir(one) and os.path.isdir(other):
-        names = sorted(os.listdir(one))
+        return os.path.islink(path) and os.readlink(path) == os.readlink(other)
+    if os.path.isdir(path) and os.path.isdir(other):
+        names = sorted(os.listdir(path))
         return names == sorted(os.listdir(other)) and all(
-            _alike(os.path.join(one, name), os.path.join(other, name), content) for name in names)
-    first, second = os.stat(one), os.stat(other)
+            _is_same(os.path.join(path, name), os.path.join(other, name), content) for name in names)
+    first, second = os.stat(path), os.stat(other)
     same = (stat.S_IFMT(first.st_mode), first.st_size) == (stat.S_IFMT(second.st_mode), second.st_size) and abs(
-        first.st_mtime_ns - second.st_mtime_ns) <= COARSE
+        first.st_mtime_ns - second.st_mtime_ns) <= TIME_RESOLUTION
     filecmp.clear_cache()
-    return same and (not content or os.path.samestat(first, second) or filecmp.cmp(one, other, shallow=False))
+    return same and (not content or os.path.samestat(first, second) or filecmp.cmp(path, other, shallow=False))
 
 
-def _put(thing: str, target: str) -> None:
-    """Have the thing at the target, whole, and perhaps still where it was."""
+def copy_or_link(thing: str, target: str) -> None:
+    """Bring the thing to the target, complete; it may still be where it was, too."""
     part, is_folder = _part(target), os.path.isdir(thing)
     try:
         if not os.path.islink(thing):       # a link would lead nowhere from there: what it leads to is copied
-            return _named(thing, target)
+            return give_name(thing, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
     try:
         shutil.copytree(thing, part, symlinks=True) if is_folder else shutil.copy2(thing, part)
         _sync(part)
-        if not _alike(thing, part, content=False):
+        if not _is_same(thing, part, content=False):
             raise OSError(errno.ESTALE, "it has changed")
-        _named(part, target)
+        give_name(part, target)
     except OSError:
         with suppress(OSError):
             _clear(part)
@@ -408,16 +409,16 @@ def _put(thing: str, target: str) -> None:
     _sync(os.path.dirname(target), below=False)
 
 
-def _named(thing: str, target: str) -> None:
-    """Give a thing a name that nothing has: a folder is moved, a file may keep its old one."""
+def give_name(thing: str, target: str) -> None:
+    """Give a thing a name that nothing has: a folder is moved, a file may keep its old name too."""
     if os.path.isdir(thing):
         os.rename(thing, target)
     else:
-        give_name(Path(thing), Path(target))
+        publish(Path(thing), Path(target))
 
 
 def _remove(thing: str) -> None:
-    """Remove what is at its target: a folder under a name that no look takes for a run."""
+    """Remove what is at its target now: a folder under a name that no scan takes for a run."""
     if os.path.islink(thing) or os.path.isfile(thing):
         return os.unlink(thing)
     leaving = os.path.join(os.path.dirname(thing), f".{os.path.basename(thing)[:60]}.moved")
@@ -427,16 +428,16 @@ def _remove(thing: str) -> None:
         _clear(leaving)
 
 
-def _undone(made: dict[str, str]) -> str:
-    """Bring back what was moved; the end of a message where that can't be done."""
+def _undo(moved: dict[str, str]) -> str:
+    """Bring back what was moved; return the end of a message, if that can't be done."""
     try:
-        for thing, target in made.items():
+        for thing, target in moved.items():
             if not os.path.lexists(thing):
                 os.rename(target, thing)
-        for target in made.values():
+        for target in moved.values():
             _clear(target)
     except OSError:
-        return f"; it is whole as {' and '.join(target for target in made.values() if os.path.lexists(target))}"
+        return f"; it is complete as {' and '.join(target for target in moved.values() if os.path.lexists(target))}"
     return ""
 
 
@@ -448,16 +449,16 @@ def _clear(path: str) -> None:
 
 
 def _part(target: str) -> str:
-    """What a copy is called until it is whole."""
+    """What a copy is called until it is complete."""
     return os.path.join(os.path.dirname(target), f".{os.path.basename(target)[:60]}.part")
 
 
 def _sync(path: str, below: bool = True) -> None:
-    """Have it on the disk, and what is below it."""
+    """Flush it to the disk, and what is `below` it."""
     tree = os.walk(path) if below else ()
-    for one in [path, *(os.path.join(here, name) for here, folders, names in tree for name in (*folders, *names))]:
-        if not os.path.islink(one):
-            descriptor = os.open(one, os.O_RDONLY)
+    for name in [path, *(os.path.join(here, name) for here, folders, names in tree for name in (*folders, *names))]:
+        if not os.path.islink(name):
+            descriptor = os.open(name, os.O_RDONLY)
             try:
                 os.fsync(descriptor)
             finally:

@@ -1,4 +1,4 @@
-"""Files that many units of work take, as a genome: each uploaded once, into a history for all of them."""
+"""Files that several samples take, such as a genome: each uploaded once, into a history for all of them."""
 from __future__ import annotations
 
 import json
@@ -18,53 +18,53 @@ from galaxy_api_scripts.workflows.staging import Staging
 
 
 class SharedUploads:
-    """What is the same for many plans: `sources`; it goes to the history that `where()` says, or one of its own."""
+    """The `sources` that are shared; they go to the history whose id `shared_history()` returns, or to one of their own."""
 
-    def __init__(self, galaxy: Galaxy, ledger: Ledger, where: Callable[[], str] | None = None):
-        self.galaxy, self.ledger, self.where = galaxy, ledger, where
+    def __init__(self, galaxy: Galaxy, ledger: Ledger, shared_history: Callable[[], str] | None = None):
+        self.galaxy, self.ledger, self.shared_history = galaxy, ledger, shared_history
         self.sources: set[Source] = set()
-        self._alive: set[str] = set()       # datasets that were looked at
+        self._checked: set[str] = set()     # datasets that were found usable
 
-    def among(self, plans: Iterable[RunRequest]) -> None:
-        """Share what several of these plans take."""
-        times = Counter(source for plan in plans for source in plan.sources)
-        self.sources = {source for source, count in times.items() if count > 1}
+    def share_repeated(self, requests: Iterable[RunRequest]) -> None:
+        """Share what several of these requests take."""
+        counts = Counter(source for request in requests for source in request.sources)
+        self.sources = {source for source, count in counts.items() if count > 1}
 
-    def give(self, plan: RunRequest) -> dict[str, str]:
-        """Give the plan the datasets of what is shared, in the places of the files; `{path: SHA-256}` of these."""
+    def replace(self, request: RunRequest) -> dict[str, str]:
+        """Put datasets in the place of the request's shared files, which are uploaded if need be; `{path: SHA-256}` of these."""
         hashes = {}
 
-        def given(leaf: DatasetInput) -> DatasetInput:
+        def as_dataset(leaf: DatasetInput) -> DatasetInput:
             if leaf.source is None or leaf.source not in self.sources:
                 return leaf
-            known = self._dataset(leaf, leaf.source, plan.workflow["name"])
-            hashes[leaf.source.path] = known["sha256"]
-            return replace(leaf, source=None, ref={"src": "hda", "id": known["id"]})
-        plan.inputs.values = {index: map_datasets(value, given) for index, value in plan.inputs.values.items()}
+            dataset = self._dataset(leaf, leaf.source, request.workflow["name"])
+            hashes[leaf.source.path] = dataset["sha256"]
+            return replace(leaf, source=None, ref={"src": "hda", "id": dataset["id"]})
+        request.inputs.values = {index: map_datasets(value, as_dataset) for index, value in request.inputs.values.items()}
         return hashes
 
     def _dataset(self, leaf: DatasetInput, source: Source, title: str) -> dict[str, str]:
-        """`{"id", "sha256"}` of the dataset that all have for a leaf."""
-        notes = self.ledger.notes
+        """`{"id", "sha256"}` of the one dataset for a file."""
+        meta = self.ledger.meta
         stat = None if source.is_url else Path(source.path).stat()
         name = json.dumps([source.path, source.ext, *([stat.st_size, stat.st_mtime_ns] if stat else [])])
-        known = notes.data.get("shared", {}).get(name)
-        if known and known["id"] not in self._alive and not is_usable(self.galaxy, {"src": "hda", "id": known["id"]}):
-            known = None
-        if not known:
-            where = self.where() if self.where else shared_history(
-                self.galaxy, self.ledger.notes, f"{title}: shared inputs")
-            staging = Staging(self.galaxy, where)
-            made = staging.stage({"0": DatasetInput(leaf.place, source=source, name=leaf.name)}, {"0": ""})
-            known = {"id": made["0"]["id"], "sha256": staging.uploads[0].sha256}
-            notes.save(durably=True, shared={**notes.data.get("shared", {}), name: known})
+        dataset = meta.notes.shared_uploads.get(name)
+        if dataset and dataset["id"] not in self._checked and not is_usable(self.galaxy, {"src": "hda", "id": dataset["id"]}):
+            dataset = None
+        if not dataset:
+            history = self.shared_history() if self.shared_history else shared_history(
+                self.galaxy, meta, f"{title}: shared inputs")
+            staging = Staging(self.galaxy, history)
+            refs = staging.stage({"0": DatasetInput(leaf.place, source=source, name=leaf.name)}, {"0": ""})
+            dataset = {"id": refs["0"]["id"], "sha256": staging.uploads[0].sha256}
+            meta.save(durably=True, shared_uploads={**meta.notes.shared_uploads, name: dataset})
             staging.forget()
-        self._alive.add(known["id"])
-        return dict(known)
+        self._checked.add(dataset["id"])
+        return dataset
 
 
 def is_usable(galaxy: Galaxy, ref: dict[str, Any]) -> bool:
-    """Whether a dataset or collection is still fit to be taken."""
+    """Whether a dataset or collection can still be an input."""
     kinds = {"hda": "datasets", "hdca": "dataset_collections", "ld": "libraries/datasets"}
     about = galaxy.get_or_none(f"{kinds.get(ref['src'], 'datasets')}/{ref['id']}")
     return bool(about) and not about.get("deleted") and about.get("state", "ok") == "ok"

@@ -1,4 +1,4 @@
-"""How units of work have ended: rows as they end, a summary in a file, the exit status of the script."""
+"""How samples have ended: rows as they end, a summary in a file, and the exit status of the script."""
 from __future__ import annotations
 
 import csv
@@ -16,78 +16,78 @@ from galaxy_api_scripts.files import write_output
 from galaxy_api_scripts.progress import describe_counts, progress_bar
 
 ROW_FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended", "results"]
-END_STATES = ["ok", "failed"]        # the states in which nothing more is done of itself
+END_STATES = ["ok", "failed"]       # nothing more is done in these, unless somebody asks for it
 
 
-def iter_finished(work: BatchRunner, units: list[Sample], once: bool, timeout: float | None,
-                look_for_more: Callable[[], None] | None = None, longest: float = POLL_INTERVAL[1]) -> Iterator[dict[str, Any]]:
-    """A row of `ROW_FIELDS` for each unit as it ends; what has failed is said. `units` are all there are; those that come later
-    are added as they end."""
-    there = {unit.key for unit in units}
-    with progress_bar(len(units), "units", unit="") as bar:
-        bar.update(max(len(units) - work.unfinished, 0))
-        for unit in work.rounds(once, timeout, look_for_more, longest):
+def iter_finished(runner: BatchRunner, samples: list[Sample], once: bool, timeout: float | None,
+                  find_more: Callable[[], None] | None = None, max_interval: float = POLL_INTERVAL[1]) -> Iterator[dict[str, Any]]:
+    """Yield a row of `ROW_FIELDS` for each sample as it ends, and report failures. `samples` are all there are so far; later ones
+    are appended as they end. See `BatchRunner.run` for the rest."""
+    known = {sample.key for sample in samples}
+    with progress_bar(len(samples), "samples", unit="") as bar:
+        bar.update(max(len(samples) - runner.unfinished, 0))
+        for sample in runner.run(once, timeout, find_more, max_interval):
             bar.update(1)
-            if unit.key not in there:
-                units.append(unit)
-            report_failure(unit)
-            yield sample_row(unit)
-        if work.under_way or (work.queue and not work.given_up):
-            at_work = f"{len(work.under_way)} of {len(units)} still run" if work.under_way else "none runs"
-            more = f", {len(work.queue)} wait" if work.queue else ""
+            if sample.key not in known:
+                samples.append(sample)
+            report_failure(sample)
+            yield sample_row(sample)
+        if runner.running or (runner.queue and not runner.gave_up):
+            running = f"{len(runner.running)} of {len(samples)} still run" if runner.running else "none runs"
+            queued = f", {len(runner.queue)} wait" if runner.queue else ""
             if sys.stderr.isatty() or timeout is not None:
-                eprint(f"{at_work}{more}: the same line again goes on")
+                eprint(f"{running}{queued}: run the same line again to continue")
 
 
-def already_finished(units: Iterable[Sample]) -> dict[str, str]:
-    """`{key: state}` of the units that need nothing any more; on a terminal it is said how many these are."""
-    ended = {unit.key: unit.state for unit in units if unit.state in END_STATES}
-    counts = Counter(ended.values())
+def already_finished(samples: Iterable[Sample]) -> dict[str, str]:
+    """`{key: state}` of the samples that need nothing more; on a terminal, print how many these are."""
+    finished = {sample.key: sample.state for sample in samples if sample.state in END_STATES}
+    counts = Counter(finished.values())
     if counts and sys.stderr.isatty():
         eprint(f"before: {describe_counts(counts)}")
-    return ended
+    return finished
 
 
-def report_failure(unit: Sample) -> str:
-    """Say of a unit that has failed why it has; its state."""
-    if unit.state == "failed":
-        report_error(f"{unit.name}: {unit.message}")
-    return unit.state
+def report_failure(sample: Sample) -> str:
+    """Print why a sample has failed, if it has; return its state."""
+    if sample.state == "failed":
+        report_error(f"{sample.name}: {sample.message}")
+    return sample.state
 
 
-def print_rows(rows: Iterator[dict[str, Any]], style: str | None, fields: list[str], quiet: bool) -> None:
-    """Print the rows as they come, not even a heading where there are none, but JSON's empty list; only let them come where
-    it is to be `quiet`."""
-    there = False
-    for first in rows:
-        there = True
-        if not quiet:
-            show(itertools.chain([first], rows), style, fields)
-    if style == "json" and not there and not quiet:
-        show([], style)
+def print_rows(rows: Iterator[dict[str, Any]], output: dict[str, Any], print_nothing: bool) -> None:
+    """Print the rows as they come, in the format and with the fields of `output_options`: without any, no heading either, but
+    JSON's empty list. With `print_nothing`, only let them come."""
+    first = next(rows, None)
+    if print_nothing:
+        for _ in rows:
+            pass
+    elif first is not None:
+        show(itertools.chain([first], rows), output["format"], output["fields"] or ROW_FIELDS)
+    elif output["format"] == "json":
+        show([], "json")
 
 
-def sample_row(unit: Sample) -> dict[str, Any]:
-    """What there is to tell of a unit, see `ROW_FIELDS`."""
-    data = unit.data
-    return {name: data.get(name) for name in ROW_FIELDS}
+def sample_row(sample: Sample) -> dict[str, Any]:
+    """A sample's row of `ROW_FIELDS`."""
+    return {name: sample.notes.results if name == "results" else getattr(sample, name) for name in ROW_FIELDS}
 
 
-def exit_status(units: Iterable[Sample], known: Container[str] = (), given_up: bool = False) -> int:
-    """How a script ends that was to bring these units to their ends; failures that are `known` do not count, and where no
-    more are begun (`Work.given_up`) nobody waits for those that wait."""
-    states = Counter("known" if unit.key in known and unit.state == "failed" else unit.state for unit in units)
-    if states["running"] or (states["waiting"] and not given_up):
+def exit_status(samples: Iterable[Sample], known: Container[str] = (), gave_up: bool = False) -> int:
+    """The exit status of a script that was to bring these samples to their ends. Failures of the `known` keys do not count, and after
+    BatchRunner `gave_up`, nor do samples that are still waiting."""
+    states = Counter("known" if sample.key in known and sample.state == "failed" else sample.state for sample in samples)
+    if states["running"] or (states["waiting"] and not gave_up):
         return STILL_RUNNING
     if not states["failed"]:
         return DONE
     return SOME_FAILED if states["ok"] + states["known"] else FAILED
 
 
-def write_summary(units: Iterable[Sample], to: str) -> None:
-    """Write a table with a row for each unit: CSV where the file's name says so, TSV else."""
+def write_summary(samples: Iterable[Sample], to: str) -> None:
+    """Write a table with a row for each sample: CSV if the file's name says so, else TSV."""
     text = io.StringIO()
     writer = csv.DictWriter(text, ROW_FIELDS, delimiter="," if to.lower().endswith(".csv") else "\t", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(sample_row(unit) for unit in units)
+    writer.writerows(sample_row(sample) for sample in samples)
     write_output(text.getvalue(), to, overwrite=True, option="--summary")

@@ -1,4 +1,4 @@
-"""Elements of collections: what they are called, how Galaxy takes them, and whether they arrived."""
+"""Collections: the names of their elements, the form in which requests take them, and whether the elements arrived."""
 from __future__ import annotations
 
 import time
@@ -12,156 +12,166 @@ from galaxy_api_scripts.datasets.sources import Source, pair_reads, stem
 from galaxy_api_scripts.datasets.target_history import last_hid
 
 COLLECTION_TYPES = ("list", "paired", "list:paired")
-MAX_NAME_LENGTH = 219       # characters of an element's names together: over more, the job of Galaxy 26.1 fails
-LONG = (10, 600)    # seconds for a connection and for an answer: 1,000 elements take Galaxy 26.1 up to 15
+MAX_NAME_LENGTH = 219       # characters of an element's identifiers together; with more, the job of Galaxy 26.1 fails
+TIMEOUTS = (10, 600)        # seconds for a connection and an answer: 1,000 elements take Galaxy 26.1 up to 15
 
-# what an element is called, the outermost first: ("s1", "forward"), ("s1",) in a plain list
+# Of an element, the outermost first: ("s1", "forward"); ("s1",) in a plain list.
 Identifiers = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class ElementSource:
-    """What is to be an element: a dataset, or a source of one."""
+    """What becomes an element: a dataset of Galaxy's, or a source to upload."""
 
     name: str
     place: str                      # a path or URL, or the dataset's id
-    source: Source | None = None    # None for a dataset that is there
+    source: Source | None = None    # None for a dataset
 
 
-def arrange_elements(kind: str, parts: list[ElementSource]) -> dict[Identifiers, ElementSource]:
-    """The elements of a collection of the type `kind` (see `COLLECTION_TYPES`), in their order.
+def arrange_elements(collection_type: str, parts: list[ElementSource]) -> dict[Identifiers, ElementSource]:
+    """The elements of a collection of one of the `COLLECTION_TYPES`, in their order.
 
-    Names lose the extension that tells the datatype; pairs are found as `sources.pairs` does. Two of one name, a part
-    without a mate and a name that is too long are usage errors.
+    Names lose the extension that tells the datatype; `pair_reads` finds the pairs. Two parts with one name, one without a
+    mate, and a name that is too long are usage errors.
     """
     if not parts:
         raise GalaxyError("there is nothing to make a collection of", USAGE)
     elements: dict[Identifiers, ElementSource] = {}
-    if kind == "list":
-        elements = {(name,): part for name, part in _without_doubles((stem(part.name), part) for part in parts).items()}
+    if collection_type == "list":
+        elements = {(name,): part for name, part in _by_unique_name((stem(part.name), part) for part in parts).items()}
     else:
-        named = _without_doubles((part.name, part) for part in parts)
-        found = pair_reads(list(named))
-        if kind == "paired" and len(found) != 1:
+        by_name = _by_unique_name((part.name, part) for part in parts)
+        pairs = pair_reads(list(by_name))
+        if collection_type == "paired" and len(pairs) != 1:
             raise GalaxyError(
-                f"--type=paired takes one pair, and here are {len(found)}: list:paired takes any number", USAGE)
-        for sample, forward, reverse in found:
-            outer = () if kind == "paired" else (sample,)
-            elements.update({(*outer, "forward"): named[forward], (*outer, "reverse"): named[reverse]})
-    for names, part in elements.items():
-        if len(":".join(names)) > MAX_NAME_LENGTH:
-            raise GalaxyError(
-                f"{part.place}: too long a name for an element, of which {MAX_NAME_LENGTH} characters may be", USAGE)
+                f"--type=paired takes one pair, and here are {len(pairs)}: list:paired takes any number", USAGE)
+        for sample, forward, reverse in pairs:
+            outer = () if collection_type == "paired" else (sample,)
+            elements.update({(*outer, "forward"): by_name[forward], (*outer, "reverse"): by_name[reverse]})
+    for identifiers, part in elements.items():
+        if len(":".join(identifiers)) > MAX_NAME_LENGTH:
+            raise GalaxyError(f"{part.place}: too long a name for an element: Galaxy takes {MAX_NAME_LENGTH} characters",
+                              USAGE)
     return elements
 
 
-def _without_doubles(items: Iterable[tuple[str, ElementSource]]) -> dict[str, ElementSource]:
-    named: dict[str, ElementSource] = {}
+def _by_unique_name(items: Iterable[tuple[str, ElementSource]]) -> dict[str, ElementSource]:
+    by_name: dict[str, ElementSource] = {}
     for name, part in items:
-        if named.setdefault(name, part) is not part:
-            raise GalaxyError(f"{named[name].place} and {part.place}: both would be {name!r} in the collection", USAGE)
-    return named
+        if by_name.setdefault(name, part) is not part:
+            raise GalaxyError(f"{by_name[name].place} and {part.place}: both would be {name!r} in the collection", USAGE)
+    return by_name
 
 
-def nest_elements(leaves: dict[Identifiers, dict[str, Any]], inner: Callable[[list[Any]], dict[str, Any]]) -> list[dict[str, Any]]:
-    """The elements as a request has them: `leaves` with their names, those of pairs inside what `inner` makes of the two."""
+def nest_elements(leaves: dict[Identifiers, dict[str, Any]], wrap: Callable[[list[Any]], dict[str, Any]]
+                  ) -> list[dict[str, Any]]:
+    """The elements as a request takes them: named `leaves`, the two of a pair inside what `wrap` makes of them."""
     outer: dict[Identifiers, list[Any]] = {}
-    for names, leaf in leaves.items():
-        outer.setdefault(names[:-1], []).append({**leaf, "name": names[-1]})
-    return outer[()] if () in outer else [{"name": names[0], **inner(inside)} for names, inside in outer.items()]
+    for identifiers, leaf in leaves.items():
+        outer.setdefault(identifiers[:-1], []).append({**leaf, "name": identifiers[-1]})
+    return outer[()] if () in outer else [{"name": identifiers[0], **wrap(pair)} for identifiers, pair in outer.items()]
 
 
-def element_datasets(elements: list[dict[str, Any]], outer: Identifiers = ()) -> Iterator[tuple[Identifiers, dict[str, Any]]]:
-    """The names and the dataset of each element of a collection, as Galaxy describes it, those of inner ones too."""
+def element_datasets(elements: list[dict[str, Any]], outer: Identifiers = ()
+                     ) -> Iterator[tuple[Identifiers, dict[str, Any]]]:
+    """The identifiers and dataset of each element of a collection as Galaxy describes it, inner collections included."""
     for element in elements:
-        names = (*outer, element["element_identifier"])
+        identifiers = (*outer, element["element_identifier"])
         if element["element_type"] == "dataset_collection":
-            yield from element_datasets(element["object"]["elements"], names)
+            yield from element_datasets(element["object"]["elements"], identifiers)
         else:
-            yield names, element["object"]
+            yield identifiers, element["object"]
 
 
-def find_created_collection(galaxy: Galaxy, name: str, record: Checkpoint) -> dict[str, Any] | None:
-    """The collection that an earlier run for the same has made, which was killed or did not learn of it; None where the
-    `record` tells of none, or Galaxy has none."""
-    data = record.data
-    while "after" in data and not galaxy.get(f"histories/{data['history']}").get("deleted"):
-        for thing in galaxy.pages(f"histories/{data['history']}/contents", {"v": "dev"}):
-            if thing["history_content_type"] == "dataset_collection" and not thing["deleted"] and (
-                    thing["id"] == data["collection"] if "collection" in data
-                    else thing["hid"] > data["after"] and thing["name"] == name):
-                return dict(thing)
-        if "collection" in data or time.time() - data["when"] > SETTLE_SECONDS:
+def find_created_collection(galaxy: Galaxy, name: str, checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """The collection that an earlier run made which was killed or lost Galaxy's answer; None if the checkpoint tells of
+    none, or Galaxy has none."""
+    notes = checkpoint.data
+    while "after" in notes and not galaxy.get(f"histories/{notes['history']}").get("deleted"):
+        for content in galaxy.pages(f"histories/{notes['history']}/contents", {"v": "dev"}):
+            if content["history_content_type"] == "dataset_collection" and not content["deleted"] and (
+                    content["id"] == notes["collection"] if "collection" in notes
+                    else content["hid"] > notes["after"] and content["name"] == name):
+                return dict(content)
+        if "collection" in notes or time.time() - notes["when"] > SETTLE_SECONDS:
             return None
         time.sleep(2)
     return None
 
 
-def create_collection_once(galaxy: Galaxy, history: str, name: str, record: Checkpoint, make: Callable[[], dict[str, Any]]
-              ) -> dict[str, Any]:
-    """The collection that `make` makes in the history; where its answer is lost, Galaxy is looked at."""
-    record.save(durably=True, history=history, after=last_hid(galaxy, history), when=time.time(), collection=None)
+def create_collection_once(galaxy: Galaxy, history: str, name: str, checkpoint: Checkpoint,
+                           create: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The collection that `create()` makes in the history; if its answer is lost, the collection is looked for."""
+    checkpoint.save(durably=True, history=history, after=last_hid(galaxy, history), when=time.time(), collection=None)
     try:
-        made = make()
+        collection = create()
     except GalaxyError as error:
-        found = find_created_collection(galaxy, name, record) if error.lost else None
+        found = find_created_collection(galaxy, name, checkpoint) if error.lost else None
         if not found:
             if not error.lost:
-                record.save(after=None)
+                checkpoint.save(after=None)
             raise
-        made = found
-    record.save(durably=True, collection=made["id"])
-    return made
-
-
-def wait_until_filled(galaxy: Galaxy, made: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
-    """The collection, with its elements, once the jobs that fill it and its datasets have ended.
-
-    Raises `GalaxyError` with Galaxy's reason where it was not filled, and when `timeout` seconds are over (STILL_RUNNING).
-    """
-    states: set[str] = set()
-    jobs = made.get("jobs") or ([made["job_source_id"]] if made.get("job_source_type") == "Job" else [])
-    for _ in galaxy.poll(timeout):
-        states = {galaxy.get(f"jobs/{job}")["state"] for job in jobs}     # a fetch has one
-        if states <= set(TERMINAL_JOB_STATES):
-            collection: dict[str, Any] = galaxy.get(
-                f"histories/{made['history_id']}/contents/dataset_collections/{made['id']}", timeout=LONG)
-            if not set(collection["elements_states"]) & set(NON_TERMINAL_DATASET_STATES):
-                break
-    else:
-        raise GalaxyError(f"collection {made['id']} is still being filled after {timeout:g} s", STILL_RUNNING)
-    if collection["populated_state"] != "ok":
-        why = collection["populated_state_message"] or f"its job ended in state {', '.join(states)}"
-        raise GalaxyError(f"collection {made['id']} was not filled: {why}")
+        collection = found
+    checkpoint.save(durably=True, collection=collection["id"])
     return collection
 
 
-def collection_problems(galaxy: Galaxy, collection: dict[str, Any], elements: dict[Identifiers, ElementSource],
-          leaves: dict[Identifiers, dict[str, Any]]) -> list[str]:
-    """A line for each element that is not in the collection as it should; `leaves` are what Galaxy was given of each.
+def wait_until_filled(galaxy: Galaxy, created: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
+    """The collection with its elements, once the jobs that fill it and its datasets have ended.
 
-    In a collection, Galaxy 26.1 makes an empty dataset in state ok of bytes whose hash is not the one that was sent along,
-    and shows that hash with it. So it is the size that tells, and the hash only that Galaxy has compared it.
+    Raises `GalaxyError` with Galaxy's reason if it was not filled, and after `timeout` seconds (STILL_RUNNING).
     """
-    there = dict(element_datasets(collection["elements"]))
+    label = f"collection {created['id']}"
+    job_states: set[str] = set()
+    jobs = created.get("jobs") or ([created["job_source_id"]] if created.get("job_source_type") == "Job" else [])
+    for _ in galaxy.poll(timeout):
+        job_states = {galaxy.get(f"jobs/{job}")["state"] for job in jobs}     # a fetch has one
+        if job_states <= set(TERMINAL_JOB_STATES):
+            collection: dict[str, Any] = galaxy.get(
+                f"histories/{created['history_id']}/contents/dataset_collections/{created['id']}", timeout=TIMEOUTS)
+            if _element_states(collection).isdisjoint(NON_TERMINAL_DATASET_STATES):
+                break
+    else:
+        raise GalaxyError(f"{label} is still being filled after {timeout:g} s", STILL_RUNNING)
+    if collection["populated_state"] != "ok":
+        why = collection["populated_state_message"] or f"its job ended in state {', '.join(job_states)}"
+        raise GalaxyError(f"{label} was not filled: {why}")
+    return collection
+
+
+def _element_states(collection: dict[str, Any]) -> set[str]:
+    """The states of a collection's datasets; Galaxy 25.0 and older don't list them apart."""
+    if "elements_states" in collection:
+        return set(collection["elements_states"])
+    return {dataset["state"] for _, dataset in element_datasets(collection["elements"])}
+
+
+def collection_problems(galaxy: Galaxy, collection: dict[str, Any], elements: dict[Identifiers, ElementSource],
+                        leaves: dict[Identifiers, dict[str, Any]]) -> list[str]:
+    """A line for each element that is not in the collection as it should be; `leaves` are what Galaxy was given.
+
+    Of bytes whose hash is not the one that was sent along, Galaxy 26.1 makes an empty dataset in state ok in a collection,
+    and shows that hash with it. So the size tells, and the hash only that Galaxy has compared it.
+    """
+    datasets = dict(element_datasets(collection["elements"]))
     hashes: dict[str, list[str]] = {}
     if any(leaf.get("hashes") for leaf in leaves.values()):
         ask = {"history_id": collection["history_id"], "keys": "id,hashes", "q": "hid-ge", "qv": collection["hid"]}
-        hashes = {one["id"]: [known["hash_value"] for known in one["hashes"]] for one in galaxy.pages("datasets", ask)
-                  if "hashes" in one}       # that list has collections too
+        hashes = {content["id"]: [entry["hash_value"] for entry in content["hashes"]]
+                  for content in galaxy.pages("datasets", ask) if "hashes" in content}      # that list has collections too
     lines = []
-    for names, part in elements.items():
-        about = there.get(names)
-        sent = [known["hash_value"] for known in leaves[names].get("hashes", [])]
+    for identifiers, part in elements.items():
+        dataset = datasets.get(identifiers)
+        sent = [entry["hash_value"] for entry in leaves[identifiers].get("hashes", [])]
         problem = "Galaxy has no such element"
-        if about and about["state"] not in ("ok", "empty"):
-            why = galaxy.get(f"datasets/{about['id']}").get("misc_info") or "Galaxy does not say why"
-            problem = f"dataset {about['id']} ended in state {about['state']}: {why}"
-        elif about and part.source and part.source.size not in (None, about["file_size"]):
-            problem = f"dataset {about['id']} has {about['file_size']} bytes, {part.source.size} were sent"
-        elif about and hashes and not set(sent) <= set(hashes.get(about["id"], [])):      # older Galaxys list none
-            problem = f"dataset {about['id']} has another SHA-256 than the bytes that were sent"
-        elif about:
+        if dataset and dataset["state"] not in ("ok", "empty"):
+            why = galaxy.get(f"datasets/{dataset['id']}").get("misc_info") or "Galaxy does not say why"
+            problem = f"dataset {dataset['id']} ended in state {dataset['state']}: {why}"
+        elif dataset and part.source and part.source.size not in (None, dataset["file_size"]):
+            problem = f"dataset {dataset['id']} has {dataset['file_size']} bytes, {part.source.size} were sent"
+        elif dataset and hashes and not set(sent) <= set(hashes.get(dataset["id"], [])):      # older Galaxys list none
+            problem = f"dataset {dataset['id']} has another SHA-256 than the bytes that were sent"
+        elif dataset:
             continue
-        lines.append(f"{part.place}: {'/'.join(names)}: {problem}")
+        lines.append(f"{part.place}: {'/'.join(identifiers)}: {problem}")
     return lines

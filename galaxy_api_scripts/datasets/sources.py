@@ -1,7 +1,6 @@
-"""What is to be uploaded: the files, folders and URLs of a command line; their datatypes, checksums and pairs."""
+"""Sources of an upload: the files, folders and URLs of a command line; their datatypes, checksums and pairs."""
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -15,13 +14,14 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from common import USAGE, GalaxyError, shorten
+from galaxy_api_scripts.datasets.hashing import hash_file
 
-# Galaxy asks its file sources, which have schemes of their own
+# Any scheme: Galaxy asks its file sources, which have schemes of their own.
 URL_PATTERN = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-UNFINISHED_PATTERN = (".part", ".partial", ".filepart", ".tmp", ".crdownload", "~")
+UNFINISHED_SUFFIXES = (".part", ".partial", ".filepart", ".tmp", ".crdownload", "~")
 CHECKSUM_PATTERN = re.compile(r"md5(sums?)?(\.txt)?|.*\.md5", re.IGNORECASE | re.DOTALL)
 
-# Extensions that are names of datatypes of Galaxy 26.1, in small letters.
+# Extensions that are names of Galaxy 26.1's datatypes, in lower case.
 _SAME = """
 a2m a3m agp arff avi axt axt.bz2 axt.gz bai bcf bed bed12 bed6 biom1 biom2 blastxml blib bmp bref3 bus cel chain cif cmap
 cml cnn cnr cns consensusxml cool cram csfasta csv cxb daa dbn dcd dcm dlib dmnd docx edr elib embl eps excel.xls extxyz fai
@@ -36,7 +36,7 @@ sra star stl svg svs taf taf.gz tar tar.gz textgrid tgz toml tpr trafoxml traml 
 wma wmv xg xgmml xlsx xmfa xsd xtc xvg xyz zarr.zip zip
 """
 
-# A datatype, and other extensions of its files.
+# A datatype and other extensions of its files.
 _OTHERS = """
 4dn_pairs             pairs
 4dn_pairs.gz          pairs.gz
@@ -95,8 +95,8 @@ vcf_bgzip             vcf.gz vcf.bgz
 yaml                  yml
 """
 
-# Known, but Galaxy tells the datatype from the content, where these are more than one: BAM by its order (what is not sorted
-# by coordinate would, as bam, be sorted: other bytes than were sent), GFA and BIOM 1 or 2, GFF 2 or 3, MAF of alignments or
+# Extensions of more than one datatype, which Galaxy tells by the content: BAM by its order (as `bam`, one that is not sorted
+# by coordinate would be sorted: other bytes than were sent), GFA and BIOM 1 or 2, GFF 2 or 3, MAF of alignments or
 # mutations, XLS that is often a table of text, XML of BLAST. imzML and shapefiles are several files, and one alone is none.
 _BY_CONTENT = """
 bam gff gfa gfa.gz biom gaf maf maf.gz maf.bz2 nii nii.gz hmm xls xml ply vtk vtp sig sif nt msf dta imzml shp wiff splib
@@ -110,7 +110,7 @@ def _datatypes() -> dict[str, str]:
         name, *exts = line.split()
         table.update(dict.fromkeys([name, *exts], name))
     table.update(dict.fromkeys(_BY_CONTENT.split(), "auto"))
-    return {**{f"{ext}.gz": "gz" for ext in table}, **table}        # which says more than binary, Galaxy's own guess
+    return {**{f"{ext}.gz": "gz" for ext in table}, **table}        # gz says more than binary, Galaxy's own guess
 
 
 DATATYPES = _datatypes()
@@ -118,7 +118,7 @@ DATATYPES = _datatypes()
 
 @dataclass(frozen=True)
 class Source:
-    """Something to be uploaded."""
+    """A file or URL to upload."""
 
     path: str           # of a file, absolute; or a URL
     name: str           # the dataset's name: the file's own; in a folder the path below it, with /
@@ -130,38 +130,39 @@ class Source:
         return bool(URL_PATTERN.match(self.path))
 
 
-# -------------------------------------------------------------------------------------------------------- finding them
+# ------------------------------------------------------------------------------------------------------- finding sources
 
 def expand_sources(texts: list[str], recursive: bool = False, ext: str = "") -> tuple[list[Source], list[str]]:
-    """The sources that a command line names: files, URLs, and what is in folders where `recursive`; and complaints, one
-    line each, about what is in a folder and can't be uploaded.
+    """The sources that a command line names: files, URLs and, if `recursive`, the files in folders; and complaints, one line
+    each, about what is in a folder and can't be uploaded.
 
-    What is typed and can't be uploaded, or is typed twice, is a usage error. `ext` is the datatype of all of them; the one
-    that each name tells unless given. In folders, in the order of their names, hidden files, those of downloads under way
-    and checksums are left alone; there may be nothing in one.
+    What was typed and can't be uploaded, or was typed twice, is a usage error. `ext` is the datatype of all; "" lets each
+    name tell it. A folder's files come in the order of their names, without hidden ones, unfinished downloads and checksums;
+    it may be empty.
     """
     typed: dict[str, str] = {}
-    first: dict[str, Source] = {}
+    by_path: dict[str, Source] = {}
     complaints: list[str] = []
     for text in texts:
-        folder = _is_utf8(text) and not URL_PATTERN.match(text) and os.path.isdir(text)
-        if folder and not recursive:
+        is_folder = _is_utf8(text) and not URL_PATTERN.match(text) and os.path.isdir(text)
+        if is_folder and not recursive:
             raise GalaxyError(f"{text}: a folder: --recursive takes what is in it", USAGE)
-        sources = _files_in_folder(text, ext, complaints) if folder else [_parse_source(text, ext)]
-        if _real(text) in typed:
-            raise GalaxyError(f"{text}: the same as {typed[_real(text)]}, which is there already", USAGE)
-        typed[_real(text)] = text
+        sources = _files_in_folder(text, ext, complaints) if is_folder else [_parse_source(text, ext)]
+        path = _real_path(text)
+        if path in typed:
+            raise GalaxyError(f"{text}: the same as {typed[path]}, which is there already", USAGE)
+        typed[path] = text
         for source in sources:
-            other = first.setdefault(_real(source.path), source)
-            if other is not source:
-                complaints.append(f"{source.path}: left out, because it is the same file as {other.path}")
-    return list(first.values()), complaints
+            first = by_path.setdefault(_real_path(source.path), source)
+            if first is not source:
+                complaints.append(f"{source.path}: left out, because it is the same file as {first.path}")
+    return list(by_path.values()), complaints
 
 
 @contextmanager
 def replace_stdin(texts: list[str], name: str | None) -> Iterator[list[str]]:
-    """`texts` with the path of a temporary file in place of `-`, which holds what came from standard input: an upload says
-    at its beginning how many bytes there will be. It wants a `name`."""
+    """`texts` with `-` replaced by the path of a temporary file that holds standard input: an upload begins with its size.
+    It needs a `name`."""
     if "-" not in texts:
         yield texts
         return
@@ -176,34 +177,33 @@ def replace_stdin(texts: list[str], name: str | None) -> Iterator[list[str]]:
 
 
 def rename_source(sources: list[Source], name: str, ext: str = "") -> Source:
-    """The one source there is, with another name, which tells the datatype where none is given; a usage error where there
-    are several."""
+    """The only source with another name, which tells the datatype if `ext` is ""; several are a usage error."""
     if len(sources) != 1:
         raise GalaxyError(f"--name={name}: a name for one source, and there are {len(sources)}", USAGE)
-    told = guess_datatype(name)
-    return replace(sources[0], name=name, ext=ext or (sources[0].ext if told == "auto" else told))
+    guess = guess_datatype(name)
+    return replace(sources[0], name=name, ext=ext or (sources[0].ext if guess == "auto" else guess))
 
 
 def parse_file(text: str, name: str = "", ext: str = "") -> Source:
-    """The file that somebody typed, with the dataset's name and datatype where they are given."""
+    """The file at the path `text`, with the dataset's name and datatype unless ""; an unreadable one is a usage error."""
     try:
-        size = _size(text)
+        size = _file_size(text)
     except (OSError, ValueError) as error:
-        raise GalaxyError(f"{text}: {getattr(error, 'strerror', None) or error}", USAGE) from None
+        raise GalaxyError(f"{text}: {_reason(error)}", USAGE) from None
     name = name or os.path.basename(text)
     return Source(os.path.abspath(text), name, ext or guess_datatype(name), size)
 
 
 def _parse_source(text: str, ext: str) -> Source:
-    """The source that somebody typed: a file or a URL."""
+    """The file or URL that was typed."""
     if not text:
         raise GalaxyError("a file's name is empty: is a variable unset?", USAGE)
     if not _is_utf8(text):
-        raise GalaxyError(f"{_shown(text)}: its name is not UTF-8", USAGE)
-    return _of_url(text, ext) if URL_PATTERN.match(text) else parse_file(text, ext=ext)
+        raise GalaxyError(f"{_printable(text)}: its name is not UTF-8", USAGE)
+    return _parse_url(text, ext) if URL_PATTERN.match(text) else parse_file(text, ext=ext)
 
 
-def _of_url(url: str, ext: str) -> Source:
+def _parse_url(url: str, ext: str) -> Source:
     try:
         parts = urlsplit(url)
         name = unquote(parts.path.rstrip("/").rsplit("/", 1)[-1]) or parts.hostname or ""
@@ -217,39 +217,39 @@ def _of_url(url: str, ext: str) -> Source:
 
 
 def _files_in_folder(folder: str, ext: str, complaints: list[str]) -> list[Source]:
-    """The files in a folder, sorted, with what is wrong with others added to `complaints`."""
+    """The files in a folder, sorted; what is wrong with others is added to `complaints`."""
     sources, tree = [], os.path.realpath(folder)
-    for path in _files(folder, complaints):
+    for path in _walk_files(folder, complaints):
         name = os.path.relpath(path, folder)
         try:
             if not _is_utf8(name):
                 raise ValueError("its name is not UTF-8")
-            if not _within(tree, path):
+            if os.path.commonpath([tree, os.path.realpath(path)]) != tree:
                 raise ValueError(f"a link out of {folder}, left alone")
             if not os.path.isdir(path):
-                sources.append(Source(os.path.abspath(path), name, ext or guess_datatype(name), _size(path)))
-            elif "/." in os.path.realpath(path)[len(tree):]:    # else a link to a folder that is met anyway
+                sources.append(Source(os.path.abspath(path), name, ext or guess_datatype(name), _file_size(path)))
+            elif "/." in os.path.realpath(path)[len(tree):]:    # the walk meets all other folders that a link leads to
                 raise ValueError("a link to a hidden folder, left alone")
         except (OSError, ValueError) as error:
-            complaints.append(f"{_shown(path)}: {getattr(error, 'strerror', None) or error}")
+            complaints.append(f"{_printable(path)}: {_reason(error)}")
     return sorted(sources, key=lambda source: source.name.split("/"))
 
 
-def _files(folder: str, complaints: list[str]) -> Iterator[str]:
-    """The paths of all in a folder that is no folder, but for what is left alone."""
-    def unreadable(error: OSError) -> None:
-        complaints.append(f"{_shown(error.filename)}: {error.strerror}")
+def _walk_files(folder: str, complaints: list[str]) -> Iterator[str]:
+    """The paths of all files and links in a folder that may be uploaded."""
+    def complain(error: OSError) -> None:
+        complaints.append(f"{_printable(error.filename)}: {error.strerror}")
 
-    for here, folders, names in os.walk(folder, onerror=unreadable):
+    for parent, folders, names in os.walk(folder, onerror=complain):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        links = [name for name in folders if os.path.islink(os.path.join(here, name))]
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         for name in sorted(names) + links:
-            if not (name.startswith(".") or name.lower().endswith(UNFINISHED_PATTERN) or CHECKSUM_PATTERN.fullmatch(name)):
-                yield os.path.join(here, name)
+            if not (name.startswith(".") or name.lower().endswith(UNFINISHED_SUFFIXES) or CHECKSUM_PATTERN.fullmatch(name)):
+                yield os.path.join(parent, name)
 
 
-def _size(path: str) -> int:
-    """The size of a file that can be read (bytes); raises OSError and ValueError."""
+def _file_size(path: str) -> int:
+    """The size of a readable file (bytes). Raises OSError and ValueError."""
     about = os.stat(path)
     if not stat.S_ISREG(about.st_mode):     # a pipe has no size, and would arrive as an empty dataset
         raise ValueError("not a file")
@@ -258,12 +258,12 @@ def _size(path: str) -> int:
     return about.st_size
 
 
-def _within(tree: str, path: str) -> bool:
-    return os.path.commonpath([tree, os.path.realpath(path)]) == tree
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
-def _real(text: str) -> str:
-    """What is the same for all paths of one file."""
+def _real_path(text: str) -> str:
+    """What all paths of one file have in common."""
     return text if URL_PATTERN.match(text) else os.path.realpath(text)
 
 
@@ -271,117 +271,119 @@ def _is_utf8(text: str) -> bool:
     return not re.search("[\ud800-\udfff]", text)
 
 
-def _shown(text: str) -> str:
+def _printable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-# --------------------------------------------------------------------------------------------------------- their names
+# ------------------------------------------------------------------------------------------------------------ their names
 
 def guess_datatype(name: str) -> str:
-    """Galaxy's datatype for a file of that name; "auto", which lets Galaxy look into it, where the name does not tell."""
+    """Galaxy's datatype for a file of that name; "auto", by which Galaxy looks at the content, if the name does not tell."""
     return DATATYPES.get(_extension(name), "auto")
 
 
 def stem(name: str) -> str:
-    """`name` without the extension that tells the datatype; as it is where it has none that is known."""
+    """`name` without the extension that tells the datatype; unchanged if it has no known one."""
     ext = _extension(name)
     return name[:-len(ext) - 1] if ext else name
 
 
 def datatype_ending(name: str) -> str:
-    """The extension of `name` that tells the datatype, as it is written there; "" where there is none that is known."""
+    """The extension of `name` that tells the datatype, in its own case; "" if it has no known one."""
     return name[len(stem(name)) + 1:]
 
 
 def _extension(name: str) -> str:
-    """The longest ending of a file's name that stands for a datatype, in small letters; "" where there is none."""
+    """The longest ending of a file's name that stands for a datatype, in lower case; "" if none does."""
     parts = name.rsplit("/", 1)[-1].lower().split(".")
     endings = (".".join(parts[start:]) for start in range(1, len(parts)) if any(parts[:start]))
     return next((ending for ending in endings if ending in DATATYPES), "")
 
 
-MARK = re.compile(r"(?P<sample>.*[^/])[_.](R?(?P<number>[12])(_001)?|(?P<word>forward|reverse|fwd|rev))", re.I | re.S)
-MATES = {"1": "2", "2": "1", "forward": "reverse", "reverse": "forward", "fwd": "rev", "rev": "fwd"}
+MATE_PATTERN = re.compile(r"(?P<sample>.*[^/])[_.](R?(?P<number>[12])(_001)?|(?P<word>forward|reverse|fwd|rev))",
+                          re.IGNORECASE | re.DOTALL)
+OTHER_MARKS = {"1": "2", "2": "1", "forward": "reverse", "reverse": "forward", "fwd": "rev", "rev": "fwd"}
 
 
 def pair_reads(names: list[str]) -> list[tuple[str, str, str]]:
     """`(sample, name of the forward reads, name of the reverse reads)` for each sample, in the order of `names`.
 
-    The mark stands before the extension: _R1_001, _R1, _1, .1, _forward or _fwd, with _R2_001 and so on for the mate. A name
-    without a mark or without a mate, and a sample of which there is more than one pair, are usage errors.
+    The mark before the extension tells: _R1_001, _R1, _1, .1, _forward or _fwd, with _R2_001 and so on for the mate. A name
+    without a mark or a mate, and a sample with more than one pair, are usage errors.
     """
-    times = Counter(names)
-    made: dict[str, tuple[str, str, str]] = {}
-    alone = []
+    counts = Counter(names)
+    pairs: dict[str, tuple[str, str, str]] = {}
+    unpaired = []
     for name in names:
-        sample, mate, forward = mate_of(name)
-        if not mate or times[name] != 1 or times[mate] != 1:
-            twice = next((one for one in (name, mate) if times[one] > 1), "")
+        sample, mate, is_forward = mate_of(name)
+        if not mate or counts[name] != 1 or counts[mate] != 1:
+            twice = next((other for other in (name, mate) if counts[other] > 1), "")
             why = f"{twice} is there twice" if twice else f"there is no {mate}" if mate else "no _R1 or _R2 at its end"
-            alone.append(f"{name} ({why})")
-        elif forward and sample in made:
-            raise GalaxyError(f"{sample}: more than one pair is of this sample: {made[sample][1]}, {name}", USAGE)
-        elif forward:
-            made[sample] = (sample, name, mate)
-    if alone:
-        more = f" and {len(alone) - 5} more" if len(alone) > 5 else ""
-        raise GalaxyError(f"not in pairs: {', '.join(alone[:5])}{more}", USAGE)
-    return list(made.values())
+            unpaired.append(f"{name} ({why})")
+        elif is_forward and sample in pairs:
+            raise GalaxyError(f"{sample}: more than one pair is of this sample: {pairs[sample][1]}, {name}", USAGE)
+        elif is_forward:
+            pairs[sample] = (sample, name, mate)
+    if unpaired:
+        more = f" and {len(unpaired) - 5} more" if len(unpaired) > 5 else ""
+        raise GalaxyError(f"not in pairs: {', '.join(unpaired[:5])}{more}", USAGE)
+    return list(pairs.values())
 
 
 def mate_of(name: str) -> tuple[str, str, bool]:
-    """The sample that a file of reads is of, its mate's name, and whether it is the forward one; "" where it has no mark."""
-    found = MARK.fullmatch(stem(name)) or MARK.fullmatch(os.path.splitext(name)[0])
-    if not found:
+    """The sample of a file of reads, its mate's name, and whether it is the forward one; ("", "", False) without a mark."""
+    match = MATE_PATTERN.fullmatch(stem(name)) or MATE_PATTERN.fullmatch(os.path.splitext(name)[0])
+    if not match:
         return "", "", False
-    start, end = found.span("number" if found["number"] else "word")
+    start, end = match.span("number" if match["number"] else "word")
     mark = name[start:end]
-    other = MATES[mark.lower()]
+    other = OTHER_MARKS[mark.lower()]
     other = other.upper() if mark.isupper() else other.title() if mark.istitle() else other
-    return found["sample"], name[:start] + other + name[end:], mark.lower() in ("1", "forward", "fwd")
+    return match["sample"], name[:start] + other + name[end:], mark.lower() in ("1", "forward", "fwd")
 
 
 # -------------------------------------------------------------------------------------------------------- their checksums
 
-LINE = re.compile(r"\\?(?P<hash>[0-9a-f]{32})(?:[ \t]+\*?(?P<name>.+))?|"       # as md5sum writes it, or a hash alone
-                  r"MD5 ?\((?P<bsd_name>.+)\) ?= ?(?P<bsd_hash>[0-9a-f]{32})", re.IGNORECASE)
+# A line as md5sum writes it, or a hash alone; or as BSD's md5 does.
+CHECKSUM_LINE = re.compile(r"\\?(?P<hash>[0-9a-f]{32})(?:[ \t]+\*?(?P<name>.+))?|"
+                           r"MD5 ?\((?P<bsd_name>.+)\) ?= ?(?P<bsd_hash>[0-9a-f]{32})", re.IGNORECASE)
 
 
 def verify_checksums(sources: list[Source]) -> list[str]:
-    """Complaints, one line each, about files whose MD5 is not what a checksum file beside them, or above them in the
-    folder that was typed, says; and about lines of those that can't be read. Files that none of them names are fine."""
+    """Complaints, one line each, about files whose MD5 is not what a checksum file beside them, or above them in the folder
+    that was typed, says; and about its lines that can't be read. Files without a checksum are fine."""
     files = {source.path: source for source in sources if not source.is_url}
     complaints: list[str] = []
-    expected: dict[str, dict[str, str]] = {}        # path: {hash: the checksum file that says so}
+    expected: dict[str, dict[str, str]] = {}        # {path: {hash: the checksum file that says so}}
     for folder in sorted({folder for source in files.values() for folder in _folders(source)}):
-        for listing in _listings(folder, files, complaints):
+        for listing in _checksum_files(folder, files, complaints):
             try:
-                for path, digest in _lines(listing, complaints):
+                for path, digest in _parse_checksums(listing, complaints):
                     if path in files:
                         expected.setdefault(path, {}).setdefault(digest, listing)
             except OSError as error:
                 complaints.append(f"{listing}: {error.strerror}")
     for path, hashes in expected.items():
         try:
-            digest = _md5(path)
+            digest = hash_file(path, "md5")
         except OSError as error:
             complaints.append(f"{path}: {error.strerror}")
             continue
-        complaints += [f"{path}: its MD5 is {digest}, and {listing} says {told}" for told, listing in hashes.items()
-                       if told != digest]
+        complaints += [f"{path}: its MD5 is {digest}, and {listing} says {other}" for other, listing in hashes.items()
+                       if other != digest]
     return complaints
 
 
 def _folders(source: Source) -> list[str]:
-    """The folder that a file is in, and those above it up to the one that was typed."""
+    """The folder of a file, and those above it up to the one that was typed."""
     folders = [os.path.dirname(source.path)]
     for _ in range(source.name.count("/")):
         folders.append(os.path.dirname(folders[-1]))
     return folders
 
 
-def _listings(folder: str, files: dict[str, Source], complaints: list[str]) -> list[str]:
-    """The checksum files in a folder, but for NAME.md5 where NAME is there and is none of `files`."""
+def _checksum_files(folder: str, files: dict[str, Source], complaints: list[str]) -> list[str]:
+    """The checksum files in a folder, without NAME.md5 if NAME exists and is not uploaded."""
     try:
         names = set(os.listdir(folder))
     except OSError as error:
@@ -391,31 +393,23 @@ def _listings(folder: str, files: dict[str, Source], complaints: list[str]) -> l
         name[:-4] not in names or os.path.join(folder, name[:-4]) in files) and os.path.isfile(os.path.join(folder, name))]
 
 
-def _lines(listing: str, complaints: list[str]) -> Iterator[tuple[str, str]]:
-    """The paths and hashes that a checksum file tells."""
+def _parse_checksums(listing: str, complaints: list[str]) -> Iterator[tuple[str, str]]:
+    """The paths and hashes in a checksum file."""
     own = listing[:-4] if os.path.exists(listing[:-4]) else None        # the file that NAME.md5 is for
     with open(listing, encoding="utf-8-sig", errors="surrogateescape") as file:
         for number, line in enumerate(file, 1):
             line = line.rstrip("\r\n")
             if not line.strip() or line.startswith("#"):
                 continue
-            told = LINE.fullmatch(line) or LINE.fullmatch(line.strip())
-            name = told and (told["name"] or told["bsd_name"])
-            if told is None or not (name or own):
+            match = CHECKSUM_LINE.fullmatch(line) or CHECKSUM_LINE.fullmatch(line.strip())
+            name = match and (match["name"] or match["bsd_name"])
+            if match is None or not (name or own):
                 complaints.append(f"{listing}: line {number} is no MD5 with a name: {shorten(line, 60)!r}")
                 continue
-            if name and line.startswith("\\"):      # as md5sum writes names with a newline in them
-                name = re.sub(r"\\([\\nr])", lambda found: {"n": "\n", "r": "\r"}.get(found[1], "\\"), name)
+            if name and line.startswith("\\"):      # md5sum writes names with a newline in them so
+                name = re.sub(r"\\([\\nr])", lambda escape: {"n": "\n", "r": "\r"}.get(escape[1], "\\"), name)
             if own and (not name or os.path.basename(name) == os.path.basename(own)):
                 path = own
             else:
                 path = os.path.normpath(os.path.join(os.path.dirname(listing), name or ""))
-            yield path, (told["hash"] or told["bsd_hash"]).lower()
-
-
-def _md5(path: str) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
+            yield path, (match["hash"] or match["bsd_hash"]).lower()

@@ -27,7 +27,7 @@ NAME_LENGTH = 255       # characters that Galaxy keeps of a name
 
 @dataclass
 class TargetHistory:
-    """The history that a command line names: its id, "" if it is still to be made; and the checkpoint of that line's work."""
+    """The history that a command line names: its id, "" if it must still be made; and the checkpoint of its work."""
 
     id: str
     checkpoint: Checkpoint | None = None
@@ -89,13 +89,13 @@ def create_history_if_needed(galaxy: Galaxy, history: str | None, text: str) -> 
 def create_history_once(galaxy: Galaxy, name: str, notes: Notes, unique: bool = True) -> tuple[str, bool]:
     """The id of the history named `name`, and whether it was made now.
 
-    One that an earlier run asked for may still appear; if that makes two, the oldest counts and empty younger ones are deleted.
-    A name that is not `unique` belongs to other histories from before too. The time of the request is noted as
-    `asked_history`. A name is the only thing that Galaxy sets together with making a history (26.1).
+    One that an earlier run asked for may still appear; if that makes two, the oldest counts and empty younger ones are
+    deleted. A name that is not `unique` belongs to other histories from before too. The time of the request is noted as
+    `history_requested`. A name is the only thing that Galaxy sets together with making a history (26.1).
     """
-    asked = notes.data.get("asked_history")
+    asked = notes.data.get("history_requested")
     asked = asked and min(asked, time.time())       # the clock may have been put back
-    others = notes.data.get("histories_before", [])
+    others = notes.data.get("older_histories", [])
     histories = _histories_named(galaxy, name, others) if unique or asked else []
     while asked and not histories and time.time() < asked + SETTLE_SECONDS:
         time.sleep(2)
@@ -103,17 +103,17 @@ def create_history_once(galaxy: Galaxy, name: str, notes: Notes, unique: bool = 
     is_new = not histories
     if is_new:
         others = [] if unique else [history["id"] for history in _histories_named(galaxy, name, [])]
-        notes.save(durably=True, asked_history=time.time(), histories_before=others)
+        notes.save(durably=True, history_requested=time.time(), older_histories=others)
         try:
             galaxy.post("histories", {"name": name})
         except GalaxyError as error:
             if not error.lost:
-                notes.save(asked_history=None)
+                notes.save(history_requested=None)
                 raise
         histories = _histories_named(galaxy, name, others)
         if not histories:
-            raise GalaxyError(f"history {name!r}: Galaxy's answer was lost, so it may or may not exist: run the same line again",
-                              TRY_LATER)
+            raise GalaxyError(f"history {name!r}: Galaxy's answer was lost, so it may or may not exist: run the same line "
+                              "again", TRY_LATER)
     for younger in histories[1:]:
         if not younger["count"]:
             galaxy.delete(f"histories/{younger['id']}")
@@ -134,18 +134,18 @@ def name_with_key(title: str, key: str) -> str:
 
 def shared_history(galaxy: Galaxy, notes: Notes, title: str) -> str:
     """The id of the one history for all that the notes of a ledger do under `title`."""
-    if not notes.data.get("mark"):
-        notes.save(durably=True, mark=secrets.token_hex(KEY_LENGTH // 2))
+    if not notes.data.get("history_mark"):
+        notes.save(durably=True, history_mark=secrets.token_hex(KEY_LENGTH // 2))
     known = notes.data.get("histories", {})
     history = galaxy.get_or_none(f"histories/{known[title]}") if title in known else None
     if not history or history.get("deleted", True):
-        new, _ = create_history_once(galaxy, name_with_key(title, notes.data["mark"]), notes)
-        notes.save(durably=True, histories={**known, title: new}, asked_history=None)
+        new, _ = create_history_once(galaxy, name_with_key(title, notes.data["history_mark"]), notes)
+        notes.save(durably=True, histories={**known, title: new}, history_requested=None)
     return str(notes.data["histories"][title])
 
 
 def parse_legacy_history(text: str) -> str:
-    """HISTORY of workflow_execute.py as Galaxy takes it, a new history's name or hist_id=ID; a usage error if it was left out."""
+    """HISTORY of workflow_execute.py as Galaxy takes it: a new history's name or hist_id=ID; none is a usage error."""
     if text.strip() in ("", "hist_id="):    # Galaxy would make a history of its own
         raise GalaxyError("HISTORY is empty: is a variable unset?", USAGE)
     if text.startswith("param=") or re.search("=(hda|ldda|ld|hdca)=", text):

@@ -50,9 +50,9 @@ class Repository:
         records = self.records(galaxy)
         record = find_record(records, revision)
         if not record:
-            known = ", ".join(record["changeset_revision"] for record in records) or "none"
-            raise GalaxyError(f"{self}, revision {revision}, is not installed in {galaxy.base}, which knows the revisions "
-                              f"{known}")
+            known = ", ".join(record["changeset_revision"] for record in records)
+            raise GalaxyError(f"{self}, revision {revision}, is not installed in {galaxy.base}, "
+                              f"{f'which knows the revisions {known}' if known else 'nor is any other revision'}")
         return record
 
     def workflows(self, revision: str) -> Iterator[tuple[str, Any]]:

@@ -11,7 +11,7 @@ from common import DONE, Galaxy
 from fakes import KEY
 from fakes.galaxy import WORKFLOW, FakeGalaxy
 from galaxy_api_scripts import checkpoint
-from galaxy_api_scripts.batch import ledger
+from galaxy_api_scripts.batch import ledger, ledger_reader
 from galaxy_api_scripts.datasets import download
 
 
@@ -24,7 +24,7 @@ class Death:
 
     def __init__(self, monkeypatch):
         self.after, self.before, self.requests, self.changes, self.dead = 0, 0, 0, 0, False
-        send, write, save, unlink = Galaxy._send, ledger.Ledger._write, checkpoint.Checkpoint.save, checkpoint.Checkpoint._unlink
+        send, write, save, unlink = Galaxy._send, ledger.Ledger.write, checkpoint.Checkpoint.save, checkpoint.Checkpoint._unlink
 
         def sent(galaxy, *what, **options):
             self.alive()
@@ -53,7 +53,7 @@ class Death:
 
         monkeypatch.setattr(download, "run_parallel", each)
         monkeypatch.setattr(Galaxy, "_send", sent)
-        monkeypatch.setattr(ledger.Ledger, "_write", written)
+        monkeypatch.setattr(ledger.Ledger, "write", written)
         monkeypatch.setattr(checkpoint.Checkpoint, "save", living(save))
         monkeypatch.setattr(checkpoint.Checkpoint, "_unlink", living(unlink))
 
@@ -99,7 +99,7 @@ class Batch:
     def units(self, state=None):
         """What the ledger has, `{name: [unit]}` with all that is noted."""
         there = {}
-        for row in ledger.read_samples(f"{self.path}.ledger", [state] if state else []):
+        for row in ledger_reader.read_samples(f"{self.path}.ledger", [state] if state else []):
             there.setdefault(row["name"], []).append({**row.pop("notes"), **row})
         return there
 

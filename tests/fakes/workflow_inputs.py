@@ -1,4 +1,4 @@
-"""A workflow with an input of each kind, and a Galaxy that has some datasets: for the tests of what inputs are given."""
+"""A workflow with an input of each kind, and a Galaxy that has some data: for the tests of inputs' values."""
 import pytest
 
 from common import Galaxy
@@ -7,8 +7,8 @@ from galaxy_api_scripts.workflows import job_file
 from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputValues
 
 
-def step(kind, **about):
-    return {"type": kind, "tool_inputs": {"optional": False, **about}}
+def step(kind, **settings):
+    return {"type": kind, "tool_inputs": {"optional": False, **settings}}
 
 
 INPUTS = {
@@ -27,7 +27,7 @@ INPUTS = {
     "a = b": step("data_input", optional=True),
     "deep": step("data_collection_input", collection_type="list:list", optional=True),
 }
-WORKFLOW = {"id": "w", "name": "n", "ids": {}, "steps": {str(number): about for number, about in enumerate(INPUTS.values())},
+WORKFLOW = {"id": "w", "name": "n", "ids": {}, "steps": {str(number): step for number, step in enumerate(INPUTS.values())},
             "inputs": {str(number): {"label": label, "uuid": f"u{number}"} for number, label in enumerate(INPUTS)}}
 INDEX = {label: str(number) for number, label in enumerate(INPUTS)}
 
@@ -42,19 +42,21 @@ def files(tmp_path):
 
 @pytest.fixture
 def galaxy(requests_mock):
-    there = {"datasets/d1": {"id": "d1", "name": "one.bed", "state": "ok", "deleted": False},
-             "datasets/d2": {"id": "d2", "name": "two.bed", "state": "ok", "deleted": False},
-             "datasets/gone": {"id": "gone", "name": "x", "state": "ok", "deleted": True},
-             "datasets/bad": {"id": "bad", "name": "x", "state": "error", "deleted": False},
-             "dataset_collections/c1": {"id": "c1", "name": "c", "collection_type": "list", "populated_state": "ok"},
-             "dataset_collections/c2": {"id": "c2", "name": "c", "collection_type": "list:paired", "populated_state": "ok"},
-             "datatypes": ["bed", "tabular", "txt", "fastqsanger", "fastqsanger.gz"],
-             "libraries": [{"id": "lab", "name": "Lab", "deleted": False, "root_folder_id": "F1"}],
-             "folders/F1/contents": {"metadata": {"total_rows": 1}, "folder_contents": [
-                 {"id": "F2", "type": "folder", "name": "in"}]},
-             "folders/F2/contents": {"metadata": {"total_rows": 1}, "folder_contents": [
-                 {"id": "ld1", "type": "file", "name": "a.bed", "state": "ok", "deleted": False}]}}
-    for path, answer in there.items():
+    answers = {"datasets/d1": {"id": "d1", "name": "one.bed", "state": "ok", "deleted": False},
+               "datasets/d2": {"id": "d2", "name": "two.bed", "state": "ok", "deleted": False},
+               "libraries/datasets/ld2": {"id": "ld2", "name": "three.bed", "state": "ok", "deleted": False},
+               "datasets/gone": {"id": "gone", "name": "x", "state": "ok", "deleted": True},
+               "datasets/bad": {"id": "bad", "name": "x", "state": "error", "deleted": False},
+               "dataset_collections/c1": {"id": "c1", "name": "c", "collection_type": "list", "populated_state": "ok"},
+               "dataset_collections/c2": {"id": "c2", "name": "c", "collection_type": "list:paired",
+                                          "populated_state": "ok"},
+               "datatypes": ["bed", "tabular", "txt", "fastqsanger", "fastqsanger.gz"],
+               "libraries": [{"id": "lab", "name": "Lab", "deleted": False, "root_folder_id": "F1"}],
+               "folders/F1/contents": {"metadata": {"total_rows": 1}, "folder_contents": [
+                   {"id": "F2", "type": "folder", "name": "in"}]},
+               "folders/F2/contents": {"metadata": {"total_rows": 1}, "folder_contents": [
+                   {"id": "ld1", "type": "file", "name": "a.bed", "state": "ok", "deleted": False}]}}
+    for path, answer in answers.items():
         requests_mock.get(f"{URL}/api/{path}", json=answer)
     requests_mock.get(f"{URL}/api/datasets/none", status_code=404, json={"err_msg": "no such dataset"})
     requests_mock.get(f"{URL}/api/datasets/12", status_code=400, json={"err_msg": "Value error, Invalid id length"})
@@ -66,24 +68,24 @@ def galaxy(requests_mock):
 
 
 @pytest.fixture
-def given(galaxy):
-    """`given(words)`: what is made of the words; `{label: value}` in `.by_label`."""
-    def take(*words, job=None, history="", whole=False):
-        made = InputValues(galaxy, WORKFLOW, history)
-        made.set_from_args([str(word) for word in words])
+def parse(galaxy):
+    """`parse(words)`: the `InputValues` of these words and of a job file, with `{label: value}` as `by_label`."""
+    def parse_words(*words, job=None, history="", complete=False):
+        values = InputValues(galaxy, WORKFLOW, history)
+        values.set_from_args([str(word) for word in words])
         if job:
-            job_file.read_job_file(made, str(job))
-        if whole:
-            made.check_missing()
-        made.by_label = {label: made.values[index] for label, index in INDEX.items() if index in made.values}
-        return made
-    return take
+            job_file.read_job_file(values, str(job))
+        if complete:
+            values.check_missing()
+        values.by_label = {label: values.values[index] for label, index in INDEX.items() if index in values.values}
+        return values
+    return parse_words
 
 
 def shape(value):
-    """A value without its files' particulars: names for what is uploaded, ids for what is there."""
+    """A value in short: the name of a file to upload, the reference to data in Galaxy, a collection's elements."""
     if isinstance(value, DatasetInput):
         return value.ref or value.name
     if isinstance(value, CollectionInput):
-        return {value.type: {name: shape(inside) for name, inside in value.elements}}
+        return {value.type: {name: shape(element) for name, element in value.elements}}
     return value

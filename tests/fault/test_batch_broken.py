@@ -9,7 +9,7 @@ import workflow_batch
 from fakes import KEY, URL
 
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
-from galaxy_api_scripts.batch import ledger, runner, summary
+from galaxy_api_scripts.batch import ledger, samples, summary
 from galaxy_api_scripts.batch import watcher as watcher_module
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.datasets import target_history
@@ -58,18 +58,18 @@ def cancelled(requests_mock):
 def test_the_runs_of_other_samples_in_one_history_are_left_alone(work, memory, requests_mock):
     """A batch with --history, gone on with by a line without it."""
     ended_well(requests_mock, ("j", DATASET))
-    unit = a_unit(memory, inputs={"0": {"src": "hda", "id": "d"}}, own=False)
+    unit = a_unit(memory, inputs={"0": {"src": "hda", "id": "d"}}, own_history=False)
     work.adopt_orphans()
-    assert [one.name for one in work.look()] == ["a"]
+    assert [one.name for one in work.step()] == ["a"]
     assert (unit.state, cancelled(requests_mock)) == ("ok", [])
 
 
-def test_what_a_person_runs_on_something_else_in_a_samples_history_is_left_alone(work, memory, requests_mock):
+def test_what_a_person_runs_on_other_inputs_in_a_samples_history_is_left_alone(work, memory, requests_mock):
     """Only what was begun for the same is cancelled."""
     ended_well(requests_mock, ("theirs", {"0": {**DATASET["0"], "id": "e"}}), ("late", DATASET))
-    unit = a_unit(memory, inputs={"0": {"src": "hda", "id": "d"}}, own=True)
+    unit = a_unit(memory, inputs={"0": {"src": "hda", "id": "d"}}, own_history=True)
     work.adopt_orphans()
-    assert [one.name for one in work.look()] == ["a"]
+    assert [one.name for one in work.step()] == ["a"]
     assert (unit.state, cancelled(requests_mock)) == ("ok", ["late"])
 
 
@@ -87,22 +87,22 @@ def waiting_for_review(requests_mock):
     requests_mock.get(f"{URL}/api/workflows/w", json={"steps": {"1": {"type": "pause"}}})
 
 
-def test_a_run_that_was_reviewed_is_gone_on_with_by_the_same_line(work, memory, requests_mock):
+def test_a_run_that_was_reviewed_is_resumed_by_the_same_line(work, memory, requests_mock):
     waiting_for_review(requests_mock)
-    unit = a_unit(memory, own=True, purpose=runner.stable_hash("a", ""))
+    unit = a_unit(memory, own_history=True, purpose=samples.stable_hash("a", ""))
     work.adopt_orphans()
-    assert [one.name for _ in range(2) for one in work.look()] == ["a"]
+    assert [one.name for _ in range(2) for one in work.step()] == ["a"]
     assert unit.state == "failed" and "is waiting for a review of step 1 (look)" in unit.message
     ended_well(requests_mock)
     later = BatchRunner(work.galaxy, memory)
     assert later.submit("a", PLAN).key == unit.key
-    assert [one.name for one in (*later.look(), *later.look())] == ["a"]
+    assert [one.name for one in (*later.step(), *later.step())] == ["a"]
     assert (unit.state, unit.attempt, unit.invocation) == ("ok", 1, "i")
 
 
-def test_a_run_that_galaxy_does_not_know_any_more_is_begun_again(work, memory, requests_mock):
-    unit = a_unit(memory, own=True, purpose=runner.stable_hash("a", ""),
-                  state="failed", failed_step="watched", message="404")
+def test_a_run_that_galaxy_no_longer_knows_is_submitted_again(work, memory, requests_mock):
+    unit = a_unit(memory, own_history=True, purpose=samples.stable_hash("a", ""),
+                  state="failed", failed_step="run", message="404")
     requests_mock.get(f"{URL}/api/invocations/i", status_code=404)
     requests_mock.get(f"{URL}/api/histories/h", json={"deleted": False})
     work.submit("a", PLAN)
@@ -113,7 +113,7 @@ def test_a_run_that_galaxy_does_not_know_any_more_is_begun_again(work, memory, r
 
 def folders(work, *names):
     """What the folders of new units of these names are called; a name that is there again is another unit's."""
-    return [work.submit(name, SimpleNamespace(purpose=number, files={}, workflow=PLAN.workflow)).data["folder"]
+    return [work.submit(name, SimpleNamespace(purpose=number, files={}, workflow=PLAN.workflow)).notes.folder
             for number, name in enumerate(names)]
 
 
@@ -124,32 +124,32 @@ def test_no_two_samples_share_a_folder(work, names):
     assert len(set(made)) == len(names) and not any("/" in one for one in made)
 
 
-def test_a_folder_is_called_as_the_sample_where_it_can_be(work):
+def test_a_folder_has_the_samples_name_if_possible(work):
     assert folders(work, "S1", "S1.2", "a b", "é" * 100) == ["S1", "S1.2", "a b", "é" * 100]
 
 
-def test_a_name_of_many_bytes_is_cut(work):
+def test_a_folders_name_of_too_many_bytes_is_cut(work):
     first, second = folders(work, "é" * 199 + "a", "é" * 199 + "b")
     assert max(len(one.encode()) for one in (first, second)) <= 255 and first != second and first.startswith("é" * 100)
 
 
-def test_results_that_were_never_fetched_are_once_they_are_asked_for(work, memory, requests_mock, tmp_path):
+def test_results_that_were_never_downloaded_are_downloaded_on_request(work, memory, requests_mock, tmp_path):
     ended_well(requests_mock)
-    unit = a_unit(memory, state="ok", own=True, purpose=runner.stable_hash("a", ""), begun="2026-01-01T00:00:00Z")
+    unit = a_unit(memory, state="ok", own_history=True, purpose=samples.stable_hash("a", ""), begun="2026-01-01T00:00:00Z")
     work.submit("a", PLAN)
     assert (unit.state, work.unfinished) == ("ok", 0)
     fetching = BatchRunner(work.galaxy, memory, folder=tmp_path / "out")
     fetching.submit("a", PLAN)
-    assert [one.name for one in (*fetching.look(), *fetching.look())] == ["a"]
+    assert [one.name for one in (*fetching.step(), *fetching.step())] == ["a"]
     assert unit.state == "ok" and (tmp_path / "out" / "a").is_dir() and unit.begun == "2026-01-01T00:00:00Z"
     elsewhere = BatchRunner(work.galaxy, memory, folder=tmp_path / "new")
     elsewhere.submit("a", PLAN)
     assert elsewhere.unfinished == 0        # they were fetched, and are where they were put, or in somebody's hands
 
 
-def test_a_file_that_changed_is_no_part_of_the_next_attempt_on_what_was_uploaded(work, memory):
+def test_a_changed_file_is_not_taken_for_the_one_that_was_uploaded_before(work, memory):
     """Killed when the attempt was noted, and not begun."""
-    before = a_unit(memory, state="waiting", purpose=runner.stable_hash("a", ""), files={"/f": [1, 1, ""]}, inputs={"0": 1})
+    before = a_unit(memory, state="waiting", purpose=samples.stable_hash("a", ""), files={"/f": [1, 1, ""]}, inputs={"0": 1})
     changed = SimpleNamespace(purpose="", files={"/f": (1, 2)}, workflow=PLAN.workflow)
     assert work.submit("a", changed).key != before.key
     work.adopt_orphans()
@@ -158,8 +158,8 @@ def test_a_file_that_changed_is_no_part_of_the_next_attempt_on_what_was_uploaded
 
 @pytest.mark.parametrize("style, quiet, out", [("json", False, "[]\n"), ("json", True, ""), ("jsonl", False, ""),
                                                ("csv", False, ""), (None, False, "")])
-def test_where_nothing_has_ended_there_is_nothing_but_json(style, quiet, out, capsys):
-    summary.print_rows(iter([]), style, summary.ROW_FIELDS, quiet)
+def test_without_rows_only_json_prints_an_empty_list(style, quiet, out, capsys):
+    summary.print_rows(iter([]), {"format": style, "fields": []}, quiet)
     assert capsys.readouterr().out == out
 
 
@@ -170,7 +170,7 @@ def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, request
     requests_mock.get(f"{URL}/api/invocations", json=[])
     requests_mock.get(f"{URL}/api/histories", json=[])
     hence = clock.now + 3600
-    unit = a_unit(memory, invocation=None, asked=hence, known=[], asked_history=hence)
+    unit = a_unit(memory, invocation=None, asked=hence, known=[], history_requested=hence)
     assert _find_submitted(work.galaxy, "w", {"history_id": "h"}, unit, True) is None
     requests_mock.post(f"{URL}/api/histories", json={"id": "new"})
     with pytest.raises(GalaxyError, match="run the same line again"):
@@ -178,14 +178,15 @@ def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, request
     assert sum(clock.slept) < 100
 
 
-def test_a_file_that_was_seen_in_the_future_is_taken(memory, tmp_path, clock, monkeypatch):
+def test_a_file_noted_in_the_future_is_taken_after_the_usual_time(memory, tmp_path, clock, monkeypatch):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.tsv").write_text("x")
     taken = []
     for clock.now in (9000.0, 1000.0, 1059.0, 1060.0):
-        watcher = watcher_module.Watcher(SimpleNamespace(ledger=memory), str(tmp_path / "in"), "file", None, settle=60)
-        watcher._take = lambda drop, known: taken.append((drop.name, clock.now))
-        watcher.look()
+        watcher = watcher_module.Watcher(SimpleNamespace(ledger=memory, context=SimpleNamespace()),
+                                         watcher_module.WatchSettings(str(tmp_path / "in"), "file", settle=60), None)
+        watcher.take = lambda drop, known: taken.append((drop.name, clock.now))
+        watcher.scan()
     assert taken == [("a", 1060.0)]
 
 
@@ -208,16 +209,16 @@ def test_a_summary_replaces_neither_the_sheet_nor_the_ledger(script, sheet, caps
     assert sheet.read_text() == before and not (tmp_path / "s.tsv.ledger").exists()
 
 
-def test_a_sheet_from_a_pipe_wants_a_ledger_that_is_named(script, sheet, capsys, monkeypatch, tmp_path):
+def test_a_sheet_from_a_pipe_needs_a_named_ledger(script, sheet, capsys, monkeypatch, tmp_path):
     """All sheets that come that way would share one."""
     monkeypatch.chdir(tmp_path)
     with sheet.open() as pipe:
         monkeypatch.setattr("sys.stdin", pipe)
         assert script(workflow_batch.main, KEY, URL, "f2db41e1fa331b3e", "-") == USAGE
-    assert "--ledger=FILE says where" in capsys.readouterr().err and not (tmp_path / "-.ledger").exists()
+    assert "--ledger=FILE names one" in capsys.readouterr().err and not (tmp_path / "-.ledger").exists()
 
 
-def test_a_history_that_is_deleted_is_refused_before_anything_is_sent(script, sheet, capsys, requests_mock):
+def test_a_deleted_history_is_refused_before_anything_is_sent(script, sheet, capsys, requests_mock):
     flow, old = "f2db41e1fa331b3e", "33b43b4e7093c91f"
     for path, answer in {
             "users/current": {"id": "me"}, f"histories/{old}": {"id": old, "name": "old", "deleted": True}, "workflows": [],
@@ -236,28 +237,28 @@ def new_ones(work, *names):
         work.submit(name, SimpleNamespace(purpose=name, files={}, workflow=PLAN.workflow))
 
 
-def test_what_makes_no_history_is_tried_five_times_and_not_for_all_samples(work, memory, requests_mock, capsys):
+def test_five_refused_histories_in_a_row_end_the_batch(work, memory, requests_mock, capsys):
     requests_mock.get(f"{URL}/api/histories", status_code=403)
     requests_mock.get(f"{URL}/api/datasets", json=[])
     new_ones(work, *"abcdefgh")
-    work.most = 1
-    assert [unit.state for unit in work.rounds()] == ["failed"] * 5 and work.ledger.counts()["waiting"] == 3
+    work.max_running = 1
+    assert [unit.state for unit in work.run()] == ["failed"] * 5 and work.ledger.counts()["waiting"] == 3
     assert "the last 5 runs were refused, so the 3 that wait were not begun" in capsys.readouterr().err
 
 
-def test_a_watcher_whose_runs_are_all_refused_ends(work, memory, requests_mock):
+def test_a_watcher_ends_after_five_refusals_in_a_row(work, memory, requests_mock):
     """Else it would stay, and begin nothing any more."""
     requests_mock.get(f"{URL}/api/histories", status_code=403)
     new_ones(work, *"abcde")
     with pytest.raises(GalaxyError, match="5 runs were refused, so nothing more is begun: start it again"):
-        list(work.rounds(look_for_more=lambda: None))
+        list(work.run(find_more=lambda: None))
 
 
-def test_a_sheet_in_a_folder_that_can_not_be_written_to(script, sheet, capsys, monkeypatch):
+def test_a_sheet_in_a_read_only_folder_needs_a_named_ledger(script, sheet, capsys, monkeypatch):
     """As a sequencer's is; the tests may be root's, who can write anywhere."""
     monkeypatch.setattr(ledger.os, "access", lambda path, mode: path != sheet.parent)
     assert script(workflow_batch.main, KEY, URL, "f2db41e1fa331b3e", sheet) == USAGE
-    assert capsys.readouterr().err.endswith("s.tsv.ledger: the ledger can not be written there: "
+    assert capsys.readouterr().err.endswith("s.tsv.ledger: the folder is read-only, so the ledger can't be there: "
                                             "--ledger=FILE names another place\n")
 
 
@@ -274,7 +275,7 @@ def test_a_summary_has_the_rows_of_the_sheet_only(script, sheet, requests_mock, 
     ended_well(requests_mock)
     requests_mock.post(f"{URL}/api/histories", status_code=403)
     with ledger.Ledger(f"{sheet}.ledger") as before:
-        a_unit(before, invocation="i", own=True)
+        a_unit(before, invocation="i", own_history=True)
     options = [f"--summary={tmp_path}/all.csv", "--fields=name,state"]
     assert script(workflow_batch.main, *options, KEY, URL, flow, sheet) == FAILED
     assert capsys.readouterr().out == "name\tstate\na\tok\na\tfailed\n"
@@ -292,7 +293,7 @@ def a_plan(*paths):
 def done(memory, name, *paths):
     """A sample that has ended well on these files."""
     plan = a_plan(*paths)
-    return a_unit(memory, name, state="ok", purpose=runner.stable_hash(name, runner._purpose_without_folders(plan)), files={
+    return a_unit(memory, name, state="ok", purpose=samples.stable_hash(name, samples.portable_purpose(plan)), files={
         str(path): [*plan.files[str(path)], hashlib.sha256(path.read_bytes()).hexdigest()] for path in paths})
 
 
@@ -305,37 +306,37 @@ def lanes(tmp_path):
     return [tmp_path / "old" / lane / "x.tsv" for lane in ("L1", "L2")]
 
 
-def test_what_was_moved_with_its_folder_is_not_run_again(work, memory, lanes, tmp_path):
+def test_files_that_were_moved_with_their_folder_are_not_run_again(work, memory, lanes, tmp_path):
     lanes[1] = lanes[1].rename(lanes[1].with_name("y.tsv"))
     unit = done(memory, "a", *lanes)
     (tmp_path / "old").rename(tmp_path / "new")
     moved = [tmp_path / "new" / path.relative_to(tmp_path / "old") for path in lanes]
     assert work.submit("a", a_plan(*moved)).key == unit.key
-    assert list(unit.data["files"]) == [str(path) for path in moved]
+    assert list(unit.notes.files) == [str(path) for path in moved]
     assert work.submit("a", a_plan(*moved)).key == unit.key
 
 
-def test_another_file_of_that_name_is_another_run(work, memory, lanes):
+def test_another_file_of_the_same_name_is_another_sample(work, memory, lanes):
     unit = done(memory, "a", lanes[0])
     os.utime(lanes[1], ns=(0, lanes[0].stat().st_mtime_ns))
     assert work.submit("a", a_plan(lanes[1])).key != unit.key
 
 
-def test_files_that_changed_places_are_another_run(work, memory, lanes):
+def test_files_that_changed_places_are_another_sample(work, memory, lanes):
     unit = done(memory, "a", *lanes)
     assert work.submit("a", a_plan(*lanes)).key == unit.key
     assert work.submit("a", a_plan(*reversed(lanes))).key != unit.key
 
 
-def test_a_watcher_says_once_what_is_away(work, clock, monkeypatch, capsys):
+def test_a_watcher_reports_once_that_a_server_is_away(work, clock, monkeypatch, capsys):
     """And again where it has been there meanwhile."""
     looks = iter(["away", "away", "away", "", "away", "elsewhere"])
 
-    def look_for_more():
+    def find_more():
         text = next(looks, "the end")
         if text:
             raise GalaxyError(text, FAILED if text == "the end" else TRY_LATER)
 
     with pytest.raises(GalaxyError, match="the end"):
-        list(work.rounds(look_for_more=look_for_more))
+        list(work.run(find_more=find_more))
     assert [line.partition(": ")[2] for line in capsys.readouterr().err.splitlines()] == ["away", "away", "elsewhere"]

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from fakes.proxies import program
 
-from galaxy_api_scripts.batch import ledger
+from galaxy_api_scripts.batch import ledger, ledger_reader
 
 from .conftest import ROOT
 from .test_folder_watch_live import READS, names, sequenced
@@ -75,7 +75,7 @@ def entries(place, **more):
             assert all(re.fullmatch(r"[0-9*/]+", field) for field in when.group().split())
             command = line[when.end():]
             found[command.split()[0]] = place.ours(command, **more)
-    assert len(found) == 6
+    assert len(found) == 7
     return found
 
 
@@ -92,9 +92,9 @@ def visits(place, command):
 
 def minutes_go_by(book):
     with ledger.Ledger(book) as memory:
-        seen = memory.notes.data["seen"]
+        seen = memory.meta.notes.arrivals
         assert seen, "nothing was seen"
-        memory.notes.save(seen={name: [stamp, since - 600] for name, (stamp, since) in seen.items()})
+        memory.meta.save(arrivals={name: [stamp, since - 600] for name, (stamp, since) in seen.items()})
 
 
 def commands(page):
@@ -143,19 +143,30 @@ def test_after_a_failure(place):
     told = place.shell(failed)
     assert (told.returncode, told.stderr) == (0, "")
     assert re.search(r"^bad +1 \(group\) +invocation ", told.stdout, re.MULTILINE)
-    assert "uploaded" in place.shell(steps).stdout
+    assert "upload" in place.shell(steps).stdout
     if program("sqlite3"):
         silent(place.shell(backup), 0)
-        assert [one["name"] for one in ledger.read_samples(place.book.with_name("drop.backup"))] == ["bad"]
+        assert [one["name"] for one in ledger_reader.read_samples(place.book.with_name("drop.backup"))] == ["bad"]
     assert place.shell(again).returncode in (4, 1)
     while place.shell(lines["folder_watch.py"]).returncode == 4:
         pass
-    assert [(one["state"], one["attempt"] > 1) for one in ledger.read_samples(place.book)] == [("failed", True)]
+    assert [(one["state"], one["attempt"] > 1) for one in ledger_reader.read_samples(place.book)] == [("failed", True)]
     (place.data / "drop" / "bad.tsv").write_text("x\t12345\n")
     silent(place.shell(lines["folder_watch.py"]), 0)
     minutes_go_by(place.book)
     visits(place, lines["folder_watch.py"])
     assert names(place.data / "done") == ["bad.tsv"]
+
+
+def test_a_nightly_upload_to_a_library_is_silent_and_leaves_out_what_is_being_written(admin, place):
+    library = admin.new_library()
+    (place.data / "runs" / "12").mkdir(parents=True)
+    (place.data / "runs" / "12" / "a.txt").write_text("a")
+    os.utime(place.data / "runs" / "12" / "a.txt", (0, 0))
+    (place.data / "runs" / "being written").write_text("b")
+    silent(place.shell(entries(place, LIBRARY_ID=library.id)["cd"]), 0)
+    assert [item["name"] for item in admin.look(f"libraries/{library.id}/contents") if item["type"] == "file"] == [
+        "/runs/12/a.txt"]
 
 
 def test_a_visit_that_takes_too_long(place):
@@ -229,7 +240,7 @@ def test_a_service_and_visits(admin, place):
     book = place.root / "var" / "lib" / "galaxy-runs" / "runs.ledger"
     with subprocess.Popen(line, env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as watcher:
-        until(lambda: book.exists() and list(ledger.read_samples(book, ["ok"])))
+        until(lambda: book.exists() and list(ledger_reader.read_samples(book, ["ok"])))
         watcher.send_signal(signal.SIGTERM)
         assert watcher.communicate(timeout=60) == ("", "") and watcher.returncode == 143
     sequenced(place.data / "runs", "260302_A")
@@ -261,7 +272,7 @@ def test_the_commands_of_the_page(admin, place):
     assert told.returncode == 0 and told.stdout.splitlines()[1].split("\t")[4] == "has no reads in it"
     ended = place.shell(mailed)
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
-    assert (place.root / "mails").read_text() == "-s|260303_A failed at files seen|lab@example.org|\nhas no reads in it\n"
+    assert (place.root / "mails").read_text() == "-s|260303_A failed at detect|lab@example.org|\nhas no reads in it\n"
 
     sequenced(runs, "260301_A", below="Fastq")
     (runs / "260301_A" / "SampleSheet.csv").write_text("[Header]\nFileFormatVersion,2\n[BCLConvert_Data]\n"
@@ -289,6 +300,6 @@ def test_make_demo_sequencer(admin, home, tmp_path):
     results = ended.stdout.splitlines()[-12:]
     assert results == [f"demo/runs/results/{run}/lines/{sample}/{mate}.tabular:{lines}" for run, lines in zip(runs, (
         40, 80, 160)) for sample in ("Lima_S2_L001", "Oslo_S1_L001") for mate in ("forward", "reverse")]
-    for unit in ledger.read_samples(tmp_path / "demo" / "runs" / "ledger"):
+    for unit in ledger_reader.read_samples(tmp_path / "demo" / "runs" / "ledger"):
         assert len(admin.look("invocations", history_id=unit["history"])) == 1
     assert not list((tmp_path / "demo" / "runs" / "new").iterdir())

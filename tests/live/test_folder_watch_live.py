@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from fakes.roads import LosingRoad
 
-from galaxy_api_scripts.batch import ledger
+from galaxy_api_scripts.batch import ledger_reader
 
 from .test_transfer_live import begun, instants, kill, state, until
 from .test_workflow_run_live import WORKFLOWS
@@ -30,11 +30,11 @@ def watched(person, tmp_path, state):
                 "--pause=1", *options, person.key, url, inbox, WORKFLOWS / f"{flow}.gxwf.yml"]
 
     def units(*states):
-        return [(one["name"], one["state"]) for one in ledger.read_samples(book, states)] if book.exists() else []
+        return [(one["name"], one["state"]) for one in ledger_reader.read_samples(book, states)] if book.exists() else []
 
     def runs():
         """The names of the units whose histories have a run that was not cancelled, once for each run."""
-        names = {one["history"]: one["name"] for one in ledger.read_samples(book) if one["history"]}
+        names = {one["history"]: one["name"] for one in ledger_reader.read_samples(book) if one["history"]}
         return sorted(names[history] for history in names for run in person.look("invocations", history_id=history)
                       if run["state"] not in ("cancelled", "cancelling"))
 
@@ -79,7 +79,7 @@ def test_a_folder_that_files_are_dropped_into(person, watched):
     assert names(watched.inbox) == ["bad.tsv"] and names(watched.folder / "done") == ["good.tsv", "grows.tsv"]
     assert {name: (watched.folder / "out" / name / "sums.tabular").read_text() for name in ("good", "grows")} == {
         "good": "x\t3\n", "grows": "x\t8\n"}
-    history, = [one["history"] for one in ledger.read_samples(watched.book, ["failed"])]
+    history, = [one["history"] for one in ledger_reader.read_samples(watched.book, ["failed"])]
     lines = told.read_text().splitlines()
     assert len(lines) == 3 and f"ok good {watched.folder}/out/good" in lines
     assert [line for line in lines if line.startswith(f"failed bad {history} invocation ")]
@@ -114,7 +114,7 @@ def sequenced(inbox, name, mark=True, below="Alignment_1/Fastq"):
 
 def delivered(person, watched, name):
     """Check that a run had one invocation, of its samples' pairs, and that its results are here."""
-    [unit] = ledger.read_samples(watched.book, name=name)
+    [unit] = ledger_reader.read_samples(watched.book, name=name)
     assert unit["state"] == "ok" and watched.runs().count(name) == 1
     about = person.look(f"invocations/{unit['invocation']}")
     given = person.look(f"dataset_collections/{about['inputs']['0']['id']}")

@@ -151,7 +151,7 @@ def test_export(person, runs, tmp_path):
     assert json.loads((tmp_path / "run.json").read_text())["provenance_domain"]["name"] == "Hot days of each place"
     assert (tmp_path / "run.md").read_text() == person.look(f"invocations/{runs.mapped}/report")["markdown"]
     for name, run, words in (("no.pdf", runs.mapped, "makes no PDF"), ("no.zip", runs.paused, "has not ended"),
-                             ("no.json", runs.nested, "it can't of a run with subworkflows"),
+                             ("no.json", runs.nested, "it can't for an invocation with subworkflows"),
                              ("run.md", runs.mapped, "is there already")):
         ended = person.run("invocation_export.py", f"--to={tmp_path / name}", person.key, person.url, run)
         assert ended.returncode in (1, 4) and ended.stderr.count("\n") == 1 and words in ended.stderr, ended

@@ -55,7 +55,7 @@ def test_a_folder_of_5000_files_killed_again_and_again_there_and_back(person, th
     to = tmp_path / "back"
     line = ["dataset_download.py", f"--to={to}", "--name={name}", "-q", person.key, person.url, f"history:{history}"]
     began = time.monotonic()
-    kills = killed_again_and_again(person, line, instants, 10, 20, **state)
+    kills = killed_again_and_again(person, line, instants, 10, 20, records=False, **state)
     print(f"down with {kills} kills: {time.monotonic() - began:.0f} s")
     with open(to / "manifest.tsv", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
@@ -120,7 +120,8 @@ def test_thirty_samples_whatever_happens(person, home, tmp_path, state, instants
     """The script is killed 25 times, Galaxy three times, and three answers to submissions are lost. Uploads whose job goes
     with Galaxy's worker are sent once more after a minute here, not after ten or after hours."""
     impatient = tmp_path / "workflow_batch.py"
-    impatient.write_text("import runpy\nfrom galaxy_api_scripts.batch import runner\n\nrunner.MADE, runner.QUEUED = (60, runner.MADE[1]), 60\n"
+    impatient.write_text("import runpy\nfrom galaxy_api_scripts.batch import running_sample as limits\n\n"
+                         "limits.MAKING_LIMIT, limits.QUEUED_LIMIT = (60, limits.MAKING_LIMIT[1]), 60\n"
                          f"runpy.run_path({str(ROOT / 'scripts' / 'workflow_batch.py')!r}, run_name='__main__')\n")
     sheet = a_sheet(tmp_path, 30)
     road = LosingRoad(person.url, numbers=(2, 11, 20))
@@ -138,8 +139,7 @@ def test_thirty_samples_whatever_happens(person, home, tmp_path, state, instants
         try:
             assert process.wait(timeout=instants.uniform(0.3, 4)) == 0
         except subprocess.TimeoutExpired:
-            kill(process)
-            kills += 1
+            kills += kill(process)
     process = begun(person, *line, **state)
     process.wait(timeout=1800)
     road.close()

@@ -54,9 +54,9 @@ def test_a_genome_is_fetched_and_indexed(script, galaxy, capsys):
     assert fetch["inputs"]["reference_source|requested_dbkey"] == "sacCer3"
     assert indexers == [{"history_id": "h", "tool_id": tool, "inputs": {"all_fasta_source": "sacCer3"}}
                         for tool in ("index", "other")]
-    told = capsys.readouterr()
-    assert told.out == QUEUED + INDEXING + f"Finished: {answer('2')}\nFinished: {answer('3')}\n" + RUN
-    assert told.err == "" and galaxy.last_request.headers["x-api-key"] == KEY
+    output = capsys.readouterr()
+    assert output.out == QUEUED + INDEXING + f"Finished: {answer('2')}\nFinished: {answer('3')}\n" + RUN
+    assert output.err == "" and galaxy.last_request.headers["x-api-key"] == KEY
 
 
 def test_a_repeated_genome_is_fetched_once(script, galaxy):
@@ -87,8 +87,9 @@ def test_a_genome_is_indexed_when_it_is_fetched(script, galaxy, clock):
 def test_a_failure_is_reported_and_stops_no_other_genome(script, galaxy, capsys, states, status, message):
     galaxy.states = states
     assert script(data_manager_example_execute.main, *line("sacCer3", "dm6")) == status
-    told = capsys.readouterr()
-    assert message in told.err and told.err.count("\n") == len(states) and told.out.endswith(RUN) and KEY not in told.err
+    output = capsys.readouterr()
+    assert message in output.err and output.err.count("\n") == len(states) and KEY not in output.err
+    assert output.out.endswith(RUN)
     indexed = [data["inputs"]["all_fasta_source"] for data in galaxy.submitted if data["tool_id"] != "fetch"]
     assert len(indexed) == (4 if "4" in states else 2 * (2 - len(states)))
 
@@ -101,30 +102,30 @@ def test_a_failed_job_shows_the_reason(script, galaxy, capsys, about, why):
     galaxy.post(f"{URL}/api/tools", json=answer("1"))
     galaxy.get(f"{URL}/api/jobs/1", json={"id": "1", "state": "error", **about})
     assert script(data_manager_example_execute.main, *line("sacCer3")) == FAILED
-    told = capsys.readouterr()
-    assert why in told.err and told.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert why in output.err and output.err.count("\n") == 1
 
 
 def test_jobs_still_running_after_the_timeout_exit_with_4(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/jobs", json=[{"id": "1"}])
     assert script(data_manager_example_execute.main, *line("sacCer3"), "--timeout=10") == STILL_RUNNING
-    told = capsys.readouterr()
-    assert told.out == QUEUED and told.err.count("\n") == 1 and "jobs 1" in told.err
+    output = capsys.readouterr()
+    assert output.out == QUEUED and output.err.count("\n") == 1 and "jobs 1" in output.err
 
 
 def test_a_key_that_is_not_an_administrators_is_an_error(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/users/current", json={"id": "u", "email": "me@example.org", "is_admin": False})
     assert script(data_manager_example_execute.main, *line("sacCer3")) == FAILED
-    told = capsys.readouterr()
-    assert "needs an administrator's key" in told.err and told.err.count("\n") == 1 and galaxy.submitted == []
+    output = capsys.readouterr()
+    assert "needs an administrator's key" in output.err and output.err.count("\n") == 1 and galaxy.submitted == []
 
 
 def test_an_unknown_data_manager_is_an_error_with_a_hint(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/tools/other", status_code=404, json={"err_msg": "no tool", "err_code": 404001})
     assert script(data_manager_example_execute.main, *line("sacCer3")) == FAILED
-    told = capsys.readouterr()
-    assert "other: give another with --index-tool=ID" in told.err
-    assert "data_manager_config_file (galaxy.yml)" in told.err and told.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert "other: give another with --index-tool=ID" in output.err
+    assert "data_manager_config_file (galaxy.yml)" in output.err and output.err.count("\n") == 1
     assert galaxy.submitted == []
 
 

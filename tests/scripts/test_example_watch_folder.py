@@ -78,7 +78,7 @@ def test_a_file_gets_its_run_and_moves(script, galaxy, folders, line, capsys):
     assert names(folders / "in") == [] and (folders / "out" / "a b.tsv").read_text() == "x"
 
 
-def test_again_it_sends_nothing(script, galaxy, folders, line):
+def test_a_second_start_sends_nothing(script, galaxy, folders, line):
     (folders / "in" / "a").write_text("x")
     assert script(main, "--once", *line) == 0
     before = len(sent(galaxy))
@@ -93,7 +93,7 @@ def test_a_file_of_a_used_name_gets_a_history_of_its_own(script, galaxy, folders
     assert names(folders / "out") == ["a", "a.2"]
 
 
-def test_the_library_is_made_where_there_is_none(script, galaxy, folders, line):
+def test_a_missing_library_is_created(script, galaxy, folders, line):
     galaxy.get(f"{URL}/api/libraries", json=[{"id": "X", "name": "imports", "root_folder_id": "F9"}])
     galaxy.post(f"{URL}/api/libraries", json={"id": "L", "root_folder_id": "F1"})
     assert script(main, "--once", *line) == 0
@@ -122,7 +122,7 @@ def test_a_dry_run_sends_nothing(script, galaxy, folders, line, capsys):
     assert capsys.readouterr().out == f"{folders / 'in' / 'a'}\n" and sent(galaxy) == [] and not (folders / "state").exists()
 
 
-def test_for_ever_until_interrupted(script, galaxy, folders, line, clock, monkeypatch):
+def test_it_watches_until_it_is_interrupted(script, galaxy, folders, line, clock, monkeypatch):
     """The pauses go on when there is nothing; a file that comes later is taken."""
     sleep, times = clock.sleep, []
 
@@ -138,7 +138,7 @@ def test_for_ever_until_interrupted(script, galaxy, folders, line, clock, monkey
     assert names(folders / "out") == ["late"]
 
 
-def test_one_that_fails_does_not_stop_the_others_and_is_tried_by_the_next_start(script, galaxy, folders, line, capsys):
+def test_a_file_that_fails_stops_no_other_and_is_tried_by_the_next_start(script, galaxy, folders, line, capsys):
     for name in ("bad", "good"):
         (folders / "in" / name).write_text(name)
     galaxy.get(f"{URL}/api/libraries/datasets/ld1", json={"state": "error", "misc_info": "no such file"})
@@ -150,7 +150,7 @@ def test_one_that_fails_does_not_stop_the_others_and_is_tried_by_the_next_start(
     assert script(main, "--once", *line) == 0 and names(folders / "in") == []
 
 
-def test_a_refused_run_leaves_the_file(script, galaxy, folders, line, capsys):
+def test_a_file_whose_run_is_refused_stays(script, galaxy, folders, line, capsys):
     (folders / "in" / "a").write_text("x")
     galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=400, json={"err_msg": "no such input"})
     assert script(main, "--once", *line) == FAILED
@@ -158,7 +158,7 @@ def test_a_refused_run_leaves_the_file(script, galaxy, folders, line, capsys):
 
 
 @pytest.mark.parametrize("name", ["a ", "a\nb"])
-def test_a_path_that_galaxy_does_not_find(script, galaxy, folders, line, capsys, name):
+def test_a_path_that_galaxy_can_not_find_is_refused(script, galaxy, folders, line, capsys, name):
     (folders / "in" / name).write_text("x")
     assert script(main, "--once", *line) == FAILED
     assert "rename it" in capsys.readouterr().err and sent(galaxy) == []
@@ -170,7 +170,7 @@ def test_a_path_that_galaxy_does_not_find(script, galaxy, folders, line, capsys,
     ({"steps": {"0": {"type": "data_collection_input"}}}, "other inputs than one for a dataset"),
     ({"inputs": {"0": {"label": "a"}, "1": {"label": "n"}}, "steps": {
         "0": {"type": "data_input"}, "1": {"type": "parameter_input"}}}, "input 1 (n) is a parameter without a default")])
-def test_a_workflow_with_other_inputs(script, galaxy, line, capsys, about, words):
+def test_a_workflow_with_other_inputs_is_refused(script, galaxy, line, capsys, about, words):
     galaxy.get(f"{URL}/api/workflows/w", json={
         "id": "w", "name": "Flow", "inputs": {"0": {"label": "a"}}, "steps": {"0": {"type": "data_input"}}, **about})
     assert script(main, *line) == USAGE
@@ -181,7 +181,7 @@ def test_a_workflow_with_other_inputs(script, galaxy, line, capsys, about, words
 @pytest.mark.parametrize("path, answer, words", [
     ("users/current", {"id": "u", "is_admin": False}, "naming paths on the server needs an administrator's key"),
     ("configuration", {"allow_library_path_paste": False}, "allow_path_paste: true in galaxy.yml")])
-def test_a_server_that_takes_no_paths(script, galaxy, folders, line, capsys, path, answer, words):
+def test_a_server_without_allow_path_paste_is_refused(script, galaxy, folders, line, capsys, path, answer, words):
     (folders / "in" / "a").write_text("x")
     galaxy.get(f"{URL}/api/{path}", json=answer)
     assert script(main, "--once", *line) == FAILED
@@ -189,7 +189,7 @@ def test_a_server_that_takes_no_paths(script, galaxy, folders, line, capsys, pat
     assert words in told.err and told.err.count("\n") == 1 and sent(galaxy) == []
 
 
-def test_one_process_a_folder(script, galaxy, folders, line, capsys):
+def test_a_second_process_is_told_to_try_again_later(script, galaxy, folders, line, capsys):
     with Ledger(watcher.default_ledger(URL, str(folders / "in"), "w")):
         assert script(main, "--once", *line) == TRY_LATER
     assert "is at work on it" in capsys.readouterr().err
@@ -197,7 +197,7 @@ def test_one_process_a_folder(script, galaxy, folders, line, capsys):
 
 
 @pytest.mark.parametrize("change", [{2: "nosuch"}, {3: "nosuch"}, {3: "in"}, {4: " "}, {5: ""}, {5: "w?x"}])
-def test_bad_lines(script, galaxy, line, folders, capsys, change):
+def test_a_bad_command_line_is_refused(script, galaxy, line, folders, capsys, change):
     for place, value in change.items():
         line[place] = folders / value if place in (2, 3) else value
     assert script(main, *line) == USAGE

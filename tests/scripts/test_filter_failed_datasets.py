@@ -59,8 +59,8 @@ def parts(galaxy):
 
 
 def refused_with(capsys, words):
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and words in told.err and KEY not in told.err
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1 and words in output.err and KEY not in output.err
     return True
 
 
@@ -100,7 +100,8 @@ def test_lists_of_lists_are_split_inside(script, galaxy):
     galaxy.holds(inner("x", "list", dataset("1", "d1"), dataset("2", "d2", "error")), inner("y", "list", dataset("3", "d3")),
                  kind="list:list")
     assert script(main, *LINE) == 0
-    assert parts(galaxy) == ([new_collection("x", "list", identifier("1", "d1")), new_collection("y", "list", identifier("3", "d3"))],
+    assert parts(galaxy) == ([new_collection("x", "list", identifier("1", "d1")),
+                              new_collection("y", "list", identifier("3", "d3"))],
                              [new_collection("x", "list", identifier("2", "d2"))])
 
 
@@ -121,7 +122,8 @@ def test_wait_waits_until_all_datasets_have_ended(script, galaxy, clock, capsys)
     galaxy.holds(dataset("a", "d1", "running"))
     galaxy.get(f"{CONTENTS}/dataset_collections/c?view=collection", looks[1:2])
     assert script(main, "--wait", "--timeout=60", *LINE) == STILL_RUNNING
-    assert refused_with(capsys, "1 datasets of collection 'reads' are unfinished after 60 s") and len(sent_payloads(galaxy)) == 2
+    assert refused_with(capsys, "1 datasets of collection 'reads' are unfinished after 60 s")
+    assert len(sent_payloads(galaxy)) == 2
 
 
 @pytest.mark.parametrize("kind", ["paired", "record", "sample_sheet"])
@@ -136,7 +138,8 @@ def test_other_collections_than_lists_are_an_error(script, galaxy, capsys, kind)
 def test_an_incomplete_collection_is_an_error(script, galaxy, capsys, state, message, status):
     galaxy.holds(populated=False, populated_state=state, populated_state_message=message)
     assert script(main, *LINE) == status
-    assert refused_with(capsys, f"is not complete: {message or 'Galaxy is still filling it: --wait'}") and sent_payloads(galaxy) == []
+    assert refused_with(capsys, f"is not complete: {message or 'Galaxy is still filling it: --wait'}")
+    assert sent_payloads(galaxy) == []
 
 
 def test_a_second_run_creates_nothing_again(script, galaxy, capsys):
@@ -178,5 +181,5 @@ def test_a_refused_collection_is_an_error(script, galaxy, capsys):
                                   [KEY, URL, "Run 12", "7"], [*LINE, "--format=tabel"], [*LINE, "--timeout=soon"]])
 def test_bad_lines_exit_with_2(script, requests_mock, capsys, line):
     assert script(main, *line) == USAGE
-    told = capsys.readouterr()
-    assert told.out == "" and told.err and KEY not in told.err and requests_mock.call_count == 0
+    output = capsys.readouterr()
+    assert output.out == "" and output.err and KEY not in output.err and requests_mock.call_count == 0

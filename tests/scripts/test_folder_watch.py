@@ -18,7 +18,7 @@ import pytest
 from fakes import KEY, URL
 
 from common import DONE, FAILED, INTERRUPTED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
-from galaxy_api_scripts.batch import incoming, ledger, watcher
+from galaxy_api_scripts.batch import incoming, ledger, ledger_reader, runner, watcher
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.workflows.inputs import iter_datasets
 
@@ -32,31 +32,33 @@ EXPORTED = {"steps": {"2": {"label": "copy", "tool_id": "cat1", "tool_version": 
                             "workflow_outputs": [{"label": "copied", "output_name": "o"}]}}}
 
 
-class Told(BatchRunner):
+class ScriptedRunner(BatchRunner):
     """Runs that end as the tests say: `ends` are, by a unit's name, "running" or the message with which it fails, each time;
     all others end well. `begun` is what was begun: the unit's name and what it was given."""
 
     ends, begun, rounds_to_do = {}, [], None
 
-    def look(self):
-        while self.over:
-            yield self.over.pop(0)
+    def step(self):
+        while self.rejected:
+            yield self.rejected.pop(0)
         while self.queue:
-            one = self.queue.popleft()
-            one.unit.save(state="running", attempt=one.unit.attempt or 1, history="h", invocation="i")
-            self.under_way[one.unit.key] = one
-            Told.begun.append((one.unit.name, {one.plan.inputs.specs[index].name: value if not list(iter_datasets(value)) else [
-                leaf.place for leaf in iter_datasets(value)] for index, value in one.plan.inputs.values.items()}))
-        for one in list(self.under_way.values()):
-            message = self.ends.get(one.unit.name)
+            entry = self.queue.popleft()
+            sample, inputs = entry.sample, entry.request.inputs
+            sample.save(state="running", attempt=sample.attempt or 1, history="h", invocation="i")
+            self.running[sample.key] = entry
+            ScriptedRunner.begun.append((sample.name, {
+                inputs.specs[index].name: [leaf.place for leaf in iter_datasets(value)] or value
+                for index, value in inputs.values.items()}))
+        for entry in list(self.running.values()):
+            message = self.ends.get(entry.sample.name)
             if message == "running":
                 continue
             if message:
-                self._ends(one.unit, "failed", failed_step="2 (copy)", message=message)
+                entry.end("failed", failed_step="2 (copy)", message=message)
             else:
-                self._ends(one.unit, "ok")
-            del self.under_way[one.unit.key]
-            yield one.unit
+                entry.end("ok")
+            del self.running[entry.sample.key]
+            yield entry.sample
 
     @property
     def all_submitted(self):
@@ -85,9 +87,9 @@ def galaxy(requests_mock):
 def watched(tmp_path, now, galaxy, script, monkeypatch, capfd):
     """A watched folder: `inbox`; `drop(name)` puts a file there; `run()` is the watcher, once unless told, after the files
     have stood still; `units()` are the ledger's."""
-    monkeypatch.setattr(folder_watch, "BatchRunner", Told)
-    monkeypatch.setattr(Told, "ends", {})
-    monkeypatch.setattr(Told, "begun", [])
+    monkeypatch.setattr(folder_watch, "BatchRunner", ScriptedRunner)
+    monkeypatch.setattr(ScriptedRunner, "ends", {})
+    monkeypatch.setattr(ScriptedRunner, "begun", [])
     inbox, book = tmp_path / "in", tmp_path / "ledger"
     inbox.mkdir()
 
@@ -103,8 +105,8 @@ def watched(tmp_path, now, galaxy, script, monkeypatch, capfd):
                                rows=[line.split("\t")[:2] for line in told.out.splitlines()[1:]])
 
     def rows(**only):
-        return [(one["name"], one["state"]) for one in ledger.read_samples(book, **only)]
-    return SimpleNamespace(inbox=inbox, book=book, drop=drop, run=run, units=rows, begun=Told.begun, ends=Told.ends, now=now,
+        return [(one["name"], one["state"]) for one in ledger_reader.read_samples(book, **only)]
+    return SimpleNamespace(inbox=inbox, book=book, drop=drop, run=run, units=rows, begun=ScriptedRunner.begun, ends=ScriptedRunner.ends, now=now,
                            folder=tmp_path)
 
 
@@ -114,7 +116,7 @@ def names(folder):
 
 # ---------------------------------------------------------------------------------------------------- what is taken
 
-def test_a_file_gets_its_run(watched):
+def test_a_file_is_run_once(watched):
     file = watched.drop("a b.tsv")
     ended = watched.run()
     assert (ended.status, ended.err, ended.rows) == (DONE, "", [["a b", "ok"]])
@@ -123,7 +125,7 @@ def test_a_file_gets_its_run(watched):
     assert (again.status, again.out, again.err, len(watched.begun)) == (DONE, "", "", 1)
 
 
-def test_what_has_no_mark_must_stand_still_from_one_run_to_another(watched):
+def test_a_file_without_a_mark_must_be_unchanged_between_two_starts(watched):
     file = watched.drop("a.tsv")
     assert watched.run(settle=60).out == ""
     watched.now.now += 59
@@ -136,7 +138,7 @@ def test_what_has_no_mark_must_stand_still_from_one_run_to_another(watched):
     assert watched.run(settle=60).rows == [["a", "ok"]]
 
 
-def test_the_default_is_a_minute_and_ten_for_runs(watched, script):
+def test_files_settle_for_a_minute_and_runs_for_ten(watched, script):
     (watched.inbox / "run").mkdir()
     (watched.inbox / "run" / "S1.fastq").write_text("@")
     watched.drop("a.tsv")
@@ -170,7 +172,7 @@ def test_a_run_is_mapped_over_once_its_mark_is_there(watched):
     assert watched.begun == [("run1", {"table": [str(folder / name) for name in reads]})]
 
 
-def test_constants_are_given_to_each_and_looked_up_once(watched, galaxy):
+def test_constant_inputs_go_to_each_unit_and_are_looked_up_once(watched, galaxy):
     galaxy.get(f"{URL}/api/datasets/d1", json={"id": "d1", "name": "genome", "state": "ok", "deleted": False})
     galaxy.get(f"{URL}/api/workflows/{W}", json={**WORKFLOW, "inputs": {**WORKFLOW["inputs"], "2": {"label": "genome"}},
                                                "steps": {**WORKFLOW["steps"], "2": WORKFLOW["steps"]["0"]}})
@@ -180,7 +182,7 @@ def test_constants_are_given_to_each_and_looked_up_once(watched, galaxy):
     assert [one.path for one in galaxy.request_history].count("/api/datasets/d1") == 1
 
 
-def test_which_input_takes_the_files(watched, galaxy):
+def test_the_input_for_the_files_must_be_clear(watched, galaxy):
     galaxy.get(f"{URL}/api/workflows/{W}", json={**WORKFLOW, "inputs": {**WORKFLOW["inputs"], "2": {"label": "other"}},
                                                  "steps": {**WORKFLOW["steps"], "2": WORKFLOW["steps"]["0"]}})
     file = watched.drop("a.tsv")
@@ -194,12 +196,12 @@ def test_which_input_takes_the_files(watched, galaxy):
     assert watched.begun == [("a", {"table": ["hda:d1"], "other": [str(file)]})]
 
 
-def test_a_dry_run_begins_nothing(watched):
+def test_a_dry_run_changes_nothing(watched):
     watched.drop("a.tsv", "12345")
     (watched.inbox / "run1").mkdir()
     ended = watched.run("-n", "--format=csv", settle=60)
     assert ended.out.splitlines() == ["name,place,files,bytes,taken,before",
-                                      f"a,{watched.inbox}/a.tsv,1,5,when it has stood still for 60 s,"]
+                                      f"a,{watched.inbox}/a.tsv,1,5,after 60 s without a change,"]
     assert ended.err == f"1 there; ledger: {watched.book}\n" and watched.begun == [] and not watched.book.exists()
     (watched.inbox / "run1" / "CopyComplete.txt").touch()
     assert watched.run("-n", "--unit=run").out.splitlines()[1].split("\t")[-2] == "has no reads in it"
@@ -208,7 +210,7 @@ def test_a_dry_run_begins_nothing(watched):
 # ---------------------------------------------------------------------------------------------------- a bad line
 
 @pytest.mark.parametrize("options, flow, words", [
-    (["--unit=lane"], [W], "--unit=lane: there are file, pair, run"),
+    (["--unit=lane"], [W], "--unit=lane: expected file, pair or run"),
     (["--on-fail="], [W], "--on-fail is empty: is a variable unset?"),
     (["--move-to="], [W], "--move-to is empty: is a variable unset?"),
     (["--pause=0"], [W], "--pause=0: expected an integer, 1 or more"),
@@ -218,14 +220,14 @@ def test_a_dry_run_begins_nothing(watched):
     ([], [W, "nosuch=1"], "there is no input 'nosuch'"),
     ([], [W, "table=hda:x y"], "hda:x y: 'x y' is not an id"),
     ([], ["nosuch.ga"], "nosuch.ga: no such file")])
-def test_a_bad_line(watched, options, flow, words):
+def test_a_bad_command_line_is_refused(watched, options, flow, words):
     watched.drop("a.tsv")
     ended = watched.run(*options, flow=flow)
     assert ended.status == USAGE and words in ended.err and KEY not in ended.err
     assert watched.begun == [] and not watched.book.exists()
 
 
-def test_folders_that_would_be_watched_themselves(watched, script, capfd):
+def test_folders_that_would_be_watched_themselves_are_refused(watched, script, capfd):
     for option in ("--move-to", "--download"):
         ended = watched.run("--unit=run", f"{option}={watched.inbox}/done")
         assert ended.status == USAGE and f"name a folder outside {watched.inbox}" in ended.err
@@ -238,7 +240,7 @@ def test_folders_that_would_be_watched_themselves(watched, script, capfd):
     assert capfd.readouterr().err.endswith(f"{watched.folder}/none: no such folder\n")
 
 
-def test_the_ledger_is_that_of_the_folder_server_and_workflow(watched, script, capfd, monkeypatch):
+def test_folder_server_and_workflow_determine_the_ledger(watched, script, capfd, monkeypatch):
     def book(url, folder, flow=W):
         assert script(folder_watch.main, "-n", KEY, url, folder, flow) == DONE
         return capfd.readouterr().err
@@ -255,7 +257,7 @@ def test_the_ledger_is_that_of_the_folder_server_and_workflow(watched, script, c
 
 # ---------------------------------------------------------------------------------------------------- at its end
 
-def test_what_has_ended_well_is_moved_and_told(watched):
+def test_a_unit_that_ended_well_is_moved_and_its_command_run(watched):
     watched.drop("a.tsv", "content")
     command = f"env | grep ^UNIT_ | sort > {watched.folder}/told; echo said; echo more >&2"
     ended = watched.run("--move-to", watched.folder / "done", f"--download={watched.folder}/results", f"--on-done={command}",
@@ -266,13 +268,13 @@ def test_what_has_ended_well_is_moved_and_told(watched):
         "UNIT_FAILED_STEP=", "UNIT_HISTORY=h", "UNIT_INVOCATION=i", f"UNIT_LEDGER={watched.book}", "UNIT_MESSAGE=",
         "UNIT_NAME=a", f"UNIT_PLACE={watched.folder}/done/a.tsv", f"UNIT_RESULTS={watched.folder}/results/a",
         f"UNIT_RUN_URL={URL}/workflows/invocations/i", "UNIT_STATE=ok"]
-    [unit] = ledger.read_samples(watched.book)
+    [unit] = ledger_reader.read_samples(watched.book)
     assert unit["place"] == f"{watched.folder}/done/a.tsv" and "moving" not in unit["notes"]
     assert [(one["step"], one["outcome"])
-             for one in ledger.read_steps(watched.book)][-2:] == [("moved", "ok"), ("told", "ok")]
+             for one in ledger_reader.read_steps(watched.book)][-2:] == [("move", "ok"), ("notify", "ok")]
 
 
-def test_what_has_failed_stays_is_told_once_and_not_tried_again(watched):
+def test_a_unit_that_failed_stays_and_its_command_is_run_once(watched):
     watched.drop("a.tsv")
     watched.drop("b.tsv")
     watched.ends["a"] = "step 2 is no good"
@@ -307,17 +309,17 @@ def test_new_content_of_a_used_name_is_a_new_unit(watched):
     assert watched.run(*done).rows == [["a", "ok"]]
     assert watched.units() == [("a", "failed"), ("a", "ok"), ("a", "ok")]
     assert names(watched.folder / "done") == ["a.tsv", "a.tsv.2"] and len(watched.begun) == 3
-    folders = [one["notes"]["folder"] for one in ledger.read_samples(watched.book)]
+    folders = [one["notes"]["folder"] for one in ledger_reader.read_samples(watched.book)]
     assert folders == ["a", "a.2", "a.3"]
 
 
-def test_touched_is_not_new(watched):
+def test_a_touched_file_is_not_a_new_unit(watched):
     file = watched.drop("a.tsv")
 
     assert watched.run().status == DONE
     with ledger.Ledger(watched.book) as book:       # as an upload notes it
-        [unit] = book.units()
-        size, changed, _ = unit.data["files"][str(file)]
+        [unit] = book.samples()
+        size, changed, _ = unit.notes.files[str(file)]
         unit.save(files={str(file): [size, changed, hashlib.sha256(b"x").hexdigest()]})
     os.utime(file, (1, 1))
     ended = watched.run()
@@ -325,7 +327,7 @@ def test_touched_is_not_new(watched):
     assert watched.units() == [("a", "ok")]
 
 
-def test_what_is_moved_back_is_not_run_again_and_leaves_again(watched):
+def test_a_file_that_is_moved_back_is_not_run_but_moved_again(watched):
     file = watched.drop("a.tsv")
     done = watched.folder / "done"
     assert watched.run(f"--move-to={done}").status == DONE
@@ -334,7 +336,7 @@ def test_what_is_moved_back_is_not_run_again_and_leaves_again(watched):
     assert names(done) == ["a.tsv"] and names(watched.inbox) == [] and len(watched.begun) == 1
 
 
-def test_a_unit_that_can_not_be_run_is_told_once(watched):
+def test_a_unit_that_can_not_be_run_is_reported_once(watched):
     folder = watched.inbox / "run1"
     folder.mkdir()
     (folder / "CopyComplete.txt").touch()
@@ -351,19 +353,19 @@ def test_a_unit_that_can_not_be_run_is_told_once(watched):
     assert watched.run(*options).rows == [["run1", "ok"]]
 
 
-def test_killed_before_it_was_told_that_a_unit_can_not_be_run(watched, monkeypatch):
+def test_a_kill_before_that_report_repeats_it(watched, monkeypatch):
     (watched.inbox / "run1").mkdir()
     (watched.inbox / "run1" / "CopyComplete.txt").touch()
     options = ["--unit=run", f"--on-fail=echo told >> {watched.folder}/told"]
     with monkeypatch.context() as killed:
-        killed.setattr(watcher.Watcher, "notice", lambda *what: sys.exit(137))
+        killed.setattr(watcher.Watcher, "notify", lambda *what: sys.exit(137))
         assert watched.run(*options).status == 137
     assert watched.units() == [("run1", "waiting")]
     assert watched.run(*options).status == FAILED and watched.units() == [("run1", "failed")]
     assert (watched.folder / "told").read_text() == "told\n"
 
 
-def test_pairs_of_which_one_has_no_mate_yet(watched):
+def test_pairs_wait_for_their_mates(watched):
     for name in ("s1_R1.fastq", "s1_R2.fastq", "s2_R1.fastq", "readme.txt"):
         watched.drop(name)
     ended = watched.run("--unit=pair")
@@ -376,7 +378,7 @@ def test_pairs_of_which_one_has_no_mate_yet(watched):
 
 # ------------------------------------------------------------------------------------------------- moves that fail
 
-def test_a_move_that_fails_is_said_and_tried_by_the_next_start(watched, monkeypatch):
+def test_a_failed_move_is_reported_and_repeated_by_the_next_start(watched, monkeypatch):
     watched.drop("a.tsv")
     done = watched.folder / "done"
     with monkeypatch.context() as full:
@@ -393,11 +395,11 @@ def test_a_move_that_fails_is_said_and_tried_by_the_next_start(watched, monkeypa
 
 
 @pytest.mark.parametrize("moment", ["before the move", "within the move", "after the move", "after the notice"])
-def test_killed_at_a_units_end(watched, monkeypatch, moment):
+def test_a_kill_at_a_units_end_repeats_or_finishes_its_move_and_command(watched, monkeypatch, moment):
     """The next start does what is left, and the workflow is not run again."""
     watched.drop("a.tsv")
     options = [f"--move-to={watched.folder}/done", f"--on-done=echo $UNIT_PLACE >> {watched.folder}/told"]
-    move, notice = watcher.move_unit, watcher.Watcher.notice
+    move, notice = watcher.move_unit, watcher.Watcher.notify
 
     def killed(*line):
         sys.exit(137)
@@ -409,7 +411,7 @@ def test_killed_at_a_units_end(watched, monkeypatch, moment):
         elif moment == "after the move":
             patch.setattr(watcher, "move_unit", lambda drop, to: killed(move(drop, to)))
         else:
-            patch.setattr(watcher.Watcher, "notice", lambda *line: killed(notice(*line)))
+            patch.setattr(watcher.Watcher, "notify", lambda *line: killed(notice(*line)))
         assert watched.run(*options).status == 137
     assert watched.units() == [("a", "running")]
     ended = watched.run(*options)
@@ -421,16 +423,16 @@ def test_killed_at_a_units_end(watched, monkeypatch, moment):
 
 # ---------------------------------------------------------------------------------------------------- notices
 
-def test_a_command_that_fails_is_said_and_changes_nothing(watched):
+def test_a_failed_command_is_reported_and_changes_nothing(watched):
     watched.drop("a.tsv")
     ended = watched.run("--on-done=echo no mail today >&2; exit 3", "--move-to", watched.folder / "done")
     assert ended.status == DONE and watched.units() == [("a", "ok")] and names(watched.folder / "done") == ["a.tsv"]
     said, told = ended.err.splitlines()
     assert said == "no mail today" and told.endswith(": a: the command for it ended with 3: echo no mail today >&2; exit 3")
-    assert list(ledger.read_steps(watched.book))[-1]["outcome"].startswith("the command for it ended with 3")
+    assert list(ledger_reader.read_steps(watched.book))[-1]["outcome"].startswith("the command for it ended with 3")
 
 
-def test_a_command_that_is_not_there(watched):
+def test_a_missing_command_is_reported(watched):
     watched.drop("a.tsv")
     assert "the command for it ended with 127: nosuch_command" in watched.run("--on-done=nosuch_command").err
     assert watched.units() == [("a", "ok")]
@@ -442,9 +444,9 @@ def runs(pid):
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
 
 
-def test_a_command_that_hangs_is_ended_with_all_that_it_began(watched, monkeypatch):
+def test_a_command_that_hangs_is_killed_with_its_children(watched, monkeypatch):
     watched.drop("a.tsv")
-    monkeypatch.setattr(watcher, "PATIENCE", 2)      # enough to begin them in
+    monkeypatch.setattr(watcher, "COMMAND_TIMEOUT", 2)      # enough to begin them in
     (watched.folder / "pids").touch()
     ended = watched.run(f"--on-done=sleep 300 & echo $! > {watched.folder}/pids; sleep 300; true")
     assert ended.status == DONE and "the command for it did not end within 2 s" in ended.err
@@ -455,7 +457,7 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_began(watched, monkeypat
     assert watched.units() == [("a", "ok")]
 
 
-def test_a_command_may_print_anything(watched):
+def test_what_a_command_prints_goes_to_standard_error(watched):
     watched.drop("a.tsv")
     ended = watched.run("--format=value", "--fields=name", r"--on-done=printf '\377\n'")
     assert (ended.status, ended.out, ended.err) == (DONE, "a\n", "\\xff\n")
@@ -463,7 +465,7 @@ def test_a_command_may_print_anything(watched):
 
 @pytest.mark.parametrize("name", ["$(touch x)", "`touch x`", "a; touch x;", "a' b\" c", "-n", "a\nb", "Größe 基因",
                                   "a\tb", "*"])
-def test_odd_names_are_in_the_environment_only(watched, monkeypatch, name):
+def test_odd_names_reach_commands_through_the_environment_only(watched, monkeypatch, name):
     monkeypatch.chdir(watched.folder)
     watched.drop(f"{name}.tsv")
     watched.ends[name] = f"it says {name}"
@@ -474,7 +476,7 @@ def test_odd_names_are_in_the_environment_only(watched, monkeypatch, name):
     assert (watched.folder / "told").read_text() == f"{name}|{where}|it says {' '.join(name.split())}"
 
 
-def test_no_key_is_in_the_facts(watched, monkeypatch):
+def test_a_commands_environment_has_no_secrets_of_addresses(watched, monkeypatch):
     file = watched.folder / "key"
     file.touch(mode=0o600)
     file.write_text(f"{KEY}\n")
@@ -488,7 +490,7 @@ def test_no_key_is_in_the_facts(watched, monkeypatch):
 
 # ---------------------------------------------------------------------------------------------------- how it ends
 
-def test_what_still_runs(watched):
+def test_units_that_still_run_exit_with_4(watched):
     watched.drop("a.tsv")
     watched.drop("b.tsv")
     watched.ends["a"] = "running"
@@ -500,7 +502,7 @@ def test_what_still_runs(watched):
     assert watched.run().rows == [["a", "ok"]] and [name for name, _ in watched.begun] == ["a", "b"]
 
 
-def test_a_run_whose_file_is_gone_is_watched_to_its_end(watched):
+def test_a_run_whose_file_is_gone_is_polled_to_its_end(watched):
     file = watched.drop("a.tsv")
     watched.ends["a"] = "running"
     assert watched.run(f"--move-to={watched.folder}/done").status == STILL_RUNNING
@@ -528,7 +530,7 @@ def wait():
     """Nothing, while time goes by."""
 
 
-def test_one_that_stays_takes_what_comes(watched, monkeypatch):
+def test_a_watcher_that_stays_takes_new_files(watched, monkeypatch):
     done = watched.folder / "done"
     monkeypatch.setattr(watched.now, "sleep", stays(watched, wait, lambda: watched.drop("a.tsv"), *[wait] * 60,
                                                     lambda: watched.drop("b.tsv"), *[wait] * 60))
@@ -537,7 +539,7 @@ def test_one_that_stays_takes_what_comes(watched, monkeypatch):
     assert names(done) == ["a.tsv", "b.tsv"] and ended.err.endswith("interrupted\n") and ended.err.count("\n") == 1
 
 
-def test_a_folder_that_vanishes_for_a_while(watched, monkeypatch):
+def test_a_folder_that_vanishes_for_a_while_is_waited_for(watched, monkeypatch):
     watched.drop("a.tsv")
     away = watched.folder / "away"
     monkeypatch.setattr(watched.now, "sleep", stays(
@@ -548,7 +550,7 @@ def test_a_folder_that_vanishes_for_a_while(watched, monkeypatch):
     assert f"{watched.inbox}: No such file or directory" in ended.err and len(watched.begun) == 2
 
 
-def test_a_folder_that_can_not_be_read_ends_one_that_looks_once(watched, monkeypatch):
+def test_once_ends_if_the_folder_can_not_be_read(watched, monkeypatch):
     def gone(*line):
         raise GalaxyError(f"{watched.inbox}: Stale file handle", TRY_LATER)
     monkeypatch.setattr(watcher, "scan_folder", gone)
@@ -556,7 +558,7 @@ def test_a_folder_that_can_not_be_read_ends_one_that_looks_once(watched, monkeyp
     assert (ended.status, ended.out) == (TRY_LATER, "") and ended.err.endswith("in: Stale file handle\n")
 
 
-def test_a_file_that_is_gone_when_it_is_to_be_taken(watched, monkeypatch):
+def test_a_file_that_vanishes_before_it_is_taken_is_skipped(watched, monkeypatch):
     watched.drop("a.tsv")
     watched.drop("b.tsv")
     real = watcher.is_complete
@@ -570,15 +572,15 @@ def test_a_file_that_is_gone_when_it_is_to_be_taken(watched, monkeypatch):
     assert (ended.status, ended.rows, ended.err) == (DONE, [["b", "ok"]], "")
 
 
-def test_a_server_that_is_away_ends_only_one_that_looks_once(watched, monkeypatch):
+def test_a_server_that_is_away_ends_a_watcher_only_with_once(watched, monkeypatch):
     watched.drop("a.tsv")
-    look, away = Told.look, [True] * 3
+    step, away = ScriptedRunner.step, [True] * 3
 
     def unless_away(self):
         if away and away.pop():
             raise GalaxyError(f"{URL} can't be reached: try again later", TRY_LATER)
-        return look(self)
-    monkeypatch.setattr(Told, "look", unless_away)
+        return step(self)
+    monkeypatch.setattr(ScriptedRunner, "step", unless_away)
     ended = watched.run()
     assert (ended.status, ended.out, ended.err.count("\n")) == (TRY_LATER, "", 1)
     monkeypatch.setattr(watched.now, "sleep", stays(watched, *[wait] * 5))
@@ -586,18 +588,18 @@ def test_a_server_that_is_away_ends_only_one_that_looks_once(watched, monkeypatc
     assert (stayed.status, stayed.rows, stayed.err.count("can't be reached")) == (INTERRUPTED, [["a", "ok"]], 1)
 
 
-def test_what_could_not_be_taken_while_the_server_was_away_is_taken_later(watched, monkeypatch):
+def test_a_unit_missed_while_the_server_was_away_is_taken_later(watched, monkeypatch):
     watched.drop("a.tsv")
     watched.ends["a"] = "no good"
     assert watched.run().status == FAILED
     watched.ends.clear()
-    reset, away = Told._reset, [True]
+    reset, away = runner.reset, [True]
 
-    def unless_away(self, unit):
+    def unless_away(galaxy, sample):
         if away and away.pop():
             raise GalaxyError(f"{URL} can't be reached: try again later", TRY_LATER)
-        reset(self, unit)
-    monkeypatch.setattr(Told, "_reset", unless_away)
+        reset(galaxy, sample)
+    monkeypatch.setattr(runner, "reset", unless_away)
     watched.drop("b.tsv")
     assert watched.run("--retry-failed").status == TRY_LATER
     away.append(True)
@@ -610,10 +612,10 @@ def test_what_could_not_be_taken_while_the_server_was_away_is_taken_later(watche
     assert ended.rows == [["a", "ok"], ["b", "ok"]] and ended.err.count("can't be reached") == 1
 
 
-def test_a_key_that_is_no_longer_good_ends_it(watched, monkeypatch):
+def test_a_key_that_is_no_longer_valid_ends_the_watcher(watched, monkeypatch):
     def refused(self):
         raise GalaxyError("401 Unauthorized: check the key", status=401)
-    monkeypatch.setattr(Told, "look", refused)
+    monkeypatch.setattr(ScriptedRunner, "step", refused)
     watched.drop("a.tsv")
     assert watched.run(once=False).status == FAILED
 
@@ -627,7 +629,7 @@ def signals():
     signal.signal(signal.SIGTERM, before)
 
 
-def test_sigterm_while_it_waits(watched, monkeypatch, signals):
+def test_sigterm_ends_a_waiting_watcher(watched, monkeypatch, signals):
     watched.drop("a.tsv")
     watched.ends["a"] = "running"
     monkeypatch.setattr(watched.now, "sleep", stays(watched, wait, lambda: os.kill(os.getpid(), signal.SIGTERM)))
@@ -642,7 +644,7 @@ def test_sigterm_while_it_waits(watched, monkeypatch, signals):
     assert watched.run().rows == [["a", "ok"]] and len(watched.begun) == 1
 
 
-def test_sigterm_while_somebody_is_told(watched, signals):
+def test_sigterm_during_a_command_kills_it_and_the_next_start_repeats_it(watched, signals):
     watched.drop("a.tsv")
     ended = watched.run(f"--on-done=kill {os.getpid()}; sleep 300")
     assert (ended.status, ended.out, ended.err) == (143, "", "") and watched.units() == [("a", "running")]
@@ -650,7 +652,7 @@ def test_sigterm_while_somebody_is_told(watched, signals):
     assert (watched.folder / "told").read_text() == "told\n" and len(watched.begun) == 1
 
 
-def test_a_second_watcher(watched):
+def test_a_second_watcher_is_told_to_try_again_later(watched):
     watched.drop("a.tsv")
     with ledger.Ledger(watched.book):
         ended = watched.run()
@@ -658,17 +660,19 @@ def test_a_second_watcher(watched):
     assert f"{watched.book}: run {os.getpid()} (since " in ended.err and ended.err.count("\n") == 1
 
 
-def test_a_ledger_of_something_else(watched):
+def test_the_ledger_of_something_else_is_refused(watched):
     with ledger.Ledger(watched.book, server="http://other.test"):
         pass
     ended = watched.run()
     assert ended.status == USAGE and "is the ledger of server=http://other.test" in ended.err
 
 
-def test_quiet_and_other_formats(watched):
+def test_quiet_prints_no_rows_unless_a_format_asks_for_them(watched):
     watched.drop("a.tsv")
     assert watched.run("--format=jsonl", "--fields=name,state,history").out == \
         json.dumps({"name": "a", "state": "ok", "history": "h"}) + "\n"
     watched.drop("b.tsv")
     ended = watched.run("-q")
     assert (ended.status, ended.out, ended.err, watched.units()) == (DONE, "", "", [("a", "ok"), ("b", "ok")])
+    watched.drop("c.tsv")
+    assert watched.run("-q", "--format=value", "--fields=name").out == "c\n"

@@ -47,9 +47,9 @@ def archive(kind="tgz", contents=CONTENTS, states=None, lacking=(), folder="", *
 
 
 def refused_with(capsys, words):
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and KEY not in told.err
-    assert words in told.err
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1 and KEY not in output.err
+    assert words in output.err
     return True
 
 
@@ -63,8 +63,8 @@ def test_bad_lines_exit_with_2(script, capsys, requests_mock, module, lines):
     requests_mock.get(f"{API}/users/current", json={"id": "u"})
     for line in lines:
         assert script(module.main, *line) == USAGE, line
-        told = capsys.readouterr()
-        assert told.out == "" and told.err and KEY not in told.err
+        output = capsys.readouterr()
+        assert output.out == "" and output.err and KEY not in output.err
     assert script(module.main, "--help") == 0
 
 
@@ -255,17 +255,19 @@ def test_an_export_is_resumed_after_a_timeout(script, exporter, clock, capsys, t
     assert exporter.ask.call_count == 2, "the first one had ended, so a second one is requested"
 
 
-@pytest.mark.parametrize("made, told", [(made, told) for told in range(4) for made in range(told + 1)])
-def test_an_archive_finished_between_two_requests_is_not_requested_again(script, exporter, clock, tmp_path, made, told):
-    """Galaxy declares it ready at the request number `made`, and stops calling it in preparation at the number `told`."""
+@pytest.mark.parametrize("ready_at, unlisted_at", [
+    (ready_at, unlisted_at) for unlisted_at in range(4) for ready_at in range(unlisted_at + 1)])
+def test_an_archive_finished_between_two_requests_is_not_requested_again(
+        script, exporter, clock, tmp_path, ready_at, unlisted_at):
+    """Galaxy declares it ready from request `ready_at` on, and no longer in preparation from request `unlisted_at` on."""
     line = [KEY, URL, "Run / 12", tmp_path / "x.tgz"]
     exporter.poll = 100
     assert script(history_export.main, "--timeout=0", *line) == STILL_RUNNING
     number = itertools.count()
     here = f"{API}/histories/{'h' * 16}"
-    exporter.mock.get(f"{API}/short_term_storage/r1/ready", json=lambda request, context: next(number) >= made)
+    exporter.mock.get(f"{API}/short_term_storage/r1/ready", json=lambda request, context: next(number) >= ready_at)
     exporter.mock.get(f"{here}/exports", json=lambda request, context: [
-        {"task_uuid": "t1", "preparing": next(number) < told}])
+        {"task_uuid": "t1", "preparing": next(number) < unlisted_at}])
     assert script(history_export.main, *line) == 0
     assert exporter.ask.call_count == 1 and exporter.fetch.last_request.path.endswith("/r1")
 
@@ -347,7 +349,8 @@ def test_a_failed_export_without_celery_shows_the_jobs_error(script, old, capsys
 @pytest.mark.parametrize("option", ["--archive=rocrate.zip", "--no-files"])
 def test_archives_that_need_celery_are_an_error_without_it(script, old, capsys, tmp_path, option):
     assert script(history_export.main, option, KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
-    assert refused_with(capsys, "this server has no Celery, so it makes archives of the kinds tgz and tar only, and with contents")
+    assert refused_with(capsys, "this server has no Celery, so it makes archives of the kinds tgz and tar only, and with "
+                        "contents")
     assert old.put.call_count == 0
 
 
@@ -564,17 +567,17 @@ def test_an_import_that_can_not_be_found_is_an_error(script, importer, clock, ca
 def test_a_connection_that_breaks_during_the_upload_can_be_tried_later(script, importer, clock, capsys):
     importer.mock.post(f"{API}/histories", exc=requests.exceptions.ConnectionError("reset"))
     assert script(history_import.main, KEY, URL, importer.file) == TRY_LATER
-    told = capsys.readouterr().err
-    assert "nothing was imported: POST http://galaxy.test/api/histories: the connection broke" in told
-    assert "an archive goes in one request" in told and "may have done it" not in told and clock.slept == []
+    output = capsys.readouterr().err
+    assert "nothing was imported: POST http://galaxy.test/api/histories: the connection broke" in output
+    assert "an archive goes in one request" in output and "may have done it" not in output and clock.slept == []
 
 
 def test_an_archive_too_large_for_a_proxy_is_an_error_with_a_hint(script, importer, capsys):
     importer.mock.post(f"{API}/histories", status_code=413, text="<html><title>413 Too Large</title></html>")
     assert script(history_import.main, KEY, URL, importer.file) == FAILED
-    told = capsys.readouterr().err
-    assert "nothing was imported" in told and "its administrator can raise the limit" in told
-    assert told.endswith("an archive goes in one request; --help says how to send one in pieces\n")
+    output = capsys.readouterr().err
+    assert "nothing was imported" in output and "its administrator can raise the limit" in output
+    assert output.endswith("an archive goes in one request; --help says how to send one in pieces\n")
 
 
 def test_an_archive_that_changes_during_the_upload_is_not_imported(importer):

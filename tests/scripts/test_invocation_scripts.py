@@ -254,8 +254,8 @@ def test_the_archive_is_written(script, requests_mock, capsys, clock, tmp_path, 
 
 
 @pytest.mark.parametrize("content, name, words", [
-    (crate()[:-9], "a.zip", "the downloaded file is damaged"), (crate("other"), "a.zip", "the downloaded file is not complete"),
-    (b"<html>", "a.json", "the downloaded file is damaged"), (b"[]", "a.json", "the downloaded file is not complete")])
+    (crate()[:-9], "a.zip", "file is damaged"), (crate("other"), "a.zip", "file is not complete"),
+    (b"<html>", "a.json", "file is damaged"), (b"[]", "a.json", "file is not complete")])
 def test_a_damaged_archive_leaves_no_file(script, requests_mock, capsys, clock, tmp_path, content, name, words):
     Exports(requests_mock, content)
     assert script(invocation_export.main, "--no-files", f"--to={tmp_path / name}", KEY, URL, "i") == FAILED
@@ -276,11 +276,21 @@ def test_an_interrupted_export_continues_within_a_day(script, requests_mock, cap
 
 @pytest.mark.parametrize("steps, words", [
     ([a_step(0, "x", a_job("j"))], "could not make the bco.json\n"),
-    ([a_step(0, "x", subworkflow_invocation_id="s")], "could not make the bco.json: it can't of an invocation with subworkflows")])
+    ([a_step(0, "x", subworkflow_invocation_id="s")], "make the bco.json: it can't for an invocation with subworkflows")])
 def test_an_archive_that_galaxy_can_not_make(script, requests_mock, capsys, clock, tmp_path, steps, words):
     Exports(requests_mock, b"", task="FAILURE", steps=steps)
     assert script(invocation_export.main, f"--to={tmp_path}/a.json", KEY, URL, "i") == FAILED
     assert one_line(capsys, words) == ""
+
+
+def test_an_archive_whose_task_fails_after_it_is_ready(script, requests_mock, capsys, clock, tmp_path):
+    """As on a busy Galaxy 26.1, which notes the failure after the storage is ready."""
+    Exports(requests_mock, b"")
+    requests_mock.get(f"{API}/tasks/t/state", [{"json": "PENDING"}] * 3 + [{"json": "FAILURE"}])
+    requests_mock.get(f"{API}/short_term_storage/s", status_code=500, text="Internal Server Error")
+    assert script(invocation_export.main, f"--to={tmp_path}/a.zip", KEY, URL, "i") == FAILED
+    assert one_line(capsys, "invocation i: Galaxy could not make the rocrate.zip") == ""
+    assert not (tmp_path / "a.zip").exists()
 
 
 def test_a_server_without_celery_is_an_error(script, requests_mock, capsys, tmp_path):

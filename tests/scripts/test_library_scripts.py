@@ -21,9 +21,9 @@ RESPONSE = "Response\n--------\n/api/x\n  name: n\n  id: new\n"
 
 
 def refused_with(capsys, *words):
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and KEY not in told.err
-    assert [word for word in words if word not in told.err] == []
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1 and KEY not in output.err
+    assert [word for word in words if word not in output.err] == []
     return True
 
 
@@ -68,8 +68,8 @@ def metadata(tmp_path):
 def test_bad_lines(script, capsys, requests_mock, module, lines):
     for line in lines:
         assert script(module.main, *line) == USAGE, line
-        told = capsys.readouterr()
-        assert told.out == "" and told.err and KEY not in told.err
+        output = capsys.readouterr()
+        assert output.out == "" and output.err and KEY not in output.err
     assert script(module.main, "--help") == 0
     assert requests_mock.call_count == 0
 
@@ -219,8 +219,8 @@ def test_load_data_reports_failed_jobs(script, shelf, metadata, capsys, states, 
     if "paused" in states:
         shelf.get(f"{URL}/api/folders/F1/contents", [{"json": held()}, {"json": held("paused")}])
     assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == SOME_FAILED
-    told = capsys.readouterr()
-    assert f"{metadata}/a.bed: " in told.err and words in told.err and told.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert f"{metadata}/a.bed: " in output.err and words in output.err and output.err.count("\n") == 1
     assert len([asked for asked in shelf.request_history if asked.method == "DELETE"]) == states.count("error") - \
         ("paused" in states)
 
@@ -319,8 +319,8 @@ def test_fetch_to_library_sends_the_target_and_prints_the_answer(script, fetches
     assert sent(requests_mock)[1] == ("/api/tools/fetch", {"history_id": "h", "targets": [{
         "destination": {"type": "library", "name": "Genomes", "description": "2026-11-23"},
         "items": [{"src": "pasted", "paste_content": "x", "name": "y"}]}]})
-    told = capsys.readouterr()
-    assert json.loads(told.out) == {"outputs": [], "jobs": [{"id": "j"}]} and told.err == ""
+    output = capsys.readouterr()
+    assert json.loads(output.out) == {"outputs": [], "jobs": [{"id": "j"}]} and output.err == ""
 
 
 def test_fetch_to_library_dry_run_sends_nothing(script, requests_mock, yaml, capsys):
@@ -330,7 +330,8 @@ def test_fetch_to_library_dry_run_sends_nothing(script, requests_mock, yaml, cap
 
 
 @pytest.mark.parametrize("text, words", [
-    ("a: 1\nb: }", "not YAML, line 2"), ("- a", "expected a mapping with destination"), ("", "expected a mapping with destination"),
+    ("a: 1\nb: }", "not YAML, line 2"), ("- a", "expected a mapping with destination"),
+    ("", "expected a mapping with destination"),
     ("items: [{src: url}]", "it has no destination"), ("destination: library\nitems: [{src: url}]", "it has no destination"),
     ("destination: {type: library}", "it has no list of items"),
     ("destination: {type: library}\nitems: {name: x}", "it has no list of items")])

@@ -1,4 +1,4 @@
-"""library_sync.py: what is uploaded, replaced and deleted and what is not, by how many requests, and after any kill."""
+"""library_sync.py: what it uploads, replaces, deletes and keeps, by how many requests, and after a kill at any moment."""
 import hashlib
 import itertools
 import json
@@ -19,11 +19,11 @@ from galaxy_api_scripts.libraries import sync as sync_module
 
 
 class Killed(BaseException):
-    """What nothing catches, as nothing catches SIGKILL."""
+    """An exception that nothing catches, in place of SIGKILL."""
 
 
 class Shelf(Library):
-    """A library that can be listed by one request, with hashes; it knows what was sent, by `send`."""
+    """A library that also lists everything in one request, and whose datasets have the hashes of what `send` received."""
 
     def __init__(self, mock):
         super().__init__(mock)
@@ -36,7 +36,7 @@ class Shelf(Library):
         mock.delete(re.compile(f"{URL}/api/folders/"), json=self.delete_folder)
 
     def put(self, folder, name, text, **more):
-        """The id of a dataset of that content that somebody has put there."""
+        """Add a dataset with that content; return its id."""
         one = self.add(folder, name, raw_size=len(text), **more)
         self.item(one)["ldda_id"] = f"ldda{one}"
         self.hashes[f"ldda{one}"] = hashlib.sha256(text.encode()).hexdigest()
@@ -46,7 +46,7 @@ class Shelf(Library):
         return next(item for items in self.folders.values() for item in items if item["id"] == one)
 
     def send(self, galaxy, path):
-        """In place of tus.upload_file."""
+        """Stand in for tus.upload_file."""
         content = Path(path).read_bytes()
         session, name, digest = f"s{len(self.sessions)}", os.path.basename(path), hashlib.sha256(content).hexdigest()
         self.sessions[session] = (len(content), digest)
@@ -84,7 +84,7 @@ class Shelf(Library):
         return {}
 
     def contents(self):
-        """`{path: SHA-256}` of all files; two of one path are an error."""
+        """Return `{path: SHA-256}` of all files; two datasets at one path fail the test."""
         found = {}
         for one in self.members("F0", ""):
             if one["type"] == "file":
@@ -129,24 +129,24 @@ def on_disk(folder):
 
 
 def rewrite(path, text):
-    """Change a file's content and nothing else that anybody can set."""
+    """Change a file's content but not its modification time."""
     about = path.stat()
     path.write_text(text)
     os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
 
 
-def records(home):
+def state_files(home):
     return [*(home / ".local" / "state" / "galaxy-api-scripts" / "libraries").glob("*")]
 
 
-def lose_record(home):
-    [record] = records(home)
+def lose_state(home):
+    [record] = state_files(home)
     record.unlink()
 
 
 # -------------------------------------------------------------------------------------------------- one run, and the next
 
-def test_first_and_second_run(sync, shelf, here, capsys):
+def test_a_second_run_does_nothing(sync, shelf, here, capsys):
     assert sync() == 0
     assert capsys.readouterr() == ("upload\ta.txt\t3\tnew\nupload\trun1/b.txt\t2\tnew\n", "")
     assert shelf.contents() == on_disk(here)
@@ -156,7 +156,7 @@ def test_first_and_second_run(sync, shelf, here, capsys):
         "users/current", "libraries", "libraries", "libraries/l1", "histories", "jobs", "libraries/l1/contents")]
 
 
-def test_what_the_server_is_asked_for(sync, shelf, here):
+def test_uploads_have_a_datatype_and_a_hash(sync, shelf, here):
     fill(here, {"reads.fastq": "@r\n", "rare.xyz": "1"})
     assert sync() == 0
     [sent] = [one.json() for one in shelf.asked("POST", "tools/fetch")]
@@ -169,24 +169,24 @@ def test_what_the_server_is_asked_for(sync, shelf, here):
 
 
 @pytest.mark.parametrize("name", ["l1", "0123456789abcdef"])
-def test_a_library_by_its_id(script, shelf, here, name, capsys):
+def test_a_library_is_named_by_its_id(script, shelf, here, name, capsys):
     shelf.mock.get(f"{URL}/api/libraries/0123456789abcdef", json=shelf.record)
     assert script(library_sync.main, KEY, URL, name, here) == (0 if name != "l1" else FAILED)
     assert ("is named 'l1'" in capsys.readouterr().err) == (name == "l1")
 
 
-def test_two_thousand_files_that_are_there(sync, shelf, here, alone, capsys):
+def test_two_thousand_unchanged_files_take_seven_requests(sync, shelf, here, alone, capsys):
     fill(here, {f"set{number % 40}/{number}.txt": str(number) for number in range(2000)})
     assert sync("-q") == 0
-    [record] = records(alone)
+    [record] = state_files(alone)
     before = record.stat().st_mtime_ns
     assert sync("-q") == 0
-    assert record.stat().st_mtime_ns == before      # nothing is noted again
+    assert record.stat().st_mtime_ns == before      # nothing is saved again
     assert shelf.mock.call_count == 7 and not shelf.asked("POST")
     assert capsys.readouterr() == ("", "")
 
 
-def test_what_has_changed_is_replaced(sync, shelf, here, capsys):
+def test_changed_files_are_replaced(sync, shelf, here, capsys):
     sync("-q")
     first = {item["name"]: item["id"] for item in shelf.folders["F0"]}
     (here / "a.txt").write_text("longer")
@@ -200,15 +200,15 @@ def test_what_has_changed_is_replaced(sync, shelf, here, capsys):
     assert sync() == 0 and not shelf.asked("POST") and capsys.readouterr().out == "keep\t\t8\t2 unchanged\n"
 
 
-def test_what_was_only_touched_is_kept(sync, shelf, here, capsys):
+def test_touched_files_are_kept(sync, shelf, here, capsys):
     sync("-q")
     os.utime(here / "a.txt")
     assert sync() == 0
     assert capsys.readouterr().out == "keep\t\t5\t2 unchanged\n" and not shelf.asked("POST")
-    assert sync() == 0 and not shelf.asked("GET", "folders")      # and that is noted
+    assert sync() == 0 and not shelf.asked("GET", "folders")      # and that is saved
 
 
-def test_what_is_no_longer_in_the_library(sync, shelf, here, capsys):
+def test_a_file_deleted_from_the_library_is_uploaded_again(sync, shelf, here, capsys):
     sync("-q")
     shelf.folders["F0"] = [item for item in shelf.folders["F0"] if item["name"] != "a.txt"]
     assert sync() == 0
@@ -217,7 +217,7 @@ def test_what_is_no_longer_in_the_library(sync, shelf, here, capsys):
 
 
 @pytest.mark.parametrize("text, why", [("AAAA", "4 bytes in the library"), ("AAA", "its content differs")])
-def test_what_somebody_put_in_its_place(sync, shelf, here, capsys, text, why):
+def test_a_different_dataset_of_the_name_is_replaced(sync, shelf, here, capsys, text, why):
     sync("-q")
     shelf.folders["F0"] = [item for item in shelf.folders["F0"] if item["name"] != "a.txt"]
     shelf.put("F0", "a.txt", text)
@@ -225,21 +225,21 @@ def test_what_somebody_put_in_its_place(sync, shelf, here, capsys, text, why):
     assert f"replace\ta.txt\t3\t{why}\n" in capsys.readouterr().out and shelf.contents() == on_disk(here)
 
 
-def test_the_same_that_somebody_put_in_its_place(sync, shelf, here, capsys):
+def test_an_equal_dataset_of_the_name_is_kept(sync, shelf, here, capsys):
     sync("-q")
     shelf.folders["F0"] = [item for item in shelf.folders["F0"] if item["name"] != "a.txt"]
     theirs = shelf.put("F0", "a.txt", "aaa")
-    shelf.hashes[f"ldda{theirs}"], digest = "", shelf.hashes[f"ldda{theirs}"]     # Galaxy knows none of what was linked
+    shelf.hashes[f"ldda{theirs}"], digest = "", shelf.hashes[f"ldda{theirs}"]     # Galaxy has no hash of linked files
     assert sync() == 0 and not shelf.asked("POST") and shelf.item(theirs)
     shelf.hashes[f"ldda{theirs}"] = digest
     assert sync() == 0 and not shelf.asked("GET", "folders") and not shelf.asked("GET", "datasets")
 
 
-# ---------------------------------------------------------------------------------------------------- without the record
+# ---------------------------------------------------------------------------------------------------- without the state
 
-def test_without_the_record_sizes_are_trusted(sync, shelf, here, alone, capsys):
+def test_without_the_state_equal_sizes_count_as_equal(sync, shelf, here, alone, capsys):
     sync("-q")
-    lose_record(alone)
+    lose_state(alone)
     rewrite(here / "a.txt", "AAA")
     (here / "run1" / "b.txt").write_text("bbb")
     assert sync() == 0
@@ -248,18 +248,18 @@ def test_without_the_record_sizes_are_trusted(sync, shelf, here, alone, capsys):
     assert sync() == 0 and shelf.mock.call_count == 7
 
 
-def test_verify(sync, shelf, here, alone, capsys):
+def test_verify_compares_contents(sync, shelf, here, alone, capsys):
     sync("-q")
-    lose_record(alone)
+    lose_state(alone)
     rewrite(here / "a.txt", "AAA")
     assert sync("--verify") == 0
     assert capsys.readouterr().out == "replace\ta.txt\t3\tits content differs\nkeep\t\t2\t1 unchanged\n"
     assert shelf.contents() == on_disk(here)
-    assert sync("--verify") == 0 and not shelf.asked("GET", "datasets/")      # the record has the hashes now
+    assert sync("--verify") == 0 and not shelf.asked("GET", "datasets/")      # the state has the hashes now
     assert capsys.readouterr().out == "keep\t\t5\t2 unchanged\n"
 
 
-def test_verify_where_galaxy_knows_no_hash(sync, shelf, here, capsys):
+def test_verify_replaces_a_dataset_without_a_hash(sync, shelf, here, capsys):
     linked = shelf.put("F0", "a.txt", "aaa")
     shelf.hashes.clear()
     assert sync() == 0
@@ -269,27 +269,32 @@ def test_verify_where_galaxy_knows_no_hash(sync, shelf, here, capsys):
     assert linked in shelf.deleted and shelf.contents() == on_disk(here)
 
 
-def test_verify_on_a_server_that_tells_no_hashes(sync, shelf, here, capsys):
+def test_verify_replaces_all_on_a_server_without_hashes(sync, shelf, here, capsys):
     shelf.put("F0", "a.txt", "aaa")
     shelf.mock.get(re.compile(f"{URL}/api/datasets/[^/]+/storage"), status_code=404, json={"err_msg": "no route"})
     assert sync("--verify") == 0
     assert capsys.readouterr().out.startswith("replace\ta.txt\t3\tGalaxy has no SHA-256 of it\n")
 
 
-def test_a_record_of_a_file_that_changes_later(sync, shelf, here, alone, capsys):
-    """What was taken for equal by its size is compared when it changes."""
+def test_a_file_matched_by_size_is_compared_when_it_changes(sync, shelf, here, alone, capsys):
     sync("-q")
-    lose_record(alone)
+    lose_state(alone)
     sync("-q")
     rewrite(here / "a.txt", "AAA")
     assert sync() == 0
     assert "replace\ta.txt\t3\tits content differs" in capsys.readouterr().out and shelf.contents() == on_disk(here)
 
 
-@pytest.mark.parametrize("damage", ["cut", "text", "version", "table"])
-def test_a_damaged_record_is_begun_anew(sync, shelf, alone, damage, capsys):
+def test_only_its_owner_can_read_the_state(sync, alone):
     sync("-q")
-    [record] = records(alone)
+    [state] = state_files(alone)
+    assert state.stat().st_mode & 0o777 == 0o600 and state.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "version", "table"])
+def test_a_damaged_state_is_replaced(sync, shelf, alone, damage, capsys):
+    sync("-q")
+    [record] = state_files(alone)
     if damage == "cut":
         record.write_bytes(record.read_bytes()[:5000])
     elif damage == "text":
@@ -306,28 +311,29 @@ def test_a_damaged_record_is_begun_anew(sync, shelf, alone, damage, capsys):
 
 @pytest.mark.parametrize("path, reason", [
     ("state", "no lock can be kept there: Not a directory: set $XDG_STATE_HOME to another folder"),
-    ("state/galaxy-api-scripts/libraries", "progress can't be saved there: File exists: set $XDG_STATE_HOME to another folder")])
+    ("state/galaxy-api-scripts/libraries",
+     "progress can't be saved there: File exists: set $XDG_STATE_HOME to another folder")])
 def test_nothing_is_uploaded_if_progress_can_not_be_saved(sync, shelf, tmp_path, monkeypatch, capsys, path, reason):
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).write_text("a file in the place of a folder")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert sync() == FAILED
-    told = capsys.readouterr()
-    assert reason in told.err and told.err.count("\n") == 1 and not shelf.asked("POST")
+    output = capsys.readouterr()
+    assert reason in output.err and output.err.count("\n") == 1 and not shelf.asked("POST")
 
 
-def test_where_the_record_is(sync, shelf, here, tmp_path, alone, monkeypatch):
+def test_each_target_has_a_private_state_without_the_key(sync, shelf, here, tmp_path, alone, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     sync("-q")
     sync("-q", "--to=other")
     made = [*(tmp_path / "state" / "galaxy-api-scripts" / "libraries").iterdir()]
-    assert len(made) == 2 and not records(alone)
+    assert len(made) == 2 and not state_files(alone)
     assert KEY.encode() not in made[0].read_bytes() and made[0].parent.stat().st_mode & 0o77 == 0
 
 
 # --------------------------------------------------------------------------------------------------------------- deleting
 
-def test_what_is_not_on_the_disk_is_only_counted(sync, shelf, here, capsys):
+def test_without_delete_extra_files_are_only_counted(sync, shelf, here, capsys):
     theirs = shelf.put(shelf.add("F0", "of others", type="folder"), "x.txt", "x")
     sync("-q")
     (here / "a.txt").unlink()
@@ -337,7 +343,7 @@ def test_what_is_not_on_the_disk_is_only_counted(sync, shelf, here, capsys):
     assert shelf.deleted == [] and shelf.item(theirs)
 
 
-def test_delete(sync, shelf, here, capsys):
+def test_delete_deletes_extra_files_and_folders(sync, shelf, here, capsys):
     fill(here, {"gone/far/c.txt": "c", "gone/d.txt": "d"})
     shelf.put(shelf.add("F0", "of others", type="folder"), "x.txt", "x")
     sync("-q")
@@ -352,15 +358,15 @@ def test_delete(sync, shelf, here, capsys):
     assert shelf.contents() == on_disk(here) and {item["name"] for item in shelf.folders["F0"]} == {"a.txt", "run1"}
 
 
-def test_delete_only_below_the_target(sync, shelf, here):
+def test_delete_deletes_only_below_the_target(sync, shelf, here):
     outside = shelf.put(shelf.add("F0", "runs2", type="folder"), "x.txt", "x")
     inside = shelf.put(shelf.add("F0", "runs", type="folder"), "x.txt", "x")
     assert sync("--delete", "--to=runs") == 0
     assert shelf.deleted == [inside] and shelf.item(outside)
 
 
-def test_what_may_be_on_the_disk_is_not_deleted(sync, shelf, here, monkeypatch, capsys):
-    """Hidden, being written, a link, what can't be read: it is there, whatever it is."""
+def test_files_that_may_exist_on_the_disk_are_not_deleted(sync, shelf, here, monkeypatch, capsys):
+    """Hidden files, unfinished ones, links and unreadable ones."""
     ids = [shelf.put("F0", name, "x") for name in (".hidden", "x.part", "link.txt", "locked.txt", "pipe")]
     for folder in (".git", "locked", "linked"):
         ids.append(shelf.put(shelf.add("F0", folder, type="folder"), "y.txt", "y"))
@@ -378,22 +384,22 @@ def test_what_may_be_on_the_disk_is_not_deleted(sync, shelf, here, monkeypatch, 
     monkeypatch.setattr(os, "scandir", locked_scandir)
     assert sync("--delete", "-n") == SOME_FAILED and "delete" not in capsys.readouterr().out
     assert sync("--delete") == SOME_FAILED
-    told = capsys.readouterr()
+    output = capsys.readouterr()
     assert shelf.deleted == [] and all(map(shelf.item, ids))
-    assert [line.partition(": ")[2] for line in sorted(told.err.splitlines())] == [
+    assert [line.partition(": ")[2] for line in sorted(output.err.splitlines())] == [
         f"{here}/locked.txt: Permission denied", f"{here}/locked: Permission denied"]
-    assert told.out == ("upload\ta.txt\t3\tnew\nupload\trun1/b.txt\t2\tnew\nleave\tlink.txt\t\ta link out of the folder\n"
+    assert output.out == ("upload\ta.txt\t3\tnew\nupload\trun1/b.txt\t2\tnew\n"
+                          "leave\tlink.txt\t\ta link out of the folder\n"
                         "leave\tlinked\t\ta link to a folder\nleave\tpipe\t\tnot a file\n")
 
 
-def test_a_folder_with_something_hidden_stays(sync, shelf, here):
-    """In the library; it is not on the disk."""
+def test_a_library_folder_with_a_hidden_file_is_kept(sync, shelf, here):
     gone = shelf.add("F0", "gone", type="folder")
     hidden, extra = shelf.put(gone, ".keep", "x"), shelf.put(gone, "x.txt", "x")
     assert sync("--delete") == 0 and shelf.deleted == [extra] and shelf.item(gone) and shelf.item(hidden)
 
 
-def test_a_folder_that_may_not_be_deleted(sync, shelf, here, capsys):
+def test_a_folder_that_may_not_be_deleted_is_left_empty(sync, shelf, here, capsys):
     shelf.add("F0", "gone", type="folder")
     sync("-q")
     shelf.mock.delete(re.compile(f"{URL}/api/folders/"), status_code=403, json={"err_msg": "Not yours"})
@@ -402,42 +408,40 @@ def test_a_folder_that_may_not_be_deleted(sync, shelf, here, capsys):
                                    "keep\t\t5\t2 unchanged\n", "")
 
 
-def test_what_may_not_be_deleted(sync, shelf, here, capsys):
+def test_a_dataset_that_may_not_be_deleted_is_an_error(sync, shelf, here, capsys):
     shelf.put(shelf.add("F0", "gone", type="folder"), "x.txt", "x")
     shelf.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), status_code=403, json={"err_msg": "Not yours"})
     assert sync("--delete", "-q") == SOME_FAILED
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1 and f"{here}/gone/x.txt: " in told and "Not yours" in told and shelf.deleted == []
+    output = capsys.readouterr().err
+    assert output.count("\n") == 1 and f"{here}/gone/x.txt: " in output and "Not yours" in output and shelf.deleted == []
 
 
-def test_what_is_nowhere_any_more_is_forgotten(sync, shelf, here, alone):
+def test_a_file_gone_from_both_sides_is_forgotten(sync, shelf, here, alone):
     sync("-q")
     (here / "a.txt").unlink()
     shelf.folders["F0"] = [item for item in shelf.folders["F0"] if item["name"] != "a.txt"]
     assert sync() == 0
-    with sync_state.SyncState([]) as record:
-        pass
-    [path] = [path for path in records(alone) if path != record.path]
+    [path] = state_files(alone)
     with sqlite3.connect(path) as base:
         assert base.execute("SELECT path FROM files").fetchall() == [("run1/b.txt",)]
     base.close()
 
 
 @pytest.mark.parametrize("texts", [{}, {".hidden": "x", "sub/half.part": "x"}])
-def test_an_empty_folder_wipes_nothing(sync, shelf, here, texts, capsys):
+def test_an_empty_folder_deletes_nothing(sync, shelf, here, texts, capsys):
     sync("-q")
     shutil.rmtree(here)
     here.mkdir()
     fill(here, texts)
     assert sync("--delete") == FAILED
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and shelf.mock.call_count == 0
-    assert "is its disk mounted? If you mean it, delete that folder in Galaxy" in told.err
-    assert sync() == 0 and len(shelf.contents()) == 2       # told, as what is not on the disk
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1 and shelf.mock.call_count == 0
+    assert "is its disk mounted? If you mean it, delete that folder in Galaxy" in output.err
+    assert sync() == 0 and len(shelf.contents()) == 2       # but a run without --delete goes on
 
 
 @pytest.mark.parametrize("options", [[], ["--delete"]])
-def test_a_folder_that_is_not_there(sync, shelf, here, options, capsys):
+def test_a_missing_folder_is_a_usage_error(sync, shelf, here, options, capsys):
     sync("-q")
     shutil.rmtree(here)
     assert sync(*options) == USAGE
@@ -447,7 +451,7 @@ def test_a_folder_that_is_not_there(sync, shelf, here, options, capsys):
     assert shelf.mock.call_count == 0 and len(shelf.contents()) == 2
 
 
-def test_a_disk_that_goes_meanwhile(sync, shelf, here, tmp_path, capsys):
+def test_a_disk_unmounted_meanwhile_deletes_nothing(sync, shelf, here, tmp_path, capsys):
     fill(here, {"c.txt": "c"})
     sync("-q")
     (here / "a.txt").unlink()
@@ -463,7 +467,7 @@ def test_a_disk_that_goes_meanwhile(sync, shelf, here, tmp_path, capsys):
     assert shelf.deleted == []
 
 
-def test_a_file_that_comes_back_meanwhile(sync, shelf, here):
+def test_a_file_that_reappears_meanwhile_is_not_deleted(sync, shelf, here):
     sync("-q")
     (here / "a.txt").unlink()
 
@@ -474,24 +478,24 @@ def test_a_file_that_comes_back_meanwhile(sync, shelf, here):
     assert sync("--delete") == 0 and shelf.deleted == []
 
 
-# -------------------------------------------------------------------------------------------------------- what goes wrong
+# -------------------------------------------------------------------------------------------------------- failures
 
-def test_the_old_one_stays_where_the_new_one_fails(sync, shelf, here, capsys):
+def test_the_old_dataset_stays_if_the_new_one_fails(sync, shelf, here, capsys):
     sync("-q")
     before = shelf.contents()
     (here / "a.txt").write_text("bad content")
     shelf.ends = {"a.txt": {"state": "error", "message": "expected [1] got [2]"}}
     for _ in range(2):
         assert sync() == SOME_FAILED
-        told = capsys.readouterr()
-        assert told.out == "keep\t\t2\t1 unchanged\n" and told.err.count("\n") == 1
-        assert f"{here}/a.txt: Galaxy did not keep it: expected [1] got [2]" in told.err
+        output = capsys.readouterr()
+        assert output.out == "keep\t\t2\t1 unchanged\n" and output.err.count("\n") == 1
+        assert f"{here}/a.txt: Galaxy did not keep it: expected [1] got [2]" in output.err
         assert shelf.contents() == before
     shelf.ends = {}
     assert sync() == 0 and shelf.contents() == on_disk(here)
 
 
-def test_the_old_one_stays_where_the_new_one_has_another_size(sync, shelf, here, capsys):
+def test_the_old_dataset_stays_if_the_new_one_has_another_size(sync, shelf, here, capsys):
     sync("-q")
     before = shelf.contents()
     (here / "a.txt").write_text("longer")
@@ -502,7 +506,7 @@ def test_the_old_one_stays_where_the_new_one_has_another_size(sync, shelf, here,
         assert shelf.contents() == before
 
 
-def test_the_old_one_stays_where_nothing_is_sent(sync, shelf, here, monkeypatch, capsys):
+def test_the_old_dataset_stays_if_the_upload_fails(sync, shelf, here, monkeypatch, capsys):
     sync("-q")
     before = shelf.contents()
     (here / "a.txt").write_text("longer")
@@ -511,12 +515,12 @@ def test_the_old_one_stays_where_nothing_is_sent(sync, shelf, here, monkeypatch,
         raise GalaxyError(f"{path}: changed while it was sent, so no dataset was made")
     monkeypatch.setattr(sync_module, "upload_file", send)
     assert sync() == SOME_FAILED
-    told = capsys.readouterr().err
-    assert told.count("a.txt") == 1 and "changed while it was sent" in told
+    output = capsys.readouterr().err
+    assert output.count("a.txt") == 1 and "changed while it was sent" in output
     assert shelf.contents() == before and not shelf.asked("POST")
 
 
-def test_a_file_that_changes_between(sync, shelf, here, monkeypatch, capsys):
+def test_a_file_that_changes_during_its_upload_is_not_added(sync, shelf, here, monkeypatch, capsys):
     def send(galaxy, path):
         sent = shelf.send(galaxy, path)
         with open(path, "a") as file:
@@ -527,20 +531,20 @@ def test_a_file_that_changes_between(sync, shelf, here, monkeypatch, capsys):
     assert capsys.readouterr().err.count(local_tree.CHANGED_MESSAGE) == 2 and shelf.contents() == {}
 
 
-def test_an_old_one_that_may_not_be_deleted(sync, shelf, here, capsys):
+def test_an_old_dataset_that_may_not_be_deleted_is_deleted_later(sync, shelf, here, capsys):
     sync("-q")
     (here / "a.txt").write_text("longer")
     shelf.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), status_code=403, json={"err_msg": "Not yours"})
     for _ in range(2):
         assert sync() == SOME_FAILED
-        told = capsys.readouterr().err
-        assert told.count("\n") == 1 and f"{here}/a.txt: " in told and "Not yours" in told
+        output = capsys.readouterr().err
+        assert output.count("\n") == 1 and f"{here}/a.txt: " in output and "Not yours" in output
         assert len(shelf.folders["F0"]) == 3        # no more each night
     shelf.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), json=shelf.delete)
     assert sync() == 0 and shelf.contents() == on_disk(here)
 
 
-def test_an_old_one_that_somebody_brings_back(sync, shelf, here, capsys):
+def test_an_old_dataset_that_is_undeleted_is_an_error(sync, shelf, here, capsys):
     sync("-q")
     [old] = [item for item in shelf.folders["F0"] if item["name"] == "a.txt"]
     (here / "a.txt").write_text("longer")
@@ -550,22 +554,23 @@ def test_an_old_one_that_somebody_brings_back(sync, shelf, here, capsys):
     assert "2 datasets of this name" in capsys.readouterr().err and shelf.item(old["id"])
 
 
-def test_an_old_one_that_somebody_deleted(sync, shelf, here):
+def test_an_old_dataset_deleted_by_somebody_else_is_no_error(sync, shelf, here):
     sync("-q")
     (here / "a.txt").write_text("longer")
     shelf.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), status_code=404, json={"err_msg": "is deleted"})
     assert sync() == 0
 
 
-def test_two_of_one_name(sync, shelf, here, capsys):
+def test_two_datasets_of_a_name_are_an_error(sync, shelf, here, capsys):
     one, two = shelf.put("F0", "a.txt", "1"), shelf.put("F0", "a.txt", "2")
     assert sync("--delete") == SOME_FAILED
-    told = capsys.readouterr()
-    assert f"{here}/a.txt: 2 datasets of this name are in the library's folder: {one}, {two}; delete all but one" in told.err
-    assert told.out == "upload\trun1/b.txt\t2\tnew\n" and shelf.deleted == []
+    output = capsys.readouterr()
+    assert f"{here}/a.txt: 2 datasets of this name are in the library's folder: {one}, {two}; delete all but one" \
+        in output.err
+    assert output.out == "upload\trun1/b.txt\t2\tnew\n" and shelf.deleted == []
 
 
-def test_a_second_of_one_name_that_somebody_adds(sync, shelf, here, capsys):
+def test_a_second_dataset_of_a_name_is_an_error_later(sync, shelf, here, capsys):
     sync("-q")
     other = shelf.put("F0", "a.txt", "aaa")
     assert sync("--delete") == SOME_FAILED
@@ -573,28 +578,28 @@ def test_a_second_of_one_name_that_somebody_adds(sync, shelf, here, capsys):
     assert shelf.deleted == [] and not shelf.asked("POST")
 
 
-def test_one_in_state_error_beside_it(sync, shelf, here):
+def test_a_failed_dataset_of_the_name_is_ignored(sync, shelf, here):
     sync("-q")
     shelf.put("F0", "a.txt", "", state="error")
     assert sync() == 0 and not shelf.asked("POST")
 
 
 @pytest.mark.parametrize("state", ["error", "discarded", "paused"])
-def test_one_whose_bytes_are_lost(sync, shelf, here, state, capsys):
+def test_a_dataset_without_its_bytes_is_replaced(sync, shelf, here, state, capsys):
     lost = shelf.put("F0", "a.txt", "aaa", state=state)
     assert sync() == 0
     assert f"replace\ta.txt\t3\tin state {state}\n" in capsys.readouterr().out
     assert lost in shelf.deleted and shelf.contents() == on_disk(here)
 
 
-def test_one_that_is_just_being_made(sync, shelf, here, capsys):
+def test_an_unfinished_dataset_is_left_alone(sync, shelf, here, capsys):
     one = shelf.put("F0", "a.txt", "", state="queued")
     assert sync() == 0
     assert f"leave\ta.txt\t3\tdataset {one} of this name is still being made\n" in capsys.readouterr().out
     assert len(shelf.elements()) == 1
 
 
-def test_another_machine_uploads_the_same(sync, shelf, here, capsys):
+def test_a_simultaneous_upload_by_another_machine_is_an_error(sync, shelf, here, capsys):
     taken = shelf.fetch
 
     def twice(request, context):
@@ -602,11 +607,11 @@ def test_another_machine_uploads_the_same(sync, shelf, here, capsys):
         return taken(request, context)
     shelf.mock.post(f"{URL}/api/tools/fetch", json=twice)
     assert sync() == SOME_FAILED
-    told = capsys.readouterr().err
-    assert "a.txt: 2 datasets of this name were added: " in told and told.count("\n") == 1
+    output = capsys.readouterr().err
+    assert "a.txt: 2 datasets of this name were added: " in output and output.count("\n") == 1
 
 
-def test_two_folders_of_one_name(sync, shelf, here, capsys):
+def test_two_folders_of_a_name_are_an_error(sync, shelf, here, capsys):
     ids = [shelf.add("F0", "run1", type="folder") for _ in range(2)]
     assert sync() == FAILED
     assert f"2 folders are named 'run1': {', '.join(ids)}" in capsys.readouterr().err
@@ -614,22 +619,22 @@ def test_two_folders_of_one_name(sync, shelf, here, capsys):
     assert f"2 folders are named 'run1': {', '.join(ids)}" in capsys.readouterr().err and not shelf.asked("POST")
 
 
-def test_folders_that_may_not_be_added_to(sync, shelf, capsys):
+def test_a_folder_that_may_not_be_added_to_is_an_error(sync, shelf, capsys):
     shelf.about["can_add_library_item"] = False
     for options in ([], ["--dry-run"]):
         assert sync(*options) == FAILED
-        told = capsys.readouterr()
-        assert told.out == "" and "may not add to folder F0" in told.err and not shelf.asked("POST")
+        output = capsys.readouterr()
+        assert output.out == "" and "may not add to folder F0" in output.err and not shelf.asked("POST")
 
 
-def test_a_deleted_library(sync, shelf, capsys):
+def test_a_deleted_library_is_an_error(sync, shelf, capsys):
     shelf.record["deleted"] = True
     shelf.mock.get(f"{URL}/api/libraries", json=[{**shelf.record, "deleted": False}])
     assert sync() == FAILED and "library l1 (Shelf) is deleted" in capsys.readouterr().err
 
 
-def test_a_server_that_goes_away(sync, shelf, here, monkeypatch, capsys):
-    """What was done before is told, and nothing is deleted."""
+def test_a_run_is_completed_after_the_server_went_away(sync, shelf, here, monkeypatch, capsys):
+    """What was done before is printed, and nothing is deleted."""
     sync("-q")
     (here / "a.txt").unlink()
     fill(here, {f"set{folder}/{number}.txt": "x" for folder in range(2) for number in range(40)})
@@ -640,28 +645,28 @@ def test_a_server_that_goes_away(sync, shelf, here, monkeypatch, capsys):
         return shelf.send(galaxy, path)
     monkeypatch.setattr(sync_module, "upload_file", send)
     assert sync("--delete", "--format=json") == TRY_LATER
-    told = capsys.readouterr()
-    done = json.loads(told.out)
-    assert [row["path"].split("/")[0] for row in done] == ["set0"] * 40 + [""] and "send it again" in told.err
+    output = capsys.readouterr()
+    done = json.loads(output.out)
+    assert [row["path"].split("/")[0] for row in done] == ["set0"] * 40 + [""] and "send it again" in output.err
     assert shelf.deleted == []
     monkeypatch.setattr(sync_module, "upload_file", shelf.send)
     assert sync("--delete") == 0 and shelf.contents() == on_disk(here) and shelf.mock.call_count < 30
 
 
-def test_refused(sync, shelf, capsys):
+def test_a_bad_key_is_an_error(sync, shelf, capsys):
     shelf.mock.get(f"{URL}/api/users/current", status_code=401, json={"err_msg": "Provided API key is not valid."})
     assert sync() == FAILED
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and "not valid" in told.err and KEY not in told.err
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1 and "not valid" in output.err and KEY not in output.err
 
 
-def test_two_runs_at_once(sync, shelf, capsys):
+def test_a_second_run_at_once_is_to_be_tried_later(sync, shelf, capsys):
     with uploads.exclusive_run("library l1"):
         assert sync() == TRY_LATER
     assert "another run is at work on library l1" in capsys.readouterr().err and not shelf.asked("POST")
 
 
-def test_jobs_of_an_earlier_run_are_waited_for(sync, shelf, here, clock, capsys):
+def test_a_run_waits_for_the_jobs_of_earlier_ones(sync, shelf, here, clock, capsys):
     shelf.histories = [{"id": "h", "name": "Uploads to library l1"}]
     shelf.jobs = [{"id": "j", "state": "running"}]
 
@@ -675,18 +680,18 @@ def test_jobs_of_an_earlier_run_are_waited_for(sync, shelf, here, clock, capsys)
     assert sync() == 0 and [element["name"] for _, element in shelf.elements()] == ["b.txt"]
 
 
-def test_a_job_that_takes_too_long(sync, shelf, here, capsys):
+def test_jobs_still_running_after_the_timeout_exit_with_4(sync, shelf, here, capsys):
     def slowly(request, context):
         shelf.jobs.append({"id": "slow", "state": "running"})
         return {"outputs": [], "jobs": shelf.jobs[-1:]}
     shelf.mock.post(f"{URL}/api/tools/fetch", json=slowly)
     assert sync("--timeout=0") == STILL_RUNNING
-    told = capsys.readouterr()
-    assert told.out == "" and "2 files are still being added to the library after 0 s" in told.err
+    output = capsys.readouterr()
+    assert output.out == "" and "2 files are still being added to the library after 0 s" in output.err
     assert sync("--timeout=0") == STILL_RUNNING and not shelf.asked("POST")
 
 
-def test_paused_jobs(sync, shelf, capsys):
+def test_nothing_is_uploaded_while_jobs_are_paused(sync, shelf, capsys):
     def fetch(request, context):
         shelf.jobs.append({"id": "j", "state": "paused"})
         return {"outputs": [], "jobs": shelf.jobs[-1:]}
@@ -699,20 +704,20 @@ def test_paused_jobs(sync, shelf, capsys):
 
 # ------------------------------------------------------------------------------------------------------------ after a kill
 
-def test_after_a_kill_at_any_moment(script, shelf, here, alone, monkeypatch, capsys):
-    """Killed before or after any request, or any note, the next run ends with the same: nothing twice, nothing missing,
-    and never without at least one good copy of what was there."""
+def test_a_kill_at_any_moment_loses_and_doubles_nothing(script, shelf, here, alone, monkeypatch, capsys):
+    """After a kill before or after any request, or any save of the state, the next run has the same result: nothing twice,
+    nothing missing, and at every moment at least one complete copy."""
     fill(here, {"old.txt": "old", "gone.txt": "gone", "run1/c.txt": "c"})
     line = [KEY, URL, "Shelf", here, "--delete", "-q"]
     assert script(library_sync.main, *line) == 0
     fill(here, {"a.txt": "AAA", "old.txt": "older", "new/n.txt": "n"})
     (here / "gone.txt").unlink()
-    [record] = records(alone)
+    [record] = state_files(alone)
     start = (record.read_bytes(), json.dumps(shelf.folders), dict(shelf.hashes))
-    ask, write = library_sync.Galaxy.request, sync_module.SyncState.save
+    request, save = library_sync.Galaxy.request, sync_module.SyncState.save
     moment = 0
 
-    def counted(call, changes):
+    def counted(call):
         def counting(*what, **more):
             nonlocal moment
             moment -= 1
@@ -731,8 +736,8 @@ def test_after_a_kill_at_any_moment(script, shelf, here, alone, monkeypatch, cap
         shelf.jobs, shelf.sessions = [], {}
         moment = death
         with monkeypatch.context() as patched:
-            patched.setattr(library_sync.Galaxy, "request", counted(ask, True))
-            patched.setattr(sync_module.SyncState, "save", counted(write, True))
+            patched.setattr(library_sync.Galaxy, "request", counted(request))
+            patched.setattr(sync_module.SyncState, "save", counted(save))
             try:
                 status = script(library_sync.main, *line)
             except Killed:
@@ -740,7 +745,7 @@ def test_after_a_kill_at_any_moment(script, shelf, here, alone, monkeypatch, cap
         ends.append(status)
         names = [item["name"] for item in shelf.folders["F0"] if item.get("state") == "ok"]
         assert {"a.txt", "old.txt"} <= {*names}, death
-        if death % 3 == 0:      # and it changes again before the next run
+        if death % 3 == 0:      # the files change again before the next run
             fill(here, {"old.txt": f"older still {death}", "a.txt": "Aaa"})
         assert script(library_sync.main, *line) == 0, (death, capsys.readouterr().err)
         assert shelf.contents() == on_disk(here), death
@@ -752,8 +757,8 @@ def test_after_a_kill_at_any_moment(script, shelf, here, alone, monkeypatch, cap
     assert len(ends) > 40 and ends == ["killed"] * (len(ends) - 1) + [0]
 
 
-def killed_in_a_replacement(sync, shelf, here, monkeypatch):
-    """a.txt was to be replaced, and that was noted; nothing was sent."""
+def kill_before_replacing(sync, shelf, here, monkeypatch):
+    """Kill a run that was to replace a.txt after it has saved its state and before it starts the job."""
     sync("-q")
     rewrite(here / "a.txt", "AAA")
     with monkeypatch.context() as patched:
@@ -762,30 +767,30 @@ def killed_in_a_replacement(sync, shelf, here, monkeypatch):
             sync()
 
 
-def test_killed_before_anything_was_sent_where_galaxy_knows_no_hash(sync, shelf, here, monkeypatch):
-    """The old one has the right size."""
-    killed_in_a_replacement(sync, shelf, here, monkeypatch)
+def test_a_kill_before_the_upload_does_not_hide_a_change_without_a_hash(sync, shelf, here, monkeypatch):
+    """The old dataset has the right size."""
+    kill_before_replacing(sync, shelf, here, monkeypatch)
     shelf.hashes.clear()
     assert sync() == 0 and list(shelf.hashes.values()) == [on_disk(here)["a.txt"]] and "2" in shelf.deleted
 
 
-def test_killed_and_the_file_is_what_it_was(sync, shelf, here, monkeypatch):
-    killed_in_a_replacement(sync, shelf, here, monkeypatch)
+def test_a_kill_before_the_upload_and_a_restored_file_change_nothing(sync, shelf, here, monkeypatch):
+    kill_before_replacing(sync, shelf, here, monkeypatch)
     rewrite(here / "a.txt", "aaa")
     assert sync() == 0 and not shelf.asked("POST") and shelf.deleted == []
     assert sync() == 0 and shelf.mock.call_count == 7
 
 
 @pytest.mark.parametrize("text", ["other", "oth"])
-def test_killed_and_somebody_adds_another(sync, shelf, here, monkeypatch, capsys, text):
-    killed_in_a_replacement(sync, shelf, here, monkeypatch)
+def test_a_kill_before_the_upload_and_another_dataset_are_an_error(sync, shelf, here, monkeypatch, capsys, text):
+    kill_before_replacing(sync, shelf, here, monkeypatch)
     other = shelf.put("F0", "a.txt", text)
     assert sync() == SOME_FAILED
     assert f"2 datasets of this name are in the library's folder: 2, {other}; delete all but one" in capsys.readouterr().err
     assert shelf.deleted == [] and not shelf.asked("POST")
 
 
-def test_a_job_that_comes_while_the_library_is_read(sync, shelf, here, clock):
+def test_a_job_that_appears_during_the_listing_is_awaited(sync, shelf, here, clock):
     shelf.histories = [{"id": "h", "name": "Uploads to library l1"}]
 
     def list_and_begin(request, context):
@@ -805,8 +810,8 @@ def test_a_job_that_comes_while_the_library_is_read(sync, shelf, here, clock):
     assert sync() == 0 and [element["name"] for _, element in shelf.elements()] == ["b.txt"]
 
 
-def test_a_first_run_that_was_killed_and_a_file_that_changed_since(sync, shelf, here, monkeypatch):
-    """The same size, so that it could be taken for what was sent."""
+def test_a_file_changed_after_a_killed_first_run_is_replaced(sync, shelf, here, monkeypatch):
+    """It has the size of the file that was sent."""
     with monkeypatch.context() as patched:
         patched.setattr(sync_module.LibrarySync, "check_arrivals", lambda *what: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
@@ -818,44 +823,45 @@ def test_a_first_run_that_was_killed_and_a_file_that_changed_since(sync, shelf, 
 
 # ------------------------------------------------------------------------------------------------------ names and folders
 
-@pytest.mark.parametrize("name", ["it's \"x\".txt", "new\nline.txt", "ünï 😀", " lead", "a\tb", "-n", "<b>", "back\\slash"])
-def test_odd_names(sync, shelf, here, name, capsys):
+@pytest.mark.parametrize("name", [
+    "it's \"x\".txt", "new\nline.txt", "ünï 😀", " lead", "a\tb", "-n", "<b>", "back\\slash"])
+def test_odd_names_arrive_unchanged(sync, shelf, here, name, capsys):
     fill(here, {f"{name}/{name}": "abc"})
     assert sync() == 0 and shelf.contents() == on_disk(here)
     assert capsys.readouterr().out.count("\n") == 3
     assert sync("--delete") == 0 and not shelf.asked("POST") and shelf.deleted == []
 
 
-def test_names_that_are_not_utf_8(sync, shelf, here, capsys):
+def test_names_that_are_not_utf_8_are_errors(sync, shelf, here, capsys):
     os.mkdir(os.fsencode(here) + b"/\xff")
     open(os.fsencode(here) + b"/\xfe.txt", "w").close()
     assert sync() == SOME_FAILED
-    told = capsys.readouterr()
-    assert told.err.count("its name is not UTF-8") == 2 and told.err.count("\n") == 2 and told.out.count("upload") == 2
+    output = capsys.readouterr()
+    assert output.err.count("its name is not UTF-8") == 2 and output.err.count("\n") == 2 and output.out.count("upload") == 2
 
 
 @pytest.mark.parametrize("name", [".hidden", "...", "a.part", "a.partial", "A.FilePart", "a.tmp", "a.crdownload", "a.txt~",
                                   ".git/config", "half.part/a.txt"])
-def test_what_is_left_alone(sync, shelf, here, name, capsys):
+def test_hidden_and_unfinished_files_are_left_alone(sync, shelf, here, name, capsys):
     fill(here, {name: "x"})
     assert sync() == 0
     assert sorted(shelf.contents()) == ["a.txt", "run1/b.txt"] and capsys.readouterr().out.count("\n") == 2
 
 
-def test_links(sync, shelf, here, tmp_path, capsys):
+def test_links_inside_the_folder_are_followed_to_files_only(sync, shelf, here, tmp_path, capsys):
     (tmp_path / "here2").write_text("outside, with the beginning of the folder's name")
     for link, target in {"within.txt": "run1/b.txt", "out": tmp_path / "here2", "up": "..", "nowhere": "none",
                          "folder": "run1", "around": "around"}.items():
         os.symlink(target, here / link)
     assert sync() == SOME_FAILED
-    told = capsys.readouterr()
+    output = capsys.readouterr()
     assert sorted(shelf.contents()) == ["a.txt", "run1/b.txt", "within.txt"]
-    assert [line.split("\t")[1::2] for line in told.out.splitlines() if line.startswith("leave")] == [
+    assert [line.split("\t")[1::2] for line in output.out.splitlines() if line.startswith("leave")] == [
         ["folder", "a link to a folder"], ["out", "a link out of the folder"], ["up", "a link out of the folder"]]
-    assert f"{here}/nowhere: No such file" in told.err and f"{here}/around: " in told.err and told.err.count("\n") == 2
+    assert f"{here}/nowhere: No such file" in output.err and f"{here}/around: " in output.err and output.err.count("\n") == 2
 
 
-def test_a_folder_in_the_library(sync, shelf, here, capsys):
+def test_a_target_folder_is_created_and_alone_listed(sync, shelf, here, capsys):
     shelf.add("F0", "runs", type="folder")
     assert sync("--to=/runs//2026/") == 0
     assert sorted(shelf.contents()) == ["runs/2026/a.txt", "runs/2026/run1/b.txt"]
@@ -863,11 +869,11 @@ def test_a_folder_in_the_library(sync, shelf, here, capsys):
     assert sync("--to=runs/2026") == 0 and shelf.mock.call_count == 7
     (here / "a.txt").write_text("longer")
     assert sync("--to=runs/2026") == 0 and len(shelf.contents()) == 2
-    # the library's own folder and that above are not looked into
+    # the root folder and the one above are not listed
     assert not shelf.asked("GET", "folders/f0/") and not shelf.asked("GET", "folders/f1/")
 
 
-def test_a_file_that_goes_while_the_folder_is_read(sync, shelf, here, monkeypatch):
+def test_a_file_deleted_during_the_scan_is_no_error(sync, shelf, here, monkeypatch):
     stat = os.stat
 
     def gone(path, **more):
@@ -878,18 +884,18 @@ def test_a_file_that_goes_while_the_folder_is_read(sync, shelf, here, monkeypatc
     assert sync() == 0 and sorted(shelf.contents()) == ["run1/b.txt"]
 
 
-def test_a_file_that_changes_while_it_is_hashed(here):
+def test_a_file_that_changes_while_it_is_hashed_is_an_error(here):
     now = local_tree.scan_tree(str(here)).files["a.txt"]
     assert local_tree.hash_unchanged(str(here / "a.txt"), now) == hashlib.sha256(b"aaa").hexdigest()
     with pytest.raises(GalaxyError, match="changed since this run began"):
         local_tree.hash_unchanged(str(here / "a.txt"), local_tree.FileStamp(now.size, now.mtime_ns, now.ctime_ns - 1))
 
 
-def test_a_record_that_is_fixed(alone):
+def test_a_read_only_state_is_not_changed(alone):
     held = sync_state.SyncedFile("a", "1", local_tree.FileStamp(1, 2, 3), "0123", "2")
     with sync_state.SyncState(["x"], read_only=True) as record:
         record.save([held])
-    assert records(alone) == []
+    assert state_files(alone) == []
     with sync_state.SyncState(["x"]) as record:
         record.save([held])
     with sync_state.SyncState(["x"], read_only=True) as record:
@@ -899,9 +905,9 @@ def test_a_record_that_is_fixed(alone):
         assert record.files == {"a": held}
 
 
-# ---------------------------------------------------------------------------------------------------- how it is printed
+# ---------------------------------------------------------------------------------------------------- output
 
-def test_dry_run(sync, shelf, here, alone, capsys):
+def test_a_dry_run_shows_the_steps_and_changes_nothing(sync, shelf, here, alone, capsys):
     shelf.put("F0", "a.txt", "longer")
     extra = shelf.put("F0", "x.txt", "x")
     before = json.dumps(shelf.folders)
@@ -911,13 +917,13 @@ def test_dry_run(sync, shelf, here, alone, capsys):
                                    "replace   a.txt       3       6 bytes in the library\n"
                                    "upload    run1/b.txt  2       new\n"
                                    "delete    x.txt               not on the disk\n", "")
-    assert json.dumps(shelf.folders) == before and records(alone) == [] and shelf.item(extra)
+    assert json.dumps(shelf.folders) == before and state_files(alone) == [] and shelf.item(extra)
     assert {one.method for one in shelf.mock.request_history} == {"GET"} and shelf.histories == []
 
 
-def test_dry_run_leaves_the_record_as_it_is(sync, shelf, here, alone, capsys):
+def test_a_dry_run_does_not_change_the_state(sync, shelf, here, alone, capsys):
     sync("-q")
-    [record] = records(alone)
+    [record] = state_files(alone)
     before = record.read_bytes()
     os.utime(here / "a.txt")
     assert sync("-n", "--format=jsonl") == 0
@@ -925,7 +931,7 @@ def test_dry_run_leaves_the_record_as_it_is(sync, shelf, here, alone, capsys):
     assert record.read_bytes() == before
 
 
-def test_formats(sync, shelf, here, capsys):
+def test_formats_and_fields_print_all_rows(sync, shelf, here, capsys):
     fill(here, {"x\ny": "x"})
     assert sync("--format=jsonl") == 0
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
@@ -939,7 +945,7 @@ def test_formats(sync, shelf, here, capsys):
     [KEY, URL, "Shelf"], [KEY, URL, "Shelf", ".", "more"], [KEY, URL, "Shelf", ".", "--timeout=soon"], [KEY, URL, "", "."],
     [KEY, URL, "Shelf", ""], [KEY, URL, "Shelf", ".", "--to="], [KEY, URL, "Shelf", ".", "--to=a/../b"],
     [KEY, URL, "Shelf", ".", "--format=nosuch"], [KEY, URL, "Shelf", ".", "--fields=path,nosuch"], ["", URL, "Shelf", "."]])
-def test_bad_lines(script, shelf, capsys, line):
+def test_bad_lines_exit_with_2(script, shelf, capsys, line):
     assert script(library_sync.main, *line) == USAGE
-    told = capsys.readouterr()
-    assert told.out == "" and told.err and KEY not in told.err and shelf.mock.call_count == 0
+    output = capsys.readouterr()
+    assert output.out == "" and output.err and KEY not in output.err and shelf.mock.call_count == 0

@@ -1,4 +1,4 @@
-"""library_upload_dir.py: what is uploaded and what is not, and by how many requests."""
+"""library_upload_dir.py: which files it uploads, by how many requests."""
 import itertools
 import json
 import os
@@ -16,7 +16,7 @@ LINE = ["-u", URL, "-a", KEY, "-l", "l1"]
 
 
 class Library:
-    """The folders of one library, which requests_mock answers from: `{id: [item]}`; `F0` holds all others."""
+    """A fake library behind requests_mock; `folders` is `{id: [item]}`, `F0` the root folder."""
 
     def __init__(self, mock):
         self.mock, self.folders, self.numbers = mock, {"F0": []}, itertools.count(1)
@@ -59,7 +59,7 @@ class Library:
         return {"id": self.add(request.path.split("/")[3].upper(), request.json()["name"], type="folder")}
 
     def fetch(self, request, context):
-        """Take the elements in at once, but for those whose end is to be another."""
+        """Add the elements at once, ended as `ends` has it for their names."""
         for target in request.json()["targets"]:
             for element in target["elements"]:
                 end = self.ends.get(element["name"], {"raw_size": os.path.getsize(element.get("path", "/dev/null"))})
@@ -84,7 +84,7 @@ class Library:
                 for target in one.json()["targets"] for element in target["elements"]]
 
     def tree(self, folder="F0", path=""):
-        """The paths of all files."""
+        """Return the paths of all files."""
         return [found for item in self.folders[folder] for found in (
             self.tree(item["id"], f"{path}{item['name']}/") if item["type"] == "folder" else [path + item["name"]])]
 
@@ -96,7 +96,7 @@ def library(requests_mock):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder to work in, with a file of three bytes, run1/a.txt."""
+    """The working folder, with a file of three bytes, run1/a.txt."""
     (tmp_path / "here" / "run1").mkdir(parents=True)
     (tmp_path / "here" / "run1" / "a.txt").write_text("abc")
     monkeypatch.chdir(tmp_path / "here")
@@ -112,8 +112,8 @@ def upload(script, type_in):
     return run
 
 
-def there(library, here, count=1):
-    """run1 with `count` files in it, there and here."""
+def add_files(library, here, count=1):
+    """Add `count` files to run1, both on the disk and in the library; return the library folder's id."""
     folder = library.add("F0", "run1", type="folder")
     for number in range(count):
         (here / "run1" / f"{number}.txt").write_text("abc")
@@ -121,7 +121,7 @@ def there(library, here, count=1):
     return folder
 
 
-def test_the_tree_is_made_once(upload, library, here, capsys):
+def test_files_and_folders_are_added_once(upload, library, here, capsys):
     (here / "run1" / "b.txt").write_text("bb")
     assert upload(["./run1/a.txt", "run1//b.txt"]) == 0
     assert library.tree() == ["run1/a.txt", "run1/b.txt"]
@@ -131,7 +131,7 @@ def test_the_tree_is_made_once(upload, library, here, capsys):
     assert library.tree() == ["run1/a.txt", "run1/b.txt"] and len(library.asked("POST", "tools/fetch")) == 1
 
 
-def test_what_the_server_is_asked_for(upload, library, here):
+def test_the_requests_for_a_file(upload, library, here):
     assert upload(["run1/a.txt"]) == 0
     [folder] = library.asked("POST", "folders")
     assert (folder.path, folder.json()) == ("/api/folders/f0", {"name": "run1", "description": ""})
@@ -142,26 +142,26 @@ def test_what_the_server_is_asked_for(upload, library, here):
         "elements": [{"src": "path", "path": f"{here}/run1/a.txt", "name": "a.txt", "link_data_only": False}]}]}
 
 
-def test_links(upload, library, here):
+def test_link_has_the_server_link_to_files(upload, library, here):
     assert upload(["run1/a.txt"], "--link") == 0
     assert library.elements()[0][1]["link_data_only"] is True
 
 
 def test_nonlocal_sends_the_files_with_their_hashes(upload, library, here, monkeypatch, capsys):
     (here / "a.txt").write_text("xyz")
-    told = [({"src": "files", "name": "a.txt", "hashes": [number]}, {"session_id": f"s{number}"}) for number in (1, 2)]
-    monkeypatch.setattr(library_upload_dir, "upload_file", lambda galaxy, path: told[path == "a.txt"])
+    answers = [({"src": "files", "name": "a.txt", "hashes": [number]}, {"session_id": f"s{number}"}) for number in (1, 2)]
+    monkeypatch.setattr(library_upload_dir, "upload_file", lambda galaxy, path: answers[path == "a.txt"])
     library.ends = {"a.txt": {"raw_size": 3}}
     assert upload(["run1/a.txt", "a.txt"], "--nonlocal") == 0
     sent = library.asked("POST", "tools/fetch")[0].json()
     # Each folder's elements stand together, and the sessions in the elements' order.
     assert [(target["destination"]["library_folder_id"], target["elements"]) for target in sent["targets"]] == [
-        ("0", [told[1][0]]), ("1", [told[0][0]])]
+        ("0", [answers[1][0]]), ("1", [answers[0][0]])]
     assert sent["files_0|file_data"] == {"session_id": "s2"} and sent["files_1|file_data"] == {"session_id": "s1"}
     assert not library.asked("GET", "users") and capsys.readouterr().err == ""
 
 
-def test_nonlocal_files_are_not_linked(upload, library, here, monkeypatch, capsys):
+def test_link_has_no_effect_with_nonlocal(upload, library, here, monkeypatch, capsys):
     monkeypatch.setattr(library_upload_dir, "upload_file", lambda galaxy, path: ({"src": "files", "name": "a.txt"}, {}))
     library.ends = {"a.txt": {}}
     assert upload(["run1/a.txt"], "--nonlocal", "--link") == 0
@@ -171,65 +171,65 @@ def test_nonlocal_files_are_not_linked(upload, library, here, monkeypatch, capsy
 @pytest.mark.parametrize("path, folders", [
     ("{here}/run1/a.txt", "{here}/run1"), ("./run1/a.txt", "run1"), ("run1/./a.txt", "run1"),
     ("../here/run1/a.txt", "../here/run1"), ("run1/../run1/a.txt", "run1/../run1")])
-def test_which_folders_a_path_becomes(upload, library, here, path, folders):
+def test_the_path_as_typed_becomes_folders(upload, library, here, path, folders):
     assert upload([path.format(here=here)]) == 0
     assert library.tree() == [f"{folders.format(here=here).lstrip('/')}/a.txt"]
     assert library.elements()[0][1]["path"] == f"{here}/run1/a.txt"
 
 
-def test_a_folder_to_begin_at(upload, library, here):
+def test_folder_names_the_folder_to_start_from(upload, library, here):
     folder = library.add("F0", "inner", type="folder")
     assert upload(["run1/a.txt"], "-f", folder) == 0
     assert library.tree() == ["inner/run1/a.txt"]
 
 
 @pytest.mark.parametrize("which", ["library", "inner", "outer"])
-def test_what_is_deleted_is_not_filled(upload, library, here, capsys, which):
+def test_a_deleted_library_or_folder_is_an_error(upload, library, here, capsys, which):
     outer = library.add("F0", "outer", type="folder", deleted=which == "outer")
     inner = library.add(outer, "inner", type="folder", deleted=which == "inner")
     library.record["deleted"] = which == "library"
     for options in [["-f", inner], []][:1 + (which == "library")]:
         assert upload(["run1/a.txt"], *options) == FAILED
-        told = capsys.readouterr()
-        assert told.out == "" and told.err.count("\n") == 1 and "is deleted: an administrator" in told.err
+        output = capsys.readouterr()
+        assert output.out == "" and output.err.count("\n") == 1 and "is deleted: an administrator" in output.err
     assert not library.asked("POST")
 
 
-def test_a_folder_id_without_its_f(upload, library, here, capsys):
+def test_a_folder_id_without_its_f_is_a_usage_error(upload, library, here, capsys):
     assert upload(["run1/a.txt"], "-f", "0") == USAGE
     assert "--folder: 0 is no folder's id, which begins with F" in capsys.readouterr().err and library.mock.call_count == 0
 
 
-def test_a_linked_file_that_has_changed(upload, library, here, capsys):
+def test_a_linked_file_that_has_changed_is_an_error(upload, library, here, capsys):
     library.add(library.add("F0", "run1", type="folder"), "a.txt", raw_size=2)
     (here / "run1" / "b.txt").write_text("b")
     assert upload(["run1/a.txt", "run1/b.txt"], "--link") == SOME_FAILED
-    told = capsys.readouterr()
-    assert "run1/a.txt: the library has a dataset of this name with 2 bytes" in told.err and told.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert "run1/a.txt: the library has a dataset of this name with 2 bytes" in output.err and output.err.count("\n") == 1
     assert [element["name"] for _, element in library.elements()] == ["b.txt"]
 
 
-def test_quiet(upload, library, here, capsys):
+def test_quiet_prints_no_lines(upload, library, here, capsys):
     for _ in range(2):
         assert upload(["run1/a.txt"], "-q") == 0
     assert capsys.readouterr() == ("", "") and library.tree() == ["run1/a.txt"]
 
 
-def test_a_list_from_windows(upload, library, here):
+def test_a_list_with_windows_line_ends_is_read(upload, library, here):
     (here / "run1" / "b.txt\r").write_text("its name ends so")
     (here / "run1" / "b.txt").write_text("b")
     assert upload(["run1/a.txt\r", "\r", "run1/b.txt\r"]) == 0
     assert library.tree() == ["run1/a.txt", "run1/b.txt\r"]
 
 
-def test_paths_with_nul_between_them(upload, library, here, capsys):
+def test_paths_separated_by_nul_are_an_error_with_a_hint(upload, library, here, capsys):
     assert upload(["run1/a.txt", "run1/b.txt\0run1/c.txt\0"]) == SOME_FAILED
-    told = capsys.readouterr()
-    assert "run1/b.txt: a NUL follows it: find without -print0" in told.err and told.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert "run1/b.txt: a NUL follows it: find without -print0" in output.err and output.err.count("\n") == 1
     assert library.tree() == ["run1/a.txt"]
 
 
-def test_a_thousand_paths_that_are_there(upload, library, here, capsys):
+def test_a_thousand_files_in_the_library_take_14_requests(upload, library, here, capsys):
     paths = []
     for run in range(10):
         (here / f"run{run}").mkdir(exist_ok=True)
@@ -241,13 +241,13 @@ def test_a_thousand_paths_that_are_there(upload, library, here, capsys):
     library.histories = [{"id": "h", "name": "Uploads to library l1"}]
     assert upload(paths) == 0
     assert library.mock.call_count == 14 and not library.asked("POST")
-    told = capsys.readouterr()
-    assert told.out.count("uploaded=True") == 1000 and told.err == ""
+    output = capsys.readouterr()
+    assert output.out.count("uploaded=True") == 1000 and output.err == ""
 
 
 @pytest.mark.parametrize("count, pages", [(500, 1), (501, 2), (1500, 3)])
 def test_a_folder_is_listed_to_its_end(upload, library, here, count, pages):
-    there(library, here, count)
+    add_files(library, here, count)
     assert upload([f"run1/{number}.txt" for number in range(count)]) == 0
     assert len(library.asked("GET", "folders/f1")) == pages and not library.asked("POST")
 
@@ -255,14 +255,14 @@ def test_a_folder_is_listed_to_its_end(upload, library, here, count, pages):
 @pytest.mark.parametrize("item, again", [
     ({"state": "error"}, True), ({"state": "discarded"}, True), ({"raw_size": 4}, True), ({"type": "folder"}, True),
     ({"state": "queued", "raw_size": 0}, False), ({"state": "failed_metadata"}, False)])
-def test_what_counts_as_there(upload, library, here, item, again):
+def test_which_datasets_count_as_uploaded(upload, library, here, item, again):
     folder = library.add("F0", "run1", type="folder")
     library.add(folder, "a.txt", **item)
     assert upload(["run1/a.txt"]) == 0
     assert bool(library.asked("POST", "tools/fetch")) == again
 
 
-def test_what_failed_before_is_repaired(upload, library, here):
+def test_a_failed_dataset_is_deleted_and_its_file_uploaded_again(upload, library, here):
     folder = library.add("F0", "run1", type="folder")
     failed = library.add(folder, "a.txt", state="error", raw_size=0)
     other = library.add(folder, "other.txt", state="error", raw_size=0)
@@ -275,17 +275,17 @@ def test_what_failed_before_is_repaired(upload, library, here):
     ({"state": "error", "message": "expected [1] got [2]"}, "expected [1] got [2]"),
     ({"state": "error", "message": "no such content", "name": "Unnamed dataset"}, "no such content"),
     ({"state": "discarded"}, "Galaxy does not say why")])
-def test_what_does_not_arrive_is_told(upload, library, here, capsys, end, why):
+def test_a_file_that_does_not_arrive_is_an_error(upload, library, here, capsys, end, why):
     (here / "run1" / "b.txt").write_text("bb")
     library.ends = {"a.txt": end}
     assert upload(["run1/a.txt", "run1/b.txt"]) == SOME_FAILED
-    told = capsys.readouterr()
-    assert told.out.count("uploaded=False") == 2
-    assert told.err.count("\n") == 1 and f"run1/a.txt: Galaxy did not keep it: {why}" in told.err
+    output = capsys.readouterr()
+    assert output.out.count("uploaded=False") == 2
+    assert output.err.count("\n") == 1 and f"run1/a.txt: Galaxy did not keep it: {why}" in output.err
     assert len(library.deleted) == (end.get("state") == "error")
 
 
-def test_failures_of_others_stay(upload, library, here):
+def test_failed_datasets_of_others_are_not_deleted(upload, library, here):
     folder = library.add("F0", "run1", type="folder")
     library.add(folder, "Unnamed dataset", state="error", message="of somebody else")
     library.ends = {"a.txt": {"raw_size": 2}}
@@ -293,48 +293,48 @@ def test_failures_of_others_stay(upload, library, here):
     assert library.deleted == []
 
 
-def test_a_file_that_changes_on_its_way(upload, library, here, capsys):
+def test_a_file_that_arrives_with_another_size_is_an_error(upload, library, here, capsys):
     library.ends = {"a.txt": {"raw_size": 7}}
     assert upload(["run1/a.txt"]) == SOME_FAILED
     assert "run1/a.txt: arrived with 7 bytes, 3 were expected: it changed meanwhile" in capsys.readouterr().err
 
 
-def test_another_machine_uploads_the_same(upload, library, here, capsys):
+def test_a_simultaneous_upload_by_another_machine_is_an_error(upload, library, here, capsys):
     taken = library.fetch
     library.mock.post(f"{URL}/api/tools/fetch", json=lambda request, context: [taken(request, context) for _ in "12"][0])
     assert upload(["run1/a.txt"]) == SOME_FAILED
     assert "run1/a.txt: 2 datasets of this name and size are in the folder" in capsys.readouterr().err
 
 
-def test_a_paused_job_lets_no_other_begin(upload, library, here, capsys):
-    """As over quota: it waits for a person, with the file, so each run of every night would add one."""
+def test_nothing_is_uploaded_while_a_job_is_paused(upload, library, here, capsys):
+    """A job pauses if its user is over quota. Without this every nightly run would add one."""
     def fetch(request, context):
         library.jobs.append({"id": f"j{len(library.jobs)}", "state": "paused"})
         return {"outputs": [], "jobs": library.jobs[-1:]}
     library.mock.post(f"{URL}/api/tools/fetch", json=fetch)
     assert upload(["run1/a.txt"]) == SOME_FAILED
-    told = capsys.readouterr().err
-    assert "its job is paused in the history 'Uploads to library l1': most often the quota" in told
+    output = capsys.readouterr().err
+    assert "its job is paused in the history 'Uploads to library l1': most often the quota" in output
     for _ in range(2):
         assert upload(["run1/a.txt"]) == FAILED
-        told = capsys.readouterr()
-        assert told.out == "" and told.err.count("\n") == 1
-        assert "the history 'Uploads to library l1' has paused jobs (j0): most often the quota" in told.err
+        output = capsys.readouterr()
+        assert output.out == "" and output.err.count("\n") == 1
+        assert "the history 'Uploads to library l1' has paused jobs (j0): most often the quota" in output.err
     assert len(library.jobs) == 1
 
 
-def test_bad_paths_are_told_and_the_others_uploaded(upload, library, here, capsys):
+def test_bad_paths_are_errors_and_the_others_uploaded(upload, library, here, capsys):
     os.mkfifo(here / "pipe")
     paths = ["nosuch.txt", "run1", "", "run1/a.txt", "pipe", "run1/a.txt/x", "./run1/a.txt", "/", "run1/a.txt"]
     assert upload(paths) == SOME_FAILED
-    told = capsys.readouterr()
-    assert told.out == "[3/6] F1/a.txt uploaded=False\n" and library.tree() == ["run1/a.txt"]
-    lines = [line.removeprefix(line.split(": ")[0] + ": ") for line in told.err.splitlines()]
+    output = capsys.readouterr()
+    assert output.out == "[3/6] F1/a.txt uploaded=False\n" and library.tree() == ["run1/a.txt"]
+    lines = [line.removeprefix(line.split(": ")[0] + ": ") for line in output.err.splitlines()]
     assert lines == ["nosuch.txt: No such file or directory", "run1: a folder: find FOLDER -type f lists its files",
                      "pipe: not a file", "run1/a.txt/x: Not a directory", "/: a folder: find FOLDER -type f lists its files"]
 
 
-def test_two_paths_to_one_place(upload, library, here, capsys):
+def test_a_second_path_to_the_same_place_is_left_out(upload, library, here, capsys):
     (here / str(here)[1:] / "run1").mkdir(parents=True)
     (here / str(here)[1:] / "run1" / "a.txt").write_text("other")
     assert upload([f"{here}/run1/a.txt", f"{str(here)[1:]}/run1/a.txt"]) == SOME_FAILED
@@ -342,39 +342,40 @@ def test_two_paths_to_one_place(upload, library, here, capsys):
     assert f"a.txt: left out, because it goes to the same place as {here}/run1/a.txt" in capsys.readouterr().err
 
 
-def test_a_failure_that_may_not_be_deleted(upload, library, here, capsys):
+def test_a_failed_dataset_that_may_not_be_deleted_is_reported(upload, library, here, capsys):
     library.ends = {"a.txt": {"state": "error", "message": "bad content"}}
     library.mock.delete(re.compile(f"{URL}/api/libraries/datasets/"), status_code=403, json={"err_msg": "Not yours"})
     assert upload(["run1/a.txt"]) == SOME_FAILED
-    told = capsys.readouterr().err
-    assert "bad content; its failed dataset can't be deleted:" in told and "Not yours" in told and told.count("\n") == 1
+    output = capsys.readouterr().err
+    assert "bad content; its failed dataset can't be deleted:" in output and "Not yours" in output
+    assert output.count("\n") == 1
 
 
-def test_names_that_are_not_utf_8(script, type_in, library, here, capsys):
+def test_names_that_are_not_utf_8_are_errors(script, type_in, library, here, capsys):
     type_in(b"run1/\xff.txt\nrun1/a.txt\n")
     assert script(library_upload_dir.main, *LINE) == SOME_FAILED
-    told = capsys.readouterr()
-    assert "its name is not UTF-8" in told.err and told.err.count("\n") == 1 and "a.txt uploaded=False" in told.out
+    output = capsys.readouterr()
+    assert "its name is not UTF-8" in output.err and output.err.count("\n") == 1 and "a.txt uploaded=False" in output.out
 
 
 @pytest.mark.parametrize("name", ["ünï ö.txt", " spaces ", "a\tb", "😀", "-n", "..."])
-def test_odd_names(upload, library, here, name):
+def test_odd_names_arrive_unchanged(upload, library, here, name):
     (here / "run1" / name).write_text("abc")
     assert upload([f"run1/{name}"]) == 0 and library.tree() == [f"run1/{name}"]
 
 
-def test_no_paths(upload, library, capsys):
+def test_without_paths_nothing_happens(upload, library, capsys):
     assert upload([]) == 0
     assert capsys.readouterr() == ("", "") and not library.asked("POST")
 
 
-def test_no_standard_input(script, library, monkeypatch, capsys):
+def test_a_closed_standard_input_is_a_usage_error(script, library, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", None)
     assert script(library_upload_dir.main, *LINE) == USAGE
     assert "standard input is closed" in capsys.readouterr().err and library.mock.call_count == 0
 
 
-def test_a_file_that_can_not_be_read(upload, library, here, monkeypatch, capsys):
+def test_an_unreadable_file_is_an_error(upload, library, here, monkeypatch, capsys):
     def send(galaxy, path):
         raise GalaxyError(f"{path}: Permission denied", USAGE)
     monkeypatch.setattr(library_upload_dir, "upload_file", send)
@@ -383,14 +384,14 @@ def test_a_file_that_can_not_be_read(upload, library, here, monkeypatch, capsys)
     assert not library.asked("POST")
 
 
-def test_a_file_that_changes_meanwhile(upload, library, here, monkeypatch, capsys):
+def test_a_file_that_changes_before_its_upload_is_an_error(upload, library, here, monkeypatch, capsys):
     monkeypatch.setattr(library_upload_dir, "require_path_paste", lambda *what: (here / "run1" / "a.txt").write_text("abcd"))
     assert upload(["run1/a.txt"]) == SOME_FAILED
     assert "changed since this run began" in capsys.readouterr().err and not library.asked("POST")
 
 
-def test_dry_run(upload, library, here, capsys):
-    there(library, here)
+def test_a_dry_run_uploads_nothing(upload, library, here, capsys):
+    add_files(library, here)
     (here / "run2").mkdir()
     (here / "run2" / "b.txt").write_text("b")
     assert upload(["run2/b.txt", "run1/0.txt", "run1/a.txt"], "--dry-run") == 0
@@ -399,7 +400,7 @@ def test_dry_run(upload, library, here, capsys):
     assert not library.asked("POST") and library.histories == []
 
 
-def test_many_files_go_by_few_jobs(upload, library, here):
+def test_fifty_files_share_a_job(upload, library, here):
     for number in range(101):
         (here / "run1" / f"{number}.txt").write_text("abc")
     assert upload([f"run1/{number}.txt" for number in range(101)]) == 0
@@ -407,7 +408,7 @@ def test_many_files_go_by_few_jobs(upload, library, here):
     assert len(library.tree()) == 101
 
 
-def test_large_files_go_by_jobs_of_their_own(upload, library, here, monkeypatch):
+def test_large_files_have_jobs_of_their_own(upload, library, here, monkeypatch):
     monkeypatch.setattr(library_upload_dir, "BATCH_BYTES", 6)
     for name, size in (("b", 3), ("c", 9), ("d", 2)):
         (here / "run1" / name).write_text("x" * size)
@@ -416,8 +417,8 @@ def test_large_files_go_by_jobs_of_their_own(upload, library, here, monkeypatch)
             for one in library.asked("POST", "tools/fetch")] == [["a.txt", "b"], ["c"], ["d"]]
 
 
-def test_jobs_of_an_earlier_run_are_waited_for(upload, library, here, clock, capsys):
-    """What was sent before a run was killed arrives while the next one waits, and is not sent again."""
+def test_a_run_waits_for_the_jobs_of_earlier_ones(upload, library, here, clock, capsys):
+    """A file sent by a killed run arrives while the next run waits, and is not sent again."""
     folder = library.add("F0", "run1", type="folder")
     library.histories = [{"id": "h", "name": "Uploads to library l1"}]
     library.jobs = [{"id": "j", "state": "running"}]
@@ -433,15 +434,15 @@ def test_jobs_of_an_earlier_run_are_waited_for(upload, library, here, clock, cap
     assert library.tree() == ["run1/a.txt"] and capsys.readouterr().out == "[1/1] F1/a.txt uploaded=True\n"
 
 
-def test_a_job_that_takes_too_long(upload, library, here, capsys):
+def test_jobs_still_running_after_the_timeout_exit_with_4(upload, library, here, capsys):
     library.histories = [{"id": "h", "name": "Uploads to library l1"}]
     library.jobs = [{"id": "j", "state": "running"}]
     assert upload(["run1/a.txt"], "--timeout=0") == STILL_RUNNING
-    told = capsys.readouterr()
-    assert told.out == "" and "1 of 1 still running after 0 s" in told.err and not library.asked("POST")
+    output = capsys.readouterr()
+    assert output.out == "" and "1 of 1 still running after 0 s" in output.err and not library.asked("POST")
 
 
-def test_a_job_that_comes_while_the_folders_are_read(upload, library, here, clock, capsys):
+def test_a_job_that_appears_during_the_listing_is_awaited(upload, library, here, clock, capsys):
     folder = library.add("F0", "run1", type="folder")
     library.histories = [{"id": "h", "name": "Uploads to library l1"}]
 
@@ -463,15 +464,15 @@ def test_a_job_that_comes_while_the_folders_are_read(upload, library, here, cloc
     assert library.tree() == ["run1/a.txt"] and capsys.readouterr().out == "[1/1] F1/a.txt uploaded=True\n"
 
 
-def test_two_runs_at_once(upload, library, here, capsys):
+def test_a_second_run_at_once_is_to_be_tried_later(upload, library, here, capsys):
     with uploads.exclusive_run("library l1"):      # by whatever address of the server
         assert upload(["run1/a.txt"]) == TRY_LATER
-    told = capsys.readouterr()
-    assert told.out == "" and "another run is at work on library l1" in told.err
+    output = capsys.readouterr()
+    assert output.out == "" and "another run is at work on library l1" in output.err
     assert upload(["run1/a.txt"]) == 0
 
 
-def test_two_folders_of_one_name(upload, library, here, capsys):
+def test_two_folders_of_a_name_are_an_error(upload, library, here, capsys):
     library.add("F0", "run1", type="folder")
     library.add("F0", "run1", type="folder")
     assert upload(["run1/a.txt"]) == FAILED
@@ -481,29 +482,29 @@ def test_two_folders_of_one_name(upload, library, here, capsys):
 @pytest.mark.parametrize("about, words", [
     ({"parent_library_id": "l2"}, "is not in library l1"),
     ({"can_add_library_item": False}, "may not add to folder F0 (n): the library's managers")])
-def test_folders_that_are_not_for_this(upload, library, here, capsys, about, words):
+def test_a_folder_that_may_not_be_filled_is_an_error(upload, library, here, capsys, about, words):
     library.about.update(about)
     assert upload(["run1/a.txt"], "-f", "F0") == FAILED
-    told = capsys.readouterr()
-    assert told.out == "" and words in told.err and told.err.count("\n") == 1 and not library.asked("POST")
+    output = capsys.readouterr()
+    assert output.out == "" and words in output.err and output.err.count("\n") == 1 and not library.asked("POST")
 
 
 @pytest.mark.parametrize("route, answer, words", [
     ("users/current", {"id": "u", "is_admin": False}, "needs an administrator's key"),
     ("configuration", {"allow_library_path_paste": False}, "can set allow_path_paste: true in galaxy.yml")])
-def test_a_server_that_takes_no_paths(upload, library, here, capsys, route, answer, words):
+def test_a_server_that_takes_no_paths_is_an_error_with_a_hint(upload, library, here, capsys, route, answer, words):
     library.mock.get(f"{URL}/api/{route}", json=answer)
     assert upload(["run1/a.txt"]) == FAILED
-    told = capsys.readouterr()
-    assert told.out == "" and words in told.err and "--nonlocal sends the files themselves" in told.err
+    output = capsys.readouterr()
+    assert output.out == "" and words in output.err and "--nonlocal sends the files themselves" in output.err
     assert not library.asked("POST")
 
 
-def test_refused(upload, library, here, capsys):
+def test_a_refused_upload_is_an_error(upload, library, here, capsys):
     library.mock.post(f"{URL}/api/tools/fetch", status_code=403, json={"err_msg": "No rights", "err_code": 403002})
     assert upload(["run1/a.txt"]) == FAILED
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and "No rights" in told.err and KEY not in told.err
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1 and "No rights" in output.err and KEY not in output.err
 
 
 def test_a_server_that_goes_away_ends_the_run(upload, library, here, monkeypatch, capsys):
@@ -517,8 +518,8 @@ def test_a_server_that_goes_away_ends_the_run(upload, library, here, monkeypatch
 
 @pytest.mark.parametrize("line", [[], LINE[:4], [*LINE, "more"], [*LINE, "--timeout=soon"], ["-u", URL, "-a", KEY, "-l", ""],
                                   [*LINE, "-f", ""]])
-def test_bad_lines(script, library, type_in, capsys, line):
+def test_bad_lines_exit_with_2(script, library, type_in, capsys, line):
     type_in("")
     assert script(library_upload_dir.main, *line) == USAGE
-    told = capsys.readouterr()
-    assert told.out == "" and told.err and KEY not in told.err and library.mock.call_count == 0
+    output = capsys.readouterr()
+    assert output.out == "" and output.err and KEY not in output.err and library.mock.call_count == 0

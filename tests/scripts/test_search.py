@@ -54,8 +54,8 @@ def test_a_query_is_parsed(text, fields, domain, conditions):
 ])
 def test_an_error_points_at_the_wrong_token(script, requests_mock, capsys, text, words):
     assert script(search.main, URL, KEY, text) == USAGE
-    told = capsys.readouterr()
-    assert f"query {text!r}: {words}" in told.err and told.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert f"query {text!r}: {words}" in output.err and output.err.count("\n") == 1
     assert asked(requests_mock) == []
 
 
@@ -84,9 +84,9 @@ def test_without_queries_the_samples_are_run(script, requests_mock, capsys):
     for path in ("datasets", "histories", "tools", "workflows", "libraries"):
         requests_mock.get(f"{URL}/api/{path}", json=[])
     assert script(search.main, URL, KEY) == 0
-    told = capsys.readouterr()
-    assert told.err == ""
-    assert told.out.splitlines() == [line for text in search.SAMPLES for line in (text, "{'results': []}")]
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert output.out.splitlines() == [line for text in search.SAMPLES for line in (text, "{'results': []}")]
     assert len(search.SAMPLES) == 8
 
 
@@ -142,8 +142,8 @@ def test_an_unknown_field_is_a_usage_error(script, requests_mock, capsys):
     requests_mock.get(f"{URL}/api/jobs", json=[{"id": "j"}])
     for text in ("select bogus from job", "select id from job where bogus=1"):
         assert script(search.main, "--format=json", URL, KEY, text) == USAGE
-        told = capsys.readouterr()
-        assert told.out == "" and "job has no field bogus" in told.err
+        output = capsys.readouterr()
+        assert output.out == "" and "job has no field bogus" in output.err
 
 
 def test_library_datasets_are_listed_folder_by_folder(script, requests_mock, capsys):
@@ -163,15 +163,16 @@ def test_a_refused_query_is_an_error(script, requests_mock, capsys):
     requests_mock.get(f"{URL}/api/datasets", status_code=400,
                       json={"err_msg": "invalid state in filter", "err_code": 400008})
     assert script(search.main, "--format=table", URL, KEY, "select id from hda where state=great") == 1
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and "invalid state in filter" in told.err and KEY not in told.err
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1 and KEY not in output.err
+    assert "invalid state in filter" in output.err
 
 
 def test_bad_lines_exit_with_2(script, requests_mock, capsys):
     for line in ([], [URL], ["--format=tabel", URL, KEY], ["--nonsense", URL, KEY]):
         assert script(search.main, *line) == USAGE
-        told = capsys.readouterr()
-        assert told.out == "" and told.err and KEY not in told.err
+        output = capsys.readouterr()
+        assert output.out == "" and output.err and KEY not in output.err
     assert requests_mock.call_count == 0
 
 

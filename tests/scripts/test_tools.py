@@ -1,4 +1,4 @@
-"""tool_list.py, tool_show.py and tool_run.py: what they ask and send, and what they refuse before anything is sent."""
+"""tool_list.py, tool_show.py and tool_run.py: their requests and output, and the lines that they refuse."""
 import json
 
 import pytest
@@ -103,7 +103,7 @@ def ids(capsys):
     return capsys.readouterr().out.split()
 
 
-def test_list(script, galaxy, capsys):
+def test_list_prints_the_tools_of_the_panel_of_a_section_or_of_a_search(script, galaxy, capsys):
     line = ["--format=value", "--fields=id", KEY, URL]
     assert script(tool_list.main, *line) == 0
     assert ids(capsys) == ["sort1", "shed/me/cut/2", "tally"]
@@ -120,13 +120,13 @@ def test_list(script, galaxy, capsys):
     assert capsys.readouterr().out.splitlines()[2].split() == ["sort1", "Sort", "1.0", "Order", "of", "a", "thing"]
 
 
-def test_list_refused(script, galaxy, capsys):
+def test_list_refuses_an_unknown_section_and_bad_lines(script, galaxy, capsys):
     assert script(tool_list.main, "--section=Nix", KEY, URL) == FAILED
     assert "there is no section 'Nix': there are Order, Text" in capsys.readouterr().err
     assert script(tool_list.main, "--format=x", KEY, URL) == script(tool_list.main, KEY) == USAGE
 
 
-def test_show(script, galaxy, capsys):
+def test_show_prints_inputs_and_outputs(script, galaxy, capsys):
     assert script(tool_show.main, KEY, URL, "big") == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[:2] == ["big, Big tool 1.0", "of a thing"]
@@ -143,28 +143,29 @@ def test_show(script, galaxy, capsys):
 
 @pytest.mark.parametrize("line, code, words", [
     (["Cuut"], FAILED, "has no tool 'Cuut': did you mean Cut?"), (["nosuch"], FAILED, "tool_list.py --search=TEXT finds"),
-    (["--tool-version=3", "big"], FAILED, "has tool 'big' in version 0.9, 1.0, not 3"), ([""], USAGE, "is a variable unset?")])
-def test_a_tool_that_is_not_there(script, galaxy, capsys, line, code, words):
+    (["--tool-version=3", "big"], FAILED, "has tool 'big' in version 0.9, 1.0, not 3"),
+    ([""], USAGE, "is a variable unset?")])
+def test_an_unknown_tool_or_version_is_refused(script, galaxy, capsys, line, code, words):
     for main, more in ((tool_show.main, []), (tool_run.main, [H])):
         options = line[:-1]
         assert script(main, *options, KEY, URL, *more, line[-1]) == code
-        told = capsys.readouterr()
-        assert told.out == "" and words in told.err and told.err.count("\n") == 1
+        captured = capsys.readouterr()
+        assert captured.out == "" and words in captured.err and captured.err.count("\n") == 1
     assert posted(galaxy) == []
 
 
-def test_a_version_that_a_tool_sheds_id_names(galaxy):
-    """Galaxy 26.1 gives another version in its place."""
-    there = "shed/repos/me/cut/cut/2.0"
-    for name in (there, "shed/repos/me/cut/cut/1.0", "shed/repos/me/cut/cut"):
-        galaxy.get(f"{URL}/api/tools/{name}", json={**TOOL, "id": there, "version": "2.0", "versions": ["2.0"]})
-    assert find_tool(Galaxy(KEY, URL), there)["id"] == find_tool(
-        Galaxy(KEY, URL), "shed/repos/me/cut/cut")["id"] == there
+def test_the_version_in_a_tool_sheds_id_counts(galaxy):
+    """Galaxy 26.1 answers with another version in its place."""
+    installed = "shed/repos/me/cut/cut/2.0"
+    for name in (installed, "shed/repos/me/cut/cut/1.0", "shed/repos/me/cut/cut"):
+        galaxy.get(f"{URL}/api/tools/{name}", json={**TOOL, "id": installed, "version": "2.0", "versions": ["2.0"]})
+    assert find_tool(Galaxy(KEY, URL), installed)["id"] == find_tool(
+        Galaxy(KEY, URL), "shed/repos/me/cut/cut")["id"] == installed
     with pytest.raises(GalaxyError, match="has tool .* in version 2.0, not 1.0"):
         find_tool(Galaxy(KEY, URL), "shed/repos/me/cut/cut/1.0")
 
 
-def test_two_tools_of_one_name(galaxy):
+def test_a_name_of_two_tools_is_refused(galaxy):
     galaxy.get(f"{URL}/api/tools?in_panel=true", json=[SORT, {**SORT, "id": "sort2"}])
     with pytest.raises(GalaxyError, match="2 tools are named 'Sort': sort1, sort2"):
         find_tool(Galaxy(KEY, URL), "Sort")
@@ -176,12 +177,12 @@ def one(src, thing, batch=False, **more):
     return {**({"batch": True} if batch else {}), "values": [{"src": src, "id": thing, **more}]}
 
 
-def test_the_request_and_what_is_printed(script, galaxy, capsys):
+def test_run_sends_one_request_and_prints_its_outputs(script, galaxy, capsys):
     assert ran(script, f"input=hda:{D1}", "count=4", "--use-cached-jobs") == 0
     assert posted(galaxy) == [{"history_id": H, "tool_id": "big", "tool_version": "1.0", "use_cached_job": True,
                                "inputs": {"input": one("hda", D1), "count": 4}}]
-    told = capsys.readouterr()
-    assert told.out.splitlines()[2].split() == ["o", "hda", "2", "d", "tabular", "new"] and told.err == ""
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[2].split() == ["o", "hda", "2", "d", "tabular", "new"] and captured.err == ""
 
 
 @pytest.mark.parametrize("pairs, sent", [
@@ -199,13 +200,13 @@ def test_the_request_and_what_is_printed(script, galaxy, capsys):
     ([f"more=hdca:{C1}"], {"more": one("hdca", C1)}),
     ([f"pair=hdca:{C2}"], {"pair": one("hdca", C2, batch=True, map_over_type="paired")}),
     (['more:=[{"src": "hda", "id": "x"}]'], {"more": [{"src": "hda", "id": "x"}]}), (["more:=null"], {"more": None})])
-def test_values(script, galaxy, pairs, sent):
+def test_values_are_converted_to_their_inputs_types(script, galaxy, pairs, sent):
     assert ran(script, f"input=hda:{D1}", *pairs) == 0
     [data] = posted(galaxy)
     assert data["inputs"] == {"input": one("hda", D1), **sent}
 
 
-def test_a_collection_for_one_dataset_is_mapped_over(script, galaxy, capsys):
+def test_a_collection_for_an_input_of_one_dataset_is_mapped_over(script, galaxy, capsys):
     made = {"id": "m", "name": "mapped", "hid": 7, "collection_type": "list", "populated_state": "new", "output_name": "out"}
     galaxy.post(f"{URL}/api/tools", json={"jobs": [], "outputs": [dataset("o1"), dataset("o2")],
                                           "implicit_collections": [made]})
@@ -222,11 +223,13 @@ def test_a_collection_for_one_dataset_is_mapped_over(script, galaxy, capsys):
     (["on|why=a"], "no input 'on|why' unless on|off=F is given"),
     (["ops_1|col=1"], "ops_0 is missing"), (["ops_0|col=1", "ops_1|col=1", "ops_2|col=1"], "takes ops 2 times at most"),
     (["ops_0|deep|d=x"], "needs ops_0|col (On column)"),
-    (["count=x"], "takes an integer: count=x"), (["count=1.5"], "takes an integer"), (["count:=true"], "takes an integer: count=True"),
+    (["count=x"], "takes an integer: count=x"), (["count=1.5"], "takes an integer"),
+    (["count:=true"], "takes an integer: count=True"),
     (["count="], "needs a value"), (["count=0"], "takes at least 1 and at most 9: count=0"),
     (["count=10"], "takes at least 1 and at most 9"),
     (["count=٣"], "takes an integer"), (["share=-1"], "takes at least 0: share=-1"), (["share=x"], "takes a number"),
-    (["order=dsc"], "has no choice order=dsc: did you mean desc?: the choices are asc, desc"), (["marks=62,1"], "choice marks=1"),
+    (["order=dsc"], "has no choice order=dsc: did you mean desc?: the choices are asc, desc"),
+    (["marks=62,1"], "choice marks=1"),
     (["input:=null"], "takes data as input, in JSON"), (['more:={"values": []}'], "takes data as more, in JSON"),
     (["more:=[5]"], "takes data as more"), (['word:={"a": 1}'], "takes a text"), (['table:=[1]'], "takes a text"),
     (["col=x"], "takes the number of a column"),
@@ -235,16 +238,16 @@ def test_a_collection_for_one_dataset_is_mapped_over(script, galaxy, capsys):
     ([f"pair=hda:{D1}"], "takes a collection as pair: pair=hdca:ID"),
     ([f"pair=hdca:{C1}"], f"takes a collection of the type paired as pair, and {C1} is a list"),
     ([f"more=hdca:{C1}", f"more=hda:{D1}"], "takes either datasets or one collection as more")])
-def test_what_is_wrong_is_told_with_the_inputs_and_nothing_is_sent(script, galaxy, capsys, pairs, words):
+def test_a_wrong_input_is_refused_with_a_table_and_nothing_is_sent(script, galaxy, capsys, pairs, words):
     first = [f"input=hda:{D1}"] if pairs and not pairs[0].startswith("input:") else []
     assert ran(script, *first, *pairs) == USAGE
-    told = capsys.readouterr()
-    first, *table = told.err.splitlines()
-    assert told.out == "" and words in first and posted(galaxy) == []
-    assert [row.split()[0] for row in table[2:6]] == ["input", "more", "pair", "count"] and "if|sure=yes" in told.err
+    captured = capsys.readouterr()
+    first, *table = captured.err.splitlines()
+    assert captured.out == "" and words in first and posted(galaxy) == []
+    assert [row.split()[0] for row in table[2:6]] == ["input", "more", "pair", "count"] and "if|sure=yes" in captured.err
 
 
-def test_a_repeat_is_there_as_often_as_galaxy_makes_it(script, galaxy, capsys):
+def test_a_repeat_counts_as_often_as_galaxy_makes_it(script, galaxy, capsys):
     [repeat] = [one for one in TOOL["inputs"] if one["name"] == "ops"]
     galaxy.get(f"{URL}/api/tools/big", json={**TOOL, "inputs": [{**repeat, "default": 1}]})
     assert ran(script) == USAGE
@@ -253,35 +256,37 @@ def test_a_repeat_is_there_as_often_as_galaxy_makes_it(script, galaxy, capsys):
 
 
 @pytest.mark.parametrize("pair, words", [
-    ("input", "'input' is neither NAME=VALUE nor NAME:=JSON"), ("=x", "is neither NAME=VALUE"), ("count:={", "count:= is not followed by JSON"),
+    ("input", "'input' is neither NAME=VALUE nor NAME:=JSON"), ("=x", "is neither NAME=VALUE"),
+    ("count:={", "count:= is not followed by JSON"),
     ("flag=maybe", "is neither true nor false")])
-def test_a_pair_that_can_not_be_read(script, galaxy, capsys, pair, words):
+def test_a_pair_that_can_not_be_parsed_is_refused(script, galaxy, capsys, pair, words):
     assert ran(script, f"input=hda:{D1}", pair) == USAGE
-    told = capsys.readouterr()
-    assert told.out == "" and words in told.err and told.err.count("\n") == 1 and posted(galaxy) == []
+    captured = capsys.readouterr()
+    assert captured.out == "" and words in captured.err and captured.err.count("\n") == 1 and posted(galaxy) == []
 
 
 @pytest.mark.parametrize("about, words", [
     ({"extension": "png"}, "takes tabular: input=hda:aaaaaaaaaaaaaaaa is png"), ({"extension": "bed"}, ""),
     ({"extension": "csv"}, ""), ({"extension": "heard-of-by-nobody"}, ""), ({"extension": "png", "state": "running"}, ""),
     ({"deleted": True}, "'d' is deleted"), ({"state": "error"}, "'d' is in state error")])
-def test_data_that_the_tool_can_not_read(script, galaxy, capsys, about, words):
+def test_data_that_the_tool_can_not_read_are_refused(script, galaxy, capsys, about, words):
     """Galaxy 26.1 runs the tool on a dataset of any datatype."""
     galaxy.get(f"{URL}/api/datasets/{D1}", json=dataset(D1, **about))
     assert ran(script, f"input=hda:{D1}") == (0 if not words else FAILED if "'d'" in words else USAGE)
     assert words in capsys.readouterr().err and len(posted(galaxy)) == (not words)
 
 
-def test_a_dataset_that_is_not_ours(script, galaxy, capsys):
+def test_a_dataset_of_another_user_is_refused(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/datasets/{D1}", status_code=403, json={"err_msg": "No rights", "err_code": 403002})
     assert ran(script, f"input=hda:{D1}") == FAILED
     assert f"input=hda:{D1}: " in (err := capsys.readouterr().err) and "No rights" in err and posted(galaxy) == []
 
 
-def test_data_by_its_number_and_of_a_library(script, galaxy, capsys):
+def test_data_are_named_by_number_and_by_either_id_of_a_library(script, galaxy, capsys):
     original = {**dataset(D1), "history_content_type": "dataset", "visible": True, "hid": 1}
     converted = {**original, "id": D2, "visible": False}
-    galaxy.get(f"{URL}/api/histories/{H}/contents", json=[converted, original, {**original, "id": "f" * 16, "deleted": True}])
+    galaxy.get(f"{URL}/api/histories/{H}/contents", json=[
+        converted, original, {**original, "id": "f" * 16, "deleted": True}])
     assert ran(script, "input=hid:1") == 0
     ask = next(request.qs for request in galaxy.request_history if request.path.endswith("contents"))
     assert (ask["q"], ask["qv"]) == (["hid-eq"], ["1"])
@@ -305,38 +310,38 @@ def test_data_by_its_number_and_of_a_library(script, galaxy, capsys):
 
 def test_a_dry_run_sends_nothing(script, galaxy, capsys):
     assert script(tool_run.main, "-n", KEY, URL, "new:Run 13", "big", f"input=hda:{D1}") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["payload"]["history_id"] == "new:Run 13" and told["payload"]["inputs"] == {"input": one("hda", D1)}
+    captured = json.loads(capsys.readouterr().out)
+    assert captured["payload"]["history_id"] == "new:Run 13" and captured["payload"]["inputs"] == {"input": one("hda", D1)}
     assert {request.method for request in galaxy.request_history} == {"GET"}
 
 
-def test_a_new_history_is_made_last_and_goes_again_where_the_tool_is_refused(script, galaxy, capsys):
+def test_a_new_history_is_created_last_and_deleted_if_the_tool_is_refused(script, galaxy, capsys):
     assert ran(script, f"input=hda:{D1}", history="new:Run 13") == 0
     assert posted(galaxy, "/api/histories") == [{"name": "Run 13"}] and posted(galaxy)[0]["history_id"] == "new"
     galaxy.post(f"{URL}/api/tools", status_code=400, json={"err_msg": "an invalid option"})
     capsys.readouterr()
     assert ran(script, f"input=hda:{D1}", history="new:Run 13") == FAILED
-    told = capsys.readouterr()
-    assert told.out == "" and "an invalid option" in told.err
+    captured = capsys.readouterr()
+    assert captured.out == "" and "an invalid option" in captured.err
     assert [request.path for request in galaxy.request_history if request.method == "DELETE"] == ["/api/histories/new"]
 
 
 def test_a_lost_answer_is_not_sent_again(script, galaxy, capsys):
     galaxy.post(f"{URL}/api/tools", exc=requests.exceptions.ReadTimeout)
     assert ran(script, f"input=hda:{D1}", history="new:Run 13") != 0
-    told = capsys.readouterr().err
-    assert "see what is new in the history before you run it again: dataset_list.py - - new" in told
+    captured = capsys.readouterr().err
+    assert "see what is new in the history before you run it again: dataset_list.py - - new" in captured
     assert len(posted(galaxy)) == 1 and "DELETE" not in {request.method for request in galaxy.request_history}
 
 
 @pytest.mark.parametrize("where, words", [("", "is a variable unset?"), ("new:", "is a variable unset?")])
-def test_a_history_that_was_forgotten(script, galaxy, capsys, where, words):
+def test_an_empty_history_is_refused_before_any_request(script, galaxy, capsys, where, words):
     assert ran(script, f"input=hda:{D1}", history=where) == USAGE
     assert words in capsys.readouterr().err and galaxy.call_count == 0
     assert script(tool_run.main, KEY, URL, H) == USAGE
 
 
-def test_a_history_that_is_deleted(script, galaxy, capsys):
+def test_a_deleted_history_is_refused(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/histories/{H}", json={"id": H, "name": "Run 12", "deleted": True})
     assert ran(script, f"input=hda:{D1}") == FAILED
     assert "is deleted" in capsys.readouterr().err and posted(galaxy) == []
@@ -347,34 +352,34 @@ def jobs(galaxy, **states):
     galaxy.get(f"{URL}/api/datasets", json=[dataset("o", state="error" if "error" in states.values() else "ok", hid=2)])
 
 
-def test_waiting_for_a_good_end(script, galaxy, clock, capsys):
+def test_wait_ends_with_the_outputs_of_successful_jobs(script, galaxy, clock, capsys):
     jobs(galaxy, j="ok")
     galaxy.get(f"{URL}/api/jobs?state=running", [{"json": [{"id": "j", "state": "running"}]}, {"json": []}])
     assert ran(script, f"input=hda:{D1}", "--wait") == 0
     assert capsys.readouterr().out.splitlines()[2].split()[-1] == "ok" and clock.slept
 
 
-def test_waiting_for_a_bad_end(script, galaxy, clock, capsys):
+def test_wait_fails_with_the_job_that_failed(script, galaxy, clock, capsys):
     jobs(galaxy, j="error")
     galaxy.get(f"{URL}/api/jobs?state=running", json=[])
     galaxy.get(f"{URL}/api/jobs/j", json={"tool_id": "big", "exit_code": 2, "tool_stderr": "first\nno such column\n"})
     assert ran(script, f"input=hda:{D1}", "--wait") == FAILED
-    told = capsys.readouterr()
-    assert told.out.splitlines()[2].split()[-1] == "error"
-    assert "job j of big is error, exit code 2: no such column" in told.err
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[2].split()[-1] == "error"
+    assert "job j of big is error, exit code 2: no such column" in captured.err
 
 
-def test_the_time_is_up(script, galaxy, clock, capsys):
+def test_wait_stops_at_its_timeout(script, galaxy, clock, capsys):
     jobs(galaxy, j="running")
     assert ran(script, f"input=hda:{D1}", "--wait", "--timeout=5") == STILL_RUNNING
-    told = capsys.readouterr()
-    assert told.out.splitlines()[2].startswith("o ") and "still running after 5 s: j" in told.err
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[2].startswith("o ") and "still running after 5 s: j" in captured.err
 
 
-def test_whoever_interrupts_the_wait_learns_what_was_made(script, galaxy, monkeypatch, capsys):
+def test_an_interrupted_wait_prints_the_outputs(script, galaxy, monkeypatch, capsys):
     def interrupted(*what):
         raise KeyboardInterrupt
     monkeypatch.setattr(request, "wait_jobs", interrupted)
     assert ran(script, f"input=hda:{D1}", "--wait") == INTERRUPTED
-    told = capsys.readouterr()
-    assert told.out.splitlines()[2].startswith("o ") and told.err.endswith("interrupted\n")
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[2].startswith("o ") and captured.err.endswith("interrupted\n")

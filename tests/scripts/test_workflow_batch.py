@@ -21,7 +21,7 @@ __all__ = ["batch", "real_server", "server"]        # fixtures
 SCRIPT = Path(workflow_batch.__file__)
 
 
-def test_each_row_is_run_and_not_again(batch, server):
+def test_each_row_is_run_once(batch, server):
     batch.sheet("sample table tags", "a a.tsv one,two", "b b.tsv ")
     line = [f"--download={batch.folder}/out", "--tag=x"]
     ended = batch(*line)
@@ -38,7 +38,7 @@ def test_each_row_is_run_and_not_again(batch, server):
     batch.once_each("a", "b", "c")
 
 
-def test_what_a_row_and_the_line_give_goes_into_the_run(batch, server):
+def test_values_of_the_row_and_the_command_line_are_in_the_request(batch, server):
     batch.path.write_text("sample\ttable\tlines\thistory\na\ta.tsv\t7\tMy run\n")
     (batch.folder / "a.tsv").write_text("a.tsv\n")
     history = server.post_histories({}, {"name": "mine"})["id"]
@@ -55,7 +55,7 @@ def test_what_a_row_and_the_line_give_goes_into_the_run(batch, server):
 
 
 @pytest.mark.parametrize("way", ["id", "name", "new"])
-def test_one_history_for_all(batch, server, way):
+def test_all_rows_can_share_a_history(batch, server, way):
     batch.samples("a", "b")
     if way != "new":
         server.post_histories({}, {"name": "All"})
@@ -69,7 +69,7 @@ def test_one_history_for_all(batch, server, way):
     assert list(batch(line).rows) == ["c"] and len(server.histories) == 1
 
 
-def test_one_run_for_all_rows(batch, server):
+def test_all_rows_can_be_one_run(batch, server):
     batch.samples("a", "b", "c")
     line = ["--as-collection", f"--download={batch.folder}/out"]
     ended = batch(*line)
@@ -82,7 +82,7 @@ def test_one_run_for_all_rows(batch, server):
     assert batch(*line).sent == []
 
 
-def test_a_table_of_all_samples(batch, server):
+def test_the_summary_has_a_row_for_each_sample(batch, server):
     batch.samples("a", "b")
     server.failures["b.tsv"] = ["boom"]
     for name, delimiter in (("runs.tsv", "\t"), ("runs.CSV", ",")):
@@ -94,7 +94,7 @@ def test_a_table_of_all_samples(batch, server):
             ("a", "ok", ""), ("b", "failed", "3 (copy)")]
 
 
-def test_a_sample_again_however_it_ended(batch, server):
+def test_again_runs_a_sample_however_it_ended(batch, server):
     batch.samples("a", "b")
     before = batch(f"--download={batch.folder}/out").rows
     assert before["a"]["results"] == f"{batch.folder}/out/a"
@@ -105,7 +105,7 @@ def test_a_sample_again_however_it_ended(batch, server):
     assert "--again=c: there is no such sample" in unknown.err and unknown.sent == []
 
 
-def test_what_a_dry_run_says_of_earlier_runs(batch, server):
+def test_a_dry_run_shows_how_samples_ended_before(batch, server):
     batch.samples("a", "b")
     server.failures["b.tsv"] = ["boom"]
     batch(status=SOME_FAILED)
@@ -113,7 +113,7 @@ def test_what_a_dry_run_says_of_earlier_runs(batch, server):
     assert told == [{"sample": "a", "before": "ok"}, {"sample": "b", "before": "failed"}]
 
 
-def test_the_disk_is_full_at_the_end(batch, server, monkeypatch):
+def test_a_full_disk_at_the_end_is_reported(batch, server, monkeypatch):
     batch.samples("a")
 
     def full(*what, **more):
@@ -124,7 +124,7 @@ def test_the_disk_is_full_at_the_end(batch, server, monkeypatch):
     batch.once_each("a")
 
 
-def test_rows_as_they_are_wanted(batch, server):
+def test_format_and_fields_select_what_is_printed(batch, server):
     batch.samples("a")
     assert batch("--format=value", "--fields=name,state").out == "a\tok\n"
     batch.samples("b")
@@ -133,7 +133,7 @@ def test_rows_as_they_are_wanted(batch, server):
 
 # ------------------------------------------------------------------------------------------- before anything is sent
 
-def test_all_that_is_wrong_is_told_at_once(batch, server):
+def test_all_problems_are_reported_at_once(batch, server):
     batch.path.write_text("sample\ttable\tlines\tworld\na\tno.tsv\t1\tx\nb\tnone.tsv\tmany\ty\n\tb.tsv\t1\tz\n")
     ended = batch(status=USAGE)
     assert ended.sent == [] and ended.out == "" and not Path(f"{batch.path}.ledger").exists()
@@ -143,13 +143,13 @@ def test_all_that_is_wrong_is_told_at_once(batch, server):
     assert ended.err.count("sheet.tsv:") == 1
 
 
-def test_a_column_that_is_called_otherwise(batch, server):
+def test_a_column_of_another_name_can_be_mapped(batch, server):
     batch.sheet("sample tabel", "a a.tsv")
     assert "(did you mean 'table'?)" in batch(status=USAGE).err
     assert batch("--map=tabel=table").rows["a"]["state"] == "ok"
 
 
-def test_a_dry_run_sends_questions_only(batch, server):
+def test_a_dry_run_changes_nothing(batch, server):
     batch.samples("a", "b")
     ended = batch("-n", "--format=jsonl")
     assert ended.sent == [] and not Path(f"{batch.path}.ledger").exists() and '"sample": "b"' in ended.out
@@ -158,18 +158,18 @@ def test_a_dry_run_sends_questions_only(batch, server):
 
 @pytest.mark.parametrize("options, said", [
     (["--history="], "--history is empty"), (["--download="], "--download is empty"), (["--outputs="], "--outputs is empty"),
-    (["--ledger="], "--ledger is empty"), (["--max-running=0"], "at least 1"), (["--timeout=soon"], "--timeout=soon"),
+    (["--ledger="], "--ledger is empty"), (["--max-running=0"], "expected an integer, 1 or more"), (["--timeout=soon"], "--timeout=soon"),
     (["--param=x"], "STEP:NAME=VALUE"), (["--tag=a b"], "--tag=a b"), (["--map=x"], "COLUMN=LABEL"),
     (["--outputs=nosuch"], "there is no output 'nosuch': there are first"), (["--fastq=."], "--fastq=."),
     (["--summary=/nowhere/x.tsv"], "--summary=/nowhere/x.tsv"), (["--fields=path"], "there is no path"),
     (["--download=/dev/null"], "not a folder")])
-def test_a_bad_line(batch, server, options, said):
+def test_a_bad_command_line_is_refused(batch, server, options, said):
     batch.samples("a")
     ended = batch(*options, status=USAGE)
     assert said in ended.err and ended.sent == [] and ended.out == ""
 
 
-def test_no_sheet_and_no_workflow(batch, server, script, capsys):
+def test_a_missing_sheet_or_workflow_is_reported(batch, server, script, capsys):
     assert "No such file" in batch(status=USAGE).err
     batch.samples("a")
     assert script(workflow_batch.main, KEY, server.url, "none.ga", batch.path) == USAGE
@@ -178,7 +178,7 @@ def test_no_sheet_and_no_workflow(batch, server, script, capsys):
     assert "workflow_batch.py" in capsys.readouterr().err and server.writes() == []
 
 
-def test_a_wrong_key(batch, server, script, capsys):
+def test_a_wrong_key_is_reported_once(batch, server, script, capsys):
     batch.samples("a")
     assert script(workflow_batch.main, "f" * 32, server.url, WORKFLOW, batch.path) == FAILED
     told = capsys.readouterr()
@@ -187,7 +187,7 @@ def test_a_wrong_key(batch, server, script, capsys):
 
 # ------------------------------------------------------------------------------------------------------- the ledger
 
-def test_another_process_is_at_work(batch, server):
+def test_a_second_process_is_told_to_try_again_later(batch, server):
     batch.samples("a")
     with Ledger(f"{batch.path}.ledger"):
         ended = batch(status=TRY_LATER)
@@ -195,7 +195,7 @@ def test_another_process_is_at_work(batch, server):
     assert batch().rows["a"]["state"] == "ok"
 
 
-def test_the_ledger_of_something_else(batch, server):
+def test_the_ledger_of_something_else_is_refused(batch, server):
     batch.samples("a")
     batch()
     server.users[KEY] = {"id": USER, "username": "other", "email": "", "is_admin": False}
@@ -211,7 +211,7 @@ def test_the_ledger_of_something_else(batch, server):
 
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("kind", ["POST fetch", "POST invocations", "GET jobs_summaries"])
-def test_interrupted(real_server, tmp_path, script, capsys, number, code, kind):
+def test_an_interrupted_batch_is_resumed(real_server, tmp_path, script, capsys, number, code, kind):
     batch = Batch(real_server, tmp_path / "batch", script, capsys)
     batch.samples("a", "b")
     process = types.SimpleNamespace()
@@ -229,7 +229,7 @@ def test_interrupted(real_server, tmp_path, script, capsys, number, code, kind):
     assert batch(status=DONE).sent == []
 
 
-def test_the_rest_waits_where_some_are_running(batch, server):
+def test_once_leaves_the_rest_waiting_if_enough_are_running(batch, server):
     server.polls = 9
     batch.samples("a", "b", "c")
     assert batch("--timeout=5", "--max-running=1", status=STILL_RUNNING).rows == {}

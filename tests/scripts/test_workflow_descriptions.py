@@ -1,4 +1,4 @@
-"""workflow_list.py, workflow_show.py, workflow_export.py and workflow_template.py, and the pictures of workflows."""
+"""workflow_list.py, workflow_show.py, workflow_export.py and workflow_template.py, and the diagrams of workflows."""
 import json
 
 import pytest
@@ -74,10 +74,11 @@ def test_list_pages_to_the_end(script, galaxy, capsys):
     assert capsys.readouterr() == ('w1\t1\t["a", "b"]\nw2\t2\t["a", "b"]\nw3\t3\t["a", "b"]\n', "")
     first = asked(galaxy, "/api/workflows")[0]
     assert (first["show_shared"], first["show_deleted"], first["sort_by"]) == (["false"], ["false"], ["create_time"])
-    assert "search" not in first and "show_published" not in first     # without a key Galaxy shows these, unless told not to
+    # Without a key Galaxy shows published workflows, unless it is asked not to.
+    assert "search" not in first and "show_published" not in first
 
 
-def test_list_asks_for_what_is_wanted(script, galaxy, capsys):
+def test_list_sends_its_options_to_galaxy(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/workflows", json=[listed(1)])
     assert script(workflow_list.main, "--shared", "--published", "--search=tag:x", "--limit=1", KEY, URL) == 0
     [ask] = asked(galaxy, "/api/workflows")
@@ -85,7 +86,7 @@ def test_list_asks_for_what_is_wanted(script, galaxy, capsys):
     assert "w1  " in capsys.readouterr().out
 
 
-def test_list_refuses_before_it_asks(script, galaxy, capsys):
+def test_list_refuses_bad_options_and_a_bad_key(script, galaxy, capsys):
     assert script(workflow_list.main, "--deleted", "--shared", KEY, URL) == USAGE
     assert script(workflow_list.main, "--limit=x", KEY, URL) == USAGE
     assert galaxy.call_count == 0 and capsys.readouterr().out == ""
@@ -96,11 +97,11 @@ def test_list_refuses_before_it_asks(script, galaxy, capsys):
 
 # ------------------------------------------------------------------------------------------------------------------- show
 
-def test_show_says_what_it_takes_and_does(script, galaxy, capsys):
+def test_show_prints_inputs_and_steps(script, galaxy, capsys):
     assert script(workflow_show.main, KEY, URL, ID) == 0
-    told = capsys.readouterr()
-    lines = [" ".join(line.split()) for line in told.out.splitlines()]
-    assert lines[0] == f"Wet days, {ID}" and told.err == ""
+    captured = capsys.readouterr()
+    lines = [" ".join(line.split()) for line in captured.out.splitlines()]
+    assert lines[0] == f"Wet days, {ID}" and captured.err == ""
     assert "0 table dataset tabular, bed no" in lines and "1 reads collection list:paired yes" in lines
     assert "2 how: many integer yes 3" in lines and "3 text no a, b" in lines
     assert "4 Wet Filter1 1.1 0 table" in lines
@@ -108,7 +109,7 @@ def test_show_says_what_it_takes_and_does(script, galaxy, capsys):
     assert lines[-1] == "The server has all its tools."
 
 
-def test_show_in_other_forms(script, galaxy, capsys):
+def test_show_prints_rows_in_other_formats(script, galaxy, capsys):
     assert script(workflow_show.main, "--format=jsonl", KEY, URL, ID) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["choices"] for row in rows] == [[], [], [], ["a", "b"]]
@@ -120,7 +121,7 @@ def test_show_in_other_forms(script, galaxy, capsys):
     assert asked(galaxy, f"/api/workflows/{ID}/download") == [{"style": ["ga"]}] * 3     # tools are not looked at
 
 
-def test_tools_that_are_not_there_and_others_in_another_version(script, galaxy, capsys):
+def test_missing_tools_and_other_versions_are_shown(script, galaxy, capsys):
     inner = exported(tool(0, "nosuch", "1.0", errors="Tool is not installed"), tool(1, "cat1", "0.9"))
     outer = exported(tool(0, "gone", None, errors="Tool is not installed"), tool(1, "Filter1", "1.0"),
                      tool(2, "shed/repos/me/cut/cut/1.0", "1.0"), step(3, "subworkflow", subworkflow=inner),
@@ -140,12 +141,12 @@ def test_tools_that_are_not_there_and_others_in_another_version(script, galaxy, 
         "It can't run: the server lacks:\n  gone\n  nosuch (1.0)\n  shed/repos/me/cut/cut/1.0 (1.0; the server has "
         "2.0)\n\nIt runs other versions of:\n  Filter1 (1.0; the server has 1.1)\n  cat1 (0.9; the server has 1.0)\n")
     definition.warn_missing_tools(asking, ID)
-    told = capsys.readouterr().err
-    assert "can't run until the server's administrator installs gone, nosuch (1.0), shed" in told
-    assert "runs other versions of some tools: Filter1 (1.0; the server has 1.1), cat1" in told
+    captured = capsys.readouterr().err
+    assert "can't run until the server's administrator installs gone, nosuch (1.0), shed" in captured
+    assert "runs other versions of some tools: Filter1 (1.0; the server has 1.1), cat1" in captured
 
 
-def test_a_workflow_without_a_tool_that_is_there_is_not_looked_at_twice(galaxy):
+def test_no_versions_are_asked_for_if_the_server_has_none_of_the_tools(galaxy):
     workflow = exported(step(0, "data_input"), tool(1, "gone", "1", errors="Tool is not installed"))
     assert definition.missing_tools(Galaxy(KEY, URL), ID, workflow) == ["gone (1)"]
     assert galaxy.call_count == 0
@@ -154,25 +155,25 @@ def test_a_workflow_without_a_tool_that_is_there_is_not_looked_at_twice(galaxy):
 @EACH
 @pytest.mark.parametrize("text, code, words", [("", USAGE, "is a variable unset?"),
                                                ("nobody", FAILED, "is named 'nobody'")])
-def test_a_workflow_that_is_not_there(script, galaxy, capsys, module, text, code, words):
+def test_an_unknown_workflow_is_refused(script, galaxy, capsys, module, text, code, words):
     galaxy.get(f"{URL}/api/workflows", json=[{"id": ID, "name": "Wet days"}])
     assert script(module.main, KEY, URL, text) == code
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and words in told.err
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1 and words in captured.err
 
 
 @EACH
-def test_a_workflow_of_somebody_else(script, galaxy, capsys, module):
+def test_a_workflow_of_another_user_is_refused(script, galaxy, capsys, module):
     galaxy.get(f"{URL}/api/workflows/{ID}", status_code=403, json={"err_msg": "not accessible", "err_code": 403002})
     assert script(module.main, KEY, URL, ID) == FAILED
-    told = capsys.readouterr()
-    assert told.out == "" and "not accessible" in told.err and "Traceback" not in told.err
+    captured = capsys.readouterr()
+    assert captured.out == "" and "not accessible" in captured.err and "Traceback" not in captured.err
     assert script(module.main, KEY, URL) == USAGE
 
 
 # ----------------------------------------------------------------------------------------------------------------- export
 
-def test_export_writes_what_galaxy_sends(script, galaxy, capsys, tmp_path):
+def test_export_writes_galaxys_answer(script, galaxy, capsys, tmp_path):
     galaxy.get(f"{URL}/api/workflows/{ID}/download?style=format2", text="class: GalaxyWorkflow\nlabel: Wä\n\n")
     assert script(workflow_export.main, KEY, URL, ID) == 0
     assert json.loads(capsys.readouterr().out) == WORKFLOW
@@ -186,7 +187,7 @@ def test_export_writes_what_galaxy_sends(script, galaxy, capsys, tmp_path):
 
 @pytest.mark.parametrize("name, style", [("w.ga", "ga"), ("W.JSON", "ga"), ("w.yaml", "format2"), ("w.mmd", "mermaid"),
                                          ("a.b/w.txt", "text"), ("-", "ga")])
-def test_the_style_is_as_the_file_is_called(name, style):
+def test_the_ending_of_a_file_chooses_the_style(name, style):
     assert workflow_export.style_of(name) == style
 
 
@@ -195,13 +196,13 @@ def test_the_style_is_as_the_file_is_called(name, style):
     (["--to=nosuch/w.ga"], "not a file's name in a folder"), (["--style=ga", "--to="], "not a file's name in a folder"),
     (["--force", "--style=ga", "--to=/dev/null"], "not a file's name"),
     (["--style=ga", "--to=/"], "not a file's name in a folder")])
-def test_export_refuses_before_it_asks(script, galaxy, capsys, options, words):
+def test_export_refuses_bad_options_before_any_request(script, galaxy, capsys, options, words):
     assert script(workflow_export.main, *options, KEY, URL, ID) == USAGE
     assert words in capsys.readouterr().err and galaxy.call_count == 0
 
 
 @FILES
-def test_a_file_that_is_there_stays_unless_forced(script, galaxy, capsys, tmp_path, module, option):
+def test_an_existing_file_is_overwritten_only_with_force(script, galaxy, capsys, tmp_path, module, option):
     file = tmp_path / "w.yml"
     file.write_text("mine")
     refused = [one for one in [option] if one != "--force"]
@@ -212,7 +213,7 @@ def test_a_file_that_is_there_stays_unless_forced(script, galaxy, capsys, tmp_pa
 
 
 @FILES
-def test_a_disk_that_is_full_leaves_no_half_file(script, galaxy, monkeypatch, tmp_path, module, option):
+def test_a_full_disk_leaves_no_partial_file(script, galaxy, monkeypatch, tmp_path, module, option):
     def full(handle):
         raise OSError(28, "No space left on device")
     monkeypatch.setattr("os.fsync", full)
@@ -224,7 +225,7 @@ def test_a_disk_that_is_full_leaves_no_half_file(script, galaxy, monkeypatch, tm
     assert [path.name for path in folder.iterdir()] == ["w.ga"] and (folder / "w.ga").read_text() == "mine"
 
 
-def test_a_picture_in_text():
+def test_the_text_diagram():
     assert diagram.text_diagram(WORKFLOW).splitlines() == [
         "Wet days", "",
         "o      0 table            dataset (tabular, bed)",
@@ -235,14 +236,14 @@ def test_a_picture_in_text():
         "*-'    5 Tool             me/cut/cut 2.0            <- 4 Wet; 2 how: many  => days"]
 
 
-def test_a_line_goes_on_until_its_last_reader():
+def test_a_line_of_the_text_diagram_runs_to_its_last_reader():
     workflow = exported(step(0, "data_input", "a"), step(1, "data_input", "b"), tool(2, "t", "1", "x", {"i": 0}),
                         tool(3, "t", "1", "y", {"i": 1}), tool(4, "t", "1", "z", {"i": 0, "j": 3, "k": 2}))
     assert [line[:6] for line in diagram.text_diagram(workflow).splitlines()[2:]] == [
         "o     ", "| o   ", "+-|-* ", "| * | ", "*-'-' "]
 
 
-def test_a_picture_in_mermaid():
+def test_the_mermaid_diagram():
     workflow = exported(step(0, "data_input", 'a "b" #1'), step(1, "subworkflow", "in|ner", feeds={"x": 0},
                         workflow_outputs=[{"label": None, "output_name": "out"}]), name="it's\nfine")
     assert diagram.mermaid_diagram(workflow).splitlines() == [
@@ -265,7 +266,7 @@ def test_a_template_is_a_job_file(script, galaxy, capsys):
     assert "# integer, optional\n# 1 2\n" in text and "# text\n# choices: a, b\n" in text
 
 
-def test_a_template_of_odd_names(script, galaxy, capsys):
+def test_a_template_quotes_odd_names_and_keeps_names_unique(script, galaxy, capsys):
     workflow = exported(step(0, "data_input", "same"), step(1, "data_input", "same"), step(2, "data_input", "- ä: '#\"\nx"),
                         step(3, "parameter_input", "yes", {"parameter_type": "boolean", "default": False}),
                         step(4, "data_input", "1"))
@@ -275,7 +276,7 @@ def test_a_template_of_odd_names(script, galaxy, capsys):
     assert list(yaml.safe_load(capsys.readouterr().out)) == ["0", "u1", "- ä: '#\"\nx", "yes", "4"]
 
 
-def test_a_template_of_no_inputs(script, galaxy, capsys):
+def test_a_template_of_a_workflow_without_inputs_is_empty(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/workflows/{ID}/download?style=ga", json=exported(tool(0, "t", "1")))
     assert script(workflow_template.main, KEY, URL, ID) == 0
     assert yaml.safe_load(capsys.readouterr().out) == {}

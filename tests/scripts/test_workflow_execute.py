@@ -1,4 +1,4 @@
-"""workflow_execute.py and workflow_execute_parameters.py: what they send, and what they refuse before anything is sent."""
+"""workflow_execute.py and workflow_execute_parameters.py: their requests, and the lines that they refuse."""
 import json
 
 import pytest
@@ -48,7 +48,7 @@ def posted(galaxy):
 
 
 @BOTH
-def test_the_request_and_what_is_printed(script, galaxy, capsys, module):
+def test_one_request_is_sent_and_its_answer_printed(script, galaxy, capsys, module):
     line = [KEY, f"{URL}/api/workflows", "w", "hist_id=h", "0=hda=d1", "a = b=hdca=c1"]
     assert script(module.main, *line) == 0
     parameters = {} if module is workflow_execute else {"parameters": {}}
@@ -58,7 +58,7 @@ def test_the_request_and_what_is_printed(script, galaxy, capsys, module):
 
 
 @pytest.mark.parametrize("step", ["0", "reads", "u0", "90"])
-def test_a_step_by_index_label_uuid_and_id(script, galaxy, step):
+def test_a_step_is_named_by_index_label_uuid_or_id(script, galaxy, step):
     assert script(workflow_execute.main, KEY, URL, "w", "new", f"{step}=ld=d1") == 0
     assert posted(galaxy)[0]["inputs"] == {"0": {"src": "ld", "id": "d1"}}
     assert galaxy.call_count == (3 if step == "90" else 2)
@@ -67,8 +67,8 @@ def test_a_step_by_index_label_uuid_and_id(script, galaxy, step):
 @BOTH
 def test_a_dry_run_sends_nothing(script, galaxy, capsys, module):
     assert script(module.main, "-n", KEY, URL, "w", "new", "u0=ldda=d1", "--fields=id") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["payload"]["inputs"] == {"0": {"src": "ldda", "id": "d1"}}
+    captured = json.loads(capsys.readouterr().out)
+    assert captured["payload"]["inputs"] == {"0": {"src": "ldda", "id": "d1"}}
     assert posted(galaxy) == []
 
 
@@ -78,11 +78,11 @@ def test_a_dry_run_sends_nothing(script, galaxy, capsys, module):
     (["77=hda=d1"], "workflow 'n' has no input '77'"), (["2=hda=d1"], "workflow 'n' has no input '2'"),
     (["89=hdca=c1"], "input 0 (reads) is missing: 0=hda=ID gives it a dataset"), ([], "input 0 (reads) is missing"),
     (["0=hda=d1", "reads=hda=d2"], "input 0 (reads) is given twice")])
-def test_a_wrong_or_missing_step_shows_the_inputs_and_sends_nothing(script, galaxy, capsys, module, line, words):
+def test_a_wrong_or_missing_step_is_refused_with_a_table_and_nothing_is_sent(script, galaxy, capsys, module, line, words):
     assert script(module.main, KEY, URL, "w", "new", *line) == USAGE
-    told = capsys.readouterr()
-    first, *table = told.err.splitlines()
-    assert told.out == "" and words in first and posted(galaxy) == []
+    captured = capsys.readouterr()
+    first, *table = captured.err.splitlines()
+    assert captured.out == "" and words in first and posted(galaxy) == []
     assert [row.split("  ")[0].strip() for row in table] == ["index", "-------", "0", "1"]
     assert "reads" in table[2] and "dataset (fastq)" in table[2] and "u0" in table[2] and "collection (list)" in table[3]
 
@@ -93,44 +93,45 @@ def test_a_wrong_or_missing_step_shows_the_inputs_and_sends_nothing(script, gala
     (["w", ""], "is a variable unset?"), (["", "new"], "is a variable unset?"),
     (["w", "param=Filter1=cond=x"], "HISTORY is missing before param="),
     (["w", "new", "0=d"], "is not STEP=SRC=ID"), (["w", "new", "0=file=d"], "is not STEP=SRC=ID with SRC one of hda"),
-    (["w", "new", "=hda=d"], "is not STEP=SRC=ID"), (["w", "new", "0=hda=d", "--format=tabel"], "expected one of table, json")])
-def test_a_bad_line_asks_nothing(script, galaxy, capsys, module, line, words):
+    (["w", "new", "=hda=d"], "is not STEP=SRC=ID"),
+    (["w", "new", "0=hda=d", "--format=tabel"], "expected one of table, json")])
+def test_a_bad_line_is_refused_before_any_request(script, galaxy, capsys, module, line, words):
     assert script(module.main, KEY, URL, *line) == USAGE
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and words in told.err and galaxy.call_count == 0
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1 and words in captured.err and galaxy.call_count == 0
 
 
 @BOTH
-def test_too_few_arguments(script, capsys, module):
+def test_too_few_arguments_print_the_usage(script, capsys, module):
     assert script(module.main, KEY, URL, "w") == USAGE
     assert "Usage:" in capsys.readouterr().err
 
 
 @BOTH
 @pytest.mark.parametrize("src", ["hda", "ldda", "ld"])
-def test_a_dataset_for_a_collection_input(script, galaxy, capsys, module, src):
+def test_a_dataset_for_an_input_of_a_collection_is_refused(script, galaxy, capsys, module, src):
     assert script(module.main, KEY, URL, "w", "new", "0=hda=d1", f"1={src}=d2") == USAGE
-    told = capsys.readouterr()
-    assert "input 1 (a = b) takes a collection: 1=hdca=ID" in told.err and "collection (list)" in told.err
+    captured = capsys.readouterr()
+    assert "input 1 (a = b) takes a collection: 1=hdca=ID" in captured.err and "collection (list)" in captured.err
     assert posted(galaxy) == []
 
 
 @BOTH
-def test_a_refusal_tells_of_the_history_that_may_be_left(script, galaxy, capsys, module):
+def test_an_error_names_the_history_that_may_have_been_created(script, galaxy, capsys, module):
     galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=400, json={"err_msg": "No such dataset"})
     assert script(module.main, KEY, URL, "w", "Run 12", "0=hda=d1") == FAILED
     assert "No such dataset; Galaxy may have created the history 'Run 12' all the same" in capsys.readouterr().err
     assert script(module.main, KEY, URL, "w", "hist_id=h", "0=hda=d1") == FAILED
-    told = capsys.readouterr()
-    assert "No such dataset" in told.err and "may have made" not in told.err
+    captured = capsys.readouterr()
+    assert "No such dataset" in captured.err and "may have created" not in captured.err
 
 
 @BOTH
-def test_refused(script, galaxy, capsys, module):
+def test_galaxys_refusal_is_one_line(script, galaxy, capsys, module):
     galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=403, json={"err_msg": "No rights", "err_code": 403002})
     assert script(module.main, KEY, URL, "w", "new", "0=hda=d1") == FAILED
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and "No rights" in told.err
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1 and "No rights" in captured.err
 
 
 # ---------------------------------------------------------------------------------------------- parameters
@@ -139,26 +140,26 @@ def with_parameters(script, *parameters):
     return script(workflow_execute_parameters.main, KEY, URL, "w", "new", "0=hda=d1", *parameters)
 
 
-def test_all_parameters_of_a_tool_count(script, galaxy):
-    """By tool, as the old lines have it: the old script sent only the last one."""
+def test_all_parameters_of_a_tool_are_sent(script, galaxy):
+    """By the tool's id, as in old command lines; the old script sent only the last one."""
     assert with_parameters(script, "param=Filter1=cond=c1=='x=y'", "param=Filter1=header_lines=1") == 0
     assert posted(galaxy)[0]["parameters"] == {"Filter1": {"cond": "c1=='x=y'", "header_lines": "1"}}
     assert [request.path for request in galaxy.request_history].count("/api/tools/filter1") == 1
 
 
 @pytest.mark.parametrize("step", ["3", "First", "u3", "87"])
-def test_a_parameter_of_one_step(script, galaxy, step):
+def test_a_parameter_may_be_for_one_step(script, galaxy, step):
     assert with_parameters(script, f"param={step}=cond=", "param=4=cond=b") == 0
     assert posted(galaxy)[0]["parameters"] == {"3": {"cond": ""}, "4": {"cond": "b"}}
 
 
 @pytest.mark.parametrize("name", ["ops_0|what", "ops_12|what", "more|window_size", "if|sure", "if|word"])
-def test_parameters_inside_of_others(script, galaxy, name):
+def test_a_parameter_may_be_in_a_group(script, galaxy, name):
     assert with_parameters(script, f"param=shed/owner/trim/1.0+g={name}=v") == 0
     assert posted(galaxy)[0]["parameters"] == {"shed/owner/trim/1.0+g": {name: "v"}}
 
 
-def test_a_repeat_that_the_step_does_not_have(script, galaxy, capsys):
+def test_a_repeat_that_the_step_does_not_have_is_refused(script, galaxy, capsys):
     """Galaxy 26.1 takes its parameters, and drops them."""
     state = {"ops": [{"what": "a"}, {"what": "b"}], "more": {"window_size": 1}}
     galaxy.get(f"{URL}/api/workflows/w", json={"id": "w", "name": "n", "inputs": numbered(INPUTS),
@@ -176,11 +177,11 @@ def test_a_repeat_that_the_step_does_not_have(script, galaxy, capsys):
     ("param=Trim=window_size=x", "has no parameter 'window_size': did you mean more|window_size?",
      ["ops_0|what", "more|window_size", "if|sure", "if|word"]),
     ("param=Trim=input=x", "has no parameter 'input'", ["ops_0|what", "more|window_size", "if|sure", "if|word"])])
-def test_what_galaxy_would_ignore_is_refused_with_what_there_is(script, galaxy, capsys, parameter, words, rows):
+def test_what_galaxy_would_ignore_is_refused_with_a_table(script, galaxy, capsys, parameter, words, rows):
     assert with_parameters(script, parameter) == USAGE
-    told = capsys.readouterr()
-    first, _, _, *table = told.err.splitlines()
-    assert told.out == "" and words in first and posted(galaxy) == []
+    captured = capsys.readouterr()
+    first, _, _, *table = captured.err.splitlines()
+    assert captured.out == "" and words in first and posted(galaxy) == []
     assert [row.split("  ")[0] for row in table] == rows
 
 
@@ -188,13 +189,13 @@ def test_what_galaxy_would_ignore_is_refused_with_what_there_is(script, galaxy, 
     (["param=Filter1=cond"], "'param=Filter1=cond' is not param=TOOL=NAME=VALUE"),
     (["param=="], "is not param="), (["param==cond=x"], "is not param="),
     (["param=3=cond=a", "param=First=cond=b"], "parameter cond of First is given twice")])
-def test_a_wrong_parameter(script, galaxy, capsys, parameters, words):
+def test_a_malformed_parameter_is_refused(script, galaxy, capsys, parameters, words):
     assert with_parameters(script, *parameters) == USAGE
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and words in told.err and posted(galaxy) == []
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1 and words in captured.err and posted(galaxy) == []
 
 
-def test_a_tool_that_the_server_lacks_is_galaxys_to_refuse(script, galaxy, capsys):
+def test_a_missing_tool_is_left_to_galaxy_to_refuse(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/tools/Filter1", status_code=404, json={"err_msg": "Could not find tool", "err_code": 404001})
     galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=400, json={"err_msg": "tools are not installed: Filter1"})
     assert with_parameters(script, "param=Filter1=cond=x") == FAILED

@@ -1,4 +1,4 @@
-"""workflow_import.py and workflow_import_from_file_rpark.py: what they send for each kind of file, and what they refuse."""
+"""workflow_import.py and workflow_import_from_file_rpark.py: the request for each kind of file, and what they refuse."""
 import pytest
 import workflow_import
 import workflow_import_from_file_rpark
@@ -26,12 +26,12 @@ def posted(galaxy):
 
 
 def one_line_with(capsys, words):
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and words in told.err and KEY not in told.err
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1 and words in captured.err and KEY not in captured.err
     return True
 
 
-def test_a_ga_file(script, galaxy, tmp_path, capsys):
+def test_a_ga_file_is_imported(script, galaxy, tmp_path, capsys):
     (tmp_path / "w.ga").write_text(GA)
     assert script(workflow_import.main, KEY, URL, tmp_path / "w.ga") == 0
     assert posted(galaxy) == [SENT] and galaxy.request_history[0].headers["x-api-key"] == KEY
@@ -50,13 +50,13 @@ def test_the_rpark_script_prints_the_answer(script, galaxy, tmp_path, capsys):
 @pytest.mark.parametrize("text", [FORMAT_2, '{"class": "GalaxyWorkflow", "steps": {}}',
                                   "$graph: [{class: GalaxyWorkflow, id: main}]"])
 @pytest.mark.parametrize("module", BOTH)
-def test_a_format_2_file(script, galaxy, tmp_path, module, text):
+def test_a_format_2_file_is_imported(script, galaxy, tmp_path, module, text):
     (tmp_path / "w.gxwf.yml").write_text(text)
     assert script(module.main, KEY, URL, tmp_path / "w.gxwf.yml") == 0
     assert posted(galaxy) == [{"workflow": {"class": "GalaxyWorkflow", "yaml_content": text}}]
 
 
-def test_standard_input(script, galaxy, type_in, capsys):
+def test_standard_input_is_imported(script, galaxy, type_in, capsys):
     type_in(GA)
     assert script(workflow_import.main, KEY, URL, "-") == 0
     assert posted(galaxy) == [SENT]
@@ -81,7 +81,7 @@ def test_an_address_is_fetched_as_it_was_typed(script, galaxy):
     assert "x-api-key" not in galaxy.request_history[0].headers
 
 
-def test_what_is_far_too_large_is_not_read_to_its_end(script, loopback, capsys):
+def test_an_endless_answer_is_not_read_to_its_end(script, loopback, capsys):
     taken = []
 
     def endless(handler):
@@ -99,7 +99,7 @@ def test_what_is_far_too_large_is_not_read_to_its_end(script, loopback, capsys):
     assert one_line_with(capsys, "no workflow there: the answer is larger than 50 MiB") and len(taken) < 100
 
 
-def test_an_address_that_breaks_off(script, loopback, capsys):
+def test_a_broken_connection_is_worth_another_try(script, loopback, capsys):
     def cut(handler):
         handler.send_response(200)
         handler.send_header("Content-Length", "1000")
@@ -115,13 +115,13 @@ def test_an_address_that_breaks_off(script, loopback, capsys):
     ({"status_code": 404, "text": "<html>"}, FAILED, "http://elsewhere.test/w.ga: no workflow there: the answer is 404"),
     ({"text": "<html><p>Sign in"}, USAGE, "http://elsewhere.test/w.ga: not a workflow: neither"),
     ({"content": b"\xff"}, USAGE, "not a text in UTF-8"), ({"status_code": 503}, TRY_LATER, "the answer is 503")])
-def test_an_address_without_a_workflow(script, galaxy, clock, capsys, answer, status, words):
+def test_an_address_without_a_workflow_is_refused(script, galaxy, clock, capsys, answer, status, words):
     galaxy.get("http://elsewhere.test/w.ga", **answer)
     assert script(workflow_import.main, KEY, URL, "http://elsewhere.test/w.ga") == status
     assert one_line_with(capsys, words) and posted(galaxy) == []
 
 
-def test_an_absolute_path_that_is_not_here_is_the_servers(script, galaxy, capsys):
+def test_an_absolute_path_that_does_not_exist_here_is_the_servers(script, galaxy, capsys):
     assert script(workflow_import.main, KEY, URL, "/nosuch/w.ga") == 0
     assert posted(galaxy) == [{"from_path": "/nosuch/w.ga"}]
     galaxy.post(f"{URL}/api/workflows", status_code=403, json={"err_msg": "Action requires admin account."})
@@ -132,7 +132,7 @@ def test_an_absolute_path_that_is_not_here_is_the_servers(script, galaxy, capsys
     assert one_line_with(capsys, "Galaxy finds no workflow there on the server")
 
 
-def test_a_path_that_is_here_is_never_the_servers(script, galaxy, tmp_path, monkeypatch, capsys):
+def test_a_path_that_exists_here_is_never_the_servers(script, galaxy, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dangling").symlink_to("nowhere")
     assert script(workflow_import.main, KEY, URL, "") == USAGE
@@ -144,7 +144,7 @@ def test_a_path_that_is_here_is_never_the_servers(script, galaxy, tmp_path, monk
     assert galaxy.call_count == 0
 
 
-def test_into_the_menu(script, galaxy, tmp_path):
+def test_a_workflow_is_added_to_the_menu(script, galaxy, tmp_path):
     galaxy.put(f"{URL}/api/workflows/w", json={"id": "w"})
     (tmp_path / "w.ga").write_text(GA)
     assert script(workflow_import.main, KEY, URL, tmp_path / "w.ga", "--add_to_menu") == 0
@@ -153,7 +153,7 @@ def test_into_the_menu(script, galaxy, tmp_path):
 
 
 @pytest.mark.parametrize("module", BOTH)
-def test_tools_that_the_server_lacks_are_named(script, galaxy, tmp_path, capsys, module):
+def test_missing_tools_are_named(script, galaxy, tmp_path, capsys, module):
     lacking = {"errors": "Tool is not installed", "tool_id": "bowtie2", "tool_version": "2.5"}
     galaxy.get(f"{URL}/api/workflows/w/download", json={"steps": {
         "0": {"errors": None, "tool_id": None}, "1": lacking, "2": lacking, "3": {"errors": None, "tool_id": "cat1"},
@@ -163,7 +163,7 @@ def test_tools_that_the_server_lacks_are_named(script, galaxy, tmp_path, capsys,
     assert "administrator installs bowtie2 (2.5), inner\n" in capsys.readouterr().err
 
 
-def test_an_import_stays_one_when_its_tools_can_not_be_told(script, galaxy, tmp_path, capsys):
+def test_an_import_succeeds_even_if_its_tools_can_not_be_checked(script, galaxy, tmp_path, capsys):
     galaxy.get(f"{URL}/api/workflows/w/download", **NO)
     (tmp_path / "w.ga").write_text(GA)
     assert script(workflow_import.main, KEY, URL, tmp_path / "w.ga") == 0
@@ -179,14 +179,14 @@ def test_an_import_stays_one_when_its_tools_can_not_be_told(script, galaxy, tmp_
     ("$graph: 5", "one of them main"), ("$graph: [5]", "one of them main"), ("$graph: []", "one of them main"),
     ("$graph: [{id: main}, {id: main}]", "one of them main"), ("$graph: [{id: main}, {}]", "workflows with an id each"),
     ('{"steps": 5}', "neither a .ga file"), ('{"steps": {}}', "has no name")])
-def test_another_file(script, galaxy, tmp_path, capsys, module, text, words):
+def test_a_file_that_is_not_a_workflow_is_refused(script, galaxy, tmp_path, capsys, module, text, words):
     (tmp_path / "w.ga").write_text(text)
     assert script(module.main, KEY, URL, tmp_path / "w.ga") == USAGE
     assert one_line_with(capsys, words) and galaxy.call_count == 0
 
 
 @pytest.mark.parametrize("module", BOTH)
-def test_refused(script, galaxy, tmp_path, capsys, module):
+def test_galaxys_refusal_is_one_line(script, galaxy, tmp_path, capsys, module):
     galaxy.post(f"{URL}/api/workflows", **NO)
     (tmp_path / "w.ga").write_text(GA)
     assert script(module.main, KEY, URL, tmp_path / "w.ga") == FAILED
@@ -195,7 +195,7 @@ def test_refused(script, galaxy, tmp_path, capsys, module):
 
 @pytest.mark.parametrize("module", BOTH)
 @pytest.mark.parametrize("line", [[KEY], [KEY, URL], [KEY, URL, "f", "g"], [KEY, URL, "w.ga", "--format=tabel"]])
-def test_bad_lines(script, requests_mock, capsys, module, line):
+def test_bad_lines_are_refused_before_any_request(script, requests_mock, capsys, module, line):
     assert script(module.main, *line) == USAGE
-    told = capsys.readouterr()
-    assert told.out == "" and told.err and KEY not in told.err and requests_mock.call_count == 0
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err and KEY not in captured.err and requests_mock.call_count == 0

@@ -1,5 +1,7 @@
-"""workflow_run.py: what it sends, what it refuses before anything is sent, how it ends."""
+"""workflow_run.py: its requests, the lines that it refuses, and how it ends."""
+import contextlib
 import json
+from types import SimpleNamespace
 
 import pytest
 import workflow_run
@@ -33,7 +35,7 @@ def table(tmp_path):
 
 @pytest.fixture
 def galaxy(requests_mock, monkeypatch):
-    """A Galaxy in which the run ends well at once; bytes go nowhere."""
+    """A Galaxy in which the run succeeds at once; no bytes are uploaded."""
     answers = {"users/current": {"id": "me", "is_admin": False}, f"workflows/{WORKFLOW_ID}": WORKFLOW,
                f"workflows/{WORKFLOW_ID}/download": EXPORTED, "version": {"version_major": "26.1"},
                "tools/cat1": {"inputs": [{"type": "text", "name": "x"}, {"type": "text", "name": "linked"}]},
@@ -58,7 +60,7 @@ def sent(galaxy, method="POST"):
             if request.method == method]
 
 
-def test_a_file_goes_through_a_workflow(script, galaxy, table, capsys):
+def test_a_file_is_uploaded_and_the_workflow_run(script, galaxy, table, capsys):
     assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, f"table={table}", "limit=5") == DONE
     assert sent(galaxy) == [("histories", {"name": "n"}), (f"workflows/{WORKFLOW_ID}/invocations", {
         "history_id": HISTORY_ID, "inputs": {"0": {"src": "hda", "id": "d"}, "1": 5}, "inputs_by": "step_index",
@@ -78,7 +80,7 @@ def test_all_options_go_into_the_request(script, galaxy, capsys):
     assert capsys.readouterr().out.splitlines()[-1].split() == ["i", WORKFLOW_ID, HISTORY_ID, "new"]
 
 
-def test_a_server_that_would_ignore_on_complete(script, galaxy, capsys):
+def test_on_complete_is_refused_for_an_old_server(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/version", json={"version_major": "25.1"})
     assert script(workflow_run.main, "--on-complete=notify", KEY, URL, "n", "table=hda:d") == FAILED
     assert "needs Galaxy 26.1 or later, and http://galaxy.test is 25.1" in capsys.readouterr().err and sent(galaxy) == []
@@ -86,11 +88,11 @@ def test_a_server_that_would_ignore_on_complete(script, galaxy, capsys):
 
 def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
     assert script(workflow_run.main, "-n", KEY, URL, WORKFLOW_ID, f"table={table}") == DONE
-    told = json.loads(capsys.readouterr().out)
-    assert sent(galaxy) == [] and told["payload"]["inputs"] == {"0": {"upload": str(table), "extension": "tabular"}}
+    captured = json.loads(capsys.readouterr().out)
+    assert sent(galaxy) == [] and captured["payload"]["inputs"] == {"0": {"upload": str(table), "extension": "tabular"}}
 
 
-@pytest.mark.parametrize("words, said", [
+@pytest.mark.parametrize("words, message", [
     (["tabel=x"], "there is no input 'tabel': did you mean 'table'?"),
     (["table=hda:d", "limit=x"], "input limit: 'x' is not an integer, so nothing was sent"),
     (["table=hda:d", "--outputs=nosuch"], "there is no output 'nosuch': there are copied"),
@@ -113,15 +115,15 @@ def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
     (["table=hda:d", "--report=x.txt"], "a report is FILE.html"),
     (["--job=none.yml"], "none.yml: No such file or directory"),
 ])
-def test_what_is_refused_before_anything_is_sent(script, galaxy, words, said, capsys):
+def test_wrong_inputs_and_options_are_refused_before_anything_is_sent(script, galaxy, words, message, capsys):
     options = [word for word in words if word.startswith("--")]
-    given = [word for word in words if word not in options]
-    assert script(workflow_run.main, *options, KEY, URL, WORKFLOW_ID, *given) == USAGE
-    told = capsys.readouterr()
-    assert sent(galaxy) == [] and told.out == "" and said in told.err and "Traceback" not in told.err
+    values = [word for word in words if word not in options]
+    assert script(workflow_run.main, *options, KEY, URL, WORKFLOW_ID, *values) == USAGE
+    captured = capsys.readouterr()
+    assert sent(galaxy) == [] and captured.out == "" and message in captured.err and "Traceback" not in captured.err
 
 
-def test_tools_that_the_server_lacks(script, galaxy, capsys):
+def test_missing_tools_are_refused(script, galaxy, capsys):
     lacks = {"steps": {**EXPORTED["steps"], "2": {**EXPORTED["steps"]["2"], "errors": "missing"}}}
     galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json=lacks)
     assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
@@ -143,7 +145,7 @@ def test_a_file_is_imported_once(script, galaxy, tmp_path, capsys):
     assert "none.ga: no such file" in capsys.readouterr().err
 
 
-def test_two_that_import_a_file_at_once_keep_the_older(script, galaxy, tmp_path):
+def test_two_runs_that_import_a_file_at_once_keep_the_older(script, galaxy, tmp_path):
     (tmp_path / "w.gxwf.yml").write_text("class: GalaxyWorkflow\nlabel: n\ninputs: []\nsteps: []\n")
     listed = []
 
@@ -159,56 +161,57 @@ def test_two_that_import_a_file_at_once_keep_the_older(script, galaxy, tmp_path)
     assert [one.path for one in galaxy.request_history if one.method == "DELETE"] == ["/api/workflows/younger"]
 
 
-def test_a_deleted_workflow(script, galaxy, capsys):
+def test_a_deleted_workflow_is_refused(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}", json={**WORKFLOW, "deleted": True})
     assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
     assert "is deleted: undelete it" in capsys.readouterr().err and sent(galaxy) == []
 
 
-@pytest.mark.parametrize("labels, options, said", [
+@pytest.mark.parametrize("labels, options, message", [
     (["copied", "copied"], [], "2 outputs have the label 'copied', and Galaxy would return one of them"),
     ([], ["--download=results"], "marks nothing as its output, so --download would fetch nothing")])
-def test_outputs_that_could_not_be_fetched(script, galaxy, tmp_path, monkeypatch, capsys, labels, options, said):
+def test_outputs_that_could_not_be_downloaded_are_refused(script, galaxy, tmp_path, monkeypatch, capsys, labels, options,
+                                                          message):
     monkeypatch.chdir(tmp_path)
     made = [{"label": label, "output_name": f"o{number}"} for number, label in enumerate(labels)]
     galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download",
                json={"steps": {**EXPORTED["steps"], "2": {**EXPORTED["steps"]["2"], "workflow_outputs": made}}})
     assert script(workflow_run.main, *options, KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
-    assert said in capsys.readouterr().err and sent(galaxy) == [] and not (tmp_path / "results").exists()
+    assert message in capsys.readouterr().err and sent(galaxy) == [] and not (tmp_path / "results").exists()
 
 
-def test_each_wrong_parameter_with_what_there_is(script, galaxy, capsys):
+def test_each_wrong_parameter_is_reported_with_a_table(script, galaxy, capsys):
     assert script(workflow_run.main, "--param=sort:x=1", "--param=cat1:y=1", KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
-    told = capsys.readouterr().err
-    assert "has no tool or step 'sort'" in told and "tool cat1 has no parameter 'y'" in told
-    assert "copy" in told and "takes" not in told
+    captured = capsys.readouterr().err
+    assert "has no tool or step 'sort'" in captured and "tool cat1 has no parameter 'y'" in captured
+    assert "copy" in captured and "takes" not in captured
 
 
-def test_steps_that_leave_out_what_their_tools_want(script, galaxy, capsys):
-    def refused(wanted):
+def test_galaxys_corrections_are_shown_and_those_of_runtime_values_accepted(script, galaxy, capsys):
+    def refuse(corrections):
         galaxy.post(f"{URL}/api/workflows/{WORKFLOW_ID}/invocations", [
-            {"status_code": 400, "json": {"err_msg": "Workflow step has upgrade messages", "err_data": {"2": wanted}}},
+            {"status_code": 400, "json": {"err_msg": "Workflow step has upgrade messages", "err_data": {"2": corrections}}},
             {"json": {"id": "i"}}])
-    refused({"x": "No value found for 'X'. Using default: '1'."})
+    refuse({"x": "No value found for 'X'. Using default: '1'."})
     assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
     assert "No value found for 'X'. Using default: '1'. --allow-corrections accepts this" in capsys.readouterr().err
-    refused({"0": {"x": "No value found for 'X'. Using default: '<RuntimeValue object>'."}})
+    refuse({"0": {"x": "No value found for 'X'. Using default: '<RuntimeValue object>'."}})
     assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
     assert sent(galaxy)[-1][1]["allow_tool_state_corrections"] is True
 
 
-def failing(galaxy):
+def fail_a_job(galaxy):
     galaxy.get(f"{URL}/api/invocations/i/jobs_summary", json={"id": "i", "states": {"error": 1, "ok": 1},
                                                               "populated_state": "ok"})
     galaxy.get(f"{URL}/api/workflows/v", status_code=403, json={"err_msg": "not yours"})
 
 
-def test_a_failure_is_told_and_recorded(script, galaxy, tmp_path, capsys):
-    failing(galaxy)
+def test_a_failure_is_reported_and_recorded(script, galaxy, tmp_path, capsys):
+    fail_a_job(galaxy)
     record = tmp_path / "run.json"
     assert script(workflow_run.main, f"--record={record}", KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
-    told = capsys.readouterr()
-    assert "invocation i failed: 1 error" in told.err and "copied" in told.out
+    captured = capsys.readouterr()
+    assert "invocation i failed: 1 error" in captured.err and "copied" in captured.out
     facts = json.loads(record.read_text())
     assert (facts["state"], facts["jobs"], facts["invocation"], facts["history"]) == (
         "failed", {"error": 1, "ok": 1}, "i", HISTORY_ID)
@@ -219,7 +222,7 @@ def dataset(name):
     return {"id": name, "name": name, "state": "ok", "deleted": False, "extension": "txt", "file_ext": "txt", "file_size": 2}
 
 
-def test_a_collections_path_is_its_folder_however_deep_it_is(script, galaxy, tmp_path, capsys):
+def test_the_path_of_a_collection_is_its_folder_at_any_depth(script, galaxy, tmp_path, capsys):
     pair = [{"element_identifier": way, "element_type": "hda", "object": dataset(f"o{way}")}
             for way in ("forward", "reverse")]
     deep = [{"element_identifier": "s1", "element_type": "dataset_collection", "object": {"elements": pair}}]
@@ -239,21 +242,21 @@ def test_a_collections_path_is_its_folder_however_deep_it_is(script, galaxy, tmp
     assert (tmp_path / "out" / "deep" / "s1" / "forward.txt").read_text() == "1\n"
 
 
-def test_what_ended_begins_anew_and_what_has_not_goes_on(script, galaxy, capsys):
+def test_the_same_line_resumes_a_run_and_starts_anew_after_its_end(script, galaxy, capsys):
     line = [KEY, URL, WORKFLOW_ID, "table=hda:d"]
     galaxy.get(f"{URL}/api/invocations/i/jobs_summary", json={"id": "i", "states": {"running": 1}, "populated_state": "new"})
     assert script(workflow_run.main, "--timeout=0", *line) == STILL_RUNNING
     assert "invocation i still runs after 0 s: 1 running" in capsys.readouterr().err
     assert script(workflow_run.main, "--timeout=0", *line) == STILL_RUNNING
     assert len(sent(galaxy)) == 2       # a history and an invocation
-    failing(galaxy)
+    fail_a_job(galaxy)
     assert script(workflow_run.main, *line) == FAILED
     assert len(sent(galaxy)) == 2
     assert script(workflow_run.main, *line) == FAILED
     assert len(sent(galaxy)) == 4
 
 
-def test_a_file_that_has_changed_makes_another_run(script, galaxy, table, capsys):
+def test_a_changed_file_makes_another_run(script, galaxy, table, capsys):
     galaxy.get(f"{URL}/api/invocations/i/jobs_summary", json={"id": "i", "states": {"running": 1}, "populated_state": "new"})
     line = ["--timeout=0", KEY, URL, WORKFLOW_ID, f"table={table}"]
     assert script(workflow_run.main, *line) == script(workflow_run.main, *line) == STILL_RUNNING
@@ -263,13 +266,13 @@ def test_a_file_that_has_changed_makes_another_run(script, galaxy, table, capsys
     assert len(sent(galaxy)) == 4
 
 
-def test_the_record_can_not_be_written(script, galaxy, tmp_path, capsys):
+def test_a_record_in_no_folder_is_refused(script, galaxy, tmp_path, capsys):
     assert script(workflow_run.main, f"--record={tmp_path}/none/x.json", KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
     assert "/none/x.json: not a file's name in a folder" in capsys.readouterr().err and galaxy.request_history == []
 
 
 @pytest.mark.parametrize("option", ["--record", "--report"])
-def test_what_a_run_reads_is_not_overwritten(script, galaxy, tmp_path, option, capsys):
+def test_a_file_that_the_run_reads_is_not_overwritten(script, galaxy, tmp_path, option, capsys):
     (tmp_path / "t.html").write_text("1\n")
     line = [f"{option}={tmp_path}/./t.html", KEY, URL, WORKFLOW_ID, f"table={tmp_path}/t.html"]
     assert script(workflow_run.main, *line) == USAGE
@@ -277,28 +280,28 @@ def test_what_a_run_reads_is_not_overwritten(script, galaxy, tmp_path, option, c
     assert (tmp_path / "t.html").read_text() == "1\n" and sent(galaxy) == []
 
 
-def test_a_run_goes_on_when_the_disk_of_its_record_is_full(script, galaxy, tmp_path, monkeypatch, capsys):
+def test_a_run_continues_when_its_record_can_not_be_written(script, galaxy, tmp_path, monkeypatch, capsys):
     def full(descriptor):
         raise OSError(28, "No space left on device")
     monkeypatch.setattr(files.os, "fsync", full)
     assert script(workflow_run.main, f"--record={tmp_path}/r.json", KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
-    told = capsys.readouterr()
-    assert "copied" in told.out and [line.partition(": ")[2] for line in told.err.splitlines()] == [
+    captured = capsys.readouterr()
+    assert "copied" in captured.out and [line.partition(": ")[2] for line in captured.err.splitlines()] == [
         f"--record={tmp_path}/r.json: No space left on device: there is no record of invocation i, which {how}"
         for how in ("goes on", "has ended")]
 
 
-def test_results_that_can_not_be_fetched(script, galaxy, tmp_path, capsys):
+def test_results_that_can_not_be_downloaded_are_reported(script, galaxy, tmp_path, capsys):
     galaxy.get(f"{URL}/api/datasets/o", json={"id": "o", "name": "x", "state": "ok", "extension": "txt", "file_size": 3})
     galaxy.get(f"{URL}/api/datasets/o/display", status_code=403, json={"err_msg": "not yours"})
     assert script(workflow_run.main, f"--download={tmp_path}/out", KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
-    told = capsys.readouterr()
-    assert "not yours" in told.err and told.err.splitlines()[-1].endswith(
+    captured = capsys.readouterr()
+    assert "not yours" in captured.err and captured.err.splitlines()[-1].endswith(
         f"the run itself is ok: invocation_download.py --to={tmp_path}/out - - i downloads the rest")
-    assert told.out.split() == ["label", "src", "id", "path", "-------", "-----", "----", "------", "copied", "hda", "o"]
+    assert captured.out.split() == ["label", "src", "id", "path", "-------", "-----", "----", "------", "copied", "hda", "o"]
 
 
-def test_another_run_fetches_into_the_same_folder_meanwhile(script, galaxy, tmp_path, capsys):
+def test_another_run_may_download_to_the_same_folder_meanwhile(script, galaxy, tmp_path, capsys):
     def ended(request, context):
         (tmp_path / "copied.txt").write_text("another's")
         (tmp_path / "manifest.tsv").write_text("id\tname\tpath\tsize\thash\tstate\nz\tcopied\tcopied.txt\t9\t\tok\n")
@@ -315,10 +318,22 @@ def test_another_run_fetches_into_the_same_folder_meanwhile(script, galaxy, tmp_
     ("Fetch:url=http://x?y=z:1", ("Fetch", "url", "http://x?y=z:1")),
     ("a:b:cond=c1=='d:e=f'", ("a:b", "cond", "c1=='d:e=f'")),
     ("a=b:cond=", ("a=b", "cond", "")), ("0:operations_0|opcol=2", ("0", "operations_0|opcol", "2"))])
-def test_a_parameter(text, parts):
+def test_a_step_parameter_is_parsed(text, parts):
     assert parse_step_parameter(text) == parts
 
 
-def test_a_bad_line(script, capsys):
+def test_quiet_hides_progress_and_prints_results(script, galaxy, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    bars = []
+    monkeypatch.setattr("tqdm.tqdm", lambda **options: bars.append(options) or contextlib.nullcontext(SimpleNamespace(
+        n=0, update=lambda count: None)))
+    for options, shown in ((["--quiet"], False), ([], True)):
+        assert script(workflow_run.main, *options, KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
+        captured = capsys.readouterr()
+        assert captured.out.splitlines()[-1].split() == ["copied", "hda", "o"]
+        assert (captured.err == f"invocation i in history {HISTORY_ID}\n") == shown == bool(bars)
+
+
+def test_a_line_without_a_workflow_prints_the_usage(script, capsys):
     assert script(workflow_run.main, KEY, URL) == USAGE
     assert "workflow_run.py" in capsys.readouterr().err

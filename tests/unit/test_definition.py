@@ -1,3 +1,4 @@
+"""Names of inputs, resolved in a workflow, and datasets that Galaxy would take oddly."""
 import pytest
 
 from common import USAGE, GalaxyError
@@ -10,11 +11,11 @@ WORKFLOW = {"name": "Wet days", "steps": {}, "ids": {"71": "3"}, "inputs": {
 
 @pytest.mark.parametrize("step, index", [("0", "0"), ("observations", "0"), ("u-3", "3"), ("limit = 1", "3"), ("71", "3"),
                                          ("4", "4")])
-def test_inputs_by_index_label_uuid_and_id(step, index):
+def test_an_input_is_found_by_index_label_uuid_or_id(step, index):
     assert definition.input_index(WORKFLOW, step) == index
 
 
-def test_an_unknown_input_shows_those_there_are():
+def test_an_unknown_input_is_refused_with_a_table_of_the_inputs():
     with pytest.raises(GalaxyError) as caught:
         definition.input_index(WORKFLOW, "observation")
     assert str(caught.value) == "workflow 'Wet days' has no input 'observation': did you mean observations?"
@@ -32,7 +33,7 @@ STEPS = {"0": {"type": "data_input", "tool_inputs": {"optional": False}},
          "2": {"type": "parameter_input", "tool_inputs": {"optional": False, "parameter_type": "text"}}}
 
 
-def test_an_index_that_is_another_inputs_label_is_never_a_guess():
+def test_an_index_that_is_also_another_inputs_label_is_refused():
     pair = {"name": "pair", "steps": {}, "ids": {}, "inputs": {
         "0": {"label": "1", "uuid": "u0"}, "1": {"label": "2", "uuid": "u1"}}}
     with pytest.raises(GalaxyError, match="'1' is 2 inputs of workflow 'pair', by index or label: .* by its uuid") as caught:
@@ -41,14 +42,14 @@ def test_an_index_that_is_another_inputs_label_is_never_a_guess():
     assert (definition.input_index(pair, "2"), definition.input_index(pair, "u0")) == ("1", "0")
 
 
-@pytest.mark.parametrize("given, words", [
+@pytest.mark.parametrize("datasets, words", [
     ([("0", "hda", "d"), ("2", "hda", "d")], "input 2 \\(cond\\) is a parameter and takes no dataset"),
     ([("0", "hda", "d")], "input 2 \\(cond\\) is a parameter without a default"),
     ([("1", "hdca", "c")], "input 0 \\(reads\\) is missing"),
 ])
-def test_inputs_that_galaxy_would_take_or_refuse_oddly(given, words):
+def test_inputs_of_the_wrong_kind_and_missing_ones_are_refused(datasets, words):
     workflow = {"id": "w", "name": "n", "steps": STEPS, "ids": {}, "inputs": {
         "0": {"label": "reads", "uuid": "u0"}, "1": {"label": "list", "uuid": "u1"}, "2": {"label": "cond", "uuid": "u2"}}}
     with pytest.raises(GalaxyError, match=words) as caught:
-        definition.resolve_inputs(workflow, given)
+        definition.resolve_inputs(workflow, datasets)
     assert caught.value.exit_code == USAGE

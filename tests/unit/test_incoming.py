@@ -11,7 +11,7 @@ import pytest
 
 from common import FAILED, TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.batch import incoming
-from galaxy_api_scripts.batch.incoming import as_workflow_input, fingerprint, is_complete, move_unit, scan_folder
+from galaxy_api_scripts.batch.incoming import as_workflow_input, current_fingerprint, is_complete, move_unit, scan_folder
 from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputSpec
 
 
@@ -49,7 +49,7 @@ def only(folder, unit="file", **options):
 
 # ------------------------------------------------------------------------------------------------------------ files
 
-def test_files_by_name_and_what_they_are(inbox):
+def test_files_are_units_sorted_by_name(inbox):
     put(inbox, "b.fastq.gz", "a.bed", "plain")
     found = scan_folder(str(inbox), "file")
     assert [(drop.name, drop.place, drop.mark, drop.certain, drop.problem) for drop in found] == [
@@ -68,7 +68,7 @@ def test_names_that_are_left_alone(inbox, name):
     assert list(told(scan_folder(str(inbox), "file"))) == ["b"]
 
 
-def test_what_is_no_file_is_left_alone(inbox):
+def test_folders_pipes_and_sockets_are_left_alone(inbox):
     os.mkfifo(inbox / "pipe")
     with socket.socket(socket.AF_UNIX) as listener:
         here = os.getcwd()
@@ -79,7 +79,7 @@ def test_what_is_no_file_is_left_alone(inbox):
         assert scan_folder(str(inbox), "file") == []
 
 
-def test_links(inbox):
+def test_links_to_files_within_the_folder_count(inbox):
     put(inbox, "a.bed", ".store/deep.bed")
     put(inbox.parent, "outside.bed")
     (inbox / "again.bed").symlink_to("a.bed")       # a.bed is met anyway
@@ -90,10 +90,10 @@ def test_links(inbox):
     (inbox / "loop.bed").symlink_to("loop.bed")
     assert told(scan_folder(str(inbox), "file")) == {
         "a": {"a": ["a.bed"]}, "deep": {"deep": ["deep.bed"]},
-        "loop": f"loop.bed can't be looked at: {os.strerror(errno.ELOOP)}"}
+        "loop": f"loop.bed can't be inspected: {os.strerror(errno.ELOOP)}"}
 
 
-def test_a_folder_that_is_a_link_itself(inbox):
+def test_the_watched_folder_may_be_a_link(inbox):
     put(inbox, "a.bed", "r/x.fastq")
     (inbox / "b.bed").symlink_to("r/x.fastq")
     (inbox.parent / "link").symlink_to(inbox)
@@ -107,30 +107,30 @@ def test_an_empty_file_is_waited_for(inbox):
     assert only(inbox).name == "a"
 
 
-def test_a_half_file_that_grows_has_other_stamps(inbox):
+def test_a_growing_file_changes_its_fingerprint(inbox):
     put(inbox, "a.bed", text="half")
     first, second = only(inbox), only(inbox)
-    assert first.stamp == second.stamp == fingerprint(first)
+    assert first.fingerprint == second.fingerprint == current_fingerprint(first)
     with open(inbox / "a.bed", "a") as file:
         file.write("x")
-    assert only(inbox).stamp == fingerprint(first) != first.stamp
+    assert only(inbox).fingerprint == current_fingerprint(first) != first.fingerprint
     os.utime(inbox / "a.bed", ns=(5, 5))
     third = only(inbox)
     os.replace(shutil.copy2(inbox / "a.bed", inbox / "b.part"), inbox / "a.bed")    # same size and time, another file
-    assert len({first.stamp, third.stamp, only(inbox).stamp}) == 3
+    assert len({first.fingerprint, third.fingerprint, only(inbox).fingerprint}) == 3
     os.unlink(inbox / "a.bed")
-    assert fingerprint(first) == "" and scan_folder(str(inbox), "file") == []
+    assert current_fingerprint(first) == "" and scan_folder(str(inbox), "file") == []
 
 
 @pytest.mark.parametrize("name", ["a b.bed", "a\nb.bed", "é.bed", "-n.bed", "'$(x)\".bed"])
-def test_odd_names(inbox, name):
+def test_names_with_odd_letters_are_kept(inbox, name):
     put(inbox, name)
     drop = only(inbox)
     assert (drop.name, drop.problem, drop.place) == (name[:-4], "", str(inbox / name))
     assert os.path.basename(move_unit(drop, str(inbox.parent / "out"))) == name and os.listdir(inbox) == []
 
 
-def test_a_name_that_is_not_utf8(inbox):
+def test_a_name_that_is_not_utf8_is_a_problem(inbox):
     path = os.fsencode(inbox) + b"/a\xff.bed"
     Path(os.fsdecode(path)).write_text("x")
     drop = only(inbox)
@@ -139,22 +139,22 @@ def test_a_name_that_is_not_utf8(inbox):
     assert os.fsencode(move_unit(drop, str(inbox.parent / "out"))).endswith(b"/out/a\xff.bed") and not os.path.lexists(path)
 
 
-def test_a_file_that_may_not_be_read(inbox, monkeypatch):
+def test_an_unreadable_file_is_a_problem(inbox, monkeypatch):
     put(inbox, "a.bed", "b.bed")
     monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("a.bed"))     # root may read all
     assert told(scan_folder(str(inbox), "file")) == {"a": "a.bed can't be read", "b": {"b": ["b.bed"]}}
 
 
-def test_files_that_vanish_during_the_look(inbox, monkeypatch):
+def test_files_that_vanish_during_the_scan_are_skipped(inbox, monkeypatch):
     put(inbox, "a.bed", "b.bed", "run/x/a.fastq", "run/y/b.fastq")
-    real = incoming._entries
+    real = incoming.list_entries
 
     def entries(folder):
         found = real(folder)
         (inbox / "a.bed").unlink(missing_ok=True)
         shutil.rmtree(inbox / "run/x", ignore_errors=True)
         return found
-    monkeypatch.setattr(incoming, "_entries", entries)
+    monkeypatch.setattr(incoming, "list_entries", entries)
     assert list(told(scan_folder(str(inbox), "file"))) == ["b"]
     put(inbox, "run/x/a.fastq")
     assert told(scan_folder(str(inbox), "run")) == {"run": {"b": ["y/b.fastq"]}}
@@ -163,26 +163,26 @@ def test_files_that_vanish_during_the_look(inbox, monkeypatch):
         found = real(folder)
         shutil.rmtree(inbox / "run", ignore_errors=True)
         return found
-    monkeypatch.setattr(incoming, "_entries", and_the_run)
+    monkeypatch.setattr(incoming, "list_entries", and_the_run)
     assert scan_folder(str(inbox), "run") == []
 
 
-def test_a_folder_that_is_not_there(inbox):
+def test_a_missing_folder_means_try_again_later(inbox):
     with pytest.raises(GalaxyError, match="in/none: No such file or directory") as caught:
         scan_folder(str(inbox / "none"), "file")
     assert caught.value.exit_code == TRY_LATER
 
 
-def test_ten_thousand_files_are_each_asked_for_once(inbox, monkeypatch):
+def test_ten_thousand_files_cost_one_stat_each(inbox, monkeypatch):
     for number in range(10_000):
         (inbox / f"s{number}_R{number % 2 + 1}.fastq.gz").write_text("x")
-    asked_for, real = [], incoming._entries
+    asked_for, real = [], incoming.list_entries
 
     class Entry:
         def __init__(self, entry):
             self.name, self.path, self.is_symlink = entry.name, entry.path, entry.is_symlink
             self.stat = lambda: asked_for.append(entry.name) or entry.stat()
-    monkeypatch.setattr(incoming, "_entries", lambda folder: [Entry(entry) for entry in real(folder)])
+    monkeypatch.setattr(incoming, "list_entries", lambda folder: [Entry(entry) for entry in real(folder)])
     real_stat = os.stat
     monkeypatch.setattr(os, "stat", lambda path, **options: asked_for.append(path) or real_stat(path, **options))
     found = scan_folder(str(inbox), "file")
@@ -192,7 +192,7 @@ def test_ten_thousand_files_are_each_asked_for_once(inbox, monkeypatch):
 
 # -------------------------------------------------------------------------------------------------------- ready files
 
-def test_a_mark_beside_each_file(inbox):
+def test_a_mark_can_stand_for_one_file(inbox):
     put(inbox, "a.bed", "b.bed", "a.bed.done", "c.done")
     drop = only(inbox, ready_file=".done")
     assert (drop.name, drop.mark, drop.certain) == ("a", str(inbox / "a.bed.done"), True)
@@ -202,7 +202,7 @@ def test_a_mark_beside_each_file(inbox):
     assert not drop.certain and not is_complete(drop, 100, 159, 60) and is_complete(drop, 100, 160, 60)
 
 
-def test_a_mark_for_all_that_was_there_before_it(inbox):
+def test_a_mark_can_stand_for_all_that_was_there_before_it(inbox):
     put(inbox, "a.bed", "READY")
     put(inbox, "late.bed")
     after(inbox / "late.bed", inbox / "READY")
@@ -211,8 +211,8 @@ def test_a_mark_for_all_that_was_there_before_it(inbox):
     assert [(drop.name, drop.certain) for drop in found] == [("a", True), ("late", False)]
     (inbox / "READY").unlink()
     assert scan_folder(str(inbox), "file", ready_file="READY") == []
-    assert [drop.stamp for drop in found] == [
-        drop.stamp for drop in scan_folder(str(inbox), "file")]     # marks are not in it
+    assert [drop.fingerprint for drop in found] == [
+        drop.fingerprint for drop in scan_folder(str(inbox), "file")]     # marks are not in it
 
 
 def test_an_empty_file_with_its_mark_is_a_problem(inbox):
@@ -222,7 +222,7 @@ def test_an_empty_file_with_its_mark_is_a_problem(inbox):
     assert told(scan_folder(str(inbox), "pair", ready_file=".done", pattern="*.fq")) == {"s": "s_R1.fq is empty"}
 
 
-def test_a_pair_wants_the_marks_of_both(inbox):
+def test_a_pair_needs_the_marks_of_both_files(inbox):
     put(inbox, "s_R1.fq", "s_R2.fq", "s_R1.fq.done")
     assert scan_folder(str(inbox), "pair", ready_file=".done") == []
     put(inbox, "s_R2.fq.done")
@@ -247,7 +247,7 @@ def test_pairs_wait_for_their_mates(inbox):
     after(inbox / "s2_R2.fastq.gz", inbox / "s2_R1.fastq.gz")
     with open(inbox / "s2_R2.fastq.gz", "a") as file:
         file.write("more")
-    assert fingerprint(second) != second.stamp
+    assert current_fingerprint(second) != second.fingerprint
 
 
 def test_two_pairs_of_one_sample_are_two_units(inbox):
@@ -261,7 +261,7 @@ def test_two_pairs_of_one_sample_are_two_units(inbox):
 ILLUMINA = [f"Data/{sample}_L001_R{read}_001.fastq.gz" for sample in ("s1_S1", "s2_S2") for read in (1, 2)]
 
 
-def test_the_reads_of_a_run(inbox):
+def test_a_run_has_the_reads_below_its_folder(inbox):
     put(inbox / "240101_A", *ILLUMINA, "Data/Undetermined_S0_L001_R1_001.fastq.gz", "Data/s1_S1_L001_I1_001.fastq.gz",
         "Data/s1_S1_L001_I2_001.fastq.gz", "InterOp/x.bin", ".hid/a.fastq", "Data/._s1_S1_L001_R1_001.fastq.gz", "md5.txt")
     put(inbox, "loose.fastq.gz")
@@ -270,12 +270,12 @@ def test_the_reads_of_a_run(inbox):
     assert told([drop]) == {"240101_A": {"s1_S1_L001": ILLUMINA[:2], "s2_S2_L001": ILLUMINA[2:]}}
     assert (drop.place, drop.mark, drop.certain) == (str(inbox / "240101_A"), "", False)
     assert [source.name for source in drop.sources] == ILLUMINA
-    before = drop.stamp
+    before = drop.fingerprint
     put(inbox / "240101_A", "Data/s3_S3_L001_R1_001.fastq.gz", "Data/s3_S3_L001_R2_001.fastq.gz")
-    assert fingerprint(drop) == before != only(inbox, "run").stamp
+    assert current_fingerprint(drop) == before != only(inbox, "run").fingerprint
 
 
-def test_single_ends_and_another_pattern(inbox):
+def test_a_run_may_have_single_ends_and_another_pattern(inbox):
     put(inbox / "r", "x/b_R1.fastq.gz", "a.fq", "c.BAM", "x/d.bam")
     assert told(scan_folder(str(inbox), "run")) == {"r": {"a": ["a.fq"], "b_R1": ["x/b_R1.fastq.gz"]}}
     assert told(scan_folder(str(inbox), "run", pattern="*.[bB][aA][mM]")) == {"r": {"c": ["c.BAM"], "d": ["x/d.bam"]}}
@@ -283,30 +283,30 @@ def test_single_ends_and_another_pattern(inbox):
     assert "CopyComplete" not in told(scan_folder(str(inbox), "run", pattern="*"))["r"]
 
 
-def test_one_name_in_two_folders(inbox):
+def test_samples_of_one_name_in_two_folders_get_the_folders_names_too(inbox):
     put(inbox / "r", "l1/s_R1.fq", "l1/s_R2.fq", "l2/s_R1.fq", "l2/s_R2.fq", "l2/t_R1.fq", "l2/t_R2.fq")
     assert list(told(scan_folder(str(inbox), "run"))["r"]) == ["l1_s", "l2_s", "t"]
     put(inbox / "r", "l1_s_R1.fq", "l1_s_R2.fq")
     assert told(scan_folder(str(inbox), "run"))["r"] == "has two samples that would be l1_s: of l1/s_R1.fq and l1_s_R1.fq"
 
 
-def test_a_sample_that_is_in_one_folder_twice(inbox):
+def test_a_sample_that_is_in_one_folder_twice_is_a_problem(inbox):
     put(inbox / "r", "s_R1.fq", "s_R2.fq", "s_1.fastq", "s_2.fastq")
     assert "has two samples that would be s" in told(scan_folder(str(inbox), "run"))["r"]
 
 
-def test_a_mixture_is_a_problem(inbox):
+def test_a_mixture_of_pairs_and_single_ends_is_a_problem(inbox):
     put(inbox / "r", *ILLUMINA, "Data/odd.fastq")
     drop = only(inbox, "run")
     assert drop.problem == "has 5 files, and 1 of them without a mate, such as Data/odd.fastq"
     put(inbox / "r", "Data/empty_R1.fastq", text="")
     assert only(inbox, "run").problem == "Data/empty_R1.fastq is empty"
-    assert only(inbox, "run").stamp != drop.stamp
+    assert only(inbox, "run").fingerprint != drop.fingerprint
     with pytest.raises(GalaxyError, match="Data/empty_R1.fastq is empty"):
         as_workflow_input(only(inbox, "run"), asked("dataset"))
 
 
-def test_a_run_without_reads(inbox):
+def test_a_run_without_reads_is_a_problem_once_it_is_complete(inbox):
     (inbox / "r").mkdir()
     put(inbox / "s", "RTAComplete.txt", "Data/x.bcl")
     assert scan_folder(str(inbox), "run") == []
@@ -320,19 +320,19 @@ def test_a_run_without_reads(inbox):
 
 
 @pytest.mark.parametrize("name", ["Data/s1_S1_L001_R2_001.fastq.gz.part", "Data/.s1_S1_L001_R2_001.fastq.gz.Xa3f9Q"])
-def test_a_file_that_is_being_copied_keeps_a_run(inbox, name):
+def test_a_file_that_is_still_copied_delays_its_run(inbox, name):
     put(inbox / "r", "Data/s0.fastq.gz", name)
     drop = only(inbox, "run")
-    assert drop.problem == f"{name} is not whole yet"
+    assert drop.problem == f"{name} is not complete yet"
     with open(inbox / "r" / name, "a") as file:
         file.write("x")
-    assert only(inbox, "run").stamp != drop.stamp     # it grows, and so nobody is told of it
+    assert only(inbox, "run").fingerprint != drop.fingerprint     # it grows, and so nobody is told of it
     put(inbox / "r", "CopyComplete.txt")
     assert told(scan_folder(str(inbox), "run")) == {"r": {"s0": ["Data/s0.fastq.gz"]}}
 
 
 @pytest.mark.parametrize("mark", ["CopyComplete.txt", "CompletedJobInfo.xml"])
-def test_a_mark_that_comes_last(inbox, mark):
+def test_a_mark_is_certain_if_nothing_came_after_it(inbox, mark):
     put(inbox / "r", *ILLUMINA)
     waiting = only(inbox, "run")
     assert not is_complete(waiting, 100, 159, 60) and is_complete(
@@ -343,12 +343,12 @@ def test_a_mark_that_comes_last(inbox, mark):
     put(inbox / "r", mark)
     marked = only(inbox, "run")
     assert marked.mark == str(inbox / "r" / mark) and is_complete(marked, 100, 100, 60)
-    assert waiting.stamp == called.stamp == marked.stamp
+    assert waiting.fingerprint == called.fingerprint == marked.fingerprint
     after(inbox / "r" / ILLUMINA[0], inbox / "r" / mark)        # so the mark said nothing of these
     assert not is_complete(only(inbox, "run"), 100, 159, 60)
 
 
-def test_only_the_ready_file_counts(inbox):
+def test_with_a_ready_file_other_marks_do_not_count(inbox):
     put(inbox / "r", *ILLUMINA, "CopyComplete.txt")
     assert scan_folder(str(inbox), "run", ready_file="done.txt") == []
     put(inbox / "r", "done.txt")
@@ -358,7 +358,7 @@ def test_only_the_ready_file_counts(inbox):
     assert only(inbox, "run", ready_file=".x").certain
 
 
-def test_links_of_a_run(inbox):
+def test_links_within_a_run_count_once(inbox):
     put(inbox / "r", "a.fastq", "p/x")
     put(inbox, "q/other.fastq", ".out.fastq")
     (inbox / "r/again.fastq").symlink_to("a.fastq")
@@ -368,16 +368,16 @@ def test_links_of_a_run(inbox):
     assert told(scan_folder(str(inbox), "run"))["r"] == {"a": ["a.fastq"], "in": ["in.fastq"]}
 
 
-def test_a_part_of_a_run_that_can_not_be_looked_into(inbox, monkeypatch):
+def test_an_unreadable_folder_of_a_run_is_a_problem(inbox, monkeypatch):
     put(inbox / "r", *ILLUMINA, "locked/s3.fastq")
-    real = incoming._entries
+    real = incoming.list_entries
 
     def entries(folder):
         if folder.endswith("locked"):
             raise PermissionError(errno.EACCES, "Permission denied")
         return real(folder)
-    monkeypatch.setattr(incoming, "_entries", entries)
-    assert only(inbox, "run").problem == "locked can't be looked into: Permission denied"
+    monkeypatch.setattr(incoming, "list_entries", entries)
+    assert only(inbox, "run").problem == "locked can't be read: Permission denied"
 
 
 # ------------------------------------------------------------------------------------------------------- as an input
@@ -410,7 +410,7 @@ MAPPED = {"list": {"s_forward": "s_R1.fq", "s_reverse": "s_R2.fq"}}
     ("run", asked(type_="paired"), PAIRS),      # mapped over
     ("run", asked(), PAIRS),
 ], ids=str)
-def test_what_an_input_is_given(inbox, unit, one, expected):
+def test_each_kind_of_unit_becomes_the_value_its_input_takes(inbox, unit, one, expected):
     put(inbox, "a.bed", "s_R1.fq", "s_R2.fq", "r/x/s_R1.fq", "r/x/s_R2.fq", "r/t_R1.fq", "r/t_R2.fq")
     drop = only(inbox, unit, pattern={"file": "*.bed", "pair": "*.fq"}.get(unit))
     given = as_workflow_input(drop, one)
@@ -422,7 +422,7 @@ def test_single_ends_are_mapped_over_a_dataset(inbox):
     assert shape(as_workflow_input(only(inbox, "run"), asked("dataset"))) == {"list": {"a": "a.fq", "b": "b.fq"}}
 
 
-def test_the_datatype_that_the_input_wants(inbox):
+def test_files_get_the_datatype_of_the_input(inbox):
     put(inbox, "plain")
     leaf = as_workflow_input(only(inbox), asked("dataset", format=["bed"]))
     assert (leaf.place, leaf.source.ext, leaf.source.path) == (str(inbox / "plain"), "bed", str(inbox / "plain"))
@@ -437,17 +437,17 @@ def test_the_datatype_that_the_input_wants(inbox):
     ("file", InputSpec("0", "n", "u", "parameter", {
      "parameter_type": "integer"}), "a parameter .integer., and takes no file"),
 ], ids=str)
-def test_what_does_not_fit(inbox, unit, one, words):
+def test_a_unit_that_does_not_fit_an_input_is_refused(inbox, unit, one, words):
     put(inbox, "a.bed", "s_R1.fq", "s_R2.fq")
     with pytest.raises(GalaxyError, match=words) as caught:
         as_workflow_input(only(inbox, unit, pattern={"file": "*.bed", "pair": "*.fq"}[unit]), one)
     assert caught.value.exit_code == USAGE
 
 
-def test_a_name_that_is_too_long_for_an_element(inbox):
+def test_a_name_that_is_too_long_for_an_element_is_refused(inbox):
     put(inbox, f"{'x' * 215}.bed")
     assert shape(as_workflow_input(only(inbox), asked("dataset"))) == f"{'x' * 215}.bed"
-    with pytest.raises(GalaxyError, match="a name too long for an element"):
+    with pytest.raises(GalaxyError, match="its name is too long for an element, which may have"):
         as_workflow_input(only(inbox), asked(type_="list"))
 
 
@@ -479,7 +479,7 @@ each_unit = pytest.mark.parametrize("unit", UNITS)
 
 
 @each_unit
-def test_a_move(inbox, systems, unit):
+def test_a_unit_is_moved_under_a_free_name(inbox, systems, unit):
     put(inbox, *UNITS[unit])
     out, before, drop = inbox.parent / "out", tree(inbox), only(inbox, unit)
     times = {path: (inbox / path).stat().st_mtime_ns for path in before}
@@ -494,14 +494,14 @@ def test_a_move(inbox, systems, unit):
     assert len(tree(out)) == 3 * len(before) and before.items() <= tree(out).items()
 
 
-def test_a_pair_gets_one_number(inbox, systems):
+def test_both_files_of_a_pair_get_the_same_number(inbox, systems):
     put(inbox, *UNITS["pair"])
     put(inbox.parent / "out", "s_R2.fq", text="another")
     move_unit(only(inbox, "pair"), str(inbox.parent / "out"))
     assert sorted(tree(inbox.parent / "out")) == ["s_R1.fq.2", "s_R2.fq", "s_R2.fq.2"]
 
 
-def test_marks_beside_files_go_along(inbox, systems):
+def test_marks_are_moved_with_their_files(inbox, systems):
     put(inbox, "s_R1.fq", "s_R2.fq", "s_R1.fq.done", "s_R2.fq.done", "READY", "t.bed")
     before = tree(inbox)
     move_unit(only(inbox, "pair", ready_file=".done"), str(inbox.parent / "out"))
@@ -510,7 +510,7 @@ def test_marks_beside_files_go_along(inbox, systems):
 
 
 @each_unit
-def test_a_unit_that_changed_stays(inbox, systems, unit):
+def test_a_unit_that_changed_is_not_moved(inbox, systems, unit):
     put(inbox, *UNITS[unit])
     drop = only(inbox, unit)
     put(inbox, UNITS[unit][0], text="new")
@@ -521,9 +521,9 @@ def test_a_unit_that_changed_stays(inbox, systems, unit):
 
 
 @each_unit
-def test_a_unit_that_changes_while_it_is_copied_stays(inbox, systems, unit, monkeypatch):
+def test_a_unit_that_changes_while_it_is_copied_is_not_moved(inbox, systems, unit, monkeypatch):
     put(inbox, *UNITS[unit])
-    drop, real = only(inbox, unit), incoming._put
+    drop, real = only(inbox, unit), incoming.copy_or_link
 
     def and_written(thing, target):
         real(thing, target)
@@ -532,7 +532,7 @@ def test_a_unit_that_changes_while_it_is_copied_stays(inbox, systems, unit, monk
             place = inbox.parent / "out" / UNITS[unit][0]
         with open(place, "a") as file:
             file.write("more")
-    monkeypatch.setattr(incoming, "_put", and_written)
+    monkeypatch.setattr(incoming, "copy_or_link", and_written)
     if unit == "run" and systems == "here":
         move_unit(drop, str(inbox.parent / "out"))       # who writes in it goes on there
         assert tree(inbox.parent / "out")["run/x/s_R1.fq"].endswith("more")
@@ -543,7 +543,7 @@ def test_a_unit_that_changes_while_it_is_copied_stays(inbox, systems, unit, monk
 
 
 @each_unit
-def test_the_same_bytes_are_not_thrown_away_for_a_like_name(inbox, systems, unit):
+def test_equal_content_under_a_similar_name_is_kept(inbox, systems, unit):
     """Another content of one size and time is another file; so is the same under a link."""
     put(inbox, *UNITS[unit], text="reads")
     put(inbox.parent / "out", *UNITS[unit], text="other")
@@ -554,7 +554,7 @@ def test_the_same_bytes_are_not_thrown_away_for_a_like_name(inbox, systems, unit
 
 
 @each_unit
-def test_links_at_the_target_are_no_copies(inbox, systems, unit):
+def test_a_link_at_the_target_is_not_taken_for_a_copy(inbox, systems, unit):
     put(inbox, *UNITS[unit])
     before, drop = tree(inbox), only(inbox, unit)
     for name in os.listdir(inbox):
@@ -563,7 +563,7 @@ def test_links_at_the_target_are_no_copies(inbox, systems, unit):
     assert sorted(text for text in tree(inbox.parent / "out").values()) == sorted(before.values())
 
 
-def test_a_link_is_moved_as_what_it_leads_to(inbox, systems):
+def test_a_link_is_moved_as_the_file_it_leads_to(inbox, systems):
     put(inbox, ".store/x")
     (inbox / "a.bed").symlink_to(".store/x")
     move_unit(only(inbox), str(inbox.parent / "out"))
@@ -580,7 +580,7 @@ def test_links_within_a_run_stay_links(inbox, systems):
 
 
 @each_unit
-def test_a_full_disk(inbox, systems, unit, monkeypatch):
+def test_a_full_disk_leaves_the_unit_where_it_was(inbox, systems, unit, monkeypatch):
     def full(old, new, **options):
         if os.path.basename(old) == "s_R2.fq" or unit == "file":
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -591,13 +591,13 @@ def test_a_full_disk(inbox, systems, unit, monkeypatch):
     monkeypatch.setattr(shutil.copytree, "__defaults__", tuple(
         full if one is real else one for one in shutil.copytree.__defaults__))
     if systems == "here":
-        monkeypatch.setattr(incoming, "_named", lambda thing, target: full(thing if unit == "pair" else "s_R2.fq", target))
+        monkeypatch.setattr(incoming, "give_name", lambda thing, target: full(thing if unit == "pair" else "s_R2.fq", target))
     with pytest.raises(GalaxyError, match="can't be moved: .*No space left on device$"):
         move_unit(drop, str(inbox.parent / "out"))
     assert tree(inbox) == before and tree(inbox.parent / "out") == {}
 
 
-def test_a_pipe_in_a_run(inbox, systems):
+def test_a_pipe_in_a_run_is_moved_but_not_copied(inbox, systems):
     put(inbox, *UNITS["run"])
     os.mkfifo(inbox / "run/pipe")
     if systems == "here":
@@ -610,7 +610,7 @@ def test_a_pipe_in_a_run(inbox, systems):
 
 
 @pytest.mark.parametrize("stuck", ["s_R1.fq", "s_R2.fq"])
-def test_a_pair_of_which_one_can_not_be_removed(inbox, systems, stuck, monkeypatch):
+def test_a_pair_of_which_one_can_not_be_removed_is_complete_somewhere(inbox, systems, stuck, monkeypatch):
     put(inbox, *UNITS["pair"])
     before, drop, real = tree(inbox), only(inbox, "pair"), os.unlink
 
@@ -623,27 +623,27 @@ def test_a_pair_of_which_one_can_not_be_removed(inbox, systems, stuck, monkeypat
     with pytest.raises(GalaxyError, match="Operation not permitted") as caught:
         move_unit(drop, str(out))
     if systems == "elsewhere" and stuck == "s_R2.fq":       # the first has left and can't come back
-        assert str(caught.value).endswith(f"; it is whole as {out}/s_R1.fq and {out}/s_R2.fq")
+        assert str(caught.value).endswith(f"; it is complete as {out}/s_R1.fq and {out}/s_R2.fq")
         assert tree(out) == before
     else:
         assert str(caught.value).endswith("not permitted") and tree(inbox) == before and tree(out) == {}
 
 
-def test_no_folder_to_move_to(inbox):
+def test_a_missing_target_folder_is_reported(inbox):
     put(inbox, "a.bed")
     with pytest.raises(GalaxyError, match="a.bed: can't be moved: No such file or directory"):
         move_unit(only(inbox), str(inbox.parent / "none"))
     assert tree(inbox) == {"a.bed": "reads of a.bed"}
 
 
-def test_what_came_there_meanwhile_stays(inbox, systems, monkeypatch):
+def test_what_came_to_the_target_meanwhile_is_kept(inbox, systems, monkeypatch):
     put(inbox, "a.bed")
-    real, out = incoming._put, inbox.parent / "out"
+    real, out = incoming.copy_or_link, inbox.parent / "out"
 
     def late(thing, target):
         put(out, "a.bed", text="another's")
         real(thing, target)
-    monkeypatch.setattr(incoming, "_put", late)
+    monkeypatch.setattr(incoming, "copy_or_link", late)
     with pytest.raises(GalaxyError, match="can't be moved: (File exists|something else has come)"):
         move_unit(only(inbox), str(out))
     assert tree(out) == {"a.bed": "another's of a.bed"} and tree(inbox) == {"a.bed": "reads of a.bed"}
@@ -655,7 +655,7 @@ class Killed(BaseException):
 
 @each_unit
 @pytest.mark.parametrize("fresh", [False, True], ids=["same drop", "new look"])
-def test_killed_at_any_moment(tmp_path, systems, unit, fresh):
+def test_a_move_killed_at_any_moment_is_finished_by_the_next(tmp_path, systems, unit, fresh):
     """The process ends before or after each thing that it does; the next one ends with one whole copy."""
     died = 0
     for number in itertools.count():
@@ -691,7 +691,7 @@ def test_killed_at_any_moment(tmp_path, systems, unit, fresh):
         assert set(before.values()) <= set(texts) and earlier.items() <= tree(out).items()
         seen = scan_folder(str(inbox), unit)
         if not ended:
-            assert [one.stamp for one in seen] in ([], [drop.stamp])
+            assert [one.fingerprint for one in seen] in ([], [drop.fingerprint])
             # A look no longer sees what is there whole, but for the rest of it.
             if fresh and not seen:
                 assert len(set(tree(out).values()) & set(before.values())) == len(before)
@@ -706,7 +706,7 @@ def test_killed_at_any_moment(tmp_path, systems, unit, fresh):
     assert died >= 2        # a run on one file system is renamed, before which and after which there is a moment
 
 
-def test_a_half_copy_that_a_kill_left(inbox, systems):
+def test_a_partial_copy_from_a_kill_is_replaced(inbox, systems):
     put(inbox, "a.bed")
     put(inbox.parent / "out", ".a.bed.part", text="half")
     move_unit(only(inbox), str(inbox.parent / "out"))
@@ -714,7 +714,7 @@ def test_a_half_copy_that_a_kill_left(inbox, systems):
 
 
 @each_unit
-def test_really_over_file_systems(inbox, unit):
+def test_a_move_between_real_file_systems(inbox, unit):
     if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == inbox.stat().st_dev:
         pytest.skip("there is one file system here")
     put(inbox, *UNITS[unit])

@@ -1,76 +1,77 @@
-"""What workflows' inputs are given in words: read, checked, all that is wrong told at once."""
+"""INPUT=VALUE words: parsed, checked against the workflow, and all problems reported at once."""
 import pytest
-from fakes.workflow_inputs import INDEX, WORKFLOW, files, galaxy, given, shape
+from fakes.workflow_inputs import INDEX, WORKFLOW, files, galaxy, parse, shape
 
 from galaxy_api_scripts.workflows.inputs import iter_datasets
 
-__all__ = ["files", "galaxy", "given"]      # fixtures
+__all__ = ["files", "galaxy", "parse"]      # fixtures
 
 
 @pytest.mark.parametrize("name", ["reads", "0", "u0"])
-def test_an_input_by_label_index_and_uuid(given, files, name):
-    made = given(f"{name}={files}/a.fastq.gz")
-    [leaf] = iter_datasets(made.by_label["reads"])
-    assert made.problems == [] and (leaf.source.name, leaf.source.ext) == ("a.fastq.gz", "fastqsanger.gz")
+def test_an_input_is_named_by_label_index_or_uuid(parse, files, name):
+    values = parse(f"{name}={files}/a.fastq.gz")
+    [dataset] = iter_datasets(values.by_label["reads"])
+    assert values.problems == [] and (dataset.source.name, dataset.source.ext) == ("a.fastq.gz", "fastqsanger.gz")
 
 
-def test_a_name_and_a_value_with_equals_signs(given, files):
+def test_a_name_and_a_value_may_have_equals_signs(parse, files):
     (files / "x=y").write_text("z")
-    made = given(f"a = b={files}/x=y", "word=1=2")
-    assert made.problems == [] and shape(made.by_label["a = b"]) == "x=y" and made.by_label["word"] == "1=2"
+    values = parse(f"a = b={files}/x=y", "word=1=2")
+    assert values.problems == [] and shape(values.by_label["a = b"]) == "x=y" and values.by_label["word"] == "1=2"
 
 
-def test_the_datatype_that_the_input_takes_where_the_name_tells_none(given, files):
-    [leaf] = iter_datasets(given(f"reads={files}/plain").by_label["reads"])
-    assert leaf.source.ext == "fastqsanger.gz"
+def test_a_file_whose_name_tells_no_datatype_gets_the_one_that_the_input_takes(parse, files):
+    [dataset] = iter_datasets(parse(f"reads={files}/plain").by_label["reads"])
+    assert dataset.source.ext == "fastqsanger.gz"
 
 
-def test_files_folders_and_patterns_for_collections(given, files):
+def test_files_folders_and_patterns_make_collections(parse, files):
     (files / "sub").mkdir()
     for name in ("x.bed", "y.bed"):
         (files / "sub" / name).write_text(name)
     for words in ([f"beds={files}/*.bed"], [f"beds={files}/a.bed", f"beds={files}/b.bed"]):
-        assert shape(given(*words).by_label["beds"]) == {"list": {"a": "a.bed", "b": "b.bed"}}
-    assert shape(given(f"beds={files}/sub").by_label["beds"]) == {"list": {"x": "x.bed", "y": "y.bed"}}
-    assert shape(given(f"beds={files}/a.bed").by_label["beds"]) == {"list": {"a": "a.bed"}}
-    assert shape(given(f"pairs={files}/s?_R?.fastq.gz").by_label["pairs"]) == {"list:paired": {
+        assert shape(parse(*words).by_label["beds"]) == {"list": {"a": "a.bed", "b": "b.bed"}}
+    assert shape(parse(f"beds={files}/sub").by_label["beds"]) == {"list": {"x": "x.bed", "y": "y.bed"}}
+    assert shape(parse(f"beds={files}/a.bed").by_label["beds"]) == {"list": {"a": "a.bed"}}
+    assert shape(parse(f"pairs={files}/s?_R?.fastq.gz").by_label["pairs"]) == {"list:paired": {
         name: {"paired": {"forward": f"{name}_R1.fastq.gz", "reverse": f"{name}_R2.fastq.gz"}} for name in ("s1", "s2")}}
-    assert shape(given(f"pair={files}/s1_R?.fastq.gz").by_label["pair"]) == {
+    assert shape(parse(f"pair={files}/s1_R?.fastq.gz").by_label["pair"]) == {
         "paired": {"forward": "s1_R1.fastq.gz", "reverse": "s1_R2.fastq.gz"}}
 
 
-def test_several_for_one_dataset_are_a_list_to_be_mapped_over(given, files):
-    assert shape(given(f"reads={files}/[ab].fastq.gz").by_label["reads"]) == {"list": {"a": "a.fastq.gz", "b": "b.fastq.gz"}}
-    assert shape(given("reads=hdca:c1").by_label["reads"]) == {"src": "hdca", "id": "c1"}
+def test_several_files_for_an_input_of_one_dataset_make_a_list(parse, files):
+    assert shape(parse(f"reads={files}/[ab].fastq.gz").by_label["reads"]) == {"list": {"a": "a.fastq.gz", "b": "b.fastq.gz"}}
+    assert shape(parse("reads=hdca:c1").by_label["reads"]) == {"src": "hdca", "id": "c1"}
 
 
-def test_what_galaxy_has(given):
-    made = given("reads=hda:d1", "beds=hda:d1", "beds=hda:d2", "a = b=lib:/Lab/in/a.bed", history="h")
-    assert made.problems == []
-    assert {label: shape(value) for label, value in made.by_label.items()} == {
+def test_references_to_data_in_galaxy(parse):
+    values = parse("reads=hda:d1", "beds=hda:d1", "beds=hda:d2", "a = b=lib:/Lab/in/a.bed", history="h")
+    assert values.problems == []
+    assert {label: shape(value) for label, value in values.by_label.items()} == {
         "reads": {"src": "hda", "id": "d1"}, "a = b": {"src": "ld", "id": "ld1"},
         "beds": {"list": {"one": {"src": "hda", "id": "d1"}, "two": {"src": "hda", "id": "d2"}}}}
-    numbered = given("reads=hid:3", "beds=hid:4", history="h")
+    assert shape(parse("reads=ld:ld2").by_label["reads"]) == {"src": "ld", "id": "ld2"}
+    numbered = parse("reads=hid:3", "beds=hid:4", history="h")
     assert shape(numbered.by_label["reads"]) == {"src": "hda", "id": "d1"}
     assert shape(numbered.by_label["beds"]) == {"src": "hdca", "id": "c1"}
-    assert shape(given("pair=hdca:c2").by_label["pair"]) == {"src": "hdca", "id": "c2"}     # mapped over
+    assert shape(parse("pair=hdca:c2").by_label["pair"]) == {"src": "hdca", "id": "c2"}     # mapped over
 
 
-def test_addresses(given):
-    [leaf] = iter_datasets(given("reads=https://example.org/x/a.fastq.gz").by_label["reads"])
-    assert leaf.source.is_url and leaf.source.ext == "fastqsanger.gz"
+def test_a_url_is_a_source(parse):
+    [dataset] = iter_datasets(parse("reads=https://example.org/x/a.fastq.gz").by_label["reads"])
+    assert dataset.source.is_url and dataset.source.ext == "fastqsanger.gz"
 
 
 @pytest.mark.parametrize("word, value", [
     ("word=7", "7"), ("count=-0", 0), ("count=9", 9), ("share=1e-1", 0.1), ("flag=yes", True), ("flag=False", False),
     ("paint=#00ff00", "#00ff00"), ("choice=b", "b"), ("words=a", ["a"])])
-def test_parameters_are_typed(given, word, value):
-    made = given(word)
-    assert made.problems == [] and list(made.values.values()) == [value]
+def test_parameters_are_converted_to_their_types(parse, word, value):
+    values = parse(word)
+    assert values.problems == [] and list(values.values.values()) == [value]
 
 
-def test_a_multiple_parameter(given):
-    assert given("words=a", "words=b").by_label == {"words": ["a", "b"]}
+def test_a_parameter_may_take_a_list(parse):
+    assert parse("words=a", "words=b").by_label == {"words": ["a", "b"]}
 
 
 @pytest.mark.parametrize("word, problem", [
@@ -101,44 +102,44 @@ def test_a_multiple_parameter(given):
     ("beds={files}/*.nothing", "input beds: {files}/*.nothing: no such file"),
     ("pairs={files}/*.bed", "input pairs: not in pairs: a.bed (no _R1 or _R2 at its end), b.bed (no _R1 or _R2 at its end)"),
 ])
-def test_what_is_wrong(given, files, word, problem):
-    assert given(word.format(files=files)).problems == [problem.format(files=files)]
+def test_each_problem_has_its_own_message(parse, files, word, problem):
+    assert parse(word.format(files=files)).problems == [problem.format(files=files)]
 
 
-def test_a_collection_takes_nothing_beside_it(given):
-    assert given("beds=hdca:c1", "beds=hda:d1").problems == [
+def test_a_collection_must_be_the_only_value(parse):
+    assert parse("beds=hdca:c1", "beds=hda:d1").problems == [
         "input beds: hdca:c1 is a collection, so it must be the only value"]
 
 
-def test_two_elements_of_one_name(given, files):
+def test_two_elements_of_one_name_are_refused(parse, files):
     (files / "other").mkdir()
     (files / "other" / "a.bed").write_text("x")
-    [problem] = given(f"beds={files}/a.bed", f"beds={files}/other/a.bed").problems
+    [problem] = parse(f"beds={files}/a.bed", f"beds={files}/other/a.bed").problems
     assert "both would be 'a' in the collection" in problem and f"{files}/other/a.bed" in problem
 
 
-def test_all_problems_and_what_is_missing_at_once(given):
-    made = given("word=a", "word=b", "x=1", whole=True)
-    assert made.problems == ["there is no input 'x'", "input word: takes one value, not 2",
+def test_all_problems_and_missing_inputs_are_reported_at_once(parse):
+    values = parse("word=a", "word=b", "x=1", complete=True)
+    assert values.problems == ["there is no input 'x'", "input word: takes one value, not 2",
                              "input reads: is missing: reads=VALUE gives it a file, URL or hda:ID",
                              "input beds: is missing: beds=VALUE gives it files, a folder or hdca:ID"]
 
 
-def test_a_label_of_two_lines_is_told_in_one(given, monkeypatch):
+def test_a_label_of_two_lines_is_shown_on_one(parse, monkeypatch):
     monkeypatch.setitem(WORKFLOW["inputs"], INDEX["reads"], {"label": "two\nlines", "uuid": "u0"})
-    assert given("beds=hdca:c1", whole=True).problems == [
+    assert parse("beds=hdca:c1", complete=True).problems == [
         "input two lines: is missing: two lines=VALUE gives it a file, URL or hda:ID"]
 
 
-def test_what_is_wrong_is_not_told_as_missing_too(given):
-    made = given("reads=hda:gone", "beds=hdca:c1", whole=True)
-    assert made.problems == ["input reads: hda:gone: 'x' is deleted"]
+def test_an_input_with_a_problem_is_not_reported_as_missing_too(parse):
+    values = parse("reads=hda:gone", "beds=hdca:c1", complete=True)
+    assert values.problems == ["input reads: hda:gone: 'x' is deleted"]
 
 
-def test_another_of_the_same_knows_what_was_asked_for_and_goes_its_own_way(given, requests_mock):
-    one = given("reads=hda:d1", "red=x")
-    other = one.copy()
+def test_a_copy_shares_galaxys_answers_and_nothing_else(parse, requests_mock):
+    first = parse("reads=hda:d1", "red=x")
+    other = first.copy()
     other.set_from_args(["a = b=hda:d1", "count=x"])
     assert [request.path for request in requests_mock.request_history] == ["/api/datasets/d1"]
-    assert (list(one.values), len(one.problems), list(other.values), len(other.problems)) == (
+    assert (list(first.values), len(first.problems), list(other.values), len(other.problems)) == (
         [INDEX["reads"]], 1, [INDEX["reads"], INDEX["a = b"]], 2)

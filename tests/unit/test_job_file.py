@@ -1,14 +1,14 @@
-"""Job files as planemo has them: read, checked, all that is wrong told at once."""
+"""Job files in planemo's form: parsed, checked against the workflow, and all problems reported at once."""
 import hashlib
 import json
 from pathlib import Path
 
 import pytest
-from fakes.workflow_inputs import files, galaxy, given, shape
+from fakes.workflow_inputs import files, galaxy, parse, shape
 
 from galaxy_api_scripts.workflows.inputs import iter_datasets
 
-__all__ = ["files", "galaxy", "given"]      # fixtures
+__all__ = ["files", "galaxy", "parse"]      # fixtures
 
 
 def job(files, content):
@@ -16,9 +16,9 @@ def job(files, content):
     return files / "job.yml"
 
 
-def test_a_job_file(given, files):
+def test_a_job_file_has_files_collections_and_parameters(parse, files):
     digest = hashlib.sha256(b"a.bed").hexdigest()
-    made = given(job=job(files, f"""
+    values = parse(job=job(files, f"""
 reads: {{class: File, path: a.fastq.gz, name: mine, dbkey: hg38, tags: [one, two], filetype: fastqsanger.gz}}
 beds:
   class: Collection
@@ -31,51 +31,51 @@ count: 3
 words: [a, b]
 pair: null
 """))
-    assert made.problems == []
-    [reads] = iter_datasets(made.by_label["reads"])
+    assert values.problems == []
+    [reads] = iter_datasets(values.by_label["reads"])
     assert (reads.source.name, reads.source.ext, reads.dbkey, reads.tags) == (
         "mine", "fastqsanger.gz", "hg38", ("one", "two"))
-    assert [name for name, _ in made.by_label["beds"].elements] == ["first", "second", "third"]
-    third = made.by_label["beds"].elements[2][1]
+    assert [name for name, _ in values.by_label["beds"].elements] == ["first", "second", "third"]
+    third = values.by_label["beds"].elements[2][1]
     assert Path(third.source.path).read_text() == "chr1\t1\n" and third.source.ext == "bed"
-    assert (made.by_label["count"], made.by_label["words"], "pair" in made.by_label) == (3, ["a", "b"], False)
+    assert (values.by_label["count"], values.by_label["words"], "pair" in values.by_label) == (3, ["a", "b"], False)
 
 
-def test_the_same_contents_are_the_same_file(given, files):
-    """So that a run that was killed is gone on with."""
-    places = [given(job=job(files, {"reads": {"class": "File", "contents": "x"}})).by_label["reads"].place for _ in range(2)]
+def test_equal_contents_are_one_file(parse, files):
+    """So that a run that was killed is resumed, and uploads nothing twice."""
+    places = [parse(job=job(files, {"reads": {"class": "File", "contents": "x"}})).by_label["reads"].place for _ in range(2)]
     assert places[0] == places[1]
 
 
-def test_nested_collections_and_ids(given, files):
+def test_nested_collections_and_ids(parse, files):
     pair = {"class": "Collection", "type": "paired", "identifier": "s 1", "elements": [
         {"class": "File", "identifier": "forward", "path": "s1_R1.fastq.gz"},
         {"class": "File", "identifier": "reverse", "galaxy_id": "d2"}]}
     deep = {"class": "Collection", "collection_type": "list:list", "elements": [
         {"class": "Collection", "identifier": "outer", "elements": [{"class": "File", "path": "a.bed"}]}]}
-    made = given(job=job(files, {"pairs": {"class": "Collection", "collection_type": "list:paired", "elements": [pair]},
+    values = parse(job=job(files, {"pairs": {"class": "Collection", "collection_type": "list:paired", "elements": [pair]},
                                  "reads": {"class": "File", "galaxy_id": "d1"}, "deep": deep,
                                  "beds": {"class": "Collection", "galaxy_id": "c1"}}))
-    assert made.problems == []
-    assert {label: shape(value) for label, value in made.by_label.items()} == {
+    assert values.problems == []
+    assert {label: shape(value) for label, value in values.by_label.items()} == {
         "pairs": {"list:paired": {"s 1": {"paired": {"forward": "s1_R1.fastq.gz", "reverse": {"src": "hda", "id": "d2"}}}}},
         "reads": {"src": "hda", "id": "d1"}, "beds": {"src": "hdca", "id": "c1"},
         "deep": {"list:list": {"outer": {"list": {"a": "a.bed"}}}}}
 
 
-def test_a_list_of_files_is_mapped_over(given, files):
-    made = given(job=job(files, {"reads": [{"class": "File", "path": f"{name}.fastq.gz"} for name in "ab"]}))
-    assert shape(made.by_label["reads"]) == {"list": {"a": "a.fastq.gz", "b": "b.fastq.gz"}}
+def test_a_list_of_files_for_an_input_of_one_dataset_makes_a_list(parse, files):
+    values = parse(job=job(files, {"reads": [{"class": "File", "path": f"{name}.fastq.gz"} for name in "ab"]}))
+    assert shape(values.by_label["reads"]) == {"list": {"a": "a.fastq.gz", "b": "b.fastq.gz"}}
 
 
-def test_files_of_tests(given, files):
+def test_a_planemo_test_file_is_a_job_file(parse, files):
     one, two = {"doc": "x", "job": {"word": "one"}, "outputs": {}}, {"doc": "y", "job": {"word": "two"}, "outputs": {}}
-    assert given(job=job(files, [one])).by_label == {"word": "one"}
-    assert given(job=f"{job(files, [one, two])}#2").by_label == {"word": "two"}
+    assert parse(job=job(files, [one])).by_label == {"word": "one"}
+    assert parse(job=f"{job(files, [one, two])}#2").by_label == {"word": "two"}
     with pytest.raises(Exception, match="has 2 tests: choose one, the first by .*#1"):
-        given(job=job(files, [one, two]))
+        parse(job=job(files, [one, two]))
     (files / "inner.yml").write_text("word: three\n")
-    assert given(job=job(files, [{"job": "inner.yml"}])).by_label == {"word": "three"}
+    assert parse(job=job(files, [{"job": "inner.yml"}])).by_label == {"word": "three"}
 
 
 @pytest.mark.parametrize("content, problem", [
@@ -117,14 +117,14 @@ def test_files_of_tests(given, files):
     ({"reads": {"class": "Collection", "elements": [{"class": "Collection", "elements": []}]}},
      "input reads: each element needs an identifier of its own; they have none"),
 ])
-def test_what_is_wrong_with_a_job(given, files, content, problem):
+def test_each_problem_has_its_own_message(parse, files, content, problem):
     digest = hashlib.md5(b"a.bed").hexdigest()
     problem = problem.format(files=files).replace("MD5SUM", digest)
-    assert given(job=job(files, content)).problems == [problem]
+    assert parse(job=job(files, content)).problems == [problem]
 
 
-def test_a_text_that_only_looks_like_a_placeholder(given, files):
-    assert given(job=job(files, {"word": "todo_tomorrow"})).by_label == {"word": "todo_tomorrow"}
+def test_a_text_that_resembles_a_placeholder_is_taken(parse, files):
+    assert parse(job=job(files, {"word": "todo_tomorrow"})).by_label == {"word": "todo_tomorrow"}
 
 
 @pytest.mark.parametrize("text, words", [
@@ -132,10 +132,10 @@ def test_a_text_that_only_looks_like_a_placeholder(given, files):
     ("reads: &a {class: File, path: x,\n path: y}\nbed: *a\n", "line 2: 'path' is given twice"),
     ("word: &a [*a]\n&b word: *b\n", "line 2: 'word' is given twice"),
     ("- 1\n- 2\n", "not a job file"), ("a: [", "neither YAML nor JSON, line"), ("text", "not a job file")])
-def test_what_is_no_job(given, files, text, words):
+def test_a_file_that_is_not_a_job_is_refused(parse, files, text, words):
     with pytest.raises(Exception, match=words):
-        given(job=job(files, text))
+        parse(job=job(files, text))
 
 
-def test_an_input_in_words_and_in_the_job(given, files):
-    assert given("word=a", job=job(files, {"word": "b"})).problems == ["input word: given twice"]
+def test_an_input_in_words_and_in_the_job_file_is_given_twice(parse, files):
+    assert parse("word=a", job=job(files, {"word": "b"})).problems == ["input word: given twice"]

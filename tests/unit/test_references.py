@@ -45,21 +45,22 @@ def test_data_that_are_still_being_made_are_taken(fetch, requests_mock, state):
 
 
 @pytest.mark.parametrize("src, status, reason", [
-    ("hda", 400, "nothing has that id"), ("hda", 403, "not yours"), ("ldda", 404, "not yours"), ("ld", 500, "nothing has that id")])
+    ("hda", 400, "nothing has that id"), ("hda", 403, "not yours"), ("ldda", 404, "not yours"),
+    ("ld", 500, "nothing has that id")])
 def test_an_answer_that_refuses_is_the_references_problem(fetch, requests_mock, clock, src, status, reason):
-    requests_mock.get(requests_mock_any(src), status_code=status, json={"err_msg": "not yours"})
+    requests_mock.get(dataset_url(src), status_code=status, json={"err_msg": "not yours"})
     with pytest.raises(ReferenceProblem) as caught:
         fetch(src, "a1")
     assert (str(caught.value), caught.value.status) == (f"{src}:a1: {reason}", status)
 
 
-def requests_mock_any(src):
+def dataset_url(src):
     return f"{URL}/api/{'libraries/' if src == 'ld' else ''}datasets/a1"
 
 
 @pytest.mark.parametrize("src, status", [("hda", 500), ("ld", 401)])
 def test_a_failure_of_the_server_is_not_the_references_problem(fetch, requests_mock, clock, src, status):
-    requests_mock.get(requests_mock_any(src), status_code=status, json={"err_msg": "broken"})
+    requests_mock.get(dataset_url(src), status_code=status, json={"err_msg": "broken"})
     with pytest.raises(GalaxyError) as caught:
         fetch(src, "a1")
     assert not isinstance(caught.value, ReferenceProblem) and caught.value.status == status
@@ -90,7 +91,8 @@ def test_a_number_that_is_not_one_item_is_refused(fetch, requests_mock):
 
 
 @pytest.mark.parametrize("src, identity, history, problem", [
-    ("hda", "a b", H, "'a b' is not an id"), ("hda", "", H, "'' is not an id"), ("hid", "0", H, "'0' is not a number in a history"),
+    ("hda", "a b", H, "'a b' is not an id"), ("hda", "", H, "'' is not an id"),
+    ("hid", "0", H, "'0' is not a number in a history"),
     ("hid", "x", H, "'x' is not a number"), ("hid", "7", None, "the history has nothing with that number")])
 def test_what_can_not_be_a_reference_is_refused_without_asking(fetch, requests_mock, src, identity, history, problem):
     with pytest.raises(ReferenceProblem) as caught:

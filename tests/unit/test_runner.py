@@ -1,12 +1,17 @@
 """Units of work: each begun once and brought to its end, whatever happens; on a Galaxy of a few lines."""
+import contextlib
+import json
 import os
+import re
+import sqlite3
 import types
+from pathlib import Path
 
 import pytest
 from fakes.batches import Batch, Killed, batch, death, server
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER
-from galaxy_api_scripts.batch import runner, summary
+from galaxy_api_scripts.batch import running_sample, samples, summary
 
 __all__ = ["batch", "death", "server"]      # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")     # see `death`
@@ -17,7 +22,7 @@ RESTARTED = "This job was killed when Galaxy was restarted.  Please retry the jo
 # ------------------------------------------------------------------------------------------- whatever happens, once only
 
 @pytest.mark.parametrize("which", ["after", "before"])
-def test_killed_at_any_moment(batch, server, death, which):
+def test_a_batch_killed_at_any_moment_is_resumed_without_a_second_run(batch, server, death, which):
     """At each of its moments in turn, on a server that knows nothing of the others: after each request, or before each
     change of the ledger."""
     moment = 0
@@ -47,7 +52,7 @@ def test_killed_at_any_moment(batch, server, death, which):
 @pytest.mark.parametrize("late", [0, 5, 25])
 @pytest.mark.parametrize("kind", ["POST histories", "POST upload", "POST fetch", "POST invocations"])
 @pytest.mark.parametrize("which", [1, 2])
-def test_an_answer_is_lost(batch, server, kind, late, which):
+def test_a_lost_answer_causes_no_second_request(batch, server, kind, late, which):
     """The first or second one; what was asked for appears at once or later."""
     batch.samples("a", "b")
     server.late = late
@@ -62,7 +67,7 @@ def test_an_answer_is_lost(batch, server, kind, late, which):
 
 
 @pytest.mark.parametrize("kind", ["POST histories", "POST fetch", "POST invocations"])
-def test_an_answer_is_lost_where_all_are_in_one_history(batch, server, kind):
+def test_a_lost_answer_causes_no_second_request_in_a_common_history(batch, server, kind):
     batch.samples("a", "b")
     server.lost[kind], server.late = 1, 5
     for _ in range(3):
@@ -75,7 +80,7 @@ def test_an_answer_is_lost_where_all_are_in_one_history(batch, server, kind):
     assert len(server.datasets) == 4
 
 
-def test_a_run_that_comes_late_after_all(batch, server):
+def test_an_invocation_that_appears_late_is_cancelled_as_a_duplicate(batch, server):
     """Galaxy begins what was given up for lost: of the two, one stays."""
     batch.samples("a")
     server.lost["POST invocations"], server.late, server.polls = 1, 40, 8
@@ -86,7 +91,7 @@ def test_a_run_that_comes_late_after_all(batch, server):
     batch.once_each("a")
 
 
-def test_two_runs_of_which_none_is_known(batch, server, death):
+def test_of_two_unknown_invocations_the_oldest_stays(batch, server, death):
     """The ledger of a process that was killed knows of none: the oldest stays."""
     batch.samples("a")
     server.polls = 3
@@ -102,7 +107,7 @@ def test_two_runs_of_which_none_is_known(batch, server, death):
     batch.once_each("a")
 
 
-def test_the_ledger_is_lost(batch, server):
+def test_a_lost_ledger_causes_no_second_run(batch, server):
     """Histories are known by their names; a younger and empty one of such a name is deleted, one with something in it
     stays."""
     batch.samples("a", "b")
@@ -119,7 +124,7 @@ def test_the_ledger_is_lost(batch, server):
     batch.once_each("a", "b")
 
 
-def test_a_history_that_its_owner_deleted_is_left_alone(batch, server, death):
+def test_a_history_that_its_owner_deleted_stays_deleted(batch, server, death):
     batch.samples("a")
     server.answers["POST upload"] = [lambda handler: setattr(death, "dead", True)]
     with pytest.raises(Killed):
@@ -133,9 +138,59 @@ def test_a_history_that_its_owner_deleted_is_left_alone(batch, server, death):
     batch.once_each("a")
 
 
+def test_a_ledger_of_schema_1_is_resumed(batch, server, death):
+    """A batch killed between the submission of c and its answer, whose ledger is replaced by what the scripts of schema 1 wrote at
+    that very moment: c is not submitted again, d is, a needs nothing, and b has failed."""
+    batch.sheet("sample table other", *(f"{name} {name}.tsv all.tsv" for name in "abcd"))
+    server.failures["b.tsv"] = ["boom"]
+    server.answers["POST invocations"] = [lambda handler: None] * 2 + [lambda handler: setattr(death, "dead", True)]
+    options = ["--max-running=1", f"--download={batch.folder}/out", "--tag=x"]
+    with pytest.raises(Killed):
+        batch(*options)
+    death.comes()
+    new = {name: one for name, [one] in batch.units().items()}
+    path = Path(f"{batch.path}.ledger")
+    for file in path.parent.glob("sheet.tsv.ledger*"):
+        file.unlink()
+    old = read_schema_1(path, batch.folder, server.url)
+    ids = {old[name][field]: new[name][field] for name in "abc" for field in ("history", "invocation") if old[name][field]}
+    for name in "abc":
+        ids.update((old[name]["notes"]["inputs"][index]["id"], new[name]["inputs"][index]["id"]) for index in "01")
+        server.histories[new[name]["history"]]["name"] = old[name]["notes"]["title"]
+    for one in server.histories.values():
+        one["name"] = re.sub(r"shared inputs \[.*", "shared inputs [19e64ff284]", one["name"])
+    write_schema_1(path, batch.folder, server.url, ids)
+    sent = batch(*options, status=SOME_FAILED).sent
+    assert sent.count("POST invocations") == 1 and sent.count("POST histories") == 1 and "DELETE invocation" not in sent
+    assert {name: one["state"] for name, [one] in batch.units().items()} == {"a": "ok", "b": "failed", "c": "ok", "d": "ok"}
+    assert {name: one["key"] for name, [one] in batch.units().items()} == {name: one["key"] for name, one in old.items()}
+    assert batch("--retry-failed", *options).sent == ["POST invocations"]
+    del server.runs[new["b"]["invocation"]]
+    batch.once_each("a", "b", "c", "d")
+
+
+def write_schema_1(path, folder, url, ids):
+    """Make a ledger of the SQL in ledger_schema_1.sql, with other ids, and give the files their times in it."""
+    text = Path(__file__).with_name("ledger_schema_1.sql").read_text().replace("FOLDER", str(folder)).replace("SERVER", url)
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.executescript(re.sub(r"\b[0-9a-f]{16}\b", lambda id_: ids.get(id_[0], id_[0]), text))
+        for notes, in base.execute("SELECT notes FROM units").fetchall():
+            for file, (_, changed, _) in json.loads(notes)["files"].items():
+                os.utime(file, ns=(changed, changed))
+
+
+def read_schema_1(path, folder, url):
+    write_schema_1(path, folder, url, {})
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.row_factory = sqlite3.Row
+        rows = [dict(row) for row in base.execute("SELECT * FROM units")]
+    path.unlink()
+    return {row["name"]: {**row, "notes": json.loads(row["notes"])} for row in rows}
+
+
 # ------------------------------------------------------------------------------------------------- which unit is which
 
-def test_a_file_that_has_changed_is_another_unit(batch, server):
+def test_a_file_with_new_content_makes_another_sample(batch, server):
     batch.samples("a", "b")
     batch(f"--download={batch.folder}/out")
     os.utime(batch.folder / "a.tsv", (1, 1))
@@ -150,7 +205,7 @@ def test_a_file_that_has_changed_is_another_unit(batch, server):
     assert batch(f"--download={batch.folder}/out").sent == []
 
 
-def test_another_version_of_the_workflow_is_another_unit(batch, server):
+def test_a_new_version_of_the_workflow_makes_another_sample(batch, server):
     batch.samples("a", "b")
     batch()
     server.version += 1
@@ -158,7 +213,7 @@ def test_another_version_of_the_workflow_is_another_unit(batch, server):
     assert batch().sent == []
 
 
-def test_a_unit_whose_row_is_gone(batch, server):
+def test_a_sample_without_a_row_is_finished_or_dropped(batch, server):
     """What was begun is brought to its end, what was not is dropped, and taken up where the row is there again."""
     batch.samples("a", "b")
     server.polls = 5
@@ -171,7 +226,7 @@ def test_a_unit_whose_row_is_gone(batch, server):
     batch.once_each("a", "b", "c")
 
 
-def test_a_file_of_several_units_is_uploaded_once(batch, server):
+def test_a_file_that_several_samples_take_is_uploaded_once(batch, server):
     batch.sheet("sample table other", "a a.tsv all.tsv", "b b.tsv all.tsv")
     assert batch().sent.count("POST upload") == 3
     batch.once_each("a", "b")
@@ -187,14 +242,14 @@ def test_a_file_of_several_units_is_uploaded_once(batch, server):
 
 # --------------------------------------------------------------------------------------------------- how runs go and end
 
-def test_no_more_than_so_many_beside_each_other(batch, server):
+def test_no_more_samples_run_at_once_than_allowed(batch, server):
     server.polls = 3
     batch.samples("a", "b", "c", "d", "e")
     batch("--max-running=2")
     assert server.most == 2 and len(server.runs) == 5
 
 
-def test_a_look_is_one_request_however_many_run(batch, server):
+def test_a_round_is_one_request_however_many_samples_run(batch, server):
     server.polls = 6
     batch.samples(*"abcdefgh")
     batch("--once", status=STILL_RUNNING)
@@ -213,14 +268,14 @@ def test_a_failed_run_does_not_stop_the_others(batch, server):
     assert row["failed_step"] == "3 (copy)" and "ValueError: no such column" in row["message"]
     assert f"b: {row['message']}\n" in ended.err and ended.err.count("\n") == 1
     again = batch(status=SOME_FAILED)
-    assert again.sent == [] and again.rows == {} and "failed before: b: --retry-failed tries again" in again.err
+    assert again.sent == [] and again.rows == {} and "failed before: b: --retry-failed runs them again" in again.err
     retried = batch("--retry-failed")
     assert retried.sent == ["POST invocations"] and list(retried.rows) == ["b"] and retried.rows["b"]["attempt"] == "2"
     first, second = [run for run in server.runs.values() if run["history_id"] == row["history"]]
     assert first["inputs"] == second["inputs"] and batch().sent == []
 
 
-def test_all_have_failed(batch, server):
+def test_a_batch_of_which_all_have_failed_exits_with_1(batch, server):
     batch.samples("a", "b")
     server.failures = {"a.tsv": ["x", "y"], "b.tsv": ["x"]}
     batch(status=FAILED)
@@ -229,37 +284,37 @@ def test_all_have_failed(batch, server):
     assert sorted(batch("--retry-failed").sent) == ["POST fetch", "POST histories", "POST invocations", "POST upload"]
 
 
-def test_a_job_that_was_killed_with_galaxy_is_run_again_some_times(batch, server):
+def test_a_job_that_was_killed_with_galaxy_is_run_again_a_few_times(batch, server):
     batch.samples("a", "b")
-    server.failures = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * (runner.MAX_RETRIES + 1)}
+    server.failures = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * (running_sample.MAX_RETRIES + 1)}
     ended = batch(status=SOME_FAILED)
     assert {name: (row["state"], row["attempt"]) for name, row in ended.rows.items()} == {
-        "a": ("ok", "2"), "b": ("failed", str(runner.MAX_RETRIES + 1))}
-    assert RESTARTED.split(".")[0] in ended.rows["b"]["message"] and len(server.runs) == 2 + runner.MAX_RETRIES + 1
+        "a": ("ok", "2"), "b": ("failed", str(running_sample.MAX_RETRIES + 1))}
+    assert RESTARTED.split(".")[0] in ended.rows["b"]["message"] and len(server.runs) == 2 + running_sample.MAX_RETRIES + 1
     assert ended.sent.count("POST upload") == 2
 
 
-def test_refused_again_and_again(batch, server):
+def test_after_five_refusals_in_a_row_nothing_more_is_begun(batch, server):
     """Then it is not a sample's fault, and no more are begun."""
     batch.samples(*"abcdefgh")
     server.answers["POST invocations"] = [REFUSAL] * 8
     ended = batch("--max-running=1", status=FAILED)
     assert ended.sent.count("POST invocations") == 5 == len(ended.rows)
-    assert {row["failed_step"] for row in ended.rows.values()} == {"submitted"}
+    assert {row["failed_step"] for row in ended.rows.values()} == {"submit"}
     assert "the last 5 runs were refused, so the 3 that wait were not begun" in ended.err
     server.answers.clear()
     assert len(batch("--retry-failed").rows) == 8
     batch.once_each(*"abcdefgh")
 
 
-def test_some_are_refused(batch, server):
+def test_refusals_with_a_success_between_them_stop_nothing(batch, server):
     batch.samples(*"abcdefg")
     server.answers["POST invocations"] = [*[REFUSAL] * 4, lambda handler: None, *[REFUSAL] * 2]
     ended = batch("--max-running=1", status=SOME_FAILED)
     assert [row["state"] for row in ended.rows.values()].count("failed") == 6 and "not begun" not in ended.err
 
 
-def test_a_server_that_is_away_for_a_while(batch, server):
+def test_a_server_that_is_away_for_a_while_is_waited_for(batch, server):
     batch.samples("a", "b")
     away = [(503, {"err_msg": "be patient"})] * 4
     for kind in ("GET histories", "GET contents", "GET datasets", "GET jobs_summaries", "GET display"):
@@ -268,12 +323,12 @@ def test_a_server_that_is_away_for_a_while(batch, server):
     batch.once_each("a", "b")
 
 
-def test_a_result_that_can_not_be_fetched(batch, server):
+def test_a_result_that_can_not_be_downloaded_fails_its_sample_only(batch, server):
     batch.samples("a", "b")
     server.answers["GET display"] = [(403, {"err_msg": "not now", "err_code": 403002})]
     ended = batch(f"--download={batch.folder}/out", status=SOME_FAILED)
     [bad] = [row for row in ended.rows.values() if row["state"] == "failed"]
-    assert bad["failed_step"] == "delivered" and "the run itself is ok" in bad["message"] and "not now" in ended.err
+    assert bad["failed_step"] == "deliver" and "the run itself is ok" in bad["message"] and "not now" in ended.err
     assert batch(f"--download={batch.folder}/out", status=SOME_FAILED).sent == []
     again = batch(f"--download={batch.folder}/out", "--retry-failed")
     assert again.sent == [] and again.rows[bad["name"]]["attempt"] == "1"
@@ -281,17 +336,17 @@ def test_a_result_that_can_not_be_fetched(batch, server):
     batch.once_each("a", "b")
 
 
-def test_bytes_that_did_not_arrive_are_sent_again_once(batch, server):
+def test_an_upload_that_arrived_damaged_is_sent_again_once(batch, server):
     batch.samples("a", "b")
     server.spoiled = {"a.tsv": 1, "b.tsv": 2}
     ended = batch(status=SOME_FAILED)
-    assert ended.rows["a"]["state"] == "ok" and ended.rows["b"]["failed_step"] == "uploaded"
+    assert ended.rows["a"]["state"] == "ok" and ended.rows["b"]["failed_step"] == "upload"
     assert "ended in state error" in ended.rows["b"]["message"] and len(server.runs) == 1
     assert batch("--retry-failed").rows["b"]["state"] == "ok"
     batch.once_each("a", "b")
 
 
-def test_a_look_from_cron(batch, server):
+def test_repeated_runs_with_once_finish_the_batch(batch, server):
     server.polls = 3
     batch.samples("a", "b", "c")
     first = batch("--once", "--max-running=2", status=STILL_RUNNING)
@@ -306,7 +361,7 @@ def test_a_look_from_cron(batch, server):
     batch.once_each("a", "b", "c")
 
 
-def test_a_timeout(batch, server):
+def test_a_timeout_ends_the_wait_and_the_next_run_resumes(batch, server):
     server.polls = 50
     batch.samples("a")
     assert batch("--timeout=100", status=STILL_RUNNING).out == ""
@@ -316,15 +371,15 @@ def test_a_timeout(batch, server):
 
 # ----------------------------------------------------------------------------------------------------------- small things
 
-def test_what_is_the_same_has_the_same_digest():
-    assert runner.stable_hash("a", {"x": 1, "y": [2]}) == runner.stable_hash(
-        "a", {"y": [2], "x": 1}) != runner.stable_hash("a", {"x": 1})
+def test_equal_values_have_equal_digests():
+    assert samples.stable_hash("a", {"x": 1, "y": [2]}) == samples.stable_hash(
+        "a", {"y": [2], "x": 1}) != samples.stable_hash("a", {"x": 1})
 
 
 @pytest.mark.parametrize("states, known, code", [
     ([], [], DONE), (["ok", "ok"], [], DONE), (["ok", "failed"], [], SOME_FAILED), (["failed"], [], FAILED),
     (["failed", "running"], [], STILL_RUNNING), (["waiting"], [], STILL_RUNNING), (["failed"], ["0"], DONE),
     (["failed", "failed"], ["0"], SOME_FAILED), (["ok", "gone"], [], DONE)])
-def test_the_exit_status(states, known, code):
+def test_the_exit_status_follows_from_the_states(states, known, code):
     there = [types.SimpleNamespace(key=str(number), state=state) for number, state in enumerate(states)]
     assert summary.exit_status(there, known) == code

@@ -1,5 +1,6 @@
 """Sheets of many runs: tables, nf-core's and Illumina's sample sheets; read, given to a workflow, all that is wrong told."""
 import io
+import os
 import re
 import sys
 from types import SimpleNamespace
@@ -8,7 +9,8 @@ import pytest
 from fakes.workflow_inputs import INDEX, WORKFLOW, files, galaxy, shape, step
 
 from common import USAGE, GalaxyError
-from galaxy_api_scripts.batch import sheet_inputs
+from galaxy_api_scripts.batch.sample_sheet import read_sheet
+from galaxy_api_scripts.batch.sheet_inputs import SheetInputs, parse_column_map
 
 __all__ = ["files", "galaxy"]       # fixtures
 
@@ -34,23 +36,22 @@ def sheet(tmp_path):
     def write(text, fastq=None):
         path = tmp_path / "sheet.csv"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return sheet_inputs.read_sheet(str(path), fastq)
+        return read_sheet(str(path), fastq)
     return write
 
 
 def runs(one, galaxy, work=WORKFLOW, mapping=None, constants=()):
     """`{sample: {label: value}}` of a sheet without problems."""
-    made = {row.sample: {about["label"]: shape(given.values[index]) for index, about in work["inputs"].items()
-                         if index in given.values}
-            for row, given in one.given(galaxy, work, mapping, constants)}
+    made = {row.sample: {about["label"]: shape(row.inputs.values[index]) for index, about in work["inputs"].items()
+                         if index in row.inputs.values}
+            for row in SheetInputs(one, galaxy, work, mapping, constants).fill_rows()}
     assert one.problems == []
     return made
 
 
 def told(one, galaxy, work=WORKFLOW, mapping=None, constants=()):
     """The problems of a sheet once it is given: (row, sample, column, problem)."""
-    for _ in one.given(galaxy, work, mapping, constants):
-        pass
+    SheetInputs(one, galaxy, work, mapping, constants).fill_rows()
     return [tuple(problem.values()) for problem in one.problems]
 
 
@@ -67,80 +68,80 @@ def a_pair(name):
     "\ufeff# of spring, \"x\n\nsample,reads,count,,\n \nS1,a.fastq.gz,3,,\n#S0,x,1,,\n,,,,\nS2,\"b.fastq.gz\",4,,\n",
     "sample , reads,count\rS1, a.fastq.gz ,3\rS2,b.fastq.gz,4\r",
     "sample_id,0,u6\nS1,a.fastq.gz,3\nS2,b.fastq.gz,4\n"])
-def test_tables_as_people_save_them(sheet, galaxy, files, text):
+def test_tables_are_read_as_programs_save_them(sheet, galaxy, files, text):
     one = sheet(text)
-    given = [given for _, given in one.given(galaxy, WORKFLOW, {}, ["beds=hdca:c1"])]
+    given = [row.inputs for row in SheetInputs(one, galaxy, WORKFLOW, {}, ["beds=hdca:c1"]).fill_rows()]
     assert one.problems == [] and [row.sample for row in one.rows] == ["S1", "S2"]
     assert [(shape(made.values[INDEX["reads"]]), made.values[INDEX["count"]]) for made in given] == [
         ("a.fastq.gz", 3), ("b.fastq.gz", 4)]
     assert given[0].values[INDEX["reads"]].source.path == str(files / "a.fastq.gz")     # relative to the sheet
 
 
-def test_what_runs_are_called(sheet):
+def test_sample_history_and_tags_name_a_run(sheet):
     first = sheet('sample,history,tags\nS1,"Run, one","group:a, b,"\n').rows[0]
     assert (first.line, first.sample, first.history, first.tags) == (2, "S1", "Run, one", ["group:a", "b"])
     second = sheet("sample,history,tags\nS1,,\n").rows[0]
     assert (second.history, second.tags) == ("", [])
 
 
-def test_a_cell_of_two_lines_and_the_number_of_what_follows(sheet):
+def test_lines_are_counted_after_a_cell_of_several(sheet):
     rows = sheet('# x\nsample,word\nS1,"a\n#b\n\nc"\nS2,d\n').rows
     assert [(row.line, row.sample, row.cells["word"]) for row in rows] == [(3, "S1", ["a\n#b\n\nc"]), (7, "S2", ["d"])]
 
 
-def test_standard_input(monkeypatch, galaxy, files):
+def test_a_sheet_can_come_from_standard_input(monkeypatch, galaxy, files):
     monkeypatch.chdir(files)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"sample,reads\nS1,a.fastq.gz\n")))
-    assert runs(sheet_inputs.read_sheet("-"), galaxy, constants=["beds=hdca:c1"])["S1"]["reads"] == "a.fastq.gz"
+    assert runs(read_sheet("-"), galaxy, constants=["beds=hdca:c1"])["S1"]["reads"] == "a.fastq.gz"
 
 
 @pytest.mark.parametrize("text, words", [
     ("", "no table: there is nothing in it"), ("# only\n,,\n", "no table: there is nothing in it"),
     ("sample,reads\n", "there are no rows below the heading"),
-    ("S1,a.fastq.gz\nS2,b.fastq.gz\n", "a heading with a column sample is wanted, then a row for each run; line 1 has S1"),
+    ("S1,a.fastq.gz\nS2,b.fastq.gz\n", "expected a heading with a column sample, then a row for each run; line 1 has S1"),
     (b"sample\n\xff\xfe", "not a text in UTF-8"), (b"\x00\x00,sample\n", "no table: it is not a text"),
     ('sample,word\nS1,x\nS2,"a\nS3,b\n', "line 3: unexpected end of data"),
     ('sample,word\nS1,"a"b\n', "line 2: ',' expected after '\"'"),
     ("[Header]\nA,1\n[Reads]\n", r"a sample sheet of Illumina has a section [Data] or [BCLConvert_Data], and there are "
                                  "[header], [reads]"),
-    ("[Data]\nName,Lane\nx,1\n", "line 2: the samples want a column Sample_ID"),
+    ("[Data]\nName,Lane\nx,1\n", "line 2: the samples need a column Sample_ID"),
     ("[Data]\n", "no table: there is nothing in it"),
     ("[Data],\nSample_ID,Lane\n[Other],\nx,y\n", "there are no rows below the heading")])
-def test_what_is_no_sheet(sheet, text, words):
+def test_what_is_no_sheet_is_refused(sheet, text, words):
     with pytest.raises(GalaxyError, match=re.escape(words)) as refused:
         sheet(text)
     assert refused.value.exit_code == USAGE and "\n" not in str(refused.value)
 
 
-def test_what_is_no_file(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     for name, words in ((str(tmp_path), "Is a directory"), (str(tmp_path / "none"), "No such file"), ("", "empty")):
         with pytest.raises(GalaxyError, match=words):
-            sheet_inputs.read_sheet(name)
+            read_sheet(name)
 
 
 @pytest.mark.parametrize("text, problems", [
-    ("sample,word\nS1,a,b\nS2\nS3,c,\n", [(2, "", "", "it has 3 cells, and the heading 2: is another sign between them?"),
-                                           (3, "", "", "it has 1 cells, and the heading 2: is another sign between them?")]),
+    ("sample,word\nS1,a,b\nS2\nS3,c,\n", [(2, "", "", "has 3 cells, and the heading 2: does it have another delimiter?"),
+                                           (3, "", "", "has 1 cells, and the heading 2: does it have another delimiter?")]),
     ("sample,word\n,a\n", [(2, "", "sample", "is empty")]),
     (f"sample,word\n{'x' * 201},a\n", [(2, "", "sample", "has more than 200 characters")]),
-    ('sample,word\n"a\nb",a\n', [(2, "", "sample", "has more in it than one line of text")]),
+    ('sample,word\n"a\nb",a\n', [(2, "", "sample", "is more than one line of text")]),
     ("sample,word\nS1,a\nS2,a\nS1,b\n", [
         (4, "S1", "sample", "is in line 2 too: a sample has one row, but for its lanes in a column fastq_1")]),
-    ("sample,word,word\nS1,a,a\n", [(1, "", "word", "is there twice")]),
+    ("sample,word,word\nS1,a,a\n", [(1, "", "word", "occurs twice")]),
     ("sample,,word\nS1,x,a\nS2,,a\nS3,y,a\n", [(1, "", "", "column 2 has no name")]),
     ("sample,tags\nS1,\"a,b c\"\n", [(2, "S1", "tags", "b c: expected a word without spaces, or NAME:VALUE")])])
-def test_what_is_wrong_with_a_table(sheet, text, problems):
+def test_each_problem_of_a_table_is_noted(sheet, text, problems):
     assert [tuple(problem.values()) for problem in sheet(text).problems] == problems
 
 
-def test_an_empty_column_without_a_name(sheet):
+def test_an_empty_column_may_have_no_name(sheet):
     one = sheet("sample,,word\nS1,,a\n")
     assert one.problems == [] and one.columns == ["sample", "word"]
 
 
 # ------------------------------------------------------------------------------------------------ columns and inputs
 
-def test_words_as_a_command_line_has_them(sheet, galaxy, files):
+def test_cells_take_the_same_words_as_a_command_line(sheet, galaxy, files):
     (files / "in").mkdir()
     (files / "in" / "c.bed").write_text("c")
     made = runs(sheet(f"""sample\treads\tbeds\tcount\tword
@@ -157,33 +158,33 @@ S4\thttps://example.org/x.fastq.gz\ta.bed\t2\t*
         "S4": {"reads": "x.fastq.gz", "beds": {"list": {"a": "a.bed"}}, "count": 2, "word": "*"}}
 
 
-def test_a_folder_with_letters_of_a_pattern_in_its_name(tmp_path, galaxy):
+def test_the_sheets_folder_may_have_letters_of_a_pattern_in_its_name(tmp_path, galaxy):
     for name in ("[ab]", "a"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.bed").write_text("x")
     (tmp_path / "a" / "y.bed").write_text("y")
     (tmp_path / "[ab]" / "sheet").write_text("sample,beds\nS1,*.bed\n")
-    one = sheet_inputs.read_sheet(str(tmp_path / "[ab]" / "sheet"))
+    one = read_sheet(str(tmp_path / "[ab]" / "sheet"))
     assert runs(one, galaxy, constants=["reads=hda:d1"])["S1"]["beds"] == {"list": {"x": "x.bed"}}
     (tmp_path / "[ab]" / "sheet").write_text("sample,reads\nS1,y.bed\n")
-    one = sheet_inputs.read_sheet(str(tmp_path / "[ab]" / "sheet"))
+    one = read_sheet(str(tmp_path / "[ab]" / "sheet"))
     assert [problem for *_, problem in told(one, galaxy, constants=["beds=hdca:c1"])][0].endswith("y.bed: no such file")
 
 
-def test_the_users_home_in_a_cell(sheet, galaxy, alone):
+def test_a_cell_may_begin_with_the_users_home(sheet, galaxy, alone):
     (alone / "x.bed").write_text("x")
     assert runs(sheet("sample,reads\nS1,~/x.bed\n"), galaxy, constants=["beds=hdca:c1"])["S1"]["reads"] == "x.bed"
 
 
-def test_columns_that_are_mapped_or_left_out(sheet, galaxy, files):
+def test_columns_can_be_mapped_or_left_out(sheet, galaxy, files):
     one = sheet("sample,input file,note,condition\nS1,a.fastq.gz,x,y\n")
-    mapping = sheet_inputs.parse_column_map(["input file=reads", "note=", "condition=u4"])
+    mapping = parse_column_map(["input file=reads", "note=", "condition=u4"])
     assert mapping == {"input file": "reads", "note": "", "condition": "u4"}
     assert runs(one, galaxy, mapping=mapping, constants=["beds=hdca:c1"]) == {
         "S1": {"reads": "a.fastq.gz", "beds": {"src": "hdca", "id": "c1"}, "word": "y"}}
 
 
-def test_the_samples_name_is_a_text_of_the_workflow(sheet, galaxy):
+def test_the_samples_name_can_be_a_text_input(sheet, galaxy):
     labelled = workflow(sample=step("parameter_input", parameter_type="text"), history=step("data_input", optional=True))
     assert runs(sheet("sample,history\nS1,h\n"), galaxy, labelled) == {"S1": {"sample": "S1"}}
     assert runs(sheet("sample,reads\nS1,hda:d1\n"), galaxy, mapping={"sample": "word"}, constants=["beds=hdca:c1"])["S1"][
@@ -191,11 +192,11 @@ def test_the_samples_name_is_a_text_of_the_workflow(sheet, galaxy):
 
 
 @pytest.mark.parametrize("texts, words", [
-    (["x"], "--map=x: COLUMN=LABEL is wanted, or COLUMN= to leave it out"), (["=x"], "--map==x: COLUMN=LABEL"),
+    (["x"], "--map=x: expected COLUMN=LABEL, or COLUMN= to leave it out"), (["=x"], "--map==x: expected COLUMN=LABEL"),
     (["a=b", "a=c"], "--map=a=c: column a is mapped to 'b' already")])
-def test_what_is_no_mapping(texts, words):
+def test_what_is_no_mapping_is_refused(texts, words):
     with pytest.raises(GalaxyError, match=re.escape(words)):
-        sheet_inputs.parse_column_map(texts)
+        parse_column_map(texts)
 
 
 THERE = ", ".join(INDEX)
@@ -223,21 +224,21 @@ THERE = ", ".join(INDEX)
                     "each row its own")]),
     ("sample,0\nS1,x\n", {}, ["beds=hdca:c1"], [(2, "S1", "0", "{files}/x: No such file or directory")]),
 ])
-def test_what_is_wrong_with_what_is_given(sheet, galaxy, files, text, mapping, constants, problems):
+def test_each_problem_of_a_value_is_noted(sheet, galaxy, files, text, mapping, constants, problems):
     assert told(sheet(text), galaxy, WORKFLOW, mapping, constants) == [
         (*place, problem.format(files=files)) for *place, problem in problems]
 
 
-def test_what_is_wrong_is_known_to_the_runs_it_is_wrong_for(sheet, galaxy):
+def test_a_rows_inputs_have_its_problems_too(sheet, galaxy):
     one = sheet("sample,reads\nS1,hda:d1\nS2,hda:gone\nS3,\n")
-    assert {row.sample: given.problems for row, given in one.given(galaxy, WORKFLOW, {}, ["beds=hdca:c1"])} == {
+    assert {row.sample: row.inputs.problems for row in SheetInputs(one, galaxy, WORKFLOW, {}, ["beds=hdca:c1"]).fill_rows()} == {
         "S1": [], "S2": ["input reads: hda:gone: 'x' is deleted"],
         "S3": ["input reads: is missing: reads=VALUE gives it a file, URL or hda:ID"]}
     for mapping, constants in (({"reads": "none"}, NEEDED), ({"none": ""}, NEEDED[1:]), ({}, []), ({}, ["x", *NEEDED[1:]])):
-        assert all(given.problems for _, given in one.given(galaxy, WORKFLOW, mapping, constants))
+        assert all(row.inputs.problems for row in SheetInputs(one, galaxy, WORKFLOW, mapping, constants).fill_rows())
 
 
-def test_a_label_of_two_inputs(sheet, galaxy):
+def test_a_label_of_two_inputs_needs_a_uuid(sheet, galaxy):
     doubled = workflow(a=step("data_input"), b=step("data_input"))
     doubled["inputs"]["1"]["label"] = "a"
     [problem] = told(sheet("sample,a\nS1,hda:d1\n"), galaxy, doubled, {}, ["u0=hda:d1", "u1=hda:d2"])
@@ -246,18 +247,18 @@ def test_a_label_of_two_inputs(sheet, galaxy):
         "S1": {"a": {"src": "hda", "id": "d1"}}}
 
 
-def test_each_use_tells_a_problem_once(sheet, galaxy):
+def test_a_problem_is_noted_once(sheet, galaxy):
     one = sheet("sample,none\nS1,x\n")
     assert len(told(one, galaxy, constants=NEEDED)) == len(told(one, galaxy, constants=NEEDED)) == 1
 
 
-def test_constants_and_what_many_rows_name_are_asked_for_once(sheet, galaxy, files, monkeypatch, requests_mock):
+def test_what_many_rows_name_is_asked_for_once(sheet, galaxy, files, monkeypatch, requests_mock):
     (files / "elsewhere").mkdir()
     (files / "elsewhere" / "z.bed").write_text("z")
     monkeypatch.chdir(files / "elsewhere")      # which constants are relative to
     rows = "".join(f"S{number},hda:d1,lib:/Lab/in/a.bed\n" for number in range(20))
     one = sheet(f"sample,reads,a = b\n{rows}X,hda:none,\nY,hda:none,\n")
-    given = {row.sample: given for row, given in one.given(galaxy, WORKFLOW, {}, ["beds=hdca:c1", "pair=hdca:c2"])}
+    given = {row.sample: row.inputs for row in SheetInputs(one, galaxy, WORKFLOW, {}, ["beds=hdca:c1", "pair=hdca:c2"]).fill_rows()}
     asked = [request.path for request in requests_mock.request_history]
     assert {path: asked.count(path) for path in asked} == dict.fromkeys((
         "/api/datasets/d1", "/api/datasets/none", "/api/dataset_collections/c1", "/api/dataset_collections/c2",
@@ -268,13 +269,13 @@ def test_constants_and_what_many_rows_name_are_asked_for_once(sheet, galaxy, fil
     assert problem == (2, "S1", "pair", "hdca:c1 is a collection of type list, and the input takes paired")
 
 
-def test_numbers_of_a_history(sheet, galaxy):
+def test_hid_numbers_are_looked_up_in_the_history(sheet, galaxy):
     one = sheet("sample,reads\nS1,hid:3\n")
-    [(_, given)] = one.given(galaxy, WORKFLOW, {}, ["beds=hid:4"], "h")
-    assert one.problems == [] and shape(given.values[INDEX["reads"]]) == {"src": "hda", "id": "d1"}
+    [row] = SheetInputs(one, galaxy, WORKFLOW, {}, ["beds=hid:4"], "h").fill_rows()
+    assert one.problems == [] and shape(row.inputs.values[INDEX["reads"]]) == {"src": "hda", "id": "d1"}
 
 
-def test_a_collection_that_one_input_takes_is_told_to_another_that_does_not(sheet, galaxy):
+def test_a_collection_is_checked_for_each_input_that_names_it(sheet, galaxy):
     """What was asked for once is known whole the second time."""
     assert told(sheet("sample,beds,pair\nS1,hdca:c1,hdca:c1\nS2,hdca:c1,hdca:c1\n"), galaxy, constants=["reads=hda:d1"]) == [
         (line, sample, "pair", "hdca:c1 is a collection of type list, and the input takes paired") for line, sample in (
@@ -305,16 +306,16 @@ def either(name, alone=False):
     (SINGLE.replace("S2", "S1"), "list", {"list": {"S1_1": "a.fastq.gz", "S1_2": "b.fastq.gz"}}),
     ("sample,fastq_1\nS1,a.fastq.gz\n", "list", {"list": {"S1": "a.fastq.gz"}}),
     ("sample,fastq_2,fastq_1\nS1,s1_R2.fastq.gz,s1_R1.fastq.gz\n", "paired", a_pair("s1"))])
-def test_reads_go_to_the_one_collection(sheet, galaxy, files, text, kind, first):
+def test_fastq_columns_go_to_the_one_collection(sheet, galaxy, files, text, kind, first):
     assert runs(sheet(text), galaxy, collection(kind))["S1"] == {"reads": first}
 
 
-def test_single_and_paired_samples_where_both_are_taken(sheet, galaxy, files):
+def test_single_and_paired_samples_can_be_mixed_if_the_input_takes_both(sheet, galaxy, files):
     assert runs(sheet(MIXED), galaxy, collection("list:paired_or_unpaired"))["S2"] == {
         "reads": {"list:paired_or_unpaired": {"S2": either("b.fastq.gz", True)}}}
 
 
-def test_pairs_are_by_column_whatever_the_files_are_called(sheet, galaxy, files):
+def test_pairs_go_by_columns_not_by_file_names(sheet, galaxy, files):
     one = sheet("sample,fastq_1,fastq_2\nS1,s1_R2.fastq.gz,a.bed\nS2,hda:d1,https://example.org/x\n")
     assert runs(one, galaxy, collection("paired")) == {
         "S1": {"reads": {"paired": {"forward": "s1_R2.fastq.gz", "reverse": "a.bed"}}},
@@ -326,7 +327,7 @@ def test_any_two_columns_of_one_collection_are_pairs_in_the_order_of_their_mappi
     assert runs(one, galaxy, collection("list:paired"), {"fwd": "reads", "rev": "reads"})["S1"] == {"reads": LIST_OF_ONE}
 
 
-def test_reads_go_to_the_one_dataset_or_the_one_that_is_left(sheet, galaxy, files):
+def test_fastq_1_goes_to_the_one_dataset_input_that_is_left(sheet, galaxy, files):
     assert runs(sheet(SINGLE), galaxy, workflow(x=step("data_input")))["S2"] == {"x": "b.fastq.gz"}
     assert runs(sheet(SINGLE), galaxy, TWO, {}, ["left=hda:d1"])["S2"] == {
         "left": {"src": "hda", "id": "d1"}, "right": "b.fastq.gz"}
@@ -343,14 +344,14 @@ def test_forward_and_reverse_reads_for_two_datasets(sheet, galaxy, files):
         "right": {"list": {"S1_1": "s1_R2.fastq.gz", "S1_2": "s2_R2.fastq.gz"}}}
 
 
-def test_lanes_whose_files_have_one_name(sheet, galaxy, files):
+def test_lanes_may_have_files_of_one_name(sheet, galaxy, files):
     (files / "other").mkdir()
     (files / "other" / "a.fastq.gz").write_text("x")
     one = sheet("sample,fastq_1\nS1,a.fastq.gz\nS1,other/a.fastq.gz\n")
     assert runs(one, galaxy, collection("list"))["S1"] == {"reads": {"list": {"S1_1": "a.fastq.gz", "S1_2": "a.fastq.gz"}}}
 
 
-def test_a_parameter_beside_the_reads(sheet, galaxy, files):
+def test_reads_can_stand_next_to_a_parameter(sheet, galaxy, files):
     text = "sample,fastq_1,fastq_2,strandedness\nS1,s1_R1.fastq.gz,s1_R2.fastq.gz,{}\nS1,s2_R1.fastq.gz,s2_R2.fastq.gz,{}\n"
     mapping = {"strandedness": "word", "fastq_1": "pairs", "fastq_2": "pairs"}
     assert runs(sheet(text.format("auto", "auto")), galaxy, mapping=mapping, constants=NEEDED)["S1"]["word"] == "auto"
@@ -374,7 +375,7 @@ def test_a_parameter_beside_the_reads(sheet, galaxy, files):
         (1, "", "fastq_1", "input reads: it takes pairs (list:paired), and there are no reverse reads")]),
     (SINGLE, collection("list:list"), {}, [
         (1, "", "fastq_1", "input reads: it takes a collection of type list:list, which hdca:ID can give")]),
-    (MIXED, collection("list:paired"), {}, [(3, "S2", "fastq_1, fastq_2", "fastq_2 is empty, and pairs are wanted")]),
+    (MIXED, collection("list:paired"), {}, [(3, "S2", "fastq_1, fastq_2", "fastq_2 is empty, and the input takes pairs")]),
     (LANES, collection("paired"), {}, [(2, "S1", "fastq_1, fastq_2", "it takes one pair, and the sample has 2")]),
     ("sample,fastq_1,fastq_2\nS1,,a.bed\nS2,a.bed,a.bed\nS3,none,nothing\nS4,,\nS5,*.bed,hdca:c1\n",
      collection("paired"), {}, [
@@ -383,11 +384,11 @@ def test_a_parameter_beside_the_reads(sheet, galaxy, files):
         (4, "S3", "fastq_1", "{files}/none: No such file or directory"),
         (4, "S3", "fastq_2", "{files}/nothing: No such file or directory"),
         (5, "S4", "fastq_1", "is empty, and input reads must be given"),
-        (6, "S5", "fastq_1", "*.bed: one file is wanted"), (6, "S5", "fastq_2", "hdca:c1: one file is wanted")]),
+        (6, "S5", "fastq_1", "*.bed: expected one file"), (6, "S5", "fastq_2", "hdca:c1: expected one file")]),
     ("sample,fastq_1\nS1,a.bed\nS1,a.bed\n", collection("list"), {}, [
         (2, "S1", "fastq_1", "{files}/a.bed: is there twice")]),
 ])
-def test_what_is_wrong_with_reads(sheet, galaxy, files, text, work, mapping, problems):
+def test_each_problem_of_reads_is_noted(sheet, galaxy, files, text, work, mapping, problems):
     wrong = [problem for problem in told(sheet(text), galaxy, work, mapping) if "is missing" not in problem[3]]
     assert wrong == [(*place, problem.format(files=files)) for *place, problem in problems]
 
@@ -473,7 +474,7 @@ def test_version_1_merges_lanes_and_goes_by_names(sheet, made, tmp_path, galaxy)
     assert list(given["101"]["reads"]["list:paired"]) == ["101_1", "101_2"]
 
 
-def test_version_1_of_windows_with_a_mark_at_its_beginning(sheet, made, tmp_path):
+def test_version_1_may_have_windows_line_ends_and_a_byte_order_mark(sheet, made, tmp_path):
     made(*(f"{name}_R1_001.fastq.gz" for name in ("liver_S1_L001", "liver_S1_L002", "kidney_S2_L001")))
     for text in (V1.replace("\n", "\r\n"), "\ufeff" + V1, V1.replace(",", ";"), V1.replace("[Header]", '"[Header]"')):
         one = sheet(text)
@@ -497,13 +498,13 @@ def test_version_2_with_trailing_commas(sheet, made):
     assert one.problems == [] and [row.sample for row in one.rows] == ["A-1", "B-1"]
 
 
-def test_files_without_lanes_and_of_one_read(sheet, made, galaxy):
+def test_files_may_have_no_lanes_and_one_read(sheet, made, galaxy):
     made("A-1_S1_R1_001.fastq.gz", "B-1_S2_R1_001.fastq")
     assert runs(sheet(V2), galaxy, workflow(x=step("data_input"))) == {
         "A-1": {"x": "A-1_S1_R1_001.fastq.gz"}, "B-1": {"x": "B-1_S2_R1_001.fastq"}}
 
 
-def test_samples_of_one_name_are_told_apart_by_their_folders_or_numbers(sheet, made, tmp_path):
+def test_samples_of_one_name_are_distinguished_by_folders_or_numbers(sheet, made, tmp_path):
     text = "[Data]\nSample_ID,Sample_Name,Sample_Project\n1,x,P\n2,x,P\n"
     made(*(f"a/P/{number}/x_S{number}_R1_001.fastq.gz" for number in (1, 2)))
     assert reads(sheet(text, str(tmp_path / "a")), tmp_path / "a/P") == {
@@ -517,7 +518,7 @@ def test_samples_of_one_name_are_told_apart_by_their_folders_or_numbers(sheet, m
         "1": [["P/x_S9_R1_001.fastq.gz"], [""]], "2": [["Q/x_S9_R1_001.fastq.gz"], [""]]}
 
 
-def test_letters_that_a_miseq_writes_as_hyphens(sheet, made, tmp_path):
+def test_letters_that_a_miseq_writes_as_hyphens_are_found(sheet, made, tmp_path):
     made("a-1_S1_L001_R1_001.fastq.gz")
     assert reads(sheet("[Data]\nSample_ID\na_1\n"), tmp_path) == {"a_1": [["a-1_S1_L001_R1_001.fastq.gz"], [""]]}
 
@@ -550,21 +551,21 @@ def test_other_columns_go_only_where_they_are_mapped(sheet, made, galaxy):
     ("Lane,Sample_ID,Sample_Name\n1,x,a\n2,x,b\n", ["a_S1_R1_001.fastq.gz"], [
         (4, "x", "Sample_Name", "'b', and 'a' in line 3")]),
     ("Lane,Sample_ID\n1,\n", [], [(3, "", "Sample_ID", "is empty")])])
-def test_what_is_wrong_with_illumina_files(sheet, made, tmp_path, text, names, problems):
+def test_each_problem_of_illumina_files_is_noted(sheet, made, tmp_path, text, names, problems):
     made(*names)
     assert [tuple(problem.values()) for problem in sheet(f"[Data]\n{text}").problems] == [
         (*place, problem.format(files=tmp_path)) for *place, problem in problems]
 
 
-def test_one_listing_of_the_folder(sheet, made, monkeypatch):
+def test_the_folder_is_listed_once(sheet, made, monkeypatch):
     made(*(f"s{number}_S{number}_R1_001.fastq.gz" for number in range(1, 30)))
-    walked, walk = [], sheet_inputs.os.walk
-    monkeypatch.setattr(sheet_inputs.os, "walk", lambda top, **options: walked.append(top) or walk(top, **options))
+    walked, walk = [], os.walk
+    monkeypatch.setattr(os, "walk", lambda top, **options: walked.append(top) or walk(top, **options))
     one = sheet("[Data]\nSample_ID\n" + "".join(f"s{number}\n" for number in range(1, 30)))
     assert one.problems == [] and len(walked) == 1
 
 
-def test_a_folder_of_files_that_is_none_or_not_wanted(sheet, tmp_path):
+def test_a_wrong_or_needless_fastq_folder_is_refused(sheet, tmp_path):
     for text, words in ((V2, "no such folder"), (NFCORE, "is for Illumina's sample sheets, and .*sheet.csv is none")):
         with pytest.raises(GalaxyError, match=f"--fastq=.*none: {words}"):
             sheet(text, str(tmp_path / "none"))
@@ -573,7 +574,7 @@ def test_a_folder_of_files_that_is_none_or_not_wanted(sheet, tmp_path):
 # -------------------------------------------------------------------------------------------------------- all as one
 
 def as_one(one, galaxy, work, mapping=None, constants=()):
-    given = one.as_one(galaxy, work, mapping, constants)
+    given = SheetInputs(one, galaxy, work, mapping, constants).fill_as_one().inputs
     return {work["inputs"][index]["label"]: shape(value) for index, value in given.values.items()}
 
 
@@ -593,7 +594,7 @@ def as_one(one, galaxy, work, mapping=None, constants=()):
     ("sample,reads\nS1,s1_R?.fastq.gz\nS2,s2_R?.fastq.gz\n", collection("list:paired"),
      {"list:paired": {"S1": a_pair("s1"), "S2": a_pair("s2")}}),
     ("sample,reads\nS1,*.bed\nS2,plain\n", collection("list"), {"list": {"S1_1": "a.bed", "S1_2": "b.bed", "S2": "plain"}})])
-def test_all_rows_as_one_run(sheet, galaxy, files, text, work, value):
+def test_all_rows_can_be_one_run(sheet, galaxy, files, text, work, value):
     one = sheet(text)
     assert as_one(one, galaxy, work) == {"reads": value} and one.problems == []
 
@@ -615,8 +616,8 @@ def test_all_rows_as_one_run_with_parameters_and_constants(sheet, galaxy, files)
         (5, "S4", "reads", "{files}/none: No such file or directory")]),
     ("sample,reads\nS1,[ab].bed\nS1_1,plain\n", ["beds=hdca:c1"], [
         (3, "S1_1", "reads", "a second element would be 'S1_1': rename a sample")])])
-def test_what_is_wrong_with_all_rows_as_one_run(sheet, galaxy, files, text, constants, problems):
+def test_each_problem_of_one_run_for_all_rows_is_noted(sheet, galaxy, files, text, constants, problems):
     one = sheet(text)
-    assert len(one.as_one(galaxy, WORKFLOW, {}, constants).problems) == len(problems)
+    assert len(SheetInputs(one, galaxy, WORKFLOW, {}, constants).fill_as_one().inputs.problems) == len(problems)
     assert [tuple(problem.values()) for problem in one.problems] == [
         (*place, problem.format(files=files)) for *place, problem in problems]

@@ -2,7 +2,6 @@
 import io
 import json
 import tarfile
-from pathlib import Path
 from urllib.parse import quote
 
 import import_workflows_from_installed_tool_shed_repository
@@ -14,6 +13,7 @@ from fakes import KEY
 
 import common
 from common import FAILED, SOME_FAILED, TRY_LATER, USAGE
+from galaxy_api_scripts.local_server.configuration import REPOSITORY
 from galaxy_api_scripts.tools import toolshed
 
 URL, SHED = "http://galaxy.test", "http://shed.test:9009"
@@ -50,9 +50,9 @@ def sent(mock, *methods):
 
 
 def refused_with(capsys, *words):
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and KEY not in told.err
-    assert all(word in told.err for word in words), told.err
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1 and KEY not in output.err
+    assert all(word in output.err for word in words), output.err
     return True
 
 
@@ -66,8 +66,8 @@ def refused_with(capsys, *words):
 def test_bad_lines_exit_with_2(script, servers, capsys, module, lines):
     for line in lines:
         assert script(module.main, *line) == USAGE, line
-        told = capsys.readouterr()
-        assert told.out == "" and told.err and KEY not in told.err
+        output = capsys.readouterr()
+        assert output.out == "" and output.err and KEY not in output.err
     assert script(module.main, "--help") == 0
     assert servers.request_history == []
 
@@ -106,8 +106,8 @@ def test_a_revision_is_installed(script, servers, capsys, options, more):
     assert script(install_tool_shed_repositories.main, *LINE, *options) == 0
     assert sent(servers) == [("POST", INSTALL, {**ASKED, **more})]
     assert servers.last_request.headers["x-api-key"] == KEY
-    told = capsys.readouterr()
-    assert told.out.startswith(f"Response\n--------\n----\n  name: tally\n  id: id-{NEW}\n") and told.err == ""
+    output = capsys.readouterr()
+    assert output.out.startswith(f"Response\n--------\n----\n  name: tally\n  id: id-{NEW}\n") and output.err == ""
 
 
 def test_installing_into_a_missing_section_is_an_error(script, servers, capsys):
@@ -131,8 +131,8 @@ def test_the_key_is_not_sent_to_the_tool_shed(script, servers):
 def test_an_installed_revision_is_not_installed_again(script, servers, capsys):
     servers.get(API, json=[record(OLD), record(NEW, tool_shed="another.test"), record(NEW)])
     assert script(install_tool_shed_repositories.main, *LINE) == 0
-    told = capsys.readouterr()
-    assert told.err == "" and f"'message': 'shed.test:9009/demo/tally, revision {NEW}, is installed already'" in told.out
+    output = capsys.readouterr()
+    assert output.err == "" and f"'message': 'shed.test:9009/demo/tally, revision {NEW}, is installed already'" in output.out
     assert script(install_tool_shed_repositories.main, *LINE, "--format=value", "--fields=id") == 0
     assert capsys.readouterr().out == f"id-{NEW}\n"
     assert sent(servers) == []
@@ -179,8 +179,8 @@ def test_an_installed_revision_stays_in_its_section(script, servers, capsys):
     servers.get(API, json=[record(NEW)])
     for options in (["--panel-section-id=mine"], ["--panel-section-name=New", "--dry-run"]):
         assert script(install_tool_shed_repositories.main, *LINE, *options) == 0
-        told = capsys.readouterr()
-        assert "is installed already; its tools stay where they are" in told.out and "POST" not in told.out
+        output = capsys.readouterr()
+        assert "is installed already; its tools stay where they are" in output.out and "POST" not in output.out
     assert sent(servers) == []
 
 
@@ -235,8 +235,8 @@ def test_a_repaired_revision_keeps_its_section(script, installed, capsys):
     assert script(repair_tool_shed_repository.main, *LINE, "-r", NEW) == 0
     assert sent(installed) == [("DELETE", f"{API}/id-{NEW}", None),
                                ("POST", INSTALL, {**ASKED, "changeset_revision": NEW, "tool_panel_section_id": "filter"})]
-    told = capsys.readouterr()
-    assert told.out.startswith("Response\n--------\n----\n  name: tally\n") and told.err == ""
+    output = capsys.readouterr()
+    assert output.out.startswith("Response\n--------\n----\n  name: tally\n") and output.err == ""
 
 
 def test_a_repaired_revision_goes_into_the_section_option(script, installed):
@@ -277,8 +277,8 @@ def test_a_reset_prints_galaxys_counts(script, servers, capsys, failed, status):
     text = json.dumps({"repository_status": [], "successful_count": 2, "unsuccessful_count": failed}, indent=4)
     servers.post(RESET, json=text)
     assert script(reset_metadata_on_installed_repositories.main, "-a", KEY, "-u", f"{URL}/") == status
-    told = capsys.readouterr()
-    assert told.out == f"Response\n--------\n{text}\n" and told.err.count("\n") == failed
+    output = capsys.readouterr()
+    assert output.out == f"Response\n--------\n{text}\n" and output.err.count("\n") == failed
     assert sent(servers) == [("POST", RESET, {})]
 
 
@@ -312,8 +312,8 @@ def test_import_workflows(script, with_workflows, capsys):
     assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == 0
     assert [(url, body["workflow"]["name"]) for _, url, body in sent(with_workflows)] == [
         (f"{URL}/api/workflows", "a.ga"), (f"{URL}/api/workflows", "workflows/b #2.ga")]
-    told = capsys.readouterr()
-    assert told.out == "Response\n--------\n" + "/api/workflows/w\n  name: n\n  id: w\n" * 2 and told.err == ""
+    output = capsys.readouterr()
+    assert output.out == "Response\n--------\n" + "/api/workflows/w\n  name: n\n  id: w\n" * 2 and output.err == ""
 
 
 def test_a_dry_run_lists_the_workflows(script, with_workflows, capsys):
@@ -345,9 +345,6 @@ def test_a_refused_workflow_is_an_error(script, with_workflows, capsys):
 
 
 # ------------------------------------------------------------------------------------------------------------- publish
-
-REPOSITORY = Path(toolshed.__file__).parents[2] / "demo" / "repository"
-
 
 @pytest.fixture
 def empty_shed(requests_mock):

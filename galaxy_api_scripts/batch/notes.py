@@ -1,0 +1,153 @@
+"""What a ledger knows of a sample besides its state: the stage it has reached, and the facts that the next process resumes it from.
+
+Ledgers of schema 1 held other names; `Stage.parse` and `from_json` read these too, so a reader needs no migration.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from typing import Any, TypeVar
+
+from common import redact
+
+
+class Stage(str, Enum):
+    """What is done for a sample, in this order: the columns `stage` and `failed_step` and the table of steps hold the values."""
+
+    DETECT = "detect"       # a watched folder takes it: its files are complete
+    HISTORY = "history"     # find or create its history
+    SEND = "send"           # send its files
+    UPLOAD = "upload"       # wait until Galaxy has made datasets of them, and compare these with the files
+    SUBMIT = "submit"       # submit its invocation, exactly once
+    RUN = "run"             # poll the invocation
+    FINISH = "finish"       # cancel duplicates of the invocation
+    DELIVER = "deliver"     # download its results
+    MOVE = "move"           # a watched folder moves its files away
+    NOTIFY = "notify"       # and runs the user's command
+
+    @classmethod
+    def parse(cls, text: str) -> str:
+        """The stage's value, where `text` is what schema 1 called it; else `text`, which may be a step of the workflow."""
+        return _STAGES_OF_SCHEMA_1.get(text, text)
+
+    __str__ = str.__str__
+
+
+_STAGES_OF_SCHEMA_1 = {"files seen": "detect", "history made": "history", "sent": "send", "uploaded": "upload", "submitted": "submit",
+                       "watched": "run", "finished": "finish", "delivered": "deliver", "moved": "move", "told": "notify"}
+_FIELDS_OF_SCHEMA_1 = {
+    "marked": "unique_title", "own": "own_history", "asked_history": "history_requested", "histories_before": "older_histories",
+    "sent": "sent_at", "making": "making_since", "sent_again": "resends", "tried": "earlier_runs", "looked": "last_poll",
+    "stamp": "fingerprint", "mark": "history_mark", "shared": "shared_uploads", "seen": "arrivals"}
+
+NotesT = TypeVar("NotesT", bound="BaseNotes")
+
+
+@dataclass(frozen=True)
+class BaseNotes:
+    """Notes that are kept as JSON: only what differs from its default, and no secrets."""
+
+    @classmethod
+    def from_json(cls: type[NotesT], text: str) -> NotesT:
+        """The notes in a column's text, of any schema."""
+        known = {one.name for one in fields(cls)}
+        loaded = {_FIELDS_OF_SCHEMA_1.get(name, name): value for name, value in json.loads(text).items()}
+        return cls(**{name: value for name, value in loaded.items() if name in known})
+
+    def to_json(self) -> str:
+        return json.dumps(self.present())
+
+    def present(self) -> dict[str, Any]:
+        """The fields that differ from their defaults."""
+        default = type(self)()
+        return {one.name: getattr(self, one.name) for one in fields(self)
+                if getattr(self, one.name) != getattr(default, one.name)}
+
+    def update(self: NotesT, changes: Mapping[str, Any]) -> NotesT:
+        """These notes with `changes`, where None resets a field to its default; TypeError for a name that is no field."""
+        default = type(self)()
+        return replace(self, **{name: getattr(default, name, None) if value is None else redact_all(value)
+                                for name, value in changes.items()})
+
+
+@dataclass(frozen=True)
+class SampleNotes(BaseNotes):
+    """What is noted on one sample."""
+
+    purpose: str = ""
+    """Digest of its name and of what is to be run, but for its files' contents: see `identity.stable_hash`."""
+    files: dict[str, list[Any]] = field(default_factory=dict)
+    """`{path: [size in bytes, time of the last change in ns, SHA-256 or ""]}` of the files that are uploaded for it."""
+    workflow: str = ""
+    """The id of its workflow, by which a process that no longer has the sample's row finds its invocation."""
+    title: str = ""
+    """The name of its history."""
+    unique_title: bool = False
+    """Whether the title ends with the sample's key, so that no other history can have it."""
+    folder: str = ""
+    """The name of its folder of results, which no other sample of the ledger has."""
+
+    history_requested: float | None = None
+    """When its history was requested (seconds since 1970): where the answer was lost, it is looked up by its name."""
+    older_histories: list[str] = field(default_factory=list)
+    """Ids of the histories that had this title before that."""
+    own_history: bool = False
+    """Whether the history holds nothing but this sample, so that every invocation of its workflow in there is its own."""
+
+    sent_at: float | None = None
+    """When its files were sent for the first time (seconds since 1970), of which Galaxy is to make datasets."""
+    making_since: float | None = None
+    """Since when Galaxy has been at work on these (seconds since 1970)."""
+    resends: int = 0
+    """How often its files were sent again, because Galaxy had lost the job that makes the datasets."""
+    inputs: dict[str, Any] | None = None
+    """`{index: {"src": ..., "id": ...} or a parameter's value}` as the invocation takes it, once Galaxy has the datasets."""
+
+    asked: float | None = None
+    """When its invocation was requested (seconds since 1970); this and the two below: see `invocation.submit_once`."""
+    known: list[str] | None = None
+    """The id of the newest invocation in the history before that, if there was one."""
+    tries: int = 0
+    """How often the invocation was requested without an answer."""
+    earlier_runs: list[str] = field(default_factory=list)
+    """Ids of its invocations in earlier attempts, which are not to be taken for this one's."""
+    restarts: int = 0
+    """How often its invocation was run again because Galaxy's restart had killed a job."""
+    last_poll: list[Any] | None = None
+    """`[summary, seconds since 1970]`: the invocation's jobs when they were polled last, and since when they are like that."""
+    results: str | None = None
+    """The folder where its results are, once they are downloaded."""
+
+    fingerprint: str = ""
+    """Of a watched folder: the `IncomingUnit.fingerprint` of the files that it was made of."""
+    moving: dict[str, Any] | None = None
+    """Of a watched folder: the `IncomingUnit` that is being moved away, as `dataclasses.asdict` has it."""
+
+
+@dataclass(frozen=True)
+class LedgerNotes(BaseNotes):
+    """What is noted on a ledger as a whole."""
+
+    history_mark: str = ""
+    """Letters that end the names of the histories that all its samples share."""
+    histories: dict[str, str] = field(default_factory=dict)
+    """`{title: id}` of these histories."""
+    history_requested: float | None = None
+    """When the last of them was requested: see `SampleNotes`."""
+    older_histories: list[str] = field(default_factory=list)
+    """See `SampleNotes`."""
+    shared_uploads: dict[str, dict[str, str]] = field(default_factory=dict)
+    """`{file: {"id": its dataset, "sha256": ...}}` of the files that several samples take, see `shared_uploads`."""
+    arrivals: dict[str, list[Any]] = field(default_factory=dict)
+    """`{place: [fingerprint, seconds since 1970]}`: since when each thing in the watched folder is as it is."""
+
+
+def redact_all(value: Any) -> Any:
+    """A value of JSON without the secrets in its texts."""
+    if isinstance(value, dict):
+        return {name: redact_all(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redact_all(one) for one in value]
+    return redact(value) if isinstance(value, str) else value

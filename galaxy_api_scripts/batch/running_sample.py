@@ -1,0 +1,234 @@
+"""One sample on its way: each stage is saved before it is taken and after it, so that a process killed at any moment leaves the
+next one what it needs.
+
+What Galaxy was asked for without an answer is looked up: a sample's own history by its name, which ends with the sample's key
+(the name is the one thing that Galaxy sets together with creating it), its invocation by the history and by its inputs.
+"""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common import TRY_LATER, Galaxy, GalaxyError
+from galaxy_api_scripts.batch import reconcile, samples
+from galaxy_api_scripts.batch.ledger import Sample, utc_now
+from galaxy_api_scripts.batch.notes import Stage
+from galaxy_api_scripts.batch.shared_uploads import SharedUploads
+from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
+from galaxy_api_scripts.datasets.target_history import create_history_once
+from galaxy_api_scripts.datasets.upload import discard_dataset
+from galaxy_api_scripts.files import prepare_folder
+from galaxy_api_scripts.invocations.invocation import InvocationFailed, InvocationPoller, invocation_outputs, output_datasets
+from galaxy_api_scripts.workflows.run import RunRequest
+from galaxy_api_scripts.workflows.staging import Staging
+
+RESTARTED = "killed when Galaxy was restarted"      # Galaxy 26.1 of jobs that it does not find again: no fault of theirs
+MAKING_LIMIT = (600, 5 * 10**6)     # an upload's job that is `running` is lost after so many seconds, plus one per so many bytes
+QUEUED_LIMIT = 6 * 3600     # seconds after which one that is not `running` is lost
+MAX_RETRIES = 3             # of an upload whose job was lost, and of an invocation whose job was killed with Galaxy
+PARALLEL_DOWNLOADS = 4
+
+
+@dataclass
+class BatchContext:
+    """What the samples of a batch share."""
+
+    galaxy: Galaxy
+    shared_uploads: SharedUploads
+    folder: Path | None = None              # where each sample's results get a folder
+    labels: Sequence[str] = ()              # the outputs that are results; all if empty
+    make_staging: Callable[[Galaxy, str], Staging] = Staging
+    wait: bool = True                       # else a sample ends with the submission of its invocation
+    shared_history: Callable[[], str] | None = None     # the id of the history for all; else each sample has its own
+    on_end: Callable[[Sample, str], None] | None = None     # called with the state before that is saved: again, after a kill
+    refusals: int = 0                       # histories and submissions that Galaxy has refused in a row
+    active: bool = field(default=False, init=False)         # whether anything was done in this round
+
+
+class RunningSample:
+    """A sample that is under way, or queued. Without `request`, nobody asks for it any more: only its invocation is polled."""
+
+    def __init__(self, context: BatchContext, sample: Sample, request: RunRequest | None = None, tags: Sequence[str] = (),
+                 require_unchanged: Callable[[], None] | None = None):
+        self.context, self.galaxy, self.sample, self.request = context, context.galaxy, sample, request
+        self.tags, self.require_unchanged = tags, require_unchanged
+        self.staging: Staging | None = None
+        self.poller: InvocationPoller | None = None
+
+    def advance(self, unfinished: dict[str, str], summaries: dict[str, Any]) -> bool:
+        """Take the steps that can be taken now; whether the sample has ended, well or badly.
+
+        `unfinished` are the datasets that Galaxy is still making, `{id: state}`; `summaries` those of `fetch_summaries`. Raises
+        `GalaxyError` for what is no fault of the sample: Galaxy is away, or rejects the key.
+        """
+        try:
+            if self.sample.invocation:
+                return self._poll(summaries.get(self.sample.invocation))
+            return self._bring(self.request, unfinished) if self.request else self._look_up()
+        except InvocationFailed as error:
+            return self._fail(error)
+        except (GalaxyError, OSError) as error:
+            if isinstance(error, GalaxyError) and (error.exit_code == TRY_LATER or error.status == 401):
+                raise
+            text = str(error) if isinstance(error, GalaxyError) else ": ".join(
+                str(part) for part in (error.filename, error.strerror or error) if part)
+            if self.request and self.sample.stage in (Stage.HISTORY, Stage.SUBMIT):
+                self.context.refusals += 1
+            self.end("failed", failed_step=self.sample.stage, message=text)
+            return True
+
+    def save_poll(self) -> None:
+        """Save what the last poll has seen: only two polls can tell whether nothing moves any more."""
+        if self.poller and self.poller.last_summary is not None:
+            self.sample.save(last_poll=[self.poller.last_summary, self.poller.last_change])
+
+    # -------------------------------------------------------------------------------------------------- until it runs
+
+    def _bring(self, request: RunRequest, unfinished: dict[str, str]) -> bool:
+        """Send the files, and submit the invocation once Galaxy has made datasets of all of them."""
+        if self.staging is None and not self.sample.notes.inputs:
+            self._send(request)
+            unfinished = dict.fromkeys(self.staging.datasets, "new") if self.staging else {}
+        making = {dataset: unfinished[dataset] for dataset in self.staging.datasets if dataset in unfinished} if self.staging else {}
+        if making:
+            self._resend_lost(making)
+        elif not self.sample.invocation:
+            self._submit(request)
+        if self.sample.invocation and not self.context.wait:
+            self.end("ok")
+            return True
+        return False
+
+    def _look_up(self) -> bool:
+        """Drop the sample, unless an earlier process has requested its invocation all the same."""
+        if reconcile.adopt_requested(self.galaxy, self.sample):
+            return False
+        samples.drop(self.sample)
+        return True
+
+    def _send(self, request: RunRequest) -> None:
+        sample, self.context.active = self.sample, True
+        if not sample.history:
+            with sample.step(Stage.HISTORY):
+                shared = self.context.shared_history
+                history = shared() if shared else self._own_history(request)
+                sample.save(durably=True, history=history, own_history=not shared)
+        if sample.invocation:
+            return
+        with sample.step(Stage.SEND):
+            hashes = self.context.shared_uploads.replace(request)
+            staging = self.context.make_staging(self.galaxy, str(sample.history))
+            staging.send(request.inputs.values)
+        self.staging = staging
+        sample.save(sent_at=sample.notes.sent_at or time.time())
+        if hashes:
+            self._save_hashes(hashes)
+
+    def _own_history(self, request: RunRequest) -> str:
+        """The id of the sample's own history: the one of its name, else a new one."""
+        sample, requested = self.sample, self.sample.notes.history_requested
+        history, created = create_history_once(self.galaxy, sample.notes.title, sample, sample.notes.unique_title)
+        if self.tags:
+            self.galaxy.put(f"histories/{history}", {"tags": list(dict.fromkeys(self.tags))})
+        if not created and not requested:
+            reconcile.adopt_from_history(self.galaxy, sample, request.workflow["id"], history)
+        return history
+
+    def _save_hashes(self, hashes: dict[str, str], **changes: Any) -> None:
+        files = {path: [size, changed, hashes.get(path, sha256)] for path, (size, changed, sha256) in self.sample.notes.files.items()}
+        self.sample.save(durably=True, files=files, **changes)
+
+    def _resend_lost(self, making: dict[str, str]) -> None:
+        """Send once more what Galaxy has been making (`{dataset: state}`) for so long that its job is lost: after a Celery worker
+        was killed, one stays as it is for ever, `running` if the worker had begun with it (26.1)."""
+        sample, running = self.sample, "running" in making.values()
+        if running and sample.notes.making_since is None:
+            sample.save(making_since=time.time())
+        notes = sample.notes
+        size = sum(size for size, *_ in notes.files.values())
+        since = notes.making_since if running else notes.sent_at
+        seconds = time.time() - (time.time() if since is None else since)
+        if seconds < (MAKING_LIMIT[0] + size / MAKING_LIMIT[1] if running else QUEUED_LIMIT):
+            return
+        sample.reach(Stage.UPLOAD)
+        if notes.resends >= MAX_RETRIES:
+            raise GalaxyError(f"Galaxy has been making {len(making)} datasets of the uploaded files for {seconds:.0f} s, and so "
+                              f"{MAX_RETRIES} times before: its administrator can see what its jobs wait for")
+        for dataset in making:
+            discard_dataset(self.galaxy, dataset)
+        sample.save(durably=True, sent_at=None, making_since=None, resends=notes.resends + 1)
+        self.staging = None
+
+    def _submit(self, request: RunRequest) -> None:
+        sample, inputs = self.sample, self.sample.notes.inputs
+        if inputs is None:
+            assert self.staging
+            with sample.step(Stage.UPLOAD):
+                inputs = request.stage(self.staging)
+                if self.require_unchanged:
+                    self.require_unchanged()
+            self._save_hashes({upload.source.path: upload.sha256 for upload in self.staging.uploads}, inputs=inputs)
+        with sample.step(Stage.SUBMIT):
+            submitted = request.submit(self.galaxy, str(sample.history), inputs, sample, patient=False)
+        self.context.refusals = 0
+        self.context.active |= bool(submitted)
+        if submitted and self.staging:
+            self.staging.forget()
+            self.staging = None
+
+    # ---------------------------------------------------------------------------------------------------- from then on
+
+    def _poll(self, summary: dict[str, Any] | GalaxyError | None) -> bool:
+        sample = self.sample
+        sample.reach(Stage.RUN)
+        if summary is None:         # submitted a moment ago
+            return False
+        if isinstance(summary, GalaxyError):
+            raise summary
+        if self.poller is None:
+            self.poller = InvocationPoller(self.galaxy, str(sample.invocation), False, *sample.notes.last_poll or (None, 0.0))
+        invocation = self.poller.check(summary)
+        if invocation is None:
+            return False
+        with sample.step(Stage.FINISH):
+            reconcile.cancel_late(self.galaxy, sample, invocation)
+        if self.context.folder:
+            with sample.step(Stage.DELIVER):
+                folder = self._deliver(self.context.folder / sample.notes.folder, invocation)
+            sample.save(results=folder)
+        self.end("ok")
+        return True
+
+    def _deliver(self, to: Path, invocation: dict[str, Any]) -> str:
+        """Download the results; the absolute path of their folder."""
+        outputs = output_datasets(self.galaxy, invocation_outputs(invocation, self.context.labels))
+        items = [item for datasets in outputs.values() for item in datasets]
+        codes: list[int] = []
+        folder = DownloadFolder(self.galaxy, prepare_folder(str(to), "--download"))
+        download_items(folder, items, PARALLEL_DOWNLOADS, codes, lambda path: None)
+        if codes:
+            raise GalaxyError(f"{len(codes)} of {len(items)} results could not be fetched, the run itself is ok")
+        return str(folder.folder.resolve())
+
+    def _fail(self, error: InvocationFailed) -> bool:
+        """Save how the invocation has failed; whether that ends the sample: a job that was killed with Galaxy is worth another
+        invocation."""
+        job, sample = error.first_failure, self.sample
+        if job and RESTARTED in job["stderr"] and sample.notes.restarts < MAX_RETRIES:
+            sample.save(durably=True, restarts=sample.notes.restarts + 1, **samples.new_attempt(sample))
+            self.poller = None
+            return False
+        step = f"{job['step']} ({job['label']})" if job else Stage.FINISH.value
+        self.end("failed", failed_step=step, message=str(error))
+        return True
+
+    def end(self, state: str, **facts: Any) -> None:
+        """Call `on_end`, then save the state."""
+        self.context.active = True
+        if self.context.on_end:
+            self.sample.save(**facts, ended=utc_now())
+            self.context.on_end(self.sample, state)
+        self.sample.save(durably=True, state=state, last_poll=None, **facts)

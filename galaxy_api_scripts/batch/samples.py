@@ -1,0 +1,119 @@
+"""Which sample is which, and how one begins again.
+
+A sample is identified by its name, its purpose (what is to be run, see `RunRequest.purpose`) and the contents of its files; a
+change in any of them makes a new one.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from common import Galaxy
+from galaxy_api_scripts.batch.ledger import Ledger, Sample
+from galaxy_api_scripts.batch.notes import Stage
+from galaxy_api_scripts.batch.shared_uploads import is_usable
+from galaxy_api_scripts.datasets.download import clip_filename, safe_name
+from galaxy_api_scripts.datasets.hashing import hash_file
+from galaxy_api_scripts.datasets.target_history import KEY_LENGTH, NAME_LENGTH, name_with_key
+from galaxy_api_scripts.workflows.run import RunRequest
+
+MAX_FOLDER_BYTES = 255      # what file systems take
+
+
+def find_or_add(ledger: Ledger, name: str, request: RunRequest, purpose: Any = None, place: str = "", title: str = "",
+                unique_title: bool = True) -> Sample:
+    """The sample of that name for that request: the one in the ledger, or a new one. See `BatchRunner.submit`."""
+    purpose = stable_hash(name, portable_purpose(request) if purpose is None else purpose)
+    files = {path: [*stat, ""] for path, stat in request.files.items()}
+    namesakes = ledger.samples_named(name)
+    for sample in reversed(namesakes):
+        if sample.notes.purpose == purpose and _has_files(sample, files):
+            return sample
+    key = stable_hash(purpose, files)
+    title = title or f"{name} - {request.workflow['name']}"
+    return ledger.add(key, name, place=place, workflow=request.workflow["id"], purpose=purpose, files=files,
+                      title=name_with_key(title, key) if unique_title else title[:NAME_LENGTH],
+                      unique_title=unique_title, folder=_choose_folder(ledger, name, key, len(namesakes) + 1))
+
+
+def _has_files(sample: Sample, files: dict[str, list[Any]]) -> bool:
+    """Whether these are the sample's files, by path, size and time, or else by content; if so, it takes over their paths."""
+    known = sample.notes.files
+    if known == files:
+        return True
+    if sample.state == "waiting" and not (sample.notes.inputs or sample.invocation):
+        sample.save(files=files)        # nothing was uploaded yet
+        return True
+    # Paired in the order of their names: their folder may have been moved.
+    before, after = (sorted(content, key=lambda path: (os.path.basename(path), path)) for content in (known, files))
+    if [known[path][0] for path in before] != [files[path][0] for path in after]:
+        return False
+    for old, new in zip(before, after):
+        if [old, *known[old][:2]] != [new, *files[new][:2]] and (
+                not known[old][2] or hash_file(Path(new), "SHA-256") != known[old][2]):
+            return False
+    hashes = {new: known[old][2] for old, new in zip(before, after)}
+    files = {path: [*stat[:2], hashes[path]] for path, stat in files.items()}
+    if files != known:
+        sample.save(files=files)
+    return True
+
+
+def _choose_folder(ledger: Ledger, name: str, key: str, number: int) -> str:
+    """The name of a folder for the sample with that key, the `number`th of its name, which no other sample has."""
+    folder = f"{name}.{number}" if number > 1 else name
+    others = ledger.samples_named(folder if number > 1 else name.rpartition(".")[0])
+    taken = any(other.notes.folder == folder for other in others)
+    if safe_name(folder) == folder and len(folder.encode()) <= MAX_FOLDER_BYTES and not taken:
+        return folder
+    return clip_filename(safe_name(name), mark=f" [{key[:KEY_LENGTH]}]")
+
+
+def portable_purpose(request: RunRequest) -> Any:
+    """A request's purpose, with files by their names where these are unambiguous: what else there is to them, their contents tell."""
+    counts = Counter(os.path.basename(path) for path in request.files)
+    names = {path: os.path.basename(path) for path in request.files if counts[os.path.basename(path)] == 1}
+
+    def shorten_paths(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: names.get(inner, inner) if key == "upload" else shorten_paths(inner) for key, inner in value.items()}
+        return [shorten_paths(inner) for inner in value] if isinstance(value, list) else value
+
+    return shorten_paths(request.purpose)
+
+
+def stable_hash(*values: Any) -> str:
+    """A digest of values of JSON, the same in every process."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
+
+
+# ------------------------------------------------------------------------------------------------------ to begin again
+
+def reset(galaxy: Galaxy, sample: Sample) -> None:
+    """Let a sample that has ended begin again at the stage where it failed; in a new run, on the last one's inputs if these
+    are still usable."""
+    restart: dict[str, Any] = {"state": "waiting", "stage": None, "failed_step": None, "message": None, "ended": None}
+    may_still_run = sample.failed_step == Stage.RUN and galaxy.get_or_none(f"invocations/{sample.invocation}")
+    if sample.failed_step == Stage.DELIVER or may_still_run:
+        sample.save(**restart)
+        return
+    if sample.history and (galaxy.get_or_none(f"histories/{sample.history}") or {}).get("deleted", True):
+        sample.save(history=None, inputs=None, history_requested=None)
+    inputs = sample.notes.inputs or {}
+    usable = all(is_usable(galaxy, value) for value in inputs.values() if isinstance(value, dict))
+    sample.save(**restart, **new_attempt(sample), inputs=inputs if inputs and usable else None, results=None)
+
+
+def new_attempt(sample: Sample) -> dict[str, Any]:
+    """The changes that let a sample have another invocation, which its last one is not taken for."""
+    earlier_runs = [*sample.notes.earlier_runs, *([sample.invocation] if sample.invocation else [])]
+    return {"attempt": sample.attempt + 1, "invocation": None, "earlier_runs": earlier_runs, "asked": None, "last_poll": None}
+
+
+def drop(sample: Sample) -> None:
+    """Give up a sample that was not begun and that the sheet or folder no longer has."""
+    sample.save(state="gone", message="not begun, and no longer in the sheet or folder")
