@@ -115,7 +115,12 @@ def iter_terminal(galaxy: Galaxy, ids: list[str], timeout: float | None, codes: 
         if not running:
             return
     first = ", ".join(list(running)[:3]) + (", ..." if len(running) > 3 else "")
-    codes.append(report_error(f"{len(running)} of {len(ids)} still running after {timeout} s: {first}", STILL_RUNNING))
+    codes.append(report_error(f"{len(running)} of {len(ids)} still running{describe_timeout(timeout)}: {first}", STILL_RUNNING))
+
+
+def describe_timeout(timeout: float | None) -> str:
+    """How long was waited, for a message; "" if it was an outer wait's time that was up (see `Galaxy.poll`)."""
+    return "" if timeout is None else f" after {timeout:g} s"
 
 
 def combine_exit_codes(codes: list[int], ids: list[str]) -> int:
@@ -166,7 +171,7 @@ def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: floa
             break
     else:
         few = ", ".join(sorted(left)[:3]) + (", ..." if len(left) > 3 else "")
-        raise GalaxyError(f"{len(left)} of {len(ids)} still running after {timeout:g} s: {few}", STILL_RUNNING)
+        raise GalaxyError(f"{len(left)} of {len(ids)} still running{describe_timeout(timeout)}: {few}", STILL_RUNNING)
     missing = [one for one in ids if one not in states]
     if missing:
         raise GalaxyError(f"history {history} has no {kind} {', '.join(missing)}")
