@@ -1,6 +1,7 @@
 """Ask for many datasets or jobs by id in few requests, whatever their histories, and wait until all have ended."""
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -115,7 +116,12 @@ def iter_terminal(galaxy: Galaxy, ids: list[str], timeout: float | None, codes: 
         if not running:
             return
     first = ", ".join(list(running)[:3]) + (", ..." if len(running) > 3 else "")
-    codes.append(report_error(f"{len(running)} of {len(ids)} still running after {timeout} s: {first}", STILL_RUNNING))
+    codes.append(report_error(f"{len(running)} of {len(ids)} still running{describe_timeout(timeout)}: {first}", STILL_RUNNING))
+
+
+def describe_timeout(timeout: float | None) -> str:
+    """How long was waited, for a message; "" if it was an outer wait's time that was up (see `Galaxy.poll`)."""
+    return "" if timeout is None else f" after {timeout:g} s"
 
 
 def combine_exit_codes(codes: list[int], ids: list[str]) -> int:
@@ -166,15 +172,14 @@ def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: floa
             break
     else:
         few = ", ".join(sorted(left)[:3]) + (", ..." if len(left) > 3 else "")
-        raise GalaxyError(f"{len(left)} of {len(ids)} still running after {timeout:g} s: {few}", STILL_RUNNING)
+        raise GalaxyError(f"{len(left)} of {len(ids)} still running{describe_timeout(timeout)}: {few}", STILL_RUNNING)
     missing = [one for one in ids if one not in states]
     if missing:
         raise GalaxyError(f"history {history} has no {kind} {', '.join(missing)}")
     return {one: states[one] for one in ids}
 
 
-def countdown(timeout: float | None) -> Callable[[], float | None]:
-    """Start to count `timeout` seconds down; the function returned tells how many are left, 0 at least, None for no
-    limit."""
+def countdown(timeout: float | None) -> Callable[[], int | None]:
+    """Start to count `timeout` seconds down. The function returned tells how many are left, rounded up; None for no limit."""
     end = None if timeout is None else time.monotonic() + timeout
-    return lambda: None if end is None else max(0.0, end - time.monotonic())
+    return lambda: None if end is None else max(0, math.ceil(end - time.monotonic()))

@@ -24,7 +24,7 @@ Options:
 import sys
 
 from common import Galaxy, add_scheme, arguments, output_options, parse_id, run, submit
-from galaxy_api_scripts.libraries.contents import folder_in_use, parse_folder_id
+from galaxy_api_scripts.libraries.contents import parse_folder_id, require_active_folder
 
 
 def main(argv=None):
@@ -32,7 +32,7 @@ def main(argv=None):
     dataset, library = [parse_id(args[name], name) for name in ("HDA_ID", "LIBRARY_ID")]
     folder, message = parse_folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["MESSAGE"]
     galaxy = Galaxy(args["KEY"], add_scheme(args["BASE"]))
-    folder_in_use(galaxy, library, folder)
+    require_active_folder(galaxy, library, folder)
 
     data = {"folder_id": folder, "create_type": "file", "from_hda_id": dataset}
     if message:

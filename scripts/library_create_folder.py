@@ -23,7 +23,7 @@ Options:
 import sys
 
 from common import USAGE, Galaxy, GalaxyError, arguments, output_options, run, submit
-from galaxy_api_scripts.libraries.contents import contents_path, folder_in_use, parse_folder_id
+from galaxy_api_scripts.libraries.contents import library_in_url, parse_folder_id, require_active_folder
 
 
 def main(argv=None):
@@ -33,8 +33,7 @@ def main(argv=None):
     if not name.strip():
         raise GalaxyError("NAME is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
-    path = contents_path(galaxy)
-    folder_in_use(galaxy, path.split("/")[1], folder)
+    require_active_folder(galaxy, library_in_url(galaxy), folder)
 
     if description is None and not any(output.values()):
         print("Unable to set description; using empty description in its place", flush=True)

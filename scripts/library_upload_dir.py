@@ -57,8 +57,8 @@ from galaxy_api_scripts.datasets.tus import upload_file
 from galaxy_api_scripts.libraries.contents import (
     ensure_folder,
     find_folders,
-    folder_in_use,
     parse_folder_id,
+    require_active_folder,
     require_path_paste,
 )
 from galaxy_api_scripts.libraries.local_tree import CHANGED_MESSAGE, file_error
@@ -103,7 +103,7 @@ def main(argv=None):
     files = check_files(paths)
     failed = len(paths) - len(files)
     with exclusive_run(f"library {library}"):    # without the server's address, since it may have several
-        start = folder_in_use(galaxy, library, folder)
+        start = require_active_folder(galaxy, library, folder)
         uploads = LibraryUploads(galaxy, library)
         folders, present, missing = compare(galaxy, uploads, library, start, files, timeout)
         if not quiet:

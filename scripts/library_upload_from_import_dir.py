@@ -26,7 +26,7 @@ Run twice, it makes second datasets; library_upload_dir.py does not.
 import sys
 
 from common import USAGE, Galaxy, GalaxyError, arguments, output_options, run, submit
-from galaxy_api_scripts.libraries.contents import contents_path, folder_in_use, parse_folder_id
+from galaxy_api_scripts.libraries.contents import library_in_url, parse_folder_id, require_active_folder
 
 
 def main(argv=None):
@@ -36,8 +36,7 @@ def main(argv=None):
     if not server_dir or not datatype:
         raise GalaxyError("FILE_TYPE or SERVER_DIR is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
-    path = contents_path(galaxy)
-    folder_in_use(galaxy, path.split("/")[1], folder)
+    require_active_folder(galaxy, library_in_url(galaxy), folder)
 
     # Galaxy takes any text for a build at first, and the job then fails.
     if dbkey != "?" and dbkey not in [build for _, build in galaxy.get("genomes")]:

@@ -10,6 +10,7 @@ from common import NON_TERMINAL_DATASET_STATES, STILL_RUNNING, TERMINAL_JOB_STAT
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.sources import Source, pair_reads, stem
 from galaxy_api_scripts.datasets.target_history import last_hid
+from galaxy_api_scripts.polling import describe_timeout
 
 COLLECTION_TYPES = ("list", "paired", "list:paired")
 MAX_NAME_LENGTH = 219       # characters of an element's identifiers together; with more, the job of Galaxy 26.1 fails
@@ -132,7 +133,7 @@ def wait_until_filled(galaxy: Galaxy, created: dict[str, Any], timeout: float | 
             if _element_states(collection).isdisjoint(NON_TERMINAL_DATASET_STATES):
                 break
     else:
-        raise GalaxyError(f"{label} is still being filled after {timeout:g} s", STILL_RUNNING)
+        raise GalaxyError(f"{label} is still being filled{describe_timeout(timeout)}", STILL_RUNNING)
     if collection["populated_state"] != "ok":
         why = collection["populated_state_message"] or f"its job ended in state {', '.join(job_states)}"
         raise GalaxyError(f"{label} was not filled: {why}")

@@ -941,6 +941,14 @@ def test_formats_and_fields_print_all_rows(sync, shelf, here, capsys):
     assert capsys.readouterr().out == "action,why\nkeep,3 unchanged\n"
 
 
+def test_quiet_prints_results_that_are_asked_for(sync, shelf, capsys):
+    assert sync("-q", "-n", "--fields=path", "--format=value") == 0
+    assert sync("-q", "--fields=path", "--format=value") == 0
+    assert capsys.readouterr() == ("a.txt\nrun1/b.txt\n" * 2, "")
+    assert sync("-q") == 0
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("line", [
     [KEY, URL, "Shelf"], [KEY, URL, "Shelf", ".", "more"], [KEY, URL, "Shelf", ".", "--timeout=soon"], [KEY, URL, "", "."],
     [KEY, URL, "Shelf", ""], [KEY, URL, "Shelf", ".", "--to="], [KEY, URL, "Shelf", ".", "--to=a/../b"],

@@ -113,6 +113,16 @@ def test_a_collection_that_is_not_filled_is_an_error(loopback, clock):
         wait_until_filled, galaxy, {**MADE, "jobs": ["j"]}, 5, code=STILL_RUNNING)
 
 
+def test_an_outer_wait_ends_the_inner_one(loopback, clock):
+    loopback.will((200, {"state": "running"}))
+    galaxy = Galaxy(KEY, loopback.url)
+    for _ in galaxy.poll(20):
+        assert "collection c is still being filled" in refused(
+            wait_until_filled, galaxy, {**MADE, "jobs": ["j"]}, code=STILL_RUNNING)
+        break
+    assert round(sum(clock.slept)) == 20
+
+
 def looked_at(loopback, *made, hashes=("5ad",), size=3):
     """What `collection_problems` says of a file of three bytes."""
     loopback.will((200, [{"id": "d", "hashes": [{"hash_value": one} for one in hashes]}, {"id": "d"}]))
