@@ -66,7 +66,7 @@ def main(argv=None):
             asked.append(took.asked / rows)
         requests.get(f"{url}/polls?{FOR_EVER}", timeout=60)
         small = a_sheet(folder / "cron", RUNNING)
-        looks = [a_look(f"a visit (`--once`) to {RUNNING} that run; {count} others have ended", url, small, count)
+        looks = [measure_visit(f"a visit (`--once`) to {RUNNING} that run; {count} others have ended", url, small, count)
                  for count in (0, min(ended, 1000), ended)]
         a_sheet(folder / str(most), most + RUNNING)
         launched([*STILL, *BATCH, "--once", KEY, url, WORKFLOW, sheet])
@@ -100,16 +100,17 @@ def a_sheet(folder, rows):
     return sheet
 
 
-def a_look(what, url, sheet, count):
+def measure_visit(what, url, sheet, count):
     """Measure a visit from cron, with so many other, ended units in the ledger."""
     command = [*STILL, *BATCH, "--once", KEY, url, WORKFLOW, sheet]
     if not sheet.with_name("sheet.tsv.ledger").exists():
         launched(command)
     with Ledger(f"{sheet}.ledger") as memory, memory.together():
         example = memory.samples()[0].data
+        del example["key"]
         for number in range(memory.counts().get("ok", 0), count):
             unit = memory.add(f"{number:032x}", f"before {number}")
-            unit.save(**{**example, "name": f"before {number}", "key": None, "state": "ok", "place": "another sheet"})
+            unit.save(**{**example, "name": f"before {number}", "state": "ok", "place": "another sheet"})
     return measured(what, url, sheet, RUNNING, ["--once"], STILL, VISITS)
 
 
