@@ -1,10 +1,10 @@
-# The README's commands are `make demo`, `make demo-sequencer` and `make test`; each begins from a bare checkout.
+# `make demo`, `make demo-sequencer` and `make test` each begin from a bare checkout.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-sequencer test offline galaxy live soak check lint bench clean
+.PHONY: demo demo-sequencer test offline galaxy live soak coverage check lint reference package collisions bench clean
 
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash demo/demo.sh
@@ -30,7 +30,24 @@ live: $(VENV)/.installed
 soak: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/live/test_soak.py -m soak -s
 
+coverage: $(VENV)/.installed-dev
+	$(BIN)/coverage run -m pytest tests --ignore=tests/live
+	$(BIN)/coverage report
+
 check: lint offline
+
+reference: $(VENV)/.installed
+	$(BIN)/python docs/make_reference.py
+
+package: $(VENV)/.installed-dev
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist . > /dev/null
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python bench/wheel_contents.py dist
+
+# PyPI's packages with names like those that this project once installed: none of them is harmed, and none harms ours.
+collisions: package
+	bash bench/collisions.sh $(CURDIR)/dist
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -47,10 +64,10 @@ bench: $(VENV)/.installed bench/peers/bioblend/.installed bench/peers/galaxy-par
 	$(BIN)/python bench/batch.py
 
 clean:
-	rm -rf $(VENV) bench/peers build *.egg-info
+	rm -rf $(VENV) bench/peers build dist *.egg-info
 
 $(VENV)/.installed: setup.cfg pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.9 or later is wanted: make PYTHON=python3.11 ..." if sys.version_info < (3, 9) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("this needs Python 3.9 or later: make PYTHON=python3.11 ..." if sys.version_info < (3, 9) else 0)'
 	@if [ -e $(VENV)/.installing ]; then echo "clearing $(VENV): its installation was broken off"; rm -rf $(VENV); fi
 	@mkdir -p $(VENV) && touch $(VENV)/.installing
 	$(PYTHON) -m venv $(VENV)
@@ -62,7 +79,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-# The peers that the benchmarks run against, each in an environment of its own: parsec wants an old BioBlend.
+# The benchmarks' peers, each in an environment of its own, because parsec needs an old BioBlend.
 bench/peers/%/.installed:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install -qq --disable-pip-version-check $*

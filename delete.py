@@ -12,9 +12,10 @@ Arguments:
 
 Options:
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
-  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless --format is given
-  -n, --dry-run    show what would be sent, send nothing
-  -h, --help       show this
+  --fields=NAMES   only these fields, separated by commas
+  -n, --dry-run    show what would be done, change nothing
+  -h, --help       show this help
+  --version        show the version
 
 A history, for good:
   delete.py - https://usegalaxy.org/api/histories/ID purge:=true

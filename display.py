@@ -10,10 +10,11 @@ Arguments:
 
 Options:
   --all            every page of a list: Galaxy ends some lists early without saying so
-  --limit=N        the first N members of a list
+  --limit=N        at most N of them
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
-  --fields=NAMES   only these fields, separated by commas, as a table unless --format is given
-  -h, --help       show this
+  --fields=NAMES   only these fields, separated by commas
+  -h, --help       show this help
+  --version        show the version
 
 The names of all your histories, with the ids that other commands want:
   display.py --all --fields=id,name - https://usegalaxy.org/api/histories

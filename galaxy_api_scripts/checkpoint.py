@@ -63,8 +63,8 @@ class Checkpoint:
         return self._file >= 0
 
     def save(self, durably: bool = False, **changes: Any) -> None:
-        """Note `changes`, a value for each name; None removes the name. They survive the end of this process, with `durably` a
-        power failure too."""
+        """Note `changes`, a value for each name; None removes the name. They survive the end of this process, with
+        `durably` a power failure too."""
         self.data = {name: value for name, value in {**self.data, **changes}.items() if value is not None}
         with contextlib.suppress(OSError):
             os.pwrite(self._file, json.dumps(self.data).encode() + b"\n", 0)

@@ -1,4 +1,4 @@
-"""Files that get their name only when they are complete, locks that end with their process, and the scripts' state folder."""
+"""Files that get their name when they are complete, locks that end with their process, and the scripts' state folder."""
 from __future__ import annotations
 
 import contextlib
@@ -59,8 +59,8 @@ def _exists_error(to: str | Path, option: str) -> GalaxyError:
 
 
 def write_atomic(path: Path, content: bytes, overwrite: bool = False, mode: int = 0o666) -> None:
-    """Write the file `path`, complete or not at all, with `mode` less the umask. Raises OSError; FileExistsError if it exists
-    and is not to be overwritten."""
+    """Write the file `path`, complete or not at all, with `mode` less the umask. Raises OSError; FileExistsError if it
+    exists and is not to be overwritten."""
     part = path.with_name(f".{path.name[:40]}.{os.getpid()}.part")
     try:
         part.unlink(missing_ok=True)
@@ -75,8 +75,8 @@ def write_atomic(path: Path, content: bytes, overwrite: bool = False, mode: int 
 
 
 def publish(part: Path, path: Path, overwrite: bool = False) -> None:
-    """Give the complete file `part` its name `path`; FileExistsError if that exists, even since a moment ago, and is not to be
-    overwritten. The name `part` may remain."""
+    """Give the complete file `part` its name `path`; FileExistsError if that exists, even since a moment ago, and is not to
+    be overwritten. The name `part` may remain."""
     if overwrite:
         os.replace(part, path)
         return
@@ -121,8 +121,8 @@ def open_locked(path: Path, on_wait: Callable[[], object] | None = None) -> int:
 
 @contextlib.contextmanager
 def hold_lock(path: Path, label: str = "", on_wait: Callable[[], object] | None = None) -> Iterator[int]:
-    """Hold the lock of the file or folder `path`; yields its descriptor. If another process holds it, `on_wait` decides as in
-    `open_locked`; without it a `GalaxyError` (TRY_LATER) says that another run is at work on `label`."""
+    """Hold the lock of the file or folder `path`; yields its descriptor. If another process holds it, `on_wait` decides as
+    in `open_locked`; without it a `GalaxyError` (TRY_LATER) says that another run is at work on `label`."""
     try:
         descriptor = open_locked(path, on_wait)
     except BlockingIOError:
@@ -136,14 +136,14 @@ def hold_lock(path: Path, label: str = "", on_wait: Callable[[], object] | None 
 # -------------------------------------------------------------------------------------------------------- state folder
 
 def state_path(*names: str) -> Path:
-    """The path of the folder for what outlives a run (XDG Base Directory Specification), or of `names` in it; it may not exist."""
+    """The folder for what outlives a run (XDG Base Directory Specification), or `names` in it; it may not exist."""
     state = os.environ.get("XDG_STATE_HOME", "")
     return Path(state if os.path.isabs(state) else os.path.expanduser("~/.local/state"), "galaxy-api-scripts", *names)
 
 
 def state_folder(*names: str) -> Path:
-    """The folder `state_path(*names)`, made if need be. It and the state folder are for their owner alone, whatever the umask.
-    Raises OSError."""
+    """The folder `state_path(*names)`, made if need be. It and the state folder are for their owner alone, whatever the
+    umask. Raises OSError."""
     for length in range(len(names) + 1):
         folder = state_path(*names[:length])
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
-"""Ask for many datasets or jobs by their ids in few requests, whichever histories they are in, and wait until all have ended."""
+"""Ask for many datasets or jobs by id in few requests, whatever their histories, and wait until all have ended."""
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -21,11 +22,12 @@ from common import (
 
 # From Galaxy 26.1's schema (DatasetState).
 DATASET_STATES = (*NON_TERMINAL_DATASET_STATES, "ok", "empty", "error", "paused", "failed_metadata", "deferred", "discarded")
-BATCH = 100     # ids of 32 letters make an address of 4.5 KB; nginx takes 8 KB
+IDS_PER_REQUEST = 100   # ids of 32 letters make an address of 4.5 KB; nginx takes 8 KB
 DatasetOrError = Union["dict[str, Any]", GalaxyError]
 
 
-def fetch_datasets(galaxy: Galaxy, ids: list[str], fields: Iterable[str], own: bool = False) -> Iterator[tuple[str, DatasetOrError]]:
+def fetch_datasets(galaxy: Galaxy, ids: list[str], fields: Iterable[str], own: bool = False
+                   ) -> Iterator[tuple[str, DatasetOrError]]:
     """Each of `ids` with these `fields` of its dataset, or with the `GalaxyError` that says why there is none.
 
     One request for a hundred finds the user's own ones (`GET /api/datasets` by `type_id-in`, measured with 26.1); others are
@@ -65,8 +67,8 @@ def _fetch_dataset(galaxy: Galaxy, dataset_id: str, own: bool) -> DatasetOrError
 def in_batches(ask: Callable[[list[str]], Any], ids: list[str]) -> Iterator[tuple[list[str], Any]]:
     """`(batch, ask(batch))` for all of `ids`, a hundred at a time. If one of them spoils the request, as an id that Galaxy
     can't decode does, the batch is halved until that one is alone with its `GalaxyError`."""
-    for start in range(0, len(ids), BATCH):
-        yield from _halve_until_answered(ask, ids[start:start + BATCH])
+    for start in range(0, len(ids), IDS_PER_REQUEST):
+        yield from _halve_until_answered(ask, ids[start:start + IDS_PER_REQUEST])
 
 
 def _halve_until_answered(ask: Callable[[list[str]], Any], batch: list[str]) -> Iterator[tuple[list[str], Any]]:
@@ -114,7 +116,12 @@ def iter_terminal(galaxy: Galaxy, ids: list[str], timeout: float | None, codes: 
         if not running:
             return
     first = ", ".join(list(running)[:3]) + (", ..." if len(running) > 3 else "")
-    codes.append(report_error(f"{len(running)} of {len(ids)} still running after {timeout} s: {first}", STILL_RUNNING))
+    codes.append(report_error(f"{len(running)} of {len(ids)} still running{describe_timeout(timeout)}: {first}", STILL_RUNNING))
+
+
+def describe_timeout(timeout: float | None) -> str:
+    """How long was waited, for a message; "" if it was an outer wait's time that was up (see `Galaxy.poll`)."""
+    return "" if timeout is None else f" after {timeout:g} s"
 
 
 def combine_exit_codes(codes: list[int], ids: list[str]) -> int:
@@ -132,11 +139,12 @@ def wait_datasets(galaxy: Galaxy, history: str, datasets: Iterable[str], timeout
                   on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, str]:
     """Return `{id: state}` once all these datasets of one history have ended, well or not.
 
-    However many they are, each look is one small request for what in the history has not ended yet; `on_progress` is
-    called with the number of those by state, and of the others as `ended`. Raises with STILL_RUNNING after `timeout` seconds.
+    However many they are, each look is one small request for what in the history has not ended yet; `on_progress` is called
+    with the number of those by state, and of the others as `ended`. Raises with STILL_RUNNING after `timeout` seconds.
     """
     return _wait(galaxy, "dataset", history, list(dict.fromkeys(datasets)), timeout, f"histories/{history}/contents",
-                 {"v": "dev", "keys": "id,state"}, {"q": "state-in", "qv": ",".join(NON_TERMINAL_DATASET_STATES)}, on_progress)
+                 {"v": "dev", "keys": "id,state"}, {"q": "state-in", "qv": ",".join(NON_TERMINAL_DATASET_STATES)},
+                 on_progress)
 
 
 def wait_jobs(galaxy: Galaxy, history: str, jobs: Iterable[str], timeout: float | None = None) -> dict[str, str]:
@@ -145,8 +153,9 @@ def wait_jobs(galaxy: Galaxy, history: str, jobs: Iterable[str], timeout: float 
                  {"history_id": history}, {"state": list(NON_TERMINAL_JOB_STATES)})
 
 
-def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: float | None, path: str, everything: dict[str, Any],
-          moving: dict[str, Any], on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, str]:
+def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: float | None, path: str,
+          everything: dict[str, Any], moving: dict[str, Any],
+          on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, str]:
     """Return the states of `ids` once none of them is in the list at `path` for `everything` and `moving`."""
     non_terminal = NON_TERMINAL_DATASET_STATES if kind == "dataset" else NON_TERMINAL_JOB_STATES
     states: dict[str, str] = {}
@@ -163,14 +172,14 @@ def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: floa
             break
     else:
         few = ", ".join(sorted(left)[:3]) + (", ..." if len(left) > 3 else "")
-        raise GalaxyError(f"{len(left)} of {len(ids)} still running after {timeout:g} s: {few}", STILL_RUNNING)
+        raise GalaxyError(f"{len(left)} of {len(ids)} still running{describe_timeout(timeout)}: {few}", STILL_RUNNING)
     missing = [one for one in ids if one not in states]
     if missing:
         raise GalaxyError(f"history {history} has no {kind} {', '.join(missing)}")
     return {one: states[one] for one in ids}
 
 
-def countdown(timeout: float | None) -> Callable[[], float | None]:
-    """Start to count `timeout` seconds down; the function returned tells how many are left, 0 at least, None for no limit."""
+def countdown(timeout: float | None) -> Callable[[], int | None]:
+    """Start to count `timeout` seconds down. The function returned tells how many are left, rounded up; None for no limit."""
     end = None if timeout is None else time.monotonic() + timeout
-    return lambda: None if end is None else max(0.0, end - time.monotonic())
+    return lambda: None if end is None else max(0, math.ceil(end - time.monotonic()))

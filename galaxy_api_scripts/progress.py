@@ -47,10 +47,10 @@ def state_progress(name: str, counts: dict[str, int] | None = None) -> Iterator[
                 counts.clear()
                 counts.update(states)
             if hasattr(bar, "set_postfix_str"):
+                moving = sum(states.get(state, 0) for state in {*NON_TERMINAL_DATASET_STATES, *NON_TERMINAL_JOB_STATES})
                 bar.total = sum(states.values())
-                bar.set_postfix_str(describe_counts(states), refresh=False)
-            moving = sum(states.get(state, 0) for state in {*NON_TERMINAL_DATASET_STATES, *NON_TERMINAL_JOB_STATES})
-            bar.update(sum(states.values()) - moving - bar.n)
+                bar.n = bar.total - moving
+                bar.set_postfix_str(describe_counts(states))        # draws it: tqdm's own pace skips some steps
         yield on_progress
 
 

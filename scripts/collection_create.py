@@ -205,8 +205,8 @@ def create_from_datasets(galaxy, history, about, leaves):
     """Create the collection of copies of datasets, as Galaxy's own pages do: they stay when the datasets are deleted."""
     nested = nest_elements(leaves, lambda pair: {"src": "new_collection",
                            "collection_type": "paired", "element_identifiers": pair})
-    collection = galaxy.post("dataset_collections", {"instance_type": "history", "history_id": history, "copy_elements": True,
-                                                     "element_identifiers": nested, **about})
+    collection = galaxy.post("dataset_collections", {
+        "instance_type": "history", "history_id": history, "copy_elements": True, "element_identifiers": nested, **about})
     if about["tags"]:       # which that request does not take
         galaxy.put(f"histories/{history}/contents/dataset_collections/{collection['id']}", {"tags": about["tags"]})
     return collection

@@ -14,30 +14,30 @@ Arguments:
   MESSAGE          words that go with it
 
 Options:
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
-  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless --format is given
-  -h, --help       show this
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES   only these fields, separated by commas
+  -h, --help       show this help
+  --version        show the version
 
   copy_hda_to_library_folder.py - - bbd44e69cb8906b5 f597429621d6eb2b F2f94e8ae9edff68a "Reviewed by Ada"
 """
 import sys
 
-from common import Galaxy, add_scheme, arguments, output_options, parse_id, print_response, run, show
-from galaxy_api_scripts.libraries.contents import folder_in_use, parse_folder_id
+from common import Galaxy, add_scheme, arguments, output_options, parse_id, run, submit
+from galaxy_api_scripts.libraries.contents import parse_folder_id, require_active_folder
 
 
 def main(argv=None):
     args = arguments(__doc__, argv, legacy=True)
     dataset, library = [parse_id(args[name], name) for name in ("HDA_ID", "LIBRARY_ID")]
-    folder, message, (style, fields) = parse_folder_id(
-        args["FOLDER_ID"], "FOLDER_ID"), args["MESSAGE"], output_options(args).values()
+    folder, message = parse_folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["MESSAGE"]
     galaxy = Galaxy(args["KEY"], add_scheme(args["BASE"]))
-    folder_in_use(galaxy, library, folder)
+    require_active_folder(galaxy, library, folder)
 
     data = {"folder_id": folder, "create_type": "file", "from_hda_id": dataset}
     if message:
         data["ldda_message"] = message
-    show(galaxy.post(f"libraries/{library}/contents", data), style, fields, plain=print_response, changed=True)
+    submit(args["KEY"], f"{galaxy.base}/api/libraries/{library}/contents", data, **output_options(args))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ from common import (
     run,
     show,
 )
-from galaxy_api_scripts.polling import BATCH, combine_exit_codes, fetch_datasets, in_batches
+from galaxy_api_scripts.polling import IDS_PER_REQUEST, combine_exit_codes, fetch_datasets, in_batches
 
 FIELDS = ["id", "name", "file_size", "hid", "history_id", "state", "deleted", "purged"]
 
@@ -66,9 +66,9 @@ def main(argv=None):
 def delete_datasets(galaxy, ids, purge, dry_run, timeout, codes):
     """Yield each dataset once it is deleted; the exit code of one that can't be deleted is added to `codes`."""
     changes, purging = {"deleted": True, "purged": purge}, {}
-    for start in range(0, len(ids), BATCH):
+    for start in range(0, len(ids), IDS_PER_REQUEST):
         datasets = {}
-        for _, dataset in fetch_datasets(galaxy, ids[start:start + BATCH], FIELDS, own=True):
+        for _, dataset in fetch_datasets(galaxy, ids[start:start + IDS_PER_REQUEST], FIELDS, own=True):
             if isinstance(dataset, GalaxyError):
                 codes.append(report_error(str(dataset), dataset.exit_code))
             elif dry_run or dataset["purged"] or (dataset["deleted"] and not purge):
@@ -98,7 +98,8 @@ def delete_datasets(galaxy, ids, purge, dry_run, timeout, codes):
 
 def delete_batch(galaxy, batch, purge):
     """Delete many datasets by one request; its answer lists those that it could not delete."""
-    return galaxy.delete("datasets", {"datasets": [{"id": dataset_id, "src": "hda"} for dataset_id in batch], "purge": purge})
+    datasets = [{"id": dataset_id, "src": "hda"} for dataset_id in batch]
+    return galaxy.delete("datasets", {"datasets": datasets, "purge": purge})
 
 
 def list_errors(batch, answer):

@@ -7,13 +7,13 @@ Usage:
 Arguments:
   KEY                      your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL                      the server, or - to look it up
-  SOURCE                   the id of a dataset in state ok; hdca:ID for all datasets of a collection; history:ID or history:NAME
-                           for all of a history, those in its collections too
+  SOURCE                   the id of a dataset in state ok; hdca:ID for all datasets of a collection; history:ID or
+                           history:NAME for all of a history, those in its collections too
 
 Options:
   --to=DIR                 the folder, made if it does not exist  [default: .]
-  --name=TEMPLATE          each file's path in it, with {name}, {ext}, {id}, {hid}, {element}, {collection}, {history}; unless
-                           given {name}.{ext}, and {collection}/{element}.{ext} in a collection
+  --name=TEMPLATE          each file's path in it, with {name}, {ext}, {id}, {hid}, {element}, {collection}, {history};
+                           unless given {name}.{ext}, and {collection}/{element}.{ext} in a collection
   --parallel=N             download this many at once  [default: 4]
   --verify                 compare the bytes with Galaxy's hash of them, those of complete files too; Galaxy computes a
                            missing hash
@@ -42,8 +42,8 @@ def main(argv=None):
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    folder = DownloadFolder(galaxy, prepare_folder(args["--to"]), template, overwrite=args["--force"], verify=args["--verify"],
-                            stall=stall)
+    folder = DownloadFolder(galaxy, prepare_folder(args["--to"]), template, overwrite=args["--force"],
+                            verify=args["--verify"], stall=stall)
     return download_all(folder, args["SOURCE"], parallel)
 
 

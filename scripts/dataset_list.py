@@ -15,13 +15,14 @@ Options:
   --state=STATES   only those in these states, separated by commas, such as error,paused
   --name=TEXT      only those of exactly this name
   --like=PATTERN   only those whose names are like PATTERN, where % stands for any text and _ for any character
-  --limit=N        no more than N
+  --limit=N        at most N of them
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
-  --fields=NAMES   only these fields, separated by commas: any that Galaxy has, as create_time, update_time, genome_build,
-                   tags, misc_info, hashes, creating_job
-  -h, --help       show this
+  --fields=NAMES   only these fields, separated by commas
+  -h, --help       show this help
+  --version        show the version
 
 Without more it lists what a person sees in the history, in its order: neither deleted nor hidden. file_size is in bytes.
+Any field that Galaxy has can stand in --fields: create_time, genome_build, tags, misc_info, hashes, creating_job and more.
 Whether upper and lower case are the same to --like is up to the server's database.
   dataset_list.py --state=error --fields=id,name,misc_info - - "Run 12"
 The ids of all FASTQ files, for another script:
@@ -30,7 +31,6 @@ The ids of all FASTQ files, for another script:
 import sys
 
 from common import USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
-from galaxy_api_scripts.polling import DATASET_STATES
 
 FIELDS = ["id", "hid", "name", "state", "extension", "file_size"]
 ORDER = "hid-asc,create_time-asc"   # copies and conversions may share a hid, and pages want one order
@@ -38,29 +38,33 @@ ORDER = "hid-asc,create_time-asc"   # copies and conversions may share a hid, an
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    limit, (style, fields) = int_option(args, "--limit", 1), output_options(args).values()
-    only = {"history_content_type-eq": "dataset", "state-in": states(args["--state"]), "name-eq": args["--name"],
-            "name-like": args["--like"], "deleted-eq": None if args["--deleted"] else "False",
-            "visible-eq": None if args["--hidden"] else "True"}
-    fields = fields or FIELDS + [name for name in ("deleted", "visible") if only[f"{name}-eq"] is None]
+    limit, output = int_option(args, "--limit", 1), output_options(args)
+    filters = {"history_content_type-eq": "dataset", "state-in": parse_states(args["--state"]), "name-eq": args["--name"],
+               "name-like": args["--like"], "deleted-eq": None if args["--deleted"] else "False",
+               "visible-eq": None if args["--hidden"] else "True"}
+    extra = [name for name in ("deleted", "visible") if filters[f"{name}-eq"] is None]
+    fields = output["fields"] or FIELDS + extra
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     history = galaxy.resolve("histories", args["HISTORY"])["id"]
-    filters = {name: value for name, value in only.items() if value is not None}
-    listed = galaxy.pages("datasets", {
+    filters = {name: value for name, value in filters.items() if value is not None}
+    datasets = galaxy.pages("datasets", {
         "history_id": history, "q": list(filters), "qv": list(filters.values()), "order": ORDER,
         "keys": ",".join([*FIELDS, "history_content_type", *fields])}, limit)
-    # Of what we may not see, in somebody else's history, Galaxy tells no more than the name and state.
-    show(({**dict.fromkeys(FIELDS), **dataset} for dataset in listed), style, fields)
+    # Of a dataset in somebody else's history that we may not see, Galaxy tells no more than the name and state.
+    show(({**dict.fromkeys(FIELDS), **dataset} for dataset in datasets), output["format"], fields)
 
 
-def states(text):
-    """The states in `--state`, for Galaxy, which does not say which there are."""
-    names = None if text is None else [name.strip() for name in text.split(",")]
-    for name in names or []:
+def parse_states(text):
+    """Return the states in `--state`, checked here because Galaxy does not say which there are."""
+    if text is None:
+        return None
+    from galaxy_api_scripts.polling import DATASET_STATES
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
         if name not in DATASET_STATES:
-            raise GalaxyError(f"--state: there is no state {name!r}: there are {', '.join(DATASET_STATES)}", USAGE)
-    return names and ",".join(names)
+            raise GalaxyError(f"--state: there is no state {name!r}: expected some of {', '.join(DATASET_STATES)}", USAGE)
+    return ",".join(names)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ Arguments:
 
 Options:
   -r, --recursive          upload all files in folders; a dataset is named by its path in the folder
-  --ext=DATATYPE           the datatype of all; unless given, by each name (s1.fastq.gz is fastqsanger.gz), else Galaxy's guess
+  --ext=DATATYPE           the datatype of all; unless given, by each name (s1.fastq.gz is fastqsanger.gz), else Galaxy's
+                           guess
   --dbkey=BUILD            the reference genome, such as hg38  [default: ?]
   --tag=TAG                a tag for each dataset; may be repeated
   --name=NAME              the dataset's name, for one source

@@ -34,7 +34,7 @@ from contextlib import suppress
 
 from common import USAGE, Galaxy, GalaxyError, arguments, output_options, parse_id, print_request, read_text, run, show
 from galaxy_api_scripts.datasets.upload import post_fetch
-from galaxy_api_scripts.libraries.contents import folder_in_use, open_folder
+from galaxy_api_scripts.libraries.contents import open_folder, require_active_folder
 
 
 def main(argv=None):
@@ -64,7 +64,7 @@ def require_permission(galaxy, destination):
     elif destination["type"] == "library_folder":
         folder = parse_id(f"F{destination.get('library_folder_id')}", "library_folder_id")
         library = galaxy.get(f"folders/{folder}")["parent_library_id"]
-        open_folder(galaxy, folder_in_use(galaxy, library, folder), library)
+        open_folder(galaxy, require_active_folder(galaxy, library, folder), library)
 
 
 def read_target(name):

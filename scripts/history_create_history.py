@@ -10,9 +10,10 @@ Arguments:
   NAME             its name; Galaxy's own choice unless given
 
 Options:
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
-  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless --format is given
-  -h, --help       show this
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES   only these fields, separated by commas
+  -h, --help       show this help
+  --version        show the version
 
 A history whose id goes into a variable:
   history=$(history_create_history.py --format=value --fields=id - - "Run 12")

@@ -10,10 +10,11 @@ Arguments:
   PURGE            true: its datasets are removed from the disk too, and it can't be undeleted; false unless given
 
 Options:
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
-  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless --format is given
-  -n, --dry-run    show what would be sent, send nothing
-  -h, --help       show this
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES   only these fields, separated by commas
+  -n, --dry-run    show what would be done, change nothing
+  -h, --help       show this help
+  --version        show the version
 
 A history, and the disk space it takes:
   history_delete_history.py - /api/histories/f2db41e1fa331b3e true

@@ -10,9 +10,10 @@ Arguments:
   LIBRARY_FILE_ID  the dataset's id in the library: display.py --fields=id,name,type - /api/libraries/ID/contents
 
 Options:
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
-  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless --format is given
-  -h, --help       show this
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES   only these fields, separated by commas
+  -h, --help       show this help
+  --version        show the version
 
   import_library_dataset_to_history.py - /api/histories/2a56795cad3c7db3/contents c8c00aa41dc69085
 """

@@ -93,8 +93,8 @@ def describe_failure(galaxy, job):
     """What to say of a job that has not ended well."""
     page = job_url(galaxy, job["id"])
     if job["state"] == "paused":
-        return (f"job {job['id']} ({job['tool_id']}) is paused and won't go on by itself, mostly because one of its inputs has "
-                f"failed; see {page}")
+        return (f"job {job['id']} ({job['tool_id']}) is paused and won't go on by itself, mostly because one of its inputs "
+                f"has failed; see {page}")
     lines = job_stderr(galaxy.get_or_none(f"jobs/{job['id']}", {"full": "true"}) or {}).splitlines()
     code = f", exit code {job['exit_code']}" if job.get("exit_code") is not None else ""
     return (f"job {job['id']} ({job['tool_id']}) ended in state {job['state']}{code}: "

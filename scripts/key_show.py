@@ -9,7 +9,8 @@ Arguments:
   EMAIL       the address that you log in with
 
 Options:
-  -h, --help  show this
+  -h, --help  show this help
+  --version   show the version
 
 The password is asked for without showing it, or read from standard input where that is no terminal. Galaxy makes a key
 for those who have none yet. To keep it where the other scripts look it up, out of the list of processes:

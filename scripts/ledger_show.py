@@ -60,7 +60,7 @@ def main(argv=None):
     states = parse_states(path, args["--state"])
 
     if args["--counts"]:
-        rows = ({"state": state, "number": number} for state, number in count_states(path, states, name).items())
+        rows = iter([{"state": state, "number": number} for state, number in count_states(path, states, name).items()])
     else:
         rows = (read_steps if args["--steps"] else read_samples)(path, states, name)
     show(itertools.islice(rows, limit), output["format"], output["fields"] or fields)

@@ -13,33 +13,32 @@ Arguments:
   DESCRIPTION      what is in it
 
 Options:
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
-  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless --format is given
-  -h, --help       show this
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES   only these fields, separated by commas
+  -h, --help       show this help
+  --version        show the version
 
   library_create_folder.py - /api/libraries/f597429621d6eb2b/contents F2f94e8ae9edff68a "Run 12" "Paired, 2x150"
 """
 import sys
 
-from common import USAGE, Galaxy, GalaxyError, arguments, output_options, print_response, run, show
-from galaxy_api_scripts.libraries.contents import contents_path, folder_in_use, parse_folder_id
+from common import USAGE, Galaxy, GalaxyError, arguments, output_options, run, submit
+from galaxy_api_scripts.libraries.contents import library_in_url, parse_folder_id, require_active_folder
 
 
 def main(argv=None):
     args = arguments(__doc__, argv, legacy=True)
     folder, name, description = parse_folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["NAME"], args["DESCRIPTION"]
-    style, fields = output_options(args).values()
+    output = output_options(args)
     if not name.strip():
         raise GalaxyError("NAME is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
-    path = contents_path(galaxy)
-    folder_in_use(galaxy, path.split("/")[1], folder)
+    require_active_folder(galaxy, library_in_url(galaxy), folder)
 
-    if description is None and not style and not fields:
+    if description is None and not any(output.values()):
         print("Unable to set description; using empty description in its place", flush=True)
-    answer = galaxy.post(path, {"folder_id": folder, "name": name, "create_type": "folder",
-                                "description": description or ""})
-    show(answer, style, fields, plain=print_response, changed=True)
+    data = {"folder_id": folder, "name": name, "create_type": "folder", "description": description or ""}
+    submit(args["KEY"], args["URL"], data, route="libraries/ID/contents", **output)
 
 
 if __name__ == "__main__":

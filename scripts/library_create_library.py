@@ -12,9 +12,10 @@ Arguments:
   SYNOPSIS         more about it
 
 Options:
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
-  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless --format is given
-  -h, --help       show this
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES   only these fields, separated by commas
+  -h, --help       show this help
+  --version        show the version
 
 A library whose id goes into a variable:
   library=$(library_create_library.py --format=value --fields=id - - "Sequencing 2026" "Runs of all instruments")

@@ -56,7 +56,7 @@ from common import (
     run,
     show,
 )
-from galaxy_api_scripts.libraries.contents import folder_in_use
+from galaxy_api_scripts.libraries.contents import require_active_folder
 from galaxy_api_scripts.libraries.local_tree import scan_tree
 from galaxy_api_scripts.libraries.sync import LibrarySync
 from galaxy_api_scripts.libraries.sync_plan import KEEP
@@ -82,7 +82,7 @@ def main(argv=None):
     user, library = galaxy.current_user()["id"], galaxy.resolve("libraries", name)["id"]
     with exclusive_run(f"library {library}"), \
             SyncState([galaxy.base, user, library, target, tree.root], read_only=dry_run) as state:
-        sync = LibrarySync(galaxy, library, folder_in_use(galaxy, library), target, tree, state)
+        sync = LibrarySync(galaxy, library, require_active_folder(galaxy, library), target, tree, state)
         steps = sync.plan(verify, delete, timeout)
         rows = summarize(steps if dry_run else sync.apply(steps, timeout))
         if dry_run or any(output.values()):

@@ -43,7 +43,6 @@ from dataclasses import dataclass
 from common import (
     DONE,
     SOME_FAILED,
-    TRY_LATER,
     UNATTENDED,
     USAGE,
     Galaxy,
@@ -58,10 +57,11 @@ from galaxy_api_scripts.datasets.tus import upload_file
 from galaxy_api_scripts.libraries.contents import (
     ensure_folder,
     find_folders,
-    folder_in_use,
     parse_folder_id,
+    require_active_folder,
     require_path_paste,
 )
+from galaxy_api_scripts.libraries.local_tree import CHANGED_MESSAGE, file_error
 from galaxy_api_scripts.libraries.uploads import (
     BATCH_BYTES,
     LibraryUploads,
@@ -103,7 +103,7 @@ def main(argv=None):
     files = check_files(paths)
     failed = len(paths) - len(files)
     with exclusive_run(f"library {library}"):    # without the server's address, since it may have several
-        start = folder_in_use(galaxy, library, folder)
+        start = require_active_folder(galaxy, library, folder)
         uploads = LibraryUploads(galaxy, library)
         folders, present, missing = compare(galaxy, uploads, library, start, files, timeout)
         if not quiet:
@@ -207,15 +207,11 @@ def upload(galaxy, uploads, folders, batch, send, link):
     for file in batch:
         try:
             if os.path.getsize(file.path) != file.size:
-                raise GalaxyError(f"{file.path}: changed since this run began: upload it when it is complete")
+                raise GalaxyError(CHANGED_MESSAGE)
             element, session = upload_file(galaxy, file.path) if send else (
                 {"src": "path", "path": os.path.abspath(file.path), "name": file.name, "link_data_only": link}, None)
-        except OSError as error:
-            report_error(f"{file.path}: {error.strerror}")
-        except GalaxyError as error:
-            if error.status or error.exit_code == TRY_LATER:    # not this file's fault
-                raise
-            report_error(str(error))
+        except (OSError, GalaxyError) as error:
+            report_error(f"{file.path}: {file_error(error).removeprefix(f'{file.path}: ')}")
         else:
             accepted.append((file, ensure_folder(galaxy, folders, file.folder), element, session))
     if accepted:

@@ -15,28 +15,28 @@ Arguments:
   DBKEY            the genome build, such as hg38, or ? for none
 
 Options:
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
-  --fields=NAMES   only these fields of the answer, separated by commas, as a table unless --format is given
-  -h, --help       show this
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES   only these fields, separated by commas
+  -h, --help       show this help
+  --version        show the version
 
 Run twice, it makes second datasets; library_upload_dir.py does not.
   library_upload_from_import_dir.py - /api/libraries/f597429621d6eb2b/contents F2f94e8ae9edff68a auto run_12 hg38
 """
 import sys
 
-from common import USAGE, Galaxy, GalaxyError, arguments, output_options, print_response, run, show
-from galaxy_api_scripts.libraries.contents import contents_path, folder_in_use, parse_folder_id
+from common import USAGE, Galaxy, GalaxyError, arguments, output_options, run, submit
+from galaxy_api_scripts.libraries.contents import library_in_url, parse_folder_id, require_active_folder
 
 
 def main(argv=None):
     args = arguments(__doc__, argv, legacy=True)
     folder, datatype = parse_folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["FILE_TYPE"]
-    server_dir, dbkey, (style, fields) = args["SERVER_DIR"], args["DBKEY"] or "?", output_options(args).values()
+    server_dir, dbkey, output = args["SERVER_DIR"], args["DBKEY"] or "?", output_options(args)
     if not server_dir or not datatype:
         raise GalaxyError("FILE_TYPE or SERVER_DIR is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
-    path = contents_path(galaxy)
-    folder_in_use(galaxy, path.split("/")[1], folder)
+    require_active_folder(galaxy, library_in_url(galaxy), folder)
 
     # Galaxy takes any text for a build at first, and the job then fails.
     if dbkey != "?" and dbkey not in [build for _, build in galaxy.get("genomes")]:
@@ -44,13 +44,12 @@ def main(argv=None):
     data = {"folder_id": folder, "file_type": datatype, "server_dir": server_dir, "dbkey": dbkey,
             "upload_option": "upload_directory", "create_type": "file"}
     try:
-        answer = galaxy.post(path, data)
+        submit(args["KEY"], args["URL"], data, route="libraries/ID/contents", **output)
     except GalaxyError as error:
         if "Unable to get file list" not in (error.err_msg or ""):
             raise
         raise GalaxyError(f"SERVER_DIR: the server can't read {server_dir!r} in the import directory of its galaxy.yml: "
                       f"{error.err_msg}") from None
-    show(answer, style, fields, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

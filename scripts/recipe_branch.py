@@ -26,7 +26,7 @@ from common import UNATTENDED, Galaxy, arguments, int_option, run, show
 from galaxy_api_scripts.invocations.invocation import submit_invocation, wait_for_invocation
 from galaxy_api_scripts.polling import countdown
 from galaxy_api_scripts.tools.request import read_dataset_text, run_tool
-from galaxy_api_scripts.workflows.definition import find_workflow, load_workflow, resolve_inputs
+from galaxy_api_scripts.workflows.definition import find_workflow, input_rows, load_workflow, resolve_inputs
 
 
 def main(argv=None):
@@ -44,7 +44,8 @@ def main(argv=None):
 
     # Decide, and run the workflow that was chosen.
     workflow = load_workflow(galaxy, workflows["MANY" if lines > limit else "FEW"])
-    inputs = resolve_inputs(workflow, [(index, "hda", args["DATASET"]) for index in workflow["inputs"]])
+    data = [row["index"] for row in input_rows(workflow) if row["takes"].startswith("dataset")]
+    inputs = resolve_inputs(workflow, [(index, "hda", args["DATASET"]) for index in data])
     invocation = submit_invocation(galaxy, workflow["id"], {
         "history": f"hist_id={history}", "inputs": inputs, "inputs_by": "step_index"})
     outputs = wait_for_invocation(galaxy, invocation["id"], left())["outputs"]

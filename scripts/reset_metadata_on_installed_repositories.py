@@ -7,8 +7,9 @@ Usage:
 Options:
   -a KEY, --api=KEY  an administrator's API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   -u URL, --url=URL  the Galaxy server, or - to look it up
-  -n, --dry-run      list the repositories, change nothing
-  -h, --help         show this
+  -n, --dry-run      show what would be done, change nothing
+  -h, --help         show this help
+  --version          show the version
 
 Galaxy reads each repository's tools anew from its disk. The exit status is 3 when it could not for some of them:
   reset_metadata_on_installed_repositories.py -a - -u -

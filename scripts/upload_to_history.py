@@ -61,7 +61,8 @@ def main(argv=None):
 
     for unknown in sorted(set(settings) - set(KNOWN)):    # the old script took any name, so a line with one still works
         report_error(f"{unknown}= means nothing here: there are {', '.join(KNOWN)}")
-    source, dbkey = parse_file(file, settings.get("filename", ""), settings.get("file_type", "auto")), settings.get("dbkey", "?")
+    dbkey = settings.get("dbkey", "?")
+    source = parse_file(file, settings.get("filename", ""), settings.get("file_type", "auto"))
     upload, answer = upload_one(galaxy, history, source, dbkey)
     if args["--wait"]:
         [upload] = verify_uploads(galaxy, history, [upload], UploadSettings(dbkey), timeout)

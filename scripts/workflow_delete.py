@@ -10,8 +10,9 @@ Arguments:
   PURGE          true or false, sent as ever; Galaxy 26.1 keeps a deleted workflow either way
 
 Options:
-  -n, --dry-run  show what would be sent, send nothing
-  -h, --help     show this
+  -n, --dry-run  show what would be done, change nothing
+  -h, --help     show this help
+  --version      show the version
 
 Galaxy answers with nothing; the workflow is no longer listed, and its runs stay.
   workflow_delete.py - /api/workflows/f2db41e1fa331b3e

@@ -10,9 +10,10 @@ Arguments:
   FILE             the workflow on this machine; - for standard input
 
 Options:
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style, in place of the old scripts' text
-  --fields=NAMES   only these fields of the new workflow, separated by commas, as a table unless --format is given
-  -h, --help       show this
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES   only these fields, separated by commas
+  -h, --help       show this help
+  --version        show the version
 
 Tools that the server lacks are named on standard error. workflow_import.py takes addresses and the server's own paths too.
   workflow_import_from_file_rpark.py - http://localhost:8080/api/workflows/import wet_days.ga
@@ -25,11 +26,11 @@ from galaxy_api_scripts.workflows.definition import import_payload, warn_missing
 
 def main(argv=None):
     args = arguments(__doc__, argv, legacy=True)
-    file, (style, fields) = args["FILE"], output_options(args).values()
+    file, output = args["FILE"], output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     answer = galaxy.post("workflows", import_payload(read_text(file), "standard input" if file == "-" else file))
-    show(answer, style, fields, plain=print_response, changed=True)
+    show(answer, plain=print_response, changed=True, **output)
     warn_missing_tools(galaxy, answer["id"])
 
 

@@ -10,6 +10,7 @@ from common import NON_TERMINAL_DATASET_STATES, STILL_RUNNING, TERMINAL_JOB_STAT
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.sources import Source, pair_reads, stem
 from galaxy_api_scripts.datasets.target_history import last_hid
+from galaxy_api_scripts.polling import describe_timeout
 
 COLLECTION_TYPES = ("list", "paired", "list:paired")
 MAX_NAME_LENGTH = 219       # characters of an element's identifiers together; with more, the job of Galaxy 26.1 fails
@@ -50,7 +51,8 @@ def arrange_elements(collection_type: str, parts: list[ElementSource]) -> dict[I
             elements.update({(*outer, "forward"): by_name[forward], (*outer, "reverse"): by_name[reverse]})
     for identifiers, part in elements.items():
         if len(":".join(identifiers)) > MAX_NAME_LENGTH:
-            raise GalaxyError(f"{part.place}: too long a name for an element: Galaxy takes {MAX_NAME_LENGTH} characters", USAGE)
+            raise GalaxyError(f"{part.place}: too long a name for an element: Galaxy takes {MAX_NAME_LENGTH} characters",
+                              USAGE)
     return elements
 
 
@@ -62,16 +64,18 @@ def _by_unique_name(items: Iterable[tuple[str, ElementSource]]) -> dict[str, Ele
     return by_name
 
 
-def nest_elements(leaves: dict[Identifiers, dict[str, Any]], wrap: Callable[[list[Any]], dict[str, Any]]) -> list[dict[str, Any]]:
-    """The elements as a request takes them: `leaves` with their names, the two of a pair inside what `wrap` makes of them."""
+def nest_elements(leaves: dict[Identifiers, dict[str, Any]], wrap: Callable[[list[Any]], dict[str, Any]]
+                  ) -> list[dict[str, Any]]:
+    """The elements as a request takes them: named `leaves`, the two of a pair inside what `wrap` makes of them."""
     outer: dict[Identifiers, list[Any]] = {}
     for identifiers, leaf in leaves.items():
         outer.setdefault(identifiers[:-1], []).append({**leaf, "name": identifiers[-1]})
     return outer[()] if () in outer else [{"name": identifiers[0], **wrap(pair)} for identifiers, pair in outer.items()]
 
 
-def element_datasets(elements: list[dict[str, Any]], outer: Identifiers = ()) -> Iterator[tuple[Identifiers, dict[str, Any]]]:
-    """The identifiers and dataset of each element of a collection, as Galaxy describes it, those of inner collections too."""
+def element_datasets(elements: list[dict[str, Any]], outer: Identifiers = ()
+                     ) -> Iterator[tuple[Identifiers, dict[str, Any]]]:
+    """The identifiers and dataset of each element of a collection as Galaxy describes it, inner collections included."""
     for element in elements:
         identifiers = (*outer, element["element_identifier"])
         if element["element_type"] == "dataset_collection":
@@ -81,8 +85,8 @@ def element_datasets(elements: list[dict[str, Any]], outer: Identifiers = ()) ->
 
 
 def find_created_collection(galaxy: Galaxy, name: str, checkpoint: Checkpoint) -> dict[str, Any] | None:
-    """The collection that an earlier run made which was killed or lost Galaxy's answer; None if the checkpoint tells of none,
-    or Galaxy has none."""
+    """The collection that an earlier run made which was killed or lost Galaxy's answer; None if the checkpoint tells of
+    none, or Galaxy has none."""
     notes = checkpoint.data
     while "after" in notes and not galaxy.get(f"histories/{notes['history']}").get("deleted"):
         for content in galaxy.pages(f"histories/{notes['history']}/contents", {"v": "dev"}):
@@ -96,8 +100,8 @@ def find_created_collection(galaxy: Galaxy, name: str, checkpoint: Checkpoint) -
     return None
 
 
-def create_collection_once(galaxy: Galaxy, history: str, name: str, checkpoint: Checkpoint, create: Callable[[], dict[str, Any]]
-                           ) -> dict[str, Any]:
+def create_collection_once(galaxy: Galaxy, history: str, name: str, checkpoint: Checkpoint,
+                           create: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The collection that `create()` makes in the history; if its answer is lost, the collection is looked for."""
     checkpoint.save(durably=True, history=history, after=last_hid(galaxy, history), when=time.time(), collection=None)
     try:
@@ -129,7 +133,7 @@ def wait_until_filled(galaxy: Galaxy, created: dict[str, Any], timeout: float | 
             if _element_states(collection).isdisjoint(NON_TERMINAL_DATASET_STATES):
                 break
     else:
-        raise GalaxyError(f"{label} is still being filled after {timeout:g} s", STILL_RUNNING)
+        raise GalaxyError(f"{label} is still being filled{describe_timeout(timeout)}", STILL_RUNNING)
     if collection["populated_state"] != "ok":
         why = collection["populated_state_message"] or f"its job ended in state {', '.join(job_states)}"
         raise GalaxyError(f"{label} was not filled: {why}")
@@ -145,10 +149,10 @@ def _element_states(collection: dict[str, Any]) -> set[str]:
 
 def collection_problems(galaxy: Galaxy, collection: dict[str, Any], elements: dict[Identifiers, ElementSource],
                         leaves: dict[Identifiers, dict[str, Any]]) -> list[str]:
-    """A line for each element that is not in the collection as it should be; `leaves` are the elements as Galaxy was given them.
+    """A line for each element that is not in the collection as it should be; `leaves` are what Galaxy was given.
 
-    Of bytes whose hash is not the one that was sent along, Galaxy 26.1 makes an empty dataset in state ok in a collection, and
-    shows that hash with it. So the size tells, and the hash only that Galaxy has compared it.
+    Of bytes whose hash is not the one that was sent along, Galaxy 26.1 makes an empty dataset in state ok in a collection,
+    and shows that hash with it. So the size tells, and the hash only that Galaxy has compared it.
     """
     datasets = dict(element_datasets(collection["elements"]))
     hashes: dict[str, list[str]] = {}

@@ -72,8 +72,8 @@ class DownloadItem:
 
 
 def resolve_items(galaxy: Galaxy, text: str) -> list[DownloadItem]:
-    """The datasets that `text` names: `ID` or `hda:ID`; `hdca:ID` (all of the collection); `history:ID` or `history:NAME` (all
-    that its page shows, those in collections too). Raises `GalaxyError`."""
+    """The datasets that `text` names: `ID` or `hda:ID`; `hdca:ID` (all of the collection); `history:ID` or `history:NAME`
+    (all that its page shows, those in collections too). Raises `GalaxyError`."""
     kind, sign, rest = text.partition(":")
     if sign and kind == "history":
         return _history_items(galaxy, rest)
@@ -115,8 +115,8 @@ def _collection_items(collection: dict[str, Any], history: str = "") -> list[Dow
 # ------------------------------------------------------------------------------------------------------ the files' names
 
 def parse_name_template(text: str | None) -> str:
-    """`text` if it is a template of paths, such as `{collection}/{element}.{ext}`, else a usage error; "", the default template,
-    for None."""
+    """`text` if it is a template of paths, such as `{collection}/{element}.{ext}`, else a usage error; "", the default
+    template, for None."""
     if text is None:
         return ""
     try:
@@ -142,8 +142,8 @@ class UniquePaths:
             self._reserve(_fold(path))
 
     def path(self, item: DownloadItem) -> str:
-        """An unused path for `item`: by the template, else from the names of its collection and element, or its own, with its
-        datatype; with its id if that is in use."""
+        """An unused path for `item`: by the template, else from the names of its collection and element, or its own, with
+        its datatype; with its id if that is in use."""
         marks = ["", f" ({item.id})", *(f" ({item.id}, {number})" for number in range(2, 1000))]
         for path in (self._fill_template(item, mark) for mark in marks):
             if not self.files.isdisjoint(_parents(_fold(path))):
@@ -290,8 +290,8 @@ def _manifest_lock(folder: Path) -> Iterator[None]:
 class DownloadFolder:
     """A folder of downloads, with its manifest.
 
-    `overwrite` replaces files that the manifest does not know; `verify` compares the bytes with Galaxy's hash of them; `stall`
-    is how many seconds may pass without progress.
+    `overwrite` replaces files that the manifest does not know; `verify` compares the bytes with Galaxy's hash of them;
+    `stall` is how many seconds may pass without progress.
     """
 
     def __init__(self, galaxy: Galaxy, folder: Path, template: str = "", overwrite: bool = False, verify: bool = False,
@@ -302,8 +302,8 @@ class DownloadFolder:
 
     def download(self, items: list[DownloadItem], parallel: int, total: Any = None
                  ) -> Iterator[tuple[DownloadItem, Path | Exception]]:
-        """Fetch the items, `parallel` at once; yields each as soon as it is done, with its path, or the `GalaxyError` or OSError
-        that says why there is none."""
+        """Fetch the items, `parallel` at once; yields each as soon as it is done, with its path, or the `GalaxyError` or
+        OSError that says why there is none."""
         paths = [(item, self._choose_path(item)) for item in items]
         yield from run_parallel(lambda pair: self._fetch(pair[0], pair[1], total), paths, parallel)
         self.manifest.remove_old_rows()
@@ -377,7 +377,7 @@ class DownloadFolder:
 
 
 def run_parallel(work: Callable[[Any], Path], tasks: list[Any], parallel: int) -> Iterator[tuple[Any, Path | Exception]]:
-    """The first member of each of `tasks` and the result of `work(task)`, `parallel` at once, in the order in which they end.
+    """The first member and the result, `work(task)`, of each of `tasks`, `parallel` at once, as they end.
 
     The threads end with the process, so that Ctrl-C waits for none.
     """
@@ -420,9 +420,9 @@ def download_all(folder: DownloadFolder, texts: list[str], parallel: int) -> int
 
 
 def download_items(folder: DownloadFolder, items: list[DownloadItem], parallel: int, codes: list[int],
-                   on_progress: Callable[[Path], Any] = print) -> dict[str, Path]:
-    """Download the items; returns `{id: path}`. `on_progress` is called with each path as soon as its file is there; a failure is
-    reported and its exit code added to `codes`."""
+                   on_file: Callable[[Path], Any] = print) -> dict[str, Path]:
+    """Download the items; returns `{id: path}`. `on_file` is called with each path as soon as its file is there; a
+    failure is reported and its exit code added to `codes`."""
     size = sum(item.about.get("file_size") or 0 for item in items)
     paths: dict[str, Path] = {}
     with progress_bar(size, "all") if len(items) > 1 else contextlib.nullcontext() as total:
@@ -435,6 +435,6 @@ def download_items(folder: DownloadFolder, items: list[DownloadItem], parallel: 
                 raise path
             else:
                 paths[item.id] = path
-                on_progress(path)
+                on_file(path)
                 sys.stdout.flush()
     return paths

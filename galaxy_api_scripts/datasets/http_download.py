@@ -42,12 +42,12 @@ class UnexpectedArchive(GalaxyError):
 def download_file(galaxy: Galaxy, route: str, path: Path, *, label: str, params: Any = None,
                   expected: ExpectedFile = ExpectedFile(), overwrite: bool = False, stall: float = STALL_TIMEOUT,
                   total: Any = None, before_publish: Callable[[Path, str], Any] | None = None) -> str:
-    """Stream what GET of `route` answers into the file `path`, which gets that name only when it is complete; returns its hash.
+    """Stream what GET of `route` answers into the file `path`, which gets that name when it is complete; returns its hash.
 
-    A download that was cut off resumes, in a later process too, if the server still has the same file (its `ETag`).
-    `label` is its name in messages; `total` the `progress_bar` of several files; `before_publish` is called with the complete
-    file, which still has another name, and its hash. Raises `GalaxyError` if `path` exists and is not to be overwritten, if
-    bytes are missing or differ, and after `stall` seconds without progress; `UnexpectedArchive`; OSError on a full disk.
+    A download that was cut off resumes, in a later process too, if the server still has the same file (its `ETag`). `label`
+    is its name in messages; `total` the `progress_bar` of several files; `before_publish` is called with the complete file,
+    which still has another name, and its hash. Raises `GalaxyError` if `path` exists and is not to be overwritten, if bytes
+    are missing or differ, and after `stall` seconds without progress; `UnexpectedArchive`; OSError on a full disk.
     """
     exists = f"{label}: {path} is there already: move it away, or give --force"
     if os.path.lexists(path) and not overwrite:
@@ -59,8 +59,8 @@ def download_file(galaxy: Galaxy, route: str, path: Path, *, label: str, params:
         try:
             with open(part, "ab") as file, progress_bar(expected.size, path.name, total) as bar, \
                     StreamHash(expected.algorithm) as digest, _BackgroundFlush(file) as disk:
-                download = _Download(galaxy, route, params, file, label, checkpoint, digest, disk, bar, stall, expected)
-                size, computed = download.fetch_all(), digest.hexdigest()
+                download = _Download(galaxy, route, params, label, checkpoint, expected, stall)
+                size, computed = download.fetch_all(file, digest, disk, bar), digest.hexdigest()
             if expected.size is not None and size != expected.size:
                 raise GalaxyError(f"{label}: {size} of {expected.size} bytes came", FAILED)
             if expected.digest and computed != expected.digest:
@@ -93,7 +93,7 @@ def _discard(part: Path, checkpoint: Checkpoint) -> None:
 
 
 class _BackgroundFlush:
-    """Flushes a file to the disk in a thread while more bytes arrive: to do so at the end would take a fast link's time again.
+    """Flushes a file to the disk in a thread while more bytes arrive: at the end it would take a fast link's time again.
 
     Leaving it without an exception flushes the rest, and raises the first OSError of any flush.
     """
@@ -140,15 +140,15 @@ class _BackgroundFlush:
 class _Download:
     """What a GET answers on its way into a file, by as many requests as it takes."""
 
-    def __init__(self, galaxy: Galaxy, route: str, params: Any, file: BinaryIO, label: str, checkpoint: Checkpoint,
-                 digest: StreamHash, disk: _BackgroundFlush, bar: Any, stall: float, expected: ExpectedFile):
-        self.galaxy, self.route, self.params, self.file, self.label = galaxy, route, params, file, label
-        self.checkpoint, self.digest, self.disk, self.bar = checkpoint, digest, disk, bar
-        self.expected, self.clock = expected, StallClock(stall)
-        self.offset = self.furthest = file.seek(0, os.SEEK_END)     # bytes that are fetched again are no progress
+    def __init__(self, galaxy: Galaxy, route: str, params: Any, label: str, checkpoint: Checkpoint, expected: ExpectedFile,
+                 stall: float):
+        self.galaxy, self.route, self.params, self.label = galaxy, route, params, label
+        self.checkpoint, self.expected, self.clock = checkpoint, expected, StallClock(stall)
 
-    def fetch_all(self) -> int:
-        """Fetch all bytes; returns how many came."""
+    def fetch_all(self, file: BinaryIO, digest: StreamHash, disk: _BackgroundFlush, bar: Any) -> int:
+        """Fetch all bytes into `file`; returns how many came."""
+        self.file, self.digest, self.disk, self.bar = file, digest, disk, bar
+        self.offset = self.furthest = file.seek(0, os.SEEK_END)     # bytes that are fetched again are no progress
         if self.checkpoint.data.get("etag"):
             self.bar.update(self.offset)
         else:
@@ -189,8 +189,8 @@ class _Download:
         """Galaxy's answer from the first missing byte on."""
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={self.offset}-"} if self.offset else {})}
         try:
-            return self.galaxy.request("GET", self.route, params=self.params, stream=True, allow_other_host=True, headers=headers,
-                                       patience=self.clock.seconds_left())
+            return self.galaxy.request("GET", self.route, params=self.params, stream=True, allow_other_host=True,
+                                       headers=headers, patience=self.clock.seconds_left())
         except GalaxyError as error:
             if error.status != 416 or not self.offset:
                 raise
@@ -198,16 +198,18 @@ class _Download:
             return self.request_rest()
 
     def full_size(self, answer: requests.Response) -> int | None:
-        """How many bytes the file has in all, -1 if that is unknown; None if the rest in `answer` does not continue the bytes
-        here, so that the file starts over."""
+        """How many bytes the file has in all, -1 if that is unknown; None if the rest in `answer` does not continue the
+        bytes here, so that the file starts over."""
         if not self.expected.may_be_zip and "zip" in answer.headers.get("Content-Type", ""):
             raise UnexpectedArchive(f"{self.label}: Galaxy answers with an archive")
         etag = answer.headers.get("ETag", "")
         if answer.status_code == 206:
             content_range = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
-            same = content_range and int(content_range[1]) == self.offset and etag and etag == self.checkpoint.data.get("etag")
-            if content_range and same and self.expected.size in (None, int(content_range[2])):
-                return int(content_range[2])
+            is_same_file = etag and etag == self.checkpoint.data.get("etag")
+            if is_same_file and content_range and int(content_range[1]) == self.offset:
+                size = int(content_range[2])
+                if self.expected.size in (None, size):
+                    return size
             self.start_over()
             return None
         self.start_over()

@@ -95,9 +95,9 @@ vcf_bgzip             vcf.gz vcf.bgz
 yaml                  yml
 """
 
-# Extensions of more than one datatype, which Galaxy tells by the content: BAM by its order (as `bam`, one that is not sorted by
-# coordinate would be sorted: other bytes than were sent), GFA and BIOM 1 or 2, GFF 2 or 3, MAF of alignments or mutations, XLS
-# that is often a table of text, XML of BLAST. imzML and shapefiles are several files, and one alone is none.
+# Extensions of more than one datatype, which Galaxy tells by the content: BAM by its order (as `bam`, one that is not sorted
+# by coordinate would be sorted: other bytes than were sent), GFA and BIOM 1 or 2, GFF 2 or 3, MAF of alignments or
+# mutations, XLS that is often a table of text, XML of BLAST. imzML and shapefiles are several files, and one alone is none.
 _BY_CONTENT = """
 bam gff gfa gfa.gz biom gaf maf maf.gz maf.bz2 nii nii.gz hmm xls xml ply vtk vtp sig sif nt msf dta imzml shp wiff splib
 """
@@ -161,8 +161,8 @@ def expand_sources(texts: list[str], recursive: bool = False, ext: str = "") -> 
 
 @contextmanager
 def replace_stdin(texts: list[str], name: str | None) -> Iterator[list[str]]:
-    """`texts` with `-` replaced by the path of a temporary file that holds standard input: an upload begins with its size. It
-    needs a `name`."""
+    """`texts` with `-` replaced by the path of a temporary file that holds standard input: an upload begins with its size.
+    It needs a `name`."""
     if "-" not in texts:
         yield texts
         return
@@ -177,7 +177,7 @@ def replace_stdin(texts: list[str], name: str | None) -> Iterator[list[str]]:
 
 
 def rename_source(sources: list[Source], name: str, ext: str = "") -> Source:
-    """The only source with another name, which tells the datatype if `ext` is ""; a usage error if there are several sources."""
+    """The only source with another name, which tells the datatype if `ext` is ""; several are a usage error."""
     if len(sources) != 1:
         raise GalaxyError(f"--name={name}: a name for one source, and there are {len(sources)}", USAGE)
     guess = guess_datatype(name)
@@ -185,7 +185,7 @@ def rename_source(sources: list[Source], name: str, ext: str = "") -> Source:
 
 
 def parse_file(text: str, name: str = "", ext: str = "") -> Source:
-    """The file at the path `text`, with the dataset's name and datatype unless they are ""; a usage error if it can't be read."""
+    """The file at the path `text`, with the dataset's name and datatype unless ""; an unreadable one is a usage error."""
     try:
         size = _file_size(text)
     except (OSError, ValueError) as error:
@@ -278,7 +278,7 @@ def _printable(text: str) -> str:
 # ------------------------------------------------------------------------------------------------------------ their names
 
 def guess_datatype(name: str) -> str:
-    """Galaxy's datatype for a file of that name; "auto", which lets Galaxy look at the content, if the name does not tell."""
+    """Galaxy's datatype for a file of that name; "auto", by which Galaxy looks at the content, if the name does not tell."""
     return DATATYPES.get(_extension(name), "auto")
 
 
@@ -300,7 +300,8 @@ def _extension(name: str) -> str:
     return next((ending for ending in endings if ending in DATATYPES), "")
 
 
-MATE_PATTERN = re.compile(r"(?P<sample>.*[^/])[_.](R?(?P<number>[12])(_001)?|(?P<word>forward|reverse|fwd|rev))", re.I | re.S)
+MATE_PATTERN = re.compile(r"(?P<sample>.*[^/])[_.](R?(?P<number>[12])(_001)?|(?P<word>forward|reverse|fwd|rev))",
+                          re.IGNORECASE | re.DOTALL)
 OTHER_MARKS = {"1": "2", "2": "1", "forward": "reverse", "reverse": "forward", "fwd": "rev", "rev": "fwd"}
 
 
@@ -330,7 +331,7 @@ def pair_reads(names: list[str]) -> list[tuple[str, str, str]]:
 
 
 def mate_of(name: str) -> tuple[str, str, bool]:
-    """The sample of a file of reads, its mate's name, and whether it is the forward one; "", "" and False if it has no mark."""
+    """The sample of a file of reads, its mate's name, and whether it is the forward one; ("", "", False) without a mark."""
     match = MATE_PATTERN.fullmatch(stem(name)) or MATE_PATTERN.fullmatch(os.path.splitext(name)[0])
     if not match:
         return "", "", False
@@ -349,8 +350,8 @@ CHECKSUM_LINE = re.compile(r"\\?(?P<hash>[0-9a-f]{32})(?:[ \t]+\*?(?P<name>.+))?
 
 
 def verify_checksums(sources: list[Source]) -> list[str]:
-    """Complaints, one line each, about files whose MD5 is not what a checksum file beside them, or above them in the folder that
-    was typed, says; and about its lines that can't be read. Files without a checksum are fine."""
+    """Complaints, one line each, about files whose MD5 is not what a checksum file beside them, or above them in the folder
+    that was typed, says; and about its lines that can't be read. Files without a checksum are fine."""
     files = {source.path: source for source in sources if not source.is_url}
     complaints: list[str] = []
     expected: dict[str, dict[str, str]] = {}        # {path: {hash: the checksum file that says so}}

@@ -27,7 +27,7 @@ NAME_LENGTH = 255       # characters that Galaxy keeps of a name
 
 @dataclass
 class TargetHistory:
-    """The history that a command line names: its id, "" if it is still to be made; and the checkpoint of that line's work."""
+    """The history that a command line names: its id, "" if it must still be made; and the checkpoint of its work."""
 
     id: str
     checkpoint: Checkpoint | None = None
@@ -89,8 +89,8 @@ def create_history_if_needed(galaxy: Galaxy, history: str | None, text: str) -> 
 def create_history_once(galaxy: Galaxy, name: str, notes: Notes, unique: bool = True) -> tuple[str, bool]:
     """The id of the history named `name`, and whether it was made now.
 
-    One that an earlier run asked for may still appear; if that makes two, the oldest counts and empty younger ones are deleted.
-    A name that is not `unique` belongs to other histories from before too. The time of the request is noted as
+    One that an earlier run asked for may still appear; if that makes two, the oldest counts and empty younger ones are
+    deleted. A name that is not `unique` belongs to other histories from before too. The time of the request is noted as
     `history_requested`. A name is the only thing that Galaxy sets together with making a history (26.1).
     """
     asked = notes.data.get("history_requested")
@@ -112,8 +112,8 @@ def create_history_once(galaxy: Galaxy, name: str, notes: Notes, unique: bool = 
                 raise
         histories = _histories_named(galaxy, name, others)
         if not histories:
-            raise GalaxyError(f"history {name!r}: Galaxy's answer was lost, so it may or may not exist: run the same line again",
-                              TRY_LATER)
+            raise GalaxyError(f"history {name!r}: Galaxy's answer was lost, so it may or may not exist: run the same line "
+                              "again", TRY_LATER)
     for younger in histories[1:]:
         if not younger["count"]:
             galaxy.delete(f"histories/{younger['id']}")
@@ -145,7 +145,7 @@ def shared_history(galaxy: Galaxy, notes: Notes, title: str) -> str:
 
 
 def parse_legacy_history(text: str) -> str:
-    """HISTORY of workflow_execute.py as Galaxy takes it, a new history's name or hist_id=ID; a usage error if it was left out."""
+    """HISTORY of workflow_execute.py as Galaxy takes it: a new history's name or hist_id=ID; none is a usage error."""
     if text.strip() in ("", "hist_id="):    # Galaxy would make a history of its own
         raise GalaxyError("HISTORY is empty: is a variable unset?", USAGE)
     if text.startswith("param=") or re.search("=(hda|ldda|ld|hdca)=", text):

@@ -34,8 +34,9 @@ VERSION_HEADER = {"Tus-Resumable": "1.0.0"}
 PIECE_HEADER = {"Content-Type": "application/offset+octet-stream"}
 
 
-def upload_file(galaxy: Galaxy, path: str, name: str = "", *, to: str = "", hashed: bool = True, stall: float = STALL_TIMEOUT,
-                total: Any = None, keep: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
+def upload_file(galaxy: Galaxy, path: str, name: str = "", *, to: str = "", hashed: bool = True,
+                stall: float = STALL_TIMEOUT, total: Any = None, keep: bool = False
+                ) -> tuple[dict[str, Any], dict[str, str]]:
     """Send the bytes of the file at `path`; returns the element and the session that `upload.post_fetch` takes.
 
     An upload that was cut off resumes, in a later process too, if `to`, a word for its destination, is the same. Unless
@@ -54,7 +55,8 @@ def upload_file(galaxy: Galaxy, path: str, name: str = "", *, to: str = "", hash
 
 def forget_upload(galaxy: Galaxy, path: str, to: str = "") -> None:
     """Forget the session that `upload_file` kept, once a dataset was made of it: it serves for one only."""
-    with contextlib.suppress(GalaxyError), open_unchanged(path) as file, upload_checkpoint(galaxy, file, path, to) as checkpoint:
+    with contextlib.suppress(GalaxyError), open_unchanged(path) as file, \
+            upload_checkpoint(galaxy, file, path, to) as checkpoint:
         checkpoint.clear()
 
 

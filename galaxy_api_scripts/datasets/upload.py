@@ -17,11 +17,11 @@ from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, TargetHistory, last_hid
 from galaxy_api_scripts.datasets.tus import open_unchanged, send_file, upload_checkpoint
 from galaxy_api_scripts.polling import countdown, wait_datasets
-from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
+from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar, state_progress
 
-BATCH = 50              # files a job; Galaxy 26.1 works on it while the next are sent: 100 files in two jobs are ready before
-                        # 100 in one or in four
-BATCH_BYTES = 2**30     # a larger file has a job of its own, so that jobs run at the same time
+FILES_PER_JOB = 50      # Galaxy 26.1 works on them while the next are sent: 100 files in two jobs are ready before 100 in one
+                        # or in four
+BYTES_PER_JOB = 2**30   # a larger file has a job of its own, so that jobs run at the same time
 DURABLE_SIZE = 2**20    # bytes; the notes on larger files survive a power failure
 
 
@@ -39,7 +39,7 @@ class UploadSettings:
 class Upload:
     """A source and its dataset as Galaxy describes it, or the `problem` with it.
 
-    The dataset is a guess (`is_guess`) if nothing but its name tells yet that it is this source's: it may be somebody else's.
+    The dataset is a guess (`is_guess`) if nothing but its name tells yet that it is this source's: it may be another's.
     """
 
     source: Source
@@ -70,8 +70,8 @@ def finished_datasets(target: TargetHistory) -> dict[str, str]:
 
 def upload_sources(galaxy: Galaxy, history: str, sources: list[Source], settings: UploadSettings,
                    finished: dict[str, str] | None = None) -> Iterator[Upload]:
-    """Send the sources and let Galaxy make datasets of them, a job for each batch; yields each as soon as Galaxy has taken it,
-    or it is clear that it can't be sent. `finished` is what `finished_datasets` tells.
+    """Send the sources and let Galaxy make datasets of them, a job for each batch; yields each as soon as Galaxy has taken
+    it, or it is clear that it can't be sent. `finished` is what `finished_datasets` tells.
 
     Raises `GalaxyError` if the trouble is not one file's: another run then resumes. Checkpoints stay until `mark_done`.
     """
@@ -82,7 +82,7 @@ def upload_sources(galaxy: Galaxy, history: str, sources: list[Source], settings
 
 
 def upload_one(galaxy: Galaxy, history: str, source: Source, dbkey: str = "?") -> tuple[Upload, Any]:
-    """Upload one file; returns it and Galaxy's answer, `{"outputs": [dataset], "jobs": [job], ...}`. Raises `GalaxyError`."""
+    """Upload one file; returns it and Galaxy's answer, `{"outputs": [dataset], "jobs": [job]}`. Raises `GalaxyError`."""
     galaxy.get(f"histories/{history}")      # a wrong history is refused before the bytes go
     [upload] = upload_sources(galaxy, history, [source], UploadSettings(dbkey))
     if upload.problem:
@@ -104,7 +104,8 @@ def fetch_batches(sources: Iterable[Source]) -> Iterator[list[Source]]:
     """The sources in lists for one job each."""
     batch: list[Source] = []
     for source in sources:
-        if batch and (len(batch) == BATCH or sum(other.size or 0 for other in batch) + (source.size or 0) > BATCH_BYTES):
+        size = sum(other.size or 0 for other in [*batch, source])
+        if batch and (len(batch) == FILES_PER_JOB or size > BYTES_PER_JOB):
             yield batch
             batch = []
         batch.append(source)
@@ -172,7 +173,8 @@ def _open_upload(galaxy: Galaxy, history: str, source: Source, stack: contextlib
     return upload
 
 
-def _send(galaxy: Galaxy, upload: Upload, settings: UploadSettings, total: Any) -> tuple[dict[str, Any], dict[str, str] | None]:
+def _send(galaxy: Galaxy, upload: Upload, settings: UploadSettings, total: Any
+          ) -> tuple[dict[str, Any], dict[str, str] | None]:
     """The source as a fetch takes it; a file's bytes are sent first."""
     assert upload.checkpoint
     source = upload.source
@@ -194,7 +196,7 @@ def _create_datasets(galaxy: Galaxy, history: str, elements: list[dict[str, Any]
     try:
         answer = post_fetch(galaxy, history, [{"destination": {"type": "hdas"}, "elements": elements}], sessions)
         datasets = answer.get("outputs") if isinstance(answer, dict) else None
-        if not isinstance(datasets, list) or not all(isinstance(dataset, dict) and dataset.get("id") for dataset in datasets):
+        if not isinstance(datasets, list) or not all(isinstance(made, dict) and made.get("id") for made in datasets):
             raise GalaxyError("Galaxy has taken what was sent, and does not say what it makes of it", lost=True)
     except GalaxyError as error:
         if not error.lost:
@@ -226,7 +228,8 @@ def _adopt_datasets(galaxy: Galaxy, history: str, uploads: list[Upload]) -> None
     while missing:
         datasets = history_datasets(galaxy, history)
         for upload in missing:
-            dataset = next((dataset for dataset in datasets if dataset["id"] not in adopted and _matches(dataset, upload)), None)
+            dataset = next((dataset for dataset in datasets
+                            if dataset["id"] not in adopted and _matches(dataset, upload)), None)
             if not dataset:
                 continue
             adopted.add(dataset["id"])
@@ -287,8 +290,8 @@ def discard_dataset(galaxy: Galaxy, dataset: str) -> None:
             raise
 
 
-def verify_uploads(galaxy: Galaxy, history: str, uploads: list[Upload], settings: UploadSettings, timeout: float | None = None
-                   ) -> Iterator[Upload]:
+def verify_uploads(galaxy: Galaxy, history: str, uploads: list[Upload], settings: UploadSettings,
+                   timeout: float | None = None) -> Iterator[Upload]:
     """Wait until Galaxy has the uploads, compare size and hash, and send once more what did not arrive; yields each with its
     dataset as it is then, or with its problem.
 
@@ -321,8 +324,8 @@ def _wait_until_terminal(galaxy: Galaxy, history: str, uploads: list[Upload], ti
     ids = [upload.dataset["id"] for upload in uploads if not upload.problem]
     if not ids:
         return uploads
-    with progress_bar(len(ids), "waiting for Galaxy", unit="") as bar:
-        states = wait_datasets(galaxy, history, ids, timeout, lambda counts: bar.update(counts["ended"] - bar.n))
+    with state_progress("waiting for Galaxy") as on_progress:
+        states = wait_datasets(galaxy, history, ids, timeout, on_progress)
     datasets = {dataset["id"]: dataset for dataset in history_datasets(galaxy, history)}
     for upload in uploads:
         if not upload.problem:
@@ -349,7 +352,8 @@ def upload_problem(upload: Upload) -> str:
     return ""
 
 
-def find_existing(galaxy: Galaxy, history: str, sources: list[Source], wait: bool, timeout: float | None = None) -> set[Source]:
+def find_existing(galaxy: Galaxy, history: str, sources: list[Source], wait: bool, timeout: float | None = None
+                  ) -> set[Source]:
     """Those of the sources that the history has already: each takes a dataset of the same name and size, or one of the same
     name that is still being made, unless these are to be waited for first. A URL has no size, so its name is enough."""
     names = {source.name[:NAME_LENGTH] for source in sources}

@@ -1,13 +1,12 @@
 """Data libraries: finding libraries and folders, and listing and creating folders."""
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from common import NON_TERMINAL_DATASET_STATES, USAGE, Galaxy, GalaxyError, parse_id
+from common import NON_TERMINAL_DATASET_STATES, USAGE, Galaxy, GalaxyError, parse_id, url_on_route
 
 PAGE_SIZE = 500     # items of a folder; Galaxy 26.1 takes 2 s for so many, and sends 10 by default
 # States of datasets whose bytes are not there and don't come by themselves.
@@ -77,12 +76,9 @@ def list_library(galaxy: Galaxy, library: str) -> LibraryListing:
     return listing
 
 
-def contents_path(galaxy: Galaxy, kind: str = "libraries") -> str:
-    """The path of the library's or history's contents that the user's URL names; a usage error if it names none."""
-    match = re.search(rf"/api/({kind}/[\w-]+)(/contents)?/?$", urlsplit(galaxy.url).path)
-    if not match:
-        raise GalaxyError(f"URL is {galaxy.base}/api/{kind}/ID/contents here", USAGE)
-    return f"{match.group(1)}/contents"
+def library_in_url(galaxy: Galaxy) -> str:
+    """The id of the library whose contents the user's URL names; a usage error if it names none."""
+    return urlsplit(url_on_route(galaxy, "libraries/ID/contents")).path.split("/")[-2]
 
 
 def parse_folder_id(text: str, name: str) -> str:
@@ -93,7 +89,7 @@ def parse_folder_id(text: str, name: str) -> str:
     return text
 
 
-def folder_in_use(galaxy: Galaxy, library: str, folder: str = "") -> str:
+def require_active_folder(galaxy: Galaxy, library: str, folder: str = "") -> str:
     """Return the id of `folder`, by default of the library's root folder.
 
     Raises `GalaxyError` if the library, the folder or one above it was deleted: Galaxy 26.1 still fills those, and nobody

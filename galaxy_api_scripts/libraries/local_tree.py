@@ -6,7 +6,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 
-from common import USAGE, GalaxyError
+from common import TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.datasets.sources import UNFINISHED_SUFFIXES
 
 CHANGED_MESSAGE = "changed since this run began: a later run takes it when it is complete"
@@ -120,6 +120,13 @@ def _is_subfolder(tree: LocalTree, real_root: str, entry: os.DirEntry[str], path
         if os.path.lexists(entry.path):     # else it was deleted a moment ago
             tree.errors[path] = str(error.strerror)
     return False
+
+
+def file_error(error: OSError | GalaxyError) -> str:
+    """The reason of an error that concerns one file only; any other error, such as Galaxy's, is raised again."""
+    if isinstance(error, GalaxyError) and (error.status or error.exit_code == TRY_LATER):
+        raise error
+    return getattr(error, "strerror", None) or str(error)
 
 
 def hash_unchanged(path: str, stamp: FileStamp) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from common import FAILED, STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError
+from common import FAILED, STILL_RUNNING, Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.sources import guess_datatype
 from galaxy_api_scripts.datasets.tus import upload_file
 from galaxy_api_scripts.libraries.contents import FolderPath, LibraryFolder, ensure_folder, is_complete, open_folder
-from galaxy_api_scripts.libraries.local_tree import CHANGED_MESSAGE, FileStamp, LocalTree
+from galaxy_api_scripts.libraries.local_tree import CHANGED_MESSAGE, FileStamp, LocalTree, file_error
 from galaxy_api_scripts.libraries.sync_plan import DELETE, KEEP, LEAVE, REPLACE, UPLOAD, SyncPlanner, SyncStep
 from galaxy_api_scripts.libraries.sync_state import SyncedFile, SyncState
 from galaxy_api_scripts.libraries.uploads import (
@@ -102,12 +102,8 @@ class LibrarySync:
                 element, session = upload_file(self.galaxy, path)
                 if FileStamp.of(os.stat(path)) != file.stamp:
                     raise GalaxyError(CHANGED_MESSAGE)
-            except OSError as error:
-                self.errors[path] = str(error.strerror)
-            except GalaxyError as error:
-                if error.status or error.exit_code == TRY_LATER:    # not this file's fault
-                    raise
-                self.errors[path] = str(error).removeprefix(f"{path}: ")
+            except (OSError, GalaxyError) as error:
+                self.errors[path] = file_error(error).removeprefix(f"{path}: ")
             else:
                 ext = guess_datatype(file.step.path)
                 element["ext"] = ext if ext in datatypes else "auto"

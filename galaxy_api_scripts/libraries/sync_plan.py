@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from common import NON_TERMINAL_DATASET_STATES, TRY_LATER, Galaxy, GalaxyError
+from common import NON_TERMINAL_DATASET_STATES, Galaxy, GalaxyError
 from galaxy_api_scripts.libraries.contents import (
     LOST_STATES,
     FolderPath,
@@ -20,7 +20,7 @@ from galaxy_api_scripts.libraries.contents import (
     list_library,
     single_id,
 )
-from galaxy_api_scripts.libraries.local_tree import LocalTree, hash_unchanged
+from galaxy_api_scripts.libraries.local_tree import LocalTree, file_error, hash_unchanged
 from galaxy_api_scripts.libraries.sync_state import SyncedFile, SyncState
 
 UPLOAD, REPLACE, KEEP, LEAVE, DELETE = "upload", "replace", "keep", "leave", "delete"     # the actions of steps
@@ -139,9 +139,7 @@ class SyncPlanner:
                 return keep_steps(replace(synced, dataset=id), datasets)[1:] + steps
             return steps
         except (OSError, GalaxyError) as error:
-            if isinstance(error, GalaxyError) and (error.status or error.exit_code == TRY_LATER):
-                raise
-            self.errors[self.tree.full_path(path)] = getattr(error, "strerror", None) or str(error)
+            self.errors[self.tree.full_path(path)] = file_error(error)
             return []
 
     def _compare(self, dataset: dict[str, Any], synced: SyncedFile | None, path: str, verify: bool

@@ -58,10 +58,11 @@ def start_galaxy(home: Path, lock: int, port: int | None, settings: dict[str, An
     changed = [name for name in settings if settings[name] != earlier.get(name)]
     if already and changed:
         raise GalaxyError(f"it runs already, with another {changed[0]}: stop it first, or give another --home")
+    if not already:
+        stop_all(home, state)       # a worker that outlived its server, a job that keeps its port open
     state["port"] = state["port"] if already else port or state.get("port", PORT)
     state["settings"] = {**earlier, **settings}
     if not already:
-        stop_all(home, state)       # a worker that outlived its server, a job that keeps its port open
         require_free_port(state["port"])
         install(home, lock)
         configure(home, state)

@@ -136,11 +136,6 @@ def export_workflow(galaxy: Galaxy, workflow_id: str) -> Workflow:
     return answer
 
 
-def missing_tools(galaxy: Galaxy, workflow_id: str, workflow: Workflow | None = None) -> list[str]:
-    """The tools without which the workflow can't run on this server; see `tool_problems`."""
-    return tool_problems(galaxy, workflow_id, workflow)[0]
-
-
 def tool_problems(galaxy: Galaxy, workflow_id: str, workflow: Workflow | None = None) -> tuple[list[str], list[str]]:
     """The tools without which the workflow can't run on this server, and those that run in another version than it names,
     each as `ID (VERSION)` or `ID (VERSION; the server has VERSION)`; the tools of subworkflows too.

@@ -21,8 +21,8 @@ from galaxy_api_scripts.workflows.definition import (
     export_workflow,
     input_rows,
     load_workflow,
-    missing_tools,
     resolve_parameters,
+    tool_problems,
 )
 from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
 from galaxy_api_scripts.workflows.staging import Staging, preview_inputs
@@ -153,7 +153,8 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
         for error in _parameter_errors(galaxy, workflow, parameters) or [first]:
             check.problems.append(str(error))
             check.tables += [error.table] if error.table and error.table not in check.tables else []
-    check.problems += [f"the server lacks the tool {tool}" for tool in missing_tools(galaxy, workflow_id, content)]
+    missing, _ = tool_problems(galaxy, workflow_id, content)
+    check.problems += [f"the server lacks the tool {tool}" for tool in missing]
     marked = [output["label"] for output in outputs if output.get("label")]
     check.problems += [f"there is no output {label!r}{': there are ' + ', '.join(marked) if marked else ''}"
                        for label in labels if label not in marked]

@@ -75,7 +75,7 @@ def entries(place, **more):
             assert all(re.fullmatch(r"[0-9*/]+", field) for field in when.group().split())
             command = line[when.end():]
             found[command.split()[0]] = place.ours(command, **more)
-    assert len(found) == 6
+    assert len(found) == 7
     return found
 
 
@@ -156,6 +156,17 @@ def test_after_a_failure(place):
     minutes_go_by(place.book)
     visits(place, lines["folder_watch.py"])
     assert names(place.data / "done") == ["bad.tsv"]
+
+
+def test_a_nightly_upload_to_a_library_is_silent_and_leaves_out_what_is_being_written(admin, place):
+    library = admin.new_library()
+    (place.data / "runs" / "12").mkdir(parents=True)
+    (place.data / "runs" / "12" / "a.txt").write_text("a")
+    os.utime(place.data / "runs" / "12" / "a.txt", (0, 0))
+    (place.data / "runs" / "being written").write_text("b")
+    silent(place.shell(entries(place, LIBRARY_ID=library.id)["cd"]), 0)
+    assert [item["name"] for item in admin.look(f"libraries/{library.id}/contents") if item["type"] == "file"] == [
+        "/runs/12/a.txt"]
 
 
 def test_a_visit_that_takes_too_long(place):

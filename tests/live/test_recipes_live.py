@@ -1,7 +1,9 @@
 """Recipes written for the scripts that Galaxy once shipped: what they import from common.py still does what they expect."""
 import json
 import os
+import re
 import secrets
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +66,47 @@ def test_run_and_report(person, weather, workflow, recipe):
     history = ended.stdout.split()[0]
     assert ended.stdout == f"{history} {{'ok': 4}}\n"
     assert person.look(f"histories/{history}")["tags"] == ["done"]
+
+
+def test_everything_from_common(person, recipe):
+    """`from common import *` gives what the old module had imported itself; urllib's errors, and values quoted by the recipe."""
+    history, name = person.new_history("quoted name"), f"star {secrets.token_hex(4)}"
+    ended = recipe("everything_from_common.py", person.key, person.url, name)
+    assert (ended.returncode, ended.stderr) == (0, f"looking for {name}\n")
+    assert ended.stdout == f"1 a=b+c\n{GONE}\ndown\ndown\ndown\n{name}\n"
+    assert {one["name"] for one in person.look("histories")} >= {"quoted name", name} and history
+
+
+GONE = "400 Bad Request 400009"     # what Galaxy 26.1 says of an id that it can't decode
+
+
+@pytest.mark.parametrize("place", ["a flat folder", "scripts/ of a checkout"])
+def test_a_recipe_that_runs_the_verbs_beside_it(person, recipe, tmp_path, place):
+    folder = tmp_path
+    if place != "a flat folder":
+        for path in ("common.py", "display.py", "create.py", "scripts", "galaxy_api_scripts"):
+            (tmp_path / "checkout").mkdir(exist_ok=True)
+            copy = shutil.copytree if (ROOT / path).is_dir() else shutil.copy2
+            copy(ROOT / path, tmp_path / "checkout" / path, **({"symlinks": True} if copy is shutil.copytree else {}))
+        folder = tmp_path / "checkout" / "scripts"
+        shutil.copy2(RECIPES / "runs_the_verbs.py", folder)
+    for name in ("keys", "jobs", "tools"):
+        (folder / f"{name}.py").write_text(f"MINE = {name!r}\n")
+    name = f"beside {secrets.token_hex(4)}"
+    ended = recipe(folder / "runs_the_verbs.py", person.key, f"{person.url}/api/histories", name)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("Response\n--------\n{") and f"  name: {name}\n" in ended.stdout
+    assert [one["name"] for one in person.look("histories")].count(name) == 1
+
+
+@pytest.mark.parametrize("difference, words", [
+    ("text", "submit raises where it returned a text that begins 'Error.' before"), ("exit", "display raises where it exited before"),
+    ("nobody", "the key is empty: is a variable unset? (to ask as nobody, give `anonymous`)")])
+def test_the_three_differences_name_the_line_to_change(person, recipe, difference, words):
+    ended = recipe("expects_the_old_failures.py", person.key, f"{person.url}/api/nowhere", difference)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert words in ended.stderr
+    assert difference == "nobody" or re.search(r"line \d+ of expects_the_old_failures\.py", ended.stderr)
 
 
 def test_make_url_gives_an_address_that_works_by_itself(person):

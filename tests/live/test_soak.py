@@ -55,7 +55,7 @@ def test_a_folder_of_5000_files_killed_again_and_again_there_and_back(person, th
     to = tmp_path / "back"
     line = ["dataset_download.py", f"--to={to}", "--name={name}", "-q", person.key, person.url, f"history:{history}"]
     began = time.monotonic()
-    kills = killed_again_and_again(person, line, instants, 10, 20, **state)
+    kills = killed_again_and_again(person, line, instants, 10, 20, records=False, **state)
     print(f"down with {kills} kills: {time.monotonic() - began:.0f} s")
     with open(to / "manifest.tsv", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
@@ -139,8 +139,7 @@ def test_thirty_samples_whatever_happens(person, home, tmp_path, state, instants
         try:
             assert process.wait(timeout=instants.uniform(0.3, 4)) == 0
         except subprocess.TimeoutExpired:
-            kill(process)
-            kills += 1
+            kills += kill(process)
     process = begun(person, *line, **state)
     process.wait(timeout=1800)
     road.close()

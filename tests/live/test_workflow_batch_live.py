@@ -197,8 +197,7 @@ def test_killed_again_and_again_and_an_answer_lost(person, tmp_path, state, inst
             assert process.wait(timeout=instant) == 0
             break
         except subprocess.TimeoutExpired:
-            kill(process)
-            kills += 1
+            kills += kill(process)
     ended = person.run(*line, **state)
     road.close()
     assert ended.returncode == 0 and kills >= 3, ended

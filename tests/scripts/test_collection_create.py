@@ -67,7 +67,7 @@ PAIR = [leaf("a_R1.fastq.gz", "forward"), leaf("a_R2.fastq.gz", "reverse")]
     ("paired", PAIR),
     ("list:paired", [{"name": "a", "elements": PAIR}]),
 ])
-def test_files(create, loopback, reads, bytes_sent, capsys, kind, elements):
+def test_files_become_a_collection(create, loopback, reads, bytes_sent, capsys, kind, elements):
     assert create([f"--type={kind}", "--format=jsonl", HISTORY["id"], "reads", *reads[:2]], HISTORY, [], FETCHED) == 0
     assert [asked.line for asked in loopback.asked] == ["GET /api/users/current", f"GET /api/histories/{HISTORY['id']}",
                                                         HIDS, "POST /api/tools/fetch"]
@@ -85,7 +85,8 @@ def test_files(create, loopback, reads, bytes_sent, capsys, kind, elements):
 
 
 def test_what_the_options_say(create, loopback, reads):
-    line = ["--ext=txt", "--dbkey=hg38", "--tag=a b", "--tag=name:c", HISTORY["id"], "x", reads[2], "https://example.org/c%20d.bed"]
+    line = ["--ext=txt", "--dbkey=hg38", "--tag=a b", "--tag=name:c", HISTORY["id"], "x", reads[2],
+            "https://example.org/c%20d.bed"]
     assert create(line, HISTORY, TYPES, [], FETCHED) == 0
     target = loopback.asked[-1].json["targets"][0]
     assert target["tags"] == ["a b", "name:c"]
@@ -102,7 +103,7 @@ def test_a_new_history_is_made_last(create, loopback, reads):
     assert loopback.asked[1].json == {"name": "Run 12"}
 
 
-def test_a_new_history_goes_where_nothing_came_of_it(create, loopback, reads, capsys):
+def test_a_new_history_is_deleted_if_no_collection_came_of_it(create, loopback, reads, capsys):
     refusal = (400, {"err_msg": "no such thing", "err_code": 400008})
     assert create(["new:x", "x", reads[2]], HISTORY, [], refusal, {}) == 1
     assert loopback.asked[-1].line == f"DELETE /api/histories/{HISTORY['id']}"
@@ -119,7 +120,7 @@ def test_a_lost_answer_is_looked_up(create, loopback, reads, bytes_sent, capsys)
     assert sum(asked.method == "POST" for asked in loopback.asked) == 1
 
 
-def test_the_run_after_a_killed_one_makes_no_second(create, loopback, reads, bytes_sent, capsys, monkeypatch):
+def test_the_run_after_a_killed_one_makes_no_second_collection(create, loopback, reads, bytes_sent, capsys, monkeypatch):
     def killed(*what, **more):
         raise KeyboardInterrupt
     line = ["--format=value", "--fields=id", HISTORY["id"], MADE["name"], reads[2]]
@@ -154,7 +155,7 @@ def test_bad_lines_send_nothing(create, loopback, reads, bytes_sent, capsys, lin
     assert loopback.asked == [] and bytes_sent == []
 
 
-def test_what_galaxy_does_not_have(create, loopback, reads, bytes_sent, capsys):
+def test_a_history_or_datatype_that_galaxy_lacks_is_refused(create, loopback, reads, bytes_sent, capsys):
     assert create(["--ext=zzz", HISTORY["id"], "x", reads[2]], HISTORY, TYPES) == 2
     assert "--ext=zzz: no datatype" in capsys.readouterr().err
     assert create(["--ext=imzml", HISTORY["id"], "x", reads[2]], HISTORY, TYPES) == 2
@@ -168,7 +169,7 @@ def test_what_galaxy_does_not_have(create, loopback, reads, bytes_sent, capsys):
     assert bytes_sent == [] and all(asked.method == "GET" for asked in loopback.asked)
 
 
-def test_a_key_that_is_nobodys_sends_nothing(script, loopback, reads, bytes_sent, capsys):
+def test_an_unknown_key_sends_nothing(script, loopback, reads, bytes_sent, capsys):
     loopback.will((200, {}))
     assert script(collection_create.main, "anonymous", loopback.url, "new:x", "x", reads[2]) == 1
     assert "does not recognise this API key" in capsys.readouterr().err
@@ -202,7 +203,7 @@ def test_a_dry_run(create, loopback, reads, bytes_sent, capsys):
     assert {asked.line for asked in loopback.asked} == {"GET /api/users/current"} and bytes_sent == []
 
 
-def test_a_folder_with_something_odd_in_it(create, loopback, reads, capsys):
+def test_an_odd_entry_of_a_folder_is_reported(create, loopback, reads, capsys):
     folder = reads[0].rsplit("/", 1)[0]
     os.mkfifo(f"{folder}/pipe")
     assert create(["--recursive", "--format=value", "--fields=elements", "new:x", "x", folder], HISTORY, [], FETCHED) == 3
@@ -242,7 +243,7 @@ def test_datasets_of_another_history(create, loopback):
     ({}, [ONE, THREE], f"{ONE} and {THREE}: both would be 'a_R1'", 2),
     ({}, [ONE, ONE], "both would be", 2),
 ])
-def test_datasets_that_can_not_be(create, loopback, capsys, about, ids, said, status):
+def test_datasets_that_cannot_be_elements_are_refused(create, loopback, capsys, about, ids, said, status):
     assert create([HISTORY["id"], "x", *ids], HISTORY, [{**DATASETS[0], **about}, *DATASETS[1:]]) == status
     assert said in capsys.readouterr().err
     assert all(asked.method == "GET" for asked in loopback.asked)
@@ -275,6 +276,6 @@ def test_waiting(create, loopback, reads, capsys, sizes, status):
     assert err.count("has 0 bytes, 13 were sent") == sizes.count(0)
 
 
-def test_the_time_is_up(create, loopback, reads, clock, capsys):
+def test_waiting_ends_after_the_timeout(create, loopback, reads, clock, capsys):
     assert create(["--wait", "--timeout=3", HISTORY["id"], "x", *reads[:2]], HISTORY, [], FETCHED, {"state": "new"}) == 4
     assert "still being filled" in capsys.readouterr().err

@@ -86,8 +86,9 @@ def test_ids_from_standard_input(script, requests_mock, type_in, capsys, module)
 
 
 @pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
-@pytest.mark.parametrize("typed, words", [("a\nb c\n", "line 2 of standard input: 'b c' is not an id"), (b"\xff\n", "UTF-8")])
-def test_what_is_no_id_in_standard_input(script, requests_mock, type_in, capsys, module, typed, words):
+@pytest.mark.parametrize("typed, words", [
+    ("a\nb c\n", "line 2 of standard input: 'b c' is not an id"), (b"\xff\n", "UTF-8")])
+def test_a_line_of_standard_input_that_is_no_id_is_refused(script, requests_mock, type_in, capsys, module, typed, words):
     type_in(typed)
     assert script(module.main, KEY, URL, "-") == USAGE
     assert one_line(capsys, words) == "" and requests_mock.call_count == 0
@@ -111,7 +112,7 @@ def test_a_hundred_ids_a_request(script, requests_mock, type_in, capsys, module)
 
 
 @pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
-def test_ids_that_are_wrong_are_told_and_the_others_served(script, requests_mock, type_in, capsys, module):
+def test_wrong_ids_are_reported_and_the_others_served(script, requests_mock, type_in, capsys, module):
     held = Held(requests_mock, *(a_dataset(f"d{number}") for number in range(60)))
     held.undecodable = {"wrong"}
     requests_mock.get(f"{LIST}/gone", **ABSENT)
@@ -132,7 +133,7 @@ def test_nothing_but_wrong_ids(script, requests_mock, capsys, module):
 
 
 @pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
-def test_a_wrong_key_is_told_once(script, requests_mock, capsys, module):
+def test_a_wrong_key_is_reported_once(script, requests_mock, capsys, module):
     requests_mock.get(LIST, status_code=401, json={"err_msg": "Provided API key is not valid.", "err_code": 401001})
     assert script(module.main, KEY, URL, "a", "b") == FAILED
     assert one_line(capsys, "key is not valid") == "" and requests_mock.call_count == 1
@@ -384,7 +385,7 @@ def test_ids_in_capitals_are_the_same_ids(script, requests_mock, clock, capsys):
     assert one_line(capsys, "still running after 0 s: abc") == ""
 
 
-def test_delete_goes_on_after_one_that_galaxy_fails_over(script, requests_mock, clock, capsys):
+def test_delete_continues_after_a_dataset_that_makes_galaxy_fail(script, requests_mock, clock, capsys):
     held = Held(requests_mock, *(a_dataset(name) for name in "abc"))
 
     def delete(request, context):
@@ -399,7 +400,7 @@ def test_delete_goes_on_after_one_that_galaxy_fails_over(script, requests_mock, 
 
 
 @pytest.mark.parametrize("admin, status", [(False, FAILED), (True, 0)])
-def test_delete_somebody_elses(script, requests_mock, capsys, admin, status):
+def test_only_an_administrator_deletes_another_users_dataset(script, requests_mock, capsys, admin, status):
     """Another user's dataset can be read by default, so that it is found says nothing."""
     held = Held(requests_mock)
     requests_mock.get(f"{LIST}/a", json=a_dataset("a"))

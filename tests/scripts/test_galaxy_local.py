@@ -122,10 +122,8 @@ def gone(pid):
 # ------------------------------------------------------------------------------------------------------- command line
 
 @pytest.mark.parametrize("words", [[], ["restart"], ["start", "stop"], ["start", "--prot=1"], ["start", "8080"]])
-def test_a_bad_line_prints_the_usage(words, capsys):
-    with pytest.raises(SystemExit) as caught:
-        galaxy_local.main(words)
-    assert caught.value.code == USAGE
+def test_a_bad_line_prints_the_usage(words, capsys, script):
+    assert script(galaxy_local.main, *words) == USAGE
     told = capsys.readouterr().err
     assert "galaxy_local.py [options] [--set=NAME=VALUE]... (install | start | stop | status | log | env)" in told
 
@@ -185,6 +183,7 @@ def test_a_state_that_was_cut_short_is_no_traceback(home):
 # -------------------------------------------------------------------------------------------------- a start that fails
 
 def test_a_port_that_is_taken(home, capsys):
+    write_state(home, port=8123, server={"pid": 2**22 + 1, "began": "long ago"})
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -193,6 +192,7 @@ def test_a_port_that_is_taken(home, capsys):
     assert error.exit_code == FAILED
     assert f"port {port}" in str(error) and "--port=N" in str(error)
     assert not (home / "config").exists()
+    assert json.loads((home / "state.json").read_text()) == {"port": 8123}, "it keeps the one that it had"
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path, free_port):

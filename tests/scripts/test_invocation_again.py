@@ -53,8 +53,8 @@ def test_outputs_are_named_by_label_and_sample_without_skipped_and_failed_ones(s
 
 def test_only_the_outputs_with_these_labels(script, galaxy, tmp_path, capsys):
     assert script(invocation_download.main, "-q", f"--to={tmp_path}/out", "--outputs=sum", KEY, URL, "i") == DONE
-    assert capsys.readouterr() == (f"{tmp_path}/out/sum.tabular\n", "") and sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "manifest.tsv", "sum.tabular"]
+    assert capsys.readouterr() == (f"{tmp_path}/out/sum.tabular\n", "")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.tsv", "sum.tabular"]
 
 
 def test_downloads_that_are_refused(script, galaxy, tmp_path, capsys):

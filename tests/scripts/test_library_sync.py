@@ -285,6 +285,12 @@ def test_a_file_matched_by_size_is_compared_when_it_changes(sync, shelf, here, a
     assert "replace\ta.txt\t3\tits content differs" in capsys.readouterr().out and shelf.contents() == on_disk(here)
 
 
+def test_only_its_owner_can_read_the_state(sync, alone):
+    sync("-q")
+    [state] = state_files(alone)
+    assert state.stat().st_mode & 0o777 == 0o600 and state.parent.stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize("damage", ["cut", "text", "version", "table"])
 def test_a_damaged_state_is_replaced(sync, shelf, alone, damage, capsys):
     sync("-q")
@@ -933,6 +939,14 @@ def test_formats_and_fields_print_all_rows(sync, shelf, here, capsys):
         for path, size in (("a.txt", 3), ("x\ny", 1), ("run1/b.txt", 2))]
     assert sync("--format=csv", "--fields=action,why") == 0
     assert capsys.readouterr().out == "action,why\nkeep,3 unchanged\n"
+
+
+def test_quiet_prints_results_that_are_asked_for(sync, shelf, capsys):
+    assert sync("-q", "-n", "--fields=path", "--format=value") == 0
+    assert sync("-q", "--fields=path", "--format=value") == 0
+    assert capsys.readouterr() == ("a.txt\nrun1/b.txt\n" * 2, "")
+    assert sync("-q") == 0
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("line", [

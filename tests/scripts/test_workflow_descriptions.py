@@ -135,7 +135,7 @@ def test_missing_tools_and_other_versions_are_shown(script, galaxy, capsys):
     assert definition.tool_problems(asking, ID) == (missing, ["Filter1 (1.0; the server has 1.1)",
                                                            "cat1 (0.9; the server has 1.0)"])
     assert galaxy.call_count == 2
-    assert definition.missing_tools(asking, ID, outer) == missing
+    assert definition.tool_problems(asking, ID, outer)[0] == missing
     assert script(workflow_show.main, KEY, URL, ID) == 0
     assert capsys.readouterr().out.endswith(
         "It can't run: the server lacks:\n  gone\n  nosuch (1.0)\n  shed/repos/me/cut/cut/1.0 (1.0; the server has "
@@ -148,7 +148,7 @@ def test_missing_tools_and_other_versions_are_shown(script, galaxy, capsys):
 
 def test_no_versions_are_asked_for_if_the_server_has_none_of_the_tools(galaxy):
     workflow = exported(step(0, "data_input"), tool(1, "gone", "1", errors="Tool is not installed"))
-    assert definition.missing_tools(Galaxy(KEY, URL), ID, workflow) == ["gone (1)"]
+    assert definition.tool_problems(Galaxy(KEY, URL), ID, workflow) == (["gone (1)"], [])
     assert galaxy.call_count == 0
 
 

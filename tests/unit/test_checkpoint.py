@@ -17,7 +17,7 @@ def a_record(*about, key=KEY, url=URL):
     return Checkpoint(Galaxy(key, url), "the thing", *(about or ("x",)))
 
 
-def test_what_is_noted_outlives_the_record():
+def test_notes_outlive_the_checkpoint():
     with a_record() as record:
         record.save(session="s1", offset=5)
         record.save(offset=None)
@@ -29,7 +29,7 @@ def test_what_is_noted_outlives_the_record():
     assert list(checkpoint.checkpoint_folder().iterdir()) == []
 
 
-def test_each_thing_key_and_server_has_its_own():
+def test_each_work_key_and_server_has_its_own_checkpoint():
     with a_record() as one, a_record("y") as two, a_record(key="fedcba9876543210fedcba9876543210") as three, \
             a_record(url="http://other.test") as four:
         assert len({record.name for record in (one, two, three, four)}) == 4
@@ -44,7 +44,7 @@ def test_a_shorter_note_hides_the_longer_one_before():
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]\n", b"\xff\n", b"null\n"])
-def test_rubbish_is_nothing(content):
+def test_a_damaged_file_counts_as_empty(content):
     with a_record() as record:
         record.save(x=1)
         path = record.path
@@ -53,14 +53,14 @@ def test_rubbish_is_nothing(content):
         assert record.data == {}
 
 
-def test_no_one_else_has_it_meanwhile():
+def test_two_processes_cannot_hold_one_checkpoint():
     with a_record(), pytest.raises(GalaxyError, match="the thing: another run is at work on it") as caught:
         a_record()
     assert caught.value.exit_code == TRY_LATER
     a_record().close()
 
 
-def test_a_process_that_was_killed_has_let_go(tmp_path):
+def test_a_killed_process_releases_its_checkpoint(tmp_path):
     program = ("import os, sys\nfrom common import Galaxy\nfrom galaxy_api_scripts.checkpoint import Checkpoint\n"
                f"record = Checkpoint(Galaxy('{KEY}', '{URL}'), 'x', 'x')\n"
                "record.save(session='s1')\nos.kill(os.getpid(), 9)\n")
@@ -70,7 +70,7 @@ def test_a_process_that_was_killed_has_let_go(tmp_path):
         assert record.data == {"session": "s1"}
 
 
-def test_it_is_nobody_elses_to_read():
+def test_other_users_cannot_read_it():
     with a_record() as record:
         record.save(session="a secret")
         assert os.stat(record.path).st_mode & 0o077 == 0 and os.stat(record.path.parent).st_mode & 0o077 == 0
@@ -86,7 +86,7 @@ def test_expired_ones_are_removed():
         assert record.data == {} and len(list(checkpoint.checkpoint_folder().iterdir())) == 2
 
 
-def test_where_nothing_can_be_kept(monkeypatch):
+def test_it_works_without_a_state_folder(monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/nosuch")
     with a_record() as record:
         record.save(x=1)

@@ -41,7 +41,7 @@ def test_pairs():
     assert list(arrange_elements("paired", named[:2])) == [("forward",), ("reverse",)]
 
 
-def test_what_can_not_be_arranged():
+def test_parts_that_cannot_be_arranged_are_refused():
     assert "nothing" in refused(arrange_elements, "list", [])
     assert "/in/a.fq and /in/a.fastq: both would be 'a'" in refused(
         arrange_elements, "list", parts("a.fq", "b.fq", "a.fastq"))
@@ -59,7 +59,7 @@ def test_the_longest_name():
     assert "too long" in refused(arrange_elements, "list:paired", parts("x" * 212 + "_1", "x" * 212 + "_2"))
 
 
-def test_nested():
+def test_elements_are_nested_as_requests_take_them():
     assert nest_elements({("a",): {"src": "x", "name": "a.bed"}}, lambda pair: {}) == [{"src": "x", "name": "a"}]
     leaves = {(sample, end): {"id": sample + end} for sample in "ab" for end in ("forward", "reverse")}
     assert nest_elements(leaves, lambda pair: {"elements": pair}) == [
@@ -92,7 +92,7 @@ def test_it_is_filled_when_jobs_and_datasets_have_ended(loopback, clock):
         "/api/jobs/j", "/api/histories/h/contents/dataset_collections/c"]
 
 
-def test_a_galaxy_that_lists_no_states_apart(loopback, clock):
+def test_an_older_galaxys_collection_is_judged_by_its_elements(loopback, clock):
     """24.2 and 25.0 don't."""
     made = [collection(element("a", state=state)) for state in ("running", "ok")]
     for one in made:
@@ -101,7 +101,7 @@ def test_a_galaxy_that_lists_no_states_apart(loopback, clock):
     assert wait_until_filled(Galaxy(KEY, loopback.url), {**MADE, "jobs": ["j"]}) == made[1]
 
 
-def test_it_is_not_filled(loopback, clock):
+def test_a_collection_that_is_not_filled_is_an_error(loopback, clock):
     galaxy = Galaxy(KEY, loopback.url)
     loopback.will((200, {"state": "ok"}), (200, collection(populated_state="failed", populated_state_message="no such url")))
     assert "collection c was not filled: no such url" in refused(
@@ -113,6 +113,16 @@ def test_it_is_not_filled(loopback, clock):
         wait_until_filled, galaxy, {**MADE, "jobs": ["j"]}, 5, code=STILL_RUNNING)
 
 
+def test_an_outer_wait_ends_the_inner_one(loopback, clock):
+    loopback.will((200, {"state": "running"}))
+    galaxy = Galaxy(KEY, loopback.url)
+    for _ in galaxy.poll(20):
+        assert "collection c is still being filled" in refused(
+            wait_until_filled, galaxy, {**MADE, "jobs": ["j"]}, code=STILL_RUNNING)
+        break
+    assert round(sum(clock.slept)) == 20
+
+
 def looked_at(loopback, *made, hashes=("5ad",), size=3):
     """What `collection_problems` says of a file of three bytes."""
     loopback.will((200, [{"id": "d", "hashes": [{"hash_value": one} for one in hashes]}, {"id": "d"}]))
@@ -121,14 +131,14 @@ def looked_at(loopback, *made, hashes=("5ad",), size=3):
     return collection_problems(Galaxy(KEY, loopback.url), collection(*made), {("a",): part}, {("a",): leaf})
 
 
-def test_what_arrived(loopback):
+def test_elements_that_arrived_have_no_problem(loopback):
     assert looked_at(loopback, element("a", id="d")) == []
     assert loopback.asked[0].path.startswith("/api/datasets?")
     assert "history_id=h" in loopback.asked[0].path and "q=hid-ge&qv=7" in loopback.asked[0].path
     assert looked_at(loopback, element("a", id="d", file_size=0), size=0) == []
 
 
-def test_a_galaxy_that_lists_no_hashes(loopback):
+def test_a_galaxy_without_hashes_is_judged_by_sizes(loopback):
     loopback.will((200, [{"id": "d"}]))
     part = ElementSource("a.bed", "/in/a.bed", Source("/in/a.bed", "a.bed", "bed", 3))
     leaf = {"src": "files", "hashes": [{"hash_function": "SHA-256", "hash_value": "5ad"}]}
@@ -136,7 +146,7 @@ def test_a_galaxy_that_lists_no_hashes(loopback):
         element("a", id="d")), {("a",): part}, {("a",): leaf}) == []
 
 
-def test_what_did_not_arrive(loopback):
+def test_each_element_that_did_not_arrive_is_a_problem(loopback):
     line = "/in/a.bed: a: "
     assert looked_at(loopback, element("b", id="d")) == [line + "Galaxy has no such element"]
     assert looked_at(loopback, element("a", id="d", file_size=0)) == [line + "dataset d has 0 bytes, 3 were sent"]
@@ -144,7 +154,7 @@ def test_what_did_not_arrive(loopback):
         line + "dataset d has another SHA-256 than the bytes that were sent"]
 
 
-def test_why_it_did_not_arrive(loopback):
+def test_a_problem_has_galaxys_reason(loopback):
     loopback.will((200, {"misc_info": "not bgzip"}))
     made = collection(element("a", id="d", state="failed_metadata"))
     url = "https://example.org/a.vcf.gz"

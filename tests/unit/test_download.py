@@ -39,7 +39,7 @@ def rows(folder):
 
 # ------------------------------------------------------------------------------------------------------------ one dataset
 
-def test_download(loopback, folder):
+def test_a_dataset_gets_its_name_and_a_row_in_the_manifest(loopback, folder):
     digest = hashlib.sha256(CONTENT).hexdigest()
     about = {**ABOUT, "hashes": [{"hash_function": "SHA-256", "hash_value": digest}]}
     path = fetch(loopback, folder, (200, CONTENT), about=about)
@@ -65,7 +65,7 @@ def test_a_dataset_that_is_not_ok_is_refused(loopback, folder, change, words):
 ZIP = (200, b"PK", {"Content-Type": "application/x-zip-compressed"})
 
 
-def test_what_galaxy_would_pack_is_asked_for_raw(loopback, folder):
+def test_a_file_that_galaxy_would_pack_is_asked_for_raw(loopback, folder):
     path = fetch(loopback, folder, ZIP, (200, []), (200, CONTENT), about={**ABOUT, "extension": "html"})
     assert path.name == "table.html" and path.read_bytes() == CONTENT
     assert loopback.asked[2].path == "/api/datasets/d/display?to_ext=html&raw=true"
@@ -93,7 +93,7 @@ def test_a_dataset_of_several_files_comes_as_an_archive_of_them(loopback, folder
     assert fetch(loopback, folder, (500, {}), about=about) == path and loopback.asked == []
 
 
-def test_half_an_archive_is_none(loopback, folder):
+def test_a_truncated_archive_is_refused(loopback, folder):
     content = archive("Graph", "Log")
     there = (200, [{"path": "Graph", "class": "File"}])
     with pytest.raises(GalaxyError, match="is broken"):
@@ -103,13 +103,13 @@ def test_half_an_archive_is_none(loopback, folder):
 
 # ------------------------------------------------------------------------------------------------------------ a second run
 
-def test_what_is_there_is_not_fetched_again(loopback, folder):
+def test_a_complete_file_is_not_downloaded_again(loopback, folder):
     fetch(loopback, folder, (200, CONTENT))
     loopback.asked.clear()
     assert fetch(loopback, folder, (500, {})) == folder / "table.tabular" and loopback.asked == []
 
 
-def test_what_is_missing_or_of_another_size_is_fetched_again(loopback, folder):
+def test_a_missing_file_or_one_of_another_size_is_downloaded_again(loopback, folder):
     path = fetch(loopback, folder, (200, CONTENT))
     for spoil in (path.unlink, lambda: path.write_bytes(CONTENT[1:]), lambda: path.write_bytes(b"")):
         spoil()
@@ -117,7 +117,7 @@ def test_what_is_missing_or_of_another_size_is_fetched_again(loopback, folder):
     assert len(rows(folder)) == 1
 
 
-def test_with_verify_other_bytes_are_fetched_again(loopback, folder):
+def test_verify_downloads_a_file_with_other_bytes_again(loopback, folder):
     about = {**ABOUT, "hashes": [{"hash_function": "MD5", "hash_value": "0"},
                                  {"hash_function": "SHA-256", "hash_value": hashlib.sha256(CONTENT).hexdigest()}]}
     path = fetch(loopback, folder, (200, CONTENT), about=about)
@@ -128,14 +128,14 @@ def test_with_verify_other_bytes_are_fetched_again(loopback, folder):
     assert path.read_bytes() == CONTENT
 
 
-def test_with_verify_wrong_bytes_are_no_download(loopback, folder):
+def test_verify_refuses_wrong_bytes(loopback, folder):
     about = {**ABOUT, "hashes": [{"hash_function": "MD5", "hash_value": "0" * 32}]}
     with pytest.raises(GalaxyError, match="other bytes came than Galaxy has hashed"):
         fetch(loopback, folder, (200, CONTENT), about=about, verify=True)
     assert os.listdir(folder) == []
 
 
-def test_galaxy_is_asked_for_a_hash_that_it_has_not(loopback, folder, clock):
+def test_verify_lets_galaxy_compute_a_missing_hash(loopback, folder, clock):
     has = {**ABOUT, "hashes": [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(CONTENT).hexdigest()}]}
     none = {**ABOUT, "hashes": []}
     assert fetch(loopback, folder, (200, None), (200, none), (200, has), (200, CONTENT), about=none, verify=True)
@@ -145,7 +145,7 @@ def test_galaxy_is_asked_for_a_hash_that_it_has_not(loopback, folder, clock):
     assert loopback.asked[0].json == {"hash_function": "SHA-256"}
 
 
-def test_a_file_that_the_manifest_does_not_know_stays(loopback, folder):
+def test_a_file_that_the_manifest_does_not_know_is_kept(loopback, folder):
     (folder / "table.tabular").write_text("mine")
     with pytest.raises(GalaxyError, match="there already"):
         fetch(loopback, folder, (200, CONTENT))
@@ -154,7 +154,7 @@ def test_a_file_that_the_manifest_does_not_know_stays(loopback, folder):
 
 
 @pytest.mark.parametrize("theirs", [b"x" * len(CONTENT), b"x"])
-def test_a_file_that_came_meanwhile_is_not_taken_for_ours(loopback, folder, monkeypatch, theirs):
+def test_a_file_that_appears_during_the_download_is_not_taken_for_ours(loopback, folder, monkeypatch, theirs):
     def name(*what):
         (folder / "table.tabular").write_bytes(theirs)
         real(*what)
@@ -167,12 +167,12 @@ def test_a_file_that_came_meanwhile_is_not_taken_for_ours(loopback, folder, monk
     assert (folder / "table.tabular").read_bytes() == theirs
 
 
-def test_a_run_that_was_killed_before_its_file_got_its_name(loopback, folder):
+def test_a_run_killed_before_its_file_got_its_name_is_repeated(loopback, folder):
     Manifest(folder).add(DownloadItem(ABOUT), "table.tabular", 4000, "", "ok")
     assert fetch(loopback, folder, (200, CONTENT)).read_bytes() == CONTENT
 
 
-def test_half_a_line_of_a_manifest_is_none(loopback, folder):
+def test_half_a_line_of_a_manifest_is_ignored(loopback, folder):
     fetch(loopback, folder, (200, CONTENT))
     with open(folder / "manifest.tsv", "a") as file:
         file.write("e\thalf")
@@ -181,18 +181,18 @@ def test_half_a_line_of_a_manifest_is_none(loopback, folder):
     assert list(Manifest(folder).rows) == ["d", "f"]
 
 
-def test_a_manifest_that_a_full_disk_left_empty(folder):
+def test_a_manifest_that_a_full_disk_left_empty_is_filled(folder):
     (folder / "manifest.tsv").touch()
     Manifest(folder).add(DownloadItem(ABOUT), "x", 1, "", "ok")
     assert list(Manifest(folder).rows) == ["d"]
 
 
-def test_a_name_with_the_end_of_a_line_in_it(folder):
+def test_a_name_with_a_carriage_return_keeps_the_manifest_readable(folder):
     Manifest(folder).add(DownloadItem({**ABOUT, "name": "a\rb"}), "x", 1, "", "ok")
     assert Manifest(folder).rows["d"]["path"] == "x"
 
 
-def test_another_file_of_that_name_is_no_manifest(folder):
+def test_another_file_called_manifest_is_refused(folder):
     (folder / "manifest.tsv").write_text("sample\tfile\n")
     with pytest.raises(GalaxyError, match="not a manifest of downloads"):
         Manifest(folder)
@@ -223,7 +223,8 @@ def name_of(about, pattern="", **where):
 @pytest.mark.parametrize("name, path", [
     ("a", "a.txt"), ("a.txt", "a.txt"), ("../../etc/passwd", "_._.._etc_passwd.txt"), ("/abs", "_abs.txt"),
     (".hidden", "_hidden.txt"), ("..", "_..txt"), ("", "dataset.txt"), ("a\nb\0c\\d", "a_b_c_d.txt"), (" a ", "a.txt"),
-    (".txt", "dataset.txt"), ("Größe 基因", "Größe 基因.txt"), ("é" * 300, "é" * 125 + ".txt"), ("a.TXT", "a.TXT")])
+    (".txt", "dataset.txt"), ("Größe 基因", "Größe 基因.txt"), ("é" * 300, "é" * 125 + ".txt"),
+    ("a.TXT", "a.TXT")])
 def test_names_stay_in_the_folder(name, path):
     made = name_of({"name": name, "extension": "txt"})
     assert made == path and len(made.encode()) <= 255
@@ -255,13 +256,13 @@ def test_templates():
 
 @pytest.mark.parametrize("text", ["{nosuch}", "{", "plain", "", "{name.__class__}", "{0}", "{name:{0}}", "{name:>999999}",
                                   "{name!r}"])
-def test_what_is_no_template(text):
+def test_a_bad_template_is_refused(text):
     with pytest.raises(GalaxyError) as caught:
         parse_name_template(text)
     assert caught.value.exit_code == USAGE
 
 
-def test_no_two_are_the_same():
+def test_no_two_paths_are_the_same():
     names = UniquePaths("", ["b.txt"])
     made = [names.path(DownloadItem({"id": id, "name": name, "extension": "txt"})) for id, name in (
         ("1", "a"), ("2", "a"), ("3", "A"), ("4", "a (2)"), ("5", "b"), ("6", "n" * 300), ("7", "n" * 300))]
@@ -269,21 +270,21 @@ def test_no_two_are_the_same():
     assert len(set(made)) == 7 and all(len(path) <= 255 for path in made)
 
 
-def test_a_name_is_no_file_and_folder_at_once():
+def test_no_path_is_a_file_and_a_folder_at_once():
     names = UniquePaths("", ["manifest.tsv"])
     assert names.path(DownloadItem({"id": "1", "name": "foo", "extension": "txt"})) == "foo.txt"
     inside = DownloadItem({"id": "2", "name": "x", "extension": "txt"}, collection="foo.txt", element=("x",))
     assert names.path(inside) == "foo.txt (folder)/x.txt"
 
 
-def test_names_that_some_file_systems_take_for_one():
+def test_names_that_differ_only_in_unicode_form_get_two_paths():
     names = UniquePaths()
     made = [names.path(DownloadItem({"id": id, "name": name, "extension": "txt"}))
                        for id, name in (("1", "é"), ("2", "e\u0301"))]
     assert made[1].endswith(" (2).txt")
 
 
-# ---------------------------------------------------------------------------------------------------------- what is wanted
+# ------------------------------------------------------------------------------------------------- what is downloaded
 
 def element(name, dataset):
     return {"element_identifier": name, "element_type": "hda", "object": dataset}
@@ -301,7 +302,7 @@ def test_a_collection(loopback):
         ("f", "reads", ("s1", "forward")), ("r", "reads", ("s1", "reverse"))]
 
 
-def test_a_collection_that_is_still_filled(loopback):
+def test_a_collection_that_is_still_being_filled_is_for_later(loopback):
     loopback.will((200, {**PAIR, "populated_state": "new"}))
     with pytest.raises(GalaxyError, match="fetch it when it is ok") as caught:
         resolve_items(Galaxy(KEY, loopback.url), "hdca:c")
@@ -343,7 +344,7 @@ def test_some_of_a_collection_fail(script, loopback, folder, capsys):
     assert told.out == f"{folder}/reads/good.tabular\n" and "dataset e (reads/bad) is in state error" in told.err
 
 
-def test_several_at_once(script, wire, folder, capsys):
+def test_four_downloads_run_at_the_same_time(script, wire, folder, capsys):
     """Four are under way at the same time."""
     import threading
     together = threading.Barrier(4, timeout=20)

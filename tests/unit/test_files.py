@@ -11,14 +11,14 @@ from common import FAILED, TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts import files
 
 
-def test_a_file_and_standard_output(tmp_path, capsys):
+def test_output_goes_to_a_file_or_to_standard_output(tmp_path, capsys):
     files.write_output("é\n", tmp_path / "a")
     files.write_output("out\n", "-")
     assert (tmp_path / "a").read_bytes() == "é\n".encode() and capsys.readouterr().out == "out\n"
     assert os.listdir(tmp_path) in (["a", "home"], ["home", "a"])
 
 
-def test_what_is_there_stays_unless_told(tmp_path):
+def test_an_existing_file_is_kept_unless_it_may_be_overwritten(tmp_path):
     (tmp_path / "a").write_text("mine")
     with pytest.raises(GalaxyError, match="--to=.*/a: it is there already: move it away, or give --force") as caught:
         files.write_output("x", tmp_path / "a")
@@ -28,7 +28,7 @@ def test_what_is_there_stays_unless_told(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "none/a", "folder", "pipe"])
-def test_no_place_for_a_file(tmp_path, name):
+def test_a_place_where_no_file_can_be_written_is_refused(tmp_path, name):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(GalaxyError, match="--record=.*: not a file's name in a folder that can be written to") as caught:
@@ -36,7 +36,7 @@ def test_no_place_for_a_file(tmp_path, name):
     assert caught.value.exit_code == USAGE
 
 
-def test_a_file_that_came_meanwhile_stays(tmp_path, monkeypatch):
+def test_a_file_that_appears_during_the_write_is_kept(tmp_path, monkeypatch):
     publish = files.publish
 
     def publish_late(part, path, overwrite):
@@ -78,7 +78,7 @@ def test_an_atomic_write_takes_bytes_and_a_mode(tmp_path, umask):
     assert sorted(os.listdir(tmp_path)) == ["a", "home"]
 
 
-def test_the_rest_of_a_killed_write_is_no_hindrance(tmp_path):
+def test_what_a_killed_write_left_behind_does_not_stop_the_next(tmp_path):
     (tmp_path / f".a.{os.getpid()}.part").symlink_to(tmp_path / "elsewhere")
     files.write_atomic(tmp_path / "a", b"x")
     assert sorted(os.listdir(tmp_path)) == ["a", "home"]
@@ -131,7 +131,7 @@ def test_a_lock_can_be_waited_for(tmp_path):
     assert held == ["first", "second"]
 
 
-def test_a_lock_that_its_holder_removed_is_made_again(tmp_path):
+def test_a_lock_file_that_its_holder_removed_is_made_again(tmp_path):
     path, waiting = tmp_path / "lock", threading.Event()
     threads = [threading.Thread(target=lambda: os.close(files.open_locked(path, on_wait=waiting.set)))]
     with files.hold_lock(path):
@@ -149,7 +149,7 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_system_without_locks_is_told_in_one_line(tmp_path):
+def test_a_system_without_locks_is_reported_in_one_line(tmp_path):
     program = (f"import sys\nsys.modules['fcntl'] = None\nsys.path.insert(0, {os.path.dirname(files.__file__) + '/..'!r})\n"
                "from pathlib import Path\nfrom common import run\nfrom galaxy_api_scripts import checkpoint, files\n"
                f"def main():\n    files.write_atomic(Path({str(tmp_path / 'a')!r}), b'x')\n"

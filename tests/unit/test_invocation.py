@@ -199,8 +199,8 @@ def test_an_invocation_that_never_appears_is_submitted_again(loopback, clock):
 
 
 def test_of_two_invocations_of_the_same_one_is_cancelled(loopback, clock, capsys):
-    made, _ = submit(loopback, listed("second", "first"), with_dataset("first"), with_dataset("second"), (200, {}), asked=clock.now,
-                    known=[])
+    made, _ = submit(loopback, listed("second", "first"), with_dataset("first"), with_dataset("second"), (200, {}),
+                     asked=clock.now, known=[])
     assert made == "first" and "second" in capsys.readouterr().err
     assert (loopback.asked[-1].method, loopback.asked[-1].path) == ("DELETE", "/api/invocations/second")
 

@@ -95,7 +95,7 @@ def test_failure_reasons_are_plain_words(message, words):
     assert jobs.failure_reasons({"messages": [message]}) == [words]
 
 
-# ------------------------------------------------------------------------------------------------------- metrics and failures
+# ------------------------------------------------------------------------------------------------- metrics and failures
 
 def test_one_request_brings_the_metrics_of_all_jobs(galaxy, requests_mock):
     runs = Runs(requests_mock)

@@ -623,7 +623,7 @@ def test_the_default_folder_is_created_and_private(alone):
     path = ledger.ledger_path(None, ledger.state_path("ledgers", "x"))
     assert not path.parent.exists()
     Ledger(path).close()
-    assert path.parent.stat().st_mode & 0o777 == 0o700 and path.is_file()
+    assert path.parent.stat().st_mode & 0o777 == 0o700 and path.stat().st_mode & 0o777 == 0o600
     assert ledger.ledger_path("y", path) == Path("y")
     with pytest.raises(GalaxyError, match="--ledger is empty"):
         ledger.ledger_path("", path)

@@ -72,12 +72,12 @@ def test_a_url(url, name, ext):
     assert sources[0].is_url
 
 
-def test_what_no_address_is():
+def test_texts_that_are_no_url_are_refused():
     assert "not the address" in refused(expand_sources, ["http://[half/a"])
     assert "give the path alone" in refused(expand_sources, ["file:///etc/passwd"])
 
 
-def test_what_is_typed_and_not_there(tree):
+def test_a_typed_path_that_does_not_exist_is_refused(tree):
     folder = tree({"a.txt": "a"})
     assert "No such file" in refused(expand_sources, [str(folder / "a.txt"), str(folder / "b.txt")])
     assert "is a variable unset?" in refused(expand_sources, [""])
@@ -88,7 +88,7 @@ def test_what_is_typed_and_not_there(tree):
     assert "not a file" in refused(expand_sources, ["/dev/null"])
 
 
-def test_what_may_not_be_read(tree, monkeypatch):
+def test_an_unreadable_file_is_refused(tree, monkeypatch):
     folder = tree({"a.txt": "a", "secret.txt": "b"})
     monkeypatch.setattr(os, "access", lambda path, mode: "secret" not in path)      # the tests may run as root
     assert "secret.txt: Permission denied" in refused(expand_sources, [str(folder / "secret.txt")])
@@ -97,7 +97,7 @@ def test_what_may_not_be_read(tree, monkeypatch):
     assert complaints == [f"{folder}/secret.txt: Permission denied"]
 
 
-def test_typed_twice(tree, monkeypatch):
+def test_a_source_typed_twice_is_refused(tree, monkeypatch):
     folder = tree({"a.txt": "a"})
     monkeypatch.chdir(folder)
     (folder / "link.txt").symlink_to("a.txt")
@@ -123,7 +123,7 @@ def test_a_folder(tree, monkeypatch):
     assert expand_sources(["run/"], recursive=True) == (sources, [])
 
 
-def test_what_is_left_alone_in_folders(tree):
+def test_hidden_unfinished_and_checksum_files_in_folders_are_left_alone(tree):
     folder = tree(dict.fromkeys((
         ".hidden", ".git/config", "a.part", "a.fastq.PARTIAL", "a.filepart", "a.tmp", "a.crdownload", "a.txt~",
         "md5sums.txt", "MD5SUMS", "md5sum.txt", "checksums.md5", "a.fastq.gz.md5", "sub/.x", "sub/a.bed",
@@ -134,7 +134,7 @@ def test_what_is_left_alone_in_folders(tree):
     assert names(expand_sources([str(folder / "a.part")])[0]) == ["a.part"]      # who types it means it
 
 
-def test_what_is_odd_in_folders(tree, tmp_path):
+def test_odd_entries_of_folders_become_complaints(tree, tmp_path):
     folder = tree({"a.txt": "a", "sub/b.txt": "b", ".store/c": "c"})
     (tmp_path / "outside.txt").write_text("out")
     (folder / "gone.txt").symlink_to("nowhere")
@@ -158,7 +158,7 @@ def test_what_is_odd_in_folders(tree, tmp_path):
         f"{folder}/pipe: not a file"]
 
 
-def test_a_folder_that_can_not_be_listed(tree, monkeypatch):
+def test_a_folder_that_cannot_be_listed_becomes_a_complaint(tree, monkeypatch):
     folder = tree({"a.txt": "", "shut/b.txt": ""})
     scandir = os.scandir
 
@@ -247,7 +247,7 @@ def test_pairs_keep_their_order():
     (["x/_R1.fq", "x/_R2.fq"], "not in pairs"),
     ([f"{number}.fq" for number in range(9)], "and 4 more$"),
 ])
-def test_no_pairs(line, said):
+def test_names_that_form_no_pairs_are_refused(line, said):
     assert re.search(said, refused(pair_reads, line))
 
 
@@ -261,7 +261,7 @@ def checked(*paths, recursive=True):
     return verify_checksums(expand_sources([str(path) for path in paths], recursive)[0])
 
 
-def test_checksums_that_fit(tree):
+def test_matching_checksums_give_no_complaint(tree):
     folder = tree({
         "a.fq": "a", "b b.fq": "b", "c.fq": "c", "sub/d.fq": "d", "e.fq": "e", "back\\slash\n.fq": "f", "free.fq": "g",
         "md5sums.txt": f"# a comment\n{md5('a')}  a.fq\r\n\n{md5('b').upper()} *b b.fq\n{md5('?')}  elsewhere.fq\n",
@@ -280,13 +280,13 @@ def test_a_checksum_that_differs(tree, name, line):
     assert checked(folder / "a.fq") == [f"{folder}/a.fq: its MD5 is {md5('was')}, and {folder}/{name} says {md5('is')}"]
 
 
-def test_checksums_above(tree):
+def test_checksum_files_in_parent_folders_count(tree):
     folder = tree({"sub/a.fq": "was", "md5sums.txt": f"{md5('is')}  sub/a.fq"})
     assert len(checked(folder)) == 1
     assert checked(folder / "sub" / "a.fq") == []       # only below the folder that was typed is looked for it
 
 
-def test_a_broken_line(tree):
+def test_a_line_that_is_no_checksum_becomes_a_complaint(tree):
     folder = tree({"a.fq": "a", "md5sums.txt": f"{md5('a')}  a.fq\n{md5('a')[:31]}  a.fq\n{md5('a')}\n"})
     complaints = checked(folder)
     assert [complaint.split(": ")[:2] for complaint in complaints] == [
@@ -299,7 +299,7 @@ def test_checksums_of_other_files_are_not_read(tree):
     assert "nonsense" in checked(folder / "b.fq")[0]
 
 
-def test_checksums_and_what_goes_wrong(tree, monkeypatch):
+def test_unreadable_checksum_files_become_complaints(tree, monkeypatch):
     folder = tree({"a.fq": "a", "md5sums.txt": f"{md5('a')}  a.fq"})
     sources, _ = expand_sources([str(folder), "https://example.org/a.fq"], recursive=True)
     (folder / "a.fq").unlink()
@@ -327,7 +327,7 @@ def test_the_ending_that_tells_the_datatype():
         "fastq.gz", "FASTQ.GZ", "", "", "tar.gz"]
 
 
-def test_another_name(tmp_path):
+def test_a_source_can_be_renamed(tmp_path):
     (tmp_path / "a.txt").touch()
     source = parse_file(str(tmp_path / "a.txt"))
     assert (rename_source([source], "b.bed").name, rename_source([source], "b.bed").ext) == ("b.bed", "bed")

@@ -96,7 +96,7 @@ def test_one_request_for_all_files(wire, held, files):
 
 
 def test_many_files_go_in_batches(wire, held, tmp_path, monkeypatch):
-    monkeypatch.setattr(upload, "BATCH", 4)
+    monkeypatch.setattr(upload, "FILES_PER_JOB", 4)
     paths = []
     for number in range(10):
         (tmp_path / f"{number}.txt").write_text("abc")
@@ -106,12 +106,12 @@ def test_many_files_go_in_batches(wire, held, tmp_path, monkeypatch):
     assert [one.dataset["name"] for one in made] == [f"{number}.txt" for number in range(10)]
 
 
-def test_what_is_large_goes_alone():
+def test_a_large_file_is_a_batch_of_its_own():
     sources = [SimpleNamespace(size=size) for size in (1, 1, 2**29, 2**30, 2**31, 1, None)]
     assert [len(batch) for batch in upload.fetch_batches(sources)] == [3, 1, 1, 2]
 
 
-def test_a_file_that_can_not_be_sent_stops_no_other(wire, held, files):
+def test_a_file_that_cannot_be_sent_stops_no_other(wire, held, files):
     sources = [parse_file(path) for path in files]
     os.remove(files[1])
     ups = list(upload.upload_sources(Galaxy(KEY, wire.url), "h", sources, UploadSettings()))
@@ -119,7 +119,7 @@ def test_a_file_that_can_not_be_sent_stops_no_other(wire, held, files):
     assert [one["name"] for one in held.fetches[0]["targets"][0]["elements"]] == ["a.fastq", "c"]
 
 
-def test_a_server_that_refuses_stops_all(wire, held, files):
+def test_a_refusal_by_the_server_stops_all(wire, held, files):
     wire.answers["POST /api/tools/fetch"] = (403, {"err_msg": "over quota"})
     with pytest.raises(GalaxyError, match="over quota"):
         uploaded(wire, files)
@@ -133,7 +133,7 @@ def test_a_lost_answer_is_looked_up(wire, held, files):
     assert [one.dataset["id"] for one in made] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
 
 
-def test_a_lost_request_is_for_the_next_run(wire, held, files, clock):
+def test_a_lost_request_is_left_to_the_next_run(wire, held, files, clock):
     wire.answers["POST /api/tools/fetch"] = (200, lambda handler: LOST)     # and Galaxy has done nothing
     with pytest.raises(GalaxyError, match="run it again") as caught:
         uploaded(wire, files)
@@ -152,7 +152,7 @@ def killed_while_asking(wire, held, files, monkeypatch):
         uploaded(wire, files)
 
 
-def test_the_run_after_a_killed_one_finds_what_that_asked_for(wire, held, files, monkeypatch):
+def test_the_run_after_a_killed_one_finds_its_datasets(wire, held, files, monkeypatch):
     killed_while_asking(wire, held, files, monkeypatch)
     made = uploaded(wire, files)
     assert [one.dataset["id"] for one in made] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
@@ -163,7 +163,7 @@ def test_the_run_after_a_killed_one_finds_what_that_asked_for(wire, held, files,
     assert fetches_of(wire) == 2
 
 
-def test_a_run_that_was_killed_while_it_forgot_is_gone_on_with_whole(wire, held, files, script, monkeypatch):
+def test_a_run_killed_during_clean_up_resumes_as_finished(wire, held, files, script, monkeypatch):
     remove, removed = checkpoint.Checkpoint.remove, []
 
     def killed(record):
@@ -180,14 +180,14 @@ def test_a_run_that_was_killed_while_it_forgot_is_gone_on_with_whole(wire, held,
     assert script(dataset_upload.main, *line) == 0 and fetches_of(wire) == 2
 
 
-def test_the_same_call_twice_at_once(wire, held, files, script, capsys):
+def test_the_same_line_cannot_run_twice_at_once(wire, held, files, script, capsys):
     sources = [parse_file(path) for path in files]
     with open_target_history(Galaxy(KEY, wire.url), "H", sources):
         assert script(dataset_upload.main, "-q", KEY, wire.url, "H", *files) == TRY_LATER
     assert "another run is at work on it" in capsys.readouterr().err and fetches_of(wire) == 0
 
 
-def test_what_was_there_before_is_not_taken_for_it(wire, held, files, monkeypatch, clock):
+def test_a_dataset_from_before_is_not_adopted(wire, held, files, monkeypatch, clock):
     upload.mark_done(uploaded(wire, files), TargetHistory("h"))
     wire.answers["POST /api/tools/fetch"], works = (200, lambda handler: LOST), wire.answers["POST /api/tools/fetch"]
     with pytest.raises(GalaxyError):
@@ -196,14 +196,14 @@ def test_what_was_there_before_is_not_taken_for_it(wire, held, files, monkeypatc
     assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d4", "d5", "d6"]
 
 
-def test_somebody_elses_of_that_name_is_not_taken_for_it(wire, held, files, monkeypatch, clock):
+def test_another_persons_dataset_of_that_name_is_not_adopted(wire, held, files, monkeypatch, clock):
     killed_while_asking(wire, held, files, monkeypatch)
     held.datasets[1]["hashes"] = []
     made = uploaded(wire, files)
     assert [one.dataset["id"] for one in made] == ["d1", "d4", "d3"] and held.deleted == []
 
 
-def test_a_proxy_that_gives_up_before_galaxy_has_done_it(wire, held, files, clock):
+def test_a_proxy_may_give_up_before_galaxy_has_acted(wire, held, files, clock):
     works = wire.answers["POST /api/tools/fetch"]
 
     def late(handler):
@@ -216,7 +216,7 @@ def test_a_proxy_that_gives_up_before_galaxy_has_done_it(wire, held, files, cloc
     assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
 
 
-def test_an_error_of_galaxys_own_is_looked_into_by_the_next_run(wire, held, files):
+def test_after_an_error_500_the_next_run_looks_for_the_datasets(wire, held, files):
     works = wire.answers["POST /api/tools/fetch"]
     wire.answers["POST /api/tools/fetch"] = (500, lambda handler: (works[1](handler), {"err_msg": "no"})[1])
     with pytest.raises(GalaxyError):
@@ -225,7 +225,7 @@ def test_an_error_of_galaxys_own_is_looked_into_by_the_next_run(wire, held, file
     assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
 
 
-def test_what_galaxy_is_still_about_to_do_is_waited_for(wire, held, files, monkeypatch, clock):
+def test_a_dataset_that_galaxy_is_about_to_make_is_waited_for(wire, held, files, monkeypatch, clock):
     killed_while_asking(wire, held, files, monkeypatch)
     there, held.datasets = held.datasets, []
     looks = []
@@ -238,14 +238,14 @@ def test_what_galaxy_is_still_about_to_do_is_waited_for(wire, held, files, monke
     assert fetches_of(wire) == 1 and clock.slept == [2, 2, 2]
 
 
-def test_a_failed_one_of_a_killed_run_is_sent_again(wire, held, files, monkeypatch):
+def test_a_failed_upload_of_a_killed_run_is_sent_again(wire, held, files, monkeypatch):
     held.then = {2: {"state": "error"}}
     killed_while_asking(wire, held, files, monkeypatch)
     made = uploaded(wire, files)
     assert [one.dataset["id"] for one in made] == ["d1", "d4", "d3"] and held.deleted == ["d2", "d2"]
 
 
-def test_two_files_of_one_name_are_two_datasets_again(wire, held, tmp_path, monkeypatch):
+def test_two_files_of_one_name_resume_as_two_datasets(wire, held, tmp_path, monkeypatch):
     paths = []
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
@@ -255,7 +255,7 @@ def test_two_files_of_one_name_are_two_datasets_again(wire, held, tmp_path, monk
     assert [one.dataset["id"] for one in uploaded(wire, paths)] == ["d1", "d2"]
 
 
-def test_what_is_only_guessed_is_never_deleted(wire, held, files, monkeypatch):
+def test_a_dataset_adopted_by_name_only_is_never_deleted(wire, held, files, monkeypatch):
     """A run was killed before its request went out, and somebody else uploads another file of that name."""
     def fetch(*what):
         raise KeyboardInterrupt
@@ -274,7 +274,7 @@ def test_what_is_only_guessed_is_never_deleted(wire, held, files, monkeypatch):
 
 # ------------------------------------------------------------------------------------------------------ whether it arrived
 
-def test_what_did_not_arrive_is_sent_again_once(wire, held, files):
+def test_an_upload_that_did_not_arrive_is_sent_once_more(wire, held, files):
     held.then = {2: {"state": "error", "misc_info": "hash differs"}}
     ended = checked(wire, uploaded(wire, files))
     assert sorted(one.dataset["id"] for one in ended) == ["d1", "d3", "d4"] and not any(one.problem for one in ended)
@@ -285,7 +285,7 @@ def test_what_did_not_arrive_is_sent_again_once(wire, held, files):
     ({"state": "error", "misc_info": "hash differs"}, "ended in state error: hash differs"),
     ({"hashes": [{"hash_value": "00"}]}, "has another SHA-256 than was sent"),
     ({"state": "discarded"}, "ended in state discarded")])
-def test_what_fails_twice_is_told(wire, held, files, then, words):
+def test_an_upload_that_fails_twice_is_reported(wire, held, files, then, words):
     held.then = dict.fromkeys(range(1, 10), then)
     [one] = checked(wire, uploaded(wire, files[:1]))
     assert words in one.problem and files[0] in one.problem and fetches_of(wire) == 2
@@ -297,7 +297,7 @@ def test_without_hashes_the_size_is_compared(wire, held, files):
     assert "has 4 bytes, 3 were sent" in one.problem
 
 
-def test_a_galaxy_that_lists_no_hashes(wire, held, files):
+def test_a_galaxy_without_hashes_is_judged_by_sizes(wire, held, files):
     made = uploaded(wire, files)
     for one in [*held.datasets, *(one.dataset for one in made)]:
         one.pop("hashes", None)
@@ -305,7 +305,7 @@ def test_a_galaxy_that_lists_no_hashes(wire, held, files):
     assert [one.problem for one in checked(wire, made)] == ["", "", ""] and held.deleted == ["d2", "d2"]
 
 
-def test_the_time_is_up(wire, held, files, clock):
+def test_waiting_ends_after_the_timeout_and_can_be_resumed(wire, held, files, clock):
     held.then = {1: {"state": "queued"}}
     with pytest.raises(GalaxyError, match="1 of 3 still running") as caught:
         checked(wire, uploaded(wire, files), timeout=5)
@@ -341,7 +341,8 @@ def test_the_script_prints_what_it_made(wire, held, files, script, capsys):
 @pytest.mark.parametrize("options, is_drawn", [([], True), (["-q"], False)])
 def test_quiet_silences_the_bars_and_not_the_results(wire, held, files, script, capsys, monkeypatch, options, is_drawn):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    assert script(dataset_upload.main, *options, "--format=value", "--fields=id", KEY, wire.url, "0123456789abcdef", *files) == 0
+    line = [*options, "--format=value", "--fields=id", KEY, wire.url, "0123456789abcdef", *files]
+    assert script(dataset_upload.main, *line) == 0
     told = capsys.readouterr()
     assert told.out == "d1\nd2\nd3\n" and ("a.fastq" in told.err) == is_drawn and (told.err == "") != is_drawn
 
@@ -368,7 +369,7 @@ def test_a_new_history_is_the_same_after_a_failure(wire, held, files, script, ca
     assert script(dataset_upload.main, *line) == 0 and made == ["Run 12", "Run 12"]
 
 
-def test_what_is_there_is_left_out(wire, held, files, script, capsys):
+def test_skip_existing_leaves_out_what_the_history_has(wire, held, files, script, capsys):
     line = ["--skip-existing", "--format=value", "--fields=name", KEY, wire.url, "H"]
     assert script(dataset_upload.main, *line, *files[:2]) == 0
     capsys.readouterr()
@@ -381,7 +382,7 @@ def test_what_is_there_is_left_out(wire, held, files, script, capsys):
     assert capsys.readouterr().out == "a.fastq\n"
 
 
-def test_some_of_many(wire, held, files, script, capsys):
+def test_some_of_many_fail(wire, held, files, script, capsys):
     held.then = {number: {"state": "error", "misc_info": "bad"} for number in (2, 4)}
     assert script(dataset_upload.main, "--wait", "--format=value", "--fields=id", KEY, wire.url, "H", *files) == SOME_FAILED
     told = capsys.readouterr()
@@ -404,7 +405,7 @@ def test_standard_input(wire, held, script, type_in, capsys):
     assert (element["name"], element["ext"]) == ("x.bed", "bed") and wire.upload("s1") == b"chr1\t1\t2\n"
 
 
-def test_an_address_is_fetched_by_galaxy(wire, held, script, capsys):
+def test_a_url_is_fetched_by_galaxy(wire, held, script, capsys):
     assert script(dataset_upload.main, "-q", KEY, wire.url, "H", "https://example.org/a%20b.bam") == 0
     [element] = held.fetches[0]["targets"][0]["elements"]
     assert element["src"] == "url" and element["url"] == "https://example.org/a%20b.bam" and element["name"] == "a b.bam"
@@ -426,7 +427,7 @@ def test_bad_lines(wire, held, files, script, capsys, monkeypatch, tmp_path, lin
 
 
 @pytest.mark.parametrize("about, words", [({"deleted": True}, "is deleted"), ({"user_id": "her"}, "is another user's")])
-def test_a_history_that_nothing_goes_into(wire, held, files, script, capsys, about, words):
+def test_a_history_that_is_not_writable_is_refused(wire, held, files, script, capsys, about, words):
     wire.answers["GET /api/histories/0123456789abcdef"] = (200, {"id": "h", "name": "H", **about})
     assert script(dataset_upload.main, KEY, wire.url, "0123456789abcdef", *files) == FAILED
     assert words in capsys.readouterr().err and wire.count("POST upload") == 0
@@ -450,7 +451,7 @@ def test_one_dataset_stands_for_one_file(wire, held, tmp_path):
     assert there(wire, paths) == set(paths)
 
 
-def test_what_is_just_being_made_is_waited_for_where_all_are(wire, held, files, clock):
+def test_with_wait_running_datasets_are_waited_for_before_they_count(wire, held, files, clock):
     held.then = {1: {"state": "running"}}
     uploaded(wire, files[:1])
     assert there(wire, files) == {files[0]}
@@ -463,14 +464,14 @@ def test_what_is_just_being_made_is_waited_for_where_all_are(wire, held, files, 
     assert there(wire, files, wait=True) == set()
 
 
-def test_what_its_owner_deletes_meanwhile_stays_deleted(wire, held, files):
+def test_a_dataset_that_its_owner_deletes_meanwhile_stays_deleted(wire, held, files):
     held.then = {1: {"deleted": True}}
     [one] = checked(wire, uploaded(wire, files[:1]))
     assert "was deleted meanwhile" in one.problem and fetches_of(wire) == 1 and held.deleted == []
 
 
 @pytest.mark.parametrize("answer", [{}, None, [], "taken", {"outputs": [{}]}, {"outputs": None}])
-def test_an_answer_of_another_shape_is_looked_into(wire, held, files, answer, clock):
+def test_after_an_unknown_answer_the_datasets_are_looked_for(wire, held, files, answer, clock):
     wire.answers["POST /api/tools/fetch"], made = (200, lambda handler: (made(handler), answer)[1]), \
         wire.answers["POST /api/tools/fetch"][1]
     assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d1", "d2", "d3"]

@@ -1,4 +1,4 @@
-"""Bytes up and down, against loopback servers that answer well, badly, or not to the end."""
+"""Uploads by TUS sessions, against loopback servers that answer well, badly, or not to the end."""
 import base64
 import hashlib
 import os
@@ -11,8 +11,7 @@ from fakes.faults import crash, cut, forget, stall, status, swallow
 
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import checkpoint
-from galaxy_api_scripts.datasets import hashing, http_download, tus
-from galaxy_api_scripts.datasets.http_download import ExpectedFile
+from galaxy_api_scripts.datasets import hashing, tus
 
 MADE = (201, b"", {"Location": "http://elsewhere.example.org/api/upload/resumable_upload/5e55"})
 TAKEN = (204, b"")
@@ -33,7 +32,6 @@ def little_pieces(monkeypatch):
     monkeypatch.setattr(tus, "SMALL_FILE", 1000)
     monkeypatch.setattr(tus, "MIN_PIECE", 10_000)
     monkeypatch.setattr(tus, "BLOCK_SIZE", 4096)
-    monkeypatch.setattr(http_download, "CHUNK_SIZE", 4096)
 
 
 def sent(wire, path, **options):
@@ -48,7 +46,7 @@ def arrived_whole(wire, path, answer):
         element["hashes"] == [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(content).hexdigest()}]
 
 
-# ------------------------------------------------------------------------------------------------------------------- up
+# ---------------------------------------------------------------------------------------------------------- one process
 
 def test_a_file_goes_in_pieces_with_its_hash(loopback, file):
     loopback.will(MADE, *((204, b"", {"Upload-Offset": str(end)}) for end in (100_000, 200_000, 300_000)))
@@ -69,7 +67,7 @@ def test_a_file_goes_in_pieces_with_its_hash(loopback, file):
     assert session == {"session_id": "5e55", "name": "reads 1.fastq"}
 
 
-def test_a_slow_hash_is_of_the_bytes_that_were_fed(wire, file, clock, monkeypatch):
+def test_a_slow_hash_covers_the_right_bytes(wire, file, clock, monkeypatch):
     """What waits to be hashed stands in buffers that are used again; what is sent once more is read into them, too."""
     class Slow:
         def __init__(self, kind, usedforsecurity):
@@ -116,46 +114,46 @@ def test_without_a_hash(wire, file):
     ([crash(50_000)], 2),                                   # Galaxy was killed: what it then tells is wrong
     ([cut(10), crash(99_000), status(502)], 2),
 ], ids=str)
-def test_whatever_happens_the_bytes_arrive_once(wire, file, clock, faults, sessions):
+def test_the_bytes_arrive_once_whatever_fails(wire, file, clock, faults, sessions):
     wire.faults = list(faults)
     answer = sent(wire, file)
     assert arrived_whole(wire, file, answer) and wire.faults == [] and wire.uploads == sessions
     assert len(wire.sessions) == 1      # none is left lying there
 
 
-def test_after_a_cut_it_goes_on_from_there(wire, file, clock):
+def test_after_a_cut_only_the_missing_bytes_are_sent(wire, file, clock):
     wire.faults = [cut(99_000)]
     sent(wire, file)
-    assert wire.count("HEAD upload") == 1 and wire.count("PATCH upload") == 4      # and no byte that had arrived was sent again
+    assert wire.count("HEAD upload") == 1 and wire.count("PATCH upload") == 4      # no byte that had arrived was sent again
 
 
-def test_answers_that_tell_no_offset_are_asked_for_it(wire, file):
+def test_without_an_offset_in_answers_the_server_is_asked_for_it(wire, file):
     wire.silent = True
     assert arrived_whole(wire, file, sent(wire, file))
     assert wire.count("HEAD upload") == 1
 
 
-def test_a_server_that_stalls(wire, file, monkeypatch):
+def test_a_server_that_stalls_is_asked_again(wire, file, monkeypatch):
     monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
     monkeypatch.setattr(tus, "FREEZE_SECONDS", 0)
     wire.faults = [stall(10_000), stall(0)]
     assert arrived_whole(wire, file, sent(wire, file))
 
 
-def test_after_a_stall_galaxy_is_left_alone_for_as_long_as_it_may_be_frozen(wire, file, monkeypatch, clock):
+def test_after_a_stall_nothing_is_sent_while_galaxy_may_be_frozen(wire, file, monkeypatch, clock):
     monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
     wire.faults = [stall(10_000)]
     sent(wire, file)
     assert clock.slept == [35]
 
 
-def test_smaller_pieces_through_a_proxy_that_takes_no_large_ones(wire, file):
+def test_pieces_shrink_until_the_proxy_takes_them(wire, file):
     wire.limit = 30_000
     assert arrived_whole(wire, file, sent(wire, file))
     assert wire.count("PATCH upload") == 2 + 12       # 100,000 and 50,000 were refused, then 25,000 each
 
 
-def test_a_proxy_that_takes_no_pieces_at_all(wire, file):
+def test_a_proxy_that_takes_no_piece_is_an_error(wire, file):
     wire.limit = 5
     with pytest.raises(GalaxyError, match="413") as caught:
         sent(wire, file)
@@ -175,14 +173,14 @@ def test_pieces_shrink_when_they_are_cut_and_grow_again(wire, file, clock):
     assert sizes == [100_000, 100_000, 50_000, 25_000, 25_000, 25_000, 25_000, 50_000, 50_000, 50_000, 50_000]
 
 
-def test_it_is_given_up_when_nothing_moves(wire, file, clock):
+def test_an_upload_is_given_up_when_nothing_moves(wire, file, clock):
     wire.faults = [cut(0)] * 1000
     with pytest.raises(GalaxyError, match="no dataset was made, send it again") as caught:
         sent(wire, file, stall=100)
     assert caught.value.exit_code == TRY_LATER and 100 <= sum(clock.slept) < 130
 
 
-def test_progress_keeps_it_going(wire, file, clock):
+def test_progress_restarts_the_stall_timeout(wire, file, clock):
     def slow(handler):
         clock.now += 90
         cut(1000)(handler)
@@ -190,7 +188,7 @@ def test_progress_keeps_it_going(wire, file, clock):
     assert arrived_whole(wire, file, sent(wire, file, stall=100))
 
 
-def test_a_server_that_loses_every_upload(wire, file, clock):
+def test_an_upload_is_given_up_after_ten_lost_sessions(wire, file, clock):
     wire.faults = [forget] * 1000
     with pytest.raises(GalaxyError, match="lost the upload 10 times") as caught:
         sent(wire, file)
@@ -199,20 +197,20 @@ def test_a_server_that_loses_every_upload(wire, file, clock):
 
 @pytest.mark.parametrize("answer, words", [
     ((401, {"err_msg": "Provided API key is not valid."}), "check the key"), ((403, {"err_msg": "no"}), "no")])
-def test_what_does_not_pass_is_told_at_once(loopback, file, answer, words, clock):
+def test_a_permanent_error_is_reported_at_once(loopback, file, answer, words, clock):
     loopback.will(MADE, answer)
     with pytest.raises(GalaxyError, match=words):
         tus.upload_file(Galaxy(KEY, loopback.url), str(file))
     assert len(loopback.asked) == 2
 
 
-def test_a_galaxy_without_resumable_uploads(loopback, file):
+def test_a_galaxy_without_resumable_uploads_is_named(loopback, file):
     loopback.will((404, b"<title>404</title>"))
     with pytest.raises(GalaxyError, match="since 22.01"):
         tus.upload_file(Galaxy(KEY, loopback.url), str(file))
 
 
-def test_a_server_that_names_no_session(loopback, file):
+def test_a_server_that_names_no_session_is_an_error(loopback, file):
     loopback.will((201, b""))
     with pytest.raises(GalaxyError, match="named no upload session"):
         tus.upload_file(Galaxy(KEY, loopback.url), str(file))
@@ -224,7 +222,7 @@ def test_half_an_upload_becomes_no_dataset(loopback, file, clock):
         tus.upload_file(Galaxy(KEY, loopback.url), str(file), stall=5)
 
 
-# ---------------------------------------------------------------------------------------------- up, by several processes
+# --------------------------------------------------------------------------------------------------- several processes
 
 def interrupted(wire, file, *faults, **options):
     """A run that ends in the middle, as one that is killed does."""
@@ -246,14 +244,14 @@ class Dies:
             raise KeyboardInterrupt
 
 
-def test_a_later_process_goes_on(wire, file):
+def test_a_later_process_resumes_an_upload(wire, file):
     interrupted(wire, file)
     assert arrived_whole(wire, file, sent(wire, file))
     assert wire.uploads == 1 and wire.count("HEAD upload") == 1
     assert list(checkpoint.checkpoint_folder().iterdir()) == []
 
 
-def test_a_file_that_changed_in_between_begins_anew(wire, file):
+def test_a_file_that_changed_between_processes_starts_over(wire, file):
     interrupted(wire, file)
     file.write_bytes(os.urandom(SIZE))
     os.utime(file, ns=(1, 1))
@@ -261,19 +259,19 @@ def test_a_file_that_changed_in_between_begins_anew(wire, file):
     assert wire.uploads == 2
 
 
-def test_what_goes_elsewhere_begins_anew(wire, file):
+def test_an_upload_to_another_destination_starts_over(wire, file):
     interrupted(wire, file, to="one history")
     assert arrived_whole(wire, file, sent(wire, file, to="another"))
     assert wire.uploads == 2
 
 
-def test_an_upload_that_expired_in_between_begins_anew(wire, file):
+def test_an_upload_that_expired_between_processes_starts_over(wire, file):
     interrupted(wire, file)
     wire.sessions.clear()
     assert arrived_whole(wire, file, sent(wire, file))
 
 
-def test_a_record_that_is_rubbish_begins_anew(wire, file):
+def test_a_damaged_checkpoint_starts_over(wire, file):
     interrupted(wire, file)
     [record] = checkpoint.checkpoint_folder().iterdir()
     record.write_text('{"session": "../../etc/passwd"}\n')
@@ -281,7 +279,7 @@ def test_a_record_that_is_rubbish_begins_anew(wire, file):
     assert wire.uploads == 2
 
 
-def test_two_processes_do_not_send_the_same(wire, file):
+def test_two_processes_do_not_send_the_same_file(wire, file):
     galaxy = Galaxy(KEY, wire.url)
     with tus.open_unchanged(str(file)) as open_file, tus.upload_checkpoint(galaxy, open_file, str(file), ""), \
             pytest.raises(GalaxyError, match="another run is at work") as caught:
@@ -289,12 +287,12 @@ def test_two_processes_do_not_send_the_same(wire, file):
     assert caught.value.exit_code == TRY_LATER and wire.lines == []
 
 
-def test_where_nothing_can_be_kept_it_goes_all_the_same(wire, file, monkeypatch):
+def test_an_upload_works_without_a_state_folder(wire, file, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/nosuch")
     assert arrived_whole(wire, file, sent(wire, file))
 
 
-# ------------------------------------------------------------------------------------------------- up, files that change
+# --------------------------------------------------------------------------------------------------- files that change
 
 class Changes:
     """A bar of progress that calls `change` in the middle of the file."""
@@ -319,7 +317,7 @@ def test_a_file_that_changes_meanwhile_becomes_no_dataset(wire, file, change, wo
     assert caught.value.exit_code == FAILED
 
 
-def test_a_file_that_is_not_there(wire, tmp_path):
+def test_a_path_that_is_no_file_is_refused(wire, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path, words in ((tmp_path / "nosuch", "No such file"), (tmp_path, "not a file"), (tmp_path / "pipe", "not a file")):
         with pytest.raises(GalaxyError, match=words) as caught:
@@ -328,206 +326,6 @@ def test_a_file_that_is_not_there(wire, tmp_path):
     assert wire.lines == []
 
 
-def test_a_file_that_says_it_is_empty_and_is_not(wire):
+def test_a_file_that_claims_to_be_empty_is_refused(wire):
     with pytest.raises(GalaxyError, match="changed while it was sent"):
         sent(wire, "/proc/version")
-
-
-# ----------------------------------------------------------------------------------------------------------------- down
-
-SIZE_DOWN = 200_000
-CONTENT = os.urandom(SIZE_DOWN)
-
-
-def fetched(wire, path, size=SIZE_DOWN, algorithm="", digest="", **options):
-    return http_download.download_file(Galaxy(KEY, wire.url), f"{wire.url}/file", path, label="dataset d (x)",
-                                       expected=ExpectedFile(size, algorithm, digest), **options)
-
-
-@pytest.fixture
-def folder(tmp_path, wire):
-    wire.content = CONTENT
-    (tmp_path / "to").mkdir()
-    return tmp_path / "to"
-
-
-def test_a_file_comes_down(wire, folder):
-    assert fetched(wire, folder / "x", algorithm="sha256") == hashlib.sha256(CONTENT).hexdigest()
-    assert (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
-    assert os.stat(folder / "x").st_mtime == 1795514400     # Last-Modified
-    assert wire.lines == ["GET /file"]
-
-
-@pytest.mark.parametrize("faults", [
-    [cut(100)], [cut(0), cut(1), cut(99_999)], [status(502), status(500)],
-    [cut(60_000), status(429, Retry_After="0"), cut(1)]], ids=str)
-def test_whatever_happens_it_comes_down_whole(wire, folder, clock, faults):
-    wire.faults = list(faults)
-    came = fetched(wire, folder / "x", algorithm="sha256", digest=hashlib.sha256(CONTENT).hexdigest())
-    assert came == hashlib.sha256(CONTENT).hexdigest() and wire.faults == []
-    assert (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
-
-
-def test_a_stall_on_the_way_down(wire, folder, monkeypatch):
-    monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
-    wire.faults = [stall(0)]
-    fetched(wire, folder / "x")
-    assert (folder / "x").read_bytes() == CONTENT
-
-
-def cut_and_changed(handler):
-    handler.serve_file(upto=70_000)
-    handler.galaxy.content, handler.galaxy.etag = CONTENT[::-1], '"two"'
-
-
-@pytest.mark.parametrize("etag", ['"one"', ""])
-def test_what_was_replaced_meanwhile_is_fetched_anew(wire, folder, clock, etag):
-    wire.etag = etag
-    wire.faults = [cut_and_changed]
-    fetched(wire, folder / "x")
-    assert (folder / "x").read_bytes() == CONTENT[::-1]
-
-
-def test_what_became_shorter_meanwhile_is_fetched_anew(wire, folder, clock):
-    def shorter(handler):
-        handler.serve_file(upto=70_000)
-        handler.galaxy.content, handler.galaxy.etag = CONTENT[:50_000], '"two"'
-    wire.faults = [shorter]
-    fetched(wire, folder / "x", size=None)
-    assert (folder / "x").read_bytes() == CONTENT[:50_000]
-
-
-def killed(wire, folder, name="x", after=150_000):
-    class Killed:
-        n = 0
-
-        def update(self, size):
-            self.n += size
-            if self.n >= after:
-                raise KeyboardInterrupt
-    with pytest.raises(KeyboardInterrupt):
-        fetched(wire, folder / name, total=Killed(), algorithm="sha256")
-
-
-def test_a_later_process_goes_on_with_a_download(wire, folder):
-    killed(wire, folder)
-    [part] = os.listdir(folder)
-    assert part.startswith(".") and part.endswith(".part")
-    wire.faults = [lambda handler: (ranges.append(handler.headers["Range"]), handler.serve_usual())]
-    ranges = []
-    assert fetched(wire, folder / "x", algorithm="sha256") == hashlib.sha256(CONTENT).hexdigest()
-    assert ranges[0].startswith("bytes=1") and (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
-
-
-def test_a_dataset_that_was_replaced_between_processes_is_fetched_anew(wire, folder):
-    killed(wire, folder)
-    wire.content, wire.etag = CONTENT[::-1], '"two"'
-    fetched(wire, folder / "x")
-    assert (folder / "x").read_bytes() == CONTENT[::-1] and os.listdir(folder) == ["x"]
-
-
-def test_all_was_there_when_it_was_killed(wire, folder):
-    killed(wire, folder, after=len(CONTENT))
-    fetched(wire, folder / "x")
-    assert (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
-
-
-def test_too_few_and_too_many_bytes_leave_nothing(wire, folder, clock):
-    for size in (len(CONTENT) - 1, len(CONTENT) + 1):
-        with pytest.raises(GalaxyError, match=f"200000 of {size} bytes came") as caught:
-            fetched(wire, folder / "x", size=size)
-        assert caught.value.exit_code == FAILED and os.listdir(folder) == []
-
-
-def test_other_bytes_than_were_hashed_leave_nothing(wire, folder):
-    with pytest.raises(GalaxyError, match="other bytes came"):
-        fetched(wire, folder / "x", algorithm="md5", digest="0" * 32)
-    assert os.listdir(folder) == []
-
-
-def test_a_download_is_given_up_when_nothing_moves(wire, folder, clock):
-    wire.faults = [cut(50_000)] + [cut(0)] * 1000
-    with pytest.raises(GalaxyError, match=r"\(\d{5} bytes came\)") as caught:
-        fetched(wire, folder / "x", stall=100)
-    assert caught.value.exit_code == TRY_LATER
-    wire.faults = []
-    fetched(wire, folder / "x")
-    assert (folder / "x").read_bytes() == CONTENT
-
-
-@pytest.mark.parametrize("etag", ["", None])
-def test_a_server_that_can_not_go_on_and_always_cuts(wire, folder, clock, etag):
-    wire.etag, wire.faults = etag, [cut(50_000)] * 1000
-    with pytest.raises(GalaxyError) as caught:
-        fetched(wire, folder / "x", stall=100)
-    assert caught.value.exit_code == TRY_LATER and len(wire.lines) < 50
-
-
-def test_no_file_is_overwritten_unasked(wire, folder):
-    (folder / "x").write_text("mine")
-    with pytest.raises(GalaxyError, match="there already"):
-        fetched(wire, folder / "x")
-    assert (folder / "x").read_text() == "mine" and wire.lines == []
-    fetched(wire, folder / "x", overwrite=True)
-    assert (folder / "x").read_bytes() == CONTENT
-
-
-def test_a_file_that_came_meanwhile_stays(wire, folder):
-    wire.faults = [lambda handler: ((folder / "x").write_text("another's"), handler.serve_usual())]
-    with pytest.raises(GalaxyError, match="there already"):
-        fetched(wire, folder / "x")
-    assert (folder / "x").read_text() == "another's" and os.listdir(folder) == ["x"]
-
-
-def test_a_full_disk_leaves_nothing(wire, folder, monkeypatch):
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
-    monkeypatch.setattr(os, "fdatasync", full)
-    with pytest.raises(OSError, match="No space"):
-        fetched(wire, folder / "x")
-    assert os.listdir(folder) == []
-
-
-def test_a_failure_while_bytes_came_is_not_forgotten(wire, folder, monkeypatch):
-    """The system tells a failed write to the disk once only, to whoever asks first."""
-    failures = [OSError(5, "Input/output error")]
-
-    def once(descriptor):
-        if failures:
-            raise failures.pop()
-    monkeypatch.setattr(os, "fdatasync", once)
-    monkeypatch.setattr(http_download, "FLUSH_SIZE", 4096)
-    with pytest.raises(GalaxyError, match="Input/output error"):
-        fetched(wire, folder / "x")
-    assert failures == [] and os.listdir(folder) == []
-
-
-def test_a_file_system_without_links(wire, folder, monkeypatch):
-    def no_links(*what):
-        raise PermissionError(1, "Operation not permitted")
-    monkeypatch.setattr(os, "link", no_links)
-    fetched(wire, folder / "x")
-    assert (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
-
-
-def test_a_folder_in_the_way(wire, folder):
-    (folder / "x").mkdir()
-    with pytest.raises(GalaxyError, match="Is a directory"):
-        fetched(wire, folder / "x", overwrite=True)
-    assert os.listdir(folder) == ["x"] and os.listdir(folder / "x") == []
-
-
-def test_an_archive_in_place_of_the_file(loopback, folder):
-    loopback.will((200, b"PK", {"Content-Type": "application/x-zip-compressed"}))
-    with pytest.raises(http_download.UnexpectedArchive):
-        http_download.download_file(Galaxy(KEY, loopback.url), "x", folder / "x", label="d",
-                                    expected=ExpectedFile(may_be_zip=False))
-    assert os.listdir(folder) == []
-
-
-def test_where_no_record_can_be_kept_nothing_stays_behind(wire, folder, monkeypatch, clock):
-    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nosuch")
-    wire.faults = [cut(50_000)] + [cut(0)] * 1000
-    with pytest.raises(GalaxyError):
-        fetched(wire, folder / "x", stall=10)
-    assert os.listdir(folder) == []
