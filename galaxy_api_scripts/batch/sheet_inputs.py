@@ -210,7 +210,8 @@ class SheetInputs:
                 words = [_absolute(self.sheet.folder, word) for word in words]
             return self._try(inputs, row, columns[0], index, partial(inputs.parse_value, spec, words))
         before = len(inputs.problems)
-        files = [[self._try(inputs, row, column, index, partial(self._file, inputs, spec, word)) if word else None
+        one_file = partial(_one_file, self.sheet.folder, inputs, spec)
+        files = [[self._try(inputs, row, column, index, partial(one_file, word)) if word else None
                   for word in row.cells[column]] for column in columns]
         if len(inputs.problems) > before:
             return None
@@ -225,12 +226,6 @@ class SheetInputs:
         for problem in inputs.problems[before:]:
             self.sheet.note(row, column, problem.removeprefix(f"input {self.specs[index].name}: "))
         return inputs.values.pop(index, None)
-
-    def _file(self, inputs: InputValues, spec: InputSpec, word: str) -> DatasetInput:
-        parts = inputs.expand_word(_absolute(self.sheet.folder, word))
-        if len(parts) != 1 or parts[0].ref.get("src") == "hdca":
-            raise GalaxyError(f"{word}: expected one file", USAGE)
-        return with_datatype(spec, parts[0])
 
 
 def parse_column_map(texts: Iterable[str]) -> dict[str, str]:
@@ -254,6 +249,13 @@ def _absolute(folder: str, word: str) -> str:
     if glob.has_magic(folder) and not os.path.isabs(word) and not os.path.lexists(path):
         return os.path.join(glob.escape(folder), word)
     return path
+
+
+def _one_file(folder: str, inputs: InputValues, spec: InputSpec, word: str) -> DatasetInput:
+    parts = inputs.expand_word(_absolute(folder, word))
+    if len(parts) != 1 or parts[0].ref.get("src") == "hdca":
+        raise GalaxyError(f"{word}: expected one file", USAGE)
+    return with_datatype(spec, parts[0])
 
 
 def _missing(inputs: InputValues) -> list[str]:
