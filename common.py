@@ -642,7 +642,8 @@ class Galaxy:
     def find(self, path: str, name: str) -> dict[str, Any]:
         """Return the one thing called exactly `name` in the list at `path`; none or several is an error with their ids."""
         narrow = {"q": "name-eq", "qv": name} if path in ("histories", "datasets") else {}
-        matches = [thing for thing in self.pages(path, narrow) if thing.get("name") == name and not thing.get("deleted")]
+        matches: list[dict[str, Any]] = [thing for thing in self.pages(path, narrow)
+                                         if thing.get("name") == name and not thing.get("deleted")]
         if len(matches) == 1:
             return matches[0]
         if matches:

@@ -1,6 +1,7 @@
 """Ask for many datasets or jobs by id in few requests, whatever their histories, and wait until all have ended."""
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -178,8 +179,7 @@ def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: floa
     return {one: states[one] for one in ids}
 
 
-def countdown(timeout: float | None) -> Callable[[], float | None]:
-    """Start to count `timeout` seconds down; the function returned tells how many are left, 0 at least, None for no
-    limit."""
+def countdown(timeout: float | None) -> Callable[[], int | None]:
+    """Start to count `timeout` seconds down. The function returned tells how many are left, rounded up; None for no limit."""
     end = None if timeout is None else time.monotonic() + timeout
-    return lambda: None if end is None else max(0.0, end - time.monotonic())
+    return lambda: None if end is None else max(0, math.ceil(end - time.monotonic()))

@@ -44,7 +44,7 @@ def main(argv=None):
     output = output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    query = {"sort_by": None, "sort_desc": None}       # by ids, the newest first: times may be the same
+    query: dict[str, object] = {"sort_by": None, "sort_desc": None}       # by ids, the newest first: times may be the same
     galaxy.current_user()       # to an unknown key Galaxy answers with an empty list
     if args["--workflow"] is not None:
         query["workflow_id"] = galaxy.resolve("workflows", args["--workflow"])["id"]

@@ -19,9 +19,9 @@ Options:
   -h, --help       show this help
   --version        show the version
 
-States are waiting, running, ok, failed and gone (no longer in the sheet or folder). Stages and steps are detect, history, send,
-upload, submit, run, finish, deliver, move and notify. Times are in UTC. More fields: key, place, seen, notes; of steps, key. It
-may be used while the ledger is written.
+States are waiting, running, ok, failed and gone (no longer in the sheet or folder). Stages and steps are detect, history,
+send, upload, submit, run, finish, deliver, move and notify. Times are in UTC. More fields: key, place, seen, notes; of
+steps, key. It may be used while the ledger is written.
   ledger_show.py --state=failed --fields=name,failed_step,message batch.ledger
   ledger_show.py --steps --name=S12 batch.ledger
 Other programs read a ledger as an SQLite file with the tables units and steps:
@@ -60,7 +60,7 @@ def main(argv=None):
     states = parse_states(path, args["--state"])
 
     if args["--counts"]:
-        rows = ({"state": state, "number": number} for state, number in count_states(path, states, name).items())
+        rows = iter([{"state": state, "number": number} for state, number in count_states(path, states, name).items()])
     else:
         rows = (read_steps if args["--steps"] else read_samples)(path, states, name)
     show(itertools.islice(rows, limit), output["format"], output["fields"] or fields)

@@ -70,14 +70,14 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED if args["--wait"] else ONE_SHOT)
 
     user = galaxy.current_user()
-    history = None if target.startswith("new:") else find_writable_history(galaxy, target, user)
+    history_id = "" if target.startswith("new:") else find_writable_history(galaxy, target, user)["id"]
     tool = find_tool(galaxy, args["TOOL"], args["--tool-version"])
-    inputs = ToolRequest(galaxy, tool, history and history["id"]).inputs(values)
+    inputs = ToolRequest(galaxy, tool, history_id or None).inputs(values)
     if args["--dry-run"]:
-        data = run_payload(tool, history["id"] if history else target, inputs, cached)
+        data = run_payload(tool, history_id or target, inputs, cached)
         print_request("POST", galaxy.url_for("tools"), data, output["format"] if "json" in output["format"] else None)
         return
-    with create_history_if_needed(galaxy, history and history["id"], target) as history_id:
+    with create_history_if_needed(galaxy, history_id or None, target) as history_id:
         answer = submit_tool(galaxy, run_payload(tool, history_id, inputs, cached))
     outputs = tool_outputs(answer)
     try:

@@ -73,6 +73,7 @@ from galaxy_api_scripts.invocations.invocation import (
     wait_for_invocation,
 )
 from galaxy_api_scripts.invocations.report import report_kind, write_report
+from galaxy_api_scripts.polling import countdown
 from galaxy_api_scripts.progress import enable_bars, state_progress
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.run import (
@@ -91,7 +92,7 @@ INVOCATION_FIELDS, OUTPUT_FIELDS = ["id", "workflow_id", "history_id", "state"],
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    target, to, timeout = args["--history"], args["--download"], int_option(args, "--timeout")
+    target, to, left = args["--history"], args["--download"], countdown(int_option(args, "--timeout"))
     fields = INVOCATION_FIELDS if args["--no-wait"] else [*OUTPUT_FIELDS, "path"] if to else OUTPUT_FIELDS
     output = output_options(args, fields)
     labels, checks, tags = check_options(args)
@@ -113,7 +114,7 @@ def main(argv=None):
 
     target = target or f"new:{request.workflow['name']}"
     with open_target_history(galaxy, target, request.sources, False, "run", request.identity) as where:
-        invocation = request.start(galaxy, where, timeout)
+        invocation = request.start(galaxy, where, left())
         if tags:
             present = galaxy.get(f"histories/{where.id}")["tags"]
             galaxy.put(f"histories/{where.id}", {"tags": list(dict.fromkeys([*present, *tags]))})
@@ -125,7 +126,7 @@ def main(argv=None):
         else:
             if sys.stderr.isatty() and not args["--quiet"]:
                 eprint(f"invocation {invocation} in history {where.id}")
-            about, failure = wait_and_record(galaxy, invocation, timeout, args["--fail-fast"], record)
+            about, failure = wait_and_record(galaxy, invocation, left(), args["--fail-fast"], record)
             code = deliver(galaxy, about, failure, labels, folder, output)
             if args["--report"]:
                 write_report(galaxy, invocation, args["--report"], overwrite=True, option="--report")

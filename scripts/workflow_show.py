@@ -49,7 +49,7 @@ def main(argv=None):
     if steps_only or any(output.values()):
         rows, columns = (steps, STEPS) if steps_only else (inputs, INPUTS)
         if output["format"] not in ("json", "jsonl"):
-            rows, output["fields"] = map(with_words, rows), output["fields"] or columns
+            rows, output["fields"] = [*map(with_words, rows)], output["fields"] or columns
         show(rows, **output)
         return
     print(f"{about['name']}, {about['id']}{', deleted' if about.get('deleted') else ''}")

@@ -8,7 +8,7 @@ import workflow_run
 from fakes import KEY, URL
 
 from common import DONE, FAILED, STILL_RUNNING, USAGE
-from galaxy_api_scripts import files
+from galaxy_api_scripts import files, polling
 from galaxy_api_scripts.datasets.upload import Upload
 from galaxy_api_scripts.workflows import staging
 from galaxy_api_scripts.workflows.run import parse_step_parameter
@@ -254,6 +254,22 @@ def test_the_same_line_resumes_a_run_and_starts_anew_after_its_end(script, galax
     assert len(sent(galaxy)) == 2
     assert script(workflow_run.main, *line) == FAILED
     assert len(sent(galaxy)) == 4
+
+
+def test_the_timeout_is_for_uploads_and_jobs_together(script, galaxy, table, monkeypatch, capsys):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(polling, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    waits = []
+
+    def verify(galaxy, history, uploads, settings, timeout):
+        waits.append(timeout)
+        clock.now += 20.5
+        return uploads
+    monkeypatch.setattr(staging, "verify_uploads", verify)
+    monkeypatch.setattr(workflow_run, "wait_for_invocation",
+                        lambda galaxy, invocation, timeout, *more: waits.append(timeout) or ENDED)
+    assert script(workflow_run.main, "--timeout=60", KEY, URL, WORKFLOW_ID, f"table={table}") == DONE
+    assert waits == [60, 40]
 
 
 def test_a_changed_file_makes_another_run(script, galaxy, table, capsys):

@@ -46,5 +46,12 @@ def test_the_index_has_every_page():
 @each_page
 def test_a_script_is_named_as_it_is_installed(page):
     """Except in the line that says how to run one that is not installed."""
-    lines = re.findall(r"^.*\bscripts/\w+\.py\b.*$", page.read_text("utf-8"), re.MULTILINE)
+    lines = re.findall(r"^.*(?<!tests/)\bscripts/\w+\.py\b.*$", page.read_text("utf-8"), re.MULTILINE)
     assert [line for line in lines if "scripts/NAME.py" not in line and page.name != "CONTRIBUTING.md"] == []
+
+
+@each_page
+def test_files_that_a_page_names_exist(page):
+    named = re.findall(r"\b(?:tests|bench|demo|galaxy_api_scripts|docs)/[\w/]+\.(?:py|md|sh|tsv|ga|yml)\b",
+                       page.read_text("utf-8"))
+    assert [name for name in named if not (ROOT / name).exists() and "/noun_verb" not in name] == []

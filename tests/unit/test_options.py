@@ -1,0 +1,56 @@
+"""An option that several scripts have means one thing, and is explained with the same words in all of them."""
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = [ROOT / f"{name}.py" for name in ("display", "create", "update", "delete")] + sorted(
+    path for path in (ROOT / "scripts").glob("*.py") if not path.is_symlink())
+SHARED = {
+    "--format=FORMAT": "table, json, jsonl, csv, tsv, value or another tabulate style",
+    "--fields=NAMES": "only these fields, separated by commas",
+    "--limit=N": "at most N of them",
+    "-n, --dry-run": "show what would be done, change nothing",
+    "-q, --quiet": "no progress, only results and errors",
+    "-v, --verbose": "more about what is done",
+    "--timeout=SECONDS": "stop waiting after this many seconds in all",
+    "--stall-timeout=SECONDS": "give up when nothing has moved for this many seconds",
+    "-h, --help": "show this help",
+    "--version": "show the version",
+}
+NAMES = {name: option for option in SHARED for name in re.findall(r"--[a-z-]+", option)}
+
+each_script = pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+
+
+def options_of(path):
+    """The options of a script with their explanations, which may go on in further lines."""
+    usage = ast.get_docstring(ast.parse(path.read_text("utf-8")), clean=False)
+    return {option: " ".join(text.split())
+            for option, text in re.findall(r"^ +(-\S.*?)  +(\S.*(?:\n {12,}\S.*)*)", usage, re.MULTILINE)}
+
+
+@each_script
+def test_shared_options_have_shared_words(path):
+    """Behind them there may be a default in brackets, or more after a colon or semicolon."""
+    for option, text in options_of(path).items():
+        long_name = re.search(r"--[a-z-]+|$", option).group()
+        if long_name in NAMES:
+            shared = NAMES[long_name]
+            # -n is --name in the scripts for repositories, as it was in the old ones
+            assert option == shared or (long_name == "--dry-run" and re.search(r"^ +-n ", path.read_text(), re.MULTILINE))
+            words = re.sub(r" \[default: .*\]$", "", text)
+            assert re.match(re.escape(SHARED[shared]) + "($|[:;] )", words), f"{option}: {text}"
+
+
+@each_script
+def test_help_and_version_are_in_the_help(path):
+    assert {"-h, --help", "--version"} <= options_of(path).keys()
+
+
+@each_script
+def test_output_is_chosen_by_both_options_or_none(path):
+    assert ("--format=FORMAT" in options_of(path)) == ("--fields=NAMES" in options_of(path)) or \
+        path.stem == "search"       # its queries name the fields
