@@ -72,7 +72,8 @@ def test_what_is_installed_is_not_installed_again_and_nothing_is_started(home, m
     made = []
     monkeypatch.setattr(installation, "run_installers", lambda commands, home, lock, what: made.append(what))
     assert call(home, "install", "--with-toolshed") == 0
-    assert made == ["the Tool Shed"] and installation.installed_release(home, "toolshed") and not (home / "state.json").exists()
+    assert made == ["the Tool Shed"] and installation.installed_release(home, "toolshed")
+    assert not (home / "state.json").exists()
     assert call(home, "install", "--with-toolshed") == 0 and len(made) == 1
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()

@@ -52,5 +52,6 @@ def test_a_script_is_named_as_it_is_installed(page):
 
 @each_page
 def test_files_that_a_page_names_exist(page):
-    named = re.findall(r"\b(?:tests|bench|demo|galaxy_api_scripts|docs)/[\w/]+\.(?:py|md|sh|tsv|ga|yml)\b", page.read_text("utf-8"))
+    named = re.findall(r"\b(?:tests|bench|demo|galaxy_api_scripts|docs)/[\w/]+\.(?:py|md|sh|tsv|ga|yml)\b",
+                       page.read_text("utf-8"))
     assert [name for name in named if not (ROOT / name).exists() and "/noun_verb" not in name] == []

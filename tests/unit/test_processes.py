@@ -16,7 +16,8 @@ has_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="read
 
 
 def begun(folder, program):
-    return processes.start_process([sys.executable, "-c", program], folder, folder / "one.log", processes.clean_environment())
+    return processes.start_process([sys.executable, "-c", program], folder, folder / "one.log",
+                                   processes.clean_environment())
 
 
 def until(condition):
