@@ -63,8 +63,8 @@ def alone(monkeypatch, tmp_path):
         if re.match(r"(?i)GALAXY_|.*_proxy$|.*_CA_BUNDLE$|XDG_STATE_HOME$", name):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setattr(common, "_session", None)
-    monkeypatch.setattr(common, "_secrets", set())
+    monkeypatch.setattr(common, "session", None)
+    monkeypatch.setattr(common, "known_secrets", set())
     connect, look_up = socket.socket.connect, socket.getaddrinfo
 
     def guarded_connect(self, where):
