@@ -26,7 +26,8 @@ class Death:
 
     def __init__(self, monkeypatch):
         self.after, self.before, self.requests, self.changes, self.dead = 0, 0, 0, 0, False
-        send, write, save, unlink = requests.Session.request, ledger.Ledger.write, checkpoint.Checkpoint.save, Path.unlink
+        send, write = requests.Session.request, ledger.Ledger.write
+        save, unlink = checkpoint.Checkpoint.save, Path.unlink
 
         def sent(session, *what, **options):
             self.alive()

@@ -339,7 +339,7 @@ def test_a_collection_is_downloaded_as_a_tree(script, loopback, folder, capsys):
 def test_some_of_a_collection_fail(script, loopback, folder, capsys):
     some = {**PAIR, "elements": [element("good", ABOUT), element("bad", {**ABOUT, "id": "e", "state": "error"})]}
     loopback.will((200, some), (200, CONTENT))
-    assert script(dataset_download.main, f"--to={folder}", KEY, loopback.url, "hdca:c") == SOME_FAILED
+    assert script(dataset_download.main, "-q", f"--to={folder}", KEY, loopback.url, "hdca:c") == SOME_FAILED
     output = capsys.readouterr()
     assert output.out == f"{folder}/reads/good.tabular\n" and "dataset e (reads/bad) is in state error" in output.err
 
