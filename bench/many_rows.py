@@ -104,10 +104,9 @@ def a_look(what, url, sheet, count):
     if not sheet.with_name("sheet.tsv.ledger").exists():
         launched(command)
     with Ledger(f"{sheet}.ledger") as memory, memory.together():
-        example = memory.samples()[0].data
+        example = {field: value for field, value in memory.samples()[0].data.items() if field not in ("key", "name")}
         for number in range(memory.counts().get("ok", 0), count):
-            unit = memory.add(f"{number:032x}", f"before {number}")
-            unit.save(**{**example, "name": f"before {number}", "key": None, "state": "ok", "place": "another sheet"})
+            memory.add(f"{number:032x}", f"before {number}", **{**example, "state": "ok", "place": "another sheet"})
     return measured(what, url, sheet, RUNNING, ["--once"], STILL, LOOKS)
 
 
