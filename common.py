@@ -814,7 +814,7 @@ def backoff(timeout: float | None = None, first: float = 0.25, longest: float = 
         pause = min(pause * 1.25, longest)
 
 
-_session: requests.Session | None = None
+session: requests.Session | None = None
 
 
 class _Session(requests.Session):
@@ -826,18 +826,18 @@ class _Session(requests.Session):
 
 def _get_session() -> requests.Session:
     """Return the process's one session."""
-    global _session
-    if _session is None:
-        _session = _Session()
+    global session
+    if session is None:
+        session = _Session()
         agent = f"galaxy-api-scripts/{VERSION} ({script_name()})"
-        _session.headers["User-Agent"] = agent.encode("ascii", "replace").decode()
+        session.headers["User-Agent"] = agent.encode("ascii", "replace").decode()
         # A cookie knows no ports: one of Galaxy's would go along with a download from another server on its host.
-        _session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         if os.environ.get("GALAXY_INSECURE") == "1":
             import warnings
             warnings.filterwarnings("ignore", message="Unverified HTTPS request")
             eprint("warning: GALAXY_INSECURE=1: the server's certificate is not checked")
-    return _session
+    return session
 
 
 def _seconds_from_env(variable: str, default: float) -> float:
@@ -1277,18 +1277,18 @@ def script_name() -> str:
     return os.path.basename(sys.argv[0] or "") or "python"
 
 
-_secrets: set[str] = set()     # every key and password that this process has met
+known_secrets: set[str] = set()     # every key and password that this process has met
 
 
 def register_secret(secret: str | None) -> None:
     """Let no message show `secret` from now on."""
     if secret and len(secret) > 5:      # what is shorter is not a key, and would blot out half of a message
-        _secrets.update((secret, quote(secret, safe="")))
+        known_secrets.update((secret, quote(secret, safe="")))
 
 
 def redact(text: str) -> str:
     """Return `text` without keys and passwords: those met so far, `key=` in any URL, `user:password@` before any host."""
-    for secret in sorted(_secrets, key=len, reverse=True):
+    for secret in sorted(known_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = re.sub(r"([?&](?:api_)?key=)[^&\s'\"]*", r"\1***", text, flags=re.IGNORECASE)
     return re.sub(r"(https?://)[^/\s]*@", r"\1", text, flags=re.IGNORECASE)

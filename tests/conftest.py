@@ -30,6 +30,8 @@ def pytest_sessionstart(session):
         session.shouldstop = f"ended by {signal.Signals(number).name}"
         raise KeyboardInterrupt
 
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:       # of a shell's background job; the scripts under test would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, end)
@@ -63,8 +65,8 @@ def alone(monkeypatch, tmp_path):
         if re.match(r"(?i)GALAXY_|.*_proxy$|.*_CA_BUNDLE$|XDG_STATE_HOME$", name):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setattr(common, "_session", None)
-    monkeypatch.setattr(common, "_secrets", set())
+    monkeypatch.setattr(common, "session", None)
+    monkeypatch.setattr(common, "known_secrets", set())
     connect, look_up = socket.socket.connect, socket.getaddrinfo
 
     def guarded_connect(self, where):
