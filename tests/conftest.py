@@ -30,7 +30,8 @@ def pytest_sessionstart(session):
         session.shouldstop = f"ended by {signal.Signals(number).name}"
         raise KeyboardInterrupt
 
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:       # of a shell's background job; the scripts under test would inherit it
+    # A shell's background job ignores SIGINT, and the scripts under test would inherit that.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):

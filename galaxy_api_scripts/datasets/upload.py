@@ -19,8 +19,8 @@ from galaxy_api_scripts.datasets.tus import open_unchanged, send_file, upload_ch
 from galaxy_api_scripts.polling import wait_datasets
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar, state_progress
 
-FILES_PER_JOB = 50      # Galaxy 26.1 works on them while the next are sent: 100 files in two jobs are ready before 100 in one
-                        # or in four
+FILES_PER_JOB = 50      # Galaxy 26.1 works on them while the next are sent: 100 files in two jobs are ready before 100 in
+                        # one or in four
 BYTES_PER_JOB = 2**30   # a larger file has a job of its own, so that jobs run at the same time
 DURABLE_SIZE = 2**20    # bytes; the notes on larger files survive a power failure
 

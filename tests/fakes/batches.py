@@ -149,6 +149,6 @@ def batch(server, tmp_path, script, capsys):
 
 @pytest.fixture
 def death(monkeypatch):
-    """A killed process closes no connection: these are collected here, where that causes no warning."""
+    """A process that is killed closes no connections: collect them here, where no warning fails a test."""
     yield Death(monkeypatch)
     gc.collect()

@@ -408,7 +408,8 @@ def test_a_kill_at_a_units_end_repeats_or_finishes_its_move_and_command(watched,
             patch.setattr(watcher, "move_unit", killed)
         elif moment == "within the move":
             unlink, inbox = os.unlink, str(watched.inbox)
-            patch.setattr(os, "unlink", lambda path, **more: killed() if str(path).startswith(inbox) else unlink(path, **more))
+            patch.setattr(os, "unlink",
+                          lambda path, **more: killed() if str(path).startswith(inbox) else unlink(path, **more))
         elif moment == "after the move":
             patch.setattr(watcher, "move_unit", lambda drop, to: killed(move(drop, to)))
         else:
