@@ -241,8 +241,8 @@ def _parsec_entry_for(url: str) -> ParsecEntry:
     problem = f"no entry for {url or 'any server'}"
     if fitting:
         problem = f"several entries for {url}" if url else "several entries and no __default"
-    raise GalaxyError(f"~/.parsec.yml has {problem}: set GALAXY_API_KEY, or give @NAME (it has {', '.join(entries) or 'none'})",
-                      USAGE)
+    raise GalaxyError(f"~/.parsec.yml has {problem}: set GALAXY_API_KEY, or give @NAME "
+                      f"(it has {', '.join(entries) or 'none'})", USAGE)
 
 
 def _entry_matches(entry: ParsecEntry, url: str) -> bool:
@@ -647,8 +647,8 @@ class Galaxy:
         if len(matches) == 1:
             return matches[0]
         if matches:
-            raise GalaxyError(f"{len(matches)} {path} are named {name!r}: {', '.join(str(thing['id']) for thing in matches)}; "
-                              "give the id, or rename all but one")
+            ids = ", ".join(str(thing["id"]) for thing in matches)
+            raise GalaxyError(f"{len(matches)} {path} are named {name!r}: {ids}; give the id, or rename all but one")
         nobody = " (asked without a key)" if self.key is None else ""
         raise GalaxyError(f"none of your {path} on {self.base} is named {name!r}{nobody}")
 
@@ -781,7 +781,7 @@ class Galaxy:
             kind = f"a page titled {title!r}" if title else repr(shorten(text, 60))
             hint = f"addresses of the API go on with /api/, as in {self.base}/api/histories"
             if "/api/" in response.url:
-                hint = f"for data take dataset_download.py{', and a page to log in is a proxy' + chr(39) + 's' if title else ''}"
+                hint = "for data take dataset_download.py" + (", and a page to log in is a proxy's" if title else "")
             raise GalaxyError(f"{request}, not JSON but {kind}: {hint}", status=status, body=text) from None
 
     # ------------------------------------------------------------------------------------------------------- waiting
@@ -976,8 +976,8 @@ def proxy_hint(response: requests.Response, base: str) -> str:
     if status == 404:
         return f"it does not pass that address on: is {base} your Galaxy's address, with its prefix if it has one?"
     if status == 413:
-        return f"it refuses a body of {_size_in_words(_body_size(request))}; its administrator can raise the limit (nginx: " \
-               "client_max_body_size)"
+        return f"it refuses a body of {_size_in_words(_body_size(request))}; its administrator can raise the limit " \
+               "(nginx: client_max_body_size)"
     return "Galaxy is down or too slow: try again later" if status in TRANSIENT_STATUSES else ""
 
 
@@ -1205,7 +1205,7 @@ def run(main: Callable[[], int | None]) -> int:
             eprint(error.table)
     try:
         sys.stdout.flush()
-    except OSError:     # full, or closed: let the rest go nowhere, or Python would try again at its end and complain by itself
+    except OSError:     # full, or closed: let the rest go nowhere, or Python would try again at its end and complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status
 
@@ -1319,8 +1319,8 @@ def output_options(args: dict[str, Any], known: Iterable[str] = ()) -> dict[str,
     if style not in OWN_STYLES[1:] and (style or fields):
         import tabulate  # here too, because where it is missing nothing must be sent
         if style and style not in (OWN_STYLES[0], *tabulate.tabulate_formats):
-            raise GalaxyError(f"--format={style}: expected one of {', '.join(OWN_STYLES)}, or a tabulate style such as github",
-                              USAGE)
+            raise GalaxyError(f"--format={style}: expected one of {', '.join(OWN_STYLES)}, or a tabulate style "
+                              "such as github", USAGE)
     names = [name.strip() for name in (fields or "").split(",") if name.strip()]
     unknown = [name for name in names if known and name not in known]
     if unknown:
