@@ -329,3 +329,11 @@ def test_poll_within_a_poll_ends_with_the_earlier_of_the_two(clock):
         assert (clock.now, galaxy.deadline) == (pytest.approx(start + 50), start + 50)
     outer.close()
     assert galaxy.deadline == float("inf")
+
+
+def test_a_request_within_a_poll_waits_for_no_answer_beyond_its_end(loopback):
+    loopback.will(lambda handler: handler.owner.closing.wait(20) or handler.reply(200, {}))
+    galaxy = Galaxy(KEY, loopback.url, patience=0)
+    with pytest.raises(GalaxyError, match="no answer in time"):
+        for _ in galaxy.poll(1):
+            galaxy.get("jobs/j")
