@@ -33,8 +33,8 @@ COMMON_ALONE = [
     "create.py", "delete.py", "display.py", "update.py", "copy_hda_to_library_folder.py",
     "data_manager_example_execute.py", "dataset_list.py", "filter_failed_datasets_from_collection.py",
     "history_create_history.py", "history_delete_history.py", "import_library_dataset_to_history.py", "invocation_list.py",
-    "key_show.py", "library_create_library.py", "reset_metadata_on_installed_repositories.py", "tool_list.py",
-    "workflow_delete.py", "workflow_list.py"]
+    "key_show.py", "library_create_folder.py", "library_create_library.py", "library_upload_from_import_dir.py",
+    "reset_metadata_on_installed_repositories.py", "tool_list.py", "workflow_delete.py", "workflow_list.py"]
 
 
 def environment(folder, *distributions):
