@@ -325,6 +325,13 @@ def test_a_post_that_a_proxy_could_not_hand_on_may_be_done(loopback):
     assert caught.value.lost and len(loopback.asked) == 1
 
 
+def test_an_address_with_the_word_proxy_in_it_names_no_proxy(monkeypatch):
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    with pytest.raises(GalaxyError, match="qv=proxy: connection refused") as caught:
+        Galaxy(KEY, "http://127.0.0.1:9").get("histories?qv=proxy")
+    assert caught.value.exit_code == common.TRY_LATER
+
+
 def test_the_size_of_the_body_that_a_proxy_refuses(loopback):
     loopback.will((413, APACHE.format("413 Request Entity Too Large").encode()))
     with pytest.raises(GalaxyError, match="it refuses a body of 1.91 MiB"):
