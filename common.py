@@ -622,8 +622,8 @@ class Galaxy:
         return user
 
     def require_admin(self, task: str, otherwise: str = "") -> dict[str, Any]:
-        """Return the user whose key this is; for one who is no administrator raise an error, which says that `task` needs one
-        and what to do `otherwise`."""
+        """Return the user whose key this is; for one who is no administrator raise an error: that `task` needs one, and what
+        to do `otherwise`."""
         user = self.current_user()
         if not user.get("is_admin"):
             raise GalaxyError(f"{task} needs an administrator's key, and {user.get('email')} is not one on {self.base}: ask "

@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""What many samples cost: `workflow_batch.py` and a BioBlend loop that takes one sample after the other, as whole processes.
+"""Measure what many samples cost: `workflow_batch.py` and a BioBlend loop over the samples, as whole processes.
 
 Usage:
   batch.py [options]
 
 Options:
   --samples=N  how many samples, each a small table with a workflow of one step  [default: 50]
-  -h, --help   show this
+  -h, --help   show this help
+  --version    show the version
 
-The Galaxy is the one that galaxy_local.py starts; where it does not run, it is started, and stopped again in the end. Both
-upload each sample's table to a history of its own, run the workflow there, wait until its job has ended and download the
-result, which is compared with what it must be. The loop asks as its documentation shows it: upload_file, wait_for_dataset,
-invoke_workflow, wait_for_invocation, wait_for_job, download_dataset, with BioBlend's own pauses between two looks; a second
-row has it look every quarter of a second. BioBlend takes part where `make bench` has put it (bench/peers).
+Uses the Galaxy of galaxy_local.py; if it does not run, starts it, and stops it at the end. Both upload each sample's table
+to a history of its own, run the workflow there, wait until its job has ended and download the result, which is compared with
+the expected one. The loop is as BioBlend's documentation shows it: upload_file, wait_for_dataset, invoke_workflow,
+wait_for_invocation, wait_for_job, download_dataset, with BioBlend's own pauses between two polls; in a second row it polls
+every quarter of a second. BioBlend takes part if `make bench` has installed it (bench/peers).
 """
 import contextlib
 import os
@@ -73,7 +74,7 @@ def main(argv=None):
 
 
 def ours(galaxy, workflow, prefix, folder):
-    """The command of ours, and where the results are then."""
+    """Return our command, and the folder of its results."""
     names = sorted(path.stem for path in (folder / "in").iterdir())
     sheet = folder / "sheet.tsv"
     sheet.write_text("sample\ttable\thistory\n" + "".join(f"{name}\tin/{name}.tsv\t{prefix} {name}\n" for name in names))
@@ -82,14 +83,14 @@ def ours(galaxy, workflow, prefix, folder):
 
 
 def theirs(galaxy, workflow, prefix, folder, python, interval):
-    """The same by BioBlend."""
+    """Return the same for BioBlend."""
     names = sorted(path.stem for path in (folder / "in").iterdir())
     command = [python, "-I", "-c", LOOP, galaxy.base, galaxy.key, workflow, prefix, folder / "in", interval]
     return command, {name: folder / name for name in names}
 
 
 def once(made, galaxy, workflow, count, *more):
-    """Seconds and memory of one of them with new tables, whose results are looked at."""
+    """Return seconds and memory of one of them with new tables, after checking its results."""
     token = secrets.token_hex(4)
     with tempfile.TemporaryDirectory() as name, purged(galaxy, token):
         folder = Path(name)
@@ -99,15 +100,15 @@ def once(made, galaxy, workflow, count, *more):
         command, results = made(galaxy, workflow, token, folder, *more)
         took = launched(command)
         for number in range(count):
-            there = results[f"s{number:03}"].read_text()
-            if there != f"{token}\t{number}\n" * 3:
-                raise GalaxyError(f"sample {number}: the result is not that of the workflow: {there!r}")
+            result = results[f"s{number:03}"].read_text()
+            if result != f"{token}\t{number}\n" * 3:
+                raise GalaxyError(f"sample {number}: the result is not that of the workflow: {result!r}")
     return took
 
 
 @contextlib.contextmanager
 def a_workflow(galaxy, folder):
-    """The id of the workflow, imported under a name of its own, and deleted in the end."""
+    """Yield the id of the workflow, imported under a new name, and deleted at the end."""
     file = folder / WORKFLOW.name
     file.write_text(WORKFLOW.read_text().replace("label: One quick step", f"label: bench/batch.py {secrets.token_hex(4)}"))
     made = import_once(galaxy, str(file))
@@ -119,7 +120,7 @@ def a_workflow(galaxy, folder):
 
 @contextlib.contextmanager
 def purged(galaxy, token):
-    """The histories whose names have the token in them are purged in the end."""
+    """Purge the histories whose names contain the token at the end."""
     try:
         yield
     finally:

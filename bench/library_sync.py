@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What library_sync.py costs when there is nothing to do, as every night: whole processes and requests, on a real Galaxy.
+"""Measure what library_sync.py costs when there is nothing to do: whole processes and requests, on a real Galaxy.
 
 Usage:
   library_sync.py [options]
@@ -8,10 +8,11 @@ Options:
   --files=N    how many files, of some bytes each  [default: 2000]
   --folders=N  in how many folders  [default: 40]
   --runs=N     how many runs with nothing to do  [default: 5]
-  -h, --help   show this
+  -h, --help   show this help
+  --version    show the version
 
-The Galaxy is the one that galaxy_local.py starts; where it does not run, it is started, and stopped again in the end. The
-first run takes some minutes. Requests are counted in a run of their own.
+Uses the Galaxy of galaxy_local.py; if it does not run, starts it, and stops it at the end. The first run takes some
+minutes. Requests are counted in a separate run.
 """
 import os
 import statistics
@@ -45,7 +46,7 @@ def main(argv=None):
 
 
 def measured(galaxy, folder, files, folders, runs):
-    """The rows of the table: seconds of whole processes, and how many requests one of them sends."""
+    """Return the rows of the table: seconds of whole processes, and the number of requests that one of them sends."""
     tree = folder / "tree"
     for number in range(files):
         path = tree / f"set{number % folders:03}" / f"{number:05}.txt"

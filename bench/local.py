@@ -1,5 +1,4 @@
-"""What benchmarks share: the Galaxy that they run on, processes that are measured, ours and a peer in turn, and a proxy that
-notes what is asked."""
+"""Shared by the benchmarks: the Galaxy that they run on, measured processes, ours and a peer in turn, a recording proxy."""
 import contextlib
 import http.client
 import json
@@ -41,12 +40,12 @@ print(json.dumps([time.perf_counter() - began, usage.ru_maxrss * 1024, os.waitst
 
 @contextlib.contextmanager
 def a_galaxy():
-    """The Galaxy that runs, as its administrator; else one that is started, and stopped in the end."""
+    """Yield the running Galaxy, as its administrator; else one that is started, and stopped at the end."""
     ours = subprocess.run([*LOCAL, "status"], stdout=subprocess.DEVNULL).returncode != 0
     if ours and subprocess.run([*LOCAL, "start"], stdout=sys.stderr).returncode:
-        raise GalaxyError("there is no Galaxy to measure with: see above")
-    told = subprocess.run([*LOCAL, "env"], capture_output=True, text=True, check=True).stdout
-    settings = dict(line.removeprefix("export ").split("=", 1) for line in told.splitlines())
+        raise GalaxyError("no Galaxy to measure with: see above")
+    lines = subprocess.run([*LOCAL, "env"], capture_output=True, text=True, check=True).stdout
+    settings = dict(line.removeprefix("export ").split("=", 1) for line in lines.splitlines())
     try:
         yield Galaxy(settings["GALAXY_API_KEY"], settings["GALAXY_URL"])
     finally:
@@ -56,7 +55,7 @@ def a_galaxy():
 
 @contextlib.contextmanager
 def a_history(galaxy):
-    """The id of a new history, which is purged in the end."""
+    """Yield the id of a new history, which is purged at the end."""
     history = galaxy.post("histories", {"name": f"bench/{Path(sys.argv[0]).name}"})["id"]
     try:
         yield history
@@ -65,7 +64,7 @@ def a_history(galaxy):
 
 
 def about(galaxy, *peers):
-    """The day, the machine and the versions, those of `peers` that are here among them."""
+    """Return the day, the machine and the versions, also of those `peers` that are installed."""
     version = galaxy.get("version")
     parts = [f"{date.today()}", f"{os.cpu_count()} cores",
              f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GB", platform.system(),
@@ -81,7 +80,7 @@ def about(galaxy, *peers):
 
 
 def peer_python(name):
-    """The Python of the environment that a peer is in, None where it is not there."""
+    """Return the Python of a peer's environment, None if the peer is not installed."""
     path = PEERS / name / "bin" / "python"
     return str(path) if path.exists() else None
 
@@ -89,28 +88,28 @@ def peer_python(name):
 # ------------------------------------------------------------------------------------------------------------ measuring
 
 def launched(command, patience=PATIENCE, **options):
-    """The seconds that a command took, and the most bytes that it had in memory; refused where it fails, or is not done
-    after `patience` seconds. `options` are those of subprocess."""
+    """Return the seconds that a command took, and its largest resident memory in bytes; raise GalaxyError if it fails, or is
+    not done after `patience` seconds. `options` are those of subprocess."""
     line, pipe = [sys.executable, "-I", "-S", "-c", MEASURED, *map(str, command)], subprocess.PIPE
     with subprocess.Popen(line, stdout=pipe, stderr=pipe, text=True, start_new_session=True, **options) as process:
         try:
-            told, complaint = process.communicate(timeout=patience)
+            printed, complaint = process.communicate(timeout=patience)
         except BaseException as error:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)      # the command too, also after Ctrl-C
             if isinstance(error, subprocess.TimeoutExpired):
                 raise GalaxyError(f"{Path(command[0]).name}: not done after {patience} s") from None
             raise
-    seconds, memory, code = json.loads(told)
+    seconds, memory, code = json.loads(printed)
     if code:
         raise GalaxyError(f"{' '.join(Path(str(word)).name for word in command[:3])} ends with {code}: {complaint[-300:]}")
     return seconds, memory
 
 
 def compare(what, ours, peer, theirs, bar, runs, before):
-    """A row: medians in seconds, and the median of the pairs' ratios. `before()` goes before each run."""
+    """Return a row: medians in seconds, and the median of the pairs' ratios. `before()` precedes each run."""
     if theirs is None:
-        missing = "curl is not installed" if peer.startswith("curl") else "not in bench/peers: `make bench` puts it there"
+        missing = "curl is not installed" if peer.startswith("curl") else "not in bench/peers: `make bench` installs it"
         return [what, peer, *[""] * 2, missing, *[""] * 4]
     pairs = []
     for _ in range(runs):
@@ -147,8 +146,8 @@ Asked = namedtuple("Asked", "method path began ended content")      # seconds of
 
 
 class Proxy:
-    """A port before Galaxy, `url`, that notes in `asked` all requests which come through it. It takes time, so nothing else
-    is measured through it; answers come uncompressed."""
+    """A proxy before Galaxy, at `url`, that records in `asked` all requests through it. It takes time, so nothing else is
+    measured through it; answers come uncompressed."""
 
     def __init__(self, galaxy):
         asked, target = [], urlsplit(galaxy.base).netloc

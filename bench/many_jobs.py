@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""What a run of many jobs costs: a list of small datasets is mapped over; how often and how much is asked meanwhile.
+"""Measure what a run of many jobs costs: a step mapped over a list of small datasets, its requests and their sizes.
 
 Usage:
   many_jobs.py [options]
 
 Options:
   --jobs=N    how many datasets, and so how many jobs  [default: 500]
-  -h, --help  show this
+  -h, --help  show this help
+  --version   show the version
 
-The Galaxy is the one that galaxy_local.py starts; where it does not run, it is started, and stopped again in the end. It is
-busy for some minutes. First dataset_upload.py puts a folder into a history by itself; then workflow_run.py --no-wait does
-that as a part of a run, makes the list and begins the run; then invocation_wait.py waits for its end. Requests are noted by
-a proxy; those that follow one another within a fifth of a second are one look.
+Uses the Galaxy of galaxy_local.py; if it does not run, starts it, and stops it at the end. Takes some minutes. First
+dataset_upload.py uploads a folder alone; then workflow_run.py --no-wait does so as a part of a run, makes the list and
+submits the run; then invocation_wait.py waits for its end. A proxy records the requests; those that follow one another
+within a fifth of a second are one poll.
 """
 import os
 import sys
@@ -66,7 +67,7 @@ def main(argv=None):
 
 
 def measured(galaxy, proxy, history, workflow, tables, count):
-    """The run is begun, waited for and looked at."""
+    """Submit the run, wait for it and check it."""
     took = launched([*RUN, "--no-wait", f"--history={history}", galaxy.key, proxy.url, workflow, f"tables={tables}"])
     row(f"`workflow_run.py --no-wait`, {count} files uploaded, made a list and mapped over", proxy, took)
     [invocation] = galaxy.pages("invocations", {"history_id": history})
@@ -89,13 +90,13 @@ def measured(galaxy, proxy, history, workflow, tables, count):
 
 
 def looks(asked):
-    """The requests, look by look."""
-    found = []
+    """Return the requests, poll by poll."""
+    polls = []
     for one in asked:
-        if not found or one.began - found[-1][-1].ended > APART:
-            found.append([])
-        found[-1].append(one)
-    return found
+        if not polls or one.began - polls[-1][-1].ended > APART:
+            polls.append([])
+        polls[-1].append(one)
+    return polls
 
 
 def row(what, proxy, took):

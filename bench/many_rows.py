@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""What a sheet of many rows costs workflow_batch.py: its check, the whole run, and a look from cron when most have ended.
+"""Measure what a sheet of many rows costs workflow_batch.py: its check, the whole run, a visit from cron when most have
+ended.
 
 Usage:
   many_rows.py [options]
 
 Options:
   --rows=N     how many rows the largest sheet has  [default: 1000]
-  --ended=N    how many units of the ledger have ended, at the last look  [default: 10000]
-  -h, --help   show this
+  --ended=N    how many units of the ledger have ended, at the last visit  [default: 10000]
+  -h, --help   show this help
+  --version    show the version
 
-It is our own cost that is measured, so the server is no Galaxy but tests/fakes/galaxy.py, a process of its own on this
-machine, which makes datasets and runs end at once, unless they are to go on. Each row has a file of some bytes, and the
-workflow one step. How fast a real Galaxy and a batch are together is measured by batch.py.
+Measures our own cost, so the server is not a Galaxy but tests/fakes/galaxy.py, a separate process on this machine, whose
+datasets and runs end at once, unless told to go on. Each row has a file of some bytes, and the workflow one step. batch.py
+measures a batch on a real Galaxy.
 """
 import contextlib
 import os
@@ -38,9 +40,9 @@ BATCH = [sys.executable, str(ROOT / "scripts" / "workflow_batch.py"), "-q", "--m
 SERVER = [sys.executable, "-m", "fakes.galaxy"]
 COLUMNS = ["what", "seconds", "requests", "requests a row", "memory (MB)"]
 SECONDS, MEMORY = 2, 100e6      # the bars: for the check of the largest sheet, and of memory for all
-RUNNING = 10                    # rows that run, at a look
-LOOKS = 7                       # of which the median counts
-FOR_EVER = 10**9                # looks after which a run ends
+RUNNING = 10                    # rows that run, at a visit
+VISITS = 7                      # of which the median counts
+FOR_EVER = 10**9                # polls after which a run ends
 STILL = ["sh", "-c", '"$@"; [ $? -eq 4 ]', "sh"]       # what some still run is no failure
 Took = namedtuple("Took", "seconds memory asked")
 
@@ -64,12 +66,12 @@ def main(argv=None):
             asked.append(took.asked / rows)
         requests.get(f"{url}/polls?{FOR_EVER}", timeout=60)
         small = a_sheet(folder / "cron", RUNNING)
-        looks = [a_look(f"a look (`--once`) at {RUNNING} that run; {count} others have ended", url, small, count)
+        looks = [measure_visit(f"a visit (`--once`) to {RUNNING} that run; {count} others have ended", url, small, count)
                  for count in (0, min(ended, 1000), ended)]
         a_sheet(folder / str(most), most + RUNNING)
         launched([*STILL, *BATCH, "--once", KEY, url, WORKFLOW, sheet])
-        measured(f"a look at a sheet of which {most} rows have ended, and {RUNNING} run", url, sheet, most + RUNNING,
-                 ["--once"], STILL, LOOKS)
+        measured(f"a visit to a sheet of which {most} rows have ended, and {RUNNING} run", url, sheet, most + RUNNING,
+                 ["--once"], STILL, VISITS)
     print(f"\nThe check of {most} rows takes {checked.seconds:.1f} s (bar {SECONDS} {met(checked.seconds, SECONDS)}); the "
           f"most memory of all is {max(memory) / 1e6:.0f} MB (bar {MEMORY / 1e6:.0f} {met(max(memory), MEMORY)}). "
           f"Requests a row, with the largest sheet and with the smallest: {asked[-1] / asked[0]:.2f}. A look when "
@@ -79,7 +81,7 @@ def main(argv=None):
 
 @contextlib.contextmanager
 def a_server():
-    """The address of a server, which is a process of its own."""
+    """Yield the address of a server in a process of its own."""
     with subprocess.Popen(SERVER, cwd=ROOT / "tests", stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process.stdout.readline().strip()
@@ -88,7 +90,7 @@ def a_server():
 
 
 def a_sheet(folder, rows):
-    """A sheet of so many rows, each with a file; files that are there stay as they are."""
+    """Write a sheet of so many rows, each with a file; existing files stay as they are."""
     folder.mkdir(exist_ok=True)
     for number in range(rows):
         if not (folder / f"s{number:05}.tsv").exists():
@@ -98,21 +100,22 @@ def a_sheet(folder, rows):
     return sheet
 
 
-def a_look(what, url, sheet, count):
-    """A look from cron, with so many other units in the ledger that have ended."""
+def measure_visit(what, url, sheet, count):
+    """Measure a visit from cron, with so many other, ended units in the ledger."""
     command = [*STILL, *BATCH, "--once", KEY, url, WORKFLOW, sheet]
     if not sheet.with_name("sheet.tsv.ledger").exists():
         launched(command)
     with Ledger(f"{sheet}.ledger") as memory, memory.together():
         example = memory.samples()[0].data
+        del example["key"]
         for number in range(memory.counts().get("ok", 0), count):
             unit = memory.add(f"{number:032x}", f"before {number}")
-            unit.save(**{**example, "name": f"before {number}", "key": None, "state": "ok", "place": "another sheet"})
-    return measured(what, url, sheet, RUNNING, ["--once"], STILL, LOOKS)
+            unit.save(**{**example, "name": f"before {number}", "state": "ok", "place": "another sheet"})
+    return measured(what, url, sheet, RUNNING, ["--once"], STILL, VISITS)
 
 
 def measured(what, url, sheet, rows, options, around=(), runs=1):
-    """Run it, and tell what that took: the median of the seconds, the most of all else."""
+    """Run it; return the median of the seconds, and the maximum of all else."""
     took = []
     for _ in range(runs):
         requests.get(f"{url}/asked", timeout=60)

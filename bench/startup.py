@@ -9,10 +9,10 @@ Options:
   -h, --help  show this help
   --version   show the version
 
-Each peer asks one loopback server for /api/histories; ours and the peer take turns, and ratio and difference are medians over the
-pairs, so that a noisy machine matters little. BioBlend and parsec take part if `make bench` has installed them (bench/peers).
-The bars: display.py at most 1.10 times a bare `import requests` and the same GET, `import common` at most 25 ms more than
-`import requests`.
+Each peer asks one loopback server for /api/histories; ours and the peer take turns, and ratio and difference are medians
+over the pairs, so that a noisy machine matters little. BioBlend and parsec take part if `make bench` has installed them
+(bench/peers). The bars: display.py at most 1.10 times a bare `import requests` and the same GET, `import common` at most 25
+ms more than `import requests`.
 """
 import json
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What moving data costs: our upload and download as whole processes, against their peers on one Galaxy, in one run.
+"""Measure what moving data costs: our upload and download as whole processes, against their peers on one Galaxy, in one run.
 
 Usage:
   transfer.py [options]
@@ -9,11 +9,12 @@ Options:
   --slow=N    how many of them where the peer takes minutes, as with many small files  [default: 3]
   --size=MIB  how large the large file is  [default: 512]
   --files=N   how many small files there are, of 10 KB each  [default: 100]
-  -h, --help  show this
+  -h, --help  show this help
+  --version   show the version
 
-The Galaxy is the one that galaxy_local.py starts; where it does not run, it is started, and stopped again in the end. Each
-row is printed once it is known, as Markdown; the ratio is the median of the pairs' ratios. BioBlend and galaxy-upload take
-part where `make bench` has put them (bench/peers), curl where it is installed. A few gigabytes of disk are wanted.
+Uses the Galaxy of galaxy_local.py; if it does not run, starts it, and stops it at the end. Each row is
+printed once it is known, as Markdown; the ratio is the median of the pairs' ratios. BioBlend and galaxy-upload take part if
+`make bench` has installed them (bench/peers), curl if it is installed. Needs a few gigabytes of disk.
 """
 import contextlib
 import filecmp
@@ -56,7 +57,7 @@ SEND = """import resource, sys, time
 from common import Galaxy
 from galaxy_api_scripts.datasets.tus import ROUTE, VERSION_HEADER, upload_file
 galaxy = Galaxy(*sys.argv[1:3])
-galaxy.get("version")       # the connection is there, as it is after the first question of any script
+galaxy.get("version")       # opens the connection, as the first request of any script does
 began = time.perf_counter()
 element, session = upload_file(galaxy, sys.argv[3], hashed=sys.argv[4] == "hashed")
 print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
@@ -113,8 +114,8 @@ def main(argv=None):
 # ---------------------------------------------------------------------------------------------------- the contests
 
 def contests(galaxy, folder, large, small, runs, slow):
-    """What is compared: (what, ours, (peer, theirs), bar, how often). Ours and theirs do one run and return its seconds and
-    memory; theirs is None where the peer is not here."""
+    """Yield the comparisons: (what, ours, (peer, theirs), bar, runs). Ours and theirs do one run and return its seconds and
+    memory; theirs is None if the peer is not installed."""
     curl, bioblend, tool = shutil.which("curl"), peer_python("bioblend"), peer_python("galaxy-upload")
     key, url = galaxy.key, galaxy.base
     upload = partial(uploaded, galaxy)
@@ -167,7 +168,7 @@ def warm(size):
 # -------------------------------------------------------------------------------------------------------- one run each
 
 def uploaded(galaxy, files, command):
-    """A run of `command(history)`, which uploads `files` into a new history; all of them are there then."""
+    """Return a run of `command(history)`, which uploads `files` into a new history, and check that all arrived."""
     with a_history(galaxy) as history:
         took = launched(command(history))
         all_ok(galaxy, history, files)
@@ -175,7 +176,7 @@ def uploaded(galaxy, files, command):
 
 
 def timed_inside(program, galaxy, *words):
-    """A run of a program of ours in a process of its own, which tells its seconds and its memory itself."""
+    """Return a run of a program of ours in a separate process, which reports its own seconds and memory."""
     ended = subprocess.run([sys.executable, "-c", program, galaxy.key, galaxy.base, *words], capture_output=True, text=True,
                            env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=PATIENCE)
     if ended.returncode:
@@ -185,7 +186,7 @@ def timed_inside(program, galaxy, *words):
 
 
 def patched(galaxy, file):
-    """A run of curl that sends a file as one PATCH, into a new session that is ended afterwards."""
+    """Return a run of curl that sends a file as one PATCH, into a new session that is deleted afterwards."""
     names = {"filename": file.name, "filetype": "application/octet-stream"}
     size = str(file.stat().st_size)
     made = galaxy.request("POST", "upload/resumable_upload/", headers={
@@ -205,7 +206,7 @@ def patched(galaxy, file):
 
 
 def downloaded(folder, original, download):
-    """A run of `download(path)`, which downloads what is the file `original` into a new, empty folder."""
+    """Return a run of `download(path)`, which downloads a copy of the file `original` into a new, empty folder."""
     folder.mkdir()
     try:
         took = download(folder / "large.bin")
@@ -217,7 +218,7 @@ def downloaded(folder, original, download):
 
 
 def requests_of_ours(galaxy, files):
-    """{method: how many} requests ours takes for `files`, in a run for itself."""
+    """Return {method: number} of our requests for `files`, in a separate run."""
     with Proxy(galaxy) as proxy:
         uploaded(galaxy, files, lambda history: [*UPLOAD, "--wait", galaxy.key, proxy.url, history, *files])
     return Counter(one.method for one in proxy.asked)
@@ -226,7 +227,7 @@ def requests_of_ours(galaxy, files):
 # --------------------------------------------------------------------------------------------------- Galaxy and the rest
 
 def all_ok(galaxy, history, files):
-    """The ids of the history's datasets, refused unless they are as large as `files` and end in `ok`."""
+    """Return the ids of the history's datasets; raise unless they are as large as `files` and end in `ok`."""
     path, ask = f"histories/{history}/contents", {"v": "dev", "keys": "id,file_size"}
     wait_datasets(galaxy, history, [one["id"] for one in galaxy.pages(path, ask)], PATIENCE)
     datasets = list(galaxy.pages(path, {**ask, "q": "state-eq", "qv": "ok"}))
@@ -237,7 +238,7 @@ def all_ok(galaxy, history, files):
 
 
 def made(path, size):
-    """A new file of random bytes."""
+    """Write a new file of random bytes."""
     with open(path, "wb") as file:
         for _ in range(size // 2**20):
             file.write(os.urandom(2**20))

@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
-"""What a workflow's run costs, from the command line to the fetched results: ours and planemo as whole processes, in turn.
+"""Measure what a workflow's run costs, from the command line to its results: ours and planemo as whole processes, in turn.
 
 Usage:
   workflow_run.py [options]
 
 Options:
   --runs=N    how many runs of each, ours and planemo in turn  [default: 5]
-  -h, --help  show this
+  -h, --help  show this help
+  --version   show the version
 
-The Galaxy is the one that galaxy_local.py starts; where it does not run, it is started, and stopped again in the end. The
-workflow has three quick steps, its job file one small table, a new one for each run, so that no job has run before. After
-each run the results are compared with what they must be, and its history is purged. planemo takes part where `make bench`
-has put it (bench/peers). It imports the workflow in each run; ours does so once, in a run that does not count, in which
-Galaxy reads the tools. How long ours takes until Galaxy has the run is measured in runs of their own, through a proxy that
-notes when each request comes.
+Uses the Galaxy of galaxy_local.py; if it does not run, starts it, and stops it at the end. The workflow has three quick
+steps, its job file one small table, a new one for each run, so that no job has run before. After each run the results are
+compared with the expected ones, and its history is purged. planemo takes part if `make bench` has installed it
+(bench/peers). It imports the workflow in each run; ours does so once, in a run that does not count, in which Galaxy reads
+the tools. How long ours takes until Galaxy has the run is measured in separate runs, through a proxy that records when each
+request comes.
 """
 import contextlib
 import json
@@ -68,36 +69,36 @@ def main(argv=None):
                 if took:
                     print(f"A run of {command.__name__}: Galaxy's jobs {in_words([jobs for jobs, _ in took])}, all else "
                           f"{in_words([other for _, other in took])}.")
-            told = [submitted(galaxy, workflow) for _ in range(runs)]
-            seconds = [one for one, _ in told]
+            submissions = [submitted(galaxy, workflow) for _ in range(runs)]
+            seconds = [one for one, _ in submissions]
             verdict = "met" if statistics.median(seconds) <= SUBMITTED else "missed"
             print(f"\nFrom the start of ours to the submission, without the seconds from the upload's first byte until its "
                   f"dataset is seen as ok: {in_words(seconds)}, bar {SUBMITTED:g} s {verdict}; "
-                  f"{max(asked for _, asked in told)} requests until then.")
+                  f"{max(asked for _, asked in submissions)} requests until then.")
 
 
 def in_words(seconds):
-    """The median, the least and the most."""
+    """Return median, least and most, as text."""
     return f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
 
 
 # -------------------------------------------------------------------------------------------------------- one run each
 
 def ours(galaxy, url, workflow, name, to):
-    """The command of ours."""
+    """Return our command."""
     return [*RUN, f"--job={job_of(workflow)}", f"--history=new:{name}", f"--download={to}", galaxy.key, url, workflow]
 
 
 def planemo(galaxy, url, workflow, name, to):
-    """The same by planemo. Its cache is off, as ours is: what has run before is not to be run faster."""
+    """Return planemo's command, with its cache off, as ours is: earlier jobs must not make it faster."""
     return [Path(peer_python("planemo")).with_name("planemo"), "run", workflow, job_of(workflow), "--engine",
             "external_galaxy", "--galaxy_url", url, "--galaxy_user_key", galaxy.key, "--no_use_cache", "--history_name",
             name, "--download_outputs", "--output_directory", to]
 
 
 def one_run(galaxy, workflow, command, parts):
-    """Seconds and memory of a run with a new table, whose results are looked at; to `parts` go the seconds that Galaxy's
-    jobs take, and all others."""
+    """Return seconds and memory of a run with a new table, after checking its results; append to `parts` the seconds of
+    Galaxy's jobs, and all others."""
     with a_run(workflow) as (name, to), purged(galaxy, name):
         took = launched(command(galaxy, galaxy.base, workflow, name, to), cwd=workflow.parent)
         fetched = sorted(path.read_text() for path in to.iterdir() if path.name != "manifest.tsv")
@@ -109,8 +110,8 @@ def one_run(galaxy, workflow, command, parts):
 
 
 def submitted(galaxy, workflow):
-    """Seconds from the start of ours to the submission, without those in which its table is uploaded and checked by Galaxy,
-    and how many requests it sends until then."""
+    """Return the seconds from the start of ours to the submission, without those in which Galaxy receives and checks its
+    table, and the number of requests until then."""
     with a_run(workflow) as (name, to), purged(galaxy, name), Proxy(galaxy) as proxy:
         time.sleep(REST)
         start = time.monotonic()
@@ -123,7 +124,7 @@ def submitted(galaxy, workflow):
 
 
 def seconds_of_jobs(galaxy, name):
-    """How long Galaxy takes for the upload's job, and from the submission to the end of the last one."""
+    """Return the seconds that Galaxy takes for the upload's job, and from the submission to the end of the last one."""
     history = galaxy.find("histories", name)["id"]
     [invocation] = galaxy.pages("invocations", {"history_id": history})
     jobs = list(galaxy.pages("jobs", {"history_id": history}))
@@ -140,7 +141,7 @@ def seconds_of_jobs(galaxy, name):
 
 @contextlib.contextmanager
 def a_workflow(galaxy, folder):
-    """The workflow's file, beside its job file, under a name of its own; what was imported of it is deleted in the end."""
+    """Yield the workflow's file, beside its job file, under a new name; delete what was imported of it at the end."""
     name = f"bench/workflow_run.py {secrets.token_hex(4)}"
     workflow = folder / WORKFLOW.name
     workflow.write_text(WORKFLOW.read_text().replace("label: Three quick steps", f"label: {name}"))
@@ -155,7 +156,7 @@ def a_workflow(galaxy, folder):
 
 @contextlib.contextmanager
 def a_run(workflow):
-    """A name for its history and a new folder for its results; the workflow's table is a new one."""
+    """Return a name for its history and a new folder for its results, after writing a new table."""
     token = secrets.token_hex(4)
     table_of(workflow).write_text("".join(f"{token}\t{number}\n" for number in range(5)))
     to = workflow.parent / token
@@ -168,7 +169,7 @@ def a_run(workflow):
 
 @contextlib.contextmanager
 def purged(galaxy, name):
-    """The histories of that name are purged in the end."""
+    """Purge the histories of that name at the end."""
     try:
         yield
     finally:
@@ -177,7 +178,7 @@ def purged(galaxy, name):
 
 
 def expected(workflow):
-    """The contents of the three results, sorted."""
+    """Return the contents of the three results, sorted."""
     lines = [line.split("\t") for line in table_of(workflow).read_text().splitlines()][:2]
     return sorted("".join("\t".join(cells) + "\n" for cells in rows) for rows in (
         lines, [[number] for _, number in lines], [[number, token, number] for token, number in lines]))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a sequencer's runs to results, with nobody looking. `make demo-sequencer` runs it; every command is shown as you
+# From a sequencer's runs to results, unattended. `make demo-sequencer` runs it; every command is shown as you
 # would type it. docs/sequencer.md has the lines for a real one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,10 +29,10 @@ shown 'until [ "$(ledger_show.py --state=ok,failed --format=value --fields=name 
     kill -0 $watcher; sleep 1
 done'
 
-say "SIGTERM ends it well, at any moment, with 143."
+say "SIGTERM ends it cleanly, at any moment, with 143."
 shown 'kill $watcher; wait $watcher || echo "it ended with $?"'
 
-say "What became of the runs, and what is where. The same line would go on from here."
+say "The state of each run, and the folders. The same line would resume from here."
 shown 'ledger_show.py --fields=name,state,attempt,history,begun,ended demo/runs/ledger'
 shown 'ls demo/runs/new demo/runs/done'
 

@@ -25,7 +25,7 @@ def main(argv=None):
 
 
 def render():
-    lines = ["# Scripts", "", "Every script with all its options, as `--help` shows them. `make reference` writes this page."]
+    lines = ["# Scripts", "", "All options of every script, as `--help` shows them. `make reference` writes this page."]
     for subject, script in ROW.findall((ROOT / "README.md").read_text("utf-8")):
         path = ROOT / script if (ROOT / script).exists() else ROOT / "scripts" / script
         usage = ast.get_docstring(ast.parse(path.read_text("utf-8")), clean=False)

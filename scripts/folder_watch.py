@@ -90,7 +90,8 @@ def main(argv=None):
     enable_bars(not args["--quiet"])
     ledger_file = ledger_path(args["--ledger"], default_ledger(galaxy.base, settings.folder, args["WORKFLOW"]))
     if settings.kind != "run" and os.path.dirname(os.path.realpath(ledger_file)) == settings.folder:
-        raise GalaxyError(f"--ledger={ledger_file}: it would be watched itself: name a file outside {settings.folder}", USAGE)
+        raise GalaxyError(f"--ledger={ledger_file}: it would be watched itself: name a file outside {settings.folder}",
+                          USAGE)
 
     user = galaxy.current_user()
     check = check_workflow(galaxy, resolve_workflow(galaxy, args["WORKFLOW"]), parameters, labels, bool(download),
@@ -128,7 +129,8 @@ def watch_settings(args):
     kind, pause, settle = args["--unit"], int_option(args, "--pause", 1), int_option(args, "--settle")
     if kind not in UNIT_KINDS:
         raise GalaxyError(f"--unit={kind}: expected {', '.join(UNIT_KINDS[:-1])} or {UNIT_KINDS[-1]}", USAGE)
-    require_nonempty(args, "--input", "--files", "--ready-file", "--move-to", "--download", "--outputs", "--on-done", "--on-fail")
+    require_nonempty(args, "--input", "--files", "--ready-file", "--move-to", "--download", "--outputs", "--on-done",
+                     "--on-fail")
     if not os.path.isdir(args["FOLDER"]):
         raise GalaxyError(f"{args['FOLDER']}: no such folder", USAGE)
     folder = os.path.realpath(args["FOLDER"])
@@ -183,11 +185,13 @@ def accepts(collection_type, kind):
 
 def show_units(settings, ledger_file, output):
     """Show what is in the folder, when it would be taken, and how what was made of it before has ended."""
-    before = {sample["place"]: sample["state"] for sample in read_samples(ledger_file)} if os.path.exists(ledger_file) else {}
+    samples = read_samples(ledger_file) if os.path.exists(ledger_file) else []
+    before = {sample["place"]: sample["state"] for sample in samples}
     units = scan_folder(settings.folder, settings.kind, settings.ready_file, settings.pattern)
     later = f"after {settings.settle} s without a change"
     if units:
-        show([{"name": unit.name, "place": unit.place, "files": len(unit.files), "bytes": sum(file.size for file in unit.files),
+        show([{"name": unit.name, "place": unit.place, "files": len(unit.files),
+               "bytes": sum(file.size for file in unit.files),
                "taken": unit.problem or ("now" if is_complete(unit, 0, 0, settings.settle) else later),
                "before": before.get(unit.place)} for unit in units], **output)
     eprint(f"{len(units)} there; ledger: {ledger_file}")

@@ -19,9 +19,9 @@ Options:
   -h, --help       show this help
   --version        show the version
 
-States are waiting, running, ok, failed and gone (no longer in the sheet or folder). Stages and steps are detect, history, send,
-upload, submit, run, finish, deliver, move and notify. Times are in UTC. More fields: key, place, seen, notes; of steps, key. It
-may be used while the ledger is written.
+States are waiting, running, ok, failed and gone (no longer in the sheet or folder). Stages and steps are detect, history,
+send, upload, submit, run, finish, deliver, move and notify. Times are in UTC. More fields: key, place, seen, notes; of
+steps, key. It may be used while the ledger is written.
   ledger_show.py --state=failed --fields=name,failed_step,message batch.ledger
   ledger_show.py --steps --name=S12 batch.ledger
 Other programs read a ledger as an SQLite file with the tables units and steps:

@@ -123,7 +123,8 @@ def main(argv=None):
     with Ledger(ledger_file, server=galaxy.base, user=user.get("username") or user["id"]) as ledger:
         def common_history():
             return history or shared_history(galaxy, ledger.meta, history_name.removeprefix("new:"))
-        runner = BatchRunner(galaxy, ledger, max_running, folder, labels, shared_history=common_history if history_name else None)
+        runner = BatchRunner(galaxy, ledger, max_running, folder, labels,
+                             shared_history=common_history if history_name else None)
         samples = submit_rows(runner, check, rows, sheet_name, tags, again, args["--retry-failed"])
         finished = already_finished(samples)
         runner.adopt_orphans()       # rows that are under way and no longer in the sheet

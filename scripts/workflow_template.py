@@ -29,8 +29,8 @@ FILE = {"class": "File", "path": "todo_test_data_path.ext"}
 
 
 def main(argv=None):
-    import yaml
     args = arguments(__doc__, argv)
+    import yaml  # before anything is asked, but not for --help
     to, force = args["--to"], args["--force"]
     if to != "-":
         check_writable(to, force)

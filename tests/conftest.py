@@ -30,6 +30,8 @@ def pytest_sessionstart(session):
         session.shouldstop = f"ended by {signal.Signals(number).name}"
         raise KeyboardInterrupt
 
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:       # of a shell's background job; the scripts under test would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, end)

@@ -1,4 +1,5 @@
-"""The units in a watched folder: files, pairs of files or a sequencer's runs; whether each is complete, and how it is moved away.
+"""The units in a watched folder: files, pairs of files or a sequencer's runs; whether each is complete, and how it is moved
+away.
 
 Nothing signals that the last byte is written, and a network file system signals nothing at all: the caller scans again and
 again, and remembers since when each fingerprint is the same. Galaxy is asked nothing here.
@@ -74,8 +75,8 @@ class IncomingUnit:
 
     @property
     def fingerprint(self) -> str:
-        """Fingerprint of the unit's files: paths, sizes, times, inodes. Marks are not in it: a unit that was taken without one and
-        gets it later is no new one."""
+        """Fingerprint of the unit's files: paths, sizes, times, inodes. Marks are not in it: a unit that was taken without
+        one and gets it later is no new one."""
         return _hash_files(self.files)
 
 
@@ -87,12 +88,13 @@ def _hash_files(files: Iterable[IncomingFile]) -> str:
 # ------------------------------------------------------------------------------------------------------------- a scan
 
 def scan_folder(folder: str, kind: str, ready_file: str | None = None, pattern: str | None = None) -> list[IncomingUnit]:
-    """The units in the folder now, sorted by name: the files or pairs (`kind`) directly in it, or the reads below each folder.
+    """The units in the folder now, sorted by name: the files or pairs (`kind`) directly in it, or the reads below each
+    folder.
 
-    With `ready_file`, only what is marked: a run by a file of that name in it; a file by FILE.done if it is `.done`, else by a
-    file of that name in the folder, which stands for all that was there before it. `pattern` is a glob for the files' names, by
-    default of a run's FASTQ files. Empty files, and those without their mate, are waited for. Raises `GalaxyError` (TRY_LATER) if
-    the folder can't be read.
+    With `ready_file`, only what is marked: a run by a file of that name in it; a file by FILE.done if it is `.done`, else by
+    a file of that name in the folder, which stands for all that was there before it. `pattern` is a glob for the files'
+    names, by default of a run's FASTQ files. Empty files, and those without their mate, are waited for. Raises `GalaxyError`
+    (TRY_LATER) if the folder can't be read.
     """
     folder = os.path.abspath(folder)
     try:
@@ -108,13 +110,15 @@ def scan_folder(folder: str, kind: str, ready_file: str | None = None, pattern: 
     return sorted(_pairs(units) if kind == "pair" else units, key=lambda unit: (unit.name, unit.place))
 
 
-def _scan_files(folder: str, entries: list[os.DirEntry[str]], ready_file: str | None, pattern: str | None) -> list[IncomingUnit]:
+def _scan_files(folder: str, entries: list[os.DirEntry[str]], ready_file: str | None, pattern: str | None
+                ) -> list[IncomingUnit]:
     """The files in the folder; with `ready_file`, those that are marked."""
     suffix = ready_file if ready_file and ready_file.startswith(".") else None
     mark = os.path.join(folder, ready_file) if ready_file and not suffix else ""
     names, marked, units = {entry.name for entry in entries}, _change_time(mark), []
-    for file in _list_files(folder, (entry for entry in entries if not _is_excluded(entry.name) and entry.name != ready_file and not (
-            suffix and entry.name.endswith(suffix)) and (not pattern or fnmatchcase(entry.name, pattern)))):
+    chosen = (entry for entry in entries if not _is_excluded(entry.name) and entry.name != ready_file
+              and not (suffix and entry.name.endswith(suffix)) and (not pattern or fnmatchcase(entry.name, pattern)))
+    for file in _list_files(folder, chosen):
         if suffix:
             mark = file.path + suffix
             marked = _change_time(mark) if file.name + suffix in names else 0
@@ -138,7 +142,8 @@ def _scan_run(folder: str, ready_file: str | None, pattern: str | None) -> Itera
     """The unit of a run's folder; none if there is nothing in it yet."""
     def is_read(name: str) -> bool:
         fits = fnmatchcase(name, pattern) if pattern else name.lower().endswith(FASTQ_ENDINGS)
-        return fits and not _is_excluded(name) and not INDEX_READS.fullmatch(name) and name not in (*COMPLETION_MARKS, ready_file)
+        is_mark = name in (*COMPLETION_MARKS, ready_file)
+        return fits and not is_mark and not _is_excluded(name) and not INDEX_READS.fullmatch(name)
 
     def will_be(name: str) -> bool:
         hidden = RSYNC_NAME.fullmatch(name)
@@ -180,10 +185,11 @@ def _samples(reads: list[IncomingFile]) -> tuple[list[tuple[str, list[IncomingFi
     return samples, problem
 
 
-def _make_unit(name: str, place: str, samples: list[tuple[str, list[IncomingFile]]], mark: str, certain: bool, problem: str = "",
-               bad: Iterable[IncomingFile] = ()) -> IncomingUnit:
+def _make_unit(name: str, place: str, samples: list[tuple[str, list[IncomingFile]]], mark: str, certain: bool,
+               problem: str = "", bad: Iterable[IncomingFile] = ()) -> IncomingUnit:
     files = [*bad, *(file for _, mates in samples for file in mates)]
-    problems = [f"{text} has a name that is not UTF-8" for text in (name, *(file.name for file in files)) if _as_utf8(text) != text]
+    names = [name, *(file.name for file in files)]
+    problems = [f"{text} has a name that is not UTF-8" for text in names if _as_utf8(text) != text]
     problems += [f"{file.name} {file.problem}" for file in files if file.problem]
     sources = tuple((sample, tuple(Source(file.path, file.name, guess_datatype(file.name), file.size) for file in mates))
                     for sample, mates in samples)
@@ -209,7 +215,8 @@ def _list_files(root: str, entries: Iterable[os.DirEntry[str]]) -> list[Incoming
 
 
 def _stat_entry(root: str, entry: os.DirEntry[str]) -> IncomingFile | None:
-    """The file of an entry; None if it is gone or no file. The file system is asked once, and once for the right to read it."""
+    """The file of an entry; None if it is gone or no file. The file system is asked once, and once for the right to read
+    it."""
     name = os.path.relpath(entry.path, root) if os.path.dirname(entry.path) != root else entry.name
     try:
         about = entry.stat()
@@ -259,17 +266,17 @@ def _as_utf8(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-# ---------------------------------------------------------------------------------------------------- complete, and unchanged
+# -------------------------------------------------------------------------------------------------- complete, and unchanged
 
 def is_complete(unit: IncomingUnit, since: float, now: float, settle: float) -> bool:
-    """Whether the unit may be taken, or its problem reported: at once if its mark is certain, else when its fingerprint is the
-    same since `since` (seconds), for `settle` seconds."""
+    """Whether the unit may be taken, or its problem reported: at once if its mark is certain, else when its fingerprint is
+    the same since `since` (seconds), for `settle` seconds."""
     return unit.certain or now - since >= settle
 
 
 def current_fingerprint(unit: IncomingUnit) -> str:
-    """The fingerprint that the unit has now, "" if some of it is gone. Only its own files count: what has come to a run since, `scan_folder`
-    shows."""
+    """The fingerprint that the unit has now, "" if some of it is gone. Only its own files count: what has come to a run
+    since, `scan_folder` shows."""
     now = [_stat_again(file) for file in unit.files]
     return "" if None in now else _hash_files(file for file in now if file)
 
@@ -287,8 +294,8 @@ def _stat_again(file: IncomingFile) -> IncomingFile | None:
 def as_workflow_input(unit: IncomingUnit, spec: InputSpec) -> DatasetInput | CollectionInput:
     """The unit as the value of a workflow's input; a usage error if it does not fit.
 
-    An input for a dataset takes the file, or maps over a list of several; one for a pair takes the pair, or maps over all of a
-    run.
+    An input for a dataset takes the file, or maps over a list of several; one for a pair takes the pair, or maps over all of
+    a run.
     """
     if unit.problem or spec.kind == "parameter":
         raise GalaxyError(unit.problem or f"it is a parameter ({spec.type}), and takes no file", USAGE)
@@ -301,10 +308,12 @@ def as_workflow_input(unit: IncomingUnit, spec: InputSpec) -> DatasetInput | Col
         raise GalaxyError(
             f"{unit.name}: its name is too long for an element, which may have {MAX_NAME_LENGTH} characters", USAGE)
     if spec.kind == "dataset" and unit.paired:
-        return CollectionInput("list", [(f"{name}_{mate}", leaf) for name, mates in samples for mate, leaf in zip(MATES, mates)])
+        return CollectionInput("list", [(f"{name}_{mate}", leaf) for name, mates in samples
+                                        for mate, leaf in zip(MATES, mates)])
     if unit.paired and collection_type.replace("_or_unpaired", "") in ("", "paired", "list:paired"):
         pairs = [(name, CollectionInput("paired", list(zip(MATES, mates)))) for name, mates in samples]
-        return pairs[0][1] if len(pairs) == 1 and collection_type.startswith("paired") else CollectionInput("list:paired", list(pairs))
+        is_one = len(pairs) == 1 and collection_type.startswith("paired")
+        return pairs[0][1] if is_one else CollectionInput("list:paired", list(pairs))
     if not unit.paired and collection_type in ("", "list", "paired_or_unpaired", "list:paired_or_unpaired"):
         return CollectionInput("list", [(name, mates[0]) for name, mates in samples])
     raise GalaxyError(f"it takes a collection of type {collection_type}, and the files of {unit.name} are "
@@ -314,12 +323,12 @@ def as_workflow_input(unit: IncomingUnit, spec: InputSpec) -> DatasetInput | Col
 # --------------------------------------------------------------------------------------------------------------- its move
 
 def move_unit(unit: IncomingUnit, to: str) -> str:
-    """Move the unit, and a file's mark with it, into the folder `to`, under names that nothing has there (NAME, NAME.2, ...), and
-    return where its `place` is now.
+    """Move the unit, and a file's mark with it, into the folder `to`, under names that nothing has there (NAME, NAME.2,
+    ...), and return where its `place` is now.
 
-    All of it is there before any of it leaves; if a process is killed on the way and the next one moves the same unit, there is
-    one complete copy in the end. Raises `GalaxyError` if the unit has changed or can't be moved; then it stays, or the message
-    says what is where.
+    All of it is there before any of it leaves; if a process is killed on the way and the next one moves the same unit, there
+    is one complete copy in the end. Raises `GalaxyError` if the unit has changed or can't be moved; then it stays, or the
+    message says what is where.
     """
     paths = [file.path for file in unit.files]
     things = paths if unit.place in paths else [unit.place]     # a run is moved as a folder

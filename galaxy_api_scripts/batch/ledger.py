@@ -1,7 +1,8 @@
-"""The ledger of a batch or a watched folder: the state of each sample and each step of it, in a file that outlives every process.
+"""The ledger of a batch or a watched folder: the state of each sample and each step of it, in a file that outlives every
+process.
 
-One process at a time writes it, any number read it meanwhile: see ledger_reader.py. While it is open, SQLite keeps FILE-wal and
-FILE-shm next to it, which belong to it; once the writer has closed it, FILE alone is complete.
+One process at a time writes it, any number read it meanwhile: see ledger_reader.py. While it is open, SQLite keeps FILE-wal
+and FILE-shm next to it, which belong to it; once the writer has closed it, FILE alone is complete.
 """
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ def ledger_path(text: str | None, default: Path) -> Path:
     if text is not None and not text.strip():
         raise GalaxyError("--ledger is empty: is a variable unset?", USAGE)
     if text is None and default.parent.is_dir() and not os.access(default.parent, os.W_OK):
-        raise GalaxyError(f"{default}: the folder is read-only, so the ledger can't be there: --ledger=FILE names another place", USAGE)
+        raise GalaxyError(f"{default}: the folder is read-only, so the ledger can't be there: --ledger=FILE names another "
+                          "place", USAGE)
     return default if text is None else Path(text)
 
 
@@ -65,15 +67,16 @@ def utc_now() -> str:
 class Ledger:
     """All samples of one batch or watched folder, in the file `path`, which is created if need be.
 
-    `about` says what it is for, such as `server=URL`, and is kept in it. Raises `GalaxyError`, in any method: (TRY_LATER) while another
-    process writes it, (USAGE) if it is for something else, and if it is no ledger or can't be written. Each change is on the
-    disk when its method returns, or not made at all. Threads may share it. No secret gets into it.
+    `about` says what it is for, such as `server=URL`, and is kept in it. Raises `GalaxyError`, in any method: (TRY_LATER)
+    while another process writes it, (USAGE) if it is for something else, and if it is no ledger or can't be written. Each
+    change is on the disk when its method returns, or not made at all. Threads may share it. No secret gets into it.
     """
 
     def __init__(self, path: str | Path, **about: str):
         self.path = Path(os.path.realpath(path))    # a link to it is the same ledger, with the same lock
         self.meta = LedgerMeta(self)
-        self._samples: WeakValueDictionary[str, Sample] = WeakValueDictionary()     # one object a row, so that none is out of date
+        # One object a row, so that none is out of date.
+        self._samples: WeakValueDictionary[str, Sample] = WeakValueDictionary()
         self._mutex = threading.RLock()
         with contextlib.ExitStack() as stack, translate_errors(self.path, opening=True):
             reject_special_file(self.path)
@@ -101,7 +104,8 @@ class Ledger:
     def _create(self) -> None:
         for statement in TABLES:
             self._database.execute(statement)
-        self._database.executemany("INSERT INTO meta VALUES (?, ?)", [("schema", str(SCHEMA)), ("made", utc_now()), ("notes", "{}")])
+        self._database.executemany("INSERT INTO meta VALUES (?, ?)", [
+            ("schema", str(SCHEMA)), ("made", utc_now()), ("notes", "{}")])
         self._database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         self._database.execute(f"PRAGMA user_version = {SCHEMA}")
 
@@ -126,7 +130,8 @@ class Ledger:
         known = {row["name"]: row["value"] for row in self._rows("SELECT name, value FROM meta")}
         for name, value in ((name, redact(str(value))) for name, value in about.items()):
             if known.get(name, value) != value:
-                raise GalaxyError(f"{self.path}: is the ledger of {name}={known[name]}, not {value}: another --ledger=FILE", USAGE)
+                raise GalaxyError(f"{self.path}: is the ledger of {name}={known[name]}, not {value}: another --ledger=FILE",
+                                  USAGE)
             if name not in known:
                 self._database.execute(f"INSERT INTO meta VALUES ({TEXT}, {TEXT})", (encode(redact(name)), encode(value)))
 
@@ -153,7 +158,8 @@ class Ledger:
         return self._select("name", encode(redact(name)))
 
     def _select(self, column: str, *values: bytes) -> list[Sample]:
-        return self._objects(f"SELECT * FROM units WHERE {column} IN ({', '.join([TEXT] * len(values))}) ORDER BY rowid", *values)
+        texts = ", ".join([TEXT] * len(values))
+        return self._objects(f"SELECT * FROM units WHERE {column} IN ({texts}) ORDER BY rowid", *values)
 
     def _objects(self, query: str, *values: bytes) -> list[Sample]:
         with self._mutex:

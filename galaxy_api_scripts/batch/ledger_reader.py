@@ -18,8 +18,8 @@ from galaxy_api_scripts.batch.notes import SampleNotes, Stage
 
 UNFINISHED_STATES = ["waiting", "running"]
 SAMPLE_STATES = [*UNFINISHED_STATES, "ok", "failed", "gone"]
-SAMPLE_COLUMNS = ["key", "name", "state", "stage", "attempt", "place", "history", "invocation", "failed_step", "message", "seen",
-                  "begun", "ended"]
+SAMPLE_COLUMNS = ["key", "name", "state", "stage", "attempt", "place", "history", "invocation", "failed_step", "message",
+                  "seen", "begun", "ended"]
 STEP_COLUMNS = ["key", "name", "attempt", "step", "begun", "ended", "outcome"]
 
 APPLICATION_ID = int.from_bytes(b"gxld", "big")     # PRAGMA application_id of a ledger
@@ -30,8 +30,9 @@ TEXT = "CAST(? AS TEXT)"    # a value as `encode` gives it: sqlite3 takes the na
 
 
 def read_samples(path: str | Path, states: Iterable[str] = (), name: str | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the samples in the order in which they were added, `{column: value}` each (SAMPLE_COLUMNS) with their `notes` (a dict):
-    those in one of these states, or all; of this name, or any. A thousand at a time are in memory. Raises `GalaxyError`."""
+    """Yield the samples in the order in which they were added, `{column: value}` each (SAMPLE_COLUMNS) with their `notes` (a
+    dict): those in one of these states, or all; of this name, or any. A thousand at a time are in memory. Raises
+    `GalaxyError`."""
     for row in _read(path, "SELECT rowid AS number, * FROM units WHERE rowid > ?", "rowid", states, name):
         row.setdefault("stage", None)       # schema 1
         failed_step = row["failed_step"]
@@ -41,8 +42,9 @@ def read_samples(path: str | Path, states: Iterable[str] = (), name: str | None 
 
 def read_steps(path: str | Path, states: Iterable[str] = (), name: str | None = None) -> Iterator[dict[str, Any]]:
     """Yield the steps of such samples in the order in which they began, `{column: value}` each (STEP_COLUMNS)."""
-    for row in _read(path, "SELECT steps.id AS number, key, name, steps.attempt, step, steps.begun, steps.ended, outcome "
-                           "FROM steps CROSS JOIN units ON units.key = steps.unit WHERE steps.id > ?", "steps.id", states, name):
+    query = ("SELECT steps.id AS number, key, name, steps.attempt, step, steps.begun, steps.ended, outcome "
+             "FROM steps CROSS JOIN units ON units.key = steps.unit WHERE steps.id > ?")
+    for row in _read(path, query, "steps.id", states, name):
         yield {**row, "step": Stage.parse(row["step"])}
 
 
@@ -56,10 +58,11 @@ def count_states(path: str | Path, states: Iterable[str] = (), name: str | None 
 
 def _read(path: str | Path, query: str, order: str, states: Iterable[str], name: str | None) -> Iterator[dict[str, Any]]:
     condition, values = _condition(states, name)
+    query = f"{query}{condition} ORDER BY {order} LIMIT {PAGE}"
     with _open_for_reading(Path(path)) as database:
         last, length = 0, PAGE
         while database and length == PAGE:      # page by page, so that a slow reader holds no lock between them
-            page = [dict(row) for row in database.execute(f"{query}{condition} ORDER BY {order} LIMIT {PAGE}", (last, *values))]
+            page = [dict(row) for row in database.execute(query, (last, *values))]
             length = len(page)
             for row in page:
                 last = row.pop("number")
@@ -116,8 +119,8 @@ def connect(place: str) -> sqlite3.Connection:
 
 
 def read_schema(database: sqlite3.Connection, path: Path) -> int:
-    """The version of the ledger's schema; 0 if the file is empty, as after a kill while it was created. Raises `GalaxyError` if the
-    database is no ledger, or a newer one."""
+    """The version of the ledger's schema; 0 if the file is empty, as after a kill while it was created. Raises `GalaxyError`
+    if the database is no ledger, or a newer one."""
     application, schema, content = (database.execute(query).fetchone()[0] for query in (
         "PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master"))
     if (application, schema, content) == (0, 0, 0):

@@ -1,4 +1,5 @@
-"""What a ledger knows of a sample besides its state: the stage it has reached, and the facts that the next process resumes it from.
+"""What a ledger knows of a sample besides its state: the stage it has reached, and the facts that the next process resumes
+it from.
 
 Ledgers of schema 1 held other names; `Stage.parse` and `from_json` read these too, so a reader needs no migration.
 """
@@ -14,7 +15,8 @@ from common import redact
 
 
 class Stage(str, Enum):
-    """What is done for a sample, in this order: the columns `stage` and `failed_step` and the table of steps hold the values."""
+    """What is done for a sample, in this order: the columns `stage` and `failed_step` and the table of steps hold the
+    values."""
 
     DETECT = "detect"       # a watched folder takes it: its files are complete
     HISTORY = "history"     # find or create its history
@@ -35,12 +37,14 @@ class Stage(str, Enum):
     __str__ = str.__str__
 
 
-_STAGES_OF_SCHEMA_1 = {"files seen": "detect", "history made": "history", "sent": "send", "uploaded": "upload", "submitted": "submit",
-                       "watched": "run", "finished": "finish", "delivered": "deliver", "moved": "move", "told": "notify"}
+_STAGES_OF_SCHEMA_1 = {
+    "files seen": "detect", "history made": "history", "sent": "send", "uploaded": "upload", "submitted": "submit",
+    "watched": "run", "finished": "finish", "delivered": "deliver", "moved": "move", "told": "notify"}
 _FIELDS_OF_SCHEMA_1 = {
-    "marked": "unique_title", "own": "own_history", "asked_history": "history_requested", "histories_before": "older_histories",
-    "sent": "sent_at", "making": "making_since", "sent_again": "resends", "tried": "earlier_runs", "looked": "last_poll",
-    "stamp": "fingerprint", "mark": "history_mark", "shared": "shared_uploads", "seen": "arrivals"}
+    "marked": "unique_title", "own": "own_history", "asked_history": "history_requested",
+    "histories_before": "older_histories", "sent": "sent_at", "making": "making_since", "sent_again": "resends",
+    "tried": "earlier_runs", "looked": "last_poll", "stamp": "fingerprint", "mark": "history_mark",
+    "shared": "shared_uploads", "seen": "arrivals"}
 
 NotesT = TypeVar("NotesT", bound="BaseNotes")
 
@@ -116,7 +120,8 @@ class SampleNotes(BaseNotes):
     restarts: int = 0
     """How often its invocation was run again because Galaxy's restart had killed a job."""
     last_poll: list[Any] | None = None
-    """`[summary, seconds since 1970]`: the invocation's jobs when they were polled last, and since when they are like that."""
+    """`[summary, seconds since 1970]`: the invocation's jobs when they were polled last, and since when they are like
+    that."""
     results: str | None = None
     """The folder where its results are, once they are downloaded."""
 

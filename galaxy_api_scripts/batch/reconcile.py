@@ -1,4 +1,5 @@
-"""Invocations that Galaxy has and a ledger does not know of: after a kill, a lost answer or the loss of the ledger itself."""
+"""Invocations that Galaxy has and a ledger does not know of: after a kill, a lost answer or the loss of the ledger
+itself."""
 from __future__ import annotations
 
 from typing import Any
@@ -43,7 +44,8 @@ def _best(galaxy: Galaxy, runs: list[dict[str, Any]], history: str) -> dict[str,
 
 
 def adopt_requested(galaxy: Galaxy, sample: Sample) -> bool:
-    """Save the invocation that an earlier process requested for the sample and whose answer it did not get; whether there is one."""
+    """Save the invocation that an earlier process requested for the sample and whose answer it did not get; whether there is
+    one."""
     notes = sample.notes
     if not (notes.asked and notes.own_history):
         return False
@@ -64,4 +66,5 @@ def cancel_late(galaxy: Galaxy, sample: Sample, invocation: dict[str, Any]) -> N
     runs = newer_invocations(galaxy, invocation["workflow_id"], query, notes.earlier_runs)
     if len(runs) > 1 and notes.inputs is not None:
         runs = newer_invocations(galaxy, invocation["workflow_id"], {**query, "inputs": notes.inputs}, notes.earlier_runs)
-    cancel_duplicates(galaxy, [invocation, *(run for run in runs if run["id"] != invocation["id"] and run["state"] != "completed")])
+    others = [run for run in runs if run["id"] != invocation["id"] and run["state"] != "completed"]
+    cancel_duplicates(galaxy, [invocation, *others])

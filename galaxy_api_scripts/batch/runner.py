@@ -1,8 +1,8 @@
 """Run a workflow on many samples at once: upload, submit each invocation exactly once, poll, download; every step is in the
 ledger.
 
-Here is what concerns all samples: which are queued, which run, and what is asked of Galaxy for all of them in one request. The
-steps of one sample are in running_sample.py, and which sample is which in samples.py.
+Here is what concerns all samples: which are queued, which run, and what is asked of Galaxy for all of them in one request.
+The steps of one sample are in running_sample.py, and which sample is which in samples.py.
 """
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class BatchRunner:
                  labels: Iterable[str] = (), make_staging: Callable[[Galaxy, str], Staging] = Staging, wait: bool = True,
                  shared_history: Callable[[], str] | None = None):
         self.galaxy, self.ledger, self.max_running = galaxy, ledger, max_running
-        self.context = BatchContext(galaxy, SharedUploads(galaxy, ledger, shared_history), folder, list(labels), make_staging, wait,
-                                    shared_history)
+        shared_uploads = SharedUploads(galaxy, ledger, shared_history)
+        self.context = BatchContext(galaxy, shared_uploads, folder, list(labels), make_staging, wait, shared_history)
         self.running: dict[str, RunningSample] = {}     # by key
         self.queue: deque[RunningSample] = deque()
         self.rejected: list[Sample] = []        # that have failed without being begun, and are still to be handed on
@@ -47,9 +47,10 @@ class BatchRunner:
                unique_title: bool = True) -> Sample:
         """Queue the sample of that name for that request, unless it runs or has ended: the one in the ledger, or a new one.
 
-        A sample is identified by name, `purpose` (the request's by default) and file contents; a change in any of them makes a new
-        one. One in a state among `again` gets another invocation. A new one's history is called `title`, or by its name and the
-        workflow's, and with `unique_title` by the sample's key too. `require_unchanged` may raise right before the submission.
+        A sample is identified by name, `purpose` (the request's by default) and file contents; a change in any of them makes
+        a new one. One in a state among `again` gets another invocation. A new one's history is called `title`, or by its
+        name and the workflow's, and with `unique_title` by the sample's key too. `require_unchanged` may raise right before
+        the submission.
         """
         sample = find_or_add(self.ledger, name, request, purpose, place, title, unique_title)
         undelivered = self.context.folder and self.context.wait and not sample.notes.results
@@ -66,8 +67,8 @@ class BatchRunner:
         return sample
 
     def adopt_orphans(self) -> None:
-        """Take on what an earlier process left and nobody has submitted this time: invocations are polled to their ends, and what
-        was not begun is dropped."""
+        """Take on what an earlier process left and nobody has submitted this time: invocations are polled to their ends, and
+        what was not begun is dropped."""
         for sample in self.ledger.samples("running"):
             self.running.setdefault(sample.key, RunningSample(self.context, sample))
         queued = {entry.sample.key for entry in self.queue}
@@ -79,9 +80,9 @@ class BatchRunner:
             max_interval: float = POLL_INTERVAL[1]) -> Iterator[Sample]:
         """Yield each sample as it ends, until all have ended or `timeout` seconds are over.
 
-        With `once`, until all is submitted that can be, and the results of what has ended by then are downloaded. `find_more()`,
-        which may submit more, is called before each round; with it and without `once` there is no end, and a server that is away
-        is waited for as long as it takes. Between two rounds are `max_interval` seconds at most.
+        With `once`, until all is submitted that can be, and the results of what has ended by then are downloaded.
+        `find_more()`, which may submit more, is called before each round; with it and without `once` there is no end, and a
+        server that is away is waited for as long as it takes. Between two rounds are `max_interval` seconds at most.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         last_active, interval, reported = time.monotonic(), POLL_INTERVAL[0], ""
@@ -93,8 +94,8 @@ class BatchRunner:
                     find_more()
                 yield from self.step()
                 if forever and self.context.refusals >= MAX_REFUSALS:
-                    raise GalaxyError(f"the last {self.context.refusals} runs were refused, so nothing more is begun: start it "
-                                      "again once that is mended")
+                    raise GalaxyError(f"the last {self.context.refusals} runs were refused, so nothing more is begun: start "
+                                      "it again once that is mended")
                 reported = ""
             except GalaxyError as error:
                 if not forever or error.exit_code != TRY_LATER:
@@ -144,7 +145,8 @@ class BatchRunner:
             self.running[sample.key] = entry
             yield from self._advance(entry, {}, {})
         if self.context.refusals >= MAX_REFUSALS and self.queue:
-            report_error(f"the last {self.context.refusals} runs were refused, so the {len(self.queue)} that wait were not begun")
+            report_error(f"the last {self.context.refusals} runs were refused, so the {len(self.queue)} that wait were not "
+                         "begun")
             self.queue.clear()
             self.gave_up = True
 

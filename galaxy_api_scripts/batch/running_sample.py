@@ -1,8 +1,8 @@
-"""One sample on its way: each stage is saved before it is taken and after it, so that a process killed at any moment leaves the
-next one what it needs.
+"""One sample on its way: each stage is saved before it is taken and after it, so that a process killed at any moment leaves
+the next one what it needs.
 
-What Galaxy was asked for without an answer is looked up: a sample's own history by its name, which ends with the sample's key
-(the name is the one thing that Galaxy sets together with creating it), its invocation by the history and by its inputs.
+What Galaxy was asked for without an answer is looked up: a sample's own history by its name, which ends with the sample's
+key (the name is the one thing that Galaxy sets together with creating it), its invocation by the history and by its inputs.
 """
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
 
 RESTARTED = "killed when Galaxy was restarted"      # Galaxy 26.1 of jobs that it does not find again: no fault of theirs
-MAKING_LIMIT = (600, 5 * 10**6)     # an upload's job that is `running` is lost after so many seconds, plus one per so many bytes
-QUEUED_LIMIT = 6 * 3600     # seconds after which one that is not `running` is lost
+# An upload's job that is `running` is lost after so many seconds, plus one per so many bytes; else after QUEUED_LIMIT.
+MAKING_LIMIT = (600, 5 * 10**6)
+QUEUED_LIMIT = 6 * 3600
 MAX_RETRIES = 3             # of an upload whose job was lost, and of an invocation whose job was killed with Galaxy
 PARALLEL_DOWNLOADS = 4
 
@@ -49,7 +50,8 @@ class BatchContext:
 
 
 class RunningSample:
-    """A sample that is under way, or queued. Without `request`, nobody asks for it any more: only its invocation is polled."""
+    """A sample that is under way, or queued. Without `request`, nobody asks for it any more: only its invocation is
+    polled."""
 
     def __init__(self, context: BatchContext, sample: Sample, request: RunRequest | None = None, tags: Sequence[str] = (),
                  require_unchanged: Callable[[], None] | None = None):
@@ -61,8 +63,8 @@ class RunningSample:
     def advance(self, unfinished: dict[str, str], summaries: dict[str, Any]) -> bool:
         """Take the steps that can be taken now; whether the sample has ended, well or badly.
 
-        `unfinished` are the datasets that Galaxy is still making, `{id: state}`; `summaries` those of `fetch_summaries`. Raises
-        `GalaxyError` for what is no fault of the sample: Galaxy is away, or rejects the key.
+        `unfinished` are the datasets that Galaxy is still making, `{id: state}`; `summaries` those of `fetch_summaries`.
+        Raises `GalaxyError` for what is no fault of the sample: Galaxy is away, or rejects the key.
         """
         try:
             if self.sample.invocation:
@@ -92,7 +94,8 @@ class RunningSample:
         if self.staging is None and not self.sample.notes.inputs:
             self._send(request)
             unfinished = dict.fromkeys(self.staging.datasets, "new") if self.staging else {}
-        making = {dataset: unfinished[dataset] for dataset in self.staging.datasets if dataset in unfinished} if self.staging else {}
+        datasets = self.staging.datasets if self.staging else []
+        making = {dataset: unfinished[dataset] for dataset in datasets if dataset in unfinished}
         if making:
             self._resend_lost(making)
         elif not self.sample.invocation:
@@ -138,12 +141,13 @@ class RunningSample:
         return history
 
     def _save_hashes(self, hashes: dict[str, str], **changes: Any) -> None:
-        files = {path: [size, changed, hashes.get(path, sha256)] for path, (size, changed, sha256) in self.sample.notes.files.items()}
+        files = {path: [size, changed, hashes.get(path, sha256)]
+                 for path, (size, changed, sha256) in self.sample.notes.files.items()}
         self.sample.save(durably=True, files=files, **changes)
 
     def _resend_lost(self, making: dict[str, str]) -> None:
-        """Send once more what Galaxy has been making (`{dataset: state}`) for so long that its job is lost: after a Celery worker
-        was killed, one stays as it is for ever, `running` if the worker had begun with it (26.1)."""
+        """Send once more what Galaxy has been making (`{dataset: state}`) for so long that its job is lost: after a Celery
+        worker was killed, one stays as it is for ever, `running` if the worker had begun with it (26.1)."""
         sample, running = self.sample, "running" in making.values()
         if running and sample.notes.making_since is None:
             sample.save(making_since=time.time())
@@ -155,8 +159,8 @@ class RunningSample:
             return
         sample.reach(Stage.UPLOAD)
         if notes.resends >= MAX_RETRIES:
-            raise GalaxyError(f"Galaxy has been making {len(making)} datasets of the uploaded files for {seconds:.0f} s, and so "
-                              f"{MAX_RETRIES} times before: its administrator can see what its jobs wait for")
+            raise GalaxyError(f"Galaxy has been making {len(making)} datasets of the uploaded files for {seconds:.0f} s, "
+                              f"and so {MAX_RETRIES} times before: its administrator can see what its jobs wait for")
         for dataset in making:
             discard_dataset(self.galaxy, dataset)
         sample.save(durably=True, sent_at=None, making_since=None, resends=notes.resends + 1)
@@ -189,7 +193,8 @@ class RunningSample:
         if isinstance(summary, GalaxyError):
             raise summary
         if self.poller is None:
-            self.poller = InvocationPoller(self.galaxy, str(sample.invocation), False, *sample.notes.last_poll or (None, 0.0))
+            self.poller = InvocationPoller(self.galaxy, str(sample.invocation), False,
+                                           *sample.notes.last_poll or (None, 0.0))
         invocation = self.poller.check(summary)
         if invocation is None:
             return False
@@ -214,8 +219,8 @@ class RunningSample:
         return str(folder.folder.resolve())
 
     def _fail(self, error: InvocationFailed) -> bool:
-        """Save how the invocation has failed; whether that ends the sample: a job that was killed with Galaxy is worth another
-        invocation."""
+        """Save how the invocation has failed; whether that ends the sample: a job that was killed with Galaxy is worth
+        another invocation."""
         job, sample = error.first_failure, self.sample
         if job and RESTARTED in job["stderr"] and sample.notes.restarts < MAX_RETRIES:
             sample.save(durably=True, restarts=sample.notes.restarts + 1, **samples.new_attempt(sample))

@@ -29,7 +29,7 @@ class SheetRow:
     sample: str
     history: str = ""                   # the name of its history; "" for the default one
     tags: list[str] = field(default_factory=list)
-    cells: dict[str, list[str]] = field(default_factory=dict)   # by column; in FASTQ columns, a value for each line of the sample
+    cells: dict[str, list[str]] = field(default_factory=dict)   # by column; for FASTQ, one for each of its lines
     inputs: InputValues | None = None
 
     def describe(self, column: str) -> str:
@@ -64,8 +64,8 @@ class SampleSheet:
 def read_sheet(name: str, fastq: str | None = None) -> SampleSheet:
     """Read the sheet in the file `name`, standard input for `-`: TSV or CSV, with a row for each run and a column `sample`.
 
-    Rows of one sample are one run if there is a column fastq_1. The FASTQ files of Illumina's sample sheets (versions 1 and 2)
-    are looked for in the folder `fastq`, else in the sheet's own. Raises `GalaxyError` (USAGE) if it is no sheet.
+    Rows of one sample are one run if there is a column fastq_1. The FASTQ files of Illumina's sample sheets (versions 1 and
+    2) are looked for in the folder `fastq`, else in the sheet's own. Raises `GalaxyError` (USAGE) if it is no sheet.
     """
     if not name:
         raise GalaxyError("the sheet's name is empty: is a variable unset?", USAGE)
@@ -100,15 +100,16 @@ def _read_table(sheet: SampleSheet, lines: list[NumberedLine]) -> None:
     roles = {role: next((column for name in names for column in sheet.columns if column.lower() == name), "")
              for role, names in (("sample", NAME_COLUMNS), ("history", ("history",)), ("tags", ("tags",)))}
     if not roles["sample"]:
-        raise GalaxyError(f"{sheet.name}: expected a heading with a column sample, then a row for each run; line {sheet.line} "
-                          f"has {shorten(', '.join(sheet.columns), 120)}", USAGE)
+        raise GalaxyError(f"{sheet.name}: expected a heading with a column sample, then a row for each run; line "
+                          f"{sheet.line} has {shorten(', '.join(sheet.columns), 120)}", USAGE)
     sheet.reserved = [column for column in roles.values() if column]
     by_sample: dict[str, SheetRow] = {}
     for line, cells in rows:
         while len(cells) > len(sheet.columns) and not cells[-1]:
             cells.pop()
         if len(cells) != len(sheet.columns):
-            sheet.note(None, "", f"has {len(cells)} cells, and the heading {len(sheet.columns)}: does it have another delimiter?", line)
+            sheet.note(None, "", f"has {len(cells)} cells, and the heading {len(sheet.columns)}: does it have another "
+                                 "delimiter?", line)
             continue
         if any(value and not column for column, value in zip(sheet.columns, cells)):
             sheet.note(None, "", f"column {sheet.columns.index('') + 1} has no name", sheet.line)
@@ -116,20 +117,22 @@ def _read_table(sheet: SampleSheet, lines: list[NumberedLine]) -> None:
     sheet.rows = list(by_sample.values())
 
 
-def _add_row(sheet: SampleSheet, by_sample: dict[str, SheetRow], line: int, values: dict[str, str], roles: dict[str, str]) -> None:
+def _add_row(sheet: SampleSheet, by_sample: dict[str, SheetRow], line: int, values: dict[str, str], roles: dict[str, str]
+             ) -> None:
     sample = values[roles["sample"]]
     if not _is_name(sheet, roles["sample"], sample, line):
         return
     row = by_sample.get(sample)
     if row and "fastq_1" not in values:
-        sheet.note(row, roles["sample"], f"is in line {row.line} too: a sample has one row, but for its lanes in a column fastq_1", line)
+        sheet.note(row, roles["sample"], f"is in line {row.line} too: a sample has one row, but for its lanes in a column "
+                                         "fastq_1", line)
     elif row:
         for column, value in values.items():
             if column in FASTQ:
                 row.cells[column].append(value)
             elif [value] != row.cells[column]:
-                sheet.note(row, column, f"{shorten(value, 60)!r}, and {row.describe(column)} in line {row.line}: the rows of a "
-                                        "sample differ in their files only", line)
+                sheet.note(row, column, f"{shorten(value, 60)!r}, and {row.describe(column)} in line {row.line}: the rows "
+                                        "of a sample differ in their files only", line)
     else:
         tags = [tag.strip() for tag in values.get(roles["tags"], "").split(",") if tag.strip()]
         row = by_sample[sample] = SheetRow(line, sample, values.get(roles["history"], ""), tags,
@@ -210,14 +213,15 @@ def _read_illumina(sheet: SampleSheet, lines: list[NumberedLine], fastq: str) ->
                 if (match := SECTION.fullmatch(line))}
     start = next((sections[section] for section in SAMPLE_SECTIONS if section in sections), None)
     if start is None:
-        raise GalaxyError(f"{sheet.name}: a sample sheet of Illumina has a section [Data] or [BCLConvert_Data], and there are "
-                          f"{', '.join(f'[{section}]' for section in sections)}", USAGE)
+        raise GalaxyError(f"{sheet.name}: a sample sheet of Illumina has a section [Data] or [BCLConvert_Data], and there "
+                          f"are {', '.join(f'[{section}]' for section in sections)}", USAGE)
     end = min((place for place in sections.values() if place > start), default=len(lines))
     rows = _read_heading(sheet, lines[start + 1:end])
     columns = {column.lower(): column for column in sheet.columns}
     if "sample_id" not in columns:
         raise GalaxyError(f"{sheet.name}: line {sheet.line}: the samples need a column Sample_ID", USAGE)
-    sheet.reserved, sheet.spare = [columns["sample_id"]], [column for column in sheet.columns if column != columns["sample_id"]]
+    sheet.reserved = [columns["sample_id"]]
+    sheet.spare = [column for column in sheet.columns if column not in sheet.reserved]
     by_sample: dict[str, SheetRow] = {}
     for line, cells in rows:
         values = dict(zip(sheet.columns, cells + [""] * len(sheet.columns)))
@@ -271,7 +275,8 @@ def _fill_reads(sheet: SampleSheet, row: SheetRow, files: list[ReadFile], lanes:
     elif len(present) > 1 and not present[0]:
         sheet.note(row, "fastq_1", f"there are files of one lane and of all: {', '.join(sorted(paths.values()))}")
     elif present[0] and lanes - set(present):
-        sheet.note(row, "fastq_1", f"there are no files of lane {', '.join(map(str, sorted(lanes - set(present))))} in {fastq}")
+        missing = ", ".join(map(str, sorted(lanes - set(present))))
+        sheet.note(row, "fastq_1", f"there are no files of lane {missing} in {fastq}")
     for lane in present:
         if (lane, 1) not in paths:
             sheet.note(row, "fastq_1", f"there is no _R1_ for {paths[lane, 2]}")

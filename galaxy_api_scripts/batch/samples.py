@@ -1,7 +1,7 @@
 """Which sample is which, and how one begins again.
 
-A sample is identified by its name, its purpose (what is to be run, see `RunRequest.purpose`) and the contents of its files; a
-change in any of them makes a new one.
+A sample is identified by its name, its purpose (what is to be run, see `RunRequest.purpose`) and the contents of its files;
+a change in any of them makes a new one.
 """
 from __future__ import annotations
 
@@ -74,13 +74,15 @@ def _choose_folder(ledger: Ledger, name: str, key: str, number: int) -> str:
 
 
 def portable_purpose(request: RunRequest) -> Any:
-    """A request's purpose, with files by their names where these are unambiguous: what else there is to them, their contents tell."""
+    """A request's purpose, with files by their names where these are unambiguous: what else there is to them, their contents
+    tell."""
     counts = Counter(os.path.basename(path) for path in request.files)
     names = {path: os.path.basename(path) for path in request.files if counts[os.path.basename(path)] == 1}
 
     def shorten_paths(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: names.get(inner, inner) if key == "upload" else shorten_paths(inner) for key, inner in value.items()}
+            return {key: names.get(inner, inner) if key == "upload" else shorten_paths(inner)
+                    for key, inner in value.items()}
         return [shorten_paths(inner) for inner in value] if isinstance(value, list) else value
 
     return shorten_paths(request.purpose)
@@ -111,7 +113,8 @@ def reset(galaxy: Galaxy, sample: Sample) -> None:
 def new_attempt(sample: Sample) -> dict[str, Any]:
     """The changes that let a sample have another invocation, which its last one is not taken for."""
     earlier_runs = [*sample.notes.earlier_runs, *([sample.invocation] if sample.invocation else [])]
-    return {"attempt": sample.attempt + 1, "invocation": None, "earlier_runs": earlier_runs, "asked": None, "last_poll": None}
+    return {"attempt": sample.attempt + 1, "invocation": None, "earlier_runs": earlier_runs, "asked": None,
+            "last_poll": None}
 
 
 def drop(sample: Sample) -> None:

@@ -31,7 +31,8 @@ class SharedUploads:
         self.sources = {source for source, count in counts.items() if count > 1}
 
     def replace(self, request: RunRequest) -> dict[str, str]:
-        """Put datasets in the place of the request's shared files, which are uploaded if need be; `{path: SHA-256}` of these."""
+        """Put datasets in the place of the request's shared files, which are uploaded if need be; `{path: SHA-256}` of
+        these."""
         hashes = {}
 
         def as_dataset(leaf: DatasetInput) -> DatasetInput:
@@ -49,7 +50,8 @@ class SharedUploads:
         stat = None if source.is_url else Path(source.path).stat()
         name = json.dumps([source.path, source.ext, *([stat.st_size, stat.st_mtime_ns] if stat else [])])
         dataset = meta.notes.shared_uploads.get(name)
-        if dataset and dataset["id"] not in self._checked and not is_usable(self.galaxy, {"src": "hda", "id": dataset["id"]}):
+        if dataset and dataset["id"] not in self._checked and not is_usable(
+                self.galaxy, {"src": "hda", "id": dataset["id"]}):
             dataset = None
         if not dataset:
             history = self.shared_history() if self.shared_history else shared_history(

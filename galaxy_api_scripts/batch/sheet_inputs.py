@@ -33,8 +33,9 @@ PAIRED_OR_UNPAIRED_TYPES = ("paired_or_unpaired", "list:paired_or_unpaired")
 class SheetInputs:
     """Which of a sheet's columns is which input of a workflow, as `load_workflow` has it.
 
-    `mapping` is `{column: label}`, where "" leaves the column out; `constants` are `INPUT=VALUE` words for all rows; `history` is the
-    id of the one that `hid:N` is looked up in. Problems with columns are noted at once, those with rows as they are filled in.
+    `mapping` is `{column: label}`, where "" leaves the column out; `constants` are `INPUT=VALUE` words for all rows;
+    `history` is the id of the one that `hid:N` is looked up in. Problems with columns are noted at once, those with rows as
+    they are filled in.
     """
 
     def __init__(self, sheet: SampleSheet, galaxy: Galaxy, workflow: dict[str, Any], mapping: dict[str, str] | None = None,
@@ -67,8 +68,8 @@ class SheetInputs:
         return self.sheet.rows
 
     def fill_as_one(self) -> SheetRow:
-        """One row for all, named as the sheet's file: its inputs are a collection of each column of data, with an element for each
-        sample, and parameters that are the same in all rows."""
+        """One row for all, named as the sheet's file: its inputs are a collection of each column of data, with an element
+        for each sample, and parameters that are the same in all rows."""
         inputs = self.base
         for index, columns in self.columns.items():
             is_parameter = self.specs[index].kind == "parameter"
@@ -88,8 +89,9 @@ class SheetInputs:
         first = self.sheet.rows[0]
         for row in self.sheet.rows:
             if row.cells[column] != first.cells[column]:
-                self._reject(inputs, index, row, column, f"{row.describe(column)}, and {first.describe(column)} in line "
-                                                         f"{first.line}: it is a parameter, of which one run takes one value")
+                self._reject(inputs, index, row, column,
+                             f"{row.describe(column)}, and {first.describe(column)} in line {first.line}: it is a "
+                             "parameter, of which one run takes one value")
                 return None
         return self._value(inputs, first, index, [column])
 
@@ -114,7 +116,8 @@ class SheetInputs:
         if value is None:
             return []
         if isinstance(value, DatasetInput) and value.ref.get("src") == "hdca":
-            self._reject(inputs, index, row, columns[0], f"{value.place} is a collection, and can't be an element of another")
+            self._reject(inputs, index, row, columns[0],
+                         f"{value.place} is a collection, and can't be an element of another")
             return []
         is_list = isinstance(value, CollectionInput) and value.type.startswith("list")
         return _name_elements(row.sample, [element for _, element in value.elements] if is_list else [value])
@@ -150,19 +153,20 @@ class SheetInputs:
         return columns_of
 
     def _indexes(self, column: str) -> list[str]:
-        """The inputs that a column's name, or its label in the mapping, may be; if it should be one and is none, that is noted."""
+        """The inputs that a column's name, or its label in the mapping, may be; if it should be one and is none, that is
+        noted."""
         label = self.mapping.get(column, column)
         indexes = self.base.find_indexes(label) if label else []
         if column in self.mapping:
             if label and not indexes:
                 self.base.report_unknown(label)
                 self.sheet.note(None, column, self.base.problems[-1], self.sheet.line)
-        elif column in self.sheet.spare or column in self.sheet.reserved:      # a text may be needed that is the sample's name
+        elif column in (*self.sheet.spare, *self.sheet.reserved):      # a text input may be the sample's name
             return [index for index in indexes if self.specs[index].kind == "parameter" and column in self.sheet.reserved]
         elif not indexes and column not in FASTQ:
             labels = [spec.name for spec in self.specs.values()]
-            self._note_column(column, f"fits no input{_suggest(column, labels)}; --map={column}=LABEL names one, --map={column}= "
-                                      f"leaves it out; the inputs are {', '.join(labels) or 'none'}")
+            self._note_column(column, f"fits no input{_suggest(column, labels)}; --map={column}=LABEL names one, "
+                                      f"--map={column}= leaves it out; the inputs are {', '.join(labels) or 'none'}")
         return indexes
 
     def _note_column(self, column: str, problem: str) -> None:
@@ -194,35 +198,34 @@ class SheetInputs:
 
     # ------------------------------------------------------------------------------------------- what a row gives
 
-    def _value(self, inputs: InputValues, row: SheetRow, index: str, columns: list[str], allow_several: bool = False) -> InputValue:
+    def _value(self, inputs: InputValues, row: SheetRow, index: str, columns: list[str], allow_several: bool = False
+               ) -> InputValue:
         """What a row gives to an input; None if its cells are empty, or wrong, which is noted."""
         spec = self.specs[index]
         if not _is_filled(row, columns):
             return None
         if len(columns) == 1 and (spec.kind == "parameter" or columns[0] not in FASTQ):
-            words = [word if spec.kind == "parameter" else _absolute(self.sheet.folder, word) for word in row.cells[columns[0]] if word]
+            words = [word for word in row.cells[columns[0]] if word]
+            if spec.kind != "parameter":
+                words = [_absolute(self.sheet.folder, word) for word in words]
             return self._try(inputs, row, columns[0], index, partial(inputs.parse_value, spec, words))
         before = len(inputs.problems)
-        files = [[self._try(inputs, row, column, index, partial(self._file, inputs, spec, word)) if word else None
+        one_file = partial(_one_file, self.sheet.folder, inputs, spec)
+        files = [[self._try(inputs, row, column, index, partial(one_file, word)) if word else None
                   for word in row.cells[column]] for column in columns]
         if len(inputs.problems) > before:
             return None
         return self._try(inputs, row, ", ".join(columns), index,
                          partial(_arrange_reads, spec, row.sample, columns, files, allow_several))
 
-    def _try(self, inputs: InputValues, row: SheetRow, column: str, index: str, make: Callable[[], InputValue]) -> InputValue:
+    def _try(self, inputs: InputValues, row: SheetRow, column: str, index: str, make: Callable[[], InputValue]
+             ) -> InputValue:
         """What `make()` returns; None if that is a usage error, which is noted."""
         before = len(inputs.problems)
         inputs.set_value(index, make)
         for problem in inputs.problems[before:]:
             self.sheet.note(row, column, problem.removeprefix(f"input {self.specs[index].name}: "))
         return inputs.values.pop(index, None)
-
-    def _file(self, inputs: InputValues, spec: InputSpec, word: str) -> DatasetInput:
-        parts = inputs.expand_word(_absolute(self.sheet.folder, word))
-        if len(parts) != 1 or parts[0].ref.get("src") == "hdca":
-            raise GalaxyError(f"{word}: expected one file", USAGE)
-        return with_datatype(spec, parts[0])
 
 
 def parse_column_map(texts: Iterable[str]) -> dict[str, str]:
@@ -246,6 +249,13 @@ def _absolute(folder: str, word: str) -> str:
     if glob.has_magic(folder) and not os.path.isabs(word) and not os.path.lexists(path):
         return os.path.join(glob.escape(folder), word)
     return path
+
+
+def _one_file(folder: str, inputs: InputValues, spec: InputSpec, word: str) -> DatasetInput:
+    parts = inputs.expand_word(_absolute(folder, word))
+    if len(parts) != 1 or parts[0].ref.get("src") == "hdca":
+        raise GalaxyError(f"{word}: expected one file", USAGE)
+    return with_datatype(spec, parts[0])
 
 
 def _missing(inputs: InputValues) -> list[str]:
@@ -290,8 +300,8 @@ def _reads_mismatch(spec: InputSpec, columns: list[str]) -> str:
 
 def _arrange_reads(spec: InputSpec, sample: str, columns: list[str], files: list[list[DatasetInput | None]],
                    allow_several: bool) -> InputValue:
-    """A sample's files as an input takes them: several lanes as a list, and one too if the input takes a list. If it takes one
-    pair, several are an error unless they are allowed."""
+    """A sample's files as an input takes them: several lanes as a list, and one too if the input takes a list. If it takes
+    one pair, several are an error unless they are allowed."""
     places = [leaf.source.path if leaf.source else leaf.ref["id"] for column in files for leaf in column if leaf]
     repeated = next((place for place in places if places.count(place) > 1), "")
     if repeated:

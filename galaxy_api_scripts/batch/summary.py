@@ -20,9 +20,10 @@ END_STATES = ["ok", "failed"]       # nothing more is done in these, unless some
 
 
 def iter_finished(runner: BatchRunner, samples: list[Sample], once: bool, timeout: float | None,
-                  find_more: Callable[[], None] | None = None, max_interval: float = POLL_INTERVAL[1]) -> Iterator[dict[str, Any]]:
-    """Yield a row of `ROW_FIELDS` for each sample as it ends, and report failures. `samples` are all there are so far; later ones
-    are appended as they end. See `BatchRunner.run` for the rest."""
+                  find_more: Callable[[], None] | None = None, max_interval: float = POLL_INTERVAL[1]
+                  ) -> Iterator[dict[str, Any]]:
+    """Yield a row of `ROW_FIELDS` for each sample as it ends, and report failures. `samples` are all there are so far; later
+    ones are appended as they end. See `BatchRunner.run` for the rest."""
     known = {sample.key for sample in samples}
     with progress_bar(len(samples), "samples", unit="") as bar:
         bar.update(max(len(samples) - runner.unfinished, 0))
@@ -56,8 +57,8 @@ def report_failure(sample: Sample) -> str:
 
 
 def print_rows(rows: Iterator[dict[str, Any]], output: dict[str, Any], print_nothing: bool) -> None:
-    """Print the rows as they come, in the format and with the fields of `output_options`: without any, no heading either, but
-    JSON's empty list. With `print_nothing`, only let them come."""
+    """Print the rows as they come, in the format and with the fields of `output_options`: without any, no heading either,
+    but JSON's empty list. With `print_nothing`, only let them come."""
     first = next(rows, None)
     if print_nothing:
         for _ in rows:
@@ -74,8 +75,8 @@ def sample_row(sample: Sample) -> dict[str, Any]:
 
 
 def exit_status(samples: Iterable[Sample], known: Container[str] = (), gave_up: bool = False) -> int:
-    """The exit status of a script that was to bring these samples to their ends. Failures of the `known` keys do not count, and after
-    BatchRunner `gave_up`, nor do samples that are still waiting."""
+    """The exit status of a script that was to bring these samples to their ends. Failures of the `known` keys do not count,
+    and after BatchRunner `gave_up`, nor do samples that are still waiting."""
     states = Counter("known" if sample.key in known and sample.state == "failed" else sample.state for sample in samples)
     if states["running"] or (states["waiting"] and not gave_up):
         return STILL_RUNNING

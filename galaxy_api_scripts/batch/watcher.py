@@ -1,7 +1,7 @@
 """Watch a folder: submit each complete unit in it once, and when that has ended, move it away and run the user's command.
 
-Since when each unit is unchanged, and which were submitted, is in the ledger, so a watcher from cron, which scans once and ends,
-knows as much as one that stays.
+Since when each unit is unchanged, and which were submitted, is in the ledger, so a watcher from cron, which scans once and
+ends, knows as much as one that stays.
 """
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class WatchSettings:
 
 
 class Watcher:
-    """Scans a folder and submits to `runner` what is complete: what `make_request(unit)` returns for each. Histories are named by
-    `make_title(unit)`, which need not be unique, if that is given."""
+    """Scans a folder and submits to `runner` what is complete: what `make_request(unit)` returns for each. Histories are
+    named by `make_title(unit)`, which need not be unique, if that is given."""
 
     def __init__(self, runner: BatchRunner, settings: WatchSettings, make_request: Callable[[IncomingUnit], RunRequest],
                  make_title: Callable[[IncomingUnit], str] | None = None):
@@ -72,7 +72,8 @@ class Watcher:
         meta, now, settings = self.runner.ledger.meta, time.time(), self.settings
         before, arrivals = meta.notes.arrivals, {}
         units = scan_folder(settings.folder, settings.kind, settings.ready_file, settings.pattern)
-        self._submitted = {unit.place: unit.fingerprint for unit in units if self._submitted.get(unit.place) == unit.fingerprint}
+        self._submitted = {unit.place: unit.fingerprint for unit in units
+                           if self._submitted.get(unit.place) == unit.fingerprint}
         for unit in units:
             if unit.place in self._submitted:
                 continue
@@ -161,8 +162,9 @@ class Watcher:
             return
         folder = self.runner.context.folder
         url = f"{self.runner.galaxy.base}/workflows/invocations/{sample.invocation}" if sample.invocation else ""
-        facts = {"NAME": sample.name, "STATE": state, "PLACE": sample.place, "HISTORY": sample.history, "RUN_URL": redact(url),
-                 "INVOCATION": sample.invocation, "FAILED_STEP": sample.failed_step, "MESSAGE": sample.message,
+        facts = {"NAME": sample.name, "STATE": state, "PLACE": sample.place, "HISTORY": sample.history,
+                 "RUN_URL": redact(url), "INVOCATION": sample.invocation, "FAILED_STEP": sample.failed_step,
+                 "MESSAGE": sample.message,
                  "RESULTS": folder.resolve() / sample.notes.folder if folder and state == "ok" else "",
                  "LEDGER": self.runner.ledger.path}
         environment = {**os.environ, **{f"UNIT_{name}": str(value or "") for name, value in facts.items()}}
@@ -178,14 +180,15 @@ class Watcher:
 
 
 def default_ledger(server: str, folder: str, workflow: str) -> Path:
-    """The path of the ledger of a folder, a server (whatever password a proxy before it has) and a workflow, without `--ledger`."""
+    """The path of the ledger of a folder, a server (whatever password a proxy before it has) and a workflow, without
+    `--ledger`."""
     workflow = os.path.realpath(workflow) if os.path.isfile(workflow) else workflow
     return state_path("ledgers") / f"{os.path.basename(folder)}-{stable_hash(redact(server), folder, workflow)[:8]}.ledger"
 
 
 def run_command(command: str, environment: dict[str, str]) -> int:
-    """Run a command in the shell and return its exit status. What it prints goes to standard error, because standard output is
-    for results. All its processes are killed after COMMAND_TIMEOUT seconds, or when this process is stopped."""
+    """Run a command in the shell and return its exit status. What it prints goes to standard error, because standard output
+    is for results. All its processes are killed after COMMAND_TIMEOUT seconds, or when this process is stopped."""
     with subprocess.Popen(command, shell=True, env=environment, stdin=subprocess.DEVNULL, stdout=2,
                           start_new_session=True) as shell:
         try:

@@ -19,6 +19,7 @@ from typing import Any
 
 from common import TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint, Notes
+from galaxy_api_scripts.datasets.references import DATA_SOURCES
 from galaxy_api_scripts.datasets.sources import Source
 
 KEY_LENGTH = 10         # characters of a key that set a history's name apart
@@ -148,7 +149,7 @@ def parse_legacy_history(text: str) -> str:
     """HISTORY of workflow_execute.py as Galaxy takes it: a new history's name or hist_id=ID; none is a usage error."""
     if text.strip() in ("", "hist_id="):    # Galaxy would make a history of its own
         raise GalaxyError("HISTORY is empty: is a variable unset?", USAGE)
-    if text.startswith("param=") or re.search("=(hda|ldda|ld|hdca)=", text):
+    if text.startswith("param=") or re.search(rf"=({'|'.join(DATA_SOURCES)})=", text):
         raise GalaxyError(f"HISTORY is missing before {text}: a new history's name, or hist_id=ID", USAGE)
     return text
 

@@ -97,7 +97,8 @@ def session_processes(leader: int, folder: Path) -> list[Process]:
 def session_leaders(program: str | Path, folder: Path) -> list[Process]:
     """Return the processes, written down or not, that lead a session, run `program` and work in `folder`."""
     return [{"pid": int(path.name), "began": process_birth(int(path.name))} for path in Path("/proc").glob("[0-9]*")
-            if _stat(path.name)[3] == path.name and process_works_in(path.name, folder) and _program(path.name) == str(program)]
+            if _stat(path.name)[3] == path.name and process_works_in(path.name, folder)
+            and _program(path.name) == str(program)]
 
 
 def _program(pid: int | str) -> str:
@@ -123,7 +124,8 @@ def clean_environment() -> dict[str, str]:
             if not name.startswith(("GALAXY_", "PYTHON")) and name not in ("VIRTUAL_ENV", "__PYVENV_LAUNCHER__")}
 
 
-def wait_until(condition: Callable[[], bool], words: str, began: float, check: Callable[[float], None] | None = None) -> None:
+def wait_until(condition: Callable[[], bool], words: str, began: float,
+               check: Callable[[float], None] | None = None) -> None:
     """Wait until `condition()`, printing `words` every 15 seconds from then on; `check(seconds since began)` may raise."""
     reported = time.monotonic() - began
     while not condition():

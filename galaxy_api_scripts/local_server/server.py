@@ -44,7 +44,8 @@ from galaxy_api_scripts.tools.toolshed import publish_repository
 START_TIMEOUT = 600         # seconds, for a slow disk
 
 
-def start_galaxy(home: Path, lock: int, port: int | None, settings: dict[str, Any], with_toolshed: bool) -> tuple[State, bool]:
+def start_galaxy(home: Path, lock: int, port: int | None, settings: dict[str, Any],
+                 with_toolshed: bool) -> tuple[State, bool]:
     """Start what does not run yet, after installing it; return the state, and whether Galaxy already ran.
 
     Raises GalaxyError if it already runs with another port or other settings, or if anything fails; then nothing that this

@@ -24,7 +24,8 @@ class Death:
 
     def __init__(self, monkeypatch):
         self.after, self.before, self.requests, self.changes, self.dead = 0, 0, 0, 0, False
-        send, write, save, unlink = Galaxy._send, ledger.Ledger.write, checkpoint.Checkpoint.save, checkpoint.Checkpoint._unlink
+        send, write = Galaxy._send, ledger.Ledger.write
+        save, unlink = checkpoint.Checkpoint.save, checkpoint.Checkpoint._unlink
 
         def sent(galaxy, *what, **options):
             self.alive()

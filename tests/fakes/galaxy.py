@@ -1,5 +1,5 @@
-"""A Galaxy of one workflow, in memory, behind a port of this machine: it answers in the shapes of Galaxy 26.1, records what it
-is asked, and goes wrong as a test wants it to.
+"""A Galaxy of one workflow, in memory, behind a port of this machine: it answers in the shapes of Galaxy 26.1, records
+what it is asked, and goes wrong as a test wants it to.
 
 The workflow `w` copies its input `table`, and `other` behind it. A dataset is ok, and an invocation has ended, once it was
 polled `polls` times. Files come by resumable upload (TUS 1.0.0), `/file` is served by ranges. By itself
@@ -15,15 +15,15 @@ import time
 from collections import Counter
 from urllib.parse import parse_qs, urlsplit
 
-from fakes import KEY
+from fakes import KEY, resources
+from fakes.resources import WORKFLOW
 from fakes.server import LoopbackServer
 
 USER = "00000000000000aa"
-WORKFLOW, NAME, DATED = "00000000000000ff", "Copy", "2026-03-01T10:00:00.{:06}"
+NAME, DATED = "Copy", "2026-03-01T10:00:00.{:06}"
 INPUTS = {"table": ("data_input", {"optional": False, "tag": None}),
           "other": ("data_input", {"optional": True, "tag": None}),
           "lines": ("parameter_input", {"default": 3, "optional": True, "parameter_type": "integer", "validators": []})}
-STEP = str(len(INPUTS))
 ROUTES = [(method, name, re.compile(f"/api/{path}/?")) for method, name, path in (line.split() for line in """
     GET version version
     GET user users/current
@@ -53,19 +53,20 @@ ROUTES = [(method, name, re.compile(f"/api/{path}/?")) for method, name, path in
     GET invocation invocations/(\\w+)
     DELETE invocation invocations/(\\w+)
     GET jobs_summary invocations/(\\w+)/jobs_summary
-    GET job jobs/(\\w+)""".strip().splitlines())]
+    GET job jobs/(\\w+)""".strip().splitlines() + resources.ROUTES.strip().splitlines())]
 
 
 class Refusal(Exception):
     """An answer that is an error: its status and JSON."""
 
 
-class FakeGalaxy(LoopbackServer):
+class FakeGalaxy(resources.Resources, LoopbackServer):
     """What is asked is answered, in this order: by `will(...)`; by `answers`; where it carries bytes, by `faults`; else
     by what is in the fake's memory."""
 
     def __init__(self, clock=time.time, polls=1):
         self.clock, self.polls, self.invocation_polls, self.version = clock, polls, None, 1
+        self.inputs = INPUTS                # of the workflow
         self.users = {KEY: {"id": USER, "username": "me", "email": "me@example.org", "is_admin": False}}
         # {`POST histories` or `GET /api/path`: an answer (see LoopbackServer), or a list of some, one each}; a fault that
         # does not reply is followed by the usual answer
@@ -82,13 +83,14 @@ class FakeGalaxy(LoopbackServer):
         self.offsets = {}                   # {upload's id: offset that is told} where it is not what is held
         self.content, self.etag = b"", '"one"'      # of /file
         self.uploads = self._made = 0       # how many uploads were begun; how many things there are or were
-        self.empty()
         super().__init__()
+        self.empty()
 
     def empty(self):
         """Forget all that there is."""
         self.histories, self.datasets, self.collections, self.runs, self.sessions = {}, {}, {}, {}, {}
         self.asked = []
+        super().empty()
 
     def kind(self, method, path):
         return next(((f"{method} {name}", match.groups()) for own, name, pattern in ROUTES
@@ -100,7 +102,8 @@ class FakeGalaxy(LoopbackServer):
 
     def _new(self, about, late=0.0):
         self._made += 1
-        return {"id": f"{self._made:016x}", "create_time": DATED.format(self._made), "deleted": False,
+        return {"id": f"{self._made:016x}", "create_time": DATED.format(self._made),
+                "update_time": DATED.format(self._made), "deleted": False, "purged": False,
                 "appears": self.clock() + late, **about}
 
     def _visible(self, things):
@@ -124,22 +127,26 @@ class FakeGalaxy(LoopbackServer):
         return f"00000000-0000-4000-8000-{self.version:012}"
 
     def get_workflows(self, ask, body):
-        return [{"id": WORKFLOW, "name": NAME, "latest_workflow_uuid": self.uuid, "deleted": False}]
+        return [{"id": WORKFLOW, "name": NAME, "latest_workflow_uuid": self.uuid, "deleted": False, "published": False,
+                 "tags": [], "owner": "me", "number_of_steps": len(self.inputs) + 1, "update_time": DATED.format(0)}]
 
     def get_workflow(self, ask, body, which):
         steps = {str(index): {"id": index, "type": kind, "tool_id": None, "tool_version": None, "tool_inputs": state,
-                              "input_steps": {}} for index, (kind, state) in enumerate(INPUTS.values())}
-        steps[STEP] = {"id": int(STEP), "type": "tool", "tool_id": "cat1", "tool_version": "1.0.0", "tool_inputs": {},
+                              "input_steps": {}} for index, (kind, state) in enumerate(self.inputs.values())}
+        last = len(self.inputs)
+        steps[str(last)] = {"id": last, "type": "tool", "tool_id": "cat1", "tool_version": "1.0.0", "tool_inputs": {},
                        "input_steps": {"input1": {"source_step": 0, "step_output": "output"}}}
-        inputs = {str(index): {"label": label, "value": "", "uuid": f"u{index}"} for index, label in enumerate(INPUTS)}
+        inputs = {str(index): {"label": label, "value": "", "uuid": f"u{index}"} for index, label in enumerate(self.inputs)}
         return {"id": WORKFLOW, "name": NAME, "latest_workflow_uuid": self.uuid, "version": self.version - 1,
                 "deleted": False, "inputs": inputs, "steps": steps}
 
     def get_exported(self, ask, body, which):
-        steps = {str(index): {"id": index, "label": label, "type": INPUTS[label][0], "tool_id": None, "tool_version": None,
-                              "tool_state": json.dumps(INPUTS[label][1]), "workflow_outputs": [], "errors": None}
-                 for index, label in enumerate(INPUTS)}
-        steps[STEP] = {"id": int(STEP), "label": "copy", "type": "tool", "tool_id": "cat1", "tool_version": "1.0.0",
+        steps = {str(index): {"id": index, "label": label, "type": self.inputs[label][0], "tool_id": None,
+                              "tool_version": None,
+                              "tool_state": json.dumps(self.inputs[label][1]), "workflow_outputs": [], "errors": None}
+                 for index, label in enumerate(self.inputs)}
+        last = len(self.inputs)
+        steps[str(last)] = {"id": last, "label": "copy", "type": "tool", "tool_id": "cat1", "tool_version": "1.0.0",
                        "errors": None, "tool_state": "{}",
                        "workflow_outputs": [{"label": "first", "output_name": "out_file1", "uuid": "o"}]}
         return {"name": NAME, "steps": steps}
@@ -150,9 +157,11 @@ class FakeGalaxy(LoopbackServer):
 
     @staticmethod
     def _history(one):
-        return {name: one[name] for name in ("id", "name", "deleted", "tags", "create_time")}
+        return {name: one[name] for name in ("id", "name", "deleted", "purged", "tags", "create_time", "update_time")}
 
     def post_histories(self, ask, body, late=0.0):
+        if isinstance(body, bytes):
+            return self.import_history(body)
         made = self._new({"name": body["name"], "tags": [], "contents": []}, late)
         self.histories[made["id"]] = made
         self._count_open()
@@ -176,9 +185,11 @@ class FakeGalaxy(LoopbackServer):
     def get_contents(self, ask, body, which):
         there = [self.datasets.get(one) or self.collections[one] for one in self._find(self.histories, which)["contents"]]
         there = [one for one in there if one["appears"] <= self.clock()]
+        if ask.get("q") in ("hid-eq", "name-eq"):
+            there = [one for one in there if str(one[ask["q"].partition("-")[0]]) == ask["qv"]]
         if ask.get("q") == "state-in":
             there = [one for one in there if one["history_content_type"] == "dataset" and self._poll(one) in ask["qv"]]
-        return [self._shown(one) for one in (there[::-1] if ask["order"] == "hid-dsc" else there)]
+        return [self._shown(one) for one in (there[::-1] if ask.get("order") == "hid-dsc" else there)]
 
     def _poll(self, dataset):
         """A dataset's state, polled once more."""
@@ -189,7 +200,8 @@ class FakeGalaxy(LoopbackServer):
 
     @staticmethod
     def _shown(thing):
-        shown = {name: value for name, value in thing.items() if name not in ("appears", "content", "polls", "of_run")}
+        ours = ("appears", "content", "polls", "of_run", "tool")
+        shown = {name: value for name, value in thing.items() if name not in ours}
         if "content" in thing:
             ok = thing["state"] == "ok"
             shown.update(file_size=len(thing["content"]) if ok else 0, hashes=thing["hashes"] if ok else [])
@@ -223,6 +235,8 @@ class FakeGalaxy(LoopbackServer):
         return b"", 204, {}
 
     def post_fetch(self, ask, body, late=0.0):
+        if body["targets"][0]["destination"]["type"].startswith("library"):
+            return self.fetch_to_library(body)
         history = self._find(self.histories, body["history_id"])
         made = []
         for number, element in enumerate(body["targets"][0]["elements"]):
@@ -234,24 +248,33 @@ class FakeGalaxy(LoopbackServer):
                 hashlib.sha256(content).hexdigest() == one["hash_value"] for one in element.get("hashes", []))
             made.append(self._dataset(history, element["name"], element["ext"], bytes(content or b""), late,
                                       "queued" if right or element["src"] == "url" else "error"))
-        return {"outputs": [self._shown(one) for one in made], "output_collections": [], "jobs": [{"id": made[0]["id"]}]}
+        collections = []
+        if body["targets"][0]["destination"]["type"] == "hdca":
+            elements = [(one["name"], one["id"]) for one in made]
+            collections = [self._shown(self._collection(history, body["targets"][0]["name"], elements, late))]
+        return {"outputs": [self._shown(one) for one in made], "output_collections": collections,
+                "jobs": [{"id": made[0]["id"]}]}
 
     def _dataset(self, history, name, ext, content, late=0.0, state="queued", **more):
         digest = [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(content).hexdigest(), "extra_files_path": None}]
         made = self._new({"name": name, "extension": ext, "file_ext": ext, "content": content, "state": state,
                           "polls": self.polls, "hid": len(history["contents"]) + 1, "history_id": history["id"],
                           "history_content_type": "dataset", "hashes": digest, "misc_info": "", "misc_blurb": "",
-                          "visible": True, **more}, late)
+                          "visible": True, "purged": False, **more}, late)
         self.datasets[made["id"]] = made
         history["contents"].append(made["id"])
         return made
 
     def get_datasets(self, ask, body):
-        there = [self.datasets.get(one.removeprefix("dataset-")) for one in ask["qv"].split(",")]
-        for one in there:
-            if one:
-                self._poll(one)
-        return [{"creating_job": one.get("of_run"), **self._shown(one)} for one in there[::-1] if one]
+        things = list(self.datasets.values())
+        if "history_id" in ask:
+            things = [one for one in things if one["history_id"] == ask["history_id"] and not one["deleted"]]
+        elif ask["q"] == "type_id-in":
+            things = [self.datasets.get(one.removeprefix("dataset-")) for one in ask["qv"].split(",")][::-1]
+        things = [one for one in things if one]
+        for one in things:
+            self._poll(one)
+        return [{"creating_job": one.get("of_run"), **self._shown(one)} for one in things]
 
     def get_dataset(self, ask, body, which):
         return self._shown(self._find(self.datasets, which))
@@ -271,7 +294,8 @@ class FakeGalaxy(LoopbackServer):
     def _collection(self, history, name, elements, late=0.0):
         made = self._new({"name": name, "collection_type": "list", "hid": len(history["contents"]) + 1, "elements": elements,
                           "history_id": history["id"], "history_content_type": "dataset_collection",
-                          "populated_state": "ok"}, late)
+                          "populated_state": "ok", "populated": True,
+                          "populated_state_message": ""}, late)
         self.collections[made["id"]] = made
         history["contents"].append(made["id"])
         return made
@@ -279,19 +303,22 @@ class FakeGalaxy(LoopbackServer):
     def get_collection(self, ask, body, which):
         about = self._find(self.collections, which)
         return {**self._shown(about), "elements": [
-            {"element_identifier": name, "element_type": "hda", "object": self._shown(self.datasets[dataset])}
+            {"element_identifier": name, "element_type": "hda", "object": self._shown(self.datasets[dataset]),
+             "model_class": "DatasetCollectionElement"}
             for name, dataset in about["elements"]]}
 
     # --------------------------------------------------------------------------------------------------------- the runs
 
     def post_invocations(self, ask, body, which, late=0.0):
+        if "history" in body:       # the form of an earlier Galaxy
+            body = {**body, "history_id": body["history"].removeprefix("hist_id=")}
         if "0" not in body["inputs"]:
-            raise Refusal(400, {"err_msg": "Workflow cannot be run because input step '1' (table) is not optional and no input "
-                                        "provided.", "err_code": 0})
+            raise Refusal(400, {"err_msg": "Workflow cannot be run because input step '1' (table) is not optional and no "
+                                           "input provided.", "err_code": 0})
         history = self._find(self.histories, body["history_id"])
-        given = {index: {**one, "label": list(INPUTS)[int(index)], "workflow_step_id": index}
+        given = {index: {**one, "label": list(self.inputs)[int(index)], "workflow_step_id": index}
                  for index, one in body["inputs"].items() if isinstance(one, dict)}
-        told = {list(INPUTS)[int(index)]: {"parameter_value": one, "label": list(INPUTS)[int(index)]}
+        told = {list(self.inputs)[int(index)]: {"parameter_value": one, "label": list(self.inputs)[int(index)]}
                 for index, one in body["inputs"].items() if not isinstance(one, dict)}
         run = self._new({"workflow_id": f"{0xf0000 + self.version:016x}", "history_id": history["id"], "state": "new",
                          "messages": [], "inputs": given, "input_step_parameters": told, "outputs": {}, "ended": False,
@@ -301,7 +328,7 @@ class FakeGalaxy(LoopbackServer):
         mapped = self.collections[first["id"]]["elements"] if first["src"] == "hdca" else [("", first["id"])]
         behind = self.datasets[other["id"]]["content"] if other else b""
         for name, dataset in mapped:
-            source = self.datasets[dataset]
+            source = self.datasets.get(dataset) or self.file(dataset)
             says = self.failures.get(source["name"])
             made = self._dataset(history, "Concatenate datasets", "tabular", source["content"] + behind, late,
                                  of_run=run["id"])
@@ -316,11 +343,13 @@ class FakeGalaxy(LoopbackServer):
 
     @staticmethod
     def _run(run, *more):
-        return {name: run[name] for name in ("id", "workflow_id", "history_id", "state", "create_time", *more)}
+        names = ("id", "workflow_id", "history_id", "state", "create_time", "update_time", *more)
+        return {name: run[name] for name in names}
 
     def get_invocations(self, ask, body):
-        there = [one for one in self._visible(self.runs) if one["history_id"] == ask.get("history_id", one["history_id"]) and (
-            "workflow_id" not in ask or (one["workflow_id"] if "instance" in ask else WORKFLOW) == ask["workflow_id"])]
+        there = [
+            one for one in self._visible(self.runs) if one["history_id"] == ask.get("history_id", one["history_id"]) and
+            ("workflow_id" not in ask or (one["workflow_id"] if "instance" in ask else WORKFLOW) == ask["workflow_id"])]
         return [self._run(one) for one in (there[::-1] if ask.get("sort_desc") == "true" else there)]
 
     def get_invocation(self, ask, body, which):
@@ -328,7 +357,8 @@ class FakeGalaxy(LoopbackServer):
         jobs = [{"id": one, "tool_id": "cat1", "state": self._job_state(run, one), "exit_code": 1 if says else 0,
                  "create_time": run["create_time"], "update_time": run["create_time"]}
                 for one, (_, says) in run["made"].items()]
-        steps = [{"id": f"s{STEP}", "order_index": int(STEP), "workflow_step_label": "copy", "state": "scheduled",
+        last = len(self.inputs)
+        steps = [{"id": f"s{last}", "order_index": last, "workflow_step_label": "copy", "state": "scheduled",
                   "action": None, "subworkflow_invocation_id": None, "outputs": {}, "output_collections": {},
                   "implicit_collection_jobs_id": None, "jobs": jobs if ask.get("step_details") else []}]
         return {**self._run(run, "messages", "inputs", "input_step_parameters", "outputs", "output_collections"),
@@ -343,10 +373,12 @@ class FakeGalaxy(LoopbackServer):
         return self.get_invocation(ask, body, which)
 
     def get_jobs_summary(self, ask, body, which):
-        run = self._find(self.runs, which)
+        return self.get_jobs_summaries({"ids": which}, body)[0]
+
+    def _summary(self, run):
         populated = {"new": "new", "scheduled": "ok"}.get(run["state"], "failed")
         jobs = Counter(self._job_state(run, one) for one in run["made"]) if populated == "ok" else {}
-        return {"id": which, "model": "WorkflowInvocation", "populated_state": populated, "states": dict(jobs)}
+        return {"id": run["id"], "model": "WorkflowInvocation", "populated_state": populated, "states": dict(jobs)}
 
     def get_jobs_summaries(self, ask, body):
         told = []
@@ -359,13 +391,21 @@ class FakeGalaxy(LoopbackServer):
                 run["ended"] = run["polls"] < 0
             for one, (_, says) in run["made"].items() if run["ended"] else ():
                 self.datasets[one]["state"] = "error" if says else "ok"
-            told.append(self.get_jobs_summary(ask, body, run["id"]))
+            told.append(self._summary(run))
         return told
 
     def get_job(self, ask, body, which):
-        run = self.runs[self.datasets[which]["of_run"]]
-        return {"id": which, "tool_id": "cat1", "tool_version": "1.0.0", "state": self._job_state(run, which),
-                "tool_stderr": run["made"][which][1], "outputs": {"out_file1": {"src": "hda", "id": which}}}
+        dataset = self._find(self.datasets, which)
+        if "tool" in dataset:
+            return {"id": which, "tool_id": dataset["tool"], "state": "ok", "exit_code": 0,
+                    "history_id": dataset["history_id"], "create_time": dataset["create_time"],
+                    "update_time": DATED.format(self._made),
+                    "outputs": {"out": {"src": "hda", "id": which}}}
+        run = self.runs[dataset["of_run"]]
+        return {"id": which, "history_id": run["history_id"], "create_time": run["create_time"],
+                "update_time": run["create_time"], "exit_code": 0, "inputs": {}, "params": {}, "tool_id": "cat1",
+                "tool_version": "1.0.0", "state": self._job_state(run, which), "tool_stderr": run["made"][which][1],
+                "outputs": {"out_file1": {"src": "hda", "id": which}}}
 
     class Handler(LoopbackServer.Handler):
         @property
@@ -414,11 +454,12 @@ class FakeGalaxy(LoopbackServer):
             ask.update(self.headers.items())
             ask["key"] = self.headers.get("x-api-key", "")
             self.read()
-            body = self.asked.body if name.endswith(" upload") else self.json
+            binary = name.endswith(" upload") or "multipart" in self.headers.get("Content-Type", "")
+            body = self.asked.body if binary else self.json
             act = getattr(galaxy, name.lower().replace(" ", "_"), None)
             if act is None:
                 return self.reply(404, {"err_msg": self.asked.line, "err_code": 404001})
-            if ask["key"] not in galaxy.users:
+            if ask["key"] not in galaxy.users and name != "GET shed_revisions":
                 return self.reply(401, {"err_msg": "Provided API key is not valid.", "err_code": 401001})
             with galaxy.lock:
                 lost = galaxy.lost[name] > 0

@@ -25,8 +25,9 @@ class Asked:
 class LoopbackServer:
     """A server that answers as `Handler` does, from its making until `close()`.
 
-    Answers are scripted with `will(...)`: they are given in their order, the last one for ever. An answer is `(status, body)`
-    or `(status, body, headers)`, the body JSON unless it is bytes; or a fault: a function of the request's handler.
+    Answers are scripted with `will(...)`: they are given in their order, the last one for ever. An answer is
+    `(status, body)` or `(status, body, headers)`, the body JSON unless it is bytes; or a fault: a function of the
+    request's handler.
     """
 
     def __init__(self):

@@ -56,8 +56,8 @@ def test_a_file_goes_in_pieces_with_its_hash(loopback, file):
         ["PATCH /api/upload/resumable_upload/5e55"] * 3
     made, *pieces = loopback.asked
     assert made.headers["Upload-Length"] == "300000"
-    told = dict(pair.split(" ") for pair in made.headers["Upload-Metadata"].split(","))
-    assert base64.b64decode(told["filename"]) == b"reads 1.fastq" and "filetype" in told
+    metadata = dict(pair.split(" ") for pair in made.headers["Upload-Metadata"].split(","))
+    assert base64.b64decode(metadata["filename"]) == b"reads 1.fastq" and "filetype" in metadata
     assert b"".join(piece.body for piece in pieces) == content
     assert [(piece.headers["Upload-Offset"], piece.headers["Content-Length"]) for piece in pieces] == [
         ("0", "100000"), ("100000", "100000"), ("200000", "100000")]

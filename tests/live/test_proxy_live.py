@@ -122,8 +122,9 @@ def shell(block, member, folder, **names):
     for documented, ours in names.items():
         assert documented in lines
         lines = lines.replace(documented, str(ours))
+    path = os.pathsep.join([str(ROOT), str(ROOT / "scripts"), os.path.dirname(sys.executable), os.environ["PATH"]])
     ended = subprocess.run(["bash", "-e", "-c", lines], cwd=ROOT, capture_output=True, text=True, env={
-        **os.environ, "PATH": f"{ROOT}:{ROOT}/scripts:{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)})
+        **os.environ, "PATH": path, "PYTHONPATH": str(ROOT)})
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout
 

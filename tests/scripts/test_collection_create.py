@@ -42,7 +42,7 @@ def bytes_sent(monkeypatch):
 
 @pytest.fixture
 def create(script, loopback, bytes_sent):
-    """`create(arguments, answers)`: the exit status; Galaxy says whose the key is, then answers as told."""
+    """`create(arguments, answers)`: the exit status; Galaxy says whose the key is, then gives the answers."""
     def call(arguments, *answers):
         loopback.asked.clear()
         loopback.will(*((200, answer) if not isinstance(answer, tuple) else answer for answer in (USER, *answers)))

@@ -55,9 +55,9 @@ class Held:
 
 
 def one_line(capsys, words):
-    told = capsys.readouterr()
-    assert told.err.count("\n") == 1 and words in told.err and KEY not in told.err, told.err
-    return told.out
+    output = capsys.readouterr()
+    assert output.err.count("\n") == 1 and words in output.err and KEY not in output.err, output.err
+    return output.out
 
 
 # ---------------------------------------------------------------------------------------------- all of them
@@ -72,8 +72,8 @@ def one_line(capsys, words):
 def test_bad_lines_ask_nothing(script, requests_mock, capsys, module, lines):
     for line in lines:
         assert script(module.main, *line) == USAGE, line
-        told = capsys.readouterr()
-        assert told.out == "" and told.err and KEY not in told.err
+        output = capsys.readouterr()
+        assert output.out == "" and output.err and KEY not in output.err
     assert requests_mock.call_count == 0
 
 
@@ -118,9 +118,9 @@ def test_wrong_ids_are_reported_and_the_others_served(script, requests_mock, typ
     requests_mock.get(f"{LIST}/gone", **ABSENT)
     type_in("\n".join([*list(held.datasets)[:30], "wrong", "gone", *list(held.datasets)[30:]]))
     assert script(module.main, "--format=value", "--fields=id", KEY, URL, "-") == SOME_FAILED
-    told = capsys.readouterr()
-    assert told.out.split() == list(held.datasets)
-    assert told.err.count("\n") == 2 and "dataset wrong: " in told.err and "/gone: 404" in told.err
+    output = capsys.readouterr()
+    assert output.out.split() == list(held.datasets)
+    assert output.err.count("\n") == 2 and "dataset wrong: " in output.err and "/gone: 404" in output.err
     assert len(held.asked()) < 20
 
 
@@ -227,10 +227,10 @@ HASH = {"hash_function": "SHA-256", "hash_value": "9f86", "extra_files_path": No
 def test_show_one_upright(script, requests_mock, capsys):
     Held(requests_mock, a_dataset("a", hashes=[HASH, {**HASH, "extra_files_path": "x", "hash_value": "no"}]))
     assert script(dataset_show.main, KEY, URL, "a") == 0
-    told = capsys.readouterr()
-    lines = dict(line.split(None, 1) for line in told.out.splitlines()[2:] if len(line.split()) > 1)
-    assert told.err == "" and lines["dbkey"] == "hg38" and lines["hashes"] == '{"SHA-256": "9f86"}'
-    assert [line.split()[0] for line in told.out.splitlines()[2:]] == dataset_show.FIELDS
+    output = capsys.readouterr()
+    lines = dict(line.split(None, 1) for line in output.out.splitlines()[2:] if len(line.split()) > 1)
+    assert output.err == "" and lines["dbkey"] == "hg38" and lines["hashes"] == '{"SHA-256": "9f86"}'
+    assert [line.split()[0] for line in output.out.splitlines()[2:]] == dataset_show.FIELDS
 
 
 def test_show_one_as_json_and_by_fields(script, requests_mock, capsys):
@@ -302,10 +302,10 @@ def test_wait_prints_each_as_it_ends(script, requests_mock, clock, capsys):
 def test_wait_ends_by_state(script, requests_mock, clock, capsys, state, status):
     Held(requests_mock, a_dataset("a", state=state, misc_info="over your quota"))
     assert script(dataset_wait.main, KEY, URL, "a") == status
-    told = capsys.readouterr()
-    assert told.out == f"a\t{state}\n" and clock.slept == []
-    assert told.err == "" if not status else "over your quota" in told.err and told.err.count("\n") == 1
-    assert ("won't go on by itself" in told.err) == (state == "paused")
+    output = capsys.readouterr()
+    assert output.out == f"a\t{state}\n" and clock.slept == []
+    assert output.err == "" if not status else "over your quota" in output.err and output.err.count("\n") == 1
+    assert ("won't go on by itself" in output.err) == (state == "paused")
 
 
 def test_wait_some_failed(script, requests_mock, capsys):
@@ -319,8 +319,8 @@ def test_wait_until_the_time_is_up(script, requests_mock, clock, capsys):
     held = Held(requests_mock, a_dataset("a", state="error"), a_dataset("b", state="running"))
     held.poll = [["b"]] * 100
     assert script(dataset_wait.main, "--timeout=60", KEY, URL, "a", "b") == STILL_RUNNING
-    told = capsys.readouterr()
-    assert told.out == "a\terror\n" and "1 of 2 still running after 60 s: b" in told.err and sum(clock.slept) == 60
+    output = capsys.readouterr()
+    assert output.out == "a\terror\n" and "1 of 2 still running after 60 s: b" in output.err and sum(clock.slept) == 60
 
 
 def test_wait_in_several_histories_and_in_one_that_is_closed(script, requests_mock, clock, capsys):
@@ -368,10 +368,10 @@ def test_delete_what_galaxy_refuses(script, requests_mock, capsys):
     held = Held(requests_mock, *(a_dataset(name) for name in "abc"))
     held.refuses = {"a": "HistoryDatasetAssociation is immutable", "c": "Please wait until this dataset finishes uploading"}
     assert script(dataset_delete.main, KEY, URL, "a", "b", "c") == SOME_FAILED
-    told = capsys.readouterr()
-    assert told.out == "b\tb.txt\t7\n" and told.err.count("\n") == 2
-    assert "dataset a (a.txt): HistoryDatasetAssociation is immutable: is its history archived" in told.err
-    assert "dataset c (c.txt): Please wait" in told.err
+    output = capsys.readouterr()
+    assert output.out == "b\tb.txt\t7\n" and output.err.count("\n") == 2
+    assert "dataset a (a.txt): HistoryDatasetAssociation is immutable: is its history archived" in output.err
+    assert "dataset c (c.txt): Please wait" in output.err
 
 
 def test_ids_in_capitals_are_the_same_ids(script, requests_mock, clock, capsys):
@@ -406,8 +406,8 @@ def test_only_an_administrator_deletes_another_users_dataset(script, requests_mo
     requests_mock.get(f"{LIST}/a", json=a_dataset("a"))
     requests_mock.get(f"{URL}/api/users/current", json={"id": "u", "is_admin": admin})
     assert script(dataset_delete.main, "-n", KEY, URL, "a") == status
-    told = capsys.readouterr()
-    assert told.out == ("a\ta.txt\t7\n" if admin else "") and ("somebody else's" in told.err) == (not admin)
+    output = capsys.readouterr()
+    assert output.out == ("a\ta.txt\t7\n" if admin else "") and ("somebody else's" in output.err) == (not admin)
     assert held.deletes == []
 
 

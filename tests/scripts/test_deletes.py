@@ -46,8 +46,8 @@ def test_no_other_thing_is_deleted(script, requests_mock, capsys, module, url):
     other = url.replace("histories", "libraries").replace("workflows", "users")
     for wrong in (URL, url.rpartition("/")[0], other, f"{url}/contents/c1", url.replace("1", "%2e%2e")):
         assert script(module.main, KEY, wrong) == USAGE
-        told = capsys.readouterr()
-        assert told.err.count("\n") == 1 and f"this script needs {url[:-2]}ID" in told.err
+        output = capsys.readouterr()
+        assert output.err.count("\n") == 1 and f"this script needs {url[:-2]}ID" in output.err
     assert requests_mock.call_count == 0
 
 
@@ -63,13 +63,13 @@ def test_bad_lines(script, requests_mock, capsys, module, url, line):
 def test_refused(script, requests_mock, capsys, module, url):
     requests_mock.delete(url, status_code=403, json={"err_msg": "No rights", "err_code": 403002})
     assert script(module.main, KEY, url) == FAILED
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and "No rights" in told.err
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1 and "No rights" in output.err
 
 
 def test_a_server_that_does_not_purge(script, requests_mock, capsys):
     requests_mock.delete(f"{URL}/api/histories/h1", status_code=403, json={
         "err_msg": "This instance does not allow user dataset purging", "err_code": 403004})
     assert script(history_delete_history.main, KEY, f"{URL}/api/histories/h1", "true") == FAILED
-    told = capsys.readouterr()
-    assert told.err.count("\n") == 1 and "allow_user_dataset_purge: true in galaxy.yml" in told.err
+    output = capsys.readouterr()
+    assert output.err.count("\n") == 1 and "allow_user_dataset_purge: true in galaxy.yml" in output.err

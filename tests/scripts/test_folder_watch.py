@@ -106,8 +106,8 @@ def watched(tmp_path, now, galaxy, script, monkeypatch, capfd):
 
     def rows(**only):
         return [(one["name"], one["state"]) for one in ledger_reader.read_samples(book, **only)]
-    return SimpleNamespace(inbox=inbox, book=book, drop=drop, run=run, units=rows, begun=ScriptedRunner.begun, ends=ScriptedRunner.ends, now=now,
-                           folder=tmp_path)
+    return SimpleNamespace(inbox=inbox, book=book, drop=drop, run=run, units=rows, begun=ScriptedRunner.begun,
+                           ends=ScriptedRunner.ends, now=now, folder=tmp_path)
 
 
 def names(folder):

@@ -1,4 +1,4 @@
-"""galaxy_local.py without a Galaxy: what it refuses, what it leaves alone, what it shows when something dies."""
+"""galaxy_local.py, with small programs in place of Galaxy: what it refuses, leaves alone, and shows when a process dies."""
 import contextlib
 import fcntl
 import json
@@ -29,7 +29,7 @@ from galaxy_api_scripts.local_server.home import LOCK, TOOL_SHED_OFFSET, home_se
 
 @pytest.fixture
 def home(tmp_path):
-    """A home in which Galaxy is installed, as far as the script can tell, with this Python for its own."""
+    """A home in which Galaxy seems to be installed, with this Python as its own."""
     home = tmp_path / "galaxy"
     (home / "venv" / "bin").mkdir(parents=True)
     (home / "venv" / "bin" / "python").symlink_to(sys.executable)
@@ -40,7 +40,7 @@ def home(tmp_path):
 
 @pytest.fixture
 def sleeper():
-    """A process that has nothing to do with us."""
+    """A process that is not ours."""
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
     yield process
     process.kill()
@@ -49,7 +49,7 @@ def sleeper():
 
 @pytest.fixture
 def free_port():
-    """One that is free, and the Tool Shed's, 929 higher, too; below those that connections get by themselves."""
+    """A free port whose Tool Shed's port, 929 higher, is free too; below the ports of outgoing connections."""
     for port in random.sample(range(20000, 30000), 100):
         with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as other:
             one.bind(("127.0.0.1", port))
@@ -68,11 +68,12 @@ def refusal(home, *words):
     return caught.value
 
 
-def test_what_is_installed_is_not_installed_again_and_nothing_is_started(home, monkeypatch, tmp_path):
+def test_install_installs_once_and_starts_nothing(home, monkeypatch, tmp_path):
     made = []
     monkeypatch.setattr(installation, "run_installers", lambda commands, home, lock, what: made.append(what))
     assert call(home, "install", "--with-toolshed") == 0
-    assert made == ["the Tool Shed"] and installation.installed_release(home, "toolshed") and not (home / "state.json").exists()
+    assert made == ["the Tool Shed"] and installation.installed_release(home, "toolshed")
+    assert not (home / "state.json").exists()
     assert call(home, "install", "--with-toolshed") == 0 and len(made) == 1
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
@@ -129,7 +130,7 @@ def test_a_bad_line_prints_the_usage(words, capsys, script):
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
-def test_a_port_that_is_none(home, port):
+def test_an_invalid_port_is_a_usage_error(home, port):
     error = refusal(home, "start", f"--port={port}")
     assert error.exit_code == USAGE and "--port" in str(error)
 
@@ -144,7 +145,7 @@ def test_home_from_the_environment(tmp_path, monkeypatch, capsys):
 
 # ------------------------------------------------------------------------------------------------- when nothing runs
 
-def test_nothing_runs(tmp_path, capsys):
+def test_a_home_in_which_nothing_ever_ran(tmp_path, capsys):
     home = tmp_path / "never"
     assert call(home, "status") == FAILED
     shown = capsys.readouterr().out
@@ -164,7 +165,7 @@ def test_env_refuses_when_it_is_stopped_though_there_is_a_key(home, capsys):
     assert "0123456789abcdef" not in "".join(capsys.readouterr())
 
 
-def test_a_number_that_another_process_got_since(home, sleeper, capsys):
+def test_a_pid_that_another_process_has_now_counts_as_stopped(home, sleeper, capsys):
     stranger = {"pid": sleeper.pid, "began": processes.process_birth(sleeper.pid) + "1"}
     write_state(home, port=8080, server=stranger, worker=stranger)
     assert call(home, "status") == FAILED
@@ -175,7 +176,7 @@ def test_a_number_that_another_process_got_since(home, sleeper, capsys):
     assert json.loads((home / "state.json").read_text()) == {"port": 8080}
 
 
-def test_a_state_that_was_cut_short_is_no_traceback(home):
+def test_a_truncated_state_file_is_one_error_line(home):
     (home / "state.json").write_text('{"port": 80')
     assert "state.json" in str(refusal(home, "status"))
 
@@ -202,7 +203,7 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path, free_port):
     assert (tmp_path / "data" / "thesis.txt").read_text() == "years of work"
 
 
-def test_stop_makes_no_folder_ours(tmp_path, free_port, capsys):
+def test_stop_does_not_claim_a_folder(tmp_path, free_port, capsys):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "thesis.txt").write_text("years of work")
     assert call(tmp_path, "stop") == 0
@@ -229,17 +230,17 @@ def test_the_processes_of_a_home_that_was_copied_are_left_alone(home, sleeper, c
 
 
 @pytest.mark.parametrize("text", ["[]", "null", '{"server": 5}', '{"server": {"pid": 1}}', '{"port": "x"}', "5"])
-def test_a_state_of_another_shape(home, text):
+def test_a_state_file_of_another_shape_is_refused(home, text):
     (home / "state.json").write_text(text)
     assert "state.json" in str(refusal(home, "status"))
 
 
-def test_an_empty_home_is_an_unset_variable():
+def test_an_empty_home_is_refused():
     with pytest.raises(GalaxyError, match="is a variable unset"):
         galaxy_local.main(["stop", "--home="])
 
 
-def test_a_full_disk(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_the_installation(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(installation.shutil, "disk_usage", lambda path: usage(10**10, 9 * 10**9, 10**9))
     monkeypatch.setattr(installation, "install_commands", lambda *_: pytest.fail("it began to install"))
@@ -248,7 +249,7 @@ def test_a_full_disk(tmp_path, monkeypatch):
     assert "1.0 GB are free" in str(error) and "2.5 GB" in str(error) and "--home=DIR" in str(error)
 
 
-def test_an_installation_that_fails_shows_why_and_is_done_anew(tmp_path, free_port, monkeypatch, capsys):
+def test_a_failed_installation_shows_the_log_and_is_repeated(tmp_path, free_port, monkeypatch, capsys):
     noise = "WARNING: Location 'x' is ignored: it is neither a file nor a directory."
     program = f"print({noise!r}); print('No space left on device'); raise SystemExit(3)"
     attempts = []
@@ -301,7 +302,7 @@ def test_one_release_for_all_of_galaxy(tmp_path):
     assert f"galaxy-web-apps=={installation.RELEASE}" in commands[-1]
 
 
-def test_no_python_that_this_release_runs_on(monkeypatch):
+def test_without_a_suitable_python_the_error_names_one(monkeypatch):
     monkeypatch.setattr(installation, "PYTHONS", [(3, 98)])
     with pytest.raises(GalaxyError, match="3.10 to 3.13.*python3.11"):
         installation.find_python()
@@ -341,7 +342,7 @@ def test_an_interrupted_start_leaves_nothing_running(home, free_port, monkeypatc
 # ------------------------------------------------------------------------------------------------------ a whole life
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
-def test_start_again_describe_and_stop(home, free_port, monkeypatch, capsys):
+def test_start_twice_then_status_env_log_and_stop(home, free_port, monkeypatch, capsys):
     pretend(home, monkeypatch, SERVER)
     port = f"--port={free_port}"
     assert call(home, "start", port) == 0
@@ -472,7 +473,7 @@ def test_a_dead_servers_job_that_keeps_the_port_open_is_ended(home, free_port, h
     assert read_state(home)["server"] != state["server"]
 
 
-def test_others_that_work_in_the_home_are_left_alone(home, half_way, capsys):
+def test_other_processes_in_the_home_are_left_alone(home, half_way, capsys):
     """Such as somebody's shell, or the environment's Python that somebody runs in it."""
     half_way()
     for program in (sys.executable, home / "venv" / "bin" / "python"):
@@ -490,7 +491,7 @@ def wait_until(condition):
         time.sleep(0.01)
 
 
-def test_an_installation_that_was_broken_off_is_cleared_and_told(tmp_path, monkeypatch, capsys):
+def test_an_interrupted_installation_is_cleared_with_a_message(tmp_path, monkeypatch, capsys):
     def commands(environment, python):
         assert not environment.exists()
         yield [sys.executable, "-c", f"import os; os.mkdir({str(environment)!r})"]
@@ -566,13 +567,13 @@ def test_a_tool_shed_that_fails_leaves_galaxy_running(home, free_port, with_tool
     assert "toolshed" not in read_state(home)
 
 
-def test_a_tool_sheds_port_that_is_taken(home, with_toolshed, free_port):
+def test_a_taken_tool_shed_port_is_refused(home, with_toolshed, free_port):
     with socket.create_server(("127.0.0.1", free_port + 929)):
         error = refusal(home, "start", "--with-toolshed", f"--port={free_port}")
     assert f"port {free_port + 929}" in str(error) and "--port=N" in str(error)
 
 
-def test_a_port_that_leaves_none_for_the_tool_shed(home, with_toolshed):
+def test_a_port_too_high_for_the_tool_shed_is_refused(home, with_toolshed):
     assert "65535" in str(refusal(home, "start", "--with-toolshed", "--port=65000"))
 
 
@@ -600,7 +601,7 @@ def test_a_home_with_an_odd_name(home):
     assert root.find("table/file").get("path") == f"{odd}/data/tool-data/all_fasta.loc"
 
 
-def test_settings_of_ones_own(home):
+def test_settings_of_the_user_override_ours(home):
     configure(home, {"port": 8123, "settings": {
         "galaxy_url_prefix": "/galaxy", "allow_path_paste": False, "library_import_dir": None, "brand": None}})
     settings = settings_of(home)
@@ -611,18 +612,18 @@ def test_settings_of_ones_own(home):
 
 @pytest.mark.parametrize("text, value", [("on", True), ("", None), ("a=b", "a=b"), ("/galaxy", "/galaxy"), ("5", 5),
                                          ("{a: [b]}", {"a": ["b"]})])
-def test_a_setting(text, value):
+def test_a_setting_is_parsed_as_yaml(text, value):
     assert parse_setting(f"some_name={text}") == ("some_name", value)
 
 
 @pytest.mark.parametrize("text", ["brand", "=x", "Brand=x", "a-b=x", "brand=[", "brand=2020-01-01", ""])
-def test_what_is_no_setting(home, text):
+def test_an_invalid_setting_is_a_usage_error(home, text):
     error = refusal(home, "start", f"--set={text}")
     assert error.exit_code == USAGE and "--set" in str(error)
     assert not (home / "config").exists()
 
 
-def test_settings_of_ones_own_are_kept_and_change_only_while_it_is_stopped(home, free_port, monkeypatch, capsys):
+def test_settings_of_the_user_are_kept_and_change_only_while_it_is_stopped(home, free_port, monkeypatch, capsys):
     pretend(home, monkeypatch, SERVER)
     port = f"--port={free_port}"
     assert call(home, "start", port, "--set=galaxy_url_prefix=/galaxy", "--set=allow_path_paste=false") == 0
@@ -660,7 +661,7 @@ def test_settings_are_private_and_filled_in(home):
     assert settings_of(home)["galaxy_infrastructure_url"] == "http://127.0.0.1:8124"
 
 
-def test_data_of_a_first_start_that_was_broken_off_goes_and_later_data_stays(home):
+def test_data_of_an_interrupted_first_start_are_cleared_later_data_stay(home):
     (home / "data").mkdir()
     (home / "data" / "universe.sqlite").write_text("half a database")
     configure(home, {"port": 8080})
@@ -683,7 +684,7 @@ LOOK_UP = f"GET /api/users?f_email={quote(ADMINISTRATOR)}"
      ["GET /api/users/current", LOOK_UP, "POST /api/users/3/api_key"],
      "fresh"),
 ])
-def test_the_administrators_key(home, loopback, key, answers, asked, kept):
+def test_the_administrators_key_is_checked_and_replaced_if_need_be(home, loopback, key, answers, asked, kept):
     loopback.will(*answers)
     configure(home, {"port": 8080})
     if key:

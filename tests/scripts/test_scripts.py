@@ -221,7 +221,7 @@ def test_dataset_download(script, datasets, tmp_path, capsys):
     assert capsys.readouterr() == (f"{folder}/a.txt\n{folder}/b.txt\n", "")
     assert (folder / "a.txt").read_bytes() == b"abc"
     assert script(dataset_download.main, f"--to={folder}", "-q", KEY, URL, "d1", "d2") == 0
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == (f"{folder}/a.txt\n{folder}/b.txt\n", "")
 
 
 def test_some_of_many_could_not_be_fetched(script, datasets, tmp_path, capsys):

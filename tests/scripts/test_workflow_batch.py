@@ -158,7 +158,8 @@ def test_a_dry_run_changes_nothing(batch, server):
 
 @pytest.mark.parametrize("options, said", [
     (["--history="], "--history is empty"), (["--download="], "--download is empty"), (["--outputs="], "--outputs is empty"),
-    (["--ledger="], "--ledger is empty"), (["--max-running=0"], "expected an integer, 1 or more"), (["--timeout=soon"], "--timeout=soon"),
+    (["--ledger="], "--ledger is empty"), (["--max-running=0"], "expected an integer, 1 or more"),
+    (["--timeout=soon"], "--timeout=soon"),
     (["--param=x"], "STEP:NAME=VALUE"), (["--tag=a b"], "--tag=a b"), (["--map=x"], "COLUMN=LABEL"),
     (["--outputs=nosuch"], "there is no output 'nosuch': there are first"), (["--fastq=."], "--fastq=."),
     (["--summary=/nowhere/x.tsv"], "--summary=/nowhere/x.tsv"), (["--fields=path"], "there is no path"),

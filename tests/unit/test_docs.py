@@ -46,5 +46,24 @@ def test_the_index_has_every_page():
 @each_page
 def test_a_script_is_named_as_it_is_installed(page):
     """Except in the line that says how to run one that is not installed."""
-    lines = re.findall(r"^.*\bscripts/\w+\.py\b.*$", page.read_text("utf-8"), re.MULTILINE)
+    lines = re.findall(r"^.*(?<!tests/)\bscripts/\w+\.py\b.*$", page.read_text("utf-8"), re.MULTILINE)
     assert [line for line in lines if "scripts/NAME.py" not in line and page.name != "CONTRIBUTING.md"] == []
+
+
+@each_page
+def test_files_that_a_page_names_exist(page):
+    named = re.findall(r"\b(?:tests|bench|demo|galaxy_api_scripts|docs)/[\w/]+\.(?:py|md|sh|tsv|ga|yml)\b",
+                       page.read_text("utf-8"))
+    assert [name for name in named if not (ROOT / name).exists() and "/noun_verb" not in name] == []
+
+
+def test_options_that_a_page_or_the_demonstration_uses_exist():
+    helps = dict(re.findall(r"^### (\w+\.py)\n\n```text\n(.*?)^```", (ROOT / "docs" / "scripts.md").read_text("utf-8"),
+                            re.MULTILINE | re.DOTALL))
+    unknown = set()
+    for page in [*PAGES, *(ROOT / "demo").glob("*.sh")]:
+        if page.name != "scripts.md":
+            for script, words in re.findall(r"(?<!/)\b(\w+\.py)((?: [^|`\n;&)]*)?)", page.read_text("utf-8")):
+                unknown |= {(page.name, script, option) for option in re.findall(r" (--[a-z][a-z_-]+)", words)
+                            if script in helps and option not in helps[script]}
+    assert unknown == set()

@@ -325,8 +325,8 @@ def test_bad_lines(script, loopback, tmp_path, capsys, line, words):
     loopback.will((200, []))
     status = script(dataset_download.main, f"--to={tmp_path}/to", *line[:-1], KEY, loopback.url, line[-1])
     assert status == (FAILED if line == ["history:"] else USAGE)
-    told = capsys.readouterr()
-    assert told.out == "" and words in told.err and told.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert output.out == "" and words in output.err and output.err.count("\n") == 1
 
 
 def test_a_collection_is_downloaded_as_a_tree(script, loopback, folder, capsys):
@@ -339,9 +339,9 @@ def test_a_collection_is_downloaded_as_a_tree(script, loopback, folder, capsys):
 def test_some_of_a_collection_fail(script, loopback, folder, capsys):
     some = {**PAIR, "elements": [element("good", ABOUT), element("bad", {**ABOUT, "id": "e", "state": "error"})]}
     loopback.will((200, some), (200, CONTENT))
-    assert script(dataset_download.main, f"--to={folder}", KEY, loopback.url, "hdca:c") == SOME_FAILED
-    told = capsys.readouterr()
-    assert told.out == f"{folder}/reads/good.tabular\n" and "dataset e (reads/bad) is in state error" in told.err
+    assert script(dataset_download.main, "-q", f"--to={folder}", KEY, loopback.url, "hdca:c") == SOME_FAILED
+    output = capsys.readouterr()
+    assert output.out == f"{folder}/reads/good.tabular\n" and "dataset e (reads/bad) is in state error" in output.err
 
 
 def test_four_downloads_run_at_the_same_time(script, wire, folder, capsys):

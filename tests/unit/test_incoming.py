@@ -387,7 +387,9 @@ def asked(kind="collection", type_="", **about):
 
 
 def shape(given):
-    return given.name if isinstance(given, DatasetInput) else {given.type: {name: shape(one) for name, one in given.elements}}
+    if isinstance(given, DatasetInput):
+        return given.name
+    return {given.type: {name: shape(one) for name, one in given.elements}}
 
 
 PAIR = {"paired": {"forward": "s_R1.fq", "reverse": "s_R2.fq"}}
@@ -591,7 +593,8 @@ def test_a_full_disk_leaves_the_unit_where_it_was(inbox, systems, unit, monkeypa
     monkeypatch.setattr(shutil.copytree, "__defaults__", tuple(
         full if one is real else one for one in shutil.copytree.__defaults__))
     if systems == "here":
-        monkeypatch.setattr(incoming, "give_name", lambda thing, target: full(thing if unit == "pair" else "s_R2.fq", target))
+        monkeypatch.setattr(incoming, "give_name",
+                            lambda thing, target: full(thing if unit == "pair" else "s_R2.fq", target))
     with pytest.raises(GalaxyError, match="can't be moved: .*No space left on device$"):
         move_unit(drop, str(inbox.parent / "out"))
     assert tree(inbox) == before and tree(inbox.parent / "out") == {}

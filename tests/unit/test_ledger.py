@@ -80,7 +80,8 @@ def test_notes_and_columns_outlive_the_process(path):
         unit = book.sample("k1")
         assert (unit.key, unit.name, unit.state, unit.attempt, unit.place) == ("k1", "S1", "running", 1, "/data/S1")
         assert unit.data == {"key": "k1", "name": "S1", "state": "running", "attempt": 1, "place": "/data/S1",
-                             "history": "h1", "seen": unit.seen, "begun": unit.begun, "older_histories": ["a"], "inputs": {"a": 1}}
+                             "history": "h1", "seen": unit.seen, "begun": unit.begun, "older_histories": ["a"],
+                             "inputs": {"a": 1}}
         assert unit.ended is None and book.sample("k2") is None
         with pytest.raises(TypeError, match="colour"):
             unit.save(colour="red")
@@ -382,7 +383,8 @@ def test_an_empty_file_becomes_a_ledger(path, size):
         asked(path, "PRAGMA journal_mode = WAL")
     else:
         path.touch()
-    assert path.stat().st_size == size and list(ledger_reader.read_samples(path)) == [] and ledger_reader.count_states(path) == {}
+    assert path.stat().st_size == size
+    assert list(ledger_reader.read_samples(path)) == [] and ledger_reader.count_states(path) == {}
     made(path, ("S1", "ok"))
     assert ledger_reader.count_states(path) == {"ok": 1}
 
@@ -425,8 +427,9 @@ def test_a_ledger_of_schema_1_reads_the_same_before_and_after_its_migration(sche
     rows = {row["name"]: row for row in before[:4]}
     assert [(row["name"], row["state"], row["failed_step"]) for row in before[:4]] == [
         ("a", "ok", None), ("b", "failed", "3 (copy)"), ("c", "running", None), ("d", "waiting", None)]
-    assert rows["c"]["notes"].items() >= {"own_history": True, "history_requested": 1002.5, "sent_at": 1002.5, "asked": 1003.0625,
-                                          "tries": 1, "known": [], "unique_title": True, "folder": "c"}.items()
+    assert rows["c"]["notes"].items() >= {"own_history": True, "history_requested": 1002.5, "sent_at": 1002.5,
+                                          "asked": 1003.0625, "tries": 1, "known": [], "unique_title": True,
+                                          "folder": "c"}.items()
     Ledger(schema_1).close()
     stages = {"a": "deliver", "b": "submit", "c": "submit", "d": None}
     assert [*ledger_reader.read_samples(schema_1), *ledger_reader.read_steps(schema_1)] == [
@@ -438,15 +441,16 @@ def test_a_ledger_of_schema_1_reads_the_same_before_and_after_its_migration(sche
 
 def test_a_ledger_of_schema_1_keeps_its_own_notes(schema_1):
     with Ledger(schema_1) as book:
-        assert book.meta.notes.history_mark == "19e64ff284" and book.meta.notes.histories == {"Copy: shared inputs": "0" * 15 + "2"}
+        assert book.meta.notes.history_mark == "19e64ff284"
+        assert book.meta.notes.histories == {"Copy: shared inputs": "0" * 15 + "2"}
         assert [dataset["id"] for dataset in book.meta.notes.shared_uploads.values()] == ["0" * 15 + "4"]
         assert book.samples_named("c")[0].stage == Stage.SUBMIT
 
 
 def test_every_note_of_schema_1_is_read_into_a_field():
     """The names that were written by commit 376ef72."""
-    same = {"purpose": "p", "workflow": "w", "files": {"f": [1, 2, ""]}, "title": "t", "folder": "d", "inputs": {}, "asked": 1.0,
-            "known": [], "tries": 2, "restarts": 1, "results": "r", "moving": {"name": "n"}}
+    same = {"purpose": "p", "workflow": "w", "files": {"f": [1, 2, ""]}, "title": "t", "folder": "d", "inputs": {},
+            "asked": 1.0, "known": [], "tries": 2, "restarts": 1, "results": "r", "moving": {"name": "n"}}
     renamed = {"marked": True, "own": True, "asked_history": 1.0, "histories_before": ["h"], "sent": 2.0, "making": 3.0,
                "sent_again": 1, "tried": ["i"], "looked": [{}, 4.0], "stamp": "s"}
     notes = SampleNotes.from_json(json.dumps({**same, **renamed}))
@@ -570,8 +574,9 @@ def open_folder():
 @pytest.mark.parametrize("state", ["ended", "killed", "killed when all was in the file"])
 def test_a_read_only_folder_can_be_read_unless_the_writer_was_killed(open_folder, state):
     path = open_folder / "a.ledger"
-    end = "book.close()" if state == "ended" else "book.tidy()\nbook._database.execute('PRAGMA wal_checkpoint(TRUNCATE)')\n" \
-        "os._exit(0)" if state.endswith("file") else "os._exit(0)"
+    end = "book.close()" if state == "ended" else \
+        "book.tidy()\nbook._database.execute('PRAGMA wal_checkpoint(TRUNCATE)')\nos._exit(0)" \
+        if state.endswith("file") else "os._exit(0)"
     assert ended(f"book = Ledger(path)\nbook.add('k', 'S')\n{end}", path)[0] == 0
     assert path.with_name("a.ledger-wal").exists() == (state != "ended")
     path.with_name("a.ledger-shm").unlink(missing_ok=True)
@@ -634,8 +639,9 @@ def test_the_program_sqlite3_can_read_a_copy(path):
             unit.save(state="failed", message="no way")
     copy = path.with_name("copy")
     shutil.copy(path, copy)
-    said = subprocess.run([SQLITE, copy, "select name, state, attempt, message, json_extract(notes, '$.earlier_runs[0]') from units;"
-                           "select unit, step, outcome from steps; pragma integrity_check; pragma user_version"],
+    said = subprocess.run([SQLITE, copy, "select name, state, attempt, message, json_extract(notes, '$.earlier_runs[0]')"
+                           " from units; select unit, step, outcome from steps;"
+                           " pragma integrity_check; pragma user_version"],
                           capture_output=True, text=True)
     assert (said.stdout, said.stderr) == ("Größe|failed|0|no way|1\nk|run|ok\nok\n2\n", "")
 
@@ -689,7 +695,8 @@ def test_finished_samples_cost_nothing_to_skip(path):
             book._database.execute("UPDATE units SET state = 'ok' WHERE rowid % 1000")
         seen = []
         book._database.set_trace_callback(seen.append)
-        assert [unit.key for unit in book.samples("waiting", "running")] == [str(number) for number in range(999, 10000, 1000)]
+        assert [unit.key for unit in book.samples("waiting", "running")] == [
+            str(number) for number in range(999, 10000, 1000)]
         assert [unit.key for unit in book.samples_named("S77")] == ["77"]
         book._database.set_trace_callback(None)
         plans = [" ".join(row["detail"] for row in book._database.execute(f"EXPLAIN QUERY PLAN {query}")) for query in seen]
@@ -781,8 +788,9 @@ def test_memory_does_not_grow_with_the_number_of_rows(path):
     """40 megabytes of rows."""
     with Ledger(path) as book, book.together():
         book.add("0", "S", title="x" * 2000)
-        book._database.execute("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 19999) INSERT INTO "
-                           "units (key, name, state, attempt, notes) SELECT i, 'S' || i, 'ok', 1, (SELECT notes FROM units) "
+        book._database.execute("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 19999) INSERT "
+                           "INTO units (key, name, state, attempt, notes) SELECT i, 'S' || i, 'ok', 1, "
+                               "(SELECT notes FROM units) "
                            "FROM n")
     program = ("import resource, tracemalloc\nimport ledger_show\ntracemalloc.start()\n"
                "ledger_show.main(['--format=' + sys.argv[2], '--fields=name,notes', path])\n"

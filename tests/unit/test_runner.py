@@ -139,8 +139,8 @@ def test_a_history_that_its_owner_deleted_stays_deleted(batch, server, death):
 
 
 def test_a_ledger_of_schema_1_is_resumed(batch, server, death):
-    """A batch killed between the submission of c and its answer, whose ledger is replaced by what the scripts of schema 1 wrote at
-    that very moment: c is not submitted again, d is, a needs nothing, and b has failed."""
+    """A batch killed between the submission of c and its answer, whose ledger is replaced by what the scripts of schema 1
+    wrote at that very moment: c is not submitted again, d is, a needs nothing, and b has failed."""
     batch.sheet("sample table other", *(f"{name} {name}.tsv all.tsv" for name in "abcd"))
     server.failures["b.tsv"] = ["boom"]
     server.answers["POST invocations"] = [lambda handler: None] * 2 + [lambda handler: setattr(death, "dead", True)]

@@ -231,7 +231,8 @@ def test_each_problem_of_a_value_is_noted(sheet, galaxy, files, text, mapping, c
 
 def test_a_rows_inputs_have_its_problems_too(sheet, galaxy):
     one = sheet("sample,reads\nS1,hda:d1\nS2,hda:gone\nS3,\n")
-    assert {row.sample: row.inputs.problems for row in SheetInputs(one, galaxy, WORKFLOW, {}, ["beds=hdca:c1"]).fill_rows()} == {
+    rows = SheetInputs(one, galaxy, WORKFLOW, {}, ["beds=hdca:c1"]).fill_rows()
+    assert {row.sample: row.inputs.problems for row in rows} == {
         "S1": [], "S2": ["input reads: hda:gone: 'x' is deleted"],
         "S3": ["input reads: is missing: reads=VALUE gives it a file, URL or hda:ID"]}
     for mapping, constants in (({"reads": "none"}, NEEDED), ({"none": ""}, NEEDED[1:]), ({}, []), ({}, ["x", *NEEDED[1:]])):
@@ -258,7 +259,8 @@ def test_what_many_rows_name_is_asked_for_once(sheet, galaxy, files, monkeypatch
     monkeypatch.chdir(files / "elsewhere")      # which constants are relative to
     rows = "".join(f"S{number},hda:d1,lib:/Lab/in/a.bed\n" for number in range(20))
     one = sheet(f"sample,reads,a = b\n{rows}X,hda:none,\nY,hda:none,\n")
-    given = {row.sample: row.inputs for row in SheetInputs(one, galaxy, WORKFLOW, {}, ["beds=hdca:c1", "pair=hdca:c2"]).fill_rows()}
+    rows = SheetInputs(one, galaxy, WORKFLOW, {}, ["beds=hdca:c1", "pair=hdca:c2"]).fill_rows()
+    given = {row.sample: row.inputs for row in rows}
     asked = [request.path for request in requests_mock.request_history]
     assert {path: asked.count(path) for path in asked} == dict.fromkeys((
         "/api/datasets/d1", "/api/datasets/none", "/api/dataset_collections/c1", "/api/dataset_collections/c2",

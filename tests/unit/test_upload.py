@@ -29,16 +29,16 @@ def held(wire):
 
     def fetch(handler):
         held.fetches.append(handler.json)
-        made = []
+        datasets = []
         for element in handler.json["targets"][0]["elements"]:
             number = next(numbers)
-            made.append({"id": f"d{number}", "hid": number, "name": element["name"], "state": "ok", "deleted": False,
+            datasets.append({"id": f"d{number}", "hid": number, "name": element["name"], "state": "ok", "deleted": False,
                          "extension": element["ext"], "history_content_type": "dataset", "misc_info": "",
                          "file_size": 3, "hashes": element.get("hashes", []), **held.then.get(number, {})})
-        held.datasets += made
-        for one in made:
+        held.datasets += datasets
+        for one in datasets:
             wire.answers[f"DELETE /api/datasets/{one['id']}"] = (200, lambda handler, one=one: remove(one))
-        return LOST if held.lose else {"outputs": made, "jobs": [{"id": "j"}]}
+        return LOST if held.lose else {"outputs": datasets, "jobs": [{"id": "j"}]}
 
     def remove(one):
         held.deleted.append(one["id"])
@@ -71,8 +71,8 @@ def uploaded(wire, paths, **settings):
     return list(upload.upload_sources(Galaxy(KEY, wire.url), "h", sources, UploadSettings(**settings)))
 
 
-def checked(wire, ups, timeout=None, **settings):
-    return list(upload.verify_uploads(Galaxy(KEY, wire.url), "h", ups, UploadSettings(**settings), timeout))
+def verified(wire, uploads, timeout=None, **settings):
+    return list(upload.verify_uploads(Galaxy(KEY, wire.url), "h", uploads, UploadSettings(**settings), timeout))
 
 
 def fetches_of(wire):
@@ -82,8 +82,8 @@ def fetches_of(wire):
 # ---------------------------------------------------------------------------------------------------------------- at once
 
 def test_one_request_for_all_files(wire, held, files):
-    made = uploaded(wire, files, dbkey="hg38", tags=["run12"])
-    assert [one.dataset["id"] for one in made] == ["d1", "d2", "d3"]
+    uploads = uploaded(wire, files, dbkey="hg38", tags=["run12"])
+    assert [one.dataset["id"] for one in uploads] == ["d1", "d2", "d3"]
     [fetch] = held.fetches
     assert fetch["history_id"] == "h" and fetch["targets"][0]["destination"] == {"type": "hdas"}
     assert [(one["src"], one["name"], one["ext"], one["dbkey"], one["tags"]) for one in fetch["targets"][0]["elements"]] == [
@@ -101,9 +101,9 @@ def test_many_files_go_in_batches(wire, held, tmp_path, monkeypatch):
     for number in range(10):
         (tmp_path / f"{number}.txt").write_text("abc")
         paths.append(str(tmp_path / f"{number}.txt"))
-    made = uploaded(wire, paths)
+    uploads = uploaded(wire, paths)
     assert [len(fetch["targets"][0]["elements"]) for fetch in held.fetches] == [4, 4, 2]
-    assert [one.dataset["name"] for one in made] == [f"{number}.txt" for number in range(10)]
+    assert [one.dataset["name"] for one in uploads] == [f"{number}.txt" for number in range(10)]
 
 
 def test_a_large_file_is_a_batch_of_its_own():
@@ -114,8 +114,8 @@ def test_a_large_file_is_a_batch_of_its_own():
 def test_a_file_that_cannot_be_sent_stops_no_other(wire, held, files):
     sources = [parse_file(path) for path in files]
     os.remove(files[1])
-    ups = list(upload.upload_sources(Galaxy(KEY, wire.url), "h", sources, UploadSettings()))
-    assert [bool(one.problem) for one in ups] == [False, True, False] and "No such file" in ups[1].problem
+    uploads = list(upload.upload_sources(Galaxy(KEY, wire.url), "h", sources, UploadSettings()))
+    assert [bool(one.problem) for one in uploads] == [False, True, False] and "No such file" in uploads[1].problem
     assert [one["name"] for one in held.fetches[0]["targets"][0]["elements"]] == ["a.fastq", "c"]
 
 
@@ -129,8 +129,8 @@ def test_a_refusal_by_the_server_stops_all(wire, held, files):
 
 def test_a_lost_answer_is_looked_up(wire, held, files):
     held.lose = True
-    made = uploaded(wire, files)
-    assert [one.dataset["id"] for one in made] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
+    uploads = uploaded(wire, files)
+    assert [one.dataset["id"] for one in uploads] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
 
 
 def test_a_lost_request_is_left_to_the_next_run(wire, held, files, clock):
@@ -154,10 +154,10 @@ def killed_while_asking(wire, held, files, monkeypatch):
 
 def test_the_run_after_a_killed_one_finds_its_datasets(wire, held, files, monkeypatch):
     killed_while_asking(wire, held, files, monkeypatch)
-    made = uploaded(wire, files)
-    assert [one.dataset["id"] for one in made] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
-    assert checked(wire, made) == made and not any(one.problem for one in made)
-    upload.mark_done(made, TargetHistory("h"))
+    uploads = uploaded(wire, files)
+    assert [one.dataset["id"] for one in uploads] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
+    assert verified(wire, uploads) == uploads and not any(one.problem for one in uploads)
+    upload.mark_done(uploads, TargetHistory("h"))
     assert list(checkpoint.checkpoint_folder().iterdir()) == []
     uploaded(wire, files)       # asked for once more, it is done once more
     assert fetches_of(wire) == 2
@@ -199,8 +199,8 @@ def test_a_dataset_from_before_is_not_adopted(wire, held, files, monkeypatch, cl
 def test_another_persons_dataset_of_that_name_is_not_adopted(wire, held, files, monkeypatch, clock):
     killed_while_asking(wire, held, files, monkeypatch)
     held.datasets[1]["hashes"] = []
-    made = uploaded(wire, files)
-    assert [one.dataset["id"] for one in made] == ["d1", "d4", "d3"] and held.deleted == []
+    uploads = uploaded(wire, files)
+    assert [one.dataset["id"] for one in uploads] == ["d1", "d4", "d3"] and held.deleted == []
 
 
 def test_a_proxy_may_give_up_before_galaxy_has_acted(wire, held, files, clock):
@@ -241,8 +241,8 @@ def test_a_dataset_that_galaxy_is_about_to_make_is_waited_for(wire, held, files,
 def test_a_failed_upload_of_a_killed_run_is_sent_again(wire, held, files, monkeypatch):
     held.then = {2: {"state": "error"}}
     killed_while_asking(wire, held, files, monkeypatch)
-    made = uploaded(wire, files)
-    assert [one.dataset["id"] for one in made] == ["d1", "d4", "d3"] and held.deleted == ["d2", "d2"]
+    uploads = uploaded(wire, files)
+    assert [one.dataset["id"] for one in uploads] == ["d1", "d4", "d3"] and held.deleted == ["d2", "d2"]
 
 
 def test_two_files_of_one_name_resume_as_two_datasets(wire, held, tmp_path, monkeypatch):
@@ -265,10 +265,10 @@ def test_a_dataset_adopted_by_name_only_is_never_deleted(wire, held, files, monk
     hers = {"id": "hers", "hid": 1, "name": "a.fastq", "state": "running", "deleted": False, "extension": "fastqsanger",
             "history_content_type": "dataset", "file_size": 9, "hashes": [], "misc_info": ""}
     held.datasets.append(hers)
-    made = uploaded(wire, files[:1])
-    assert made[0].dataset["id"] == "hers"
+    uploads = uploaded(wire, files[:1])
+    assert uploads[0].dataset["id"] == "hers"
     hers["state"] = "ok"
-    [one] = checked(wire, made)
+    [one] = verified(wire, uploads)
     assert one.dataset["id"] == "d1" and not one.problem and held.deleted == []
 
 
@@ -276,7 +276,7 @@ def test_a_dataset_adopted_by_name_only_is_never_deleted(wire, held, files, monk
 
 def test_an_upload_that_did_not_arrive_is_sent_once_more(wire, held, files):
     held.then = {2: {"state": "error", "misc_info": "hash differs"}}
-    ended = checked(wire, uploaded(wire, files))
+    ended = verified(wire, uploaded(wire, files))
     assert sorted(one.dataset["id"] for one in ended) == ["d1", "d3", "d4"] and not any(one.problem for one in ended)
     assert held.deleted == ["d2", "d2"] and fetches_of(wire) == 2
 
@@ -287,31 +287,31 @@ def test_an_upload_that_did_not_arrive_is_sent_once_more(wire, held, files):
     ({"state": "discarded"}, "ended in state discarded")])
 def test_an_upload_that_fails_twice_is_reported(wire, held, files, then, words):
     held.then = dict.fromkeys(range(1, 10), then)
-    [one] = checked(wire, uploaded(wire, files[:1]))
+    [one] = verified(wire, uploaded(wire, files[:1]))
     assert words in one.problem and files[0] in one.problem and fetches_of(wire) == 2
 
 
 def test_without_hashes_the_size_is_compared(wire, held, files):
     held.then = {number: {"file_size": 4} for number in range(1, 10)}
-    [one] = checked(wire, uploaded(wire, files[:1], hashed=False), hashed=False)
+    [one] = verified(wire, uploaded(wire, files[:1], hashed=False), hashed=False)
     assert "has 4 bytes, 3 were sent" in one.problem
 
 
 def test_a_galaxy_without_hashes_is_judged_by_sizes(wire, held, files):
-    made = uploaded(wire, files)
-    for one in [*held.datasets, *(one.dataset for one in made)]:
+    uploads = uploaded(wire, files)
+    for one in [*held.datasets, *(one.dataset for one in uploads)]:
         one.pop("hashes", None)
     held.datasets[1]["file_size"] = 2
-    assert [one.problem for one in checked(wire, made)] == ["", "", ""] and held.deleted == ["d2", "d2"]
+    assert [one.problem for one in verified(wire, uploads)] == ["", "", ""] and held.deleted == ["d2", "d2"]
 
 
 def test_waiting_ends_after_the_timeout_and_can_be_resumed(wire, held, files, clock):
     held.then = {1: {"state": "queued"}}
     with pytest.raises(GalaxyError, match="1 of 3 still running") as caught:
-        checked(wire, uploaded(wire, files), timeout=5)
+        verified(wire, uploaded(wire, files), timeout=5)
     assert caught.value.exit_code == STILL_RUNNING
     held.datasets[0]["state"] = "ok"
-    assert [one.dataset["id"] for one in checked(wire, uploaded(wire, files))] == ["d1", "d2", "d3"]
+    assert [one.dataset["id"] for one in verified(wire, uploaded(wire, files))] == ["d1", "d2", "d3"]
     assert fetches_of(wire) == 1
 
 
@@ -325,7 +325,7 @@ def test_the_timeout_is_for_all_waiting(wire, held, files, clock):
             held.datasets[0]["state"] = "error"
         return lists(handler)
     with pytest.raises(GalaxyError, match="1 of 1 still running") as caught:
-        checked(wire, uploaded(wire, files[:1]), timeout=60)
+        verified(wire, uploaded(wire, files[:1]), timeout=60)
     assert caught.value.exit_code == STILL_RUNNING and round(sum(clock.slept)) == 60
 
 
@@ -343,8 +343,8 @@ def test_quiet_silences_the_bars_and_not_the_results(wire, held, files, script, 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     line = [*options, "--format=value", "--fields=id", KEY, wire.url, "0123456789abcdef", *files]
     assert script(dataset_upload.main, *line) == 0
-    told = capsys.readouterr()
-    assert told.out == "d1\nd2\nd3\n" and ("a.fastq" in told.err) == is_drawn and (told.err == "") != is_drawn
+    output = capsys.readouterr()
+    assert output.out == "d1\nd2\nd3\n" and ("a.fastq" in output.err) == is_drawn and (output.err == "") != is_drawn
 
 
 def test_a_dry_run_sends_nothing(wire, held, files, script, capsys):
@@ -355,18 +355,18 @@ def test_a_dry_run_sends_nothing(wire, held, files, script, capsys):
 
 
 def test_a_new_history_is_the_same_after_a_failure(wire, held, files, script, capsys):
-    made = []
+    names = []
 
     def make(handler):
-        made.append(handler.json["name"])
+        names.append(handler.json["name"])
         return {"id": "h"}
     wire.answers["POST /api/histories"] = (200, make)
     fetch, wire.answers["POST /api/tools/fetch"] = wire.answers["POST /api/tools/fetch"], (400, {"err_msg": "no"})
     line = ["-q", KEY, wire.url, "new:Run 12", *files]
     assert script(dataset_upload.main, *line) == FAILED
     wire.answers["POST /api/tools/fetch"] = fetch
-    assert script(dataset_upload.main, *line) == 0 and made == ["Run 12"]
-    assert script(dataset_upload.main, *line) == 0 and made == ["Run 12", "Run 12"]
+    assert script(dataset_upload.main, *line) == 0 and names == ["Run 12"]
+    assert script(dataset_upload.main, *line) == 0 and names == ["Run 12", "Run 12"]
 
 
 def test_skip_existing_leaves_out_what_the_history_has(wire, held, files, script, capsys):
@@ -385,8 +385,8 @@ def test_skip_existing_leaves_out_what_the_history_has(wire, held, files, script
 def test_some_of_many_fail(wire, held, files, script, capsys):
     held.then = {number: {"state": "error", "misc_info": "bad"} for number in (2, 4)}
     assert script(dataset_upload.main, "--wait", "--format=value", "--fields=id", KEY, wire.url, "H", *files) == SOME_FAILED
-    told = capsys.readouterr()
-    assert told.out == "d1\nd3\n" and told.err.count("\n") == 1 and "ended in state error: bad" in told.err
+    output = capsys.readouterr()
+    assert output.out == "d1\nd3\n" and output.err.count("\n") == 1 and "ended in state error: bad" in output.err
     assert script(dataset_upload.main, "--wait", "--format=value", "--fields=id", KEY, wire.url, "H", *files) == 0
     assert sorted(capsys.readouterr().out.split()) == ["d1", "d3", "d5"]       # only what was missing was sent
 
@@ -394,8 +394,8 @@ def test_some_of_many_fail(wire, held, files, script, capsys):
 def test_checksums_that_do_not_match_send_nothing(wire, held, files, script, capsys, tmp_path):
     (tmp_path / "md5sums.txt").write_text(f"{'0' * 32}  a.fastq\n")
     assert script(dataset_upload.main, KEY, wire.url, "H", *files) == FAILED
-    told = capsys.readouterr().err
-    assert "a.fastq: its MD5 is" in told and "nothing was sent" in told and wire.lines == []
+    message = capsys.readouterr().err
+    assert "a.fastq: its MD5 is" in message and "nothing was sent" in message and wire.lines == []
 
 
 def test_standard_input(wire, held, script, type_in, capsys):
@@ -421,8 +421,8 @@ def test_bad_lines(wire, held, files, script, capsys, monkeypatch, tmp_path, lin
     monkeypatch.chdir(tmp_path)
     options = [one for one in line if one.startswith("--")]
     assert script(dataset_upload.main, *options, KEY, wire.url, *line[len(options):]) == USAGE
-    told = capsys.readouterr()
-    assert words in told.err and told.err.count("\n") == 1 and told.out == "" and KEY not in told.err
+    output = capsys.readouterr()
+    assert words in output.err and output.err.count("\n") == 1 and output.out == "" and KEY not in output.err
     assert not [line for line in wire.lines if not line.startswith("GET")]
 
 
@@ -435,7 +435,7 @@ def test_a_history_that_is_not_writable_is_refused(wire, held, files, script, ca
 
 # --------------------------------------------------------------------------------------------------------- what is there
 
-def there(wire, paths, wait=False):
+def existing(wire, paths, wait=False):
     return {one.path for one in upload.find_existing(Galaxy(KEY, wire.url), "h", [parse_file(path) for path in paths], wait)}
 
 
@@ -446,32 +446,32 @@ def test_one_dataset_stands_for_one_file(wire, held, tmp_path):
         (tmp_path / folder / "x.txt").write_text("abc")
         paths.append(str(tmp_path / folder / "x.txt"))
     uploaded(wire, paths[:1])
-    assert there(wire, paths) == {paths[0]}
+    assert existing(wire, paths) == {paths[0]}
     uploaded(wire, paths[1:])
-    assert there(wire, paths) == set(paths)
+    assert existing(wire, paths) == set(paths)
 
 
 def test_with_wait_running_datasets_are_waited_for_before_they_count(wire, held, files, clock):
     held.then = {1: {"state": "running"}}
     uploaded(wire, files[:1])
-    assert there(wire, files) == {files[0]}
+    assert existing(wire, files) == {files[0]}
     wire.answers[CONTENTS], lists = (200, lambda handler: ends(handler)), wire.answers[CONTENTS][1]
 
     def ends(handler):
         if "state-in" in handler.path:
             held.datasets[0]["state"] = "error"
         return lists(handler)
-    assert there(wire, files, wait=True) == set()
+    assert existing(wire, files, wait=True) == set()
 
 
 def test_a_dataset_that_its_owner_deletes_meanwhile_stays_deleted(wire, held, files):
     held.then = {1: {"deleted": True}}
-    [one] = checked(wire, uploaded(wire, files[:1]))
+    [one] = verified(wire, uploaded(wire, files[:1]))
     assert "was deleted meanwhile" in one.problem and fetches_of(wire) == 1 and held.deleted == []
 
 
 @pytest.mark.parametrize("answer", [{}, None, [], "taken", {"outputs": [{}]}, {"outputs": None}])
 def test_after_an_unknown_answer_the_datasets_are_looked_for(wire, held, files, answer, clock):
-    wire.answers["POST /api/tools/fetch"], made = (200, lambda handler: (made(handler), answer)[1]), \
+    wire.answers["POST /api/tools/fetch"], fetch = (200, lambda handler: (fetch(handler), answer)[1]), \
         wire.answers["POST /api/tools/fetch"][1]
     assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d1", "d2", "d3"]

@@ -1,3 +1,4 @@
+"""`run`: exit statuses, the one line on standard error, redaction, signals, and whole processes."""
 import contextlib
 import errno
 import os
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import pytest
 from conftest import signals_kept
+from fakes import KEY
 
 import common
 from common import FAILED, INTERRUPTED, USAGE, GalaxyError, on_success, run
+
+ROOT = Path(__file__).parents[2]
 
 
 def raising(error):
@@ -80,7 +84,6 @@ def test_redaction_of_secrets_in_either_writing():
     common.register_secret("")
     common.register_secret(None)
     assert common.redact("p@ss word p%40ss%20word") == "*** ***"
-
 
 
 @pytest.mark.parametrize("ends, called", [
@@ -171,3 +174,96 @@ def test_tests_that_are_ended_tidy_up_and_stop(tmp_path, number):
         running.wait()
     assert running.returncode == pytest.ExitCode.INTERRUPTED, told
     assert (tmp_path / "tidied").exists() and not (tmp_path / "went on").exists(), told
+
+
+# ------------------------------------------------------------------------------------------------------ whole processes
+
+def process(*arguments, **environment):
+    return subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
+                          env={**os.environ, **environment})
+
+
+def test_a_reader_that_has_seen_enough(loopback):
+    loopback.will((200, [{"id": f"{number:016x}"} for number in range(20000)]))
+    line = f"{sys.executable} display.py {KEY} {loopback.url}/api/histories | head -n 1"
+    ended = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("Collection Members\n", "", 128 + signal.SIGPIPE)
+
+
+def test_unicode_in_a_cron_jobs_locale(loopback):
+    loopback.will((200, {"name": "Größe 基因"}))
+    ended = process("display.py", KEY, f"{loopback.url}/api/x", LC_ALL="POSIX", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0",
+                    PYTHONIOENCODING="ascii")
+    assert ended.returncode == 0 and "name: Gr\\xf6\\xdfe" in ended.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_with_its_number(loopback, number):
+    loopback.will(lambda handler: time.sleep(5))
+    running = subprocess.Popen([sys.executable, "display.py", KEY, f"{loopback.url}/api/x"], cwd=ROOT,
+                               stderr=subprocess.PIPE, text=True)
+    while not loopback.asked:
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.send_signal(number)
+    assert running.communicate()[1] == "" and running.returncode == 128 + number
+
+
+def test_debugging_shows_the_traceback_without_the_key(loopback):
+    loopback.will((404, {"err_msg": f"no {KEY}"}))
+    ended = process("display.py", KEY, f"{loopback.url}/api/x", GALAXY_DEBUG="1")
+    assert "Traceback" in ended.stderr and KEY not in ended.stderr and ended.returncode == 1
+
+
+def test_standard_output_that_is_full_or_closed(loopback):
+    loopback.will((200, [{"id": "1"}, {"id": "2"}]))
+    line = f"{sys.executable} display.py {KEY} {loopback.url}/api/histories"
+    ended = subprocess.run(["bash", "-c", f"{line} > /dev/full"], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.stderr, ended.returncode) == ("display.py: No space left on device\n", FAILED)
+    ended = subprocess.run(["bash", "-c", f"{line} >&-"], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.stderr, ended.returncode) == ("", 0)
+
+
+def test_full_disks(loopback, tmp_path):
+    loopback.will((200, {"id": "h"}))
+    url = f"{loopback.url}/api/histories"
+
+    def shell(line):
+        ended = subprocess.run(["bash", "-c", f"{sys.executable} {line}"], cwd=ROOT, capture_output=True, text=True)
+        return ended.returncode, ended.stderr
+    code, said = shell(f"create.py {KEY} {url} name=x > /dev/full")
+    assert (code, said) == (
+        FAILED, "create.py: it is done (id h), but the answer can't be printed: No space left on device\n")
+    assert shell(f"display.py {KEY} 2> /dev/full") == (USAGE, "")
+    assert shell(f"display.py '' {url} 2> /dev/full") == (USAGE, "")
+    assert shell(f"create.py --format=csv {KEY} {url} name=x >&-") == (0, "")
+
+
+def test_errors_do_not_go_to_standard_output(loopback):
+    loopback.will((404, {"err_msg": "no"}))
+    line = f"{sys.executable} display.py {KEY} {loopback.url}/api/x 2>&-"
+    ended = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.stdout, ended.returncode) == ("", FAILED)
+
+
+@pytest.mark.parametrize("package, line", [
+    ("requests", ["display.py", KEY, "http://127.0.0.1"]), ("docopt", ["display.py", KEY, "http://127.0.0.1"]),
+    ("tabulate", ["create.py", "-n", "--format=table", KEY, "http://127.0.0.1"])])
+def test_a_package_that_is_not_installed(tmp_path, package, line):
+    name = {"docopt": "docopt-ng"}.get(package, package)
+    (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError(name={package!r})")
+    ended = process(*line, PYTHONPATH=str(tmp_path))
+    assert ended.returncode == 1 and ended.stderr.count("\n") == 1
+    assert f"the package {name} is not installed: pip install" in ended.stderr
+
+
+def test_the_verbs_run_with_the_old_docopt_too(loopback, tmp_path):
+    """docopt 0.6.2 is one module with the same interface; a stand-in shows that we only ever call it positionally."""
+    (tmp_path / "docopt.py").write_text(
+        "class DocoptExit(SystemExit): pass\n"
+        "def docopt(doc, argv=None, help=True, version=None, options_first=False):\n"
+        "    names = ['--all', '--limit', '--format', '--fields']\n"
+        "    return dict.fromkeys(names) | {'KEY': argv[0], 'URL': argv[1]}\n")
+    loopback.will((200, "1.0"))
+    ended = process("display.py", KEY, f"{loopback.url}/api/x", PYTHONPATH=str(tmp_path))
+    assert (ended.returncode, ended.stdout) == (0, "1.0\n")

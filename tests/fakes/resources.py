@@ -1,0 +1,296 @@
+"""What else the fake Galaxy has: libraries and their folders, and what a test puts into it without asking it."""
+import io
+import json
+import tarfile
+from pathlib import Path
+
+WORKFLOW = "00000000000000ff"
+DATA_INPUT = {"name": "input", "type": "data", "optional": False, "multiple": False, "extensions": ["data"]}
+ROUTES = """
+    GET libraries libraries
+    POST libraries libraries
+    GET library libraries/(\\w+)
+    GET library_contents libraries/(\\w+)/contents
+    POST library_contents libraries/(\\w+)/contents
+    GET file libraries/datasets/(\\w+)
+    GET folder_contents folders/(\\w+)/contents
+    GET folder folders/(\\w+)
+    POST folder folders/(\\w+)
+    POST contents histories/(\\w+)/contents
+    POST workflows workflows
+    DELETE workflow workflows/(\\w+)
+    DELETE datasets datasets
+    GET request invocations/(\\w+)/request
+    POST store (?:invocations|histories)/(\\w+)/prepare_store_download
+    GET store_ready short_term_storage/(\\w+)/ready
+    GET stored short_term_storage/(\\w+)
+    GET configuration configuration
+    GET tools tools
+    POST tools tools
+    GET tool tools/(\\w+)
+    GET jobs jobs
+    GET datatypes datatypes
+    GET genomes genomes
+    GET contents_collection histories/\\w+/contents/dataset_collections/(\\w+)
+    POST contents_collections histories/(\\w+)/contents/dataset_collections
+    GET shed_revisions repositories/get_ordered_installable_revisions
+    GET sheds tool_shed
+    GET repositories tool_shed_repositories
+    POST repository tool_shed_repositories/new/install_repository_revision
+    POST reset tool_shed_repositories/reset_metadata_on_installed_repositories
+    DELETE repository tool_shed_repositories/(\\w+)"""
+SHOWN = ("id", "type", "name", "description", "message", "state", "deleted", "file_size", "raw_size")
+
+
+class Resources:
+    def empty(self):
+        """Forget all that there is."""
+        self.libraries, self.folders, self.import_dir = {}, {}, {}
+        self.imported, self.deleted_workflows = [], []
+        self.tools = {}             # {id: what it makes of the content of its input, which is called `input`}
+        self.tool_inputs = {}       # {id: its inputs} where they are others
+        self.revisions, self.repositories = [], []      # of a repository in a Tool Shed, which this server is as well
+
+    # --------------------------------------------------------------------------------------------- without being asked
+
+    def create_history(self, name):
+        return self.post_histories({}, {"name": name})["id"]
+
+    def create_dataset(self, name, content, state="ok", history=None):
+        """The id of a new dataset, in a new history unless that is given."""
+        history = self.histories[history or self.create_history("of a dataset")]
+        return self._dataset(history, name, name.rpartition(".")[2], content, state=state)["id"]
+
+    def held(self, history):
+        """`{name: content}` of a history's datasets."""
+        datasets = [self.datasets[one] for one in self.histories[history]["contents"] if one in self.datasets]
+        return {one["name"]: one["content"] for one in datasets if not one["deleted"]}
+
+    def create_library(self, name):
+        return self.post_libraries({}, {"name": name})
+
+    def create_file(self, library, name, content):
+        """A new file in a new library."""
+        return self._add(self.create_library(library)["root_folder_id"], "file", name, content=content)
+
+    def file(self, which):
+        """A dataset of a library."""
+        [file] = [one for folder in self.folders.values() for one in folder["children"] if one["id"] == which]
+        return file
+
+    def children(self, folder):
+        return self.folders[folder]["children"]
+
+    def create_invocation(self, state="scheduled"):
+        """The id of an invocation of the workflow on a dataset; it has ended unless its state is another one."""
+        dataset = self.datasets[self.create_dataset("a.tsv", b"abc")]
+        made = self.post_invocations({}, {"history_id": dataset["history_id"],
+                                          "inputs": {"0": {"src": "hda", "id": dataset["id"]}}}, "w")
+        run = self.runs[made["id"]]
+        run.update(state=state, ended=state == "scheduled")
+        if run["ended"]:
+            self.get_jobs_summaries({"ids": made["id"]}, None)
+        return made["id"]
+
+    # ------------------------------------------------------------------------------------------------------- the routes
+
+    def get_libraries(self, ask, body):
+        return list(self.libraries.values())
+
+    def post_libraries(self, ask, body):
+        made = self._new({"name": body["name"], "description": body.get("description"), "synopsis": body.get("synopsis")})
+        made.pop("appears")
+        made["root_folder_id"] = f"F{made['id']}"
+        self.folders[made["root_folder_id"]] = {
+            "id": made["root_folder_id"], "name": body["name"], "parent_id": None, "parent_library_id": made["id"],
+            "children": []}
+        self.libraries[made["id"]] = made
+        return made
+
+    def get_library(self, ask, body, which):
+        return self._find({key: {**value, "appears": 0} for key, value in self.libraries.items()}, which)
+
+    def _add(self, folder, kind, name, **more):
+        thing = self._new({"type": kind, "name": name, "state": "ok", **more})
+        if "content" in thing:
+            thing["file_size"] = thing["raw_size"] = len(thing["content"])
+        if kind == "folder":
+            thing["id"] = f"F{thing['id']}"
+            self.folders[thing["id"]] = {**self.folders[folder], "id": thing["id"], "name": name, "parent_id": folder,
+                                         "children": []}
+        self.folders[folder]["children"].append(thing)
+        return thing
+
+    @staticmethod
+    def _listed(thing):
+        return {name: thing[name] for name in SHOWN if name in thing}
+
+    def get_file(self, ask, body, which):
+        return self._listed(self.file(which))
+
+    def get_library_contents(self, ask, body, which):
+        def below(folder, path):
+            yield {"id": folder, "type": "folder", "name": path or "/"}
+            for one in self.children(folder):
+                if one["type"] == "folder":
+                    yield from below(one["id"], f"{path}/{one['name']}")
+                else:
+                    yield {"id": one["id"], "type": "file", "name": f"{path}/{one['name']}"}
+        return list(below(self.libraries[which]["root_folder_id"], ""))
+
+    def post_library_contents(self, ask, body, which):
+        folder = body["folder_id"]
+        if body["create_type"] == "folder":
+            made = [self._add(folder, "folder", body["name"], description=body["description"])]
+        elif "from_hda_id" in body:
+            dataset = self.datasets[body["from_hda_id"]]
+            made = [self._add(folder, "file", dataset["name"], content=dataset["content"], message=body.get("ldda_message"))]
+            return self._listed(made[0])
+        elif "filesystem_paths" in body:
+            path = Path(body["filesystem_paths"])
+            made = [self._add(folder, "file", path.name, content=path.read_bytes(), metadata=body.get("extended_metadata"))]
+        else:
+            made = [self._add(folder, "file", name, content=content) for name, content in
+                    self.import_dir[body["server_dir"]].items()]
+        return list(map(self._listed, made))
+
+    def get_folder(self, ask, body, which):
+        return {**self.folders[which], "children": None, "deleted": False}
+
+    def post_folder(self, ask, body, which):
+        return self._listed(self._add(which, "folder", body["name"], description=body.get("description")))
+
+    def fetch_to_library(self, body):
+        """A fetch whose targets are in libraries: each of its elements is there at once."""
+        sessions = iter(value["session_id"] for name, value in body.items() if name.startswith("files_"))
+
+        def fill(folder, elements):
+            for one in elements:
+                if "items" in one or "elements" in one:
+                    fill(self._add(folder, "folder", one["name"])["id"], one.get("items") or one["elements"])
+                    continue
+                content = b"" if one["src"] == "url" else Path(one["path"]).read_bytes() if one["src"] == "path" else \
+                    bytes(self.sessions.pop(next(sessions))[1])
+                self._add(folder, "file", one["name"], content=content)
+
+        for target in body["targets"]:
+            place = target["destination"]
+            folder = f"F{place['library_folder_id']}" if place["type"] == "library_folder" else \
+                self.create_library(place["name"])["root_folder_id"]
+            fill(folder, target.get("items") or target["elements"])
+        self.datasets["job"] = self._new({"id": "job", "tool": "__DATA_FETCH__", "history_id": body["history_id"]})
+        return {"outputs": [], "output_collections": [], "jobs": [{"id": "job"}]}
+
+    def get_folder_contents(self, ask, body, which):
+        children = [self._listed(one) for one in self.children(which)]
+        return {"metadata": {"total_rows": len(children), "can_add_library_item": True,
+                             "parent_library_id": self.folders[which]["parent_library_id"]},
+                "folder_contents": children}
+
+    def post_contents(self, ask, body, which):
+        file = self.file(body["content"])
+        return self._shown(self._dataset(self.histories[which], file["name"], "txt", file["content"], state="ok"))
+
+    def post_workflows(self, ask, body):
+        self.imported.append(body["workflow"])
+        return {"id": f"{len(self.imported):016x}", "name": body["workflow"]["name"], "owner": "me", "deleted": False,
+                "latest_workflow_uuid": self.uuid}
+
+    def delete_datasets(self, ask, body):
+        for one in body["datasets"]:
+            self.datasets[one["id"]].update(deleted=True, purged=body["purge"])
+        return {"success_count": len(body["datasets"]), "errors": []}
+
+    # ------------------------------------------------------------------------------------------- archives, tools, Tool Shed
+
+    def get_request(self, ask, body, which):
+        run = self._find(self.runs, which)
+        return {"workflow_id": WORKFLOW, "inputs_by": "step_index", **run["request"]}
+
+    def get_datatypes(self, ask, body):
+        return ["txt", "tabular", "bed", "data", "auto"]
+
+    def get_contents_collection(self, ask, body, which):
+        return self.get_collection(ask, body, which)
+
+    def post_contents_collections(self, ask, body, which):
+        return self.post_collections(ask, {**body, "history_id": which})
+
+    def get_configuration(self, ask, body):
+        return {"enable_celery_tasks": True, "allow_library_path_paste": True}
+
+    def post_store(self, ask, body, which):
+        return {"storage_request_id": which, "task": {"id": f"t{which}"}}
+
+    def get_store_ready(self, ask, body, which):
+        return True
+
+    def get_stored(self, ask, body, which):
+        return self.content, 200, {"Content-Type": "application/octet-stream"}
+
+    def _tool(self, which):
+        return {"id": which, "name": which, "version": "1.0", "description": "", "model_class": "Tool", "outputs": [],
+                "panel_section_id": "text", "panel_section_name": "Text", "is_workflow_compatible": True,
+                "inputs": self.tool_inputs.get(which, [DATA_INPUT])}
+
+    def get_tools(self, ask, body):
+        return list(map(self._tool, self.tools))
+
+    def get_tool(self, ask, body, which):
+        return self._tool(which)
+
+    def post_tools(self, ask, body):
+        tool, inputs = body["tool_id"], body["inputs"]
+        [source] = [one for one in inputs.values() if isinstance(one, dict)] or [None]
+        source = source["values"][0] if source and "values" in source else source
+        content = self.tools[tool](self.datasets[source["id"]]["content"] if source else b"")
+        history = self.histories[body["history_id"]]
+        made = self._dataset(history, f"{tool} on data", "tabular", content, state="ok", tool=tool)
+        return {"outputs": [{**self._shown(made), "output_name": "out"}], "output_collections": [],
+                "jobs": [{"id": made["id"], "state": "new", "tool_id": tool}]}
+
+    def get_jobs(self, ask, body):
+        """Those that have ended are not asked for but by their tool's id."""
+        return [self.get_job(ask, body, one["id"]) for one in self.datasets.values() if "tool" in one
+                and ask.get("tool_id") == one["tool"] or "tool_id" not in ask and "tool" in one and "state" not in ask]
+
+    def import_history(self, form):
+        """The job that makes a history of the archive in a form."""
+        archive = form.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0]
+        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+            about = json.load(files.extractfile("history_attrs.txt"))
+            datasets = json.load(files.extractfile("datasets_attrs.txt"))
+            history = self.histories[self.create_history(f"imported from archive: {about['name']}")]
+            for one in datasets:
+                self._dataset(history, one["name"], "txt", files.extractfile(one["file_name"]).read(), state="ok")
+        job = self.datasets["import"] = self._new({"id": "import", "tool": "__IMPORT_HISTORY__", "history_id": None})
+        job["create_time"] = history["create_time"]
+        return self.get_job({}, None, "import")
+
+    def get_shed_revisions(self, ask, body):
+        return self.revisions
+
+    def get_sheds(self, ask, body):
+        return [{"name": "Ours", "url": f"{self.url}/"}]
+
+    def get_repositories(self, ask, body):
+        return self.repositories
+
+    def post_repository(self, ask, body):
+        revision = body["changeset_revision"]
+        made = {"id": f"{len(self.asked):016x}", "name": body["name"], "owner": body["owner"], "status": "Installed",
+                "tool_shed": self.url.partition("//")[2], "changeset_revision": revision,
+                "installed_changeset_revision": revision, "error_message": ""}
+        self.repositories.append(made)
+        return [made]
+
+    def delete_repository(self, ask, body, which):
+        self.repositories = [one for one in self.repositories if one["id"] != which]
+        return {"message": "gone"}
+
+    def post_reset(self, ask, body):
+        return json.dumps({"unsuccessful_count": 0, "successful_count": len(self.repositories)})
+
+    def delete_workflow(self, ask, body, which):
+        self.deleted_workflows.append(which)
+        return None

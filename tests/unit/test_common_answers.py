@@ -1,0 +1,380 @@
+"""What comes back from a server, and whether to ask again: retries, bodies that are no JSON, errors and their hints."""
+import base64
+import time
+from email.utils import formatdate
+from http import HTTPStatus
+
+import pytest
+from fakes import KEY
+
+import common
+from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
+
+# -------------------------------------------------------------------------------------------------------------- retries
+
+def hang_up(handler):
+    handler.cut()
+
+
+@pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_passing_trouble_is_waited_out(loopback, clock, method, status):
+    loopback.will((status, {}), (status, {}), (200, {"done": True}))
+    galaxy = Galaxy(KEY, loopback.url)
+    assert galaxy.request(method, "histories").json() == {"done": True}
+    assert len(loopback.asked) == 3 and len(clock.slept) == 2
+    assert clock.slept[0] <= 1 and clock.slept[1] <= 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 501])
+def test_other_refusals_are_final(loopback, clock, status):
+    loopback.will((status, {"err_msg": "No", "err_code": 1}))
+    with pytest.raises(GalaxyError) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert (caught.value.status, caught.value.err_msg, caught.value.exit_code) == (status, "No", FAILED)
+    assert len(loopback.asked) == 1 and clock.slept == []
+
+
+def test_500_is_tried_once_more(loopback, clock):
+    loopback.will((500, {}), (200, []))
+    assert Galaxy(KEY, loopback.url).get("histories") == []
+    loopback.will((500, {}))
+    with pytest.raises(GalaxyError) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert caught.value.exit_code == FAILED
+    assert len(loopback.asked) == 4
+
+
+def test_a_broken_connection_is_tried_again_for_get_only(loopback, clock):
+    loopback.will(hang_up, (200, [1]))
+    assert Galaxy(KEY, loopback.url).get("histories") == [1]
+    loopback.will(hang_up, (200, [1]))
+    with pytest.raises(GalaxyError, match="may have done it") as caught:
+        Galaxy(KEY, loopback.url).post("histories", {})
+    assert caught.value.lost and caught.value.exit_code == FAILED
+    assert [asked.method for asked in loopback.asked] == ["GET", "GET", "POST"]
+
+
+def test_a_body_cut_short_is_asked_for_again(loopback, clock):
+    def half(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100")
+        handler.end_headers()
+        handler.wfile.write(b'{"half":')
+        handler.cut()
+    loopback.will(half, (200, {"whole": 1}))
+    assert Galaxy(KEY, loopback.url).get("histories/1") == {"whole": 1}
+
+
+def test_a_late_answer_to_post_is_lost(loopback, clock, monkeypatch):
+    monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
+    loopback.will(lambda handler: time.sleep(1))
+    with pytest.raises(GalaxyError, match="no answer in time") as caught:
+        Galaxy(KEY, loopback.url).post("histories", {})
+    assert caught.value.lost
+
+
+@pytest.mark.parametrize("status, headers, tries", [
+    (429, {}, 2), (503, {"Retry-After": "3"}, 2), (503, {}, 1), (502, {}, 1), (504, {}, 1), (500, {}, 1)])
+def test_post_is_sent_again_only_where_it_was_not_taken(loopback, clock, status, headers, tries):
+    loopback.will((status, {}, headers), (200, {"id": 1}))
+    galaxy = Galaxy(KEY, loopback.url)
+    if tries == 2:
+        assert galaxy.post("histories", {}) == {"id": 1}
+    else:
+        with pytest.raises(GalaxyError) as caught:
+            galaxy.post("histories", {})
+        assert caught.value.lost == (status in (502, 503, 504))
+    assert len(loopback.asked) == tries
+
+
+def test_retry_after_in_seconds_and_as_a_date(loopback, clock):
+    loopback.will((503, {}, {"Retry-After": "4"}), (429, {}, {"Retry-After": formatdate(clock.now + 6, usegmt=True)}),
+                  (200, []))
+    Galaxy(KEY, loopback.url, patience=60).get("histories")
+    assert clock.slept == [4, 2]    # the clock stood at 4 s when it was told to come back at 6
+
+
+def test_retry_after_past_the_window_ends_at_once(loopback, clock):
+    loopback.will((503, {}, {"Retry-After": "3600"}))
+    with pytest.raises(GalaxyError) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert caught.value.exit_code == TRY_LATER and clock.slept == []
+
+
+@pytest.mark.parametrize("hint", ["0", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_come_back_at_once_is_no_tight_loop(loopback, clock, hint):
+    loopback.will((503, {}, {"Retry-After": hint}))
+    with pytest.raises(GalaxyError):
+        Galaxy(KEY, loopback.url, patience=600).get("histories")
+    assert sum(clock.slept) == pytest.approx(600) and len(loopback.asked) < 100
+
+
+def test_patience_ends(loopback, clock, monkeypatch):
+    loopback.will((502, b"<html><title>502 Bad Gateway</title></html>", {"Content-Type": "text/html"}))
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "100")
+    with pytest.raises(GalaxyError, match="502 Bad Gateway") as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert caught.value.exit_code == TRY_LATER
+    assert sum(clock.slept) == pytest.approx(100)
+
+
+def test_nobody_at_the_port_is_waited_for_by_every_method(loopback, clock):
+    loopback.close()
+    for ask in ("get", "post", "put", "delete"):
+        with pytest.raises(GalaxyError, match="connection refused.*is the server up") as caught:
+            getattr(Galaxy(KEY, loopback.url), ask)("histories")
+        assert caught.value.exit_code == TRY_LATER and not caught.value.lost
+    assert sum(clock.slept) == pytest.approx(40)
+
+
+def test_no_such_host(clock):
+    with pytest.raises(GalaxyError, match="no such host") as caught:
+        Galaxy(KEY, "http://galaxy.invalid").get("histories")
+    assert caught.value.exit_code == TRY_LATER
+
+
+@pytest.mark.parametrize("proxy", ["foo://bar", "http://", "socks5://127.0.0.1:1"])
+def test_a_proxy_variable_that_is_no_good(monkeypatch, proxy):
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    with pytest.raises(GalaxyError) as caught:
+        Galaxy(KEY, "http://galaxy.invalid", patience=0).get("version")
+    assert "proxy" in str(caught.value) or "no such host" in str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------------------ Galaxy's errors
+
+def test_galaxys_own_words_and_the_fields_that_it_finds_wrong(loopback):
+    loopback.will((400, {"err_msg": "Bad request", "err_code": 400008, "validation_errors": [
+        '{"loc": ["body", "name"], "msg": "Field required", "input": "secret"}']}))
+    with pytest.raises(GalaxyError) as caught:
+        Galaxy(KEY, loopback.url).post("histories", {})
+    assert str(caught.value) == f"POST {loopback.url}/api/histories: 400 Bad Request: Bad request: body.name: Field required"
+
+
+def test_galaxy_is_not_repeated(loopback):
+    loopback.will((400, {"err_msg": "Too short in ('path', 'id')", "err_code": 400008, "validation_errors": [
+        '{"loc": ["path", "id"], "msg": "Too short"}']}))
+    with pytest.raises(GalaxyError) as caught:
+        Galaxy(KEY, loopback.url).get("histories/1")
+    assert str(caught.value).count("Too short") == 1
+
+
+@pytest.mark.parametrize("body, words", [
+    ({"detail": "Not Found"}, "Not Found"),
+    ({"detail": [{"loc": ["query", "limit"], "msg": "too much"}]}, "query.limit: too much"),
+    (b"<html><head><title>404 Not Found</title></head></html>", "404 Not Found: Galaxy has no such address for GET"),
+    (b"plain words", "plain words"),
+    (["odd"], "odd"),
+    ({"err_msg": None}, "404"),
+    (b"\xff\xfe", "404"),
+])
+def test_refusals_in_other_forms(loopback, body, words):
+    loopback.will((404, body))
+    with pytest.raises(GalaxyError, match=words) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [
+    {"validation_errors": [{"loc": 5}]}, {"validation_errors": "[" * 5000}, {"validation_errors": {"a": 1}}, {"err_msg": 5},
+    {"detail": [[[1]]]}, {"err_msg": ["a"], "err_code": "x"}, {"validation_errors": [None, 1, [2]]}, [], "", None])
+def test_refusals_of_every_type_are_one_line(loopback, body):
+    loopback.will((400, body))
+    with pytest.raises(GalaxyError, match="400 Bad Request") as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize("status, body, headers, hint", [
+    (401, {"err_msg": "Provided API key is not valid.", "err_code": 401001}, {}, "check the key: key_show.py"),
+    (403, {"err_msg": "Provided API key is not valid.", "err_code": 403001}, {}, "check the key: key_show.py"),
+    (403, {"err_msg": "You must be an administrator", "err_code": 403006}, {}, "an administrator's key"),
+    (400, {"err_msg": "Input should be a valid list in ('body', 'tags')", "err_code": 400008}, {}, "NAME:=JSON any other"),
+    (500, b"Internal Server Error", {}, "administrator's log"),
+    (400, {"err_msg": "Malformed id", "err_code": 400009}, {}, "an id is what display.py shows in the field id"),
+])
+def test_hints(loopback, status, body, headers, hint):
+    loopback.will((status, body, headers))
+    with pytest.raises(GalaxyError, match=hint):
+        Galaxy(KEY, loopback.url).get("histories/1")
+
+
+@pytest.mark.parametrize("status, headers", [(302, {}), (304, {}), (300, {"Location": "/x"}), (600, {}), (999, {})])
+def test_what_is_not_2xx_is_no_success(loopback, status, headers):
+    loopback.will((status, b"", headers))
+    for ask in ("get", "post", "put", "delete"):
+        with pytest.raises(GalaxyError) as caught:
+            getattr(Galaxy(KEY, loopback.url), ask)("histories")
+        assert caught.value.exit_code == FAILED and caught.value.status == status
+
+
+# ----------------------------------------------------------------------------------------------------- a proxy's errors
+
+NGINX = ("<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
+         "<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n")
+APACHE = ('<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">\n<html><head>\n'
+          "<title>{0}</title>\n</head><body>\n<h1>Something</h1>\n<p>Words.</p>\n</body></html>\n")
+GALAXYS = ("<html>\n <head>\n  <title>{0}</title>\n </head>\n <body>\n  <h1>{0}</h1>\n  The resource could not be found."
+           "<br /><br />\nNo route for /api/nosuch\n\n\n </body>\n</html>")
+ASKS = {"WWW-Authenticate": 'Basic realm="Galaxy"'}
+
+
+@pytest.mark.parametrize("page", [NGINX, APACHE])
+@pytest.mark.parametrize("status, title, headers, words", [
+    (401, "401 Authorization Required", ASKS, "it asks for its own password: write NAME:PASSWORD@ before the host"),
+    (403, "403 Forbidden", {}, ""),
+    (404, "404 Not Found", {}, "it does not pass that address on: is URL your Galaxy's address, with its prefix"),
+    (413, "413 Request Entity Too Large", {}, "it refuses a body of 0 bytes; its administrator can raise the limit"),
+    (502, "502 Bad Gateway", {}, "Galaxy is down or too slow: try again later"),
+    (503, "503 Service Unavailable", {}, "Galaxy is down or too slow: try again later"),
+    (504, "504 Gateway Time-out", {}, "Galaxy is down or too slow: try again later"),
+])
+def test_what_a_proxy_says(loopback, monkeypatch, page, status, title, headers, words):
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    loopback.will((status, page.format(title).encode(), {"Content-Type": "text/html", **headers}))
+    with pytest.raises(GalaxyError) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    said = f"{status} {HTTPStatus(status).phrase}, from a proxy before Galaxy" + (": " + words if words else "")
+    assert str(caught.value).startswith(f"GET {loopback.url}/api/histories: {said}".replace("URL", loopback.url))
+    assert str(caught.value).replace(loopback.url, "").count(str(status)) == 1 and caught.value.status == status
+
+
+@pytest.mark.parametrize("status, body, headers, proxys", [
+    (401, b"<p>Who are you?</p>", ASKS, True),
+    (413, b"", {}, True),
+    (502, b"error code: 502", {}, True),
+    (503, b"<html><body><h1>503</h1>No server is available.</body></html>", {}, True),
+    (503, b"<html><title>We are moving house until Monday</title></html>", {}, True),
+    (403, NGINX.format("403 Forbidden").replace("nginx/1.22.1", "openresty").encode(), {}, True),
+    (401, {"err_msg": "Provided API key is not valid.", "err_code": 401001}, {}, False),
+    (404, GALAXYS.format("404 Not Found").encode(), {"Server": "nginx/1.22.1"}, False),
+    (404, {"detail": "Not Found"}, {}, False),
+    (413, {"detail": "Upload exceeds the maximum size"}, {}, False),
+    (500, b"Internal Server Error", {"Server": "Apache/2.4.68 (Debian)"}, False),
+    (502, {"err_msg": "The object store failed.", "err_code": 502001}, {}, False),
+    (503, b"Service Unavailable", {}, False),
+    (503, {"detail": "locked"}, {}, False),
+])
+def test_a_proxy_is_named_only_where_that_is_certain(loopback, monkeypatch, status, body, headers, proxys):
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    loopback.will((status, body, headers))
+    with pytest.raises(GalaxyError) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert ("proxy" in str(caught.value)) is proxys
+
+
+def test_what_a_proxy_says_of_its_own_is_shown(loopback, monkeypatch):
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    loopback.will((503, b"<html><title>We are moving house until Monday</title></html>"))
+    with pytest.raises(GalaxyError, match="from a proxy before Galaxy: We are moving house until Monday: Galaxy is down or"):
+        Galaxy(KEY, loopback.url).get("histories")
+
+
+def test_a_post_that_a_proxy_could_not_hand_on_may_be_done(loopback):
+    loopback.will((502, NGINX.format("502 Bad Gateway").encode()))
+    with pytest.raises(GalaxyError, match="502 Bad Gateway, from a proxy before Galaxy: .*look before you send") as caught:
+        Galaxy(KEY, loopback.url).post("histories", {"name": "x"})
+    assert caught.value.lost and len(loopback.asked) == 1
+
+
+def test_an_address_with_the_word_proxy_in_it_names_no_proxy(monkeypatch):
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    with pytest.raises(GalaxyError, match="qv=proxy: connection refused") as caught:
+        Galaxy(KEY, "http://127.0.0.1:9").get("histories?qv=proxy")
+    assert caught.value.exit_code == common.TRY_LATER
+
+
+def test_the_size_of_the_body_that_a_proxy_refuses(loopback):
+    loopback.will((413, APACHE.format("413 Request Entity Too Large").encode()))
+    with pytest.raises(GalaxyError, match="it refuses a body of 1.91 MiB"):
+        Galaxy(KEY, loopback.url).post("histories", {"name": "x" * 2_000_000})
+
+
+@pytest.mark.parametrize("size, words", [(2_000_000, " (a proxy before Galaxy may refuse a body of 1.91 MiB)"), (20, "")])
+def test_a_connection_that_breaks_within_a_body(loopback, size, words):
+    loopback.will(lambda handler: handler.cut())
+    with pytest.raises(GalaxyError) as caught:
+        Galaxy(KEY, loopback.url).post("histories", {"name": "x" * size})
+    assert f"the connection broke before the answer was whole{words}: the server may" in str(caught.value)
+
+
+def test_the_proxys_password_goes_to_the_proxy_and_the_key_to_galaxy(loopback):
+    loopback.will((401, NGINX.format("401 Authorization Required").encode(), ASKS))
+    url = loopback.url.replace("//", "//me:pass%2Fword@")
+    with pytest.raises(GalaxyError, match="it asks for a name and password of its own, and refuses those") as caught:
+        Galaxy(KEY, url).get("histories")
+    sent = loopback.asked[0].headers
+    assert (sent["x-api-key"], sent["Authorization"]) == (KEY, "Basic " + base64.b64encode(b"me:pass/word").decode())
+    assert "pass" not in str(caught.value).replace("password", "") and "me:" not in str(caught.value)
+
+
+def test_a_page_to_log_in(loopback):
+    loopback.will((200, b"<html><title>Sign in</title></html>", {"Content-Type": "text/html"}))
+    with pytest.raises(GalaxyError, match="a page titled 'Sign in': .*a page to log in is a proxy's"):
+        Galaxy(KEY, loopback.url).get("histories")
+
+
+# --------------------------------------------------------------------------------------------------------------- bodies
+
+def test_html_in_place_of_json(loopback):
+    loopback.will((200, b"<!doctype html><title>Galaxy</title>", {"Content-Type": "text/html"}))
+    with pytest.raises(GalaxyError, match="not JSON but a page titled 'Galaxy'.*go on with /api/"):
+        galaxy = Galaxy(KEY, loopback.url)
+        galaxy.get(galaxy.url)
+
+
+def test_an_empty_body(loopback):
+    loopback.will((204, b""))
+    galaxy = Galaxy(KEY, loopback.url)
+    assert galaxy.delete("workflows/1") is None
+    assert galaxy.put("workflows/1", {}) is None
+    assert galaxy.post("workflows", {}) is None
+    with pytest.raises(GalaxyError, match="empty body"):
+        galaxy.get("workflows/1")
+
+
+def test_answers_that_are_no_json(loopback):
+    for body in (b"{", b"[" * 100_000, b"\xff\xfe", b"<html>"):
+        loopback.will((200, body))
+        with pytest.raises(GalaxyError, match="not JSON"):
+            Galaxy(KEY, loopback.url).get("histories")
+    loopback.will((200, b"rubbish", {"Content-Encoding": "gzip"}))
+    with pytest.raises(GalaxyError, match="compression"):
+        Galaxy(KEY, loopback.url).get("histories")
+
+
+@pytest.mark.parametrize("charset", ["idna", "undefined", "no-such"])
+def test_charsets_that_are_none(loopback, charset):
+    loopback.will((400, b"\xff words", {"Content-Type": f"text/plain; charset={charset}"}))
+    with pytest.raises(GalaxyError, match="400 Bad Request"):
+        Galaxy(KEY, loopback.url).get("histories")
+
+
+def test_numbers_that_json_has_not(loopback):
+    for text in ("NaN", "1e999", "-Infinity"):
+        with pytest.raises(GalaxyError, match="NaN and Infinity are not JSON") as caught:
+            Galaxy(KEY, loopback.url).post("histories", common.parse_payload([f"x:={text}"]))
+        assert caught.value.exit_code == USAGE
+    assert loopback.asked == []
+
+
+def test_a_server_that_names_the_key_in_its_answer(loopback):
+    loopback.will((403, {"err_msg": f"no rights for {KEY}"}))
+    with pytest.raises(GalaxyError) as caught:
+        Galaxy(KEY, loopback.url).get(f"histories?x={KEY}")
+    assert KEY not in str(caught.value) and "***" in str(caught.value)
+
+
+def test_half_a_key_is_a_secret_too(loopback):
+    loopback.will((400, ("x" * 190 + KEY).encode(), {"Content-Type": "text/plain"}))
+    with pytest.raises(GalaxyError) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert KEY[:6] not in str(caught.value)
+
+
+def test_control_characters_do_not_reach_the_terminal(loopback):
+    loopback.will((400, {"err_msg": "red \x1b[31m and\nlines"}))
+    with pytest.raises(GalaxyError) as caught:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert "red [31m and lines" in str(caught.value)

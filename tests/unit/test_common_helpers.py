@@ -1,0 +1,93 @@
+"""The eight helpers that recipes import, and what recipes of the time catch."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+
+import pytest
+from fakes import KEY
+
+import common
+from common import TRY_LATER, GalaxyError
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_recipe(*arguments, **environment):
+    return subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
+
+
+def test_make_url():
+    assert common.make_url("K", "http://h/api/x") == "http://h/api/x?key=K"
+    assert common.make_url("K", "http://h/api/x?a=1", [("b", "2 3")]) == "http://h/api/x?a=1&key=K&b=2 3"
+    assert common.make_url("K", "http://h/api/x?key=Z") == "http://h/api/x?key=Z"
+    assert common.make_url("K", "http://h/api/x", [("q", "a%20b")]) == "http://h/api/x?key=K&q=a%20b"       # as it is given
+    assert common.make_url("K", "http://h/api/x?key=Z", [("b", 1)]) == "http://h/api/x?key=Z&b=1"
+
+
+def test_legacy_functions_return_json(loopback):
+    loopback.will((200, {"id": "1"}))
+    url = f"{loopback.url}/api/histories"
+    assert common.get(KEY, url) == common.post(KEY, url, {"a": 1}) == common.put(KEY, url, {"a": 2}) == {"id": "1"}
+    assert common.display(KEY, url, return_formatted=False) == {"id": "1"}
+    assert common.submit(KEY, url, {"a": 3}, return_formatted=False) == {"id": "1"}
+    assert common.update(KEY, url, {"a": 4}, False) == common.delete(KEY, url, {"a": 5}, False) == {"id": "1"}
+    assert [(asked.method, asked.body) for asked in loopback.asked[1:]] == [
+        ("POST", b'{"a": 1}'), ("PUT", b'{"a": 2}'), ("GET", b""), ("POST", b'{"a": 3}'), ("PUT", b'{"a": 4}'),
+        ("DELETE", b'{"a": 5}')]
+
+
+def test_legacy_functions_print(loopback, capsys):
+    loopback.will((200, {"id": "1", "tags": []}))
+    url = f"{loopback.url}/api/histories"
+    assert common.submit(KEY, url, {}) is None
+    common.update(KEY, url, {})
+    common.delete(KEY, url, {})
+    common.display(KEY, url)
+    response = "Response\n--------\n{'id': '1', 'tags': []}\n"
+    assert capsys.readouterr().out == response * 3 + "Member Information\n------------------\nid: 1\ntags: []\n"
+
+
+@pytest.mark.parametrize("ask", [
+    lambda url: common.display(KEY, url), lambda url: common.get(KEY, url), lambda url: common.post(KEY, url, {}),
+    lambda url: common.put(KEY, url, {}), lambda url: common.submit(KEY, url, {}, return_formatted=False),
+    lambda url: common.update(KEY, url, {}), lambda url: common.delete(KEY, url, {}, return_formatted=False)])
+def test_the_eight_helpers_raise_urllibs_errors_too(loopback, clock, monkeypatch, capsys, ask):
+    loopback.will((404, {"err_msg": "History not found"}))
+    with pytest.raises(HTTPError) as caught:
+        ask(f"{loopback.url}/api/histories/1")
+    error = caught.value
+    assert isinstance(error, GalaxyError) and (error.status, error.err_msg) == (404, "History not found")
+    assert (error.code, error.reason, json.loads(error.read())) == (404, "Not Found", {"err_msg": "History not found"})
+    assert "History not found" in str(error) and capsys.readouterr() == ("", "")
+    with pytest.raises(URLError) as caught:
+        ask("http://127.0.0.1:9/api/histories")
+    assert not isinstance(caught.value, HTTPError) and caught.value.exit_code == TRY_LATER
+    assert "connection refused" in str(caught.value.reason)
+
+
+def test_a_recipe_that_catches_nothing_ends_with_one_line(loopback, tmp_path):
+    loopback.will((400, {"err_msg": "Malformed id", "err_code": 400009}))
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text("import sys\nfrom common import display\ndisplay(sys.argv[1], sys.argv[2], return_formatted=False)\n")
+
+    def process(**environment):
+        return run_recipe(recipe, KEY, f"{loopback.url}/api/histories/1", **environment)
+    assert (process().returncode, process().stdout, process().stderr.count("\n")) == (1, "", 1)
+    assert process().stderr.startswith("recipe.py: GET http://127.0.0.1:") and "Malformed id" in process().stderr
+    assert "Traceback" in process(GALAXY_DEBUG="1").stderr and KEY not in process(GALAXY_DEBUG="1").stderr
+    recipe.write_text(recipe.read_text() + "nosuch\n")
+    loopback.will((200, {}))
+    assert "NameError" in process().stderr
+
+
+def test_an_uncaught_error_names_the_recipes_line_to_change(loopback, tmp_path):
+    loopback.will((404, {"err_msg": "History not found"}))
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(f"import common\n\nprint(common.submit({KEY!r}, '{loopback.url}/api/histories', {{}}, return_formatted=False))\n")
+    ended = run_recipe(recipe)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert "History not found" in ended.stderr and "line 3 of recipe.py: submit raises where it returned a text" in ended.stderr
