@@ -282,7 +282,7 @@ def test_an_address_with_the_word_proxy_in_it_names_no_proxy(monkeypatch):
     monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
     with pytest.raises(GalaxyError, match="qv=proxy: connection refused") as caught:
         Galaxy(KEY, "http://127.0.0.1:9").get("histories?qv=proxy")
-    assert caught.value.exit_code == common.TRY_LATER
+    assert caught.value.exit_code == TRY_LATER
 
 
 def test_the_size_of_the_body_that_a_proxy_refuses(loopback):
