@@ -142,6 +142,7 @@ class Domain(NamedTuple):
     params: dict[str, str] = {}             # {field: the parameter that compares it}
     aliases: dict[str, str] = {}            # {field in queries: field in the answer}
     has_keys: bool = False                  # whether `keys` selects the fields of the answer
+    server_only: tuple[str, ...] = ()       # fields that only Galaxy can compare, and only by =
 
 
 HISTORY, TAG = {"history_id": "history_id"}, {"tag": "tags"}
@@ -154,7 +155,8 @@ DOMAINS = {
     "history": Domain("histories", {}, ("name", "deleted", "purged", "published"), {}, TAG, True),
     "tool": Domain("tools", {"in_panel": "false"}, aliases={"tool_id": "id"}),
     "workflow": Domain("workflows", params={"deleted": "show_deleted", "hidden": "show_hidden"}, aliases=TAG),
-    "invocation": Domain("invocations", params={**HISTORY, "workflow_id": "workflow_id"}),
+    # An invocation's workflow_id is the id of a version, which no list of workflows has (26.1).
+    "invocation": Domain("invocations", params={**HISTORY, "workflow_id": "workflow_id"}, server_only=("workflow_id",)),
     "job": Domain("jobs", params={**HISTORY, "state": "state", "tool_id": "tool_id"}, aliases={"tool_name": "tool_id"}),
 }
 CONTENT_TYPES = {"hda": "dataset", "hdca": "dataset_collection"}
@@ -173,9 +175,13 @@ def run_query(galaxy: Galaxy, query: Query) -> Iterator[dict[str, Any]]:
         raise GalaxyError(f"query {query.text!r}: unknown domain {query.domain}: expected one of {', '.join(DOMAINS)}",
                           USAGE)
     domain = DOMAINS[name]
+    for field, operator, value in query.conditions:
+        if field in domain.server_only and (operator != "=" or value is None):
+            raise GalaxyError(f"query {query.text!r}: {field} can only be compared by =, with a workflow's id", USAGE)
+    conditions = [condition for condition in query.conditions if condition.field not in domain.server_only]
     for thing in _list_domain(galaxy, name, domain, query):
         content = {field: _get_field(thing, field, domain, query) for field in query.all_fields()}
-        if all(condition.matches(content[condition.field]) for condition in query.conditions):
+        if all(condition.matches(content[condition.field]) for condition in conditions):
             yield {field: content[field] for field in query.fields} if query.fields else thing
 
 

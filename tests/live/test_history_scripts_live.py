@@ -116,9 +116,9 @@ def test_filter_failed_datasets_refused(person, files):
     person.new_history("twice the name")
     person.new_history("twice the name")
     for name, number, status, words in (
-            (files.name, hid, 1, "only a list can be split"), (files.name, 1, 1, "is no collection"),
-            (files.name, 99999, 1, "is not there"), ("twice the name", 1, 1, "2 histories are named"),
-            (files.name, "seven", 2, "a whole number")):
+            (files.name, hid, 1, "only a list can be split"), (files.name, 1, 1, "has no collection with the hid 1"),
+            (files.name, 99999, 1, "has nothing with the hid 99999"), ("twice the name", 1, 1, "2 histories are named"),
+            (files.name, "seven", 2, "expected an integer, 1 or more")):
         ended = person.run("filter_failed_datasets_from_collection.py", person.url, person.key, name, number)
         assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (status, "", 1) and words in ended.stderr
     assert len(person.look(f"histories/{files.history}/contents")) == before

@@ -246,7 +246,7 @@ def test_who_is_no_administrator(admin, server, sync, files):
     (files / "run2").rmdir()
     done = sync(library, "--delete", asks=person)
     assert did(done) == [("delete", "run2/b.gz"), ("leave", "run2/"), ("replace", "run1/a.txt")]
-    assert (done.returncode, done.stderr) == (0, "") and "empty: whoever manages the library may delete it" in done.stdout
+    assert (done.returncode, done.stderr) == (0, "") and "empty: the library's managers may delete it" in done.stdout
     assert held(admin, library) == expected(files)
 
 

@@ -157,7 +157,7 @@ def test_refused(person, admin, tally):
     refused(install, *but("-n", "nosuch"), words="nosuch")
     refused(install, *but("-o", "nobody"), words="nobody")
     refused(install, *tally.line, "--panel-section-id=nosuch", words="no section")
-    refused(install, *tally.line, "-r", "0123456789ab", words=f"0123456789ab that can be installed: there are {tally.old}, ")
+    refused(install, *tally.line, "-r", "0123456789ab", words=f"0123456789ab that can be installed, only {tally.old}, ")
     refused(install, *but("-u", "http://127.0.0.1:9"), words="tool_sheds_config_file")
     refused(repair, *tally.line, "-r", "0123456789ab", words="is not installed")
     refused(workflows, *tally.line, "-r", "0123456789ab", words="is not installed")

@@ -130,6 +130,15 @@ def test_other_conditions_are_checked_here(script, requests_mock, capsys):
     assert capsys.readouterr().out == "name\tid\ntwo\th2\n"
 
 
+def test_invocations_of_a_workflow_are_found_though_they_have_its_versions_id(script, requests_mock, capsys):
+    requests_mock.get(f"{URL}/api/invocations", json=[{"id": "i", "workflow_id": "version"}])
+    assert script(search.main, "--format=value", URL, KEY, "select id, workflow_id from invocation where workflow_id='w'") == 0
+    assert capsys.readouterr().out == "i\tversion\n" and requests_mock.last_request.qs["workflow_id"] == ["w"]
+    for comparison in ("!='w'", " like 'w%'", "=none"):
+        assert script(search.main, URL, KEY, f"select id from invocation where workflow_id{comparison}") == USAGE
+        assert "workflow_id can only be compared by =, with a workflow's id" in capsys.readouterr().err
+
+
 def test_old_names_of_fields_and_domains_are_understood(script, requests_mock, capsys):
     requests_mock.get(f"{URL}/api/jobs", json=[{"id": "j", "tool_id": "cat1"}])
     requests_mock.get(f"{URL}/api/datasets", json=[])

@@ -1,4 +1,4 @@
-"""create.py, update.py and delete.py: the same line, another method."""
+"""create.py, update.py and delete.py: one command line, three methods."""
 import json
 
 import pytest
@@ -14,25 +14,25 @@ each_verb = pytest.mark.parametrize("verb, method", VERBS)
 
 
 @each_verb
-def test_it_sends_strings_as_it_always_has(script, loopback, capsys, verb, method):
+def test_values_are_sent_as_strings_as_the_originals_did(script, loopback, capsys, verb, method):
     loopback.will((200, {"id": "1", "deleted": True}))
     assert script(verb.main, KEY, f"{loopback.url}/api/histories/1", "name=a=b", "purge=true", "n=1.10", "e=") == 0
-    asked = loopback.asked[0]
-    assert asked.line == f"{method} /api/histories/1" and asked.headers["x-api-key"] == KEY
-    assert asked.headers["Content-Type"] == "application/json"
-    assert asked.json == {"name": "a=b", "purge": "true", "n": "1.10", "e": ""}
+    request = loopback.asked[0]
+    assert request.line == f"{method} /api/histories/1" and request.headers["x-api-key"] == KEY
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.json == {"name": "a=b", "purge": "true", "n": "1.10", "e": ""}
     assert capsys.readouterr().out == "Response\n--------\n{'id': '1', 'deleted': True}\n"
 
 
 @each_verb
-def test_it_sends_json_and_files(script, loopback, tmp_path, verb, method):
+def test_json_and_files_are_sent(script, loopback, tmp_path, verb, method):
     file = tmp_path / "f.json"
     file.write_text('{"a": [1, 2]}')
     url = f"{loopback.url}/api/x"
     assert script(verb.main, KEY, url, "tags:=[\"a\"]", f"doc:=@{file}", f"text@={file}") == 0
     assert script(verb.main, KEY, url, f"@{file}") == 0
     assert script(verb.main, KEY, url) == 0
-    assert [asked.json for asked in loopback.asked] == [
+    assert [request.json for request in loopback.asked] == [
         {"tags": ["a"], "doc": {"a": [1, 2]}, "text": '{"a": [1, 2]}'}, {"a": [1, 2]}, {}]
 
 
@@ -44,7 +44,7 @@ def test_an_empty_answer_is_a_success(script, loopback, capsys, verb, method):
 
 
 @each_verb
-def test_the_answer_in_other_forms(script, loopback, capsys, verb, method):
+def test_format_and_fields_choose_the_output(script, loopback, capsys, verb, method):
     loopback.will((200, {"id": "1", "name": "n"}))
     assert script(verb.main, "--format=value", "--fields=id", KEY, f"{loopback.url}/api/x") == 0
     assert capsys.readouterr().out == "1\n"
@@ -53,22 +53,22 @@ def test_the_answer_in_other_forms(script, loopback, capsys, verb, method):
 @each_verb
 def test_a_dry_run_sends_nothing(script, loopback, capsys, verb, method):
     assert script(verb.main, "--dry-run", "--fields=id", KEY, f"{loopback.url}/api/x", "n:=1") == 0
-    told = capsys.readouterr()
-    assert json.loads(told.out) == {"method": method, "url": f"{loopback.url}/api/x", "payload": {"n": 1}}
-    assert loopback.asked == [] and KEY not in told.out
+    output = capsys.readouterr()
+    assert json.loads(output.out) == {"method": method, "url": f"{loopback.url}/api/x", "payload": {"n": 1}}
+    assert loopback.asked == [] and KEY not in output.out
 
 
 @each_verb
-def test_it_is_refused(script, loopback, capsys, verb, method):
+def test_an_error_is_one_line_on_standard_error(script, loopback, capsys, verb, method):
     loopback.will((403, {"err_msg": "History is not owned by user", "err_code": 403003}))
     assert script(verb.main, KEY, f"{loopback.url}/api/histories/1", "name=x") == FAILED
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.count("\n") == 1 and "History is not owned by user" in told.err
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1 and "History is not owned by user" in output.err
 
 
 @each_verb
 @pytest.mark.parametrize("line", [[], [KEY], [KEY, "http://127.0.0.1", "no pair"], [KEY, "http://127.0.0.1", "n:=["]])
-def test_a_bad_line(script, capsys, verb, method, line):
+def test_a_bad_line_is_a_usage_error_and_shows_no_key(script, capsys, verb, method, line):
     assert script(verb.main, *line) == USAGE
     assert KEY not in capsys.readouterr().err
 

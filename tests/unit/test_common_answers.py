@@ -18,7 +18,7 @@ def hang_up(handler):
 
 @pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_passing_trouble_is_waited_out(loopback, clock, method, status):
+def test_a_transient_status_is_retried(loopback, clock, method, status):
     loopback.will((status, {}), (status, {}), (200, {"done": True}))
     galaxy = Galaxy(KEY, loopback.url)
     assert galaxy.request(method, "histories").json() == {"done": True}
@@ -27,35 +27,35 @@ def test_passing_trouble_is_waited_out(loopback, clock, method, status):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 501])
-def test_other_refusals_are_final(loopback, clock, status):
+def test_other_errors_are_not_retried(loopback, clock, status):
     loopback.will((status, {"err_msg": "No", "err_code": 1}))
-    with pytest.raises(GalaxyError) as caught:
+    with pytest.raises(GalaxyError) as excinfo:
         Galaxy(KEY, loopback.url).get("histories")
-    assert (caught.value.status, caught.value.err_msg, caught.value.exit_code) == (status, "No", FAILED)
+    assert (excinfo.value.status, excinfo.value.err_msg, excinfo.value.exit_code) == (status, "No", FAILED)
     assert len(loopback.asked) == 1 and clock.slept == []
 
 
-def test_500_is_tried_once_more(loopback, clock):
+def test_status_500_is_retried_once(loopback, clock):
     loopback.will((500, {}), (200, []))
     assert Galaxy(KEY, loopback.url).get("histories") == []
     loopback.will((500, {}))
-    with pytest.raises(GalaxyError) as caught:
+    with pytest.raises(GalaxyError) as excinfo:
         Galaxy(KEY, loopback.url).get("histories")
-    assert caught.value.exit_code == FAILED
+    assert excinfo.value.exit_code == FAILED
     assert len(loopback.asked) == 4
 
 
-def test_a_broken_connection_is_tried_again_for_get_only(loopback, clock):
+def test_a_broken_connection_is_retried_for_get_and_never_for_post(loopback, clock):
     loopback.will(hang_up, (200, [1]))
     assert Galaxy(KEY, loopback.url).get("histories") == [1]
     loopback.will(hang_up, (200, [1]))
-    with pytest.raises(GalaxyError, match="may have done it") as caught:
+    with pytest.raises(GalaxyError, match="may have done it") as excinfo:
         Galaxy(KEY, loopback.url).post("histories", {})
-    assert caught.value.lost and caught.value.exit_code == FAILED
-    assert [asked.method for asked in loopback.asked] == ["GET", "GET", "POST"]
+    assert excinfo.value.lost and excinfo.value.exit_code == FAILED
+    assert [request.method for request in loopback.asked] == ["GET", "GET", "POST"]
 
 
-def test_a_body_cut_short_is_asked_for_again(loopback, clock):
+def test_a_truncated_body_is_requested_again(loopback, clock):
     def half(handler):
         handler.send_response(200)
         handler.send_header("Content-Length", "100")
@@ -66,98 +66,99 @@ def test_a_body_cut_short_is_asked_for_again(loopback, clock):
     assert Galaxy(KEY, loopback.url).get("histories/1") == {"whole": 1}
 
 
-def test_a_late_answer_to_post_is_lost(loopback, clock, monkeypatch):
+def test_a_post_whose_answer_is_late_is_lost(loopback, clock, monkeypatch):
     monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
     loopback.will(lambda handler: time.sleep(1))
-    with pytest.raises(GalaxyError, match="no answer in time") as caught:
+    with pytest.raises(GalaxyError, match="no answer in time") as excinfo:
         Galaxy(KEY, loopback.url).post("histories", {})
-    assert caught.value.lost
+    assert excinfo.value.lost
 
 
 @pytest.mark.parametrize("status, headers, tries", [
     (429, {}, 2), (503, {"Retry-After": "3"}, 2), (503, {}, 1), (502, {}, 1), (504, {}, 1), (500, {}, 1)])
-def test_post_is_sent_again_only_where_it_was_not_taken(loopback, clock, status, headers, tries):
+def test_a_post_is_retried_only_where_the_server_did_not_take_it(loopback, clock, status, headers, tries):
     loopback.will((status, {}, headers), (200, {"id": 1}))
     galaxy = Galaxy(KEY, loopback.url)
     if tries == 2:
         assert galaxy.post("histories", {}) == {"id": 1}
     else:
-        with pytest.raises(GalaxyError) as caught:
+        with pytest.raises(GalaxyError) as excinfo:
             galaxy.post("histories", {})
-        assert caught.value.lost == (status in (502, 503, 504))
+        assert excinfo.value.lost == (status in (502, 503, 504))
     assert len(loopback.asked) == tries
 
 
-def test_retry_after_in_seconds_and_as_a_date(loopback, clock):
+def test_retry_after_counts_in_seconds_and_as_a_date(loopback, clock):
     loopback.will((503, {}, {"Retry-After": "4"}), (429, {}, {"Retry-After": formatdate(clock.now + 6, usegmt=True)}),
                   (200, []))
     Galaxy(KEY, loopback.url, patience=60).get("histories")
-    assert clock.slept == [4, 2]    # the clock stood at 4 s when it was told to come back at 6
+    assert clock.slept == [4, 2]    # at 4 s the second answer asks for 6 s after the start
 
 
-def test_retry_after_past_the_window_ends_at_once(loopback, clock):
+def test_retry_after_beyond_the_patience_ends_the_run_at_once(loopback, clock):
     loopback.will((503, {}, {"Retry-After": "3600"}))
-    with pytest.raises(GalaxyError) as caught:
+    with pytest.raises(GalaxyError) as excinfo:
         Galaxy(KEY, loopback.url).get("histories")
-    assert caught.value.exit_code == TRY_LATER and clock.slept == []
+    assert excinfo.value.exit_code == TRY_LATER and clock.slept == []
 
 
 @pytest.mark.parametrize("hint", ["0", "Thu, 01 Jan 1970 00:00:00 GMT"])
-def test_come_back_at_once_is_no_tight_loop(loopback, clock, hint):
+def test_retry_after_zero_makes_no_tight_loop(loopback, clock, hint):
     loopback.will((503, {}, {"Retry-After": hint}))
     with pytest.raises(GalaxyError):
         Galaxy(KEY, loopback.url, patience=600).get("histories")
     assert sum(clock.slept) == pytest.approx(600) and len(loopback.asked) < 100
 
 
-def test_patience_ends(loopback, clock, monkeypatch):
+def test_retries_end_with_the_patience(loopback, clock, monkeypatch):
     loopback.will((502, b"<html><title>502 Bad Gateway</title></html>", {"Content-Type": "text/html"}))
     monkeypatch.setenv("GALAXY_RETRY_MAX", "100")
-    with pytest.raises(GalaxyError, match="502 Bad Gateway") as caught:
+    with pytest.raises(GalaxyError, match="502 Bad Gateway") as excinfo:
         Galaxy(KEY, loopback.url).get("histories")
-    assert caught.value.exit_code == TRY_LATER
+    assert excinfo.value.exit_code == TRY_LATER
     assert sum(clock.slept) == pytest.approx(100)
 
 
-def test_nobody_at_the_port_is_waited_for_by_every_method(loopback, clock):
+def test_every_method_is_retried_while_connections_are_refused(loopback, clock):
     loopback.close()
-    for ask in ("get", "post", "put", "delete"):
-        with pytest.raises(GalaxyError, match="connection refused.*is the server up") as caught:
-            getattr(Galaxy(KEY, loopback.url), ask)("histories")
-        assert caught.value.exit_code == TRY_LATER and not caught.value.lost
+    for method in ("get", "post", "put", "delete"):
+        with pytest.raises(GalaxyError, match="connection refused.*is the server up") as excinfo:
+            getattr(Galaxy(KEY, loopback.url), method)("histories")
+        assert excinfo.value.exit_code == TRY_LATER and not excinfo.value.lost
     assert sum(clock.slept) == pytest.approx(40)
 
 
-def test_no_such_host(clock):
-    with pytest.raises(GalaxyError, match="no such host") as caught:
+def test_an_unknown_host_exits_75(clock):
+    with pytest.raises(GalaxyError, match="no such host") as excinfo:
         Galaxy(KEY, "http://galaxy.invalid").get("histories")
-    assert caught.value.exit_code == TRY_LATER
+    assert excinfo.value.exit_code == TRY_LATER
 
 
 @pytest.mark.parametrize("proxy", ["foo://bar", "http://", "socks5://127.0.0.1:1"])
-def test_a_proxy_variable_that_is_no_good(monkeypatch, proxy):
+def test_a_bad_proxy_variable_is_named(monkeypatch, proxy):
     monkeypatch.setenv("HTTP_PROXY", proxy)
-    with pytest.raises(GalaxyError) as caught:
+    with pytest.raises(GalaxyError) as excinfo:
         Galaxy(KEY, "http://galaxy.invalid", patience=0).get("version")
-    assert "proxy" in str(caught.value) or "no such host" in str(caught.value)
+    assert "proxy" in str(excinfo.value) or "no such host" in str(excinfo.value)
 
 
 # ------------------------------------------------------------------------------------------------------ Galaxy's errors
 
-def test_galaxys_own_words_and_the_fields_that_it_finds_wrong(loopback):
+def test_an_error_shows_galaxys_message_and_the_invalid_fields(loopback):
     loopback.will((400, {"err_msg": "Bad request", "err_code": 400008, "validation_errors": [
         '{"loc": ["body", "name"], "msg": "Field required", "input": "secret"}']}))
-    with pytest.raises(GalaxyError) as caught:
+    with pytest.raises(GalaxyError) as excinfo:
         Galaxy(KEY, loopback.url).post("histories", {})
-    assert str(caught.value) == f"POST {loopback.url}/api/histories: 400 Bad Request: Bad request: body.name: Field required"
+    assert str(excinfo.value) == (f"POST {loopback.url}/api/histories: 400 Bad Request: Bad request: "
+                                  "body.name: Field required")
 
 
-def test_galaxy_is_not_repeated(loopback):
+def test_an_error_shows_each_message_once(loopback):
     loopback.will((400, {"err_msg": "Too short in ('path', 'id')", "err_code": 400008, "validation_errors": [
         '{"loc": ["path", "id"], "msg": "Too short"}']}))
-    with pytest.raises(GalaxyError) as caught:
+    with pytest.raises(GalaxyError) as excinfo:
         Galaxy(KEY, loopback.url).get("histories/1")
-    assert str(caught.value).count("Too short") == 1
+    assert str(excinfo.value).count("Too short") == 1
 
 
 @pytest.mark.parametrize("body, words", [
@@ -169,21 +170,21 @@ def test_galaxy_is_not_repeated(loopback):
     ({"err_msg": None}, "404"),
     (b"\xff\xfe", "404"),
 ])
-def test_refusals_in_other_forms(loopback, body, words):
+def test_an_error_body_of_any_form_is_shown(loopback, body, words):
     loopback.will((404, body))
-    with pytest.raises(GalaxyError, match=words) as caught:
+    with pytest.raises(GalaxyError, match=words) as excinfo:
         Galaxy(KEY, loopback.url).get("histories")
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(excinfo.value)
 
 
 @pytest.mark.parametrize("body", [
     {"validation_errors": [{"loc": 5}]}, {"validation_errors": "[" * 5000}, {"validation_errors": {"a": 1}}, {"err_msg": 5},
     {"detail": [[[1]]]}, {"err_msg": ["a"], "err_code": "x"}, {"validation_errors": [None, 1, [2]]}, [], "", None])
-def test_refusals_of_every_type_are_one_line(loopback, body):
+def test_an_error_body_of_any_type_makes_one_line(loopback, body):
     loopback.will((400, body))
-    with pytest.raises(GalaxyError, match="400 Bad Request") as caught:
+    with pytest.raises(GalaxyError, match="400 Bad Request") as excinfo:
         Galaxy(KEY, loopback.url).get("histories")
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 2000
+    assert "\n" not in str(excinfo.value) and len(str(excinfo.value)) < 2000
 
 
 @pytest.mark.parametrize("status, body, headers, hint", [
@@ -194,19 +195,19 @@ def test_refusals_of_every_type_are_one_line(loopback, body):
     (500, b"Internal Server Error", {}, "administrator's log"),
     (400, {"err_msg": "Malformed id", "err_code": 400009}, {}, "an id is what display.py shows in the field id"),
 ])
-def test_hints(loopback, status, body, headers, hint):
+def test_an_error_says_what_to_try(loopback, status, body, headers, hint):
     loopback.will((status, body, headers))
     with pytest.raises(GalaxyError, match=hint):
         Galaxy(KEY, loopback.url).get("histories/1")
 
 
 @pytest.mark.parametrize("status, headers", [(302, {}), (304, {}), (300, {"Location": "/x"}), (600, {}), (999, {})])
-def test_what_is_not_2xx_is_no_success(loopback, status, headers):
+def test_a_status_other_than_2xx_is_a_failure(loopback, status, headers):
     loopback.will((status, b"", headers))
-    for ask in ("get", "post", "put", "delete"):
-        with pytest.raises(GalaxyError) as caught:
-            getattr(Galaxy(KEY, loopback.url), ask)("histories")
-        assert caught.value.exit_code == FAILED and caught.value.status == status
+    for method in ("get", "post", "put", "delete"):
+        with pytest.raises(GalaxyError) as excinfo:
+            getattr(Galaxy(KEY, loopback.url), method)("histories")
+        assert excinfo.value.exit_code == FAILED and excinfo.value.status == status
 
 
 # ----------------------------------------------------------------------------------------------------- a proxy's errors
@@ -215,14 +216,15 @@ NGINX = ("<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}
          "<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n")
 APACHE = ('<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">\n<html><head>\n'
           "<title>{0}</title>\n</head><body>\n<h1>Something</h1>\n<p>Words.</p>\n</body></html>\n")
-GALAXYS = ("<html>\n <head>\n  <title>{0}</title>\n </head>\n <body>\n  <h1>{0}</h1>\n  The resource could not be found."
-           "<br /><br />\nNo route for /api/nosuch\n\n\n </body>\n</html>")
-ASKS = {"WWW-Authenticate": 'Basic realm="Galaxy"'}
+GALAXY_404 = ("<html>\n <head>\n  <title>{0}</title>\n </head>\n <body>\n  <h1>{0}</h1>\n  The resource could not be found."
+              "<br /><br />\nNo route for /api/nosuch\n\n\n </body>\n</html>")
+PASSWORD_REQUEST = {"WWW-Authenticate": 'Basic realm="Galaxy"'}
 
 
 @pytest.mark.parametrize("page", [NGINX, APACHE])
 @pytest.mark.parametrize("status, title, headers, words", [
-    (401, "401 Authorization Required", ASKS, "it asks for its own password: write NAME:PASSWORD@ before the host"),
+    (401, "401 Authorization Required", PASSWORD_REQUEST,
+     "it asks for its own password: write NAME:PASSWORD@ before the host"),
     (403, "403 Forbidden", {}, ""),
     (404, "404 Not Found", {}, "it does not pass that address on: is URL your Galaxy's address, with its prefix"),
     (413, "413 Request Entity Too Large", {}, "it refuses a body of 0 bytes; its administrator can raise the limit"),
@@ -230,25 +232,25 @@ ASKS = {"WWW-Authenticate": 'Basic realm="Galaxy"'}
     (503, "503 Service Unavailable", {}, "Galaxy is down or too slow: try again later"),
     (504, "504 Gateway Time-out", {}, "Galaxy is down or too slow: try again later"),
 ])
-def test_what_a_proxy_says(loopback, monkeypatch, page, status, title, headers, words):
+def test_an_error_page_of_a_proxy_is_explained(loopback, monkeypatch, page, status, title, headers, words):
     monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
     loopback.will((status, page.format(title).encode(), {"Content-Type": "text/html", **headers}))
-    with pytest.raises(GalaxyError) as caught:
+    with pytest.raises(GalaxyError) as excinfo:
         Galaxy(KEY, loopback.url).get("histories")
-    said = f"{status} {HTTPStatus(status).phrase}, from a proxy before Galaxy" + (": " + words if words else "")
-    assert str(caught.value).startswith(f"GET {loopback.url}/api/histories: {said}".replace("URL", loopback.url))
-    assert str(caught.value).replace(loopback.url, "").count(str(status)) == 1 and caught.value.status == status
+    expected = f"{status} {HTTPStatus(status).phrase}, from a proxy before Galaxy" + (": " + words if words else "")
+    assert str(excinfo.value).startswith(f"GET {loopback.url}/api/histories: {expected}".replace("URL", loopback.url))
+    assert str(excinfo.value).replace(loopback.url, "").count(str(status)) == 1 and excinfo.value.status == status
 
 
-@pytest.mark.parametrize("status, body, headers, proxys", [
-    (401, b"<p>Who are you?</p>", ASKS, True),
+@pytest.mark.parametrize("status, body, headers, is_proxy", [
+    (401, b"<p>Who are you?</p>", PASSWORD_REQUEST, True),
     (413, b"", {}, True),
     (502, b"error code: 502", {}, True),
     (503, b"<html><body><h1>503</h1>No server is available.</body></html>", {}, True),
     (503, b"<html><title>We are moving house until Monday</title></html>", {}, True),
     (403, NGINX.format("403 Forbidden").replace("nginx/1.22.1", "openresty").encode(), {}, True),
     (401, {"err_msg": "Provided API key is not valid.", "err_code": 401001}, {}, False),
-    (404, GALAXYS.format("404 Not Found").encode(), {"Server": "nginx/1.22.1"}, False),
+    (404, GALAXY_404.format("404 Not Found").encode(), {"Server": "nginx/1.22.1"}, False),
     (404, {"detail": "Not Found"}, {}, False),
     (413, {"detail": "Upload exceeds the maximum size"}, {}, False),
     (500, b"Internal Server Error", {"Server": "Apache/2.4.68 (Debian)"}, False),
@@ -256,60 +258,60 @@ def test_what_a_proxy_says(loopback, monkeypatch, page, status, title, headers, 
     (503, b"Service Unavailable", {}, False),
     (503, {"detail": "locked"}, {}, False),
 ])
-def test_a_proxy_is_named_only_where_that_is_certain(loopback, monkeypatch, status, body, headers, proxys):
+def test_a_proxy_is_named_only_where_that_is_certain(loopback, monkeypatch, status, body, headers, is_proxy):
     monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
     loopback.will((status, body, headers))
-    with pytest.raises(GalaxyError) as caught:
+    with pytest.raises(GalaxyError) as excinfo:
         Galaxy(KEY, loopback.url).get("histories")
-    assert ("proxy" in str(caught.value)) is proxys
+    assert ("proxy" in str(excinfo.value)) is is_proxy
 
 
-def test_what_a_proxy_says_of_its_own_is_shown(loopback, monkeypatch):
+def test_a_proxys_own_title_is_shown(loopback, monkeypatch):
     monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
     loopback.will((503, b"<html><title>We are moving house until Monday</title></html>"))
     with pytest.raises(GalaxyError, match="from a proxy before Galaxy: We are moving house until Monday: Galaxy is down or"):
         Galaxy(KEY, loopback.url).get("histories")
 
 
-def test_a_post_that_a_proxy_could_not_hand_on_may_be_done(loopback):
+def test_a_post_that_a_proxy_answers_with_502_is_lost(loopback):
     loopback.will((502, NGINX.format("502 Bad Gateway").encode()))
-    with pytest.raises(GalaxyError, match="502 Bad Gateway, from a proxy before Galaxy: .*look before you send") as caught:
+    with pytest.raises(GalaxyError, match="502 Bad Gateway, from a proxy before Galaxy: .*look before you send") as excinfo:
         Galaxy(KEY, loopback.url).post("histories", {"name": "x"})
-    assert caught.value.lost and len(loopback.asked) == 1
+    assert excinfo.value.lost and len(loopback.asked) == 1
 
 
 def test_an_address_with_the_word_proxy_in_it_names_no_proxy(monkeypatch):
     monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
-    with pytest.raises(GalaxyError, match="qv=proxy: connection refused") as caught:
+    with pytest.raises(GalaxyError, match="qv=proxy: connection refused") as excinfo:
         Galaxy(KEY, "http://127.0.0.1:9").get("histories?qv=proxy")
-    assert caught.value.exit_code == TRY_LATER
+    assert excinfo.value.exit_code == TRY_LATER
 
 
-def test_the_size_of_the_body_that_a_proxy_refuses(loopback):
+def test_status_413_names_the_size_of_the_body(loopback):
     loopback.will((413, APACHE.format("413 Request Entity Too Large").encode()))
     with pytest.raises(GalaxyError, match="it refuses a body of 1.91 MiB"):
         Galaxy(KEY, loopback.url).post("histories", {"name": "x" * 2_000_000})
 
 
 @pytest.mark.parametrize("size, words", [(2_000_000, " (a proxy before Galaxy may refuse a body of 1.91 MiB)"), (20, "")])
-def test_a_connection_that_breaks_within_a_body(loopback, size, words):
+def test_a_connection_that_breaks_within_a_large_body_names_its_size(loopback, size, words):
     loopback.will(lambda handler: handler.cut())
-    with pytest.raises(GalaxyError) as caught:
+    with pytest.raises(GalaxyError) as excinfo:
         Galaxy(KEY, loopback.url).post("histories", {"name": "x" * size})
-    assert f"the connection broke before the answer was whole{words}: the server may" in str(caught.value)
+    assert f"the connection broke before the answer was whole{words}: the server may" in str(excinfo.value)
 
 
-def test_the_proxys_password_goes_to_the_proxy_and_the_key_to_galaxy(loopback):
-    loopback.will((401, NGINX.format("401 Authorization Required").encode(), ASKS))
+def test_a_proxy_that_refuses_its_password_gets_password_and_key_and_shows_neither(loopback):
+    loopback.will((401, NGINX.format("401 Authorization Required").encode(), PASSWORD_REQUEST))
     url = loopback.url.replace("//", "//me:pass%2Fword@")
-    with pytest.raises(GalaxyError, match="it asks for a name and password of its own, and refuses those") as caught:
+    with pytest.raises(GalaxyError, match="it asks for a name and password of its own, and refuses those") as excinfo:
         Galaxy(KEY, url).get("histories")
     sent = loopback.asked[0].headers
     assert (sent["x-api-key"], sent["Authorization"]) == (KEY, "Basic " + base64.b64encode(b"me:pass/word").decode())
-    assert "pass" not in str(caught.value).replace("password", "") and "me:" not in str(caught.value)
+    assert "pass" not in str(excinfo.value).replace("password", "") and "me:" not in str(excinfo.value)
 
 
-def test_a_page_to_log_in(loopback):
+def test_a_login_page_is_named(loopback):
     loopback.will((200, b"<html><title>Sign in</title></html>", {"Content-Type": "text/html"}))
     with pytest.raises(GalaxyError, match="a page titled 'Sign in': .*a page to log in is a proxy's"):
         Galaxy(KEY, loopback.url).get("histories")
@@ -317,14 +319,14 @@ def test_a_page_to_log_in(loopback):
 
 # --------------------------------------------------------------------------------------------------------------- bodies
 
-def test_html_in_place_of_json(loopback):
+def test_a_page_in_place_of_json_is_an_error(loopback):
     loopback.will((200, b"<!doctype html><title>Galaxy</title>", {"Content-Type": "text/html"}))
     with pytest.raises(GalaxyError, match="not JSON but a page titled 'Galaxy'.*go on with /api/"):
         galaxy = Galaxy(KEY, loopback.url)
         galaxy.get(galaxy.url)
 
 
-def test_an_empty_body(loopback):
+def test_an_empty_body_is_an_error_for_get_only(loopback):
     loopback.will((204, b""))
     galaxy = Galaxy(KEY, loopback.url)
     assert galaxy.delete("workflows/1") is None
@@ -334,7 +336,7 @@ def test_an_empty_body(loopback):
         galaxy.get("workflows/1")
 
 
-def test_answers_that_are_no_json(loopback):
+def test_a_body_that_is_not_json_is_an_error(loopback):
     for body in (b"{", b"[" * 100_000, b"\xff\xfe", b"<html>"):
         loopback.will((200, body))
         with pytest.raises(GalaxyError, match="not JSON"):
@@ -345,36 +347,36 @@ def test_answers_that_are_no_json(loopback):
 
 
 @pytest.mark.parametrize("charset", ["idna", "undefined", "no-such"])
-def test_charsets_that_are_none(loopback, charset):
+def test_an_unknown_charset_does_not_hide_the_error(loopback, charset):
     loopback.will((400, b"\xff words", {"Content-Type": f"text/plain; charset={charset}"}))
     with pytest.raises(GalaxyError, match="400 Bad Request"):
         Galaxy(KEY, loopback.url).get("histories")
 
 
-def test_numbers_that_json_has_not(loopback):
+def test_nan_and_infinity_are_not_sent(loopback):
     for text in ("NaN", "1e999", "-Infinity"):
-        with pytest.raises(GalaxyError, match="NaN and Infinity are not JSON") as caught:
+        with pytest.raises(GalaxyError, match="NaN and Infinity are not JSON") as excinfo:
             Galaxy(KEY, loopback.url).post("histories", common.parse_payload([f"x:={text}"]))
-        assert caught.value.exit_code == USAGE
+        assert excinfo.value.exit_code == USAGE
     assert loopback.asked == []
 
 
-def test_a_server_that_names_the_key_in_its_answer(loopback):
+def test_a_key_in_the_answer_is_redacted(loopback):
     loopback.will((403, {"err_msg": f"no rights for {KEY}"}))
-    with pytest.raises(GalaxyError) as caught:
+    with pytest.raises(GalaxyError) as excinfo:
         Galaxy(KEY, loopback.url).get(f"histories?x={KEY}")
-    assert KEY not in str(caught.value) and "***" in str(caught.value)
+    assert KEY not in str(excinfo.value) and "***" in str(excinfo.value)
 
 
-def test_half_a_key_is_a_secret_too(loopback):
+def test_a_key_cut_in_half_is_redacted(loopback):
     loopback.will((400, ("x" * 190 + KEY).encode(), {"Content-Type": "text/plain"}))
-    with pytest.raises(GalaxyError) as caught:
+    with pytest.raises(GalaxyError) as excinfo:
         Galaxy(KEY, loopback.url).get("histories")
-    assert KEY[:6] not in str(caught.value)
+    assert KEY[:6] not in str(excinfo.value)
 
 
 def test_control_characters_do_not_reach_the_terminal(loopback):
     loopback.will((400, {"err_msg": "red \x1b[31m and\nlines"}))
-    with pytest.raises(GalaxyError) as caught:
+    with pytest.raises(GalaxyError) as excinfo:
         Galaxy(KEY, loopback.url).get("histories")
-    assert "red [31m and lines" in str(caught.value)
+    assert "red [31m and lines" in str(excinfo.value)

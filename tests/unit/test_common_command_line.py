@@ -7,7 +7,7 @@ from fakes import KEY
 import common
 from common import USAGE, GalaxyError
 
-USAGE_TEXT = """Do it.
+NEW_USAGE = """Do it.
 
 Usage:
   do.py [options] KEY URL [NAME=VALUE...]
@@ -16,7 +16,7 @@ Options:
   --limit=N   so many
   -h, --help  show this
 """
-OLD = """An old script.
+LEGACY_USAGE = """An old script.
 
 Usage:
   old.py [options] KEY URL [NAME]
@@ -27,7 +27,7 @@ Options:
   -h, --help     show this help
   --version      show the version
 """
-OLD_OPTIONS = """Another.
+LEGACY_OPTIONS_USAGE = """Another.
 
 Usage:
   old.py [options] -a KEY -u URL (-d BUILD)...
@@ -40,95 +40,97 @@ Options:
 """
 
 
-def test_arguments():
-    args = common.arguments(USAGE_TEXT, ["-", "http://x", "a=1", "b=-2"])
+def test_arguments_returns_options_and_positionals():
+    args = common.arguments(NEW_USAGE, ["-", "http://x", "a=1", "b=-2"])
     assert (args["KEY"], args["NAME=VALUE"], args["--limit"]) == ("-", ["a=1", "b=-2"], None)
 
 
 def test_a_bad_line_shows_the_usage_and_no_key(capsys):
-    with pytest.raises(SystemExit) as caught:
-        common.arguments(USAGE_TEXT, [KEY])
-    assert caught.value.code == USAGE
-    told = capsys.readouterr()
-    assert told.err == f"Usage:\n  do.py [options] KEY URL [NAME=VALUE...]\n{common.script_name()} --help says more\n"
-    assert told.out == ""
+    with pytest.raises(SystemExit) as excinfo:
+        common.arguments(NEW_USAGE, [KEY])
+    assert excinfo.value.code == USAGE
+    output = capsys.readouterr()
+    assert output.err == f"Usage:\n  do.py [options] KEY URL [NAME=VALUE...]\n{common.script_name()} --help says more\n"
+    assert output.out == ""
 
 
-def test_help(capsys):
-    with pytest.raises(SystemExit) as caught:
-        common.arguments(USAGE_TEXT, ["--help"])
-    assert not caught.value.code
+def test_help_prints_the_docstring(capsys):
+    with pytest.raises(SystemExit) as excinfo:
+        common.arguments(NEW_USAGE, ["--help"])
+    assert not excinfo.value.code
     assert "so many" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("line, text", [(["-h"], "Usage:"), (["--help"], "An old script."), (["--version"], common.VERSION)])
-def test_help_and_version_stand_alone(capsys, line, text):
-    with pytest.raises(SystemExit) as caught:
-        common.arguments(OLD, line)
-    assert caught.value.code == 0 and text in capsys.readouterr().out
+def test_help_and_version_alone_exit_0(capsys, line, text):
+    with pytest.raises(SystemExit) as excinfo:
+        common.arguments(LEGACY_USAGE, line)
+    assert excinfo.value.code == 0 and text in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("line", [["k", "u", "-x"], ["k", "u", "n", "extra"], ["k", "u", "--to"], ["k", "u", "--dry-run=1"],
                                   ["k", "u", "-h"], ["--version", "k"]])
-def test_a_new_line_is_read_strictly(line):
-    with pytest.raises((GalaxyError, SystemExit)) as caught:
-        common.arguments(OLD, line)
-    assert getattr(caught.value, "exit_code", getattr(caught.value, "code", None)) == USAGE
+def test_a_new_script_refuses_a_bad_line(line):
+    with pytest.raises((GalaxyError, SystemExit)) as excinfo:
+        common.arguments(LEGACY_USAGE, line)
+    assert getattr(excinfo.value, "exit_code", getattr(excinfo.value, "code", None)) == USAGE
 
 
 @pytest.mark.parametrize("legacy", [True, False])
 def test_an_unknown_option_is_named_with_the_nearest_one(legacy, capsys):
-    with pytest.raises(GalaxyError, match="option --dry-rum not recognized: did you mean --dry-run") as caught:
-        common.arguments(OLD, ["--dry-rum", "k", "u"], legacy=legacy)
-    assert caught.value.exit_code == USAGE and caught.value.table.startswith("Usage:") and capsys.readouterr() == ("", "")
+    with pytest.raises(GalaxyError, match="option --dry-rum not recognized: did you mean --dry-run") as excinfo:
+        common.arguments(LEGACY_USAGE, ["--dry-rum", "k", "u"], legacy=legacy)
+    assert excinfo.value.exit_code == USAGE and excinfo.value.table.startswith("Usage:") and capsys.readouterr() == ("", "")
 
 
-def test_arguments_behind_two_hyphens_may_begin_with_one():
-    args = common.arguments(USAGE_TEXT, ["--limit=3", "--", "-", "http://x", "-a=1", "--"])
+def test_a_word_after_two_hyphens_is_an_argument():
+    args = common.arguments(NEW_USAGE, ["--limit=3", "--", "-", "http://x", "-a=1", "--"])
     assert (args["KEY"], args["URL"], args["NAME=VALUE"], args["--limit"]) == ("-", "http://x", ["-a=1", "--"], "3")
-    assert common.arguments(USAGE_TEXT, ["-", "http://x", "--"])["NAME=VALUE"] == []
+    assert common.arguments(NEW_USAGE, ["-", "http://x", "--"])["NAME=VALUE"] == []
 
 
-def test_arguments_that_are_not_utf8():
+def test_an_argument_that_is_not_utf8_is_an_error():
     with pytest.raises(GalaxyError, match="not UTF-8"):
-        common.arguments(USAGE_TEXT, ["-", "http://x", "a=\udcff"])
+        common.arguments(NEW_USAGE, ["-", "http://x", "a=\udcff"])
 
 
 @pytest.mark.parametrize("line, name, dry_run, to", [
     (["k", "u", "-80 freezer"], "-80 freezer", False, None), (["k", "u", "-high coverage"], "-high coverage", False, None),
-    (["k", "u", "-n"], None, True, None), (["-n", "k", "u", "-name"], "-name", True, None), (["k", "-", "-5"], "-5", False, None),
+    (["k", "u", "-n"], None, True, None), (["-n", "k", "u", "-name"], "-name", True, None),
+    (["k", "-", "-5"], "-5", False, None),
     (["k", "u", "n", "extra", "words"], "n", False, None), (["k", "u", "--to=a", "n", "--to", "-b"], "n", False, "-b"),
     (["k", "u", "--", "--nosuch"], "--nosuch", False, None), (["k", "u", ""], "", False, None)])
-def test_an_old_line_is_read_as_the_old_scripts_read_it(line, name, dry_run, to):
-    args = common.arguments(OLD, line, legacy=True)
+def test_a_legacy_line_is_read_as_the_originals_read_it(line, name, dry_run, to):
+    args = common.arguments(LEGACY_USAGE, line, legacy=True)
     assert (args["KEY"], args["NAME"], args["--dry-run"], args["--to"]) == ("k", name, dry_run, to)
 
 
-def test_an_old_line_of_options():
-    args = common.arguments(OLD_OPTIONS, ["-a=K", "-uhttp://h", "-d", "hg19", "-d=hg38", "-f", "1", "-f2"], legacy=True)
+def test_a_legacy_line_of_options_is_read_as_the_originals_read_it():
+    line = ["-a=K", "-uhttp://h", "-d", "hg19", "-d=hg38", "-f", "1", "-f2"]
+    args = common.arguments(LEGACY_OPTIONS_USAGE, line, legacy=True)
     assert (args["--api"], args["--url"], args["--dbkey"], args["-f"]) == ("K", "http://h", ["hg19", "hg38"], "2")
 
 
 # --------------------------------------------------------------------------------------------------------------- values
 
 @pytest.mark.parametrize("text", ["x", "-1", "1.5", "0", "١", ""])
-def test_whole_numbers(text):
+def test_int_option_takes_integers_only(text):
     assert common.int_option({"--limit": "12"}, "--limit") == 12
     assert common.int_option({"--limit": None}, "--limit") is None
-    with pytest.raises(GalaxyError, match="--limit=") as caught:
+    with pytest.raises(GalaxyError, match="--limit=") as excinfo:
         common.int_option({"--limit": text}, "--limit", least=1)
-    assert caught.value.exit_code == USAGE
+    assert excinfo.value.exit_code == USAGE
 
 
 @pytest.mark.parametrize("text", ["", "a b", "a/b", "a?x=1", "../x", "ID\n"])
-def test_what_is_no_id(text):
+def test_parse_id_takes_ids_only(text):
     assert common.parse_id("f2db41e1fa331b3e", "HISTORY") == "f2db41e1fa331b3e"
-    with pytest.raises(GalaxyError, match="HISTORY: .* is not an id") as caught:
+    with pytest.raises(GalaxyError, match="HISTORY: .* is not an id") as excinfo:
         common.parse_id(text, "HISTORY")
-    assert caught.value.exit_code == USAGE
+    assert excinfo.value.exit_code == USAGE
 
 
-def test_payload(tmp_path, monkeypatch):
+def test_parse_payload_reads_strings_json_and_files(tmp_path, monkeypatch):
     (tmp_path / "a.json").write_text('\ufeff{"a": [1]}', encoding="utf-8")
     (tmp_path / "a.txt").write_text("two\nlines")
     monkeypatch.chdir(tmp_path)
@@ -140,28 +142,28 @@ def test_payload(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("pairs", [["name"], ["=x"], [":=1"], ["@=x"], ["n:={"], ["n:=@nosuch"], ["t@=nosuch"],
                                    ["@nosuch"], ["@nosuch", "a=1"]])
-def test_payloads_that_are_refused(pairs, tmp_path, monkeypatch):
+def test_parse_payload_refuses_bad_pairs(pairs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(GalaxyError) as caught:
+    with pytest.raises(GalaxyError) as excinfo:
         common.parse_payload(pairs)
-    assert caught.value.exit_code == USAGE
+    assert excinfo.value.exit_code == USAGE
 
 
-def test_no_message_shows_a_value(tmp_path):
+def test_parse_payload_shows_no_value_in_its_errors(tmp_path):
     for pairs in (["password:=hunter2"], ["hunter2"], ["=hunter2"]):
-        with pytest.raises(GalaxyError) as caught:
+        with pytest.raises(GalaxyError) as excinfo:
             common.parse_payload(pairs)
-        assert "hunter2" not in str(caught.value)
+        assert "hunter2" not in str(excinfo.value)
 
 
-def test_json_that_is_nested_too_deeply(tmp_path):
+def test_parse_payload_refuses_json_nested_too_deeply(tmp_path):
     (tmp_path / "deep.json").write_text("[" * 100_000)
     for pairs in ([f"@{tmp_path}/deep.json"], [f"x:=@{tmp_path}/deep.json"]):
         with pytest.raises(GalaxyError, match="nested too deeply|not JSON"):
             common.parse_payload(pairs)
 
 
-def test_standard_input_as_a_payload(type_in, monkeypatch):
+def test_parse_payload_reads_standard_input(type_in, monkeypatch):
     type_in(b'\xef\xbb\xbf{"a": "\xc3\xa9"}')
     assert common.parse_payload(["@-"]) == {"a": "é"}
     type_in(b'{"a": "\xe9"}')

@@ -18,7 +18,7 @@ from common import FAILED, INTERRUPTED, USAGE, GalaxyError, on_success, run
 ROOT = Path(__file__).parents[2]
 
 
-def raising(error):
+def main_that_raises(error):
     def main():
         raise error
     return main
@@ -26,11 +26,12 @@ def raising(error):
 
 @pytest.mark.parametrize("main, status", [
     (lambda: None, 0), (lambda: 0, 0), (lambda: 3, 3),
-    (raising(GalaxyError("no")), FAILED), (raising(GalaxyError("no", USAGE)), USAGE), (raising(GalaxyError("no", 75)), 75),
-    (raising(KeyboardInterrupt()), INTERRUPTED), (raising(OSError(errno.ENOSPC, "No space left on device", "f")), FAILED),
-    (raising(ValueError("odd")), FAILED),
+    (main_that_raises(GalaxyError("no")), FAILED), (main_that_raises(GalaxyError("no", USAGE)), USAGE),
+    (main_that_raises(GalaxyError("no", 75)), 75), (main_that_raises(KeyboardInterrupt()), INTERRUPTED),
+    (main_that_raises(OSError(errno.ENOSPC, "No space left on device", "f")), FAILED),
+    (main_that_raises(ValueError("odd")), FAILED),
 ])
-def test_exit_statuses(main, status):
+def test_run_returns_the_exit_status(main, status):
     assert run(main) == status
 
 
@@ -40,31 +41,31 @@ def test_exit_statuses(main, status):
     (PermissionError(errno.EACCES, "Permission denied", "f"), "f: Permission denied"),
     (KeyError("id"), "unforeseen, in the script or in Galaxy's answer: KeyError: 'id'; GALAXY_DEBUG=1 shows where"),
 ])
-def test_one_line_on_standard_error(capsys, monkeypatch, error, line):
+def test_run_prints_an_error_on_one_line(capsys, monkeypatch, error, line):
     monkeypatch.setattr("sys.argv", ["x/nightly.py"])
-    run(raising(error))
-    told = capsys.readouterr()
-    assert (told.out, told.err) == ("", f"nightly.py: {line}\n")
+    run(main_that_raises(error))
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", f"nightly.py: {line}\n")
 
 
-def test_a_table_stands_below_the_line(capsys, monkeypatch):
+def test_run_prints_an_errors_table_below_its_line(capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["x/nightly.py"])
     common.register_secret("s3cret")
-    assert run(raising(GalaxyError("no input", USAGE, table="index\n-----\n0 s3cret"))) == USAGE
+    assert run(main_that_raises(GalaxyError("no input", USAGE, table="index\n-----\n0 s3cret"))) == USAGE
     assert capsys.readouterr().err == "nightly.py: no input\nindex\n-----\n0 ***\n"
 
 
-def test_the_traceback_on_demand_without_keys(capsys, monkeypatch):
+def test_galaxy_debug_prints_a_redacted_traceback(capsys, monkeypatch):
     monkeypatch.setenv("GALAXY_DEBUG", "1")
     common.register_secret("s3cret")
-    run(raising(ValueError("about s3cret")))
-    told = capsys.readouterr().err
-    assert "Traceback" in told and "ValueError" in told and "s3cret" not in told
+    run(main_that_raises(ValueError("about s3cret")))
+    output = capsys.readouterr().err
+    assert "Traceback" in output and "ValueError" in output and "s3cret" not in output
 
 
-def test_system_exit_goes_through():
+def test_run_passes_system_exit_on():
     with pytest.raises(SystemExit):
-        run(raising(SystemExit(2)))
+        run(main_that_raises(SystemExit(2)))
 
 
 @pytest.mark.parametrize("text, shown", [
@@ -75,11 +76,11 @@ def test_system_exit_goes_through():
     ("mail me@h about http://h/x", "mail me@h about http://h/x"),
     ("keyless", "keyless"),
 ])
-def test_redaction(text, shown):
+def test_redact_hides_keys_and_passwords_in_urls(text, shown):
     assert common.redact(text) == shown
 
 
-def test_redaction_of_secrets_in_either_writing():
+def test_redact_hides_secrets_plain_and_percent_encoded():
     common.register_secret("p@ss word")
     common.register_secret("")
     common.register_secret(None)
@@ -88,7 +89,7 @@ def test_redaction_of_secrets_in_either_writing():
 
 @pytest.mark.parametrize("ends, called", [
     (lambda: 0, True), (lambda: 3, True), (lambda: 1 / 0, False), (lambda: sys.exit(5), False)])
-def test_what_is_done_at_the_end(ends, called, capsys):
+def test_on_success_acts_where_main_returns(ends, called, capsys):
     done = []
 
     def main():
@@ -99,7 +100,7 @@ def test_what_is_done_at_the_end(ends, called, capsys):
     assert bool(done) == called
 
 
-def test_what_is_done_at_the_end_is_the_last_thing(tmp_path):
+def test_on_success_acts_last_in_a_script(tmp_path):
     (tmp_path / "x.py").write_text("""import atexit, sys
 from common import on_success, run
 def main():
@@ -109,30 +110,30 @@ def main():
     return 4
 sys.exit(run(main))
 """)
-    ended = subprocess.run([sys.executable, tmp_path / "x.py"], capture_output=True, text=True,
-                           env={**os.environ, "PYTHONPATH": os.path.dirname(common.__file__)})
-    assert (ended.returncode, ended.stdout, ended.stderr) == (4, "result\n", "done\n")
+    result = subprocess.run([sys.executable, tmp_path / "x.py"], capture_output=True, text=True,
+                            env={**os.environ, "PYTHONPATH": os.path.dirname(common.__file__)})
+    assert (result.returncode, result.stdout, result.stderr) == (4, "result\n", "done\n")
 
 
 # ------------------------------------------------------------------------------------------- signals, and pytest's own
 
-def test_a_script_that_is_called_here_leaves_the_handlers_of_pytest_alone():
+def test_run_leaves_pytests_signal_handlers_alone():
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
     assert run(lambda: 0) == 0
     assert {number: signal.getsignal(number) for number in signal.valid_signals()} == before
-    assert common._exit_on_signal not in before.values(), "an earlier test has left its handlers"
+    assert "common" not in {getattr(handler, "__module__", None) for handler in before.values()}, "left by an earlier test"
 
 
-def test_handlers_that_a_test_needs_end_with_it():
+def test_signals_kept_restores_the_handlers():
     with signals_kept():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with signals_kept():
             assert run(lambda: 0) == 0
-            assert signal.getsignal(signal.SIGTERM) is common._exit_on_signal, "else this shows nothing"
+            assert signal.getsignal(signal.SIGTERM).__module__ == "common", "run has installed no handler"
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-TESTS = """
+TEST_FILE = """
 import pathlib, time
 from common import run
 import pytest
@@ -154,9 +155,9 @@ def test_two(thing):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_tests_that_are_ended_tidy_up_and_stop(tmp_path, number):
-    """Though the script that is called in the test catches the interrupt."""
-    (tmp_path / "test_it.py").write_text(TESTS)
+def test_a_signal_ends_the_test_run_after_its_clean_up(tmp_path, number):
+    """Even where the script that a test calls catches the interrupt."""
+    (tmp_path / "test_it.py").write_text(TEST_FILE)
     (tmp_path / "conftest.py").symlink_to(Path(__file__).parents[1] / "conftest.py")
     path = os.pathsep.join([os.path.dirname(common.__file__), str(Path(__file__).parents[1])])
     running = subprocess.Popen([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}",
@@ -166,14 +167,14 @@ def test_tests_that_are_ended_tidy_up_and_stop(tmp_path, number):
         while not (tmp_path / "begun").exists():
             assert running.poll() is None, running.stdout.read()
             time.sleep(0.01)
-        for _ in range(1 if number == signal.SIGINT else 2):    # from make, and from whoever ends its group
+        for _ in range(1 if number == signal.SIGINT else 2):    # make sends it, and so does the terminal
             running.send_signal(number)
-        told, _ = running.communicate(timeout=50)
+        output, _ = running.communicate(timeout=50)
     finally:
         running.kill()
         running.wait()
-    assert running.returncode == pytest.ExitCode.INTERRUPTED, told
-    assert (tmp_path / "tidied").exists() and not (tmp_path / "went on").exists(), told
+    assert running.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert (tmp_path / "tidied").exists() and not (tmp_path / "went on").exists(), output
 
 
 # ------------------------------------------------------------------------------------------------------ whole processes
@@ -183,22 +184,22 @@ def process(*arguments, **environment):
                           env={**os.environ, **environment})
 
 
-def test_a_reader_that_has_seen_enough(loopback):
+def test_a_closed_pipe_ends_a_script_without_a_message(loopback):
     loopback.will((200, [{"id": f"{number:016x}"} for number in range(20000)]))
     line = f"{sys.executable} display.py {KEY} {loopback.url}/api/histories | head -n 1"
-    ended = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=ROOT, capture_output=True, text=True)
-    assert (ended.stdout, ended.stderr, ended.returncode) == ("Collection Members\n", "", 128 + signal.SIGPIPE)
+    result = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=ROOT, capture_output=True, text=True)
+    assert (result.stdout, result.stderr, result.returncode) == ("Collection Members\n", "", 128 + signal.SIGPIPE)
 
 
-def test_unicode_in_a_cron_jobs_locale(loopback):
+def test_unicode_is_escaped_in_an_ascii_locale(loopback):
     loopback.will((200, {"name": "Größe 基因"}))
-    ended = process("display.py", KEY, f"{loopback.url}/api/x", LC_ALL="POSIX", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0",
-                    PYTHONIOENCODING="ascii")
-    assert ended.returncode == 0 and "name: Gr\\xf6\\xdfe" in ended.stdout
+    result = process("display.py", KEY, f"{loopback.url}/api/x", LC_ALL="POSIX", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0",
+                     PYTHONIOENCODING="ascii")
+    assert result.returncode == 0 and "name: Gr\\xf6\\xdfe" in result.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_it_with_its_number(loopback, number):
+def test_a_signal_ends_a_script_with_128_plus_its_number(loopback, number):
     loopback.will(lambda handler: time.sleep(5))
     running = subprocess.Popen([sys.executable, "display.py", KEY, f"{loopback.url}/api/x"], cwd=ROOT,
                                stderr=subprocess.PIPE, text=True)
@@ -209,55 +210,54 @@ def test_a_signal_ends_it_with_its_number(loopback, number):
     assert running.communicate()[1] == "" and running.returncode == 128 + number
 
 
-def test_debugging_shows_the_traceback_without_the_key(loopback):
+def test_galaxy_debug_prints_a_scripts_traceback_without_the_key(loopback):
     loopback.will((404, {"err_msg": f"no {KEY}"}))
-    ended = process("display.py", KEY, f"{loopback.url}/api/x", GALAXY_DEBUG="1")
-    assert "Traceback" in ended.stderr and KEY not in ended.stderr and ended.returncode == 1
+    result = process("display.py", KEY, f"{loopback.url}/api/x", GALAXY_DEBUG="1")
+    assert "Traceback" in result.stderr and KEY not in result.stderr and result.returncode == 1
 
 
-def test_standard_output_that_is_full_or_closed(loopback):
+def test_a_full_standard_output_is_an_error_and_a_closed_one_is_not(loopback):
     loopback.will((200, [{"id": "1"}, {"id": "2"}]))
     line = f"{sys.executable} display.py {KEY} {loopback.url}/api/histories"
-    ended = subprocess.run(["bash", "-c", f"{line} > /dev/full"], cwd=ROOT, capture_output=True, text=True)
-    assert (ended.stderr, ended.returncode) == ("display.py: No space left on device\n", FAILED)
-    ended = subprocess.run(["bash", "-c", f"{line} >&-"], cwd=ROOT, capture_output=True, text=True)
-    assert (ended.stderr, ended.returncode) == ("", 0)
+    result = subprocess.run(["bash", "-c", f"{line} > /dev/full"], cwd=ROOT, capture_output=True, text=True)
+    assert (result.stderr, result.returncode) == ("display.py: No space left on device\n", FAILED)
+    result = subprocess.run(["bash", "-c", f"{line} >&-"], cwd=ROOT, capture_output=True, text=True)
+    assert (result.stderr, result.returncode) == ("", 0)
 
 
-def test_full_disks(loopback, tmp_path):
+def test_a_full_disk_is_reported_with_the_id_of_what_was_created(loopback, tmp_path):
     loopback.will((200, {"id": "h"}))
     url = f"{loopback.url}/api/histories"
 
     def shell(line):
-        ended = subprocess.run(["bash", "-c", f"{sys.executable} {line}"], cwd=ROOT, capture_output=True, text=True)
-        return ended.returncode, ended.stderr
-    code, said = shell(f"create.py {KEY} {url} name=x > /dev/full")
-    assert (code, said) == (
+        result = subprocess.run(["bash", "-c", f"{sys.executable} {line}"], cwd=ROOT, capture_output=True, text=True)
+        return result.returncode, result.stderr
+    assert shell(f"create.py {KEY} {url} name=x > /dev/full") == (
         FAILED, "create.py: it is done (id h), but the answer can't be printed: No space left on device\n")
     assert shell(f"display.py {KEY} 2> /dev/full") == (USAGE, "")
     assert shell(f"display.py '' {url} 2> /dev/full") == (USAGE, "")
     assert shell(f"create.py --format=csv {KEY} {url} name=x >&-") == (0, "")
 
 
-def test_errors_do_not_go_to_standard_output(loopback):
+def test_errors_stay_off_standard_output_where_standard_error_is_closed(loopback):
     loopback.will((404, {"err_msg": "no"}))
     line = f"{sys.executable} display.py {KEY} {loopback.url}/api/x 2>&-"
-    ended = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True)
-    assert (ended.stdout, ended.returncode) == ("", FAILED)
+    result = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True)
+    assert (result.stdout, result.returncode) == ("", FAILED)
 
 
 @pytest.mark.parametrize("package, line", [
     ("requests", ["display.py", KEY, "http://127.0.0.1"]), ("docopt", ["display.py", KEY, "http://127.0.0.1"]),
     ("tabulate", ["create.py", "-n", "--format=table", KEY, "http://127.0.0.1"])])
-def test_a_package_that_is_not_installed(tmp_path, package, line):
+def test_a_missing_package_is_named_in_one_line(tmp_path, package, line):
     name = {"docopt": "docopt-ng"}.get(package, package)
     (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError(name={package!r})")
-    ended = process(*line, PYTHONPATH=str(tmp_path))
-    assert ended.returncode == 1 and ended.stderr.count("\n") == 1
-    assert f"the package {name} is not installed: pip install" in ended.stderr
+    result = process(*line, PYTHONPATH=str(tmp_path))
+    assert result.returncode == 1 and result.stderr.count("\n") == 1
+    assert f"the package {name} is not installed: pip install" in result.stderr
 
 
-def test_the_verbs_run_with_the_old_docopt_too(loopback, tmp_path):
+def test_display_runs_with_docopt_0_6(loopback, tmp_path):
     """docopt 0.6.2 is one module with the same interface; a stand-in shows that we only ever call it positionally."""
     (tmp_path / "docopt.py").write_text(
         "class DocoptExit(SystemExit): pass\n"
@@ -265,5 +265,5 @@ def test_the_verbs_run_with_the_old_docopt_too(loopback, tmp_path):
         "    names = ['--all', '--limit', '--format', '--fields']\n"
         "    return dict.fromkeys(names) | {'KEY': argv[0], 'URL': argv[1]}\n")
     loopback.will((200, "1.0"))
-    ended = process("display.py", KEY, f"{loopback.url}/api/x", PYTHONPATH=str(tmp_path))
-    assert (ended.returncode, ended.stdout) == (0, "1.0\n")
+    result = process("display.py", KEY, f"{loopback.url}/api/x", PYTHONPATH=str(tmp_path))
+    assert (result.returncode, result.stdout) == (0, "1.0\n")

@@ -20,7 +20,7 @@ def run_recipe(*arguments, **environment):
                           env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
 
 
-def test_make_url():
+def test_make_url_adds_the_key_unless_it_is_there():
     assert common.make_url("K", "http://h/api/x") == "http://h/api/x?key=K"
     assert common.make_url("K", "http://h/api/x?a=1", [("b", "2 3")]) == "http://h/api/x?a=1&key=K&b=2 3"
     assert common.make_url("K", "http://h/api/x?key=Z") == "http://h/api/x?key=Z"
@@ -28,19 +28,19 @@ def test_make_url():
     assert common.make_url("K", "http://h/api/x?key=Z", [("b", 1)]) == "http://h/api/x?key=Z&b=1"
 
 
-def test_legacy_functions_return_json(loopback):
+def test_the_eight_helpers_return_json(loopback):
     loopback.will((200, {"id": "1"}))
     url = f"{loopback.url}/api/histories"
     assert common.get(KEY, url) == common.post(KEY, url, {"a": 1}) == common.put(KEY, url, {"a": 2}) == {"id": "1"}
     assert common.display(KEY, url, return_formatted=False) == {"id": "1"}
     assert common.submit(KEY, url, {"a": 3}, return_formatted=False) == {"id": "1"}
     assert common.update(KEY, url, {"a": 4}, False) == common.delete(KEY, url, {"a": 5}, False) == {"id": "1"}
-    assert [(asked.method, asked.body) for asked in loopback.asked[1:]] == [
+    assert [(request.method, request.body) for request in loopback.asked[1:]] == [
         ("POST", b'{"a": 1}'), ("PUT", b'{"a": 2}'), ("GET", b""), ("POST", b'{"a": 3}'), ("PUT", b'{"a": 4}'),
         ("DELETE", b'{"a": 5}')]
 
 
-def test_legacy_functions_print(loopback, capsys):
+def test_the_four_helpers_print_as_the_originals(loopback, capsys):
     loopback.will((200, {"id": "1", "tags": []}))
     url = f"{loopback.url}/api/histories"
     assert common.submit(KEY, url, {}) is None
@@ -57,16 +57,16 @@ def test_legacy_functions_print(loopback, capsys):
     lambda url: common.update(KEY, url, {}), lambda url: common.delete(KEY, url, {}, return_formatted=False)])
 def test_the_eight_helpers_raise_urllibs_errors_too(loopback, clock, monkeypatch, capsys, ask):
     loopback.will((404, {"err_msg": "History not found"}))
-    with pytest.raises(HTTPError) as caught:
+    with pytest.raises(HTTPError) as excinfo:
         ask(f"{loopback.url}/api/histories/1")
-    error = caught.value
+    error = excinfo.value
     assert isinstance(error, GalaxyError) and (error.status, error.err_msg) == (404, "History not found")
     assert (error.code, error.reason, json.loads(error.read())) == (404, "Not Found", {"err_msg": "History not found"})
     assert "History not found" in str(error) and capsys.readouterr() == ("", "")
-    with pytest.raises(URLError) as caught:
+    with pytest.raises(URLError) as excinfo:
         ask("http://127.0.0.1:9/api/histories")
-    assert not isinstance(caught.value, HTTPError) and caught.value.exit_code == TRY_LATER
-    assert "connection refused" in str(caught.value.reason)
+    assert not isinstance(excinfo.value, HTTPError) and excinfo.value.exit_code == TRY_LATER
+    assert "connection refused" in str(excinfo.value.reason)
 
 
 def test_a_recipe_that_catches_nothing_ends_with_one_line(loopback, tmp_path):
@@ -87,7 +87,9 @@ def test_a_recipe_that_catches_nothing_ends_with_one_line(loopback, tmp_path):
 def test_an_uncaught_error_names_the_recipes_line_to_change(loopback, tmp_path):
     loopback.will((404, {"err_msg": "History not found"}))
     recipe = tmp_path / "recipe.py"
-    recipe.write_text(f"import common\n\nprint(common.submit({KEY!r}, '{loopback.url}/api/histories', {{}}, return_formatted=False))\n")
-    ended = run_recipe(recipe)
-    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
-    assert "History not found" in ended.stderr and "line 3 of recipe.py: submit raises where it returned a text" in ended.stderr
+    recipe.write_text(f"import common\n\nurl = '{loopback.url}/api/histories'\n"
+                      f"print(common.submit({KEY!r}, url, {{}}, return_formatted=False))\n")
+    result = run_recipe(recipe)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert "History not found" in result.stderr
+    assert "line 4 of recipe.py: submit raises where it returned a text" in result.stderr

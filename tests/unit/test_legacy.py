@@ -1,4 +1,4 @@
-"""Nothing is forgotten of what Galaxy once shipped: each file has its line, each script that lives on is there."""
+"""Every file of Galaxy's own scripts/api/ has its row in docs/legacy.md, and every script that lives on exists."""
 import re
 import shlex
 from pathlib import Path
@@ -38,7 +38,7 @@ RETIRED = [
 ]
 
 
-def test_every_file_that_there_ever_was_has_its_line():
+def test_every_original_file_has_its_row_in_legacy_md():
     assert len(VERBS + LIVING + REPLACED + RETIRED) + len(["common.py"]) == 47
     assert sorted(ROWS) == sorted(["common.py", *VERBS, *LIVING, *REPLACED, *RETIRED])
     assert {name: status for name, status in ROWS.items() if name in REPLACED} == dict.fromkeys(REPLACED, "replaced")
@@ -47,20 +47,20 @@ def test_every_file_that_there_ever_was_has_its_line():
 
 
 @pytest.mark.parametrize("name", [*VERBS, *LIVING])
-def test_every_script_that_lives_on_is_there_and_in_the_catalogue(name):
+def test_every_script_that_lives_on_exists_and_is_in_the_readme(name):
     assert (ROOT / name if name in VERBS else ROOT / "scripts" / name).exists()
     catalogue = (ROOT / "README.md").read_text().partition("## Scripts")[2]
     assert re.search(rf"^\|[^|]*\| `{name}` \| \S", catalogue, re.MULTILINE)
 
 
-def test_what_is_replaced_names_what_is_there():
+def test_every_replacement_exists():
     section = LEGACY.partition("## Earlier names")[2].partition("\n## ")[0]
     named = re.findall(r"by `(\w+\.py)", section)
     assert len(named) >= 4 and [name for name in named if name not in LIVING] == []
 
 
-# What the retired scripts sent, read off the originals.
-SENT = [
+# What the retired scripts sent, as the originals' code has it.
+ORIGINAL_REQUESTS = [
     {"xml_text": "<form/>"},
     {"request_form_id": "ID", "sample_form_id": "ID", "sequencer_id": "ID", "xml_text": "<form/>", "role_ids": ["ID"]},
     {"update_type": "request_state"},
@@ -77,9 +77,9 @@ RETIRED_LINES = re.findall(r"(?:`|^\$ )((?:create|update)\.py KEY .*?)(?:`|$)",
                            LEGACY.partition("## Retired")[2].partition("\n## ")[0], re.MULTILINE)
 
 
-@pytest.mark.parametrize("line, sent", list(zip(RETIRED_LINES, SENT)), ids=range(len(SENT)))
-def test_the_lines_for_old_servers_send_what_was_sent(script, requests_mock, tmp_path, monkeypatch, line, sent):
-    assert len(RETIRED_LINES) == len(SENT)
+@pytest.mark.parametrize("line, sent", list(zip(RETIRED_LINES, ORIGINAL_REQUESTS)), ids=range(len(ORIGINAL_REQUESTS)))
+def test_the_lines_for_retired_scripts_send_the_original_requests(script, requests_mock, tmp_path, monkeypatch, line, sent):
+    assert len(RETIRED_LINES) == len(ORIGINAL_REQUESTS)
     monkeypatch.chdir(tmp_path)
     verb, key, url, *pairs = shlex.split(line)
     for name in re.findall(r"@=(\S+)", " ".join(pairs)):

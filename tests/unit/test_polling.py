@@ -6,41 +6,41 @@ from common import STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.polling import wait_datasets, wait_jobs
 
 
-def test_waiting_asks_one_small_question_a_look(loopback, clock):
-    busy = [{"id": f"d{number}", "state": "running", "history_content_type": "dataset"} for number in range(100)]
-    ended = [{**one, "state": "ok"} for one in busy]
-    loopback.will((200, busy), (200, busy[:3]), (200, [{"id": "another's"}]), (200, ended))
-    states = wait_datasets(Galaxy(KEY, loopback.url), "h", [one["id"] for one in busy])
+def test_wait_datasets_sends_one_small_request_a_poll(loopback, clock):
+    running = [{"id": f"d{number}", "state": "running", "history_content_type": "dataset"} for number in range(100)]
+    finished = [{**dataset, "state": "ok"} for dataset in running]
+    loopback.will((200, running), (200, running[:3]), (200, [{"id": "another's"}]), (200, finished))
+    states = wait_datasets(Galaxy(KEY, loopback.url), "h", [dataset["id"] for dataset in running])
     assert set(states.values()) == {"ok"} and len(states) == 100
     assert len(loopback.asked) == 4
     assert "q=state-in&qv=new%2Cupload%2Cqueued%2Crunning%2Csetting_metadata" in loopback.asked[0].path
     assert clock.slept == [0.25, 0.3125]
 
 
-def test_waiting_for_jobs(loopback, clock):
+def test_wait_jobs_returns_the_final_states(loopback, clock):
     loopback.will((200, [{"id": "j1", "state": "queued"}]), (200, []), (200, [{"id": "j1", "state": "error"}]))
     assert wait_jobs(Galaxy(KEY, loopback.url), "h", ["j1"]) == {"j1": "error"}
     assert "history_id=h&state=new&state=resubmitted" in loopback.asked[0].path
 
 
-def test_waiting_ends_with_the_time(loopback, clock):
+def test_wait_jobs_ends_with_the_timeout(loopback, clock):
     loopback.will((200, [{"id": "j1", "state": "queued"}]))
-    with pytest.raises(GalaxyError, match="1 of 2 still running after 50 s: j1") as caught:
+    with pytest.raises(GalaxyError, match="1 of 2 still running after 50 s: j1") as excinfo:
         wait_jobs(Galaxy(KEY, loopback.url), "h", ["j1", "j2"], timeout=50)
-    assert caught.value.exit_code == STILL_RUNNING
+    assert excinfo.value.exit_code == STILL_RUNNING
     assert sum(clock.slept) == pytest.approx(50)
 
 
-def test_waiting_is_no_longer_than_told_where_the_server_is_away(loopback, clock):
+def test_wait_jobs_ends_with_the_timeout_while_the_server_is_away(loopback, clock):
     loopback.close()
     galaxy = Galaxy(KEY, loopback.url, patience=600)
-    with pytest.raises(GalaxyError) as caught:
+    with pytest.raises(GalaxyError) as excinfo:
         wait_jobs(galaxy, "h", ["j"], timeout=20)
-    assert caught.value.exit_code == TRY_LATER
+    assert excinfo.value.exit_code == TRY_LATER
     assert sum(clock.slept) == pytest.approx(20)
 
 
-def test_after_waiting_patience_is_what_it_was(loopback, clock):
+def test_wait_jobs_leaves_the_patience_as_it_was(loopback, clock):
     loopback.will((200, []), (200, [{"id": "j", "state": "ok"}]), (502, {}), (200, {"id": "h"}))
     galaxy = Galaxy(KEY, loopback.url)
     wait_jobs(galaxy, "h", ["j"], timeout=1)
@@ -48,7 +48,7 @@ def test_after_waiting_patience_is_what_it_was(loopback, clock):
     assert galaxy.get("histories/h") == {"id": "h"}
 
 
-def test_waiting_for_what_is_not_there(loopback, clock):
+def test_wait_datasets_reports_a_missing_dataset(loopback, clock):
     loopback.will((200, []))
     with pytest.raises(GalaxyError, match="history h has no dataset d1"):
         wait_datasets(Galaxy(KEY, loopback.url), "h", ["d1"])
