@@ -689,7 +689,7 @@ class Galaxy:
         while True:
             response, error = None, None
             try:
-                response = _session().request(method, url, allow_redirects=False, **options)
+                response = shared_session().request(method, url, allow_redirects=False, **options)
                 failures += response.status_code == 500
                 again = should_retry(method, response, failures)
                 if not again:
@@ -761,7 +761,7 @@ def backoff(timeout: float | None = None, first: float = 0.25, longest: float = 
 
 
 @functools.cache
-def _session() -> requests.Session:
+def shared_session() -> requests.Session:
     """Return the process's one session, with its pool of connections."""
     session = requests.Session()
     # `Galaxy.request` follows redirects; requests would prepare the next request even when told not to follow.
@@ -1187,18 +1187,18 @@ def script_name() -> str:
     return os.path.basename(sys.argv[0] or "") or "python"
 
 
-_secrets: set[str] = set()     # every key and password that this process has met
+known_secrets: set[str] = set()     # every key and password that this process has met
 
 
 def register_secret(secret: str | None) -> None:
     """Keep `secret` out of every message from now on."""
     if secret and len(secret) > 5:      # a shorter one is not a key, and would blot out half of a message
-        _secrets.update((secret, quote(secret, safe="")))
+        known_secrets.update((secret, quote(secret, safe="")))
 
 
 def redact(text: str) -> str:
     """Return `text` without keys and passwords: registered ones, `key=` in any URL, `user:password@` before any host."""
-    for secret in sorted(_secrets, key=len, reverse=True):
+    for secret in sorted(known_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = re.sub(r"([?&](?:api_)?key=)[^&\s'\"]*", r"\1***", text, flags=re.IGNORECASE)
     return re.sub(r"(https?://)[^/\s]*@", r"\1", text, flags=re.IGNORECASE)

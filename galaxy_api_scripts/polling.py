@@ -116,7 +116,8 @@ def iter_terminal(galaxy: Galaxy, ids: list[str], timeout: float | None, codes: 
         if not running:
             return
     first = ", ".join(list(running)[:3]) + (", ..." if len(running) > 3 else "")
-    codes.append(report_error(f"{len(running)} of {len(ids)} still running{describe_timeout(timeout)}: {first}", STILL_RUNNING))
+    message = f"{len(running)} of {len(ids)} still running{describe_timeout(timeout)}: {first}"
+    codes.append(report_error(message, STILL_RUNNING))
 
 
 def describe_timeout(timeout: float | None) -> str:
@@ -180,6 +181,6 @@ def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: floa
 
 
 def countdown(timeout: float | None) -> Callable[[], int | None]:
-    """Start to count `timeout` seconds down. The function returned tells how many are left, rounded up; None for no limit."""
+    """Start to count `timeout` seconds down. The function returned tells the seconds left, rounded up; None for no limit."""
     end = None if timeout is None else time.monotonic() + timeout
     return lambda: None if end is None else max(0, math.ceil(end - time.monotonic()))

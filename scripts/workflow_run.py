@@ -122,7 +122,8 @@ def main(argv=None):
         record.write()
         if args["--no-wait"]:
             code = DONE
-            show({"id": invocation, "workflow_id": workflow_id, "history_id": where.id, "state": "new"}, changed=True, **output)
+            row = {"id": invocation, "workflow_id": workflow_id, "history_id": where.id, "state": "new"}
+            show(row, changed=True, **output)
         else:
             if sys.stderr.isatty() and not args["--quiet"]:
                 eprint(f"invocation {invocation} in history {where.id}")

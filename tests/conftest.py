@@ -30,7 +30,8 @@ def pytest_sessionstart(session):
         session.shouldstop = f"ended by {signal.Signals(number).name}"
         raise KeyboardInterrupt
 
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:       # of a shell's background job; the scripts under test would inherit it
+    # A shell's background job ignores SIGINT, and the scripts under test would inherit that.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
@@ -65,8 +66,8 @@ def alone(monkeypatch, tmp_path):
         if re.match(r"(?i)GALAXY_|.*_proxy$|.*_CA_BUNDLE$|XDG_STATE_HOME$", name):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
-    common._session.cache_clear()
-    monkeypatch.setattr(common, "_secrets", set())
+    common.shared_session.cache_clear()
+    monkeypatch.setattr(common, "known_secrets", set())
     connect, look_up = socket.socket.connect, socket.getaddrinfo
 
     def guarded_connect(self, where):

@@ -16,11 +16,11 @@ from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, TargetHistory, last_hid
 from galaxy_api_scripts.datasets.tus import open_unchanged, send_file, upload_checkpoint
-from galaxy_api_scripts.polling import countdown, wait_datasets
+from galaxy_api_scripts.polling import wait_datasets
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar, state_progress
 
-FILES_PER_JOB = 50      # Galaxy 26.1 works on them while the next are sent: 100 files in two jobs are ready before 100 in one
-                        # or in four
+FILES_PER_JOB = 50      # Galaxy 26.1 works on them while the next are sent: 100 files in two jobs are ready before 100 in
+                        # one or in four
 BYTES_PER_JOB = 2**30   # a larger file has a job of its own, so that jobs run at the same time
 DURABLE_SIZE = 2**20    # bytes; the notes on larger files survive a power failure
 
@@ -297,7 +297,7 @@ def verify_uploads(galaxy: Galaxy, history: str, uploads: list[Upload], settings
 
     Raises `GalaxyError` (STILL_RUNNING) after `timeout` seconds of waiting in all.
     """
-    seconds_left = countdown(timeout)
+    end = None if timeout is None else time.monotonic() + timeout
     failed = []
     for upload in _wait_until_terminal(galaxy, history, uploads, timeout):
         if upload.problem and upload.dataset and not upload.dataset["deleted"]:      # what its owner deleted stays deleted
@@ -313,7 +313,7 @@ def verify_uploads(galaxy: Galaxy, history: str, uploads: list[Upload], settings
             upload.checkpoint.remove()
     first_problems = {upload.source: upload.problem for upload in failed}
     again = list(upload_sources(galaxy, history, [upload.source for upload in failed], settings))
-    for upload in _wait_until_terminal(galaxy, history, again, seconds_left()):
+    for upload in _wait_until_terminal(galaxy, history, again, None if end is None else max(0.0, end - time.monotonic())):
         if upload.problem and upload.problem != first_problems[upload.source]:
             upload.problem += f" (before: {first_problems[upload.source]})"
         yield upload

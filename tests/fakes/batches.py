@@ -2,12 +2,14 @@
 import csv
 import gc
 import types
+from pathlib import Path
 
 import pytest
+import requests
 import workflow_batch
 
 import common
-from common import DONE, Galaxy
+from common import DONE
 from fakes import KEY
 from fakes.galaxy import WORKFLOW, FakeGalaxy
 from galaxy_api_scripts import checkpoint
@@ -24,12 +26,12 @@ class Death:
 
     def __init__(self, monkeypatch):
         self.after, self.before, self.requests, self.changes, self.dead = 0, 0, 0, 0, False
-        send, write = Galaxy._send, ledger.Ledger.write
-        save, unlink = checkpoint.Checkpoint.save, checkpoint.Checkpoint._unlink
+        send, write = requests.Session.request, ledger.Ledger.write
+        save, unlink = checkpoint.Checkpoint.save, Path.unlink
 
-        def sent(galaxy, *what, **options):
+        def sent(session, *what, **options):
             self.alive()
-            answer = send(galaxy, *what, **options)
+            answer = send(session, *what, **options)
             self.requests += 1
             self.dead |= self.requests == self.after
             self.alive()
@@ -53,10 +55,10 @@ class Death:
                     yield thing[0], error
 
         monkeypatch.setattr(download, "run_parallel", each)
-        monkeypatch.setattr(Galaxy, "_send", sent)
+        monkeypatch.setattr(requests.Session, "request", sent)
         monkeypatch.setattr(ledger.Ledger, "write", written)
         monkeypatch.setattr(checkpoint.Checkpoint, "save", living(save))
-        monkeypatch.setattr(checkpoint.Checkpoint, "_unlink", living(unlink))
+        monkeypatch.setattr(Path, "unlink", living(unlink))
 
     def alive(self):
         if self.dead:

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 
 def free_port(preferred=()):
-    """Return the first of the preferred ports that is free, else another one, whose Tool Shed's port, 929 higher, is free too.
+    """Return the first of the preferred ports that is free, else another; the Tool Shed's port, 929 higher, is free too.
 
     It is below the ports that outgoing connections get, so it stays free until it is used.
     """

@@ -85,8 +85,8 @@ def is_alone(lock):
 @contextmanager
 def a_galaxy(tell, *options, ports=(), own=False):
     """`url` and the administrator's `key` of the Galaxy that `options` describe, which is started unless it runs, and then
-    stopped again. What tests that were killed have left running is stopped first; if the home is the tests' `own`, its data
-    go then, too. A Galaxy that somebody else has started may be shared by several runs of the tests: its `lock` is theirs."""
+    stopped again. What tests that were killed have left running is stopped first; if the home is the tests' `own`, its
+    data go then, too. A Galaxy that somebody else has started may be shared by several runs of the tests: its `lock` is theirs."""
     at = [option for option in options if option.startswith("--home=")]
     home = Path(re.search(r"^home +(.+)$", local("status", *at).stdout, re.MULTILINE).group(1))
     mark = home / "started_by_tests"        # the server's process; empty until that is known
@@ -136,8 +136,8 @@ def stop(at):
 
 @pytest.fixture(scope="session")
 def server(tell):
-    """`url` and the administrator's `key` of a Galaxy that runs; the tool of the repository `tally` is not installed there when the
-    tests begin, nor when they have ended."""
+    """`url` and the administrator's `key` of a Galaxy that runs; the tool of the repository `tally` is not installed there
+    when the tests begin, nor when they have ended."""
     with a_galaxy(tell, "--with-toolshed", ports=[8080]) as galaxy:
         if (galaxy.lock is None or is_alone(galaxy.lock)) and uninstall_tally(galaxy):
             tell(f"uninstalled the repository tally of demo/, which {galaxy.url} had")

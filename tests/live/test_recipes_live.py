@@ -69,7 +69,7 @@ def test_run_and_report(person, weather, workflow, recipe):
 
 
 def test_everything_from_common(person, recipe):
-    """`from common import *` gives what the old module had imported itself; urllib's errors, and values quoted by the recipe."""
+    """`from common import *` gives what the old module had imported, and urllib's errors; the recipe quotes its values."""
     history, name = person.new_history("quoted name"), f"star {secrets.token_hex(4)}"
     ended = recipe("everything_from_common.py", person.key, person.url, name)
     assert (ended.returncode, ended.stderr) == (0, f"looking for {name}\n")
@@ -100,7 +100,8 @@ def test_a_recipe_that_runs_the_verbs_beside_it(person, recipe, tmp_path, place)
 
 
 @pytest.mark.parametrize("difference, words", [
-    ("text", "submit raises where it returned a text that begins 'Error.' before"), ("exit", "display raises where it exited before"),
+    ("text", "submit raises where it returned a text that begins 'Error.' before"),
+    ("exit", "display raises where it exited before"),
     ("nobody", "the key is empty: is a variable unset? (to ask as nobody, give `anonymous`)")])
 def test_the_three_differences_name_the_line_to_change(person, recipe, difference, words):
     ended = recipe("expects_the_old_failures.py", person.key, f"{person.url}/api/nowhere", difference)

@@ -105,7 +105,8 @@ def test_what_is_refused_leaves_nothing_behind(person, weather, tmp_path):
     data = f"input=hda:{weather.dataset}"
     for tool, pairs, status, words in (
             ("Filter1", [], 2, "needs input"), ("Filter1", [f"input=hda:{picture}"], 2, "is png"),
-            ("Filter1", [data, "header_lines=x"], 2, "takes an integer"), ("Filter1", [data, "cond:=[1]"], 2, "takes a text"),
+            ("Filter1", [data, "header_lines=x"], 2, "takes an integer"),
+            ("Filter1", [data, "cond:=[1]"], 2, "takes a text"),
             ("Filter1", [data, "hedaer_lines=1"], 2, "did you mean header_lines?"),
             ("Filter1", ["input=hid:999"], 1, "has nothing with that number"),
             ("Filter1", [f"input=hda:{'0' * 16}"], 1, "nothing has that id"),

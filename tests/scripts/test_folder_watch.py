@@ -18,7 +18,7 @@ import pytest
 from fakes import KEY, URL
 
 from common import DONE, FAILED, INTERRUPTED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
-from galaxy_api_scripts.batch import incoming, ledger, ledger_reader, runner, watcher
+from galaxy_api_scripts.batch import ledger, ledger_reader, runner, watcher
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.workflows.inputs import iter_datasets
 
@@ -407,7 +407,9 @@ def test_a_kill_at_a_units_end_repeats_or_finishes_its_move_and_command(watched,
         if moment == "before the move":
             patch.setattr(watcher, "move_unit", killed)
         elif moment == "within the move":
-            patch.setattr(incoming, "_remove", killed)
+            unlink, inbox = os.unlink, str(watched.inbox)
+            patch.setattr(os, "unlink",
+                          lambda path, **more: killed() if str(path).startswith(inbox) else unlink(path, **more))
         elif moment == "after the move":
             patch.setattr(watcher, "move_unit", lambda drop, to: killed(move(drop, to)))
         else:

@@ -596,7 +596,7 @@ def test_an_archive_that_changes_during_the_upload_is_not_imported(importer):
 
 def test_a_retried_upload_starts_from_the_beginning_of_the_archive(loopback, tmp_path):
     path = tmp_path / "x"
-    path.write_bytes(os.urandom(3 * histories.BLOCK + 17))
+    path.write_bytes(os.urandom(3 * 2**20 + 17))
     about = path.stat()
     whole = Archive(path, (about.st_size, about.st_mtime_ns), "tar.gz", "n", [], Counter())
     loopback.will((200, []), (429, {"err_msg": "busy"}), (200, {"id": "j1"}))
@@ -604,4 +604,4 @@ def test_a_retried_upload_starts_from_the_beginning_of_the_archive(loopback, tmp
     first, second = (asked.body for asked in loopback.asked if asked.method == "POST")
     assert first == second and path.read_bytes() in first
     with progress_bar(0, "") as bar:
-        assert max(map(len, histories.ArchiveForm(whole, bar))) == histories.BLOCK, "only one block is in memory"
+        assert max(map(len, histories.ArchiveForm(whole, bar))) == 2**20, "only one block is in memory"

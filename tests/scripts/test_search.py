@@ -132,7 +132,8 @@ def test_other_conditions_are_checked_here(script, requests_mock, capsys):
 
 def test_invocations_of_a_workflow_are_found_though_they_have_its_versions_id(script, requests_mock, capsys):
     requests_mock.get(f"{URL}/api/invocations", json=[{"id": "i", "workflow_id": "version"}])
-    assert script(search.main, "--format=value", URL, KEY, "select id, workflow_id from invocation where workflow_id='w'") == 0
+    query = "select id, workflow_id from invocation where workflow_id='w'"
+    assert script(search.main, "--format=value", URL, KEY, query) == 0
     assert capsys.readouterr().out == "i\tversion\n" and requests_mock.last_request.qs["workflow_id"] == ["w"]
     for comparison in ("!='w'", " like 'w%'", "=none"):
         assert script(search.main, URL, KEY, f"select id from invocation where workflow_id{comparison}") == USAGE

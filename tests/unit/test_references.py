@@ -27,6 +27,17 @@ def test_each_kind_has_one_address(fetch, requests_mock, src, path):
     assert [request.url for request in requests_mock.request_history] == [f"{URL}/api/{path}"]
 
 
+def test_a_library_dataset_that_galaxy_fails_to_describe_is_known_by_its_storage(fetch, requests_mock, clock):
+    """Galaxy 26.1, of data that no history has."""
+    requests_mock.get(f"{URL}/api/datasets/a1?hda_ldda=ldda", status_code=500, text="Internal Server Error")
+    requests_mock.get(f"{URL}/api/datasets/a1/storage?hda_ldda=ldda", json={"dataset_state": "ok"})
+    assert fetch("ldda", "a1") == ("ldda", {"id": "a1", "name": "a1", "state": "ok"})
+    assert requests_mock.call_count == 2 and not clock.slept
+    requests_mock.get(f"{URL}/api/datasets/a1/storage?hda_ldda=ldda", json={"dataset_state": "error"})
+    with pytest.raises(ReferenceProblem, match="ldda:a1: 'a1' is in state error"):
+        fetch("ldda", "a1")
+
+
 @pytest.mark.parametrize("about, problem", [
     ({"deleted": True}, "is deleted"), ({"purged": True}, "is deleted"), ({"state": "error"}, "is in state error"),
     ({"state": "discarded"}, "is in state discarded"), ({"state": "failed_metadata"}, "is in state failed_metadata"),

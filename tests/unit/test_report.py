@@ -95,7 +95,7 @@ def test_many_jobs_share_a_bar_and_take_few_requests(requests_mock):
     runs.collection("c", {})
     page = Page(a_page())
     # The run twice, its workflow, times, history; the failures shown, and where their elements are.
-    assert len(runs.asked()) == 5 + report.MAX_FAILURES + 1
+    assert len(runs.asked()) == 5 + 10 + 1
     assert "470 ok, 30 error" in page.text and "And 20 more" in page.text and "details" not in page.tags
     assert page.tags.count("i") == 3 + 5        # a line and two bars, and the legend
 

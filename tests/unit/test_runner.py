@@ -11,7 +11,7 @@ import pytest
 from fakes.batches import Batch, Killed, batch, death, server
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER
-from galaxy_api_scripts.batch import running_sample, samples, summary
+from galaxy_api_scripts.batch import samples, summary
 
 __all__ = ["batch", "death", "server"]      # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")     # see `death`
@@ -286,11 +286,11 @@ def test_a_batch_of_which_all_have_failed_exits_with_1(batch, server):
 
 def test_a_job_that_was_killed_with_galaxy_is_run_again_a_few_times(batch, server):
     batch.samples("a", "b")
-    server.failures = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * (running_sample.MAX_RETRIES + 1)}
+    server.failures = {"a.tsv": [RESTARTED], "b.tsv": [RESTARTED] * 4}
     ended = batch(status=SOME_FAILED)
     assert {name: (row["state"], row["attempt"]) for name, row in ended.rows.items()} == {
-        "a": ("ok", "2"), "b": ("failed", str(running_sample.MAX_RETRIES + 1))}
-    assert RESTARTED.split(".")[0] in ended.rows["b"]["message"] and len(server.runs) == 2 + running_sample.MAX_RETRIES + 1
+        "a": ("ok", "2"), "b": ("failed", "4")}
+    assert RESTARTED.split(".")[0] in ended.rows["b"]["message"] and len(server.runs) == 2 + 4
     assert ended.sent.count("POST upload") == 2
 
 

@@ -3,6 +3,7 @@ import hashlib
 import itertools
 import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import dataset_upload
@@ -95,15 +96,13 @@ def test_one_request_for_all_files(wire, held, files):
     assert len(wire.lines) == 3 + 2     # a request a file, how far the history is, the fetch
 
 
-def test_many_files_go_in_batches(wire, held, tmp_path, monkeypatch):
-    monkeypatch.setattr(upload, "FILES_PER_JOB", 4)
-    paths = []
-    for number in range(10):
-        (tmp_path / f"{number}.txt").write_text("abc")
-        paths.append(str(tmp_path / f"{number}.txt"))
+def test_fifty_files_go_in_a_job(wire, held, tmp_path):
+    paths = [str(tmp_path / f"{number}.txt") for number in range(101)]
+    for path in paths:
+        Path(path).write_text("abc")
     uploads = uploaded(wire, paths)
-    assert [len(fetch["targets"][0]["elements"]) for fetch in held.fetches] == [4, 4, 2]
-    assert [one.dataset["name"] for one in uploads] == [f"{number}.txt" for number in range(10)]
+    assert [len(fetch["targets"][0]["elements"]) for fetch in held.fetches] == [50, 50, 1]
+    assert [one.dataset["name"] for one in uploads] == [f"{number}.txt" for number in range(101)]
 
 
 def test_a_large_file_is_a_batch_of_its_own():
