@@ -11,7 +11,7 @@ Options:
   -h, --help         show this help
   --version          show the version
 
-Galaxy reads each repository's tools anew from its disk. The exit status is 3 when it could not for some of them:
+Galaxy reads each repository's tools from its disk again. The exit status is 3 when it could not for some of them:
   reset_metadata_on_installed_repositories.py -a - -u -
 """
 import json

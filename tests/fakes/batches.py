@@ -148,6 +148,6 @@ def batch(server, tmp_path, script, capsys):
 
 @pytest.fixture
 def death(monkeypatch):
-    """Who is killed closes no connection: what is left of these is collected here, where nobody is warned of it."""
+    """A process that is killed closes no connections: collect them here, where no warning fails a test."""
     yield Death(monkeypatch)
     gc.collect()

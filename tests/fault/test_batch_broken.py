@@ -56,7 +56,7 @@ def cancelled(requests_mock):
 # ------------------------------------------------------------------------------------------------- other people's runs
 
 def test_the_runs_of_other_samples_in_one_history_are_left_alone(work, memory, requests_mock):
-    """A batch with --history, gone on with by a line without it."""
+    """A batch with --history, resumed by a line without it."""
     ended_well(requests_mock, ("j", DATASET))
     unit = a_unit(memory, inputs={"0": {"src": "hda", "id": "d"}}, own_history=False)
     work.adopt_orphans()

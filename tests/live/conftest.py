@@ -162,7 +162,7 @@ def uninstall_tally(server):
 
 
 def become(look, wanted):
-    """Galaxy loads its tools anew some time after each change: wait until `look()` gives `wanted`."""
+    """Galaxy loads its tools again some time after each change: wait until `look()` gives `wanted`."""
     for _ in backoff(120, 0.2, 1):
         if look() == wanted:
             break

@@ -14,7 +14,7 @@ def test_a_line_without_the_history_that_the_last_one_had(person, tmp_path):
 
 
 def test_a_run_that_is_reviewed(person, tmp_path):
-    """The same line goes on with it."""
+    """The same line resumes it."""
     sheet = a_sheet(tmp_path, 1)
     line = ["workflow_batch.py", person.key, person.url, WORKFLOWS / "review.gxwf.yml", sheet]
     [sample] = samples(tmp_path, 1)

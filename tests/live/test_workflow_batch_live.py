@@ -42,7 +42,7 @@ def ledger(person, sheet, *options):
 
 def one_run_each(person, sheet, count):
     """Each sample has one history, one run in it that ended well, and one upload; the ledger says the same. How many runs
-    were begun anew, because their jobs were killed together with Galaxy."""
+    were submitted again, because their jobs were killed together with Galaxy."""
     units = ledger(person, sheet)
     assert list(units) == samples(sheet.parent, count) and {unit["state"] for unit in units.values()} == {"ok"}
     histories = {one["id"]: one["name"].split(" - ")[0] for one in person.look("histories")}

@@ -153,7 +153,7 @@ def test_a_tool_that_the_server_lacks(person, tables):
 
 
 def test_a_step_that_a_person_has_to_review(person, tables, state):
-    """It ends the wait; the same line afterwards goes on with the same run."""
+    """It ends the wait; the same line afterwards resumes the same run."""
     line = [f"--download={tables}/out", f"table={tables}/t2.tsv"]
     ended = ran(person, "review", *line, status=1, **state)
     assert "is waiting for a review of step 2 (look)" in ended.stderr
