@@ -1,4 +1,4 @@
-"""Batches of runs on a Galaxy of a few lines, for their tests: sheets, what a batch prints, and processes that die."""
+"""Batches on a fake Galaxy: sheets, what workflow_batch.py prints, and processes that are killed."""
 import csv
 import gc
 import types
@@ -18,11 +18,11 @@ from galaxy_api_scripts.datasets import download
 
 
 class Killed(BaseException):
-    """The process is dead: nothing is written from now on."""
+    """The process was killed: nothing is written from now on."""
 
 
 class Death:
-    """Kills at a moment: after that many requests have been served, or before that many changes of the ledger."""
+    """Kills the process at a moment: `after` so many requests were answered, or `before` so many changes of the ledger."""
 
     def __init__(self, monkeypatch):
         self.after, self.before, self.requests, self.changes, self.dead = 0, 0, 0, 0, False
@@ -69,8 +69,8 @@ class Death:
 
 
 class Batch:
-    """`batch(*options, status=0)`: workflow_batch.py on the sheet; its `rows`, what it said, and what was
-    `sent`. Any exit status is right where `status` is None."""
+    """`batch(*options, status=0)` runs workflow_batch.py on the sheet and returns its `rows`, its `out` and `err`, and what
+    was `sent`. With `status=None` any exit status is right."""
 
     def __init__(self, server, folder, script, capsys):
         self.server, self.folder, self.script, self.capsys = server, folder, script, capsys
@@ -78,7 +78,7 @@ class Batch:
         folder.mkdir(exist_ok=True)
 
     def sheet(self, *lines):
-        """The lines, with spaces for tabs, and a file for each word that ends in .tsv and has none."""
+        """Write the lines, with tabs for spaces, and a file for each word that ends in .tsv and has none."""
         self.path.write_text("".join("\t".join(line.split(" ")) + "\n" for line in lines))
         for name in " ".join(lines).split():
             if name.endswith(".tsv") and not (self.folder / name).exists():
@@ -100,14 +100,15 @@ class Batch:
                                      out=told.out, err=told.err)
 
     def units(self, state=None):
-        """What the ledger has, `{name: [unit]}` with all that is noted."""
+        """What the ledger has: `{name: [columns and notes]}`."""
         there = {}
         for row in ledger_reader.read_samples(f"{self.path}.ledger", [state] if state else []):
             there.setdefault(row["name"], []).append({**row.pop("notes"), **row})
         return there
 
     def once_each(self, *names):
-        """Each of these has one history, whose name ends with its key, and in it one run and one upload; all are ok."""
+        """Assert that each of these samples is ok and has one history, whose name ends with its key, with one run and one
+        upload in it."""
         units, server = self.units(), self.server
         assert list(units) == list(names)
         histories = [one for one in server.histories.values() if not one["deleted"]]
@@ -134,7 +135,7 @@ def real_server():
 
 @pytest.fixture
 def server(clock, monkeypatch):
-    """A server, and all modules, in time that goes by only when somebody sleeps."""
+    """A server; for it and all modules, time goes by only in sleeps."""
     monkeypatch.setattr(common.random, "uniform", lambda least, most: most)
     server = FakeGalaxy(clock.time)
     yield server

@@ -1,4 +1,4 @@
-"""Batches and watched folders that somebody or something has interfered with: what must not be lost, doubled or untrue."""
+"""Batches and watched folders that people, clocks or other programs have interfered with: nothing is lost or run twice."""
 
 import hashlib
 import os
@@ -29,14 +29,15 @@ def work(memory):
     return BatchRunner(Galaxy(KEY, URL), memory)
 
 
-def a_unit(memory, name="a", **facts):
-    """A unit whose run is under way, unless the facts say something else."""
+def add_sample(memory, name="a", **facts):
+    """A sample whose invocation i runs in history h, unless the facts say something else."""
     return memory.add(f"key of {name}", name, **{"state": "running", "attempt": 1, "history": "h", "invocation": "i",
                                                  "purpose": "", "files": {}, "folder": name, **facts})
 
 
-def ended_well(requests_mock, *others):
-    """Galaxy, whose run i in history h has ended well, and which has others of that workflow there, `(id, inputs)` each."""
+def mock_finished_run(requests_mock, *others):
+    """Galaxy, whose invocation i in history h has ended well, and which has `others` of that workflow there: `(id,
+    inputs)`."""
     about = {"id": "i", "state": "completed", "workflow_id": "w", "inputs": DATASET, "outputs": {}, "output_collections": {}}
     summary = {"id": "i", "states": {"ok": 1}, "populated_state": "ok"}
     requests_mock.get(f"{URL}/api/histories/h/jobs_summary", json=[summary])
@@ -56,18 +57,18 @@ def cancelled(requests_mock):
 # ------------------------------------------------------------------------------------------------- other people's runs
 
 def test_the_runs_of_other_samples_in_one_history_are_left_alone(work, memory, requests_mock):
-    """A batch with --history, resumed by a line without it."""
-    ended_well(requests_mock, ("j", DATASET))
-    unit = a_unit(memory, inputs={"0": {"src": "hda", "id": "d"}}, own_history=False)
+    """A batch with --history is resumed by a line without it."""
+    mock_finished_run(requests_mock, ("j", DATASET))
+    unit = add_sample(memory, inputs={"0": {"src": "hda", "id": "d"}}, own_history=False)
     work.adopt_orphans()
     assert [one.name for one in work.step()] == ["a"]
     assert (unit.state, cancelled(requests_mock)) == ("ok", [])
 
 
 def test_what_a_person_runs_on_other_inputs_in_a_samples_history_is_left_alone(work, memory, requests_mock):
-    """Only what was begun for the same is cancelled."""
-    ended_well(requests_mock, ("theirs", {"0": {**DATASET["0"], "id": "e"}}), ("late", DATASET))
-    unit = a_unit(memory, inputs={"0": {"src": "hda", "id": "d"}}, own_history=True)
+    """Only invocations on the same inputs are cancelled."""
+    mock_finished_run(requests_mock, ("theirs", {"0": {**DATASET["0"], "id": "e"}}), ("late", DATASET))
+    unit = add_sample(memory, inputs={"0": {"src": "hda", "id": "d"}}, own_history=True)
     work.adopt_orphans()
     assert [one.name for one in work.step()] == ["a"]
     assert (unit.state, cancelled(requests_mock)) == ("ok", ["late"])
@@ -78,8 +79,8 @@ def test_what_a_person_runs_on_other_inputs_in_a_samples_history_is_left_alone(w
 PLAN = SimpleNamespace(purpose="", files={}, workflow={"id": "w", "name": "Flow"})
 
 
-def waiting_for_review(requests_mock):
-    """Galaxy, whose run i has come to a step that a person is to review."""
+def mock_paused_run(requests_mock):
+    """Galaxy, whose invocation i has come to a step that a person has to review."""
     step = {"order_index": 1, "id": "s", "state": "scheduled", "action": None, "workflow_step_label": "look"}
     summary = {"id": "i", "states": {"ok": 1}, "populated_state": "new"}
     requests_mock.get(f"{URL}/api/histories/h/jobs_summary", json=[summary])
@@ -88,12 +89,12 @@ def waiting_for_review(requests_mock):
 
 
 def test_a_run_that_was_reviewed_is_resumed_by_the_same_line(work, memory, requests_mock):
-    waiting_for_review(requests_mock)
-    unit = a_unit(memory, own_history=True, purpose=samples.stable_hash("a", ""))
+    mock_paused_run(requests_mock)
+    unit = add_sample(memory, own_history=True, purpose=samples.stable_hash("a", ""))
     work.adopt_orphans()
     assert [one.name for _ in range(2) for one in work.step()] == ["a"]
     assert unit.state == "failed" and "is waiting for a review of step 1 (look)" in unit.message
-    ended_well(requests_mock)
+    mock_finished_run(requests_mock)
     later = BatchRunner(work.galaxy, memory)
     assert later.submit("a", PLAN).key == unit.key
     assert [one.name for one in (*later.step(), *later.step())] == ["a"]
@@ -101,7 +102,7 @@ def test_a_run_that_was_reviewed_is_resumed_by_the_same_line(work, memory, reque
 
 
 def test_a_run_that_galaxy_no_longer_knows_is_submitted_again(work, memory, requests_mock):
-    unit = a_unit(memory, own_history=True, purpose=samples.stable_hash("a", ""),
+    unit = add_sample(memory, own_history=True, purpose=samples.stable_hash("a", ""),
                   state="failed", failed_step="run", message="404")
     requests_mock.get(f"{URL}/api/invocations/i", status_code=404)
     requests_mock.get(f"{URL}/api/histories/h", json={"deleted": False})
@@ -111,8 +112,8 @@ def test_a_run_that_galaxy_no_longer_knows_is_submitted_again(work, memory, requ
 
 # ------------------------------------------------------------------------------------------------------ where results go
 
-def folders(work, *names):
-    """What the folders of new units of these names are called; a name that is there again is another unit's."""
+def folder_names(work, *names):
+    """The folders of new samples of these names; each repeated name is another sample's."""
     return [work.submit(name, SimpleNamespace(purpose=number, files={}, workflow=PLAN.workflow)).notes.folder
             for number, name in enumerate(names)]
 
@@ -120,22 +121,23 @@ def folders(work, *names):
 @pytest.mark.parametrize("names", [["a", "a", "a.2"],
                                    ["a.2", "a", "a"], ["a/b", "a_b", "a\\b"], ["a.2", "a", "a.2", "a.2.2"]])
 def test_no_two_samples_share_a_folder(work, names):
-    made = folders(work, *names)
+    made = folder_names(work, *names)
     assert len(set(made)) == len(names) and not any("/" in one for one in made)
 
 
 def test_a_folder_has_the_samples_name_if_possible(work):
-    assert folders(work, "S1", "S1.2", "a b", "é" * 100) == ["S1", "S1.2", "a b", "é" * 100]
+    assert folder_names(work, "S1", "S1.2", "a b", "é" * 100) == ["S1", "S1.2", "a b", "é" * 100]
 
 
 def test_a_folders_name_of_too_many_bytes_is_cut(work):
-    first, second = folders(work, "é" * 199 + "a", "é" * 199 + "b")
+    first, second = folder_names(work, "é" * 199 + "a", "é" * 199 + "b")
     assert max(len(one.encode()) for one in (first, second)) <= 255 and first != second and first.startswith("é" * 100)
 
 
 def test_results_that_were_never_downloaded_are_downloaded_on_request(work, memory, requests_mock, tmp_path):
-    ended_well(requests_mock)
-    unit = a_unit(memory, state="ok", own_history=True, purpose=samples.stable_hash("a", ""), begun="2026-01-01T00:00:00Z")
+    mock_finished_run(requests_mock)
+    unit = add_sample(memory, state="ok", own_history=True, purpose=samples.stable_hash("a", ""),
+                      begun="2026-01-01T00:00:00Z")
     work.submit("a", PLAN)
     assert (unit.state, work.unfinished) == ("ok", 0)
     fetching = BatchRunner(work.galaxy, memory, folder=tmp_path / "out")
@@ -148,8 +150,9 @@ def test_results_that_were_never_downloaded_are_downloaded_on_request(work, memo
 
 
 def test_a_changed_file_is_not_taken_for_the_one_that_was_uploaded_before(work, memory):
-    """Killed when the attempt was noted, and not begun."""
-    before = a_unit(memory, state="waiting", purpose=samples.stable_hash("a", ""), files={"/f": [1, 1, ""]}, inputs={"0": 1})
+    """The process was killed when the attempt was saved and not begun."""
+    before = add_sample(memory, state="waiting", purpose=samples.stable_hash("a", ""), files={"/f": [1, 1, ""]},
+                        inputs={"0": 1})
     changed = SimpleNamespace(purpose="", files={"/f": (1, 2)}, workflow=PLAN.workflow)
     assert work.submit("a", changed).key != before.key
     work.adopt_orphans()
@@ -166,11 +169,11 @@ def test_without_rows_only_json_prints_an_empty_list(style, quiet, out, capsys):
 # ---------------------------------------------------------------------------------------------- a clock that was put back
 
 def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, requests_mock, clock, monkeypatch):
-    """A run and a history that were asked for, an hour later than it is now, and never came."""
+    """A run and a history were requested an hour later than it is now, and never appeared."""
     requests_mock.get(f"{URL}/api/invocations", json=[])
     requests_mock.get(f"{URL}/api/histories", json=[])
     hence = clock.now + 3600
-    unit = a_unit(memory, invocation=None, asked=hence, known=[], history_requested=hence)
+    unit = add_sample(memory, invocation=None, asked=hence, known=[], history_requested=hence)
     assert _find_submitted(work.galaxy, "w", {"history_id": "h"}, unit, True) is None
     requests_mock.post(f"{URL}/api/histories", json={"id": "new"})
     with pytest.raises(GalaxyError, match="run the same line again"):
@@ -210,7 +213,7 @@ def test_a_summary_replaces_neither_the_sheet_nor_the_ledger(script, sheet, caps
 
 
 def test_a_sheet_from_a_pipe_needs_a_named_ledger(script, sheet, capsys, monkeypatch, tmp_path):
-    """All sheets that come that way would share one."""
+    """Else all sheets from pipes would share one."""
     monkeypatch.chdir(tmp_path)
     with sheet.open() as pipe:
         monkeypatch.setattr("sys.stdin", pipe)
@@ -232,7 +235,7 @@ def test_a_deleted_history_is_refused_before_anything_is_sent(script, sheet, cap
 
 # ------------------------------------------------------------------------------------------- faults that are no sample's
 
-def new_ones(work, *names):
+def submit_samples(work, *names):
     for name in names:
         work.submit(name, SimpleNamespace(purpose=name, files={}, workflow=PLAN.workflow))
 
@@ -240,22 +243,22 @@ def new_ones(work, *names):
 def test_five_refused_histories_in_a_row_end_the_batch(work, memory, requests_mock, capsys):
     requests_mock.get(f"{URL}/api/histories", status_code=403)
     requests_mock.get(f"{URL}/api/datasets", json=[])
-    new_ones(work, *"abcdefgh")
+    submit_samples(work, *"abcdefgh")
     work.max_running = 1
     assert [unit.state for unit in work.run()] == ["failed"] * 5 and work.ledger.counts()["waiting"] == 3
     assert "the last 5 runs were refused, so the 3 that wait were not begun" in capsys.readouterr().err
 
 
 def test_a_watcher_ends_after_five_refusals_in_a_row(work, memory, requests_mock):
-    """Else it would stay, and begin nothing any more."""
+    """Else it would stay without ever beginning anything again."""
     requests_mock.get(f"{URL}/api/histories", status_code=403)
-    new_ones(work, *"abcde")
+    submit_samples(work, *"abcde")
     with pytest.raises(GalaxyError, match="5 runs were refused, so nothing more is begun: start it again"):
         list(work.run(find_more=lambda: None))
 
 
 def test_a_sheet_in_a_read_only_folder_needs_a_named_ledger(script, sheet, capsys, monkeypatch):
-    """As a sequencer's is; the tests may be root's, who can write anywhere."""
+    """A sequencer's folder is read-only. The tests may run as root, who can write anywhere, so os.access is replaced."""
     monkeypatch.setattr(ledger.os, "access", lambda path, mode: path != sheet.parent)
     assert script(workflow_batch.main, KEY, URL, "f2db41e1fa331b3e", sheet) == USAGE
     assert capsys.readouterr().err.endswith("s.tsv.ledger: the folder is read-only, so the ledger can't be there: "
@@ -263,7 +266,7 @@ def test_a_sheet_in_a_read_only_folder_needs_a_named_ledger(script, sheet, capsy
 
 
 def test_a_summary_has_the_rows_of_the_sheet_only(script, sheet, requests_mock, tmp_path, capsys):
-    """Not those of a run of the sample before its row was changed, which ends meanwhile."""
+    """A run of the sample from before its row was changed ends meanwhile, and is not in it."""
     flow = "f2db41e1fa331b3e"
     asked = {"label": "table", "uuid": "u"}
     for path, answer in {
@@ -272,10 +275,10 @@ def test_a_summary_has_the_rows_of_the_sheet_only(script, sheet, requests_mock, 
                 "0": {"type": "data_input", "tool_inputs": {"optional": False}}}},
             f"workflows/{flow}/download": {"steps": {}}}.items():
         requests_mock.get(f"{URL}/api/{path}", json=answer)
-    ended_well(requests_mock)
+    mock_finished_run(requests_mock)
     requests_mock.post(f"{URL}/api/histories", status_code=403)
     with ledger.Ledger(f"{sheet}.ledger") as before:
-        a_unit(before, invocation="i", own_history=True)
+        add_sample(before, invocation="i", own_history=True)
     options = [f"--summary={tmp_path}/all.csv", "--fields=name,state"]
     assert script(workflow_batch.main, *options, KEY, URL, flow, sheet) == FAILED
     assert capsys.readouterr().out == "name\tstate\na\tok\na\tfailed\n"
@@ -284,16 +287,16 @@ def test_a_summary_has_the_rows_of_the_sheet_only(script, sheet, requests_mock, 
 
 # ------------------------------------------------------------------------------------------------ sheets that were moved
 
-def a_plan(*paths):
+def make_request(*paths):
     files = {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in paths}
     uploads = {str(index): {"upload": str(path), "extension": "tabular"} for index, path in enumerate(paths)}
     return SimpleNamespace(purpose=["w", uploads], files=files, workflow=PLAN.workflow)
 
 
-def done(memory, name, *paths):
+def add_finished(memory, name, *paths):
     """A sample that has ended well on these files."""
-    plan = a_plan(*paths)
-    return a_unit(memory, name, state="ok", purpose=samples.stable_hash(name, samples.portable_purpose(plan)), files={
+    plan = make_request(*paths)
+    return add_sample(memory, name, state="ok", purpose=samples.stable_hash(name, samples.portable_purpose(plan)), files={
         str(path): [*plan.files[str(path)], hashlib.sha256(path.read_bytes()).hexdigest()] for path in paths})
 
 
@@ -308,28 +311,28 @@ def lanes(tmp_path):
 
 def test_files_that_were_moved_with_their_folder_are_not_run_again(work, memory, lanes, tmp_path):
     lanes[1] = lanes[1].rename(lanes[1].with_name("y.tsv"))
-    unit = done(memory, "a", *lanes)
+    unit = add_finished(memory, "a", *lanes)
     (tmp_path / "old").rename(tmp_path / "new")
     moved = [tmp_path / "new" / path.relative_to(tmp_path / "old") for path in lanes]
-    assert work.submit("a", a_plan(*moved)).key == unit.key
+    assert work.submit("a", make_request(*moved)).key == unit.key
     assert list(unit.notes.files) == [str(path) for path in moved]
-    assert work.submit("a", a_plan(*moved)).key == unit.key
+    assert work.submit("a", make_request(*moved)).key == unit.key
 
 
 def test_another_file_of_the_same_name_is_another_sample(work, memory, lanes):
-    unit = done(memory, "a", lanes[0])
+    unit = add_finished(memory, "a", lanes[0])
     os.utime(lanes[1], ns=(0, lanes[0].stat().st_mtime_ns))
-    assert work.submit("a", a_plan(lanes[1])).key != unit.key
+    assert work.submit("a", make_request(lanes[1])).key != unit.key
 
 
 def test_files_that_changed_places_are_another_sample(work, memory, lanes):
-    unit = done(memory, "a", *lanes)
-    assert work.submit("a", a_plan(*lanes)).key == unit.key
-    assert work.submit("a", a_plan(*reversed(lanes))).key != unit.key
+    unit = add_finished(memory, "a", *lanes)
+    assert work.submit("a", make_request(*lanes)).key == unit.key
+    assert work.submit("a", make_request(*reversed(lanes))).key != unit.key
 
 
 def test_a_watcher_reports_once_that_a_server_is_away(work, clock, monkeypatch, capsys):
-    """And again where it has been there meanwhile."""
+    """And again if the server was there in between."""
     looks = iter(["away", "away", "away", "", "away", "elsewhere"])
 
     def find_more():

@@ -15,7 +15,7 @@ main = example_watch_folder.main
 
 @pytest.fixture
 def folders(tmp_path, clock, monkeypatch):
-    """Two folders, and time that goes by only in pauses."""
+    """Two folders, and a clock that moves only in pauses."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
@@ -29,7 +29,7 @@ def line(folders):
 
 @pytest.fixture
 def galaxy(requests_mock):
-    """A Galaxy that does all of it, and has the histories that were asked for, and one of each name from before."""
+    """A Galaxy that accepts everything; it has the histories that were created, and an older one of each name."""
     asked, numbers = [], itertools.count(1)
     requests_mock.get(f"{URL}/api/workflows/w", json={
         "id": "w", "name": "Flow", "inputs": {"0": {"label": "table", "uuid": "u"}},
@@ -123,7 +123,7 @@ def test_a_dry_run_sends_nothing(script, galaxy, folders, line, capsys):
 
 
 def test_it_watches_until_it_is_interrupted(script, galaxy, folders, line, clock, monkeypatch):
-    """The pauses go on when there is nothing; a file that comes later is taken."""
+    """It scans again while there is nothing to do, and takes a file that comes later."""
     sleep, times = clock.sleep, []
 
     def pausing(seconds):

@@ -33,8 +33,8 @@ EXPORTED = {"steps": {"2": {"label": "copy", "tool_id": "cat1", "tool_version": 
 
 
 class ScriptedRunner(BatchRunner):
-    """Runs that end as the tests say: `ends` are, by a unit's name, "running" or the message with which it fails, each time;
-    all others end well. `begun` is what was begun: the unit's name and what it was given."""
+    """A runner whose samples end as the tests say: `ends` maps a name to "running" or to the message with which it fails;
+    all others end well. `begun` lists the names and inputs of those that were begun."""
 
     ends, begun, rounds_to_do = {}, [], None
 
@@ -67,7 +67,7 @@ class ScriptedRunner(BatchRunner):
 
 @pytest.fixture
 def now(clock, monkeypatch):
-    """Time that goes by only in pauses."""
+    """A clock that moves only when the tests say so; to sleep fails the test."""
     clock.time_ns = lambda: int(clock.now * 10**9)
     monkeypatch.setattr(clock, "sleep", lambda seconds: pytest.fail("it waits"))
     return clock
@@ -85,8 +85,8 @@ def galaxy(requests_mock):
 
 @pytest.fixture
 def watched(tmp_path, now, galaxy, script, monkeypatch, capfd):
-    """A watched folder: `inbox`; `drop(name)` puts a file there; `run()` is the watcher, once unless told, after the files
-    have stood still; `units()` are the ledger's."""
+    """A watched folder, `inbox`: `drop(name)` puts a file there, `run()` runs the watcher, with --once and --settle=0 by
+    default, and `units()` are those in the ledger."""
     monkeypatch.setattr(folder_watch, "BatchRunner", ScriptedRunner)
     monkeypatch.setattr(ScriptedRunner, "ends", {})
     monkeypatch.setattr(ScriptedRunner, "begun", [])
@@ -396,7 +396,7 @@ def test_a_failed_move_is_reported_and_repeated_by_the_next_start(watched, monke
 
 @pytest.mark.parametrize("moment", ["before the move", "within the move", "after the move", "after the notice"])
 def test_a_kill_at_a_units_end_repeats_or_finishes_its_move_and_command(watched, monkeypatch, moment):
-    """The next start does what is left, and the workflow is not run again."""
+    """The workflow is not run again."""
     watched.drop("a.tsv")
     options = [f"--move-to={watched.folder}/done", f"--on-done=echo $UNIT_PLACE >> {watched.folder}/told"]
     move, notice = watcher.move_unit, watcher.Watcher.notify
@@ -441,7 +441,7 @@ def test_a_missing_command_is_reported(watched):
 
 
 def runs(pid):
-    """Whether a process is there, and not only waits to be buried."""
+    """Whether a process runs, and is no zombie."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
 
@@ -516,7 +516,7 @@ def test_a_run_whose_file_is_gone_is_polled_to_its_end(watched):
 
 
 def stays(watched, *acts):
-    """What a watcher does that stays: each of the acts is done in a pause, after the last one it is interrupted."""
+    """A `sleep` for a watcher that stays: each call does the next of the acts; after the last one it interrupts."""
     todo = list(acts)
 
     def sleep(seconds):
@@ -529,7 +529,7 @@ def stays(watched, *acts):
 
 
 def wait():
-    """Nothing, while time goes by."""
+    """An act that does nothing: time goes by."""
 
 
 def test_a_watcher_that_stays_takes_new_files(watched, monkeypatch):
@@ -624,7 +624,7 @@ def test_a_key_that_is_no_longer_valid_ends_the_watcher(watched, monkeypatch):
 
 @pytest.fixture
 def signals():
-    """What is done at SIGTERM is as before afterwards."""
+    """Restores the handler of SIGTERM afterwards."""
     before = signal.getsignal(signal.SIGTERM)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     yield

@@ -1,4 +1,4 @@
-"""workflow_batch.py: what its options do, and what is refused before anything is sent; on a Galaxy of a few lines."""
+"""workflow_batch.py on a fake Galaxy: what its options do, and what is refused before anything is sent."""
 import csv
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What is taken for a file, pair or run in a folder that is watched, when it is whole, and what a move leaves where."""
+"""The units in a watched folder: which files are one, when it is complete, and what a move leaves where."""
 import errno
 import itertools
 import os
@@ -30,12 +30,12 @@ def put(folder, *names, text="reads"):
 
 
 def after(path, other):
-    """Touch `path` until the file system says that it changed after the other."""
+    """Touch `path` until the file system says that it changed after the other one."""
     while path.stat().st_ctime_ns <= other.stat().st_ctime_ns:
         path.touch()
 
 
-def told(found):
+def outline(found):
     """`{name: its samples' file names, or its problem}`."""
     return {drop.name: drop.problem or {sample: [source.name for source in pair] for sample, pair in drop.samples}
             for drop in found}
@@ -58,14 +58,14 @@ def test_files_are_units_sorted_by_name(inbox):
     source, = found[1].sources
     assert (source.path, source.name, source.ext, source.size) == (
         str(inbox / "b.fastq.gz"), "b.fastq.gz", "fastqsanger.gz", len("reads of b.fastq.gz"))
-    assert told(scan_folder(os.path.relpath(inbox), "file", pattern="*.bed")) == {"a": {"a": ["a.bed"]}}
+    assert outline(scan_folder(os.path.relpath(inbox), "file", pattern="*.bed")) == {"a": {"a": ["a.bed"]}}
 
 
 @pytest.mark.parametrize("name", [".a.bed", "a.part", "a.partial", "a.filepart", "a.TMP", "a.crdownload", "a~", "a.bed.md5",
                                   "md5sums.txt", "Undetermined_S0_L001_R1_001.fastq.gz"])
 def test_names_that_are_left_alone(inbox, name):
     put(inbox, name, "b.bed")
-    assert list(told(scan_folder(str(inbox), "file"))) == ["b"]
+    assert list(outline(scan_folder(str(inbox), "file"))) == ["b"]
 
 
 def test_folders_pipes_and_sockets_are_left_alone(inbox):
@@ -88,7 +88,7 @@ def test_links_to_files_within_the_folder_count(inbox):
     (inbox / "gone.bed").symlink_to("nothing")
     (inbox / "folder.bed").symlink_to(".store")
     (inbox / "loop.bed").symlink_to("loop.bed")
-    assert told(scan_folder(str(inbox), "file")) == {
+    assert outline(scan_folder(str(inbox), "file")) == {
         "a": {"a": ["a.bed"]}, "deep": {"deep": ["deep.bed"]},
         "loop": f"loop.bed can't be inspected: {os.strerror(errno.ELOOP)}"}
 
@@ -97,7 +97,7 @@ def test_the_watched_folder_may_be_a_link(inbox):
     put(inbox, "a.bed", "r/x.fastq")
     (inbox / "b.bed").symlink_to("r/x.fastq")
     (inbox.parent / "link").symlink_to(inbox)
-    assert list(told(scan_folder(str(inbox.parent / "link"), "file"))) == ["a", "b"]
+    assert list(outline(scan_folder(str(inbox.parent / "link"), "file"))) == ["a", "b"]
 
 
 def test_an_empty_file_is_waited_for(inbox):
@@ -142,7 +142,7 @@ def test_a_name_that_is_not_utf8_is_a_problem(inbox):
 def test_an_unreadable_file_is_a_problem(inbox, monkeypatch):
     put(inbox, "a.bed", "b.bed")
     monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("a.bed"))     # root may read all
-    assert told(scan_folder(str(inbox), "file")) == {"a": "a.bed can't be read", "b": {"b": ["b.bed"]}}
+    assert outline(scan_folder(str(inbox), "file")) == {"a": "a.bed can't be read", "b": {"b": ["b.bed"]}}
 
 
 def test_files_that_vanish_during_the_scan_are_skipped(inbox, monkeypatch):
@@ -155,9 +155,9 @@ def test_files_that_vanish_during_the_scan_are_skipped(inbox, monkeypatch):
         shutil.rmtree(inbox / "run/x", ignore_errors=True)
         return found
     monkeypatch.setattr(incoming, "list_entries", entries)
-    assert list(told(scan_folder(str(inbox), "file"))) == ["b"]
+    assert list(outline(scan_folder(str(inbox), "file"))) == ["b"]
     put(inbox, "run/x/a.fastq")
-    assert told(scan_folder(str(inbox), "run")) == {"run": {"b": ["y/b.fastq"]}}
+    assert outline(scan_folder(str(inbox), "run")) == {"run": {"b": ["y/b.fastq"]}}
 
     def and_the_run(folder):
         found = real(folder)
@@ -218,8 +218,8 @@ def test_a_mark_can_stand_for_all_that_was_there_before_it(inbox):
 def test_an_empty_file_with_its_mark_is_a_problem(inbox):
     put(inbox, "a.bed", "s_R1.fq", text="")
     put(inbox, "s_R2.fq", "a.bed.done", "s_R1.fq.done", "s_R2.fq.done")
-    assert told(scan_folder(str(inbox), "file", ready_file=".done", pattern="*.bed")) == {"a": "a.bed is empty"}
-    assert told(scan_folder(str(inbox), "pair", ready_file=".done", pattern="*.fq")) == {"s": "s_R1.fq is empty"}
+    assert outline(scan_folder(str(inbox), "file", ready_file=".done", pattern="*.bed")) == {"a": "a.bed is empty"}
+    assert outline(scan_folder(str(inbox), "pair", ready_file=".done", pattern="*.fq")) == {"s": "s_R1.fq is empty"}
 
 
 def test_a_pair_needs_the_marks_of_both_files(inbox):
@@ -236,11 +236,11 @@ def test_a_pair_needs_the_marks_of_both_files(inbox):
 def test_pairs_wait_for_their_mates(inbox):
     put(inbox, "s1_S1_L001_R1_001.fastq.gz", "s1_S1_L001_R2_001.fastq.gz", "s2_R1.fastq.gz", "s3_R2.fastq.gz", "notes.txt")
     found = scan_folder(str(inbox), "pair")
-    assert told(found) == {"notes": "notes has no _R1 or _R2 at its end",
+    assert outline(found) == {"notes": "notes has no _R1 or _R2 at its end",
                            "s1_S1_L001": {"s1_S1_L001": ["s1_S1_L001_R1_001.fastq.gz", "s1_S1_L001_R2_001.fastq.gz"]}}
     assert found[1].place == str(inbox / "s1_S1_L001_R1_001.fastq.gz") and found[1].paired
     put(inbox, "s2_R2.fastq.gz", text="")
-    assert "s2" not in told(scan_folder(str(inbox), "pair"))
+    assert "s2" not in outline(scan_folder(str(inbox), "pair"))
     put(inbox, "s2_R2.fastq.gz")
     second = scan_folder(str(inbox), "pair")[2]
     assert second.name == "s2"
@@ -267,7 +267,7 @@ def test_a_run_has_the_reads_below_its_folder(inbox):
     put(inbox, "loose.fastq.gz")
     (inbox / "latest").symlink_to("240101_A")
     drop = only(inbox, "run")
-    assert told([drop]) == {"240101_A": {"s1_S1_L001": ILLUMINA[:2], "s2_S2_L001": ILLUMINA[2:]}}
+    assert outline([drop]) == {"240101_A": {"s1_S1_L001": ILLUMINA[:2], "s2_S2_L001": ILLUMINA[2:]}}
     assert (drop.place, drop.mark, drop.certain) == (str(inbox / "240101_A"), "", False)
     assert [source.name for source in drop.sources] == ILLUMINA
     before = drop.fingerprint
@@ -277,22 +277,22 @@ def test_a_run_has_the_reads_below_its_folder(inbox):
 
 def test_a_run_may_have_single_ends_and_another_pattern(inbox):
     put(inbox / "r", "x/b_R1.fastq.gz", "a.fq", "c.BAM", "x/d.bam")
-    assert told(scan_folder(str(inbox), "run")) == {"r": {"a": ["a.fq"], "b_R1": ["x/b_R1.fastq.gz"]}}
-    assert told(scan_folder(str(inbox), "run", pattern="*.[bB][aA][mM]")) == {"r": {"c": ["c.BAM"], "d": ["x/d.bam"]}}
+    assert outline(scan_folder(str(inbox), "run")) == {"r": {"a": ["a.fq"], "b_R1": ["x/b_R1.fastq.gz"]}}
+    assert outline(scan_folder(str(inbox), "run", pattern="*.[bB][aA][mM]")) == {"r": {"c": ["c.BAM"], "d": ["x/d.bam"]}}
     put(inbox / "r", "CopyComplete.txt")
-    assert "CopyComplete" not in told(scan_folder(str(inbox), "run", pattern="*"))["r"]
+    assert "CopyComplete" not in outline(scan_folder(str(inbox), "run", pattern="*"))["r"]
 
 
 def test_samples_of_one_name_in_two_folders_get_the_folders_names_too(inbox):
     put(inbox / "r", "l1/s_R1.fq", "l1/s_R2.fq", "l2/s_R1.fq", "l2/s_R2.fq", "l2/t_R1.fq", "l2/t_R2.fq")
-    assert list(told(scan_folder(str(inbox), "run"))["r"]) == ["l1_s", "l2_s", "t"]
+    assert list(outline(scan_folder(str(inbox), "run"))["r"]) == ["l1_s", "l2_s", "t"]
     put(inbox / "r", "l1_s_R1.fq", "l1_s_R2.fq")
-    assert told(scan_folder(str(inbox), "run"))["r"] == "has two samples that would be l1_s: of l1/s_R1.fq and l1_s_R1.fq"
+    assert outline(scan_folder(str(inbox), "run"))["r"] == "has two samples that would be l1_s: of l1/s_R1.fq and l1_s_R1.fq"
 
 
 def test_a_sample_that_is_in_one_folder_twice_is_a_problem(inbox):
     put(inbox / "r", "s_R1.fq", "s_R2.fq", "s_1.fastq", "s_2.fastq")
-    assert "has two samples that would be s" in told(scan_folder(str(inbox), "run"))["r"]
+    assert "has two samples that would be s" in outline(scan_folder(str(inbox), "run"))["r"]
 
 
 def test_a_mixture_of_pairs_and_single_ends_is_a_problem(inbox):
@@ -328,7 +328,7 @@ def test_a_file_that_is_still_copied_delays_its_run(inbox, name):
         file.write("x")
     assert only(inbox, "run").fingerprint != drop.fingerprint     # it grows, and so nobody is told of it
     put(inbox / "r", "CopyComplete.txt")
-    assert told(scan_folder(str(inbox), "run")) == {"r": {"s0": ["Data/s0.fastq.gz"]}}
+    assert outline(scan_folder(str(inbox), "run")) == {"r": {"s0": ["Data/s0.fastq.gz"]}}
 
 
 @pytest.mark.parametrize("mark", ["CopyComplete.txt", "CompletedJobInfo.xml"])
@@ -365,7 +365,7 @@ def test_links_within_a_run_count_once(inbox):
     (inbox / "r/out.fastq").symlink_to("../q/other.fastq")
     (inbox / "r/in.fastq").symlink_to("p/x")
     (inbox / "r/up").symlink_to("..")
-    assert told(scan_folder(str(inbox), "run"))["r"] == {"a": ["a.fastq"], "in": ["in.fastq"]}
+    assert outline(scan_folder(str(inbox), "run"))["r"] == {"a": ["a.fastq"], "in": ["in.fastq"]}
 
 
 def test_an_unreadable_folder_of_a_run_is_a_problem(inbox, monkeypatch):
@@ -462,7 +462,7 @@ def tree(folder):
 
 @pytest.fixture(params=["here", "elsewhere"])
 def systems(request, monkeypatch):
-    """One file system, or, as far as names can be given, two: in/ and out/."""
+    """One file system, or, as far as links and renames can tell, two: in/ and out/."""
     def guarded(real):
         def rename(old, new, **options):
             if {"in", "out"} <= {part for path in (old, new) for part in Path(os.fsdecode(path)).parts}:
@@ -546,7 +546,7 @@ def test_a_unit_that_changes_while_it_is_copied_is_not_moved(inbox, systems, uni
 
 @each_unit
 def test_equal_content_under_a_similar_name_is_kept(inbox, systems, unit):
-    """Another content of one size and time is another file; so is the same under a link."""
+    """Other content of the same size and time is another file; so is the same content under a link."""
     put(inbox, *UNITS[unit], text="reads")
     put(inbox.parent / "out", *UNITS[unit], text="other")
     for path in UNITS[unit]:
@@ -659,7 +659,7 @@ class Killed(BaseException):
 @each_unit
 @pytest.mark.parametrize("fresh", [False, True], ids=["same drop", "new look"])
 def test_a_move_killed_at_any_moment_is_finished_by_the_next(tmp_path, systems, unit, fresh):
-    """The process ends before or after each thing that it does; the next one ends with one whole copy."""
+    """The process ends before or after each of its system calls; after the next one there is one complete copy."""
     died = 0
     for number in itertools.count():
         home = tmp_path / str(number)

@@ -1,4 +1,4 @@
-"""What a batch or a watched folder remembers: ledger.py and ledger_show.py."""
+"""Ledgers of batches and watched folders: what is saved, who may read and write, and ledger_show.py."""
 import contextlib
 import csv
 import io
@@ -43,18 +43,18 @@ def book(path):
 
 
 def python(program, *arguments):
-    """A process that runs the program, which has the ledger's `path`."""
+    """A process that runs the program on the ledger's `path`."""
     return subprocess.Popen([sys.executable, "-W", "error", "-c", BEGIN + program, *map(str, arguments)], text=True,
                             env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def ended(program, *arguments):
+def run_python(program, *arguments):
     process = python(program, *arguments)
     out, err = process.communicate()
     return process.returncode, out, err
 
 
-def asked(path, query):
+def select(path, query):
     base = sqlite3.connect(path)
     try:
         return base.execute(query).fetchall()
@@ -62,7 +62,7 @@ def asked(path, query):
         base.close()
 
 
-def made(path, *units):
+def create(path, *units):
     with Ledger(path) as book:
         for name, state in units:
             book.add(f"k-{name}", name).save(state=state)
@@ -85,7 +85,7 @@ def test_notes_and_columns_outlive_the_process(path):
         assert unit.ended is None and book.sample("k2") is None
         with pytest.raises(TypeError, match="colour"):
             unit.save(colour="red")
-    assert asked(path, "SELECT name, value FROM meta WHERE name IN ('schema', 'server') ORDER BY name") == [
+    assert select(path, "SELECT name, value FROM meta WHERE name IN ('schema', 'server') ORDER BY name") == [
         ("schema", "2"), ("server", "http://galaxy.test")]
 
 
@@ -151,7 +151,7 @@ def test_steps_have_a_beginning_an_end_and_an_outcome(path):
     with Ledger(path) as book:
         unit = book.add("k", "S", attempt=2)
         with unit.step(Stage.UPLOAD):
-            assert asked(path, "SELECT step, ended FROM steps") == [("upload", None)]
+            assert select(path, "SELECT step, ended FROM steps") == [("upload", None)]
         for error in (GalaxyError(f"no\nway {KEY}"), KeyError("x"), KeyboardInterrupt(), SystemExit(143)):
             with pytest.raises(type(error)) as caught, unit.step(Stage.RUN):
                 raise error
@@ -208,7 +208,7 @@ def test_names_that_are_not_utf8_are_kept_byte_for_byte(path, capsys):
 
 def test_a_ledgers_own_name_may_have_any_bytes(tmp_path):
     path = tmp_path / os.fsdecode(b"a b?c#d%20\xff'.ledger")
-    made(path, ("S1", "ok"))
+    create(path, ("S1", "ok"))
     assert [row["name"] for row in ledger_reader.read_samples(path)] == ["S1"]
     assert sorted(os.listdir(tmp_path)) == sorted(["home", path.name])
 
@@ -272,7 +272,7 @@ def test_the_second_writer_is_told_which_process_is_the_first(path):
     link = path.with_name("link")
     link.symlink_to(path)
     for name in (path, link):
-        status, out, err = ended("sys.exit(run(lambda: Ledger(path).close()))", name)
+        status, out, err = run_python("sys.exit(run(lambda: Ledger(path).close()))", name)
         assert (status, out) == (TRY_LATER, "")
         assert f"{path}: run {first.pid} (since 2" in err and err.endswith(" UTC) is at work on it\n")
     first.communicate()
@@ -291,7 +291,7 @@ def test_a_lock_whose_owner_has_not_written_its_id_yet_is_respected(book):
 
 
 def test_only_the_file_is_left_when_the_ledger_is_closed(path):
-    made(path, ("S1", "ok"))
+    create(path, ("S1", "ok"))
     assert sorted(os.listdir(path.parent)) == [path.name, "home"]
     assert list(ledger_reader.read_samples(path)) and ledger_reader.count_states(path) == {"ok": 1}
     assert sorted(os.listdir(path.parent)) == [path.name, "home"]
@@ -340,8 +340,8 @@ def test_what_was_saved_survives_kills(path):
         assert writer.returncode == -signal.SIGKILL
         number = next(ledger_reader.read_samples(path))["notes"]["restarts"]
         assert said <= number <= said + 1
-        assert asked(path, "PRAGMA integrity_check") == [("ok",)]
-        (steps, good), = asked(path, "SELECT count(*), count(ended) FROM steps")
+        assert select(path, "PRAGMA integrity_check") == [("ok",)]
+        (steps, good), = select(path, "SELECT count(*), count(ended) FROM steps")
         assert number <= steps <= number + kills and steps - good <= kills      # one at most was cut off by each
     with Ledger(path) as book:
         assert book.sample("k").notes.restarts >= 12
@@ -362,10 +362,10 @@ KILLED_BEFORE = ("import signal, sqlite3\nreal = sqlite3.connect\nleft = int(sys
 
 
 def test_a_kill_while_the_ledger_is_created_leaves_none_or_a_usable_one(path):
-    """Before each of SQLite's statements, up to the last one of its end."""
+    """The kill comes before each of SQLite's statements in turn, up to the last one of `close`."""
     for number in range(1, 60):
         one = path.with_name(f"{number}.ledger")
-        status, out, err = ended(KILLED_BEFORE, one, number)
+        status, out, err = run_python(KILLED_BEFORE, one, number)
         assert (out, err) == ("", "")
         assert list(ledger_reader.read_samples(one)) == [] if one.exists() else number < 2
         with Ledger(one) as book:
@@ -380,12 +380,12 @@ def test_a_kill_while_the_ledger_is_created_leaves_none_or_a_usable_one(path):
 @pytest.mark.parametrize("size", [0, 4096])
 def test_an_empty_file_becomes_a_ledger(path, size):
     if size:
-        asked(path, "PRAGMA journal_mode = WAL")
+        select(path, "PRAGMA journal_mode = WAL")
     else:
         path.touch()
     assert path.stat().st_size == size
     assert list(ledger_reader.read_samples(path)) == [] and ledger_reader.count_states(path) == {}
-    made(path, ("S1", "ok"))
+    create(path, ("S1", "ok"))
     assert ledger_reader.count_states(path) == {"ok": 1}
 
 
@@ -406,8 +406,8 @@ def test_the_ledger_of_another_server_user_or_folder_is_refused(path):
 
 
 def test_a_newer_schema_is_refused(path, capsys):
-    made(path, ("S1", "ok"))
-    asked(path, "PRAGMA user_version = 3")
+    create(path, ("S1", "ok"))
+    select(path, "PRAGMA user_version = 3")
     assert refusal(path) == f"{path}: a ledger of schema 3, written by newer scripts: these read up to schema 2"
     with pytest.raises(GalaxyError, match="schema 3"):
         list(ledger_reader.read_samples(path))
@@ -421,7 +421,7 @@ def schema_1(path):
 
 
 def test_a_ledger_of_schema_1_reads_the_same_before_and_after_its_migration(schema_1):
-    """The same before and after a writer has brought it to this schema; a reader changes nothing."""
+    """And a reader changes nothing in it."""
     before, content = [*ledger_reader.read_samples(schema_1), *ledger_reader.read_steps(schema_1)], schema_1.read_bytes()
     assert schema_1.read_bytes() == content
     rows = {row["name"]: row for row in before[:4]}
@@ -435,8 +435,8 @@ def test_a_ledger_of_schema_1_reads_the_same_before_and_after_its_migration(sche
     assert [*ledger_reader.read_samples(schema_1), *ledger_reader.read_steps(schema_1)] == [
         {**row, "stage": stages[row["name"]]} if "stage" in row else row for row in before]
     assert [row["step"] for row in before[4:10]] == ["history", "send", "upload", "submit", "finish", "deliver"]
-    assert asked(schema_1, "SELECT value FROM meta WHERE name = 'schema'") == [("2",)] == [
-        tuple(map(str, row)) for row in asked(schema_1, "PRAGMA user_version")]
+    assert select(schema_1, "SELECT value FROM meta WHERE name = 'schema'") == [("2",)] == [
+        tuple(map(str, row)) for row in select(schema_1, "PRAGMA user_version")]
 
 
 def test_a_ledger_of_schema_1_keeps_its_own_notes(schema_1):
@@ -448,7 +448,7 @@ def test_a_ledger_of_schema_1_keeps_its_own_notes(schema_1):
 
 
 def test_every_note_of_schema_1_is_read_into_a_field():
-    """The names that were written by commit 376ef72."""
+    """The names are those that commit 376ef72 wrote."""
     same = {"purpose": "p", "workflow": "w", "files": {"f": [1, 2, ""]}, "title": "t", "folder": "d", "inputs": {},
             "asked": 1.0, "known": [], "tries": 2, "restarts": 1, "results": "r", "moving": {"name": "n"}}
     renamed = {"marked": True, "own": True, "asked_history": 1.0, "histories_before": ["h"], "sent": 2.0, "making": 3.0,
@@ -464,8 +464,8 @@ def test_every_note_of_schema_1_is_read_into_a_field():
 
 @pytest.mark.parametrize("moment", range(1, 30))
 def test_a_kill_during_the_migration_of_schema_1_loses_nothing(schema_1, moment):
-    """Before each of SQLite's statements: it is of one schema or of the other, and complete."""
-    status, out, err = ended(KILLED_BEFORE, schema_1, moment)
+    """The kill comes before each of SQLite's statements: the ledger is of one schema or of the other, and complete."""
+    status, out, err = run_python(KILLED_BEFORE, schema_1, moment)
     assert (out, err) == ("", "") and status in (0, -signal.SIGKILL)
     assert [row["name"] for row in ledger_reader.read_samples(schema_1)] == ["a", "b", "c", "d"]
     with Ledger(schema_1) as book:
@@ -474,7 +474,7 @@ def test_a_kill_during_the_migration_of_schema_1_loses_nothing(schema_1, moment)
 
 
 def test_a_database_of_another_program_is_refused_and_left_alone(path):
-    asked(path, "CREATE TABLE x (y)")
+    select(path, "CREATE TABLE x (y)")
     before = path.read_bytes()
     assert refusal(path) == f"{path}: a database, but no ledger: name another file"
     with pytest.raises(GalaxyError, match="no ledger"):
@@ -499,7 +499,7 @@ def test_what_is_no_ledger_is_refused(tmp_path, name, why):
 
 @pytest.mark.parametrize("left", [100, 5000, 20000])
 def test_a_truncated_file_is_reported_as_damaged(path, left):
-    made(path, *((f"S{number}", "ok") for number in range(200)))
+    create(path, *((f"S{number}", "ok") for number in range(200)))
     content = path.read_bytes()[:left]
     path.write_bytes(content)
     assert ": damaged (" in refusal(path) or left < 512
@@ -527,7 +527,7 @@ def test_a_lock_of_another_program_means_try_again_later(path, monkeypatch):
 
 def test_a_full_disk_loses_nothing_that_was_saved(path):
     limits = "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-    status, out, err = ended(f"{limits}resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))\n"
+    status, out, err = run_python(f"{limits}resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))\n"
                              "sys.exit(run(lambda: Ledger(path).close()))", path)
     assert (status, out) == (FAILED, "") and err.count("\n") == 1 and f"{path}: " in err
     program = (f"{limits}def main():\n"
@@ -537,7 +537,7 @@ def test_a_full_disk_loses_nothing_that_was_saved(path):
                "            book.add(f'k{number}', 'S')\n"
                "            print(number, flush=True)\n"
                "sys.exit(run(main))\n")
-    status, out, err = ended(program, path)
+    status, out, err = run_python(program, path)
     assert status == FAILED and err.count("\n") == 1 and f"{path}: " in err
     said = len(out.split())
     assert said > 10
@@ -577,12 +577,12 @@ def test_a_read_only_folder_can_be_read_unless_the_writer_was_killed(open_folder
     end = "book.close()" if state == "ended" else \
         "book.tidy()\nbook._database.execute('PRAGMA wal_checkpoint(TRUNCATE)')\nos._exit(0)" \
         if state.endswith("file") else "os._exit(0)"
-    assert ended(f"book = Ledger(path)\nbook.add('k', 'S')\n{end}", path)[0] == 0
+    assert run_python(f"book = Ledger(path)\nbook.add('k', 'S')\n{end}", path)[0] == 0
     assert path.with_name("a.ledger-wal").exists() == (state != "ended")
     path.with_name("a.ledger-shm").unlink(missing_ok=True)
     open_folder.chmod(0o555)
     before = {file.name: file.read_bytes() for file in open_folder.iterdir()}
-    status, out, err = ended(f"{NOBODY}sys.exit(run(lambda: print([row['key'] for row in read_samples(path)])))", path)
+    status, out, err = run_python(f"{NOBODY}sys.exit(run(lambda: print([row['key'] for row in read_samples(path)])))", path)
     if state == "killed":
         assert (status, out) == (FAILED, "") and "copy it with a.ledger-wal to a folder that can be written to" in err
     else:
@@ -592,18 +592,18 @@ def test_a_read_only_folder_can_be_read_unless_the_writer_was_killed(open_folder
 
 def test_missing_permissions_are_reported_in_one_line(open_folder):
     path = open_folder / "a.ledger"
-    made(path, ("S1", "ok"))
+    create(path, ("S1", "ok"))
     path.chmod(0o444)
     writes = f"{NOBODY}sys.exit(run(lambda: Ledger(path).close()))"
     open_folder.chmod(0o777)
-    status, out, err = ended(writes, path)
+    status, out, err = run_python(writes, path)
     assert (status, out) == (FAILED, "") and err.endswith(f"{path}: Permission denied\n")
     open_folder.chmod(0o555)
-    status, out, err = ended(writes, path)
+    status, out, err = run_python(writes, path)
     assert (status, out) == (FAILED, "") and err.endswith("a.ledger.lock: Permission denied\n")
     open_folder.chmod(0o755)
     path.chmod(0)
-    status, out, err = ended(f"{NOBODY}sys.exit(run(lambda: list(read_samples(path)) and 0))", path)
+    status, out, err = run_python(f"{NOBODY}sys.exit(run(lambda: list(read_samples(path)) and 0))", path)
     assert (status, out) == (FAILED, "") and err.endswith(f"{path}: Permission denied\n")
 
 
@@ -673,9 +673,9 @@ def test_a_reader_in_the_writers_process_keeps_the_writers_lock(path):
     with Ledger(path) as book:
         book.add("k", "S")
         list(ledger_reader.read_samples(path))
-        assert ended("sys.exit(run(lambda: Ledger(path).close()))", path)[0] == TRY_LATER
+        assert run_python("sys.exit(run(lambda: Ledger(path).close()))", path)[0] == TRY_LATER
         # SQLite's own lock: without it the other process would take the write-ahead log away
-        assert "database is locked\n" in ended("import sqlite3\nbase = sqlite3.connect(path)\n"
+        assert "database is locked\n" in run_python("import sqlite3\nbase = sqlite3.connect(path)\n"
                                                "base.execute('pragma journal_mode = delete').fetchall()", path)[2]
         book.add("k2", "S")
     assert ledger_reader.count_states(path) == {"waiting": 2}

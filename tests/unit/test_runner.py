@@ -1,4 +1,4 @@
-"""Units of work: each begun once and brought to its end, whatever happens; on a Galaxy of a few lines."""
+"""Batches of samples on a fake Galaxy: each is submitted once and brought to its end, whatever happens."""
 import contextlib
 import json
 import os
@@ -19,12 +19,11 @@ REFUSAL = (400, {"err_msg": "Workflow cannot be run because it is broken.", "err
 RESTARTED = "This job was killed when Galaxy was restarted.  Please retry the job."
 
 
-# ------------------------------------------------------------------------------------------- whatever happens, once only
+# ------------------------------------------------------------------------------------------- once only, whatever happens
 
 @pytest.mark.parametrize("which", ["after", "before"])
 def test_a_batch_killed_at_any_moment_is_resumed_without_a_second_run(batch, server, death, which):
-    """At each of its moments in turn, on a server that knows nothing of the others: after each request, or before each
-    change of the ledger."""
+    """The kill comes after each request, or before each change of the ledger, in turn; each time on an empty server."""
     moment = 0
     while True:
         moment += 1
@@ -53,7 +52,7 @@ def test_a_batch_killed_at_any_moment_is_resumed_without_a_second_run(batch, ser
 @pytest.mark.parametrize("kind", ["POST histories", "POST upload", "POST fetch", "POST invocations"])
 @pytest.mark.parametrize("which", [1, 2])
 def test_a_lost_answer_causes_no_second_request(batch, server, kind, late, which):
-    """The first or second one; what was asked for appears at once or later."""
+    """It is the first or the second answer of its kind; what was requested appears at once or later."""
     batch.samples("a", "b")
     server.late = late
     server.answers[kind] = [lambda handler: None] * (which - 1) + [lambda handler: server.lost.update([kind])]
@@ -81,7 +80,7 @@ def test_a_lost_answer_causes_no_second_request_in_a_common_history(batch, serve
 
 
 def test_an_invocation_that_appears_late_is_cancelled_as_a_duplicate(batch, server):
-    """Galaxy begins what was given up for lost: of the two, one stays."""
+    """Galaxy begins a run that had been given up for lost and submitted again."""
     batch.samples("a")
     server.lost["POST invocations"], server.late, server.polls = 1, 40, 8
     said = batch().err
@@ -92,7 +91,7 @@ def test_an_invocation_that_appears_late_is_cancelled_as_a_duplicate(batch, serv
 
 
 def test_of_two_unknown_invocations_the_oldest_stays(batch, server, death):
-    """The ledger of a process that was killed knows of none: the oldest stays."""
+    """The process was killed before it could save either of them."""
     batch.samples("a")
     server.polls = 3
     server.answers["POST invocations"] = [lambda handler: setattr(death, "dead", True)]
@@ -108,8 +107,7 @@ def test_of_two_unknown_invocations_the_oldest_stays(batch, server, death):
 
 
 def test_a_lost_ledger_causes_no_second_run(batch, server):
-    """Histories are known by their names; a younger and empty one of such a name is deleted, one with something in it
-    stays."""
+    """Histories are recognised by their names; a younger one of the same name is deleted if it is empty."""
     batch.samples("a", "b")
     batch()
     (batch.folder / "sheet.tsv.ledger").unlink()
@@ -170,7 +168,7 @@ def test_a_ledger_of_schema_1_is_resumed(batch, server, death):
 
 
 def write_schema_1(path, folder, url, ids):
-    """Make a ledger of the SQL in ledger_schema_1.sql, with other ids, and give the files their times in it."""
+    """Create a ledger from ledger_schema_1.sql, with other ids, and set the times of the files to those in it."""
     text = Path(__file__).with_name("ledger_schema_1.sql").read_text().replace("FOLDER", str(folder)).replace("SERVER", url)
     with contextlib.closing(sqlite3.connect(path)) as base:
         base.executescript(re.sub(r"\b[0-9a-f]{16}\b", lambda id_: ids.get(id_[0], id_[0]), text))
@@ -188,7 +186,7 @@ def read_schema_1(path, folder, url):
     return {row["name"]: {**row, "notes": json.loads(row["notes"])} for row in rows}
 
 
-# ------------------------------------------------------------------------------------------------- which unit is which
+# ------------------------------------------------------------------------------------------------- which sample is which
 
 def test_a_file_with_new_content_makes_another_sample(batch, server):
     batch.samples("a", "b")
@@ -214,7 +212,7 @@ def test_a_new_version_of_the_workflow_makes_another_sample(batch, server):
 
 
 def test_a_sample_without_a_row_is_finished_or_dropped(batch, server):
-    """What was begun is brought to its end, what was not is dropped, and taken up where the row is there again."""
+    """If it was begun, it is finished; if not, it is dropped, and taken up when its row is back."""
     batch.samples("a", "b")
     server.polls = 5
     batch("--once", "--max-running=1", status=STILL_RUNNING)
@@ -295,7 +293,7 @@ def test_a_job_that_was_killed_with_galaxy_is_run_again_a_few_times(batch, serve
 
 
 def test_after_five_refusals_in_a_row_nothing_more_is_begun(batch, server):
-    """Then it is not a sample's fault, and no more are begun."""
+    """So many are no fault of the samples."""
     batch.samples(*"abcdefgh")
     server.answers["POST invocations"] = [REFUSAL] * 8
     ended = batch("--max-running=1", status=FAILED)

@@ -1,4 +1,4 @@
-"""Sheets of many runs: tables, nf-core's and Illumina's sample sheets; read, given to a workflow, all that is wrong told."""
+"""Sample sheets, as tables and as nf-core and Illumina write them: reading, the inputs they give, and their problems."""
 import io
 import os
 import re
@@ -40,7 +40,7 @@ def sheet(tmp_path):
     return write
 
 
-def runs(one, galaxy, work=WORKFLOW, mapping=None, constants=()):
+def row_values(one, galaxy, work=WORKFLOW, mapping=None, constants=()):
     """`{sample: {label: value}}` of a sheet without problems."""
     made = {row.sample: {about["label"]: shape(row.inputs.values[index]) for index, about in work["inputs"].items()
                          if index in row.inputs.values}
@@ -49,8 +49,8 @@ def runs(one, galaxy, work=WORKFLOW, mapping=None, constants=()):
     return made
 
 
-def told(one, galaxy, work=WORKFLOW, mapping=None, constants=()):
-    """The problems of a sheet once it is given: (row, sample, column, problem)."""
+def problems_of(one, galaxy, work=WORKFLOW, mapping=None, constants=()):
+    """The problems of a sheet once its rows are filled in: (row, sample, column, problem)."""
     SheetInputs(one, galaxy, work, mapping, constants).fill_rows()
     return [tuple(problem.values()) for problem in one.problems]
 
@@ -92,7 +92,7 @@ def test_lines_are_counted_after_a_cell_of_several(sheet):
 def test_a_sheet_can_come_from_standard_input(monkeypatch, galaxy, files):
     monkeypatch.chdir(files)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"sample,reads\nS1,a.fastq.gz\n")))
-    assert runs(read_sheet("-"), galaxy, constants=["beds=hdca:c1"])["S1"]["reads"] == "a.fastq.gz"
+    assert row_values(read_sheet("-"), galaxy, constants=["beds=hdca:c1"])["S1"]["reads"] == "a.fastq.gz"
 
 
 @pytest.mark.parametrize("text, words", [
@@ -144,7 +144,7 @@ def test_an_empty_column_may_have_no_name(sheet):
 def test_cells_take_the_same_words_as_a_command_line(sheet, galaxy, files):
     (files / "in").mkdir()
     (files / "in" / "c.bed").write_text("c")
-    made = runs(sheet(f"""sample\treads\tbeds\tcount\tword
+    made = row_values(sheet(f"""sample\treads\tbeds\tcount\tword
 S1\thda:d1\t*.bed\t1\thda:d1
 S2\tlib:/Lab/in/a.bed\tin\t\t./x
 S3\t{files}/a.fastq.gz\thdca:c1\t\t
@@ -165,29 +165,31 @@ def test_the_sheets_folder_may_have_letters_of_a_pattern_in_its_name(tmp_path, g
     (tmp_path / "a" / "y.bed").write_text("y")
     (tmp_path / "[ab]" / "sheet").write_text("sample,beds\nS1,*.bed\n")
     one = read_sheet(str(tmp_path / "[ab]" / "sheet"))
-    assert runs(one, galaxy, constants=["reads=hda:d1"])["S1"]["beds"] == {"list": {"x": "x.bed"}}
+    assert row_values(one, galaxy, constants=["reads=hda:d1"])["S1"]["beds"] == {"list": {"x": "x.bed"}}
     (tmp_path / "[ab]" / "sheet").write_text("sample,reads\nS1,y.bed\n")
     one = read_sheet(str(tmp_path / "[ab]" / "sheet"))
-    assert [problem for *_, problem in told(one, galaxy, constants=["beds=hdca:c1"])][0].endswith("y.bed: no such file")
+    first, *_ = problems_of(one, galaxy, constants=["beds=hdca:c1"])
+    assert first[-1].endswith("y.bed: no such file")
 
 
 def test_a_cell_may_begin_with_the_users_home(sheet, galaxy, alone):
     (alone / "x.bed").write_text("x")
-    assert runs(sheet("sample,reads\nS1,~/x.bed\n"), galaxy, constants=["beds=hdca:c1"])["S1"]["reads"] == "x.bed"
+    assert row_values(sheet("sample,reads\nS1,~/x.bed\n"), galaxy, constants=["beds=hdca:c1"])["S1"]["reads"] == "x.bed"
 
 
 def test_columns_can_be_mapped_or_left_out(sheet, galaxy, files):
     one = sheet("sample,input file,note,condition\nS1,a.fastq.gz,x,y\n")
     mapping = parse_column_map(["input file=reads", "note=", "condition=u4"])
     assert mapping == {"input file": "reads", "note": "", "condition": "u4"}
-    assert runs(one, galaxy, mapping=mapping, constants=["beds=hdca:c1"]) == {
+    assert row_values(one, galaxy, mapping=mapping, constants=["beds=hdca:c1"]) == {
         "S1": {"reads": "a.fastq.gz", "beds": {"src": "hdca", "id": "c1"}, "word": "y"}}
 
 
 def test_the_samples_name_can_be_a_text_input(sheet, galaxy):
     labelled = workflow(sample=step("parameter_input", parameter_type="text"), history=step("data_input", optional=True))
-    assert runs(sheet("sample,history\nS1,h\n"), galaxy, labelled) == {"S1": {"sample": "S1"}}
-    assert runs(sheet("sample,reads\nS1,hda:d1\n"), galaxy, mapping={"sample": "word"}, constants=["beds=hdca:c1"])["S1"][
+    assert row_values(sheet("sample,history\nS1,h\n"), galaxy, labelled) == {"S1": {"sample": "S1"}}
+    named = sheet("sample,reads\nS1,hda:d1\n")
+    assert row_values(named, galaxy, mapping={"sample": "word"}, constants=["beds=hdca:c1"])["S1"][
         "word"] == "S1"
 
 
@@ -225,7 +227,7 @@ THERE = ", ".join(INDEX)
     ("sample,0\nS1,x\n", {}, ["beds=hdca:c1"], [(2, "S1", "0", "{files}/x: No such file or directory")]),
 ])
 def test_each_problem_of_a_value_is_noted(sheet, galaxy, files, text, mapping, constants, problems):
-    assert told(sheet(text), galaxy, WORKFLOW, mapping, constants) == [
+    assert problems_of(sheet(text), galaxy, WORKFLOW, mapping, constants) == [
         (*place, problem.format(files=files)) for *place, problem in problems]
 
 
@@ -242,15 +244,15 @@ def test_a_rows_inputs_have_its_problems_too(sheet, galaxy):
 def test_a_label_of_two_inputs_needs_a_uuid(sheet, galaxy):
     doubled = workflow(a=step("data_input"), b=step("data_input"))
     doubled["inputs"]["1"]["label"] = "a"
-    [problem] = told(sheet("sample,a\nS1,hda:d1\n"), galaxy, doubled, {}, ["u0=hda:d1", "u1=hda:d2"])
+    [problem] = problems_of(sheet("sample,a\nS1,hda:d1\n"), galaxy, doubled, {}, ["u0=hda:d1", "u1=hda:d2"])
     assert problem == (1, "", "a", "is 2 inputs, by index or label: --map=a=UUID names one")
-    assert runs(sheet("sample,a\nS1,hda:d1\n"), galaxy, doubled, {"a": "u1"}, ["u0=hda:d2"]) == {
+    assert row_values(sheet("sample,a\nS1,hda:d1\n"), galaxy, doubled, {"a": "u1"}, ["u0=hda:d2"]) == {
         "S1": {"a": {"src": "hda", "id": "d1"}}}
 
 
 def test_a_problem_is_noted_once(sheet, galaxy):
     one = sheet("sample,none\nS1,x\n")
-    assert len(told(one, galaxy, constants=NEEDED)) == len(told(one, galaxy, constants=NEEDED)) == 1
+    assert len(problems_of(one, galaxy, constants=NEEDED)) == len(problems_of(one, galaxy, constants=NEEDED)) == 1
 
 
 def test_what_many_rows_name_is_asked_for_once(sheet, galaxy, files, monkeypatch, requests_mock):
@@ -267,7 +269,7 @@ def test_what_many_rows_name_is_asked_for_once(sheet, galaxy, files, monkeypatch
         "/api/libraries", "/api/folders/f1/contents", "/api/folders/f2/contents"), 1)
     assert [problem["sample"] for problem in one.problems] == ["X", "Y"]
     assert given["S3"].values[INDEX["beds"]] is given["S4"].values[INDEX["beds"]]
-    [problem] = told(sheet("sample,pair\nS1,hdca:c1\nS2,\n"), galaxy, constants=["reads=z.bed", "beds=hdca:c1"])
+    [problem] = problems_of(sheet("sample,pair\nS1,hdca:c1\nS2,\n"), galaxy, constants=["reads=z.bed", "beds=hdca:c1"])
     assert problem == (2, "S1", "pair", "hdca:c1 is a collection of type list, and the input takes paired")
 
 
@@ -278,8 +280,9 @@ def test_hid_numbers_are_looked_up_in_the_history(sheet, galaxy):
 
 
 def test_a_collection_is_checked_for_each_input_that_names_it(sheet, galaxy):
-    """What was asked for once is known whole the second time."""
-    assert told(sheet("sample,beds,pair\nS1,hdca:c1,hdca:c1\nS2,hdca:c1,hdca:c1\n"), galaxy, constants=["reads=hda:d1"]) == [
+    """The second input takes what Galaxy said of it from the cache."""
+    one = sheet("sample,beds,pair\nS1,hdca:c1,hdca:c1\nS2,hdca:c1,hdca:c1\n")
+    assert problems_of(one, galaxy, constants=["reads=hda:d1"]) == [
         (line, sample, "pair", "hdca:c1 is a collection of type list, and the input takes paired") for line, sample in (
             (2, "S1"), (3, "S2"))]
 
@@ -309,39 +312,40 @@ def either(name, alone=False):
     ("sample,fastq_1\nS1,a.fastq.gz\n", "list", {"list": {"S1": "a.fastq.gz"}}),
     ("sample,fastq_2,fastq_1\nS1,s1_R2.fastq.gz,s1_R1.fastq.gz\n", "paired", a_pair("s1"))])
 def test_fastq_columns_go_to_the_one_collection(sheet, galaxy, files, text, kind, first):
-    assert runs(sheet(text), galaxy, collection(kind))["S1"] == {"reads": first}
+    assert row_values(sheet(text), galaxy, collection(kind))["S1"] == {"reads": first}
 
 
 def test_single_and_paired_samples_can_be_mixed_if_the_input_takes_both(sheet, galaxy, files):
-    assert runs(sheet(MIXED), galaxy, collection("list:paired_or_unpaired"))["S2"] == {
+    assert row_values(sheet(MIXED), galaxy, collection("list:paired_or_unpaired"))["S2"] == {
         "reads": {"list:paired_or_unpaired": {"S2": either("b.fastq.gz", True)}}}
 
 
 def test_pairs_go_by_columns_not_by_file_names(sheet, galaxy, files):
     one = sheet("sample,fastq_1,fastq_2\nS1,s1_R2.fastq.gz,a.bed\nS2,hda:d1,https://example.org/x\n")
-    assert runs(one, galaxy, collection("paired")) == {
+    assert row_values(one, galaxy, collection("paired")) == {
         "S1": {"reads": {"paired": {"forward": "s1_R2.fastq.gz", "reverse": "a.bed"}}},
         "S2": {"reads": {"paired": {"forward": {"src": "hda", "id": "d1"}, "reverse": "x"}}}}
 
 
 def test_any_two_columns_of_one_collection_are_pairs_in_the_order_of_their_mapping(sheet, galaxy, files):
     one = sheet("sample,rev,fwd\nS1,s1_R2.fastq.gz,s1_R1.fastq.gz\n")
-    assert runs(one, galaxy, collection("list:paired"), {"fwd": "reads", "rev": "reads"})["S1"] == {"reads": LIST_OF_ONE}
+    mapping = {"fwd": "reads", "rev": "reads"}
+    assert row_values(one, galaxy, collection("list:paired"), mapping)["S1"] == {"reads": LIST_OF_ONE}
 
 
 def test_fastq_1_goes_to_the_one_dataset_input_that_is_left(sheet, galaxy, files):
-    assert runs(sheet(SINGLE), galaxy, workflow(x=step("data_input")))["S2"] == {"x": "b.fastq.gz"}
-    assert runs(sheet(SINGLE), galaxy, TWO, {}, ["left=hda:d1"])["S2"] == {
+    assert row_values(sheet(SINGLE), galaxy, workflow(x=step("data_input")))["S2"] == {"x": "b.fastq.gz"}
+    assert row_values(sheet(SINGLE), galaxy, TWO, {}, ["left=hda:d1"])["S2"] == {
         "left": {"src": "hda", "id": "d1"}, "right": "b.fastq.gz"}
-    assert runs(sheet(SINGLE.replace("S2", "S1")), galaxy, workflow(x=step("data_input"))) == {     # mapped over
+    assert row_values(sheet(SINGLE.replace("S2", "S1")), galaxy, workflow(x=step("data_input"))) == {     # mapped over
         "S1": {"x": {"list": {"S1_1": "a.fastq.gz", "S1_2": "b.fastq.gz"}}}}
 
 
 def test_forward_and_reverse_reads_for_two_datasets(sheet, galaxy, files):
     mapping = {"fastq_1": "left", "fastq_2": "right"}
-    assert runs(sheet(NFCORE), galaxy, TWO, mapping)["S1"] == {"left": "s1_R1.fastq.gz", "right": "s1_R2.fastq.gz"}
-    assert runs(sheet(MIXED), galaxy, TWO, mapping)["S2"] == {"left": "b.fastq.gz"}
-    assert runs(sheet(LANES), galaxy, TWO, mapping)["S1"] == {
+    assert row_values(sheet(NFCORE), galaxy, TWO, mapping)["S1"] == {"left": "s1_R1.fastq.gz", "right": "s1_R2.fastq.gz"}
+    assert row_values(sheet(MIXED), galaxy, TWO, mapping)["S2"] == {"left": "b.fastq.gz"}
+    assert row_values(sheet(LANES), galaxy, TWO, mapping)["S1"] == {
         "left": {"list": {"S1_1": "s1_R1.fastq.gz", "S1_2": "s2_R1.fastq.gz"}},
         "right": {"list": {"S1_1": "s1_R2.fastq.gz", "S1_2": "s2_R2.fastq.gz"}}}
 
@@ -350,14 +354,15 @@ def test_lanes_may_have_files_of_one_name(sheet, galaxy, files):
     (files / "other").mkdir()
     (files / "other" / "a.fastq.gz").write_text("x")
     one = sheet("sample,fastq_1\nS1,a.fastq.gz\nS1,other/a.fastq.gz\n")
-    assert runs(one, galaxy, collection("list"))["S1"] == {"reads": {"list": {"S1_1": "a.fastq.gz", "S1_2": "a.fastq.gz"}}}
+    assert row_values(one, galaxy, collection("list"))["S1"] == {
+        "reads": {"list": {"S1_1": "a.fastq.gz", "S1_2": "a.fastq.gz"}}}
 
 
 def test_reads_can_stand_next_to_a_parameter(sheet, galaxy, files):
     text = "sample,fastq_1,fastq_2,strandedness\nS1,s1_R1.fastq.gz,s1_R2.fastq.gz,{}\nS1,s2_R1.fastq.gz,s2_R2.fastq.gz,{}\n"
     mapping = {"strandedness": "word", "fastq_1": "pairs", "fastq_2": "pairs"}
-    assert runs(sheet(text.format("auto", "auto")), galaxy, mapping=mapping, constants=NEEDED)["S1"]["word"] == "auto"
-    assert told(sheet(text.format("auto", "none")), galaxy, mapping=mapping, constants=NEEDED) == [
+    assert row_values(sheet(text.format("auto", "auto")), galaxy, mapping=mapping, constants=NEEDED)["S1"]["word"] == "auto"
+    assert problems_of(sheet(text.format("auto", "none")), galaxy, mapping=mapping, constants=NEEDED) == [
         (3, "S1", "strandedness", "'none', and 'auto' in line 2: the rows of a sample differ in their files only")]
 
 
@@ -391,7 +396,7 @@ def test_reads_can_stand_next_to_a_parameter(sheet, galaxy, files):
         (2, "S1", "fastq_1", "{files}/a.bed: is there twice")]),
 ])
 def test_each_problem_of_reads_is_noted(sheet, galaxy, files, text, work, mapping, problems):
-    wrong = [problem for problem in told(sheet(text), galaxy, work, mapping) if "is missing" not in problem[3]]
+    wrong = [problem for problem in problems_of(sheet(text), galaxy, work, mapping) if "is missing" not in problem[3]]
     assert wrong == [(*place, problem.format(files=files)) for *place, problem in problems]
 
 
@@ -472,7 +477,7 @@ def test_version_1_merges_lanes_and_goes_by_names(sheet, made, tmp_path, galaxy)
     assert reads(one, tmp_path / "Data/Mouse") == {
         "101": [[f"liver_S1_L00{lane}_R{read}_001.fastq.gz" for lane in (1, 2)] for read in (1, 2)],
         "102": [[f"kidney_S2_L001_R{read}_001.fastq.gz"] for read in (1, 2)]}
-    given = runs(one, galaxy, collection("list:paired"))
+    given = row_values(one, galaxy, collection("list:paired"))
     assert list(given["101"]["reads"]["list:paired"]) == ["101_1", "101_2"]
 
 
@@ -491,7 +496,7 @@ def test_version_2_goes_by_ids_in_a_folder_of_their_own(sheet, made, tmp_path, g
     assert one.problems == [] and [row.line for row in one.rows] == [17, 18]
     assert reads(one, tmp_path / "out/Analysis")["B-1"] == [
         ["B-1_S2_L001_R1_001.fastq.gz"], ["B-1_S2_L001_R2_001.fastq.gz"]]
-    assert list(runs(one, galaxy, collection("paired"))) == ["A-1", "B-1"]
+    assert list(row_values(one, galaxy, collection("paired"))) == ["A-1", "B-1"]
 
 
 def test_version_2_with_trailing_commas(sheet, made):
@@ -502,7 +507,7 @@ def test_version_2_with_trailing_commas(sheet, made):
 
 def test_files_may_have_no_lanes_and_one_read(sheet, made, galaxy):
     made("A-1_S1_R1_001.fastq.gz", "B-1_S2_R1_001.fastq")
-    assert runs(sheet(V2), galaxy, workflow(x=step("data_input"))) == {
+    assert row_values(sheet(V2), galaxy, workflow(x=step("data_input"))) == {
         "A-1": {"x": "A-1_S1_R1_001.fastq.gz"}, "B-1": {"x": "B-1_S2_R1_001.fastq"}}
 
 
@@ -531,8 +536,8 @@ def test_other_columns_go_only_where_they_are_mapped(sheet, made, galaxy):
                     note=step("parameter_input", parameter_type="text", optional=True))
     one = sheet("[Data]\nLane,Sample_ID,index,Description\n1,x,ACGT,old\n2,x,TTTT,old\n1,y,CCCC,new\n")
     values = {"fastq_1": "x", "Description": "note"}
-    assert runs(one, galaxy, work, values)["x"] == {"x": "x_S1_R1_001.fastq.gz", "note": "old"}
-    assert told(one, galaxy, work, {**values, "Description": "", "index": "note"}) == [
+    assert row_values(one, galaxy, work, values)["x"] == {"x": "x_S1_R1_001.fastq.gz", "note": "old"}
+    assert problems_of(one, galaxy, work, {**values, "Description": "", "index": "note"}) == [
         (3, "x", "index", "takes one value, not 2")]
 
 
