@@ -281,6 +281,13 @@ def test_a_post_that_a_proxy_answers_with_502_is_lost(loopback):
     assert excinfo.value.lost and len(loopback.asked) == 1
 
 
+def test_an_address_with_the_word_proxy_in_it_names_no_proxy(monkeypatch):
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    with pytest.raises(GalaxyError, match="qv=proxy: connection refused") as excinfo:
+        Galaxy(KEY, "http://127.0.0.1:9").get("histories?qv=proxy")
+    assert excinfo.value.exit_code == TRY_LATER
+
+
 def test_status_413_names_the_size_of_the_body(loopback):
     loopback.will((413, APACHE.format("413 Request Entity Too Large").encode()))
     with pytest.raises(GalaxyError, match="it refuses a body of 1.91 MiB"):
