@@ -430,6 +430,14 @@ def parse_id(text: str, name: str) -> str:
     return text
 
 
+def parse_folder_id(text: str, name: str) -> str:
+    """Return `text` if it can be the id of a library folder; else a usage error naming the argument `name`."""
+    if not parse_id(text, name).startswith("F"):
+        raise GalaxyError(f"{name}: {text} is no folder's id, which begins with F, as a library's root_folder_id does",
+                          USAGE)
+    return text
+
+
 def parse_ids(texts: list[str], name: str) -> list[str]:
     """Return the ids in `texts`, the words of the argument `name`, each once; `-` reads standard input, one a line.
 
@@ -802,6 +810,27 @@ def _page_number(value: Any) -> int:
     if not text.isdecimal():
         raise GalaxyError(f"limit and offset are integers, not {text!r}", USAGE)
     return int(text)
+
+
+def library_in_url(galaxy: Galaxy) -> str:
+    """The id of the library whose contents the user's URL names; a usage error if it names none."""
+    return urlsplit(url_on_route(galaxy, "libraries/ID/contents")).path.split("/")[-2]
+
+
+def require_active_folder(galaxy: Galaxy, library: str, folder: str = "") -> str:
+    """Return the id of `folder`, by default of the library's root folder.
+
+    Raises `GalaxyError` if the library, the folder or one above it was deleted: Galaxy 26.1 still fills those, and nobody
+    sees what is in them.
+    """
+    about = galaxy.get(f"libraries/{library}")
+    label, next_folder = f"library {library}", folder
+    while next_folder and not about.get("deleted"):
+        about = galaxy.get(f"folders/{next_folder}")
+        label, next_folder = f"folder {next_folder}", about["parent_id"]
+    if about.get("deleted"):
+        raise GalaxyError(f"{label} ({about['name']}) is deleted: an administrator of the server can bring it back")
+    return folder or str(about["root_folder_id"])
 
 
 # ------------------------------------------------------------------------------- what comes back, and whether to ask again
