@@ -12,12 +12,13 @@ starts from `Galaxy`:
     for history in galaxy.pages("histories"):
         print(history["id"], history["name"])
 
-Everything that goes wrong raises `GalaxyError`; `run(main)` turns it into one line and an exit status.
+Everything that goes wrong raises `GalaxyError`; `run(main)` turns it into one line and an exit status. The sections, in
+this order: the four helpers, KEY and URL, the command line, Galaxy, retries and error messages, exit codes, printing.
 """
 from __future__ import annotations
 
 import contextlib
-import csv
+import functools
 import io
 import itertools
 import json
@@ -35,8 +36,8 @@ from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit  # noqa: F401  recipes take urlencode from here
-from urllib.request import Request, urlopen  # noqa: F401  recipes take them from here
+from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit  # noqa: F401  recipes use urlencode
+from urllib.request import Request, urlopen  # noqa: F401  recipes with `from common import *` use these and `log`
 
 try:
     import requests
@@ -44,17 +45,17 @@ except ModuleNotFoundError:
     sys.exit("the package requests is not installed: pip install requests docopt-ng tabulate")
 
 VERSION = "0.1.0"
-log = logging.getLogger(__name__)       # recipes take it from here
+log = logging.getLogger(__name__)
 
 
 # ------------------------------------------------------------------------------------------------- the four helpers
 
 def display(api_key: str, url: str, return_formatted: bool = True, *, route: str = "", all_pages: bool = False,
             limit: int | None = None, format: str | None = None, fields: Iterable[str] = ()) -> Any:
-    """GET `url` and print the answer; with `return_formatted=False` return its JSON.
+    """GET `url` and print the answer; with `return_formatted=False` return its JSON. Raises `GalaxyError`.
 
     `all_pages` asks for every page of a list, `limit` for its first members. `format` and `fields` are those of `show`;
-    without them the old display.py's text is printed. `route` is explained at `url_on_route`. Raises `GalaxyError`.
+    without them the old display.py's text is printed. `route` is explained at `url_on_route`.
     """
     with _recipe_errors():
         galaxy = Galaxy(api_key, url)
@@ -79,8 +80,8 @@ def update(api_key: str, url: str, data: Any, return_formatted: bool = True, **o
 
 
 def delete(api_key: str, url: str, data: Any, return_formatted: bool = True, **options: Any) -> Any:
-    """DELETE `url`, with `data` as the JSON body, and print the answer; otherwise as `submit`."""
-    return _change("DELETE", api_key, url, data, return_formatted, print_answer, **options)
+    """DELETE `url`, with `data` as the JSON body if there is any, and print the answer; otherwise as `submit`."""
+    return _change("DELETE", api_key, url, data or None, return_formatted, print_answer, **options)
 
 
 def get(api_key: str, url: str) -> Any:
@@ -99,9 +100,9 @@ def put(api_key: str, url: str, data: Any) -> Any:
 
 
 def make_url(api_key: str, url: str, args: Iterable[tuple[str, Any]] | None = None) -> str:
-    """Return `url` with `key=` and then `args`, `(name, value)` pairs, put in as they are; a `key=` that is there stays.
+    """Return `url` with `key=` (unless it has one) and then `args`, pairs `(name, value)` that are already quoted.
 
-    It is for recipes that print or share such an address: our own requests send the key in a header, out of logs.
+    For recipes that print or share such an address: our own requests send the key in a header, which no log records.
     """
     pairs = list(args or [])
     if not re.search(r"[?&]key=", url):
@@ -124,34 +125,30 @@ def _change(method: str, api_key: str, url: str, data: Any, return_formatted: bo
 def url_on_route(galaxy: Galaxy, route: str) -> str:
     """Return the address to ask, for a script that serves one `route` of the API such as `histories` or `histories/ID`.
 
-    A user may type the server's address alone where the route has no ID. An address of another route is a usage error,
-    so that nothing is done to another thing than the user means. Without a `route` any address will do.
+    The user may type the server's address alone where the route has no ID, and leave out `/contents` at its end. An address
+    of another route is a usage error, so that no script acts on another thing. Without a `route` any address will do.
     """
     if not route:
         return galaxy.url
-    parts = urlsplit(galaxy.url)
-    path = parts.path.removeprefix(urlsplit(galaxy.base).path).rstrip("/")
+    parts, root = urlsplit(galaxy.url), urlsplit(galaxy.base).path
+    typed = path = parts.path.removeprefix(root).rstrip("/")
     if path in ("", "/api") and "ID" not in route:
-        return parts._replace(path=f"{urlsplit(galaxy.base).path}/api/{route}").geturl()
-    pattern = "/api/" + route.replace("ID", r"[\w-]+")
-    if re.fullmatch(pattern.removesuffix("/contents"), path):
-        return parts._replace(path=f"{parts.path.rstrip('/')}{route[len(route.removesuffix('/contents')):]}").geturl()
-    if not re.fullmatch(pattern, path):
-        raise GalaxyError(f"URL is {galaxy.base}{path or '/'}, and this script needs {galaxy.base}/api/{route}", USAGE)
-    return galaxy.url
+        path = f"/api/{route}"
+    elif route.endswith("/contents") and not path.endswith("/contents"):
+        path += "/contents"
+    if not re.fullmatch("/api/" + route.replace("ID", r"[\w-]+"), path):
+        raise GalaxyError(f"URL is {galaxy.base}{typed or '/'}, and this script needs {galaxy.base}/api/{route}", USAGE)
+    return parts._replace(path=root + path).geturl()
 
 
 # -------------------------------------------------------------------------------------------------------- KEY and URL
 
-ParsecEntry = tuple[str, str]     # url, key
-
-
 def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
-    """Return the key to ask with (None for nobody's) and the whole address, from KEY and URL in any form.
+    """Return the key to ask with (None for none) and the whole address, from KEY and URL in any form.
 
     KEY: the key; `-`: $GALAXY_API_KEY, the file $GALAXY_API_KEY_FILE, or the entry of ~/.parsec.yml whose url fits;
     `@NAME`: that entry; `anonymous`. URL: an address; `-`: $GALAXY_URL, or the entry's url; `/path`: joined to that.
-    A key that was found with one server's address never goes to another.
+    Raises a usage error, also where a key that was looked up belongs to another server than URL's.
     """
     key, url = key.strip(), url.strip()
     if not key:
@@ -160,35 +157,33 @@ def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
         raise GalaxyError("KEY and URL are the wrong way round", USAGE)
     home = os.environ.get("GALAXY_URL", "").strip()
     is_looked_up = url == "-" or url.startswith("/")
-    found_key: str | None = None
-    if key.startswith("@"):
-        home, found_key = _parsec_entry(key[1:])
-    elif key == "-":
-        found_key = _environment_key()
-        if not found_key:
-            home, found_key = _parsec_entry_for(home if is_looked_up else url)
+    found_key = _environment_key() if key == "-" else ""
+    if key.startswith("@") or (key == "-" and not found_key):
+        home, found_key = _parsec_entry(key[1:] if key.startswith("@") else None, home if is_looked_up else url)
     if is_looked_up:
         if not home:
             raise GalaxyError("no address to look up: set GALAXY_URL to the server's address, or give it", USAGE)
         url = join_url(home, url)
     url = normalize_url(url)
-    if found_key and home and not _is_below(url, server_url(home)):
+    if found_key and home and not _is_below(url, home):
         raise GalaxyError(f"the key that was looked up belongs to {server_url(home)}, not to {server_url(url)}: give that "
                           "server's own key", USAGE)
-    if not found_key and key != "anonymous":
-        found_key = key
-    return (_checked_key(found_key) if found_key else None), url
+    if key == "anonymous":
+        return None, url
+    register_secret(found_key or key)
+    if not re.fullmatch(r"[!-~]+", found_key or key):
+        raise GalaxyError("the key has characters that no key has: spaces, or others than ASCII", USAGE)
+    return found_key or key, url
 
 
 def _environment_key() -> str:
-    key = os.environ.get("GALAXY_API_KEY", "").strip()
-    name = os.environ.get("GALAXY_API_KEY_FILE", "").strip()
+    key, name = (os.environ.get(variable, "").strip() for variable in ("GALAXY_API_KEY", "GALAXY_API_KEY_FILE"))
     if key or not name:
         return key
-    text = _read_private(Path(os.path.expanduser(name))).strip()
-    if not text:
+    lines = _read_private(Path(os.path.expanduser(name))).strip().splitlines()
+    if not lines:
         raise GalaxyError(f"{name} ($GALAXY_API_KEY_FILE) is empty: put your key on its first line", USAGE)
-    return text.splitlines()[0].strip()
+    return lines[0].strip()
 
 
 def _read_private(path: Path) -> str:
@@ -198,8 +193,27 @@ def _read_private(path: Path) -> str:
     return text
 
 
-def _parsec_entries() -> tuple[dict[str, ParsecEntry], str]:
-    """Return the entries of ~/.parsec.yml by name, and the name of the default one."""
+def _parsec_entry(name: str | None, url: str) -> tuple[str, str]:
+    """Return url and key of the entry `name` of ~/.parsec.yml; for None those of the one entry for the server of `url`, or
+    of the default entry where `url` is empty or several fit."""
+    entries, default = _parsec_entries()
+    names = f"it has {', '.join(entries) or 'none'}"
+    if name is not None:
+        if name not in entries:
+            raise GalaxyError(f"~/.parsec.yml has no entry {name!r} with a url and a key: {names}", USAGE)
+        return entries[name]
+    # Another entry's mistyped url is no reason to fail.
+    fitting = [entry for entry, (home, _) in entries.items() if not url or (is_http_url(home) and _is_below(url, home))]
+    if len(fitting) == 1 or default in fitting:
+        return entries[default if default in fitting else fitting[0]]
+    problem = f"no entry for {url or 'any server'}"
+    if fitting:
+        problem = f"several entries for {url}" if url else "several entries and no __default"
+    raise GalaxyError(f"~/.parsec.yml has {problem}: set GALAXY_API_KEY, or give @NAME ({names})", USAGE)
+
+
+def _parsec_entries() -> tuple[dict[str, tuple[str, str]], str]:
+    """Return the (url, key) pairs of ~/.parsec.yml by name, and the name of the default one."""
     path = Path.home() / ".parsec.yml"
     if not path.exists():
         raise GalaxyError("there is no ~/.parsec.yml to look a key up in, and neither GALAXY_API_KEY nor "
@@ -218,46 +232,8 @@ def _parsec_entries() -> tuple[dict[str, ParsecEntry], str]:
         url, key = (value.get("url"), value.get("key")) if isinstance(value, dict) else (None, None)
         if isinstance(url, str) and url and key:
             register_secret(str(key))
-            entries[str(name)] = url, str(key)
+            entries[str(name)] = url.strip(), str(key)
     return entries, str(content.get("__default", ""))
-
-
-def _parsec_entry(name: str) -> ParsecEntry:
-    entries, _ = _parsec_entries()
-    if name not in entries:
-        raise GalaxyError(f"~/.parsec.yml has no entry {name!r} with a url and a key: it has {', '.join(entries) or 'none'}",
-                          USAGE)
-    return entries[name]
-
-
-def _parsec_entry_for(url: str) -> ParsecEntry:
-    """Return the one entry for the server of `url`; the default entry where `url` is empty or several fit."""
-    entries, default = _parsec_entries()
-    fitting = {name: entry for name, entry in entries.items() if not url or _entry_matches(entry, url)}
-    if len(fitting) == 1:
-        return next(iter(fitting.values()))
-    if default in fitting:
-        return fitting[default]
-    problem = f"no entry for {url or 'any server'}"
-    if fitting:
-        problem = f"several entries for {url}" if url else "several entries and no __default"
-    raise GalaxyError(f"~/.parsec.yml has {problem}: set GALAXY_API_KEY, or give @NAME "
-                      f"(it has {', '.join(entries) or 'none'})", USAGE)
-
-
-def _entry_matches(entry: ParsecEntry, url: str) -> bool:
-    try:
-        base = server_url(entry[0])
-    except GalaxyError:     # another entry's mistake is no reason to fail
-        return False
-    return _is_below(normalize_url(url), base)
-
-
-def _checked_key(key: str) -> str:
-    register_secret(key)
-    if not re.fullmatch(r"[!-~]+", key):
-        raise GalaxyError("the key has characters that no key has: spaces, or others than ASCII", USAGE)
-    return key
 
 
 # Stricter than urlsplit, which reads http://a\@b as an address on b where the connection would be made to a.
@@ -265,7 +241,7 @@ AUTHORITY = re.compile(r"https?://([^\s/?#\\@]*@)?(\[[0-9a-f:.]+\]|[^\s/?#\\@:\[
 
 
 def normalize_url(url: str) -> str:
-    """Return `url` with single slashes in its path; a usage error where it is no http address."""
+    """Return `url` with single slashes in its path; raise a usage error where it is not an http address."""
     url = url.strip()
     if not is_http_url(url):
         raise GalaxyError(f"{_url_for_message(url)} is not the address of a server", USAGE)
@@ -273,13 +249,8 @@ def normalize_url(url: str) -> str:
     return parts._replace(path=re.sub("/{2,}", "/", parts.path), fragment="").geturl()
 
 
-def add_scheme(url: str) -> str:
-    """Return `url` with http:// before it where it names a host without a scheme, as some of the old scripts took it."""
-    return url if "://" in url or url.startswith(("-", "/")) else f"http://{url}"
-
-
 def is_http_url(url: str) -> bool:
-    """Whether `url` is an http or https address that everybody reads in the same way."""
+    """Whether `url` is an http or https address that every program reads in the same way."""
     try:
         parts = urlsplit(url)
         (parts.hostname or "").encode("idna")       # no label empty or too long
@@ -290,7 +261,7 @@ def is_http_url(url: str) -> bool:
 
 
 def _url_for_message(url: str) -> str:
-    """A bad address for a message: it may be a key in the wrong place, or hold a password."""
+    """Return what a message may show of a bad address: it may be a key in the wrong place, or hold a password."""
     if re.fullmatch("[a-z_]{1,20}", url):
         return f"{url!r} (did you mean /api/{url}?)"
     if not re.search("[.:/]", url) or re.search(r"[\s\\@]", url):
@@ -299,7 +270,7 @@ def _url_for_message(url: str) -> str:
 
 
 def server_url(url: str) -> str:
-    """Return the server's own address in `url`: what stands before `/api`, without a slash at its end."""
+    """Return the server's own address: the part of `url` before `/api`, without a slash at its end."""
     parts = urlsplit(normalize_url(url))
     path = re.split(r"/api(?=/|$)", parts.path, maxsplit=1)[0].rstrip("/")
     return parts._replace(path=path, query="").geturl()
@@ -308,13 +279,13 @@ def server_url(url: str) -> str:
 def join_url(base: str, path: str) -> str:
     """Return the address of `path` (`/api/...`, or `-` for nothing more) on the server of `base`.
 
-    Galaxy behind a prefix puts the prefix into the paths that it answers with: it is not put there twice.
+    Galaxy behind a prefix puts the prefix into the paths in its answers, so it is not added twice.
     """
     base = server_url(base)
-    prefix = urlsplit(base).path
     if path == "-":
         return base
-    return base + (path[len(prefix):] if prefix and path.startswith(prefix + "/") else path)
+    prefix = urlsplit(base).path
+    return base + (path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path)
 
 
 def origin(url: str) -> tuple[str, str | None, int]:
@@ -323,29 +294,20 @@ def origin(url: str) -> tuple[str, str | None, int]:
     return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _is_below(url: str, base: str) -> bool:
-    """Whether `url` is an address of the server `base`: same scheme, host and port, and under its path."""
+def _is_below(url: str, home: str) -> bool:
+    """Whether `url` is an address of the server of `home`: same scheme, host and port, and under its path."""
+    base, url = server_url(home), normalize_url(url)
     return origin(url) == origin(base) and f"{urlsplit(url).path}/".startswith(f"{urlsplit(base).path}/")
 
 
-def strip_key(url: str) -> tuple[str, str]:
-    """Return `url` without a `key=` parameter that somebody typed into it, and that key."""
-    start, question, query = url.partition("?")
-    if not question:
-        return url, ""
-    parts = query.split("&")
-    keys = [unquote(part[4:]) for part in parts if part.startswith("key=")]
-    rest = "&".join(part for part in parts if not part.startswith("key="))
-    return start + ("?" + rest if rest else ""), keys[0] if keys else ""
-
-
-def _url_password(url: str) -> tuple[str, str] | None:
-    parts = urlsplit(url)
-    return (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+def _split_key(url: str) -> tuple[str, str]:
+    """Return `url` without the `key=` parameters that somebody typed into it, and the first of these keys."""
+    keys = re.findall("[?&]key=([^&]*)", url)
+    return (re.sub("(?<=[?&])key=[^&]*(&|$)", "", url).rstrip("?&"), unquote(keys[0])) if keys else (url, "")
 
 
 def read_text(name: str) -> str:
-    """Return the text of the file `name`, of standard input for `-`; a usage error where it can't be read."""
+    """Return the text of the file `name`, of standard input for `-`; raise a usage error where it can't be read."""
     if name == "-" and sys.stdin is None:
         raise GalaxyError("standard input is closed", USAGE)
     try:
@@ -356,7 +318,7 @@ def read_text(name: str) -> str:
 
 
 def decode_text(content: bytes, name: str) -> str:
-    """Return the text in `content`, which messages call `name`; a usage error where it is not UTF-8."""
+    """Return the text in `content`, which messages call `name`; raise a usage error where it is not UTF-8."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -366,38 +328,35 @@ def decode_text(content: bytes, name: str) -> str:
 # --------------------------------------------------------------------------------------------------- the command line
 
 def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -> dict[str, Any]:
-    """Return what docopt reads from the command line by the docstring `usage`.
+    """Return what docopt reads from the command line by the docstring `usage`, a dict by option and argument.
 
     A bad line prints the usage and exits 2; docopt's own message would repeat the arguments, and one of them is the key.
-    What stands behind `--` is never an option. A `legacy` line is read as the old scripts read theirs: a word with one
-    hyphen that is not exactly an option is an argument, the last of a repeated option counts, `-a=KEY` is `-a KEY`, and
-    more arguments than there are names for are ignored.
+    A word behind `--` is never an option. A `legacy` line is read as the old scripts read theirs: a word with one hyphen
+    that is not exactly an option is an argument, the last of a repeated option counts, `-a=KEY` is `-a KEY`, and more
+    arguments than the usage line names are ignored.
     """
     argv = sys.argv[1:] if argv is None else argv
     if any("\ud800" <= letter <= "\udfff" for text in argv for letter in text):
         raise GalaxyError("an argument is not UTF-8", USAGE)
-    if argv in (["-h"], ["--help"]):
-        print(usage.strip("\n"))
-        raise SystemExit(DONE)
-    if argv == ["--version"]:
-        print(f"{script_name()} {VERSION}")
+    if argv in (["-h"], ["--help"], ["--version"]):
+        print(f"{script_name()} {VERSION}" if argv == ["--version"] else usage.strip("\n"))
         raise SystemExit(DONE)
     lines = re.search(r"^usage:.*?(?=\n\s*\n|\Z)", usage, re.IGNORECASE | re.DOTALL | re.MULTILINE)
     pattern = lines.group().rstrip() if lines else usage
     options, positionals = _split_line(argv, usage, pattern, legacy)
     # docopt would take an argument that begins with a hyphen for an option, so it gets a number in its place.
+    numbered = {f"\0{number}": word for number, word in enumerate(positionals)}
     from docopt import DocoptExit, docopt
     try:
-        args = docopt(usage, options + [f"\0{number}" if word.startswith("-") else word
-                                        for number, word in enumerate(positionals)], False)
+        args = docopt(usage, options + [number if word[:1] == "-" else word for number, word in numbered.items()], False)
     except DocoptExit:
-        eprint(pattern)
-        eprint(f"{script_name()} --help says more")
+        eprint(f"{pattern}\n{script_name()} --help says more")
         raise SystemExit(USAGE) from None
     if args.get("--help") or args.get("--version"):      # with other words: it must not do its job, nor say that it did
         eprint(usage.strip("\n"))
         raise SystemExit(USAGE)
-    return {name: _restore(value, positionals) for name, value in args.items()}
+    return {name: [numbered.get(item, item) for item in value] if isinstance(value, list) else numbered.get(value, value)
+            for name, value in args.items()}
 
 
 def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tuple[list[str], list[str]]:
@@ -435,26 +394,15 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
         many = {name for name in takes_value if re.search(rf"{name}\b\S*( [A-Z]+\S*)?\.\.\.", pattern)}
         options = list({number if name in many else canonical[name]: (name, value.removeprefix("="))
                         for number, (name, value) in enumerate(options)}.values())
-        positionals = positionals[:_most_arguments(pattern)]
+        if not re.search(r"\.\.\.| -", pattern):      # those with required options used argparse, which ignores nothing
+            positionals = positionals[:max(len(re.findall(r"\b[A-Z][A-Z_0-9]*\b", line))
+                                           for line in pattern.replace("Usage", "").splitlines())]
     words = [word for name, value in options for word in [name] + [value.removeprefix("\0")] * takes_value[name]]
     return words, positionals
 
 
-def _most_arguments(pattern: str) -> int | None:
-    """How many arguments a usage line has names for; None where one may be repeated, or where options are required, as
-    the old scripts that used argparse did."""
-    return None if re.search(r"\.\.\.| -", pattern) else max(len(re.findall(r"\b[A-Z][A-Z_0-9]*\b", line))
-                                                          for line in pattern.replace("Usage", "").splitlines())
-
-
-def _restore(value: Any, positionals: list[str]) -> Any:
-    if isinstance(value, list):
-        return [_restore(item, positionals) for item in value]
-    return positionals[int(value[1:])] if isinstance(value, str) and value.startswith("\0") else value
-
-
 def int_option(args: dict[str, Any], option: str, least: int = 0) -> int | None:
-    """Return the value of `option` as an integer, None where it was not given; anything else is a usage error."""
+    """Return the value of `option` as an integer, None where it was not given; raise a usage error for any other text."""
     text = args[option]
     if text is None:
         return None
@@ -471,33 +419,43 @@ def require_nonempty(args: dict[str, Any], *options: str) -> None:
 
 
 def split_commas(text: str | None) -> list[str]:
-    """Return what is between the commas of an option's value; [] where it was not given."""
+    """Return the parts of an option's value between commas; [] where it was not given."""
     return [part for part in (text or "").split(",") if part]
 
 
 def parse_id(text: str, name: str) -> str:
-    """Return `text` where it can be an id; a usage error naming the argument `name` where it can't."""
+    """Return `text` where it can be an id; raise a usage error that names the argument `name` where it can't."""
     if not re.fullmatch(r"[\w-]+", text):
         raise GalaxyError(f"{name}: {shorten(text, 40)!r} is not an id{'' if text else ': is a variable unset?'}", USAGE)
     return text
 
 
+def parse_folder_id(text: str, name: str) -> str:
+    """Return `text` if it can be the id of a library folder; else a usage error naming the argument `name`."""
+    if not parse_id(text, name).startswith("F"):
+        raise GalaxyError(f"{name}: {text} is no folder's id, which begins with F, as a library's root_folder_id does",
+                          USAGE)
+    return text
+
+
 def parse_ids(texts: list[str], name: str) -> list[str]:
-    """Return the ids among `texts`, the words of the argument `name`, each once; `-` stands for those in standard input,
-    one a line. That is read to its end first: what is done to these things may change the list that they come from."""
-    ids: dict[str, None] = {}
+    """Return the ids in `texts`, the words of the argument `name`, each once; `-` reads standard input, one a line.
+
+    Standard input is read to its end first: what is done to these things may change the list that they come from.
+    """
+    ids: list[str] = []
     for text in texts:
-        if text != "-":
-            ids[parse_id(text, name)] = None
-            continue
-        for number, line in enumerate(read_text("-").splitlines(), 1):
-            if line.strip():
-                ids[parse_id(line.strip(), f"{name}, line {number} of standard input")] = None
-    return list(ids)
+        if text == "-":
+            lines = enumerate(read_text("-").splitlines(), 1)
+            ids += [parse_id(line.strip(), f"{name}, line {number} of standard input")
+                    for number, line in lines if line.strip()]
+        else:
+            ids.append(parse_id(text, name))
+    return list(dict.fromkeys(ids))
 
 
 def bool_option(text: str | None, name: str) -> bool:
-    """Whether `text`, the argument `name`, says yes in the words that Galaxy takes; no where it was not given."""
+    """Whether `text`, the value of the argument `name`, is one of Galaxy's words for true; False where it was not given."""
     word = "no" if text is None else text.strip().lower()
     if word in ("true", "yes", "on", "1", "t", "y"):
         return True
@@ -507,7 +465,7 @@ def bool_option(text: str | None, name: str) -> bool:
 
 
 def parse_payload(pairs: list[str]) -> Any:
-    """Return what the pairs of a command line ask to send.
+    """Return the payload that the pairs of a command line describe.
 
     `NAME=VALUE` is a string, `NAME:=JSON` JSON, `NAME:=@FILE` a file's JSON, `NAME@=FILE` a file's text, and `@FILE`
     alone is the whole payload; FILE `-` is standard input. Messages show no values: one may be a password.
@@ -530,7 +488,7 @@ def parse_payload(pairs: list[str]) -> Any:
 
 
 def read_json(name: str) -> Any:
-    """Return the JSON in the file `name`, in standard input for `-`; a usage error where there is none."""
+    """Return the JSON in the file `name`, in standard input for `-`; raise a usage error where there is none."""
     return _parse_json(read_text(name), "standard input" if name == "-" else name)
 
 
@@ -545,10 +503,10 @@ def _parse_json(text: str, name: str) -> Any:
 
 # ------------------------------------------------------------------------------------------------------------- Galaxy
 
-ONE_SHOT, UNATTENDED = 10, 600      # seconds of patience with a server that is away; $GALAXY_RETRY_MAX sets another
+ONE_SHOT, UNATTENDED = 10, 600      # seconds of patience with a server that is away, unless $GALAXY_RETRY_MAX says others
 
-# How many a page, and in which order nothing is missed while things are added. Galaxy 26.1's /api/invocations
-# takes 100 at most; its /api/jobs and /api/datasets hand out 500 unless told.
+# The size of a page, and an order that misses nothing while things are added. Galaxy 26.1's /api/invocations takes
+# 100 at most; its /api/jobs and /api/datasets return 500 by default.
 PAGING: dict[str, dict[str, Any]] = {
     "histories": {"limit": 500, "order": "create_time-asc"},
     "datasets": {"limit": 500, "order": "create_time-asc"},
@@ -559,6 +517,7 @@ PAGING: dict[str, dict[str, Any]] = {
 
 # From Galaxy 26.1's schema (DatasetState, JobState). `paused` jobs and datasets wait for a person, so they don't move.
 NON_TERMINAL_DATASET_STATES = ("new", "upload", "queued", "running", "setting_metadata")
+DATASET_STATES = (*NON_TERMINAL_DATASET_STATES, "ok", "empty", "error", "paused", "failed_metadata", "deferred", "discarded")
 # `deleting` may last for ever (26.1, jobs of a cancelled invocation), and never ends well.
 NON_TERMINAL_JOB_STATES = ("new", "resubmitted", "upload", "waiting", "queued", "running", "stop")
 TERMINAL_JOB_STATES = ("ok", "skipped", "error", "failed", "deleting", "deleted", "stopped", "paused")
@@ -567,28 +526,28 @@ TERMINAL_JOB_STATES = ("ok", "skipped", "error", "failed", "deleting", "deleted"
 class Galaxy:
     """One server, asked with one key.
 
-    `url` is the address as the user gave it, completed; `base` the server's own. `patience` is how many seconds a server
-    that is away may stay so (`ONE_SHOT`, `UNATTENDED`). Paths are those under `/api/` (`histories/ID`), or whole addresses
-    of the same server. All methods raise `GalaxyError`.
+    `url` is the address as the user gave it, completed; `base` the server's own. A server that is away is asked again for
+    `patience` seconds (`ONE_SHOT`, `UNATTENDED`). Paths are those under `/api/` (`histories/ID`), or whole addresses of
+    the same server. All methods raise `GalaxyError`.
     """
 
     def __init__(self, key: str, url: str, patience: float = ONE_SHOT):
-        url, key_in_url = strip_key(url)
+        url, key_in_url = _split_key(url)
         self.key, self.url = resolve_credentials(key_in_url or key, url)
         self.base = server_url(self.url)
         self.patience = _seconds_from_env("GALAXY_RETRY_MAX", patience)
-        self.deadline = float("inf")        # of time.monotonic(): no request and no wait goes on beyond it
+        self.deadline = float("inf")        # by time.monotonic(); no request or wait goes beyond it
 
     def get(self, path: str, params: Any = None, **options: Any) -> Any:
         """Return the JSON answer to GET; an empty body is an error."""
         return self._decode(self.request("GET", path, params=params, **options))
 
     def get_or_none(self, path: str, params: Any = None) -> Any:
-        """Return the JSON answer to GET, None where Galaxy says that there is nothing at `path` for this key."""
+        """Return the JSON answer to GET, None where Galaxy has nothing at `path` for this key (status 400, 403, 404)."""
         try:
             return self.get(path, params)
         except GalaxyError as error:
-            if error.status not in (400, 403, 404):
+            if error.status not in (400, 403, 404):      # 400: an id that Galaxy cannot decode
                 raise
             return None
 
@@ -605,14 +564,14 @@ class Galaxy:
         return self.call("DELETE", path, data)
 
     def call(self, method: str, path: str, data: Any = None) -> Any:
-        """Return the JSON answer to a request with `data` as its JSON body; None for an empty answer."""
+        """Return the JSON answer to a request with `data` as its JSON body; None for an empty body."""
         return self._decode(self.request(method, path, json=data))
 
     def pages(self, path: str, params: dict[str, Any] | None = None, limit: int | None = None) -> Iterator[Any]:
         """Yield the members of a list to its very end, or the first `limit` of them, asking page by page.
 
-        Members that moved to a later page meanwhile come once. Whether a route knows `limit` and `offset` can't be seen
-        from outside, so a page that brings nothing new ends the list too.
+        A member that moves to a later page meanwhile comes once. Whether a route knows `limit` and `offset` can't be seen
+        from outside, so a page with nothing new ends the list too.
         """
         parts = urlsplit(self.url_for(path))
         route = parts.path.rstrip("/").rsplit("/", 1)[-1]
@@ -636,11 +595,11 @@ class Galaxy:
             yield from fresh[:None if limit is None else limit - count]
             count += len(fresh)
             offset += len(answer)
-            if len(answer) > size or (route in PAGING and len(answer) < size):
+            if len(answer) > size or (route in PAGING and len(answer) < size):     # all of it at once, or the last page
                 return
 
     def find(self, path: str, name: str) -> dict[str, Any]:
-        """Return the one thing called exactly `name` in the list at `path`; none or several is an error with their ids."""
+        """Return the one thing in the list at `path` named exactly `name`; raise an error for none, or for several."""
         narrow = {"q": "name-eq", "qv": name} if path in ("histories", "datasets") else {}
         matches: list[dict[str, Any]] = [thing for thing in self.pages(path, narrow)
                                          if thing.get("name") == name and not thing.get("deleted")]
@@ -663,16 +622,18 @@ class Galaxy:
         return self.find(path, text)
 
     def current_user(self) -> dict[str, Any]:
-        """Return the user whose key this is (`GET /api/users/current`). Without one Galaxy answers many questions with an
-        empty list, so ask this first where an empty list would be believed."""
-        user: Any = self.get("users/current")
+        """Return the user whose key this is (`GET /api/users/current`); raise an error where it is nobody's.
+
+        Without a user Galaxy answers many requests with an empty list, so call this first where one would be believed.
+        """
+        user: dict[str, Any] = self.get("users/current")
         if not isinstance(user, dict) or not user.get("id"):
             raise GalaxyError(f"{self.base} does not recognise this API key: check it", status=401)
-        return dict(user)
+        return user
 
     def require_admin(self, task: str, otherwise: str = "") -> dict[str, Any]:
-        """Return the user whose key this is; an error where that is not an administrator, whom `task` needs, with what to
-        do `otherwise`."""
+        """Return the user whose key this is; for one who is no administrator raise an error: that `task` needs one, and what
+        to do `otherwise`."""
         user = self.current_user()
         if not user.get("is_admin"):
             raise GalaxyError(f"{task} needs an administrator's key, and {user.get('email')} is not one on {self.base}: ask "
@@ -687,11 +648,11 @@ class Galaxy:
 
     def request(self, method: str, path: str, *, allow_other_host: bool = False, auth: tuple[str, str] | None = None,
                 patience: float | None = None, **options: Any) -> requests.Response:
-        """Return Galaxy's answer of status 2xx; any other is an error. `options` are those of requests.
+        """Return Galaxy's answer of status 2xx; raise an error for any other. `options` are those of requests.
 
-        Passing trouble is waited out within `patience` seconds (this server's own unless given), without sending twice
-        what must not be. With `allow_other_host` a GET follows a redirect to another server (object stores do that for
-        downloads), where the key does not go with it.
+        Waits out passing trouble within `patience` seconds (default: this object's), and never sends again what the server
+        may have done. With `allow_other_host` a GET follows a redirect to another server, as object stores need for
+        downloads, but without the key.
         """
         url = self.url_for(path)
         headers = dict(options.pop("headers", None) or {})
@@ -699,17 +660,17 @@ class Galaxy:
             is_own = origin(url) == origin(self.base)
             if self.key and is_own:
                 headers["x-api-key"] = self.key
-            password = (auth or _url_password(self.base)) if is_own else _url_password(url)
+            parts = urlsplit(self.base if is_own else url)
+            password = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
             response = self._send(method, url, self.patience if patience is None else patience, headers=headers,
-                                  auth=password, **options)
+                                  auth=(auth if is_own else None) or password, **options)
             if 200 <= response.status_code < 300:
                 return response
             if response.status_code not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
-                raise error_from_response(f"{method} {url}", response, self.base)
-            try:
+                raise error_from_response(f"{method} {url}", response, self.base, FAILED)
+            target = ""
+            with contextlib.suppress(ValueError):
                 target = urljoin(url, response.headers["Location"])
-            except ValueError:
-                target = ""
             if not is_http_url(target):
                 raise GalaxyError(f"{method} {url}: the server redirects to something that is not an address")
             if method not in ("GET", "HEAD"):
@@ -738,7 +699,7 @@ class Galaxy:
         while True:
             response, error = None, None
             try:
-                response = _get_session().request(method, url, allow_redirects=False, **options)
+                response = shared_session().request(method, url, allow_redirects=False, **options)
                 failures += response.status_code == 500
                 again = should_retry(method, response, failures)
                 if not again:
@@ -749,12 +710,11 @@ class Galaxy:
             # Exponential backoff with full jitter, 1 to 60 s, within the window from the first trouble on.
             end = end or time.monotonic() + window
             left, requested = end - time.monotonic(), retry_after(response)
-            again = again and left > 0 and requested <= left
-            if not again and response is not None:
+            if not again or left <= 0 or requested > left:
+                if response is None:
+                    raise no_answer_error(f"{method} {url}", method, error) from error
                 raise error_from_response(f"{method} {url}", response, self.base,
                                           TRY_LATER if response.status_code in TRANSIENT_STATUSES else FAILED)
-            if not again:
-                raise no_answer_error(f"{method} {url}", method, error) from error
             pause = max(requested, min(random.uniform(0, longest), left))
             longest = min(longest * 2, 60)
             if sys.stderr.isatty():
@@ -784,13 +744,9 @@ class Galaxy:
                 hint = "for data take dataset_download.py" + (", and a page to log in is a proxy's" if title else "")
             raise GalaxyError(f"{request}, not JSON but {kind}: {hint}", status=status, body=text) from None
 
-    # ------------------------------------------------------------------------------------------------------- waiting
-
     def poll(self, timeout: float | None) -> Iterator[int]:
-        """Yield as `backoff(timeout)` does, while no request waits for a server any longer either.
-
-        Within another wait the earlier of the two ends counts, and afterwards the outer one's end is what it was.
-        """
+        """Yield as `backoff(timeout)` does, and let no request meanwhile wait beyond that time. Within another `poll` the
+        earlier end counts; the outer deadline is restored afterwards."""
         outer = self.deadline
         if timeout is not None:
             self.deadline = min(outer, time.monotonic() + timeout)
@@ -801,8 +757,8 @@ class Galaxy:
 
 
 def backoff(timeout: float | None = None, first: float = 0.25, longest: float = 30.0) -> Iterator[int]:
-    """Count the looks at something, the first at once, then with pauses from `first` to `longest` seconds between them;
-    ends with a last look when `timeout` seconds have gone by."""
+    """Yield 0 at once, then 1, 2, ... after pauses that grow from `first` to `longest` seconds; the last one comes when
+    `timeout` seconds have passed."""
     end = None if timeout is None else time.monotonic() + timeout
     pause = first
     for look in itertools.count():
@@ -814,29 +770,19 @@ def backoff(timeout: float | None = None, first: float = 0.25, longest: float = 
         pause = min(pause * 1.25, longest)
 
 
-session: requests.Session | None = None
-
-
-class _Session(requests.Session):
-    """One that leaves redirects to `Galaxy.request`; requests prepares the next request even when told not to follow."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
-
-
-def _get_session() -> requests.Session:
-    """Return the process's one session."""
-    global session
-    if session is None:
-        session = _Session()
-        agent = f"galaxy-api-scripts/{VERSION} ({script_name()})"
-        session.headers["User-Agent"] = agent.encode("ascii", "replace").decode()
-        # A cookie knows no ports: one of Galaxy's would go along with a download from another server on its host.
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        if os.environ.get("GALAXY_INSECURE") == "1":
-            import warnings
-            warnings.filterwarnings("ignore", message="Unverified HTTPS request")
-            eprint("warning: GALAXY_INSECURE=1: the server's certificate is not checked")
+@functools.cache
+def shared_session() -> requests.Session:
+    """Return the process's one session, with its pool of connections."""
+    session = requests.Session()
+    # `Galaxy.request` follows redirects; requests would prepare the next request even when told not to follow.
+    session.get_redirect_target = lambda resp: None     # type: ignore[method-assign]
+    session.headers["User-Agent"] = f"galaxy-api-scripts/{VERSION} ({script_name()})".encode("ascii", "replace").decode()
+    # A cookie knows no ports: one of Galaxy's would go along with a download from another server on its host.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    if os.environ.get("GALAXY_INSECURE") == "1":
+        import warnings
+        warnings.filterwarnings("ignore", message="Unverified HTTPS request")
+        eprint("warning: GALAXY_INSECURE=1: the server's certificate is not checked")
     return session
 
 
@@ -852,7 +798,7 @@ def _seconds_from_env(variable: str, default: float) -> float:
 
 
 def _member_key(member: Any, route: str) -> str:
-    """Return what tells a list's member from the others: its id, or all of it (JSON) where that is not enough."""
+    """Return what identifies a member of a list: its id, or all of it as JSON where an id is not enough."""
     kind = member.get("history_content_type") if isinstance(member, dict) else None
     if isinstance(member, dict) and "id" in member and (kind or route not in ("contents", "datasets")):
         return f"id {kind} {member['id']}"
@@ -864,6 +810,27 @@ def _page_number(value: Any) -> int:
     if not text.isdecimal():
         raise GalaxyError(f"limit and offset are integers, not {text!r}", USAGE)
     return int(text)
+
+
+def library_in_url(galaxy: Galaxy) -> str:
+    """The id of the library whose contents the user's URL names; a usage error if it names none."""
+    return urlsplit(url_on_route(galaxy, "libraries/ID/contents")).path.split("/")[-2]
+
+
+def require_active_folder(galaxy: Galaxy, library: str, folder: str = "") -> str:
+    """Return the id of `folder`, by default of the library's root folder.
+
+    Raises `GalaxyError` if the library, the folder or one above it was deleted: Galaxy 26.1 still fills those, and nobody
+    sees what is in them.
+    """
+    about = galaxy.get(f"libraries/{library}")
+    label, next_folder = f"library {library}", folder
+    while next_folder and not about.get("deleted"):
+        about = galaxy.get(f"folders/{next_folder}")
+        label, next_folder = f"folder {next_folder}", about["parent_id"]
+    if about.get("deleted"):
+        raise GalaxyError(f"{label} ({about['name']}) is deleted: an administrator of the server can bring it back")
+    return folder or str(about["root_folder_id"])
 
 
 # ------------------------------------------------------------------------------- what comes back, and whether to ask again
@@ -898,22 +865,23 @@ def should_retry(method: str, response: requests.Response, failures: int) -> boo
 
 
 def retry_after(response: requests.Response | None) -> float:
-    """Return how many seconds the server asks us to wait, from either form of `Retry-After` (RFC 9110, 10.2.3), else 0."""
+    """Return the seconds in either form of `Retry-After` (RFC 9110, 10.2.3), 0 where there is none."""
     text = response.headers.get("Retry-After", "") if response is not None else ""
     if re.fullmatch(r"\d+", text.strip()):
         return float(text)
-    if text:
-        from email.utils import parsedate_to_datetime
-        try:
-            return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-        except (TypeError, ValueError, OverflowError):
-            pass
+    from email.utils import parsedate_to_datetime
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     return 0.0
 
 
 def no_answer_error(request: str, method: str, error: Any) -> GalaxyError:
-    """Return the error for a request that no answer came to; `request` says which one."""
-    text = f"{request}: {describe_failure(error)}{_size_note(error)}"
+    """Return the error for a request that got no answer; `request` names it in the message."""
+    text = f"{request}: {describe_failure(error)}"
+    size, size_in_words = _body_size(error.request)
+    if size > 2**20 and connection_broke(error) and not isinstance(error, requests.exceptions.Timeout):
+        # More than nginx takes by default, the least that proxies take.
+        text += f" (a proxy before Galaxy may refuse a body of {size_in_words})"
     if not_sent(error):
         return GalaxyError(f"{text}: is the address right, and is the server up?", TRY_LATER)
     if not connection_broke(error):
@@ -924,51 +892,39 @@ def no_answer_error(request: str, method: str, error: Any) -> GalaxyError:
     return GalaxyError(f"{text}: {MAY_HAVE_ACTED}", lost=True)
 
 
-def _size_note(error: Any) -> str:
-    """A word about a proxy's limit where the connection broke while more than nginx's, the least one, was sent."""
-    is_timeout = isinstance(error, requests.exceptions.Timeout)
-    size = _body_size(error.request) if connection_broke(error) and not is_timeout else 0
-    return f" (a proxy before Galaxy may refuse a body of {_size_in_words(size)})" if size > 2**20 else ""
-
-
-def error_from_response(request: str, response: requests.Response, base: str, exit_code: int | None = None) -> GalaxyError:
+def error_from_response(request: str, response: requests.Response, base: str, exit_code: int) -> GalaxyError:
     """Return the error for an answer from the server `base`: what was asked, what came back, what to try."""
     status, body = response.status_code, body_text(response)
     message, details, code = error_details(body)
     status_line = f"{status} {response.reason or ''}".rstrip()
-    by_proxy = is_from_proxy(response, body)
-    if by_proxy:
+    advice = proxy_hint(response, body, base)
+    if advice is None:
+        advice = error_hint(response, message, code, base)
+    else:
         status_line += ", from a proxy before Galaxy"
         message = "" if message.startswith(str(status)) else message    # most such pages have no other title
     words = dict.fromkeys(shorten(part, 500).strip(": .,") for part in (status_line, message, "; ".join(details)))
     lost = response.request.method not in IDEMPOTENT_METHODS and status in (408, 502, 503, 504)
-    advice = MAY_HAVE_ACTED if lost else (
-        proxy_hint(response, base) if by_proxy else error_hint(response, message, code, base))
+    advice = MAY_HAVE_ACTED if lost else advice
     return GalaxyError(": ".join(part for part in (request, *words, advice) if part),
-                       FAILED if exit_code is None else exit_code, status=status, body=body, err_msg=message, lost=lost,
-                       phrase=response.reason or "")
+                       exit_code, status=status, body=body, err_msg=message, lost=lost, phrase=response.reason or "")
 
 
 # The error pages that nginx and Apache make by themselves.
 PROXY_PAGES = re.compile(r"<center>(nginx|openresty)\b|<html><head>\n<title>\d{3} [^<\n]*</title>\n</head><body>\n<h1>")
 
 
-def is_from_proxy(response: requests.Response, body: str) -> bool:
-    """Whether it is certain that an error answer is a proxy's and not Galaxy's.
+def proxy_hint(response: requests.Response, body: str, base: str) -> str | None:
+    """Return what to try after an error of a proxy ("" where there is no advice), None where it may be Galaxy's own error.
 
-    Galaxy's own errors are JSON, but for pages (404, in another form) and the text of a 500; it asks for no password in
-    the way of browsers (26.1, measured).
+    Galaxy's own errors are JSON, except pages (404, in another form) and the text of a 500; and it never asks for a
+    password in the way of browsers (26.1, measured).
     """
-    status = response.status_code
-    if _parse_or_text(body) is not body:
-        return False
-    return (status in (413, 502, 504) or (status == 503 and "<html" in body.lower())
-            or (status == 401 and "WWW-Authenticate" in response.headers) or bool(PROXY_PAGES.search(body)))
-
-
-def proxy_hint(response: requests.Response, base: str) -> str:
-    """Return what to try after a proxy's refusal; "" where there is no advice."""
     status, request = response.status_code, response.request
+    by_proxy = (status in (413, 502, 504) or (status == 503 and "<html" in body.lower())
+                or (status == 401 and "WWW-Authenticate" in response.headers) or bool(PROXY_PAGES.search(body)))
+    if not by_proxy or _parse_or_text(body) is not body:
+        return None
     if status == 401 and "Authorization" in request.headers:
         return "it asks for a name and password of its own, and refuses those that were sent"
     if status == 401:
@@ -976,23 +932,21 @@ def proxy_hint(response: requests.Response, base: str) -> str:
     if status == 404:
         return f"it does not pass that address on: is {base} your Galaxy's address, with its prefix if it has one?"
     if status == 413:
-        return f"it refuses a body of {_size_in_words(_body_size(request))}; its administrator can raise the limit " \
-               "(nginx: client_max_body_size)"
+        return (f"it refuses a body of {_body_size(request)[1]}; its administrator can raise the limit (nginx: "
+                "client_max_body_size)")
     return "Galaxy is down or too slow: try again later" if status in TRANSIENT_STATUSES else ""
 
 
-def _body_size(request: requests.PreparedRequest | None) -> int:
+def _body_size(request: requests.PreparedRequest | None) -> tuple[int, str]:
+    """Return the size of a request's body in bytes, and in words."""
     text = request.headers.get("Content-Length", "") if request is not None else ""
-    return int(text) if text.isdecimal() else 0
-
-
-def _size_in_words(size: int) -> str:
-    return f"{size / 2**20:.3g} MiB" if size >= 2**20 else f"{size} bytes"
+    size = int(text) if text.isdecimal() else 0
+    return size, f"{size / 2**20:.3g} MiB" if size >= 2**20 else f"{size} bytes"
 
 
 def error_hint(response: requests.Response, message: str, code: int | None, base: str) -> str:
     """Return what to try after an error with Galaxy's `message` and `err_code`; "" where there is no advice."""
-    status, request = response.status_code, response.request
+    status, request, url = response.status_code, response.request, str(response.request.url)
     if status in (401, 403) and "x-api-key" not in request.headers:
         return "" if "Authorization" in request.headers else "it was asked without a key"
     if status == 401 or "API key is not valid" in message:      # which some routes of Galaxy 26.1 answer with 403
@@ -1001,12 +955,11 @@ def error_hint(response: requests.Response, message: str, code: int | None, base
         return "the server's administrator can allow it in galaxy.yml"
     if code == 403006 or (status == 403 and "administrators can" in message):
         return "this needs an administrator's key; the server's administrator names them in admin_users of galaxy.yml"
-    if code in (403002, 403005) and re.search("/api/(libraries|folders)/", str(request.url)):
+    if code in (403002, 403005) and re.search("/api/(libraries|folders)/", url):
         return "the library's managers and the server's administrator can permit it"
     if status == 404 and code is None:
-        parts = urlsplit(str(request.url))
-        if "/api/" not in f"{parts.path}/":
-            return f"addresses of the API have /api/ behind the server's own, as in {parts.scheme}://{parts.netloc}/api/users"
+        if "/api/" not in f"{urlsplit(url).path}/":
+            return f"addresses of the API have /api/ behind the server's own, as in {urljoin(url, '/api/users')}"
         return f"Galaxy has no such address for {request.method}: {base}/api/docs lists those it has"
     if code == 400009 or (code == 400008 and "invalid id" in message.lower()):
         return "an id is what display.py shows in the field id"
@@ -1020,8 +973,8 @@ def error_hint(response: requests.Response, message: str, code: int | None, base
 def describe_failure(error: Any) -> str:
     """Return what happened to a connection, in a few words."""
     text = str(error)
-    if isinstance(error, (requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL)) or "SOCKS" in text or \
-            "proxy" in text.lower():
+    is_proxys = isinstance(error, (requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL))
+    if is_proxys or re.search("^Proxy URL|SOCKS", text):
         return "the proxy that your environment names can't be reached or refuses"
     if isinstance(error, requests.exceptions.SSLError) and not connection_broke(error):
         if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text:
@@ -1030,16 +983,13 @@ def describe_failure(error: Any) -> str:
             return (f"its certificate does not verify{why}: set REQUESTS_CA_BUNDLE to your authority's file (PEM), or "
                     "GALAXY_INSECURE=1 to go without")
         return "no TLS at that port: does the address begin with http://?" if "WRONG_VERSION" in text else "TLS failed"
-    if isinstance(error, requests.exceptions.InvalidJSONError):
-        return "NaN and Infinity are not JSON"
-    if isinstance(error, requests.exceptions.ContentDecodingError):
-        return "the answer's compression is broken"
-    if isinstance(error, ValueError):       # InvalidURL and its like
-        return "not the address of a server"
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return "no connection in time"
-    if isinstance(error, requests.exceptions.Timeout):
-        return "no answer in time"
+    for kind, words in ((requests.exceptions.InvalidJSONError, "NaN and Infinity are not JSON"),
+                        (requests.exceptions.ContentDecodingError, "the answer's compression is broken"),
+                        (ValueError, "not the address of a server"),        # InvalidURL and its like
+                        (requests.exceptions.ConnectTimeout, "no connection in time"),
+                        (requests.exceptions.Timeout, "no answer in time")):
+        if isinstance(error, kind):
+            return words
     if not_sent(error):
         if re.search("resol|getaddrinfo|Name or service|nodename", text, re.IGNORECASE):
             return "no such host"
@@ -1048,7 +998,7 @@ def describe_failure(error: Any) -> str:
 
 
 def body_text(response: requests.Response) -> str:
-    """Return the beginning of the body, whatever it is."""
+    """Return the first 100,000 bytes of the body as text, "" where they can't be read."""
     try:
         return response.content[:100_000].decode(response.encoding or "utf-8", "replace")
     except (LookupError, ValueError, requests.RequestException):
@@ -1062,7 +1012,7 @@ def page_title(text: str) -> str:
 
 
 def error_details(body: str) -> tuple[str, list[str], int | None]:
-    """Return what an answer says to people, which parts of the payload it finds wrong, and Galaxy's `err_code`."""
+    """Return an answer's message, its findings on parts of the payload (`place: message`), and Galaxy's `err_code`."""
     answer = _parse_or_text(body)
     if isinstance(answer, str) and answer == body:      # not JSON
         return page_title(body) or ("" if "<" in body[:200] else shorten(body)), [], None
@@ -1072,18 +1022,16 @@ def error_details(body: str) -> tuple[str, list[str], int | None]:
     errors = answer.get("validation_errors") or []
     if isinstance(message, list):      # FastAPI's own form, as the upload routes answer
         message, errors = "", message
-    findings = [finding for error in (errors if isinstance(errors, list) else [errors])
-                for finding in _validation_messages(error)]
+    findings = [finding for finding in _validation_messages(errors) if finding.partition(": ")[2] not in str(message)]
     code = answer.get("err_code")
-    return shorten(str(message), 500), [one for one in findings if one.partition(": ")[2] not in str(message)][:10], \
-        code if isinstance(code, int) else None
+    return shorten(str(message), 500), findings[:10], code if isinstance(code, int) else None
 
 
 def _validation_messages(error: Any) -> list[str]:
-    """Return `place: message` for each finding in one member of `validation_errors`, which may be JSON in a string."""
+    """Return `place: message` for each finding in `validation_errors` or a part of it, which may be JSON in a string."""
     error = _parse_or_text(error) if isinstance(error, str) else error
     if isinstance(error, list):
-        return [finding for part in error for finding in _validation_messages(part)][:10]
+        return [finding for part in error for finding in _validation_messages(part)]
     if not isinstance(error, dict):
         return [shorten(f": {error}")]
     place = ".".join(map(str, error["loc"])) if isinstance(error.get("loc"), list) else ""
@@ -1110,11 +1058,11 @@ INTERRUPTED = 130   # Ctrl-C; 128+N for signal N
 
 
 class GalaxyError(Exception):
-    """Something failed; `str()` of it is one line that is fit to show: no key in it, and what to try.
+    """Something failed; `str()` of it is one line that is fit to show: what failed, why, what to try, and no key.
 
     `exit_code` is the script's exit status. Where Galaxy answered: `status` (HTTP) with its `phrase`, `body` (text) and
-    `err_msg` (Galaxy's own words). `lost` says that a POST went out and its answer never came: the server may have acted,
-    so look before you send it again. `table` is what there is to choose from, for people, below that line.
+    `err_msg` (Galaxy's own words). `lost` is True where a POST went out and its answer never came: the server may have
+    acted, so look before you send it again. `table` lists what there is to choose from; `run` prints it below the line.
     """
 
     def __init__(self, text: str, exit_code: int = FAILED, *, status: int | None = None, body: str | None = None,
@@ -1128,7 +1076,7 @@ class GalaxyError(Exception):
 
 
 class GalaxyURLError(GalaxyError, URLError):
-    """What the eight helpers raise: a `GalaxyError` that is also urllib's URLError, which old recipes catch."""
+    """Raised by the helpers at the top: a `GalaxyError` that is also urllib's URLError, which old recipes catch."""
 
     def __init__(self, error: GalaxyError):
         self.__dict__.update(error.__dict__)
@@ -1152,18 +1100,16 @@ class GalaxyHTTPError(GalaxyURLError, HTTPError):
 
 @contextlib.contextmanager
 def _recipe_errors() -> Iterator[None]:
-    """Raise urllib's errors too; what a recipe does not catch ends it with one line, as the old helpers did."""
-    sys.excepthook = _print_uncaught
+    """Raise errors that are urllib's too; one that a recipe does not catch ends it with one line, as the old helpers did."""
     try:
         yield
-    except GalaxyURLError:
-        raise
     except GalaxyError as error:
         raise (GalaxyHTTPError if error.status else GalaxyURLError)(error) from error.__cause__
 
 
 def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    if not isinstance(error, GalaxyError) or os.environ.get("GALAXY_DEBUG"):
+    is_missing = isinstance(error, ModuleNotFoundError) and str(error.name).startswith("galaxy_api_scripts")
+    if os.environ.get("GALAXY_DEBUG") or not (is_missing or isinstance(error, GalaxyError)):
         sys.__excepthook__(kind, error, trace)
         return
     helper, place = "", ""
@@ -1175,15 +1121,15 @@ def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any)
             place = f"line {trace.tb_lineno} of {os.path.basename(code.co_filename)}"
         trace = trace.tb_next
     old = {"display": "exited", **dict.fromkeys(("submit", "update", "delete"), "returned a text that begins 'Error.'")}
-    report_error(f"{error}" + (f" ({place}: {helper} raises where it {old[helper]} before: put it into try ... except "
-                               "HTTPError; docs/legacy.md)" if helper in old else ""))
+    report_error(_describe(error)[0] + (f" ({place}: {helper} raises where it {old[helper]} before: put it into try ... "
+                                        "except GalaxyError; docs/legacy.md)" if helper in old else ""))
+
+
+sys.excepthook = _print_uncaught
 
 
 def run(main: Callable[[], int | None]) -> int:
-    """Call `main()` and return its exit status; what it raises becomes one line on standard error, above its table.
-
-    With $GALAXY_DEBUG set the traceback comes too, redacted.
-    """
+    """Call `main()` and return its exit status; print what it raises as one line ($GALAXY_DEBUG: with the traceback)."""
     _prepare_process()
     _success_actions.clear()
     is_script = getattr(main, "__module__", "") == "__main__"
@@ -1205,7 +1151,7 @@ def run(main: Callable[[], int | None]) -> int:
             eprint(error.table)
     try:
         sys.stdout.flush()
-    except OSError:     # full, or closed: let the rest go nowhere, or Python would try again at its end and complain
+    except OSError:     # full, or closed: discard the rest, or Python would try again at its end and complain by itself
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status
 
@@ -1214,20 +1160,17 @@ _success_actions: list[Callable[[], object]] = []
 
 
 def on_success(act: Callable[[], object]) -> None:
-    """Let `act()` be the last that this process does where it succeeds, when its output is written: if it is killed before,
-    the run has not ended."""
+    """Let `run` call `act()` last, when a successful `main`'s output is written: a run killed before that has not ended."""
     _success_actions.append(act)
 
 
 def _prepare_process() -> None:
     """Make the streams take any text, and let signals run `finally` clauses."""
-    if sys.stdout is None:      # closed by the caller
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    if sys.stderr is None:      # print would take standard output in its place
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:      # closed by the caller; and for a closed stderr print would take stdout
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        if hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
     if threading.current_thread() is threading.main_thread():
         for name in ("SIGTERM", "SIGHUP"):      # Windows has no SIGHUP
             number = getattr(signal, name, None)
@@ -1258,7 +1201,7 @@ def _describe(error: BaseException) -> tuple[str, int]:
 
 
 def report_error(text: str, exit_code: int = FAILED) -> int:
-    """Print one line on standard error, with the traceback if $GALAXY_DEBUG is set, and return `exit_code`."""
+    """Print `text` as one line on standard error, below the traceback if $GALAXY_DEBUG is set, and return `exit_code`."""
     if os.environ.get("GALAXY_DEBUG") and sys.exc_info()[0]:
         import traceback
         eprint(traceback.format_exc())
@@ -1267,7 +1210,7 @@ def report_error(text: str, exit_code: int = FAILED) -> int:
 
 
 def eprint(text: str) -> None:
-    """Print on standard error, redacted; a full disk there is no reason to fail."""
+    """Print `text`, redacted, on standard error; ignore a full disk there."""
     with contextlib.suppress(OSError):
         print(redact(text), file=sys.stderr, flush=True)
 
@@ -1281,13 +1224,13 @@ known_secrets: set[str] = set()     # every key and password that this process h
 
 
 def register_secret(secret: str | None) -> None:
-    """Let no message show `secret` from now on."""
-    if secret and len(secret) > 5:      # what is shorter is not a key, and would blot out half of a message
+    """Keep `secret` out of every message from now on."""
+    if secret and len(secret) > 5:      # a shorter one is not a key, and would blot out half of a message
         known_secrets.update((secret, quote(secret, safe="")))
 
 
 def redact(text: str) -> str:
-    """Return `text` without keys and passwords: those met so far, `key=` in any URL, `user:password@` before any host."""
+    """Return `text` without keys and passwords: registered ones, `key=` in any URL, `user:password@` before any host."""
     for secret in sorted(known_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = re.sub(r"([?&](?:api_)?key=)[^&\s'\"]*", r"\1***", text, flags=re.IGNORECASE)
@@ -1312,15 +1255,14 @@ OWN_STYLES = ("table", "json", "jsonl", "csv", "tsv", "value")
 def output_options(args: dict[str, Any], known: Iterable[str] = ()) -> dict[str, Any]:
     """Return `{"format": ..., "fields": [...]}` from `--format` and `--fields`, for `show` and the four helpers.
 
-    An unknown style is a usage error, raised here before anything is sent, and so is a field that is not among those
-    `known`, where these are given.
+    Raises a usage error, before anything is sent, for an unknown style, and for a field that is not in `known` if given.
     """
     style, fields = args["--format"], args["--fields"]
     if style not in OWN_STYLES[1:] and (style or fields):
-        import tabulate  # here too, because where it is missing nothing must be sent
+        import tabulate  # so that nothing is sent where it is missing
         if style and style not in (OWN_STYLES[0], *tabulate.tabulate_formats):
-            raise GalaxyError(f"--format={style}: expected one of {', '.join(OWN_STYLES)}, or a tabulate style "
-                              "such as github", USAGE)
+            raise GalaxyError(f"--format={style}: expected one of {', '.join(OWN_STYLES)}, or a tabulate style such as "
+                              "github", USAGE)
     names = [name.strip() for name in (fields or "").split(",") if name.strip()]
     unknown = [name for name in names if known and name not in known]
     if unknown:
@@ -1331,22 +1273,19 @@ def output_options(args: dict[str, Any], known: Iterable[str] = ()) -> dict[str,
 def show(answer: Any, format: str | None = None, fields: Iterable[str] = (),
          plain: Callable[[Any], None] | None = None, changed: bool = False, upright: bool = False) -> None:
     """Print JSON as a `table`, `json`, `jsonl`, `csv`, `tsv`, `value` (cells alone, for a shell's variables) or another
-    tabulate style; `fields` picks the columns.
+    tabulate style; `fields` picks the columns. Without either, `plain` prints it if given.
 
-    `plain` prints it where neither was asked for. Values are never rewritten: a string stays as it is, null is an empty
-    cell, all else is its JSON. `jsonl` and `value`, and `csv` and `tsv` with `fields`, go out row by row as `answer`, a
-    list or an iterator, hands them on. A field that no row has is an error; where the request has `changed` something the
-    message says so, and it is not a usage error, or somebody would ask again. A single thing's table is `upright` where
-    told: a line for each field.
+    Values are never rewritten: a string stays as it is, null is an empty cell, all else is its JSON. `jsonl` and `value`,
+    and `csv` and `tsv` with `fields`, go out row by row as `answer`, a list or an iterator, hands them on. The table of a
+    single thing is `upright` on request: a line for each field. Raises a usage error for a field that no row has; where
+    the request has `changed` something it is not a usage error, and says so, or somebody would send the request again.
     """
     try:
         _print_rows(answer, format, list(fields), plain, changed, upright)
         if changed:
             sys.stdout.flush()
-    except BrokenPipeError:
-        raise
     except OSError as error:
-        if not changed or isinstance(error, GalaxyError):
+        if not changed or isinstance(error, (GalaxyError, BrokenPipeError)):
             raise
         raise GalaxyError(f"it is done{_id_note(answer)}, but the answer can't be printed: {error.strerror}") from None
 
@@ -1385,7 +1324,7 @@ def print_request(method: str, url: str, data: Any, style: str | None = None) ->
 
 
 def _select_fields(rows: Iterable[Any], fields: list[str], changed: bool) -> Iterator[Any]:
-    """Yield the rows with these fields only, with all of them where there are none."""
+    """Yield the rows with these `fields` only, or whole where none are named."""
     known: dict[str, None] = {}
     row: Any = None
     for row in rows:
@@ -1408,7 +1347,8 @@ def _id_note(answer: Any) -> str:
 def _print_separated(rows: Iterator[Any], separator: str, fields: list[str]) -> None:
     if not fields:
         rows, fields = _columns(list(rows))
-    first = list(itertools.islice(rows, 1))     # where there is an error no heading is printed
+    import csv
+    first = list(itertools.islice(rows, 1))     # an error in it comes before the heading
     writer = csv.writer(sys.stdout, delimiter=separator, lineterminator="\n")
     writer.writerow(fields)
     for row in itertools.chain(first, rows):
@@ -1461,14 +1401,15 @@ def print_members(answer: Any) -> None:
 
 def print_response(answer: Any) -> None:
     """Print the answer to a POST as the old `create.py` did: members one by one, anything else as it is."""
+    if not isinstance(answer, list):
+        print_answer(answer)
+        return
     print("Response\n--------")
-    for member in answer if isinstance(answer, list) else []:
+    for member in answer:
         if isinstance(member, dict):
             _print_member(member, member.get("url", "----"))
         else:
             print(member)
-    if answer is not None and not isinstance(answer, list):
-        print(answer)
 
 
 def print_answer(answer: Any) -> None:

@@ -23,15 +23,15 @@ Options:
 """
 import sys
 
-from common import Galaxy, add_scheme, arguments, output_options, parse_id, run, submit
-from galaxy_api_scripts.libraries.contents import parse_folder_id, require_active_folder
+from common import Galaxy, arguments, output_options, parse_folder_id, parse_id, require_active_folder, run, submit
 
 
 def main(argv=None):
     args = arguments(__doc__, argv, legacy=True)
     dataset, library = [parse_id(args[name], name) for name in ("HDA_ID", "LIBRARY_ID")]
     folder, message = parse_folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["MESSAGE"]
-    galaxy = Galaxy(args["KEY"], add_scheme(args["BASE"]))
+    base = args["BASE"]
+    galaxy = Galaxy(args["KEY"], base if "://" in base or base.startswith(("-", "/")) else f"http://{base}")
     require_active_folder(galaxy, library, folder)
 
     data = {"folder_id": folder, "create_type": "file", "from_hda_id": dataset}

@@ -66,7 +66,7 @@ def alone(monkeypatch, tmp_path):
         if re.match(r"(?i)GALAXY_|.*_proxy$|.*_CA_BUNDLE$|XDG_STATE_HOME$", name):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setattr(common, "session", None)
+    common.shared_session.cache_clear()
     monkeypatch.setattr(common, "known_secrets", set())
     connect, look_up = socket.socket.connect, socket.getaddrinfo
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from common import STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError, add_scheme
+from common import STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 
 INSTALLED, DEACTIVATED, UNINSTALLED, ERROR = "Installed", "Deactivated", "Uninstalled", "Error"
 INSTALL_TIMEOUT = 3600      # seconds to wait for an installation whose answer is lost, as proxies lose it after a minute
@@ -23,7 +23,7 @@ class Repository:
     """A repository in the Tool Shed at `shed`; `str()` of it is its name in messages."""
 
     def __init__(self, shed: str, owner: str, name: str):
-        self.shed = Galaxy("anonymous", add_scheme(shed))
+        self.shed = Galaxy("anonymous", shed if "://" in shed else f"http://{shed}")
         for text, option in ((owner, "--owner"), (name, "--name")):
             if not re.fullmatch(r"[\w.-]+", text):
                 raise GalaxyError(f"{option}={text}: not a name in a Tool Shed", USAGE)

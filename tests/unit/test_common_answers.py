@@ -45,14 +45,15 @@ def test_status_500_is_retried_once(loopback, clock):
     assert len(loopback.asked) == 4
 
 
-def test_a_broken_connection_is_retried_for_get_and_never_for_post(loopback, clock):
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_a_broken_connection_is_retried_for_get_and_never_for_post_and_patch(loopback, clock, method):
     loopback.will(hang_up, (200, [1]))
     assert Galaxy(KEY, loopback.url).get("histories") == [1]
     loopback.will(hang_up, (200, [1]))
     with pytest.raises(GalaxyError, match="may have done it") as excinfo:
-        Galaxy(KEY, loopback.url).post("histories", {})
+        Galaxy(KEY, loopback.url).call(method, "histories", {})
     assert excinfo.value.lost and excinfo.value.exit_code == FAILED
-    assert [request.method for request in loopback.asked] == ["GET", "GET", "POST"]
+    assert [request.method for request in loopback.asked] == ["GET", "GET", method]
 
 
 def test_a_truncated_body_is_requested_again(loopback, clock):
@@ -278,6 +279,13 @@ def test_a_post_that_a_proxy_answers_with_502_is_lost(loopback):
     with pytest.raises(GalaxyError, match="502 Bad Gateway, from a proxy before Galaxy: .*look before you send") as excinfo:
         Galaxy(KEY, loopback.url).post("histories", {"name": "x"})
     assert excinfo.value.lost and len(loopback.asked) == 1
+
+
+def test_an_address_with_the_word_proxy_in_it_names_no_proxy(monkeypatch):
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    with pytest.raises(GalaxyError, match="qv=proxy: connection refused") as excinfo:
+        Galaxy(KEY, "http://127.0.0.1:9").get("histories?qv=proxy")
+    assert excinfo.value.exit_code == TRY_LATER
 
 
 def test_status_413_names_the_size_of_the_body(loopback):

@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from fakes import KEY
+from fakes import KEY, URL
 
 import common
 from common import FAILED, USAGE, Galaxy, GalaxyError
@@ -315,3 +315,25 @@ def test_backoff_pauses_grow_to_30_seconds(clock):
             break
     assert clock.slept[0] == 0.25 and clock.slept[-1] == 30
     assert clock.slept == sorted(clock.slept)
+
+
+def test_poll_within_a_poll_ends_with_the_earlier_of_the_two(clock):
+    galaxy, start = Galaxy(KEY, URL), clock.now
+    outer = galaxy.poll(50)
+    next(outer)
+    assert galaxy.deadline == start + 50
+    assert len(list(galaxy.poll(10))) > 1
+    assert (clock.now, galaxy.deadline) == (pytest.approx(start + 10), start + 50)
+    for timeout in (500, None):
+        list(galaxy.poll(timeout))
+        assert (clock.now, galaxy.deadline) == (pytest.approx(start + 50), start + 50)
+    outer.close()
+    assert galaxy.deadline == float("inf")
+
+
+def test_a_request_within_a_poll_waits_for_no_answer_beyond_its_end(loopback):
+    loopback.will(lambda handler: handler.owner.closing.wait(20) or handler.reply(200, {}))
+    galaxy = Galaxy(KEY, loopback.url, patience=0)
+    with pytest.raises(GalaxyError, match="no answer in time"):
+        for _ in galaxy.poll(1):
+            galaxy.get("jobs/j")

@@ -111,6 +111,11 @@ def test_a_legacy_line_of_options_is_read_as_the_originals_read_it():
     assert (args["--api"], args["--url"], args["--dbkey"], args["-f"]) == ("K", "http://h", ["hg19", "hg38"], "2")
 
 
+def test_the_last_of_a_repeated_legacy_option_counts_by_either_name():
+    for line in (["-a", "first", "--api=last"], ["--api=first", "-a=last"], ["-a", "first", "-alast"]):
+        assert common.arguments(LEGACY_OPTIONS_USAGE, [*line, "-u", "U", "-d", "B"], legacy=True)["--api"] == "last"
+
+
 # --------------------------------------------------------------------------------------------------------------- values
 
 @pytest.mark.parametrize("text", ["x", "-1", "1.5", "0", "١", ""])

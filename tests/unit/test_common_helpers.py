@@ -7,10 +7,10 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 
 import pytest
-from fakes import KEY
+from fakes import KEY, URL
 
 import common
-from common import TRY_LATER, GalaxyError
+from common import TRY_LATER, USAGE, Galaxy, GalaxyError, url_on_route
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,3 +93,27 @@ def test_an_uncaught_error_names_the_recipes_line_to_change(loopback, tmp_path):
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert "History not found" in result.stderr
     assert "line 4 of recipe.py: submit raises where it returned a text" in result.stderr
+
+
+@pytest.mark.parametrize("route, path, address", [
+    ("", "/api/anything/x", "/api/anything/x"), ("histories", "", "/api/histories"),
+    ("histories", "/api/", "/api/histories"),
+    ("histories", "/galaxy", "/galaxy/api/histories"), ("histories", "/api/histories/", "/api/histories"),
+    ("histories", "/api/histories?v=dev", "/api/histories?v=dev"),
+    ("histories/ID", "/api/histories/h-1", "/api/histories/h-1"),
+    ("libraries/ID/contents", "/api/libraries/l1", "/api/libraries/l1/contents"),
+    ("libraries/ID/contents", "/galaxy/api/libraries/l1/contents", "/galaxy/api/libraries/l1/contents")])
+def test_url_on_route_completes_an_address_of_the_route(route, path, address):
+    assert url_on_route(Galaxy(KEY, URL + path), route) == URL + address
+
+
+@pytest.mark.parametrize("route, path", [
+    ("histories", "/api/libraries"), ("histories", "/api/histories/h1"), ("histories", "/api/histories/h1/contents"),
+    ("histories", "/api/historiesx"), ("histories/ID", ""), ("histories/ID", "/api"), ("histories/ID", "/api/histories"),
+    ("histories/ID", "/api/libraries/h1"), ("histories/ID", "/api/histories/h1/contents"),
+    ("histories/ID", "/api/histories/a.b"), ("libraries/ID/contents", "/api/libraries"),
+    ("libraries/ID/contents", "/api/histories/h1/contents"), ("libraries/ID/contents", "/api/libraries/a/b/contents")])
+def test_url_on_route_refuses_an_address_of_another_route(route, path):
+    with pytest.raises(GalaxyError, match=f"and this script needs {URL}/api/{route}$") as excinfo:
+        url_on_route(Galaxy(KEY, URL + path), route)
+    assert excinfo.value.exit_code == USAGE

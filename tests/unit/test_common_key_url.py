@@ -78,6 +78,12 @@ def test_a_key_for_one_server_never_goes_to_another(monkeypatch, url):
     assert "belongs to https://galaxy.example.org/galaxy" in usage_error("-", url)
 
 
+def test_a_key_for_https_does_not_go_to_http_at_the_same_port(monkeypatch):
+    monkeypatch.setenv("GALAXY_API_KEY", KEY)
+    monkeypatch.setenv("GALAXY_URL", "https://galaxy.example.org:8443")
+    assert "belongs to https://galaxy.example.org:8443" in usage_error("-", "http://galaxy.example.org:8443/api/x")
+
+
 def test_a_key_of_the_environment_without_galaxy_url_goes_to_any_server(monkeypatch):
     monkeypatch.setenv("GALAXY_API_KEY", KEY)
     assert resolve_credentials("-", f"{HOST}/api/x") == (KEY, f"{HOST}/api/x")
