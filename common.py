@@ -12,7 +12,8 @@ starts from `Galaxy`:
     for history in galaxy.pages("histories"):
         print(history["id"], history["name"])
 
-Everything that goes wrong raises `GalaxyError`; `run(main)` turns it into one line and an exit status.
+Everything that goes wrong raises `GalaxyError`; `run(main)` turns it into one line and an exit status. The sections, in
+this order: the four helpers, KEY and URL, the command line, Galaxy, retries and error messages, exit codes, printing.
 """
 from __future__ import annotations
 
@@ -79,8 +80,8 @@ def update(api_key: str, url: str, data: Any, return_formatted: bool = True, **o
 
 
 def delete(api_key: str, url: str, data: Any, return_formatted: bool = True, **options: Any) -> Any:
-    """DELETE `url`, with `data` as the JSON body, and print the answer; otherwise as `submit`."""
-    return _change("DELETE", api_key, url, data, return_formatted, print_answer, **options)
+    """DELETE `url`, with `data` as the JSON body if there is any, and print the answer; otherwise as `submit`."""
+    return _change("DELETE", api_key, url, data or None, return_formatted, print_answer, **options)
 
 
 def get(api_key: str, url: str) -> Any:
@@ -516,6 +517,7 @@ PAGING: dict[str, dict[str, Any]] = {
 
 # From Galaxy 26.1's schema (DatasetState, JobState). `paused` jobs and datasets wait for a person, so they don't move.
 NON_TERMINAL_DATASET_STATES = ("new", "upload", "queued", "running", "setting_metadata")
+DATASET_STATES = (*NON_TERMINAL_DATASET_STATES, "ok", "empty", "error", "paused", "failed_metadata", "deferred", "discarded")
 # `deleting` may last for ever (26.1, jobs of a cancelled invocation), and never ends well.
 NON_TERMINAL_JOB_STATES = ("new", "resubmitted", "upload", "waiting", "queued", "running", "stop")
 TERMINAL_JOB_STATES = ("ok", "skipped", "error", "failed", "deleting", "deleted", "stopped", "paused")
@@ -545,7 +547,7 @@ class Galaxy:
         try:
             return self.get(path, params)
         except GalaxyError as error:
-            if error.status not in (400, 403, 404):
+            if error.status not in (400, 403, 404):      # 400: an id that Galaxy cannot decode
                 raise
             return None
 
@@ -593,7 +595,7 @@ class Galaxy:
             yield from fresh[:None if limit is None else limit - count]
             count += len(fresh)
             offset += len(answer)
-            if len(answer) > size or (route in PAGING and len(answer) < size):
+            if len(answer) > size or (route in PAGING and len(answer) < size):     # all of it at once, or the last page
                 return
 
     def find(self, path: str, name: str) -> dict[str, Any]:
@@ -1099,7 +1101,6 @@ class GalaxyHTTPError(GalaxyURLError, HTTPError):
 @contextlib.contextmanager
 def _recipe_errors() -> Iterator[None]:
     """Raise errors that are urllib's too; one that a recipe does not catch ends it with one line, as the old helpers did."""
-    sys.excepthook = _print_uncaught
     try:
         yield
     except GalaxyError as error:
@@ -1107,7 +1108,8 @@ def _recipe_errors() -> Iterator[None]:
 
 
 def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    if not isinstance(error, GalaxyError) or os.environ.get("GALAXY_DEBUG"):
+    is_missing = isinstance(error, ModuleNotFoundError) and str(error.name).startswith("galaxy_api_scripts")
+    if os.environ.get("GALAXY_DEBUG") or not (is_missing or isinstance(error, GalaxyError)):
         sys.__excepthook__(kind, error, trace)
         return
     helper, place = "", ""
@@ -1119,13 +1121,15 @@ def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any)
             place = f"line {trace.tb_lineno} of {os.path.basename(code.co_filename)}"
         trace = trace.tb_next
     old = {"display": "exited", **dict.fromkeys(("submit", "update", "delete"), "returned a text that begins 'Error.'")}
-    report_error(f"{error}" + (f" ({place}: {helper} raises where it {old[helper]} before: put it into try ... except "
-                               "HTTPError; docs/legacy.md)" if helper in old else ""))
+    report_error(_describe(error)[0] + (f" ({place}: {helper} raises where it {old[helper]} before: put it into try ... "
+                                        "except GalaxyError; docs/legacy.md)" if helper in old else ""))
+
+
+sys.excepthook = _print_uncaught
 
 
 def run(main: Callable[[], int | None]) -> int:
-    """Call `main()` and return its exit status; print what it raises as one line on standard error, and the error's table
-    below. With $GALAXY_DEBUG set the traceback comes too, redacted."""
+    """Call `main()` and return its exit status; print what it raises as one line ($GALAXY_DEBUG: with the traceback)."""
     _prepare_process()
     _success_actions.clear()
     is_script = getattr(main, "__module__", "") == "__main__"

@@ -32,7 +32,19 @@ import json
 import sys
 from contextlib import suppress
 
-from common import USAGE, Galaxy, GalaxyError, arguments, output_options, parse_id, print_request, read_text, require_active_folder, run, show
+from common import (
+    USAGE,
+    Galaxy,
+    GalaxyError,
+    arguments,
+    output_options,
+    parse_id,
+    print_request,
+    read_text,
+    require_active_folder,
+    run,
+    show,
+)
 from galaxy_api_scripts.datasets.upload import post_fetch
 from galaxy_api_scripts.libraries.contents import open_folder
 

@@ -22,7 +22,18 @@ Options:
 """
 import sys
 
-from common import USAGE, Galaxy, GalaxyError, arguments, library_in_url, output_options, parse_folder_id, require_active_folder, run, submit
+from common import (
+    USAGE,
+    Galaxy,
+    GalaxyError,
+    arguments,
+    library_in_url,
+    output_options,
+    parse_folder_id,
+    require_active_folder,
+    run,
+    submit,
+)
 
 
 def main(argv=None):

@@ -25,7 +25,18 @@ Run twice, it makes second datasets; library_upload_dir.py does not.
 """
 import sys
 
-from common import USAGE, Galaxy, GalaxyError, arguments, library_in_url, output_options, parse_folder_id, require_active_folder, run, submit
+from common import (
+    USAGE,
+    Galaxy,
+    GalaxyError,
+    arguments,
+    library_in_url,
+    output_options,
+    parse_folder_id,
+    require_active_folder,
+    run,
+    submit,
+)
 
 
 def main(argv=None):

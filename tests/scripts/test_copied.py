@@ -97,7 +97,7 @@ def galaxy():
 
 @pytest.fixture(params=["alone", "beside the user's own modules"])
 def copied(request, name, tmp_path, bare, full):
-    """The script `name`, copied as HOUSE.md's sixth rule says: with common.py, and the package if it imports that."""
+    """The script `name`, copied with common.py, and with the package if it imports that."""
     folder, work = tmp_path / "copied", tmp_path / "work"
     folder.mkdir()
     work.mkdir()
@@ -129,6 +129,17 @@ def test_help_is_printed_in_a_bare_checkout(name, least):
     ended = subprocess.run([least, name, "--help"], cwd=ROOT / "scripts", capture_output=True, text=True,
                            env={"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"})
     assert (ended.returncode, ended.stderr) == (0, "") and "Usage:" in ended.stdout
+
+
+@pytest.mark.parametrize("name", sorted(set(SCRIPTS) - set(COMMON_ALONE)))
+def test_a_script_copied_without_the_package_that_it_needs_says_so_in_one_line(name, tmp_path):
+    for path in (SCRIPTS[name], ROOT / "common.py"):
+        shutil.copy(path, tmp_path)
+    hidden = (f"import sys, runpy; sys.modules['galaxy_api_scripts'] = None; sys.path.insert(0, {str(tmp_path)!r}); "
+              f"runpy.run_path({str(tmp_path / name)!r}, run_name='__main__')")
+    ended = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, cwd=tmp_path)
+    assert ended.returncode == 1 and ended.stdout == "" and ended.stderr.count("\n") == 1
+    assert "the folder galaxy_api_scripts is missing: copy it beside this script" in ended.stderr
 
 
 def python(code):
