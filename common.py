@@ -410,7 +410,7 @@ def int_option(args: dict[str, Any], option: str, least: int = 0) -> int | None:
 
 
 def parse_id(text: str, name: str, is_folder: bool = False) -> str:
-    """Return `text` where it can be an id, or a library folder's; raise a usage error that names the argument `name`."""
+    """Return `text` where it can be an id (of a library folder if `is_folder`); else raise a usage error naming `name`."""
     if not re.fullmatch(r"[\w-]+", text):
         raise GalaxyError(f"{name}: {shorten(text, 40)!r} is not an id{'' if text else ': is a variable unset?'}", USAGE)
     if is_folder and not text.startswith("F"):
@@ -1067,7 +1067,7 @@ class GalaxyHTTPError(GalaxyURLError, HTTPError):
 
 @contextlib.contextmanager
 def _recipe_errors() -> Iterator[None]:
-    """Raise errors that are urllib's too; one that an old recipe does not catch ends it with one line, as it did."""
+    """Raise errors that are urllib's too; one that an old recipe does not catch ends it with one line, as before."""
     try:
         yield
     except GalaxyError as error:
