@@ -69,7 +69,7 @@ def test_help_and_version_alone_exit_0(capsys, line, text):
 
 
 @pytest.mark.parametrize("line", [["k", "u", "-x"], ["k", "u", "n", "extra"], ["k", "u", "--to"], ["k", "u", "--dry-run=1"],
-                                  ["k", "u", "-h"], ["--version", "k"]])
+                                  ["k", "u", "-h"], ["k", "u", "--version"], ["--version", "k"]])
 def test_a_new_script_refuses_a_bad_line(line):
     with pytest.raises((GalaxyError, SystemExit)) as excinfo:
         common.arguments(LEGACY_USAGE, line)
