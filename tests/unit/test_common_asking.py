@@ -110,6 +110,12 @@ def test_a_redirect_on_the_same_server_is_followed_with_the_key(loopback):
     assert [request.headers["x-api-key"] for request in loopback.asked] == [KEY, KEY]
 
 
+def test_the_query_of_a_redirect_is_not_sent_twice(loopback):
+    loopback.will((307, {}, {"Location": "/api/histories/?limit=3"}), (200, []))
+    Galaxy(KEY, loopback.url).get("histories", {"limit": 3})
+    assert [request.path for request in loopback.asked] == ["/api/histories?limit=3", "/api/histories/?limit=3"]
+
+
 def test_a_redirected_post_is_not_sent_again(loopback):
     loopback.will((301, {}, {"Location": "/api/histories/"}))
     with pytest.raises(GalaxyError, match="a POST is not sent on: use that address"):

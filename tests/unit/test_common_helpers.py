@@ -28,6 +28,11 @@ def test_make_url_adds_the_key_unless_it_is_there():
     assert common.make_url("K", "http://h/api/x?key=Z", [("b", 1)]) == "http://h/api/x?key=Z&b=1"
 
 
+def test_make_url_makes_its_key_a_secret():
+    common.make_url(KEY, "http://h/api/x")
+    assert common.redact(f"no {KEY}") == "no ***"
+
+
 def test_the_eight_helpers_return_json(loopback):
     loopback.will((200, {"id": "1"}))
     url = f"{loopback.url}/api/histories"
