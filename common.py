@@ -370,11 +370,12 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
     long = [name[2:] + "=" * takes for name, takes in takes_value.items() if name[1] == "-"]
 
     def is_argument(word: str) -> bool:     # though it begins with a hyphen
-        return (bool(re.match("-[^-]", word)) and word not in takes_value and not takes_value.get(word[:2])
-                and (legacy or word[1].isdigit()))
+        return (bool(re.match("-[^-]", word)) and not takes_value.get(word[:2]) and (legacy or word[1].isdigit())
+                and any(f"-{letter}" not in takes_value for letter in word[1:]))
 
     end = argv.index("--") if "--" in argv else len(argv)
-    rest = [f"\0{word}" if is_argument(word) else word for word in argv[:end]]
+    rest = [f"\0{word}" if is_argument(word) else
+            word[:2] + word[3:] if legacy and word[2:3] == "=" and word[:2] in takes_value else word for word in argv[:end]]
     options: list[tuple[str, str]] = []
     positionals: list[str] = []
     try:
@@ -390,11 +391,12 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
     positionals = [word.removeprefix("\0") for word in positionals] + argv[end + 1:]
     if legacy:
         many = {name for name in takes_value if re.search(rf"{name}\b\S*( [A-Z]+\S*)?\.\.\.", pattern)}
-        options = list({number if name in many else canonical[name]: (name, value.removeprefix("="))
+        options = list({number if name in many else canonical[name]: (name, value)
                         for number, (name, value) in enumerate(options)}.values())
         if not re.search(r"\.\.\.| -", pattern):      # those with required options used argparse, which ignores nothing
-            positionals = positionals[:max(len(re.findall(r"\b[A-Z][A-Z_0-9]*\b", line))
-                                           for line in pattern.replace("Usage", "").splitlines())]
+            most = max(len(re.findall(r"\b[A-Z][A-Z_0-9]*\b", line)) for line in pattern.replace("Usage", "").splitlines())
+            if not any(word.startswith("-") for word in positionals[most:]):       # a mistyped option is not ignored
+                positionals = positionals[:most]
     words = [word for name, value in options for word in [name] + [value.removeprefix("\0")] * takes_value[name]]
     return words, positionals
 
@@ -732,8 +734,7 @@ class Galaxy:
 
 
 def backoff(timeout: float | None = None, first: float = 0.25, longest: float = 30.0) -> Iterator[int]:
-    """Yield 0 at once, then 1, 2, ... after pauses that grow from `first` to `longest` seconds; the last one comes when
-    `timeout` seconds have passed."""
+    """Yield 0, 1, 2, ... with pauses that grow from `first` to `longest` seconds; the last after `timeout` seconds."""
     end = None if timeout is None else time.monotonic() + timeout
     pause = first
     for look in itertools.count():
@@ -873,8 +874,8 @@ def error_from_response(request: str, response: requests.Response, base: str, ex
     words = dict.fromkeys(shorten(part, 500).strip(": .,") for part in (status_line, message, "; ".join(details)))
     lost = response.request.method not in IDEMPOTENT_METHODS and status in (408, 502, 503, 504)
     advice = MAY_HAVE_ACTED if lost else advice
-    return GalaxyError(": ".join(part for part in (request, *words, advice) if part),
-                       exit_code, status=status, body=body, err_msg=message, lost=lost, phrase=response.reason or "")
+    return GalaxyError(": ".join(part for part in (request, *words, advice) if part), exit_code, status=status, body=body,
+                       err_msg=message, lost=lost, phrase=response.reason or "", http_headers=dict(response.headers))
 
 
 # The error pages that nginx and Apache make by themselves.
@@ -1033,10 +1034,11 @@ class GalaxyError(Exception):
     """
 
     def __init__(self, text: str, exit_code: int = FAILED, *, status: int | None = None, body: str | None = None,
-                 err_msg: str | None = None, lost: bool = False, table: str = "", phrase: str = ""):
+                 err_msg: str | None = None, lost: bool = False, table: str = "", phrase: str = "",
+                 http_headers: dict[str, str] | None = None):
         super().__init__(one_line(redact(text)))
         self.exit_code, self.status, self.body, self.err_msg, self.lost = exit_code, status, body, err_msg, lost
-        self.table, self.phrase = table, phrase
+        self.table, self.phrase, self.http_headers = table, phrase, http_headers or {}
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
@@ -1051,18 +1053,20 @@ class GalaxyURLError(GalaxyError, URLError):
         if not isinstance(self, HTTPError):     # whose reason is its msg
             self.reason = error.phrase or str(error)
 
+    def __reduce__(self) -> tuple[Any, ...]:        # for copies, and on its way from another process
+        error = GalaxyError(str(self))
+        error.__dict__.update({name: self.__dict__[name] for name in error.__dict__})
+        return type(self), (error,)
+
 
 class GalaxyHTTPError(GalaxyURLError, HTTPError):
-    """The same where Galaxy answered: also urllib's HTTPError, with `code`, `reason` and `read()`."""
+    """The same where Galaxy answered: also urllib's HTTPError, with `code`, `reason`, `headers`, `read()` and `close()`."""
 
     def __init__(self, error: GalaxyError):
         super().__init__(error)
-        self.code, self.msg, self.filename = error.status or 0, error.phrase, ""
-        self.file = self.fp = io.BytesIO((error.body or "").encode())
-
-    def read(self, *size: int) -> bytes:
-        """Return the body of Galaxy's answer."""
-        return self.file.read(*size)
+        facts, body = self.__dict__, io.BytesIO((self.body or "").encode())
+        facts.update(code=facts["status"] or 0, msg=self.phrase, hdrs=self.http_headers, filename="", url="", file=body,
+                     fp=body, _closer=body)
 
 
 @contextlib.contextmanager
@@ -1077,7 +1081,7 @@ def _recipe_errors() -> Iterator[None]:
 def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     is_missing = isinstance(error, ModuleNotFoundError) and str(error.name).startswith("galaxy_api_scripts")
     if os.environ.get("GALAXY_DEBUG") or not (is_missing or isinstance(error, GalaxyError)):
-        sys.__excepthook__(kind, error, trace)
+        _hook_before(kind, error, trace)
         return
     helper, place = "", ""
     while trace and not helper:     # the old recipe's line that calls a helper of this file
@@ -1092,7 +1096,7 @@ def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any)
                                         "except GalaxyError; docs/legacy.md)" if helper in old else ""))
 
 
-sys.excepthook = _print_uncaught
+_hook_before, sys.excepthook = sys.excepthook, _print_uncaught
 
 
 def run(main: Callable[[], int | None]) -> int:

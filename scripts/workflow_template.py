@@ -21,7 +21,7 @@ optional inputs that you don't need. An input without a label of its own has its
 """
 import sys
 
-from common import Galaxy, arguments, one_line, run
+from common import Galaxy, arguments, one_line, redact, run
 from galaxy_api_scripts.files import check_writable, write_output
 from galaxy_api_scripts.workflows.definition import export_workflow, find_workflow, input_details
 
@@ -39,7 +39,7 @@ def main(argv=None):
     about = find_workflow(galaxy, args["WORKFLOW"])
     inputs = input_details(export_workflow(galaxy, about["id"]))
     names = [name for details in inputs for name in (details["label"], details["index"])]
-    parts = [f"# {one_line(about['name'])}, workflow {about['id']} on {galaxy.base}\n"]
+    parts = [f"# {one_line(about['name'])}, workflow {about['id']} on {redact(galaxy.base)}\n"]
     for details in inputs:
         name = next((details[key] for key in ("label", "index") if details[key] and names.count(details[key]) == 1),
                     details["uuid"] or details["index"])

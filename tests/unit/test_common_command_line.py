@@ -111,6 +111,24 @@ def test_a_legacy_line_of_options_is_read_as_the_originals_read_it():
     assert (args["--api"], args["--url"], args["--dbkey"], args["-f"]) == ("K", "http://h", ["hg19", "hg38"], "2")
 
 
+def test_only_the_sign_between_a_short_option_and_its_value_is_dropped():
+    args = common.arguments(LEGACY_OPTIONS_USAGE, ["-a=K", "--url==U", "-d", "=B", "-f", "=N"], legacy=True)
+    assert (args["--api"], args["--url"], args["--dbkey"], args["-f"]) == ("K", "=U", ["=B"], "=N")
+
+
+@pytest.mark.parametrize("line", [["k", "u", "n", "-dry-run"], ["k", "u", "n", "more", "-N"]])
+def test_a_mistyped_option_among_extra_words_of_a_legacy_line_is_not_ignored(line):
+    with pytest.raises(SystemExit) as caught:
+        common.arguments(LEGACY_USAGE, line, legacy=True)
+    assert caught.value.code == USAGE
+
+
+def test_short_options_of_a_legacy_line_may_stand_together():
+    usage = LEGACY_OPTIONS_USAGE.replace("Options:", "Options:\n  -n, --dry-run  a flag\n  -q, --quiet  another")
+    args = common.arguments(usage, ["-qna", "K", "-u", "U", "-d", "B"], legacy=True)
+    assert (args["--api"], args["--dry-run"], args["--quiet"]) == ("K", True, True)
+
+
 def test_the_last_of_a_repeated_legacy_option_counts_by_either_name():
     for line in (["-a", "first", "--api=last"], ["--api=first", "-a=last"], ["-a", "first", "-alast"]):
         assert common.arguments(LEGACY_OPTIONS_USAGE, [*line, "-u", "U", "-d", "B"], legacy=True)["--api"] == "last"

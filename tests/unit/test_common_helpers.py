@@ -1,6 +1,8 @@
 """The eight helpers that recipes import, and what recipes of the time catch."""
+import copy
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from fakes import KEY, URL
 
 import common
-from common import TRY_LATER, USAGE, Galaxy, GalaxyError, url_on_route
+from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError, url_on_route
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,6 +74,29 @@ def test_the_eight_helpers_raise_urllibs_errors_too(loopback, clock, monkeypatch
         ask("http://127.0.0.1:9/api/histories")
     assert not isinstance(excinfo.value, HTTPError) and excinfo.value.exit_code == TRY_LATER
     assert "connection refused" in str(excinfo.value.reason)
+
+
+def test_what_recipes_do_with_urllibs_error_works_with_ours(loopback):
+    loopback.will((404, {"err_msg": "History not found"}))
+    with pytest.raises(HTTPError) as excinfo:
+        common.get(KEY, f"{loopback.url}/api/histories/1")
+    error = excinfo.value
+    assert error.headers["Content-Type"] == error.info()["Content-Type"] == "application/json"
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert (type(twin), str(twin), twin.code, twin.exit_code) == (type(error), str(error), 404, FAILED)
+    assert b"History not found" in error.readline()
+    with error:
+        pass
+    error.close()
+    assert pickle.loads(pickle.dumps(common.GalaxyURLError(GalaxyError("down", TRY_LATER)))).exit_code == TRY_LATER
+
+
+def test_a_recipes_own_hook_still_gets_its_own_errors(loopback, tmp_path):
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text("import sys\nsys.excepthook = lambda kind, error, trace: print('mine', error)\nfrom common import *\n"
+                      f"get({KEY!r}, '{loopback.url}/api/version')\nraise ValueError('own')\n")
+    process = run_recipe(recipe)
+    assert (process.returncode, process.stdout, process.stderr) == (1, "mine own\n", "")
 
 
 def test_a_recipe_that_catches_nothing_ends_with_one_line(loopback, tmp_path):
