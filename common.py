@@ -12,7 +12,8 @@ starts from `Galaxy`:
     for history in galaxy.pages("histories"):
         print(history["id"], history["name"])
 
-Everything that goes wrong raises `GalaxyError`; `run(main)` turns it into one line and an exit status.
+Everything that goes wrong raises `GalaxyError`; `run(main)` turns it into one line and an exit status. The sections, in
+this order: the four helpers, KEY and URL, the command line, Galaxy, retries and error messages, exit codes, printing.
 """
 from __future__ import annotations
 
@@ -79,8 +80,8 @@ def update(api_key: str, url: str, data: Any, return_formatted: bool = True, **o
 
 
 def delete(api_key: str, url: str, data: Any, return_formatted: bool = True, **options: Any) -> Any:
-    """DELETE `url`, with `data` as the JSON body, and print the answer; otherwise as `submit`."""
-    return _change("DELETE", api_key, url, data, return_formatted, print_answer, **options)
+    """DELETE `url`, with `data` as the JSON body if there is any, and print the answer; otherwise as `submit`."""
+    return _change("DELETE", api_key, url, data or None, return_formatted, print_answer, **options)
 
 
 def get(api_key: str, url: str) -> Any:
@@ -429,6 +430,14 @@ def parse_id(text: str, name: str) -> str:
     return text
 
 
+def parse_folder_id(text: str, name: str) -> str:
+    """Return `text` if it can be the id of a library folder; else a usage error naming the argument `name`."""
+    if not parse_id(text, name).startswith("F"):
+        raise GalaxyError(f"{name}: {text} is no folder's id, which begins with F, as a library's root_folder_id does",
+                          USAGE)
+    return text
+
+
 def parse_ids(texts: list[str], name: str) -> list[str]:
     """Return the ids in `texts`, the words of the argument `name`, each once; `-` reads standard input, one a line.
 
@@ -508,6 +517,7 @@ PAGING: dict[str, dict[str, Any]] = {
 
 # From Galaxy 26.1's schema (DatasetState, JobState). `paused` jobs and datasets wait for a person, so they don't move.
 NON_TERMINAL_DATASET_STATES = ("new", "upload", "queued", "running", "setting_metadata")
+DATASET_STATES = (*NON_TERMINAL_DATASET_STATES, "ok", "empty", "error", "paused", "failed_metadata", "deferred", "discarded")
 # `deleting` may last for ever (26.1, jobs of a cancelled invocation), and never ends well.
 NON_TERMINAL_JOB_STATES = ("new", "resubmitted", "upload", "waiting", "queued", "running", "stop")
 TERMINAL_JOB_STATES = ("ok", "skipped", "error", "failed", "deleting", "deleted", "stopped", "paused")
@@ -537,7 +547,7 @@ class Galaxy:
         try:
             return self.get(path, params)
         except GalaxyError as error:
-            if error.status not in (400, 403, 404):
+            if error.status not in (400, 403, 404):      # 400: an id that Galaxy cannot decode
                 raise
             return None
 
@@ -585,7 +595,7 @@ class Galaxy:
             yield from fresh[:None if limit is None else limit - count]
             count += len(fresh)
             offset += len(answer)
-            if len(answer) > size or (route in PAGING and len(answer) < size):
+            if len(answer) > size or (route in PAGING and len(answer) < size):     # all of it at once, or the last page
                 return
 
     def find(self, path: str, name: str) -> dict[str, Any]:
@@ -800,6 +810,27 @@ def _page_number(value: Any) -> int:
     if not text.isdecimal():
         raise GalaxyError(f"limit and offset are integers, not {text!r}", USAGE)
     return int(text)
+
+
+def library_in_url(galaxy: Galaxy) -> str:
+    """The id of the library whose contents the user's URL names; a usage error if it names none."""
+    return urlsplit(url_on_route(galaxy, "libraries/ID/contents")).path.split("/")[-2]
+
+
+def require_active_folder(galaxy: Galaxy, library: str, folder: str = "") -> str:
+    """Return the id of `folder`, by default of the library's root folder.
+
+    Raises `GalaxyError` if the library, the folder or one above it was deleted: Galaxy 26.1 still fills those, and nobody
+    sees what is in them.
+    """
+    about = galaxy.get(f"libraries/{library}")
+    label, next_folder = f"library {library}", folder
+    while next_folder and not about.get("deleted"):
+        about = galaxy.get(f"folders/{next_folder}")
+        label, next_folder = f"folder {next_folder}", about["parent_id"]
+    if about.get("deleted"):
+        raise GalaxyError(f"{label} ({about['name']}) is deleted: an administrator of the server can bring it back")
+    return folder or str(about["root_folder_id"])
 
 
 # ------------------------------------------------------------------------------- what comes back, and whether to ask again
@@ -1070,7 +1101,6 @@ class GalaxyHTTPError(GalaxyURLError, HTTPError):
 @contextlib.contextmanager
 def _recipe_errors() -> Iterator[None]:
     """Raise errors that are urllib's too; one that a recipe does not catch ends it with one line, as the old helpers did."""
-    sys.excepthook = _print_uncaught
     try:
         yield
     except GalaxyError as error:
@@ -1078,7 +1108,8 @@ def _recipe_errors() -> Iterator[None]:
 
 
 def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    if not isinstance(error, GalaxyError) or os.environ.get("GALAXY_DEBUG"):
+    is_missing = isinstance(error, ModuleNotFoundError) and str(error.name).startswith("galaxy_api_scripts")
+    if os.environ.get("GALAXY_DEBUG") or not (is_missing or isinstance(error, GalaxyError)):
         sys.__excepthook__(kind, error, trace)
         return
     helper, place = "", ""
@@ -1090,13 +1121,15 @@ def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any)
             place = f"line {trace.tb_lineno} of {os.path.basename(code.co_filename)}"
         trace = trace.tb_next
     old = {"display": "exited", **dict.fromkeys(("submit", "update", "delete"), "returned a text that begins 'Error.'")}
-    report_error(f"{error}" + (f" ({place}: {helper} raises where it {old[helper]} before: put it into try ... except "
-                               "HTTPError; docs/legacy.md)" if helper in old else ""))
+    report_error(_describe(error)[0] + (f" ({place}: {helper} raises where it {old[helper]} before: put it into try ... "
+                                        "except GalaxyError; docs/legacy.md)" if helper in old else ""))
+
+
+sys.excepthook = _print_uncaught
 
 
 def run(main: Callable[[], int | None]) -> int:
-    """Call `main()` and return its exit status; print what it raises as one line on standard error, and the error's table
-    below. With $GALAXY_DEBUG set the traceback comes too, redacted."""
+    """Call `main()` and return its exit status; print what it raises as one line ($GALAXY_DEBUG: with the traceback)."""
     _prepare_process()
     _success_actions.clear()
     is_script = getattr(main, "__module__", "") == "__main__"

@@ -20,8 +20,6 @@ from common import (
     report_error,
 )
 
-# From Galaxy 26.1's schema (DatasetState).
-DATASET_STATES = (*NON_TERMINAL_DATASET_STATES, "ok", "empty", "error", "paused", "failed_metadata", "deferred", "discarded")
 IDS_PER_REQUEST = 100   # ids of 32 letters make an address of 4.5 KB; nginx takes 8 KB
 DatasetOrError = Union["dict[str, Any]", GalaxyError]
 

@@ -23,8 +23,7 @@ Options:
 """
 import sys
 
-from common import Galaxy, arguments, output_options, parse_id, run, submit
-from galaxy_api_scripts.libraries.contents import parse_folder_id, require_active_folder
+from common import Galaxy, arguments, output_options, parse_folder_id, parse_id, require_active_folder, run, submit
 
 
 def main(argv=None):

@@ -39,7 +39,6 @@ from common import (
     run,
     show,
 )
-from galaxy_api_scripts.invocations.jobs import job_stderr
 
 SHED = "toolshed.g2.bx.psu.edu/repos/devteam"
 FETCH_TOOL = f"{SHED}/data_manager_fetch_genome_dbkeys_all_fasta/data_manager_fetch_genome_all_fasta_dbkey"
@@ -125,7 +124,9 @@ class Jobs:
                 self.successes += 1
                 yield dbkey, tool, answer
             else:
-                lines = job_stderr(about).splitlines()
+                texts = [about.get(name) or "" for name in ("tool_stderr", "job_stderr", "stderr")]
+                texts += [str(message.get("desc") or "") for message in reversed(about.get("job_messages") or [])]
+                lines = next((text.strip() for text in texts if text.strip()), "").splitlines()
                 reason = lines[-1] if lines else "Galaxy does not say why"
                 if about.get("exit_code") == 0:     # Galaxy 26.1 says nothing when it refuses a row that is there already
                     reason = "are its rows in the data table already?"

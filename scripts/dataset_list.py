@@ -21,7 +21,7 @@ Options:
   -h, --help       show this help
   --version        show the version
 
-Without more it lists what a person sees in the history, in its order: neither deleted nor hidden. file_size is in bytes.
+By default it lists the visible, undeleted datasets, in the history's order. file_size is in bytes.
 Any field that Galaxy has can stand in --fields: create_time, genome_build, tags, misc_info, hashes, creating_job and more.
 Whether upper and lower case are the same to --like is up to the server's database.
   dataset_list.py --state=error --fields=id,name,misc_info - - "Run 12"
@@ -30,7 +30,7 @@ The ids of all FASTQ files, for another script:
 """
 import sys
 
-from common import USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
+from common import DATASET_STATES, USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
 
 FIELDS = ["id", "hid", "name", "state", "extension", "file_size"]
 ORDER = "hid-asc,create_time-asc"   # copies and conversions may share a hid, and pages want one order
@@ -59,7 +59,6 @@ def parse_states(text):
     """Return the states in `--state`, checked here because Galaxy does not say which there are."""
     if text is None:
         return None
-    from galaxy_api_scripts.polling import DATASET_STATES
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in DATASET_STATES:

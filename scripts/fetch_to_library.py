@@ -32,9 +32,21 @@ import json
 import sys
 from contextlib import suppress
 
-from common import USAGE, Galaxy, GalaxyError, arguments, output_options, parse_id, print_request, read_text, run, show
+from common import (
+    USAGE,
+    Galaxy,
+    GalaxyError,
+    arguments,
+    output_options,
+    parse_id,
+    print_request,
+    read_text,
+    require_active_folder,
+    run,
+    show,
+)
 from galaxy_api_scripts.datasets.upload import post_fetch
-from galaxy_api_scripts.libraries.contents import open_folder, require_active_folder
+from galaxy_api_scripts.libraries.contents import open_folder
 
 
 def main(argv=None):

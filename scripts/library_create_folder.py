@@ -22,8 +22,18 @@ Options:
 """
 import sys
 
-from common import USAGE, Galaxy, GalaxyError, arguments, output_options, run, submit
-from galaxy_api_scripts.libraries.contents import library_in_url, parse_folder_id, require_active_folder
+from common import (
+    USAGE,
+    Galaxy,
+    GalaxyError,
+    arguments,
+    library_in_url,
+    output_options,
+    parse_folder_id,
+    require_active_folder,
+    run,
+    submit,
+)
 
 
 def main(argv=None):

@@ -54,10 +54,10 @@ from common import (
     int_option,
     output_options,
     report_error,
+    require_active_folder,
     run,
     show,
 )
-from galaxy_api_scripts.libraries.contents import require_active_folder
 from galaxy_api_scripts.libraries.local_tree import scan_tree
 from galaxy_api_scripts.libraries.sync import LibrarySync
 from galaxy_api_scripts.libraries.sync_plan import KEEP, LEAVE

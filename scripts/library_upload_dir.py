@@ -49,18 +49,14 @@ from common import (
     GalaxyError,
     arguments,
     int_option,
+    parse_folder_id,
     parse_id,
     report_error,
+    require_active_folder,
     run,
 )
 from galaxy_api_scripts.datasets.tus import upload_file
-from galaxy_api_scripts.libraries.contents import (
-    ensure_folder,
-    find_folders,
-    parse_folder_id,
-    require_active_folder,
-    require_path_paste,
-)
+from galaxy_api_scripts.libraries.contents import ensure_folder, find_folders, require_path_paste
 from galaxy_api_scripts.libraries.local_tree import CHANGED_MESSAGE, file_error
 from galaxy_api_scripts.libraries.uploads import (
     BATCH_BYTES,

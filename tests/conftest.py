@@ -1,4 +1,4 @@
-"""Every test is alone: no network but loopback, no settings of the user's; and a server on loopback that does as told."""
+"""Every test is alone: no network but this machine, none of the user's settings; and a fake Galaxy that does as told."""
 import io
 import os
 import re

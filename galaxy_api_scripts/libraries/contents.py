@@ -4,9 +4,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
-from common import NON_TERMINAL_DATASET_STATES, USAGE, Galaxy, GalaxyError, parse_id, url_on_route
+from common import NON_TERMINAL_DATASET_STATES, Galaxy, GalaxyError
 
 PAGE_SIZE = 500     # items of a folder; Galaxy 26.1 takes 2 s for so many, and sends 10 by default
 # States of datasets whose bytes are not there and don't come by themselves.
@@ -74,35 +73,6 @@ def list_library(galaxy: Galaxy, library: str) -> LibraryListing:
             ids_by_path = listing.files if item["type"] == "file" else listing.folders
             ids_by_path.setdefault(item["name"][1:], []).append(item["id"])
     return listing
-
-
-def library_in_url(galaxy: Galaxy) -> str:
-    """The id of the library whose contents the user's URL names; a usage error if it names none."""
-    return urlsplit(url_on_route(galaxy, "libraries/ID/contents")).path.split("/")[-2]
-
-
-def parse_folder_id(text: str, name: str) -> str:
-    """Return `text` if it can be the id of a library folder; else a usage error naming the argument `name`."""
-    if not parse_id(text, name).startswith("F"):
-        raise GalaxyError(f"{name}: {text} is no folder's id, which begins with F, as a library's root_folder_id does",
-                          USAGE)
-    return text
-
-
-def require_active_folder(galaxy: Galaxy, library: str, folder: str = "") -> str:
-    """Return the id of `folder`, by default of the library's root folder.
-
-    Raises `GalaxyError` if the library, the folder or one above it was deleted: Galaxy 26.1 still fills those, and nobody
-    sees what is in them.
-    """
-    about = galaxy.get(f"libraries/{library}")
-    label, next_folder = f"library {library}", folder
-    while next_folder and not about.get("deleted"):
-        about = galaxy.get(f"folders/{next_folder}")
-        label, next_folder = f"folder {next_folder}", about["parent_id"]
-    if about.get("deleted"):
-        raise GalaxyError(f"{label} ({about['name']}) is deleted: an administrator of the server can bring it back")
-    return folder or str(about["root_folder_id"])
 
 
 def single_id(ids: list[str], kind: str, name: str) -> str:

@@ -86,7 +86,8 @@ def is_alone(lock):
 def a_galaxy(tell, *options, ports=(), own=False):
     """`url` and the administrator's `key` of the Galaxy that `options` describe, which is started unless it runs, and then
     stopped again. What tests that were killed have left running is stopped first; if the home is the tests' `own`, its
-    data go then, too. A Galaxy that somebody else has started may be shared by several runs of the tests: its `lock` is theirs."""
+    data go then, too. A Galaxy that somebody else has started may be shared by several runs of the tests: its `lock` is
+    theirs."""
     at = [option for option in options if option.startswith("--home=")]
     home = Path(re.search(r"^home +(.+)$", local("status", *at).stdout, re.MULTILINE).group(1))
     mark = home / "started_by_tests"        # the server's process; empty until that is known

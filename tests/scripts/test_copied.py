@@ -30,10 +30,11 @@ BARE = ("requests", "urllib3", "idna", "certifi", "charset-normalizer", "docopt-
 
 # These need common.py alone, with requests, docopt and tabulate.
 COMMON_ALONE = [
-    "create.py", "delete.py", "display.py", "update.py", "filter_failed_datasets_from_collection.py",
+    "create.py", "delete.py", "display.py", "update.py", "copy_hda_to_library_folder.py",
+    "data_manager_example_execute.py", "dataset_list.py", "filter_failed_datasets_from_collection.py",
     "history_create_history.py", "history_delete_history.py", "import_library_dataset_to_history.py", "invocation_list.py",
-    "key_show.py", "library_create_library.py", "reset_metadata_on_installed_repositories.py", "tool_list.py",
-    "workflow_delete.py", "workflow_list.py"]
+    "key_show.py", "library_create_folder.py", "library_create_library.py", "library_upload_from_import_dir.py",
+    "reset_metadata_on_installed_repositories.py", "tool_list.py", "workflow_delete.py", "workflow_list.py"]
 
 
 def environment(folder, *distributions):
@@ -96,7 +97,7 @@ def galaxy():
 
 @pytest.fixture(params=["alone", "beside the user's own modules"])
 def copied(request, name, tmp_path, bare, full):
-    """The script `name`, copied as HOUSE.md's sixth rule says: with common.py, and the package if it imports that."""
+    """The script `name`, copied with common.py, and with the package if it imports that."""
     folder, work = tmp_path / "copied", tmp_path / "work"
     folder.mkdir()
     work.mkdir()
@@ -130,9 +131,24 @@ def test_help_is_printed_in_a_bare_checkout(name, least):
     assert (ended.returncode, ended.stderr) == (0, "") and "Usage:" in ended.stdout
 
 
+@pytest.mark.parametrize("name", sorted(set(SCRIPTS) - set(COMMON_ALONE)))
+def test_a_script_copied_without_the_package_that_it_needs_says_so_in_one_line(name, tmp_path):
+    for path in (SCRIPTS[name], ROOT / "common.py"):
+        shutil.copy(path, tmp_path)
+    hidden = (f"import sys, runpy; sys.modules['galaxy_api_scripts'] = None; sys.path.insert(0, {str(tmp_path)!r}); "
+              f"runpy.run_path({str(tmp_path / name)!r}, run_name='__main__')")
+    ended = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, cwd=tmp_path)
+    assert ended.returncode == 1 and ended.stdout == "" and ended.stderr.count("\n") == 1
+    assert "the folder galaxy_api_scripts is missing: copy it beside this script" in ended.stderr
+
+
 def python(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+def test_twenty_scripts_need_common_alone():
+    assert len(set(COMMON_ALONE) & set(SCRIPTS)) >= 20
 
 
 @pytest.mark.parametrize("name", COMMON_ALONE)

@@ -31,9 +31,14 @@ def test_json_and_files_are_sent(script, loopback, tmp_path, verb, method):
     url = f"{loopback.url}/api/x"
     assert script(verb.main, KEY, url, "tags:=[\"a\"]", f"doc:=@{file}", f"text@={file}") == 0
     assert script(verb.main, KEY, url, f"@{file}") == 0
-    assert script(verb.main, KEY, url) == 0
     assert [request.json for request in loopback.asked] == [
-        {"tags": ["a"], "doc": {"a": [1, 2]}, "text": '{"a": [1, 2]}'}, {"a": [1, 2]}, {}]
+        {"tags": ["a"], "doc": {"a": [1, 2]}, "text": '{"a": [1, 2]}'}, {"a": [1, 2]}]
+
+
+@each_verb
+def test_a_line_without_pairs_sends_an_empty_object_and_with_delete_no_body(script, loopback, verb, method):
+    assert script(verb.main, KEY, f"{loopback.url}/api/x") == 0
+    assert loopback.asked[0].body == (b"" if method == "DELETE" else b"{}")
 
 
 @each_verb

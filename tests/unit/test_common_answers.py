@@ -76,7 +76,8 @@ def test_a_post_whose_answer_is_late_is_lost(loopback, clock, monkeypatch):
 
 
 @pytest.mark.parametrize("status, headers, tries", [
-    (429, {}, 2), (503, {"Retry-After": "3"}, 2), (503, {}, 1), (502, {}, 1), (504, {}, 1), (500, {}, 1)])
+    (429, {}, 2), (503, {"Retry-After": "3"}, 2), (503, {}, 1), (502, {}, 1), (504, {}, 1), (408, {}, 1),
+    (500, {}, 1)])
 def test_a_post_is_retried_only_where_the_server_did_not_take_it(loopback, clock, status, headers, tries):
     loopback.will((status, {}, headers), (200, {"id": 1}))
     galaxy = Galaxy(KEY, loopback.url)
@@ -85,7 +86,7 @@ def test_a_post_is_retried_only_where_the_server_did_not_take_it(loopback, clock
     else:
         with pytest.raises(GalaxyError) as excinfo:
             galaxy.post("histories", {})
-        assert excinfo.value.lost == (status in (502, 503, 504))
+        assert excinfo.value.lost == (status in (408, 502, 503, 504))
     assert len(loopback.asked) == tries
 
 

@@ -110,6 +110,12 @@ def test_a_redirect_on_the_same_server_is_followed_with_the_key(loopback):
     assert [request.headers["x-api-key"] for request in loopback.asked] == [KEY, KEY]
 
 
+def test_the_query_of_a_redirect_is_not_sent_twice(loopback):
+    loopback.will((307, {}, {"Location": "/api/histories/?limit=3"}), (200, []))
+    Galaxy(KEY, loopback.url).get("histories", {"limit": 3})
+    assert [request.path for request in loopback.asked] == ["/api/histories?limit=3", "/api/histories/?limit=3"]
+
+
 def test_a_redirected_post_is_not_sent_again(loopback):
     loopback.will((301, {}, {"Location": "/api/histories/"}))
     with pytest.raises(GalaxyError, match="a POST is not sent on: use that address"):
@@ -329,3 +335,11 @@ def test_poll_within_a_poll_ends_with_the_earlier_of_the_two(clock):
         assert (clock.now, galaxy.deadline) == (pytest.approx(start + 50), start + 50)
     outer.close()
     assert galaxy.deadline == float("inf")
+
+
+def test_a_request_within_a_poll_waits_for_no_answer_beyond_its_end(loopback):
+    loopback.will(lambda handler: handler.owner.closing.wait(20) or handler.reply(200, {}))
+    galaxy = Galaxy(KEY, loopback.url, patience=0)
+    with pytest.raises(GalaxyError, match="no answer in time"):
+        for _ in galaxy.poll(1):
+            galaxy.get("jobs/j")

@@ -69,7 +69,7 @@ def test_help_and_version_alone_exit_0(capsys, line, text):
 
 
 @pytest.mark.parametrize("line", [["k", "u", "-x"], ["k", "u", "n", "extra"], ["k", "u", "--to"], ["k", "u", "--dry-run=1"],
-                                  ["k", "u", "-h"], ["--version", "k"]])
+                                  ["k", "u", "-h"], ["k", "u", "--version"], ["--version", "k"]])
 def test_a_new_script_refuses_a_bad_line(line):
     with pytest.raises((GalaxyError, SystemExit)) as excinfo:
         common.arguments(LEGACY_USAGE, line)
@@ -109,6 +109,11 @@ def test_a_legacy_line_of_options_is_read_as_the_originals_read_it():
     line = ["-a=K", "-uhttp://h", "-d", "hg19", "-d=hg38", "-f", "1", "-f2"]
     args = common.arguments(LEGACY_OPTIONS_USAGE, line, legacy=True)
     assert (args["--api"], args["--url"], args["--dbkey"], args["-f"]) == ("K", "http://h", ["hg19", "hg38"], "2")
+
+
+def test_the_last_of_a_repeated_legacy_option_counts_by_either_name():
+    for line in (["-a", "first", "--api=last"], ["--api=first", "-a=last"], ["-a", "first", "-alast"]):
+        assert common.arguments(LEGACY_OPTIONS_USAGE, [*line, "-u", "U", "-d", "B"], legacy=True)["--api"] == "last"
 
 
 # --------------------------------------------------------------------------------------------------------------- values

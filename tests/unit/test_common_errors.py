@@ -71,6 +71,7 @@ def test_run_passes_system_exit_on():
 @pytest.mark.parametrize("text, shown", [
     ("http://h/api/x?key=abc&y=1", "http://h/api/x?key=***&y=1"),
     ("http://h/api/x?a=1&KEY=abc", "http://h/api/x?a=1&KEY=***"),
+    ("http://h/api/x?api_key=abc&b='c'", "http://h/api/x?api_key=***&b='c'"),
     ("http://me:pw@h/api", "http://h/api"),
     ("http://me:a@b@c@h/api", "http://h/api"),
     ("mail me@h about http://h/x", "mail me@h about http://h/x"),
@@ -85,6 +86,12 @@ def test_redact_hides_secrets_plain_and_percent_encoded():
     common.register_secret("")
     common.register_secret(None)
     assert common.redact("p@ss word p%40ss%20word") == "*** ***"
+
+
+def test_redact_hides_the_whole_of_a_secret_that_begins_with_another():
+    common.register_secret("abcdef")
+    common.register_secret("abcdefgh")
+    assert common.redact("abcdefgh abcdef") == "*** ***"
 
 
 @pytest.mark.parametrize("ends, called", [

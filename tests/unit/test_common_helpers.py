@@ -28,6 +28,11 @@ def test_make_url_adds_the_key_unless_it_is_there():
     assert common.make_url("K", "http://h/api/x?key=Z", [("b", 1)]) == "http://h/api/x?key=Z&b=1"
 
 
+def test_make_url_makes_its_key_a_secret():
+    common.make_url(KEY, "http://h/api/x")
+    assert common.redact(f"no {KEY}") == "no ***"
+
+
 def test_the_eight_helpers_return_json(loopback):
     loopback.will((200, {"id": "1"}))
     url = f"{loopback.url}/api/histories"
@@ -96,9 +101,11 @@ def test_an_uncaught_error_names_the_recipes_line_to_change(loopback, tmp_path):
 
 
 @pytest.mark.parametrize("route, path, address", [
-    ("", "/api/anything/x", "/api/anything/x"), ("histories", "", "/api/histories"), ("histories", "/api/", "/api/histories"),
+    ("", "/api/anything/x", "/api/anything/x"), ("histories", "", "/api/histories"),
+    ("histories", "/api/", "/api/histories"),
     ("histories", "/galaxy", "/galaxy/api/histories"), ("histories", "/api/histories/", "/api/histories"),
-    ("histories", "/api/histories?v=dev", "/api/histories?v=dev"), ("histories/ID", "/api/histories/h-1", "/api/histories/h-1"),
+    ("histories", "/api/histories?v=dev", "/api/histories?v=dev"),
+    ("histories/ID", "/api/histories/h-1", "/api/histories/h-1"),
     ("libraries/ID/contents", "/api/libraries/l1", "/api/libraries/l1/contents"),
     ("libraries/ID/contents", "/galaxy/api/libraries/l1/contents", "/galaxy/api/libraries/l1/contents")])
 def test_url_on_route_completes_an_address_of_the_route(route, path, address):
