@@ -36,8 +36,8 @@ from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit  # noqa: F401  recipes use urlencode
-from urllib.request import Request, urlopen  # noqa: F401  recipes with `from common import *` use these and `log`
+from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit  # noqa: F401  old recipes use urlencode
+from urllib.request import Request, urlopen  # noqa: F401  old recipes with `from common import *` use these and `log`
 
 try:
     import requests
@@ -102,7 +102,7 @@ def put(api_key: str, url: str, data: Any) -> Any:
 def make_url(api_key: str, url: str, args: Iterable[tuple[str, Any]] | None = None) -> str:
     """Return `url` with `key=` (unless it has one) and then `args`, pairs `(name, value)` that are already quoted.
 
-    For recipes that print or share such an address: our own requests send the key in a header, which no log records.
+    For old recipes that print or share such an address; our own requests send the key in a header, which no log records.
     """
     pairs = list(args or [])
     if not re.search(r"[?&]key=", url):
@@ -277,10 +277,8 @@ def server_url(url: str) -> str:
 
 
 def join_url(base: str, path: str) -> str:
-    """Return the address of `path` (`/api/...`, or `-` for nothing more) on the server of `base`.
-
-    Galaxy behind a prefix puts the prefix into the paths in its answers, so it is not added twice.
-    """
+    """Return the address of `path` (`/api/...`, or `-` for nothing more) on the server of `base`. A Galaxy behind a prefix
+    puts it into the paths in its answers, so it is not added twice."""
     base = server_url(base)
     if path == "-":
         return base
@@ -331,9 +329,9 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
     """Return what docopt reads from the command line by the docstring `usage`, a dict by option and argument.
 
     A bad line prints the usage and exits 2; docopt's own message would repeat the arguments, and one of them is the key.
-    A word behind `--` is never an option. A `legacy` line is read as the old scripts read theirs: a word with one hyphen
-    that is not exactly an option is an argument, the last of a repeated option counts, `-a=KEY` is `-a KEY`, and more
-    arguments than the usage line names are ignored.
+    A word behind `--` is never an option. `legacy` keeps the command lines of scripts from before docopt valid: a word
+    with one hyphen that is not exactly an option is an argument; the last of a repeated option counts; `-a=KEY` is
+    `-a KEY`; arguments beyond those of the usage line are ignored.
     """
     argv = sys.argv[1:] if argv is None else argv
     if any("\ud800" <= letter <= "\udfff" for text in argv for letter in text):
@@ -411,38 +409,18 @@ def int_option(args: dict[str, Any], option: str, least: int = 0) -> int | None:
     return int(text)
 
 
-def require_nonempty(args: dict[str, Any], *options: str) -> None:
-    """Raise a usage error for the first of these options that was given without a value."""
-    for option in options:
-        if args[option] == "":
-            raise GalaxyError(f"{option} is empty: is a variable unset?", USAGE)
-
-
-def split_commas(text: str | None) -> list[str]:
-    """Return the parts of an option's value between commas; [] where it was not given."""
-    return [part for part in (text or "").split(",") if part]
-
-
-def parse_id(text: str, name: str) -> str:
-    """Return `text` where it can be an id; raise a usage error that names the argument `name` where it can't."""
+def parse_id(text: str, name: str, is_folder: bool = False) -> str:
+    """Return `text` where it can be an id (of a library folder if `is_folder`); else raise a usage error naming `name`."""
     if not re.fullmatch(r"[\w-]+", text):
         raise GalaxyError(f"{name}: {shorten(text, 40)!r} is not an id{'' if text else ': is a variable unset?'}", USAGE)
-    return text
-
-
-def parse_folder_id(text: str, name: str) -> str:
-    """Return `text` if it can be the id of a library folder; else a usage error naming the argument `name`."""
-    if not parse_id(text, name).startswith("F"):
-        raise GalaxyError(f"{name}: {text} is no folder's id, which begins with F, as a library's root_folder_id does",
-                          USAGE)
+    if is_folder and not text.startswith("F"):
+        raise GalaxyError(f"{name}: {text} is no folder's id, which begins with F like a library's root_folder_id", USAGE)
     return text
 
 
 def parse_ids(texts: list[str], name: str) -> list[str]:
-    """Return the ids in `texts`, the words of the argument `name`, each once; `-` reads standard input, one a line.
-
-    Standard input is read to its end first: what is done to these things may change the list that they come from.
-    """
+    """Return the ids in `texts`, the words of the argument `name`, each once; `-` reads standard input, one a line, and
+    to its end: what is done to these things may change the list that they come from."""
     ids: list[str] = []
     for text in texts:
         if text == "-":
@@ -587,6 +565,7 @@ class Galaxy:
             if not isinstance(answer, list):
                 raise GalaxyError(f"{parts.geturl()}: the answer is not a list, so it has no pages", USAGE)
             keys = [_member_key(member, route) for member in answer]
+            # A member without an id may honestly repeat.
             fresh = [member for member, key in zip(answer, keys) if key not in known or not key.startswith("id ")]
             if not fresh or (keys == last_page and route not in PAGING):       # it knows no offset
                 return
@@ -622,10 +601,8 @@ class Galaxy:
         return self.find(path, text)
 
     def current_user(self) -> dict[str, Any]:
-        """Return the user whose key this is (`GET /api/users/current`); raise an error where it is nobody's.
-
-        Without a user Galaxy answers many requests with an empty list, so call this first where one would be believed.
-        """
+        """Return the user whose key this is (`GET /api/users/current`); raise an error where it is nobody's. Without a user
+        Galaxy answers many requests with an empty list, so call this first where one would be believed."""
         user: dict[str, Any] = self.get("users/current")
         if not isinstance(user, dict) or not user.get("id"):
             raise GalaxyError(f"{self.base} does not recognise this API key: check it", status=401)
@@ -651,8 +628,7 @@ class Galaxy:
         """Return Galaxy's answer of status 2xx; raise an error for any other. `options` are those of requests.
 
         Waits out passing trouble within `patience` seconds (default: this object's), and never sends again what the server
-        may have done. With `allow_other_host` a GET follows a redirect to another server, as object stores need for
-        downloads, but without the key.
+        may have done. With `allow_other_host` a GET follows redirects to other servers (object stores), without the key.
         """
         url = self.url_for(path)
         headers = dict(options.pop("headers", None) or {})
@@ -673,12 +649,11 @@ class Galaxy:
                 target = urljoin(url, response.headers["Location"])
             if not is_http_url(target):
                 raise GalaxyError(f"{method} {url}: the server redirects to something that is not an address")
-            if method not in ("GET", "HEAD"):
-                raise GalaxyError(f"{method} {url}: the server redirects to {target}, and a {method} is not sent on: use "
-                                  "that address if your Galaxy is there", status=response.status_code)
-            if origin(target) != origin(url) and not allow_other_host:
-                raise GalaxyError(f"{method} {url}: the server redirects to {target}, where your key does not go unasked: "
-                                  "use that address if your Galaxy is there", status=response.status_code)
+            is_reading = method in ("GET", "HEAD")
+            if not is_reading or (origin(target) != origin(url) and not allow_other_host):
+                reason = "where your key does not go unasked" if is_reading else f"and a {method} is not sent on"
+                raise GalaxyError(f"{method} {url}: the server redirects to {target}, {reason}: use that address if your "
+                                  "Galaxy is there", status=response.status_code)
             headers.pop("x-api-key", None)
             options.pop("params", None)
             url = target
@@ -691,7 +666,7 @@ class Galaxy:
         if left < float("inf"):
             read = min(read or left, max(left, 1))
         options.setdefault("timeout", (10, read))
-        # What ~/.netrc has for a host would go to each of its ports; a password in the URL is for this server.
+        # requests reads ~/.netrc unless an auth is given, and would send a host's password to each of its ports.
         options["auth"] = options.get("auth") or (lambda request: request)
         if os.environ.get("GALAXY_INSECURE") == "1":
             options["verify"] = False       # on the request: the session's own gives way to $REQUESTS_CA_BUNDLE
@@ -812,17 +787,9 @@ def _page_number(value: Any) -> int:
     return int(text)
 
 
-def library_in_url(galaxy: Galaxy) -> str:
-    """The id of the library whose contents the user's URL names; a usage error if it names none."""
-    return urlsplit(url_on_route(galaxy, "libraries/ID/contents")).path.split("/")[-2]
-
-
 def require_active_folder(galaxy: Galaxy, library: str, folder: str = "") -> str:
-    """Return the id of `folder`, by default of the library's root folder.
-
-    Raises `GalaxyError` if the library, the folder or one above it was deleted: Galaxy 26.1 still fills those, and nobody
-    sees what is in them.
-    """
+    """Return the id of `folder`, by default of the library's root folder; raise an error where the library, the folder or
+    one above it is deleted: Galaxy 26.1 still fills those, and nobody sees what is in them."""
     about = galaxy.get(f"libraries/{library}")
     label, next_folder = f"library {library}", folder
     while next_folder and not about.get("deleted"):
@@ -1100,7 +1067,7 @@ class GalaxyHTTPError(GalaxyURLError, HTTPError):
 
 @contextlib.contextmanager
 def _recipe_errors() -> Iterator[None]:
-    """Raise errors that are urllib's too; one that a recipe does not catch ends it with one line, as the old helpers did."""
+    """Raise errors that are urllib's too; one that an old recipe does not catch ends it with one line, as before."""
     try:
         yield
     except GalaxyError as error:
@@ -1113,7 +1080,7 @@ def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any)
         sys.__excepthook__(kind, error, trace)
         return
     helper, place = "", ""
-    while trace and not helper:     # the recipe's line that calls a helper of this file
+    while trace and not helper:     # the old recipe's line that calls a helper of this file
         code = trace.tb_frame.f_code
         if code.co_filename == __file__:
             helper = code.co_name

@@ -23,13 +23,13 @@ Options:
 """
 import sys
 
-from common import Galaxy, arguments, output_options, parse_folder_id, parse_id, require_active_folder, run, submit
+from common import Galaxy, arguments, output_options, parse_id, require_active_folder, run, submit
 
 
 def main(argv=None):
     args = arguments(__doc__, argv, legacy=True)
     dataset, library = [parse_id(args[name], name) for name in ("HDA_ID", "LIBRARY_ID")]
-    folder, message = parse_folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["MESSAGE"]
+    folder, message = parse_id(args["FOLDER_ID"], "FOLDER_ID", is_folder=True), args["MESSAGE"]
     base = args["BASE"]
     galaxy = Galaxy(args["KEY"], base if "://" in base or base.startswith(("-", "/")) else f"http://{base}")
     require_active_folder(galaxy, library, folder)

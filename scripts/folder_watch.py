@@ -58,10 +58,8 @@ from common import (
     eprint,
     int_option,
     output_options,
-    require_nonempty,
     run,
     show,
-    split_commas,
 )
 from galaxy_api_scripts.batch.incoming import COMPLETION_MARKS, UNIT_KINDS, as_workflow_input, is_complete, scan_folder
 from galaxy_api_scripts.batch.ledger import Ledger, ledger_path
@@ -70,10 +68,17 @@ from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.summary import ROW_FIELDS, exit_status, iter_finished, print_rows
 from galaxy_api_scripts.batch.watcher import DEFAULT_SETTLE, Watcher, WatchSettings, default_ledger
 from galaxy_api_scripts.files import prepare_folder
+from galaxy_api_scripts.invocations.invocation import parse_labels
 from galaxy_api_scripts.progress import enable_bars
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
-from galaxy_api_scripts.workflows.run import check_workflow, invocation_options, parse_step_parameter, parse_tag
+from galaxy_api_scripts.workflows.run import (
+    check_workflow,
+    invocation_options,
+    parse_step_parameter,
+    parse_tag,
+    require_nonempty,
+)
 
 
 def main(argv=None):
@@ -81,7 +86,7 @@ def main(argv=None):
     once, dry_run, download = args["--once"], args["--dry-run"], args["--download"]
     output = output_options(args, () if dry_run else ROW_FIELDS)
     output["format"] = output["format"] or "tsv"
-    max_running, labels = int_option(args, "--max-running", 1), split_commas(args["--outputs"])
+    max_running, labels = int_option(args, "--max-running", 1), parse_labels(args["--outputs"])
     parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
     settings = watch_settings(args)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)

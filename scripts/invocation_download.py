@@ -38,17 +38,16 @@ from common import (
     int_option,
     parse_id,
     run,
-    split_commas,
 )
 from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
 from galaxy_api_scripts.files import prepare_folder
-from galaxy_api_scripts.invocations.invocation import invocation_outputs, output_datasets
+from galaxy_api_scripts.invocations.invocation import invocation_outputs, output_datasets, parse_labels
 from galaxy_api_scripts.progress import enable_bars
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    invocation_id, labels = parse_id(args["INVOCATION"], "INVOCATION"), split_commas(args["--outputs"])
+    invocation_id, labels = parse_id(args["INVOCATION"], "INVOCATION"), parse_labels(args["--outputs"])
     parallel, stall = int_option(args, "--parallel", 1), int_option(args, "--stall-timeout", 1)
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)

@@ -21,29 +21,31 @@ Options:
   library_create_folder.py - /api/libraries/f597429621d6eb2b/contents F2f94e8ae9edff68a "Run 12" "Paired, 2x150"
 """
 import sys
+from urllib.parse import urlsplit
 
 from common import (
     USAGE,
     Galaxy,
     GalaxyError,
     arguments,
-    library_in_url,
     output_options,
-    parse_folder_id,
+    parse_id,
     require_active_folder,
     run,
     submit,
+    url_on_route,
 )
 
 
 def main(argv=None):
     args = arguments(__doc__, argv, legacy=True)
-    folder, name, description = parse_folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["NAME"], args["DESCRIPTION"]
+    folder, name, description = parse_id(args["FOLDER_ID"], "FOLDER_ID", is_folder=True), args["NAME"], args["DESCRIPTION"]
     output = output_options(args)
     if not name.strip():
         raise GalaxyError("NAME is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
-    require_active_folder(galaxy, library_in_url(galaxy), folder)
+    library = urlsplit(url_on_route(galaxy, "libraries/ID/contents")).path.split("/")[-2]
+    require_active_folder(galaxy, library, folder)
 
     if description is None and not any(output.values()):
         print("Unable to set description; using empty description in its place", flush=True)

@@ -49,7 +49,6 @@ from common import (
     GalaxyError,
     arguments,
     int_option,
-    parse_folder_id,
     parse_id,
     report_error,
     require_active_folder,
@@ -89,7 +88,7 @@ def main(argv=None):
     args = arguments(__doc__, argv, legacy=True)
     library, folder = parse_id(args["--lib"], "--lib"), args["--folder"]
     if folder is not None:
-        parse_folder_id(folder, "--folder")
+        parse_id(folder, "--folder", is_folder=True)
     send, link, quiet = args["--nonlocal"], args["--link"], args["--quiet"]
     dry_run, timeout = args["--dry-run"], int_option(args, "--timeout")
     enable_bars(not quiet)

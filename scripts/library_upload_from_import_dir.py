@@ -24,29 +24,31 @@ Run twice, it makes second datasets; library_upload_dir.py does not.
   library_upload_from_import_dir.py - /api/libraries/f597429621d6eb2b/contents F2f94e8ae9edff68a auto run_12 hg38
 """
 import sys
+from urllib.parse import urlsplit
 
 from common import (
     USAGE,
     Galaxy,
     GalaxyError,
     arguments,
-    library_in_url,
     output_options,
-    parse_folder_id,
+    parse_id,
     require_active_folder,
     run,
     submit,
+    url_on_route,
 )
 
 
 def main(argv=None):
     args = arguments(__doc__, argv, legacy=True)
-    folder, datatype = parse_folder_id(args["FOLDER_ID"], "FOLDER_ID"), args["FILE_TYPE"]
+    folder, datatype = parse_id(args["FOLDER_ID"], "FOLDER_ID", is_folder=True), args["FILE_TYPE"]
     server_dir, dbkey, output = args["SERVER_DIR"], args["DBKEY"] or "?", output_options(args)
     if not server_dir or not datatype:
         raise GalaxyError("FILE_TYPE or SERVER_DIR is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
-    require_active_folder(galaxy, library_in_url(galaxy), folder)
+    library = urlsplit(url_on_route(galaxy, "libraries/ID/contents")).path.split("/")[-2]
+    require_active_folder(galaxy, library, folder)
 
     # Galaxy takes any text for a build at first, and the job then fails.
     if dbkey != "?" and dbkey not in [build for _, build in galaxy.get("genomes")]:

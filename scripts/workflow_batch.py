@@ -59,11 +59,9 @@ from common import (
     format_table,
     int_option,
     output_options,
-    require_nonempty,
     run,
     script_name,
     show,
-    split_commas,
 )
 from galaxy_api_scripts.batch.ledger import Ledger, ledger_path
 from galaxy_api_scripts.batch.ledger_reader import read_samples
@@ -81,9 +79,16 @@ from galaxy_api_scripts.batch.summary import (
 )
 from galaxy_api_scripts.datasets.target_history import find_writable_history, shared_history
 from galaxy_api_scripts.files import check_writable, prepare_folder
+from galaxy_api_scripts.invocations.invocation import parse_labels
 from galaxy_api_scripts.progress import enable_bars
 from galaxy_api_scripts.workflows.definition import resolve_workflow
-from galaxy_api_scripts.workflows.run import check_workflow, invocation_options, parse_step_parameter, parse_tag
+from galaxy_api_scripts.workflows.run import (
+    check_workflow,
+    invocation_options,
+    parse_step_parameter,
+    parse_tag,
+    require_nonempty,
+)
 from galaxy_api_scripts.workflows.staging import describe_input
 
 
@@ -94,9 +99,9 @@ def main(argv=None):
     output = output_options(args, () if dry_run else ROW_FIELDS)
     output["format"] = output["format"] or "tsv"
     require_nonempty(args, "--history", "--download", "--outputs")
-    labels, tags = split_commas(args["--outputs"]), [parse_tag(tag) for tag in args["--tag"]]
+    labels, tags = parse_labels(args["--outputs"]), [parse_tag(tag) for tag in args["--tag"]]
     parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
-    again = {name.strip() for name in split_commas(args["--again"]) if name.strip()}
+    again = {name.strip() for name in (args["--again"] or "").split(",") if name.strip()}
     mapping, sheet = parse_column_map(args["--map"]), read_sheet(sheet_name, args["--fastq"])
     ledger_file = check_paths(sheet_name, args["--ledger"], args["--summary"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)

@@ -58,10 +58,8 @@ from common import (
     output_options,
     print_request,
     report_error,
-    require_nonempty,
     run,
     show,
-    split_commas,
 )
 from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
 from galaxy_api_scripts.datasets.target_history import open_target_history
@@ -70,6 +68,7 @@ from galaxy_api_scripts.invocations.invocation import (
     InvocationFailed,
     invocation_outputs,
     output_datasets,
+    parse_labels,
     wait_for_invocation,
 )
 from galaxy_api_scripts.invocations.report import report_kind, write_report
@@ -83,6 +82,7 @@ from galaxy_api_scripts.workflows.run import (
     parse_step_parameter,
     parse_tag,
     plan_run,
+    require_nonempty,
     require_on_complete,
 )
 
@@ -143,7 +143,7 @@ def check_options(args):
             check_writable(args[option], overwrite=True, option=option)
     if args["--report"] is not None:
         report_kind(args["--report"], "--report")
-    labels, on_complete = split_commas(args["--outputs"]), parse_on_complete(args["--on-complete"])
+    labels, on_complete = parse_labels(args["--outputs"]), parse_on_complete(args["--on-complete"])
     checks = {"parameters": [parse_step_parameter(text) for text in args["--param"]], "labels": labels,
               "to_download": bool(args["--download"]), **invocation_options(args),
               **({"on_complete": on_complete} if on_complete else {})}

@@ -242,6 +242,11 @@ def _raise_if_paused(galaxy: Galaxy, invocation: dict[str, Any], pauses: dict[st
 
 # --------------------------------------------------------------------------------------------------------------- outputs
 
+def parse_labels(text: str | None) -> list[str]:
+    """The labels of outputs in an option's value, which separates them by commas; [] where it was not given."""
+    return [label for label in (text or "").split(",") if label]
+
+
 def invocation_outputs(invocation: dict[str, Any], labels: Iterable[str] = ()) -> dict[str, dict[str, str]]:
     """`{label: {"src": ..., "id": ...}}` of an invocation's outputs, or only those with these `labels` that exist."""
     outputs = {**invocation["outputs"], **invocation["output_collections"]}
