@@ -33,7 +33,7 @@ import common, library_sync
 asked, send = [], common.Galaxy._send
 common.Galaxy._send = lambda self, *what, **more: (asked.append(what), send(self, *what, **more))[1]
 assert library_sync.main(sys.argv[1:]) == 0
-print(len(asked))
+print(len(asked), file=sys.stderr)
 """
 
 
@@ -62,11 +62,11 @@ def measured(galaxy, folder, files, folders, runs):
         for _ in range(count):
             before()
             began = time.perf_counter()
-            subprocess.run([*SYNC, *line], check=True, env=environment)
+            subprocess.run([*SYNC, *line], check=True, env=environment, stdout=subprocess.DEVNULL)
             times.append(time.perf_counter() - began)
         before()
         asked = subprocess.run([sys.executable, "-c", COUNTED, "-q", *line], check=True, env=environment, text=True,
-                               capture_output=True).stdout.strip() if count > 1 else ""
+                               capture_output=True).stderr.strip() if count > 1 else ""
         eprint(f"{what}: {statistics.median(times):.2f} s")
         return {"run": what, "runs": count, "median (s)": f"{statistics.median(times):.2f}", "least": f"{min(times):.2f}",
                 "most": f"{max(times):.2f}", "requests": asked, "bar": BAR if what == "nothing to do" else ""}

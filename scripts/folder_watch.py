@@ -41,9 +41,8 @@ Options:
 A run is complete with CopyComplete.txt or CompletedJobInfo.xml; RTAComplete.txt says only that its bases are called. Hidden
 and temporary files, reads without a barcode (Undetermined) and empty files are left alone. A file of a used name with new
 content is a new unit; one that has failed is not run again by itself; a workflow's file is imported even by --dry-run. A row
-(TSV by default) is printed for each unit as it ends; with --quiet only if --format or --fields asks for it. SIGTERM ends a
-watcher well, at any moment. With --once, exits with 1 when all that ended have failed, 3 when some have, 4 when some still
-run, 75 when another process is writing the ledger.
+(TSV by default) is printed for each unit as it ends. SIGTERM ends a watcher well, at any moment. With --once, exits with 1
+when all that ended have failed, 3 when some have, 4 when some still run, 75 when another process is writing the ledger.
   folder_watch.py --unit=run --move-to=/data/done --download=/data/results - - /data/runs rnaseq.ga genome=hg38
 """
 import os
@@ -86,7 +85,6 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     once, dry_run, download = args["--once"], args["--dry-run"], args["--download"]
     output = output_options(args, () if dry_run else ROW_FIELDS)
-    print_nothing = args["--quiet"] and not any(output.values())
     output["format"] = output["format"] or "tsv"
     max_running, labels = int_option(args, "--max-running", 1), parse_labels(args["--outputs"])
     parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
@@ -125,7 +123,7 @@ def main(argv=None):
         watcher.scan()
         runner.adopt_orphans()
         samples = []
-        print_rows(iter_finished(runner, samples, once, None, watcher.scan, settings.pause), output, print_nothing)
+        print_rows(iter_finished(runner, samples, once, None, watcher.scan, settings.pause), output)
         return exit_status([*samples, *(entry.sample for entry in (*runner.queue, *runner.running.values()))])
 
 

@@ -22,7 +22,8 @@ Options:
   -h, --help         show this help
   --version          show the version
 
-Prints a line for each action as progress or, with --format or --fields, as the result: action, path, size and why.
+Prints a row for each action: action, path, size and why. With --quiet there is none for what is kept or left alone, so a
+run with nothing to do prints no row.
 
 A file is replaced if its size differs from what the last run noted, or if its times do and then its SHA-256. The new
 dataset is compared with the file first, and only then is the old one deleted, which the library's managers can undo.
@@ -59,9 +60,10 @@ from common import (
 )
 from galaxy_api_scripts.libraries.local_tree import scan_tree
 from galaxy_api_scripts.libraries.sync import LibrarySync
-from galaxy_api_scripts.libraries.sync_plan import KEEP
+from galaxy_api_scripts.libraries.sync_plan import KEEP, LEAVE
 from galaxy_api_scripts.libraries.sync_state import SyncState
 from galaxy_api_scripts.libraries.uploads import exclusive_run
+from galaxy_api_scripts.progress import enable_bars
 
 FIELDS = ["action", "path", "size", "why"]
 
@@ -69,7 +71,7 @@ FIELDS = ["action", "path", "size", "why"]
 def main(argv=None):
     args = arguments(__doc__, argv)
     name, folder, target = args["LIBRARY"], args["FOLDER"], parse_target(args["--to"])
-    verify, delete, dry_run = args["--verify"], args["--delete"], args["--dry-run"]
+    verify, delete, dry_run, quiet = args["--verify"], args["--delete"], args["--dry-run"], args["--quiet"]
     timeout, output = int_option(args, "--timeout"), output_options(args, FIELDS)
     if not name.strip() or not folder:
         raise GalaxyError(f"{'FOLDER' if name.strip() else 'LIBRARY'} is empty: is a variable unset?", USAGE)
@@ -77,6 +79,7 @@ def main(argv=None):
     if delete and not tree.files:
         raise GalaxyError(f"{folder}: it has no files, and --delete would delete everything in the library's folder: is its "
                           "disk mounted? If you mean it, delete that folder in Galaxy")
+    enable_bars(not quiet)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     user, library = galaxy.current_user()["id"], galaxy.resolve("libraries", name)["id"]
@@ -84,11 +87,9 @@ def main(argv=None):
             SyncState([galaxy.base, user, library, target, tree.root], read_only=dry_run) as state:
         sync = LibrarySync(galaxy, library, require_active_folder(galaxy, library), target, tree, state)
         steps = sync.plan(verify, delete, timeout)
-        rows = summarize(steps if dry_run else sync.apply(steps, timeout))
+        rows = summarize(steps if dry_run else sync.apply(steps, timeout), quiet)
         if dry_run or any(output.values()):
             show(rows, output["format"], output["fields"] or FIELDS)
-        elif args["--quiet"]:
-            list(rows)
         else:
             show(({**row, "path": printable(row["path"])} for row in rows), "value")
     for path, why in sync.errors.items():
@@ -108,15 +109,16 @@ def parse_target(text):
     return "/".join(names)
 
 
-def summarize(steps):
-    """Yield a row for each step, and a single one for all files that are kept."""
+def summarize(steps, quiet):
+    """Yield a row for each step, and a single one for all files that are kept; if `quiet`, only for steps that change
+    something."""
     kept_sizes = []
     for step in steps:
         if step.action == KEEP:
             kept_sizes.append(step.size)
-        else:
+        elif step.action != LEAVE or not quiet:
             yield step.row
-    if kept_sizes:
+    if kept_sizes and not quiet:
         yield {"action": KEEP, "path": "", "size": sum(kept_sizes), "why": f"{len(kept_sizes)} unchanged"}
 
 

@@ -14,7 +14,7 @@ Options:
   --link               the server links to the files and does not copy them; they must stay in place and unchanged: a file
                        that changes changes its dataset
   -n, --dry-run        show what would be done, change nothing
-  -q, --quiet          no progress, only results and errors
+  -q, --quiet          no progress and no line for an uploaded file, only errors
   --timeout=SECONDS    stop waiting after this many seconds in all
   -h, --help           show this help
   --version            show the version
@@ -64,6 +64,7 @@ from galaxy_api_scripts.libraries.uploads import (
     exclusive_run,
     upload_batches,
 )
+from galaxy_api_scripts.progress import enable_bars
 
 
 @dataclass
@@ -90,6 +91,7 @@ def main(argv=None):
         parse_id(folder, "--folder", is_folder=True)
     send, link, quiet = args["--nonlocal"], args["--link"], args["--quiet"]
     dry_run, timeout = args["--dry-run"], int_option(args, "--timeout")
+    enable_bars(not quiet)
     galaxy = Galaxy(args["--api"], args["--url"], patience=UNATTENDED)
     if send and link:
         report_error("--link has no effect with --nonlocal: the files are sent, so they are copied")

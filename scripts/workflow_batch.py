@@ -40,9 +40,8 @@ Options:
 
 The whole sheet is checked before anything is sent; a workflow's file is imported even by --dry-run. The same line again,
 after a kill or with more rows, continues: what has ended well is neither run nor downloaded again, unless a file's content,
-the row or the workflow has changed. A row (TSV by default) is printed for each sample as it ends; with --quiet only if
-asked for by --format or --fields. Exits with 0 when every row is ok, 1 when all have failed, 3 when some have, 4 when some
-still run, 75 when another process is writing the ledger.
+the row or the workflow has changed. A row (TSV by default) is printed for each sample as it ends. Exits with 0 when every
+row is ok, 1 when all have failed, 3 when some have, 4 when some still run, 75 when another process is writing the ledger.
   workflow_batch.py --download=results --summary=runs.tsv - - rnaseq.ga samples.tsv genome=hg38
 """
 import os
@@ -98,7 +97,6 @@ def main(argv=None):
     sheet_name, history_name, once, dry_run = args["SHEET"], args["--history"], args["--once"], args["--dry-run"]
     max_running, timeout = int_option(args, "--max-running", 1), int_option(args, "--timeout")
     output = output_options(args, () if dry_run else ROW_FIELDS)
-    print_nothing = args["--quiet"] and not any(output.values())
     output["format"] = output["format"] or "tsv"
     require_nonempty(args, "--history", "--download", "--outputs")
     labels, tags = parse_labels(args["--outputs"]), [parse_tag(tag) for tag in args["--tag"]]
@@ -134,7 +132,7 @@ def main(argv=None):
         finished = already_finished(samples)
         runner.adopt_orphans()       # rows that are under way and no longer in the sheet
         try:
-            print_rows(iter_finished(runner, list(samples), once, timeout), output, print_nothing)
+            print_rows(iter_finished(runner, list(samples), once, timeout), output)
         finally:
             if args["--summary"]:
                 write_summary(samples, args["--summary"])

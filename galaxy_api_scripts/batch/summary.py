@@ -56,14 +56,11 @@ def report_failure(sample: Sample) -> str:
     return sample.state
 
 
-def print_rows(rows: Iterator[dict[str, Any]], output: dict[str, Any], print_nothing: bool) -> None:
+def print_rows(rows: Iterator[dict[str, Any]], output: dict[str, Any]) -> None:
     """Print the rows as they come, in the format and with the fields of `output_options`: without any, no heading either,
-    but JSON's empty list. With `print_nothing`, only let them come."""
+    but JSON's empty list."""
     first = next(rows, None)
-    if print_nothing:
-        for _ in rows:
-            pass
-    elif first is not None:
+    if first is not None:
         show(itertools.chain([first], rows), output["format"], output["fields"] or ROW_FIELDS)
     elif output["format"] == "json":
         show([], "json")

@@ -117,7 +117,8 @@ def test_the_crontab(admin, place):
     visits(place, lines["folder_watch.py"])
     assert names(place.data / "drop") == [] and names(place.data / "done") == ["a.tsv"]
     visits(place, lines["workflow_batch.py"])
-    assert (place.root / "home" / "me" / "log" / "batch.log").read_text() == ""
+    _, row = (place.root / "home" / "me" / "log" / "batch.log").read_text().splitlines()       # below its heading
+    assert row.split("\t")[:2] == ["x", "ok"]
     assert {name: (place.data / "results" / name / "sums.tabular").read_text() for name in ("a", "x")} == {
         "a": "a\t3\n", "x": "x\t4\n"}
     silent(place.shell(lines["library_sync.py"]), 0)
@@ -241,18 +242,22 @@ def test_a_service_and_visits(admin, place):
     with subprocess.Popen(line, env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as watcher:
         until(lambda: book.exists() and list(ledger_reader.read_samples(book, ["ok"])))
+        heading, row = (watcher.stdout.readline().split("\t") for _ in range(2))
+        assert (heading[:2], row[:2]) == (["name", "state"], ["260301_A", "ok"])
         watcher.send_signal(signal.SIGTERM)
         assert watcher.communicate(timeout=60) == ("", "") and watcher.returncode == 143
     sequenced(place.data / "runs", "260302_A")
     (place.data / "runs" / "260303_A").mkdir()
     (place.data / "runs" / "260303_A" / "CopyComplete.txt").touch()
     line, environment = service(place, units(place)["galaxy-visit.service"])
-    codes, said = [], ""
+    codes, rows, said = [], [], ""
     while not codes or codes[-1] == 4:
         visit = subprocess.run(line, env=environment, cwd="/", capture_output=True, text=True, timeout=600)
         codes.append(visit.returncode)
+        rows += [row.split("\t")[:2] for row in visit.stdout.splitlines()[1:]]
         said += visit.stderr
     assert codes[-1] == 0 and set(codes) == {4, 0} and said.count("\n") == 1 and "260303_A: has no reads in it" in said
+    assert sorted(rows) == [["260302_A", "ok"], ["260303_A", "failed"]]
     assert sorted(path.name for path in (place.data / "done").iterdir()) == ["260301_A", "260302_A"]
     assert len(names(place.data / "results" / "260302_A")) == 4
     mails = (place.root / "mails").read_text()

@@ -154,7 +154,8 @@ def test_killed_in_a_first_run(admin, sync, files, tmp_path):
         assert started.stdout.readline().startswith("upload")
         started.kill()
     done = sync(library, "-q")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stderr) == (0, "") and "keep" not in done.stdout
+    assert {action for action, _ in did(done)} <= {"upload"}
     assert held(admin, library) == expected(files)
     assert did(sync(library, "--delete")) == []
 
@@ -261,8 +262,10 @@ def test_the_second_run_asks_for_one_list(admin, files, monkeypatch, script, tmp
     asked, send = Counter(), requests.Session.request
     monkeypatch.setattr(requests.Session, "request", lambda self, method, *rest, **more: (
         asked.update([method]), send(self, method, *rest, **more))[1])
-    for _ in range(2):
+    for count in (100, 0):
         asked.clear()
         assert script(library_sync.main, "-q", admin.key, admin.url, library.id, files) == 0
+        output = capsys.readouterr()
+        assert (output.out.count("upload\t"), output.out.count("\n"), output.err) == (count, count, "")
     assert asked == {"GET": 6}      # the user, the library (twice), the history, its jobs, the list
-    assert len(ids(admin, library)) == 116 and capsys.readouterr() == ("", "")
+    assert len(ids(admin, library)) == 116

@@ -458,7 +458,7 @@ def library_sync(galaxy, run):
     library = galaxy.create_library("Lab")
     (run.work / "in").mkdir()
     (run.work / "in" / "a.tsv").write_text("abc")
-    assert run("-q", KEY, galaxy.url, "Lab", "in") == ""
+    assert run("-q", KEY, galaxy.url, "Lab", "in") == "upload\ta.tsv\t3\tnew\n"
     assert {one["name"]: one["content"] for one in galaxy.children(library["root_folder_id"])} == {"a.tsv": b"abc"}
 
 

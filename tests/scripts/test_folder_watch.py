@@ -669,12 +669,17 @@ def test_the_ledger_of_something_else_is_refused(watched):
     assert ended.status == USAGE and "is the ledger of server=http://other.test" in ended.err
 
 
-def test_quiet_prints_no_rows_unless_a_format_asks_for_them(watched):
+def test_format_and_fields_select_what_is_printed(watched):
     watched.drop("a.tsv")
     assert watched.run("--format=jsonl", "--fields=name,state,history").out == \
         json.dumps({"name": "a", "state": "ok", "history": "h"}) + "\n"
+
+
+def test_quiet_prints_the_rows_and_nothing_where_nothing_ended(watched):
     watched.drop("b.tsv")
     ended = watched.run("-q")
-    assert (ended.status, ended.out, ended.err, watched.units()) == (DONE, "", "", [("a", "ok"), ("b", "ok")])
+    assert (ended.status, ended.rows, ended.err) == (DONE, [["b", "ok"]], "")
+    ended = watched.run("-q")
+    assert (ended.status, ended.out, ended.err) == (DONE, "", "")
     watched.drop("c.tsv")
     assert watched.run("-q", "--format=value", "--fields=name").out == "c\n"

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sqlite3
+import sys
 from pathlib import Path
 
 import library_sync
@@ -16,6 +17,7 @@ from test_library_upload_dir import Library
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.libraries import local_tree, sync_state, uploads
 from galaxy_api_scripts.libraries import sync as sync_module
+from galaxy_api_scripts.progress import progress_bar
 
 
 class Killed(BaseException):
@@ -109,10 +111,11 @@ def here(tmp_path):
 
 
 @pytest.fixture
-def sync(script, shelf, here):
-    """`sync(*options)`: the exit status of the script."""
+def sync(script, shelf, here, capsys):
+    """`sync(*options)`: the exit status of the script. `capsys` has what the last run printed."""
     def run(*options):
         shelf.mock.reset_mock()
+        capsys.readouterr()
         return script(library_sync.main, *options, KEY, URL, "Shelf", here)
     return run
 
@@ -178,6 +181,7 @@ def test_a_library_is_named_by_its_id(script, shelf, here, name, capsys):
 def test_two_thousand_unchanged_files_take_seven_requests(sync, shelf, here, alone, capsys):
     fill(here, {f"set{number % 40}/{number}.txt": str(number) for number in range(2000)})
     assert sync("-q") == 0
+    assert capsys.readouterr().out.count("\n") == 2002
     [record] = state_files(alone)
     before = record.stat().st_mtime_ns
     assert sync("-q") == 0
@@ -941,12 +945,31 @@ def test_formats_and_fields_print_all_rows(sync, shelf, here, capsys):
     assert capsys.readouterr().out == "action,why\nkeep,3 unchanged\n"
 
 
-def test_quiet_prints_results_that_are_asked_for(sync, shelf, capsys):
+def test_quiet_prints_a_row_for_each_change_and_none_for_what_is_left(sync, shelf, here, capsys):
+    (here / "pipe").symlink_to(here)
     assert sync("-q", "-n", "--fields=path", "--format=value") == 0
-    assert sync("-q", "--fields=path", "--format=value") == 0
-    assert capsys.readouterr() == ("a.txt\nrun1/b.txt\n" * 2, "")
+    assert capsys.readouterr() == ("a.txt\nrun1/b.txt\n", "")
     assert sync("-q") == 0
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("upload\ta.txt\t3\tnew\nupload\trun1/b.txt\t2\tnew\n", "")
+    (here / "a.txt").write_text("longer")
+    assert sync("-q", "--format=jsonl", "--fields=action,path") == 0
+    assert json.loads(capsys.readouterr().out) == {"action": "replace", "path": "a.txt"}
+    for options in ([], ["--format=jsonl"], ["-n", "--format=jsonl"]):
+        assert sync("-q", *options) == 0
+        assert capsys.readouterr() == ("", "")
+    assert sync() == 0
+    assert capsys.readouterr().out == "leave\tpipe\t\ta link to a folder\nkeep\t\t8\t2 unchanged\n"
+
+
+@pytest.mark.parametrize("options, is_drawn", [([], True), (["-q"], False)])
+def test_quiet_silences_bars(sync, shelf, monkeypatch, capsys, options, is_drawn):
+    def send(galaxy, path):
+        with progress_bar(1, os.path.basename(path)):
+            return shelf.send(galaxy, path)
+    monkeypatch.setattr(sync_module, "upload_file", send)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert sync(*options) == 0
+    assert ("a.txt" in capsys.readouterr().err) == is_drawn
 
 
 @pytest.mark.parametrize("line", [

@@ -11,6 +11,7 @@ from fakes import KEY, URL
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.libraries import uploads
+from galaxy_api_scripts.progress import progress_bar
 
 LINE = ["-u", URL, "-a", KEY, "-l", "l1"]
 
@@ -213,6 +214,17 @@ def test_quiet_prints_no_lines(upload, library, here, capsys):
     for _ in range(2):
         assert upload(["run1/a.txt"], "-q") == 0
     assert capsys.readouterr() == ("", "") and library.tree() == ["run1/a.txt"]
+
+
+@pytest.mark.parametrize("options, is_drawn", [([], True), (["-q"], False)])
+def test_quiet_silences_bars(upload, library, here, monkeypatch, capsys, options, is_drawn):
+    def send(galaxy, path):
+        with progress_bar(3, path):
+            return {"src": "path", "path": path, "name": os.path.basename(path)}, None
+    monkeypatch.setattr(library_upload_dir, "upload_file", send)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert upload(["run1/a.txt"], "--nonlocal", *options) == 0
+    assert ("run1/a.txt: " in capsys.readouterr().err) == is_drawn
 
 
 def test_a_list_with_windows_line_ends_is_read(upload, library, here):

@@ -127,8 +127,15 @@ def test_a_full_disk_at_the_end_is_reported(batch, server, monkeypatch):
 def test_format_and_fields_select_what_is_printed(batch, server):
     batch.samples("a")
     assert batch("--format=value", "--fields=name,state").out == "a\tok\n"
-    batch.samples("b")
-    assert batch("--quiet").out == ""
+
+
+@pytest.mark.parametrize("options, is_drawn", [([], True), (["-q"], False)])
+def test_quiet_silences_the_bar_and_not_the_rows(batch, server, monkeypatch, options, is_drawn):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    batch.samples("a")
+    ended = batch(*options)
+    assert ended.rows["a"]["state"] == "ok" and ("samples: " in ended.err) == is_drawn
+    assert batch("-q").out == ""        # nothing was left to do
 
 
 # ------------------------------------------------------------------------------------------- before anything is sent

@@ -20,6 +20,8 @@ SHARED = {
     "-h, --help": "show this help",
     "--version": "show the version",
 }
+# its lines on standard output are part of the old command line, so -q, which came later, is the only way to do without them
+OTHER_WORDS = {("library_upload_dir.py", "-q, --quiet"): "no progress and no line for an uploaded file, only errors"}
 NAMES = {name: option for option in SHARED for name in re.findall(r"--[a-z-]+", option)}
 
 each_script = pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
@@ -42,7 +44,8 @@ def test_shared_options_have_shared_words(path):
             # -n is --name in the scripts for repositories, as it was in the old ones
             assert option == shared or (long_name == "--dry-run" and re.search(r"^ +-n ", path.read_text(), re.MULTILINE))
             words = re.sub(r" \[default: .*\]$", "", text)
-            assert re.match(re.escape(SHARED[shared]) + "($|[:;] )", words), f"{option}: {text}"
+            expected = OTHER_WORDS.get((path.name, shared), SHARED[shared])
+            assert re.match(re.escape(expected) + "($|[:;] )", words), f"{option}: {text}"
 
 
 @each_script
