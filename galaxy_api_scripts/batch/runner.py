@@ -25,7 +25,7 @@ from galaxy_api_scripts.workflows.staging import Staging
 
 POLL_INTERVAL = (0.25, 20.0)    # seconds between two rounds: while something is done, and at most
 MAX_REFUSALS = 5                # refusals in a row after which nothing more is begun: the fault is not a sample's
-STALL_SECONDS = 300             # for which a run with `once` waits for uploads while nothing is done
+STALL_SECONDS = 300             # with `once`: stop waiting for uploads after so long without any progress
 
 
 class BatchRunner:
@@ -39,7 +39,7 @@ class BatchRunner:
         self.context = BatchContext(galaxy, shared_uploads, folder, list(labels), make_staging, wait, shared_history)
         self.running: dict[str, RunningSample] = {}     # by key
         self.queue: deque[RunningSample] = deque()
-        self.rejected: list[Sample] = []        # that have failed without being begun, and are still to be handed on
+        self.rejected: list[Sample] = []        # failed before they began; the watcher adds them, and `step` yields them
         self.gave_up = False                    # whether the queue was cleared after MAX_REFUSALS
 
     def submit(self, name: str, request: RunRequest, *, purpose: Any = None, place: str = "", title: str = "",
@@ -48,12 +48,14 @@ class BatchRunner:
         """Queue the sample of that name for that request, unless it runs or has ended: the one in the ledger, or a new one.
 
         A sample is identified by name, `purpose` (the request's by default) and file contents; a change in any of them makes
-        a new one. One in a state among `again` gets another invocation. A new one's history is called `title`, or by its
-        name and the workflow's, and with `unique_title` by the sample's key too. `require_unchanged` may raise right before
-        the submission.
+        a new one. One in a state among `again` gets another invocation. `place` is where messages say that it stands, such
+        as a line of the sheet. A new one's history is called `title`, or by its name and the workflow's, and with
+        `unique_title` by the sample's key too. `require_unchanged` may raise right before the submission.
         """
         sample = find_or_add(self.ledger, name, request, purpose, place, title, unique_title)
+        # Results are asked for, and were never downloaded. Without `wait` there are none to ask for.
         undelivered = self.context.folder and self.context.wait and not sample.notes.results
+        # Polling failed, not the invocation: that may still be running, or have ended well.
         if sample.state in again or (sample.state == "failed" and sample.failed_step == Stage.RUN):
             reset(self.galaxy, sample)
         if sample.state == "gone" or (sample.state == "ok" and undelivered):
@@ -80,7 +82,7 @@ class BatchRunner:
             max_interval: float = POLL_INTERVAL[1]) -> Iterator[Sample]:
         """Yield each sample as it ends, until all have ended or `timeout` seconds are over.
 
-        With `once`, until all is submitted that can be, and the results of what has ended by then are downloaded.
+        With `once`, stop when nothing more can be submitted, and download the results of what has ended by then.
         `find_more()`, which may submit more, is called before each round; with it and without `once` there is no end, and a
         server that is away is waited for as long as it takes. Between two rounds are `max_interval` seconds at most.
         """
@@ -140,10 +142,10 @@ class BatchRunner:
         while self.queue and len(self.running) < self.max_running and self.context.refusals < MAX_REFUSALS:
             entry = self.queue.popleft()
             sample = entry.sample
-            begun = (sample.begun if sample.invocation else None) or utc_now()
+            begun = (sample.begun if sample.invocation else None) or utc_now()     # a run that is resumed began earlier
             sample.save(durably=True, state="running", begun=begun, attempt=sample.attempt or 1)
             self.running[sample.key] = entry
-            yield from self._advance(entry, {}, {})
+            yield from self._advance(entry, {}, {})         # the next round asks Galaxy about it
         if self.context.refusals >= MAX_REFUSALS and self.queue:
             report_error(f"the last {self.context.refusals} runs were refused, so the {len(self.queue)} that wait were not "
                          "begun")

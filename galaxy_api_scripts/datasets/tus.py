@@ -87,7 +87,7 @@ def send_file(galaxy: Galaxy, file: FileIO, name: str, checkpoint: Checkpoint, *
             if _differs(file, before):
                 raise _changed(file) from error
             code = TRY_LATER if error.lost or error.status in TRANSIENT_STATUSES else error.exit_code
-            why = str(error).removesuffix(f": {MAY_HAVE_ACTED}")     # no: there is no dataset without the fetch
+            why = str(error).removesuffix(f": {MAY_HAVE_ACTED}")     # it may not: there is no dataset without `post_fetch`
             again = ", send it again" if code == TRY_LATER else ""
             raise GalaxyError(f"{printable_name(name)}: no dataset was made{again}: {why}", code, status=error.status,
                               body=error.body, err_msg=error.err_msg) from error
