@@ -221,7 +221,7 @@ def test_dataset_download_writes_files_and_prints_their_paths(script, datasets, 
     assert script(dataset_download.main, f"--to={folder}", "--parallel=1", KEY, URL, "d1", "d2") == 0
     assert capsys.readouterr() == (f"{folder}/a.txt\n{folder}/b.txt\n", "")
     assert (folder / "a.txt").read_bytes() == b"abc"
-    assert script(dataset_download.main, f"--to={folder}", "-q", KEY, URL, "d1", "d2") == 0
+    assert script(dataset_download.main, f"--to={folder}", "--parallel=1", "-q", KEY, URL, "d1", "d2") == 0
     assert capsys.readouterr() == (f"{folder}/a.txt\n{folder}/b.txt\n", "")
 
 
