@@ -203,7 +203,7 @@ def test_the_certificate(front, member, folder):
 
 
 def test_galaxys_own_refusals_are_not_the_proxys(front, member, run):
-    for path, words in (("histories/ffffffffffffffff", "400 Bad Request"), ("nosuch", "Galaxy knows no such address"),
+    for path, words in (("histories/ffffffffffffffff", "400 Bad Request"), ("nosuch", "Galaxy has no such address"),
                         ("quotas/x", "403")):
         ended = run("display.py", member.key, f"{front.url}/galaxy/api/{path}")
         refused(ended, 1, words)
@@ -256,7 +256,7 @@ def test_a_password_for_the_api_too(kind, folder, upstream, member, few, run, va
         refused(run("display.py", member.key, f"{url}/api/histories"), 1, "401",
                 "from a proxy before Galaxy: it asks for its own password", "NAME:PASSWORD@")
         wrong = run("display.py", member.key, url.replace("//", "//somebody:mistyped@") + "/api/histories")
-        refused(wrong, 1, "401", "from a proxy before Galaxy", "does not take those")
+        refused(wrong, 1, "401", "from a proxy before Galaxy", "refuses those")
         assert "mistyped" not in wrong.stderr
         inside = url.replace("//", "//somebody:pass%2Fword@")
         (tmp_path / "few").write_text("bytes\n")
