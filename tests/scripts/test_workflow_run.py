@@ -242,7 +242,7 @@ def test_the_path_of_a_collection_is_its_folder_at_any_depth(script, galaxy, tmp
     assert (tmp_path / "out" / "deep" / "s1" / "forward.txt").read_text() == "1\n"
 
 
-def test_the_same_line_resumes_a_run_and_starts_anew_after_its_end(script, galaxy, capsys):
+def test_the_same_line_resumes_a_run_and_submits_another_after_its_end(script, galaxy, capsys):
     line = [KEY, URL, WORKFLOW_ID, "table=hda:d"]
     galaxy.get(f"{URL}/api/invocations/i/jobs_summary", json={"id": "i", "states": {"running": 1}, "populated_state": "new"})
     assert script(workflow_run.main, "--timeout=0", *line) == STILL_RUNNING
