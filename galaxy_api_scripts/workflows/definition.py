@@ -75,7 +75,10 @@ def import_once(galaxy: Galaxy, path: str) -> str:
     """
     payload = import_payload(read_text(path), path)
     form = payload["workflow"]
-    content = _parse_format2(form["yaml_content"]) if "yaml_content" in form else form
+    content = form
+    if "yaml_content" in form:
+        import yaml
+        content = yaml.safe_load(form["yaml_content"])
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).digest()
     content_uuid = str(uuid.UUID(bytes=digest[:16], version=4))
     earlier = _find_by_uuid(galaxy, content_uuid)
@@ -99,11 +102,6 @@ def _find_by_uuid(galaxy: Galaxy, workflow_uuid: str) -> list[str]:
     same = [workflow for workflow in galaxy.pages("workflows")
             if workflow.get("latest_workflow_uuid") == workflow_uuid and not workflow.get("deleted")]
     return [str(workflow["id"]) for workflow in sorted(same, key=lambda workflow: workflow.get("create_time") or "")]
-
-
-def _parse_format2(text: str) -> Workflow:
-    import yaml
-    return dict(yaml.safe_load(text))
 
 
 def warn_missing_tools(galaxy: Galaxy, workflow_id: str) -> None:
