@@ -23,6 +23,14 @@ UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u206
 MAX_NAME_BYTES = 255
 
 
+def decode_text(content: bytes, name: str) -> str:
+    """The text in `content`, which messages call `name`. Raises a usage error where it is not UTF-8."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise GalaxyError(f"{name}: not a text in UTF-8", USAGE) from None
+
+
 def safe_name(text: str, end: str = "", without: str = "") -> str:
     """A name for one file or folder made of any text, which may be a server's or stand in a file that somebody sent.
 

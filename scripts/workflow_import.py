@@ -27,7 +27,8 @@ import re
 import sys
 from itertools import islice
 
-from common import TRY_LATER, USAGE, Galaxy, GalaxyError, arguments, decode_text, output_options, read_text, run, show
+from common import TRY_LATER, USAGE, Galaxy, GalaxyError, arguments, output_options, read_text, run, show
+from galaxy_api_scripts.files import decode_text
 from galaxy_api_scripts.workflows.definition import import_payload, warn_missing_tools
 
 LARGEST = 50    # MiB that are read from an address

@@ -5,7 +5,8 @@ import functools
 import re
 from typing import Any
 
-from common import STILL_RUNNING, USAGE, Galaxy, GalaxyError, decode_text, did_you_mean, one_line
+from common import STILL_RUNNING, USAGE, Galaxy, GalaxyError, did_you_mean, one_line
+from galaxy_api_scripts.files import decode_text
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, job_stderr
 from galaxy_api_scripts.polling import fetch_datasets, wait_jobs
 from galaxy_api_scripts.tools.catalog import (
