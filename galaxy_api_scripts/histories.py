@@ -15,13 +15,14 @@ import time
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from common import (
+    FAILED,
     MAY_HAVE_ACTED,
     NON_TERMINAL_DATASET_STATES,
     NON_TERMINAL_JOB_STATES,
@@ -34,6 +35,7 @@ from common import (
 )
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.download import clip_filename, safe_name
+from galaxy_api_scripts.datasets.http_download import download_file
 from galaxy_api_scripts.datasets.tus import open_unchanged
 from galaxy_api_scripts.polling import wait_jobs
 from galaxy_api_scripts.progress import progress_bar
@@ -79,57 +81,87 @@ def resolve_archive_path(text: str, name: str, kind: str) -> Path:
     return path
 
 
-def prepare_export(galaxy: Galaxy, history: dict[str, Any], payload: dict[str, Any], checkpoint: Checkpoint,
-                   timeout: float | None) -> str:
-    """Let Galaxy make an archive of the history; return the route to download it from when it is made.
+def request_archive(galaxy: Galaxy, checkpoint: Checkpoint, changed: str, request: Callable[[], dict[str, Any]]) -> None:
+    """Let `checkpoint` hold the notes on a requested archive of what was last `changed` at that time.
 
-    `payload` is what `POST .../prepare_store_download` takes. The export that an earlier run requested, as noted in
-    `checkpoint`, is resumed if Galaxy has it and the history has not changed since.
+    The archive that an earlier run requested is resumed if nothing has changed and Galaxy still has it; else `request()`
+    asks for another and returns the notes on it.
     """
-    route, changed = f"histories/{history['id']}", history["update_time"]
-    if checkpoint.data.get("changed") != changed or checkpoint.data["asked"] < time.time() - ARCHIVE_LIFETIME or \
-            not _is_under_way(galaxy, route, checkpoint.data):
-        unfinished = galaxy.pages(f"{route}/contents", {"v": "dev", "q": ["state-in", "deleted-eq"], "qv": [
-            ",".join(NON_TERMINAL_DATASET_STATES), "False"]}, limit=3)
-        names = [f"{dataset['hid']} {dataset['name']}" for dataset in unfinished] or _list_metadata_jobs(galaxy, history)
-        if names:       # imported from an archive they stay in their states for ever (26.1, measured)
-            raise GalaxyError(f"datasets of the history are unfinished ({', '.join(names)}): export it when they have ended")
-        has_celery = galaxy.get("configuration", {"keys": "enable_celery_tasks"}).get("enable_celery_tasks")
-        request = (request_export if has_celery else request_export_job)(galaxy, history["id"], payload)
+    notes = checkpoint.data
+    if notes.get("changed") != changed or notes["asked"] < time.time() - ARCHIVE_LIFETIME or not _is_under_way(galaxy, notes):
+        new_notes = request()
         checkpoint.clear()
-        checkpoint.save(changed=changed, asked=time.time(), **request)
-    archive_route, jobs = str(checkpoint.data["route"]), checkpoint.data.get("jobs")
+        checkpoint.save(changed=changed, asked=time.time(), **new_notes)
+
+
+def _is_under_way(galaxy: Galaxy, notes: dict[str, Any]) -> bool:
+    """Whether Galaxy has made the requested archive or is making it. One whose task Galaxy has forgotten is.
+
+    An archive is ready before its task has ended, whether it succeeds or fails (26.1), so the task is asked first: asked the
+    other way round, an archive finished between the two requests would be taken for lost.
+    """
+    return "task" not in notes or not _has_ended(galaxy, notes) or bool(galaxy.get(f"{notes['route']}/ready"))
+
+
+def _has_ended(galaxy: Galaxy, notes: dict[str, Any]) -> bool:
+    return galaxy.get_or_none(f"tasks/{notes['task']}/state") in ("SUCCESS", "FAILURE", "REVOKED")
+
+
+def download_archive(galaxy: Galaxy, notes: dict[str, Any], path: Path, timeout: float | None, overwrite: bool,
+                     label: str, kind: str, check: Callable[[Path], object], hint: str = "") -> None:
+    """Wait until Galaxy has made the requested archive, and write it to `path` unless `check` raises an error.
+
+    `notes` are those of `request_archive`, and `hint` is what to say if Galaxy could not make this `kind` of `label`.
+    """
     announce("Galaxy makes the archive")
-    if jobs:
-        for job, state in wait_jobs(galaxy, history["id"], jobs, timeout).items():
+    failure = f"{label}: Galaxy could not make the {kind}{hint}"
+    _wait_until_made(galaxy, notes, timeout, failure)
+    try:
+        download_file(galaxy, notes["route"], path, label=label, overwrite=overwrite,
+                      before_publish=lambda part, _: check(part))
+    except GalaxyError as error:
+        if not error.status or error.exit_code != FAILED:
+            raise
+        # Of a task that failed Galaxy tells the reason where the archive would be.
+        raise GalaxyError(f"{failure}: {error.err_msg or error}", status=error.status) from error
+
+
+def _wait_until_made(galaxy: Galaxy, notes: dict[str, Any], timeout: float | None, failure: str) -> None:
+    """Wait until an archive or the reason why there is none can be downloaded; `failure` is the message if neither can."""
+    if "jobs" in notes:
+        for job, state in wait_jobs(galaxy, notes["route"].split("/")[1], notes["jobs"], timeout).items():
             if state != "ok":
-                raise GalaxyError(f"Galaxy could not make the archive: {_explain_failure(galaxy, job)}")
-        return archive_route
+                raise GalaxyError(f"{failure}: {_explain_failure(galaxy, job)}")
+        return
     for _ in galaxy.poll(timeout):
-        if galaxy.get(f"{archive_route}/ready"):
-            return archive_route
+        has_ended = _has_ended(galaxy, notes)
+        if galaxy.get(f"{notes['route']}/ready"):
+            return
+        if has_ended:       # its process was killed
+            raise GalaxyError(failure)
     raise GalaxyError(f"Galaxy is still making the archive after {timeout:g} s: repeat the command to resume", STILL_RUNNING)
 
 
-def request_export(galaxy: Galaxy, history: str, payload: dict[str, Any]) -> dict[str, Any]:
-    answer = galaxy.post(f"histories/{history}/prepare_store_download", payload)
+def request_history_export(galaxy: Galaxy, history: dict[str, Any], payload: dict[str, Any]) -> dict[str, Any]:
+    """Let Galaxy make an archive of the history; return the notes on it. `payload` is that of `prepare_store_download`."""
+    unfinished = galaxy.pages(f"histories/{history['id']}/contents", {"v": "dev", "q": ["state-in", "deleted-eq"], "qv": [
+        ",".join(NON_TERMINAL_DATASET_STATES), "False"]}, limit=3)
+    names = [f"{dataset['hid']} {dataset['name']}" for dataset in unfinished] or _list_metadata_jobs(galaxy, history)
+    if names:       # imported from an archive they stay in their states for ever (26.1, measured)
+        raise GalaxyError(f"datasets of the history are unfinished ({', '.join(names)}): export it when they have ended")
+    has_celery = galaxy.get("configuration", {"keys": "enable_celery_tasks"}).get("enable_celery_tasks")
+    if has_celery:
+        return request_export(galaxy, f"histories/{history['id']}", payload)
+    return request_export_job(galaxy, f"histories/{history['id']}", payload)
+
+
+def request_export(galaxy: Galaxy, route: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """Let a task make an archive of the history or invocation at `route`; return the notes on it."""
+    answer = galaxy.post(f"{route}/prepare_store_download", payload)
     return {"route": f"short_term_storage/{answer['storage_request_id']}", "task": answer["task"]["id"]}
 
 
-def _is_under_way(galaxy: Galaxy, route: str, request: dict[str, Any]) -> bool:
-    """Whether Galaxy has made the requested archive or is making it.
-
-    Galaxy declares an archive ready before it stops calling it in preparation, so it is asked in the opposite order: asked
-    the other way round, an archive finished between the two requests would be taken for lost.
-    """
-    if "task" not in request:
-        return True
-    exports = galaxy.get(f"{route}/exports", headers={"Accept": "application/vnd.galaxy.task.export+json"})
-    return any(export["task_uuid"] == request["task"] and export["preparing"] for export in exports) or \
-        bool(galaxy.get(f"{request['route']}/ready"))
-
-
-def request_export_job(galaxy: Galaxy, history: str, payload: dict[str, Any]) -> dict[str, Any]:
+def request_export_job(galaxy: Galaxy, route: str, payload: dict[str, Any]) -> dict[str, Any]:
     """As `request_export`, on a server without Celery: a job makes the archive.
 
     Galaxy's answer describes the previous export if there is one, and the ids in its list of exports are of no use (26.1),
@@ -138,7 +170,7 @@ def request_export_job(galaxy: Galaxy, history: str, payload: dict[str, Any]) ->
     kind = payload["model_store_format"]
     if kind not in ("tgz", "tar.gz", "tar") or not payload["include_files"]:
         raise GalaxyError("this server has no Celery, so it makes archives of the kinds tgz and tar only, and with contents")
-    exports = f"histories/{history}/exports"
+    exports, history = f"{route}/exports", route.removeprefix("histories/")
 
     def list_known() -> tuple[list[str], list[str]]:
         jobs = galaxy.pages("jobs", {"history_id": history, "tool_id": "__EXPORT_HISTORY__"})
