@@ -88,7 +88,8 @@ def request_archive(galaxy: Galaxy, checkpoint: Checkpoint, changed: str, reques
     asks for another and returns the notes on it.
     """
     notes = checkpoint.data
-    if notes.get("changed") != changed or notes["asked"] < time.time() - ARCHIVE_LIFETIME or not _is_under_way(galaxy, notes):
+    is_current = notes.get("changed") == changed and notes["asked"] >= time.time() - ARCHIVE_LIFETIME
+    if not is_current or not _is_under_way(galaxy, notes):
         new_notes = request()
         checkpoint.clear()
         checkpoint.save(changed=changed, asked=time.time(), **new_notes)

@@ -42,8 +42,8 @@ class LibraryFolder:
 
 
 def is_complete(dataset: dict[str, Any]) -> bool:
-    """Whether all bytes of a library dataset are there."""
-    return dataset["state"] not in (*LOST_STATES, *NON_TERMINAL_DATASET_STATES)
+    """Whether all bytes of a library dataset are there, though Galaxy may still read its metadata."""
+    return dataset["state"] == "setting_metadata" or dataset["state"] not in (*LOST_STATES, *NON_TERMINAL_DATASET_STATES)
 
 
 @dataclass

@@ -271,7 +271,8 @@ def test_whenever_an_archive_is_ready_and_its_task_ends_it_is_downloaded_once(
         capsys.readouterr()
     number = itertools.count()
     exporter.mock.get(f"{API}/short_term_storage/r1/ready", json=lambda request, context: next(number) >= ready_at)
-    exporter.mock.get(f"{API}/tasks/t1/state", json=lambda request, context: state if next(number) >= ended_at else "STARTED")
+    exporter.mock.get(f"{API}/tasks/t1/state", json=lambda request, context: (
+        state if next(number) >= ended_at else "STARTED"))
     if state == "FAILURE":
         exporter.mock.get(f"{API}/short_term_storage/r1", status_code=500, json={"err_msg": "Unknown error: no disk"})
         assert script(history_export.main, *line) == FAILED
