@@ -37,6 +37,7 @@ from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.download import clip_filename, safe_name
 from galaxy_api_scripts.datasets.http_download import download_file
 from galaxy_api_scripts.datasets.tus import open_unchanged
+from galaxy_api_scripts.files import check_writable
 from galaxy_api_scripts.polling import wait_jobs
 from galaxy_api_scripts.progress import progress_bar
 
@@ -71,14 +72,13 @@ def kept_until_finished(checkpoint: Checkpoint) -> Iterator[None]:
 
 # -------------------------------------------------------------------------------------------------------------- export
 
-def resolve_archive_path(text: str, name: str, kind: str) -> Path:
-    """Return the path of the archive for `name`: `text` itself, or a file in the folder `text`. Raises a usage error."""
+def resolve_archive_path(text: str, name: str, kind: str, overwrite: bool, option: str) -> Path:
+    """Return the path of the archive for `name`: `text`, the value of `option`, or a file in the folder `text`. Raises a
+    `GalaxyError` as `check_writable` does."""
     path = Path(text)
-    if path.is_dir():
+    if text and path.is_dir():
         path /= clip_filename(f"{safe_name(name, kind)}.{kind}", kind)
-    if text in ("", "-") or not os.access(path.parent, os.W_OK):
-        raise GalaxyError(f"FILE: {text!r} is neither a folder nor a name in one, or nothing can be written there", USAGE)
-    return path
+    return check_writable("" if text in ("", "-") else path, overwrite, option)
 
 
 def request_archive(galaxy: Galaxy, checkpoint: Checkpoint, changed: str, request: Callable[[], dict[str, Any]]) -> None:

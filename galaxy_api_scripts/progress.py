@@ -28,13 +28,12 @@ def progress_bar(size: int | None, name: str, total: Any = None, unit: str = "B"
     counts there too.
     """
     if not _enabled or sys.stderr is None or not sys.stderr.isatty():
-        silent: Any = _SilentBar()
-        yield _BarPair(silent, total) if total is not None else silent
+        yield _Bar(None, total)
         return
     from tqdm import tqdm
     with tqdm(total=size, desc=printable_name(name)[:40], unit=unit, unit_scale=unit == "B", unit_divisor=1024,
-              leave=False, file=sys.stderr) as bar:
-        yield _BarPair(bar, total) if total is not None else bar
+              leave=False, file=sys.stderr) as drawn:
+        yield _Bar(drawn, total)
 
 
 @contextmanager
@@ -46,11 +45,11 @@ def state_progress(name: str, counts: dict[str, int] | None = None) -> Iterator[
             if counts is not None:
                 counts.clear()
                 counts.update(states)
-            if hasattr(bar, "set_postfix_str"):
+            if bar.drawn is not None:
                 moving = sum(states.get(state, 0) for state in {*NON_TERMINAL_DATASET_STATES, *NON_TERMINAL_JOB_STATES})
-                bar.total = sum(states.values())
-                bar.n = bar.total - moving
-                bar.set_postfix_str(describe_counts(states))        # draws it: tqdm's own pace skips some steps
+                bar.drawn.total = sum(states.values())
+                bar.drawn.n = bar.drawn.total - moving
+                bar.drawn.set_postfix_str(describe_counts(states))      # draws it: tqdm's own pace skips some steps
         yield on_progress
 
 
@@ -65,28 +64,17 @@ def printable_name(name: str) -> str:
     return name if name.isprintable() else repr(name)
 
 
-class _SilentBar:
-    """A count of bytes that is not drawn."""
+class _Bar:
+    """A count `n`, kept in the bar that is `drawn` of it, if any, and in the one for several transfers too."""
 
-    n = 0
+    def __init__(self, drawn: Any, total: Any):
+        self.n, self.drawn, self.total = 0, drawn, total
 
-    def update(self, size: int) -> None:
-        self.n += size
-
-
-class _BarPair:
-    """The bar of one transfer, whose steps count in the bar of all of them too."""
-
-    def __init__(self, bar: Any, total: Any):
-        self.bar, self.total = bar, total
-
-    @property
-    def n(self) -> int:
-        return int(self.bar.n)
-
-    def update(self, size: int) -> None:
-        self.bar.update(size)
-        self.total.update(size)
+    def update(self, count: int) -> None:
+        self.n += count
+        for bar in (self.drawn, self.total):
+            if bar is not None:
+                bar.update(count)
 
 
 class StallClock:

@@ -57,9 +57,7 @@ def main(argv=None):
     label = f"history {history['id']} ({history['name']})"
     if history["purged"]:
         raise GalaxyError(f"{label} is purged: nothing is left of it")
-    path = resolve_archive_path(file, history["name"], kind)
-    if os.path.lexists(path) and not force:
-        raise GalaxyError(f"{label}: {path} exists: move it away, or give --force")
+    path = resolve_archive_path(file, history["name"], kind, force, "FILE")
     with Checkpoint(galaxy, label, "export", history["id"], payload, os.path.abspath(path)) as checkpoint, \
             kept_until_finished(checkpoint):
         request_archive(galaxy, checkpoint, history["update_time"], lambda: request_history_export(galaxy, history, payload))

@@ -32,7 +32,6 @@ import zipfile
 
 from common import STILL_RUNNING, UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, int_option, parse_id, run
 from galaxy_api_scripts.checkpoint import Checkpoint
-from galaxy_api_scripts.files import check_writable
 from galaxy_api_scripts.histories import (
     download_archive,
     kept_until_finished,
@@ -58,8 +57,8 @@ def main(argv=None):
 
     invocation = galaxy.get(f"invocations/{invocation_id}")
     name = fetch_workflow_version(galaxy, invocation).get("name") or invocation_id
-    path, label = resolve_archive_path(file, name, STORE_FORMATS.get(style, "md")), f"invocation {invocation_id}"
-    check_writable(path, force)
+    path = resolve_archive_path(file, name, STORE_FORMATS.get(style, "md"), force, "--to")
+    label = f"invocation {invocation_id}"
     if style == "report":
         write_report(galaxy, invocation_id, str(path), force)
     elif not is_finished(galaxy, invocation):

@@ -76,7 +76,7 @@ def list_library(galaxy: Galaxy, library: str) -> LibraryListing:
 
 
 def single_id(ids: list[str], kind: str, name: str) -> str:
-    """Return the only id, "" if there is none; raise `GalaxyError`, with the ids, if several `kind` are called `name`."""
+    """Return the only id, "" if there is none; raise an error, with the ids, if several `kind` are called `name`."""
     if len(ids) > 1:
         raise GalaxyError(f"{len(ids)} {kind} are named {name!r}: {', '.join(ids)}; rename or delete all but one")
     return ids[0] if ids else ""

@@ -1,12 +1,12 @@
 """The files and folders below a folder on this machine, for comparison with a library."""
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from dataclasses import dataclass, field
 
 from common import TRY_LATER, USAGE, GalaxyError
+from galaxy_api_scripts.datasets.hashing import hash_file
 from galaxy_api_scripts.datasets.sources import UNFINISHED_SUFFIXES
 
 CHANGED_MESSAGE = "changed since this run began: a later run takes it when it is complete"
@@ -131,10 +131,7 @@ def file_error(error: OSError | GalaxyError) -> str:
 
 def hash_unchanged(path: str, stamp: FileStamp) -> str:
     """The SHA-256 of a file. Raises `GalaxyError` if its stamp, taken after the last byte, is no longer `stamp`."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-        if FileStamp.of(os.fstat(file.fileno())) != stamp:
-            raise GalaxyError(CHANGED_MESSAGE)
-    return digest.hexdigest()
+    digest = hash_file(path, "sha256")
+    if FileStamp.of(os.stat(path)) != stamp:
+        raise GalaxyError(CHANGED_MESSAGE)
+    return digest

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def process_birth(pid: int) -> str:
     return "" if not fields or fields[0].startswith("Z") else " ".join(fields[1:])
 
 
-def _stat(pid: int | str) -> list[str]:
+def _stat(pid: int) -> list[str]:
     """Return the fields of Linux's /proc/PID/stat from the state on (see proc(5))."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
@@ -90,23 +90,24 @@ def _stat(pid: int | str) -> list[str]:
 
 def session_processes(leader: int, folder: Path) -> list[Process]:
     """Return the processes of the session of `leader` that work in `folder`: those of a worker's pool, and jobs."""
-    return [{"pid": int(path.name), "began": process_birth(int(path.name))} for path in Path("/proc").glob("[0-9]*")
-            if _stat(path.name)[3] == str(leader) and process_works_in(path.name, folder)]
+    return [{"pid": pid, "began": process_birth(pid)} for pid in _processes_in(folder) if _stat(pid)[3] == str(leader)]
 
 
 def session_leaders(program: str | Path, folder: Path) -> list[Process]:
     """Return the processes, written down or not, that lead a session, run `program` and work in `folder`."""
-    return [{"pid": int(path.name), "began": process_birth(int(path.name))} for path in Path("/proc").glob("[0-9]*")
-            if _stat(path.name)[3] == path.name and process_works_in(path.name, folder)
-            and _program(path.name) == str(program)]
+    return [{"pid": pid, "began": process_birth(pid)} for pid in _processes_in(folder)
+            if _stat(pid)[3] == str(pid) and _program(pid) == str(program)]
 
 
-def _program(pid: int | str) -> str:
+def _processes_in(folder: Path) -> Iterator[int]:
+    return (int(path.name) for path in Path("/proc").glob("[0-9]*") if process_works_in(path.name, folder))
+
+
+def _program(pid: int) -> str:
     """Return the program that process `pid` runs, as its command line has it (Linux)."""
-    try:
+    with suppress(OSError):
         return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0])
-    except OSError:
-        return ""
+    return ""
 
 
 def process_works_in(pid: int | str, folder: Path) -> bool:

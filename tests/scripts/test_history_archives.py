@@ -191,7 +191,7 @@ def test_an_export_into_a_folder_gets_the_historys_name(script, exporter, capsys
 def test_an_export_overwrites_a_file_only_with_force(script, exporter, capsys, tmp_path):
     (tmp_path / "x.tgz").write_text("precious")
     assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
-    assert refused_with(capsys, "x.tgz exists: move it away, or give --force")
+    assert refused_with(capsys, "x.tgz: it is there already: move it away, or give --force")
     assert (tmp_path / "x.tgz").read_text() == "precious" and exporter.ask.call_count == 0
     assert script(history_export.main, "--force", KEY, URL, "Run / 12", tmp_path / "x.tgz") == 0
     assert (tmp_path / "x.tgz").read_bytes() == exporter.content
@@ -201,7 +201,7 @@ def test_an_export_overwrites_a_file_only_with_force(script, exporter, capsys, t
 def test_an_export_to_an_impossible_path_is_a_usage_error(script, exporter, capsys, tmp_path, monkeypatch, file):
     monkeypatch.chdir(tmp_path)
     assert script(history_export.main, KEY, URL, "Run / 12", file) == USAGE
-    assert refused_with(capsys, f"FILE: {file!r} is neither a folder nor a name in one, or nothing can be written there")
+    assert refused_with(capsys, "not a file's name in a folder that can be written to")
     assert exporter.ask.call_count == 0
 
 
