@@ -60,7 +60,7 @@ def announce(text: str) -> None:
 
 @contextmanager
 def kept_until_finished(checkpoint: Checkpoint) -> Iterator[None]:
-    """Clear `checkpoint` at the end, unless the work is still running or to be tried again: then a later run resumes it."""
+    """Clear `checkpoint` at the end, unless the work still runs or is to be tried again: then a later run resumes it."""
     try:
         yield
     except GalaxyError as error:
@@ -82,11 +82,8 @@ def resolve_archive_path(text: str, name: str, kind: str, overwrite: bool, optio
 
 
 def request_archive(galaxy: Galaxy, checkpoint: Checkpoint, changed: str, request: Callable[[], dict[str, Any]]) -> None:
-    """Let `checkpoint` hold the notes on a requested archive of what was last `changed` at that time.
-
-    The archive that an earlier run requested is resumed if nothing has changed and Galaxy still has it; else `request()`
-    asks for another and returns the notes on it.
-    """
+    """Let `checkpoint` hold the notes on a requested archive of what was last `changed` at that time: those of an earlier
+    run if nothing has changed and Galaxy still has that archive, else those that `request()` returns."""
     notes = checkpoint.data
     is_current = notes.get("changed") == changed and notes["asked"] >= time.time() - ARCHIVE_LIFETIME
     if not is_current or not _is_under_way(galaxy, notes):
@@ -96,24 +93,20 @@ def request_archive(galaxy: Galaxy, checkpoint: Checkpoint, changed: str, reques
 
 
 def _is_under_way(galaxy: Galaxy, notes: dict[str, Any]) -> bool:
-    """Whether Galaxy has made the requested archive or is making it. One whose task Galaxy has forgotten is.
-
-    An archive is ready before its task has ended, whether it succeeds or fails (26.1), so the task is asked first: asked the
-    other way round, an archive finished between the two requests would be taken for lost.
-    """
+    """Whether Galaxy has made the requested archive or is making it. An archive is ready before its task has ended, well or
+    not (26.1), so the task is asked first: otherwise one finished between the two requests would be taken for lost."""
     return "task" not in notes or not _has_ended(galaxy, notes) or bool(galaxy.get(f"{notes['route']}/ready"))
 
 
 def _has_ended(galaxy: Galaxy, notes: dict[str, Any]) -> bool:
+    """Whether Galaxy's task has ended; one that Galaxy has forgotten has not."""
     return galaxy.get_or_none(f"tasks/{notes['task']}/state") in ("SUCCESS", "FAILURE", "REVOKED")
 
 
 def download_archive(galaxy: Galaxy, notes: dict[str, Any], path: Path, timeout: float | None, overwrite: bool,
                      label: str, kind: str, check: Callable[[Path], object], hint: str = "") -> None:
-    """Wait until Galaxy has made the requested archive, and write it to `path` unless `check` raises an error.
-
-    `notes` are those of `request_archive`, and `hint` is what to say if Galaxy could not make this `kind` of `label`.
-    """
+    """Wait until Galaxy has made the archive of `request_archive`'s `notes`, and write it to `path` unless `check` raises an
+    error. `hint` is what to say if Galaxy could not make this `kind` of `label`."""
     announce("Galaxy makes the archive")
     failure = f"{label}: Galaxy could not make the {kind}{hint}"
     _wait_until_made(galaxy, notes, timeout, failure)
@@ -151,9 +144,7 @@ def request_history_export(galaxy: Galaxy, history: dict[str, Any], payload: dic
     if names:       # imported from an archive they stay in their states for ever (26.1, measured)
         raise GalaxyError(f"datasets of the history are unfinished ({', '.join(names)}): export it when they have ended")
     has_celery = galaxy.get("configuration", {"keys": "enable_celery_tasks"}).get("enable_celery_tasks")
-    if has_celery:
-        return request_export(galaxy, f"histories/{history['id']}", payload)
-    return request_export_job(galaxy, f"histories/{history['id']}", payload)
+    return (request_export if has_celery else request_export_job)(galaxy, f"histories/{history['id']}", payload)
 
 
 def request_export(galaxy: Galaxy, route: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -163,11 +154,8 @@ def request_export(galaxy: Galaxy, route: str, payload: dict[str, Any]) -> dict[
 
 
 def request_export_job(galaxy: Galaxy, route: str, payload: dict[str, Any]) -> dict[str, Any]:
-    """As `request_export`, on a server without Celery: a job makes the archive.
-
-    Galaxy's answer describes the previous export if there is one, and the ids in its list of exports are of no use (26.1),
-    so the new export and the new job are found by comparison.
-    """
+    """As `request_export`, on a server without Celery: a job makes the archive. Galaxy's answer describes the previous
+    export, if any, and the ids in its list are of no use (26.1), so the new export and job are found by comparison."""
     kind = payload["model_store_format"]
     if kind not in ("tgz", "tar.gz", "tar") or not payload["include_files"]:
         raise GalaxyError("this server has no Celery, so it makes archives of the kinds tgz and tar only, and with contents")
@@ -204,25 +192,19 @@ def _explain_failure(galaxy: Galaxy, job: str) -> str:
 
 @dataclass
 class Archive:
-    """A complete archive at `path`.
-
-    `stamp` is its size (bytes) and modification time (ns), `name` the name that Galaxy gives the imported history.
-    `datasets` counts the datasets with contents by name, state and size (bytes).
-    """
+    """A complete archive."""
 
     path: Path
-    stamp: tuple[int, int]
+    stamp: tuple[int, int]      # size (bytes) and modification time (ns)
     ending: str
-    name: str
+    name: str       # that Galaxy gives the imported history
     tags: list[str]
-    datasets: Counter[tuple[str, str, int]]
+    datasets: Counter[tuple[str, str, int]]     # those with contents, by name, state and size (bytes)
 
 
 def read_archive(path: Path, label: str = "") -> Archive:
-    """Read an archive to its end. Raises `GalaxyError` if it is damaged, is no history's, or lacks contents that it lists.
-
-    Galaxy 26.1 imports a tgz with a wrong checksum, and one without some of the contents, and calls both `ok`.
-    """
+    """Read an archive to its end. Raises `GalaxyError` if it is damaged, is no history's, or lacks contents that it lists:
+    Galaxy 26.1 imports one with a wrong checksum, and one without some of the contents, and calls both `ok`."""
     label = label or str(path)
     try:
         with open_unchanged(str(path)) as file:
@@ -296,10 +278,8 @@ def _iter_tar(file: BinaryIO, ending: str) -> Iterator[tuple[str, IO[bytes]]]:
 # -------------------------------------------------------------------------------------------------------------- import
 
 def start_import(galaxy: Galaxy, archive: Archive | str) -> str:
-    """Send an archive to Galaxy, or the address of one; return the id of the job that imports it.
-
-    It goes in one request, because Galaxy makes only datasets of resumable uploads (26.1).
-    """
+    """Send an archive to Galaxy, or the address of one; return the id of the job that imports it. It goes in one request,
+    because Galaxy makes only datasets of resumable uploads (26.1)."""
     jobs_before = {job["id"] for job in _list_import_jobs(galaxy)}
     if isinstance(archive, str):
         return str(galaxy.post("histories", {"archive_type": "url", "archive_source": archive})["id"])
@@ -325,10 +305,8 @@ def start_import(galaxy: Galaxy, archive: Archive | str) -> str:
 
 
 class ArchiveForm:
-    """The multipart form that holds an archive, read from the disk as it is sent, and from its beginning if sent again.
-
-    Iterating yields its bytes; it raises `GalaxyError` before the end if the archive has changed on the disk.
-    """
+    """The bytes of the multipart form that holds an archive, read from the disk as it is sent, and from its beginning if
+    sent again. Raises `GalaxyError` before the end if the archive has changed."""
 
     def __init__(self, archive: Archive, bar: Any):
         self.archive, self.bar, self.boundary, self.is_sent = archive, bar, secrets.token_hex(16), False
@@ -358,11 +336,8 @@ def _list_import_jobs(galaxy: Galaxy) -> Iterator[dict[str, Any]]:
 
 
 def wait_for_import(galaxy: Galaxy, job: str, archive: Archive | None, timeout: float | None) -> dict[str, Any]:
-    """Return the new history (`id`, `name`) when the job has ended and all datasets are as in the archive.
-
-    Raises `GalaxyError` if the job fails or datasets are wrong. Without `archive`, which is then at an address, only the
-    states of the datasets are checked.
-    """
+    """Return the new history (`id`, `name`) when the job has ended and all datasets are as in the archive; without
+    `archive`, which is then at an address, only their states are checked. Raises `GalaxyError` if the job or that fails."""
     history: dict[str, Any] = {}
     announce("Galaxy imports the archive")
     for _ in galaxy.poll(timeout):
@@ -386,11 +361,8 @@ def wait_for_import(galaxy: Galaxy, job: str, archive: Archive | None, timeout: 
 
 
 def _find_imported(galaxy: Galaxy, job: dict[str, Any], archive: Archive | None) -> dict[str, Any]:
-    """Return the history that an import job has created.
-
-    Galaxy does not tell which it is: the latest history of the name that was created while the job ran, and that holds what
-    the archive does.
-    """
+    """Return the history that an import job has created. Galaxy does not tell which it is: the latest one of the name that
+    was created while the job ran, and that holds what the archive does."""
     histories = galaxy.pages("histories", {"q": "create_time-ge", "qv": job["create_time"], "keys": "id,name,create_time"})
     candidates = [history for history in histories if history["create_time"] <= job["update_time"] and (
         history["name"] == archive.name if archive else history["name"] == UNNAMED or history["name"].startswith(PREFIX))]

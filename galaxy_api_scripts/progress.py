@@ -22,11 +22,8 @@ def enable_bars(enabled: bool) -> None:
 
 @contextmanager
 def progress_bar(size: int | None, name: str, total: Any = None, unit: str = "B") -> Iterator[Any]:
-    """A bar of `size` bytes, or of what `unit` names, with the attribute `n` and the method `update(count)`.
-
-    It is drawn on a terminal only, and not after `enable_bars(False)`. `total` is the bar for several transfers: each step
-    counts there too.
-    """
+    """A bar of `size` bytes, or of what `unit` names, with the attribute `n` and the method `update(count)`. It is drawn
+    on a terminal only, and not after `enable_bars(False)`. What counts here counts in `total`, the bar for several, too."""
     if not _enabled or sys.stderr is None or not sys.stderr.isatty():
         yield _Bar(None, total)
         return
@@ -65,8 +62,6 @@ def printable_name(name: str) -> str:
 
 
 class _Bar:
-    """A count `n`, kept in the bar that is `drawn` of it, if any, and in the one for several transfers too."""
-
     def __init__(self, drawn: Any, total: Any):
         self.n, self.drawn, self.total = 0, drawn, total
 

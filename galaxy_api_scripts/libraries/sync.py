@@ -38,16 +38,13 @@ class SyncUpload:
 
 
 class LibrarySync:
-    """A sync of a local tree to the folder `target` of a library; arguments as for `SyncPlanner`.
-
-    `errors` says what went wrong, by full local path; `failure` is the error that ended everything early.
-    """
+    """A sync of a local tree to the folder `target` of a library; arguments as for `SyncPlanner`."""
 
     def __init__(self, galaxy: Galaxy, library: str, root: str, target: str, tree: LocalTree, state: SyncState):
         self.galaxy, self.tree, self.state, self.uploads = galaxy, tree, state, LibraryUploads(galaxy, library)
         self.planner = SyncPlanner(galaxy, library, root, target, tree, state)
         self.errors = self.planner.errors
-        self.failure: GalaxyError | None = None
+        self.failure: GalaxyError | None = None     # what ended everything early
 
     def plan(self, verify: bool, delete: bool, timeout: float | None) -> list[SyncStep]:
         """Wait until the jobs of earlier runs have ended, then plan as `SyncPlanner.plan` does."""

@@ -20,23 +20,19 @@ PAUSED_ADVICE = "most often the quota of this key's user is used up; make room, 
 
 
 class LibraryUploads:
-    """Uploads into one library, by jobs in a history of a fixed name, where a later run finds them.
-
-    Galaxy adds a dataset to its folder when the job has ended; until then the folder's contents do not list it.
-    """
+    """Uploads into one library, by jobs in a history of a fixed name, where a later run finds them. Galaxy lists a dataset
+    in its folder when the job has ended."""
 
     def __init__(self, galaxy: Galaxy, library: str):
         self.galaxy, self.history_name = galaxy, f"Uploads to library {library}"
         self.default_reason = f"Galaxy does not say why; its job is in the history {self.history_name!r}"
-        histories = galaxy.pages("histories", {"q": "name-eq", "qv": self.history_name})
-        self.history = next((str(one["id"]) for one in histories if one["name"] == self.history_name), "")   # the oldest
+        histories = galaxy.pages("histories", {"q": "name-eq", "qv": self.history_name})    # the oldest first
+        self.history = next((str(one["id"]) for one in histories if one["name"] == self.history_name), "")
         self.jobs: list[str] = []
 
     def unfinished_jobs(self) -> list[str]:
-        """The ids of the jobs, of earlier runs too, that have not ended.
-
-        Raises `GalaxyError` if some are paused: more jobs would only wait as well, with the same files.
-        """
+        """The ids of the jobs, of earlier runs too, that have not ended. Raises `GalaxyError` if some are paused: more jobs
+        would only wait as well, with the same files."""
         params = {"history_id": self.history, "state": [*NON_TERMINAL_JOB_STATES, "paused"]}
         jobs = list(self.galaxy.pages("jobs", params)) if self.history else []
         paused = [str(job["id"]) for job in jobs if job["state"] == "paused"]

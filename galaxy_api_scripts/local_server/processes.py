@@ -23,10 +23,8 @@ Process = dict[str, Any]
 
 
 def start_process(command: Sequence[str | Path], folder: Path, logfile: Path, environment: dict[str, str]) -> Process:
-    """Start a process that works in `folder`, outlives this one and holds none of its streams.
-
-    An earlier `logfile` becomes `NAME.log.1`.
-    """
+    """Start a process that works in `folder`, outlives this one and holds none of its streams. An earlier `logfile` becomes
+    `NAME.log.1`."""
     if logfile.exists():
         logfile.replace(logfile.with_suffix(".log.1"))
     with open(logfile, "wb") as output:
@@ -37,10 +35,8 @@ def start_process(command: Sequence[str | Path], folder: Path, logfile: Path, en
 
 
 def stop_processes(processes: Iterable[Process], folder: Path) -> bool:
-    """Stop these processes with all that they started; return whether there were any.
-
-    Stops only what is known to be ours: the processes written down, and those of their sessions that work in `folder`.
-    """
+    """Stop these processes with all that they started that is known to be ours, because it is of their sessions and works in
+    `folder`; return whether there were any."""
     known = list(processes)
     heads = [process for process in known if is_process_running(process)]
     members = [one for process in known if process_birth(process["pid"]) in ("", process["began"])
