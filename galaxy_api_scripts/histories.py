@@ -34,10 +34,9 @@ from common import (
     eprint,
 )
 from galaxy_api_scripts.checkpoint import Checkpoint
-from galaxy_api_scripts.datasets.download import clip_filename, safe_name
 from galaxy_api_scripts.datasets.http_download import download_file
-from galaxy_api_scripts.datasets.tus import open_unchanged
-from galaxy_api_scripts.files import check_writable
+from galaxy_api_scripts.datasets.tus import open_file
+from galaxy_api_scripts.files import check_writable, safe_name
 from galaxy_api_scripts.polling import wait_jobs
 from galaxy_api_scripts.progress import progress_bar
 
@@ -77,7 +76,7 @@ def resolve_archive_path(text: str, name: str, kind: str, overwrite: bool, optio
     `GalaxyError` as `check_writable` does."""
     path = Path(text)
     if text and path.is_dir():
-        path /= clip_filename(f"{safe_name(name, kind)}.{kind}", kind)
+        path /= safe_name(name, f".{kind}", without=kind)
     return check_writable("" if text in ("", "-") else path, overwrite, option)
 
 
@@ -207,7 +206,7 @@ def read_archive(path: Path, label: str = "") -> Archive:
     Galaxy 26.1 imports one with a wrong checksum, and one without some of the contents, and calls both `ok`."""
     label = label or str(path)
     try:
-        with open_unchanged(str(path)) as file:
+        with open_file(str(path)) as file:
             return _read(file, path)
     except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise GalaxyError(f"{label}: not the whole archive of a history: {error}") from None
