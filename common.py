@@ -30,13 +30,14 @@ import stat
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit  # noqa: F401  old recipes use urlencode
-from urllib.request import Request, urlopen  # noqa: F401  old recipes with `from common import *` use these and `log`
+from urllib.request import Request, getproxies, urlopen  # noqa: F401  old recipes with `from common import *` use these and `log`
 
 try:
     import requests
@@ -164,6 +165,7 @@ def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
             raise GalaxyError("no address to look up: set GALAXY_URL to the server's address, or give it", USAGE)
         url = join_url(home, url)
     url = normalize_url(url)
+    register_password(url)
     if found_key and home and not _is_below(url, home):
         raise GalaxyError(f"the key that was looked up belongs to {server_url(home)}, not to {server_url(url)}: give that "
                           "server's own key", USAGE)
@@ -754,6 +756,8 @@ def shared_session() -> requests.Session:
     session.headers["User-Agent"] = f"galaxy-api-scripts/{VERSION} ({script_name()})".encode("ascii", "replace").decode()
     # A cookie knows no ports: one of Galaxy's would go along with a download from another server on its host.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    for proxy in getproxies().values():
+        register_password(proxy)
     if os.environ.get("GALAXY_INSECURE") == "1":
         import warnings
         warnings.filterwarnings("ignore", message="Unverified HTTPS request")
@@ -1188,12 +1192,29 @@ def register_secret(secret: str | None) -> None:
         known_secrets.update((secret, quote(secret, safe="")))
 
 
+def register_password(url: str) -> None:
+    """Keep the password in an address out of every message from now on, in each form in which it is sent."""
+    with contextlib.suppress(ValueError):
+        user, typed = urlsplit(url).username or "", urlsplit(url).password
+        for secret in (typed, unquote(typed), b64encode(unquote(f"{user}:{typed}").encode()).decode()) if typed else ():
+            register_secret(secret)
+
+
 def redact(text: str) -> str:
     """Return `text` without keys and passwords: registered ones, `key=` in any URL, `user:password@` before any host."""
     for secret in sorted(known_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = re.sub(r"([?&](?:api_)?key=)[^&\s'\"]*", r"\1***", text, flags=re.IGNORECASE)
     return re.sub(r"(https?://)[^/\s]*@", r"\1", text, flags=re.IGNORECASE)
+
+
+def redact_all(value: Any) -> Any:
+    """Return a value of JSON without the secrets in its texts."""
+    if isinstance(value, dict):
+        return {name: redact_all(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redact_all(one) for one in value]
+    return redact(value) if isinstance(value, str) else value
 
 
 def one_line(text: str) -> str:
@@ -1277,8 +1298,10 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callab
 
 
 def print_request(method: str, url: str, data: Any, style: str | None = None) -> None:
-    """Print a request that is not sent, for `--dry-run`."""
-    show({"method": method, "url": redact(url), "payload": data}, style or "json")
+    """Print a request that is not sent, for `--dry-run`, without the passwords in it."""
+    named = [name for name in data if re.search("passw|secret|token", name, re.IGNORECASE)] if isinstance(data, dict) else []
+    payload = {**redact_all(data), **dict.fromkeys(named, "***")} if named else redact_all(data)
+    show({"method": method, "url": redact(url), "payload": payload}, style or "json")
 
 
 def _select_fields(rows: Iterable[Any], fields: list[str], changed: bool) -> Iterator[Any]:
