@@ -17,7 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in</body></html>"
 ELSEWHERE = "../../../evil"
 VALUES = [None, "", 0, -1, 7.5, True, False, [], {}, [None], {"id": None}, "text", "x" * 5000,
-          "\x1b]0;evil\x07\nforged\trow", "\u202etxt", "\ud800", ELSEWHERE, f"x/{ELSEWHERE}", "/tmp/galaxy-sweep-evil", "NaN", 10**400, float("nan")]
+          "\x1b]0;evil\x07\nforged\trow", "\u202etxt", "\ud800",
+          ELSEWHERE, f"x/{ELSEWHERE}", "/tmp/galaxy-sweep-evil", "NaN", 10**400, float("nan")]
 DROPPED = object()      # in place of a value: its key is not there
 
 
