@@ -67,10 +67,8 @@ def display(api_key: str, url: str, return_formatted: bool = True, *, route: str
 
 
 def submit(api_key: str, url: str, data: Any, return_formatted: bool = True, **options: Any) -> Any:
-    """POST `data` as JSON to `url` and print the answer; with `return_formatted=False` return its JSON.
-
-    Options: `dry_run=True` prints the request and sends nothing; `route`, `format` and `fields` are those of `display`.
-    """
+    """POST `data` as JSON to `url` and print the answer; with `return_formatted=False` return its JSON. `dry_run=True`
+    prints the request and sends nothing; `route`, `format` and `fields` are those of `display`."""
     return _change("POST", api_key, url, data, return_formatted, print_response, **options)
 
 
@@ -100,10 +98,8 @@ def put(api_key: str, url: str, data: Any) -> Any:
 
 
 def make_url(api_key: str, url: str, args: Iterable[tuple[str, Any]] | None = None) -> str:
-    """Return `url` with `key=` (unless it has one) and then `args`, pairs `(name, value)` that are already quoted.
-
-    For old recipes that print or share such an address; our own requests send the key in a header, which no log records.
-    """
+    """Return `url` with `key=` (unless it has one) and then `args`, pairs `(name, value)` that are already quoted: for old
+    recipes that print or share it. Our own requests send the key in a header, which no log records."""
     pairs = list(args or [])
     if not re.search(r"[?&]key=", url):
         pairs.insert(0, ("key", api_key))
@@ -550,11 +546,8 @@ class Galaxy:
         return self._decode(self.request(method, path, json=data))
 
     def pages(self, path: str, params: dict[str, Any] | None = None, limit: int | None = None) -> Iterator[Any]:
-        """Yield the members of a list to its very end, or the first `limit` of them, asking page by page.
-
-        A member that moves to a later page meanwhile comes once. Whether a route knows `limit` and `offset` can't be seen
-        from outside, so a page with nothing new ends the list too.
-        """
+        """Yield the members of a list to its very end, or the first `limit` of them, asking page by page; one that moves to
+        a later page meanwhile comes once. A page with nothing new ends the list too: the route may know no `offset`."""
         parts = urlsplit(self.url_for(path))
         route = parts.path.rstrip("/").rsplit("/", 1)[-1]
         query = {**PAGING.get(route, {"limit": 500}), **parse_qs(parts.query, keep_blank_values=True), **(params or {})}
@@ -905,11 +898,8 @@ PROXY_PAGES = re.compile(r"<center>(nginx|openresty)\b|<html><head>\n<title>\d{3
 
 
 def proxy_hint(response: requests.Response, body: str, base: str) -> str | None:
-    """Return what to try after an error of a proxy ("" where there is no advice), None where it may be Galaxy's own error.
-
-    Galaxy's own errors are JSON, except pages (404, in another form) and the text of a 500; and it never asks for a
-    password in the way of browsers (26.1, measured).
-    """
+    """Return what to try after an error of a proxy ("" where there is no advice), None where it may be Galaxy's own: those
+    are JSON, except pages (404, in another form) and the text of a 500, and never ask for a browser's password (26.1)."""
     status, request = response.status_code, response.request
     by_proxy = (status in (413, 502, 504) or (status == 503 and "<html" in body.lower())
                 or (status == 401 and "WWW-Authenticate" in response.headers) or bool(PROXY_PAGES.search(body)))
@@ -1233,10 +1223,8 @@ OWN_STYLES = ("table", "json", "jsonl", "csv", "tsv", "value")
 
 
 def output_options(args: dict[str, Any], known: Iterable[str] = ()) -> dict[str, Any]:
-    """Return `{"format": ..., "fields": [...]}` from `--format` and `--fields`, for `show` and the four helpers.
-
-    Raises a usage error, before anything is sent, for an unknown style, and for a field that is not in `known` if given.
-    """
+    """Return `{"format": ..., "fields": [...]}` from `--format` and `--fields`, for `show` and the four helpers. Raises a
+    usage error, before anything is sent, for an unknown style, and for a field that is not in `known` if given."""
     style, fields = args["--format"], args["--fields"]
     if style not in OWN_STYLES[1:] and (style or fields):
         import tabulate  # so that nothing is sent where it is missing
