@@ -93,7 +93,7 @@ def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
 
 
 @pytest.mark.parametrize("words, message", [
-    (["tabel=x"], "there is no input 'tabel': did you mean 'table'?"),
+    (["tabel=x"], "there is no input 'tabel': did you mean table?"),
     (["table=hda:d", "limit=x"], "input limit: 'x' is not an integer, so nothing was sent"),
     (["table=hda:d", "--outputs=nosuch"], "there is no output 'nosuch': there are copied"),
     (["table=hda:d", "--param=sort:x=1"], "has no tool or step 'sort'"),

@@ -75,7 +75,7 @@ def test_a_parameter_may_take_a_list(parse):
 
 
 @pytest.mark.parametrize("word, problem", [
-    ("red=x", "there is no input 'red': did you mean 'reads'?"),
+    ("red=x", "there is no input 'red': did you mean reads?"),
     ("nothing", "'nothing' is not INPUT=VALUE"),
     ("count=1.5", "input count: '1.5' is not an integer"),
     ("count=10", "input count: 10 is not within 0 to 9"),
