@@ -10,6 +10,7 @@ import glob
 import math
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -37,16 +38,15 @@ class InputSpec:
     uuid: str
     kind: str                   # dataset, collection or parameter
     settings: dict[str, Any]    # its step's: format, collection_type, parameter_type, default, restrictions, ...
+    name: str = ""              # what a line calls it, and messages too: its label, else its index, else its uuid
+
+    def __post_init__(self) -> None:
+        self.name = self.name or one_line(self.label) or self.index
 
     @property
     def type(self) -> str:
         """A collection's type, such as list:paired, or a parameter's, such as integer; "" where any is taken."""
         return str(self.settings.get("collection_type") or self.settings.get("parameter_type") or "")
-
-    @property
-    def name(self) -> str:
-        """The label, else the index: the input's name in messages."""
-        return one_line(self.label) or self.index
 
     @property
     def required(self) -> bool:
@@ -67,10 +67,13 @@ class InputSpec:
 def input_specs(workflow: dict[str, Any]) -> dict[str, InputSpec]:
     """`{index: InputSpec}` of a workflow as `GET /api/workflows/ID` describes it."""
     specs = {}
-    for index, labels in workflow["inputs"].items():
-        step = workflow["steps"].get(index, {})
-        specs[index] = InputSpec(index, labels.get("label") or "", labels.get("uuid") or "",
-                                 INPUT_KINDS.get(step.get("type"), "dataset"), step.get("tool_inputs") or {})
+    labels = [about.get("label") for about in workflow["inputs"].values()]
+    for index, about in workflow["inputs"].items():
+        step, label, unique_id = workflow["steps"].get(index, {}), about.get("label") or "", about.get("uuid") or ""
+        names = [name for name in (label, index) if name and name == one_line(name)
+                 and [*labels, *workflow["inputs"]].count(name) == 1]
+        specs[index] = InputSpec(index, label, unique_id, INPUT_KINDS.get(step.get("type"), "dataset"),
+                                 step.get("tool_inputs") or {}, one_line([*names, unique_id][0]))
     return specs
 
 
@@ -188,7 +191,9 @@ class InputValues:
             if spec.required and spec.index not in self.values and \
                     not any(problem.startswith(f"input {spec.name}:") for problem in self.problems):
                 form = {"dataset": "a file, URL or hda:ID", "collection": "files, a folder or hdca:ID"}
-                self.problems.append(f"input {spec.name}: is missing: {spec.name}=VALUE gives it "
+                if spec.kind == "collection" and spec.type and spec.type not in COLLECTION_TYPES:
+                    form["collection"] = f"a collection of type {spec.type}, as hdca:ID"
+                self.problems.append(f"input {spec.name}: is missing: {shlex.quote(spec.name + '=VALUE')} gives it "
                                      f"{form.get(spec.kind) or f'its value ({spec.type})'}")
 
     # ------------------------------------------------------------------------------------------------- parsing one value
@@ -324,16 +329,16 @@ def _convert(kind: str, text: str) -> Any:
 def _validate(validator: dict[str, Any], value: Any) -> None:
     """Raise `GalaxyError` (USAGE) for a value that one of Galaxy's validators of a workflow's inputs refuses (26.1)."""
     kind, is_text = validator.get("type"), isinstance(value, str)
-    measured = len(value) if kind == "length" and is_text else value if kind == "in_range" and type(value) in (int, float) \
-        else None
-    low, high = validator.get("min"), validator.get("max")
-    text = shorten(value, 40) if is_text else value
-    if measured is not None and ((low is not None and measured < float(low)) or (high is not None and measured > float(high))):
-        bounds = " to ".join(str(bound) for bound in (low, high) if bound is not None)
-        raise GalaxyError(f"{text!r} has {measured} characters, not {bounds}" if is_text else f"{text} is not within {bounds}",
-                          USAGE)
+    text = repr(shorten(value, 40)) if is_text else value
     if kind == "regex" and is_text and bool(re.match(validator["expression"], value)) == bool(validator.get("negate")):
-        raise GalaxyError(f"{text!r} does not fit: {validator.get('message') or 'its pattern is ' + validator['expression']}",
+        wish = validator.get("message") or f"its pattern is {validator['expression']}"
+        raise GalaxyError(f"{text} does not fit: {wish}", USAGE)
+    low, high = (None if validator.get(name) is None else float(validator[name]) for name in ("min", "max"))
+    measured = len(value) if kind == "length" and is_text else value
+    if (kind == "length" and is_text or kind == "in_range" and type(value) in (int, float)) and (
+            (low is not None and measured < low) or (high is not None and measured > high)):
+        bounds = " to ".join(str(validator[name]) for name in ("min", "max") if validator.get(name) is not None)
+        raise GalaxyError(f"{text} has {measured} characters, not {bounds}" if is_text else f"{text} is not within {bounds}",
                           USAGE)
 
 

@@ -34,6 +34,8 @@ KEYS = {"File": {"class", "path", "location", "contents", "galaxy_id", "filetype
 COLLECTION = re.compile(r"(list|paired|paired_or_unpaired|record)(:(list|paired|paired_or_unpaired|record))*|"
                         r"sample_sheet(:(paired|paired_or_unpaired|record))?")      # the types that Galaxy 26.1 knows
 
+ELSEWHERE = "can't be made here: make it in Galaxy and give it as galaxy_id: ID"
+
 
 def read_job_file(values: InputValues, name: str) -> None:
     """Set the inputs' values from a job file (YAML or JSON) as planemo has them, or from a planemo test file with one test
@@ -78,8 +80,7 @@ def _parse_element(values: InputValues, spec: InputSpec, value: dict[str, Any], 
         raise GalaxyError(f"class: {kind}: expected File or Collection", USAGE)
     for key in map(str, value):
         if key in ("rows", "column_definitions", "fields"):
-            raise GalaxyError(f"{key}: a collection with them can't be made here: make it in Galaxy and give it as "
-                              "galaxy_id: ID", USAGE)
+            raise GalaxyError(f"a collection with {key} {ELSEWHERE}", USAGE)
         if key not in KEYS[kind]:
             raise GalaxyError(f"class: {kind} has {shorten(key, 40)}, which this script does not know"
                               f"{did_you_mean(key, KEYS[kind])}", USAGE)
@@ -98,6 +99,8 @@ def _parse_collection(values: InputValues, spec: InputSpec, value: dict[str, Any
     if not COLLECTION.fullmatch(kind):
         raise GalaxyError(f"collection_type: {shorten(kind, 40)}: expected list, paired, list:paired or another "
                           "of Galaxy's", USAGE)
+    if "record" in kind.split(":"):     # Galaxy 26.1 wants its fields, and takes none for those inside a list
+        raise GalaxyError(f"a collection of type {kind} {ELSEWHERE}", USAGE)
     inner = replace(spec, settings={**spec.settings, "collection_type": kind.partition(":")[2]})
     elements: list[tuple[str, DatasetInput | CollectionInput]] = []
     for number, member in enumerate(members):

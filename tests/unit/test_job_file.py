@@ -94,7 +94,8 @@ beds: {{class: Collection, elements: [{{class: File, identifier: {scalar}, path:
 
 
 @pytest.mark.parametrize("text, value", [
-    ("count: 010", "input count: 10 is not within 0 to 9"), ("count: 7", 7), ("share: 1e-1", .1), ("share: .5", .5), ("flag: NO", False), ("flag: on", True),
+    ("count: 010", "input count: 10 is not within 0 to 9"), ("count: 7", 7), ("share: 1e-1", .1), ("share: .5", .5),
+    ("flag: NO", False), ("flag: on", True),
     ('{"share": 0.5}', .5), ('{"flag": true}', True), ("word: null", None), ("word: ~", None), ("word: ''", ""),
     ('"010": x', "there is no input '010'"), ("NO: x", "there is no input 'NO'"),
     ("count: 0x1F", "input count: '0x1F' is not an integer"), ("count: 1_0", "input count: '1_0' is not an integer"),
@@ -134,7 +135,7 @@ def test_a_scalar_of_yaml_is_a_number_or_a_truth_value_where_the_input_is_one(pa
     ({"beds": {"elements": [{"class": "Collection", "elments": [], "identifier": "x"}]}},
      "input beds: class: Collection has elments, which this script does not know: did you mean elements?"),
     *(({"beds": {"class": "Collection", "collection_type": "sample_sheet", "elements": [], key: [{}]}},
-       f"input beds: {key}: a collection with them can't be made here: make it in Galaxy and give it as galaxy_id: ID")
+       f"input beds: a collection with {key} can't be made here: make it in Galaxy and give it as galaxy_id: ID")
       for key in ("rows", "column_definitions", "fields")),
     ({"reads": {"class": "Directory", "path": "."}}, "input reads: class: Directory: expected File or Collection"),
     ({"reads": "a.bed"}, "input reads: takes a dataset: class: File"),
