@@ -10,8 +10,18 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from common import USAGE, Galaxy, GalaxyError, eprint, format_table, one_line, read_text, redact, report_error
-from galaxy_api_scripts.tools.catalog import did_you_mean
+from common import (
+    USAGE,
+    Galaxy,
+    GalaxyError,
+    did_you_mean,
+    eprint,
+    format_table,
+    one_line,
+    read_text,
+    redact,
+    report_error,
+)
 from galaxy_api_scripts.workflows.inputs import INPUT_KINDS, InputSpec, input_specs
 
 Workflow = dict[str, Any]       # in the form that the docstring names: GET /api/workflows/ID's, or a .ga file's

@@ -7,7 +7,13 @@ from common import USAGE, Galaxy, GalaxyError, output_options, parse_id, print_r
 from galaxy_api_scripts.datasets.references import DATA_SOURCES
 from galaxy_api_scripts.datasets.target_history import parse_legacy_history
 from galaxy_api_scripts.invocations.invocation import submit_invocation
-from galaxy_api_scripts.workflows.definition import load_whole_workflow, resolve_inputs
+from galaxy_api_scripts.workflows.definition import (
+    describe_tools,
+    load_whole_workflow,
+    resolve_inputs,
+    tool_problems,
+    tool_table,
+)
 from galaxy_api_scripts.workflows.parameters import add_runtime_inputs, missing_values, resolve_parameters
 
 
@@ -28,6 +34,11 @@ def execute(args: dict[str, Any], takes_parameters: bool = False) -> None:
         raise error
     if takes_parameters:
         data["parameters"] = chosen
+    problems = tool_problems(galaxy, workflow_id, workflow["content"], workflow["editor"])
+    missing = [row for row in problems if row["is_missing"]]
+    if missing:
+        raise GalaxyError(f"the server lacks {describe_tools(missing)}, so nothing was sent",
+                          table=tool_table(galaxy, missing))
     for problem in missing_values(workflow, chosen):
         raise GalaxyError(f"{problem} workflow_run.py --allow-corrections accepts this")
     left = {**workflow, "inputs": {}, "steps": dict(workflow["steps"])}

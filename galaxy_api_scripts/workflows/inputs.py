@@ -16,11 +16,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from common import USAGE, Galaxy, GalaxyError, bool_option, one_line, shorten
+from common import USAGE, Galaxy, GalaxyError, bool_option, did_you_mean, one_line, shorten
 from galaxy_api_scripts.datasets.collections import COLLECTION_TYPES, ElementSource, arrange_elements
 from galaxy_api_scripts.datasets.references import ReferenceProblem
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources
-from galaxy_api_scripts.tools.catalog import did_you_mean
 from galaxy_api_scripts.workflows.references import ReferenceResolver
 
 REFERENCE_PATTERN = re.compile(r"(hda|hdca|ldda|ld|hid|lib):(.*)", re.DOTALL)
@@ -220,7 +219,7 @@ class InputValues:
             raise GalaxyError(f"expected a collection of type {kind}: give it as hdca:ID, or in a job file", USAGE)
         arrangement = arrange_elements(kind, [ElementSource(dataset.name, dataset.place) for dataset in datasets])
         by_name = {(dataset.name, dataset.place): dataset for dataset in reversed(datasets)}
-        placed = {names: by_name[element.name, element.place] for names, element in arrangement.items()}
+        placed = {names: by_name[element.name, element.location] for names, element in arrangement.items()}
         if kind != "list:paired":
             return CollectionInput(kind, [(names[-1], dataset) for names, dataset in placed.items()])
         samples: dict[str, CollectionInput] = {}

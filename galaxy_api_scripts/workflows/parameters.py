@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from common import USAGE, Galaxy, GalaxyError, format_table, one_line
-from galaxy_api_scripts.tools.catalog import DATA_PARAMS, did_you_mean, iter_inputs, list_choices, without_numbers
+from common import USAGE, Galaxy, GalaxyError, did_you_mean, format_table, one_line
+from galaxy_api_scripts.tools.catalog import DATA_PARAMS, iter_inputs, list_choices, without_numbers
 from galaxy_api_scripts.workflows.definition import Workflow, iter_tool_steps, step_name, step_state
 from galaxy_api_scripts.workflows.inputs import InputSpec, parse_parameter
 

@@ -147,12 +147,12 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
     check = WorkflowCheck(workflow, chosen, options, len(outputs), [str(error) for error in errors],
                           list(dict.fromkeys(error.table for error in errors if error.table)))
     check.problems += add_runtime_inputs(galaxy, workflow, chosen)
-    if not options.get("allow_tool_state_corrections"):
-        check.problems += [f"{text} --allow-corrections accepts this" for text in missing_values(workflow, chosen)]
     missing = [row for row in tool_problems(galaxy, workflow_id, content, workflow["editor"]) if row["is_missing"]]
     if missing:
         check.problems.append(f"the server lacks {describe_tools(missing)}")
         check.tables.append(tool_table(galaxy, missing))
+    if not missing and not options.get("allow_tool_state_corrections"):
+        check.problems += [f"{text} --allow-corrections accepts this" for text in missing_values(workflow, chosen)]
     marked = [output["label"] for output in outputs if output.get("label")]
     check.problems += [f"there is no output {label!r}{': there are ' + ', '.join(marked) if marked else ''}"
                        for label in labels if label not in marked]

@@ -194,9 +194,21 @@ def test_a_malformed_parameter_is_refused(script, galaxy, capsys, parameters, wo
     assert captured.out == "" and captured.err.count("\n") == 1 and words in captured.err and posted(galaxy) == []
 
 
-def test_a_missing_tool_is_left_to_galaxy_to_refuse(script, galaxy, capsys):
-    without_forms = numbered([{**step, "config_form": None} for step in DRAWN])
-    galaxy.get(f"{URL}/api/workflows/w/download", json={"steps": without_forms})
-    galaxy.post(f"{URL}/api/workflows/w/invocations", status_code=400, json={"err_msg": "tools are not installed: Filter1"})
-    assert with_parameters(script, "param=Filter1=cond=x") == FAILED
-    assert "tools are not installed: Filter1" in capsys.readouterr().err
+@BOTH
+def test_a_missing_tool_is_refused_before_a_history_is_made(script, galaxy, capsys, module):
+    missing = {**DRAWN[3], "tool_id": "Filter1", "tool_version": "1.1", "errors": "Tool is not installed"}
+    galaxy.get(f"{URL}/api/workflows/w/download", json={"steps": numbered([*DRAWN[:3], missing])})
+    assert script(module.main, KEY, URL, "w", "new", "0=hda=d1") == FAILED
+    assert "the server lacks Filter1, so nothing was sent" in capsys.readouterr().err and posted(galaxy) == []
+
+
+@BOTH
+def test_what_a_step_lacks_is_refused_and_what_is_left_for_run_time_is_told(script, galaxy, capsys, module):
+    left = {**DRAWN[3], "tool_state": {"header_lines": {"__class__": "RuntimeValue"}}}
+    views = {"steps": numbered([*DRAWN[:3], left]), "upgrade_messages": {"3": {"cond": "No value found for 'C'."}}}
+    galaxy.get(f"{URL}/api/workflows/w/download", json=views)
+    assert script(module.main, KEY, URL, "w", "new", "0=hda=d1") == FAILED
+    assert "lacks values that its tool needs: No value found for 'C'." in capsys.readouterr().err and posted(galaxy) == []
+    galaxy.get(f"{URL}/api/workflows/w/download", json={**views, "upgrade_messages": {}})
+    assert script(module.main, KEY, URL, "w", "new", "0=hda=d1") == 0 and len(posted(galaxy)) == 1
+    assert "warning: First:header_lines: left for run time, so the default is taken" in capsys.readouterr().err

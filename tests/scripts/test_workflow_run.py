@@ -41,7 +41,7 @@ def galaxy(requests_mock, monkeypatch):
     answers = {"users/current": {"id": "me", "is_admin": False}, f"workflows/{WORKFLOW_ID}": WORKFLOW,
                f"workflows/{WORKFLOW_ID}/download": EXPORTED, "version": {"version_major": "26.1"},
                f"histories/{HISTORY_ID}": {"id": HISTORY_ID, "name": "there", "user_id": "me", "tags": ["old"]},
-               "invocations": [], "invocations/i": ENDED, "datasets/d": {"id": "d", "state": "ok", "name": "d"},
+               "invocations": [], "datasets": [], "invocations/i": ENDED, "datasets/d": {"id": "d", "state": "ok", "name": "d"},
                "invocations/i/jobs_summary": {"id": "i", "states": {"ok": 1}, "populated_state": "ok"}}
     for path, answer in answers.items():
         requests_mock.get(f"{URL}/api/{path}", json=answer)
@@ -425,7 +425,7 @@ def test_quiet_hides_progress_and_prints_results(script, galaxy, monkeypatch, ca
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     bars = []
     monkeypatch.setattr("tqdm.tqdm", lambda **options: bars.append(options) or contextlib.nullcontext(SimpleNamespace(
-        n=0, update=lambda count: None)))
+        n=0, update=lambda count: None, set_postfix_str=lambda text: None)))
     for options, shown in ((["--quiet"], False), ([], True)):
         assert script(workflow_run.main, *options, KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
         captured = capsys.readouterr()
