@@ -41,7 +41,8 @@ def galaxy(requests_mock, monkeypatch):
     answers = {"users/current": {"id": "me", "is_admin": False}, f"workflows/{WORKFLOW_ID}": WORKFLOW,
                f"workflows/{WORKFLOW_ID}/download": EXPORTED, "version": {"version_major": "26.1"},
                f"histories/{HISTORY_ID}": {"id": HISTORY_ID, "name": "there", "user_id": "me", "tags": ["old"]},
-               "invocations": [], "datasets": [], "invocations/i": ENDED, "datasets/d": {"id": "d", "state": "ok", "name": "d"},
+               "invocations": [], "invocations/i": ENDED, "datasets": [],
+               "datasets/d": {"id": "d", "state": "ok", "name": "d"},
                "invocations/i/jobs_summary": {"id": "i", "states": {"ok": 1}, "populated_state": "ok"}}
     for path, answer in answers.items():
         requests_mock.get(f"{URL}/api/{path}", json=answer)
@@ -315,8 +316,8 @@ def test_the_path_of_a_collection_is_its_folder_at_any_depth(script, galaxy, tmp
     galaxy.get(f"{URL}/api/dataset_collections/flat", json={"elements": [
         {"element_identifier": "a", "element_type": "hda", "object": dataset("oa")}]})
     galaxy.get(f"{URL}/api/dataset_collections/deep", json={"elements": deep})
-    galaxy.get(f"{URL}/api/datasets/oone", json=dataset("oone"))
     for name in ("oone", "oa", "oforward", "oreverse"):
+        galaxy.get(f"{URL}/api/datasets/{name}", json=dataset(name))
         galaxy.get(f"{URL}/api/datasets/{name}/display", text="1\n")
     assert script(workflow_run.main, f"--download={tmp_path}/out", "--format=value", "--fields=label,path", KEY, URL,
                   WORKFLOW_ID, "table=hda:d") == DONE
