@@ -30,14 +30,17 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+import traceback
+from base64 import b64encode
+from collections.abc import Callable, Collection, Iterable, Iterator
+from email.utils import parsedate_to_datetime
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit  # noqa: F401  old recipes use urlencode
-from urllib.request import Request, urlopen  # noqa: F401  old recipes with `from common import *` use these and `log`
+from urllib.request import Request, getproxies, urlopen  # noqa: F401  old recipes with `from common import *` use these and `log`
 
 try:
     import requests
@@ -67,10 +70,8 @@ def display(api_key: str, url: str, return_formatted: bool = True, *, route: str
 
 
 def submit(api_key: str, url: str, data: Any, return_formatted: bool = True, **options: Any) -> Any:
-    """POST `data` as JSON to `url` and print the answer; with `return_formatted=False` return its JSON.
-
-    Options: `dry_run=True` prints the request and sends nothing; `route`, `format` and `fields` are those of `display`.
-    """
+    """POST `data` as JSON to `url` and print the answer; with `return_formatted=False` return its JSON. `dry_run=True`
+    prints the request and sends nothing; `route`, `format` and `fields` are those of `display`."""
     return _change("POST", api_key, url, data, return_formatted, print_response, **options)
 
 
@@ -100,10 +101,8 @@ def put(api_key: str, url: str, data: Any) -> Any:
 
 
 def make_url(api_key: str, url: str, args: Iterable[tuple[str, Any]] | None = None) -> str:
-    """Return `url` with `key=` (unless it has one) and then `args`, pairs `(name, value)` that are already quoted.
-
-    For old recipes that print or share such an address; our own requests send the key in a header, which no log records.
-    """
+    """Return `url` with `key=` (unless it has one) and then `args`, pairs `(name, value)` that are already quoted: for old
+    recipes that print or share it. Our own requests send the key in a header, which no log records."""
     pairs = [*([] if re.search("[?&]key=", url) else [("key", api_key)]), *(args or [])]
     register_secret(api_key)
     return url + (("&" if "?" in url else "?") + "&".join(f"{name}={value}" for name, value in pairs) if pairs else "")
@@ -154,7 +153,12 @@ def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
         raise GalaxyError("KEY and URL are the wrong way round", USAGE)
     home = os.environ.get("GALAXY_URL", "").strip()
     is_looked_up = url == "-" or url.startswith("/")
-    found_key = _environment_key() if key == "-" else ""
+    found_key = os.environ.get("GALAXY_API_KEY", "").strip() if key == "-" else ""
+    file = os.environ.get("GALAXY_API_KEY_FILE", "").strip() if key == "-" and not found_key else ""
+    if file:
+        [found_key, *_] = read_text(os.path.expanduser(file), is_private=True).split() or [""]
+        if not found_key:
+            raise GalaxyError(f"{file} ($GALAXY_API_KEY_FILE) is empty: put your key on its first line", USAGE)
     if key.startswith("@") or (key == "-" and not found_key):
         home, found_key = _parsec_entry(key[1:] if key.startswith("@") else None, home if is_looked_up else url)
     if is_looked_up:
@@ -162,6 +166,7 @@ def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
             raise GalaxyError("no address to look up: set GALAXY_URL to the server's address, or give it", USAGE)
         url = join_url(home, url)
     url = normalize_url(url)
+    register_password(url)
     if found_key and home and not _is_below(url, home):
         raise GalaxyError(f"the key that was looked up belongs to {server_url(home)}: give {server_url(url)} its own", USAGE)
     if key == "anonymous":
@@ -170,16 +175,6 @@ def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
     if not re.fullmatch(r"[!-~]+", found_key or key):
         raise GalaxyError("the key has characters that no key has: spaces, or others than ASCII", USAGE)
     return found_key or key, url
-
-
-def _environment_key() -> str:
-    key, name = (os.environ.get(variable, "").strip() for variable in ("GALAXY_API_KEY", "GALAXY_API_KEY_FILE"))
-    if key or not name:
-        return key
-    text = read_text(os.path.expanduser(name), is_private=True).strip()
-    if not text:
-        raise GalaxyError(f"{name} ($GALAXY_API_KEY_FILE) is empty: put your key on its first line", USAGE)
-    return text.splitlines()[0].strip()
 
 
 def _parsec_entry(name: str | None, url: str) -> tuple[str, str]:
@@ -308,8 +303,7 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
     if argv in (["-h"], ["--help"], ["--version"]):
         print(f"{script_name()} {VERSION}" if argv == ["--version"] else usage.strip("\n"))
         raise SystemExit(DONE)
-    lines = re.search(r"^usage:.*?(?=\n\s*\n|\Z)", usage, re.IGNORECASE | re.DOTALL | re.MULTILINE)
-    pattern = lines.group().rstrip() if lines else usage
+    [pattern] = re.findall(r"^usage:.*?(?=\s*\n\s*\n|\s*\Z)", usage, re.IGNORECASE | re.DOTALL | re.MULTILINE)
     options, positionals = _split_line(argv, usage, pattern, legacy)
     # docopt would take an argument that begins with a hyphen for an option, so it gets a number in its place.
     numbered = {f"\0{number}": word for number, word in enumerate(positionals)}
@@ -317,11 +311,11 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
     try:
         args = docopt(usage, options + [number if word[:1] == "-" else word for number, word in numbered.items()], False)
     except DocoptExit:
-        eprint(f"{pattern}\n{script_name()} --help says more")
-        raise SystemExit(USAGE) from None
+        needed = re.sub(r"(?i)usage:|\[.*?\]|-\w+[ =]\w+|=\w+|\S+\.py", "", pattern.splitlines()[-1]).split()
+        missing = ", ".join(needed[len(positionals):])
+        raise _bad_line(f"{missing}: missing" if missing else "an argument too many or an option missing", pattern) from None
     if args.get("--help") or args.get("--version"):      # with other words: it must not do its job, nor say that it did
-        eprint(usage.strip("\n"))
-        raise SystemExit(USAGE)
+        raise _bad_line("--help and --version stand alone", pattern)
     return {name: [numbered.get(item, item) for item in value] if isinstance(value, list) else numbered.get(value, value)
             for name, value in args.items()}
 
@@ -354,8 +348,7 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
             positionals += [rest.pop(0)] if rest else []
     except getopt.GetoptError as error:
         near = did_you_mean(f"--{error.opt}", takes_value) if "not recognized" in error.msg else ""
-        raise GalaxyError(f"{error.msg}{near} (an argument that begins with a hyphen goes behind --)", USAGE,
-                          table=f"{pattern}\n{script_name()} --help says more") from None
+        raise _bad_line(f"{error.msg}{near} (an argument that begins with a hyphen goes behind --)", pattern) from None
     positionals = [word.removeprefix("\0") for word in positionals] + argv[end + 1:]
     if legacy:
         many = {name for name in takes_value if re.search(rf"{name}\b\S*( [A-Z]+\S*)?\.\.\.", pattern)}
@@ -369,10 +362,13 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
     return words, positionals
 
 
-def did_you_mean(text: str, names: Iterable[str]) -> str:
+def _bad_line(problem: str, pattern: str) -> GalaxyError:
+    return GalaxyError(problem, USAGE, table=f"{pattern}\n{script_name()} --help says more")
+
+
+def did_you_mean(text: str, names: Collection[str]) -> str:
     """Return `: did you mean NAME?` with the name that `text` nearly is, or ends; "" where there is none."""
     import difflib
-    names = list(names)
     near = [name for name in names if name.endswith(f"|{text}")] or difflib.get_close_matches(text, names, 1)
     return f": did you mean {near[0]}?" if near else ""
 
@@ -553,13 +549,8 @@ class Galaxy:
 
     def resolve(self, path: str, text: str) -> dict[str, Any]:
         """Return the one thing in the list at `path` whose id, or else exact name, is `text`; otherwise as `find`."""
-        if re.fullmatch(r"([0-9a-f]{16})+", text):
-            try:
-                return dict(self.get(f"{path}/{text}"))
-            except GalaxyError as error:
-                if error.status not in (400, 404):
-                    raise
-        return self.find(path, text)
+        found = self.get_or_none(f"{path}/{text}") if re.fullmatch(r"([0-9a-f]{16})+", text) else None
+        return found or self.find(path, text)
 
     def current_user(self) -> dict[str, Any]:
         """Return the user whose key this is (`GET /api/users/current`); raise an error where it is nobody's. Without a user
@@ -715,7 +706,6 @@ def backoff(timeout: float | None = None, first: float = 0.25, longest: float = 
 class Answer(dict[str, Any]):
     """An object in an answer's JSON; asked for a key that it lacks, it raises a `GalaxyError` that names the request."""
 
-    __slots__ = ("request",)
     latest = ""         # the request that was answered last
 
     def __init__(self, *content: Any):
@@ -735,7 +725,6 @@ def require_made(answer: Any, needs_id: bool = False) -> None:
 
 
 LEAST_RATE = 1024       # bytes a second, below which an answer is late although some of it still comes
-MOST_HEADERS = 2**20    # bytes, those of all `100 Continue` counted
 
 
 class _TimedResponse(HTTPResponse):
@@ -745,7 +734,7 @@ class _TimedResponse(HTTPResponse):
     def __init__(self, sock: Any, *rest: Any, **options: Any):
         super().__init__(sock, *rest, **options)
         self.limit = self.left = sock.gettimeout() or float("inf")
-        self.room, self.is_at_end = float(MOST_HEADERS), False
+        self.room, self.is_at_end = 1e6, False      # bytes of headers, those of all `100 Continue` counted
         raw: Any = self.fp.raw
         self.receive, raw.readinto = raw.readinto, self.receive_in_time     # which the buffer before it calls
 
@@ -805,6 +794,8 @@ def shared_session() -> requests.Session:
     session.headers["User-Agent"] = f"galaxy-api-scripts/{VERSION} ({script_name()})".encode("ascii", "replace").decode()
     # A cookie knows no ports: one of Galaxy's would go along with a download from another server on its host.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    for proxy in getproxies().values():
+        register_password(proxy)
     if os.environ.get("GALAXY_INSECURE") == "1":
         import warnings
         warnings.filterwarnings("ignore", message="Unverified HTTPS request")
@@ -827,9 +818,10 @@ def _member_key(member: Any, route: str) -> str:
     return json.dumps(member, sort_keys=True)       # a dataset and a collection may have the same id
 
 
-def require_active_folder(galaxy: Galaxy, library: str, folder: str = "") -> str:
-    """Return the id of `folder`, by default of the library's root folder; raise an error where the library, the folder or
-    one above it is deleted: Galaxy 26.1 still fills those, and nobody sees what is in them."""
+def require_active_folder(galaxy: Galaxy, library: str = "", folder: str = "") -> str:
+    """Return the id of `folder`, by default of the root folder of `library`, by default that of the address; raise an error
+    where one of them, or a folder above, is deleted: Galaxy 26.1 still fills those, and nobody sees what is in them."""
+    library = library or urlsplit(url_on_route(galaxy, "libraries/ID/contents")).path.split("/")[-2]
     about = galaxy.get(f"libraries/{library}")
     label, next_folder = f"library {library}", folder
     while next_folder and not about.get("deleted"):
@@ -859,11 +851,10 @@ def classify_failure(error: Exception) -> tuple[str, str]:
         return "the proxy that your environment names can't be reached or refuses", UNSENT if is_unsent else HOPELESS
     if isinstance(error, kinds.SSLError) and "EOF" not in text:
         if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text:
-            why = re.search(r"certificate verify failed: ([^(\"']+)", text)
-            return (f"its certificate does not verify{f' ({why.group(1).strip()})' if why else ''}: set REQUESTS_CA_BUNDLE "
-                    "to your authority's file (PEM), or GALAXY_INSECURE=1 to go without"), HOPELESS
-        is_plain = "WRONG_VERSION" in text
-        return "no TLS at that port: does the address begin with http://?" if is_plain else "TLS failed", HOPELESS
+            why = re.search(r"certificate verify failed: ([^(\"']+)", text) or ["", "another host"]
+            return (f"its certificate does not verify ({why[1].strip()}): set REQUESTS_CA_BUNDLE to your authority's file "
+                    "(PEM), or GALAXY_INSECURE=1 to go without"), HOPELESS
+        return "no TLS at that port: is it an http:// address?" if "WRONG_VERSION" in text else "TLS failed", HOPELESS
     for kind, words, stage in ((kinds.InvalidJSONError, "NaN and Infinity are not JSON", HOPELESS),
                                (kinds.ContentDecodingError, "the answer's compression is broken", HOPELESS),
                                (ValueError, "not the address of a server", HOPELESS),        # InvalidURL and its like
@@ -883,7 +874,6 @@ def retry_after(response: requests.Response) -> float:
     """Return the seconds in either form of `Retry-After` (RFC 9110, 10.2.3), 0 where there is none."""
     text = response.headers.get("Retry-After", "").strip()
     with contextlib.suppress(TypeError, ValueError, OverflowError):
-        from email.utils import parsedate_to_datetime
         return float(text) if text.isdecimal() else max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     return 0.0
 
@@ -896,10 +886,9 @@ def no_answer_error(request: str, method: str, error: Any) -> GalaxyError:
         return GalaxyError(f"{text}: is the address right, and is the server up?", TRY_LATER)
     if stage == HOPELESS:
         return GalaxyError(text, USAGE if isinstance(error, (ValueError, requests.exceptions.InvalidJSONError)) else FAILED)
-    size, size_in_words = _body_size(error.request)
-    if size > 2**20 and not isinstance(error, requests.exceptions.Timeout):
-        # More than nginx takes by default, the least that proxies take.
-        text += f" (a proxy before Galaxy may refuse a body of {size_in_words})"
+    size = _body_size(error.request)
+    if "MiB" in size and not isinstance(error, requests.exceptions.Timeout):    # more than nginx takes by default
+        text += f" (a proxy before Galaxy may refuse a body of {size})"
     if method in IDEMPOTENT_METHODS:
         return GalaxyError(f"{text}: try again later", TRY_LATER)
     return GalaxyError(f"{text}: {MAY_HAVE_ACTED}", TRY_LATER, lost=True)
@@ -942,15 +931,14 @@ def proxy_hint(response: requests.Response, body: str, base: str) -> str | None:
     if status == 404:
         return f"it does not pass that address on: is {base} your Galaxy's address, with its prefix if it has one?"
     if status == 413:
-        return f"it refuses a body of {_body_size(request)[1]}; its administrator can raise client_max_body_size (nginx)"
+        return f"it refuses a body of {_body_size(request)}; its administrator can raise client_max_body_size (nginx)"
     return "Galaxy is down or too slow: try again later" if status in TRANSIENT_STATUSES else ""
 
 
-def _body_size(request: requests.PreparedRequest | None) -> tuple[int, str]:
-    """Return the size of a request's body in bytes, and in words."""
-    text = request.headers.get("Content-Length", "") if request is not None else ""
-    size = int(text) if text.isdecimal() else 0
-    return size, f"{size / 2**20:.3g} MiB" if size >= 2**20 else f"{size} bytes"
+def _body_size(request: requests.PreparedRequest | None) -> str:
+    """Return the size of a request's body in words."""
+    size = int(request.headers.get("Content-Length", 0)) if request is not None else 0
+    return f"{size / 2**20:.3g} MiB" if size >= 2**20 else f"{size} bytes"
 
 
 def error_hint(response: requests.Response, message: str, code: int | None, base: str) -> str:
@@ -1095,7 +1083,6 @@ def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any)
     if os.environ.get("GALAXY_DEBUG") or not (is_missing or isinstance(error, GalaxyError)):
         _hook_before(kind, error, trace)
         return
-    import traceback
     frames = traceback.extract_tb(trace)
     number = next((number for number, frame in enumerate(frames) if frame.filename == __file__), 0)
     helper, recipe = frames[number].name, frames[number - 1]      # which calls a helper of this file
@@ -1148,16 +1135,15 @@ def _prepare_process() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
         if hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
+    def end(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_IGN)       # `timeout` sends it to the process and to its group
+        sys.exit(128 + number)
+
     if threading.current_thread() is threading.main_thread():
         for name in ("SIGTERM", "SIGHUP"):      # Windows has no SIGHUP
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-                signal.signal(number, _exit_on_signal)
-
-
-def _exit_on_signal(number: int, frame: object) -> None:
-    signal.signal(number, signal.SIG_IGN)       # `timeout` sends it to the process and to its group
-    sys.exit(128 + number)
+                signal.signal(number, end)
 
 
 def _describe(error: BaseException) -> tuple[str, int]:
@@ -1182,7 +1168,6 @@ def _describe(error: BaseException) -> tuple[str, int]:
 def report_error(text: str, exit_code: int = FAILED) -> int:
     """Print `text` as one line on standard error, below the traceback if $GALAXY_DEBUG is set, and return `exit_code`."""
     if os.environ.get("GALAXY_DEBUG") and sys.exc_info()[0]:
-        import traceback
         eprint(traceback.format_exc())
     eprint(f"{script_name()}: {one_line(redact(text))}")
     return exit_code
@@ -1208,12 +1193,28 @@ def register_secret(secret: str | None) -> None:
         known_secrets.update((secret, quote(secret, safe="")))
 
 
+def register_password(url: str) -> None:
+    """Keep the password in an address out of every message from now on, in each form in which it is sent."""
+    user, typed = urlsplit(url).username or "", urlsplit(url).password or ""
+    for secret in (typed, unquote(typed), typed and b64encode(unquote(f"{user}:{typed}").encode()).decode()):
+        register_secret(secret)
+
+
 def redact(text: str) -> str:
     """Return `text` without keys and passwords: registered ones, `key=` in any URL, `user:password@` before any host."""
     for secret in sorted(known_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = re.sub(r"([?&](?:api_)?key=)[^&\s'\"]*", r"\1***", text, flags=re.IGNORECASE)
     return re.sub(r"(https?://)[^/\s]*@", r"\1", text, flags=re.IGNORECASE)
+
+
+def redact_all(value: Any, names: str = "$.") -> Any:
+    """Return a value of JSON without the secrets in its texts, nor what is named so that the pattern `names` fits."""
+    if isinstance(value, dict):
+        return {name: "***" if re.search(names, name) else redact_all(one, names) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redact_all(one, names) for one in value]
+    return redact(value) if isinstance(value, str) else value
 
 
 def one_line(text: str) -> str:
@@ -1232,10 +1233,8 @@ OWN_STYLES = ("table", "json", "jsonl", "csv", "tsv", "value")
 
 
 def output_options(args: dict[str, Any], known: Iterable[str] = ()) -> dict[str, Any]:
-    """Return `{"format": ..., "fields": [...]}` from `--format` and `--fields`, for `show` and the four helpers.
-
-    Raises a usage error, before anything is sent, for an unknown style, and for a field that is not in `known` if given.
-    """
+    """Return `{"format": ..., "fields": [...]}` from `--format` and `--fields`, for `show` and the four helpers. Raises a
+    usage error, before anything is sent, for an unknown style, and for a field that is not in `known` if given."""
     style, fields = args["--format"], args["--fields"]
     if style not in OWN_STYLES[1:] and (style or fields):
         import tabulate  # so that nothing is sent where it is missing
@@ -1303,8 +1302,9 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callab
 
 
 def print_request(method: str, url: str, data: Any, style: str | None = None) -> None:
-    """Print a request that is not sent, for `--dry-run`."""
-    show({"method": method, "url": redact(url), "payload": data}, style or "json")
+    """Print a request that is not sent, for `--dry-run`, without the passwords in it."""
+    shown = redact_all(data, "(?i)passw|secret|token|api_?key")
+    show({"method": method, "url": redact(url), "payload": shown}, style or "json")
 
 
 def _select_fields(rows: Iterable[Any], fields: list[str], changed: bool) -> Iterator[Any]:

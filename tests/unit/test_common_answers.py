@@ -1,7 +1,6 @@
 """What comes back from a server, and whether to ask again: retries, bodies that are no JSON, errors and their hints."""
 import base64
 import gzip
-import json
 import re
 import time
 from email.utils import formatdate
@@ -364,7 +363,7 @@ CUTS = {
     "before the first chunk": [STATUS, JSON, b"Transfer-Encoding: chunked\r\n\r\n"],
     "within a chunk": [STATUS, JSON, b'Transfer-Encoding: chunked\r\n\r\n14\r\n{"id": '],
     "after a chunk": [STATUS, JSON, b'Transfer-Encoding: chunked\r\n\r\n7\r\n{"id": \r\n'],
-    "within gzip": [STATUS, JSON, b"Content-Encoding: gzip\r\n\r\n", gzip.compress(json.dumps(list(range(999))).encode())[:-99]],
+    "within gzip": [STATUS, JSON, b"Content-Encoding: gzip\r\n\r\n", gzip.compress(str([*range(999)]).encode())[:-99]],
 }
 
 
