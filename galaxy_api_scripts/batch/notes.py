@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, TypeVar
 
-from common import redact
+from common import redact_all
 
 
 class Stage(str, Enum):
@@ -147,12 +147,3 @@ class LedgerNotes(BaseNotes):
     """`{file: {"id": its dataset, "sha256": ...}}` of the files that several samples take, see `shared_uploads`."""
     arrivals: dict[str, list[Any]] = field(default_factory=dict)
     """`{place: [fingerprint, seconds since 1970]}`: since when each thing in the watched folder is as it is."""
-
-
-def redact_all(value: Any) -> Any:
-    """A value of JSON without the secrets in its texts."""
-    if isinstance(value, dict):
-        return {name: redact_all(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [redact_all(one) for one in value]
-    return redact(value) if isinstance(value, str) else value
