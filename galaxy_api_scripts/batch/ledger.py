@@ -1,8 +1,7 @@
-"""The ledger of a batch or a watched folder: the state of each sample and each step of it, in a file that outlives every
-process.
+"""The ledger of a batch or a watched folder: a file with the state of each sample and each step of it.
 
-One process at a time writes it, any number read it meanwhile: see ledger_reader.py. While it is open, SQLite keeps FILE-wal
-and FILE-shm next to it, which belong to it; once the writer has closed it, FILE alone is complete.
+One process at a time writes it, any number read it meanwhile: see ledger_reader.py. While it is open, SQLite's FILE-wal and
+FILE-shm belong to it; once the writer has closed it, FILE alone is complete.
 """
 from __future__ import annotations
 
@@ -65,7 +64,8 @@ def utc_now() -> str:
 
 
 class Ledger:
-    """All samples of one batch or watched folder, in the file `path`, which is created if need be.
+    """All samples of one batch or watched folder, in the file `path`, which is created if need be. It can be passed as
+    `checkpoint.Notes`: those on the whole.
 
     `about` says what it is for, such as `server=URL`, and is kept in it. Raises `GalaxyError`, in any method: (TRY_LATER)
     while another process writes it, (USAGE) if it is for something else, and if it is no ledger or can't be written. Each
@@ -74,7 +74,7 @@ class Ledger:
 
     def __init__(self, path: str | Path, **about: str):
         self.path = Path(os.path.realpath(path))    # a link to it is the same ledger, with the same lock
-        self.meta = LedgerMeta(self)
+        self.notes = LedgerNotes()
         # One object a row, so that none is out of date.
         self._samples: WeakValueDictionary[str, Sample] = WeakValueDictionary()
         self._mutex = threading.RLock()
@@ -98,7 +98,7 @@ class Ledger:
                 if schema < SCHEMA:
                     self._migrate() if schema else self._create()
                 self._check(about)
-            self.meta.load()
+            self._load_notes()
             self._stack = stack.pop_all()
 
     def _create(self) -> None:
@@ -166,9 +166,21 @@ class Ledger:
             return [self._samples.get(row["key"]) or self._samples.setdefault(row["key"], Sample(self, row))
                     for row in self._rows(query, *values)]
 
-    def counts(self) -> dict[str, int]:
-        """`{state: number of samples}`."""
-        return {row[0]: row[1] for row in self._rows("SELECT state, count(*) FROM units GROUP BY state")}
+    @property
+    def data(self) -> dict[str, Any]:
+        """The notes on the whole ledger that are set."""
+        return self.notes.present()
+
+    def save(self, durably: bool = False, **changes: Any) -> None:
+        """Change fields of `LedgerNotes`, None resets one; `durably` or not, they outlive a power failure."""
+        with self.together():
+            notes = self.notes.update(changes)
+            self.write("UPDATE meta SET value = ? WHERE name = 'notes'", notes.to_json())
+            self.notes = notes
+
+    def _load_notes(self) -> None:
+        for row in self._rows("SELECT value FROM meta WHERE name = 'notes'"):
+            self.notes = LedgerNotes.from_json(row["value"])
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -195,7 +207,7 @@ class Ledger:
                 sample.load(row)
             else:
                 del self._samples[key]
-        self.meta.load()
+        self._load_notes()
 
     def _rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         with self._mutex, translate_errors(self.path):
@@ -224,30 +236,6 @@ class Ledger:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-class LedgerMeta:
-    """The notes on a whole ledger. It can be passed as `checkpoint.Notes`."""
-
-    def __init__(self, ledger: Ledger):
-        self.ledger, self.notes = ledger, LedgerNotes()
-
-    def load(self) -> None:
-        """Read them from the file, if it has any."""
-        for row in self.ledger._rows("SELECT value FROM meta WHERE name = 'notes'"):
-            self.notes = LedgerNotes.from_json(row["value"])
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """The notes that are set."""
-        return self.notes.present()
-
-    def save(self, durably: bool = False, **changes: Any) -> None:
-        """Change fields of `LedgerNotes`, None resets one; `durably` or not, they outlive a power failure."""
-        with self.ledger.together():
-            notes = self.notes.update(changes)
-            self.ledger.write("UPDATE meta SET value = ? WHERE name = 'notes'", notes.to_json())
-            self.notes = notes
 
 
 class Sample:

@@ -1,7 +1,6 @@
 """Read a ledger while a batch may be writing it: its samples, their steps, and how many are in each state.
 
-A ledger is an SQLite file, which other programs read too, such as `sqlite3 FILE "select name, state, stage from units"`. A
-reader waits for no writer, no writer waits for it, and it changes nothing.
+A ledger is an SQLite file, which other programs read too. Readers and the writer don't wait for each other.
 """
 from __future__ import annotations
 
@@ -30,9 +29,8 @@ TEXT = "CAST(? AS TEXT)"    # a value as `encode` gives it: sqlite3 takes the na
 
 
 def read_samples(path: str | Path, states: Iterable[str] = (), name: str | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the samples in the order in which they were added, `{column: value}` each (SAMPLE_COLUMNS) with their `notes` (a
-    dict): those in one of these states, or all; of this name, or any. A thousand at a time are in memory. Raises
-    `GalaxyError`."""
+    """Yield the samples in one of these states, or all; of this name, or any: `{column: value}` each (SAMPLE_COLUMNS) with
+    `notes` (a dict), the oldest first, PAGE of them in memory. Raises `GalaxyError`."""
     for row in _read(path, "SELECT rowid AS number, * FROM units WHERE rowid > ?", "rowid", states, name):
         row.setdefault("stage", None)       # schema 1
         failed_step = row["failed_step"]
@@ -119,8 +117,7 @@ def connect(place: str) -> sqlite3.Connection:
 
 
 def read_schema(database: sqlite3.Connection, path: Path) -> int:
-    """The version of the ledger's schema; 0 if the file is empty, as after a kill while it was created. Raises `GalaxyError`
-    if the database is no ledger, or a newer one."""
+    """The version of the ledger's schema; 0 of an empty file. Raises `GalaxyError` if it is no ledger, or a newer one."""
     application, schema, content = (database.execute(query).fetchone()[0] for query in (
         "PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master"))
     if (application, schema, content) == (0, 0, 0):

@@ -1,5 +1,4 @@
-"""One sample on its way: each stage is saved before it is taken and after it, so that a process killed at any moment leaves
-the next one what it needs.
+"""One sample on its way: each stage is saved before and after it, for the process that comes after a kill.
 
 What Galaxy was asked for without an answer is looked up: a sample's own history by its name, which ends with the sample's
 key (the name is the one thing that Galaxy sets together with creating it), its invocation by the history and by its inputs.
@@ -50,8 +49,7 @@ class BatchContext:
 
 
 class RunningSample:
-    """A sample that is under way, or queued. Without `request`, nobody asks for it any more: only its invocation is
-    polled."""
+    """A sample that is under way, or queued. Without `request`, only its invocation is polled: nobody asks for it."""
 
     def __init__(self, context: BatchContext, sample: Sample, request: RunRequest | None = None, tags: Sequence[str] = (),
                  require_unchanged: Callable[[], None] | None = None):
@@ -109,7 +107,7 @@ class RunningSample:
         """Drop the sample, unless an earlier process has requested its invocation all the same."""
         if reconcile.adopt_requested(self.galaxy, self.sample):
             return False
-        samples.drop(self.sample)
+        samples.give_up(self.sample)
         return True
 
     def _send(self, request: RunRequest) -> None:

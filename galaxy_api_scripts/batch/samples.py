@@ -74,8 +74,7 @@ def _choose_folder(ledger: Ledger, name: str, key: str, number: int) -> str:
 
 
 def portable_purpose(request: RunRequest) -> Any:
-    """A request's purpose, with files by their names where these are unambiguous: what else there is to them, their contents
-    tell."""
+    """A request's purpose, with files by their names where these are unambiguous, whatever their folders."""
     counts = Counter(os.path.basename(path) for path in request.files)
     names = {path: os.path.basename(path) for path in request.files if counts[os.path.basename(path)] == 1}
 
@@ -95,9 +94,8 @@ def stable_hash(*values: Any) -> str:
 
 # ------------------------------------------------------------------------------------------------------ to begin again
 
-def reset(galaxy: Galaxy, sample: Sample) -> None:
-    """Let a sample that has ended begin again at the stage where it failed; in a new run, on the last one's inputs if these
-    are still usable."""
+def begin_again(galaxy: Galaxy, sample: Sample) -> None:
+    """Let a sample begin again at the stage where it failed: a new run takes the last one's inputs if they are usable."""
     restart: dict[str, Any] = {"state": "waiting", "stage": None, "failed_step": None, "message": None, "ended": None}
     may_still_run = sample.failed_step == Stage.RUN and galaxy.get_or_none(f"invocations/{sample.invocation}")
     if sample.failed_step == Stage.DELIVER or may_still_run:
@@ -117,6 +115,6 @@ def new_attempt(sample: Sample) -> dict[str, Any]:
             "last_poll": None}
 
 
-def drop(sample: Sample) -> None:
+def give_up(sample: Sample) -> None:
     """Give up a sample that was not begun and that the sheet or folder no longer has."""
     sample.save(state="gone", message="not begun, and no longer in the sheet or folder")

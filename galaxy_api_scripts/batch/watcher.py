@@ -69,8 +69,8 @@ class Watcher:
         """Scan the folder, unless that was done less than `pause` seconds ago."""
         if time.monotonic() < self._next_scan:
             return
-        meta, now, settings = self.runner.ledger.meta, time.time(), self.settings
-        before, arrivals = meta.notes.arrivals, {}
+        ledger, now, settings = self.runner.ledger, time.time(), self.settings
+        before, arrivals = ledger.notes.arrivals, {}
         units = scan_folder(settings.folder, settings.kind, settings.ready_file, settings.pattern)
         self._submitted = {unit.place: unit.fingerprint for unit in units
                            if self._submitted.get(unit.place) == unit.fingerprint}
@@ -87,7 +87,7 @@ class Watcher:
             else:
                 arrivals[unit.place] = [unit.fingerprint, since]
         if arrivals != before:
-            meta.save(arrivals=arrivals)
+            ledger.save(arrivals=arrivals)
         self._next_scan = time.monotonic() + settings.pause
 
     def _find_sample(self, unit: IncomingUnit) -> Sample | None:

@@ -92,9 +92,9 @@ def visits(place, command):
 
 def minutes_go_by(book):
     with ledger.Ledger(book) as memory:
-        seen = memory.meta.notes.arrivals
+        seen = memory.notes.arrivals
         assert seen, "nothing was seen"
-        memory.meta.save(arrivals={name: [stamp, since - 600] for name, (stamp, since) in seen.items()})
+        memory.save(arrivals={name: [stamp, since - 600] for name, (stamp, since) in seen.items()})
 
 
 def commands(page):

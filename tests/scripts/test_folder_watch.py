@@ -18,7 +18,7 @@ import pytest
 from fakes import KEY, URL
 
 from common import DONE, FAILED, INTERRUPTED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
-from galaxy_api_scripts.batch import ledger, ledger_reader, runner, watcher
+from galaxy_api_scripts.batch import ledger, ledger_reader, runner, session, watcher
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.workflows.inputs import iter_datasets
 
@@ -38,7 +38,7 @@ class ScriptedRunner(BatchRunner):
 
     ends, begun, rounds_to_do = {}, [], None
 
-    def step(self):
+    def run_round(self):
         while self.rejected:
             yield self.rejected.pop(0)
         while self.queue:
@@ -87,7 +87,7 @@ def galaxy(requests_mock):
 def watched(tmp_path, now, galaxy, script, monkeypatch, capfd):
     """A watched folder, `inbox`: `drop(name)` puts a file there, `run()` runs the watcher, with --once and --settle=0 by
     default, and `units()` are those in the ledger."""
-    monkeypatch.setattr(folder_watch, "BatchRunner", ScriptedRunner)
+    monkeypatch.setattr(session, "BatchRunner", ScriptedRunner)
     monkeypatch.setattr(ScriptedRunner, "ends", {})
     monkeypatch.setattr(ScriptedRunner, "begun", [])
     inbox, book = tmp_path / "in", tmp_path / "ledger"
