@@ -1,4 +1,4 @@
-"""Build an sdist that keeps the links in scripts/, which setuptools would replace by copies; all else is in setup.cfg."""
+"""Build an sdist that keeps the links in scripts/ and bench/ (setuptools would copy them); all else is in setup.cfg."""
 import os
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from setuptools.command.sdist import sdist
 
 class SdistWithLinks(sdist):
     def make_release_tree(self, base_dir, files):
-        links = [path for path in Path("scripts").iterdir() if path.is_symlink()]
+        links = [path for folder in ("scripts", "bench") for path in Path(folder).iterdir() if path.is_symlink()]
         super().make_release_tree(base_dir, [file for file in files if not {*Path(file).parents, Path(file)} & {*links}])
         for link in links:
             Path(base_dir, link).unlink(missing_ok=True)

@@ -1,6 +1,5 @@
-"""Shared by the benchmarks: the Galaxy that they run on, measured processes, ours and a peer in turn, a recording proxy."""
+"""Shared by the benchmarks: the Galaxy that they run on, measured processes, ours and a peer in turn."""
 import contextlib
-import http.client
 import json
 import os
 import platform
@@ -9,13 +8,8 @@ import signal
 import statistics
 import subprocess
 import sys
-import threading
-import time
-from collections import namedtuple
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from common import Galaxy, GalaxyError
 
@@ -138,54 +132,3 @@ def heading(line, columns=COLUMNS):
 def print_row(cells):
     """Print a row of a table in Markdown."""
     print(f"| {' | '.join(map(str, cells))} |", flush=True)
-
-
-# ---------------------------------------------------------------------------------------------------------------- a proxy
-
-Asked = namedtuple("Asked", "method path began ended content")      # seconds of time.monotonic; the answer's bytes
-
-
-class Proxy:
-    """A proxy before Galaxy, at `url`, that records in `asked` all requests through it. It takes time, so nothing else is
-    measured through it; answers come uncompressed."""
-
-    def __init__(self, galaxy):
-        asked, target = [], urlsplit(galaxy.base).netloc
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def hand_on(self):
-                began = time.monotonic()
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                headers = {name: value for name, value in self.headers.items() if name.lower() != "accept-encoding"}
-                with contextlib.closing(http.client.HTTPConnection(target, timeout=PATIENCE)) as server:
-                    server.request(self.command, self.path, body, headers)
-                    answer = server.getresponse()
-                    content = answer.read()
-                asked.append(Asked(self.command, self.path, began, time.monotonic(), content))
-                self.send_response_only(answer.status, answer.reason)
-                for name, value in answer.getheaders():
-                    if name.lower() not in ("transfer-encoding", "connection", "content-length"):
-                        self.send_header(name, value)
-                if answer.status not in (204, 304):
-                    self.send_header("Content-Length", answer.headers.get("Content-Length", str(len(content))))
-                with contextlib.suppress(ConnectionError):      # who asked was interrupted
-                    self.end_headers()
-                    self.wfile.write(content)
-
-            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = hand_on
-
-            def log_message(self, *what):
-                pass
-
-        self.asked, self.server = asked, ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *error):
-        self.server.shutdown()
-        self.server.server_close()

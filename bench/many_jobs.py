@@ -11,7 +11,7 @@ Options:
 
 Uses the Galaxy of galaxy_local.py; if it does not run, starts it, and stops it at the end. Takes some minutes. First
 dataset_upload.py uploads a folder alone; then workflow_run.py --no-wait does so as a part of a run, makes the list and
-submits the run; then invocation_wait.py waits for its end. A proxy records the requests; those that follow one another
+submits the run; then invocation_wait.py waits for its end. A road records the requests; those that follow one another
 within a fifth of a second are one poll.
 """
 import os
@@ -20,9 +20,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from fakes.roads import Road
 from local import (
     ROOT,
-    Proxy,
     a_galaxy,
     a_history,
     about,
@@ -52,30 +52,30 @@ def main(argv=None):
         for number in range(count):
             (tables / f"t{number:04}.tsv").write_text(f"{number:04}\t1\n{number:04}\t2\n")
         heading(about(galaxy), COLUMNS)
-        with a_history(galaxy) as history, Proxy(galaxy) as proxy:
-            row(f"`dataset_upload.py --wait` of {count} files", proxy,
-                launched([*UPLOAD, "--wait", "--recursive", galaxy.key, proxy.url, history, tables]))
+        with a_history(galaxy) as history, Road(galaxy.base) as road:
+            row(f"`dataset_upload.py --wait` of {count} files", road,
+                launched([*UPLOAD, "--wait", "--recursive", galaxy.key, road.url, history, tables]))
         workflow = Path(folder) / WORKFLOW.name     # of the run's own
         workflow.write_text(WORKFLOW.read_text().replace("label: ", f"label: {Path(folder).name} "))
-        with a_history(galaxy) as history, Proxy(galaxy) as proxy:
+        with a_history(galaxy) as history, Road(galaxy.base) as road:
             try:
-                measured(galaxy, proxy, history, workflow, tables, count)
+                measured(galaxy, road, history, workflow, tables, count)
             finally:
                 for one in galaxy.pages("workflows"):
                     if Path(folder).name in one["name"]:
                         galaxy.delete(f"workflows/{one['id']}")
 
 
-def measured(galaxy, proxy, history, workflow, tables, count):
+def measured(galaxy, road, history, workflow, tables, count):
     """Submit the run, wait for it and check it."""
-    took = launched([*RUN, "--no-wait", f"--history={history}", galaxy.key, proxy.url, workflow, f"tables={tables}"])
-    row(f"`workflow_run.py --no-wait`, {count} files uploaded, made a list and mapped over", proxy, took)
+    took = launched([*RUN, "--no-wait", f"--history={history}", galaxy.key, road.url, workflow, f"tables={tables}"])
+    row(f"`workflow_run.py --no-wait`, {count} files uploaded, made a list and mapped over", road, took)
     [invocation] = galaxy.pages("invocations", {"history_id": history})
-    proxy.asked.clear()
-    took = launched([*WAIT, galaxy.key, proxy.url, invocation["id"]], patience=10 * count + 60)
-    row(f"`invocation_wait.py` for {count} jobs", proxy, took)
-    each = Counter(len(look) for look in looks(proxy.asked))
-    largest = max(len(one.content) for one in proxy.asked)
+    road.asked.clear()
+    took = launched([*WAIT, galaxy.key, road.url, invocation["id"]], patience=10 * count + 60)
+    row(f"`invocation_wait.py` for {count} jobs", road, took)
+    each = Counter(len(look) for look in looks(road.asked))
+    largest = max(len(one.content) for one in road.asked)
     print(f"\nIt looked {sum(each.values())} times, on average every {took[0] / sum(each.values()):.1f} s: "
           f"{', '.join(f'{times} times with {requests}' for requests, times in sorted(each.items()))} requests (bar: "
           f"{EACH}); the largest answer has {largest} bytes (bar {LARGEST} {'met' if largest <= LARGEST else 'missed'}).")
@@ -99,9 +99,9 @@ def looks(asked):
     return polls
 
 
-def row(what, proxy, took):
+def row(what, road, took):
     seconds, memory = took
-    print_row([what, f"{seconds:.1f}", len(proxy.asked), max(len(one.content) for one in proxy.asked),
+    print_row([what, f"{seconds:.1f}", len(road.asked), max(len(one.content) for one in road.asked),
                f"{memory / 1e6:.0f}"])
 
 

@@ -27,14 +27,12 @@ from datetime import date
 from pathlib import Path
 
 import requests
+from fakes import KEY
+from fakes.galaxy import WORKFLOW
 from local import ROOT, heading, launched, print_row
 
-sys.path.append(str(ROOT / "tests"))
-from fakes import KEY  # noqa: E402
-from fakes.galaxy import WORKFLOW  # noqa: E402
-
-from common import arguments, int_option, run  # noqa: E402
-from galaxy_api_scripts.batch.ledger import Ledger  # noqa: E402
+from common import arguments, int_option, run
+from galaxy_api_scripts.batch.ledger import Ledger
 
 BATCH = [sys.executable, str(ROOT / "scripts" / "workflow_batch.py"), "-q", "--max-running=50"]
 SERVER = [sys.executable, "-m", "fakes.galaxy"]

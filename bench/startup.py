@@ -14,23 +14,22 @@ over the pairs, so that a noisy machine matters little. BioBlend and parsec take
 (bench/peers). The bars: display.py at most 1.10 times a bare `import requests` and the same GET, `import common` at most 25
 ms more than `import requests`.
 """
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from fakes import KEY
+from fakes.galaxy import FakeGalaxy
+from local import PEERS, ROOT
 
 from common import arguments, int_option, one_line, run, show
 
-ROOT = Path(__file__).resolve().parent.parent
-BIOBLEND_PYTHON = ROOT / "bench" / "peers" / "bioblend" / "bin" / "python"
-PARSEC = ROOT / "bench" / "peers" / "galaxy-parsec" / "bin" / "parsec"
-KEY = "0123456789abcdef0123456789abcdef"
+BIOBLEND_PYTHON = PEERS / "bioblend" / "bin" / "python"
+PARSEC = PEERS / "galaxy-parsec" / "bin" / "parsec"
 HISTORIES = [{"id": f"{number:016x}", "name": f"history {number}", "url": f"/api/histories/{number:016x}", "tags": []}
              for number in range(20)]
 ONLY_REQUESTS = """import sys
@@ -43,38 +42,16 @@ print(GalaxyInstance(sys.argv[2], key=sys.argv[1]).histories.get_histories())
 """
 
 
-class Galaxy(BaseHTTPRequestHandler):
-    """Answer every request with a list of histories, except the version, which BioBlend asks for first."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        answer = {"version_major": "26.1"} if self.path.startswith("/api/version") else HISTORIES
-        content = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *what):
-        pass
-
-
 def main(argv=None):
     args = arguments(__doc__, argv)
     pairs = int_option(args, "--pairs", least=3)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # modules are compiled once, as for any user
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Galaxy)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
-
-    with tempfile.TemporaryDirectory() as folder:
-        ours = [sys.executable, str(ROOT / "display.py"), KEY, f"{url}/api/histories"]
-        rows = [compare(name, ours, command, pairs) for name, command in peers(Path(folder), url)]
+    with FakeGalaxy() as galaxy, tempfile.TemporaryDirectory() as folder:
+        galaxy.answers["GET histories"] = (200, HISTORIES)
+        ours = [sys.executable, str(ROOT / "display.py"), KEY, f"{galaxy.url}/api/histories"]
+        rows = [compare(name, ours, command, pairs) for name, command in peers(Path(folder), galaxy.url)]
         imports = [[sys.executable, "-c", f"import {name}; print('history 19')"] for name in ("common", "requests")]
         rows.append(compare("import common, against import requests", *imports, pairs))
-    server.shutdown()
     show(rows)
 
 

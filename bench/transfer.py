@@ -29,11 +29,11 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
+from fakes.roads import Road
 from local import (
     PATIENCE,
     REST,
     ROOT,
-    Proxy,
     a_galaxy,
     a_history,
     about,
@@ -219,9 +219,9 @@ def downloaded(folder, original, download):
 
 def requests_of_ours(galaxy, files):
     """Return {method: number} of our requests for `files`, in a separate run."""
-    with Proxy(galaxy) as proxy:
-        uploaded(galaxy, files, lambda history: [*UPLOAD, "--wait", galaxy.key, proxy.url, history, *files])
-    return Counter(one.method for one in proxy.asked)
+    with Road(galaxy.base) as road:
+        uploaded(galaxy, files, lambda history: [*UPLOAD, "--wait", galaxy.key, road.url, history, *files])
+    return Counter(one.method for one in road.asked)
 
 
 # --------------------------------------------------------------------------------------------------- Galaxy and the rest

@@ -13,7 +13,7 @@ Uses the Galaxy of galaxy_local.py; if it does not run, starts it, and stops it 
 steps, its job file one small table, a new one for each run, so that no job has run before. After each run the results are
 compared with the expected ones, and its history is purged. planemo takes part if `make bench` has installed it
 (bench/peers). It imports the workflow in each run; ours does so once, in a run that does not count, in which Galaxy reads
-the tools. How long ours takes until Galaxy has the run is measured in separate runs, through a proxy that records when each
+the tools. How long ours takes until Galaxy has the run is measured in separate runs, through a road that records when each
 request comes.
 """
 import contextlib
@@ -30,10 +30,10 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from fakes.roads import Road
 from local import (
     REST,
     ROOT,
-    Proxy,
     a_galaxy,
     about,
     compare,
@@ -112,15 +112,15 @@ def one_run(galaxy, workflow, command, parts):
 def submitted(galaxy, workflow):
     """Return the seconds from the start of ours to the submission, without those in which Galaxy receives and checks its
     table, and the number of requests until then."""
-    with a_run(workflow) as (name, to), purged(galaxy, name), Proxy(galaxy) as proxy:
+    with a_run(workflow) as (name, to), purged(galaxy, name), Road(galaxy.base) as road:
         time.sleep(REST)
         start = time.monotonic()
-        launched(ours(galaxy, proxy.url, workflow, name, to))
-        [post] = [one for one in proxy.asked if one.method == "POST" and one.path.endswith("/invocations")]
-        upload = next(one for one in proxy.asked if "/upload/" in one.path)
-        seen = next(one for one in proxy.asked if one.method == "GET" and urlsplit(one.path).path.endswith("/contents")
+        launched(ours(galaxy, road.url, workflow, name, to))
+        [post] = [one for one in road.asked if one.method == "POST" and one.path.endswith("/invocations")]
+        upload = next(one for one in road.asked if "/upload/" in one.path)
+        seen = next(one for one in road.asked if one.method == "GET" and urlsplit(one.path).path.endswith("/contents")
                     and any(dataset.get("state") == "ok" for dataset in json.loads(one.content)))
-        return post.began - start - (seen.ended - upload.began), proxy.asked.index(post) + 1
+        return post.began - start - (seen.ended - upload.began), road.asked.index(post) + 1
 
 
 def seconds_of_jobs(galaxy, name):

@@ -27,18 +27,7 @@ Outputs that failed or are not made yet are reported, and the exit status is 3 i
 """
 import sys
 
-from common import (
-    DONE,
-    SOME_FAILED,
-    UNATTENDED,
-    USAGE,
-    Galaxy,
-    GalaxyError,
-    arguments,
-    int_option,
-    parse_id,
-    run,
-)
+from common import DONE, SOME_FAILED, UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, int_option, parse_id, run
 from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
 from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.invocations.invocation import invocation_outputs, output_datasets, parse_labels

@@ -28,15 +28,13 @@ import sys
 from common import Galaxy, arguments, output_options, parse_id, run, show
 from galaxy_api_scripts.invocations.jobs import (
     INPUT_STEP_TYPES,
-    NO_METRICS,
     describe_jobs,
     describe_step,
     display_name,
     failure_reasons,
-    fetch_workflow_version,
     job_elements,
-    job_metrics,
-    list_steps,
+    load_run,
+    step_totals,
 )
 
 STEP_FIELDS = ["step", "label", "tool", "jobs", "run_time", "exit_code", "memory"]
@@ -52,45 +50,36 @@ def main(argv=None):
     fields = output["fields"] or known_fields
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    invocation = galaxy.get(f"invocations/{invocation_id}")
-    workflow = fetch_workflow_version(galaxy, invocation)
-    steps = list_steps(galaxy, invocation, workflow)
+    invocation, workflow, steps = load_run(galaxy, invocation_id)
     if output["format"] == "table" and not output["fields"]:
-        show(invocation_row(galaxy, invocation, workflow, steps), "table", upright=True)
+        history_id = invocation["history_id"]
+        row = {"id": invocation["id"], "workflow": workflow, "history": display_name(galaxy, "histories", history_id),
+               "history_id": history_id, "state": invocation["state"],
+               "jobs": describe_jobs(job for step in steps for job in step["jobs"]),
+               "create_time": invocation["create_time"], "update_time": invocation["update_time"],
+               "messages": "; ".join(failure_reasons(invocation))}
+        show(row, "table", upright=True)
         print()
-    iter_rows = iter_job_rows if args["--jobs"] else iter_step_rows
-    show(iter_rows(galaxy, steps, job_metrics(galaxy, invocation_id), fields), output["format"], fields)
+    rows = iter_job_rows(galaxy, steps, "element" in fields) if args["--jobs"] else iter_step_rows(steps)
+    show(rows, output["format"], fields)
 
 
-def invocation_row(galaxy, invocation, workflow, steps):
-    """The fields of the invocation as a whole."""
-    history_id = invocation["history_id"]
-    return {"id": invocation["id"], "workflow": workflow.get("name"),
-            "history": display_name(galaxy, "histories", history_id), "history_id": history_id, "state": invocation["state"],
-            "jobs": describe_jobs(job for step in steps for job in step["jobs"]), "create_time": invocation["create_time"],
-            "update_time": invocation["update_time"], "messages": "; ".join(failure_reasons(invocation))}
-
-
-def iter_step_rows(galaxy, steps, metrics, fields):
+def iter_step_rows(steps):
     """A row for each step that is not an input."""
     for step in steps:
         if step["kind"] not in INPUT_STEP_TYPES:
-            measured = [metrics.get(job["id"], NO_METRICS) for job in step["jobs"]]
-            run_times, memory = ([values[name] for values in measured if values[name] is not None]
-                                 for name in ("run_time", "memory"))
+            run_time, memory = step_totals(step)
             codes = sorted({job["exit_code"] for job in step["jobs"] if job["exit_code"] is not None})
-            yield {**step, "tool": step["tool"] or step["kind"], "jobs": describe_step(step),
-                   "run_time": sum(run_times) if run_times else None, "exit_code": ", ".join(map(str, codes)),
-                   "memory": max(memory, default=None)}
+            yield {**step, "tool": step["tool"] or step["kind"], "jobs": describe_step(step), "run_time": run_time,
+                   "exit_code": ", ".join(map(str, codes)), "memory": memory}
 
 
-def iter_job_rows(galaxy, steps, metrics, fields):
+def iter_job_rows(galaxy, steps, with_elements):
     """A row for each job."""
     for step in steps:
-        elements = job_elements(galaxy, step) if "element" in fields else {}
+        elements = job_elements(galaxy, step) if with_elements else {}
         for job in step["jobs"]:
-            yield {**metrics.get(job["id"], NO_METRICS), **job, "job": job["id"], "step": step["step"],
-                   "label": step["label"], "element": elements.get(job["id"])}
+            yield {**job, "job": job["id"], "step": step["step"], "label": step["label"], "element": elements.get(job["id"])}
 
 
 if __name__ == "__main__":

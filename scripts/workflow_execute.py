@@ -26,25 +26,12 @@ printed in the old script's form.
 """
 import sys
 
-from common import Galaxy, arguments, output_options, parse_id, print_request, print_response, run, show
-from galaxy_api_scripts.datasets.target_history import parse_legacy_history
-from galaxy_api_scripts.invocations.invocation import submit_invocation
-from galaxy_api_scripts.workflows.definition import load_workflow, parse_step_dataset, resolve_inputs
+from common import arguments, run
+from galaxy_api_scripts.workflows.execute import execute
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv, legacy=True)
-    workflow_id, history = parse_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), parse_legacy_history(args["HISTORY"])
-    datasets = [parse_step_dataset(text) for text in args["STEP=SRC=ID"]]
-    output = output_options(args)
-    galaxy = Galaxy(args["KEY"], args["URL"])
-
-    workflow = load_workflow(galaxy, workflow_id, [step for step, _, _ in datasets])
-    data = {"history": history, "inputs": resolve_inputs(workflow, datasets), "inputs_by": "step_index"}
-    if args["--dry-run"]:
-        print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), data, output["format"])
-    else:
-        show(submit_invocation(galaxy, workflow_id, data), plain=print_response, changed=True, **output)
+    execute(arguments(__doc__, argv, legacy=True))
 
 
 if __name__ == "__main__":

@@ -27,41 +27,12 @@ printed in the old script's form.
 """
 import sys
 
-from common import USAGE, Galaxy, GalaxyError, arguments, output_options, parse_id, print_request, print_response, run, show
-from galaxy_api_scripts.datasets.target_history import parse_legacy_history
-from galaxy_api_scripts.invocations.invocation import submit_invocation
-from galaxy_api_scripts.workflows.definition import (
-    load_workflow,
-    parse_step_dataset,
-    resolve_inputs,
-    resolve_parameters,
-)
+from common import arguments, run
+from galaxy_api_scripts.workflows.execute import execute
 
 
 def main(argv=None):
-    args = arguments(__doc__, argv, legacy=True)
-    workflow_id, history = parse_id(args["WORKFLOW_ID"], "WORKFLOW_ID"), parse_legacy_history(args["HISTORY"])
-    words = args["STEP=SRC=ID"]
-    datasets = [parse_step_dataset(word) for word in words if not word.startswith("param=")]
-    parameters = [parse_tool_parameter(word) for word in words if word.startswith("param=")]
-    output = output_options(args)
-    galaxy = Galaxy(args["KEY"], args["URL"])
-
-    workflow = load_workflow(galaxy, workflow_id, [step for step, _, _ in datasets + parameters])
-    data = {"history": history, "inputs": resolve_inputs(workflow, datasets), "inputs_by": "step_index",
-            "parameters": resolve_parameters(galaxy, workflow, parameters)}
-    if args["--dry-run"]:
-        print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), data, output["format"])
-    else:
-        show(submit_invocation(galaxy, workflow_id, data), plain=print_response, changed=True, **output)
-
-
-def parse_tool_parameter(text):
-    """TOOL, NAME and VALUE from `param=TOOL=NAME=VALUE`; VALUE may be empty, and have = in it."""
-    parts = text.split("=", 3)[1:]
-    if len(parts) != 3 or not all(parts[:2]):
-        raise GalaxyError(f"{text!r} is not param=TOOL=NAME=VALUE", USAGE)
-    return tuple(parts)
+    execute(arguments(__doc__, argv, legacy=True), takes_parameters=True)
 
 
 if __name__ == "__main__":

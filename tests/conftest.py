@@ -15,6 +15,7 @@ from fakes.galaxy import FakeGalaxy
 import common
 
 ROOT = Path(__file__).parent.parent
+pytest.register_assert_rewrite("fakes.whole_jobs")
 
 
 def pytest_sessionstart(session):

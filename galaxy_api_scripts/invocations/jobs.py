@@ -40,6 +40,17 @@ def fetch_workflow_version(galaxy: Galaxy, invocation: dict[str, Any]) -> dict[s
     return galaxy.get_or_none(f"workflows/{invocation['workflow_id']}", {"instance": "true"}) or {}
 
 
+def load_run(galaxy: Galaxy, invocation_id: str) -> tuple[dict[str, Any], str | None, list[dict[str, Any]]]:
+    """An invocation, its workflow's name, and its steps (`list_steps`), each job with its `job_metrics`."""
+    invocation = galaxy.get(f"invocations/{invocation_id}")
+    workflow = fetch_workflow_version(galaxy, invocation)
+    steps, metrics = list_steps(galaxy, invocation, workflow), job_metrics(galaxy, invocation_id)
+    for step in steps:
+        for job in step["jobs"]:
+            job.update(metrics.get(job["id"], NO_METRICS))
+    return invocation, workflow.get("name"), steps
+
+
 def list_steps(galaxy: Galaxy, invocation: dict[str, Any], workflow: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """Every step of an invocation in the workflow's order, the steps of a subworkflow right after its own step.
 
@@ -96,6 +107,12 @@ def describe_step(step: dict[str, Any]) -> str:
     if step["kind"] == "pause":
         return "resumed" if step["action"] else "never resumed"
     return "no jobs" if step["kind"] == "tool" else ""
+
+
+def step_totals(step: dict[str, Any]) -> tuple[int | None, int | None]:
+    """The run time of a step's jobs together (seconds) and the largest memory of one (bytes); None where not measured."""
+    run_times, memory = ([job[name] for job in step["jobs"] if job.get(name) is not None] for name in ("run_time", "memory"))
+    return sum(run_times) if run_times else None, max(memory, default=None)
 
 
 def is_waiting_for_review(step: dict[str, Any]) -> bool:

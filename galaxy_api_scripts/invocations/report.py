@@ -19,19 +19,17 @@ from galaxy_api_scripts.files import write_output
 from galaxy_api_scripts.invocations.jobs import (
     FAILED_JOB_STATES,
     INPUT_STEP_TYPES,
-    NO_METRICS,
     describe_jobs,
     describe_step,
     display_name,
     failure_reasons,
-    fetch_workflow_version,
     first_failures,
     is_finished,
     is_waiting_for_review,
     job_elements,
-    job_metrics,
     job_url,
-    list_steps,
+    load_run,
+    step_totals,
 )
 from galaxy_api_scripts.polling import fetch_datasets
 from galaxy_api_scripts.progress import describe_counts
@@ -81,19 +79,15 @@ def write_report(galaxy: Galaxy, invocation_id: str, path: str, overwrite: bool 
 def gather_report(galaxy: Galaxy, invocation_id: str) -> str:
     """The page of an invocation, as `invocation_report.py` writes it."""
     _load_template()        # before anything is asked, see `report_kind`
-    invocation = galaxy.get(f"invocations/{invocation_id}")
-    workflow = fetch_workflow_version(galaxy, invocation)
-    steps = list_steps(galaxy, invocation, workflow)
-    metrics = job_metrics(galaxy, invocation_id)
+    invocation, workflow, steps = load_run(galaxy, invocation_id)
     for step in steps:
         elements = job_elements(galaxy, step) if 1 < len(step["jobs"]) <= MAX_SINGLE_BARS else {}
         for job in step["jobs"]:
-            job.update(metrics.get(job["id"], NO_METRICS), element=elements.get(job["id"]),
-                       address=job_url(galaxy, job["id"]))
+            job.update(element=elements.get(job["id"]), address=job_url(galaxy, job["id"]))
     base = redact(galaxy.base)
     return render({
         "id": invocation["id"], "address": f"{base}/workflows/invocations/{invocation['id']}", "server": base,
-        "workflow": workflow.get("name") or "A workflow",
+        "workflow": workflow or "A workflow",
         "history": display_name(galaxy, "histories", invocation["history_id"]),
         "history_address": f"{base}/histories/view?id={invocation['history_id']}", "state": invocation["state"],
         "is_finished": is_finished(galaxy, invocation), "create_time": invocation["create_time"],
@@ -277,14 +271,13 @@ def _sign(jobs: list[dict[str, Any]]) -> str:
 
 
 def _step_row(step: dict[str, Any]) -> dict[str, Any]:
-    jobs = step["jobs"]
-    run_times, memory = ([job[name] for job in jobs if job.get(name) is not None] for name in ("run_time", "memory"))
+    jobs, (run_time, memory) = step["jobs"], step_totals(step)
     return {"step": step["step"], "label": step["label"],
             "tool": f"{step['tool']} {step['version']}" if step["tool"] else step["kind"],
             "sign": _sign(jobs) if len(jobs) == 1 else "",
             "jobs": jobs[0]["state"] if len(jobs) == 1 else describe_step(step),
-            "run_time": format_duration(sum(run_times)) if run_times else "",
-            "memory": format_size(max(memory)) if memory else ""}
+            "run_time": "" if run_time is None else format_duration(run_time),
+            "memory": "" if memory is None else format_size(memory)}
 
 
 def _table(headings: dict[str, str], rows: list[dict[str, Any]]) -> dict[str, Any]:

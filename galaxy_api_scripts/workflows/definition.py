@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 from common import USAGE, Galaxy, GalaxyError, format_table, one_line, read_text, report_error
-from galaxy_api_scripts.datasets.references import DATA_SOURCES
 from galaxy_api_scripts.tools.catalog import DATA_PARAMS, did_you_mean, iter_inputs, without_numbers
 from galaxy_api_scripts.workflows.inputs import INPUT_KINDS, InputSpec, input_specs
 
@@ -76,7 +75,10 @@ def import_once(galaxy: Galaxy, path: str) -> str:
     """
     payload = import_payload(read_text(path), path)
     form = payload["workflow"]
-    content = _parse_format2(form["yaml_content"]) if "yaml_content" in form else form
+    content = form
+    if "yaml_content" in form:
+        import yaml
+        content = yaml.safe_load(form["yaml_content"])
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).digest()
     content_uuid = str(uuid.UUID(bytes=digest[:16], version=4))
     earlier = _find_by_uuid(galaxy, content_uuid)
@@ -100,11 +102,6 @@ def _find_by_uuid(galaxy: Galaxy, workflow_uuid: str) -> list[str]:
     same = [workflow for workflow in galaxy.pages("workflows")
             if workflow.get("latest_workflow_uuid") == workflow_uuid and not workflow.get("deleted")]
     return [str(workflow["id"]) for workflow in sorted(same, key=lambda workflow: workflow.get("create_time") or "")]
-
-
-def _parse_format2(text: str) -> Workflow:
-    import yaml
-    return dict(yaml.safe_load(text))
 
 
 def warn_missing_tools(galaxy: Galaxy, workflow_id: str) -> None:
@@ -265,14 +262,6 @@ def load_workflow(galaxy: Galaxy, workflow_id: str, steps: Iterable[str] = ()) -
     return workflow
 
 
-def parse_step_dataset(text: str) -> tuple[str, str, str]:
-    """The three parts of `STEP=SRC=ID`; a usage error for any other text."""
-    parts = text.rsplit("=", 2)     # from the right: a label may have = in it
-    if len(parts) != 3 or not all(parts) or parts[1] not in DATA_SOURCES:
-        raise GalaxyError(f"{text!r} is not STEP=SRC=ID with SRC one of {', '.join(DATA_SOURCES)}", USAGE)
-    return parts[0], parts[1], parts[2]
-
-
 def input_rows(workflow: Workflow) -> list[dict[str, Any]]:
     """The inputs of `load_workflow`'s answer, for people: dicts of `index`, `label`, `takes`, `optional`, `uuid` and
     `default`."""
@@ -342,30 +331,40 @@ def input_error(workflow: Workflow, text: str) -> GalaxyError:
 
 
 def resolve_parameters(galaxy: Galaxy, workflow: Workflow, parameters: Iterable[tuple[str, str, str]]
-                       ) -> dict[str, dict[str, str]]:
-    """`{tool or index: {name: value}}`, an invocation's parameters, from (tool, name, value) for each.
+                       ) -> tuple[dict[str, dict[str, str]], list[GalaxyError]]:
+    """`{tool or index: {name: value}}`, an invocation's parameters, from (tool, name, value) for each; and the errors.
 
     `tool` is a tool's id, for all its steps, or the index, id, uuid or label of one step. Galaxy 26.1 ignores a tool, a
-    step and a name that it does not know: they raise `GalaxyError` here, with a table of the known ones.
+    step and a name that it does not know: they are errors here, with a table of the known ones.
     """
     chosen: dict[str, dict[str, str]] = {}
     names_of: dict[str, list[str]] = {}
+    errors = []
     for tool, name, value in parameters:
-        key, step = _find_tool_step(galaxy, workflow, tool)
-        if step["tool_id"] not in names_of:
-            names_of[step["tool_id"]] = _parameter_names(galaxy, step)
-        names = names_of[step["tool_id"]]
-        if names and (without_numbers(name) not in map(without_numbers, names) or not _has_repeats(step, name)):
-            raise GalaxyError(f"tool {step['tool_id']} has no parameter {name!r}{did_you_mean(name, names)}", USAGE,
-                              table=format_table([{"parameter": known} for known in names]))
-        steps = workflow["steps"]
-        addressed = [step] if key in steps else [other for other in steps.values() if other.get("tool_id") == tool]
-        if all(name in (each.get("input_steps") or {}) for each in addressed):    # Galaxy 26.1 ignores the value then
-            raise GalaxyError(f"parameter {name} of {tool} comes from an input or another step of the workflow", USAGE)
-        if name in chosen.setdefault(key, {}):
-            raise GalaxyError(f"parameter {name} of {tool} is given twice", USAGE)
-        chosen[key][name] = value
-    return chosen
+        try:
+            key, step = _find_tool_step(galaxy, workflow, tool)
+            if step["tool_id"] not in names_of:
+                names_of[step["tool_id"]] = _parameter_names(galaxy, step)
+            _check_parameter(workflow, tool, key, step, name, names_of[step["tool_id"]])
+            if name in chosen.setdefault(key, {}):
+                raise GalaxyError(f"parameter {name} of {tool} is given twice", USAGE)
+            chosen[key][name] = value
+        except GalaxyError as error:
+            if error.exit_code != USAGE:
+                raise
+            errors.append(error)
+    return chosen, errors
+
+
+def _check_parameter(workflow: Workflow, tool: str, key: str, step: dict[str, Any], name: str, names: list[str]) -> None:
+    """Raise `GalaxyError` (USAGE) for a parameter that Galaxy would ignore."""
+    if names and (without_numbers(name) not in map(without_numbers, names) or not _has_repeats(step, name)):
+        raise GalaxyError(f"tool {step['tool_id']} has no parameter {name!r}{did_you_mean(name, names)}", USAGE,
+                          table=format_table([{"parameter": known} for known in names]))
+    steps = workflow["steps"]
+    addressed = [step] if key in steps else [other for other in steps.values() if other.get("tool_id") == tool]
+    if all(name in (each.get("input_steps") or {}) for each in addressed):    # Galaxy 26.1 ignores the value then
+        raise GalaxyError(f"parameter {name} of {tool} comes from an input or another step of the workflow", USAGE)
 
 
 def _find_tool_step(galaxy: Galaxy, workflow: Workflow, tool: str) -> tuple[str, dict[str, Any]]:

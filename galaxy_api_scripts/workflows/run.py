@@ -144,15 +144,9 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
     workflow = load_workflow(galaxy, workflow_id, [step for step, _, _ in parameters])
     content = export_workflow(galaxy, workflow_id)
     outputs = [output for step in content["steps"].values() for output in step.get("workflow_outputs") or []]
-    check = WorkflowCheck(workflow, {}, options, len(outputs))
-    try:
-        check.parameters = resolve_parameters(galaxy, workflow, parameters)
-    except GalaxyError as first:
-        if first.exit_code != USAGE:
-            raise
-        for error in _parameter_errors(galaxy, workflow, parameters) or [first]:
-            check.problems.append(str(error))
-            check.tables += [error.table] if error.table and error.table not in check.tables else []
+    chosen, errors = resolve_parameters(galaxy, workflow, parameters)
+    check = WorkflowCheck(workflow, chosen, options, len(outputs), [str(error) for error in errors],
+                          list(dict.fromkeys(error.table for error in errors if error.table)))
     missing, _ = tool_problems(galaxy, workflow_id, content)
     check.problems += [f"the server lacks the tool {tool}" for tool in missing]
     marked = [output["label"] for output in outputs if output.get("label")]
@@ -164,17 +158,6 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
         check.problems.append("the workflow marks nothing as its output, so --download would fetch nothing "
                               "(dataset_download.py with history:ID fetches all datasets of a run)")
     return check
-
-
-def _parameter_errors(galaxy: Galaxy, workflow: dict[str, Any], parameters: list[tuple[str, str, str]]) -> list[GalaxyError]:
-    """The errors that the parameters cause one by one, each alone."""
-    errors = []
-    for parameter in parameters:
-        try:
-            resolve_parameters(galaxy, workflow, [parameter])
-        except GalaxyError as error:
-            errors.append(error)
-    return errors
 
 
 def plan_run(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None = None, history: str = "",

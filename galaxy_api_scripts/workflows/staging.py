@@ -11,13 +11,7 @@ from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.collections import create_collection_once, find_created_collection
 from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.datasets.target_history import TargetHistory
-from galaxy_api_scripts.datasets.upload import (
-    Upload,
-    UploadSettings,
-    mark_done,
-    upload_sources,
-    verify_uploads,
-)
+from galaxy_api_scripts.datasets.upload import Upload, UploadSettings, mark_done, upload_sources, verify_uploads
 from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputValue, iter_datasets
 
 

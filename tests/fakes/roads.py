@@ -56,27 +56,46 @@ class SlowRoad:
         self.cut()
 
 
-class LosingRoad(LoopbackServer):
-    """A port from which requests go to a server; the answers to some POSTs of invocations are lost, once Galaxy has acted:
-    the first one's, or those with these `numbers`. `lost` are the ids of these invocations."""
+class Road(LoopbackServer):
+    """A port from which requests go to a server; each of `asked` has when it began and ended, in seconds of
+    time.monotonic, and the bytes of its answer, which come uncompressed."""
 
-    def __init__(self, server, numbers=(0,)):
-        self.target, self.numbers, self.lost, self.posted = server, numbers, [], itertools.count()
+    def __init__(self, server):
+        self.target = server
         super().__init__()
+
+    def lose(self, asked, answer):
+        """Whether the answer to a request is lost, once the server has acted."""
+        return False
 
     class Handler(LoopbackServer.Handler):
         def serve(self):
-            road, body = self.owner, self.read()
+            road, asked, asked_at, body = self.owner, self.asked, time.monotonic(), self.read()
             headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
             try:
-                answer = requests.request(self.command, road.target + self.path, data=body, headers=headers, timeout=120,
-                                          allow_redirects=False)
+                answer = requests.request(self.command, road.target + self.path, data=body, timeout=900,
+                                          headers={**headers, "Accept-Encoding": None}, allow_redirects=False)
             except requests.ConnectionError:        # the server is away
                 return self.cut()
-            if self.command == "POST" and self.path.endswith("/invocations") and next(road.posted) in road.numbers:
-                road.lost.append(answer.json()["id"])
+            asked.began, asked.ended, asked.content = asked_at, time.monotonic(), answer.content
+            if road.lose(asked, answer):
                 return self.cut()
+            dropped = ["transfer-encoding", "connection", *(["content-length"] if self.command != "HEAD" else [])]
             with contextlib.suppress(OSError):      # who asked was killed
                 self.reply(answer.status_code, answer.content, {
-                    name: value for name, value in answer.headers.items()
-                    if name.lower() not in ("transfer-encoding", "connection", "content-length", "content-encoding")})
+                    name: value for name, value in answer.headers.items() if name.lower() not in dropped})
+
+
+class LosingRoad(Road):
+    """A road on which the answers to some POSTs of invocations are lost, once Galaxy has acted: the first one's, or those
+    with these `numbers`. `lost` are the ids of these invocations."""
+
+    def __init__(self, server, numbers=(0,)):
+        self.numbers, self.lost, self.posted = numbers, [], itertools.count()
+        super().__init__(server)
+
+    def lose(self, asked, answer):
+        if asked.method != "POST" or not asked.path.endswith("/invocations") or next(self.posted) not in self.numbers:
+            return False
+        self.lost.append(answer.json()["id"])
+        return True

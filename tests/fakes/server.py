@@ -63,6 +63,12 @@ class LoopbackServer:
         """The kinds of the requests that may have changed something."""
         return [kind for kind in self.kinds if not kind.startswith(("GET", "HEAD"))]
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
     def close(self):
         self.closing.set()
         self.http.shutdown()

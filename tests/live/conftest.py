@@ -2,6 +2,7 @@
 import fcntl
 import json
 import os
+import random
 import re
 import secrets
 import shutil
@@ -19,6 +20,7 @@ from common import backoff
 from galaxy_api_scripts.polling import wait_datasets
 
 ROOT = Path(__file__).parent.parent.parent
+WORKFLOWS = Path(__file__).parent / "workflows"
 LOCAL = [sys.executable, str(ROOT / "scripts" / "galaxy_local.py")]
 
 
@@ -301,3 +303,17 @@ def weather(person):
     history = person.new_history("weather")
     dataset = person.uploaded(history, ROOT / "demo" / "seattle_2015.tsv", file_type="tabular")
     return SimpleNamespace(history=history, dataset=dataset)
+
+
+@pytest.fixture
+def state(tmp_path):
+    """Where the scripts keep their records, the same for all runs of a test."""
+    return {"XDG_STATE_HOME": str(tmp_path / "state")}
+
+
+@pytest.fixture
+def instants():
+    """Random instants; their seed is shown where a test fails."""
+    seed = random.randrange(10**9)
+    print(f"seed {seed}")
+    return random.Random(seed)

@@ -11,10 +11,9 @@ from fakes.roads import LosingRoad
 
 from galaxy_api_scripts.batch import ledger_reader
 
-from .test_transfer_live import begun, instants, kill, state, until
-from .test_workflow_run_live import WORKFLOWS
+from .conftest import WORKFLOWS
+from .processes import begun, kill, until
 
-__all__ = ["instants", "state"]     # fixtures
 SAMPLES = ("S1_S1_L001", "S2_S2_L001")
 READS = {f"{sample}_R{mate}_001.fastq.gz": f"@{sample} {mate}\nACGT\n+\nFFFF\n" for sample in SAMPLES for mate in (1, 2)}
 

@@ -1,4 +1,6 @@
 """The legacy history scripts by their old command lines, then Galaxy is asked what it holds."""
+import hashlib
+import os
 import secrets
 from types import SimpleNamespace
 
@@ -6,6 +8,49 @@ import pytest
 
 from common import Galaxy
 from galaxy_api_scripts.polling import wait_datasets
+
+
+def test_history_create_history(person):
+    ended = person.run("history_create_history.py", person.key, f"{person.url}/api/histories", "Only this one")
+    assert ended.returncode == 0 and ended.stdout.startswith("Response\n--------\n{'")
+    assert [one["name"] for one in person.look("histories")].count("Only this one") == 1
+
+
+def test_upload_to_history_byte_for_byte(person, tmp_path):
+    file = tmp_path / "any bytes.bin"
+    file.write_bytes(os.urandom(3_000_000) + b"\r\nno newline at the end")
+    history = person.new_history("upload")
+    ended = person.run("upload_to_history.py", person.key, person.url, history, file, "filename=named", "file_type=data",
+                       "dbkey=hg38")
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert ended.stderr.startswith("{'outputs': [{'id': '")
+    held = person.look(f"histories/{history}/contents")
+    assert [one["name"] for one in held] == ["named"]
+    wait_datasets(Galaxy(person.key, person.url), history, [held[0]["id"]], timeout=120)
+    dataset = person.look(f"datasets/{held[0]['id']}")
+    content = file.read_bytes()
+    assert (dataset["state"], dataset["file_size"], dataset["extension"], dataset["genome_build"]) == (
+        "ok", len(content), "data", "hg38")
+    assert [one["hash_value"] for one in dataset["hashes"]] == [hashlib.sha256(content).hexdigest()]
+
+
+def test_upload_to_history_of_an_empty_file_and_an_odd_name(person, tmp_path):
+    file = tmp_path / "Größe 'x' \"y\";$.txt"
+    file.touch()
+    history = person.new_history("upload of nothing")
+    assert person.run("upload_to_history.py", "-q", person.key, person.url, history, file).returncode == 0
+    held = person.look(f"histories/{history}/contents")
+    assert [one["name"] for one in held] == [file.name]
+    wait_datasets(Galaxy(person.key, person.url), history, [held[0]["id"]], timeout=120)
+    assert person.look(f"datasets/{held[0]['id']}")["file_size"] == 0
+
+
+def test_upload_to_history_refused(person, tmp_path):
+    file = tmp_path / "a"
+    file.write_text("a")
+    for history, path, status in (("f" * 16, file, 1), (person.new_history("empty"), tmp_path / "nosuch", 2)):
+        ended = person.run("upload_to_history.py", person.key, person.url, history, path)
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (status, "", 1)
 
 
 def test_history_delete_history(person):

@@ -3,12 +3,15 @@
 In workflows/: NAME.gxwf-job.yml is what `planemo workflow_job_init NAME.gxwf.yml` has written, NAME-filled-job.yml the same
 filled in, NAME.gxwf-tests.yml with its test-data what `planemo workflow_test_init --from_invocation` has made of a run.
 """
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
-from .test_workflow_run_live import WORKFLOWS, on_disk, ran
+from .conftest import WORKFLOWS
+from .test_workflow_run_live import on_disk, ran
 
 
 def fetched(folder):
@@ -65,3 +68,19 @@ def test_a_file_of_tests_unchanged(person, tmp_path, name):
     [test] = yaml.safe_load(file.read_text())
     ran(person, name, f"--job={file}", f"--download={tmp_path}/out")
     assert fetched(tmp_path / "out") == wanted(test["outputs"])
+
+
+def test_a_files_name_build_tags_and_hash(person, tmp_path):
+    (tmp_path / "t1.tsv").write_text("a\t1\na\t2\nb\t5\n")
+    (tmp_path / "job.yml").write_text(f"""
+table: {{class: File, path: t1.tsv, filetype: tabular, name: from a job, dbkey: hg38, tags: ['name:x'],
+        hashes: [{{hash_function: MD5, hash_value: {hashlib.md5((tmp_path / "t1.tsv").read_bytes()).hexdigest()}}}]}}
+lines: 2
+column: c2
+aside: null
+""")
+    ran(person, "parameters", "--no-wait", f"--job={tmp_path}/job.yml", f"--record={tmp_path}/run.json")
+    run = json.loads((tmp_path / "run.json").read_text())["invocation"]
+    dataset = person.look(f"datasets/{person.look(f'invocations/{run}')['inputs']['0']['id']}")
+    assert (dataset["state"], dataset["name"], dataset["genome_build"], dataset["tags"]) == (
+        "ok", "from a job", "hg38", ["name:x"])

@@ -13,22 +13,11 @@ from fakes.roads import LosingRoad, SlowRoad
 from galaxy_api_scripts.local_server.processes import port_in_use
 
 from .conftest import ROOT, local
-from .test_transfer_live import (
-    MIB,
-    arrived,
-    begun,
-    held,
-    instants,
-    kill,
-    killed_again_and_again,
-    large,
-    sha256,
-    state,
-    until,
-)
+from .processes import begun, kill, killed_again_and_again, until
+from .test_transfer_live import MIB, arrived, held, large, sha256
 from .test_workflow_batch_live import FIRST, a_sheet, fetched, ledger, one_run_each
 
-__all__ = ["instants", "large", "state"]    # fixtures
+__all__ = ["large"]    # a fixture
 pytestmark = pytest.mark.soak
 
 

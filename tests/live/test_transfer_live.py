@@ -4,17 +4,19 @@ import csv
 import hashlib
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 from fakes.roads import SlowRoad
 
+from common import Galaxy
+from galaxy_api_scripts.polling import wait_datasets
+
 from .conftest import ROOT, local
+from .processes import begun, kill, killed_again_and_again, until
 
 MIB = 2**20
 
@@ -51,69 +53,6 @@ def large(tmp_path_factory):
         for _ in range(256):
             file.write(os.urandom(MIB))
     return path
-
-
-@pytest.fixture
-def state(tmp_path):
-    """Where the scripts keep their records, the same for all runs of a test."""
-    return {"XDG_STATE_HOME": str(tmp_path / "state")}
-
-
-@pytest.fixture
-def instants():
-    """Random instants; their seed is shown where a test fails."""
-    seed = random.randrange(10**9)
-    print(f"seed {seed}")
-    return random.Random(seed)
-
-
-def begun(person, *line, stderr=subprocess.DEVNULL, **extra):
-    """The process of a script that has just been started."""
-    return subprocess.Popen(**person._call(line, extra), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
-
-
-def kill(process):
-    """Whether it was killed; it may have ended well at that very moment."""
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() in (0, -signal.SIGKILL)
-    return process.returncode != 0
-
-
-def until(condition):
-    """Wait for something that has to come about, however busy the machine is."""
-    deadline = time.monotonic() + 300
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert condition()
-
-
-def killed_again_and_again(person, line, instants, times, longest, records=True, **extra):
-    """Run a script again and again, killed each time at a random instant within `longest` seconds until that was done
-    `times` times; then let it end well. How often it was killed. The early instants come first: a short run, which could
-    end before a late one, is killed a few times at least.
-
-    To remove its last record is the last thing that a script does. One that is killed between that and its end, which takes
-    a while on a busy disk, has done all, and would do it a second time. (Downloads keep no `records` of the whole.)
-    """
-    kills, kept = 0, False
-    for instant in sorted(instants.uniform(0.1, longest) for _ in range(times)):
-        process = begun(person, *line, **extra)
-        try:
-            status = process.wait(timeout=instant)
-        except subprocess.TimeoutExpired:
-            ended, before = not kill(process), kept
-            kept = any(Path(extra["XDG_STATE_HOME"]).glob("galaxy-api-scripts/transfers/*.json"))
-            if ended or (records and before and not kept):
-                break
-            kills += 1
-        else:
-            assert status == 0
-            break
-    else:
-        ended = person.run(*line, **extra)
-        assert (ended.returncode, ended.stderr) == (0, "")
-    print(f"{kills} kills")
-    return kills
 
 
 # ------------------------------------------------------------------------------------------------------------------- up
@@ -188,6 +127,20 @@ def test_a_checksum_that_does_not_match_sends_nothing(person, tmp_path):
     ended = person.run("dataset_upload.py", person.key, person.url, history, tmp_path / "a.txt")
     assert (ended.returncode, ended.stdout) == (1, "") and "its MD5 is" in ended.stderr
     assert held(person, history) == []
+
+
+def test_bytes_that_changed_on_the_way_end_in_error(person, tmp_path, monkeypatch):
+    """What Galaxy does with the hash that we send."""
+    from galaxy_api_scripts.datasets import hashing, tus, upload
+    file = tmp_path / "a.txt"
+    file.write_text("abc")
+    history = person.new_history("wrong hash")
+    galaxy = Galaxy(person.key, person.url)
+    monkeypatch.setattr(hashing.StreamHash, "hexdigest", lambda digest: hashlib.sha256(b"other").hexdigest())
+    element, session = tus.upload_file(galaxy, str(file))
+    targets = [{"destination": {"type": "hdas"}, "elements": [{**element, "ext": "txt"}]}]
+    dataset = upload.post_fetch(galaxy, history, targets, [session])["outputs"][0]["id"]
+    assert wait_datasets(galaxy, history, [dataset], timeout=120) == {dataset: "error"}
 
 
 def test_killed_at_ten_instants_of_an_upload(person, large, state, instants):
@@ -278,6 +231,21 @@ def in_galaxy(person, path):
 def dataset(person, large):
     """The id of the large file in Galaxy."""
     return in_galaxy(person, large)
+
+
+def test_a_download_of_what_galaxy_would_pack(person, tmp_path):
+    file = tmp_path / "report.html"
+    file.write_text("<html><body>MultiQC</body></html>\n")
+    dataset = person.uploaded(person.new_history("html"), file, file_type="html")
+    ended = person.run("dataset_download.py", f"--to={tmp_path}/d", person.key, person.url, dataset)
+    assert ended.stdout == f"{tmp_path}/d/report.html\n"
+    assert (tmp_path / "d" / "report.html").read_bytes() == file.read_bytes()
+
+
+def test_a_download_of_some(person, weather, tmp_path):
+    ended = person.run("dataset_download.py", f"--to={tmp_path}/d", person.key, person.url, "f" * 16, weather.dataset)
+    assert ended.returncode == 3 and ended.stderr.count("\n") == 1
+    assert (tmp_path / "d" / "seattle_2015.tsv").read_bytes() == (ROOT / "demo" / "seattle_2015.tsv").read_bytes()
 
 
 def test_killed_at_ten_instants_of_a_download(person, large, dataset, tmp_path, state, instants):

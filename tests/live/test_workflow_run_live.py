@@ -1,18 +1,14 @@
 """workflow_run.py on workflows of every kind, against a real Galaxy; then the disk is looked at, and Galaxy is asked."""
-import hashlib
 import json
 import os
 import signal
-from pathlib import Path
 
 import pytest
 from fakes.roads import LosingRoad
 
-from .conftest import ROOT
-from .test_transfer_live import begun, instants, killed_again_and_again, state, until
+from .conftest import ROOT, WORKFLOWS
+from .processes import begun, killed_again_and_again, until
 
-__all__ = ["instants", "state"]     # fixtures
-WORKFLOWS = Path(__file__).parent / "workflows"
 WET_DAYS = ROOT / "demo" / "wet_days.ga"
 
 
@@ -217,58 +213,6 @@ def test_a_failed_run_again_with_what_ran_well_from_its_jobs(person, tables):
     assert person.run("invocation_wait.py", "-q", person.key, person.url, good.stdout.strip()).returncode == 0
     ended = person.run("invocation_rerun.py", person.key, person.url, good.stdout.strip())
     assert ended.returncode == 1 and "has succeeded: to run it again add --all" in ended.stderr
-
-
-# ------------------------------------------------------------------------------------------------------------- job files
-
-def test_a_job_file_for_tests(person, tables):
-    (tables / "job.yml").write_text(f"""
-table: {{class: File, path: t1.tsv, filetype: tabular, name: from a job, dbkey: hg38, tags: ['name:x'],
-        hashes: [{{hash_function: MD5, hash_value: {hashlib.md5((tables / "t1.tsv").read_bytes()).hexdigest()}}}]}}
-lines: 2
-column: c2
-aside: null
-""")
-    ended = ran(person, "parameters", f"--job={tables}/job.yml", f"--download={tables}/out", f"--record={tables}/run.json",
-                "--outputs=kept")
-    assert ended.stdout and on_disk(tables / "out") == {"kept.tabular": "1\n2\n"}
-    given = json.loads((tables / "run.json").read_text())["inputs"]["0"]["id"]
-    dataset = person.look(f"datasets/{given}")
-    assert (dataset["name"], dataset["genome_build"], dataset["tags"]) == ("from a job", "hg38", ["name:x"])
-
-
-def test_a_file_of_tests_with_a_nested_collection(person, tables):
-    (tables / "w-tests.yml").write_text("""
-- doc: pairs of samples
-  job:
-    one: {class: File, contents: "x\\n", filetype: txt, name: few}
-    tables:
-      class: Collection
-      collection_type: list
-      elements:
-      - {class: File, identifier: first, path: t1.tsv}
-      - {class: File, identifier: second, location: t2.tsv}
-    pair:
-      class: Collection
-      collection_type: paired
-      elements:
-      - {class: File, path: t1.tsv}
-      - {class: File, path: t2.tsv}
-    samples:
-      class: Collection
-      collection_type: list:paired
-      elements:
-      - class: Collection
-        type: paired
-        identifier: s 1
-        elements:
-        - {class: File, identifier: forward, path: t1.tsv}
-        - {class: File, identifier: reverse, path: t2.tsv}
-  outputs: {}
-""")
-    ran(person, "collections", f"--job={tables}/w-tests.yml", f"--download={tables}/out", "--outputs=beside,samples copied")
-    assert sorted(on_disk(tables / "out")) == ["beside/first.tabular", "beside/second.tabular",
-                                               "samples copied/s 1/forward.tabular", "samples copied/s 1/reverse.tabular"]
 
 
 # ---------------------------------------------------------------------------------------------------- whatever happens

@@ -58,6 +58,29 @@ def website(folder):
     server.server_close()
 
 
+def test_workflow_import(person):
+    before = {one["id"] for one in person.look("workflows")}
+    ended = person.run("workflow_import.py", person.key, person.url, WET_DAYS)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    [made] = {one["id"] for one in person.look("workflows")} - before
+    assert person.look(f"workflows/{made}")["name"] == "Wet days by month"
+    assert [step["tool_id"] for step in person.look(f"workflows/{made}")["steps"].values()] == [
+        None, "Grep1", "Filter1", "Grouping1", "sort1"]
+
+
+def test_workflow_import_of_a_bare_file(person, tmp_path):
+    bare = {name: value for name, value in json.loads(WET_DAYS.read_text()).items() if name != "annotation"}
+    (tmp_path / "bare.ga").write_text(json.dumps(bare))
+    made = person.value("workflow_import.py", "--format=value", "--fields=id", person.key, person.url, tmp_path / "bare.ga")
+    assert person.look(f"workflows/{made}")["name"] == "Wet days by month"
+
+
+def test_workflow_import_into_the_menu(person):
+    made = person.value("workflow_import.py", "--format=value", "--fields=id", person.key, person.url,
+                        WET_DAYS, "--add_to_menu")
+    assert [one["show_in_tool_panel"] for one in person.look("workflows") if one["id"] == made] == [True]
+
+
 def test_import_of_a_format_2_file(person, tmp_path):
     (tmp_path / "w.gxwf.yml").write_text(FORMAT_2)
     workflow, ended = imported(person, person.key, person.url, tmp_path / "w.gxwf.yml")
@@ -167,6 +190,22 @@ def jobs_of(person, run):
                    if value} for tool, job in found.items()}
 
 
+def test_workflow_execute_into_a_history_that_is_there(person, workflow, weather):
+    history = person.new_history("there already")
+    ended = person.run("workflow_execute.py", person.key, f"{person.url}/api/workflows", workflow, f"hist_id={history}",
+                       f"0=hda={weather.dataset}")
+    assert ended.returncode == 0 and ended.stdout.startswith("Response\n--------\n{'")
+    assert len(person.look("invocations", history_id=history)) == 1
+
+
+def test_workflow_execute_submits_nothing_for_a_wrong_input(person, workflow, weather):
+    before = len(person.look("invocations", workflow_id=workflow, limit=100))
+    for line, words in ((["obervations=hda=x"], "did you mean observations?"), (["--dry-run", "0=hda=x"], "")):
+        ended = person.run("workflow_execute.py", person.key, person.url, workflow, "none", *line)
+        assert words in ended.stderr and ended.returncode == (2 if words else 0)
+    assert len(person.look("invocations", workflow_id=workflow, limit=100)) == before
+
+
 def test_parameters_reach_the_jobs(person, workflow, weather):
     """Each way to name a step, values with = in them, all of a tool's parameters, one inside of a repeat."""
     steps = steps_of(person, workflow)
@@ -177,6 +216,8 @@ def test_parameters_reach_the_jobs(person, workflow, weather):
         f"param={steps['4']['id']}=column=1", f"param={steps['1']['uuid']}=pattern=^date=?")
     assert (ended.returncode, ended.stderr) == (0, "")
     run = ended.stdout.strip()
+    history = person.look(f"invocations/{run}")["history_id"]
+    assert person.look(f"histories/{history}")["name"] == "Dry days"
     params = jobs_of(person, run)
     assert (params["Filter1"]["cond"], params["Filter1"]["header_lines"]) == ("c3==0", "1")
     assert [one["optype"] for one in params["Grouping1"]["operations"]] == ["length", "sum", "mean"]

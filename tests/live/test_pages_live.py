@@ -1,7 +1,7 @@
 """The commands of README.md and of docs/ run as they stand there, with this server's address and ids in place of theirs.
 
-docs/cron.md and docs/sequencer.md have their tests in test_docs_live.py, docs/proxy.md in test_proxy_live.py. NOT_RUN has
-the reasons for the blocks that no test runs.
+docs/cron.md and docs/sequencer.md have their tests in test_cron_and_sequencer_live.py, docs/proxy.md in test_proxy_live.py.
+NOT_RUN has the reasons for the blocks that no test runs.
 """
 import os
 import re
@@ -23,7 +23,7 @@ BLOCKS = {page: re.findall(r"```console\n(.*?)```", text, re.DOTALL) for page, t
 RECIPES = re.findall(r"^\| [^|`]+ \| `([^`]+\.py [^`]+)` \|$", PAGES["recipes"], re.MULTILINE)
 SHOWN_OUTPUT = [("README", 0), ("README", 4), ("data", 0), ("workflows", 0), ("samples", 0)]
 VERBS = [("README", 3), ("verbs", 0)]
-NOT_RUN = {("README", 1): "pip and make install all: CI runs make test, test_docs_live.py make demo-sequencer",
+NOT_RUN = {("README", 1): "pip and make install all: CI runs make test, test_demo_live.py both demonstrations",
            ("README", 2): "asks for a password: the tests of key_show.py answer it",
            ("keys", 0): "asks for a password: the tests of key_show.py answer it",
            ("keys", 1): "starts and stops a Galaxy: tests/live/conftest.py does",

@@ -1,11 +1,10 @@
-"""What looks at runs and jobs, against a real Galaxy: a mapped run of which one element fails, one with a subworkflow, one
-that waits for a person."""
+"""The scripts for invocations and jobs on a real Galaxy: a mapped run of which one element fails, one with a subworkflow,
+one that waits for a review."""
 import json
 import shutil
 import subprocess
 import zipfile
 from html.parser import HTMLParser
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +12,8 @@ import pytest
 from common import Galaxy
 from galaxy_api_scripts.polling import wait_jobs
 
-WORKFLOWS = Path(__file__).parent / "workflows"
+from .conftest import WORKFLOWS
+
 PLACES = {"Oslo": "jan\t-3\njul\t22\n", "Broken & <b>": "onecolumn\n", "Lima": "jan\t24\n"}
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -119,14 +119,18 @@ def test_job_wait(person, runs):
     assert person.look(f"jobs/{fresh}")["state"] == "ok"
 
 
-def test_cancel(person, runs):
+def test_time_that_is_up_and_cancel(person, runs):
     run = begun(person, runs.nested_workflow, runs.history, table={"src": "hda", "id": runs.table})
+    ended = person.run("invocation_wait.py", "--timeout=0", person.key, person.url, run)
+    assert (ended.returncode, ended.stdout) == (4, "") and "still runs after 0 s" in ended.stderr
     line = [person.key, person.url, runs.mapped, run]
     assert [row[2] for row in asked(person, "invocation_cancel.py", "-n", *line)] == [
         "nothing: it has ended", "nothing: it would be cancelled"]
     assert not person.look(f"invocations/{run}")["state"].startswith("cancel")
     assert [row[2] for row in asked(person, "invocation_cancel.py", *line)] == ["nothing: it has ended", "cancelled"]
     assert person.look(f"invocations/{run}")["state"] in ("cancelling", "cancelled")
+    ended = person.run("invocation_wait.py", "--timeout=120", person.key, person.url, run)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
     assert person.look(f"invocations/{runs.mapped}")["state"] in ("scheduled", "completed")
 
 

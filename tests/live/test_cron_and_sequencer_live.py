@@ -13,10 +13,9 @@ from fakes.proxies import program
 
 from galaxy_api_scripts.batch import ledger, ledger_reader
 
-from .conftest import ROOT
+from .conftest import ROOT, WORKFLOWS
+from .processes import until
 from .test_folder_watch_live import READS, names, sequenced
-from .test_transfer_live import until
-from .test_workflow_run_live import WORKFLOWS
 
 CRON, SEQUENCER = ((ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("cron", "sequencer"))
 
@@ -285,26 +284,3 @@ def test_the_commands_of_the_page(admin, place):
     ended = place.shell(sheet)
     assert (ended.returncode, ended.stderr) == (0, ""), ended
     assert len(names(place.data / "results" / "260301_A")) == len(READS)
-
-
-# ------------------------------------------------------------------------------------------------ the demonstration
-
-def test_make_demo_sequencer(admin, home, tmp_path):
-    for name in ("scripts", "demo/sequence.sh", "demo/reads.gxwf.yml"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).symlink_to(ROOT / name)
-    shutil.copy(ROOT / "demo" / "sequencer.sh", tmp_path / "demo")
-    assert "bash demo/sequencer.sh\n" in (ROOT / "Makefile").read_text()
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    ended = subprocess.run(["bash", tmp_path / "demo" / "sequencer.sh"], capture_output=True, text=True, timeout=600, env={
-        **os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "GALAXY_LOCAL_HOME": str(home)})
-    assert ended.returncode == 0, ended.stderr
-    runs = [f"26030{number}_A" for number in (1, 2, 3)]
-    assert sorted(ended.stderr.splitlines()) == [f"{run} is done: {tmp_path}/demo/runs/results/{run}" for run in runs]
-    assert "\nit ended with 143\n" in ended.stdout
-    results = ended.stdout.splitlines()[-12:]
-    assert results == [f"demo/runs/results/{run}/lines/{sample}/{mate}.tabular:{lines}" for run, lines in zip(runs, (
-        40, 80, 160)) for sample in ("Lima_S2_L001", "Oslo_S1_L001") for mate in ("forward", "reverse")]
-    for unit in ledger_reader.read_samples(tmp_path / "demo" / "runs" / "ledger"):
-        assert len(admin.look("invocations", history_id=unit["history"])) == 1
-    assert not list((tmp_path / "demo" / "runs" / "new").iterdir())

@@ -1,0 +1,529 @@
+"""The whole job of each script against the fake Galaxy: what the fake holds before, the command line, what it holds after.
+
+`run(*words, status=0, err="", stdin="")` runs the script in the folder `run.work` and returns what it printed. A new script
+is a new function here, of the script's name.
+"""
+import io
+import json
+import tarfile
+import zipfile
+
+from fakes import KEY
+from fakes.resources import DATA_INPUT, WORKFLOW
+from galaxy_api_scripts.batch.ledger import Ledger
+
+OLD, NEW = "c130a1238ddf", "912d014682f1"       # revisions
+JOBS = {}       # {script: its whole job}
+
+
+def job_of(act):
+    JOBS[f"{act.__name__}.py"] = act
+    return act
+
+
+def write_workflow(run):
+    (run.work / "copy.ga").write_text(json.dumps({"a_galaxy_workflow": "true", "name": "copy", "steps": {}}))
+
+
+def archive():
+    """A history as Galaxy exports it."""
+    files = {"history_attrs.txt": json.dumps({"name": "Run 12", "tags": []}).encode(), "datasets/a.txt": b"abc",
+             "datasets_attrs.txt": json.dumps([{"name": "a", "file_name": "datasets/a.txt", "state": "ok"}]).encode()}
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as packed:
+        for name, text in files.items():
+            about = tarfile.TarInfo(name)
+            about.size = len(text)
+            packed.addfile(about, io.BytesIO(text))
+    return content.getvalue()
+
+
+@job_of
+def display(galaxy, run):
+    history = galaxy.create_history("Run 12")
+    assert f"  name: Run 12\n  id: {history}\n" in run(KEY, f"{galaxy.url}/api/histories")
+    assert run("--format=value", "--fields=name", KEY, f"{galaxy.url}/api/histories/{history}") == "Run 12\n"
+
+
+@job_of
+def create(galaxy, run):
+    assert run(KEY, f"{galaxy.url}/api/histories", "name=Run 12").startswith("Response\n--------\n{'id': '")
+    assert [one["name"] for one in galaxy.histories.values()] == ["Run 12"]
+
+
+@job_of
+def update(galaxy, run):
+    history = galaxy.create_history("Run 12")
+    assert "'name': 'Run 13'" in run(KEY, f"{galaxy.url}/api/histories/{history}", "name=Run 13")
+    assert galaxy.histories[history]["name"] == "Run 13"
+
+
+@job_of
+def delete(galaxy, run):
+    history = galaxy.create_history("Run 12")
+    assert "'deleted': True" in run(KEY, f"{galaxy.url}/api/histories/{history}")
+    assert galaxy.histories[history]["deleted"]
+
+
+@job_of
+def history_create_history(galaxy, run):
+    assert "'name': 'Run 12'" in run(KEY, galaxy.url, "Run 12")
+    assert [one["name"] for one in galaxy.histories.values()] == ["Run 12"]
+
+
+@job_of
+def history_delete_history(galaxy, run):
+    history = galaxy.create_history("Run 12")
+    assert "'deleted': True" in run(KEY, f"{galaxy.url}/api/histories/{history}")
+    assert galaxy.histories[history]["deleted"]
+
+
+@job_of
+def key_show(galaxy, run):
+    galaxy.answers["GET /api/authenticate/baseauth"] = (200, {"api_key": "f" * 32})
+    assert run(galaxy.url, "me@example.org", stdin="secret\n") == "f" * 32 + "\n"
+    assert galaxy.asked[-1].headers["Authorization"] == "Basic bWVAZXhhbXBsZS5vcmc6c2VjcmV0"
+
+
+@job_of
+def library_create_library(galaxy, run):
+    assert "'name': 'Lab'" in run(KEY, galaxy.url, "Lab", "Ours", "short")
+    [library] = galaxy.libraries.values()
+    assert (library["name"], library["description"], library["synopsis"]) == ("Lab", "Ours", "short")
+
+
+@job_of
+def library_create_folder(galaxy, run):
+    library = galaxy.create_library("Lab")
+    root, contents = library["root_folder_id"], f"{galaxy.url}/api/libraries/{library['id']}/contents"
+    assert "Run 12" in run(KEY, contents, root, "Run 12", "all")
+    [folder] = galaxy.children(root)
+    assert (folder["type"], folder["name"], folder["description"]) == ("folder", "Run 12", "all")
+
+
+@job_of
+def copy_hda_to_library_folder(galaxy, run):
+    library, dataset = galaxy.create_library("Lab"), galaxy.create_dataset("a.txt", b"abc")
+    assert "a.txt" in run(galaxy.url, KEY, dataset, library["id"], library["root_folder_id"], "good")
+    [file] = galaxy.children(library["root_folder_id"])
+    assert (file["type"], file["name"], file["message"], file["content"]) == ("file", "a.txt", "good", b"abc")
+
+
+@job_of
+def import_library_dataset_to_history(galaxy, run):
+    history, file = galaxy.create_history("Run 12"), galaxy.create_file("Lab", "a.txt", b"abc")
+    assert "a.txt" in run(KEY, f"{galaxy.url}/api/histories/{history}/contents", file["id"])
+    assert galaxy.held(history) == {"a.txt": b"abc"}
+
+
+@job_of
+def library_upload_from_import_dir(galaxy, run):
+    library = galaxy.create_library("Lab")
+    galaxy.import_dir["run12"] = {"a.txt": b"abc"}
+    out = run(KEY, f"{galaxy.url}/api/libraries/{library['id']}/contents", library["root_folder_id"], "txt", "run12", "?")
+    assert "a.txt" in out
+    assert {one["name"]: one["content"] for one in galaxy.children(library["root_folder_id"])} == {"a.txt": b"abc"}
+
+
+@job_of
+def workflow_list(galaxy, run):
+    assert "Copy" in run(KEY, galaxy.url)
+
+
+@job_of
+def workflow_delete(galaxy, run):
+    run(KEY, f"{galaxy.url}/api/workflows/{WORKFLOW}")
+    assert galaxy.deleted_workflows == [WORKFLOW]
+
+
+@job_of
+def upload_to_history(galaxy, run):
+    history = galaxy.create_history("Run 12")
+    (run.work / "a.txt").write_text("abc")
+    assert run(KEY, galaxy.url, history, "a.txt", "filename=b.txt", err="'outputs'") == ""
+    assert galaxy.held(history) == {"b.txt": b"abc"}
+
+
+@job_of
+def dataset_upload(galaxy, run):
+    history = galaxy.create_history("Run 12")
+    (run.work / "a.txt").write_text("abc")
+    (run.work / "b.bed").write_text("chr1\t1\t2\n")
+    out = run("--wait", "--format=value", "--fields=name,state", KEY, galaxy.url, history, "a.txt", "b.bed")
+    assert out == "a.txt\tok\nb.bed\tok\n"
+    assert galaxy.held(history) == {"a.txt": b"abc", "b.bed": b"chr1\t1\t2\n"}
+
+
+@job_of
+def dataset_download(galaxy, run):
+    dataset = galaxy.create_dataset("a.txt", b"abc")
+    assert run("--to=out", KEY, galaxy.url, dataset) == "out/a.txt\n"
+    assert (run.work / "out" / "a.txt").read_bytes() == b"abc"
+
+
+@job_of
+def dataset_list(galaxy, run):
+    dataset = galaxy.create_dataset("a.txt", b"abc")
+    out = run("--format=value", "--fields=id,name,state", KEY, galaxy.url, galaxy.datasets[dataset]["history_id"])
+    assert out == f"{dataset}\ta.txt\tok\n"
+
+
+@job_of
+def dataset_show(galaxy, run):
+    dataset = galaxy.create_dataset("a.txt", b"abc")
+    assert run("--format=value", "--fields=id,name,state", KEY, galaxy.url, dataset) == f"{dataset}\ta.txt\tok\n"
+
+
+@job_of
+def dataset_wait(galaxy, run):
+    dataset = galaxy.create_dataset("a.txt", b"abc", "queued")
+    assert run("--format=value", KEY, galaxy.url, dataset) == f"{dataset}\tok\n"
+
+
+@job_of
+def dataset_delete(galaxy, run):
+    dataset, kept = galaxy.create_dataset("a.txt", b"abc"), galaxy.create_dataset("b.txt", b"abc")
+    assert "a.txt" in run(KEY, galaxy.url, dataset)
+    assert galaxy.datasets[dataset]["deleted"] and not galaxy.datasets[kept]["deleted"]
+
+
+@job_of
+def collection_create(galaxy, run):
+    history = galaxy.create_history("Run 12")
+    (run.work / "a.txt").write_text("abc")
+    (run.work / "b.txt").write_text("xyz")
+    run(KEY, galaxy.url, history, "Samples", "a.txt", "b.txt")
+    [collection] = galaxy.collections.values()
+    assert collection["name"] == "Samples"
+    assert {name: galaxy.datasets[one]["content"] for name, one in collection["elements"]} == {"a": b"abc", "b": b"xyz"}
+
+
+@job_of
+def tool_list(galaxy, run):
+    galaxy.tools["cat1"] = bytes
+    assert "cat1" in run(KEY, galaxy.url)
+
+
+@job_of
+def tool_show(galaxy, run):
+    galaxy.tools["cat1"] = bytes
+    assert "input" in run(KEY, galaxy.url, "cat1")
+
+
+@job_of
+def search(galaxy, run):
+    galaxy.create_history("Run 12")
+    assert run("--format=value", galaxy.url, KEY, "select name from history") == "Run 12\n"
+
+
+@job_of
+def workflow_show(galaxy, run):
+    out = run(KEY, galaxy.url, "Copy")
+    assert "table" in out and "other" in out
+
+
+@job_of
+def workflow_template(galaxy, run):
+    assert "table" in run(KEY, galaxy.url, "Copy")
+
+
+@job_of
+def workflow_export(galaxy, run):
+    run("--to=copy.ga", KEY, galaxy.url, "Copy")
+    assert json.loads((run.work / "copy.ga").read_text())["name"] == "Copy"
+
+
+@job_of
+def workflow_import(galaxy, run):
+    write_workflow(run)
+    assert run(KEY, galaxy.url, "copy.ga") == ""
+    assert [one["name"] for one in galaxy.imported] == ["copy"]
+
+
+@job_of
+def workflow_import_from_file_rpark(galaxy, run):
+    write_workflow(run)
+    assert "copy" in run(KEY, galaxy.url, "copy.ga")
+    assert [one["name"] for one in galaxy.imported] == ["copy"]
+
+
+@job_of
+def workflow_execute(galaxy, run):
+    dataset = galaxy.create_dataset("a.tsv", b"abc")
+    history = galaxy.datasets[dataset]["history_id"]
+    run(KEY, f"{galaxy.url}/api/workflows", WORKFLOW, f"hist_id={history}", f"0=hda={dataset}")
+    assert [one["history_id"] for one in galaxy.runs.values()] == [history]
+
+
+@job_of
+def workflow_execute_parameters(galaxy, run):
+    dataset = galaxy.create_dataset("a.tsv", b"abc")
+    history = galaxy.datasets[dataset]["history_id"]
+    run(KEY, f"{galaxy.url}/api/workflows", WORKFLOW, f"hist_id={history}", f"0=hda={dataset}")
+    assert [one["history_id"] for one in galaxy.runs.values()] == [history]
+
+
+@job_of
+def workflow_run(galaxy, run):
+    (run.work / "a.tsv").write_text("abc")
+    run("-q", "--history=new:Run 12", "--download=out", KEY, galaxy.url, "Copy", "table=a.tsv")
+    assert [one["name"] for one in galaxy.histories.values()] == ["Run 12"]
+    assert (run.work / "out" / "first.tabular").read_text() == "abc"
+
+
+@job_of
+def workflow_batch(galaxy, run):
+    for name in "ab":
+        (run.work / f"{name}.tsv").write_text(name)
+    (run.work / "sheet.tsv").write_text("sample\ttable\na\ta.tsv\nb\tb.tsv\n")
+    out = run("--download=out", "--format=value", "--fields=name,state", KEY, galaxy.url, "Copy", "sheet.tsv")
+    assert out == "a\tok\nb\tok\n"
+    assert [(run.work / "out" / name / "first.tabular").read_text() for name in "ab"] == ["a", "b"]
+
+
+@job_of
+def ledger_show(galaxy, run):
+    with Ledger(str(run.work / "x.ledger"), server=galaxy.url) as ledger:
+        ledger.add("k" * 32, "a").save(state="ok")
+    assert run("--format=value", "--fields=name,state", "x.ledger") == "a\tok\n"
+
+
+@job_of
+def folder_watch(galaxy, run):
+    (run.work / "in").mkdir()
+    (run.work / "in" / "a.tsv").write_text("abc")
+    line = ["-q", "--once", "--settle=0", KEY, galaxy.url, "in", "Copy"]
+    run(*line, status=4)
+    run(*line)
+    assert [one["state"] for one in galaxy.runs.values()] == ["scheduled"]
+
+
+@job_of
+def library_sync(galaxy, run):
+    library = galaxy.create_library("Lab")
+    (run.work / "in").mkdir()
+    (run.work / "in" / "a.tsv").write_text("abc")
+    assert run("-q", KEY, galaxy.url, "Lab", "in") == "upload\ta.tsv\t3\tnew\n"
+    assert {one["name"]: one["content"] for one in galaxy.children(library["root_folder_id"])} == {"a.tsv": b"abc"}
+
+
+@job_of
+def library_upload_dir(galaxy, run):
+    library = galaxy.create_library("Lab")
+    (run.work / "a.tsv").write_text("abc")
+    run("--nonlocal", "-u", galaxy.url, "-a", KEY, "-l", library["id"], stdin="a.tsv\n")
+    assert {one["name"]: one["content"] for one in galaxy.children(library["root_folder_id"])} == {"a.tsv": b"abc"}
+
+
+@job_of
+def invocation_list(galaxy, run):
+    invocation = galaxy.create_invocation()
+    assert run("--format=value", "--fields=id,state", KEY, galaxy.url) == f"{invocation}\tscheduled\n"
+
+
+@job_of
+def invocation_show(galaxy, run):
+    invocation = galaxy.create_invocation()
+    assert "copy" in run(KEY, galaxy.url, invocation)
+
+
+@job_of
+def invocation_wait(galaxy, run):
+    invocation = galaxy.create_invocation()
+    assert "first" in run(KEY, galaxy.url, invocation)
+
+
+@job_of
+def invocation_cancel(galaxy, run):
+    invocation = galaxy.create_invocation("new")
+    assert run(KEY, galaxy.url, invocation) == f"{invocation}\tcancelled\tcancelled\n"
+    assert galaxy.runs[invocation]["state"] == "cancelled"
+
+
+@job_of
+def invocation_download(galaxy, run):
+    invocation = galaxy.create_invocation()
+    assert run("--to=out", KEY, galaxy.url, invocation) == "out/first.tabular\n"
+    assert (run.work / "out" / "first.tabular").read_text() == "abc"
+
+
+@job_of
+def invocation_report(galaxy, run):
+    invocation = galaxy.create_invocation()
+    run("--to=page.html", KEY, galaxy.url, invocation)
+    assert "Copy" in (run.work / "page.html").read_text()
+
+
+@job_of
+def invocation_rerun(galaxy, run):
+    invocation = galaxy.create_invocation()
+    run("--all", "--no-wait", KEY, galaxy.url, invocation)
+    assert len(galaxy.runs) == 2
+
+
+@job_of
+def invocation_export(galaxy, run):
+    invocation = galaxy.create_invocation()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as files:
+        files.writestr("ro-crate-metadata.json", "{}")
+    galaxy.content = content.getvalue()
+    run("--to=run.zip", KEY, galaxy.url, invocation)
+    assert (run.work / "run.zip").read_bytes() == galaxy.content
+
+
+@job_of
+def history_export(galaxy, run):
+    history, galaxy.content = galaxy.create_history("Run 12"), archive()
+    run(KEY, galaxy.url, history, "h.tgz")
+    assert (run.work / "h.tgz").read_bytes() == galaxy.content
+
+
+@job_of
+def history_import(galaxy, run):
+    (run.work / "h.tgz").write_bytes(archive())
+    assert "imported from archive: Run 12" in run(KEY, galaxy.url, "h.tgz")
+    [history] = galaxy.histories
+    assert galaxy.held(history) == {"a": b"abc"}
+
+
+@job_of
+def job_show(galaxy, run):
+    run_id = galaxy.create_invocation()
+    job = next(iter(galaxy.runs[run_id]["made"]))
+    assert "cat1" in run(KEY, galaxy.url, job)
+
+
+@job_of
+def job_wait(galaxy, run):
+    run_id = galaxy.create_invocation()
+    job = next(iter(galaxy.runs[run_id]["made"]))
+    assert run("--format=value", KEY, galaxy.url, job) == f"{job}\tok\n"
+
+
+@job_of
+def galaxy_local(galaxy, run):
+    assert "home" in run("--home=here", "status", status=1)
+
+
+@job_of
+def tool_run(galaxy, run):
+    dataset = galaxy.create_dataset("a.tsv", b"abc")
+    history = galaxy.datasets[dataset]["history_id"]
+    galaxy.tools["upper"] = bytes.upper
+    run("--wait", KEY, galaxy.url, history, "upper", f"input=hda:{dataset}")
+    assert galaxy.held(history) == {"a.tsv": b"abc", "upper on data": b"ABC"}
+
+
+@job_of
+def recipe_branch(galaxy, run):
+    dataset = galaxy.create_dataset("a.tsv", b"abc")
+    history = galaxy.datasets[dataset]["history_id"]
+    galaxy.inputs = {"table": galaxy.inputs["table"]}
+    galaxy.tools["wc_gnu"] = lambda content: b"1"
+    galaxy.tool_inputs["wc_gnu"] = [{**DATA_INPUT, "name": "input1"},
+                                    {"name": "options", "type": "select", "multiple": True,
+                                     "options": [["l", "lines", True]]},
+                                    {"name": "include_header", "type": "boolean"}]
+    assert "first" in run(KEY, galaxy.url, history, dataset, "Copy", "Copy")
+    assert len(galaxy.runs) == 1
+
+
+@job_of
+def recipe_loop(galaxy, run):
+    dataset = galaxy.create_dataset("a.tsv", b"1\n2\n")
+    galaxy.tools["Filter1"] = bytes
+    galaxy.tool_inputs["Filter1"] = [DATA_INPUT, {"name": "cond", "type": "text"}]
+    history = galaxy.datasets[dataset]["history_id"]
+    assert run(KEY, galaxy.url, history, dataset, "1").startswith("1\t2\t1.5\t")
+    assert galaxy.held(history) == {"a.tsv": b"1\n2\n", "Filter1 on data": b"1\n2\n"}
+
+
+@job_of
+def data_manager_example_execute(galaxy, run):
+    galaxy.users[KEY]["is_admin"] = True
+    galaxy.tools.update(fetch=bytes, index=bytes)
+    out = run("-k", KEY, "-u", galaxy.url, "--fetch-tool=fetch", "--index-tool=index", "-d", "sacCer3", "--sleep_time=1")
+    assert "All indexers have been run" in out
+    assert [one["tool"] for one in galaxy.datasets.values()] == ["fetch", "index"]
+
+
+@job_of
+def install_tool_shed_repositories(galaxy, run):
+    galaxy.users[KEY]["is_admin"], galaxy.revisions = True, [OLD, NEW]
+    assert "tally" in run("-u", galaxy.url, "-a", KEY, "-l", galaxy.url, "-n", "tally", "-o", "demo")
+    assert [one["changeset_revision"] for one in galaxy.repositories] == [NEW]
+
+
+@job_of
+def repair_tool_shed_repository(galaxy, run):
+    galaxy.users[KEY]["is_admin"], galaxy.revisions = True, [OLD, NEW]
+    galaxy.post_repository({}, {"name": "tally", "owner": "demo", "changeset_revision": NEW})
+    [before] = galaxy.repositories
+    run("-u", galaxy.url, "-a", KEY, "-l", galaxy.url, "-n", "tally", "-o", "demo", "-r", NEW)
+    [after] = galaxy.repositories
+    assert after["id"] != before["id"]
+
+
+@job_of
+def import_workflows_from_installed_tool_shed_repository(galaxy, run):
+    galaxy.post_repository({}, {"name": "tally", "owner": "demo", "changeset_revision": NEW})
+    galaxy.revisions = [NEW]
+    pages = "/repos/demo/tally"
+    galaxy.answers[f"GET {pages}/json-manifest/{NEW}"] = (200, {"directories": [], "files": [{"abspath": "t.ga"}]})
+    galaxy.answers[f"GET {pages}/raw-file/{NEW}/t.ga"] = (200, {"a_galaxy_workflow": "true", "name": "Tally", "steps": {}})
+    assert "Tally" in run("-a", KEY, "-u", galaxy.url, "-l", galaxy.url, "-n", "tally", "-o", "demo", "-r", NEW)
+    assert [one["name"] for one in galaxy.imported] == ["Tally"]
+
+
+@job_of
+def reset_metadata_on_installed_repositories(galaxy, run):
+    galaxy.users[KEY]["is_admin"] = True
+    assert "unsuccessful_count" in run("-a", KEY, "-u", galaxy.url)
+
+
+@job_of
+def fetch_to_library(galaxy, run):
+    galaxy.users[KEY]["is_admin"] = True
+    (run.work / "lab.yml").write_text(
+        "destination: {type: library, name: Lab}\nitems:\n- {src: url, url: 'http://x.org/a', name: a}\n")
+    assert "jobs" in run("-u", galaxy.url, "-a", KEY, "lab.yml")
+    [library] = galaxy.libraries.values()
+    assert (library["name"], [one["name"] for one in galaxy.children(library["root_folder_id"])]) == ("Lab", ["a"])
+
+
+@job_of
+def load_data_with_metadata(galaxy, run):
+    galaxy.users[KEY]["is_admin"] = True
+    (run.work / "in").mkdir()
+    (run.work / "in" / "a.tsv").write_text("abc")
+    (run.work / "in" / "a.tsv.json").write_text('{"from": "here"}')
+    assert "Loading in/a.tsv" in run(KEY, f"{galaxy.url}/api/", "in", "Lab")
+    [library] = galaxy.libraries.values()
+    [file] = galaxy.children(library["root_folder_id"])
+    assert (file["name"], file["content"], file["metadata"]) == ("a.tsv", b"abc", {"from": "here"})
+
+
+@job_of
+def example_watch_folder(galaxy, run):
+    for name in ("in", "out"):
+        (run.work / name).mkdir()
+    (run.work / "in" / "a.tsv").write_text("abc")
+    galaxy.users[KEY]["is_admin"], galaxy.inputs = True, {"table": galaxy.inputs["table"]}
+    out = run("--once", KEY, f"{galaxy.url}/api/", "in", "out", "Lab", WORKFLOW)
+    [library], [started] = galaxy.libraries.values(), galaxy.runs.values()
+    [file] = galaxy.children(library["root_folder_id"])
+    assert (library["name"], file["content"], started["inputs"]["0"]["id"]) == ("Lab", b"abc", file["id"])
+    assert out.startswith(f"{{'id': '{started['id']}'")
+    assert (run.work / "out" / "a.tsv").read_text() == "abc" and not (run.work / "in" / "a.tsv").exists()
+
+
+@job_of
+def filter_failed_datasets_from_collection(galaxy, run):
+    history = galaxy.create_history("Run 12")
+    good, bad = galaxy.create_dataset("a", b"a", history=history), galaxy.create_dataset("b", b"", "error", history)
+    made = galaxy.post_collections({}, {"history_id": history, "name": "Samples", "element_identifiers": [
+        {"name": "a", "id": good}, {"name": "b", "id": bad}]})
+    assert run(galaxy.url, KEY, "Run 12", made["hid"]) == ""
+    assert {one["name"]: one["elements"] for one in galaxy.collections.values()} == {
+        "Samples": [("a", good), ("b", bad)], "Samples (ok)": [("a", good)], "Samples (not ok)": [("b", bad)]}
