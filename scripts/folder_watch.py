@@ -30,6 +30,7 @@ Options:
   --tag=TAG           a tag for each history; may be repeated
   --use-cached-jobs   take the results of equal jobs that have run before
   --allow-corrections  let Galaxy fill in what steps of the workflow leave out
+  --same-server       the ledger was made for this server, by another address, though none of its histories is left
   --ledger=FILE       the ledger, by default in ~/.local/state; ledger_show.py shows it
   -n, --dry-run       show what would be done, change nothing
   --format=FORMAT     table, json, jsonl, csv, tsv, value or another tabulate style
@@ -94,7 +95,7 @@ def main(argv=None):
         runner.adopt_orphans()
         samples = []
         print_rows(iter_finished(runner, samples, session.once, None, watcher.scan, settings.pause), session.output)
-        return exit_status([*samples, *(entry.sample for entry in (*runner.queue, *runner.running.values()))])
+        return exit_status([*samples, *runner.unfinished], session.once)
 
 
 def watch_settings(args, tags):

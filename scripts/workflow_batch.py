@@ -29,6 +29,7 @@ Options:
   --timeout=SECONDS     stop waiting after this many seconds in all
   --again=SAMPLES       run these samples again, separated by commas, however they ended
   --retry-failed        run samples again that failed before
+  --same-server         the ledger was made for this server, by another address, though none of its histories is left
   --ledger=FILE         the ledger, by default SHEET.ledger; ledger_show.py shows it
   --summary=FILE        write a table with a row for each sample: CSV if FILE ends in .csv, else TSV
   -n, --dry-run         show what would be done, change nothing
@@ -46,6 +47,7 @@ row is ok, 1 when all have failed, 3 when some have, 4 when some still run, 75 w
 """
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 from common import DONE, USAGE, GalaxyError, arguments, eprint, format_table, int_option, run, script_name, show
@@ -56,7 +58,6 @@ from galaxy_api_scripts.batch.session import BatchSession
 from galaxy_api_scripts.batch.sheet_inputs import SheetInputs, parse_column_map
 from galaxy_api_scripts.batch.summary import (
     END_STATES,
-    already_finished,
     exit_status,
     iter_finished,
     print_rows,
@@ -64,6 +65,7 @@ from galaxy_api_scripts.batch.summary import (
 )
 from galaxy_api_scripts.datasets.target_history import find_writable_history, shared_history
 from galaxy_api_scripts.files import check_writable
+from galaxy_api_scripts.progress import describe_counts
 from galaxy_api_scripts.workflows.run import require_nonempty
 from galaxy_api_scripts.workflows.staging import describe_input
 
@@ -96,18 +98,20 @@ def main(argv=None):
 
     with session.open_runner(ledger_file, common_history if args["--history"] else None) as runner:
         samples = submit_rows(runner, check, rows, args["SHEET"], session.tags, again, args["--retry-failed"])
-        finished = already_finished(samples)
+        failed = [sample.name for sample in samples if sample.state == "failed" and sample.notes.reported]
+        counts = Counter(sample.state for sample in samples if sample.state in END_STATES)
+        if counts and sys.stderr.isatty():
+            eprint(f"before: {describe_counts(counts)}")
         runner.adopt_orphans()       # rows that are under way and no longer in the sheet
+        all_samples = list(samples)
         try:
-            print_rows(iter_finished(runner, list(samples), session.once, timeout), session.output)
+            print_rows(iter_finished(runner, all_samples, session.once, timeout), session.output)
         finally:
             if args["--summary"]:
                 write_summary(samples, args["--summary"])
-        failed = {key for key, state in finished.items() if state == "failed"}
         if failed and not session.once:
-            names = ", ".join(sample.name for sample in samples if sample.key in failed)
-            eprint(f"{script_name()}: failed before: {names}: --retry-failed runs them again")
-        return exit_status(samples, failed if session.once else set(), runner.gave_up)
+            eprint(f"{script_name()}: failed before: {', '.join(failed)}: --retry-failed runs them again")
+        return exit_status([*all_samples, *runner.unfinished], session.once)
 
 
 def find_history(galaxy, text, user):

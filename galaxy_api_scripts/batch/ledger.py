@@ -12,16 +12,17 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from common import TRY_LATER, USAGE, GalaxyError, one_line, redact
+from common import TRY_LATER, USAGE, GalaxyError, eprint, one_line, redact
 from galaxy_api_scripts.batch.ledger_reader import (
     APPLICATION_ID,
+    FAILURE_STATES,
     SAMPLE_COLUMNS,
     SCHEMA,
     TEXT,
@@ -67,12 +68,13 @@ class Ledger:
     """All samples of one batch or watched folder, in the file `path`, which is created if need be. It can be passed as
     `checkpoint.Notes`: those on the whole.
 
-    `about` says what it is for, such as `server=URL`, and is kept in it. Raises `GalaxyError`, in any method: (TRY_LATER)
+    `about` says what it is for, such as `server=URL`, and is kept in it; `is_same_server(ledger)` is asked about another URL
+    than the one in it. Raises `GalaxyError`, in any method: (TRY_LATER)
     while another process writes it, (USAGE) if it is for something else, and if it is no ledger or can't be written. Each
     change is on the disk when its method returns, or not made at all. Threads may share it. No secret gets into it.
     """
 
-    def __init__(self, path: str | Path, **about: str):
+    def __init__(self, path: str | Path, is_same_server: Callable[[Ledger], bool] | None = None, **about: str):
         self.path = Path(os.path.realpath(path))    # a link to it is the same ledger, with the same lock
         self.notes = LedgerNotes()
         # One object a row, so that none is out of date.
@@ -97,8 +99,8 @@ class Ledger:
             with self.together():
                 if schema < SCHEMA:
                     self._migrate() if schema else self._create()
-                self._check(about)
-            self._load_notes()
+                self._load_notes()
+                self._check(about, is_same_server)
             self._stack = stack.pop_all()
 
     def _create(self) -> None:
@@ -125,15 +127,21 @@ class Ledger:
         self._database.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (str(SCHEMA),))
         self._database.execute(f"PRAGMA user_version = {SCHEMA}")
 
-    def _check(self, about: dict[str, str]) -> None:
+    def _check(self, about: dict[str, str], is_same_server: Callable[[Ledger], bool] | None) -> None:
         """Raise `GalaxyError` if this ledger is for something else than `about`; keep what it does not say yet."""
         known = {row["name"]: row["value"] for row in self._rows("SELECT name, value FROM meta")}
         for name, value in ((name, redact(str(value))) for name, value in about.items()):
-            if known.get(name, value) != value:
-                raise GalaxyError(f"{self.path}: is the ledger of {name}={known[name]}, not {value}: another --ledger=FILE",
-                                  USAGE)
-            if name not in known:
-                self._database.execute(f"INSERT INTO meta VALUES ({TEXT}, {TEXT})", (encode(redact(name)), encode(value)))
+            if known.get(name) == value:
+                continue
+            if name in known and not (name == "server" and is_same_server and is_same_server(self)):
+                hint = ", and none of its histories was found there: --same-server says that it is the same server under " \
+                    "another address; else name" if name == "server" and is_same_server else ":"
+                raise GalaxyError(f"{self.path}: is the ledger of {name}={known[name]}, not {value}{hint} another "
+                                  "--ledger=FILE", USAGE)
+            if name in known:
+                eprint(f"{self.path}: {value} is the same server as {known[name]}, so the ledger has noted {value} now")
+            self._database.execute(f"INSERT OR REPLACE INTO meta VALUES ({TEXT}, {TEXT})",
+                                   (encode(redact(name)), encode(value)))
 
     def add(self, key: str, name: str, **facts: Any) -> Sample:
         """A new sample, in state `waiting`; `key`, which is no secret, is its own for ever. `facts`: see `Sample.save`."""
@@ -331,6 +339,31 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, GalaxyError):
         return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def acknowledge(path: str | Path, names: list[str]) -> None:
+    """Note that a person knows of the failures of the samples with these names, until one fails in another attempt.
+
+    It needs no lock: SQLite lets it write between two changes of a process that works on the ledger. Raises `GalaxyError`
+    (USAGE) if none of that name has failed.
+    """
+    states = ", ".join(f"'{state}'" for state in FAILURE_STATES)
+    with translate_errors(Path(path), opening=True):
+        os.stat(path)
+        reject_special_file(Path(path))
+        with contextlib.closing(connect(os.path.realpath(path))) as database:
+            if not read_schema(database, Path(path)):
+                raise GalaxyError(f"{path}: nothing is in it", USAGE)
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("CREATE TABLE IF NOT EXISTS acknowledged (unit TEXT NOT NULL, attempt INTEGER NOT NULL, "
+                             "seen TEXT NOT NULL, PRIMARY KEY (unit, attempt))")
+            for name in names:
+                failed = f"FROM units WHERE name = {TEXT} AND state IN ({states})"
+                if not database.execute(f"SELECT 1 {failed}", (encode(redact(name)),)).fetchone():
+                    raise GalaxyError(f"--acknowledge={name}: no sample of that name has failed", USAGE)
+                database.execute(f"INSERT OR IGNORE INTO acknowledged SELECT key, attempt, ? {failed}",
+                                 (utc_now(), encode(redact(name))))
+            database.execute("COMMIT")
 
 
 @contextmanager

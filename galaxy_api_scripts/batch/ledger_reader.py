@@ -16,7 +16,8 @@ from common import TRY_LATER, GalaxyError, redact
 from galaxy_api_scripts.batch.notes import SampleNotes, Stage
 
 UNFINISHED_STATES = ["waiting", "running"]
-SAMPLE_STATES = [*UNFINISHED_STATES, "ok", "failed", "gone"]
+FAILURE_STATES = ["failed", "fetch pending"]    # fetch pending: the run is ok, its results could not be downloaded yet
+SAMPLE_STATES = [*UNFINISHED_STATES, "ok", *FAILURE_STATES, "superseded", "gone"]
 SAMPLE_COLUMNS = ["key", "name", "state", "stage", "attempt", "place", "history", "invocation", "failed_step", "message",
                   "seen", "begun", "ended"]
 STEP_COLUMNS = ["key", "name", "attempt", "step", "begun", "ended", "outcome"]
@@ -36,6 +37,14 @@ def read_samples(path: str | Path, states: Iterable[str] = (), name: str | None 
         failed_step = row["failed_step"]
         yield {**row, "failed_step": failed_step and Stage.parse(failed_step),
                "notes": SampleNotes.from_json(row["notes"]).present()}
+
+
+def read_failures(path: str | Path, name: str | None = None) -> Iterator[dict[str, Any]]:
+    """Yield, as `read_samples` does, what has failed and was neither mended nor acknowledged (`ledger.acknowledge`)."""
+    with _open_for_reading(Path(path)) as database:
+        known = {(row["unit"], row["attempt"]) for row in database.execute("SELECT * FROM acknowledged")} \
+            if database and has_acknowledged(database) else set()
+    yield from (row for row in read_samples(path, FAILURE_STATES, name) if (row["key"], row["attempt"]) not in known)
 
 
 def read_steps(path: str | Path, states: Iterable[str] = (), name: str | None = None) -> Iterator[dict[str, Any]]:
@@ -127,6 +136,11 @@ def read_schema(database: sqlite3.Connection, path: Path) -> int:
     if schema > SCHEMA:
         raise GalaxyError(f"{path}: a ledger of schema {schema}, written by newer scripts: these read up to schema {SCHEMA}")
     return int(schema)
+
+
+def has_acknowledged(database: sqlite3.Connection) -> bool:
+    """Whether the ledger has a table of acknowledged failures, which the first of them makes."""
+    return bool(database.execute("SELECT 1 FROM sqlite_master WHERE name = 'acknowledged'").fetchone())
 
 
 def encode(value: str) -> bytes:

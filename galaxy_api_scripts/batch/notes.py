@@ -103,6 +103,8 @@ class SampleNotes(BaseNotes):
     restarts: int = 0                   # how often it was run again because Galaxy's restart had killed a job
     last_poll: list[Any] | None = None  # [jobs_summary, since when it is like that]
     results: str | None = None          # the folder where its results are, once they are downloaded
+    notified: str = ""                  # the message with which the user's command was run while its results are pending
+    reported: bool = False              # whether its failure was in the exit status of a visit
 
     fingerprint: str = ""               # of a watched folder: that of the `IncomingUnit` that it was made of
     moving: dict[str, Any] | None = None    # and the `IncomingUnit` that is being moved away, by `dataclasses.asdict`

@@ -25,6 +25,7 @@ from galaxy_api_scripts.workflows.staging import Staging
 
 POLL_INTERVAL = (0.25, 20.0)    # seconds between two rounds: while something is done, and at most
 MAX_REFUSALS = 5                # refusals in a row after which nothing more is begun: the fault is not a sample's
+FETCH_PAUSE = 600               # seconds until a process that stays tries again to download results
 STALL_SECONDS = 300             # with `once`: stop waiting for uploads after so long without any progress
 
 
@@ -40,6 +41,7 @@ class BatchRunner:
         self.running: dict[str, RunningSample] = {}     # by key
         self.queue: deque[RunningSample] = deque()
         self.rejected: list[Sample] = []        # failed before they began: the watcher adds, `run_round` yields them
+        self.fetch_later: list[tuple[float, RunningSample]] = []    # whose results could not be downloaded, and since when
         self.gave_up = False                    # whether the queue was cleared after MAX_REFUSALS
 
     def submit(self, name: str, request: RunRequest, *, purpose: Any = None, place: str = "", title: str = "",
@@ -54,8 +56,9 @@ class BatchRunner:
         sample = find_or_add(self.ledger, name, request, purpose, place, title, unique_title)
         # Results are asked for, and were never downloaded. Without `wait` there are none to ask for.
         undelivered = self.context.folder and self.context.wait and not sample.notes.results
-        # Polling failed, not the invocation: that may still be running, or have ended well.
-        if sample.state in again or (sample.state == "failed" and sample.failed_step == Stage.RUN):
+        # Polling or a download failed, not the invocation: that may still be running, or have ended well.
+        if sample.state in (*again, "fetch pending") or (
+                sample.state == "failed" and sample.failed_step in (Stage.RUN, Stage.DELIVER)):
             begin_again(self.galaxy, sample)
         if sample.state == "gone" or (sample.state == "ok" and undelivered):
             sample.save(state="waiting", message=None, ended=None)
@@ -70,12 +73,19 @@ class BatchRunner:
     def adopt_orphans(self) -> None:
         """Take on what an earlier process left and nobody has submitted this time: invocations are polled to their ends, and
         what was not begun is dropped."""
-        for sample in self.ledger.samples("running"):
-            self.running.setdefault(sample.key, RunningSample(self.context, sample))
+        for sample in self.ledger.samples("running", "fetch pending"):
+            self._resume(RunningSample(self.context, sample))
         queued = {entry.sample.key for entry in self.queue}
         for sample in self.ledger.samples("waiting"):
             if sample.key not in queued:
                 give_up(sample)
+
+    def _resume(self, entry: RunningSample) -> None:
+        """Poll a sample whose invocation was submitted before, unless that is done already."""
+        if entry.sample.state == "fetch pending":
+            begin_again(self.galaxy, entry.sample)
+            entry.sample.save(state="running")
+        self.running.setdefault(entry.sample.key, entry)
 
     def run(self, once: bool = False, timeout: float | None = None, find_more: Callable[[], None] | None = None,
             max_interval: float = POLL_INTERVAL[1]) -> Iterator[Sample]:
@@ -117,9 +127,9 @@ class BatchRunner:
             entry.save_poll()
 
     @property
-    def unfinished(self) -> int:
-        """How many samples run or are queued."""
-        return len(self.queue) + len(self.running)
+    def unfinished(self) -> list[Sample]:
+        """The samples that are queued or run."""
+        return [entry.sample for entry in (*self.queue, *self.running.values())]
 
     @property
     def all_submitted(self) -> bool:
@@ -133,6 +143,8 @@ class BatchRunner:
         """
         while self.rejected:
             yield self.rejected.pop(0)
+        while self.fetch_later and time.monotonic() > self.fetch_later[0][0] + FETCH_PAUSE:
+            self._resume(self.fetch_later.pop(0)[1])
         unfinished = self._unfinished_datasets()
         summaries = fetch_summaries(self.galaxy, {entry.sample.invocation: str(entry.sample.history)
                                                   for entry in self.running.values() if entry.sample.invocation})
@@ -154,6 +166,8 @@ class BatchRunner:
     def _advance(self, entry: RunningSample, unfinished: dict[str, str], summaries: dict[str, Any]) -> Iterator[Sample]:
         if entry.advance(unfinished, summaries):
             del self.running[entry.sample.key]
+            if entry.sample.state == "fetch pending":
+                self.fetch_later.append((time.monotonic(), entry))
             yield entry.sample
 
     def _unfinished_datasets(self) -> dict[str, str]:

@@ -6,14 +6,17 @@ a change in any of them makes a new one.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from common import Galaxy
 from galaxy_api_scripts.batch.ledger import Ledger, Sample
+from galaxy_api_scripts.batch.ledger_reader import FAILURE_STATES
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.shared_uploads import is_usable
 from galaxy_api_scripts.datasets.download import clip_filename, safe_name
@@ -30,14 +33,29 @@ def find_or_add(ledger: Ledger, name: str, request: RunRequest, purpose: Any = N
     purpose = stable_hash(name, portable_purpose(request) if purpose is None else purpose)
     files = {path: [*stat, ""] for path, stat in request.files.items()}
     namesakes = ledger.samples_named(name)
-    for sample in reversed(namesakes):
-        if sample.notes.purpose == purpose and _has_files(sample, files):
-            return sample
+    known = next((sample for sample in reversed(namesakes)
+                  if sample.notes.purpose == purpose and _has_files(sample, files)), None)
+    for other in namesakes:
+        if other is not known and other.state in FAILURE_STATES and _row(other.place) == _row(place):
+            # Nothing of it was downloaded, so its folder is free.
+            never_fetched = other.state == "failed" and other.failed_step != Stage.DELIVER and not other.notes.results
+            other.save(state="superseded", folder=None if never_fetched else other.notes.folder)
+    if known:
+        if known.state == "superseded":     # its old input is back
+            known.save(state="failed")
+        if not known.notes.folder:
+            known.save(folder=_choose_folder(ledger, name, known.key, namesakes))
+        return known
     key = stable_hash(purpose, files)
     title = title or f"{name} - {request.workflow['name']}"
     return ledger.add(key, name, place=place, workflow=request.workflow["id"], purpose=purpose, files=files,
                       title=name_with_key(title, key) if unique_title else title[:NAME_LENGTH],
-                      unique_title=unique_title, folder=_choose_folder(ledger, name, key, len(namesakes) + 1))
+                      unique_title=unique_title, folder=_choose_folder(ledger, name, key, namesakes))
+
+
+def _row(place: str | None) -> str:
+    """What a name stands for once only: a sheet, whatever the line, or a place in a watched folder."""
+    return re.sub(r", line [0-9]+$", "", place or "")
 
 
 def _has_files(sample: Sample, files: dict[str, list[Any]]) -> bool:
@@ -63,8 +81,10 @@ def _has_files(sample: Sample, files: dict[str, list[Any]]) -> bool:
     return True
 
 
-def _choose_folder(ledger: Ledger, name: str, key: str, number: int) -> str:
-    """The name of a folder for the sample with that key, the `number`th of its name, which no other sample has."""
+def _choose_folder(ledger: Ledger, name: str, key: str, namesakes: list[Sample]) -> str:
+    """The name of a folder for the sample with that key, which no other sample has: its own, or NAME.2 and so on."""
+    used = {other.notes.folder for other in namesakes}
+    number = next(number for number in itertools.count(1) if (f"{name}.{number}" if number > 1 else name) not in used)
     folder = f"{name}.{number}" if number > 1 else name
     others = ledger.samples_named(folder if number > 1 else name.rpartition(".")[0])
     taken = any(other.notes.folder == folder for other in others)
@@ -96,7 +116,8 @@ def stable_hash(*values: Any) -> str:
 
 def begin_again(galaxy: Galaxy, sample: Sample) -> None:
     """Let a sample begin again at the stage where it failed: a new run takes the last one's inputs if they are usable."""
-    restart: dict[str, Any] = {"state": "waiting", "stage": None, "failed_step": None, "message": None, "ended": None}
+    restart: dict[str, Any] = {"state": "waiting", "stage": None, "failed_step": None, "message": None, "ended": None,
+                               "reported": None}
     may_still_run = sample.failed_step == Stage.RUN and galaxy.get_or_none(f"invocations/{sample.invocation}")
     if sample.failed_step == Stage.DELIVER or may_still_run:
         sample.save(**restart)

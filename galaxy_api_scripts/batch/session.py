@@ -10,6 +10,7 @@ from common import UNATTENDED, Galaxy, int_option, output_options
 from galaxy_api_scripts.batch.ledger import Ledger
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.summary import ROW_FIELDS
+from galaxy_api_scripts.datasets.target_history import name_with_key
 from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.invocations.invocation import parse_labels
 from galaxy_api_scripts.progress import enable_bars
@@ -22,6 +23,8 @@ from galaxy_api_scripts.workflows.run import (
     parse_tag,
     require_nonempty,
 )
+
+MAX_ASKED = 20      # histories that are looked for on a server that may be a ledger's own
 
 
 class BatchSession:
@@ -51,6 +54,18 @@ class BatchSession:
         return check_workflow(self.galaxy, workflow, self.parameters, self.labels, bool(self.args["--download"]),
                               **invocation_options(self.args))
 
+    def _is_same_server(self, ledger: Ledger) -> bool:
+        """Whether this is the server that the ledger was made for, by another address: it has a history of a name that ends
+        with the sample's key, which no other server has; or nothing was made there."""
+        samples = [sample for sample in ledger.samples() if sample.history]
+        names = {sample.history: sample.notes.title for sample in samples
+                 if sample.notes.own_history and sample.notes.unique_title}
+        names.update({history: name_with_key(title, ledger.notes.history_mark)
+                      for title, history in ledger.notes.histories.items()})
+        histories = (self.galaxy.get_or_none(f"histories/{history}") for history in list(names)[-MAX_ASKED:])
+        return bool(self.args["--same-server"] or not (samples or names)
+                    or any(history and history.get("name") == names[history["id"]] for history in histories))
+
     @contextmanager
     def open_runner(self, ledger_file: Path, shared_history: Callable[[Ledger], str] | None = None, **about: str
                     ) -> Iterator[BatchRunner]:
@@ -59,6 +74,6 @@ class BatchSession:
         download = self.args["--download"]
         folder = prepare_folder(download, "--download") if download else None
         user = str(self.user.get("username") or self.user["id"])
-        with Ledger(ledger_file, server=self.galaxy.base, user=user, **about) as ledger:
+        with Ledger(ledger_file, self._is_same_server, server=self.galaxy.base, user=user, **about) as ledger:
             yield BatchRunner(self.galaxy, ledger, self.max_running, folder, self.labels,
                               shared_history=shared_history and (lambda: shared_history(ledger)))

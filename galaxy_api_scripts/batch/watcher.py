@@ -25,7 +25,7 @@ from galaxy_api_scripts.batch.incoming import (
     scan_folder,
 )
 from galaxy_api_scripts.batch.ledger import Sample
-from galaxy_api_scripts.batch.ledger_reader import UNFINISHED_STATES
+from galaxy_api_scripts.batch.ledger_reader import FAILURE_STATES, UNFINISHED_STATES
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.samples import stable_hash
@@ -157,9 +157,10 @@ class Watcher:
 
     def notify(self, sample: Sample, state: str) -> None:
         """Run the command for this state, with the facts in its environment."""
-        command = self.settings.commands.get(state)
-        if not command:
+        command = self.settings.commands.get("failed" if state in FAILURE_STATES else state)
+        if not command or (state == "fetch pending" and sample.notes.notified == sample.message):
             return
+        sample.save(notified=sample.message if state == "fetch pending" else None)
         folder = self.runner.context.folder
         url = f"{self.runner.galaxy.base}/workflows/invocations/{sample.invocation}" if sample.invocation else ""
         facts = {"NAME": sample.name, "STATE": state, "PLACE": sample.place, "HISTORY": sample.history,

@@ -140,14 +140,14 @@ def test_results_that_were_never_downloaded_are_downloaded_on_request(work, memo
     unit = add_sample(memory, state="ok", own_history=True, purpose=samples.stable_hash("a", ""),
                       begun="2026-01-01T00:00:00Z")
     work.submit("a", PLAN)
-    assert (unit.state, work.unfinished) == ("ok", 0)
+    assert (unit.state, work.unfinished) == ("ok", [])
     fetching = BatchRunner(work.galaxy, memory, folder=tmp_path / "out")
     fetching.submit("a", PLAN)
     assert [one.name for one in (*fetching.run_round(), *fetching.run_round())] == ["a"]
     assert unit.state == "ok" and (tmp_path / "out" / "a").is_dir() and unit.begun == "2026-01-01T00:00:00Z"
     elsewhere = BatchRunner(work.galaxy, memory, folder=tmp_path / "new")
     elsewhere.submit("a", PLAN)
-    assert elsewhere.unfinished == 0        # they were fetched, and are where they were put, or in somebody's hands
+    assert elsewhere.unfinished == []        # they were fetched, and are where they were put, or in somebody's hands
 
 
 def test_a_changed_file_is_not_taken_for_the_one_that_was_uploaded_before(work, memory):

@@ -576,13 +576,13 @@ def test_a_file_that_vanishes_before_it_is_taken_is_skipped(watched, monkeypatch
 
 def test_a_server_that_is_away_ends_a_watcher_only_with_once(watched, monkeypatch):
     watched.drop("a.tsv")
-    step, away = ScriptedRunner.step, [True] * 3
+    step, away = ScriptedRunner.run_round, [True] * 3
 
     def unless_away(self):
         if away and away.pop():
             raise GalaxyError(f"{URL} can't be reached: try again later", TRY_LATER)
         return step(self)
-    monkeypatch.setattr(ScriptedRunner, "step", unless_away)
+    monkeypatch.setattr(ScriptedRunner, "run_round", unless_away)
     ended = watched.run()
     assert (ended.status, ended.out, ended.err.count("\n")) == (TRY_LATER, "", 1)
     monkeypatch.setattr(watched.now, "sleep", stays(watched, *[wait] * 5))
@@ -595,13 +595,13 @@ def test_a_unit_missed_while_the_server_was_away_is_taken_later(watched, monkeyp
     watched.ends["a"] = "no good"
     assert watched.run().status == FAILED
     watched.ends.clear()
-    reset, away = runner.reset, [True]
+    reset, away = runner.begin_again, [True]
 
     def unless_away(galaxy, sample):
         if away and away.pop():
             raise GalaxyError(f"{URL} can't be reached: try again later", TRY_LATER)
         reset(galaxy, sample)
-    monkeypatch.setattr(runner, "reset", unless_away)
+    monkeypatch.setattr(runner, "begin_again", unless_away)
     watched.drop("b.tsv")
     assert watched.run("--retry-failed").status == TRY_LATER
     away.append(True)
@@ -617,7 +617,7 @@ def test_a_unit_missed_while_the_server_was_away_is_taken_later(watched, monkeyp
 def test_a_key_that_is_no_longer_valid_ends_the_watcher(watched, monkeypatch):
     def refused(self):
         raise GalaxyError("401 Unauthorized: check the key", status=401)
-    monkeypatch.setattr(ScriptedRunner, "step", refused)
+    monkeypatch.setattr(ScriptedRunner, "run_round", refused)
     watched.drop("a.tsv")
     assert watched.run(once=False).status == FAILED
 
