@@ -5,8 +5,7 @@
     update(key, url, data)     PUT, and print what was changed
     delete(key, url, data)     DELETE, and print what Galaxy says
 
-KEY and URL come in every form that the command lines take (see "KEY and URL" below). What needs more than one request
-starts from `Galaxy`:
+What needs more than one request starts from `Galaxy`:
 
     galaxy = Galaxy("-", "https://usegalaxy.org")       # - looks the key up
     for history in galaxy.pages("histories"):
@@ -180,17 +179,10 @@ def _environment_key() -> str:
     key, name = (os.environ.get(variable, "").strip() for variable in ("GALAXY_API_KEY", "GALAXY_API_KEY_FILE"))
     if key or not name:
         return key
-    lines = _read_private(Path(os.path.expanduser(name))).strip().splitlines()
-    if not lines:
+    text = read_text(os.path.expanduser(name), is_private=True).strip()
+    if not text:
         raise GalaxyError(f"{name} ($GALAXY_API_KEY_FILE) is empty: put your key on its first line", USAGE)
-    return lines[0].strip()
-
-
-def _read_private(path: Path) -> str:
-    text = read_text(str(path))
-    if os.name == "posix" and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        raise GalaxyError(f"{path} holds a key and others may read it: chmod 600 {path}", USAGE)
-    return text
+    return text.splitlines()[0].strip()
 
 
 def _parsec_entry(name: str | None, url: str) -> tuple[str, str]:
@@ -218,10 +210,9 @@ def _parsec_entries() -> tuple[dict[str, tuple[str, str]], str]:
     if not path.exists():
         raise GalaxyError("there is no ~/.parsec.yml to look a key up in, and neither GALAXY_API_KEY nor "
                           "GALAXY_API_KEY_FILE is set", USAGE)
-    text = _read_private(path)
     import yaml
     try:
-        content = yaml.safe_load(text)
+        content = yaml.safe_load(read_text(str(path), is_private=True))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         raise GalaxyError(f"{path}: not YAML{f', line {mark.line + 1}' if mark else ''}", USAGE) from None
@@ -304,12 +295,15 @@ def _split_key(url: str) -> tuple[str, str]:
     return (re.sub("(?<=[?&])key=[^&]*(&|$)", "", url).rstrip("?&"), unquote(keys[0])) if keys else (url, "")
 
 
-def read_text(name: str) -> str:
-    """Return the text of the file `name`, of standard input for `-`; raise a usage error where it can't be read."""
+def read_text(name: str, is_private: bool = False) -> str:
+    """Return the text of the file `name`, of standard input for `-`; raise a usage error where it can't be read, or where it
+    `is_private`, a file that holds a key, and others may read it."""
     if name == "-" and sys.stdin is None:
         raise GalaxyError("standard input is closed", USAGE)
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        if is_private and os.name == "posix" and os.stat(name).st_mode & (stat.S_IRGRP | stat.S_IROTH):
+            raise GalaxyError(f"{name} holds a key and others may read it: chmod 600 {name}", USAGE)
     except OSError as error:
         raise GalaxyError(f"{name}: {error.strerror}", USAGE) from None
     return decode_text(content, "standard input" if name == "-" else name)
@@ -328,10 +322,9 @@ def decode_text(content: bytes, name: str) -> str:
 def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -> dict[str, Any]:
     """Return what docopt reads from the command line by the docstring `usage`, a dict by option and argument.
 
-    A bad line prints the usage and exits 2; docopt's own message would repeat the arguments, and one of them is the key.
-    A word behind `--` is never an option. `legacy` keeps the command lines of scripts from before docopt valid: a word
-    with one hyphen that is not exactly an option is an argument; the last of a repeated option counts; `-a=KEY` is
-    `-a KEY`; arguments beyond those of the usage line are ignored.
+    A bad line exits 2; docopt's own message would repeat the arguments, and one of them is the key. `legacy` keeps the
+    command lines of scripts from before docopt valid: a word with one hyphen that is not exactly an option is an argument;
+    the last of a repeated option counts; `-a=KEY` is `-a KEY`; arguments beyond those of the usage line are ignored.
     """
     argv = sys.argv[1:] if argv is None else argv
     if any("\ud800" <= letter <= "\udfff" for text in argv for letter in text):
@@ -384,10 +377,9 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
             options += chosen
             positionals += [rest.pop(0)] if rest else []
     except getopt.GetoptError as error:
-        import difflib
-        near = difflib.get_close_matches(f"--{error.opt}", takes_value, 1) if "not recognized" in error.msg else []
-        raise GalaxyError(f"{error.msg}{f': did you mean {near[0]}?' if near else ''} ({script_name()} --help shows all; "
-                          "behind -- a word that begins with a hyphen is an argument)", USAGE, table=pattern) from None
+        near = did_you_mean(f"--{error.opt}", takes_value) if "not recognized" in error.msg else ""
+        raise GalaxyError(f"{error.msg}{near} ({script_name()} --help shows all; behind -- a word that begins with a hyphen "
+                          "is an argument)", USAGE, table=pattern) from None
     positionals = [word.removeprefix("\0") for word in positionals] + argv[end + 1:]
     if legacy:
         many = {name for name in takes_value if re.search(rf"{name}\b\S*( [A-Z]+\S*)?\.\.\.", pattern)}
@@ -399,6 +391,14 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
                 positionals = positionals[:most]
     words = [word for name, value in options for word in [name] + [value.removeprefix("\0")] * takes_value[name]]
     return words, positionals
+
+
+def did_you_mean(text: str, names: Iterable[str]) -> str:
+    """Return `: did you mean NAME?` with the name that `text` nearly is, or ends; "" where there is none."""
+    import difflib
+    names = list(names)
+    near = [name for name in names if name.endswith(f"|{text}")] or difflib.get_close_matches(text, names, 1)
+    return f": did you mean {near[0]}?" if near else ""
 
 
 def int_option(args: dict[str, Any], option: str, least: int = 0) -> int | None:
@@ -483,7 +483,9 @@ def _parse_json(text: str, name: str) -> Any:
 
 # ------------------------------------------------------------------------------------------------------------- Galaxy
 
-ONE_SHOT, UNATTENDED = 10, 600      # seconds of patience with a server that is away, unless $GALAXY_RETRY_MAX says others
+# For how many seconds a script asks again while the server is away, unless $GALAXY_RETRY_MAX is set: a person waits for a
+# one-shot script, and may have mistyped a port; nobody waits for an unattended one, and a restart of Galaxy takes minutes.
+ONE_SHOT, UNATTENDED = 10, 600
 
 # The size of a page, and an order that misses nothing while things are added. Galaxy 26.1's /api/invocations takes
 # 100 at most; its /api/jobs and /api/datasets return 500 by default.
@@ -506,9 +508,8 @@ TERMINAL_JOB_STATES = ("ok", "skipped", "error", "failed", "deleting", "deleted"
 class Galaxy:
     """One server, asked with one key.
 
-    `url` is the address as the user gave it, completed; `base` the server's own. A server that is away is asked again for
-    `patience` seconds (`ONE_SHOT`, `UNATTENDED`). Paths are those under `/api/` (`histories/ID`), or whole addresses of
-    the same server. All methods raise `GalaxyError`.
+    `url` is the address as the user gave it, completed; `base` the server's own; `patience` is `ONE_SHOT` or `UNATTENDED`.
+    Paths are those under `/api/` (`histories/ID`), or whole addresses of the same server. All methods raise `GalaxyError`.
     """
 
     def __init__(self, key: str, url: str, patience: float = ONE_SHOT):
@@ -645,7 +646,7 @@ class Galaxy:
             if 200 <= response.status_code < 300:
                 return response
             if response.status_code not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
-                raise error_from_response(f"{method} {url}", response, self.base, FAILED)
+                raise error_from_response(f"{method} {url}", response, self.base)
             target = ""
             with contextlib.suppress(ValueError):
                 target = urljoin(url, response.headers["Location"])
@@ -677,25 +678,24 @@ class Galaxy:
             response, error = None, None
             try:
                 response = shared_session().request(method, url, allow_redirects=False, **options)
-                failures += response.status_code == 500
+                trouble, failures = f"{response.status_code} {response.reason}", failures + (response.status_code == 500)
                 again = should_retry(method, response, failures)
                 if not again:
                     return response
             except requests.RequestException as caught:
                 error = caught
-                again = not_sent(error) or (method in IDEMPOTENT_METHODS and connection_broke(error))
+                trouble, stage = classify_failure(error)
+                again = stage == UNSENT or (stage == BROKEN and method in IDEMPOTENT_METHODS)
             # Exponential backoff with full jitter, 1 to 60 s, within the window from the first trouble on.
             end = end or time.monotonic() + window
             left, requested = end - time.monotonic(), retry_after(response)
             if not again or left <= 0 or requested > left:
                 if response is None:
                     raise no_answer_error(f"{method} {url}", method, error) from error
-                raise error_from_response(f"{method} {url}", response, self.base,
-                                          TRY_LATER if response.status_code in TRANSIENT_STATUSES else FAILED)
+                raise error_from_response(f"{method} {url}", response, self.base)
             pause = max(requested, min(random.uniform(0, longest), left))
             longest = min(longest * 2, 60)
             if sys.stderr.isatty():
-                trouble = f"{response.status_code} {response.reason}" if response is not None else describe_failure(error)
                 eprint(f"{self.base}: {trouble}; trying again in {pause:.0f} s")
             if response is not None:
                 response.close()
@@ -808,20 +808,38 @@ TRANSIENT_STATUSES = {408, 429, 502, 503, 504}      # these pass by themselves
 MAY_HAVE_ACTED = "the server may have done it all the same, so look before you send it again"
 
 
-def not_sent(error: Exception) -> bool:
-    """Whether nothing can have reached the server: no such host, connection refused, no connection in time."""
-    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)):
-        return "Tunnel connection failed: 4" not in str(error)
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    return type(reason).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
+UNSENT, BROKEN, HOPELESS = "unsent", "broken", "hopeless"
 
 
-def connection_broke(error: Exception) -> bool:
-    """Whether the connection broke or the answer was late, so that the request may or may not have been served."""
-    if isinstance(error, requests.exceptions.SSLError):
-        return "EOF" in str(error)
-    return isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.ReadTimeout,
-                              requests.exceptions.ChunkedEncodingError))
+def classify_failure(error: Exception) -> tuple[str, str]:
+    """Return what happened to a connection in a few words, and how far it got: `UNSENT` (nothing can have reached the
+    server), `BROKEN` (the request may or may not have been served), or `HOPELESS` (no use to try again)."""
+    kinds, text = requests.exceptions, str(error)
+    cause = type(getattr(error.args[0] if error.args else None, "reason", None)).__name__
+    is_unsent = cause in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
+    if isinstance(error, (kinds.ProxyError, kinds.InvalidProxyURL)) or re.search("^Proxy URL|SOCKS", text):
+        is_unsent |= isinstance(error, kinds.ProxyError) and "Tunnel connection failed: 4" not in text
+        return "the proxy that your environment names can't be reached or refuses", UNSENT if is_unsent else HOPELESS
+    if isinstance(error, kinds.SSLError) and "EOF" not in text:
+        if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text:
+            why = re.search(r"certificate verify failed: ([^(\"']+)", text)
+            return (f"its certificate does not verify{f' ({why.group(1).strip()})' if why else ''}: set REQUESTS_CA_BUNDLE "
+                    "to your authority's file (PEM), or GALAXY_INSECURE=1 to go without"), HOPELESS
+        is_plain = "WRONG_VERSION" in text
+        return "no TLS at that port: does the address begin with http://?" if is_plain else "TLS failed", HOPELESS
+    for kind, words, stage in ((kinds.InvalidJSONError, "NaN and Infinity are not JSON", HOPELESS),
+                               (kinds.ContentDecodingError, "the answer's compression is broken", HOPELESS),
+                               (ValueError, "not the address of a server", HOPELESS),        # InvalidURL and its like
+                               (kinds.ConnectTimeout, "no connection in time", UNSENT),
+                               (kinds.Timeout, "no answer in time", BROKEN)):
+        if isinstance(error, kind):
+            return words, stage
+    if is_unsent:
+        if re.search("resol|getaddrinfo|Name or service|nodename", text, re.IGNORECASE):
+            return "no such host", UNSENT
+        return "connection refused" if "refused" in text else "no connection", UNSENT
+    may_be_served = isinstance(error, (kinds.ConnectionError, kinds.ChunkedEncodingError))
+    return "the connection broke before the answer was whole", BROKEN if may_be_served else HOPELESS
 
 
 def should_retry(method: str, response: requests.Response, failures: int) -> bool:
@@ -845,22 +863,22 @@ def retry_after(response: requests.Response | None) -> float:
 
 def no_answer_error(request: str, method: str, error: Any) -> GalaxyError:
     """Return the error for a request that got no answer; `request` names it in the message."""
-    text = f"{request}: {describe_failure(error)}"
+    words, stage = classify_failure(error)
+    text = f"{request}: {words}"
+    if stage == UNSENT:
+        return GalaxyError(f"{text}: is the address right, and is the server up?", TRY_LATER)
+    if stage == HOPELESS:
+        return GalaxyError(text, USAGE if isinstance(error, (ValueError, requests.exceptions.InvalidJSONError)) else FAILED)
     size, size_in_words = _body_size(error.request)
-    if size > 2**20 and connection_broke(error) and not isinstance(error, requests.exceptions.Timeout):
+    if size > 2**20 and not isinstance(error, requests.exceptions.Timeout):
         # More than nginx takes by default, the least that proxies take.
         text += f" (a proxy before Galaxy may refuse a body of {size_in_words})"
-    if not_sent(error):
-        return GalaxyError(f"{text}: is the address right, and is the server up?", TRY_LATER)
-    if not connection_broke(error):
-        is_mistyped = isinstance(error, (ValueError, requests.exceptions.InvalidJSONError))
-        return GalaxyError(text, USAGE if is_mistyped else FAILED)
     if method in IDEMPOTENT_METHODS:
         return GalaxyError(f"{text}: try again later", TRY_LATER)
     return GalaxyError(f"{text}: {MAY_HAVE_ACTED}", lost=True)
 
 
-def error_from_response(request: str, response: requests.Response, base: str, exit_code: int) -> GalaxyError:
+def error_from_response(request: str, response: requests.Response, base: str) -> GalaxyError:
     """Return the error for an answer from the server `base`: what was asked, what came back, what to try."""
     status, body = response.status_code, body_text(response)
     message, details, code = error_details(body)
@@ -873,8 +891,8 @@ def error_from_response(request: str, response: requests.Response, base: str, ex
         message = "" if message.startswith(str(status)) else message    # most such pages have no other title
     words = dict.fromkeys(shorten(part, 500).strip(": .,") for part in (status_line, message, "; ".join(details)))
     lost = response.request.method not in IDEMPOTENT_METHODS and status in (408, 502, 503, 504)
-    advice = MAY_HAVE_ACTED if lost else advice
-    return GalaxyError(": ".join(part for part in (request, *words, advice) if part), exit_code, status=status, body=body,
+    text = ": ".join(part for part in (request, *words, MAY_HAVE_ACTED if lost else advice) if part)
+    return GalaxyError(text, TRY_LATER if status in TRANSIENT_STATUSES else FAILED, status=status, body=body,
                        err_msg=message, lost=lost, phrase=response.reason or "", http_headers=dict(response.headers))
 
 
@@ -936,33 +954,6 @@ def error_hint(response: requests.Response, message: str, code: int | None, base
     if status == 500:
         return "Galaxy failed over it; its administrator's log says why"
     return "try again later" if status in TRANSIENT_STATUSES else ""
-
-
-def describe_failure(error: Any) -> str:
-    """Return what happened to a connection, in a few words."""
-    text = str(error)
-    is_proxys = isinstance(error, (requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL))
-    if is_proxys or re.search("^Proxy URL|SOCKS", text):
-        return "the proxy that your environment names can't be reached or refuses"
-    if isinstance(error, requests.exceptions.SSLError) and not connection_broke(error):
-        if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text:
-            match = re.search(r"certificate verify failed: ([^(\"']+)", text)
-            why = f" ({match.group(1).strip()})" if match else ""
-            return (f"its certificate does not verify{why}: set REQUESTS_CA_BUNDLE to your authority's file (PEM), or "
-                    "GALAXY_INSECURE=1 to go without")
-        return "no TLS at that port: does the address begin with http://?" if "WRONG_VERSION" in text else "TLS failed"
-    for kind, words in ((requests.exceptions.InvalidJSONError, "NaN and Infinity are not JSON"),
-                        (requests.exceptions.ContentDecodingError, "the answer's compression is broken"),
-                        (ValueError, "not the address of a server"),        # InvalidURL and its like
-                        (requests.exceptions.ConnectTimeout, "no connection in time"),
-                        (requests.exceptions.Timeout, "no answer in time")):
-        if isinstance(error, kind):
-            return words
-    if not_sent(error):
-        if re.search("resol|getaddrinfo|Name or service|nodename", text, re.IGNORECASE):
-            return "no such host"
-        return "connection refused" if "refused" in text else "no connection"
-    return "the connection broke before the answer was whole"
 
 
 def body_text(response: requests.Response) -> str:
@@ -1083,14 +1074,11 @@ def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any)
     if os.environ.get("GALAXY_DEBUG") or not (is_missing or isinstance(error, GalaxyError)):
         _hook_before(kind, error, trace)
         return
-    helper, place = "", ""
-    while trace and not helper:     # the old recipe's line that calls a helper of this file
-        code = trace.tb_frame.f_code
-        if code.co_filename == __file__:
-            helper = code.co_name
-        else:
-            place = f"line {trace.tb_lineno} of {os.path.basename(code.co_filename)}"
-        trace = trace.tb_next
+    import traceback
+    frames = traceback.extract_tb(trace)
+    number = next((number for number, frame in enumerate(frames) if frame.filename == __file__), 0)
+    helper, recipe = frames[number].name, frames[number - 1]      # which calls a helper of this file
+    place = f"line {recipe.lineno} of {os.path.basename(recipe.filename)}"
     old = {"display": "exited", **dict.fromkeys(("submit", "update", "delete"), "returned a text that begins 'Error.'")}
     report_error(_describe(error)[0] + (f" ({place}: {helper} raises where it {old[helper]} before: put it into try ... "
                                         "except GalaxyError; docs/legacy.md)" if helper in old else ""))
@@ -1246,10 +1234,9 @@ def show(answer: Any, format: str | None = None, fields: Iterable[str] = (),
     """Print JSON as a `table`, `json`, `jsonl`, `csv`, `tsv`, `value` (cells alone, for a shell's variables) or another
     tabulate style; `fields` picks the columns. Without either, `plain` prints it if given.
 
-    Values are never rewritten: a string stays as it is, null is an empty cell, all else is its JSON. `jsonl` and `value`,
-    and `csv` and `tsv` with `fields`, go out row by row as `answer`, a list or an iterator, hands them on. The table of a
-    single thing is `upright` on request: a line for each field. Raises a usage error for a field that no row has; where
-    the request has `changed` something it is not a usage error, and says so, or somebody would send the request again.
+    A string stays as it is, null is an empty cell, all else is its JSON. `jsonl` and `value`, and `csv` and `tsv` with
+    `fields`, go out row by row as `answer` hands them on. A single thing's table is `upright` on request: a line a field.
+    Raises an error for a field that no row has: a usage error, unless the request has `changed` something.
     """
     try:
         _print_rows(answer, format, list(fields), plain, changed, upright)

@@ -43,7 +43,7 @@ class Checkpoint:
     def __init__(self, galaxy: Galaxy, label: str, *about: Any):
         key = hashlib.sha256((galaxy.key or "").encode()).hexdigest()
         self.name = hashlib.sha256(json.dumps([galaxy.base, key, *about]).encode()).hexdigest()[:32]
-        self._file = -1
+        self.is_kept, self._file = False, -1        # whether the notes outlive this process
         self.data: dict[str, Any] = {}
         try:
             self.path = checkpoint_folder() / f"{self.name}.json"
@@ -52,15 +52,11 @@ class Checkpoint:
             raise GalaxyError(f"{label}: another run is at work on it: let that end first", TRY_LATER) from None
         except OSError:
             return
+        self.is_kept = True
         line, _, _ = os.pread(self._file, 2**26, 0).partition(b"\n")    # the rest may be of a longer line before
         with contextlib.suppress(ValueError):
             data = json.loads(line)
             self.data = data if isinstance(data, dict) else {}
-
-    @property
-    def kept(self) -> bool:
-        """Whether the notes outlive this process."""
-        return self._file >= 0
 
     def save(self, durably: bool = False, **changes: Any) -> None:
         """Note `changes`, a value for each name; None removes the name. They survive the end of this process, with
@@ -80,19 +76,16 @@ class Checkpoint:
         """Release the checkpoint to other processes; its notes stay."""
         if self._file >= 0:
             if not self.data:
-                self._unlink()
+                self.path.unlink(missing_ok=True)
             os.close(self._file)
             self._file = -1
 
     def remove(self) -> None:
-        """Remove the checkpoint: the work is done."""
+        """Remove the checkpoint, which may be closed: the work is done."""
         self.data.clear()
-        self._unlink()
-        self.close()
-
-    def _unlink(self) -> None:
         with contextlib.suppress(OSError, AttributeError):      # there is no path if none can be kept
             self.path.unlink()
+        self.close()
 
     def __enter__(self) -> Checkpoint:
         return self

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,30 @@ try:
     import fcntl
 except ModuleNotFoundError:     # Windows
     fcntl = None    # type: ignore[assignment]
+
+
+# ------------------------------------------------------------------------------------------------- names from elsewhere
+
+# A path's separators, what a terminal obeys, what turns the direction of text, and what no file system can store.
+UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+MAX_NAME_BYTES = 255
+
+
+def safe_name(text: str, end: str = "", without: str = "") -> str:
+    """A name for one file or folder made of any text, which may be a server's or stand in a file that somebody sent.
+
+    It is no path, not hidden and not empty, holds none of the `UNSAFE` characters and has 255 bytes at most, the last of
+    which are `end`. A datatype at the end of the text that is to be `without` it is left out.
+    """
+    text, last = UNSAFE.sub("_", text).strip(), UNSAFE.sub("_", end).encode()[-100:]
+    text = text.removesuffix(f".{without}") if without else text
+    text = (text.encode()[:MAX_NAME_BYTES - len(last)] or b"dataset").decode(errors="ignore")
+    return ("_" + text[1:] if text.startswith(".") else text) + last.decode(errors="ignore")
+
+
+def safe_ending(ext: str) -> str:
+    """A datatype's name, safe as the end of a file's name."""
+    return re.sub(r"[^\w.+-]|\.(?=\.)", "_", ext, flags=re.ASCII)[:40]
 
 
 # -------------------------------------------------------------------------------------------------------- writing files

@@ -33,8 +33,8 @@ from common import (
     eprint,
 )
 from galaxy_api_scripts.checkpoint import Checkpoint
-from galaxy_api_scripts.datasets.download import clip_filename, safe_name
-from galaxy_api_scripts.datasets.tus import open_unchanged
+from galaxy_api_scripts.datasets.tus import open_file
+from galaxy_api_scripts.files import safe_name
 from galaxy_api_scripts.polling import wait_jobs
 from galaxy_api_scripts.progress import progress_bar
 
@@ -73,7 +73,7 @@ def resolve_archive_path(text: str, name: str, kind: str) -> Path:
     """Return the path of the archive for `name`: `text` itself, or a file in the folder `text`. Raises a usage error."""
     path = Path(text)
     if path.is_dir():
-        path /= clip_filename(f"{safe_name(name, kind)}.{kind}", kind)
+        path /= safe_name(name, f".{kind}", without=kind)
     if text in ("", "-") or not os.access(path.parent, os.W_OK):
         raise GalaxyError(f"FILE: {text!r} is neither a folder nor a name in one, or nothing can be written there", USAGE)
     return path
@@ -192,7 +192,7 @@ def read_archive(path: Path, label: str = "") -> Archive:
     """
     label = label or str(path)
     try:
-        with open_unchanged(str(path)) as file:
+        with open_file(str(path)) as file:
             return _read(file, path)
     except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise GalaxyError(f"{label}: not the whole archive of a history: {error}") from None

@@ -52,7 +52,6 @@ from common import (
     int_option,
     on_success,
     output_options,
-    parse_id,
     report_error,
     run,
     show,
@@ -68,6 +67,7 @@ from galaxy_api_scripts.datasets.collections import (
     nest_elements,
     wait_until_filled,
 )
+from galaxy_api_scripts.datasets.references import fetch_reference, require_datatype, require_readable
 from galaxy_api_scripts.datasets.sources import expand_sources, verify_checksums
 from galaxy_api_scripts.datasets.target_history import create_history_if_needed, open_target_history
 from galaxy_api_scripts.datasets.tus import forget_upload, upload_file
@@ -95,7 +95,7 @@ def main(argv=None):
         history = target.id
     if ids:
         elements = arrange_elements(collection_type, fetch_elements(galaxy, history, ids))
-    check_datatype(galaxy, ext)
+    require_datatype(galaxy, ext, "--ext")
     mismatches = verify_checksums(sources)
     for line in complaints + mismatches:
         report_error(line)
@@ -105,15 +105,16 @@ def main(argv=None):
         show(element_rows(collection_type, elements), output["format"], output["fields"])
         return SOME_FAILED if complaints else DONE
 
-    about, to = {"name": name, "collection_type": collection_type, "tags": args["--tag"]}, f"{args['HISTORY']} {name}"
-    leaves = {identifiers: {"src": "hda", "id": part.place} if ids else {} for identifiers, part in elements.items()}
-    places = [part.place for part in elements.values()]
-    with Checkpoint(galaxy, f"collection {name!r}", "collection", collection_type, to, *places) as checkpoint:
+    about = {"name": name, "collection_type": collection_type, "tags": args["--tag"]}
+    destination = f"{args['HISTORY']} {name}"
+    leaves = {identifiers: {"src": "hda", "id": part.location} if ids else {} for identifiers, part in elements.items()}
+    locations = [part.location for part in elements.values()]
+    with Checkpoint(galaxy, f"collection {name!r}", "collection", collection_type, destination, *locations) as checkpoint:
         collection = find_created_collection(galaxy, name, checkpoint)
         if not collection:
             sessions = []
             if not ids:
-                leaves, sessions = upload_elements(galaxy, elements, args["--dbkey"], to)
+                leaves, sessions = upload_elements(galaxy, elements, args["--dbkey"], destination)
             with create_history_if_needed(galaxy, history or checkpoint.data.get("history"), args["HISTORY"]) as history:
                 collection = create_collection_once(
                     galaxy, history, name, checkpoint, lambda: create_from_datasets(galaxy, history, about, leaves)
@@ -126,7 +127,7 @@ def main(argv=None):
         for line in problems:
             report_error(line)
         for source in sources:
-            forget_upload(galaxy, source.path, to)
+            forget_upload(galaxy, source.path, destination)
         on_success(checkpoint.remove)
     return FAILED if len(problems) == len(elements) else SOME_FAILED if problems or complaints else DONE
 
@@ -141,18 +142,6 @@ def dataset_ids(texts):
     return ids
 
 
-def check_datatype(galaxy, ext):
-    """Refuse a datatype that no single file can have; "" and "auto" are none."""
-    if ext in ("", "auto"):
-        return
-    datatypes = galaxy.get("datatypes", {"upload_only": "false", "extension_only": "false"})
-    about = next((datatype for datatype in datatypes if datatype["extension"] == ext), None)
-    if about is None:
-        raise GalaxyError(f"--ext={ext}: no datatype of {galaxy.base}: display.py - /api/datatypes shows them", USAGE)
-    if about.get("composite_files"):
-        raise GalaxyError(f"--ext={ext}: a datatype of several files in one, which can't be uploaded like this", USAGE)
-
-
 def fetch_elements(galaxy, history, ids):
     """The datasets with their names."""
     contents = galaxy.pages(f"histories/{history}/contents") if history else []
@@ -162,10 +151,9 @@ def fetch_elements(galaxy, history, ids):
         dataset_id = text.removeprefix("hda:")
         if text not in datasets and text == dataset_id:
             raise GalaxyError(f"{text}: no file, and no dataset of that history; hda:{text} is one of any history")
-        dataset = datasets.get(dataset_id) or galaxy.get(f"datasets/{parse_id(dataset_id, 'hda:ID')}")
-        if dataset["deleted"] or dataset["state"] in ("error", "discarded"):
-            state = "deleted" if dataset["deleted"] else f"in state {dataset['state']}"
-            raise GalaxyError(f"dataset {dataset_id} ({dataset['name']}) is {state}, so nothing was made")
+        label = f"dataset {dataset_id}"
+        dataset = require_readable(datasets[dataset_id], label) if dataset_id in datasets else fetch_reference(
+            galaxy, "hda", dataset_id, None, label)[1]
         parts.append(ElementSource(dataset["name"], dataset_id))
     return parts
 
@@ -176,19 +164,19 @@ def element_rows(collection_type, elements):
     for (*outer, name), part in elements.items():
         identifiers = (*outer, name) if collection_type == "list" else tuple(outer)
         row = rows.setdefault(identifiers, {"element": identifiers[0]} if identifiers else {})
-        row["source" if collection_type == "list" else name] = part.place
+        row["source" if collection_type == "list" else name] = part.location
         if part.source:
             row["extension"] = row.pop("extension", part.source.ext)    # the last column
     return list(rows.values())
 
 
-def upload_elements(galaxy, elements, dbkey, to):
+def upload_elements(galaxy, elements, dbkey, destination):
     """The elements as a fetch takes them, and the sessions of those that are files, whose bytes are sent first."""
     leaves, sessions = {}, []
     for identifiers, part in elements.items():
-        leaf = {"src": "url", "url": part.place}
+        leaf = {"src": "url", "url": part.location}
         if not part.source.is_url:
-            leaf, session = upload_file(galaxy, part.place, to=to, keep=True)
+            leaf, session = upload_file(galaxy, part.location, destination, keep=True)
             sessions.append(session)
         leaves[identifiers] = {**leaf, "ext": part.source.ext, "dbkey": dbkey}
     return leaves, sessions

@@ -24,14 +24,13 @@ state error also has its job's exit_code and the end of its stderr. Exits with 3
 import sys
 
 from common import Galaxy, GalaxyError, arguments, output_options, parse_ids, report_error, run, show
+from galaxy_api_scripts.invocations.jobs import job_stderr
 from galaxy_api_scripts.polling import combine_exit_codes, fetch_datasets
 
 FIELDS = ["id", "hid", "name", "history_id", "state", "misc_info", "extension", "dbkey", "file_size", "hashes",
           "create_time", "update_time", "deleted", "purged", "visible", "creating_job", "exit_code", "stderr"]
 TABLE_FIELDS = ["id", "hid", "name", "history_id", "state", "extension", "dbkey", "file_size", "misc_info"]
 ADDED_FIELDS = ("dbkey", "exit_code", "stderr")     # which Galaxy's datasets don't have
-STDERR_LENGTH = 2000        # characters of a job's standard error
-NO_JOB = {"exit_code": None, "stderr": None}
 
 
 def main(argv=None):
@@ -59,23 +58,11 @@ def describe_datasets(galaxy, ids, fields, codes):
             continue
         job = dataset.get("creating_job") if dataset["state"] == "error" else None
         if job not in jobs:
-            jobs[job] = describe_job(galaxy, job)
+            about = galaxy.get_or_none(f"jobs/{job}", {"full": "true"}) if job else None
+            jobs[job] = {"exit_code": about and about.get("exit_code"), "stderr": about and job_stderr(about)}
         hashes = {entry["hash_function"]: entry["hash_value"] for entry in dataset.get("hashes") or []
                   if not entry["extra_files_path"]}
         yield {**dict.fromkeys(FIELDS), **dataset, "dbkey": dataset.get("genome_build"), "hashes": hashes, **jobs[job]}
-
-
-def describe_job(galaxy, job):
-    """The exit code and the end of the standard error of a job, if there is one that we may see."""
-    if not job:
-        return NO_JOB
-    try:
-        about = galaxy.get(f"jobs/{job}", {"full": "true"})
-    except GalaxyError as error:
-        if error.status is None:
-            raise
-        return NO_JOB
-    return {"exit_code": about.get("exit_code"), "stderr": (about.get("stderr") or "").strip()[-STDERR_LENGTH:]}
 
 
 if __name__ == "__main__":

@@ -57,7 +57,6 @@ from galaxy_api_scripts.datasets.target_history import open_target_history
 from galaxy_api_scripts.datasets.upload import (
     UploadSettings,
     find_existing,
-    finished_datasets,
     mark_done,
     mark_succeeded,
     upload_sources,
@@ -95,7 +94,7 @@ def main(argv=None):
                   for source in sources], output["format"])
             return SOME_FAILED if complaints else DONE
 
-        uploads = upload_sources(galaxy, target.id, sources, settings, finished_datasets(target))
+        uploads = upload_sources(galaxy, target.id, sources, settings, target.checkpoint.data.get("ended"))
         if wait:
             uploads = verify_uploads(galaxy, target.id, list(uploads), settings, timeout)
         ended = []

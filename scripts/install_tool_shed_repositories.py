@@ -28,45 +28,33 @@ A revision that is installed already is left as it is, which is no error:
 import sys
 
 from common import Galaxy, arguments, output_options, parse_id, print_request, print_response, run, show
-from galaxy_api_scripts.tools.toolshed import (
-    INSTALL_ROUTE,
-    Repository,
-    find_installed,
-    install_payload,
-    install_revision,
-    require_registered,
-    require_section,
-)
+from galaxy_api_scripts.tools import toolshed
+
+DEPENDENCIES = {"install_repository_dependencies": "--repository-deps", "install_tool_dependencies": "--tool-deps"}
 
 
 def main(argv=None):
     args = arguments(__doc__, argv, legacy=True)
     output = output_options(args)
     revision = args["--revision"] and parse_id(args["--revision"], "--revision")
-    repository = Repository(args["--url"], args["--owner"], args["--name"])
+    repository = toolshed.Repository(args["--url"], args["--owner"], args["--name"])
     galaxy = Galaxy(args["--api"], args["--local"])
     section, new_section = args["--panel-section-id"], args["--panel-section-name"]
 
-    galaxy.require_admin("installing tools")
-    require_registered(galaxy, repository)
-    data = install_payload(repository, revision or repository.revisions()[-1])
-    if section:
-        require_section(galaxy, section)
-        data["tool_panel_section_id"] = section
-    elif new_section:
+    toolshed.require_installable(galaxy, repository, "installing tools")
+    revision = revision or repository.revisions()[-1]
+    data = toolshed.installation_payload(galaxy, repository, revision, section)
+    if new_section and not section:
         data["new_tool_panel_section_label"] = new_section
-    if args["--repository-deps"]:
-        data["install_repository_dependencies"] = True
-    if args["--tool-deps"]:
-        data["install_tool_dependencies"] = True
-    installed = find_installed(galaxy, repository, data["changeset_revision"])
-    if installed:
+    data.update({name: True for name, option in DEPENDENCIES.items() if args[option]})
+    record = toolshed.find_record(repository.records(galaxy), revision)
+    if record and record["status"] == toolshed.INSTALLED:
         note = "; its tools stay where they are" if section or new_section else ""
-        message = f"{repository}, revision {data['changeset_revision']}, is installed already{note}"
-        return show(installed, **output, plain=lambda _: print_response({"status": "ok", "message": message}))
+        message = f"{repository}, revision {revision}, is installed already{note}"
+        return show(record, **output, plain=lambda _: print_response({"status": "ok", "message": message}))
     if args["--dry-run"]:
-        return print_request("POST", galaxy.url_for(INSTALL_ROUTE), data, output["format"])
-    show(install_revision(galaxy, repository, data), **output, plain=print_response, changed=True)
+        return print_request("POST", galaxy.url_for(toolshed.INSTALL_ROUTE), data, output["format"])
+    show(toolshed.install_revision(galaxy, repository, data, record), **output, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

@@ -55,15 +55,10 @@ from common import (
     run,
 )
 from galaxy_api_scripts.datasets.tus import upload_file
+from galaxy_api_scripts.datasets.upload import fetch_batches
 from galaxy_api_scripts.libraries.contents import ensure_folder, find_folders, require_path_paste
 from galaxy_api_scripts.libraries.local_tree import CHANGED_MESSAGE, file_error
-from galaxy_api_scripts.libraries.uploads import (
-    BATCH_BYTES,
-    LibraryUploads,
-    check_uploads,
-    exclusive_run,
-    upload_batches,
-)
+from galaxy_api_scripts.libraries.uploads import BATCH_BYTES, LibraryUploads, check_uploads, exclusive_run
 from galaxy_api_scripts.progress import enable_bars
 
 
@@ -115,7 +110,7 @@ def main(argv=None):
                 print(f"[{file.label}]", "/".join((start, *file.folder, file.name)), "would be uploaded")
         else:
             accepted = []
-            for batch in upload_batches(missing, BATCH_BYTES):
+            for batch in fetch_batches(missing, BATCH_BYTES):
                 accepted_now = upload(galaxy, uploads, folders, batch, send, link)
                 if not quiet:
                     print_files(folders, accepted_now, False)

@@ -25,36 +25,23 @@ longer loads Galaxy does not tell the section: without --panel-section-id they e
 import sys
 
 from common import Galaxy, arguments, output_options, parse_id, print_request, print_response, run, show
-from galaxy_api_scripts.tools.toolshed import (
-    INSTALL_ROUTE,
-    Repository,
-    find_panel_section,
-    install_payload,
-    reinstall_revision,
-    require_registered,
-    require_section,
-)
+from galaxy_api_scripts.tools import toolshed
 
 
 def main(argv=None):
     args = arguments(__doc__, argv, legacy=True)
     revision, output = parse_id(args["--revision"], "--revision"), output_options(args)
-    repository = Repository(args["--url"], args["--owner"], args["--name"])
+    repository = toolshed.Repository(args["--url"], args["--owner"], args["--name"])
     galaxy = Galaxy(args["--api"], args["--local"])
 
-    galaxy.require_admin("repairing a repository")
-    require_registered(galaxy, repository)
+    toolshed.require_installable(galaxy, repository, "repairing a repository")
     record = repository.record(galaxy, revision)
-    data = install_payload(repository, revision)
-    section = args["--panel-section-id"]
-    if section:
-        require_section(galaxy, section)
-    section = section or find_panel_section(galaxy, record)
-    if section:
-        data["tool_panel_section_id"] = section
+    section = args["--panel-section-id"] or toolshed.find_panel_section(galaxy, record)
+    data = toolshed.installation_payload(galaxy, repository, revision, section)
     if args["--dry-run"]:
-        return print_request("POST", galaxy.url_for(INSTALL_ROUTE), data, output["format"])
-    show(reinstall_revision(galaxy, repository, revision, data), **output, plain=print_response, changed=True)
+        return print_request("POST", galaxy.url_for(toolshed.INSTALL_ROUTE), data, output["format"])
+    answer = toolshed.install_revision(galaxy, repository, data, record, is_repair=True)
+    show(answer, **output, plain=print_response, changed=True)
 
 
 if __name__ == "__main__":

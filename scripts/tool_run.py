@@ -47,15 +47,8 @@ from common import (
     show,
 )
 from galaxy_api_scripts.datasets.target_history import create_history_if_needed, find_writable_history
+from galaxy_api_scripts.tools import request
 from galaxy_api_scripts.tools.catalog import find_tool
-from galaxy_api_scripts.tools.request import (
-    ToolRequest,
-    refresh_outputs,
-    run_payload,
-    submit_tool,
-    tool_outputs,
-    wait_for_tool,
-)
 from galaxy_api_scripts.tools.values import parse_tool_inputs
 
 FIELDS = ["id", "src", "hid", "name", "extension", "state", "output"]
@@ -72,18 +65,18 @@ def main(argv=None):
     user = galaxy.current_user()
     history_id = "" if target.startswith("new:") else find_writable_history(galaxy, target, user)["id"]
     tool = find_tool(galaxy, args["TOOL"], args["--tool-version"])
-    inputs = ToolRequest(galaxy, tool, history_id or None).inputs(values)
+    inputs = request.check_inputs(galaxy, tool, history_id or None, values)
     if args["--dry-run"]:
-        data = run_payload(tool, history_id or target, inputs, cached)
+        data = request.run_payload(tool, history_id or target, inputs, cached)
         print_request("POST", galaxy.url_for("tools"), data, output["format"] if "json" in output["format"] else None)
         return
     with create_history_if_needed(galaxy, history_id or None, target) as history_id:
-        answer = submit_tool(galaxy, run_payload(tool, history_id, inputs, cached))
-    outputs = tool_outputs(answer)
+        answer = request.submit_tool(galaxy, request.run_payload(tool, history_id, inputs, cached))
+    outputs = request.tool_outputs(answer)
     try:
         if args["--wait"]:
-            problem = wait_for_tool(galaxy, answer, history_id, timeout)
-            outputs = refresh_outputs(galaxy, outputs)
+            problem = request.wait_for_tool(galaxy, answer, history_id, timeout)
+            outputs = request.refresh_outputs(galaxy, outputs)
             if problem:
                 raise problem
     finally:        # also after an interrupt: the jobs exist, and so do their outputs

@@ -44,7 +44,7 @@ from common import (
 )
 from galaxy_api_scripts.datasets.sources import parse_file
 from galaxy_api_scripts.datasets.target_history import TargetHistory
-from galaxy_api_scripts.datasets.upload import UploadSettings, mark_done, upload_one, verify_uploads
+from galaxy_api_scripts.datasets.upload import UploadSettings, mark_done, upload_sources, verify_uploads
 from galaxy_api_scripts.progress import enable_bars
 
 KNOWN = ("filename", "file_type", "dbkey")
@@ -63,11 +63,14 @@ def main(argv=None):
         report_error(f"{unknown}= means nothing here: there are {', '.join(KNOWN)}")
     dbkey = settings.get("dbkey", "?")
     source = parse_file(file, settings.get("filename", ""), settings.get("file_type", "auto"))
-    upload, answer = upload_one(galaxy, history, source, dbkey)
+    galaxy.get(f"histories/{history}")      # a wrong history is refused before the bytes go
+    [upload] = upload_sources(galaxy, history, [source], UploadSettings(dbkey))
+    upload.require_success()
+    answer = upload.answer or {"jobs": []}
     if args["--wait"]:
         [upload] = verify_uploads(galaxy, history, [upload], UploadSettings(dbkey), timeout)
-        if upload.problem:
-            raise GalaxyError(upload.problem, upload.exit_code)
+        upload.require_success()
+    if args["--wait"] or not upload.answer:
         answer["outputs"] = [galaxy.get(f"datasets/{upload.dataset['id']}")]
     on_success(lambda: mark_done([upload], TargetHistory(history)))
     if output["format"] or output["fields"]:

@@ -19,9 +19,9 @@ from galaxy_api_scripts.batch.ledger import Ledger, Sample
 from galaxy_api_scripts.batch.ledger_reader import FAILURE_STATES
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.shared_uploads import is_usable
-from galaxy_api_scripts.datasets.download import clip_filename, safe_name
 from galaxy_api_scripts.datasets.hashing import hash_file
 from galaxy_api_scripts.datasets.target_history import KEY_LENGTH, NAME_LENGTH, name_with_key
+from galaxy_api_scripts.files import safe_name
 from galaxy_api_scripts.workflows.run import RunRequest
 
 MAX_FOLDER_BYTES = 255      # what file systems take
@@ -90,7 +90,7 @@ def _choose_folder(ledger: Ledger, name: str, key: str, namesakes: list[Sample])
     taken = any(other.notes.folder == folder for other in others)
     if safe_name(folder) == folder and len(folder.encode()) <= MAX_FOLDER_BYTES and not taken:
         return folder
-    return clip_filename(safe_name(name), mark=f" [{key[:KEY_LENGTH]}]")
+    return safe_name(name, f" [{key[:KEY_LENGTH]}]")
 
 
 def portable_purpose(request: RunRequest) -> Any:

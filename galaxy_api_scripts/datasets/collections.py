@@ -8,6 +8,7 @@ from typing import Any
 
 from common import NON_TERMINAL_DATASET_STATES, STILL_RUNNING, TERMINAL_JOB_STATES, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
+from galaxy_api_scripts.datasets.hashing import hash_values
 from galaxy_api_scripts.datasets.sources import Source, pair_reads, stem
 from galaxy_api_scripts.datasets.target_history import last_hid
 from galaxy_api_scripts.polling import describe_timeout
@@ -25,7 +26,7 @@ class ElementSource:
     """What becomes an element: a dataset of Galaxy's, or a source to upload."""
 
     name: str
-    place: str                      # a path or URL, or the dataset's id
+    location: str                   # a path or URL, or the dataset's id
     source: Source | None = None    # None for a dataset
 
 
@@ -51,7 +52,7 @@ def arrange_elements(collection_type: str, parts: list[ElementSource]) -> dict[I
             elements.update({(*outer, "forward"): by_name[forward], (*outer, "reverse"): by_name[reverse]})
     for identifiers, part in elements.items():
         if len(":".join(identifiers)) > MAX_NAME_LENGTH:
-            raise GalaxyError(f"{part.place}: too long a name for an element: Galaxy takes {MAX_NAME_LENGTH} characters",
+            raise GalaxyError(f"{part.location}: too long a name for an element: Galaxy takes {MAX_NAME_LENGTH} characters",
                               USAGE)
     return elements
 
@@ -60,7 +61,8 @@ def _by_unique_name(items: Iterable[tuple[str, ElementSource]]) -> dict[str, Ele
     by_name: dict[str, ElementSource] = {}
     for name, part in items:
         if by_name.setdefault(name, part) is not part:
-            raise GalaxyError(f"{by_name[name].place} and {part.place}: both would be {name!r} in the collection", USAGE)
+            raise GalaxyError(f"{by_name[name].location} and {part.location}: both would be {name!r} in the collection",
+                              USAGE)
     return by_name
 
 
@@ -130,7 +132,8 @@ def wait_until_filled(galaxy: Galaxy, created: dict[str, Any], timeout: float | 
         if job_states <= set(TERMINAL_JOB_STATES):
             collection: dict[str, Any] = galaxy.get(
                 f"histories/{created['history_id']}/contents/dataset_collections/{created['id']}", timeout=TIMEOUTS)
-            if _element_states(collection).isdisjoint(NON_TERMINAL_DATASET_STATES):
+            states = {dataset["state"] for _, dataset in element_datasets(collection["elements"])}
+            if states.isdisjoint(NON_TERMINAL_DATASET_STATES):
                 break
     else:
         raise GalaxyError(f"{label} is still being filled{describe_timeout(timeout)}", STILL_RUNNING)
@@ -138,13 +141,6 @@ def wait_until_filled(galaxy: Galaxy, created: dict[str, Any], timeout: float | 
         why = collection["populated_state_message"] or f"its job ended in state {', '.join(job_states)}"
         raise GalaxyError(f"{label} was not filled: {why}")
     return collection
-
-
-def _element_states(collection: dict[str, Any]) -> set[str]:
-    """The states of a collection's datasets; Galaxy 25.0 and older don't list them apart."""
-    if "elements_states" in collection:
-        return set(collection["elements_states"])
-    return {dataset["state"] for _, dataset in element_datasets(collection["elements"])}
 
 
 def collection_problems(galaxy: Galaxy, collection: dict[str, Any], elements: dict[Identifiers, ElementSource],
@@ -158,12 +154,12 @@ def collection_problems(galaxy: Galaxy, collection: dict[str, Any], elements: di
     hashes: dict[str, list[str]] = {}
     if any(leaf.get("hashes") for leaf in leaves.values()):
         ask = {"history_id": collection["history_id"], "keys": "id,hashes", "q": "hid-ge", "qv": collection["hid"]}
-        hashes = {content["id"]: [entry["hash_value"] for entry in content["hashes"]]
+        hashes = {content["id"]: hash_values(content)
                   for content in galaxy.pages("datasets", ask) if "hashes" in content}      # that list has collections too
     lines = []
     for identifiers, part in elements.items():
         dataset = datasets.get(identifiers)
-        sent = [entry["hash_value"] for entry in leaves[identifiers].get("hashes", [])]
+        sent = hash_values({"hashes": [], **leaves[identifiers]})
         problem = "Galaxy has no such element"
         if dataset and dataset["state"] not in ("ok", "empty"):
             why = galaxy.get(f"datasets/{dataset['id']}").get("misc_info") or "Galaxy does not say why"
@@ -174,5 +170,5 @@ def collection_problems(galaxy: Galaxy, collection: dict[str, Any], elements: di
             problem = f"dataset {dataset['id']} has another SHA-256 than the bytes that were sent"
         elif dataset:
             continue
-        lines.append(f"{part.place}: {'/'.join(identifiers)}: {problem}")
+        lines.append(f"{part.location}: {'/'.join(identifiers)}: {problem}")
     return lines

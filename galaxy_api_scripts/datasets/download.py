@@ -9,7 +9,6 @@ import csv
 import io
 import os
 import queue
-import re
 import string
 import sys
 import threading
@@ -36,7 +35,7 @@ from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.hashing import best_hash, hash_file
 from galaxy_api_scripts.datasets.http_download import ExpectedFile, UnexpectedArchive, download_file
 from galaxy_api_scripts.datasets.sources import datatype_ending, guess_datatype
-from galaxy_api_scripts.files import hold_lock, write_atomic
+from galaxy_api_scripts.files import hold_lock, safe_ending, safe_name, write_atomic
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
 
 MANIFEST = "manifest.tsv"
@@ -144,7 +143,8 @@ class UniquePaths:
     def path(self, item: DownloadItem) -> str:
         """An unused path for `item`: by the template, else from the names of its collection and element, or its own, with
         its datatype; with its id if that is in use."""
-        marks = ["", f" ({item.id})", *(f" ({item.id}, {number})" for number in range(2, 1000))]
+        identity = safe_name(item.id)[:40]
+        marks = ["", f" ({identity})", *(f" ({identity}, {number})" for number in range(2, 1000))]
         for path in (self._fill_template(item, mark) for mark in marks):
             if not self.files.isdisjoint(_parents(_fold(path))):
                 path = path.replace("/", " (folder)/", 1)
@@ -160,16 +160,16 @@ class UniquePaths:
 
     def _fill_template(self, item: DownloadItem, mark: str) -> str:
         template = self.template or ("{collection}/{element}.{ext}" if item.element else "{name}.{ext}")
-        name = str(item.about.get("name") or "")
-        title = item.element[-1] if item.element else name
-        ext = datatype_ending(title) if guess_datatype(title) == item.ext else safe_extension(item.ext)
-        element = "/".join(safe_name(part, ext if last else "") for last, part in _mark_last(item.element))
-        path = template.format(name=safe_name(name, ext), ext=ext, id=item.id, hid=item.about.get("hid") or "",
-                               element=element or safe_name(name, ext),
-                               collection=safe_name(item.collection) if item.collection else "",
-                               history=safe_name(item.history) if item.history else "")
-        parts = [part for part in path.split("/") if part] or ["dataset"]
-        return "/".join(clip_filename(part, ext, mark) if last else clip_filename(part) for last, part in _mark_last(parts))
+        name, hid = (str(item.about.get(field) or "") for field in ("name", "hid"))
+        *outer, inner = item.element or (name,)
+        ext = safe_ending(datatype_ending(inner) if guess_datatype(inner) == item.ext else item.ext)
+        path = template.format(
+            name=safe_name(name, without=ext), ext=ext, id=safe_name(item.id), hid=hid and safe_name(hid),
+            element="/".join([*map(safe_name, outer), safe_name(inner, without=ext)]),
+            collection=item.collection and safe_name(item.collection), history=item.history and safe_name(item.history))
+        *folders, file = [part for part in path.split("/") if part] or ["dataset"]
+        end = f".{ext}" if ext and file.endswith(f".{ext}") else ""
+        return "/".join([*map(safe_name, folders), safe_name(file, mark + end, without=ext if end else "")])
 
 
 def _fold(path: str) -> str:
@@ -181,33 +181,6 @@ def _parents(path: str) -> list[str]:
     """The folders that a path is in."""
     parts = path.split("/")
     return ["/".join(parts[:length]) for length in range(1, len(parts))]
-
-
-def _mark_last(parts: Iterable[str]) -> list[tuple[bool, str]]:
-    parts = list(parts)
-    return [(number == len(parts), part) for number, part in enumerate(parts, 1)]
-
-
-def safe_name(name: str, ext: str = "") -> str:
-    """`name` without `.ext` at its end, safe in any folder: no path, not hidden, no control characters, not empty."""
-    stem = re.sub(r"[/\\\x00-\x1f\x7f-\x9f]", "_", name).strip()
-    stem = stem.removesuffix(f".{ext}") if ext else stem
-    if stem.startswith("."):
-        stem = "_" + stem[1:]
-    return stem.encode(errors="replace").decode() or "dataset"
-
-
-def safe_extension(ext: str) -> str:
-    """A datatype, safe as the end of a file's name."""
-    return re.sub(r"[^\w.+-]|\.(?=\.)", "_", ext, flags=re.ASCII)[:40]
-
-
-def clip_filename(part: str, ext: str = "", mark: str = "") -> str:
-    """One name of a path, 255 bytes at most, with `mark` before the datatype at its end; never hidden, never `..`."""
-    end = f".{ext}" if ext and part.endswith(f".{ext}") else ""
-    stem = part.removesuffix(end) if end else part
-    stem = "_" + stem[1:] if stem.startswith(".") else stem
-    return stem.encode()[:255 - len((mark + end).encode())].decode(errors="ignore") + mark + end
 
 
 # ---------------------------------------------------------------------------------------------------------- the manifest

@@ -21,6 +21,11 @@ def hash_file(path: str | Path, algorithm: str) -> str:
     return digest.hexdigest()
 
 
+def hash_values(dataset: dict[str, Any]) -> list[str]:
+    """The values of all hashes that Galaxy lists for a dataset."""
+    return [entry["hash_value"] for entry in dataset["hashes"]]
+
+
 def best_hash(dataset: dict[str, Any]) -> tuple[str, str] | None:
     """hashlib's name and the value of the best hash that Galaxy knows of a dataset's own bytes; None if it knows none."""
     known = {entry["hash_function"]: entry["hash_value"] for entry in dataset.get("hashes") or []

@@ -4,9 +4,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import queue
 import re
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ from galaxy_api_scripts.files import publish
 from galaxy_api_scripts.progress import STALL_TIMEOUT, StallClock, progress_bar
 
 CHUNK_SIZE = 64 * 2**10     # bytes of an answer read at a time: what came of one before a cut is lost
-FLUSH_SIZE = 32 * 2**20     # bytes received before they are flushed to the disk, while the next ones arrive
+FLUSH_SIZE = 32 * 2**20     # bytes after which the system is told to write them to the disk, while the next ones arrive
 
 
 @dataclass(frozen=True)
@@ -55,12 +53,13 @@ def download_file(galaxy: Galaxy, route: str, path: Path, *, label: str, params:
     if path.exists() and not path.is_file() and not path.is_dir():      # root could replace a device by a file
         raise GalaxyError(f"{label}: {path} is no file, so none is put in its place")
     with Checkpoint(galaxy, str(path), "download", route, params, os.path.abspath(path)) as checkpoint:
-        part = path.with_name(f".{checkpoint.name}{'' if checkpoint.kept else os.getpid()}.part")
+        part = path.with_name(f".{checkpoint.name}{'' if checkpoint.is_kept else os.getpid()}.part")
         try:
             with open(part, "ab") as file, progress_bar(expected.size, path.name, total) as bar, \
-                    StreamHash(expected.algorithm) as digest, _BackgroundFlush(file) as disk:
+                    StreamHash(expected.algorithm) as digest:
                 download = _Download(galaxy, route, params, label, checkpoint, expected, stall)
-                size, computed = download.fetch_all(file, digest, disk, bar), digest.hexdigest()
+                size, computed = download.fetch_all(file, digest, bar), digest.hexdigest()
+                getattr(os, "fdatasync", os.fsync)(file.fileno())       # macOS has no other
             if expected.size is not None and size != expected.size:
                 raise GalaxyError(f"{label}: {size} of {expected.size} bytes came", FAILED)
             if expected.digest and computed != expected.digest:
@@ -72,7 +71,7 @@ def download_file(galaxy: Galaxy, route: str, path: Path, *, label: str, params:
                 before_publish(part, computed)
             publish(part, path, overwrite)
         except GalaxyError as error:
-            if error.exit_code != TRY_LATER or not checkpoint.kept:
+            if error.exit_code != TRY_LATER or not checkpoint.is_kept:
                 _discard(part, checkpoint)
             raise
         except OSError as error:
@@ -92,51 +91,6 @@ def _discard(part: Path, checkpoint: Checkpoint) -> None:
     checkpoint.clear()
 
 
-class _BackgroundFlush:
-    """Flushes a file to the disk in a thread while more bytes arrive: at the end it would take a fast link's time again.
-
-    Leaving it without an exception flushes the rest, and raises the first OSError of any flush.
-    """
-
-    def __init__(self, file: BinaryIO):
-        self.file, self.unflushed = file, 0     # bytes written since a flush was last begun
-        self.error: OSError | None = None
-        self.requests: queue.Queue[bool] = queue.Queue(1)
-        self.thread = threading.Thread(target=self._work, daemon=True)
-
-    def record_written(self, size: int) -> None:
-        """Note that `size` more bytes were written to the file."""
-        self.unflushed += size
-        if self.unflushed >= FLUSH_SIZE and self.requests.empty():
-            if not self.thread.is_alive():
-                self.thread.start()
-            self.requests.put(True)
-            self.unflushed = 0
-
-    def _work(self) -> None:
-        while self.requests.get():
-            self._flush()
-
-    def _flush(self) -> None:
-        try:
-            getattr(os, "fdatasync", os.fsync)(self.file.fileno())      # macOS has no other
-        except OSError as error:
-            self.error = self.error or error    # the system tells each failure once only
-
-    def __enter__(self) -> _BackgroundFlush:
-        return self
-
-    def __exit__(self, kind: Any, *error: Any) -> None:
-        if self.thread.is_alive():
-            self.requests.put(False)
-            self.thread.join()
-        if not kind:
-            self.file.flush()
-            self._flush()
-            if self.error:
-                raise self.error
-
-
 class _Download:
     """What a GET answers on its way into a file, by as many requests as it takes."""
 
@@ -145,9 +99,9 @@ class _Download:
         self.galaxy, self.route, self.params, self.label = galaxy, route, params, label
         self.checkpoint, self.expected, self.clock = checkpoint, expected, StallClock(stall)
 
-    def fetch_all(self, file: BinaryIO, digest: StreamHash, disk: _BackgroundFlush, bar: Any) -> int:
+    def fetch_all(self, file: BinaryIO, digest: StreamHash, bar: Any) -> int:
         """Fetch all bytes into `file`; returns how many came."""
-        self.file, self.digest, self.disk, self.bar = file, digest, disk, bar
+        self.file, self.digest, self.bar = file, digest, bar
         self.offset = self.furthest = file.seek(0, os.SEEK_END)     # bytes that are fetched again are no progress
         if self.checkpoint.data.get("etag"):
             self.bar.update(self.offset)
@@ -167,9 +121,10 @@ class _Download:
                 self.hash_earlier_bytes()
                 for chunk in answer.iter_content(CHUNK_SIZE):
                     self.file.write(chunk)
-                    self.disk.record_written(len(chunk))
                     self.digest.feed(self.offset, chunk)
                     self.offset += len(chunk)
+                    if self.offset % FLUSH_SIZE < len(chunk) and hasattr(os, "posix_fadvise"):
+                        os.posix_fadvise(self.file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)      # returns at once
                     self.bar.update(len(chunk))
             if self.offset < size:      # urllib3 1 does not tell a cut from an end
                 raise GalaxyError(f"{self.offset} of {size} bytes came", TRY_LATER)

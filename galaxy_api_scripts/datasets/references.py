@@ -1,10 +1,11 @@
 """References to data that Galaxy has, as command lines give them: `hda:ID`, `hdca:ID`, `ldda:ID`, `ld:ID` and `hid:N`."""
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
-from common import Galaxy, GalaxyError
+from common import USAGE, Galaxy, GalaxyError, shorten
 
 # What an input's data can be: a history's dataset, a collection, a library's dataset by either of its two ids.
 DATA_SOURCES = ("hda", "hdca", "ldda", "ld")
@@ -35,6 +36,24 @@ def fetch_reference(galaxy: Galaxy, src: str, identity: str, history: str | None
         reason = "nothing has that id" if error.status in (400, 500) else error.err_msg or error
         raise ReferenceProblem(f"{label}: {reason}", status=error.status) from None
     return src, require_readable(about, label)
+
+
+def require_datatype(galaxy: Galaxy, ext: str, label: str) -> None:
+    """Raise a usage error for a datatype that no single file can have on this Galaxy; "" and "auto" name none."""
+    if ext in ("", "auto"):
+        return
+    about = _datatypes(galaxy).get(ext)
+    if about is None:
+        raise GalaxyError(f"{label}={shorten(ext)}: no datatype of {galaxy.base}: display.py - /api/datatypes shows them",
+                          USAGE)
+    if about.get("composite_files"):
+        raise GalaxyError(f"{label}={ext}: a datatype of several files in one, which can't be uploaded like this", USAGE)
+
+
+@functools.cache
+def _datatypes(galaxy: Galaxy) -> dict[str, dict[str, Any]]:
+    datatypes = galaxy.get("datatypes", {"upload_only": "false", "extension_only": "false"})
+    return {datatype["extension"]: datatype for datatype in datatypes}
 
 
 def _fetch_library_version(galaxy: Galaxy, identity: str) -> dict[str, Any]:

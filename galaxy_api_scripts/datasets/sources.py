@@ -140,20 +140,27 @@ def expand_sources(texts: list[str], recursive: bool = False, ext: str = "") -> 
     name tell it. A folder's files come in the order of their names, without hidden ones, unfinished downloads and checksums;
     it may be empty.
     """
+    def real_path(text: str) -> str:
+        return text if URL_PATTERN.match(text) else os.path.realpath(text)
+
     typed: dict[str, str] = {}
     by_path: dict[str, Source] = {}
     complaints: list[str] = []
     for text in texts:
-        is_folder = _is_utf8(text) and not URL_PATTERN.match(text) and os.path.isdir(text)
-        if is_folder and not recursive:
+        if URL_PATTERN.match(text):
+            sources = [_parse_url(text, ext)]
+        elif not (_is_utf8(text) and os.path.isdir(text)):
+            sources = [parse_file(text, ext=ext)]
+        elif recursive:
+            sources = _files_in_folder(text, ext, complaints)
+        else:
             raise GalaxyError(f"{text}: a folder: --recursive takes what is in it", USAGE)
-        sources = _files_in_folder(text, ext, complaints) if is_folder else [_parse_source(text, ext)]
-        path = _real_path(text)
+        path = real_path(text)
         if path in typed:
             raise GalaxyError(f"{text}: the same as {typed[path]}, which is there already", USAGE)
         typed[path] = text
         for source in sources:
-            first = by_path.setdefault(_real_path(source.path), source)
+            first = by_path.setdefault(real_path(source.path), source)
             if first is not source:
                 complaints.append(f"{source.path}: left out, because it is the same file as {first.path}")
     return list(by_path.values()), complaints
@@ -186,21 +193,21 @@ def rename_source(sources: list[Source], name: str, ext: str = "") -> Source:
 
 def parse_file(text: str, name: str = "", ext: str = "") -> Source:
     """The file at the path `text`, with the dataset's name and datatype unless ""; an unreadable one is a usage error."""
-    try:
-        size = _file_size(text)
-    except (OSError, ValueError) as error:
-        raise GalaxyError(f"{text}: {_reason(error)}", USAGE) from None
-    name = name or os.path.basename(text)
-    return Source(os.path.abspath(text), name, ext or guess_datatype(name), size)
-
-
-def _parse_source(text: str, ext: str) -> Source:
-    """The file or URL that was typed."""
     if not text:
         raise GalaxyError("a file's name is empty: is a variable unset?", USAGE)
-    if not _is_utf8(text):
-        raise GalaxyError(f"{_printable(text)}: its name is not UTF-8", USAGE)
-    return _parse_url(text, ext) if URL_PATTERN.match(text) else parse_file(text, ext=ext)
+    problem = "" if _is_utf8(text) else "its name is not UTF-8"
+    try:
+        about = os.stat(text)
+        if not stat.S_ISREG(about.st_mode):     # a pipe has no size, and would arrive as an empty dataset
+            problem = problem or "not a file"
+        elif not os.access(text, os.R_OK):
+            problem = problem or "Permission denied"
+    except (OSError, ValueError) as error:
+        problem = problem or getattr(error, "strerror", None) or str(error)
+    if problem:
+        raise GalaxyError(f"{_printable(text)}: {problem}", USAGE)
+    name = name or os.path.basename(text)
+    return Source(os.path.abspath(text), name, ext or guess_datatype(name), about.st_size)
 
 
 def _parse_url(url: str, ext: str) -> Source:
@@ -218,20 +225,18 @@ def _parse_url(url: str, ext: str) -> Source:
 
 def _files_in_folder(folder: str, ext: str, complaints: list[str]) -> list[Source]:
     """The files in a folder, sorted; what is wrong with others is added to `complaints`."""
-    sources, tree = [], os.path.realpath(folder)
+    sources, real_folder = [], os.path.realpath(folder)
     for path in _walk_files(folder, complaints):
-        name = os.path.relpath(path, folder)
+        name, real_path = os.path.relpath(path, folder), os.path.realpath(path)
         try:
-            if not _is_utf8(name):
-                raise ValueError("its name is not UTF-8")
-            if os.path.commonpath([tree, os.path.realpath(path)]) != tree:
-                raise ValueError(f"a link out of {folder}, left alone")
+            if os.path.commonpath([real_folder, real_path]) != real_folder:
+                raise GalaxyError(f"{path}: a link out of {folder}, left alone")
             if not os.path.isdir(path):
-                sources.append(Source(os.path.abspath(path), name, ext or guess_datatype(name), _file_size(path)))
-            elif "/." in os.path.realpath(path)[len(tree):]:    # the walk meets all other folders that a link leads to
-                raise ValueError("a link to a hidden folder, left alone")
-        except (OSError, ValueError) as error:
-            complaints.append(f"{_printable(path)}: {_reason(error)}")
+                sources.append(replace(parse_file(path, ext=ext), name=name))
+            elif "/." in real_path[len(real_folder):]:      # the walk meets all other folders that a link leads to
+                raise GalaxyError(f"{path}: a link to a hidden folder, left alone")
+        except GalaxyError as error:
+            complaints.append(str(error))
     return sorted(sources, key=lambda source: source.name.split("/"))
 
 
@@ -246,25 +251,6 @@ def _walk_files(folder: str, complaints: list[str]) -> Iterator[str]:
         for name in sorted(names) + links:
             if not (name.startswith(".") or name.lower().endswith(UNFINISHED_SUFFIXES) or CHECKSUM_PATTERN.fullmatch(name)):
                 yield os.path.join(parent, name)
-
-
-def _file_size(path: str) -> int:
-    """The size of a readable file (bytes). Raises OSError and ValueError."""
-    about = os.stat(path)
-    if not stat.S_ISREG(about.st_mode):     # a pipe has no size, and would arrive as an empty dataset
-        raise ValueError("not a file")
-    if not os.access(path, os.R_OK):
-        raise PermissionError(13, "Permission denied")
-    return about.st_size
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
-def _real_path(text: str) -> str:
-    """What all paths of one file have in common."""
-    return text if URL_PATTERN.match(text) else os.path.realpath(text)
 
 
 def _is_utf8(text: str) -> bool:

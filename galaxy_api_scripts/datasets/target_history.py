@@ -1,12 +1,4 @@
-"""The history that a run writes to: one function for each way to find or make it.
-
-- `find_writable_history`: one that exists, by its id or exact name.
-- `open_target_history`: what a command line names, which may be new:NAME; a later run of the same line finds the same.
-- `create_history_if_needed`: a new one at the last moment, deleted again if nothing came of it.
-- `create_history_once`: one with a name of its own, made once however often a run is killed.
-- `shared_history`: one for everything that a ledger does under one title.
-- `parse_legacy_history`: HISTORY of the old scripts, for Galaxy to find or make.
-"""
+"""The history that a run writes to: one function for each way to find or make it."""
 from __future__ import annotations
 
 import contextlib
@@ -28,9 +20,9 @@ NAME_LENGTH = 255       # characters that Galaxy keeps of a name
 
 @dataclass
 class TargetHistory:
-    """The history that a command line names: its id, "" if it must still be made; and the checkpoint of its work."""
+    """The history that a command line names, with the checkpoint of the line's work."""
 
-    id: str
+    id: str     # "" if it must still be made
     checkpoint: Checkpoint | None = None
 
 
@@ -128,21 +120,21 @@ def _histories_named(galaxy: Galaxy, name: str, others: list[str]) -> list[dict[
             if history["name"] == name and not history.get("deleted") and history["id"] not in others]
 
 
-def name_with_key(title: str, key: str) -> str:
+def name_with_key(name: str, key: str) -> str:
     """A history's name that ends in the beginning of `key`, so that no other history has it."""
-    return f"{title[:NAME_LENGTH - KEY_LENGTH - 3]} [{key[:KEY_LENGTH]}]"
+    return f"{name[:NAME_LENGTH - KEY_LENGTH - 3]} [{key[:KEY_LENGTH]}]"
 
 
-def shared_history(galaxy: Galaxy, notes: Notes, title: str) -> str:
-    """The id of the one history for all that the notes of a ledger do under `title`."""
+def shared_history(galaxy: Galaxy, notes: Notes, name: str) -> str:
+    """The id of the one history called `name`, and a mark of the ledger, for all that the ledger's notes are about."""
     if not notes.data.get("history_mark"):
         notes.save(durably=True, history_mark=secrets.token_hex(KEY_LENGTH // 2))
     known = notes.data.get("histories", {})
-    history = galaxy.get_or_none(f"histories/{known[title]}") if title in known else None
+    history = galaxy.get_or_none(f"histories/{known[name]}") if name in known else None
     if not history or history.get("deleted", True):
-        new, _ = create_history_once(galaxy, name_with_key(title, notes.data["history_mark"]), notes)
-        notes.save(durably=True, histories={**known, title: new}, history_requested=None)
-    return str(notes.data["histories"][title])
+        known[name], _ = create_history_once(galaxy, name_with_key(name, notes.data["history_mark"]), notes)
+        notes.save(durably=True, histories=known, history_requested=None)
+    return str(known[name])
 
 
 def parse_legacy_history(text: str) -> str:

@@ -34,33 +34,25 @@ VERSION_HEADER = {"Tus-Resumable": "1.0.0"}
 PIECE_HEADER = {"Content-Type": "application/offset+octet-stream"}
 
 
-def upload_file(galaxy: Galaxy, path: str, name: str = "", *, to: str = "", hashed: bool = True,
-                stall: float = STALL_TIMEOUT, total: Any = None, keep: bool = False
+def upload_file(galaxy: Galaxy, path: str, destination: str = "", keep: bool = False, **options: Any
                 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Send the bytes of the file at `path`; returns the element and the session that `upload.post_fetch` takes.
-
-    An upload that was cut off resumes, in a later process too, if `to`, a word for its destination, is the same. Unless
-    `hashed` is false the element holds the SHA-256: if Galaxy then stores other bytes, the dataset ends in state `error`.
-    `total` is the `progress_bar` of several files. With `keep` the checkpoint stays until `forget_upload`, so that a later
-    process has nothing left to send. Raises `GalaxyError`, also if the file changes meanwhile, and after `stall` seconds
-    without progress (TRY_LATER).
-    """
-    with open_unchanged(path) as file, upload_checkpoint(galaxy, file, path, to) as checkpoint:
-        element, session = send_file(galaxy, file, name or os.path.basename(path), checkpoint, hashed=hashed, stall=stall,
-                                     total=total)
+    """Do what `send_file` does with `options`, for the file at `path`; a later process resumes it if the word `destination`
+    is the same. With `keep` the checkpoint stays until `forget_upload`, so that this one has nothing left to send."""
+    with open_file(path) as file, upload_checkpoint(galaxy, file, path, destination) as checkpoint:
+        element, session = send_file(galaxy, file, os.path.basename(path), checkpoint, **options)
         if not keep:
             checkpoint.clear()
         return element, session
 
 
-def forget_upload(galaxy: Galaxy, path: str, to: str = "") -> None:
+def forget_upload(galaxy: Galaxy, path: str, destination: str = "") -> None:
     """Forget the session that `upload_file` kept, once a dataset was made of it: it serves for one only."""
-    with contextlib.suppress(GalaxyError), open_unchanged(path) as file, \
-            upload_checkpoint(galaxy, file, path, to) as checkpoint:
+    with contextlib.suppress(GalaxyError), open_file(path) as file, \
+            upload_checkpoint(galaxy, file, path, destination) as checkpoint:
         checkpoint.clear()
 
 
-def open_unchanged(path: str) -> FileIO:
+def open_file(path: str) -> FileIO:
     """The regular file at `path`, open for reading; a usage error if there is none."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):     # a pipe has no size, and would arrive as an empty dataset
@@ -70,41 +62,45 @@ def open_unchanged(path: str) -> FileIO:
         raise GalaxyError(f"{path}: {error.strerror}", USAGE) from None
 
 
-def upload_checkpoint(galaxy: Galaxy, file: FileIO, path: str, to: str) -> Checkpoint:
+def upload_checkpoint(galaxy: Galaxy, file: FileIO, path: str, destination: str) -> Checkpoint:
     """The checkpoint of a file on its way to one destination; a file that has changed has a new one."""
     about = os.fstat(file.fileno())
-    return Checkpoint(galaxy, path, "upload", os.path.abspath(path), about.st_size, about.st_mtime_ns, to)
+    return Checkpoint(galaxy, path, "upload", os.path.abspath(path), about.st_size, about.st_mtime_ns, destination)
 
 
 def send_file(galaxy: Galaxy, file: FileIO, name: str, checkpoint: Checkpoint, *, hashed: bool = True,
               stall: float = STALL_TIMEOUT, total: Any = None) -> tuple[dict[str, Any], dict[str, str]]:
-    """Do what `upload_file` does, for an open file; its checkpoint then still holds the `session`."""
+    """Send the bytes of an open file; returns the element and the session that `upload.post_fetch` takes.
+
+    An upload that was cut off resumes, in a later process too, by its `checkpoint`. Unless `hashed` is false the element
+    holds the SHA-256: if Galaxy then stores other bytes, the dataset ends in state `error`. `total` is the `progress_bar` of
+    several files. Raises `GalaxyError`, also if the file changes meanwhile, and after `stall` seconds without progress
+    (TRY_LATER).
+    """
     before = os.fstat(file.fileno())
     with progress_bar(before.st_size, name, total) as bar, StreamHash("sha256" if hashed else "") as digest:
         try:
             session = _Upload(galaxy, file, before.st_size, name, checkpoint, digest, bar, stall).complete_session()
         except GalaxyError as error:
-            if _differs(file, before):
-                raise _changed(file) from error
+            _require_unchanged(file, before)
             code = TRY_LATER if error.lost or error.status in TRANSIENT_STATUSES else error.exit_code
             why = str(error).removesuffix(f": {MAY_HAVE_ACTED}")     # it may not: there is no dataset without `post_fetch`
             again = ", send it again" if code == TRY_LATER else ""
             raise GalaxyError(f"{printable_name(name)}: no dataset was made{again}: {why}", code, status=error.status,
                               body=error.body, err_msg=error.err_msg) from error
-        longer = file.seek(before.st_size) and file.read(1) if before.st_size else file.read(1)
-        if longer or _differs(file, before):    # a file of /proc claims to have no bytes
-            raise _changed(file)
+        _require_unchanged(file, before)
         hashes = [{"hash_function": "SHA-256", "hash_value": digest.hexdigest()}] if hashed else []
     return {"src": "files", "name": name, **({"hashes": hashes} if hashed else {})}, {"session_id": session, "name": name}
 
 
-def _differs(file: FileIO, before: os.stat_result) -> bool:
-    after = os.fstat(file.fileno())
-    return (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
-
-
-def _changed(file: FileIO) -> GalaxyError:
-    return GalaxyError(f"{file.name}: changed while it was sent, so no dataset was made: send it when it is complete")
+def _require_unchanged(file: FileIO, before: os.stat_result) -> None:
+    """Raise `GalaxyError` if the file is not as it was `before`, or no longer the one of that name."""
+    with contextlib.suppress(OSError):
+        now, is_longer = os.stat(file.name), file.seek(before.st_size) + 1 and file.read(1)     # as those of /proc are
+        if not is_longer and (now.st_ino, now.st_dev, now.st_size, now.st_mtime_ns) == (
+                before.st_ino, before.st_dev, before.st_size, before.st_mtime_ns):
+            return
+    raise GalaxyError(f"{file.name}: changed while it was sent, so no dataset was made: send it when it is complete")
 
 
 class _Upload:

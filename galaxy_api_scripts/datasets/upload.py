@@ -13,9 +13,10 @@ from typing import Any
 
 from common import FAILED, NON_TERMINAL_DATASET_STATES, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
+from galaxy_api_scripts.datasets.hashing import hash_values
 from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, TargetHistory, last_hid
-from galaxy_api_scripts.datasets.tus import open_unchanged, send_file, upload_checkpoint
+from galaxy_api_scripts.datasets.tus import open_file, send_file, upload_checkpoint
 from galaxy_api_scripts.polling import wait_datasets
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar, state_progress
 
@@ -62,16 +63,17 @@ class Upload:
     def fail(self, problem: object, exit_code: int = FAILED) -> None:
         self.problem, self.exit_code = str(problem), exit_code
 
-
-def finished_datasets(target: TargetHistory) -> dict[str, str]:
-    """`{a source's path: its dataset's id}` if an earlier run for the same had succeeded when it was killed."""
-    return dict(target.checkpoint.data.get("ended", {})) if target.checkpoint else {}
+    def require_success(self) -> None:
+        """Raise the upload's problem, if there is one, as `GalaxyError`."""
+        if self.problem:
+            raise GalaxyError(self.problem, self.exit_code)
 
 
 def upload_sources(galaxy: Galaxy, history: str, sources: list[Source], settings: UploadSettings,
                    finished: dict[str, str] | None = None) -> Iterator[Upload]:
     """Send the sources and let Galaxy make datasets of them, a job for each batch; yields each as soon as Galaxy has taken
-    it, or it is clear that it can't be sent. `finished` is what `finished_datasets` tells.
+    it, or it is clear that it can't be sent. `finished` is `{a source's path: its dataset's id}`, noted by `mark_succeeded`
+    in a run that was killed before its end.
 
     Raises `GalaxyError` if the trouble is not one file's: another run then resumes. Checkpoints stay until `mark_done`.
     """
@@ -79,15 +81,6 @@ def upload_sources(galaxy: Galaxy, history: str, sources: list[Source], settings
     with progress_bar(total_size, "all") if len(sources) > 1 else contextlib.nullcontext() as total:
         for batch in fetch_batches(sources):
             yield from _upload_batch(galaxy, history, batch, settings, total, finished or {})
-
-
-def upload_one(galaxy: Galaxy, history: str, source: Source, dbkey: str = "?") -> tuple[Upload, Any]:
-    """Upload one file; returns it and Galaxy's answer, `{"outputs": [dataset], "jobs": [job]}`. Raises `GalaxyError`."""
-    galaxy.get(f"histories/{history}")      # a wrong history is refused before the bytes go
-    [upload] = upload_sources(galaxy, history, [source], UploadSettings(dbkey))
-    if upload.problem:
-        raise GalaxyError(upload.problem, upload.exit_code)
-    return upload, upload.answer or {"outputs": [galaxy.get(f"datasets/{upload.dataset['id']}")], "jobs": []}
 
 
 def post_fetch(galaxy: Galaxy, history: str, targets: list[dict[str, Any]], sessions: Iterable[dict[str, str]] = ()) -> Any:
@@ -100,15 +93,15 @@ def post_fetch(galaxy: Galaxy, history: str, targets: list[dict[str, Any]], sess
     return galaxy.post("tools/fetch", {"history_id": history, "targets": targets, **files})
 
 
-def fetch_batches(sources: Iterable[Source]) -> Iterator[list[Source]]:
-    """The sources in lists for one job each."""
-    batch: list[Source] = []
-    for source in sources:
-        size = sum(other.size or 0 for other in [*batch, source])
-        if batch and (len(batch) == FILES_PER_JOB or size > BYTES_PER_JOB):
+def fetch_batches(files: Iterable[Any], max_bytes: int = BYTES_PER_JOB) -> Iterator[list[Any]]:
+    """The files, or anything else with a `size` (bytes or None), in lists for one job each; a large one is alone."""
+    batch: list[Any] = []
+    for file in files:
+        size = sum(other.size or 0 for other in [*batch, file])
+        if batch and (len(batch) == FILES_PER_JOB or size > max_bytes):
             yield batch
             batch = []
-        batch.append(source)
+        batch.append(file)
     if batch:
         yield batch
 
@@ -157,13 +150,12 @@ def _upload_batch(galaxy: Galaxy, history: str, batch: list[Source], settings: U
 
 
 def _open_upload(galaxy: Galaxy, history: str, source: Source, stack: contextlib.ExitStack) -> Upload:
-    """The upload of a source with its checkpoint, which may be of an earlier run that was killed."""
     upload = Upload(source)
     try:
         if source.is_url:
             upload.checkpoint = Checkpoint(galaxy, source.path, "upload", source.path, source.name, history)
         else:
-            with open_unchanged(source.path) as file:
+            with open_file(source.path) as file:
                 upload.checkpoint = upload_checkpoint(galaxy, file, source.path, f"{history} {source.name}")
         stack.callback(upload.checkpoint.close)
     except GalaxyError as error:
@@ -175,12 +167,12 @@ def _open_upload(galaxy: Galaxy, history: str, source: Source, stack: contextlib
 
 def _send(galaxy: Galaxy, upload: Upload, settings: UploadSettings, total: Any
           ) -> tuple[dict[str, Any], dict[str, str] | None]:
-    """The source as a fetch takes it; a file's bytes are sent first."""
+    """The source as a fetch takes it, and the session of a file, whose bytes are sent first."""
     assert upload.checkpoint
     source = upload.source
     if source.is_url:
         return {"src": "url", "url": source.path, "name": source.name}, None
-    with open_unchanged(source.path) as file:
+    with open_file(source.path) as file:
         element, session = send_file(galaxy, file, source.name, upload.checkpoint, hashed=settings.hashed,
                                      stall=settings.stall, total=total)
     upload.sha256 = element["hashes"][0]["hash_value"] if settings.hashed else ""
@@ -263,18 +255,14 @@ def _matches(dataset: dict[str, Any], upload: Upload) -> bool:
         return False
     if dataset["state"] in NON_TERMINAL_DATASET_STATES or "hashes" not in dataset or not notes.get("sha256"):
         return True
-    return notes["sha256"] in _hash_values(dataset)     # else it is somebody else's of that name
+    return notes["sha256"] in hash_values(dataset)     # else it is somebody else's of that name
 
 
-def _hash_values(dataset: dict[str, Any]) -> list[str]:
-    return [entry["hash_value"] for entry in dataset["hashes"]]
-
-
-def history_datasets(galaxy: Galaxy, history: str) -> list[dict[str, Any]]:
-    """All datasets of the history, deleted ones too, with the fields that tell whether they arrived; a request for 500."""
+def history_datasets(galaxy: Galaxy, history: str, deleted: bool = True) -> list[dict[str, Any]]:
+    """All datasets of the history, unless not `deleted` ones, with the fields that tell whether they arrived."""
     ask = {"v": "dev", "keys": "id,hid,name,state,deleted,extension,file_size,hashes,misc_info"}
     return [content for content in galaxy.pages(f"histories/{history}/contents", ask)
-            if content["history_content_type"] == "dataset"]
+            if content["history_content_type"] == "dataset" and (deleted or not content["deleted"])]
 
 
 def discard_dataset(galaxy: Galaxy, dataset: str) -> None:
@@ -331,9 +319,7 @@ def _wait_until_terminal(galaxy: Galaxy, history: str, uploads: list[Upload], ti
         if not upload.problem:
             dataset_id = upload.dataset["id"]
             upload.dataset = {**upload.dataset, **datasets[dataset_id], "state": states[dataset_id]}
-            problem = upload_problem(upload)
-            if problem:
-                upload.fail(problem)
+            upload.problem = upload_problem(upload)
     return uploads
 
 
@@ -346,7 +332,7 @@ def upload_problem(upload: Upload) -> str:
     if dataset["state"] != "ok":
         return f"{label} ended in state {dataset['state']}: {dataset.get('misc_info') or 'Galaxy does not say why'}"
     if upload.sha256 and "hashes" in dataset:       # which older Galaxys do not list
-        return "" if upload.sha256 in _hash_values(dataset) else f"{label} has another SHA-256 than was sent"
+        return "" if upload.sha256 in hash_values(dataset) else f"{label} has another SHA-256 than was sent"
     if size not in (None, dataset["file_size"]):
         return f"{label} has {dataset['file_size']} bytes, {size} were sent"
     return ""
@@ -357,22 +343,22 @@ def find_existing(galaxy: Galaxy, history: str, sources: list[Source], wait: boo
     """Those of the sources that the history has already: each takes a dataset of the same name and size, or one of the same
     name that is still being made, unless these are to be waited for first. A URL has no size, so its name is enough."""
     names = {source.name[:NAME_LENGTH] for source in sources}
-    datasets = [dataset for dataset in history_datasets(galaxy, history) if not dataset["deleted"]]
+    datasets = history_datasets(galaxy, history, deleted=False)
     moving = [dataset["id"] for dataset in datasets
               if dataset["state"] in NON_TERMINAL_DATASET_STATES and dataset["name"] in names]
     if moving and wait:
         wait_datasets(galaxy, history, moving, timeout)
-        datasets = [dataset for dataset in history_datasets(galaxy, history) if not dataset["deleted"]]
+        datasets = history_datasets(galaxy, history, deleted=False)
     by_name: dict[str, list[dict[str, Any]]] = {}
     for dataset in datasets:
-        if dataset["state"] == "ok" or dataset["state"] in NON_TERMINAL_DATASET_STATES:
-            by_name.setdefault(dataset["name"], []).append(dataset)
+        by_name.setdefault(dataset["name"], []).append(dataset)
     existing = set()
     for source in sources:
         candidates = by_name.get(source.name[:NAME_LENGTH], [])
-        fit = next((dataset for dataset in candidates
-                    if dataset["state"] != "ok" or source.size in (None, dataset["file_size"])), None)
-        if fit:
-            candidates.remove(fit)
-            existing.add(source)
+        for dataset in candidates:
+            if dataset["state"] in NON_TERMINAL_DATASET_STATES or (
+                    dataset["state"] == "ok" and source.size in (None, dataset["file_size"])):
+                candidates.remove(dataset)
+                existing.add(source)
+                break
     return existing

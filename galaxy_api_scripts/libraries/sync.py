@@ -9,16 +9,17 @@ from typing import Any
 from common import FAILED, STILL_RUNNING, Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.sources import guess_datatype
 from galaxy_api_scripts.datasets.tus import upload_file
+from galaxy_api_scripts.datasets.upload import fetch_batches
 from galaxy_api_scripts.libraries.contents import FolderPath, LibraryFolder, ensure_folder, is_complete, open_folder
 from galaxy_api_scripts.libraries.local_tree import CHANGED_MESSAGE, FileStamp, LocalTree, file_error
 from galaxy_api_scripts.libraries.sync_plan import DELETE, KEEP, LEAVE, REPLACE, UPLOAD, SyncPlanner, SyncStep
 from galaxy_api_scripts.libraries.sync_state import SyncedFile, SyncState
 from galaxy_api_scripts.libraries.uploads import (
+    BATCH_BYTES,
     LibraryUploads,
     delete_failed,
     missing_message,
     size_mismatch_message,
-    upload_batches,
 )
 
 
@@ -79,7 +80,7 @@ class LibrarySync:
     def _upload(self, steps: list[SyncStep], timeout: float | None) -> Iterator[SyncStep]:
         pending: dict[FolderPath, list[SyncUpload]] = {}
         datatypes = set(self.galaxy.get("datatypes", {"upload_only": "false"})) if steps else set()
-        for batch in upload_batches([SyncUpload(step, self.tree.files[step.path]) for step in steps]):
+        for batch in fetch_batches([SyncUpload(step, self.tree.files[step.path]) for step in steps], BATCH_BYTES):
             for file in self._send(batch, datatypes):
                 pending.setdefault(self.planner.folder_path(file.step.path), []).append(file)
             # The next batch may go to the same folder, which is then listed once for both.

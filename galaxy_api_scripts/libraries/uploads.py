@@ -3,9 +3,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from common import NON_TERMINAL_JOB_STATES, Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.upload import post_fetch
@@ -13,7 +12,6 @@ from galaxy_api_scripts.files import hold_lock, state_folder
 from galaxy_api_scripts.libraries.contents import LibraryFolder, open_folder
 from galaxy_api_scripts.polling import wait_jobs
 
-BATCH_FILES = 50    # files a job; more in one are hardly faster
 BATCH_BYTES = 256 * 2**20   # what a killed run may have sent in vain
 # What to do about a paused job or dataset, whose name follows; a fetch that is resumed stays `new` (26.1).
 PAUSED_ADVICE = "most often the quota of this key's user is used up; make room, then delete"
@@ -111,28 +109,6 @@ def missing_message(messages: dict[str, list[str]], name: str, default_reason: s
     """Why a file did not arrive: what `delete_failed` returned about it, else `default_reason`."""
     reasons = messages.get(name) or messages.get("Unnamed dataset") or [default_reason]
     return f"Galaxy did not keep it: {'; '.join(dict.fromkeys(reasons))}"
-
-
-class Sized(Protocol):
-    """Anything with a size (bytes)."""
-
-    @property
-    def size(self) -> int: ...
-
-
-SizedFile = TypeVar("SizedFile", bound=Sized)
-
-
-def upload_batches(files: Iterable[SizedFile], max_bytes: int = BATCH_BYTES) -> Iterator[list[SizedFile]]:
-    """Divide the files into lists for one job each; a large file is alone in its list."""
-    batch: list[SizedFile] = []
-    for file in files:
-        if batch and (len(batch) == BATCH_FILES or sum(one.size for one in batch) + file.size > max_bytes):
-            yield batch
-            batch = []
-        batch.append(file)
-    if batch:
-        yield batch
 
 
 def exclusive_run(subject: str) -> AbstractContextManager[int]:

@@ -1,23 +1,16 @@
 """Tools: which ones a server has, and what inputs one takes."""
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from common import USAGE, Galaxy, GalaxyError, format_table, one_line
+from common import USAGE, Galaxy, GalaxyError, did_you_mean, format_table, one_line
 
+Param = dict[str, Any]      # an input of a tool, as Galaxy describes it
 DATA_PARAMS = ("data", "data_collection")
 INPUT_COLUMNS = ["name", "label", "type", "optional", "default", "choices", "when"]
-
-
-def did_you_mean(text: str, names: Iterable[str]) -> str:
-    """`: did you mean NAME?` with the name that `text` ends or nearly is; "" where there is no such."""
-    names = list(names)
-    near = [name for name in names if name.endswith(f"|{text}")] or difflib.get_close_matches(text, names, 1)
-    return f": did you mean {near[0]}?" if near else ""
 
 
 # ---------------------------------------------------------------------------------------------- which tools there are
@@ -69,19 +62,28 @@ def _fetch_tool(galaxy: Galaxy, tool_id: str, version: str | None) -> dict[str, 
 
 # --------------------------------------------------------------------------------------------------- what a tool takes
 
-def iter_inputs(inputs: list[dict[str, Any]], above: str = "", when: str = "") -> Iterator[tuple[str, dict[str, Any], str]]:
+def iter_inputs(inputs: list[dict[str, Any]], above: str = "", when: str = "",
+                pick_cases: Callable[[str, Param], list[Param]] = lambda name, param: param["cases"],
+                count_repeats: Callable[[str, Param], int] = lambda name, param: 1) -> Iterator[tuple[str, Param, str]]:
     """Each input that is not a group of others, from a tool's `inputs`: the name that a run gives it, such as
-    `operations_0|opcol`, the input, and the choices that it depends on, such as `if|sure=yes`."""
+    `operations_0|opcol`, the input, and the choices that it depends on, such as `if|sure=yes`. `pick_cases` tells which
+    cases a conditional has, `count_repeats` how many times a repeat comes: unless given, all cases, each repeat once."""
+    def below(group: Param, prefix: str, choices: str = when) -> Iterator[tuple[str, Param, str]]:
+        return iter_inputs(group["inputs"], prefix, choices, pick_cases, count_repeats)
+
     for param in inputs:
         name = above + param["name"]
         if param["type"] == "conditional":
             test = f"{name}|{param['test_param']['name']}"
             yield test, param["test_param"], when
-            for case in param["cases"]:
+            for case in pick_cases(test, param):
                 choice = f"{test}={case['value']}"
-                yield from iter_inputs(case["inputs"], f"{name}|", f"{when}, {choice}" if when else choice)
-        elif param["type"] in ("repeat", "section"):
-            yield from iter_inputs(param["inputs"], f"{name}_0|" if param["type"] == "repeat" else f"{name}|", when)
+                yield from below(case, f"{name}|", f"{when}, {choice}" if when else choice)
+        elif param["type"] == "repeat":
+            for number in range(count_repeats(name, param)):
+                yield from below(param, f"{name}_{number}|")
+        elif param["type"] == "section":
+            yield from below(param, f"{name}|")
         else:
             yield name, param, when
 

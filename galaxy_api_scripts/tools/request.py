@@ -1,101 +1,82 @@
 """One run of a tool: its request checked, sent, waited for; its outputs."""
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator
 from typing import Any
 
-from common import STILL_RUNNING, USAGE, Galaxy, GalaxyError, decode_text, one_line
+from common import STILL_RUNNING, USAGE, Galaxy, GalaxyError, decode_text, did_you_mean, one_line
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, job_stderr
 from galaxy_api_scripts.polling import fetch_datasets, wait_jobs
 from galaxy_api_scripts.tools.catalog import (
     DATA_PARAMS,
-    did_you_mean,
+    Param,
     find_tool,
     input_table,
     is_required,
+    iter_inputs,
     tool_input_rows,
     without_numbers,
 )
 from galaxy_api_scripts.tools.values import DataValues, InputProblem, JsonValue, convert_value, split_values
 
-Params = dict[str, dict[str, Any]]      # inputs as Galaxy describes them, by the names that a run gives them
 
+def check_inputs(galaxy: Galaxy, tool: dict[str, Any], history: str | None, values: dict[str, list[Any]]) -> dict[str, Any]:
+    """The `inputs` that POST /api/tools takes, from what `parse_tool_inputs` returns. `history` is the id of the history
+    that `hid:N` counts in; None for a new one, which is empty.
 
-class ToolRequest:
-    """A run's request, checked before anything is sent: which of the tool's inputs it has, and their values.
-
-    `history` is the id of the history that `hid:N` counts in; None for a new one, which is empty.
+    Raises `GalaxyError` (USAGE), with a table of the tool's inputs, for an unknown name, a value of another type, and a
+    missing input; `ReferenceProblem` for data that can't be used.
     """
-
-    def __init__(self, galaxy: Galaxy, tool: dict[str, Any], history: str | None):
-        self.tool, self.data = tool, DataValues(galaxy, history)
-
-    def inputs(self, values: dict[str, list[Any]]) -> dict[str, Any]:
-        """The `inputs` that POST /api/tools takes, from what `parse_tool_inputs` returns.
-
-        Raises `GalaxyError` (USAGE), with a table of the tool's inputs, for an unknown name, a value of another type, and a
-        missing input; `ReferenceProblem` for data that can't be used.
-        """
-        try:
-            params = dict(self._active_params(self.tool["inputs"], values))
-            for name in values:
-                if name not in params:
-                    raise InputProblem(f"has no input {name!r}{self._unknown_hint(name, params)}")
-            for name, param in params.items():
-                if name not in values and is_required(param):
-                    raise InputProblem(f"needs {name} ({one_line(param.get('label') or param['type'])}): "
-                                       f"{name}={_example(param)}")
-            return {name: self._convert(name, param, values[name]) for name, param in params.items() if name in values}
-        except InputProblem as problem:
-            table = input_table(tool_input_rows(self.tool))
-            raise GalaxyError(f"tool {self.tool['id']} {problem}", USAGE, table=table) from None
-
-    def _active_params(self, inputs: list[dict[str, Any]], values: dict[str, list[Any]], above: str = ""
-                       ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The name and description of each input that the tool has with these values of its conditionals and repeats."""
-        for param in inputs:
-            name = above + param["name"]
-            if param["type"] == "conditional":
-                test, test_param = f"{name}|{param['test_param']['name']}", param["test_param"]
-                yield test, test_param
-                value = values[test][-1] if test in values else test_param.get("value")
-                for case in param["cases"]:
-                    if _chooses(test_param, value, case["value"]):
-                        yield from self._active_params(case["inputs"], values, f"{name}|")
-                        break
-            elif param["type"] == "repeat":
-                for number in range(_count_repeats(name, param, values)):
-                    yield from self._active_params(param["inputs"], values, f"{name}_{number}|")
-            elif param["type"] == "section":
-                yield from self._active_params(param["inputs"], values, f"{name}|")
-            else:
-                yield name, param
-
-    def _unknown_hint(self, name: str, params: Params) -> str:
-        """Why the run has no input of that name: the choice that it depends on, or the nearest name."""
-        rows = [row for row in tool_input_rows(self.tool) if without_numbers(row["name"]) == without_numbers(name)]
-        cases = [row["when"] for row in rows if row["when"]]
-        if cases and rows[-1]["when"]:
-            return f" unless {' or '.join(cases[:2])}{' ...' if len(cases) > 2 else ''} is given"
-        return did_you_mean(name, [*params, *(row["name"] for row in tool_input_rows(self.tool))])
-
-    def _convert(self, name: str, param: dict[str, Any], values: list[Any]) -> Any:
-        multiple = bool(param.get("multiple"))
-        plain = [value.value if isinstance(value, JsonValue) else value for value in values]
-        if len(values) > 1 and not multiple:
-            hint = ": a collection is mapped over: hdca:ID" if param["type"] == "data" else ""
-            raise InputProblem(f"takes one {name}, and {len(values)} are given{hint}")
-        if param["type"] in DATA_PARAMS:
-            return self.data.convert(name, param, plain)
-        if multiple and param["type"] in ("select", "data_column", "drill_down", "genomebuild"):
-            if len(plain) == 1:
-                plain = plain[0] if isinstance(plain[0], list) else split_values(param, plain[0])
-            return [convert_value(name, param, value) for value in plain]
-        return convert_value(name, param, plain[0])
+    data = DataValues(galaxy, history)
+    try:
+        params = {name: param for name, param, _ in iter_inputs(
+            tool["inputs"], pick_cases=functools.partial(_chosen_case, values),
+            count_repeats=functools.partial(_count_repeats, values))}
+        for name in values:
+            if name not in params:
+                raise InputProblem(f"has no input {name!r}{_unknown_hint(tool, name, params)}")
+        for name, param in params.items():
+            if name not in values and is_required(param):
+                label = one_line(param.get("label") or param["type"])
+                raise InputProblem(f"needs {name} ({label}): {name}={_example(param)}")
+        return {name: _convert(data, name, param, values[name]) for name, param in params.items() if name in values}
+    except InputProblem as problem:
+        raise GalaxyError(f"tool {tool['id']} {problem}", USAGE, table=input_table(tool_input_rows(tool))) from None
 
 
-def _count_repeats(name: str, param: dict[str, Any], values: dict[str, list[Any]]) -> int:
+def _unknown_hint(tool: dict[str, Any], name: str, params: dict[str, Param]) -> str:
+    """Why the run has no input of that name: the choice that it depends on, or the nearest name."""
+    rows = tool_input_rows(tool)
+    cases = [row["when"] for row in rows if without_numbers(row["name"]) == without_numbers(name)]
+    if cases and cases[-1]:
+        cases = list(filter(None, cases))
+        return f" unless {' or '.join(cases[:2])}{' ...' if len(cases) > 2 else ''} is given"
+    return did_you_mean(name, [*params, *(row["name"] for row in rows)])
+
+
+def _convert(data: DataValues, name: str, param: Param, values: list[Any]) -> Any:
+    multiple = bool(param.get("multiple"))
+    plain = [value.value if isinstance(value, JsonValue) else value for value in values]
+    if len(values) > 1 and not multiple:
+        hint = ": a collection is mapped over: hdca:ID" if param["type"] == "data" else ""
+        raise InputProblem(f"takes one {name}, and {len(values)} are given{hint}")
+    if param["type"] in DATA_PARAMS:
+        return data.convert(name, param, plain)
+    if multiple and param["type"] in ("select", "data_column", "drill_down", "genomebuild"):
+        if len(plain) == 1:
+            plain = plain[0] if isinstance(plain[0], list) else split_values(param, plain[0])
+        return [convert_value(name, param, value) for value in plain]
+    return convert_value(name, param, plain[0])
+
+
+def _chosen_case(values: dict[str, list[Any]], test: str, param: Param) -> list[Param]:
+    """The case of a conditional that the value of its test parameter `test` chooses, or that Galaxy's own value does."""
+    value = values[test][-1] if test in values else param["test_param"].get("value")
+    return [case for case in param["cases"] if _chooses(param["test_param"], value, case["value"])][:1]
+
+
+def _count_repeats(values: dict[str, list[Any]], name: str, param: Param) -> int:
     """How many of a repeat a run has; `InputProblem` where the values leave one out, or are too many."""
     matches = [re.match(rf"{re.escape(name)}_(\d+)\|", key) for key in values]
     numbers = {int(match.group(1)) for match in matches if match}
@@ -109,7 +90,7 @@ def _count_repeats(name: str, param: dict[str, Any], values: dict[str, list[Any]
     return count
 
 
-def _chooses(param: dict[str, Any], value: Any, case: str) -> bool:
+def _chooses(param: Param, value: Any, case: str) -> bool:
     """Whether a conditional's test parameter with this value chooses the case."""
     value = value.value if isinstance(value, JsonValue) else value
     if param["type"] != "boolean":
@@ -120,7 +101,7 @@ def _chooses(param: dict[str, Any], value: Any, case: str) -> bool:
     return truth[0] == truth[1]
 
 
-def _example(param: dict[str, Any]) -> str:
+def _example(param: Param) -> str:
     return {"data": "hda:ID", "data_collection": "hdca:ID", "data_column": "NUMBER", "integer": "NUMBER",
             "float": "NUMBER"}.get(param["type"], "VALUE")
 
@@ -204,11 +185,11 @@ def run_tool(galaxy: Galaxy, history: str, text: str, values: dict[str, Any], ti
     recipes.
 
     `values` are `{name: value}`, data as tool_run.py takes them, such as `hda:ID`. Raises `GalaxyError` for all that
-    `ToolRequest.inputs` and `wait_for_tool` find wrong.
+    `check_inputs` and `wait_for_tool` find wrong.
     """
     tool = find_tool(galaxy, text)
-    inputs = ToolRequest(galaxy, tool, history).inputs(
-        {name: [value if isinstance(value, str) else JsonValue(value)] for name, value in values.items()})
+    inputs = check_inputs(galaxy, tool, history, {name: [value if isinstance(value, str) else JsonValue(value)]
+                                                  for name, value in values.items()})
     answer = submit_tool(galaxy, run_payload(tool, history, inputs))
     problem = wait_for_tool(galaxy, answer, history, timeout)
     if problem:

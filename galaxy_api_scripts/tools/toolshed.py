@@ -70,8 +70,10 @@ class Repository:
                     yield file["abspath"], self.shed.get(f"{pages}/raw-file/{revision}/{quote(file['abspath'])}")
 
 
-def require_registered(galaxy: Galaxy, repository: Repository) -> None:
-    """Raise `GalaxyError` if Galaxy does not know the repository's Tool Shed: its own error would not say so."""
+def require_installable(galaxy: Galaxy, repository: Repository, task: str) -> None:
+    """Raise `GalaxyError` if the key is no administrator's, as `task` needs, or Galaxy does not know the repository's Tool
+    Shed: its own error would not say so."""
+    galaxy.require_admin(task)
     known = [unquote(shed["url"]) for shed in galaxy.get("tool_shed")]
     if repository.host not in map(_host, known):
         raise GalaxyError(f"{galaxy.base} installs nothing from the Tool Shed {repository.shed.base}, only from "
@@ -79,31 +81,18 @@ def require_registered(galaxy: Galaxy, repository: Repository) -> None:
                           "tool_sheds_config_file (galaxy.yml)")
 
 
-def find_installed(galaxy: Galaxy, repository: Repository, revision: str) -> dict[str, Any] | None:
-    """Galaxy's record of `revision` if that is installed and active, else None."""
-    record = find_record(repository.records(galaxy), revision)
-    return record if record and record["status"] == INSTALLED else None
+def install_revision(galaxy: Galaxy, repository: Repository, data: dict[str, Any], record: dict[str, Any] | None,
+                     is_repair: bool = False) -> list[dict[str, Any]]:
+    """Install the revision of the payload `data` and return Galaxy's records of it. Where Galaxy has a `record` already,
+    uninstall that first: a deactivated one Galaxy (26.1) would call installed, and not load its tools.
 
-
-def install_revision(galaxy: Galaxy, repository: Repository, data: dict[str, Any]) -> list[dict[str, Any]]:
-    """Install the revision of the payload `data`, one that `find_installed` does not find; return Galaxy's records of it.
-
-    A deactivated one is uninstalled first: otherwise Galaxy (26.1) calls it installed and does not load its tools.
+    Raises `GalaxyError` (TRY_LATER) for one that is being installed, unless this is a repair.
     """
-    record = find_record(repository.records(galaxy), data["changeset_revision"])
-    if record and record["status"] in (DEACTIVATED, ERROR):
-        galaxy.delete(f"tool_shed_repositories/{record['id']}")
-    elif record and record["status"] != UNINSTALLED:
+    if record and not is_repair and record["status"] not in (DEACTIVATED, ERROR, UNINSTALLED):
         raise GalaxyError(f"{repository} is being installed (its status is {record['status']}): try again later; if the "
                           "status does not change, repair_tool_shed_repository.py installs it again", TRY_LATER)
-    return _install(galaxy, repository, data)
-
-
-def reinstall_revision(galaxy: Galaxy, repository: Repository, revision: str, data: dict[str, Any]) -> list[dict[str, Any]]:
-    """Uninstall a revision and install it again with the payload `data`; return Galaxy's records of it."""
-    record = repository.record(galaxy, revision)
-    repository.revisions()      # nothing is uninstalled while the Tool Shed does not answer
-    if record["status"] != UNINSTALLED:
+    if record and record["status"] != UNINSTALLED:
+        repository.revisions()      # nothing is uninstalled while the Tool Shed does not answer
         galaxy.delete(f"tool_shed_repositories/{record['id']}")
     return _install(galaxy, repository, data)
 
@@ -117,17 +106,19 @@ def find_panel_section(galaxy: Galaxy, record: dict[str, Any]) -> str:
     return ""
 
 
-def require_section(galaxy: Galaxy, section: str) -> None:
-    """Raise `GalaxyError` if the tool panel lacks the section: Galaxy would put the tools outside of all, and not say so."""
+def installation_payload(galaxy: Galaxy, repository: Repository, revision: str, section: str) -> dict[str, Any]:
+    """The payload that installs `revision`, with the tools in the panel's `section` unless that is "".
+
+    Raises `GalaxyError` if the panel lacks the section: Galaxy would put the tools outside of all, and not say so.
+    """
+    data = {"tool_shed_url": repository.shed.base, **repository.query, "changeset_revision": revision}
+    if not section:
+        return data
     ids = [item["id"] for item in galaxy.get("tools") if item.get("model_class") == "ToolSection"]
     if section.removeprefix("section_") not in ids:     # Galaxy takes both forms
         raise GalaxyError(f"the tool panel has no section with the id {section!r}, only {', '.join(ids) or 'none'}; "
                           "install_tool_shed_repositories.py --panel-section-name=NAME creates one")
-
-
-def install_payload(repository: Repository, revision: str) -> dict[str, Any]:
-    """The payload of a request to install a revision."""
-    return {"tool_shed_url": repository.shed.base, **repository.query, "changeset_revision": revision}
+    return {**data, "tool_panel_section_id": section}
 
 
 INSTALL_ROUTE = "tool_shed_repositories/new/install_repository_revision"

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from common import USAGE, Galaxy, GalaxyError, bool_option
+from common import USAGE, Galaxy, GalaxyError, bool_option, did_you_mean
 from galaxy_api_scripts.datasets.references import DATA_SOURCES, fetch_reference
-from galaxy_api_scripts.tools.catalog import did_you_mean, list_choices, shorten_choices
+from galaxy_api_scripts.tools.catalog import list_choices, shorten_choices
 
 REFERENCE_KINDS = (*DATA_SOURCES, "hid")
 TEXTS = ("text", "select", "genomebuild", "drill_down", "color")

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from common import USAGE, Galaxy, GalaxyError, format_table, one_line, read_text, report_error
-from galaxy_api_scripts.tools.catalog import DATA_PARAMS, did_you_mean, iter_inputs, without_numbers
+from common import USAGE, Galaxy, GalaxyError, did_you_mean, format_table, one_line, read_text, report_error
+from galaxy_api_scripts.tools.catalog import DATA_PARAMS, iter_inputs, without_numbers
 from galaxy_api_scripts.workflows.inputs import INPUT_KINDS, InputSpec, input_specs
 
 Workflow = dict[str, Any]       # in the form that the docstring names: GET /api/workflows/ID's, or a .ga file's

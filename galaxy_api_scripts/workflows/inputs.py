@@ -214,7 +214,7 @@ class InputValues:
             raise GalaxyError(f"expected a collection of type {kind}: give it as hdca:ID, or in a job file", USAGE)
         arrangement = arrange_elements(kind, [ElementSource(dataset.name, dataset.place) for dataset in datasets])
         by_name = {(dataset.name, dataset.place): dataset for dataset in reversed(datasets)}
-        placed = {names: by_name[element.name, element.place] for names, element in arrangement.items()}
+        placed = {names: by_name[element.name, element.location] for names, element in arrangement.items()}
         if kind != "list:paired":
             return CollectionInput(kind, [(names[-1], dataset) for names, dataset in placed.items()])
         samples: dict[str, CollectionInput] = {}

@@ -12,6 +12,7 @@ from typing import Any
 
 from common import USAGE, GalaxyError, read_text, shorten
 from galaxy_api_scripts.datasets.hashing import HASHES, hash_file
+from galaxy_api_scripts.datasets.references import require_datatype
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources, guess_datatype, stem
 from galaxy_api_scripts.files import state_folder, state_path, write_atomic
 from galaxy_api_scripts.workflows.inputs import (
@@ -127,7 +128,7 @@ def _parse_file(values: InputValues, spec: InputSpec, value: dict[str, Any], fol
         path = text if URL_PATTERN.match(text) else str(folder / os.path.expanduser(text))
     else:
         path, name = _store_contents(str(value["contents"])), name or str(value.get("identifier") or spec.name)
-    values.resolver.check_datatype(ext)
+    require_datatype(values.resolver.galaxy, ext, "filetype")
     [source], _ = expand_sources([path], ext=ext)
     if name:
         source = replace(source, name=name, ext=ext or (guess_datatype(name) if source.ext == "auto" else source.ext))

@@ -1,9 +1,9 @@
-"""What a workflow's inputs name of a server: data by reference, library datasets by path, datatypes."""
+"""What a workflow's inputs name of a server: data by reference, and library datasets by path."""
 from __future__ import annotations
 
 from typing import Any
 
-from common import USAGE, Galaxy, GalaxyError, shorten
+from common import Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.references import ReferenceProblem, fetch_reference, require_readable
 from galaxy_api_scripts.libraries.contents import LibraryFolder, find_folders, find_library
 
@@ -16,7 +16,6 @@ class ReferenceResolver:
 
     def __init__(self, galaxy: Galaxy, history: str = ""):
         self.galaxy, self.history = galaxy, history
-        self._datatypes: set[str] = set()
         self._folders: dict[tuple[str, ...], LibraryFolder | None] = {}
         self._results: dict[tuple[str, str, str], tuple[str, dict[str, Any]] | str] = {}     # a text is the problem
 
@@ -58,11 +57,3 @@ class ReferenceResolver:
         if len(datasets) != 1:
             raise ReferenceProblem(f"{label}: the library has {len(datasets) or 'nothing'} with that name")
         return require_readable(datasets[0], label)
-
-    def check_datatype(self, ext: str) -> None:
-        """Raise `GalaxyError` (USAGE) for a datatype that this Galaxy does not have; "" and "auto" name none."""
-        if ext in ("", "auto"):
-            return
-        self._datatypes = self._datatypes or set(self.galaxy.get("datatypes", {"upload_only": "false"}))
-        if ext not in self._datatypes:
-            raise GalaxyError(f"filetype: this Galaxy has no datatype {shorten(ext, 40)!r}", USAGE)

@@ -208,7 +208,8 @@ class Resources:
         return {"workflow_id": WORKFLOW, "inputs_by": "step_index", **run["request"]}
 
     def get_datatypes(self, ask, body):
-        return ["txt", "tabular", "bed", "data", "auto"]
+        names = ["txt", "tabular", "bed", "data", "auto"]
+        return [{"extension": name} for name in names] if ask.get("extension_only") == "false" else names
 
     def get_contents_collection(self, ask, body, which):
         return self.get_collection(ask, body, which)

@@ -169,18 +169,21 @@ def test_a_full_disk_leaves_nothing(wire, folder, monkeypatch):
     assert os.listdir(folder) == []
 
 
-def test_an_early_failure_to_flush_is_raised_at_the_end(wire, folder, monkeypatch):
-    """The system tells a failed write to the disk once only, to whoever asks first."""
-    failures = [OSError(5, "Input/output error")]
-
-    def once(descriptor):
-        if failures:
-            raise failures.pop()
-    monkeypatch.setattr(os, "fdatasync", once)
-    monkeypatch.setattr(http_download, "FLUSH_SIZE", 4096)
+def test_a_failure_to_write_to_the_disk_leaves_nothing(wire, folder, monkeypatch):
+    def fail(descriptor):
+        raise OSError(5, "Input/output error")
+    monkeypatch.setattr(os, "fdatasync", fail)
     with pytest.raises(GalaxyError, match="Input/output error"):
         fetched(wire, folder / "x")
-    assert failures == [] and os.listdir(folder) == []
+    assert os.listdir(folder) == []
+
+
+def test_bytes_are_written_to_the_disk_while_more_arrive(wire, folder, monkeypatch):
+    written = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda *what: written.append(what))
+    monkeypatch.setattr(http_download, "FLUSH_SIZE", 50_000)
+    fetched(wire, folder / "x")
+    assert len(written) == 4
 
 
 def test_it_works_on_a_file_system_without_links(wire, folder, monkeypatch):

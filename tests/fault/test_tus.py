@@ -260,8 +260,8 @@ def test_a_file_that_changed_between_processes_starts_over(wire, file):
 
 
 def test_an_upload_to_another_destination_starts_over(wire, file):
-    interrupted(wire, file, to="one history")
-    assert arrived_whole(wire, file, sent(wire, file, to="another"))
+    interrupted(wire, file, destination="one history")
+    assert arrived_whole(wire, file, sent(wire, file, destination="another"))
     assert wire.uploads == 2
 
 
@@ -281,7 +281,7 @@ def test_a_damaged_checkpoint_starts_over(wire, file):
 
 def test_two_processes_do_not_send_the_same_file(wire, file):
     galaxy = Galaxy(KEY, wire.url)
-    with tus.open_unchanged(str(file)) as open_file, tus.upload_checkpoint(galaxy, open_file, str(file), ""), \
+    with tus.open_file(str(file)) as open_file, tus.upload_checkpoint(galaxy, open_file, str(file), ""), \
             pytest.raises(GalaxyError, match="another run is at work") as caught:
         sent(wire, file)
     assert caught.value.exit_code == TRY_LATER and wire.lines == []
@@ -306,11 +306,20 @@ class Changes:
             self.change()
 
 
+def replaced_by_mv(file):
+    """Another file of the same size and time takes its name (A12)."""
+    other = file.with_name("other")
+    other.write_bytes(os.urandom(SIZE))
+    about = os.stat(file)
+    os.utime(other, ns=(about.st_atime_ns, about.st_mtime_ns))
+    os.replace(other, file)
+
+
 @pytest.mark.parametrize("change, words", [
     (lambda file: os.utime(file, ns=(1, 1)), "changed while it was sent"),
     (lambda file: file.write_bytes(os.urandom(SIZE)), "changed while it was sent"),
     (lambda file: os.truncate(file, 150_000), "changed while it was sent"),
-    (lambda file: os.truncate(file, SIZE + 1), "changed while it was sent")])
+    (lambda file: os.truncate(file, SIZE + 1), "changed while it was sent"), (replaced_by_mv, "changed while it was sent")])
 def test_a_file_that_changes_meanwhile_becomes_no_dataset(wire, file, change, words):
     with pytest.raises(GalaxyError, match=words) as caught:
         sent(wire, file, total=Changes(lambda: change(file)))

@@ -22,7 +22,7 @@ def test_notes_outlive_the_checkpoint():
         record.save(session="s1", offset=5)
         record.save(offset=None)
     with a_record() as record:
-        assert record.data == {"session": "s1"} and record.kept
+        assert record.data == {"session": "s1"} and record.is_kept
         record.remove()
     with a_record() as record:
         assert record.data == {}
@@ -90,5 +90,5 @@ def test_it_works_without_a_state_folder(monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/nosuch")
     with a_record() as record:
         record.save(x=1)
-        assert record.data == {"x": 1} and not record.kept
+        assert record.data == {"x": 1} and not record.is_kept
         record.remove()

@@ -29,7 +29,7 @@ def refused(call, *arguments, code=USAGE):
 def test_a_list():
     elements = arrange_elements("list", parts("b.fastq.gz", "a.1.bed", "c"))
     assert list(elements) == [("b",), ("a.1",), ("c",)]
-    assert elements["b",].place == "/in/b.fastq.gz"
+    assert elements["b",].location == "/in/b.fastq.gz"
 
 
 def test_pairs():
@@ -73,7 +73,7 @@ def element(name, **about):
 
 
 def collection(*elements, **about):
-    return {**MADE, "hid": 7, "populated_state": "ok", "populated_state_message": None, "elements_states": {"ok": 1},
+    return {**MADE, "hid": 7, "populated_state": "ok", "populated_state_message": None,
             "elements": list(elements), **about}
 
 
@@ -85,20 +85,11 @@ def test_datasets_of_inner_collections():
 
 
 def test_it_is_filled_when_jobs_and_datasets_have_ended(loopback, clock):
-    half = collection(elements_states={"ok": 1, "setting_metadata": 1})
+    half = collection(element("a"), element("b", state="setting_metadata"))
     loopback.will((200, {"state": "new"}), (200, {"state": "ok"}), (200, half), (200, {"state": "ok"}), (200, collection()))
     assert wait_until_filled(Galaxy(KEY, loopback.url), {**MADE, "jobs": ["j"]}) == collection()
     assert [asked.path for asked in loopback.asked[-2:]] == [
         "/api/jobs/j", "/api/histories/h/contents/dataset_collections/c"]
-
-
-def test_an_older_galaxys_collection_is_judged_by_its_elements(loopback, clock):
-    """24.2 and 25.0 don't."""
-    made = [collection(element("a", state=state)) for state in ("running", "ok")]
-    for one in made:
-        del one["elements_states"]
-    loopback.will((200, {"state": "ok"}), (200, made[0]), (200, {"state": "ok"}), (200, made[1]))
-    assert wait_until_filled(Galaxy(KEY, loopback.url), {**MADE, "jobs": ["j"]}) == made[1]
 
 
 def test_a_collection_that_is_not_filled_is_an_error(loopback, clock):
@@ -106,7 +97,7 @@ def test_a_collection_that_is_not_filled_is_an_error(loopback, clock):
     loopback.will((200, {"state": "ok"}), (200, collection(populated_state="failed", populated_state_message="no such url")))
     assert "collection c was not filled: no such url" in refused(
         wait_until_filled, galaxy, {**MADE, "jobs": ["j"]}, code=FAILED)
-    loopback.will((200, {"state": "error"}), (200, collection(populated_state="new", elements_states={})))
+    loopback.will((200, {"state": "error"}), (200, collection(populated_state="new")))
     assert "its job ended in state error" in refused(wait_until_filled, galaxy, {**MADE, "jobs": ["j"]}, code=FAILED)
     loopback.will((200, {"state": "running"}))
     assert "still being filled after 5 s" in refused(

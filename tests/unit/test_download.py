@@ -241,6 +241,14 @@ def test_a_name_that_tells_the_datatype_keeps_its_ending():
     assert name_of({"name": "s1.fastq.gz", "extension": "fastqsanger"}) == "s1.fastq.gz.fastqsanger"
 
 
+@pytest.mark.parametrize("id", ["x/../../../pwned", "../x", "/etc/passwd", "\x1b[31m", "\u202etxt.exe", "x" * 300, ""])
+def test_an_id_that_a_taken_name_is_marked_with_stays_in_the_folder(id):
+    """The id is the server's, and what follows a name that is taken must be as clean as the name."""
+    made = UniquePaths("", ["a.txt"]).path(DownloadItem({"id": id, "name": "a", "extension": "txt"}))
+    assert made.startswith("a (") and not set("/\x1b\u202e") & set(made) and len(made.encode()) <= 255
+    assert "/" not in UniquePaths("{id}").path(DownloadItem({"id": id, "name": "a", "extension": "txt"}))
+
+
 def test_elements_become_a_tree():
     where = {"collection": "reads/1", "element": ("..", "s 1", "forward")}
     assert name_of({}, **where) == "reads_1/_./s 1/forward.tabular"

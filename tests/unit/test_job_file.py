@@ -109,7 +109,7 @@ def test_a_planemo_test_file_is_a_job_file(parse, files):
     ({"word": {"class": "File", "path": "a.bed"}}, "input word: is a parameter (text) and takes a value, not a file"),
     ({"word": ["a", "b"]}, "input word: takes one value, not a list"),
     ({"reads": {"class": "File", "path": "a.bed", "filetype": "beds"}},
-     "input reads: filetype: this Galaxy has no datatype 'beds'"),
+     "input reads: filetype=beds: no datatype of http://galaxy.test: display.py - /api/datatypes shows them"),
     ({"reads": {"class": "File", "path": "a.bed", "hashes": ["x"]}},
      "input reads: hashes: expected a list of hash_function and hash_value"),
     ({"reads": {"class": "Collection", "collection_type": "lists", "elements": []}},

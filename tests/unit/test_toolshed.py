@@ -201,7 +201,7 @@ def test_a_repository_without_revisions_is_an_error(script, servers, capsys):
 
 def test_an_installation_whose_answer_is_lost_is_awaited(script, servers, clock, capsys):
     servers.post(INSTALL, status_code=504)
-    servers.get(API, [{"json": []}, {"json": []}, {"json": [record(NEW, "Cloning")]}, {"json": [record()]}])
+    servers.get(API, [{"json": []}, {"json": [record(NEW, "Cloning")]}, {"json": [record()]}])
     assert script(install_tool_shed_repositories.main, *LINE, "--fields=status", "--format=value") == 0
     assert capsys.readouterr().out == "Installed\n" and len(sent(servers)) == 1 and len(clock.slept) == 1
 
