@@ -111,7 +111,8 @@ def main(argv=None):
                 write_summary(samples, args["--summary"])
         if failed and not session.once:
             eprint(f"{script_name()}: failed before: {', '.join(failed)}: --retry-failed runs them again")
-        return exit_status([*all_samples, *runner.unfinished], session.once)
+        others = [sample for sample in (*all_samples, *runner.unfinished) if sample.state != "ok"]
+        return exit_status([*samples, *others], session.once)
 
 
 def find_history(galaxy, text, user):

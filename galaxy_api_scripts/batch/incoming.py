@@ -62,6 +62,7 @@ class IncomingUnit:
     mark: str = ""          # the path of its mark file, if there is one
     certain: bool = False   # the mark says that it is complete, and nothing came after that
     problem: str = ""       # why it can't be run
+    left_out: tuple[tuple[str, str], ...] = ()      # samples of a run without those that can't be run, and why
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -160,7 +161,14 @@ def _scan_run(folder: str, ready_file: str | None, pattern: str | None) -> Itera
     if (mark or not ready_file) and (reads or bad or certain):
         samples, problem = _samples(reads)
         path = os.path.join(folder, mark) if mark else ""
-        yield _make_unit(os.path.basename(folder), folder, samples, path, bool(certain), problem, bad)
+        empty = {name: file for name, mates in samples for file in mates if file.problem == EMPTY}
+        if len(empty) == len(samples):      # nothing would be left
+            empty = {}
+        bad += [replace(file, problem="") for name, mates in samples for file in mates if name in empty]
+        samples = [sample for sample in samples if sample[0] not in empty]
+        unit = _make_unit(os.path.basename(folder), folder, samples, path, bool(certain), problem, bad)
+        yield replace(unit, left_out=tuple((_as_utf8(name), f"{_as_utf8(file.name)} is empty, so it was left out")
+                                           for name, file in empty.items()))
 
 
 def _samples(reads: list[IncomingFile]) -> tuple[list[tuple[str, list[IncomingFile]]], str]:
@@ -175,7 +183,7 @@ def _samples(reads: list[IncomingFile]) -> tuple[list[tuple[str, list[IncomingFi
     counts = Counter(os.path.basename(path) for path, _ in by_path)
     samples = sorted(((path.replace("/", "_") if counts[os.path.basename(path)] > 1 else os.path.basename(path), files)
                       for path, files in by_path), key=lambda sample: sample[0])
-    problem = "" if by_name else "has no reads in it"
+    problem = "" if by_name else "has no reads in it yet"
     if 0 < len(alone) < len(by_name):
         problem = f"has {len(by_name)} files, and {len(alone)} of them without a mate, such as {alone[0]}"
     for (one, first), (other, second) in zip(samples, samples[1:]):
@@ -271,9 +279,9 @@ def _as_utf8(text: str) -> str:
 # -------------------------------------------------------------------------------------------------- complete, and unchanged
 
 def is_complete(unit: IncomingUnit, since: float, now: float, settle: float) -> bool:
-    """Whether the unit may be taken, or its problem reported: its mark is certain, or its fingerprint the same for `settle`
-    seconds."""
-    return unit.certain or now - since >= settle
+    """Whether the unit may be taken, or its problem reported: it has files, and its mark is certain, or its fingerprint the
+    same for `settle` seconds."""
+    return bool(unit.files) and (unit.certain or now - since >= settle)
 
 
 def current_fingerprint(unit: IncomingUnit) -> str:

@@ -291,7 +291,7 @@ class Sample:
         if state == "running" and self.state != "running":
             changes = {"begun": utc_now(), "ended": None, **changes}
         elif finished:
-            changes = {"ended": utc_now(), **changes}
+            changes = {"ended": utc_now(), "reported": None, **changes}
         values = {name: _column_value(name, changes.pop(name)) for name in SAMPLE_COLUMNS[1:] if name in changes}
         key = encode(self.key)
         with self.ledger.together():

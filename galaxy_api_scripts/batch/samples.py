@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,7 @@ def find_or_add(ledger: Ledger, name: str, request: RunRequest, purpose: Any = N
     namesakes = ledger.samples_named(name)
     known = next((sample for sample in reversed(namesakes)
                   if sample.notes.purpose == purpose and _has_files(sample, files)), None)
-    for other in namesakes:
-        if other is not known and other.state in FAILURE_STATES and _row(other.place) == _row(place):
-            # Nothing of it was downloaded, so its folder is free.
-            never_fetched = other.state == "failed" and other.failed_step != Stage.DELIVER and not other.notes.results
-            other.save(state="superseded", folder=None if never_fetched else other.notes.folder)
+    supersede((sample for sample in namesakes if sample is not known), place)
     if known:
         if known.state == "superseded":     # its old input is back
             known.save(state="failed")
@@ -51,6 +48,15 @@ def find_or_add(ledger: Ledger, name: str, request: RunRequest, purpose: Any = N
     return ledger.add(key, name, place=place, workflow=request.workflow["id"], purpose=purpose, files=files,
                       title=name_with_key(title, key) if unique_title else title[:NAME_LENGTH],
                       unique_title=unique_title, folder=_choose_folder(ledger, name, key, namesakes))
+
+
+def supersede(samples: Iterable[Sample], place: str) -> None:
+    """Close those that have failed of these samples of one name, if what stands at `place` now has taken their place."""
+    for sample in samples:
+        if sample.state in FAILURE_STATES and _row(sample.place) == _row(place):
+            # Where nothing was downloaded, the folder is free.
+            never_fetched = sample.state == "failed" and sample.failed_step != Stage.DELIVER and not sample.notes.results
+            sample.save(state="superseded", folder=None if never_fetched else sample.notes.folder)
 
 
 def _row(place: str | None) -> str:
@@ -116,8 +122,7 @@ def stable_hash(*values: Any) -> str:
 
 def begin_again(galaxy: Galaxy, sample: Sample) -> None:
     """Let a sample begin again at the stage where it failed: a new run takes the last one's inputs if they are usable."""
-    restart: dict[str, Any] = {"state": "waiting", "stage": None, "failed_step": None, "message": None, "ended": None,
-                               "reported": None}
+    restart: dict[str, Any] = {"state": "waiting", "stage": None, "failed_step": None, "message": None, "ended": None}
     may_still_run = sample.failed_step == Stage.RUN and galaxy.get_or_none(f"invocations/{sample.invocation}")
     if sample.failed_step == Stage.DELIVER or may_still_run:
         sample.save(**restart)

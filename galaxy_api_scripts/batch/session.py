@@ -62,9 +62,9 @@ class BatchSession:
                  if sample.notes.own_history and sample.notes.unique_title}
         names.update({history: name_with_key(title, ledger.notes.history_mark)
                       for title, history in ledger.notes.histories.items()})
-        histories = (self.galaxy.get_or_none(f"histories/{history}") for history in list(names)[-MAX_ASKED:])
-        return bool(self.args["--same-server"] or not (samples or names)
-                    or any(history and history.get("name") == names[history["id"]] for history in histories))
+        return bool(self.args["--same-server"] or not (samples or names) or any(
+            (self.galaxy.get_or_none(f"histories/{history}") or {}).get("name") == name
+            for history, name in list(names.items())[-MAX_ASKED:]))
 
     @contextmanager
     def open_runner(self, ledger_file: Path, shared_history: Callable[[Ledger], str] | None = None, **about: str

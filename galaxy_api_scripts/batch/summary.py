@@ -26,7 +26,8 @@ def iter_finished(runner: BatchRunner, samples: list[Sample], once: bool, timeou
     was stopped before its exit status told them. `samples` are all there are so far; others are appended. See
     `BatchRunner.run` for the rest."""
     known = {sample.key for sample in samples}
-    unreported = [sample for sample in runner.ledger.samples("failed") if not sample.notes.reported]
+    unreported = [sample for sample in runner.ledger.samples("failed")
+                  if not sample.notes.reported and sample not in runner.rejected]
     with progress_bar(len(samples), "samples", unit="") as bar:
         bar.update(max(len(samples) - len(runner.unfinished), 0))
         for sample in itertools.chain(unreported, runner.run(once, timeout, find_more, max_interval)):

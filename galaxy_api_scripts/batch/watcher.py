@@ -28,7 +28,7 @@ from galaxy_api_scripts.batch.ledger import Sample
 from galaxy_api_scripts.batch.ledger_reader import FAILURE_STATES, UNFINISHED_STATES
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.runner import BatchRunner
-from galaxy_api_scripts.batch.samples import stable_hash
+from galaxy_api_scripts.batch.samples import stable_hash, supersede
 from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.files import state_path
 from galaxy_api_scripts.workflows.run import RunRequest
@@ -110,7 +110,7 @@ class Watcher:
         except GalaxyError as error:
             if error.exit_code != USAGE:
                 raise
-            self._reject(unit, sample, str(error))
+            self._reject(unit, unit.name, str(error), sample)
             return
         sample = self.runner.submit(
             unit.name, request, purpose=["watched", unit.place], place=unit.place, tags=self.settings.tags,
@@ -119,21 +119,33 @@ class Watcher:
         if sample.notes.fingerprint != unit.fingerprint:
             with sample.step(Stage.DETECT):
                 sample.save(fingerprint=unit.fingerprint)
+        self._supersede_left_out(unit)
+        for name, problem in unit.left_out:
+            self._reject(unit, f"{unit.name}/{name}", problem)
         if sample.state in UNFINISHED_STATES:
             self._units[sample.key] = unit
         elif sample.state == "ok":
             self._move(sample, unit)
 
-    def _reject(self, unit: IncomingUnit, sample: Sample | None, problem: str) -> None:
-        """Save, and notify once, that a unit can't be run as it is. What had begun before is polled to its end."""
-        if sample and sample.state == "running":
+    def _reject(self, unit: IncomingUnit, name: str, problem: str, sample: Sample | None = None) -> None:
+        """Save, and notify once, that a unit, or the sample of that name in a run, can't be run as it is. What had begun
+        before is polled to its end."""
+        ledger, about = self.runner.ledger, ["watched", unit.place, unit.fingerprint]
+        key = stable_hash(*about, *([name] if name != unit.name else []))
+        sample = sample or ledger.sample(key)
+        if sample and (sample.state == "running" or (name != unit.name and sample.state != "waiting")):
             return
-        sample = sample or self.runner.ledger.add(stable_hash("watched", unit.place, unit.fingerprint), unit.name,
-                                                  place=unit.place, fingerprint=unit.fingerprint)
+        supersede((other for other in ledger.samples_named(name) if other is not sample), unit.place)
+        sample = sample or ledger.add(key, name, place=unit.place, fingerprint=unit.fingerprint)
         sample.save(stage=Stage.DETECT, failed_step=Stage.DETECT, message=problem)
         self.notify(sample, "failed")
         sample.save(durably=True, state="failed")
         self.runner.rejected.append(sample)
+
+    def _supersede_left_out(self, unit: IncomingUnit) -> None:
+        """Close what was left out of a run that has come again with other files."""
+        supersede((sample for sample in self.runner.ledger.samples("failed") if sample.name.startswith(f"{unit.name}/")
+                   and sample.notes.fingerprint != unit.fingerprint), unit.place)
 
     # ---------------------------------------------------------------------------------------------------- at its end
 

@@ -18,7 +18,7 @@ import pytest
 from fakes import KEY
 
 import common
-from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError, register_secret
+from common import DONE, FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError, register_secret
 from galaxy_api_scripts.batch import ledger, ledger_reader
 from galaxy_api_scripts.batch.ledger import Ledger
 from galaxy_api_scripts.batch.ledger_reader import count_states
@@ -755,7 +755,8 @@ def test_steps_and_counts_are_shown_instead_of_samples(full, script, capsys):
 
 
 @pytest.mark.parametrize("line, said", [
-    (["--state=bad"], "--state: there is no state 'bad': there are waiting, running, ok, failed, gone, cancelled"),
+    (["--state=bad"], "--state: there is no state 'bad': there are waiting, running, ok, failed, fetch pending, "
+                       "superseded, gone, cancelled"),
     (["--state="], "there is no state ''"),
     (["--fields=colour"], "--fields: there is no colour: there are key, name, state"),
     (["--steps", "--fields=state"], "--fields: there is no state: there are key, name, attempt, step"),
@@ -802,3 +803,57 @@ def test_memory_does_not_grow_with_the_number_of_rows(path):
         done = subprocess.run([sys.executable, "-c", BEGIN + program, path, style], capture_output=True, text=True,
                               env=environment)
         assert done.stdout.count("\n") == 20000 + (style == "csv") and int(done.stderr) < 10_000_000
+
+
+# ------------------------------------------------------------------------------------------- failures, for monitoring
+
+@pytest.fixture
+def failures(tmp_path):
+    """The path of a ledger in which a and b have failed, the results of c could not be fetched, and d is ok."""
+    with Ledger(tmp_path / "book") as book:
+        for name, state in (("a", "failed"), ("b", "failed"), ("c", "fetch pending"), ("d", "ok"), ("e", "superseded")):
+            book.add(name * 9, name, state=state, attempt=1, message=f"{name} said")
+    return book.path
+
+
+def check(path, *options):
+    return ledger_show.main(["--check", *options, "--format=value", "--fields=name", str(path)])
+
+
+def test_check_is_not_0_while_something_has_failed_that_nobody_has_mended(failures, capsys):
+    assert check(failures) == FAILED and capsys.readouterr().out.split() == ["a", "b", "c"]
+    with Ledger(failures) as book:
+        for sample in book.samples("failed", "fetch pending"):
+            sample.save(state="ok")
+    assert check(failures) == DONE and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("at_work", [False, True])
+def test_an_acknowledged_failure_is_silent_until_the_next_one(failures, capsys, at_work):
+    """While a watcher that stays has the ledger, too: what it saves then leaves that as it is."""
+    with Ledger(failures) if at_work else contextlib.nullcontext() as book:
+        known = book.samples() if book else []
+        assert ledger_show.main(["--acknowledge=a", "--acknowledge=c", str(failures)]) == DONE
+        for sample in known:
+            sample.save(message="said again")
+        assert check(failures) == FAILED and capsys.readouterr().out.split() == ["b"]
+    assert check(failures, "--acknowledge=b") == DONE and capsys.readouterr().out == ""
+    with Ledger(failures) as book:
+        book.samples_named("a")[0].save(attempt=2, state="failed")
+    assert check(failures) == FAILED and capsys.readouterr().out.split() == ["a"]
+
+
+@pytest.mark.parametrize("name", ["d", "nobody", ""])
+def test_only_what_has_failed_can_be_acknowledged(failures, name):
+    with pytest.raises(GalaxyError, match=f"--acknowledge={name}: no sample of that name has failed") as refused:
+        ledger_show.main(["--acknowledge=a", f"--acknowledge={name}", str(failures)])
+    assert refused.value.exit_code == USAGE and check(failures, "--name=a") == FAILED     # nor is anything else then
+
+
+def test_what_is_no_ledger_can_not_be_checked(tmp_path):
+    (tmp_path / "text").write_text("no ledger at all")
+    for path in (tmp_path / "none", tmp_path / "text", tmp_path):
+        for option in ("--check", "--acknowledge=a"):
+            with pytest.raises(GalaxyError):
+                ledger_show.main([option, str(path)])
+    assert not (tmp_path / "none").exists()

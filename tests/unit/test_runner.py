@@ -219,7 +219,7 @@ def test_a_corrected_input_supersedes_the_failed_entry_and_takes_its_folder(batc
     # The old input comes back: what is ok stays ok, and what failed is told again.
     batch.samples("V", "ok")
     (batch.folder / "V.tsv").write_text("V.tsv\n")
-    assert "failed before: V" in batch(line, status=SOME_FAILED).err
+    assert batch(line, status=SOME_FAILED).rows["V"]["state"] == "failed"
     assert batch(line, "--retry-failed").rows["V"]["results"].endswith("/out/V.2")
 
 
