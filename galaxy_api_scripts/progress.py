@@ -22,19 +22,15 @@ def enable_bars(enabled: bool) -> None:
 
 @contextmanager
 def progress_bar(size: int | None, name: str, total: Any = None, unit: str = "B") -> Iterator[Any]:
-    """A bar of `size` bytes, or of what `unit` names, with the attribute `n` and the method `update(count)`.
-
-    It is drawn on a terminal only, and not after `enable_bars(False)`. `total` is the bar for several transfers: each step
-    counts there too.
-    """
+    """A bar of `size` bytes, or of what `unit` names, with the attribute `n` and the method `update(count)`. It is drawn
+    on a terminal only, and not after `enable_bars(False)`. What counts here counts in `total`, the bar for several, too."""
     if not _enabled or sys.stderr is None or not sys.stderr.isatty():
-        silent: Any = _SilentBar()
-        yield _BarPair(silent, total) if total is not None else silent
+        yield _Bar(None, total)
         return
     from tqdm import tqdm
     with tqdm(total=size, desc=printable_name(name)[:40], unit=unit, unit_scale=unit == "B", unit_divisor=1024,
-              leave=False, file=sys.stderr) as bar:
-        yield _BarPair(bar, total) if total is not None else bar
+              leave=False, file=sys.stderr) as drawn:
+        yield _Bar(drawn, total)
 
 
 @contextmanager
@@ -46,11 +42,11 @@ def state_progress(name: str, counts: dict[str, int] | None = None) -> Iterator[
             if counts is not None:
                 counts.clear()
                 counts.update(states)
-            if hasattr(bar, "set_postfix_str"):
+            if bar.drawn is not None:
                 moving = sum(states.get(state, 0) for state in {*NON_TERMINAL_DATASET_STATES, *NON_TERMINAL_JOB_STATES})
-                bar.total = sum(states.values())
-                bar.n = bar.total - moving
-                bar.set_postfix_str(describe_counts(states))        # draws it: tqdm's own pace skips some steps
+                bar.drawn.total = sum(states.values())
+                bar.drawn.n = bar.drawn.total - moving
+                bar.drawn.set_postfix_str(describe_counts(states))      # draws it: tqdm's own pace skips some steps
         yield on_progress
 
 
@@ -65,28 +61,15 @@ def printable_name(name: str) -> str:
     return name if name.isprintable() else repr(name)
 
 
-class _SilentBar:
-    """A count of bytes that is not drawn."""
+class _Bar:
+    def __init__(self, drawn: Any, total: Any):
+        self.n, self.drawn, self.total = 0, drawn, total
 
-    n = 0
-
-    def update(self, size: int) -> None:
-        self.n += size
-
-
-class _BarPair:
-    """The bar of one transfer, whose steps count in the bar of all of them too."""
-
-    def __init__(self, bar: Any, total: Any):
-        self.bar, self.total = bar, total
-
-    @property
-    def n(self) -> int:
-        return int(self.bar.n)
-
-    def update(self, size: int) -> None:
-        self.bar.update(size)
-        self.total.update(size)
+    def update(self, count: int) -> None:
+        self.n += count
+        for bar in (self.drawn, self.total):
+            if bar is not None:
+                bar.update(count)
 
 
 class StallClock:
