@@ -144,9 +144,15 @@ def raise_problems(sheet):
 def show_plan(rows, workflow, ledger_file, output):
     """Show what each row gives, by the inputs' labels, and how its sample ended before."""
     before = {sample["name"]: sample["state"] for sample in read_samples(ledger_file)} if os.path.exists(ledger_file) else {}
-    show([{"row": row.line, "sample": row.sample, "before": before.get(row.sample),
-           **{workflow["inputs"][index].get("label") or index: describe_input(value)
-              for index, value in row.inputs.values.items()}} for row in rows], **output)
+    labels = Counter(about.get("label") or index for index, about in workflow["inputs"].items())
+    labels.update(["row", "sample", "before"])
+    headings = {}       # each input's own, whatever its label
+    for index, about in workflow["inputs"].items():
+        label = about.get("label") or index
+        headings[index] = label if labels[label] == 1 else f"{label} ({index})"
+    values = [{headings[index]: describe_input(value) for index, value in row.inputs.values.items()} for row in rows]
+    show([{"row": row.line, "sample": row.sample, "before": before.get(row.sample), **inputs}
+          for row, inputs in zip(rows, values)], **output)
 
 
 def submit_rows(runner, check, rows, sheet_name, tags, again, retry_failed):

@@ -1,5 +1,6 @@
 """workflow_batch.py on a fake Galaxy: what its options do, and what is refused before anything is sent."""
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 import workflow_batch
 from fakes import KEY
 from fakes.batches import Batch, batch, real_server, server
-from fakes.galaxy import USER, WORKFLOW, FakeGalaxy
+from fakes.galaxy import INPUTS, USER, WORKFLOW, FakeGalaxy
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.batch import summary
@@ -154,6 +155,25 @@ def test_a_column_of_another_name_can_be_mapped(batch, server):
     batch.sheet("sample tabel", "a a.tsv")
     assert "(did you mean 'table'?)" in batch(status=USAGE).err
     assert batch("--map=tabel=table").rows["a"]["state"] == "ok"
+
+
+def test_the_dry_run_shows_the_sample_and_the_input_that_is_called_sample(batch, server):
+    """D27."""
+    server.inputs = {"sample": INPUTS["table"], "before": INPUTS["other"], "lines": INPUTS["lines"]}
+    batch.sheet("sample reads reads2", "a a.tsv c.tsv", "b b.tsv c.tsv")
+    ended = batch("--dry-run", "--map=reads=sample", "--map=reads2=before")
+    rows = list(csv.DictReader(ended.out.splitlines(), delimiter="\t"))
+    assert [(row["sample"], row["before"], Path(row["sample (0)"]).name, Path(row["before (1)"]).name) for row in rows] == [
+        ("a", "", "a.tsv", "c.tsv"), ("b", "", "b.tsv", "c.tsv")]
+
+
+def test_the_dry_run_shows_both_of_two_inputs_of_one_label(tmp_path, capsys):
+    """D27: Galaxy calls all inputs without labels `Input Dataset`."""
+    workflow = {"inputs": {"0": {"label": "Input Dataset"}, "1": {"label": "Input Dataset"}, "2": {"label": ""}}}
+    row = types.SimpleNamespace(line=2, sample="a", inputs=types.SimpleNamespace(values={"0": "x", "1": "y", "2": 3}))
+    workflow_batch.show_plan([row], workflow, tmp_path / "none", {"format": "jsonl", "fields": []})
+    assert json.loads(capsys.readouterr().out) == {"row": 2, "sample": "a", "before": None, "Input Dataset (0)": "x",
+                                                   "Input Dataset (1)": "y", "2": 3}
 
 
 def test_a_dry_run_changes_nothing(batch, server):
