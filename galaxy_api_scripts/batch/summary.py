@@ -77,7 +77,7 @@ def exit_status(samples: Iterable[Sample], once: bool = False) -> int:
     for sample in failed:
         sample.save(reported=True)
     if failed:
-        return SOME_FAILED if len(failed) < len(samples) else FAILED
+        return SOME_FAILED if any(sample not in failed and sample.state != "waiting" for sample in samples) else FAILED
     return STILL_RUNNING if any(sample.state in UNFINISHED_STATES for sample in samples) else DONE
 
 
