@@ -14,6 +14,7 @@ from typing import Any
 from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES
 
 STALL_TIMEOUT = 600     # seconds without progress after which a transfer is given up
+MIN_PROGRESS = 2**14    # bytes; fewer in that time are no progress
 
 _enabled = True
 
@@ -149,11 +150,14 @@ class StallClock:
     """How long a transfer has made no progress, and how often it has failed since its last progress."""
 
     def __init__(self, timeout: float):
-        self.timeout = timeout      # seconds
+        self.timeout, self.moved = timeout, 0       # seconds; bytes since the last progress
         self.record_progress()
 
-    def record_progress(self) -> None:
-        self.last_progress, self.failures = time.monotonic(), 0
+    def record_progress(self, size: int = MIN_PROGRESS) -> None:
+        """Note that `size` more bytes have gone over."""
+        self.moved += size
+        if self.moved >= MIN_PROGRESS:
+            self.last_progress, self.failures, self.moved = time.monotonic(), 0, 0
 
     def seconds_left(self) -> float:
         """Seconds until the transfer has stalled for too long; 0 at least."""

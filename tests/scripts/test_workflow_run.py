@@ -342,7 +342,7 @@ def test_quiet_hides_progress_and_prints_results(script, galaxy, monkeypatch, ca
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     bars = []
     monkeypatch.setattr("tqdm.tqdm", lambda **options: bars.append(options) or contextlib.nullcontext(SimpleNamespace(
-        n=0, update=lambda count: None)))
+        n=0, update=lambda count: None, set_postfix_str=print)))
     for options, shown in ((["--quiet"], False), ([], True)):
         assert script(workflow_run.main, *options, KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
         captured = capsys.readouterr()
