@@ -19,7 +19,7 @@ from galaxy_api_scripts.batch.shared_uploads import SharedUploads
 from galaxy_api_scripts.datasets.download import DownloadFolder
 from galaxy_api_scripts.datasets.target_history import create_history_once
 from galaxy_api_scripts.datasets.upload import discard_dataset
-from galaxy_api_scripts.files import prepare_folder_below
+from galaxy_api_scripts.files import prepare_folder, prepare_folder_below
 from galaxy_api_scripts.invocations.invocation import InvocationFailed, InvocationPoller, invocation_outputs, output_datasets
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
@@ -210,7 +210,8 @@ class RunningSample:
             reconcile.cancel_late(self.galaxy, sample, invocation)
         if self.context.folder:
             with sample.step(Stage.DELIVER):
-                folder = self._deliver(prepare_folder_below(self.context.folder, sample.notes.folder), invocation)
+                root = prepare_folder(str(self.context.folder), "--download")
+                folder = self._deliver(prepare_folder_below(root, sample.notes.folder), invocation)
             sample.save(results=folder)
         self.end("ok")
         return True
