@@ -32,6 +32,7 @@ from galaxy_api_scripts.workflows.definition import (
     input_details,
     step_details,
     tool_problems,
+    tool_table,
 )
 
 INPUTS = ["index", "label", "kind", "collection_type", "datatypes", "optional", "default", "choices"]
@@ -56,12 +57,13 @@ def main(argv=None):
     for rows, columns in ((inputs, INPUTS), (steps, STEPS)):
         print()
         show(map(with_words, rows), fields=columns)
-    missing, replaced = tool_problems(galaxy, about["id"], workflow)
-    if not missing and not replaced:
+    rows = tool_problems(galaxy, about["id"], workflow)
+    if not rows:
         print("\nThe server has all its tools.")
-    for heading, tools in (("It can't run: the server lacks", missing), ("It runs other versions of", replaced)):
-        if tools:
-            print("", f"{heading}:", *(f"  {tool}" for tool in tools), sep="\n")
+    for is_missing, heading in ((True, "It can't run: the server lacks"), (False, "It runs other versions of")):
+        some = [row for row in rows if row["is_missing"] == is_missing]
+        if some:
+            print("", f"{heading}:", tool_table(galaxy, some), sep="\n")
 
 
 def with_words(row):

@@ -65,16 +65,20 @@ def placeholder(details):
         return dict(FILE)
     if details["kind"] == "collection":
         kind = (details["collection_type"] or "list").split(",")[0].strip()     # an input may take several types
-        return {"class": "Collection", "collection_type": kind, "elements": elements(kind)}
+        return {"class": "Collection", "collection_type": kind, "elements": elements(kind, details["fields"])}
     return "todo_param_value" if details["default"] is None else details["default"]
 
 
-def elements(kind):
-    """The elements of a collection of the type `kind`: two of a pair, else one that stands for any number."""
+def elements(kind, fields):
+    """The elements of a collection of the type `kind`: a record's fields, two of a pair, else one that stands for any
+    number."""
     outer, _, inner = kind.partition(":")
     names = ["forward", "reverse"] if outer.startswith("paired") else ["todo_element_name"]
+    if outer == "record" and fields:
+        names = [field["name"] for field in fields]
     if inner:
-        return [{"class": "Collection", "type": inner, "identifier": name, "elements": elements(inner)} for name in names]
+        return [{"class": "Collection", "type": inner, "identifier": name, "elements": elements(inner, fields)}
+                for name in names]
     return [{"class": "File", "identifier": name, "path": FILE["path"]} for name in names]
 
 

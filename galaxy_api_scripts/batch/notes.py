@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, TypeVar
 
-from common import redact
+from common import redact_all
 
 
 class Stage(str, Enum):
@@ -121,12 +121,3 @@ class LedgerNotes(BaseNotes):
     # Files that several samples take, {file: {"id": its dataset, "sha256": ...}}: see `SharedUploads`
     shared_uploads: dict[str, dict[str, str]] = field(default_factory=dict)
     arrivals: dict[str, list[Any]] = field(default_factory=dict)    # in a watched folder: {place: [fingerprint, since when]}
-
-
-def redact_all(value: Any) -> Any:
-    """A value of JSON without the secrets in its texts."""
-    if isinstance(value, dict):
-        return {name: redact_all(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [redact_all(one) for one in value]
-    return redact(value) if isinstance(value, str) else value

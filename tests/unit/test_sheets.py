@@ -268,7 +268,7 @@ THERE = ", ".join(INDEX)
                          f"the inputs are {THERE}")]),
     ("sample,word\nS1,x\n", {"wodr": "word", "word": "wrod"}, NEEDED, [
         (1, "", "wodr", "there is no such column (did you mean 'word'?); there are sample, word"),
-        (1, "", "word", "there is no input 'wrod': did you mean 'word'?")]),
+        (1, "", "word", "there is no input 'wrod': did you mean word?")]),
     ("sample,word\nS1,x\n", {}, [*NEEDED, "word=y"], [(1, "", "word", "input word is given for all rows too")]),
     ("sample,word,text\nS1,x,y\n", {"text": "word"}, NEEDED, [
         (1, "", "text, word", "input word: it takes one value, and 2 columns go to it")]),
