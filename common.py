@@ -273,19 +273,20 @@ def _split_key(url: str) -> tuple[str, str]:
     return (re.sub("(?<=[?&])key=[^&]*(&|$)", "", url).rstrip("?&"), unquote(keys[0])) if keys else (url, "")
 
 
-def read_text(name: str, is_private: bool = False) -> str:
-    """Return the text of the file `name`, of standard input for `-`; raise a usage error where it can't be read, or where it
-    `is_private`, a file that holds a key, and others may read it."""
+def read_text(name: str, is_private: bool = False, content: bytes | None = None) -> str:
+    """Return the text of the file `name`, of standard input for `-`, or in its `content`; raise a usage error where it can't
+    be read, is neither UTF-8 nor UTF-16 with a BOM, or `is_private`, so holds a key, and others may read it."""
     if name == "-" and sys.stdin is None:
         raise GalaxyError("standard input is closed", USAGE)
     try:
-        text = (sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()).decode("utf-8-sig")
+        if content is None:
+            content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         if is_private and os.name == "posix" and os.stat(name).st_mode & (stat.S_IRGRP | stat.S_IROTH):
             raise GalaxyError(f"{name} holds a key and others may read it: chmod 600 {name}", USAGE)
+        return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         problem = error.strerror if isinstance(error, OSError) else "not a text in UTF-8"
         raise GalaxyError(f"{'standard input' if name == '-' else name}: {problem}", USAGE) from None
-    return text
 
 
 # --------------------------------------------------------------------------------------------------- the command line
@@ -513,8 +514,7 @@ class Galaxy:
         if limit:
             query["limit"] = size = min(size, limit)
         known: set[str] = set()
-        last_page: list[str] = []
-        count = 0
+        last_page, count = list[str](), 0
         for _ in itertools.count() if limit else range(MOST_PAGES):
             answer = self.get(parts._replace(query="").geturl(), {**query, "offset": offset} if offset else query)
             if not isinstance(answer, list):

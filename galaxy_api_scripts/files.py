@@ -23,14 +23,6 @@ UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u206
 MAX_NAME_BYTES = 250       # file systems take 255, and an archive's name gets .zip
 
 
-def decode_text(content: bytes, name: str) -> str:
-    """The text in `content`, which messages call `name`. Raises a usage error where it is not UTF-8."""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise GalaxyError(f"{name}: not a text in UTF-8", USAGE) from None
-
-
 def safe_name(text: str, end: str = "", without: str = "") -> str:
     """A name for one file or folder made of any text, which may be a server's or stand in a file that somebody sent.
 
@@ -71,7 +63,8 @@ def open_parent(path: Path, root: Path | None = None) -> Iterator[int]:
 
 
 def prepare_folder_below(root: Path, name: str) -> Path:
-    """The folder called `name` in `root`, made if need be; `GalaxyError` if a link leads elsewhere from there."""
+    """The folder called `name` in `root`, both made if need be; `GalaxyError` if a link leads elsewhere from there."""
+    root.mkdir(parents=True, exist_ok=True)
     with open_parent(root / name / "file", root):
         return root / name
 
