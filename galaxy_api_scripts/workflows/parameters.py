@@ -184,7 +184,7 @@ def restrict_by_connections(workflow: Workflow) -> None:
         choices: list[list[str]] = []       # of each connection; [] where they are not known
         for reader, step in workflow["content"]["steps"].items():
             params = {without_numbers(name): param for name, param in tool_params(workflow, reader).items()}
-            choices += [list_choices(params.get(without_numbers(name), {"type": ""})) or []
+            choices += [param_settings(params.get(without_numbers(name))).get("restrictions") or []
                         for source, _, name in step_connections(step) if source == index]
         if choices and all(choices):
             settings["restrictions"] = [value for value in choices[0] if all(value in some for some in choices)]
