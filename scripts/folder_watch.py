@@ -30,6 +30,7 @@ Options:
   --tag=TAG           a tag for each history; may be repeated
   --use-cached-jobs   take the results of equal jobs that have run before
   --allow-corrections  let Galaxy fill in what steps of the workflow leave out
+  --same-server       the ledger was made for this server, by another address, though none of its histories is left
   --ledger=FILE       the ledger, by default in ~/.local/state; ledger_show.py shows it
   -n, --dry-run       show what would be done, change nothing
   --format=FORMAT     table, json, jsonl, csv, tsv, value or another tabulate style
@@ -48,61 +49,33 @@ when all that ended have failed, 3 when some have, 4 when some still run, 75 whe
 import os
 import sys
 
-from common import (
-    DONE,
-    UNATTENDED,
-    USAGE,
-    Galaxy,
-    GalaxyError,
-    arguments,
-    eprint,
-    int_option,
-    output_options,
-    run,
-    show,
-)
+from common import DONE, USAGE, GalaxyError, arguments, eprint, int_option, run, show
 from galaxy_api_scripts.batch.incoming import COMPLETION_MARKS, UNIT_KINDS, as_workflow_input, is_complete, scan_folder
-from galaxy_api_scripts.batch.ledger import Ledger, ledger_path
+from galaxy_api_scripts.batch.ledger import ledger_path
 from galaxy_api_scripts.batch.ledger_reader import read_samples
-from galaxy_api_scripts.batch.runner import BatchRunner
-from galaxy_api_scripts.batch.summary import ROW_FIELDS, exit_status, iter_finished, print_rows
+from galaxy_api_scripts.batch.session import BatchSession
+from galaxy_api_scripts.batch.summary import exit_status, iter_finished, print_rows
 from galaxy_api_scripts.batch.watcher import DEFAULT_SETTLE, Watcher, WatchSettings, default_ledger
 from galaxy_api_scripts.files import prepare_folder
-from galaxy_api_scripts.invocations.invocation import parse_labels
-from galaxy_api_scripts.progress import enable_bars
-from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
-from galaxy_api_scripts.workflows.run import (
-    check_workflow,
-    invocation_options,
-    parse_step_parameter,
-    parse_tag,
-    require_nonempty,
-)
+from galaxy_api_scripts.workflows.run import require_nonempty
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    once, dry_run, download = args["--once"], args["--dry-run"], args["--download"]
-    output = output_options(args, () if dry_run else ROW_FIELDS)
-    output["format"] = output["format"] or "tsv"
-    max_running, labels = int_option(args, "--max-running", 1), parse_labels(args["--outputs"])
-    parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
-    settings = watch_settings(args)
-    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
-    enable_bars(not args["--quiet"])
+    session = BatchSession(args)
+    settings = watch_settings(args, session.tags)
+    galaxy = session.connect()
     ledger_file = ledger_path(args["--ledger"], default_ledger(galaxy.base, settings.folder, args["WORKFLOW"]))
     if settings.kind != "run" and os.path.dirname(os.path.realpath(ledger_file)) == settings.folder:
         raise GalaxyError(f"--ledger={ledger_file}: it would be watched itself: name a file outside {settings.folder}",
                           USAGE)
 
-    user = galaxy.current_user()
-    check = check_workflow(galaxy, resolve_workflow(galaxy, args["WORKFLOW"]), parameters, labels, bool(download),
-                           **invocation_options(args))
+    check = session.check_workflow()
     base, index = constant_inputs(galaxy, check.workflow, args["INPUT=VALUE"], args["--input"], settings.kind)
     check.raise_problems(base.problems)
-    if dry_run:
-        show_units(settings, ledger_file, output)
+    if session.dry_run:
+        show_units(settings, ledger_file, session.output)
         return DONE
 
     def make_request(unit):
@@ -112,9 +85,7 @@ def main(argv=None):
             raise GalaxyError(inputs.problems[0], USAGE)
         return check.make_request(inputs)
 
-    results = prepare_folder(download, "--download") if download else None
-    with Ledger(ledger_file, server=galaxy.base, user=user.get("username") or user["id"], folder=settings.folder) as ledger:
-        runner = BatchRunner(galaxy, ledger, max_running, results, labels)
+    with session.open_runner(ledger_file, folder=settings.folder) as runner:
         runner.context.shared_uploads.sources = {leaf.source for value in base.values.values()
                                                  for leaf in iter_datasets(value) if leaf.source}
         watcher = Watcher(runner, settings, make_request)
@@ -123,17 +94,16 @@ def main(argv=None):
         watcher.scan()
         runner.adopt_orphans()
         samples = []
-        print_rows(iter_finished(runner, samples, once, None, watcher.scan, settings.pause), output)
-        return exit_status([*samples, *(entry.sample for entry in (*runner.queue, *runner.running.values()))])
+        print_rows(iter_finished(runner, samples, session.once, None, watcher.scan, settings.pause), session.output)
+        return exit_status([*samples, *runner.unfinished], session.once)
 
 
-def watch_settings(args):
+def watch_settings(args, tags):
     """What the command line says about the folder and its units."""
     kind, pause, settle = args["--unit"], int_option(args, "--pause", 1), int_option(args, "--settle")
     if kind not in UNIT_KINDS:
         raise GalaxyError(f"--unit={kind}: expected {', '.join(UNIT_KINDS[:-1])} or {UNIT_KINDS[-1]}", USAGE)
-    require_nonempty(args, "--input", "--files", "--ready-file", "--move-to", "--download", "--outputs", "--on-done",
-                     "--on-fail")
+    require_nonempty(args, "--input", "--files", "--ready-file", "--move-to", "--on-done", "--on-fail")
     if not os.path.isdir(args["FOLDER"]):
         raise GalaxyError(f"{args['FOLDER']}: no such folder", USAGE)
     folder = os.path.realpath(args["FOLDER"])
@@ -143,7 +113,7 @@ def watch_settings(args):
     move_to, _ = (folder_outside(folder, args[option], option, kind) for option in ("--move-to", "--download"))
     return WatchSettings(folder, kind, DEFAULT_SETTLE[kind] if settle is None else settle, pause, args["--ready-file"],
                          args["--files"], move_to, {"ok": args["--on-done"], "failed": args["--on-fail"]},
-                         args["--retry-failed"], [parse_tag(tag) for tag in args["--tag"]])
+                         args["--retry-failed"], tags)
 
 
 def folder_outside(watched, text, option, kind):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from common import DONE, USAGE, VERSION, Galaxy, GalaxyError, format_table, redact, report_error
+from common import DONE, USAGE, VERSION, Galaxy, GalaxyError, format_table, redact_all, report_error
 from galaxy_api_scripts.checkpoint import Notes
 from galaxy_api_scripts.datasets.target_history import TargetHistory
 from galaxy_api_scripts.files import write_output
@@ -248,7 +248,7 @@ class RunRecord:
         self.facts: dict[str, Any] = {}
         if path:
             self.facts = {
-                "server": redact(galaxy.base), "galaxy": galaxy.get("version").get("version_major"), "scripts": VERSION,
+                "server": galaxy.base, "galaxy": galaxy.get("version").get("version_major"), "scripts": VERSION,
                 "workflow": {name: workflow.get(name) for name in ("id", "name", "version", "latest_workflow_uuid")},
                 "history": history, "invocation": invocation, "request": request.request, "state": "new",
                 "begun": _utc_now()}
@@ -259,7 +259,7 @@ class RunRecord:
             return
         self.facts.update(facts)
         try:
-            write_output(json.dumps(self.facts, indent=2) + "\n", self.path, overwrite=True, option="--record")
+            write_output(json.dumps(redact_all(self.facts), indent=2) + "\n", self.path, overwrite=True, option="--record")
         except GalaxyError as error:
             self.exit_code = report_error(f"{error}: there is no record of invocation {self.facts['invocation']}, which "
                                           f"{'has ended' if facts else 'goes on'}")
