@@ -10,7 +10,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from common import DONE, USAGE, VERSION, Galaxy, GalaxyError, format_table, redact_all, report_error
+from common import (
+    DONE,
+    STILL_RUNNING,
+    TRY_LATER,
+    USAGE,
+    VERSION,
+    Galaxy,
+    GalaxyError,
+    format_table,
+    redact_all,
+    report_error,
+)
 from galaxy_api_scripts.checkpoint import Notes
 from galaxy_api_scripts.datasets.target_history import TargetHistory
 from galaxy_api_scripts.files import write_output
@@ -86,13 +97,25 @@ class RunRequest:
                 **{name: values for name, values in fields.items() if values}, **self.options}
 
     def start(self, galaxy: Galaxy, target: TargetHistory, timeout: float | None = None) -> str:
-        """Stage the inputs and submit the run, unless an earlier process did. Returns the invocation's id."""
+        """Stage the inputs and submit the run, unless an earlier process did. Returns the invocation's id. An error that
+        ends the run says what is left in Galaxy."""
         assert target.checkpoint
         submitted = target.checkpoint.data.get("invocation")
         if submitted:
             return str(submitted)
         staging = Staging(galaxy, target.id, timeout)
-        invocation = self.submit(galaxy, target.id, self.stage(staging), target.checkpoint)
+        try:
+            invocation = self.submit(galaxy, target.id, self.stage(staging), target.checkpoint)
+        except GalaxyError as error:
+            if error.lost or error.exit_code in (STILL_RUNNING, TRY_LATER):     # the run goes on
+                raise
+            uploads, is_new = len(staging.datasets), target.checkpoint.data.get("history") == target.id
+            if not uploads and not is_new:
+                raise
+            left = f"{uploads} uploaded dataset{'s' if uploads > 1 else ''} in it" if uploads else "nothing in it"
+            removal = f", delete.py - /api/histories/{target.id} deletes it" if is_new else ""
+            raise GalaxyError(f"{error}; history {target.id} stays, with {left}: the same line again uses it{removal}",
+                              error.exit_code, status=error.status, err_msg=error.err_msg) from None
         staging.forget()
         return invocation
 
