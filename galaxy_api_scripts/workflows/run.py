@@ -56,7 +56,6 @@ class RunRequest:
     inputs: InputValues
     parameters: dict[str, dict[str, str]]
     options: dict[str, Any] = field(default_factory=dict)       # more of an invocation's fields
-    output_count: int = 1               # how many outputs the workflow marks
 
     @property
     def sources(self) -> list[Any]:
@@ -143,13 +142,12 @@ class WorkflowCheck:
     workflow: dict[str, Any]
     parameters: dict[str, dict[str, str]]
     options: dict[str, Any]
-    output_count: int
     problems: list[str] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
 
     def make_request(self, inputs: InputValues) -> RunRequest:
         """A run on these inputs, which have no problems."""
-        return RunRequest(self.workflow, inputs, self.parameters, self.options, self.output_count)
+        return RunRequest(self.workflow, inputs, self.parameters, self.options)
 
     def raise_problems(self, problems: list[str]) -> None:
         """Raise `GalaxyError` (USAGE) with these problems of the inputs and then the workflow's, if there are any."""
@@ -173,7 +171,7 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
     content = workflow["content"]
     outputs = [output for step in content["steps"].values() for output in step.get("workflow_outputs") or []]
     chosen, errors = resolve_parameters(workflow, parameters)
-    check = WorkflowCheck(workflow, chosen, options, len(outputs), [str(error) for error in errors],
+    check = WorkflowCheck(workflow, chosen, options, [str(error) for error in errors],
                           list(dict.fromkeys(error.table for error in errors if error.table)))
     restrict_by_connections(workflow)
     check.problems += add_runtime_inputs(galaxy, workflow, chosen)
@@ -188,9 +186,10 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
                        for label in labels if label not in marked]
     check.problems += [f"{count} outputs have the label {label!r}, and Galaxy would return one of them: give each its own"
                        for label, count in Counter(marked).items() if count > 1]
-    if to_download and not outputs:
-        check.problems.append("the workflow marks nothing as its output, so --download would fetch nothing "
-                              "(dataset_download.py with history:ID fetches all datasets of a run)")
+    if to_download and not marked:      # Galaxy 26.1 tells only of outputs with labels
+        reason = "gives none of its outputs a label" if outputs else "marks nothing as its output"
+        check.problems.append(f"the workflow {reason}, so --download would fetch nothing (dataset_download.py with "
+                              "history:ID fetches all datasets of a run)")
     return check
 
 

@@ -172,7 +172,8 @@ def test_a_deleted_workflow_is_refused(script, galaxy, capsys):
 
 @pytest.mark.parametrize("labels, options, message", [
     (["copied", "copied"], [], "2 outputs have the label 'copied', and Galaxy would return one of them"),
-    ([], ["--download=results"], "marks nothing as its output, so --download would fetch nothing")])
+    ([], ["--download=results"], "marks nothing as its output, so --download would fetch nothing"),
+    ([None, None], ["--download=results"], "gives none of its outputs a label, so --download would fetch nothing")])
 def test_outputs_that_could_not_be_downloaded_are_refused(script, galaxy, tmp_path, monkeypatch, capsys, labels, options,
                                                           message):
     monkeypatch.chdir(tmp_path)
