@@ -573,6 +573,16 @@ def wait():
     """An act that does nothing: time goes by."""
 
 
+def test_what_a_watcher_that_stays_has_told_is_not_told_again_by_a_visit(watched, monkeypatch):
+    watched.drop("a.tsv")
+    watched.ends["a"] = "no good"
+    monkeypatch.setattr(watched.now, "sleep", stays(watched, *[wait] * 3))
+    assert watched.run(once=False).err.count("no good") == 1
+    visit = watched.run()
+    assert (visit.status, visit.out, visit.err) == (DONE, "", "")
+    assert [one["name"] for one in ledger_reader.read_failures(watched.book)] == ["a"]
+
+
 def test_a_watcher_that_stays_takes_new_files(watched, monkeypatch):
     done = watched.folder / "done"
     monkeypatch.setattr(watched.now, "sleep", stays(watched, wait, lambda: watched.drop("a.tsv"), *[wait] * 60,
