@@ -163,6 +163,11 @@ class StallClock:
         """Seconds until the transfer has stalled for too long; 0 at least."""
         return max(self.timeout - (time.monotonic() - self.last_progress), 0)
 
+    def patience_left(self) -> float:
+        """Seconds in which to try again, fewer than `seconds_left` where $GALAXY_RETRY_MAX says so; 0 at least."""
+        asked = float(os.environ.get("GALAXY_RETRY_MAX", "").strip() or "inf")      # `Galaxy` has checked it
+        return max(self.seconds_left() - max(self.timeout - asked, 0), 0)
+
     def back_off(self) -> None:
         """Wait before the next try: not after the first failure, then 1, 2, 4 ... 30 seconds."""
         if self.failures > 1:
@@ -170,4 +175,4 @@ class StallClock:
 
     def wait(self, seconds: float) -> None:
         """Sleep, but no longer than until the transfer has stalled."""
-        time.sleep(min(seconds, self.seconds_left()))
+        time.sleep(min(seconds, self.patience_left()))

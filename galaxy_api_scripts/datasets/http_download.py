@@ -176,7 +176,7 @@ class _Download:
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={self.offset}-"} if self.offset else {})}
         try:
             return self.galaxy.request("GET", self.route, stream=True, allow_other_host=True, headers=headers,
-                                       patience=self.clock.seconds_left())
+                                       patience=self.clock.patience_left())
         except GalaxyError as error:
             if error.status != 416 or not self.offset:
                 raise
@@ -219,7 +219,7 @@ class _Download:
     def recover(self, error: Exception) -> None:
         """Wait before the next try, or raise `error` if another try is of no use."""
         transient = not isinstance(error, GalaxyError) or error.exit_code == TRY_LATER or error.status in TRANSIENT_STATUSES
-        if transient and self.clock.seconds_left() > 0:
+        if transient and self.clock.patience_left() > 0:
             self.clock.failures += 1
             self.clock.back_off()
         elif isinstance(error, GalaxyError):
