@@ -72,12 +72,13 @@ class RunningSample:
         except InvocationFailed as error:
             return self._fail(error)
         except (GalaxyError, OSError) as error:
-            if isinstance(error, GalaxyError) and (error.lost or error.exit_code == TRY_LATER or error.status == 401):
+            if isinstance(error, GalaxyError):
                 self.lost_answers += error.lost
-                if not error.lost or self.lost_answers > MAX_RETRIES:
+                if error.lost and self.lost_answers <= MAX_RETRIES:
+                    self.staging = None     # the next round looks up what Galaxy has made; others get their turn meanwhile
+                    return False
+                if error.exit_code == TRY_LATER or error.status == 401:
                     raise
-                self.staging = None     # the next round looks up what Galaxy has made of it; meanwhile others get their turn
-                return False
             if self.request and self.sample.stage in (Stage.HISTORY, Stage.SUBMIT):
                 self.context.refusals += 1
             self.end("fetch pending" if self.sample.stage == Stage.DELIVER else "failed", failed_step=self.sample.stage,
