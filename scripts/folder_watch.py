@@ -48,14 +48,23 @@ when all that ended have failed, 3 when some have, 4 when some still run, 75 whe
 """
 import os
 import sys
+from contextlib import suppress
 
 from common import DONE, USAGE, GalaxyError, arguments, eprint, int_option, run, show
-from galaxy_api_scripts.batch.incoming import COMPLETION_MARKS, UNIT_KINDS, as_workflow_input, is_complete, scan_folder
+from galaxy_api_scripts.batch.incoming import (
+    COMPLETION_MARKS,
+    UNIT_KINDS,
+    IncomingUnit,
+    as_workflow_input,
+    is_complete,
+    scan_folder,
+)
 from galaxy_api_scripts.batch.ledger import ledger_path
 from galaxy_api_scripts.batch.ledger_reader import read_samples
 from galaxy_api_scripts.batch.session import BatchSession
 from galaxy_api_scripts.batch.summary import exit_status, iter_finished, print_rows
 from galaxy_api_scripts.batch.watcher import DEFAULT_SETTLE, Watcher, WatchSettings, default_ledger
+from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
 from galaxy_api_scripts.workflows.run import require_nonempty
@@ -74,9 +83,6 @@ def main(argv=None):
     check = session.check_workflow()
     base, index = constant_inputs(galaxy, check.workflow, args["INPUT=VALUE"], args["--input"], settings.kind)
     check.raise_problems(base.problems)
-    if session.dry_run:
-        show_units(settings, ledger_file, session.output)
-        return DONE
 
     def make_request(unit):
         inputs = base.copy()
@@ -85,6 +91,9 @@ def main(argv=None):
             raise GalaxyError(inputs.problems[0], USAGE)
         return check.make_request(inputs)
 
+    if session.dry_run:
+        show_units(settings, make_request, ledger_file, session.output)
+        return DONE
     with session.open_runner(ledger_file, folder=settings.folder) as runner:
         runner.context.shared_uploads.sources = {leaf.source for value in base.values.values()
                                                  for leaf in iter_datasets(value) if leaf.source}
@@ -142,22 +151,32 @@ def constant_inputs(galaxy, workflow, words, label, kind):
     base.values[index] = None      # so that it is not missing
     base.check_missing()
     del base.values[index]
-    if not accepts(base.specs[index].type, kind):
+    if not accepts(base.specs[index], kind):
         others = "--unit=pair or --unit=run" if kind == "file" else "--unit=file or --unit=run"
         base.problems.append(f"input {base.specs[index].name}: it takes a collection of type {base.specs[index].type}, "
                              f"which --unit={kind} does not give: {others}")
     return base, index
 
 
-def accepts(collection_type, kind):
-    """Whether an input for a collection of that type, "" for any, can take a unit of that kind."""
-    if not collection_type or "_or_unpaired" in collection_type:
-        return True
-    return kind == "run" or ("paired" in collection_type) == (kind == "pair")
+def accepts(spec, kind):
+    """Whether an input can take some unit of that kind."""
+    source = Source("x", "x", "", 0)
+    for mates in {"file": [1], "pair": [2]}.get(kind, [1, 2]):
+        with suppress(GalaxyError):
+            as_workflow_input(IncomingUnit("x", "x", (("x", (source,) * mates),), ()), spec)
+            return True
+    return False
 
 
-def show_units(settings, ledger_file, output):
-    """Show what is in the folder, when it would be taken, and how what was made of it before has ended."""
+def show_units(settings, make_request, ledger_file, output):
+    """Show what is in the folder, whether and when it would be taken, and how what was made of it before has ended."""
+    def problem(unit):
+        try:
+            make_request(unit)
+        except GalaxyError as error:
+            return str(error)
+        return ""
+
     samples = read_samples(ledger_file) if os.path.exists(ledger_file) else []
     before = {sample["place"]: sample["state"] for sample in samples}
     units = scan_folder(settings.folder, settings.kind, settings.ready_file, settings.pattern)
@@ -165,7 +184,7 @@ def show_units(settings, ledger_file, output):
     if units:
         show([{"name": unit.name, "place": unit.place, "files": len(unit.files),
                "bytes": sum(file.size for file in unit.files),
-               "taken": unit.problem or ("now" if is_complete(unit, 0, 0, settings.settle) else later),
+               "taken": unit.problem or problem(unit) or ("now" if is_complete(unit, 0, 0, settings.settle) else later),
                "before": before.get(unit.place)} for unit in units], **output)
     eprint(f"{len(units)} there; ledger: {ledger_file}")
 

@@ -85,10 +85,10 @@ class RunningSample:
             return True
 
     def _remains(self) -> str:
-        """What a refused sample leaves in Galaxy, for its message."""
-        if self.sample.stage != Stage.SUBMIT or not self.sample.history:
+        """What a sample leaves in Galaxy that failed after its history was made, for its message."""
+        if self.sample.stage not in (Stage.SEND, Stage.UPLOAD, Stage.SUBMIT):
             return ""
-        return f"; its files stay in history {self.sample.history}, where another attempt takes them again"
+        return f"; what was uploaded stays in history {self.sample.history}, where another attempt takes it again"
 
     def save_poll(self) -> None:
         """Save what the last poll has seen: only two polls can tell whether nothing moves any more."""

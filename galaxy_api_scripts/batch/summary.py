@@ -35,8 +35,10 @@ def iter_finished(runner: BatchRunner, samples: list[Sample], once: bool, timeou
             if sample.key not in known:
                 known.add(sample.key)
                 samples.append(sample)
-            report_failure(sample)
+            state = report_failure(sample)
             yield sample_row(sample)
+            if state in FAILURE_STATES and not once:        # a watcher that stays has no exit status to tell it
+                sample.save(reported=True)
         if runner.running or (runner.queue and not runner.gave_up):
             running = f"{len(runner.running)} of {len(samples)} still run" if runner.running else "none runs"
             queued = f", {len(runner.queue)} wait" if runner.queue else ""

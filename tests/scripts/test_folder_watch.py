@@ -2,6 +2,7 @@
 
 The runs end as the tests say; folders, ledger, moves and commands are real.
 """
+import csv
 import hashlib
 import json
 import os
@@ -205,6 +206,38 @@ def test_a_dry_run_changes_nothing(watched):
     assert ended.err == f"1 there; ledger: {watched.book}\n" and watched.begun == [] and not watched.book.exists()
     (watched.inbox / "run1" / "CopyComplete.txt").touch()
     assert watched.run("-n", "--unit=run").out.splitlines()[1].split("\t")[-2] == "has no reads in it yet"
+
+
+@pytest.mark.parametrize("kind, reads, taken", [
+    ("list:paired", ["S1_R1.fastq", "S1_R2.fastq"], "now"),
+    ("list:paired", ["S1.fastq"], "input reads: it takes a collection of type list:paired, and the files of run1 are not in "
+                                  "pairs"),
+    ("list", ["S1.fastq"], "now"),
+    ("list", ["S1_R1.fastq", "S1_R2.fastq"], "input reads: it takes a collection of type list, and the files of run1 are "
+                                             "pairs")])
+def test_the_dry_run_tells_reads_that_the_workflow_does_not_take(watched, galaxy, kind, reads, taken):
+    """C23: single-end reads for a workflow of pairs."""
+    galaxy.get(f"{URL}/api/workflows/{W}", json={**WORKFLOW, "inputs": {"0": {"label": "reads", "uuid": "u0"}}, "steps": {
+        **WORKFLOW["steps"], "0": {"type": "data_collection_input", "tool_inputs": {"collection_type": kind}}}})
+    (watched.inbox / "run1").mkdir()
+    for name in (*reads, "CopyComplete.txt"):
+        (watched.inbox / "run1" / name).write_text("@")
+    rows = list(csv.DictReader(watched.run("-n", "--unit=run").out.splitlines(), delimiter="\t"))
+    assert [row["taken"] for row in rows] == [taken]
+    assert watched.run("--unit=run").status == (DONE if taken == "now" else FAILED)
+
+
+@pytest.mark.parametrize("kind, units", [
+    ("paired", {"pair", "run"}), ("list:paired", {"pair", "run"}), ("list", {"file", "run"}), ("record", set()),
+    ("list:record", set()), ("paired_or_unpaired", {"file", "pair", "run"}), ("list:list", set())])
+def test_units_that_an_input_never_takes_are_refused_at_once(watched, galaxy, kind, units):
+    """C24: records too."""
+    galaxy.get(f"{URL}/api/workflows/{W}", json={**WORKFLOW, "inputs": {"0": {"label": "reads", "uuid": "u0"}}, "steps": {
+        **WORKFLOW["steps"], "0": {"type": "data_collection_input", "tool_inputs": {"collection_type": kind}}}})
+    ended = {unit: watched.run("-n", f"--unit={unit}") for unit in ("file", "pair", "run")}
+    assert {unit for unit, one in ended.items() if one.status == DONE} == units
+    assert all(one.status == USAGE and f"it takes a collection of type {kind}, which --unit={unit} does not give" in one.err
+               for unit, one in ended.items() if unit not in units)
 
 
 # ---------------------------------------------------------------------------------------------------- a bad line
@@ -571,6 +604,16 @@ def stays(watched, *acts):
 
 def wait():
     """An act that does nothing: time goes by."""
+
+
+def test_what_a_watcher_that_stays_has_told_is_not_told_again_by_a_visit(watched, monkeypatch):
+    watched.drop("a.tsv")
+    watched.ends["a"] = "no good"
+    monkeypatch.setattr(watched.now, "sleep", stays(watched, *[wait] * 3))
+    assert watched.run(once=False).err.count("no good") == 1
+    visit = watched.run()
+    assert (visit.status, visit.out, visit.err) == (DONE, "", "")
+    assert [one["name"] for one in ledger_reader.read_failures(watched.book)] == ["a"]
 
 
 def test_a_watcher_that_stays_takes_new_files(watched, monkeypatch):
