@@ -362,7 +362,7 @@ def test_a_dataset_of_a_cancelled_run_is_not_waited_for(person, tmp_path):
         for line, words in ((["dataset_wait.py", "--timeout=120"], "stays in state new"),
                             (["dataset_download.py", f"--to={tmp_path}"], "is in state new, not ok")):
             ended = person.run(*line, person.key, person.url, *made)
-            assert ended.returncode == 1 and words in ended.stderr and "is deleted, so it will never be ok" in ended.stderr
+            assert ended.returncode == 1 and words in ended.stderr and "so it will never be ok" in ended.stderr
         person.asked("DELETE", f"datasets/{waiting}")
 
 
