@@ -875,7 +875,7 @@ def no_answer_error(request: str, method: str, error: Any) -> GalaxyError:
         text += f" (a proxy before Galaxy may refuse a body of {size_in_words})"
     if method in IDEMPOTENT_METHODS:
         return GalaxyError(f"{text}: try again later", TRY_LATER)
-    return GalaxyError(f"{text}: {MAY_HAVE_ACTED}", lost=True)
+    return GalaxyError(f"{text}: {MAY_HAVE_ACTED}", TRY_LATER, lost=True)
 
 
 def error_from_response(request: str, response: requests.Response, base: str) -> GalaxyError:
@@ -1164,7 +1164,7 @@ def report_error(text: str, exit_code: int = FAILED) -> int:
     if os.environ.get("GALAXY_DEBUG") and sys.exc_info()[0]:
         import traceback
         eprint(traceback.format_exc())
-    eprint(f"{script_name()}: {one_line(redact(text))}")
+    eprint(format_line[0](one_line(redact(text))))
     return exit_code
 
 
@@ -1177,6 +1177,10 @@ def eprint(text: str) -> None:
 def script_name() -> str:
     """Return the name of the running script, such as `display.py`."""
     return os.path.basename(sys.argv[0] or "") or "python"
+
+
+# What makes a line of an error's text; `date_lines` of progress.py puts another one there.
+format_line: list[Callable[[str], str]] = [lambda text: f"{script_name()}: {text}"]
 
 
 known_secrets: set[str] = set()     # every key and password that this process has met

@@ -69,7 +69,7 @@ from galaxy_api_scripts.batch.summary import ROW_FIELDS, exit_status, iter_finis
 from galaxy_api_scripts.batch.watcher import DEFAULT_SETTLE, Watcher, WatchSettings, default_ledger
 from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.invocations.invocation import parse_labels
-from galaxy_api_scripts.progress import enable_bars
+from galaxy_api_scripts.progress import date_lines, enable_bars
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
 from galaxy_api_scripts.workflows.run import (
@@ -83,6 +83,7 @@ from galaxy_api_scripts.workflows.run import (
 
 def main(argv=None):
     args = arguments(__doc__, argv)
+    date_lines(args["FOLDER"])
     once, dry_run, download = args["--once"], args["--dry-run"], args["--download"]
     output = output_options(args, () if dry_run else ROW_FIELDS)
     output["format"] = output["format"] or "tsv"

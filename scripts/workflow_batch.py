@@ -80,7 +80,7 @@ from galaxy_api_scripts.batch.summary import (
 from galaxy_api_scripts.datasets.target_history import find_writable_history, shared_history
 from galaxy_api_scripts.files import check_writable, prepare_folder
 from galaxy_api_scripts.invocations.invocation import parse_labels
-from galaxy_api_scripts.progress import enable_bars
+from galaxy_api_scripts.progress import date_lines, enable_bars
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.run import (
     check_workflow,
@@ -94,6 +94,7 @@ from galaxy_api_scripts.workflows.staging import describe_input
 
 def main(argv=None):
     args = arguments(__doc__, argv)
+    date_lines(args["SHEET"])
     sheet_name, history_name, once, dry_run = args["SHEET"], args["--history"], args["--once"], args["--dry-run"]
     max_running, timeout = int_option(args, "--max-running", 1), int_option(args, "--timeout")
     output = output_options(args, () if dry_run else ROW_FIELDS)

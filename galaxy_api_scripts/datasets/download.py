@@ -383,8 +383,9 @@ def download_all(folder: DownloadFolder, texts: list[str], parallel: int) -> int
             for item in resolve_items(folder.galaxy, text):
                 items.setdefault(item.id, item)
         except GalaxyError as error:
-            if error.exit_code == USAGE or error.status == 401:
+            if error.exit_code == USAGE:
                 raise
+            _raise_if_hopeless(folder.galaxy, error, len(texts) - 1)
             codes.append(report_error(str(error), error.exit_code))
     paths = download_items(folder, list(items.values()), parallel, codes)
     if not codes:
@@ -395,15 +396,16 @@ def download_all(folder: DownloadFolder, texts: list[str], parallel: int) -> int
 def download_items(folder: DownloadFolder, items: list[DownloadItem], parallel: int, codes: list[int],
                    on_file: Callable[[Path], Any] = print) -> dict[str, Path]:
     """Download the items; returns `{id: path}`. `on_file` is called with each path as soon as its file is there; a
-    failure is reported and its exit code added to `codes`."""
+    failure is reported and its exit code added to `codes`. Raises `GalaxyError` where all others would fail as well."""
     size = sum(item.about.get("file_size") or 0 for item in items)
     paths: dict[str, Path] = {}
     with progress_bar(size, "all") if len(items) > 1 else contextlib.nullcontext() as total:
         for item, path in folder.download(items, parallel, total):
             if isinstance(path, GalaxyError):
+                _raise_if_hopeless(folder.galaxy, path, len(items) - len(paths) - len(codes) - 1)
                 codes.append(report_error(str(path), path.exit_code))
             elif isinstance(path, OSError):
-                codes.append(report_error(f"{item.label}: {path.strerror or path}"))
+                codes.append(report_error(f"{item.label}: {path.filename or folder.folder}: {path.strerror or path}"))
             elif isinstance(path, Exception):
                 raise path
             else:
@@ -411,3 +413,19 @@ def download_items(folder: DownloadFolder, items: list[DownloadItem], parallel: 
                 on_file(path)
                 sys.stdout.flush()
     return paths
+
+
+def _raise_if_hopeless(galaxy: Galaxy, error: GalaxyError, others: int) -> None:
+    """Raise `error` if so many `others` would fail as well, each after its time limit: the server is away, or refuses the
+    key. It may also be one dataset's own: a server takes it from a store of its own."""
+    if error.status != 401:
+        if error.exit_code != TRY_LATER:
+            return
+        try:
+            galaxy.request("GET", "version", patience=0)
+            return
+        except GalaxyError as now:
+            if now.exit_code != TRY_LATER:
+                return
+    rest = f"; {others} more {'is' if others == 1 else 'are'} not fetched either" if others > 0 else ""
+    raise GalaxyError(f"{error}{rest}", error.exit_code, status=error.status) from error
