@@ -426,9 +426,8 @@ def parse_ids(texts: list[str], name: str) -> list[str]:
     ids: list[str] = []
     for text in texts:
         if text == "-":
-            lines = enumerate(read_text("-").splitlines(), 1)
             ids += [parse_id(line.strip(), f"{name}, line {number} of standard input")
-                    for number, line in lines if line.strip()]
+                    for number, line in enumerate(read_text("-").splitlines(), 1) if line.strip()]
         else:
             ids.append(parse_id(text, name))
     return list(dict.fromkeys(ids))
@@ -788,9 +787,10 @@ def _page_number(value: Any) -> int:
     return int(text)
 
 
-def require_active_folder(galaxy: Galaxy, library: str, folder: str = "") -> str:
-    """Return the id of `folder`, by default of the library's root folder; raise an error where the library, the folder or
-    one above it is deleted: Galaxy 26.1 still fills those, and nobody sees what is in them."""
+def require_active_folder(galaxy: Galaxy, library: str = "", folder: str = "") -> str:
+    """Return the id of `folder`, by default of the root folder of `library`, by default that of the address; raise an error
+    where one of them, or a folder above, is deleted: Galaxy 26.1 still fills those, and nobody sees what is in them."""
+    library = library or urlsplit(url_on_route(galaxy, "libraries/ID/contents")).path.split("/")[-2]
     about = galaxy.get(f"libraries/{library}")
     label, next_folder = f"library {library}", folder
     while next_folder and not about.get("deleted"):
@@ -875,7 +875,7 @@ def no_answer_error(request: str, method: str, error: Any) -> GalaxyError:
         text += f" (a proxy before Galaxy may refuse a body of {size_in_words})"
     if method in IDEMPOTENT_METHODS:
         return GalaxyError(f"{text}: try again later", TRY_LATER)
-    return GalaxyError(f"{text}: {MAY_HAVE_ACTED}", TRY_LATER, lost=True)
+    return GalaxyError(f"{text}: {MAY_HAVE_ACTED}", lost=True)
 
 
 def error_from_response(request: str, response: requests.Response, base: str) -> GalaxyError:
@@ -892,7 +892,7 @@ def error_from_response(request: str, response: requests.Response, base: str) ->
     words = dict.fromkeys(shorten(part, 500).strip(": .,") for part in (status_line, message, "; ".join(details)))
     lost = response.request.method not in IDEMPOTENT_METHODS and status in (408, 502, 503, 504)
     text = ": ".join(part for part in (request, *words, MAY_HAVE_ACTED if lost else advice) if part)
-    return GalaxyError(text, TRY_LATER if status in TRANSIENT_STATUSES else FAILED, status=status, body=body,
+    return GalaxyError(text, TRY_LATER if status in TRANSIENT_STATUSES and not lost else FAILED, status=status, body=body,
                        err_msg=message, lost=lost, phrase=response.reason or "", http_headers=dict(response.headers))
 
 

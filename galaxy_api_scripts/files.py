@@ -20,13 +20,13 @@ except ModuleNotFoundError:     # Windows
 
 # A path's separators, what a terminal obeys, what turns the direction of text, and what no file system can store.
 UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-MAX_NAME_BYTES = 255
+MAX_NAME_BYTES = 250       # file systems take 255, and an archive's name gets .zip
 
 
 def safe_name(text: str, end: str = "", without: str = "") -> str:
     """A name for one file or folder made of any text, which may be a server's or stand in a file that somebody sent.
 
-    It is no path, not hidden and not empty, holds none of the `UNSAFE` characters and has 255 bytes at most, the last of
+    It is no path, not hidden and not empty, holds none of the `UNSAFE` characters and has 250 bytes at most, the last of
     which are `end`. A datatype at the end of the text that is to be `without` it is left out.
     """
     text, last = UNSAFE.sub("_", text).strip(), UNSAFE.sub("_", end).encode()[-100:]
@@ -38,6 +38,34 @@ def safe_name(text: str, end: str = "", without: str = "") -> str:
 def safe_ending(ext: str) -> str:
     """A datatype's name, safe as the end of a file's name."""
     return re.sub(r"[^\w.+-]|\.(?=\.)", "_", ext, flags=re.ASCII)[:40]
+
+
+@contextlib.contextmanager
+def open_parent(path: Path, root: Path | None = None) -> Iterator[int]:
+    """A descriptor of the folder that `path` is in. Below `root` folders are made if need be and no link is followed, so
+    that what others have named stays there. Raises `GalaxyError` for a path that leads elsewhere, OSError."""
+    if root and (root not in path.parents or ".." in path.relative_to(root).parts):
+        raise GalaxyError(f"{path}: not in {root}, so nothing is written there")
+    flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY      # macOS has no O_PATH
+    folder = os.open(root or path.parent, flags)
+    try:
+        for name in path.parent.relative_to(root).parts if root else ():
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, dir_fd=folder)
+            inner = os.open(name, flags | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        yield folder
+    except NotADirectoryError:
+        raise GalaxyError(f"{path}: a link or a file is on the way to it, so nothing is written there") from None
+    finally:
+        os.close(folder)
+
+
+def prepare_folder_below(root: Path, name: str) -> Path:
+    """The folder called `name` in `root`, made if need be; `GalaxyError` if a link leads elsewhere from there."""
+    with open_parent(root / name / "file", root):
+        return root / name
 
 
 # -------------------------------------------------------------------------------------------------------- writing files
@@ -102,20 +130,21 @@ def write_atomic(path: Path, content: bytes, overwrite: bool = False, mode: int 
             part.unlink(missing_ok=True)
 
 
-def publish(part: Path, path: Path, overwrite: bool = False) -> None:
+def publish(part: str | Path, path: str | Path, overwrite: bool = False, folder: int | None = None) -> None:
     """Give the complete file `part` its name `path`; FileExistsError if that exists, even since a moment ago, and is not to
-    be overwritten. The name `part` may remain."""
+    be overwritten. The name `part` may remain. Both may be names in the folder with the descriptor `folder`."""
     if overwrite:
-        os.replace(part, path)
+        os.replace(part, path, src_dir_fd=folder, dst_dir_fd=folder)
         return
     try:
-        os.link(part, path)
+        os.link(part, path, src_dir_fd=folder, dst_dir_fd=folder)
     except FileExistsError:
         raise
     except OSError:     # a file system without links
-        if path.exists():
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(path, dir_fd=folder, follow_symlinks=False)
             raise FileExistsError from None
-        os.replace(part, path)
+        os.replace(part, path, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 # --------------------------------------------------------------------------------------------------------------- locks

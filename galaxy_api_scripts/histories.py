@@ -15,13 +15,14 @@ import time
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from common import (
+    FAILED,
     MAY_HAVE_ACTED,
     NON_TERMINAL_DATASET_STATES,
     NON_TERMINAL_JOB_STATES,
@@ -33,8 +34,9 @@ from common import (
     eprint,
 )
 from galaxy_api_scripts.checkpoint import Checkpoint
+from galaxy_api_scripts.datasets.http_download import download_file
 from galaxy_api_scripts.datasets.tus import open_file
-from galaxy_api_scripts.files import safe_name
+from galaxy_api_scripts.files import check_writable, safe_name
 from galaxy_api_scripts.polling import wait_jobs
 from galaxy_api_scripts.progress import progress_bar
 
@@ -57,7 +59,7 @@ def announce(text: str) -> None:
 
 @contextmanager
 def kept_until_finished(checkpoint: Checkpoint) -> Iterator[None]:
-    """Clear `checkpoint` at the end, unless the work is still running or to be tried again: then a later run resumes it."""
+    """Clear `checkpoint` at the end, unless the work still runs or is to be tried again: then a later run resumes it."""
     try:
         yield
     except GalaxyError as error:
@@ -69,76 +71,94 @@ def kept_until_finished(checkpoint: Checkpoint) -> Iterator[None]:
 
 # -------------------------------------------------------------------------------------------------------------- export
 
-def resolve_archive_path(text: str, name: str, kind: str) -> Path:
-    """Return the path of the archive for `name`: `text` itself, or a file in the folder `text`. Raises a usage error."""
+def resolve_archive_path(text: str, name: str, kind: str, overwrite: bool, option: str) -> Path:
+    """Return the path of the archive for `name`: `text`, the value of `option`, or a file in the folder `text`. Raises a
+    `GalaxyError` as `check_writable` does."""
     path = Path(text)
-    if path.is_dir():
+    if text and path.is_dir():
         path /= safe_name(name, f".{kind}", without=kind)
-    if text in ("", "-") or not os.access(path.parent, os.W_OK):
-        raise GalaxyError(f"FILE: {text!r} is neither a folder nor a name in one, or nothing can be written there", USAGE)
-    return path
+    return check_writable("" if text in ("", "-") else path, overwrite, option)
 
 
-def prepare_export(galaxy: Galaxy, history: dict[str, Any], payload: dict[str, Any], checkpoint: Checkpoint,
-                   timeout: float | None) -> str:
-    """Let Galaxy make an archive of the history; return the route to download it from when it is made.
-
-    `payload` is what `POST .../prepare_store_download` takes. The export that an earlier run requested, as noted in
-    `checkpoint`, is resumed if Galaxy has it and the history has not changed since.
-    """
-    route, changed = f"histories/{history['id']}", history["update_time"]
-    if checkpoint.data.get("changed") != changed or checkpoint.data["asked"] < time.time() - ARCHIVE_LIFETIME or \
-            not _is_under_way(galaxy, route, checkpoint.data):
-        unfinished = galaxy.pages(f"{route}/contents", {"v": "dev", "q": ["state-in", "deleted-eq"], "qv": [
-            ",".join(NON_TERMINAL_DATASET_STATES), "False"]}, limit=3)
-        names = [f"{dataset['hid']} {dataset['name']}" for dataset in unfinished] or _list_metadata_jobs(galaxy, history)
-        if names:       # imported from an archive they stay in their states for ever (26.1, measured)
-            raise GalaxyError(f"datasets of the history are unfinished ({', '.join(names)}): export it when they have ended")
-        has_celery = galaxy.get("configuration", {"keys": "enable_celery_tasks"}).get("enable_celery_tasks")
-        request = (request_export if has_celery else request_export_job)(galaxy, history["id"], payload)
+def request_archive(galaxy: Galaxy, checkpoint: Checkpoint, changed: str, request: Callable[[], dict[str, Any]]) -> None:
+    """Let `checkpoint` hold the notes on a requested archive of what was last `changed` at that time: those of an earlier
+    run if nothing has changed and Galaxy still has that archive, else those that `request()` returns."""
+    notes = checkpoint.data
+    is_current = notes.get("changed") == changed and notes["asked"] >= time.time() - ARCHIVE_LIFETIME
+    if not is_current or not _is_under_way(galaxy, notes):
+        new_notes = request()
         checkpoint.clear()
-        checkpoint.save(changed=changed, asked=time.time(), **request)
-    archive_route, jobs = str(checkpoint.data["route"]), checkpoint.data.get("jobs")
+        checkpoint.save(changed=changed, asked=time.time(), **new_notes)
+
+
+def _is_under_way(galaxy: Galaxy, notes: dict[str, Any]) -> bool:
+    """Whether Galaxy has made the requested archive or is making it. An archive is ready before its task has ended, well or
+    not (26.1), so the task is asked first: otherwise one finished between the two requests would be taken for lost."""
+    return "task" not in notes or not _has_ended(galaxy, notes) or bool(galaxy.get(f"{notes['route']}/ready"))
+
+
+def _has_ended(galaxy: Galaxy, notes: dict[str, Any]) -> bool:
+    """Whether Galaxy's task has ended; one that Galaxy has forgotten has not."""
+    return galaxy.get_or_none(f"tasks/{notes['task']}/state") in ("SUCCESS", "FAILURE", "REVOKED")
+
+
+def download_archive(galaxy: Galaxy, notes: dict[str, Any], path: Path, timeout: float | None, overwrite: bool,
+                     label: str, kind: str, check: Callable[[Path], object], hint: str = "") -> None:
+    """Wait until Galaxy has made the archive of `request_archive`'s `notes`, and write it to `path` unless `check` raises an
+    error. `hint` is what to say if Galaxy could not make this `kind` of `label`."""
     announce("Galaxy makes the archive")
-    if jobs:
-        for job, state in wait_jobs(galaxy, history["id"], jobs, timeout).items():
+    failure = f"{label}: Galaxy could not make the {kind}{hint}"
+    _wait_until_made(galaxy, notes, timeout, failure)
+    try:
+        download_file(galaxy, notes["route"], path, label=label, overwrite=overwrite,
+                      before_publish=lambda part, _: check(part))
+    except GalaxyError as error:
+        if not error.status or error.exit_code != FAILED:
+            raise
+        # Of a task that failed Galaxy tells the reason where the archive would be.
+        raise GalaxyError(f"{failure}: {error.err_msg or error}", status=error.status) from error
+
+
+def _wait_until_made(galaxy: Galaxy, notes: dict[str, Any], timeout: float | None, failure: str) -> None:
+    """Wait until an archive or the reason why there is none can be downloaded; `failure` is the message if neither can."""
+    if "jobs" in notes:
+        for job, state in wait_jobs(galaxy, notes["route"].split("/")[1], notes["jobs"], timeout).items():
             if state != "ok":
-                raise GalaxyError(f"Galaxy could not make the archive: {_explain_failure(galaxy, job)}")
-        return archive_route
+                raise GalaxyError(f"{failure}: {_explain_failure(galaxy, job)}")
+        return
     for _ in galaxy.poll(timeout):
-        if galaxy.get(f"{archive_route}/ready"):
-            return archive_route
+        has_ended = _has_ended(galaxy, notes)
+        if galaxy.get(f"{notes['route']}/ready"):
+            return
+        if has_ended:       # its process was killed
+            raise GalaxyError(failure)
     raise GalaxyError(f"Galaxy is still making the archive after {timeout:g} s: repeat the command to resume", STILL_RUNNING)
 
 
-def request_export(galaxy: Galaxy, history: str, payload: dict[str, Any]) -> dict[str, Any]:
-    answer = galaxy.post(f"histories/{history}/prepare_store_download", payload)
+def request_history_export(galaxy: Galaxy, history: dict[str, Any], payload: dict[str, Any]) -> dict[str, Any]:
+    """Let Galaxy make an archive of the history; return the notes on it. `payload` is that of `prepare_store_download`."""
+    unfinished = galaxy.pages(f"histories/{history['id']}/contents", {"v": "dev", "q": ["state-in", "deleted-eq"], "qv": [
+        ",".join(NON_TERMINAL_DATASET_STATES), "False"]}, limit=3)
+    names = [f"{dataset['hid']} {dataset['name']}" for dataset in unfinished] or _list_metadata_jobs(galaxy, history)
+    if names:       # imported from an archive they stay in their states for ever (26.1, measured)
+        raise GalaxyError(f"datasets of the history are unfinished ({', '.join(names)}): export it when they have ended")
+    has_celery = galaxy.get("configuration", {"keys": "enable_celery_tasks"}).get("enable_celery_tasks")
+    return (request_export if has_celery else request_export_job)(galaxy, f"histories/{history['id']}", payload)
+
+
+def request_export(galaxy: Galaxy, route: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """Let a task make an archive of the history or invocation at `route`; return the notes on it."""
+    answer = galaxy.post(f"{route}/prepare_store_download", payload)
     return {"route": f"short_term_storage/{answer['storage_request_id']}", "task": answer["task"]["id"]}
 
 
-def _is_under_way(galaxy: Galaxy, route: str, request: dict[str, Any]) -> bool:
-    """Whether Galaxy has made the requested archive or is making it.
-
-    Galaxy declares an archive ready before it stops calling it in preparation, so it is asked in the opposite order: asked
-    the other way round, an archive finished between the two requests would be taken for lost.
-    """
-    if "task" not in request:
-        return True
-    exports = galaxy.get(f"{route}/exports", headers={"Accept": "application/vnd.galaxy.task.export+json"})
-    return any(export["task_uuid"] == request["task"] and export["preparing"] for export in exports) or \
-        bool(galaxy.get(f"{request['route']}/ready"))
-
-
-def request_export_job(galaxy: Galaxy, history: str, payload: dict[str, Any]) -> dict[str, Any]:
-    """As `request_export`, on a server without Celery: a job makes the archive.
-
-    Galaxy's answer describes the previous export if there is one, and the ids in its list of exports are of no use (26.1),
-    so the new export and the new job are found by comparison.
-    """
+def request_export_job(galaxy: Galaxy, route: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """As `request_export`, on a server without Celery: a job makes the archive. Galaxy's answer describes the previous
+    export, if any, and the ids in its list are of no use (26.1), so the new export and job are found by comparison."""
     kind = payload["model_store_format"]
     if kind not in ("tgz", "tar.gz", "tar") or not payload["include_files"]:
         raise GalaxyError("this server has no Celery, so it makes archives of the kinds tgz and tar only, and with contents")
-    exports = f"histories/{history}/exports"
+    exports, history = f"{route}/exports", route.removeprefix("histories/")
 
     def list_known() -> tuple[list[str], list[str]]:
         jobs = galaxy.pages("jobs", {"history_id": history, "tool_id": "__EXPORT_HISTORY__"})
@@ -171,25 +191,19 @@ def _explain_failure(galaxy: Galaxy, job: str) -> str:
 
 @dataclass
 class Archive:
-    """A complete archive at `path`.
-
-    `stamp` is its size (bytes) and modification time (ns), `name` the name that Galaxy gives the imported history.
-    `datasets` counts the datasets with contents by name, state and size (bytes).
-    """
+    """A complete archive."""
 
     path: Path
-    stamp: tuple[int, int]
+    stamp: tuple[int, int]      # size (bytes) and modification time (ns)
     ending: str
-    name: str
+    name: str       # that Galaxy gives the imported history
     tags: list[str]
-    datasets: Counter[tuple[str, str, int]]
+    datasets: Counter[tuple[str, str, int]]     # those with contents, by name, state and size (bytes)
 
 
 def read_archive(path: Path, label: str = "") -> Archive:
-    """Read an archive to its end. Raises `GalaxyError` if it is damaged, is no history's, or lacks contents that it lists.
-
-    Galaxy 26.1 imports a tgz with a wrong checksum, and one without some of the contents, and calls both `ok`.
-    """
+    """Read an archive to its end. Raises `GalaxyError` if it is damaged, is no history's, or lacks contents that it lists:
+    Galaxy 26.1 imports one with a wrong checksum, and one without some of the contents, and calls both `ok`."""
     label = label or str(path)
     try:
         with open_file(str(path)) as file:
@@ -263,10 +277,8 @@ def _iter_tar(file: BinaryIO, ending: str) -> Iterator[tuple[str, IO[bytes]]]:
 # -------------------------------------------------------------------------------------------------------------- import
 
 def start_import(galaxy: Galaxy, archive: Archive | str) -> str:
-    """Send an archive to Galaxy, or the address of one; return the id of the job that imports it.
-
-    It goes in one request, because Galaxy makes only datasets of resumable uploads (26.1).
-    """
+    """Send an archive to Galaxy, or the address of one; return the id of the job that imports it. It goes in one request,
+    because Galaxy makes only datasets of resumable uploads (26.1)."""
     jobs_before = {job["id"] for job in _list_import_jobs(galaxy)}
     if isinstance(archive, str):
         return str(galaxy.post("histories", {"archive_type": "url", "archive_source": archive})["id"])
@@ -292,10 +304,8 @@ def start_import(galaxy: Galaxy, archive: Archive | str) -> str:
 
 
 class ArchiveForm:
-    """The multipart form that holds an archive, read from the disk as it is sent, and from its beginning if sent again.
-
-    Iterating yields its bytes; it raises `GalaxyError` before the end if the archive has changed on the disk.
-    """
+    """The bytes of the multipart form that holds an archive, read from the disk as it is sent, and from its beginning if
+    sent again. Raises `GalaxyError` before the end if the archive has changed."""
 
     def __init__(self, archive: Archive, bar: Any):
         self.archive, self.bar, self.boundary, self.is_sent = archive, bar, secrets.token_hex(16), False
@@ -325,11 +335,8 @@ def _list_import_jobs(galaxy: Galaxy) -> Iterator[dict[str, Any]]:
 
 
 def wait_for_import(galaxy: Galaxy, job: str, archive: Archive | None, timeout: float | None) -> dict[str, Any]:
-    """Return the new history (`id`, `name`) when the job has ended and all datasets are as in the archive.
-
-    Raises `GalaxyError` if the job fails or datasets are wrong. Without `archive`, which is then at an address, only the
-    states of the datasets are checked.
-    """
+    """Return the new history (`id`, `name`) when the job has ended and all datasets are as in the archive; without
+    `archive`, which is then at an address, only their states are checked. Raises `GalaxyError` if the job or that fails."""
     history: dict[str, Any] = {}
     announce("Galaxy imports the archive")
     for _ in galaxy.poll(timeout):
@@ -353,11 +360,8 @@ def wait_for_import(galaxy: Galaxy, job: str, archive: Archive | None, timeout: 
 
 
 def _find_imported(galaxy: Galaxy, job: dict[str, Any], archive: Archive | None) -> dict[str, Any]:
-    """Return the history that an import job has created.
-
-    Galaxy does not tell which it is: the latest history of the name that was created while the job ran, and that holds what
-    the archive does.
-    """
+    """Return the history that an import job has created. Galaxy does not tell which it is: the latest one of the name that
+    was created while the job ran, and that holds what the archive does."""
     histories = galaxy.pages("histories", {"q": "create_time-ge", "qv": job["create_time"], "keys": "id,name,create_time"})
     candidates = [history for history in histories if history["create_time"] <= job["update_time"] and (
         history["name"] == archive.name if archive else history["name"] == UNNAMED or history["name"].startswith(PREFIX))]

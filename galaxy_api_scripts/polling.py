@@ -28,9 +28,8 @@ def fetch_datasets(galaxy: Galaxy, ids: list[str], fields: Iterable[str], own: b
                    ) -> Iterator[tuple[str, DatasetOrError]]:
     """Each of `ids` with these `fields` of its dataset, or with the `GalaxyError` that says why there is none.
 
-    One request for a hundred finds the user's own ones (`GET /api/datasets` by `type_id-in`, measured with 26.1); others are
-    asked for one by one. If they must be `own`, because something is done to them, another user's are refused to all but
-    administrators.
+    One request for a hundred finds the user's own ones (`GET /api/datasets` by `type_id-in`, 26.1); others are asked for one
+    by one. If they must be `own`, because something is done to them, another user's are refused to all but administrators.
     """
     keys = ",".join(dict.fromkeys(["id", *fields]))
     if galaxy.key is None:      # that list is for users only

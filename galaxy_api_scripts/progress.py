@@ -10,6 +10,7 @@ from typing import Any
 from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES, format_line, script_name
 
 STALL_TIMEOUT = 600     # seconds without progress after which a transfer is given up
+MIN_PROGRESS = 2**14    # bytes; fewer in that time are no progress
 
 _enabled = True
 
@@ -33,19 +34,15 @@ def date_lines(subject: str) -> None:
 
 @contextmanager
 def progress_bar(size: int | None, name: str, total: Any = None, unit: str = "B") -> Iterator[Any]:
-    """A bar of `size` bytes, or of what `unit` names, with the attribute `n` and the method `update(count)`.
-
-    It is drawn on a terminal only, and not after `enable_bars(False)`. `total` is the bar for several transfers: each step
-    counts there too.
-    """
+    """A bar of `size` bytes, or of what `unit` names, with the attribute `n` and the method `update(count)`. It is drawn
+    on a terminal only, and not after `enable_bars(False)`. What counts here counts in `total`, the bar for several, too."""
     if not _enabled or sys.stderr is None or not sys.stderr.isatty():
-        silent: Any = _SilentBar()
-        yield _BarPair(silent, total) if total is not None else silent
+        yield _Bar(None, total)
         return
     from tqdm import tqdm
     with tqdm(total=size, desc=printable_name(name)[:40], unit=unit, unit_scale=unit == "B", unit_divisor=1024,
-              leave=False, file=sys.stderr) as bar:
-        yield _BarPair(bar, total) if total is not None else bar
+              leave=False, file=sys.stderr) as drawn:
+        yield _Bar(drawn, total)
 
 
 @contextmanager
@@ -57,11 +54,11 @@ def state_progress(name: str, counts: dict[str, int] | None = None) -> Iterator[
             if counts is not None:
                 counts.clear()
                 counts.update(states)
-            if hasattr(bar, "set_postfix_str"):
+            if bar.drawn is not None:
                 moving = sum(states.get(state, 0) for state in {*NON_TERMINAL_DATASET_STATES, *NON_TERMINAL_JOB_STATES})
-                bar.total = sum(states.values())
-                bar.n = bar.total - moving
-                bar.set_postfix_str(describe_counts(states))        # draws it: tqdm's own pace skips some steps
+                bar.drawn.total = sum(states.values())
+                bar.drawn.n = bar.drawn.total - moving
+                bar.drawn.set_postfix_str(describe_counts(states))      # draws it: tqdm's own pace skips some steps
         yield on_progress
 
 
@@ -76,39 +73,29 @@ def printable_name(name: str) -> str:
     return name if name.isprintable() else repr(name)
 
 
-class _SilentBar:
-    """A count of bytes that is not drawn."""
+class _Bar:
+    def __init__(self, drawn: Any, total: Any):
+        self.n, self.drawn, self.total = 0, drawn, total
 
-    n = 0
-
-    def update(self, size: int) -> None:
-        self.n += size
-
-
-class _BarPair:
-    """The bar of one transfer, whose steps count in the bar of all of them too."""
-
-    def __init__(self, bar: Any, total: Any):
-        self.bar, self.total = bar, total
-
-    @property
-    def n(self) -> int:
-        return int(self.bar.n)
-
-    def update(self, size: int) -> None:
-        self.bar.update(size)
-        self.total.update(size)
+    def update(self, count: int) -> None:
+        self.n += count
+        for bar in (self.drawn, self.total):
+            if bar is not None:
+                bar.update(count)
 
 
 class StallClock:
     """How long a transfer has made no progress, and how often it has failed since its last progress."""
 
     def __init__(self, timeout: float):
-        self.timeout = timeout      # seconds
+        self.timeout, self.moved = timeout, 0       # seconds; bytes since the last progress
         self.record_progress()
 
-    def record_progress(self) -> None:
-        self.last_progress, self.failures = time.monotonic(), 0
+    def record_progress(self, size: int = MIN_PROGRESS) -> None:
+        """Note that `size` more bytes have gone over."""
+        self.moved += size
+        if self.moved >= MIN_PROGRESS:
+            self.last_progress, self.failures, self.moved = time.monotonic(), 0, 0
 
     def seconds_left(self) -> float:
         """Seconds until the transfer has stalled for too long; 0 at least."""

@@ -56,18 +56,16 @@ def parse_query(text: str) -> Query:
         fields.append(parser.expect_name("a field"))
     parser.expect("from")
     domain = parser.expect_name("a domain")
-    conditions = []
-    if parser.accept("where"):
+    conditions, more = [], "where"
+    while parser.accept(more):
         conditions.append(parser.expect_condition())
-        while parser.accept("and"):
-            conditions.append(parser.expect_condition())
-        parser.expect_end("and")
-    parser.expect_end("where")
+        more = "and"
+    parser.expect_end(more)
     return Query(text, fields, domain, conditions)
 
 
 class _Parser:
-    """Reads a query token by token; each `expect...` returns what it has read, or raises `GalaxyError`."""
+    """Reads a query token by token; each `expect...` returns what it has read, or raises a usage error."""
 
     def __init__(self, text: str):
         self.text, self.tokens, self.position = text, list(TOKEN.finditer(text)), 0
@@ -141,18 +139,17 @@ class Domain(NamedTuple):
     filters: tuple[str, ...] = ()           # fields that q=FIELD-eq and qv=VALUE compare
     params: dict[str, str] = {}             # {field: the parameter that compares it}
     aliases: dict[str, str] = {}            # {field in queries: field in the answer}
-    has_keys: bool = False                  # whether `keys` selects the fields of the answer
     server_only: tuple[str, ...] = ()       # fields that only Galaxy can compare, and only by =
 
 
 HISTORY, TAG = {"history_id": "history_id"}, {"tag": "tags"}
 CONTENT = ("name", "deleted", "visible", "hid", "history_content_type")
 DOMAINS = {
-    "hda": Domain("datasets", {}, (*CONTENT, "purged", "state", "extension", "genome_build"), HISTORY, TAG, True),
-    "hdca": Domain("datasets", {}, CONTENT, HISTORY, TAG, True),
+    "hda": Domain("datasets", {}, (*CONTENT, "purged", "state", "extension", "genome_build"), HISTORY, TAG),
+    "hdca": Domain("datasets", {}, CONTENT, HISTORY, TAG),
     "ldda": Domain("libraries", aliases={**TAG, "data_type": "file_ext"}),
     "library": Domain("libraries", params={"deleted": "deleted"}),
-    "history": Domain("histories", {}, ("name", "deleted", "purged", "published"), {}, TAG, True),
+    "history": Domain("histories", {}, ("name", "deleted", "purged", "published"), {}, TAG),
     "tool": Domain("tools", {"in_panel": "false"}, aliases={"tool_id": "id"}),
     "workflow": Domain("workflows", params={"deleted": "show_deleted", "hidden": "show_hidden"}, aliases=TAG),
     # An invocation's workflow_id is the id of a version, which no list of workflows has (26.1).
@@ -165,16 +162,12 @@ OLD_DOMAINS = {"history_dataset": "hda", "library_dataset_dataset": "ldda"}
 
 
 def run_query(galaxy: Galaxy, query: Query) -> Iterator[dict[str, Any]]:
-    """Yield the things that a query selects, page by page, each with the selected fields.
-
-    Deleted things are left out unless the query compares `deleted` or `purged`. Raises `GalaxyError` for an unknown domain
-    or field.
-    """
+    """Yield the things that a query selects, page by page, each with the selected fields; deleted things only if the query
+    compares `deleted` or `purged`. An unknown domain or field is a usage error."""
     name = OLD_DOMAINS.get(query.domain, query.domain)
-    if name not in DOMAINS:
-        raise GalaxyError(f"query {query.text!r}: unknown domain {query.domain}: expected one of {', '.join(DOMAINS)}",
-                          USAGE)
-    domain = DOMAINS[name]
+    domain = DOMAINS.get(name)
+    if not domain:
+        raise GalaxyError(f"query {query.text!r}: unknown domain {name}: expected one of {', '.join(DOMAINS)}", USAGE)
     for field, operator, value in query.conditions:
         if field in domain.server_only and (operator != "=" or value is None):
             raise GalaxyError(f"query {query.text!r}: {field} can only be compared by =, with a workflow's id", USAGE)
@@ -207,18 +200,18 @@ def _build_params(name: str, domain: Domain, query: Query) -> dict[str, Any]:
         elif field in domain.filters and value is not None and (operator == "=" or (operator == "like" and field == "name")):
             params["q"].append(f"{field}-{'eq' if operator == '=' else 'like'}")
             params["qv"].append(value)
-    if domain.has_keys and query.fields:
+    if domain.filters and query.fields:     # such routes send only the fields that `keys` names
         fields = (domain.aliases.get(field, field) for field in query.all_fields())
         params["keys"] = ",".join(dict.fromkeys(["id", *fields]))
     return params
 
 
 def _get_field(thing: dict[str, Any], field: str, domain: Domain, query: Query) -> Any:
-    for name in (field, domain.aliases.get(field, field)):
-        if name in thing:
-            return thing[name]
-    raise GalaxyError(f"query {query.text!r}: {query.domain} has no field {field}: `select * from {query.domain}` shows all "
-                      "fields", USAGE)
+    name = field if field in thing else domain.aliases.get(field)
+    if name not in thing:
+        raise GalaxyError(f"query {query.text!r}: {query.domain} has no field {field}: `select * from {query.domain}` shows "
+                          "all fields", USAGE)
+    return thing[name]
 
 
 def _list_library_datasets(galaxy: Galaxy) -> Iterator[dict[str, Any]]:

@@ -15,22 +15,24 @@ Options:
   --name=TEMPLATE          each file's path in it, with {name}, {ext}, {id}, {hid}, {element}, {collection}, {history};
                            unless given {name}.{ext}, and {collection}/{element}.{ext} in a collection
   --parallel=N             download this many at once  [default: 4]
-  --verify                 compare the bytes with Galaxy's hash of them, those of complete files too; Galaxy computes a
-                           missing hash
+  --verify                 let Galaxy compute a hash that it lacks, and compare files that are there already too
+  --no-verify              keep what comes even if Galaxy's hash of it is another one
   --force                  replace files of the same name that this script did not download
   --stall-timeout=SECONDS  give up when nothing has moved for this many seconds  [default: 600]
   -q, --quiet              no progress, only results and errors
   -h, --help               show this help
   --version                show the version
 
-Prints each file's path, and exits with 3 if some of several datasets failed. The folder's manifest.tsv lists its files: the
-same line again downloads only what is missing or has another size, and resumes where a killed run was.
+Prints each file's path, and exits with 3 if some of several datasets failed; with 75 if another run downloads into the
+folder. What comes is compared with Galaxy's hash, if it has one. The folder's manifest.tsv lists its files: the same line
+again downloads only what is missing or has another size, and resumes where a killed run was.
   dataset_download.py --to=results - - bbd44e69cb8906b5 hdca:8155e4b4bf1581ff
 """
 import sys
 
 from common import UNATTENDED, Galaxy, arguments, int_option, run
-from galaxy_api_scripts.datasets.download import DownloadFolder, download_all, parse_name_template
+from galaxy_api_scripts.datasets.download import DownloadFolder, download_all
+from galaxy_api_scripts.datasets.download_paths import parse_name_template
 from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.progress import date_lines, enable_bars
 
@@ -44,7 +46,7 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     folder = DownloadFolder(galaxy, prepare_folder(args["--to"]), template, overwrite=args["--force"],
-                            verify=args["--verify"], stall=stall)
+                            verify=args["--verify"], compare=not args["--no-verify"], stall=stall)
     return download_all(folder, args["SOURCE"], parallel)
 
 

@@ -32,12 +32,13 @@ import sys
 
 from common import UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, int_option, run
 from galaxy_api_scripts.checkpoint import Checkpoint
-from galaxy_api_scripts.datasets.http_download import download_file
 from galaxy_api_scripts.histories import (
     ARCHIVE_TYPES,
+    download_archive,
     kept_until_finished,
-    prepare_export,
     read_archive,
+    request_archive,
+    request_history_export,
     resolve_archive_path,
 )
 
@@ -56,14 +57,11 @@ def main(argv=None):
     label = f"history {history['id']} ({history['name']})"
     if history["purged"]:
         raise GalaxyError(f"{label} is purged: nothing is left of it")
-    path = resolve_archive_path(file, history["name"], kind)
-    if os.path.lexists(path) and not force:
-        raise GalaxyError(f"{label}: {path} exists: move it away, or give --force")
+    path = resolve_archive_path(file, history["name"], kind, force, "FILE")
     with Checkpoint(galaxy, label, "export", history["id"], payload, os.path.abspath(path)) as checkpoint, \
             kept_until_finished(checkpoint):
-        route = prepare_export(galaxy, history, payload, checkpoint, timeout)
-        download_file(galaxy, route, path, label=label, overwrite=force,
-                      before_publish=lambda part, _: read_archive(part, label))
+        request_archive(galaxy, checkpoint, history["update_time"], lambda: request_history_export(galaxy, history, payload))
+        download_archive(galaxy, checkpoint.data, path, timeout, force, label, kind, lambda part: read_archive(part, label))
     print(path)
 
 

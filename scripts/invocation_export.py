@@ -28,14 +28,17 @@ export was interrupted, the same line within a day continues it.
 import json
 import os
 import sys
-import time
 import zipfile
 
 from common import STILL_RUNNING, UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, int_option, parse_id, run
 from galaxy_api_scripts.checkpoint import Checkpoint
-from galaxy_api_scripts.datasets.http_download import download_file
-from galaxy_api_scripts.files import check_writable
-from galaxy_api_scripts.histories import ARCHIVE_LIFETIME, announce, kept_until_finished, resolve_archive_path
+from galaxy_api_scripts.histories import (
+    download_archive,
+    kept_until_finished,
+    request_archive,
+    request_export,
+    resolve_archive_path,
+)
 from galaxy_api_scripts.invocations.jobs import fetch_workflow_version, is_finished
 from galaxy_api_scripts.invocations.report import write_report
 
@@ -54,8 +57,8 @@ def main(argv=None):
 
     invocation = galaxy.get(f"invocations/{invocation_id}")
     name = fetch_workflow_version(galaxy, invocation).get("name") or invocation_id
-    path, label = resolve_archive_path(file, name, STORE_FORMATS.get(style, "md")), f"invocation {invocation_id}"
-    check_writable(path, force)
+    path = resolve_archive_path(file, name, STORE_FORMATS.get(style, "md"), force, "--to")
+    label = f"invocation {invocation_id}"
     if style == "report":
         write_report(galaxy, invocation_id, str(path), force)
     elif not is_finished(galaxy, invocation):
@@ -66,45 +69,13 @@ def main(argv=None):
                 "include_hidden": args["--hidden"], "include_deleted": False}
         with Checkpoint(galaxy, label, "export", invocation_id, wish, os.path.abspath(path)) as checkpoint, \
                 kept_until_finished(checkpoint):
-            route = prepare_archive(galaxy, invocation, wish, checkpoint, timeout)
-            try:
-                download_file(galaxy, route, path, label=label, overwrite=force,
-                              before_publish=lambda part, _: check_archive(part, style, label))
-            except GalaxyError as error:
-                if error.status == 500:     # Galaxy is ready before it notes that its task has failed
-                    raise_if_failed(galaxy, invocation, wish, checkpoint.data)
-                raise
+            request_archive(galaxy, checkpoint, invocation["update_time"],
+                            lambda: request_export(galaxy, f"invocations/{invocation_id}", wish))
+            is_nested = any(step.get("subworkflow_invocation_id") for step in invocation["steps"])
+            hint = ": it can't for an invocation with subworkflows (26.1)" if is_nested and style == "bco" else ""
+            download_archive(galaxy, checkpoint.data, path, timeout, force, label, STORE_FORMATS[style],
+                             lambda part: check_archive(part, style, label), hint)
     print(path)
-
-
-def prepare_archive(galaxy, invocation, wish, checkpoint, timeout):
-    """Let Galaxy make the archive, unless an earlier process did; the route to download it from, once it is made."""
-    notes = checkpoint.data
-    if notes.get("changed") != invocation["update_time"] or notes["asked"] < time.time() - ARCHIVE_LIFETIME \
-            or has_failed(galaxy, notes):
-        answer = galaxy.post(f"invocations/{invocation['id']}/prepare_store_download", wish)
-        checkpoint.save(changed=invocation["update_time"], asked=time.time(), task=answer["task"]["id"],
-                        route=f"short_term_storage/{answer['storage_request_id']}")
-    announce("Galaxy makes the archive")
-    for _ in galaxy.poll(timeout):
-        raise_if_failed(galaxy, invocation, wish, checkpoint.data)
-        if galaxy.get(f"{checkpoint.data['route']}/ready"):
-            return checkpoint.data["route"]
-    raise GalaxyError(f"Galaxy has not made the archive after {timeout:g} s: the same line again continues", STILL_RUNNING)
-
-
-def raise_if_failed(galaxy, invocation, wish, notes):
-    """Raise `GalaxyError` if Galaxy could not make the archive."""
-    if has_failed(galaxy, notes):
-        kind = wish["model_store_format"]
-        is_nested = any(step.get("subworkflow_invocation_id") for step in invocation["steps"])
-        hint = ": it can't for an invocation with subworkflows (26.1)" if is_nested and kind == STORE_FORMATS["bco"] else ""
-        raise GalaxyError(f"invocation {invocation['id']}: Galaxy could not make the {kind}{hint}")
-
-
-def has_failed(galaxy, notes):
-    """Whether Galaxy's task has failed; a task that Galaxy has forgotten has not."""
-    return galaxy.get_or_none(f"tasks/{notes['task']}/state") == "FAILURE"
 
 
 def check_archive(part, style, label):

@@ -21,20 +21,8 @@ Options:
   library_create_folder.py - /api/libraries/f597429621d6eb2b/contents F2f94e8ae9edff68a "Run 12" "Paired, 2x150"
 """
 import sys
-from urllib.parse import urlsplit
 
-from common import (
-    USAGE,
-    Galaxy,
-    GalaxyError,
-    arguments,
-    output_options,
-    parse_id,
-    require_active_folder,
-    run,
-    submit,
-    url_on_route,
-)
+from common import USAGE, Galaxy, GalaxyError, arguments, output_options, parse_id, require_active_folder, run, submit
 
 
 def main(argv=None):
@@ -43,9 +31,7 @@ def main(argv=None):
     output = output_options(args)
     if not name.strip():
         raise GalaxyError("NAME is empty: is a variable unset?", USAGE)
-    galaxy = Galaxy(args["KEY"], args["URL"])
-    library = urlsplit(url_on_route(galaxy, "libraries/ID/contents")).path.split("/")[-2]
-    require_active_folder(galaxy, library, folder)
+    require_active_folder(Galaxy(args["KEY"], args["URL"]), folder=folder)
 
     if description is None and not any(output.values()):
         print("Unable to set description; using empty description in its place", flush=True)

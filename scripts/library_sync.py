@@ -63,7 +63,7 @@ from galaxy_api_scripts.libraries.sync import LibrarySync
 from galaxy_api_scripts.libraries.sync_plan import KEEP, LEAVE
 from galaxy_api_scripts.libraries.sync_state import SyncState
 from galaxy_api_scripts.libraries.uploads import exclusive_run
-from galaxy_api_scripts.progress import date_lines, enable_bars
+from galaxy_api_scripts.progress import date_lines, enable_bars, printable_name
 
 FIELDS = ["action", "path", "size", "why"]
 
@@ -92,9 +92,9 @@ def main(argv=None):
         if dry_run or any(output.values()):
             show(rows, output["format"], output["fields"] or FIELDS)
         else:
-            show(({**row, "path": printable(row["path"])} for row in rows), "value")
+            show(({**row, "path": printable_name(row["path"])} for row in rows), "value")
     for path, why in sync.errors.items():
-        report_error(f"{printable(path)}: {why}")
+        report_error(f"{printable_name(path)}: {why}")
     if sync.failure:
         raise sync.failure
     return SOME_FAILED if sync.errors else DONE
@@ -121,11 +121,6 @@ def summarize(steps, quiet):
             yield step.row
     if kept_sizes and not quiet:
         yield {"action": KEEP, "path": "", "size": sum(kept_sizes), "why": f"{len(kept_sizes)} unchanged"}
-
-
-def printable(path):
-    """Return `path` on one line."""
-    return path if path.isprintable() else repr(path)
 
 
 if __name__ == "__main__":

@@ -216,8 +216,8 @@ def report_problems(galaxy, uploads, folders, files):
     count = 0
     for path in dict.fromkeys(file.folder for file in files):
         by_name = {file.name: file for file in files if file.folder == path}
-        problems = check_uploads(galaxy, folders[path], [(file.name, file.size) for file in by_name.values()],
-                                 uploads.default_reason)
+        sizes = {name: file.size for name, file in by_name.items()}
+        problems = check_uploads(galaxy, folders[path], sizes, uploads.default_reason)
         for name, problem in problems.items():
             report_error(f"{by_name[name].path}: {problem}")
         count += len(problems)

@@ -24,20 +24,8 @@ Run twice, it makes second datasets; library_upload_dir.py does not.
   library_upload_from_import_dir.py - /api/libraries/f597429621d6eb2b/contents F2f94e8ae9edff68a auto run_12 hg38
 """
 import sys
-from urllib.parse import urlsplit
 
-from common import (
-    USAGE,
-    Galaxy,
-    GalaxyError,
-    arguments,
-    output_options,
-    parse_id,
-    require_active_folder,
-    run,
-    submit,
-    url_on_route,
-)
+from common import USAGE, Galaxy, GalaxyError, arguments, output_options, parse_id, require_active_folder, run, submit
 
 
 def main(argv=None):
@@ -47,8 +35,7 @@ def main(argv=None):
     if not server_dir or not datatype:
         raise GalaxyError("FILE_TYPE or SERVER_DIR is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"])
-    library = urlsplit(url_on_route(galaxy, "libraries/ID/contents")).path.split("/")[-2]
-    require_active_folder(galaxy, library, folder)
+    require_active_folder(galaxy, folder=folder)
 
     # Galaxy takes any text for a build at first, and the job then fails.
     if dbkey != "?" and dbkey not in [build for _, build in galaxy.get("genomes")]:

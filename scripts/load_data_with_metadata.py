@@ -91,7 +91,7 @@ def wait_and_check(galaxy, folder, paths, timeout):
     else:
         raise GalaxyError(f"{len(unfinished)} of {len(files)} files are still being loaded after {timeout} s", STILL_RUNNING)
     is_paused = any("paused" in states[name] for name in files)
-    problems = check_uploads(galaxy, folder, [(name, size) for name, (_, size) in files.items()],
+    problems = check_uploads(galaxy, folder, {name: size for name, (_, size) in files.items()},
                              f"it is paused: {PAUSED_ADVICE} that dataset" if is_paused else "Galaxy does not say why")
     for name, problem in problems.items():
         report_error(f"{files[name][0]}: {problem}")

@@ -20,7 +20,7 @@ from galaxy_api_scripts.batch.shared_uploads import SharedUploads
 from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
 from galaxy_api_scripts.datasets.target_history import create_history_once
 from galaxy_api_scripts.datasets.upload import discard_dataset
-from galaxy_api_scripts.files import prepare_folder
+from galaxy_api_scripts.files import prepare_folder_below
 from galaxy_api_scripts.invocations.invocation import InvocationFailed, InvocationPoller, invocation_outputs, output_datasets
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
@@ -202,7 +202,7 @@ class RunningSample:
             reconcile.cancel_late(self.galaxy, sample, invocation)
         if self.context.folder:
             with sample.step(Stage.DELIVER):
-                folder = self._deliver(self.context.folder / sample.notes.folder, invocation)
+                folder = self._deliver(prepare_folder_below(self.context.folder, sample.notes.folder), invocation)
             sample.save(results=folder)
         self.end("ok")
         return True
@@ -212,7 +212,7 @@ class RunningSample:
         outputs = output_datasets(self.galaxy, invocation_outputs(invocation, self.context.labels))
         items = [item for datasets in outputs.values() for item in datasets]
         codes: list[int] = []
-        folder = DownloadFolder(self.galaxy, prepare_folder(str(to), "--download"))
+        folder = DownloadFolder(self.galaxy, to)
         download_items(folder, items, PARALLEL_DOWNLOADS, codes, lambda path: None)
         if codes:
             raise GalaxyError(f"{len(codes)} of {len(items)} results could not be fetched, the run itself is ok")

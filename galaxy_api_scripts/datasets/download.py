@@ -5,17 +5,11 @@ The folder's `manifest.tsv` has a line for each dataset, so that the next run fe
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
-import os
 import queue
-import string
 import sys
 import threading
-import unicodedata
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,43 +26,18 @@ from common import (
     report_error,
 )
 from galaxy_api_scripts.datasets.collections import element_datasets
+from galaxy_api_scripts.datasets.download_paths import DownloadItem, UniquePaths
 from galaxy_api_scripts.datasets.hashing import best_hash, hash_file
-from galaxy_api_scripts.datasets.http_download import ExpectedFile, UnexpectedArchive, download_file
-from galaxy_api_scripts.datasets.sources import datatype_ending, guess_datatype
-from galaxy_api_scripts.files import hold_lock, safe_ending, safe_name, write_atomic
+from galaxy_api_scripts.datasets.http_download import ExpectedFile, OtherBytes, UnexpectedArchive, download_file
+from galaxy_api_scripts.datasets.manifest import MANIFEST, Manifest
+from galaxy_api_scripts.files import hold_lock
+from galaxy_api_scripts.polling import fetch_datasets
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
 
-MANIFEST = "manifest.tsv"
-COLUMNS = ["id", "name", "path", "size", "hash", "state"]
-TEMPLATE_FIELDS = ["name", "ext", "id", "hid", "element", "collection", "history"]
 HASH_TIMEOUT = 600      # seconds that Galaxy may take to hash a dataset
 
 
 # ------------------------------------------------------------------------------------------------------ what to download
-
-@dataclass
-class DownloadItem:
-    """A dataset to download, as Galaxy describes it, and where it belongs."""
-
-    about: dict[str, Any]
-    history: str = ""                   # its name
-    collection: str = ""                # its name
-    element: tuple[str, ...] = ()       # its element identifier, after those of the collections that it is in
-
-    @property
-    def id(self) -> str:
-        return str(self.about["id"])
-
-    @property
-    def ext(self) -> str:
-        return str(self.about.get("extension") or self.about.get("file_ext"))
-
-    @property
-    def label(self) -> str:
-        """Its name in messages."""
-        name = "/".join((self.collection, *self.element)) if self.element else self.about.get("name")
-        return f"dataset {self.id} ({name})"
-
 
 def resolve_items(galaxy: Galaxy, text: str) -> list[DownloadItem]:
     """The datasets that `text` names: `ID` or `hda:ID`; `hdca:ID` (all of the collection); `history:ID` or `history:NAME`
@@ -92,13 +61,15 @@ def _history_items(galaxy: Galaxy, text: str) -> list[DownloadItem]:
     items: list[DownloadItem] = []
     for content in galaxy.pages(f"histories/{history['id']}/contents", ask):
         if content["history_content_type"] == "dataset":
-            items.append(DownloadItem(content, history["name"]))
+            items.append(DownloadItem(content))
         else:
-            items += _collection_items(galaxy.get(f"dataset_collections/{content['id']}"), history["name"])
+            items += _collection_items(galaxy.get(f"dataset_collections/{content['id']}"))
+    for item in items:
+        item.history, item.history_ref = history["name"], f"history:{history['id']}"
     return items
 
 
-def _collection_items(collection: dict[str, Any], history: str = "") -> list[DownloadItem]:
+def _collection_items(collection: dict[str, Any]) -> list[DownloadItem]:
     name, state = collection.get("name") or "", collection.get("populated_state")
     label = f"collection {collection['id']} ({name})"
     if collection.get("deleted"):
@@ -107,155 +78,8 @@ def _collection_items(collection: dict[str, Any], history: str = "") -> list[Dow
         raise GalaxyError(f"{label} is in state new, so nothing was fetched: fetch it when it is ok", TRY_LATER)
     if state not in ("ok", None):
         raise GalaxyError(f"{label} is in state {state}, so nothing was fetched")
-    return [DownloadItem(dataset, history, name, element) for element, dataset in element_datasets(collection["elements"])
-            if dataset]
-
-
-# ------------------------------------------------------------------------------------------------------ the files' names
-
-def parse_name_template(text: str | None) -> str:
-    """`text` if it is a template of paths, such as `{collection}/{element}.{ext}`, else a usage error; "", the default
-    template, for None."""
-    if text is None:
-        return ""
-    try:
-        parts = [part[1:] for part in string.Formatter().parse(text) if part[1] is not None]
-        fields = [field if not spec and not conversion else "" for field, spec, conversion in parts]
-    except ValueError:
-        fields = [""]
-    if not fields or not {*fields} <= {*TEMPLATE_FIELDS}:
-        known = ", ".join(f"{{{field}}}" for field in TEMPLATE_FIELDS)
-        raise GalaxyError(f"--name={text}: expected a template with {known}", USAGE)
-    return text
-
-
-class UniquePaths:
-    """Paths in a folder, of which no two are the same, not even where case makes no difference.
-
-    `template` is one of `parse_name_template`; `paths` are in use already.
-    """
-
-    def __init__(self, template: str = "", paths: Iterable[str] = ()):
-        self.template, self.files, self.folders = template, set[str](), set[str]()
-        for path in paths:
-            self._reserve(_fold(path))
-
-    def path(self, item: DownloadItem) -> str:
-        """An unused path for `item`: by the template, else from the names of its collection and element, or its own, with
-        its datatype; with its id if that is in use."""
-        identity = safe_name(item.id)[:40]
-        marks = ["", f" ({identity})", *(f" ({identity}, {number})" for number in range(2, 1000))]
-        for path in (self._fill_template(item, mark) for mark in marks):
-            if not self.files.isdisjoint(_parents(_fold(path))):
-                path = path.replace("/", " (folder)/", 1)
-            folded = _fold(path)
-            if folded not in self.files | self.folders and self.files.isdisjoint(_parents(folded)):
-                self._reserve(folded)
-                return path
-        raise GalaxyError(f"{item.label}: every name for it is in use")
-
-    def _reserve(self, folded: str) -> None:
-        self.files.add(folded)
-        self.folders.update(_parents(folded))
-
-    def _fill_template(self, item: DownloadItem, mark: str) -> str:
-        template = self.template or ("{collection}/{element}.{ext}" if item.element else "{name}.{ext}")
-        name, hid = (str(item.about.get(field) or "") for field in ("name", "hid"))
-        *outer, inner = item.element or (name,)
-        ext = safe_ending(datatype_ending(inner) if guess_datatype(inner) == item.ext else item.ext)
-        path = template.format(
-            name=safe_name(name, without=ext), ext=ext, id=safe_name(item.id), hid=hid and safe_name(hid),
-            element="/".join([*map(safe_name, outer), safe_name(inner, without=ext)]),
-            collection=item.collection and safe_name(item.collection), history=item.history and safe_name(item.history))
-        *folders, file = [part for part in path.split("/") if part] or ["dataset"]
-        end = f".{ext}" if ext and file.endswith(f".{ext}") else ""
-        return "/".join([*map(safe_name, folders), safe_name(file, mark + end, without=ext if end else "")])
-
-
-def _fold(path: str) -> str:
-    """What paths that a file system may take for the same have in common."""
-    return unicodedata.normalize("NFC", path).casefold()
-
-
-def _parents(path: str) -> list[str]:
-    """The folders that a path is in."""
-    parts = path.split("/")
-    return ["/".join(parts[:length]) for length in range(1, len(parts))]
-
-
-# ---------------------------------------------------------------------------------------------------------- the manifest
-
-class Manifest:
-    """The `manifest.tsv` of a folder of downloads: `rows` are `{dataset's id: row}`.
-
-    A row is added before its file gets its name, so that a killed run leaves no file that the next one does not know.
-    """
-
-    def __init__(self, folder: Path):
-        self.folder, self.path = folder, folder / MANIFEST
-        self.rows: dict[str, dict[str, str]] = {}
-        self.has_old_rows = False       # more than one for some dataset
-        self._mutex = threading.Lock()
-        with contextlib.suppress(FileNotFoundError), open(self.path, encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t")
-            if reader.fieldnames not in (None, COLUMNS):        # None: the disk was full before its first line
-                raise GalaxyError(
-                    f"{self.path}: not a manifest of downloads: move it away, or name another folder with --to")
-            for row in reader:
-                if None not in row and None not in row.values():     # a killed process may leave half a line
-                    if os.path.isabs(row["path"]) or ".." in row["path"].split("/"):
-                        raise GalaxyError(
-                            f"{self.path}: {row['path']!r} is not in this folder: mend that line, or remove it")
-                    self.has_old_rows |= row["id"] in self.rows
-                    self.rows[row["id"]] = row
-
-    def has_file(self, item: DownloadItem) -> bool:
-        """Whether the dataset's file exists with the right size."""
-        row = self.rows.get(item.id)
-        if not row or not row["path"] or not row["size"]:
-            return False
-        file = self.folder / row["path"]
-        size = item.about.get("file_size") if not row["path"].endswith(".zip") or "zip" in item.ext else int(row["size"])
-        return file.is_file() and file.stat().st_size == int(row["size"]) == size
-
-    def add(self, item: DownloadItem, path: str, size: int | str, digest: str, state: str) -> None:
-        """Add a dataset's row, in place of an earlier one."""
-        name = str(item.about.get("name")).replace("\r", " ")       # csv does not quote it before Python 3.13
-        row = dict(zip(COLUMNS, (item.id, name, path, str(size), digest, state)))
-        with self._mutex, _manifest_lock(self.folder):
-            before = self.rows.get(item.id)
-            if row == before:
-                return
-            self.has_old_rows |= before is not None
-            self.rows[item.id] = row
-            with open(self.path, "ab+") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(size - 1, 0))
-                half_line = file.read() not in (b"", b"\n")      # of a run that was killed, or whose disk was full
-                file.write((b"\n" if half_line else b"") + _format_rows([] if size else [COLUMNS], [row]))
-
-    def remove_old_rows(self) -> None:
-        """Keep one row for each dataset in the file."""
-        if self.has_old_rows:
-            with self._mutex, _manifest_lock(self.folder):
-                rows = Manifest(self.folder).rows       # another run may have added some
-                write_atomic(self.path, _format_rows([COLUMNS], rows.values()), overwrite=True)
-
-
-def _format_rows(heading: list[list[str]], rows: Iterable[dict[str, str]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerows([*heading, *([row[name] for name in COLUMNS] for row in rows)])
-    return text.getvalue().encode(errors="replace")
-
-
-@contextlib.contextmanager
-def _manifest_lock(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder's manifest after any process that writes it now; nothing on a file system without locks."""
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):
-            stack.enter_context(hold_lock(folder, on_wait=lambda: None))
-        yield
+    return [DownloadItem(dataset, collection=name, collection_ref=f"hdca:{collection['id']}", element=element)
+            for element, dataset in element_datasets(collection["elements"]) if dataset]
 
 
 # ----------------------------------------------------------------------------------------------------------- downloading
@@ -263,27 +87,48 @@ def _manifest_lock(folder: Path) -> Iterator[None]:
 class DownloadFolder:
     """A folder of downloads, with its manifest.
 
-    `overwrite` replaces files that the manifest does not know; `verify` compares the bytes with Galaxy's hash of them;
+    `overwrite` replaces files that the manifest does not know. Unless not to `compare`, what comes is compared with Galaxy's
+    hash of it, if there is one; with `verify` Galaxy computes a missing one, and files that are there are compared too.
     `stall` is how many seconds may pass without progress.
     """
 
     def __init__(self, galaxy: Galaxy, folder: Path, template: str = "", overwrite: bool = False, verify: bool = False,
-                 stall: float = STALL_TIMEOUT):
-        self.galaxy, self.folder, self.overwrite, self.verify, self.stall = galaxy, folder, overwrite, verify, stall
-        self.manifest = Manifest(folder)
-        self.paths = UniquePaths(template, [MANIFEST, *(row["path"] for row in self.manifest.rows.values() if row["path"])])
+                 compare: bool = True, stall: float = STALL_TIMEOUT):
+        self.galaxy, self.folder, self.template, self.overwrite = galaxy, folder, template, overwrite
+        self.verify, self.compare, self.stall, self.manifest = verify, compare, stall, Manifest(folder)
 
     def download(self, items: list[DownloadItem], parallel: int, total: Any = None
                  ) -> Iterator[tuple[DownloadItem, Path | Exception]]:
         """Fetch the items, `parallel` at once; yields each as soon as it is done, with its path, or the `GalaxyError` or
-        OSError that says why there is none."""
-        paths = [(item, self._choose_path(item)) for item in items]
-        yield from run_parallel(lambda pair: self._fetch(pair[0], pair[1], total), paths, parallel)
-        self.manifest.remove_old_rows()
+        OSError that says why there is none. Raises `GalaxyError` (TRY_LATER) if another run fetches into the folder."""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):      # of a file system without locks
+                stack.enter_context(hold_lock(self.folder))
+            self.manifest = Manifest(self.folder)
+            rows = self.manifest.rows
+            self.paths = UniquePaths(self.template, [MANIFEST, *(row["path"] for row in rows.values() if row["path"])],
+                                     self.manifest.folders)
+            _fetch_hashes(self.galaxy, items)
+            tasks = []
+            for item in items:
+                _, item.folder, _ = self.paths.folders_of(item)     # of all, so that later runs find the same
+                row = rows.get(item.ref)
+                tasks.append((item, row["path"] if row and row["path"] else self.paths.path(item)))
+            yield from run_parallel(lambda task: self._fetch_again_if_different(task[0], task[1], total), tasks, parallel)
+            self.manifest.remove_old_rows()
 
-    def _choose_path(self, item: DownloadItem) -> str:
-        row = self.manifest.rows.get(item.id)
-        return row["path"] if row and row["path"] else self.paths.path(item)
+    def _fetch_again_if_different(self, item: DownloadItem, path: str, total: Any) -> Path:
+        """Fetch one dataset, a second time if a bit may have flipped on its way."""
+        try:
+            return self._fetch(item, path, total)
+        except OtherBytes as first:
+            try:
+                return self._fetch(item, path, total)
+            except OtherBytes as error:
+                if error.digest != first.digest:
+                    raise
+                raise GalaxyError(f"{error}; the same came twice: Galaxy has changed it since it was hashed, as to_posix_lines "
+                                  "does, or its disk has: dataset_download.py --no-verify takes it as it is") from None
 
     def _fetch(self, item: DownloadItem, path: str, total: Any) -> Path:
         """Fetch one dataset, unless its file is there as it should be."""
@@ -296,13 +141,13 @@ class DownloadFolder:
             raise GalaxyError(f"{item.label} is {'deleted' if is_deleted else f'in state {state}'}, not ok, so nothing was "
                               f"fetched{later}")
         has_file = self.manifest.has_file(item)
-        algorithm, digest = self._galaxys_hash(item) if self.verify else ("", "")
+        algorithm, digest = best_hash(about) or self._compute_hash(item)
         if has_file and (not self.verify or hash_file(file, algorithm) == digest):
             if total is not None:
                 total.update(about.get("file_size") or 0)
             return file
-        is_ours = item.id in self.manifest.rows and self.manifest.rows[item.id]["path"] == path
-        file.parent.mkdir(parents=True, exist_ok=True)
+        is_ours = item.ref in self.manifest.rows and self.manifest.rows[item.ref]["path"] == path
+        digest = digest if self.compare else ""
         overwrite, size = self.overwrite or is_ours, about.get("file_size")
         try:
             self._receive(item, path, ExpectedFile(size, algorithm, digest, may_be_zip="zip" in item.ext), overwrite, total)
@@ -310,7 +155,7 @@ class DownloadFolder:
             if self.galaxy.get(f"datasets/{item.id}/extra_files"):
                 path += "" if path.endswith(".zip") else ".zip"
                 file = self.folder / path
-                self._receive(item, path, ExpectedFile(), overwrite, total, packed=True)
+                self._receive(item, path, ExpectedFile(algorithm="sha256"), overwrite, total, packed=True)
             else:       # Galaxy packs what may have companion files, unless it is asked for `raw` (26.1, measured)
                 self._receive(item, path, ExpectedFile(size, algorithm, digest), overwrite, total, raw=True)
         return file
@@ -321,25 +166,26 @@ class DownloadFolder:
         def note_in_manifest(part: Path, computed: str) -> None:
             if packed and (not zipfile.is_zipfile(part) or zipfile.ZipFile(part).testzip()):
                 raise GalaxyError(f"{item.label}: the archive of it is broken: fetch it again", TRY_LATER)
-            known = (expected.algorithm, computed) if computed else None if packed else best_hash(item.about)
-            self.manifest.add(item, path, part.stat().st_size, ":".join(known) if known else "", "ok")
+            self.manifest.add(item, path, part.stat().st_size, f"{expected.algorithm}:{computed}", "ok")
 
-        before = self.manifest.rows.get(item.id)
+        # Without `to_ext` old servers answer with a rendered page for some datatypes; with it, 26.1 fails for libraries'.
+        params = {"to_ext": item.ext, **({"raw": "true"} if raw else {})}
+        if item.src == "ldda":
+            params = {"hda_ldda": "ldda", "raw": "true"}
+        before = self.manifest.rows.get(item.ref)
         try:
-            # Without `to_ext` old servers answer with a rendered page for some datatypes.
-            download_file(self.galaxy, f"datasets/{item.id}/display", self.folder / path, label=item.label,
-                          params={"to_ext": item.ext, **({"raw": "true"} if raw else {})}, expected=expected,
-                          overwrite=overwrite, stall=self.stall, total=total, before_publish=note_in_manifest)
+            download_file(self.galaxy, f"datasets/{item.id}/display", self.folder / path, label=item.label, root=self.folder,
+                          params=params, expected=expected, overwrite=overwrite, stall=self.stall, total=total,
+                          before_publish=note_in_manifest)
         except GalaxyError:
-            if self.manifest.rows.get(item.id) is not before:       # a file that is not ours took the name meanwhile
+            if self.manifest.rows.get(item.ref) is not before:      # a file that is not ours took the name meanwhile
                 self.manifest.add(item, "", item.about.get("file_size") or 0, "", "ok")
             raise
 
-    def _galaxys_hash(self, item: DownloadItem) -> tuple[str, str]:
-        """Galaxy's hash of the dataset, which it is asked to compute if it has none."""
-        known = best_hash(item.about if "hashes" in item.about else self.galaxy.get(f"datasets/{item.id}"))
-        if known:
-            return known
+    def _compute_hash(self, item: DownloadItem) -> tuple[str, str]:
+        """Galaxy's hash of a dataset for which it has none yet, if we are to verify, else no hash."""
+        if not self.verify or item.src == "ldda":
+            return "sha256", ""
         self.galaxy.put(f"datasets/{item.id}/hash", {"hash_function": "SHA-256"})
         for _ in backoff(HASH_TIMEOUT):
             known = best_hash(self.galaxy.get(f"datasets/{item.id}"))
@@ -347,6 +193,14 @@ class DownloadFolder:
                 return known
         raise GalaxyError(f"{item.label}: Galaxy has no hash to compare with and made none in {HASH_TIMEOUT} s: without "
                           "--verify its size is compared", TRY_LATER)
+
+
+def _fetch_hashes(galaxy: Galaxy, items: list[DownloadItem]) -> None:
+    """Ask for the hashes of those datasets whose description, as that of a collection's element, does not tell them."""
+    missing = {item.id: item for item in items if "hashes" not in item.about and item.src == "hda"}
+    for dataset_id, dataset in fetch_datasets(galaxy, list(missing), ["hashes"]):
+        if isinstance(dataset, dict):
+            missing[dataset_id].about["hashes"] = dataset.get("hashes") or []
 
 
 def run_parallel(work: Callable[[Any], Path], tasks: list[Any], parallel: int) -> Iterator[tuple[Any, Path | Exception]]:

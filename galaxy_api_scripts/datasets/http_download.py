@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 import re
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +13,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import requests
+from urllib3.exceptions import HTTPError
 
-from common import FAILED, TRANSIENT_STATUSES, TRY_LATER, Galaxy, GalaxyError
+from common import TRANSIENT_STATUSES, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.hashing import BLOCK_SIZE, StreamHash
-from galaxy_api_scripts.files import publish
+from galaxy_api_scripts.files import open_parent, publish
 from galaxy_api_scripts.progress import STALL_TIMEOUT, StallClock, progress_bar
 
 CHUNK_SIZE = 64 * 2**10     # bytes of an answer read at a time: what came of one before a cut is lost
+PART_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)        # Windows has no O_NOFOLLOW
 FLUSH_SIZE = 32 * 2**20     # bytes after which the system is told to write them to the disk, while the next ones arrive
 
 
@@ -37,58 +40,68 @@ class UnexpectedArchive(GalaxyError):
     """Galaxy answers with a zip archive in place of the file alone."""
 
 
-def download_file(galaxy: Galaxy, route: str, path: Path, *, label: str, params: Any = None,
+class OtherBytes(GalaxyError):
+    """Other bytes came than those that Galaxy has hashed; `digest` is their hash."""
+
+    def __init__(self, label: str, expected: ExpectedFile, digest: str):
+        super().__init__(f"{label}: other bytes came than Galaxy has hashed ({expected.algorithm}: {digest}, not "
+                         f"{expected.digest})")
+        self.digest = digest
+
+
+def download_file(galaxy: Galaxy, route: str, path: Path, *, label: str, root: Path | None = None, params: Any = None,
                   expected: ExpectedFile = ExpectedFile(), overwrite: bool = False, stall: float = STALL_TIMEOUT,
                   total: Any = None, before_publish: Callable[[Path, str], Any] | None = None) -> str:
     """Stream what GET of `route` answers into the file `path`, which gets that name when it is complete; returns its hash.
 
     A download that was cut off resumes, in a later process too, if the server still has the same file (its `ETag`). `label`
-    is its name in messages; `total` the `progress_bar` of several files; `before_publish` is called with the complete file,
-    which still has another name, and its hash. Raises `GalaxyError` if `path` exists and is not to be overwritten, if bytes
-    are missing or differ, and after `stall` seconds without progress; `UnexpectedArchive`; OSError on a full disk.
+    is its name in messages; `root` the folder that a `path` made of others' names must lie in; `total` the `progress_bar`
+    of several files; `before_publish` is called with the complete file, which still has another name, and its hash. Raises
+    `GalaxyError` if `path` exists and is not to be overwritten, if bytes are missing or differ, and after `stall` seconds
+    without progress; `UnexpectedArchive`; OSError on a full disk.
     """
     exists = f"{label}: {path} is there already: move it away, or give --force"
-    if os.path.lexists(path) and not overwrite:
-        raise GalaxyError(exists)
-    if path.exists() and not path.is_file() and not path.is_dir():      # root could replace a device by a file
-        raise GalaxyError(f"{label}: {path} is no file, so none is put in its place")
-    with Checkpoint(galaxy, str(path), "download", route, params, os.path.abspath(path)) as checkpoint:
-        part = path.with_name(f".{checkpoint.name}{'' if checkpoint.is_kept else os.getpid()}.part")
-        try:
-            with open(part, "ab") as file, progress_bar(expected.size, path.name, total) as bar, \
-                    StreamHash(expected.algorithm) as digest:
-                download = _Download(galaxy, route, params, label, checkpoint, expected, stall)
-                size, computed = download.fetch_all(file, digest, bar), digest.hexdigest()
-                getattr(os, "fdatasync", os.fsync)(file.fileno())       # macOS has no other
-            if expected.size is not None and size != expected.size:
-                raise GalaxyError(f"{label}: {size} of {expected.size} bytes came", FAILED)
-            if expected.digest and computed != expected.digest:
-                raise GalaxyError(f"{label}: other bytes came than Galaxy has hashed ({expected.algorithm}: {computed}, "
-                                  f"not {expected.digest})", FAILED)
-            if checkpoint.data.get("modified"):
-                os.utime(part, (time.time(), checkpoint.data["modified"]))
-            if before_publish:
-                before_publish(part, computed)
-            publish(part, path, overwrite)
-        except GalaxyError as error:
-            if error.exit_code != TRY_LATER or not checkpoint.is_kept:
-                _discard(part, checkpoint)
-            raise
-        except OSError as error:
-            _discard(part, checkpoint)
-            if isinstance(error, FileExistsError):
-                raise GalaxyError(exists) from None
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    with open_parent(path, root) as folder:
+        mode = _mode(path.name, folder)
+        if mode and not overwrite:
+            raise GalaxyError(exists)
+        if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):   # root could replace a device
+            raise GalaxyError(f"{label}: {path} is no file, so none is put in its place")
+        with Checkpoint(galaxy, str(path), "download", route, params, os.path.abspath(path)) as checkpoint:
+            part = f".{checkpoint.name}{'' if checkpoint.is_kept else os.getpid()}.part"
+
+            def discard() -> None:
+                with contextlib.suppress(OSError):
+                    os.unlink(part, dir_fd=folder)
+                checkpoint.clear()
+            try:
+                with open(os.open(part, PART_FLAGS, 0o666, dir_fd=folder), "a+b") as file, \
+                        progress_bar(expected.size, path.name, total) as bar:
+                    computed = _Download(galaxy, route, params, label, checkpoint, expected, stall).fetch_all(file, bar)
+                if before_publish:
+                    before_publish(path.with_name(part), computed)
+                publish(part, path.name, overwrite, folder)
+            except GalaxyError as error:
+                if error.exit_code != TRY_LATER or not checkpoint.is_kept:
+                    discard()
                 raise
-            raise GalaxyError(f"{label}: {path}: {error.strerror or error}") from None
-        _discard(part, checkpoint)
-        return computed
+            except OSError as error:
+                discard()
+                if isinstance(error, FileExistsError):
+                    raise GalaxyError(exists) from None
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                raise GalaxyError(f"{label}: {path}: {error.strerror or error}") from None
+            discard()
+            return computed
 
 
-def _discard(part: Path, checkpoint: Checkpoint) -> None:
-    with contextlib.suppress(OSError):
-        part.unlink(missing_ok=True)
-    checkpoint.clear()
+def _mode(name: str, folder: int) -> int:
+    """The mode of what has that name in the folder with this descriptor, 0 if nothing has."""
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return 0
 
 
 class _Download:
@@ -99,17 +112,26 @@ class _Download:
         self.galaxy, self.route, self.params, self.label = galaxy, route, params, label
         self.checkpoint, self.expected, self.clock = checkpoint, expected, StallClock(stall)
 
-    def fetch_all(self, file: BinaryIO, digest: StreamHash, bar: Any) -> int:
-        """Fetch all bytes into `file`; returns how many came."""
-        self.file, self.digest, self.bar = file, digest, bar
-        self.offset = self.furthest = file.seek(0, os.SEEK_END)     # bytes that are fetched again are no progress
-        if self.checkpoint.data.get("etag"):
-            self.bar.update(self.offset)
-        else:
-            self.start_over()
-        while not self.fetch_rest():
-            pass
-        return self.offset
+    def fetch_all(self, file: BinaryIO, bar: Any) -> str:
+        """Fetch all bytes into `file`; returns their hash once they are those expected, and on the disk."""
+        with StreamHash(self.expected.algorithm) as self.digest:
+            self.file, self.bar = file, bar
+            self.offset = self.furthest = file.seek(0, os.SEEK_END)     # bytes that are fetched again are no progress
+            if self.checkpoint.data.get("etag"):
+                self.bar.update(self.offset)
+            else:
+                self.start_over()
+            while not self.fetch_rest():
+                pass
+            computed = self.digest.hexdigest()
+        if self.expected.size not in (None, self.offset):
+            raise GalaxyError(f"{self.label}: {self.offset} of {self.expected.size} bytes came")
+        if self.expected.digest not in ("", computed):
+            raise OtherBytes(self.label, self.expected, computed)
+        if self.checkpoint.data.get("modified"):
+            os.utime(file.fileno(), (time.time(), self.checkpoint.data["modified"]))
+        getattr(os, "fdatasync", os.fsync)(file.fileno())       # macOS has no other
+        return computed
 
     def fetch_rest(self) -> bool:
         """Fetch the missing bytes by one request; whether the file is then complete."""
@@ -119,26 +141,36 @@ class _Download:
                 if size is None:
                     raise GalaxyError(f"{self.galaxy.base} has another now, or can't go on where it was", TRY_LATER)
                 self.hash_earlier_bytes()
-                for chunk in answer.iter_content(CHUNK_SIZE):
-                    self.file.write(chunk)
-                    self.digest.feed(self.offset, chunk)
-                    self.offset += len(chunk)
-                    if self.offset % FLUSH_SIZE < len(chunk) and hasattr(os, "posix_fadvise"):
-                        os.posix_fadvise(self.file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)      # returns at once
-                    self.bar.update(len(chunk))
+                # `read1` hands over what has come; urllib3 1 has none, and waits for a whole chunk.
+                read = getattr(answer.raw, "read1", answer.raw.read)
+                while chunk := read(CHUNK_SIZE, decode_content=True):
+                    self.store(chunk)
             if self.offset < size:      # urllib3 1 does not tell a cut from an end
                 raise GalaxyError(f"{self.offset} of {size} bytes came", TRY_LATER)
             return True
         except UnexpectedArchive:
             raise
-        except (requests.RequestException, GalaxyError) as error:
-            if self.offset > self.furthest:
-                self.clock.record_progress()
-                self.furthest = self.offset
+        except (requests.RequestException, HTTPError, GalaxyError) as error:
             self.recover(error)
             return False
         finally:
             self.file.flush()
+
+    def store(self, chunk: bytes) -> None:
+        """Write the next bytes. Raises `GalaxyError` if they are too many, or few in a long time."""
+        if self.expected.size is not None and self.offset + len(chunk) > self.expected.size:
+            raise GalaxyError(f"more than {self.expected.size} bytes came")
+        self.file.write(chunk)
+        self.digest.feed(self.offset, chunk)
+        self.offset += len(chunk)
+        if self.offset % FLUSH_SIZE < len(chunk) and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self.file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)      # begins to write, and returns at once
+        self.bar.update(len(chunk))
+        if self.offset > self.furthest:
+            self.clock.record_progress(self.offset - self.furthest)
+            self.furthest = self.offset
+        if self.clock.seconds_left() <= 0:
+            raise GalaxyError(f"hardly any bytes came in {self.clock.timeout:g} s ({self.offset} in all)", TRY_LATER)
 
     def request_rest(self) -> requests.Response:
         """Galaxy's answer from the first missing byte on."""
@@ -175,10 +207,8 @@ class _Download:
     def hash_earlier_bytes(self) -> None:
         """Hash the bytes that an earlier process fetched."""
         if self.digest.enabled and self.digest.position < self.offset:
-            with open(self.file.name, "rb") as file:
-                file.seek(self.digest.position)
-                while block := file.read(BLOCK_SIZE):
-                    self.digest.feed(self.digest.position, block)
+            while block := os.pread(self.file.fileno(), BLOCK_SIZE, self.digest.position):
+                self.digest.feed(self.digest.position, block)
 
     def start_over(self) -> None:
         """Drop the bytes here and begin with the first one."""

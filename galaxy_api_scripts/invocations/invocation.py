@@ -9,7 +9,7 @@ from typing import Any
 from common import STILL_RUNNING, TERMINAL_JOB_STATES, TRY_LATER, Galaxy, GalaxyError, report_error
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Notes
 from galaxy_api_scripts.datasets.collections import element_datasets
-from galaxy_api_scripts.datasets.download import DownloadItem
+from galaxy_api_scripts.datasets.download_paths import DownloadItem
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, failure_reasons, first_failures
 from galaxy_api_scripts.progress import describe_counts
 
@@ -262,7 +262,7 @@ def output_datasets(galaxy: Galaxy, outputs: dict[str, dict[str, str]]) -> dict[
             members = [DownloadItem({**galaxy.get(f"datasets/{output['id']}"), "name": label})]
         else:
             elements = galaxy.get(f"dataset_collections/{output['id']}")["elements"]
-            members = [DownloadItem(dataset, collection=label, element=names)
+            members = [DownloadItem(dataset, collection=label, collection_ref=f"hdca:{output['id']}", element=names)
                        for names, dataset in element_datasets(elements)]
         items[label] = [item for item in members if not is_skipped(item.about)]
     return items

@@ -1,12 +1,12 @@
 """The files and folders below a folder on this machine, for comparison with a library."""
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from dataclasses import dataclass, field
 
 from common import TRY_LATER, USAGE, GalaxyError
+from galaxy_api_scripts.datasets.hashing import hash_file
 from galaxy_api_scripts.datasets.sources import UNFINISHED_SUFFIXES
 
 CHANGED_MESSAGE = "changed since this run began: a later run takes it when it is complete"
@@ -14,12 +14,10 @@ CHANGED_MESSAGE = "changed since this run began: a later run takes it when it is
 
 @dataclass(frozen=True)
 class FileStamp:
-    """What changes with a file's content: its size (bytes) and its times of modification and of status change (ns).
+    """What changes with a file's content. No program can set the time of status change, so content rewritten under an old
+    modification time is noticed."""
 
-    No program can set the time of status change, so content rewritten under an old modification time is noticed.
-    """
-
-    size: int
+    size: int       # bytes
     mtime_ns: int
     ctime_ns: int
 
@@ -30,16 +28,13 @@ class FileStamp:
 
 @dataclass
 class LocalTree:
-    """The contents of the folder `root`; paths are relative to it, with / between names.
-
-    `skipped` and `errors` say, for a path, why it is left alone (files ignored by name are not listed) or can't be read.
-    """
+    """The contents of the folder `root`, without what is ignored by its name. Paths are relative, with / between names."""
 
     root: str
     files: dict[str, FileStamp] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
-    skipped: dict[str, str] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)       # why a path is left alone
+    errors: dict[str, str] = field(default_factory=dict)        # why a path can't be read
 
     def __post_init__(self) -> None:
         self.identity = self._identify()
@@ -131,10 +126,7 @@ def file_error(error: OSError | GalaxyError) -> str:
 
 def hash_unchanged(path: str, stamp: FileStamp) -> str:
     """The SHA-256 of a file. Raises `GalaxyError` if its stamp, taken after the last byte, is no longer `stamp`."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-        if FileStamp.of(os.fstat(file.fileno())) != stamp:
-            raise GalaxyError(CHANGED_MESSAGE)
-    return digest.hexdigest()
+    digest = hash_file(path, "sha256")
+    if FileStamp.of(os.stat(path)) != stamp:
+        raise GalaxyError(CHANGED_MESSAGE)
+    return digest

@@ -6,21 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from common import FAILED, STILL_RUNNING, Galaxy, GalaxyError
+from common import FAILED, MAY_HAVE_ACTED, STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.sources import guess_datatype
 from galaxy_api_scripts.datasets.tus import upload_file
 from galaxy_api_scripts.datasets.upload import fetch_batches
-from galaxy_api_scripts.libraries.contents import FolderPath, LibraryFolder, ensure_folder, is_complete, open_folder
+from galaxy_api_scripts.libraries.contents import FolderPath, LibraryFolder, ensure_folder
 from galaxy_api_scripts.libraries.local_tree import CHANGED_MESSAGE, FileStamp, LocalTree, file_error
 from galaxy_api_scripts.libraries.sync_plan import DELETE, KEEP, LEAVE, REPLACE, UPLOAD, SyncPlanner, SyncStep
 from galaxy_api_scripts.libraries.sync_state import SyncedFile, SyncState
-from galaxy_api_scripts.libraries.uploads import (
-    BATCH_BYTES,
-    LibraryUploads,
-    delete_failed,
-    missing_message,
-    size_mismatch_message,
-)
+from galaxy_api_scripts.libraries.uploads import BATCH_BYTES, LibraryUploads, find_arrivals, size_mismatch_message
 
 
 @dataclass
@@ -45,16 +39,13 @@ class SyncUpload:
 
 
 class LibrarySync:
-    """A sync of a local tree to the folder `target` of a library; arguments as for `SyncPlanner`.
-
-    `errors` says what went wrong, by full local path; `failure` is the error that ended everything early.
-    """
+    """A sync of a local tree to the folder `target` of a library; arguments as for `SyncPlanner`."""
 
     def __init__(self, galaxy: Galaxy, library: str, root: str, target: str, tree: LocalTree, state: SyncState):
         self.galaxy, self.tree, self.state, self.uploads = galaxy, tree, state, LibraryUploads(galaxy, library)
         self.planner = SyncPlanner(galaxy, library, root, target, tree, state)
         self.errors = self.planner.errors
-        self.failure: GalaxyError | None = None
+        self.failure: GalaxyError | None = None     # what ended everything early
 
     def plan(self, verify: bool, delete: bool, timeout: float | None) -> list[SyncStep]:
         """Wait until the jobs of earlier runs have ended, then plan as `SyncPlanner.plan` does."""
@@ -75,6 +66,9 @@ class LibrarySync:
             yield from self._delete(step for step in steps if step.action == DELETE and not step.synced)
         except GalaxyError as error:
             self.failure = error
+            if error.lost:
+                why = str(error).removesuffix(f": {MAY_HAVE_ACTED}")
+                self.failure = GalaxyError(f"{why}: run it again, and it looks for what was done", TRY_LATER)
         yield from (step for step in steps if step.action in (KEEP, LEAVE))
 
     def _upload(self, steps: list[SyncStep], timeout: float | None) -> Iterator[SyncStep]:
@@ -90,8 +84,7 @@ class LibrarySync:
             if not pending:
                 return
         count = sum(map(len, pending.values()))
-        raise GalaxyError(f"{count} files are still being added to the library after {timeout:g} s",
-                          STILL_RUNNING)
+        raise GalaxyError(f"{count} files are still being added to the library after {timeout:g} s", STILL_RUNNING)
 
     def _send(self, batch: list[SyncUpload], datatypes: set[str]) -> list[SyncUpload]:
         """Upload a batch of files for one job; return those that Galaxy accepted. `datatypes` are those of the server."""
@@ -128,25 +121,19 @@ class LibrarySync:
 
     def check_arrivals(self, path: FolderPath, files: list[SyncUpload]) -> Iterator[SyncStep]:
         """Yield the steps of those uploads that arrived complete in a folder, after deleting what they replace."""
-        before, now = self.planner.folders[path], open_folder(self.galaxy, self.planner.folders[path].id)
-        messages = delete_failed(self.galaxy, before, now, {file.name for file in files})
-        old_ids = {item["id"] for item in before.items if item["type"] == "file"}
+        datasets, problems = find_arrivals(self.galaxy, self.planner.folders[path], [file.name for file in files],
+                                           self.uploads.default_reason)
         arrived: list[tuple[SyncStep, SyncedFile]] = []
         for file in files:
-            full_path = self.tree.full_path(file.step.path)
-            new = [dataset for dataset in now.datasets(file.name) if dataset["id"] not in old_ids and is_complete(dataset)]
-            if len(new) > 1:
-                ids = ", ".join(dataset["id"] for dataset in new)
-                self.errors[full_path] = f"{len(new)} datasets of this name were added: {ids}: " \
-                    "another account or machine uploads it, too; delete all but one"
-            elif not new:
-                self.errors[full_path] = missing_message(messages, file.name, self.uploads.default_reason)
-            elif new[0]["raw_size"] != file.size:
-                error = self._delete_in_galaxy(f"libraries/datasets/{new[0]['id']}")
+            dataset, full_path = datasets.get(file.name), self.tree.full_path(file.step.path)
+            if dataset is None:
+                self.errors[full_path] = problems[file.name]
+            elif dataset["raw_size"] != file.size:
+                error = self._delete_in_galaxy(f"libraries/datasets/{dataset['id']}")
                 remains = f"; it can't be deleted: {error}" if error else ""
-                self.errors[full_path] = size_mismatch_message(new[0]["raw_size"], file.size) + remains
+                self.errors[full_path] = size_mismatch_message(dataset["raw_size"], file.size) + remains
             else:
-                arrived.append((file.step, file.synced(new[0]["id"])))
+                arrived.append((file.step, file.synced(dataset["id"])))
         self.state.save(synced for _, synced in arrived)
         for step, synced in arrived:
             error = self._delete_in_galaxy(f"libraries/datasets/{synced.replaces}") if synced.replaces else None

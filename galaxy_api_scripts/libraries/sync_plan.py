@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from common import NON_TERMINAL_DATASET_STATES, Galaxy, GalaxyError
+from galaxy_api_scripts.datasets.hashing import best_hash
 from galaxy_api_scripts.libraries.contents import (
     LOST_STATES,
     FolderPath,
@@ -28,18 +29,14 @@ UPLOAD, REPLACE, KEEP, LEAVE, DELETE = "upload", "replace", "keep", "leave", "de
 
 @dataclass
 class SyncStep:
-    """One action on a path. A folder's path ends in /.
-
-    `size` is in bytes, None if unknown. `synced` is what to save about the file, `obsolete` the id of the dataset or folder
-    to delete.
-    """
+    """One action on a path."""
 
     action: str
-    path: str
-    size: int | None
+    path: str       # of a folder with / at its end
+    size: int | None        # bytes
     why: str = ""
-    synced: SyncedFile | None = None
-    obsolete: str = ""
+    synced: SyncedFile | None = None        # what to save about the file
+    obsolete: str = ""      # the id of the dataset or folder to delete
 
     @property
     def row(self) -> dict[str, Any]:
@@ -62,14 +59,11 @@ def duplicates_error(ids: Iterable[str]) -> GalaxyError:
 
 
 class SyncPlanner:
-    """Compares a local tree with the folder `target` of a library, names separated by /, "" for its root folder `root`.
-
-    `errors` says what went wrong, by full local path.
-    """
+    """Compares a local tree with the folder `target` of a library, names separated by /, "" for its root folder `root`."""
 
     def __init__(self, galaxy: Galaxy, library: str, root: str, target: str, tree: LocalTree, state: SyncState):
         self.galaxy, self.library, self.root, self.target, self.tree, self.state = galaxy, library, root, target, tree, state
-        self.errors: dict[str, str] = {}
+        self.errors: dict[str, str] = {}    # what went wrong, by full local path
         self.listing = LibraryListing()     # of the target
         self.folders: dict[FolderPath, LibraryFolder] = {}      # below the target, or below `root` if there is no target yet
         self.target_path: FolderPath = ()       # of the target in `folders`
@@ -77,8 +71,8 @@ class SyncPlanner:
     def plan(self, verify: bool, delete: bool) -> list[SyncStep]:
         """The steps that make the target equal to the tree as both are now.
 
-        With `verify` contents are compared, too; with `delete` what is not in the tree is deleted. Raises `GalaxyError`;
-        what concerns one file only is added to `errors` instead.
+        With `verify` contents are compared, too; with `delete` what is not in the tree is deleted. What concerns one file
+        only is added to `errors`.
         """
         self.errors.clear()
         self.errors.update((self.tree.full_path(path), why) for path, why in self.tree.errors.items())
@@ -167,14 +161,10 @@ class SyncPlanner:
 
     def _fetch_hash(self, dataset: dict[str, Any]) -> str:
         """The SHA-256 that Galaxy has of a dataset, "" if it has none or does not tell."""
-        try:    # of 26.1's answers about a library's datasets only this one has hashes
-            hashes = self.galaxy.get(f"datasets/{dataset['ldda_id']}/storage", {"hda_ldda": "ldda"}).get("hashes") or []
-        except GalaxyError as error:
-            if error.status not in (400, 403, 404):
-                raise
-            return ""
-        return next((str(one["hash_value"]).lower() for one in hashes
-                     if one["hash_function"] == "SHA-256" and not one.get("extra_files_path")), "")
+        # Of 26.1's answers about a library's datasets only this one has hashes.
+        storage = self.galaxy.get_or_none(f"datasets/{dataset['ldda_id']}/storage", {"hda_ldda": "ldda"})
+        algorithm, digest = best_hash(storage or {}) or ("", "")
+        return digest if algorithm == "sha256" else ""
 
     def _plan_extra(self, delete: bool) -> list[SyncStep]:
         """The steps for what is in the library and not in the tree."""

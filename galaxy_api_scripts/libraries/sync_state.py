@@ -15,25 +15,18 @@ from galaxy_api_scripts.libraries.local_tree import FileStamp
 
 @dataclass(frozen=True)
 class SyncedFile:
-    """A local file with the stamp it had when the dataset `dataset` was seen to hold it.
-
-    `dataset` is "" from its upload until it is seen to have arrived, `sha256` is "" until somebody computes it. `replaces`
-    is the dataset that this one replaces, for as long as that is still to be deleted.
-    """
+    """A local file with the stamp it had when a dataset was seen to hold it."""
 
     path: str
-    dataset: str
+    dataset: str        # its id; "" from the upload until it is seen to have arrived
     stamp: FileStamp
-    sha256: str = ""
-    replaces: str = ""
+    sha256: str = ""    # "" until somebody computes it
+    replaces: str = ""      # the dataset that this one replaces, for as long as that is still to be deleted
 
 
 class SyncState:
     """The synced files of one tree by path, in an SQLite file that is up to date at every moment, even after a kill.
-
-    `identity` names the tree and its destination. The file is below $XDG_STATE_HOME (~/.local/state unless set); a damaged
-    one is replaced by an empty one. With `read_only` nothing is written.
-    """
+    `identity` names the tree and its destination. A damaged file is replaced by an empty one."""
 
     VERSION = 2
 

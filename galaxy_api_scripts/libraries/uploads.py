@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from typing import Any
 
 from common import NON_TERMINAL_JOB_STATES, Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.upload import post_fetch
 from galaxy_api_scripts.files import hold_lock, state_folder
-from galaxy_api_scripts.libraries.contents import LibraryFolder, open_folder
+from galaxy_api_scripts.libraries.contents import LibraryFolder, is_complete, open_folder
 from galaxy_api_scripts.polling import wait_jobs
 
 BATCH_BYTES = 256 * 2**20   # what a killed run may have sent in vain
@@ -18,23 +19,19 @@ PAUSED_ADVICE = "most often the quota of this key's user is used up; make room, 
 
 
 class LibraryUploads:
-    """Uploads into one library, by jobs in a history of a fixed name, where a later run finds them.
-
-    Galaxy adds a dataset to its folder when the job has ended; until then the folder's contents do not list it.
-    """
+    """Uploads into one library, by jobs in a history of a fixed name, where a later run finds them. Galaxy lists a dataset
+    in its folder when the job has ended."""
 
     def __init__(self, galaxy: Galaxy, library: str):
         self.galaxy, self.history_name = galaxy, f"Uploads to library {library}"
         self.default_reason = f"Galaxy does not say why; its job is in the history {self.history_name!r}"
-        histories = galaxy.pages("histories", {"q": "name-eq", "qv": self.history_name})
-        self.history = next((str(one["id"]) for one in histories if one["name"] == self.history_name), "")   # the oldest
+        histories = galaxy.pages("histories", {"q": "name-eq", "qv": self.history_name})    # the oldest first
+        self.history = next((str(one["id"]) for one in histories if one["name"] == self.history_name), "")
         self.jobs: list[str] = []
 
     def unfinished_jobs(self) -> list[str]:
-        """The ids of the jobs, of earlier runs too, that have not ended.
-
-        Raises `GalaxyError` if some are paused: more jobs would only wait as well, with the same files.
-        """
+        """The ids of the jobs, of earlier runs too, that have not ended. Raises `GalaxyError` if some are paused: more jobs
+        would only wait as well, with the same files."""
         params = {"history_id": self.history, "state": [*NON_TERMINAL_JOB_STATES, "paused"]}
         jobs = list(self.galaxy.pages("jobs", params)) if self.history else []
         paused = [str(job["id"]) for job in jobs if job["state"] == "paused"]
@@ -60,33 +57,46 @@ class LibraryUploads:
             self.default_reason = f"its job is paused in the history {self.history_name!r}: {PAUSED_ADVICE} that job"
 
 
-def check_uploads(galaxy: Galaxy, before: LibraryFolder, files: list[tuple[str, int]], default_reason: str
-                  ) -> dict[str, str]:
-    """Return `{name: problem}` for those of the uploaded `files`, (name, size in bytes) each, that are not in the folder
-    exactly once. `before` is the folder as it was before the upload.
+def find_arrivals(galaxy: Galaxy, before: LibraryFolder, names: Collection[str], default_reason: str
+                  ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Return `{name: dataset}` for those uploaded files that are in the folder exactly once, `{name: problem}` for the rest.
 
-    The problem is Galaxy's own message, else `default_reason`. Their failed datasets are deleted, so that nightly runs
-    don't pile them up.
+    `before` is the folder as it was before the upload. The problem is Galaxy's own message, else `default_reason`. Failed
+    datasets are deleted, so that nightly runs don't pile them up.
     """
-    now = open_folder(galaxy, before.id)
-    messages = delete_failed(galaxy, before, now, {name for name, _ in files})
-    problems = {}
-    for name, size in files:
-        sizes = now.complete_sizes(name)
-        new_sizes = set(sizes) - set(before.complete_sizes(name))
-        if sizes.count(size) > 1:
-            problems[name] = f"{sizes.count(size)} datasets of this name and size are in the folder: another account or " \
-                "machine uploads it, too; delete all but one"
-        elif not now.has(name, size) and name not in messages and new_sizes:
-            problems[name] = size_mismatch_message(min(new_sizes), size)
-        elif not now.has(name, size):
-            problems[name] = missing_message(messages, name, default_reason)
+    now, old_ids = open_folder(galaxy, before.id), {item["id"] for item in before.items if item["type"] == "file"}
+    messages = _delete_failed(galaxy, now, names, old_ids)
+    arrived, problems = {}, {}
+    for name in names:
+        new = [dataset for dataset in now.datasets(name) if dataset["id"] not in old_ids and is_complete(dataset)]
+        if len(new) == 1:
+            arrived[name] = new[0]
+        elif new:
+            ids = ", ".join(dataset["id"] for dataset in new)
+            problems[name] = f"{len(new)} datasets of this name were added: {ids}: another account or machine uploads it, " \
+                "too; delete all but one"
+        else:
+            reasons = messages.get(name) or messages.get("Unnamed dataset") or [default_reason]
+            problems[name] = f"Galaxy did not keep it: {'; '.join(dict.fromkeys(reasons))}"
+    return arrived, problems
+
+
+def check_uploads(galaxy: Galaxy, before: LibraryFolder, sizes: dict[str, int], default_reason: str) -> dict[str, str]:
+    """Return `{name: problem}` for those of the uploaded files, `{name: size in bytes}`, that `find_arrivals` does not find
+    with their size."""
+    arrived, problems = find_arrivals(galaxy, before, sizes, default_reason)
+    for name, dataset in arrived.items():
+        if dataset["raw_size"] != sizes[name]:
+            problems[name] = size_mismatch_message(dataset["raw_size"], sizes[name])
     return problems
 
 
-def delete_failed(galaxy: Galaxy, before: LibraryFolder, now: LibraryFolder, names: set[str]) -> dict[str, list[str]]:
+def size_mismatch_message(size: int, expected: int) -> str:
+    return f"arrived with {size} bytes, {expected} were expected: it changed meanwhile"
+
+
+def _delete_failed(galaxy: Galaxy, now: LibraryFolder, names: Collection[str], old_ids: set[str]) -> dict[str, list[str]]:
     """Delete the datasets called one of `names` that are in state `error`; return Galaxy's messages about them by name."""
-    old_ids = {item["id"] for item in before.items if item["type"] == "file"}
     messages: dict[str, list[str]] = {}
     for item in now.items:
         # Galaxy 26.1 forgets the name of a file whose content it refuses.
@@ -99,16 +109,6 @@ def delete_failed(galaxy: Galaxy, before: LibraryFolder, now: LibraryFolder, nam
             except GalaxyError as error:        # whoever may add may not always delete
                 about_it.append(f"its failed dataset can't be deleted: {error}")
     return messages
-
-
-def size_mismatch_message(size: int, expected: int) -> str:
-    return f"arrived with {size} bytes, {expected} were expected: it changed meanwhile"
-
-
-def missing_message(messages: dict[str, list[str]], name: str, default_reason: str) -> str:
-    """Why a file did not arrive: what `delete_failed` returned about it, else `default_reason`."""
-    reasons = messages.get(name) or messages.get("Unnamed dataset") or [default_reason]
-    return f"Galaxy did not keep it: {'; '.join(dict.fromkeys(reasons))}"
 
 
 def exclusive_run(subject: str) -> AbstractContextManager[int]:

@@ -23,9 +23,7 @@ PROCESSES = ("server", "worker", "toolshed")
 
 @contextmanager
 def open_home(home: Path) -> Iterator[int]:
-    """Hold the lock of `home`, which is made unless it exists; yield its descriptor.
-
-    Raises GalaxyError if the folder holds other things."""
+    """Hold the lock of `home`, which is made if missing; yield its descriptor. An error if the folder holds other things."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(home.iterdir()) and not (home / LOCK).exists():
         raise GalaxyError(f"{home} holds other things, and a Galaxy would replace its data and venv: name a new folder")

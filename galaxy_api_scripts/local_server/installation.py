@@ -29,10 +29,8 @@ def installed_release(home: Path, package: str = "complete") -> str:
 
 
 def install(home: Path, lock: int) -> None:
-    """Install Galaxy unless that was done, and completely.
-
-    Raises GalaxyError if the disk is too full, no suitable Python is found, or pip fails; then nothing is left of it.
-    """
+    """Install Galaxy unless that was done. Raises GalaxyError if the disk is too full, no suitable Python is found, or pip
+    fails; then nothing is left of it."""
     release = installed_release(home)
     if release == RELEASE:
         return
@@ -85,8 +83,7 @@ def run_installers(commands: Iterable[Command], home: Path, lock: int, package: 
 
 
 def install_commands(environment: Path, python: str) -> Iterator[Command]:
-    """Yield the commands: make the environment; install the package that lists the versions that this release was tested
-    with; install all, in those versions."""
+    """Yield the commands that make the environment, install the package that lists the versions tested, and install all."""
     yield [python, "-m", "venv", environment]
     yield [*_pip_install(environment), "--no-deps", f"galaxy-app=={RELEASE}"]
     tested = environment.glob("lib/python*/site-packages/galaxy/dependencies/pinned-requirements.txt")

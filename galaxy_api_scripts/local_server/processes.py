@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,8 @@ Process = dict[str, Any]
 
 
 def start_process(command: Sequence[str | Path], folder: Path, logfile: Path, environment: dict[str, str]) -> Process:
-    """Start a process that works in `folder`, outlives this one and holds none of its streams.
-
-    An earlier `logfile` becomes `NAME.log.1`.
-    """
+    """Start a process that works in `folder`, outlives this one and holds none of its streams. An earlier `logfile` becomes
+    `NAME.log.1`."""
     if logfile.exists():
         logfile.replace(logfile.with_suffix(".log.1"))
     with open(logfile, "wb") as output:
@@ -37,10 +35,8 @@ def start_process(command: Sequence[str | Path], folder: Path, logfile: Path, en
 
 
 def stop_processes(processes: Iterable[Process], folder: Path) -> bool:
-    """Stop these processes with all that they started; return whether there were any.
-
-    Stops only what is known to be ours: the processes written down, and those of their sessions that work in `folder`.
-    """
+    """Stop these processes with all that they started that is known to be ours, because it is of their sessions and works in
+    `folder`; return whether there were any."""
     known = list(processes)
     heads = [process for process in known if is_process_running(process)]
     members = [one for process in known if process_birth(process["pid"]) in ("", process["began"])
@@ -80,7 +76,7 @@ def process_birth(pid: int) -> str:
     return "" if not fields or fields[0].startswith("Z") else " ".join(fields[1:])
 
 
-def _stat(pid: int | str) -> list[str]:
+def _stat(pid: int) -> list[str]:
     """Return the fields of Linux's /proc/PID/stat from the state on (see proc(5))."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
@@ -90,23 +86,24 @@ def _stat(pid: int | str) -> list[str]:
 
 def session_processes(leader: int, folder: Path) -> list[Process]:
     """Return the processes of the session of `leader` that work in `folder`: those of a worker's pool, and jobs."""
-    return [{"pid": int(path.name), "began": process_birth(int(path.name))} for path in Path("/proc").glob("[0-9]*")
-            if _stat(path.name)[3] == str(leader) and process_works_in(path.name, folder)]
+    return [{"pid": pid, "began": process_birth(pid)} for pid in _processes_in(folder) if _stat(pid)[3] == str(leader)]
 
 
 def session_leaders(program: str | Path, folder: Path) -> list[Process]:
     """Return the processes, written down or not, that lead a session, run `program` and work in `folder`."""
-    return [{"pid": int(path.name), "began": process_birth(int(path.name))} for path in Path("/proc").glob("[0-9]*")
-            if _stat(path.name)[3] == path.name and process_works_in(path.name, folder)
-            and _program(path.name) == str(program)]
+    return [{"pid": pid, "began": process_birth(pid)} for pid in _processes_in(folder)
+            if _stat(pid)[3] == str(pid) and _program(pid) == str(program)]
 
 
-def _program(pid: int | str) -> str:
+def _processes_in(folder: Path) -> Iterator[int]:
+    return (int(path.name) for path in Path("/proc").glob("[0-9]*") if process_works_in(path.name, folder))
+
+
+def _program(pid: int) -> str:
     """Return the program that process `pid` runs, as its command line has it (Linux)."""
-    try:
+    with suppress(OSError):
         return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0])
-    except OSError:
-        return ""
+    return ""
 
 
 def process_works_in(pid: int | str, folder: Path) -> bool:

@@ -46,11 +46,8 @@ START_TIMEOUT = 600         # seconds, for a slow disk
 
 def start_galaxy(home: Path, lock: int, port: int | None, settings: dict[str, Any],
                  with_toolshed: bool) -> tuple[State, bool]:
-    """Start what does not run yet, after installing it; return the state, and whether Galaxy already ran.
-
-    Raises GalaxyError if it already runs with another port or other settings, or if anything fails; then nothing that this
-    call has started stays running.
-    """
+    """Start what does not run yet, after installing it; return the state, and whether Galaxy already ran. Raises GalaxyError
+    if it runs with another port or other settings, or if anything fails; then nothing that this call started stays."""
     state = read_state(home)
     already = is_process_running(state.get("server"))
     if already and port and port != state["port"]:
@@ -170,10 +167,8 @@ def _wait_for(condition: Callable[[], bool], words: str, began: float, home: Pat
 
 
 def stop_all(home: Path, state: State, names: Iterable[str] = PROCESSES) -> bool:
-    """Stop the processes `names` with all that they started; return whether there were any.
-
-    Unless only some are named, stop those too that a killed start had no time to write down.
-    """
+    """Stop the processes `names` with all that they started, and if these are all, those too that a killed start had no time
+    to write down; return whether there were any."""
     processes = [state.pop(name) for name in names if name in state]
     strays = session_leaders(home / "venv" / "bin" / "python", home) if names == PROCESSES else []
     stopped = stop_processes([*processes, *(stray for stray in strays if stray not in processes)], home)

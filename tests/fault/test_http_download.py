@@ -1,4 +1,5 @@
 """Downloads, against loopback servers that answer well, badly, or not to the end."""
+import contextlib
 import hashlib
 import os
 
@@ -114,10 +115,42 @@ def test_a_download_killed_after_its_last_byte_is_finished_by_the_next(wire, fol
 
 
 def test_too_few_and_too_many_bytes_leave_nothing(wire, folder, clock):
-    for size in (len(CONTENT) - 1, len(CONTENT) + 1):
-        with pytest.raises(GalaxyError, match=f"200000 of {size} bytes came") as caught:
+    for size, words in ((SIZE - 1, "more than 199999 bytes came"), (SIZE + 1, "200000 of 200001 bytes came")):
+        with pytest.raises(GalaxyError, match=words) as caught:
             fetched(wire, folder / "x", size=size)
         assert caught.value.exit_code == FAILED and os.listdir(folder) == []
+
+
+def test_an_endless_body_ends_when_more_than_the_known_size_came(wire, folder):
+    """B17: it does not fill the disk."""
+    def endless(handler):
+        handler.replied = handler.close_connection = True
+        handler.send_response_only(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                handler.wfile.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+    wire.faults = [endless]
+    with pytest.raises(GalaxyError, match="more than 200000 bytes came") as caught:
+        fetched(wire, folder / "x")
+    assert caught.value.exit_code == FAILED and os.listdir(folder) == []
+
+
+def test_a_drip_is_no_progress(wire, folder, monkeypatch):
+    """B17: a server that sends a few bytes now and then holds nobody for ever."""
+    def drip(handler):
+        handler.replied = handler.close_connection = True
+        handler.send_response_only(200)
+        handler.send_header("Content-Length", str(SIZE))
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while not handler.galaxy.closing.wait(0.01):
+                handler.wfile.write(b"x")
+    wire.faults = [drip] * 100
+    with pytest.raises(GalaxyError, match="hardly any bytes came in 0.2 s") as caught:
+        fetched(wire, folder / "x", stall=0.2)
+    assert caught.value.exit_code == TRY_LATER
 
 
 def test_bytes_with_another_hash_leave_nothing(wire, folder):
@@ -187,7 +220,7 @@ def test_bytes_are_written_to_the_disk_while_more_arrive(wire, folder, monkeypat
 
 
 def test_it_works_on_a_file_system_without_links(wire, folder, monkeypatch):
-    def no_links(*what):
+    def no_links(*what, **folders):
         raise PermissionError(1, "Operation not permitted")
     monkeypatch.setattr(os, "link", no_links)
     fetched(wire, folder / "x")

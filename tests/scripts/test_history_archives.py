@@ -129,7 +129,7 @@ class Exporter:
     """A Galaxy with one history, whose archive is ready after `poll` requests."""
 
     def __init__(self, mock):
-        self.mock, self.content, self.poll, self.exports = mock, archive(), 0, []
+        self.mock, self.content, self.poll, self.exports, self.task = mock, archive(), 0, [], "STARTED"
         self.about = {"id": "h" * 16, "name": "Run / 12", "purged": False, "update_time": "T1"}
         mock.get(f"{API}/histories", json=lambda request, context: [self.about])
         self.moving, self.jobs = [], []
@@ -138,12 +138,13 @@ class Exporter:
         mock.get(f"{API}/histories/{'h' * 16}/exports", json=lambda request, context: self.exports)
         mock.get(f"{API}/configuration", json={"enable_celery_tasks": True})
         self.ask = mock.post(f"{API}/histories/{'h' * 16}/prepare_store_download", json=self.begin)
+        mock.get(re.compile(f"{API}/tasks/t[0-9]+/state"), json=lambda request, context: self.task)
         mock.get(re.compile(f"{API}/short_term_storage/r[0-9]+/ready"), json=self.ready)
         self.fetch = mock.get(re.compile(f"{API}/short_term_storage/r[0-9]+$"), content=self.answer)
 
     def begin(self, request, context):
         number = self.ask.call_count
-        self.exports = [{"task_uuid": f"t{number}", "preparing": True}]
+        self.task = "STARTED"
         return {"storage_request_id": f"r{number}", "task": {"id": f"t{number}"}}
 
     def ready(self, request, context):
@@ -190,7 +191,7 @@ def test_an_export_into_a_folder_gets_the_historys_name(script, exporter, capsys
 def test_an_export_overwrites_a_file_only_with_force(script, exporter, capsys, tmp_path):
     (tmp_path / "x.tgz").write_text("precious")
     assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
-    assert refused_with(capsys, "x.tgz exists: move it away, or give --force")
+    assert refused_with(capsys, "x.tgz: it is there already: move it away, or give --force")
     assert (tmp_path / "x.tgz").read_text() == "precious" and exporter.ask.call_count == 0
     assert script(history_export.main, "--force", KEY, URL, "Run / 12", tmp_path / "x.tgz") == 0
     assert (tmp_path / "x.tgz").read_bytes() == exporter.content
@@ -200,7 +201,7 @@ def test_an_export_overwrites_a_file_only_with_force(script, exporter, capsys, t
 def test_an_export_to_an_impossible_path_is_a_usage_error(script, exporter, capsys, tmp_path, monkeypatch, file):
     monkeypatch.chdir(tmp_path)
     assert script(history_export.main, KEY, URL, "Run / 12", file) == USAGE
-    assert refused_with(capsys, f"FILE: {file!r} is neither a folder nor a name in one, or nothing can be written there")
+    assert refused_with(capsys, "not a file's name in a folder that can be written to")
     assert exporter.ask.call_count == 0
 
 
@@ -255,21 +256,39 @@ def test_an_export_is_resumed_after_a_timeout(script, exporter, clock, capsys, t
     assert exporter.ask.call_count == 2, "the first one had ended, so a second one is requested"
 
 
-@pytest.mark.parametrize("ready_at, unlisted_at", [
-    (ready_at, unlisted_at) for unlisted_at in range(4) for ready_at in range(unlisted_at + 1)])
-def test_an_archive_finished_between_two_requests_is_not_requested_again(
-        script, exporter, clock, tmp_path, ready_at, unlisted_at):
-    """Galaxy declares it ready from request `ready_at` on, and no longer in preparation from request `unlisted_at` on."""
+@pytest.mark.parametrize("ready_at, ended_at", [
+    (ready_at, ended_at) for ended_at in range(5) for ready_at in range(ended_at + 1)])
+@pytest.mark.parametrize("is_resumed", [True, False])
+@pytest.mark.parametrize("state", ["SUCCESS", "FAILURE"])
+def test_whenever_an_archive_is_ready_and_its_task_ends_it_is_downloaded_once(
+        script, exporter, clock, capsys, tmp_path, ready_at, ended_at, is_resumed, state):
+    """Galaxy declares it ready from request `ready_at` on, and its task to have ended from request `ended_at` on; of a task
+    that failed it then tells the reason."""
     line = [KEY, URL, "Run / 12", tmp_path / "x.tgz"]
     exporter.poll = 100
-    assert script(history_export.main, "--timeout=0", *line) == STILL_RUNNING
+    if is_resumed:
+        assert script(history_export.main, "--timeout=0", *line) == STILL_RUNNING
+        capsys.readouterr()
     number = itertools.count()
-    here = f"{API}/histories/{'h' * 16}"
     exporter.mock.get(f"{API}/short_term_storage/r1/ready", json=lambda request, context: next(number) >= ready_at)
-    exporter.mock.get(f"{here}/exports", json=lambda request, context: [
-        {"task_uuid": "t1", "preparing": next(number) < unlisted_at}])
-    assert script(history_export.main, *line) == 0
-    assert exporter.ask.call_count == 1 and exporter.fetch.last_request.path.endswith("/r1")
+    exporter.mock.get(f"{API}/tasks/t1/state", json=lambda request, context: (
+        state if next(number) >= ended_at else "STARTED"))
+    if state == "FAILURE":
+        exporter.mock.get(f"{API}/short_term_storage/r1", status_code=500, json={"err_msg": "Unknown error: no disk"})
+        assert script(history_export.main, *line) == FAILED
+        assert refused_with(capsys, f"history {'h' * 16} (Run / 12): Galaxy could not make the tgz: Unknown error: no disk")
+    else:
+        assert script(history_export.main, *line) == 0
+    assert exporter.ask.call_count == 1 and (tmp_path / "x.tgz").exists() == (state == "SUCCESS")
+
+
+@pytest.mark.parametrize("state", ["FAILURE", "REVOKED"])
+def test_an_export_whose_process_was_killed_ends(script, exporter, clock, capsys, tmp_path, state):
+    """Such an archive is never ready."""
+    exporter.poll = 1000
+    exporter.mock.get(f"{API}/tasks/t1/state", [{"json": "STARTED"}, {"json": state}])
+    assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
+    assert refused_with(capsys, f"history {'h' * 16} (Run / 12): Galaxy could not make the tgz")
 
 
 @pytest.mark.parametrize("change", ["history", "gone", "old", "options", "key"])
@@ -281,7 +300,7 @@ def test_an_outdated_export_is_not_resumed(script, exporter, clock, monkeypatch,
     if change == "history":
         exporter.about["update_time"] = "T2"
     elif change == "gone":
-        exporter.poll, exporter.exports[0]["preparing"] = 1, False
+        exporter.poll, exporter.task = 1, "SUCCESS"
     elif change == "old":
         monkeypatch.setattr(histories, "ARCHIVE_LIFETIME", -1)
     elif change == "options":
@@ -343,7 +362,7 @@ def test_a_failed_export_without_celery_shows_the_jobs_error(script, old, capsys
     old.end = "error"
     old.mock.get(f"{API}/jobs/j2", json={"id": "j2", "state": "error", "stderr": "Traceback:\n  x\nOSError: no disk\n"})
     assert script(history_export.main, KEY, URL, "Run / 12", tmp_path / "x.tgz") == FAILED
-    assert refused_with(capsys, "Galaxy could not make the archive: job j2 is error: OSError: no disk")
+    assert refused_with(capsys, "Galaxy could not make the tgz: job j2 is error: OSError: no disk")
 
 
 @pytest.mark.parametrize("option", ["--archive=rocrate.zip", "--no-files"])

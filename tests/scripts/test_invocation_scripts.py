@@ -265,7 +265,7 @@ def test_a_damaged_archive_leaves_no_file(script, requests_mock, capsys, clock, 
 def test_an_interrupted_export_continues_within_a_day(script, requests_mock, capsys, clock, tmp_path):
     galaxy, line = Exports(requests_mock, crate(), looks=99), [f"--to={tmp_path}/a.zip", KEY, URL, "i"]
     assert script(invocation_export.main, "--timeout=20", *line) == STILL_RUNNING
-    assert one_line(capsys, "the same line again continues") == ""
+    assert one_line(capsys, "Galaxy is still making the archive after 20 s: repeat the command to resume") == ""
     galaxy.poll = 1
     assert script(invocation_export.main, *line) == 0
     assert len(galaxy.wishes) == 1
@@ -287,9 +287,9 @@ def test_an_archive_whose_task_fails_after_it_is_ready(script, requests_mock, ca
     """As on a busy Galaxy 26.1, which notes the failure after the storage is ready."""
     Exports(requests_mock, b"")
     requests_mock.get(f"{API}/tasks/t/state", [{"json": "PENDING"}] * 3 + [{"json": "FAILURE"}])
-    requests_mock.get(f"{API}/short_term_storage/s", status_code=500, text="Internal Server Error")
+    requests_mock.get(f"{API}/short_term_storage/s", status_code=500, json={"err_msg": "Unknown error: no disk"})
     assert script(invocation_export.main, f"--to={tmp_path}/a.zip", KEY, URL, "i") == FAILED
-    assert one_line(capsys, "invocation i: Galaxy could not make the rocrate.zip") == ""
+    assert one_line(capsys, "invocation i: Galaxy could not make the rocrate.zip: Unknown error: no disk\n") == ""
     assert not (tmp_path / "a.zip").exists()
 
 

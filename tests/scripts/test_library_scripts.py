@@ -213,10 +213,11 @@ def test_load_data_links_files_with_a_companion(script, library, metadata, capsy
 
 @pytest.mark.parametrize("states, words", [(["error", "error"], "Galaxy did not keep it: Job failed"),
                                            (["paused", "error"], "it is paused: most often the quota"),
-                                           (["ok", "ok"], "2 datasets of this name and size are in the folder")])
+                                           (["ok", "ok"], "2 datasets of this name were added: ")])
 def test_load_data_reports_failed_jobs(script, library, metadata, capsys, states, words):
     library.delete(f"{URL}/api/libraries/datasets/d2", json={})
-    library.get(f"{URL}/api/folders/F1/contents", [{"json": listing("error")}, {"json": listing(*states)}])
+    library.get(f"{URL}/api/folders/F1/contents", [
+        {"json": listing(*["error"] * states.count("error"))}, {"json": listing(*states)}])
     if "paused" in states:
         library.get(f"{URL}/api/folders/F1/contents", [{"json": listing()}, {"json": listing("paused")}])
     assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == SOME_FAILED

@@ -315,7 +315,7 @@ def test_a_simultaneous_upload_by_another_machine_is_an_error(upload, library, h
     taken = library.fetch
     library.mock.post(f"{URL}/api/tools/fetch", json=lambda request, context: [taken(request, context) for _ in "12"][0])
     assert upload(["run1/a.txt"]) == SOME_FAILED
-    assert "run1/a.txt: 2 datasets of this name and size are in the folder" in capsys.readouterr().err
+    assert "run1/a.txt: 2 datasets of this name were added: " in capsys.readouterr().err
 
 
 def test_nothing_is_uploaded_while_a_job_is_paused(upload, library, here, capsys):

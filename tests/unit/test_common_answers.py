@@ -52,7 +52,7 @@ def test_a_broken_connection_is_retried_for_get_and_never_for_post_and_patch(loo
     loopback.will(hang_up, (200, [1]))
     with pytest.raises(GalaxyError, match="may have done it") as excinfo:
         Galaxy(KEY, loopback.url).call(method, "histories", {})
-    assert excinfo.value.lost and excinfo.value.exit_code == TRY_LATER
+    assert excinfo.value.lost and excinfo.value.exit_code == FAILED
     assert [request.method for request in loopback.asked] == ["GET", "GET", method]
 
 

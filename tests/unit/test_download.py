@@ -3,6 +3,7 @@ import csv
 import hashlib
 import io
 import os
+import random
 import zipfile
 
 import dataset_download
@@ -11,10 +12,14 @@ from fakes import KEY
 
 from common import FAILED, SOME_FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.datasets import download, http_download
-from galaxy_api_scripts.datasets.download import DownloadItem, Manifest, UniquePaths, parse_name_template, resolve_items
+from galaxy_api_scripts.datasets.download import resolve_items
+from galaxy_api_scripts.datasets.download_paths import DownloadItem, UniquePaths, parse_name_template
+from galaxy_api_scripts.datasets.manifest import Manifest
+from galaxy_api_scripts.files import UNSAFE, hold_lock, open_parent
 
 CONTENT = b"a\tb\n" * 1000
-ABOUT = {"id": "d", "name": "table", "state": "ok", "extension": "tabular", "file_size": len(CONTENT), "deleted": False}
+ABOUT = {"id": "d", "name": "table", "state": "ok", "extension": "tabular", "file_size": len(CONTENT), "deleted": False,
+         "hid": 7, "history_id": "h", "hashes": []}
 
 
 def fetch(loopback, folder, *answers, about=ABOUT, **options):
@@ -47,8 +52,9 @@ def test_a_dataset_gets_its_name_and_a_row_in_the_manifest(loopback, folder):
     assert sorted(os.listdir(folder)) == ["manifest.tsv", "table.tabular"]
     [asked] = loopback.asked
     assert asked.line == "GET /api/datasets/d/display?to_ext=tabular" and asked.headers["Accept-Encoding"] == "identity"
-    assert rows(folder) == [{"id": "d", "name": "table", "path": "table.tabular", "size": "4000", "hash": f"sha256:{digest}",
-                             "state": "ok"}]
+    assert rows(folder) == [{
+        "ref": "hda:d", "name": "table", "path": "table.tabular", "size": "4000", "hash": f"sha256:{digest}", "state": "ok",
+        "hid": "7", "history": "h", "collection": "", "folder": "", "element": ""}]
 
 
 @pytest.mark.parametrize("change, words", [
@@ -128,11 +134,57 @@ def test_verify_downloads_a_file_with_other_bytes_again(loopback, folder):
     assert path.read_bytes() == CONTENT
 
 
-def test_verify_refuses_wrong_bytes(loopback, folder):
+def test_a_bit_that_flips_on_the_way_is_noticed_and_fetched_again(loopback, folder):
+    """Without --verify too (A7)."""
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    about = {**ABOUT, "hashes": [{"hash_function": "SHA-256", "hash_value": digest}]}
+    path = fetch(loopback, folder, (200, b"b" + CONTENT[1:]), (200, CONTENT), about=about)
+    assert path.read_bytes() == CONTENT and [row["hash"] for row in rows(folder)] == [f"sha256:{digest}"]
+
+
+def test_bytes_that_differ_from_galaxys_hash_are_refused(loopback, folder):
     about = {**ABOUT, "hashes": [{"hash_function": "MD5", "hash_value": "0" * 32}]}
-    with pytest.raises(GalaxyError, match="other bytes came than Galaxy has hashed"):
-        fetch(loopback, folder, (200, CONTENT), about=about, verify=True)
+    with pytest.raises(GalaxyError, match="other bytes came than Galaxy has hashed .* the same came twice"):
+        fetch(loopback, folder, (200, CONTENT), about=about)
+    assert os.listdir(folder) == [] and len(loopback.asked) == 2
+    path = fetch(loopback, folder, (200, CONTENT), about=about, compare=False)
+    assert path.read_bytes() == CONTENT
+    assert [row["hash"] for row in rows(folder)] == [f"md5:{hashlib.md5(CONTENT).hexdigest()}"]     # the file's own
+
+
+def test_the_hash_in_the_manifest_is_that_of_the_file(loopback, folder):
+    """Where Galaxy has none (A7)."""
+    fetch(loopback, folder, (200, CONTENT))
+    assert [row["hash"] for row in rows(folder)] == [f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"]
+
+
+def test_the_hashes_of_a_collections_datasets_are_asked_for_together(loopback, folder):
+    about = [{**ABOUT, "id": name} for name in "abc"]
+    known = [{"id": one.pop("id"), "hashes": one.pop("hashes")} for one in map(dict, about)]
+    for one in about:
+        del one["hashes"]
+    loopback.will((200, known), (200, CONTENT))
+    ended = list(download.DownloadFolder(Galaxy(KEY, loopback.url), folder).download(list(map(DownloadItem, about)), 1))
+    assert len(ended) == 3 and [asked.path.split("?")[0] for asked in loopback.asked] == [
+        "/api/datasets", *(f"/api/datasets/{name}/display" for name in "abc")]
+
+
+def test_one_run_at_a_time_downloads_into_a_folder(script, loopback, folder, capsys):
+    """The others end at once with one line (B22)."""
+    loopback.will((200, PAIR), (200, CONTENT))
+    with hold_lock(folder):
+        assert script(dataset_download.main, f"--to={folder}", KEY, loopback.url, "hdca:c") == TRY_LATER
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1 and "another run is at work on" in output.err
     assert os.listdir(folder) == []
+
+
+def test_a_manifest_of_before_is_carried_over(loopback, folder):
+    (folder / "manifest.tsv").write_text("id\tname\tpath\tsize\thash\tstate\nd\ttable\told.tabular\t4000\t\tok\n")
+    (folder / "old.tabular").write_bytes(CONTENT)
+    assert fetch(loopback, folder, (500, {})) == folder / "old.tabular" and loopback.asked == []
+    assert fetch(loopback, folder, (200, CONTENT), about={**ABOUT, "id": "e"}).name == "table.tabular"
+    assert [(row["ref"], row["path"]) for row in rows(folder)] == [("hda:d", "old.tabular"), ("hda:e", "table.tabular")]
 
 
 def test_verify_lets_galaxy_compute_a_missing_hash(loopback, folder, clock):
@@ -176,20 +228,20 @@ def test_half_a_line_of_a_manifest_is_ignored(loopback, folder):
     fetch(loopback, folder, (200, CONTENT))
     with open(folder / "manifest.tsv", "a") as file:
         file.write("e\thalf")
-    assert list(Manifest(folder).rows) == ["d"]
+    assert list(Manifest(folder).rows) == ["hda:d"]
     Manifest(folder).add(DownloadItem({**ABOUT, "id": "f"}), "x", 1, "", "ok")
-    assert list(Manifest(folder).rows) == ["d", "f"]
+    assert list(Manifest(folder).rows) == ["hda:d", "hda:f"]
 
 
 def test_a_manifest_that_a_full_disk_left_empty_is_filled(folder):
     (folder / "manifest.tsv").touch()
     Manifest(folder).add(DownloadItem(ABOUT), "x", 1, "", "ok")
-    assert list(Manifest(folder).rows) == ["d"]
+    assert list(Manifest(folder).rows) == ["hda:d"]
 
 
 def test_a_name_with_a_carriage_return_keeps_the_manifest_readable(folder):
     Manifest(folder).add(DownloadItem({**ABOUT, "name": "a\rb"}), "x", 1, "", "ok")
-    assert Manifest(folder).rows["d"]["path"] == "x"
+    assert Manifest(folder).rows["hda:d"]["path"] == "x"
 
 
 def test_another_file_called_manifest_is_refused(folder):
@@ -211,7 +263,7 @@ def test_a_manifest_does_not_lead_out_of_its_folder(loopback, folder, path):
 def test_a_manifest_keeps_names_with_tabs_and_lines(folder):
     about = {**ABOUT, "name": 'a\tb\n"c"'}
     Manifest(folder).add(DownloadItem(about), "x", 1, "", "ok")
-    assert Manifest(folder).rows["d"]["name"] == 'a\tb\n"c"'
+    assert Manifest(folder).rows["hda:d"]["name"] == 'a\tb\n"c"'
 
 
 # ------------------------------------------------------------------------------------------------------------------- names
@@ -223,7 +275,7 @@ def name_of(about, pattern="", **where):
 @pytest.mark.parametrize("name, path", [
     ("a", "a.txt"), ("a.txt", "a.txt"), ("../../etc/passwd", "_._.._etc_passwd.txt"), ("/abs", "_abs.txt"),
     (".hidden", "_hidden.txt"), ("..", "_..txt"), ("", "dataset.txt"), ("a\nb\0c\\d", "a_b_c_d.txt"), (" a ", "a.txt"),
-    (".txt", "dataset.txt"), ("Größe 基因", "Größe 基因.txt"), ("é" * 300, "é" * 125 + ".txt"),
+    (".txt", "dataset.txt"), ("Größe 基因", "Größe 基因.txt"), ("é" * 300, "é" * 123 + ".txt"),
     ("a.TXT", "a.TXT")])
 def test_names_stay_in_the_folder(name, path):
     made = name_of({"name": name, "extension": "txt"})
@@ -247,6 +299,93 @@ def test_an_id_that_a_taken_name_is_marked_with_stays_in_the_folder(id):
     made = UniquePaths("", ["a.txt"]).path(DownloadItem({"id": id, "name": "a", "extension": "txt"}))
     assert made.startswith("a (") and not set("/\x1b\u202e") & set(made) and len(made.encode()) <= 255
     assert "/" not in UniquePaths("{id}").path(DownloadItem({"id": id, "name": "a", "extension": "txt"}))
+
+
+HOSTILE = ["..", ".", "/", "\\", "../", "x/../../", "/etc/", "C:\\", "~", "\0", "\n", "\r", "\x1b[2J", "\x9b", "\u202e",
+           "\u2066", "\u200f", "\u2028", "\ud800", ".txt", ".txt.", " ", "", "é", "e\u0301", "CON", "a", "A", "manifest.tsv",
+           "x" * 300, "\U0001d11e" * 90, "{id}", "%s", "-rf", "$(x)", "a.zip"]
+
+
+def test_whatever_a_server_calls_things_they_stay_in_the_folder(tmp_path):
+    """Thousands of datasets with hostile names, datatypes, ids, element identifiers and collections, by some template."""
+    chance = random.Random(13)
+    root, templates = tmp_path / "to", ["", "", "{name}", "{id}/{name}.{ext}", "{history}/{collection}/{element}",
+                                        "{element}.{ext}/{hid}", "../{name}", "/{ext}/{id}", "{hid}"]
+
+    def hostile(most=3):
+        return "".join(chance.choices(HOSTILE, k=chance.randint(0, most)))
+    root.mkdir()
+    names = [UniquePaths(template, ["manifest.tsv"]) for template in templates]
+    for number in range(4000):
+        about = {"id": hostile(), "name": hostile(), "extension": hostile(), "hid": hostile(1)}
+        elements = tuple(hostile(2) for _ in range(chance.randint(0, 3)))
+        item = DownloadItem(about, hostile(), hostile(), hostile(), chance.choice(["", "hdca:1", hostile()]), elements)
+        path = chance.choice(names).path(item)
+        parts = path.split("/")
+        assert not UNSAFE.search("".join(parts)) and not {"", ".", ".."} & {*parts}, (item, path)
+        assert all(len(part.encode()) <= 250 and not part.startswith(".") for part in parts), (item, path)
+        if number % 20 == 0 and len(path) < 1000:
+            with open_parent(root / path, root) as folder:
+                os.close(os.open(parts[-1] + ".new", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
+            assert os.path.realpath(root / f"{path}.new").startswith(f"{root.resolve()}/")
+    assert {*os.listdir(tmp_path)} <= {"to", "home"}
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../../x", "link/x", "file/x", "/etc/x"])
+def test_no_path_leads_out_of_the_folder(tmp_path, path):
+    """Not by its names, nor by a link that lies in the folder."""
+    root = tmp_path / "to"
+    root.mkdir()
+    (root / "link").symlink_to(tmp_path)
+    (root / "file").touch()
+    with pytest.raises(GalaxyError, match="nothing is written there"), open_parent(root / path, root):
+        pass
+
+
+def test_a_link_in_the_folder_is_not_followed(loopback, folder):
+    (folder / "reads").symlink_to(folder.parent)
+    loopback.will((200, CONTENT))
+    item = DownloadItem(ABOUT, collection="reads", element=("x",))
+    [(_, problem)] = download.DownloadFolder(Galaxy(KEY, loopback.url), folder).download([item], 1)
+    assert "a link or a file is on the way" in str(problem) and not (folder.parent / "x.tabular").exists()
+
+
+@pytest.mark.parametrize("name, ext, path", [
+    ("foo.bin", "binary", "foo.bin"), ("foo.conf", "txt", "foo.conf"), ("foo.bin", "tabular", "foo.bin.tabular"),
+    ("x.fastq", "txt", "x.fastq.txt"), ("Cut on data 1", "txt", "Cut on data 1.txt"), ("v1.5", "data", "v1.5.data")])
+def test_a_file_of_no_known_format_keeps_its_own_ending(name, ext, path):
+    """D35."""
+    assert name_of({"name": name, "extension": ext}) == path
+
+
+def in_collection(ref, *element, id="d"):
+    return DownloadItem({**ABOUT, "id": id}, collection="reads", collection_ref=ref, element=element)
+
+
+def test_two_collections_of_one_name_have_a_folder_each():
+    """A6: in one run, and in a later one."""
+    names = UniquePaths()
+    assert [names.path(in_collection(ref, name)) for ref in ("hdca:c1", "hdca:c2") for name in "ab"] == [
+        "reads/a.tabular", "reads/b.tabular", "reads (c2)/a.tabular", "reads (c2)/b.tabular"]
+    later = UniquePaths(folders={"hdca:c1": "reads"})
+    assert later.path(in_collection("hdca:c3", "a")) == "reads (c3)/a.tabular"
+    assert later.path(in_collection("hdca:c1", "a")) == "reads/a.tabular"
+
+
+def test_outer_elements_of_one_clean_name_have_a_folder_each():
+    """A6: o/1 and o_1."""
+    names = UniquePaths()
+    assert [names.path(in_collection("hdca:c", outer, inner)) for inner in "fr" for outer in ("o/1", "o_1")] == [
+        "reads/o_1/f.tabular", "reads/o_1 (2)/f.tabular", "reads/o_1/r.tabular", "reads/o_1 (2)/r.tabular"]
+
+
+def test_the_manifest_tells_collection_and_element(loopback, folder):
+    loopback.will((200, CONTENT))
+    items = [in_collection(ref, "s/1", "f", id=ref) for ref in ("hdca:c1", "hdca:c2")]
+    list(download.DownloadFolder(Galaxy(KEY, loopback.url), folder).download(items, 1))
+    assert [(row["path"], row["collection"], row["folder"], row["element"]) for row in rows(folder)] == [
+        ("reads/s_1/f.tabular", "hdca:c1", "reads", "s/1/f"), ("reads (c2)/s_1/f.tabular", "hdca:c2", "reads (c2)", "s/1/f")]
+    assert Manifest(folder).folders == {"hdca:c1": "reads", "hdca:c2": "reads (c2)"}
 
 
 def test_elements_become_a_tree():

@@ -1,0 +1,90 @@
+"""The `manifest.tsv` of a folder of downloads, with a line for each dataset."""
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from common import GalaxyError
+from galaxy_api_scripts.datasets.download_paths import DownloadItem
+from galaxy_api_scripts.files import write_atomic
+
+MANIFEST = "manifest.tsv"
+COLUMNS = ["ref", "name", "path", "size", "hash", "state", "hid", "history", "collection", "folder", "element"]
+OLD_COLUMNS = ["id", *COLUMNS[1:6]]     # of manifests made before 2026-11-29
+
+
+class Manifest:
+    """The `manifest.tsv` of a folder of downloads: `rows` by the datasets' refs, and `folders`, `{collection's ref: name}`.
+
+    A row is added before its file gets its name, so that a killed run leaves no file that the next one does not know.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder, self.path = folder, folder / MANIFEST
+        self.rows: dict[str, dict[str, str]] = {}
+        self.has_old_rows = False       # more than one for some dataset
+        self._mutex = threading.Lock()
+        with contextlib.suppress(FileNotFoundError), open(self.path, encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, delimiter="\t")
+            if reader.fieldnames not in (None, COLUMNS, OLD_COLUMNS):       # None: the disk was full before its first line
+                raise GalaxyError(
+                    f"{self.path}: not a manifest of downloads: move it away, or name another folder with --to")
+            for row in reader:
+                if None not in row and None not in row.values():     # a killed process may leave half a line
+                    if os.path.isabs(row["path"]) or ".." in row["path"].split("/"):
+                        raise GalaxyError(
+                            f"{self.path}: {row['path']!r} is not in this folder: mend that line, or remove it")
+                    row = {**dict.fromkeys(COLUMNS, ""), "ref": f"hda:{row.get('id')}", **row}
+                    self.has_old_rows |= row["ref"] in self.rows
+                    self.rows[row["ref"]] = row
+            if reader.fieldnames == OLD_COLUMNS:
+                self._rewrite()
+        self.folders = {row["collection"]: row["folder"] for row in self.rows.values() if row["collection"]}
+
+    def has_file(self, item: DownloadItem) -> bool:
+        """Whether the dataset's file exists with the right size."""
+        row = self.rows.get(item.ref)
+        if not row or not row["path"] or not row["size"]:
+            return False
+        file, size = self.folder / row["path"], item.about.get("file_size")
+        if size is None or (row["path"].endswith(".zip") and "zip" not in item.ext):
+            size = int(row["size"])
+        return file.is_file() and file.stat().st_size == int(row["size"]) == size
+
+    def add(self, item: DownloadItem, path: str, size: int | str, digest: str, state: str) -> None:
+        """Add a dataset's row, in place of an earlier one."""
+        history = item.about.get("history_id") or item.history_ref.partition(":")[2]
+        facts = (item.ref, item.about.get("name"), path, size, digest, state, item.about.get("hid") or "", history,
+                 item.collection_ref, item.folder, "/".join(item.element))
+        row = dict(zip(COLUMNS, (str(fact).replace("\r", " ") for fact in facts)))      # csv quotes no \r before Python 3.13
+        with self._mutex:
+            before = self.rows.get(item.ref)
+            if row == before:
+                return
+            self.has_old_rows |= before is not None
+            self.rows[item.ref] = row
+            with open(self.path, "ab+") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(size - 1, 0))
+                half_line = file.read() not in (b"", b"\n")      # of a run that was killed, or whose disk was full
+                file.write((b"\n" if half_line else b"") + _format_rows([] if size else [COLUMNS], [row]))
+
+    def remove_old_rows(self) -> None:
+        """Keep one row for each dataset in the file."""
+        if self.has_old_rows:
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        write_atomic(self.path, _format_rows([COLUMNS], self.rows.values()), overwrite=True)
+
+
+def _format_rows(heading: list[list[str]], rows: Iterable[dict[str, str]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerows([*heading, *([row[name] for name in COLUMNS] for row in rows)])
+    return text.getvalue().encode(errors="replace")
