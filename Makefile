@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-sequencer test offline galaxy live soak coverage check lint reference package collisions bench clean
+.PHONY: demo demo-sequencer test offline galaxy live soak sweep coverage check lint reference package collisions bench clean
 
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash demo/demo.sh
@@ -27,8 +27,12 @@ live: $(VENV)/.installed
 	@echo "The live tests run on a Galaxy of their own; the first time it is installed, which takes minutes."
 	$(BIN)/python -m pytest tests/live
 
-soak: $(VENV)/.installed
+soak: sweep
 	$(BIN)/python -m pytest tests/live/test_soak.py -m soak -s
+
+# Every script against a fake Galaxy in each way in which a server can be wrong.
+sweep: $(VENV)/.installed
+	$(BIN)/python tests/fault/sweep.py
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage run -m pytest tests --ignore=tests/live

@@ -30,13 +30,14 @@ import stat
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit  # noqa: F401  old recipes use urlencode
-from urllib.request import Request, urlopen  # noqa: F401  old recipes with `from common import *` use these and `log`
+from urllib.request import Request, getproxies, urlopen  # noqa: F401  old recipes with `from common import *` use these and `log`
 
 try:
     import requests
@@ -66,10 +67,8 @@ def display(api_key: str, url: str, return_formatted: bool = True, *, route: str
 
 
 def submit(api_key: str, url: str, data: Any, return_formatted: bool = True, **options: Any) -> Any:
-    """POST `data` as JSON to `url` and print the answer; with `return_formatted=False` return its JSON.
-
-    Options: `dry_run=True` prints the request and sends nothing; `route`, `format` and `fields` are those of `display`.
-    """
+    """POST `data` as JSON to `url` and print the answer; with `return_formatted=False` return its JSON. `dry_run=True`
+    prints the request and sends nothing; `route`, `format` and `fields` are those of `display`."""
     return _change("POST", api_key, url, data, return_formatted, print_response, **options)
 
 
@@ -99,10 +98,8 @@ def put(api_key: str, url: str, data: Any) -> Any:
 
 
 def make_url(api_key: str, url: str, args: Iterable[tuple[str, Any]] | None = None) -> str:
-    """Return `url` with `key=` (unless it has one) and then `args`, pairs `(name, value)` that are already quoted.
-
-    For old recipes that print or share such an address; our own requests send the key in a header, which no log records.
-    """
+    """Return `url` with `key=` (unless it has one) and then `args`, pairs `(name, value)` that are already quoted: for old
+    recipes that print or share it. Our own requests send the key in a header, which no log records."""
     pairs = list(args or [])
     if not re.search(r"[?&]key=", url):
         pairs.insert(0, ("key", api_key))
@@ -164,6 +161,7 @@ def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
             raise GalaxyError("no address to look up: set GALAXY_URL to the server's address, or give it", USAGE)
         url = join_url(home, url)
     url = normalize_url(url)
+    register_password(url)
     if found_key and home and not _is_below(url, home):
         raise GalaxyError(f"the key that was looked up belongs to {server_url(home)}, not to {server_url(url)}: give that "
                           "server's own key", USAGE)
@@ -310,9 +308,9 @@ def read_text(name: str, is_private: bool = False) -> str:
 
 
 def decode_text(content: bytes, name: str) -> str:
-    """Return the text in `content`, which messages call `name`; raise a usage error where it is not UTF-8."""
+    """Return the text in `content`, which messages call `name`; a usage error if it is not UTF-8, or UTF-16 with a BOM."""
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
         raise GalaxyError(f"{name}: not a text in UTF-8", USAGE) from None
 
@@ -548,11 +546,8 @@ class Galaxy:
         return self._decode(self.request(method, path, json=data))
 
     def pages(self, path: str, params: dict[str, Any] | None = None, limit: int | None = None) -> Iterator[Any]:
-        """Yield the members of a list to its very end, or the first `limit` of them, asking page by page.
-
-        A member that moves to a later page meanwhile comes once. Whether a route knows `limit` and `offset` can't be seen
-        from outside, so a page with nothing new ends the list too.
-        """
+        """Yield the members of a list to its very end, or the first `limit` of them, asking page by page; one that moves to
+        a later page meanwhile comes once. A page with nothing new ends the list too: the route may know no `offset`."""
         parts = urlsplit(self.url_for(path))
         route = parts.path.rstrip("/").rsplit("/", 1)[-1]
         query = {**PAGING.get(route, {"limit": 500}), **parse_qs(parts.query, keep_blank_values=True), **(params or {})}
@@ -754,6 +749,8 @@ def shared_session() -> requests.Session:
     session.headers["User-Agent"] = f"galaxy-api-scripts/{VERSION} ({script_name()})".encode("ascii", "replace").decode()
     # A cookie knows no ports: one of Galaxy's would go along with a download from another server on its host.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    for proxy in getproxies().values():
+        register_password(proxy)
     if os.environ.get("GALAXY_INSECURE") == "1":
         import warnings
         warnings.filterwarnings("ignore", message="Unverified HTTPS request")
@@ -901,11 +898,8 @@ PROXY_PAGES = re.compile(r"<center>(nginx|openresty)\b|<html><head>\n<title>\d{3
 
 
 def proxy_hint(response: requests.Response, body: str, base: str) -> str | None:
-    """Return what to try after an error of a proxy ("" where there is no advice), None where it may be Galaxy's own error.
-
-    Galaxy's own errors are JSON, except pages (404, in another form) and the text of a 500; and it never asks for a
-    password in the way of browsers (26.1, measured).
-    """
+    """Return what to try after an error of a proxy ("" where there is no advice), None where it may be Galaxy's own: those
+    are JSON, except pages (404, in another form) and the text of a 500, and never ask for a browser's password (26.1)."""
     status, request = response.status_code, response.request
     by_proxy = (status in (413, 502, 504) or (status == 503 and "<html" in body.lower())
                 or (status == 401 and "WWW-Authenticate" in response.headers) or bool(PROXY_PAGES.search(body)))
@@ -1179,10 +1173,7 @@ def script_name() -> str:
     return os.path.basename(sys.argv[0] or "") or "python"
 
 
-# What makes a line of an error's text; `date_lines` of progress.py puts another one there.
-format_line: list[Callable[[str], str]] = [lambda text: f"{script_name()}: {text}"]
-
-
+format_line: list[Callable[[str], str]] = [lambda text: f"{script_name()}: {text}"]     # of an error: see `date_lines`
 known_secrets: set[str] = set()     # every key and password that this process has met
 
 
@@ -1192,12 +1183,29 @@ def register_secret(secret: str | None) -> None:
         known_secrets.update((secret, quote(secret, safe="")))
 
 
+def register_password(url: str) -> None:
+    """Keep the password in an address out of every message from now on, in each form in which it is sent."""
+    with contextlib.suppress(ValueError):
+        user, typed = urlsplit(url).username or "", urlsplit(url).password
+        for secret in (typed, unquote(typed), b64encode(unquote(f"{user}:{typed}").encode()).decode()) if typed else ():
+            register_secret(secret)
+
+
 def redact(text: str) -> str:
     """Return `text` without keys and passwords: registered ones, `key=` in any URL, `user:password@` before any host."""
     for secret in sorted(known_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = re.sub(r"([?&](?:api_)?key=)[^&\s'\"]*", r"\1***", text, flags=re.IGNORECASE)
     return re.sub(r"(https?://)[^/\s]*@", r"\1", text, flags=re.IGNORECASE)
+
+
+def redact_all(value: Any) -> Any:
+    """Return a value of JSON without the secrets in its texts."""
+    if isinstance(value, dict):
+        return {name: redact_all(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redact_all(one) for one in value]
+    return redact(value) if isinstance(value, str) else value
 
 
 def one_line(text: str) -> str:
@@ -1216,10 +1224,8 @@ OWN_STYLES = ("table", "json", "jsonl", "csv", "tsv", "value")
 
 
 def output_options(args: dict[str, Any], known: Iterable[str] = ()) -> dict[str, Any]:
-    """Return `{"format": ..., "fields": [...]}` from `--format` and `--fields`, for `show` and the four helpers.
-
-    Raises a usage error, before anything is sent, for an unknown style, and for a field that is not in `known` if given.
-    """
+    """Return `{"format": ..., "fields": [...]}` from `--format` and `--fields`, for `show` and the four helpers. Raises a
+    usage error, before anything is sent, for an unknown style, and for a field that is not in `known` if given."""
     style, fields = args["--format"], args["--fields"]
     if style not in OWN_STYLES[1:] and (style or fields):
         import tabulate  # so that nothing is sent where it is missing
@@ -1281,8 +1287,10 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callab
 
 
 def print_request(method: str, url: str, data: Any, style: str | None = None) -> None:
-    """Print a request that is not sent, for `--dry-run`."""
-    show({"method": method, "url": redact(url), "payload": data}, style or "json")
+    """Print a request that is not sent, for `--dry-run`, without the passwords in it."""
+    named = [name for name in data if re.search("passw|secret|token", name, re.IGNORECASE)] if isinstance(data, dict) else []
+    payload = {**redact_all(data), **dict.fromkeys(named, "***")} if named else redact_all(data)
+    show({"method": method, "url": redact(url), "payload": payload}, style or "json")
 
 
 def _select_fields(rows: Iterable[Any], fields: list[str], changed: bool) -> Iterator[Any]:

@@ -41,14 +41,14 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     if os.path.isabs(file) and not os.path.lexists(file):
-        answer = import_from_server(galaxy, file)
+        text, answer = "", import_from_server(galaxy, file)
     else:
         text = fetch_text(file) if re.match("https?://", file, re.IGNORECASE) else read_text(file)
         answer = galaxy.post("workflows", import_payload(text, "standard input" if file == "-" else file))
     if args["--add_to_menu"]:
         galaxy.put(f"workflows/{answer['id']}", {"show_in_tool_panel": True})
     show(answer, plain=lambda answer: None, changed=True, **output)
-    warn_missing_tools(galaxy, answer["id"])
+    warn_missing_tools(galaxy, answer["id"], text)
 
 
 def import_from_server(galaxy, path):

@@ -29,9 +29,10 @@ def main(argv=None):
     file, output = args["FILE"], output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    answer = galaxy.post("workflows", import_payload(read_text(file), "standard input" if file == "-" else file))
+    text = read_text(file)
+    answer = galaxy.post("workflows", import_payload(text, "standard input" if file == "-" else file))
     show(answer, plain=print_response, changed=True, **output)
-    warn_missing_tools(galaxy, answer["id"])
+    warn_missing_tools(galaxy, answer["id"], text)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ import sys
 
 from common import Galaxy, arguments, one_line, redact, run
 from galaxy_api_scripts.files import check_writable, write_output
-from galaxy_api_scripts.workflows.definition import export_workflow, find_workflow, input_details
+from galaxy_api_scripts.workflows.definition import editor_view, export_workflow, find_workflow
+from galaxy_api_scripts.workflows.parameters import describe_inputs
 
 FILE = {"class": "File", "path": "todo_test_data_path.ext"}
 
@@ -37,7 +38,8 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     about = find_workflow(galaxy, args["WORKFLOW"])
-    inputs = input_details(export_workflow(galaxy, about["id"]))
+    content, editor = export_workflow(galaxy, about["id"]), editor_view(galaxy, about["id"])
+    inputs = describe_inputs(galaxy, content, editor)
     names = [name for details in inputs for name in (details["label"], details["index"])]
     parts = [f"# {one_line(about['name'])}, workflow {about['id']} on {redact(galaxy.base)}\n"]
     for details in inputs:
@@ -65,16 +67,20 @@ def placeholder(details):
         return dict(FILE)
     if details["kind"] == "collection":
         kind = (details["collection_type"] or "list").split(",")[0].strip()     # an input may take several types
-        return {"class": "Collection", "collection_type": kind, "elements": elements(kind)}
+        return {"class": "Collection", "collection_type": kind, "elements": elements(kind, details["fields"])}
     return "todo_param_value" if details["default"] is None else details["default"]
 
 
-def elements(kind):
-    """The elements of a collection of the type `kind`: two of a pair, else one that stands for any number."""
+def elements(kind, fields):
+    """The elements of a collection of the type `kind`: a record's fields, two of a pair, else one that stands for any
+    number."""
     outer, _, inner = kind.partition(":")
     names = ["forward", "reverse"] if outer.startswith("paired") else ["todo_element_name"]
+    if outer == "record" and fields:
+        names = [field["name"] for field in fields]
     if inner:
-        return [{"class": "Collection", "type": inner, "identifier": name, "elements": elements(inner)} for name in names]
+        return [{"class": "Collection", "type": inner, "identifier": name, "elements": elements(inner, fields)}
+                for name in names]
     return [{"class": "File", "identifier": name, "path": FILE["path"]} for name in names]
 
 

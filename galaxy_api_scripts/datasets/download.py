@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from common import (
     DONE,
@@ -96,6 +97,7 @@ class DownloadFolder:
                  compare: bool = True, stall: float = STALL_TIMEOUT):
         self.galaxy, self.folder, self.template, self.overwrite = galaxy, folder, template, overwrite
         self.verify, self.compare, self.stall, self.manifest = verify, compare, stall, Manifest(folder)
+        self.stopped = threading.Event()        # once it is set, no other download is begun
 
     def download(self, items: list[DownloadItem], parallel: int, total: Any = None
                  ) -> Iterator[tuple[DownloadItem, Path | Exception]]:
@@ -114,7 +116,8 @@ class DownloadFolder:
                 _, item.folder, _ = self.paths.folders_of(item)     # of all, so that later runs find the same
                 row = rows.get(item.ref)
                 tasks.append((item, row["path"] if row and row["path"] else self.paths.path(item)))
-            yield from run_parallel(lambda task: self._fetch_again_if_different(task[0], task[1], total), tasks, parallel)
+            yield from run_parallel(lambda task: self._fetch_again_if_different(task[0], task[1], total), tasks, parallel,
+                                    self.stopped)
             self.manifest.remove_old_rows()
 
     def _fetch_again_if_different(self, item: DownloadItem, path: str, total: Any) -> Path:
@@ -127,8 +130,8 @@ class DownloadFolder:
             except OtherBytes as error:
                 if error.digest != first.digest:
                     raise
-                raise GalaxyError(f"{error}; the same came twice: Galaxy has changed it since it was hashed, as to_posix_lines "
-                                  "does, or its disk has: dataset_download.py --no-verify takes it as it is") from None
+                raise GalaxyError(f"{error}; the same came twice: Galaxy changed it after it hashed it (as to_posix_lines "
+                                  "does) or its disk did: dataset_download.py --no-verify takes it as it is") from None
 
     def _fetch(self, item: DownloadItem, path: str, total: Any) -> Path:
         """Fetch one dataset, unless its file is there as it should be."""
@@ -174,9 +177,9 @@ class DownloadFolder:
             params = {"hda_ldda": "ldda", "raw": "true"}
         before = self.manifest.rows.get(item.ref)
         try:
-            download_file(self.galaxy, f"datasets/{item.id}/display", self.folder / path, label=item.label, root=self.folder,
-                          params=params, expected=expected, overwrite=overwrite, stall=self.stall, total=total,
-                          before_publish=note_in_manifest)
+            route = f"datasets/{quote(item.id, safe='')}/display?{urlencode(params)}"
+            download_file(self.galaxy, route, self.folder / path, label=item.label, root=self.folder, expected=expected,
+                          overwrite=overwrite, stall=self.stall, total=total, before_publish=note_in_manifest)
         except GalaxyError:
             if self.manifest.rows.get(item.ref) is not before:      # a file that is not ours took the name meanwhile
                 self.manifest.add(item, "", item.about.get("file_size") or 0, "", "ok")
@@ -196,15 +199,17 @@ class DownloadFolder:
 
 
 def _fetch_hashes(galaxy: Galaxy, items: list[DownloadItem]) -> None:
-    """Ask for the hashes of those datasets whose description, as that of a collection's element, does not tell them."""
-    missing = {item.id: item for item in items if "hashes" not in item.about and item.src == "hda"}
+    """Ask for the hashes of collections' datasets: the description of an element does not tell them."""
+    missing = {item.id: item for item in items if item.element and "hashes" not in item.about}
     for dataset_id, dataset in fetch_datasets(galaxy, list(missing), ["hashes"]):
         if isinstance(dataset, dict):
             missing[dataset_id].about["hashes"] = dataset.get("hashes") or []
 
 
-def run_parallel(work: Callable[[Any], Path], tasks: list[Any], parallel: int) -> Iterator[tuple[Any, Path | Exception]]:
-    """The first member and the result, `work(task)`, of each of `tasks`, `parallel` at once, as they end.
+def run_parallel(work: Callable[[Any], Path], tasks: list[Any], parallel: int, stopped: threading.Event
+                 ) -> Iterator[tuple[Any, Path | Exception]]:
+    """The first member and the result, `work(task)`, of each of `tasks`, `parallel` at once, as they end; once it is
+    `stopped`, no other is begun.
 
     The threads end with the process, so that Ctrl-C waits for none.
     """
@@ -213,19 +218,25 @@ def run_parallel(work: Callable[[Any], Path], tasks: list[Any], parallel: int) -
 
     def run_waiting() -> None:
         with contextlib.suppress(queue.Empty):
-            while True:
+            while not stopped.is_set():
                 task = waiting.get_nowait()
                 try:
                     ended.put((task[0], work(task)))
                 except Exception as error:
                     ended.put((task[0], error))
+        ended.put(None)
 
     for task in tasks:
         waiting.put(task)
-    for _ in range(min(parallel, len(tasks))):
+    threads = min(parallel, len(tasks))
+    for _ in range(threads):
         threading.Thread(target=run_waiting, daemon=True).start()
-    for _ in tasks:
-        yield ended.get()
+    while threads:
+        result = ended.get()
+        if result is None:
+            threads -= 1
+        else:
+            yield result
 
 
 def download_all(folder: DownloadFolder, texts: list[str], parallel: int) -> int:
@@ -239,7 +250,8 @@ def download_all(folder: DownloadFolder, texts: list[str], parallel: int) -> int
         except GalaxyError as error:
             if error.exit_code == USAGE:
                 raise
-            _raise_if_hopeless(folder.galaxy, error, len(texts) - 1)
+            if _is_hopeless(folder.galaxy, error):
+                raise _all_told(error, len(texts) - 1) from error
             codes.append(report_error(str(error), error.exit_code))
     paths = download_items(folder, list(items.values()), parallel, codes)
     if not codes:
@@ -250,14 +262,18 @@ def download_all(folder: DownloadFolder, texts: list[str], parallel: int) -> int
 def download_items(folder: DownloadFolder, items: list[DownloadItem], parallel: int, codes: list[int],
                    on_file: Callable[[Path], Any] = print) -> dict[str, Path]:
     """Download the items; returns `{id: path}`. `on_file` is called with each path as soon as its file is there; a
-    failure is reported and its exit code added to `codes`. Raises `GalaxyError` where all others would fail as well."""
+    failure is reported and its exit code added to `codes`. Raises `GalaxyError` if all others would fail as well."""
     size = sum(item.about.get("file_size") or 0 for item in items)
     paths: dict[str, Path] = {}
+    hopeless: GalaxyError | None = None
     with progress_bar(size, "all") if len(items) > 1 else contextlib.nullcontext() as total:
         for item, path in folder.download(items, parallel, total):
             if isinstance(path, GalaxyError):
-                _raise_if_hopeless(folder.galaxy, path, len(items) - len(paths) - len(codes) - 1)
-                codes.append(report_error(str(path), path.exit_code))
+                if hopeless is None and _is_hopeless(folder.galaxy, path):
+                    hopeless = path
+                    folder.stopped.set()
+                if hopeless is None:
+                    codes.append(report_error(str(path), path.exit_code))
             elif isinstance(path, OSError):
                 codes.append(report_error(f"{item.label}: {path.filename or folder.folder}: {path.strerror or path}"))
             elif isinstance(path, Exception):
@@ -266,20 +282,24 @@ def download_items(folder: DownloadFolder, items: list[DownloadItem], parallel: 
                 paths[item.id] = path
                 on_file(path)
                 sys.stdout.flush()
+    if hopeless:
+        raise _all_told(hopeless, len(items) - len(paths) - len(codes) - 1)
     return paths
 
 
-def _raise_if_hopeless(galaxy: Galaxy, error: GalaxyError, others: int) -> None:
-    """Raise `error` if so many `others` would fail as well, each after its time limit: the server is away, or refuses the
-    key. It may also be one dataset's own: a server takes it from a store of its own."""
-    if error.status != 401:
-        if error.exit_code != TRY_LATER:
-            return
-        try:
-            galaxy.request("GET", "version", patience=0)
-            return
-        except GalaxyError as now:
-            if now.exit_code != TRY_LATER:
-                return
+def _is_hopeless(galaxy: Galaxy, error: GalaxyError) -> bool:
+    """Whether all other downloads would end with this error too, each after its time limit: the server is away, or refuses
+    the key. It may also be one dataset's own, which the server takes from a store that is away."""
+    if error.exit_code != TRY_LATER:
+        return error.status == 401
+    try:
+        galaxy.request("GET", "version", patience=0)
+    except GalaxyError as now:
+        return now.exit_code == TRY_LATER
+    return False
+
+
+def _all_told(error: GalaxyError, others: int) -> GalaxyError:
+    """The error for one download and so many others."""
     rest = f"; {others} more {'is' if others == 1 else 'are'} not fetched either" if others > 0 else ""
-    raise GalaxyError(f"{error}{rest}", error.exit_code, status=error.status) from error
+    return GalaxyError(f"{error}{rest}", error.exit_code, status=error.status)

@@ -170,8 +170,8 @@ def find_record(records: list[dict[str, Any]], revision: str) -> dict[str, Any] 
 
 
 def _host(url: str) -> str:
-    """A Tool Shed's address as in Galaxy's records: without scheme and final slash."""
-    return url.split("://", 1)[-1].rstrip("/")
+    """A Tool Shed's address as in Galaxy's records: without scheme, password and final slash."""
+    return url.split("://", 1)[-1].rpartition("@")[2].rstrip("/")
 
 
 # ------------------------------------------------------------------------------------------------- publishing

@@ -5,13 +5,23 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import quote
 
-from common import USAGE, Galaxy, GalaxyError, did_you_mean, format_table, one_line, read_text, report_error
-from galaxy_api_scripts.tools.catalog import DATA_PARAMS, iter_inputs, without_numbers
+from common import (
+    USAGE,
+    Galaxy,
+    GalaxyError,
+    did_you_mean,
+    eprint,
+    format_table,
+    one_line,
+    read_text,
+    redact,
+    report_error,
+)
 from galaxy_api_scripts.workflows.inputs import INPUT_KINDS, InputSpec, input_specs
 
 Workflow = dict[str, Any]       # in the form that the docstring names: GET /api/workflows/ID's, or a .ga file's
@@ -19,19 +29,24 @@ Workflow = dict[str, Any]       # in the form that the docstring names: GET /api
 
 # ------------------------------------------------------------------------------------------------------ import from files
 
-def import_payload(text: str, where: str) -> dict[str, Any]:
-    """The body of POST /api/workflows that imports the `.ga` or Format 2 file with this text; messages call it `where`."""
-    kind, content = "JSON", None
+def parse_workflow_file(text: str, where: str) -> tuple[Any, bool]:
+    """The content of a `.ga` or Format 2 file, and whether it is JSON; a usage error for a text that is neither JSON nor
+    YAML."""
     try:
-        content = json.loads(text)
+        return json.loads(text), True
     except (ValueError, RecursionError):
         import yaml
-        try:
-            kind, content = "YAML", yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            line = getattr(error, "problem_mark", None)
-            raise GalaxyError(f"{where}: not a workflow: neither JSON nor YAML{f', line {line.line + 1}' if line else ''}",
-                              USAGE) from None
+    try:
+        return yaml.safe_load(text), False
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        line = getattr(error, "problem_mark", None)
+        raise GalaxyError(f"{where}: not a workflow: neither JSON nor YAML{f', line {line.line + 1}' if line else ''}",
+                          USAGE) from None
+
+
+def import_payload(text: str, where: str) -> dict[str, Any]:
+    """The body of POST /api/workflows that imports the `.ga` or Format 2 file with this text; messages call it `where`."""
+    content, is_json = parse_workflow_file(text, where)
     if isinstance(content, dict) and (content.get("class") == "GalaxyWorkflow" or "$graph" in content):
         graph = content.get("$graph", [{"id": "main"}])
         ids = [part.get("id") if isinstance(part, dict) else None for part in graph] if isinstance(graph, list) else []
@@ -39,7 +54,7 @@ def import_payload(text: str, where: str) -> dict[str, Any]:
             raise GalaxyError(f"{where}: not a workflow: $graph must be a list of workflows with an id each, one of "
                               "them main", USAGE)
         return {"workflow": {"class": "GalaxyWorkflow", "yaml_content": text}}
-    if kind == "YAML" or not isinstance(content, dict) or not isinstance(content.get("steps"), dict):
+    if not is_json or not isinstance(content, dict) or not isinstance(content.get("steps"), dict):
         raise GalaxyError(f"{where}: not a workflow: neither a .ga file (JSON with steps) nor a Format 2 file (class: "
                           "GalaxyWorkflow)", USAGE)
     if not content.get("name") or not isinstance(content["name"], str):
@@ -75,10 +90,7 @@ def import_once(galaxy: Galaxy, path: str) -> str:
     """
     payload = import_payload(read_text(path), path)
     form = payload["workflow"]
-    content = form
-    if "yaml_content" in form:
-        import yaml
-        content = yaml.safe_load(form["yaml_content"])
+    content = parse_workflow_file(form["yaml_content"], path)[0] if "yaml_content" in form else form
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).digest()
     content_uuid = str(uuid.UUID(bytes=digest[:16], version=4))
     earlier = _find_by_uuid(galaxy, content_uuid)
@@ -104,18 +116,32 @@ def _find_by_uuid(galaxy: Galaxy, workflow_uuid: str) -> list[str]:
     return [str(workflow["id"]) for workflow in sorted(same, key=lambda workflow: workflow.get("create_time") or "")]
 
 
-def warn_missing_tools(galaxy: Galaxy, workflow_id: str) -> None:
-    """Report on standard error which of an imported workflow's tools the server lacks; Galaxy imports it all the same."""
+def warn_missing_tools(galaxy: Galaxy, workflow_id: str, text: str = "") -> None:
+    """Report on standard error which of an imported workflow's tools the server lacks; Galaxy imports it all the same.
+    `text` is the file's, which has the revisions of their repositories."""
     try:
-        missing, replaced = tool_problems(galaxy, workflow_id)
+        rows = tool_problems(galaxy, workflow_id)
     except GalaxyError as error:
         report_error(f"workflow {workflow_id} is imported, but its tools could not be checked: {error}")
         return
-    if missing:
-        report_error(f"workflow {workflow_id} is imported, but can't run until the server's administrator installs "
-                     f"{', '.join(missing)}")
-    if replaced:
-        report_error(f"workflow {workflow_id} is imported, but runs other versions of some tools: {', '.join(replaced)}")
+    revisions = dict(_file_revisions(parse_workflow_file(text, "")[0])) if text and rows else {}
+    for row in rows:
+        row["revision"] = revisions.get(row["tool"], row["revision"])
+    for is_missing, consequence in ((True, "can't run until an administrator installs"), (False, "runs other versions of")):
+        some = [row for row in rows if row["is_missing"] == is_missing]
+        if some:
+            report_error(f"workflow {workflow_id} is imported, but {consequence} {describe_tools(some)}")
+            eprint(tool_table(galaxy, some))
+
+
+def _file_revisions(part: Any) -> Iterator[tuple[str, str]]:
+    """The tools in a workflow's file, of either form and in subworkflows too, and the revisions of their repositories."""
+    if isinstance(part, dict):
+        repository = part.get("tool_shed_repository")
+        if isinstance(repository, dict) and repository.get("changeset_revision"):
+            yield str(part.get("tool_id")), str(repository["changeset_revision"])
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else []:
+        yield from _file_revisions(inner)
 
 
 # ------------------------------------------------------------------------------------------------------- its description
@@ -133,31 +159,65 @@ def export_workflow(galaxy: Galaxy, workflow_id: str) -> Workflow:
     return answer
 
 
-def tool_problems(galaxy: Galaxy, workflow_id: str, workflow: Workflow | None = None) -> tuple[list[str], list[str]]:
-    """The tools without which the workflow can't run on this server, and those that run in another version than it names,
-    each as `ID (VERSION)` or `ID (VERSION; the server has VERSION)`; the tools of subworkflows too.
+def editor_view(galaxy: Galaxy, workflow_id: str) -> Workflow:
+    """The workflow as Galaxy's editor sees it."""
+    answer: Workflow = galaxy.get(f"workflows/{workflow_id}/download", {"style": "editor"})
+    return answer
 
-    `workflow` is `export_workflow`'s answer, where the caller has it: it marks the tools that the server lacks altogether.
-    The versions that would replace others are in the editor's view, one request for all. Galaxy 26.1 refuses to run another
-    version of a Tool Shed's tool, whose id has the version in it, and runs another version of any other tool (measured).
+
+def tool_problems(galaxy: Galaxy, workflow_id: str, workflow: Workflow | None = None, editor: Workflow | None = None
+                  ) -> list[dict[str, Any]]:
+    """The tools without which the workflow can't run on this server (`is_missing`), then those that run in another version
+    than it names; the tools of subworkflows too. A dict for each: `tool`, `version`, `server` (the version there, "" where
+    there is none), and of one from a Tool Shed `shed`, `owner`, `name` and `revision` ("" where Galaxy does not know it).
+
+    `workflow` and `editor` are `export_workflow`'s and `editor_view`'s answers, where the caller has them: the first marks
+    the tools that the server lacks altogether, the second has the versions that would replace others. Galaxy 26.1 refuses
+    to run another version of a Tool Shed's tool, whose id has the version in it, and runs another version of any other tool
+    (measured).
     """
     workflow = workflow or export_workflow(galaxy, workflow_id)
-    missing: dict[str, None] = dict.fromkeys(_absent_tools(workflow))
-    replaced: dict[str, None] = {}
+    found = [(step["tool_id"], step.get("tool_version") or "", "") for _, step in iter_tool_steps(workflow)
+             if step.get("errors")]
     steps = {index: step for index, step in workflow["steps"].items() if not step.get("errors")}
     if any(step.get("tool_id") or step.get("subworkflow") for step in steps.values()):
-        editor = galaxy.get(f"workflows/{workflow_id}/download", {"style": "editor"})
-        for tool, named, installed in _other_versions(steps, editor):
-            (missing if "/repos/" in tool else replaced)[f"{tool} ({named}; the server has {installed})"] = None
-    return list(missing), list(replaced)
+        found += _other_versions(steps, editor or editor_view(galaxy, workflow_id))
+    rows = []
+    for tool, version, installed in dict.fromkeys(found):
+        shed, is_from_shed, rest = tool.partition("/repos/")
+        owner, name = (rest.split("/") + [""])[:2] if is_from_shed else ("", "")
+        rows.append({"tool": tool, "version": version, "server": installed, "shed": shed if is_from_shed else "",
+                     "owner": owner, "name": name, "revision": "", "is_missing": not installed or bool(is_from_shed)})
+    return sorted(rows, key=lambda row: not row["is_missing"])
 
 
-def _absent_tools(workflow: Workflow) -> Iterator[str]:
+def describe_tools(rows: list[dict[str, Any]]) -> str:
+    """The ids of `tool_problems`, without the Tool Shed's address; of many only their number."""
+    names = [one_line(row["tool"].partition("/repos/")[2] or row["tool"]) for row in rows]
+    return f"{len(names)} tools" if len(names) > 3 else ", ".join(names)
+
+
+def tool_table(galaxy: Galaxy, rows: list[dict[str, Any]]) -> str:
+    """`tool_problems` as a table for people, with the lines that install the missing ones."""
+    columns = ["tool", "version", "server", "owner", "name", "revision"]
+    cells = [{name: one_line(str(row[name])) for name in columns} for row in rows]
+    used = [name for name in columns if any(row[name] for row in cells)]
+    lines = dict.fromkeys(shlex.join([
+        "install_tool_shed_repositories.py", "-u", f"https://{row['shed']}", "-a", "-", "-l", redact(galaxy.base), "-n",
+        row["name"], "-o", row["owner"], *(["-r", row["revision"]] if row["revision"] else [])])
+        for row in rows if row["is_missing"] and row["shed"])
+    return "\n".join([format_table(cells, used), *(["An administrator's lines to install them:"] if lines else []),
+                      *map(one_line, lines)])
+
+
+def iter_tool_steps(workflow: Workflow, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """The steps of an exported workflow and its subworkflows that have a tool, each with the names of the steps around it,
+    "" for one of the workflow itself."""
     for step in workflow["steps"].values():
-        if step.get("errors") and step.get("tool_id"):
-            yield f"{step['tool_id']} ({step['tool_version']})" if step.get("tool_version") else step["tool_id"]
+        if step.get("tool_id"):
+            yield path, step
         if step.get("subworkflow"):
-            yield from _absent_tools(step["subworkflow"])
+            yield from iter_tool_steps(step["subworkflow"], f"{path}{' > ' if path else ''}{step_name(step)}")
 
 
 def _other_versions(steps: dict[str, Any], editor: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -178,7 +238,7 @@ _OTHER_VERSION = r"tool id '([^']+)'[^>]*>Using version '([^']+)' instead of ver
 def input_details(workflow: Workflow) -> list[dict[str, Any]]:
     """The inputs of an exported workflow: dicts of `index`, `label` (None where it has none), `kind` (dataset, collection,
     or a parameter's type), `collection_type`, `datatypes`, `optional` (true with a default too), `default`, `choices`,
-    `annotation` and `uuid`."""
+    `fields` (of a record), `annotation` and `uuid`."""
     rows = []
     for index, step in workflow["steps"].items():
         if step["type"] not in INPUT_KINDS:
@@ -187,13 +247,14 @@ def input_details(workflow: Workflow) -> list[dict[str, Any]]:
         settings = settings.get("parameter_definition") or settings      # of workflows that old servers saved
         choices = [choice.get("value") if isinstance(choice, dict) else choice
                    for choice in settings.get("restrictions") or settings.get("suggestions") or []]
-        kind = INPUT_KINDS[step["type"]]
+        kind, default = INPUT_KINDS[step["type"]], settings.get("default")
+        default = default_file(step) if default is None else default
         rows.append({
             "index": index, "label": step.get("label") or None,
             "kind": (settings.get("parameter_type") or "text") if kind == "parameter" else kind,
             "collection_type": settings.get("collection_type") or None, "datatypes": list(settings.get("format") or []),
-            "optional": bool(settings.get("optional")) or settings.get("default") is not None,
-            "default": settings.get("default"), "choices": choices,
+            "optional": bool(settings.get("optional")) or default is not None, "default": default, "choices": choices,
+            "fields": settings.get("fields") or [],
             "annotation": step.get("annotation") or None, "uuid": step.get("uuid")})
     return rows
 
@@ -220,7 +281,8 @@ def step_details(workflow: Workflow) -> list[dict[str, Any]]:
 
 def step_name(step: dict[str, Any]) -> str:
     """An exported step's index and label, or in place of a label its tool or type, for people."""
-    return one_line(f"{step['id']} {step.get('label') or step.get('name') or step.get('tool_id') or step['type']}")
+    name = step.get("label") or step.get("name") or step.get("tool_id") or step.get("type") or ""
+    return one_line(f"{step.get('id', '')} {name}".strip())
 
 
 def step_connections(step: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -260,6 +322,26 @@ def load_workflow(galaxy: Galaxy, workflow_id: str, steps: Iterable[str] = ()) -
         legacy = galaxy.get(f"workflows/{workflow_id}", {"legacy": "true"})
         workflow["ids"] = dict(zip(legacy["steps"], workflow["steps"]))    # both in the workflow's order
     return workflow
+
+
+def load_whole_workflow(galaxy: Galaxy, workflow_id: str, steps: Iterable[str] = ()) -> Workflow:
+    """`load_workflow`'s answer, with two more views of it: `content`, as `export_workflow` returns it, and `editor`, which
+    has the form of each step's tool and Galaxy's complaints. The inputs have their own labels, "" for none, and the default
+    files that only `content` tells."""
+    workflow = load_workflow(galaxy, workflow_id, steps)
+    workflow["content"], workflow["editor"] = export_workflow(galaxy, workflow_id), editor_view(galaxy, workflow_id)
+    for index, about in workflow["inputs"].items():
+        step = workflow["content"]["steps"].get(index) or {}
+        if step.get("type") in INPUT_KINDS:
+            about["label"] = step.get("label") or ""        # Galaxy 26.1 has its type's name where there is none
+            if default_file(step):
+                workflow["steps"][index]["tool_inputs"]["default"] = default_file(step)
+    return workflow
+
+
+def default_file(step: dict[str, Any]) -> Any:
+    """The file that a run takes where an exported input is not given; None where there is none."""
+    return ((step.get("in") or {}).get("input") or {}).get("default")
 
 
 def input_rows(workflow: Workflow) -> list[dict[str, Any]]:
@@ -309,14 +391,17 @@ def resolve_inputs(workflow: Workflow, datasets: Iterable[tuple[str, str, str]])
         if spec.kind == "collection" and src != "hdca":   # Galaxy 26.1 takes it, and the run goes wrong or astray
             raise input_error(workflow, f"input {_describe(spec)} takes a collection: {spec.index}=hdca=ID")
         inputs[spec.index] = {"src": src, "id": dataset}
-    for spec in specs.values():
-        if spec.index in inputs or not spec.required:
-            continue
+    missing = [spec for spec in specs.values() if spec.index not in inputs and spec.required]
+    texts = []
+    for spec in missing:
         if spec.kind == "parameter":
-            raise input_error(workflow, f"input {_describe(spec)} is a parameter without a default, which this script can't "
-                              f"set: create.py - /api/workflows/{workflow['id']}/invocations inputs:='{{...}}' can")
-        src = "hda" if spec.kind == "dataset" else "hdca"
-        raise input_error(workflow, f"input {_describe(spec)} is missing: {spec.index}={src}=ID gives it a {spec.kind}")
+            texts.append(f"input {_describe(spec)} is a parameter without a default, which this script can't set: "
+                         "workflow_run.py can")
+        else:
+            src = "hda" if spec.kind == "dataset" else "hdca"
+            texts.append(f"input {_describe(spec)} is missing: {spec.index}={src}=ID gives it a {spec.kind}")
+    if texts:
+        raise input_error(workflow, "; ".join(texts))
     return inputs
 
 
@@ -328,90 +413,3 @@ def input_error(workflow: Workflow, text: str) -> GalaxyError:
     """A usage error with this text and a table of the workflow's inputs."""
     columns = ["index", "label", "takes", "optional", "uuid"]
     return GalaxyError(text, USAGE, table=format_table(input_rows(workflow), columns))
-
-
-def resolve_parameters(galaxy: Galaxy, workflow: Workflow, parameters: Iterable[tuple[str, str, str]]
-                       ) -> tuple[dict[str, dict[str, str]], list[GalaxyError]]:
-    """`{tool or index: {name: value}}`, an invocation's parameters, from (tool, name, value) for each; and the errors.
-
-    `tool` is a tool's id, for all its steps, or the index, id, uuid or label of one step. Galaxy 26.1 ignores a tool, a
-    step and a name that it does not know: they are errors here, with a table of the known ones.
-    """
-    chosen: dict[str, dict[str, str]] = {}
-    names_of: dict[str, list[str]] = {}
-    errors = []
-    for tool, name, value in parameters:
-        try:
-            key, step = _find_tool_step(galaxy, workflow, tool)
-            if step["tool_id"] not in names_of:
-                names_of[step["tool_id"]] = _parameter_names(galaxy, step)
-            _check_parameter(workflow, tool, key, step, name, names_of[step["tool_id"]])
-            if name in chosen.setdefault(key, {}):
-                raise GalaxyError(f"parameter {name} of {tool} is given twice", USAGE)
-            chosen[key][name] = value
-        except GalaxyError as error:
-            if error.exit_code != USAGE:
-                raise
-            errors.append(error)
-    return chosen, errors
-
-
-def _check_parameter(workflow: Workflow, tool: str, key: str, step: dict[str, Any], name: str, names: list[str]) -> None:
-    """Raise `GalaxyError` (USAGE) for a parameter that Galaxy would ignore."""
-    if names and (without_numbers(name) not in map(without_numbers, names) or not _has_repeats(step, name)):
-        raise GalaxyError(f"tool {step['tool_id']} has no parameter {name!r}{did_you_mean(name, names)}", USAGE,
-                          table=format_table([{"parameter": known} for known in names]))
-    steps = workflow["steps"]
-    addressed = [step] if key in steps else [other for other in steps.values() if other.get("tool_id") == tool]
-    if all(name in (each.get("input_steps") or {}) for each in addressed):    # Galaxy 26.1 ignores the value then
-        raise GalaxyError(f"parameter {name} of {tool} comes from an input or another step of the workflow", USAGE)
-
-
-def _find_tool_step(galaxy: Galaxy, workflow: Workflow, tool: str) -> tuple[str, dict[str, Any]]:
-    """An invocation's key for the tool or step that `tool` names, and that step, or the tool's first."""
-    steps = {index: step for index, step in workflow["steps"].items() if step.get("tool_id")}
-    for step in steps.values():
-        if step["tool_id"] == tool:
-            return tool, step
-    index = tool if tool in steps else workflow["ids"].get(tool)
-    if index not in steps:      # only an export has the labels of steps that are not inputs
-        exported = galaxy.get(f"workflows/{workflow['id']}/download")["steps"]
-        same = [index for index in steps if tool in (exported[index].get("label"), exported[index].get("uuid"))]
-        if len(same) != 1:
-            rows = [{"index": index, "label": one_line(exported[index].get("label") or ""), "tool": step["tool_id"],
-                     "uuid": exported[index].get("uuid") or ""} for index, step in steps.items()]
-            names = [name for row in rows for name in (row["tool"], row["label"]) if name]
-            nested = any(step.get("type") == "subworkflow" for step in workflow["steps"].values())
-            note = " (steps of subworkflows can't be set)" if nested else ""
-            raise GalaxyError(f"workflow {workflow['name']!r} has no tool or step {tool!r}{note}{did_you_mean(tool, names)}",
-                              USAGE, table=format_table(rows, ["index", "label", "tool", "uuid"]))
-        index = same[0]
-    return index, steps[index]
-
-
-def _parameter_names(galaxy: Galaxy, step: dict[str, Any]) -> list[str]:
-    """The names of the parameters of a step's tool in an invocation, such as `operations_0|opcol`."""
-    try:
-        tool = galaxy.get(f"tools/{quote(step['tool_id'])}", {"io_details": "true", "tool_version": step["tool_version"]})
-    except GalaxyError as error:
-        if error.status == 404:     # Galaxy refuses the run, naming all the tools that it lacks
-            return []
-        raise
-    # Data are inputs of the step, and connected.
-    return list(dict.fromkeys(name for name, param, _ in iter_inputs(tool["inputs"]) if param["type"] not in DATA_PARAMS))
-
-
-def _has_repeats(step: dict[str, Any], name: str) -> bool:
-    """Whether the step has the repeats that a parameter's name counts; Galaxy 26.1 ignores one too many."""
-    state: Any = step.get("tool_inputs")
-    for part in name.split("|")[:-1]:
-        repeat, _, number = part.rpartition("_")
-        if isinstance(state, dict) and part in state:
-            state = state[part]
-        elif isinstance(state, dict) and number.isdecimal() and isinstance(state.get(repeat), list):
-            if int(number) >= len(state[repeat]):
-                return False
-            state = state[repeat][int(number)]
-        else:       # in a form that can't be judged
-            return True
-    return True

@@ -3,11 +3,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from common import USAGE, Galaxy, GalaxyError, output_options, parse_id, print_request, print_response, show
+from common import USAGE, Galaxy, GalaxyError, output_options, parse_id, print_request, print_response, report_error, show
 from galaxy_api_scripts.datasets.references import DATA_SOURCES
 from galaxy_api_scripts.datasets.target_history import parse_legacy_history
 from galaxy_api_scripts.invocations.invocation import submit_invocation
-from galaxy_api_scripts.workflows.definition import load_workflow, resolve_inputs, resolve_parameters
+from galaxy_api_scripts.workflows.definition import (
+    describe_tools,
+    load_whole_workflow,
+    resolve_inputs,
+    tool_problems,
+    tool_table,
+)
+from galaxy_api_scripts.workflows.parameters import add_runtime_inputs, missing_values, resolve_parameters
 
 
 def execute(args: dict[str, Any], takes_parameters: bool = False) -> None:
@@ -20,12 +27,25 @@ def execute(args: dict[str, Any], takes_parameters: bool = False) -> None:
     output = output_options(args)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    workflow = load_workflow(galaxy, workflow_id, [step for step, _, _ in datasets + parameters])
+    workflow = load_whole_workflow(galaxy, workflow_id, [step for step, _, _ in datasets + parameters])
     data = {"history": history, "inputs": resolve_inputs(workflow, datasets), "inputs_by": "step_index"}
+    chosen, errors = resolve_parameters(workflow, parameters)
+    for error in errors:
+        raise error
     if takes_parameters:
-        data["parameters"], errors = resolve_parameters(galaxy, workflow, parameters)
-        for error in errors:
-            raise error
+        data["parameters"] = chosen
+    problems = tool_problems(galaxy, workflow_id, workflow["content"], workflow["editor"])
+    missing = [row for row in problems if row["is_missing"]]
+    if missing:
+        raise GalaxyError(f"the server lacks {describe_tools(missing)}, so nothing was sent",
+                          table=tool_table(galaxy, missing))
+    for problem in missing_values(workflow, chosen):
+        raise GalaxyError(f"{problem} workflow_run.py --allow-corrections accepts this")
+    left = {**workflow, "inputs": {}, "steps": dict(workflow["steps"])}
+    add_runtime_inputs(galaxy, left, chosen)
+    if left["inputs"]:
+        names = ", ".join(about["label"] for about in left["inputs"].values())
+        report_error(f"warning: {names}: left for run time, so the default is taken; workflow_run.py can set it")
     if args["--dry-run"]:
         print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), data, output["format"])
     else:

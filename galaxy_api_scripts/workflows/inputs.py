@@ -6,16 +6,17 @@ parsed in job_file.py, sheets in batch/sheet_inputs.py.
 from __future__ import annotations
 
 import copy
-import difflib
 import glob
+import math
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from common import USAGE, Galaxy, GalaxyError, bool_option, one_line, shorten
+from common import USAGE, Galaxy, GalaxyError, bool_option, did_you_mean, one_line, shorten
 from galaxy_api_scripts.datasets.collections import COLLECTION_TYPES, ElementSource, arrange_elements
 from galaxy_api_scripts.datasets.references import ReferenceProblem
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources
@@ -36,16 +37,15 @@ class InputSpec:
     uuid: str
     kind: str                   # dataset, collection or parameter
     settings: dict[str, Any]    # its step's: format, collection_type, parameter_type, default, restrictions, ...
+    name: str = ""              # what a line calls it, and messages too: its label, else its index, else its uuid
+
+    def __post_init__(self) -> None:
+        self.name = self.name or one_line(self.label) or self.index
 
     @property
     def type(self) -> str:
         """A collection's type, such as list:paired, or a parameter's, such as integer; "" where any is taken."""
         return str(self.settings.get("collection_type") or self.settings.get("parameter_type") or "")
-
-    @property
-    def name(self) -> str:
-        """The label, else the index: the input's name in messages."""
-        return one_line(self.label) or self.index
 
     @property
     def required(self) -> bool:
@@ -66,10 +66,13 @@ class InputSpec:
 def input_specs(workflow: dict[str, Any]) -> dict[str, InputSpec]:
     """`{index: InputSpec}` of a workflow as `GET /api/workflows/ID` describes it."""
     specs = {}
-    for index, labels in workflow["inputs"].items():
-        step = workflow["steps"].get(index, {})
-        specs[index] = InputSpec(index, labels.get("label") or "", labels.get("uuid") or "",
-                                 INPUT_KINDS.get(step.get("type"), "dataset"), step.get("tool_inputs") or {})
+    labels = [about.get("label") for about in workflow["inputs"].values()]
+    for index, about in workflow["inputs"].items():
+        step, label, unique_id = workflow["steps"].get(index, {}), about.get("label") or "", about.get("uuid") or ""
+        names = [name for name in (label, index) if name and name == one_line(name)
+                 and [*labels, *workflow["inputs"]].count(name) == 1]
+        specs[index] = InputSpec(index, label, unique_id, INPUT_KINDS.get(step.get("type"), "dataset"),
+                                 step.get("tool_inputs") or {}, one_line([*names, unique_id][0]))
     return specs
 
 
@@ -169,8 +172,8 @@ class InputValues:
 
     def report_unknown(self, name: str) -> None:
         """Note that there is no input of that name, with the nearest label."""
-        near = difflib.get_close_matches(name, [spec.label for spec in self.specs.values() if spec.label], 1)
-        self.problems.append(f"there is no input {shorten(name, 60)!r}{f': did you mean {near[0]!r}?' if near else ''}")
+        near = did_you_mean(name, [spec.label for spec in self.specs.values() if spec.label])
+        self.problems.append(f"there is no input {shorten(name, 60)!r}{near}")
 
     def set_value(self, index: str, parse: Callable[[], InputValue]) -> None:
         """Set the input to what `parse()` returns, or note why that fails."""
@@ -187,7 +190,9 @@ class InputValues:
             if spec.required and spec.index not in self.values and \
                     not any(problem.startswith(f"input {spec.name}:") for problem in self.problems):
                 form = {"dataset": "a file, URL or hda:ID", "collection": "files, a folder or hdca:ID"}
-                self.problems.append(f"input {spec.name}: is missing: {spec.name}=VALUE gives it "
+                if spec.kind == "collection" and spec.type and spec.type not in COLLECTION_TYPES:
+                    form["collection"] = f"a collection of type {spec.type}, as hdca:ID"
+                self.problems.append(f"input {spec.name}: is missing: {shlex.quote(spec.name + '=VALUE')} gives it "
                                      f"{form.get(spec.kind) or f'its value ({spec.type})'}")
 
     # ------------------------------------------------------------------------------------------------- parsing one value
@@ -294,41 +299,46 @@ def parse_parameter(spec: InputSpec, value: Any) -> Any:
         reject_placeholder(value)
     if isinstance(value, str) and REFERENCE_PATTERN.fullmatch(value) and spec.type != "text":
         raise GalaxyError(f"is a parameter ({spec.type}) and takes a value, not a dataset", USAGE)
-    converted = _convert(spec.type, value)
+    converted = _convert(spec.type, str(value))
     if spec.choices and converted not in spec.choices:
-        raise GalaxyError(f"{value!r} is not one of {', '.join(map(str, spec.choices))}", USAGE)
-    _check_limits(spec, converted)
+        raise GalaxyError(f"{converted!r} is not one of {', '.join(map(str, spec.choices))}", USAGE)
+    for validator in [{**spec.settings, "type": "in_range"}, *(spec.settings.get("validators") or [])]:
+        _validate(validator, converted)
     return converted
 
 
-def _convert(kind: str, value: Any) -> Any:
-    text = str(value).strip()
-    if kind == "integer" and not isinstance(value, bool) and re.fullmatch("[+-]?[0-9]{1,18}", text):
-        return int(text)
-    if kind == "float" and not isinstance(value, bool):
-        try:
-            return float(text)
-        except ValueError:
-            pass
+def _convert(kind: str, text: str) -> Any:
+    """The text as Galaxy takes a value of this type; texts are sent as they stand."""
+    word = text.strip()
+    if kind == "integer" and re.fullmatch("[+-]?[0-9]{1,18}", word):
+        return int(word)
+    if kind == "float" and re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", word) \
+            and math.isfinite(float(word)):
+        return float(word)
     if kind == "boolean":
-        return value if isinstance(value, bool) else bool_option(text, "its value")
-    if kind in ("color", "colour") and re.fullmatch("#[0-9a-fA-F]{6}", text):
-        return text
+        return bool_option(text, "its value")
+    if kind in ("color", "colour") and re.fullmatch("#[0-9a-fA-F]{6}", word):
+        return word
     if kind in ("integer", "float", "color", "colour"):
         form = "#rrggbb" if kind.startswith("colo") else f"{'an' if kind[0] == 'i' else 'a'} {kind}"
         raise GalaxyError(f"{shorten(text, 40)!r} is not {form}", USAGE)
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+    return text
 
 
-def _check_limits(spec: InputSpec, value: Any) -> None:
-    """Raise `GalaxyError` (USAGE) for a number outside the input's own limits or those of its validators."""
-    limits = [{**spec.settings, "type": "in_range"}, *(spec.settings.get("validators") or [])]
-    for limit in limits:
-        low, high = limit.get("min"), limit.get("max")
-        if limit.get("type") == "in_range" and isinstance(value, (int, float)) and not isinstance(value, bool) and (
-                (low is not None and value < float(low)) or (high is not None and value > float(high))):
-            bounds = " to ".join(str(bound) for bound in (low, high) if bound is not None)
-            raise GalaxyError(f"{value} is not within {bounds}", USAGE)
+def _validate(validator: dict[str, Any], value: Any) -> None:
+    """Raise `GalaxyError` (USAGE) for a value that one of Galaxy's validators of a workflow's inputs refuses (26.1)."""
+    kind, is_text = validator.get("type"), isinstance(value, str)
+    text = repr(shorten(value, 40)) if is_text else value
+    if kind == "regex" and is_text and bool(re.match(validator["expression"], value)) == bool(validator.get("negate")):
+        wish = validator.get("message") or f"its pattern is {validator['expression']}"
+        raise GalaxyError(f"{text} does not fit: {wish}", USAGE)
+    low, high = (None if validator.get(name) is None else float(validator[name]) for name in ("min", "max"))
+    measured = len(value) if kind == "length" and is_text else value
+    if (kind == "length" and is_text or kind == "in_range" and type(value) in (int, float)) and (
+            (low is not None and measured < low) or (high is not None and measured > high)):
+        bounds = " to ".join(str(validator[name]) for name in ("min", "max") if validator.get(name) is not None)
+        raise GalaxyError(f"{text} has {measured} characters, not {bounds}" if is_text else f"{text} is not within {bounds}",
+                          USAGE)
 
 
 def reject_placeholder(text: str) -> None:

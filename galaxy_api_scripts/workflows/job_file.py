@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import USAGE, GalaxyError, read_text, shorten
+from common import USAGE, GalaxyError, did_you_mean, read_text, shorten
 from galaxy_api_scripts.datasets.hashing import HASHES, hash_file
 from galaxy_api_scripts.datasets.references import require_datatype
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources, guess_datatype, stem
@@ -28,10 +28,13 @@ from galaxy_api_scripts.workflows.inputs import (
     with_datatype,
 )
 
-FILE_KEYS = {"class", "path", "location", "contents", "galaxy_id", "filetype", "ext", "dbkey", "name", "tags", "hashes",
-             "identifier"}
+KEYS = {"File": {"class", "path", "location", "contents", "galaxy_id", "filetype", "ext", "dbkey", "name", "tags", "hashes",
+                 "identifier"},
+        "Collection": {"class", "collection_type", "type", "elements", "galaxy_id", "name", "identifier"}}
 COLLECTION = re.compile(r"(list|paired|paired_or_unpaired|record)(:(list|paired|paired_or_unpaired|record))*|"
                         r"sample_sheet(:(paired|paired_or_unpaired|record))?")      # the types that Galaxy 26.1 knows
+
+ELSEWHERE = "can't be made here: make it in Galaxy and give it as galaxy_id: ID"
 
 
 def read_job_file(values: InputValues, name: str) -> None:
@@ -73,10 +76,16 @@ def _parse_value(values: InputValues, spec: InputSpec, value: Any, folder: Path)
 def _parse_element(values: InputValues, spec: InputSpec, value: dict[str, Any], folder: Path
                    ) -> DatasetInput | CollectionInput:
     kind = value.get("class") or ("Collection" if "elements" in value else "File")
+    if kind not in KEYS:
+        raise GalaxyError(f"class: {kind}: expected File or Collection", USAGE)
+    for key in map(str, value):
+        if key in ("rows", "column_definitions", "fields"):
+            raise GalaxyError(f"a collection with {key} {ELSEWHERE}", USAGE)
+        if key not in KEYS[kind]:
+            raise GalaxyError(f"class: {kind} has {shorten(key, 40)}, which this script does not know"
+                              f"{did_you_mean(key, KEYS[kind])}", USAGE)
     if kind == "File":
         return _parse_file(values, spec, value, folder)
-    if kind != "Collection":
-        raise GalaxyError(f"class: {kind}: expected File or Collection", USAGE)
     if "galaxy_id" in value:
         return check_collection(spec, values.resolve(f"galaxy_id: {value['galaxy_id']}", "hdca", str(value["galaxy_id"])))
     return _parse_collection(values, spec, value, folder)
@@ -90,6 +99,8 @@ def _parse_collection(values: InputValues, spec: InputSpec, value: dict[str, Any
     if not COLLECTION.fullmatch(kind):
         raise GalaxyError(f"collection_type: {shorten(kind, 40)}: expected list, paired, list:paired or another "
                           "of Galaxy's", USAGE)
+    if "record" in kind.split(":"):     # Galaxy 26.1 wants its fields, and takes none for those inside a list
+        raise GalaxyError(f"a collection of type {kind} {ELSEWHERE}", USAGE)
     inner = replace(spec, settings={**spec.settings, "collection_type": kind.partition(":")[2]})
     elements: list[tuple[str, DatasetInput | CollectionInput]] = []
     for number, member in enumerate(members):
@@ -114,9 +125,6 @@ def _parse_collection(values: InputValues, spec: InputSpec, value: dict[str, Any
 
 
 def _parse_file(values: InputValues, spec: InputSpec, value: dict[str, Any], folder: Path) -> DatasetInput:
-    unknown = sorted(set(map(str, value)) - FILE_KEYS)
-    if unknown:
-        raise GalaxyError(f"class: File has {', '.join(unknown)}, which this script does not know", USAGE)
     name, ext = str(value.get("name") or ""), str(value.get("filetype") or value.get("ext") or "")
     if "galaxy_id" in value:
         return values.resolve(f"galaxy_id: {value['galaxy_id']}", "hda", str(value["galaxy_id"]))
@@ -140,12 +148,16 @@ def _parse_file(values: InputValues, spec: InputSpec, value: dict[str, Any], fol
 
 
 def _load(name: str) -> tuple[dict[str, Any], Path]:
-    """A job file's content, and the folder that its paths are relative to."""
+    """A job file's content, and the folder that its paths are relative to. Its values are texts, as they stand in the file:
+    which are numbers or truth values, the workflow's inputs say. YAML's own types would make `010` 8, and `NO` false."""
     numbered = None if os.path.lexists(name) else re.fullmatch(r"(.*)#([0-9]+)", name, re.DOTALL)
     file, number = numbered.groups() if numbered else (name, "")
     import yaml
     try:
         loader = yaml.SafeLoader(read_text(file))
+        kept = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
+        loader.yaml_implicit_resolvers = {first: [entry for entry in entries if entry[0] in kept]
+                                          for first, entries in loader.yaml_implicit_resolvers.items()}
         root = loader.get_single_node()
         duplicate = next(_duplicate_keys(root, set()), None)
         content = None if root is None else loader.construct_document(root)

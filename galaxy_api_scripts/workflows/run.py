@@ -5,12 +5,12 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from common import DONE, USAGE, VERSION, Galaxy, GalaxyError, format_table, redact, report_error
+from common import DONE, USAGE, VERSION, Galaxy, GalaxyError, format_table, redact_all, report_error
 from galaxy_api_scripts.checkpoint import Notes
 from galaxy_api_scripts.datasets.target_history import TargetHistory
 from galaxy_api_scripts.files import write_output
@@ -18,13 +18,20 @@ from galaxy_api_scripts.invocations.invocation import submit_once
 from galaxy_api_scripts.progress import describe_counts
 from galaxy_api_scripts.workflows import job_file
 from galaxy_api_scripts.workflows.definition import (
-    export_workflow,
+    describe_tools,
     input_rows,
-    load_workflow,
-    resolve_parameters,
+    load_whole_workflow,
     tool_problems,
+    tool_table,
 )
 from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
+from galaxy_api_scripts.workflows.parameters import (
+    add_runtime_inputs,
+    missing_values,
+    resolve_parameters,
+    restrict_by_connections,
+    split_inputs,
+)
 from galaxy_api_scripts.workflows.staging import Staging, preview_inputs
 
 CORRECTED = {"allow_tool_state_corrections": True}
@@ -71,9 +78,12 @@ class RunRequest:
         return {index: preview_inputs(value) for index, value in self.inputs.values.items()}
 
     def _body(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        parameters = {"parameters": self.parameters} if self.parameters else {}
+        fields = split_inputs(inputs)
+        for key, values in self.parameters.items():
+            fields["parameters"][key] = {**fields["parameters"].get(key, {}), **values}
         # Without no_add_to_history Galaxy 26.1 copies what another history has, and it gets another id.
-        return {"inputs": inputs, "inputs_by": "step_index", "no_add_to_history": True, **parameters, **self.options}
+        return {"inputs": fields.pop("inputs"), "inputs_by": "step_index", "no_add_to_history": True,
+                **{name: values for name, values in fields.items() if values}, **self.options}
 
     def start(self, galaxy: Galaxy, target: TargetHistory, timeout: float | None = None) -> str:
         """Stage the inputs and submit the run, unless an earlier process did. Returns the invocation's id."""
@@ -99,12 +109,7 @@ class RunRequest:
         except GalaxyError as error:
             if error.status != 400 or "upgrade messages" not in str(error):
                 raise
-            corrections = _corrections(error.body)
-            # Galaxy 26.1 also reports a Format 2 subworkflow's connected inputs, and fills nothing in there.
-            if not corrections or not all("RuntimeValue" in correction for correction in corrections):
-                raise GalaxyError(f"workflow {self.workflow['name']!r}: its steps lack values that their tools need, "
-                                  f"so nothing was run: {' '.join(corrections)} --allow-corrections accepts this",
-                                  status=400) from None
+            # What steps lack was checked (`missing_values`); Galaxy 26.1 also speaks of what is connected in a subworkflow.
             return submit_once(galaxy, self.workflow["id"], {**body, **CORRECTED}, record, patient)
 
 
@@ -141,14 +146,20 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
     """Check a workflow before any run: the (step, name, value) of `parameters`, the server's tools, the outputs that
     `labels` name, and where outputs are `to_download`, that it marks some. `options` are more of an invocation's fields."""
     parameters = list(parameters)
-    workflow = load_workflow(galaxy, workflow_id, [step for step, _, _ in parameters])
-    content = export_workflow(galaxy, workflow_id)
+    workflow = load_whole_workflow(galaxy, workflow_id, [step for step, _, _ in parameters])
+    content = workflow["content"]
     outputs = [output for step in content["steps"].values() for output in step.get("workflow_outputs") or []]
-    chosen, errors = resolve_parameters(galaxy, workflow, parameters)
+    chosen, errors = resolve_parameters(workflow, parameters)
     check = WorkflowCheck(workflow, chosen, options, len(outputs), [str(error) for error in errors],
                           list(dict.fromkeys(error.table for error in errors if error.table)))
-    missing, _ = tool_problems(galaxy, workflow_id, content)
-    check.problems += [f"the server lacks the tool {tool}" for tool in missing]
+    restrict_by_connections(workflow)
+    check.problems += add_runtime_inputs(galaxy, workflow, chosen)
+    missing = [row for row in tool_problems(galaxy, workflow_id, content, workflow["editor"]) if row["is_missing"]]
+    if missing:
+        check.problems.append(f"the server lacks {describe_tools(missing)}")
+        check.tables.append(tool_table(galaxy, missing))
+    if not missing and not options.get("allow_tool_state_corrections"):
+        check.problems += [f"{text} --allow-corrections accepts this" for text in missing_values(workflow, chosen)]
     marked = [output["label"] for output in outputs if output.get("label")]
     check.problems += [f"there is no output {label!r}{': there are ' + ', '.join(marked) if marked else ''}"
                        for label in labels if label not in marked]
@@ -176,20 +187,6 @@ def plan_run(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None
     inputs.check_missing()
     check.raise_problems(inputs.problems)
     return check.make_request(inputs)
-
-
-def _corrections(body: str | None) -> list[str]:
-    """The sentences of Galaxy's refusal about what it would fill in, one for each parameter."""
-    def sentences(part: Any) -> Iterator[str]:
-        if isinstance(part, dict):
-            for inner in part.values():
-                yield from sentences(inner)
-        else:
-            yield str(part)
-    try:
-        return list(sentences(json.loads(body or "")["err_data"]))
-    except (ValueError, KeyError, TypeError):
-        return []
 
 
 # ------------------------------------------------------------------------------------------------------ options of scripts
@@ -251,7 +248,7 @@ class RunRecord:
         self.facts: dict[str, Any] = {}
         if path:
             self.facts = {
-                "server": redact(galaxy.base), "galaxy": galaxy.get("version").get("version_major"), "scripts": VERSION,
+                "server": galaxy.base, "galaxy": galaxy.get("version").get("version_major"), "scripts": VERSION,
                 "workflow": {name: workflow.get(name) for name in ("id", "name", "version", "latest_workflow_uuid")},
                 "history": history, "invocation": invocation, "request": request.request, "state": "new",
                 "begun": _utc_now()}
@@ -262,7 +259,7 @@ class RunRecord:
             return
         self.facts.update(facts)
         try:
-            write_output(json.dumps(self.facts, indent=2) + "\n", self.path, overwrite=True, option="--record")
+            write_output(json.dumps(redact_all(self.facts), indent=2) + "\n", self.path, overwrite=True, option="--record")
         except GalaxyError as error:
             self.exit_code = report_error(f"{error}: there is no record of invocation {self.facts['invocation']}, which "
                                           f"{'has ended' if facts else 'goes on'}")

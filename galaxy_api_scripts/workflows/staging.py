@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from common import Galaxy, GalaxyError, report_error
+from common import Galaxy, GalaxyError, redact, report_error
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.collections import create_collection_once, find_created_collection
 from galaxy_api_scripts.datasets.sources import Source
@@ -112,7 +112,7 @@ def preview_inputs(value: InputValue) -> Any:
 def describe_input(value: InputValue) -> Any:
     """A value for a table's cell: a file's path, SRC:ID of data in Galaxy, a collection's type, size and first elements."""
     if isinstance(value, DatasetInput):
-        return f"{value.ref['src']}:{value.ref['id']}" if value.ref else value.place
+        return f"{value.ref['src']}:{value.ref['id']}" if value.ref else redact(value.place)
     if isinstance(value, CollectionInput):
         return f"{value.type}, {len(value.elements)}: {', '.join(name for name, _ in value.elements[:3])}" + (
             ", ..." if len(value.elements) > 3 else "")

@@ -273,7 +273,7 @@ class Resources:
         return self.revisions
 
     def get_sheds(self, ask, body):
-        return [{"name": "Ours", "url": f"{self.url}/"}]
+        return [{"name": "Ours", "url": f"http://{self.host}/"}]
 
     def get_repositories(self, ask, body):
         return self.repositories
@@ -281,7 +281,7 @@ class Resources:
     def post_repository(self, ask, body):
         revision = body["changeset_revision"]
         made = {"id": f"{len(self.asked):016x}", "name": body["name"], "owner": body["owner"], "status": "Installed",
-                "tool_shed": self.url.partition("//")[2], "changeset_revision": revision,
+                "tool_shed": self.host, "changeset_revision": revision,
                 "installed_changeset_revision": revision, "error_message": ""}
         self.repositories.append(made)
         return [made]

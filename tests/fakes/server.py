@@ -37,7 +37,8 @@ class LoopbackServer:
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (self.Handler,), {"owner": self}))
         self.http.daemon_threads = True
         self.http.handle_error = lambda request, client: None       # a client that hangs up is no news
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
+        self.host = f"127.0.0.1:{self.http.server_port}"
+        self.url = f"http://{self.host}"
         threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     def will(self, *answers):

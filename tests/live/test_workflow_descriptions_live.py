@@ -85,9 +85,10 @@ def test_show(person, workflow, odd):
     assert ["4", "Wettest", "first", "sort1", "1.2.0", "3", "By", "month", "wet_days"] in lines
     assert " ".join(lines[-1]) == "The server has all its tools."
     text = told(person, "workflow_show.py", person.key, person.url, odd)
-    assert "\nIt can't run: the server lacks:\n  nosuch (1.0.4)\n" in text
-    assert set(text.split("It runs other versions of:\n")[1].splitlines()) == {
-        "  Filter1 (1.0.0; the server has 1.1.1)", "  Filter1 (0.9; the server has 1.1.1)"}
+    missing, others = (part.splitlines()[2:] for part in text.split("It can't run: the server lacks:\n")[1].split(
+        "\n\nIt runs other versions of:\n"))
+    assert [row.split() for row in missing] == [["nosuch", "1.0.4"]]
+    assert sorted(row.split() for row in others) == [["Filter1", "0.9", "1.1.1"], ["Filter1", "1.0.0", "1.1.1"]]
     rows = [json.loads(line) for line in told(person, "workflow_show.py", "--format=jsonl", person.key, person.url,
                                               person.look(f"workflows/{odd}")["name"]).splitlines()]
     assert [(row["label"], row["kind"], row["default"], row["choices"]) for row in rows] == [
@@ -104,10 +105,15 @@ def test_a_tool_of_a_tool_shed_in_another_version_is_one_that_is_missing(person,
     content["steps"]["1"].update(tool_id=older, content_id=older, tool_version="0.0.1")
     shed = imported(person, content)
     shown = told(person, "workflow_show.py", person.key, person.url, shed)
-    assert any(f"lacks:\n  {older} (0.0.1; the server has {tool['version']})\n" in shown for tool in there)
+    rows = [line.split() for line in shown.splitlines() if line.startswith(older)]
+    assert any([older, "0.0.1", tool["version"], "demo", "tally"] in rows for tool in there)
+    assert f" -l {person.url} -n tally -o demo\n" in shown
     ended = person.run("workflow_execute.py", person.key, person.url, shed, f"hist_id={weather.history}",
                        f"observations=hda={weather.dataset}")
-    assert ended.returncode == 1 and f"not installed: {older}" in ended.stderr
+    assert ended.returncode == 1 and "the server lacks demo/tally/tally/0.0.1, so nothing was sent" in ended.stderr
+    with pytest.raises(AssertionError, match="not installed"):
+        person.asked("POST", f"workflows/{shed}/invocations", json={"history": f"hist_id={weather.history}", "inputs": {
+            "0": {"src": "hda", "id": weather.dataset}}})
 
 
 def test_export(person, workflow, tmp_path):

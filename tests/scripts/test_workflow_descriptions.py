@@ -118,7 +118,23 @@ def test_show_prints_rows_in_other_formats(script, galaxy, capsys):
     assert json.loads(capsys.readouterr().out)[0] == {"index": "4", "state": {"cond": "c1"}}
     assert script(workflow_show.main, "--fields=label,optional", KEY, URL, ID) == 0
     assert capsys.readouterr().out.splitlines()[2].split() == ["table", "no"]
-    assert asked(galaxy, f"/api/workflows/{ID}/download") == [{"style": ["ga"]}] * 3     # tools are not looked at
+
+
+def test_what_is_left_for_run_time_and_a_records_fields_are_shown_and_in_the_template(script, galaxy, capsys):
+    fields = [{"name": "left", "type": "File"}, {"name": "right", "type": "File"}]
+    drawn = exported(step(0, "data_collection_input", "both", {"collection_type": "record", "fields": fields}),
+                     tool(1, "Filter1", "1.1", "Wet", post_job_actions={"R": {"action_arguments": {"newname": "${who}"}}}))
+    editor = in_editor(drawn)
+    editor["steps"]["1"] = {**drawn["steps"]["1"], "tool_state": {"cond": '{"__class__": "RuntimeValue"}'}, "config_form": {
+        "inputs": [{"type": "text", "name": "cond"}]}}
+    galaxy.get(f"{URL}/api/workflows/{ID}/download?style=ga", json=drawn)
+    galaxy.get(f"{URL}/api/workflows/{ID}/download?style=editor", json=editor)
+    assert script(workflow_show.main, "--format=value", "--fields=label,kind,optional", KEY, URL, ID) == 0
+    assert capsys.readouterr().out.splitlines() == ["both\tcollection\tno", "Wet:cond\ttext\tno", "who\ttext\tno"]
+    assert script(workflow_template.main, KEY, URL, ID) == 0
+    job = yaml.safe_load(capsys.readouterr().out)
+    assert [one["identifier"] for one in job.pop("both")["elements"]] == ["left", "right"]
+    assert job == {"Wet:cond": "todo_param_value", "who": "todo_param_value"}
 
 
 def test_missing_tools_and_other_versions_are_shown(script, galaxy, capsys):
@@ -130,26 +146,30 @@ def test_missing_tools_and_other_versions_are_shown(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/workflows/{ID}/download?style=ga", json=outer)
     galaxy.get(f"{URL}/api/workflows/{ID}/download?style=editor", json=in_editor(outer, {"3": {"inner": html}}, s1="1.1",
                                                                                  s2="2.0"))
-    asking = Galaxy(KEY, URL)
-    missing = ["gone", "nosuch (1.0)", "shed/repos/me/cut/cut/1.0 (1.0; the server has 2.0)"]
-    assert definition.tool_problems(asking, ID) == (missing, ["Filter1 (1.0; the server has 1.1)",
-                                                           "cat1 (0.9; the server has 1.0)"])
+    asking, shed = Galaxy(KEY, URL), "shed/repos/me/cut/cut/1.0"
+    rows = definition.tool_problems(asking, ID)
+    assert [(row["tool"], row["version"], row["server"], row["owner"], row["name"], row["is_missing"]) for row in rows] == [
+        ("gone", "", "", "", "", True), ("nosuch", "1.0", "", "", "", True), (shed, "1.0", "2.0", "me", "cut", True),
+        ("Filter1", "1.0", "1.1", "", "", False), ("cat1", "0.9", "1.0", "", "", False)]
     assert galaxy.call_count == 2
-    assert definition.tool_problems(asking, ID, outer)[0] == missing
+    assert definition.tool_problems(asking, ID, outer) == rows
     assert script(workflow_show.main, KEY, URL, ID) == 0
-    assert capsys.readouterr().out.endswith(
-        "It can't run: the server lacks:\n  gone\n  nosuch (1.0)\n  shed/repos/me/cut/cut/1.0 (1.0; the server has "
-        "2.0)\n\nIt runs other versions of:\n  Filter1 (1.0; the server has 1.1)\n  cat1 (0.9; the server has 1.0)\n")
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    at = lines.index("It can't run: the server lacks:")
+    assert [line for line in lines[at + 3:] if not line.startswith("---")] == [
+        "gone", "nosuch 1.0", f"{shed} 1.0 2.0 me cut", "An administrator's lines to install them:",
+        f"install_tool_shed_repositories.py -u https://shed -a - -l {URL} -n cut -o me", "", "It runs other versions of:",
+        "tool version server", "Filter1 1.0 1.1", "cat1 0.9 1.0"]
     definition.warn_missing_tools(asking, ID)
     captured = capsys.readouterr().err
-    assert "can't run until the server's administrator installs gone, nosuch (1.0), shed" in captured
-    assert "runs other versions of some tools: Filter1 (1.0; the server has 1.1), cat1" in captured
+    assert "can't run until an administrator installs gone, nosuch, me/cut/cut/1.0\n" in captured
+    assert "runs other versions of Filter1, cat1\n" in captured
 
 
 def test_no_versions_are_asked_for_if_the_server_has_none_of_the_tools(galaxy):
     workflow = exported(step(0, "data_input"), tool(1, "gone", "1", errors="Tool is not installed"))
-    assert definition.tool_problems(Galaxy(KEY, URL), ID, workflow) == (["gone (1)"], [])
-    assert galaxy.call_count == 0
+    [row] = definition.tool_problems(Galaxy(KEY, URL), ID, workflow)
+    assert (row["tool"], row["version"], row["is_missing"]) == ("gone", "1", True) and galaxy.call_count == 0
 
 
 @EACH

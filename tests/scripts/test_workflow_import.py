@@ -1,4 +1,6 @@
 """workflow_import.py and workflow_import_from_file_rpark.py: the request for each kind of file, and what they refuse."""
+import json
+
 import pytest
 import workflow_import
 import workflow_import_from_file_rpark
@@ -154,13 +156,20 @@ def test_a_workflow_is_added_to_the_menu(script, galaxy, tmp_path):
 
 @pytest.mark.parametrize("module", BOTH)
 def test_missing_tools_are_named(script, galaxy, tmp_path, capsys, module):
+    """With their repositories and revisions, as the file has them, and the lines that install them."""
+    fastp = "shed.test/repos/iuc/fastp/fastp/0.2"
     lacking = {"errors": "Tool is not installed", "tool_id": "bowtie2", "tool_version": "2.5"}
     galaxy.get(f"{URL}/api/workflows/w/download", json={"steps": {
         "0": {"errors": None, "tool_id": None}, "1": lacking, "2": lacking, "3": {"errors": None, "tool_id": "cat1"},
-        "4": {"tool_id": None, "subworkflow": {"steps": {"0": {**lacking, "tool_id": "inner", "tool_version": None}}}}}})
-    (tmp_path / "w.ga").write_text(GA)
+        "4": {"tool_id": None, "subworkflow": {"steps": {"0": {**lacking, "tool_id": fastp, "tool_version": "0.2"}}}}}})
+    of_fastp = {"tool_id": fastp, "tool_shed_repository": {"changeset_revision": "c59d48774d03", "name": "fastp"}}
+    (tmp_path / "w.ga").write_text(json.dumps({"name": "n", "steps": {"0": {"subworkflow": {"steps": {"0": of_fastp}}}}}))
     assert script(module.main, KEY, URL, tmp_path / "w.ga") == 0
-    assert "administrator installs bowtie2 (2.5), inner\n" in capsys.readouterr().err
+    told, _, _, *rows, heading, line = capsys.readouterr().err.splitlines()
+    assert told.endswith("can't run until an administrator installs bowtie2, iuc/fastp/fastp/0.2")
+    assert [row.split() for row in rows] == [["bowtie2", "2.5"], [fastp, "0.2", "iuc", "fastp", "c59d48774d03"]]
+    assert heading == "An administrator's lines to install them:" and line == (
+        f"install_tool_shed_repositories.py -u https://shed.test -a - -l {URL} -n fastp -o iuc -r c59d48774d03")
 
 
 def test_an_import_succeeds_even_if_its_tools_can_not_be_checked(script, galaxy, tmp_path, capsys):

@@ -20,8 +20,10 @@ WORKFLOW = {"id": WORKFLOW_ID, "name": "n", "version": 2, "latest_workflow_uuid"
     "1": {"type": "parameter_input", "tool_inputs": {"optional": False, "default": 3, "parameter_type": "integer"}},
     "2": {"type": "tool", "tool_id": "cat1", "tool_version": "1.0", "tool_inputs": {},
           "input_steps": {"linked": {"source_step": 1, "step_output": "output"}}}}}
-EXPORTED = {"steps": {"0": {"label": "table"}, "2": {"label": "copy", "tool_id": "cat1", "tool_version": "1.0",
-                                                      "workflow_outputs": [{"label": "copied", "output_name": "o"}]}}}
+CAT = {"inputs": [{"type": "text", "name": "x"}, {"type": "text", "name": "linked"}]}      # as the editor shows the tool
+EXPORTED = {"steps": {"0": {"label": "table"}, "2": {
+    "id": 2, "label": "copy", "tool_id": "cat1", "tool_version": "1.0", "config_form": CAT,
+    "workflow_outputs": [{"label": "copied", "output_name": "o"}]}}}
 ENDED = {"id": "i", "workflow_id": "v", "state": "scheduled", "steps": [],
          "inputs": {"0": {"src": "hda", "id": "d"}}, "output_collections": {},
          "outputs": {"copied": {"src": "hda", "id": "o"}}}
@@ -38,9 +40,9 @@ def galaxy(requests_mock, monkeypatch):
     """A Galaxy in which the run succeeds at once; no bytes are uploaded."""
     answers = {"users/current": {"id": "me", "is_admin": False}, f"workflows/{WORKFLOW_ID}": WORKFLOW,
                f"workflows/{WORKFLOW_ID}/download": EXPORTED, "version": {"version_major": "26.1"},
-               "tools/cat1": {"inputs": [{"type": "text", "name": "x"}, {"type": "text", "name": "linked"}]},
                f"histories/{HISTORY_ID}": {"id": HISTORY_ID, "name": "there", "user_id": "me", "tags": ["old"]},
-               "invocations": [], "invocations/i": ENDED, "datasets/d": {"id": "d", "state": "ok", "name": "d"},
+               "invocations": [], "invocations/i": ENDED, "datasets": [],
+               "datasets/d": {"id": "d", "state": "ok", "name": "d"},
                "invocations/i/jobs_summary": {"id": "i", "states": {"ok": 1}, "populated_state": "ok"}}
     for path, answer in answers.items():
         requests_mock.get(f"{URL}/api/{path}", json=answer)
@@ -93,7 +95,7 @@ def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
 
 
 @pytest.mark.parametrize("words, message", [
-    (["tabel=x"], "there is no input 'tabel': did you mean 'table'?"),
+    (["tabel=x"], "there is no input 'tabel': did you mean table?"),
     (["table=hda:d", "limit=x"], "input limit: 'x' is not an integer, so nothing was sent"),
     (["table=hda:d", "--outputs=nosuch"], "there is no output 'nosuch': there are copied"),
     (["table=hda:d", "--param=sort:x=1"], "has no tool or step 'sort'"),
@@ -127,7 +129,8 @@ def test_missing_tools_are_refused(script, galaxy, capsys):
     lacks = {"steps": {**EXPORTED["steps"], "2": {**EXPORTED["steps"]["2"], "errors": "missing"}}}
     galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json=lacks)
     assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
-    assert "the server lacks the tool cat1 (1.0), so nothing was sent" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "the server lacks cat1, so nothing was sent" in told and told.splitlines()[-1].split() == ["cat1", "1.0"]
 
 
 def test_a_file_is_imported_once(script, galaxy, tmp_path, capsys):
@@ -187,17 +190,98 @@ def test_each_wrong_parameter_is_reported_with_a_table(script, galaxy, capsys):
     assert "copy" in captured and "takes" not in captured
 
 
-def test_galaxys_corrections_are_shown_and_those_of_runtime_values_accepted(script, galaxy, capsys):
-    def refuse(corrections):
-        galaxy.post(f"{URL}/api/workflows/{WORKFLOW_ID}/invocations", [
-            {"status_code": 400, "json": {"err_msg": "Workflow step has upgrade messages", "err_data": {"2": corrections}}},
-            {"json": {"id": "i"}}])
-    refuse({"x": "No value found for 'X'. Using default: '1'."})
-    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
-    assert "No value found for 'X'. Using default: '1'. --allow-corrections accepts this" in capsys.readouterr().err
-    refuse({"0": {"x": "No value found for 'X'. Using default: '<RuntimeValue object>'."}})
-    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
+def test_what_a_step_lacks_is_refused_before_anything_is_sent(script, galaxy, capsys):
+    """A Format 2 step that leaves out what its tool needs. What is given or connected is not lacking, though Galaxy says so,
+    and a submission that it refuses for that is sent again."""
+    complaint = "No value found for 'X'. Using default: '1'.".format
+    inner = {"steps": {"0": {"input_connections": {}}, "1": {"input_connections": {"x": {"id": 0, "output_name": "o"}}}}}
+    steps = {**EXPORTED["steps"], "3": {"id": 3, "label": "sub", "type": "subworkflow", "subworkflow": inner}}
+    steps["2"] = {**steps["2"], "input_connections": {"linked": {"id": 1, "output_name": "output"}}}
+
+    def complain(**messages):
+        galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download",
+                   json={"steps": steps, "upgrade_messages": {name[1:]: about for name, about in messages.items()}})
+    complain(s2={"x": complaint()}, s3={"Step 1": {"x": "No value found for 'Y'."}})
+    assert script(workflow_run.main, "-n", KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
+    told = capsys.readouterr().err
+    assert f"- step 2 copy lacks values that its tool needs: {complaint()} --allow-corrections accepts this" in told
+    assert "- step 3 sub lacks values that its tool needs: No value found for 'Y'." in told and sent(galaxy) == []
+    assert script(workflow_run.main, "-n", "--allow-corrections", KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
+    complain(s2={"x": complaint(), "linked": complaint(), "d": "Using default: '<...RuntimeValue object at 0x1>'.",
+                 "output_label_duplicate": "Ignoring duplicate labels: a", "Copy": "Using version '2' instead of '1'"},
+             s3={"Step 2": {"x": complaint()}})
+    galaxy.post(f"{URL}/api/workflows/{WORKFLOW_ID}/invocations", [
+        {"status_code": 400, "json": {"err_msg": "Workflow step has upgrade messages"}}, {"json": {"id": "i"}}])
+    assert script(workflow_run.main, "--param=copy:x=1", KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
     assert sent(galaxy)[-1][1]["allow_tool_state_corrections"] is True
+
+
+def tool_step(form, **state):
+    """What the views have of step 2 with this form of its tool, and these values."""
+    data = [{"name": "data", "optional": False}, {"name": "more", "optional": True}]
+    return {"steps": {**EXPORTED["steps"], "2": {**EXPORTED["steps"]["2"], "type": "tool", "config_form": {"inputs": form},
+                                                 "tool_state": state, "inputs": data}}}
+
+
+LEFT = {"__class__": "RuntimeValue"}
+FORM = [{"type": "data", "name": "data"}, {"type": "data", "name": "more"},
+        {"type": "integer", "name": "lines", "min": 1, "max": None, "optional": False},
+        {"type": "conditional", "name": "if", "test_param": {"name": "sure", "type": "select"}, "cases": [
+            {"value": "yes", "inputs": [{"type": "select", "name": "how", "options": [["Fast", "f", True]]}]}]}]
+
+
+def test_parameters_left_for_run_time_are_inputs(script, galaxy, capsys):
+    """One that is missing is refused: Galaxy would take the tool's default. So are values that the tool would refuse."""
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json=tool_step(FORM, lines=LEFT, more=LEFT, **{
+        "if": json.dumps({"sure": "yes", "how": json.dumps(LEFT)})}))
+    run = [workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d"]
+    assert script(*run) == USAGE and sent(galaxy) == []
+    told = capsys.readouterr().err
+    assert "- input copy:lines: is missing: copy:lines=VALUE gives it its value (integer)" in told
+    assert "- input copy:if|how: is missing: 'copy:if|how=VALUE' gives it its value (text)" in told
+    assert script(*run, "copy:lines=0", "copy:if|how=x") == USAGE and sent(galaxy) == []
+    told = capsys.readouterr().err
+    assert "- input copy:lines: 0 is not within 1" in told and "- input copy:if|how: 'x' is not one of f, Fast" in told
+    assert script(*run, "copy:lines=2", "copy:if|how=f") == DONE
+    assert script(workflow_run.main, "--param=copy:lines=2", "--param=cat1:if|how=Fast", *run[1:]) == DONE
+    first, second = [body for path, body in sent(galaxy) if path.endswith("invocations")]
+    assert first["parameters"] == {"2": {"lines": 2, "if|how": "f"}} and set(first["inputs"]) == {"0"}
+    assert second["parameters"] == {"2": {"lines": "2"}, "cat1": {"if|how": "Fast"}}
+
+
+def test_an_input_of_a_step_that_nothing_is_connected_to_is_refused(script, galaxy, capsys):
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json=tool_step(FORM, data=LEFT))
+    assert script(workflow_run.main, "-n", KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
+    assert "step 2 copy: nothing is connected to its input data, which must have data" in capsys.readouterr().err
+
+
+def test_a_name_in_a_rename_is_an_input(script, galaxy, capsys):
+    """But for the name of one of the workflow's own parameters, which Galaxy fills in."""
+    views = tool_step(FORM)
+    views["steps"]["1"] = {"type": "parameter_input", "label": "limit"}
+    views["steps"]["2"]["post_job_actions"] = {"Rename": {"action_arguments": {"newname": "${name} to ${limit}"}}}
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json=views)
+    run = [workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d"]
+    assert script(*run) == USAGE and "input name: is missing: name=VALUE gives it its value" in capsys.readouterr().err
+    assert script(*run, "name=a b") == DONE
+    assert sent(galaxy)[-1][1]["replacement_params"] == {"name": "a b"}
+
+
+@pytest.mark.parametrize("value, problem", [
+    ("three", "'three' is not an integer"), ("0", "0 is not within 1"), ("1_0", "'1_0' is not an integer"),
+    ("1e999", "'1e999' is not an integer"), ("3", "")])
+def test_a_parameter_that_its_tool_would_refuse_is_refused(script, galaxy, capsys, value, problem):
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json=tool_step(FORM))
+    code = script(workflow_run.main, "-n", f"--param=copy:lines={value}", KEY, URL, WORKFLOW_ID, "table=hda:d")
+    assert code == (USAGE if problem else DONE)
+    assert (f"parameter lines of copy: {problem}" if problem else "") in capsys.readouterr().err
+
+
+def test_an_input_with_a_default_file_is_not_missing(script, galaxy):
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json={"steps": {**EXPORTED["steps"], "0": {
+        "type": "data_input", "label": "table", "in": {"input": {"default": {"class": "File", "location": "x"}}}}}})
+    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID) == DONE
+    assert sent(galaxy)[-1][1]["inputs"] == {}
 
 
 def fail_a_job(galaxy):
@@ -232,8 +316,9 @@ def test_the_path_of_a_collection_is_its_folder_at_any_depth(script, galaxy, tmp
     galaxy.get(f"{URL}/api/dataset_collections/flat", json={"elements": [
         {"element_identifier": "a", "element_type": "hda", "object": dataset("oa")}]})
     galaxy.get(f"{URL}/api/dataset_collections/deep", json={"elements": deep})
-    galaxy.get(f"{URL}/api/datasets/oone", json=dataset("oone"))
+    galaxy.get(f"{URL}/api/datasets", json=[{"id": name} for name in ("oa", "oforward", "oreverse")])
     for name in ("oone", "oa", "oforward", "oreverse"):
+        galaxy.get(f"{URL}/api/datasets/{name}", json=dataset(name))
         galaxy.get(f"{URL}/api/datasets/{name}/display", text="1\n")
     assert script(workflow_run.main, f"--download={tmp_path}/out", "--format=value", "--fields=label,path", KEY, URL,
                   WORKFLOW_ID, "table=hda:d") == DONE
@@ -342,7 +427,7 @@ def test_quiet_hides_progress_and_prints_results(script, galaxy, monkeypatch, ca
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     bars = []
     monkeypatch.setattr("tqdm.tqdm", lambda **options: bars.append(options) or contextlib.nullcontext(SimpleNamespace(
-        n=0, update=lambda count: None)))
+        n=0, update=lambda count: None, set_postfix_str=lambda text: None)))
     for options, shown in ((["--quiet"], False), ([], True)):
         assert script(workflow_run.main, *options, KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
         captured = capsys.readouterr()

@@ -1,4 +1,6 @@
 """INPUT=VALUE words: parsed, checked against the workflow, and all problems reported at once."""
+import shlex
+
 import pytest
 from fakes.workflow_inputs import INDEX, WORKFLOW, files, galaxy, parse, shape
 
@@ -75,7 +77,7 @@ def test_a_parameter_may_take_a_list(parse):
 
 
 @pytest.mark.parametrize("word, problem", [
-    ("red=x", "there is no input 'red': did you mean 'reads'?"),
+    ("red=x", "there is no input 'red': did you mean reads?"),
     ("nothing", "'nothing' is not INPUT=VALUE"),
     ("count=1.5", "input count: '1.5' is not an integer"),
     ("count=10", "input count: 10 is not within 0 to 9"),
@@ -125,10 +127,17 @@ def test_all_problems_and_missing_inputs_are_reported_at_once(parse):
                              "input beds: is missing: beds=VALUE gives it files, a folder or hdca:ID"]
 
 
-def test_a_label_of_two_lines_is_shown_on_one(parse, monkeypatch):
-    monkeypatch.setitem(WORKFLOW["inputs"], INDEX["reads"], {"label": "two\nlines", "uuid": "u0"})
-    assert parse("beds=hdca:c1", complete=True).problems == [
-        "input two lines: is missing: two lines=VALUE gives it a file, URL or hda:ID"]
+@pytest.mark.parametrize("labels, hints", [
+    (("", ""), ("0=VALUE", "1=VALUE")), (("same", "same"), ("0=VALUE", "1=VALUE")), (("1", "x"), ("0=VALUE", "x=VALUE")),
+    (("two words", "two\nlines"), ("'two words=VALUE'", "1=VALUE")), (("1", "0"), ("u0=VALUE", "u1=VALUE"))])
+def test_each_missing_input_is_told_with_a_hint_that_can_be_followed(parse, monkeypatch, labels, hints):
+    """Without a label, with one that another input has too, with one that is another's index or has spaces."""
+    for number, label in enumerate(labels):
+        monkeypatch.setitem(WORKFLOW["inputs"], str(number), {"label": label, "uuid": f"u{number}"})
+    missing = parse(complete=True).problems
+    assert [problem.split(" is missing: ")[1].split(" gives it ")[0] for problem in missing] == list(hints)
+    names = [shlex.split(hint)[0].removesuffix("=VALUE") for hint in hints]
+    assert parse(f"{names[0]}=hda:d1", f"{names[1]}=hdca:c1", complete=True).problems == []
 
 
 def test_an_input_with_a_problem_is_not_reported_as_missing_too(parse):

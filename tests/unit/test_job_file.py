@@ -78,6 +78,42 @@ def test_a_planemo_test_file_is_a_job_file(parse, files):
     assert parse(job=job(files, [{"job": "inner.yml"}])).by_label == {"word": "three"}
 
 
+@pytest.mark.parametrize("scalar", ["NO", "1:50", "010", "1.10", "0x1F", "1_000", "2026-01-02", "true", ".inf", "1e3", "on"])
+def test_a_scalar_of_yaml_reaches_a_text_as_it_stands(parse, files, scalar):
+    """In a list, as an element's or a file's name, as a tag, too."""
+    values = parse(job=job(files, f"""
+word: {scalar}
+words: [{scalar}, b]
+reads: {{class: File, path: a.fastq.gz, name: {scalar}, tags: [{scalar}]}}
+beds: {{class: Collection, elements: [{{class: File, identifier: {scalar}, path: a.bed}}]}}
+"""))
+    assert values.problems == []
+    assert (values.by_label["word"], values.by_label["words"]) == (scalar, [scalar, "b"])
+    assert (values.by_label["reads"].name, values.by_label["reads"].tags) == (scalar, (scalar,))
+    assert values.by_label["beds"].elements[0][0] == scalar
+
+
+@pytest.mark.parametrize("text, value", [
+    ("count: 010", "input count: 10 is not within 0 to 9"), ("count: 7", 7), ("share: 1e-1", .1), ("share: .5", .5),
+    ("flag: NO", False), ("flag: on", True),
+    ('{"share": 0.5}', .5), ('{"flag": true}', True), ("word: null", None), ("word: ~", None), ("word: ''", ""),
+    ('"010": x', "there is no input '010'"), ("NO: x", "there is no input 'NO'"),
+    ("count: 0x1F", "input count: '0x1F' is not an integer"), ("count: 1_0", "input count: '1_0' is not an integer"),
+    ("count: 1:5", "input count: '1:5' is not an integer"), ("count: true", "input count: 'true' is not an integer"),
+    ("share: 1_0", "input share: '1_0' is not a float"), ("share: .nan", "input share: '.nan' is not a float"),
+    ("share: NaN", "input share: 'NaN' is not a float"), ("share: 1e999", "input share: '1e999' is not a float"),
+    ("flag: 2", "input flag: its value: '2' is neither true nor false"),
+    ("!!int '3'", "not a job file")])
+def test_a_scalar_of_yaml_is_a_number_or_a_truth_value_where_the_input_is_one(parse, files, text, value):
+    if value == "not a job file":
+        with pytest.raises(Exception, match=value):
+            parse(job=job(files, text))
+        return
+    values = parse(job=job(files, text))
+    assert (values.problems or list(values.by_label.values()) or [None]) == [value]
+    assert type((values.problems or list(values.by_label.values()) or [None])[0]) is type(value)
+
+
 @pytest.mark.parametrize("content, problem", [
     ({"nosuch": 1}, "there is no input 'nosuch'"),
     ({"word": "todo_param_value"}, "input word: todo_param_value is a placeholder: fill it in"),
@@ -92,6 +128,15 @@ def test_a_planemo_test_file_is_a_job_file(parse, files):
     ({"reads": {"class": "File"}}, "input reads: class: File needs path, location, contents or galaxy_id"),
     ({"reads": {"class": "File", "path": "a.bed", "composite_data": []}},
      "input reads: class: File has composite_data, which this script does not know"),
+    ({"reads": {"class": "File", "paht": "a.bed"}},
+     "input reads: class: File has paht, which this script does not know: did you mean path?"),
+    ({"beds": {"class": "Collection", "colection_type": "list", "elements": []}},
+     "input beds: class: Collection has colection_type, which this script does not know: did you mean collection_type?"),
+    ({"beds": {"elements": [{"class": "Collection", "elments": [], "identifier": "x"}]}},
+     "input beds: class: Collection has elments, which this script does not know: did you mean elements?"),
+    *(({"beds": {"class": "Collection", "collection_type": "sample_sheet", "elements": [], key: [{}]}},
+       f"input beds: a collection with {key} can't be made here: make it in Galaxy and give it as galaxy_id: ID")
+      for key in ("rows", "column_definitions", "fields")),
     ({"reads": {"class": "Directory", "path": "."}}, "input reads: class: Directory: expected File or Collection"),
     ({"reads": "a.bed"}, "input reads: takes a dataset: class: File"),
     ({"beds": {"class": "File", "path": "a.bed"}}, "input beds: takes a collection: class: Collection"),

@@ -1,0 +1,278 @@
+"""The parameters of a workflow's steps: those that a line sets, those left for run time, and values that steps lack.
+
+All of it is read from the views that `load_whole_workflow` puts into a workflow: `content`, its `.ga` form, and `editor`, in
+which each step has its tool's form (`config_form`) with the values that the tool takes.
+"""
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+from common import USAGE, Galaxy, GalaxyError, did_you_mean, format_table, one_line
+from galaxy_api_scripts.tools.catalog import DATA_PARAMS, iter_inputs, list_choices, without_numbers
+from galaxy_api_scripts.workflows.definition import (
+    Workflow,
+    input_details,
+    iter_tool_steps,
+    step_connections,
+    step_name,
+    step_state,
+)
+from galaxy_api_scripts.workflows.inputs import InputSpec, parse_parameter
+
+
+def tool_params(workflow: Workflow, index: str) -> dict[str, dict[str, Any]]:
+    """`{name: parameter}` of a step's tool, as its form describes them, without those for data, which are connected. A name
+    is the one that an invocation takes, such as `operations_0|opcol`. {} where the server lacks the tool."""
+    form = (workflow["editor"]["steps"].get(index) or {}).get("config_form") or {}
+    return {name: param for name, param, _ in iter_inputs(form.get("inputs") or []) if param["type"] not in DATA_PARAMS}
+
+
+def param_settings(param: dict[str, Any] | None) -> dict[str, Any]:
+    """A tool's parameter in the form of a workflow input's settings (`InputSpec.settings`)."""
+    if not param:
+        return {"parameter_type": "text"}
+    kind = param["type"] if param["type"] in ("integer", "float", "boolean", "color") else "text"
+    values = list_choices(param) or []
+    # Galaxy 26.1 takes the words that people see too.
+    labels = [option[0] for option in param.get("options") or [] if isinstance(option, list)] if values else []
+    return {"parameter_type": kind, "optional": bool(param.get("optional")),
+            **({"min": param.get("min"), "max": param.get("max")} if kind in ("integer", "float") else {}),
+            "restrictions": [] if param.get("multiple") else list(dict.fromkeys([*values, *labels])),
+            "words": [param["truevalue"], param["falsevalue"]] if kind == "boolean" else []}
+
+
+# ------------------------------------------------------------------------------------------------ those that a line sets
+
+def resolve_parameters(workflow: Workflow, parameters: Iterable[tuple[str, str, str]]
+                       ) -> tuple[dict[str, dict[str, str]], list[GalaxyError]]:
+    """`{tool or index: {name: value}}`, an invocation's parameters, from (tool, name, value) for each; and the errors.
+
+    `tool` is a tool's id, for all its steps, or the index, id, uuid or label of one step. Galaxy 26.1 ignores a tool, a
+    step and a name that it does not know, and takes false for any word that is no truth value: they are errors here.
+    """
+    chosen: dict[str, dict[str, str]] = {}
+    errors = []
+    for tool, name, value in parameters:
+        try:
+            key, step = _find_tool_step(workflow, tool)
+            _check_parameter(workflow, tool, step, name, value)
+            if name in chosen.setdefault(key, {}):
+                raise GalaxyError(f"parameter {name} of {tool} is given twice", USAGE)
+            chosen[key][name] = value
+        except GalaxyError as error:
+            errors.append(error)
+    return chosen, errors
+
+
+def _find_tool_step(workflow: Workflow, tool: str) -> tuple[str, str]:
+    """An invocation's key for the tool or step that `tool` names, and the index of that step, or of the tool's first."""
+    steps, exported = workflow["steps"], workflow["content"]["steps"]
+    indexes = [index for index, step in steps.items() if step.get("tool_id")]
+    for index in indexes:
+        if steps[index]["tool_id"] == tool:
+            return tool, index
+    names = {index: (index, exported[index].get("label"), exported[index].get("uuid")) for index in indexes}
+    same = [workflow["ids"][tool]] if tool in workflow["ids"] and tool not in names else \
+        [index for index in indexes if tool in names[index]]
+    if len(same) == 1 and same[0] in names:
+        return same[0], same[0]
+    rows = [{"index": index, "label": one_line(label or ""), "tool": steps[index]["tool_id"], "uuid": uuid or ""}
+            for index, label, uuid in names.values()]
+    known = [name for row in rows for name in (row["tool"], row["label"]) if name]
+    nested = any(step.get("type") == "subworkflow" for step in steps.values())
+    note = " (steps of subworkflows can't be set)" if nested else ""
+    raise GalaxyError(f"workflow {workflow['name']!r} has no tool or step {tool!r}{note}{did_you_mean(tool, known)}",
+                      USAGE, table=format_table(rows, ["index", "label", "tool", "uuid"]))
+
+
+def _check_parameter(workflow: Workflow, tool: str, index: str, name: str, value: str) -> None:
+    """Raise `GalaxyError` (USAGE) for a parameter that Galaxy would ignore, and for a value that it would refuse."""
+    step, params = workflow["steps"][index], tool_params(workflow, index)
+    by_plain_name = {without_numbers(known): param for known, param in params.items()}
+    if params and (without_numbers(name) not in by_plain_name or not _has_repeats(step, name)):
+        raise GalaxyError(f"tool {step['tool_id']} has no parameter {name!r}{did_you_mean(name, params)}", USAGE,
+                          table=format_table([{"parameter": known} for known in params]))
+    addressed = [other for other in workflow["steps"].values() if other.get("tool_id") == tool] or [step]
+    if all(name in (each.get("input_steps") or {}) for each in addressed):    # Galaxy 26.1 ignores the value then
+        raise GalaxyError(f"parameter {name} of {tool} comes from an input or another step of the workflow", USAGE)
+    settings = param_settings(by_plain_name.get(without_numbers(name)))
+    if value in settings.get("words", ()) or (value == "" and settings.get("optional")):
+        return
+    try:
+        parse_parameter(InputSpec(index, name, "", "parameter", settings), value)
+    except GalaxyError as error:
+        raise GalaxyError(f"parameter {name} of {tool}: {error}", USAGE) from None
+
+
+def _has_repeats(step: dict[str, Any], name: str) -> bool:
+    """Whether the step has the repeats that a parameter's name counts; Galaxy 26.1 ignores one too many."""
+    state: Any = step.get("tool_inputs")
+    for part in name.split("|")[:-1]:
+        repeat, _, number = part.rpartition("_")
+        if isinstance(state, dict) and part in state:
+            state = state[part]
+        elif isinstance(state, dict) and number.isdecimal() and isinstance(state.get(repeat), list):
+            if int(number) >= len(state[repeat]):
+                return False
+            state = state[repeat][int(number)]
+        else:       # in a form that can't be judged
+            return True
+    return True
+
+
+# --------------------------------------------------------------------------------------------------- those left for run time
+
+def add_runtime_inputs(galaxy: Galaxy, workflow: Workflow, given: dict[str, dict[str, str]]) -> list[str]:
+    """Add what the workflow leaves for run time to its inputs: tools' parameters, as STEP:NAME, and each `${NAME}` of a
+    renamed output, as NAME, unless they are among the `given` parameters. Returns what can't be given, a problem each.
+
+    Galaxy 26.1 would take the tool's default, and leave `${NAME}` as it stands.
+    """
+    content, problems = workflow["content"], []
+    for index, step in workflow["editor"]["steps"].items():
+        if not step.get("config_form"):
+            continue
+        name_of = step.get("label") or index
+        data = {each["name"]: each for each in step.get("inputs") or [] if isinstance(each, dict)}
+        known = {*(step.get("input_connections") or {}), *_given_to(workflow, index, given)}
+        params = {without_numbers(name): param for name, param in tool_params(workflow, index).items()}
+        for name in _runtime_names(step.get("tool_state") or {}):
+            if name in known or (name in data and data[name].get("optional")):
+                continue
+            if name in data:
+                problems.append(f"step {step_name(step)}: nothing is connected to its input {name}, which must have data")
+                continue
+            _add_input(workflow, f"{index}:{name}", f"{name_of}:{name}", param_settings(params.get(without_numbers(name))))
+    for path, inner in iter_tool_steps(content):
+        names = [name for name in _runtime_names(step_state(inner)) if name not in (inner.get("input_connections") or {})]
+        if path and names:
+            tool = galaxy.get_or_none(f"tools/{quote(inner['tool_id'])}", {"io_details": "true"}) or {}
+            for_data = [without_numbers(name) for name, param, _ in iter_inputs(tool.get("inputs") or [])
+                        if param["type"] in DATA_PARAMS]
+            problems += [f"step {step_name(inner)} of subworkflow {path}: its parameter {name} is left for run time, and "
+                         "can't be given there" for name in names if without_numbers(name) not in for_data]
+    for name in _rename_names(content):
+        _add_input(workflow, f"${{{name}}}", name, {"parameter_type": "text"})
+    return problems
+
+
+def describe_inputs(galaxy: Galaxy, content: Workflow, editor: Workflow) -> list[dict[str, Any]]:
+    """`input_details` of an exported workflow, and the same of what it leaves for run time (`add_runtime_inputs`)."""
+    left: Workflow = {"inputs": {}, "steps": {}, "content": content, "editor": editor}
+    add_runtime_inputs(galaxy, left, {})
+    rows = input_details(content)
+    for index, about in left["inputs"].items():
+        settings = left["steps"][index]["tool_inputs"]
+        rows.append({"index": index, "label": about["label"], "kind": settings["parameter_type"], "collection_type": None,
+                     "datatypes": [], "optional": bool(settings.get("optional")), "default": None,
+                     "choices": settings.get("restrictions") or [], "fields": [], "annotation": "left for run time",
+                     "uuid": ""})
+    return rows
+
+
+def restrict_by_connections(workflow: Workflow) -> None:
+    """Give each input that is restricted to what the tools it is connected to take (`restrictOnConnections`) these choices,
+    where they are known: not those of a subworkflow's tools, nor those that depend on data."""
+    for index in workflow["inputs"]:
+        settings = (workflow["steps"].get(index) or {}).get("tool_inputs") or {}
+        if not settings.get("restrictOnConnections"):
+            continue
+        choices: list[list[str]] = []       # of each connection; [] where they are not known
+        for reader, step in workflow["content"]["steps"].items():
+            params = {without_numbers(name): param for name, param in tool_params(workflow, reader).items()}
+            choices += [param_settings(params.get(without_numbers(name))).get("restrictions") or []
+                        for source, _, name in step_connections(step) if source == index]
+        if choices and all(choices):
+            settings["restrictions"] = [value for value in choices[0] if all(value in some for some in choices)]
+
+
+def _given_to(workflow: Workflow, index: str, given: dict[str, dict[str, str]]) -> set[str]:
+    """The names of the parameters that are given to a step, by its index or its tool."""
+    tool_id = (workflow["steps"].get(index) or {}).get("tool_id")
+    return {*given.get(index, {}), *given.get(str(tool_id), {})}
+
+
+def _add_input(workflow: Workflow, index: str, label: str, settings: dict[str, Any]) -> None:
+    workflow["inputs"][index] = {"label": label, "uuid": ""}
+    workflow["steps"][index] = {"type": "parameter_input", "tool_inputs": settings}
+
+
+def split_inputs(inputs: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The values of a run's inputs by the fields of an invocation: `inputs`, and of those that `add_runtime_inputs` has
+    added `parameters` (`{index: {name: value}}`) and `replacement_params`."""
+    fields: dict[str, dict[str, Any]] = {"inputs": {}, "parameters": {}, "replacement_params": {}}
+    for index, value in inputs.items():
+        step, _, name = index.partition(":")
+        if index.startswith("${"):
+            fields["replacement_params"][index[2:-1]] = value
+        elif name:
+            fields["parameters"].setdefault(step, {})[name] = value
+        else:
+            fields["inputs"][index] = value
+    return fields
+
+
+def _runtime_names(state: dict[str, Any], above: str = "") -> Iterator[str]:
+    """The names of the parameters in a step's state whose values are left for run time."""
+    for name, value in state.items():
+        if isinstance(value, str) and value[:1] in ("{", "["):      # the editor's view has a JSON text for each value
+            try:
+                value = json.loads(value)
+            except ValueError:
+                continue
+        if isinstance(value, dict):
+            if value.get("__class__") == "RuntimeValue":
+                yield above + name
+            elif "__class__" not in value:
+                yield from _runtime_names(value, f"{above}{name}|")
+        elif isinstance(value, list):
+            for number, part in enumerate(value):
+                if isinstance(part, dict):
+                    yield from _runtime_names(part, f"{above}{name}_{number}|")
+
+
+def _rename_names(content: Workflow) -> list[str]:
+    """The NAMEs of each `${NAME}` in what steps do with their outputs, without labels of the workflow's own parameters:
+    Galaxy fills these in."""
+    labels = {step.get("label") for step in content["steps"].values() if step.get("type") == "parameter_input"}
+    texts = (str(argument) for step in content["steps"].values()
+             for action in (step.get("post_job_actions") or {}).values()
+             for argument in (action.get("action_arguments") or {}).values())
+    inner = (name for step in content["steps"].values() if step.get("subworkflow")
+             for name in _rename_names(step["subworkflow"]))
+    names = [*(name for text in texts for name in re.findall(r"\$\{(.+?)\}", text) if name not in labels), *inner]
+    return list(dict.fromkeys(names))
+
+
+# ------------------------------------------------------------------------------------------------ values that steps lack
+
+def missing_values(workflow: Workflow, given: dict[str, dict[str, str]]) -> list[str]:
+    """What Galaxy would refuse the run for, a line for each step that leaves out values of its tool: its own words in the
+    editor's view. Of `given` parameters, and of those that are connected, it says so too (26.1); they are left out."""
+    problems = []
+    for index, messages in (workflow["editor"].get("upgrade_messages") or {}).items():
+        step = workflow["content"]["steps"].get(index) or {}
+        texts = [text for name, text in _complaints(messages, step) if name not in _given_to(workflow, index, given)]
+        if texts:
+            name = step_name(step or {"id": index, "type": "tool"})
+            problems.append(f"step {name} lacks values that its tool needs: {' '.join(texts)}")
+    return problems
+
+
+def _complaints(messages: Any, step: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """The parameter's name and the text of each message that a submission is refused for."""
+    if not isinstance(messages, dict):
+        if above not in (step.get("input_connections") or {}) and \
+                not re.search("RuntimeValue|Using version '|Ignoring duplicate labels", str(messages)):
+            yield above, str(messages)
+        return
+    for name, inner in messages.items():
+        number = re.fullmatch("Step ([0-9]+)", name)
+        if number and step.get("subworkflow"):      # of a subworkflow, counted from 1
+            yield from _complaints(inner, step["subworkflow"]["steps"].get(str(int(number[1]) - 1)) or {})
+        else:
+            yield from _complaints(inner, step, f"{above}|{name}" if above else name)
