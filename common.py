@@ -1124,6 +1124,9 @@ def _prepare_process() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
         if hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
+    if sys.stdout.isatty():     # names of other people's things are printed there
+        write = sys.stdout.write
+        sys.stdout.write = lambda text: write(clean(text, "\n\t"))     # type: ignore[method-assign]
     if threading.current_thread() is threading.main_thread():
         for name in ("SIGTERM", "SIGHUP"):      # Windows has no SIGHUP
             number = getattr(signal, name, None)
@@ -1165,7 +1168,7 @@ def report_error(text: str, exit_code: int = FAILED) -> int:
 def eprint(text: str) -> None:
     """Print `text`, redacted, on standard error; ignore a full disk there."""
     with contextlib.suppress(OSError):
-        print(redact(text), file=sys.stderr, flush=True)
+        print(clean(redact(text), "\n\t"), file=sys.stderr, flush=True)
 
 
 def script_name() -> str:
@@ -1207,9 +1210,18 @@ def redact_all(value: Any) -> Any:
     return redact(value) if isinstance(value, str) else value
 
 
+# What a terminal obeys, or what turns the direction of the text behind it.
+CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def clean(text: str, keep: str = "") -> str:
+    """Return `text` with control characters, but those in `keep`, written out: `\\x1b`."""
+    return CONTROL_CHARACTERS.sub(lambda match: match[0] if match[0] in keep else repr(match[0])[1:-1], text)
+
+
 def one_line(text: str) -> str:
-    """Return `text` on one line, without the control characters that a terminal would obey."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", re.sub(r"\s+", " ", text)).strip()
+    """Return `text` on one line, without control characters."""
+    return CONTROL_CHARACTERS.sub("", re.sub(r"\s+", " ", text)).strip()
 
 
 def shorten(text: str, most: int = 200) -> str:
@@ -1275,7 +1287,8 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callab
             print(json.dumps(row, ensure_ascii=False), flush=True)
     elif style == "value":
         for row in rows:
-            print(*(_cell(value) for value in (row.values() if isinstance(row, dict) else [row])), sep="\t", flush=True)
+            values = row.values() if isinstance(row, dict) else [row]
+            print(*(_line(_cell(value)) for value in values), sep="\t", flush=True)
     elif style in ("csv", "tsv"):
         _print_separated(rows, "," if style == "csv" else "\t", fields)
     else:
@@ -1321,7 +1334,7 @@ def _print_separated(rows: Iterator[Any], separator: str, fields: list[str]) -> 
     writer = csv.writer(sys.stdout, delimiter=separator, lineterminator="\n")
     writer.writerow(fields)
     for row in itertools.chain(first, rows):
-        writer.writerow([_cell(row.get(name)) for name in fields])
+        writer.writerow([_line(_cell(row.get(name))) for name in fields])
         sys.stdout.flush()
 
 
@@ -1331,7 +1344,8 @@ def format_table(content: list[Any], fields: Iterable[str] = (), style: str = "s
     tabulate.PRESERVE_WHITESPACE = True
     rows, columns = _columns(content)
     columns = list(fields) or columns
-    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
+    # A line end in the first column would make another row of it.
+    cells = [[clean(_cell(row.get(name)), "\n" if name != columns[0] else "") for name in columns] for row in rows]
     return tabulate.tabulate(cells, columns, style, disable_numparse=True)
 
 
@@ -1347,6 +1361,11 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def _line(value: object) -> str:
+    """Return `value` as text, on a terminal without what would make it more than one line there."""
+    return clean(str(value)) if sys.stdout.isatty() else str(value)
+
+
 def print_members(answer: Any) -> None:
     """Print the answer to a GET in the form that pipelines written for the old `display.py` read."""
     if isinstance(answer, list):
@@ -1356,14 +1375,14 @@ def print_members(answer: Any) -> None:
                 _print_member(member, f"#{number}: {member['url']}" if "url" in member else None)
             elif isinstance(member, list):
                 for item in member:
-                    print(item)
+                    print(_line(item))
             else:
-                print(f"  {member}")
+                print(f"  {_line(member)}")
         print(f"\n{len(answer)} element(s) in collection")
     elif isinstance(answer, dict):
         print("Member Information\n------------------")
         for name, value in answer.items():
-            print(f"{name}: {value}")
+            print(_line(f"{name}: {value}"))
     else:
         print(answer if isinstance(answer, str) else json.dumps(answer))
 
@@ -1378,7 +1397,7 @@ def print_response(answer: Any) -> None:
         if isinstance(member, dict):
             _print_member(member, member.get("url", "----"))
         else:
-            print(member)
+            print(_line(member))
 
 
 def print_answer(answer: Any) -> None:
@@ -1390,9 +1409,9 @@ def print_answer(answer: Any) -> None:
 
 def _print_member(member: dict[str, Any], heading: Any) -> None:
     if heading is not None:
-        print(heading)
+        print(_line(heading))
     if "name" in member:
-        print(f"  name: {member['name']}")
+        print(_line(f"  name: {member['name']}"))
     for name, value in member.items():
         if name not in ("url", "name"):
-            print(f"  {name}: {value}")
+            print(_line(f"  {name}: {value}"))

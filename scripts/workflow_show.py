@@ -25,7 +25,7 @@ also have the fields annotation and uuid, steps also state (the tool's settings)
 """
 import sys
 
-from common import Galaxy, arguments, output_options, run, show
+from common import Galaxy, arguments, one_line, output_options, run, show
 from galaxy_api_scripts.workflows.definition import (
     export_workflow,
     find_workflow,
@@ -53,7 +53,7 @@ def main(argv=None):
             rows, output["fields"] = [*map(with_words, rows)], output["fields"] or columns
         show(rows, **output)
         return
-    print(f"{about['name']}, {about['id']}{', deleted' if about.get('deleted') else ''}")
+    print(f"{one_line(about['name'])}, {about['id']}{', deleted' if about.get('deleted') else ''}")
     for rows, columns in ((inputs, INPUTS), (steps, STEPS)):
         print()
         show(map(with_words, rows), fields=columns)
