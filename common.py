@@ -308,9 +308,9 @@ def read_text(name: str, is_private: bool = False) -> str:
 
 
 def decode_text(content: bytes, name: str) -> str:
-    """Return the text in `content`, which messages call `name`; raise a usage error where it is not UTF-8."""
+    """Return the text in `content`, which messages call `name`; a usage error if it is not UTF-8, or UTF-16 with a BOM."""
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
         raise GalaxyError(f"{name}: not a text in UTF-8", USAGE) from None
 

@@ -106,7 +106,7 @@ def measure_visit(what, url, sheet, count):
     with Ledger(f"{sheet}.ledger") as memory, memory.together():
         example = memory.samples()[0].data
         del example["key"]
-        for number in range(memory.counts().get("ok", 0), count):
+        for number in range(len(memory.samples("ok")), count):
             unit = memory.add(f"{number:032x}", f"before {number}")
             unit.save(**{**example, "name": f"before {number}", "state": "ok", "place": "another sheet"})
     return measured(what, url, sheet, RUNNING, ["--once"], STILL, VISITS)

@@ -63,7 +63,8 @@ def open_parent(path: Path, root: Path | None = None) -> Iterator[int]:
 
 
 def prepare_folder_below(root: Path, name: str) -> Path:
-    """The folder called `name` in `root`, made if need be; `GalaxyError` if a link leads elsewhere from there."""
+    """The folder called `name` in `root`, both made if need be; `GalaxyError` if a link leads elsewhere from there."""
+    root.mkdir(parents=True, exist_ok=True)
     with open_parent(root / name / "file", root):
         return root / name
 

@@ -123,12 +123,12 @@ def describe_timeout(timeout: float | None) -> str:
 
 
 def combine_exit_codes(codes: list[int], ids: list[str]) -> int:
-    """The exit status of a script that was to do something to each of `ids`, with the exit codes of those that failed."""
-    if STILL_RUNNING in codes:
-        return STILL_RUNNING
-    if not codes:
-        return DONE
-    return codes[0] if len(codes) >= len(ids) else SOME_FAILED
+    """The exit status of a script that was to do something to each of `ids`, with the exit codes of those that it did not
+    do: what failed counts more than what still runs."""
+    failures = [code for code in codes if code != STILL_RUNNING]
+    if not failures:
+        return STILL_RUNNING if codes else DONE
+    return failures[0] if len(failures) >= len(ids) and len(set(failures)) == 1 else SOME_FAILED
 
 
 # ------------------------------------------------------------------------------------------ waiting within one history

@@ -1,7 +1,11 @@
 """Progress bars on a terminal, counts in words, and the clock of a transfer that makes no progress."""
 from __future__ import annotations
 
+import io
+import os
+import stat
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,14 +28,83 @@ def enable_bars(enabled: bool) -> None:
 @contextmanager
 def progress_bar(size: int | None, name: str, total: Any = None, unit: str = "B") -> Iterator[Any]:
     """A bar of `size` bytes, or of what `unit` names, with the attribute `n` and the method `update(count)`. It is drawn
-    on a terminal only, and not after `enable_bars(False)`. What counts here counts in `total`, the bar for several, too."""
-    if not _enabled or sys.stderr is None or not sys.stderr.isatty():
+    on a terminal only, not after `enable_bars(False)`, and not where a pager may have the terminal. What counts here counts
+    in `total`, the bar for several, too."""
+    if not _enabled or sys.stderr is None or not sys.stderr.isatty() or _is_pipe(sys.stdout):
         yield _Bar(None, total)
         return
     from tqdm import tqdm
-    with tqdm(total=size, desc=printable_name(name)[:40], unit=unit, unit_scale=unit == "B", unit_divisor=1024,
-              leave=False, file=sys.stderr) as drawn:
+    with _lines_above_bars() as terminal, tqdm(
+            total=size, desc=printable_name(name)[:40], unit=unit, unit_scale=unit == "B", unit_divisor=1024, leave=False,
+            file=terminal) as drawn:
         yield _Bar(drawn, total)
+
+
+def _is_pipe(stream: Any) -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError, AttributeError):       # closed, or no file at all
+        return False
+
+
+_lock = threading.Lock()
+_bars = 0       # how many are drawn now
+_streams: list[Any] = []        # what sys.stdout and sys.stderr were before
+
+
+@contextmanager
+def _lines_above_bars() -> Iterator[Any]:
+    """While a bar is drawn, in any thread, let all lines that go to the terminal go above the bars; yields the terminal."""
+    global _bars
+    with _lock:
+        _bars += 1
+        if _bars == 1:
+            _streams[:] = sys.stdout, sys.stderr
+            sys.stdout, sys.stderr = (_LinesAbove(one, sys.stderr) if one and one.isatty() else one for one in _streams)
+    try:
+        yield _streams[1]
+    finally:
+        with _lock:
+            _bars -= 1
+            if not _bars:
+                ours = [one for one in (sys.stdout, sys.stderr) if isinstance(one, _LinesAbove)]
+                sys.stdout, sys.stderr = _streams
+                for one in ours:
+                    one.end()
+
+
+class _LinesAbove(io.TextIOBase):
+    """A terminal to which whole lines are written, those of each thread, while the bars on `bars` are taken away."""
+
+    def __init__(self, terminal: Any, bars: Any):
+        self.terminal, self.bars = terminal, bars
+        self.begun: dict[int, str] = {}     # what has no end of its line yet, by thread
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.terminal, name)
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return int(self.terminal.fileno())
+
+    def write(self, text: str) -> int:
+        thread = threading.get_ident()
+        lines, end, self.begun[thread] = (self.begun.get(thread, "") + text).rpartition("\n")
+        if end:
+            from tqdm import tqdm
+            with tqdm.external_write_mode(file=self.bars):
+                self.terminal.write(lines + end)
+                self.terminal.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        self.terminal.flush()
+
+    def end(self) -> None:
+        """Write what has no end of its line."""
+        self.terminal.write("".join(self.begun.values()))
 
 
 @contextmanager
@@ -90,6 +163,11 @@ class StallClock:
         """Seconds until the transfer has stalled for too long; 0 at least."""
         return max(self.timeout - (time.monotonic() - self.last_progress), 0)
 
+    def patience_left(self) -> float:
+        """Seconds in which to try again, fewer than `seconds_left` where $GALAXY_RETRY_MAX says so; 0 at least."""
+        asked = float(os.environ.get("GALAXY_RETRY_MAX", "").strip() or "inf")      # `Galaxy` has checked it
+        return max(self.seconds_left() - max(self.timeout - asked, 0), 0)
+
     def back_off(self) -> None:
         """Wait before the next try: not after the first failure, then 1, 2, 4 ... 30 seconds."""
         if self.failures > 1:
@@ -97,4 +175,4 @@ class StallClock:
 
     def wait(self, seconds: float) -> None:
         """Sleep, but no longer than until the transfer has stalled."""
-        time.sleep(min(seconds, self.seconds_left()))
+        time.sleep(min(seconds, self.patience_left()))

@@ -78,7 +78,8 @@ def main(argv=None):
         if not jobs.running:
             break
     else:
-        raise GalaxyError(f"still running after {timeout} s: jobs {', '.join(jobs.running)}", STILL_RUNNING)
+        raise GalaxyError(f"still running after {timeout} s: jobs {', '.join(jobs.running)}",
+                          SOME_FAILED if jobs.failures else STILL_RUNNING)
     print("All indexers have been run, please check results.")
     return DONE if not jobs.failures else SOME_FAILED if jobs.successes else FAILED
 

@@ -41,6 +41,7 @@ from contextlib import ExitStack
 from common import (
     DONE,
     SOME_FAILED,
+    STILL_RUNNING,
     UNATTENDED,
     Galaxy,
     GalaxyError,
@@ -98,7 +99,12 @@ def main(argv=None):
         if wait:
             uploads = verify_uploads(galaxy, target.id, list(uploads), settings, timeout)
         ended = []
-        show(report_uploads(uploads, ended), output["format"], output["fields"] or FIELDS)
+        try:
+            show(report_uploads(uploads, ended), output["format"], output["fields"] or FIELDS)
+        except GalaxyError as error:
+            if error.exit_code != STILL_RUNNING or not (complaints or any(upload.problem for upload in ended)):
+                raise
+            return report_error(str(error), SOME_FAILED)        # what failed counts more than what still runs
         codes = [upload.exit_code for upload in ended if upload.problem]
         if not codes:
             mark_succeeded(ended, target)

@@ -99,7 +99,7 @@ def main(argv=None):
             samples.append(sample)
             if report_failure(sample) == "ok":
                 show(galaxy.get(f"invocations/{sample.invocation}"), **output, plain=print, changed=True)
-        return exit_status(samples)
+        return exit_status(samples, once)
 
 
 class ByPath(Staging):

@@ -30,6 +30,7 @@ Options:
   --tag=TAG           a tag for each history; may be repeated
   --use-cached-jobs   take the results of equal jobs that have run before
   --allow-corrections  let Galaxy fill in what steps of the workflow leave out
+  --same-server       the ledger was made for this server, by another address, though none of its histories is left
   --ledger=FILE       the ledger, by default in ~/.local/state; ledger_show.py shows it
   -n, --dry-run       show what would be done, change nothing
   --format=FORMAT     table, json, jsonl, csv, tsv, value or another tabulate style
@@ -47,63 +48,41 @@ when all that ended have failed, 3 when some have, 4 when some still run, 75 whe
 """
 import os
 import sys
+from contextlib import suppress
 
-from common import (
-    DONE,
-    UNATTENDED,
-    USAGE,
-    Galaxy,
-    GalaxyError,
-    arguments,
-    eprint,
-    int_option,
-    output_options,
-    run,
-    show,
+from common import DONE, USAGE, GalaxyError, arguments, eprint, int_option, run, show
+from galaxy_api_scripts.batch.incoming import (
+    COMPLETION_MARKS,
+    UNIT_KINDS,
+    IncomingUnit,
+    as_workflow_input,
+    is_complete,
+    scan_folder,
 )
-from galaxy_api_scripts.batch.incoming import COMPLETION_MARKS, UNIT_KINDS, as_workflow_input, is_complete, scan_folder
-from galaxy_api_scripts.batch.ledger import Ledger, ledger_path
+from galaxy_api_scripts.batch.ledger import ledger_path
 from galaxy_api_scripts.batch.ledger_reader import read_samples
-from galaxy_api_scripts.batch.runner import BatchRunner
-from galaxy_api_scripts.batch.summary import ROW_FIELDS, exit_status, iter_finished, print_rows
+from galaxy_api_scripts.batch.session import BatchSession
+from galaxy_api_scripts.batch.summary import exit_status, iter_finished, print_rows
 from galaxy_api_scripts.batch.watcher import DEFAULT_SETTLE, Watcher, WatchSettings, default_ledger
+from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.files import prepare_folder
-from galaxy_api_scripts.invocations.invocation import parse_labels
-from galaxy_api_scripts.progress import enable_bars
-from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
-from galaxy_api_scripts.workflows.run import (
-    check_workflow,
-    invocation_options,
-    parse_step_parameter,
-    parse_tag,
-    require_nonempty,
-)
+from galaxy_api_scripts.workflows.run import require_nonempty
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    once, dry_run, download = args["--once"], args["--dry-run"], args["--download"]
-    output = output_options(args, () if dry_run else ROW_FIELDS)
-    output["format"] = output["format"] or "tsv"
-    max_running, labels = int_option(args, "--max-running", 1), parse_labels(args["--outputs"])
-    parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
-    settings = watch_settings(args)
-    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
-    enable_bars(not args["--quiet"])
+    session = BatchSession(args)
+    settings = watch_settings(args, session.tags)
+    galaxy = session.connect()
     ledger_file = ledger_path(args["--ledger"], default_ledger(galaxy.base, settings.folder, args["WORKFLOW"]))
     if settings.kind != "run" and os.path.dirname(os.path.realpath(ledger_file)) == settings.folder:
         raise GalaxyError(f"--ledger={ledger_file}: it would be watched itself: name a file outside {settings.folder}",
                           USAGE)
 
-    user = galaxy.current_user()
-    check = check_workflow(galaxy, resolve_workflow(galaxy, args["WORKFLOW"]), parameters, labels, bool(download),
-                           **invocation_options(args))
+    check = session.check_workflow()
     base, index = constant_inputs(galaxy, check.workflow, args["INPUT=VALUE"], args["--input"], settings.kind)
     check.raise_problems(base.problems)
-    if dry_run:
-        show_units(settings, ledger_file, output)
-        return DONE
 
     def make_request(unit):
         inputs = base.copy()
@@ -112,9 +91,10 @@ def main(argv=None):
             raise GalaxyError(inputs.problems[0], USAGE)
         return check.make_request(inputs)
 
-    results = prepare_folder(download, "--download") if download else None
-    with Ledger(ledger_file, server=galaxy.base, user=user.get("username") or user["id"], folder=settings.folder) as ledger:
-        runner = BatchRunner(galaxy, ledger, max_running, results, labels)
+    if session.dry_run:
+        show_units(settings, make_request, ledger_file, session.output)
+        return DONE
+    with session.open_runner(ledger_file, folder=settings.folder) as runner:
         runner.context.shared_uploads.sources = {leaf.source for value in base.values.values()
                                                  for leaf in iter_datasets(value) if leaf.source}
         watcher = Watcher(runner, settings, make_request)
@@ -123,17 +103,16 @@ def main(argv=None):
         watcher.scan()
         runner.adopt_orphans()
         samples = []
-        print_rows(iter_finished(runner, samples, once, None, watcher.scan, settings.pause), output)
-        return exit_status([*samples, *(entry.sample for entry in (*runner.queue, *runner.running.values()))])
+        print_rows(iter_finished(runner, samples, session.once, None, watcher.scan, settings.pause), session.output)
+        return exit_status([*samples, *runner.unfinished], session.once)
 
 
-def watch_settings(args):
+def watch_settings(args, tags):
     """What the command line says about the folder and its units."""
     kind, pause, settle = args["--unit"], int_option(args, "--pause", 1), int_option(args, "--settle")
     if kind not in UNIT_KINDS:
         raise GalaxyError(f"--unit={kind}: expected {', '.join(UNIT_KINDS[:-1])} or {UNIT_KINDS[-1]}", USAGE)
-    require_nonempty(args, "--input", "--files", "--ready-file", "--move-to", "--download", "--outputs", "--on-done",
-                     "--on-fail")
+    require_nonempty(args, "--input", "--files", "--ready-file", "--move-to", "--on-done", "--on-fail")
     if not os.path.isdir(args["FOLDER"]):
         raise GalaxyError(f"{args['FOLDER']}: no such folder", USAGE)
     folder = os.path.realpath(args["FOLDER"])
@@ -143,7 +122,7 @@ def watch_settings(args):
     move_to, _ = (folder_outside(folder, args[option], option, kind) for option in ("--move-to", "--download"))
     return WatchSettings(folder, kind, DEFAULT_SETTLE[kind] if settle is None else settle, pause, args["--ready-file"],
                          args["--files"], move_to, {"ok": args["--on-done"], "failed": args["--on-fail"]},
-                         args["--retry-failed"], [parse_tag(tag) for tag in args["--tag"]])
+                         args["--retry-failed"], tags)
 
 
 def folder_outside(watched, text, option, kind):
@@ -172,22 +151,32 @@ def constant_inputs(galaxy, workflow, words, label, kind):
     base.values[index] = None      # so that it is not missing
     base.check_missing()
     del base.values[index]
-    if not accepts(base.specs[index].type, kind):
+    if not accepts(base.specs[index], kind):
         others = "--unit=pair or --unit=run" if kind == "file" else "--unit=file or --unit=run"
         base.problems.append(f"input {base.specs[index].name}: it takes a collection of type {base.specs[index].type}, "
                              f"which --unit={kind} does not give: {others}")
     return base, index
 
 
-def accepts(collection_type, kind):
-    """Whether an input for a collection of that type, "" for any, can take a unit of that kind."""
-    if not collection_type or "_or_unpaired" in collection_type:
-        return True
-    return kind == "run" or ("paired" in collection_type) == (kind == "pair")
+def accepts(spec, kind):
+    """Whether an input can take some unit of that kind."""
+    source = Source("x", "x", "", 0)
+    for mates in {"file": [1], "pair": [2]}.get(kind, [1, 2]):
+        with suppress(GalaxyError):
+            as_workflow_input(IncomingUnit("x", "x", (("x", (source,) * mates),), ()), spec)
+            return True
+    return False
 
 
-def show_units(settings, ledger_file, output):
-    """Show what is in the folder, when it would be taken, and how what was made of it before has ended."""
+def show_units(settings, make_request, ledger_file, output):
+    """Show what is in the folder, whether and when it would be taken, and how what was made of it before has ended."""
+    def problem(unit):
+        try:
+            make_request(unit)
+        except GalaxyError as error:
+            return str(error)
+        return ""
+
     samples = read_samples(ledger_file) if os.path.exists(ledger_file) else []
     before = {sample["place"]: sample["state"] for sample in samples}
     units = scan_folder(settings.folder, settings.kind, settings.ready_file, settings.pattern)
@@ -195,7 +184,7 @@ def show_units(settings, ledger_file, output):
     if units:
         show([{"name": unit.name, "place": unit.place, "files": len(unit.files),
                "bytes": sum(file.size for file in unit.files),
-               "taken": unit.problem or ("now" if is_complete(unit, 0, 0, settings.settle) else later),
+               "taken": unit.problem or problem(unit) or ("now" if is_complete(unit, 0, 0, settings.settle) else later),
                "before": before.get(unit.place)} for unit in units], **output)
     eprint(f"{len(units)} there; ledger: {ledger_file}")
 

@@ -46,6 +46,7 @@ import sys
 from common import (
     DONE,
     SOME_FAILED,
+    STILL_RUNNING,
     UNATTENDED,
     USAGE,
     Galaxy,
@@ -94,8 +95,10 @@ def main(argv=None):
             show(({**row, "path": printable_name(row["path"])} for row in rows), "value")
     for path, why in sync.errors.items():
         report_error(f"{printable_name(path)}: {why}")
-    if sync.failure:
+    if sync.failure and not (sync.errors and sync.failure.exit_code == STILL_RUNNING):      # a failure counts more
         raise sync.failure
+    if sync.failure:
+        report_error(str(sync.failure))
     return SOME_FAILED if sync.errors else DONE
 
 

@@ -89,13 +89,13 @@ def wait_and_check(galaxy, folder, paths, timeout):
         if not unfinished:
             break
     else:
-        raise GalaxyError(f"{len(unfinished)} of {len(files)} files are still being loaded after {timeout} s", STILL_RUNNING)
+        report_error(f"{len(unfinished)} of {len(files)} files are still being loaded after {timeout} s")
     is_paused = any("paused" in states[name] for name in files)
-    problems = check_uploads(galaxy, folder, {name: size for name, (_, size) in files.items()},
+    problems = check_uploads(galaxy, folder, {name: size for name, (_, size) in files.items() if name not in unfinished},
                              f"it is paused: {PAUSED_ADVICE} that dataset" if is_paused else "Galaxy does not say why")
     for name, problem in problems.items():
         report_error(f"{files[name][0]}: {problem}")
-    return SOME_FAILED if problems else DONE
+    return SOME_FAILED if problems else STILL_RUNNING if unfinished else DONE
 
 
 def list_files(folder):

@@ -29,6 +29,7 @@ Options:
   --timeout=SECONDS     stop waiting after this many seconds in all
   --again=SAMPLES       run these samples again, separated by commas, however they ended
   --retry-failed        run samples again that failed before
+  --same-server         the ledger was made for this server, by another address, though none of its histories is left
   --ledger=FILE         the ledger, by default SHEET.ledger; ledger_show.py shows it
   --summary=FILE        write a table with a row for each sample: CSV if FILE ends in .csv, else TSV
   -n, --dry-run         show what would be done, change nothing
@@ -46,101 +47,77 @@ row is ok, 1 when all have failed, 3 when some have, 4 when some still run, 75 w
 """
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
-from common import (
-    DONE,
-    UNATTENDED,
-    USAGE,
-    Galaxy,
-    GalaxyError,
-    arguments,
-    eprint,
-    format_table,
-    int_option,
-    output_options,
-    run,
-    script_name,
-    show,
-)
-from galaxy_api_scripts.batch.ledger import Ledger, ledger_path
+from common import DONE, USAGE, GalaxyError, arguments, eprint, format_table, int_option, run, script_name, show
+from galaxy_api_scripts.batch.ledger import ledger_path
 from galaxy_api_scripts.batch.ledger_reader import read_samples
-from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.sample_sheet import read_sheet
+from galaxy_api_scripts.batch.session import BatchSession
 from galaxy_api_scripts.batch.sheet_inputs import SheetInputs, parse_column_map
 from galaxy_api_scripts.batch.summary import (
     END_STATES,
-    ROW_FIELDS,
-    already_finished,
     exit_status,
     iter_finished,
     print_rows,
     write_summary,
 )
 from galaxy_api_scripts.datasets.target_history import find_writable_history, shared_history
-from galaxy_api_scripts.files import check_writable, prepare_folder
-from galaxy_api_scripts.invocations.invocation import parse_labels
-from galaxy_api_scripts.progress import enable_bars
-from galaxy_api_scripts.workflows.definition import resolve_workflow
-from galaxy_api_scripts.workflows.run import (
-    check_workflow,
-    invocation_options,
-    parse_step_parameter,
-    parse_tag,
-    require_nonempty,
-)
+from galaxy_api_scripts.files import check_writable
+from galaxy_api_scripts.progress import describe_counts
+from galaxy_api_scripts.workflows.run import require_nonempty
 from galaxy_api_scripts.workflows.staging import describe_input
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    sheet_name, history_name, once, dry_run = args["SHEET"], args["--history"], args["--once"], args["--dry-run"]
-    max_running, timeout = int_option(args, "--max-running", 1), int_option(args, "--timeout")
-    output = output_options(args, () if dry_run else ROW_FIELDS)
-    output["format"] = output["format"] or "tsv"
-    require_nonempty(args, "--history", "--download", "--outputs")
-    labels, tags = parse_labels(args["--outputs"]), [parse_tag(tag) for tag in args["--tag"]]
-    parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
+    require_nonempty(args, "--history")
+    session = BatchSession(args)
+    timeout = int_option(args, "--timeout")
     again = {name.strip() for name in (args["--again"] or "").split(",") if name.strip()}
-    mapping, sheet = parse_column_map(args["--map"]), read_sheet(sheet_name, args["--fastq"])
-    ledger_file = check_paths(sheet_name, args["--ledger"], args["--summary"])
-    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
-    enable_bars(not args["--quiet"])
+    mapping = parse_column_map(args["--map"])
+    sheet = read_sheet(args["SHEET"], args["--fastq"])
+    ledger_file = check_paths(args["SHEET"], args["--ledger"], args["--summary"])
 
-    user = galaxy.current_user()
-    check = check_workflow(galaxy, resolve_workflow(galaxy, args["WORKFLOW"]), parameters, labels, bool(args["--download"]),
-                           **invocation_options(args))
-    is_new = history_name and history_name.startswith("new:")
-    history = find_writable_history(galaxy, history_name, user)["id"] if history_name and not is_new else ""
+    galaxy = session.connect()
+    check = session.check_workflow()
+    history = find_history(galaxy, args["--history"], session.user)
     inputs = SheetInputs(sheet, galaxy, check.workflow, mapping, args["INPUT=VALUE"], history)
     rows = [inputs.fill_as_one()] if args["--as-collection"] else inputs.fill_rows()
     for name in again - {row.sample for row in rows}:
         sheet.note(None, "", f"--again={name}: there is no such sample")
     raise_problems(sheet)
     check.raise_problems([])
-    if dry_run:
-        show_plan(rows, check.workflow, ledger_file, output)
+    if session.dry_run:
+        show_plan(rows, check.workflow, ledger_file, session.output)
         return DONE
 
-    folder = prepare_folder(args["--download"], "--download") if args["--download"] else None
-    with Ledger(ledger_file, server=galaxy.base, user=user.get("username") or user["id"]) as ledger:
-        def common_history():
-            return history or shared_history(galaxy, ledger.meta, history_name.removeprefix("new:"))
-        runner = BatchRunner(galaxy, ledger, max_running, folder, labels,
-                             shared_history=common_history if history_name else None)
-        samples = submit_rows(runner, check, rows, sheet_name, tags, again, args["--retry-failed"])
-        finished = already_finished(samples)
+    def common_history(ledger):
+        return history or shared_history(galaxy, ledger, args["--history"].removeprefix("new:"))
+
+    with session.open_runner(ledger_file, common_history if args["--history"] else None) as runner:
+        samples = submit_rows(runner, check, rows, args["SHEET"], session.tags, again, args["--retry-failed"])
+        failed = [sample.name for sample in samples if sample.state == "failed" and sample.notes.reported]
+        counts = Counter(sample.state for sample in samples if sample.state in END_STATES)
+        if counts and sys.stderr.isatty():
+            eprint(f"before: {describe_counts(counts)}")
         runner.adopt_orphans()       # rows that are under way and no longer in the sheet
+        all_samples = list(samples)
         try:
-            print_rows(iter_finished(runner, list(samples), once, timeout), output)
+            print_rows(iter_finished(runner, all_samples, session.once, timeout), session.output)
         finally:
             if args["--summary"]:
                 write_summary(samples, args["--summary"])
-        failed = {key for key, state in finished.items() if state == "failed"}
-        if failed and not once:
-            names = ", ".join(sample.name for sample in samples if sample.key in failed)
-            eprint(f"{script_name()}: failed before: {names}: --retry-failed runs them again")
-        return exit_status(samples, failed if once else set(), runner.gave_up)
+        if failed and not session.once:
+            eprint(f"{script_name()}: failed before: {', '.join(failed)}: --retry-failed runs them again")
+        others = [sample for sample in (*all_samples, *runner.unfinished) if sample.state != "ok"]
+        return exit_status([*samples, *others], session.once)
+
+
+def find_history(galaxy, text, user):
+    """The id of the one history for all rows; "" if it must still be made, or each row has its own."""
+    return "" if not text or text.startswith("new:") else find_writable_history(galaxy, text, user)["id"]
 
 
 def check_paths(sheet_name, ledger_name, summary):
@@ -167,9 +144,15 @@ def raise_problems(sheet):
 def show_plan(rows, workflow, ledger_file, output):
     """Show what each row gives, by the inputs' labels, and how its sample ended before."""
     before = {sample["name"]: sample["state"] for sample in read_samples(ledger_file)} if os.path.exists(ledger_file) else {}
-    show([{"row": row.line, "sample": row.sample, "before": before.get(row.sample),
-           **{workflow["inputs"][index].get("label") or index: describe_input(value)
-              for index, value in row.inputs.values.items()}} for row in rows], **output)
+    labels = Counter(about.get("label") or index for index, about in workflow["inputs"].items())
+    labels.update(["row", "sample", "before"])
+    headings = {}       # each input's own, whatever its label
+    for index, about in workflow["inputs"].items():
+        label = about.get("label") or index
+        headings[index] = label if labels[label] == 1 else f"{label} ({index})"
+    values = [{headings[index]: describe_input(value) for index, value in row.inputs.values.items()} for row in rows]
+    show([{"row": row.line, "sample": row.sample, "before": before.get(row.sample), **inputs}
+          for row, inputs in zip(rows, values)], **output)
 
 
 def submit_rows(runner, check, rows, sheet_name, tags, again, retry_failed):

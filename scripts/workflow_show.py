@@ -16,10 +16,11 @@ Options:
   -h, --help       show this help
   --version        show the version
 
-A run names an input by its label, or by its index where it has no label. The column from shows which steps feed a step.
-Below the steps are the tools that the server lacks, and those that it has in another version: a run takes that version, but
-not of a tool from a Tool Shed. With --format or --fields only the inputs are printed, or with --steps only the steps. Inputs
-also have the fields annotation and uuid, steps also state (the tool's settings), type and annotation.
+A run names an input by its label, or by its index where it has no label. What the workflow leaves for run time is an
+input too: a tool's parameter as STEP:NAME, and NAME of each ${NAME} in an output's new name. The column from shows which
+steps feed a step. Below the steps are the tools that the server lacks, and those that it has in another version: a run takes
+that version, but not of a tool from a Tool Shed. With --format or --fields only the inputs are printed, or with --steps only
+the steps. Inputs also have the fields annotation and uuid, steps also state (the tool's settings), type and annotation.
   workflow_show.py - - "Wet days by month"
   workflow_show.py --steps --format=jsonl --fields=label,tool,version,state - - 85a07f4bbdb2c898
 """
@@ -27,13 +28,14 @@ import sys
 
 from common import Galaxy, arguments, one_line, output_options, run, show
 from galaxy_api_scripts.workflows.definition import (
+    editor_view,
     export_workflow,
     find_workflow,
-    input_details,
     step_details,
     tool_problems,
     tool_table,
 )
+from galaxy_api_scripts.workflows.parameters import describe_inputs
 
 INPUTS = ["index", "label", "kind", "collection_type", "datatypes", "optional", "default", "choices"]
 STEPS = ["index", "label", "tool", "version", "from", "when", "outputs"]
@@ -45,8 +47,8 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     about = find_workflow(galaxy, args["WORKFLOW"])
-    workflow = export_workflow(galaxy, about["id"])
-    inputs, steps = input_details(workflow), step_details(workflow)
+    workflow, editor = export_workflow(galaxy, about["id"]), editor_view(galaxy, about["id"])
+    inputs, steps = describe_inputs(galaxy, workflow, editor), step_details(workflow)
     if steps_only or any(output.values()):
         rows, columns = (steps, STEPS) if steps_only else (inputs, INPUTS)
         if output["format"] not in ("json", "jsonl"):
@@ -57,7 +59,7 @@ def main(argv=None):
     for rows, columns in ((inputs, INPUTS), (steps, STEPS)):
         print()
         show(map(with_words, rows), fields=columns)
-    rows = tool_problems(galaxy, about["id"], workflow)
+    rows = tool_problems(galaxy, about["id"], workflow, editor)
     if not rows:
         print("\nThe server has all its tools.")
     for is_missing, heading in ((True, "It can't run: the server lacks"), (False, "It runs other versions of")):

@@ -23,7 +23,8 @@ import sys
 
 from common import Galaxy, arguments, one_line, redact, run
 from galaxy_api_scripts.files import check_writable, write_output
-from galaxy_api_scripts.workflows.definition import export_workflow, find_workflow, input_details
+from galaxy_api_scripts.workflows.definition import editor_view, export_workflow, find_workflow
+from galaxy_api_scripts.workflows.parameters import describe_inputs
 
 FILE = {"class": "File", "path": "todo_test_data_path.ext"}
 
@@ -37,7 +38,8 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     about = find_workflow(galaxy, args["WORKFLOW"])
-    inputs = input_details(export_workflow(galaxy, about["id"]))
+    content, editor = export_workflow(galaxy, about["id"]), editor_view(galaxy, about["id"])
+    inputs = describe_inputs(galaxy, content, editor)
     names = [name for details in inputs for name in (details["label"], details["index"])]
     parts = [f"# {one_line(about['name'])}, workflow {about['id']} on {redact(galaxy.base)}\n"]
     for details in inputs:

@@ -1,8 +1,7 @@
-"""The units in a watched folder: files, pairs of files or a sequencer's runs; whether each is complete, and how it is moved
-away.
+"""The units in a watched folder: files, pairs of files or a sequencer's runs; whether each is complete, and its move.
 
-Nothing signals that the last byte is written, and a network file system signals nothing at all: the caller scans again and
-again, and remembers since when each fingerprint is the same. Galaxy is asked nothing here.
+Nothing signals that the last byte is written: the caller scans again and again, and remembers since when each fingerprint is
+the same. Galaxy is asked nothing here.
 """
 from __future__ import annotations
 
@@ -63,6 +62,7 @@ class IncomingUnit:
     mark: str = ""          # the path of its mark file, if there is one
     certain: bool = False   # the mark says that it is complete, and nothing came after that
     problem: str = ""       # why it can't be run
+    left_out: tuple[tuple[str, str], ...] = ()      # samples of a run without those that can't be run, and why
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -75,8 +75,8 @@ class IncomingUnit:
 
     @property
     def fingerprint(self) -> str:
-        """Fingerprint of the unit's files: paths, sizes, times, inodes. Marks are not in it: a unit that was taken without
-        one and gets it later is no new one."""
+        """Fingerprint of the unit's files: paths, sizes, times, inodes. Marks are not in it: one that comes later changes no
+        unit."""
         return _hash_files(self.files)
 
 
@@ -92,9 +92,9 @@ def scan_folder(folder: str, kind: str, ready_file: str | None = None, pattern: 
     folder.
 
     With `ready_file`, only what is marked: a run by a file of that name in it; a file by FILE.done if it is `.done`, else by
-    a file of that name in the folder, which stands for all that was there before it. `pattern` is a glob for the files'
-    names, by default of a run's FASTQ files. Empty files, and those without their mate, are waited for. Raises `GalaxyError`
-    (TRY_LATER) if the folder can't be read.
+    one of that name in the folder, for all that was there before it. `pattern` is a glob for the files' names, by default of
+    a run's FASTQ files. Empty files, and those without their mate, are waited for. Raises TRY_LATER for a folder that can't
+    be read.
     """
     folder = os.path.abspath(folder)
     try:
@@ -161,7 +161,14 @@ def _scan_run(folder: str, ready_file: str | None, pattern: str | None) -> Itera
     if (mark or not ready_file) and (reads or bad or certain):
         samples, problem = _samples(reads)
         path = os.path.join(folder, mark) if mark else ""
-        yield _make_unit(os.path.basename(folder), folder, samples, path, bool(certain), problem, bad)
+        empty = {name: file for name, mates in samples for file in mates if file.problem == EMPTY}
+        if len(empty) == len(samples):      # nothing would be left
+            empty = {}
+        bad += [replace(file, problem="") for name, mates in samples for file in mates if name in empty]
+        samples = [sample for sample in samples if sample[0] not in empty]
+        unit = _make_unit(os.path.basename(folder), folder, samples, path, bool(certain), problem, bad)
+        yield replace(unit, left_out=tuple((_as_utf8(name), f"{_as_utf8(file.name)} is empty, so it was left out")
+                                           for name, file in empty.items()))
 
 
 def _samples(reads: list[IncomingFile]) -> tuple[list[tuple[str, list[IncomingFile]]], str]:
@@ -176,7 +183,7 @@ def _samples(reads: list[IncomingFile]) -> tuple[list[tuple[str, list[IncomingFi
     counts = Counter(os.path.basename(path) for path, _ in by_path)
     samples = sorted(((path.replace("/", "_") if counts[os.path.basename(path)] > 1 else os.path.basename(path), files)
                       for path, files in by_path), key=lambda sample: sample[0])
-    problem = "" if by_name else "has no reads in it"
+    problem = "" if by_name else "has no reads in it yet"
     if 0 < len(alone) < len(by_name):
         problem = f"has {len(by_name)} files, and {len(alone)} of them without a mate, such as {alone[0]}"
     for (one, first), (other, second) in zip(samples, samples[1:]):
@@ -215,8 +222,7 @@ def _list_files(root: str, entries: Iterable[os.DirEntry[str]]) -> list[Incoming
 
 
 def _stat_entry(root: str, entry: os.DirEntry[str]) -> IncomingFile | None:
-    """The file of an entry; None if it is gone or no file. The file system is asked once, and once for the right to read
-    it."""
+    """The file of an entry; None if it is gone or no file."""
     name = os.path.relpath(entry.path, root) if os.path.dirname(entry.path) != root else entry.name
     try:
         about = entry.stat()
@@ -226,8 +232,12 @@ def _stat_entry(root: str, entry: os.DirEntry[str]) -> IncomingFile | None:
         return IncomingFile(entry.path, name, problem=f"can't be inspected: {error.strerror}")
     if not stat.S_ISREG(about.st_mode):
         return None
-    problem = EMPTY if not about.st_size else "" if os.access(entry.path, os.R_OK) else "can't be read"
-    return IncomingFile(entry.path, name, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino, problem)
+    return _describe_file(entry.path, name, about,
+                          EMPTY if not about.st_size else "" if os.access(entry.path, os.R_OK) else "can't be read")
+
+
+def _describe_file(path: str, name: str, about: os.stat_result, problem: str = "") -> IncomingFile:
+    return IncomingFile(path, name, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino, problem)
 
 
 def list_entries(folder: str) -> list[os.DirEntry[str]]:
@@ -269,34 +279,29 @@ def _as_utf8(text: str) -> str:
 # -------------------------------------------------------------------------------------------------- complete, and unchanged
 
 def is_complete(unit: IncomingUnit, since: float, now: float, settle: float) -> bool:
-    """Whether the unit may be taken, or its problem reported: at once if its mark is certain, else when its fingerprint is
-    the same since `since` (seconds), for `settle` seconds."""
-    return unit.certain or now - since >= settle
+    """Whether the unit may be taken, or its problem reported: it has files, and its mark is certain, or its fingerprint the
+    same for `settle` seconds."""
+    return bool(unit.files) and (unit.certain or now - since >= settle)
 
 
 def current_fingerprint(unit: IncomingUnit) -> str:
-    """The fingerprint that the unit has now, "" if some of it is gone. Only its own files count: what has come to a run
-    since, `scan_folder` shows."""
+    """The fingerprint that the unit's own files have now, "" if one is gone."""
     now = [_stat_again(file) for file in unit.files]
     return "" if None in now else _hash_files(file for file in now if file)
 
 
 def _stat_again(file: IncomingFile) -> IncomingFile | None:
     try:
-        about = os.stat(file.path)
+        return _describe_file(file.path, file.name, os.stat(file.path))
     except OSError:
         return None
-    return IncomingFile(file.path, file.name, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
 
 
 # ------------------------------------------------------------------------------------------------------------ as an input
 
 def as_workflow_input(unit: IncomingUnit, spec: InputSpec) -> DatasetInput | CollectionInput:
-    """The unit as the value of a workflow's input; a usage error if it does not fit.
-
-    An input for a dataset takes the file, or maps over a list of several; one for a pair takes the pair, or maps over all of
-    a run.
-    """
+    """The unit as the value of a workflow's input, which is mapped over what is more than it takes; a usage error if it does
+    not fit."""
     if unit.problem or spec.kind == "parameter":
         raise GalaxyError(unit.problem or f"it is a parameter ({spec.type}), and takes no file", USAGE)
     collection_type = spec.type if spec.kind == "collection" else "list"
@@ -323,12 +328,11 @@ def as_workflow_input(unit: IncomingUnit, spec: InputSpec) -> DatasetInput | Col
 # --------------------------------------------------------------------------------------------------------------- its move
 
 def move_unit(unit: IncomingUnit, to: str) -> str:
-    """Move the unit, and a file's mark with it, into the folder `to`, under names that nothing has there (NAME, NAME.2,
-    ...), and return where its `place` is now.
+    """Move the unit, and a file's mark with it, into the folder `to`, under unused names (NAME, NAME.2, ...), and return
+    where its `place` is now.
 
-    All of it is there before any of it leaves; if a process is killed on the way and the next one moves the same unit, there
-    is one complete copy in the end. Raises `GalaxyError` if the unit has changed or can't be moved; then it stays, or the
-    message says what is where.
+    All of it is there before any of it leaves; after a kill on the way, another call completes it. Raises `GalaxyError` if
+    the unit has changed or can't be moved; then it stays, or the message says what is where.
     """
     paths = [file.path for file in unit.files]
     things = paths if unit.place in paths else [unit.place]     # a run is moved as a folder

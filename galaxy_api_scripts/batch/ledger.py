@@ -1,8 +1,7 @@
-"""The ledger of a batch or a watched folder: the state of each sample and each step of it, in a file that outlives every
-process.
+"""The ledger of a batch or a watched folder: a file with the state of each sample and each step of it.
 
-One process at a time writes it, any number read it meanwhile: see ledger_reader.py. While it is open, SQLite keeps FILE-wal
-and FILE-shm next to it, which belong to it; once the writer has closed it, FILE alone is complete.
+One process at a time writes it, any number read it meanwhile: see ledger_reader.py. While it is open, SQLite's FILE-wal and
+FILE-shm belong to it; once the writer has closed it, FILE alone is complete.
 """
 from __future__ import annotations
 
@@ -13,16 +12,17 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from common import TRY_LATER, USAGE, GalaxyError, one_line, redact
+from common import TRY_LATER, USAGE, GalaxyError, eprint, one_line, redact
 from galaxy_api_scripts.batch.ledger_reader import (
     APPLICATION_ID,
+    FAILURE_STATES,
     SAMPLE_COLUMNS,
     SCHEMA,
     TEXT,
@@ -65,16 +65,18 @@ def utc_now() -> str:
 
 
 class Ledger:
-    """All samples of one batch or watched folder, in the file `path`, which is created if need be.
+    """All samples of one batch or watched folder, in the file `path`, which is created if need be. It can be passed as
+    `checkpoint.Notes`: those on the whole.
 
-    `about` says what it is for, such as `server=URL`, and is kept in it. Raises `GalaxyError`, in any method: (TRY_LATER)
+    `about` says what it is for, such as `server=URL`, and is kept in it; `is_same_server(ledger)` is asked about another URL
+    than the one in it. Raises `GalaxyError`, in any method: (TRY_LATER)
     while another process writes it, (USAGE) if it is for something else, and if it is no ledger or can't be written. Each
     change is on the disk when its method returns, or not made at all. Threads may share it. No secret gets into it.
     """
 
-    def __init__(self, path: str | Path, **about: str):
+    def __init__(self, path: str | Path, is_same_server: Callable[[Ledger], bool] | None = None, **about: str):
         self.path = Path(os.path.realpath(path))    # a link to it is the same ledger, with the same lock
-        self.meta = LedgerMeta(self)
+        self.notes = LedgerNotes()
         # One object a row, so that none is out of date.
         self._samples: WeakValueDictionary[str, Sample] = WeakValueDictionary()
         self._mutex = threading.RLock()
@@ -97,8 +99,8 @@ class Ledger:
             with self.together():
                 if schema < SCHEMA:
                     self._migrate() if schema else self._create()
-                self._check(about)
-            self.meta.load()
+                self._load_notes()
+                self._check(about, is_same_server)
             self._stack = stack.pop_all()
 
     def _create(self) -> None:
@@ -125,15 +127,21 @@ class Ledger:
         self._database.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (str(SCHEMA),))
         self._database.execute(f"PRAGMA user_version = {SCHEMA}")
 
-    def _check(self, about: dict[str, str]) -> None:
+    def _check(self, about: dict[str, str], is_same_server: Callable[[Ledger], bool] | None) -> None:
         """Raise `GalaxyError` if this ledger is for something else than `about`; keep what it does not say yet."""
         known = {row["name"]: row["value"] for row in self._rows("SELECT name, value FROM meta")}
         for name, value in ((name, redact(str(value))) for name, value in about.items()):
-            if known.get(name, value) != value:
-                raise GalaxyError(f"{self.path}: is the ledger of {name}={known[name]}, not {value}: another --ledger=FILE",
-                                  USAGE)
-            if name not in known:
-                self._database.execute(f"INSERT INTO meta VALUES ({TEXT}, {TEXT})", (encode(redact(name)), encode(value)))
+            if known.get(name) == value:
+                continue
+            if name in known and not (name == "server" and is_same_server and is_same_server(self)):
+                hint = ", and none of its histories was found there: --same-server says that it is the same server under " \
+                    "another address; else name" if name == "server" and is_same_server else ":"
+                raise GalaxyError(f"{self.path}: is the ledger of {name}={known[name]}, not {value}{hint} another "
+                                  "--ledger=FILE", USAGE)
+            if name in known:
+                eprint(f"{self.path}: {value} is the same server as {known[name]}, so the ledger has noted {value} now")
+            self._database.execute(f"INSERT OR REPLACE INTO meta VALUES ({TEXT}, {TEXT})",
+                                   (encode(redact(name)), encode(value)))
 
     def add(self, key: str, name: str, **facts: Any) -> Sample:
         """A new sample, in state `waiting`; `key`, which is no secret, is its own for ever. `facts`: see `Sample.save`."""
@@ -166,9 +174,21 @@ class Ledger:
             return [self._samples.get(row["key"]) or self._samples.setdefault(row["key"], Sample(self, row))
                     for row in self._rows(query, *values)]
 
-    def counts(self) -> dict[str, int]:
-        """`{state: number of samples}`."""
-        return {row[0]: row[1] for row in self._rows("SELECT state, count(*) FROM units GROUP BY state")}
+    @property
+    def data(self) -> dict[str, Any]:
+        """The notes on the whole ledger that are set."""
+        return self.notes.present()
+
+    def save(self, durably: bool = False, **changes: Any) -> None:
+        """Change fields of `LedgerNotes`, None resets one; `durably` or not, they outlive a power failure."""
+        with self.together():
+            notes = self.notes.update(changes)
+            self.write("UPDATE meta SET value = ? WHERE name = 'notes'", notes.to_json())
+            self.notes = notes
+
+    def _load_notes(self) -> None:
+        for row in self._rows("SELECT value FROM meta WHERE name = 'notes'"):
+            self.notes = LedgerNotes.from_json(row["value"])
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -195,7 +215,7 @@ class Ledger:
                 sample.load(row)
             else:
                 del self._samples[key]
-        self.meta.load()
+        self._load_notes()
 
     def _rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         with self._mutex, translate_errors(self.path):
@@ -224,30 +244,6 @@ class Ledger:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-class LedgerMeta:
-    """The notes on a whole ledger. It can be passed as `checkpoint.Notes`."""
-
-    def __init__(self, ledger: Ledger):
-        self.ledger, self.notes = ledger, LedgerNotes()
-
-    def load(self) -> None:
-        """Read them from the file, if it has any."""
-        for row in self.ledger._rows("SELECT value FROM meta WHERE name = 'notes'"):
-            self.notes = LedgerNotes.from_json(row["value"])
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """The notes that are set."""
-        return self.notes.present()
-
-    def save(self, durably: bool = False, **changes: Any) -> None:
-        """Change fields of `LedgerNotes`, None resets one; `durably` or not, they outlive a power failure."""
-        with self.ledger.together():
-            notes = self.notes.update(changes)
-            self.ledger.write("UPDATE meta SET value = ? WHERE name = 'notes'", notes.to_json())
-            self.notes = notes
 
 
 class Sample:
@@ -295,7 +291,7 @@ class Sample:
         if state == "running" and self.state != "running":
             changes = {"begun": utc_now(), "ended": None, **changes}
         elif finished:
-            changes = {"ended": utc_now(), **changes}
+            changes = {"ended": utc_now(), "reported": None, **changes}
         values = {name: _column_value(name, changes.pop(name)) for name in SAMPLE_COLUMNS[1:] if name in changes}
         key = encode(self.key)
         with self.ledger.together():
@@ -343,6 +339,31 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, GalaxyError):
         return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def acknowledge(path: str | Path, names: list[str]) -> None:
+    """Note that a person knows of the failures of the samples with these names, until one fails in another attempt.
+
+    It needs no lock: SQLite lets it write between two changes of a process that works on the ledger. Raises `GalaxyError`
+    (USAGE) if none of that name has failed.
+    """
+    states = ", ".join(f"'{state}'" for state in FAILURE_STATES)
+    with translate_errors(Path(path), opening=True):
+        os.stat(path)
+        reject_special_file(Path(path))
+        with contextlib.closing(connect(os.path.realpath(path))) as database:
+            if not read_schema(database, Path(path)):
+                raise GalaxyError(f"{path}: nothing is in it", USAGE)
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("CREATE TABLE IF NOT EXISTS acknowledged (unit TEXT NOT NULL, attempt INTEGER NOT NULL, "
+                             "seen TEXT NOT NULL, PRIMARY KEY (unit, attempt))")
+            for name in names:
+                failed = f"FROM units WHERE name = {TEXT} AND state IN ({states})"
+                if not database.execute(f"SELECT 1 {failed}", (encode(redact(name)),)).fetchone():
+                    raise GalaxyError(f"--acknowledge={name}: no sample of that name has failed", USAGE)
+                database.execute(f"INSERT OR IGNORE INTO acknowledged SELECT key, attempt, ? {failed}",
+                                 (utc_now(), encode(redact(name))))
+            database.execute("COMMIT")
 
 
 @contextmanager

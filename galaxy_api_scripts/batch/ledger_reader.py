@@ -1,7 +1,6 @@
 """Read a ledger while a batch may be writing it: its samples, their steps, and how many are in each state.
 
-A ledger is an SQLite file, which other programs read too, such as `sqlite3 FILE "select name, state, stage from units"`. A
-reader waits for no writer, no writer waits for it, and it changes nothing.
+A ledger is an SQLite file, which other programs read too. Readers and the writer don't wait for each other.
 """
 from __future__ import annotations
 
@@ -17,7 +16,8 @@ from common import TRY_LATER, GalaxyError, redact
 from galaxy_api_scripts.batch.notes import SampleNotes, Stage
 
 UNFINISHED_STATES = ["waiting", "running"]
-SAMPLE_STATES = [*UNFINISHED_STATES, "ok", "failed", "gone"]
+FAILURE_STATES = ["failed", "fetch pending"]    # fetch pending: the run is ok, its results could not be downloaded yet
+SAMPLE_STATES = [*UNFINISHED_STATES, "ok", *FAILURE_STATES, "superseded", "gone"]
 SAMPLE_COLUMNS = ["key", "name", "state", "stage", "attempt", "place", "history", "invocation", "failed_step", "message",
                   "seen", "begun", "ended"]
 STEP_COLUMNS = ["key", "name", "attempt", "step", "begun", "ended", "outcome"]
@@ -30,14 +30,21 @@ TEXT = "CAST(? AS TEXT)"    # a value as `encode` gives it: sqlite3 takes the na
 
 
 def read_samples(path: str | Path, states: Iterable[str] = (), name: str | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the samples in the order in which they were added, `{column: value}` each (SAMPLE_COLUMNS) with their `notes` (a
-    dict): those in one of these states, or all; of this name, or any. A thousand at a time are in memory. Raises
-    `GalaxyError`."""
+    """Yield the samples in one of these states, or all; of this name, or any: `{column: value}` each (SAMPLE_COLUMNS) with
+    `notes` (a dict), the oldest first, PAGE of them in memory. Raises `GalaxyError`."""
     for row in _read(path, "SELECT rowid AS number, * FROM units WHERE rowid > ?", "rowid", states, name):
         row.setdefault("stage", None)       # schema 1
         failed_step = row["failed_step"]
         yield {**row, "failed_step": failed_step and Stage.parse(failed_step),
                "notes": SampleNotes.from_json(row["notes"]).present()}
+
+
+def read_failures(path: str | Path, name: str | None = None) -> Iterator[dict[str, Any]]:
+    """Yield, as `read_samples` does, what has failed and was neither mended nor acknowledged (`ledger.acknowledge`)."""
+    with _open_for_reading(Path(path)) as database:
+        known = {(row["unit"], row["attempt"]) for row in database.execute("SELECT * FROM acknowledged")} \
+            if database and has_acknowledged(database) else set()
+    yield from (row for row in read_samples(path, FAILURE_STATES, name) if (row["key"], row["attempt"]) not in known)
 
 
 def read_steps(path: str | Path, states: Iterable[str] = (), name: str | None = None) -> Iterator[dict[str, Any]]:
@@ -119,8 +126,7 @@ def connect(place: str) -> sqlite3.Connection:
 
 
 def read_schema(database: sqlite3.Connection, path: Path) -> int:
-    """The version of the ledger's schema; 0 if the file is empty, as after a kill while it was created. Raises `GalaxyError`
-    if the database is no ledger, or a newer one."""
+    """The version of the ledger's schema; 0 of an empty file. Raises `GalaxyError` if it is no ledger, or a newer one."""
     application, schema, content = (database.execute(query).fetchone()[0] for query in (
         "PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master"))
     if (application, schema, content) == (0, 0, 0):
@@ -130,6 +136,11 @@ def read_schema(database: sqlite3.Connection, path: Path) -> int:
     if schema > SCHEMA:
         raise GalaxyError(f"{path}: a ledger of schema {schema}, written by newer scripts: these read up to schema {SCHEMA}")
     return int(schema)
+
+
+def has_acknowledged(database: sqlite3.Connection) -> bool:
+    """Whether the ledger has a table of acknowledged failures, which the first of them makes."""
+    return bool(database.execute("SELECT 1 FROM sqlite_master WHERE name = 'acknowledged'").fetchone())
 
 
 def encode(value: str) -> bytes:

@@ -78,72 +78,46 @@ class BaseNotes:
 
 @dataclass(frozen=True)
 class SampleNotes(BaseNotes):
-    """What is noted on one sample."""
+    """What is noted on one sample. Times are in seconds since 1970."""
 
-    purpose: str = ""
-    """Digest of its name and of what is to be run, but for its files' contents: see `identity.stable_hash`."""
-    files: dict[str, list[Any]] = field(default_factory=dict)
-    """`{path: [size in bytes, time of the last change in ns, SHA-256 or ""]}` of the files that are uploaded for it."""
-    workflow: str = ""
-    """The id of its workflow, by which a process that no longer has the sample's row finds its invocation."""
-    title: str = ""
-    """The name of its history."""
-    unique_title: bool = False
-    """Whether the title ends with the sample's key, so that no other history can have it."""
-    folder: str = ""
-    """The name of its folder of results, which no other sample of the ledger has."""
+    purpose: str = ""               # digest of its name and of what is to be run, but for its files' contents
+    files: dict[str, list[Any]] = field(default_factory=dict)   # uploaded: {path: [bytes, mtime in ns, SHA-256 or ""]}
+    workflow: str = ""              # id, by which a process that no longer has the sample's row finds its invocation
+    title: str = ""                 # its history's name
+    unique_title: bool = False      # the title ends with the sample's key, so that no other history can have it
+    folder: str = ""                # the name of its folder of results, which no other sample of the ledger has
 
-    history_requested: float | None = None
-    """When its history was requested (seconds since 1970): where the answer was lost, it is looked up by its name."""
-    older_histories: list[str] = field(default_factory=list)
-    """Ids of the histories that had this title before that."""
-    own_history: bool = False
-    """Whether the history holds nothing but this sample, so that every invocation of its workflow in there is its own."""
+    history_requested: float | None = None      # when: where the answer was lost, the history is looked up by its name
+    older_histories: list[str] = field(default_factory=list)    # ids of those that had this title before that
+    own_history: bool = False       # it holds nothing but this sample: every invocation of its workflow there is its own
 
-    sent_at: float | None = None
-    """When its files were sent for the first time (seconds since 1970), of which Galaxy is to make datasets."""
-    making_since: float | None = None
-    """Since when Galaxy has been at work on these (seconds since 1970)."""
-    resends: int = 0
-    """How often its files were sent again, because Galaxy had lost the job that makes the datasets."""
-    inputs: dict[str, Any] | None = None
-    """`{index: {"src": ..., "id": ...} or a parameter's value}` as the invocation takes it, once Galaxy has the datasets."""
+    sent_at: float | None = None        # when its files were sent for the first time
+    making_since: float | None = None   # since when Galaxy has been making datasets of them
+    resends: int = 0                    # how often they were sent again, because Galaxy had lost the job that does that
+    inputs: dict[str, Any] | None = None    # as the invocation takes them, by index, once Galaxy has the datasets
 
-    asked: float | None = None
-    """When its invocation was requested (seconds since 1970); this and the two below: see `invocation.submit_once`."""
-    known: list[str] | None = None
-    """The id of the newest invocation in the history before that, if there was one."""
-    tries: int = 0
-    """How often the invocation was requested without an answer."""
-    earlier_runs: list[str] = field(default_factory=list)
-    """Ids of its invocations in earlier attempts, which are not to be taken for this one's."""
-    restarts: int = 0
-    """How often its invocation was run again because Galaxy's restart had killed a job."""
-    last_poll: list[Any] | None = None
-    """`[summary, seconds since 1970]`: the invocation's jobs when they were polled last, and since when they are like
-    that."""
-    results: str | None = None
-    """The folder where its results are, once they are downloaded."""
+    asked: float | None = None          # when its invocation was requested; this and the two below: see `submit_once`
+    known: list[str] | None = None      # the id of the newest invocation in the history before that, if there was one
+    tries: int = 0                      # how often it was requested without an answer
+    earlier_runs: list[str] = field(default_factory=list)       # ids of its invocations in earlier attempts
+    restarts: int = 0                   # how often it was run again because Galaxy's restart had killed a job
+    last_poll: list[Any] | None = None  # [jobs_summary, since when it is like that]
+    results: str | None = None          # the folder where its results are, once they are downloaded
+    notified: str = ""                  # the message with which the user's command was run while its results are pending
+    reported: bool = False              # whether its failure was in the exit status of a visit
 
-    fingerprint: str = ""
-    """Of a watched folder: the `IncomingUnit.fingerprint` of the files that it was made of."""
-    moving: dict[str, Any] | None = None
-    """Of a watched folder: the `IncomingUnit` that is being moved away, as `dataclasses.asdict` has it."""
+    fingerprint: str = ""               # of a watched folder: that of the `IncomingUnit` that it was made of
+    moving: dict[str, Any] | None = None    # and the `IncomingUnit` that is being moved away, by `dataclasses.asdict`
 
 
 @dataclass(frozen=True)
 class LedgerNotes(BaseNotes):
     """What is noted on a ledger as a whole."""
 
-    history_mark: str = ""
-    """Letters that end the names of the histories that all its samples share."""
-    histories: dict[str, str] = field(default_factory=dict)
-    """`{title: id}` of these histories."""
-    history_requested: float | None = None
-    """When the last of them was requested: see `SampleNotes`."""
+    history_mark: str = ""              # letters that end the names of the histories that all its samples share
+    histories: dict[str, str] = field(default_factory=dict)     # {title: id} of these
+    history_requested: float | None = None      # when the last of them was; this and the next: see `SampleNotes`
     older_histories: list[str] = field(default_factory=list)
-    """See `SampleNotes`."""
+    # Files that several samples take, {file: {"id": its dataset, "sha256": ...}}: see `SharedUploads`
     shared_uploads: dict[str, dict[str, str]] = field(default_factory=dict)
-    """`{file: {"id": its dataset, "sha256": ...}}` of the files that several samples take, see `shared_uploads`."""
-    arrivals: dict[str, list[Any]] = field(default_factory=dict)
-    """`{place: [fingerprint, seconds since 1970]}`: since when each thing in the watched folder is as it is."""
+    arrivals: dict[str, list[Any]] = field(default_factory=dict)    # in a watched folder: {place: [fingerprint, since when]}

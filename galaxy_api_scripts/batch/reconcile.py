@@ -1,5 +1,4 @@
-"""Invocations that Galaxy has and a ledger does not know of: after a kill, a lost answer or the loss of the ledger
-itself."""
+"""Invocations that Galaxy has and a ledger does not know of: after a kill, a lost answer or the loss of the ledger."""
 from __future__ import annotations
 
 from typing import Any
@@ -44,8 +43,7 @@ def _best(galaxy: Galaxy, runs: list[dict[str, Any]], history: str) -> dict[str,
 
 
 def adopt_requested(galaxy: Galaxy, sample: Sample) -> bool:
-    """Save the invocation that an earlier process requested for the sample and whose answer it did not get; whether there is
-    one."""
+    """Save the invocation that an earlier process requested without an answer; whether there is one."""
     notes = sample.notes
     if not (notes.asked and notes.own_history):
         return False
@@ -57,8 +55,8 @@ def adopt_requested(galaxy: Galaxy, sample: Sample) -> bool:
 
 
 def cancel_late(galaxy: Galaxy, sample: Sample, invocation: dict[str, Any]) -> None:
-    """Cancel what Galaxy began for the sample after all, when that had been given up for lost: only in its own history, and
-    not what a person has begun there on other inputs."""
+    """Cancel what Galaxy began in the sample's own history after that was given up for lost; not what a person has begun
+    there on other inputs."""
     notes = sample.notes
     if not notes.own_history:
         return

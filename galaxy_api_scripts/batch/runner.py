@@ -17,7 +17,7 @@ from galaxy_api_scripts.batch.ledger import Ledger, Sample, utc_now
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.reconcile import fetch_summaries
 from galaxy_api_scripts.batch.running_sample import BatchContext, RunningSample
-from galaxy_api_scripts.batch.samples import drop, find_or_add, reset
+from galaxy_api_scripts.batch.samples import begin_again, find_or_add, give_up
 from galaxy_api_scripts.batch.shared_uploads import SharedUploads
 from galaxy_api_scripts.polling import fetch_datasets
 from galaxy_api_scripts.workflows.run import RunRequest
@@ -25,6 +25,7 @@ from galaxy_api_scripts.workflows.staging import Staging
 
 POLL_INTERVAL = (0.25, 20.0)    # seconds between two rounds: while something is done, and at most
 MAX_REFUSALS = 5                # refusals in a row after which nothing more is begun: the fault is not a sample's
+FETCH_PAUSE = 600               # seconds until a process that stays tries again to download results
 STALL_SECONDS = 300             # with `once`: stop waiting for uploads after so long without any progress
 
 
@@ -39,7 +40,8 @@ class BatchRunner:
         self.context = BatchContext(galaxy, shared_uploads, folder, list(labels), make_staging, wait, shared_history)
         self.running: dict[str, RunningSample] = {}     # by key
         self.queue: deque[RunningSample] = deque()
-        self.rejected: list[Sample] = []        # failed before they began; the watcher adds them, and `step` yields them
+        self.rejected: list[Sample] = []        # failed before they began: the watcher adds, `run_round` yields them
+        self.fetch_later: list[tuple[float, RunningSample]] = []    # whose results could not be downloaded, and since when
         self.gave_up = False                    # whether the queue was cleared after MAX_REFUSALS
 
     def submit(self, name: str, request: RunRequest, *, purpose: Any = None, place: str = "", title: str = "",
@@ -47,17 +49,17 @@ class BatchRunner:
                unique_title: bool = True) -> Sample:
         """Queue the sample of that name for that request, unless it runs or has ended: the one in the ledger, or a new one.
 
-        A sample is identified by name, `purpose` (the request's by default) and file contents; a change in any of them makes
-        a new one. One in a state among `again` gets another invocation. `place` is where messages say that it stands, such
-        as a line of the sheet. A new one's history is called `title`, or by its name and the workflow's, and with
-        `unique_title` by the sample's key too. `require_unchanged` may raise right before the submission.
+        `purpose` is the request's by default, see samples.py. One in a state among `again` gets another invocation. `place`
+        is where messages say that it stands. A new one's history is called `title`, or by its name and the workflow's, and
+        with `unique_title` by the sample's key too. `require_unchanged` may raise right before the submission.
         """
         sample = find_or_add(self.ledger, name, request, purpose, place, title, unique_title)
         # Results are asked for, and were never downloaded. Without `wait` there are none to ask for.
         undelivered = self.context.folder and self.context.wait and not sample.notes.results
-        # Polling failed, not the invocation: that may still be running, or have ended well.
-        if sample.state in again or (sample.state == "failed" and sample.failed_step == Stage.RUN):
-            reset(self.galaxy, sample)
+        # Polling or a download failed, not the invocation: that may still be running, or have ended well.
+        if sample.state in (*again, "fetch pending") or (
+                sample.state == "failed" and sample.failed_step in (Stage.RUN, Stage.DELIVER)):
+            begin_again(self.galaxy, sample)
         if sample.state == "gone" or (sample.state == "ok" and undelivered):
             sample.save(state="waiting", message=None, ended=None)
         if sample.state in ("waiting", "running") and sample.key not in self.running:
@@ -71,20 +73,27 @@ class BatchRunner:
     def adopt_orphans(self) -> None:
         """Take on what an earlier process left and nobody has submitted this time: invocations are polled to their ends, and
         what was not begun is dropped."""
-        for sample in self.ledger.samples("running"):
-            self.running.setdefault(sample.key, RunningSample(self.context, sample))
+        for sample in self.ledger.samples("running", "fetch pending"):
+            self._resume(RunningSample(self.context, sample))
         queued = {entry.sample.key for entry in self.queue}
         for sample in self.ledger.samples("waiting"):
             if sample.key not in queued:
-                drop(sample)
+                give_up(sample)
+
+    def _resume(self, entry: RunningSample) -> None:
+        """Poll a sample whose invocation was submitted before, unless that is done already."""
+        if entry.sample.state == "fetch pending":
+            begin_again(self.galaxy, entry.sample)
+            entry.sample.save(state="running")
+        self.running.setdefault(entry.sample.key, entry)
 
     def run(self, once: bool = False, timeout: float | None = None, find_more: Callable[[], None] | None = None,
             max_interval: float = POLL_INTERVAL[1]) -> Iterator[Sample]:
         """Yield each sample as it ends, until all have ended or `timeout` seconds are over.
 
-        With `once`, stop when nothing more can be submitted, and download the results of what has ended by then.
-        `find_more()`, which may submit more, is called before each round; with it and without `once` there is no end, and a
-        server that is away is waited for as long as it takes. Between two rounds are `max_interval` seconds at most.
+        With `once`, stop when nothing more can be submitted. `find_more()`, which may submit more, is called before each
+        round; with it and without `once` there is no end, and a server that is away is waited for as long as it takes.
+        Between two rounds are `max_interval` seconds at most.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         last_active, interval, reported = time.monotonic(), POLL_INTERVAL[0], ""
@@ -94,7 +103,7 @@ class BatchRunner:
             try:
                 if find_more:
                     find_more()
-                yield from self.step()
+                yield from self.run_round()
                 if forever and self.context.refusals >= MAX_REFUSALS:
                     raise GalaxyError(f"the last {self.context.refusals} runs were refused, so nothing more is begun: start "
                                       "it again once that is mended")
@@ -118,22 +127,24 @@ class BatchRunner:
             entry.save_poll()
 
     @property
-    def unfinished(self) -> int:
-        """How many samples run or are queued."""
-        return len(self.queue) + len(self.running)
+    def unfinished(self) -> list[Sample]:
+        """The samples that are queued or run."""
+        return [entry.sample for entry in (*self.queue, *self.running.values())]
 
     @property
     def all_submitted(self) -> bool:
         return all(entry.sample.invocation for entry in self.running.values()) and \
             (not self.queue or len(self.running) >= self.max_running)
 
-    def step(self) -> Iterator[Sample]:
+    def run_round(self) -> Iterator[Sample]:
         """One round: advance what runs, then begin what may begin; yield each sample that has ended.
 
         However many samples there are, it is one request for all datasets that are being made, and one for all invocations.
         """
         while self.rejected:
             yield self.rejected.pop(0)
+        while self.fetch_later and time.monotonic() > self.fetch_later[0][0] + FETCH_PAUSE:
+            self._resume(self.fetch_later.pop(0)[1])
         unfinished = self._unfinished_datasets()
         summaries = fetch_summaries(self.galaxy, {entry.sample.invocation: str(entry.sample.history)
                                                   for entry in self.running.values() if entry.sample.invocation})
@@ -155,6 +166,8 @@ class BatchRunner:
     def _advance(self, entry: RunningSample, unfinished: dict[str, str], summaries: dict[str, Any]) -> Iterator[Sample]:
         if entry.advance(unfinished, summaries):
             del self.running[entry.sample.key]
+            if entry.sample.state == "fetch pending":
+                self.fetch_later.append((time.monotonic(), entry))
             yield entry.sample
 
     def _unfinished_datasets(self) -> dict[str, str]:

@@ -1,5 +1,4 @@
-"""One sample on its way: each stage is saved before it is taken and after it, so that a process killed at any moment leaves
-the next one what it needs.
+"""One sample on its way: each stage is saved before and after it, for the process that comes after a kill.
 
 What Galaxy was asked for without an answer is looked up: a sample's own history by its name, which ends with the sample's
 key (the name is the one thing that Galaxy sets together with creating it), its invocation by the history and by its inputs.
@@ -17,10 +16,10 @@ from galaxy_api_scripts.batch import reconcile, samples
 from galaxy_api_scripts.batch.ledger import Sample, utc_now
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.shared_uploads import SharedUploads
-from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
+from galaxy_api_scripts.datasets.download import DownloadFolder
 from galaxy_api_scripts.datasets.target_history import create_history_once
 from galaxy_api_scripts.datasets.upload import discard_dataset
-from galaxy_api_scripts.files import prepare_folder_below
+from galaxy_api_scripts.files import prepare_folder, prepare_folder_below
 from galaxy_api_scripts.invocations.invocation import InvocationFailed, InvocationPoller, invocation_outputs, output_datasets
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
@@ -50,8 +49,7 @@ class BatchContext:
 
 
 class RunningSample:
-    """A sample that is under way, or queued. Without `request`, nobody asks for it any more: only its invocation is
-    polled."""
+    """A sample that is under way, or queued. Without `request`, only its invocation is polled: nobody asks for it."""
 
     def __init__(self, context: BatchContext, sample: Sample, request: RunRequest | None = None, tags: Sequence[str] = (),
                  require_unchanged: Callable[[], None] | None = None):
@@ -59,6 +57,7 @@ class RunningSample:
         self.tags, self.require_unchanged = tags, require_unchanged
         self.staging: Staging | None = None
         self.poller: InvocationPoller | None = None
+        self.lost_answers = 0       # of POSTs, before its invocation was submitted
 
     def advance(self, unfinished: dict[str, str], summaries: dict[str, Any]) -> bool:
         """Take the steps that can be taken now; whether the sample has ended, well or badly.
@@ -73,14 +72,23 @@ class RunningSample:
         except InvocationFailed as error:
             return self._fail(error)
         except (GalaxyError, OSError) as error:
-            if isinstance(error, GalaxyError) and (error.exit_code == TRY_LATER or error.status == 401):
-                raise
-            text = str(error) if isinstance(error, GalaxyError) else ": ".join(
-                str(part) for part in (error.filename, error.strerror or error) if part)
+            if isinstance(error, GalaxyError) and (error.lost or error.exit_code == TRY_LATER or error.status == 401):
+                self.lost_answers += error.lost
+                if not error.lost or self.lost_answers > MAX_RETRIES:
+                    raise
+                self.staging = None     # the next round looks up what Galaxy has made of it; meanwhile others get their turn
+                return False
             if self.request and self.sample.stage in (Stage.HISTORY, Stage.SUBMIT):
                 self.context.refusals += 1
-            self.end("failed", failed_step=self.sample.stage, message=text)
+            self.end("fetch pending" if self.sample.stage == Stage.DELIVER else "failed", failed_step=self.sample.stage,
+                     message=_describe(error) + self._remains())
             return True
+
+    def _remains(self) -> str:
+        """What a sample leaves in Galaxy that failed after its history was made, for its message."""
+        if self.sample.stage not in (Stage.SEND, Stage.UPLOAD, Stage.SUBMIT):
+            return ""
+        return f"; what was uploaded stays in history {self.sample.history}, where another attempt takes it again"
 
     def save_poll(self) -> None:
         """Save what the last poll has seen: only two polls can tell whether nothing moves any more."""
@@ -109,7 +117,7 @@ class RunningSample:
         """Drop the sample, unless an earlier process has requested its invocation all the same."""
         if reconcile.adopt_requested(self.galaxy, self.sample):
             return False
-        samples.drop(self.sample)
+        samples.give_up(self.sample)
         return True
 
     def _send(self, request: RunRequest) -> None:
@@ -202,7 +210,8 @@ class RunningSample:
             reconcile.cancel_late(self.galaxy, sample, invocation)
         if self.context.folder:
             with sample.step(Stage.DELIVER):
-                folder = self._deliver(prepare_folder_below(self.context.folder, sample.notes.folder), invocation)
+                root = prepare_folder(str(self.context.folder), "--download")
+                folder = self._deliver(prepare_folder_below(root, sample.notes.folder), invocation)
             sample.save(results=folder)
         self.end("ok")
         return True
@@ -211,11 +220,12 @@ class RunningSample:
         """Download the results; the absolute path of their folder."""
         outputs = output_datasets(self.galaxy, invocation_outputs(invocation, self.context.labels))
         items = [item for datasets in outputs.values() for item in datasets]
-        codes: list[int] = []
         folder = DownloadFolder(self.galaxy, to)
-        download_items(folder, items, PARALLEL_DOWNLOADS, codes, lambda path: None)
-        if codes:
-            raise GalaxyError(f"{len(codes)} of {len(items)} results could not be fetched, the run itself is ok")
+        problems = [_describe(result) for _, result in folder.download(items, PARALLEL_DOWNLOADS)
+                    if isinstance(result, Exception)]
+        if problems:
+            raise GalaxyError(f"the run is ok, but {len(problems)} of {len(items)} results could not be fetched, which the "
+                              f"next visit tries again: {problems[0]}")
         return str(folder.folder.resolve())
 
     def _fail(self, error: InvocationFailed) -> bool:
@@ -237,3 +247,10 @@ class RunningSample:
             self.sample.save(**facts, ended=utc_now())
             self.context.on_end(self.sample, state)
         self.sample.save(durably=True, state=state, last_poll=None, **facts)
+
+
+def _describe(error: Exception) -> str:
+    """Why something failed, for a sample's message."""
+    if isinstance(error, OSError) and not isinstance(error, GalaxyError):
+        return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+    return str(error)

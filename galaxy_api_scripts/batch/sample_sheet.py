@@ -5,7 +5,6 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,7 +16,6 @@ FASTQ = ["fastq_1", "fastq_2"]      # the columns of nf-core's sheets, whose row
 NAME_COLUMNS = ("sample", "sample_id")      # the run's name, in any capitals
 MAX_NAME = 200                      # characters of a sample's name: an element's identifier is that and more
 
-NumberedLine = tuple[int, str]
 NumberedCells = tuple[int, list[str]]       # the line where a row begins, and its cells
 
 
@@ -62,7 +60,8 @@ class SampleSheet:
 
 
 def read_sheet(name: str, fastq: str | None = None) -> SampleSheet:
-    """Read the sheet in the file `name`, standard input for `-`: TSV or CSV, with a row for each run and a column `sample`.
+    """Read the sheet in the file `name`, standard input for `-`: a table with a row for each run and a column `sample`, as
+    Excel, LibreOffice, R and pandas write it. `#` begins a comment only above the heading.
 
     Rows of one sample are one run if there is a column fastq_1. The FASTQ files of Illumina's sample sheets (versions 1 and
     2) are looked for in the folder `fastq`, else in the sheet's own. Raises `GalaxyError` (USAGE) if it is no sheet.
@@ -77,9 +76,9 @@ def read_sheet(name: str, fastq: str | None = None) -> SampleSheet:
             raise
         raise GalaxyError(f"{error}: from Excel, save it as CSV UTF-8", USAGE) from None
     if "\0" in text:
-        raise GalaxyError(f"{name}: no table: it is not a text", USAGE)
-    lines = list(enumerate(io.StringIO(text, newline=""), 1))
-    is_illumina = SECTION.fullmatch(next((line for _, line in lines if _has_content(line)), ""))
+        raise GalaxyError(f"{name}: no table: it is not a text in UTF-8: from Excel, save it as CSV UTF-8", USAGE)
+    lines = list(io.StringIO(text, newline=""))
+    is_illumina = SECTION.fullmatch(next(filter(_has_content, lines), ""))
     if fastq is not None and not is_illumina:
         raise GalaxyError(f"--fastq={fastq}: is for Illumina's sample sheets, and {name} is none", USAGE)
     if is_illumina:
@@ -95,8 +94,8 @@ def read_sheet(name: str, fastq: str | None = None) -> SampleSheet:
     return sheet
 
 
-def _read_table(sheet: SampleSheet, lines: list[NumberedLine]) -> None:
-    rows = _read_heading(sheet, lines)
+def _read_table(sheet: SampleSheet, lines: list[str]) -> None:
+    rows = _read_heading(sheet, lines, 0, NAME_COLUMNS)
     roles = {role: next((column for name in names for column in sheet.columns if column.lower() == name), "")
              for role, names in (("sample", NAME_COLUMNS), ("history", ("history",)), ("tags", ("tags",)))}
     if not roles["sample"]:
@@ -104,12 +103,16 @@ def _read_table(sheet: SampleSheet, lines: list[NumberedLine]) -> None:
                           f"{sheet.line} has {shorten(', '.join(sheet.columns), 120)}", USAGE)
     sheet.reserved = [column for column in roles.values() if column]
     by_sample: dict[str, SheetRow] = {}
+    is_cut = not lines[-1].endswith(("\n", "\r"))
     for line, cells in rows:
         while len(cells) > len(sheet.columns) and not cells[-1]:
             cells.pop()
+        if 1 < len(cells) < len(sheet.columns) and not (is_cut and line == rows[-1][0]):
+            cells += [""] * (len(sheet.columns) - len(cells))       # Excel leaves out delimiters behind a row's last cell
         if len(cells) != len(sheet.columns):
-            sheet.note(None, "", f"has {len(cells)} cells, and the heading {len(sheet.columns)}: does it have another "
-                                 "delimiter?", line)
+            is_comment = cells[0].startswith("#")
+            sheet.note(None, "", f"has {len(cells)} cell{'s' * (len(cells) > 1)}, and the heading {len(sheet.columns)}: " + (
+                "# begins a comment only above the heading" if is_comment else "does it have another delimiter?"), line)
             continue
         if any(value and not column for column, value in zip(sheet.columns, cells)):
             sheet.note(None, "", f"column {sheet.columns.index('') + 1} has no name", sheet.line)
@@ -154,44 +157,63 @@ def _is_name(sheet: SampleSheet, column: str, sample: str, line: int) -> bool:
 
 
 def _has_content(line: str) -> bool:
-    """Whether a line is part of a table: neither blank nor a comment."""
-    return bool(line.strip(" \t\r\n,;")) and not line.startswith("#")
+    """Whether a line above the heading is neither blank nor a comment."""
+    return bool(line.strip(" \t\r\n,;\"")) and not line.startswith("#")
 
 
-def _read_heading(sheet: SampleSheet, lines: list[NumberedLine]) -> list[NumberedCells]:
-    """Set the sheet's columns; return what is below the heading."""
-    heading = next((line for _, line in lines if _has_content(line)), "")
-    if not heading:
+def _read_heading(sheet: SampleSheet, lines: list[str], start: int, name_columns: tuple[str, ...]) -> list[NumberedCells]:
+    """Set the sheet's columns from the first line with content, from `start` on; return the rows below."""
+    start = next((place for place in range(start, len(lines)) if _has_content(lines[place])), len(lines))
+    if start == len(lines):
         raise GalaxyError(f"{sheet.name}: no table: there is nothing in it", USAGE)
-    delimiter = "\t" if "\t" in heading else ";" if heading.count(";") > heading.count(",") else ","
-    (sheet.line, sheet.columns), *rows = _split_cells(sheet.name, lines, delimiter)
+    named = re.fullmatch('"?sep=(.)"?\\s*', lines[start])       # for Excel
+    start += bool(named)
+    delimiter = named[1] if named else _find_delimiter(lines[start] if start < len(lines) else "", name_columns)
+    (sheet.line, sheet.columns), *rows = _split_cells(sheet.name, lines, start, delimiter) or [(start, [])]
     while sheet.columns and not sheet.columns[-1]:
         sheet.columns.pop()
+    return _without_row_names(sheet, rows)
+
+
+def _find_delimiter(heading: str, name_columns: tuple[str, ...]) -> str:
+    """The delimiter by which the heading has the column of the names, and the most others; a space only if it has no
+    other, as R writes it."""
+    def rank(delimiter: str) -> tuple[bool, int]:
+        cells = [cell.strip().lower() for cell in next(csv.reader([heading], delimiter=delimiter), [])]
+        return not set(cells).isdisjoint(name_columns), len(cells)
+    return max("\t;," if any(delimiter in heading for delimiter in "\t;,") else ", ", key=rank)
+
+
+def _split_cells(name: str, lines: list[str], start: int, delimiter: str) -> list[NumberedCells]:
+    """The cells of each row that has any, from line `start` on (counted from 0); a quoted one may have several lines."""
+    rows, end = [], start
+    reader = csv.reader(lines[start:], delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            begin, end = end + 1, start + reader.line_num
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                rows.append((begin, cells))
+    except csv.Error as error:
+        raise GalaxyError(f"{name}: line {end + 1}: {error}", USAGE) from None
     return rows
 
 
-def _split_cells(name: str, lines: list[NumberedLine], delimiter: str) -> Iterator[NumberedCells]:
-    """The cells of each row; a quoted one may have several lines."""
-    number, inside_row = 0, False
-
-    def lines_with_content() -> Iterator[str]:
-        nonlocal number, inside_row
-        for at, line in lines:
-            if inside_row or _has_content(line):
-                number, inside_row = number if inside_row else at, True
-                yield line
-
-    try:
-        for row in csv.reader(lines_with_content(), delimiter=delimiter, strict=True):
-            inside_row = False
-            yield number, [cell.strip() for cell in row]
-    except csv.Error as error:
-        raise GalaxyError(f"{name}: line {number}: {error}", USAGE) from None
+def _without_row_names(sheet: SampleSheet, rows: list[NumberedCells]) -> list[NumberedCells]:
+    """The rows without the numbers that R and pandas write before them, in a column with no name or with no heading."""
+    numbers = [cells[0] for _, cells in rows]
+    if not any(numbers == [str(number + first) for number in range(len(rows))] for first in (0, 1)):
+        return rows
+    if sheet.columns and not sheet.columns[0]:
+        sheet.columns = sheet.columns[1:]
+    elif {len(cells) for _, cells in rows} != {len(sheet.columns) + 1} or not any(cells[-1] for _, cells in rows):
+        return rows
+    return [(line, cells[1:]) for line, cells in rows]
 
 
 # ----------------------------------------------------------------------------------------------- Illumina's sample sheets
 
-SECTION = re.compile(r'\s*"?\[(?P<name>[^\]]+)\]"?[\s,;]*')
+SECTION = re.compile(r'\s*"?\[(?P<name>[^\]]+)\]"?[\s,;"]*')
 SAMPLE_SECTIONS = ("bclconvert_data", "data")       # of version 2 and 1
 READ_FILE = re.compile(r"(?P<name>.+)_S(?P<number>[0-9]+)(_L(?P<lane>[0-9]{3}))?_R(?P<read>[12])_001\.fastq(\.gz)?")
 
@@ -206,17 +228,17 @@ class ReadFile(NamedTuple):
     read: int               # which of a pair it is
 
 
-def _read_illumina(sheet: SampleSheet, lines: list[NumberedLine], fastq: str) -> None:
+def _read_illumina(sheet: SampleSheet, lines: list[str], fastq: str) -> None:
     if not os.path.isdir(fastq):
         raise GalaxyError(f"--fastq={fastq}: no such folder", USAGE)
-    sections = {match["name"].strip().lower(): place for place, (_, line) in enumerate(lines)
+    sections = {match["name"].strip().lower(): place for place, line in enumerate(lines)
                 if (match := SECTION.fullmatch(line))}
     start = next((sections[section] for section in SAMPLE_SECTIONS if section in sections), None)
     if start is None:
         raise GalaxyError(f"{sheet.name}: a sample sheet of Illumina has a section [Data] or [BCLConvert_Data], and there "
                           f"are {', '.join(f'[{section}]' for section in sections)}", USAGE)
     end = min((place for place in sections.values() if place > start), default=len(lines))
-    rows = _read_heading(sheet, lines[start + 1:end])
+    rows = _read_heading(sheet, lines[:end], start + 1, ("sample_id",))
     columns = {column.lower(): column for column in sheet.columns}
     if "sample_id" not in columns:
         raise GalaxyError(f"{sheet.name}: line {sheet.line}: the samples need a column Sample_ID", USAGE)

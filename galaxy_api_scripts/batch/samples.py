@@ -6,14 +6,18 @@ a change in any of them makes a new one.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
+import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from common import Galaxy
 from galaxy_api_scripts.batch.ledger import Ledger, Sample
+from galaxy_api_scripts.batch.ledger_reader import FAILURE_STATES
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.shared_uploads import is_usable
 from galaxy_api_scripts.datasets.hashing import hash_file
@@ -30,14 +34,34 @@ def find_or_add(ledger: Ledger, name: str, request: RunRequest, purpose: Any = N
     purpose = stable_hash(name, portable_purpose(request) if purpose is None else purpose)
     files = {path: [*stat, ""] for path, stat in request.files.items()}
     namesakes = ledger.samples_named(name)
-    for sample in reversed(namesakes):
-        if sample.notes.purpose == purpose and _has_files(sample, files):
-            return sample
+    known = next((sample for sample in reversed(namesakes)
+                  if sample.notes.purpose == purpose and _has_files(sample, files)), None)
+    supersede((sample for sample in namesakes if sample is not known), place)
+    if known:
+        if known.state == "superseded":     # its old input is back
+            known.save(state="failed")
+        if not known.notes.folder:
+            known.save(folder=_choose_folder(ledger, name, known.key, namesakes))
+        return known
     key = stable_hash(purpose, files)
     title = title or f"{name} - {request.workflow['name']}"
     return ledger.add(key, name, place=place, workflow=request.workflow["id"], purpose=purpose, files=files,
                       title=name_with_key(title, key) if unique_title else title[:NAME_LENGTH],
-                      unique_title=unique_title, folder=_choose_folder(ledger, name, key, len(namesakes) + 1))
+                      unique_title=unique_title, folder=_choose_folder(ledger, name, key, namesakes))
+
+
+def supersede(samples: Iterable[Sample], place: str) -> None:
+    """Close those that have failed of these samples of one name, if what stands at `place` now has taken their place."""
+    for sample in samples:
+        if sample.state in FAILURE_STATES and _row(sample.place) == _row(place):
+            # Where nothing was downloaded, the folder is free.
+            never_fetched = sample.state == "failed" and sample.failed_step != Stage.DELIVER and not sample.notes.results
+            sample.save(state="superseded", folder=None if never_fetched else sample.notes.folder)
+
+
+def _row(place: str | None) -> str:
+    """What a name stands for once only: a sheet, whatever the line, or a place in a watched folder."""
+    return re.sub(r", line [0-9]+$", "", place or "")
 
 
 def _has_files(sample: Sample, files: dict[str, list[Any]]) -> bool:
@@ -63,8 +87,10 @@ def _has_files(sample: Sample, files: dict[str, list[Any]]) -> bool:
     return True
 
 
-def _choose_folder(ledger: Ledger, name: str, key: str, number: int) -> str:
-    """The name of a folder for the sample with that key, the `number`th of its name, which no other sample has."""
+def _choose_folder(ledger: Ledger, name: str, key: str, namesakes: list[Sample]) -> str:
+    """The name of a folder for the sample with that key, which no other sample has: its own, or NAME.2 and so on."""
+    used = {other.notes.folder for other in namesakes}
+    number = next(number for number in itertools.count(1) if (f"{name}.{number}" if number > 1 else name) not in used)
     folder = f"{name}.{number}" if number > 1 else name
     others = ledger.samples_named(folder if number > 1 else name.rpartition(".")[0])
     taken = any(other.notes.folder == folder for other in others)
@@ -74,8 +100,7 @@ def _choose_folder(ledger: Ledger, name: str, key: str, number: int) -> str:
 
 
 def portable_purpose(request: RunRequest) -> Any:
-    """A request's purpose, with files by their names where these are unambiguous: what else there is to them, their contents
-    tell."""
+    """A request's purpose, with files by their names where these are unambiguous, whatever their folders."""
     counts = Counter(os.path.basename(path) for path in request.files)
     names = {path: os.path.basename(path) for path in request.files if counts[os.path.basename(path)] == 1}
 
@@ -95,9 +120,8 @@ def stable_hash(*values: Any) -> str:
 
 # ------------------------------------------------------------------------------------------------------ to begin again
 
-def reset(galaxy: Galaxy, sample: Sample) -> None:
-    """Let a sample that has ended begin again at the stage where it failed; in a new run, on the last one's inputs if these
-    are still usable."""
+def begin_again(galaxy: Galaxy, sample: Sample) -> None:
+    """Let a sample begin again at the stage where it failed: a new run takes the last one's inputs if they are usable."""
     restart: dict[str, Any] = {"state": "waiting", "stage": None, "failed_step": None, "message": None, "ended": None}
     may_still_run = sample.failed_step == Stage.RUN and galaxy.get_or_none(f"invocations/{sample.invocation}")
     if sample.failed_step == Stage.DELIVER or may_still_run:
@@ -117,6 +141,6 @@ def new_attempt(sample: Sample) -> dict[str, Any]:
             "last_poll": None}
 
 
-def drop(sample: Sample) -> None:
+def give_up(sample: Sample) -> None:
     """Give up a sample that was not begun and that the sheet or folder no longer has."""
     sample.save(state="gone", message="not begun, and no longer in the sheet or folder")

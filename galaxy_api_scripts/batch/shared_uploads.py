@@ -46,20 +46,20 @@ class SharedUploads:
 
     def _dataset(self, leaf: DatasetInput, source: Source, title: str) -> dict[str, str]:
         """`{"id", "sha256"}` of the one dataset for a file."""
-        meta = self.ledger.meta
+        ledger = self.ledger
         stat = None if source.is_url else Path(source.path).stat()
         name = json.dumps([source.path, source.ext, *([stat.st_size, stat.st_mtime_ns] if stat else [])])
-        dataset = meta.notes.shared_uploads.get(name)
+        dataset = ledger.notes.shared_uploads.get(name)
         if dataset and dataset["id"] not in self._checked and not is_usable(
                 self.galaxy, {"src": "hda", "id": dataset["id"]}):
             dataset = None
         if not dataset:
             history = self.shared_history() if self.shared_history else shared_history(
-                self.galaxy, meta, f"{title}: shared inputs")
+                self.galaxy, ledger, f"{title}: shared inputs")
             staging = Staging(self.galaxy, history)
             refs = staging.stage({"0": DatasetInput(leaf.place, source=source, name=leaf.name)}, {"0": ""})
             dataset = {"id": refs["0"]["id"], "sha256": staging.uploads[0].sha256}
-            meta.save(durably=True, shared_uploads={**meta.notes.shared_uploads, name: dataset})
+            ledger.save(durably=True, shared_uploads={**ledger.notes.shared_uploads, name: dataset})
             staging.forget()
         self._checked.add(dataset["id"])
         return dataset

@@ -5,34 +5,40 @@ import csv
 import io
 import itertools
 import sys
-from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, eprint, report_error, show
 from galaxy_api_scripts.batch.ledger import Sample
+from galaxy_api_scripts.batch.ledger_reader import FAILURE_STATES, UNFINISHED_STATES
 from galaxy_api_scripts.batch.runner import POLL_INTERVAL, BatchRunner
 from galaxy_api_scripts.files import write_output
-from galaxy_api_scripts.progress import describe_counts, progress_bar
+from galaxy_api_scripts.progress import progress_bar
 
 ROW_FIELDS = ["name", "state", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended", "results"]
-END_STATES = ["ok", "failed"]       # nothing more is done in these, unless somebody asks for it
+END_STATES = ["ok", *FAILURE_STATES]
 
 
 def iter_finished(runner: BatchRunner, samples: list[Sample], once: bool, timeout: float | None,
                   find_more: Callable[[], None] | None = None, max_interval: float = POLL_INTERVAL[1]
                   ) -> Iterator[dict[str, Any]]:
-    """Yield a row of `ROW_FIELDS` for each sample as it ends, and report failures. `samples` are all there are so far; later
-    ones are appended as they end. See `BatchRunner.run` for the rest."""
+    """Yield a row of `ROW_FIELDS` for each sample as it ends, and report failures: first those of an earlier process that
+    was stopped before its exit status told them. `samples` are all there are so far; others are appended. See
+    `BatchRunner.run` for the rest."""
     known = {sample.key for sample in samples}
+    unreported = [sample for sample in runner.ledger.samples("failed")
+                  if not sample.notes.reported and sample not in runner.rejected]
     with progress_bar(len(samples), "samples", unit="") as bar:
-        bar.update(max(len(samples) - runner.unfinished, 0))
-        for sample in runner.run(once, timeout, find_more, max_interval):
+        bar.update(max(len(samples) - len(runner.unfinished), 0))
+        for sample in itertools.chain(unreported, runner.run(once, timeout, find_more, max_interval)):
             bar.update(1)
             if sample.key not in known:
+                known.add(sample.key)
                 samples.append(sample)
-            report_failure(sample)
+            state = report_failure(sample)
             yield sample_row(sample)
+            if state in FAILURE_STATES and not once:        # a watcher that stays has no exit status to tell it
+                sample.save(reported=True)
         if runner.running or (runner.queue and not runner.gave_up):
             running = f"{len(runner.running)} of {len(samples)} still run" if runner.running else "none runs"
             queued = f", {len(runner.queue)} wait" if runner.queue else ""
@@ -40,18 +46,9 @@ def iter_finished(runner: BatchRunner, samples: list[Sample], once: bool, timeou
                 eprint(f"{running}{queued}: run the same line again to continue")
 
 
-def already_finished(samples: Iterable[Sample]) -> dict[str, str]:
-    """`{key: state}` of the samples that need nothing more; on a terminal, print how many these are."""
-    finished = {sample.key: sample.state for sample in samples if sample.state in END_STATES}
-    counts = Counter(finished.values())
-    if counts and sys.stderr.isatty():
-        eprint(f"before: {describe_counts(counts)}")
-    return finished
-
-
 def report_failure(sample: Sample) -> str:
     """Print why a sample has failed, if it has; return its state."""
-    if sample.state == "failed":
+    if sample.state in FAILURE_STATES:
         report_error(f"{sample.name}: {sample.message}")
     return sample.state
 
@@ -71,15 +68,19 @@ def sample_row(sample: Sample) -> dict[str, Any]:
     return {name: sample.notes.results if name == "results" else getattr(sample, name) for name in ROW_FIELDS}
 
 
-def exit_status(samples: Iterable[Sample], known: Container[str] = (), gave_up: bool = False) -> int:
-    """The exit status of a script that was to bring these samples to their ends. Failures of the `known` keys do not count,
-    and after BatchRunner `gave_up`, nor do samples that are still waiting."""
-    states = Counter("known" if sample.key in known and sample.state == "failed" else sample.state for sample in samples)
-    if states["running"] or (states["waiting"] and not gave_up):
-        return STILL_RUNNING
-    if not states["failed"]:
-        return DONE
-    return SOME_FAILED if states["ok"] + states["known"] else FAILED
+def exit_status(samples: Iterable[Sample], once: bool = False) -> int:
+    """The exit status of a script that was to bring these samples to their ends: a failure counts more than what still runs.
+
+    With `once`, a failure counts in one visit, and not again in the next ones: `ledger_show.py --check` tells it until it is
+    mended. What this visit reports is noted last of all, so that no other status hides it.
+    """
+    samples = list({sample.key: sample for sample in samples}.values())
+    failed = [sample for sample in samples if sample.state in FAILURE_STATES and not (once and sample.notes.reported)]
+    for sample in failed:
+        sample.save(reported=True)
+    if failed:
+        return SOME_FAILED if any(sample not in failed and sample.state != "waiting" for sample in samples) else FAILED
+    return STILL_RUNNING if any(sample.state in UNFINISHED_STATES for sample in samples) else DONE
 
 
 def write_summary(samples: Iterable[Sample], to: str) -> None:

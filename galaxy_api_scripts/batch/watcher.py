@@ -25,10 +25,10 @@ from galaxy_api_scripts.batch.incoming import (
     scan_folder,
 )
 from galaxy_api_scripts.batch.ledger import Sample
-from galaxy_api_scripts.batch.ledger_reader import UNFINISHED_STATES
+from galaxy_api_scripts.batch.ledger_reader import FAILURE_STATES, UNFINISHED_STATES
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.runner import BatchRunner
-from galaxy_api_scripts.batch.samples import stable_hash
+from galaxy_api_scripts.batch.samples import stable_hash, supersede
 from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.files import state_path
 from galaxy_api_scripts.workflows.run import RunRequest
@@ -69,8 +69,8 @@ class Watcher:
         """Scan the folder, unless that was done less than `pause` seconds ago."""
         if time.monotonic() < self._next_scan:
             return
-        meta, now, settings = self.runner.ledger.meta, time.time(), self.settings
-        before, arrivals = meta.notes.arrivals, {}
+        ledger, now, settings = self.runner.ledger, time.time(), self.settings
+        before, arrivals = ledger.notes.arrivals, {}
         units = scan_folder(settings.folder, settings.kind, settings.ready_file, settings.pattern)
         self._submitted = {unit.place: unit.fingerprint for unit in units
                            if self._submitted.get(unit.place) == unit.fingerprint}
@@ -87,7 +87,7 @@ class Watcher:
             else:
                 arrivals[unit.place] = [unit.fingerprint, since]
         if arrivals != before:
-            meta.save(arrivals=arrivals)
+            ledger.save(arrivals=arrivals)
         self._next_scan = time.monotonic() + settings.pause
 
     def _find_sample(self, unit: IncomingUnit) -> Sample | None:
@@ -110,7 +110,7 @@ class Watcher:
         except GalaxyError as error:
             if error.exit_code != USAGE:
                 raise
-            self._reject(unit, sample, str(error))
+            self._reject(unit, unit.name, str(error), sample)
             return
         sample = self.runner.submit(
             unit.name, request, purpose=["watched", unit.place], place=unit.place, tags=self.settings.tags,
@@ -119,21 +119,33 @@ class Watcher:
         if sample.notes.fingerprint != unit.fingerprint:
             with sample.step(Stage.DETECT):
                 sample.save(fingerprint=unit.fingerprint)
+        self._supersede_left_out(unit)
+        for name, problem in unit.left_out:
+            self._reject(unit, f"{unit.name}/{name}", problem)
         if sample.state in UNFINISHED_STATES:
             self._units[sample.key] = unit
         elif sample.state == "ok":
             self._move(sample, unit)
 
-    def _reject(self, unit: IncomingUnit, sample: Sample | None, problem: str) -> None:
-        """Save, and notify once, that a unit can't be run as it is. What had begun before is polled to its end."""
-        if sample and sample.state == "running":
+    def _reject(self, unit: IncomingUnit, name: str, problem: str, sample: Sample | None = None) -> None:
+        """Save, and notify once, that a unit, or the sample of that name in a run, can't be run as it is. What had begun
+        before is polled to its end."""
+        ledger, about = self.runner.ledger, ["watched", unit.place, unit.fingerprint]
+        key = stable_hash(*about, *([name] if name != unit.name else []))
+        sample = sample or ledger.sample(key)
+        if sample and (sample.state == "running" or (name != unit.name and sample.state != "waiting")):
             return
-        sample = sample or self.runner.ledger.add(stable_hash("watched", unit.place, unit.fingerprint), unit.name,
-                                                  place=unit.place, fingerprint=unit.fingerprint)
+        supersede((other for other in ledger.samples_named(name) if other is not sample), unit.place)
+        sample = sample or ledger.add(key, name, place=unit.place, fingerprint=unit.fingerprint)
         sample.save(stage=Stage.DETECT, failed_step=Stage.DETECT, message=problem)
         self.notify(sample, "failed")
         sample.save(durably=True, state="failed")
         self.runner.rejected.append(sample)
+
+    def _supersede_left_out(self, unit: IncomingUnit) -> None:
+        """Close what was left out of a run that has come again with other files."""
+        supersede((sample for sample in self.runner.ledger.samples("failed") if sample.name.startswith(f"{unit.name}/")
+                   and sample.notes.fingerprint != unit.fingerprint), unit.place)
 
     # ---------------------------------------------------------------------------------------------------- at its end
 
@@ -157,9 +169,10 @@ class Watcher:
 
     def notify(self, sample: Sample, state: str) -> None:
         """Run the command for this state, with the facts in its environment."""
-        command = self.settings.commands.get(state)
-        if not command:
+        command = self.settings.commands.get("failed" if state in FAILURE_STATES else state)
+        if not command or (state == "fetch pending" and sample.notes.notified == sample.message):
             return
+        sample.save(notified=sample.message if state == "fetch pending" else None)
         folder = self.runner.context.folder
         url = f"{self.runner.galaxy.base}/workflows/invocations/{sample.invocation}" if sample.invocation else ""
         facts = {"NAME": sample.name, "STATE": state, "PLACE": sample.place, "HISTORY": sample.history,

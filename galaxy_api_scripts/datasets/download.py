@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from common import (
     DONE,
@@ -127,8 +128,8 @@ class DownloadFolder:
             except OtherBytes as error:
                 if error.digest != first.digest:
                     raise
-                raise GalaxyError(f"{error}; the same came twice: Galaxy has changed it since it was hashed, as to_posix_lines "
-                                  "does, or its disk has: dataset_download.py --no-verify takes it as it is") from None
+                raise GalaxyError(f"{error}; the same came twice: Galaxy changed it after it hashed it (as to_posix_lines "
+                                  "does) or its disk did: dataset_download.py --no-verify takes it as it is") from None
 
     def _fetch(self, item: DownloadItem, path: str, total: Any) -> Path:
         """Fetch one dataset, unless its file is there as it should be."""
@@ -174,9 +175,9 @@ class DownloadFolder:
             params = {"hda_ldda": "ldda", "raw": "true"}
         before = self.manifest.rows.get(item.ref)
         try:
-            download_file(self.galaxy, f"datasets/{item.id}/display", self.folder / path, label=item.label, root=self.folder,
-                          params=params, expected=expected, overwrite=overwrite, stall=self.stall, total=total,
-                          before_publish=note_in_manifest)
+            route = f"datasets/{quote(item.id, safe='')}/display?{urlencode(params)}"
+            download_file(self.galaxy, route, self.folder / path, label=item.label, root=self.folder, expected=expected,
+                          overwrite=overwrite, stall=self.stall, total=total, before_publish=note_in_manifest)
         except GalaxyError:
             if self.manifest.rows.get(item.ref) is not before:      # a file that is not ours took the name meanwhile
                 self.manifest.add(item, "", item.about.get("file_size") or 0, "", "ok")
@@ -196,8 +197,8 @@ class DownloadFolder:
 
 
 def _fetch_hashes(galaxy: Galaxy, items: list[DownloadItem]) -> None:
-    """Ask for the hashes of those datasets whose description, as that of a collection's element, does not tell them."""
-    missing = {item.id: item for item in items if "hashes" not in item.about and item.src == "hda"}
+    """Ask for the hashes of collections' datasets: the description of an element does not tell them."""
+    missing = {item.id: item for item in items if item.element and "hashes" not in item.about}
     for dataset_id, dataset in fetch_datasets(galaxy, list(missing), ["hashes"]):
         if isinstance(dataset, dict):
             missing[dataset_id].about["hashes"] = dataset.get("hashes") or []

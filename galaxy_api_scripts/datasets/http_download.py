@@ -49,7 +49,7 @@ class OtherBytes(GalaxyError):
         self.digest = digest
 
 
-def download_file(galaxy: Galaxy, route: str, path: Path, *, label: str, root: Path | None = None, params: Any = None,
+def download_file(galaxy: Galaxy, route: str, path: Path, *, label: str, root: Path | None = None,
                   expected: ExpectedFile = ExpectedFile(), overwrite: bool = False, stall: float = STALL_TIMEOUT,
                   total: Any = None, before_publish: Callable[[Path, str], Any] | None = None) -> str:
     """Stream what GET of `route` answers into the file `path`, which gets that name when it is complete; returns its hash.
@@ -67,7 +67,7 @@ def download_file(galaxy: Galaxy, route: str, path: Path, *, label: str, root: P
             raise GalaxyError(exists)
         if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):   # root could replace a device
             raise GalaxyError(f"{label}: {path} is no file, so none is put in its place")
-        with Checkpoint(galaxy, str(path), "download", route, params, os.path.abspath(path)) as checkpoint:
+        with Checkpoint(galaxy, str(path), "download", route, os.path.abspath(path)) as checkpoint:
             part = f".{checkpoint.name}{'' if checkpoint.is_kept else os.getpid()}.part"
 
             def discard() -> None:
@@ -77,7 +77,7 @@ def download_file(galaxy: Galaxy, route: str, path: Path, *, label: str, root: P
             try:
                 with open(os.open(part, PART_FLAGS, 0o666, dir_fd=folder), "a+b") as file, \
                         progress_bar(expected.size, path.name, total) as bar:
-                    computed = _Download(galaxy, route, params, label, checkpoint, expected, stall).fetch_all(file, bar)
+                    computed = _Download(galaxy, route, label, checkpoint, expected, stall).fetch_all(file, bar)
                 if before_publish:
                     before_publish(path.with_name(part), computed)
                 publish(part, path.name, overwrite, folder)
@@ -107,9 +107,8 @@ def _mode(name: str, folder: int) -> int:
 class _Download:
     """What a GET answers on its way into a file, by as many requests as it takes."""
 
-    def __init__(self, galaxy: Galaxy, route: str, params: Any, label: str, checkpoint: Checkpoint, expected: ExpectedFile,
-                 stall: float):
-        self.galaxy, self.route, self.params, self.label = galaxy, route, params, label
+    def __init__(self, galaxy: Galaxy, route: str, label: str, checkpoint: Checkpoint, expected: ExpectedFile, stall: float):
+        self.galaxy, self.route, self.label = galaxy, route, label
         self.checkpoint, self.expected, self.clock = checkpoint, expected, StallClock(stall)
 
     def fetch_all(self, file: BinaryIO, bar: Any) -> str:
@@ -176,8 +175,8 @@ class _Download:
         """Galaxy's answer from the first missing byte on."""
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={self.offset}-"} if self.offset else {})}
         try:
-            return self.galaxy.request("GET", self.route, params=self.params, stream=True, allow_other_host=True,
-                                       headers=headers, patience=self.clock.seconds_left())
+            return self.galaxy.request("GET", self.route, stream=True, allow_other_host=True, headers=headers,
+                                       patience=self.clock.patience_left())
         except GalaxyError as error:
             if error.status != 416 or not self.offset:
                 raise
@@ -220,7 +219,7 @@ class _Download:
     def recover(self, error: Exception) -> None:
         """Wait before the next try, or raise `error` if another try is of no use."""
         transient = not isinstance(error, GalaxyError) or error.exit_code == TRY_LATER or error.status in TRANSIENT_STATUSES
-        if transient and self.clock.seconds_left() > 0:
+        if transient and self.clock.patience_left() > 0:
             self.clock.failures += 1
             self.clock.back_off()
         elif isinstance(error, GalaxyError):

@@ -106,7 +106,7 @@ def create_history_once(galaxy: Galaxy, name: str, notes: Notes, unique: bool = 
         histories = _histories_named(galaxy, name, others)
         if not histories:
             raise GalaxyError(f"history {name!r}: Galaxy's answer was lost, so it may or may not exist: run the same line "
-                              "again", TRY_LATER)
+                              "again", TRY_LATER, lost=True)
     for younger in histories[1:]:
         if not younger["count"]:
             galaxy.delete(f"histories/{younger['id']}")

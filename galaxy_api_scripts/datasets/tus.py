@@ -155,7 +155,7 @@ class _Upload:
         first = min(self.size, self.largest_piece) if self.size <= SMALL_FILE else 0
         headers = {**VERSION_HEADER, "Upload-Length": str(self.size), "Upload-Metadata": metadata}
         body = {"data": _Piece(self, 0, first), "headers": {**headers, **PIECE_HEADER}} if first else {"headers": headers}
-        answer = self.galaxy.request("POST", ROUTE, patience=self.clock.seconds_left(), **body)
+        answer = self.galaxy.request("POST", ROUTE, patience=self.clock.patience_left(), **body)
         # The address in Location has the host that Galaxy believes to be its own, so only its last part is of use.
         session = answer.headers.get("Location", "").rstrip("/").rsplit("/", 1)[-1]
         if not re.fullmatch(r"[\w-]+", session):
@@ -172,7 +172,7 @@ class _Upload:
         size = min(self.piece_size, self.size - self.offset)
         headers = {**VERSION_HEADER, **PIECE_HEADER, "Upload-Offset": str(self.offset)}
         answer = self.galaxy.request("PATCH", ROUTE + self.session, headers=headers, data=_Piece(self, self.offset, size),
-                                     patience=self.clock.seconds_left())
+                                     patience=self.clock.patience_left())
         self.confirm(answer, self.offset + size)
         self.pieces_in_a_row += 1
         if self.pieces_in_a_row >= 4 and self.piece_size < self.largest_piece:
@@ -197,7 +197,7 @@ class _Upload:
         """Prepare the next try after `error`, or raise it if another try is of no use."""
         if not self.session and error.status == 404:
             raise GalaxyError(f"{error} (Galaxy takes resumable uploads since 22.01)", status=404) from error
-        if self.clock.seconds_left() <= 0 or (not self.session and self.sessions_created == MAX_SESSIONS):
+        if self.clock.patience_left() <= 0 or (not self.session and self.sessions_created == MAX_SESSIONS):
             raise error
         self.clock.failures += 1
         self.pieces_in_a_row, previous_size = 0, self.piece_size
@@ -225,7 +225,7 @@ class _Upload:
 
     def ask_offset(self) -> int | None:
         """How many bytes of the session the server has; None if it does not know the session, or may be wrong."""
-        for patience in (0, self.clock.seconds_left()):
+        for patience in (0, self.clock.patience_left()):
             try:
                 answer = self.galaxy.request("HEAD", ROUTE + self.session, headers=VERSION_HEADER, patience=patience)
             except GalaxyError as error:

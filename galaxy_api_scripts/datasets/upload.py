@@ -201,7 +201,7 @@ def _create_datasets(galaxy: Galaxy, history: str, elements: list[dict[str, Any]
         _adopt_datasets(galaxy, history, sent)
         if all(upload.dataset for upload in sent):
             return
-        raise GalaxyError(f"{error}; run it again, and it looks for what was done", TRY_LATER) from error
+        raise GalaxyError(f"{error}; run it again, and it looks for what was done", TRY_LATER, lost=True) from error
     if len(datasets) != len(sent):
         raise GalaxyError(f"Galaxy has taken {len(datasets)} of {len(sent)} files: look into history {history}")
     for upload, dataset in zip(sent, datasets):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
-from common import STILL_RUNNING, TERMINAL_JOB_STATES, TRY_LATER, Galaxy, GalaxyError, report_error
+from common import FAILED, STILL_RUNNING, TERMINAL_JOB_STATES, TRY_LATER, Galaxy, GalaxyError, report_error
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Notes
 from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.download_paths import DownloadItem
@@ -171,8 +171,8 @@ def wait_for_invocation(galaxy: Galaxy, invocation_id: str, timeout: float | Non
                         on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, Any]:
     """Wait until an invocation has succeeded and return it, as `GET /api/invocations/ID` describes it.
 
-    Raises what `InvocationPoller.check` raises, and `GalaxyError` (STILL_RUNNING) after `timeout` seconds, or when the time
-    of a wait around this one is up (`Galaxy.poll`).
+    Raises what `InvocationPoller.check` raises, and `GalaxyError` (STILL_RUNNING, or FAILED if a job has failed while others
+    run) after `timeout` seconds, or when the time of a wait around this one is up (`Galaxy.poll`).
     `on_progress(counts)` is called at each poll with the number of jobs by state.
     """
     poller, counts, begin = InvocationPoller(galaxy, invocation_id, fail_fast), {}, time.monotonic()
@@ -185,7 +185,8 @@ def wait_for_invocation(galaxy: Galaxy, invocation_id: str, timeout: float | Non
         if invocation:
             return invocation
     raise GalaxyError(f"invocation {invocation_id} still runs after {time.monotonic() - begin:.0f} s: "
-                      f"{describe_counts(counts) or 'no jobs yet'}", STILL_RUNNING)
+                      f"{describe_counts(counts) or 'no jobs yet'}",
+                      FAILED if set(counts) & set(TERMINAL_JOB_STATES) - SUCCESS_STATES else STILL_RUNNING)
 
 
 class InvocationFailed(GalaxyError):

@@ -13,7 +13,14 @@ from urllib.parse import quote
 
 from common import USAGE, Galaxy, GalaxyError, did_you_mean, format_table, one_line
 from galaxy_api_scripts.tools.catalog import DATA_PARAMS, iter_inputs, list_choices, without_numbers
-from galaxy_api_scripts.workflows.definition import Workflow, iter_tool_steps, step_name, step_state
+from galaxy_api_scripts.workflows.definition import (
+    Workflow,
+    input_details,
+    iter_tool_steps,
+    step_connections,
+    step_name,
+    step_state,
+)
 from galaxy_api_scripts.workflows.inputs import InputSpec, parse_parameter
 
 
@@ -151,6 +158,36 @@ def add_runtime_inputs(galaxy: Galaxy, workflow: Workflow, given: dict[str, dict
     for name in _rename_names(content):
         _add_input(workflow, f"${{{name}}}", name, {"parameter_type": "text"})
     return problems
+
+
+def describe_inputs(galaxy: Galaxy, content: Workflow, editor: Workflow) -> list[dict[str, Any]]:
+    """`input_details` of an exported workflow, and the same of what it leaves for run time (`add_runtime_inputs`)."""
+    left: Workflow = {"inputs": {}, "steps": {}, "content": content, "editor": editor}
+    add_runtime_inputs(galaxy, left, {})
+    rows = input_details(content)
+    for index, about in left["inputs"].items():
+        settings = left["steps"][index]["tool_inputs"]
+        rows.append({"index": index, "label": about["label"], "kind": settings["parameter_type"], "collection_type": None,
+                     "datatypes": [], "optional": bool(settings.get("optional")), "default": None,
+                     "choices": settings.get("restrictions") or [], "fields": [], "annotation": "left for run time",
+                     "uuid": ""})
+    return rows
+
+
+def restrict_by_connections(workflow: Workflow) -> None:
+    """Give each input that is restricted to what the tools it is connected to take (`restrictOnConnections`) these choices,
+    where they are known: not those of a subworkflow's tools, nor those that depend on data."""
+    for index in workflow["inputs"]:
+        settings = (workflow["steps"].get(index) or {}).get("tool_inputs") or {}
+        if not settings.get("restrictOnConnections"):
+            continue
+        choices: list[list[str]] = []       # of each connection; [] where they are not known
+        for reader, step in workflow["content"]["steps"].items():
+            params = {without_numbers(name): param for name, param in tool_params(workflow, reader).items()}
+            choices += [param_settings(params.get(without_numbers(name))).get("restrictions") or []
+                        for source, _, name in step_connections(step) if source == index]
+        if choices and all(choices):
+            settings["restrictions"] = [value for value in choices[0] if all(value in some for some in choices)]
 
 
 def _given_to(workflow: Workflow, index: str, given: dict[str, dict[str, str]]) -> set[str]:

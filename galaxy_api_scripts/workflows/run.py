@@ -25,7 +25,13 @@ from galaxy_api_scripts.workflows.definition import (
     tool_table,
 )
 from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
-from galaxy_api_scripts.workflows.parameters import add_runtime_inputs, missing_values, resolve_parameters, split_inputs
+from galaxy_api_scripts.workflows.parameters import (
+    add_runtime_inputs,
+    missing_values,
+    resolve_parameters,
+    restrict_by_connections,
+    split_inputs,
+)
 from galaxy_api_scripts.workflows.staging import Staging, preview_inputs
 
 CORRECTED = {"allow_tool_state_corrections": True}
@@ -146,6 +152,7 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
     chosen, errors = resolve_parameters(workflow, parameters)
     check = WorkflowCheck(workflow, chosen, options, len(outputs), [str(error) for error in errors],
                           list(dict.fromkeys(error.table for error in errors if error.table)))
+    restrict_by_connections(workflow)
     check.problems += add_runtime_inputs(galaxy, workflow, chosen)
     missing = [row for row in tool_problems(galaxy, workflow_id, content, workflow["editor"]) if row["is_missing"]]
     if missing:

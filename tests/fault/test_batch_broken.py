@@ -11,6 +11,7 @@ from fakes import KEY, URL
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.batch import ledger, samples, summary
 from galaxy_api_scripts.batch import watcher as watcher_module
+from galaxy_api_scripts.batch.ledger_reader import count_states
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.datasets import target_history
 from galaxy_api_scripts.invocations.invocation import _find_submitted
@@ -61,7 +62,7 @@ def test_the_runs_of_other_samples_in_one_history_are_left_alone(work, memory, r
     mock_finished_run(requests_mock, ("j", DATASET))
     unit = add_sample(memory, inputs={"0": {"src": "hda", "id": "d"}}, own_history=False)
     work.adopt_orphans()
-    assert [one.name for one in work.step()] == ["a"]
+    assert [one.name for one in work.run_round()] == ["a"]
     assert (unit.state, cancelled(requests_mock)) == ("ok", [])
 
 
@@ -70,7 +71,7 @@ def test_what_a_person_runs_on_other_inputs_in_a_samples_history_is_left_alone(w
     mock_finished_run(requests_mock, ("theirs", {"0": {**DATASET["0"], "id": "e"}}), ("late", DATASET))
     unit = add_sample(memory, inputs={"0": {"src": "hda", "id": "d"}}, own_history=True)
     work.adopt_orphans()
-    assert [one.name for one in work.step()] == ["a"]
+    assert [one.name for one in work.run_round()] == ["a"]
     assert (unit.state, cancelled(requests_mock)) == ("ok", ["late"])
 
 
@@ -92,12 +93,12 @@ def test_a_run_that_was_reviewed_is_resumed_by_the_same_line(work, memory, reque
     mock_paused_run(requests_mock)
     unit = add_sample(memory, own_history=True, purpose=samples.stable_hash("a", ""))
     work.adopt_orphans()
-    assert [one.name for _ in range(2) for one in work.step()] == ["a"]
+    assert [one.name for _ in range(2) for one in work.run_round()] == ["a"]
     assert unit.state == "failed" and "is waiting for a review of step 1 (look)" in unit.message
     mock_finished_run(requests_mock)
     later = BatchRunner(work.galaxy, memory)
     assert later.submit("a", PLAN).key == unit.key
-    assert [one.name for one in (*later.step(), *later.step())] == ["a"]
+    assert [one.name for one in (*later.run_round(), *later.run_round())] == ["a"]
     assert (unit.state, unit.attempt, unit.invocation) == ("ok", 1, "i")
 
 
@@ -139,14 +140,14 @@ def test_results_that_were_never_downloaded_are_downloaded_on_request(work, memo
     unit = add_sample(memory, state="ok", own_history=True, purpose=samples.stable_hash("a", ""),
                       begun="2026-01-01T00:00:00Z")
     work.submit("a", PLAN)
-    assert (unit.state, work.unfinished) == ("ok", 0)
+    assert (unit.state, work.unfinished) == ("ok", [])
     fetching = BatchRunner(work.galaxy, memory, folder=tmp_path / "out")
     fetching.submit("a", PLAN)
-    assert [one.name for one in (*fetching.step(), *fetching.step())] == ["a"]
+    assert [one.name for one in (*fetching.run_round(), *fetching.run_round())] == ["a"]
     assert unit.state == "ok" and (tmp_path / "out" / "a").is_dir() and unit.begun == "2026-01-01T00:00:00Z"
     elsewhere = BatchRunner(work.galaxy, memory, folder=tmp_path / "new")
     elsewhere.submit("a", PLAN)
-    assert elsewhere.unfinished == 0        # they were fetched, and are where they were put, or in somebody's hands
+    assert elsewhere.unfinished == []        # they were fetched, and are where they were put, or in somebody's hands
 
 
 def test_a_changed_file_is_not_taken_for_the_one_that_was_uploaded_before(work, memory):
@@ -244,7 +245,7 @@ def test_five_refused_histories_in_a_row_end_the_batch(work, memory, requests_mo
     requests_mock.get(f"{URL}/api/datasets", json=[])
     submit_samples(work, *"abcdefgh")
     work.max_running = 1
-    assert [unit.state for unit in work.run()] == ["failed"] * 5 and work.ledger.counts()["waiting"] == 3
+    assert [unit.state for unit in work.run()] == ["failed"] * 5 and count_states(work.ledger.path)["waiting"] == 3
     assert "the last 5 runs were refused, so the 3 that wait were not begun" in capsys.readouterr().err
 
 

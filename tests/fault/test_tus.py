@@ -147,6 +147,14 @@ def test_after_a_stall_nothing_is_sent_while_galaxy_may_be_frozen(wire, file, mo
     assert clock.slept == [35]
 
 
+def test_a_transfer_tries_again_no_longer_than_the_user_wants(wire, file, clock, monkeypatch):
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "5")
+    wire.answers["POST upload"] = status(502)
+    with pytest.raises(GalaxyError, match="502") as caught:
+        sent(wire, file)
+    assert caught.value.exit_code == TRY_LATER and 0 < sum(clock.slept) <= 5
+
+
 def test_pieces_shrink_until_the_proxy_takes_them(wire, file):
     wire.limit = 30_000
     assert arrived_whole(wire, file, sent(wire, file))

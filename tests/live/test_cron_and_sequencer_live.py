@@ -74,7 +74,7 @@ def entries(place, **more):
             assert all(re.fullmatch(r"[0-9*/]+", field) for field in when.group().split())
             command = line[when.end():]
             found[command.split()[0]] = place.ours(command, **more)
-    assert len(found) == 7
+    assert len(found) == 8
     return found
 
 
@@ -91,9 +91,9 @@ def visits(place, command):
 
 def minutes_go_by(book):
     with ledger.Ledger(book) as memory:
-        seen = memory.meta.notes.arrivals
+        seen = memory.notes.arrivals
         assert seen, "nothing was seen"
-        memory.meta.save(arrivals={name: [stamp, since - 600] for name, (stamp, since) in seen.items()})
+        memory.save(arrivals={name: [stamp, since - 600] for name, (stamp, since) in seen.items()})
 
 
 def commands(page):
@@ -124,6 +124,7 @@ def test_the_crontab(admin, place):
     assert "/runs/2026/12/b.txt" in [one["name"] for one in admin.look(f"libraries/{library.id}/contents")]
     for _ in range(2):
         silent(place.shell(lines["dataset_upload.py"]), 0)
+    silent(place.shell(lines["ledger_show.py"]), 0)     # --check
     assert [one["name"] for one in admin.look(f"histories/{history}/contents")] == ["r.fastq.gz"]
 
 
@@ -139,7 +140,9 @@ def test_after_a_failure(place):
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1) and "bad: invocation" in ended.stderr
     silent(place.shell(lines["folder_watch.py"]), 0)
 
-    failed, steps, again, backup = (place.ours(line) for line in commands(CRON))
+    check = place.shell(lines["ledger_show.py"])
+    assert check.returncode == 1 and re.search(r"^bad +failed ", check.stdout, re.MULTILINE)
+    failed, steps, known, again, backup = (place.ours(line) for line in commands(CRON))
     told = place.shell(failed)
     assert (told.returncode, told.stderr) == (0, "")
     assert re.search(r"^bad +1 \(group\) +invocation ", told.stdout, re.MULTILINE)
@@ -147,15 +150,19 @@ def test_after_a_failure(place):
     if program("sqlite3"):
         silent(place.shell(backup), 0)
         assert [one["name"] for one in ledger_reader.read_samples(place.book.with_name("drop.backup"))] == ["bad"]
+    silent(place.shell(known), 0)
+    silent(place.shell(lines["ledger_show.py"]), 0)
     assert place.shell(again).returncode in (4, 1)
     while place.shell(lines["folder_watch.py"]).returncode == 4:
         pass
     assert [(one["state"], one["attempt"] > 1) for one in ledger_reader.read_samples(place.book)] == [("failed", True)]
+    assert place.shell(lines["ledger_show.py"]).returncode == 1
     (place.data / "drop" / "bad.tsv").write_text("x\t12345\n")
     silent(place.shell(lines["folder_watch.py"]), 0)
     minutes_go_by(place.book)
     visits(place, lines["folder_watch.py"])
     assert names(place.data / "done") == ["bad.tsv"]
+    silent(place.shell(lines["ledger_show.py"]), 0)
 
 
 def test_a_nightly_upload_to_a_library_is_silent_and_leaves_out_what_is_being_written(admin, place):
@@ -205,7 +212,7 @@ def units(place):
     for block in blocks(SEQUENCER, "ini"):
         first, _, rest = block.partition("\n")
         found[first.rsplit("/", 1)[1]] = place.ours(rest)
-    assert sorted(found) == ["galaxy-runs.service", "galaxy-visit.service", "galaxy-visit.timer"]
+    assert sorted(found) == ["galaxy-check.service", "galaxy-runs.service", "galaxy-visit.service", "galaxy-visit.timer"]
     return found
 
 
@@ -215,6 +222,14 @@ def service(place, text):
     line, = [shlex.split(value) for name, value in values if name == "ExecStart"]
     return line, {"HOME": f"{place.root}/home/seq", **dict(value.split("=", 1) for name, value in values
                                                          if name == "Environment")}
+
+
+def incomplete(run):
+    """A run's folder that is marked and can't be run; the problem with it."""
+    run.mkdir()
+    for name in ("S0_R1.fastq", "S0_R2.fastq", "S1_R1.fastq", "CopyComplete.txt"):
+        (run / name).write_text("@")
+    return "has 3 files, and 1 of them without a mate, such as S1_R1.fastq"
 
 
 def to_be_told(place):
@@ -246,16 +261,20 @@ def test_a_service_and_visits(admin, place):
         watcher.send_signal(signal.SIGTERM)
         assert watcher.communicate(timeout=60) == ("", "") and watcher.returncode == 143
     sequenced(place.data / "runs", "260302_A")
-    (place.data / "runs" / "260303_A").mkdir()
-    (place.data / "runs" / "260303_A" / "CopyComplete.txt").touch()
+    problem = incomplete(place.data / "runs" / "260303_A")
     line, environment = service(place, units(place)["galaxy-visit.service"])
     codes, rows, said = [], [], ""
-    while not codes or codes[-1] == 4:
+    while not codes or codes[-1]:
         visit = subprocess.run(line, env=environment, cwd="/", capture_output=True, text=True, timeout=600)
         codes.append(visit.returncode)
         rows += [row.split("\t")[:2] for row in visit.stdout.splitlines()[1:]]
         said += visit.stderr
-    assert codes[-1] == 0 and set(codes) == {4, 0} and said.count("\n") == 1 and "260303_A: has no reads in it" in said
+    assert codes[0] == 3 and set(codes[1:]) == {4, 0} and said.count("\n") == 1 and f"260303_A: {problem}" in said
+    line, environment = service(place, units(place)["galaxy-check.service"])
+    checked = subprocess.run(line, env=environment, cwd="/", capture_output=True, text=True)
+    assert checked.returncode == 1 and re.search(r"^260303_A +failed +detect ", checked.stdout, re.MULTILINE)
+    place.shell(f"ledger_show.py --acknowledge=260303_A {book}")
+    assert subprocess.run(line, env=environment, cwd="/", capture_output=True).returncode == 0
     assert sorted(rows) == [["260302_A", "ok"], ["260303_A", "failed"]]
     assert sorted(path.name for path in (place.data / "done").iterdir()) == ["260301_A", "260302_A"]
     assert len(names(place.data / "results" / "260302_A")) == 4
@@ -270,13 +289,12 @@ def test_a_service_and_visits(admin, place):
 def test_the_commands_of_the_page(admin, place):
     look, mailed, sheet, *_ = (place.ours(line) for line in commands(SEQUENCER))
     runs = place.data / "runs"
-    (runs / "260303_A").mkdir()
-    (runs / "260303_A" / "CopyComplete.txt").touch()
+    problem = incomplete(runs / "260303_A")
     told = place.shell(look)
-    assert told.returncode == 0 and told.stdout.splitlines()[1].split("\t")[4] == "has no reads in it"
+    assert told.returncode == 0 and told.stdout.splitlines()[1].split("\t")[4] == problem
     ended = place.shell(mailed)
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
-    assert (place.root / "mails").read_text() == "-s|260303_A failed at detect|lab@example.org|\nhas no reads in it\n"
+    assert (place.root / "mails").read_text() == "-s|260303_A failed at detect|lab@example.org|\n" f"{problem}\n"
 
     sequenced(runs, "260301_A", below="Fastq")
     (runs / "260301_A" / "SampleSheet.csv").write_text("[Header]\nFileFormatVersion,2\n[BCLConvert_Data]\n"

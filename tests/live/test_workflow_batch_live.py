@@ -238,3 +238,31 @@ def test_a_sheet_whose_folder_was_moved(person, tmp_path):
     (tmp_path / "before").rename(tmp_path / "after")
     ended = person.run("workflow_batch.py", person.key, person.url, FIRST, tmp_path / "after" / sheet.name)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_a_batch_is_mended_by_and_by_at_another_address_of_its_server(person, tmp_path):
+    """A2, B18, B19, B20: samples called #1 and #2; the results of one can't be fetched, the input of the other is wrong.
+    Then there is room for the results, the input is corrected, and the server is called localhost."""
+    (tmp_path / "1.tsv").write_text("x\t1\nx\t2\n")
+    (tmp_path / "2.tsv").write_text("x\tword\n")
+    sheet, out = tmp_path / "sheet.csv", tmp_path / "out"
+    sheet.write_text("# two\nsample,table\n#1,1.tsv\n#2,2.tsv\n")
+    out.mkdir()
+    (out / "#1").write_text("in the way")
+    line = ["workflow_batch.py", f"--download={out}", person.key, person.url, WORKFLOWS / "sums.gxwf.yml", sheet]
+    rows = told(person.run(*line), 1)
+    assert {name: (row["state"], row["failed_step"]) for name, row in rows.items()}["#1"] == ("fetch pending", "deliver")
+    assert rows["#2"]["state"] == "failed" and "a link or a file is on the way to it" in rows["#1"]["message"]
+    checked = person.run("ledger_show.py", "--check", "--format=value", "--fields=name", f"{sheet}.ledger")
+    assert (checked.returncode, checked.stdout) == (1, "#1\n#2\n")
+
+    (out / "#1").unlink()
+    (tmp_path / "2.tsv").write_text("x\t5\n")
+    assert "127.0.0.1" in person.url
+    line[3] = person.url.replace("127.0.0.1", "localhost")
+    ended = person.run(*line)
+    assert {name: row["state"] + row["attempt"] for name, row in told(ended).items()} == {"#1": "ok1", "#2": "ok1"}
+    assert ended.stderr.count("\n") == 1 and f"{line[3]} is the same server as {person.url}" in ended.stderr
+    assert {path.name: (path / "sums.tabular").read_text() for path in out.iterdir()} == {"#1": "x\t3\n", "#2": "x\t5\n"}
+    assert person.run("ledger_show.py", "--check", f"{sheet}.ledger").returncode == 0
+    assert len(person.look("invocations", history_id=rows["#1"]["history"])) == 1

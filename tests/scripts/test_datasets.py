@@ -318,7 +318,7 @@ def test_wait_some_failed(script, requests_mock, capsys):
 def test_wait_until_the_time_is_up(script, requests_mock, clock, capsys):
     held = Held(requests_mock, a_dataset("a", state="error"), a_dataset("b", state="running"))
     held.poll = [["b"]] * 100
-    assert script(dataset_wait.main, "--timeout=60", KEY, URL, "a", "b") == STILL_RUNNING
+    assert script(dataset_wait.main, "--timeout=60", KEY, URL, "a", "b") == SOME_FAILED
     output = capsys.readouterr()
     assert output.out == "a\terror\n" and "1 of 2 still running after 60 s: b" in output.err and sum(clock.slept) == 60
 

@@ -2,6 +2,7 @@
 
 The runs end as the tests say; folders, ledger, moves and commands are real.
 """
+import csv
 import hashlib
 import json
 import os
@@ -18,7 +19,7 @@ import pytest
 from fakes import KEY, URL
 
 from common import DONE, FAILED, INTERRUPTED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
-from galaxy_api_scripts.batch import ledger, ledger_reader, runner, watcher
+from galaxy_api_scripts.batch import ledger, ledger_reader, runner, session, watcher
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.workflows.inputs import iter_datasets
 
@@ -38,7 +39,7 @@ class ScriptedRunner(BatchRunner):
 
     ends, begun, rounds_to_do = {}, [], None
 
-    def step(self):
+    def run_round(self):
         while self.rejected:
             yield self.rejected.pop(0)
         while self.queue:
@@ -87,7 +88,7 @@ def galaxy(requests_mock):
 def watched(tmp_path, now, galaxy, script, monkeypatch, capfd):
     """A watched folder, `inbox`: `drop(name)` puts a file there, `run()` runs the watcher, with --once and --settle=0 by
     default, and `units()` are those in the ledger."""
-    monkeypatch.setattr(folder_watch, "BatchRunner", ScriptedRunner)
+    monkeypatch.setattr(session, "BatchRunner", ScriptedRunner)
     monkeypatch.setattr(ScriptedRunner, "ends", {})
     monkeypatch.setattr(ScriptedRunner, "begun", [])
     inbox, book = tmp_path / "in", tmp_path / "ledger"
@@ -204,7 +205,39 @@ def test_a_dry_run_changes_nothing(watched):
                                       f"a,{watched.inbox}/a.tsv,1,5,after 60 s without a change,"]
     assert ended.err == f"1 there; ledger: {watched.book}\n" and watched.begun == [] and not watched.book.exists()
     (watched.inbox / "run1" / "CopyComplete.txt").touch()
-    assert watched.run("-n", "--unit=run").out.splitlines()[1].split("\t")[-2] == "has no reads in it"
+    assert watched.run("-n", "--unit=run").out.splitlines()[1].split("\t")[-2] == "has no reads in it yet"
+
+
+@pytest.mark.parametrize("kind, reads, taken", [
+    ("list:paired", ["S1_R1.fastq", "S1_R2.fastq"], "now"),
+    ("list:paired", ["S1.fastq"], "input reads: it takes a collection of type list:paired, and the files of run1 are not in "
+                                  "pairs"),
+    ("list", ["S1.fastq"], "now"),
+    ("list", ["S1_R1.fastq", "S1_R2.fastq"], "input reads: it takes a collection of type list, and the files of run1 are "
+                                             "pairs")])
+def test_the_dry_run_tells_reads_that_the_workflow_does_not_take(watched, galaxy, kind, reads, taken):
+    """C23: single-end reads for a workflow of pairs."""
+    galaxy.get(f"{URL}/api/workflows/{W}", json={**WORKFLOW, "inputs": {"0": {"label": "reads", "uuid": "u0"}}, "steps": {
+        **WORKFLOW["steps"], "0": {"type": "data_collection_input", "tool_inputs": {"collection_type": kind}}}})
+    (watched.inbox / "run1").mkdir()
+    for name in (*reads, "CopyComplete.txt"):
+        (watched.inbox / "run1" / name).write_text("@")
+    rows = list(csv.DictReader(watched.run("-n", "--unit=run").out.splitlines(), delimiter="\t"))
+    assert [row["taken"] for row in rows] == [taken]
+    assert watched.run("--unit=run").status == (DONE if taken == "now" else FAILED)
+
+
+@pytest.mark.parametrize("kind, units", [
+    ("paired", {"pair", "run"}), ("list:paired", {"pair", "run"}), ("list", {"file", "run"}), ("record", set()),
+    ("list:record", set()), ("paired_or_unpaired", {"file", "pair", "run"}), ("list:list", set())])
+def test_units_that_an_input_never_takes_are_refused_at_once(watched, galaxy, kind, units):
+    """C24: records too."""
+    galaxy.get(f"{URL}/api/workflows/{W}", json={**WORKFLOW, "inputs": {"0": {"label": "reads", "uuid": "u0"}}, "steps": {
+        **WORKFLOW["steps"], "0": {"type": "data_collection_input", "tool_inputs": {"collection_type": kind}}}})
+    ended = {unit: watched.run("-n", f"--unit={unit}") for unit in ("file", "pair", "run")}
+    assert {unit for unit, one in ended.items() if one.status == DONE} == units
+    assert all(one.status == USAGE and f"it takes a collection of type {kind}, which --unit={unit} does not give" in one.err
+               for unit, one in ended.items() if unit not in units)
 
 
 # ---------------------------------------------------------------------------------------------------- a bad line
@@ -307,10 +340,10 @@ def test_new_content_of_a_used_name_is_a_new_unit(watched):
     assert watched.run(*done).rows == [["a", "ok"]]
     watched.drop("a.tsv", "Wednesday's")
     assert watched.run(*done).rows == [["a", "ok"]]
-    assert watched.units() == [("a", "failed"), ("a", "ok"), ("a", "ok")]
+    assert watched.units() == [("a", "superseded"), ("a", "ok"), ("a", "ok")]
     assert names(watched.folder / "done") == ["a.tsv", "a.tsv.2"] and len(watched.begun) == 3
-    folders = [one["notes"]["folder"] for one in ledger_reader.read_samples(watched.book)]
-    assert folders == ["a", "a.2", "a.3"]
+    folders = [one["notes"].get("folder") for one in ledger_reader.read_samples(watched.book)]
+    assert folders == [None, "a", "a.2"]        # the first has no results
 
 
 def test_a_touched_file_is_not_a_new_unit(watched):
@@ -339,23 +372,64 @@ def test_a_file_that_is_moved_back_is_not_run_but_moved_again(watched):
 def test_a_unit_that_can_not_be_run_is_reported_once(watched):
     folder = watched.inbox / "run1"
     folder.mkdir()
-    (folder / "CopyComplete.txt").touch()
+    for name in ("S0_R1.fastq", "S0_R2.fastq", "S1.fastq", "CopyComplete.txt"):
+        (folder / name).write_text("@")
     options = ["--unit=run", f'--on-fail=echo "$UNIT_NAME $UNIT_MESSAGE" >> {watched.folder}/told']
+    problem = "has 3 files, and 1 of them without a mate, such as S1.fastq"
     ended = watched.run(*options)
-    assert (ended.status, ended.err.count("\n")) == (FAILED, 1) and ended.err.endswith(": run1: has no reads in it\n")
+    assert (ended.status, ended.err.count("\n")) == (FAILED, 1) and ended.err.endswith(f": run1: {problem}\n")
     again = watched.run(*options)
     assert (again.status, again.out, again.err) == (DONE, "", "")
     asked = watched.run(*options, "--retry-failed")
-    assert asked.status == FAILED and asked.err.endswith(": run1: has no reads in it\n")
-    assert (watched.folder / "told").read_text() == "run1 has no reads in it\n" * 2
+    assert asked.status == FAILED and asked.err.endswith(f": run1: {problem}\n")
+    assert (watched.folder / "told").read_text() == f"run1 {problem}\n" * 2
     assert watched.units() == [("run1", "failed")] and watched.begun == []
-    (folder / "S1.fastq").write_text("@")
+    (folder / "S1.fastq").unlink()
     assert watched.run(*options).rows == [["run1", "ok"]]
+    assert watched.units() == [("run1", "superseded"), ("run1", "ok")]
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_one_empty_file_of_a_run_is_told_and_the_other_samples_run(watched, monkeypatch, kill):
+    """B21: the sample that was left out has failed in the ledger, until its run comes again with reads."""
+    folder = watched.inbox / "run1"
+    folder.mkdir()
+    for name in ("S1.fastq", "S2.fastq", "S3.fastq"):
+        (folder / name).write_text("" if name == "S2.fastq" else "@")
+    options = ["--unit=run", f'--on-fail=echo "$UNIT_NAME: $UNIT_MESSAGE" >> {watched.folder}/told']
+    with monkeypatch.context() as killed:
+        killed.setattr(watcher.Watcher, "notify", lambda *what: sys.exit(137))
+        if kill:
+            assert watched.run(*options).status == 137
+    ended = watched.run(*options)
+    assert ended.status == SOME_FAILED and sorted(ended.rows) == [["run1", "ok"], ["run1/S2", "failed"]]
+    assert ended.err.endswith(": run1/S2: S2.fastq is empty, so it was left out\n") and ended.err.count("\n") == 1
+    [(_, inputs)] = watched.begun
+    assert inputs["table"] == [str(folder / "S1.fastq"), str(folder / "S3.fastq")]
+    assert (watched.folder / "told").read_text() == "run1/S2: S2.fastq is empty, so it was left out\n"
+    again = watched.run(*options)
+    assert (again.status, again.out, again.err) == (DONE, "", "")
+    (folder / "S2.fastq").write_text("@")
+    assert watched.run(*options).rows == [["run1", "ok"]] and len(watched.begun) == 2
+    assert ("run1/S2", "superseded") in watched.units() and not list(ledger_reader.read_failures(watched.book))
+
+
+def test_a_run_that_is_marked_before_its_reads_are_there_is_taken_with_them(watched):
+    """B21."""
+    (watched.inbox / "run1").mkdir()
+    (watched.inbox / "run1" / "CopyComplete.txt").touch()
+    for _ in range(3):
+        ended = watched.run("--unit=run")
+        assert (ended.status, ended.out, ended.err) == (DONE, "", "")
+        watched.now.now += 3600
+    (watched.inbox / "run1" / "S1.fastq").write_text("@")
+    assert watched.run("--unit=run").rows == [["run1", "ok"]]
 
 
 def test_a_kill_before_that_report_repeats_it(watched, monkeypatch):
     (watched.inbox / "run1").mkdir()
-    (watched.inbox / "run1" / "CopyComplete.txt").touch()
+    for name in ("S0_R1.fastq", "S0_R2.fastq", "S1.fastq", "CopyComplete.txt"):
+        (watched.inbox / "run1" / name).write_text("@")
     options = ["--unit=run", f"--on-fail=echo told >> {watched.folder}/told"]
     with monkeypatch.context() as killed:
         killed.setattr(watcher.Watcher, "notify", lambda *what: sys.exit(137))
@@ -532,6 +606,16 @@ def wait():
     """An act that does nothing: time goes by."""
 
 
+def test_what_a_watcher_that_stays_has_told_is_not_told_again_by_a_visit(watched, monkeypatch):
+    watched.drop("a.tsv")
+    watched.ends["a"] = "no good"
+    monkeypatch.setattr(watched.now, "sleep", stays(watched, *[wait] * 3))
+    assert watched.run(once=False).err.count("no good") == 1
+    visit = watched.run()
+    assert (visit.status, visit.out, visit.err) == (DONE, "", "")
+    assert [one["name"] for one in ledger_reader.read_failures(watched.book)] == ["a"]
+
+
 def test_a_watcher_that_stays_takes_new_files(watched, monkeypatch):
     done = watched.folder / "done"
     monkeypatch.setattr(watched.now, "sleep", stays(watched, wait, lambda: watched.drop("a.tsv"), *[wait] * 60,
@@ -576,13 +660,13 @@ def test_a_file_that_vanishes_before_it_is_taken_is_skipped(watched, monkeypatch
 
 def test_a_server_that_is_away_ends_a_watcher_only_with_once(watched, monkeypatch):
     watched.drop("a.tsv")
-    step, away = ScriptedRunner.step, [True] * 3
+    step, away = ScriptedRunner.run_round, [True] * 3
 
     def unless_away(self):
         if away and away.pop():
             raise GalaxyError(f"{URL} can't be reached: try again later", TRY_LATER)
         return step(self)
-    monkeypatch.setattr(ScriptedRunner, "step", unless_away)
+    monkeypatch.setattr(ScriptedRunner, "run_round", unless_away)
     ended = watched.run()
     assert (ended.status, ended.out, ended.err.count("\n")) == (TRY_LATER, "", 1)
     monkeypatch.setattr(watched.now, "sleep", stays(watched, *[wait] * 5))
@@ -595,13 +679,13 @@ def test_a_unit_missed_while_the_server_was_away_is_taken_later(watched, monkeyp
     watched.ends["a"] = "no good"
     assert watched.run().status == FAILED
     watched.ends.clear()
-    reset, away = runner.reset, [True]
+    reset, away = runner.begin_again, [True]
 
     def unless_away(galaxy, sample):
         if away and away.pop():
             raise GalaxyError(f"{URL} can't be reached: try again later", TRY_LATER)
         reset(galaxy, sample)
-    monkeypatch.setattr(runner, "reset", unless_away)
+    monkeypatch.setattr(runner, "begin_again", unless_away)
     watched.drop("b.tsv")
     assert watched.run("--retry-failed").status == TRY_LATER
     away.append(True)
@@ -617,7 +701,7 @@ def test_a_unit_missed_while_the_server_was_away_is_taken_later(watched, monkeyp
 def test_a_key_that_is_no_longer_valid_ends_the_watcher(watched, monkeypatch):
     def refused(self):
         raise GalaxyError("401 Unauthorized: check the key", status=401)
-    monkeypatch.setattr(ScriptedRunner, "step", refused)
+    monkeypatch.setattr(ScriptedRunner, "run_round", refused)
     watched.drop("a.tsv")
     assert watched.run(once=False).status == FAILED
 
@@ -663,8 +747,8 @@ def test_a_second_watcher_is_told_to_try_again_later(watched):
 
 
 def test_the_ledger_of_something_else_is_refused(watched):
-    with ledger.Ledger(watched.book, server="http://other.test"):
-        pass
+    with ledger.Ledger(watched.book, server="http://other.test") as book:
+        book.add("k", "b", history="h", own_history=True, unique_title=True, title="b - Flow [k]", state="ok")
     ended = watched.run()
     assert ended.status == USAGE and "is the ledger of server=http://other.test" in ended.err
 

@@ -1,5 +1,6 @@
 """workflow_batch.py on a fake Galaxy: what its options do, and what is refused before anything is sent."""
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 import workflow_batch
 from fakes import KEY
 from fakes.batches import Batch, batch, real_server, server
-from fakes.galaxy import USER, WORKFLOW
+from fakes.galaxy import INPUTS, USER, WORKFLOW, FakeGalaxy
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.batch import summary
@@ -156,6 +157,25 @@ def test_a_column_of_another_name_can_be_mapped(batch, server):
     assert batch("--map=tabel=table").rows["a"]["state"] == "ok"
 
 
+def test_the_dry_run_shows_the_sample_and_the_input_that_is_called_sample(batch, server):
+    """D27."""
+    server.inputs = {"sample": INPUTS["table"], "before": INPUTS["other"], "lines": INPUTS["lines"]}
+    batch.sheet("sample reads reads2", "a a.tsv c.tsv", "b b.tsv c.tsv")
+    ended = batch("--dry-run", "--map=reads=sample", "--map=reads2=before")
+    rows = list(csv.DictReader(ended.out.splitlines(), delimiter="\t"))
+    assert [(row["sample"], row["before"], Path(row["sample (0)"]).name, Path(row["before (1)"]).name) for row in rows] == [
+        ("a", "", "a.tsv", "c.tsv"), ("b", "", "b.tsv", "c.tsv")]
+
+
+def test_the_dry_run_shows_both_of_two_inputs_of_one_label(tmp_path, capsys):
+    """D27: Galaxy calls all inputs without labels `Input Dataset`."""
+    workflow = {"inputs": {"0": {"label": "Input Dataset"}, "1": {"label": "Input Dataset"}, "2": {"label": ""}}}
+    row = types.SimpleNamespace(line=2, sample="a", inputs=types.SimpleNamespace(values={"0": "x", "1": "y", "2": 3}))
+    workflow_batch.show_plan([row], workflow, tmp_path / "none", {"format": "jsonl", "fields": []})
+    assert json.loads(capsys.readouterr().out) == {"row": 2, "sample": "a", "before": None, "Input Dataset (0)": "x",
+                                                   "Input Dataset (1)": "y", "2": 3}
+
+
 def test_a_dry_run_changes_nothing(batch, server):
     batch.samples("a", "b")
     ended = batch("-n", "--format=jsonl")
@@ -209,12 +229,42 @@ def test_the_ledger_of_something_else_is_refused(batch, server):
     server.users[KEY] = {"id": USER, "username": "other", "email": "", "is_admin": False}
     ended = batch(status=USAGE)
     assert "is the ledger of user=me, not other" in ended.err and ended.sent == []
-    here = server.url
-    server.url = here.replace("127.0.0.1", "localhost")
     server.users[KEY]["username"] = "me"
-    assert f"is the ledger of server={here}, not {server.url}" in batch(status=USAGE).err
-    server.url = here
     assert batch(f"--ledger={batch.folder}/other").sent == []       # the history is found, and the run in it
+
+
+@pytest.mark.parametrize("history", ["own", "new:All", "All"])
+def test_the_same_server_spelled_another_way_is_known_by_its_histories(batch, server, history):
+    """B20: it is asked for a history that only the ledger's own server can have; the ledger says what it has noted."""
+    batch.samples("a")
+    server.post_histories({}, {"name": "All"})
+    line = [] if history == "own" else [f"--history={history}"]
+    batch(*line)
+    book, here, there = f"{batch.path}.ledger", server.url, server.url.replace("127.0.0.1", "localhost")
+    server.url = there
+    if history == "All":        # a name that any server may have
+        ended = batch(*line, status=USAGE)
+        assert f"{book}: is the ledger of server={here}, not {there}, and none of its histories was found there: " \
+            "--same-server says" in ended.err and ended.sent == []
+        line.append("--same-server")
+    ended = batch(*line)
+    assert ended.sent == [] and ended.out == "" and ended.err == (
+        f"{book}: {there} is the same server as {here}, so the ledger has noted {there} now\n")
+    assert batch(*line).err == ""
+    batch.samples("a", "b")
+    assert list(batch(*line).rows) == ["b"]
+
+
+def test_another_server_is_not_taken_for_the_ledgers_own(batch, server):
+    """B20: it has a history of the same id, as servers with Galaxy's default secret have."""
+    batch.samples("a")
+    batch()
+    with FakeGalaxy(server.clock) as other:
+        other.post_histories({}, {"name": "Unnamed history"})
+        assert other.histories.keys() & server.histories.keys()
+        batch.server = other
+        ended = batch(status=USAGE)
+    assert f"is the ledger of server={server.url}, not {other.url}" in ended.err and ended.sent == []
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 130)])

@@ -118,7 +118,23 @@ def test_show_prints_rows_in_other_formats(script, galaxy, capsys):
     assert json.loads(capsys.readouterr().out)[0] == {"index": "4", "state": {"cond": "c1"}}
     assert script(workflow_show.main, "--fields=label,optional", KEY, URL, ID) == 0
     assert capsys.readouterr().out.splitlines()[2].split() == ["table", "no"]
-    assert asked(galaxy, f"/api/workflows/{ID}/download") == [{"style": ["ga"]}] * 3     # tools are not looked at
+
+
+def test_what_is_left_for_run_time_and_a_records_fields_are_shown_and_in_the_template(script, galaxy, capsys):
+    fields = [{"name": "left", "type": "File"}, {"name": "right", "type": "File"}]
+    drawn = exported(step(0, "data_collection_input", "both", {"collection_type": "record", "fields": fields}),
+                     tool(1, "Filter1", "1.1", "Wet", post_job_actions={"R": {"action_arguments": {"newname": "${who}"}}}))
+    editor = in_editor(drawn)
+    editor["steps"]["1"] = {**drawn["steps"]["1"], "tool_state": {"cond": '{"__class__": "RuntimeValue"}'}, "config_form": {
+        "inputs": [{"type": "text", "name": "cond"}]}}
+    galaxy.get(f"{URL}/api/workflows/{ID}/download?style=ga", json=drawn)
+    galaxy.get(f"{URL}/api/workflows/{ID}/download?style=editor", json=editor)
+    assert script(workflow_show.main, "--format=value", "--fields=label,kind,optional", KEY, URL, ID) == 0
+    assert capsys.readouterr().out.splitlines() == ["both\tcollection\tno", "Wet:cond\ttext\tno", "who\ttext\tno"]
+    assert script(workflow_template.main, KEY, URL, ID) == 0
+    job = yaml.safe_load(capsys.readouterr().out)
+    assert [one["identifier"] for one in job.pop("both")["elements"]] == ["left", "right"]
+    assert job == {"Wet:cond": "todo_param_value", "who": "todo_param_value"}
 
 
 def test_missing_tools_and_other_versions_are_shown(script, galaxy, capsys):

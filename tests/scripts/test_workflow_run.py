@@ -316,6 +316,7 @@ def test_the_path_of_a_collection_is_its_folder_at_any_depth(script, galaxy, tmp
     galaxy.get(f"{URL}/api/dataset_collections/flat", json={"elements": [
         {"element_identifier": "a", "element_type": "hda", "object": dataset("oa")}]})
     galaxy.get(f"{URL}/api/dataset_collections/deep", json={"elements": deep})
+    galaxy.get(f"{URL}/api/datasets", json=[{"id": name} for name in ("oa", "oforward", "oreverse")])
     for name in ("oone", "oa", "oforward", "oreverse"):
         galaxy.get(f"{URL}/api/datasets/{name}", json=dataset(name))
         galaxy.get(f"{URL}/api/datasets/{name}/display", text="1\n")

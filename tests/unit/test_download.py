@@ -159,12 +159,12 @@ def test_the_hash_in_the_manifest_is_that_of_the_file(loopback, folder):
 
 
 def test_the_hashes_of_a_collections_datasets_are_asked_for_together(loopback, folder):
-    about = [{**ABOUT, "id": name} for name in "abc"]
-    known = [{"id": one.pop("id"), "hashes": one.pop("hashes")} for one in map(dict, about)]
-    for one in about:
-        del one["hashes"]
+    known = [{"id": name, "hashes": []} for name in "abc"]
+    items = [in_collection("hdca:c", name, id=name) for name in "abc"]
+    for item in items:
+        del item.about["hashes"]
     loopback.will((200, known), (200, CONTENT))
-    ended = list(download.DownloadFolder(Galaxy(KEY, loopback.url), folder).download(list(map(DownloadItem, about)), 1))
+    ended = list(download.DownloadFolder(Galaxy(KEY, loopback.url), folder).download(items, 1))
     assert len(ended) == 3 and [asked.path.split("?")[0] for asked in loopback.asked] == [
         "/api/datasets", *(f"/api/datasets/{name}/display" for name in "abc")]
 

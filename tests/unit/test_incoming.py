@@ -299,19 +299,35 @@ def test_a_mixture_of_pairs_and_single_ends_is_a_problem(inbox):
     put(inbox / "r", *ILLUMINA, "Data/odd.fastq")
     drop = only(inbox, "run")
     assert drop.problem == "has 5 files, and 1 of them without a mate, such as Data/odd.fastq"
-    put(inbox / "r", "Data/empty_R1.fastq", text="")
-    assert only(inbox, "run").problem == "Data/empty_R1.fastq is empty"
-    assert only(inbox, "run").fingerprint != drop.fingerprint
-    with pytest.raises(GalaxyError, match="Data/empty_R1.fastq is empty"):
-        as_workflow_input(only(inbox, "run"), asked("dataset"))
+    with pytest.raises(GalaxyError, match="1 of them without a mate"):
+        as_workflow_input(drop, asked("dataset"))
 
 
-def test_a_run_without_reads_is_a_problem_once_it_is_complete(inbox):
+@pytest.mark.parametrize("empty", ["S7_R1.fastq", "S7_R2.fastq"])
+def test_a_sample_with_an_empty_file_is_left_out_of_its_run_and_the_95_others_stay(inbox, empty):
+    """B21."""
+    put(inbox / "r", *(f"S{number}_R{mate}.fastq" for number in range(96) for mate in (1, 2)), "CopyComplete.txt")
+    whole = only(inbox, "run")
+    put(inbox / "r", empty, text="")
+    drop = only(inbox, "run")
+    assert drop.problem == "" and drop.left_out == (("S7", f"{empty} is empty, so it was left out"),)
+    assert len(drop.samples) == 95 and "S7" not in dict(drop.samples) and drop.fingerprint != whole.fingerprint
+    move_unit(drop, str(inbox.parent / "out"))
+    assert len(tree(inbox.parent / "out")) == 193
+
+
+def test_a_run_of_nothing_but_empty_files_is_a_problem(inbox):
+    put(inbox / "r", "S1_R1.fastq", "S1_R2.fastq", text="")
+    assert only(inbox, "run").problem == "S1_R1.fastq is empty" and not only(inbox, "run").left_out
+
+
+def test_a_run_that_is_marked_before_its_reads_are_there_waits(inbox):
+    """B21: it has not failed, however long that takes."""
     (inbox / "r").mkdir()
     put(inbox / "s", "RTAComplete.txt", "Data/x.bcl")
     assert scan_folder(str(inbox), "run") == []
     put(inbox / "s", "CopyComplete.txt")
-    assert only(inbox, "run").problem == "has no reads in it"
+    assert only(inbox, "run").problem == "has no reads in it yet" and not is_complete(only(inbox, "run"), 0, 10**9, 60)
     with pytest.raises(GalaxyError, match="can't be moved: it is gone"):
         drop = only(inbox, "run")
         shutil.rmtree(inbox / "s")

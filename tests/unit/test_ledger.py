@@ -18,9 +18,10 @@ import pytest
 from fakes import KEY
 
 import common
-from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError, register_secret
+from common import DONE, FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError, register_secret
 from galaxy_api_scripts.batch import ledger, ledger_reader
 from galaxy_api_scripts.batch.ledger import Ledger
+from galaxy_api_scripts.batch.ledger_reader import count_states
 from galaxy_api_scripts.batch.notes import LedgerNotes, SampleNotes, Stage
 from galaxy_api_scripts.invocations import invocation
 
@@ -110,7 +111,7 @@ def test_samples_are_listed_by_state_and_name_in_their_order(book):
     assert [unit.key for unit in book.samples()] == ["3", "1", "2"]
     assert [unit.key for unit in book.samples("waiting", "ok")] == ["3", "2"]
     assert [unit.key for unit in book.samples_named("b")] == ["3", "2"] and book.samples_named("c") == []
-    assert book.counts() == {"ok": 1, "failed": 1, "waiting": 1}
+    assert count_states(book.path) == {"ok": 1, "failed": 1, "waiting": 1}
 
 
 def test_samples_that_change_while_they_are_listed_are_listed_once(book):
@@ -140,10 +141,10 @@ def test_two_lookups_of_a_sample_see_each_others_changes(book):
 
 def test_notes_on_the_ledger_as_a_whole_are_kept(path):
     with Ledger(path) as book:
-        book.meta.save(durably=True, history_mark="w1", older_histories=["h"])
-        book.meta.save(older_histories=None)
+        book.save(durably=True, history_mark="w1", older_histories=["h"])
+        book.save(older_histories=None)
     with Ledger(path) as book:
-        assert book.meta.data == {"history_mark": "w1"}
+        assert book.data == {"history_mark": "w1"}
 
 
 def test_steps_have_a_beginning_an_end_and_an_outcome(path):
@@ -172,11 +173,11 @@ def test_a_transaction_is_written_as_a_whole_or_not_at_all(book):
     with pytest.raises(KeyError), book.together():
         book.add("k1", "S1")
         raise KeyError
-    assert book.counts() == {}
+    assert count_states(book.path) == {}
     with book.together():
         book.add("k1", "S1", history="h")
         book.add("k2", "S2")
-    assert book.counts() == {"waiting": 2}
+    assert count_states(book.path) == {"waiting": 2}
 
 
 def test_no_secret_is_written_to_the_file(path):
@@ -185,7 +186,7 @@ def test_no_secret_is_written_to_the_file(path):
     with Ledger(path, server=address) as book:
         unit = book.add("k", f"S {KEY}", place=address, inputs={"urls": [{"url": address}]})
         unit.save(state="failed", message=f"\x1b[31mno\nway {KEY}", failed_step=address)
-        book.meta.save(histories={"url": address})
+        book.save(histories={"url": address})
         assert unit.message == "[31mno way ***"
         assert unit.notes.inputs["urls"] == [{"url": "https://galaxy.test/api?key=***"}]
         content = b"".join(file.read_bytes() for file in path.parent.glob("batch.ledger*"))
@@ -278,7 +279,7 @@ def test_the_second_writer_is_told_which_process_is_the_first(path):
     first.communicate()
     assert first.returncode == 0
     with Ledger(path) as book:
-        assert book.counts() == {"waiting": 1}
+        assert count_states(book.path) == {"waiting": 1}
 
 
 def test_a_lock_whose_owner_has_not_written_its_id_yet_is_respected(book):
@@ -316,7 +317,7 @@ def test_a_lock_file_that_its_owner_has_just_removed_is_created_again(path, monk
     calls = []
     monkeypatch.setattr(os, "open", slow)
     with Ledger(path) as book:
-        assert lock.exists() and book.counts() == {}
+        assert lock.exists() and count_states(book.path) == {}
 
 
 SAVE = ("with Ledger(path) as book:\n"
@@ -441,9 +442,9 @@ def test_a_ledger_of_schema_1_reads_the_same_before_and_after_its_migration(sche
 
 def test_a_ledger_of_schema_1_keeps_its_own_notes(schema_1):
     with Ledger(schema_1) as book:
-        assert book.meta.notes.history_mark == "19e64ff284"
-        assert book.meta.notes.histories == {"Copy: shared inputs": "0" * 15 + "2"}
-        assert [dataset["id"] for dataset in book.meta.notes.shared_uploads.values()] == ["0" * 15 + "4"]
+        assert book.notes.history_mark == "19e64ff284"
+        assert book.notes.histories == {"Copy: shared inputs": "0" * 15 + "2"}
+        assert [dataset["id"] for dataset in book.notes.shared_uploads.values()] == ["0" * 15 + "4"]
         assert book.samples_named("c")[0].stage == Stage.SUBMIT
 
 
@@ -542,7 +543,7 @@ def test_a_full_disk_loses_nothing_that_was_saved(path):
     said = len(out.split())
     assert said > 10
     with Ledger(path) as book:
-        assert book.counts() in ({"waiting": said}, {"waiting": said + 1})
+        assert count_states(book.path) in ({"waiting": said}, {"waiting": said + 1})
         book.add("new", "S")
 
 
@@ -615,7 +616,7 @@ def test_a_file_system_without_shared_memory_works_too(path, monkeypatch):
     with Ledger(path) as book:
         assert book._database.execute("PRAGMA journal_mode").fetchone()[0] == "delete"
         book.add("k", "S").save(state="ok")
-        assert book.counts() == {"ok": 1}
+        assert count_states(book.path) == {"ok": 1}
     assert [row["state"] for row in ledger_reader.read_samples(path)] == ["ok"]
 
 
@@ -754,7 +755,8 @@ def test_steps_and_counts_are_shown_instead_of_samples(full, script, capsys):
 
 
 @pytest.mark.parametrize("line, said", [
-    (["--state=bad"], "--state: there is no state 'bad': there are waiting, running, ok, failed, gone, cancelled"),
+    (["--state=bad"], "--state: there is no state 'bad': there are waiting, running, ok, failed, fetch pending, "
+                       "superseded, gone, cancelled"),
     (["--state="], "there is no state ''"),
     (["--fields=colour"], "--fields: there is no colour: there are key, name, state"),
     (["--steps", "--fields=state"], "--fields: there is no state: there are key, name, attempt, step"),
@@ -801,3 +803,57 @@ def test_memory_does_not_grow_with_the_number_of_rows(path):
         done = subprocess.run([sys.executable, "-c", BEGIN + program, path, style], capture_output=True, text=True,
                               env=environment)
         assert done.stdout.count("\n") == 20000 + (style == "csv") and int(done.stderr) < 10_000_000
+
+
+# ------------------------------------------------------------------------------------------- failures, for monitoring
+
+@pytest.fixture
+def failures(tmp_path):
+    """The path of a ledger in which a and b have failed, the results of c could not be fetched, and d is ok."""
+    with Ledger(tmp_path / "book") as book:
+        for name, state in (("a", "failed"), ("b", "failed"), ("c", "fetch pending"), ("d", "ok"), ("e", "superseded")):
+            book.add(name * 9, name, state=state, attempt=1, message=f"{name} said")
+    return book.path
+
+
+def check(path, *options):
+    return ledger_show.main(["--check", *options, "--format=value", "--fields=name", str(path)])
+
+
+def test_check_is_not_0_while_something_has_failed_that_nobody_has_mended(failures, capsys):
+    assert check(failures) == FAILED and capsys.readouterr().out.split() == ["a", "b", "c"]
+    with Ledger(failures) as book:
+        for sample in book.samples("failed", "fetch pending"):
+            sample.save(state="ok")
+    assert check(failures) == DONE and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("at_work", [False, True])
+def test_an_acknowledged_failure_is_silent_until_the_next_one(failures, capsys, at_work):
+    """While a watcher that stays has the ledger, too: what it saves then leaves that as it is."""
+    with Ledger(failures) if at_work else contextlib.nullcontext() as book:
+        known = book.samples() if book else []
+        assert ledger_show.main(["--acknowledge=a", "--acknowledge=c", str(failures)]) == DONE
+        for sample in known:
+            sample.save(message="said again")
+        assert check(failures) == FAILED and capsys.readouterr().out.split() == ["b"]
+    assert check(failures, "--acknowledge=b") == DONE and capsys.readouterr().out == ""
+    with Ledger(failures) as book:
+        book.samples_named("a")[0].save(attempt=2, state="failed")
+    assert check(failures) == FAILED and capsys.readouterr().out.split() == ["a"]
+
+
+@pytest.mark.parametrize("name", ["d", "nobody", ""])
+def test_only_what_has_failed_can_be_acknowledged(failures, name):
+    with pytest.raises(GalaxyError, match=f"--acknowledge={name}: no sample of that name has failed") as refused:
+        ledger_show.main(["--acknowledge=a", f"--acknowledge={name}", str(failures)])
+    assert refused.value.exit_code == USAGE and check(failures, "--name=a") == FAILED     # nor is anything else then
+
+
+def test_what_is_no_ledger_can_not_be_checked(tmp_path):
+    (tmp_path / "text").write_text("no ledger at all")
+    for path in (tmp_path / "none", tmp_path / "text", tmp_path):
+        for option in ("--check", "--acknowledge=a"):
+            with pytest.raises(GalaxyError):
+                ledger_show.main([option, str(path)])
+    assert not (tmp_path / "none").exists()

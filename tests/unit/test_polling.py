@@ -2,8 +2,8 @@
 import pytest
 from fakes import KEY
 
-from common import STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError
-from galaxy_api_scripts.polling import wait_datasets, wait_jobs
+from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError
+from galaxy_api_scripts.polling import combine_exit_codes, wait_datasets, wait_jobs
 
 
 def test_wait_datasets_sends_one_small_request_a_poll(loopback, clock):
@@ -52,3 +52,12 @@ def test_wait_datasets_reports_a_missing_dataset(loopback, clock):
     loopback.will((200, []))
     with pytest.raises(GalaxyError, match="history h has no dataset d1"):
         wait_datasets(Galaxy(KEY, loopback.url), "h", ["d1"])
+
+
+@pytest.mark.parametrize("codes, count, code", [
+    ([], 2, DONE), ([STILL_RUNNING], 2, STILL_RUNNING), ([STILL_RUNNING, FAILED], 2, SOME_FAILED),
+    ([FAILED, STILL_RUNNING], 3, SOME_FAILED), ([FAILED, FAILED], 2, FAILED), ([FAILED], 2, SOME_FAILED),
+    ([TRY_LATER, TRY_LATER], 2, TRY_LATER), ([TRY_LATER, FAILED], 2, SOME_FAILED), ([FAILED, STILL_RUNNING], 1, FAILED)])
+def test_a_failure_is_not_hidden_by_what_still_runs(codes, count, code):
+    """A9."""
+    assert combine_exit_codes(codes, list("abc"[:count])) == code

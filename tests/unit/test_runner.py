@@ -1,17 +1,19 @@
 """Batches of samples on a fake Galaxy: each is submitted once and brought to its end, whatever happens."""
 import contextlib
+import errno
 import json
 import os
 import re
 import sqlite3
-import types
 from pathlib import Path
 
+import ledger_show
 import pytest
 from fakes.batches import Batch, Killed, batch, death, server
 
-from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER
-from galaxy_api_scripts.batch import samples, summary
+from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, GalaxyError
+from galaxy_api_scripts.batch import ledger, ledger_reader, samples, summary
+from galaxy_api_scripts.datasets import download
 
 __all__ = ["batch", "death", "server"]      # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")     # see `death`
@@ -186,7 +188,41 @@ def read_schema_1(path, folder, url):
     return {row["name"]: {**row, "notes": json.loads(row["notes"])} for row in rows}
 
 
+@pytest.mark.parametrize("kind", ["POST histories", "POST upload", "POST fetch", "POST invocations"])
+def test_a_lost_answer_for_one_sample_does_not_end_the_batch_of_the_others(batch, server, kind):
+    """A8: one visit, one at a time; the answer is lost, and nothing was made."""
+    batch.samples("a", "b", "c")
+    server.answers[kind] = [lambda handler: handler.cut()]
+    ended = batch("--max-running=2")
+    assert {name: row["state"] for name, row in ended.rows.items()} == {"a": "ok", "b": "ok", "c": "ok"}
+    batch.once_each("a", "b", "c")
+
+
 # ------------------------------------------------------------------------------------------------- which sample is which
+
+@pytest.mark.parametrize("mended", ["file", "row"])
+def test_a_corrected_input_supersedes_the_failed_entry_and_takes_its_folder(batch, server, mended):
+    """B19: the failed entry is no failure any more, and the results go to V, not V.2."""
+    batch.samples("V", "ok")
+    server.failures["V.tsv"] = ["broken"]
+    line = f"--download={batch.folder}/out"
+    batch(line, status=SOME_FAILED)
+    if mended == "file":
+        (batch.folder / "V.tsv").write_text("mended\n")
+    else:
+        batch.sheet("sample table", "V mended.tsv", "ok ok.tsv")
+    assert list(batch(line).rows) == ["V"] and batch(line).sent == []
+    assert sorted(os.listdir(batch.folder / "out")) == ["V", "ok"]
+    assert [unit["state"] for unit in batch.units()["V"]] == ["superseded", "ok"]
+    assert ledger_reader.count_states(f"{batch.path}.ledger") == {"superseded": 1, "ok": 2}
+    assert not list(ledger_reader.read_failures(f"{batch.path}.ledger"))
+    # The old input comes back: what is ok stays ok, and what failed is told again.
+    batch.samples("V", "ok")
+    (batch.folder / "V.tsv").write_text("V.tsv\n")
+    assert batch(line, status=SOME_FAILED).rows["V"]["state"] == "failed"
+    assert batch(line, "--retry-failed").rows["V"]["results"].endswith("/out/V.2")
+
+
 
 def test_a_file_with_new_content_makes_another_sample(batch, server):
     batch.samples("a", "b")
@@ -321,16 +357,49 @@ def test_a_server_that_is_away_for_a_while_is_waited_for(batch, server):
     batch.once_each("a", "b")
 
 
-def test_a_result_that_can_not_be_downloaded_fails_its_sample_only(batch, server):
+@pytest.mark.parametrize("fault", ["refused", "disk full", "row is gone"])
+def test_results_that_could_not_be_fetched_are_pending_and_each_visit_tries_again(batch, server, fault, monkeypatch):
+    """B18: a good sample is not failed, the reason is in the ledger and the message, and no --retry-failed is needed."""
+    def full(*args, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    batch.samples("a", "b")
+    line = ["--once", f"--download={batch.folder}/out"]
+    server.polls = 0
+    with monkeypatch.context() as patch:
+        if fault == "disk full":
+            patch.setattr(download, "download_file", full)
+        else:
+            server.answers["GET display"] = [(403, {"err_msg": "not now", "err_code": 403002})] * 6
+        reason = "No space left on device" if fault == "disk full" else "not now"
+        for _ in range(2):
+            while (ended := batch(*line, status=None)).code == STILL_RUNNING:
+                pass
+            assert ended.code == FAILED and ended.err.count("\n") == 2
+            for name in "ab":
+                row = ended.rows[name]
+                assert (row["state"], row["failed_step"]) == ("fetch pending", "deliver") and reason in row["message"]
+                assert f"{name}: the run is ok, but 1 of 1 results could not be fetched" in ended.err
+                assert reason in batch.units("fetch pending")[name][0]["message"]
+    server.answers.clear()
+    if fault == "row is gone":
+        batch.samples("c")
+    while (ended := batch(*line, status=None)).code == STILL_RUNNING:
+        pass
+    assert ended.code == DONE and ended.err == ""
+    assert [(batch.folder / "out" / name / "first.tabular").read_text() for name in "ab"] == ["a.tsv\n", "b.tsv\n"]
+    assert [batch.units()[name][0]["attempt"] for name in "ab"] == [1, 1]
+    assert len(server.runs) == (3 if fault == "row is gone" else 2)
+    assert batch(*line).out == ""
+
+
+def test_results_that_could_not_be_fetched_are_tried_again_by_a_process_that_stays(batch, server):
+    """While b runs, for longer than ten minutes."""
+    server.polls = 60
     batch.samples("a", "b")
     server.answers["GET display"] = [(403, {"err_msg": "not now", "err_code": 403002})]
-    ended = batch(f"--download={batch.folder}/out", status=SOME_FAILED)
-    [bad] = [row for row in ended.rows.values() if row["state"] == "failed"]
-    assert bad["failed_step"] == "deliver" and "the run itself is ok" in bad["message"] and "not now" in ended.err
-    assert batch(f"--download={batch.folder}/out", status=SOME_FAILED).sent == []
-    again = batch(f"--download={batch.folder}/out", "--retry-failed")
-    assert again.sent == [] and again.rows[bad["name"]]["attempt"] == "1"
-    assert (batch.folder / "out" / bad["name"] / "first.tabular").read_text() == f"{bad['name']}.tsv\n"
+    ended = batch(f"--download={batch.folder}/out", "--max-running=1")
+    rows = [tuple(line.split("\t")[:2]) for line in ended.out.splitlines()[1:]]
+    assert rows == [("a", "fetch pending"), ("a", "ok"), ("b", "ok")]
     batch.once_each("a", "b")
 
 
@@ -359,6 +428,62 @@ def test_repeated_runs_with_once_finish_the_batch(batch, server):
     batch.once_each("a", "b", "c")
 
 
+@pytest.mark.parametrize("bad", ["a", "b", "c", "ab", "ac", "bc", "abc"])
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_a_week_of_visits_tells_each_failure_once_whatever_still_runs(batch, server, bad, at_once):
+    """A9: no order of visits hides a failure behind 4, and --check tells it until it is mended or acknowledged."""
+    server.polls = 2
+    batch.samples("a", "b", "c")
+    server.failures = {f"{name}.tsv": ["broken"] * 9 for name in bad}
+    book, told = f"{batch.path}.ledger", []
+    for _ in range(14):
+        before = len(list(ledger_reader.read_failures(book))) if os.path.exists(book) else 0
+        ended = batch("--once", f"--max-running={at_once}", status=None)
+        new = [name for name, row in ended.rows.items() if row["state"] == "failed"]
+        told += new
+        assert (ended.code in (FAILED, SOME_FAILED)) == bool(new) and ended.err.count("\n") == len(new)
+        assert len(list(ledger_reader.read_failures(book))) == before + len(new)
+        assert ledger_show.main(["--check", book]) == (FAILED if told else DONE)
+    assert sorted(told) == sorted(bad) and ended.code == DONE
+    batch.capsys.readouterr()
+    ledger_show.main([*(f"--acknowledge={name}" for name in bad), book])
+    assert ledger_show.main(["--check", book]) == DONE and batch.capsys.readouterr().out == ""
+    batch("--once", "--retry-failed", status=None)
+    assert ledger_show.main(["--check", book]) == DONE      # they run again
+    server.polls = 0
+    assert set(batch("--once", status=None).rows) <= set(bad)
+    while batch("--once", status=None).code != DONE:
+        pass
+    assert ledger_show.main(["--check", book]) == FAILED    # and have failed in a new attempt
+
+
+@pytest.mark.parametrize("stop", ["server away", "killed"])
+def test_a_failure_in_a_visit_that_was_stopped_is_told_by_the_next(batch, server, death, stop):
+    """A9: 75, as 4, hides no failure."""
+    batch.samples("a", "b")
+    server.failures = {"a.tsv": ["broken"]}
+    batch("--once", status=None)
+    real, ended = summary.report_failure, None
+
+    def stopped(sample):
+        real(sample)
+        if stop == "killed":
+            raise Killed
+        raise GalaxyError("the server is away", TRY_LATER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(summary, "report_failure", stopped)
+        with contextlib.suppress(Killed):
+            while (ended := batch("--once", status=None)).code == STILL_RUNNING:
+                pass
+    assert stop == "killed" or ended.code == TRY_LATER
+    while (ended := batch("--once", status=None)).code == STILL_RUNNING:
+        assert not ended.rows
+    assert ended.code == SOME_FAILED and "a: " in ended.err and ended.rows["a"]["state"] == "failed"
+    while (ended := batch("--once", status=None)).code == STILL_RUNNING:
+        pass
+    assert (ended.code, ended.err) == (DONE, "")
+
+
 def test_a_timeout_ends_the_wait_and_the_next_run_resumes(batch, server):
     server.polls = 50
     batch.samples("a")
@@ -376,8 +501,11 @@ def test_equal_values_have_equal_digests():
 
 @pytest.mark.parametrize("states, known, code", [
     ([], [], DONE), (["ok", "ok"], [], DONE), (["ok", "failed"], [], SOME_FAILED), (["failed"], [], FAILED),
-    (["failed", "running"], [], STILL_RUNNING), (["waiting"], [], STILL_RUNNING), (["failed"], ["0"], DONE),
-    (["failed", "failed"], ["0"], SOME_FAILED), (["ok", "gone"], [], DONE)])
-def test_the_exit_status_follows_from_the_states(states, known, code):
-    there = [types.SimpleNamespace(key=str(number), state=state) for number, state in enumerate(states)]
-    assert summary.exit_status(there, known) == code
+    (["failed", "running"], [], SOME_FAILED), (["waiting"], [], STILL_RUNNING), (["failed"], [0], DONE),
+    (["failed", "waiting"], [0], STILL_RUNNING), (["failed", "failed"], [0], SOME_FAILED), (["ok", "gone"], [], DONE),
+    (["fetch pending", "ok"], [], SOME_FAILED), (["superseded", "ok"], [], DONE)])
+def test_the_exit_status_follows_from_the_states(states, known, code, tmp_path):
+    with ledger.Ledger(tmp_path / "book") as book:
+        there = [book.add(str(number), "a", state=state, reported=number in known) for number, state in enumerate(states)]
+        assert summary.exit_status(there, once=True) == code
+        assert summary.exit_status(there, once=True) in (DONE, STILL_RUNNING)     # once told, it is told

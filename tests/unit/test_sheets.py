@@ -65,7 +65,7 @@ def a_pair(name):
     "sample,reads,count\nS1,a.fastq.gz,3\nS2,b.fastq.gz,4\n",
     "Sample\treads\tcount\nS1\ta.fastq.gz\t3\nS2\tb.fastq.gz\t4",
     "SAMPLE;reads;count\r\nS1;a.fastq.gz;3\r\nS2;b.fastq.gz;4\r\n",
-    "\ufeff# of spring, \"x\n\nsample,reads,count,,\n \nS1,a.fastq.gz,3,,\n#S0,x,1,,\n,,,,\nS2,\"b.fastq.gz\",4,,\n",
+    "\ufeff# of spring, \"x\n\nsample,reads,count,,\n \nS1,a.fastq.gz,3,,\n,,,,\nS2,\"b.fastq.gz\",4,,\n",
     "sample , reads,count\rS1, a.fastq.gz ,3\rS2,b.fastq.gz,4\r",
     "sample_id,0,u6\nS1,a.fastq.gz,3\nS2,b.fastq.gz,4\n"])
 def test_tables_are_read_as_programs_save_them(sheet, galaxy, files, text):
@@ -75,6 +75,61 @@ def test_tables_are_read_as_programs_save_them(sheet, galaxy, files, text):
     assert [(shape(made.values[INDEX["reads"]]), made.values[INDEX["count"]]) for made in given] == [
         ("a.fastq.gz", 3), ("b.fastq.gz", 4)]
     assert given[0].values[INDEX["reads"]].source.path == str(files / "a.fastq.gz")     # relative to the sheet
+
+
+@pytest.mark.parametrize("above", ["", "# of spring\n#\n"])
+def test_samples_called_1_2_and_ctrl_with_a_hash_are_rows_not_comments(sheet, galaxy, files, above):
+    """A2: `#` begins a comment only above the heading."""
+    one = sheet(f"{above}sample,reads\n#1,a.fastq.gz\n#2,b.fastq.gz\nctrl,a.fastq.gz\n")
+    assert list(row_values(one, galaxy, constants=["beds=hdca:c1"])) == ["#1", "#2", "ctrl"]
+
+
+@pytest.mark.parametrize("version", ["[Data]", "[BCLConvert_Data],,"])
+def test_samples_called_1_and_2_with_a_hash_are_rows_of_illuminas_sections(sheet, tmp_path, version):
+    """A2, in Illumina's sheets."""
+    for number, name in enumerate(("-1", "-2", "ctrl"), 1):
+        (tmp_path / f"{name}_S{number}_R1_001.fastq.gz").write_text("x")
+    one = sheet(f"[Header],\n#a comment,\n{version}\n# and one\nSample_ID,index\n#1,AC\n#2,GT\nctrl,TT\n,\n[Other]\n#3,x\n")
+    assert [row.sample for row in one.rows] == ["#1", "#2", "ctrl"] and one.problems == []
+
+
+WRITTEN = {     # the samples S1 (a.fastq.gz, 3) and S2 (b.fastq.gz, 4, and a note with everything in it)
+    "Excel, CSV": 'sample,reads,count,note\r\nS1,a.fastq.gz,3,\r\nS2,b.fastq.gz,4,"1; ""two"", 3"\r\n,,,\r\n',
+    "Excel, CSV UTF-8": '\ufeffsample,reads,count,note\r\nS1,a.fastq.gz,3,\r\nS2,b.fastq.gz,4,"1; ""two"", 3"\r\n',
+    "Excel, CSV of a German Windows": 'sample;reads;count;note\r\nS1;a.fastq.gz;3;\r\nS2;b.fastq.gz;4;"1; ""two"", 3"\r\n',
+    "Excel, with the delimiter named": 'sep=;\r\nsample;reads;count;note\r\nS1;a.fastq.gz;3;\r\n'
+                                       'S2;b.fastq.gz;4;"1; ""two"", 3"\r\n',
+    "Excel, delimiters left out": 'sample,reads,count,note\r\nS1,a.fastq.gz,3\r\nS2,b.fastq.gz,4,"1; ""two"", 3"\r\n',
+    "Excel, text (tabs)": 'sample\treads\tcount\tnote\r\nS1\ta.fastq.gz\t3\t\r\nS2\tb.fastq.gz\t4\t"1; ""two"", 3"\r\n',
+    "Excel, Unicode text": 'sample\treads\tcount\tnote\r\nS1\ta.fastq.gz\t3\t\r\n'
+                           'S2\tb.fastq.gz\t4\t"1; ""two"", 3"\r\n'.encode("utf-16"),
+    "Excel, CSV (Macintosh)": 'sample,reads,count,note\rS1,a.fastq.gz,3,\rS2,b.fastq.gz,4,"1; ""two"", 3"\r',
+    "LibreOffice, all quoted": '"sample","reads","count","note"\n"S1","a.fastq.gz","3",""\n'
+                               '"S2","b.fastq.gz","4","1; ""two"", 3"\n"","","",""\n',
+    "LibreOffice, UTF-16": 'sample,reads,count,note,,\nS1,a.fastq.gz,3,,,\nS2,b.fastq.gz,4,"1; ""two"", 3",,\n,,,,,\n'
+                           .encode("utf-16"),
+    "R, write.csv": '"","sample","reads","count","note"\n"1","S1","a.fastq.gz",3,""\n"2","S2","b.fastq.gz",4,'
+                    '"1; ""two"", 3"\n',
+    "R, write.csv2": '"";"sample";"reads";"count";"note"\n"1";"S1";"a.fastq.gz";3;""\n"2";"S2";"b.fastq.gz";4;'
+                     '"1; ""two"", 3"\n',
+    "R, write.table": '"sample" "reads" "count" "note"\n"1" "S1" "a.fastq.gz" 3 ""\n"2" "S2" "b.fastq.gz" 4 '
+                      '"1; ""two"", 3"\n',
+    "R, write_tsv": 'sample\treads\tcount\tnote\nS1\ta.fastq.gz\t3\t\nS2\tb.fastq.gz\t4\t"1; ""two"", 3"\n',
+    "pandas, to_csv": ',sample,reads,count,note\n0,S1,a.fastq.gz,3,\n1,S2,b.fastq.gz,4,"1; ""two"", 3"\n'}
+
+
+@pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
+def test_a_sheet_is_read_as_the_program_wrote_it(sheet, galaxy, files, text):
+    one = sheet(text)
+    values = row_values(one, galaxy, mapping={"note": "word"}, constants=["beds=hdca:c1"])
+    assert {name: (row["reads"], row["count"], row.get("word")) for name, row in values.items()} == {
+        "S1": ("a.fastq.gz", 3, None), "S2": ("b.fastq.gz", 4, '1; "two", 3')}
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "mac-roman", "utf-16-le"])
+def test_a_sheet_in_another_encoding_is_refused_with_what_to_do(sheet, encoding):
+    with pytest.raises(GalaxyError, match="not a text in UTF-8.*: from Excel, save it as CSV UTF-8"):
+        sheet("sample,reads\nProbe_\xe4,a.fastq.gz\n".encode(encoding))
 
 
 def test_sample_history_and_tags_name_a_run(sheet):
@@ -121,7 +176,10 @@ def test_a_missing_file_is_reported(tmp_path):
 
 @pytest.mark.parametrize("text, problems", [
     ("sample,word\nS1,a,b\nS2\nS3,c,\n", [(2, "", "", "has 3 cells, and the heading 2: does it have another delimiter?"),
-                                           (3, "", "", "has 1 cells, and the heading 2: does it have another delimiter?")]),
+                                           (3, "", "", "has 1 cell, and the heading 2: does it have another delimiter?")]),
+    ("sample,word\nS1,a\n# the rest\n", [(3, "", "", "has 1 cell, and the heading 2: # begins a comment only above the "
+                                           "heading")]),
+    ("sample,word,x\nS1,a\nS2,b", [(3, "", "", "has 2 cells, and the heading 3: does it have another delimiter?")]),
     ("sample,word\n,a\n", [(2, "", "sample", "is empty")]),
     (f"sample,word\n{'x' * 201},a\n", [(2, "", "sample", "has more than 200 characters")]),
     ('sample,word\n"a\nb",a\n', [(2, "", "sample", "is more than one line of text")]),
