@@ -37,12 +37,11 @@ from common import (
     arguments,
     int_option,
     output_options,
-    parse_ids,
     report_error,
     run,
     show,
 )
-from galaxy_api_scripts.polling import IDS_PER_REQUEST, combine_exit_codes, fetch_datasets, in_batches
+from galaxy_api_scripts.polling import IDS_PER_REQUEST, combine_exit_codes, fetch_datasets, in_batches, parse_ids
 
 FIELDS = ["id", "name", "file_size", "hid", "history_id", "state", "deleted", "purged"]
 

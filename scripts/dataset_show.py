@@ -23,9 +23,9 @@ state error also has its job's exit_code and the end of its stderr. Exits with 3
 """
 import sys
 
-from common import Galaxy, GalaxyError, arguments, output_options, parse_ids, report_error, run, show
+from common import Galaxy, GalaxyError, arguments, output_options, report_error, run, show
 from galaxy_api_scripts.invocations.jobs import job_stderr
-from galaxy_api_scripts.polling import combine_exit_codes, fetch_datasets
+from galaxy_api_scripts.polling import combine_exit_codes, fetch_datasets, parse_ids
 
 FIELDS = ["id", "hid", "name", "history_id", "state", "misc_info", "extension", "dbkey", "file_size", "hashes",
           "create_time", "update_time", "deleted", "purged", "visible", "creating_job", "exit_code", "stderr"]

@@ -33,11 +33,10 @@ from common import (
     arguments,
     int_option,
     output_options,
-    parse_ids,
     run,
     show,
 )
-from galaxy_api_scripts.polling import combine_exit_codes, fetch_datasets, iter_terminal
+from galaxy_api_scripts.polling import combine_exit_codes, fetch_datasets, iter_terminal, parse_ids
 
 FIELDS = ["id", "state", "name", "hid", "history_id", "misc_info"]
 SUCCESS = ("ok", "empty", "deferred")

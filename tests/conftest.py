@@ -69,6 +69,7 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(home))
     common.shared_session.cache_clear()
     monkeypatch.setattr(common, "known_secrets", set())
+    monkeypatch.setattr(common.Answer, "latest", "")
     connect, look_up = socket.socket.connect, socket.getaddrinfo
 
     def guarded_connect(self, where):
