@@ -533,8 +533,8 @@ class Galaxy:
         if len(matches) == 1:
             return matches[0]
         if matches:
-            ids = ", ".join(str(thing["id"]) for thing in matches)
-            raise GalaxyError(f"{len(matches)} {path} are named {name!r}: {ids}; give the id, or rename all but one")
+            ids = ", ".join(f"{thing['id']} {str(thing.get('update_time') or '')[:16]}".strip() for thing in matches)
+            raise GalaxyError(f"{len(matches)} {path} are named {name!r}: {ids}; give the id of one, or rename the others")
         nobody = " (asked without a key)" if self.key is None else ""
         raise GalaxyError(f"none of your {path} on {self.base} is named {name!r}{nobody}")
 

@@ -52,8 +52,9 @@ from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.summary import exit_status, report_failure
 from galaxy_api_scripts.batch.watcher import Watcher, WatchSettings, default_ledger
 from galaxy_api_scripts.libraries.contents import find_library, require_path_paste
-from galaxy_api_scripts.workflows.definition import input_error, input_rows, load_workflow, resolve_inputs
+from galaxy_api_scripts.workflows.definition import input_error, input_rows, load_whole_workflow, resolve_inputs
 from galaxy_api_scripts.workflows.inputs import DatasetInput, InputValues, iter_datasets
+from galaxy_api_scripts.workflows.parameters import require_runnable
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
 
@@ -70,8 +71,9 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["API_URL"], UNATTENDED)
 
     require_path_paste(galaxy)
-    workflow = load_workflow(galaxy, workflow_id)
+    workflow = load_whole_workflow(galaxy, workflow_id)
     index = only_input(workflow)
+    require_runnable(galaxy, workflow, {})
     if args["--dry-run"]:
         before = {unit.place: unit.fingerprint for unit in scan_folder(inbox, "file")}
         time.sleep(pause)

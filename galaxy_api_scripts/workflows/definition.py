@@ -326,16 +326,13 @@ def load_workflow(galaxy: Galaxy, workflow_id: str, steps: Iterable[str] = ()) -
 
 def load_whole_workflow(galaxy: Galaxy, workflow_id: str, steps: Iterable[str] = ()) -> Workflow:
     """`load_workflow`'s answer, with two more views of it: `content`, as `export_workflow` returns it, and `editor`, which
-    has the form of each step's tool and Galaxy's complaints. The inputs have their own labels, "" for none, and the default
-    files that only `content` tells."""
+    has the form of each step's tool and Galaxy's complaints. The inputs have the default files that only `content` tells."""
     workflow = load_workflow(galaxy, workflow_id, steps)
     workflow["content"], workflow["editor"] = export_workflow(galaxy, workflow_id), editor_view(galaxy, workflow_id)
-    for index, about in workflow["inputs"].items():
-        step = workflow["content"]["steps"].get(index) or {}
-        if step.get("type") in INPUT_KINDS:
-            about["label"] = step.get("label") or ""        # Galaxy 26.1 has its type's name where there is none
-            if default_file(step):
-                workflow["steps"][index]["tool_inputs"]["default"] = default_file(step)
+    for index in workflow["inputs"]:
+        file = default_file(workflow["content"]["steps"].get(index) or {})
+        if file:
+            workflow["steps"][index]["tool_inputs"]["default"] = file
     return workflow
 
 

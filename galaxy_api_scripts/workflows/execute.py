@@ -3,18 +3,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from common import USAGE, Galaxy, GalaxyError, output_options, parse_id, print_request, print_response, report_error, show
+from common import USAGE, Galaxy, GalaxyError, output_options, parse_id, print_request, print_response, show
 from galaxy_api_scripts.datasets.references import DATA_SOURCES
 from galaxy_api_scripts.datasets.target_history import parse_legacy_history
 from galaxy_api_scripts.invocations.invocation import submit_invocation
-from galaxy_api_scripts.workflows.definition import (
-    describe_tools,
-    load_whole_workflow,
-    resolve_inputs,
-    tool_problems,
-    tool_table,
-)
-from galaxy_api_scripts.workflows.parameters import add_runtime_inputs, missing_values, resolve_parameters
+from galaxy_api_scripts.workflows.definition import load_whole_workflow, resolve_inputs
+from galaxy_api_scripts.workflows.parameters import require_runnable, resolve_parameters
 
 
 def execute(args: dict[str, Any], takes_parameters: bool = False) -> None:
@@ -34,18 +28,7 @@ def execute(args: dict[str, Any], takes_parameters: bool = False) -> None:
         raise error
     if takes_parameters:
         data["parameters"] = chosen
-    problems = tool_problems(galaxy, workflow_id, workflow["content"], workflow["editor"])
-    missing = [row for row in problems if row["is_missing"]]
-    if missing:
-        raise GalaxyError(f"the server lacks {describe_tools(missing)}, so nothing was sent",
-                          table=tool_table(galaxy, missing))
-    for problem in missing_values(workflow, chosen):
-        raise GalaxyError(f"{problem} workflow_run.py --allow-corrections accepts this")
-    left = {**workflow, "inputs": {}, "steps": dict(workflow["steps"])}
-    add_runtime_inputs(galaxy, left, chosen)
-    if left["inputs"]:
-        names = ", ".join(about["label"] for about in left["inputs"].values())
-        report_error(f"warning: {names}: left for run time, so the default is taken; workflow_run.py can set it")
+    require_runnable(galaxy, workflow, chosen)
     if args["--dry-run"]:
         print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), data, output["format"])
     else:

@@ -11,15 +11,18 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from common import USAGE, Galaxy, GalaxyError, did_you_mean, format_table, one_line
+from common import USAGE, Galaxy, GalaxyError, did_you_mean, format_table, one_line, report_error
 from galaxy_api_scripts.tools.catalog import DATA_PARAMS, iter_inputs, list_choices, without_numbers
 from galaxy_api_scripts.workflows.definition import (
     Workflow,
+    describe_tools,
     input_details,
     iter_tool_steps,
     step_connections,
     step_name,
     step_state,
+    tool_problems,
+    tool_table,
 )
 from galaxy_api_scripts.workflows.inputs import InputSpec, parse_parameter
 
@@ -249,6 +252,23 @@ def _rename_names(content: Workflow) -> list[str]:
 
 
 # ------------------------------------------------------------------------------------------------ values that steps lack
+
+def require_runnable(galaxy: Galaxy, workflow: Workflow, given: dict[str, dict[str, str]]) -> None:
+    """For the old scripts: raise `GalaxyError` for a workflow that Galaxy would refuse to run with the `given` parameters,
+    report what it leaves for run time, which Galaxy then takes as the tools have it."""
+    problems = tool_problems(galaxy, workflow["id"], workflow["content"], workflow["editor"])
+    missing = [row for row in problems if row["is_missing"]]
+    if missing:
+        raise GalaxyError(f"the server lacks {describe_tools(missing)}, so nothing was sent",
+                          table=tool_table(galaxy, missing))
+    for problem in missing_values(workflow, given):
+        raise GalaxyError(f"{problem} workflow_run.py --allow-corrections accepts this")
+    left = {**workflow, "inputs": {}, "steps": dict(workflow["steps"])}
+    add_runtime_inputs(galaxy, left, given)
+    if left["inputs"]:
+        names = ", ".join(about["label"] for about in left["inputs"].values())
+        report_error(f"warning: {names}: left for run time, so the default is taken; workflow_run.py can set it")
+
 
 def missing_values(workflow: Workflow, given: dict[str, dict[str, str]]) -> list[str]:
     """What Galaxy would refuse the run for, a line for each step that leaves out values of its tool: its own words in the

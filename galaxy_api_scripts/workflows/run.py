@@ -10,7 +10,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from common import DONE, USAGE, VERSION, Galaxy, GalaxyError, format_table, redact_all, report_error
+from common import (
+    DONE,
+    STILL_RUNNING,
+    TRY_LATER,
+    USAGE,
+    VERSION,
+    Galaxy,
+    GalaxyError,
+    format_table,
+    redact_all,
+    report_error,
+)
 from galaxy_api_scripts.checkpoint import Notes
 from galaxy_api_scripts.datasets.target_history import TargetHistory
 from galaxy_api_scripts.files import write_output
@@ -45,7 +56,6 @@ class RunRequest:
     inputs: InputValues
     parameters: dict[str, dict[str, str]]
     options: dict[str, Any] = field(default_factory=dict)       # more of an invocation's fields
-    output_count: int = 1               # how many outputs the workflow marks
 
     @property
     def sources(self) -> list[Any]:
@@ -86,13 +96,25 @@ class RunRequest:
                 **{name: values for name, values in fields.items() if values}, **self.options}
 
     def start(self, galaxy: Galaxy, target: TargetHistory, timeout: float | None = None) -> str:
-        """Stage the inputs and submit the run, unless an earlier process did. Returns the invocation's id."""
+        """Stage the inputs and submit the run, unless an earlier process did. Returns the invocation's id. An error that
+        ends the run says what is left in Galaxy."""
         assert target.checkpoint
         submitted = target.checkpoint.data.get("invocation")
         if submitted:
             return str(submitted)
         staging = Staging(galaxy, target.id, timeout)
-        invocation = self.submit(galaxy, target.id, self.stage(staging), target.checkpoint)
+        try:
+            invocation = self.submit(galaxy, target.id, self.stage(staging), target.checkpoint)
+        except GalaxyError as error:
+            if error.lost or error.exit_code in (STILL_RUNNING, TRY_LATER):     # the run goes on
+                raise
+            uploads, is_new = len(staging.datasets), target.checkpoint.data.get("history") == target.id
+            if not uploads and not is_new:
+                raise
+            left = f"{uploads} uploaded dataset{'s' if uploads > 1 else ''} in it" if uploads else "nothing in it"
+            removal = f", delete.py - /api/histories/{target.id} deletes it" if is_new else ""
+            raise GalaxyError(f"{error}; history {target.id} stays, with {left}: the same line again uses it{removal}",
+                              error.exit_code, status=error.status, err_msg=error.err_msg) from None
         staging.forget()
         return invocation
 
@@ -120,13 +142,12 @@ class WorkflowCheck:
     workflow: dict[str, Any]
     parameters: dict[str, dict[str, str]]
     options: dict[str, Any]
-    output_count: int
     problems: list[str] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
 
     def make_request(self, inputs: InputValues) -> RunRequest:
         """A run on these inputs, which have no problems."""
-        return RunRequest(self.workflow, inputs, self.parameters, self.options, self.output_count)
+        return RunRequest(self.workflow, inputs, self.parameters, self.options)
 
     def raise_problems(self, problems: list[str]) -> None:
         """Raise `GalaxyError` (USAGE) with these problems of the inputs and then the workflow's, if there are any."""
@@ -150,7 +171,7 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
     content = workflow["content"]
     outputs = [output for step in content["steps"].values() for output in step.get("workflow_outputs") or []]
     chosen, errors = resolve_parameters(workflow, parameters)
-    check = WorkflowCheck(workflow, chosen, options, len(outputs), [str(error) for error in errors],
+    check = WorkflowCheck(workflow, chosen, options, [str(error) for error in errors],
                           list(dict.fromkeys(error.table for error in errors if error.table)))
     restrict_by_connections(workflow)
     check.problems += add_runtime_inputs(galaxy, workflow, chosen)
@@ -165,9 +186,10 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
                        for label in labels if label not in marked]
     check.problems += [f"{count} outputs have the label {label!r}, and Galaxy would return one of them: give each its own"
                        for label, count in Counter(marked).items() if count > 1]
-    if to_download and not outputs:
-        check.problems.append("the workflow marks nothing as its output, so --download would fetch nothing "
-                              "(dataset_download.py with history:ID fetches all datasets of a run)")
+    if to_download and not marked:      # Galaxy 26.1 tells only of outputs with labels
+        reason = "gives none of its outputs a label" if outputs else "marks nothing as its output"
+        check.problems.append(f"the workflow {reason}, so --download would fetch nothing (dataset_download.py with "
+                              "history:ID fetches all datasets of a run)")
     return check
 
 

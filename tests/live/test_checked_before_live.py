@@ -115,3 +115,16 @@ def test_what_is_left_for_run_time_reaches_the_tool_and_the_name(person, folder)
     dataset, path = ended.stdout.strip().split("\t")
     assert person.look(f"datasets/{dataset}")["name"] == "of me and you"
     assert Path(path).read_text() == "a\tb\n"
+
+
+def test_a_workflow_of_2012_without_labels_and_marked_outputs(person, folder):
+    """Its inputs have one name, and what is said of them can be followed."""
+    ended = run(person, folder, "old.ga")
+    assert ended.returncode == 2
+    hints = [line.split("is missing: ")[1].split(" ")[0] for line in ended.stderr.splitlines() if "is missing" in line]
+    assert hints == ["0=VALUE", "1=VALUE"]
+    line = [hint.replace("VALUE", "t.tsv") for hint in hints]
+    refused = run(person, folder, "old.ga", f"--download={folder}/out", *line)
+    assert refused.returncode == 2 and "marks nothing as its output" in refused.stderr
+    begun = run(person, folder, "old.ga", "--no-wait", "--format=value", "--fields=id", *line)
+    assert begun.returncode == 0 and set(person.look(f"invocations/{begun.stdout.strip()}")["inputs"]) == {"0", "1"}

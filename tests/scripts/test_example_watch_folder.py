@@ -31,6 +31,7 @@ def line(folders):
 def galaxy(requests_mock):
     """A Galaxy that accepts everything; it has the histories that were created, and an older one of each name."""
     asked, numbers = [], itertools.count(1)
+    requests_mock.get(f"{URL}/api/workflows/w/download", json={"steps": {}})
     requests_mock.get(f"{URL}/api/workflows/w", json={
         "id": "w", "name": "Flow", "inputs": {"0": {"label": "table", "uuid": "u"}},
         "steps": {"0": {"type": "data_input", "tool_inputs": {}}}})

@@ -172,7 +172,8 @@ def test_a_deleted_workflow_is_refused(script, galaxy, capsys):
 
 @pytest.mark.parametrize("labels, options, message", [
     (["copied", "copied"], [], "2 outputs have the label 'copied', and Galaxy would return one of them"),
-    ([], ["--download=results"], "marks nothing as its output, so --download would fetch nothing")])
+    ([], ["--download=results"], "marks nothing as its output, so --download would fetch nothing"),
+    ([None, None], ["--download=results"], "gives none of its outputs a label, so --download would fetch nothing")])
 def test_outputs_that_could_not_be_downloaded_are_refused(script, galaxy, tmp_path, monkeypatch, capsys, labels, options,
                                                           message):
     monkeypatch.chdir(tmp_path)
@@ -282,6 +283,22 @@ def test_an_input_with_a_default_file_is_not_missing(script, galaxy):
         "type": "data_input", "label": "table", "in": {"input": {"default": {"class": "File", "location": "x"}}}}}})
     assert script(workflow_run.main, KEY, URL, WORKFLOW_ID) == DONE
     assert sent(galaxy)[-1][1]["inputs"] == {}
+
+
+def test_a_refused_run_says_what_it_leaves(script, galaxy, table, capsys):
+    galaxy.post(f"{URL}/api/workflows/{WORKFLOW_ID}/invocations", status_code=400, json={"err_msg": "No such thing"})
+    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, f"table={table}") == FAILED
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "No such thing; history" in told
+    assert f"history {HISTORY_ID} stays, with 1 uploaded dataset in it: the same line again uses it, delete.py - " \
+           f"/api/histories/{HISTORY_ID} deletes it" in told
+    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
+    assert "stays, with nothing in it: the same line again uses it, delete.py" in capsys.readouterr().err
+    line = [f"--history={HISTORY_ID}", KEY, URL, WORKFLOW_ID]
+    assert script(workflow_run.main, *line, f"table={table}") == FAILED
+    assert "with 1 uploaded dataset in it: the same line again uses it\n" in capsys.readouterr().err
+    assert script(workflow_run.main, *line, "table=hda:d") == FAILED
+    assert "stays" not in capsys.readouterr().err
 
 
 def fail_a_job(galaxy):

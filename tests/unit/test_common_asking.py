@@ -270,8 +270,8 @@ def test_find_compares_names_exactly(loopback):
 
 
 def test_find_refuses_an_ambiguous_name(loopback):
-    loopback.will((200, [{"id": "aa", "name": "run"}, {"id": "bb", "name": "run"}]))
-    with pytest.raises(GalaxyError, match="2 histories are named 'run': aa, bb"):
+    loopback.will((200, [{"id": "aa", "name": "run", "update_time": "2026-11-29T13:05:59.1"}, {"id": "bb", "name": "run"}]))
+    with pytest.raises(GalaxyError, match="2 histories are named 'run': aa 2026-11-29T13:05, bb; give the id of one"):
         Galaxy(KEY, loopback.url).find("histories", "run")
 
 
