@@ -920,7 +920,7 @@ def proxy_hint(response: requests.Response, body: str, base: str) -> str | None:
     if status == 404:
         return f"it does not pass that address on: is {base} your Galaxy's address, with its prefix if it has one?"
     if status == 413:
-        return f"it refuses a body of {_body_size(request)}; its administrator can raise client_max_body_size (nginx)"
+        return f"it refuses a body of {_body_size(request)}; its administrator can raise the limit (client_max_body_size)"
     return "Galaxy is down or too slow: try again later" if status in TRANSIENT_STATUSES else ""
 
 
@@ -1238,7 +1238,7 @@ def output_options(args: dict[str, Any], known: Iterable[str] = ()) -> dict[str,
     if style not in OWN_STYLES[1:] and (style or fields):
         import tabulate  # so that nothing is sent where it is missing
         if style and style not in (OWN_STYLES[0], *tabulate.tabulate_formats):
-            raise GalaxyError(f"--format={style}: expected {', '.join(OWN_STYLES)} or a tabulate style like github", USAGE)
+            raise GalaxyError(f"--format={style}: expected one of {', '.join(OWN_STYLES)} or a style of tabulate", USAGE)
     names = [name.strip() for name in (fields or "").split(",") if name.strip()]
     unknown = [name for name in names if known and name not in known]
     if unknown:

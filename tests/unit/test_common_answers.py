@@ -231,7 +231,7 @@ PASSWORD_REQUEST = {"WWW-Authenticate": 'Basic realm="Galaxy"'}
      "it asks for its own password: write NAME:PASSWORD@ before the host"),
     (403, "403 Forbidden", {}, ""),
     (404, "404 Not Found", {}, "it does not pass that address on: is URL your Galaxy's address, with its prefix"),
-    (413, "413 Request Entity Too Large", {}, "it refuses a body of 0 bytes; its administrator can raise client_max"),
+    (413, "413 Request Entity Too Large", {}, "it refuses a body of 0 bytes; its administrator can raise the limit"),
     (502, "502 Bad Gateway", {}, "Galaxy is down or too slow: try again later"),
     (503, "503 Service Unavailable", {}, "Galaxy is down or too slow: try again later"),
     (504, "504 Gateway Time-out", {}, "Galaxy is down or too slow: try again later"),

@@ -76,7 +76,7 @@ def test_an_empty_list_is_printed_in_every_style(capsys, style, text):
 
 
 def test_an_unknown_style_is_a_usage_error():
-    with pytest.raises(GalaxyError, match="--format=exel: expected table, json") as excinfo:
+    with pytest.raises(GalaxyError, match="--format=exel: expected one of table, json") as excinfo:
         output_options({"--format": "exel", "--fields": None}).values()
     assert excinfo.value.exit_code == USAGE
 
