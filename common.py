@@ -15,37 +15,39 @@ Everything that goes wrong raises `GalaxyError`; `run(main)` turns it into one l
 """
 from __future__ import annotations
 
-import contextlib
-import functools
-import io
-import itertools
-import json
-import logging
-import os
-import random
-import re
-import signal
-import socket
-import stat
-import sys
-import threading
-import time
-import traceback
-from base64 import b64encode
-from collections.abc import Callable, Collection, Iterable, Iterator
-from email.utils import parsedate_to_datetime
-from http.client import HTTPResponse
-from http.cookiejar import DefaultCookiePolicy
-from pathlib import Path
-from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit  # noqa: F401  old recipes use urlencode
-from urllib.request import Request, getproxies, urlopen  # noqa: F401  old recipes with `from common import *` use these and `log`
-
 try:
+    import contextlib
+    import functools
+    import io
+    import itertools
+    import json
+    import logging
+    import os
+    import random
+    import re
+    import signal
+    import socket
+    import stat
+    import sys
+    import threading
+    import time
+    import traceback
+    from base64 import b64encode
+    from collections.abc import Callable, Collection, Iterable, Iterator
+    from email.utils import parsedate_to_datetime
+    from http.client import HTTPResponse
+    from http.cookiejar import DefaultCookiePolicy
+    from pathlib import Path
+    from typing import Any
+    from urllib.error import HTTPError, URLError
+    from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit  # noqa: F401  old recipes use urlencode
+    from urllib.request import Request, getproxies, urlopen  # noqa: F401  old recipes with `from common import *` use these and `log`
+
     import requests
 except ModuleNotFoundError:
     sys.exit("the package requests is not installed: pip install requests docopt-ng tabulate")
+except KeyboardInterrupt:       # these imports are most of a script's start
+    raise SystemExit(130) from None
 
 VERSION = "0.1.0"
 log = logging.getLogger(__name__)
@@ -55,11 +57,9 @@ log = logging.getLogger(__name__)
 
 def display(api_key: str, url: str, return_formatted: bool = True, *, route: str = "", all_pages: bool = False,
             limit: int | None = None, format: str | None = None, fields: Iterable[str] = ()) -> Any:
-    """GET `url` and print the answer; with `return_formatted=False` return its JSON. Raises `GalaxyError`.
-
-    `all_pages` asks for every page of a list, `limit` for its first members. `format` and `fields` are those of `show`;
-    without them the old display.py's text is printed. For `route` see `url_on_route`.
-    """
+    """GET `url` and print the answer; with `return_formatted=False` return its JSON. Raises `GalaxyError`. `all_pages` asks
+    for every page of a list, `limit` for its first members. `format` and `fields` are those of `show`; without them the old
+    display.py's text is printed. For `route` see `url_on_route`."""
     with _recipe_errors():
         galaxy = Galaxy(api_key, url)
         address = url_on_route(galaxy, route)
@@ -140,12 +140,10 @@ def url_on_route(galaxy: Galaxy, route: str) -> str:
 # -------------------------------------------------------------------------------------------------------- KEY and URL
 
 def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
-    """Return the key to ask with (None for none) and the whole address, from KEY and URL in any form.
-
-    KEY: the key; `-`: $GALAXY_API_KEY, the file $GALAXY_API_KEY_FILE, or the entry of ~/.parsec.yml whose url fits;
-    `@NAME`: that entry; `anonymous`. URL: an address; `-`: $GALAXY_URL, or the entry's url; `/path`: joined to that.
-    Raises a usage error, also where a key that was looked up belongs to another server than URL's.
-    """
+    """Return the key to ask with (None for none) and the whole address, from KEY and URL in any form. KEY: the key; `-`:
+    $GALAXY_API_KEY, the file $GALAXY_API_KEY_FILE, or the entry of ~/.parsec.yml whose url fits; `@NAME`: that entry;
+    `anonymous`. URL: an address; `-`: $GALAXY_URL, or the entry's url; `/path`: joined to that. Raises a usage error, also
+    where a key that was looked up belongs to another server than URL's."""
     key, url = key.strip(), url.strip()
     if not key:
         raise GalaxyError("the key is empty: is a variable unset? (to ask as nobody, give `anonymous`)", USAGE)
@@ -292,12 +290,10 @@ def read_text(name: str, is_private: bool = False, content: bytes | None = None)
 # --------------------------------------------------------------------------------------------------- the command line
 
 def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -> dict[str, Any]:
-    """Return what docopt reads from the command line by the docstring `usage`, a dict by option and argument.
-
-    A bad line exits 2; docopt's own message would repeat the key. `legacy` keeps the lines of scripts from before docopt
-    valid: a word with one hyphen that is not exactly an option is an argument; the last of a repeated option counts;
-    `-a=KEY` is `-a KEY`; arguments beyond those of the usage line are ignored.
-    """
+    """Return what docopt reads from the command line by the docstring `usage`, a dict by option and argument. A bad line
+    exits 2; docopt's own message would repeat the key. `legacy` keeps the lines of scripts from before docopt valid: a word
+    with one hyphen that is not exactly an option is an argument; the last of a repeated option counts; `-a=KEY` is `-a KEY`;
+    arguments beyond those of the usage line are ignored."""
     argv = sys.argv[1:] if argv is None else argv
     if any("\ud800" <= letter <= "\udfff" for text in argv for letter in text):
         raise GalaxyError("an argument is not UTF-8", USAGE)
@@ -402,11 +398,9 @@ def bool_option(text: str | None, name: str) -> bool:
 
 
 def parse_payload(pairs: list[str]) -> Any:
-    """Return the payload that the pairs of a command line describe.
-
-    `NAME=VALUE` is a string, `NAME:=JSON` JSON, `NAME:=@FILE` a file's JSON, `NAME@=FILE` a file's text, and `@FILE`
-    alone is the whole payload; FILE `-` is standard input. Messages show no values: one may be a password.
-    """
+    """Return the payload that pairs describe: `NAME=VALUE` is a string, `NAME:=JSON` JSON, `NAME:=@FILE` a file's JSON,
+    `NAME@=FILE` a file's text, and `@FILE` alone is the whole payload; FILE `-` is standard input. Messages show no values:
+    one may be a password."""
     if len(pairs) == 1 and pairs[0].startswith("@"):
         return read_json(pairs[0][1:])
     data: dict[str, Any] = {}
@@ -459,11 +453,8 @@ TERMINAL_JOB_STATES = ("ok", "skipped", "error", "failed", "deleting", "deleted"
 
 
 class Galaxy:
-    """One server, asked with one key.
-
-    `url` is the address as the user gave it, completed; `base` the server's own; `patience` is `ONE_SHOT` or `UNATTENDED`.
-    Paths are those under `/api/` (`histories/ID`), or whole addresses of the same server. All methods raise `GalaxyError`.
-    """
+    """One server, asked with one key. `url` is the address as the user gave it, completed; `base` the server's own. Paths
+    are those under `/api/` (`histories/ID`), or whole addresses of the same server. All methods raise `GalaxyError`."""
 
     def __init__(self, key: str, url: str, patience: float = ONE_SHOT):
         url, key_in_url = _split_key(url)
@@ -513,8 +504,7 @@ class Galaxy:
         size, offset = (int_option(texts, name) or 0 for name in ("limit", "offset"))
         if limit:
             query["limit"] = size = min(size, limit)
-        known: set[str] = set()
-        last_page, count = list[str](), 0
+        known, last_page, count = set[str](), list[str](), 0
         for _ in itertools.count() if limit else range(MOST_PAGES):
             answer = self.get(parts._replace(query="").geturl(), {**query, "offset": offset} if offset else query)
             if not isinstance(answer, list):
@@ -576,11 +566,9 @@ class Galaxy:
 
     def request(self, method: str, path: str, *, allow_other_host: bool = False, auth: tuple[str, str] | None = None,
                 patience: float | None = None, **options: Any) -> requests.Response:
-        """Return Galaxy's answer of status 2xx; raise an error for any other. `options` are those of requests.
-
-        Waits out passing trouble within `patience` seconds (default: this object's), and never sends again what the server
-        may have done. With `allow_other_host` a GET follows redirects to other servers (object stores), without the key.
-        """
+        """Return Galaxy's answer of status 2xx; raise an error for any other. `options` are those of requests. Waits out
+        passing trouble for `patience` seconds (by default this object's), and never sends again what may have been done.
+        With `allow_other_host` a GET follows redirects to other servers (object stores), without the key."""
         url = self.url_for(path)
         headers = dict(options.pop("headers", None) or {})
         for _ in range(10):
@@ -1029,11 +1017,9 @@ INTERRUPTED = 130   # Ctrl-C; 128+N for signal N
 
 class GalaxyError(Exception):
     """Something failed; `str()` of it is one line that is fit to show: what failed, why, what to try, and no key.
-
     `exit_code` is the script's exit status. Where Galaxy answered: `status` (HTTP) with its `phrase`, `body` (text) and
-    `err_msg` (Galaxy's own words). `lost` is True where a POST went out and no good answer came: the server may have acted,
-    so look before you send it again. `table` lists what there is to choose from; `run` prints it below the line.
-    """
+    `err_msg` (its own words). `lost`: a POST went out and no good answer came, so the server may have acted: look before
+    you send it again. `table` lists what there is to choose from; `run` prints it below the line."""
 
     def __init__(self, text: str, exit_code: int = FAILED, *, status: int | None = None, body: str | None = None,
                  err_msg: str | None = None, lost: bool = False, table: str = "", phrase: str = "",
@@ -1081,18 +1067,19 @@ def _recipe_errors() -> Iterator[None]:
 
 def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> Any:
     is_missing = isinstance(error, ModuleNotFoundError) and str(error.name).startswith("galaxy_api_scripts")
-    if os.environ.get("GALAXY_DEBUG") or not (is_missing or isinstance(error, GalaxyError)):
+    if os.environ.get("GALAXY_DEBUG") or not (is_missing or isinstance(error, (GalaxyError, KeyboardInterrupt))):
         return _hook_before(kind, error, trace)
     frames = traceback.extract_tb(trace)
     number = next((number for number, frame in enumerate(frames) if frame.filename == __file__), 0)
     helper, recipe = frames[number].name, frames[number - 1]      # which calls a helper of this file
     place = f"line {recipe.lineno} of {os.path.basename(recipe.filename)}"
-    did = "exited" if helper == "display" else "returned a text that begins 'Error.'"
-    note = f" ({place}: {helper} raises where it {did} before: put it into try ... except GalaxyError; docs/legacy.md)"
-    report_error(_describe(error)[0] + note * (helper in ("display", "submit", "update", "delete")))
+    old = {"display": "exited", **dict.fromkeys(("submit", "update", "delete"), "returned a text that begins 'Error.'")}
+    note = f" ({place}: {helper} raises where it {old.get(helper)} before: use try ... except GalaxyError; docs/legacy.md)"
+    report_error(_describe(error)[0] + note * (helper in old and isinstance(error, GalaxyError)))
 
 
 _hook_before, sys.excepthook = sys.excepthook, _print_uncaught
+threading.excepthook = lambda about: report_error(*_describe(about.exc_value or SystemExit()))
 
 
 def run(main: Callable[[], int | None]) -> int:
@@ -1135,6 +1122,9 @@ def _prepare_process() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
         if hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
+    if sys.stdout.isatty():     # names of other people's things are printed there
+        write = sys.stdout.write
+        sys.stdout.write = lambda text: write(clean(text, "\n\t"))     # type: ignore[method-assign]
     def end(number: int, frame: object) -> None:
         signal.signal(number, signal.SIG_IGN)       # `timeout` sends it to the process and to its group
         sys.exit(128 + number)
@@ -1169,14 +1159,14 @@ def report_error(text: str, exit_code: int = FAILED) -> int:
     """Print `text` as one line on standard error, below the traceback if $GALAXY_DEBUG is set, and return `exit_code`."""
     if os.environ.get("GALAXY_DEBUG") and sys.exc_info()[0]:
         eprint(traceback.format_exc())
-    eprint(f"{script_name()}: {one_line(redact(text))}")
+    eprint(format_line[0](one_line(redact(text))))
     return exit_code
 
 
 def eprint(text: str) -> None:
     """Print `text`, redacted, on standard error; ignore a full disk there."""
     with contextlib.suppress(OSError):
-        print(redact(text), file=sys.stderr, flush=True)
+        print(clean(redact(text), "\n\t"), file=sys.stderr, flush=True)
 
 
 def script_name() -> str:
@@ -1184,6 +1174,7 @@ def script_name() -> str:
     return os.path.basename(sys.argv[0] or "") or "python"
 
 
+format_line: list[Callable[[str], str]] = [lambda text: f"{script_name()}: {text}"]     # of an error: see `date_lines`
 known_secrets: set[str] = set()     # every key and password that this process has met
 
 
@@ -1217,9 +1208,17 @@ def redact_all(value: Any, names: str = "$.") -> Any:
     return redact(value) if isinstance(value, str) else value
 
 
+CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def clean(text: str, keep: str = "") -> str:
+    """Return `text` with what a terminal obeys, or what turns its direction, written out (`\\x1b`), but for `keep`."""
+    return CONTROL_CHARACTERS.sub(lambda match: match[0] if match[0] in keep else repr(match[0])[1:-1], text)
+
+
 def one_line(text: str) -> str:
-    """Return `text` on one line, without the control characters that a terminal would obey."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", re.sub(r"\s+", " ", text)).strip()
+    """Return `text` on one line, without control characters."""
+    return CONTROL_CHARACTERS.sub("", re.sub(r"\s+", " ", text)).strip()
 
 
 def shorten(text: str, most: int = 200) -> str:
@@ -1250,12 +1249,9 @@ def output_options(args: dict[str, Any], known: Iterable[str] = ()) -> dict[str,
 def show(answer: Any, format: str | None = None, fields: Iterable[str] = (),
          plain: Callable[[Any], None] | None = None, changed: bool = False, upright: bool = False) -> None:
     """Print JSON as a `table`, `json`, `jsonl`, `csv`, `tsv`, `value` (cells alone, for a shell's variables) or another
-    tabulate style; `fields` picks the columns. Without either, `plain` prints it if given.
-
-    A string stays as it is, null is an empty cell, all else is its JSON. `jsonl` and `value`, and `csv` and `tsv` with
-    `fields`, go out row by row as `answer` hands them on. A single thing's table is `upright` on request: a line a field.
-    Raises an error for a field that no row has: a usage error, unless the request has `changed` something.
-    """
+    tabulate style; `fields` picks the columns. Without either, `plain` prints it if given. A string stays as it is, null is
+    an empty cell, all else its JSON. `jsonl`, `value`, and with `fields` `csv` and `tsv`, go out row by row. A single thing
+    is `upright` on request. A field that no row has is an error: a usage error, unless something has `changed`."""
     try:
         _print_rows(answer, format, list(fields), plain, changed, upright)
         if changed:
@@ -1283,7 +1279,8 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callab
             print(json.dumps(row, ensure_ascii=False), flush=True)
     elif style == "value":
         for row in rows:
-            print(*(_cell(value) for value in (row.values() if isinstance(row, dict) else [row])), sep="\t", flush=True)
+            values = row.values() if isinstance(row, dict) else [row]
+            print(*(_line(_cell(value)) for value in values), sep="\t", flush=True)
     elif style in ("csv", "tsv"):
         if not fields:
             rows, fields = _columns(list(rows))
@@ -1292,7 +1289,7 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callab
         writer = csv.writer(sys.stdout, delimiter="," if style == "csv" else "\t", lineterminator="\n")
         writer.writerow(fields)
         for row in itertools.chain(first, rows):
-            writer.writerow([_cell(row.get(name)) for name in fields])
+            writer.writerow([_line(_cell(row.get(name))) for name in fields])
             sys.stdout.flush()
     else:
         style = "simple" if style in (None, "table") else style
@@ -1334,7 +1331,8 @@ def format_table(content: list[Any], fields: Iterable[str] = (), style: str = "s
     tabulate.PRESERVE_WHITESPACE = True
     rows, columns = _columns(content)
     columns = list(fields) or columns
-    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
+    # A line end in the first column would make another row of it.
+    cells = [[clean(_cell(row.get(name)), "\n" if name != columns[0] else "") for name in columns] for row in rows]
     return tabulate.tabulate(cells, columns, style, disable_numparse=True)
 
 
@@ -1345,9 +1343,11 @@ def _columns(content: list[Any]) -> tuple[Iterator[dict[str, Any]], list[str]]:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _line(value: object) -> str:        # no more than one on a terminal
+    return clean(str(value)) if sys.stdout.isatty() else str(value)
 
 
 def print_members(answer: Any) -> None:
@@ -1359,14 +1359,14 @@ def print_members(answer: Any) -> None:
                 _print_member(member, f"#{number}: {member['url']}" if "url" in member else None)
             elif isinstance(member, list):
                 for item in member:
-                    print(item)
+                    print(_line(item))
             else:
-                print(f"  {member}")
+                print(f"  {_line(member)}")
         print(f"\n{len(answer)} element(s) in collection")
     elif isinstance(answer, dict):
         print("Member Information\n------------------")
         for name, value in answer.items():
-            print(f"{name}: {value}")
+            print(_line(f"{name}: {value}"))
     else:
         print(answer if isinstance(answer, str) else json.dumps(answer))
 
@@ -1380,7 +1380,7 @@ def print_response(answer: Any) -> None:
         if isinstance(member, dict):
             _print_member(member, member.get("url", "----"))
         else:
-            print(member)
+            print(_line(member))
 
 
 def print_answer(answer: Any) -> None:
@@ -1392,9 +1392,9 @@ def print_answer(answer: Any) -> None:
 
 def _print_member(member: dict[str, Any], heading: Any) -> None:
     if heading is not None:
-        print(heading)
+        print(_line(heading))
     if "name" in member:
-        print(f"  name: {member['name']}")
+        print(_line(f"  name: {member['name']}"))
     for name, value in member.items():
         if name not in ("url", "name"):
-            print(f"  {name}: {value}")
+            print(_line(f"  {name}: {value}"))
