@@ -4,7 +4,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, Union
 
 from common import (
@@ -20,20 +20,23 @@ from common import (
     report_error,
 )
 
+DEAD_JOB_STATES = ("error", "failed", "deleting", "deleted", "stopped")
+STUCK_INTERVAL = 8      # looks between two questions whether jobs have ended without their datasets
 IDS_PER_REQUEST = 100   # ids of 32 letters make an address of 4.5 KB; nginx takes 8 KB
 DatasetOrError = Union["dict[str, Any]", GalaxyError]
 
 
-def fetch_datasets(galaxy: Galaxy, ids: list[str], fields: Iterable[str], own: bool = False
+def fetch_datasets(galaxy: Galaxy, ids: list[str], fields: Iterable[str], own: bool = False, untyped: Container[str] = ()
                    ) -> Iterator[tuple[str, DatasetOrError]]:
     """Each of `ids` with these `fields` of its dataset, or with the `GalaxyError` that says why there is none.
 
     One request for a hundred finds the user's own ones (`GET /api/datasets` by `type_id-in`, 26.1); others are asked for one
-    by one. If they must be `own`, because something is done to them, another user's are refused to all but administrators.
+    by one. If they must be `own`, because something is done to them, another user's are refused to all but administrators;
+    those that are `untyped`, to all: Galaxy's ids carry no type, so it may be a collection's id that was meant.
     """
     keys = ",".join(dict.fromkeys(["id", *fields]))
     if galaxy.key is None:      # that list is for users only
-        yield from ((dataset_id, _fetch_dataset(galaxy, dataset_id, own)) for dataset_id in ids)
+        yield from ((dataset_id, _fetch_dataset(galaxy, dataset_id, own, False)) for dataset_id in ids)
         return
     for batch, answer in in_batches(lambda batch: _list_datasets(galaxy, batch, keys), ids):
         datasets = {} if isinstance(answer, GalaxyError) else {dataset["id"]: dataset for dataset in answer}
@@ -41,7 +44,8 @@ def fetch_datasets(galaxy: Galaxy, ids: list[str], fields: Iterable[str], own: b
             if isinstance(answer, GalaxyError):
                 yield dataset_id, GalaxyError(f"dataset {dataset_id}: {answer}")
             else:       # Galaxy takes ids in capitals too, and answers with small letters
-                yield dataset_id, datasets.get(dataset_id.lower()) or _fetch_dataset(galaxy, dataset_id, own)
+                yield dataset_id, datasets.get(dataset_id.lower()) or _fetch_dataset(
+                    galaxy, dataset_id, own, dataset_id in untyped)
 
 
 def _list_datasets(galaxy: Galaxy, batch: list[str], keys: str) -> Any:
@@ -49,15 +53,19 @@ def _list_datasets(galaxy: Galaxy, batch: list[str], keys: str) -> Any:
                                    "keys": keys, "limit": len(batch)})
 
 
-def _fetch_dataset(galaxy: Galaxy, dataset_id: str, own: bool) -> DatasetOrError:
+def _fetch_dataset(galaxy: Galaxy, dataset_id: str, own: bool, is_untyped: bool) -> DatasetOrError:
     try:
         dataset = dict(galaxy.get(f"datasets/{dataset_id}"))
     except GalaxyError as error:
         if error.exit_code == TRY_LATER or error.status == 401:
             raise
         return error
+    label = f"dataset {dataset_id}: {dataset.get('name')!r} is in somebody else's history"
     if own and not galaxy.current_user().get("is_admin"):
-        return GalaxyError(f"dataset {dataset_id}: {dataset.get('name')!r} is in somebody else's history")
+        return GalaxyError(label)
+    if is_untyped:
+        return GalaxyError(f"{label}: hda:{dataset_id} if you mean that one; hdca:ID is a collection, ldda:ID a library's "
+                           "dataset")
     return dataset
 
 
@@ -95,16 +103,17 @@ def iter_terminal(galaxy: Galaxy, ids: list[str], timeout: float | None, codes: 
     however many they are: it is all that is asked while they do.
     """
     unknown: list[str] = list(ids)
-    running: dict[str, str] = {}      # {id: the id of its history}
+    running: dict[str, str] = {}      # {id: the id of its history}; "" for what no history lists, such as hdca:ID
     for _ in galaxy.poll(timeout):
-        moving = {thing_id for history in set(running.values()) for thing_id in list_moving(history)}
-        unknown += [thing_id for thing_id in running if thing_id not in moving]
+        moving = {thing_id for history in set(running.values()) - {""} for thing_id in list_moving(history)}
+        unknown += [thing_id for thing_id in running if thing_id.removeprefix("hda:") not in moving]
         for thing_id, thing in fetch(unknown):
-            running.pop(thing_id, None)
+            running.pop(thing_id.lower(), None)
             if isinstance(thing, GalaxyError):
                 codes.append(report_error(str(thing), thing.exit_code))
-            elif thing["state"] in non_terminal:
-                running[thing["id"]] = thing["history_id"]
+            elif thing["state"] in non_terminal and not thing.get("stuck"):
+                is_listed = ":" not in thing_id or thing_id.startswith("hda:")
+                running[thing_id.lower()] = thing["history_id"] if is_listed else ""
             else:
                 if thing["state"] not in success:
                     codes.append(report_error(describe_failure(thing), FAILED))
@@ -115,6 +124,29 @@ def iter_terminal(galaxy: Galaxy, ids: list[str], timeout: float | None, codes: 
     first = ", ".join(list(running)[:3]) + (", ..." if len(running) > 3 else "")
     message = f"{len(running)} of {len(ids)} still running{describe_timeout(timeout)}: {first}"
     codes.append(report_error(message, STILL_RUNNING))
+
+
+def find_stuck(galaxy: Galaxy, datasets: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """`{id: why}` for those of the moving `datasets` that will stay as they are, because their jobs have ended without them:
+    Galaxy 26.1 leaves the datasets of a deleted job in state `new` for good."""
+    running: dict[str, set[str]] = {}       # ids of jobs by history
+    jobs: dict[str, Any] = {}
+    stuck = {}
+    for dataset in datasets:
+        history, job = dataset.get("history_id"), dataset.get("creating_job")
+        if not history or not job:
+            continue
+        if history not in running:
+            query = {"history_id": history, "state": list(NON_TERMINAL_JOB_STATES)}
+            running[history] = {other["id"] for other in galaxy.pages("jobs", query)}
+        if job not in running[history]:
+            jobs[job] = jobs.get(job) or galaxy.get_or_none(f"jobs/{job}") or {}
+            if jobs[job].get("state") in DEAD_JOB_STATES:
+                stuck[dataset["id"]] = f"its job {job} is {jobs[job]['state']}, so it will never be ok"
+    for dataset_id, now in fetch_datasets(galaxy, list(stuck), ["state"]):      # it may have ended a moment ago
+        if isinstance(now, GalaxyError) or now["state"] not in NON_TERMINAL_DATASET_STATES:
+            del stuck[dataset_id]
+    return stuck
 
 
 def describe_timeout(timeout: float | None) -> str:
@@ -154,16 +186,23 @@ def wait_jobs(galaxy: Galaxy, history: str, jobs: Iterable[str], timeout: float 
 def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: float | None, path: str,
           everything: dict[str, Any], moving: dict[str, Any],
           on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, str]:
-    """Return the states of `ids` once none of them is in the list at `path` for `everything` and `moving`."""
+    """Return the states of `ids` once none of them is in the list at `path` for `everything` and `moving`, or is stuck."""
     non_terminal = NON_TERMINAL_DATASET_STATES if kind == "dataset" else NON_TERMINAL_JOB_STATES
     states: dict[str, str] = {}
-    for _ in galaxy.poll(timeout):
+    stuck: dict[str, str] = {}
+    for look in galaxy.poll(timeout):
         left = {thing["id"]: str(thing.get("state")) for thing in galaxy.pages(path, {**everything, **moving})
                 if thing["id"] in ids}
         if not left:        # but for what is setting_metadata, which that filter does not see (26.1)
             states = {thing["id"]: str(thing.get("state")) for thing in galaxy.pages(path, everything)
                       if thing.get("history_content_type", "dataset") == "dataset"}     # not a collection of that id
             left = {one: states[one] for one in ids if states.get(one) in non_terminal}
+        if left and kind == "dataset" and look % STUCK_INTERVAL == STUCK_INTERVAL - 1:
+            datasets = fetch_datasets(galaxy, list(left), ["history_id", "creating_job"])
+            stuck = find_stuck(galaxy, [dataset for _, dataset in datasets if isinstance(dataset, dict)])
+            if left.keys() <= stuck.keys():
+                states.update(left)
+                break
         if on_progress:
             on_progress({**Counter(left.values()), "ended": len(ids) - len(left)})
         if not left:

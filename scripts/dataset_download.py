@@ -7,8 +7,9 @@ Usage:
 Arguments:
   KEY                      your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL                      the server, or - to look it up
-  SOURCE                   the id of a dataset in state ok; hdca:ID for all datasets of a collection; history:ID or
-                           history:NAME for all of a history, those in its collections too
+  SOURCE                   the id of a history's dataset; hda:ID, which may be another user's; hdca:ID for all datasets of a
+                           collection; ldda:ID or lib:/LIBRARY/FOLDER/NAME, a library's dataset; history:ID or history:NAME
+                           for all of a history, those in its collections too
 
 Options:
   --to=DIR                 the folder, made if it does not exist  [default: .]
@@ -34,6 +35,7 @@ from common import UNATTENDED, Galaxy, arguments, int_option, run
 from galaxy_api_scripts.datasets.download import DownloadFolder, download_all
 from galaxy_api_scripts.datasets.download_paths import parse_name_template
 from galaxy_api_scripts.files import prepare_folder
+from galaxy_api_scripts.libraries.contents import resolve_library_paths
 from galaxy_api_scripts.progress import enable_bars
 
 
@@ -46,7 +48,8 @@ def main(argv=None):
 
     folder = DownloadFolder(galaxy, prepare_folder(args["--to"]), template, overwrite=args["--force"],
                             verify=args["--verify"], compare=not args["--no-verify"], stall=stall)
-    return download_all(folder, args["SOURCE"], parallel)
+    codes = []
+    return download_all(folder, resolve_library_paths(galaxy, args["SOURCE"], codes), parallel, codes)
 
 
 if __name__ == "__main__":

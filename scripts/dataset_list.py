@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""List the datasets of a history.
+"""List the datasets and collections of a history.
 
 Usage:
   dataset_list.py [options] KEY URL HISTORY
@@ -21,38 +21,53 @@ Options:
   -h, --help       show this help
   --version        show the version
 
-By default it lists the visible, undeleted datasets, in the history's order. file_size is in bytes.
+By default it lists the visible, undeleted ones, in the history's order. file_size is in bytes. ref, hda:ID or hdca:ID, is
+what other scripts take: Galaxy's ids carry no type. Collections are left out with --state, and with --fields without ref.
 Any field that Galaxy has can stand in --fields: create_time, genome_build, tags, misc_info, hashes, creating_job and more.
 Whether upper and lower case are the same to --like is up to the server's database.
   dataset_list.py --state=error --fields=id,name,misc_info - - "Run 12"
-The ids of all FASTQ files, for another script:
-  dataset_list.py --like=%.fastq.gz --format=value --fields=id - - "Run 12" | dataset_delete.py --dry-run - - -
+All FASTQ files, and collections called like them, for another script:
+  dataset_list.py --like=%.fastq.gz --format=value --fields=ref - - "Run 12" | dataset_delete.py --dry-run - - -
 """
 import sys
 
 from common import DATASET_STATES, USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
 
-FIELDS = ["id", "hid", "name", "state", "extension", "file_size"]
+FIELDS = ["ref", "hid", "name", "state", "extension", "file_size", "collection_type"]
+ASKED = ["id", "hid", "name", "state", "extension", "file_size", "history_content_type", "collection_type",
+         "populated_state", "elements_states"]
 ORDER = "hid-asc,create_time-asc"   # copies and conversions may share a hid, and pages want one order
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     limit, output = int_option(args, "--limit", 1), output_options(args)
-    filters = {"history_content_type-eq": "dataset", "state-in": parse_states(args["--state"]), "name-eq": args["--name"],
-               "name-like": args["--like"], "deleted-eq": None if args["--deleted"] else "False",
-               "visible-eq": None if args["--hidden"] else "True"}
+    filters = {"state-in": parse_states(args["--state"]), "name-eq": args["--name"], "name-like": args["--like"],
+               "deleted-eq": None if args["--deleted"] else "False", "visible-eq": None if args["--hidden"] else "True"}
     extra = [name for name in ("deleted", "visible") if filters[f"{name}-eq"] is None]
-    fields = output["fields"] or FIELDS + extra
+    is_table = output["format"] not in ("json", "jsonl", "csv", "tsv", "value")
+    fields = output["fields"] or ([] if is_table else ["id"]) + FIELDS + extra
+    if args["--state"] or "ref" not in fields:
+        filters["history_content_type-eq"] = "dataset"
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     history = galaxy.resolve("histories", args["HISTORY"])["id"]
     filters = {name: value for name, value in filters.items() if value is not None}
     datasets = galaxy.pages("datasets", {
         "history_id": history, "q": list(filters), "qv": list(filters.values()), "order": ORDER,
-        "keys": ",".join([*FIELDS, "history_content_type", *fields])}, limit)
+        "keys": ",".join(dict.fromkeys([*ASKED, *fields]))}, limit)
+    show(map(describe, datasets), output["format"], fields)
+
+
+def describe(thing):
+    """Return a dataset or collection with its ref and all fields."""
     # Of a dataset in somebody else's history that we may not see, Galaxy tells no more than the name and state.
-    show(({**dict.fromkeys(FIELDS), **dataset} for dataset in datasets), output["format"], fields)
+    about = {**dict.fromkeys([*ASKED, *FIELDS]), **thing, "ref": f"hda:{thing['id']}"}
+    if thing.get("history_content_type") == "dataset_collection":
+        states = [state for state in DATASET_STATES if state in (thing.get("elements_states") or {})]
+        populated = thing.get("populated_state")
+        about.update(ref=f"hdca:{thing['id']}", state=populated if populated != "ok" else ", ".join(states) or "ok")
+    return about
 
 
 def parse_states(text):

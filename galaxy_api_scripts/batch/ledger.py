@@ -319,7 +319,7 @@ class Sample:
             yield
         except BaseException as error:
             with contextlib.suppress(GalaxyError):      # of the two errors the first one matters
-                self.ledger.write(end, utc_now(), encode(one_line(redact(_describe(error)))), number)
+                self.ledger.write(end, utc_now(), encode(one_line(redact(describe_error(error)))), number)
             raise
         self.ledger.write(end, utc_now(), "ok", number)
 
@@ -332,13 +332,13 @@ def _column_value(name: str, value: Any) -> bytes | int | None:
     return encode(one_line(text) if name in ("failed_step", "message") else text)
 
 
-def _describe(error: BaseException) -> str:
-    """An exception, as the outcome of a step."""
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
+def describe_error(error: BaseException) -> str:
+    """An exception, for a message or as the outcome of a step."""
     if isinstance(error, GalaxyError):
         return str(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, OSError):
+        return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def acknowledge(path: str | Path, names: list[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from common import TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.batch import reconcile, samples
-from galaxy_api_scripts.batch.ledger import Sample, utc_now
+from galaxy_api_scripts.batch.ledger import Sample, describe_error, utc_now
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.shared_uploads import SharedUploads
 from galaxy_api_scripts.datasets.download import DownloadFolder
@@ -72,16 +72,17 @@ class RunningSample:
         except InvocationFailed as error:
             return self._fail(error)
         except (GalaxyError, OSError) as error:
-            if isinstance(error, GalaxyError) and (error.lost or error.exit_code == TRY_LATER or error.status == 401):
+            if isinstance(error, GalaxyError):
                 self.lost_answers += error.lost
-                if not error.lost or self.lost_answers > MAX_RETRIES:
+                if error.lost and self.lost_answers <= MAX_RETRIES:
+                    self.staging = None     # the next round looks up what Galaxy has made; others get their turn meanwhile
+                    return False
+                if error.exit_code == TRY_LATER or error.status == 401:
                     raise
-                self.staging = None     # the next round looks up what Galaxy has made of it; meanwhile others get their turn
-                return False
             if self.request and self.sample.stage in (Stage.HISTORY, Stage.SUBMIT):
                 self.context.refusals += 1
             self.end("fetch pending" if self.sample.stage == Stage.DELIVER else "failed", failed_step=self.sample.stage,
-                     message=_describe(error) + self._remains())
+                     message=describe_error(error) + self._remains())
             return True
 
     def _remains(self) -> str:
@@ -221,7 +222,7 @@ class RunningSample:
         outputs = output_datasets(self.galaxy, invocation_outputs(invocation, self.context.labels))
         items = [item for datasets in outputs.values() for item in datasets]
         folder = DownloadFolder(self.galaxy, to)
-        problems = [_describe(result) for _, result in folder.download(items, PARALLEL_DOWNLOADS)
+        problems = [describe_error(result) for _, result in folder.download(items, PARALLEL_DOWNLOADS)
                     if isinstance(result, Exception)]
         if problems:
             raise GalaxyError(f"the run is ok, but {len(problems)} of {len(items)} results could not be fetched, which the "
@@ -247,10 +248,3 @@ class RunningSample:
             self.sample.save(**facts, ended=utc_now())
             self.context.on_end(self.sample, state)
         self.sample.save(durably=True, state=state, last_poll=None, **facts)
-
-
-def _describe(error: Exception) -> str:
-    """Why something failed, for a sample's message."""
-    if isinstance(error, OSError) and not isinstance(error, GalaxyError):
-        return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
-    return str(error)

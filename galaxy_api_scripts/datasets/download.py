@@ -9,13 +9,14 @@ import queue
 import sys
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from common import (
     DONE,
+    FAILED,
     NON_TERMINAL_DATASET_STATES,
     SOME_FAILED,
     TRY_LATER,
@@ -30,55 +31,65 @@ from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.download_paths import DownloadItem, UniquePaths
 from galaxy_api_scripts.datasets.hashing import best_hash, hash_file
 from galaxy_api_scripts.datasets.http_download import ExpectedFile, OtherBytes, UnexpectedArchive, download_file
+from galaxy_api_scripts.datasets.lookup import collection_state, fetch_refs, parse_refs
 from galaxy_api_scripts.datasets.manifest import MANIFEST, Manifest
 from galaxy_api_scripts.files import hold_lock
-from galaxy_api_scripts.polling import fetch_datasets
+from galaxy_api_scripts.polling import fetch_datasets, find_stuck
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
 
+FIELDS = ["id", "hid", "name", "history_id", "state", "deleted", "purged", "extension", "file_size", "hashes",
+          "creating_job"]
 HASH_TIMEOUT = 600      # seconds that Galaxy may take to hash a dataset
 
 
 # ------------------------------------------------------------------------------------------------------ what to download
 
-def resolve_items(galaxy: Galaxy, text: str) -> list[DownloadItem]:
-    """The datasets that `text` names: `ID` or `hda:ID`; `hdca:ID` (all of the collection); `history:ID` or `history:NAME`
-    (all that its page shows, those in collections too). Raises `GalaxyError`."""
+def resolve_items(galaxy: Galaxy, text: str) -> Sequence[DownloadItem | GalaxyError]:
+    """The datasets that `text` names: a reference of `parse_refs`; `hdca:ID` stands for all of the collection, `history:ID`
+    or `history:NAME` for all that its page shows, those in collections too, and for its collections that are not complete
+    an error. Raises `GalaxyError`."""
     kind, sign, rest = text.partition(":")
     if sign and kind == "history":
         return _history_items(galaxy, rest)
     if sign and kind == "hdca":
         return _collection_items(galaxy.get(f"dataset_collections/{parse_id(rest, 'hdca:ID')}"))
-    dataset = parse_id(rest if sign and kind == "hda" else text, "hda:ID")
-    about = galaxy.get(f"datasets/{dataset}")
-    if not isinstance(about, dict) or not isinstance(about.get("file_size", 0), int) or "id" not in about:
-        raise GalaxyError(f"dataset {dataset}: {galaxy.base} answers with something else: is it a Galaxy?")
-    return [DownloadItem(about)]
+    [ref] = parse_refs([text], "SOURCE")
+    [(_, about)] = fetch_refs(galaxy, [ref], FIELDS)
+    if isinstance(about, GalaxyError):
+        raise about
+    if not isinstance(about.get("file_size") or 0, int):
+        raise GalaxyError(f"{ref}: {galaxy.base} answers with something else: is it a Galaxy?")
+    return [DownloadItem(about, src=about["ref"].partition(":")[0])]
 
 
-def _history_items(galaxy: Galaxy, text: str) -> list[DownloadItem]:
+def _history_items(galaxy: Galaxy, text: str) -> list[DownloadItem | GalaxyError]:
     history = galaxy.resolve("histories", text)
-    ask = {"v": "dev", "keys": "id,hid,name,state,deleted,purged,extension,file_size,hashes",
-           "q": ["deleted", "visible"], "qv": ["false", "true"]}
-    items: list[DownloadItem] = []
+    ask = {"v": "dev", "keys": ",".join(FIELDS), "q": ["deleted", "visible"], "qv": ["false", "true"]}
+    items: list[DownloadItem | GalaxyError] = []
     for content in galaxy.pages(f"histories/{history['id']}/contents", ask):
         if content["history_content_type"] == "dataset":
             items.append(DownloadItem(content))
         else:
-            items += _collection_items(galaxy.get(f"dataset_collections/{content['id']}"))
+            collection = galaxy.get(f"dataset_collections/{content['id']}")
+            try:
+                items += _collection_items(collection)
+            except GalaxyError as error:
+                items.append(error)
     for item in items:
-        item.history, item.history_ref = history["name"], f"history:{history['id']}"
+        if isinstance(item, DownloadItem):
+            item.history, item.history_ref = history["name"], f"history:{history['id']}"
     return items
 
 
 def _collection_items(collection: dict[str, Any]) -> list[DownloadItem]:
-    name, state = collection.get("name") or "", collection.get("populated_state")
-    label = f"collection {collection['id']} ({name})"
+    name, populated = collection.get("name") or "", collection.get("populated_state")
+    label, (state, why) = f"collection {collection['id']} ({name})", collection_state(collection)
     if collection.get("deleted"):
         raise GalaxyError(f"{label} is deleted, so nothing was fetched")
-    if state == "new":
+    if populated == state == "new":
         raise GalaxyError(f"{label} is in state new, so nothing was fetched: fetch it when it is ok", TRY_LATER)
-    if state not in ("ok", None):
-        raise GalaxyError(f"{label} is in state {state}, so nothing was fetched")
+    if populated not in ("ok", None):
+        raise GalaxyError(f"{label} is in state {state}, so nothing was fetched{f': {why}' if why else ''}")
     return [DownloadItem(dataset, collection=name, collection_ref=f"hdca:{collection['id']}", element=element)
             for element, dataset in element_datasets(collection["elements"]) if dataset]
 
@@ -136,11 +147,15 @@ class DownloadFolder:
         about, file, state = item.about, self.folder / path, str(item.about.get("state"))
         is_deleted = about.get("deleted") or about.get("purged")
         if state != "ok" or is_deleted:
-            later = ": fetch it when it is ok" if state in NON_TERMINAL_DATASET_STATES else ""
             if not file.exists():
                 self.manifest.add(item, "", about.get("file_size") or 0, "", "deleted" if is_deleted else state)
-            raise GalaxyError(f"{item.label} is {'deleted' if is_deleted else f'in state {state}'}, not ok, so nothing was "
-                              f"fetched{later}")
+            problem = f"{item.label} is {'deleted' if is_deleted else f'in state {state}'}, not ok, so nothing was fetched"
+            if is_deleted or state not in NON_TERMINAL_DATASET_STATES:
+                raise GalaxyError(problem)
+            if item.src == "hda" and "creating_job" not in about:
+                about = self.galaxy.get_or_none(f"datasets/{item.id}") or about
+            reason = find_stuck(self.galaxy, [about]).get(item.id)
+            raise GalaxyError(f"{problem}: {reason or 'fetch it when it is ok'}", FAILED if reason else TRY_LATER)
         has_file = self.manifest.has_file(item)
         algorithm, digest = best_hash(about) or self._compute_hash(item)
         if has_file and (not self.verify or hash_file(file, algorithm) == digest):
@@ -229,14 +244,17 @@ def run_parallel(work: Callable[[Any], Path], tasks: list[Any], parallel: int) -
         yield ended.get()
 
 
-def download_all(folder: DownloadFolder, texts: list[str], parallel: int) -> int:
-    """Download all that `texts` name (see `resolve_items`), print the paths, report what failed; returns the exit status."""
+def download_all(folder: DownloadFolder, texts: list[str], parallel: int, codes: list[int]) -> int:
+    """Download all that `texts` name (see `resolve_items`), print the paths, report what failed, and add its exit codes to
+    `codes`; returns the exit status."""
     items: dict[str, DownloadItem] = {}
-    codes: list[int] = []
     for text in texts:
         try:
             for item in resolve_items(folder.galaxy, text):
-                items.setdefault(item.id, item)
+                if isinstance(item, GalaxyError):
+                    codes.append(report_error(str(item), item.exit_code))
+                else:
+                    items.setdefault(item.ref, item)
         except GalaxyError as error:
             if error.exit_code == USAGE or error.status == 401:
                 raise

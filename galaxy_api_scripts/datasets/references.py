@@ -1,4 +1,8 @@
-"""References to data that Galaxy has, as command lines give them: `hda:ID`, `hdca:ID`, `ldda:ID`, `ld:ID` and `hid:N`."""
+"""References to data that Galaxy has, as command lines give them.
+
+`hda:ID` is a history's dataset, and so is a bare ID; `hdca:ID` a collection; `ldda:ID` and `ld:ID` a library's dataset by
+either of its two ids; `hid:N` what has that number in a history.
+"""
 from __future__ import annotations
 
 import functools
@@ -29,7 +33,7 @@ def fetch_reference(galaxy: Galaxy, src: str, identity: str, history: str | None
     path, query = {"hda": (f"datasets/{identity}", {}), "hdca": (f"dataset_collections/{identity}", {"view": "collection"}),
                    "ld": (f"libraries/datasets/{identity}", {})}.get(src, ("", {}))
     try:
-        about = dict(galaxy.get(path, query)) if path else _fetch_library_version(galaxy, identity)
+        about = dict(galaxy.get(path, query)) if path else fetch_library_version(galaxy, identity)
     except GalaxyError as error:
         if error.status not in (400, 403, 404) and not (error.status == 500 and src == "ld"):   # 26.1, of an unknown id
             raise
@@ -56,7 +60,7 @@ def _datatypes(galaxy: Galaxy) -> dict[str, dict[str, Any]]:
     return {datatype["extension"]: datatype for datatype in datatypes}
 
 
-def _fetch_library_version(galaxy: Galaxy, identity: str) -> dict[str, Any]:
+def fetch_library_version(galaxy: Galaxy, identity: str) -> dict[str, Any]:
     """The dataset that `ldda:ID` names; only its id and state where Galaxy 26.1 fails (500) to describe it, as it does of
     data that no history has."""
     path, query = f"datasets/{identity}", {"hda_ldda": "ldda"}

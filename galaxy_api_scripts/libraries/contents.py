@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from common import NON_TERMINAL_DATASET_STATES, Galaxy, GalaxyError
+from common import NON_TERMINAL_DATASET_STATES, Galaxy, GalaxyError, report_error
+from galaxy_api_scripts.datasets.references import ReferenceProblem
 
 PAGE_SIZE = 500     # items of a folder; Galaxy 26.1 takes 2 s for so many, and sends 10 by default
 # States of datasets whose bytes are not there and don't come by themselves.
@@ -120,6 +121,41 @@ def find_folders(galaxy: Galaxy, library: str, start: str, paths: Iterable[Folde
         if folder:
             folders[path] = open_folder(galaxy, folder, library)
     return folders
+
+
+def find_library_dataset(galaxy: Galaxy, path: str, label: str, folders: dict[FolderPath, LibraryFolder | None]
+                         ) -> dict[str, Any]:
+    """Return the dataset at /LIBRARY/FOLDER/NAME; raise `ReferenceProblem` for none, or several. `folders` keeps the folders
+    that were asked for."""
+    library, *names, name = path.strip("/").split("/") if "/" in path.strip("/") else ("", "")
+    if not library or not name:
+        raise ReferenceProblem(f"{label}: expected lib:/LIBRARY/FOLDER/NAME")
+    where = (library, *names)
+    if where not in folders:
+        about = find_library(galaxy, library)
+        if not about:
+            raise ReferenceProblem(f"{label}: there is no library {library!r}")
+        folders[where] = find_folders(galaxy, "", about["root_folder_id"], [tuple(names)]).get(tuple(names))
+    folder = folders[where]
+    datasets = folder.datasets(name) if folder else []
+    if len(datasets) != 1:
+        raise ReferenceProblem(f"{label}: the library has {len(datasets) or 'nothing'} with that name")
+    return datasets[0]
+
+
+def resolve_library_paths(galaxy: Galaxy, refs: list[str], codes: list[int]) -> list[str]:
+    """Return `refs` with `ld:ID` in place of lib:/LIBRARY/FOLDER/NAME; report where there is none, and add the exit code to
+    `codes`."""
+    folders: dict[FolderPath, LibraryFolder | None] = {}
+    resolved = []
+    for ref in refs:
+        try:
+            if ref.startswith("lib:"):
+                ref = f"ld:{find_library_dataset(galaxy, ref[4:], ref, folders)['id']}"
+            resolved.append(ref)
+        except ReferenceProblem as error:
+            codes.append(report_error(str(error)))
+    return resolved
 
 
 def ensure_folder(galaxy: Galaxy, folders: dict[FolderPath, LibraryFolder], path: FolderPath) -> LibraryFolder:

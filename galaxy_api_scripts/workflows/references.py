@@ -5,7 +5,7 @@ from typing import Any
 
 from common import Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.references import ReferenceProblem, fetch_reference, require_readable
-from galaxy_api_scripts.libraries.contents import LibraryFolder, find_folders, find_library
+from galaxy_api_scripts.libraries.contents import LibraryFolder, find_library_dataset
 
 
 class ReferenceResolver:
@@ -36,24 +36,7 @@ class ReferenceResolver:
 
     def _fetch(self, label: str, src: str, identity: str) -> tuple[str, dict[str, Any]]:
         if src == "lib":
-            return "ld", self._library_dataset(label, identity)
+            return "ld", require_readable(find_library_dataset(self.galaxy, identity, label, self._folders), label)
         if src == "hid" and not self.history:
             raise ReferenceProblem(f"{label}: hid:N needs an existing history: --history=ID")
         return fetch_reference(self.galaxy, src, identity, self.history, label)
-
-    def _library_dataset(self, label: str, path: str) -> dict[str, Any]:
-        library, *folders, name = path.strip("/").split("/") if "/" in path.strip("/") else ("", "")
-        if not library or not name:
-            raise ReferenceProblem(f"{label}: expected lib:/LIBRARY/FOLDER/NAME")
-        where = (library, *folders)
-        if where not in self._folders:
-            about = find_library(self.galaxy, library)
-            if not about:
-                raise ReferenceProblem(f"{label}: there is no library {library!r}")
-            tree = find_folders(self.galaxy, "", about["root_folder_id"], [tuple(folders)])
-            self._folders[where] = tree.get(tuple(folders))
-        folder = self._folders[where]
-        datasets = folder.datasets(name) if folder else []
-        if len(datasets) != 1:
-            raise ReferenceProblem(f"{label}: the library has {len(datasets) or 'nothing'} with that name")
-        return require_readable(datasets[0], label)

@@ -117,6 +117,30 @@ def test_what_is_left_for_run_time_reaches_the_tool_and_the_name(person, folder)
     assert Path(path).read_text() == "a\tb\n"
 
 
+@pytest.mark.parametrize("workflow, words, columns, words_of_refusal", [
+    ("lacking.gxwf.yml", [], {}, "step 2 days lacks values that its tool needs"),
+    ("runtime.gxwf.yml", ["who=me"], {}, "input head:lineNum: is missing"),
+    ("strict.ga", [], {"lines": ["1", "three"]}, "'three' is not an integer"),
+    ("strict.ga", [], {"share": ["0.5", "NaN"]}, "'NaN' is not a float"),
+    ("strict.ga", [], {"code": ["a1", "zz"]}, "'zz' does not fit: letters and a digit"),
+    ("strict.ga", [], {"pick": ["a", "c"]}, "'c' is not one of a, b"),
+    ("strict.ga", [], {"cut by": ["T", "Q"]}, "'Q' is not one of T, Sp, Dt, C, D, U, P"),
+    ("strict.ga", ["--param=head:header=perhaps"], {}, "parameter header of head"),
+    ("strict.ga", [], {"pairs": ["s1.fastq", "s1.fastq"]}, "pairs")], ids=lambda value: None)
+def test_a_batch_that_is_refused_makes_no_history_and_no_upload(person, folder, workflow, words, columns, words_of_refusal):
+    """C23: not for any row."""
+    rows = [["sample", *([] if workflow.startswith("runtime") else ["table"]), *columns]]
+    rows += [[f"s{number}", "t.tsv", *(values[number] for values in columns.values())][:len(rows[0])] for number in (0, 1)]
+    (folder / "sheet.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+    before = holdings(person)
+    for dry_run in (["--dry-run"], []):
+        ended = person.run("workflow_batch.py", *dry_run, *(word for word in words if word.startswith("--")), person.key,
+                           person.url, WORKFLOWS / workflow, folder / "sheet.tsv",
+                           *(word for word in words if not word.startswith("--")))
+        assert (ended.returncode, ended.stdout) == (2, "") and words_of_refusal in ended.stderr, ended
+    assert holdings(person) == before
+
+
 def test_a_workflow_of_2012_without_labels_and_marked_outputs(person, folder):
     """Its inputs have one name, and what is said of them can be followed."""
     ended = run(person, folder, "old.ga")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from common import Galaxy
+from common import Galaxy, backoff
 from galaxy_api_scripts.polling import wait_datasets
 
 from .conftest import Administrator
@@ -101,8 +101,8 @@ def test_list_tells_sizes_as_galaxy_has_them(person, files):
     rows = person.value("dataset_list.py", "--format=jsonl", "--deleted", "--hidden", person.key, person.url, files.history)
     for row in map(json.loads, rows.splitlines()):
         held = person.look(f"datasets/{row['id']}")
-        assert row == {name: held[name] for name in (
-            "id", "hid", "name", "state", "extension", "file_size", "deleted", "visible")}
+        assert row == {"ref": f"hda:{held['id']}", "collection_type": None, **{name: held[name] for name in (
+            "id", "hid", "name", "state", "extension", "file_size", "deleted", "visible")}}
 
 
 def test_list_to_the_very_end_and_delete_all_of_it(person, files):
@@ -126,7 +126,8 @@ def test_list_of_a_history_that_is_shared_with_something_private_in_it(person, a
     admin.asked("PUT", f"datasets/{private}/permissions", json={"action": "make_private"})     # sharing made it public
     rows = person.value("dataset_list.py", "--format=value", "--fields=id,name,file_size", person.key, person.url, history)
     assert rows.splitlines() == [f"{private}\tprivate\t", f"{public}\tpublic\t2"]
-    ended = person.run("dataset_show.py", "--format=value", "--fields=id,file_size", person.key, person.url, private, public)
+    ended = person.run("dataset_show.py", "--format=value", "--fields=id,file_size", person.key, person.url, private,
+                       f"hda:{public}")
     assert (ended.returncode, ended.stdout) == (3, f"{public}\t2\n") and "not accessible" in ended.stderr
 
 
@@ -144,7 +145,7 @@ def test_show(person, files):
     held = person.look(f"datasets/{files.good}")
     assert row["hashes"] == {"SHA-256": hashlib.sha256(b"a\tb\n").hexdigest()}
     assert (row["dbkey"], row["file_size"], row["exit_code"], row["stderr"]) == ("hg38", 4, None, None)
-    same = set(row) - {"hashes", "dbkey", "exit_code", "stderr"}
+    same = set(row) - {"hashes", "dbkey", "exit_code", "stderr", "ref"}
     assert len(same) == 14 and {name: row[name] for name in same} == {name: held[name] for name in same}
     table = person.value("dataset_show.py", person.key, person.url, files.good).splitlines()
     assert table[0].split() == ["field", "value"] and ["file_size", "4"] in [line.split() for line in table]
@@ -153,7 +154,7 @@ def test_show(person, files):
 def test_show_what_failed_and_why(person, files, somebody_elses):
     said = "non float value 'b' found in colum 2"
     ended = person.run("dataset_show.py", "--format=jsonl", "--fields=id,state,misc_info,exit_code,stderr", person.key,
-                       person.url, files.failed, "f" * 16, somebody_elses)
+                       person.url, files.failed, "f" * 16, f"hda:{somebody_elses}")
     assert ended.returncode == 3 and ended.stderr.count("\n") == 1 and "f" * 16 in ended.stderr
     assert list(map(json.loads, ended.stdout.splitlines())) == [
         {"id": files.failed, "state": "error", "misc_info": said, "exit_code": 1, "stderr": said},
@@ -167,7 +168,7 @@ def test_wait(person, files, somebody_elses):
     other = person.new_history("wait")
     made = [*fetch(person, other, pasted("a", "a\n"), pasted("b", "b\n")),
             ran(person, files.history, "cat1", input1={"src": "hda", "id": files.good})]
-    ended = person.run("dataset_wait.py", "--timeout=120", person.key, person.url, files.link, somebody_elses, "-",
+    ended = person.run("dataset_wait.py", "--timeout=120", person.key, person.url, files.link, f"hda:{somebody_elses}", "-",
                        stdin="\n".join(made))
     assert (ended.returncode, ended.stderr) == (0, "")
     states = dict(line.split("\t") for line in ended.stdout.splitlines())
@@ -264,8 +265,105 @@ def test_an_administrator_deletes_somebody_elses(person, admin):
     history = person.new_history("tidied up")
     [dataset] = fetch(person, history, pasted("a", "a\n"))
     wait_datasets(Galaxy(person.key, person.url), history, [dataset], timeout=120)
-    assert admin.value("dataset_delete.py", "--purge", "--fields=id", admin.key, admin.url, dataset) == dataset
+    assert admin.value("dataset_delete.py", "--purge", "--fields=id", admin.key, admin.url, f"hda:{dataset}") == dataset
     assert state_of(person, dataset) == [(True, True)]
+
+
+# ---------------------------------------------------------------------------------------------- typed ids
+
+@pytest.fixture(scope="module")
+def collection(person):
+    """A list of two datasets: its `id`, its `history` and `datasets`, which are its own copies."""
+    history = person.new_history("a collection")
+    made = fetch(person, history, pasted("a", "a\n"), pasted("b", "b\n"))
+    wait_datasets(Galaxy(person.key, person.url), history, made, timeout=120)
+    about = person.asked("POST", "dataset_collections", json={
+        "instance_type": "history", "history_id": history, "name": "two", "collection_type": "list", "copy_elements": True,
+        "element_identifiers": [{"name": name, "src": "hda", "id": one} for name, one in zip("xy", made)]})
+    return SimpleNamespace(id=about["id"], history=history, datasets=[one["object"]["id"] for one in about["elements"]])
+
+
+def test_a_collection_is_listed_shown_waited_for_and_downloaded(person, collection, tmp_path):
+    """D29; its id alone is some other dataset's, or none of ours (A1)."""
+    ref = f"hdca:{collection.id}"
+    rows = person.value("dataset_list.py", "--format=value", "--fields=ref,name", person.key, person.url, collection.history)
+    assert rows.splitlines()[-1] == f"{ref}\ttwo" and len(rows.splitlines()) == 3
+    assert person.value("dataset_show.py", "--format=value", "--fields=name,state,element_count", person.key, person.url,
+                        ref) == "two\tok\t2"
+    assert person.value("dataset_wait.py", person.key, person.url, ref) == f"{ref}\tok"
+    assert person.value("dataset_download.py", f"--to={tmp_path}", "--parallel=1", person.key, person.url, ref).split() == [
+        f"{tmp_path}/two/x.txt", f"{tmp_path}/two/y.txt"]
+    bare = person.run("dataset_show.py", "--format=value", "--fields=name", person.key, person.url, collection.id)
+    assert bare.stdout.strip() != "two"
+
+
+def test_an_id_of_somebody_elses_dataset_is_refused_unless_it_is_typed(person, somebody_elses, tmp_path):
+    """A1."""
+    for line in (["dataset_show.py"], ["dataset_wait.py"], ["dataset_delete.py"],
+                 ["dataset_download.py", f"--to={tmp_path}"]):
+        ended = person.run(*line, person.key, person.url, somebody_elses)
+        assert (ended.returncode, ended.stdout) == (1, "") and "somebody else's history" in ended.stderr
+    assert person.value("dataset_download.py", f"--to={tmp_path}", person.key, person.url, f"hda:{somebody_elses}")
+
+
+def test_a_collection_is_deleted_with_its_datasets_if_that_is_said(person, collection):
+    """D29; the last test that uses it."""
+    assert person.value("dataset_delete.py", person.key, person.url, f"hdca:{collection.id}").startswith("hdca:")
+    assert person.look(f"dataset_collections/{collection.id}")["deleted"]
+    assert state_of(person, *collection.datasets) == [(False, False)] * 2
+    person.asked("PUT", f"histories/{collection.history}/contents/dataset_collections/{collection.id}",
+                 json={"deleted": False})
+    person.value("dataset_delete.py", "--recursive", "--purge", person.key, person.url, f"hdca:{collection.id}")
+    assert person.look(f"dataset_collections/{collection.id}")["deleted"]
+    assert state_of(person, *collection.datasets) == [(True, True)] * 2
+
+
+def test_a_librarys_dataset_by_each_of_its_names(person, admin, tmp_path):
+    """A1: shown, waited for, downloaded and deleted, and never the history's dataset that has its number."""
+    library = admin.new_library()
+    history = admin.new_history("for a library")
+    job = admin.asked("POST", "tools/fetch", json={"history_id": history, "targets": [{
+        "destination": {"type": "library_folder", "library_folder_id": library.root_folder_id.removeprefix("F")},
+        "elements": [{**pasted("ref.txt", "reference\n"), "ext": "txt"}]}]})["jobs"][0]["id"]
+    admin.value("job_wait.py", "--fields=state", admin.key, admin.url, job)
+    [item] = admin.look(f"folders/{library.root_folder_id}/contents")["folder_contents"]
+    for number, word in enumerate((f"ldda:{item['ldda_id']}", f"ld:{item['id']}", f"lib:/{library.name}/ref.txt")):
+        assert person.value("dataset_wait.py", person.key, person.url, word) == f"ldda:{item['ldda_id']}\tok"
+        assert person.value("dataset_show.py", "--format=value", "--fields=name,file_size", person.key, person.url,
+                            word) == "ref.txt\t10"
+        path = tmp_path / str(number) / "ref.txt"
+        assert person.value("dataset_download.py", f"--to={path.parent}", person.key, person.url, word) == str(path)
+        assert path.read_text() == "reference\n"
+    assert admin.value("dataset_delete.py", "--fields=ref", admin.key, admin.url, word) == f"ldda:{item['ldda_id']}"
+    assert admin.look(f"folders/{library.root_folder_id}/contents")["folder_contents"] == []
+
+
+STEP = {"annotation": "", "inputs": [], "position": {"left": 0, "top": 0}, "tool_version": None, "workflow_outputs": []}
+COPY = {"a_galaxy_workflow": "true", "format-version": "0.1", "name": "copy", "annotation": "", "steps": {
+    "0": {**STEP, "id": 0, "type": "data_input", "label": "in", "name": "in", "tool_id": None, "input_connections": {},
+          "tool_state": '{"optional": false}', "outputs": []},
+    "1": {**STEP, "id": 1, "type": "tool", "label": "out", "name": "cat", "tool_id": "cat1", "tool_state": "{}",
+          "input_connections": {"input1": {"id": 0, "output_name": "output"}}, "outputs": []}}}
+
+
+def test_a_dataset_of_a_cancelled_run_is_not_waited_for(person, tmp_path):
+    """B15: Galaxy leaves it in state new for good."""
+    history, workflow = person.new_history("cancelled"), person.asked("POST", "workflows", json={"workflow": COPY})["id"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:      # so the input is never there
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        [waiting] = fetch(person, history, {"src": "url", "url": address, "name": "waiting"})
+        run = person.asked("POST", f"workflows/{workflow}/invocations", json={
+            "history_id": history, "inputs": {"0": {"src": "hda", "id": waiting}}, "inputs_by": "step_index"})["id"]
+        for _ in backoff(120):
+            made = [one for one in contents(person, history) if one != waiting]
+            if made:
+                break
+        person.asked("DELETE", f"invocations/{run}")
+        for line, words in ((["dataset_wait.py", "--timeout=120"], "stays in state new"),
+                            (["dataset_download.py", f"--to={tmp_path}"], "is in state new, not ok")):
+            ended = person.run(*line, person.key, person.url, *made)
+            assert ended.returncode == 1 and words in ended.stderr and "so it will never be ok" in ended.stderr
+        person.asked("DELETE", f"datasets/{waiting}")
 
 
 def test_a_server_that_lets_nobody_purge(prefixed):

@@ -162,13 +162,32 @@ def filters(requests_mock):
 def test_list_as_a_person_sees_it(script, requests_mock, capsys):
     listing(requests_mock, [a_dataset("a")])
     assert script(dataset_list.main, KEY, URL, "f" * 16) == 0
-    assert capsys.readouterr() == ("id    hid    name    state    extension    file_size\n"
-                                   "----  -----  ------  -------  -----------  -----------\n"
-                                   "a     1      a.txt   ok       txt          7\n", "")
+    assert capsys.readouterr() == ("ref    hid    name    state    extension    file_size    collection_type\n"
+                                   "-----  -----  ------  -------  -----------  -----------  -----------------\n"
+                                   "hda:a  1      a.txt   ok       txt          7\n", "")
     asked = requests_mock.last_request.qs
-    assert filters(requests_mock) == {"history_content_type-eq": "dataset", "deleted-eq": "false", "visible-eq": "true"}
+    assert filters(requests_mock) == {"deleted-eq": "false", "visible-eq": "true"}
     assert (asked["history_id"], asked["order"]) == (["h1"], ["hid-asc,create_time-asc"])
     assert {"id", "file_size", "history_content_type"} <= set(asked["keys"][0].split(","))
+
+
+A_COLLECTION = {"id": "c", "hid": 2, "name": "reads", "history_content_type": "dataset_collection", "history_id": "h",
+                "collection_type": "list", "populated_state": "ok", "element_count": 2, "deleted": False,
+                "elements_states": {"ok": 1, "running": 1}}
+
+
+def test_list_has_collections_by_their_ref(script, requests_mock, capsys):
+    """D29; their id alone would be another dataset's, so that they are left out where no ref is shown."""
+    listing(requests_mock, [a_dataset("a"), A_COLLECTION])
+    assert script(dataset_list.main, "--format=value", "--fields=ref,name,state,collection_type", KEY, URL, "f" * 16) == 0
+    assert capsys.readouterr().out == "hda:a\ta.txt\tok\t\nhdca:c\treads\trunning, ok\tlist\n"
+    assert "history_content_type-eq" not in filters(requests_mock)
+    assert script(dataset_list.main, "--format=value", "--fields=id,name", KEY, URL, "f" * 16) == 0
+    assert filters(requests_mock)["history_content_type-eq"] == "dataset"
+    capsys.readouterr()
+    assert script(dataset_list.main, "--format=jsonl", KEY, URL, "f" * 16) == 0
+    assert [(row["id"], row["ref"]) for row in map(json.loads, capsys.readouterr().out.splitlines())] == [
+        ("a", "hda:a"), ("c", "hdca:c")]
 
 
 def test_list_filters(script, requests_mock, capsys):
@@ -177,8 +196,8 @@ def test_list_filters(script, requests_mock, capsys):
                   "--format=csv", KEY, URL, "f" * 16) == 0
     assert filters(requests_mock) == {"history_content_type-eq": "dataset", "state-in": "ok,error", "name-eq": "x, y",
                                       "name-like": "%.bam"}
-    assert capsys.readouterr().out == ("id,hid,name,state,extension,file_size,deleted,visible\n"
-                                       "a,1,a.txt,ok,txt,7,false,true\n")
+    assert capsys.readouterr().out == ("id,ref,hid,name,state,extension,file_size,collection_type,deleted,visible\n"
+                                       "a,hda:a,1,a.txt,ok,txt,7,,false,true\n")
 
 
 def test_list_by_the_historys_name(script, requests_mock):
@@ -207,7 +226,7 @@ def test_list_any_field_that_galaxy_has(script, requests_mock, capsys):
     listing(requests_mock, [a_dataset("a", tags=["x"])])
     assert script(dataset_list.main, "--limit=1", "--format=value", "--fields=id,tags", KEY, URL, "f" * 16) == 0
     assert capsys.readouterr().out == 'a\t["x"]\n'
-    assert requests_mock.last_request.qs["keys"][0].endswith("id,tags") and requests_mock.last_request.qs["limit"] == ["1"]
+    assert requests_mock.last_request.qs["keys"][0].endswith(",tags") and requests_mock.last_request.qs["limit"] == ["1"]
     assert script(dataset_list.main, "--fields=id,nosuch", KEY, URL, "f" * 16) == USAGE
     assert one_line(capsys, "no field nosuch") == ""
 
@@ -330,8 +349,160 @@ def test_wait_in_several_histories_and_in_one_that_is_closed(script, requests_mo
     running = a_dataset("a", state="running", history_id="private")
     requests_mock.get(f"{LIST}/a", [{"json": running}, {"json": running}, {"json": {**running, "state": "ok"}}])
     requests_mock.get(f"{LIST}/b", [{"json": a_dataset("b", state="new", history_id="open")}, {"json": a_dataset("b")}])
-    assert script(dataset_wait.main, KEY, URL, "a", "b") == 0
+    assert script(dataset_wait.main, KEY, URL, "hda:a", "hda:b") == 0
     assert capsys.readouterr() == ("b\tok\na\tok\n", "")
+
+
+def test_wait_for_a_dataset_whose_job_was_deleted(script, requests_mock, clock, capsys):
+    """B15: Galaxy leaves it in state new for good."""
+    made = [("a", "gone"), ("b", "j")]
+    held = Held(requests_mock, *(a_dataset(name, state="new", creating_job=job) for name, job in made))
+    listed = held.listed
+
+    def moving(request, context):
+        if "type_id-in" in request.qs["q"]:
+            return listed(request, context)
+        if clock.slept[5:]:
+            held.datasets["b"]["state"] = "ok"
+        return [one for one in held.datasets.values() if one["state"] == "new"]
+    requests_mock.get(LIST, json=moving)
+    requests_mock.get(f"{URL}/api/jobs", json=lambda request, context: [{"id": "j"}] if not clock.slept[5:] else [])
+    requests_mock.get(f"{URL}/api/jobs/gone", json={"state": "deleted"})
+    assert script(dataset_wait.main, KEY, URL, "a", "b") == SOME_FAILED
+    assert one_line(capsys, "dataset a (a.txt) stays in state new: its job gone is deleted, so it will never be ok") == (
+        "a\tnew\nb\tok\n")
+
+
+def collection(**more):
+    return {**A_COLLECTION, "job_state_summary": {"all_jobs": 1, "ok": 1, "error": 0}, "elements": [], **more}
+
+
+def test_wait_for_a_collection(script, requests_mock, clock, capsys):
+    """D29: until it is filled and its datasets have ended."""
+    requests_mock.get(f"{URL}/api/dataset_collections/c", [
+        {"json": collection(populated_state="new", job_state_summary={"all_jobs": 1, "running": 1}, elements_states={})},
+        {"json": collection()}, {"json": collection(elements_states={"ok": 2})}])
+    assert script(dataset_wait.main, KEY, URL, "hdca:c") == 0
+    assert capsys.readouterr() == ("hdca:c\tok\n", "") and len(clock.slept) == 2
+
+
+@pytest.mark.parametrize("about, words", [
+    (collection(populated_state="new", job_state_summary={"all_jobs": 2, "error": 1, "ok": 1}, elements_states={}),
+     "ended in state failed: its jobs have ended without filling it: 1 error, 1 ok"),
+    (collection(populated_state="failed", populated_state_message="no such url", elements_states={}),
+     "ended in state failed: no such url"),
+    (collection(elements_states={"ok": 1, "error": 2}), "ended in state error: 2 error, 1 ok")])
+def test_wait_for_a_collection_that_is_never_filled(script, requests_mock, clock, capsys, about, words):
+    """B15."""
+    requests_mock.get(f"{URL}/api/dataset_collections/c", json=about)
+    assert script(dataset_wait.main, KEY, URL, "hdca:c") == FAILED
+    assert one_line(capsys, f"collection c (reads) {words}").startswith("hdca:c\t") and clock.slept == []
+
+
+# ---------------------------------------------------------------------------------------------- typed ids (A1)
+
+@pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
+def test_a_bare_id_in_another_users_history_is_refused(script, requests_mock, capsys, module):
+    """A1: it may be the id of a collection or of a library's dataset; hda:ID overrides that, but for a deletion."""
+    held = Held(requests_mock)
+    requests_mock.get(f"{LIST}/a", json=a_dataset("a"))
+    requests_mock.get(f"{URL}/api/users/current", json={"id": "u"})
+    assert script(module.main, KEY, URL, "a") == FAILED
+    assert one_line(capsys, "is in somebody else's history") == ""
+    assert script(module.main, "--format=value", "--fields=id", KEY, URL, "hda:a") == (
+        FAILED if module is dataset_delete else 0)
+    assert capsys.readouterr().out == ("" if module is dataset_delete else "a\n") and held.deletes == []
+
+
+@pytest.mark.parametrize("module", [dataset_show, dataset_wait])
+def test_without_a_key_every_dataset_is_somebodys(script, requests_mock, capsys, module):
+    requests_mock.get(f"{LIST}/a", json=a_dataset("a"))
+    assert script(module.main, "--format=value", "--fields=id", "anonymous", URL, "a") == 0
+    assert capsys.readouterr() == ("a\n", "")
+
+
+LIBRARY_DATASET = {"id": "ld1", "ldda_id": "v1", "name": "ref.fa", "state": "ok", "file_ext": "fasta", "misc_info": "",
+                   "genome_build": "hg38", "deleted": False}
+
+
+@pytest.fixture
+def library(requests_mock):
+    """A library's dataset by all its names."""
+    Held(requests_mock)
+    requests_mock.get(f"{URL}/api/libraries/datasets/ld1", json=LIBRARY_DATASET)
+    requests_mock.get(f"{URL}/api/libraries/datasets/v1", json={**LIBRARY_DATASET, "id": "v1", "ldda_id": "v7"})
+    requests_mock.get(f"{URL}/api/datasets/v1?hda_ldda=ldda", json={"id": "v1", "name": "ref.fa", "state": "ok"})
+    requests_mock.get(f"{URL}/api/datasets/v1/storage", json={"dataset_state": "ok", "hashes": [HASH]})
+    requests_mock.head(f"{URL}/api/datasets/v1/display", headers={"Content-Length": "9"})
+    requests_mock.get(f"{URL}/api/libraries", json=[{"id": "l", "name": "Lab", "root_folder_id": "F1", "deleted": False}])
+    requests_mock.get(f"{URL}/api/folders/F1/contents", json={"metadata": {"total_rows": 1}, "folder_contents": [
+        {"type": "file", "id": "ld1", "name": "ref.fa", "state": "ok", "deleted": False}]})
+
+
+@pytest.mark.parametrize("word", ["ldda:v1", "ld:ld1", "lib:/Lab/ref.fa"])
+def test_a_librarys_dataset_is_shown_and_waited_for(script, requests_mock, library, capsys, word):
+    """A1: never the history's dataset that has its number."""
+    assert script(dataset_show.main, "--format=value", "--fields=ref,name,state,file_size,hashes", KEY, URL, word) == 0
+    assert capsys.readouterr() == ('ldda:v1\tref.fa\tok\t9\t{"SHA-256": "9f86"}\n', "")
+    assert script(dataset_wait.main, KEY, URL, word) == 0
+    assert capsys.readouterr() == ("ldda:v1\tok\n", "")
+    assert not [one for one in requests_mock.request_history if one.url == f"{URL}/api/datasets/v1"]
+
+
+@pytest.mark.parametrize("word, status", [("ldda:v1", FAILED), ("ld:ld1", 0), ("lib:/Lab/ref.fa", 0)])
+def test_a_librarys_dataset_is_deleted(script, requests_mock, library, capsys, word, status):
+    deleted = requests_mock.delete(f"{URL}/api/libraries/datasets/ld1", json={})
+    assert script(dataset_delete.main, KEY, URL, word) == status
+    output = capsys.readouterr()
+    assert deleted.called == (not status) and ("ld:ID, or lib:" in output.err) == bool(status)
+    assert script(dataset_delete.main, "--purge", KEY, URL, word) == USAGE
+
+
+def test_a_library_path_that_leads_nowhere(script, requests_mock, library, capsys):
+    assert script(dataset_show.main, KEY, URL, "lib:/Lab/nosuch") == FAILED
+    assert one_line(capsys, "lib:/Lab/nosuch: the library has nothing with that name") == ""
+
+
+def test_a_collection_is_shown(script, requests_mock, capsys):
+    """D29."""
+    requests_mock.get(f"{URL}/api/dataset_collections/c", json=collection())
+    assert script(dataset_show.main, KEY, URL, "hdca:c") == 0
+    rows = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines()[2:])
+    assert (rows["ref"], rows["state"], rows["misc_info"], rows["collection_type"]) == (
+        "hdca:c", "running", "1 ok, 1 running", "list")
+
+
+@pytest.mark.parametrize("words, lines, datasets", [
+    ([], ["hdca:c\treads\t"], []),
+    (["--recursive"], ["hda:a\ta.txt\t7", "hdca:c\treads\t"], [(["a"], False)])])
+def test_a_collection_is_deleted(script, requests_mock, capsys, words, lines, datasets):
+    """D29: its datasets only with --recursive."""
+    held = Held(requests_mock, a_dataset("a"))
+    element = {"element_identifier": "x", "element_type": "hda", "object": {"id": "a"}}
+    requests_mock.get(f"{URL}/api/dataset_collections/c", json=collection(elements=[element]))
+    deleted = requests_mock.delete(f"{URL}/api/histories/h/contents/dataset_collections/c", status_code=204)
+    assert script(dataset_delete.main, *words, KEY, URL, "hdca:c") == 0
+    assert capsys.readouterr() == ("".join(f"{line}\n" for line in lines), "")
+    assert held.deletes == datasets and deleted.call_count == 1
+
+
+def test_a_collection_is_not_purged_without_its_datasets(script, requests_mock, capsys):
+    assert script(dataset_delete.main, "--purge", KEY, URL, "hdca:c") == USAGE
+    assert one_line(capsys, "collections with --recursive") == "" and requests_mock.call_count == 0
+
+
+@pytest.mark.parametrize("word", ["hdca:x y", "ldda:", "job:x", "hda:a/b"])
+def test_a_bad_reference_is_refused(script, requests_mock, capsys, word):
+    assert script(dataset_show.main, KEY, URL, word) == USAGE
+    assert one_line(capsys, "is not an id") == "" and requests_mock.call_count == 0
+
+
+def test_on_a_terminal_a_deletion_is_told_before(script, requests_mock, monkeypatch, capsys):
+    """A1: name, hid and history."""
+    Held(requests_mock, a_dataset("a"))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert script(dataset_delete.main, KEY, URL, "a") == 0
+    assert capsys.readouterr() == ("a\ta.txt\t7\n", "deleting hda:a: a.txt, number 1 of history h\n")
 
 
 # ---------------------------------------------------------------------------------------------- dataset_delete
@@ -405,7 +576,7 @@ def test_only_an_administrator_deletes_another_users_dataset(script, requests_mo
     held = Held(requests_mock)
     requests_mock.get(f"{LIST}/a", json=a_dataset("a"))
     requests_mock.get(f"{URL}/api/users/current", json={"id": "u", "is_admin": admin})
-    assert script(dataset_delete.main, "-n", KEY, URL, "a") == status
+    assert script(dataset_delete.main, "-n", KEY, URL, "hda:a") == status
     output = capsys.readouterr()
     assert output.out == ("a\ta.txt\t7\n" if admin else "") and ("somebody else's" in output.err) == (not admin)
     assert held.deletes == []

@@ -62,7 +62,7 @@ def test_a_dataset_gets_its_name_and_a_row_in_the_manifest(loopback, folder):
     ({"purged": True}, "is deleted")])
 def test_a_dataset_that_is_not_ok_is_refused(loopback, folder, change, words):
     with pytest.raises(GalaxyError, match=words):
-        fetch(loopback, folder, about={**ABOUT, **change})
+        fetch(loopback, folder, about={**ABOUT, **change, "creating_job": None})
     assert loopback.asked == [] and os.listdir(folder) == ["manifest.tsv"]
     [row] = rows(folder)
     assert row["path"] == "" and row["state"] == words.split()[-1]
@@ -447,6 +447,57 @@ def test_a_collection(loopback):
     found = resolve_items(Galaxy(KEY, loopback.url), "hdca:c")
     assert [(one.id, one.collection, one.element) for one in found] == [
         ("f", "reads", ("s1", "forward")), ("r", "reads", ("s1", "reverse"))]
+
+
+@pytest.mark.parametrize("job, words, code", [
+    ("deleted", "its job j is deleted, so it will never be ok", FAILED), ("running", "fetch it when it is ok", TRY_LATER)])
+def test_a_dataset_whose_job_was_deleted_is_not_for_later(loopback, folder, job, words, code):
+    """B15."""
+    about = {**ABOUT, "state": "new", "creating_job": "j"}
+    jobs = [{"id": "j"}] if job == "running" else []
+    with pytest.raises(GalaxyError, match=words) as caught:
+        fetch(loopback, folder, (200, jobs), (200, {"state": job}), (200, [about]), about=about)
+    assert caught.value.exit_code == code
+
+
+def test_a_collection_that_is_never_filled_is_not_for_later(loopback):
+    """B15."""
+    loopback.will((200, {**PAIR, "populated_state": "new", "job_state_summary": {"all_jobs": 1, "error": 1}}))
+    with pytest.raises(GalaxyError, match="is in state failed.*: its jobs have ended without filling it") as caught:
+        resolve_items(Galaxy(KEY, loopback.url), "hdca:c")
+    assert caught.value.exit_code == FAILED
+
+
+def test_a_historys_good_datasets_are_fetched_beside_a_bad_collection(script, loopback, folder, capsys):
+    """B15."""
+    contents = [{"id": "c", "history_content_type": "dataset_collection"}, {**ABOUT, "history_content_type": "dataset"}]
+    loopback.will((200, [{"id": "h", "name": "H"}]), (200, contents), (200, {**PAIR, "populated_state": "failed"}),
+                  (200, CONTENT))
+    assert script(dataset_download.main, f"--to={folder}", KEY, loopback.url, "history:H") == SOME_FAILED
+    output = capsys.readouterr()
+    assert output.out == f"{folder}/table.tabular\n" and "collection c (reads) is in state failed" in output.err
+
+
+def test_a_librarys_dataset_is_downloaded(script, loopback, folder, capsys):
+    """A1: ldda:ID is never the history's dataset that has this number."""
+    about = {"id": "ld", "ldda_id": "v", "name": "ref.fa", "state": "ok", "file_ext": "fasta", "deleted": False}
+    loopback.will((200, about), (200, {"hashes": []}), (200, CONTENT), (200, CONTENT))
+    assert script(dataset_download.main, f"--to={folder}", KEY, loopback.url, "ld:ld") == 0
+    assert capsys.readouterr() == (f"{folder}/ref.fa\n", "") and (folder / "ref.fa").read_bytes() == CONTENT
+    assert [asked.line for asked in loopback.asked] == [
+        "GET /api/libraries/datasets/ld", "GET /api/datasets/v/storage?hda_ldda=ldda",
+        "HEAD /api/datasets/v/display?hda_ldda=ldda&raw=true", "GET /api/datasets/v/display?hda_ldda=ldda&raw=true"]
+    assert [row["ref"] for row in rows(folder)] == ["ldda:v"]
+
+
+def test_a_bare_id_in_another_users_history_is_not_downloaded(script, loopback, folder, capsys):
+    """A1."""
+    loopback.will((200, []), (200, ABOUT))
+    assert script(dataset_download.main, f"--to={folder}", KEY, loopback.url, "d") == FAILED
+    output = capsys.readouterr()
+    assert output.out == "" and "hda:d if you mean that one" in output.err and len(loopback.asked) == 2
+    loopback.will((200, []), (200, ABOUT), (200, CONTENT))
+    assert script(dataset_download.main, f"--to={folder}", KEY, loopback.url, "hda:d") == 0
 
 
 def test_a_collection_that_is_still_being_filled_is_for_later(loopback):

@@ -190,7 +190,7 @@ def read_schema_1(path, folder, url):
 
 @pytest.mark.parametrize("kind", ["POST histories", "POST upload", "POST fetch", "POST invocations"])
 def test_a_lost_answer_for_one_sample_does_not_end_the_batch_of_the_others(batch, server, kind):
-    """A8: one visit, one at a time; the answer is lost, and nothing was made."""
+    """A8: the answer is lost, and nothing was made."""
     batch.samples("a", "b", "c")
     server.answers[kind] = [lambda handler: handler.cut()]
     ended = batch("--max-running=2")

@@ -1,0 +1,101 @@
+"""Datasets, collections and libraries' datasets, looked up by references such as `hdca:ID`: Galaxy's ids carry no type."""
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from common import NON_TERMINAL_DATASET_STATES, TERMINAL_JOB_STATES, TRY_LATER, Galaxy, GalaxyError, parse_id, read_text
+from galaxy_api_scripts.datasets.collections import element_datasets
+from galaxy_api_scripts.datasets.references import DATA_SOURCES, fetch_library_version
+from galaxy_api_scripts.polling import DEAD_JOB_STATES, IDS_PER_REQUEST, DatasetOrError, fetch_datasets
+from galaxy_api_scripts.progress import describe_counts
+
+
+def parse_refs(texts: list[str], name: str) -> list[str]:
+    """The references in `texts`, the words of the argument `name`, each once, also lib:/LIBRARY/FOLDER/NAME; `-` reads
+    standard input, one a line, to its end: what is done to these things may change the list that they come from."""
+    refs = []
+    for text in texts:
+        lines = read_text("-").splitlines() if text == "-" else [text]
+        for number, line in enumerate(lines, 1):
+            ref, label = line.strip(), f"{name}, line {number} of standard input" if text == "-" else name
+            src, sign, identity = ref.partition(":")
+            if text == "-" and not ref or sign and src == "lib":
+                refs += [ref] if ref else []
+            elif sign and src in DATA_SOURCES:
+                refs.append(f"{src}:{parse_id(identity, label)}")
+            else:
+                refs.append(parse_id(ref, label))
+    return list(dict.fromkeys(refs))
+
+
+def fetch_refs(galaxy: Galaxy, refs: list[str], fields: Iterable[str], own: bool = False
+               ) -> Iterator[tuple[str, DatasetOrError]]:
+    """Each of `refs` with what Galaxy has there, or with the `GalaxyError` that says why there is nothing.
+
+    All have `ref`, `id`, `name` and `state`; datasets of histories these `fields` too, by one request for a hundred of them
+    (`polling.fetch_datasets`, which also says what is refused).
+    """
+    fields = list(fields)
+    for start in range(0, len(refs), IDS_PER_REQUEST):
+        batch = refs[start:start + IDS_PER_REQUEST]
+        ids = {ref: ref.removeprefix("hda:") for ref in batch if ref.partition(":")[0] in (ref, "hda")}
+        datasets = dict(fetch_datasets(galaxy, list(dict.fromkeys(ids.values())), fields, own,
+                                       untyped=[ref for ref in ids if not ref.startswith("hda:")]))
+        for ref in batch:
+            thing = datasets[ids[ref]] if ref in ids else _fetch_other(galaxy, ref)
+            yield ref, {"ref": f"hda:{thing['id']}", **thing} if isinstance(thing, dict) else thing
+
+
+def _fetch_other(galaxy: Galaxy, ref: str) -> DatasetOrError:
+    """A collection or a library's dataset with its `ref`."""
+    src, _, identity = ref.partition(":")
+    try:
+        if src != "hdca":
+            return fetch_library_dataset(galaxy, src, identity)
+        about = dict(galaxy.get(f"dataset_collections/{identity}", {"view": "collection"}))
+        if "elements_states" not in about:      # Galaxy 25.0 and older
+            about = dict(galaxy.get(f"dataset_collections/{identity}"))
+    except GalaxyError as error:
+        if error.exit_code == TRY_LATER or error.status == 401:
+            raise
+        return error
+    state, why = collection_state(about)
+    return {**about, "ref": ref, "state": state, "misc_info": why}
+
+
+def collection_state(about: dict[str, Any]) -> tuple[str, str]:
+    """The state of a collection as that of a dataset, and why: "failed" if jobs have ended without filling it, the first of
+    the states in which its datasets still move, "error" if some are neither ok nor empty, else "ok"."""
+    states = Counter(about.get("elements_states") or (
+        dataset["state"] for _, dataset in element_datasets(about["elements"])))
+    moving = [state for state in NON_TERMINAL_DATASET_STATES if state in states]
+    jobs = {state: count for state, count in (about.get("job_state_summary") or {}).items() if count and state != "all_jobs"}
+    populated = about.get("populated_state") or "ok"
+    if (populated == "new" or moving) and jobs and jobs.keys() <= set(TERMINAL_JOB_STATES) and jobs.keys() & DEAD_JOB_STATES:
+        return "failed", f"its jobs have ended without filling it: {describe_counts(jobs)}"
+    if populated != "ok":
+        return populated, about.get("populated_state_message") or ""
+    good = {"ok", "empty", "deferred", "skipped"}
+    return moving[0] if moving else "ok" if states.keys() <= good else "error", describe_counts(states)
+
+
+def fetch_library_dataset(galaxy: Galaxy, src: str, identity: str) -> dict[str, Any]:
+    """The dataset `ldda:IDENTITY` or `ld:IDENTITY` of a library in the fields of a history's, as far as Galaxy tells them;
+    `library_dataset` is its other id, which only deletion takes."""
+    about = galaxy.get_or_none(f"libraries/datasets/{identity}") if src == "ldda" else galaxy.get(
+        f"libraries/datasets/{identity}")
+    if src == "ldda" and (about is None or about.get("ldda_id") != identity):       # another one's id
+        about = {"ldda_id": identity, **fetch_library_version(galaxy, identity), "id": None}
+    ldda, query = about["ldda_id"], {"hda_ldda": "ldda"}
+    storage = galaxy.get_or_none(f"datasets/{ldda}/storage", query) or {}
+    size = None
+    if about.get("state") == "ok" and not about.get("deleted"):
+        with contextlib.suppress(GalaxyError):
+            answer = galaxy.request("HEAD", f"datasets/{ldda}/display", params={**query, "raw": "true"}, patience=0)
+            size = int(answer.headers.get("Content-Length", ""))
+    return {**about, "ref": f"ldda:{ldda}", "id": ldda, "library_dataset": about["id"], "extension": about.get("file_ext"),
+            "file_size": size, "hashes": storage.get("hashes") or [], "genome_build": about.get("genome_build"),
+            "name": about.get("name") or ldda}
