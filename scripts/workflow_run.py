@@ -75,12 +75,12 @@ from galaxy_api_scripts.invocations.report import report_kind, write_report
 from galaxy_api_scripts.polling import countdown
 from galaxy_api_scripts.progress import enable_bars, state_progress
 from galaxy_api_scripts.workflows.definition import resolve_workflow
+from galaxy_api_scripts.workflows.inputs import parse_tag
 from galaxy_api_scripts.workflows.run import (
     RunRecord,
     invocation_options,
     parse_on_complete,
     parse_step_parameter,
-    parse_tag,
     plan_run,
     require_nonempty,
     require_on_complete,

@@ -15,12 +15,12 @@ from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.invocations.invocation import parse_labels
 from galaxy_api_scripts.progress import enable_bars
 from galaxy_api_scripts.workflows.definition import resolve_workflow
+from galaxy_api_scripts.workflows.inputs import parse_tag
 from galaxy_api_scripts.workflows.run import (
     WorkflowCheck,
     check_workflow,
     invocation_options,
     parse_step_parameter,
-    parse_tag,
     require_nonempty,
 )
 

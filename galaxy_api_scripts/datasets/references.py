@@ -9,7 +9,7 @@ import functools
 import re
 from typing import Any
 
-from common import USAGE, Galaxy, GalaxyError, shorten
+from common import USAGE, Galaxy, GalaxyError, did_you_mean, shorten
 
 # What an input's data can be: a history's dataset, a collection, a library's dataset by either of its two ids.
 DATA_SOURCES = ("hda", "hdca", "ldda", "ld")
@@ -58,6 +58,22 @@ def require_datatype(galaxy: Galaxy, ext: str, label: str) -> None:
 def _datatypes(galaxy: Galaxy) -> dict[str, dict[str, Any]]:
     datatypes = galaxy.get("datatypes", {"upload_only": "false", "extension_only": "false"})
     return {datatype["extension"]: datatype for datatype in datatypes}
+
+
+def require_dbkey(galaxy: Galaxy, dbkey: str, label: str) -> None:
+    """Raise a usage error for a reference genome that this Galaxy does not know, of which it would make a note all the same
+    (26.1); "?" names none."""
+    if dbkey == "?":
+        return
+    builds = _builds(galaxy)
+    if dbkey not in builds:
+        raise GalaxyError(f"{label}={shorten(dbkey)}: no reference genome of {galaxy.base}{did_you_mean(dbkey, builds)}",
+                          USAGE)
+
+
+@functools.cache
+def _builds(galaxy: Galaxy) -> list[str]:
+    return [str(build) for _, build in galaxy.get("genomes")]
 
 
 def fetch_library_version(galaxy: Galaxy, identity: str) -> dict[str, Any]:
