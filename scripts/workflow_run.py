@@ -62,6 +62,7 @@ from common import (
     show,
 )
 from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
+from galaxy_api_scripts.datasets.references import parse_tag
 from galaxy_api_scripts.datasets.target_history import find_writable_history, open_target_history
 from galaxy_api_scripts.files import check_writable, prepare_folder
 from galaxy_api_scripts.invocations.invocation import (
@@ -75,7 +76,6 @@ from galaxy_api_scripts.invocations.report import report_kind, write_report
 from galaxy_api_scripts.polling import countdown
 from galaxy_api_scripts.progress import enable_bars, state_progress
 from galaxy_api_scripts.workflows.definition import resolve_workflow
-from galaxy_api_scripts.workflows.inputs import parse_tag
 from galaxy_api_scripts.workflows.run import (
     RunRecord,
     invocation_options,

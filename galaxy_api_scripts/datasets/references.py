@@ -9,9 +9,10 @@ import functools
 import re
 from typing import Any
 
-from common import USAGE, Galaxy, GalaxyError, did_you_mean, shorten
+from common import USAGE, Galaxy, GalaxyError, shorten
 
 # What an input's data can be: a history's dataset, a collection, a library's dataset by either of its two ids.
+MAX_TAG_LENGTH = 255
 DATA_SOURCES = ("hda", "hdca", "ldda", "ld")
 UNREADABLE_STATES = ("error", "discarded", "failed", "failed_metadata")
 
@@ -55,25 +56,28 @@ def require_datatype(galaxy: Galaxy, ext: str, label: str) -> None:
 
 
 @functools.cache
-def _datatypes(galaxy: Galaxy) -> dict[str, dict[str, Any]]:
-    datatypes = galaxy.get("datatypes", {"upload_only": "false", "extension_only": "false"})
-    return {datatype["extension"]: datatype for datatype in datatypes}
-
-
-def require_dbkey(galaxy: Galaxy, dbkey: str, label: str) -> None:
-    """Raise a usage error for a reference genome that this Galaxy does not know, of which it would make a note all the same
-    (26.1); "?" names none."""
-    if dbkey == "?":
+def require_dbkey(galaxy: Galaxy, dbkey: str, label: str = "--dbkey") -> None:
+    """Raise a usage error for a reference genome that this Galaxy does not have, nor the user as a custom build."""
+    if dbkey == "?" or any(build[1] == dbkey for build in galaxy.get("genomes")):
         return
-    builds = _builds(galaxy)
-    if dbkey not in builds:
-        raise GalaxyError(f"{label}={shorten(dbkey)}: no reference genome of {galaxy.base}{did_you_mean(dbkey, builds)}",
-                          USAGE)
+    builds = galaxy.get_or_none(f"users/{galaxy.current_user()['id']}/custom_builds") or []
+    if all(build.get("id") != dbkey for build in builds):
+        raise GalaxyError(f"{label}={shorten(dbkey)}: no reference genome of {galaxy.base}: display.py - /api/genomes shows "
+                          "them", USAGE)
+
+
+def parse_tag(text: str, label: str = "--tag") -> str:
+    """The tag, unless Galaxy would refuse it or keep another one (a usage error): 26.1 drops spaces and tags that are too
+    long, and makes two of one with a comma."""
+    if not re.fullmatch(r"[^\s.:,]+(\.[^\s.:,]+)*(:[^\s,]+)?", text) or len(text) > MAX_TAG_LENGTH:
+        raise GalaxyError(f"{label}={shorten(text)}: expected a word without spaces and commas, or NAME:VALUE", USAGE)
+    return text
 
 
 @functools.cache
-def _builds(galaxy: Galaxy) -> list[str]:
-    return [str(build) for _, build in galaxy.get("genomes")]
+def _datatypes(galaxy: Galaxy) -> dict[str, dict[str, Any]]:
+    datatypes = galaxy.get("datatypes", {"upload_only": "false", "extension_only": "false"})
+    return {datatype["extension"]: datatype for datatype in datatypes}
 
 
 def fetch_library_version(galaxy: Galaxy, identity: str) -> dict[str, Any]:

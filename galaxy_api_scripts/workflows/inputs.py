@@ -345,10 +345,3 @@ def reject_placeholder(text: str) -> None:
     """Raise `GalaxyError` (USAGE) for a placeholder of planemo's templates, and ours, that nobody has filled in."""
     if re.fullmatch("todo_(param_value|element_name|test_data_path.*)", text.rsplit("/", 1)[-1]):
         raise GalaxyError(f"{text} is a placeholder: fill it in", USAGE)
-
-
-def parse_tag(text: str, option: str = "--tag=") -> str:
-    """The tag, unless Galaxy would refuse it or change it (26.1 leaves out spaces); a usage error then."""
-    if not re.fullmatch(r"[^\s.:]+(\.[^\s.:]+)*(:\S+)?", text):
-        raise GalaxyError(f"{option}{text}: expected a word without spaces, or NAME:VALUE", USAGE)
-    return text

@@ -12,7 +12,7 @@ from typing import Any
 
 from common import USAGE, GalaxyError, did_you_mean, read_text, shorten
 from galaxy_api_scripts.datasets.hashing import HASHES, hash_file
-from galaxy_api_scripts.datasets.references import require_datatype, require_dbkey
+from galaxy_api_scripts.datasets.references import parse_tag, require_datatype, require_dbkey
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources, guess_datatype, stem
 from galaxy_api_scripts.files import state_folder, state_path, write_atomic
 from galaxy_api_scripts.workflows.inputs import (
@@ -24,7 +24,6 @@ from galaxy_api_scripts.workflows.inputs import (
     ambiguous_input,
     check_collection,
     parse_parameter,
-    parse_tag,
     reject_placeholder,
     with_datatype,
 )
@@ -144,7 +143,7 @@ def _parse_file(values: InputValues, spec: InputSpec, value: dict[str, Any], fol
     tags, dbkey = value.get("tags") or [], str(value.get("dbkey") or "?")
     require_dbkey(values.resolver.galaxy, dbkey, "dbkey")
     dataset = DatasetInput(path, source=source, name=name or source.name, dbkey=dbkey,
-                           tags=tuple(parse_tag(str(tag), "tags: ") for tag in (tags if isinstance(tags, list) else [tags])))
+                           tags=tuple(parse_tag(str(tag), "tags") for tag in (tags if isinstance(tags, list) else [tags])))
     _check_hashes(source, value.get("hashes") or [])
     return with_datatype(spec, dataset)
 
