@@ -138,9 +138,9 @@ def test_a_scalar_of_yaml_is_a_number_or_a_truth_value_where_the_input_is_one(pa
        f"input beds: a collection with {key} can't be made here: make it in Galaxy and give it as galaxy_id: ID")
       for key in ("rows", "column_definitions", "fields")),
     ({"reads": {"class": "File", "path": "a.bed", "dbkey": "hg83"}},
-     "input reads: dbkey=hg83: no reference genome of http://galaxy.test: did you mean hg38?"),
+     "input reads: dbkey=hg83: no reference genome of http://galaxy.test: display.py - /api/genomes shows them"),
     ({"reads": {"class": "File", "path": "a.bed", "tags": ["one", "two words"]}},
-     "input reads: tags: two words: expected a word without spaces, or NAME:VALUE"),
+     "input reads: tags=two words: expected a word without spaces and commas, or NAME:VALUE"),
     ({"reads": {"class": "Directory", "path": "."}}, "input reads: class: Directory: expected File or Collection"),
     ({"reads": "a.bed"}, "input reads: takes a dataset: class: File"),
     ({"beds": {"class": "File", "path": "a.bed"}}, "input beds: takes a collection: class: Collection"),
