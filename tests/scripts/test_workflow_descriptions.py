@@ -102,11 +102,26 @@ def test_show_prints_inputs_and_steps(script, galaxy, capsys):
     captured = capsys.readouterr()
     lines = [" ".join(line.split()) for line in captured.out.splitlines()]
     assert lines[0] == f"Wet days, {ID}" and captured.err == ""
-    assert "0 table dataset tabular, bed no" in lines and "1 reads collection list:paired yes" in lines
+    assert "0 table dataset (tabular, bed) no" in lines and "1 reads collection (list:paired) yes" in lines
     assert "2 how: many integer yes 3" in lines and "3 text no a, b" in lines
     assert "4 Wet Filter1 1.1 0 table" in lines
     assert "5 shed/repos/me/cut/cut/2.0 2.0 4 Wet, 2 how: many $(inputs.when) days" in lines
     assert lines[-1] == "The server has all its tools."
+
+
+def test_show_fits_the_terminal(script, galaxy, capsys, monkeypatch):
+    """Only there: in a file or a pipe nothing is cut."""
+    long = exported(step(0, "parameter_input", "which", {"parameter_type": "text", "restrictions": ["choice"] * 200}),
+                    tool(1, "shed/repos/somebody/a_long_name/a_long_name/1.0", "1.0", "Wet", {"input": 0}))
+    galaxy.get(f"{URL}/api/workflows/{ID}/download?style=ga", json=long)
+    galaxy.get(f"{URL}/api/workflows/{ID}/download?style=editor", json=in_editor(long))
+    for columns, terminal in (("80", True), ("200", True), ("80", False)):
+        monkeypatch.setenv("COLUMNS", columns)
+        monkeypatch.setattr("sys.stdout.isatty", lambda terminal=terminal: terminal)
+        assert script(workflow_show.main, KEY, URL, ID) == 0
+        shown = capsys.readouterr().out
+        assert (max(map(len, shown.splitlines())) <= int(columns)) == terminal == ("\u2026" in shown)
+        assert "which" in shown and "1.0" in shown and "0 which" in shown
 
 
 def test_show_prints_rows_in_other_formats(script, galaxy, capsys):
