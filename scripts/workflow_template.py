@@ -58,6 +58,7 @@ def comments(details):
     if details["optional"]:
         kind += ", optional"
     return [kind, *([details["annotation"]] if details["annotation"] else []),
+            *([f"rows: {', '.join(str(column.get('name')) for column in details['columns'])}"] if details["columns"] else []),
             *([f"choices: {', '.join(map(str, details['choices']))}"] if details["choices"] else [])]
 
 
@@ -67,7 +68,8 @@ def placeholder(details):
         return dict(FILE)
     if details["kind"] == "collection":
         kind = (details["collection_type"] or "list").split(",")[0].strip()     # an input may take several types
-        return {"class": "Collection", "collection_type": kind, "elements": elements(kind, details["fields"])}
+        rows = {"rows": {"todo_element_name": ["todo_param_value" for _ in details["columns"]]}} if details["columns"] else {}
+        return {"class": "Collection", "collection_type": kind, "elements": elements(kind, details["fields"]), **rows}
     return "todo_param_value" if details["default"] is None else details["default"]
 
 

@@ -137,7 +137,10 @@ def test_show_prints_rows_in_other_formats(script, galaxy, capsys):
 
 def test_what_is_left_for_run_time_and_a_records_fields_are_shown_and_in_the_template(script, galaxy, capsys):
     fields = [{"name": "left", "type": "File"}, {"name": "right", "type": "File"}]
+    columns = [{"name": "dose", "type": "int"}, {"name": "note", "type": "string"}]
     drawn = exported(step(0, "data_collection_input", "both", {"collection_type": "record", "fields": fields}),
+                     step(2, "data_collection_input", "sheet", {"collection_type": "sample_sheet",
+                                                                "column_definitions": columns}),
                      tool(1, "Filter1", "1.1", "Wet", post_job_actions={"R": {"action_arguments": {"newname": "${who}"}}}))
     editor = in_editor(drawn)
     editor["steps"]["1"] = {**drawn["steps"]["1"], "tool_state": {"cond": '{"__class__": "RuntimeValue"}'}, "config_form": {
@@ -145,10 +148,14 @@ def test_what_is_left_for_run_time_and_a_records_fields_are_shown_and_in_the_tem
     galaxy.get(f"{URL}/api/workflows/{ID}/download?style=ga", json=drawn)
     galaxy.get(f"{URL}/api/workflows/{ID}/download?style=editor", json=editor)
     assert script(workflow_show.main, "--format=value", "--fields=label,kind,optional", KEY, URL, ID) == 0
-    assert capsys.readouterr().out.splitlines() == ["both\tcollection\tno", "Wet:cond\ttext\tno", "who\ttext\tno"]
+    assert capsys.readouterr().out.splitlines() == [
+        "both\tcollection\tno", "sheet\tcollection\tno", "Wet:cond\ttext\tno", "who\ttext\tno"]
     assert script(workflow_template.main, KEY, URL, ID) == 0
-    job = yaml.safe_load(capsys.readouterr().out)
+    text = capsys.readouterr().out
+    job = yaml.safe_load(text)
     assert [one["identifier"] for one in job.pop("both")["elements"]] == ["left", "right"]
+    assert "# rows: dose, note\n" in text
+    assert job.pop("sheet")["rows"] == {"todo_element_name": ["todo_param_value", "todo_param_value"]}
     assert job == {"Wet:cond": "todo_param_value", "who": "todo_param_value"}
 
 
