@@ -1,5 +1,6 @@
 """Every test is alone: no network but this machine, none of the user's settings; and a fake Galaxy that does as told."""
 import io
+import math
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from fakes.galaxy import FakeGalaxy
 import common
 
 ROOT = Path(__file__).parent.parent
+FORMAT_LINE = common.format_line[0]
 pytest.register_assert_rewrite("fakes.whole_jobs")
 
 
@@ -81,6 +83,7 @@ def alone(monkeypatch, tmp_path):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     common.shared_session.cache_clear()
+    common.format_line[:] = [FORMAT_LINE]
     monkeypatch.setattr(common, "known_secrets", set())
     monkeypatch.setattr(common.Answer, "latest", "")
     connect, look_up = socket.socket.connect, socket.getaddrinfo
@@ -117,7 +120,8 @@ class Clock:
 
     def sleep(self, seconds):
         self.slept.append(seconds)
-        self.now += seconds
+        later = self.now + seconds      # what is too short for a float to show goes by all the same
+        self.now = later if later > self.now or seconds <= 0 else math.nextafter(self.now, math.inf)
 
     def __getattr__(self, name):
         return getattr(time, name)
