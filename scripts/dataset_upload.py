@@ -111,7 +111,7 @@ def main(argv=None):
             on_success(lambda: mark_done(ended, target))
     if not codes and not complaints:
         return DONE
-    return codes[0] if codes and len(codes) == len(ended) and not complaints else SOME_FAILED
+    return codes[0] if len(set(codes)) == 1 and len(codes) == len(ended) and not complaints else SOME_FAILED
 
 
 def report_uploads(uploads, ended):
