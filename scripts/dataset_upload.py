@@ -96,14 +96,17 @@ def main(argv=None):
             return SOME_FAILED if complaints else DONE
 
         uploads = upload_sources(galaxy, target.id, sources, settings, target.checkpoint.data.get("ended"))
+        ended, sent = [], []
         if wait:
-            uploads = verify_uploads(galaxy, target.id, list(uploads), settings, timeout)
-        ended = []
+            sent = list(uploads)
+            uploads = verify_uploads(galaxy, target.id, sent, settings, timeout)
         try:
             show(report_uploads(uploads, ended), output["format"], output["fields"] or FIELDS)
         except GalaxyError as error:
-            if error.exit_code != STILL_RUNNING or not (complaints or any(upload.problem for upload in ended)):
+            failed = [upload for upload in sent if upload.problem]
+            if error.exit_code != STILL_RUNNING or not (complaints or failed):
                 raise
+            list(report_uploads((upload for upload in failed if upload not in ended), ended))
             return report_error(str(error), SOME_FAILED)        # what failed counts more than what still runs
         codes = [upload.exit_code for upload in ended if upload.problem]
         if not codes:
