@@ -11,38 +11,43 @@ What needs more than one request starts from `Galaxy`:
     for history in galaxy.pages("histories"):
         print(history["id"], history["name"])
 
-Everything that goes wrong raises `GalaxyError`; `run(main)` turns it into one line and an exit status. The sections, in
-this order: the four helpers, KEY and URL, the command line, Galaxy, retries and error messages, exit codes, printing.
+Everything that goes wrong raises `GalaxyError`; `run(main)` turns it into one line and an exit status.
 """
 from __future__ import annotations
 
-import contextlib
-import functools
-import io
-import itertools
-import json
-import logging
-import os
-import random
-import re
-import signal
-import stat
-import sys
-import threading
-import time
-from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator
-from http.cookiejar import DefaultCookiePolicy
-from pathlib import Path
-from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit  # noqa: F401  old recipes use urlencode
-from urllib.request import Request, getproxies, urlopen  # noqa: F401  old recipes with `from common import *` use these and `log`
-
 try:
+    import contextlib
+    import functools
+    import io
+    import itertools
+    import json
+    import logging
+    import os
+    import random
+    import re
+    import signal
+    import socket
+    import stat
+    import sys
+    import threading
+    import time
+    import traceback
+    from base64 import b64encode
+    from collections.abc import Callable, Collection, Iterable, Iterator
+    from email.utils import parsedate_to_datetime
+    from http.client import HTTPResponse
+    from http.cookiejar import DefaultCookiePolicy
+    from pathlib import Path
+    from typing import Any
+    from urllib.error import HTTPError, URLError
+    from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit  # noqa: F401  old recipes use urlencode
+    from urllib.request import Request, getproxies, urlopen  # noqa: F401  old recipes with `from common import *` use these and `log`
+
     import requests
 except ModuleNotFoundError:
     sys.exit("the package requests is not installed: pip install requests docopt-ng tabulate")
+except KeyboardInterrupt:       # these imports are most of a script's start
+    raise SystemExit(130) from None
 
 VERSION = "0.1.0"
 log = logging.getLogger(__name__)
@@ -52,11 +57,9 @@ log = logging.getLogger(__name__)
 
 def display(api_key: str, url: str, return_formatted: bool = True, *, route: str = "", all_pages: bool = False,
             limit: int | None = None, format: str | None = None, fields: Iterable[str] = ()) -> Any:
-    """GET `url` and print the answer; with `return_formatted=False` return its JSON. Raises `GalaxyError`.
-
-    `all_pages` asks for every page of a list, `limit` for its first members. `format` and `fields` are those of `show`;
-    without them the old display.py's text is printed. `route` is explained at `url_on_route`.
-    """
+    """GET `url` and print the answer; with `return_formatted=False` return its JSON. Raises `GalaxyError`. `all_pages` asks
+    for every page of a list, `limit` for its first members. `format` and `fields` are those of `show`; without them the old
+    display.py's text is printed. For `route` see `url_on_route`."""
     with _recipe_errors():
         galaxy = Galaxy(api_key, url)
         address = url_on_route(galaxy, route)
@@ -100,9 +103,7 @@ def put(api_key: str, url: str, data: Any) -> Any:
 def make_url(api_key: str, url: str, args: Iterable[tuple[str, Any]] | None = None) -> str:
     """Return `url` with `key=` (unless it has one) and then `args`, pairs `(name, value)` that are already quoted: for old
     recipes that print or share it. Our own requests send the key in a header, which no log records."""
-    pairs = list(args or [])
-    if not re.search(r"[?&]key=", url):
-        pairs.insert(0, ("key", api_key))
+    pairs = [*([] if re.search("[?&]key=", url) else [("key", api_key)]), *(args or [])]
     register_secret(api_key)
     return url + (("&" if "?" in url else "?") + "&".join(f"{name}={value}" for name, value in pairs) if pairs else "")
 
@@ -115,15 +116,14 @@ def _change(method: str, api_key: str, url: str, data: Any, return_formatted: bo
         if dry_run:
             return print_request(method, address, data, format)
         answer = galaxy.call(method, address, data)
+        if route and method == "POST":
+            require_made(answer, needs_id=True)
         return show(answer, format, fields, plain=plain, changed=True) if return_formatted else answer
 
 
 def url_on_route(galaxy: Galaxy, route: str) -> str:
-    """Return the address to ask, for a script that serves one `route` of the API such as `histories` or `histories/ID`.
-
-    The user may type the server's address alone where the route has no ID, and leave out `/contents` at its end. An address
-    of another route is a usage error, so that no script acts on another thing. Without a `route` any address will do.
-    """
+    """Return the address to ask, for a script that serves one `route` of the API such as `histories` or `histories/ID`;
+    raise a usage error for another. The user may leave out a route without ID, and `/contents` at the end."""
     if not route:
         return galaxy.url
     parts, root = urlsplit(galaxy.url), urlsplit(galaxy.base).path
@@ -140,12 +140,10 @@ def url_on_route(galaxy: Galaxy, route: str) -> str:
 # -------------------------------------------------------------------------------------------------------- KEY and URL
 
 def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
-    """Return the key to ask with (None for none) and the whole address, from KEY and URL in any form.
-
-    KEY: the key; `-`: $GALAXY_API_KEY, the file $GALAXY_API_KEY_FILE, or the entry of ~/.parsec.yml whose url fits;
-    `@NAME`: that entry; `anonymous`. URL: an address; `-`: $GALAXY_URL, or the entry's url; `/path`: joined to that.
-    Raises a usage error, also where a key that was looked up belongs to another server than URL's.
-    """
+    """Return the key to ask with (None for none) and the whole address, from KEY and URL in any form. KEY: the key; `-`:
+    $GALAXY_API_KEY, the file $GALAXY_API_KEY_FILE, or the entry of ~/.parsec.yml whose url fits; `@NAME`: that entry;
+    `anonymous`. URL: an address; `-`: $GALAXY_URL, or the entry's url; `/path`: joined to that. Raises a usage error, also
+    where a key that was looked up belongs to another server than URL's."""
     key, url = key.strip(), url.strip()
     if not key:
         raise GalaxyError("the key is empty: is a variable unset? (to ask as nobody, give `anonymous`)", USAGE)
@@ -153,7 +151,12 @@ def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
         raise GalaxyError("KEY and URL are the wrong way round", USAGE)
     home = os.environ.get("GALAXY_URL", "").strip()
     is_looked_up = url == "-" or url.startswith("/")
-    found_key = _environment_key() if key == "-" else ""
+    found_key = os.environ.get("GALAXY_API_KEY", "").strip() if key == "-" else ""
+    file = os.environ.get("GALAXY_API_KEY_FILE", "").strip() if key == "-" and not found_key else ""
+    if file:
+        [found_key, *_] = read_text(os.path.expanduser(file), is_private=True).split() or [""]
+        if not found_key:
+            raise GalaxyError(f"{file} ($GALAXY_API_KEY_FILE) is empty: put your key on its first line", USAGE)
     if key.startswith("@") or (key == "-" and not found_key):
         home, found_key = _parsec_entry(key[1:] if key.startswith("@") else None, home if is_looked_up else url)
     if is_looked_up:
@@ -163,8 +166,7 @@ def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
     url = normalize_url(url)
     register_password(url)
     if found_key and home and not _is_below(url, home):
-        raise GalaxyError(f"the key that was looked up belongs to {server_url(home)}, not to {server_url(url)}: give that "
-                          "server's own key", USAGE)
+        raise GalaxyError(f"the key that was looked up belongs to {server_url(home)}: give {server_url(url)} its own", USAGE)
     if key == "anonymous":
         return None, url
     register_secret(found_key or key)
@@ -173,41 +175,12 @@ def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
     return found_key or key, url
 
 
-def _environment_key() -> str:
-    key, name = (os.environ.get(variable, "").strip() for variable in ("GALAXY_API_KEY", "GALAXY_API_KEY_FILE"))
-    if key or not name:
-        return key
-    text = read_text(os.path.expanduser(name), is_private=True).strip()
-    if not text:
-        raise GalaxyError(f"{name} ($GALAXY_API_KEY_FILE) is empty: put your key on its first line", USAGE)
-    return text.splitlines()[0].strip()
-
-
 def _parsec_entry(name: str | None, url: str) -> tuple[str, str]:
     """Return url and key of the entry `name` of ~/.parsec.yml; for None those of the one entry for the server of `url`, or
     of the default entry where `url` is empty or several fit."""
-    entries, default = _parsec_entries()
-    names = f"it has {', '.join(entries) or 'none'}"
-    if name is not None:
-        if name not in entries:
-            raise GalaxyError(f"~/.parsec.yml has no entry {name!r} with a url and a key: {names}", USAGE)
-        return entries[name]
-    # Another entry's mistyped url is no reason to fail.
-    fitting = [entry for entry, (home, _) in entries.items() if not url or (is_http_url(home) and _is_below(url, home))]
-    if len(fitting) == 1 or default in fitting:
-        return entries[default if default in fitting else fitting[0]]
-    problem = f"no entry for {url or 'any server'}"
-    if fitting:
-        problem = f"several entries for {url}" if url else "several entries and no __default"
-    raise GalaxyError(f"~/.parsec.yml has {problem}: set GALAXY_API_KEY, or give @NAME ({names})", USAGE)
-
-
-def _parsec_entries() -> tuple[dict[str, tuple[str, str]], str]:
-    """Return the (url, key) pairs of ~/.parsec.yml by name, and the name of the default one."""
     path = Path.home() / ".parsec.yml"
     if not path.exists():
-        raise GalaxyError("there is no ~/.parsec.yml to look a key up in, and neither GALAXY_API_KEY nor "
-                          "GALAXY_API_KEY_FILE is set", USAGE)
+        raise GalaxyError("no ~/.parsec.yml to look a key up in, nor is GALAXY_API_KEY or GALAXY_API_KEY_FILE set", USAGE)
     import yaml
     try:
         content = yaml.safe_load(read_text(str(path), is_private=True))
@@ -216,13 +189,22 @@ def _parsec_entries() -> tuple[dict[str, tuple[str, str]], str]:
         raise GalaxyError(f"{path}: not YAML{f', line {mark.line + 1}' if mark else ''}", USAGE) from None
     if not isinstance(content, dict):
         raise GalaxyError(f"{path}: no entries in it: expected `NAME: {{url: ..., key: ...}}`", USAGE)
-    entries = {}
-    for name, value in content.items():
-        url, key = (value.get("url"), value.get("key")) if isinstance(value, dict) else (None, None)
-        if isinstance(url, str) and url and key:
-            register_secret(str(key))
-            entries[str(name)] = url.strip(), str(key)
-    return entries, str(content.get("__default", ""))
+    entries = {str(entry): (about["url"].strip(), str(about["key"])) for entry, about in content.items()
+               if isinstance(about, dict) and isinstance(about.get("url"), str) and about["url"] and about.get("key")}
+    for _, key in entries.values():
+        register_secret(key)
+    # Another entry's mistyped url is no reason to fail.
+    fitting = [entry for entry, (home, _) in entries.items()
+               if (entry == name if name is not None else not url or (is_http_url(home) and _is_below(url, home)))]
+    default = str(content.get("__default", ""))
+    if len(fitting) == 1 or default in fitting:
+        return entries[default if default in fitting else fitting[0]]
+    problem, names = "several entries and no __default", f"it has {', '.join(entries) or 'none'}"
+    if name is not None:
+        raise GalaxyError(f"~/.parsec.yml has no entry {name!r} with a url and a key: {names}", USAGE)
+    if url or not fitting:
+        problem = f"{'several entries' if fitting else 'no entry'} for {url or 'any server'}"
+    raise GalaxyError(f"~/.parsec.yml has {problem}: set GALAXY_API_KEY, or give @NAME ({names})", USAGE)
 
 
 # Stricter than urlsplit, which reads http://a\@b as an address on b where the connection would be made to a.
@@ -233,7 +215,12 @@ def normalize_url(url: str) -> str:
     """Return `url` with single slashes in its path; raise a usage error where it is not an http address."""
     url = url.strip()
     if not is_http_url(url):
-        raise GalaxyError(f"{_url_for_message(url)} is not the address of a server", USAGE)
+        shown = f"{url!r} (did you mean http://{url}?)" if "://" not in url else repr(url)
+        if re.fullmatch("[a-z_]{1,20}", url):
+            shown = f"{url!r} (did you mean /api/{url}?)"
+        elif not re.search("[.:/]", url) or re.search(r"[\s\\@]", url):        # a key, or an address with a password
+            shown = "URL"
+        raise GalaxyError(f"{shown} is not the address of a server", USAGE)
     parts = urlsplit(url)
     return parts._replace(path=re.sub("/{2,}", "/", parts.path), fragment="").geturl()
 
@@ -247,15 +234,6 @@ def is_http_url(url: str) -> bool:
                     and ".." not in unquote(parts.path).split("/"))
     except ValueError:
         return False
-
-
-def _url_for_message(url: str) -> str:
-    """Return what a message may show of a bad address: it may be a key in the wrong place, or hold a password."""
-    if re.fullmatch("[a-z_]{1,20}", url):
-        return f"{url!r} (did you mean /api/{url}?)"
-    if not re.search("[.:/]", url) or re.search(r"[\s\\@]", url):
-        return "URL"
-    return repr(url) if "://" in url else f"{url!r} (did you mean http://{url}?)"
 
 
 def server_url(url: str) -> str:
@@ -293,45 +271,36 @@ def _split_key(url: str) -> tuple[str, str]:
     return (re.sub("(?<=[?&])key=[^&]*(&|$)", "", url).rstrip("?&"), unquote(keys[0])) if keys else (url, "")
 
 
-def read_text(name: str, is_private: bool = False) -> str:
-    """Return the text of the file `name`, of standard input for `-`; raise a usage error where it can't be read, or where it
-    `is_private`, a file that holds a key, and others may read it."""
+def read_text(name: str, is_private: bool = False, content: bytes | None = None) -> str:
+    """Return the text of the file `name`, of standard input for `-`, or in its `content`; raise a usage error where it can't
+    be read, is neither UTF-8 nor UTF-16 with a BOM, or `is_private`, so holds a key, and others may read it."""
     if name == "-" and sys.stdin is None:
         raise GalaxyError("standard input is closed", USAGE)
     try:
-        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        if content is None:
+            content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         if is_private and os.name == "posix" and os.stat(name).st_mode & (stat.S_IRGRP | stat.S_IROTH):
             raise GalaxyError(f"{name} holds a key and others may read it: chmod 600 {name}", USAGE)
-    except OSError as error:
-        raise GalaxyError(f"{name}: {error.strerror}", USAGE) from None
-    return decode_text(content, "standard input" if name == "-" else name)
-
-
-def decode_text(content: bytes, name: str) -> str:
-    """Return the text in `content`, which messages call `name`; a usage error if it is not UTF-8, or UTF-16 with a BOM."""
-    try:
         return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError:
-        raise GalaxyError(f"{name}: not a text in UTF-8", USAGE) from None
+    except (OSError, UnicodeDecodeError) as error:
+        problem = error.strerror if isinstance(error, OSError) else "not a text in UTF-8"
+        raise GalaxyError(f"{'standard input' if name == '-' else name}: {problem}", USAGE) from None
 
 
 # --------------------------------------------------------------------------------------------------- the command line
 
 def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -> dict[str, Any]:
-    """Return what docopt reads from the command line by the docstring `usage`, a dict by option and argument.
-
-    A bad line exits 2; docopt's own message would repeat the arguments, and one of them is the key. `legacy` keeps the
-    command lines of scripts from before docopt valid: a word with one hyphen that is not exactly an option is an argument;
-    the last of a repeated option counts; `-a=KEY` is `-a KEY`; arguments beyond those of the usage line are ignored.
-    """
+    """Return what docopt reads from the command line by the docstring `usage`, a dict by option and argument. A bad line
+    exits 2; docopt's own message would repeat the key. `legacy` keeps the lines of scripts from before docopt valid: a word
+    with one hyphen that is not exactly an option is an argument; the last of a repeated option counts; `-a=KEY` is `-a KEY`;
+    arguments beyond those of the usage line are ignored."""
     argv = sys.argv[1:] if argv is None else argv
     if any("\ud800" <= letter <= "\udfff" for text in argv for letter in text):
         raise GalaxyError("an argument is not UTF-8", USAGE)
     if argv in (["-h"], ["--help"], ["--version"]):
         print(f"{script_name()} {VERSION}" if argv == ["--version"] else usage.strip("\n"))
         raise SystemExit(DONE)
-    lines = re.search(r"^usage:.*?(?=\n\s*\n|\Z)", usage, re.IGNORECASE | re.DOTALL | re.MULTILINE)
-    pattern = lines.group().rstrip() if lines else usage
+    [pattern] = re.findall(r"^usage:.*?(?=\s*\n\s*\n|\s*\Z)", usage, re.IGNORECASE | re.DOTALL | re.MULTILINE)
     options, positionals = _split_line(argv, usage, pattern, legacy)
     # docopt would take an argument that begins with a hyphen for an option, so it gets a number in its place.
     numbered = {f"\0{number}": word for number, word in enumerate(positionals)}
@@ -339,11 +308,11 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
     try:
         args = docopt(usage, options + [number if word[:1] == "-" else word for number, word in numbered.items()], False)
     except DocoptExit:
-        eprint(f"{pattern}\n{script_name()} --help says more")
-        raise SystemExit(USAGE) from None
+        needed = re.sub(r"(?i)usage:|\[.*?\]|-\w+[ =]\w+|=\w+|\S+\.py", "", pattern.splitlines()[-1]).split()
+        missing = ", ".join(needed[len(positionals):])
+        raise _bad_line(f"{missing}: missing" if missing else "an argument too many or an option missing", pattern) from None
     if args.get("--help") or args.get("--version"):      # with other words: it must not do its job, nor say that it did
-        eprint(usage.strip("\n"))
-        raise SystemExit(USAGE)
+        raise _bad_line("--help and --version stand alone", pattern)
     return {name: [numbered.get(item, item) for item in value] if isinstance(value, list) else numbered.get(value, value)
             for name, value in args.items()}
 
@@ -376,8 +345,7 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
             positionals += [rest.pop(0)] if rest else []
     except getopt.GetoptError as error:
         near = did_you_mean(f"--{error.opt}", takes_value) if "not recognized" in error.msg else ""
-        raise GalaxyError(f"{error.msg}{near} ({script_name()} --help shows all; behind -- a word that begins with a hyphen "
-                          "is an argument)", USAGE, table=pattern) from None
+        raise _bad_line(f"{error.msg}{near} (an argument that begins with a hyphen goes behind --)", pattern) from None
     positionals = [word.removeprefix("\0") for word in positionals] + argv[end + 1:]
     if legacy:
         many = {name for name in takes_value if re.search(rf"{name}\b\S*( [A-Z]+\S*)?\.\.\.", pattern)}
@@ -391,10 +359,13 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
     return words, positionals
 
 
-def did_you_mean(text: str, names: Iterable[str]) -> str:
+def _bad_line(problem: str, pattern: str) -> GalaxyError:
+    return GalaxyError(problem, USAGE, table=f"{pattern}\n{script_name()} --help says more")
+
+
+def did_you_mean(text: str, names: Collection[str]) -> str:
     """Return `: did you mean NAME?` with the name that `text` nearly is, or ends; "" where there is none."""
     import difflib
-    names = list(names)
     near = [name for name in names if name.endswith(f"|{text}")] or difflib.get_close_matches(text, names, 1)
     return f": did you mean {near[0]}?" if near else ""
 
@@ -418,35 +389,18 @@ def parse_id(text: str, name: str, is_folder: bool = False) -> str:
     return text
 
 
-def parse_ids(texts: list[str], name: str) -> list[str]:
-    """Return the ids in `texts`, the words of the argument `name`, each once; `-` reads standard input, one a line, and
-    to its end: what is done to these things may change the list that they come from."""
-    ids: list[str] = []
-    for text in texts:
-        if text == "-":
-            ids += [parse_id(line.strip(), f"{name}, line {number} of standard input")
-                    for number, line in enumerate(read_text("-").splitlines(), 1) if line.strip()]
-        else:
-            ids.append(parse_id(text, name))
-    return list(dict.fromkeys(ids))
-
-
 def bool_option(text: str | None, name: str) -> bool:
     """Whether `text`, the value of the argument `name`, is one of Galaxy's words for true; False where it was not given."""
     word = "no" if text is None else text.strip().lower()
-    if word in ("true", "yes", "on", "1", "t", "y"):
-        return True
-    if word in ("false", "no", "off", "0", "f", "n"):
-        return False
-    raise GalaxyError(f"{name}: {shorten(str(text), 40)!r} is neither true nor false", USAGE)
+    if word not in ("true", "yes", "on", "1", "t", "y", "false", "no", "off", "0", "f", "n"):
+        raise GalaxyError(f"{name}: {shorten(str(text), 40)!r} is neither true nor false", USAGE)
+    return word in ("true", "yes", "on", "1", "t", "y")
 
 
 def parse_payload(pairs: list[str]) -> Any:
-    """Return the payload that the pairs of a command line describe.
-
-    `NAME=VALUE` is a string, `NAME:=JSON` JSON, `NAME:=@FILE` a file's JSON, `NAME@=FILE` a file's text, and `@FILE`
-    alone is the whole payload; FILE `-` is standard input. Messages show no values: one may be a password.
-    """
+    """Return the payload that pairs describe: `NAME=VALUE` is a string, `NAME:=JSON` JSON, `NAME:=@FILE` a file's JSON,
+    `NAME@=FILE` a file's text, and `@FILE` alone is the whole payload; FILE `-` is standard input. Messages show no values:
+    one may be a password."""
     if len(pairs) == 1 and pairs[0].startswith("@"):
         return read_json(pairs[0][1:])
     data: dict[str, Any] = {}
@@ -458,20 +412,16 @@ def parse_payload(pairs: list[str]) -> Any:
             hint = " (@FILE is the whole payload, so it must stand alone)" if pair.startswith("@") else ""
             raise GalaxyError(f"NAME=VALUE number {number}: it has no =, or nothing before it{hint}", USAGE)
         if kind == ":":
-            data[name] = read_json(value[1:]) if value.startswith("@") else _parse_json(value, f"{name}:=")
+            data[name] = read_json(value[1:]) if value.startswith("@") else read_json(f"{name}:=", value)
         else:
             data[name] = read_text(value) if kind else value
     return data
 
 
-def read_json(name: str) -> Any:
-    """Return the JSON in the file `name`, in standard input for `-`; raise a usage error where there is none."""
-    return _parse_json(read_text(name), "standard input" if name == "-" else name)
-
-
-def _parse_json(text: str, name: str) -> Any:
+def read_json(name: str, text: str | None = None) -> Any:
+    """Return the JSON in the file `name`, in standard input for `-`, or in `text`; raise a usage error where it is none."""
     try:
-        return json.loads(text)
+        return json.loads(read_text(name) if text is None else text)
     except ValueError as error:
         raise GalaxyError(f"{name}: not JSON: {error} (a string has quotes in JSON: 'name:=\"value\"')", USAGE) from None
     except RecursionError:
@@ -486,9 +436,9 @@ ONE_SHOT, UNATTENDED = 10, 600
 
 # The size of a page, and an order that misses nothing while things are added. Galaxy 26.1's /api/invocations takes
 # 100 at most; its /api/jobs and /api/datasets return 500 by default.
+MOST_PAGES = 1000       # of a list without a limit
 PAGING: dict[str, dict[str, Any]] = {
-    "histories": {"limit": 500, "order": "create_time-asc"},
-    "datasets": {"limit": 500, "order": "create_time-asc"},
+    **dict.fromkeys(("histories", "datasets"), {"limit": 500, "order": "create_time-asc"}),
     "contents": {"limit": 500, "order": "hid-asc"},
     "invocations": {"limit": 100, "sort_by": "create_time", "sort_desc": "false"},
     "jobs": {"limit": 500},
@@ -503,17 +453,14 @@ TERMINAL_JOB_STATES = ("ok", "skipped", "error", "failed", "deleting", "deleted"
 
 
 class Galaxy:
-    """One server, asked with one key.
-
-    `url` is the address as the user gave it, completed; `base` the server's own; `patience` is `ONE_SHOT` or `UNATTENDED`.
-    Paths are those under `/api/` (`histories/ID`), or whole addresses of the same server. All methods raise `GalaxyError`.
-    """
+    """One server, asked with one key. `url` is the address as the user gave it, completed; `base` the server's own. Paths
+    are those under `/api/` (`histories/ID`), or whole addresses of the same server. All methods raise `GalaxyError`."""
 
     def __init__(self, key: str, url: str, patience: float = ONE_SHOT):
         url, key_in_url = _split_key(url)
         self.key, self.url = resolve_credentials(key_in_url or key, url)
         self.base = server_url(self.url)
-        self.patience = _seconds_from_env("GALAXY_RETRY_MAX", patience)
+        self.patience = _number_from_env("GALAXY_RETRY_MAX", patience)
         self.deadline = float("inf")        # by time.monotonic(); no request or wait goes beyond it
 
     def get(self, path: str, params: Any = None, **options: Any) -> Any:
@@ -525,13 +472,15 @@ class Galaxy:
         try:
             return self.get(path, params)
         except GalaxyError as error:
-            if error.status not in (400, 403, 404):      # 400: an id that Galaxy cannot decode
-                raise
-            return None
+            if error.status in (400, 403, 404):      # 400: an id that Galaxy cannot decode
+                return None
+            raise
 
     def post(self, path: str, data: Any = None) -> Any:
-        """Return the JSON answer to POST of `data` as JSON; None for an empty body."""
-        return self.call("POST", path, data)
+        """Return the JSON answer to POST of `data` as JSON; raise an error for one that does not show what was made."""
+        answer = self.call("POST", path, data)
+        require_made(answer)
+        return answer
 
     def put(self, path: str, data: Any = None) -> Any:
         """Return the JSON answer to PUT of `data` as JSON; None for an empty body."""
@@ -547,17 +496,17 @@ class Galaxy:
 
     def pages(self, path: str, params: dict[str, Any] | None = None, limit: int | None = None) -> Iterator[Any]:
         """Yield the members of a list to its very end, or the first `limit` of them, asking page by page; one that moves to
-        a later page meanwhile comes once. A page with nothing new ends the list too: the route may know no `offset`."""
+        a later page meanwhile comes once. A page with nothing new ends the list too: the route may not know `offset`."""
         parts = urlsplit(self.url_for(path))
         route = parts.path.rstrip("/").rsplit("/", 1)[-1]
         query = {**PAGING.get(route, {"limit": 500}), **parse_qs(parts.query, keep_blank_values=True), **(params or {})}
-        size, offset = _page_number(query["limit"]), _page_number(query.get("offset", 0))
+        texts = {name: str(value[0] if isinstance(value, list) else value) for name, value in {"offset": 0, **query}.items()}
+        size, offset = (int_option(texts, name) or 0 for name in ("limit", "offset"))
         if limit:
             query["limit"] = size = min(size, limit)
         known: set[str] = set()
-        last_page: list[str] = []
-        count = 0
-        while limit is None or count < limit:
+        last_page, count = list[str](), 0
+        for _ in itertools.count() if limit else range(MOST_PAGES):
             answer = self.get(parts._replace(query="").geturl(), {**query, "offset": offset} if offset else query)
             if not isinstance(answer, list):
                 raise GalaxyError(f"{parts.geturl()}: the answer is not a list, so it has no pages", USAGE)
@@ -571,8 +520,10 @@ class Galaxy:
             yield from fresh[:None if limit is None else limit - count]
             count += len(fresh)
             offset += len(answer)
-            if len(answer) > size or (route in PAGING and len(answer) < size):     # all of it at once, or the last page
+            # All of it at once, or the last page.
+            if len(answer) > size or (route in PAGING and len(answer) < size) or (limit and count >= limit):
                 return
+        raise GalaxyError(f"{parts.geturl()}: {count} members, and no end of the list: is it that long? --limit=N takes N")
 
     def find(self, path: str, name: str) -> dict[str, Any]:
         """Return the one thing in the list at `path` named exactly `name`; raise an error for none, or for several."""
@@ -589,13 +540,8 @@ class Galaxy:
 
     def resolve(self, path: str, text: str) -> dict[str, Any]:
         """Return the one thing in the list at `path` whose id, or else exact name, is `text`; otherwise as `find`."""
-        if re.fullmatch(r"([0-9a-f]{16})+", text):
-            try:
-                return dict(self.get(f"{path}/{text}"))
-            except GalaxyError as error:
-                if error.status not in (400, 404):
-                    raise
-        return self.find(path, text)
+        found = self.get_or_none(f"{path}/{text}") if re.fullmatch(r"([0-9a-f]{16})+", text) else None
+        return found or self.find(path, text)
 
     def current_user(self) -> dict[str, Any]:
         """Return the user whose key this is (`GET /api/users/current`); raise an error where it is nobody's. Without a user
@@ -606,8 +552,7 @@ class Galaxy:
         return user
 
     def require_admin(self, task: str, otherwise: str = "") -> dict[str, Any]:
-        """Return the user whose key this is; for one who is no administrator raise an error: that `task` needs one, and what
-        to do `otherwise`."""
+        """Return the user whose key this is; raise an error for one who is no administrator, as `task` needs."""
         user = self.current_user()
         if not user.get("is_admin"):
             raise GalaxyError(f"{task} needs an administrator's key, and {user.get('email')} is not one on {self.base}: ask "
@@ -622,11 +567,9 @@ class Galaxy:
 
     def request(self, method: str, path: str, *, allow_other_host: bool = False, auth: tuple[str, str] | None = None,
                 patience: float | None = None, **options: Any) -> requests.Response:
-        """Return Galaxy's answer of status 2xx; raise an error for any other. `options` are those of requests.
-
-        Waits out passing trouble within `patience` seconds (default: this object's), and never sends again what the server
-        may have done. With `allow_other_host` a GET follows redirects to other servers (object stores), without the key.
-        """
+        """Return Galaxy's answer of status 2xx; raise an error for any other. `options` are those of requests. Waits out
+        passing trouble for `patience` seconds (by default this object's), and never sends again what may have been done.
+        With `allow_other_host` a GET follows redirects to other servers (object stores), without the key."""
         url = self.url_for(path)
         headers = dict(options.pop("headers", None) or {})
         for _ in range(10):
@@ -658,7 +601,7 @@ class Galaxy:
 
     def _send(self, method: str, url: str, window: float, **options: Any) -> requests.Response:
         """Return the server's answer, after as many tries as this method may have and a `window` of seconds allows."""
-        read = _seconds_from_env("GALAXY_TIMEOUT", 300 if method == "POST" else 60) or None
+        read = _number_from_env("GALAXY_TIMEOUT", 300 if method == "POST" else 60) or None
         left = self.deadline - time.monotonic()
         if left < float("inf"):
             read = min(read or left, max(left, 1))
@@ -668,44 +611,54 @@ class Galaxy:
         if os.environ.get("GALAXY_INSECURE") == "1":
             options["verify"] = False       # on the request: the session's own gives way to $REQUESTS_CA_BUNDLE
         window, end, longest, failures = min(window, left), None, 1.0, 0
+        is_streamed, options["stream"] = options.get("stream"), True
         while True:
-            response, error = None, None
             try:
                 response = shared_session().request(method, url, allow_redirects=False, **options)
-                trouble, failures = f"{response.status_code} {response.reason}", failures + (response.status_code == 500)
-                again = should_retry(method, response, failures)
+                if not is_streamed or response.status_code >= 300:
+                    read_body(response)
+                status, failures = response.status_code, failures + (response.status_code == 500)
+                if method in IDEMPOTENT_METHODS:
+                    again = status in TRANSIENT_STATUSES or (status == 500 and failures == 1)
+                else:       # the server says that it did not take it
+                    again = status == 429 or (status == 503 and "Retry-After" in response.headers)
                 if not again:
                     return response
-            except requests.RequestException as caught:
-                error = caught
+                requested, trouble = retry_after(response), f"{status} {response.reason}"
+                problem = error_from_response(f"{method} {url}", response, self.base)
+                response.close()
+            except requests.RequestException as error:
                 trouble, stage = classify_failure(error)
-                again = stage == UNSENT or (stage == BROKEN and method in IDEMPOTENT_METHODS)
+                again, requested = stage == UNSENT or (stage == BROKEN and method in IDEMPOTENT_METHODS), 0.0
+                problem = no_answer_error(f"{method} {url}", method, error)
             # Exponential backoff with full jitter, 1 to 60 s, within the window from the first trouble on.
             end = end or time.monotonic() + window
-            left, requested = end - time.monotonic(), retry_after(response)
+            left = end - time.monotonic()
             if not again or left <= 0 or requested > left:
-                if response is None:
-                    raise no_answer_error(f"{method} {url}", method, error) from error
-                raise error_from_response(f"{method} {url}", response, self.base)
+                raise problem
             pause = max(requested, min(random.uniform(0, longest), left))
             longest = min(longest * 2, 60)
             if sys.stderr.isatty():
                 eprint(f"{self.base}: {trouble}; trying again in {pause:.0f} s")
-            if response is not None:
-                response.close()
             time.sleep(pause)
 
     def _decode(self, response: requests.Response) -> Any:
-        """Return the answer's JSON; None for an empty body, but to a GET."""
+        """Return the answer's JSON, its objects as `Answer`; None for an empty body, but to a GET."""
         method, status = str(response.request.method), response.status_code
-        request = f"{method} {response.url}: {status}"
+        Answer.latest = f"{method} {response.url}"
+        request = f"{Answer.latest}: {status}"
         if not response.content.strip():
-            if method == "GET":
+            if method == "GET" or (method == "POST" and status != 204):
                 raise GalaxyError(f"{request} with an empty body in place of JSON: is this an address of the API, or does a "
-                                  "proxy answer for Galaxy?", status=status, body="")
+                                  "proxy answer for Galaxy?", status=status, body="", lost=method == "POST")
             return None
         try:
-            return response.json()
+            answer = response.json(object_hook=Answer)
+            if answer in (None, {}) and method == "POST":
+                raise GalaxyError(f"{request}, and nothing in the answer: {MAY_HAVE_ACTED}", status=status, lost=True)
+            if isinstance(answer, dict) and answer.get("err_code") and answer.get("err_msg"):
+                raise error_from_response(Answer.latest, response, self.base)
+            return answer
         except (ValueError, RecursionError):
             text = body_text(response)
             title = page_title(text)
@@ -716,8 +669,7 @@ class Galaxy:
             raise GalaxyError(f"{request}, not JSON but {kind}: {hint}", status=status, body=text) from None
 
     def poll(self, timeout: float | None) -> Iterator[int]:
-        """Yield as `backoff(timeout)` does, and let no request meanwhile wait beyond that time. Within another `poll` the
-        earlier end counts; the outer deadline is restored afterwards."""
+        """Yield as `backoff(timeout)` does, and let no request meanwhile wait longer; the earliest of nested ends counts."""
         outer = self.deadline
         if timeout is not None:
             self.deadline = min(outer, time.monotonic() + timeout)
@@ -740,10 +692,92 @@ def backoff(timeout: float | None = None, first: float = 0.25, longest: float = 
         pause = min(pause * 1.25, longest)
 
 
+class Answer(dict[str, Any]):
+    """An object in an answer's JSON; asked for a key that it lacks, it raises a `GalaxyError` that names the request."""
+
+    latest = ""         # the request that was answered last
+
+    def __init__(self, *content: Any):
+        super().__init__(*content)
+        self.request = Answer.latest
+
+    def __missing__(self, key: str) -> Any:
+        raise GalaxyError(f"{self.request}: the answer has no {key!r}, which Galaxy has from 24.1 on: is it one?")
+
+
+def require_made(answer: Any, needs_id: bool = False) -> None:
+    """Raise an error unless the answer to a POST shows what was made: things with good ids, or a text; no empty list."""
+    for made in (answer if isinstance(answer, list) else [answer]) or [None]:
+        name = made.get("id", "" if needs_id else "-") if isinstance(made, dict) else not needs_id and made
+        if not made or not isinstance(name, str) or (isinstance(made, dict) and not re.fullmatch(r"[\w-]+", name)):
+            raise GalaxyError(f"{Answer.latest}: the answer does not show what was made: {MAY_HAVE_ACTED}", lost=True)
+
+
+LEAST_RATE = 1024       # bytes a second, below which an answer is late although some of it still comes
+
+
+class _TimedResponse(HTTPResponse):
+    """http.client's, for which a connection that ends within the headers is no answer, and whose time limit counts all waits
+    together, less what LEAST_RATE allows for the bytes that came: the socket's own begins again with each byte."""
+
+    def __init__(self, sock: Any, *rest: Any, **options: Any):
+        super().__init__(sock, *rest, **options)
+        self.limit = self.left = sock.gettimeout() or float("inf")
+        self.room, self.is_at_end = 1e6, False      # bytes of headers, those of all `100 Continue` counted
+        raw: Any = self.fp.raw
+        self.receive, raw.readinto = raw.readinto, self.receive_in_time     # which the buffer before it calls
+
+    def receive_in_time(self, buffer: Any) -> int:
+        began = time.monotonic()
+        count = int(self.receive(buffer) or 0)
+        self.is_at_end, self.room = count == 0, self.room - count
+        self.left = min(self.limit, self.left - (time.monotonic() - began) + count / LEAST_RATE)
+        if self.left < 0 or self.room < 0:
+            raise socket.timeout("Read timed out")
+        return count
+
+    def begin(self) -> None:
+        super().begin()
+        if self.is_at_end:
+            raise ConnectionResetError("the connection ended within the headers")
+        self.room = float("inf")
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    def cert_verify(self, conn: Any, *rest: Any) -> None:
+        """Let the pool `conn` read answers by `_TimedResponse`; all pools of all versions of requests come by here."""
+        super().cert_verify(conn, *rest)        # type: ignore[no-untyped-call]
+        if not issubclass(conn.ConnectionCls.response_class, _TimedResponse):
+            conn.ConnectionCls = type("Connection", (conn.ConnectionCls,), {"response_class": _TimedResponse})
+
+
+def read_body(response: requests.Response) -> None:
+    """Read an answer's body; raise an error for one of more than $GALAXY_MAX_JSON bytes, and as requests for one cut off."""
+    most, coding = _number_from_env("GALAXY_MAX_JSON", 2**26, "bytes"), response.headers.get("Content-Encoding", "")
+    pieces, size = [], 0
+    for piece in response.iter_content(2**16):
+        pieces.append(piece)
+        size += len(piece)
+        if size > most or coding.lower() not in ("", "identity", "gzip", "deflate"):
+            response.close()
+            problem = f"is larger than {most:.0f} bytes ($GALAXY_MAX_JSON)" if size > most else f"is packed by {coding}"
+            raise GalaxyError(f"{response.request.method} {response.url}: the answer {problem}")
+    response._content = content = b"".join(pieces)      # as requests' own reading does
+    is_measured = response.headers.get("Content-Length", "").isdecimal() or "Transfer-Encoding" in response.headers
+    if is_measured or response.status_code not in (200, 201, 202, 203) or response.request.method == "HEAD":
+        return
+    text = content.decode("utf-8", "replace")       # of which nothing tells where it ends
+    if not text or (text[0] in "{[" and _parse_or_text(text) is text):
+        raise requests.exceptions.ChunkedEncodingError("the body was cut off")
+
+
 @functools.cache
 def shared_session() -> requests.Session:
     """Return the process's one session, with its pool of connections."""
     session = requests.Session()
+    session.mount("http://", _Adapter())
+    session.mount("https://", _Adapter())
+    session.headers["Accept-Encoding"] = "gzip, deflate"        # others expand without a bound
     # `Galaxy.request` follows redirects; requests would prepare the next request even when told not to follow.
     session.get_redirect_target = lambda resp: None     # type: ignore[method-assign]
     session.headers["User-Agent"] = f"galaxy-api-scripts/{VERSION} ({script_name()})".encode("ascii", "replace").decode()
@@ -758,15 +792,11 @@ def shared_session() -> requests.Session:
     return session
 
 
-def _seconds_from_env(variable: str, default: float) -> float:
+def _number_from_env(variable: str, default: float, unit: str = "seconds") -> float:
     text = os.environ.get(variable, "").strip()
-    try:
-        seconds = float(text) if text else default
-    except ValueError:
-        seconds = -1
-    if not 0 <= seconds < 10**8:
-        raise GalaxyError(f"{variable}={text}: expected a number of seconds", USAGE)
-    return seconds
+    if not re.fullmatch(r"[0-9]{0,12}(\.[0-9]+)?", text):
+        raise GalaxyError(f"{variable}={text}: expected a number of {unit}", USAGE)
+    return float(text or default)
 
 
 def _member_key(member: Any, route: str) -> str:
@@ -775,13 +805,6 @@ def _member_key(member: Any, route: str) -> str:
     if isinstance(member, dict) and "id" in member and (kind or route not in ("contents", "datasets")):
         return f"id {kind} {member['id']}"
     return json.dumps(member, sort_keys=True)       # a dataset and a collection may have the same id
-
-
-def _page_number(value: Any) -> int:
-    text = str(value[0] if isinstance(value, list) else value)
-    if not text.isdecimal():
-        raise GalaxyError(f"limit and offset are integers, not {text!r}", USAGE)
-    return int(text)
 
 
 def require_active_folder(galaxy: Galaxy, library: str = "", folder: str = "") -> str:
@@ -803,14 +826,12 @@ def require_active_folder(galaxy: Galaxy, library: str = "", folder: str = "") -
 IDEMPOTENT_METHODS = {"GET", "HEAD", "PUT", "DELETE"}
 TRANSIENT_STATUSES = {408, 429, 502, 503, 504}      # these pass by themselves
 MAY_HAVE_ACTED = "the server may have done it all the same, so look before you send it again"
-
-
+# Of a connection that failed: nothing can have reached the server; it may have served the request; no use to try again.
 UNSENT, BROKEN, HOPELESS = "unsent", "broken", "hopeless"
 
 
 def classify_failure(error: Exception) -> tuple[str, str]:
-    """Return what happened to a connection in a few words, and how far it got: `UNSENT` (nothing can have reached the
-    server), `BROKEN` (the request may or may not have been served), or `HOPELESS` (no use to try again)."""
+    """Return what happened to a connection in a few words, and how far the request got."""
     kinds, text = requests.exceptions, str(error)
     cause = type(getattr(error.args[0] if error.args else None, "reason", None)).__name__
     is_unsent = cause in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
@@ -819,11 +840,10 @@ def classify_failure(error: Exception) -> tuple[str, str]:
         return "the proxy that your environment names can't be reached or refuses", UNSENT if is_unsent else HOPELESS
     if isinstance(error, kinds.SSLError) and "EOF" not in text:
         if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text:
-            why = re.search(r"certificate verify failed: ([^(\"']+)", text)
-            return (f"its certificate does not verify{f' ({why.group(1).strip()})' if why else ''}: set REQUESTS_CA_BUNDLE "
-                    "to your authority's file (PEM), or GALAXY_INSECURE=1 to go without"), HOPELESS
-        is_plain = "WRONG_VERSION" in text
-        return "no TLS at that port: does the address begin with http://?" if is_plain else "TLS failed", HOPELESS
+            why = re.search(r"certificate verify failed: ([^(\"']+)", text) or ["", "another host"]
+            return (f"its certificate does not verify ({why[1].strip()}): set REQUESTS_CA_BUNDLE to your authority's file "
+                    "(PEM), or GALAXY_INSECURE=1 to go without"), HOPELESS
+        return "no TLS at that port: is it an http:// address?" if "WRONG_VERSION" in text else "TLS failed", HOPELESS
     for kind, words, stage in ((kinds.InvalidJSONError, "NaN and Infinity are not JSON", HOPELESS),
                                (kinds.ContentDecodingError, "the answer's compression is broken", HOPELESS),
                                (ValueError, "not the address of a server", HOPELESS),        # InvalidURL and its like
@@ -835,26 +855,15 @@ def classify_failure(error: Exception) -> tuple[str, str]:
         if re.search("resol|getaddrinfo|Name or service|nodename", text, re.IGNORECASE):
             return "no such host", UNSENT
         return "connection refused" if "refused" in text else "no connection", UNSENT
-    may_be_served = isinstance(error, (kinds.ConnectionError, kinds.ChunkedEncodingError))
-    return "the connection broke before the answer was whole", BROKEN if may_be_served else HOPELESS
+    words = "no answer in time" if "Read timed out" in text else "the connection broke before the answer was whole"
+    return words, BROKEN if isinstance(error, (kinds.ConnectionError, kinds.ChunkedEncodingError)) else HOPELESS
 
 
-def should_retry(method: str, response: requests.Response, failures: int) -> bool:
-    """Whether to send a request again after this answer; `failures` counts its answers of status 500."""
-    status = response.status_code
-    if method in IDEMPOTENT_METHODS:
-        return status in TRANSIENT_STATUSES or (status == 500 and failures == 1)
-    return method in ("POST", "PATCH") and (status == 429 or (status == 503 and "Retry-After" in response.headers))
-
-
-def retry_after(response: requests.Response | None) -> float:
+def retry_after(response: requests.Response) -> float:
     """Return the seconds in either form of `Retry-After` (RFC 9110, 10.2.3), 0 where there is none."""
-    text = response.headers.get("Retry-After", "") if response is not None else ""
-    if re.fullmatch(r"\d+", text.strip()):
-        return float(text)
-    from email.utils import parsedate_to_datetime
+    text = response.headers.get("Retry-After", "").strip()
     with contextlib.suppress(TypeError, ValueError, OverflowError):
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        return float(text) if text.isdecimal() else max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     return 0.0
 
 
@@ -866,13 +875,12 @@ def no_answer_error(request: str, method: str, error: Any) -> GalaxyError:
         return GalaxyError(f"{text}: is the address right, and is the server up?", TRY_LATER)
     if stage == HOPELESS:
         return GalaxyError(text, USAGE if isinstance(error, (ValueError, requests.exceptions.InvalidJSONError)) else FAILED)
-    size, size_in_words = _body_size(error.request)
-    if size > 2**20 and not isinstance(error, requests.exceptions.Timeout):
-        # More than nginx takes by default, the least that proxies take.
-        text += f" (a proxy before Galaxy may refuse a body of {size_in_words})"
+    size = _body_size(error.request)
+    if "MiB" in size and not isinstance(error, requests.exceptions.Timeout):    # more than nginx takes by default
+        text += f" (a proxy before Galaxy may refuse a body of {size})"
     if method in IDEMPOTENT_METHODS:
         return GalaxyError(f"{text}: try again later", TRY_LATER)
-    return GalaxyError(f"{text}: {MAY_HAVE_ACTED}", lost=True)
+    return GalaxyError(f"{text}: {MAY_HAVE_ACTED}", TRY_LATER, lost=True)
 
 
 def error_from_response(request: str, response: requests.Response, base: str) -> GalaxyError:
@@ -889,7 +897,7 @@ def error_from_response(request: str, response: requests.Response, base: str) ->
     words = dict.fromkeys(shorten(part, 500).strip(": .,") for part in (status_line, message, "; ".join(details)))
     lost = response.request.method not in IDEMPOTENT_METHODS and status in (408, 502, 503, 504)
     text = ": ".join(part for part in (request, *words, MAY_HAVE_ACTED if lost else advice) if part)
-    return GalaxyError(text, TRY_LATER if status in TRANSIENT_STATUSES and not lost else FAILED, status=status, body=body,
+    return GalaxyError(text, TRY_LATER if status in TRANSIENT_STATUSES else FAILED, status=status, body=body,
                        err_msg=message, lost=lost, phrase=response.reason or "", http_headers=dict(response.headers))
 
 
@@ -898,8 +906,8 @@ PROXY_PAGES = re.compile(r"<center>(nginx|openresty)\b|<html><head>\n<title>\d{3
 
 
 def proxy_hint(response: requests.Response, body: str, base: str) -> str | None:
-    """Return what to try after an error of a proxy ("" where there is no advice), None where it may be Galaxy's own: those
-    are JSON, except pages (404, in another form) and the text of a 500, and never ask for a browser's password (26.1)."""
+    """Return what to try after an error of a proxy ("" where there is no advice), None where it may be Galaxy's own: JSON,
+    a page of its own (404), or the text of a 500; Galaxy asks for no password as browsers know it (26.1, measured)."""
     status, request = response.status_code, response.request
     by_proxy = (status in (413, 502, 504) or (status == 503 and "<html" in body.lower())
                 or (status == 401 and "WWW-Authenticate" in response.headers) or bool(PROXY_PAGES.search(body)))
@@ -912,42 +920,39 @@ def proxy_hint(response: requests.Response, body: str, base: str) -> str | None:
     if status == 404:
         return f"it does not pass that address on: is {base} your Galaxy's address, with its prefix if it has one?"
     if status == 413:
-        return (f"it refuses a body of {_body_size(request)[1]}; its administrator can raise the limit (nginx: "
-                "client_max_body_size)")
+        return f"it refuses a body of {_body_size(request)}; its administrator can raise the limit (client_max_body_size)"
     return "Galaxy is down or too slow: try again later" if status in TRANSIENT_STATUSES else ""
 
 
-def _body_size(request: requests.PreparedRequest | None) -> tuple[int, str]:
-    """Return the size of a request's body in bytes, and in words."""
-    text = request.headers.get("Content-Length", "") if request is not None else ""
-    size = int(text) if text.isdecimal() else 0
-    return size, f"{size / 2**20:.3g} MiB" if size >= 2**20 else f"{size} bytes"
+def _body_size(request: requests.PreparedRequest | None) -> str:
+    """Return the size of a request's body in words."""
+    size = int(request.headers.get("Content-Length", 0)) if request is not None else 0
+    return f"{size / 2**20:.3g} MiB" if size >= 2**20 else f"{size} bytes"
 
 
 def error_hint(response: requests.Response, message: str, code: int | None, base: str) -> str:
     """Return what to try after an error with Galaxy's `message` and `err_code`; "" where there is no advice."""
     status, request, url = response.status_code, response.request, str(response.request.url)
-    if status in (401, 403) and "x-api-key" not in request.headers:
-        return "" if "Authorization" in request.headers else "it was asked without a key"
-    if status == 401 or "API key is not valid" in message:      # which some routes of Galaxy 26.1 answer with 403
-        return f"check the key: key_show.py {base} EMAIL shows yours"
-    if code == 403004:
-        return "the server's administrator can allow it in galaxy.yml"
-    if code == 403006 or (status == 403 and "administrators can" in message):
-        return "this needs an administrator's key; the server's administrator names them in admin_users of galaxy.yml"
-    if code in (403002, 403005) and re.search("/api/(libraries|folders)/", url):
-        return "the library's managers and the server's administrator can permit it"
-    if status == 404 and code is None:
-        if "/api/" not in f"{urlsplit(url).path}/":
-            return f"addresses of the API have /api/ behind the server's own, as in {urljoin(url, '/api/users')}"
-        return f"Galaxy has no such address for {request.method}: {base}/api/docs lists those it has"
-    if code == 400009 or (code == 400008 and "invalid id" in message.lower()):
-        return "an id is what display.py shows in the field id"
-    if code == 400008 and "should be a valid" in message:
-        return "NAME=VALUE sends a string, NAME:=JSON any other type"
-    if status == 500:
-        return "Galaxy failed over it; its administrator's log says why"
-    return "try again later" if status in TRANSIENT_STATUSES else ""
+    hints = (
+        (status in (401, 403) and "x-api-key" not in request.headers,
+         "" if "Authorization" in request.headers else "it was asked without a key"),
+        # Some routes of Galaxy 26.1 say so with a 403.
+        (status == 401 or "API key is not valid" in message, f"check the key: key_show.py {base} EMAIL shows yours"),
+        (code == 403004, "the server's administrator can allow it in galaxy.yml"),
+        (code == 403006 or (status == 403 and "administrators can" in message),
+         "this needs an administrator's key; the server's administrator names them in admin_users of galaxy.yml"),
+        (code in (403002, 403005) and re.search("/api/(libraries|folders)/", url),
+         "the library's managers and the server's administrator can permit it"),
+        (status == 404 and code is None and "/api/" not in f"{urlsplit(url).path}/",
+         f"addresses of the API have /api/ behind the server's own, as in {urljoin(url, '/api/users')}"),
+        (status == 404 and code is None,
+         f"Galaxy has no such address for {request.method}: {base}/api/docs lists those it has"),
+        (code == 400009 or (code == 400008 and "invalid id" in message.lower()),
+         "an id is what display.py shows in the field id"),
+        (code == 400008 and "should be a valid" in message, "NAME=VALUE sends a string, NAME:=JSON any other type"),
+        (status == 500, "Galaxy failed over it; its administrator's log says why"),
+        (status in TRANSIENT_STATUSES, "try again later"))
+    return next((hint for applies, hint in hints if applies), "")
 
 
 def body_text(response: requests.Response) -> str:
@@ -1012,11 +1017,9 @@ INTERRUPTED = 130   # Ctrl-C; 128+N for signal N
 
 class GalaxyError(Exception):
     """Something failed; `str()` of it is one line that is fit to show: what failed, why, what to try, and no key.
-
     `exit_code` is the script's exit status. Where Galaxy answered: `status` (HTTP) with its `phrase`, `body` (text) and
-    `err_msg` (Galaxy's own words). `lost` is True where a POST went out and its answer never came: the server may have
-    acted, so look before you send it again. `table` lists what there is to choose from; `run` prints it below the line.
-    """
+    `err_msg` (its own words). `lost`: a POST went out and no good answer came, so the server may have acted: look before
+    you send it again. `table` lists what there is to choose from; `run` prints it below the line."""
 
     def __init__(self, text: str, exit_code: int = FAILED, *, status: int | None = None, body: str | None = None,
                  err_msg: str | None = None, lost: bool = False, table: str = "", phrase: str = "",
@@ -1025,8 +1028,7 @@ class GalaxyError(Exception):
         self.exit_code, self.status, self.body, self.err_msg, self.lost = exit_code, status, body, err_msg, lost
         self.table, self.phrase, self.http_headers = table, phrase, http_headers or {}
 
-    def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
+    __str__ = Exception.__str__     # not urllib's
 
 
 class GalaxyURLError(GalaxyError, URLError):
@@ -1065,20 +1067,20 @@ def _recipe_errors() -> Iterator[None]:
 
 def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     is_missing = isinstance(error, ModuleNotFoundError) and str(error.name).startswith("galaxy_api_scripts")
-    if os.environ.get("GALAXY_DEBUG") or not (is_missing or isinstance(error, GalaxyError)):
+    if os.environ.get("GALAXY_DEBUG") or not (is_missing or isinstance(error, (GalaxyError, KeyboardInterrupt))):
         _hook_before(kind, error, trace)
         return
-    import traceback
     frames = traceback.extract_tb(trace)
     number = next((number for number, frame in enumerate(frames) if frame.filename == __file__), 0)
     helper, recipe = frames[number].name, frames[number - 1]      # which calls a helper of this file
     place = f"line {recipe.lineno} of {os.path.basename(recipe.filename)}"
     old = {"display": "exited", **dict.fromkeys(("submit", "update", "delete"), "returned a text that begins 'Error.'")}
-    report_error(_describe(error)[0] + (f" ({place}: {helper} raises where it {old[helper]} before: put it into try ... "
-                                        "except GalaxyError; docs/legacy.md)" if helper in old else ""))
+    note = f" ({place}: {helper} raises where it {old.get(helper)} before: use try ... except GalaxyError; docs/legacy.md)"
+    report_error(_describe(error)[0] + note * (helper in old and isinstance(error, GalaxyError)))
 
 
 _hook_before, sys.excepthook = sys.excepthook, _print_uncaught
+threading.excepthook = lambda about: report_error(*_describe(about.exc_value or SystemExit()))
 
 
 def run(main: Callable[[], int | None]) -> int:
@@ -1109,12 +1111,9 @@ def run(main: Callable[[], int | None]) -> int:
     return status
 
 
+# on_success(act) lets `run` call act() last, when a successful main's output is written: a run killed before has not ended.
 _success_actions: list[Callable[[], object]] = []
-
-
-def on_success(act: Callable[[], object]) -> None:
-    """Let `run` call `act()` last, when a successful `main`'s output is written: a run killed before that has not ended."""
-    _success_actions.append(act)
+on_success = _success_actions.append
 
 
 def _prepare_process() -> None:
@@ -1124,16 +1123,18 @@ def _prepare_process() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
         if hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
+    if sys.stdout.isatty():     # names of other people's things are printed there
+        write = sys.stdout.write
+        sys.stdout.write = lambda text: write(clean(text, "\n\t"))     # type: ignore[method-assign]
+    def end(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_IGN)       # `timeout` sends it to the process and to its group
+        sys.exit(128 + number)
+
     if threading.current_thread() is threading.main_thread():
         for name in ("SIGTERM", "SIGHUP"):      # Windows has no SIGHUP
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-                signal.signal(number, _exit_on_signal)
-
-
-def _exit_on_signal(number: int, frame: object) -> None:
-    signal.signal(number, signal.SIG_IGN)       # `timeout` sends it to the process and to its group
-    sys.exit(128 + number)
+                signal.signal(number, end)
 
 
 def _describe(error: BaseException) -> tuple[str, int]:
@@ -1150,13 +1151,14 @@ def _describe(error: BaseException) -> tuple[str, int]:
         package = {"yaml": "PyYAML", "docopt": "docopt-ng"}.get(str(error.name), error.name)
         return f"the package {package} is not installed: pip install {package}", FAILED
     hint = "" if os.environ.get("GALAXY_DEBUG") else "; GALAXY_DEBUG=1 shows where"
-    return f"unforeseen, in the script or in Galaxy's answer: {type(error).__name__}: {error}{hint}", FAILED
+    if Answer.latest and not isinstance(error, (AssertionError, ImportError, MemoryError)):
+        return f"{Answer.latest}: the answer is not of Galaxy's form ({type(error).__name__}: {error}){hint}", FAILED
+    return f"unforeseen: {type(error).__name__}: {error}{hint}", FAILED
 
 
 def report_error(text: str, exit_code: int = FAILED) -> int:
     """Print `text` as one line on standard error, below the traceback if $GALAXY_DEBUG is set, and return `exit_code`."""
     if os.environ.get("GALAXY_DEBUG") and sys.exc_info()[0]:
-        import traceback
         eprint(traceback.format_exc())
     eprint(f"{script_name()}: {one_line(redact(text))}")
     return exit_code
@@ -1165,7 +1167,7 @@ def report_error(text: str, exit_code: int = FAILED) -> int:
 def eprint(text: str) -> None:
     """Print `text`, redacted, on standard error; ignore a full disk there."""
     with contextlib.suppress(OSError):
-        print(redact(text), file=sys.stderr, flush=True)
+        print(clean(redact(text), "\n\t"), file=sys.stderr, flush=True)
 
 
 def script_name() -> str:
@@ -1184,10 +1186,9 @@ def register_secret(secret: str | None) -> None:
 
 def register_password(url: str) -> None:
     """Keep the password in an address out of every message from now on, in each form in which it is sent."""
-    with contextlib.suppress(ValueError):
-        user, typed = urlsplit(url).username or "", urlsplit(url).password
-        for secret in (typed, unquote(typed), b64encode(unquote(f"{user}:{typed}").encode()).decode()) if typed else ():
-            register_secret(secret)
+    user, typed = urlsplit(url).username or "", urlsplit(url).password or ""
+    for secret in (typed, unquote(typed), typed and b64encode(unquote(f"{user}:{typed}").encode()).decode()):
+        register_secret(secret)
 
 
 def redact(text: str) -> str:
@@ -1198,18 +1199,26 @@ def redact(text: str) -> str:
     return re.sub(r"(https?://)[^/\s]*@", r"\1", text, flags=re.IGNORECASE)
 
 
-def redact_all(value: Any) -> Any:
-    """Return a value of JSON without the secrets in its texts."""
+def redact_all(value: Any, names: str = "$.") -> Any:
+    """Return a value of JSON without the secrets in its texts, nor what is named so that the pattern `names` fits."""
     if isinstance(value, dict):
-        return {name: redact_all(one) for name, one in value.items()}
+        return {name: "***" if re.search(names, name) else redact_all(one, names) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [redact_all(one) for one in value]
+        return [redact_all(one, names) for one in value]
     return redact(value) if isinstance(value, str) else value
 
 
+CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def clean(text: str, keep: str = "") -> str:
+    """Return `text` with what a terminal obeys, or what turns its direction, written out (`\\x1b`), but for `keep`."""
+    return CONTROL_CHARACTERS.sub(lambda match: match[0] if match[0] in keep else repr(match[0])[1:-1], text)
+
+
 def one_line(text: str) -> str:
-    """Return `text` on one line, without the control characters that a terminal would obey."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", re.sub(r"\s+", " ", text)).strip()
+    """Return `text` on one line, without control characters."""
+    return CONTROL_CHARACTERS.sub("", re.sub(r"\s+", " ", text)).strip()
 
 
 def shorten(text: str, most: int = 200) -> str:
@@ -1229,8 +1238,7 @@ def output_options(args: dict[str, Any], known: Iterable[str] = ()) -> dict[str,
     if style not in OWN_STYLES[1:] and (style or fields):
         import tabulate  # so that nothing is sent where it is missing
         if style and style not in (OWN_STYLES[0], *tabulate.tabulate_formats):
-            raise GalaxyError(f"--format={style}: expected one of {', '.join(OWN_STYLES)}, or a tabulate style such as "
-                              "github", USAGE)
+            raise GalaxyError(f"--format={style}: expected one of {', '.join(OWN_STYLES)} or a style of tabulate", USAGE)
     names = [name.strip() for name in (fields or "").split(",") if name.strip()]
     unknown = [name for name in names if known and name not in known]
     if unknown:
@@ -1241,12 +1249,9 @@ def output_options(args: dict[str, Any], known: Iterable[str] = ()) -> dict[str,
 def show(answer: Any, format: str | None = None, fields: Iterable[str] = (),
          plain: Callable[[Any], None] | None = None, changed: bool = False, upright: bool = False) -> None:
     """Print JSON as a `table`, `json`, `jsonl`, `csv`, `tsv`, `value` (cells alone, for a shell's variables) or another
-    tabulate style; `fields` picks the columns. Without either, `plain` prints it if given.
-
-    A string stays as it is, null is an empty cell, all else is its JSON. `jsonl` and `value`, and `csv` and `tsv` with
-    `fields`, go out row by row as `answer` hands them on. A single thing's table is `upright` on request: a line a field.
-    Raises an error for a field that no row has: a usage error, unless the request has `changed` something.
-    """
+    tabulate style; `fields` picks the columns. Without either, `plain` prints it if given. A string stays as it is, null is
+    an empty cell, all else its JSON. `jsonl`, `value`, and with `fields` `csv` and `tsv`, go out row by row. A single thing
+    is `upright` on request. A field that no row has is an error: a usage error, unless something has `changed`."""
     try:
         _print_rows(answer, format, list(fields), plain, changed, upright)
         if changed:
@@ -1260,8 +1265,7 @@ def show(answer: Any, format: str | None = None, fields: Iterable[str] = (),
 def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callable[[Any], None] | None, changed: bool,
                 upright: bool) -> None:
     if plain and not style and not fields:
-        plain(list(answer) if isinstance(answer, Iterator) else answer)
-        return
+        return plain(list(answer) if isinstance(answer, Iterator) else answer)
     if changed and answer is None:      # Galaxy answers some requests with an empty body
         return
     single = isinstance(answer, (dict, str)) or not isinstance(answer, Iterable)
@@ -1275,9 +1279,18 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callab
             print(json.dumps(row, ensure_ascii=False), flush=True)
     elif style == "value":
         for row in rows:
-            print(*(_cell(value) for value in (row.values() if isinstance(row, dict) else [row])), sep="\t", flush=True)
+            values = row.values() if isinstance(row, dict) else [row]
+            print(*(_line(_cell(value)) for value in values), sep="\t", flush=True)
     elif style in ("csv", "tsv"):
-        _print_separated(rows, "," if style == "csv" else "\t", fields)
+        if not fields:
+            rows, fields = _columns(list(rows))
+        import csv
+        first = list(itertools.islice(rows, 1))     # an error in it comes before the heading
+        writer = csv.writer(sys.stdout, delimiter="," if style == "csv" else "\t", lineterminator="\n")
+        writer.writerow(fields)
+        for row in itertools.chain(first, rows):
+            writer.writerow([_line(_cell(row.get(name))) for name in fields])
+            sys.stdout.flush()
     else:
         style = "simple" if style in (None, "table") else style
         if upright and isinstance(answer, dict):
@@ -1287,9 +1300,8 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callab
 
 def print_request(method: str, url: str, data: Any, style: str | None = None) -> None:
     """Print a request that is not sent, for `--dry-run`, without the passwords in it."""
-    named = [name for name in data if re.search("passw|secret|token", name, re.IGNORECASE)] if isinstance(data, dict) else []
-    payload = {**redact_all(data), **dict.fromkeys(named, "***")} if named else redact_all(data)
-    show({"method": method, "url": redact(url), "payload": payload}, style or "json")
+    shown = redact_all(data, "(?i)passw|secret|token|api_?key")
+    show({"method": method, "url": redact(url), "payload": shown}, style or "json")
 
 
 def _select_fields(rows: Iterable[Any], fields: list[str], changed: bool) -> Iterator[Any]:
@@ -1313,25 +1325,14 @@ def _id_note(answer: Any) -> str:
     return f" (id {answer['id']})" if isinstance(answer, dict) and "id" in answer else ""
 
 
-def _print_separated(rows: Iterator[Any], separator: str, fields: list[str]) -> None:
-    if not fields:
-        rows, fields = _columns(list(rows))
-    import csv
-    first = list(itertools.islice(rows, 1))     # an error in it comes before the heading
-    writer = csv.writer(sys.stdout, delimiter=separator, lineterminator="\n")
-    writer.writerow(fields)
-    for row in itertools.chain(first, rows):
-        writer.writerow([_cell(row.get(name)) for name in fields])
-        sys.stdout.flush()
-
-
 def format_table(content: list[Any], fields: Iterable[str] = (), style: str = "simple") -> str:
     """Return `content` as one of tabulate's tables, each value as it is; `fields` picks the columns."""
     import tabulate
     tabulate.PRESERVE_WHITESPACE = True
     rows, columns = _columns(content)
     columns = list(fields) or columns
-    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
+    # A line end in the first column would make another row of it.
+    cells = [[clean(_cell(row.get(name)), "\n" if name != columns[0] else "") for name in columns] for row in rows]
     return tabulate.tabulate(cells, columns, style, disable_numparse=True)
 
 
@@ -1342,9 +1343,11 @@ def _columns(content: list[Any]) -> tuple[Iterator[dict[str, Any]], list[str]]:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _line(value: object) -> str:        # no more than one on a terminal
+    return clean(str(value)) if sys.stdout.isatty() else str(value)
 
 
 def print_members(answer: Any) -> None:
@@ -1356,14 +1359,14 @@ def print_members(answer: Any) -> None:
                 _print_member(member, f"#{number}: {member['url']}" if "url" in member else None)
             elif isinstance(member, list):
                 for item in member:
-                    print(item)
+                    print(_line(item))
             else:
-                print(f"  {member}")
+                print(f"  {_line(member)}")
         print(f"\n{len(answer)} element(s) in collection")
     elif isinstance(answer, dict):
         print("Member Information\n------------------")
         for name, value in answer.items():
-            print(f"{name}: {value}")
+            print(_line(f"{name}: {value}"))
     else:
         print(answer if isinstance(answer, str) else json.dumps(answer))
 
@@ -1371,14 +1374,13 @@ def print_members(answer: Any) -> None:
 def print_response(answer: Any) -> None:
     """Print the answer to a POST as the old `create.py` did: members one by one, anything else as it is."""
     if not isinstance(answer, list):
-        print_answer(answer)
-        return
+        return print_answer(answer)
     print("Response\n--------")
     for member in answer:
         if isinstance(member, dict):
             _print_member(member, member.get("url", "----"))
         else:
-            print(member)
+            print(_line(member))
 
 
 def print_answer(answer: Any) -> None:
@@ -1390,9 +1392,9 @@ def print_answer(answer: Any) -> None:
 
 def _print_member(member: dict[str, Any], heading: Any) -> None:
     if heading is not None:
-        print(heading)
+        print(_line(heading))
     if "name" in member:
-        print(f"  name: {member['name']}")
+        print(_line(f"  name: {member['name']}"))
     for name, value in member.items():
         if name not in ("url", "name"):
-            print(f"  {name}: {value}")
+            print(_line(f"  {name}: {value}"))

@@ -17,6 +17,8 @@ from common import (
     TRY_LATER,
     Galaxy,
     GalaxyError,
+    parse_id,
+    read_text,
     report_error,
 )
 
@@ -55,11 +57,13 @@ def _list_datasets(galaxy: Galaxy, batch: list[str], keys: str) -> Any:
 
 def _fetch_dataset(galaxy: Galaxy, dataset_id: str, own: bool, is_untyped: bool) -> DatasetOrError:
     try:
-        dataset = dict(galaxy.get(f"datasets/{dataset_id}"))
+        dataset = galaxy.get(f"datasets/{dataset_id}")
     except GalaxyError as error:
         if error.exit_code == TRY_LATER or error.status == 401:
             raise
         return error
+    if not isinstance(dataset, dict) or not dataset.get("id"):
+        return GalaxyError(f"dataset {dataset_id}: {galaxy.base} answers with something else: is it a Galaxy?")
     label = f"dataset {dataset_id}: {dataset.get('name')!r} is in somebody else's history"
     if own and not galaxy.current_user().get("is_admin"):
         return GalaxyError(label)
@@ -152,6 +156,20 @@ def find_stuck(galaxy: Galaxy, datasets: Iterable[dict[str, Any]]) -> dict[str, 
 def describe_timeout(timeout: float | None) -> str:
     """How long was waited, for a message; "" if it was an outer wait's time that was up (see `Galaxy.poll`)."""
     return "" if timeout is None else f" after {timeout:g} s"
+
+
+def parse_ids(texts: list[str], name: str) -> list[str]:
+    """Return the ids in `texts`, the words of the argument `name`, each once; `-` reads standard input, one a line, and
+    to its end: what is done to these things may change the list that they come from."""
+    ids: list[str] = []
+    for text in texts:
+        if text == "-":
+            lines = enumerate(read_text("-").splitlines(), 1)
+            ids += [parse_id(line.strip(), f"{name}, line {number} of standard input")
+                    for number, line in lines if line.strip()]
+        else:
+            ids.append(parse_id(text, name))
+    return list(dict.fromkeys(ids))
 
 
 def combine_exit_codes(codes: list[int], ids: list[str]) -> int:

@@ -25,9 +25,9 @@ status is 3.
 """
 import sys
 
-from common import TRY_LATER, Galaxy, GalaxyError, arguments, output_options, parse_ids, report_error, run, show
+from common import TRY_LATER, Galaxy, GalaxyError, arguments, output_options, report_error, run, show
 from galaxy_api_scripts.invocations.jobs import is_finished
-from galaxy_api_scripts.polling import combine_exit_codes
+from galaxy_api_scripts.polling import combine_exit_codes, parse_ids
 
 FIELDS = ["id", "state", "done"]
 CANCELLED_STATES = ("cancelling", "cancelled")

@@ -33,12 +33,11 @@ from common import (
     arguments,
     int_option,
     output_options,
-    parse_ids,
     run,
     show,
 )
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, job_stderr, job_url
-from galaxy_api_scripts.polling import combine_exit_codes, iter_terminal
+from galaxy_api_scripts.polling import combine_exit_codes, iter_terminal, parse_ids
 
 FIELDS = ["id", "state", "tool_id", "exit_code", "history_id", "create_time", "update_time"]
 LISTED = 10     # more jobs than this are asked for by the list of their history's, fewer one by one

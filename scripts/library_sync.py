@@ -30,8 +30,8 @@ dataset is compared with the file first, and only then is the old one deleted, w
 
 Left alone are hidden files, files being written (*.part, *.partial, *.filepart, *.tmp, *.crdownload, *~), links out of
 FOLDER and links to folders, and what the library has under such names. If a file can't be read or does not arrive, an error
-says so, the others are done, and the exit status is 3. With --delete, a FOLDER without files is refused: its disk may not be
-mounted.
+says so, the others are done, and the exit status is 3; it is 4 if nothing else is left than what others are uploading under
+the same name. With --delete, a FOLDER without files is refused: its disk may not be mounted.
 
 Each run notes on this machine (in $XDG_STATE_HOME, or ~/.local/state) which dataset holds which file, so a run with nothing
 to do asks Galaxy for one list. Without these notes a dataset with a file's name and size counts as equal to it.
@@ -99,7 +99,10 @@ def main(argv=None):
         raise sync.failure
     if sync.failure:
         report_error(str(sync.failure))
-    return SOME_FAILED if sync.errors else DONE
+    waiting = [step for step in steps if step.waits and not dry_run]
+    for step in waiting:
+        report_error(f"{printable_name(step.path)}: {step.why}: a later run compares it; delete it if its job was cancelled")
+    return SOME_FAILED if sync.errors else STILL_RUNNING if waiting else DONE
 
 
 def parse_target(text):

@@ -30,6 +30,7 @@ import uuid
 from common import (
     DONE,
     NON_TERMINAL_DATASET_STATES,
+    NON_TERMINAL_JOB_STATES,
     SOME_FAILED,
     STILL_RUNNING,
     USAGE,
@@ -83,19 +84,26 @@ def wait_and_check(galaxy, folder, paths, timeout):
     """Wait until all datasets of these files have ended, report what did not get in, and return the exit status."""
     files = {os.path.basename(path): (path, os.path.getsize(path)) for path in paths}
     for _ in galaxy.poll(timeout):
+        # Asked before the folder: a cancelled job leaves its dataset in the state that it was in (26.1).
+        jobs = list(galaxy.pages("jobs", {"tool_id": "upload1", "state": list(NON_TERMINAL_JOB_STATES)}, limit=1))
         now = open_folder(galaxy, folder.id)
         states = {name: [dataset["state"] for dataset in now.datasets(name)] for name in files}
         unfinished = [name for name in files if not set(states[name]).isdisjoint(NON_TERMINAL_DATASET_STATES)]
-        if not unfinished:
+        if not unfinished or not jobs:
             break
     else:
         report_error(f"{len(unfinished)} of {len(files)} files are still being loaded after {timeout} s")
+    for name in unfinished if not jobs else ():
+        report_error(f"{files[name][0]}: its job has ended without it: was it cancelled?")
+        for dataset in now.datasets(name):
+            if dataset["state"] in NON_TERMINAL_DATASET_STATES:
+                galaxy.delete(f"libraries/datasets/{dataset['id']}")
     is_paused = any("paused" in states[name] for name in files)
     problems = check_uploads(galaxy, folder, {name: size for name, (_, size) in files.items() if name not in unfinished},
                              f"it is paused: {PAUSED_ADVICE} that dataset" if is_paused else "Galaxy does not say why")
     for name, problem in problems.items():
         report_error(f"{files[name][0]}: {problem}")
-    return SOME_FAILED if problems else STILL_RUNNING if unfinished else DONE
+    return SOME_FAILED if problems or (unfinished and not jobs) else STILL_RUNNING if unfinished else DONE
 
 
 def list_files(folder):

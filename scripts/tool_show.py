@@ -41,7 +41,7 @@ def main(argv=None):
             output["fields"] = INPUT_COLUMNS
         show(rows, **output)
         return
-    print(f"{tool['id']}, {tool['name']} {tool['version']}\n{one_line(tool.get('description') or '')}\n")
+    print(f"{tool['id']}, {one_line(tool['name'])} {tool['version']}\n{one_line(tool.get('description') or '')}\n")
     print(input_table(rows))
     print()
     show([output_row(output) for output in tool["outputs"]], fields=["output", "makes", "label"])

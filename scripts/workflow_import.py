@@ -27,7 +27,7 @@ import re
 import sys
 from itertools import islice
 
-from common import TRY_LATER, USAGE, Galaxy, GalaxyError, arguments, decode_text, output_options, read_text, run, show
+from common import TRY_LATER, USAGE, Galaxy, GalaxyError, arguments, output_options, read_text, run, show
 from galaxy_api_scripts.workflows.definition import import_payload, warn_missing_tools
 
 LARGEST = 50    # MiB that are read from an address
@@ -79,7 +79,7 @@ def fetch_text(url):
         raise GalaxyError(f"{url}: the connection broke before the answer was whole", TRY_LATER) from None
     if len(content) > LARGEST * 2**20:
         raise GalaxyError(f"{url}: no workflow there: the answer is larger than {LARGEST} MiB")
-    return decode_text(content, url)
+    return read_text(url, content=content)
 
 
 if __name__ == "__main__":

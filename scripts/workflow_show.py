@@ -26,7 +26,7 @@ the steps. Inputs also have the fields annotation and uuid, steps also state (th
 """
 import sys
 
-from common import Galaxy, arguments, output_options, run, show
+from common import Galaxy, arguments, one_line, output_options, run, show
 from galaxy_api_scripts.workflows.definition import (
     editor_view,
     export_workflow,
@@ -55,7 +55,7 @@ def main(argv=None):
             rows, output["fields"] = [*map(with_words, rows)], output["fields"] or columns
         show(rows, **output)
         return
-    print(f"{about['name']}, {about['id']}{', deleted' if about.get('deleted') else ''}")
+    print(f"{one_line(about['name'])}, {about['id']}{', deleted' if about.get('deleted') else ''}")
     for rows, columns in ((inputs, INPUTS), (steps, STEPS)):
         print()
         show(map(with_words, rows), fields=columns)

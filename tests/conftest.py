@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests_mock
 from fakes.galaxy import FakeGalaxy
 
 import common
@@ -37,6 +38,18 @@ def pytest_sessionstart(session):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, end)
+
+
+def create_response(request, **given):
+    """requests-mock's own, but an empty body has its length, as a server's has: without it the answer counts as cut off."""
+    answer = requests_mock_create(request, **given)
+    if all(given.get(kind) is None for kind in ("json", "text", "content", "body", "raw")):
+        answer.headers.setdefault("Content-Length", "0")
+    return answer
+
+
+requests_mock_create = requests_mock.response.create_response
+requests_mock.response.create_response = create_response
 
 
 @contextmanager
@@ -69,6 +82,7 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(home))
     common.shared_session.cache_clear()
     monkeypatch.setattr(common, "known_secrets", set())
+    monkeypatch.setattr(common.Answer, "latest", "")
     connect, look_up = socket.socket.connect, socket.getaddrinfo
 
     def guarded_connect(self, where):

@@ -10,6 +10,7 @@ from common import UNATTENDED, Galaxy, int_option, output_options
 from galaxy_api_scripts.batch.ledger import Ledger
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.summary import ROW_FIELDS
+from galaxy_api_scripts.datasets.references import parse_tag
 from galaxy_api_scripts.datasets.target_history import name_with_key
 from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.invocations.invocation import parse_labels
@@ -20,7 +21,6 @@ from galaxy_api_scripts.workflows.run import (
     check_workflow,
     invocation_options,
     parse_step_parameter,
-    parse_tag,
     require_nonempty,
 )
 

@@ -184,7 +184,7 @@ def _create_datasets(galaxy: Galaxy, history: str, elements: list[dict[str, Any]
     """Let Galaxy make datasets of what was sent; if its answer is lost, look for them."""
     after = last_hid(galaxy, history)
     for upload in sent:
-        upload.note(after=after, when=time.time(), sha256=upload.sha256)
+        upload.note(after=after, sha256=upload.sha256)
     try:
         answer = post_fetch(galaxy, history, [{"destination": {"type": "hdas"}, "elements": elements}], sessions)
         datasets = answer.get("outputs") if isinstance(answer, dict) else None
@@ -196,9 +196,7 @@ def _create_datasets(galaxy: Galaxy, history: str, elements: list[dict[str, Any]
                 for upload in sent:
                     upload.note(after=None)
             raise
-        for upload in sent:
-            upload.note(when=time.time())       # a proxy gives up while Galaxy still works on the request
-        _adopt_datasets(galaxy, history, sent)
+        _adopt_datasets(galaxy, history, sent)      # a proxy gives up while Galaxy still works on the request
         if all(upload.dataset for upload in sent):
             return
         raise GalaxyError(f"{error}; run it again, and it looks for what was done", TRY_LATER, lost=True) from error
@@ -216,7 +214,7 @@ def _adopt_datasets(galaxy: Galaxy, history: str, uploads: list[Upload]) -> None
     deleted: the file is sent again.
     """
     missing = [upload for upload in uploads if upload.notes.keys() & {"dataset", "after"}]
-    adopted: set[str] = set()
+    adopted, end = set[str](), time.monotonic() + SETTLE_SECONDS
     while missing:
         datasets = history_datasets(galaxy, history)
         for upload in missing:
@@ -235,8 +233,7 @@ def _adopt_datasets(galaxy: Galaxy, history: str, uploads: list[Upload]) -> None
                 if not upload.is_guess:
                     upload.note(dataset=dataset["id"])
         missing = [upload for upload in missing if not upload.dataset and upload.notes]
-        too_late = [upload for upload in missing
-                    if "dataset" in upload.notes or time.time() - upload.notes.get("when", 0) > SETTLE_SECONDS]
+        too_late = [upload for upload in missing if "dataset" in upload.notes or time.monotonic() > end]
         for upload in too_late:
             upload.note(dataset=None, after=None)
         missing = [upload for upload in missing if upload not in too_late]

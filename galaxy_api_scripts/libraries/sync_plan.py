@@ -37,6 +37,7 @@ class SyncStep:
     why: str = ""
     synced: SyncedFile | None = None        # what to save about the file
     obsolete: str = ""      # the id of the dataset or folder to delete
+    waits: bool = False     # for what somebody else's job makes of that name
 
     @property
     def row(self) -> dict[str, Any]:
@@ -123,7 +124,7 @@ class SyncPlanner:
             [(id, dataset)] = current.items()
             why, result = self._compare(dataset, synced, path, verify)
             if dataset["state"] in NON_TERMINAL_DATASET_STATES:
-                return [SyncStep(LEAVE, path, stamp.size, why)]
+                return [SyncStep(LEAVE, path, stamp.size, why, waits=True)]
             if not why:
                 return keep_steps(result, datasets)
             steps = [SyncStep(REPLACE, path, stamp.size, why, obsolete=id)]

@@ -5,7 +5,7 @@ import functools
 import re
 from typing import Any
 
-from common import STILL_RUNNING, USAGE, Galaxy, GalaxyError, decode_text, did_you_mean, one_line
+from common import STILL_RUNNING, USAGE, Galaxy, GalaxyError, did_you_mean, one_line, read_text
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, job_stderr
 from galaxy_api_scripts.polling import fetch_datasets, wait_jobs
 from galaxy_api_scripts.tools.catalog import (
@@ -199,4 +199,4 @@ def run_tool(galaxy: Galaxy, history: str, text: str, values: dict[str, Any], ti
 
 def read_dataset_text(galaxy: Galaxy, dataset: str) -> str:
     """The text of a dataset, read into memory."""
-    return decode_text(galaxy.request("GET", f"datasets/{dataset}/display").content, f"dataset {dataset}")
+    return read_text(f"dataset {dataset}", content=galaxy.request("GET", f"datasets/{dataset}/display").content)

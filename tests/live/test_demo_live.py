@@ -46,8 +46,9 @@ def test_make_demo(admin, demonstrate, tmp_path):
     assert {month: [int(days), float(rain), float(most)] for month, days, rain, most in rows} == wet_days()
     with open(tmp_path / "demo" / "results" / "manifest.tsv", newline="") as file:
         [result] = csv.DictReader(file, delimiter="\t")
-    [run] = admin.look("invocations", history_id=admin.look(f"datasets/{result['id']}")["history_id"])
-    assert admin.look(f"invocations/{run['id']}")["outputs"]["wet_days"]["id"] == result["id"]
+    dataset = result["ref"].partition(":")[2]
+    [run] = admin.look("invocations", history_id=admin.look(f"datasets/{dataset}")["history_id"])
+    assert admin.look(f"invocations/{run['id']}")["outputs"]["wet_days"]["id"] == dataset
     assert [job["state"] for job in admin.look("jobs", invocation_id=run["id"])] == ["ok"] * 4
 
 

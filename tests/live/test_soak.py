@@ -86,8 +86,8 @@ def test_a_link_that_is_cut_every_second(person, large, state, instants, tmp_pat
     process = begun(person, "dataset_download.py", f"--to={tmp_path}/to", person.key, road.url, made["id"], **state)
     print(f"down: {cut_until_it_ends(process, road, instants)} cuts")
     road.close()
-    assert sorted(os.listdir(tmp_path / "to")) == ["manifest.tsv", "two.bin.txt"]
-    assert sha256(tmp_path / "to" / "two.bin.txt") == sha256(path)
+    assert sorted(os.listdir(tmp_path / "to")) == ["manifest.tsv", "two.bin"]
+    assert sha256(tmp_path / "to" / "two.bin") == sha256(path)
 
 
 def cut_until_it_ends(process, road, instants):

@@ -23,7 +23,7 @@ def tables(tmp_path):
 def on_disk(folder):
     """{path: text} of what was fetched; its manifest is looked at apart."""
     found = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
-    assert found.pop("manifest.tsv").startswith("id\tname\tpath\tsize\thash\tstate\n")
+    assert found.pop("manifest.tsv").startswith("ref\tname\tpath\tsize\thash\tstate\t")
     return found
 
 

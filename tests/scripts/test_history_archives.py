@@ -578,7 +578,7 @@ def test_an_import_that_can_not_be_found_is_an_error(script, importer, clock, ca
         b"".join(request.body)
         return {}
     importer.mock.post(f"{API}/histories", json=lost)
-    assert script(history_import.main, KEY, URL, importer.file) == FAILED
+    assert script(history_import.main, KEY, URL, importer.file) == TRY_LATER
     assert refused_with(capsys, "the server may have done it all the same, so look before you send it again")
     assert sum(clock.slept) >= 300
 

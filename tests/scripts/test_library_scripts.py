@@ -185,6 +185,7 @@ def library(requests_mock):
     requests_mock.get(f"{URL}/api/libraries", json=[{"id": "l1", "name": "There", "root_folder_id": "F1"}])
     requests_mock.post(f"{URL}/api/libraries", json={"id": "l1", "root_folder_id": "F1"})
     requests_mock.get(f"{URL}/api/folders/F1/contents", [{"json": listing("error")}, {"json": listing("ok", "error")}])
+    requests_mock.get(f"{URL}/api/jobs", json=[{"id": "j"}])
     requests_mock.delete(f"{URL}/api/libraries/datasets/d1", json={})
     requests_mock.post(CONTENTS, json=CREATED)
     return requests_mock
@@ -235,6 +236,16 @@ def test_load_data_waits_for_the_jobs(script, library, metadata, clock, capsys):
     library.get(f"{URL}/api/folders/F1/contents", [{"json": listing()}, {"json": listing("queued")}])
     assert script(load_data_with_metadata.main, KEY, URL, metadata, "There", "--timeout=9") == STILL_RUNNING
     assert "1 of 1 files are still being loaded after 9 s" in capsys.readouterr().err
+
+
+def test_b15_load_data_does_not_wait_for_a_cancelled_job(script, library, metadata, clock, capsys):
+    """Galaxy leaves the dataset of such a job in the state that it was in."""
+    library.get(f"{URL}/api/jobs", [{"json": [{"id": "j"}]}, {"json": []}])
+    library.get(f"{URL}/api/folders/F1/contents", [{"json": listing()}, {"json": listing("queued")}])
+    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == SOME_FAILED
+    output = capsys.readouterr()
+    assert output.err.endswith("a.bed: its job has ended without it: was it cancelled?\n") and output.err.count("\n") == 1
+    assert [one.path for one in library.request_history if one.method == "DELETE"] == ["/api/libraries/datasets/d1"]
 
 
 def test_load_data_does_not_load_a_paused_file_again(script, library, metadata, capsys):

@@ -596,11 +596,17 @@ def test_a_dataset_without_its_bytes_is_replaced(sync, shelf, here, state, capsy
     assert lost in shelf.deleted and shelf.contents() == on_disk(here)
 
 
-def test_an_unfinished_dataset_is_left_alone(sync, shelf, here, capsys):
+def test_b15_an_unfinished_dataset_is_left_alone_and_told(sync, shelf, here, capsys):
+    """It may be that of a cancelled job, which never ends."""
     one = shelf.put("F0", "a.txt", "", state="queued")
-    assert sync() == 0
-    assert f"leave\ta.txt\t3\tdataset {one} of this name is still being made\n" in capsys.readouterr().out
-    assert len(shelf.elements()) == 1
+    assert sync("--dry-run") == 0
+    capsys.readouterr()
+    for options in ([], ["--quiet"]):
+        assert sync(*options) == STILL_RUNNING
+        output = capsys.readouterr()
+        assert f": a.txt: dataset {one} of this name is still being made: a later run compares it" in output.err
+        assert (f"leave\ta.txt\t3\tdataset {one} of this name is still being made\n" in output.out) == (not options)
+    assert [item["id"] for item in shelf.folders["F0"] if item["name"] == "a.txt"] == [one]
 
 
 def test_a_simultaneous_upload_by_another_machine_is_an_error(sync, shelf, here, capsys):

@@ -3,10 +3,12 @@
 Every script does its whole job against the fake with a marked key, a marked password in the address, and one in the address
 of the proxy that its requests go through. Then all is searched that was written: both streams, every file below the folder
 that holds the working folder, the home, the state and the temporary files, their names, and the lines of started processes.
+What is in the state folder is for its owner alone under any umask.
 """
 import base64
 import importlib
 import io
+import os
 import re
 import subprocess
 import sys
@@ -51,7 +53,9 @@ def galaxy(monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setattr("tempfile.tempdir", None)
     server.url = address(server.url, "somebody")
+    umask = os.umask(0)
     yield server
+    os.umask(umask)
     server.close()
 
 
@@ -97,6 +101,9 @@ class Run:
                  "names": repr(list(written)).encode(), **written}
         found = {place: mark for place, content in texts.items() for mark in MARKS if mark in content}
         assert not found, (name, found, output)
+        state = self.folder / "home" / ".local" / "state"
+        modes = {path: path.stat().st_mode & 0o777 for path in (state / "galaxy-api-scripts").rglob("*")}
+        assert all(mode == (0o700 if path.is_dir() else 0o600) for path, mode in modes.items()), modes
         return ended, output
 
     def files(self):
@@ -165,6 +172,7 @@ def test_the_password_of_a_source_is_shown_to_the_server_alone(galaxy, tmp_path,
 @pytest.mark.parametrize("name", sorted(set(JOBS) - {"galaxy_local.py", "ledger_show.py"}))      # these ask nobody
 def test_a_job_that_fails_writes_no_secret(name, trouble, debug, galaxy, tmp_path, capsys, monkeypatch):
     """The server repeats all that it was sent, and $GALAXY_DEBUG shows tracebacks."""
+    os.umask(0o077)
     if debug:
         monkeypatch.setenv("GALAXY_DEBUG", "1")
 

@@ -29,6 +29,7 @@ def test_json_and_files_are_sent(script, loopback, tmp_path, verb, method):
     file = tmp_path / "f.json"
     file.write_text('{"a": [1, 2]}')
     url = f"{loopback.url}/api/x"
+    loopback.will((200, {"id": "1"}))
     assert script(verb.main, KEY, url, "tags:=[\"a\"]", f"doc:=@{file}", f"text@={file}") == 0
     assert script(verb.main, KEY, url, f"@{file}") == 0
     assert [request.json for request in loopback.asked] == [
@@ -37,6 +38,7 @@ def test_json_and_files_are_sent(script, loopback, tmp_path, verb, method):
 
 @each_verb
 def test_a_line_without_pairs_sends_an_empty_object_and_with_delete_no_body(script, loopback, verb, method):
+    loopback.will((200, {"id": "1"}))
     assert script(verb.main, KEY, f"{loopback.url}/api/x") == 0
     assert loopback.asked[0].body == (b"" if method == "DELETE" else b"{}")
 

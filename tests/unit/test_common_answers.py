@@ -1,5 +1,7 @@
 """What comes back from a server, and whether to ask again: retries, bodies that are no JSON, errors and their hints."""
 import base64
+import gzip
+import re
 import time
 from email.utils import formatdate
 from http import HTTPStatus
@@ -52,7 +54,7 @@ def test_a_broken_connection_is_retried_for_get_and_never_for_post_and_patch(loo
     loopback.will(hang_up, (200, [1]))
     with pytest.raises(GalaxyError, match="may have done it") as excinfo:
         Galaxy(KEY, loopback.url).call(method, "histories", {})
-    assert excinfo.value.lost and excinfo.value.exit_code == FAILED
+    assert excinfo.value.lost and excinfo.value.exit_code == TRY_LATER
     assert [request.method for request in loopback.asked] == ["GET", "GET", method]
 
 
@@ -79,10 +81,10 @@ def test_a_post_whose_answer_is_late_is_lost(loopback, clock, monkeypatch):
     (429, {}, 2), (503, {"Retry-After": "3"}, 2), (503, {}, 1), (502, {}, 1), (504, {}, 1), (408, {}, 1),
     (500, {}, 1)])
 def test_a_post_is_retried_only_where_the_server_did_not_take_it(loopback, clock, status, headers, tries):
-    loopback.will((status, {}, headers), (200, {"id": 1}))
+    loopback.will((status, {}, headers), (200, {"id": "1"}))
     galaxy = Galaxy(KEY, loopback.url)
     if tries == 2:
-        assert galaxy.post("histories", {}) == {"id": 1}
+        assert galaxy.post("histories", {}) == {"id": "1"}
     else:
         with pytest.raises(GalaxyError) as excinfo:
             galaxy.post("histories", {})
@@ -328,14 +330,162 @@ def test_a_page_in_place_of_json_is_an_error(loopback):
         galaxy.get(galaxy.url)
 
 
-def test_an_empty_body_is_an_error_for_get_only(loopback):
+def test_an_empty_body_is_an_error_where_something_was_asked_for_or_made(loopback):
     loopback.will((204, b""))
     galaxy = Galaxy(KEY, loopback.url)
     assert galaxy.delete("workflows/1") is None
     assert galaxy.put("workflows/1", {}) is None
-    assert galaxy.post("workflows", {}) is None
+    assert galaxy.call("POST", "workflows/1/undelete", {}) is None
     with pytest.raises(GalaxyError, match="empty body"):
         galaxy.get("workflows/1")
+    with pytest.raises(GalaxyError, match="does not show what was made"):
+        galaxy.post("workflows", {})
+
+
+def cut_after(*parts):
+    """The bytes that come before the connection ends."""
+    def fault(handler):
+        handler.wfile.write(b"".join(parts))
+        handler.cut()
+    return fault
+
+
+STATUS, JSON = b"HTTP/1.1 200 OK\r\n", b"Content-Type: application/json\r\n"
+CUTS = {
+    "within the status line": [b"HTTP/1.1 2"],
+    "after the status line": [STATUS],
+    "within a header": [STATUS, JSON, b"Content-Le"],
+    "after a header": [STATUS, JSON],
+    "after the headers": [STATUS, JSON, b"Content-Length: 20\r\n\r\n"],
+    "after headers without a length": [STATUS, JSON, b"\r\n"],
+    "within a body": [STATUS, JSON, b'Content-Length: 20\r\n\r\n{"id": '],
+    "within a body without a length": [STATUS, JSON, b'\r\n{"id": '],
+    "before the first chunk": [STATUS, JSON, b"Transfer-Encoding: chunked\r\n\r\n"],
+    "within a chunk": [STATUS, JSON, b'Transfer-Encoding: chunked\r\n\r\n14\r\n{"id": '],
+    "after a chunk": [STATUS, JSON, b'Transfer-Encoding: chunked\r\n\r\n7\r\n{"id": \r\n'],
+    "within gzip": [STATUS, JSON, b"Content-Encoding: gzip\r\n\r\n", gzip.compress(str([*range(999)]).encode())[:-99]],
+}
+
+
+@pytest.mark.parametrize("parts", CUTS.values(), ids=CUTS.keys())
+def test_a_cut_anywhere_is_asked_again_for_get_and_ends_with_75_for_post(loopback, clock, parts):
+    loopback.will(cut_after(*parts), (200, {"id": "1"}))
+    assert Galaxy(KEY, loopback.url).get("histories/1") == {"id": "1"}
+    loopback.will(cut_after(*parts), (200, {"id": "1"}))
+    with pytest.raises(GalaxyError, match="broke before the answer was whole: the server may have done it") as excinfo:
+        Galaxy(KEY, loopback.url).post("histories", {})
+    assert (excinfo.value.exit_code, excinfo.value.lost) == (TRY_LATER, True)
+    assert [request.method for request in loopback.asked] == ["GET", "GET", "POST"]
+
+
+def drip(*parts):
+    """A byte at a time, each long before a read would time out."""
+    def fault(handler):
+        handler.wfile.write(b"".join(parts))
+        while not handler.owner.closing.wait(0.05):
+            try:
+                handler.wfile.write(b"x")
+            except OSError:
+                break
+        handler.replied = handler.close_connection = True
+    return fault
+
+
+@pytest.mark.parametrize("parts", [[STATUS], [STATUS, b"Content-Length: 1000000\r\n\r\n"],
+                                   [STATUS, b"Transfer-Encoding: chunked\r\n\r\nffff\r\n"]],
+                         ids=["headers", "body", "chunk"])
+def test_the_time_limit_holds_against_a_drip(loopback, monkeypatch, parts):
+    monkeypatch.setenv("GALAXY_TIMEOUT", "0.3")
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    loopback.will(drip(*parts))
+    with pytest.raises(GalaxyError, match="no answer in time: try again later") as excinfo:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert excinfo.value.exit_code == TRY_LATER
+
+
+def endless(start, block):
+    def fault(handler):
+        handler.replied = handler.close_connection = True
+        try:
+            handler.wfile.write(start)
+            while not handler.owner.closing.is_set():
+                handler.wfile.write(block)
+        except OSError:
+            pass
+    return fault
+
+
+@pytest.mark.parametrize("fault, words", [
+    (endless(STATUS + b"\r\n", b" " * 2**16), "is larger than 1000000 bytes"),
+    (endless(STATUS + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b" " * 2**16 + b"\r\n"), "is larger than"),
+    (lambda handler: handler.reply(200, gzip.compress(b" " * 2**27), {"Content-Encoding": "gzip"}), "is larger than"),
+    (lambda handler: handler.reply(200, b"x" * 100, {"Content-Encoding": "br"}), "is packed by br"),
+    (lambda handler: handler.reply(404, b"x" * 10**6 + b"x"), "is larger than"),
+], ids=["body", "chunks", "gzip bomb", "another compression", "error"])
+def test_an_answer_has_a_largest_size(loopback, monkeypatch, fault, words):
+    monkeypatch.setenv("GALAXY_MAX_JSON", "1000000")
+    loopback.will(fault)
+    with pytest.raises(GalaxyError, match=words) as excinfo:
+        Galaxy(KEY, loopback.url).get("histories")
+    assert excinfo.value.exit_code == FAILED and len(loopback.asked) == 1
+
+
+def test_endless_interim_answers_end(loopback, monkeypatch):
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    loopback.will(endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000))
+    with pytest.raises(GalaxyError, match="no answer in time"):
+        Galaxy(KEY, loopback.url).get("histories")
+
+
+def test_a_list_without_end_ends(loopback, monkeypatch):
+    monkeypatch.setattr(common, "MOST_PAGES", 3)
+    loopback.will((200, lambda handler: [{"id": f"{len(loopback.asked)}-{number}"} for number in range(500)]))
+    galaxy = Galaxy(KEY, loopback.url)
+    with pytest.raises(GalaxyError, match="1500 members, and no end of the list: is it that long"):
+        list(galaxy.pages("histories"))
+    assert len(list(galaxy.pages("histories", limit=2000))) == 2000
+
+
+@pytest.mark.parametrize("answer", [{}, None])
+def test_a_post_answered_with_nothing_is_refused_by_create_too(loopback, answer):
+    loopback.will((200, answer))
+    with pytest.raises(GalaxyError, match="nothing in the answer: the server may have done it") as excinfo:
+        common.submit(KEY, f"{loopback.url}/api/x", {})
+    assert (excinfo.value.exit_code, excinfo.value.lost) == (FAILED, True)
+
+
+@pytest.mark.parametrize("answer", [[], [{}], {"id": None}, {"id": ""}, {"id": 5}, {"id": "x/../../y"}, "", True, 0])
+def test_an_answer_without_what_was_made_is_refused(loopback, answer):
+    loopback.will((200, answer))
+    with pytest.raises(GalaxyError, match="does not show what was made: the server may have done it"):
+        Galaxy(KEY, loopback.url).post("histories", {})
+    with pytest.raises(GalaxyError, match="does not show what was made"):
+        common.submit(KEY, loopback.url, {}, route="histories")
+
+
+def test_an_error_of_galaxys_with_status_200_is_an_error(loopback):
+    loopback.will((200, {"err_msg": "Something failed", "err_code": 500001}))
+    with pytest.raises(GalaxyError, match="/api/histories: 200 OK: Something failed"):
+        Galaxy(KEY, loopback.url).get("histories")
+
+
+def test_a_key_that_an_answer_lacks_is_named_with_its_request(loopback, script, capsys):
+    loopback.will((200, [{"id": "1", "inner": {}}]), (200, {}))
+    galaxy = Galaxy(KEY, loopback.url)
+    [history] = galaxy.get("histories")
+    galaxy.get("version")
+    for look in (lambda: history["name"], lambda: history["inner"]["name"]):
+        with pytest.raises(GalaxyError, match="GET http://127[^ ]*/api/histories: the answer has no 'name'"):
+            look()
+    assert history == {"id": "1", "inner": {}} and history.get("name") is None and "name" not in history
+
+
+@pytest.mark.parametrize("use", [lambda answer: answer[0]["id"], lambda answer: answer + 1, lambda answer: answer.items()])
+def test_an_answer_of_another_type_is_one_line_with_its_request(loopback, script, capsys, use):
+    loopback.will((200, b"[]"))
+    assert script(lambda words: use(Galaxy(KEY, loopback.url).get("histories"))) == FAILED
+    assert re.fullmatch(r".*: GET http://127[^ ]*/api/histories: the answer is not of Galaxy's form \(\w+: .*\n",
+                        capsys.readouterr().err)
 
 
 def test_a_body_that_is_not_json_is_an_error(loopback):

@@ -46,12 +46,12 @@ def test_arguments_returns_options_and_positionals():
 
 
 def test_a_bad_line_shows_the_usage_and_no_key(capsys):
-    with pytest.raises(SystemExit) as excinfo:
-        common.arguments(NEW_USAGE, [KEY])
-    assert excinfo.value.code == USAGE
-    output = capsys.readouterr()
-    assert output.err == f"Usage:\n  do.py [options] KEY URL [NAME=VALUE...]\n{common.script_name()} --help says more\n"
-    assert output.out == ""
+    for line, problem in (([], "KEY, URL: missing"), ([KEY], "URL: missing")):
+        assert common.run(lambda: common.arguments(NEW_USAGE, line)) == USAGE       # noqa: B023
+        output, name = capsys.readouterr(), common.script_name()
+        usage = "Usage:\n  do.py [options] KEY URL [NAME=VALUE...]"
+        assert output.err == f"{name}: {problem}\n{usage}\n{name} --help says more\n"
+        assert output.out == ""
 
 
 def test_help_prints_the_docstring(capsys):
@@ -118,9 +118,9 @@ def test_only_the_sign_between_a_short_option_and_its_value_is_dropped():
 
 @pytest.mark.parametrize("line", [["k", "u", "n", "-dry-run"], ["k", "u", "n", "more", "-N"]])
 def test_a_mistyped_option_among_extra_words_of_a_legacy_line_is_not_ignored(line):
-    with pytest.raises(SystemExit) as caught:
+    with pytest.raises(GalaxyError) as caught:
         common.arguments(LEGACY_USAGE, line, legacy=True)
-    assert caught.value.code == USAGE
+    assert caught.value.exit_code == USAGE
 
 
 def test_short_options_of_a_legacy_line_may_stand_together():

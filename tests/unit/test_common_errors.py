@@ -39,7 +39,7 @@ def test_run_returns_the_exit_status(main, status):
     (GalaxyError("two\nlines  and\ttabs"), "two lines and tabs"),
     (OSError(errno.ENOSPC, "No space left on device", "/x/f"), "/x/f: No space left on device"),
     (PermissionError(errno.EACCES, "Permission denied", "f"), "f: Permission denied"),
-    (KeyError("id"), "unforeseen, in the script or in Galaxy's answer: KeyError: 'id'; GALAXY_DEBUG=1 shows where"),
+    (KeyError("id"), "unforeseen: KeyError: 'id'; GALAXY_DEBUG=1 shows where"),
 ])
 def test_run_prints_an_error_on_one_line(capsys, monkeypatch, error, line):
     monkeypatch.setattr("sys.argv", ["x/nightly.py"])

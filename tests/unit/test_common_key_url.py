@@ -152,7 +152,7 @@ def test_galaxy_url_selects_the_parsec_entry(parsec, monkeypatch):
 
 
 def test_a_key_that_is_nowhere_to_be_looked_up_is_a_usage_error():
-    assert "no ~/.parsec.yml to look a key up in, and neither GALAXY_API_KEY nor" in usage_error("-", HOST)
+    assert "no ~/.parsec.yml to look a key up in, nor is GALAXY_API_KEY or" in usage_error("-", HOST)
     assert "no ~/.parsec.yml" in usage_error("@x", HOST)
 
 

@@ -86,6 +86,6 @@ def test_the_lines_for_retired_scripts_send_the_original_requests(script, reques
         (tmp_path / name).write_text("<form/>")
     address = url.replace("BASE", "http://galaxy.test") if "BASE" in url else "http://galaxy.test/api/x"
     module, method = {"create.py": (create, "POST"), "update.py": (update, "PUT")}[verb]
-    requests_mock.register_uri(method, address, json={})
+    requests_mock.register_uri(method, address, json={"id": "1"})
     assert script(module.main, key, address, *pairs) == 0
     assert requests_mock.last_request.json() == sent
