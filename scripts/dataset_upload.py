@@ -65,13 +65,14 @@ from galaxy_api_scripts.datasets.upload import (
     upload_sources,
     verify_uploads,
 )
-from galaxy_api_scripts.progress import enable_bars
+from galaxy_api_scripts.progress import date_lines, enable_bars
 
 FIELDS = ["id", "hid", "name", "extension", "state", "size", "history_id"]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
+    date_lines(args["HISTORY"])
     texts, name, ext = args["SOURCE"], args["--name"], args["--ext"] or ""
     dry_run, wait, timeout = args["--dry-run"], args["--wait"], int_option(args, "--timeout", 1)
     output = output_options(args, FIELDS)

@@ -285,7 +285,8 @@ def verify_uploads(galaxy: Galaxy, history: str, uploads: list[Upload], settings
     end = None if timeout is None else time.monotonic() + timeout
     failed = []
     for upload in _wait_until_terminal(galaxy, history, uploads, timeout):
-        if upload.problem and upload.dataset and not upload.dataset["deleted"]:      # what its owner deleted stays deleted
+        # What its owner deleted stays deleted. What is paused waits for a person, and so would its second copy.
+        if upload.problem and upload.dataset and not upload.dataset["deleted"] and upload.dataset["state"] != "paused":
             failed.append(upload)
         else:
             yield upload
@@ -296,11 +297,12 @@ def verify_uploads(galaxy: Galaxy, history: str, uploads: list[Upload], settings
             discard_dataset(galaxy, upload.dataset["id"])
         if upload.checkpoint:
             upload.checkpoint.remove()
-    first_problems = {upload.source: upload.problem for upload in failed}
+    first_problems = {upload.source: upload.problem.replace(upload.dataset["id"], "") for upload in failed}
     again = list(upload_sources(galaxy, history, [upload.source for upload in failed], settings))
     for upload in _wait_until_terminal(galaxy, history, again, None if end is None else max(0.0, end - time.monotonic())):
-        if upload.problem and upload.problem != first_problems[upload.source]:
-            upload.problem += f" (before: {first_problems[upload.source]})"
+        before = first_problems[upload.source]
+        if upload.problem and upload.problem.replace(str(upload.dataset.get("id")), "") != before:
+            upload.problem += f" (before: {before})"
         yield upload
 
 

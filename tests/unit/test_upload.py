@@ -303,6 +303,20 @@ def test_an_upload_that_fails_twice_is_reported(wire, held, files, then, words):
     assert words in one.problem and files[0] in one.problem and fetches_of(wire) == 2
 
 
+def test_a_problem_that_comes_twice_is_told_once(wire, held, files):
+    held.then = dict.fromkeys(range(1, 10), {"state": "error", "misc_info": "hash differs"})
+    [one] = verified(wire, uploaded(wire, files[:1]))
+    assert one.problem == f"{files[0]}: dataset d2 ended in state error: hash differs"
+
+
+def test_an_upload_over_quota_is_not_sent_again(wire, held, files):
+    """Galaxy pauses its job (26.1), and would pause that of the second copy."""
+    held.then = {1: {"state": "paused", "misc_info": "you were over your disk quota"}}
+    [one] = verified(wire, uploaded(wire, files[:1]))
+    assert one.problem == f"{files[0]}: dataset d1 ended in state paused: you were over your disk quota"
+    assert held.deleted == [] and fetches_of(wire) == 1
+
+
 def test_without_hashes_the_size_is_compared(wire, held, files):
     held.then = {number: {"file_size": 4} for number in range(1, 10)}
     [one] = verified(wire, uploaded(wire, files[:1], hashed=False), hashed=False)
