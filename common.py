@@ -1160,7 +1160,7 @@ def report_error(text: str, exit_code: int = FAILED) -> int:
     """Print `text` as one line on standard error, below the traceback if $GALAXY_DEBUG is set, and return `exit_code`."""
     if os.environ.get("GALAXY_DEBUG") and sys.exc_info()[0]:
         eprint(traceback.format_exc())
-    eprint(f"{script_name()}: {one_line(redact(text))}")
+    eprint(format_line[0](one_line(redact(text))))
     return exit_code
 
 
@@ -1175,6 +1175,7 @@ def script_name() -> str:
     return os.path.basename(sys.argv[0] or "") or "python"
 
 
+format_line: list[Callable[[str], str]] = [lambda text: f"{script_name()}: {text}"]     # of an error: see `date_lines`
 known_secrets: set[str] = set()     # every key and password that this process has met
 
 

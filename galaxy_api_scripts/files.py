@@ -87,7 +87,10 @@ def prepare_folder(text: str, option: str = "--to") -> Path:
     folder = Path(text)
     if folder.exists() and not folder.is_dir():
         raise GalaxyError(f"{option}={text}: not a folder", USAGE)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GalaxyError(f"{option}={text}: {error.strerror}", USAGE) from None
     if not os.access(folder, os.W_OK):
         raise GalaxyError(f"{option}={text}: not a folder that can be written to", USAGE)
     return folder

@@ -57,11 +57,13 @@ def _list_datasets(galaxy: Galaxy, batch: list[str], keys: str) -> Any:
 
 def _fetch_dataset(galaxy: Galaxy, dataset_id: str, own: bool, is_untyped: bool) -> DatasetOrError:
     try:
-        dataset = dict(galaxy.get(f"datasets/{dataset_id}"))
+        dataset = galaxy.get(f"datasets/{dataset_id}")
     except GalaxyError as error:
         if error.exit_code == TRY_LATER or error.status == 401:
             raise
         return error
+    if not isinstance(dataset, dict) or not dataset.get("id"):
+        return GalaxyError(f"dataset {dataset_id}: {galaxy.base} answers with something else: is it a Galaxy?")
     label = f"dataset {dataset_id}: {dataset.get('name')!r} is in somebody else's history"
     if own and not galaxy.current_user().get("is_admin"):
         return GalaxyError(label)

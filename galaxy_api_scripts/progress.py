@@ -1,4 +1,4 @@
-"""Progress bars on a terminal, counts in words, and the clock of a transfer that makes no progress."""
+"""Progress bars on a terminal, dated lines in a log, counts in words, and the clock of a transfer that makes no progress."""
 from __future__ import annotations
 
 import io
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES, one_line
+from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES, format_line, one_line, script_name
 
 STALL_TIMEOUT = 600     # seconds without progress after which a transfer is given up
 MIN_PROGRESS = 2**14    # bytes; fewer in that time are no progress
@@ -23,6 +23,17 @@ def enable_bars(enabled: bool) -> None:
     """Draw bars on a terminal, or not (`--quiet`), from now on."""
     global _enabled
     _enabled = enabled
+
+
+def date_lines(subject: str) -> None:
+    """Let each line about an error, unless a terminal shows it, begin with the date (UTC) and name the `subject` of this
+    script's work, such as its sheet: the log of unattended work may be of several, and of weeks."""
+    def dated(text: str) -> str:
+        place = "" if text.startswith(subject) else f"{printable_name(subject)}: "
+        return f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {script_name()}: {place}{text}"
+
+    if sys.stderr is not None and not sys.stderr.isatty():
+        format_line[:] = [dated]
 
 
 @contextmanager

@@ -67,7 +67,13 @@ from galaxy_api_scripts.datasets.collections import (
     nest_elements,
     wait_until_filled,
 )
-from galaxy_api_scripts.datasets.references import fetch_reference, require_datatype, require_readable
+from galaxy_api_scripts.datasets.references import (
+    fetch_reference,
+    parse_tag,
+    require_datatype,
+    require_dbkey,
+    require_readable,
+)
 from galaxy_api_scripts.datasets.sources import expand_sources, verify_checksums
 from galaxy_api_scripts.datasets.target_history import create_history_if_needed, open_target_history
 from galaxy_api_scripts.datasets.tus import forget_upload, upload_file
@@ -77,7 +83,7 @@ from galaxy_api_scripts.datasets.upload import post_fetch
 def main(argv=None):
     args = arguments(__doc__, argv)
     collection_type, name, texts, ext = args["--type"], args["NAME"], args["SOURCE"], args["--ext"] or ""
-    timeout, output = int_option(args, "--timeout"), output_options(args)
+    timeout, output, tags = int_option(args, "--timeout"), output_options(args), [parse_tag(tag) for tag in args["--tag"]]
     if collection_type not in COLLECTION_TYPES:
         raise GalaxyError(f"--type={collection_type}: expected {', '.join(COLLECTION_TYPES[:-1])} or {COLLECTION_TYPES[-1]}",
                           USAGE)
@@ -96,6 +102,7 @@ def main(argv=None):
     if ids:
         elements = arrange_elements(collection_type, fetch_elements(galaxy, history, ids))
     require_datatype(galaxy, ext, "--ext")
+    require_dbkey(galaxy, args["--dbkey"])
     mismatches = verify_checksums(sources)
     for line in complaints + mismatches:
         report_error(line)
@@ -105,7 +112,7 @@ def main(argv=None):
         show(element_rows(collection_type, elements), output["format"], output["fields"])
         return SOME_FAILED if complaints else DONE
 
-    about = {"name": name, "collection_type": collection_type, "tags": args["--tag"]}
+    about = {"name": name, "collection_type": collection_type, "tags": tags}
     destination = f"{args['HISTORY']} {name}"
     leaves = {identifiers: {"src": "hda", "id": part.location} if ids else {} for identifiers, part in elements.items()}
     locations = [part.location for part in elements.values()]

@@ -36,11 +36,12 @@ from galaxy_api_scripts.datasets.download import DownloadFolder, download_all
 from galaxy_api_scripts.datasets.download_paths import parse_name_template
 from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.libraries.contents import resolve_library_paths
-from galaxy_api_scripts.progress import enable_bars
+from galaxy_api_scripts.progress import date_lines, enable_bars
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
+    date_lines(args["--to"])
     parallel, stall = int_option(args, "--parallel", 1), int_option(args, "--stall-timeout", 1)
     template = parse_name_template(args["--name"])
     enable_bars(not args["--quiet"])

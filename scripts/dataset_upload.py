@@ -18,6 +18,7 @@ Options:
   --dbkey=BUILD            the reference genome, such as hg38  [default: ?]
   --tag=TAG                a tag for each dataset; may be repeated
   --name=NAME              the dataset's name, for one source
+  --allow-empty            upload standard input even if it is empty
   --skip-existing          leave out what the history has already, by name and size
   --wait                   wait until Galaxy has all in state ok, compare sizes and hashes, and send once more what is wrong
   --no-hash                send no SHA-256, so that only the size is compared
@@ -53,6 +54,7 @@ from common import (
     run,
     show,
 )
+from galaxy_api_scripts.datasets.references import parse_tag, require_datatype, require_dbkey
 from galaxy_api_scripts.datasets.sources import expand_sources, rename_source, replace_stdin, verify_checksums
 from galaxy_api_scripts.datasets.target_history import open_target_history
 from galaxy_api_scripts.datasets.upload import (
@@ -63,24 +65,29 @@ from galaxy_api_scripts.datasets.upload import (
     upload_sources,
     verify_uploads,
 )
-from galaxy_api_scripts.progress import enable_bars
+from galaxy_api_scripts.progress import date_lines, enable_bars
 
 FIELDS = ["id", "hid", "name", "extension", "state", "size", "history_id"]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
+    date_lines(args["HISTORY"])
     texts, name, ext = args["SOURCE"], args["--name"], args["--ext"] or ""
     dry_run, wait, timeout = args["--dry-run"], args["--wait"], int_option(args, "--timeout", 1)
     output = output_options(args, FIELDS)
-    settings = UploadSettings(args["--dbkey"], args["--tag"], not args["--no-hash"], int_option(args, "--stall-timeout", 1))
+    settings = UploadSettings(args["--dbkey"], [parse_tag(tag) for tag in args["--tag"]], not args["--no-hash"],
+                              int_option(args, "--stall-timeout", 1))
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     with ExitStack() as stack:
-        sources, complaints = expand_sources(stack.enter_context(replace_stdin(texts, name)), args["--recursive"], ext)
+        texts = stack.enter_context(replace_stdin(texts, name, args["--allow-empty"]))
+        sources, complaints = expand_sources(texts, args["--recursive"], ext)
         if name:
             sources = [rename_source(sources, name, ext)]
+        require_datatype(galaxy, ext, "--ext")
+        require_dbkey(galaxy, settings.dbkey)
         mismatches = verify_checksums(sources)
         for line in complaints + mismatches:
             report_error(line)

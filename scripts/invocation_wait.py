@@ -25,13 +25,14 @@ import sys
 
 from common import UNATTENDED, Galaxy, arguments, int_option, output_options, parse_id, run, show
 from galaxy_api_scripts.invocations.invocation import invocation_outputs, wait_for_invocation
-from galaxy_api_scripts.progress import enable_bars, state_progress
+from galaxy_api_scripts.progress import date_lines, enable_bars, state_progress
 
 FIELDS = ["label", "src", "id"]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
+    date_lines(f"invocation {args['INVOCATION']}")
     invocation_id, timeout = parse_id(args["INVOCATION"], "INVOCATION"), int_option(args, "--timeout")
     output = output_options(args, FIELDS)
     enable_bars(not args["--quiet"])

@@ -64,13 +64,14 @@ from galaxy_api_scripts.libraries.sync import LibrarySync
 from galaxy_api_scripts.libraries.sync_plan import KEEP, LEAVE
 from galaxy_api_scripts.libraries.sync_state import SyncState
 from galaxy_api_scripts.libraries.uploads import exclusive_run
-from galaxy_api_scripts.progress import enable_bars, printable_name
+from galaxy_api_scripts.progress import date_lines, enable_bars, printable_name
 
 FIELDS = ["action", "path", "size", "why"]
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
+    date_lines(args["FOLDER"])
     name, folder, target = args["LIBRARY"], args["FOLDER"], parse_target(args["--to"])
     verify, delete, dry_run, quiet = args["--verify"], args["--delete"], args["--dry-run"], args["--quiet"]
     timeout, output = int_option(args, "--timeout"), output_options(args, FIELDS)

@@ -62,6 +62,7 @@ from common import (
     show,
 )
 from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
+from galaxy_api_scripts.datasets.references import parse_tag
 from galaxy_api_scripts.datasets.target_history import open_target_history
 from galaxy_api_scripts.files import check_writable, prepare_folder
 from galaxy_api_scripts.invocations.invocation import (
@@ -80,7 +81,6 @@ from galaxy_api_scripts.workflows.run import (
     invocation_options,
     parse_on_complete,
     parse_step_parameter,
-    parse_tag,
     plan_run,
     require_nonempty,
     require_on_complete,

@@ -16,6 +16,7 @@ from fakes.galaxy import FakeGalaxy
 import common
 
 ROOT = Path(__file__).parent.parent
+FORMAT_LINE = common.format_line[0]
 pytest.register_assert_rewrite("fakes.whole_jobs")
 
 
@@ -81,6 +82,7 @@ def alone(monkeypatch, tmp_path):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     common.shared_session.cache_clear()
+    common.format_line[:] = [FORMAT_LINE]
     monkeypatch.setattr(common, "known_secrets", set())
     monkeypatch.setattr(common.Answer, "latest", "")
     connect, look_up = socket.socket.connect, socket.getaddrinfo

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from common import USAGE, GalaxyError, one_line, read_text, shorten
+from galaxy_api_scripts.datasets.references import parse_tag
 from galaxy_api_scripts.workflows.inputs import InputValues
-from galaxy_api_scripts.workflows.run import parse_tag
 
 FASTQ = ["fastq_1", "fastq_2"]      # the columns of nf-core's sheets, whose rows of one sample are its lanes
 NAME_COLUMNS = ("sample", "sample_id")      # the run's name, in any capitals

@@ -10,17 +10,17 @@ from common import UNATTENDED, Galaxy, int_option, output_options
 from galaxy_api_scripts.batch.ledger import Ledger
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.summary import ROW_FIELDS
+from galaxy_api_scripts.datasets.references import parse_tag
 from galaxy_api_scripts.datasets.target_history import name_with_key
 from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.invocations.invocation import parse_labels
-from galaxy_api_scripts.progress import enable_bars
+from galaxy_api_scripts.progress import date_lines, enable_bars
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.run import (
     WorkflowCheck,
     check_workflow,
     invocation_options,
     parse_step_parameter,
-    parse_tag,
     require_nonempty,
 )
 
@@ -32,6 +32,7 @@ class BatchSession:
     asked by `check_workflow` first."""
 
     def __init__(self, args: dict[str, Any]):
+        date_lines(args.get("SHEET") or args.get("FOLDER") or "")
         require_nonempty(args, "--download", "--outputs")
         self.args, self.once, self.dry_run = args, args["--once"], args["--dry-run"]
         self.output = output_options(args, () if self.dry_run else ROW_FIELDS)

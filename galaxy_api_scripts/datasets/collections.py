@@ -89,14 +89,14 @@ def element_datasets(elements: list[dict[str, Any]], outer: Identifiers = ()
 def find_created_collection(galaxy: Galaxy, name: str, checkpoint: Checkpoint) -> dict[str, Any] | None:
     """The collection that an earlier run made which was killed or lost Galaxy's answer; None if the checkpoint tells of
     none, or Galaxy has none."""
-    notes = checkpoint.data
+    notes, end = checkpoint.data, time.monotonic() + SETTLE_SECONDS
     while "after" in notes and not galaxy.get(f"histories/{notes['history']}").get("deleted"):
         for content in galaxy.pages(f"histories/{notes['history']}/contents", {"v": "dev"}):
             if content["history_content_type"] == "dataset_collection" and not content["deleted"] and (
                     content["id"] == notes["collection"] if "collection" in notes
                     else content["hid"] > notes["after"] and content["name"] == name):
                 return dict(content)
-        if "collection" in notes or time.time() - notes["when"] > SETTLE_SECONDS:
+        if "collection" in notes or time.monotonic() > end:
             return None
         time.sleep(2)
     return None
@@ -105,9 +105,11 @@ def find_created_collection(galaxy: Galaxy, name: str, checkpoint: Checkpoint) -
 def create_collection_once(galaxy: Galaxy, history: str, name: str, checkpoint: Checkpoint,
                            create: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The collection that `create()` makes in the history; if its answer is lost, the collection is looked for."""
-    checkpoint.save(durably=True, history=history, after=last_hid(galaxy, history), when=time.time(), collection=None)
+    checkpoint.save(durably=True, history=history, after=last_hid(galaxy, history), collection=None)
     try:
         collection = create()
+        if not isinstance(collection, dict) or not collection.get("id"):
+            raise GalaxyError("Galaxy has taken the request for a collection, and does not say what it made", lost=True)
     except GalaxyError as error:
         found = find_created_collection(galaxy, name, checkpoint) if error.lost else None
         if not found:

@@ -108,6 +108,7 @@ class DownloadFolder:
                  compare: bool = True, stall: float = STALL_TIMEOUT):
         self.galaxy, self.folder, self.template, self.overwrite = galaxy, folder, template, overwrite
         self.verify, self.compare, self.stall, self.manifest = verify, compare, stall, Manifest(folder)
+        self.stopped = threading.Event()        # once it is set, no other download is begun
 
     def download(self, items: list[DownloadItem], parallel: int, total: Any = None
                  ) -> Iterator[tuple[DownloadItem, Path | Exception]]:
@@ -126,7 +127,8 @@ class DownloadFolder:
                 _, item.folder, _ = self.paths.folders_of(item)     # of all, so that later runs find the same
                 row = rows.get(item.ref)
                 tasks.append((item, row["path"] if row and row["path"] else self.paths.path(item)))
-            yield from run_parallel(lambda task: self._fetch_again_if_different(task[0], task[1], total), tasks, parallel)
+            yield from run_parallel(lambda task: self._fetch_again_if_different(task[0], task[1], total), tasks, parallel,
+                                    self.stopped)
             self.manifest.remove_old_rows()
 
     def _fetch_again_if_different(self, item: DownloadItem, path: str, total: Any) -> Path:
@@ -219,8 +221,10 @@ def _fetch_hashes(galaxy: Galaxy, items: list[DownloadItem]) -> None:
             missing[dataset_id].about["hashes"] = dataset.get("hashes") or []
 
 
-def run_parallel(work: Callable[[Any], Path], tasks: list[Any], parallel: int) -> Iterator[tuple[Any, Path | Exception]]:
-    """The first member and the result, `work(task)`, of each of `tasks`, `parallel` at once, as they end.
+def run_parallel(work: Callable[[Any], Path], tasks: list[Any], parallel: int, stopped: threading.Event
+                 ) -> Iterator[tuple[Any, Path | Exception]]:
+    """The first member and the result, `work(task)`, of each of `tasks`, `parallel` at once, as they end; once it is
+    `stopped`, no other is begun.
 
     The threads end with the process, so that Ctrl-C waits for none.
     """
@@ -229,19 +233,25 @@ def run_parallel(work: Callable[[Any], Path], tasks: list[Any], parallel: int) -
 
     def run_waiting() -> None:
         with contextlib.suppress(queue.Empty):
-            while True:
+            while not stopped.is_set():
                 task = waiting.get_nowait()
                 try:
                     ended.put((task[0], work(task)))
                 except Exception as error:
                     ended.put((task[0], error))
+        ended.put(None)
 
     for task in tasks:
         waiting.put(task)
-    for _ in range(min(parallel, len(tasks))):
+    threads = min(parallel, len(tasks))
+    for _ in range(threads):
         threading.Thread(target=run_waiting, daemon=True).start()
-    for _ in tasks:
-        yield ended.get()
+    while threads:
+        result = ended.get()
+        if result is None:
+            threads -= 1
+        else:
+            yield result
 
 
 def download_all(folder: DownloadFolder, texts: list[str], parallel: int, codes: list[int]) -> int:
@@ -256,8 +266,10 @@ def download_all(folder: DownloadFolder, texts: list[str], parallel: int, codes:
                 else:
                     items.setdefault(item.ref, item)
         except GalaxyError as error:
-            if error.exit_code == USAGE or error.status == 401:
+            if error.exit_code == USAGE:
                 raise
+            if _is_hopeless(folder.galaxy, error):
+                raise _all_told(error, len(texts) - 1) from error
             codes.append(report_error(str(error), error.exit_code))
     paths = download_items(folder, list(items.values()), parallel, codes)
     if not codes:
@@ -268,19 +280,45 @@ def download_all(folder: DownloadFolder, texts: list[str], parallel: int, codes:
 def download_items(folder: DownloadFolder, items: list[DownloadItem], parallel: int, codes: list[int],
                    on_file: Callable[[Path], Any] = print) -> dict[str, Path]:
     """Download the items; returns `{id: path}`. `on_file` is called with each path as soon as its file is there; a
-    failure is reported and its exit code added to `codes`."""
+    failure is reported and its exit code added to `codes`. Raises `GalaxyError` if all others would fail as well."""
     size = sum(item.about.get("file_size") or 0 for item in items)
     paths: dict[str, Path] = {}
+    hopeless: GalaxyError | None = None
+    before = len(codes)
     with progress_bar(size, "all") if len(items) > 1 else contextlib.nullcontext() as total:
         for item, path in folder.download(items, parallel, total):
             if isinstance(path, GalaxyError):
-                codes.append(report_error(str(path), path.exit_code))
+                if hopeless is None and _is_hopeless(folder.galaxy, path):
+                    hopeless = path
+                    folder.stopped.set()
+                if hopeless is None:
+                    codes.append(report_error(str(path), path.exit_code))
             elif isinstance(path, OSError):
-                codes.append(report_error(f"{item.label}: {path.strerror or path}"))
+                codes.append(report_error(f"{item.label}: {path.filename or folder.folder}: {path.strerror or path}"))
             elif isinstance(path, Exception):
                 raise path
             else:
                 paths[item.id] = path
                 on_file(path)
                 sys.stdout.flush()
+    if hopeless:
+        raise _all_told(hopeless, len(items) - len(paths) - (len(codes) - before) - 1)
     return paths
+
+
+def _is_hopeless(galaxy: Galaxy, error: GalaxyError) -> bool:
+    """Whether all other downloads would end with this error too, each after its time limit: the server is away, or refuses
+    the key. It may also be one dataset's own, which the server takes from a store that is away."""
+    if error.exit_code != TRY_LATER:
+        return error.status == 401
+    try:
+        galaxy.request("GET", "version", patience=0)
+    except GalaxyError as now:
+        return now.exit_code == TRY_LATER
+    return False
+
+
+def _all_told(error: GalaxyError, others: int) -> GalaxyError:
+    """The error for one download and so many others."""
+    rest = f"; {others} more {'is' if others == 1 else 'are'} not fetched either" if others > 0 else ""
+    return GalaxyError(f"{error}{rest}", error.exit_code, status=error.status)

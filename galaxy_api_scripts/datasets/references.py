@@ -12,6 +12,7 @@ from typing import Any
 from common import USAGE, Galaxy, GalaxyError, shorten
 
 # What an input's data can be: a history's dataset, a collection, a library's dataset by either of its two ids.
+MAX_TAG_LENGTH = 255
 DATA_SOURCES = ("hda", "hdca", "ldda", "ld")
 UNREADABLE_STATES = ("error", "discarded", "failed", "failed_metadata")
 
@@ -52,6 +53,24 @@ def require_datatype(galaxy: Galaxy, ext: str, label: str) -> None:
                           USAGE)
     if about.get("composite_files"):
         raise GalaxyError(f"{label}={ext}: a datatype of several files in one, which can't be uploaded like this", USAGE)
+
+
+def require_dbkey(galaxy: Galaxy, dbkey: str) -> None:
+    """Raise a usage error for a reference genome that this Galaxy does not have, nor the user as a custom build."""
+    if dbkey == "?" or any(build[1] == dbkey for build in galaxy.get("genomes")):
+        return
+    builds = galaxy.get_or_none(f"users/{galaxy.current_user()['id']}/custom_builds") or []
+    if all(build.get("id") != dbkey for build in builds):
+        raise GalaxyError(f"--dbkey={shorten(dbkey)}: no reference genome of {galaxy.base}: display.py - /api/genomes shows "
+                          "them", USAGE)
+
+
+def parse_tag(text: str) -> str:
+    """The tag, unless Galaxy would refuse it or keep another one (a usage error): 26.1 drops spaces and tags that are too
+    long, and makes two of one with a comma."""
+    if not re.fullmatch(r"[^\s.:,]+(\.[^\s.:,]+)*(:[^\s,]+)?", text) or len(text) > MAX_TAG_LENGTH:
+        raise GalaxyError(f"--tag={shorten(text)}: expected a word without spaces and commas, or NAME:VALUE", USAGE)
+    return text
 
 
 @functools.cache

@@ -167,9 +167,9 @@ def expand_sources(texts: list[str], recursive: bool = False, ext: str = "") -> 
 
 
 @contextmanager
-def replace_stdin(texts: list[str], name: str | None) -> Iterator[list[str]]:
+def replace_stdin(texts: list[str], name: str | None, allow_empty: bool) -> Iterator[list[str]]:
     """`texts` with `-` replaced by the path of a temporary file that holds standard input: an upload begins with its size.
-    It needs a `name`."""
+    It needs a `name`, and is an error if it is empty and may not be: the command before it may have failed."""
     if "-" not in texts:
         yield texts
         return
@@ -180,6 +180,8 @@ def replace_stdin(texts: list[str], name: str | None) -> Iterator[list[str]]:
     with tempfile.NamedTemporaryFile(prefix="galaxy-upload-") as file:
         shutil.copyfileobj(sys.stdin.buffer, file, 2**20)
         file.flush()
+        if not file.tell() and not allow_empty:
+            raise GalaxyError("-: standard input is empty: has the command before it failed? --allow-empty uploads it")
         yield [file.name]
 
 

@@ -86,11 +86,10 @@ def create_history_once(galaxy: Galaxy, name: str, notes: Notes, unique: bool = 
     deleted. A name that is not `unique` belongs to other histories from before too. The time of the request is noted as
     `history_requested`. A name is the only thing that Galaxy sets together with making a history (26.1).
     """
-    asked = notes.data.get("history_requested")
-    asked = asked and min(asked, time.time())       # the clock may have been put back
+    asked, end = notes.data.get("history_requested"), time.monotonic() + SETTLE_SECONDS
     others = notes.data.get("older_histories", [])
     histories = _histories_named(galaxy, name, others) if unique or asked else []
-    while asked and not histories and time.time() < asked + SETTLE_SECONDS:
+    while asked and not histories and time.monotonic() < end:
         time.sleep(2)
         histories = _histories_named(galaxy, name, others)
     is_new = not histories

@@ -184,7 +184,7 @@ def _create_datasets(galaxy: Galaxy, history: str, elements: list[dict[str, Any]
     """Let Galaxy make datasets of what was sent; if its answer is lost, look for them."""
     after = last_hid(galaxy, history)
     for upload in sent:
-        upload.note(after=after, when=time.time(), sha256=upload.sha256)
+        upload.note(after=after, sha256=upload.sha256)
     try:
         answer = post_fetch(galaxy, history, [{"destination": {"type": "hdas"}, "elements": elements}], sessions)
         datasets = answer.get("outputs") if isinstance(answer, dict) else None
@@ -196,9 +196,7 @@ def _create_datasets(galaxy: Galaxy, history: str, elements: list[dict[str, Any]
                 for upload in sent:
                     upload.note(after=None)
             raise
-        for upload in sent:
-            upload.note(when=time.time())       # a proxy gives up while Galaxy still works on the request
-        _adopt_datasets(galaxy, history, sent)
+        _adopt_datasets(galaxy, history, sent)      # a proxy gives up while Galaxy still works on the request
         if all(upload.dataset for upload in sent):
             return
         raise GalaxyError(f"{error}; run it again, and it looks for what was done", TRY_LATER, lost=True) from error
@@ -216,7 +214,7 @@ def _adopt_datasets(galaxy: Galaxy, history: str, uploads: list[Upload]) -> None
     deleted: the file is sent again.
     """
     missing = [upload for upload in uploads if upload.notes.keys() & {"dataset", "after"}]
-    adopted: set[str] = set()
+    adopted, end = set[str](), time.monotonic() + SETTLE_SECONDS
     while missing:
         datasets = history_datasets(galaxy, history)
         for upload in missing:
@@ -235,8 +233,7 @@ def _adopt_datasets(galaxy: Galaxy, history: str, uploads: list[Upload]) -> None
                 if not upload.is_guess:
                     upload.note(dataset=dataset["id"])
         missing = [upload for upload in missing if not upload.dataset and upload.notes]
-        too_late = [upload for upload in missing
-                    if "dataset" in upload.notes or time.time() - upload.notes.get("when", 0) > SETTLE_SECONDS]
+        too_late = [upload for upload in missing if "dataset" in upload.notes or time.monotonic() > end]
         for upload in too_late:
             upload.note(dataset=None, after=None)
         missing = [upload for upload in missing if upload not in too_late]
@@ -288,7 +285,8 @@ def verify_uploads(galaxy: Galaxy, history: str, uploads: list[Upload], settings
     end = None if timeout is None else time.monotonic() + timeout
     failed = []
     for upload in _wait_until_terminal(galaxy, history, uploads, timeout):
-        if upload.problem and upload.dataset and not upload.dataset["deleted"]:      # what its owner deleted stays deleted
+        # What its owner deleted stays deleted. What is paused waits for a person, and so would its second copy.
+        if upload.problem and upload.dataset and not upload.dataset["deleted"] and upload.dataset["state"] != "paused":
             failed.append(upload)
         else:
             yield upload
@@ -299,11 +297,12 @@ def verify_uploads(galaxy: Galaxy, history: str, uploads: list[Upload], settings
             discard_dataset(galaxy, upload.dataset["id"])
         if upload.checkpoint:
             upload.checkpoint.remove()
-    first_problems = {upload.source: upload.problem for upload in failed}
+    first_problems = {upload.source: upload.problem.replace(upload.dataset["id"], "") for upload in failed}
     again = list(upload_sources(galaxy, history, [upload.source for upload in failed], settings))
     for upload in _wait_until_terminal(galaxy, history, again, None if end is None else max(0.0, end - time.monotonic())):
-        if upload.problem and upload.problem != first_problems[upload.source]:
-            upload.problem += f" (before: {first_problems[upload.source]})"
+        before = first_problems[upload.source]
+        if upload.problem and upload.problem.replace(str(upload.dataset.get("id")), "") != before:
+            upload.problem += f" (before: {before})"
         yield upload
 
 

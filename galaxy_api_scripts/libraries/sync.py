@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from common import FAILED, STILL_RUNNING, Galaxy, GalaxyError
+from common import FAILED, MAY_HAVE_ACTED, STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.sources import guess_datatype
 from galaxy_api_scripts.datasets.tus import upload_file
 from galaxy_api_scripts.datasets.upload import fetch_batches
@@ -66,6 +66,9 @@ class LibrarySync:
             yield from self._delete(step for step in steps if step.action == DELETE and not step.synced)
         except GalaxyError as error:
             self.failure = error
+            if error.lost:
+                why = str(error).removesuffix(f": {MAY_HAVE_ACTED}")
+                self.failure = GalaxyError(f"{why}: run it again, and it looks for what was done", TRY_LATER)
         yield from (step for step in steps if step.action in (KEEP, LEAVE))
 
     def _upload(self, steps: list[SyncStep], timeout: float | None) -> Iterator[SyncStep]:

@@ -221,13 +221,6 @@ def parse_step_parameter(text: str) -> tuple[str, str, str]:
     return match[1], match[2], match[3]
 
 
-def parse_tag(text: str) -> str:
-    """The tag, unless Galaxy would refuse it (a usage error)."""
-    if not re.fullmatch(r"[^\s.:]+(\.[^\s.:]+)*(:\S+)?", text):
-        raise GalaxyError(f"--tag={text}: expected a word without spaces, or NAME:VALUE", USAGE)
-    return text
-
-
 def invocation_options(args: dict[str, Any]) -> dict[str, Any]:
     """The fields of an invocation that --use-cached-jobs and --allow-corrections set."""
     return {**({"use_cached_job": True} if args["--use-cached-jobs"] else {}),

@@ -13,6 +13,7 @@ ROUTES = """
     GET library_contents libraries/(\\w+)/contents
     POST library_contents libraries/(\\w+)/contents
     GET file libraries/datasets/(\\w+)
+    DELETE file libraries/datasets/(\\w+)
     GET folder_contents folders/(\\w+)/contents
     GET folder folders/(\\w+)
     POST folder folders/(\\w+)

@@ -85,11 +85,11 @@ def test_files_become_a_collection(create, loopback, reads, bytes_sent, capsys, 
 
 
 def test_what_the_options_say(create, loopback, reads):
-    line = ["--ext=txt", "--dbkey=hg38", "--tag=a b", "--tag=name:c", HISTORY["id"], "x", reads[2],
+    line = ["--ext=txt", "--dbkey=hg38", "--tag=a", "--tag=name:c", HISTORY["id"], "x", reads[2],
             "https://example.org/c%20d.bed"]
-    assert create(line, HISTORY, TYPES, [], FETCHED) == 0
+    assert create(line, HISTORY, TYPES, [["Human", "hg38"]], [], FETCHED) == 0
     target = loopback.asked[-1].json["targets"][0]
-    assert target["tags"] == ["a b", "name:c"]
+    assert target["tags"] == ["a", "name:c"]
     assert [(one["name"], one["ext"], one["dbkey"]) for one in target["elements"]] == [
         ("b", "txt", "hg38"), ("c d", "txt", "hg38")]
     assert target["elements"][1] == {"src": "url", "url": "https://example.org/c%20d.bed", "name": "c d", "ext": "txt",
@@ -147,6 +147,9 @@ def test_the_run_after_a_killed_one_makes_no_second_collection(create, loopback,
     (["--dbkey=hg38", "h", "x", ONE], "are for files"),
     (["--format=nonsense", "h", "x", "READS"], "--format=nonsense"),
     (["--timeout=soon", "h", "x", "READS"], "--timeout=soon"),
+    (["--tag=a b", "h", "x", "READS"], "--tag=a b: expected a word without spaces and commas"),
+    (["--tag=a,b", "h", "x", "READS"], "--tag=a,b: expected"),
+    ([f"--tag={'x' * 256}", "h", "x", "READS"], "expected a word"),
 ])
 def test_bad_lines_send_nothing(create, loopback, reads, bytes_sent, capsys, line, said):
     words = {"READS": reads[:2], "TABLE": reads[2:]}
@@ -158,6 +161,8 @@ def test_bad_lines_send_nothing(create, loopback, reads, bytes_sent, capsys, lin
 def test_a_history_or_datatype_that_galaxy_lacks_is_refused(create, loopback, reads, bytes_sent, capsys):
     assert create(["--ext=zzz", HISTORY["id"], "x", reads[2]], HISTORY, TYPES) == 2
     assert "--ext=zzz: no datatype" in capsys.readouterr().err
+    assert create(["--dbkey=hg83", HISTORY["id"], "x", reads[2]], HISTORY, [["Human", "hg38"]], USER, []) == 2
+    assert "--dbkey=hg83: no reference genome" in capsys.readouterr().err
     assert create(["--ext=imzml", HISTORY["id"], "x", reads[2]], HISTORY, TYPES) == 2
     assert "--ext=imzml: a datatype of several files" in capsys.readouterr().err
     assert create([HISTORY["id"], "x", reads[2]], {**HISTORY, "user_id": "somebody"}) == 1

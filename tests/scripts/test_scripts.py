@@ -90,6 +90,14 @@ def test_upload_prints_the_answer_on_standard_error_as_the_original_did(script, 
     assert (output.out, output.err) == ("", "{'outputs': [{'id': 'd', 'state': 'queued'}], 'jobs': []}\n")
 
 
+def test_upload_of_a_file_whose_name_begins_with_a_hyphen(script, tus, tmp_path, monkeypatch, capsys):
+    """A13: it is a file, not -h and so on."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-dash.txt").write_text("abc")
+    assert script(upload_to_history.main, "-q", KEY, URL, "h", "-dash.txt") == 0
+    assert tus.last_request.json()["targets"][0]["elements"][0]["name"] == "-dash.txt"
+
+
 def test_upload_prints_nothing_if_quiet_and_the_fields_on_standard_output(script, tus, tmp_path, capsys):
     (tmp_path / "a.txt").write_text("abc")
     assert script(upload_to_history.main, "-q", KEY, URL, "h", tmp_path / "a.txt") == 0
@@ -207,12 +215,13 @@ def test_invocation_wait_ends_with_the_timeout(script, requests_mock, capsys):
 
 @pytest.fixture
 def datasets(requests_mock):
-    """Two datasets that can be downloaded, d1 and d2, and `bad`, which can't."""
+    """Two datasets that can be downloaded, d1 and d2, and `bad`, which can't; `own` are all of the user's."""
+    requests_mock.own = {"bad": {"id": "bad", "name": "b", "state": "error"}}
     for id, name in (("d1", "a"), ("d2", "b")):
-        about = {"id": id, "name": name, "state": "ok", "extension": "txt", "file_size": 3}
-        requests_mock.get(f"{URL}/api/datasets/{id}", json=about)
+        requests_mock.own[id] = {"id": id, "name": name, "state": "ok", "extension": "txt", "file_size": 3}
         requests_mock.get(f"{URL}/api/datasets/{id}/display?to_ext=txt", content=b"abc")
-    requests_mock.get(f"{URL}/api/datasets/bad", json={"id": "bad", "name": "b", "state": "error"})
+    requests_mock.get(f"{URL}/api/datasets", json=lambda request, context: [
+        about for id, about in requests_mock.own.items() if f"dataset-{id}" in request.qs["qv"][0].split(",")])
     return requests_mock
 
 
@@ -240,7 +249,7 @@ def test_dataset_download_exits_3_where_some_datasets_fail(script, datasets, tmp
 @pytest.mark.parametrize("about", [{"name": 5}, {"name": "\ud800"}, {"name": "n" * 5000}, {"extension": None}])
 def test_dataset_download_goes_on_after_an_odd_dataset(script, datasets, tmp_path, about):
     about = {"id": "odd", "name": "o", "state": "ok", "extension": "txt", "file_size": 3, **about}
-    datasets.get(f"{URL}/api/datasets/odd", json=about)
+    datasets.own["odd"] = about
     datasets.get(f"{URL}/api/datasets/odd/display", content=b"abc")
     datasets.get(f"{URL}/api/datasets/worse", json=[])
     assert script(dataset_download.main, f"--to={tmp_path}/d", KEY, URL, "odd", "worse", "d1") == SOME_FAILED

@@ -552,3 +552,56 @@ def test_four_downloads_run_at_the_same_time(script, wire, folder, capsys):
         wire.answers[f"GET /api/datasets/d{number}/display"] = (200, lambda handler: together.wait() and 11 or 11)
     assert script(dataset_download.main, f"--to={folder}", KEY, wire.url, "hdca:c") == 0
     assert sorted(os.listdir(folder / "reads")) == [f"e{number}.tabular" for number in range(8)]
+
+
+# ------------------------------------------------------------------------------------------- when the server goes away
+
+@pytest.fixture
+def many(wire, clock, script, tmp_path, capsys):
+    """`many(**answers)`: the status of a download of nine datasets, the lines on standard error, and the files that came."""
+    def run(**answers):
+        datasets = [wire.create_dataset(f"{number}.txt", b"x") for number in range(9)]
+        wire.answers = {name.replace("_", " "): answer for name, answer in answers.items()}
+        wire.answers.update({path.format(datasets[4]): answer for path, answer in answers.items() if "{}" in path})
+        status = script(dataset_download.main, "--parallel=2", f"--to={tmp_path}/to", KEY, wire.url, *datasets)
+        return status, capsys.readouterr().err.splitlines(), len(list((tmp_path / "to").glob("*.txt")))
+    return run
+
+
+def after(count, answer):
+    """The usual answer so many times, then this one."""
+    left = [count]
+
+    def fault(handler):
+        left[0] -= 1
+        if left[0] < 0:
+            handler.give(answer)
+    return fault
+
+
+def cut(handler):
+    handler.cut()
+
+
+def test_a_server_that_goes_away_is_told_once_and_waited_for_once(many, clock):
+    began = clock.now
+    status, [line], count = many(GET_display=after(3, cut), GET_version=cut)
+    assert status == TRY_LATER and count == 3 and clock.now - began < 1300
+    assert line.endswith("try again later; 5 more are not fetched either")
+
+
+def test_a_server_that_is_away_is_told_once_whatever_is_asked_for(many, clock):
+    began = clock.now
+    status, [line], count = many(GET_datasets=cut, GET_version=cut)
+    assert status == TRY_LATER and count == 0 and clock.now - began < 700
+    assert line.endswith("try again later; 8 more are not fetched either")
+
+
+def test_a_key_that_expires_meanwhile_is_told_once(many):
+    status, [line], count = many(GET_display=after(3, (401, {"err_msg": "Provided API key is not valid."})))
+    assert status == FAILED and count == 3 and "Provided API key is not valid" in line
+
+
+def test_a_dataset_whose_store_is_away_leaves_the_others(many):
+    status, [line], count = many(**{"GET /api/datasets/{}/display": (502, b"")})
+    assert status == SOME_FAILED and count == 8 and "4.txt" in line

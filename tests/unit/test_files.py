@@ -36,6 +36,13 @@ def test_a_place_where_no_file_can_be_written_is_refused(tmp_path, name):
     assert caught.value.exit_code == USAGE
 
 
+def test_a_folder_that_can_not_be_made_is_a_usage_error_that_names_its_option(tmp_path):
+    (tmp_path / "a").write_text("a file")
+    with pytest.raises(GalaxyError, match="--download=.*/a/results: Not a directory") as caught:
+        files.prepare_folder(f"{tmp_path}/a/results", "--download")
+    assert caught.value.exit_code == USAGE
+
+
 def test_a_file_that_appears_during_the_write_is_kept(tmp_path, monkeypatch):
     publish = files.publish
 

@@ -1,4 +1,4 @@
-"""Counts in words, and the bar that shows them on a terminal."""
+"""Counts in words, the bar that shows them on a terminal, and the dated lines of a log."""
 import contextlib
 import io
 import os
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from galaxy_api_scripts.progress import describe_counts, enable_bars, state_progress
+from common import report_error
+from galaxy_api_scripts.progress import date_lines, describe_counts, enable_bars, state_progress
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,3 +91,20 @@ def test_there_is_no_bar_off_a_terminal_or_after_quiet(monkeypatch, capsys):
     finally:
         enable_bars(True)
     assert sys.stderr.getvalue() == ""
+
+
+@pytest.mark.parametrize("text, line", [("it failed", "sheet.tsv: it failed"),
+                                        ("sheet.tsv: it failed", "sheet.tsv: it failed")])
+def test_a_line_in_a_log_has_its_date_and_names_what_it_is_about(monkeypatch, capsys, text, line):
+    monkeypatch.setattr(sys, "argv", ["/opt/workflow_batch.py"])
+    date_lines("sheet.tsv")
+    report_error(text)
+    assert re.fullmatch(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ workflow_batch\.py: {line}\n", capsys.readouterr().err)
+
+
+def test_a_line_on_a_terminal_has_no_date(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/opt/workflow_batch.py"])
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    date_lines("sheet.tsv")
+    report_error("it failed")
+    assert sys.stderr.getvalue() == "workflow_batch.py: it failed\n"

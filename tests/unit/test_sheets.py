@@ -187,7 +187,7 @@ def test_a_missing_file_is_reported(tmp_path):
         (4, "S1", "sample", "is in line 2 too: a sample has one row, but for its lanes in a column fastq_1")]),
     ("sample,word,word\nS1,a,a\n", [(1, "", "word", "occurs twice")]),
     ("sample,,word\nS1,x,a\nS2,,a\nS3,y,a\n", [(1, "", "", "column 2 has no name")]),
-    ("sample,tags\nS1,\"a,b c\"\n", [(2, "S1", "tags", "b c: expected a word without spaces, or NAME:VALUE")])])
+    ("sample,tags\nS1,\"a,b c\"\n", [(2, "S1", "tags", "b c: expected a word without spaces and commas, or NAME:VALUE")])])
 def test_each_problem_of_a_table_is_noted(sheet, text, problems):
     assert [tuple(problem.values()) for problem in sheet(text).problems] == problems
 

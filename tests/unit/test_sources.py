@@ -338,10 +338,10 @@ def test_a_source_can_be_renamed(tmp_path):
 
 def test_standard_input_becomes_a_file(type_in):
     type_in(b"\x00bytes\xff")
-    with replace_stdin(["-"], "x") as texts:
+    with replace_stdin(["-"], "x", False) as texts:
         path = Path(texts[0])
         assert path.read_bytes() == b"\x00bytes\xff"
     assert not path.exists()
     for texts, name in ((["-", "a"], "x"), (["-"], None)):
-        with pytest.raises(GalaxyError, match="goes alone"), replace_stdin(texts, name):
+        with pytest.raises(GalaxyError, match="goes alone"), replace_stdin(texts, name, False):
             pass

@@ -162,6 +162,19 @@ def test_the_run_after_a_killed_one_finds_its_datasets(wire, held, files, monkey
     assert fetches_of(wire) == 2
 
 
+@pytest.mark.parametrize("seconds", [-400 * 86400, 400 * 86400])
+def test_the_run_after_a_killed_one_ends_though_the_clock_was_set_anew(wire, held, files, monkeypatch, clock, seconds):
+    """B16: Galaxy has not done what was asked, and the notes are of another time."""
+    def fetch(*what):
+        raise KeyboardInterrupt
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(upload, "post_fetch", fetch)
+        uploaded(wire, files)
+    monkeypatch.setattr(upload.time, "time", lambda: clock.now + seconds, raising=False)
+    assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
+    assert 30 <= sum(clock.slept) < 40
+
+
 def test_a_run_killed_during_clean_up_resumes_as_finished(wire, held, files, script, monkeypatch):
     remove, removed = checkpoint.Checkpoint.remove, []
 
@@ -290,6 +303,20 @@ def test_an_upload_that_fails_twice_is_reported(wire, held, files, then, words):
     assert words in one.problem and files[0] in one.problem and fetches_of(wire) == 2
 
 
+def test_a_problem_that_comes_twice_is_told_once(wire, held, files):
+    held.then = dict.fromkeys(range(1, 10), {"state": "error", "misc_info": "hash differs"})
+    [one] = verified(wire, uploaded(wire, files[:1]))
+    assert one.problem == f"{files[0]}: dataset d2 ended in state error: hash differs"
+
+
+def test_an_upload_over_quota_is_not_sent_again(wire, held, files):
+    """Galaxy pauses its job (26.1), and would pause that of the second copy."""
+    held.then = {1: {"state": "paused", "misc_info": "you were over your disk quota"}}
+    [one] = verified(wire, uploaded(wire, files[:1]))
+    assert one.problem == f"{files[0]}: dataset d1 ended in state paused: you were over your disk quota"
+    assert held.deleted == [] and fetches_of(wire) == 1
+
+
 def test_without_hashes_the_size_is_compared(wire, held, files):
     held.then = {number: {"file_size": 4} for number in range(1, 10)}
     [one] = verified(wire, uploaded(wire, files[:1], hashed=False), hashed=False)
@@ -395,6 +422,31 @@ def test_checksums_that_do_not_match_send_nothing(wire, held, files, script, cap
     assert script(dataset_upload.main, KEY, wire.url, "H", *files) == FAILED
     message = capsys.readouterr().err
     assert "a.fastq: its MD5 is" in message and "nothing was sent" in message and wire.lines == []
+
+
+def test_an_empty_standard_input_is_refused(wire, held, script, type_in, capsys):
+    """A11: most often the command before it has failed."""
+    type_in("")
+    assert script(dataset_upload.main, "-q", "--name=x", KEY, wire.url, "H", "-") == FAILED
+    assert "standard input is empty" in capsys.readouterr().err and wire.lines == []
+    assert script(dataset_upload.main, "-q", "--name=x", "--allow-empty", KEY, wire.url, "H", "-") == 0
+    assert [element["name"] for element in held.fetches[0]["targets"][0]["elements"]] == ["x"]
+
+
+@pytest.mark.parametrize("option, words", [
+    ("--ext=fasta5", "--ext=fasta5: no datatype"), ("--ext=imzml", "--ext=imzml: a datatype of several files"),
+    ("--dbkey=hg83", "--dbkey=hg83: no reference genome"), ("--tag=a b", "--tag=a b: expected a word"),
+    ("--tag=", "expected a word")])
+def test_what_galaxy_does_not_have_is_refused_before_anything_is_sent(wire, held, files, script, capsys, option, words):
+    wire.answers["GET /api/datatypes"] = (200, [{"extension": "fasta"}, {"extension": "imzml", "composite_files": ["x"]}])
+    wire.answers["GET /api/genomes"] = (200, [["Human", "hg38"]])
+    wire.answers["GET /api/users/me/custom_builds"] = (200, [{"id": "mine"}])
+    for extra in ([], ["--dry-run"]):
+        assert script(dataset_upload.main, "-q", option, *extra, KEY, wire.url, "new:X", *files) == USAGE
+        assert words in capsys.readouterr().err
+    assert not [line for line in wire.lines if not line.startswith("GET")]
+    for known in ("--ext=fasta", "--dbkey=hg38", "--dbkey=mine", "--tag=name:a.b"):
+        assert script(dataset_upload.main, "-q", known, "--dry-run", KEY, wire.url, "H", *files) == 0
 
 
 def test_standard_input(wire, held, script, type_in, capsys):
