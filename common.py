@@ -504,8 +504,7 @@ class Galaxy:
         size, offset = (int_option(texts, name) or 0 for name in ("limit", "offset"))
         if limit:
             query["limit"] = size = min(size, limit)
-        known: set[str] = set()
-        last_page, count = list[str](), 0
+        known, last_page, count = set[str](), list[str](), 0
         for _ in itertools.count() if limit else range(MOST_PAGES):
             answer = self.get(parts._replace(query="").geturl(), {**query, "offset": offset} if offset else query)
             if not isinstance(answer, list):
@@ -631,6 +630,7 @@ class Galaxy:
                 trouble, stage = classify_failure(error)
                 again, requested = stage == UNSENT or (stage == BROKEN and method in IDEMPOTENT_METHODS), 0.0
                 problem = no_answer_error(f"{method} {url}", method, error)
+                problem.__cause__ = error
             # Exponential backoff with full jitter, 1 to 60 s, within the window from the first trouble on.
             end = end or time.monotonic() + window
             left = end - time.monotonic()
@@ -1065,11 +1065,10 @@ def _recipe_errors() -> Iterator[None]:
         raise (GalaxyHTTPError if error.status else GalaxyURLError)(error) from error.__cause__
 
 
-def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> Any:
     is_missing = isinstance(error, ModuleNotFoundError) and str(error.name).startswith("galaxy_api_scripts")
     if os.environ.get("GALAXY_DEBUG") or not (is_missing or isinstance(error, (GalaxyError, KeyboardInterrupt))):
-        _hook_before(kind, error, trace)
-        return
+        return _hook_before(kind, error, trace)
     frames = traceback.extract_tb(trace)
     number = next((number for number, frame in enumerate(frames) if frame.filename == __file__), 0)
     helper, recipe = frames[number].name, frames[number - 1]      # which calls a helper of this file
