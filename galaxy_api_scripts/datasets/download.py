@@ -274,7 +274,7 @@ def download_all(folder: DownloadFolder, texts: list[str], parallel: int, codes:
     paths = download_items(folder, list(items.values()), parallel, codes)
     if not codes:
         return DONE
-    return SOME_FAILED if paths else codes[0]
+    return SOME_FAILED if paths or len(set(codes)) > 1 else codes[0]
 
 
 def download_items(folder: DownloadFolder, items: list[DownloadItem], parallel: int, codes: list[int],
