@@ -528,7 +528,7 @@ class Galaxy:
         """Return the one thing in the list at `path` named exactly `name`; raise an error for none, or for several."""
         narrow = {"q": "name-eq", "qv": name} if path in ("histories", "datasets") else {}
         matches: list[dict[str, Any]] = [thing for thing in self.pages(path, narrow)
-                                         if thing.get("name") == name and not thing.get("deleted")]
+                                         if name in (thing.get("name"), thing.get("id")) and not thing.get("deleted")]
         if len(matches) == 1:
             return matches[0]
         if matches:
