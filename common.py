@@ -1079,12 +1079,12 @@ def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any)
 
 
 _hook_before, sys.excepthook = sys.excepthook, _print_uncaught
-threading.excepthook = lambda about: report_error(*_describe(about.exc_value or SystemExit()))
 
 
 def run(main: Callable[[], int | None]) -> int:
     """Call `main()` and return its exit status; print what it raises as one line ($GALAXY_DEBUG: with the traceback)."""
     _prepare_process()
+    threading.excepthook = lambda about: isinstance(about.exc_value, Exception) and report_error(*_describe(about.exc_value))
     _success_actions.clear()
     is_script = getattr(main, "__module__", "") == "__main__"
     try:
