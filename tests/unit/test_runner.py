@@ -188,11 +188,18 @@ def read_schema_1(path, folder, url):
     return {row["name"]: {**row, "notes": json.loads(row["notes"])} for row in rows}
 
 
+def cut_within_the_headers(handler):
+    handler.read()
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Ty")
+    handler.cut()
+
+
+@pytest.mark.parametrize("cut", [lambda handler: handler.cut(), cut_within_the_headers], ids=["before", "within headers"])
 @pytest.mark.parametrize("kind", ["POST histories", "POST upload", "POST fetch", "POST invocations"])
-def test_a_lost_answer_for_one_sample_does_not_end_the_batch_of_the_others(batch, server, kind):
+def test_a_lost_answer_for_one_sample_does_not_end_the_batch_of_the_others(batch, server, kind, cut):
     """A8: the answer is lost, and nothing was made."""
     batch.samples("a", "b", "c")
-    server.answers[kind] = [lambda handler: handler.cut()]
+    server.answers[kind] = [cut]
     ended = batch("--max-running=2")
     assert {name: row["state"] for name, row in ended.rows.items()} == {"a": "ok", "b": "ok", "c": "ok"}
     batch.once_each("a", "b", "c")
