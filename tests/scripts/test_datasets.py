@@ -399,6 +399,18 @@ def test_wait_for_a_collection_that_is_never_filled(script, requests_mock, clock
     assert one_line(capsys, f"collection c (reads) {words}").startswith("hdca:c\t") and clock.slept == []
 
 
+def test_wait_for_a_collection_of_which_a_dataset_is_never_made(script, requests_mock, clock, capsys):
+    """B15: of a collection that was built of datasets, the jobs are those of its datasets."""
+    element = {"element_identifier": "x", "element_type": "hda", "object": a_dataset("a", state="new")}
+    Held(requests_mock, a_dataset("a", state="new", creating_job="gone"))
+    requests_mock.get(f"{URL}/api/dataset_collections/c", json=collection(
+        job_state_summary={"all_jobs": 0}, elements_states={"new": 1}, elements=[element]))
+    requests_mock.get(f"{URL}/api/jobs", json=[])
+    requests_mock.get(f"{URL}/api/jobs/gone", json={"state": "deleted"})
+    assert script(dataset_wait.main, KEY, URL, "hdca:c") == FAILED
+    assert one_line(capsys, "stays in state new: dataset a: its job gone is deleted") == "hdca:c\tnew\n"
+
+
 # ---------------------------------------------------------------------------------------------- typed ids (A1)
 
 @pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
