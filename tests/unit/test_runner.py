@@ -218,6 +218,7 @@ def test_a_corrected_input_supersedes_the_failed_entry_and_takes_its_folder(batc
         (batch.folder / "V.tsv").write_text("mended\n")
     else:
         batch.sheet("sample table", "V mended.tsv", "ok ok.tsv")
+        batch.path = batch.folder / ".." / batch.folder.name / "sheet.tsv"      # typed in another way
     assert list(batch(line).rows) == ["V"] and batch(line).sent == []
     assert sorted(os.listdir(batch.folder / "out")) == ["V", "ok"]
     assert [unit["state"] for unit in batch.units()["V"]] == ["superseded", "ok"]
