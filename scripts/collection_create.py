@@ -30,7 +30,8 @@ An element is named by its file without the extension that tells the datatype: s
 their names: s1_R1.fastq.gz and s1_R2.fastq.gz, or with _1, .1, _R1_001, _forward, _fwd in place of _R1, become forward and
 reverse of s1. If one has no mate, or two would have one name, nothing is sent; nor if a checksum beside the files
 (md5sums.txt, *.md5) does not match. Without --wait nobody checks whether the files arrive. The same line again after a run
-that was killed resumes it: what was sent is not sent again, and the collection is made once.
+that was killed resumes it: what was sent is not sent again, and the collection is made once. Its ref, hdca:ID, is what
+dataset_wait.py and others take.
 
 The pairs of a run, first to see which, then with their sizes and hashes compared:
   collection_create.py --type=list:paired --dry-run - - new:Run12 reads /data/run12/*.fastq.gz
@@ -130,9 +131,11 @@ def main(argv=None):
                 collection = create_collection_once(
                     galaxy, history, name, checkpoint, lambda: create_from_datasets(galaxy, history, about, leaves)
                     if ids else create_from_uploads(galaxy, history, about, leaves, sessions))
-        show({"id": collection["id"], "name": collection["name"], "collection_type": collection_type,
-              "elements": len({identifiers[0] for identifiers in elements}), "history_id": checkpoint.data["history"]},
-             output["format"], output["fields"], changed=True)
+        row = {"id": collection["id"], "ref": f"hdca:{collection['id']}", "name": collection["name"],
+               "collection_type": collection_type, "elements": len({identifiers[0] for identifiers in elements}),
+               "history_id": checkpoint.data["history"]}
+        is_table = output["format"] not in ("json", "jsonl", "csv", "tsv", "value")
+        show(row, output["format"], output["fields"] or list(row)[is_table:], changed=True)
         problems = collection_problems(galaxy, wait_until_filled(galaxy, collection, timeout),
                                        elements, leaves) if args["--wait"] else []
         for line in problems:

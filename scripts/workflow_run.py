@@ -112,7 +112,7 @@ def main(argv=None):
         print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), request.request,
                       None if output["format"] == "table" else output["format"])
         return DONE
-    folder = DownloadFolder(galaxy, to, verify=args["--verify"]) if to else None
+    folder = DownloadFolder(galaxy, to, verify=args["--verify"], on_wait=lambda: None) if to else None
 
     target = target or f"new:{request.workflow['name']}"
     with open_target_history(galaxy, target, request.sources, False, "run", request.identity) as where:
@@ -185,7 +185,6 @@ def deliver(galaxy, invocation, failure, labels, folder, output):
         items = output_datasets(galaxy, outputs)
         if failure:     # a dataset in error is reported once, with its job
             items = {label: [item for item in some if item.about["state"] == "ok"] for label, some in items.items()}
-        folder = DownloadFolder(galaxy, folder.folder, verify=folder.verify)    # another run may have filled it meanwhile
         every = [item for some in items.values() for item in some]
         paths = download_items(folder, every, PARALLEL, codes, lambda path: None)
         for row in rows:

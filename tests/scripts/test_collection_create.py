@@ -79,8 +79,8 @@ def test_files_become_a_collection(create, loopback, reads, bytes_sent, capsys, 
         "files_0|file_data": {"session_id": "s1", "name": "a_R1.fastq.gz"},
         "files_1|file_data": {"session_id": "s2", "name": "a_R2.fastq.gz"}}
     out, err = capsys.readouterr()
-    assert json.loads(out) == {"id": "c011", "name": "reads", "collection_type": kind, "history_id": HISTORY["id"],
-                               "elements": 1 if kind == "list:paired" else 2}
+    assert json.loads(out) == {"id": "c011", "ref": "hdca:c011", "name": "reads", "collection_type": kind,
+                               "history_id": HISTORY["id"], "elements": 1 if kind == "list:paired" else 2}
     assert err == ""
 
 

@@ -493,9 +493,22 @@ def test_a_collection_is_deleted(script, requests_mock, capsys, words, lines, da
     element = {"element_identifier": "x", "element_type": "hda", "object": {"id": "a"}}
     requests_mock.get(f"{URL}/api/dataset_collections/c", json=collection(elements=[element]))
     deleted = requests_mock.delete(f"{URL}/api/histories/h/contents/dataset_collections/c", status_code=204)
+    requests_mock.get(f"{URL}/api/users/current", json={"id": "u"})
+    requests_mock.get(f"{URL}/api/histories", json=[{"id": "h", "name": "h", "user_id": "u"}])
     assert script(dataset_delete.main, *words, KEY, URL, "hdca:c") == 0
     assert capsys.readouterr() == ("".join(f"{line}\n" for line in lines), "")
     assert held.deletes == datasets and deleted.call_count == 1
+
+
+def test_a_dry_run_refuses_what_the_run_would(script, requests_mock, library, capsys):
+    """Another user's collection, and a library's dataset that only its managers may change."""
+    requests_mock.get(f"{URL}/api/dataset_collections/c", json=collection())
+    requests_mock.get(f"{URL}/api/users/current", json={"id": "u"})
+    requests_mock.get(f"{URL}/api/histories", json=[{"id": "h", "name": "h", "user_id": "her"}])
+    requests_mock.get(f"{URL}/api/libraries/datasets/ld1", json={**LIBRARY_DATASET, "can_user_modify": False})
+    assert script(dataset_delete.main, "-n", KEY, URL, "hdca:c", "ld:ld1") == FAILED
+    output = capsys.readouterr()
+    assert output.out == "" and "another user's" in output.err and "have not permitted you to change it" in output.err
 
 
 def test_a_collection_is_not_purged_without_its_datasets(script, requests_mock, capsys):
