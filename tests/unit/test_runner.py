@@ -12,7 +12,7 @@ import pytest
 from fakes.batches import Batch, Killed, batch, death, server
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, GalaxyError
-from galaxy_api_scripts.batch import ledger, ledger_reader, samples, summary
+from galaxy_api_scripts.batch import ledger, ledger_reader, running_sample, samples, summary
 from galaxy_api_scripts.datasets import download
 
 __all__ = ["batch", "death", "server"]      # fixtures
@@ -498,6 +498,20 @@ def test_a_timeout_ends_the_wait_and_the_next_run_resumes(batch, server):
     assert batch("--timeout=100", status=STILL_RUNNING).out == ""
     batch()
     batch.once_each("a")
+
+
+@pytest.mark.parametrize("ahead", [0, 10**7])
+def test_an_upload_whose_job_is_lost_ends_though_the_clock_was_put_back(batch, server, clock, monkeypatch, ahead):
+    """B16's kind: the time of sending may lie ahead of the clock."""
+    monkeypatch.setattr(running_sample, "QUEUED_LIMIT", 100)
+    batch.samples("a")
+    server.polls = 10**6
+    batch("--timeout=5", status=STILL_RUNNING)
+    with ledger.Ledger(f"{batch.path}.ledger") as book:
+        [sample] = book.samples()
+        sample.save(sent_at=sample.notes.sent_at + ahead)
+    assert "has been making 1 datasets of the uploaded files for 1" in batch(status=FAILED).rows["a"]["message"]
+    assert server.count("POST fetch") == 4
 
 
 # ----------------------------------------------------------------------------------------------------------- small things
