@@ -37,7 +37,8 @@ def main(argv=None):
     data = {"folder_id": folder, "create_type": "file", "from_hda_id": dataset}
     if message:
         data["ldda_message"] = message
-    submit(args["KEY"], f"{galaxy.base}/api/libraries/{library}/contents", data, **output_options(args))
+    submit(args["KEY"], f"{galaxy.base}/api/libraries/{library}/contents", data,
+           route="libraries/ID/contents", **output_options(args))
 
 
 if __name__ == "__main__":
