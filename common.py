@@ -526,7 +526,7 @@ class Galaxy:
         """Return the one thing in the list at `path` named exactly `name`; raise an error for none, or for several."""
         narrow = {"q": "name-eq", "qv": name} if path in ("histories", "datasets") else {}
         matches: list[dict[str, Any]] = [thing for thing in self.pages(path, narrow)
-                                         if thing.get("name") == name and not thing.get("deleted")]
+                                         if name in (thing.get("name"), thing.get("id")) and not thing.get("deleted")]
         if len(matches) == 1:
             return matches[0]
         if matches:
@@ -1078,12 +1078,12 @@ def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any)
 
 
 _hook_before, sys.excepthook = sys.excepthook, _print_uncaught
-threading.excepthook = lambda about: report_error(*_describe(about.exc_value or SystemExit()))
 
 
 def run(main: Callable[[], int | None]) -> int:
     """Call `main()` and return its exit status; print what it raises as one line ($GALAXY_DEBUG: with the traceback)."""
     _prepare_process()
+    threading.excepthook = lambda about: isinstance(about.exc_value, Exception) and report_error(*_describe(about.exc_value))
     _success_actions.clear()
     is_script = getattr(main, "__module__", "") == "__main__"
     try:

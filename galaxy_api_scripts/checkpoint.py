@@ -49,6 +49,7 @@ class Checkpoint:
         try:
             self.path = checkpoint_folder() / f"{self.name}.json"
             self._file = open_locked(self.path)
+            os.fchmod(self._file, 0o600)        # whatever the umask
         except BlockingIOError:
             raise GalaxyError(f"{label}: another run is at work on it: let that end first", TRY_LATER) from None
         except OSError:

@@ -22,7 +22,7 @@ from common import (
     report_error,
 )
 
-DEAD_JOB_STATES = ("error", "failed", "deleting", "deleted", "stopped")
+DEAD_JOB_STATES = {"error", "failed", "deleting", "deleted", "stopped"}
 STUCK_INTERVAL = 8      # looks between two questions whether jobs have ended without their datasets
 IDS_PER_REQUEST = 100   # ids of 32 letters make an address of 4.5 KB; nginx takes 8 KB
 DatasetOrError = Union["dict[str, Any]", GalaxyError]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES, format_line, script_name
+from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES, format_line, one_line, script_name
 
 STALL_TIMEOUT = 600     # seconds without progress after which a transfer is given up
 MIN_PROGRESS = 2**14    # bytes; fewer in that time are no progress
@@ -131,7 +131,7 @@ def state_progress(name: str, counts: dict[str, int] | None = None) -> Iterator[
                 moving = sum(states.get(state, 0) for state in {*NON_TERMINAL_DATASET_STATES, *NON_TERMINAL_JOB_STATES})
                 bar.drawn.total = sum(states.values())
                 bar.drawn.n = bar.drawn.total - moving
-                bar.drawn.set_postfix_str(describe_counts(states))      # draws it: tqdm's own pace skips some steps
+                bar.drawn.set_postfix_str(one_line(describe_counts(states)))    # draws it: tqdm's own pace skips some steps
         yield on_progress
 
 

@@ -10,7 +10,7 @@ Arguments:
   HISTORY            a history's id or exact name, or new:NAME for a new one
   NAME               the collection's name
   SOURCE             a file, a folder (with --recursive) or a URL that Galaxy fetches itself; or the id of a dataset in that
-                     history, or hda:ID for one in any history
+                     history, hda:ID for one in any history, ldda:ID or lib:/LIBRARY/FOLDER/NAME for one in a library
 
 Options:
   --type=TYPE        list, paired or list:paired  [default: list]
@@ -30,7 +30,8 @@ An element is named by its file without the extension that tells the datatype: s
 their names: s1_R1.fastq.gz and s1_R2.fastq.gz, or with _1, .1, _R1_001, _forward, _fwd in place of _R1, become forward and
 reverse of s1. If one has no mate, or two would have one name, nothing is sent; nor if a checksum beside the files
 (md5sums.txt, *.md5) does not match. Without --wait nobody checks whether the files arrive. The same line again after a run
-that was killed resumes it: what was sent is not sent again, and the collection is made once.
+that was killed resumes it: what was sent is not sent again, and the collection is made once. Its ref, hdca:ID, is what
+dataset_wait.py and others take.
 
 The pairs of a run, first to see which, then with their sizes and hashes compared:
   collection_create.py --type=list:paired --dry-run - - new:Run12 reads /data/run12/*.fastq.gz
@@ -52,6 +53,7 @@ from common import (
     int_option,
     on_success,
     output_options,
+    parse_id,
     report_error,
     run,
     show,
@@ -67,6 +69,7 @@ from galaxy_api_scripts.datasets.collections import (
     nest_elements,
     wait_until_filled,
 )
+from galaxy_api_scripts.datasets.lookup import fetch_library_dataset
 from galaxy_api_scripts.datasets.references import (
     fetch_reference,
     parse_tag,
@@ -78,6 +81,7 @@ from galaxy_api_scripts.datasets.sources import expand_sources, verify_checksums
 from galaxy_api_scripts.datasets.target_history import create_history_if_needed, open_target_history
 from galaxy_api_scripts.datasets.tus import forget_upload, upload_file
 from galaxy_api_scripts.datasets.upload import post_fetch
+from galaxy_api_scripts.libraries.contents import resolve_library_paths
 
 
 def main(argv=None):
@@ -100,7 +104,7 @@ def main(argv=None):
     with open_target_history(galaxy, args["HISTORY"], sources, dry_run=True) as target:
         history = target.id
     if ids:
-        elements = arrange_elements(collection_type, fetch_elements(galaxy, history, ids))
+        elements = arrange_elements(collection_type, fetch_elements(galaxy, history, resolve_library_paths(galaxy, ids)))
     require_datatype(galaxy, ext, "--ext")
     require_dbkey(galaxy, args["--dbkey"])
     mismatches = verify_checksums(sources)
@@ -114,7 +118,8 @@ def main(argv=None):
 
     about = {"name": name, "collection_type": collection_type, "tags": tags}
     destination = f"{args['HISTORY']} {name}"
-    leaves = {identifiers: {"src": "hda", "id": part.location} if ids else {} for identifiers, part in elements.items()}
+    leaves = {identifiers: dict(zip(("src", "id"), part.location.split(":"))) if ids else {}
+              for identifiers, part in elements.items()}
     locations = [part.location for part in elements.values()]
     with Checkpoint(galaxy, f"collection {name!r}", "collection", collection_type, destination, *locations) as checkpoint:
         collection = find_created_collection(galaxy, name, checkpoint)
@@ -126,9 +131,11 @@ def main(argv=None):
                 collection = create_collection_once(
                     galaxy, history, name, checkpoint, lambda: create_from_datasets(galaxy, history, about, leaves)
                     if ids else create_from_uploads(galaxy, history, about, leaves, sessions))
-        show({"id": collection["id"], "name": collection["name"], "collection_type": collection_type,
-              "elements": len({identifiers[0] for identifiers in elements}), "history_id": checkpoint.data["history"]},
-             output["format"], output["fields"], changed=True)
+        row = {"id": collection["id"], "ref": f"hdca:{collection['id']}", "name": collection["name"],
+               "collection_type": collection_type, "elements": len({identifiers[0] for identifiers in elements}),
+               "history_id": checkpoint.data["history"]}
+        is_table = output["format"] not in ("json", "jsonl", "csv", "tsv", "value")
+        show(row, output["format"], output["fields"] or list(row)[is_table:], changed=True)
         problems = collection_problems(galaxy, wait_until_filled(galaxy, collection, timeout),
                                        elements, leaves) if args["--wait"] else []
         for line in problems:
@@ -141,7 +148,7 @@ def main(argv=None):
 
 def dataset_ids(texts):
     """The SOURCEs if they are datasets, as they were typed; [] if they are files."""
-    ids = [text for text in texts if text.startswith("hda:")
+    ids = [text for text in texts if re.match(r"(hda|ldda|ld):|lib:/[^/]", text)
            or (re.fullmatch(r"([0-9a-f]{16})+", text) and not os.path.lexists(text))]
     files = [text for text in texts if text not in ids]
     if ids and files:
@@ -155,13 +162,17 @@ def fetch_elements(galaxy, history, ids):
     datasets = {content["id"]: content for content in contents if content["history_content_type"] == "dataset"}
     parts = []
     for text in ids:
-        dataset_id = text.removeprefix("hda:")
-        if text not in datasets and text == dataset_id:
+        src, _, dataset_id = text.rpartition(":")
+        if text not in datasets and not src:
             raise GalaxyError(f"{text}: no file, and no dataset of that history; hda:{text} is one of any history")
         label = f"dataset {dataset_id}"
-        dataset = require_readable(datasets[dataset_id], label) if dataset_id in datasets else fetch_reference(
-            galaxy, "hda", dataset_id, None, label)[1]
-        parts.append(ElementSource(dataset["name"], dataset_id))
+        if src in ("ldda", "ld"):
+            about = require_readable(fetch_library_dataset(galaxy, src, parse_id(dataset_id, f"{src}:ID")), label)
+        elif dataset_id in datasets:
+            about = require_readable(datasets[dataset_id], label)
+        else:
+            _, about = fetch_reference(galaxy, "hda", dataset_id, None, label)
+        parts.append(ElementSource(about["name"], f"{'ldda' if src in ('ldda', 'ld') else 'hda'}:{about['id']}"))
     return parts
 
 

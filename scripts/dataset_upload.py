@@ -103,14 +103,17 @@ def main(argv=None):
             return SOME_FAILED if complaints else DONE
 
         uploads = upload_sources(galaxy, target.id, sources, settings, target.checkpoint.data.get("ended"))
+        ended, sent = [], []
         if wait:
-            uploads = verify_uploads(galaxy, target.id, list(uploads), settings, timeout)
-        ended = []
+            sent = list(uploads)
+            uploads = verify_uploads(galaxy, target.id, sent, settings, timeout)
         try:
             show(report_uploads(uploads, ended), output["format"], output["fields"] or FIELDS)
         except GalaxyError as error:
-            if error.exit_code != STILL_RUNNING or not (complaints or any(upload.problem for upload in ended)):
+            failed = [upload for upload in sent if upload.problem]
+            if error.exit_code != STILL_RUNNING or not (complaints or failed):
                 raise
+            list(report_uploads((upload for upload in failed if upload not in ended), ended))
             return report_error(str(error), SOME_FAILED)        # what failed counts more than what still runs
         codes = [upload.exit_code for upload in ended if upload.problem]
         if not codes:
@@ -118,7 +121,7 @@ def main(argv=None):
             on_success(lambda: mark_done(ended, target))
     if not codes and not complaints:
         return DONE
-    return codes[0] if codes and len(codes) == len(ended) and not complaints else SOME_FAILED
+    return codes[0] if len(set(codes)) == 1 and len(codes) == len(ended) and not complaints else SOME_FAILED
 
 
 def report_uploads(uploads, ended):

@@ -27,6 +27,7 @@ deleted, though Galaxy leaves it in state new.
   dataset_wait.py --timeout=3600 - - bbd44e69cb8906b5 8155e4b4bf1581ff
 """
 import sys
+from collections import Counter
 
 from common import (
     NON_TERMINAL_DATASET_STATES,
@@ -39,9 +40,10 @@ from common import (
     run,
     show,
 )
+from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.lookup import fetch_refs, parse_refs
 from galaxy_api_scripts.libraries.contents import resolve_library_paths
-from galaxy_api_scripts.polling import combine_exit_codes, find_stuck, iter_terminal
+from galaxy_api_scripts.polling import STUCK_INTERVAL, combine_exit_codes, fetch_datasets, find_stuck, iter_terminal
 
 FIELDS = ["id", "state", "name", "hid", "history_id", "misc_info", "ref"]
 SUCCESS = ("ok", "empty", "deferred")
@@ -53,9 +55,9 @@ def main(argv=None):
     output = output_options(args, FIELDS)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    codes, stuck = [], {}
+    codes, stuck, looks = [], {}, Counter()
     known = resolve_library_paths(galaxy, refs, codes)
-    rows = iter_terminal(galaxy, known, timeout, codes, fetch=lambda unknown: fetch(galaxy, unknown, stuck),
+    rows = iter_terminal(galaxy, known, timeout, codes, fetch=lambda unknown: fetch(galaxy, unknown, stuck, looks),
                          list_moving=lambda history: list_moving(galaxy, history, stuck),
                          non_terminal=NON_TERMINAL_DATASET_STATES, success=SUCCESS, describe_failure=describe_failure)
     name = "id" if all(ref.partition(":")[0] in (ref, "hda") for ref in refs) else "ref"
@@ -63,11 +65,28 @@ def main(argv=None):
     return combine_exit_codes(codes, refs)
 
 
-def fetch(galaxy, refs, stuck):
-    """Each of `refs` with its state, and with what `stuck` says of it."""
+def fetch(galaxy, refs, stuck, looks):
+    """Each of `refs` with its state, and with what `stuck` says of it; `looks` counts those at each collection."""
     for ref, thing in fetch_refs(galaxy, refs, FIELDS[:-1]):
-        yield ref, thing if isinstance(thing, GalaxyError) else {
-            **dict.fromkeys(FIELDS), **thing, "stuck": stuck.get(thing["id"], "")}
+        if isinstance(thing, GalaxyError):
+            yield ref, thing
+            continue
+        reason = stuck.get(thing["id"], "") if thing["ref"].startswith("hda:") else ""
+        if thing["ref"].startswith("hdca:") and thing["state"] in NON_TERMINAL_DATASET_STATES:
+            looks[ref] += 1
+            if looks[ref] % STUCK_INTERVAL == 0:
+                reason = find_stuck_elements(galaxy, thing["id"])
+        yield ref, {**dict.fromkeys(FIELDS), **thing, "stuck": reason}
+
+
+def find_stuck_elements(galaxy, collection):
+    """Why a collection's datasets that have not ended never will; "" if some may."""
+    elements = element_datasets(galaxy.get(f"dataset_collections/{collection}")["elements"])
+    ids = [dataset["id"] for _, dataset in elements if dataset["state"] in NON_TERMINAL_DATASET_STATES]
+    moving = [dataset for _, dataset in fetch_datasets(galaxy, ids, ["history_id", "creating_job"])
+              if not isinstance(dataset, GalaxyError)]
+    stuck = find_stuck(galaxy, moving)
+    return f"dataset {ids[0]}: {stuck[ids[0]]}" if ids and set(ids) <= set(stuck) else ""
 
 
 def list_moving(galaxy, history, stuck):

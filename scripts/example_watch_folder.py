@@ -101,7 +101,7 @@ def main(argv=None):
             samples.append(sample)
             if report_failure(sample) == "ok":
                 show(galaxy.get(f"invocations/{sample.invocation}"), **output, plain=print, changed=True)
-        return exit_status(samples, once)
+        return exit_status(samples, once, watcher.is_stuck)
 
 
 class ByPath(Staging):

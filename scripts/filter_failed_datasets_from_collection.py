@@ -30,6 +30,7 @@ from common import (
     NON_TERMINAL_DATASET_STATES,
     ONE_SHOT,
     STILL_RUNNING,
+    TERMINAL_JOB_STATES,
     UNATTENDED,
     Galaxy,
     GalaxyError,
@@ -54,9 +55,12 @@ def main(argv=None):
     history = galaxy.find("histories", args["HISTORY_NAME"])["id"]
     path = f"histories/{history}/contents/dataset_collections"
     collection_id = find_collection(galaxy, history, hid)
+    never = False
     for _ in backoff(timeout) if wait else ():
         about = galaxy.get(f"{path}/{collection_id}", {"view": "collection"})
-        if about["populated_state"] != "new" and not set(about["elements_states"]) & set(NON_TERMINAL_DATASET_STATES):
+        never = has_lost_jobs(about)
+        if never or (about["populated_state"] != "new" and set(about["elements_states"]).isdisjoint(
+                NON_TERMINAL_DATASET_STATES)):
             break
     collection = galaxy.get(f"{path}/{collection_id}", timeout=LONG_TIMEOUT)
     unfinished = [dataset for dataset in iter_datasets(collection["elements"])
@@ -64,21 +68,27 @@ def main(argv=None):
     name, kind = collection["name"], collection["collection_type"]
     if not collection["populated"]:
         reason = collection["populated_state_message"] or "Galaxy is still filling it: --wait waits for that"
-        raise GalaxyError(f"collection {name!r} is not complete: {reason}",
-                          STILL_RUNNING if collection["populated_state"] == "new" else FAILED)
-    if unfinished and wait:
+        raise GalaxyError(f"collection {name!r} is not complete: {'its jobs have ended without it' if never else reason}",
+                          STILL_RUNNING if collection["populated_state"] == "new" and not never else FAILED)
+    if unfinished and wait and not never:
         raise GalaxyError(f"{len(unfinished)} datasets of collection {name!r} are unfinished after {timeout} s",
                           STILL_RUNNING)
     if kind.split(":")[0] != "list":
         raise GalaxyError(f"collection {name!r} is of the type {kind}: only a list can be split")
     if unfinished:
-        report_error(f"{len(unfinished)} datasets of collection {name!r} are unfinished, so they are not ok: --wait waits "
-                     "for them")
+        why = "their jobs have ended without them" if never else "--wait waits for them"
+        report_error(f"{len(unfinished)} datasets of collection {name!r} are unfinished, so they are not ok: {why}")
     collections = []
     for new_name, elements in zip((f"{name} (ok)", f"{name} (not ok)"), split(collection["elements"], kind)):
         payload = {"name": new_name, "collection_type": kind, "element_identifiers": elements, "copy_elements": False}
         collections.append(find_equal_collection(galaxy, history, payload) or galaxy.post(path, payload))
     show(collections, **output, plain=lambda _: None, changed=True)
+
+
+def has_lost_jobs(about):
+    """Whether all jobs of a collection have ended and some not well: what they have not made is never made."""
+    jobs = {state for state, count in (about.get("job_state_summary") or {}).items() if count and state != "all_jobs"}
+    return bool(jobs - {"ok", "skipped", "paused"}) and jobs <= set(TERMINAL_JOB_STATES)
 
 
 def find_collection(galaxy, history, hid):

@@ -104,7 +104,7 @@ def main(argv=None):
         runner.adopt_orphans()
         samples = []
         print_rows(iter_finished(runner, samples, session.once, None, watcher.scan, settings.pause), session.output)
-        return exit_status([*samples, *runner.unfinished], session.once)
+        return exit_status([*samples, *runner.unfinished], session.once, watcher.is_stuck)
 
 
 def watch_settings(args, tags):

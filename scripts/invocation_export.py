@@ -56,7 +56,7 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     invocation = galaxy.get(f"invocations/{invocation_id}")
-    name = fetch_workflow_version(galaxy, invocation).get("name") or invocation_id
+    name = fetch_workflow_version(galaxy, invocation["workflow_id"]).get("name") or invocation_id
     path = resolve_archive_path(file, name, STORE_FORMATS.get(style, "md"), force, "--to")
     label = f"invocation {invocation_id}"
     if style == "report":

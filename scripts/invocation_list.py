@@ -79,10 +79,21 @@ def iter_rows(galaxy, query, states, days, limit, fields):
         for noun, route, params in (("workflow", f"workflows/{row['workflow_id']}", {"instance": "true"}),
                                     ("history", f"histories/{row['history_id']}", {"keys": "name"})):
             if noun in fields and route not in names:
-                names[route] = (galaxy.get_or_none(route, params) or {}).get("name")
+                names[route] = fetch_name(galaxy, route, params)
             row[noun] = names.get(route)
         count += 1
         yield row
+
+
+def fetch_name(galaxy, route, params):
+    """The name of what is at the route; None where this key may not see it, and where Galaxy fails to show it (26.1, a
+    workflow with a step of type pick_value)."""
+    try:
+        return (galaxy.get_or_none(route, params) or {}).get("name")
+    except GalaxyError as error:
+        if error.status != 500:
+            raise
+        return None
 
 
 if __name__ == "__main__":

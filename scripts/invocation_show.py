@@ -30,8 +30,8 @@ from galaxy_api_scripts.invocations.jobs import (
     INPUT_STEP_TYPES,
     describe_jobs,
     describe_step,
-    display_name,
     failure_reasons,
+    history_name,
     job_elements,
     load_run,
     step_totals,
@@ -53,7 +53,7 @@ def main(argv=None):
     invocation, workflow, steps = load_run(galaxy, invocation_id)
     if output["format"] == "table" and not output["fields"]:
         history_id = invocation["history_id"]
-        row = {"id": invocation["id"], "workflow": workflow, "history": display_name(galaxy, "histories", history_id),
+        row = {"id": invocation["id"], "workflow": workflow, "history": history_name(galaxy, history_id),
                "history_id": history_id, "state": invocation["state"],
                "jobs": describe_jobs(job for step in steps for job in step["jobs"]),
                "create_time": invocation["create_time"], "update_time": invocation["update_time"],

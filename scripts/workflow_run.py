@@ -63,7 +63,7 @@ from common import (
 )
 from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
 from galaxy_api_scripts.datasets.references import parse_tag
-from galaxy_api_scripts.datasets.target_history import open_target_history
+from galaxy_api_scripts.datasets.target_history import find_writable_history, open_target_history
 from galaxy_api_scripts.files import check_writable, prepare_folder
 from galaxy_api_scripts.invocations.invocation import (
     InvocationFailed,
@@ -99,18 +99,20 @@ def main(argv=None):
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    galaxy.current_user()
+    user = galaxy.current_user()
     if "on_complete" in checks:
         require_on_complete(galaxy)
     workflow_id = resolve_workflow(galaxy, args["WORKFLOW"])
-    history = galaxy.resolve("histories", target)["id"] if target and not target.startswith("new:") else ""
+    history = find_writable_history(galaxy, target, user)["id"] if target and not target.startswith("new:") else ""
     request = plan_run(galaxy, workflow_id, args["INPUT=VALUE"], args["--job"], history, **checks)
     protect_inputs(args, request)
+    if to and (os.path.lexists(to) or not args["--dry-run"]):
+        to = prepare_folder(to, "--download")
     if args["--dry-run"]:
         print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), request.request,
                       None if output["format"] == "table" else output["format"])
         return DONE
-    folder = DownloadFolder(galaxy, prepare_folder(to, "--download"), verify=args["--verify"]) if to else None
+    folder = DownloadFolder(galaxy, to, verify=args["--verify"], on_wait=lambda: None) if to else None
 
     target = target or f"new:{request.workflow['name']}"
     with open_target_history(galaxy, target, request.sources, False, "run", request.identity) as where:
@@ -183,7 +185,6 @@ def deliver(galaxy, invocation, failure, labels, folder, output):
         items = output_datasets(galaxy, outputs)
         if failure:     # a dataset in error is reported once, with its job
             items = {label: [item for item in some if item.about["state"] == "ok"] for label, some in items.items()}
-        folder = DownloadFolder(galaxy, folder.folder, verify=folder.verify)    # another run may have filled it meanwhile
         every = [item for some in items.values() for item in some]
         paths = download_items(folder, every, PARALLEL, codes, lambda path: None)
         for row in rows:

@@ -222,8 +222,8 @@ class RunningSample:
         outputs = output_datasets(self.galaxy, invocation_outputs(invocation, self.context.labels))
         items = [item for datasets in outputs.values() for item in datasets]
         folder = DownloadFolder(self.galaxy, to)
-        problems = [describe_error(result) for _, result in folder.download(items, PARALLEL_DOWNLOADS)
-                    if isinstance(result, Exception)]
+        problems = [describe_error(result) if isinstance(result, GalaxyError) else f"{item.label}: {describe_error(result)}"
+                    for item, result in folder.download(items, PARALLEL_DOWNLOADS) if isinstance(result, Exception)]
         if problems:
             raise GalaxyError(f"the run is ok, but {len(problems)} of {len(items)} results could not be fetched, which the "
                               f"next visit tries again: {problems[0]}")

@@ -49,8 +49,8 @@ class SheetInputs:
         self.columns = self._assign_columns(constant)           # of each input, by its index
         unassigned = self.base.copy()
         unassigned.values.update(dict.fromkeys(self.columns))
-        for problem in _missing(unassigned):
-            self.base.problems.append(problem)
+        for spec, problem in unassigned.missing():
+            self.base.faulty.add(spec.index)
             sheet.note(None, "", f"{problem}; a column of that name gives each row its own", sheet.line)
 
     def fill_rows(self) -> list[SheetRow]:
@@ -61,10 +61,8 @@ class SheetInputs:
                 value = self._value(inputs, row, index, columns)
                 if value is not None:
                     inputs.values[index] = value
-            for problem in _missing(inputs):
-                for index, columns in self.columns.items():
-                    if problem.startswith(f"input {self.specs[index].name}: "):
-                        self.sheet.note(row, columns[0], f"is empty, and input {self.specs[index].name} must be given")
+            for spec, _ in inputs.missing():
+                self.sheet.note(row, self.columns[spec.index][0], f"is empty, and input {spec.name} must be given")
         return self.sheet.rows
 
     def fill_as_one(self) -> SheetRow:
@@ -76,13 +74,13 @@ class SheetInputs:
             value = self._common_value(inputs, index, columns[0]) if is_parameter else self._collect(inputs, index, columns)
             if value is not None:
                 inputs.values[index] = value
-        for problem in _missing(inputs):
+        for _, problem in inputs.missing():
             self.sheet.note(None, "", problem, self.sheet.line)
         return SheetRow(self.sheet.line, Path(self.sheet.name).stem, inputs=inputs)
 
     def _reject(self, inputs: InputValues, index: str, row: SheetRow, column: str, problem: str) -> None:
         """Note a problem with a row, in its inputs too."""
-        inputs.problems.append(f"input {self.specs[index].name}: {problem}")
+        inputs.faulty.add(index)
         self.sheet.note(row, column, problem)
 
     def _common_value(self, inputs: InputValues, index: str, column: str) -> InputValue:
@@ -149,6 +147,7 @@ class SheetInputs:
             problem = _reads_mismatch(self.specs[index], columns)
             if problem:
                 self._note_column(", ".join(columns), f"input {self.specs[index].name}: {problem}")
+                self.base.faulty.add(index)
                 del columns_of[index]
         return columns_of
 
@@ -171,7 +170,6 @@ class SheetInputs:
 
     def _note_column(self, column: str, problem: str) -> None:
         """Note a problem with a column, for all rows."""
-        self.base.problems.append(f"{problem} (column {column})")
         self.sheet.note(None, column, problem, self.sheet.line)
 
     def _index_of_reads(self, columns: list[str], taken: set[str]) -> str:
@@ -256,13 +254,6 @@ def _one_file(folder: str, inputs: InputValues, spec: InputSpec, word: str) -> D
     if len(parts) != 1 or parts[0].ref.get("src") == "hdca":
         raise GalaxyError(f"{word}: expected one file", USAGE)
     return with_datatype(spec, parts[0])
-
-
-def _missing(inputs: InputValues) -> list[str]:
-    """The problems that there are with inputs that must be given and are not."""
-    before = len(inputs.problems)
-    inputs.check_missing()
-    return inputs.problems[before:]
 
 
 def _is_filled(row: SheetRow, columns: list[str]) -> bool:

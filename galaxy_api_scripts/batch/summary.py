@@ -68,8 +68,9 @@ def sample_row(sample: Sample) -> dict[str, Any]:
     return {name: sample.notes.results if name == "results" else getattr(sample, name) for name in ROW_FIELDS}
 
 
-def exit_status(samples: Iterable[Sample], once: bool = False) -> int:
-    """The exit status of a script that was to bring these samples to their ends: a failure counts more than what still runs.
+def exit_status(samples: Iterable[Sample], once: bool = False, is_stuck: bool = False) -> int:
+    """The exit status of a script that was to bring these samples to their ends, and something else if that `is_stuck`: a
+    failure counts more than what still runs.
 
     With `once`, a failure counts in one visit, and not again in the next ones: `ledger_show.py --check` tells it until it is
     mended. What this visit reports is noted last of all, so that no other status hides it.
@@ -78,8 +79,9 @@ def exit_status(samples: Iterable[Sample], once: bool = False) -> int:
     failed = [sample for sample in samples if sample.state in FAILURE_STATES and not (once and sample.notes.reported)]
     for sample in failed:
         sample.save(reported=True)
-    if failed:
-        return SOME_FAILED if any(sample not in failed and sample.state != "waiting" for sample in samples) else FAILED
+    others = [sample for sample in samples if sample not in failed and sample.state != "waiting"]
+    if failed or is_stuck:
+        return SOME_FAILED if others or is_stuck else FAILED
     return STILL_RUNNING if any(sample.state in UNFINISHED_STATES for sample in samples) else DONE
 
 

@@ -63,6 +63,7 @@ class Watcher:
         self._submitted: dict[str, str] = {}        # fingerprints of what needs no more attention, by place
         self._units: dict[str, IncomingUnit] = {}   # of samples under way, by key
         self._next_scan = 0.0
+        self.is_stuck = False       # whether a unit could not be moved
         runner.context.on_end = self.finish
 
     def scan(self) -> None:
@@ -165,6 +166,7 @@ class Watcher:
                 sample.save(place=move_unit(unit, self.settings.move_to), moving=None)
         except GalaxyError as error:
             report_error(f"{sample.name}: {error}")
+            self.is_stuck = True
             sample.save(moving=None)
 
     def notify(self, sample: Sample, state: str) -> None:

@@ -11,7 +11,7 @@ from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.hashing import hash_values
 from galaxy_api_scripts.datasets.sources import Source, pair_reads, stem
 from galaxy_api_scripts.datasets.target_history import last_hid
-from galaxy_api_scripts.polling import describe_timeout
+from galaxy_api_scripts.polling import DEAD_JOB_STATES, describe_timeout
 
 COLLECTION_TYPES = ("list", "paired", "list:paired")
 MAX_NAME_LENGTH = 219       # characters of an element's identifiers together; with more, the job of Galaxy 26.1 fails
@@ -135,7 +135,7 @@ def wait_until_filled(galaxy: Galaxy, created: dict[str, Any], timeout: float | 
             collection: dict[str, Any] = galaxy.get(
                 f"histories/{created['history_id']}/contents/dataset_collections/{created['id']}", timeout=TIMEOUTS)
             states = {dataset["state"] for _, dataset in element_datasets(collection["elements"])}
-            if states.isdisjoint(NON_TERMINAL_DATASET_STATES):
+            if states.isdisjoint(NON_TERMINAL_DATASET_STATES) or job_states & DEAD_JOB_STATES:
                 break
     else:
         raise GalaxyError(f"{label} is still being filled{describe_timeout(timeout)}", STILL_RUNNING)

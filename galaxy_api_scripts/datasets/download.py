@@ -101,22 +101,24 @@ class DownloadFolder:
 
     `overwrite` replaces files that the manifest does not know. Unless not to `compare`, what comes is compared with Galaxy's
     hash of it, if there is one; with `verify` Galaxy computes a missing one, and files that are there are compared too.
-    `stall` is how many seconds may pass without progress.
+    `stall` is how many seconds may pass without progress. If another run fetches into the folder, `on_wait` is called, and
+    its end waited for; without it that is an error.
     """
 
     def __init__(self, galaxy: Galaxy, folder: Path, template: str = "", overwrite: bool = False, verify: bool = False,
-                 compare: bool = True, stall: float = STALL_TIMEOUT):
+                 compare: bool = True, stall: float = STALL_TIMEOUT, on_wait: Callable[[], object] | None = None):
         self.galaxy, self.folder, self.template, self.overwrite = galaxy, folder, template, overwrite
-        self.verify, self.compare, self.stall, self.manifest = verify, compare, stall, Manifest(folder)
+        self.verify, self.compare, self.stall, self.on_wait = verify, compare, stall, on_wait
+        self.manifest = Manifest(folder)
         self.stopped = threading.Event()        # once it is set, no other download is begun
 
     def download(self, items: list[DownloadItem], parallel: int, total: Any = None
                  ) -> Iterator[tuple[DownloadItem, Path | Exception]]:
         """Fetch the items, `parallel` at once; yields each as soon as it is done, with its path, or the `GalaxyError` or
-        OSError that says why there is none. Raises `GalaxyError` (TRY_LATER) if another run fetches into the folder."""
+        OSError that says why there is none. Raises `GalaxyError` (TRY_LATER) if another run has the folder."""
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(OSError):      # of a file system without locks
-                stack.enter_context(hold_lock(self.folder))
+                stack.enter_context(hold_lock(self.folder, on_wait=self.on_wait))
             self.manifest = Manifest(self.folder)
             rows = self.manifest.rows
             self.paths = UniquePaths(self.template, [MANIFEST, *(row["path"] for row in rows.values() if row["path"])],
@@ -274,7 +276,7 @@ def download_all(folder: DownloadFolder, texts: list[str], parallel: int, codes:
     paths = download_items(folder, list(items.values()), parallel, codes)
     if not codes:
         return DONE
-    return SOME_FAILED if paths else codes[0]
+    return SOME_FAILED if paths or len(set(codes)) > 1 else codes[0]
 
 
 def download_items(folder: DownloadFolder, items: list[DownloadItem], parallel: int, codes: list[int],

@@ -9,6 +9,7 @@ from typing import Any
 from common import NON_TERMINAL_DATASET_STATES, TERMINAL_JOB_STATES, TRY_LATER, Galaxy, GalaxyError, parse_id, read_text
 from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.references import DATA_SOURCES, fetch_library_version
+from galaxy_api_scripts.datasets.target_history import find_writable_history
 from galaxy_api_scripts.polling import DEAD_JOB_STATES, IDS_PER_REQUEST, DatasetOrError, fetch_datasets
 from galaxy_api_scripts.progress import describe_counts
 
@@ -45,19 +46,24 @@ def fetch_refs(galaxy: Galaxy, refs: list[str], fields: Iterable[str], own: bool
         datasets = dict(fetch_datasets(galaxy, list(dict.fromkeys(ids.values())), fields, own,
                                        untyped=[ref for ref in ids if not ref.startswith("hda:")]))
         for ref in batch:
-            thing = datasets[ids[ref]] if ref in ids else _fetch_other(galaxy, ref)
+            thing = datasets[ids[ref]] if ref in ids else _fetch_other(galaxy, ref, own)
             yield ref, {"ref": f"hda:{thing['id']}", **thing} if isinstance(thing, dict) else thing
 
 
-def _fetch_other(galaxy: Galaxy, ref: str) -> DatasetOrError:
-    """A collection or a library's dataset with its `ref`."""
+def _fetch_other(galaxy: Galaxy, ref: str, own: bool) -> DatasetOrError:
+    """A collection or a library's dataset with its `ref`, if the user may change it or it need not be `own`."""
     src, _, identity = ref.partition(":")
     try:
         if src != "hdca":
-            return fetch_library_dataset(galaxy, src, identity)
+            thing = fetch_library_dataset(galaxy, src, identity)
+            if own and thing.get("can_user_modify") is False:
+                raise GalaxyError(f"{ref} ({thing['name']}): the library's managers have not permitted you to change it")
+            return thing
         about = dict(galaxy.get(f"dataset_collections/{identity}", {"view": "collection"}))
         if "elements_states" not in about:      # Galaxy 25.0 and older
             about = dict(galaxy.get(f"dataset_collections/{identity}"))
+        if own:
+            find_writable_history(galaxy, about["history_id"], galaxy.current_user())
     except GalaxyError as error:
         if error.exit_code == TRY_LATER or error.status == 401:
             raise

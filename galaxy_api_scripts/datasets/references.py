@@ -55,21 +55,22 @@ def require_datatype(galaxy: Galaxy, ext: str, label: str) -> None:
         raise GalaxyError(f"{label}={ext}: a datatype of several files in one, which can't be uploaded like this", USAGE)
 
 
-def require_dbkey(galaxy: Galaxy, dbkey: str) -> None:
+@functools.cache
+def require_dbkey(galaxy: Galaxy, dbkey: str, label: str = "--dbkey") -> None:
     """Raise a usage error for a reference genome that this Galaxy does not have, nor the user as a custom build."""
     if dbkey == "?" or any(build[1] == dbkey for build in galaxy.get("genomes")):
         return
     builds = galaxy.get_or_none(f"users/{galaxy.current_user()['id']}/custom_builds") or []
     if all(build.get("id") != dbkey for build in builds):
-        raise GalaxyError(f"--dbkey={shorten(dbkey)}: no reference genome of {galaxy.base}: display.py - /api/genomes shows "
+        raise GalaxyError(f"{label}={shorten(dbkey)}: no reference genome of {galaxy.base}: display.py - /api/genomes shows "
                           "them", USAGE)
 
 
-def parse_tag(text: str) -> str:
+def parse_tag(text: str, label: str = "--tag") -> str:
     """The tag, unless Galaxy would refuse it or keep another one (a usage error): 26.1 drops spaces and tags that are too
     long, and makes two of one with a comma."""
     if not re.fullmatch(r"[^\s.:,]+(\.[^\s.:,]+)*(:[^\s,]+)?", text) or len(text) > MAX_TAG_LENGTH:
-        raise GalaxyError(f"--tag={shorten(text)}: expected a word without spaces and commas, or NAME:VALUE", USAGE)
+        raise GalaxyError(f"{label}={shorten(text)}: expected a word without spaces and commas, or NAME:VALUE", USAGE)
     return text
 
 

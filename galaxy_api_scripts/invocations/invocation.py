@@ -10,7 +10,7 @@ from common import FAILED, STILL_RUNNING, TERMINAL_JOB_STATES, TRY_LATER, Galaxy
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Notes
 from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.download_paths import DownloadItem
-from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, failure_reasons, first_failures
+from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, failure_reasons, fetch_workflow_version, first_failures
 from galaxy_api_scripts.progress import describe_counts
 
 SCHEDULED_STATES = {"scheduled", "completed"}   # all jobs are made; `completed` (26.1 on) says nothing about their success
@@ -216,8 +216,7 @@ def _failure_message(invocation: dict[str, Any], failed: dict[str, int], job: di
 
 def _pause_steps(galaxy: Galaxy, workflow_id: str) -> dict[str, set[str]]:
     """`{id of a workflow's version: indices of its pauses}` of a workflow and its subworkflows."""
-    workflow = galaxy.get_or_none(f"workflows/{workflow_id}", {"instance": "true"}) or {}
-    steps = workflow.get("steps") or {}
+    steps = fetch_workflow_version(galaxy, workflow_id).get("steps") or {}
     pauses = {workflow_id: {index for index, step in steps.items() if step["type"] == "pause"}}
     for step in steps.values():
         if step["type"] == "subworkflow" and step.get("workflow_id"):

@@ -35,15 +35,21 @@ TAIL_LINES, TAIL_LETTERS = 20, 2000
 
 # ----------------------------------------------------------------------------------------------------------------- steps
 
-def fetch_workflow_version(galaxy: Galaxy, invocation: dict[str, Any]) -> dict[str, Any]:
-    """The version of the workflow that was run (`GET /api/workflows/ID?instance=true`); {} where this key may not see it."""
-    return galaxy.get_or_none(f"workflows/{invocation['workflow_id']}", {"instance": "true"}) or {}
+def fetch_workflow_version(galaxy: Galaxy, workflow_id: str) -> dict[str, Any]:
+    """The version of a workflow that an invocation ran (its `workflow_id`), with its name, and steps by index; {} where this
+    key may not see it."""
+    try:
+        return galaxy.get_or_none(f"workflows/{workflow_id}", {"instance": "true"}) or {}
+    except GalaxyError as error:
+        if error.status != 500:     # Galaxy 26.1's answer where a step is a pick_value
+            raise
+        return galaxy.get_or_none(f"workflows/{workflow_id}/download", {"instance": "true", "style": "ga"}) or {}
 
 
 def load_run(galaxy: Galaxy, invocation_id: str) -> tuple[dict[str, Any], str | None, list[dict[str, Any]]]:
     """An invocation, its workflow's name, and its steps (`list_steps`), each job with its `job_metrics`."""
     invocation = galaxy.get(f"invocations/{invocation_id}")
-    workflow = fetch_workflow_version(galaxy, invocation)
+    workflow = fetch_workflow_version(galaxy, invocation["workflow_id"])
     steps, metrics = list_steps(galaxy, invocation, workflow), job_metrics(galaxy, invocation_id)
     for step in steps:
         for job in step["jobs"]:
@@ -69,7 +75,8 @@ def list_steps(galaxy: Galaxy, invocation: dict[str, Any], workflow: dict[str, A
 def _iter_steps(galaxy: Galaxy, invocation_id: str, workflow: dict[str, Any] | None, index_prefix: str,
                 label_prefix: str) -> Iterator[dict[str, Any]]:
     invocation = galaxy.get(f"invocations/{invocation_id}", {"step_details": "true"})
-    definitions = (fetch_workflow_version(galaxy, invocation) if workflow is None else workflow).get("steps") or {}
+    version_run = fetch_workflow_version(galaxy, invocation["workflow_id"]) if workflow is None else workflow
+    definitions = version_run.get("steps") or {}
     for step in invocation["steps"]:
         definition = definitions.get(str(step["order_index"])) or {}
         version, subworkflow = definition.get("tool_version"), step.get("subworkflow_invocation_id")
@@ -260,11 +267,7 @@ def job_url(galaxy: Galaxy, job_id: str) -> str:
     return redact(f"{galaxy.base}/jobs/{job_id}/view")
 
 
-# ----------------------------------------------------------------------------------------------------------------- names
-
-def display_name(galaxy: Galaxy, path: str, thing_id: str) -> str | None:
-    """The name of a history, or of the workflow that an invocation's `workflow_id` means; None where this key may not see
-    it."""
-    params = {"instance": "true"} if path == "workflows" else {"keys": "name"}
-    name = (galaxy.get_or_none(f"{path}/{thing_id}", params) or {}).get("name")
+def history_name(galaxy: Galaxy, history_id: str) -> str | None:
+    """The history's name; None where this key may not see it."""
+    name = (galaxy.get_or_none(f"histories/{history_id}", {"keys": "name"}) or {}).get("name")
     return None if name is None else str(name)

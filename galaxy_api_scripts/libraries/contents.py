@@ -143,9 +143,9 @@ def find_library_dataset(galaxy: Galaxy, path: str, label: str, folders: dict[Fo
     return datasets[0]
 
 
-def resolve_library_paths(galaxy: Galaxy, refs: list[str], codes: list[int]) -> list[str]:
-    """Return `refs` with `ld:ID` in place of lib:/LIBRARY/FOLDER/NAME; report where there is none, and add the exit code to
-    `codes`."""
+def resolve_library_paths(galaxy: Galaxy, refs: list[str], codes: list[int] | None = None) -> list[str]:
+    """Return `refs` with `ld:ID` in place of lib:/LIBRARY/FOLDER/NAME; where there is none, raise `GalaxyError`, or report
+    it and add the exit code to `codes`, if given."""
     folders: dict[FolderPath, LibraryFolder | None] = {}
     resolved = []
     for ref in refs:
@@ -154,6 +154,8 @@ def resolve_library_paths(galaxy: Galaxy, refs: list[str], codes: list[int]) -> 
                 ref = f"ld:{find_library_dataset(galaxy, ref[4:], ref, folders)['id']}"
             resolved.append(ref)
         except ReferenceProblem as error:
+            if codes is None:
+                raise
             codes.append(report_error(str(error)))
     return resolved
 

@@ -150,7 +150,13 @@ def find_workflow(galaxy: Galaxy, text: str) -> Workflow:
     """The workflow whose id, or else exact name, is `text`; `GalaxyError` where none or several have that name."""
     if not text.strip():
         raise GalaxyError("WORKFLOW is empty: is a variable unset?", USAGE)
-    return galaxy.resolve("workflows", text)
+    if re.fullmatch("([0-9a-f]{16})+", text):
+        try:
+            return dict(galaxy.get(f"workflows/{text}"))
+        except GalaxyError as error:
+            if error.status not in (400, 404, 500):     # 500: 26.1 lists a workflow with a pick_value, and fails to show it
+                raise
+    return galaxy.find("workflows", text)
 
 
 def export_workflow(galaxy: Galaxy, workflow_id: str) -> Workflow:
@@ -316,12 +322,28 @@ def load_workflow(galaxy: Galaxy, workflow_id: str, steps: Iterable[str] = ()) -
     `steps` are the user's names of steps. Old servers showed steps by id in place of the index; Galaxy 26.1 does so when
     asked for `legacy`. It is asked only where one of `steps` is a number but no index.
     """
-    workflow: Workflow = galaxy.get(f"workflows/{workflow_id}")
+    try:
+        workflow: Workflow = galaxy.get(f"workflows/{workflow_id}")
+    except GalaxyError as error:
+        if error.status != 500:     # Galaxy 26.1's answer where a step is a pick_value
+            raise
+        workflow = _from_export(workflow_id, export_workflow(galaxy, workflow_id))
     workflow["ids"] = {}
     if any(step.isdecimal() and step not in workflow["steps"] for step in steps):
         legacy = galaxy.get(f"workflows/{workflow_id}", {"legacy": "true"})
         workflow["ids"] = dict(zip(legacy["steps"], workflow["steps"]))    # both in the workflow's order
     return workflow
+
+
+def _from_export(workflow_id: str, content: Workflow) -> Workflow:
+    """What `GET /api/workflows/ID` would answer, as far as a run needs it, from the workflow's `.ga` form."""
+    steps = {index: {"type": step["type"], "tool_id": step.get("tool_id"), "tool_version": step.get("tool_version"),
+                     "tool_inputs": step_state(step), "input_steps": step.get("input_connections") or {}}
+             for index, step in content["steps"].items()}
+    inputs = {index: {"label": step.get("label") or step_state(step).get("name") or "", "uuid": step.get("uuid") or ""}
+              for index, step in content["steps"].items() if step["type"] in INPUT_KINDS}
+    return {"id": workflow_id, "name": content["name"], "version": content.get("version"),
+            "latest_workflow_uuid": content.get("uuid"), "inputs": inputs, "steps": steps}
 
 
 def load_whole_workflow(galaxy: Galaxy, workflow_id: str, steps: Iterable[str] = ()) -> Workflow:

@@ -130,13 +130,14 @@ class InputValues:
         self.specs = input_specs(workflow)
         self.values: dict[str, InputValue] = {}
         self.problems: list[str] = []
+        self.faulty: set[str] = set()       # indexes of those that have a problem
         self.resolver = ReferenceResolver(galaxy, history)
 
     def copy(self) -> InputValues:
         """A copy for another run of the workflow, with the present values and problems. What Galaxy answers to either is
         known to both."""
         other = copy.copy(self)
-        other.values, other.problems = dict(self.values), list(self.problems)
+        other.values, other.problems, other.faulty = dict(self.values), list(self.problems), set(self.faulty)
         return other
 
     def set_from_args(self, words: list[str]) -> list[str]:
@@ -182,18 +183,22 @@ class InputValues:
         except GalaxyError as error:
             if not isinstance(error, ReferenceProblem) and error.exit_code != USAGE and error.status not in (400, 403, 404):
                 raise
+            self.faulty.add(index)
             self.problems.append(f"input {self.specs[index].name}: {error}")
 
     def check_missing(self) -> None:
-        """Note the inputs that are required and have neither a value nor a problem."""
+        """Note the inputs that are `missing`."""
+        self.problems += [problem for _, problem in self.missing()]
+
+    def missing(self) -> Iterator[tuple[InputSpec, str]]:
+        """The inputs that are required and have neither a value nor a problem, each with what to say of it."""
         for spec in self.specs.values():
-            if spec.required and spec.index not in self.values and \
-                    not any(problem.startswith(f"input {spec.name}:") for problem in self.problems):
+            if spec.required and spec.index not in self.values and spec.index not in self.faulty:
                 form = {"dataset": "a file, URL or hda:ID", "collection": "files, a folder or hdca:ID"}
                 if spec.kind == "collection" and spec.type and spec.type not in COLLECTION_TYPES:
                     form["collection"] = f"a collection of type {spec.type}, as hdca:ID"
-                self.problems.append(f"input {spec.name}: is missing: {shlex.quote(spec.name + '=VALUE')} gives it "
-                                     f"{form.get(spec.kind) or f'its value ({spec.type})'}")
+                yield spec, (f"input {spec.name}: is missing: {shlex.quote(spec.name + '=VALUE')} gives it "
+                             f"{form.get(spec.kind) or f'its value ({spec.type})'}")
 
     # ------------------------------------------------------------------------------------------------- parsing one value
 

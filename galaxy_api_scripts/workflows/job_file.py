@@ -12,7 +12,7 @@ from typing import Any
 
 from common import USAGE, GalaxyError, did_you_mean, read_text, shorten
 from galaxy_api_scripts.datasets.hashing import HASHES, hash_file
-from galaxy_api_scripts.datasets.references import require_datatype
+from galaxy_api_scripts.datasets.references import parse_tag, require_datatype, require_dbkey
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources, guess_datatype, stem
 from galaxy_api_scripts.files import state_folder, state_path, write_atomic
 from galaxy_api_scripts.workflows.inputs import (
@@ -140,9 +140,10 @@ def _parse_file(values: InputValues, spec: InputSpec, value: dict[str, Any], fol
     [source], _ = expand_sources([path], ext=ext)
     if name:
         source = replace(source, name=name, ext=ext or (guess_datatype(name) if source.ext == "auto" else source.ext))
-    tags = value.get("tags") or []
-    dataset = DatasetInput(path, source=source, name=name or source.name, dbkey=str(value.get("dbkey") or "?"),
-                           tags=tuple(map(str, tags)) if isinstance(tags, list) else (str(tags),))
+    tags, dbkey = value.get("tags") or [], str(value.get("dbkey") or "?")
+    require_dbkey(values.resolver.galaxy, dbkey, "dbkey")
+    dataset = DatasetInput(path, source=source, name=name or source.name, dbkey=dbkey,
+                           tags=tuple(parse_tag(str(tag), "tags") for tag in (tags if isinstance(tags, list) else [tags])))
     _check_hashes(source, value.get("hashes") or [])
     return with_datatype(spec, dataset)
 

@@ -51,6 +51,8 @@ def galaxy(requests_mock):
                "dataset_collections/c2": {"id": "c2", "name": "c", "collection_type": "list:paired",
                                           "populated_state": "ok"},
                "datatypes": [{"extension": ext} for ext in ("bed", "tabular", "txt", "fastqsanger", "fastqsanger.gz")],
+               "genomes": [["unspecified (?)", "?"], ["Human (hg38)", "hg38"]],
+               "users/current": {"id": "me"}, "users/me/custom_builds": [],
                "libraries": [{"id": "lab", "name": "Lab", "deleted": False, "root_folder_id": "F1"}],
                "folders/F1/contents": {"metadata": {"total_rows": 1}, "folder_contents": [
                    {"id": "F2", "type": "folder", "name": "in"}]},

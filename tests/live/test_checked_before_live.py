@@ -152,3 +152,19 @@ def test_a_workflow_of_2012_without_labels_and_marked_outputs(person, folder):
     assert refused.returncode == 2 and "marks nothing as its output" in refused.stderr
     begun = run(person, folder, "old.ga", "--no-wait", "--format=value", "--fields=id", *line)
     assert begun.returncode == 0 and set(person.look(f"invocations/{begun.stdout.strip()}")["inputs"]) == {"0", "1"}
+
+
+def test_a_workflow_that_galaxy_fails_to_show(person, folder):
+    """One with a step of type pick_value: Galaxy 26.1 answers 500, lists it, exports it and runs it."""
+    ended = run(person, folder, "pick.gxwf.yml", f"--record={folder}/run.json", "--format=value", "--fields=label",
+                "second=t.tsv")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "picked\n", "")
+    record = json.loads((folder / "run.json").read_text())
+    workflow, invocation = record["workflow"]["id"], record["invocation"]
+    with pytest.raises(AssertionError):
+        person.look(f"workflows/{workflow}")
+    assert person.value("workflow_show.py", "--fields=label", "--format=csv", person.key, person.url, workflow)
+    shown = person.run("invocation_show.py", "--format=value", "--fields=label,tool", person.key, person.url, invocation)
+    assert (shown.returncode, shown.stdout) == (0, "pick\tpick_value\n")
+    listed = person.run("invocation_list.py", "--format=value", "--fields=id,workflow", person.key, person.url)
+    assert listed.returncode == 0 and f"{invocation}\t" in listed.stdout

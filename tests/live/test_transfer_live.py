@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -338,6 +339,6 @@ def test_interrupted_by_hand(person, dataset, tmp_path, state):
     until(lambda: any(part.stat().st_size > MIB for part in to.glob(".*.part")))
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=30)
-    assert (process.returncode, told) == (130, "dataset_download.py: interrupted\n")
+    assert process.returncode == 130 and re.fullmatch(rf"\S+Z dataset_download\.py: {to}: interrupted\n", told)
     road.close()
     assert person.run("dataset_download.py", f"--to={to}", person.key, person.url, dataset, **state).returncode == 0

@@ -79,8 +79,8 @@ def test_files_become_a_collection(create, loopback, reads, bytes_sent, capsys, 
         "files_0|file_data": {"session_id": "s1", "name": "a_R1.fastq.gz"},
         "files_1|file_data": {"session_id": "s2", "name": "a_R2.fastq.gz"}}
     out, err = capsys.readouterr()
-    assert json.loads(out) == {"id": "c011", "name": "reads", "collection_type": kind, "history_id": HISTORY["id"],
-                               "elements": 1 if kind == "list:paired" else 2}
+    assert json.loads(out) == {"id": "c011", "ref": "hdca:c011", "name": "reads", "collection_type": kind,
+                               "history_id": HISTORY["id"], "elements": 1 if kind == "list:paired" else 2}
     assert err == ""
 
 
@@ -241,11 +241,21 @@ def test_datasets_of_another_history(create, loopback):
     assert loopback.asked[4].json["element_identifiers"] == [{"src": "hda", "id": THREE, "name": "a_R1"}]
 
 
+def test_a_librarys_dataset_is_an_element(create, loopback, capsys):
+    """`ldda:ID` and `lib:` wherever a dataset is."""
+    library = {"id": "l1", "name": "Lab", "root_folder_id": "F1", "deleted": False}
+    item = {"type": "file", "id": "ld1", "name": "ref.fa", "state": "ok", "deleted": False}
+    about = {"id": "ld1", "ldda_id": "v1", "name": "ref.fa", "state": "ok", "deleted": False}
+    assert create([HISTORY["id"], "x", "lib:/Lab/ref.fa"], HISTORY, [library],
+                  {"metadata": {"total_rows": 1}, "folder_contents": [item]}, [], about, {"hashes": []}, {}, [], MADE) == 0
+    assert loopback.asked[-1].json["element_identifiers"] == [{"name": "ref", "src": "ldda", "id": "v1"}]
+
+
 @pytest.mark.parametrize("about, ids, said, status", [
     ({}, ["0" * 16], "hda:0000000000000000 is one of any history", 1),
     ({"deleted": True}, [ONE], "is deleted", 1),
     ({"state": "error"}, [ONE], "in state error", 1),
-    ({}, [ONE, THREE], f"{ONE} and {THREE}: both would be 'a_R1'", 2),
+    ({}, [ONE, THREE], f"hda:{ONE} and hda:{THREE}: both would be 'a_R1'", 2),
     ({}, [ONE, ONE], "both would be", 2),
 ])
 def test_datasets_that_cannot_be_elements_are_refused(create, loopback, capsys, about, ids, said, status):

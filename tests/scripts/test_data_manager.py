@@ -113,6 +113,14 @@ def test_jobs_still_running_after_the_timeout_exit_with_4(script, galaxy, capsys
     assert output.out == QUEUED and output.err.count("\n") == 1 and "jobs 1" in output.err
 
 
+def test_a_failure_is_told_by_the_status_though_other_jobs_still_run(script, galaxy, capsys):
+    """A9."""
+    galaxy.states = {"1": "refused"}
+    galaxy.get(f"{URL}/api/jobs", json=[{"id": "2"}])
+    assert script(data_manager_example_execute.main, *line("sacCer3", "dm6"), "--timeout=10") == SOME_FAILED
+    assert "still running after 10 s: jobs 2" in capsys.readouterr().err
+
+
 def test_a_key_that_is_not_an_administrators_is_an_error(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/users/current", json={"id": "u", "email": "me@example.org", "is_admin": False})
     assert script(data_manager_example_execute.main, *line("sacCer3")) == FAILED

@@ -399,6 +399,18 @@ def test_wait_for_a_collection_that_is_never_filled(script, requests_mock, clock
     assert one_line(capsys, f"collection c (reads) {words}").startswith("hdca:c\t") and clock.slept == []
 
 
+def test_wait_for_a_collection_of_which_a_dataset_is_never_made(script, requests_mock, clock, capsys):
+    """B15: of a collection that was built of datasets, the jobs are those of its datasets."""
+    element = {"element_identifier": "x", "element_type": "hda", "object": a_dataset("a", state="new")}
+    Held(requests_mock, a_dataset("a", state="new", creating_job="gone"))
+    requests_mock.get(f"{URL}/api/dataset_collections/c", json=collection(
+        job_state_summary={"all_jobs": 0}, elements_states={"new": 1}, elements=[element]))
+    requests_mock.get(f"{URL}/api/jobs", json=[])
+    requests_mock.get(f"{URL}/api/jobs/gone", json={"state": "deleted"})
+    assert script(dataset_wait.main, KEY, URL, "hdca:c") == FAILED
+    assert one_line(capsys, "stays in state new: dataset a: its job gone is deleted") == "hdca:c\tnew\n"
+
+
 # ---------------------------------------------------------------------------------------------- typed ids (A1)
 
 @pytest.mark.parametrize("module", [dataset_show, dataset_wait, dataset_delete])
@@ -481,9 +493,22 @@ def test_a_collection_is_deleted(script, requests_mock, capsys, words, lines, da
     element = {"element_identifier": "x", "element_type": "hda", "object": {"id": "a"}}
     requests_mock.get(f"{URL}/api/dataset_collections/c", json=collection(elements=[element]))
     deleted = requests_mock.delete(f"{URL}/api/histories/h/contents/dataset_collections/c", status_code=204)
+    requests_mock.get(f"{URL}/api/users/current", json={"id": "u"})
+    requests_mock.get(f"{URL}/api/histories", json=[{"id": "h", "name": "h", "user_id": "u"}])
     assert script(dataset_delete.main, *words, KEY, URL, "hdca:c") == 0
     assert capsys.readouterr() == ("".join(f"{line}\n" for line in lines), "")
     assert held.deletes == datasets and deleted.call_count == 1
+
+
+def test_a_dry_run_refuses_what_the_run_would(script, requests_mock, library, capsys):
+    """Another user's collection, and a library's dataset that only its managers may change."""
+    requests_mock.get(f"{URL}/api/dataset_collections/c", json=collection())
+    requests_mock.get(f"{URL}/api/users/current", json={"id": "u"})
+    requests_mock.get(f"{URL}/api/histories", json=[{"id": "h", "name": "h", "user_id": "her"}])
+    requests_mock.get(f"{URL}/api/libraries/datasets/ld1", json={**LIBRARY_DATASET, "can_user_modify": False})
+    assert script(dataset_delete.main, "-n", KEY, URL, "hdca:c", "ld:ld1") == FAILED
+    output = capsys.readouterr()
+    assert output.out == "" and "another user's" in output.err and "have not permitted you to change it" in output.err
 
 
 def test_a_collection_is_not_purged_without_its_datasets(script, requests_mock, capsys):

@@ -126,6 +126,17 @@ def test_wait_waits_until_all_datasets_have_ended(script, galaxy, clock, capsys)
     assert len(sent_payloads(galaxy)) == 2
 
 
+def test_wait_ends_when_the_jobs_have_ended_without_some_datasets(script, galaxy, clock, capsys):
+    """B15: Galaxy leaves the datasets of a deleted job in state new for good."""
+    galaxy.holds(dataset("a", "d1"), dataset("b", "d2", "new"))
+    galaxy.get(f"{CONTENTS}/dataset_collections/c?view=collection", json={
+        "populated_state": "ok", "elements_states": {"ok": 1, "new": 1},
+        "job_state_summary": {"all_jobs": 2, "ok": 1, "deleted": 1}})
+    assert script(main, "--wait", *LINE) == 0
+    assert parts(galaxy) == ([identifier("a", "d1")], [identifier("b", "d2")]) and clock.slept == []
+    assert refused_with(capsys, "are unfinished, so they are not ok: their jobs have ended without them")
+
+
 @pytest.mark.parametrize("kind", ["paired", "record", "sample_sheet"])
 def test_other_collections_than_lists_are_an_error(script, galaxy, capsys, kind):
     galaxy.holds(dataset("forward", "d1"), dataset("reverse", "d2", "error"), kind=kind)

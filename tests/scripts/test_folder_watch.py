@@ -461,8 +461,9 @@ def test_a_failed_move_is_reported_and_repeated_by_the_next_start(watched, monke
         full.setattr(watcher, "move_unit", no_room)
         ended = watched.run(f"--move-to={done}")
         assert ended.rows == [["a", "ok"]] and "a: " in ended.err and "No space left on device" in ended.err
-        assert names(watched.inbox) == ["a.tsv"] and watched.units() == [("a", "ok")]
-        assert "No space left" in watched.run(f"--move-to={done}").err
+        assert names(watched.inbox) == ["a.tsv"] and watched.units() == [("a", "ok")] and ended.status == SOME_FAILED
+        again = watched.run(f"--move-to={done}")
+        assert "No space left" in again.err and again.status == SOME_FAILED
     again = watched.run(f"--move-to={done}")
     assert (again.status, again.out, again.err) == (DONE, "", "")
     assert names(watched.inbox) == [] and names(done) == ["a.tsv"] and len(watched.begun) == 1

@@ -1,4 +1,4 @@
-"""Ten mistakes that people make first: each ends in one line that says what to do, on a narrow terminal and on a wide one."""
+"""Ten mistakes that people make first: each ends in one line that says what to do, on narrow and wide terminals."""
 import fcntl
 import os
 import pty
@@ -20,7 +20,8 @@ def on_terminal(columns, script, *words, python=(sys.executable,), **environment
     master, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     path = ROOT / script if (ROOT / script).exists() else ROOT / "scripts" / script
-    process = subprocess.Popen([*python, path, *words], stdin=terminal, stdout=terminal, stderr=terminal, cwd=os.environ["HOME"],
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal)
+    process = subprocess.Popen([*python, path, *words], **streams, cwd=os.environ["HOME"],
                                env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "GALAXY_RETRY_MAX": "0",
                                     "LANG": "C.UTF-8", **environment})
     os.close(terminal)

@@ -20,6 +20,7 @@ from fakes.galaxy import FakeGalaxy
 from fakes.whole_jobs import JOBS
 
 import common
+from galaxy_api_scripts.progress import enable_bars
 
 PASSWORDS = {"somebody": "pass/w@rd:Marked-1", "passer": "pr@xy:Marked-2", "reader": "s@urce/Marked-3"}
 
@@ -55,6 +56,7 @@ def galaxy(monkeypatch, tmp_path):
     server.url = address(server.url, "somebody")
     umask = os.umask(0)
     yield server
+    enable_bars(True)       # which -q of a job switches off for all that follows
     os.umask(umask)
     server.close()
 

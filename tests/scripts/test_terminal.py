@@ -43,9 +43,10 @@ def terminal(monkeypatch, tmp_path):
 
         reader = threading.Thread(target=read)
         reader.start()
-        with open(its, "w", encoding="utf-8", newline="\n") as stream, monkeypatch.context() as patched:
-            for stream_name in ("stdout", "stderr"):
-                patched.setattr(f"sys.{stream_name}", stream)
+        with open(its, "w", encoding="utf-8") as out, open(os.dup(its), "w", encoding="utf-8") as err, \
+                monkeypatch.context() as patched:
+            patched.setattr("sys.stdout", out)
+            patched.setattr("sys.stderr", err)
             try:
                 status = common.run(lambda: importlib.import_module(name).main([str(word) for word in words]))
             except SystemExit as end:
@@ -84,6 +85,7 @@ def iter_lines(galaxy, folder):
     yield "history_create_history", [KEY, galaxy.url, HOSTILE]
     yield "dataset_show", [KEY, galaxy.url, dataset]
     yield "dataset_wait", [KEY, galaxy.url, galaxy.create_dataset(HOSTILE, b"abc", "queued", history)]
+    yield "dataset_wait", [KEY, galaxy.url, galaxy.create_dataset("odd", b"abc", HOSTILE, history)]
     yield "dataset_wait", [KEY, galaxy.url, galaxy.create_dataset(HOSTILE, b"", "error", history)]
     yield "dataset_download", ["--to=out", KEY, galaxy.url, dataset]
     yield "dataset_delete", [KEY, galaxy.url, dataset]
@@ -120,3 +122,10 @@ def test_a14_names_of_others_reach_a_terminal_clean(galaxy, terminal, tmp_path, 
         status, text = terminal(name, *words)
         assert text and status in (0, 1, 2), (name, words, text)
         require_clean(text)
+
+
+def test_a14_messages_are_clean_though_they_have_lines(capsys):
+    common.eprint(f"a table\n{HOSTILE}\tend")
+    output = capsys.readouterr().err
+    assert output.startswith("a table\nRun\\x1b]0;owned") and "\tend\n" in output
+    require_clean(output.replace(f"\n{FORGED}", ""))

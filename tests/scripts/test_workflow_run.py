@@ -278,6 +278,26 @@ def test_a_parameter_that_its_tool_would_refuse_is_refused(script, galaxy, capsy
     assert (f"parameter lines of copy: {problem}" if problem else "") in capsys.readouterr().err
 
 
+def test_a_workflow_that_galaxy_fails_to_show_is_run_from_its_export(script, galaxy):
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}", status_code=500, json={"err_msg": "Uncaught exception"})
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json={"name": "n", "uuid": "u", "steps": {
+        "0": {"type": "data_input", "label": "table", "tool_state": "{}"},
+        "1": {"type": "parameter_input", "tool_state": '{"name": "limit", "parameter_type": "integer", "optional": false}'},
+        "2": {"type": "pick_value", "label": "pick"}}})
+    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
+    assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d", "limit=2") == DONE
+    assert sent(galaxy)[-1][1]["inputs"] == {"0": {"src": "hda", "id": "d"}, "1": 2}
+
+
+@pytest.mark.parametrize("options, message", [
+    ([f"--download={__file__}"], "not a folder"), ([f"--history={HISTORY_ID}"], "is deleted: undelete it")])
+def test_a_dry_run_refuses_where_a_run_could_not_write(script, galaxy, capsys, options, message):
+    deleted = {"id": HISTORY_ID, "name": "there", "user_id": "me", "deleted": True}
+    galaxy.get(f"{URL}/api/histories/{HISTORY_ID}", json=deleted)
+    assert script(workflow_run.main, "-n", *options, KEY, URL, WORKFLOW_ID, "table=hda:d") != DONE
+    assert message in capsys.readouterr().err and sent(galaxy) == []
+
+
 def test_an_input_with_a_default_file_is_not_missing(script, galaxy):
     galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json={"steps": {**EXPORTED["steps"], "0": {
         "type": "data_input", "label": "table", "in": {"input": {"default": {"class": "File", "location": "x"}}}}}})

@@ -64,6 +64,18 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["home"]
 
 
+@pytest.mark.parametrize("name", ["link", "../x", "link/x", "file", "/tmp/x"])
+def test_a_samples_folder_lies_in_the_folder_of_results(tmp_path, name):
+    """Its name comes from a sheet that somebody sent, and may have been turned into a link meanwhile."""
+    root = tmp_path / "results"
+    assert files.prepare_folder_below(root, "S 1") == root / "S 1" and (root / "S 1").is_dir()
+    (root / "link").symlink_to(tmp_path)
+    (root / "file").touch()
+    with pytest.raises(GalaxyError, match="nothing is written there"):
+        files.prepare_folder_below(root, name)
+    assert sorted(os.listdir(tmp_path)) == ["home", "results"]
+
+
 def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 

@@ -95,6 +95,13 @@ def test_a_failed_or_cancelled_invocation_fails_with_its_reason(loopback, clock,
             {"reason": "dataset_failed", "workflow_step_id": 2, "hda_id": "d"}]))
 
 
+def test_a_failed_job_is_told_by_the_status_though_others_still_run(loopback, clock):
+    """A9."""
+    with pytest.raises(GalaxyError, match="still runs after 100 s: 1 error, 1 running") as caught:
+        wait(loopback, summary(error=1, running=1), timeout=100)
+    assert caught.value.exit_code == FAILED
+
+
 def test_the_timeout_ends_the_wait(loopback, clock):
     with pytest.raises(GalaxyError, match="still runs after 100 s: 1 ok, 1 running") as caught:
         wait(loopback, summary(ok=1, running=1), timeout=100)

@@ -84,12 +84,12 @@ def test_a_scalar_of_yaml_reaches_a_text_as_it_stands(parse, files, scalar):
     values = parse(job=job(files, f"""
 word: {scalar}
 words: [{scalar}, b]
-reads: {{class: File, path: a.fastq.gz, name: {scalar}, tags: [{scalar}]}}
+reads: {{class: File, path: a.fastq.gz, name: {scalar}, tags: [name:{scalar}]}}
 beds: {{class: Collection, elements: [{{class: File, identifier: {scalar}, path: a.bed}}]}}
 """))
     assert values.problems == []
     assert (values.by_label["word"], values.by_label["words"]) == (scalar, [scalar, "b"])
-    assert (values.by_label["reads"].name, values.by_label["reads"].tags) == (scalar, (scalar,))
+    assert (values.by_label["reads"].name, values.by_label["reads"].tags) == (scalar, (f"name:{scalar}",))
     assert values.by_label["beds"].elements[0][0] == scalar
 
 
@@ -137,6 +137,10 @@ def test_a_scalar_of_yaml_is_a_number_or_a_truth_value_where_the_input_is_one(pa
     *(({"beds": {"class": "Collection", "collection_type": "sample_sheet", "elements": [], key: [{}]}},
        f"input beds: a collection with {key} can't be made here: make it in Galaxy and give it as galaxy_id: ID")
       for key in ("rows", "column_definitions", "fields")),
+    ({"reads": {"class": "File", "path": "a.bed", "dbkey": "hg83"}},
+     "input reads: dbkey=hg83: no reference genome of http://galaxy.test: display.py - /api/genomes shows them"),
+    ({"reads": {"class": "File", "path": "a.bed", "tags": ["one", "two words"]}},
+     "input reads: tags=two words: expected a word without spaces and commas, or NAME:VALUE"),
     ({"reads": {"class": "Directory", "path": "."}}, "input reads: class: Directory: expected File or Collection"),
     ({"reads": "a.bed"}, "input reads: takes a dataset: class: File"),
     ({"beds": {"class": "File", "path": "a.bed"}}, "input beds: takes a collection: class: Collection"),

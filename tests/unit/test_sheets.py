@@ -289,14 +289,12 @@ def test_each_problem_of_a_value_is_noted(sheet, galaxy, files, text, mapping, c
         (*place, problem.format(files=files)) for *place, problem in problems]
 
 
-def test_a_rows_inputs_have_its_problems_too(sheet, galaxy):
-    one = sheet("sample,reads\nS1,hda:d1\nS2,hda:gone\nS3,\n")
-    rows = SheetInputs(one, galaxy, WORKFLOW, {}, ["beds=hdca:c1"]).fill_rows()
-    assert {row.sample: row.inputs.problems for row in rows} == {
-        "S1": [], "S2": ["input reads: hda:gone: 'x' is deleted"],
-        "S3": ["input reads: is missing: reads=VALUE gives it a file, URL or hda:ID"]}
+def test_each_rows_problem_is_told_once(sheet, galaxy):
+    text = "sample,reads\nS1,hda:d1\nS2,hda:gone\nS3,\n"
+    assert problems_of(sheet(text), galaxy, constants=["beds=hdca:c1"]) == [
+        (3, "S2", "reads", "hda:gone: 'x' is deleted"), (4, "S3", "reads", "is empty, and input reads must be given")]
     for mapping, constants in (({"reads": "none"}, NEEDED), ({"none": ""}, NEEDED[1:]), ({}, []), ({}, ["x", *NEEDED[1:]])):
-        assert all(row.inputs.problems for row in SheetInputs(one, galaxy, WORKFLOW, mapping, constants).fill_rows())
+        assert problems_of(sheet(text), galaxy, WORKFLOW, mapping, constants)
 
 
 def test_a_label_of_two_inputs_needs_a_uuid(sheet, galaxy):
@@ -683,6 +681,6 @@ def test_all_rows_as_one_run_with_parameters_and_constants(sheet, galaxy, files)
         (3, "S1_1", "reads", "a second element would be 'S1_1': rename a sample")])])
 def test_each_problem_of_one_run_for_all_rows_is_noted(sheet, galaxy, files, text, constants, problems):
     one = sheet(text)
-    assert len(SheetInputs(one, galaxy, WORKFLOW, {}, constants).fill_as_one().inputs.problems) == len(problems)
+    SheetInputs(one, galaxy, WORKFLOW, {}, constants).fill_as_one()
     assert [tuple(problem.values()) for problem in one.problems] == [
         (*place, problem.format(files=files)) for *place, problem in problems]

@@ -357,6 +357,15 @@ def test_the_timeout_is_for_all_waiting(wire, held, files, clock):
 
 # ------------------------------------------------------------------------------------------------------------- the script
 
+def test_a_file_that_failed_is_told_by_the_status_though_others_still_run(wire, held, files, script, capsys, clock):
+    """A9: it is gone when its turn comes."""
+    held.then = {1: {"state": "queued"}}
+    wire.answers["POST upload"] = [lambda handler: os.unlink(files[2])]
+    assert script(dataset_upload.main, "--wait", "--timeout=5", KEY, wire.url, "H", *files) == SOME_FAILED
+    said = capsys.readouterr().err
+    assert f"{files[2]}: No such file" in said and "1 of 2 still running" in said and said.count("\n") == 2
+
+
 def test_the_script_prints_what_it_made(wire, held, files, script, capsys):
     assert script(dataset_upload.main, "--format=value", "--fields=id,name,extension,state", "--wait", "--tag=x",
                   KEY, wire.url, "H", *files) == 0
