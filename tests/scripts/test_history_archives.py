@@ -123,6 +123,16 @@ def test_an_archive_of_something_else_is_an_error(tmp_path):
             read_archive(tmp_path / "f")
 
 
+def test_an_archive_that_unpacks_without_end_is_an_error(tmp_path):
+    """A gzip bomb: 300 KB that become 300 MB of description."""
+    block, file = gzip.compress(bytes(2**20), 1), tmp_path / "f"
+    about = tarfile.TarInfo("datasets_attrs.txt")
+    about.size = 300 * 2**20
+    file.write_bytes(gzip.compress(about.tobuf()) + block * 300)
+    with pytest.raises(GalaxyError, match="not the archive of a history: its datasets_attrs.txt has more than 256 MiB"):
+        read_archive(file)
+
+
 # ------------------------------------------------------------------------------------------------------- history_export
 
 class Exporter:
