@@ -34,7 +34,7 @@ def test_a_recipes_own_stream_needs_no_more_than_write(monkeypatch):
     monkeypatch.setattr("sys.stdout", stream)
     print_members([{"name": "a\x1bb"}])
     print_answer("done")
-    assert stream.text.startswith("Collection Members\n------------------\n  name: a\x1bb\n") and stream.text.endswith("done\n")
+    assert "  name: a\x1bb\n" in stream.text and stream.text.endswith("done\n")
 
 
 def test_every_key_that_occurs_is_a_column(capsys):
