@@ -76,7 +76,8 @@ class Staging:
             return value
         name = value.name or name
         elements = self._elements(value)
-        record = Checkpoint(self.galaxy, f"collection {name!r}", "input", self.history, index, elements)
+        marks = [value.extras] if value.extras else []
+        record = Checkpoint(self.galaxy, f"collection {name!r}", "input", self.history, index, elements, *marks)
         self.records.append(record)
         collection = find_created_collection(self.galaxy, name, record) or create_collection_once(
             self.galaxy, self.history, name, record, lambda: self._create_collection(name, value, elements))
@@ -88,7 +89,8 @@ class Staging:
         uploaded = all(dataset.source for dataset in iter_datasets(value))
         return dict(self.galaxy.post("dataset_collections", {
             "instance_type": "history", "history_id": self.history, "name": name, "collection_type": value.type,
-            "element_identifiers": elements, "copy_elements": not uploaded, "hide_source_items": uploaded}))
+            "element_identifiers": elements, "copy_elements": not uploaded, "hide_source_items": uploaded,
+            **value.extras}))
 
     def _elements(self, value: CollectionInput) -> list[dict[str, Any]]:
         return [{"name": name, **(self._ref(element) if isinstance(element, DatasetInput) else {
@@ -105,7 +107,7 @@ def preview_inputs(value: InputValue) -> Any:
         return value.ref or {"upload": value.place, "extension": value.source.ext if value.source else ""}
     if isinstance(value, CollectionInput):
         elements = {name: preview_inputs(element) for name, element in value.elements}
-        return {"collection_type": value.type, "elements": elements}
+        return {"collection_type": value.type, "elements": elements, **value.extras}
     return value
 
 

@@ -78,6 +78,39 @@ def test_a_planemo_test_file_is_a_job_file(parse, files):
     assert parse(job=job(files, [{"job": "inner.yml"}])).by_label == {"word": "three"}
 
 
+PAIR = [{"class": "File", "identifier": name, "path": "a.bed"} for name in "ab"]
+
+
+def test_a_record_has_the_fields_of_its_input(parse, files):
+    named = [{**element, "identifier": name} for element, name in zip(PAIR, ("right", "left"))]
+    both = parse(job=job(files, {"both": {"class": "Collection", "elements": named}})).by_label["both"]
+    assert [name for name, _ in both.elements] == ["left", "right"]
+    assert both.extras == {"fields": [{"name": "left", "type": "File"}, {"name": "right", "type": "File"}]}
+
+
+def test_the_rows_of_a_sample_sheet_have_the_types_of_their_columns(parse, files):
+    values = parse(job=job(files, """
+sheet:
+  class: Collection
+  elements: [{class: File, identifier: a, path: a.bed}, {class: File, identifier: b, path: a.bed}]
+  rows: {a: [3, NO], b: [05, null]}
+reads:
+  class: Collection
+  collection_type: sample_sheet
+  elements: [{class: File, identifier: "1", path: a.bed}]
+  column_definitions:
+  - {name: ok, type: boolean, optional: false}
+  - {name: share, type: float, optional: true, default_value: 1}
+  rows: {1: [NO, ~]}
+"""))
+    assert values.problems == []
+    sheet, reads = (values.by_label[label].extras for label in ("sheet", "reads"))
+    assert sheet["rows"] == {"a": [3, "NO"], "b": [5, None]} and sheet["column_definitions"][0]["name"] == "dose"
+    assert reads["rows"] == {"1": [False, 1.0]}
+    assert [(column["optional"], column.get("default_value")) for column in reads["column_definitions"]] == [
+        (False, None), (True, 1.0)]
+
+
 @pytest.mark.parametrize("scalar", ["NO", "1:50", "010", "1.10", "0x1F", "1_000", "2026-01-02", "true", ".inf", "1e3", "on"])
 def test_a_scalar_of_yaml_reaches_a_text_as_it_stands(parse, files, scalar):
     """In a list, as an element's or a file's name, as a tag, too."""
@@ -134,9 +167,23 @@ def test_a_scalar_of_yaml_is_a_number_or_a_truth_value_where_the_input_is_one(pa
      "input beds: class: Collection has colection_type, which this script does not know: did you mean collection_type?"),
     ({"beds": {"elements": [{"class": "Collection", "elments": [], "identifier": "x"}]}},
      "input beds: class: Collection has elments, which this script does not know: did you mean elements?"),
-    *(({"beds": {"class": "Collection", "collection_type": "sample_sheet", "elements": [], key: [{}]}},
-       f"input beds: a collection with {key} can't be made here: make it in Galaxy and give it as galaxy_id: ID")
-      for key in ("rows", "column_definitions", "fields")),
+    ({"both": {"class": "Collection", "elements": PAIR}},
+     "input both: the elements of the record are left, right, not a, b"),
+    ({"both": {"class": "Collection", "collection_type": "list:record", "elements": []}},
+     "input both: a collection of type list:record can't be made here: make it in Galaxy and give it as galaxy_id: ID"),
+    ({"sheet": {"class": "Collection", "elements": PAIR}}, "input sheet: rows: expected values for each of a, b"),
+    ({"sheet": {"class": "Collection", "elements": PAIR, "rows": {"a": ["1", "x"]}}},
+     "input sheet: rows: expected values for each of a, b"),
+    ({"sheet": {"class": "Collection", "elements": PAIR, "rows": {"a": ["1"], "b": ["1", "x"]}}},
+     "input sheet: rows: a: expected 2 values: dose, note"),
+    ({"sheet": {"class": "Collection", "elements": PAIR, "rows": {"a": ["1", "x"], "b": ["1_0", "x"]}}},
+     "input sheet: rows: b: dose: '1_0' is not an integer"),
+    ({"sheet": {"class": "Collection", "elements": PAIR, "rows": {"a": ["10", "x"], "b": ["1", "x"]}}},
+     "input sheet: rows: a: dose: 10 is not within 0 to 9"),
+    ({"sheet": {"class": "Collection", "elements": PAIR, "rows": {"a": [None, "x"], "b": ["1", "x"]}}},
+     "input sheet: rows: a: dose is empty"),
+    ({"beds": {"class": "Collection", "elements": PAIR, "rows": {}, "column_definitions": [{"name": "x"}]}},
+     "input beds: a collection of type list has no rows: collection_type: sample_sheet has"),
     ({"reads": {"class": "File", "path": "a.bed", "dbkey": "hg83"}},
      "input reads: dbkey=hg83: no reference genome of http://galaxy.test: display.py - /api/genomes shows them"),
     ({"reads": {"class": "File", "path": "a.bed", "tags": ["one", "two words"]}},
