@@ -157,13 +157,15 @@ class RunningSample:
     def _resend_lost(self, making: dict[str, str]) -> None:
         """Send once more what Galaxy has been making (`{dataset: state}`) for so long that its job is lost: after a Celery
         worker was killed, one stays as it is for ever, `running` if the worker had begun with it (26.1)."""
-        sample, running = self.sample, "running" in making.values()
-        if running and sample.notes.making_since is None:
-            sample.save(making_since=time.time())
-        notes = sample.notes
+        sample, running, now = self.sample, "running" in making.values(), time.time()
+        name = "making_since" if running else "sent_at"
+        since = getattr(sample.notes, name)
+        if since is None or since > now:        # the clock was put back
+            change: dict[str, Any] = {name: now}
+            sample.save(**change)
+            since = now
+        notes, seconds = sample.notes, now - since
         size = sum(size for size, *_ in notes.files.values())
-        since = notes.making_since if running else notes.sent_at
-        seconds = time.time() - (time.time() if since is None else since)
         if seconds < (MAKING_LIMIT[0] + size / MAKING_LIMIT[1] if running else QUEUED_LIMIT):
             return
         sample.reach(Stage.UPLOAD)
