@@ -171,7 +171,8 @@ def _send(galaxy: Galaxy, upload: Upload, settings: UploadSettings, total: Any
     assert upload.checkpoint
     source = upload.source
     if source.is_url:
-        return {"src": "url", "url": source.path, "name": source.name}, None
+        hashes = [{"hash_function": function, "hash_value": value} for function, value in source.hashes]
+        return {"src": "url", "url": source.path, "name": source.name, **({"hashes": hashes} if hashes else {})}, None
     with open_file(source.path) as file:
         element, session = send_file(galaxy, file, source.name, upload.checkpoint, hashed=settings.hashed,
                                      stall=settings.stall, total=total)
