@@ -116,7 +116,7 @@ def _change(method: str, api_key: str, url: str, data: Any, return_formatted: bo
         if dry_run:
             return print_request(method, address, data, format)
         answer = galaxy.call(method, address, data)
-        if (method == "POST" or route) and not (answer is None and route in ("", "workflows/ID")):
+        if (method == "POST" or route) and answer not in {"": (None, []), "workflows/ID": (None,)}.get(route, ()):
             require_made(answer, needs_id=bool(route))
         return show(answer, format, fields, plain=plain, changed=True) if return_formatted else answer
 
@@ -309,8 +309,8 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
         args = docopt(usage, options + [number if word[:1] == "-" else word for number, word in numbered.items()], False)
     except DocoptExit:
         needed = re.sub(r"(?i)usage:|\[.*?\]|-\w+[ =]\w+|=\w+|\S+\.py", "", pattern.splitlines()[-1]).split()
-        missing = ", ".join(needed[len(positionals):])
-        raise _bad_line(f"{missing}: missing" if missing else "an argument too many or an option missing", pattern) from None
+        missing = f"missing: {', '.join(needed[len(positionals):])}" if len(positionals) < len(needed) else ""
+        raise _bad_line(missing or "too many arguments (quote what has spaces), or an option is missing", pattern) from None
     if args.get("--help") or args.get("--version"):      # with other words: it must not do its job, nor say that it did
         raise _bad_line("--help and --version stand alone", pattern)
     return {name: [numbered.get(item, item) for item in value] if isinstance(value, list) else numbered.get(value, value)
@@ -366,7 +366,8 @@ def _bad_line(problem: str, pattern: str) -> GalaxyError:
 def did_you_mean(text: str, names: Collection[str]) -> str:
     """Return `: did you mean NAME?` with the name that `text` nearly is, or ends; "" where there is none."""
     import difflib
-    near = [name for name in names if name.endswith(f"|{text}")] or difflib.get_close_matches(text, names, 1)
+    same = [name for name in names if name.endswith(f"|{text}") or name.casefold() == text.casefold()]
+    near = same or difflib.get_close_matches(text, names, 1)
     return f": did you mean {near[0]}?" if near else ""
 
 
@@ -409,8 +410,7 @@ def parse_payload(pairs: list[str]) -> Any:
         kind = name[-1:] if name.endswith((":", "@")) else ""
         name = name.removesuffix(kind)
         if not sign or not name:
-            hint = " (@FILE is the whole payload, so it must stand alone)" if pair.startswith("@") else ""
-            raise GalaxyError(f"NAME=VALUE number {number}: it has no =, or nothing before it{hint}", USAGE)
+            raise GalaxyError(f"NAME=VALUE number {number}: no = in it, or nothing before it; @FILE must stand alone", USAGE)
         if kind == ":":
             data[name] = read_json(value[1:]) if value.startswith("@") else read_json(f"{name}:=", value)
         else:
@@ -422,10 +422,8 @@ def read_json(name: str, text: str | None = None) -> Any:
     """Return the JSON in the file `name`, in standard input for `-`, or in `text`; raise a usage error where it is none."""
     try:
         return json.loads(read_text(name) if text is None else text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise GalaxyError(f"{name}: not JSON: {error} (a string has quotes in JSON: 'name:=\"value\"')", USAGE) from None
-    except RecursionError:
-        raise GalaxyError(f"{name}: nested too deeply", USAGE) from None
 
 
 # ------------------------------------------------------------------------------------------------------------- Galaxy
@@ -436,7 +434,7 @@ ONE_SHOT, UNATTENDED = 10, 600
 
 # The size of a page, and an order that misses nothing while things are added. Galaxy 26.1's /api/invocations takes
 # 100 at most; its /api/jobs and /api/datasets return 500 by default.
-MOST_PAGES = 1000       # of a list without a limit
+MOST_PAGES = 500        # of a list without a limit
 PAGING: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("histories", "datasets"), {"limit": 500, "order": "create_time-asc"}),
     "contents": {"limit": 500, "order": "hid-asc"},
@@ -534,8 +532,9 @@ class Galaxy:
         if matches:
             ids = ", ".join(f"{thing['id']} {str(thing.get('update_time') or '')[:16]}".strip() for thing in matches)
             raise GalaxyError(f"{len(matches)} {path} are named {name!r}: {ids}; give the id of one, or rename the others")
-        nobody = " (asked without a key)" if self.key is None else ""
-        raise GalaxyError(f"none of your {path} on {self.base} is named {name!r}{nobody}")
+        hint = " (asked without a key)" if self.key is None else did_you_mean(
+            name, [str(thing.get("name")) for thing in self.pages(path, limit=500)])
+        raise GalaxyError(f"none of your {path} on {self.base} is named {name!r}{hint}")
 
     def resolve(self, path: str, text: str) -> dict[str, Any]:
         """Return the one thing in the list at `path` whose id, or else exact name, is `text`; otherwise as `find`."""
@@ -1122,7 +1121,7 @@ def _prepare_process() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
         if hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
-    if sys.stdout.isatty():     # names of other people's things are printed there
+    if getattr(sys.stdout, "isatty", bool)():       # names of other people's things are printed there
         write = sys.stdout.write
         sys.stdout.write = lambda text: write(clean(text, "\n\t"))     # type: ignore[method-assign]
     def end(number: int, frame: object) -> None:
@@ -1318,7 +1317,8 @@ def _select_fields(rows: Iterable[Any], fields: list[str], changed: bool) -> Ite
     unknown = [name for name in fields if name not in known]
     if known and unknown:
         problem = f"no field {', '.join(unknown)} in the answer: there are {', '.join(known)}"
-        raise GalaxyError(f"it is done{_id_note(row)}, but there is {problem}") if changed else GalaxyError(problem, USAGE)
+        problem = f"it is done{_id_note(row)}, but there is {problem}" if changed else problem
+        raise GalaxyError(problem, FAILED if changed or [*known] == ["value"] else USAGE)       # which is no object
 
 
 def _id_note(answer: Any) -> str:
@@ -1347,7 +1347,7 @@ def _cell(value: Any) -> str:
 
 
 def _line(value: object) -> str:        # no more than one on a terminal
-    return clean(str(value)) if sys.stdout.isatty() else str(value)
+    return clean(str(value)) if getattr(sys.stdout, "isatty", bool)() else str(value)
 
 
 def print_members(answer: Any) -> None:
