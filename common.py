@@ -1121,7 +1121,7 @@ def _prepare_process() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
         if hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
-    if sys.stdout.isatty():     # names of other people's things are printed there
+    if getattr(sys.stdout, "isatty", bool)():       # names of other people's things are printed there
         write = sys.stdout.write
         sys.stdout.write = lambda text: write(clean(text, "\n\t"))     # type: ignore[method-assign]
     def end(number: int, frame: object) -> None:
@@ -1347,7 +1347,7 @@ def _cell(value: Any) -> str:
 
 
 def _line(value: object) -> str:        # no more than one on a terminal
-    return clean(str(value)) if sys.stdout.isatty() else str(value)
+    return clean(str(value)) if getattr(sys.stdout, "isatty", bool)() else str(value)
 
 
 def print_members(answer: Any) -> None:

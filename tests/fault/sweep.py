@@ -52,7 +52,7 @@ from fakes.whole_jobs import JOBS  # noqa: E402
 
 from common import arguments, int_option, run, show  # noqa: E402
 
-PATIENCE = 30           # seconds after which a run hangs
+PATIENCE = 45           # seconds after which a run hangs; what a lost answer was about is looked for for 30
 MEMORY = 2**31          # bytes that a run may address
 LARGEST = 2**26         # of a file
 SETTINGS = {"GALAXY_TIMEOUT": "1", "GALAXY_RETRY_MAX": "0.4", "PATH": os.defpath, "LANG": "C.UTF-8"}
