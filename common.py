@@ -613,7 +613,7 @@ class Galaxy:
         while True:
             try:
                 response = shared_session().request(method, url, allow_redirects=False, **options)
-                response.raw.enforce_content_length = True      # which urllib3 1.26 does not by itself
+                response.raw.enforce_content_length = method != "HEAD"     # urllib3 1.26 does not by itself
                 if not is_streamed or response.status_code >= 300:
                     read_body(response)
                 status, failures = response.status_code, failures + (response.status_code == 500)
