@@ -81,15 +81,12 @@ class RunningSample:
                     raise
             if self.request and self.sample.stage in (Stage.HISTORY, Stage.SUBMIT):
                 self.context.refusals += 1
-            self.end("fetch pending" if self.sample.stage == Stage.DELIVER else "failed", failed_step=self.sample.stage,
-                     message=describe_error(error) + self._remains())
+            stage, remains = self.sample.stage, ""
+            if stage in (Stage.SEND, Stage.UPLOAD, Stage.SUBMIT):
+                remains = f"; what was uploaded stays in history {self.sample.history}, where another attempt takes it again"
+            self.end("fetch pending" if stage == Stage.DELIVER else "failed", failed_step=stage,
+                     message=describe_error(error) + remains)
             return True
-
-    def _remains(self) -> str:
-        """What a sample leaves in Galaxy that failed after its history was made, for its message."""
-        if self.sample.stage not in (Stage.SEND, Stage.UPLOAD, Stage.SUBMIT):
-            return ""
-        return f"; what was uploaded stays in history {self.sample.history}, where another attempt takes it again"
 
     def save_poll(self) -> None:
         """Save what the last poll has seen: only two polls can tell whether nothing moves any more."""
