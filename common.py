@@ -613,6 +613,7 @@ class Galaxy:
         while True:
             try:
                 response = shared_session().request(method, url, allow_redirects=False, **options)
+                response.raw.enforce_content_length = method != "HEAD"     # urllib3 1.26 does not by itself
                 if not is_streamed or response.status_code >= 300:
                     read_body(response)
                 status, failures = response.status_code, failures + (response.status_code == 500)
@@ -753,15 +754,14 @@ class _Adapter(requests.adapters.HTTPAdapter):
 def read_body(response: requests.Response) -> None:
     """Read an answer's body; raise an error for one of more than $GALAXY_MAX_JSON bytes, and as requests for one cut off."""
     most, coding = _number_from_env("GALAXY_MAX_JSON", 2**26, "bytes"), response.headers.get("Content-Encoding", "")
-    pieces, size = [], 0
+    content = bytearray()
     for piece in response.iter_content(2**16):
-        pieces.append(piece)
-        size += len(piece)
-        if size > most or coding.lower() not in ("", "identity", "gzip", "deflate"):
+        content += piece
+        if len(content) > most or coding.lower() not in ("", "identity", "gzip", "deflate"):
             response.close()
-            problem = f"is larger than {most:.0f} bytes ($GALAXY_MAX_JSON)" if size > most else f"is packed by {coding}"
-            raise GalaxyError(f"{response.request.method} {response.url}: the answer {problem}")
-    response._content = content = b"".join(pieces)      # as requests' own reading does
+            why = f"has more than {most:.0f} bytes ($GALAXY_MAX_JSON)" if len(content) > most else f"is packed by {coding}"
+            raise GalaxyError(f"{response.request.method} {response.url}: the answer {why}")
+    response._content = bytes(content)      # as requests' own reading does
     is_measured = response.headers.get("Content-Length", "").isdecimal() or "Transfer-Encoding" in response.headers
     if is_measured or response.status_code not in (200, 201, 202, 203) or response.request.method == "HEAD":
         return

@@ -416,11 +416,11 @@ def endless(start, block):
 
 
 @pytest.mark.parametrize("fault, words", [
-    (endless(STATUS + b"\r\n", b" " * 2**16), "is larger than 1000000 bytes"),
-    (endless(STATUS + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b" " * 2**16 + b"\r\n"), "is larger than"),
-    (lambda handler: handler.reply(200, gzip.compress(b" " * 2**27), {"Content-Encoding": "gzip"}), "is larger than"),
+    (endless(STATUS + b"\r\n", b" " * 2**16), "has more than 1000000 bytes"),
+    (endless(STATUS + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b" " * 2**16 + b"\r\n"), "has more than"),
+    (lambda handler: handler.reply(200, gzip.compress(b" " * 2**27), {"Content-Encoding": "gzip"}), "has more than"),
     (lambda handler: handler.reply(200, b"x" * 100, {"Content-Encoding": "br"}), "is packed by br"),
-    (lambda handler: handler.reply(404, b"x" * 10**6 + b"x"), "is larger than"),
+    (lambda handler: handler.reply(404, b"x" * 10**6 + b"x"), "has more than"),
 ], ids=["body", "chunks", "gzip bomb", "another compression", "error"])
 def test_an_answer_has_a_largest_size(loopback, monkeypatch, fault, words):
     monkeypatch.setenv("GALAXY_MAX_JSON", "1000000")
