@@ -116,7 +116,7 @@ def _change(method: str, api_key: str, url: str, data: Any, return_formatted: bo
         if dry_run:
             return print_request(method, address, data, format)
         answer = galaxy.call(method, address, data)
-        if method == "POST" and (route or answer not in (None, [])):
+        if (method == "POST" or route) and answer not in {"": (None, []), "workflows/ID": (None,)}.get(route, ()):
             require_made(answer, needs_id=bool(route))
         return show(answer, format, fields, plain=plain, changed=True) if return_formatted else answer
 
@@ -653,7 +653,7 @@ class Galaxy:
                                   "proxy answer for Galaxy?", status=status, body="", lost=method == "POST")
             return None
         try:
-            answer = response.json(object_hook=Answer, parse_constant=int)      # which NaN and Infinity are not
+            answer = json.loads(response.content, object_hook=Answer, parse_constant=int)     # NaN is no JSON
             if answer in (None, {}) and method == "POST":
                 raise GalaxyError(f"{request}, and nothing in the answer: {MAY_HAVE_ACTED}", status=status, lost=True)
             if isinstance(answer, dict) and answer.get("err_code") and answer.get("err_msg"):
@@ -706,11 +706,11 @@ class Answer(dict[str, Any]):
 
 
 def require_made(answer: Any, needs_id: bool = False) -> None:
-    """Raise an error unless the answer to a POST shows what was made: things with good ids, or a text; no empty list."""
+    """Raise an error unless an answer shows what was made or deleted: things with good ids, or a text; no empty list."""
     for made in (answer if isinstance(answer, list) else [answer]) or [None]:
         name = made.get("id", "" if needs_id else "-") if isinstance(made, dict) else not needs_id and made
         if not made or not isinstance(name, str) or (isinstance(made, dict) and not re.fullmatch(r"[\w-]+", name)):
-            raise GalaxyError(f"{Answer.latest}: the answer does not show what was made: {MAY_HAVE_ACTED}", lost=True)
+            raise GalaxyError(f"{Answer.latest}: the answer does not show what was done: {MAY_HAVE_ACTED}", lost=True)
 
 
 LEAST_RATE = 1024       # bytes a second, below which an answer is late although some of it still comes

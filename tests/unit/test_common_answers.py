@@ -338,7 +338,7 @@ def test_an_empty_body_is_an_error_where_something_was_asked_for_or_made(loopbac
     assert galaxy.call("POST", "workflows/1/undelete", {}) is None
     with pytest.raises(GalaxyError, match="empty body"):
         galaxy.get("workflows/1")
-    with pytest.raises(GalaxyError, match="does not show what was made"):
+    with pytest.raises(GalaxyError, match="does not show what was done"):
         galaxy.post("workflows", {})
 
 
@@ -457,9 +457,9 @@ def test_a_post_answered_with_nothing_is_refused_by_create_too(loopback, answer)
 @pytest.mark.parametrize("answer", [[], [{}], {"id": None}, {"id": ""}, {"id": 5}, {"id": "x/../../y"}, "", True, 0])
 def test_an_answer_without_what_was_made_is_refused(loopback, answer):
     loopback.will((200, answer))
-    with pytest.raises(GalaxyError, match="does not show what was made: the server may have done it"):
+    with pytest.raises(GalaxyError, match="does not show what was done: the server may have done it"):
         Galaxy(KEY, loopback.url).post("histories", {})
-    with pytest.raises(GalaxyError, match="does not show what was made"):
+    with pytest.raises(GalaxyError, match="does not show what was done"):
         common.submit(KEY, loopback.url, {}, route="histories")
 
 
