@@ -116,7 +116,7 @@ def _change(method: str, api_key: str, url: str, data: Any, return_formatted: bo
         if dry_run:
             return print_request(method, address, data, format)
         answer = galaxy.call(method, address, data)
-        if method == "POST" and (route or answer not in (None, [])):
+        if (method == "POST" or route) and answer not in {"": (None, []), "workflows/ID": (None,)}.get(route, ()):
             require_made(answer, needs_id=bool(route))
         return show(answer, format, fields, plain=plain, changed=True) if return_formatted else answer
 
@@ -613,6 +613,7 @@ class Galaxy:
         while True:
             try:
                 response = shared_session().request(method, url, allow_redirects=False, **options)
+                response.raw.enforce_content_length = method != "HEAD"     # urllib3 1.26 does not by itself
                 if not is_streamed or response.status_code >= 300:
                     read_body(response)
                 status, failures = response.status_code, failures + (response.status_code == 500)
@@ -652,7 +653,7 @@ class Galaxy:
                                   "proxy answer for Galaxy?", status=status, body="", lost=method == "POST")
             return None
         try:
-            answer = response.json(object_hook=Answer, parse_constant=int)      # which NaN and Infinity are not
+            answer = json.loads(response.content, object_hook=Answer, parse_constant=int)     # NaN is no JSON
             if answer in (None, {}) and method == "POST":
                 raise GalaxyError(f"{request}, and nothing in the answer: {MAY_HAVE_ACTED}", status=status, lost=True)
             if isinstance(answer, dict) and answer.get("err_code") and answer.get("err_msg"):
@@ -705,11 +706,11 @@ class Answer(dict[str, Any]):
 
 
 def require_made(answer: Any, needs_id: bool = False) -> None:
-    """Raise an error unless the answer to a POST shows what was made: things with good ids, or a text; no empty list."""
+    """Raise an error unless an answer shows what was made or deleted: things with good ids, or a text; no empty list."""
     for made in (answer if isinstance(answer, list) else [answer]) or [None]:
         name = made.get("id", "" if needs_id else "-") if isinstance(made, dict) else not needs_id and made
         if not made or not isinstance(name, str) or (isinstance(made, dict) and not re.fullmatch(r"[\w-]+", name)):
-            raise GalaxyError(f"{Answer.latest}: the answer does not show what was made: {MAY_HAVE_ACTED}", lost=True)
+            raise GalaxyError(f"{Answer.latest}: the answer does not show what was done: {MAY_HAVE_ACTED}", lost=True)
 
 
 LEAST_RATE = 1024       # bytes a second, below which an answer is late although some of it still comes
@@ -753,15 +754,14 @@ class _Adapter(requests.adapters.HTTPAdapter):
 def read_body(response: requests.Response) -> None:
     """Read an answer's body; raise an error for one of more than $GALAXY_MAX_JSON bytes, and as requests for one cut off."""
     most, coding = _number_from_env("GALAXY_MAX_JSON", 2**26, "bytes"), response.headers.get("Content-Encoding", "")
-    pieces, size = [], 0
+    content = bytearray()
     for piece in response.iter_content(2**16):
-        pieces.append(piece)
-        size += len(piece)
-        if size > most or coding.lower() not in ("", "identity", "gzip", "deflate"):
+        content += piece
+        if len(content) > most or coding.lower() not in ("", "identity", "gzip", "deflate"):
             response.close()
-            problem = f"is larger than {most:.0f} bytes ($GALAXY_MAX_JSON)" if size > most else f"is packed by {coding}"
-            raise GalaxyError(f"{response.request.method} {response.url}: the answer {problem}")
-    response._content = content = b"".join(pieces)      # as requests' own reading does
+            why = f"has more than {most:.0f} bytes ($GALAXY_MAX_JSON)" if len(content) > most else f"is packed by {coding}"
+            raise GalaxyError(f"{response.request.method} {response.url}: the answer {why}")
+    response._content = bytes(content)      # as requests' own reading does
     is_measured = response.headers.get("Content-Length", "").isdecimal() or "Transfer-Encoding" in response.headers
     if is_measured or response.status_code not in (200, 201, 202, 203) or response.request.method == "HEAD":
         return

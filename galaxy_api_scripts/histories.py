@@ -335,7 +335,8 @@ class ArchiveForm:
             while block := file.read(BLOCK):
                 yield block
                 self.bar.update(len(block))
-            if _stamp(file) != self.archive.stamp:
+            is_there = os.path.exists(file.name) and os.path.samestat(os.stat(file.name), os.fstat(file.fileno()))
+            if not is_there or _stamp(file) != self.archive.stamp:
                 raise GalaxyError(f"{self.archive.path}: changed while it was sent, so nothing is imported")
         yield self.tail
         self.is_sent = True

@@ -10,7 +10,6 @@ from common import Galaxy, GalaxyError, redact, report_error
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.collections import create_collection_once, find_created_collection
 from galaxy_api_scripts.datasets.sources import Source
-from galaxy_api_scripts.datasets.target_history import TargetHistory
 from galaxy_api_scripts.datasets.upload import Upload, UploadSettings, mark_done, upload_sources, verify_uploads
 from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputValue, iter_datasets
 
@@ -52,7 +51,7 @@ class Staging:
 
     def forget(self) -> None:
         """Remove the notes, once the run has begun and needs them no more."""
-        mark_done(self.uploads, TargetHistory(""))
+        mark_done(self.uploads)
         for record in self.records:
             record.remove()
 

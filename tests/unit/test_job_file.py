@@ -147,6 +147,42 @@ def test_a_scalar_of_yaml_is_a_number_or_a_truth_value_where_the_input_is_one(pa
     assert type((values.problems or list(values.by_label.values()) or [None])[0]) is type(value)
 
 
+def test_a_file_of_tests_as_iwc_has_them(parse, files):
+    """URLs as path or location, hashes of them for Galaxy to compare, a nested pair, a key twice in the asserts."""
+    values = parse(job=job(files, """
+- doc: Test outline
+  job:
+    word: 1.10
+    flag: false
+    reads:
+      class: File
+      path: https://zenodo.test/records/1/files/Forward%20reads.fastqsanger.gz?download=1
+      hashes:
+      - {hash_function: SHA-1, hash_value: ABCDEF0123456789}
+    pairs:
+      class: Collection
+      collection_type: list:paired
+      elements:
+      - class: Collection
+        type: paired
+        identifier: 010
+        elements:
+        - {identifier: forward, class: File, location: "ftp://ebi.test/r1.fastq.gz", filetype: fastqsanger.gz, dbkey: hg38}
+        - {identifier: reverse, class: File, location: "file://{files}/s1_R2.fastq.gz"}
+  outputs:
+    report:
+      asserts:
+        has_text: {text: "a"}
+        has_text: {text: "b"}
+""".replace("{files}", str(files))))
+    assert values.problems == []
+    [reads] = iter_datasets(values.by_label["reads"])
+    assert (reads.source.hashes, reads.source.ext) == ((("SHA-1", "abcdef0123456789"),), "fastqsanger.gz")
+    assert shape(values.by_label["pairs"])["list:paired"] == {"010": {"paired": {
+        "forward": "r1.fastq.gz", "reverse": "s1_R2.fastq.gz"}}}
+    assert (values.by_label["word"], values.by_label["flag"]) == ("1.10", False)
+
+
 @pytest.mark.parametrize("content, problem", [
     ({"nosuch": 1}, "there is no input 'nosuch'"),
     ({"word": "todo_param_value"}, "input word: todo_param_value is a placeholder: fill it in"),
@@ -227,6 +263,7 @@ def test_a_text_that_resembles_a_placeholder_is_taken(parse, files):
     ("word: a\nlimit: 1\nword: b\n", "line 3: 'word' is given twice"),
     ("reads: &a {class: File, path: x,\n path: y}\nbed: *a\n", "line 2: 'path' is given twice"),
     ("word: &a [*a]\n&b word: *b\n", "line 2: 'word' is given twice"),
+    ("- job: {word: a, word: b}\n", "line 1: 'word' is given twice"),
     ("- 1\n- 2\n", "not a job file"), ("a: [", "neither YAML nor JSON, line"), ("text", "not a job file")])
 def test_a_file_that_is_not_a_job_is_refused(parse, files, text, words):
     with pytest.raises(Exception, match=words):
