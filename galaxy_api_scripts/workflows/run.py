@@ -19,6 +19,7 @@ from common import (
     Galaxy,
     GalaxyError,
     format_table,
+    one_line,
     redact_all,
     report_error,
 )
@@ -156,7 +157,7 @@ class WorkflowCheck:
         if not all_problems:
             return
         several = len(all_problems) > 1
-        tables = [f"- {problem}" for problem in all_problems] if several else []
+        tables = [f"- {one_line(problem)}" for problem in all_problems] if several else []
         if problems:
             tables.append(format_table(input_rows(self.workflow), ["index", "label", "takes", "optional", "uuid"]))
         summary = f"{len(all_problems)} things are wrong" if several else all_problems[0]
