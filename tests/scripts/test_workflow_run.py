@@ -164,6 +164,15 @@ def test_two_runs_that_import_a_file_at_once_keep_the_older(script, galaxy, tmp_
     assert [one.path for one in galaxy.request_history if one.method == "DELETE"] == ["/api/workflows/younger"]
 
 
+def test_a_name_that_two_imports_of_one_file_have_is_told_with_ids_and_dates(script, galaxy, capsys):
+    galaxy.get(f"{URL}/api/workflows", json=[{"id": WORKFLOW_ID, "name": "n", "update_time": "2026-11-29T13:05:59"},
+                                             {"id": "younger", "name": "n", "update_time": "2026-11-29T14:05:59"}])
+    assert script(workflow_run.main, KEY, URL, "n", "table=hda:d") == FAILED
+    told = capsys.readouterr().err
+    assert f"{WORKFLOW_ID} 2026-11-29T13:05, younger 2026-11-29T14:05; give the id of one" in told
+    assert script(workflow_run.main, "-n", KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
+
+
 def test_a_deleted_workflow_is_refused(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}", json={**WORKFLOW, "deleted": True})
     assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
