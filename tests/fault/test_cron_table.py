@@ -106,6 +106,7 @@ def no_answer(night, script):
 
 
 answered("the connection breaks before an answer", lambda handler: handler.cut())
+answered("within its headers", ends_after(HEAD))
 answered("within its body", ends_after(HEAD + b'Content-Length: 100\r\n\r\n{"id'))
 answered("within a chunk of it", ends_after(HEAD + b'Transfer-Encoding: chunked\r\n\r\n20\r\n{"id'))
 answered("the network goes in the middle of the work", lambda handler: handler.cut(), after=1)
