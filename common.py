@@ -116,8 +116,8 @@ def _change(method: str, api_key: str, url: str, data: Any, return_formatted: bo
         if dry_run:
             return print_request(method, address, data, format)
         answer = galaxy.call(method, address, data)
-        if route and method == "POST":
-            require_made(answer, needs_id=True)
+        if (method == "POST" or route) and answer not in {"": (None, []), "workflows/ID": (None,)}.get(route, ()):
+            require_made(answer, needs_id=bool(route))
         return show(answer, format, fields, plain=plain, changed=True) if return_formatted else answer
 
 
@@ -309,8 +309,8 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
         args = docopt(usage, options + [number if word[:1] == "-" else word for number, word in numbered.items()], False)
     except DocoptExit:
         needed = re.sub(r"(?i)usage:|\[.*?\]|-\w+[ =]\w+|=\w+|\S+\.py", "", pattern.splitlines()[-1]).split()
-        missing = ", ".join(needed[len(positionals):])
-        raise _bad_line(f"{missing}: missing" if missing else "an argument too many or an option missing", pattern) from None
+        missing = f"missing: {', '.join(needed[len(positionals):])}" if len(positionals) < len(needed) else ""
+        raise _bad_line(missing or "too many arguments (quote what has spaces), or an option is missing", pattern) from None
     if args.get("--help") or args.get("--version"):      # with other words: it must not do its job, nor say that it did
         raise _bad_line("--help and --version stand alone", pattern)
     return {name: [numbered.get(item, item) for item in value] if isinstance(value, list) else numbered.get(value, value)
@@ -366,7 +366,8 @@ def _bad_line(problem: str, pattern: str) -> GalaxyError:
 def did_you_mean(text: str, names: Collection[str]) -> str:
     """Return `: did you mean NAME?` with the name that `text` nearly is, or ends; "" where there is none."""
     import difflib
-    near = [name for name in names if name.endswith(f"|{text}")] or difflib.get_close_matches(text, names, 1)
+    same = [name for name in names if name.endswith(f"|{text}") or name.casefold() == text.casefold()]
+    near = same or difflib.get_close_matches(text, names, 1)
     return f": did you mean {near[0]}?" if near else ""
 
 
@@ -409,8 +410,7 @@ def parse_payload(pairs: list[str]) -> Any:
         kind = name[-1:] if name.endswith((":", "@")) else ""
         name = name.removesuffix(kind)
         if not sign or not name:
-            hint = " (@FILE is the whole payload, so it must stand alone)" if pair.startswith("@") else ""
-            raise GalaxyError(f"NAME=VALUE number {number}: it has no =, or nothing before it{hint}", USAGE)
+            raise GalaxyError(f"NAME=VALUE number {number}: no = in it, or nothing before it; @FILE must stand alone", USAGE)
         if kind == ":":
             data[name] = read_json(value[1:]) if value.startswith("@") else read_json(f"{name}:=", value)
         else:
@@ -422,10 +422,8 @@ def read_json(name: str, text: str | None = None) -> Any:
     """Return the JSON in the file `name`, in standard input for `-`, or in `text`; raise a usage error where it is none."""
     try:
         return json.loads(read_text(name) if text is None else text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise GalaxyError(f"{name}: not JSON: {error} (a string has quotes in JSON: 'name:=\"value\"')", USAGE) from None
-    except RecursionError:
-        raise GalaxyError(f"{name}: nested too deeply", USAGE) from None
 
 
 # ------------------------------------------------------------------------------------------------------------- Galaxy
@@ -436,7 +434,7 @@ ONE_SHOT, UNATTENDED = 10, 600
 
 # The size of a page, and an order that misses nothing while things are added. Galaxy 26.1's /api/invocations takes
 # 100 at most; its /api/jobs and /api/datasets return 500 by default.
-MOST_PAGES = 1000       # of a list without a limit
+MOST_PAGES = 500        # of a list without a limit
 PAGING: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("histories", "datasets"), {"limit": 500, "order": "create_time-asc"}),
     "contents": {"limit": 500, "order": "hid-asc"},
@@ -508,7 +506,7 @@ class Galaxy:
         for _ in itertools.count() if limit else range(MOST_PAGES):
             answer = self.get(parts._replace(query="").geturl(), {**query, "offset": offset} if offset else query)
             if not isinstance(answer, list):
-                raise GalaxyError(f"{parts.geturl()}: the answer is not a list, so it has no pages", USAGE)
+                raise GalaxyError(f"{parts.geturl()}: the answer is not a list, so it has no pages")
             keys = [_member_key(member, route) for member in answer]
             # A member without an id may honestly repeat.
             fresh = [member for member, key in zip(answer, keys) if key not in known or not key.startswith("id ")]
@@ -534,8 +532,9 @@ class Galaxy:
         if matches:
             ids = ", ".join(f"{thing['id']} {str(thing.get('update_time') or '')[:16]}".strip() for thing in matches)
             raise GalaxyError(f"{len(matches)} {path} are named {name!r}: {ids}; give the id of one, or rename the others")
-        nobody = " (asked without a key)" if self.key is None else ""
-        raise GalaxyError(f"none of your {path} on {self.base} is named {name!r}{nobody}")
+        hint = " (asked without a key)" if self.key is None else did_you_mean(
+            name, [str(thing.get("name")) for thing in self.pages(path, limit=500)])
+        raise GalaxyError(f"none of your {path} on {self.base} is named {name!r}{hint}")
 
     def resolve(self, path: str, text: str) -> dict[str, Any]:
         """Return the one thing in the list at `path` whose id, or else exact name, is `text`; otherwise as `find`."""
@@ -614,6 +613,7 @@ class Galaxy:
         while True:
             try:
                 response = shared_session().request(method, url, allow_redirects=False, **options)
+                response.raw.enforce_content_length = method != "HEAD"     # urllib3 1.26 does not by itself
                 if not is_streamed or response.status_code >= 300:
                     read_body(response)
                 status, failures = response.status_code, failures + (response.status_code == 500)
@@ -653,7 +653,7 @@ class Galaxy:
                                   "proxy answer for Galaxy?", status=status, body="", lost=method == "POST")
             return None
         try:
-            answer = response.json(object_hook=Answer)
+            answer = json.loads(response.content, object_hook=Answer, parse_constant=int)     # NaN is no JSON
             if answer in (None, {}) and method == "POST":
                 raise GalaxyError(f"{request}, and nothing in the answer: {MAY_HAVE_ACTED}", status=status, lost=True)
             if isinstance(answer, dict) and answer.get("err_code") and answer.get("err_msg"):
@@ -706,11 +706,11 @@ class Answer(dict[str, Any]):
 
 
 def require_made(answer: Any, needs_id: bool = False) -> None:
-    """Raise an error unless the answer to a POST shows what was made: things with good ids, or a text; no empty list."""
+    """Raise an error unless an answer shows what was made or deleted: things with good ids, or a text; no empty list."""
     for made in (answer if isinstance(answer, list) else [answer]) or [None]:
         name = made.get("id", "" if needs_id else "-") if isinstance(made, dict) else not needs_id and made
         if not made or not isinstance(name, str) or (isinstance(made, dict) and not re.fullmatch(r"[\w-]+", name)):
-            raise GalaxyError(f"{Answer.latest}: the answer does not show what was made: {MAY_HAVE_ACTED}", lost=True)
+            raise GalaxyError(f"{Answer.latest}: the answer does not show what was done: {MAY_HAVE_ACTED}", lost=True)
 
 
 LEAST_RATE = 1024       # bytes a second, below which an answer is late although some of it still comes
@@ -754,15 +754,14 @@ class _Adapter(requests.adapters.HTTPAdapter):
 def read_body(response: requests.Response) -> None:
     """Read an answer's body; raise an error for one of more than $GALAXY_MAX_JSON bytes, and as requests for one cut off."""
     most, coding = _number_from_env("GALAXY_MAX_JSON", 2**26, "bytes"), response.headers.get("Content-Encoding", "")
-    pieces, size = [], 0
+    content = bytearray()
     for piece in response.iter_content(2**16):
-        pieces.append(piece)
-        size += len(piece)
-        if size > most or coding.lower() not in ("", "identity", "gzip", "deflate"):
+        content += piece
+        if len(content) > most or coding.lower() not in ("", "identity", "gzip", "deflate"):
             response.close()
-            problem = f"is larger than {most:.0f} bytes ($GALAXY_MAX_JSON)" if size > most else f"is packed by {coding}"
-            raise GalaxyError(f"{response.request.method} {response.url}: the answer {problem}")
-    response._content = content = b"".join(pieces)      # as requests' own reading does
+            why = f"has more than {most:.0f} bytes ($GALAXY_MAX_JSON)" if len(content) > most else f"is packed by {coding}"
+            raise GalaxyError(f"{response.request.method} {response.url}: the answer {why}")
+    response._content = bytes(content)      # as requests' own reading does
     is_measured = response.headers.get("Content-Length", "").isdecimal() or "Transfer-Encoding" in response.headers
     if is_measured or response.status_code not in (200, 201, 202, 203) or response.request.method == "HEAD":
         return
@@ -1079,12 +1078,12 @@ def _print_uncaught(kind: type[BaseException], error: BaseException, trace: Any)
 
 
 _hook_before, sys.excepthook = sys.excepthook, _print_uncaught
-threading.excepthook = lambda about: report_error(*_describe(about.exc_value or SystemExit()))
 
 
 def run(main: Callable[[], int | None]) -> int:
     """Call `main()` and return its exit status; print what it raises as one line ($GALAXY_DEBUG: with the traceback)."""
     _prepare_process()
+    threading.excepthook = lambda about: isinstance(about.exc_value, Exception) and report_error(*_describe(about.exc_value))
     _success_actions.clear()
     is_script = getattr(main, "__module__", "") == "__main__"
     try:
@@ -1122,7 +1121,7 @@ def _prepare_process() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
         if hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
-    if sys.stdout.isatty():     # names of other people's things are printed there
+    if getattr(sys.stdout, "isatty", bool)():       # names of other people's things are printed there
         write = sys.stdout.write
         sys.stdout.write = lambda text: write(clean(text, "\n\t"))     # type: ignore[method-assign]
     def end(number: int, frame: object) -> None:
@@ -1318,7 +1317,8 @@ def _select_fields(rows: Iterable[Any], fields: list[str], changed: bool) -> Ite
     unknown = [name for name in fields if name not in known]
     if known and unknown:
         problem = f"no field {', '.join(unknown)} in the answer: there are {', '.join(known)}"
-        raise GalaxyError(f"it is done{_id_note(row)}, but there is {problem}") if changed else GalaxyError(problem, USAGE)
+        problem = f"it is done{_id_note(row)}, but there is {problem}" if changed else problem
+        raise GalaxyError(problem, FAILED if changed or [*known] == ["value"] else USAGE)       # which is no object
 
 
 def _id_note(answer: Any) -> str:
@@ -1347,7 +1347,7 @@ def _cell(value: Any) -> str:
 
 
 def _line(value: object) -> str:        # no more than one on a terminal
-    return clean(str(value)) if sys.stdout.isatty() else str(value)
+    return clean(str(value)) if getattr(sys.stdout, "isatty", bool)() else str(value)
 
 
 def print_members(answer: Any) -> None:

@@ -48,6 +48,7 @@ MAX_NAME = 255      # characters of such a name; Galaxy cuts off the rest
 ANSWER_TIMEOUT = 300    # seconds, and one for each 20 MiB, that Galaxy may take to answer when it has the archive
 # States in which an imported dataset stays for good. (setting_metadata is the one that passes.)
 NEVER_OK = ("failed_metadata", *(state for state in NON_TERMINAL_DATASET_STATES if state != "setting_metadata"))
+MAX_ATTRIBUTES = 2**28      # bytes of what describes a history; those of 100,000 datasets have about 2**27
 BLOCK = 2**20
 
 
@@ -221,16 +222,18 @@ def _read(file: BinaryIO, path: Path) -> Archive:
     file.seek(0)
     ending = "zip" if magic == b"PK\3\4" else "tar.gz" if magic.startswith(b"\x1f\x8b") else "tar"
     sizes: dict[str, int] = {}
-    texts: dict[str, bytes] = {}
+    texts: dict[str, bytearray] = {}
     with progress_bar(stamp[0], f"reading {path.name}") as bar:
         for name, member in _iter_zip(file) if ending == "zip" else _iter_tar(file, ending):
             sizes[name] = 0
             if name.endswith(("history_attrs.txt", "datasets_attrs.txt")):
-                texts[name] = b""
+                texts[name] = bytearray()
             while block := member.read(BLOCK):
                 sizes[name] += len(block)
                 if name in texts:
                     texts[name] += block
+                    if len(texts[name]) > MAX_ATTRIBUTES:
+                        raise ValueError(f"its {os.path.basename(name)} has more than {MAX_ATTRIBUTES // 2**20} MiB")
                 bar.update(file.tell() - bar.n)
     candidates = [name for name in texts if name.endswith("history_attrs.txt")]
     if not candidates:
@@ -323,7 +326,8 @@ class ArchiveForm:
             while block := file.read(BLOCK):
                 yield block
                 self.bar.update(len(block))
-            if _stamp(file) != self.archive.stamp:
+            is_there = os.path.exists(file.name) and os.path.samestat(os.stat(file.name), os.fstat(file.fileno()))
+            if not is_there or _stamp(file) != self.archive.stamp:
                 raise GalaxyError(f"{self.archive.path}: changed while it was sent, so nothing is imported")
         yield self.tail
         self.is_sent = True

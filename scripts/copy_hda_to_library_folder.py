@@ -7,7 +7,7 @@ Usage:
 Arguments:
   BASE             the server, with or without http:// before it, or - to look it up
   KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
-  HDA_ID           the dataset's id in its history
+  HDA_ID           the dataset's id in its history, or hda:ID
   LIBRARY_ID       the library's id
   FOLDER_ID        the folder's id, which begins with F; that of a library's top is its root_folder_id:
                    display.py --fields=name,root_folder_id - /api/libraries
@@ -28,7 +28,7 @@ from common import Galaxy, arguments, output_options, parse_id, require_active_f
 
 def main(argv=None):
     args = arguments(__doc__, argv, legacy=True)
-    dataset, library = [parse_id(args[name], name) for name in ("HDA_ID", "LIBRARY_ID")]
+    dataset, library = parse_id(args["HDA_ID"].removeprefix("hda:"), "HDA_ID"), parse_id(args["LIBRARY_ID"], "LIBRARY_ID")
     folder, message = parse_id(args["FOLDER_ID"], "FOLDER_ID", is_folder=True), args["MESSAGE"]
     base = args["BASE"]
     galaxy = Galaxy(args["KEY"], base if "://" in base or base.startswith(("-", "/")) else f"http://{base}")

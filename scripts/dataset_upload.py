@@ -117,8 +117,8 @@ def main(argv=None):
             return report_error(str(error), SOME_FAILED)        # what failed counts more than what still runs
         codes = [upload.exit_code for upload in ended if upload.problem]
         if not codes:
-            mark_succeeded(ended, target)
-            on_success(lambda: mark_done(ended, target))
+            mark_succeeded(ended, target.checkpoint)
+            on_success(lambda: mark_done(ended, target.checkpoint))
     if not codes and not complaints:
         return DONE
     return codes[0] if len(set(codes)) == 1 and len(codes) == len(ended) and not complaints else SOME_FAILED

@@ -30,7 +30,7 @@ Options:
   --tag=TAG           a tag for each history; may be repeated
   --use-cached-jobs   take the results of equal jobs that have run before
   --allow-corrections  let Galaxy fill in what steps of the workflow leave out
-  --same-server       the ledger was made for this server, by another address, though none of its histories is left
+  --same-server       treat the ledger's server as this one, although its address differs and its histories are gone
   --ledger=FILE       the ledger, by default in ~/.local/state; ledger_show.py shows it
   -n, --dry-run       show what would be done, change nothing
   --format=FORMAT     table, json, jsonl, csv, tsv, value or another tabulate style

@@ -18,6 +18,7 @@ for those who have none yet. To keep it where the other scripts look it up, out 
   export GALAXY_URL=https://usegalaxy.org GALAXY_API_KEY_FILE=~/.galaxy.key
 """
 import getpass
+import re
 import sys
 
 from common import USAGE, Galaxy, GalaxyError, arguments, read_text, redact, register_secret, run
@@ -38,7 +39,10 @@ def main(argv=None):
     register_secret(password)
 
     # Basic authentication in UTF-8, as Galaxy reads it; requests would send a str in Latin-1.
-    print(galaxy.get("authenticate/baseauth", auth=(email.encode(), password.encode()))["api_key"])
+    key = galaxy.get("authenticate/baseauth", auth=(email.encode(), password.encode()))["api_key"]
+    if not isinstance(key, str) or not re.fullmatch("[!-~]{8,}", key):
+        raise GalaxyError(f"{galaxy.base} answered without a key: is it a Galaxy?")
+    print(key)
 
 
 if __name__ == "__main__":

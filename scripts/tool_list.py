@@ -49,6 +49,8 @@ def main(argv=None):
 
 def list_tools(parts):
     """The tools of Galaxy's answer, which has them in sections of the panel or one by one, with `section`."""
+    if not isinstance(parts, list):
+        raise GalaxyError("Galaxy's answer is no list of tools")
     tools = [tool for part in parts for tool in part.get("elems", [part])]
     # Labels and workflows of the panel have no version.
     return [{**tool, "section": tool.get("panel_section_name")} for tool in tools if "version" in tool]

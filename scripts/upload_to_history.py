@@ -43,7 +43,6 @@ from common import (
     show,
 )
 from galaxy_api_scripts.datasets.sources import parse_file
-from galaxy_api_scripts.datasets.target_history import TargetHistory
 from galaxy_api_scripts.datasets.upload import UploadSettings, mark_done, upload_sources, verify_uploads
 from galaxy_api_scripts.progress import enable_bars
 
@@ -72,7 +71,7 @@ def main(argv=None):
         upload.require_success()
     if args["--wait"] or not upload.answer:
         answer["outputs"] = [galaxy.get(f"datasets/{upload.dataset['id']}")]
-    on_success(lambda: mark_done([upload], TargetHistory(history)))
+    on_success(lambda: mark_done([upload]))
     if output["format"] or output["fields"]:
         show(answer["outputs"], output["format"], output["fields"], changed=True)
     elif not quiet:

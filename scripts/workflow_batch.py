@@ -29,7 +29,7 @@ Options:
   --timeout=SECONDS     stop waiting after this many seconds in all
   --again=SAMPLES       run these samples again, separated by commas, however they ended
   --retry-failed        run samples again that failed before
-  --same-server         the ledger was made for this server, by another address, though none of its histories is left
+  --same-server         treat the ledger's server as this one, although its address differs and its histories are gone
   --ledger=FILE         the ledger, by default SHEET.ledger; ledger_show.py shows it
   --summary=FILE        write a table with a row for each sample: CSV if FILE ends in .csv, else TSV
   -n, --dry-run         show what would be done, change nothing

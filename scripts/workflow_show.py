@@ -24,6 +24,7 @@ the steps. Inputs also have the fields annotation and uuid, steps also state (th
   workflow_show.py - - "Wet days by month"
   workflow_show.py --steps --format=jsonl --fields=label,tool,version,state - - 85a07f4bbdb2c898
 """
+import shutil
 import sys
 
 from common import Galaxy, arguments, one_line, output_options, run, show
@@ -38,6 +39,7 @@ from galaxy_api_scripts.workflows.definition import (
 from galaxy_api_scripts.workflows.parameters import describe_inputs
 
 INPUTS = ["index", "label", "kind", "collection_type", "datatypes", "optional", "default", "choices"]
+SHOWN_INPUTS = ["index", "label", "takes", "optional", "default", "choices"]
 STEPS = ["index", "label", "tool", "version", "from", "when", "outputs"]
 
 
@@ -56,9 +58,12 @@ def main(argv=None):
         show(rows, **output)
         return
     print(f"{one_line(about['name'])}, {about['id']}{', deleted' if about.get('deleted') else ''}")
-    for rows, columns in ((inputs, INPUTS), (steps, STEPS)):
+    for row in inputs:
+        types = [row["collection_type"], *row["datatypes"]]
+        row["takes"] = row["kind"] + (f" ({', '.join(filter(None, types))})" if any(types) else "")
+    for rows, columns in ((inputs, SHOWN_INPUTS), (steps, STEPS)):
         print()
-        show(map(with_words, rows), fields=columns)
+        print_fitting([*map(with_words, rows)], columns)
     rows = tool_problems(galaxy, about["id"], workflow, editor)
     if not rows:
         print("\nThe server has all its tools.")
@@ -72,6 +77,18 @@ def with_words(row):
     """The row with words in place of lists and of `optional`'s truth value."""
     return {name: ("yes" if value else "no") if name == "optional" else
             ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in row.items()}
+
+
+def print_fitting(rows, columns):
+    """Print a table of the columns that have something in them, on a terminal as wide as that: the longest cells are cut."""
+    columns = [name for name in columns if any(row[name] not in (None, "") for row in rows)]
+    cells = [{name: "" if row[name] is None else one_line(str(row[name])) for name in columns} for row in rows]
+    widths = {name: max(len(name) + 2, *(len(row[name]) for row in cells)) for name in columns}
+    width = max(shutil.get_terminal_size().columns, sum(len(name) + 4 for name in columns)) if sys.stdout.isatty() else None
+    while width and sum(widths.values()) + 2 * len(columns) > width:
+        widths[max(columns, key=lambda name: widths[name] - len(name))] -= 1
+    show([{name: text if len(text) <= widths[name] else text[:widths[name] - 1] + "\u2026" for name, text in row.items()}
+          for row in cells], fields=columns)
 
 
 if __name__ == "__main__":

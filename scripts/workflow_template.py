@@ -57,7 +57,8 @@ def comments(details):
         kind += f" of datatype {' or '.join(details['datatypes'])}"
     if details["optional"]:
         kind += ", optional"
-    return [kind, *([details["annotation"]] if details["annotation"] else []),
+    columns = ", ".join(str(column.get("name")) for column in details["columns"])
+    return [kind, *([details["annotation"]] if details["annotation"] else []), *([f"rows: {columns}"] if columns else []),
             *([f"choices: {', '.join(map(str, details['choices']))}"] if details["choices"] else [])]
 
 
@@ -67,7 +68,10 @@ def placeholder(details):
         return dict(FILE)
     if details["kind"] == "collection":
         kind = (details["collection_type"] or "list").split(",")[0].strip()     # an input may take several types
-        return {"class": "Collection", "collection_type": kind, "elements": elements(kind, details["fields"])}
+        value = {"class": "Collection", "collection_type": kind, "elements": elements(kind, details["fields"])}
+        if details["columns"]:
+            value["rows"] = {"todo_element_name": ["todo_param_value" for _ in details["columns"]]}
+        return value
     return "todo_param_value" if details["default"] is None else details["default"]
 
 

@@ -77,13 +77,16 @@ class BatchRunner:
             self._resume(RunningSample(self.context, sample))
         queued = {entry.sample.key for entry in self.queue}
         for sample in self.ledger.samples("waiting"):
-            if sample.key not in queued:
+            if sample.invocation and sample.key not in queued:      # a process was killed when it took it on again
+                self._resume(RunningSample(self.context, sample))
+            elif sample.key not in queued:
                 give_up(sample)
 
     def _resume(self, entry: RunningSample) -> None:
         """Poll a sample whose invocation was submitted before, unless that is done already."""
         if entry.sample.state == "fetch pending":
             begin_again(self.galaxy, entry.sample)
+        if entry.sample.state != "running":
             entry.sample.save(state="running")
         self.running.setdefault(entry.sample.key, entry)
 

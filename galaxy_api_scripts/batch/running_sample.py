@@ -81,15 +81,12 @@ class RunningSample:
                     raise
             if self.request and self.sample.stage in (Stage.HISTORY, Stage.SUBMIT):
                 self.context.refusals += 1
-            self.end("fetch pending" if self.sample.stage == Stage.DELIVER else "failed", failed_step=self.sample.stage,
-                     message=describe_error(error) + self._remains())
+            stage, remains = self.sample.stage, ""
+            if stage in (Stage.SEND, Stage.UPLOAD, Stage.SUBMIT):
+                remains = f"; what was uploaded stays in history {self.sample.history}, where another attempt takes it again"
+            self.end("fetch pending" if stage == Stage.DELIVER else "failed", failed_step=stage,
+                     message=describe_error(error) + remains)
             return True
-
-    def _remains(self) -> str:
-        """What a sample leaves in Galaxy that failed after its history was made, for its message."""
-        if self.sample.stage not in (Stage.SEND, Stage.UPLOAD, Stage.SUBMIT):
-            return ""
-        return f"; what was uploaded stays in history {self.sample.history}, where another attempt takes it again"
 
     def save_poll(self) -> None:
         """Save what the last poll has seen: only two polls can tell whether nothing moves any more."""
@@ -157,13 +154,15 @@ class RunningSample:
     def _resend_lost(self, making: dict[str, str]) -> None:
         """Send once more what Galaxy has been making (`{dataset: state}`) for so long that its job is lost: after a Celery
         worker was killed, one stays as it is for ever, `running` if the worker had begun with it (26.1)."""
-        sample, running = self.sample, "running" in making.values()
-        if running and sample.notes.making_since is None:
-            sample.save(making_since=time.time())
-        notes = sample.notes
+        sample, running, now = self.sample, "running" in making.values(), time.time()
+        name = "making_since" if running else "sent_at"
+        since = getattr(sample.notes, name)
+        if since is None or since > now:        # the clock was put back
+            change: dict[str, Any] = {name: now}
+            sample.save(**change)
+            since = now
+        notes, seconds = sample.notes, now - since
         size = sum(size for size, *_ in notes.files.values())
-        since = notes.making_since if running else notes.sent_at
-        seconds = time.time() - (time.time() if since is None else since)
         if seconds < (MAKING_LIMIT[0] + size / MAKING_LIMIT[1] if running else QUEUED_LIMIT):
             return
         sample.reach(Stage.UPLOAD)

@@ -60,8 +60,9 @@ def supersede(samples: Iterable[Sample], place: str) -> None:
 
 
 def _row(place: str | None) -> str:
-    """What a name stands for once only: a sheet, whatever the line, or a place in a watched folder."""
-    return re.sub(r", line [0-9]+$", "", place or "")
+    """Where a name stands for one thing only: a sheet, however its path was typed, or a place in a watched folder."""
+    sheet = re.fullmatch(r"(?:.*/)?([^/]+), line [0-9]+", place or "", re.DOTALL)
+    return sheet[1] if sheet else place or ""
 
 
 def _has_files(sample: Sample, files: dict[str, list[Any]]) -> bool:

@@ -120,7 +120,8 @@ class Watcher:
         if sample.notes.fingerprint != unit.fingerprint:
             with sample.step(Stage.DETECT):
                 sample.save(fingerprint=unit.fingerprint)
-        self._supersede_left_out(unit)
+        if self.settings.kind == "run":
+            self._supersede_left_out(unit)
         for name, problem in unit.left_out:
             self._reject(unit, f"{unit.name}/{name}", problem)
         if sample.state in UNFINISHED_STATES:

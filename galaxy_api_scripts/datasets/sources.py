@@ -124,6 +124,7 @@ class Source:
     name: str           # the dataset's name: the file's own; in a folder the path below it, with /
     ext: str            # datatype
     size: int | None    # bytes; None for a URL
+    hashes: tuple[tuple[str, str], ...] = ()    # of a URL: functions and values that Galaxy is to compare with
 
     @property
     def is_url(self) -> bool:

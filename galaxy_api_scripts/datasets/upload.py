@@ -15,7 +15,7 @@ from common import FAILED, NON_TERMINAL_DATASET_STATES, TRY_LATER, Galaxy, Galax
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.hashing import hash_values
 from galaxy_api_scripts.datasets.sources import Source
-from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, TargetHistory, last_hid
+from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, last_hid
 from galaxy_api_scripts.datasets.tus import open_file, send_file, upload_checkpoint
 from galaxy_api_scripts.polling import wait_datasets
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar, state_progress
@@ -106,15 +106,15 @@ def fetch_batches(files: Iterable[Any], max_bytes: int = BYTES_PER_JOB) -> Itera
         yield batch
 
 
-def mark_succeeded(uploads: list[Upload], target: TargetHistory) -> None:
+def mark_succeeded(uploads: list[Upload], checkpoint: Checkpoint) -> None:
     """Note in one place that all uploads succeeded, so that a process killed during clean-up resumes as finished."""
-    if target.checkpoint and len(uploads) > 1:
-        target.checkpoint.save(ended={upload.source.path: upload.dataset["id"] for upload in uploads})
+    if len(uploads) > 1:
+        checkpoint.save(ended={upload.source.path: upload.dataset["id"] for upload in uploads})
 
 
-def mark_done(uploads: Iterable[Upload], target: TargetHistory) -> None:
+def mark_done(uploads: Iterable[Upload], whole: Checkpoint | None = None) -> None:
     """Remove all checkpoints, once the user has seen the success: a later run uploads again."""
-    for checkpoint in (*(upload.checkpoint for upload in uploads), target.checkpoint):
+    for checkpoint in (*(upload.checkpoint for upload in uploads), whole):
         if checkpoint:
             checkpoint.remove()
 
@@ -171,7 +171,8 @@ def _send(galaxy: Galaxy, upload: Upload, settings: UploadSettings, total: Any
     assert upload.checkpoint
     source = upload.source
     if source.is_url:
-        return {"src": "url", "url": source.path, "name": source.name}, None
+        hashes = [{"hash_function": function, "hash_value": value} for function, value in source.hashes]
+        return {"src": "url", "url": source.path, "name": source.name, **({"hashes": hashes} if hashes else {})}, None
     with open_file(source.path) as file:
         element, session = send_file(galaxy, file, source.name, upload.checkpoint, hashed=settings.hashed,
                                      stall=settings.stall, total=total)

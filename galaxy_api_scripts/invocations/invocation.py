@@ -133,7 +133,8 @@ class InvocationPoller:
     def __init__(self, galaxy: Galaxy, invocation_id: str, fail_fast: bool = False, last_summary: Any = None,
                  last_change: float = 0.0):
         self.galaxy, self.invocation_id, self.fail_fast = galaxy, invocation_id, fail_fast
-        self.last_summary, self.last_change = last_summary, last_change     # the latter in seconds since 1970
+        # Seconds since 1970; the clock may have been put back.
+        self.last_summary, self.last_change = last_summary, min(last_change, time.time())
         self.pauses: dict[str, set[str]] | None = None      # of `_pause_steps`, once they were needed
 
     def check(self, summary: dict[str, Any]) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from common import NON_TERMINAL_DATASET_STATES, Galaxy, GalaxyError, report_error
+from common import MOST_PAGES, NON_TERMINAL_DATASET_STATES, Galaxy, GalaxyError, report_error
 from galaxy_api_scripts.datasets.references import ReferenceProblem
 
 PAGE_SIZE = 500     # items of a folder; Galaxy 26.1 takes 2 s for so many, and sends 10 by default
@@ -93,8 +93,7 @@ def open_folder(galaxy: Galaxy, folder: str, library: str = "") -> LibraryFolder
     """Return the folder with that id and all its items. With `library`, raise `GalaxyError` if it is not in that library or
     the key's user may not add to it: Galaxy 26.1 itself lets everybody add to every folder through `/api/tools/fetch`."""
     items: dict[str, dict[str, Any]] = {}
-    offset = 0
-    while True:
+    for offset in range(0, MOST_PAGES * PAGE_SIZE, PAGE_SIZE):
         answer = galaxy.get(f"folders/{folder}/contents", {"limit": PAGE_SIZE, "offset": offset})
         about = answer["metadata"]
         if library and about["parent_library_id"] != library:
@@ -103,10 +102,11 @@ def open_folder(galaxy: Galaxy, folder: str, library: str = "") -> LibraryFolder
             raise GalaxyError(f"this key's user may not add to folder {folder} ({about['folder_name']}): the library's "
                               "managers and the server's administrator can permit it")
         # When subfolders fill a page, Galaxy 26.1 puts all datasets behind them, so some come twice.
+        count = len(items)
         items.update((item["type"] + item["id"], item) for item in answer["folder_contents"])
-        offset += PAGE_SIZE
-        if offset >= about["total_rows"]:
+        if offset + PAGE_SIZE >= about["total_rows"] or len(items) == count:
             return LibraryFolder(folder, list(items.values()))
+    raise GalaxyError(f"folder {folder}: {len(items)} items, and no end of them")
 
 
 def find_folders(galaxy: Galaxy, library: str, start: str, paths: Iterable[FolderPath]) -> dict[FolderPath, LibraryFolder]:

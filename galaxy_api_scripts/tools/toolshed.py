@@ -94,6 +94,9 @@ def install_revision(galaxy: Galaxy, repository: Repository, data: dict[str, Any
     if record and record["status"] != UNINSTALLED:
         repository.revisions()      # nothing is uninstalled while the Tool Shed does not answer
         galaxy.delete(f"tool_shed_repositories/{record['id']}")
+        record = find_record(repository.records(galaxy), data["changeset_revision"])
+        if record and record["status"] != UNINSTALLED:
+            raise GalaxyError(f"{repository} was to be uninstalled first, and its status is still {record['status']}")
     return _install(galaxy, repository, data)
 
 

@@ -244,7 +244,7 @@ _OTHER_VERSION = r"tool id '([^']+)'[^>]*>Using version '([^']+)' instead of ver
 def input_details(workflow: Workflow) -> list[dict[str, Any]]:
     """The inputs of an exported workflow: dicts of `index`, `label` (None where it has none), `kind` (dataset, collection,
     or a parameter's type), `collection_type`, `datatypes`, `optional` (true with a default too), `default`, `choices`,
-    `fields` (of a record), `annotation` and `uuid`."""
+    `fields` (of a record), `columns` (of a sample sheet), `annotation` and `uuid`."""
     rows = []
     for index, step in workflow["steps"].items():
         if step["type"] not in INPUT_KINDS:
@@ -260,7 +260,7 @@ def input_details(workflow: Workflow) -> list[dict[str, Any]]:
             "kind": (settings.get("parameter_type") or "text") if kind == "parameter" else kind,
             "collection_type": settings.get("collection_type") or None, "datatypes": list(settings.get("format") or []),
             "optional": bool(settings.get("optional")) or default is not None, "default": default, "choices": choices,
-            "fields": settings.get("fields") or [],
+            "fields": settings.get("fields") or [], "columns": settings.get("column_definitions") or [],
             "annotation": step.get("annotation") or None, "uuid": step.get("uuid")})
     return rows
 

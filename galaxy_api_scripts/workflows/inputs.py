@@ -93,11 +93,13 @@ class DatasetInput:
 
 @dataclass
 class CollectionInput:
-    """A collection to create, of elements with an identifier each."""
+    """A collection to create, of elements with an identifier each. `extras` are more fields of its request: a record's
+    `fields`, a sample sheet's `column_definitions` and `rows`."""
 
     type: str
     elements: list[tuple[str, DatasetInput | CollectionInput]]
     name: str = ""
+    extras: dict[str, Any] = field(default_factory=dict)
 
 
 InputValue = Any     # a DatasetInput, a CollectionInput, or a parameter's value
@@ -116,7 +118,7 @@ def map_datasets(value: InputValue, act: Callable[[DatasetInput], DatasetInput])
     """A copy of the value with `act(dataset)` in place of each of its datasets."""
     if isinstance(value, CollectionInput):
         elements = [(name, map_datasets(element, act)) for name, element in value.elements]
-        return CollectionInput(value.type, elements, value.name)
+        return CollectionInput(value.type, elements, value.name, value.extras)
     return act(value) if isinstance(value, DatasetInput) else value
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import USAGE, GalaxyError, did_you_mean, read_text, shorten
+from common import USAGE, GalaxyError, bool_option, did_you_mean, read_text, shorten
 from galaxy_api_scripts.datasets.hashing import HASHES, hash_file
 from galaxy_api_scripts.datasets.references import parse_tag, require_datatype, require_dbkey
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources, guess_datatype, stem
@@ -30,11 +30,12 @@ from galaxy_api_scripts.workflows.inputs import (
 
 KEYS = {"File": {"class", "path", "location", "contents", "galaxy_id", "filetype", "ext", "dbkey", "name", "tags", "hashes",
                  "identifier"},
-        "Collection": {"class", "collection_type", "type", "elements", "galaxy_id", "name", "identifier"}}
+        "Collection": {"class", "collection_type", "type", "elements", "galaxy_id", "name", "identifier", "fields",
+                       "column_definitions", "rows"}}
 COLLECTION = re.compile(r"(list|paired|paired_or_unpaired|record)(:(list|paired|paired_or_unpaired|record))*|"
                         r"sample_sheet(:(paired|paired_or_unpaired|record))?")      # the types that Galaxy 26.1 knows
-
-ELSEWHERE = "can't be made here: make it in Galaxy and give it as galaxy_id: ID"
+# A sample sheet's types of columns that are no texts, as a workflow's inputs call them.
+COLUMN_TYPES = {"int": "integer", "float": "float", "boolean": "boolean"}
 
 
 def read_job_file(values: InputValues, name: str) -> None:
@@ -79,8 +80,6 @@ def _parse_element(values: InputValues, spec: InputSpec, value: dict[str, Any], 
     if kind not in KEYS:
         raise GalaxyError(f"class: {kind}: expected File or Collection", USAGE)
     for key in map(str, value):
-        if key in ("rows", "column_definitions", "fields"):
-            raise GalaxyError(f"a collection with {key} {ELSEWHERE}", USAGE)
         if key not in KEYS[kind]:
             raise GalaxyError(f"class: {kind} has {shorten(key, 40)}, which this script does not know"
                               f"{did_you_mean(key, KEYS[kind])}", USAGE)
@@ -99,8 +98,9 @@ def _parse_collection(values: InputValues, spec: InputSpec, value: dict[str, Any
     if not COLLECTION.fullmatch(kind):
         raise GalaxyError(f"collection_type: {shorten(kind, 40)}: expected list, paired, list:paired or another "
                           "of Galaxy's", USAGE)
-    if "record" in kind.split(":"):     # Galaxy 26.1 wants its fields, and takes none for those inside a list
-        raise GalaxyError(f"a collection of type {kind} {ELSEWHERE}", USAGE)
+    if ":" in kind and "record" in kind.split(":"):     # Galaxy 26.1 takes no fields for those inside a list
+        raise GalaxyError(f"a collection of type {kind} can't be made here: make it in Galaxy and give it as galaxy_id: ID",
+                          USAGE)
     inner = replace(spec, settings={**spec.settings, "collection_type": kind.partition(":")[2]})
     elements: list[tuple[str, DatasetInput | CollectionInput]] = []
     for number, member in enumerate(members):
@@ -121,7 +121,73 @@ def _parse_collection(values: InputValues, spec: InputSpec, value: dict[str, Any
     for name, element in elements:
         if (":" in kind) != isinstance(element, CollectionInput):
             raise GalaxyError(f"a collection of type {kind} can't have the element {name!r}", USAGE)
-    return CollectionInput(kind, elements, str(value.get("name") or ""))
+    extras = _parse_record(spec, value, names) if kind == "record" else _parse_sheet(spec, value, names, kind)
+    if kind == "record":
+        order = [each["name"] for each in extras["fields"]]
+        elements.sort(key=lambda element: order.index(element[0]))
+    return CollectionInput(kind, elements, str(value.get("name") or ""), extras)
+
+
+def _parse_record(spec: InputSpec, value: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """The `fields` that a request for a record needs: the job file's, else the input's, else a file for each element."""
+    fields = value.get("fields") or spec.settings.get("fields") or [{"name": name, "type": "File"} for name in names]
+    expected = [str(each.get("name")) for each in fields]
+    if set(names) != set(expected):
+        raise GalaxyError(f"the elements of the record are {', '.join(expected)}, not {', '.join(names)}", USAGE)
+    return {"fields": fields}
+
+
+def _parse_sheet(spec: InputSpec, value: dict[str, Any], names: list[str], kind: str) -> dict[str, Any]:
+    """The `column_definitions` (the job file's, else the input's) and `rows` of a sample sheet; {} where it has none."""
+    columns, rows = value.get("column_definitions"), value.get("rows")
+    if not kind.startswith("sample_sheet"):
+        if columns or rows:
+            raise GalaxyError(f"a collection of type {kind} has no rows: collection_type: sample_sheet has", USAGE)
+        return {}
+    columns = columns or spec.settings.get("column_definitions")
+    if not columns and not rows:
+        return {}
+    if not isinstance(columns, list) or not all(isinstance(column, dict) and column.get("name") for column in columns):
+        raise GalaxyError("rows need column_definitions, a list of name and type", USAGE)
+    if not isinstance(rows, dict) or set(map(str, rows)) != set(names):
+        raise GalaxyError(f"rows: expected values for each of {', '.join(names)}", USAGE)
+    columns = [_parse_column(column) for column in columns]
+    return {"column_definitions": columns, "rows": {name: _parse_row(columns, name, rows[name]) for name in names}}
+
+
+def _column_spec(column: dict[str, Any]) -> InputSpec:
+    settings = {**column, "parameter_type": COLUMN_TYPES.get(str(column.get("type")), "text")}
+    return InputSpec("", str(column["name"]), "", "parameter", settings)
+
+
+def _parse_column(column: dict[str, Any]) -> dict[str, Any]:
+    """A column's definition with its values in the column's type, and its limits as numbers."""
+    plain = replace(_column_spec(column), settings={**_column_spec(column).settings, "restrictions": [], "validators": []})
+    typed = {**column, "optional": bool_option(str(column.get("optional", "false")), f"{plain.name}: optional")}
+    for key in ("default_value", "restrictions", "suggestions"):
+        if column.get(key) is not None:
+            values = column[key] if isinstance(column[key], list) else [column[key]]
+            parsed = [parse_parameter(plain, each) for each in values]
+            typed[key] = parsed if isinstance(column[key], list) else parsed[0]
+    typed["validators"] = [{name: float(limit) if name in ("min", "max") and isinstance(limit, str) else limit
+                            for name, limit in validator.items()}
+                           for validator in column.get("validators") or []]
+    return typed
+
+
+def _parse_row(columns: list[dict[str, Any]], name: str, row: Any) -> list[Any]:
+    if not isinstance(row, list) or len(row) != len(columns):
+        raise GalaxyError(f"rows: {name}: expected {len(columns)} values: "
+                          f"{', '.join(str(column['name']) for column in columns)}", USAGE)
+    parsed = []
+    for column, text in zip(columns, row):
+        if text is None and not column["optional"]:
+            raise GalaxyError(f"rows: {name}: {column['name']} is empty", USAGE)
+        try:
+            parsed.append(column.get("default_value") if text is None else parse_parameter(_column_spec(column), text))
+        except GalaxyError as error:
+            raise GalaxyError(f"rows: {name}: {column['name']}: {error}", USAGE) from None
+    return parsed
 
 
 def _parse_file(values: InputValues, spec: InputSpec, value: dict[str, Any], folder: Path) -> DatasetInput:
@@ -144,8 +210,8 @@ def _parse_file(values: InputValues, spec: InputSpec, value: dict[str, Any], fol
     require_dbkey(values.resolver.galaxy, dbkey, "dbkey")
     dataset = DatasetInput(path, source=source, name=name or source.name, dbkey=dbkey,
                            tags=tuple(parse_tag(str(tag), "tags") for tag in (tags if isinstance(tags, list) else [tags])))
-    _check_hashes(source, value.get("hashes") or [])
-    return with_datatype(spec, dataset)
+    source = _with_hashes(source, value.get("hashes") or [])
+    return with_datatype(spec, replace(dataset, source=source))
 
 
 def _load(name: str) -> tuple[dict[str, Any], Path]:
@@ -160,7 +226,11 @@ def _load(name: str) -> tuple[dict[str, Any], Path]:
         loader.yaml_implicit_resolvers = {first: [entry for entry in entries if entry[0] in kept]
                                           for first, entries in loader.yaml_implicit_resolvers.items()}
         root = loader.get_single_node()
-        duplicate = next(_duplicate_keys(root, set()), None)
+        # Of a file of tests only the jobs count: what the outputs must have is often written with a key twice.
+        tests = root.value if isinstance(root, yaml.SequenceNode) else []
+        jobs = [value for test in tests if isinstance(test, yaml.MappingNode)
+                for key, value in test.value if key.value == "job"]
+        duplicate = next((key for node in jobs or [root] for key in _duplicate_keys(node, set())), None)
         content = None if root is None else loader.construct_document(root)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = getattr(error, "problem_mark", None)
@@ -211,16 +281,18 @@ def _store_contents(contents: str) -> str:
     return str(path)
 
 
-def _check_hashes(source: Source, hashes: Any) -> None:
-    """Raise `GalaxyError` (USAGE) where a file does not have a hash that the job file gives for it."""
+def _with_hashes(source: Source, hashes: Any) -> Source:
+    """The source with the hashes that the job file gives for a URL, which Galaxy compares when it fetches that. Raise
+    `GalaxyError` (USAGE) where a file does not have one."""
     if not isinstance(hashes, list) or not all(isinstance(entry, dict) and entry.get("hash_value") for entry in hashes):
         raise GalaxyError("hashes: expected a list of hash_function and hash_value", USAGE)
+    known = []
     for entry in hashes:
-        function = str(entry.get("hash_function") or "MD5").upper()
+        function, value = str(entry.get("hash_function") or "MD5").upper(), str(entry["hash_value"]).lower()
         if function not in HASHES:
             raise GalaxyError(f"{source.path}: unknown hash function {function}: expected one of {', '.join(HASHES)}", USAGE)
-        if source.is_url:
-            continue
-        digest = hash_file(Path(source.path), HASHES[function])
-        if digest != str(entry["hash_value"]).lower():
+        known.append((function, value))
+        digest = value if source.is_url else hash_file(Path(source.path), HASHES[function])
+        if digest != value:
             raise GalaxyError(f"{source.path}: its {function} is {digest}, not {entry['hash_value']}", USAGE)
+    return replace(source, hashes=tuple(known)) if source.is_url else source

@@ -172,8 +172,8 @@ def describe_inputs(galaxy: Galaxy, content: Workflow, editor: Workflow) -> list
         settings = left["steps"][index]["tool_inputs"]
         rows.append({"index": index, "label": about["label"], "kind": settings["parameter_type"], "collection_type": None,
                      "datatypes": [], "optional": bool(settings.get("optional")), "default": None,
-                     "choices": settings.get("restrictions") or [], "fields": [], "annotation": "left for run time",
-                     "uuid": ""})
+                     "choices": settings.get("restrictions") or [], "fields": [], "columns": [],
+                     "annotation": "left for run time", "uuid": ""})
     return rows
 
 

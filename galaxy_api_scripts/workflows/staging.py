@@ -10,7 +10,6 @@ from common import Galaxy, GalaxyError, redact, report_error
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.collections import create_collection_once, find_created_collection
 from galaxy_api_scripts.datasets.sources import Source
-from galaxy_api_scripts.datasets.target_history import TargetHistory
 from galaxy_api_scripts.datasets.upload import Upload, UploadSettings, mark_done, upload_sources, verify_uploads
 from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputValue, iter_datasets
 
@@ -52,7 +51,7 @@ class Staging:
 
     def forget(self) -> None:
         """Remove the notes, once the run has begun and needs them no more."""
-        mark_done(self.uploads, TargetHistory(""))
+        mark_done(self.uploads)
         for record in self.records:
             record.remove()
 
@@ -76,7 +75,8 @@ class Staging:
             return value
         name = value.name or name
         elements = self._elements(value)
-        record = Checkpoint(self.galaxy, f"collection {name!r}", "input", self.history, index, elements)
+        marks = [value.extras] if value.extras else []
+        record = Checkpoint(self.galaxy, f"collection {name!r}", "input", self.history, index, elements, *marks)
         self.records.append(record)
         collection = find_created_collection(self.galaxy, name, record) or create_collection_once(
             self.galaxy, self.history, name, record, lambda: self._create_collection(name, value, elements))
@@ -88,7 +88,8 @@ class Staging:
         uploaded = all(dataset.source for dataset in iter_datasets(value))
         return dict(self.galaxy.post("dataset_collections", {
             "instance_type": "history", "history_id": self.history, "name": name, "collection_type": value.type,
-            "element_identifiers": elements, "copy_elements": not uploaded, "hide_source_items": uploaded}))
+            "element_identifiers": elements, "copy_elements": not uploaded, "hide_source_items": uploaded,
+            **value.extras}))
 
     def _elements(self, value: CollectionInput) -> list[dict[str, Any]]:
         return [{"name": name, **(self._ref(element) if isinstance(element, DatasetInput) else {
@@ -105,7 +106,7 @@ def preview_inputs(value: InputValue) -> Any:
         return value.ref or {"upload": value.place, "extension": value.source.ext if value.source else ""}
     if isinstance(value, CollectionInput):
         elements = {name: preview_inputs(element) for name, element in value.elements}
-        return {"collection_type": value.type, "elements": elements}
+        return {"collection_type": value.type, "elements": elements, **value.extras}
     return value
 
 

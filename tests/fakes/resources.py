@@ -127,7 +127,7 @@ class Resources:
         return {name: thing[name] for name in SHOWN if name in thing}
 
     def get_file(self, ask, body, which):
-        return self._listed(self.file(which))
+        return {**self._listed(self.file(which)), "ldda_id": which}
 
     def get_library_contents(self, ask, body, which):
         def below(folder, path):

@@ -25,6 +25,11 @@ INPUTS = {
     "paint": step("parameter_input", parameter_type="color", optional=True),
     "choice": step("parameter_input", parameter_type="text", optional=True, restrictions=["a", {"value": "b"}]),
     "a = b": step("data_input", optional=True),
+    "both": step("data_collection_input", collection_type="record", optional=True,
+                 fields=[{"name": "left", "type": "File"}, {"name": "right", "type": "File"}]),
+    "sheet": step("data_collection_input", collection_type="sample_sheet", optional=True, column_definitions=[
+        {"name": "dose", "type": "int", "optional": False, "validators": [{"type": "in_range", "min": 0, "max": 9}]},
+        {"name": "note", "type": "string", "optional": True}]),
     "deep": step("data_collection_input", collection_type="list:list", optional=True),
 }
 WORKFLOW = {"id": "w", "name": "n", "ids": {}, "steps": {str(number): step for number, step in enumerate(INPUTS.values())},

@@ -111,6 +111,16 @@ def test_a_run_that_galaxy_no_longer_knows_is_submitted_again(work, memory, requ
     assert (unit.state, unit.attempt, unit.invocation) == ("waiting", 2, None)
 
 
+def test_a_sample_that_was_taken_on_again_by_a_process_that_was_killed_then_is_not_given_up(work, memory, requests_mock):
+    """Its results could not be fetched, its row is gone, and it waits, as `submit` leaves it."""
+    mock_finished_run(requests_mock)
+    unit = add_sample(memory, state="waiting", own_history=True)
+    fresh = add_sample(memory, "b", state="waiting", invocation=None)
+    work.adopt_orphans()
+    assert [one.name for one in (*work.run_round(), *work.run_round())] == ["a"]
+    assert (unit.state, fresh.state) == ("ok", "gone")
+
+
 # ------------------------------------------------------------------------------------------------------ where results go
 
 def folder_names(work, *names):
@@ -153,7 +163,7 @@ def test_results_that_were_never_downloaded_are_downloaded_on_request(work, memo
 def test_a_changed_file_is_not_taken_for_the_one_that_was_uploaded_before(work, memory):
     """The process was killed when the attempt was saved and not begun."""
     before = add_sample(memory, state="waiting", purpose=samples.stable_hash("a", ""), files={"/f": [1, 1, ""]},
-                        inputs={"0": 1})
+                        inputs={"0": 1}, invocation=None)
     changed = SimpleNamespace(purpose="", files={"/f": (1, 2)}, workflow=PLAN.workflow)
     assert work.submit("a", changed).key != before.key
     work.adopt_orphans()

@@ -24,9 +24,12 @@ REFUSED = [
     ("strict.ga", ["flag=perhaps"], {}, "input flag: its value: 'perhaps' is neither true nor false"),
     ("strict.ga", ["pairs=s1.fastq"], {}, "input pairs: "),
     ("strict.ga", ["sheet=t.tsv"], {}, "input sheet: expected a collection of type sample_sheet"),
-    ("strict.ga", [], {"both": RECORD}, "input both: a collection of type record can't be made here"),
+    ("strict.ga", [], {"both": {**RECORD, "elements": RECORD["elements"][:1]}},
+     "input both: the elements of the record are left, right, not left"),
     ("strict.ga", [], {"both": IN_A_LIST}, "input both: a collection of type list:record can't be made here"),
-    ("strict.ga", [], {"sheet": {**SHEET, "rows": {"left": [1]}}}, "input sheet: a collection with rows can't be made here"),
+    ("strict.ga", [], {"sheet": SHEET}, "input sheet: rows: expected values for each of left, right"),
+    ("strict.ga", [], {"sheet": {**SHEET, "rows": {"left": [1], "right": ["x"]}}},
+     "input sheet: rows: right: dose: 'x' is not an integer"),
     ("strict.ga", [], {"sheet": {**SHEET, "element": []}}, "has element, which this script does not know: did you mean el"),
     ("strict.ga", ["--param=cut:columnList"], {}, "--param=cut:columnList: expected STEP:NAME=VALUE"),
     ("strict.ga", ["--param=cut:delimiter=T"], {}, "parameter delimiter of cut comes from an input"),
@@ -105,6 +108,18 @@ def test_galaxy_takes_what_a_dry_run_says_yes_to(person, folder, workflow, words
     if job:
         assert {label: values[label] for label in ("note", "lines", "share", "flag", "code", "cut by")} == {
             "note": "NO", "lines": 5, "share": 0.1, "flag": True, "code": "AB1", "cut by": "Tab"}
+
+
+def test_a_record_and_a_sample_sheet_reach_galaxy_whole(person, folder):
+    job = {"both": RECORD, "sheet": {**SHEET, "rows": {"left": [1], "right": [2]}}}
+    begun = run(person, folder, "strict.ga", "--no-wait", "--format=value", "--fields=id", "table=t.tsv", job=job)
+    assert begun.returncode == 0, begun
+    inputs = {value["label"]: value["id"] for value in person.look(f"invocations/{begun.stdout.strip()}")["inputs"].values()}
+    both, sheet = (person.look(f"dataset_collections/{inputs[label]}") for label in ("both", "sheet"))
+    assert both["collection_type"] == "record" and sheet["column_definitions"][0]["name"] == "dose"
+    assert [element["element_identifier"] for element in both["elements"]] == ["left", "right"]
+    assert [(element["element_identifier"], element["columns"]) for element in sheet["elements"]] == [
+        ("left", [1]), ("right", [2])]
 
 
 def test_what_is_left_for_run_time_reaches_the_tool_and_the_name(person, folder):

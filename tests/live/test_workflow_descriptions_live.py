@@ -81,7 +81,7 @@ def test_list_of_others(person, admin):
 
 def test_show(person, workflow, odd):
     lines = [line.split() for line in told(person, "workflow_show.py", person.key, person.url, workflow).splitlines()]
-    assert ["0", "observations", "dataset", "tabular", "no"] in lines
+    assert ["0", "observations", "dataset", "(tabular)", "no"] in lines
     assert ["4", "Wettest", "first", "sort1", "1.2.0", "3", "By", "month", "wet_days"] in lines
     assert " ".join(lines[-1]) == "The server has all its tools."
     text = told(person, "workflow_show.py", person.key, person.url, odd)

@@ -1,4 +1,4 @@
-"""Cases that failed once (A10, A13), for histories, libraries and archives, each by its number."""
+"""Cases that failed once (A1, A10, A13), for histories, libraries and archives, each by its number."""
 import importlib
 
 import pytest
@@ -6,7 +6,7 @@ from fakes import KEY
 from fakes.galaxy import FakeGalaxy
 from fakes.whole_jobs import archive
 
-from common import DONE
+from common import DONE, USAGE
 
 
 @pytest.fixture
@@ -84,3 +84,30 @@ def test_a13_a_files_name_that_begins_with_a_hyphen_is_a_file(galaxy, script, tm
     history = galaxy.create_history("Run 12")
     assert script(importlib.import_module("upload_to_history").main, KEY, galaxy.url, history, "-dash.txt") == DONE
     assert galaxy.held(history) == {"-dash.txt": b"abc"}
+
+
+@pytest.mark.parametrize("form", ["{id}", "ld:{id}", "ldda:{id}", "lib:/Lab/a.txt"])
+def test_a1_a_librarys_dataset_is_imported_by_each_of_its_names(form, galaxy, script, capsys):
+    history, file = galaxy.create_history("Run 12"), galaxy.create_file("Lab", "a.txt", b"abc")
+    line = [KEY, f"{galaxy.url}/api/histories/{history}/contents"]
+    assert script(importlib.import_module("import_library_dataset_to_history").main, *line,
+                  form.format(id=file["id"])) == DONE
+    assert galaxy.held(history) == {"a.txt": b"abc"}
+
+
+@pytest.mark.parametrize("ref", ["hda:{id}", "hdca:{id}", "lib:/Lab/b.txt", "lib:/Lib/a.txt", "ldda:no/../id"])
+def test_a1_what_is_no_dataset_of_a_library_is_not_imported(ref, galaxy, script, capsys):
+    history, file = galaxy.create_history("Run 12"), galaxy.create_file("Lab", "a.txt", b"abc")
+    line = [KEY, f"{galaxy.url}/api/histories/{history}/contents", ref.format(id=file["id"])]
+    assert script(importlib.import_module("import_library_dataset_to_history").main, *line) != DONE
+    assert capsys.readouterr().err.count("\n") == 1 and galaxy.held(history) == {}
+
+
+def test_a1_a_historys_dataset_is_put_into_a_library_by_its_ref_and_a_collection_is_not(galaxy, script, capsys):
+    library, dataset = galaxy.create_library("Lab"), galaxy.create_dataset("a.txt", b"abc")
+    main, root = importlib.import_module("copy_hda_to_library_folder").main, library["root_folder_id"]
+    for kind in ("hdca", "ldda", "ld"):
+        assert script(main, galaxy.url, KEY, f"{kind}:{dataset}", library["id"], root) == USAGE
+        assert capsys.readouterr().err.count("\n") == 1 and galaxy.children(root) == []
+    assert script(main, galaxy.url, KEY, f"hda:{dataset}", library["id"], root) == DONE
+    assert [one["name"] for one in galaxy.children(root)] == ["a.txt"]

@@ -123,6 +123,16 @@ def test_an_archive_of_something_else_is_an_error(tmp_path):
             read_archive(tmp_path / "f")
 
 
+def test_an_archive_that_unpacks_without_end_is_an_error(tmp_path):
+    """A gzip bomb: 300 KB that become 300 MB of description."""
+    block, file = gzip.compress(bytes(2**20), 1), tmp_path / "f"
+    about = tarfile.TarInfo("datasets_attrs.txt")
+    about.size = 300 * 2**20
+    file.write_bytes(gzip.compress(about.tobuf()) + block * 300)
+    with pytest.raises(GalaxyError, match="not the archive of a history: its datasets_attrs.txt has more than 256 MiB"):
+        read_archive(file)
+
+
 # ------------------------------------------------------------------------------------------------------- history_export
 
 class Exporter:
@@ -599,7 +609,16 @@ def test_an_archive_too_large_for_a_proxy_is_an_error_with_a_hint(script, import
     assert output.endswith("an archive goes in one request; --help says how to send one in pieces\n")
 
 
-def test_an_archive_that_changes_during_the_upload_is_not_imported(importer):
+def replace_by_mv(path):
+    """Another file of the same size and time takes its name (A12)."""
+    about, other = path.stat(), path.with_name("other")
+    other.write_bytes(bytes(about.st_size))
+    os.utime(other, ns=(about.st_atime_ns, about.st_mtime_ns))
+    other.replace(path)
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"shorter"), replace_by_mv])
+def test_an_archive_that_changes_during_the_upload_is_not_imported(importer, change):
     whole = read_archive(importer.file)
 
     class Bar:
@@ -607,7 +626,7 @@ def test_an_archive_that_changes_during_the_upload_is_not_imported(importer):
 
         def update(self, size):
             if size:
-                importer.file.write_bytes(b"shorter")
+                change(importer.file)
 
     with pytest.raises(GalaxyError, match="changed while it was sent, so nothing is imported"):
         b"".join(histories.ArchiveForm(whole, Bar()))

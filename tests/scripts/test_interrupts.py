@@ -75,3 +75,23 @@ def test_d31_a_missing_package_is_named_in_one_line(missing, says, tmp_path):
         ended = subprocess.run([sys.executable, SCRIPTS[name], "a", "b", "c"], capture_output=True, text=True, cwd=tmp_path,
                                env={"PATH": os.defpath, "PYTHONPATH": str(tmp_path)})
         assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1) and says in ended.stderr, ended
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_an_error_in_a_thread_is_one_line_without_the_key(debug, tmp_path):
+    (tmp_path / "script.py").write_text(f"""
+import sys, threading, common
+def fail(key):
+    raise KeyError(f"no answer to {{key}}")
+def main():
+    common.register_secret({KEY!r})
+    for act in (fail, sys.exit):
+        thread = threading.Thread(target=act, args=[{KEY!r}])
+        thread.start()
+        thread.join()
+common.run(main)
+""")
+    ended = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, cwd=tmp_path, env={
+        "PATH": os.defpath, "PYTHONPATH": str(ROOT), "GALAXY_DEBUG": debug})
+    assert ended.stderr.splitlines()[-1].startswith("script.py: unforeseen: KeyError: 'no answer to ***'"), ended
+    assert KEY not in ended.stderr and ("Traceback" in ended.stderr) == bool(debug)

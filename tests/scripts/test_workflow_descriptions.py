@@ -102,11 +102,26 @@ def test_show_prints_inputs_and_steps(script, galaxy, capsys):
     captured = capsys.readouterr()
     lines = [" ".join(line.split()) for line in captured.out.splitlines()]
     assert lines[0] == f"Wet days, {ID}" and captured.err == ""
-    assert "0 table dataset tabular, bed no" in lines and "1 reads collection list:paired yes" in lines
+    assert "0 table dataset (tabular, bed) no" in lines and "1 reads collection (list:paired) yes" in lines
     assert "2 how: many integer yes 3" in lines and "3 text no a, b" in lines
     assert "4 Wet Filter1 1.1 0 table" in lines
     assert "5 shed/repos/me/cut/cut/2.0 2.0 4 Wet, 2 how: many $(inputs.when) days" in lines
     assert lines[-1] == "The server has all its tools."
+
+
+def test_show_fits_the_terminal(script, galaxy, capsys, monkeypatch):
+    """Only there: in a file or a pipe nothing is cut."""
+    long = exported(step(0, "parameter_input", "which", {"parameter_type": "text", "restrictions": ["choice"] * 200}),
+                    tool(1, "shed/repos/somebody/a_long_name/a_long_name/1.0", "1.0", "Wet", {"input": 0}))
+    galaxy.get(f"{URL}/api/workflows/{ID}/download?style=ga", json=long)
+    galaxy.get(f"{URL}/api/workflows/{ID}/download?style=editor", json=in_editor(long))
+    for columns, terminal in (("80", True), ("200", True), ("80", False)):
+        monkeypatch.setenv("COLUMNS", columns)
+        monkeypatch.setattr("sys.stdout.isatty", lambda terminal=terminal: terminal)
+        assert script(workflow_show.main, KEY, URL, ID) == 0
+        shown = capsys.readouterr().out
+        assert (max(map(len, shown.splitlines())) <= int(columns)) == terminal == ("\u2026" in shown)
+        assert "which" in shown and "1.0" in shown and "0 which" in shown
 
 
 def test_show_prints_rows_in_other_formats(script, galaxy, capsys):
@@ -122,7 +137,10 @@ def test_show_prints_rows_in_other_formats(script, galaxy, capsys):
 
 def test_what_is_left_for_run_time_and_a_records_fields_are_shown_and_in_the_template(script, galaxy, capsys):
     fields = [{"name": "left", "type": "File"}, {"name": "right", "type": "File"}]
+    columns = [{"name": "dose", "type": "int"}, {"name": "note", "type": "string"}]
     drawn = exported(step(0, "data_collection_input", "both", {"collection_type": "record", "fields": fields}),
+                     step(2, "data_collection_input", "sheet", {"collection_type": "sample_sheet",
+                                                                "column_definitions": columns}),
                      tool(1, "Filter1", "1.1", "Wet", post_job_actions={"R": {"action_arguments": {"newname": "${who}"}}}))
     editor = in_editor(drawn)
     editor["steps"]["1"] = {**drawn["steps"]["1"], "tool_state": {"cond": '{"__class__": "RuntimeValue"}'}, "config_form": {
@@ -130,10 +148,14 @@ def test_what_is_left_for_run_time_and_a_records_fields_are_shown_and_in_the_tem
     galaxy.get(f"{URL}/api/workflows/{ID}/download?style=ga", json=drawn)
     galaxy.get(f"{URL}/api/workflows/{ID}/download?style=editor", json=editor)
     assert script(workflow_show.main, "--format=value", "--fields=label,kind,optional", KEY, URL, ID) == 0
-    assert capsys.readouterr().out.splitlines() == ["both\tcollection\tno", "Wet:cond\ttext\tno", "who\ttext\tno"]
+    assert capsys.readouterr().out.splitlines() == [
+        "both\tcollection\tno", "sheet\tcollection\tno", "Wet:cond\ttext\tno", "who\ttext\tno"]
     assert script(workflow_template.main, KEY, URL, ID) == 0
-    job = yaml.safe_load(capsys.readouterr().out)
+    text = capsys.readouterr().out
+    job = yaml.safe_load(text)
     assert [one["identifier"] for one in job.pop("both")["elements"]] == ["left", "right"]
+    assert "# rows: dose, note\n" in text
+    assert job.pop("sheet")["rows"] == {"todo_element_name": ["todo_param_value", "todo_param_value"]}
     assert job == {"Wet:cond": "todo_param_value", "who": "todo_param_value"}
 
 

@@ -46,7 +46,7 @@ def test_arguments_returns_options_and_positionals():
 
 
 def test_a_bad_line_shows_the_usage_and_no_key(capsys):
-    for line, problem in (([], "KEY, URL: missing"), ([KEY], "URL: missing")):
+    for line, problem in (([], "missing: KEY, URL"), ([KEY], "missing: URL")):
         assert common.run(lambda: common.arguments(NEW_USAGE, line)) == USAGE       # noqa: B023
         output, name = capsys.readouterr(), common.script_name()
         usage = "Usage:\n  do.py [options] KEY URL [NAME=VALUE...]"
@@ -182,7 +182,7 @@ def test_parse_payload_shows_no_value_in_its_errors(tmp_path):
 def test_parse_payload_refuses_json_nested_too_deeply(tmp_path):
     (tmp_path / "deep.json").write_text("[" * 100_000)
     for pairs in ([f"@{tmp_path}/deep.json"], [f"x:=@{tmp_path}/deep.json"]):
-        with pytest.raises(GalaxyError, match="nested too deeply|not JSON"):
+        with pytest.raises(GalaxyError, match="not JSON"):
             common.parse_payload(pairs)
 
 

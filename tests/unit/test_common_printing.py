@@ -23,6 +23,20 @@ def test_tables_never_rewrite_values(capsys):
     assert " 2 " in table[3]
 
 
+def test_a_recipes_own_stream_needs_no_more_than_write(monkeypatch):
+    class Stream:
+        text = ""
+
+        def write(self, text):
+            self.text += text
+
+    stream = Stream()
+    monkeypatch.setattr("sys.stdout", stream)
+    print_members([{"name": "a\x1bb"}])
+    print_answer("done")
+    assert "  name: a\x1bb\n" in stream.text and stream.text.endswith("done\n")
+
+
 def test_every_key_that_occurs_is_a_column(capsys):
     assert "extra" in printed(capsys, ROWS, "table").splitlines()[0]
     assert "extra" in printed(capsys, ROWS, "csv").splitlines()[0]

@@ -78,6 +78,39 @@ def test_a_planemo_test_file_is_a_job_file(parse, files):
     assert parse(job=job(files, [{"job": "inner.yml"}])).by_label == {"word": "three"}
 
 
+PAIR = [{"class": "File", "identifier": name, "path": "a.bed"} for name in "ab"]
+
+
+def test_a_record_has_the_fields_of_its_input(parse, files):
+    named = [{**element, "identifier": name} for element, name in zip(PAIR, ("right", "left"))]
+    both = parse(job=job(files, {"both": {"class": "Collection", "elements": named}})).by_label["both"]
+    assert [name for name, _ in both.elements] == ["left", "right"]
+    assert both.extras == {"fields": [{"name": "left", "type": "File"}, {"name": "right", "type": "File"}]}
+
+
+def test_the_rows_of_a_sample_sheet_have_the_types_of_their_columns(parse, files):
+    values = parse(job=job(files, """
+sheet:
+  class: Collection
+  elements: [{class: File, identifier: a, path: a.bed}, {class: File, identifier: b, path: a.bed}]
+  rows: {a: [3, NO], b: [05, null]}
+reads:
+  class: Collection
+  collection_type: sample_sheet
+  elements: [{class: File, identifier: "1", path: a.bed}]
+  column_definitions:
+  - {name: ok, type: boolean, optional: false}
+  - {name: share, type: float, optional: true, default_value: 1}
+  rows: {1: [NO, ~]}
+"""))
+    assert values.problems == []
+    sheet, reads = (values.by_label[label].extras for label in ("sheet", "reads"))
+    assert sheet["rows"] == {"a": [3, "NO"], "b": [5, None]} and sheet["column_definitions"][0]["name"] == "dose"
+    assert reads["rows"] == {"1": [False, 1.0]}
+    assert [(column["optional"], column.get("default_value")) for column in reads["column_definitions"]] == [
+        (False, None), (True, 1.0)]
+
+
 @pytest.mark.parametrize("scalar", ["NO", "1:50", "010", "1.10", "0x1F", "1_000", "2026-01-02", "true", ".inf", "1e3", "on"])
 def test_a_scalar_of_yaml_reaches_a_text_as_it_stands(parse, files, scalar):
     """In a list, as an element's or a file's name, as a tag, too."""
@@ -114,6 +147,42 @@ def test_a_scalar_of_yaml_is_a_number_or_a_truth_value_where_the_input_is_one(pa
     assert type((values.problems or list(values.by_label.values()) or [None])[0]) is type(value)
 
 
+def test_a_file_of_tests_as_iwc_has_them(parse, files):
+    """URLs as path or location, hashes of them for Galaxy to compare, a nested pair, a key twice in the asserts."""
+    values = parse(job=job(files, """
+- doc: Test outline
+  job:
+    word: 1.10
+    flag: false
+    reads:
+      class: File
+      path: https://zenodo.test/records/1/files/Forward%20reads.fastqsanger.gz?download=1
+      hashes:
+      - {hash_function: SHA-1, hash_value: ABCDEF0123456789}
+    pairs:
+      class: Collection
+      collection_type: list:paired
+      elements:
+      - class: Collection
+        type: paired
+        identifier: 010
+        elements:
+        - {identifier: forward, class: File, location: "ftp://ebi.test/r1.fastq.gz", filetype: fastqsanger.gz, dbkey: hg38}
+        - {identifier: reverse, class: File, location: "file://{files}/s1_R2.fastq.gz"}
+  outputs:
+    report:
+      asserts:
+        has_text: {text: "a"}
+        has_text: {text: "b"}
+""".replace("{files}", str(files))))
+    assert values.problems == []
+    [reads] = iter_datasets(values.by_label["reads"])
+    assert (reads.source.hashes, reads.source.ext) == ((("SHA-1", "abcdef0123456789"),), "fastqsanger.gz")
+    assert shape(values.by_label["pairs"])["list:paired"] == {"010": {"paired": {
+        "forward": "r1.fastq.gz", "reverse": "s1_R2.fastq.gz"}}}
+    assert (values.by_label["word"], values.by_label["flag"]) == ("1.10", False)
+
+
 @pytest.mark.parametrize("content, problem", [
     ({"nosuch": 1}, "there is no input 'nosuch'"),
     ({"word": "todo_param_value"}, "input word: todo_param_value is a placeholder: fill it in"),
@@ -134,9 +203,23 @@ def test_a_scalar_of_yaml_is_a_number_or_a_truth_value_where_the_input_is_one(pa
      "input beds: class: Collection has colection_type, which this script does not know: did you mean collection_type?"),
     ({"beds": {"elements": [{"class": "Collection", "elments": [], "identifier": "x"}]}},
      "input beds: class: Collection has elments, which this script does not know: did you mean elements?"),
-    *(({"beds": {"class": "Collection", "collection_type": "sample_sheet", "elements": [], key: [{}]}},
-       f"input beds: a collection with {key} can't be made here: make it in Galaxy and give it as galaxy_id: ID")
-      for key in ("rows", "column_definitions", "fields")),
+    ({"both": {"class": "Collection", "elements": PAIR}},
+     "input both: the elements of the record are left, right, not a, b"),
+    ({"both": {"class": "Collection", "collection_type": "list:record", "elements": []}},
+     "input both: a collection of type list:record can't be made here: make it in Galaxy and give it as galaxy_id: ID"),
+    ({"sheet": {"class": "Collection", "elements": PAIR}}, "input sheet: rows: expected values for each of a, b"),
+    ({"sheet": {"class": "Collection", "elements": PAIR, "rows": {"a": ["1", "x"]}}},
+     "input sheet: rows: expected values for each of a, b"),
+    ({"sheet": {"class": "Collection", "elements": PAIR, "rows": {"a": ["1"], "b": ["1", "x"]}}},
+     "input sheet: rows: a: expected 2 values: dose, note"),
+    ({"sheet": {"class": "Collection", "elements": PAIR, "rows": {"a": ["1", "x"], "b": ["1_0", "x"]}}},
+     "input sheet: rows: b: dose: '1_0' is not an integer"),
+    ({"sheet": {"class": "Collection", "elements": PAIR, "rows": {"a": ["10", "x"], "b": ["1", "x"]}}},
+     "input sheet: rows: a: dose: 10 is not within 0 to 9"),
+    ({"sheet": {"class": "Collection", "elements": PAIR, "rows": {"a": [None, "x"], "b": ["1", "x"]}}},
+     "input sheet: rows: a: dose is empty"),
+    ({"beds": {"class": "Collection", "elements": PAIR, "rows": {}, "column_definitions": [{"name": "x"}]}},
+     "input beds: a collection of type list has no rows: collection_type: sample_sheet has"),
     ({"reads": {"class": "File", "path": "a.bed", "dbkey": "hg83"}},
      "input reads: dbkey=hg83: no reference genome of http://galaxy.test: display.py - /api/genomes shows them"),
     ({"reads": {"class": "File", "path": "a.bed", "tags": ["one", "two words"]}},
@@ -180,6 +263,7 @@ def test_a_text_that_resembles_a_placeholder_is_taken(parse, files):
     ("word: a\nlimit: 1\nword: b\n", "line 3: 'word' is given twice"),
     ("reads: &a {class: File, path: x,\n path: y}\nbed: *a\n", "line 2: 'path' is given twice"),
     ("word: &a [*a]\n&b word: *b\n", "line 2: 'word' is given twice"),
+    ("- job: {word: a, word: b}\n", "line 1: 'word' is given twice"),
     ("- 1\n- 2\n", "not a job file"), ("a: [", "neither YAML nor JSON, line"), ("text", "not a job file")])
 def test_a_file_that_is_not_a_job_is_refused(parse, files, text, words):
     with pytest.raises(Exception, match=words):

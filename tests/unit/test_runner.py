@@ -12,7 +12,7 @@ import pytest
 from fakes.batches import Batch, Killed, batch, death, server
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, GalaxyError
-from galaxy_api_scripts.batch import ledger, ledger_reader, samples, summary
+from galaxy_api_scripts.batch import ledger, ledger_reader, running_sample, samples, summary
 from galaxy_api_scripts.datasets import download
 
 __all__ = ["batch", "death", "server"]      # fixtures
@@ -188,11 +188,18 @@ def read_schema_1(path, folder, url):
     return {row["name"]: {**row, "notes": json.loads(row["notes"])} for row in rows}
 
 
+def cut_within_the_headers(handler):
+    handler.read()
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Ty")
+    handler.cut()
+
+
+@pytest.mark.parametrize("cut", [lambda handler: handler.cut(), cut_within_the_headers], ids=["before", "within headers"])
 @pytest.mark.parametrize("kind", ["POST histories", "POST upload", "POST fetch", "POST invocations"])
-def test_a_lost_answer_for_one_sample_does_not_end_the_batch_of_the_others(batch, server, kind):
+def test_a_lost_answer_for_one_sample_does_not_end_the_batch_of_the_others(batch, server, kind, cut):
     """A8: the answer is lost, and nothing was made."""
     batch.samples("a", "b", "c")
-    server.answers[kind] = [lambda handler: handler.cut()]
+    server.answers[kind] = [cut]
     ended = batch("--max-running=2")
     assert {name: row["state"] for name, row in ended.rows.items()} == {"a": "ok", "b": "ok", "c": "ok"}
     batch.once_each("a", "b", "c")
@@ -211,6 +218,7 @@ def test_a_corrected_input_supersedes_the_failed_entry_and_takes_its_folder(batc
         (batch.folder / "V.tsv").write_text("mended\n")
     else:
         batch.sheet("sample table", "V mended.tsv", "ok ok.tsv")
+        batch.path = batch.folder / ".." / batch.folder.name / "sheet.tsv"      # typed in another way
     assert list(batch(line).rows) == ["V"] and batch(line).sent == []
     assert sorted(os.listdir(batch.folder / "out")) == ["V", "ok"]
     assert [unit["state"] for unit in batch.units()["V"]] == ["superseded", "ok"]
@@ -490,6 +498,20 @@ def test_a_timeout_ends_the_wait_and_the_next_run_resumes(batch, server):
     assert batch("--timeout=100", status=STILL_RUNNING).out == ""
     batch()
     batch.once_each("a")
+
+
+@pytest.mark.parametrize("ahead", [0, 10**7])
+def test_an_upload_whose_job_is_lost_ends_though_the_clock_was_put_back(batch, server, clock, monkeypatch, ahead):
+    """B16's kind: the time of sending may lie ahead of the clock."""
+    monkeypatch.setattr(running_sample, "QUEUED_LIMIT", 100)
+    batch.samples("a")
+    server.polls = 10**6
+    batch("--timeout=5", status=STILL_RUNNING)
+    with ledger.Ledger(f"{batch.path}.ledger") as book:
+        [sample] = book.samples()
+        sample.save(sent_at=sample.notes.sent_at + ahead)
+    assert "has been making 1 datasets of the uploaded files for 1" in batch(status=FAILED).rows["a"]["message"]
+    assert server.count("POST fetch") == 4
 
 
 # ----------------------------------------------------------------------------------------------------------- small things

@@ -31,6 +31,15 @@ def record(revision=NEW, status="Installed", **more):
 
 
 @pytest.fixture
+def uninstall(requests_mock):
+    """The answer to a DELETE, which makes the new revision an uninstalled one."""
+    def answer(request, context):
+        requests_mock.get(API, json=[record(OLD), record(NEW, "Uninstalled")])
+        return {"message": "removed"}
+    return answer
+
+
+@pytest.fixture
 def servers(requests_mock):
     """A Galaxy of an administrator's with nothing installed, and a Tool Shed with two revisions of one repository."""
     requests_mock.get(f"{URL}/api/users/current", json={"id": "u", "email": "me@example.org", "is_admin": True})
@@ -139,11 +148,18 @@ def test_an_installed_revision_is_not_installed_again(script, servers, capsys):
 
 
 @pytest.mark.parametrize("status", ["Deactivated", "Error"])
-def test_a_deactivated_or_failed_revision_is_uninstalled_first(script, servers, status):
+def test_a_deactivated_or_failed_revision_is_uninstalled_first(script, servers, uninstall, status):
     servers.get(API, json=[record(NEW, status)])
-    servers.delete(f"{API}/id-{NEW}", json={"message": "removed"})
+    servers.delete(f"{API}/id-{NEW}", json=uninstall)
     assert script(install_tool_shed_repositories.main, *LINE) == 0
     assert [line[:2] for line in sent(servers)] == [("DELETE", f"{API}/id-{NEW}"), ("POST", INSTALL)]
+
+
+def test_a_revision_that_stays_installed_is_not_installed_over(script, installed, capsys):
+    installed.delete(f"{API}/id-{NEW}", json=[])
+    assert script(repair_tool_shed_repository.main, *LINE, "-r", NEW) == FAILED
+    assert refused_with(capsys, "was to be uninstalled first, and its status is still Installed")
+    assert [line[0] for line in sent(installed)] == ["DELETE"]
 
 
 def test_a_revision_being_installed_is_to_be_tried_later(script, servers, capsys):
@@ -220,14 +236,14 @@ def test_a_dry_run_of_an_installation_sends_nothing(script, servers, capsys):
 # -------------------------------------------------------------------------------------------------------------- repair
 
 @pytest.fixture
-def installed(servers):
+def installed(servers, uninstall):
     servers.get(API, json=[record(OLD), record(NEW)])
     origin = {"tool_shed": "shed.test:9009", "owner": "demo", "name": "tally"}
     servers.get(f"{URL}/api/tools?in_panel=false", json=[
         {"id": "upload1", "panel_section_id": "getext"},
         {"id": "tally", "panel_section_id": "old", "tool_shed_repository": {**origin, "changeset_revision": OLD}},
         {"id": "tally", "panel_section_id": "filter", "tool_shed_repository": {**origin, "changeset_revision": NEW}}])
-    servers.delete(f"{API}/id-{NEW}", json={"message": "removed"})
+    servers.delete(f"{API}/id-{NEW}", json=uninstall)
     return servers
 
 

@@ -15,7 +15,7 @@ from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy,
 from galaxy_api_scripts import checkpoint
 from galaxy_api_scripts.datasets import upload
 from galaxy_api_scripts.datasets.sources import parse_file
-from galaxy_api_scripts.datasets.target_history import TargetHistory, open_target_history
+from galaxy_api_scripts.datasets.target_history import open_target_history
 from galaxy_api_scripts.datasets.upload import UploadSettings
 
 CONTENTS = "GET /api/histories/h/contents"
@@ -156,7 +156,7 @@ def test_the_run_after_a_killed_one_finds_its_datasets(wire, held, files, monkey
     uploads = uploaded(wire, files)
     assert [one.dataset["id"] for one in uploads] == ["d1", "d2", "d3"] and fetches_of(wire) == 1
     assert verified(wire, uploads) == uploads and not any(one.problem for one in uploads)
-    upload.mark_done(uploads, TargetHistory("h"))
+    upload.mark_done(uploads)
     assert list(checkpoint.checkpoint_folder().iterdir()) == []
     uploaded(wire, files)       # asked for once more, it is done once more
     assert fetches_of(wire) == 2
@@ -200,7 +200,7 @@ def test_the_same_line_cannot_run_twice_at_once(wire, held, files, script, capsy
 
 
 def test_a_dataset_from_before_is_not_adopted(wire, held, files, monkeypatch, clock):
-    upload.mark_done(uploaded(wire, files), TargetHistory("h"))
+    upload.mark_done(uploaded(wire, files))
     wire.answers["POST /api/tools/fetch"], works = (200, lambda handler: LOST), wire.answers["POST /api/tools/fetch"]
     with pytest.raises(GalaxyError):
         uploaded(wire, files)
