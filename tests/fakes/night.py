@@ -107,7 +107,8 @@ class Night:
             return [one["content"] for one in server.datasets.values() if one["history_id"] == self.history
                     and not one["deleted"] and one["name"] == "a.tsv"] == [b"reads\t1\n"]
         if script == "dataset_download":
-            return (self.var / "to" / "result.txt").read_bytes() == b"some bytes\n"
+            result = self.var / "to" / "result.txt"
+            return result.is_file() and result.read_bytes() == b"some bytes\n"
         if script == "library_sync":
             return [one["content"] for one in server.children(server.libraries[self.library]["root_folder_id"])] == [
                 b"shelf\t1\n"]
