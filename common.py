@@ -903,11 +903,10 @@ def proxy_hint(response: requests.Response, body: str, base: str) -> str | None:
     if not by_proxy or _parse_or_text(body) is not body:
         return None
     hints = {
-        401: "it asks for its own password: write NAME:PASSWORD@ before the host in the address",
+        401: "it asks for its own password: write NAME:PASSWORD@ before the host in the address" if "Authorization" not in
+             request.headers else "it asks for a name and password of its own, and refuses those that were sent",
         404: f"it does not pass that address on: is {base} your Galaxy's address, with its prefix if it has one?",
         413: f"it refuses a body of {_body_size(request)}; its administrator can raise the limit (client_max_body_size)"}
-    if "Authorization" in request.headers:
-        hints[401] = "it asks for a name and password of its own, and refuses those that were sent"
     return hints.get(status, "Galaxy is down or too slow: try again later" if status in TRANSIENT_STATUSES else "")
 
 
@@ -1329,9 +1328,10 @@ def format_table(content: list[Any], fields: Iterable[str] = (), style: str = "s
     # A line end in the first column would make another row of it.
     cells = [[clean(_cell(row.get(name)), "\n" if name != columns[0] else "") for name in columns] for row in rows]
     if fits:
-        widths = [max(map(display_width, column)) for column in zip(columns, *cells)]
-        while sum(widths) + 3 * len(widths) > shutil.get_terminal_size().columns and max(widths) > 16:      # no id is cut
-            widths[widths.index(max(widths))] -= 1
+        widths = [max(map(display_width, column)) for column in zip([f"{name}  " for name in columns], *cells)]
+        others = [number for number, name in enumerate(columns) if not re.fullmatch("(.*_)?id|ref", name)] or [0]
+        while sum(widths) + 2 * len(widths) - 2 > shutil.get_terminal_size().columns and max(widths[n] for n in others) > 10:
+            widths[max(others, key=widths.__getitem__)] -= 1
         cells = [list(map(_fit, row, widths)) for row in cells]
     return tabulate.tabulate(cells, columns, style, disable_numparse=True)
 
