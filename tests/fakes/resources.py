@@ -295,4 +295,4 @@ class Resources:
 
     def delete_workflow(self, ask, body, which):
         self.deleted_workflows.append(which)
-        return None
+        return b"", 204, {}

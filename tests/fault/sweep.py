@@ -5,7 +5,7 @@ Usage:
   sweep.py [options]
 
 Options:
-  --script=NAMES  only these scripts, separated by commas
+  --script=NAMES  only these scripts, separated by commas; a path in place of a name, of a script of another folder
   --mode=WORDS    only the modes whose name begins so, separated by commas
   --place=NAMES   only these, of every, writes, once  [default: every,writes,once]
   --seeds=N       how many mutations of each script's answers  [default: 12]
@@ -357,7 +357,8 @@ def plan(args, scripts):
     if "mutated" in modes:
         runs += [(script, "mutated", "once", first + number) for script in scripts
                  for number in range(int_option(args, "--seeds"))]
-    return [one for one in runs if random.Random(f"{first} {one}").random() * int_option(args, "--one-in", least=1) < 1]
+    part = int_option(args, "--one-in", least=1)
+    return [(script, *rest) for script, *rest in runs if random.Random(f"{first} {script.name} {rest}").random() * part < 1]
 
 
 def work(tasks, pipe):
@@ -393,6 +394,10 @@ def results(tasks, workers):
                 yield result
 
 
+def place_of(name):
+    return ROOT / name if name in ("display.py", "create.py", "update.py", "delete.py") else ROOT / "scripts" / name
+
+
 def told(result):
     line = re.sub(r"\s+", " ", result["err"])[-300:]
     return (f"  {result['script']} --mode='{result['mode']}' --place={result['place']} --seed={result['seed']} "
@@ -401,8 +406,7 @@ def told(result):
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    scripts = [ROOT / ("" if name in ("display.py", "create.py", "update.py", "delete.py") else "scripts") / name
-               for name in JOBS if not args["--script"] or name in args["--script"].split(",")]
+    scripts = [Path(name) if "/" in name else place_of(name) for name in (args["--script"] or ",".join(JOBS)).split(",")]
     if args["--list"]:
         print("\n".join([*MODES, "mutated"]))
         return 0
