@@ -696,7 +696,7 @@ class Answer(dict[str, Any]):
 
 
 def require_made(answer: Any, needs_id: bool = False) -> Any:
-    """Return an answer that shows what was made or deleted, things with good ids, or a text; raise an error for any other."""
+    """Return an answer that shows what was made or deleted: things with good ids, or a text; raise an error for others."""
     for made in (answer if isinstance(answer, list) else [answer]) or [None]:
         name = made.get("id", "" if needs_id else "-") if isinstance(made, dict) else not needs_id and made
         if not made or not isinstance(name, str) or (isinstance(made, dict) and not re.fullmatch(r"[\w-]+", name)):
