@@ -85,8 +85,8 @@ def request_archive(galaxy: Galaxy, checkpoint: Checkpoint, changed: str, reques
     """Let `checkpoint` hold the notes on a requested archive of what was last `changed` at that time: those of an earlier
     run if nothing has changed and Galaxy still has that archive, else those that `request()` returns."""
     notes = checkpoint.data
-    is_current = notes.get("changed") == changed and notes["asked"] >= time.time() - ARCHIVE_LIFETIME
-    if not is_current or not _is_under_way(galaxy, notes):
+    age = time.time() - notes.get("asked", 0)       # below 0 if the clock was put back
+    if notes.get("changed") != changed or not 0 <= age <= ARCHIVE_LIFETIME or not _is_under_way(galaxy, notes):
         new_notes = request()
         checkpoint.clear()
         checkpoint.save(changed=changed, asked=time.time(), **new_notes)

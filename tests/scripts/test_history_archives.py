@@ -302,7 +302,7 @@ def test_an_export_whose_process_was_killed_ends(script, exporter, clock, capsys
     assert refused_with(capsys, f"history {'h' * 16} (Run / 12): Galaxy could not make the tgz")
 
 
-@pytest.mark.parametrize("change", ["history", "gone", "old", "options", "key"])
+@pytest.mark.parametrize("change", ["history", "gone", "old", "of a clock that was put back (B16)", "options", "key"])
 def test_an_outdated_export_is_not_resumed(script, exporter, clock, monkeypatch, tmp_path, change):
     options, key = [], KEY
     exporter.poll = 100
@@ -314,6 +314,8 @@ def test_an_outdated_export_is_not_resumed(script, exporter, clock, monkeypatch,
         exporter.poll, exporter.task = 1, "SUCCESS"
     elif change == "old":
         monkeypatch.setattr(histories, "ARCHIVE_LIFETIME", -1)
+    elif "clock" in change:
+        clock.now -= 400 * 86400
     elif change == "options":
         options = ["--hidden"]
     else:
