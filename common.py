@@ -463,14 +463,14 @@ class Galaxy:
         """Return the JSON answer to GET; an empty body is an error."""
         return self._decode(self.request("GET", path, params=params, **options))
 
-    def get_or_none(self, path: str, params: Any = None) -> Any:
-        """Return the JSON answer to GET, None where Galaxy has nothing at `path` for this key (status 400, 403, 404)."""
+    def get_or_none(self, path: str, params: Any = None, absent: tuple[int, ...] = (400, 403, 404)) -> Any:
+        """Return the JSON answer to GET, None where Galaxy has nothing at `path` for this key (a status in `absent`)."""
         try:
             return self.get(path, params)
         except GalaxyError as error:
-            if error.status in (400, 403, 404):      # 400: an id that Galaxy cannot decode
-                return None
-            raise
+            if error.status not in absent:      # 400: an id that Galaxy cannot decode
+                raise
+            return None
 
     def post(self, path: str, data: Any = None) -> Any:
         """Return the JSON answer to POST of `data` as JSON; raise an error for one that does not show what was made."""
@@ -491,7 +491,8 @@ class Galaxy:
         parts = urlsplit(self.url_for(path))
         route = parts.path.rstrip("/").rsplit("/", 1)[-1]
         query = {**PAGING.get(route, {"limit": 500}), **parse_qs(parts.query, keep_blank_values=True), **(params or {})}
-        texts = {name: str(value[0] if isinstance(value, list) else value) for name, value in {"offset": 0, **query}.items()}
+        texts = {name: str(value[0] if isinstance(value, list) else value)
+                 for name, value in {"offset": 0, **query}.items() if name in ("limit", "offset")}
         size, offset = (int_option(texts, name) or 0 for name in ("limit", "offset"))
         if limit:
             query["limit"] = size = min(size, limit)
@@ -508,11 +509,9 @@ class Galaxy:
             last_page = keys
             known.update(keys)
             yield from fresh[:None if limit is None else limit - count]
-            count += len(fresh)
-            offset += len(answer)
-            # All of it at once, or the last page.
+            count, offset = count + len(fresh), offset + len(answer)
             if len(answer) > size or (route in PAGING and len(answer) < size) or (limit and count >= limit):
-                return
+                return      # all of it at once, or the last page
         raise GalaxyError(f"{parts.geturl()}: {count} members, and no end of the list: is it that long? --limit=N takes N")
 
     def find(self, path: str, name: str) -> dict[str, Any]:
@@ -531,7 +530,8 @@ class Galaxy:
 
     def resolve(self, path: str, text: str) -> dict[str, Any]:
         """Return the one thing in the list at `path` whose id, or else exact name, is `text`; otherwise as `find`."""
-        return (re.fullmatch("([0-9a-f]{16})+", text) and self.get_or_none(f"{path}/{text}")) or self.find(path, text)
+        is_id = re.fullmatch("([0-9a-f]{16})+", text)
+        return (self.get_or_none(f"{path}/{text}", absent=(400, 404)) if is_id else None) or self.find(path, text)
 
     def current_user(self) -> dict[str, Any]:
         """Return the user whose key this is (`GET /api/users/current`); raise an error where it is nobody's. Without a user

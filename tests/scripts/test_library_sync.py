@@ -309,7 +309,7 @@ def test_a_damaged_state_is_replaced(sync, shelf, alone, damage, capsys):
         base.close()
     assert sync() == 0 and not shelf.asked("POST")
     assert capsys.readouterr() == ("keep\t\t5\t2 unchanged\n", "")
-    assert sync() == 0 and shelf.mock.call_count == 7
+    assert sync() == 0 and shelf.mock.call_count == 7 and record.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("path, reason", [
