@@ -652,11 +652,11 @@ class Galaxy:
                 raise error_from_response(Answer.latest, response, self.base)
             return answer
         except (ValueError, RecursionError):
-            title = page_title(text := body_text(response))
+            title = page_title(text := body_text(response)) * ("/display" not in response.url)      # a dataset's own is none
             kind = f"a page titled {title!r}" if title else repr(shorten(text, 60))
             hint = f"addresses of the API go on with /api/, as in {self.base}/api/histories"
             if "/api/" in response.url:
-                hint = "for data take dataset_download.py" + (", and a page to log in is a proxy's" if title else "")
+                hint = "a proxy answers for Galaxy, see what it wants" if title else "for data take dataset_download.py"
             raise GalaxyError(f"{request}, not JSON but {kind}: {hint}", status=status, body=text) from None
 
     def poll(self, timeout: float | None) -> Iterator[int]:

@@ -696,7 +696,7 @@ def test_jobs_still_running_after_the_timeout_exit_with_4(sync, shelf, here, cap
     shelf.mock.post(f"{URL}/api/tools/fetch", json=slowly)
     assert sync("--timeout=0") == STILL_RUNNING
     output = capsys.readouterr()
-    assert output.out == "" and "2 files are still being added to the library after 0 s" in output.err
+    assert output.out == "" and "2 of 2 files still being added to the library after 0 s" in output.err
     assert sync("--timeout=0") == STILL_RUNNING and not shelf.asked("POST")
 
 
