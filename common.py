@@ -756,7 +756,7 @@ def read_body(response: requests.Response) -> None:
     if is_measured or response.status_code not in (200, 201, 202, 203) or response.request.method == "HEAD":
         return
     text = content.decode("utf-8", "replace")       # of which nothing tells where it ends
-    if not text or (text[0] in "{[" and _parse_or_text(text) is text):
+    if not text or (text[0] in '{["' and _parse_or_text(text) is text):
         raise requests.exceptions.ChunkedEncodingError("the body was cut off")
 
 

@@ -51,7 +51,7 @@ from galaxy_api_scripts.batch.ledger import Ledger
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.summary import exit_status, report_failure
 from galaxy_api_scripts.batch.watcher import Watcher, WatchSettings, default_ledger
-from galaxy_api_scripts.libraries.contents import find_library, require_path_paste
+from galaxy_api_scripts.libraries.contents import find_library, open_folder, require_path_paste
 from galaxy_api_scripts.workflows.definition import input_error, input_rows, load_whole_workflow, resolve_inputs
 from galaxy_api_scripts.workflows.inputs import DatasetInput, InputValues, iter_datasets
 from galaxy_api_scripts.workflows.parameters import require_runnable
@@ -114,10 +114,7 @@ class ByPath(Staging):
     def send(self, values):
         """Have each file read, and wait until its library dataset is ok."""
         for leaf in (leaf for value in values.values() for leaf in iter_datasets(value)):
-            created = self.galaxy.post(f"libraries/{self.library['id']}/contents", {
-                "folder_id": self.library["root_folder_id"], "create_type": "file", "file_type": "auto", "dbkey": "?",
-                "upload_option": "upload_paths", "filesystem_paths": leaf.source.path})
-            dataset = created[0]["id"]
+            dataset = self.link(leaf.source.path)
             for _ in self.galaxy.poll(None):
                 about = self.galaxy.get(f"libraries/datasets/{dataset}")
                 if about["state"] not in NON_TERMINAL_DATASET_STATES:
@@ -128,6 +125,20 @@ class ByPath(Staging):
             self.refs[leaf.source, leaf.dbkey, leaf.tags] = {"src": "ld", "id": dataset}
         self.batches = []
         return self.batches
+
+
+    def link(self, path):
+        """The id of a new library dataset of the file; where the answer is lost, of the one that has its name."""
+        folder = self.library["root_folder_id"]
+        try:
+            return self.galaxy.post(f"libraries/{self.library['id']}/contents", {
+                "folder_id": folder, "create_type": "file", "file_type": "auto", "dbkey": "?",
+                "upload_option": "upload_paths", "filesystem_paths": path})[0]["id"]
+        except GalaxyError as error:
+            made = open_folder(self.galaxy, folder).datasets(os.path.basename(path)) if error.lost else []
+            if len(made) != 1:
+                raise GalaxyError(str(error), error.exit_code, status=error.status) from None       # not sent again
+            return made[0]["id"]
 
 
 def movable_folder(path):

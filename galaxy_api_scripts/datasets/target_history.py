@@ -30,6 +30,8 @@ def find_writable_history(galaxy: Galaxy, text: str, user: dict[str, Any]) -> di
     """The history with this id or exact name. Raises `GalaxyError` if it is deleted, or `user` can't add to it."""
     history = galaxy.resolve("histories", text)
     label = f"history {history['id']} ({history['name']})"
+    if not history["id"]:
+        raise GalaxyError(f"{galaxy.base}: the answer for history {text!r} has no id")
     if history.get("deleted"):
         raise GalaxyError(f"{label} is deleted: undelete it, or name another")
     if history.get("user_id", user["id"]) != user["id"] and not user.get("is_admin"):

@@ -69,7 +69,10 @@ class Repository:
             folders += ["/" + quote(folder["abspath"].strip("/")) for folder in content["directories"]]
             for file in content["files"]:
                 if file["abspath"].endswith(".ga"):
-                    yield file["abspath"], self.shed.get(f"{pages}/raw-file/{revision}/{quote(file['abspath'])}")
+                    workflow = self.shed.get(f"{pages}/raw-file/{revision}/{quote(file['abspath'])}")
+                    if not isinstance(workflow, dict) or "steps" not in workflow:
+                        raise GalaxyError(f"{file['abspath']} of {self.name}, revision {revision}, is not a workflow")
+                    yield file["abspath"], workflow
 
 
 def require_installable(galaxy: Galaxy, repository: Repository, task: str) -> None:

@@ -34,6 +34,12 @@ def posts(loopback):
     return [asked.json for asked in loopback.asked if asked.method == "POST"]
 
 
+def test_an_answer_without_an_id_is_no_history(galaxy, loopback):
+    loopback.will((200, {"id": None, "name": None}))
+    with pytest.raises(GalaxyError, match="the answer for history '0123456789abcdef' has no id"):
+        find_writable_history(galaxy, HISTORY["id"], ME)
+
+
 def test_a_writable_history_is_found_by_id_or_name(galaxy, loopback):
     loopback.will((200, HISTORY))
     assert find_writable_history(galaxy, HISTORY["id"], ME) == HISTORY
