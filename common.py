@@ -25,6 +25,7 @@ try:
     import os
     import random
     import re
+    import shutil
     import signal
     import socket
     import stat
@@ -39,6 +40,7 @@ try:
     from http.cookiejar import DefaultCookiePolicy
     from pathlib import Path
     from typing import Any
+    from unicodedata import combining, east_asian_width
     from urllib.error import HTTPError, URLError
     from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit  # noqa: F401  old recipes use urlencode
     from urllib.request import Request, getproxies, urlopen  # noqa: F401  old recipes with `from common import *` use these and `log`
@@ -116,7 +118,7 @@ def _change(method: str, api_key: str, url: str, data: Any, return_formatted: bo
         if dry_run:
             return print_request(method, address, data, format)
         answer = galaxy.call(method, address, data)
-        if method == "POST" and (route or answer not in (None, [])):
+        if (method == "POST" or route) and answer not in {"": (None, []), "workflows/ID": (None,)}.get(route, ()):
             require_made(answer, needs_id=bool(route))
         return show(answer, format, fields, plain=plain, changed=True) if return_formatted else answer
 
@@ -227,13 +229,12 @@ def normalize_url(url: str) -> str:
 
 def is_http_url(url: str) -> bool:
     """Whether `url` is an http or https address that every program reads in the same way."""
-    try:
+    with contextlib.suppress(ValueError):
         parts = urlsplit(url)
         (parts.hostname or "").encode("idna")       # no label empty or too long
         return bool(AUTHORITY.match(url) and parts.hostname and (parts.port is None or parts.port > 0)
                     and ".." not in unquote(parts.path).split("/"))
-    except ValueError:
-        return False
+    return False
 
 
 def server_url(url: str) -> str:
@@ -320,8 +321,7 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
 def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tuple[list[str], list[str]]:
     """Return the words of a command line that are options with their values, and those that are arguments."""
     import getopt
-    takes_value: dict[str, bool] = {}
-    canonical: dict[str, str] = {}      # an option's last name stands for all of them
+    takes_value, canonical = dict[str, bool](), dict[str, str]()      # an option's last name stands for all of them
     for head in re.findall(r"^ *(-\S.*?)(?:  |$)", usage, re.MULTILINE):
         names = re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", head)
         takes_value.update(dict.fromkeys(names, bool(re.search(r"[ =][A-Z<]", head))))
@@ -336,8 +336,7 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
     end = argv.index("--") if "--" in argv else len(argv)
     rest = [f"\0{word}" if is_argument(word) else
             word[:2] + word[3:] if legacy and word[2:3] == "=" and word[:2] in takes_value else word for word in argv[:end]]
-    options: list[tuple[str, str]] = []
-    positionals: list[str] = []
+    options, positionals = list[tuple[str, str]](), list[str]()
     try:
         while rest:
             chosen, rest = getopt.getopt(rest, short, long)
@@ -355,8 +354,7 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
             most = max(len(re.findall(r"\b[A-Z][A-Z_0-9]*\b", line)) for line in pattern.replace("Usage", "").splitlines())
             if not any(word.startswith("-") for word in positionals[most:]):       # a mistyped option is not ignored
                 positionals = positionals[:most]
-    words = [word for name, value in options for word in [name] + [value.removeprefix("\0")] * takes_value[name]]
-    return words, positionals
+    return [word for name, value in options for word in [name] + [value.removeprefix("\0")] * takes_value[name]], positionals
 
 
 def _bad_line(problem: str, pattern: str) -> GalaxyError:
@@ -465,14 +463,14 @@ class Galaxy:
         """Return the JSON answer to GET; an empty body is an error."""
         return self._decode(self.request("GET", path, params=params, **options))
 
-    def get_or_none(self, path: str, params: Any = None) -> Any:
-        """Return the JSON answer to GET, None where Galaxy has nothing at `path` for this key (status 400, 403, 404)."""
+    def get_or_none(self, path: str, params: Any = None, absent: tuple[int, ...] = (400, 403, 404)) -> Any:
+        """Return the JSON answer to GET, None where Galaxy has nothing at `path` for this key (a status in `absent`)."""
         try:
             return self.get(path, params)
         except GalaxyError as error:
-            if error.status in (400, 403, 404):      # 400: an id that Galaxy cannot decode
-                return None
-            raise
+            if error.status not in absent:      # 400: an id that Galaxy cannot decode
+                raise
+            return None
 
     def post(self, path: str, data: Any = None) -> Any:
         """Return the JSON answer to POST of `data` as JSON; raise an error for one that does not show what was made."""
@@ -480,17 +478,12 @@ class Galaxy:
         require_made(answer)
         return answer
 
-    def put(self, path: str, data: Any = None) -> Any:
-        """Return the JSON answer to PUT of `data` as JSON; None for an empty body."""
-        return self.call("PUT", path, data)
-
-    def delete(self, path: str, data: Any = None) -> Any:
-        """Return the JSON answer to DELETE, with `data` as its JSON body; None for an empty body."""
-        return self.call("DELETE", path, data)
-
     def call(self, method: str, path: str, data: Any = None) -> Any:
         """Return the JSON answer to a request with `data` as its JSON body; None for an empty body."""
         return self._decode(self.request(method, path, json=data))
+
+    put = functools.partialmethod(call, "PUT")
+    delete = functools.partialmethod(call, "DELETE")
 
     def pages(self, path: str, params: dict[str, Any] | None = None, limit: int | None = None) -> Iterator[Any]:
         """Yield the members of a list to its very end, or the first `limit` of them, asking page by page; one that moves to
@@ -498,7 +491,8 @@ class Galaxy:
         parts = urlsplit(self.url_for(path))
         route = parts.path.rstrip("/").rsplit("/", 1)[-1]
         query = {**PAGING.get(route, {"limit": 500}), **parse_qs(parts.query, keep_blank_values=True), **(params or {})}
-        texts = {name: str(value[0] if isinstance(value, list) else value) for name, value in {"offset": 0, **query}.items()}
+        texts = {name: str(value[0] if isinstance(value, list) else value)
+                 for name, value in {"offset": 0, **query}.items() if name in ("limit", "offset")}
         size, offset = (int_option(texts, name) or 0 for name in ("limit", "offset"))
         if limit:
             query["limit"] = size = min(size, limit)
@@ -515,11 +509,9 @@ class Galaxy:
             last_page = keys
             known.update(keys)
             yield from fresh[:None if limit is None else limit - count]
-            count += len(fresh)
-            offset += len(answer)
-            # All of it at once, or the last page.
+            count, offset = count + len(fresh), offset + len(answer)
             if len(answer) > size or (route in PAGING and len(answer) < size) or (limit and count >= limit):
-                return
+                return      # all of it at once, or the last page
         raise GalaxyError(f"{parts.geturl()}: {count} members, and no end of the list: is it that long? --limit=N takes N")
 
     def find(self, path: str, name: str) -> dict[str, Any]:
@@ -538,8 +530,8 @@ class Galaxy:
 
     def resolve(self, path: str, text: str) -> dict[str, Any]:
         """Return the one thing in the list at `path` whose id, or else exact name, is `text`; otherwise as `find`."""
-        found = self.get_or_none(f"{path}/{text}") if re.fullmatch(r"([0-9a-f]{16})+", text) else None
-        return found or self.find(path, text)
+        is_id = re.fullmatch("([0-9a-f]{16})+", text)
+        return (self.get_or_none(f"{path}/{text}", absent=(400, 404)) if is_id else None) or self.find(path, text)
 
     def current_user(self) -> dict[str, Any]:
         """Return the user whose key this is (`GET /api/users/current`); raise an error where it is nobody's. Without a user
@@ -613,6 +605,7 @@ class Galaxy:
         while True:
             try:
                 response = shared_session().request(method, url, allow_redirects=False, **options)
+                response.raw.enforce_content_length = method != "HEAD"     # urllib3 1.26 does not by itself
                 if not is_streamed or response.status_code >= 300:
                     read_body(response)
                 status, failures = response.status_code, failures + (response.status_code == 500)
@@ -652,7 +645,7 @@ class Galaxy:
                                   "proxy answer for Galaxy?", status=status, body="", lost=method == "POST")
             return None
         try:
-            answer = response.json(object_hook=Answer, parse_constant=int)      # which NaN and Infinity are not
+            answer = json.loads(response.content, object_hook=Answer, parse_constant=int)     # NaN is no JSON
             if answer in (None, {}) and method == "POST":
                 raise GalaxyError(f"{request}, and nothing in the answer: {MAY_HAVE_ACTED}", status=status, lost=True)
             if isinstance(answer, dict) and answer.get("err_code") and answer.get("err_msg"):
@@ -660,18 +653,17 @@ class Galaxy:
             return answer
         except (ValueError, RecursionError):
             text = body_text(response)
-            title = page_title(text)
+            title = "" if "/display" in response.url else page_title(text)      # which may be data's own
             kind = f"a page titled {title!r}" if title else repr(shorten(text, 60))
             hint = f"addresses of the API go on with /api/, as in {self.base}/api/histories"
             if "/api/" in response.url:
-                hint = "for data take dataset_download.py" + (", and a page to log in is a proxy's" if title else "")
+                hint = "a proxy answers for Galaxy, see what it wants" if title else "for data take dataset_download.py"
             raise GalaxyError(f"{request}, not JSON but {kind}: {hint}", status=status, body=text) from None
 
     def poll(self, timeout: float | None) -> Iterator[int]:
         """Yield as `backoff(timeout)` does, and let no request meanwhile wait longer; the earliest of nested ends counts."""
         outer = self.deadline
-        if timeout is not None:
-            self.deadline = min(outer, time.monotonic() + timeout)
+        self.deadline = min(outer, time.monotonic() + (float("inf") if timeout is None else timeout))
         try:
             yield from backoff(None if self.deadline == float("inf") else self.deadline - time.monotonic())
         finally:
@@ -705,19 +697,18 @@ class Answer(dict[str, Any]):
 
 
 def require_made(answer: Any, needs_id: bool = False) -> None:
-    """Raise an error unless the answer to a POST shows what was made: things with good ids, or a text; no empty list."""
+    """Raise an error unless an answer shows what was made or deleted: things with good ids, or a text; no empty list."""
     for made in (answer if isinstance(answer, list) else [answer]) or [None]:
         name = made.get("id", "" if needs_id else "-") if isinstance(made, dict) else not needs_id and made
         if not made or not isinstance(name, str) or (isinstance(made, dict) and not re.fullmatch(r"[\w-]+", name)):
-            raise GalaxyError(f"{Answer.latest}: the answer does not show what was made: {MAY_HAVE_ACTED}", lost=True)
+            raise GalaxyError(f"{Answer.latest}: the answer does not show what was done: {MAY_HAVE_ACTED}", lost=True)
 
 
 LEAST_RATE = 1024       # bytes a second, below which an answer is late although some of it still comes
 
 
 class _TimedResponse(HTTPResponse):
-    """http.client's, for which a connection that ends within the headers is no answer, and whose time limit counts all waits
-    together, less what LEAST_RATE allows for the bytes that came: the socket's own begins again with each byte."""
+    """http.client's, but a cut within the headers is an error, and all waits have one time limit together (LEAST_RATE)."""
 
     def __init__(self, sock: Any, *rest: Any, **options: Any):
         super().__init__(sock, *rest, **options)
@@ -753,15 +744,14 @@ class _Adapter(requests.adapters.HTTPAdapter):
 def read_body(response: requests.Response) -> None:
     """Read an answer's body; raise an error for one of more than $GALAXY_MAX_JSON bytes, and as requests for one cut off."""
     most, coding = _number_from_env("GALAXY_MAX_JSON", 2**26, "bytes"), response.headers.get("Content-Encoding", "")
-    pieces, size = [], 0
+    content = bytearray()
     for piece in response.iter_content(2**16):
-        pieces.append(piece)
-        size += len(piece)
-        if size > most or coding.lower() not in ("", "identity", "gzip", "deflate"):
+        content += piece
+        if len(content) > most or coding.lower() not in ("", "identity", "gzip", "deflate"):
             response.close()
-            problem = f"is larger than {most:.0f} bytes ($GALAXY_MAX_JSON)" if size > most else f"is packed by {coding}"
-            raise GalaxyError(f"{response.request.method} {response.url}: the answer {problem}")
-    response._content = content = b"".join(pieces)      # as requests' own reading does
+            why = f"has more than {most:.0f} bytes ($GALAXY_MAX_JSON)" if len(content) > most else f"is packed by {coding}"
+            raise GalaxyError(f"{response.request.method} {response.url}: the answer {why}")
+    response._content = bytes(content)      # as requests' own reading does
     is_measured = response.headers.get("Content-Length", "").isdecimal() or "Transfer-Encoding" in response.headers
     if is_measured or response.status_code not in (200, 201, 202, 203) or response.request.method == "HEAD":
         return
@@ -912,15 +902,12 @@ def proxy_hint(response: requests.Response, body: str, base: str) -> str | None:
                 or (status == 401 and "WWW-Authenticate" in response.headers) or bool(PROXY_PAGES.search(body)))
     if not by_proxy or _parse_or_text(body) is not body:
         return None
-    if status == 401 and "Authorization" in request.headers:
-        return "it asks for a name and password of its own, and refuses those that were sent"
-    if status == 401:
-        return "it asks for its own password: write NAME:PASSWORD@ before the host in the address"
-    if status == 404:
-        return f"it does not pass that address on: is {base} your Galaxy's address, with its prefix if it has one?"
-    if status == 413:
-        return f"it refuses a body of {_body_size(request)}; its administrator can raise the limit (client_max_body_size)"
-    return "Galaxy is down or too slow: try again later" if status in TRANSIENT_STATUSES else ""
+    hints = {
+        401: "it asks for its own password: write NAME:PASSWORD@ before the host in the address" if "Authorization" not in
+             request.headers else "it asks for a name and password of its own, and refuses those that were sent",
+        404: f"it does not pass that address on: is {base} your Galaxy's address, with its prefix if it has one?",
+        413: f"it refuses a body of {_body_size(request)}; its administrator can raise the limit (client_max_body_size)"}
+    return hints.get(status, "Galaxy is down or too slow: try again later" if status in TRANSIENT_STATUSES else "")
 
 
 def _body_size(request: requests.PreparedRequest | None) -> str:
@@ -956,10 +943,9 @@ def error_hint(response: requests.Response, message: str, code: int | None, base
 
 def body_text(response: requests.Response) -> str:
     """Return the first 100,000 bytes of the body as text, "" where they can't be read."""
-    try:
+    with contextlib.suppress(LookupError, ValueError, requests.RequestException):
         return response.content[:100_000].decode(response.encoding or "utf-8", "replace")
-    except (LookupError, ValueError, requests.RequestException):
-        return ""
+    return ""
 
 
 def page_title(text: str) -> str:
@@ -997,10 +983,9 @@ def _validation_messages(error: Any) -> list[str]:
 
 def _parse_or_text(text: str) -> Any:
     """Return the JSON in `text`, or `text` itself."""
-    try:
+    with contextlib.suppress(ValueError, RecursionError):
         return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
+    return text
 
 
 # ---------------------------------------------------------------------------------------------- errors and exit codes
@@ -1252,7 +1237,10 @@ def show(answer: Any, format: str | None = None, fields: Iterable[str] = (),
     an empty cell, all else its JSON. `jsonl`, `value`, and with `fields` `csv` and `tsv`, go out row by row. A single thing
     is `upright` on request. A field that no row has is an error: a usage error, unless something has `changed`."""
     try:
-        _print_rows(answer, format, list(fields), plain, changed, upright)
+        if plain and not format and not fields:
+            plain(list(answer) if isinstance(answer, Iterator) else answer)
+        elif answer is not None or not changed:     # Galaxy answers some requests with an empty body
+            _print_rows(answer, format, list(fields), changed, upright)
         if changed:
             sys.stdout.flush()
     except OSError as error:
@@ -1261,12 +1249,7 @@ def show(answer: Any, format: str | None = None, fields: Iterable[str] = (),
         raise GalaxyError(f"it is done{_id_note(answer)}, but the answer can't be printed: {error.strerror}") from None
 
 
-def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callable[[Any], None] | None, changed: bool,
-                upright: bool) -> None:
-    if plain and not style and not fields:
-        return plain(list(answer) if isinstance(answer, Iterator) else answer)
-    if changed and answer is None:      # Galaxy answers some requests with an empty body
-        return
+def _print_rows(answer: Any, style: str | None, fields: list[str], changed: bool, upright: bool) -> None:
     single = isinstance(answer, (dict, str)) or not isinstance(answer, Iterable)
     rows = _select_fields([answer] if single else answer, fields, changed)
     if single or changed:
@@ -1294,7 +1277,7 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callab
         style = "simple" if style in (None, "table") else style
         if upright and isinstance(answer, dict):
             rows, fields = iter([{"field": name, "value": value} for name, value in next(rows).items()]), []
-        print(format_table(list(rows), fields, style))
+        print(format_table(list(rows), fields, style, fits=sys.stdout.isatty() and not upright))
 
 
 def print_request(method: str, url: str, data: Any, style: str | None = None) -> None:
@@ -1306,7 +1289,6 @@ def print_request(method: str, url: str, data: Any, style: str | None = None) ->
 def _select_fields(rows: Iterable[Any], fields: list[str], changed: bool) -> Iterator[Any]:
     """Yield the rows with these `fields` only, or whole where none are named."""
     known: dict[str, None] = {}
-    row: Any = None
     for row in rows:
         if not fields:
             yield row
@@ -1325,14 +1307,32 @@ def _id_note(answer: Any) -> str:
     return f" (id {answer['id']})" if isinstance(answer, dict) and "id" in answer else ""
 
 
-def format_table(content: list[Any], fields: Iterable[str] = (), style: str = "simple") -> str:
-    """Return `content` as one of tabulate's tables, each value as it is; `fields` picks the columns."""
+def display_width(text: str) -> int:
+    """Return how many columns of a terminal `text` takes: wide letters, as Chinese ones, take two, marks on others none."""
+    return len(text) if text.isascii() else sum(1 + (east_asian_width(one) in "WF") - (combining(one) > 0) for one in text)
+
+
+def _fit(text: str, width: int) -> str:
+    """Return `text`, its end cut off where it takes more than `width` columns."""
+    cut = (text[:end] + "…" for end in range(width - 1, -1, -1) if display_width(text[:end]) < width)
+    return text if display_width(text) <= width else next(cut)
+
+
+def format_table(content: list[Any], fields: Iterable[str] = (), style: str = "simple", fits: bool = False) -> str:
+    """Return `content` as one of tabulate's tables; `fields` picks the columns. Cells are cut if it `fits` a terminal."""
     import tabulate
     tabulate.PRESERVE_WHITESPACE = True
+    vars(tabulate).update(wcwidth=type("", (), {"wcswidth": staticmethod(display_width)}), WIDE_CHARS_MODE=True)
     rows, columns = _columns(content)
     columns = list(fields) or columns
     # A line end in the first column would make another row of it.
     cells = [[clean(_cell(row.get(name)), "\n" if name != columns[0] else "") for name in columns] for row in rows]
+    if fits:
+        widths = [max(map(display_width, column)) for column in zip([f"{name}  " for name in columns], *cells)]
+        others = [number for number, name in enumerate(columns) if not re.fullmatch("(.*_)?id|ref", name)] or [0]
+        while sum(widths) + 2 * len(widths) - 2 > shutil.get_terminal_size().columns and max(widths[n] for n in others) > 10:
+            widths[max(others, key=widths.__getitem__)] -= 1
+        cells = [list(map(_fit, row, widths)) for row in cells]
     return tabulate.tabulate(cells, columns, style, disable_numparse=True)
 
 

@@ -67,6 +67,8 @@ def _fetch_other(galaxy: Galaxy, ref: str, own: bool) -> DatasetOrError:
     except GalaxyError as error:
         if error.exit_code == TRY_LATER or error.status == 401:
             raise
+        if error.status in (400, 404) or (error.status == 500 and src == "ld"):     # 26.1, of an unknown id
+            return GalaxyError(f"{ref}: nothing has that id", status=error.status)
         return error
     state, why = collection_state(about)
     return {**about, "ref": ref, "state": state, "misc_info": why}
@@ -80,7 +82,7 @@ def collection_state(about: dict[str, Any]) -> tuple[str, str]:
     moving = [state for state in NON_TERMINAL_DATASET_STATES if state in states]
     jobs = {state: count for state, count in (about.get("job_state_summary") or {}).items() if count and state != "all_jobs"}
     populated = about.get("populated_state") or "ok"
-    if (populated == "new" or moving) and jobs and jobs.keys() <= set(TERMINAL_JOB_STATES) and jobs.keys() & DEAD_JOB_STATES:
+    if "new" in (populated, *moving) and jobs.keys() <= set(TERMINAL_JOB_STATES) and jobs.keys() & DEAD_JOB_STATES:
         return "failed", f"its jobs have ended without filling it: {describe_counts(jobs)}"
     if populated != "ok":
         return populated, about.get("populated_state_message") or ""
@@ -91,15 +93,19 @@ def collection_state(about: dict[str, Any]) -> tuple[str, str]:
 def fetch_library_dataset(galaxy: Galaxy, src: str, identity: str) -> dict[str, Any]:
     """The dataset `ldda:IDENTITY` or `ld:IDENTITY` of a library in the fields of a history's, as far as Galaxy tells them;
     `library_dataset` is its other id, which only deletion takes."""
-    about = galaxy.get_or_none(f"libraries/datasets/{identity}") if src == "ldda" else galaxy.get(
-        f"libraries/datasets/{identity}")
-    if src == "ldda" and (about is None or about.get("ldda_id") != identity):       # another one's id
+    try:
+        about = dict(galaxy.get(f"libraries/datasets/{identity}", patience=0))
+    except GalaxyError as error:
+        if src == "ld" or error.status not in (400, 403, 404, 500):     # 500: of an unknown id (26.1)
+            raise
+        about = {}
+    if src == "ldda" and about.get("ldda_id") != identity:      # it is another one's id
         about = {"ldda_id": identity, **fetch_library_version(galaxy, identity), "id": None}
     ldda, query = about["ldda_id"], {"hda_ldda": "ldda"}
     storage = galaxy.get_or_none(f"datasets/{ldda}/storage", query) or {}
     size = None
     if about.get("state") == "ok" and not about.get("deleted"):
-        with contextlib.suppress(GalaxyError):
+        with contextlib.suppress(GalaxyError, ValueError):
             answer = galaxy.request("HEAD", f"datasets/{ldda}/display", params={**query, "raw": "true"}, patience=0)
             size = int(answer.headers.get("Content-Length", ""))
     return {**about, "ref": f"ldda:{ldda}", "id": ldda, "library_dataset": about["id"], "extension": about.get("file_ext"),

@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from common import NON_TERMINAL_DATASET_STATES, Galaxy, GalaxyError, report_error
+from common import MOST_PAGES, NON_TERMINAL_DATASET_STATES, Galaxy, GalaxyError, report_error
 from galaxy_api_scripts.datasets.references import ReferenceProblem
 
 PAGE_SIZE = 500     # items of a folder; Galaxy 26.1 takes 2 s for so many, and sends 10 by default
 # States of datasets whose bytes are not there and don't come by themselves.
 LOST_STATES = ("error", "discarded", "paused")
+
+BEING_MADE_ADVICE = "a later run compares it; delete it if its job was cancelled"
 
 FolderPath = tuple[str, ...]      # names of nested folders; () is the folder to start from
 
@@ -36,10 +38,10 @@ class LibraryFolder:
         """The sizes (bytes) of the complete datasets called `name`."""
         return [dataset["raw_size"] for dataset in self.datasets(name) if is_complete(dataset)]
 
-    def has(self, name: str, size: int) -> bool:
-        """Whether a dataset called `name` is complete with `size` bytes, or is still being made."""
-        return size in self.complete_sizes(name) or any(
-            dataset["state"] in NON_TERMINAL_DATASET_STATES for dataset in self.datasets(name))
+    def being_made(self, name: str) -> list[str]:
+        """The ids of the datasets called `name` that are not complete yet; those of cancelled jobs never are (26.1)."""
+        return [dataset["id"] for dataset in self.datasets(name)
+                if dataset["state"] in NON_TERMINAL_DATASET_STATES and not is_complete(dataset)]
 
 
 def is_complete(dataset: dict[str, Any]) -> bool:
@@ -93,8 +95,7 @@ def open_folder(galaxy: Galaxy, folder: str, library: str = "") -> LibraryFolder
     """Return the folder with that id and all its items. With `library`, raise `GalaxyError` if it is not in that library or
     the key's user may not add to it: Galaxy 26.1 itself lets everybody add to every folder through `/api/tools/fetch`."""
     items: dict[str, dict[str, Any]] = {}
-    offset = 0
-    while True:
+    for offset in range(0, MOST_PAGES * PAGE_SIZE, PAGE_SIZE):
         answer = galaxy.get(f"folders/{folder}/contents", {"limit": PAGE_SIZE, "offset": offset})
         about = answer["metadata"]
         if library and about["parent_library_id"] != library:
@@ -103,10 +104,11 @@ def open_folder(galaxy: Galaxy, folder: str, library: str = "") -> LibraryFolder
             raise GalaxyError(f"this key's user may not add to folder {folder} ({about['folder_name']}): the library's "
                               "managers and the server's administrator can permit it")
         # When subfolders fill a page, Galaxy 26.1 puts all datasets behind them, so some come twice.
+        count = len(items)
         items.update((item["type"] + item["id"], item) for item in answer["folder_contents"])
-        offset += PAGE_SIZE
-        if offset >= about["total_rows"]:
+        if offset + PAGE_SIZE >= about["total_rows"] or len(items) == count:
             return LibraryFolder(folder, list(items.values()))
+    raise GalaxyError(f"folder {folder}: {len(items)} items, and no end of them")
 
 
 def find_folders(galaxy: Galaxy, library: str, start: str, paths: Iterable[FolderPath]) -> dict[FolderPath, LibraryFolder]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from common import USAGE, Galaxy, GalaxyError, output_options, parse_id, print_request, print_response, show
-from galaxy_api_scripts.datasets.references import DATA_SOURCES
+from galaxy_api_scripts.datasets.references import DATA_SOURCES, fetch_reference
 from galaxy_api_scripts.datasets.target_history import parse_legacy_history
 from galaxy_api_scripts.invocations.invocation import submit_invocation
 from galaxy_api_scripts.workflows.definition import load_whole_workflow, resolve_inputs
@@ -23,6 +23,8 @@ def execute(args: dict[str, Any], takes_parameters: bool = False) -> None:
 
     workflow = load_whole_workflow(galaxy, workflow_id, [step for step, _, _ in datasets + parameters])
     data = {"history": history, "inputs": resolve_inputs(workflow, datasets), "inputs_by": "step_index"}
+    for _, src, dataset in datasets:
+        fetch_reference(galaxy, src, dataset, None, f"{src}={dataset}")      # raises for what no job can read
     chosen, errors = resolve_parameters(workflow, parameters)
     for error in errors:
         raise error

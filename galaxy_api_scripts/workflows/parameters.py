@@ -34,6 +34,11 @@ def tool_params(workflow: Workflow, index: str) -> dict[str, dict[str, Any]]:
     return {name: param for name, param, _ in iter_inputs(form.get("inputs") or []) if param["type"] not in DATA_PARAMS}
 
 
+def find_param(params: dict[str, dict[str, Any]], name: str) -> dict[str, Any] | None:
+    """The one of `tool_params` that has this name, whatever repeats it counts."""
+    return next((param for known, param in params.items() if without_numbers(known) == without_numbers(name)), None)
+
+
 def param_settings(param: dict[str, Any] | None) -> dict[str, Any]:
     """A tool's parameter in the form of a workflow input's settings (`InputSpec.settings`)."""
     if not param:
@@ -95,14 +100,14 @@ def _find_tool_step(workflow: Workflow, tool: str) -> tuple[str, str]:
 def _check_parameter(workflow: Workflow, tool: str, index: str, name: str, value: str) -> None:
     """Raise `GalaxyError` (USAGE) for a parameter that Galaxy would ignore, and for a value that it would refuse."""
     step, params = workflow["steps"][index], tool_params(workflow, index)
-    by_plain_name = {without_numbers(known): param for known, param in params.items()}
-    if params and (without_numbers(name) not in by_plain_name or not _has_repeats(step, name)):
+    param = find_param(params, name)
+    if params and (not param or not _has_repeats(step, name)):
         raise GalaxyError(f"tool {step['tool_id']} has no parameter {name!r}{did_you_mean(name, params)}", USAGE,
                           table=format_table([{"parameter": known} for known in params]))
     addressed = [other for other in workflow["steps"].values() if other.get("tool_id") == tool] or [step]
     if all(name in (each.get("input_steps") or {}) for each in addressed):    # Galaxy 26.1 ignores the value then
         raise GalaxyError(f"parameter {name} of {tool} comes from an input or another step of the workflow", USAGE)
-    settings = param_settings(by_plain_name.get(without_numbers(name)))
+    settings = param_settings(param)
     if value in settings.get("words", ()) or (value == "" and settings.get("optional")):
         return
     try:
@@ -142,14 +147,14 @@ def add_runtime_inputs(galaxy: Galaxy, workflow: Workflow, given: dict[str, dict
         name_of = step.get("label") or index
         data = {each["name"]: each for each in step.get("inputs") or [] if isinstance(each, dict)}
         known = {*(step.get("input_connections") or {}), *_given_to(workflow, index, given)}
-        params = {without_numbers(name): param for name, param in tool_params(workflow, index).items()}
         for name in _runtime_names(step.get("tool_state") or {}):
             if name in known or (name in data and data[name].get("optional")):
                 continue
             if name in data:
                 problems.append(f"step {step_name(step)}: nothing is connected to its input {name}, which must have data")
                 continue
-            _add_input(workflow, f"{index}:{name}", f"{name_of}:{name}", param_settings(params.get(without_numbers(name))))
+            settings = param_settings(find_param(tool_params(workflow, index), name))
+            _add_input(workflow, f"{index}:{name}", f"{name_of}:{name}", settings)
     for path, inner in iter_tool_steps(content):
         names = [name for name in _runtime_names(step_state(inner)) if name not in (inner.get("input_connections") or {})]
         if path and names:
@@ -186,8 +191,8 @@ def restrict_by_connections(workflow: Workflow) -> None:
             continue
         choices: list[list[str]] = []       # of each connection; [] where they are not known
         for reader, step in workflow["content"]["steps"].items():
-            params = {without_numbers(name): param for name, param in tool_params(workflow, reader).items()}
-            choices += [param_settings(params.get(without_numbers(name))).get("restrictions") or []
+            params = tool_params(workflow, reader)
+            choices += [param_settings(find_param(params, name)).get("restrictions") or []
                         for source, _, name in step_connections(step) if source == index]
         if choices and all(choices):
             settings["restrictions"] = [value for value in choices[0] if all(value in some for some in choices)]

@@ -19,6 +19,7 @@ from common import (
     Galaxy,
     GalaxyError,
     format_table,
+    one_line,
     redact_all,
     report_error,
 )
@@ -32,6 +33,7 @@ from galaxy_api_scripts.workflows.definition import (
     describe_tools,
     input_rows,
     load_whole_workflow,
+    step_name,
     tool_problems,
     tool_table,
 )
@@ -155,7 +157,7 @@ class WorkflowCheck:
         if not all_problems:
             return
         several = len(all_problems) > 1
-        tables = [f"- {problem}" for problem in all_problems] if several else []
+        tables = [f"- {one_line(problem)}" for problem in all_problems] if several else []
         if problems:
             tables.append(format_table(input_rows(self.workflow), ["index", "label", "takes", "optional", "uuid"]))
         summary = f"{len(all_problems)} things are wrong" if several else all_problems[0]
@@ -169,7 +171,6 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
     parameters = list(parameters)
     workflow = load_whole_workflow(galaxy, workflow_id, [step for step, _, _ in parameters])
     content = workflow["content"]
-    outputs = [output for step in content["steps"].values() for output in step.get("workflow_outputs") or []]
     chosen, errors = resolve_parameters(workflow, parameters)
     check = WorkflowCheck(workflow, chosen, options, [str(error) for error in errors],
                           list(dict.fromkeys(error.table for error in errors if error.table)))
@@ -181,15 +182,21 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
         check.tables.append(tool_table(galaxy, missing))
     if not missing and not options.get("allow_tool_state_corrections"):
         check.problems += [f"{text} --allow-corrections accepts this" for text in missing_values(workflow, chosen)]
-    marked = [output["label"] for output in outputs if output.get("label")]
+    marked = [output["label"] for step in content["steps"].values() for output in step.get("workflow_outputs") or []
+              if output.get("label")]
     check.problems += [f"there is no output {label!r}{': there are ' + ', '.join(marked) if marked else ''}"
                        for label in labels if label not in marked]
     check.problems += [f"{count} outputs have the label {label!r}, and Galaxy would return one of them: give each its own"
                        for label, count in Counter(marked).items() if count > 1]
+    unnamed = [f"{output['output_name']} of step {step_name(step)}" for step in content["steps"].values()
+               for output in step.get("workflow_outputs") or [] if not output.get("label")]
     if to_download and not marked:      # Galaxy 26.1 tells only of outputs with labels
-        reason = "gives none of its outputs a label" if outputs else "marks nothing as its output"
+        reason = "gives none of its outputs a label" if unnamed else "marks nothing as its output"
         check.problems.append(f"the workflow {reason}, so --download would fetch nothing (dataset_download.py with "
                               "history:ID fetches all datasets of a run)")
+    elif to_download and unnamed and not labels:
+        report_error(f"warning: outputs without a label are not downloaded: {', '.join(unnamed)}: give them one in Galaxy's "
+                     "editor, or name the others (--outputs)")
     return check
 
 

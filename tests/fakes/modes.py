@@ -126,18 +126,19 @@ def endless(before, block):
 
 
 def pages_without_end(fresh):
-    """Each page of a list is full: with new members, or always the same."""
+    """Each page of a list that has members is full: of new ones, or always of the same."""
     def change(handler, status, content, headers):
-        asked = parse_qs(urlsplit(handler.path).query)
-        answer = json.loads(content) if content[:1] in b"[{" and handler.command == "GET" else None
+        place, asked = urlsplit(handler.path).path, parse_qs(urlsplit(handler.path).query)
+        known = handler.galaxy.first_pages
+        answer = json.loads(content) if content[:1] in b"[{" and handler.command == "GET" and status == 200 else None
+        members = answer["folder_contents"] if isinstance(answer, dict) and "folder_contents" in answer else answer
+        if isinstance(members, list) and "limit" in asked and known.setdefault(place, list(members)):
+            size, offset = int(asked["limit"][0]), int(asked.get("offset", ["0"])[0])
+            of = known[place]
+            members[:] = [{**of[number % len(of)], **({"id": f"{offset + number + 2**40:016x}"} if fresh else {})}
+                          for number in range(size)]
         if isinstance(answer, dict) and "metadata" in answer:
             answer["metadata"]["total_rows"] = 10**9
-        elif isinstance(answer, list) and "limit" in asked and status == 200:
-            size, offset = int(asked["limit"][0]), int(asked.get("offset", ["0"])[0])
-            members = answer or handler.galaxy.first_pages.get(urlsplit(handler.path).path, [{"id": "", "name": "another"}])
-            handler.galaxy.first_pages.setdefault(urlsplit(handler.path).path, members)
-            answer = [{**members[number % len(members)], **({"id": f"{offset + number + 2**40:016x}"} if fresh else {})}
-                      if isinstance(members[0], dict) else members[0] for number in range(size)]
         handler.reply(status, content if answer is None else answer, headers)
     return usual(change)
 

@@ -133,7 +133,7 @@ def workflow_list(galaxy, run):
 @job_of
 def workflow_delete(galaxy, run):
     run(KEY, f"{galaxy.url}/api/workflows/{WORKFLOW}")
-    assert galaxy.deleted_workflows == [WORKFLOW]
+    assert set(galaxy.deleted_workflows) == {WORKFLOW}
 
 
 @job_of

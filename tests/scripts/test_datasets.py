@@ -470,6 +470,15 @@ def test_a_librarys_dataset_is_deleted(script, requests_mock, library, capsys, w
     assert script(dataset_delete.main, "--purge", KEY, URL, word) == USAGE
 
 
+@pytest.mark.parametrize("src, path, status", [("hdca", "dataset_collections", 400), ("ld", "libraries/datasets", 500),
+                                               ("ldda", "datasets", 404)])
+def test_an_id_that_nothing_of_its_kind_has(script, requests_mock, clock, capsys, src, path, status):
+    requests_mock.get(f"{URL}/api/libraries/datasets/x", status_code=500, text="Internal Server Error")
+    requests_mock.get(f"{URL}/api/{path}/x", status_code=status, json={"err_msg": "no row was found"})
+    assert script(dataset_show.main, KEY, URL, f"{src}:x") == FAILED
+    assert one_line(capsys, f"{src}:x: nothing has that id") == "" and clock.slept == []
+
+
 def test_a_library_path_that_leads_nowhere(script, requests_mock, library, capsys):
     assert script(dataset_show.main, KEY, URL, "lib:/Lab/nosuch") == FAILED
     assert one_line(capsys, "lib:/Lab/nosuch: the library has nothing with that name") == ""

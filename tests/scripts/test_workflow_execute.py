@@ -40,6 +40,8 @@ def galaxy(requests_mock):
         **about, "steps": {str(90 - number): step for number, step in enumerate(STEPS)}})
     requests_mock.get(f"{URL}/api/workflows/w/download", json={"steps": numbered(DRAWN)})
     requests_mock.post(f"{URL}/api/workflows/w/invocations", json={"id": "i", "state": "new"})
+    for path in ("datasets/d1", "datasets/d2", "libraries/datasets/d1", "dataset_collections/c1"):
+        requests_mock.get(f"{URL}/api/{path}", json={"id": "d1", "name": "n", "state": "ok"})
     return requests_mock
 
 
@@ -61,7 +63,7 @@ def test_one_request_is_sent_and_its_answer_printed(script, galaxy, capsys, modu
 def test_a_step_is_named_by_index_label_uuid_or_id(script, galaxy, step):
     assert script(workflow_execute.main, KEY, URL, "w", "new", f"{step}=ld=d1") == 0
     assert posted(galaxy)[0]["inputs"] == {"0": {"src": "ld", "id": "d1"}}
-    assert galaxy.call_count == (5 if step == "90" else 4)
+    assert galaxy.call_count == (6 if step == "90" else 5)
 
 
 @BOTH
@@ -114,6 +116,18 @@ def test_a_dataset_for_an_input_of_a_collection_is_refused(script, galaxy, capsy
     captured = capsys.readouterr()
     assert "input 1 (a = b) takes a collection: 1=hdca=ID" in captured.err and "collection (list)" in captured.err
     assert posted(galaxy) == []
+
+
+@BOTH
+@pytest.mark.parametrize("answer, words", [
+    ({"status_code": 404, "json": {"err_msg": "No such dataset"}}, "hda=d1: No such dataset"),
+    ({"json": {"id": "d1", "name": "bad", "state": "error"}}, "hda=d1: 'bad' is in state error"),
+    ({"json": {"id": "d1", "name": "gone", "state": "ok", "deleted": True}}, "hda=d1: 'gone' is deleted")])
+def test_a_dataset_that_no_job_can_read_is_refused_before_a_history_is_made(script, galaxy, capsys, module, answer, words):
+    galaxy.get(f"{URL}/api/datasets/d1", **answer)
+    for dry_run in (["-n"], []):
+        assert script(module.main, *dry_run, KEY, URL, "w", "new", "0=hda=d1") == FAILED
+        assert words in capsys.readouterr().err and posted(galaxy) == []
 
 
 @BOTH

@@ -164,6 +164,15 @@ def test_two_runs_that_import_a_file_at_once_keep_the_older(script, galaxy, tmp_
     assert [one.path for one in galaxy.request_history if one.method == "DELETE"] == ["/api/workflows/younger"]
 
 
+def test_a_name_that_two_imports_of_one_file_have_is_told_with_ids_and_dates(script, galaxy, capsys):
+    galaxy.get(f"{URL}/api/workflows", json=[{"id": WORKFLOW_ID, "name": "n", "update_time": "2026-11-29T13:05:59"},
+                                             {"id": "younger", "name": "n", "update_time": "2026-11-29T14:05:59"}])
+    assert script(workflow_run.main, KEY, URL, "n", "table=hda:d") == FAILED
+    told = capsys.readouterr().err
+    assert f"{WORKFLOW_ID} 2026-11-29T13:05, younger 2026-11-29T14:05; give the id of one" in told
+    assert script(workflow_run.main, "-n", KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
+
+
 def test_a_deleted_workflow_is_refused(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}", json={**WORKFLOW, "deleted": True})
     assert script(workflow_run.main, KEY, URL, WORKFLOW_ID, "table=hda:d") == FAILED
@@ -298,11 +307,35 @@ def test_a_dry_run_refuses_where_a_run_could_not_write(script, galaxy, capsys, o
     assert message in capsys.readouterr().err and sent(galaxy) == []
 
 
+def test_a_text_restricted_by_its_connections_is_one_of_the_tools_choices(script, galaxy, capsys):
+    """By its value, or by the words that people see."""
+    form = [{"type": "select", "name": "how", "options": [["Tab", "T", False], ["Comma", "C", True]]}]
+    views = tool_step(form)
+    views["steps"]["2"]["input_connections"] = {"how": {"id": 1, "output_name": "output"}}
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json=views)
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}", json={**WORKFLOW, "steps": {**WORKFLOW["steps"], "1": {
+        "type": "parameter_input", "tool_inputs": {"parameter_type": "text", "restrictOnConnections": True}}}})
+    run = ["-n", KEY, URL, WORKFLOW_ID, "table=hda:d"]
+    assert script(workflow_run.main, *run, "limit=Q") == USAGE
+    assert "input limit: 'Q' is not one of T, C, Tab, Comma" in capsys.readouterr().err
+    for value in ("T", "Comma"):
+        assert script(workflow_run.main, *run, f"limit={value}") == DONE
+
+
 def test_an_input_with_a_default_file_is_not_missing(script, galaxy):
     galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json={"steps": {**EXPORTED["steps"], "0": {
         "type": "data_input", "label": "table", "in": {"input": {"default": {"class": "File", "location": "x"}}}}}})
     assert script(workflow_run.main, KEY, URL, WORKFLOW_ID) == DONE
     assert sent(galaxy)[-1][1]["inputs"] == {}
+
+
+def test_an_output_without_a_label_is_told_where_the_others_are_downloaded(script, galaxy, tmp_path, capsys):
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json={"steps": {**EXPORTED["steps"], "3": {
+        "id": 3, "name": "Sort", "workflow_outputs": [{"label": None, "output_name": "out_file1"}]}}})
+    run = ["-n", f"--download={tmp_path}", KEY, URL, WORKFLOW_ID, "table=hda:d"]
+    assert script(workflow_run.main, *run) == DONE
+    assert "outputs without a label are not downloaded: out_file1 of step 3 Sort" in capsys.readouterr().err
+    assert script(workflow_run.main, "--outputs=copied", *run) == DONE and capsys.readouterr().err == ""
 
 
 def test_a_refused_run_says_what_it_leaves(script, galaxy, table, capsys):
