@@ -195,8 +195,7 @@ def _parsec_entry(name: str | None, url: str) -> tuple[str, str]:
                if isinstance(about, dict) and isinstance(about.get("url"), str) and about["url"] and about.get("key")}
     for _, key in entries.values():
         register_secret(key)
-    # Another entry's mistyped url is no reason to fail.
-    fitting = [entry for entry, (home, _) in entries.items()
+    fitting = [entry for entry, (home, _) in entries.items()    # a mistyped url of another entry is no reason to fail
                if (entry == name if name is not None else not url or (is_http_url(home) and _is_below(url, home)))]
     default = str(content.get("__default", ""))
     if len(fitting) == 1 or default in fitting:
@@ -466,17 +465,18 @@ class Galaxy:
     def get_or_none(self, path: str, params: Any = None, absent: tuple[int, ...] = (400, 403, 404)) -> Any:
         """Return the JSON answer to GET, None where Galaxy has nothing at `path` for this key (a status in `absent`)."""
         try:
-            return self.get(path, params)
+            answer = self.get(path, params)
         except GalaxyError as error:
             if error.status not in absent:      # 400: an id that Galaxy cannot decode
                 raise
             return None
+        if not answer and not isinstance(answer, (dict, list)):
+            raise GalaxyError(f"{Answer.latest}: the answer is {json.dumps(answer)}, which says nothing")
+        return answer
 
     def post(self, path: str, data: Any = None) -> Any:
         """Return the JSON answer to POST of `data` as JSON; raise an error for one that does not show what was made."""
-        answer = self.call("POST", path, data)
-        require_made(answer)
-        return answer
+        return require_made(self.call("POST", path, data))
 
     def call(self, method: str, path: str, data: Any = None) -> Any:
         """Return the JSON answer to a request with `data` as its JSON body; None for an empty body."""
@@ -652,8 +652,7 @@ class Galaxy:
                 raise error_from_response(Answer.latest, response, self.base)
             return answer
         except (ValueError, RecursionError):
-            text = body_text(response)
-            title = "" if "/display" in response.url else page_title(text)      # which may be data's own
+            title = page_title(text := body_text(response)) * ("/display" not in response.url)      # a dataset's own is none
             kind = f"a page titled {title!r}" if title else repr(shorten(text, 60))
             hint = f"addresses of the API go on with /api/, as in {self.base}/api/histories"
             if "/api/" in response.url:
@@ -696,12 +695,13 @@ class Answer(dict[str, Any]):
         raise GalaxyError(f"{self.request}: the answer has no {key!r}, which Galaxy has from 24.1 on: is it one?")
 
 
-def require_made(answer: Any, needs_id: bool = False) -> None:
-    """Raise an error unless an answer shows what was made or deleted: things with good ids, or a text; no empty list."""
+def require_made(answer: Any, needs_id: bool = False) -> Any:
+    """Return an answer that shows what was made or deleted: things with good ids, or a text; raise an error for others."""
     for made in (answer if isinstance(answer, list) else [answer]) or [None]:
         name = made.get("id", "" if needs_id else "-") if isinstance(made, dict) else not needs_id and made
         if not made or not isinstance(name, str) or (isinstance(made, dict) and not re.fullmatch(r"[\w-]+", name)):
             raise GalaxyError(f"{Answer.latest}: the answer does not show what was done: {MAY_HAVE_ACTED}", lost=True)
+    return answer
 
 
 LEAST_RATE = 1024       # bytes a second, below which an answer is late although some of it still comes
