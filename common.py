@@ -25,10 +25,12 @@ try:
     import os
     import random
     import re
+    import shutil
     import signal
     import socket
     import stat
     import sys
+    import textwrap
     import threading
     import time
     import traceback
@@ -39,6 +41,7 @@ try:
     from http.cookiejar import DefaultCookiePolicy
     from pathlib import Path
     from typing import Any
+    from unicodedata import combining, east_asian_width
     from urllib.error import HTTPError, URLError
     from urllib.parse import parse_qs, quote, unquote, urlencode, urljoin, urlsplit  # noqa: F401  old recipes use urlencode
     from urllib.request import Request, getproxies, urlopen  # noqa: F401  old recipes with `from common import *` use these and `log`
@@ -193,8 +196,7 @@ def _parsec_entry(name: str | None, url: str) -> tuple[str, str]:
                if isinstance(about, dict) and isinstance(about.get("url"), str) and about["url"] and about.get("key")}
     for _, key in entries.values():
         register_secret(key)
-    # Another entry's mistyped url is no reason to fail.
-    fitting = [entry for entry, (home, _) in entries.items()
+    fitting = [entry for entry, (home, _) in entries.items()    # a mistyped url of another entry is no reason to fail
                if (entry == name if name is not None else not url or (is_http_url(home) and _is_below(url, home)))]
     default = str(content.get("__default", ""))
     if len(fitting) == 1 or default in fitting:
@@ -205,10 +207,6 @@ def _parsec_entry(name: str | None, url: str) -> tuple[str, str]:
     if url or not fitting:
         problem = f"{'several entries' if fitting else 'no entry'} for {url or 'any server'}"
     raise GalaxyError(f"~/.parsec.yml has {problem}: set GALAXY_API_KEY, or give @NAME ({names})", USAGE)
-
-
-# Stricter than urlsplit, which reads http://a\@b as an address on b where the connection would be made to a.
-AUTHORITY = re.compile(r"https?://([^\s/?#\\@]*@)?(\[[0-9a-f:.]+\]|[^\s/?#\\@:\[\]]+)(:\d+)?(?=[/?#]|$)", re.IGNORECASE)
 
 
 def normalize_url(url: str) -> str:
@@ -227,13 +225,14 @@ def normalize_url(url: str) -> str:
 
 def is_http_url(url: str) -> bool:
     """Whether `url` is an http or https address that every program reads in the same way."""
-    try:
+    with contextlib.suppress(ValueError):
         parts = urlsplit(url)
         (parts.hostname or "").encode("idna")       # no label empty or too long
-        return bool(AUTHORITY.match(url) and parts.hostname and (parts.port is None or parts.port > 0)
+        # Stricter than urlsplit, which reads http://a\@b as an address on b where the connection would be made to a.
+        authority = r"(?i)https?://([^\s/?#\\@]*@)?(\[[0-9a-f:.]+\]|[^\s/?#\\@:\[\]]+)(:\d+)?(?=[/?#]|$)"
+        return bool(re.match(authority, url) and parts.hostname and (parts.port is None or parts.port > 0)
                     and ".." not in unquote(parts.path).split("/"))
-    except ValueError:
-        return False
+    return False
 
 
 def server_url(url: str) -> str:
@@ -298,7 +297,7 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
     if any("\ud800" <= letter <= "\udfff" for text in argv for letter in text):
         raise GalaxyError("an argument is not UTF-8", USAGE)
     if argv in (["-h"], ["--help"], ["--version"]):
-        print(f"{script_name()} {VERSION}" if argv == ["--version"] else usage.strip("\n"))
+        print(f"{script_name()} {VERSION}" if argv == ["--version"] else "\n".join(map(_wrap, usage.strip().splitlines())))
         raise SystemExit(DONE)
     [pattern] = re.findall(r"^usage:.*?(?=\s*\n\s*\n|\s*\Z)", usage, re.IGNORECASE | re.DOTALL | re.MULTILINE)
     options, positionals = _split_line(argv, usage, pattern, legacy)
@@ -317,11 +316,18 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
             for name, value in args.items()}
 
 
+def _wrap(line: str) -> str:
+    """Return a line of a help, broken where it is too long for the terminal that it goes to; commands stay whole."""
+    indent, width = len(line) - len(re.sub("^ *(?:[-A-Z].*?  +)?", "", line)), shutil.get_terminal_size().columns
+    if not sys.stdout.isatty() or len(line) <= width or indent == 2:
+        return line
+    return textwrap.fill(line, width, subsequent_indent=" " * indent)
+
+
 def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tuple[list[str], list[str]]:
     """Return the words of a command line that are options with their values, and those that are arguments."""
     import getopt
-    takes_value: dict[str, bool] = {}
-    canonical: dict[str, str] = {}      # an option's last name stands for all of them
+    takes_value, canonical = dict[str, bool](), dict[str, str]()      # an option's last name stands for all of them
     for head in re.findall(r"^ *(-\S.*?)(?:  |$)", usage, re.MULTILINE):
         names = re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", head)
         takes_value.update(dict.fromkeys(names, bool(re.search(r"[ =][A-Z<]", head))))
@@ -336,8 +342,7 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
     end = argv.index("--") if "--" in argv else len(argv)
     rest = [f"\0{word}" if is_argument(word) else
             word[:2] + word[3:] if legacy and word[2:3] == "=" and word[:2] in takes_value else word for word in argv[:end]]
-    options: list[tuple[str, str]] = []
-    positionals: list[str] = []
+    options, positionals = list[tuple[str, str]](), list[str]()
     try:
         while rest:
             chosen, rest = getopt.getopt(rest, short, long)
@@ -355,8 +360,7 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
             most = max(len(re.findall(r"\b[A-Z][A-Z_0-9]*\b", line)) for line in pattern.replace("Usage", "").splitlines())
             if not any(word.startswith("-") for word in positionals[most:]):       # a mistyped option is not ignored
                 positionals = positionals[:most]
-    words = [word for name, value in options for word in [name] + [value.removeprefix("\0")] * takes_value[name]]
-    return words, positionals
+    return [word for name, value in options for word in [name] + [value.removeprefix("\0")] * takes_value[name]], positionals
 
 
 def _bad_line(problem: str, pattern: str) -> GalaxyError:
@@ -465,32 +469,28 @@ class Galaxy:
         """Return the JSON answer to GET; an empty body is an error."""
         return self._decode(self.request("GET", path, params=params, **options))
 
-    def get_or_none(self, path: str, params: Any = None) -> Any:
-        """Return the JSON answer to GET, None where Galaxy has nothing at `path` for this key (status 400, 403, 404)."""
+    def get_or_none(self, path: str, params: Any = None, absent: tuple[int, ...] = (400, 403, 404)) -> Any:
+        """Return the JSON answer to GET, None where Galaxy has nothing at `path` for this key (a status in `absent`)."""
         try:
-            return self.get(path, params)
+            answer = self.get(path, params)
         except GalaxyError as error:
-            if error.status in (400, 403, 404):      # 400: an id that Galaxy cannot decode
-                return None
-            raise
+            if error.status not in absent:      # 400: an id that Galaxy cannot decode
+                raise
+            return None
+        if not answer and not isinstance(answer, (dict, list)):
+            raise GalaxyError(f"{Answer.latest}: the answer is {json.dumps(answer)}, which says nothing")
+        return answer
 
     def post(self, path: str, data: Any = None) -> Any:
         """Return the JSON answer to POST of `data` as JSON; raise an error for one that does not show what was made."""
-        answer = self.call("POST", path, data)
-        require_made(answer)
-        return answer
-
-    def put(self, path: str, data: Any = None) -> Any:
-        """Return the JSON answer to PUT of `data` as JSON; None for an empty body."""
-        return self.call("PUT", path, data)
-
-    def delete(self, path: str, data: Any = None) -> Any:
-        """Return the JSON answer to DELETE, with `data` as its JSON body; None for an empty body."""
-        return self.call("DELETE", path, data)
+        return require_made(self.call("POST", path, data))
 
     def call(self, method: str, path: str, data: Any = None) -> Any:
         """Return the JSON answer to a request with `data` as its JSON body; None for an empty body."""
         return self._decode(self.request(method, path, json=data))
+
+    put = functools.partialmethod(call, "PUT")
+    delete = functools.partialmethod(call, "DELETE")
 
     def pages(self, path: str, params: dict[str, Any] | None = None, limit: int | None = None) -> Iterator[Any]:
         """Yield the members of a list to its very end, or the first `limit` of them, asking page by page; one that moves to
@@ -498,7 +498,8 @@ class Galaxy:
         parts = urlsplit(self.url_for(path))
         route = parts.path.rstrip("/").rsplit("/", 1)[-1]
         query = {**PAGING.get(route, {"limit": 500}), **parse_qs(parts.query, keep_blank_values=True), **(params or {})}
-        texts = {name: str(value[0] if isinstance(value, list) else value) for name, value in {"offset": 0, **query}.items()}
+        texts = {name: str(value[0] if isinstance(value, list) else value)
+                 for name, value in {"offset": 0, **query}.items() if name in ("limit", "offset")}
         size, offset = (int_option(texts, name) or 0 for name in ("limit", "offset"))
         if limit:
             query["limit"] = size = min(size, limit)
@@ -515,11 +516,9 @@ class Galaxy:
             last_page = keys
             known.update(keys)
             yield from fresh[:None if limit is None else limit - count]
-            count += len(fresh)
-            offset += len(answer)
-            # All of it at once, or the last page.
+            count, offset = count + len(fresh), offset + len(answer)
             if len(answer) > size or (route in PAGING and len(answer) < size) or (limit and count >= limit):
-                return
+                return      # all of it at once, or the last page
         raise GalaxyError(f"{parts.geturl()}: {count} members, and no end of the list: is it that long? --limit=N takes N")
 
     def find(self, path: str, name: str) -> dict[str, Any]:
@@ -538,8 +537,8 @@ class Galaxy:
 
     def resolve(self, path: str, text: str) -> dict[str, Any]:
         """Return the one thing in the list at `path` whose id, or else exact name, is `text`; otherwise as `find`."""
-        found = self.get_or_none(f"{path}/{text}") if re.fullmatch(r"([0-9a-f]{16})+", text) else None
-        return found or self.find(path, text)
+        is_id = re.fullmatch("([0-9a-f]{16})+", text)
+        return (self.get_or_none(f"{path}/{text}", absent=(400, 404)) if is_id else None) or self.find(path, text)
 
     def current_user(self) -> dict[str, Any]:
         """Return the user whose key this is (`GET /api/users/current`); raise an error where it is nobody's. Without a user
@@ -660,19 +659,17 @@ class Galaxy:
                 raise error_from_response(Answer.latest, response, self.base)
             return answer
         except (ValueError, RecursionError):
-            text = body_text(response)
-            title = page_title(text)
+            title = page_title(text := body_text(response)) * ("/display" not in response.url)      # a dataset's own is none
             kind = f"a page titled {title!r}" if title else repr(shorten(text, 60))
             hint = f"addresses of the API go on with /api/, as in {self.base}/api/histories"
             if "/api/" in response.url:
-                hint = "for data take dataset_download.py" + (", and a page to log in is a proxy's" if title else "")
+                hint = "a proxy answers for Galaxy, see what it wants" if title else "for data take dataset_download.py"
             raise GalaxyError(f"{request}, not JSON but {kind}: {hint}", status=status, body=text) from None
 
     def poll(self, timeout: float | None) -> Iterator[int]:
         """Yield as `backoff(timeout)` does, and let no request meanwhile wait longer; the earliest of nested ends counts."""
         outer = self.deadline
-        if timeout is not None:
-            self.deadline = min(outer, time.monotonic() + timeout)
+        self.deadline = min(outer, time.monotonic() + (float("inf") if timeout is None else timeout))
         try:
             yield from backoff(None if self.deadline == float("inf") else self.deadline - time.monotonic())
         finally:
@@ -705,20 +702,17 @@ class Answer(dict[str, Any]):
         raise GalaxyError(f"{self.request}: the answer has no {key!r}, which Galaxy has from 24.1 on: is it one?")
 
 
-def require_made(answer: Any, needs_id: bool = False) -> None:
-    """Raise an error unless an answer shows what was made or deleted: things with good ids, or a text; no empty list."""
+def require_made(answer: Any, needs_id: bool = False) -> Any:
+    """Return an answer that shows what was made or deleted: things with good ids, or a text; raise an error for others."""
     for made in (answer if isinstance(answer, list) else [answer]) or [None]:
         name = made.get("id", "" if needs_id else "-") if isinstance(made, dict) else not needs_id and made
         if not made or not isinstance(name, str) or (isinstance(made, dict) and not re.fullmatch(r"[\w-]+", name)):
             raise GalaxyError(f"{Answer.latest}: the answer does not show what was done: {MAY_HAVE_ACTED}", lost=True)
-
-
-LEAST_RATE = 1024       # bytes a second, below which an answer is late although some of it still comes
+    return answer
 
 
 class _TimedResponse(HTTPResponse):
-    """http.client's, for which a connection that ends within the headers is no answer, and whose time limit counts all waits
-    together, less what LEAST_RATE allows for the bytes that came: the socket's own begins again with each byte."""
+    """http.client's, but a cut within the headers is an error, and all waits have one time limit together."""
 
     def __init__(self, sock: Any, *rest: Any, **options: Any):
         super().__init__(sock, *rest, **options)
@@ -731,7 +725,7 @@ class _TimedResponse(HTTPResponse):
         began = time.monotonic()
         count = int(self.receive(buffer) or 0)
         self.is_at_end, self.room = count == 0, self.room - count
-        self.left = min(self.limit, self.left - (time.monotonic() - began) + count / LEAST_RATE)
+        self.left = min(self.limit, self.left - (time.monotonic() - began) + count / 1024)      # 1 KiB a second is in time
         if self.left < 0 or self.room < 0:
             raise socket.timeout("Read timed out")
         return count
@@ -900,27 +894,22 @@ def error_from_response(request: str, response: requests.Response, base: str) ->
                        err_msg=message, lost=lost, phrase=response.reason or "", http_headers=dict(response.headers))
 
 
-# The error pages that nginx and Apache make by themselves.
-PROXY_PAGES = re.compile(r"<center>(nginx|openresty)\b|<html><head>\n<title>\d{3} [^<\n]*</title>\n</head><body>\n<h1>")
-
-
 def proxy_hint(response: requests.Response, body: str, base: str) -> str | None:
     """Return what to try after an error of a proxy ("" where there is no advice), None where it may be Galaxy's own: JSON,
     a page of its own (404), or the text of a 500; Galaxy asks for no password as browsers know it (26.1, measured)."""
     status, request = response.status_code, response.request
+    # The error pages that nginx and Apache make by themselves.
+    pages = r"<center>(nginx|openresty)\b|<html><head>\n<title>\d{3} [^<\n]*</title>\n</head><body>\n<h1>"
     by_proxy = (status in (413, 502, 504) or (status == 503 and "<html" in body.lower())
-                or (status == 401 and "WWW-Authenticate" in response.headers) or bool(PROXY_PAGES.search(body)))
+                or (status == 401 and "WWW-Authenticate" in response.headers) or bool(re.search(pages, body)))
     if not by_proxy or _parse_or_text(body) is not body:
         return None
-    if status == 401 and "Authorization" in request.headers:
-        return "it asks for a name and password of its own, and refuses those that were sent"
-    if status == 401:
-        return "it asks for its own password: write NAME:PASSWORD@ before the host in the address"
-    if status == 404:
-        return f"it does not pass that address on: is {base} your Galaxy's address, with its prefix if it has one?"
-    if status == 413:
-        return f"it refuses a body of {_body_size(request)}; its administrator can raise the limit (client_max_body_size)"
-    return "Galaxy is down or too slow: try again later" if status in TRANSIENT_STATUSES else ""
+    hints = {
+        401: "it asks for its own password: write NAME:PASSWORD@ before the host in the address" if "Authorization" not in
+             request.headers else "it asks for a name and password of its own, and refuses those that were sent",
+        404: f"it does not pass that address on: is {base} your Galaxy's address, with its prefix if it has one?",
+        413: f"it refuses a body of {_body_size(request)}; its administrator can raise the limit (client_max_body_size)"}
+    return hints.get(status, "Galaxy is down or too slow: try again later" if status in TRANSIENT_STATUSES else "")
 
 
 def _body_size(request: requests.PreparedRequest | None) -> str:
@@ -956,10 +945,9 @@ def error_hint(response: requests.Response, message: str, code: int | None, base
 
 def body_text(response: requests.Response) -> str:
     """Return the first 100,000 bytes of the body as text, "" where they can't be read."""
-    try:
+    with contextlib.suppress(LookupError, ValueError, requests.RequestException):
         return response.content[:100_000].decode(response.encoding or "utf-8", "replace")
-    except (LookupError, ValueError, requests.RequestException):
-        return ""
+    return ""
 
 
 def page_title(text: str) -> str:
@@ -997,10 +985,9 @@ def _validation_messages(error: Any) -> list[str]:
 
 def _parse_or_text(text: str) -> Any:
     """Return the JSON in `text`, or `text` itself."""
-    try:
+    with contextlib.suppress(ValueError, RecursionError):
         return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
+    return text
 
 
 # ---------------------------------------------------------------------------------------------- errors and exit codes
@@ -1252,7 +1239,10 @@ def show(answer: Any, format: str | None = None, fields: Iterable[str] = (),
     an empty cell, all else its JSON. `jsonl`, `value`, and with `fields` `csv` and `tsv`, go out row by row. A single thing
     is `upright` on request. A field that no row has is an error: a usage error, unless something has `changed`."""
     try:
-        _print_rows(answer, format, list(fields), plain, changed, upright)
+        if plain and not format and not fields:
+            plain(list(answer) if isinstance(answer, Iterator) else answer)
+        elif answer is not None or not changed:     # Galaxy answers some requests with an empty body
+            _print_rows(answer, format, list(fields), changed, upright)
         if changed:
             sys.stdout.flush()
     except OSError as error:
@@ -1261,12 +1251,7 @@ def show(answer: Any, format: str | None = None, fields: Iterable[str] = (),
         raise GalaxyError(f"it is done{_id_note(answer)}, but the answer can't be printed: {error.strerror}") from None
 
 
-def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callable[[Any], None] | None, changed: bool,
-                upright: bool) -> None:
-    if plain and not style and not fields:
-        return plain(list(answer) if isinstance(answer, Iterator) else answer)
-    if changed and answer is None:      # Galaxy answers some requests with an empty body
-        return
+def _print_rows(answer: Any, style: str | None, fields: list[str], changed: bool, upright: bool) -> None:
     single = isinstance(answer, (dict, str)) or not isinstance(answer, Iterable)
     rows = _select_fields([answer] if single else answer, fields, changed)
     if single or changed:
@@ -1294,7 +1279,7 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], plain: Callab
         style = "simple" if style in (None, "table") else style
         if upright and isinstance(answer, dict):
             rows, fields = iter([{"field": name, "value": value} for name, value in next(rows).items()]), []
-        print(format_table(list(rows), fields, style))
+        print(format_table(list(rows), fields, style, fits=sys.stdout.isatty() and not upright))
 
 
 def print_request(method: str, url: str, data: Any, style: str | None = None) -> None:
@@ -1306,7 +1291,6 @@ def print_request(method: str, url: str, data: Any, style: str | None = None) ->
 def _select_fields(rows: Iterable[Any], fields: list[str], changed: bool) -> Iterator[Any]:
     """Yield the rows with these `fields` only, or whole where none are named."""
     known: dict[str, None] = {}
-    row: Any = None
     for row in rows:
         if not fields:
             yield row
@@ -1325,14 +1309,32 @@ def _id_note(answer: Any) -> str:
     return f" (id {answer['id']})" if isinstance(answer, dict) and "id" in answer else ""
 
 
-def format_table(content: list[Any], fields: Iterable[str] = (), style: str = "simple") -> str:
-    """Return `content` as one of tabulate's tables, each value as it is; `fields` picks the columns."""
+def display_width(text: str) -> int:
+    """Return how many columns of a terminal `text` takes: wide letters, as Chinese ones, take two, marks on others none."""
+    return len(text) if text.isascii() else sum(1 + (east_asian_width(one) in "WF") - (combining(one) > 0) for one in text)
+
+
+def _fit(text: str, width: int) -> str:
+    """Return `text`, its end cut off where it takes more than `width` columns."""
+    cut = (text[:end] + "…" for end in range(width - 1, -1, -1) if display_width(text[:end]) < width)
+    return text if display_width(text) <= width else next(cut)
+
+
+def format_table(content: list[Any], fields: Iterable[str] = (), style: str = "simple", fits: bool = False) -> str:
+    """Return `content` as one of tabulate's tables; `fields` picks the columns. Cells are cut if it `fits` a terminal."""
     import tabulate
     tabulate.PRESERVE_WHITESPACE = True
+    vars(tabulate).update(wcwidth=type("", (), {"wcswidth": staticmethod(display_width)}), WIDE_CHARS_MODE=True)
     rows, columns = _columns(content)
     columns = list(fields) or columns
     # A line end in the first column would make another row of it.
     cells = [[clean(_cell(row.get(name)), "\n" if name != columns[0] else "") for name in columns] for row in rows]
+    if fits:
+        widths = [max(map(display_width, column)) for column in zip([f"{name}  " for name in columns], *cells)]
+        others = [number for number, name in enumerate(columns) if not re.fullmatch("(.*_)?id|ref", name)] or [0]
+        while sum(widths) + 2 * len(widths) - 2 > shutil.get_terminal_size().columns and max(widths[n] for n in others) > 10:
+            widths[max(others, key=widths.__getitem__)] -= 1
+        cells = [list(map(_fit, row, widths)) for row in cells]
     return tabulate.tabulate(cells, columns, style, disable_numparse=True)
 
 
@@ -1385,9 +1387,7 @@ def print_response(answer: Any) -> None:
 
 def print_answer(answer: Any) -> None:
     """Print the answer to a PUT or DELETE as the old `update.py` and `delete.py` did."""
-    print("Response\n--------")
-    if answer is not None:
-        print(answer)
+    print("Response\n--------", *([] if answer is None else [answer]), sep="\n")
 
 
 def _print_member(member: dict[str, Any], heading: Any) -> None:

@@ -85,8 +85,8 @@ def request_archive(galaxy: Galaxy, checkpoint: Checkpoint, changed: str, reques
     """Let `checkpoint` hold the notes on a requested archive of what was last `changed` at that time: those of an earlier
     run if nothing has changed and Galaxy still has that archive, else those that `request()` returns."""
     notes = checkpoint.data
-    is_current = notes.get("changed") == changed and notes["asked"] >= time.time() - ARCHIVE_LIFETIME
-    if not is_current or not _is_under_way(galaxy, notes):
+    age = time.time() - notes.get("asked", 0)       # below 0 if the clock was put back
+    if notes.get("changed") != changed or not 0 <= age <= ARCHIVE_LIFETIME or not _is_under_way(galaxy, notes):
         new_notes = request()
         checkpoint.clear()
         checkpoint.save(changed=changed, asked=time.time(), **new_notes)
@@ -279,12 +279,21 @@ def _iter_tar(file: BinaryIO, ending: str) -> Iterator[tuple[str, IO[bytes]]]:
 
 # -------------------------------------------------------------------------------------------------------------- import
 
-def start_import(galaxy: Galaxy, archive: Archive | str) -> str:
+def start_import(galaxy: Galaxy, archive: Archive | str, checkpoint: Checkpoint) -> str:
     """Send an archive to Galaxy, or the address of one; return the id of the job that imports it. It goes in one request,
-    because Galaxy makes only datasets of resumable uploads (26.1)."""
-    jobs_before = {job["id"] for job in _list_import_jobs(galaxy)}
+    because Galaxy makes only datasets of resumable uploads (26.1). The job of an earlier run that did not learn its id is
+    the only one that is not in `checkpoint` as older."""
     if isinstance(archive, str):
         return str(galaxy.post("histories", {"archive_type": "url", "archive_source": archive})["id"])
+
+    def list_new() -> list[str]:
+        older = checkpoint.data.get("older_jobs", [])
+        return [str(job["id"]) for job in _list_import_jobs(galaxy) if job["id"] not in older]
+
+    jobs = list_new()
+    if "older_jobs" in checkpoint.data and len(jobs) == 1:
+        return jobs[0]
+    checkpoint.save(older_jobs=[*checkpoint.data.get("older_jobs", []), *jobs])
     with progress_bar(archive.stamp[0], archive.path.name) as bar:
         form = ArchiveForm(archive, bar)
         try:
@@ -293,6 +302,7 @@ def start_import(galaxy: Galaxy, archive: Archive | str) -> str:
             return str(answer.json()["id"])
         except GalaxyError as error:
             if error.status == 413 or (error.lost and not form.is_sent):
+                checkpoint.clear()
                 reason = str(error).removesuffix(f": {MAY_HAVE_ACTED}")    # no: Galaxy does nothing with half a form
                 raise GalaxyError(f"nothing was imported: {reason}: an archive goes in one request; --help says how to "
                                   "send one in pieces", TRY_LATER if error.lost else error.exit_code) from error
@@ -300,9 +310,8 @@ def start_import(galaxy: Galaxy, archive: Archive | str) -> str:
                 raise
             # Galaxy stores the archive before it answers; a proxy may not wait that long.
             for _ in galaxy.poll(ANSWER_TIMEOUT + archive.stamp[0] / (20 * 2**20)):
-                new_jobs = [str(job["id"]) for job in _list_import_jobs(galaxy) if job["id"] not in jobs_before]
-                if len(new_jobs) == 1:
-                    return new_jobs[0]
+                if len(jobs := list_new()) == 1:
+                    return jobs[0]
             raise
 
 

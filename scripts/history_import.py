@@ -51,7 +51,7 @@ def main(argv=None):
     identity = [file] if is_address else [os.path.abspath(file), *archive.stamp]
     with Checkpoint(galaxy, file, "import", *identity) as checkpoint, kept_until_finished(checkpoint):
         if "job" not in checkpoint.data:
-            checkpoint.save(job=start_import(galaxy, archive or file))
+            checkpoint.save(job=start_import(galaxy, archive or file, checkpoint))
         history = wait_for_import(galaxy, checkpoint.data["job"], archive, timeout)
     changes = {**({"name": name} if name else {}), **({"tags": archive.tags} if archive and archive.tags else {})}
     if changes:

@@ -41,7 +41,7 @@ def main(argv=None):
         return
     if args["--dry-run"]:
         return show([{"path": path, "name": content["name"]} for path, content in workflows.items()], **output)
-    answers = [galaxy.post("workflows", {"workflow": content}) for content in workflows.values()]
+    answers = [dict(galaxy.post("workflows", {"workflow": content})) for content in workflows.values()]
     show(answers, **output, plain=print_response, changed=True)
 
 

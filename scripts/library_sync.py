@@ -59,6 +59,7 @@ from common import (
     run,
     show,
 )
+from galaxy_api_scripts.libraries.contents import BEING_MADE_ADVICE
 from galaxy_api_scripts.libraries.local_tree import scan_tree
 from galaxy_api_scripts.libraries.sync import LibrarySync
 from galaxy_api_scripts.libraries.sync_plan import KEEP, LEAVE
@@ -102,7 +103,7 @@ def main(argv=None):
         report_error(str(sync.failure))
     waiting = [step for step in steps if step.waits and not dry_run]
     for step in waiting:
-        report_error(f"{printable_name(step.path)}: {step.why}: a later run compares it; delete it if its job was cancelled")
+        report_error(f"{printable_name(step.path)}: {step.why}: {BEING_MADE_ADVICE}")
     return SOME_FAILED if sync.errors else STILL_RUNNING if waiting else DONE
 
 

@@ -26,11 +26,12 @@ uploaded=False for one that this run has uploaded, as this script always has:
   [1/2] F2f94e8ae9edff68a/a.fastq uploaded=False
 
 A file counts as uploaded if a dataset in its folder has its name and size and is not in state error; a failed dataset is
-deleted when its file is uploaded again. A file whose size has changed becomes a second dataset of that name; with --link it
-is an error, since both datasets would show the same bytes. If a file can't be read or does not arrive, an error says so, the
-others are uploaded, and the exit status is 3. One run at a time may upload to a library from one account (a second one exits
-with 75). A run first waits for the jobs of earlier ones, which are in a history named "Uploads to library ID"; while one of
-them is paused, as over quota, nothing more is uploaded (1).
+deleted when its file is uploaded again; one that somebody else's job still makes is told, and the exit status is 4. A file
+whose size has changed becomes a second dataset of that name; with --link it is an error, since both datasets would show the
+same bytes. If a file can't be read or does not arrive, an error says so, the others are uploaded, and the exit status is 3.
+One run at a time may upload to a library from one account (a second one exits with 75). A run first waits for the jobs of
+earlier ones, which are in a history named "Uploads to library ID"; while one of them is paused, as over quota, nothing more
+is uploaded (1).
 
 Every night from cron, what nobody has touched for an hour; without --nonlocal on the server, with an administrator's key:
   cd /data && find run* -type f -mmin +60 | library_upload_dir.py -q --nonlocal -u - -a - -l f597429621d6eb2b
@@ -43,6 +44,7 @@ from dataclasses import dataclass
 from common import (
     DONE,
     SOME_FAILED,
+    STILL_RUNNING,
     UNATTENDED,
     USAGE,
     Galaxy,
@@ -56,7 +58,13 @@ from common import (
 )
 from galaxy_api_scripts.datasets.tus import upload_file
 from galaxy_api_scripts.datasets.upload import fetch_batches
-from galaxy_api_scripts.libraries.contents import ensure_folder, find_folders, require_path_paste
+from galaxy_api_scripts.libraries.contents import (
+    BEING_MADE_ADVICE,
+    LibraryFolder,
+    ensure_folder,
+    find_folders,
+    require_path_paste,
+)
 from galaxy_api_scripts.libraries.local_tree import CHANGED_MESSAGE, file_error
 from galaxy_api_scripts.libraries.uploads import BATCH_BYTES, LibraryUploads, check_uploads, exclusive_run
 from galaxy_api_scripts.progress import enable_bars
@@ -97,7 +105,7 @@ def main(argv=None):
     with exclusive_run(f"library {library}"):    # without the server's address, since it may have several
         start = require_active_folder(galaxy, library, folder)
         uploads = LibraryUploads(galaxy, library)
-        folders, present, missing = compare(galaxy, uploads, library, start, files, timeout)
+        folders, present, missing, waiting = compare(galaxy, uploads, library, start, files, timeout)
         if not quiet:
             print_files(folders, present, True)
         if link and not send:
@@ -117,7 +125,10 @@ def main(argv=None):
                 accepted += accepted_now
             uploads.wait(uploads.jobs, timeout)
             failed += len(missing) - len(accepted) + report_problems(galaxy, uploads, folders, accepted)
-    return SOME_FAILED if failed else DONE
+    for file in waiting:
+        [dataset, *_] = folders[file.folder].being_made(file.name)
+        report_error(f"{file.path}: dataset {dataset} of this name is still being made: {BEING_MADE_ADVICE}")
+    return SOME_FAILED if failed else STILL_RUNNING if waiting else DONE
 
 
 def read_paths():
@@ -169,16 +180,18 @@ def print_files(folders, files, uploaded_before):
 
 
 def compare(galaxy, uploads, library, start, files, timeout):
-    """Return the library's folders, the files that are in them and the others, when no earlier run's job is unfinished."""
+    """Return the library's folders, and the files that are in them, those that are not, and those that something unfinished
+    of their name may be, when no earlier run's job is unfinished."""
     while True:
         uploads.wait(uploads.unfinished_jobs(), timeout)
         folders = find_folders(galaxy, library, start, {file.folder for file in files})
-        present, missing = [], []
+        present, missing, waiting = [], [], []
         for file in files:
-            is_present = file.folder in folders and folders[file.folder].has(file.name, file.size)
-            (present if is_present else missing).append(file)
+            folder = folders.get(file.folder, LibraryFolder(""))
+            is_present, is_waiting = file.size in folder.complete_sizes(file.name), folder.being_made(file.name)
+            (present if is_present else waiting if is_waiting else missing).append(file)
         if not missing or not uploads.unfinished_jobs():       # else the last request of a killed run arrived meanwhile
-            return folders, present, missing
+            return folders, present, missing, waiting
 
 
 def split_conflicts(folders, files):

@@ -61,14 +61,17 @@ def main(argv=None):
         if not library and not dry_run:
             library = galaxy.post("libraries", {"name": name})
         folder = open_folder(galaxy, library["root_folder_id"], library["id"]) if library else LibraryFolder("")
-        missing = [path for path in payloads if not folder.has(os.path.basename(path), os.path.getsize(path))]
+        absent = [path for path in payloads if os.path.getsize(path) not in folder.complete_sizes(os.path.basename(path))]
+        moving = [path for path in absent if folder.being_made(os.path.basename(path))]
+        missing = [path for path in absent if path not in moving]
         require_unpaused(folder, missing)
         for path in missing:
             print("Loading", path, flush=True)
             if not dry_run:
                 payload = {"folder_id": folder.id, **payloads[path]}
                 print_response(galaxy.post(f"libraries/{library['id']}/contents", payload))
-        return DONE if dry_run or not missing else wait_and_check(galaxy, folder, missing, timeout)
+        ended = [item for item in folder.items if item.get("state") not in NON_TERMINAL_DATASET_STATES]
+        return DONE if dry_run or not absent else wait_and_check(galaxy, LibraryFolder(folder.id, ended), absent, timeout)
 
 
 def require_unpaused(folder, paths):

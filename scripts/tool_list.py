@@ -52,6 +52,8 @@ def list_tools(parts):
     if not isinstance(parts, list):
         raise GalaxyError("Galaxy's answer is no list of tools")
     tools = [tool for part in parts for tool in part.get("elems", [part])]
+    if tools and not any("version" in tool for tool in tools):
+        raise GalaxyError("Galaxy's answer has no tools")
     # Labels and workflows of the panel have no version.
     return [{**tool, "section": tool.get("panel_section_name")} for tool in tools if "version" in tool]
 

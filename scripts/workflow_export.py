@@ -23,6 +23,7 @@ In the text diagram, o is an input and * a step; its output runs down its column
 Every night, into a repository:
   cd /data/workflows && workflow_export.py --force --to=rna.gxwf.yml - - "RNA-Seq" && git commit -qam "rna"
 """
+import json
 import os
 import sys
 
@@ -48,10 +49,21 @@ def main(argv=None):
     if style in ("ga", "format2"):
         answer = galaxy.request("GET", f"workflows/{workflow_id}/download", params={"style": style})
         text = answer.content.decode().rstrip() + "\n"
+        if not is_workflow(text, style):
+            raise GalaxyError(f"GET {answer.url}: the answer is not a workflow")
     else:
         draw = mermaid_diagram if style == "mermaid" else text_diagram
         text = draw(export_workflow(galaxy, workflow_id))
     write_output(text, to, force)
+
+
+def is_workflow(text, style):
+    if style != "ga":
+        return "GalaxyWorkflow" in text
+    try:
+        return isinstance(json.loads(text)["steps"], dict)
+    except (LookupError, TypeError, ValueError):
+        return False
 
 
 def style_of(to):

@@ -12,6 +12,8 @@ PAGE_SIZE = 500     # items of a folder; Galaxy 26.1 takes 2 s for so many, and 
 # States of datasets whose bytes are not there and don't come by themselves.
 LOST_STATES = ("error", "discarded", "paused")
 
+BEING_MADE_ADVICE = "a later run compares it; delete it if its job was cancelled"
+
 FolderPath = tuple[str, ...]      # names of nested folders; () is the folder to start from
 
 
@@ -36,10 +38,10 @@ class LibraryFolder:
         """The sizes (bytes) of the complete datasets called `name`."""
         return [dataset["raw_size"] for dataset in self.datasets(name) if is_complete(dataset)]
 
-    def has(self, name: str, size: int) -> bool:
-        """Whether a dataset called `name` is complete with `size` bytes, or is still being made."""
-        return size in self.complete_sizes(name) or any(
-            dataset["state"] in NON_TERMINAL_DATASET_STATES for dataset in self.datasets(name))
+    def being_made(self, name: str) -> list[str]:
+        """The ids of the datasets called `name` that are not complete yet; those of cancelled jobs never are (26.1)."""
+        return [dataset["id"] for dataset in self.datasets(name)
+                if dataset["state"] in NON_TERMINAL_DATASET_STATES and not is_complete(dataset)]
 
 
 def is_complete(dataset: dict[str, Any]) -> bool:

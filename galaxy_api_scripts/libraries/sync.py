@@ -84,7 +84,8 @@ class LibrarySync:
             if not pending:
                 return
         count = sum(map(len, pending.values()))
-        raise GalaxyError(f"{count} files are still being added to the library after {timeout:g} s", STILL_RUNNING)
+        raise GalaxyError(f"{count} of {len(steps)} files still being added to the library after {timeout:g} s",
+                          STILL_RUNNING)
 
     def _send(self, batch: list[SyncUpload], datatypes: set[str]) -> list[SyncUpload]:
         """Upload a batch of files for one job; return those that Galaxy accepted. `datatypes` are those of the server."""

@@ -72,6 +72,7 @@ class SyncState:
         self.files.clear()
         if not self.read_only:
             self.path.unlink()
+            create_private(self.path)
             self._read()
 
     def _close(self) -> None:

@@ -39,6 +39,8 @@ class Repository:
         revisions: list[str] = self.shed.get("repositories/get_ordered_installable_revisions", self.query)
         if not revisions:
             raise GalaxyError(f"{self} has no revision that can be installed")
+        if not all(re.fullmatch("[0-9a-f]{12}", str(revision)) for revision in revisions):
+            raise GalaxyError(f"{self.shed.base} answers with revisions that are none: is it a Tool Shed?")
         return revisions
 
     def records(self, galaxy: Galaxy) -> list[dict[str, Any]]:

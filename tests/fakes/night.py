@@ -101,18 +101,22 @@ class Night:
         return self.folder / INPUTS[script] / "a.tsv"
 
     def is_done(self, script):
-        """Whether the job is done, judged by what the server and the disk hold."""
+        """Whether the job is done, and only once, judged by what the server and the disk hold."""
         server = self.server
         if script == "dataset_upload":
-            return server.held(self.history).get("a.tsv") == b"reads\t1\n"
+            return [one["content"] for one in server.datasets.values() if one["history_id"] == self.history
+                    and not one["deleted"] and one["name"] == "a.tsv"] == [b"reads\t1\n"]
         if script == "dataset_download":
-            return (self.var / "to" / "result.txt").read_bytes() == b"some bytes\n"
+            result = self.var / "to" / "result.txt"
+            return result.is_file() and result.read_bytes() == b"some bytes\n"
         if script == "library_sync":
             return [one["content"] for one in server.children(server.libraries[self.library]["root_folder_id"])] == [
                 b"shelf\t1\n"]
         if script == "invocation_wait":
             return server.runs[self.invocation]["ended"]
-        return [path.read_text() for path in (self.var / script).rglob("first.tabular")] == [f"{INPUTS[script]}\t1\n"]
+        runs = [run for run in server.runs.values() if run["state"] != "cancelled" and run["id"] != self.invocation]
+        results = [path.read_text() for path in (self.var / script).rglob("first.tabular")]
+        return len(runs) == 1 and results == [f"{INPUTS[script]}\t1\n"]
 
 
 @pytest.fixture

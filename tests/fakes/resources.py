@@ -1,4 +1,5 @@
 """What else the fake Galaxy has: libraries and their folders, and what a test puts into it without asking it."""
+import hashlib
 import io
 import json
 import tarfile
@@ -13,6 +14,7 @@ ROUTES = """
     GET library_contents libraries/(\\w+)/contents
     POST library_contents libraries/(\\w+)/contents
     GET file libraries/datasets/(\\w+)
+    GET storage datasets/d(\\w+)/storage
     DELETE file libraries/datasets/(\\w+)
     GET folder_contents folders/(\\w+)/contents
     GET folder folders/(\\w+)
@@ -40,7 +42,7 @@ ROUTES = """
     POST repository tool_shed_repositories/new/install_repository_revision
     POST reset tool_shed_repositories/reset_metadata_on_installed_repositories
     DELETE repository tool_shed_repositories/(\\w+)"""
-SHOWN = ("id", "type", "name", "description", "message", "state", "deleted", "file_size", "raw_size")
+SHOWN = ("id", "type", "name", "description", "message", "state", "deleted", "file_size", "raw_size", "ldda_id")
 
 
 class Resources:
@@ -114,7 +116,7 @@ class Resources:
     def _add(self, folder, kind, name, **more):
         thing = self._new({"type": kind, "name": name, "state": "ok", **more})
         if "content" in thing:
-            thing["file_size"] = thing["raw_size"] = len(thing["content"])
+            thing.update(file_size=len(thing["content"]), raw_size=len(thing["content"]), ldda_id=f"d{thing['id']}")
         if kind == "folder":
             thing["id"] = f"F{thing['id']}"
             self.folders[thing["id"]] = {**self.folders[folder], "id": thing["id"], "name": name, "parent_id": folder,
@@ -128,6 +130,10 @@ class Resources:
 
     def get_file(self, ask, body, which):
         return {**self._listed(self.file(which)), "ldda_id": which}
+
+    def get_storage(self, ask, body, which):
+        digest = hashlib.sha256(self.file(which)["content"]).hexdigest()
+        return {"hashes": [{"hash_function": "SHA-256", "hash_value": digest, "extra_files_path": None}]}
 
     def get_library_contents(self, ask, body, which):
         def below(folder, path):
@@ -280,6 +286,8 @@ class Resources:
 
     def post_repository(self, ask, body):
         revision = body["changeset_revision"]
+        if self.revisions and revision not in self.revisions:
+            return {"err_msg": f"no revision {revision}", "err_code": 404001}, 404, {}
         made = {"id": f"{len(self.asked):016x}", "name": body["name"], "owner": body["owner"], "status": "Installed",
                 "tool_shed": self.host, "changeset_revision": revision,
                 "installed_changeset_revision": revision, "error_message": ""}
@@ -295,4 +303,4 @@ class Resources:
 
     def delete_workflow(self, ask, body, which):
         self.deleted_workflows.append(which)
-        return None
+        return b"", 204, {}

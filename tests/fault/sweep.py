@@ -5,7 +5,7 @@ Usage:
   sweep.py [options]
 
 Options:
-  --script=NAMES  only these scripts, separated by commas
+  --script=NAMES  only these scripts, separated by commas; a path in place of a name, of a script of another folder
   --mode=WORDS    only the modes whose name begins so, separated by commas
   --place=NAMES   only these, of every, writes, once  [default: every,writes,once]
   --seeds=N       how many mutations of each script's answers  [default: 12]
@@ -57,7 +57,7 @@ MEMORY = 2**31          # bytes that a run may address
 LARGEST = 2**26         # of a file
 # Limits of ours that are smaller here: seconds to wait for what may still come, pages of a list.
 SMALLER = {"SETTLE_SECONDS": 1, "SCHEDULING_PATIENCE": 1, "STALL_SECONDS": 1, "FREEZE_SECONDS": 1, "INSTALL_TIMEOUT": 2,
-           "MOST_PAGES": 50}
+           "ANSWER_TIMEOUT": 1, "MOST_PAGES": 50}
 SETTINGS = {"GALAXY_TIMEOUT": "1", "GALAXY_RETRY_MAX": "0.4", "PATH": os.defpath, "LANG": "C.UTF-8"}
 SECRETS = (KEY, "secret", "bWVAZXhhbXBsZS5vcmc6c2VjcmV0")      # the password that key_show.py is given, also as it is sent
 EVIL = Path("/tmp/galaxy-sweep-evil")
@@ -335,7 +335,8 @@ NO_JSON = ("json NaN", "json Infinity", "json deep")
 
 def is_believed(script, mode, only_reads):
     """Whether such an answer is what this request gets where it is served, so that no script can know better: a verb, whose
-    address may be any, takes any JSON; nothing is what Galaxy says to the deletion of a workflow; a list may be empty."""
+    address may be any, takes any JSON; nothing is what Galaxy says to the deletion of a workflow; a list may be empty, and a
+    thing be called anything."""
     if mode in ("mutated", "endless pages", "endless same page"):
         return only_reads
     is_json = mode.startswith("json ") and mode not in NO_JSON
@@ -343,7 +344,7 @@ def is_believed(script, mode, only_reads):
             or script in ("update.py", "delete.py") and (is_json or mode in NOTHING)
             or script == "create.py" and mode in ("json text", "json []", "garbage 204")
             or script == "workflow_delete.py" and mode in NOTHING
-            or mode == "json []" and only_reads)
+            or mode in ("json []", "json paths") and only_reads)
 
 
 # ------------------------------------------------------------------------------------------------------------ all of it
@@ -357,7 +358,8 @@ def plan(args, scripts):
     if "mutated" in modes:
         runs += [(script, "mutated", "once", first + number) for script in scripts
                  for number in range(int_option(args, "--seeds"))]
-    return [one for one in runs if random.Random(f"{first} {one}").random() * int_option(args, "--one-in", least=1) < 1]
+    part = int_option(args, "--one-in", least=1)
+    return [(script, *rest) for script, *rest in runs if random.Random(f"{first} {script.name} {rest}").random() * part < 1]
 
 
 def work(tasks, pipe):
@@ -393,6 +395,10 @@ def results(tasks, workers):
                 yield result
 
 
+def place_of(name):
+    return ROOT / name if name in ("display.py", "create.py", "update.py", "delete.py") else ROOT / "scripts" / name
+
+
 def told(result):
     line = re.sub(r"\s+", " ", result["err"])[-300:]
     return (f"  {result['script']} --mode='{result['mode']}' --place={result['place']} --seed={result['seed']} "
@@ -401,15 +407,14 @@ def told(result):
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    scripts = [ROOT / ("" if name in ("display.py", "create.py", "update.py", "delete.py") else "scripts") / name
-               for name in JOBS if not args["--script"] or name in args["--script"].split(",")]
+    scripts = [Path(name) if "/" in name else place_of(name) for name in (args["--script"] or ",".join(JOBS)).split(",")]
     if args["--list"]:
         print("\n".join([*MODES, "mutated"]))
         return 0
     began, figures, statuses, slow, memory, count = time.monotonic(), Counter(), Counter(), [], 0, Counter()
     tasks = plan(args, scripts)
     for result in results(tasks, int_option(args, "--workers", least=1)):
-        count.update(["run"] + ["believed"] * result["believed"])
+        count.update(["run"] + ["believed"] * result["believed"] + ["words"] * ("not of Galaxy's form" in result["err"]))
         statuses[result["statuses"][-1] if result["statuses"] else 0] += 1
         memory = max(memory, result["memory"])
         slow.append((result["seconds"], told(result)))
@@ -421,7 +426,8 @@ def main(argv=None):
     print(f"\n{count['run']} runs of {len(scripts)} scripts in {len({mode for _, mode, _, _ in tasks})} modes, "
           f"{time.monotonic() - began:.0f} s, the most memory {memory / 2**20:.0f} MiB, the slowest {max(slow)[0]:.0f} s; "
           f"statuses {dict(statuses)}.")
-    print(f"{count['believed']} times a false answer was one that is also right, and was believed.\n")
+    print(f"{count['believed']} times a false answer was one that is also right, and was believed; {count['words']} times a "
+          "message names the request and, for what its answer lacks, Python's error.\n")
     show([{"what": name, "runs": figures[name]} for name in FIGURES])
     return 1 if figures else 0
 

@@ -123,16 +123,6 @@ def test_a_visit_from_cron(person, tmp_path):
     assert one_run_each(person, sheet, 4) == 0 and fetched(tmp_path / "out", 4)
 
 
-def test_two_at_the_same_minute(person, tmp_path):
-    sheet = a_sheet(tmp_path, 2)
-    line = ["workflow_batch.py", "-q", person.key, person.url, FIRST, sheet]
-    both = [begun(person, *line, stderr=subprocess.PIPE) for _ in range(2)]
-    said = {process.returncode: (process.pid, error) for process, (_, error) in (
-        (process, process.communicate()) for process in both)}
-    assert sorted(said) == [0, 75] and str(said[0][0]) in said[75][1] and said[0][1] == ""
-    assert one_run_each(person, sheet, 2) == 0
-
-
 def test_an_nf_core_sheet_as_runs_and_as_one(person, tmp_path):
     """Two lanes of x, one of y: each sample is a run, or an element of one."""
     for name in ("x_L1_1", "x_L1_2", "x_L2_1", "x_L2_2", "y_1", "y_2"):

@@ -17,6 +17,7 @@ from fakes import API, KEY, URL
 
 from common import FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import histories
+from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.histories import ARCHIVE_TYPES, Archive, read_archive
 from galaxy_api_scripts.progress import progress_bar
 
@@ -301,7 +302,7 @@ def test_an_export_whose_process_was_killed_ends(script, exporter, clock, capsys
     assert refused_with(capsys, f"history {'h' * 16} (Run / 12): Galaxy could not make the tgz")
 
 
-@pytest.mark.parametrize("change", ["history", "gone", "old", "options", "key"])
+@pytest.mark.parametrize("change", ["history", "gone", "old", "of a clock that was put back (B16)", "options", "key"])
 def test_an_outdated_export_is_not_resumed(script, exporter, clock, monkeypatch, tmp_path, change):
     options, key = [], KEY
     exporter.poll = 100
@@ -313,6 +314,8 @@ def test_an_outdated_export_is_not_resumed(script, exporter, clock, monkeypatch,
         exporter.poll, exporter.task = 1, "SUCCESS"
     elif change == "old":
         monkeypatch.setattr(histories, "ARCHIVE_LIFETIME", -1)
+    elif "clock" in change:
+        clock.now -= 400 * 86400
     elif change == "options":
         options = ["--hidden"]
     else:
@@ -593,6 +596,20 @@ def test_an_import_that_can_not_be_found_is_an_error(script, importer, clock, ca
     assert sum(clock.slept) >= 300
 
 
+def test_an_import_that_appears_after_its_run_has_given_up_is_taken_over(script, importer, clock, capsys):
+    def late(request, context):
+        context.status_code = 504
+        b"".join(request.body)
+        return {}
+    importer.mock.post(f"{API}/histories", json=late)
+    assert script(history_import.main, KEY, URL, importer.file) == TRY_LATER
+    importer.jobs, again = [{"id": "j0"}, {"id": "j1"}], importer.mock.post(f"{API}/histories", json=importer.begin)
+    assert script(history_import.main, KEY, URL, importer.file) == 0
+    assert again.call_count == 0
+    assert script(history_import.main, KEY, URL, importer.file) == 0
+    assert again.call_count == 1, "the first one is done, so this is another one"
+
+
 def test_a_connection_that_breaks_during_the_upload_can_be_tried_later(script, importer, clock, capsys):
     importer.mock.post(f"{API}/histories", exc=requests.exceptions.ConnectionError("reset"))
     assert script(history_import.main, KEY, URL, importer.file) == TRY_LATER
@@ -638,7 +655,9 @@ def test_a_retried_upload_starts_from_the_beginning_of_the_archive(loopback, tmp
     about = path.stat()
     whole = Archive(path, (about.st_size, about.st_mtime_ns), "tar.gz", "n", [], Counter())
     loopback.will((200, []), (429, {"err_msg": "busy"}), (200, {"id": "j1"}))
-    assert histories.start_import(Galaxy(KEY, loopback.url), whole) == "j1"
+    galaxy = Galaxy(KEY, loopback.url)
+    with Checkpoint(galaxy, "x", "import") as checkpoint:
+        assert histories.start_import(galaxy, whole, checkpoint) == "j1"
     first, second = (asked.body for asked in loopback.asked if asked.method == "POST")
     assert first == second and path.read_bytes() in first
     with progress_bar(0, "") as bar:

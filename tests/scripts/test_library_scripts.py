@@ -248,6 +248,15 @@ def test_b15_load_data_does_not_wait_for_a_cancelled_job(script, library, metada
     assert [one.path for one in library.request_history if one.method == "DELETE"] == ["/api/libraries/datasets/d1"]
 
 
+def test_b15_load_data_waits_for_what_an_earlier_run_did_not_see_the_end_of(script, library, metadata, clock, capsys):
+    library.get(f"{URL}/api/folders/F1/contents", [{"json": listing("running")}] * 3 + [{"json": listing("ok")}])
+    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == 0
+    assert post_requests(library) == [] and len(clock.slept) == 2
+    library.get(f"{URL}/api/folders/F1/contents", [{"json": listing("running")}] * 2 + [{"json": listing("error")}])
+    assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == SOME_FAILED
+    assert "Galaxy did not keep it: Job failed" in capsys.readouterr().err
+
+
 def test_load_data_does_not_load_a_paused_file_again(script, library, metadata, capsys):
     library.get(f"{URL}/api/folders/F1/contents", json=listing("paused"))
     assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == FAILED
@@ -277,9 +286,8 @@ def test_load_data_creates_the_library_and_sends_uuids(script, library, metadata
     assert load[1]["uuid"] == "12345678-1234-1234-1234-1234567890ab"
 
 
-@pytest.mark.parametrize("state", ["ok", "queued"])
-def test_load_data_leaves_out_files_in_the_library(script, library, metadata, capsys, state):
-    library.get(f"{URL}/api/folders/F1/contents", json=listing(state))
+def test_load_data_leaves_out_files_in_the_library(script, library, metadata, capsys):
+    library.get(f"{URL}/api/folders/F1/contents", json=listing("ok"))
     assert script(load_data_with_metadata.main, KEY, URL, metadata, "There") == 0
     assert post_requests(library) == [] and capsys.readouterr() == ("", "")
 

@@ -266,12 +266,23 @@ def test_a_folder_is_listed_to_its_end(upload, library, here, count, pages):
 
 @pytest.mark.parametrize("item, again", [
     ({"state": "error"}, True), ({"state": "discarded"}, True), ({"raw_size": 4}, True), ({"type": "folder"}, True),
-    ({"state": "queued", "raw_size": 0}, False), ({"state": "failed_metadata"}, False)])
+    ({"state": "failed_metadata"}, False)])
 def test_which_datasets_count_as_uploaded(upload, library, here, item, again):
     folder = library.add("F0", "run1", type="folder")
     library.add(folder, "a.txt", **item)
     assert upload(["run1/a.txt"]) == 0
     assert bool(library.asked("POST", "tools/fetch")) == again
+
+
+def test_b15_what_is_still_being_made_of_a_files_name_is_told(upload, library, here, capsys):
+    """It may be that of a cancelled job, which never ends."""
+    folder = library.add("F0", "run1", type="folder")
+    moving = library.add(folder, "a.txt", state="queued", raw_size=0)
+    assert upload(["run1/a.txt"]) == STILL_RUNNING
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1
+    assert f"run1/a.txt: dataset {moving} of this name is still being made: a later run compares it" in output.err
+    assert not library.asked("POST", "tools/fetch")
 
 
 def test_a_failed_dataset_is_deleted_and_its_file_uploaded_again(upload, library, here):

@@ -215,6 +215,15 @@ def test_a_workflow_of_another_user_is_refused(script, galaxy, capsys, module):
 
 # ----------------------------------------------------------------------------------------------------------------- export
 
+@pytest.mark.parametrize("answer", ["<html><title>Sign in</title></html>", "[null]", "{}", '{"steps": 5}'])
+def test_export_writes_no_answer_that_is_not_a_workflow(script, galaxy, capsys, tmp_path, answer):
+    galaxy.get(f"{URL}/api/workflows/{ID}/download", text=answer)
+    for style in ("ga", "format2"):
+        assert script(workflow_export.main, f"--to={tmp_path}/w", f"--style={style}", KEY, URL, ID) == FAILED
+        assert "the answer is not a workflow" in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()
+
+
 def test_export_writes_galaxys_answer(script, galaxy, capsys, tmp_path):
     galaxy.get(f"{URL}/api/workflows/{ID}/download?style=format2", text="class: GalaxyWorkflow\nlabel: Wä\n\n")
     assert script(workflow_export.main, KEY, URL, ID) == 0

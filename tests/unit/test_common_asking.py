@@ -250,6 +250,19 @@ def test_pages_yields_members_without_ids_and_with_equal_ids(loopback):
     assert len(list(Galaxy(KEY, loopback.url).pages("histories"))) == 1001
 
 
+def test_pages_takes_a_parameter_without_values(loopback):
+    """As dataset_list.py and search.py have where nothing is filtered."""
+    loopback.will((200, [{"id": "1"}]))
+    assert list(Galaxy(KEY, loopback.url).pages("datasets", {"q": [], "qv": []})) == [{"id": "1"}]
+
+
+def test_an_id_that_is_forbidden_is_not_looked_for_as_a_name(loopback):
+    loopback.will((403, {"err_msg": "History is not accessible by user"}))
+    with pytest.raises(GalaxyError, match="not accessible"):
+        Galaxy(KEY, loopback.url).resolve("histories", "0" * 16)
+    assert len(loopback.asked) == 1
+
+
 def test_pages_keeps_the_query_of_the_url(loopback):
     loopback.will((200, members(0, 7)), (200, []))
     galaxy = Galaxy(KEY, f"{loopback.url}/api/histories?limit=7&order=name-asc&q=deleted&qv=True&offset=2")

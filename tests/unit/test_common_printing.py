@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from common import USAGE, GalaxyError, output_options, print_answer, print_members, print_response, show
+import common
+from common import USAGE, GalaxyError, format_table, output_options, print_answer, print_members, print_response, show
 
 ROWS = [{"id": "33e0000000000012", "version": "1.10", "size": 3, "done": True, "tags": ["a", "é"], "gone": None},
         {"id": "0000000000000001", "version": " 2 ", "size": 0.5, "done": False, "tags": [], "extra": {"k": "v"}}]
@@ -164,3 +165,18 @@ def test_output_options_refuses_a_field_that_is_not_known(capsys):
     with pytest.raises(GalaxyError, match="no size, age: there are id, name") as excinfo:
         output_options(args, ["id", "name"]).values()
     assert excinfo.value.exit_code == USAGE
+
+
+def test_wide_letters_do_not_shift_columns():
+    rows = [{"name": "漢字", "id": "a"}, {"name": "é\u0301e", "id": "b"}, {"name": "plain", "id": "c"}]
+    assert format_table(rows).splitlines() == ["name    id", "------  ----", "漢字    a", "é\u0301e      b", "plain   c"]
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_a_table_fits_the_terminal_and_cuts_no_id(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    rows = [{"id": "toolshed.g2.bx.psu.edu/a", "name": "word " * 50, "label": "漢" * 150, "state": "ok"}]
+    lines = format_table(rows, fits=True).splitlines()
+    assert columns - 4 <= max(common.display_width(line) for line in lines) <= columns
+    assert "toolshed.g2.bx.psu.edu/a  word" in lines[2] and lines[2].count("…") == 2 and lines[2].endswith("  ok")
+    assert format_table(rows).splitlines()[2].count("word") == 50       # nothing is cut where it goes to a file

@@ -1,4 +1,5 @@
 """Datasets, collections and histories to a folder: names, the manifest, what a second run fetches."""
+import contextlib
 import csv
 import hashlib
 import io
@@ -177,6 +178,12 @@ def test_one_run_at_a_time_downloads_into_a_folder(script, loopback, folder, cap
     output = capsys.readouterr()
     assert output.out == "" and output.err.count("\n") == 1 and "another run is at work on" in output.err
     assert os.listdir(folder) == []
+
+
+def test_a_finished_run_waits_for_another_download_into_its_folder(loopback, folder):
+    other = contextlib.ExitStack()
+    other.enter_context(hold_lock(folder))
+    assert fetch(loopback, folder, (200, CONTENT), on_wait=other.close).read_bytes() == CONTENT
 
 
 def test_a_manifest_of_before_is_carried_over(loopback, folder):

@@ -215,6 +215,20 @@ def test_a_repository_without_revisions_is_an_error(script, servers, capsys):
     assert refused_with(capsys, "no revision that can be installed") and sent(servers) == []
 
 
+@pytest.mark.parametrize("revisions", [["/tmp/evil"], "text", [None], {"a": 1}])
+def test_revisions_that_can_be_none_are_an_error(script, servers, capsys, revisions):
+    servers.get(f"{SHED}/api/repositories/get_ordered_installable_revisions", json=revisions)
+    assert script(install_tool_shed_repositories.main, *LINE) == FAILED
+    assert refused_with(capsys, "answers with revisions that are none") and sent(servers) == []
+
+
+@pytest.mark.parametrize("answer", ["text", [], {}, None])
+def test_an_import_that_shows_no_workflow_is_an_error(script, with_workflows, capsys, answer):
+    with_workflows.post(f"{URL}/api/workflows", json=answer)
+    assert script(import_workflows_from_installed_tool_shed_repository.main, *LINE, "-r", NEW) == FAILED
+    assert refused_with(capsys, f"POST {URL}/api/workflows: ")
+
+
 def test_an_installation_whose_answer_is_lost_is_awaited(script, servers, clock, capsys):
     servers.post(INSTALL, status_code=504)
     servers.get(API, [{"json": []}, {"json": [record(NEW, "Cloning")]}, {"json": [record()]}])
