@@ -286,6 +286,8 @@ class Resources:
 
     def post_repository(self, ask, body):
         revision = body["changeset_revision"]
+        if self.revisions and revision not in self.revisions:
+            return {"err_msg": f"no revision {revision}", "err_code": 404001}, 404, {}
         made = {"id": f"{len(self.asked):016x}", "name": body["name"], "owner": body["owner"], "status": "Installed",
                 "tool_shed": self.host, "changeset_revision": revision,
                 "installed_changeset_revision": revision, "error_message": ""}
