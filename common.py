@@ -30,6 +30,7 @@ try:
     import socket
     import stat
     import sys
+    import textwrap
     import threading
     import time
     import traceback
@@ -208,10 +209,6 @@ def _parsec_entry(name: str | None, url: str) -> tuple[str, str]:
     raise GalaxyError(f"~/.parsec.yml has {problem}: set GALAXY_API_KEY, or give @NAME ({names})", USAGE)
 
 
-# Stricter than urlsplit, which reads http://a\@b as an address on b where the connection would be made to a.
-AUTHORITY = re.compile(r"https?://([^\s/?#\\@]*@)?(\[[0-9a-f:.]+\]|[^\s/?#\\@:\[\]]+)(:\d+)?(?=[/?#]|$)", re.IGNORECASE)
-
-
 def normalize_url(url: str) -> str:
     """Return `url` with single slashes in its path; raise a usage error where it is not an http address."""
     url = url.strip()
@@ -231,7 +228,9 @@ def is_http_url(url: str) -> bool:
     with contextlib.suppress(ValueError):
         parts = urlsplit(url)
         (parts.hostname or "").encode("idna")       # no label empty or too long
-        return bool(AUTHORITY.match(url) and parts.hostname and (parts.port is None or parts.port > 0)
+        # Stricter than urlsplit, which reads http://a\@b as an address on b where the connection would be made to a.
+        authority = r"(?i)https?://([^\s/?#\\@]*@)?(\[[0-9a-f:.]+\]|[^\s/?#\\@:\[\]]+)(:\d+)?(?=[/?#]|$)"
+        return bool(re.match(authority, url) and parts.hostname and (parts.port is None or parts.port > 0)
                     and ".." not in unquote(parts.path).split("/"))
     return False
 
@@ -298,7 +297,7 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
     if any("\ud800" <= letter <= "\udfff" for text in argv for letter in text):
         raise GalaxyError("an argument is not UTF-8", USAGE)
     if argv in (["-h"], ["--help"], ["--version"]):
-        print(f"{script_name()} {VERSION}" if argv == ["--version"] else usage.strip("\n"))
+        print(f"{script_name()} {VERSION}" if argv == ["--version"] else "\n".join(map(_wrap, usage.strip().splitlines())))
         raise SystemExit(DONE)
     [pattern] = re.findall(r"^usage:.*?(?=\s*\n\s*\n|\s*\Z)", usage, re.IGNORECASE | re.DOTALL | re.MULTILINE)
     options, positionals = _split_line(argv, usage, pattern, legacy)
@@ -315,6 +314,14 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
         raise _bad_line("--help and --version stand alone", pattern)
     return {name: [numbered.get(item, item) for item in value] if isinstance(value, list) else numbered.get(value, value)
             for name, value in args.items()}
+
+
+def _wrap(line: str) -> str:
+    """Return a line of a help, broken where it is too long for the terminal that it goes to; commands stay whole."""
+    indent, width = len(line) - len(re.sub("^ *(?:[-A-Z].*?  +)?", "", line)), shutil.get_terminal_size().columns
+    if not sys.stdout.isatty() or len(line) <= width or indent == 2:
+        return line
+    return textwrap.fill(line, width, subsequent_indent=" " * indent)
 
 
 def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tuple[list[str], list[str]]:
@@ -704,11 +711,8 @@ def require_made(answer: Any, needs_id: bool = False) -> Any:
     return answer
 
 
-LEAST_RATE = 1024       # bytes a second, below which an answer is late although some of it still comes
-
-
 class _TimedResponse(HTTPResponse):
-    """http.client's, but a cut within the headers is an error, and all waits have one time limit together (LEAST_RATE)."""
+    """http.client's, but a cut within the headers is an error, and all waits have one time limit together."""
 
     def __init__(self, sock: Any, *rest: Any, **options: Any):
         super().__init__(sock, *rest, **options)
@@ -721,7 +725,7 @@ class _TimedResponse(HTTPResponse):
         began = time.monotonic()
         count = int(self.receive(buffer) or 0)
         self.is_at_end, self.room = count == 0, self.room - count
-        self.left = min(self.limit, self.left - (time.monotonic() - began) + count / LEAST_RATE)
+        self.left = min(self.limit, self.left - (time.monotonic() - began) + count / 1024)      # 1 KiB a second is in time
         if self.left < 0 or self.room < 0:
             raise socket.timeout("Read timed out")
         return count
@@ -890,16 +894,14 @@ def error_from_response(request: str, response: requests.Response, base: str) ->
                        err_msg=message, lost=lost, phrase=response.reason or "", http_headers=dict(response.headers))
 
 
-# The error pages that nginx and Apache make by themselves.
-PROXY_PAGES = re.compile(r"<center>(nginx|openresty)\b|<html><head>\n<title>\d{3} [^<\n]*</title>\n</head><body>\n<h1>")
-
-
 def proxy_hint(response: requests.Response, body: str, base: str) -> str | None:
     """Return what to try after an error of a proxy ("" where there is no advice), None where it may be Galaxy's own: JSON,
     a page of its own (404), or the text of a 500; Galaxy asks for no password as browsers know it (26.1, measured)."""
     status, request = response.status_code, response.request
+    # The error pages that nginx and Apache make by themselves.
+    pages = r"<center>(nginx|openresty)\b|<html><head>\n<title>\d{3} [^<\n]*</title>\n</head><body>\n<h1>"
     by_proxy = (status in (413, 502, 504) or (status == 503 and "<html" in body.lower())
-                or (status == 401 and "WWW-Authenticate" in response.headers) or bool(PROXY_PAGES.search(body)))
+                or (status == 401 and "WWW-Authenticate" in response.headers) or bool(re.search(pages, body)))
     if not by_proxy or _parse_or_text(body) is not body:
         return None
     hints = {
@@ -1385,9 +1387,7 @@ def print_response(answer: Any) -> None:
 
 def print_answer(answer: Any) -> None:
     """Print the answer to a PUT or DELETE as the old `update.py` and `delete.py` did."""
-    print("Response\n--------")
-    if answer is not None:
-        print(answer)
+    print("Response\n--------", *([] if answer is None else [answer]), sep="\n")
 
 
 def _print_member(member: dict[str, Any], heading: Any) -> None:

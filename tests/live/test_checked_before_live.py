@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import WORKFLOWS
+from .conftest import WORKFLOWS, Person
 
 RECORD = {"class": "Collection", "elements": [{"class": "File", "identifier": name, "path": "t.tsv"}
                                               for name in ("left", "right")]}
@@ -40,6 +40,12 @@ REFUSED = [
     ("lacking.gxwf.yml", [], {}, "step 2 days lacks values that its tool needs: No value found for 'With"),
     ("lacking.gxwf.yml", ["--allow-corrections"], {}, "step 1 alone: nothing is connected to its input input"),
 ]
+
+
+@pytest.fixture(scope="module")
+def person(server):
+    """A user whose datasets are counted, so one of this module's own: nothing else makes any meanwhile."""
+    return Person(server)
 
 
 @pytest.fixture

@@ -201,9 +201,11 @@ def test_workflow_execute_into_a_history_that_is_there(person, workflow, weather
 
 def test_workflow_execute_submits_nothing_for_a_wrong_input(person, workflow, weather):
     before = len(person.look("invocations", workflow_id=workflow, limit=100))
-    for line, words in ((["obervations=hda=x"], "did you mean observations?"), (["--dry-run", "0=hda=x"], "")):
+    for line, code, words in ((["obervations=hda=x"], 2, "did you mean observations?"),
+                              (["--dry-run", "0=hda=x"], 1, "hda=x: nothing has that id"),
+                              (["--dry-run", f"0=hda={weather.dataset}"], 0, "")):
         ended = person.run("workflow_execute.py", person.key, person.url, workflow, "none", *line)
-        assert words in ended.stderr and ended.returncode == (2 if words else 0)
+        assert words in ended.stderr and ended.returncode == code
     assert len(person.look("invocations", workflow_id=workflow, limit=100)) == before
 
 

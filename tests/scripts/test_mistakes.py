@@ -75,3 +75,12 @@ def test_help_among_other_words_does_not_exit_with_0(line):
     status, seen = on_terminal(80, "history_create_history.py", *line)
     assert status == 2 and seen.startswith("history_create_history.py: --help and --version stand alone\nUsage:\n")
     assert not re.search("Traceback|Options:", seen)
+
+
+@WIDTHS
+@pytest.mark.parametrize("script", ["display.py", "tool_run.py", "workflow_batch.py"])
+def test_a_help_fits_the_terminal_and_keeps_its_commands_whole(columns, script):
+    status, seen = on_terminal(columns, script, "--help")
+    commands = [line for line in seen.splitlines() if re.match(r"  [\w/]+\.py ", line)]
+    assert status == 0 and commands
+    assert max(len(line) for line in seen.splitlines() if line not in commands) <= columns
