@@ -39,6 +39,7 @@ from common import (
     int_option,
     output_options,
     report_error,
+    require_made,
     run,
     show,
 )
@@ -81,7 +82,8 @@ def main(argv=None):
     collections = []
     for new_name, elements in zip((f"{name} (ok)", f"{name} (not ok)"), split(collection["elements"], kind)):
         payload = {"name": new_name, "collection_type": kind, "element_identifiers": elements, "copy_elements": False}
-        collections.append(find_equal_collection(galaxy, history, payload) or galaxy.post(path, payload))
+        collections.append(find_equal_collection(galaxy, history, payload) or
+                           require_made(galaxy.post(path, payload), needs_id=True))
     show(collections, **output, plain=lambda _: None, changed=True)
 
 
