@@ -50,7 +50,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from common import DONE, USAGE, GalaxyError, arguments, eprint, format_table, int_option, run, script_name, show
+from common import DONE, USAGE, GalaxyError, arguments, eprint, format_table, int_option, report_error, run, show
 from galaxy_api_scripts.batch.ledger import ledger_path
 from galaxy_api_scripts.batch.ledger_reader import read_samples
 from galaxy_api_scripts.batch.sample_sheet import read_sheet
@@ -110,7 +110,7 @@ def main(argv=None):
             if args["--summary"]:
                 write_summary(samples, args["--summary"])
         if failed and not session.once:
-            eprint(f"{script_name()}: failed before: {', '.join(failed)}: --retry-failed runs them again")
+            report_error(f"failed before: {', '.join(failed)}: --retry-failed runs them again")
         others = [sample for sample in (*all_samples, *runner.unfinished) if sample.state != "ok"]
         return exit_status([*samples, *others], session.once)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from common import TRY_LATER, USAGE, GalaxyError, eprint, one_line, redact
+from common import TRY_LATER, USAGE, GalaxyError, one_line, redact, report_error
 from galaxy_api_scripts.batch.ledger_reader import (
     APPLICATION_ID,
     FAILURE_STATES,
@@ -139,7 +139,7 @@ class Ledger:
                 raise GalaxyError(f"{self.path}: is the ledger of {name}={known[name]}, not {value}{hint} another "
                                   "--ledger=FILE", USAGE)
             if name in known:
-                eprint(f"{self.path}: {value} is the same server as {known[name]}, so the ledger has noted {value} now")
+                report_error(f"{self.path}: {value} is the same server as {known[name]}, so the ledger notes it from now on")
             self._database.execute(f"INSERT OR REPLACE INTO meta VALUES ({TEXT}, {TEXT})",
                                    (encode(redact(name)), encode(value)))
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, eprint, report_error, show
+from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, report_error, show
 from galaxy_api_scripts.batch.ledger import Sample
 from galaxy_api_scripts.batch.ledger_reader import FAILURE_STATES, UNFINISHED_STATES
 from galaxy_api_scripts.batch.runner import POLL_INTERVAL, BatchRunner
@@ -43,7 +43,7 @@ def iter_finished(runner: BatchRunner, samples: list[Sample], once: bool, timeou
             running = f"{len(runner.running)} of {len(samples)} still run" if runner.running else "none runs"
             queued = f", {len(runner.queue)} wait" if runner.queue else ""
             if sys.stderr.isatty() or timeout is not None:
-                eprint(f"{running}{queued}: run the same line again to continue")
+                report_error(f"{running}{queued}: run the same line again to continue")
 
 
 def report_failure(sample: Sample) -> str:
