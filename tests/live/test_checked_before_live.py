@@ -70,14 +70,15 @@ def holdings(person):
     return len(person.look("histories")), len(person.look("datasets", limit=500))
 
 
-@pytest.mark.parametrize("workflow, words, job, words_of_refusal", REFUSED, ids=lambda value: None)
-def test_a_run_that_is_refused_leaves_nothing(person, folder, workflow, words, job, words_of_refusal):
-    """A dry run says the same."""
+@pytest.mark.parametrize("number", range(len(REFUSED)), ids=[said for *_, said in REFUSED])
+def test_a_run_that_is_refused_leaves_nothing(person, folder, number):
+    """A dry run says the same; every third of them is tried."""
+    workflow, words, job, said = REFUSED[number]
     table = [] if workflow.startswith("runtime") or "table" in job else ["table=t.tsv"]
     before = holdings(person)
-    for dry_run in (["--dry-run"], []):
+    for dry_run in (["--dry-run"], []) if number % 3 == 0 else ([],):
         ended = run(person, folder, workflow, *dry_run, *words, *table, job=job or None)
-        assert (ended.returncode, ended.stdout) == (2, "") and words_of_refusal in ended.stderr, ended
+        assert (ended.returncode, ended.stdout) == (2, "") and said in ended.stderr, ended
         assert "Traceback" not in ended.stderr and person.key not in ended.stderr
     assert holdings(person) == before
 
@@ -96,8 +97,8 @@ def test_the_old_script_is_refused_before_it_makes_a_history(person, folder):
 
 
 @pytest.mark.parametrize("workflow, words, job", [
-    ("strict.ga", ["table=t.tsv"], "note: NO\nlines: 05\nshare: 1e-1\nflag: on\ncode: AB1\n'cut by': Tab\n"),
-    ("strict.ga", ["table=t.tsv", "note=1.10", "pick=b", "--param=head:header=yes"], None),
+    ("strict.ga", ["table=t.tsv", "--param=head:header=yes"],
+     "note: NO\nlines: 05\nshare: 1e-1\nflag: on\ncode: AB1\n'cut by': Tab\n"),
     ("runtime.gxwf.yml", ["head:lineNum=1", "who=me"], None)])
 def test_galaxy_takes_what_a_dry_run_says_yes_to(person, folder, workflow, words, job):
     """The scalars of a job file are texts as they stand, or the numbers and truth values that the inputs take."""
