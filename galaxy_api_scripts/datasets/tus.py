@@ -197,11 +197,13 @@ class _Upload:
         """Prepare the next try after `error`, or raise it if another try is of no use."""
         if not self.session and error.status == 404:
             raise GalaxyError(f"{error} (Galaxy takes resumable uploads since 22.01)", status=404) from error
-        if self.clock.patience_left() <= 0 or (not self.session and self.sessions_created == MAX_SESSIONS):
+        is_too_large = error.status == 413 and self.piece_size > MIN_PIECE      # of a proxy's limit, which stays
+        patience = self.clock.seconds_left() if is_too_large else self.clock.patience_left()
+        if patience <= 0 or (not self.session and self.sessions_created == MAX_SESSIONS):
             raise error
         self.clock.failures += 1
         self.pieces_in_a_row, previous_size = 0, self.piece_size
-        if error.status == 413 and self.piece_size > MIN_PIECE:     # a proxy's limit, which stays
+        if is_too_large:
             self.piece_size = self.largest_piece = max(min(self.piece_size, self.size or MIN_PIECE) // 2, MIN_PIECE)
         elif error.status in (404, 410):                    # the session has expired
             self.abandon_session()
