@@ -50,8 +50,8 @@ def test_a_failed_invocation_with_all_that_the_page_shows(requests_mock):
                   output_collections={"hot_days": {"src": "hdca", "id": "c2"}}, outputs={"log": {"src": "hda", "id": "d9"}},
                   input_step_parameters={"limit": {"label": "limit", "parameter_value": 20}})
     runs.collection("c0", {}, name="places", collection_type="list", element_count=3, elements_states={"ok": 3})
-    requests_mock.get(f"{API}/datasets/d9", json={"name": "messages", "state": "ok", "extension": "txt", "file_size": 2048,
-                                                  "purged": True})
+    requests_mock.get(f"{API}/datasets/d9", json={"id": "d9", "name": "messages", "state": "ok", "extension": "txt",
+                                                  "file_size": 2048, "purged": True})
     html = a_page()
     page = Page(html)
     for words in ("Hot days", "\u2717 Failed: 2 jobs did not end well", "Run 12", "4 ok, 1 error, 1 paused",
