@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from common import FAILED, NON_TERMINAL_DATASET_STATES, TRY_LATER, Galaxy, GalaxyError
+from common import FAILED, MAY_HAVE_ACTED, NON_TERMINAL_DATASET_STATES, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.hashing import hash_values
 from galaxy_api_scripts.datasets.sources import Source
@@ -90,7 +90,10 @@ def post_fetch(galaxy: Galaxy, history: str, targets: list[dict[str, Any]], sess
     elements' order. The job needs a history even if the destination is a library.
     """
     files = {f"files_{number}|file_data": session for number, session in enumerate(sessions)}
-    return galaxy.post("tools/fetch", {"history_id": history, "targets": targets, **files})
+    answer = galaxy.post("tools/fetch", {"history_id": history, "targets": targets, **files})
+    if not isinstance(answer, dict):
+        raise GalaxyError(f"POST {galaxy.url_for('tools/fetch')}: the answer has no jobs: {MAY_HAVE_ACTED}", lost=True)
+    return answer
 
 
 def fetch_batches(files: Iterable[Any], max_bytes: int = BYTES_PER_JOB) -> Iterator[list[Any]]:

@@ -105,6 +105,14 @@ def test_fifty_files_go_in_a_job(wire, held, tmp_path):
     assert [one.dataset["name"] for one in uploads] == [f"{number}.txt" for number in range(101)]
 
 
+@pytest.mark.parametrize("answer", ["a text", ["jobs"]])
+def test_an_answer_to_a_fetch_that_has_no_jobs_is_refused(requests_mock, answer):
+    requests_mock.post("http://galaxy.example.org/api/tools/fetch", json=answer)
+    with pytest.raises(GalaxyError) as caught:
+        upload.post_fetch(Galaxy(KEY, "http://galaxy.example.org"), "h", [])
+    assert caught.value.lost
+
+
 def test_a_large_file_is_a_batch_of_its_own():
     sources = [SimpleNamespace(size=size) for size in (1, 1, 2**29, 2**30, 2**31, 1, None)]
     assert [len(batch) for batch in upload.fetch_batches(sources)] == [3, 1, 1, 2]
