@@ -70,7 +70,8 @@ bench: $(VENV)/.installed bench/peers/bioblend/.installed bench/peers/galaxy-par
 clean:
 	rm -rf $(VENV) bench/peers build dist *.egg-info
 
-$(VENV)/.installed: setup.cfg pyproject.toml
+# An installed command is a copy of its script, so that a script that changed is installed again.
+$(VENV)/.installed: setup.cfg pyproject.toml $(wildcard *.py scripts/*.py)
 	@$(PYTHON) -c 'import sys; sys.exit("this needs Python 3.9 or later: make PYTHON=python3.11 ..." if sys.version_info < (3, 9) else 0)'
 	@if [ -e $(VENV)/.installing ]; then echo "clearing $(VENV): its installation was broken off"; rm -rf $(VENV); fi
 	@mkdir -p $(VENV) && touch $(VENV)/.installing

@@ -292,7 +292,7 @@ def _complaints(messages: Any, step: dict[str, Any], above: str = "") -> Iterato
     """The parameter's name and the text of each message that a submission is refused for."""
     if not isinstance(messages, dict):
         if above not in (step.get("input_connections") or {}) and \
-                not re.search("RuntimeValue|Using version '|Ignoring duplicate labels", str(messages)):
+                not re.search("RuntimeValue|Using version '|will be used instead|Ignoring duplicate labels", str(messages)):
             yield above, str(messages)
         return
     for name, inner in messages.items():

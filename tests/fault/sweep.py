@@ -50,7 +50,7 @@ from fakes.modes import MODES, mutated  # noqa: E402
 from fakes.server import LoopbackServer  # noqa: E402
 from fakes.whole_jobs import JOBS  # noqa: E402
 
-from common import arguments, int_option, run, show  # noqa: E402
+from common import USAGE, GalaxyError, arguments, int_option, run, show  # noqa: E402
 
 PATIENCE = 45           # seconds after which a run hangs; what a lost answer was about is looked for for 30
 MEMORY = 2**31          # bytes that a run may address
@@ -408,13 +408,18 @@ def told(result):
 def main(argv=None):
     args = arguments(__doc__, argv)
     scripts = [Path(name) if "/" in name else place_of(name) for name in (args["--script"] or ",".join(JOBS)).split(",")]
+    for script in scripts:
+        if not script.is_file():
+            raise GalaxyError(f"--script={script.name}: no such script", USAGE)
     if args["--list"]:
         print("\n".join([*MODES, "mutated"]))
         return 0
+    swept = set()
     began, figures, statuses, slow, memory, count = time.monotonic(), Counter(), Counter(), [], 0, Counter()
     tasks = plan(args, scripts)
     for result in results(tasks, int_option(args, "--workers", least=1)):
         count.update(["run"] + ["believed"] * result["believed"] + ["words"] * ("not of Galaxy's form" in result["err"]))
+        swept.add(result["script"])
         statuses[result["statuses"][-1] if result["statuses"] else 0] += 1
         memory = max(memory, result["memory"])
         slow.append((result["seconds"], told(result)))
@@ -423,7 +428,7 @@ def main(argv=None):
             print(f"{figure}: {about[-300:]}\n{told(result)}", flush=True)
         if args["--verbose"]:
             print(told(result), f"{result['seconds']:.1f} s", json.dumps(result["asked"]), result["out"], flush=True)
-    print(f"\n{count['run']} runs of {len(scripts)} scripts in {len({mode for _, mode, _, _ in tasks})} modes, "
+    print(f"\n{count['run']} runs of {len(swept)} scripts in {len({mode for _, mode, _, _ in tasks})} modes, "
           f"{time.monotonic() - began:.0f} s, the most memory {memory / 2**20:.0f} MiB, the slowest {max(slow)[0]:.0f} s; "
           f"statuses {dict(statuses)}.")
     print(f"{count['believed']} times a false answer was one that is also right, and was believed; {count['words']} times a "

@@ -218,7 +218,8 @@ def test_what_a_step_lacks_is_refused_before_anything_is_sent(script, galaxy, ca
     assert "- step 3 sub lacks values that its tool needs: No value found for 'Y'." in told and sent(galaxy) == []
     assert script(workflow_run.main, "-n", "--allow-corrections", KEY, URL, WORKFLOW_ID, "table=hda:d") == DONE
     complain(s2={"x": complaint(), "linked": complaint(), "d": "Using default: '<...RuntimeValue object at 0x1>'.",
-                 "output_label_duplicate": "Ignoring duplicate labels: a", "Copy": "Using version '2' instead of '1'"},
+                 "output_label_duplicate": "Ignoring duplicate labels: a", "Copy": "Using version '2' instead of '1'",
+                 "Sort": "A derivation of this tool installed from <a>another Tool Shed</a> will be used instead. "},
              s3={"Step 2": {"x": complaint()}})
     galaxy.post(f"{URL}/api/workflows/{WORKFLOW_ID}/invocations", [
         {"status_code": 400, "json": {"err_msg": "Workflow step has upgrade messages"}}, {"json": {"id": "i"}}])
