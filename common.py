@@ -119,7 +119,8 @@ def _change(method: str, api_key: str, url: str, data: Any, return_formatted: bo
         if dry_run:
             return print_request(method, address, data, format)
         answer = galaxy.call(method, address, data)
-        if (method == "POST" or route) and answer not in {"": (None, []), "workflows/ID": (None,)}.get(route, ()):
+        is_nothing = method == "POST" and isinstance(answer, dict) and not answer.get("id", answer)
+        if is_nothing or (route and (route, answer) != ("workflows/ID", None)):
             require_made(answer, needs_id=bool(route))
         return show(answer, format, fields, plain=plain, changed=True) if return_formatted else answer
 
@@ -442,8 +443,7 @@ MOST_PAGES = 500        # of a list without a limit
 PAGING: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("histories", "datasets"), {"limit": 500, "order": "create_time-asc"}),
     "contents": {"limit": 500, "order": "hid-asc"},
-    "invocations": {"limit": 100, "sort_by": "create_time", "sort_desc": "false"},
-    "jobs": {"limit": 500},
+    "invocations": {"limit": 100, "sort_by": "create_time", "sort_desc": "false"}, "jobs": {"limit": 500},
 }
 
 # From Galaxy 26.1's schema (DatasetState, JobState). `paused` jobs and datasets wait for a person, so they don't move.

@@ -307,6 +307,7 @@ def start_import(galaxy: Galaxy, archive: Archive | str, checkpoint: Checkpoint)
                 raise GalaxyError(f"nothing was imported: {reason}: an archive goes in one request; --help says how to "
                                   "send one in pieces", TRY_LATER if error.lost else error.exit_code) from error
             if not error.lost:
+                checkpoint.clear()      # nothing arrived, so no later job is this run's
                 raise
             # Galaxy stores the archive before it answers; a proxy may not wait that long.
             for _ in galaxy.poll(ANSWER_TIMEOUT + archive.stamp[0] / (20 * 2**20)):

@@ -219,7 +219,8 @@ def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: floa
             datasets = fetch_datasets(galaxy, list(left), ["history_id", "creating_job"])
             stuck = find_stuck(galaxy, [dataset for _, dataset in datasets if isinstance(dataset, dict)])
             if left.keys() <= stuck.keys():
-                states.update(left)
+                states = {thing["id"]: str(thing.get("state")) for thing in galaxy.pages(path, everything)
+                          if thing.get("history_content_type", "dataset") == "dataset"}
                 break
         if on_progress:
             on_progress({**Counter(left.values()), "ended": len(ids) - len(left)})

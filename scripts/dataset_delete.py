@@ -70,11 +70,12 @@ def main(argv=None):
                           "galaxy.yml; without --purge the datasets are deleted")
     codes = []
     known = resolve_library_paths(galaxy, refs, codes)
+    unknown = [""] * len(codes)
     if args["--recursive"]:
         known = list(dict.fromkeys(inner for ref in known for inner in with_elements(galaxy, ref)))
     rows = delete_datasets(galaxy, known, purge, dry_run, timeout, codes)
     show(rows, output["format"], output["fields"] or ["id" if kinds <= {"hda"} else "ref", "name", "file_size"])
-    return combine_exit_codes(codes, refs)
+    return combine_exit_codes(codes, [*known, *unknown])
 
 
 def with_elements(galaxy, ref):
@@ -122,7 +123,10 @@ def delete_datasets(galaxy, refs, purge, dry_run, timeout, codes):
                 codes.append(report_error(f"{thing['ref']} ({thing['name']}): {error}", error.exit_code))
     for _ in galaxy.poll(timeout) if purging else ():
         for dataset_id, dataset in fetch_datasets(galaxy, list(purging), ["purged"]):
-            if isinstance(dataset, GalaxyError) or dataset["purged"]:
+            if isinstance(dataset, GalaxyError):
+                label = f"dataset {dataset_id} ({purging.pop(dataset_id)['name']}): is it purged?"
+                codes.append(report_error(f"{label} {dataset}", dataset.exit_code))
+            elif dataset["purged"]:
                 yield purging.pop(dataset_id)
         if not purging:
             return

@@ -120,6 +120,7 @@ class DownloadFolder:
             with contextlib.suppress(OSError):      # of a file system without locks
                 stack.enter_context(hold_lock(self.folder, on_wait=self.on_wait))
             self.manifest = Manifest(self.folder)
+            self.manifest.carry_over()
             rows = self.manifest.rows
             self.paths = UniquePaths(self.template, [MANIFEST, *(row["path"] for row in rows.values() if row["path"])],
                                      self.manifest.folders)
@@ -217,10 +218,14 @@ class DownloadFolder:
 
 def _fetch_hashes(galaxy: Galaxy, items: list[DownloadItem]) -> None:
     """Ask for the hashes of collections' datasets: the description of an element does not tell them."""
-    missing = {item.id: item for item in items if item.element and "hashes" not in item.about}
+    missing: dict[str, list[DownloadItem]] = {}
+    for item in items:
+        if item.element and "hashes" not in item.about:
+            missing.setdefault(item.id, []).append(item)
     for dataset_id, dataset in fetch_datasets(galaxy, list(missing), ["hashes"]):
         if isinstance(dataset, dict):
-            missing[dataset_id].about["hashes"] = dataset.get("hashes") or []
+            for item in missing[dataset_id]:
+                item.about["hashes"] = dataset.get("hashes") or []
 
 
 def run_parallel(work: Callable[[Any], Path], tasks: list[Any], parallel: int, stopped: threading.Event

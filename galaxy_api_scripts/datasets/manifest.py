@@ -27,7 +27,7 @@ class Manifest:
     def __init__(self, folder: Path):
         self.folder, self.path = folder, folder / MANIFEST
         self.rows: dict[str, dict[str, str]] = {}
-        self.has_old_rows = False       # more than one for some dataset
+        self.has_old_rows = self.has_old_columns = False        # more than one row for some dataset
         self._mutex = threading.Lock()
         with contextlib.suppress(FileNotFoundError), open(self.path, encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, delimiter="\t")
@@ -42,8 +42,7 @@ class Manifest:
                     row = {**dict.fromkeys(COLUMNS, ""), "ref": f"hda:{row.get('id')}", **row}
                     self.has_old_rows |= row["ref"] in self.rows
                     self.rows[row["ref"]] = row
-            if reader.fieldnames == OLD_COLUMNS:
-                self._rewrite()
+            self.has_old_columns = reader.fieldnames == OLD_COLUMNS
         self.folders = {row["collection"]: row["folder"] for row in self.rows.values() if row["collection"]}
 
     def has_file(self, item: DownloadItem) -> bool:
@@ -73,6 +72,12 @@ class Manifest:
                 file.seek(max(size - 1, 0))
                 half_line = file.read() not in (b"", b"\n")      # of a run that was killed, or whose disk was full
                 file.write((b"\n" if half_line else b"") + _format_rows([] if size else [COLUMNS], [row]))
+
+    def carry_over(self) -> None:
+        """Give a file that has the old columns the new ones; for who holds the folder's lock."""
+        if self.has_old_columns:
+            self._rewrite()
+            self.has_old_columns = False
 
     def remove_old_rows(self) -> None:
         """Keep one row for each dataset in the file."""

@@ -463,6 +463,13 @@ def test_an_answer_without_what_was_made_is_refused(loopback, answer):
         common.submit(KEY, loopback.url, {}, route="histories")
 
 
+@pytest.mark.parametrize("answer", [True, 0, "done", [], {"id": "toolshed.example.org/repos/demo/tally/tally/0.2"}, {"id": 5}])
+def test_what_a_recipe_posts_may_be_answered_in_any_way(loopback, answer):
+    """But for nothing: what an address is for is not known here."""
+    loopback.will((200, answer))
+    assert common.post(KEY, f"{loopback.url}/api/tools/tally/build", {}) == answer
+
+
 def test_an_error_of_galaxys_with_status_200_is_an_error(loopback):
     loopback.will((200, {"err_msg": "Something failed", "err_code": 500001}))
     with pytest.raises(GalaxyError, match="/api/histories: 200 OK: Something failed"):

@@ -140,6 +140,11 @@ def test_signals_kept_restores_the_handlers():
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+def take_hangups():
+    """For a child, which would ignore them below `nohup`, as it should."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 TEST_FILE = """
 import pathlib, time
 from common import run
@@ -169,7 +174,7 @@ def test_a_signal_ends_the_test_run_after_its_clean_up(tmp_path, number):
     path = os.pathsep.join([os.path.dirname(common.__file__), str(Path(__file__).parents[1])])
     running = subprocess.Popen([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}",
                                 "test_it.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=take_hangups)
     try:
         while not (tmp_path / "begun").exists():
             assert running.poll() is None, running.stdout.read()
@@ -209,7 +214,7 @@ def test_unicode_is_escaped_in_an_ascii_locale(loopback):
 def test_a_signal_ends_a_script_with_128_plus_its_number(loopback, number):
     loopback.will(lambda handler: time.sleep(5))
     running = subprocess.Popen([sys.executable, "display.py", KEY, f"{loopback.url}/api/x"], cwd=ROOT,
-                               stderr=subprocess.PIPE, text=True)
+                               stderr=subprocess.PIPE, text=True, preexec_fn=take_hangups)
     while not loopback.asked:
         assert running.poll() is None
         time.sleep(0.01)

@@ -50,10 +50,11 @@ def test_wait_jobs_leaves_the_patience_as_it_was(loopback, clock):
 
 def test_wait_datasets_ends_when_the_jobs_have_ended_without_them(loopback, clock):
     """B15: of a deleted job, which leaves its dataset in state new for good."""
-    made = {"id": "d", "state": "new", "history_id": "h", "creating_job": "j", "history_content_type": "dataset"}
-    loopback.will(*[(200, [made])] * 9, (200, []), (200, {"state": "deleted"}), (200, [made]))
-    assert wait_datasets(Galaxy(KEY, loopback.url), "h", ["d"]) == {"d": "new"}
-    assert len(clock.slept) == 7 and len(loopback.asked) == 12
+    ended, made = ({"id": one, "state": state, "history_id": "h", "creating_job": "j", "history_content_type": "dataset"}
+                   for one, state in (("a", "ok"), ("d", "new")))
+    loopback.will(*[(200, [made])] * 9, (200, []), (200, {"state": "deleted"}), (200, [made]), (200, [ended, made]))
+    assert wait_datasets(Galaxy(KEY, loopback.url), "h", ["a", "d"]) == {"a": "ok", "d": "new"}
+    assert len(clock.slept) == 7 and len(loopback.asked) == 13
 
 
 def test_wait_datasets_reports_a_missing_dataset(loopback, clock):
