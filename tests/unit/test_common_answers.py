@@ -463,7 +463,7 @@ def test_an_answer_without_what_was_made_is_refused(loopback, answer):
         common.submit(KEY, loopback.url, {}, route="histories")
 
 
-@pytest.mark.parametrize("answer", [True, 0, "done", [], {"id": "toolshed.example.org/repos/demo/tally/tally/0.2"}, {"id": 5}])
+@pytest.mark.parametrize("answer", [True, 0, "done", [], {"id": "toolshed.example.org/repos/d/tally/tally/0.2"}, {"id": 5}])
 def test_what_a_recipe_posts_may_be_answered_in_any_way(loopback, answer):
     """But for nothing: what an address is for is not known here."""
     loopback.will((200, answer))
