@@ -509,6 +509,17 @@ def test_a_collection_is_deleted(script, requests_mock, capsys, words, lines, da
     assert held.deletes == datasets and deleted.call_count == 1
 
 
+def test_a_collection_that_stays_while_its_datasets_are_deleted_is_a_part_of_many(script, requests_mock, capsys):
+    held = Held(requests_mock, a_dataset("a"))
+    element = {"element_identifier": "x", "element_type": "hda", "object": {"id": "a"}}
+    requests_mock.get(f"{URL}/api/dataset_collections/c", json=collection(elements=[element]))
+    requests_mock.delete(f"{URL}/api/histories/h/contents/dataset_collections/c", status_code=403, json={"err_msg": "no"})
+    requests_mock.get(f"{URL}/api/users/current", json={"id": "u"})
+    requests_mock.get(f"{URL}/api/histories", json=[{"id": "h", "name": "h", "user_id": "u"}])
+    assert script(dataset_delete.main, "--recursive", KEY, URL, "hdca:c") == SOME_FAILED
+    assert one_line(capsys, "hdca:c") == "hda:a\ta.txt\t7\n" and held.deletes == [(["a"], False)]
+
+
 def test_a_dry_run_refuses_what_the_run_would(script, requests_mock, library, capsys):
     """Another user's collection, and a library's dataset that only its managers may change."""
     requests_mock.get(f"{URL}/api/dataset_collections/c", json=collection())
@@ -632,6 +643,20 @@ def test_purge_is_done_when_galaxy_has_purged(script, requests_mock, clock, caps
     requests_mock.get(LIST, json=listed)
     assert script(dataset_delete.main, "--purge", "--fields=id", KEY, URL, "a", "b") == 0
     assert looks == ["", "", "", "a\n"] and capsys.readouterr() == ("b\n", "")
+
+
+def test_a_purge_that_nobody_can_look_up_is_no_success(script, requests_mock, clock, capsys):
+    held = Held(requests_mock, a_dataset("a"))
+    requests_mock.get(f"{URL}/api/configuration", json={"allow_user_dataset_purge": True})
+    requests_mock.get(f"{URL}/api/datasets/a", status_code=403, json={"err_msg": "not yours now"})
+
+    def delete(request, context):
+        held.datasets.clear()
+        return {"success_count": 1, "errors": []}
+
+    requests_mock.delete(LIST, json=delete)
+    assert script(dataset_delete.main, "--purge", KEY, URL, "a") == FAILED
+    assert one_line(capsys, "dataset a (a.txt): is it purged?") == ""
 
 
 def test_purge_that_takes_too_long(script, requests_mock, clock, capsys):

@@ -610,6 +610,15 @@ def test_an_import_that_appears_after_its_run_has_given_up_is_taken_over(script,
     assert again.call_count == 1, "the first one is done, so this is another one"
 
 
+def test_an_import_that_was_never_sent_takes_no_other_over(script, importer, clock):
+    importer.mock.post(f"{API}/histories", exc=requests.exceptions.ConnectTimeout("nobody is there"))
+    assert script(history_import.main, KEY, URL, importer.file) == TRY_LATER
+    importer.jobs = [*importer.jobs, {"id": "of another archive"}]
+    sent = importer.mock.post(f"{API}/histories", json=importer.begin)
+    assert script(history_import.main, KEY, URL, importer.file) == 0
+    assert sent.call_count == 1
+
+
 def test_a_connection_that_breaks_during_the_upload_can_be_tried_later(script, importer, clock, capsys):
     importer.mock.post(f"{API}/histories", exc=requests.exceptions.ConnectionError("reset"))
     assert script(history_import.main, KEY, URL, importer.file) == TRY_LATER

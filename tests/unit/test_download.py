@@ -194,6 +194,23 @@ def test_a_manifest_of_before_is_carried_over(loopback, folder):
     assert [(row["ref"], row["path"]) for row in rows(folder)] == [("hda:d", "old.tabular"), ("hda:e", "table.tabular")]
 
 
+def test_a_manifest_is_carried_over_by_who_holds_the_lock_only(loopback, folder):
+    old = "id\tname\tpath\tsize\thash\tstate\nd\ttable\told.tabular\t4000\t\tok\n"
+    (folder / "manifest.tsv").write_text(old)
+    with hold_lock(folder), pytest.raises(GalaxyError) as caught:
+        fetch(loopback, folder, (200, CONTENT))
+    assert caught.value.exit_code == TRY_LATER and (folder / "manifest.tsv").read_text() == old
+
+
+def test_a_dataset_that_is_two_elements_is_compared_twice(loopback, folder):
+    other = {"id": "d", "hashes": [{"hash_function": "SHA-256", "hash_value": "0" * 64}]}
+    about = {name: value for name, value in ABOUT.items() if name != "hashes"}
+    items = [DownloadItem(dict(about), element=(name,)) for name in ("a", "b")]
+    loopback.will((200, [other]), *[(200, CONTENT)] * 4)
+    found = list(download.DownloadFolder(Galaxy(KEY, loopback.url), folder).download(items, 1))
+    assert ["other bytes" in str(problem) for _, problem in found] == [True, True]
+
+
 def test_verify_lets_galaxy_compute_a_missing_hash(loopback, folder, clock):
     has = {**ABOUT, "hashes": [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(CONTENT).hexdigest()}]}
     none = {**ABOUT, "hashes": []}
