@@ -8,7 +8,7 @@ Arguments:
   KEY                your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL                the server, or - to look it up
   HISTORY_ID         the history's id
-  FILE               a file on this machine
+  FILE               a file on this machine, or a pipe: /dev/stdin, <(zcat FILE)
   NAME=VALUE         filename=NAME in Galaxy, file_type=DATATYPE (auto unless given), dbkey=BUILD (passed on as it is, also
                      one that the server does not know)
 
@@ -24,6 +24,7 @@ Options:
 Galaxy's answer goes to standard error, as it always has from this script. From cron:
   upload_to_history.py --quiet --wait - - f2db41e1fa331b3e s1_R1.fastq.gz file_type=fastqsanger.gz dbkey=hg38
 """
+import os
 import sys
 
 from common import (
@@ -42,7 +43,7 @@ from common import (
     run,
     show,
 )
-from galaxy_api_scripts.datasets.sources import parse_file
+from galaxy_api_scripts.datasets.sources import parse_file, replace_pipe
 from galaxy_api_scripts.datasets.upload import UploadSettings, mark_done, upload_sources, verify_uploads
 from galaxy_api_scripts.progress import enable_bars
 
@@ -61,14 +62,15 @@ def main(argv=None):
     for unknown in sorted(set(settings) - set(KNOWN)):    # the old script took any name, so a line with one still works
         report_error(f"{unknown}= means nothing here: there are {', '.join(KNOWN)}")
     dbkey = settings.get("dbkey", "?")
-    source = parse_file(file, settings.get("filename", ""), settings.get("file_type", "auto"))
-    galaxy.get(f"histories/{history}")      # a wrong history is refused before the bytes go
-    [upload] = upload_sources(galaxy, history, [source], UploadSettings(dbkey))
-    upload.require_success()
-    answer = upload.answer or {"jobs": []}
-    if args["--wait"]:
-        [upload] = verify_uploads(galaxy, history, [upload], UploadSettings(dbkey), timeout)
+    with replace_pipe(file) as path:
+        source = parse_file(path, settings.get("filename") or os.path.basename(file), settings.get("file_type", "auto"))
+        galaxy.get(f"histories/{history}")      # a wrong history is refused before the bytes go
+        [upload] = upload_sources(galaxy, history, [source], UploadSettings(dbkey))
         upload.require_success()
+        answer = upload.answer or {"jobs": []}
+        if args["--wait"]:
+            [upload] = verify_uploads(galaxy, history, [upload], UploadSettings(dbkey), timeout)
+            upload.require_success()
     if args["--wait"] or not upload.answer:
         answer["outputs"] = [galaxy.get(f"datasets/{upload.dataset['id']}")]
     on_success(lambda: mark_done([upload]))

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from common import USAGE, GalaxyError, shorten
@@ -178,12 +179,33 @@ def replace_stdin(texts: list[str], name: str | None, allow_empty: bool) -> Iter
         raise GalaxyError("-: standard input goes alone, and with --name=NAME", USAGE)
     if sys.stdin is None:
         raise GalaxyError("standard input is closed", USAGE)
-    with tempfile.NamedTemporaryFile(prefix="galaxy-upload-") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file, 2**20)
-        file.flush()
-        if not file.tell() and not allow_empty:
+    with _spool(sys.stdin.buffer) as (path, size):
+        if not size and not allow_empty:
             raise GalaxyError("-: standard input is empty: has the command before it failed? --allow-empty uploads it")
-        yield [file.name]
+        yield [path]
+
+
+@contextmanager
+def replace_pipe(path: str) -> Iterator[str]:
+    """`path`; that of a temporary file with what it gives if it is a pipe or a device, such as /dev/stdin. An empty pipe is
+    an error, /dev/null is not."""
+    if not os.path.exists(path) or os.path.isfile(path) or os.path.isdir(path):
+        yield path
+        return
+    if not os.access(path, os.R_OK):
+        raise GalaxyError(f"{_printable(path)}: Permission denied", USAGE)
+    with open(path, "rb") as pipe, _spool(pipe) as (copy, size):
+        if not size and not os.path.samefile(path, os.devnull):
+            raise GalaxyError(f"{_printable(path)}: nothing came: has the command before it failed?")
+        yield copy
+
+
+@contextmanager
+def _spool(stream: IO[bytes]) -> Iterator[tuple[str, int]]:
+    with tempfile.NamedTemporaryFile(prefix="galaxy-upload-") as file:
+        shutil.copyfileobj(stream, file, 2**20)
+        file.flush()
+        yield file.name, file.tell()
 
 
 def rename_source(sources: list[Source], name: str, ext: str = "") -> Source:

@@ -98,6 +98,36 @@ def test_upload_of_a_file_whose_name_begins_with_a_hyphen(script, tus, tmp_path,
     assert tus.last_request.json()["targets"][0]["elements"][0]["name"] == "-dash.txt"
 
 
+@pytest.fixture
+def pipe():
+    """Returns a function that returns the path of a pipe with this content."""
+    ends = []
+
+    def make(content):
+        reading, writing = os.pipe()
+        os.write(writing, content)
+        os.close(writing)
+        ends.append(reading)
+        return f"/dev/fd/{reading}"
+    yield make
+    for end in ends:
+        os.close(end)
+
+
+def test_upload_of_a_pipe(script, tus, pipe, capsys):
+    """As the old script took them: /dev/stdin, <(zcat FILE)."""
+    assert script(upload_to_history.main, "-q", KEY, URL, "h", pipe(b"abc"), "filename=reads") == 0
+    assert tus.last_request.json()["targets"][0]["elements"][0]["name"] == "reads"
+    made = [request.headers["Upload-Length"] for request in tus.request_history if "Upload-Length" in request.headers]
+    assert made == ["3"] and capsys.readouterr() == ("", "")
+
+
+def test_upload_of_a_pipe_in_which_nothing_comes(script, tus, pipe, capsys):
+    """A11: the command before it has failed."""
+    assert script(upload_to_history.main, "-q", KEY, URL, "h", pipe(b"")) == FAILED
+    assert "nothing came: has the command before it failed?" in capsys.readouterr().err and not tus.called
+
+
 def test_upload_prints_nothing_if_quiet_and_the_fields_on_standard_output(script, tus, tmp_path, capsys):
     (tmp_path / "a.txt").write_text("abc")
     assert script(upload_to_history.main, "-q", KEY, URL, "h", tmp_path / "a.txt") == 0
