@@ -1182,7 +1182,7 @@ def redact(text: str) -> str:
     for secret in sorted(known_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = re.sub(r"([?&](?:api_)?key=)[^&\s'\"]*", r"\1***", text, flags=re.IGNORECASE)
-    return re.sub(r"(https?://)[^/\s]*@", r"\1", text, flags=re.IGNORECASE)
+    return re.sub(r"([a-z][a-z0-9+.-]*://)[^/\s]*@", r"\1", text, flags=re.IGNORECASE)
 
 
 def redact_all(value: Any, names: str = "$.") -> Any:
@@ -1276,8 +1276,8 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], changed: bool
             writer.writerow([_line(_cell(row.get(name))) for name in fields])
             sys.stdout.flush()
     else:
-        style = "simple" if style in (None, "table") else style
-        if upright and isinstance(answer, dict):
+        style, upright = "simple" if style in (None, "table") else style, upright and isinstance(answer, dict)
+        if upright:
             rows, fields = iter([{"field": name, "value": value} for name, value in next(rows).items()]), []
         print(format_table(list(rows), fields, style, fits=sys.stdout.isatty() and not upright))
 

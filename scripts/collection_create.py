@@ -54,6 +54,7 @@ from common import (
     on_success,
     output_options,
     parse_id,
+    redact,
     report_error,
     run,
     show,
@@ -182,7 +183,7 @@ def element_rows(collection_type, elements):
     for (*outer, name), part in elements.items():
         identifiers = (*outer, name) if collection_type == "list" else tuple(outer)
         row = rows.setdefault(identifiers, {"element": identifiers[0]} if identifiers else {})
-        row["source" if collection_type == "list" else name] = part.location
+        row["source" if collection_type == "list" else name] = redact(part.location)
         if part.source:
             row["extension"] = row.pop("extension", part.source.ext)    # the last column
     return list(rows.values())

@@ -50,6 +50,7 @@ from common import (
     int_option,
     on_success,
     output_options,
+    redact,
     report_error,
     run,
     show,
@@ -98,7 +99,7 @@ def main(argv=None):
             existing = find_existing(galaxy, target.id, sources, wait and not dry_run, timeout)
             sources = [source for source in sources if source not in existing]
         if dry_run:
-            show([{"path": source.path, "name": source.name, "extension": source.ext, "size": source.size}
+            show([{"path": redact(source.path), "name": source.name, "extension": source.ext, "size": source.size}
                   for source in sources], output["format"])
             return SOME_FAILED if complaints else DONE
 

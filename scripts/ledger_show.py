@@ -34,6 +34,7 @@ Other programs read a ledger as an SQLite file with the tables units and steps:
   sqlite3 -readonly batch.ledger "select state, count(*) from units group by state"
 """
 import itertools
+import os
 import sys
 
 from common import DONE, FAILED, USAGE, GalaxyError, arguments, int_option, output_options, run, show
@@ -73,6 +74,8 @@ def main(argv=None):
         if not args["--check"]:
             return DONE
     if args["--check"]:
+        if os.path.isfile(path) and not os.path.getsize(path):
+            raise GalaxyError(f"{path}: empty, so no ledger: was it lost?")
         failures = [row for row in read_failures(path, name) if not states or row["state"] in states]
         if failures:
             show(failures[:limit], output["format"], output["fields"] or CHECK_FIELDS)

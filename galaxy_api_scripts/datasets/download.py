@@ -128,7 +128,7 @@ class DownloadFolder:
             tasks = []
             for item in items:
                 _, item.folder, _ = self.paths.folders_of(item)     # of all, so that later runs find the same
-                row = rows.get(item.ref)
+                row = rows.get(item.key)
                 tasks.append((item, row["path"] if row and row["path"] else self.paths.path(item)))
             yield from run_parallel(lambda task: self._fetch_again_if_different(task[0], task[1], total), tasks, parallel,
                                     self.stopped)
@@ -167,7 +167,7 @@ class DownloadFolder:
             if total is not None:
                 total.update(about.get("file_size") or 0)
             return file
-        is_ours = item.ref in self.manifest.rows and self.manifest.rows[item.ref]["path"] == path
+        is_ours = item.key in self.manifest.rows and self.manifest.rows[item.key]["path"] == path
         digest = digest if self.compare else ""
         overwrite, size = self.overwrite or is_ours, about.get("file_size")
         try:
@@ -193,13 +193,13 @@ class DownloadFolder:
         params = {"to_ext": item.ext, **({"raw": "true"} if raw else {})}
         if item.src == "ldda":
             params = {"hda_ldda": "ldda", "raw": "true"}
-        before = self.manifest.rows.get(item.ref)
+        before = self.manifest.rows.get(item.key)
         try:
             route = f"datasets/{quote(item.id, safe='')}/display?{urlencode(params)}"
             download_file(self.galaxy, route, self.folder / path, label=item.label, root=self.folder, expected=expected,
                           overwrite=overwrite, stall=self.stall, total=total, before_publish=note_in_manifest)
         except GalaxyError:
-            if self.manifest.rows.get(item.ref) is not before:      # a file that is not ours took the name meanwhile
+            if self.manifest.rows.get(item.key) is not before:      # a file that is not ours took the name meanwhile
                 self.manifest.add(item, "", item.about.get("file_size") or 0, "", "ok")
             raise
 
@@ -264,14 +264,14 @@ def run_parallel(work: Callable[[Any], Path], tasks: list[Any], parallel: int, s
 def download_all(folder: DownloadFolder, texts: list[str], parallel: int, codes: list[int]) -> int:
     """Download all that `texts` name (see `resolve_items`), print the paths, report what failed, and add its exit codes to
     `codes`; returns the exit status."""
-    items: dict[str, DownloadItem] = {}
+    items: dict[tuple[str, str, str], DownloadItem] = {}
     for text in texts:
         try:
             for item in resolve_items(folder.galaxy, text):
                 if isinstance(item, GalaxyError):
                     codes.append(report_error(str(item), item.exit_code))
                 else:
-                    items.setdefault(item.ref, item)
+                    items.setdefault(item.key, item)
         except GalaxyError as error:
             if error.exit_code == USAGE:
                 raise

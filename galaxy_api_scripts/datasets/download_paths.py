@@ -39,6 +39,11 @@ class DownloadItem:
         return f"{self.src}:{self.id}"
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from all others: a dataset may be several elements, of several collections too."""
+        return self.ref, self.collection_ref, "/".join(self.element).replace("\r", " ")
+
+    @property
     def ext(self) -> str:
         return str(self.about.get("extension") or self.about.get("file_ext"))
 

@@ -19,17 +19,17 @@ OLD_COLUMNS = ["id", *COLUMNS[1:6]]     # of manifests made before 2026-11-29
 
 
 class Manifest:
-    """The `manifest.tsv` of a folder of downloads: `rows` by the datasets' refs, and `folders`, `{collection's ref: name}`.
+    """The `manifest.tsv` of a folder of downloads: `rows` by their items' keys, and `folders`, `{collection's ref: name}`.
 
     A row is added before its file gets its name, so that a killed run leaves no file that the next one does not know.
     """
 
     def __init__(self, folder: Path):
         self.folder, self.path = folder, folder / MANIFEST
-        self.rows: dict[str, dict[str, str]] = {}
+        self.rows: dict[tuple[str, str, str], dict[str, str]] = {}
         self.has_old_rows = self.has_old_columns = False        # more than one row for some dataset
         self._mutex = threading.Lock()
-        with contextlib.suppress(FileNotFoundError), open(self.path, encoding="utf-8", newline="") as file:
+        with contextlib.suppress(FileNotFoundError), open(self.path, encoding="utf-8", errors="replace", newline="") as file:
             reader = csv.DictReader(file, delimiter="\t")
             if reader.fieldnames not in (None, COLUMNS, OLD_COLUMNS):       # None: the disk was full before its first line
                 raise GalaxyError(
@@ -40,14 +40,15 @@ class Manifest:
                         raise GalaxyError(
                             f"{self.path}: {row['path']!r} is not in this folder: mend that line, or remove it")
                     row = {**dict.fromkeys(COLUMNS, ""), "ref": f"hda:{row.get('id')}", **row}
-                    self.has_old_rows |= row["ref"] in self.rows
-                    self.rows[row["ref"]] = row
+                    key = (row["ref"], row["collection"], row["element"])
+                    self.has_old_rows |= key in self.rows
+                    self.rows[key] = row
             self.has_old_columns = reader.fieldnames == OLD_COLUMNS
         self.folders = {row["collection"]: row["folder"] for row in self.rows.values() if row["collection"]}
 
     def has_file(self, item: DownloadItem) -> bool:
         """Whether the dataset's file exists with the right size."""
-        row = self.rows.get(item.ref)
+        row = self.rows.get(item.key)
         if not row or not row["path"] or not row["size"]:
             return False
         file, size = self.folder / row["path"], item.about.get("file_size")
@@ -62,11 +63,11 @@ class Manifest:
                  item.collection_ref, item.folder, "/".join(item.element))
         row = dict(zip(COLUMNS, (str(fact).replace("\r", " ") for fact in facts)))      # csv quotes no \r before Python 3.13
         with self._mutex:
-            before = self.rows.get(item.ref)
+            before = self.rows.get(item.key)
             if row == before:
                 return
             self.has_old_rows |= before is not None
-            self.rows[item.ref] = row
+            self.rows[item.key] = row
             with open(self.path, "ab+") as file:
                 size = file.seek(0, os.SEEK_END)
                 file.seek(max(size - 1, 0))

@@ -101,7 +101,8 @@ def _check_parameter(workflow: Workflow, tool: str, index: str, name: str, value
     """Raise `GalaxyError` (USAGE) for a parameter that Galaxy would ignore, and for a value that it would refuse."""
     step, params = workflow["steps"][index], tool_params(workflow, index)
     param = find_param(params, name)
-    if params and (not param or not _has_repeats(step, name)):
+    has_form = bool((workflow["editor"]["steps"].get(index) or {}).get("config_form"))      # else the server lacks the tool
+    if has_form and (not param or not _has_repeats(step, name)):
         raise GalaxyError(f"tool {step['tool_id']} has no parameter {name!r}{did_you_mean(name, params)}", USAGE,
                           table=format_table([{"parameter": known} for known in params]))
     addressed = [other for other in workflow["steps"].values() if other.get("tool_id") == tool] or [step]

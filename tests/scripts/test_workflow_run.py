@@ -200,6 +200,12 @@ def test_each_wrong_parameter_is_reported_with_a_table(script, galaxy, capsys):
     assert "copy" in captured and "takes" not in captured
 
 
+def test_a_parameter_of_a_tool_that_takes_data_only_is_refused(script, galaxy, capsys):
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json=tool_step([{"type": "data", "name": "data"}]))
+    assert script(workflow_run.main, "--param=copy:lines=3", KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE
+    assert "has no parameter 'lines'" in capsys.readouterr().err and sent(galaxy) == []
+
+
 def test_what_a_step_lacks_is_refused_before_anything_is_sent(script, galaxy, capsys):
     """A Format 2 step that leaves out what its tool needs. What is given or connected is not lacking, though Galaxy says so,
     and a submission that it refuses for that is sent again."""

@@ -202,6 +202,32 @@ def test_a_manifest_is_carried_over_by_who_holds_the_lock_only(loopback, folder)
     assert caught.value.exit_code == TRY_LATER and (folder / "manifest.tsv").read_text() == old
 
 
+def test_a_dataset_that_is_several_elements_is_each_of_them(requests_mock, folder, capsys):
+    """A control that two samples share, and a collection whose datasets another one has as well."""
+    url, digest = "http://galaxy.test", hashlib.sha256(CONTENT).hexdigest()
+    dataset = {**ABOUT, "hashes": [{"hash_function": "SHA-256", "hash_value": digest}]}
+    for collection, names in (("1", "ab"), ("2", "c")):
+        requests_mock.get(f"{url}/api/dataset_collections/{collection}", json={
+            "id": collection, "name": "reads", "populated_state": "ok", "elements": [
+                {"element_identifier": name, "element_type": "hda", "object": dataset} for name in names]})
+    sent = requests_mock.get(f"{url}/api/datasets/d/display", content=CONTENT, headers={"Content-Length": str(len(CONTENT))})
+    for number in (3, 3):       # the second time, all are there
+        codes = []
+        to = download.DownloadFolder(Galaxy(KEY, url), folder)
+        assert (download.download_all(to, ["hdca:1", "hdca:2"], 1, codes), codes) == (0, [])
+        assert sorted(capsys.readouterr().out.splitlines()) == [
+            f"{folder}/reads (2)/c.tabular", f"{folder}/reads/a.tabular", f"{folder}/reads/b.tabular"]
+        assert sent.call_count == number
+    assert [(row["ref"], row["collection"], row["element"]) for row in rows(folder)] == [
+        ("hda:d", "hdca:1", "a"), ("hda:d", "hdca:1", "b"), ("hda:d", "hdca:2", "c")]
+
+
+def test_what_is_no_manifest_is_named(loopback, folder):
+    (folder / "manifest.tsv").write_bytes(b"\xff\xfe")
+    with pytest.raises(GalaxyError, match="not a manifest of downloads: move it away"):
+        fetch(loopback, folder, (200, CONTENT))
+
+
 def test_a_dataset_that_is_two_elements_is_compared_twice(loopback, folder):
     other = {"id": "d", "hashes": [{"hash_function": "SHA-256", "hash_value": "0" * 64}]}
     about = {name: value for name, value in ABOUT.items() if name != "hashes"}
@@ -252,20 +278,20 @@ def test_half_a_line_of_a_manifest_is_ignored(loopback, folder):
     fetch(loopback, folder, (200, CONTENT))
     with open(folder / "manifest.tsv", "a") as file:
         file.write("e\thalf")
-    assert list(Manifest(folder).rows) == ["hda:d"]
+    assert [row["ref"] for row in Manifest(folder).rows.values()] == ["hda:d"]
     Manifest(folder).add(DownloadItem({**ABOUT, "id": "f"}), "x", 1, "", "ok")
-    assert list(Manifest(folder).rows) == ["hda:d", "hda:f"]
+    assert [row["ref"] for row in Manifest(folder).rows.values()] == ["hda:d", "hda:f"]
 
 
 def test_a_manifest_that_a_full_disk_left_empty_is_filled(folder):
     (folder / "manifest.tsv").touch()
     Manifest(folder).add(DownloadItem(ABOUT), "x", 1, "", "ok")
-    assert list(Manifest(folder).rows) == ["hda:d"]
+    assert [row["ref"] for row in Manifest(folder).rows.values()] == ["hda:d"]
 
 
 def test_a_name_with_a_carriage_return_keeps_the_manifest_readable(folder):
     Manifest(folder).add(DownloadItem({**ABOUT, "name": "a\rb"}), "x", 1, "", "ok")
-    assert Manifest(folder).rows["hda:d"]["path"] == "x"
+    assert Manifest(folder).rows["hda:d", "", ""]["path"] == "x"
 
 
 def test_another_file_called_manifest_is_refused(folder):
@@ -287,7 +313,7 @@ def test_a_manifest_does_not_lead_out_of_its_folder(loopback, folder, path):
 def test_a_manifest_keeps_names_with_tabs_and_lines(folder):
     about = {**ABOUT, "name": 'a\tb\n"c"'}
     Manifest(folder).add(DownloadItem(about), "x", 1, "", "ok")
-    assert Manifest(folder).rows["hda:d"]["name"] == 'a\tb\n"c"'
+    assert Manifest(folder).rows["hda:d", "", ""]["name"] == 'a\tb\n"c"'
 
 
 # ------------------------------------------------------------------------------------------------------------------- names

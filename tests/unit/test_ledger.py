@@ -820,6 +820,12 @@ def check(path, *options):
     return ledger_show.main(["--check", *options, "--format=value", "--fields=name", str(path)])
 
 
+def test_check_of_an_empty_file_is_no_good_news(tmp_path):
+    (tmp_path / "lost").touch()
+    with pytest.raises(GalaxyError, match="empty, so no ledger: was it lost"):
+        check(tmp_path / "lost")
+
+
 def test_check_is_not_0_while_something_has_failed_that_nobody_has_mended(failures, capsys):
     assert check(failures) == FAILED and capsys.readouterr().out.split() == ["a", "b", "c"]
     with Ledger(failures) as book:
