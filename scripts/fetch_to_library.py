@@ -95,7 +95,17 @@ def read_target(name):
     items = target.get("items", target.get("elements"))
     if not (isinstance(items, list) and items or target.get("elements_from")):
         raise GalaxyError(f"{name}: it has no list of items", USAGE)
+    describe_folders(items)
     return json.loads(json.dumps(target, default=str))      # a date without quotes is a date to YAML
+
+
+def describe_folders(items):
+    """Give the folders among the items a description: Galaxy 26.1 does not show one without."""
+    for item in items if isinstance(items, list) else []:
+        inner = item.get("items", item.get("elements")) if isinstance(item, dict) else None
+        if isinstance(inner, list):
+            item.setdefault("description", "")
+            describe_folders(inner)
 
 
 if __name__ == "__main__":
