@@ -205,14 +205,28 @@ def default_ledger(server: str, folder: str, workflow: str) -> Path:
 def run_command(command: str, environment: dict[str, str]) -> int:
     """Run a command in the shell and return its exit status. What it prints goes to standard error, because standard output
     is for results. All its processes are killed after COMMAND_TIMEOUT seconds, or when this process is stopped."""
-    with subprocess.Popen(command, shell=True, env=environment, stdin=subprocess.DEVNULL, stdout=2,
-                          start_new_session=True) as shell:
-        try:
-            return shell.wait(COMMAND_TIMEOUT)
-        except BaseException:
-            with suppress(ProcessLookupError):
-                os.killpg(shell.pid, signal.SIGKILL)
-            raise
+    held: list[int] = []    # signals that come before there is a process to kill
+    handlers = {number: signal.signal(number, lambda number, frame: held.append(number))
+                for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if callable(signal.getsignal(number))}
+
+    def handle_signals() -> None:
+        while handlers:
+            signal.signal(*handlers.popitem())
+        while held:
+            signal.raise_signal(held.pop())
+
+    try:
+        with subprocess.Popen(command, shell=True, env=environment, stdin=subprocess.DEVNULL, stdout=2,
+                              start_new_session=True) as shell:
+            try:
+                handle_signals()
+                return shell.wait(COMMAND_TIMEOUT)
+            except BaseException:
+                with suppress(ProcessLookupError):
+                    os.killpg(shell.pid, signal.SIGKILL)
+                raise
+    finally:
+        handle_signals()
 
 
 def require_unchanged(unit: IncomingUnit) -> None:
