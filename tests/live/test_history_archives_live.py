@@ -185,9 +185,10 @@ def refused(ended, words, status=FAILED):
 
 def test_exports_that_are_refused(person, admin, hanging, tmp_path):
     others = admin.new_history("not yours")
-    for history in (others, "f" * 16, "no such name"):
+    for history, words in ((others, "403 Forbidden"), ("f" * 16, "none of your histories"),
+                           ("no such name", "none of your histories")):
         ended = person.run("history_export.py", person.key, person.url, history, tmp_path / "x.tgz")
-        assert refused(ended, "none of your histories")
+        assert refused(ended, words)
     moving = person.look(f"datasets/{hanging}")["history_id"]
     ended = person.run("history_export.py", person.key, person.url, moving, tmp_path / "x.tgz")
     assert refused(ended, "datasets of the history are unfinished (1 ")
