@@ -84,6 +84,8 @@ def check_writable(to: str | Path, overwrite: bool = False, option: str = "--to"
 
 def prepare_folder(text: str, option: str = "--to") -> Path:
     """The folder `text`, the value of `option`, made if need be; a usage error if no file can be written there."""
+    if not text:
+        raise GalaxyError(f"{option} is empty: is a variable unset?", USAGE)
     folder = Path(text)
     if folder.exists() and not folder.is_dir():
         raise GalaxyError(f"{option}={text}: not a folder", USAGE)

@@ -43,6 +43,12 @@ def test_a_folder_that_can_not_be_made_is_a_usage_error_that_names_its_option(tm
     assert caught.value.exit_code == USAGE
 
 
+def test_a_folder_without_a_name_is_refused():
+    """Not taken for the current one."""
+    with pytest.raises(GalaxyError, match="--to is empty: is a variable unset"):
+        files.prepare_folder("")
+
+
 def test_a_file_that_appears_during_the_write_is_kept(tmp_path, monkeypatch):
     publish = files.publish
 
