@@ -535,10 +535,10 @@ class Galaxy:
             name, [str(thing.get("name")) for thing in self.pages(path, limit=500)])
         raise GalaxyError(f"none of your {path} on {self.base} is named {name!r}{hint}")
 
-    def resolve(self, path: str, text: str) -> dict[str, Any]:
-        """Return the one thing in the list at `path` whose id, or else exact name, is `text`; otherwise as `find`."""
+    def resolve(self, path: str, text: str, absent: tuple[int, ...] = (400, 404)) -> dict[str, Any]:
+        """Return the one thing at `path` whose id, or else exact name, is `text`; otherwise as `get_or_none`, `find`."""
         is_id = re.fullmatch("([0-9a-f]{16})+", text)
-        return (self.get_or_none(f"{path}/{text}", absent=(400, 404)) if is_id else None) or self.find(path, text)
+        return (self.get_or_none(f"{path}/{text}", absent=absent) if is_id else None) or self.find(path, text)
 
     def current_user(self) -> dict[str, Any]:
         """Return the user whose key this is (`GET /api/users/current`); raise an error where it is nobody's. Without a user

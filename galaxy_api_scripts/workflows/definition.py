@@ -150,13 +150,8 @@ def find_workflow(galaxy: Galaxy, text: str) -> Workflow:
     """The workflow whose id, or else exact name, is `text`; `GalaxyError` where none or several have that name."""
     if not text.strip():
         raise GalaxyError("WORKFLOW is empty: is a variable unset?", USAGE)
-    if re.fullmatch("([0-9a-f]{16})+", text):
-        try:
-            return dict(galaxy.get(f"workflows/{text}"))
-        except GalaxyError as error:
-            if error.status not in (400, 404, 500):     # 500: 26.1 lists a workflow with a pick_value, and fails to show it
-                raise
-    return galaxy.find("workflows", text)
+    # 500: 26.1 lists a workflow with a pick_value, and fails to show it.
+    return galaxy.resolve("workflows", text, absent=(400, 404, 500))
 
 
 def export_workflow(galaxy: Galaxy, workflow_id: str) -> Workflow:
