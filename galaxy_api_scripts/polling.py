@@ -208,19 +208,22 @@ def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: floa
     non_terminal = NON_TERMINAL_DATASET_STATES if kind == "dataset" else NON_TERMINAL_JOB_STATES
     states: dict[str, str] = {}
     stuck: dict[str, str] = {}
+
+    def fetch_states() -> dict[str, str]:
+        return {thing["id"]: str(thing.get("state")) for thing in galaxy.pages(path, everything)
+                if thing.get("history_content_type", "dataset") == "dataset"}       # not a collection of that id
+
     for look in galaxy.poll(timeout):
         left = {thing["id"]: str(thing.get("state")) for thing in galaxy.pages(path, {**everything, **moving})
                 if thing["id"] in ids}
         if not left:        # but for what is setting_metadata, which that filter does not see (26.1)
-            states = {thing["id"]: str(thing.get("state")) for thing in galaxy.pages(path, everything)
-                      if thing.get("history_content_type", "dataset") == "dataset"}     # not a collection of that id
+            states = fetch_states()
             left = {one: states[one] for one in ids if states.get(one) in non_terminal}
         if left and kind == "dataset" and look % STUCK_INTERVAL == STUCK_INTERVAL - 1:
             datasets = fetch_datasets(galaxy, list(left), ["history_id", "creating_job"])
             stuck = find_stuck(galaxy, [dataset for _, dataset in datasets if isinstance(dataset, dict)])
             if left.keys() <= stuck.keys():
-                states = {thing["id"]: str(thing.get("state")) for thing in galaxy.pages(path, everything)
-                          if thing.get("history_content_type", "dataset") == "dataset"}
+                states = fetch_states()
                 break
         if on_progress:
             on_progress({**Counter(left.values()), "ended": len(ids) - len(left)})

@@ -585,23 +585,22 @@ def test_an_import_whose_answer_is_lost_is_found_by_its_job(script, importer, cl
     assert capsys.readouterr() == ("h1\tits name\n", "")
 
 
+def lose_answer(request, context):
+    """The archive arrives whole, and a proxy does not wait for the answer."""
+    context.status_code = 504
+    b"".join(request.body)
+    return {}
+
+
 def test_an_import_that_can_not_be_found_is_an_error(script, importer, clock, capsys):
-    def lost(request, context):
-        context.status_code = 504
-        b"".join(request.body)
-        return {}
-    importer.mock.post(f"{API}/histories", json=lost)
+    importer.mock.post(f"{API}/histories", json=lose_answer)
     assert script(history_import.main, KEY, URL, importer.file) == TRY_LATER
     assert refused_with(capsys, "the server may have done it all the same, so look before you send it again")
     assert sum(clock.slept) >= 300
 
 
 def test_an_import_that_appears_after_its_run_has_given_up_is_taken_over(script, importer, clock, capsys):
-    def late(request, context):
-        context.status_code = 504
-        b"".join(request.body)
-        return {}
-    importer.mock.post(f"{API}/histories", json=late)
+    importer.mock.post(f"{API}/histories", json=lose_answer)
     assert script(history_import.main, KEY, URL, importer.file) == TRY_LATER
     importer.jobs, again = [{"id": "j0"}, {"id": "j1"}], importer.mock.post(f"{API}/histories", json=importer.begin)
     assert script(history_import.main, KEY, URL, importer.file) == 0

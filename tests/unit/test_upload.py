@@ -171,7 +171,7 @@ def test_the_run_after_a_killed_one_finds_its_datasets(wire, held, files, monkey
 
 
 @pytest.mark.parametrize("seconds", [-400 * 86400, 400 * 86400])
-def test_the_run_after_a_killed_one_ends_though_the_clock_was_set_anew(wire, held, files, monkeypatch, clock, seconds):
+def test_a_run_after_a_kill_ends_even_if_the_clock_has_changed(wire, held, files, monkeypatch, clock, seconds):
     """B16: Galaxy has not done what was asked, and the notes are of another time."""
     def fetch(*what):
         raise KeyboardInterrupt
