@@ -105,12 +105,11 @@ def launch(home: Path, state: State) -> None:
 def web_server(state: State) -> list[str]:
     """Return the command of the web server, after `python -m`: uvicorn, or gunicorn where there are several processes, since
     Galaxy tells those apart only under gunicorn: under uvicorn each would run every job."""
-    factory = "galaxy.webapps.galaxy.fast_factory:factory"
-    processes = state.get("web_processes", 1)
+    factory, port, processes = "galaxy.webapps.galaxy.fast_factory:factory", state["port"], state.get("web_processes", 1)
     if processes == 1:
-        return ["uvicorn", "--factory", factory, "--host", "127.0.0.1", "--port", str(state["port"])]
+        return ["uvicorn", "--factory", factory, "--host", "127.0.0.1", "--port", str(port)]
     return ["gunicorn", f"{factory}()", "--worker-class=galaxy.webapps.galaxy.workers.Worker", "--timeout=300", "--preload",
-            "--config=python:galaxy.web_stack.gunicorn_config", f"--workers={processes}", f"--bind=127.0.0.1:{state['port']}"]
+            "--config=python:galaxy.web_stack.gunicorn_config", f"--workers={processes}", f"--bind=127.0.0.1:{port}"]
 
 
 def _is_ready(home: Path, state: State) -> bool:

@@ -19,6 +19,7 @@ Options:
 The live tests on it (in a command of its own, -- ends the options):
   tests/live/production.py run -- .venv/bin/python -m pytest tests/live
 """
+import json
 import os
 import pwd
 import re
@@ -124,20 +125,24 @@ def stop(home):
 
 
 def local(*line):
-    ended = subprocess.run([*LOCAL, *line], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, check=False)
-    if ended.returncode:
+    """What galaxy_local.py prints."""
+    ended = subprocess.run([*LOCAL, *line], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True,
+                           check=False)
+    if ended.returncode and line[0] != "status":
         raise GalaxyError(f"`galaxy_local.py {line[0]}` failed with status {ended.returncode}", FAILED)
+    return ended.stdout
 
 
 def settings(home, port, database):
-    """What differs from galaxy_local.py's own galaxy.yml, as YAML."""
-    disks = ", ".join(f"{{id: {name}, name: {name}, type: disk, store_by: uuid, weight: 1, files_dir: {home}/data/{name}, "
-                      f"extra_dirs: [{{type: job_work, path: {home}/data/{name}_jobs}}]}}" for name in ("old_disk", "new_disk"))
+    """What differs from galaxy_local.py's own galaxy.yml, as YAML or JSON."""
+    disks = [{"id": name, "name": name, "type": "disk", "store_by": "uuid", "weight": 1, "files_dir": f"{home}/data/{name}",
+              "extra_dirs": [{"type": "job_work", "path": f"{home}/data/{name}_jobs"}]} for name in ("old_disk", "new_disk")]
+    celery = {"broker_url": f"sqla+postgresql://{database}", "result_backend": f"db+postgresql://{database}",
+              "task_routes": {"galaxy.fetch_data": "galaxy.external", "galaxy.set_job_metadata": "galaxy.external"}}
     return {
         "database_connection": f"postgresql://{database}",
-        "celery_conf": f"{{broker_url: 'sqla+postgresql://{database}', result_backend: 'db+postgresql://{database}', "
-                       "task_routes: {galaxy.fetch_data: galaxy.external, galaxy.set_job_metadata: galaxy.external}}",
-        "object_store_config": f"{{type: distributed, backends: [{disks}]}}",
+        "celery_conf": json.dumps(celery),
+        "object_store_config": json.dumps({"type": "distributed", "backends": disks}),
         "galaxy_infrastructure_url": f"http://127.0.0.1:{port}",
         "nginx_x_accel_redirect_base": "/_x_accel_redirect",
     }
@@ -146,9 +151,7 @@ def settings(home, port, database):
 def extend_installation(home):
     """Give the home an environment with all that the ordinary home's has, and Galaxy's driver for PostgreSQL."""
     local("install", "--with-toolshed")
-    status = subprocess.run([*LOCAL, "status"], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-                            check=False).stdout
-    venv, base = home / "venv", Path(re.search(r"^home +(.+)$", status, re.MULTILINE).group(1)) / "venv"
+    venv, base = home / "venv", Path(re.search(r"^home +(.+)$", local("status"), re.MULTILINE).group(1)) / "venv"
     marks = {name: (base / name).read_text() for name in ("complete", "toolshed")}
     packages, = base.glob("lib/python*/site-packages")
     if all((venv / name).exists() and (venv / name).read_text() == release for name, release in marks.items()):
@@ -199,8 +202,8 @@ def start_database(home):
         folder.mkdir(mode=0o700)
         shutil.chown(folder, owner())
         # As on a server of an English-speaking institute: another order than SQLite's
-        checked(as_postgres("initdb", "--auth=trust", "--username=galaxy", "--encoding=UTF8", "--locale=C.UTF-8",
-                            "--locale-provider=icu", "--icu-locale=en-US", f"--pgdata={folder}/cluster", "--no-sync", quiet=True))
+        checked(as_postgres("initdb", "--auth=trust", "--username=galaxy", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
+                            "--locale-provider=icu", "--icu-locale=en-US", f"--pgdata={folder}/cluster", quiet=True))
     checked(as_postgres("pg_ctl", "start", f"--pgdata={folder}/cluster", f"--log={folder}/log", "--wait", "--silent",
                         f"--options=-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=300"))
     return f"galaxy@/galaxy?host={folder}"
