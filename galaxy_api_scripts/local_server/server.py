@@ -27,7 +27,7 @@ from galaxy_api_scripts.local_server.home import (
     toolshed_url,
     write_state,
 )
-from galaxy_api_scripts.local_server.installation import install, install_toolshed
+from galaxy_api_scripts.local_server.installation import choose_release, install, install_toolshed
 from galaxy_api_scripts.local_server.processes import (
     clean_environment,
     is_process_running,
@@ -45,9 +45,11 @@ START_TIMEOUT = 600         # seconds, for a slow disk
 
 
 def start_galaxy(home: Path, lock: int, port: int | None, settings: dict[str, Any], with_toolshed: bool,
-                 web_processes: int | None = None) -> tuple[State, bool]:
-    """Start what does not run yet, after installing it; return the state, and whether Galaxy already ran. Raises GalaxyError
-    if it runs with another port or other settings, or if anything fails; then nothing that this call started stays."""
+                 series: str | None = None, web_processes: int | None = None) -> tuple[State, bool]:
+    """Start what does not run yet, after installing it (the last release of `series`); return the state, and whether Galaxy
+    already ran. Raises GalaxyError if the home has another release, if it runs with another port or other settings, or if
+    anything fails; then nothing that this call started stays."""
+    choose_release(home, series)
     state = read_state(home)
     already = is_process_running(state.get("server"))
     if already and port and port != state["port"]:
@@ -66,7 +68,7 @@ def start_galaxy(home: Path, lock: int, port: int | None, settings: dict[str, An
         state["web_processes"] = web_processes
     if not already:
         require_free_port(state["port"])
-        install(home, lock)
+        install(home, lock, series)
         configure(home, state)
     if with_toolshed and not is_process_running(state.get("toolshed")):
         start_toolshed(home, state, lock)

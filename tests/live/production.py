@@ -109,7 +109,7 @@ def start(home, port):
     try:
         database = start_database(home)
         start_nginx(home, port)
-        local("start", "--with-toolshed", f"--port={port + 1}", "--web-processes=2", f"--home={home}",
+        local("start", "--with-toolshed", f"--port={port + 1}", "--processes=2", f"--home={home}",
               *(f"--set={name}={value}" for name, value in settings(home, port, database).items()))
     except BaseException:
         stop(home)
@@ -201,9 +201,9 @@ def start_database(home):
     if not folder.exists():
         folder.mkdir(mode=0o700)
         shutil.chown(folder, owner())
-        # As on a server of an English-speaking institute: another order than SQLite's
-        checked(as_postgres("initdb", "--auth=trust", "--username=galaxy", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
-                            "--locale-provider=icu", "--icu-locale=en-US", f"--pgdata={folder}/cluster", quiet=True))
+        english = ["--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US"]   # its own order
+        checked(as_postgres("initdb", "--auth=trust", "--username=galaxy", *english, "--no-sync",
+                            f"--pgdata={folder}/cluster", quiet=True))
     checked(as_postgres("pg_ctl", "start", f"--pgdata={folder}/cluster", f"--log={folder}/log", "--wait", "--silent",
                         f"--options=-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=300"))
     return f"galaxy@/galaxy?host={folder}"
