@@ -18,9 +18,9 @@ FETCH_HASHES, FIRST_BYTES = "hashes in a fetch", "bytes in the request that crea
 LIBRARY_DISPLAY, ON_COMPLETE = "display of a library's dataset", "on_complete of an invocation"
 SINCE: dict[str, Release] = {
     FETCH_HASHES: (24, 2),      # before it an element takes `MD5`, and compares it if the request says `validate_hashes`
-    LIBRARY_DISPLAY: (24, 2),   # before it an error 500; another route gives the bytes
-    FIRST_BYTES: (25, 1),       # before it they are dropped, and the session has none
-    ON_COMPLETE: (26, 1),       # before it the field is ignored
+    LIBRARY_DISPLAY: (25, 0),   # before it an error 500; another route gives the bytes
+    FIRST_BYTES: (26, 0),       # before it they are dropped, and the session has none
+    ON_COMPLETE: (26, 0),       # before it the field is ignored
 }
 # What an old server ignores without a word, so that one of an unknown release is not trusted with it.
 SILENT = {ON_COMPLETE}
