@@ -59,9 +59,7 @@ def _fetch_other(galaxy: Galaxy, ref: str, own: bool) -> DatasetOrError:
             if own and thing.get("can_user_modify") is False:
                 raise GalaxyError(f"{ref} ({thing['name']}): the library's managers have not permitted you to change it")
             return thing
-        about = dict(galaxy.get(f"dataset_collections/{identity}", {"view": "collection"}))
-        if "elements_states" not in about:      # Galaxy 25.0 and older
-            about = dict(galaxy.get(f"dataset_collections/{identity}"))
+        about = fetch_collection(galaxy, identity)
         if own:
             find_writable_history(galaxy, about["history_id"], galaxy.current_user())
     except GalaxyError as error:
@@ -74,11 +72,35 @@ def _fetch_other(galaxy: Galaxy, ref: str, own: bool) -> DatasetOrError:
     return {**about, "ref": ref, "state": state, "misc_info": why}
 
 
+def fetch_collection(galaxy: Galaxy, identity: str) -> dict[str, Any]:
+    """A collection as Galaxy describes it, without its elements if `element_states` needs none."""
+    about = dict(galaxy.get(f"dataset_collections/{identity}", {"view": "collection"}))
+    if "elements_states" not in about:      # Galaxy 25.0 and older
+        about = dict(galaxy.get(f"dataset_collections/{identity}"))
+    return about
+
+
+def fetch_collection_or_none(galaxy: Galaxy, identity: str) -> dict[str, Any] | None:
+    """The same; None where this key may not see it."""
+    try:
+        return fetch_collection(galaxy, identity)
+    except GalaxyError as error:
+        if error.status not in (400, 403, 404):
+            raise
+        return None
+
+
+def element_states(about: dict[str, Any]) -> Counter[str]:
+    """How many elements of a collection are in each state."""
+    known = about.get("elements_states")
+    return Counter(known if known is not None else (
+        dataset["state"] for _, dataset in element_datasets(about.get("elements") or [])))
+
+
 def collection_state(about: dict[str, Any]) -> tuple[str, str]:
     """The state of a collection as that of a dataset, and why: "failed" if jobs have ended without filling it, the first of
     the states in which its datasets still move, "error" if some are neither ok nor empty, else "ok"."""
-    states = Counter(about.get("elements_states") or (
-        dataset["state"] for _, dataset in element_datasets(about["elements"])))
+    states = element_states(about)
     moving = [state for state in NON_TERMINAL_DATASET_STATES if state in states]
     jobs = {state: count for state, count in (about.get("job_state_summary") or {}).items() if count and state != "all_jobs"}
     populated = about.get("populated_state") or "ok"

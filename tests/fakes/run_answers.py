@@ -49,7 +49,7 @@ class Runs:
 
     def collection(self, which, identifiers, **more):
         """`identifiers` are `{dataset's id: element identifier}`."""
-        self.mock.get(f"{API}/dataset_collections/{which}", json={"id": which, "name": "places", "elements": [
+        self.mock.get(f"{API}/dataset_collections/{which}", json={"id": which, "name": "places", "elements_states": {}, "elements": [
             {"element_identifier": identifier, "element_type": "hda", "object": {"id": dataset}}
             for dataset, identifier in identifiers.items()], **more})
 
