@@ -19,6 +19,7 @@ Options:
   --port=N          start: its port, kept for the next time (8080 at first)
   --with-toolshed   install, start: a Tool Shed too, on a port 929 higher, with the repository `tally` in it
   --set=NAME=VALUE  start: a setting of galaxy.yml (VALUE is YAML; empty: without this setting), kept for the next time
+  --processes=N     start: how many answer requests, kept for the next time (1 at first)
   --home=DIR        the folder of all its files; without it $GALAXY_LOCAL_HOME, or .galaxy in a checkout, or
                     ~/.local/share/galaxy-api-scripts/galaxy
   --lines=N         log: how much of each  [default: 40]
@@ -68,7 +69,7 @@ def main(argv=None):
                 install_toolshed(home, lock)
         return DONE
     if args["start"]:
-        return start(home, port, settings, args["--with-toolshed"], series)
+        return start(home, port, settings, args["--with-toolshed"], series, int_option(args, "--processes", 1))
     if args["stop"]:
         return stop(home)
     if args["status"]:
@@ -93,9 +94,9 @@ def default_home():
     return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / "galaxy-api-scripts" / "galaxy"
 
 
-def start(home, port, settings, with_toolshed, series):
+def start(home, port, settings, with_toolshed, series, web_processes):
     with open_home(home) as lock:
-        state, already = start_galaxy(home, lock, port, settings, with_toolshed, series)
+        state, already = start_galaxy(home, lock, port, settings, with_toolshed, series, web_processes)
     print(f"Galaxy {installed_release(home)} {'runs already' if already else 'runs'} on {galaxy_url(state)}")
     if is_process_running(state.get("toolshed")):
         print(f"its Tool Shed: {toolshed_url(state)}")

@@ -728,6 +728,35 @@ def test_settings_of_the_user_are_kept_and_change_only_while_it_is_stopped(home,
         assert call(home, "stop") == 0
 
 
+def test_the_address_that_a_proxy_gives_it_is_told(home, free_port, monkeypatch, capsys):
+    pretend(home, monkeypatch, SERVER)
+    url = f"http://localhost:{free_port}"
+    assert call(home, "start", f"--port={free_port}", f"--set=galaxy_infrastructure_url={url}") == 0
+    try:
+        assert f"on {url}\n" in capsys.readouterr().out
+        assert call(home, "env") == 0
+        assert f"export GALAXY_URL={url}\n" in capsys.readouterr().out
+    finally:
+        assert call(home, "stop") == 0
+
+
+def test_several_web_processes_are_gunicorns_which_galaxy_tells_apart(home, free_port, monkeypatch, capsys):
+    commands = []
+    pretend(home, monkeypatch, SERVER)
+    spawn = server.spawn
+    monkeypatch.setattr(server, "spawn", lambda *about: commands.append(about[3:]) or spawn(*about))
+    try:
+        assert call(home, "start", f"--port={free_port}", "--processes=2") == 0
+        assert "another number of web processes" in str(refusal(home, "start", "--processes=3"))
+        assert call(home, "stop") == 0 and call(home, "start") == 0      # kept
+        assert call(home, "stop") == 0 and call(home, "start", "--processes=1") == 0
+    finally:
+        assert call(home, "stop") == 0
+    servers = [words for words in commands if words[0] == "-m"]
+    assert [words[1] for words in servers] == ["gunicorn", "gunicorn", "uvicorn"]
+    assert {"--workers=2", f"--bind=127.0.0.1:{free_port}", "--preload"} < set(servers[1])
+
+
 def test_settings_are_private_and_filled_in(home):
     configure(home, {"port": 8123})
     settings = settings_of(home)
