@@ -8,7 +8,7 @@ SERIES = ["24.1", "24.2", "25.0", "25.1", "26.0", NEWEST]
 
 
 class Lack(NamedTuple):
-    """What servers before `since` lack. The `scripts` are `adapted`: they do their job in another way, which `text` tells; or
+    """What servers before `since` lack. The `scripts` are `adapted`: they do their job in another way, told in `text`; or
     they do not do it there, and `text` tells the request that is refused, and what the user is told."""
 
     since: str
