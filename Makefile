@@ -28,7 +28,7 @@ live: $(VENV)/.installed
 	@echo "The live tests run on a Galaxy of their own; the first time it is installed, which takes minutes."
 	$(BIN)/python -m pytest tests/live
 
-# The live tests on each release, into docs/releases.md: hours. make matrix RELEASES="24.1 production" TESTS=tests/live/test_x.py
+# The live tests on each release, into docs/releases.md, which takes hours.
 matrix: $(VENV)/.installed
 	$(BIN)/python tests/live/matrix.py $(if $(TESTS),--tests="$(TESTS)") $(RELEASES)
 
