@@ -87,7 +87,7 @@ def run_row(row, paths):
 
 
 def write_row(row, results):
-    """Write what became of the tests of one row into docs/releases.json, and the page anew."""
+    """Write what became of the tests of one row into docs/releases.json, and the page from it."""
     data = json.loads(DATA.read_text()) if DATA.exists() else {}
     outcomes = Counter(test["outcome"] for test in results.values())
     scripts = {name: {test["outcome"] for test in results.values() if name in test["scripts"]} for name in SCRIPTS}
