@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests_mock
+from fakes import KEY
 from fakes.galaxy import FakeGalaxy
 
 import common
@@ -149,6 +150,15 @@ def wire():
     server = FakeGalaxy()
     yield server
     server.close()
+
+
+@pytest.fixture
+def shelf(wire):
+    """A Galaxy with the library `Shelf`: its id is `shelf.library`, that of its folder `shelf.root`. Its user is an
+    administrator."""
+    library, wire.users[KEY]["is_admin"] = wire.create_library("Shelf"), True
+    wire.library, wire.root = library["id"], library["root_folder_id"]
+    return wire
 
 
 @pytest.fixture
