@@ -22,6 +22,11 @@ FORMAT_LINE = common.format_line[0]
 pytest.register_assert_rewrite("fakes.whole_jobs")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--release", metavar="NUMBER", help="live tests: on this release of Galaxy, in a home of its own")
+    parser.addoption("--record", metavar="FILE", help="live tests: write how each ended, and which scripts it ran (JSON)")
+
+
 def pytest_sessionstart(session):
     """Let SIGTERM and SIGHUP end the tests as Ctrl-C does, and Ctrl-C in spite of a script that catches it in this process:
     fixtures still tidy up, and a Galaxy that was started is stopped.
