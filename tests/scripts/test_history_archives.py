@@ -230,7 +230,7 @@ def test_a_damaged_download_does_not_get_its_name(script, exporter, capsys, tmp_
 
 def test_an_export_that_is_not_possible_is_an_error(script, exporter, capsys, tmp_path):
     line = [KEY, URL, "Run / 12", tmp_path / "x.tgz"]
-    exporter.moving = [{"id": "n", "name": "n", "state": "running"}]
+    exporter.moving = [{"hid": 1, "name": "n", "state": "running"}]
     assert script(history_export.main, *line) == FAILED
     assert refused_with(capsys, "datasets of the history are unfinished (1 n): export it when they have ended")
     exporter.moving, exporter.jobs = [], [{"id": "j"}]
