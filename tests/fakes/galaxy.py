@@ -154,15 +154,16 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
 
     def get_histories(self, ask, body):
         return [{**self._history(one), "count": len(one["contents"])} for one in self._visible(self.histories)
-                if not one["deleted"] and (ask.get("q") != "name-eq" or one["name"] == ask["qv"])]
+                if not one["deleted"] and (ask.get("q") != "name-eq" or one["name"] == ask["qv"])
+                and (ask.get("q") != "create_time-ge" or one["create_time"] >= ask["qv"])]
 
     @staticmethod
     def _history(one):
         return {name: one[name] for name in ("id", "name", "deleted", "purged", "tags", "create_time", "update_time")}
 
     def post_histories(self, ask, body, late=0.0):
-        if isinstance(body, bytes):
-            return self.import_history(body)
+        if isinstance(body, bytes) or "archive_source" in body:
+            return self.import_archive(body if isinstance(body, bytes) else None)
         made = self._new({"name": body["name"], "tags": [], "contents": []}, late)
         self.histories[made["id"]] = made
         self._count_open()
@@ -174,7 +175,9 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
                                        for one in self.histories.values() if not one["deleted"]))
 
     def get_history(self, ask, body, which):
-        return self._history(self._find(self.histories, which))
+        about = self._find(self.histories, which)
+        return {**self._history(about), "size": sum(len(self.datasets[one]["content"]) for one in about["contents"]
+                                                    if one in self.datasets)}
 
     def put_history(self, ask, body, which):
         self._find(self.histories, which).update(body)
@@ -204,8 +207,8 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
         ours = ("appears", "content", "polls", "of_run")
         shown = {name: value for name, value in thing.items() if name not in ours}
         if "content" in thing:
-            ok = thing["state"] == "ok"
-            shown.update(file_size=len(thing["content"]) if ok else 0, hashes=thing["hashes"] if ok else [])
+            shown.update(file_size=0 if thing["state"] in ("new", "queued", "running") else len(thing["content"]),
+                         hashes=thing["hashes"] if thing["state"] == "ok" else [])
         return shown
 
     def post_upload(self, ask, body):
@@ -397,7 +400,9 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
 
     def get_job(self, ask, body, which):
         if which in self.jobs:
-            return self.jobs[which]
+            job = self.jobs[which]
+            job["polls"] -= 1
+            return {**job, "state": job["state"] if job["polls"] < 0 else "running"}
         run = self.runs[self._find(self.datasets, which)["of_run"]]
         return {"id": which, "history_id": run["history_id"], "create_time": run["create_time"],
                 "update_time": run["create_time"], "exit_code": 0, "inputs": {}, "params": {}, "tool_id": "cat1",

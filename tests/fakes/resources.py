@@ -50,7 +50,8 @@ class Resources:
     def empty(self):
         """Forget all that there is."""
         self.libraries, self.folders, self.import_dir = {}, {}, {}
-        self.arrivals = {}          # {name of what a library is to fetch: what is otherwise in its dataset}
+        self.arrivals = {}          # {name of what is fetched to a library or imported: what is otherwise in its dataset}
+        self.imports = {}           # what is otherwise in the jobs of imports
         self.job_state = "ok"       # of jobs that fetch for libraries
         self.jobs, self.deleted = {}, []    # these are of libraries' datasets and folders
         self.imported, self.deleted_workflows = [], []
@@ -105,7 +106,8 @@ class Resources:
             folder["children"] = [one for one in folder["children"] if one["id"] != which]
 
     def create_job(self, tool, history, state="ok", **more):
-        made = self._new({"tool_id": tool, "history_id": history, "state": state, "exit_code": 0, **more})
+        """A job; it runs until it was asked for `polls` times."""
+        made = self._new({"tool_id": tool, "history_id": history, "state": state, "exit_code": 0, "polls": 0, **more})
         return self.jobs.setdefault(made["id"], made)
 
     def create_invocation(self, state="scheduled"):
@@ -292,16 +294,20 @@ class Resources:
                 and one["history_id"] == ask.get("history_id", one["history_id"])
                 and one["state"] in (ask["states"] or [one["state"]])]
 
-    def import_history(self, form):
-        """The job that makes a history of the archive in a form."""
-        archive = form.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0]
-        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+    def import_archive(self, form):
+        """The job that makes a history of the archive in a form, else of `/file`."""
+        content = self.content if form is None else form.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0]
+        with tarfile.open(fileobj=io.BytesIO(content)) as files:
             about = json.load(files.extractfile("history_attrs.txt"))
-            datasets = json.load(files.extractfile("datasets_attrs.txt"))
-            history = self.histories[self.create_history(f"imported from archive: {about['name']}")]
-            for one in datasets:
-                self._dataset(history, one["name"], "txt", files.extractfile(one["file_name"]).read(), state="ok")
-        return self.create_job("__IMPORT_HISTORY__", None, create_time=history["create_time"])
+            history = self.histories[self.create_history(
+                f"imported from archive: {about['name']}"[:255] if about["name"] else "unnamed imported history")]
+            for one in json.load(files.extractfile("datasets_attrs.txt")):
+                if "file_name" in one:
+                    content = files.extractfile(one["file_name"]).read()
+                    self._dataset(history, **{"name": one["name"], "ext": "txt", "content": content,
+                                              "state": one.get("state", "ok"), **self.arrivals.get(one["name"], {})})
+        self._collection(history, "all", [])
+        return self.create_job("__IMPORT_HISTORY__", None, **{"create_time": history["create_time"], **self.imports})
 
     def get_shed_revisions(self, ask, body):
         return self.revisions

@@ -119,6 +119,7 @@ class LoopbackServer:
             """Answer as a test wants it; a fault may leave that to others."""
             if callable(answer):
                 return answer(self)
+            self.read()
             status, body, *headers = answer
             body = body(self) if callable(body) else body
             self.cut() if body is LOST else self.reply(status, body, *headers)
