@@ -205,7 +205,7 @@ class DownloadFolder:
         except GalaxyError as error:
             if self.manifest.rows.get(item.key) is not before:      # a file that is not ours took the name meanwhile
                 self.manifest.add(item, "", item.about.get("file_size") or 0, "", "ok")
-            if error.status == 404 and "<html" in error.body.lower():       # Galaxy's own is JSON
+            if error.status == 404 and "<html" in (error.body or "").lower():        # Galaxy's own is JSON
                 raise GalaxyError(f"{item.label}: {NO_FILE_FOR_PROXY}", status=404) from None
             raise
 
