@@ -222,8 +222,8 @@ def uninstall_tally(server):
 
 
 def become(look, wanted):
-    """Each process of Galaxy loads its tools again some time after each change: wait until `look()` gives `wanted`, whichever
-    process it asks."""
+    """Each process of Galaxy loads its tools again some time after each change: wait until `look()` gives `wanted`,
+    whichever process it asks."""
     for _ in backoff(120, 0.2, 1):
         if all(look() == wanted for _ in range(5)):
             return

@@ -7,7 +7,7 @@ NEWEST = "26.1"
 SERIES = ["24.1", "24.2", "25.0", "25.1", "26.0", NEWEST]
 
 # Why a test of the second Galaxy, `prefixed`, is skipped where the first one is as production has it.
-NOT_IN_PRODUCTION = "it runs on a Galaxy of its own, under a prefix and with features switched off, which is the same in each row"
+NOT_IN_PRODUCTION = "it runs on a second Galaxy, under a prefix and with features switched off, the same as for 26.1"
 
 
 class Lack(NamedTuple):

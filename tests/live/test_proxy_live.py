@@ -157,7 +157,7 @@ def test_from_a_file_to_a_result(front, member, value, tmp_path):
 
 def test_an_upload_in_several_pieces(front, member, value, tmp_path):
     file = tmp_path / "large"
-    file.write_bytes(os.urandom(2**20) * 65)        # a piece of 64 MiB, and one of 1
+    file.write_bytes(os.urandom(2**20) * 65)
     history = member.new_history("large")
     dataset = value("upload_to_history.py", "--wait", *ID, member.key, f"{front.url}/galaxy",
                     history, file)      # it waits until Galaxy has compared the SHA-256
