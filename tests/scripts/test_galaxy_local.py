@@ -763,6 +763,9 @@ def test_settings_are_private_and_filled_in(home):
     assert "$" not in str(settings)
     assert settings["library_import_dir"] == f"{home}/import" and settings["allow_path_paste"] is True
     assert settings["galaxy_infrastructure_url"] == "http://127.0.0.1:8123" and settings["watch_tools"] == "false"
+    celery = settings["celery_conf"]
+    for database in (settings["database_connection"], celery["broker_url"], celery["result_backend"]):
+        assert database.endswith("&timeout=30")     # SQLite's own 5 seconds are too few on a busy machine
     assert 'url="http://127.0.0.1:9052/"' in (home / "config" / "tool_sheds.xml").read_text()
     for path in (home / "config" / "galaxy.yml", home / "config" / "secrets.json", home / "password"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
