@@ -110,7 +110,7 @@ def render(data):
     return TEXT.format(
         newest=NEWEST, heads=" | ".join(ROWS), lines="---|" * len(ROWS), scripts="\n".join(cells),
         rows="\n".join(["| Galaxy | date | tests passed | skipped | failed |", "|---|---|---|---|---|", *known]),
-        notes="\n".join(f"{number}. Before {note.since}: {note.feature}. {note.text}"
+        notes="\n".join(f"{number}. Before {note.since}: {note.feature}. {' '.join(note.text.split())}"
                         for number, note in enumerate(NOTES, 1)))
 
 

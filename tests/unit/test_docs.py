@@ -25,6 +25,7 @@ def test_the_page_of_releases_is_what_make_matrix_writes(monkeypatch):
     monkeypatch.delitem(sys.modules, "matrix")
     data = json.loads((ROOT / "docs" / "releases.json").read_text())
     assert (ROOT / "docs" / "releases.md").read_text("utf-8") == matrix.render(data)
+    assert {script for note in matrix.NOTES for script in note.scripts} <= set(matrix.SCRIPTS)
 
 
 def test_the_readme_has_150_lines_at_most():
