@@ -41,8 +41,6 @@ from galaxy_api_scripts.local_server.server import start_galaxy, stop_all
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    if args["--home"] == "":
-        raise GalaxyError("--home= is empty: is a variable unset?", USAGE)
     home = Path(os.path.expanduser(args["--home"] or os.environ.get("GALAXY_LOCAL_HOME") or default_home())).resolve()
     port, lines = int_option(args, "--port", 1), int_option(args, "--lines", 1)
     if port and port > 65535:
