@@ -1323,16 +1323,16 @@ def _fit(text: str, width: int) -> str:
 def format_table(content: list[Any], fields: Iterable[str] = (), style: str = "simple", fits: bool = False) -> str:
     """Return `content` as one of tabulate's tables; `fields` picks the columns. Cells are cut if it `fits` a terminal."""
     import tabulate
-    tabulate.PRESERVE_WHITESPACE = True
+    tabulate.PRESERVE_WHITESPACE, tabulate.MIN_PADDING = True, 0 if fits else 2
     vars(tabulate).update(wcwidth=type("", (), {"wcswidth": staticmethod(display_width)}), WIDE_CHARS_MODE=True)
     rows, columns = _columns(content)
     columns = list(fields) or columns
     # A line end in the first column would make another row of it.
     cells = [[clean(_cell(row.get(name)), "\n" if name != columns[0] else "") for name in columns] for row in rows]
     if fits:
-        widths = [max(map(display_width, column)) for column in zip([f"{name}  " for name in columns], *cells)]
+        widths = [max(map(display_width, column)) for column in zip(columns, *cells)]
         others = [number for number, name in enumerate(columns) if not re.fullmatch("(.*_)?id|ref", name)] or [0]
-        while sum(widths) + 2 * len(widths) - 2 > shutil.get_terminal_size().columns and max(widths[n] for n in others) > 10:
+        while sum(widths) + 2 * len(widths) - 2 > shutil.get_terminal_size().columns and max(widths[n] for n in others) > 6:
             widths[max(others, key=widths.__getitem__)] -= 1
         cells = [list(map(_fit, row, widths)) for row in cells]
     return tabulate.tabulate(cells, columns, style, disable_numparse=True)
