@@ -13,9 +13,13 @@ Commands:
   env          lines that set GALAXY_URL and GALAXY_API_KEY in a shell
 
 Options:
+  --release=NUMBER  24.1, 24.2, 25.0, 25.1, 26.0 or 26.1: the last one of that; without it the one that is there, else the
+                    newest. Without --home, a release that the folder below does not hold is in one beside it, such as
+                    .galaxy-24.1
   --port=N          start: its port, kept for the next time (8080 at first)
   --with-toolshed   install, start: a Tool Shed too, on a port 929 higher, with the repository `tally` in it
   --set=NAME=VALUE  start: a setting of galaxy.yml (VALUE is YAML; empty: without this setting), kept for the next time
+  --processes=N     start: how many answer requests, kept for the next time (1 at first)
   --home=DIR        the folder of all its files; without it $GALAXY_LOCAL_HOME, or .galaxy in a checkout, or
                     ~/.local/share/galaxy-api-scripts/galaxy
   --lines=N         log: how much of each  [default: 40]
@@ -34,14 +38,23 @@ import common
 from common import DONE, FAILED, USAGE, GalaxyError, arguments, int_option, run
 from galaxy_api_scripts.local_server.configuration import ADMINISTRATOR, parse_setting
 from galaxy_api_scripts.local_server.home import LOCK, PROCESSES, galaxy_url, open_home, read_state, read_tail, toolshed_url
-from galaxy_api_scripts.local_server.installation import RELEASE, install, install_toolshed, installed_release
+from galaxy_api_scripts.local_server.installation import (
+    RELEASE,
+    RELEASES,
+    install,
+    install_toolshed,
+    installed_release,
+)
 from galaxy_api_scripts.local_server.processes import is_process_running, wait_for_lock
 from galaxy_api_scripts.local_server.server import start_galaxy, stop_all
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    home = Path(os.path.expanduser(args["--home"] or os.environ.get("GALAXY_LOCAL_HOME") or default_home())).resolve()
+    series = args["--release"]
+    if series is not None and series not in RELEASES:
+        raise GalaxyError(f"--release={series}: expected one of {', '.join(RELEASES)}", USAGE)
+    home = find_home(args["--home"], series)
     port, lines = int_option(args, "--port", 1), int_option(args, "--lines", 1)
     if port and port > 65535:
         raise GalaxyError(f"--port={port}: ports end at 65535", USAGE)
@@ -49,12 +62,12 @@ def main(argv=None):
 
     if args["install"]:
         with open_home(home) as lock:
-            install(home, lock)
+            install(home, lock, series)
             if args["--with-toolshed"]:
                 install_toolshed(home, lock)
         return DONE
     if args["start"]:
-        return start(home, port, settings, args["--with-toolshed"])
+        return start(home, port, settings, args["--with-toolshed"], series, int_option(args, "--processes", 1))
     if args["stop"]:
         return stop(home)
     if args["status"]:
@@ -64,6 +77,14 @@ def main(argv=None):
     return print_environment(home)
 
 
+def find_home(given, series):
+    """Return the folder `given`; else the usual one, or the one beside it for a release that the usual one does not hold."""
+    usual = given or os.environ.get("GALAXY_LOCAL_HOME") or default_home()
+    home = Path(os.path.expanduser(usual)).resolve()
+    held = (installed_release(home) or RELEASE).rpartition(".")[0]
+    return home if given or series in (None, held) else home.with_name(f"{home.name}-{series}")
+
+
 def default_home():
     checkout = Path(common.__file__).resolve().parent
     if (checkout / "setup.cfg").exists():
@@ -71,10 +92,10 @@ def default_home():
     return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / "galaxy-api-scripts" / "galaxy"
 
 
-def start(home, port, settings, with_toolshed):
+def start(home, port, settings, with_toolshed, series, web_processes):
     with open_home(home) as lock:
-        state, already = start_galaxy(home, lock, port, settings, with_toolshed)
-    print(f"Galaxy {RELEASE} {'runs already' if already else 'runs'} on {galaxy_url(state)}")
+        state, already = start_galaxy(home, lock, port, settings, with_toolshed, series, web_processes)
+    print(f"Galaxy {installed_release(home)} {'runs already' if already else 'runs'} on {galaxy_url(state)}")
     if is_process_running(state.get("toolshed")):
         print(f"its Tool Shed: {toolshed_url(state)}")
     print(f"administrator's key: {home / 'key'}")

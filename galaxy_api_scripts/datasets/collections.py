@@ -8,7 +8,7 @@ from typing import Any
 
 from common import NON_TERMINAL_DATASET_STATES, STILL_RUNNING, TERMINAL_JOB_STATES, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
-from galaxy_api_scripts.datasets.hashing import hash_values
+from galaxy_api_scripts.datasets.hashing import known_hashes
 from galaxy_api_scripts.datasets.sources import Source, pair_reads, stem
 from galaxy_api_scripts.datasets.target_history import last_hid
 from galaxy_api_scripts.polling import DEAD_JOB_STATES, describe_timeout
@@ -153,22 +153,23 @@ def collection_problems(galaxy: Galaxy, collection: dict[str, Any], elements: di
     and shows that hash with it. So the size tells, and the hash only that Galaxy has compared it.
     """
     datasets = dict(element_datasets(collection["elements"]))
-    hashes: dict[str, list[str]] = {}
+    hashes: dict[str, dict[str, str]] = {}
     if any(leaf.get("hashes") for leaf in leaves.values()):
         ask = {"history_id": collection["history_id"], "keys": "id,hashes", "q": "hid-ge", "qv": collection["hid"]}
-        hashes = {content["id"]: hash_values(content)
+        hashes = {content["id"]: known_hashes(content)
                   for content in galaxy.pages("datasets", ask) if "hashes" in content}      # that list has collections too
     lines = []
     for identifiers, part in elements.items():
         dataset = datasets.get(identifiers)
-        sent = hash_values({"hashes": [], **leaves[identifiers]})
+        known = hashes.get(dataset["id"], {}) if dataset else {}
+        sent = known_hashes(leaves[identifiers]).get("sha256")
         problem = "Galaxy has no such element"
         if dataset and dataset["state"] not in ("ok", "empty"):
             why = galaxy.get(f"datasets/{dataset['id']}").get("misc_info") or "Galaxy does not say why"
             problem = f"dataset {dataset['id']} ended in state {dataset['state']}: {why}"
         elif dataset and part.source and part.source.size not in (None, dataset["file_size"]):
             problem = f"dataset {dataset['id']} has {dataset['file_size']} bytes, {part.source.size} were sent"
-        elif dataset and hashes and not set(sent) <= set(hashes.get(dataset["id"], [])):      # older Galaxys list none
+        elif dataset and hashes and sent and known.keys() != {"md5"} and sent != known.get("sha256"):   # md5: 24.1
             problem = f"dataset {dataset['id']} has another SHA-256 than the bytes that were sent"
         elif dataset:
             continue

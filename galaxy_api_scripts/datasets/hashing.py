@@ -21,39 +21,46 @@ def hash_file(path: str | Path, algorithm: str) -> str:
     return digest.hexdigest()
 
 
-def hash_values(dataset: dict[str, Any]) -> list[str]:
-    """The values of all hashes that Galaxy lists for a dataset."""
-    return [entry["hash_value"] for entry in dataset["hashes"]]
+def hash_entry(algorithm: str, value: str) -> dict[str, str]:
+    """A hash as Galaxy writes it; `algorithm` is hashlib's name."""
+    return {"hash_function": next(name for name, ours in HASHES.items() if ours == algorithm), "hash_value": value}
+
+
+def known_hashes(dataset: dict[str, Any]) -> dict[str, str]:
+    """`{hashlib's name: value}` of the hashes that Galaxy lists for a dataset's own bytes, the best first."""
+    known = {entry["hash_function"]: entry["hash_value"] for entry in dataset.get("hashes") or []
+             if not entry.get("extra_files_path")}
+    return {name: known[galaxys].lower() for galaxys, name in HASHES.items() if galaxys in known}
 
 
 def best_hash(dataset: dict[str, Any]) -> tuple[str, str] | None:
     """hashlib's name and the value of the best hash that Galaxy knows of a dataset's own bytes; None if it knows none."""
-    known = {entry["hash_function"]: entry["hash_value"] for entry in dataset.get("hashes") or []
-             if not entry.get("extra_files_path")}
-    return next(((name, known[galaxys].lower()) for galaxys, name in HASHES.items() if galaxys in known), None)
+    return next(iter(known_hashes(dataset).items()), None)
 
 
 class StreamHash:
     """The hash of a stream of bytes, computed in a thread of its own: hashlib lets other threads run meanwhile.
 
-    `algorithm` is hashlib's name; "" computes nothing.
+    `algorithms` are hashlib's names; "" computes nothing.
     """
 
-    def __init__(self, algorithm: str):
-        self.algorithm, self.enabled = algorithm, bool(algorithm)
+    def __init__(self, *algorithms: str):
+        self.algorithms = [name for name in algorithms if name]
+        self.enabled = bool(self.algorithms)
         self._start()
 
     def _start(self) -> None:
         self.position = 0       # bytes taken in so far
         if self.enabled:
-            self._hash = hashlib.new(self.algorithm, usedforsecurity=False)
+            self._hashes = [hashlib.new(name, usedforsecurity=False) for name in self.algorithms]
             self._blocks: queue.Queue[bytes | memoryview] = queue.Queue(BUFFER_COUNT - 3)
             self._thread = threading.Thread(target=self._work, daemon=True)
             self._thread.start()
 
     def _work(self) -> None:
         while block := self._blocks.get():
-            self._hash.update(block)
+            for known in self._hashes:
+                known.update(block)
             self._blocks.task_done()
 
     def feed(self, start: int, block: bytes | memoryview) -> None:
@@ -77,10 +84,10 @@ class StreamHash:
             self.close()
             self._start()
 
-    def hexdigest(self) -> str:
-        """The hash of all bytes that were taken in; "" if none is computed."""
+    def hexdigest(self, number: int = 0) -> str:
+        """The hash of all bytes that were taken in, by the algorithm of that number; "" if none is computed."""
         self.close()
-        return self._hash.hexdigest() if self.enabled else ""
+        return self._hashes[number].hexdigest() if self.enabled else ""
 
     def close(self) -> None:
         """End the thread."""

@@ -19,19 +19,24 @@ from typing import Any
 import requests
 
 from common import MAY_HAVE_ACTED, TRANSIENT_STATUSES, TRY_LATER, USAGE, Galaxy, GalaxyError
+from galaxy_api_scripts import releases
 from galaxy_api_scripts.checkpoint import Checkpoint
-from galaxy_api_scripts.datasets.hashing import BLOCK_SIZE, BUFFER_COUNT, StreamHash
+from galaxy_api_scripts.datasets.hashing import BLOCK_SIZE, BUFFER_COUNT, StreamHash, hash_entry
 from galaxy_api_scripts.progress import STALL_TIMEOUT, StallClock, printable_name, progress_bar
 
 MAX_PIECE = 512 * 2**20     # bytes a request: each costs Galaxy 26.1 some 10 ms; what arrived before a cut stays,
                             # unless a proxy collects a request first
 MIN_PIECE = 64 * 2**10      # bytes of the smallest piece that is tried when larger ones don't get through
 SMALL_FILE = 2**20          # bytes; a file up to that size travels in the request that creates its session
+LARGE_FILE = 2**30          # bytes; before such a one is sent, the server is asked which hashes it takes
 MAX_SESSIONS = 10           # sessions created for one file before its upload is given up
 FREEZE_SECONDS = 35         # Galaxy 26.1 answers nobody for 30 seconds if a piece comes while another is open
 ROUTE = "upload/resumable_upload/"      # Galaxy 22.01 and later
 VERSION_HEADER = {"Tus-Resumable": "1.0.0"}
 PIECE_HEADER = {"Content-Type": "application/offset+octet-stream"}
+# Galaxy up to 25.1 hangs up after each answer of status 204 here without saying so: another request that was on its way on
+# that connection, to make a folder perhaps, would be lost.
+LAST_HEADER = {"Connection": "close"}
 
 
 def upload_file(galaxy: Galaxy, path: str, destination: str = "", keep: bool = False, **options: Any
@@ -73,12 +78,15 @@ def send_file(galaxy: Galaxy, file: FileIO, name: str, checkpoint: Checkpoint, *
     """Send the bytes of an open file; returns the element and the session that `upload.post_fetch` takes.
 
     An upload that was cut off resumes, in a later process too, by its `checkpoint`. Unless `hashed` is false the element
-    holds the SHA-256: if Galaxy then stores other bytes, the dataset ends in state `error`. `total` is the `progress_bar` of
-    several files. Raises `GalaxyError`, also if the file changes meanwhile, and after `stall` seconds without progress
-    (TRY_LATER).
+    holds the SHA-256, and the MD5 for a server that takes no other: if Galaxy then stores other bytes, the dataset ends in
+    state `error`. `total` is the `progress_bar` of several files. Raises `GalaxyError`, also if the file changes meanwhile,
+    and after `stall` seconds without progress (TRY_LATER).
     """
     before = os.fstat(file.fileno())
-    with progress_bar(before.st_size, name, total) as bar, StreamHash("sha256" if hashed else "") as digest:
+    algorithms = ["sha256"] * hashed
+    if hashed and not releases.supports(galaxy, releases.FETCH_HASHES, ask=before.st_size > LARGE_FILE):
+        algorithms.append("md5")
+    with progress_bar(before.st_size, name, total) as bar, StreamHash(*algorithms) as digest:
         try:
             session = _Upload(galaxy, file, before.st_size, name, checkpoint, digest, bar, stall).complete_session()
         except GalaxyError as error:
@@ -89,8 +97,8 @@ def send_file(galaxy: Galaxy, file: FileIO, name: str, checkpoint: Checkpoint, *
             raise GalaxyError(f"{printable_name(name)}: no dataset was made{again}: {why}", code, status=error.status,
                               body=error.body, err_msg=error.err_msg) from error
         _require_unchanged(file, before)
-        hashes = [{"hash_function": "SHA-256", "hash_value": digest.hexdigest()}] if hashed else []
-    return {"src": "files", "name": name, **({"hashes": hashes} if hashed else {})}, {"session_id": session, "name": name}
+        hashes = [hash_entry(algorithm, digest.hexdigest(number)) for number, algorithm in enumerate(algorithms)]
+    return {"src": "files", "name": name, **({"hashes": hashes} if hashed else {})}, Session(session, name, str(file.name))
 
 
 def _require_unchanged(file: FileIO, before: os.stat_result) -> None:
@@ -101,6 +109,14 @@ def _require_unchanged(file: FileIO, before: os.stat_result) -> None:
                 before.st_ino, before.st_dev, before.st_size, before.st_mtime_ns):
             return
     raise GalaxyError(f"{file.name}: changed while it was sent, so no dataset was made: send it when it is complete")
+
+
+class Session(dict[str, str]):
+    """An upload's session as a fetch takes it, and the `path` of its file."""
+
+    def __init__(self, session: str, name: str, path: str):
+        super().__init__(session_id=session, name=name)
+        self.path = path
 
 
 class _Upload:
@@ -147,12 +163,13 @@ class _Upload:
                 self.record_offset(offset)
 
     def create_session(self) -> None:
-        """Create a session; a small file's bytes travel in the same request."""
+        """Create a session; a small file's bytes travel in the same request, unless the server drops them there."""
         if self.sessions_created == MAX_SESSIONS:
             raise GalaxyError(f"{self.galaxy.base} lost the upload {MAX_SESSIONS} times", TRY_LATER)
         facts = {"filename": self.name, "filetype": "application/octet-stream"}     # without both, HEAD is a 400 (26.1)
         metadata = ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in facts.items())
-        first = min(self.size, self.largest_piece) if self.size <= SMALL_FILE else 0
+        together = self.size <= SMALL_FILE and releases.supports(self.galaxy, releases.FIRST_BYTES, ask=False)
+        first = min(self.size, self.largest_piece) if together else 0
         headers = {**VERSION_HEADER, "Upload-Length": str(self.size), "Upload-Metadata": metadata}
         body = {"data": _Piece(self, 0, first), "headers": {**headers, **PIECE_HEADER}} if first else {"headers": headers}
         answer = self.galaxy.request("POST", ROUTE, patience=self.clock.patience_left(), **body)
@@ -163,14 +180,15 @@ class _Upload:
         self.session, self.offset, self.sessions_created = session, 0, self.sessions_created + 1
         if self.size > SMALL_FILE:
             self.checkpoint.save(durably=True, session=session)
-        if first:
+        if first and ("Upload-Offset" in answer.headers or self.ask_offset() != 0
+                      or not releases.learn_lacking(self.galaxy, releases.FIRST_BYTES)):
             self.confirm(answer, first)
 
     def send_piece(self) -> None:
         """Send the next piece."""
         self.hash_up_to(self.offset)
         size = min(self.piece_size, self.size - self.offset)
-        headers = {**VERSION_HEADER, **PIECE_HEADER, "Upload-Offset": str(self.offset)}
+        headers = {**VERSION_HEADER, **PIECE_HEADER, **LAST_HEADER, "Upload-Offset": str(self.offset)}
         answer = self.galaxy.request("PATCH", ROUTE + self.session, headers=headers, data=_Piece(self, self.offset, size),
                                      patience=self.clock.patience_left())
         self.confirm(answer, self.offset + size)
@@ -243,7 +261,7 @@ class _Upload:
     def abandon_session(self) -> None:
         """Delete the session, which would stay for five days, and start over."""
         with contextlib.suppress(GalaxyError):
-            self.galaxy.request("DELETE", ROUTE + self.session, headers=VERSION_HEADER, patience=0)
+            self.galaxy.request("DELETE", ROUTE + self.session, headers={**VERSION_HEADER, **LAST_HEADER}, patience=0)
         self.session = ""
         self.record_offset(0)
         self.checkpoint.save(session="")

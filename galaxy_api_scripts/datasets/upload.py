@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common import FAILED, MAY_HAVE_ACTED, NON_TERMINAL_DATASET_STATES, TRY_LATER, Galaxy, GalaxyError
+from galaxy_api_scripts import releases
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
-from galaxy_api_scripts.datasets.hashing import hash_values
+from galaxy_api_scripts.datasets.hashing import hash_file, known_hashes
 from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, last_hid
-from galaxy_api_scripts.datasets.tus import open_file, send_file, upload_checkpoint
+from galaxy_api_scripts.datasets.tus import Session, open_file, send_file, upload_checkpoint
 from galaxy_api_scripts.polling import wait_datasets
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar, state_progress
 
@@ -89,11 +90,43 @@ def post_fetch(galaxy: Galaxy, history: str, targets: list[dict[str, Any]], sess
     `targets` are `[{"destination": ..., "elements": [...]}]`; `sessions` those of the elements with `src: files`, in the
     elements' order. The job needs a history even if the destination is a library.
     """
+    sessions = list(sessions)
     files = {f"files_{number}|file_data": session for number, session in enumerate(sessions)}
-    answer = galaxy.post("tools/fetch", {"history_id": history, "targets": targets, **files})
+    payload: dict[str, Any] = {"history_id": history, "targets": targets, **files}
+    answer = None
+    if releases.supports(galaxy, releases.FETCH_HASHES, ask=False):
+        try:
+            answer = galaxy.post("tools/fetch", payload)
+        except GalaxyError as error:
+            if error.status != 400 or "hashes" not in (error.body or "") or not releases.learn_lacking(
+                    galaxy, releases.FETCH_HASHES):
+                raise
+    if answer is None:      # a refused request has made nothing
+        payload.update(targets=_with_md5(galaxy, targets, iter(sessions)), validate_hashes=True)
+        answer = galaxy.post("tools/fetch", payload)
     if not isinstance(answer, dict):
         raise GalaxyError(f"POST {galaxy.url_for('tools/fetch')}: the answer has no jobs: {MAY_HAVE_ACTED}", lost=True)
     return answer
+
+
+def _with_md5(galaxy: Galaxy, elements: list[dict[str, Any]], sessions: Iterator[dict[str, str]]) -> list[dict[str, Any]]:
+    """Targets, or elements, as Galaxy 24.1 takes them: with the MD5 of each file in place of `hashes`."""
+    older = []
+    for element in elements:
+        element = dict(element)
+        hashes = {entry["hash_function"]: entry["hash_value"] for entry in element.pop("hashes", [])}
+        session = next(sessions) if element.get("src") == "files" else None
+        if hashes and session and "MD5" not in hashes:
+            hashes["MD5"] = hash_file(session.path, "md5") if isinstance(session, Session) else ""
+        if hashes.get("MD5"):
+            element["MD5"] = hashes["MD5"]
+        elif hashes:
+            releases.warn_once(galaxy, "it compares what it fetches with no hash but an MD5, so not with the "
+                               f"{', '.join(hashes)} of {element['name']}")
+        if "elements" in element:
+            element["elements"] = _with_md5(galaxy, element["elements"], sessions)
+        older.append(element)
+    return older
 
 
 def fetch_batches(files: Iterable[Any], max_bytes: int = BYTES_PER_JOB) -> Iterator[list[Any]]:
@@ -256,7 +289,10 @@ def _matches(dataset: dict[str, Any], upload: Upload) -> bool:
         return False
     if dataset["state"] in NON_TERMINAL_DATASET_STATES or "hashes" not in dataset or not notes.get("sha256"):
         return True
-    return notes["sha256"] in hash_values(dataset)     # else it is somebody else's of that name
+    known = known_hashes(dataset)       # if it is not ours, it is somebody else's of that name
+    if "sha256" in known or "md5" not in known or upload.source.is_url:
+        return bool(known.get("sha256") == notes["sha256"])
+    return known["md5"] == hash_file(upload.source.path, "md5")        # of 24.1, see `post_fetch`
 
 
 def history_datasets(galaxy: Galaxy, history: str, deleted: bool = True) -> list[dict[str, Any]]:
@@ -334,8 +370,9 @@ def upload_problem(upload: Upload) -> str:
         return f"{label} was deleted meanwhile"
     if dataset["state"] != "ok":
         return f"{label} ended in state {dataset['state']}: {dataset.get('misc_info') or 'Galaxy does not say why'}"
-    if upload.sha256 and "hashes" in dataset:       # which older Galaxys do not list
-        return "" if upload.sha256 in hash_values(dataset) else f"{label} has another SHA-256 than was sent"
+    known = known_hashes(dataset)
+    if upload.sha256 and known.keys() != {"md5"} and "hashes" in dataset:   # 24.1 has compared the MD5, and keeps only that
+        return "" if upload.sha256 == known.get("sha256") else f"{label} has another SHA-256 than was sent"
     if size not in (None, dataset["file_size"]):
         return f"{label} has {dataset['file_size']} bytes, {size} were sent"
     return ""

@@ -124,9 +124,9 @@ def file_error(error: OSError | GalaxyError) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def hash_unchanged(path: str, stamp: FileStamp) -> str:
-    """The SHA-256 of a file. Raises `GalaxyError` if its stamp, taken after the last byte, is no longer `stamp`."""
-    digest = hash_file(path, "sha256")
+def hash_unchanged(path: str, stamp: FileStamp, algorithm: str = "sha256") -> str:
+    """The hash of a file. Raises `GalaxyError` if its stamp, taken after the last byte, is no longer `stamp`."""
+    digest = hash_file(path, algorithm)
     if FileStamp.of(os.stat(path)) != stamp:
         raise GalaxyError(CHANGED_MESSAGE)
     return digest

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from common import NON_TERMINAL_DATASET_STATES, Galaxy, GalaxyError
-from galaxy_api_scripts.datasets.hashing import best_hash
+from galaxy_api_scripts.datasets.hashing import known_hashes
 from galaxy_api_scripts.libraries.contents import (
     LOST_STATES,
     FolderPath,
@@ -129,7 +129,7 @@ class SyncPlanner:
                 return keep_steps(result, datasets)
             steps = [SyncStep(REPLACE, path, stamp.size, why, obsolete=id)]
             if synced and len(datasets) > 1:     # a killed run was to replace one of them by the other
-                if synced.dataset != id and self._fetch_hash(dataset) != synced.sha256:
+                if synced.dataset != id and not self._is_of_killed_run(dataset, synced):
                     raise duplicates_error(datasets)
                 return keep_steps(replace(synced, dataset=id), datasets)[1:] + steps
             return steps
@@ -152,20 +152,31 @@ class SyncPlanner:
         elif size != stamp.size:
             why = f"{size} bytes in the library"
         elif synced or verify:
-            expected = (synced.sha256 if synced and synced.dataset == dataset["id"] else "") or self._fetch_hash(dataset)
+            known = synced.sha256 if synced and synced.dataset == dataset["id"] else ""
+            algorithm, expected = ("sha256", known) if known else self._fetch_hash(dataset)
             digest = digest or hash_unchanged(self.tree.full_path(path), stamp)
-            if expected and expected != digest:
+            if expected and expected != (digest if algorithm == "sha256" else hash_unchanged(
+                    self.tree.full_path(path), stamp, algorithm)):
                 why = "its content differs"
             elif not expected and (verify or not unchanged or synced and synced.replaces == dataset["id"]):
                 why = "Galaxy has no SHA-256 of it"
         return why, SyncedFile(path, dataset["id"], stamp, digest, replaces)
 
-    def _fetch_hash(self, dataset: dict[str, Any]) -> str:
-        """The SHA-256 that Galaxy has of a dataset, "" if it has none or does not tell."""
+    def _is_of_killed_run(self, dataset: dict[str, Any], synced: SyncedFile) -> bool:
+        """Whether a dataset has the bytes that a killed run was about to add."""
+        algorithm, digest = self._fetch_hash(dataset)
+        if algorithm == "sha256":
+            return digest == synced.sha256
+        stamp = self.tree.files[synced.path]
+        return stamp == synced.stamp and digest == hash_unchanged(self.tree.full_path(synced.path), stamp, algorithm)
+
+    def _fetch_hash(self, dataset: dict[str, Any]) -> tuple[str, str]:
+        """The SHA-256 that Galaxy has of a dataset, or the MD5 if that is all it has (24.1), after hashlib's name for it;
+        "" for a value if it has neither or does not tell."""
         # Of 26.1's answers about a library's datasets only this one has hashes.
         storage = self.galaxy.get_or_none(f"datasets/{dataset['ldda_id']}/storage", {"hda_ldda": "ldda"})
-        algorithm, digest = best_hash(storage or {}) or ("", "")
-        return digest if algorithm == "sha256" else ""
+        known = known_hashes(storage or {})
+        return next(((name, known[name]) for name in ("sha256", "md5") if name in known), ("sha256", ""))
 
     def _plan_extra(self, delete: bool) -> list[SyncStep]:
         """The steps for what is in the library and not in the tree."""

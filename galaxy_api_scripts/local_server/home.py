@@ -57,6 +57,10 @@ def write_state(home: Path, state: State) -> None:
 
 
 def galaxy_url(state: State) -> str:
+    """Return the address for its users: galaxy.yml's `galaxy_infrastructure_url` if a proxy stands before it."""
+    public = state.get("settings", {}).get("galaxy_infrastructure_url")
+    if public:
+        return str(public)
     prefix = state.get("settings", {}).get("galaxy_url_prefix") or ""
     return f"http://127.0.0.1:{state.get('port', PORT)}{prefix}".rstrip("/")
 

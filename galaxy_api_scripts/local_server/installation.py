@@ -1,6 +1,7 @@
 """Galaxy and its Tool Shed from PyPI, in a Python environment of their own: HOME/venv."""
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -12,11 +13,13 @@ from common import GalaxyError, eprint
 from galaxy_api_scripts.local_server.home import failure_with_log
 from galaxy_api_scripts.local_server.processes import clean_environment, wait_until
 
-RELEASE = "26.1.1"
+RELEASES = {"24.1": "24.1.4", "24.2": "24.2.4", "25.0": "25.0.4", "25.1": "25.1.3", "26.0": "26.0.2", "26.1": "26.1.1"}
+RELEASE = RELEASES["26.1"]          # the newest
 PARTS = ["web-apps", "app", "auth", "config", "data", "files", "job-execution", "job-metrics", "navigation",
          "objectstore", "schema", "tool-shed-schema", "tool-util", "tool-util-models", "tours", "util", "web-framework",
          "web-stack"]
-PYTHONS = [(3, minor) for minor in (11, 12, 13, 10)]    # what this release runs on, the best tried first
+PYTHONS = [(3, minor) for minor in (11, 12, 13, 10)]    # what Galaxy runs on, the best tried first
+NEWEST_PYTHON = {"24.1": (3, 12), "24.2": (3, 12)}      # of the releases that not all of PYTHONS fit
 BYTES_NEEDED = 2_500_000_000        # for the installation, pip's temporary files included
 
 Command = list["str | Path"]
@@ -28,41 +31,54 @@ def installed_release(home: Path, package: str = "complete") -> str:
     return mark.read_text().strip() if mark.exists() else ""
 
 
-def install(home: Path, lock: int) -> None:
+def choose_release(home: Path, series: str | None = None) -> str:
+    """Return the release to run in `home`: the last one of `series`, such as 24.1; without it, of the series installed
+    there, else the newest. Raises GalaxyError if the home has data of another series."""
+    installed = installed_release(home)
+    present = installed.rpartition(".")[0]
+    if series and present not in ("", series) and (home / "data" / "complete").exists():
+        raise GalaxyError(f"{home} holds Galaxy {installed} and its data: choose another folder for {series} with "
+                          "--home=DIR, or delete this one")
+    return RELEASES.get(series or present, RELEASE)
+
+
+def install(home: Path, lock: int, series: str | None = None) -> None:
     """Install Galaxy unless that was done. Raises GalaxyError if the disk is too full, no suitable Python is found, or pip
     fails; then nothing is left of it."""
-    release = installed_release(home)
-    if release == RELEASE:
+    release, present = choose_release(home, series), installed_release(home)
+    if present == release:
         return
     free = shutil.disk_usage(home).free
     if free < BYTES_NEEDED:
         raise GalaxyError(f"{home}: {free / 1e9:.1f} GB are free, and installing Galaxy takes {BYTES_NEEDED / 1e9:.1f} GB: "
                           "make room, or choose another place with --home=DIR")
-    python, version = find_python()
-    eprint(f"installing Galaxy {RELEASE} for Python {version} (once, 1.3 GB, some minutes)")
+    python, version = find_python(release)
+    eprint(f"installing Galaxy {release} for Python {version} (once, 1.3 GB, some minutes)")
     environment = home / "venv"
     if environment.exists():
-        eprint(f"clearing {environment}: " + (f"it has release {release}" if release else "its installation was broken off"))
+        eprint(f"clearing {environment}: " + (f"it has release {present}" if present else "its installation was broken off"))
     if environment.is_symlink():    # to another home's, which is not ours to replace
         environment.unlink()
     shutil.rmtree(environment, ignore_errors=True)
     try:
-        run_installers(install_commands(environment, python), home, lock, "Galaxy")
+        run_installers(install_commands(environment, python, release), home, lock, "Galaxy")
     except GalaxyError:
         shutil.rmtree(environment, ignore_errors=True)
         raise
-    (environment / "complete").write_text(RELEASE)
+    (environment / "complete").write_text(release)
 
 
 def install_toolshed(home: Path, lock: int) -> None:
-    """Add the Tool Shed, unless that was done, to Galaxy's environment, which has all that it depends on."""
-    if installed_release(home, "toolshed") == RELEASE:
+    """Add the Tool Shed of Galaxy's release to its environment, unless that was done."""
+    release = installed_release(home)
+    if installed_release(home, "toolshed") == release:
         return
-    eprint(f"installing the Tool Shed {RELEASE} (once, 7 MB)")
+    eprint(f"installing the Tool Shed {release} (once, 7 MB)")
     environment = home / "venv"
-    run_installers([[*_pip_install(environment), "--no-deps", "--ignore-installed",     # overwrites what was broken off
-                     f"galaxy-tool-shed=={RELEASE}"]], home, lock, "the Tool Shed")
-    (environment / "toolshed").write_text(RELEASE)
+    pip, package = _pip_install(environment), f"galaxy-tool-shed=={release}"
+    run_installers([[*pip, "--no-deps", "--ignore-installed", package],     # overwrites what was broken off
+                    [*pip, write_constraints(environment, release), package]], home, lock, "the Tool Shed")
+    (environment / "toolshed").write_text(release)
 
 
 def run_installers(commands: Iterable[Command], home: Path, lock: int, package: str) -> None:
@@ -82,13 +98,29 @@ def run_installers(commands: Iterable[Command], home: Path, lock: int, package: 
                 raise failure_with_log(f"installing {package} failed (exit {installer.returncode})", logfile)
 
 
-def install_commands(environment: Path, python: str) -> Iterator[Command]:
+def install_commands(environment: Path, python: str, release: str) -> Iterator[Command]:
     """Yield the commands that make the environment, install the package that lists the versions tested, and install all."""
     yield [python, "-m", "venv", environment]
-    yield [*_pip_install(environment), "--no-deps", f"galaxy-app=={RELEASE}"]
-    tested = environment.glob("lib/python*/site-packages/galaxy/dependencies/pinned-requirements.txt")
-    yield [*_pip_install(environment), *(f"--constraint={path}" for path in tested),
-           *(f"galaxy-{part}=={RELEASE}" for part in PARTS)]
+    yield [*_pip_install(environment), "--no-deps", f"galaxy-app=={release}"]
+    yield [*_pip_install(environment), write_constraints(environment, release), f"galaxy-web-apps=={release}"]
+
+
+def write_constraints(environment: Path, release: str) -> str:
+    """Write which version of what Galaxy `release` was tested with, as its package tells, and its own parts of that release;
+    return pip's option that names the file."""
+    pinned = "".join(path.read_text() for path in environment.glob(
+        "lib/python*/site-packages/galaxy/dependencies/pinned-requirements.txt"))
+    path = environment / "constraints.txt"
+    path.write_text(as_constraints(pinned) + "".join(f"galaxy-{part}=={release}\n" for part in PARTS))
+    return f"--constraint={path}"
+
+
+def as_constraints(pinned: str) -> str:
+    """Return requirements as constraints, which take no options, no addresses and no extras. `fastapi-slim` is `fastapi` by
+    now, and root certificates (certifi) are the newest."""
+    lines = [re.sub(r"\[.*?\]", "", line) for line in pinned.splitlines()
+             if re.match("(?!certifi==)[A-Za-z]", line) and " @ " not in line]
+    return "".join(f"{line.replace('fastapi-slim==', 'fastapi==')}\n" for line in lines)
 
 
 def _pip_install(environment: Path) -> Command:
@@ -96,13 +128,15 @@ def _pip_install(environment: Path) -> Command:
             "--quiet", "--no-input", "--disable-pip-version-check", "--compile"]
 
 
-def find_python() -> tuple[str, str]:
+def find_python(release: str) -> tuple[str, str]:
     """Return a Python that this release runs on, and its version: ours, or one on the PATH; else raise GalaxyError."""
-    if sys.version_info[:2] in PYTHONS:
+    newest = NEWEST_PYTHON.get(release.rpartition(".")[0], max(PYTHONS))
+    suitable = [version for version in PYTHONS if version <= newest]
+    if sys.version_info[:2] in suitable:
         return sys.executable, sys.version.split()[0]
-    for version in (f"{major}.{minor}" for major, minor in PYTHONS):
+    for version in (f"{major}.{minor}" for major, minor in suitable):
         python = shutil.which(f"python{version}")
         if python and subprocess.run([python, "-c", "import ensurepip"], capture_output=True, check=False).returncode == 0:
             return python, version
-    raise GalaxyError(f"Galaxy {RELEASE} runs on Python 3.10 to 3.13, this is {sys.version.split()[0]}, "
+    raise GalaxyError(f"Galaxy {release} runs on Python 3.10 to {newest[0]}.{newest[1]}, this is {sys.version.split()[0]}, "
                       "and no other is on the PATH: install one, such as python3.11")

@@ -27,7 +27,7 @@ from galaxy_api_scripts.local_server.home import (
     toolshed_url,
     write_state,
 )
-from galaxy_api_scripts.local_server.installation import install, install_toolshed
+from galaxy_api_scripts.local_server.installation import choose_release, install, install_toolshed
 from galaxy_api_scripts.local_server.processes import (
     clean_environment,
     is_process_running,
@@ -44,14 +44,18 @@ from galaxy_api_scripts.tools.toolshed import publish_repository
 START_TIMEOUT = 600         # seconds, for a slow disk
 
 
-def start_galaxy(home: Path, lock: int, port: int | None, settings: dict[str, Any],
-                 with_toolshed: bool) -> tuple[State, bool]:
-    """Start what does not run yet, after installing it; return the state, and whether Galaxy already ran. Raises GalaxyError
-    if it runs with another port or other settings, or if anything fails; then nothing that this call started stays."""
+def start_galaxy(home: Path, lock: int, port: int | None, settings: dict[str, Any], with_toolshed: bool,
+                 series: str | None = None, web_processes: int | None = None) -> tuple[State, bool]:
+    """Start what does not run yet, after installing it (the last release of `series`); return the state, and whether Galaxy
+    already ran. Raises GalaxyError if the home has another release, if it runs with another port or other settings, or if
+    anything fails; then nothing that this call started stays."""
+    choose_release(home, series)
     state = read_state(home)
     already = is_process_running(state.get("server"))
     if already and port and port != state["port"]:
         raise GalaxyError(f"it runs already, on port {state['port']}: stop it first, or give another --home")
+    if already and web_processes and web_processes != state.get("web_processes", 1):
+        raise GalaxyError("it runs already, with another number of web processes: stop it first, or give another --home")
     earlier = state.get("settings", {})
     changed = [name for name in settings if settings[name] != earlier.get(name)]
     if already and changed:
@@ -60,9 +64,11 @@ def start_galaxy(home: Path, lock: int, port: int | None, settings: dict[str, An
         stop_all(home, state)       # a worker that outlived its server, a job that keeps its port open
     state["port"] = state["port"] if already else port or state.get("port", PORT)
     state["settings"] = {**earlier, **settings}
+    if web_processes:
+        state["web_processes"] = web_processes
     if not already:
         require_free_port(state["port"])
-        install(home, lock)
+        install(home, lock, series)
         configure(home, state)
     if with_toolshed and not is_process_running(state.get("toolshed")):
         start_toolshed(home, state, lock)
@@ -80,8 +86,7 @@ def launch(home: Path, state: State) -> None:
     try:
         if not is_process_running(state.get("server")):
             eprint("starting Galaxy" + (" for the first time" if is_first else ""))
-            spawn(home, state, "server", "-m", "uvicorn", "--factory", "galaxy.webapps.galaxy.fast_factory:factory",
-                  "--host", "127.0.0.1", "--port", str(state["port"]))
+            spawn(home, state, "server", "-m", *web_server(state))
         if not is_first and not is_process_running(state.get("worker")):
             spawn(home, state, "worker", SETTINGS / "worker.py")
         _wait_for(lambda: port_in_use(state["port"]), "still starting", began, home, state, "server")
@@ -97,6 +102,16 @@ def launch(home: Path, state: State) -> None:
         stop_all(home, state)
         raise
     eprint(f"ready after {time.monotonic() - began:.0f} s")
+
+
+def web_server(state: State) -> list[str]:
+    """Return the command of the web server, after `python -m`: uvicorn, or gunicorn where there are several processes, since
+    Galaxy tells those apart only under gunicorn: under uvicorn each would run every job."""
+    factory, port, processes = "galaxy.webapps.galaxy.fast_factory:factory", state["port"], state.get("web_processes", 1)
+    if processes == 1:
+        return ["uvicorn", "--factory", factory, "--host", "127.0.0.1", "--port", str(port)]
+    return ["gunicorn", f"{factory}()", "--worker-class=galaxy.webapps.galaxy.workers.Worker", "--timeout=300", "--preload",
+            "--config=python:galaxy.web_stack.gunicorn_config", f"--workers={processes}", f"--bind=127.0.0.1:{port}"]
 
 
 def _is_ready(home: Path, state: State) -> bool:

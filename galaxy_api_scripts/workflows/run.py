@@ -23,6 +23,7 @@ from common import (
     redact_all,
     report_error,
 )
+from galaxy_api_scripts import releases
 from galaxy_api_scripts.checkpoint import Notes
 from galaxy_api_scripts.datasets.target_history import TargetHistory
 from galaxy_api_scripts.files import write_output
@@ -247,11 +248,9 @@ def parse_on_complete(text: str | None) -> list[dict[str, Any]]:
 
 
 def require_on_complete(galaxy: Galaxy) -> None:
-    """Raise `GalaxyError` for a server before 26.1, which would ignore an invocation's `on_complete`."""
-    release = str(galaxy.get("version").get("version_major"))
-    if [int(part) for part in re.findall("[0-9]+", release)[:2]] < [26, 1]:
-        raise GalaxyError(f"--on-complete needs Galaxy 26.1 or later, and {galaxy.base} is {release}: invocation_wait.py "
-                          "waits for the end, so that your own script can act then")
+    """Raise `GalaxyError` for a server that would ignore an invocation's `on_complete`."""
+    releases.require(galaxy, releases.ON_COMPLETE, "--on-complete", "invocation_wait.py waits for the end, so that your own "
+                     "script can act then")
 
 
 class RunRecord:
@@ -263,7 +262,7 @@ class RunRecord:
         self.facts: dict[str, Any] = {}
         if path:
             self.facts = {
-                "server": galaxy.base, "galaxy": galaxy.get("version").get("version_major"), "scripts": VERSION,
+                "server": galaxy.base, "galaxy": releases.describe(releases.fetch_release(galaxy)), "scripts": VERSION,
                 "workflow": {name: workflow.get(name) for name in ("id", "name", "version", "latest_workflow_uuid")},
                 "history": history, "invocation": invocation, "request": request.request, "state": "new",
                 "begun": _utc_now()}

@@ -128,7 +128,7 @@ class LoopbackServer:
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response_only(status)
             for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)),
-                                **dict(headers)}.items():
+                                **({"Connection": "close"} if self.close_connection else {}), **dict(headers)}.items():
                 self.send_header(name, value)
             self._headers_buffer.append(b"\r\n" + (content[:upto] if self.command != "HEAD" else b""))     # one packet
             self.flush_headers()

@@ -158,13 +158,14 @@ def test_whose_history_it_is(person, admin, tmp_path):
 
 @pytest.fixture
 def damaged(monkeypatch):
-    """Files whose SHA-256 is not that of the bytes that are sent."""
+    """Files whose hash is not that of the bytes that are sent."""
     send = collection_create.upload_file
 
     def spoilt(galaxy, path, name="", **options):
         element, session = send(galaxy, path, name)
         if os.path.basename(path).startswith("bad"):
-            element["hashes"][0]["hash_value"] = "0" * 64
+            element["hashes"] = [{"hash_function": "SHA-256", "hash_value": "0" * 64}]
+            session.path = __file__     # of which the MD5 is taken for an old server
         return element, session
 
     monkeypatch.setattr(collection_create, "upload_file", spoilt)

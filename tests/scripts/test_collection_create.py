@@ -283,7 +283,8 @@ def ended(*elements):
 
 @pytest.mark.parametrize("sizes, status", [((13, 13), 0), ((13, 0), 3), ((0, 0), 1)])
 def test_waiting(create, loopback, reads, capsys, sizes, status):
-    hashes = [{"id": name, "hashes": [{"hash_value": f"of {name}.fastq.gz"}]} for name in ("a_R1", "a_R2")]
+    hashes = [{"id": name, "hashes": [{"hash_function": "SHA-256", "hash_value": f"of {name}.fastq.gz"}]}
+              for name in ("a_R1", "a_R2")]
     made = ended(element("a_R1", file_size=sizes[0]), element("a_R2", file_size=sizes[1]))
     assert create(["--wait", HISTORY["id"], "x", *reads[:2]], HISTORY, [], FETCHED, {"state": "ok"}, made, hashes) == status
     out, err = capsys.readouterr()

@@ -254,7 +254,7 @@ def test_a_failed_installation_shows_the_log_and_is_repeated(tmp_path, free_port
     program = f"print({noise!r}); print('No space left on device'); raise SystemExit(3)"
     attempts = []
 
-    def commands(environment, python):
+    def commands(environment, python, release):
         attempts.append(python)
         environment.mkdir()
         return [[sys.executable, "-c", "pass"], [sys.executable, "-c", program]]
@@ -295,17 +295,86 @@ def test_an_installation_that_outlives_its_start_keeps_the_lock(tmp_path, free_p
         os.kill(installing, signal.SIGKILL)
 
 
-def test_one_release_for_all_of_galaxy(tmp_path):
-    commands = [list(map(str, command)) for command in installation.install_commands(tmp_path / "venv", "python3")]
-    parts = [word for command in commands for word in command if word.startswith("galaxy-")]
-    assert parts and all(word.endswith(f"=={installation.RELEASE}") for word in parts)
-    assert f"galaxy-web-apps=={installation.RELEASE}" in commands[-1]
+PINNED = """--extra-index-url https://wheels.example.org/simple
+certifi==2024.2.2 ; python_version >= "3.8"
+fastapi-slim==0.111.0 ; python_version >= "3.8"
+isa-rwval @ git+https://github.com/example/isa-rwval.git@3d98918
+pydantic[email]==2.7.4
+    # via galaxy
+"""
+
+
+@pytest.mark.parametrize("release", installation.RELEASES.values())
+def test_every_part_and_requirement_is_of_the_release(tmp_path, release):
+    environment = tmp_path / "venv"
+    folder = environment / "lib" / "python3.11" / "site-packages" / "galaxy" / "dependencies"
+    folder.mkdir(parents=True)
+    (folder / "pinned-requirements.txt").write_text(PINNED)
+    commands = [list(map(str, command)) for command in installation.install_commands(environment, "python3", release)]
+    assert [command[-1] for command in commands[1:]] == [f"galaxy-app=={release}", f"galaxy-web-apps=={release}"]
+    assert f"--constraint={environment / 'constraints.txt'}" in commands[-1]
+    lines = (environment / "constraints.txt").read_text().splitlines()
+    assert lines[:2] == ['fastapi==0.111.0 ; python_version >= "3.8"', "pydantic==2.7.4"]
+    assert f"galaxy-tool-util-models=={release}" in lines and all(line.endswith(f"=={release}") for line in lines[2:])
 
 
 def test_without_a_suitable_python_the_error_names_one(monkeypatch):
+    monkeypatch.setattr(installation.shutil, "which", lambda name: None)
     monkeypatch.setattr(installation, "PYTHONS", [(3, 98)])
-    with pytest.raises(GalaxyError, match="3.10 to 3.13.*python3.11"):
-        installation.find_python()
+    with pytest.raises(GalaxyError, match="Galaxy 26.1.1 runs on Python 3.10 to 3.98.*python3.11"):
+        installation.find_python("26.1.1")
+    monkeypatch.setattr(installation, "PYTHONS", [(3, 13), (3, 98)])
+    with pytest.raises(GalaxyError, match="Galaxy 24.1.4 runs on Python 3.10 to 3.12"):
+        installation.find_python("24.1.4")
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """The release that each installation was of; none takes place."""
+    made = []
+
+    def commands(environment, python, release):
+        environment.mkdir()
+        made.append(release)
+        return []
+
+    monkeypatch.setattr(installation, "install_commands", commands)
+    return made
+
+
+def test_each_release_has_a_home_of_its_own(tmp_path, monkeypatch, installed, capsys):
+    monkeypatch.setenv("GALAXY_LOCAL_HOME", str(tmp_path / "galaxy"))
+    for words in ([], ["--release=26.1"], ["--release=24.1"], ["--release=24.1"], ["--release=25.0"]):
+        assert galaxy_local.main(["install", *words]) == 0
+    assert installed == ["26.1.1", "24.1.4", "25.0.4"]
+    assert sorted(path.name for path in tmp_path.glob("galaxy*")) == ["galaxy", "galaxy-24.1", "galaxy-25.0"]
+    assert galaxy_local.main(["status", "--release=24.1"]) == FAILED
+    shown = capsys.readouterr().out
+    assert f"home           {tmp_path}/galaxy-24.1\n" in shown and "release        24.1.4\n" in shown
+
+
+def test_a_home_keeps_its_release(tmp_path, monkeypatch, installed):
+    home = tmp_path / "old"
+    assert call(home, "install", "--release=24.1") == 0 and call(home, "install") == 0
+    monkeypatch.setenv("GALAXY_LOCAL_HOME", str(home))
+    assert galaxy_local.main(["install"]) == 0 and galaxy_local.main(["install", "--release=24.1"]) == 0
+    assert installed == ["24.1.4"] and not (tmp_path / "old-24.1").exists()
+    assert galaxy_local.main(["install", "--release=26.1"]) == 0
+    assert installation.installed_release(tmp_path / "old-26.1") == "26.1.1"
+
+
+@pytest.mark.parametrize("command", ["install", "start"])
+def test_data_of_another_release_are_not_cleared(home, installed, command):
+    (home / "data").mkdir()
+    (home / "data" / "complete").touch()
+    error = refusal(home, command, "--release=24.1")
+    assert f"{home} holds Galaxy 26.1.1 and its data" in str(error) and "--home=DIR" in str(error)
+    assert not installed and installation.installed_release(home) == installation.RELEASE
+
+
+def test_a_release_that_is_not_served_is_a_usage_error(home):
+    error = refusal(home, "start", "--release=23.2")
+    assert error.exit_code == USAGE and "24.1, 24.2, 25.0, 25.1, 26.0, 26.1" in str(error)
 
 
 def test_a_server_that_dies_while_starting_shows_its_log(home, free_port, monkeypatch, capsys):
@@ -492,7 +561,7 @@ def wait_until(condition):
 
 
 def test_an_interrupted_installation_is_cleared_with_a_message(tmp_path, monkeypatch, capsys):
-    def commands(environment, python):
+    def commands(environment, python, release):
         assert not environment.exists()
         yield [sys.executable, "-c", f"import os; os.mkdir({str(environment)!r})"]
 
@@ -502,14 +571,14 @@ def test_an_interrupted_installation_is_cleared_with_a_message(tmp_path, monkeyp
     (home / LOCK).touch()
     assert call(home, "install") == 0 and installation.installed_release(home) == installation.RELEASE
     assert f"clearing {home}/venv: its installation was broken off\n" in capsys.readouterr().err
-    (home / "venv" / "complete").write_text("25.1.0")
+    (home / "venv" / "complete").write_text("26.1.0")
     assert call(home, "install") == 0
-    assert f"clearing {home}/venv: it has release 25.1.0\n" in capsys.readouterr().err
+    assert f"clearing {home}/venv: it has release 26.1.0\n" in capsys.readouterr().err
     (home / "venv").rename(others)
     (home / "venv").symlink_to(others)
-    (others / "complete").write_text("25.1.0")
+    (others / "complete").write_text("26.1.0")
     assert call(home, "install") == 0 and not (home / "venv").is_symlink()
-    assert (others / "complete").read_text() == "25.1.0"
+    assert (others / "complete").read_text() == "26.1.0"
 
 
 # ----------------------------------------------------------------------------------------------------------- Tool Shed
@@ -582,7 +651,8 @@ def test_the_tool_shed_is_installed_once_in_the_release_of_galaxy(home, monkeypa
     monkeypatch.setattr(installation, "run_installers", lambda commands, *_: ran.append(commands))
     installation.install_toolshed(home, None)
     installation.install_toolshed(home, None)
-    [[command]] = ran
+    [[command, requirements]] = ran
+    assert command[-1] == requirements[-1] and "--no-deps" in command
     assert command[-1] == f"galaxy-tool-shed=={installation.RELEASE}" and str(command[0]).startswith(str(home))
 
 
@@ -644,6 +714,35 @@ def test_settings_of_the_user_are_kept_and_change_only_while_it_is_stopped(home,
         assert f"on http://127.0.0.1:{free_port}\n" in capsys.readouterr().out
     finally:
         assert call(home, "stop") == 0
+
+
+def test_the_address_that_a_proxy_gives_it_is_told(home, free_port, monkeypatch, capsys):
+    pretend(home, monkeypatch, SERVER)
+    url = f"http://localhost:{free_port}"
+    assert call(home, "start", f"--port={free_port}", f"--set=galaxy_infrastructure_url={url}") == 0
+    try:
+        assert f"on {url}\n" in capsys.readouterr().out
+        assert call(home, "env") == 0
+        assert f"export GALAXY_URL={url}\n" in capsys.readouterr().out
+    finally:
+        assert call(home, "stop") == 0
+
+
+def test_several_web_processes_are_gunicorns_which_galaxy_tells_apart(home, free_port, monkeypatch, capsys):
+    commands = []
+    pretend(home, monkeypatch, SERVER)
+    spawn = server.spawn
+    monkeypatch.setattr(server, "spawn", lambda *about: commands.append(about[3:]) or spawn(*about))
+    try:
+        assert call(home, "start", f"--port={free_port}", "--processes=2") == 0
+        assert "another number of web processes" in str(refusal(home, "start", "--processes=3"))
+        assert call(home, "stop") == 0 and call(home, "start") == 0      # kept
+        assert call(home, "stop") == 0 and call(home, "start", "--processes=1") == 0
+    finally:
+        assert call(home, "stop") == 0
+    servers = [words for words in commands if words[0] == "-m"]
+    assert [words[1] for words in servers] == ["gunicorn", "gunicorn", "uvicorn"]
+    assert {"--workers=2", f"--bind=127.0.0.1:{free_port}", "--preload"} < set(servers[1])
 
 
 def test_settings_are_private_and_filled_in(home):

@@ -147,7 +147,7 @@ def test_upload_waits_for_the_dataset(script, tus, tmp_path, capsys):
     line = ["--wait", "--format=value", KEY, URL, "h", tmp_path / "a.txt"]
     contents = f"{URL}/api/histories/h/contents"
     datasets = [{"id": "d", "state": "ok", "hid": 1, "name": "a.txt", "deleted": False, "history_content_type": "dataset",
-                 "file_size": 3, "hashes": [{"hash_value": hashlib.sha256(b"abc").hexdigest()}]}]
+                 "file_size": 3, "hashes": [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(b"abc").hexdigest()}]}]
     tus.get(contents, [{"json": []}, {"json": []}, {"json": datasets}])
     tus.get(f"{URL}/api/datasets/d", json={"id": "d", "state": "ok", "extension": "txt"})
     assert script(upload_to_history.main, *line, "--fields=id,state,extension") == 0

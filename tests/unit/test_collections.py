@@ -116,7 +116,8 @@ def test_an_outer_wait_ends_the_inner_one(loopback, clock):
 
 def looked_at(loopback, *made, hashes=("5ad",), size=3):
     """What `collection_problems` says of a file of three bytes."""
-    loopback.will((200, [{"id": "d", "hashes": [{"hash_value": one} for one in hashes]}, {"id": "d"}]))
+    known = [{"hash_function": "SHA-256", "hash_value": one} for one in hashes]
+    loopback.will((200, [{"id": "d", "hashes": known}, {"id": "d"}]))
     part = ElementSource("a.bed", "/in/a.bed", Source("/in/a.bed", "a.bed", "bed", size))
     leaf = {"src": "files", "hashes": [{"hash_function": "SHA-256", "hash_value": "5ad"}]}
     return collection_problems(Galaxy(KEY, loopback.url), collection(*made), {("a",): part}, {("a",): leaf})

@@ -303,7 +303,7 @@ def test_an_upload_that_did_not_arrive_is_sent_once_more(wire, held, files):
 
 @pytest.mark.parametrize("then, words", [
     ({"state": "error", "misc_info": "hash differs"}, "ended in state error: hash differs"),
-    ({"hashes": [{"hash_value": "00"}]}, "has another SHA-256 than was sent"),
+    ({"hashes": [{"hash_function": "SHA-256", "hash_value": "00"}]}, "has another SHA-256 than was sent"),
     ({"state": "discarded"}, "ended in state discarded")])
 def test_an_upload_that_fails_twice_is_reported(wire, held, files, then, words):
     held.then = dict.fromkeys(range(1, 10), then)

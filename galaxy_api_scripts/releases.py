@@ -1,0 +1,83 @@
+"""What a Galaxy server can do, by its release: 24.1 and later are served.
+
+Since when a server can do a thing stands in `SINCE`. A server that is newer than these is taken for the newest. One that
+hides its release, or says something odd, is taken for one that can, until its own answer shows that it can't
+(`learn_lacking`).
+"""
+from __future__ import annotations
+
+import re
+from weakref import WeakKeyDictionary
+
+from common import FAILED, TRY_LATER, Galaxy, GalaxyError, one_line, report_error
+
+Release = tuple[int, int]
+
+# What is asked for by name: the release that has it first, and what it is in words.
+FETCH_HASHES, FIRST_BYTES = "hashes in a fetch", "bytes in the request that creates an upload's session"
+ON_COMPLETE = "on_complete of an invocation"
+SINCE: dict[str, Release] = {
+    FETCH_HASHES: (24, 2),      # before it an element takes `MD5`, and compares it if the request says `validate_hashes`
+    FIRST_BYTES: (25, 1),       # before it they are dropped, and the session has none
+    ON_COMPLETE: (26, 1),       # before it the field is ignored
+}
+# What an old server ignores without a word, so that one of an unknown release is not trusted with it.
+SILENT = {ON_COMPLETE}
+
+_releases: WeakKeyDictionary[Galaxy, Release | None] = WeakKeyDictionary()
+_lacking: WeakKeyDictionary[Galaxy, set[str]] = WeakKeyDictionary()
+_told: WeakKeyDictionary[Galaxy, set[str]] = WeakKeyDictionary()
+
+
+def fetch_release(galaxy: Galaxy) -> Release | None:
+    """The server's release, such as (25, 0), asked of it once (`GET /api/version`); None if it does not tell."""
+    if galaxy not in _releases:
+        try:
+            answer = galaxy.get("version")
+        except GalaxyError as error:
+            if error.exit_code == TRY_LATER:
+                raise
+            answer = None
+        text = str(answer.get("version_major")) if isinstance(answer, dict) else ""
+        numbers = re.match(r"(\d{2})\.(\d{1,2})\b", text)
+        _releases[galaxy] = (int(numbers[1]), int(numbers[2])) if numbers else None
+    return _releases[galaxy]
+
+
+def supports(galaxy: Galaxy, feature: str, ask: bool = True) -> bool:
+    """Whether the server has a feature of `SINCE`. Unless to `ask`, True where nothing that was asked before says otherwise:
+    for what shows by itself in the answer, and has to cost a new server no request."""
+    if feature in _lacking.get(galaxy, ()):
+        return False
+    release = fetch_release(galaxy) if ask else _releases.get(galaxy)
+    return release >= SINCE[feature] if release else feature not in SILENT
+
+
+def learn_lacking(galaxy: Galaxy, feature: str) -> bool:
+    """Whether the server lacks a feature, as its answer to a request suggests; True, and remembered, unless it is of a
+    release that has it."""
+    release = fetch_release(galaxy)
+    if release and release >= SINCE[feature]:
+        return False
+    _lacking.setdefault(galaxy, set()).add(feature)
+    return True
+
+
+def require(galaxy: Galaxy, feature: str, task: str, otherwise: str) -> None:
+    """Raise `GalaxyError` if the server lacks a feature that `task` needs; `otherwise` is what to do in its place."""
+    if not supports(galaxy, feature):
+        raise GalaxyError(f"{task} needs Galaxy {describe(SINCE[feature])} or later, and {galaxy.base} is "
+                          f"{describe(fetch_release(galaxy))}: {otherwise}", FAILED)
+
+
+def warn_once(galaxy: Galaxy, text: str) -> None:
+    """Say once what this server's release makes weaker than a newer one's."""
+    told = _told.setdefault(galaxy, set())
+    if text not in told:
+        told.add(text)
+        report_error(f"warning: {galaxy.base} is Galaxy {describe(fetch_release(galaxy))}: {one_line(text)}")
+
+
+def describe(release: Release | None) -> str:
+    """A release as people write it."""
+    return "{}.{}".format(*release) if release else "of an unknown release"

@@ -1,0 +1,197 @@
+"""Servers of earlier releases: what is asked of them, what is done the older way, and what is said where there is none."""
+import hashlib
+
+import dataset_upload
+import pytest
+from fakes import KEY
+from fakes.old_galaxy import OldGalaxy
+
+from common import TRY_LATER, Galaxy, GalaxyError
+from galaxy_api_scripts import releases
+from galaxy_api_scripts.datasets import hashing, tus, upload
+
+FEATURE = "a thing"
+
+
+@pytest.fixture
+def old():
+    """A Galaxy of release 24.1."""
+    with OldGalaxy() as server:
+        yield server
+
+
+@pytest.fixture
+def feature(monkeypatch):
+    """A thing that Galaxy can do since 25.0."""
+    monkeypatch.setitem(releases.SINCE, FEATURE, (25, 0))
+    return FEATURE
+
+
+def says(old, major):
+    old.says = major if major is None or isinstance(major, list) else {"version_major": major}
+
+
+# --------------------------------------------------------------------------------------------------------------- the table
+
+@pytest.mark.parametrize("major, has", [
+    ("24.1", False), ("24.2", False), ("25.0", True), ("25.1", True), ("26.1", True), ("27.0", True), ("31.10", True),
+    ("25.0.rc1", True), ("24.2.dev0", False)])
+def test_what_a_server_can_do_stands_in_its_release(old, feature, major, has):
+    says(old, major)
+    assert releases.supports(Galaxy(KEY, old.url), feature) is has
+
+
+@pytest.mark.parametrize("major", [None, "", "master", "2500", [], "v9"])
+def test_a_server_that_hides_its_release_is_taken_for_one_that_can_until_it_shows_otherwise(old, feature, major):
+    says(old, major)
+    galaxy = Galaxy(KEY, old.url)
+    assert releases.supports(galaxy, feature)
+    assert releases.learn_lacking(galaxy, feature) and not releases.supports(galaxy, feature)
+    assert old.lines == ["GET /api/version"]
+
+
+def test_the_release_is_asked_for_once_and_not_where_nothing_needs_it(old, feature):
+    galaxy = Galaxy(KEY, old.url)
+    assert releases.supports(galaxy, feature, ask=False) and old.lines == []
+    assert [releases.supports(galaxy, feature) for _ in range(3)] == [False] * 3
+    assert not releases.supports(galaxy, feature, ask=False) and old.lines == ["GET /api/version"]
+
+
+def test_a_refusal_by_a_server_that_has_the_thing_means_something_else(old, feature):
+    says(old, "25.0")
+    galaxy = Galaxy(KEY, old.url)
+    assert not releases.learn_lacking(galaxy, feature) and releases.supports(galaxy, feature)
+
+
+def test_a_server_that_is_away_is_not_taken_for_one_that_hides_its_release(old, feature, monkeypatch):
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    old.away = 9
+    with pytest.raises(GalaxyError) as caught:
+        releases.supports(Galaxy(KEY, old.url), feature)
+    assert caught.value.exit_code == TRY_LATER
+
+
+def test_what_is_missing_is_told_with_the_release_that_has_it(old, feature):
+    with pytest.raises(GalaxyError) as caught:
+        releases.require(Galaxy(KEY, old.url), feature, "--thing", "do it by hand")
+    assert str(caught.value) == f"--thing needs Galaxy 25.0 or later, and {old.url} is 24.1: do it by hand"
+    assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize("major", [None, "25.1"])
+def test_what_an_old_server_ignores_silently_is_not_entrusted_to_an_unknown_one(old, major):
+    says(old, major)
+    assert not releases.supports(Galaxy(KEY, old.url), releases.ON_COMPLETE)
+
+
+def test_what_is_weaker_is_said_once(old, capsys):
+    galaxy = Galaxy(KEY, old.url)
+    for _ in range(2):
+        releases.warn_once(galaxy, "only sizes are compared")
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"warning: {old.url} is Galaxy 24.1: only sizes are compared")
+
+
+# --------------------------------------------------------------------------------------------------------------- uploads
+
+def uploaded(script, old, *paths, status=0):
+    """The payloads of the fetches, after dataset_upload.py."""
+    assert script(dataset_upload.main, "-q", "--wait", KEY, old.url, "new:H", *paths) == status
+    return [one.json for one in old.asked if one.kind == "POST fetch"]
+
+
+def test_an_upload_to_24_1_is_compared_by_md5(old, script, tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text(name * 9)
+    [taken] = uploaded(script, old, tmp_path / "a.txt", tmp_path / "b.txt")
+    assert taken["validate_hashes"] is True
+    assert [one["MD5"] for one in taken["targets"][0]["elements"]] == [
+        hashlib.md5(name * 9).hexdigest() for name in (b"a", b"b")]
+    assert len(old.datasets) == 2 and capsys.readouterr().err == ""
+
+
+def test_a_server_of_no_known_release_that_refuses_hashes_is_sent_the_md5(old, script, tmp_path):
+    old.says = None
+    (tmp_path / "a.txt").write_text("aaa")
+    refused, taken = uploaded(script, old, tmp_path / "a.txt")
+    assert "hashes" in refused["targets"][0]["elements"][0] and "validate_hashes" not in refused
+    assert "MD5" in taken["targets"][0]["elements"][0] and taken["validate_hashes"] and len(old.datasets) == 1
+
+
+def test_a_refusal_that_only_mentions_hashes_is_reported_where_they_are_taken(old, script, tmp_path, capsys):
+    old.says = {"version_major": "25.1"}
+    (tmp_path / "a.txt").write_text("aaa")
+    assert len(uploaded(script, old, tmp_path / "a.txt", status=1)) == 1
+    assert "Extra inputs are not permitted" in capsys.readouterr().err and old.datasets == {}
+
+
+def test_what_24_1_got_wrong_is_sent_once_more(old, script, tmp_path, monkeypatch):
+    """Its MD5 is another one than Galaxy's: of other bytes, for all that Galaxy can tell."""
+    (tmp_path / "a.txt").write_text("aaa")
+    real, wrong = hashing.hash_file, ["0" * 32]
+    monkeypatch.setattr(upload, "hash_file", lambda path, algorithm: wrong.pop() if wrong else real(path, algorithm))
+    fetches = uploaded(script, old, tmp_path / "a.txt")
+    assert [one["targets"][0]["elements"][0]["MD5"] for one in fetches] == [
+        "0" * 32, hashlib.md5(b"aaa").hexdigest()]
+    assert [(one["state"], one["deleted"]) for one in old.datasets.values()] == [("error", True), ("ok", False)]
+
+
+def test_a_large_file_is_hashed_both_ways_while_it_is_sent(old, script, tmp_path, monkeypatch):
+    """The server is asked first, so that nothing is read twice."""
+    monkeypatch.setattr(tus, "LARGE_FILE", 5)
+    monkeypatch.setattr(upload, "hash_file", None)
+    (tmp_path / "a.txt").write_text("a" * 9)
+    [fetch] = uploaded(script, old, tmp_path / "a.txt")
+    assert fetch["targets"][0]["elements"][0]["MD5"] == hashlib.md5(b"a" * 9).hexdigest()
+
+
+def test_a_run_killed_after_its_fetch_on_24_1_is_resumed(old, script, tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("aaa")
+    real = upload.post_fetch
+
+    def killed(*words):
+        real(*words)
+        raise KeyboardInterrupt
+    with monkeypatch.context() as dying:
+        dying.setattr(upload, "post_fetch", killed)
+        uploaded(script, old, tmp_path / "a.txt", status=130)
+    for one in old.datasets.values():
+        one["state"] = "ok"
+    count = old.count("POST fetch")
+    uploaded(script, old, tmp_path / "a.txt")
+    assert old.count("POST fetch") == count and len(old.datasets) == 1
+
+
+def test_nested_elements_and_urls_go_to_24_1_in_its_own_words(old, capsys, tmp_path):
+    (tmp_path / "f").write_text("fff")
+    sha, md5 = ([{"hash_function": name, "hash_value": f"of {name}"}] for name in ("SHA-256", "MD5"))
+    session = tus.Session("s", "f", str(tmp_path / "f"))
+    elements = upload._with_md5(Galaxy(KEY, old.url), [{"name": "pair", "elements": [
+        {"src": "files", "name": "forward", "hashes": sha}, {"src": "url", "name": "reverse", "hashes": md5}]},
+        {"src": "url", "name": "plain", "hashes": sha}], iter([session]))
+    assert elements == [{"name": "pair", "elements": [
+        {"src": "files", "name": "forward", "MD5": hashlib.md5(b"fff").hexdigest()},
+        {"src": "url", "name": "reverse", "MD5": "of MD5"}]}, {"src": "url", "name": "plain"}]
+    assert "not with the SHA-256 of plain" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("release", ["24.1", "24.2", "25.0"])
+def test_bytes_that_an_old_server_drops_are_sent_as_a_piece(script, tmp_path, release):
+    """The first file shows it, and the others cost nothing more."""
+    paths = [tmp_path / f"{number}.txt" for number in range(3)]
+    for path in paths:
+        path.write_text("abc")
+    with OldGalaxy(release) as old:
+        uploaded(script, old, *paths)
+        kinds = [one.kind for one in old.asked]
+        assert kinds.count("HEAD upload") == 1 and kinds.count("PATCH upload") == 3
+        assert [len(one.body) for one in old.asked if one.kind == "POST upload"] == [3, 0, 0]
+        assert all(one["content"] == b"abc" and one["state"] == "ok" for one in old.datasets.values())
+
+
+def test_no_request_goes_out_on_a_connection_that_a_piece_has_used(old, script, tmp_path):
+    """Galaxy up to 25.1 hangs up after it without saying so, so that a POST would be lost."""
+    (tmp_path / "a.txt").write_text("abc")
+    for _ in range(10):
+        uploaded(script, old, tmp_path / "a.txt")
+    assert {one.headers["Connection"] for one in old.asked if one.kind == "PATCH upload"} == {"close"}
