@@ -11,6 +11,7 @@ Options:
   --seeds=N       how many mutations of each script's answers  [default: 12]
   --seed=N        where chance begins  [default: 1]
   --one-in=N      only one run in N, chosen by chance  [default: 1]
+  --part=K        which of these N parts, of which all are the whole: 0 to N-1  [default: 0]
   --workers=N     how many at once  [default: 2]
   --list          list the modes
   -v, --verbose   print each run
@@ -357,8 +358,9 @@ def plan(args, scripts):
     if "mutated" in modes:
         runs += [(script, "mutated", "once", first + number) for script in scripts
                  for number in range(int_option(args, "--seeds"))]
-    part = int_option(args, "--one-in", least=1)
-    return [(script, *rest) for script, *rest in runs if random.Random(f"{first} {script.name} {rest}").random() * part < 1]
+    parts, part = int_option(args, "--one-in", least=1), int_option(args, "--part")
+    return [(script, *rest) for script, *rest in runs
+            if int(random.Random(f"{first} {script.name} {rest}").random() * parts) == part]
 
 
 def work(tasks, pipe):
