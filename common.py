@@ -456,7 +456,7 @@ class Galaxy:
             if error.status not in absent:      # 400: an id that Galaxy cannot decode
                 raise
             return None
-        if not answer and not isinstance(answer, (dict, list)):
+        if not answer and answer != []:
             raise GalaxyError(f"{Answer.latest}: the answer is {json.dumps(answer)}, which says nothing")
         return answer
 

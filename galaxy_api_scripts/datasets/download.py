@@ -194,7 +194,7 @@ class DownloadFolder:
             if packed and (not zipfile.is_zipfile(part) or zipfile.ZipFile(part).testzip()):
                 raise GalaxyError(f"{item.label}: the archive of it is broken: fetch it again", TRY_LATER)
             if self.manifest.give_up(path, item):
-                (self.folder / path).unlink(missing_ok=True)    # or who is killed here would leave it under another's row
+                (self.folder / path).unlink(missing_ok=True)    # a process killed here leaves no wrong file
             self.manifest.add(item, path, part.stat().st_size, f"{expected.algorithm}:{computed}", "ok")
 
         # Without `to_ext` old servers answer with a rendered page for some datatypes; with it, 26.1 fails for libraries'.
