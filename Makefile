@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-sequencer test offline galaxy live soak sweep coverage check lint reference package collisions bench clean
+.PHONY: demo demo-sequencer test offline galaxy live matrix soak sweep coverage check lint reference package collisions bench clean
 
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash demo/demo.sh
@@ -19,6 +19,7 @@ test: $(VENV)/.installed
 
 galaxy: $(VENV)/.installed
 	$(BIN)/python scripts/galaxy_local.py install --with-toolshed
+	$(BIN)/python scripts/galaxy_local.py install --release=24.1
 
 offline: $(VENV)/.installed
 	$(BIN)/python -m pytest tests --ignore=tests/live
@@ -26,6 +27,10 @@ offline: $(VENV)/.installed
 live: $(VENV)/.installed
 	@echo "The live tests run on a Galaxy of their own; the first time it is installed, which takes minutes."
 	$(BIN)/python -m pytest tests/live
+
+# The live tests on each release, into docs/releases.md, which takes hours.
+matrix: $(VENV)/.installed
+	$(BIN)/python tests/live/matrix.py $(if $(TESTS),--tests="$(TESTS)") $(RELEASES)
 
 soak: sweep
 	$(BIN)/python -m pytest tests/live/test_soak.py -m soak -s

@@ -70,7 +70,7 @@ from galaxy_api_scripts.datasets.http_download import download_file
 galaxy, dataset, path = Galaxy(*sys.argv[1:3]), sys.argv[3], Path(sys.argv[4])
 galaxy.get("version")
 began = time.perf_counter()
-download_file(galaxy, f"datasets/{dataset}/display", path, label=path.name, params={"to_ext": "data"})
+download_file(galaxy, f"datasets/{dataset}/display?to_ext=data", path, label=path.name)
 print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 BIOBLEND_UPLOAD = """import sys

@@ -57,18 +57,27 @@ def main(argv=None):
     datasets = galaxy.pages("datasets", {
         "history_id": history, "q": list(filters), "qv": list(filters.values()), "order": ORDER,
         "keys": ",".join(dict.fromkeys([*ASKED, *fields]))}, limit)
-    show(map(describe, datasets), output["format"], fields)
+    show((describe(galaxy, thing) for thing in datasets), output["format"], fields)
 
 
-def describe(thing):
+def describe(galaxy, thing):
     """Return a dataset or collection with its ref and all fields."""
     # Of a dataset in somebody else's history that we may not see, Galaxy tells no more than the name and state.
     about = {**dict.fromkeys([*ASKED, *FIELDS]), **thing, "ref": f"hda:{thing['id']}"}
     if thing.get("history_content_type") == "dataset_collection":
-        states = [state for state in DATASET_STATES if state in (thing.get("elements_states") or {})]
-        populated = thing.get("populated_state")
+        populated, known = thing.get("populated_state"), thing.get("elements_states")
+        if known is None and populated == "ok":     # Galaxy 25.0 and older
+            known = set(iter_states(galaxy.get(f"dataset_collections/{thing['id']}")["elements"]))
+        states = [state for state in DATASET_STATES if state in (known or ())]
         about.update(ref=f"hdca:{thing['id']}", state=populated if populated != "ok" else ", ".join(states) or "ok")
     return about
+
+
+def iter_states(elements):
+    """Yield the states of the datasets in a collection, inner collections included."""
+    for element in elements:
+        inner = (element.get("object") or {}).get("elements")
+        yield from [(element.get("object") or {}).get("state")] if inner is None else iter_states(inner)
 
 
 def parse_states(text):

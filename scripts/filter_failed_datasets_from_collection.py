@@ -59,9 +59,11 @@ def main(argv=None):
     never = False
     for _ in backoff(timeout) if wait else ():
         about = galaxy.get(f"{path}/{collection_id}", {"view": "collection"})
-        never = has_lost_jobs(about)
-        if never or (about["populated_state"] != "new" and set(about["elements_states"]).isdisjoint(
-                NON_TERMINAL_DATASET_STATES)):
+        never, states = has_lost_jobs(about), about.get("elements_states")
+        if states is None:      # Galaxy 25.0 and older
+            whole = galaxy.get(f"{path}/{collection_id}", timeout=LONG_TIMEOUT)
+            states = [dataset["state"] for dataset in iter_datasets(whole["elements"])]
+        if never or (about["populated_state"] != "new" and set(states).isdisjoint(NON_TERMINAL_DATASET_STATES)):
             break
     collection = galaxy.get(f"{path}/{collection_id}", timeout=LONG_TIMEOUT)
     unfinished = [dataset for dataset in iter_datasets(collection["elements"])

@@ -45,6 +45,7 @@ from common import (
     run,
     show,
 )
+from galaxy_api_scripts import releases
 from galaxy_api_scripts.datasets.target_history import open_target_history
 from galaxy_api_scripts.invocations.invocation import InvocationFailed, submit_once, wait_for_invocation
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, is_finished
@@ -63,7 +64,7 @@ def main(argv=None):
     invocation = galaxy.get(f"invocations/{invocation_id}")
     if not rerun_all:
         require_failed(galaxy, invocation)
-    request = galaxy.get(f"invocations/{invocation_id}/request")
+    request = fetch_request(galaxy, invocation_id)
     data = {name: value for name, value in request.items() if value is not None}
     workflow_id = data.pop("workflow_id")
     # The request lacks the values that Galaxy filled in for steps that leave something out: let it fill them in again.
@@ -85,6 +86,17 @@ def main(argv=None):
                 return report_error(str(error))
         on_success(target.checkpoint.remove)
     return DONE
+
+
+def fetch_request(galaxy, invocation_id):
+    """Return the request that the invocation was made by."""
+    try:
+        return galaxy.get(f"invocations/{invocation_id}/request")
+    except GalaxyError as error:
+        if error.status == 404 and releases.learn_lacking(galaxy, releases.INVOCATION_REQUEST):
+            releases.require(galaxy, releases.INVOCATION_REQUEST, "running an invocation again", "nothing there tells which "
+                             "parameters it ran with; workflow_run.py runs its workflow on the same datasets (hda:ID)")
+        raise
 
 
 def require_failed(galaxy, invocation):

@@ -19,7 +19,7 @@ Options:
   --tag=TAG             a tag for the history; may be repeated
   --use-cached-jobs     take the results of equal jobs that have run before
   --allow-corrections   let Galaxy fill in values that steps of the workflow lack
-  --on-complete=WHAT    what Galaxy (26.1 or later) does at the end: notify, or the address of a file source to export to
+  --on-complete=WHAT    what Galaxy (26.0 or later) does at the end: notify, or the address of a file source to export to
   --wait                accepted for compatibility: waiting is the default
   --no-wait             exit as soon as Galaxy has accepted the run
   --timeout=SECONDS     stop waiting after this many seconds in all

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests_mock
+from fakes import KEY
 from fakes.galaxy import FakeGalaxy
 
 import common
@@ -19,6 +20,11 @@ import common
 ROOT = Path(__file__).parent.parent
 FORMAT_LINE = common.format_line[0]
 pytest.register_assert_rewrite("fakes.whole_jobs")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--release", metavar="NUMBER", help="live tests: on this release of Galaxy, in a home of its own")
+    parser.addoption("--record", metavar="FILE", help="live tests: write how each ended, and which scripts it ran (JSON)")
 
 
 def pytest_sessionstart(session):
@@ -144,6 +150,15 @@ def wire():
     server = FakeGalaxy()
     yield server
     server.close()
+
+
+@pytest.fixture
+def shelf(wire):
+    """A Galaxy with the library `Shelf`: its id is `shelf.library`, that of its folder `shelf.root`. Its user is an
+    administrator."""
+    library, wire.users[KEY]["is_admin"] = wire.create_library("Shelf"), True
+    wire.library, wire.root = library["id"], library["root_folder_id"]
+    return wire
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.download_paths import DownloadItem, UniquePaths
 from galaxy_api_scripts.datasets.hashing import best_hash, hash_file
 from galaxy_api_scripts.datasets.http_download import ExpectedFile, OtherBytes, UnexpectedArchive, download_file
-from galaxy_api_scripts.datasets.lookup import collection_state, fetch_refs, parse_refs
+from galaxy_api_scripts.datasets.lookup import collection_state, fetch_refs, library_route, parse_refs
 from galaxy_api_scripts.datasets.manifest import MANIFEST, Manifest
 from galaxy_api_scripts.files import hold_lock
 from galaxy_api_scripts.polling import fetch_datasets, find_stuck
@@ -199,11 +199,11 @@ class DownloadFolder:
 
         # Without `to_ext` old servers answer with a rendered page for some datatypes; with it, 26.1 fails for libraries'.
         params = {"to_ext": item.ext, **({"raw": "true"} if raw else {})}
+        route = f"datasets/{quote(item.id, safe='')}/display?{urlencode(params)}"
         if item.src == "ldda":
-            params = {"hda_ldda": "ldda", "raw": "true"}
+            route = library_route(self.galaxy, item.id, item.about.get("library_dataset"))
         before = self.manifest.rows.get(item.key)
         try:
-            route = f"datasets/{quote(item.id, safe='')}/display?{urlencode(params)}"
             download_file(self.galaxy, route, self.folder / path, label=item.label, root=self.folder, expected=expected,
                           overwrite=overwrite, stall=self.stall, total=total, before_publish=note_in_manifest)
         except GalaxyError:

@@ -1,12 +1,12 @@
 """Datasets, collections and libraries' datasets, looked up by references such as `hdca:ID`: Galaxy's ids carry no type."""
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from common import NON_TERMINAL_DATASET_STATES, TERMINAL_JOB_STATES, TRY_LATER, Galaxy, GalaxyError, parse_id, read_text
+from galaxy_api_scripts import releases
 from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.references import DATA_SOURCES, fetch_library_version
 from galaxy_api_scripts.datasets.target_history import find_writable_history
@@ -59,9 +59,7 @@ def _fetch_other(galaxy: Galaxy, ref: str, own: bool) -> DatasetOrError:
             if own and thing.get("can_user_modify") is False:
                 raise GalaxyError(f"{ref} ({thing['name']}): the library's managers have not permitted you to change it")
             return thing
-        about = dict(galaxy.get(f"dataset_collections/{identity}", {"view": "collection"}))
-        if "elements_states" not in about:      # Galaxy 25.0 and older
-            about = dict(galaxy.get(f"dataset_collections/{identity}"))
+        about = fetch_collection(galaxy, identity)
         if own:
             find_writable_history(galaxy, about["history_id"], galaxy.current_user())
     except GalaxyError as error:
@@ -74,11 +72,35 @@ def _fetch_other(galaxy: Galaxy, ref: str, own: bool) -> DatasetOrError:
     return {**about, "ref": ref, "state": state, "misc_info": why}
 
 
+def fetch_collection(galaxy: Galaxy, identity: str) -> dict[str, Any]:
+    """A collection as Galaxy describes it, without its elements if `element_states` needs none."""
+    about = dict(galaxy.get(f"dataset_collections/{identity}", {"view": "collection"}))
+    if "elements_states" not in about:      # Galaxy 25.0 and older
+        about = dict(galaxy.get(f"dataset_collections/{identity}"))
+    return about
+
+
+def fetch_collection_or_none(galaxy: Galaxy, identity: str) -> dict[str, Any] | None:
+    """The same; None where this key may not see it."""
+    try:
+        return fetch_collection(galaxy, identity)
+    except GalaxyError as error:
+        if error.status not in (400, 403, 404):
+            raise
+        return None
+
+
+def element_states(about: dict[str, Any]) -> Counter[str]:
+    """How many elements of a collection are in each state."""
+    known = about.get("elements_states")
+    return Counter(known if known is not None else (
+        dataset["state"] for _, dataset in element_datasets(about.get("elements") or [])))
+
+
 def collection_state(about: dict[str, Any]) -> tuple[str, str]:
     """The state of a collection as that of a dataset, and why: "failed" if jobs have ended without filling it, the first of
     the states in which its datasets still move, "error" if some are neither ok nor empty, else "ok"."""
-    states = Counter(about.get("elements_states") or (
-        dataset["state"] for _, dataset in element_datasets(about["elements"])))
+    states = element_states(about)
     moving = [state for state in NON_TERMINAL_DATASET_STATES if state in states]
     jobs = {state: count for state, count in (about.get("job_state_summary") or {}).items() if count and state != "all_jobs"}
     populated = about.get("populated_state") or "ok"
@@ -103,11 +125,29 @@ def fetch_library_dataset(galaxy: Galaxy, src: str, identity: str) -> dict[str, 
         about = {"ldda_id": identity, **fetch_library_version(galaxy, identity), "id": None}
     ldda, query = about["ldda_id"], {"hda_ldda": "ldda"}
     storage = galaxy.get_or_none(f"datasets/{ldda}/storage", query) or {}
-    size = None
-    if about.get("state") == "ok" and not about.get("deleted"):
-        with contextlib.suppress(GalaxyError, ValueError):
-            answer = galaxy.request("HEAD", f"datasets/{ldda}/display", params={**query, "raw": "true"}, patience=0)
-            size = int(answer.headers.get("Content-Length", ""))
+    size = _library_size(galaxy, ldda, about["id"]) if about.get("state") == "ok" and not about.get("deleted") else None
     return {**about, "ref": f"ldda:{ldda}", "id": ldda, "library_dataset": about["id"], "extension": about.get("file_ext"),
             "file_size": size, "hashes": storage.get("hashes") or [], "genome_build": about.get("genome_build"),
             "name": about.get("name") or ldda}
+
+
+def library_route(galaxy: Galaxy, ldda: str, library_dataset: str | None) -> str:
+    """The address of the bytes of a library's dataset, of which these are the ids."""
+    if library_dataset and not releases.supports(galaxy, releases.LIBRARY_DISPLAY, ask=False):
+        return f"libraries/datasets/download/uncompressed?ld_ids={library_dataset}"
+    return f"datasets/{ldda}/display?hda_ldda=ldda&raw=true"
+
+
+def _library_size(galaxy: Galaxy, ldda: str, library_dataset: str | None) -> int | None:
+    """How many bytes a library's dataset has; None if Galaxy does not tell."""
+    for _ in range(2):
+        route = library_route(galaxy, ldda, library_dataset)
+        method = "HEAD" if route.startswith("datasets/") else "GET"     # the other route knows no HEAD
+        try:
+            with galaxy.request(method, route, stream=True, patience=0) as answer:
+                length = answer.headers.get("Content-Length", "")
+                return int(length) if length.isdecimal() else None
+        except GalaxyError as error:
+            if error.status != 500 or not releases.learn_lacking(galaxy, releases.LIBRARY_DISPLAY):
+                break
+    return None

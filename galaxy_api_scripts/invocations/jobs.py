@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from common import TERMINAL_JOB_STATES, Galaxy, GalaxyError, one_line, redact
+from galaxy_api_scripts import releases
 from galaxy_api_scripts.polling import fetch_datasets
 from galaxy_api_scripts.progress import describe_counts
 
@@ -50,7 +51,8 @@ def load_run(galaxy: Galaxy, invocation_id: str) -> tuple[dict[str, Any], str | 
     """An invocation, its workflow's name, and its steps (`list_steps`), each job with its `job_metrics`."""
     invocation = galaxy.get(f"invocations/{invocation_id}")
     workflow = fetch_workflow_version(galaxy, invocation["workflow_id"])
-    steps, metrics = list_steps(galaxy, invocation, workflow), job_metrics(galaxy, invocation_id)
+    steps = list_steps(galaxy, invocation, workflow)
+    metrics = job_metrics(galaxy, invocation_id, [job["id"] for step in steps for job in step["jobs"]])
     for step in steps:
         for job in step["jobs"]:
             job.update(metrics.get(job["id"], NO_METRICS))
@@ -185,11 +187,19 @@ def _iter_leaves(elements: list[dict[str, Any]], prefix: str) -> Iterator[tuple[
 
 # --------------------------------------------------------------------------------------------------------------- metrics
 
-def job_metrics(galaxy: Galaxy, invocation_id: str) -> dict[str, dict[str, int | None]]:
+def job_metrics(galaxy: Galaxy, invocation_id: str, jobs: list[str]) -> dict[str, dict[str, int | None]]:
     """`{job id: {"run_time", "start", "end", "memory"}}` in seconds, seconds since 1970 and bytes, None for what the server
-    does not measure; one request for all jobs of an invocation and its subworkflows."""
+    does not measure; one request for all `jobs` of an invocation and its subworkflows, but of Galaxy 24.1 one for each."""
     metrics: dict[str, list[dict[str, Any]]] = {}
-    for metric in galaxy.get_or_none(f"invocations/{invocation_id}/metrics") or []:
+    try:
+        answer = galaxy.get(f"invocations/{invocation_id}/metrics")
+    except GalaxyError as error:
+        if error.status not in (400, 403, 404):
+            raise
+        if error.status == 404 and releases.learn_lacking(galaxy, releases.INVOCATION_METRICS):
+            return {job: metrics_of_job(galaxy, job) for job in jobs}
+        answer = []
+    for metric in answer:
         metrics.setdefault(metric["job_id"], []).append(metric)
     return {job: _parse_metrics(of_job) for job, of_job in metrics.items()}
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from common import USAGE, VERSION, Galaxy, GalaxyError, redact
 from galaxy_api_scripts.datasets.http_download import download_file
+from galaxy_api_scripts.datasets.lookup import element_states, fetch_collection_or_none
 from galaxy_api_scripts.files import write_output
 from galaxy_api_scripts.invocations.jobs import (
     FAILED_JOB_STATES,
@@ -128,12 +129,10 @@ def _describe_values(galaxy: Galaxy, base: str, values: list[dict[str, Any]]) ->
                 row.update(name=dataset.get("name"), state=", ".join(filter(None, [str(dataset.get("state")), removal])),
                            what=f"{dataset.get('extension')}, {format_size(dataset.get('file_size'))}")
         elif value["src"] == "hdca":
-            collection = galaxy.get_or_none(f"dataset_collections/{value['id']}",
-                                            {"instance_type": "history", "view": "collection"}) or {}
+            collection = fetch_collection_or_none(galaxy, value["id"]) or {}
             row.update(name=collection.get("name") or value["id"], address=f"{base}/collection/{value['id']}/edit",
                        what=f"{collection.get('collection_type', 'collection')} of {collection.get('element_count', '?')}",
-                       state="deleted" if collection.get("deleted") else describe_counts(
-                           collection.get("elements_states") or {}))
+                       state="deleted" if collection.get("deleted") else describe_counts(element_states(collection)))
         rows.append(row)
     return rows
 

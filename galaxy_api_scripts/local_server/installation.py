@@ -25,10 +25,13 @@ BYTES_NEEDED = 2_500_000_000        # for the installation, pip's temporary file
 Command = list["str | Path"]
 
 
-def installed_release(home: Path, package: str = "complete") -> str:
-    """Return the release whose installation was completed ("toolshed": the Tool Shed's), or ""."""
-    mark = home / "venv" / package
-    return mark.read_text().strip() if mark.exists() else ""
+def installed_release(home: Path) -> str:
+    """Return the release of Galaxy whose installation was completed, or ""."""
+    return read_mark(home / "venv" / "complete")
+
+
+def read_mark(path: Path) -> str:
+    return path.read_text().strip() if path.exists() else ""
 
 
 def choose_release(home: Path, series: str | None = None) -> str:
@@ -43,9 +46,32 @@ def choose_release(home: Path, series: str | None = None) -> str:
 
 
 def install(home: Path, lock: int, series: str | None = None) -> None:
-    """Install Galaxy unless that was done. Raises GalaxyError if the disk is too full, no suitable Python is found, or pip
-    fails; then nothing is left of it."""
-    release, present = choose_release(home, series), installed_release(home)
+    """Install Galaxy unless that was done; see `install_release`."""
+    install_release(home / "venv", choose_release(home, series), home, lock)
+
+
+def toolshed_environment(home: Path) -> Path:
+    """Return the environment of the Tool Shed. It is of the newest release, as the public ones are, and so in another than
+    an older Galaxy: older packages of it lack the migrations of its database, without which it does not start."""
+    return home / ("venv" if installed_release(home) == RELEASE else "venv-toolshed")
+
+
+def install_toolshed(home: Path, lock: int) -> None:
+    """Install the Tool Shed unless that was done: 7 MB beside the Galaxy on which it depends."""
+    environment = toolshed_environment(home)
+    install_release(environment, RELEASE, home, lock)
+    if read_mark(environment / "toolshed") == RELEASE:
+        return
+    eprint(f"installing the Tool Shed {RELEASE} (once, 7 MB)")
+    run_installers([[*_pip_install(environment), "--no-deps", "--ignore-installed",     # overwrites what was broken off
+                     f"galaxy-tool-shed=={RELEASE}"]], home, lock, "the Tool Shed")
+    (environment / "toolshed").write_text(RELEASE)
+
+
+def install_release(environment: Path, release: str, home: Path, lock: int) -> None:
+    """Install this release of Galaxy in an environment unless that was done. Raises GalaxyError if the disk is too full, no
+    suitable Python is found, or pip fails; then nothing is left of it."""
+    present = read_mark(environment / "complete")
     if present == release:
         return
     free = shutil.disk_usage(home).free
@@ -54,7 +80,6 @@ def install(home: Path, lock: int, series: str | None = None) -> None:
                           "make room, or choose another place with --home=DIR")
     python, version = find_python(release)
     eprint(f"installing Galaxy {release} for Python {version} (once, 1.3 GB, some minutes)")
-    environment = home / "venv"
     if environment.exists():
         eprint(f"clearing {environment}: " + (f"it has release {present}" if present else "its installation was broken off"))
     if environment.is_symlink():    # to another home's, which is not ours to replace
@@ -66,19 +91,6 @@ def install(home: Path, lock: int, series: str | None = None) -> None:
         shutil.rmtree(environment, ignore_errors=True)
         raise
     (environment / "complete").write_text(release)
-
-
-def install_toolshed(home: Path, lock: int) -> None:
-    """Add the Tool Shed of Galaxy's release to its environment, unless that was done."""
-    release = installed_release(home)
-    if installed_release(home, "toolshed") == release:
-        return
-    eprint(f"installing the Tool Shed {release} (once, 7 MB)")
-    environment = home / "venv"
-    pip, package = _pip_install(environment), f"galaxy-tool-shed=={release}"
-    run_installers([[*pip, "--no-deps", "--ignore-installed", package],     # overwrites what was broken off
-                    [*pip, write_constraints(environment, release), package]], home, lock, "the Tool Shed")
-    (environment / "toolshed").write_text(release)
 
 
 def run_installers(commands: Iterable[Command], home: Path, lock: int, package: str) -> None:

@@ -27,7 +27,7 @@ from galaxy_api_scripts.local_server.home import (
     toolshed_url,
     write_state,
 )
-from galaxy_api_scripts.local_server.installation import choose_release, install, install_toolshed
+from galaxy_api_scripts.local_server.installation import choose_release, install, install_toolshed, toolshed_environment
 from galaxy_api_scripts.local_server.processes import (
     clean_environment,
     is_process_running,
@@ -160,12 +160,12 @@ def fill_toolshed(home: Path, state: State) -> None:
 
 def spawn(home: Path, state: State, name: str, *arguments: str | Path) -> None:
     """Start one of PROCESSES with Galaxy's own Python and these arguments, and write down which process it is."""
-    bin_, environment = home / "venv" / "bin", clean_environment()
-    environment.update(GALAXY_CONFIG_FILE=str(home / "config" / "galaxy.yml"), VIRTUAL_ENV=str(home / "venv"),
+    venv, environment = toolshed_environment(home) if name == "toolshed" else home / "venv", clean_environment()
+    environment.update(GALAXY_CONFIG_FILE=str(home / "config" / "galaxy.yml"), VIRTUAL_ENV=str(venv),
                        TOOL_SHED_CONFIG_FILE=str(home / "config" / "tool_shed.yml"),
-                       PATH=f"{bin_}{os.pathsep}{environment.get('PATH', os.defpath)}")
+                       PATH=f"{venv / 'bin'}{os.pathsep}{environment.get('PATH', os.defpath)}")
     folder = home / ("toolshed" if name == "toolshed" else "data")
-    state[name] = start_process([bin_ / "python", *arguments], folder, home / "logs" / f"{name}.log", environment)
+    state[name] = start_process([venv / "bin" / "python", *arguments], folder, home / "logs" / f"{name}.log", environment)
     write_state(home, state)
 
 
@@ -185,7 +185,8 @@ def stop_all(home: Path, state: State, names: Iterable[str] = PROCESSES) -> bool
     """Stop the processes `names` with all that they started, and if these are all, those too that a killed start had no time
     to write down; return whether there were any."""
     processes = [state.pop(name) for name in names if name in state]
-    strays = session_leaders(home / "venv" / "bin" / "python", home) if names == PROCESSES else []
+    pythons = {venv / "bin" / "python" for venv in (home / "venv", toolshed_environment(home))} if names == PROCESSES else ()
+    strays = [one for python in pythons for one in session_leaders(python, home)]
     stopped = stop_processes([*processes, *(stray for stray in strays if stray not in processes)], home)
     if processes:
         write_state(home, state)

@@ -54,6 +54,7 @@ ROUTES = [(method, name, re.compile(f"/api/{path}/?")) for method, name, path in
     DELETE invocation invocations/(\\w+)
     GET jobs_summary invocations/(\\w+)/jobs_summary
     GET job jobs/(\\w+)""".strip().splitlines() + resources.ROUTES.strip().splitlines())]
+WHOLE = ("GET libraries", "GET library_contents", "GET datatypes", "GET tools")     # lists that have no pages
 
 
 class Refusal(Exception):
@@ -153,15 +154,16 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
 
     def get_histories(self, ask, body):
         return [{**self._history(one), "count": len(one["contents"])} for one in self._visible(self.histories)
-                if not one["deleted"] and (ask.get("q") != "name-eq" or one["name"] == ask["qv"])]
+                if not one["deleted"] and (ask.get("q") != "name-eq" or one["name"] == ask["qv"])
+                and (ask.get("q") != "create_time-ge" or one["create_time"] >= ask["qv"])]
 
     @staticmethod
     def _history(one):
         return {name: one[name] for name in ("id", "name", "deleted", "purged", "tags", "create_time", "update_time")}
 
     def post_histories(self, ask, body, late=0.0):
-        if isinstance(body, bytes):
-            return self.import_history(body)
+        if isinstance(body, bytes) or "archive_source" in body:
+            return self.import_archive(body if isinstance(body, bytes) else None)
         made = self._new({"name": body["name"], "tags": [], "contents": []}, late)
         self.histories[made["id"]] = made
         self._count_open()
@@ -173,7 +175,9 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
                                        for one in self.histories.values() if not one["deleted"]))
 
     def get_history(self, ask, body, which):
-        return self._history(self._find(self.histories, which))
+        about = self._find(self.histories, which)
+        return {**self._history(about), "size": sum(len(self.datasets[one]["content"]) for one in about["contents"]
+                                                    if one in self.datasets)}
 
     def put_history(self, ask, body, which):
         self._find(self.histories, which).update(body)
@@ -200,11 +204,11 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
 
     @staticmethod
     def _shown(thing):
-        ours = ("appears", "content", "polls", "of_run", "tool")
+        ours = ("appears", "content", "polls", "of_run")
         shown = {name: value for name, value in thing.items() if name not in ours}
         if "content" in thing:
-            ok = thing["state"] == "ok"
-            shown.update(file_size=len(thing["content"]) if ok else 0, hashes=thing["hashes"] if ok else [])
+            shown.update(file_size=0 if thing["state"] in ("new", "queued", "running") else len(thing["content"]),
+                         hashes=thing["hashes"] if thing["state"] == "ok" else [])
         return shown
 
     def post_upload(self, ask, body):
@@ -395,13 +399,11 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
         return told
 
     def get_job(self, ask, body, which):
-        dataset = self._find(self.datasets, which)
-        if "tool" in dataset:
-            return {"id": which, "tool_id": dataset["tool"], "state": "ok", "exit_code": 0,
-                    "history_id": dataset["history_id"], "create_time": dataset["create_time"],
-                    "update_time": DATED.format(self._made),
-                    "outputs": {"out": {"src": "hda", "id": which}}}
-        run = self.runs[dataset["of_run"]]
+        if which in self.jobs:
+            job = self.jobs[which]
+            job["polls"] -= 1
+            return {**job, "state": job["state"] if job["polls"] < 0 else "running"}
+        run = self.runs[self._find(self.datasets, which)["of_run"]]
         return {"id": which, "history_id": run["history_id"], "create_time": run["create_time"],
                 "update_time": run["create_time"], "exit_code": 0, "inputs": {}, "params": {}, "tool_id": "cat1",
                 "tool_version": "1.0.0", "state": self._job_state(run, which), "tool_stderr": run["made"][which][1],
@@ -451,7 +453,7 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
                 return self.reply(200, galaxy.invocation_polls)
             name = self.asked.kind
             ask = {word: values[0] for word, values in parse_qs(query).items()}
-            ask.update(self.headers.items())
+            ask.update(self.headers.items(), states=parse_qs(query).get("state", []))
             ask["key"] = self.headers.get("x-api-key", "")
             self.read()
             binary = name.endswith(" upload") or "multipart" in self.headers.get("Content-Type", "")
@@ -470,7 +472,7 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
                     return self.reply(*error.args)
             if lost:
                 return self.cut()
-            if isinstance(made, list):
+            if isinstance(made, list) and name not in WHOLE:
                 start = int(ask.get("offset", 0))
                 made = made[start:start + int(ask.get("limit", 20))]
             self.reply(200, made) if not isinstance(made, tuple) else self.reply(made[1], made[0], made[2])

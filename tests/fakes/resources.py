@@ -16,6 +16,7 @@ ROUTES = """
     GET file libraries/datasets/(\\w+)
     GET storage datasets/d(\\w+)/storage
     DELETE file libraries/datasets/(\\w+)
+    DELETE folder folders/(\\w+)
     GET folder_contents folders/(\\w+)/contents
     GET folder folders/(\\w+)
     POST folder folders/(\\w+)
@@ -49,6 +50,10 @@ class Resources:
     def empty(self):
         """Forget all that there is."""
         self.libraries, self.folders, self.import_dir = {}, {}, {}
+        self.arrivals = {}          # {name of what is fetched to a library or imported: what is otherwise in its dataset}
+        self.imports = {}           # what is otherwise in the jobs of imports
+        self.job_state = "ok"       # of jobs that fetch for libraries
+        self.jobs, self.deleted = {}, []    # these are of libraries' datasets and folders
         self.imported, self.deleted_workflows = [], []
         self.tools = {}             # {id: what it makes of the content of its input, which is called `input`}
         self.tool_inputs = {}       # {id: its inputs} where they are others
@@ -74,15 +79,36 @@ class Resources:
 
     def create_file(self, library, name, content):
         """A new file in a new library."""
-        return self._add(self.create_library(library)["root_folder_id"], "file", name, content=content)
+        return self.file(self.add(self.create_library(library)["root_folder_id"], name, content))
 
     def file(self, which):
-        """A dataset of a library."""
-        [file] = [one for folder in self.folders.values() for one in folder["children"] if one["id"] == which]
-        return file
+        """A dataset or folder of a library."""
+        return self._find({one["id"]: one for folder in self.folders.values() for one in folder["children"]}, which)
 
     def children(self, folder):
         return self.folders[folder]["children"]
+
+    def walk(self, folder, path=""):
+        """`(path, thing)` for all that is below a folder of a library."""
+        for one in self.children(folder):
+            yield path + one["name"], one
+            if one["type"] == "folder":
+                yield from self.walk(one["id"], f"{path}{one['name']}/")
+
+    def files(self, folder):
+        """`{path: content}` of the datasets below a folder of a library; there is one at most for a path."""
+        files = [(path, one["content"]) for path, one in self.walk(folder) if one["type"] == "file"]
+        assert len(files) == len(dict(files)), files
+        return dict(files)
+
+    def remove(self, which):
+        for folder in self.folders.values():
+            folder["children"] = [one for one in folder["children"] if one["id"] != which]
+
+    def create_job(self, tool, history, state="ok", **more):
+        """A job; it runs until it was asked for `polls` times."""
+        made = self._new({"tool_id": tool, "history_id": history, "state": state, "exit_code": 0, "polls": 0, **more})
+        return self.jobs.setdefault(made["id"], made)
 
     def create_invocation(self, state="scheduled"):
         """The id of an invocation of the workflow on a dataset; it has ended unless its state is another one."""
@@ -113,16 +139,18 @@ class Resources:
     def get_library(self, ask, body, which):
         return self._find({key: {**value, "appears": 0} for key, value in self.libraries.items()}, which)
 
-    def _add(self, folder, kind, name, **more):
-        thing = self._new({"type": kind, "name": name, "state": "ok", **more})
-        if "content" in thing:
-            thing.update(file_size=len(thing["content"]), raw_size=len(thing["content"]), ldda_id=f"d{thing['id']}")
-        if kind == "folder":
+    def add(self, folder, name, content=None, **more):
+        """The id of a new dataset in a folder of a library, of a folder where it has no content."""
+        thing = self._new({"type": "folder" if content is None else "file", "name": name, "state": "ok"})
+        if content is None:
             thing["id"] = f"F{thing['id']}"
             self.folders[thing["id"]] = {**self.folders[folder], "id": thing["id"], "name": name, "parent_id": folder,
                                          "children": []}
-        self.folders[folder]["children"].append(thing)
-        return thing
+        else:
+            thing.update(content=content, file_size=len(content), raw_size=len(content), ldda_id=f"d{thing['id']}",
+                         hash=hashlib.sha256(content).hexdigest())
+        self.folders[folder]["children"].append({**thing, **more})
+        return thing["id"]
 
     @staticmethod
     def _listed(thing):
@@ -132,67 +160,70 @@ class Resources:
         return {**self._listed(self.file(which)), "ldda_id": which}
 
     def get_storage(self, ask, body, which):
-        digest = hashlib.sha256(self.file(which)["content"]).hexdigest()
-        return {"hashes": [{"hash_function": "SHA-256", "hash_value": digest, "extra_files_path": None}]}
+        digest = self.file(which)["hash"]
+        return {"hashes": [{"hash_function": "SHA-256", "hash_value": digest, "extra_files_path": None}] if digest else []}
 
     def get_library_contents(self, ask, body, which):
-        def below(folder, path):
-            yield {"id": folder, "type": "folder", "name": path or "/"}
-            for one in self.children(folder):
-                if one["type"] == "folder":
-                    yield from below(one["id"], f"{path}/{one['name']}")
-                else:
-                    yield {"id": one["id"], "type": "file", "name": f"{path}/{one['name']}"}
-        return list(below(self.libraries[which]["root_folder_id"], ""))
+        root = self.libraries[which]["root_folder_id"]
+        return [{"id": root, "type": "folder", "name": "/"}, *(
+            {"id": one["id"], "type": one["type"], "name": f"/{path}"} for path, one in self.walk(root))]
+
+    def delete_file(self, ask, body, which):
+        self.remove(self.file(which)["id"])
+        self.deleted.append(which)
+        return {"id": which, "deleted": True}
+
+    def delete_folder(self, ask, body, which):
+        return self.delete_file(ask, body, which)
 
     def post_library_contents(self, ask, body, which):
         folder = body["folder_id"]
         if body["create_type"] == "folder":
-            made = [self._add(folder, "folder", body["name"], description=body["description"])]
+            made = [self.add(folder, body["name"], description=body["description"])]
         elif "from_hda_id" in body:
             dataset = self.datasets[body["from_hda_id"]]
-            made = [self._add(folder, "file", dataset["name"], content=dataset["content"], message=body.get("ldda_message"))]
-            return self._listed(made[0])
+            made = [self.add(folder, dataset["name"], dataset["content"], message=body.get("ldda_message"))]
+            return self._listed(self.file(made[0]))
         elif "filesystem_paths" in body:
             path = Path(body["filesystem_paths"])
-            made = [self._add(folder, "file", path.name, content=path.read_bytes(), metadata=body.get("extended_metadata"))]
+            made = [self.add(folder, path.name, path.read_bytes(), metadata=body.get("extended_metadata"))]
         else:
-            made = [self._add(folder, "file", name, content=content) for name, content in
-                    self.import_dir[body["server_dir"]].items()]
-        return list(map(self._listed, made))
+            made = [self.add(folder, name, content) for name, content in self.import_dir[body["server_dir"]].items()]
+        return [self._listed(self.file(one)) for one in made]
 
     def get_folder(self, ask, body, which):
-        return {**self.folders[which], "children": None, "deleted": False}
+        return {"deleted": False, **self.folders[which], "children": None}
 
     def post_folder(self, ask, body, which):
-        return self._listed(self._add(which, "folder", body["name"], description=body.get("description")))
+        return self._listed(self.file(self.add(which, body["name"], description=body.get("description"))))
 
     def fetch_to_library(self, body):
-        """A fetch whose targets are in libraries: each of its elements is there at once."""
+        """A fetch whose targets are in libraries: each of its elements is there at once, if its job ends well."""
         sessions = iter(value["session_id"] for name, value in body.items() if name.startswith("files_"))
 
         def fill(folder, elements):
             for one in elements:
                 if "items" in one or "elements" in one:
-                    fill(self._add(folder, "folder", one["name"])["id"], one.get("items") or one["elements"])
+                    fill(self.add(folder, one["name"]), one.get("items") or one["elements"])
                     continue
                 content = b"" if one["src"] == "url" else Path(one["path"]).read_bytes() if one["src"] == "path" else \
                     bytes(self.sessions.pop(next(sessions))[1])
-                self._add(folder, "file", one["name"], content=content)
+                self.add(folder, **{"name": one["name"], "content": content, **self.arrivals.get(one["name"], {})})
 
-        for target in body["targets"]:
+        for target in body["targets"] if self.job_state == "ok" else ():
             place = target["destination"]
             folder = f"F{place['library_folder_id']}" if place["type"] == "library_folder" else \
                 self.create_library(place["name"])["root_folder_id"]
             fill(folder, target.get("items") or target["elements"])
-        self.datasets["job"] = self._new({"id": "job", "tool": "__DATA_FETCH__", "history_id": body["history_id"]})
-        return {"outputs": [], "output_collections": [], "jobs": [{"id": "job"}]}
+        return {"outputs": [], "output_collections": [], "jobs": [
+            self.create_job("__DATA_FETCH__", body["history_id"], self.job_state)]}
 
     def get_folder_contents(self, ask, body, which):
-        children = [self._listed(one) for one in self.children(which)]
-        return {"metadata": {"total_rows": len(children), "can_add_library_item": True,
-                             "parent_library_id": self.folders[which]["parent_library_id"]},
-                "folder_contents": children}
+        folder, children = self.folders[which], [self._listed(one) for one in self.children(which)]
+        start, size = int(ask.get("offset", 0)), int(ask.get("limit", 10))
+        return {"metadata": {"total_rows": len(children), "can_add_library_item": folder.get("can_add_library_item", True),
+                             "folder_name": folder["name"], "parent_library_id": folder["parent_library_id"]},
+                "folder_contents": children[start:start + size]}
 
     def post_contents(self, ask, body, which):
         file = self.file(body["content"])
@@ -215,7 +246,7 @@ class Resources:
         return {"workflow_id": WORKFLOW, "inputs_by": "step_index", **run["request"]}
 
     def get_datatypes(self, ask, body):
-        names = ["txt", "tabular", "bed", "data", "auto"]
+        names = ["txt", "tabular", "bed", "fastqsanger", "data", "auto"]
         return [{"extension": name} for name in names] if ask.get("extension_only") == "false" else names
 
     def get_contents_collection(self, ask, body, which):
@@ -253,27 +284,30 @@ class Resources:
         source = source["values"][0] if source and "values" in source else source
         content = self.tools[tool](self.datasets[source["id"]]["content"] if source else b"")
         history = self.histories[body["history_id"]]
-        made = self._dataset(history, f"{tool} on data", "tabular", content, state="ok", tool=tool)
+        made = self._dataset(history, f"{tool} on data", "tabular", content, state="ok")
+        job = self.create_job(tool, history["id"], outputs={"out": {"src": "hda", "id": made["id"]}})
         return {"outputs": [{**self._shown(made), "output_name": "out"}], "output_collections": [],
-                "jobs": [{"id": made["id"], "state": "new", "tool_id": tool}]}
+                "jobs": [{**job, "state": "new"}]}
 
     def get_jobs(self, ask, body):
-        """Those that have ended are not asked for but by their tool's id."""
-        return [self.get_job(ask, body, one["id"]) for one in self.datasets.values() if "tool" in one
-                and ask.get("tool_id") == one["tool"] or "tool_id" not in ask and "tool" in one and "state" not in ask]
+        return [one for one in self.jobs.values() if one["tool_id"] == ask.get("tool_id", one["tool_id"])
+                and one["history_id"] == ask.get("history_id", one["history_id"])
+                and one["state"] in (ask["states"] or [one["state"]])]
 
-    def import_history(self, form):
-        """The job that makes a history of the archive in a form."""
-        archive = form.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0]
-        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+    def import_archive(self, form):
+        """The job that makes a history of the archive in a form, else of `/file`."""
+        content = self.content if form is None else form.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0]
+        with tarfile.open(fileobj=io.BytesIO(content)) as files:
             about = json.load(files.extractfile("history_attrs.txt"))
-            datasets = json.load(files.extractfile("datasets_attrs.txt"))
-            history = self.histories[self.create_history(f"imported from archive: {about['name']}")]
-            for one in datasets:
-                self._dataset(history, one["name"], "txt", files.extractfile(one["file_name"]).read(), state="ok")
-        job = self.datasets["import"] = self._new({"id": "import", "tool": "__IMPORT_HISTORY__", "history_id": None})
-        job["create_time"] = history["create_time"]
-        return self.get_job({}, None, "import")
+            history = self.histories[self.create_history(
+                f"imported from archive: {about['name']}"[:255] if about["name"] else "unnamed imported history")]
+            for one in json.load(files.extractfile("datasets_attrs.txt")):
+                if "file_name" in one:
+                    content = files.extractfile(one["file_name"]).read()
+                    self._dataset(history, **{"name": one["name"], "ext": "txt", "content": content,
+                                              "state": one.get("state", "ok"), **self.arrivals.get(one["name"], {})})
+        self._collection(history, "all", [])
+        return self.create_job("__IMPORT_HISTORY__", None, **{"create_time": history["create_time"], **self.imports})
 
     def get_shed_revisions(self, ask, body):
         return self.revisions

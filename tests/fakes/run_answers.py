@@ -49,9 +49,10 @@ class Runs:
 
     def collection(self, which, identifiers, **more):
         """`identifiers` are `{dataset's id: element identifier}`."""
-        self.mock.get(f"{API}/dataset_collections/{which}", json={"id": which, "name": "places", "elements": [
-            {"element_identifier": identifier, "element_type": "hda", "object": {"id": dataset}}
-            for dataset, identifier in identifiers.items()], **more})
+        self.mock.get(f"{API}/dataset_collections/{which}", json={
+            "id": which, "name": "places", "elements_states": {}, "elements": [
+                {"element_identifier": identifier, "element_type": "hda", "object": {"id": dataset}}
+                for dataset, identifier in identifiers.items()], **more})
 
     def measured(self, job, seconds, memory=None, start=None):
         metrics = [("core", "runtime_seconds", f"{seconds}.0000000"), ("core", "galaxy_slots", "1.0000000")]

@@ -56,9 +56,12 @@ class LoopbackServer:
     def kinds(self):
         return [one.kind for one in self.asked]
 
+    def sent(self, *kinds):
+        """The requests of these kinds, all where none is named."""
+        return [one for one in self.asked if not kinds or one.kind in kinds]
+
     def count(self, *kinds):
-        """How many requests of these kinds there were, all where none is named."""
-        return sum(not kinds or kind in kinds for kind in self.kinds)
+        return len(self.sent(*kinds))
 
     def writes(self):
         """The kinds of the requests that may have changed something."""
@@ -116,6 +119,7 @@ class LoopbackServer:
             """Answer as a test wants it; a fault may leave that to others."""
             if callable(answer):
                 return answer(self)
+            self.read()
             status, body, *headers = answer
             body = body(self) if callable(body) else body
             self.cut() if body is LOST else self.reply(status, body, *headers)

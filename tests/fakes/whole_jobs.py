@@ -441,7 +441,7 @@ def data_manager_example_execute(galaxy, run):
     galaxy.tools.update(fetch=bytes, index=bytes)
     out = run("-k", KEY, "-u", galaxy.url, "--fetch-tool=fetch", "--index-tool=index", "-d", "sacCer3", "--sleep_time=1")
     assert "All indexers have been run" in out
-    assert [one["tool"] for one in galaxy.datasets.values()] == ["fetch", "index"]
+    assert [one["tool_id"] for one in galaxy.jobs.values()] == ["fetch", "index"]
 
 
 @job_of

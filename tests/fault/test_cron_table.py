@@ -259,7 +259,7 @@ def every_new_dataset(night, **facts):
 def over_quota(night, script):
     server = night.server
     if script == "library_sync":
-        night.patch.setattr(server, "get_jobs", lambda ask, body: [{"id": "job", "state": "paused"}])
+        server.job_state = "paused"
     elif script == "invocation_wait":
         night.patch.setattr(server, "_job_state", lambda run, job: "paused")
         for one in server.runs[night.invocation]["made"]:
@@ -275,10 +275,7 @@ def in_error(night, script):
     if script == "dataset_download":
         server.datasets[night.dataset]["state"] = "error"
     elif script == "library_sync":
-        add = server._add
-        night.patch.setattr(server, "_add", lambda *what, **more: add(*what, **more).update(
-            state="error", message="It is broken"))
-        night.patch.setattr(server, "delete_file", lambda ask, body, which: {}, raising=False)
+        server.arrivals["a.tsv"] = {"state": "error", "message": "It is broken"}
     else:
         every_new_dataset(night, state="error", misc_info="It is broken")
     yield
@@ -311,7 +308,7 @@ def deleted(night, script):
 def time_is_up(night, script):
     server, never = night.server, 10**6
     server.polls = server.invocation_polls = server.runs[night.invocation]["polls"] = never
-    night.patch.setattr(server, "get_jobs", lambda ask, body: [{"id": "job", "state": "running"}])
+    server.job_state = "running"
     night.options = [] if script in ("workflow_batch", "folder_watch") else ["--timeout=5"]
     yield
 

@@ -1,5 +1,6 @@
 """A real Galaxy for the live tests: the one that runs already, else one that is started and stopped again."""
 import fcntl
+import hashlib
 import json
 import os
 import random
@@ -19,6 +20,9 @@ from fakes.ports import free_port
 from common import backoff
 from galaxy_api_scripts.polling import wait_datasets
 
+from .recording import Recording
+from .releases import LACKS, NEWEST, is_older
+
 ROOT = Path(__file__).parent.parent.parent
 WORKFLOWS = Path(__file__).parent / "workflows"
 LOCAL = [sys.executable, str(ROOT / "scripts" / "galaxy_local.py")]
@@ -27,9 +31,48 @@ LOCAL = [sys.executable, str(ROOT / "scripts" / "galaxy_local.py")]
 BEFORE = dict(os.environ)       # with $GALAXY_LOCAL_HOME, which each test takes away
 
 
+LENDER = []                     # the home of the newest release, whose Tool Shed is lent to older ones
+
+
 def local(*arguments):
     """What `galaxy_local.py` does for the user who runs the tests."""
     return subprocess.run([*LOCAL, *arguments], capture_output=True, text=True, env=environment(BEFORE))
+
+
+def pytest_configure(config):
+    """Let `--release` choose the home of the Galaxy under test, for the scripts too that tests run."""
+    LENDER.append(home_of(f"--release={NEWEST}"))
+    if config.getoption("--release"):
+        BEFORE["GALAXY_LOCAL_HOME"] = str(home_of(f"--release={config.getoption('--release')}"))
+    if config.getoption("--record"):
+        config.pluginmanager.register(Recording(config.getoption("--record")))
+
+
+def pytest_ignore_collect(collection_path, config):
+    """On a release that was chosen, all tests run on it: none is for the oldest beside it."""
+    if collection_path.name == "test_releases_live.py" and (config.getoption("--release") or config.getoption("--record")):
+        return True
+    return None
+
+
+def series_under_test(config):
+    """The release of the Galaxy under test, such as 25.0."""
+    installed = re.search(r"^release +(\d+\.\d+)", local("status").stdout, re.MULTILINE)
+    return config.getoption("--release") or (installed[1] if installed else NEWEST)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Skip what the Galaxy under test is too old for, with the reason."""
+    marked = [(item, LACKS[marker.args[0]]) for item in items for marker in item.iter_markers("needs")]
+    series = series_under_test(config) if marked else NEWEST
+    for item, lack in marked:
+        if is_older(series, lack.since):
+            item.add_marker(pytest.mark.skip(reason=f"Galaxy {series} lacks {lack.feature}"))
+
+
+def home_of(*options):
+    """The home that galaxy_local.py has for these options."""
+    return Path(re.search(r"^home +(.+)$", local("status", *options).stdout, re.MULTILINE).group(1))
 
 
 def environment(base):
@@ -91,7 +134,7 @@ def a_galaxy(tell, *options, ports=(), own=False):
     data go then, too. A Galaxy that somebody else has started may be shared by several runs of the tests: its `lock` is
     theirs."""
     at = [option for option in options if option.startswith("--home=")]
-    home = Path(re.search(r"^home +(.+)$", local("status", *at).stdout, re.MULTILINE).group(1))
+    home = home_of(*at)
     mark = home / "started_by_tests"        # the server's process; empty until that is known
     with hold_home(home) as lock:
         runs = local("status", *at).returncode == 0
@@ -138,10 +181,11 @@ def stop(at):
 
 
 @pytest.fixture(scope="session")
-def server(tell):
+def server(tell, pytestconfig):
     """`url` and the administrator's `key` of a Galaxy that runs; the tool of the repository `tally` is not installed there
     when the tests begin, nor when they have ended."""
-    with a_galaxy(tell, "--with-toolshed", ports=[8080]) as galaxy:
+    series = pytestconfig.getoption("--release")
+    with a_galaxy(tell, "--with-toolshed", *(of_release(series, home_of()) if series else ()), ports=[8080]) as galaxy:
         if (galaxy.lock is None or is_alone(galaxy.lock)) and uninstall_tally(galaxy):
             tell(f"uninstalled the repository tally of demo/, which {galaxy.url} had")
         if galaxy.lock:
@@ -149,6 +193,15 @@ def server(tell):
         yield galaxy
         if galaxy.lock is None or is_alone(galaxy.lock):
             uninstall_tally(galaxy)
+
+
+def of_release(series, home):
+    """The options for the Galaxy of this release in this home; the newest one's Tool Shed is lent to it."""
+    lent, lender = home / "venv-toolshed", LENDER[0] / "venv"
+    if series != NEWEST and (lender / "toolshed").exists() and not lent.exists():
+        with hold_home(home):
+            lent.symlink_to(lender)
+    return [f"--home={home}", f"--release={series}"]
 
 
 def uninstall_tally(server):
@@ -175,7 +228,20 @@ def become(look, wanted):
 @pytest.fixture(scope="session")
 def home(server):
     """The folder that the server is in."""
-    return Path(re.search(r"^home +(.+)$", local("status").stdout, re.MULTILINE).group(1))
+    return home_of()
+
+
+class Digest:
+    """What equals the SHA-256 of some bytes, or their MD5, which is all that Galaxy 24.1 takes and keeps."""
+
+    def __init__(self, content):
+        self.known = {hashlib.new(name, content).hexdigest() for name in ("sha256", "md5")}
+
+    def __eq__(self, other):
+        return other in self.known
+
+    def __repr__(self):
+        return f"one of {self.known}"
 
 
 SWITCHED_OFF = {"allow_path_paste": "false", "library_import_dir": "", "allow_user_dataset_purge": "false",
@@ -183,12 +249,13 @@ SWITCHED_OFF = {"allow_path_paste": "false", "library_import_dir": "", "allow_us
 
 
 @pytest.fixture(scope="session")
-def prefixed(home, tell):
+def prefixed(home, tell, pytestconfig):
     """A second Galaxy, under /galaxy and with features switched off: `url` and the administrator's `key`.
 
     It has the installation of the first one, and data of its own, which stay for the next run: that saves half a minute.
     """
-    second = ROOT / ".galaxy-prefixed"
+    series = series_under_test(pytestconfig)
+    second = ROOT / (".galaxy-prefixed" if series == NEWEST else f".galaxy-prefixed-{series}")
     second.mkdir(mode=0o700, exist_ok=True)
     (second / "galaxy_local.lock").touch()      # else galaxy_local.py would take it for a folder of other things
     if not (second / "venv").is_symlink():

@@ -44,6 +44,8 @@ def contents(person, history):
 def copies(person, history, dataset, number):
     """Put so many copies of a dataset into a history."""
     source, ids = contents(person, history)[dataset]["history_id"], [dataset]
+    if tuple(map(int, person.look("version")["version_major"].split("."))) < (26, 0):
+        pytest.skip("this Galaxy copies one dataset by a request, which takes minutes for so many")
     while len(ids) <= number:
         person.asked("POST", f"histories/{source}/copy_contents", json={
             "source_content": [{"id": one, "type": "dataset"} for one in ids[:number + 1 - len(ids)]],
@@ -143,7 +145,8 @@ def test_list_refused(person, admin):
 def test_show(person, files):
     row = json.loads(person.value("dataset_show.py", "--format=json", person.key, person.url, files.good))
     held = person.look(f"datasets/{files.good}")
-    assert row["hashes"] == {"SHA-256": hashlib.sha256(b"a\tb\n").hexdigest()}
+    assert row["hashes"] == {one["hash_function"]: one["hash_value"] for one in held["hashes"]}
+    assert set(row["hashes"].values()) <= {hashlib.sha256(b"a\tb\n").hexdigest()}     # Galaxy 24.1 has none of it
     assert (row["dbkey"], row["file_size"], row["exit_code"], row["stderr"]) == ("hg38", 4, None, None)
     same = set(row) - {"hashes", "dbkey", "exit_code", "stderr", "ref"}
     assert len(same) == 14 and {name: row[name] for name in same} == {name: held[name] for name in same}

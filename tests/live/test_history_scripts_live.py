@@ -1,5 +1,4 @@
 """The legacy history scripts by their old command lines, then Galaxy is asked what it holds."""
-import hashlib
 import os
 import secrets
 from types import SimpleNamespace
@@ -8,6 +7,8 @@ import pytest
 
 from common import Galaxy
 from galaxy_api_scripts.polling import wait_datasets
+
+from .conftest import Digest
 
 
 def test_history_create_history(person):
@@ -31,7 +32,7 @@ def test_upload_to_history_byte_for_byte(person, tmp_path):
     content = file.read_bytes()
     assert (dataset["state"], dataset["file_size"], dataset["extension"], dataset["genome_build"]) == (
         "ok", len(content), "data", "hg38")
-    assert [one["hash_value"] for one in dataset["hashes"]] == [hashlib.sha256(content).hexdigest()]
+    assert [one["hash_value"] for one in dataset["hashes"]] == [Digest(content)]
 
 
 def test_upload_to_history_of_an_empty_file_and_an_odd_name(person, tmp_path):

@@ -1,5 +1,4 @@
 """library_sync.py against a real Galaxy; then Galaxy is asked what the library holds."""
-import hashlib
 import json
 import os
 import secrets
@@ -11,7 +10,7 @@ import requests
 
 from common import FAILED, SOME_FAILED, Galaxy
 
-from .conftest import Person
+from .conftest import Digest, Person
 from .test_library_live import may_add
 
 
@@ -32,7 +31,7 @@ def ids(admin, library):
 
 def expected(folder, *names):
     """What `held` is to be for all files of a folder, or for these."""
-    return {path: [("ok", hashlib.sha256((folder / path).read_bytes()).hexdigest())]
+    return {path: [("ok", Digest((folder / path).read_bytes()))]
             for path in names or (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())}
 
 

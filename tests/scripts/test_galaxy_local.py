@@ -72,7 +72,7 @@ def test_install_installs_once_and_starts_nothing(home, monkeypatch, tmp_path):
     made = []
     monkeypatch.setattr(installation, "run_installers", lambda commands, home, lock, what: made.append(what))
     assert call(home, "install", "--with-toolshed") == 0
-    assert made == ["the Tool Shed"] and installation.installed_release(home, "toolshed")
+    assert made == ["the Tool Shed"] and (home / "venv" / "toolshed").read_text() == installation.RELEASE
     assert not (home / "state.json").exists()
     assert call(home, "install", "--with-toolshed") == 0 and len(made) == 1
     (tmp_path / "mine").mkdir()
@@ -372,6 +372,19 @@ def test_data_of_another_release_are_not_cleared(home, installed, command):
     assert not installed and installation.installed_release(home) == installation.RELEASE
 
 
+def test_an_older_galaxy_has_the_newest_tool_shed(tmp_path, installed, monkeypatch):
+    monkeypatch.setattr(installation, "run_installers", lambda commands, home, lock, what: list(commands))
+    home = tmp_path / "old"
+    for _ in range(2):
+        assert call(home, "install", "--release=24.1", "--with-toolshed") == 0
+    assert installed == ["24.1.4", "26.1.1"] and (home / "venv-toolshed" / "toolshed").read_text() == "26.1.1"
+    started = []
+    monkeypatch.setattr(server, "start_process", lambda command, *_: started.append(command[0]) or {"pid": 1, "began": "x"})
+    for name in ("server", "worker", "toolshed"):
+        server.spawn(home, {}, name)
+    assert [path.parent.parent.name for path in started] == ["venv", "venv", "venv-toolshed"]
+
+
 def test_a_release_that_is_not_served_is_a_usage_error(home):
     error = refusal(home, "start", "--release=23.2")
     assert error.exit_code == USAGE and "24.1, 24.2, 25.0, 25.1, 26.0, 26.1" in str(error)
@@ -651,8 +664,7 @@ def test_the_tool_shed_is_installed_once_in_the_release_of_galaxy(home, monkeypa
     monkeypatch.setattr(installation, "run_installers", lambda commands, *_: ran.append(commands))
     installation.install_toolshed(home, None)
     installation.install_toolshed(home, None)
-    [[command, requirements]] = ran
-    assert command[-1] == requirements[-1] and "--no-deps" in command
+    [[command]] = ran
     assert command[-1] == f"galaxy-tool-shed=={installation.RELEASE}" and str(command[0]).startswith(str(home))
 
 
@@ -751,6 +763,9 @@ def test_settings_are_private_and_filled_in(home):
     assert "$" not in str(settings)
     assert settings["library_import_dir"] == f"{home}/import" and settings["allow_path_paste"] is True
     assert settings["galaxy_infrastructure_url"] == "http://127.0.0.1:8123" and settings["watch_tools"] == "false"
+    celery = settings["celery_conf"]
+    for database in (settings["database_connection"], celery["broker_url"], celery["result_backend"]):
+        assert database.endswith("&timeout=30")     # SQLite's own 5 seconds are too few on a busy machine
     assert 'url="http://127.0.0.1:9052/"' in (home / "config" / "tool_sheds.xml").read_text()
     for path in (home / "config" / "galaxy.yml", home / "config" / "secrets.json", home / "password"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600

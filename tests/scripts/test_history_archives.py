@@ -13,6 +13,7 @@ import history_export
 import history_import
 import pytest
 import requests
+import requests_mock
 from fakes import API, KEY, URL
 
 from common import FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
@@ -229,7 +230,7 @@ def test_a_damaged_download_does_not_get_its_name(script, exporter, capsys, tmp_
 
 def test_an_export_that_is_not_possible_is_an_error(script, exporter, capsys, tmp_path):
     line = [KEY, URL, "Run / 12", tmp_path / "x.tgz"]
-    exporter.moving = [dataset("n", 0, "running")]
+    exporter.moving = [{"hid": 1, "name": "n", "state": "running"}]
     assert script(history_export.main, *line) == FAILED
     assert refused_with(capsys, "datasets of the history are unfinished (1 n): export it when they have ended")
     exporter.moving, exporter.jobs = [], [{"id": "j"}]
@@ -388,247 +389,233 @@ def test_archives_that_need_celery_are_an_error_without_it(script, old, capsys, 
 
 # ------------------------------------------------------------------------------------------------------- history_import
 
-class Importer:
-    """A Galaxy that imports archives: the job runs for `poll` requests, then it is as `job` says."""
-
-    def __init__(self, mock, tmp_path):
-        self.mock, self.file, self.poll, self.sent = mock, tmp_path / "x.tgz", 0, b""
-        self.jobs, self.metadata = [{"id": "j0"}], []
-        self.file.write_bytes(archive())
-        self.job = {"id": "j1", "state": "ok", "create_time": "T3", "update_time": "T7"}
-        self.histories = [{"id": "h1", "name": "imported from archive: Run 12", "create_time": "T5"}]
-        self.contents = {"h1": [dataset("a", 4), dataset("b", 6), {"id": "c", "hid": 3, "name": "list",
-                                                                   "history_content_type": "dataset_collection"}]}
-        mock.get(f"{API}/users/current", json={"id": "u"})
-        mock.get(f"{API}/jobs", json=lambda request, context: (
-            self.metadata if "history_id" in request.qs else self.jobs))
-        mock.get(f"{API}/jobs/j1", json=self.show_job)
-        mock.get(f"{API}/histories", json=lambda request, context: self.histories)
-        self.post = mock.post(f"{API}/histories", json=self.begin)
-        mock.get(re.compile(f"{API}/histories/h[12]/contents"), json=lambda request, context: (
-            self.contents[request.path.split("/")[3]]))
-        mock.get(re.compile(f"{API}/histories/h[12]([?]|$)"), json=lambda request, context: {
-            "id": request.path[-2:], "name": "its name", "tags": ["rna"], "size": 10})
-        self.put = mock.put(re.compile(f"{API}/histories/h[12]$"), json={})
-
-    def begin(self, request, context):
-        self.sent = request.body if isinstance(request.body, bytes) else b"".join(request.body)
-        self.jobs = [{"id": "j0"}, {"id": "j1"}]
-        return {"id": "j1", "state": "new"}
-
-    def show_job(self, request, context):
-        self.poll -= 1
-        return {**self.job, "state": self.job["state"] if self.poll < 0 else "running"}
-
-
-def dataset(name, size, state="ok"):
-    return {"id": name, "hid": 1, "name": name, "state": state, "file_size": size, "history_content_type": "dataset"}
+IMPORTED = "imported from archive: Run 12"
 
 
 @pytest.fixture
-def importer(requests_mock, tmp_path):
-    return Importer(requests_mock, tmp_path)
+def file(tmp_path):
+    (tmp_path / "x.tgz").write_bytes(archive())
+    return tmp_path / "x.tgz"
 
 
-def test_an_import_is_sent_awaited_and_tagged(script, importer, clock, capsys):
-    importer.poll = 3
-    assert script(history_import.main, "--format=value", KEY, URL, importer.file) == 0
-    assert capsys.readouterr() == ("h1\tits name\n", "")
-    kind = importer.post.last_request.headers["Content-Type"]
-    mark = re.fullmatch("multipart/form-data; boundary=([0-9a-f]{32})", kind).group(1).encode()
-    before, form, after = importer.sent.split(b"--" + mark)
+@pytest.fixture
+def take(script, wire, file):
+    """`take(*options)`: the exit status of the import of `file`, unless it is to be `what`."""
+    return lambda *options, what=file: script(history_import.main, *options, KEY, wire.url, what)
+
+
+def newest(wire):
+    return list(wire.histories)[-1]
+
+
+def test_an_import_is_sent_awaited_and_tagged(take, wire, file, clock, capsys):
+    wire.imports["polls"] = 3
+    assert take("--format=value") == 0
+    assert capsys.readouterr() == (f"{newest(wire)}\t{IMPORTED}\n", "")
+    [sent] = wire.sent("POST histories")
+    mark = re.fullmatch("multipart/form-data; boundary=([0-9a-f]{32})", sent.headers["Content-Type"]).group(1).encode()
+    before, form, after = sent.body.split(b"--" + mark)
     head, _, content = form.partition(b"\r\n\r\n")
-    assert (before, after) == (b"", b"--\r\n") and content == importer.file.read_bytes() + b"\r\n"
+    assert (before, after) == (b"", b"--\r\n") and content == file.read_bytes() + b"\r\n"
     assert b'name="archive_file"; filename="archive.tar.gz"' in head
-    assert importer.post.last_request.headers["Content-Length"] == str(len(importer.sent))
-    assert importer.put.last_request.json() == {"tags": ["rna"]}
+    assert sent.headers["Content-Length"] == str(len(sent.body))
+    assert [one.json for one in wire.sent("PUT history")] == [{"tags": ["rna"]}]
 
 
-def test_an_imported_history_gets_the_name_option(script, importer, capsys):
-    importer.file.write_bytes(archive(tags=[]))
-    assert script(history_import.main, "--name=Run 13", "--format=value", "--fields=size", KEY, URL, importer.file) == 0
+def test_an_imported_history_gets_the_name_option(take, wire, file, capsys):
+    file.write_bytes(archive(tags=[]))
+    assert take("--name=Run 13", "--format=value", "--fields=size") == 0
     assert capsys.readouterr() == ("10\n", "")
-    assert importer.put.last_request.json() == {"name": "Run 13"}
+    assert [one.json for one in wire.sent("PUT history")] == [{"name": "Run 13"}]
 
 
-def test_an_address_is_imported_by_galaxy_itself(script, importer, capsys):
-    importer.contents["h1"] = [dataset("what it may be", 5), dataset("failed at home", 0, "error")]
-    assert script(history_import.main, "--format=value", KEY, URL, "https://elsewhere.test/x.tgz") == 0
-    assert capsys.readouterr() == ("h1\tits name\n", "")
-    assert importer.post.last_request.json() == {"archive_type": "url", "archive_source": "https://elsewhere.test/x.tgz"}
-    assert importer.put.call_count == 0
-    importer.contents["h1"] = [dataset("x.bam", 5, "failed_metadata")]
-    assert script(history_import.main, "--format=value", KEY, URL, "https://elsewhere.test/x.tgz") == FAILED
-    assert refused_with(capsys, "1 of the archive's datasets are missing or wrong in it: x.bam (failed_metadata)")
+def test_an_address_is_imported_by_galaxy_itself(take, wire, capsys):
+    address = "https://elsewhere.test/x.tgz"
+    wire.content = archive(states={"b": "error"})
+    assert take("--format=value", what=address) == 0
+    assert capsys.readouterr() == (f"{newest(wire)}\t{IMPORTED}\n", "")
+    assert wire.sent("POST histories")[0].json == {"archive_type": "url", "archive_source": address}
+    assert not wire.count("PUT history")
+    wire.arrivals = {"a": {"state": "failed_metadata"}}
+    assert take("--format=value", what=address) == FAILED
+    assert refused_with(capsys, "1 of the archive's datasets are missing or wrong in it: a (failed_metadata)")
 
 
-def test_a_damaged_archive_is_not_sent(script, importer, capsys):
-    importer.file.write_bytes(archive()[:-20])
-    assert script(history_import.main, KEY, URL, importer.file) == FAILED
+def test_a_damaged_archive_is_not_sent(take, wire, file, capsys):
+    file.write_bytes(archive()[:-20])
+    assert take() == FAILED
     assert refused_with(capsys, "x.tgz: not the whole archive of a history")
-    importer.file.unlink()
-    assert script(history_import.main, KEY, URL, importer.file) == USAGE
+    file.unlink()
+    assert take() == USAGE
     assert refused_with(capsys, "x.tgz: No such file or directory")
-    assert importer.post.call_count == 0
+    assert not wire.writes()
 
 
-def test_a_refused_import_is_an_error(script, importer, capsys):
-    importer.mock.post(f"{API}/histories", **NO)
-    assert script(history_import.main, KEY, URL, importer.file) == FAILED
+def test_a_refused_import_is_an_error(script, take, wire, file, capsys):
+    wire.answers["POST histories"] = (403, {"err_msg": "No rights", "err_code": 403002})
+    assert take() == FAILED
     assert refused_with(capsys, "No rights")
-    importer.mock.get(f"{API}/users/current", json={})
-    assert script(history_import.main, "anonymous", URL, importer.file) == FAILED
+    wire.users[""] = {}
+    assert script(history_import.main, "anonymous", wire.url, file) == FAILED
     assert refused_with(capsys, "does not recognise this API key")
 
 
 @pytest.mark.parametrize("stderr, words", [
-    ("Traceback:\n  File x\n    y\nEOFError: ended early\n", "job j1 is error: EOFError: ended early"),
-    ("tarfile.ReadError: not opened:\n- method gz: no\n", "job j1 is error: tarfile.ReadError: not opened"),
-    (None, "job j1 is error: Galaxy does not say why"),
+    ("Traceback:\n  File x\n    y\nEOFError: ended early\n", "is error: EOFError: ended early"),
+    ("tarfile.ReadError: not opened:\n- method gz: no\n", "is error: tarfile.ReadError: not opened"),
+    (None, "is error: Galaxy does not say why"),
 ])
-def test_a_failed_import_shows_galaxys_reason(script, importer, capsys, stderr, words):
-    importer.job.update(state="error", stderr=stderr)
-    assert script(history_import.main, KEY, URL, importer.file) == FAILED
-    assert refused_with(capsys, f"the import failed: {words}; it has left the incomplete history h1")
-    importer.histories.clear()
-    assert script(history_import.main, KEY, URL, importer.file) == FAILED
+def test_a_failed_import_shows_galaxys_reason(take, wire, capsys, stderr, words):
+    wire.imports = {"state": "error", "stderr": stderr}
+    assert take() == FAILED
+    assert refused_with(capsys, f"the import failed: job {next(iter(wire.jobs))} {words}; "
+                                f"it has left the incomplete history {newest(wire)}")
+    wire.answers["GET job"] = lambda handler: wire.histories.clear()
+    assert take() == FAILED
     assert "has left" not in capsys.readouterr().err
-    assert importer.post.call_count == 2, "a failed import is started again"
+    assert wire.count("POST histories") == 2, "a failed import is started again"
 
 
-@pytest.mark.parametrize("there, words", [
-    ([dataset("a", 4)], "1 of the archive's datasets are missing or wrong in it: b (ok, 6 bytes)"),
-    ([dataset("a", 4), dataset("b", 5)], "1 of the archive's datasets are missing or wrong in it: b (ok, 6 bytes)"),
-    ([dataset("a", 4), dataset("b", 0, "discarded")], "b (ok, 6 bytes)"),
-    ([dataset("a", 4, "failed_metadata"), dataset("b", 6)], "a (ok, 4 bytes)"),
-    ([dataset("other", 4), dataset("b", 6)], "a (ok, 4 bytes)"),
+@pytest.mark.parametrize("arrivals, words", [
+    ({"b": {"name": "other"}}, "1 of the archive's datasets are missing or wrong in it: b (ok, 6 bytes)"),
+    ({"b": {"content": b"three"}}, "1 of the archive's datasets are missing or wrong in it: b (ok, 6 bytes)"),
+    ({"b": {"content": b"", "state": "discarded"}}, "b (ok, 6 bytes)"),
+    ({"a": {"state": "failed_metadata"}}, "a (ok, 4 bytes)"),
+    ({"a": {"name": "other"}}, "a (ok, 4 bytes)"),
 ])
-def test_datasets_that_are_missing_after_an_import_are_an_error(script, importer, capsys, there, words):
-    importer.contents["h1"] = there
-    assert script(history_import.main, KEY, URL, importer.file) == FAILED
-    assert refused_with(capsys, "history h1 (imported from archive: Run 12) was created, but")
-    importer.contents["h1"] = there
-    assert script(history_import.main, KEY, URL, importer.file) == FAILED
-    assert refused_with(capsys, words)
+def test_datasets_that_are_missing_after_an_import_are_an_error(take, wire, capsys, arrivals, words):
+    wire.arrivals = arrivals
+    assert take() == FAILED
+    output = capsys.readouterr()
+    assert f"history {newest(wire)} ({IMPORTED}) was created, but" in output.err and words in output.err
+    assert output.out == "" and output.err.count("\n") == 1
 
 
-def test_failed_datasets_are_imported_as_such_and_unfinished_ones_are_an_error(script, importer, capsys):
-    importer.file.write_bytes(archive(states={"a": "error", "b": "queued"}))
-    importer.contents["h1"] = [dataset("a", 4, "error"), dataset("b", None, "queued")]
-    assert script(history_import.main, KEY, URL, importer.file) == FAILED
+def test_failed_datasets_are_imported_as_such_and_unfinished_ones_are_an_error(take, wire, file, capsys):
+    wire.polls = 10**6
+    file.write_bytes(archive(states={"a": "error", "b": "queued"}))
+    assert take() == FAILED
     assert refused_with(capsys, "1 of the archive's datasets are missing or wrong in it: b (queued, 6 bytes)")
 
 
-def test_an_import_waits_for_metadata_jobs(script, importer, clock, capsys):
-    importer.metadata = [{"id": "j2"}]
-    assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == STILL_RUNNING
-    assert refused_with(capsys, "job j1 is still importing after 5 s")
-    importer.metadata = []
-    assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == 0
-    assert importer.post.call_count == 1
+def test_an_import_waits_for_metadata_jobs(take, wire, clock, capsys):
+    made = []
+
+    def set_metadata(handler):
+        if not made:
+            made.append(wire.create_job("__SET_METADATA__", newest(wire), "running"))
+    wire.answers["GET job"] = set_metadata
+    assert take("--timeout=5") == STILL_RUNNING
+    assert refused_with(capsys, f"job {next(iter(wire.jobs))} is still importing after 5 s")
+    made[0]["state"] = "ok"
+    assert take("--timeout=5") == 0
+    assert wire.count("POST histories") == 1
 
 
-def test_an_import_is_resumed_after_a_timeout(script, importer, clock, capsys):
-    importer.poll = 100
+def test_an_import_is_resumed_after_a_timeout(take, wire, clock, capsys):
+    wire.imports["polls"] = 100
     for _ in range(2):
-        assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == STILL_RUNNING
+        assert take("--timeout=5") == STILL_RUNNING
         assert refused_with(capsys, "repeat the command to wait again")
-    importer.poll = 0
-    assert script(history_import.main, "--format=value", KEY, URL, importer.file) == 0
-    assert capsys.readouterr().out == "h1\tits name\n" and importer.post.call_count == 1
-    assert script(history_import.main, KEY, URL, importer.file) == 0
-    assert importer.post.call_count == 2, "the first one had ended, so a second one is started"
+    [job] = wire.jobs.values()
+    wire.imports["polls"] = job["polls"] = 0
+    assert take("--format=value") == 0
+    assert capsys.readouterr().out == f"{newest(wire)}\t{IMPORTED}\n" and wire.count("POST histories") == 1
+    assert take() == 0
+    assert wire.count("POST histories") == 2, "the first one had ended, so a second one is started"
 
 
-def test_a_changed_archive_is_another_import(script, importer, clock):
-    importer.poll = 100
-    assert script(history_import.main, "--timeout=5", KEY, URL, importer.file) == STILL_RUNNING
-    importer.file.write_bytes(archive(annotation="other"))
-    importer.poll = 0
-    assert script(history_import.main, KEY, URL, importer.file) == 0
-    assert importer.post.call_count == 2
+def test_a_changed_archive_is_another_import(take, wire, file, clock):
+    wire.imports["polls"] = 100
+    assert take("--timeout=5") == STILL_RUNNING
+    file.write_bytes(archive(annotation="other"))
+    wire.imports.clear()
+    assert take() == 0
+    assert wire.count("POST histories") == 2
 
 
-def test_the_imported_history_is_found_by_name_time_and_contents(script, importer, capsys):
-    name = "imported from archive: Run 12"
-    importer.histories = [{"id": "h0", "name": "Run 12", "create_time": "T4"},
-                          {"id": "h2", "name": name, "create_time": "T4"}, {"id": "h1", "name": name, "create_time": "T5"},
-                          {"id": "h8", "name": "imported from archive: Run", "create_time": "T6"},
-                          {"id": "h9", "name": name, "create_time": "T8"}]
-    importer.contents["h2"] = importer.contents["h1"]
-    assert script(history_import.main, "--format=value", "--fields=id", KEY, URL, importer.file) == 0
-    assert capsys.readouterr().out == "h1\n", "the latest one before the job's end"
-    importer.contents["h1"] = [dataset("of another archive", 4)]
-    assert script(history_import.main, "--format=value", "--fields=id", KEY, URL, importer.file) == 0
-    assert capsys.readouterr().out == "h2\n", "the one that holds what the archive does"
-    importer.histories = importer.histories[:1]
-    assert script(history_import.main, KEY, URL, importer.file) == FAILED
-    assert refused_with(capsys, "job j1 has done the import, but its history does not exist")
+def test_the_imported_history_is_found_by_name_time_and_contents(take, wire, file, capsys):
+    earlier, other, shorter = map(wire.create_history, (IMPORTED, "Run 12", "imported from archive: Run"))
+    for name, content in CONTENTS.items():
+        wire.create_dataset(name, content, history=earlier)
+    wire.imports["create_time"] = wire.histories[earlier]["create_time"]
+    wire.answers["GET job"] = lambda handler: wire.create_history(IMPORTED)     # after its end
+    line = ["--format=value", "--fields=id"]
+    assert take(*line) == 0
+    latest = list(wire.histories)[3]
+    assert capsys.readouterr().out == f"{latest}\n", "the latest one before the job's end"
+    wire.histories[latest]["contents"].pop(0)
+    wire.arrivals = {"a": {"name": "other"}}
+    assert take(*line) == 0
+    assert capsys.readouterr().out == f"{earlier}\n", "the one that holds what the archive does"
+    wire.answers["GET job"] = lambda handler: [wire.histories.pop(one) for one in list(wire.histories) if one not in (
+        other, shorter)]
+    assert take() == FAILED
+    assert refused_with(capsys, "has done the import, but its history does not exist")
 
 
-@pytest.mark.parametrize("name, called", [
-    ("n" * 250, ("imported from archive: " + "n" * 250)[:255]), (None, "unnamed imported history")])
-def test_a_history_is_found_by_the_name_that_galaxy_makes(script, importer, name, called):
-    importer.file.write_bytes(archive(name=name))
-    importer.histories[0]["name"] = called
-    assert script(history_import.main, KEY, URL, importer.file) == 0
-    assert script(history_import.main, KEY, URL, "https://elsewhere.test/x.tgz") == 0
+@pytest.mark.parametrize("name", ["n" * 250, None])
+def test_a_history_is_found_by_the_name_that_galaxy_makes(take, wire, file, name):
+    wire.content = archive(name=name)
+    file.write_bytes(wire.content)
+    assert take() == 0
+    assert take(what="https://elsewhere.test/x.tgz") == 0
 
 
-def test_an_import_whose_answer_is_lost_is_found_by_its_job(script, importer, clock, capsys):
-    def late(request, context):
-        context.status_code = 504
-        importer.begin(request, context)
-        return {}
-    importer.mock.post(f"{API}/histories", json=late)
-    assert script(history_import.main, "--format=value", KEY, URL, importer.file) == 0
-    assert capsys.readouterr() == ("h1\tits name\n", "")
+def test_an_import_whose_answer_is_lost_is_found_by_its_job(take, wire, clock, capsys):
+    wire.answers["POST histories"] = (504, lambda handler: wire.import_archive(handler.asked.body))
+    assert take("--format=value") == 0
+    assert capsys.readouterr() == (f"{newest(wire)}\t{IMPORTED}\n", "")
 
 
-def lose_answer(request, context):
+def test_an_import_that_can_not_be_found_is_an_error(take, wire, clock, capsys):
     """The archive arrives whole, and a proxy does not wait for the answer."""
-    context.status_code = 504
-    b"".join(request.body)
-    return {}
-
-
-def test_an_import_that_can_not_be_found_is_an_error(script, importer, clock, capsys):
-    importer.mock.post(f"{API}/histories", json=lose_answer)
-    assert script(history_import.main, KEY, URL, importer.file) == TRY_LATER
+    wire.answers["POST histories"] = (504, {})
+    assert take() == TRY_LATER
     assert refused_with(capsys, "the server may have done it all the same, so look before you send it again")
     assert sum(clock.slept) >= 300
 
 
-def test_an_import_that_appears_after_its_run_has_given_up_is_taken_over(script, importer, clock, capsys):
-    importer.mock.post(f"{API}/histories", json=lose_answer)
-    assert script(history_import.main, KEY, URL, importer.file) == TRY_LATER
-    importer.jobs, again = [{"id": "j0"}, {"id": "j1"}], importer.mock.post(f"{API}/histories", json=importer.begin)
-    assert script(history_import.main, KEY, URL, importer.file) == 0
-    assert again.call_count == 0
-    assert script(history_import.main, KEY, URL, importer.file) == 0
-    assert again.call_count == 1, "the first one is done, so this is another one"
+def test_an_import_that_appears_after_its_run_has_given_up_is_taken_over(take, wire, file, clock):
+    wire.answers["POST histories"] = (504, {})
+    assert take() == TRY_LATER
+    wire.answers.clear()
+    wire.content = file.read_bytes()
+    wire.import_archive(None)
+    assert take() == 0
+    assert wire.count("POST histories") == 1
+    assert take() == 0
+    assert wire.count("POST histories") == 2, "the first one is done, so this is another one"
 
 
-def test_an_import_that_was_never_sent_takes_no_other_over(script, importer, clock):
-    importer.mock.post(f"{API}/histories", exc=requests.exceptions.ConnectTimeout("nobody is there"))
-    assert script(history_import.main, KEY, URL, importer.file) == TRY_LATER
-    importer.jobs = [*importer.jobs, {"id": "of another archive"}]
-    sent = importer.mock.post(f"{API}/histories", json=importer.begin)
-    assert script(history_import.main, KEY, URL, importer.file) == 0
-    assert sent.call_count == 1
+@pytest.fixture
+def beside(wire):
+    """requests-mock beside the server: it breaks connections before anything is sent."""
+    with requests_mock.Mocker(real_http=True) as mock:
+        yield mock
 
 
-def test_a_connection_that_breaks_during_the_upload_can_be_tried_later(script, importer, clock, capsys):
-    importer.mock.post(f"{API}/histories", exc=requests.exceptions.ConnectionError("reset"))
-    assert script(history_import.main, KEY, URL, importer.file) == TRY_LATER
+def test_an_import_that_was_never_sent_takes_no_other_over(take, wire, beside, clock):
+    beside.post(f"{wire.url}/api/histories", exc=requests.exceptions.ConnectTimeout("nobody is there"))
+    assert take() == TRY_LATER
+    wire.create_job("__IMPORT_HISTORY__", None)     # of another archive
+    beside.reset()
+    beside.stop()
+    assert take() == 0
+    assert wire.count("POST histories") == 1
+
+
+def test_a_connection_that_breaks_during_the_upload_can_be_tried_later(take, wire, beside, clock, capsys):
+    beside.post(f"{wire.url}/api/histories", exc=requests.exceptions.ConnectionError("reset"))
+    assert take() == TRY_LATER
     output = capsys.readouterr().err
-    assert "nothing was imported: POST http://galaxy.test/api/histories: the connection broke" in output
+    assert f"nothing was imported: POST {wire.url}/api/histories: the connection broke" in output
     assert "an archive goes in one request" in output and "may have done it" not in output and clock.slept == []
 
 
-def test_an_archive_too_large_for_a_proxy_is_an_error_with_a_hint(script, importer, capsys):
-    importer.mock.post(f"{API}/histories", status_code=413, text="<html><title>413 Too Large</title></html>")
-    assert script(history_import.main, KEY, URL, importer.file) == FAILED
+def test_an_archive_too_large_for_a_proxy_is_an_error_with_a_hint(take, wire, capsys):
+    wire.answers["POST histories"] = (413, b"<html><title>413 Too Large</title></html>", {"Content-Type": "text/html"})
+    assert take() == FAILED
     output = capsys.readouterr().err
     assert "nothing was imported" in output and "its administrator can raise the limit" in output
     assert output.endswith("an archive goes in one request; --help says how to send one in pieces\n")
@@ -643,15 +630,15 @@ def replace_by_mv(path):
 
 
 @pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"shorter"), replace_by_mv])
-def test_an_archive_that_changes_during_the_upload_is_not_imported(importer, change):
-    whole = read_archive(importer.file)
+def test_an_archive_that_changes_during_the_upload_is_not_imported(file, change):
+    whole = read_archive(file)
 
     class Bar:
         n = 0
 
         def update(self, size):
             if size:
-                change(importer.file)
+                change(file)
 
     with pytest.raises(GalaxyError, match="changed while it was sent, so nothing is imported"):
         b"".join(histories.ArchiveForm(whole, Bar()))

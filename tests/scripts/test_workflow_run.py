@@ -85,7 +85,7 @@ def test_all_options_go_into_the_request(script, galaxy, capsys):
 def test_on_complete_is_refused_for_an_old_server(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/version", json={"version_major": "25.1"})
     assert script(workflow_run.main, "--on-complete=notify", KEY, URL, "n", "table=hda:d") == FAILED
-    assert "needs Galaxy 26.1 or later, and http://galaxy.test is 25.1" in capsys.readouterr().err and sent(galaxy) == []
+    assert "needs Galaxy 26.0 or later, and http://galaxy.test is 25.1" in capsys.readouterr().err and sent(galaxy) == []
 
 
 def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):

@@ -1,4 +1,5 @@
 """The pages in docs/: the reference is up to date, links lead somewhere, and a script has one name everywhere."""
+import json
 import re
 import sys
 from pathlib import Path
@@ -16,6 +17,15 @@ def test_the_script_reference_is_what_make_reference_writes(monkeypatch):
     import make_reference
     monkeypatch.delitem(sys.modules, "make_reference")
     assert (ROOT / "docs" / "scripts.md").read_text("utf-8") == make_reference.render(), "run make reference"
+
+
+def test_the_page_of_releases_is_what_make_matrix_writes(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tests" / "live")
+    import matrix
+    monkeypatch.delitem(sys.modules, "matrix")
+    data = json.loads((ROOT / "docs" / "releases.json").read_text())
+    assert (ROOT / "docs" / "releases.md").read_text("utf-8") == matrix.render(data)
+    assert {script for note in matrix.NOTES for script in note.scripts} <= set(matrix.SCRIPTS)
 
 
 def test_the_readme_has_150_lines_at_most():

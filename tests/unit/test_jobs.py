@@ -100,11 +100,24 @@ def test_failure_reasons_are_plain_words(message, words):
 def test_one_request_brings_the_metrics_of_all_jobs(galaxy, requests_mock):
     runs = Runs(requests_mock)
     requests_mock.get(f"{API}/invocations/i/metrics", json=[*runs.measured("j", 75, 2**30, 1000), *runs.measured("k", 0)])
-    assert jobs.job_metrics(galaxy, "i") == {"j": {"run_time": 75, "start": 1000, "end": 1075, "memory": 2**30},
-                                          "k": {"run_time": 0, "start": None, "end": None, "memory": None}}
+    assert jobs.job_metrics(galaxy, "i", []) == {"j": {"run_time": 75, "start": 1000, "end": 1075, "memory": 2**30},
+                                                 "k": {"run_time": 0, "start": None, "end": None, "memory": None}}
     assert jobs.metrics_of_job(galaxy, "k")["run_time"] == 0
-    requests_mock.get(f"{API}/invocations/i/metrics", status_code=404, json={"err_msg": "an old server"})
-    assert jobs.job_metrics(galaxy, "i") == {}
+
+
+def test_each_job_is_asked_for_its_metrics_where_galaxy_has_no_request_for_all(galaxy, requests_mock):
+    runs = Runs(requests_mock)
+    requests_mock.get(f"{API}/invocations/i/metrics", status_code=404, text="<title>404 Not Found</title>")
+    requests_mock.get(f"{API}/version", json={"version_major": "24.1"})
+    requests_mock.get(f"{API}/jobs/j/metrics", json=runs.measured("j", 75))
+    requests_mock.get(f"{API}/jobs/k/metrics", status_code=403, json={"err_msg": "not yours"})
+    metrics = jobs.job_metrics(galaxy, "i", ["j", "k"])
+    assert [metrics[job]["run_time"] for job in "jk"] == [75, None]
+
+
+def test_metrics_that_this_key_may_not_see_are_none(galaxy, requests_mock):
+    requests_mock.get(f"{API}/invocations/i/metrics", status_code=403, json={"err_msg": "not yours"})
+    assert jobs.job_metrics(galaxy, "i", ["j"]) == {}
 
 
 def test_failed_jobs_come_before_the_jobs_that_they_pause(galaxy, requests_mock):

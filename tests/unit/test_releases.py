@@ -1,7 +1,11 @@
 """Servers of earlier releases: what is asked of them, what is done the older way, and what is said where there is none."""
 import hashlib
 
+import dataset_list
+import dataset_show
 import dataset_upload
+import filter_failed_datasets_from_collection
+import invocation_rerun
 import pytest
 from fakes import KEY
 from fakes.old_galaxy import OldGalaxy
@@ -195,3 +199,62 @@ def test_no_request_goes_out_on_a_connection_that_a_piece_has_used(old, script, 
     for _ in range(10):
         uploaded(script, old, tmp_path / "a.txt")
     assert {one.headers["Connection"] for one in old.asked if one.kind == "PATCH upload"} == {"close"}
+
+
+# --------------------------------------------------------------------------------------------------------------- answers
+
+URL = "http://galaxy.test"
+API = f"{URL}/api"
+H = "f597429621d6eb2b"
+
+
+@pytest.fixture
+def of_25_0(requests_mock):
+    """A Galaxy whose collections do not tell their elements' states: `c` has one that runs, until `ends()`."""
+    inner = {"id": "i", "elements": [element("d1", "ok"), element("d2", "running")]}
+    about = {"id": "c", "name": "reads", "hid": 1, "history_id": H, "history_content_type": "dataset_collection",
+             "collection_type": "list:list", "populated": True, "populated_state": "ok", "populated_state_message": None,
+             "deleted": False, "elements": [{"element_identifier": "s", "element_type": "dataset_collection",
+                                             "object": inner}]}
+    requests_mock.get(f"{API}/histories/{H}", json={"id": H, "name": "H", "deleted": False})
+    requests_mock.get(f"{API}/histories", json=[{"id": H, "name": "H"}])
+    requests_mock.get(f"{API}/datasets", json=[{name: about[name] for name in about if name != "elements"}])
+    requests_mock.get(f"{API}/histories/{H}/contents", json=[about])
+    for path in ("dataset_collections/c", f"histories/{H}/contents/dataset_collections/c"):
+        requests_mock.get(f"{API}/{path}", json=about)
+        requests_mock.get(f"{API}/{path}?view=collection", json={**about, "elements": []})
+    requests_mock.ends = lambda: (inner["elements"].pop(), inner["elements"].append(element("d2", "error")))
+    return requests_mock
+
+
+def element(dataset, state):
+    return {"element_identifier": dataset, "element_type": "hda", "object": {"id": dataset, "name": dataset, "state": state}}
+
+
+def test_a_list_shows_the_states_of_a_collections_elements_where_galaxy_does_not_count_them(of_25_0, script, capsys):
+    line = ["--format=value", "--fields=ref,state", KEY, URL, H]
+    assert script(dataset_list.main, *line) == 0
+    of_25_0.ends()
+    of_25_0.get(f"{API}/dataset_collections/c", json={"elements": [element("d1", "ok"), element("d2", "error")]})
+    assert script(dataset_list.main, *line) == 0
+    assert capsys.readouterr().out.splitlines() == ["hdca:c\trunning, ok", "hdca:c\tok, error"]
+
+
+def test_a_collection_is_in_the_state_of_its_elements_where_galaxy_does_not_count_them(of_25_0, script, capsys):
+    line = ["--format=value", "--fields=ref,state,misc_info", KEY, URL, "hdca:c"]
+    assert script(dataset_show.main, *line) == 0
+    assert capsys.readouterr().out == "hdca:c\trunning\t1 ok, 1 running\n"
+
+
+def test_waiting_for_a_collection_that_does_not_count_its_elements(of_25_0, script, capsys):
+    assert script(filter_failed_datasets_from_collection.main, "--wait", "--timeout=0", URL, KEY, "H", 1) == 4
+    assert "1 datasets of collection 'reads' are unfinished" in capsys.readouterr().err
+
+
+def test_running_an_invocation_again_is_refused_where_nothing_tells_its_parameters(requests_mock, script, capsys):
+    requests_mock.get(f"{API}/invocations/{H}", json={"id": H, "state": "failed", "history_id": H})
+    requests_mock.get(f"{API}/invocations/{H}/request", status_code=404, text="<title>404 Not Found</title>")
+    requests_mock.get(f"{API}/version", json={"version_major": "24.1"})
+    assert script(invocation_rerun.main, "--all", KEY, URL, H) == 1
+    assert f"needs Galaxy 24.2 or later, and {URL} is 24.1" in capsys.readouterr().err
+    assert {one.method for one in requests_mock.request_history} == {"GET"}

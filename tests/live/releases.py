@@ -1,0 +1,61 @@
+"""What the releases of Galaxy lack, and what the scripts do there: the one list, for the tests that are skipped on a release
+(`@pytest.mark.needs(NAME)`) and for docs/releases.md.
+"""
+from typing import NamedTuple
+
+NEWEST = "26.1"
+SERIES = ["24.1", "24.2", "25.0", "25.1", "26.0", NEWEST]
+
+
+class Lack(NamedTuple):
+    """What servers before `since` lack. The `scripts` are `adapted`: they do their job in another way, told in `text`; or
+    they do not do it there, and `text` tells the request that is refused, and what the user is told."""
+
+    since: str
+    feature: str
+    scripts: tuple
+    adapted: bool
+    text: str
+
+
+ADAPTED, REFUSED = True, False
+UPLOADING = ("collection_create.py", "dataset_upload.py", "example_watch_folder.py", "fetch_to_library.py",
+             "folder_watch.py", "library_sync.py", "library_upload_dir.py", "upload_to_history.py", "workflow_batch.py",
+             "workflow_run.py")
+
+LACKS = {
+    "hashes": Lack("24.2", "hashes of files that are fetched", UPLOADING, ADAPTED, """
+        POST `/api/tools/fetch` with `hashes` is refused (400, "Extra inputs are not permitted"): Galaxy compares the
+        MD5 of each file in place of the SHA-256, and a dataset whose bytes differ ends in `error` as on newer
+        servers. What it fetches from an address with another hash than an MD5 is not compared; a warning says so."""),
+    "metrics": Lack(
+        "24.2", "the metrics of all jobs of an invocation", ("invocation_report.py", "invocation_show.py"), ADAPTED, """
+        GET `/api/invocations/ID/metrics` is 404: each job is asked for its own."""),
+    "request": Lack("24.2", "the request that an invocation was made by", ("invocation_rerun.py",), REFUSED, """
+        GET `/api/invocations/ID/request` is 404, and nothing else tells the parameters of a run: `running an
+        invocation again needs Galaxy 24.2 or later, and SERVER is 24.1: nothing there tells which parameters it ran
+        with; workflow_run.py runs its workflow on the same datasets (hda:ID)`."""),
+    "library display": Lack(
+        "25.0", "downloads of libraries' datasets by the route of the others",
+        ("dataset_download.py",), ADAPTED, """
+        GET `/api/datasets/ID/display?hda_ldda=ldda` is an error 500: the bytes come by
+        `/api/libraries/datasets/download/uncompressed`."""),
+    "elements_states": Lack(
+        "25.1", "the number of a collection's elements in each state",
+        ("collection_create.py", "dataset_list.py", "dataset_show.py", "dataset_wait.py", "invocation_report.py",
+         "filter_failed_datasets_from_collection.py"), ADAPTED, """
+        GET `/api/dataset_collections/ID?view=collection` answers without `elements_states`: the elements are counted."""),
+    "first bytes": Lack(
+        "26.0", "bytes in the request that creates an upload's session",
+        UPLOADING, ADAPTED, """
+        POST `/api/upload/resumable_upload` with bytes makes a session without them: a small file takes two requests."""),
+    "on_complete": Lack("26.0", "actions at the end of an invocation", ("workflow_run.py",), REFUSED, """
+        POST `/api/workflows/ID/invocations` ignores `on_complete` without a word, so `--on-complete` is refused
+        before anything is sent: `--on-complete needs Galaxy 26.0 or later, and SERVER is 24.1: invocation_wait.py
+        waits for the end, so that your own script can act then`."""),
+}
+
+
+def is_older(series, since):
+    """Whether a release, such as 24.2, is before another."""
+    return tuple(map(int, series.split("."))) < tuple(map(int, since.split(".")))
