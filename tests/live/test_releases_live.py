@@ -8,7 +8,7 @@ from .test_folder_watch_live import test_a_folder_that_files_are_dropped_into, w
 from .test_history_archives_live import full, packed, test_there_and_back
 from .test_library_sync_live import files, sync, test_a_run_and_the_next
 from .test_transfer_live import test_odd_names_and_empty_files_there_and_back
-from .test_workflow_batch_live import test_each_row_is_run_once_and_a_new_row_later
+from .test_workflow_batch_live import killed_and_run_to_its_end, test_each_row_is_run_once_and_a_new_row_later
 from .test_workflow_run_live import tables, test_collections_of_each_type_keep_their_samples_names
 
 __all__ = [
@@ -39,3 +39,8 @@ def admin(server):
 
 def test_it_is_the_oldest_release(person):
     assert person.look("version")["version_major"] == SERIES[0]
+
+
+@pytest.mark.soak
+def test_eight_samples_killed_at_ten_instants(person, tmp_path, state, instants):
+    assert killed_and_run_to_its_end(person, tmp_path, state, instants, 8, 10, 8) >= 8

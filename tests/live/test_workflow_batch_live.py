@@ -175,12 +175,14 @@ def test_one_history_for_all(person, tmp_path):
         row["invocation"] for row in rows.values()}
 
 
-def test_killed_again_and_again_and_an_answer_lost(person, tmp_path, state, instants):
-    sheet = a_sheet(tmp_path, 6)
+def killed_and_run_to_its_end(person, folder, state, instants, count, times, longest):
+    """A batch of so many samples, two answers to whose submissions are lost, killed `times` times within `longest` seconds
+    each, then run to its end: each sample once, and how often it was killed."""
+    sheet = a_sheet(folder, count)
     road = LosingRoad(person.url, numbers=(1, 4))
-    line = ["workflow_batch.py", "-q", "--max-running=3", f"--download={tmp_path}/out", person.key, road.url, FIRST, sheet]
+    line = ["workflow_batch.py", "-q", "--max-running=3", f"--download={folder}/out", person.key, road.url, FIRST, sheet]
     kills = 0
-    for instant in sorted(instants.uniform(0.3, 3) for _ in range(6)):      # the early ones first: it is not over by then
+    for instant in sorted(instants.uniform(0.3, longest) for _ in range(times)):    # the early ones first: it is not over
         process = begun(person, *line, **state)
         try:
             assert process.wait(timeout=instant) == 0
@@ -189,8 +191,13 @@ def test_killed_again_and_again_and_an_answer_lost(person, tmp_path, state, inst
             kills += kill(process)
     ended = person.run(*line, **state)
     road.close()
-    assert ended.returncode == 0 and kills >= 3, ended
-    assert one_run_each(person, sheet, 6) == 0 and fetched(tmp_path / "out", 6)
+    assert ended.returncode == 0, ended
+    assert one_run_each(person, sheet, count) == 0 and fetched(folder / "out", count)
+    return kills
+
+
+def test_killed_again_and_again_and_an_answer_lost(person, tmp_path, state, instants):
+    assert killed_and_run_to_its_end(person, tmp_path, state, instants, 6, 6, 3) >= 3
 
 
 # ------------------------------------------------------- what a person does with Galaxy or the line between two visits

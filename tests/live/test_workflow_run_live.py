@@ -191,6 +191,7 @@ def test_a_tools_parameter_and_cached_jobs(person, tables):
     assert person.look(f"jobs/{job}", full="true")["copied_from_job_id"]
 
 
+@pytest.mark.needs("request")
 def test_a_failed_run_again_with_what_ran_well_from_its_jobs(person, tables):
     line = [f"--record={tables}/run.json", f"--report={tables}/run.html", f"tables={tables}/t1.tsv",
             f"tables={tables}/bad.tsv"]

@@ -13,6 +13,7 @@ from fakes.old_galaxy import OldGalaxy
 from common import TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts import releases
 from galaxy_api_scripts.datasets import hashing, tus, upload
+from galaxy_api_scripts.tools import request
 
 FEATURE = "a thing"
 
@@ -258,3 +259,10 @@ def test_running_an_invocation_again_is_refused_where_nothing_tells_its_paramete
     assert script(invocation_rerun.main, "--all", KEY, URL, H) == 1
     assert f"needs Galaxy 24.2 or later, and {URL} is 24.1" in capsys.readouterr().err
     assert {one.method for one in requests_mock.request_history} == {"GET"}
+
+
+def test_a_repeat_without_a_limit_as_old_servers_write_it():
+    values = {f"ops_{number}|col": [1] for number in range(9)}
+    assert request._count_repeats(values, "ops", {"min": 0, "max": "__Infinity__", "default": 0}) == 9
+    with pytest.raises(GalaxyError, match="takes ops 2 times at most"):
+        request._count_repeats(values, "ops", {"min": 0, "max": 2, "default": 0})
