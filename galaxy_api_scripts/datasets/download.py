@@ -106,13 +106,16 @@ class DownloadFolder:
     `overwrite` replaces files that the manifest does not know. Unless not to `compare`, what comes is compared with Galaxy's
     hash of it, if there is one; with `verify` Galaxy computes a missing one, and files that are there are compared too.
     `stall` is how many seconds may pass without progress. If another run fetches into the folder, `on_wait` is called, and
-    its end waited for; without it that is an error.
+    its end waited for; without it that is an error. Where the folder is `renewed`, the datasets of a later attempt take the
+    names of those that were downloaded before, and their places in the manifest.
     """
 
     def __init__(self, galaxy: Galaxy, folder: Path, template: str = "", overwrite: bool = False, verify: bool = False,
-                 compare: bool = True, stall: float = STALL_TIMEOUT, on_wait: Callable[[], object] | None = None):
+                 compare: bool = True, stall: float = STALL_TIMEOUT, on_wait: Callable[[], object] | None = None,
+                 renewed: bool = False):
         self.galaxy, self.folder, self.template, self.overwrite = galaxy, folder, template, overwrite
         self.verify, self.compare, self.stall, self.on_wait = verify, compare, stall, on_wait
+        self.renewed = renewed
         self.manifest = Manifest(folder)
         self.stopped = threading.Event()        # once it is set, no other download is begun
 
@@ -123,11 +126,14 @@ class DownloadFolder:
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(OSError):      # of a file system without locks
                 stack.enter_context(hold_lock(self.folder, on_wait=self.on_wait))
-            self.manifest = Manifest(self.folder)
+            if self.manifest.has_changed():
+                self.manifest = Manifest(self.folder)
             self.manifest.carry_over()
             rows = self.manifest.rows
+            if self.renewed:
+                rows = self.manifest.rows_of(items)
             self.paths = UniquePaths(self.template, [MANIFEST, *(row["path"] for row in rows.values() if row["path"])],
-                                     self.manifest.folders)
+                                     {row["collection"]: row["folder"] for row in rows.values() if row["collection"]})
             _fetch_hashes(self.galaxy, items)
             tasks = []
             for item in items:
@@ -171,7 +177,7 @@ class DownloadFolder:
             if total is not None:
                 total.update(about.get("file_size") or 0)
             return file
-        is_ours = item.key in self.manifest.rows and self.manifest.rows[item.key]["path"] == path
+        is_ours = any(row["path"] == path for row in list(self.manifest.rows.values()))
         digest = digest if self.compare else ""
         overwrite, size = self.overwrite or is_ours, about.get("file_size")
         try:
@@ -191,6 +197,8 @@ class DownloadFolder:
         def note_in_manifest(part: Path, computed: str) -> None:
             if packed and (not zipfile.is_zipfile(part) or zipfile.ZipFile(part).testzip()):
                 raise GalaxyError(f"{item.label}: the archive of it is broken: fetch it again", TRY_LATER)
+            if self.manifest.give_up(path, item):
+                (self.folder / path).unlink(missing_ok=True)    # a process killed here leaves no wrong file
             self.manifest.add(item, path, part.stat().st_size, f"{expected.algorithm}:{computed}", "ok")
 
         # Without `to_ext` old servers answer with a rendered page for some datatypes; with it, 26.1 fails for libraries'.
