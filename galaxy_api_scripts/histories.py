@@ -210,7 +210,8 @@ def read_archive(path: Path, label: str = "") -> Archive:
         with open_file(str(path)) as file:
             return _read(file, path)
     except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise GalaxyError(f"{label}: not the whole archive of a history: {error}") from None
+        is_cut = label != str(path) and (isinstance(error, EOFError) or "unexpected end" in str(error))    # on its way here
+        raise GalaxyError(f"{label}: not the whole archive of a history: {error}", TRY_LATER if is_cut else FAILED) from None
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         raise GalaxyError(f"{label}: not the archive of a history: {error}") from None
     except OSError as error:
