@@ -88,8 +88,9 @@ def run_row(row, paths):
 
 def collect_tests():
     """Return the names of the live tests."""
-    listed = subprocess.run([sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/live", f"--record={RESULTS}/none"],
-                            cwd=ROOT, check=True, capture_output=True, text=True)
+    listed = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/live", f"--record={RESULTS}/none"],
+        cwd=ROOT, check=True, capture_output=True, text=True)
     return [line for line in listed.stdout.splitlines() if "::" in line]
 
 
@@ -117,7 +118,7 @@ def render(data):
     cells = [f"| `{name}` | {' | '.join(cell(name, row, data.get(row)) for row in ROWS)} |" for name in SCRIPTS]
     return TEXT.format(
         newest=NEWEST, heads=" | ".join(ROWS), lines="---|" * len(ROWS), scripts="\n".join(cells),
-        rows="\n".join(["| Galaxy | date | tests passed | skipped | failed | not run |", "|---|---|---|---|---|---|", *known]),
+        rows="\n".join(["| Galaxy | date | tests passed | skipped | failed | not run |", "|---" * 6 + "|", *known]),
         notes="\n".join(f"{number}. Before {note.since}: {note.feature}. {' '.join(note.text.split())}"
                         for number, note in enumerate(NOTES, 1)))
 
