@@ -6,6 +6,9 @@ from typing import NamedTuple
 NEWEST = "26.1"
 SERIES = ["24.1", "24.2", "25.0", "25.1", "26.0", NEWEST]
 
+# Why a test of the second Galaxy, `prefixed`, is skipped where the first one is as production has it.
+NOT_IN_PRODUCTION = "it runs on a second Galaxy, under a prefix and with features switched off, the same as for 26.1"
+
 
 class Lack(NamedTuple):
     """What servers before `since` lack. The `scripts` are `adapted`: they do their job in another way, told in `text`; or
