@@ -40,6 +40,10 @@ from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
 FIELDS = ["id", "hid", "name", "history_id", "state", "deleted", "purged", "extension", "file_size", "hashes",
           "creating_job"]
 HASH_TIMEOUT = 600      # seconds that Galaxy may take to hash a dataset
+# Galaxy 26.1 does not encode the path in X-Accel-Redirect, which nginx decodes; a store's own files have plain names.
+NO_FILE_FOR_PROXY = (
+    "404 Not Found: the proxy before Galaxy hands out the files, and does not find this one: its disk is away, or its path "
+    "has a %, a ? or a letter beyond ASCII, as a linked file's may: Galaxy's administrator finds it in nginx's error log")
 
 
 # ------------------------------------------------------------------------------------------------------ what to download
@@ -206,9 +210,11 @@ class DownloadFolder:
         try:
             download_file(self.galaxy, route, self.folder / path, label=item.label, root=self.folder, expected=expected,
                           overwrite=overwrite, stall=self.stall, total=total, before_publish=note_in_manifest)
-        except GalaxyError:
+        except GalaxyError as error:
             if self.manifest.rows.get(item.key) is not before:      # a file that is not ours took the name meanwhile
                 self.manifest.add(item, "", item.about.get("file_size") or 0, "", "ok")
+            if error.status == 404 and "<html" in (error.body or "").lower():        # Galaxy's own is JSON
+                raise GalaxyError(f"{item.label}: {NO_FILE_FOR_PROXY}", status=404) from None
             raise
 
     def _compute_hash(self, item: DownloadItem) -> tuple[str, str]:

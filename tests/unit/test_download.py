@@ -567,6 +567,14 @@ def test_a_librarys_dataset_is_downloaded(script, loopback, folder, capsys):
     assert [row["ref"] for row in rows(folder)] == ["ldda:v"]
 
 
+def test_a_file_that_nginx_does_not_find_is_told_as_such(loopback, folder):
+    page = b"<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n<center><h1>404 Not Found</h1></center>\r\n" \
+           b"<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n"
+    with pytest.raises(GalaxyError, match="hands out the files, and does not find this one") as caught:
+        fetch(loopback, folder, (404, page))
+    assert caught.value.exit_code == FAILED and "prefix" not in str(caught.value)
+
+
 def test_a_bare_id_in_another_users_history_is_not_downloaded(script, loopback, folder, capsys):
     """A1."""
     loopback.will((200, []), (200, ABOUT))
