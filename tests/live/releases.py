@@ -48,8 +48,6 @@ LACKS = {
         ("collection_create.py", "dataset_list.py", "dataset_show.py", "dataset_wait.py", "invocation_report.py",
          "filter_failed_datasets_from_collection.py"), ADAPTED, """
         GET `/api/dataset_collections/ID?view=collection` answers without `elements_states`: the elements are counted."""),
-    "limits": Lack("25.1", "limits of repeats as numbers", ("tool_run.py",), ADAPTED, """
-        GET `/api/tools/ID?io_details=true` writes `"__Infinity__"` for a repeat without a limit: there is none then."""),
     "copy_contents": Lack("26.0", "copies of many datasets by one request", (), ADAPTED, """
         Only a test wants that."""),
     "first bytes": Lack(
@@ -60,6 +58,8 @@ LACKS = {
         POST `/api/workflows/ID/invocations` ignores `on_complete` without a word, so `--on-complete` is refused
         before anything is sent: `--on-complete needs Galaxy 26.0 or later, and SERVER is 24.1: invocation_wait.py
         waits for the end, so that your own script can act then`."""),
+    "limits": Lack("26.1", "limits of repeats as numbers", ("tool_run.py",), ADAPTED, """
+        GET `/api/tools/ID?io_details=true` writes `"__Infinity__"` for a repeat without a limit: there is none then."""),
 }
 
 
