@@ -54,6 +54,12 @@ LACKS = {
         "26.0", "bytes in the request that creates an upload's session",
         UPLOADING, ADAPTED, """
         POST `/api/upload/resumable_upload` with bytes makes a session without them: a small file takes two requests."""),
+    "jobs of subworkflows": Lack(
+        "26.0", "jobs of subworkflows in the summary of an invocation",
+        ("folder_watch.py", "invocation_cancel.py", "invocation_rerun.py", "invocation_wait.py", "workflow_batch.py",
+         "workflow_run.py"), ADAPTED, """
+        GET `/api/invocations/ID/jobs_summary` leaves them out without a word: each subworkflow is asked for its own once no
+        other job moves, and `--fail-fast` sees their failures then."""),
     "on_complete": Lack("26.0", "actions at the end of an invocation", ("workflow_run.py",), REFUSED, """
         POST `/api/workflows/ID/invocations` ignores `on_complete` without a word, so `--on-complete` is refused
         before anything is sent: `--on-complete needs Galaxy 26.0 or later, and SERVER is 24.1: invocation_wait.py
