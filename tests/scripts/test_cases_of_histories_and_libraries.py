@@ -115,7 +115,7 @@ def test_a1_a_historys_dataset_is_put_into_a_library_by_its_ref_and_a_collection
 
 def test_a_folder_without_a_description_hides_no_dataset_beside_it(galaxy, script, capsys, tmp_path):
     """Galaxy 26.1 answers the list of a folder with 500 where one in it has no description."""
-    history, file = galaxy.create_history("Run 12"), galaxy.create_file("Lab", "a.txt", b"abc")
+    history, _ = galaxy.create_history("Run 12"), galaxy.create_file("Lab", "a.txt", b"abc")
     [library] = galaxy.libraries.values()
     galaxy.answers[f"GET /api/folders/{library['root_folder_id']}/contents"] = (500, b"Internal Server Error")
     line = [KEY, f"{galaxy.url}/api/histories/{history}/contents", "lib:/Lab/a.txt"]
@@ -125,6 +125,7 @@ def test_a_folder_without_a_description_hides_no_dataset_beside_it(galaxy, scrip
     assert script(importlib.import_module("import_library_dataset_to_history").main, *line) == FAILED
     assert "lib:/Lab/in/a.txt: the library has nothing with that name" in capsys.readouterr().err
     (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "b.txt").write_text("b")
     capsys.readouterr()
     assert script(importlib.import_module("library_sync").main, KEY, galaxy.url, "Lab", "in") == FAILED
     assert f"update.py KEY {galaxy.url}/api/folders/ID description=..." in capsys.readouterr().err
