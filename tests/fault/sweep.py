@@ -420,7 +420,7 @@ def main(argv=None):
     began, figures, statuses, slow, memory, count = time.monotonic(), Counter(), Counter(), [], 0, Counter()
     tasks = plan(args, scripts)
     for result in results(tasks, int_option(args, "--workers", least=1)):
-        count.update(["run"] + ["believed"] * result["believed"] + ["words"] * ("Galaxy's never does (" in result["err"]))
+        count.update(["run"] + ["believed"] * result["believed"] + ["words"] * ("another form than" in result["err"]))
         swept.add(result["script"])
         statuses[result["statuses"][-1] if result["statuses"] else 0] += 1
         memory = max(memory, result["memory"])
@@ -434,7 +434,7 @@ def main(argv=None):
           f"{time.monotonic() - began:.0f} s, the most memory {memory / 2**20:.0f} MiB, the slowest {max(slow)[0]:.0f} s; "
           f"statuses {dict(statuses)}.")
     print(f"{count['believed']} times a false answer was one that is also right, and was believed; {count['words']} times a "
-          "message names the request and, for what its answer lacks, Python's error.\n")
+          "message names the request, but not what its answer lacks.\n")
     show([{"what": name, "runs": figures[name]} for name in FIGURES])
     return 1 if figures else 0
 
