@@ -42,7 +42,7 @@ LACKS = {
         "25.0", "downloads of libraries' datasets by the route of the others",
         ("dataset_download.py",), ADAPTED, """
         GET `/api/datasets/ID/display?hda_ldda=ldda` is an error 500: the bytes come by
-        `/api/libraries/datasets/download/uncompressed`."""),
+        `/api/libraries/datasets/download/uncompressed`, and a download that was cut starts over."""),
     "elements_states": Lack(
         "25.1", "the number of a collection's elements in each state",
         ("collection_create.py", "dataset_list.py", "dataset_show.py", "dataset_wait.py", "invocation_report.py",
