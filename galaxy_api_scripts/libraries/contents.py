@@ -105,8 +105,9 @@ def open_folder(galaxy: Galaxy, folder: str, library: str = "") -> LibraryFolder
         except GalaxyError as error:
             if error.status != 500:
                 raise
-            raise FolderNotListed(f"{error} (Galaxy 26.1 lists no folder with one in it that has no description: give those "
-                                  f"one: update.py KEY {galaxy.base}/api/folders/ID description=...)", status=500) from None
+            raise FolderNotListed(f"{error} (Galaxy 26.1 lists no folder without a description, as fetches leave them; this "
+                                  f"gives it one: update.py KEY {galaxy.base}/api/folders/{folder} description=x)",
+                                  status=500) from None
         about = answer["metadata"]
         if library and about["parent_library_id"] != library:
             raise GalaxyError(f"folder {folder} ({about['folder_name']}) is not in library {library}")
