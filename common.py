@@ -117,8 +117,7 @@ def _change(method: str, api_key: str, url: str, data: Any, return_formatted: bo
         if dry_run:
             return print_request(method, address, data, format)
         answer = galaxy.call(method, address, data)
-        makes = method == "POST" and re.fullmatch(MAKING_ROUTES, urlsplit(address).path)
-        if makes or (route and (route, answer) != ("workflows/ID", None)):
+        if (method == "POST" and MAKING_ROUTES.match(address)) or (route and (route, answer) != ("workflows/ID", None)):
             require_made(answer, needs_id=True)
         return show(answer, format, fields, plain=plain, changed=True) if return_formatted else answer
 
@@ -473,7 +472,7 @@ class Galaxy:
 
     def post(self, path: str, data: Any = None) -> Any:
         """Return the JSON answer to POST of `data` as JSON; raise an error for one that does not show what was made."""
-        return require_made(self.call("POST", path, data))
+        return require_made(self.call("POST", path, data), bool(MAKING_ROUTES.match(self.url_for(path))))
 
     def call(self, method: str, path: str, data: Any = None) -> Any:
         """Return the JSON answer to a request with `data` as its JSON body; None for an empty body."""
@@ -691,7 +690,8 @@ class Answer(dict[str, Any]):
 
 
 # A POST to these makes things, and is answered by their ids; others may be answered by a tool's id, true, an empty list.
-MAKING_ROUTES = r".*/api/((histories|libraries)(/\w+/contents)?|workflows(/\w+/invocations)?|dataset_collections)/?"
+MAKING_ROUTES = re.compile(r"[^?]*/api/((histories|libraries)(/\w+/contents)?|workflows(/\w+/invocations)?|folders/\w+"
+                           r"|dataset_collections)/?(\?|$)")
 
 
 def says_nothing(answer: Any) -> bool:
@@ -1284,8 +1284,8 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], changed: bool
 
 def print_request(method: str, url: str, data: Any, style: str | None = None) -> None:
     """Print a request that is not sent, for `--dry-run`, without the passwords in it."""
-    shown = redact_all(data, "(?i)passw|secret|token|api_?key")
-    show({"method": method, "url": redact(url), "payload": shown}, style or "json")
+    payload = redact_all(data, "(?i)passw|secret|token|api_?key")
+    show({"method": method, "url": redact(url), "payload": payload}, style or "json")
 
 
 def _select_fields(rows: Iterable[Any], fields: list[str], changed: bool) -> Iterator[Any]:

@@ -200,4 +200,8 @@ def run_tool(galaxy: Galaxy, history: str, text: str, values: dict[str, Any], ti
 
 def read_dataset_text(galaxy: Galaxy, dataset: str) -> str:
     """The text of a dataset, read into memory."""
-    return read_text(f"dataset {dataset}", content=galaxy.request("GET", f"datasets/{dataset}/display").content)
+    content = galaxy.request("GET", f"datasets/{dataset}/display").content
+    try:
+        return read_text(f"dataset {dataset}", content=content)
+    except GalaxyError as error:
+        raise GalaxyError(str(error)) from None     # no usage error

@@ -478,9 +478,10 @@ def test_a_post_that_makes_things_is_answered_by_their_ids(loopback, answer):
     """A history, a library, what is in them, a workflow, a collection: also for the verbs and a recipe's own URL."""
     loopback.will((204, b"") if answer is None else (200, answer))
     for path in ("histories", "libraries", "histories/f1/contents", "workflows", "workflows/f1/invocations",
-                 "dataset_collections/"):
-        with pytest.raises(GalaxyError, match="does not show what was done: the server may have done it"):
-            common.post(KEY, f"{loopback.url}/sub/api/{path}?v=1", {})
+                 "folders/F1", "dataset_collections/"):
+        for post in (Galaxy(KEY, f"{loopback.url}/sub").post, lambda path, data: common.post(KEY, path, data)):
+            with pytest.raises(GalaxyError, match="does not show what was done: the server may have done it"):
+                post(f"{loopback.url}/sub/api/{path}?v=1", {})
 
 
 @pytest.mark.parametrize("answer", [True, 0, "done", [], {"id": "toolshed.example.org/repos/d/tally/tally/0.2"}, {"id": 5}])
