@@ -28,7 +28,6 @@ try:
     import shutil
     import signal
     import socket
-    import stat
     import sys
     import textwrap
     import threading
@@ -104,8 +103,7 @@ def put(api_key: str, url: str, data: Any) -> Any:
 
 
 def make_url(api_key: str, url: str, args: Iterable[tuple[str, Any]] | None = None) -> str:
-    """Return `url` with `key=` (unless it has one) and then `args`, pairs `(name, value)` that are already quoted: for old
-    recipes that print or share it. Our own requests send the key in a header, which no log records."""
+    """Return `url` with `key=` (unless it has one), then `args`, quoted pairs `(name, value)`, for recipes that print it."""
     pairs = [*([] if re.search("[?&]key=", url) else [("key", api_key)]), *(args or [])]
     register_secret(api_key)
     return url + (("&" if "?" in url else "?") + "&".join(f"{name}={value}" for name, value in pairs) if pairs else "")
@@ -119,15 +117,13 @@ def _change(method: str, api_key: str, url: str, data: Any, return_formatted: bo
         if dry_run:
             return print_request(method, address, data, format)
         answer = galaxy.call(method, address, data)
-        is_nothing = method == "POST" and isinstance(answer, dict) and not answer.get("id", answer)
-        if is_nothing or (route and (route, answer) != ("workflows/ID", None)):
-            require_made(answer, needs_id=bool(route))
+        if (method == "POST" and MAKING_ROUTES.match(address)) or (route and (route, answer) != ("workflows/ID", None)):
+            require_made(answer, needs_id=True)
         return show(answer, format, fields, plain=plain, changed=True) if return_formatted else answer
 
 
 def url_on_route(galaxy: Galaxy, route: str) -> str:
-    """Return the address to ask, for a script that serves one `route` of the API such as `histories` or `histories/ID`;
-    raise a usage error for another. The user may leave out a route without ID, and `/contents` at the end."""
+    """Return the address to ask, on `route` (as `histories/ID`), whose end a URL may lack; raise an error for others."""
     if not route:
         return galaxy.url
     parts, root = urlsplit(galaxy.url), urlsplit(galaxy.base).path
@@ -144,10 +140,9 @@ def url_on_route(galaxy: Galaxy, route: str) -> str:
 # -------------------------------------------------------------------------------------------------------- KEY and URL
 
 def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
-    """Return the key to ask with (None for none) and the whole address, from KEY and URL in any form. KEY: the key; `-`:
-    $GALAXY_API_KEY, the file $GALAXY_API_KEY_FILE, or the entry of ~/.parsec.yml whose url fits; `@NAME`: that entry;
-    `anonymous`. URL: an address; `-`: $GALAXY_URL, or the entry's url; `/path`: joined to that. Raises a usage error, also
-    where a key that was looked up belongs to another server than URL's."""
+    """Return the key (None for none) and the address, from KEY and URL. KEY: the key; `-`: $GALAXY_API_KEY, the file
+    $GALAXY_API_KEY_FILE, or the entry of ~/.parsec.yml whose url fits; `@NAME`: that entry; `anonymous`. URL: an address;
+    `-`: $GALAXY_URL, or the entry's url; `/path`: joined to that. Raises a usage error, also for a key of another server."""
     key, url = key.strip(), url.strip()
     if not key:
         raise GalaxyError("the key is empty: is a variable unset? (to ask as nobody, give `anonymous`)", USAGE)
@@ -180,8 +175,7 @@ def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
 
 
 def _parsec_entry(name: str | None, url: str) -> tuple[str, str]:
-    """Return url and key of the entry `name` of ~/.parsec.yml; for None those of the one entry for the server of `url`, or
-    of the default entry where `url` is empty or several fit."""
+    """Return url and key of ~/.parsec.yml's entry `name`, for None of the one that fits `url`, or else the default one."""
     path = Path.home() / ".parsec.yml"
     if not path.exists():
         raise GalaxyError("no ~/.parsec.yml to look a key up in, nor is GALAXY_API_KEY or GALAXY_API_KEY_FILE set", USAGE)
@@ -244,13 +238,9 @@ def server_url(url: str) -> str:
 
 
 def join_url(base: str, path: str) -> str:
-    """Return the address of `path` (`/api/...`, or `-` for nothing more) on the server of `base`. A Galaxy behind a prefix
-    puts it into the paths in its answers, so it is not added twice."""
-    base = server_url(base)
-    if path == "-":
-        return base
-    prefix = urlsplit(base).path
-    return base + (path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path)
+    """Return the address of `path` (`/api/...`, with Galaxy's prefix or without, `-` for none) on the server of `base`."""
+    base, prefix = server_url(base), urlsplit(server_url(base)).path
+    return base + (path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path.removeprefix("-"))
 
 
 def origin(url: str) -> tuple[str, str | None, int]:
@@ -279,7 +269,7 @@ def read_text(name: str, is_private: bool = False, content: bytes | None = None)
     try:
         if content is None:
             content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        if is_private and os.name == "posix" and os.stat(name).st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        if is_private and os.name == "posix" and os.stat(name).st_mode & 0o044:
             raise GalaxyError(f"{name} holds a key and others may read it: chmod 600 {name}", USAGE)
         return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -290,15 +280,15 @@ def read_text(name: str, is_private: bool = False, content: bytes | None = None)
 # --------------------------------------------------------------------------------------------------- the command line
 
 def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -> dict[str, Any]:
-    """Return what docopt reads from the command line by the docstring `usage`, a dict by option and argument. A bad line
-    exits 2; docopt's own message would repeat the key. `legacy` keeps the lines of scripts from before docopt valid: a word
-    with one hyphen that is not exactly an option is an argument; the last of a repeated option counts; `-a=KEY` is `-a KEY`;
-    arguments beyond those of the usage line are ignored."""
+    """Return what docopt reads from the command line by the docstring `usage`. A bad line exits 2. `legacy` keeps the lines
+    of scripts from before docopt valid: a word with one hyphen that is not exactly an option is an argument; the last of a
+    repeated option counts; `-a=KEY` is `-a KEY`; arguments beyond those of the usage line are ignored."""
     argv = sys.argv[1:] if argv is None else argv
     if any("\ud800" <= letter <= "\udfff" for text in argv for letter in text):
         raise GalaxyError("an argument is not UTF-8", USAGE)
     if argv in (["-h"], ["--help"], ["--version"]):
-        print(f"{script_name()} {VERSION}" if argv == ["--version"] else "\n".join(map(_wrap, usage.strip().splitlines())))
+        print(f"{script_name()} {VERSION}" if argv == ["--version"] else "\n".join(map(_wrap, usage.strip().splitlines())),
+              flush=True)
         raise SystemExit(DONE)
     [pattern] = re.findall(r"^usage:.*?(?=\s*\n\s*\n|\s*\Z)", usage, re.IGNORECASE | re.DOTALL | re.MULTILINE)
     options, positionals = _split_line(argv, usage, pattern, legacy)
@@ -307,7 +297,7 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
     from docopt import DocoptExit, docopt
     try:
         args = docopt(usage, options + [number if word[:1] == "-" else word for number, word in numbered.items()], False)
-    except DocoptExit:
+    except DocoptExit:      # whose own message would repeat the key
         needed = re.sub(r"(?i)usage:|\[.*?\]|-\w+[ =]\w+|=\w+|\S+\.py", "", pattern.splitlines()[-1]).split()
         missing = f"missing: {', '.join(needed[len(positionals):])}" if len(positionals) < len(needed) else ""
         raise _bad_line(missing or "too many arguments (quote what has spaces), or an option is missing", pattern) from None
@@ -361,6 +351,9 @@ def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tupl
             most = max(len(re.findall(r"\b[A-Z][A-Z_0-9]*\b", line)) for line in pattern.replace("Usage", "").splitlines())
             if not any(word.startswith("-") for word in positionals[most:]):       # a mistyped option is not ignored
                 positionals = positionals[:most]
+    empty = [name for name, value in options if takes_value[name] and not value.removeprefix("\0").strip()]
+    if empty:
+        raise _bad_line(f"{empty[0]} is empty: is a variable unset?", pattern)
     return [word for name, value in options for word in [name] + [value.removeprefix("\0")] * takes_value[name]], positionals
 
 
@@ -405,8 +398,7 @@ def bool_option(text: str | None, name: str) -> bool:
 
 def parse_payload(pairs: list[str]) -> Any:
     """Return the payload that pairs describe: `NAME=VALUE` is a string, `NAME:=JSON` JSON, `NAME:=@FILE` a file's JSON,
-    `NAME@=FILE` a file's text, and `@FILE` alone is the whole payload; FILE `-` is standard input. Messages show no values:
-    one may be a password."""
+    `NAME@=FILE` a file's text, `@FILE` alone all of it; FILE `-` is standard input. Messages show no values."""
     if len(pairs) == 1 and pairs[0].startswith("@"):
         return read_json(pairs[0][1:])
     data: dict[str, Any] = {}
@@ -433,12 +425,10 @@ def read_json(name: str, text: str | None = None) -> Any:
 
 # ------------------------------------------------------------------------------------------------------------- Galaxy
 
-# For how many seconds a script asks again while the server is away, unless $GALAXY_RETRY_MAX is set: a person waits for a
-# one-shot script, and may have mistyped a port; nobody waits for an unattended one, and a restart of Galaxy takes minutes.
+# Seconds in which a script asks again: a person waits, who may have mistyped a port; a restart of Galaxy takes minutes.
 ONE_SHOT, UNATTENDED = 10, 600
 
-# The size of a page, and an order that misses nothing while things are added. Galaxy 26.1's /api/invocations takes
-# 100 at most; its /api/jobs and /api/datasets return 500 by default.
+# The size of a page (Galaxy 26.1 gives at most 100 invocations), and an order that misses nothing while things are added.
 MOST_PAGES = 500        # of a list without a limit
 PAGING: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("histories", "datasets"), {"limit": 500, "order": "create_time-asc"}),
@@ -448,7 +438,6 @@ PAGING: dict[str, dict[str, Any]] = {
 
 # From Galaxy 26.1's schema (DatasetState, JobState). `paused` jobs and datasets wait for a person, so they don't move.
 NON_TERMINAL_DATASET_STATES = ("new", "upload", "queued", "running", "setting_metadata")
-DATASET_STATES = (*NON_TERMINAL_DATASET_STATES, "ok", "empty", "error", "paused", "failed_metadata", "deferred", "discarded")
 # `deleting` may last for ever (26.1, jobs of a cancelled invocation), and never ends well.
 NON_TERMINAL_JOB_STATES = ("new", "resubmitted", "upload", "waiting", "queued", "running", "stop")
 TERMINAL_JOB_STATES = ("ok", "skipped", "error", "failed", "deleting", "deleted", "stopped", "paused")
@@ -477,13 +466,13 @@ class Galaxy:
             if error.status not in absent:      # 400: an id that Galaxy cannot decode
                 raise
             return None
-        if not answer and not isinstance(answer, (dict, list)):
+        if not answer and answer != []:
             raise GalaxyError(f"{Answer.latest}: the answer is {json.dumps(answer)}, which says nothing")
         return answer
 
     def post(self, path: str, data: Any = None) -> Any:
         """Return the JSON answer to POST of `data` as JSON; raise an error for one that does not show what was made."""
-        return require_made(self.call("POST", path, data))
+        return require_made(self.call("POST", path, data), bool(MAKING_ROUTES.match(self.url_for(path))))
 
     def call(self, method: str, path: str, data: Any = None) -> Any:
         """Return the JSON answer to a request with `data` as its JSON body; None for an empty body."""
@@ -541,8 +530,7 @@ class Galaxy:
         return (self.get_or_none(f"{path}/{text}", absent=absent) if is_id else None) or self.find(path, text)
 
     def current_user(self) -> dict[str, Any]:
-        """Return the user whose key this is (`GET /api/users/current`); raise an error where it is nobody's. Without a user
-        Galaxy answers many requests with an empty list, so call this first where one would be believed."""
+        """Return the user whose key this is; raise an error for nobody's, which Galaxy answers often with an empty list."""
         user: dict[str, Any] = self.get("users/current")
         if not isinstance(user, dict) or not user.get("id"):
             raise GalaxyError(f"{self.base} does not recognise this API key: check it", status=401)
@@ -653,8 +641,8 @@ class Galaxy:
             return None
         try:
             answer = json.loads(response.content, object_hook=Answer, parse_constant=int)     # NaN is no JSON
-            if answer in (None, {}) and method == "POST":
-                raise GalaxyError(f"{request}, and nothing in the answer: {MAY_HAVE_ACTED}", status=status, lost=True)
+            if method == "POST" and answer != [] and says_nothing(answer):
+                require_made([])
             if isinstance(answer, dict) and answer.get("err_code") and answer.get("err_msg"):
                 raise error_from_response(Answer.latest, response, self.base)
             return answer
@@ -678,8 +666,7 @@ class Galaxy:
 
 def backoff(timeout: float | None = None, first: float = 0.25, longest: float = 30.0) -> Iterator[int]:
     """Yield 0, 1, 2, ... with pauses that grow from `first` to `longest` seconds; the last after `timeout` seconds."""
-    end = None if timeout is None else time.monotonic() + timeout
-    pause = first
+    end, pause = None if timeout is None else time.monotonic() + timeout, first
     for look in itertools.count():
         yield look
         left = pause if end is None else end - time.monotonic()
@@ -700,6 +687,18 @@ class Answer(dict[str, Any]):
 
     def __missing__(self, key: str) -> Any:
         raise GalaxyError(f"{self.request}: the answer has no {key!r}, which Galaxy has from 24.1 on: is it one?")
+
+
+# A POST to these makes things, and is answered by their ids; others may be answered by a tool's id, true, an empty list.
+MAKING_ROUTES = re.compile(r"[^?]*/api/((histories|libraries)(/\w+/contents)?|workflows(/\w+/invocations)?|folders/\w+"
+                           r"|dataset_collections)/?(\?|$)")
+
+
+def says_nothing(answer: Any) -> bool:
+    """Whether nothing can have been made that has this answer: null, "", an empty id, no value, a list of nothing else."""
+    if isinstance(answer, dict):
+        return not answer.get("id", True) or all(value is None for value in answer.values())
+    return all(map(says_nothing, answer)) if isinstance(answer, list) else answer in (None, "")
 
 
 def require_made(answer: Any, needs_id: bool = False) -> Any:
@@ -795,6 +794,8 @@ def _number_from_env(variable: str, default: float, unit: str = "seconds") -> fl
 def _member_key(member: Any, route: str) -> str:
     """Return what identifies a member of a list: its id, or all of it as JSON where an id is not enough."""
     kind = member.get("history_content_type") if isinstance(member, dict) else None
+    if isinstance(member, dict) and route in (*PAGING, "workflows") and not isinstance(member.get("id", ""), str):
+        raise GalaxyError(f"{Answer.latest}: the answer has an id that is no text")
     if isinstance(member, dict) and "id" in member and (kind or route not in ("contents", "datasets")):
         return f"id {kind} {member['id']}"
     return json.dumps(member, sort_keys=True)       # a dataset and a collection may have the same id
@@ -1002,10 +1003,9 @@ INTERRUPTED = 130   # Ctrl-C; 128+N for signal N
 
 
 class GalaxyError(Exception):
-    """Something failed; `str()` of it is one line that is fit to show: what failed, why, what to try, and no key.
-    `exit_code` is the script's exit status. Where Galaxy answered: `status` (HTTP) with its `phrase`, `body` (text) and
-    `err_msg` (its own words). `lost`: a POST went out and no good answer came, so the server may have acted: look before
-    you send it again. `table` lists what there is to choose from; `run` prints it below the line."""
+    """`str()` of it is one line that is fit to show: what failed, why, what to try, and no key. `exit_code` is the script's.
+    Where Galaxy answered: `status` (HTTP) with its `phrase`, `body` (text) and `err_msg` (its own words). `lost`: a POST had
+    no good answer, so the server may have acted: look before you send it again. `table`: what there is to choose from."""
 
     def __init__(self, text: str, exit_code: int = FAILED, *, status: int | None = None, body: str | None = None,
                  err_msg: str | None = None, lost: bool = False, table: str = "", phrase: str = "",
@@ -1103,9 +1103,9 @@ on_success = _success_actions.append
 
 def _prepare_process() -> None:
     """Make the streams take any text, and let signals run `finally` clauses."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:      # closed by the caller; and for a closed stderr print would take stdout
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    for name, mode in (("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:      # closed by the caller: a result is an error then, and print would take stdout
+            setattr(sys, name, open(os.open(os.devnull, mode), "w"))  # noqa: SIM115
         if hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="backslashreplace")   # a cron job's locale may know no more than ASCII
     if getattr(sys.stdout, "isatty", bool)():       # names of other people's things are printed there
@@ -1129,7 +1129,8 @@ def _describe(error: BaseException) -> tuple[str, int]:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", INTERRUPTED
     if isinstance(error, OSError):
-        return (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error)), FAILED
+        place = f"{error.filename}: " if error.filename else "standard output: " * ("Bad file" in str(error))
+        return place + (error.strerror or str(error)), FAILED
     if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("galaxy_api_scripts"):
         return "the folder galaxy_api_scripts is missing: copy it beside this script, or install the project", FAILED
     if isinstance(error, ModuleNotFoundError):
@@ -1137,7 +1138,7 @@ def _describe(error: BaseException) -> tuple[str, int]:
         return f"the package {package} is not installed: pip install {package}", FAILED
     hint = "" if os.environ.get("GALAXY_DEBUG") else "; GALAXY_DEBUG=1 shows where"
     if Answer.latest and not isinstance(error, (AssertionError, ImportError, MemoryError)):
-        return f"{Answer.latest}: the answer is not of Galaxy's form ({type(error).__name__}: {error}){hint}", FAILED
+        return f"{Answer.latest}: the answer has another form than Galaxy's, a text in place of a list perhaps{hint}", FAILED
     return f"unforeseen: {type(error).__name__}: {error}{hint}", FAILED
 
 
@@ -1218,14 +1219,13 @@ OWN_STYLES = ("table", "json", "jsonl", "csv", "tsv", "value")
 
 
 def output_options(args: dict[str, Any], known: Iterable[str] = ()) -> dict[str, Any]:
-    """Return `{"format": ..., "fields": [...]}` from `--format` and `--fields`, for `show` and the four helpers. Raises a
-    usage error, before anything is sent, for an unknown style, and for a field that is not in `known` if given."""
+    """Return `{"format": ..., "fields": [...]}`, for `show` and the helpers; raise a usage error for what is not `known`."""
     style, fields = args["--format"], args["--fields"]
     if style not in OWN_STYLES[1:] and (style or fields):
         import tabulate  # so that nothing is sent where it is missing
         if style and style not in (OWN_STYLES[0], *tabulate.tabulate_formats):
             raise GalaxyError(f"--format={style}: expected one of {', '.join(OWN_STYLES)} or a style of tabulate", USAGE)
-    names = [name.strip() for name in (fields or "").split(",") if name.strip()]
+    names = [name.strip() for name in fields.strip(" ,").split(",")] if fields else []
     unknown = [name for name in names if known and name not in known]
     if unknown:
         raise GalaxyError(f"--fields: there is no {', '.join(unknown)}: there are {', '.join(known)}", USAGE)
@@ -1284,8 +1284,8 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], changed: bool
 
 def print_request(method: str, url: str, data: Any, style: str | None = None) -> None:
     """Print a request that is not sent, for `--dry-run`, without the passwords in it."""
-    shown = redact_all(data, "(?i)passw|secret|token|api_?key")
-    show({"method": method, "url": redact(url), "payload": shown}, style or "json")
+    payload = redact_all(data, "(?i)passw|secret|token|api_?key")
+    show({"method": method, "url": redact(url), "payload": payload}, style or "json")
 
 
 def _select_fields(rows: Iterable[Any], fields: list[str], changed: bool) -> Iterator[Any]:
@@ -1323,16 +1323,16 @@ def _fit(text: str, width: int) -> str:
 def format_table(content: list[Any], fields: Iterable[str] = (), style: str = "simple", fits: bool = False) -> str:
     """Return `content` as one of tabulate's tables; `fields` picks the columns. Cells are cut if it `fits` a terminal."""
     import tabulate
-    tabulate.PRESERVE_WHITESPACE = True
+    tabulate.PRESERVE_WHITESPACE, tabulate.MIN_PADDING = True, 0 if fits else 2
     vars(tabulate).update(wcwidth=type("", (), {"wcswidth": staticmethod(display_width)}), WIDE_CHARS_MODE=True)
     rows, columns = _columns(content)
     columns = list(fields) or columns
     # A line end in the first column would make another row of it.
     cells = [[clean(_cell(row.get(name)), "\n" if name != columns[0] else "") for name in columns] for row in rows]
     if fits:
-        widths = [max(map(display_width, column)) for column in zip([f"{name}  " for name in columns], *cells)]
+        widths = [max(map(display_width, column)) for column in zip(columns, *cells)]
         others = [number for number, name in enumerate(columns) if not re.fullmatch("(.*_)?id|ref", name)] or [0]
-        while sum(widths) + 2 * len(widths) - 2 > shutil.get_terminal_size().columns and max(widths[n] for n in others) > 10:
+        while sum(widths) + 2 * len(widths) - 2 > shutil.get_terminal_size().columns and max(widths[n] for n in others) > 6:
             widths[max(others, key=widths.__getitem__)] -= 1
         cells = [list(map(_fit, row, widths)) for row in cells]
     return tabulate.tabulate(cells, columns, style, disable_numparse=True)

@@ -31,11 +31,12 @@ All FASTQ files, and collections called like them, for another script:
 """
 import sys
 
-from common import DATASET_STATES, USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
+from common import NON_TERMINAL_DATASET_STATES, USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
 
 FIELDS = ["ref", "hid", "name", "state", "extension", "file_size", "collection_type"]
 ASKED = ["id", "hid", "name", "state", "extension", "file_size", "history_content_type", "collection_type",
          "populated_state", "elements_states"]
+DATASET_STATES = (*NON_TERMINAL_DATASET_STATES, "ok", "empty", "error", "paused", "failed_metadata", "deferred", "discarded")
 ORDER = "hid-asc,create_time-asc"   # copies and conversions may share a hid, and pages want one order
 
 

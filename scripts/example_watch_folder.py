@@ -35,6 +35,7 @@ import time
 
 from common import (
     NON_TERMINAL_DATASET_STATES,
+    NON_TERMINAL_JOB_STATES,
     UNATTENDED,
     USAGE,
     Galaxy,
@@ -116,12 +117,15 @@ class ByPath(Staging):
         for leaf in (leaf for value in values.values() for leaf in iter_datasets(value)):
             dataset = self.link(leaf.source.path)
             for _ in self.galaxy.poll(None):
+                # Asked first: a job that was cancelled, or killed with Galaxy, leaves its dataset as it was (26.1).
+                asked = {"tool_id": "upload1", "state": list(NON_TERMINAL_JOB_STATES)}
+                jobs = list(self.galaxy.pages("jobs", asked, limit=1))
                 about = self.galaxy.get(f"libraries/datasets/{dataset}")
-                if about["state"] not in NON_TERMINAL_DATASET_STATES:
+                if about["state"] not in NON_TERMINAL_DATASET_STATES or not jobs:
                     break
             if about["state"] != "ok":
-                raise GalaxyError(
-                    f"library dataset {dataset} ended in state {about['state']}: {about.get('misc_info') or ''}")
+                why = about.get("misc_info") or "its job is gone"
+                raise GalaxyError(f"library dataset {dataset} ended in state {about['state']}: {why}")
             self.refs[leaf.source, leaf.dbkey, leaf.tags] = {"src": "ld", "id": dataset}
         self.batches = []
         return self.batches

@@ -67,7 +67,6 @@ from galaxy_api_scripts.batch.watcher import DEFAULT_SETTLE, Watcher, WatchSetti
 from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
-from galaxy_api_scripts.workflows.run import require_nonempty
 
 
 def main(argv=None):
@@ -112,7 +111,6 @@ def watch_settings(args, tags):
     kind, pause, settle = args["--unit"], int_option(args, "--pause", 1), int_option(args, "--settle")
     if kind not in UNIT_KINDS:
         raise GalaxyError(f"--unit={kind}: expected {', '.join(UNIT_KINDS[:-1])} or {UNIT_KINDS[-1]}", USAGE)
-    require_nonempty(args, "--input", "--files", "--ready-file", "--move-to", "--on-done", "--on-fail")
     if not os.path.isdir(args["FOLDER"]):
         raise GalaxyError(f"{args['FOLDER']}: no such folder", USAGE)
     folder = os.path.realpath(args["FOLDER"])

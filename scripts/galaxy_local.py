@@ -51,8 +51,6 @@ from galaxy_api_scripts.local_server.server import start_galaxy, stop_all
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    if args["--home"] == "":
-        raise GalaxyError("--home= is empty: is a variable unset?", USAGE)
     series = args["--release"]
     if series is not None and series not in RELEASES:
         raise GalaxyError(f"--release={series}: expected one of {', '.join(RELEASES)}", USAGE)

@@ -110,8 +110,6 @@ def main(argv=None):
 def parse_target(text):
     """Return the path that --to names without needless slashes, "" for the root folder."""
     names = [name for name in (text or "").split("/") if name]
-    if text is not None and not text.strip():
-        raise GalaxyError("--to is empty: is a variable unset?", USAGE)
     if {".", ".."}.intersection(names):
         raise GalaxyError(f"--to={text}: expected names of folders, separated by /", USAGE)
     return "/".join(names)

@@ -66,13 +66,11 @@ from galaxy_api_scripts.batch.summary import (
 from galaxy_api_scripts.datasets.target_history import find_writable_history, shared_history
 from galaxy_api_scripts.files import check_writable
 from galaxy_api_scripts.progress import describe_counts
-from galaxy_api_scripts.workflows.run import require_nonempty
 from galaxy_api_scripts.workflows.staging import describe_input
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    require_nonempty(args, "--history")
     session = BatchSession(args)
     timeout = int_option(args, "--timeout")
     again = {name.strip() for name in (args["--again"] or "").split(",") if name.strip()}

@@ -62,7 +62,7 @@ def is_workflow(text, style):
         return "GalaxyWorkflow" in text
     try:
         return isinstance(json.loads(text)["steps"], dict)
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, RecursionError, TypeError, ValueError):
         return False
 
 

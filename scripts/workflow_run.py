@@ -82,7 +82,6 @@ from galaxy_api_scripts.workflows.run import (
     parse_on_complete,
     parse_step_parameter,
     plan_run,
-    require_nonempty,
     require_on_complete,
 )
 
@@ -139,7 +138,6 @@ def main(argv=None):
 
 def check_options(args):
     """The outputs' labels, what `plan_run` is to check, and the tags; `GalaxyError` (USAGE) for options that are wrong."""
-    require_nonempty(args, "--history", "--job", "--download", "--outputs")
     for option in ("--record", "--report"):
         if args[option] is not None:
             check_writable(args[option], overwrite=True, option=option)

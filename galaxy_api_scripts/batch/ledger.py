@@ -51,8 +51,6 @@ TABLES = [
 
 def ledger_path(text: str | None, default: Path) -> Path:
     """The path that `--ledger` names (`text`), or `default` without that option."""
-    if text is not None and not text.strip():
-        raise GalaxyError("--ledger is empty: is a variable unset?", USAGE)
     if text is None and default.parent.is_dir() and not os.access(default.parent, os.W_OK):
         raise GalaxyError(f"{default}: the folder is read-only, so the ledger can't be there: --ledger=FILE names another "
                           "place", USAGE)

@@ -220,7 +220,7 @@ class RunningSample:
         """Download the results; the absolute path of their folder."""
         outputs = output_datasets(self.galaxy, invocation_outputs(invocation, self.context.labels))
         items = [item for datasets in outputs.values() for item in datasets]
-        folder = DownloadFolder(self.galaxy, to)
+        folder = DownloadFolder(self.galaxy, to, renewed=True)
         problems = [describe_error(result) if isinstance(result, GalaxyError) else f"{item.label}: {describe_error(result)}"
                     for item, result in folder.download(items, PARALLEL_DOWNLOADS) if isinstance(result, Exception)]
         if problems:

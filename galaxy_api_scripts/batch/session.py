@@ -21,7 +21,6 @@ from galaxy_api_scripts.workflows.run import (
     check_workflow,
     invocation_options,
     parse_step_parameter,
-    require_nonempty,
 )
 
 MAX_ASKED = 20      # histories that are looked for on a server that may be a ledger's own
@@ -33,7 +32,6 @@ class BatchSession:
 
     def __init__(self, args: dict[str, Any]):
         date_lines(args.get("SHEET") or args.get("FOLDER") or "")
-        require_nonempty(args, "--download", "--outputs")
         self.args, self.once, self.dry_run = args, args["--once"], args["--dry-run"]
         self.output = output_options(args, () if self.dry_run else ROW_FIELDS)
         self.output["format"] = self.output["format"] or "tsv"

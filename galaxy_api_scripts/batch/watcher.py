@@ -63,7 +63,7 @@ class Watcher:
         self._submitted: dict[str, str] = {}        # fingerprints of what needs no more attention, by place
         self._units: dict[str, IncomingUnit] = {}   # of samples under way, by key
         self._next_scan = 0.0
-        self.is_stuck = False       # whether a unit could not be moved
+        self.is_stuck = False       # whether a unit could not be moved, or its command failed
         runner.context.on_end = self.finish
 
     def scan(self) -> None:
@@ -189,10 +189,11 @@ class Watcher:
                 code = run_command(command, environment)
                 if code:
                     raise GalaxyError(f"the command for it ended with {code}: {command}")
-        except subprocess.TimeoutExpired:
-            report_error(f"{sample.name}: the command for it did not end within {COMMAND_TIMEOUT} s: {command}")
-        except (GalaxyError, OSError) as error:
-            report_error(f"{sample.name}: {error}")
+        except (GalaxyError, OSError, subprocess.TimeoutExpired) as error:
+            is_late = isinstance(error, subprocess.TimeoutExpired)
+            problem = f"the command for it did not end within {COMMAND_TIMEOUT} s: {command}" if is_late else error
+            report_error(f"{sample.name}: {problem}")
+            self.is_stuck = True
 
 
 def default_ledger(server: str, folder: str, workflow: str) -> Path:

@@ -40,6 +40,10 @@ from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
 FIELDS = ["id", "hid", "name", "history_id", "state", "deleted", "purged", "extension", "file_size", "hashes",
           "creating_job"]
 HASH_TIMEOUT = 600      # seconds that Galaxy may take to hash a dataset
+# Galaxy 26.1 does not encode the path in X-Accel-Redirect, which nginx decodes; a store's own files have plain names.
+NO_FILE_FOR_PROXY = (
+    "404 Not Found: the proxy before Galaxy hands out the files, and does not find this one: its disk is away, or its path "
+    "has a %, a ? or a letter beyond ASCII, as a linked file's may: Galaxy's administrator finds it in nginx's error log")
 
 
 # ------------------------------------------------------------------------------------------------------ what to download
@@ -102,13 +106,16 @@ class DownloadFolder:
     `overwrite` replaces files that the manifest does not know. Unless not to `compare`, what comes is compared with Galaxy's
     hash of it, if there is one; with `verify` Galaxy computes a missing one, and files that are there are compared too.
     `stall` is how many seconds may pass without progress. If another run fetches into the folder, `on_wait` is called, and
-    its end waited for; without it that is an error.
+    its end waited for; without it that is an error. Where the folder is `renewed`, the datasets of a later attempt take the
+    names of those that were downloaded before, and their places in the manifest.
     """
 
     def __init__(self, galaxy: Galaxy, folder: Path, template: str = "", overwrite: bool = False, verify: bool = False,
-                 compare: bool = True, stall: float = STALL_TIMEOUT, on_wait: Callable[[], object] | None = None):
+                 compare: bool = True, stall: float = STALL_TIMEOUT, on_wait: Callable[[], object] | None = None,
+                 renewed: bool = False):
         self.galaxy, self.folder, self.template, self.overwrite = galaxy, folder, template, overwrite
         self.verify, self.compare, self.stall, self.on_wait = verify, compare, stall, on_wait
+        self.renewed = renewed
         self.manifest = Manifest(folder)
         self.stopped = threading.Event()        # once it is set, no other download is begun
 
@@ -119,11 +126,14 @@ class DownloadFolder:
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(OSError):      # of a file system without locks
                 stack.enter_context(hold_lock(self.folder, on_wait=self.on_wait))
-            self.manifest = Manifest(self.folder)
+            if self.manifest.has_changed():
+                self.manifest = Manifest(self.folder)
             self.manifest.carry_over()
             rows = self.manifest.rows
+            if self.renewed:
+                rows = self.manifest.rows_of(items)
             self.paths = UniquePaths(self.template, [MANIFEST, *(row["path"] for row in rows.values() if row["path"])],
-                                     self.manifest.folders)
+                                     {row["collection"]: row["folder"] for row in rows.values() if row["collection"]})
             _fetch_hashes(self.galaxy, items)
             tasks = []
             for item in items:
@@ -167,7 +177,7 @@ class DownloadFolder:
             if total is not None:
                 total.update(about.get("file_size") or 0)
             return file
-        is_ours = item.key in self.manifest.rows and self.manifest.rows[item.key]["path"] == path
+        is_ours = any(row["path"] == path for row in list(self.manifest.rows.values()))
         digest = digest if self.compare else ""
         overwrite, size = self.overwrite or is_ours, about.get("file_size")
         try:
@@ -187,6 +197,8 @@ class DownloadFolder:
         def note_in_manifest(part: Path, computed: str) -> None:
             if packed and (not zipfile.is_zipfile(part) or zipfile.ZipFile(part).testzip()):
                 raise GalaxyError(f"{item.label}: the archive of it is broken: fetch it again", TRY_LATER)
+            if self.manifest.give_up(path, item):
+                (self.folder / path).unlink(missing_ok=True)    # a process killed here leaves no wrong file
             self.manifest.add(item, path, part.stat().st_size, f"{expected.algorithm}:{computed}", "ok")
 
         # Without `to_ext` old servers answer with a rendered page for some datatypes; with it, 26.1 fails for libraries'.
@@ -198,9 +210,11 @@ class DownloadFolder:
         try:
             download_file(self.galaxy, route, self.folder / path, label=item.label, root=self.folder, expected=expected,
                           overwrite=overwrite, stall=self.stall, total=total, before_publish=note_in_manifest)
-        except GalaxyError:
+        except GalaxyError as error:
             if self.manifest.rows.get(item.key) is not before:      # a file that is not ours took the name meanwhile
                 self.manifest.add(item, "", item.about.get("file_size") or 0, "", "ok")
+            if error.status == 404 and "<html" in (error.body or "").lower():        # Galaxy's own is JSON
+                raise GalaxyError(f"{item.label}: {NO_FILE_FOR_PROXY}", status=404) from None
             raise
 
     def _compute_hash(self, item: DownloadItem) -> tuple[str, str]:

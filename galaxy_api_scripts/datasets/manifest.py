@@ -19,7 +19,7 @@ OLD_COLUMNS = ["id", *COLUMNS[1:6]]     # of manifests made before 2026-11-29
 
 
 class Manifest:
-    """The `manifest.tsv` of a folder of downloads: `rows` by their items' keys, and `folders`, `{collection's ref: name}`.
+    """The `manifest.tsv` of a folder of downloads: `rows` by their items' keys.
 
     A row is added before its file gets its name, so that a killed run leaves no file that the next one does not know.
     """
@@ -29,6 +29,7 @@ class Manifest:
         self.rows: dict[tuple[str, str, str], dict[str, str]] = {}
         self.has_old_rows = self.has_old_columns = False        # more than one row for some dataset
         self._mutex = threading.Lock()
+        self._stat = _stat_of(self.path)
         with contextlib.suppress(FileNotFoundError), open(self.path, encoding="utf-8", errors="replace", newline="") as file:
             reader = csv.DictReader(file, delimiter="\t")
             if reader.fieldnames not in (None, COLUMNS, OLD_COLUMNS):       # None: the disk was full before its first line
@@ -44,7 +45,23 @@ class Manifest:
                     self.has_old_rows |= key in self.rows
                     self.rows[key] = row
             self.has_old_columns = reader.fieldnames == OLD_COLUMNS
-        self.folders = {row["collection"]: row["folder"] for row in self.rows.values() if row["collection"]}
+
+    def rows_of(self, items: Iterable[DownloadItem]) -> dict[tuple[str, str, str], dict[str, str]]:
+        """The rows of these items only."""
+        return {item.key: self.rows[item.key] for item in items if item.key in self.rows}
+
+    def give_up(self, path: str, item: DownloadItem) -> bool:
+        """Remove the rows of others whose file `item` replaces; returns whether there were any."""
+        with self._mutex:
+            others = [key for key, row in self.rows.items() if row["path"] == path and key != item.key]
+            for key in others:
+                del self.rows[key]
+        self.has_old_rows |= bool(others)
+        return bool(others)
+
+    def has_changed(self) -> bool:
+        """Whether another run has written to the file since it was read."""
+        return self._stat != _stat_of(self.path)
 
     def has_file(self, item: DownloadItem) -> bool:
         """Whether the dataset's file exists with the right size."""
@@ -87,6 +104,13 @@ class Manifest:
 
     def _rewrite(self) -> None:
         write_atomic(self.path, _format_rows([COLUMNS], self.rows.values()), overwrite=True)
+
+
+def _stat_of(path: Path) -> tuple[int, ...]:
+    with contextlib.suppress(FileNotFoundError):
+        about = path.stat()
+        return about.st_ino, about.st_size, about.st_mtime_ns
+    return ()
 
 
 def _format_rows(heading: list[list[str]], rows: Iterable[dict[str, str]]) -> bytes:

@@ -123,7 +123,8 @@ class _Upload:
     """A file on its way to Galaxy, in one TUS session, or in several one after the other if sessions are lost.
 
     After any trouble the server is asked how many bytes it has; pieces shrink when they don't get through. A server that
-    went away in the middle of a piece may have stored more bytes than it says (Galaxy 26.1), so the file then starts over.
+    went away in the middle of a piece may have stored more bytes than it says (Galaxy 26.1), so the file then starts over,
+    as it does after a 502, by which a proxy says that it lost the process of Galaxy that it passed the piece to.
     """
 
     def __init__(self, galaxy: Galaxy, file: FileIO, size: int, name: str, checkpoint: Checkpoint, digest: StreamHash,
@@ -224,6 +225,11 @@ class _Upload:
         if is_too_large:
             self.piece_size = self.largest_piece = max(min(self.piece_size, self.size or MIN_PIECE) // 2, MIN_PIECE)
         elif error.status in (404, 410):                    # the session has expired
+            self.abandon_session()
+            return
+        elif error.status == 502 and self.session:
+            # One of several processes of Galaxy was stopped in the middle of the piece; another answers as if nothing was.
+            self.clock.back_off()
             self.abandon_session()
             return
         elif error.lost or error.exit_code == TRY_LATER or error.status in TRANSIENT_STATUSES or error.status in (409, 500):

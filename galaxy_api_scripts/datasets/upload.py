@@ -121,8 +121,8 @@ def _with_md5(galaxy: Galaxy, elements: list[dict[str, Any]], sessions: Iterator
         if hashes.get("MD5"):
             element["MD5"] = hashes["MD5"]
         elif hashes:
-            releases.warn_once(galaxy, "it compares what it fetches with no hash but an MD5, so not with the "
-                               f"{', '.join(hashes)} of {element['name']}")
+            releases.warn_once(galaxy, "it compares what it fetches from an address with an MD5 only, so not with the other "
+                               "hash that was given for it")
         if "elements" in element:
             element["elements"] = _with_md5(galaxy, element["elements"], sessions)
         older.append(element)

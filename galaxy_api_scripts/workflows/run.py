@@ -235,13 +235,6 @@ def invocation_options(args: dict[str, Any]) -> dict[str, Any]:
             **(CORRECTED if args["--allow-corrections"] else {})}
 
 
-def require_nonempty(args: dict[str, Any], *options: str) -> None:
-    """Raise `GalaxyError` (USAGE) for the first of these options that was given without a value."""
-    for option in options:
-        if args[option] == "":
-            raise GalaxyError(f"{option} is empty: is a variable unset?", USAGE)
-
-
 def parse_on_complete(text: str | None) -> list[dict[str, Any]]:
     """An invocation's `on_complete`, from `notify` or the address of a file source; [] for None."""
     if not text:

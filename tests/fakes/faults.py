@@ -56,3 +56,14 @@ def crash(after):
         galaxy.away = 2
         handler.cut()
     return fault
+
+
+def lose_a_process(after):
+    """One of Galaxy's processes is killed in the middle of a piece, of which more is stored than the others tell; the proxy
+    answers at once."""
+    def fault(handler):
+        content = handler.session_bytes
+        handler.galaxy.offsets[handler.ids[0]] = len(content)
+        content.extend(handler.read()[:after])
+        handler.refuse(502)
+    return fault

@@ -24,8 +24,13 @@ class OldGalaxy(FakeGalaxy):
         self.hangs_up = self.release <= (25, 1)
         return super().patch_upload(ask, body, which)
 
+    def get_storage(self, ask, body, which):
+        content = self.file(which)["content"]
+        return {"hashes": [{"hash_function": "MD5", "hash_value": hashlib.md5(content).hexdigest(),
+                            "extra_files_path": None}]} if self.release < (24, 2) else super().get_storage(ask, body, which)
+
     def post_fetch(self, ask, body, late=0.0):
-        elements = body["targets"][0]["elements"]
+        elements = [one for target in body["targets"] for one in target["elements"]]
         if self.release >= (24, 2):
             return super().post_fetch(ask, body, late)
         if any("hashes" in one for one in elements):
@@ -36,7 +41,7 @@ class OldGalaxy(FakeGalaxy):
         wrong = [one["name"] for one, session in zip(elements, sessions) if body.get("validate_hashes") and
                  one.get("MD5") not in (None, hashlib.md5(self.sessions[session][1]).hexdigest())]
         answer = super().post_fetch(ask, body, late)
-        for one, made in zip(elements, answer["outputs"]):
+        for one, made in zip(elements, answer.get("outputs", [])):
             self.datasets[made["id"]]["hashes"] = [{"hash_function": "MD5", "hash_value": one["MD5"]}] * ("MD5" in one)
             if one["name"] in wrong:
                 self.datasets[made["id"]].update(state="error", misc_info="Failed to validate upload with [MD5]")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from fakes import KEY
-from fakes.faults import crash, cut, forget, stall, status, swallow
+from fakes.faults import crash, cut, forget, lose_a_process, stall, status, swallow
 
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import checkpoint
@@ -105,14 +105,15 @@ def test_without_a_hash(wire, file):
     ([cut(50_000)], 1),                                     # in the middle of a piece
     ([cut(0), cut(1), cut(99_999), cut(0), cut(12_345)], 1),
     ([swallow, swallow], 1),                                # the answer is lost
-    ([status(502)], 1),
+    ([lose_a_process(50_000)], 2),                          # so is what another process tells of the one that was killed
+    ([status(504)], 1),
     ([status(500), status(503), status(408)], 1),
     ([status(429, Retry_After="0")], 1),
     ([status(409)], 1),
     ([forget], 2),                                          # the upload has expired
     ([cut(50_000), forget, cut(10_000)], 2),
     ([crash(50_000)], 2),                                   # Galaxy was killed: what it then tells is wrong
-    ([cut(10), crash(99_000), status(502)], 2),
+    ([cut(10), crash(99_000), status(503)], 2),
 ], ids=str)
 def test_the_bytes_arrive_once_whatever_fails(wire, file, clock, faults, sessions):
     wire.faults = list(faults)

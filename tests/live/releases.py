@@ -6,6 +6,9 @@ from typing import NamedTuple
 NEWEST = "26.1"
 SERIES = ["24.1", "24.2", "25.0", "25.1", "26.0", NEWEST]
 
+# Why a test of the second Galaxy, `prefixed`, is skipped where the first one is as production has it.
+NOT_IN_PRODUCTION = "it runs on a second Galaxy, under a prefix and with features switched off, the same as for 26.1"
+
 
 class Lack(NamedTuple):
     """What servers before `since` lack. The `scripts` are `adapted`: they do their job in another way, told in `text`; or
@@ -39,24 +42,30 @@ LACKS = {
         "25.0", "downloads of libraries' datasets by the route of the others",
         ("dataset_download.py",), ADAPTED, """
         GET `/api/datasets/ID/display?hda_ldda=ldda` is an error 500: the bytes come by
-        `/api/libraries/datasets/download/uncompressed`."""),
+        `/api/libraries/datasets/download/uncompressed`, and a download that was cut starts over."""),
     "elements_states": Lack(
         "25.1", "the number of a collection's elements in each state",
         ("collection_create.py", "dataset_list.py", "dataset_show.py", "dataset_wait.py", "invocation_report.py",
          "filter_failed_datasets_from_collection.py"), ADAPTED, """
         GET `/api/dataset_collections/ID?view=collection` answers without `elements_states`: the elements are counted."""),
-    "limits": Lack("25.1", "limits of repeats as numbers", ("tool_run.py",), ADAPTED, """
-        GET `/api/tools/ID?io_details=true` writes `"__Infinity__"` for a repeat without a limit: there is none then."""),
     "copy_contents": Lack("26.0", "copies of many datasets by one request", (), ADAPTED, """
         Only a test wants that."""),
     "first bytes": Lack(
         "26.0", "bytes in the request that creates an upload's session",
         UPLOADING, ADAPTED, """
         POST `/api/upload/resumable_upload` with bytes makes a session without them: a small file takes two requests."""),
+    "jobs of subworkflows": Lack(
+        "26.0", "jobs of subworkflows in the summary of an invocation",
+        ("folder_watch.py", "invocation_cancel.py", "invocation_rerun.py", "invocation_wait.py", "workflow_batch.py",
+         "workflow_run.py"), ADAPTED, """
+        GET `/api/invocations/ID/jobs_summary` leaves them out without a word: each subworkflow is asked for its own once no
+        other job moves, and `--fail-fast` sees their failures then."""),
     "on_complete": Lack("26.0", "actions at the end of an invocation", ("workflow_run.py",), REFUSED, """
         POST `/api/workflows/ID/invocations` ignores `on_complete` without a word, so `--on-complete` is refused
         before anything is sent: `--on-complete needs Galaxy 26.0 or later, and SERVER is 24.1: invocation_wait.py
         waits for the end, so that your own script can act then`."""),
+    "limits": Lack("26.1", "limits of repeats as numbers", ("tool_run.py",), ADAPTED, """
+        GET `/api/tools/ID?io_details=true` writes `"__Infinity__"` for a repeat without a limit: there is none then."""),
 }
 
 

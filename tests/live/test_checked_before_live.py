@@ -188,5 +188,6 @@ def test_a_workflow_that_galaxy_fails_to_show(person, folder):
     assert person.value("workflow_show.py", "--fields=label", "--format=csv", person.key, person.url, workflow)
     shown = person.run("invocation_show.py", "--format=value", "--fields=label,tool", person.key, person.url, invocation)
     assert (shown.returncode, shown.stdout) == (0, "pick\tpick_value\n")
-    listed = person.run("invocation_list.py", "--format=value", "--fields=id,workflow", person.key, person.url)
+    listed = person.run("invocation_list.py", f"--workflow={workflow}", "--format=value", "--fields=id,workflow", person.key,
+                        person.url)
     assert listed.returncode == 0 and f"{invocation}\t" in listed.stdout

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -156,7 +157,7 @@ def test_from_a_file_to_a_result(front, member, value, tmp_path):
 
 def test_an_upload_in_several_pieces(front, member, value, tmp_path):
     file = tmp_path / "large"
-    file.write_bytes(os.urandom(2**20) * 65)        # a piece of 64 MiB, and one of 1
+    file.write_bytes(os.urandom(2**20) * 65)
     history = member.new_history("large")
     dataset = value("upload_to_history.py", "--wait", *ID, member.key, f"{front.url}/galaxy",
                     history, file)      # it waits until Galaxy has compared the SHA-256
@@ -296,6 +297,24 @@ def test_galaxy_is_too_slow(kind, folder, member, run):
         with proxy(kind, folder, f"127.0.0.1:{silent.getsockname()[1]}", lines) as running:
             ended = run("display.py", member.key, f"{running.url}/galaxy/api/histories")
     refused(ended, 75, TOO_SLOW[kind], "from a proxy before Galaxy", "try again later")
+
+
+@needs("nginx")
+def test_a_post_that_takes_longer_than_the_proxy_waits_is_looked_up_and_not_sent_again(folder, home, person, workflow):
+    """Each fetch and each invocation is a 504, though Galaxy does it."""
+    slow = r"~ ^/api/(tools/fetch|workflows/\w+/invocations)$ { proxy_pass http://127.0.0.1:8080; proxy_read_timeout 1ms; }"
+    lines = at_the_root(LINES["nginx"]).replace("    location / {", f"    location {slow}\n    location / {{")
+    galaxy = f"127.0.0.1:{json.loads((home / 'state.json').read_text())['port']}"      # not another proxy before it
+    name = f"504 {secrets.token_hex(3)}"
+    history = person.new_history(name)
+    settings = {"REQUESTS_CA_BUNDLE": str(folder / "authority.pem"), "GALAXY_RETRY_MAX": "60"}
+    with proxy("nginx", folder, galaxy, lines) as running:
+        data = person.value("upload_to_history.py", "--wait", *ID, person.key, running.url, history,
+                            ROOT / "demo" / "seattle_2015.tsv", "file_type=tabular", **settings)
+        person.value("workflow_run.py", "-q", "--no-wait", f"--history={name}", person.key, running.url, workflow,
+                     f"observations=hda:{data}", **settings)
+    assert len(person.look("invocations", history_id=history)) == 1
+    assert [one["id"] for one in person.look(f"histories/{history}/contents") if one["name"] == "seattle_2015.tsv"] == [data]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 import json
 import secrets
 import sqlite3
+import subprocess
 from contextlib import closing
 from types import SimpleNamespace
 
@@ -117,9 +118,14 @@ def test_reset_metadata_reads_the_tools_anew(admin, home, installed):
 
 def names_in_metadata(home, tally):
     """The names of the repository's tools as Galaxy has them in its database; no address of its API shows them."""
-    with closing(sqlite3.connect(f"file:{home}/data/universe.sqlite?mode=ro", uri=True)) as database:
-        [(metadata,)] = database.execute(
-            "select metadata from tool_shed_repository where changeset_revision = ? and not deleted", [tally.new])
+    where = f"from tool_shed_repository where changeset_revision = '{tally.new}' and not deleted"
+    if (home / "database").exists():        # PostgreSQL's
+        metadata = subprocess.run(["psql", f"--host={home}/database", "--username=galaxy", "--no-align", "--tuples-only",
+                                   "--command", f"select convert_from(metadata, 'UTF8') {where}", "galaxy"],
+                                  check=True, capture_output=True, text=True).stdout
+    else:
+        with closing(sqlite3.connect(f"file:{home}/data/universe.sqlite?mode=ro", uri=True)) as database:
+            [(metadata,)] = database.execute(f"select metadata {where}")
     return [tool["name"] for tool in json.loads(metadata)["tools"]]
 
 

@@ -39,6 +39,7 @@ def galaxy(requests_mock):
     requests_mock.get(f"{URL}/api/configuration", json={"allow_library_path_paste": True})
     requests_mock.get(f"{URL}/api/libraries", json=[{"id": "L", "name": "Imports", "root_folder_id": "F1"}])
     requests_mock.post(f"{URL}/api/libraries/L/contents", json=lambda request, context: [{"id": f"ld{next(numbers)}"}])
+    requests_mock.get(f"{URL}/api/jobs", json=[{"id": "j", "state": "running"}])
     requests_mock.get(f"{URL}/api/libraries/datasets/ld1", [{"json": {"state": "queued"}}, {"json": {"state": "ok"}}])
     requests_mock.get(f"{URL}/api/libraries/datasets/ld2", json={"state": "ok"})
     requests_mock.get(f"{URL}/api/histories", json=lambda request, context: [
@@ -149,6 +150,16 @@ def test_a_file_that_fails_stops_no_other_and_is_tried_by_the_next_start(script,
     assert names(folders / "in") == ["bad"] and names(folders / "out") == ["good"]
     galaxy.post(f"{URL}/api/libraries/L/contents", json=[{"id": "ld2"}])
     assert script(main, "--once", *line) == 0 and names(folders / "in") == []
+
+
+def test_a_file_whose_job_was_killed_with_galaxy_is_not_waited_for(script, galaxy, folders, line, capsys):
+    """Its library dataset stays queued for good (26.1)."""
+    (folders / "in" / "a").write_text("x")
+    galaxy.get(f"{URL}/api/jobs", [{"json": [{"id": "j", "state": "running"}]}, {"json": []}])
+    galaxy.get(f"{URL}/api/libraries/datasets/ld1", json={"state": "queued"})
+    assert script(main, "--once", *line) == FAILED
+    assert "library dataset ld1 ended in state queued: its job is gone" in capsys.readouterr().err
+    assert names(folders / "in") == ["a"]
 
 
 def test_a_file_whose_run_is_refused_stays(script, galaxy, folders, line, capsys):

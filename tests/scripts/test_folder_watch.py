@@ -500,10 +500,10 @@ def test_a_kill_at_a_units_end_repeats_or_finishes_its_move_and_command(watched,
 
 # ---------------------------------------------------------------------------------------------------- notices
 
-def test_a_failed_command_is_reported_and_changes_nothing(watched):
+def test_a_failed_command_is_reported_and_is_in_the_status(watched):
     watched.drop("a.tsv")
     ended = watched.run("--on-done=echo no mail today >&2; exit 3", "--move-to", watched.folder / "done")
-    assert ended.status == DONE and watched.units() == [("a", "ok")] and names(watched.folder / "done") == ["a.tsv"]
+    assert ended.status == SOME_FAILED and watched.units() == [("a", "ok")] and names(watched.folder / "done") == ["a.tsv"]
     said, told = ended.err.splitlines()
     assert said == "no mail today" and told.endswith(": a: the command for it ended with 3: echo no mail today >&2; exit 3")
     assert list(ledger_reader.read_steps(watched.book))[-1]["outcome"].startswith("the command for it ended with 3")
@@ -511,8 +511,10 @@ def test_a_failed_command_is_reported_and_changes_nothing(watched):
 
 def test_a_missing_command_is_reported(watched):
     watched.drop("a.tsv")
-    assert "the command for it ended with 127: nosuch_command" in watched.run("--on-done=nosuch_command").err
-    assert watched.units() == [("a", "ok")]
+    ended = watched.run("--on-done=nosuch_command")
+    assert (ended.status, watched.units()) == (SOME_FAILED, [("a", "ok")])
+    assert "the command for it ended with 127: nosuch_command" in ended.err
+    assert watched.run("--on-done=nosuch_command").status == DONE       # one visit tells it
 
 
 def runs(pid):
@@ -526,7 +528,7 @@ def test_a_command_that_hangs_is_killed_with_its_children(watched, monkeypatch):
     monkeypatch.setattr(watcher, "COMMAND_TIMEOUT", 2)      # enough to begin them in
     (watched.folder / "pids").touch()
     ended = watched.run(f"--on-done=sleep 300 & echo $! > {watched.folder}/pids; sleep 300; true")
-    assert ended.status == DONE and "the command for it did not end within 2 s" in ended.err
+    assert ended.status == SOME_FAILED and "the command for it did not end within 2 s" in ended.err
     background = int((watched.folder / "pids").read_text())
     limit = time.monotonic() + 10
     while runs(background):

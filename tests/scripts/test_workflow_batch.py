@@ -99,9 +99,12 @@ def test_again_runs_a_sample_however_it_ended(batch, server):
     batch.samples("a", "b")
     before = batch(f"--download={batch.folder}/out").rows
     assert before["a"]["results"] == f"{batch.folder}/out/a"
+    files = sorted(path.name for path in (batch.folder / "out" / "a").iterdir())
     again = batch(f"--download={batch.folder}/out", "--again=a")
     assert list(again.rows) == ["a"] and again.rows["a"]["attempt"] == "2" and len(server.runs) == 3
     assert again.rows["a"]["history"] == before["a"]["history"] and "POST fetch" not in again.sent
+    assert sorted(path.name for path in (batch.folder / "out" / "a").iterdir()) == files     # the new one, and no other
+    assert len((batch.folder / "out/a/manifest.tsv").read_text().splitlines()) == len(files)
     unknown = batch("--again=a,c", status=USAGE)
     assert "--again=c: there is no such sample" in unknown.err and unknown.sent == []
 

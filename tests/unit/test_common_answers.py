@@ -1,6 +1,7 @@
 """What comes back from a server, and whether to ask again: retries, bodies that are no JSON, errors and their hints."""
 import base64
 import gzip
+import json
 import re
 import time
 from email.utils import formatdate
@@ -449,7 +450,7 @@ def test_a_list_without_end_ends(loopback, monkeypatch):
 @pytest.mark.parametrize("answer", [{}, None])
 def test_a_post_answered_with_nothing_is_refused_by_create_too(loopback, answer):
     loopback.will((200, answer))
-    with pytest.raises(GalaxyError, match="nothing in the answer: the server may have done it") as excinfo:
+    with pytest.raises(GalaxyError, match="does not show what was done: the server may have done it") as excinfo:
         common.submit(KEY, f"{loopback.url}/api/x", {})
     assert (excinfo.value.exit_code, excinfo.value.lost) == (FAILED, True)
 
@@ -461,6 +462,26 @@ def test_an_answer_without_what_was_made_is_refused(loopback, answer):
         Galaxy(KEY, loopback.url).post("histories", {})
     with pytest.raises(GalaxyError, match="does not show what was done"):
         common.submit(KEY, loopback.url, {}, route="histories")
+
+
+@pytest.mark.parametrize("path", ["tools/tally/build", "histories", "libraries/f1/contents", "workflows/"])
+@pytest.mark.parametrize("answer", ["", [None], [{}], [[]], [""], {"id": None}, {"id": ""}, [{"id": None}],
+                                    {"name": None, "state": None}])
+def test_a_post_whose_answer_shows_nothing_made_is_refused_whatever_its_address(loopback, path, answer):
+    loopback.will((200, answer))
+    with pytest.raises(GalaxyError, match="does not show what was done: the server may have done it"):
+        common.submit(KEY, f"{loopback.url}/api/{path}", {})
+
+
+@pytest.mark.parametrize("answer", [True, 0, "done", [], {"name": "x"}, {"id": 5}, {"id": "x/../y"}, None])
+def test_a_post_that_makes_things_is_answered_by_their_ids(loopback, answer):
+    """A history, a library, what is in them, a workflow, a collection: also for the verbs and a recipe's own URL."""
+    loopback.will((204, b"") if answer is None else (200, answer))
+    for path in ("histories", "libraries", "histories/f1/contents", "workflows", "workflows/f1/invocations",
+                 "folders/F1", "dataset_collections/"):
+        for post in (Galaxy(KEY, f"{loopback.url}/sub").post, lambda path, data: common.post(KEY, path, data)):
+            with pytest.raises(GalaxyError, match="does not show what was done: the server may have done it"):
+                post(f"{loopback.url}/sub/api/{path}?v=1", {})
 
 
 @pytest.mark.parametrize("answer", [True, 0, "done", [], {"id": "toolshed.example.org/repos/d/tally/tally/0.2"}, {"id": 5}])
@@ -487,11 +508,21 @@ def test_a_key_that_an_answer_lacks_is_named_with_its_request(loopback, script, 
     assert history == {"id": "1", "inner": {}} and history.get("name") is None and "name" not in history
 
 
-@pytest.mark.parametrize("use", [lambda answer: answer[0]["id"], lambda answer: answer + 1, lambda answer: answer.items()])
-def test_an_answer_of_another_type_is_one_line_with_its_request(loopback, script, capsys, use):
-    loopback.will((200, b"[]"))
-    assert script(lambda words: use(Galaxy(KEY, loopback.url).get("histories"))) == FAILED
-    assert re.fullmatch(r".*: GET http://127[^ ]*/api/histories: the answer is not of Galaxy's form \(\w+: .*\n",
+@pytest.mark.parametrize("answer, use", [
+    ([], lambda answer: answer[0]["id"]),
+    ("x", lambda answer: answer["id"]),
+    (True, lambda answer: answer.get("id")),
+    ({"id": None}, lambda answer: answer["id"]["name"]),
+    ({"id": 5}, lambda answer: "x" in answer["id"]),
+    ({"id": []}, lambda answer: {answer["id"]: 1}),
+    ({"id": []}, lambda answer: int(answer["id"])),
+    ({"id": "x"}, lambda answer: {"y": 1}[answer["id"]]),
+    ([1, 2], lambda answer: next(iter([one for [one] in [answer]]))),
+])
+def test_an_answer_of_another_form_is_one_line_with_its_request(loopback, script, capsys, answer, use):
+    loopback.will((200, json.dumps(answer).encode()))
+    assert script(lambda _: use(Galaxy(KEY, loopback.url).get("histories"))) == FAILED
+    assert re.fullmatch(r".*: GET http://127[^ ]*/api/histories: the answer has another form than Galaxy's, .*\n",
                         capsys.readouterr().err)
 
 

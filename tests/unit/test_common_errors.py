@@ -228,13 +228,18 @@ def test_galaxy_debug_prints_a_scripts_traceback_without_the_key(loopback):
     assert "Traceback" in result.stderr and KEY not in result.stderr and result.returncode == 1
 
 
-def test_a_full_standard_output_is_an_error_and_a_closed_one_is_not(loopback):
+def test_a_full_or_closed_standard_output_is_an_error(loopback):
     loopback.will((200, [{"id": "1"}, {"id": "2"}]))
     line = f"{sys.executable} display.py {KEY} {loopback.url}/api/histories"
     result = subprocess.run(["bash", "-c", f"{line} > /dev/full"], cwd=ROOT, capture_output=True, text=True)
     assert (result.stderr, result.returncode) == ("display.py: No space left on device\n", FAILED)
     result = subprocess.run(["bash", "-c", f"{line} >&-"], cwd=ROOT, capture_output=True, text=True)
-    assert (result.stderr, result.returncode) == ("", 0)
+    assert (result.stderr, result.returncode) == ("display.py: standard output: Bad file descriptor\n", FAILED)
+    for option in ("--help", "--version"):
+        for to in ("> /dev/full", ">&-"):
+            line = ["bash", "-c", f"{sys.executable} display.py {option} {to}"]
+            result = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+            assert (result.stderr.count("\n"), result.returncode) == (1, FAILED)
 
 
 def test_a_full_disk_is_reported_with_the_id_of_what_was_created(loopback, tmp_path):
@@ -248,7 +253,8 @@ def test_a_full_disk_is_reported_with_the_id_of_what_was_created(loopback, tmp_p
         FAILED, "create.py: it is done (id h), but the answer can't be printed: No space left on device\n")
     assert shell(f"display.py {KEY} 2> /dev/full") == (USAGE, "")
     assert shell(f"display.py '' {url} 2> /dev/full") == (USAGE, "")
-    assert shell(f"create.py --format=csv {KEY} {url} name=x >&-") == (0, "")
+    assert shell(f"create.py --format=csv {KEY} {url} name=x >&-") == (
+        FAILED, "create.py: it is done (id h), but the answer can't be printed: Bad file descriptor\n")
 
 
 def test_errors_stay_off_standard_output_where_standard_error_is_closed(loopback):

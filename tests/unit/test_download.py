@@ -247,6 +247,34 @@ def test_verify_lets_galaxy_compute_a_missing_hash(loopback, folder, clock):
     assert loopback.asked[0].json == {"hash_function": "SHA-256"}
 
 
+def test_a_later_attempt_takes_the_names_of_the_one_before(loopback, folder):
+    """A sample that workflow_batch.py --again runs: the result's name is the new result's, and there is no second file."""
+    fetch(loopback, folder, (200, CONTENT))
+    other = CONTENT.replace(b"a", b"z")     # as long as the first
+    with pytest.raises(GalaxyError):
+        fetch(loopback, folder, (404, {}), about={**ABOUT, "id": "e"}, renewed=True)
+    assert (folder / "table.tabular").read_bytes() == CONTENT and [row["ref"] for row in rows(folder)] == ["hda:d"]
+    assert fetch(loopback, folder, (200, other), about={**ABOUT, "id": "e"}, renewed=True) == folder / "table.tabular"
+    assert sorted(os.listdir(folder)) == ["manifest.tsv", "table.tabular"]
+    assert (folder / "table.tabular").read_bytes() == other and [row["ref"] for row in rows(folder)] == ["hda:e"]
+    before = len(loopback.asked)
+    fetch(loopback, folder, about={**ABOUT, "id": "e"}, renewed=True)
+    assert len(loopback.asked) == before        # it is there
+
+
+def test_a_manifest_is_read_again_only_if_another_run_has_written_it(loopback, folder, monkeypatch):
+    fetch(loopback, folder, (200, CONTENT))
+    read = []
+    monkeypatch.setattr(download, "Manifest", lambda place: read.append(place) or Manifest(place))
+    ours = download.DownloadFolder(Galaxy(KEY, loopback.url), folder)
+    assert len(list(ours.download([DownloadItem(ABOUT)], 1))) == len(read) == 1
+    ours = download.DownloadFolder(Galaxy(KEY, loopback.url), folder)
+    fetch(loopback, folder, (200, CONTENT), about={**ABOUT, "id": "e", "name": "other"})
+    before = len(loopback.asked)
+    list(ours.download([DownloadItem({**ABOUT, "id": "e", "name": "other"})], 1))
+    assert len(loopback.asked) == before
+
+
 def test_a_file_that_the_manifest_does_not_know_is_kept(loopback, folder):
     (folder / "table.tabular").write_text("mine")
     with pytest.raises(GalaxyError, match="there already"):
@@ -435,7 +463,6 @@ def test_the_manifest_tells_collection_and_element(loopback, folder):
     list(download.DownloadFolder(Galaxy(KEY, loopback.url), folder).download(items, 1))
     assert [(row["path"], row["collection"], row["folder"], row["element"]) for row in rows(folder)] == [
         ("reads/s_1/f.tabular", "hdca:c1", "reads", "s/1/f"), ("reads (c2)/s_1/f.tabular", "hdca:c2", "reads (c2)", "s/1/f")]
-    assert Manifest(folder).folders == {"hdca:c1": "reads", "hdca:c2": "reads (c2)"}
 
 
 def test_elements_become_a_tree():
@@ -538,6 +565,14 @@ def test_a_librarys_dataset_is_downloaded(script, loopback, folder, capsys):
         "GET /api/libraries/datasets/ld", "GET /api/datasets/v/storage?hda_ldda=ldda",
         "HEAD /api/datasets/v/display?hda_ldda=ldda&raw=true", "GET /api/datasets/v/display?hda_ldda=ldda&raw=true"]
     assert [row["ref"] for row in rows(folder)] == ["ldda:v"]
+
+
+def test_a_file_that_nginx_does_not_find_is_told_as_such(loopback, folder):
+    page = b"<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n<center><h1>404 Not Found</h1></center>\r\n" \
+           b"<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n"
+    with pytest.raises(GalaxyError, match="hands out the files, and does not find this one") as caught:
+        fetch(loopback, folder, (404, page))
+    assert caught.value.exit_code == FAILED and "prefix" not in str(caught.value)
 
 
 def test_a_bare_id_in_another_users_history_is_not_downloaded(script, loopback, folder, capsys):

@@ -626,8 +626,6 @@ def test_the_default_folder_is_created_and_private(alone):
     Ledger(path).close()
     assert path.parent.stat().st_mode & 0o777 == 0o700 and path.stat().st_mode & 0o777 == 0o600
     assert ledger.ledger_path("y", path) == Path("y")
-    with pytest.raises(GalaxyError, match="--ledger is empty"):
-        ledger.ledger_path("", path)
 
 
 # -------------------------------------------------------------------------------------------------------- its readers
@@ -757,7 +755,7 @@ def test_steps_and_counts_are_shown_instead_of_samples(full, script, capsys):
 @pytest.mark.parametrize("line, said", [
     (["--state=bad"], "--state: there is no state 'bad': there are waiting, running, ok, failed, fetch pending, "
                        "superseded, gone, cancelled"),
-    (["--state="], "there is no state ''"),
+    (["--state="], "--state is empty: is a variable unset?"),
     (["--fields=colour"], "--fields: there is no colour: there are key, name, state"),
     (["--steps", "--fields=state"], "--fields: there is no state: there are key, name, attempt, step"),
     (["--limit=0"], "--limit=0"), (["--format=x"], "--format=x"), (["--steps", "--counts"], "ledger_show.py")])
@@ -849,7 +847,7 @@ def test_an_acknowledged_failure_is_silent_until_the_next_one(failures, capsys, 
     assert check(failures) == FAILED and capsys.readouterr().out.split() == ["a"]
 
 
-@pytest.mark.parametrize("name", ["d", "nobody", ""])
+@pytest.mark.parametrize("name", ["d", "nobody"])
 def test_only_what_has_failed_can_be_acknowledged(failures, name):
     with pytest.raises(GalaxyError, match=f"--acknowledge={name}: no sample of that name has failed") as refused:
         ledger_show.main(["--acknowledge=a", f"--acknowledge={name}", str(failures)])

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from common import USAGE, GalaxyError, arguments
+
 ROOT = Path(__file__).parents[2]
 SCRIPTS = [ROOT / f"{name}.py" for name in ("display", "create", "update", "delete")] + sorted(
     path for path in (ROOT / "scripts").glob("*.py") if not path.is_symlink())
@@ -57,3 +59,14 @@ def test_help_and_version_are_in_the_help(path):
 def test_output_is_chosen_by_both_options_or_none(path):
     assert ("--format=FORMAT" in options_of(path)) == ("--fields=NAMES" in options_of(path)) or \
         path.stem == "search"       # its queries name the fields
+
+
+@each_script
+def test_an_option_given_empty_is_refused_as_an_unset_variable(path):
+    usage = ast.get_docstring(ast.parse(path.read_text("utf-8")), clean=False)
+    for name in re.findall(r"--?[\w-]+(?=[ =][A-Z])", " ".join(options_of(path))):
+        for words in ([name, ""], [name, " "], [f"{name}="][:name.startswith("--")]):
+            if words:
+                with pytest.raises(GalaxyError, match=f"^{name} is empty: is a variable unset") as refused:
+                    arguments(usage, [*words, "x", "x"])
+                assert refused.value.exit_code == USAGE

@@ -1,17 +1,19 @@
 """Servers of earlier releases: what is asked of them, what is done the older way, and what is said where there is none."""
 import hashlib
+import shutil
 
 import dataset_list
 import dataset_show
 import dataset_upload
 import filter_failed_datasets_from_collection
 import invocation_rerun
+import library_sync
 import pytest
 from fakes import KEY
 from fakes.old_galaxy import OldGalaxy
 
 from common import TRY_LATER, Galaxy, GalaxyError
-from galaxy_api_scripts import releases
+from galaxy_api_scripts import checkpoint, releases
 from galaxy_api_scripts.datasets import hashing, tus, upload
 from galaxy_api_scripts.tools import request
 
@@ -173,11 +175,32 @@ def test_nested_elements_and_urls_go_to_24_1_in_its_own_words(old, capsys, tmp_p
     session = tus.Session("s", "f", str(tmp_path / "f"))
     elements = upload._with_md5(Galaxy(KEY, old.url), [{"name": "pair", "elements": [
         {"src": "files", "name": "forward", "hashes": sha}, {"src": "url", "name": "reverse", "hashes": md5}]},
-        {"src": "url", "name": "plain", "hashes": sha}], iter([session]))
+        {"src": "url", "name": "plain", "hashes": sha}, {"src": "url", "name": "other", "hashes": sha}], iter([session]))
     assert elements == [{"name": "pair", "elements": [
         {"src": "files", "name": "forward", "MD5": hashlib.md5(b"fff").hexdigest()},
-        {"src": "url", "name": "reverse", "MD5": "of MD5"}]}, {"src": "url", "name": "plain"}]
-    assert "not with the SHA-256 of plain" in capsys.readouterr().err
+        {"src": "url", "name": "reverse", "MD5": "of MD5"}]}, *({"src": "url", "name": name} for name in ("plain", "other"))]
+    assert capsys.readouterr().err.count("with an MD5 only, so not with the other hash") == 1
+
+
+def test_a_library_of_24_1_is_synced_twice_and_compared(old, script, tmp_path, capsys):
+    """Galaxy has the MD5 of each file, and nothing else."""
+    folder = tmp_path / "folder"
+    (folder / "run1").mkdir(parents=True)
+    for name in ("a.txt", "run1/b.txt"):
+        (folder / name).write_text(name)
+    library = old.create_library("L")["id"]
+    line = ["-q", KEY, old.url, library, folder]
+    assert script(library_sync.main, *line) == 0
+    held = sorted(one["name"] for children in old.folders.values() for one in children["children"] if one["type"] == "file")
+    assert held == ["a.txt", "b.txt"]
+    count = old.count("POST fetch")
+    assert [script(library_sync.main, *more, *line) for more in ([], ["--verify"])] == [0, 0]
+    assert old.count("POST fetch") == count
+    shutil.rmtree(checkpoint.checkpoint_folder().parent)        # the state of the sync
+    (folder / "a.txt").write_text("A.txt")      # as long as before
+    capsys.readouterr()
+    assert script(library_sync.main, "--verify", *line) == 0
+    assert capsys.readouterr().out.splitlines()[0].split("\t")[:2] == ["replace", "a.txt"]
 
 
 @pytest.mark.parametrize("release", ["24.1", "24.2", "25.0"])
