@@ -66,6 +66,8 @@ LACKS = {
         waits for the end, so that your own script can act then`."""),
     "limits": Lack("26.1", "limits of repeats as numbers", ("tool_run.py",), ADAPTED, """
         GET `/api/tools/ID?io_details=true` writes `"__Infinity__"` for a repeat without a limit: there is none then."""),
+    "pick_value": Lack("26.1", "steps of type pick_value", (), REFUSED, """
+        Galaxy does not take workflows with such a step: an error 500 of the server, which is told."""),
 }
 
 

@@ -176,6 +176,7 @@ def test_a_workflow_of_2012_without_labels_and_marked_outputs(person, folder):
     assert begun.returncode == 0 and set(person.look(f"invocations/{begun.stdout.strip()}")["inputs"]) == {"0", "1"}
 
 
+@pytest.mark.needs("pick_value")
 def test_a_workflow_that_galaxy_fails_to_show(person, folder):
     """One with a step of type pick_value: Galaxy 26.1 answers 500, lists it, exports it and runs it."""
     ended = run(person, folder, "pick.gxwf.yml", f"--record={folder}/run.json", "--format=value", "--fields=label",
