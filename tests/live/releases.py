@@ -54,6 +54,16 @@ LACKS = {
         "26.0", "bytes in the request that creates an upload's session",
         UPLOADING, ADAPTED, """
         POST `/api/upload/resumable_upload` with bytes makes a session without them: a small file takes two requests."""),
+    "validators": Lack("24.2", "limits and patterns of a workflow's parameters", (), ADAPTED, """
+        Galaxy keeps and checks none, so there is nothing to check."""),
+    "datatypes": Lack("25.1", "some datatypes of newer servers", UPLOADING, ADAPTED, """
+        POST `/api/tools/fetch` with `ext` `gtf.gz`, say, is refused on 24.1 ("Requested extension 'gtf.gz' unknown"):
+        where a file's name tells such a datatype, Galaxy guesses by the content, and a warning says so."""),
+    "sample sheets": Lack("25.1", "collections of type record and sample_sheet", ("workflow_run.py",), ADAPTED, """
+        POST `/api/dataset_collections` knows no such type, so a job file with one is refused before anything is sent:
+        `a collection of type record needs Galaxy 25.1 or later, and SERVER is 25.0: make a list there`."""),
+    "pick_value": Lack("26.1", "workflow steps of type pick_value", (), ADAPTED, """
+        POST `/api/workflows` of such a workflow is an error 500."""),
     "on_complete": Lack("26.0", "actions at the end of an invocation", ("workflow_run.py",), REFUSED, """
         POST `/api/workflows/ID/invocations` ignores `on_complete` without a word, so `--on-complete` is refused
         before anything is sent: `--on-complete needs Galaxy 26.0 or later, and SERVER is 24.1: invocation_wait.py
