@@ -133,8 +133,23 @@ def is_finished(galaxy: Galaxy, invocation: dict[str, Any]) -> bool:
     """Whether nothing of an invocation can move any more. One that has failed may still have jobs running."""
     if invocation["state"] in ("scheduled", "failed"):
         summary = galaxy.get(f"invocations/{invocation['id']}/jobs_summary")
-        return summary["populated_state"] in ("ok", "failed") and not set(summary["states"]) - set(TERMINAL_JOB_STATES)
+        states = {*summary["states"], *subworkflow_jobs(galaxy, invocation)}
+        return summary["populated_state"] in ("ok", "failed") and not states - set(TERMINAL_JOB_STATES)
     return invocation["state"] in ("completed", "cancelled")
+
+
+def subworkflow_jobs(galaxy: Galaxy, invocation: dict[str, Any]) -> Counter[str]:
+    """How many jobs of an invocation's subworkflows are in each state, where `GET .../jobs_summary` of the invocation leaves
+    them out (Galaxy 25.1 and older); one that is still making jobs counts as a new job."""
+    states: Counter[str] = Counter()
+    inner = [step["subworkflow_invocation_id"] for step in invocation.get("steps") or []
+             if step.get("subworkflow_invocation_id")]
+    if inner and not releases.supports(galaxy, releases.SUBWORKFLOW_JOBS):
+        for one in inner:
+            summary = galaxy.get(f"invocations/{one}/jobs_summary")
+            states.update({**summary["states"], **({"new": 1} if summary["populated_state"] == "new" else {})})
+            states.update(subworkflow_jobs(galaxy, galaxy.get(f"invocations/{one}")))
+    return states
 
 
 def failure_reasons(invocation: dict[str, Any]) -> list[str]:
