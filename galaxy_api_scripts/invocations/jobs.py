@@ -56,7 +56,14 @@ def load_run(galaxy: Galaxy, invocation_id: str) -> tuple[dict[str, Any], str | 
     for step in steps:
         for job in step["jobs"]:
             job.update(metrics.get(job["id"], NO_METRICS))
-    return invocation, workflow.get("name"), steps
+    return invocation, _name_of(workflow), steps
+
+
+def _name_of(about: dict[str, Any]) -> str | None:
+    """The name of what Galaxy describes; None where this key may not see it ({})."""
+    if about and not isinstance(about["name"], str):
+        raise GalaxyError(f"{getattr(about, 'request', '')}: the answer has no name that is a text")
+    return about["name"] if about else None
 
 
 def list_steps(galaxy: Galaxy, invocation: dict[str, Any], workflow: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -294,5 +301,5 @@ def job_url(galaxy: Galaxy, job_id: str) -> str:
 
 def history_name(galaxy: Galaxy, history_id: str) -> str | None:
     """The history's name; None where this key may not see it."""
-    name = (galaxy.get_or_none(f"histories/{history_id}", {"keys": "name"}) or {}).get("name")
+    name = _name_of(galaxy.get_or_none(f"histories/{history_id}", {"keys": "name"}) or {})
     return None if name is None else str(name)
