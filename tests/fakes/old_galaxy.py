@@ -2,6 +2,7 @@
 import hashlib
 
 from fakes.galaxy import FakeGalaxy, Refusal
+from galaxy_api_scripts.datasets.sources import DATATYPES
 
 
 class OldGalaxy(FakeGalaxy):
@@ -10,6 +11,7 @@ class OldGalaxy(FakeGalaxy):
     def __init__(self, release="24.1", **more):
         self.release = tuple(map(int, release.split(".")))
         self.says = {"version_major": release, "version_minor": "4"}
+        self.lacking = ["gtf.gz", "fastqq"]         # datatypes
         super().__init__(**more)
 
     def get_version(self, ask, body):
@@ -24,6 +26,9 @@ class OldGalaxy(FakeGalaxy):
         self.hangs_up = self.release <= (25, 1)
         return super().patch_upload(ask, body, which)
 
+    def get_datatypes(self, ask, body):
+        return [name for name in DATATYPES.values() if name not in self.lacking]
+
     def get_storage(self, ask, body, which):
         content = self.file(which)["content"]
         return {"hashes": [{"hash_function": "MD5", "hash_value": hashlib.md5(content).hexdigest(),
@@ -31,6 +36,10 @@ class OldGalaxy(FakeGalaxy):
 
     def post_fetch(self, ask, body, late=0.0):
         elements = [one for target in body["targets"] for one in target["elements"]]
+        unknown = [one["ext"] for one in elements if one.get("ext") in self.lacking]
+        if unknown:
+            raise Refusal(400, {"err_code": 400008, "err_msg": (
+                f"Requested extension '{unknown[0]}' unknown, cannot upload dataset.")})
         if self.release >= (24, 2):
             return super().post_fetch(ask, body, late)
         if any("hashes" in one for one in elements):

@@ -38,6 +38,8 @@ LACKS = {
         GET `/api/invocations/ID/request` is 404, and nothing else tells the parameters of a run: `running an
         invocation again needs Galaxy 24.2 or later, and SERVER is 24.1: nothing there tells which parameters it ran
         with; workflow_run.py runs its workflow on the same datasets (hda:ID)`."""),
+    "validators": Lack("24.2", "limits and patterns of a workflow's parameters", (), ADAPTED, """
+        Galaxy keeps and checks none, so there is nothing to check."""),
     "library display": Lack(
         "25.0", "downloads of libraries' datasets by the route of the others",
         ("dataset_download.py",), ADAPTED, """
@@ -48,6 +50,11 @@ LACKS = {
         ("collection_create.py", "dataset_list.py", "dataset_show.py", "dataset_wait.py", "invocation_report.py",
          "filter_failed_datasets_from_collection.py"), ADAPTED, """
         GET `/api/dataset_collections/ID?view=collection` answers without `elements_states`: the elements are counted."""),
+    "quota": Lack("25.1", "jobs that wait where a quota is used up", (), ADAPTED, """
+        A fetch runs all the same (24.1.4, 25.0.4), so no script meets a paused one."""),
+    "sample sheets": Lack("25.1", "collections of type record and sample_sheet", ("workflow_run.py",), REFUSED, """
+        POST `/api/dataset_collections` knows no such type, so a job file with one is refused before anything is sent:
+        `a collection of type record needs Galaxy 25.1 or later, and SERVER is 25.0: make a list there`."""),
     "copy_contents": Lack("26.0", "copies of many datasets by one request", (), ADAPTED, """
         Only a test wants that."""),
     "first bytes": Lack(
@@ -64,6 +71,11 @@ LACKS = {
         POST `/api/workflows/ID/invocations` ignores `on_complete` without a word, so `--on-complete` is refused
         before anything is sent: `--on-complete needs Galaxy 26.0 or later, and SERVER is 24.1: invocation_wait.py
         waits for the end, so that your own script can act then`."""),
+    "datatypes": Lack("26.1", "some datatypes of newer servers", UPLOADING, ADAPTED, """
+        POST `/api/tools/fetch` with `ext` `gtf.gz`, say, is refused on 24.1 ("Requested extension 'gtf.gz' unknown"):
+        where a file's name tells such a datatype, Galaxy guesses by the content, and a warning says so."""),
+    "pick_value": Lack("26.1", "workflow steps of type pick_value", (), ADAPTED, """
+        POST `/api/workflows` of such a workflow is an error 500."""),
     "limits": Lack("26.1", "limits of repeats as numbers", ("tool_run.py",), ADAPTED, """
         GET `/api/tools/ID?io_details=true` writes `"__Infinity__"` for a repeat without a limit: there is none then."""),
 }

@@ -1,6 +1,7 @@
 """Servers of earlier releases: what is asked of them, what is done the older way, and what is said where there is none."""
 import hashlib
 import shutil
+from types import SimpleNamespace
 
 import dataset_list
 import dataset_show
@@ -9,6 +10,7 @@ import filter_failed_datasets_from_collection
 import invocation_rerun
 import library_sync
 import pytest
+import upload_to_history
 from fakes import KEY
 from fakes.old_galaxy import OldGalaxy
 
@@ -16,6 +18,8 @@ from common import TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts import checkpoint, releases
 from galaxy_api_scripts.datasets import hashing, tus, upload
 from galaxy_api_scripts.tools import request
+from galaxy_api_scripts.workflows.inputs import CollectionInput
+from galaxy_api_scripts.workflows.run import WorkflowCheck
 
 FEATURE = "a thing"
 
@@ -180,6 +184,33 @@ def test_nested_elements_and_urls_go_to_24_1_in_its_own_words(old, capsys, tmp_p
         {"src": "files", "name": "forward", "MD5": hashlib.md5(b"fff").hexdigest()},
         {"src": "url", "name": "reverse", "MD5": "of MD5"}]}, *({"src": "url", "name": name} for name in ("plain", "other"))]
     assert capsys.readouterr().err.count("with an MD5 only, so not with the other hash") == 1
+
+
+def test_a_datatype_that_an_old_server_lacks_is_left_to_its_guess(old, script, tmp_path, capsys):
+    """It is the one that the file's name tells; nothing is sent twice."""
+    for name in ("a.gtf.gz", "b.gtf.gz", "c.bed"):
+        (tmp_path / name).write_text(name)
+    fetches = uploaded(script, old, *(tmp_path / name for name in ("a.gtf.gz", "b.gtf.gz", "c.bed")))
+    assert [[one["ext"] for one in fetch["targets"][0]["elements"]] for fetch in fetches] == [
+        ["gtf.gz", "gtf.gz", "bed"], ["auto", "auto", "bed"]]
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith("it has no datatype gtf.gz, and makes its own guess at those files") and old.uploads == 3
+
+
+def test_a_datatype_that_no_server_has_is_refused(old, script, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("a")
+    assert script(upload_to_history.main, KEY, old.url, old.create_history("H"), tmp_path / "a.txt", "file_type=fastqq") == 1
+    assert "Requested extension 'fastqq' unknown" in capsys.readouterr().err and old.datasets == {}
+
+
+def test_a_sample_sheet_is_refused_where_galaxy_has_none(old):
+    check = WorkflowCheck({"inputs": {}}, {}, {})
+    sheet = SimpleNamespace(values={"0": CollectionInput("list", []), "1": CollectionInput("list:record", [])},
+                            resolver=SimpleNamespace(galaxy=Galaxy(KEY, old.url)))
+    with pytest.raises(GalaxyError, match="a collection of type list:record needs Galaxy 25.1 or later"):
+        check.make_request(sheet)
+    sheet.values.clear()
+    assert check.make_request(sheet).inputs is sheet
 
 
 def test_a_library_of_24_1_is_synced_twice_and_compared(old, script, tmp_path, capsys):
