@@ -56,6 +56,7 @@ log = logging.getLogger(__name__)
 
 
 # ------------------------------------------------------------------------------------------------- the four helpers
+
 def display(api_key: str, url: str, return_formatted: bool = True, *, route: str = "", all_pages: bool = False,
             limit: int | None = None, format: str | None = None, fields: Iterable[str] = ()) -> Any:
     """GET `url` and print the answer; with `return_formatted=False` return its JSON. Raises `GalaxyError`. `all_pages` asks
@@ -65,12 +66,14 @@ def display(api_key: str, url: str, return_formatted: bool = True, *, route: str
         galaxy = Galaxy(api_key, url)
         address = url_on_route(galaxy, route)
         answer = galaxy.pages(address, limit=limit) if all_pages or limit else galaxy.get(address)
-        return (show(answer, format, fields, plain=print_members) if return_formatted else
-                list(answer) if isinstance(answer, Iterator) else answer)
+        if not return_formatted:
+            return list(answer) if isinstance(answer, Iterator) else answer
+        return show(answer, format, fields, plain=print_members)
 
 
 def submit(api_key: str, url: str, data: Any, return_formatted: bool = True, **options: Any) -> Any:
-    """POST `data` as JSON to `url` and print the answer; otherwise as `display`. `dry_run=True` prints the request only."""
+    """POST `data` as JSON to `url` and print the answer; with `return_formatted=False` return its JSON. `dry_run=True`
+    prints the request and sends nothing; `route`, `format` and `fields` are those of `display`."""
     return _change("POST", api_key, url, data, return_formatted, print_response, **options)
 
 
@@ -114,8 +117,7 @@ def _change(method: str, api_key: str, url: str, data: Any, return_formatted: bo
         if dry_run:
             return print_request(method, address, data, format)
         answer = galaxy.call(method, address, data)
-        makes = method == "POST" and re.fullmatch(MAKING_ROUTES, urlsplit(address).path)
-        if makes or (route and (route, answer) != ("workflows/ID", None)):
+        if (method == "POST" and MAKING_ROUTES.match(address)) or (route and (route, answer) != ("workflows/ID", None)):
             require_made(answer, needs_id=True)
         return show(answer, format, fields, plain=plain, changed=True) if return_formatted else answer
 
@@ -136,6 +138,7 @@ def url_on_route(galaxy: Galaxy, route: str) -> str:
 
 
 # -------------------------------------------------------------------------------------------------------- KEY and URL
+
 def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
     """Return the key (None for none) and the address, from KEY and URL. KEY: the key; `-`: $GALAXY_API_KEY, the file
     $GALAXY_API_KEY_FILE, or the entry of ~/.parsec.yml whose url fits; `@NAME`: that entry; `anonymous`. URL: an address;
@@ -275,6 +278,7 @@ def read_text(name: str, is_private: bool = False, content: bytes | None = None)
 
 
 # --------------------------------------------------------------------------------------------------- the command line
+
 def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -> dict[str, Any]:
     """Return what docopt reads from the command line by the docstring `usage`. A bad line exits 2. `legacy` keeps the lines
     of scripts from before docopt valid: a word with one hyphen that is not exactly an option is an argument; the last of a
@@ -368,9 +372,11 @@ def did_you_mean(text: str, names: Collection[str]) -> str:
 def int_option(args: dict[str, Any], option: str, least: int = 0) -> int | None:
     """Return the value of `option` as an integer, None where it was not given; raise a usage error for any other text."""
     text = args[option]
-    if text is not None and (not re.fullmatch("[0-9]{1,9}", text) or int(text) < least):
+    if text is None:
+        return None
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < least:
         raise GalaxyError(f"{option}={text}: expected an integer, {least} or more", USAGE)
-    return None if text is None else int(text)
+    return int(text)
 
 
 def parse_id(text: str, name: str, is_folder: bool = False) -> str:
@@ -402,12 +408,15 @@ def parse_payload(pairs: list[str]) -> Any:
         name = name.removesuffix(kind)
         if not sign or not name:
             raise GalaxyError(f"NAME=VALUE number {number}: no = in it, or nothing before it; @FILE must stand alone", USAGE)
-        data[name] = value if not kind else read_text(value) if kind == "@" else (
-            read_json(value[1:]) if value.startswith("@") else read_json(f"{name}:=", value))
+        if kind == ":":
+            data[name] = read_json(value[1:]) if value.startswith("@") else read_json(f"{name}:=", value)
+        else:
+            data[name] = read_text(value) if kind else value
     return data
 
 
-def read_json(name: str, text: str | None = None) -> Any:       # of the file `name`, `-` for standard input, or of `text`
+def read_json(name: str, text: str | None = None) -> Any:
+    """Return the JSON in the file `name`, in standard input for `-`, or in `text`; raise a usage error where it is none."""
     try:
         return json.loads(read_text(name) if text is None else text)
     except (ValueError, RecursionError) as error:
@@ -415,6 +424,7 @@ def read_json(name: str, text: str | None = None) -> Any:       # of the file `n
 
 
 # ------------------------------------------------------------------------------------------------------------- Galaxy
+
 # Seconds in which a script asks again: a person waits, who may have mistyped a port; a restart of Galaxy takes minutes.
 ONE_SHOT, UNATTENDED = 10, 600
 
@@ -462,7 +472,7 @@ class Galaxy:
 
     def post(self, path: str, data: Any = None) -> Any:
         """Return the JSON answer to POST of `data` as JSON; raise an error for one that does not show what was made."""
-        return require_made(self.call("POST", path, data))
+        return require_made(self.call("POST", path, data), bool(MAKING_ROUTES.match(self.url_for(path))))
 
     def call(self, method: str, path: str, data: Any = None) -> Any:
         """Return the JSON answer to a request with `data` as its JSON body; None for an empty body."""
@@ -680,7 +690,8 @@ class Answer(dict[str, Any]):
 
 
 # A POST to these makes things, and is answered by their ids; others may be answered by a tool's id, true, an empty list.
-MAKING_ROUTES = r".*/api/((histories|libraries)(/\w+/contents)?|workflows(/\w+/invocations)?|dataset_collections)/?"
+MAKING_ROUTES = re.compile(r"[^?]*/api/((histories|libraries)(/\w+/contents)?|workflows(/\w+/invocations)?|folders/\w+"
+                           r"|dataset_collections)/?(\?|$)")
 
 
 def says_nothing(answer: Any) -> bool:
@@ -780,7 +791,8 @@ def _number_from_env(variable: str, default: float, unit: str = "seconds") -> fl
     return float(text or default)
 
 
-def _member_key(member: Any, route: str) -> str:        # its id, or all of it as JSON where an id is not enough
+def _member_key(member: Any, route: str) -> str:
+    """Return what identifies a member of a list: its id, or all of it as JSON where an id is not enough."""
     kind = member.get("history_content_type") if isinstance(member, dict) else None
     if isinstance(member, dict) and route in (*PAGING, "workflows") and not isinstance(member.get("id", ""), str):
         raise GalaxyError(f"{Answer.latest}: the answer has an id that is no text")
@@ -804,6 +816,7 @@ def require_active_folder(galaxy: Galaxy, library: str = "", folder: str = "") -
 
 
 # ------------------------------------------------------------------------------- what comes back, and whether to ask again
+
 IDEMPOTENT_METHODS = {"GET", "HEAD", "PUT", "DELETE"}
 TRANSIENT_STATUSES = {408, 429, 502, 503, 504}      # these pass by themselves
 MAY_HAVE_ACTED = "the server may have done it all the same, so look before you send it again"
@@ -979,6 +992,7 @@ def _parse_or_text(text: str) -> Any:
 
 
 # ---------------------------------------------------------------------------------------------- errors and exit codes
+
 DONE = 0
 FAILED = 1          # Galaxy refused, or the job failed
 USAGE = 2           # a bad command line
@@ -1124,24 +1138,8 @@ def _describe(error: BaseException) -> tuple[str, int]:
         return f"the package {package} is not installed: pip install {package}", FAILED
     hint = "" if os.environ.get("GALAXY_DEBUG") else "; GALAXY_DEBUG=1 shows where"
     if Answer.latest and not isinstance(error, (AssertionError, ImportError, MemoryError)):
-        return f"{Answer.latest}: the answer {_misfit(str(error) or repr(error))}{hint}", FAILED
+        return f"{Answer.latest}: the answer has another form than Galaxy's, a text in place of a list perhaps{hint}", FAILED
     return f"unforeseen: {type(error).__name__}: {error}{hint}", FAILED
-
-
-KINDS = {"str": "a text", "string indices": "a text", "list": "a list", "list indices": "a list", "dict": "an object",
-         "Answer": "an object", "NoneType": "null", "int": "a number", "float": "a number", "bool": "true or false"}
-EXPECTED = {"expected str|to str$|unhashable|attribute '(?!get'|items'|keys'|values')|first arg must be str": "a text",
-            "indices must|subscriptable|attribute '|item assignment|update sequence|mapping": "an object",
-            "to unpack|out of range": "a list of another length", "iterable|no len": "a list",
-            "literal|convert|argument must be|operand|' not supported|as an integer": "a number"}
-
-
-def _misfit(text: str) -> str:
-    """Return in plain words what an answer has for which Python's error is `text`."""
-    expected = next((kind for pattern, kind in EXPECTED.items() if re.search(pattern, text)), "")
-    words = re.findall(r"\w+(?: indices)?", text)
-    other = next((KINDS[word] for word in words if KINDS.get(word, expected) != expected), "something else")
-    return f"has {other} where {expected} was expected" if expected else f"holds what Galaxy's never does ({text})"
 
 
 def report_error(text: str, exit_code: int = FAILED) -> int:
@@ -1216,6 +1214,7 @@ def shorten(text: str, most: int = 200) -> str:
 
 
 # ----------------------------------------------------------------------------------------------------------- printing
+
 OWN_STYLES = ("table", "json", "jsonl", "csv", "tsv", "value")
 
 
@@ -1264,7 +1263,8 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], changed: bool
             print(json.dumps(row, ensure_ascii=False), flush=True)
     elif style == "value":
         for row in rows:
-            print(*(_line(_cell(one)) for one in (row.values() if isinstance(row, dict) else [row])), sep="\t", flush=True)
+            values = row.values() if isinstance(row, dict) else [row]
+            print(*(_line(_cell(value)) for value in values), sep="\t", flush=True)
     elif style in ("csv", "tsv"):
         if not fields:
             rows, fields = _columns(list(rows))
@@ -1284,8 +1284,8 @@ def _print_rows(answer: Any, style: str | None, fields: list[str], changed: bool
 
 def print_request(method: str, url: str, data: Any, style: str | None = None) -> None:
     """Print a request that is not sent, for `--dry-run`, without the passwords in it."""
-    shown = redact_all(data, "(?i)passw|secret|token|api_?key")
-    show({"method": method, "url": redact(url), "payload": shown}, style or "json")
+    payload = redact_all(data, "(?i)passw|secret|token|api_?key")
+    show({"method": method, "url": redact(url), "payload": payload}, style or "json")
 
 
 def _select_fields(rows: Iterable[Any], fields: list[str], changed: bool) -> Iterator[Any]:

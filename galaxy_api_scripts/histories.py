@@ -202,6 +202,10 @@ class Archive:
     datasets: Counter[tuple[str, str, int]]     # those with contents, by name, state and size (bytes)
 
 
+class CutArchive(GalaxyError):
+    """An archive that ends too early."""
+
+
 def read_archive(path: Path, label: str = "") -> Archive:
     """Read an archive to its end. Raises `GalaxyError` if it is damaged, is no history's, or lacks contents that it lists:
     Galaxy 26.1 imports one with a wrong checksum, and one without some of the contents, and calls both `ok`."""
@@ -210,8 +214,8 @@ def read_archive(path: Path, label: str = "") -> Archive:
         with open_file(str(path)) as file:
             return _read(file, path)
     except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:
-        is_cut = label != str(path) and (isinstance(error, EOFError) or "unexpected end" in str(error))    # on its way here
-        raise GalaxyError(f"{label}: not the whole archive of a history: {error}", TRY_LATER if is_cut else FAILED) from None
+        kind = CutArchive if isinstance(error, EOFError) or "unexpected end" in str(error) else GalaxyError
+        raise kind(f"{label}: not the whole archive of a history: {error}") from None
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         raise GalaxyError(f"{label}: not the archive of a history: {error}") from None
     except OSError as error:

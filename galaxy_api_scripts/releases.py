@@ -17,16 +17,20 @@ Release = tuple[int, int]
 FETCH_HASHES, FIRST_BYTES = "hashes in a fetch", "bytes in the request that creates an upload's session"
 LIBRARY_DISPLAY, ON_COMPLETE = "display of a library's dataset", "on_complete of an invocation"
 INVOCATION_METRICS, INVOCATION_REQUEST = "metrics of an invocation", "request of an invocation"
+SAMPLE_SHEETS = "records and sample sheets"
+SUBWORKFLOW_JOBS = "jobs of subworkflows in an invocation's summary"
 SINCE: dict[str, Release] = {
     FETCH_HASHES: (24, 2),      # before it an element takes `MD5`, and compares it if the request says `validate_hashes`
     INVOCATION_METRICS: (24, 2),    # before it each job is asked for its own
     INVOCATION_REQUEST: (24, 2),    # before it nothing tells which parameters a run had
     LIBRARY_DISPLAY: (25, 0),   # before it an error 500; another route gives the bytes
+    SAMPLE_SHEETS: (25, 1),     # before it there are no such collections
     FIRST_BYTES: (26, 0),       # before it they are dropped, and the session has none
+    SUBWORKFLOW_JOBS: (26, 0),  # before it each subworkflow is asked for its own
     ON_COMPLETE: (26, 0),       # before it the field is ignored
 }
 # What an old server ignores without a word, so that one of an unknown release is not trusted with it.
-SILENT = {ON_COMPLETE}
+SILENT = {ON_COMPLETE, SUBWORKFLOW_JOBS}
 
 _releases: WeakKeyDictionary[Galaxy, Release | None] = WeakKeyDictionary()
 _lacking: WeakKeyDictionary[Galaxy, set[str]] = WeakKeyDictionary()

@@ -30,10 +30,11 @@ Every Sunday from cron:
 import os
 import sys
 
-from common import UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, int_option, run
+from common import TRY_LATER, UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, int_option, run
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.histories import (
     ARCHIVE_TYPES,
+    CutArchive,
     download_archive,
     kept_until_finished,
     read_archive,
@@ -58,10 +59,16 @@ def main(argv=None):
     if history["purged"]:
         raise GalaxyError(f"{label} is purged: nothing is left of it")
     path = resolve_archive_path(file, history["name"], kind, force, "FILE")
-    with Checkpoint(galaxy, label, "export", history["id"], payload, os.path.abspath(path)) as checkpoint, \
-            kept_until_finished(checkpoint):
-        request_archive(galaxy, checkpoint, history["update_time"], lambda: request_history_export(galaxy, history, payload))
-        download_archive(galaxy, checkpoint.data, path, timeout, force, label, kind, lambda part: read_archive(part, label))
+    try:
+        with Checkpoint(galaxy, label, "export", history["id"], payload, os.path.abspath(path)) as checkpoint, \
+                kept_until_finished(checkpoint):
+            request_archive(galaxy, checkpoint, history["update_time"],
+                            lambda: request_history_export(galaxy, history, payload))
+            download_archive(galaxy, checkpoint.data, path, timeout, force, label, kind,
+                             lambda part: read_archive(part, label))
+    except CutArchive as error:
+        error.exit_code = TRY_LATER     # nothing is kept of it: the next run has another one made
+        raise
     print(path)
 
 

@@ -6,6 +6,7 @@ step before and after it.
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from common import FAILED, MAY_HAVE_ACTED, NON_TERMINAL_DATASET_STATES, TRY_LATE
 from galaxy_api_scripts import releases
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.hashing import hash_file, known_hashes
-from galaxy_api_scripts.datasets.sources import Source
+from galaxy_api_scripts.datasets.sources import DATATYPES, Source
 from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, last_hid
 from galaxy_api_scripts.datasets.tus import Session, open_file, send_file, upload_checkpoint
 from galaxy_api_scripts.polling import wait_datasets
@@ -92,21 +93,41 @@ def post_fetch(galaxy: Galaxy, history: str, targets: list[dict[str, Any]], sess
     """
     sessions = list(sessions)
     files = {f"files_{number}|file_data": session for number, session in enumerate(sessions)}
-    payload: dict[str, Any] = {"history_id": history, "targets": targets, **files}
-    answer = None
-    if releases.supports(galaxy, releases.FETCH_HASHES, ask=False):
+    has_hashes, datatypes = releases.supports(galaxy, releases.FETCH_HASHES, ask=False), set[str]()
+    while True:     # a refused request has made nothing
+        targets = _with_known_datatypes(galaxy, targets, datatypes) if datatypes else targets
+        payload: dict[str, Any] = {"history_id": history, "targets": targets, **files}
+        if not has_hashes:
+            payload.update(targets=_with_md5(galaxy, targets, iter(sessions)), validate_hashes=True)
         try:
             answer = galaxy.post("tools/fetch", payload)
+            break
         except GalaxyError as error:
-            if error.status != 400 or "hashes" not in (error.body or "") or not releases.learn_lacking(
-                    galaxy, releases.FETCH_HASHES):
+            refusal = (error.body or "") if error.status == 400 else ""
+            if has_hashes and "hashes" in refusal and releases.learn_lacking(galaxy, releases.FETCH_HASHES):
+                has_hashes = False
+            elif not datatypes and (unknown := re.search("extension '(.*)' unknown", refusal)) and \
+                    unknown[1] in DATATYPES.values():
+                datatypes = {"auto", *galaxy.get("datatypes", {"upload_only": "false"})}
+            else:
                 raise
-    if answer is None:      # a refused request has made nothing
-        payload.update(targets=_with_md5(galaxy, targets, iter(sessions)), validate_hashes=True)
-        answer = galaxy.post("tools/fetch", payload)
     if not isinstance(answer, dict):
         raise GalaxyError(f"POST {galaxy.url_for('tools/fetch')}: the answer has no jobs: {MAY_HAVE_ACTED}", lost=True)
     return answer
+
+
+def _with_known_datatypes(galaxy: Galaxy, elements: list[dict[str, Any]], datatypes: set[str]) -> list[dict[str, Any]]:
+    """Targets, or elements, with `auto` for each datatype of newer servers that this one does not have."""
+    known = []
+    for element in elements:
+        element = dict(element)
+        if element.get("ext", "auto") not in datatypes:
+            releases.warn_once(galaxy, f"it has no datatype {element['ext']}, and makes its own guess at those files")
+            element["ext"] = "auto"
+        if "elements" in element:
+            element["elements"] = _with_known_datatypes(galaxy, element["elements"], datatypes)
+        known.append(element)
+    return known
 
 
 def _with_md5(galaxy: Galaxy, elements: list[dict[str, Any]], sessions: Iterator[dict[str, str]]) -> list[dict[str, Any]]:
@@ -121,8 +142,8 @@ def _with_md5(galaxy: Galaxy, elements: list[dict[str, Any]], sessions: Iterator
         if hashes.get("MD5"):
             element["MD5"] = hashes["MD5"]
         elif hashes:
-            releases.warn_once(galaxy, "it compares what it fetches with no hash but an MD5, so not with the "
-                               f"{', '.join(hashes)} of {element['name']}")
+            releases.warn_once(galaxy, "it compares what it fetches from an address with an MD5 only, so not with the other "
+                               "hash that was given for it")
         if "elements" in element:
             element["elements"] = _with_md5(galaxy, element["elements"], sessions)
         older.append(element)

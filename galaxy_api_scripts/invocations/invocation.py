@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
@@ -10,7 +11,13 @@ from common import FAILED, STILL_RUNNING, TERMINAL_JOB_STATES, TRY_LATER, Galaxy
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Notes
 from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.download_paths import DownloadItem
-from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, failure_reasons, fetch_workflow_version, first_failures
+from galaxy_api_scripts.invocations.jobs import (
+    SUCCESS_STATES,
+    failure_reasons,
+    fetch_workflow_version,
+    first_failures,
+    subworkflow_jobs,
+)
 from galaxy_api_scripts.progress import describe_counts
 
 SCHEDULED_STATES = {"scheduled", "completed"}   # all jobs are made; `completed` (26.1 on) says nothing about their success
@@ -136,6 +143,7 @@ class InvocationPoller:
         # Seconds since 1970; the clock may have been put back.
         self.last_summary, self.last_change = last_summary, min(last_change, time.time())
         self.pauses: dict[str, set[str]] | None = None      # of `_pause_steps`, once they were needed
+        self.inner: Counter[str] = Counter()                # of `subworkflow_jobs`
 
     def check(self, summary: dict[str, Any]) -> dict[str, Any] | None:
         """The invocation once it has succeeded: all jobs are made, and each is `ok` or `skipped`. None while it runs.
@@ -144,9 +152,8 @@ class InvocationPoller:
         move any more, with `fail_fast` as soon as one has failed; `GalaxyError` when it waits for a review.
         """
         galaxy, path, states = self.galaxy, f"invocations/{self.invocation_id}", summary["states"]
-        failed = {state: count for state, count in states.items()
-                  if state in TERMINAL_JOB_STATES and state not in SUCCESS_STATES}
-        if failed and self.fail_fast:
+        failed = _failed_states(states)
+        if self.fail_fast and set(failed) - {"paused"}:     # after a failure, which Galaxy 25.1 tells only below
             raise InvocationFailed(galaxy, galaxy.get(path), failed)
         has_changed = summary != self.last_summary
         self.last_summary, self.last_change = summary, time.time() if has_changed else self.last_change
@@ -157,6 +164,10 @@ class InvocationPoller:
             if time.time() - self.last_change < SCHEDULING_PATIENCE if failed else (has_changed or has_no_pause):
                 return None
         invocation: dict[str, Any] = galaxy.get(path)   # these may be all its jobs, or all that are made so far
+        self.inner = subworkflow_jobs(galaxy, invocation) if invocation["state"] in SCHEDULED_STATES else Counter()
+        failed = Counter(failed) + Counter(_failed_states(self.inner))
+        if set(self.inner) - set(TERMINAL_JOB_STATES) and not (failed and self.fail_fast):
+            return None
         if failed or invocation["state"] in FAILED_INVOCATION_STATES or summary["populated_state"] == "failed":
             raise InvocationFailed(galaxy, invocation, failed)
         if summary["populated_state"] == "new":
@@ -166,6 +177,11 @@ class InvocationPoller:
             return None
         # Jobs that were made between the two requests are only in a new summary.
         return invocation if not set(galaxy.get(f"{path}/jobs_summary")["states"]) - SUCCESS_STATES else None
+
+
+def _failed_states(states: dict[str, int]) -> dict[str, int]:
+    return {state: count for state, count in states.items()
+            if state in TERMINAL_JOB_STATES and state not in SUCCESS_STATES}
 
 
 def wait_for_invocation(galaxy: Galaxy, invocation_id: str, timeout: float | None = None, fail_fast: bool = False,
@@ -182,7 +198,11 @@ def wait_for_invocation(galaxy: Galaxy, invocation_id: str, timeout: float | Non
         counts = summary["states"]
         if on_progress:
             on_progress(counts)
-        invocation = poller.check(summary)
+        try:
+            invocation = poller.check(summary)
+        finally:
+            if on_progress and poller.inner:
+                on_progress(dict(Counter(counts) + poller.inner))
         if invocation:
             return invocation
     raise GalaxyError(f"invocation {invocation_id} still runs after {time.monotonic() - begin:.0f} s: "

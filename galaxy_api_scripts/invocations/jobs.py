@@ -56,7 +56,14 @@ def load_run(galaxy: Galaxy, invocation_id: str) -> tuple[dict[str, Any], str | 
     for step in steps:
         for job in step["jobs"]:
             job.update(metrics.get(job["id"], NO_METRICS))
-    return invocation, workflow.get("name"), steps
+    return invocation, _name_of(workflow), steps
+
+
+def _name_of(about: dict[str, Any]) -> str | None:
+    """The name of what Galaxy describes; None where this key may not see it ({})."""
+    if about and not isinstance(about["name"], str):
+        raise GalaxyError(f"{getattr(about, 'request', '')}: the answer has no name that is a text")
+    return about["name"] if about else None
 
 
 def list_steps(galaxy: Galaxy, invocation: dict[str, Any], workflow: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -133,8 +140,23 @@ def is_finished(galaxy: Galaxy, invocation: dict[str, Any]) -> bool:
     """Whether nothing of an invocation can move any more. One that has failed may still have jobs running."""
     if invocation["state"] in ("scheduled", "failed"):
         summary = galaxy.get(f"invocations/{invocation['id']}/jobs_summary")
-        return summary["populated_state"] in ("ok", "failed") and not set(summary["states"]) - set(TERMINAL_JOB_STATES)
+        states = {*summary["states"], *subworkflow_jobs(galaxy, invocation)}
+        return summary["populated_state"] in ("ok", "failed") and not states - set(TERMINAL_JOB_STATES)
     return invocation["state"] in ("completed", "cancelled")
+
+
+def subworkflow_jobs(galaxy: Galaxy, invocation: dict[str, Any]) -> Counter[str]:
+    """How many jobs of an invocation's subworkflows are in each state, where `GET .../jobs_summary` of the invocation leaves
+    them out (Galaxy 25.1 and older); one that is still making jobs counts as a new job."""
+    states: Counter[str] = Counter()
+    inner = [step["subworkflow_invocation_id"] for step in invocation.get("steps") or []
+             if step.get("subworkflow_invocation_id")]
+    if inner and not releases.supports(galaxy, releases.SUBWORKFLOW_JOBS):
+        for one in inner:
+            summary = galaxy.get(f"invocations/{one}/jobs_summary")
+            states.update({**summary["states"], **({"new": 1} if summary["populated_state"] == "new" else {})})
+            states.update(subworkflow_jobs(galaxy, galaxy.get(f"invocations/{one}")))
+    return states
 
 
 def failure_reasons(invocation: dict[str, Any]) -> list[str]:
@@ -279,5 +301,5 @@ def job_url(galaxy: Galaxy, job_id: str) -> str:
 
 def history_name(galaxy: Galaxy, history_id: str) -> str | None:
     """The history's name; None where this key may not see it."""
-    name = (galaxy.get_or_none(f"histories/{history_id}", {"keys": "name"}) or {}).get("name")
+    name = _name_of(galaxy.get_or_none(f"histories/{history_id}", {"keys": "name"}) or {})
     return None if name is None else str(name)

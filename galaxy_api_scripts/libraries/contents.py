@@ -91,12 +91,23 @@ def find_library(galaxy: Galaxy, name: str) -> dict[str, Any] | None:
     return libraries[0] if libraries else None
 
 
+class FolderNotListed(GalaxyError):
+    """Galaxy fails over a folder's contents."""
+
+
 def open_folder(galaxy: Galaxy, folder: str, library: str = "") -> LibraryFolder:
     """Return the folder with that id and all its items. With `library`, raise `GalaxyError` if it is not in that library or
     the key's user may not add to it: Galaxy 26.1 itself lets everybody add to every folder through `/api/tools/fetch`."""
     items: dict[str, dict[str, Any]] = {}
     for offset in range(0, MOST_PAGES * PAGE_SIZE, PAGE_SIZE):
-        answer = galaxy.get(f"folders/{folder}/contents", {"limit": PAGE_SIZE, "offset": offset})
+        try:
+            answer = galaxy.get(f"folders/{folder}/contents", {"limit": PAGE_SIZE, "offset": offset})
+        except GalaxyError as error:
+            if error.status != 500:
+                raise
+            raise FolderNotListed(f"{error} (Galaxy 26.1 lists no folder without a description, as fetches leave them; this "
+                                  f"gives it one: update.py KEY {galaxy.base}/api/folders/{folder} description=x)",
+                                  status=500) from None
         about = answer["metadata"]
         if library and about["parent_library_id"] != library:
             raise GalaxyError(f"folder {folder} ({about['folder_name']}) is not in library {library}")
@@ -137,12 +148,22 @@ def find_library_dataset(galaxy: Galaxy, path: str, label: str, folders: dict[Fo
         about = find_library(galaxy, library)
         if not about:
             raise ReferenceProblem(f"{label}: there is no library {library!r}")
-        folders[where] = find_folders(galaxy, "", about["root_folder_id"], [tuple(names)]).get(tuple(names))
+        try:
+            folders[where] = find_folders(galaxy, "", about["root_folder_id"], [tuple(names)]).get(tuple(names))
+        except FolderNotListed:
+            folders[where] = _folder_of_listing(list_library(galaxy, about["id"]), names)
     folder = folders[where]
     datasets = folder.datasets(name) if folder else []
     if len(datasets) != 1:
         raise ReferenceProblem(f"{label}: the library has {len(datasets) or 'nothing'} with that name")
-    return datasets[0]
+    return datasets[0] if "state" in datasets[0] else dict(galaxy.get(f"libraries/datasets/{datasets[0]['id']}"))
+
+
+def _folder_of_listing(listing: LibraryListing, names: list[str]) -> LibraryFolder:
+    """Return the folder at a path as far as the library's listing tells: its datasets, without sizes and states."""
+    return LibraryFolder("", [{"type": "file", "id": dataset, "name": path.rpartition("/")[2]}
+                              for path, datasets in listing.files.items() if path.rpartition("/")[0] == "/".join(names)
+                              for dataset in datasets])
 
 
 def resolve_library_paths(galaxy: Galaxy, refs: list[str], codes: list[int] | None = None) -> list[str]:

@@ -85,7 +85,7 @@ def _count_repeats(values: dict[str, list[Any]], name: str, param: Param) -> int
         raise InputProblem(f"has {name}_0, {name}_1 ... without gaps: {name}_{min(gaps)} is missing")
     # Galaxy makes as many as the larger of min and default by itself.
     count = max([int(param.get("min") or 0), int(param.get("default") or 0), *(number + 1 for number in numbers)])
-    # Galaxy up to 25.0 writes no limit as "__Infinity__".
+    # Galaxy up to 26.0 writes no limit as "__Infinity__".
     if str(param.get("max")).isdecimal() and count > int(param["max"]):
         raise InputProblem(f"takes {name} {param['max']} times at most")
     return count
@@ -200,4 +200,8 @@ def run_tool(galaxy: Galaxy, history: str, text: str, values: dict[str, Any], ti
 
 def read_dataset_text(galaxy: Galaxy, dataset: str) -> str:
     """The text of a dataset, read into memory."""
-    return read_text(f"dataset {dataset}", content=galaxy.request("GET", f"datasets/{dataset}/display").content)
+    content = galaxy.request("GET", f"datasets/{dataset}/display").content
+    try:
+        return read_text(f"dataset {dataset}", content=content)
+    except GalaxyError as error:
+        raise GalaxyError(str(error)) from None     # no usage error

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from common import STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
+from common import MAY_HAVE_ACTED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 
 INSTALLED, DEACTIVATED, UNINSTALLED, ERROR = "Installed", "Deactivated", "Uninstalled", "Error"
 INSTALL_TIMEOUT = 3600      # seconds to wait for an installation whose answer is lost, as proxies lose it after a minute
@@ -135,6 +135,8 @@ INSTALL_ROUTE = "tool_shed_repositories/new/install_repository_revision"
 def _install(galaxy: Galaxy, repository: Repository, data: dict[str, Any]) -> list[dict[str, Any]]:
     try:
         answer = galaxy.post(INSTALL_ROUTE, data)
+        if isinstance(answer, str):
+            raise GalaxyError(f"{repository}: POST {INSTALL_ROUTE}: the answer is a text: {MAY_HAVE_ACTED}", lost=True)
     except GalaxyError as error:
         if error.lost:
             answer = _wait_for_installation(galaxy, repository, data["changeset_revision"])

@@ -11,6 +11,8 @@ import math
 import os
 import re
 import shlex
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,6 +25,7 @@ from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sour
 from galaxy_api_scripts.workflows.references import ReferenceResolver
 
 REFERENCE_PATTERN = re.compile(r"(hda|hdca|ldda|ld|hid|lib):(.*)", re.DOTALL)
+PATTERN_SECONDS = 1.0
 INPUT_KINDS = {"data_input": "dataset", "data_collection_input": "collection", "parameter_input": "parameter"}
 
 
@@ -336,7 +339,7 @@ def _validate(validator: dict[str, Any], value: Any) -> None:
     """Raise `GalaxyError` (USAGE) for a value that one of Galaxy's validators of a workflow's inputs refuses (26.1)."""
     kind, is_text = validator.get("type"), isinstance(value, str)
     text = repr(shorten(value, 40)) if is_text else value
-    if kind == "regex" and is_text and bool(re.match(validator["expression"], value)) == bool(validator.get("negate")):
+    if kind == "regex" and is_text and matches_in_time(validator["expression"], value) is bool(validator.get("negate")):
         wish = validator.get("message") or f"its pattern is {validator['expression']}"
         raise GalaxyError(f"{text} does not fit: {wish}", USAGE)
     low, high = (None if validator.get(name) is None else float(validator[name]) for name in ("min", "max"))
@@ -346,6 +349,29 @@ def _validate(validator: dict[str, Any], value: Any) -> None:
         bounds = " to ".join(str(validator[name]) for name in ("min", "max") if validator.get(name) is not None)
         raise GalaxyError(f"{text} has {measured} characters, not {bounds}" if is_text else f"{text} is not within {bounds}",
                           USAGE)
+
+
+def matches_in_time(pattern: str, text: str) -> bool | None:
+    """Whether a server's pattern fits the beginning of `text`; None where that takes longer than PATTERN_SECONDS, as it may
+    for ever with some patterns, or where it is no pattern: Galaxy itself decides then."""
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    # Python's matching looks for signals now and then; a handler can be set in the main thread only, and not on Windows.
+    is_timed = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    if not is_timed and len(text) > 20:
+        return None
+    handler = signal.signal(signal.SIGALRM, stop) if is_timed else None
+    try:
+        if is_timed:
+            signal.setitimer(signal.ITIMER_REAL, PATTERN_SECONDS)
+        return bool(re.match(pattern, text))
+    except (re.error, RecursionError, TimeoutError):
+        return None
+    finally:
+        if is_timed:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, handler)
 
 
 def reject_placeholder(text: str) -> None:

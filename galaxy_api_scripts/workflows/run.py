@@ -38,7 +38,7 @@ from galaxy_api_scripts.workflows.definition import (
     tool_problems,
     tool_table,
 )
-from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
+from galaxy_api_scripts.workflows.inputs import CollectionInput, InputValues, iter_datasets
 from galaxy_api_scripts.workflows.parameters import (
     add_runtime_inputs,
     missing_values,
@@ -150,6 +150,10 @@ class WorkflowCheck:
 
     def make_request(self, inputs: InputValues) -> RunRequest:
         """A run on these inputs, which have no problems."""
+        for value in inputs.values.values():
+            if isinstance(value, CollectionInput) and {"record", "sample_sheet"} & {*value.type.split(":")}:
+                releases.require(inputs.resolver.galaxy, releases.SAMPLE_SHEETS, f"a collection of type {value.type}",
+                                 "make a list there")
         return RunRequest(self.workflow, inputs, self.parameters, self.options)
 
     def raise_problems(self, problems: list[str]) -> None:

@@ -21,7 +21,8 @@ Options:
 A mode (tests/fakes/modes.py) is in place `every` how each request is answered, in `writes` each that may change something,
 in `once` one of them, chosen by chance. The jobs are those of tests/fakes/whole_jobs.py. Whether a job is done is read from
 what the fake holds and from the files; for a script that only reads, from its output, which must be what it is where nothing
-is wrong. It exits with 1 unless all figures are 0.
+is wrong. In the mode `output full` nothing can be printed, and who prints can't say that all is done. It exits with 1 unless
+all figures are 0.
 """
 import contextlib
 import importlib
@@ -61,6 +62,7 @@ SMALLER = {"SETTLE_SECONDS": 1, "SCHEDULING_PATIENCE": 1, "STALL_SECONDS": 1, "F
            "ANSWER_TIMEOUT": 1, "MOST_PAGES": 50}
 SETTINGS = {"GALAXY_TIMEOUT": "1", "GALAXY_RETRY_MAX": "0.4", "PATH": os.defpath, "LANG": "C.UTF-8"}
 SECRETS = (KEY, "secret", "bWVAZXhhbXBsZS5vcmc6c2VjcmV0")      # the password that key_show.py is given, also as it is sent
+FULL = "output full"        # a mode that is not the server's: nothing can be printed
 EVIL = Path("/tmp/galaxy-sweep-evil")
 FIGURES = ("traceback", "hang", "unforeseen", "status 0 without the job done", "key or password shown",
            "key sent elsewhere", "file outside the folder", "failure without a word", "cut that is not 75",
@@ -207,7 +209,8 @@ class Run:
         self.statuses.append(ended)
         self.memory = max(self.memory, memory)
         for kept, name in ((self.out, "stdout"), (self.err, "stderr")):
-            kept.append((self.box / name).read_bytes().decode("utf-8", "backslashreplace"))
+            is_file = not (self.box / name).is_symlink()        # to /dev/full
+            kept.append((self.box / name).read_bytes().decode("utf-8", "backslashreplace") if is_file else "")
         if ended != status:
             raise SaidSo
         return Unjudged(self.out[-1])
@@ -276,14 +279,16 @@ class Sweep:
     def look(self, script, mode, place, seed):
         """Do a job in a mode, and return what there is to say about it."""
         printed, requests, writes, tops = self.healthy(script)
-        fault = mutated(seed) if mode == "mutated" else MODES[mode]
+        fault = mutated(seed) if mode == "mutated" else MODES.get(mode)
         number = random.Random(f"{seed} {script.name} {mode}").randrange(requests) if requests else 0
         with self.a_run(script) as run:
             self.elsewhere.asked.clear()
             began = time.monotonic()
+            if mode == FULL:
+                (run.box / "stdout").symlink_to("/dev/full")
             done = run.do(fault, place, number)
             only_reads = not writes and not tops
-            if done and only_reads and run.printed != printed:
+            if done and any(printed) and mode == FULL or done and only_reads and run.printed != printed:
                 done, run.reason = False, "another output"
             believed = done is False and is_believed(script.name, mode, only_reads)
             done = True if believed else done
@@ -352,10 +357,11 @@ def is_believed(script, mode, only_reads):
 
 def plan(args, scripts):
     """Return (script, mode, place, seed) of each run."""
-    modes = [mode for mode in [*MODES, "mutated"] if any(mode.startswith(word) for word in
+    modes = [mode for mode in [*MODES, FULL, "mutated"] if any(mode.startswith(word) for word in
                                                          (args["--mode"] or "").split(","))]
     first, places = int_option(args, "--seed"), args["--place"].split(",")
-    runs = [(script, mode, place, first) for script in scripts for mode in modes if mode != "mutated" for place in places]
+    runs = [(script, mode, place, first) for script in scripts for mode in modes if mode != "mutated" for place in places
+            if mode != FULL or place == "every"]
     if "mutated" in modes:
         runs += [(script, "mutated", "once", first + number) for script in scripts
                  for number in range(int_option(args, "--seeds"))]
@@ -414,13 +420,13 @@ def main(argv=None):
         if not script.is_file():
             raise GalaxyError(f"--script={script.name}: no such script", USAGE)
     if args["--list"]:
-        print("\n".join([*MODES, "mutated"]))
+        print("\n".join([*MODES, FULL, "mutated"]))
         return 0
     swept = set()
     began, figures, statuses, slow, memory, count = time.monotonic(), Counter(), Counter(), [], 0, Counter()
     tasks = plan(args, scripts)
     for result in results(tasks, int_option(args, "--workers", least=1)):
-        count.update(["run"] + ["believed"] * result["believed"] + ["words"] * ("Galaxy's never does (" in result["err"]))
+        count.update(["run"] + ["believed"] * result["believed"] + ["words"] * ("another form than" in result["err"]))
         swept.add(result["script"])
         statuses[result["statuses"][-1] if result["statuses"] else 0] += 1
         memory = max(memory, result["memory"])
@@ -434,7 +440,7 @@ def main(argv=None):
           f"{time.monotonic() - began:.0f} s, the most memory {memory / 2**20:.0f} MiB, the slowest {max(slow)[0]:.0f} s; "
           f"statuses {dict(statuses)}.")
     print(f"{count['believed']} times a false answer was one that is also right, and was believed; {count['words']} times a "
-          "message names the request and, for what its answer lacks, Python's error.\n")
+          "message names the request, but not what its answer lacks.\n")
     show([{"what": name, "runs": figures[name]} for name in FIGURES])
     return 1 if figures else 0
 

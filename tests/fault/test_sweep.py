@@ -30,6 +30,12 @@ def test_scripts_do_no_harm_where_a_server_is_wrong():
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
 
 
+def test_no_script_that_prints_is_done_where_standard_output_is_full():
+    ended = sweep("--mode=output full", "--place=every")
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+    assert int(ended.stdout.split()[0]) >= 60       # runs
+
+
 def test_the_sweep_has_all_modes_and_scripts():
     assert len(MODES) >= 35 and len(JOBS) >= 60
 

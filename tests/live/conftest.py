@@ -272,6 +272,7 @@ def prefixed(home, tell, pytestconfig):
                 "tool_sheds_config_file": home / "config" / "tool_sheds.xml", **SWITCHED_OFF}
     with a_galaxy(tell, f"--home={second}", *(f"--set={name}={value}" for name, value in settings.items()),
                   own=True) as galaxy:
+        galaxy.home = second
         yield galaxy
 
 

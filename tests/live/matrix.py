@@ -82,18 +82,27 @@ def run_row(row, paths):
     results = json.loads(kept.read_text()) if paths and kept.exists() else {}
     results.update(json.loads(record.read_text()))
     kept.write_text(json.dumps(results, indent=1))
-    write_row(row, results)
+    write_row(row, results, len(set(collect_tests()) - set(results)))
     return not any(test["outcome"] == "failed" for test in results.values())
 
 
-def write_row(row, results):
-    """Write what became of the tests of one row into docs/releases.json, and the page from it."""
+def collect_tests():
+    """Return the names of the live tests."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/live", f"--record={RESULTS}/none"],
+        cwd=ROOT, check=True, capture_output=True, text=True)
+    return [line for line in listed.stdout.splitlines() if "::" in line]
+
+
+def write_row(row, results, missing):
+    """Write what became of the tests of one row into docs/releases.json, and the page from it; `missing` were not run."""
     data = json.loads(DATA.read_text()) if DATA.exists() else {}
     outcomes = Counter(test["outcome"] for test in results.values())
     scripts = {name: {test["outcome"] for test in results.values() if name in test["scripts"]} for name in SCRIPTS}
     data[row] = {
         "date": date.today().isoformat(),
         **{outcome: outcomes[outcome] for outcome in ("passed", "skipped", "failed")},
+        "missing": missing,
         "failures": sorted(name for name, test in results.items() if test["outcome"] == "failed"),
         "reasons": sorted({test["reason"] for test in results.values() if test["outcome"] == "skipped"}),
         "scripts": {name: min(met - {"skipped"}) for name, met in scripts.items() if met - {"skipped"}},   # failed < passed
@@ -104,12 +113,12 @@ def write_row(row, results):
 
 def render(data):
     """Return the text of the page."""
-    known = [f"| {describe(row)} | {one['date']} | {one['passed']} | {one['skipped']} | {one['failed']} |"
-             if (one := data.get(row)) else f"| {describe(row)} | not yet | | | |" for row in ROWS]
+    known = [f"| {describe(row)} | {one['date']} | {one['passed']} | {one['skipped']} | {one['failed']} | "
+             f"{one['missing']} |" if (one := data.get(row)) else f"| {describe(row)} | not yet | | | | |" for row in ROWS]
     cells = [f"| `{name}` | {' | '.join(cell(name, row, data.get(row)) for row in ROWS)} |" for name in SCRIPTS]
     return TEXT.format(
         newest=NEWEST, heads=" | ".join(ROWS), lines="---|" * len(ROWS), scripts="\n".join(cells),
-        rows="\n".join(["| Galaxy | date | tests passed | skipped | failed |", "|---|---|---|---|---|", *known]),
+        rows="\n".join(["| Galaxy | date | tests passed | skipped | failed | not run |", "|---" * 6 + "|", *known]),
         notes="\n".join(f"{number}. Before {note.since}: {note.feature}. {' '.join(note.text.split())}"
                         for number, note in enumerate(NOTES, 1)))
 

@@ -34,5 +34,5 @@ class Recording:
             test["outcome"] = report.outcome
             test["reason"] = report.longrepr[2] if report.skipped else str(report.longrepr).splitlines()[-1]
 
-    def pytest_sessionfinish(self):
+    def pytest_runtest_logfinish(self):     # after each test, so that a run that is broken off is known, too
         self.path.write_text(json.dumps(self.tests, indent=1) + "\n")

@@ -38,28 +38,44 @@ LACKS = {
         GET `/api/invocations/ID/request` is 404, and nothing else tells the parameters of a run: `running an
         invocation again needs Galaxy 24.2 or later, and SERVER is 24.1: nothing there tells which parameters it ran
         with; workflow_run.py runs its workflow on the same datasets (hda:ID)`."""),
+    "validators": Lack("24.2", "limits and patterns of a workflow's parameters", (), ADAPTED, """
+        Galaxy keeps and checks none, so there is nothing to check."""),
     "library display": Lack(
         "25.0", "downloads of libraries' datasets by the route of the others",
         ("dataset_download.py",), ADAPTED, """
         GET `/api/datasets/ID/display?hda_ldda=ldda` is an error 500: the bytes come by
-        `/api/libraries/datasets/download/uncompressed`."""),
+        `/api/libraries/datasets/download/uncompressed`, and a download that was cut starts over."""),
     "elements_states": Lack(
         "25.1", "the number of a collection's elements in each state",
         ("collection_create.py", "dataset_list.py", "dataset_show.py", "dataset_wait.py", "invocation_report.py",
          "filter_failed_datasets_from_collection.py"), ADAPTED, """
         GET `/api/dataset_collections/ID?view=collection` answers without `elements_states`: the elements are counted."""),
-    "limits": Lack("25.1", "limits of repeats as numbers", ("tool_run.py",), ADAPTED, """
-        GET `/api/tools/ID?io_details=true` writes `"__Infinity__"` for a repeat without a limit: there is none then."""),
+    "sample sheets": Lack("25.1", "collections of type record and sample_sheet", ("workflow_run.py",), ADAPTED, """
+        POST `/api/dataset_collections` knows no such type, so a job file with one is refused before anything is sent:
+        `a collection of type record needs Galaxy 25.1 or later, and SERVER is 25.0: make a list there`."""),
     "copy_contents": Lack("26.0", "copies of many datasets by one request", (), ADAPTED, """
         Only a test wants that."""),
     "first bytes": Lack(
         "26.0", "bytes in the request that creates an upload's session",
         UPLOADING, ADAPTED, """
         POST `/api/upload/resumable_upload` with bytes makes a session without them: a small file takes two requests."""),
+    "jobs of subworkflows": Lack(
+        "26.0", "jobs of subworkflows in the summary of an invocation",
+        ("folder_watch.py", "invocation_cancel.py", "invocation_rerun.py", "invocation_wait.py", "workflow_batch.py",
+         "workflow_run.py"), ADAPTED, """
+        GET `/api/invocations/ID/jobs_summary` leaves them out without a word: each subworkflow is asked for its own once no
+        other job moves, and `--fail-fast` sees their failures then."""),
     "on_complete": Lack("26.0", "actions at the end of an invocation", ("workflow_run.py",), REFUSED, """
         POST `/api/workflows/ID/invocations` ignores `on_complete` without a word, so `--on-complete` is refused
         before anything is sent: `--on-complete needs Galaxy 26.0 or later, and SERVER is 24.1: invocation_wait.py
         waits for the end, so that your own script can act then`."""),
+    "datatypes": Lack("26.1", "some datatypes of newer servers", UPLOADING, ADAPTED, """
+        POST `/api/tools/fetch` with `ext` `gtf.gz`, say, is refused on 24.1 ("Requested extension 'gtf.gz' unknown"):
+        where a file's name tells such a datatype, Galaxy guesses by the content, and a warning says so."""),
+    "pick_value": Lack("26.1", "workflow steps of type pick_value", (), ADAPTED, """
+        POST `/api/workflows` of such a workflow is an error 500."""),
+    "limits": Lack("26.1", "limits of repeats as numbers", ("tool_run.py",), ADAPTED, """
+        GET `/api/tools/ID?io_details=true` writes `"__Infinity__"` for a repeat without a limit: there is none then."""),
 }
 
 

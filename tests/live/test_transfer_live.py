@@ -183,10 +183,10 @@ def test_a_link_that_is_cut_again_and_again(person, large, state, instants):
     assert arrived(person, history, {large.name: large})
 
 
-def uploading():
+def uploading(galaxy):
     """What the second Galaxy has got of uploads: `{path: bytes}`."""
     found = {}
-    for path in (ROOT / ".galaxy-prefixed" / "data" / "tmp").glob("*"):
+    for path in (galaxy.home / "data" / "tmp").glob("*"):
         with contextlib.suppress(FileNotFoundError):
             found[path] = path.stat().st_size
     return found
@@ -195,12 +195,12 @@ def uploading():
 def test_galaxy_is_stopped_and_started_in_the_middle_of_an_upload_and_of_a_run(prefixed, large, tmp_path, state):
     """On the second Galaxy, so that the others' goes on."""
     from .conftest import Person
-    person, home = Person(prefixed), f"--home={ROOT / '.galaxy-prefixed'}"
+    person, home = Person(prefixed), f"--home={prefixed.home}"
     road = SlowRoad(person.url, 20 * MIB)
     history, other = person.new_history("restart"), person.new_history("a run over a restart")
-    before = uploading()
+    before = uploading(prefixed)
     process = begun(person, "dataset_upload.py", "--wait", "-q", person.key, road.url, history, large, **state)
-    until(lambda: any(size > 20 * MIB for path, size in uploading().items() if path not in before))
+    until(lambda: any(size > 20 * MIB for path, size in uploading(prefixed).items() if path not in before))
     (tmp_path / "table.tsv").write_text("a\t1\n")
     run = begun(person, "workflow_run.py", f"--history={other}", f"--record={tmp_path}/run.json", person.key, person.url,
                 ROOT / "tests" / "live" / "workflows" / "parameters.gxwf.yml", f"table={tmp_path}/table.tsv", "lines=1",

@@ -79,6 +79,15 @@ def test_one_failing_element_of_a_mapped_step_in_a_subworkflow(person, tables):
     assert "Grouping1" in record["failure"] and person.key not in str(record)
 
 
+def test_a_job_that_fails_in_a_subworkflow_that_nothing_follows(person, tables):
+    """Galaxy 25.1 and older leave it out of the invocation's summary of its jobs."""
+    ended = ran(person, "inner_last", f"table={tables}/bad.tsv", status=1)
+    assert "failed: 1 error" in ended.stderr and "Grouping1" in ended.stderr and "non float value 'word'" in ended.stderr
+    ran(person, "inner_last", f"--download={tables}/out", f"--record={tables}/run.json", f"table={tables}/t1.tsv")
+    assert on_disk(tables / "out") == {"sums.tabular": "a\t3\nb\t5\n"}
+    assert json.loads((tables / "run.json").read_text())["jobs"] == {"ok": 2}
+
+
 def test_fail_fast(person, tables):
     ended = ran(person, "inner", "--fail-fast", f"tables={tables}/bad.tsv", status=1)
     assert ended.stderr.count("\n") == 1 and "1 error" in ended.stderr

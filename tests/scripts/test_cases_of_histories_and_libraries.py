@@ -6,7 +6,7 @@ from fakes import KEY
 from fakes.galaxy import FakeGalaxy
 from fakes.whole_jobs import archive
 
-from common import DONE, USAGE
+from common import DONE, FAILED, USAGE
 
 
 @pytest.fixture
@@ -111,3 +111,21 @@ def test_a1_a_historys_dataset_is_put_into_a_library_by_its_ref_and_a_collection
         assert capsys.readouterr().err.count("\n") == 1 and galaxy.children(root) == []
     assert script(main, galaxy.url, KEY, f"hda:{dataset}", library["id"], root) == DONE
     assert [one["name"] for one in galaxy.children(root)] == ["a.txt"]
+
+
+def test_datasets_of_a_folder_without_a_description_are_found(galaxy, script, capsys, tmp_path):
+    """Galaxy 26.1 answers its list with 500."""
+    history, _ = galaxy.create_history("Run 12"), galaxy.create_file("Lab", "a.txt", b"abc")
+    [library] = galaxy.libraries.values()
+    galaxy.answers[f"GET /api/folders/{library['root_folder_id']}/contents"] = (500, b"Internal Server Error")
+    line = [KEY, f"{galaxy.url}/api/histories/{history}/contents", "lib:/Lab/a.txt"]
+    assert script(importlib.import_module("import_library_dataset_to_history").main, *line) == DONE
+    assert galaxy.held(history) == {"a.txt": b"abc"}
+    line[2] = "lib:/Lab/in/a.txt"
+    assert script(importlib.import_module("import_library_dataset_to_history").main, *line) == FAILED
+    assert "lib:/Lab/in/a.txt: the library has nothing with that name" in capsys.readouterr().err
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "b.txt").write_text("b")
+    capsys.readouterr()
+    assert script(importlib.import_module("library_sync").main, KEY, galaxy.url, "Lab", "in") == FAILED
+    assert f"update.py KEY {galaxy.url}/api/folders/{library['root_folder_id']} description=x" in capsys.readouterr().err

@@ -86,6 +86,15 @@ def test_invocations_by_workflow_history_and_state(script, requests_mock, capsys
     assert listed.asked("/api/invocations")[-1]["include_terminal"] == ["false"]
 
 
+def test_invocations_of_a_workflow_that_galaxy_fails_to_show(script, requests_mock, capsys):
+    """As one with a step of type pick_value (26.1)."""
+    listed, workflow = Listed(requests_mock, {}), "f" * 16
+    requests_mock.get(f"{API}/workflows/{workflow}", status_code=500)
+    requests_mock.get(f"{API}/workflows", json=[{"id": workflow, "name": "Picked"}])
+    assert script(invocation_list.main, f"--workflow={workflow}", "--format=value", "--fields=id", KEY, URL) == 0
+    assert capsys.readouterr() == ("i0\n", "") and listed.asked("/api/invocations")[0]["workflow_id"] == [workflow]
+
+
 def test_invocations_of_the_last_days(script, requests_mock, capsys):
     old = "2020-01-01T00:00:00"
     listed = Listed(requests_mock, *({"create_time": "2999-01-01T00:00:00"},) * 3, *({"create_time": old},) * 300)

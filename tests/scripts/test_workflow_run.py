@@ -103,7 +103,7 @@ def test_a_dry_run_sends_nothing(script, galaxy, table, capsys):
     (["table=hda:d", "--param=sort:x=1", "--param=cat1:y=1"], "2 things are wrong, so nothing was sent"),
     (["table=hda:d", "--param=cat1:x=1", "--param=cat1:x=2"], "parameter x of cat1 is given twice, so nothing was sent"),
     (["table=hda:d", "--tag=two words"], "--tag=two words: expected a word without spaces"),
-    (["table=hda:d", "--tag="], "--tag=: expected a word without spaces"),
+    (["table=hda:d", "--tag="], "--tag is empty"),
     (["table=hda:d", "--history="], "--history is empty: is a variable unset?"),
     (["table=hda:d", "--download="], "--download is empty: is a variable unset?"),
     (["table=hda:d", "--outputs="], "--outputs is empty: is a variable unset?"),

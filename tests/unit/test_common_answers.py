@@ -478,9 +478,10 @@ def test_a_post_that_makes_things_is_answered_by_their_ids(loopback, answer):
     """A history, a library, what is in them, a workflow, a collection: also for the verbs and a recipe's own URL."""
     loopback.will((204, b"") if answer is None else (200, answer))
     for path in ("histories", "libraries", "histories/f1/contents", "workflows", "workflows/f1/invocations",
-                 "dataset_collections/"):
-        with pytest.raises(GalaxyError, match="does not show what was done: the server may have done it"):
-            common.post(KEY, f"{loopback.url}/sub/api/{path}?v=1", {})
+                 "folders/F1", "dataset_collections/"):
+        for post in (Galaxy(KEY, f"{loopback.url}/sub").post, lambda path, data: common.post(KEY, path, data)):
+            with pytest.raises(GalaxyError, match="does not show what was done: the server may have done it"):
+                post(f"{loopback.url}/sub/api/{path}?v=1", {})
 
 
 @pytest.mark.parametrize("answer", [True, 0, "done", [], {"id": "toolshed.example.org/repos/d/tally/tally/0.2"}, {"id": 5}])
@@ -507,35 +508,22 @@ def test_a_key_that_an_answer_lacks_is_named_with_its_request(loopback, script, 
     assert history == {"id": "1", "inner": {}} and history.get("name") is None and "name" not in history
 
 
-@pytest.mark.parametrize("answer, use, words", [
-    ([], lambda answer: answer[0]["id"], "a list where a list of another length"),
-    ([], lambda answer: answer["id"], "a list where an object"),
-    ("x", lambda answer: answer["id"], "a text where an object"),
-    (5, lambda answer: answer["id"], "a number where an object"),
-    (True, lambda answer: answer.get("id"), "true or false where an object"),
-    ({"id": None}, lambda answer: answer["id"]["name"], "null where an object"),
-    ({"id": None}, lambda answer: list(answer["id"]), "null where a list"),
-    ({"id": 5}, lambda answer: "x" in answer["id"], "a number where a list"),
-    ({"id": {}}, lambda answer: answer["id"].split(), "an object where a text"),
-    ({"id": []}, lambda answer: {answer["id"]: 1}, "a list where a text"),
-    ({"id": None}, lambda answer: "/".join([answer["id"]]), "null where a text"),
-    ({"id": 5}, lambda answer: "x" + answer["id"], "a number where a text"),
-    ({"id": []}, lambda answer: int(answer["id"]), "a list where a number"),
-    ({"id": "x"}, lambda answer: answer["id"] > 5, "a text where a number"),
-    ({"id": None}, lambda answer: answer["id"] + 5, "null where a number"),
-    ([1, 2], lambda answer: next(iter([one for [one] in [answer]])), "something else where a list of another length"),
+@pytest.mark.parametrize("answer, use", [
+    ([], lambda answer: answer[0]["id"]),
+    ("x", lambda answer: answer["id"]),
+    (True, lambda answer: answer.get("id")),
+    ({"id": None}, lambda answer: answer["id"]["name"]),
+    ({"id": 5}, lambda answer: "x" in answer["id"]),
+    ({"id": []}, lambda answer: {answer["id"]: 1}),
+    ({"id": []}, lambda answer: int(answer["id"])),
+    ({"id": "x"}, lambda answer: {"y": 1}[answer["id"]]),
+    ([1, 2], lambda answer: next(iter([one for [one] in [answer]]))),
 ])
-def test_an_answer_of_another_type_is_one_line_with_its_request(loopback, script, capsys, answer, use, words):
+def test_an_answer_of_another_form_is_one_line_with_its_request(loopback, script, capsys, answer, use):
     loopback.will((200, json.dumps(answer).encode()))
     assert script(lambda _: use(Galaxy(KEY, loopback.url).get("histories"))) == FAILED
-    assert re.fullmatch(rf".*: GET http://127[^ ]*/api/histories: the answer has {words} was expected;.*\n",
+    assert re.fullmatch(r".*: GET http://127[^ ]*/api/histories: the answer has another form than Galaxy's, .*\n",
                         capsys.readouterr().err)
-
-
-def test_what_python_says_of_an_answer_otherwise_is_told_in_its_words(loopback, script, capsys):
-    loopback.will((200, {"id": "x"}))
-    assert script(lambda _: {"y": 1}[Galaxy(KEY, loopback.url).get("histories")["id"]]) == FAILED
-    assert "/api/histories: the answer holds what Galaxy's never does ('x');" in capsys.readouterr().err
 
 
 def test_a_body_that_is_not_json_is_an_error(loopback):

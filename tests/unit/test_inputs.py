@@ -1,10 +1,12 @@
 """INPUT=VALUE words: parsed, checked against the workflow, and all problems reported at once."""
 import shlex
+import signal
 
 import pytest
 from fakes.workflow_inputs import INDEX, WORKFLOW, files, galaxy, parse, shape
 
-from galaxy_api_scripts.workflows.inputs import iter_datasets
+from galaxy_api_scripts.workflows import inputs
+from galaxy_api_scripts.workflows.inputs import iter_datasets, matches_in_time
 
 __all__ = ["files", "galaxy", "parse"]      # fixtures
 
@@ -152,3 +154,11 @@ def test_a_copy_shares_galaxys_answers_and_nothing_else(parse, requests_mock):
     assert [request.path for request in requests_mock.request_history] == ["/api/datasets/d1"]
     assert (list(first.values), len(first.problems), list(other.values), len(other.problems)) == (
         [INDEX["reads"]], 1, [INDEX["reads"], INDEX["a = b"]], 2)
+
+
+def test_a_pattern_of_a_server_that_takes_for_ever_is_left_to_it(monkeypatch):
+    monkeypatch.setattr(inputs, "PATTERN_SECONDS", 0.2)
+    assert matches_in_time("(a+)+$", "a" * 60 + "!") is None        # 2^60 steps
+    assert matches_in_time("(a+", "a") is None
+    assert matches_in_time("a+$", "aaa") is True and matches_in_time("a+$", "aab") is False
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0) and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL

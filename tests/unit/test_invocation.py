@@ -70,6 +70,34 @@ def test_every_other_final_state_is_a_failure(loopback, clock, state):
              (200, {"id": "j9", "state": state}))
 
 
+VERSION_25, INSIDE = (200, {"version_major": "25.1"}), [{"order_index": 1, "subworkflow_invocation_id": "s"}]
+
+
+def test_jobs_of_subworkflows_are_asked_for_where_the_summary_leaves_them_out(loopback, clock):
+    """Galaxy 25.1 and older."""
+    shown = []
+    outer, inner = (summary(ok=1), invocation("scheduled", steps=INSIDE)), invocation("scheduled")
+    loopback.will(*outer, VERSION_25, unfinished("new"), inner, *outer, summary(ok=1, running=1), inner, *outer,
+                  summary(ok=2), inner, summary(ok=1))
+    answer = invocation_module.wait_for_invocation(Galaxy(KEY, loopback.url), "i", on_progress=shown.append)
+    assert answer["state"] == "scheduled" and shown[-1] == {"ok": 3} and shown[-3] == {"ok": 2, "running": 1}
+
+
+@pytest.mark.parametrize("fail_fast", [True, False])
+def test_a_failed_job_of_a_subworkflow_fails_the_invocation_where_the_summary_leaves_it_out(loopback, clock, fail_fast):
+    outer, inner = (summary(ok=1), invocation("scheduled", steps=INSIDE)), invocation("scheduled")
+    later = () if fail_fast else (*outer, summary(error=1, ok=1), inner)
+    loopback.will(*outer, VERSION_25, summary(error=1, running=1), inner, *later,
+                  invocation("scheduled", steps=[a_step(("j1", "error"))]), HIDDEN, (200, {"id": "j1", "state": "error"}))
+    with pytest.raises(invocation_module.InvocationFailed, match="failed: 1 error; step 2 .* job j1"):
+        invocation_module.wait_for_invocation(Galaxy(KEY, loopback.url), "i", fail_fast=fail_fast)
+
+
+def test_a_newer_galaxy_is_not_asked_for_the_jobs_of_subworkflows(loopback, clock):
+    wait(loopback, summary(ok=2), invocation("completed", steps=INSIDE), (200, {"version_major": "26.1"}), summary(ok=2))
+    assert len(loopback.asked) == 4
+
+
 def test_a_failed_job_does_not_end_the_wait_while_others_run(loopback, clock):
     with pytest.raises(GalaxyError, match="2 error"):
         wait(loopback, summary(error=1, running=1), summary(error=2), invocation("scheduled"), invocation("scheduled"),

@@ -1,19 +1,25 @@
 """Servers of earlier releases: what is asked of them, what is done the older way, and what is said where there is none."""
 import hashlib
+import shutil
+from types import SimpleNamespace
 
 import dataset_list
 import dataset_show
 import dataset_upload
 import filter_failed_datasets_from_collection
 import invocation_rerun
+import library_sync
 import pytest
+import upload_to_history
 from fakes import KEY
 from fakes.old_galaxy import OldGalaxy
 
 from common import TRY_LATER, Galaxy, GalaxyError
-from galaxy_api_scripts import releases
+from galaxy_api_scripts import checkpoint, releases
 from galaxy_api_scripts.datasets import hashing, tus, upload
 from galaxy_api_scripts.tools import request
+from galaxy_api_scripts.workflows.inputs import CollectionInput
+from galaxy_api_scripts.workflows.run import WorkflowCheck
 
 FEATURE = "a thing"
 
@@ -173,11 +179,59 @@ def test_nested_elements_and_urls_go_to_24_1_in_its_own_words(old, capsys, tmp_p
     session = tus.Session("s", "f", str(tmp_path / "f"))
     elements = upload._with_md5(Galaxy(KEY, old.url), [{"name": "pair", "elements": [
         {"src": "files", "name": "forward", "hashes": sha}, {"src": "url", "name": "reverse", "hashes": md5}]},
-        {"src": "url", "name": "plain", "hashes": sha}], iter([session]))
+        {"src": "url", "name": "plain", "hashes": sha}, {"src": "url", "name": "other", "hashes": sha}], iter([session]))
     assert elements == [{"name": "pair", "elements": [
         {"src": "files", "name": "forward", "MD5": hashlib.md5(b"fff").hexdigest()},
-        {"src": "url", "name": "reverse", "MD5": "of MD5"}]}, {"src": "url", "name": "plain"}]
-    assert "not with the SHA-256 of plain" in capsys.readouterr().err
+        {"src": "url", "name": "reverse", "MD5": "of MD5"}]}, *({"src": "url", "name": name} for name in ("plain", "other"))]
+    assert capsys.readouterr().err.count("with an MD5 only, so not with the other hash") == 1
+
+
+def test_a_datatype_that_an_old_server_lacks_is_left_to_its_guess(old, script, tmp_path, capsys):
+    """It is the one that the file's name tells; nothing is sent twice."""
+    for name in ("a.gtf.gz", "b.gtf.gz", "c.bed"):
+        (tmp_path / name).write_text(name)
+    fetches = uploaded(script, old, *(tmp_path / name for name in ("a.gtf.gz", "b.gtf.gz", "c.bed")))
+    assert [[one["ext"] for one in fetch["targets"][0]["elements"]] for fetch in fetches] == [
+        ["gtf.gz", "gtf.gz", "bed"], ["auto", "auto", "bed"]]
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith("it has no datatype gtf.gz, and makes its own guess at those files") and old.uploads == 3
+
+
+def test_a_datatype_that_no_server_has_is_refused(old, script, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("a")
+    assert script(upload_to_history.main, KEY, old.url, old.create_history("H"), tmp_path / "a.txt", "file_type=fastqq") == 1
+    assert "Requested extension 'fastqq' unknown" in capsys.readouterr().err and old.datasets == {}
+
+
+def test_a_sample_sheet_is_refused_where_galaxy_has_none(old):
+    check = WorkflowCheck({"inputs": {}}, {}, {})
+    sheet = SimpleNamespace(values={"0": CollectionInput("list", []), "1": CollectionInput("list:record", [])},
+                            resolver=SimpleNamespace(galaxy=Galaxy(KEY, old.url)))
+    with pytest.raises(GalaxyError, match="a collection of type list:record needs Galaxy 25.1 or later"):
+        check.make_request(sheet)
+    sheet.values.clear()
+    assert check.make_request(sheet).inputs is sheet
+
+
+def test_a_library_of_24_1_is_synced_twice_and_compared(old, script, tmp_path, capsys):
+    """Galaxy has the MD5 of each file, and nothing else."""
+    folder = tmp_path / "folder"
+    (folder / "run1").mkdir(parents=True)
+    for name in ("a.txt", "run1/b.txt"):
+        (folder / name).write_text(name)
+    library = old.create_library("L")["id"]
+    line = ["-q", KEY, old.url, library, folder]
+    assert script(library_sync.main, *line) == 0
+    held = sorted(one["name"] for children in old.folders.values() for one in children["children"] if one["type"] == "file")
+    assert held == ["a.txt", "b.txt"]
+    count = old.count("POST fetch")
+    assert [script(library_sync.main, *more, *line) for more in ([], ["--verify"])] == [0, 0]
+    assert old.count("POST fetch") == count
+    shutil.rmtree(checkpoint.checkpoint_folder().parent)        # the state of the sync
+    (folder / "a.txt").write_text("A.txt")      # as long as before
+    capsys.readouterr()
+    assert script(library_sync.main, "--verify", *line) == 0
+    assert capsys.readouterr().out.splitlines()[0].split("\t")[:2] == ["replace", "a.txt"]
 
 
 @pytest.mark.parametrize("release", ["24.1", "24.2", "25.0"])
