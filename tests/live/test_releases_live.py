@@ -1,7 +1,7 @@
 """The way from file to result on Galaxy 24.1, the oldest that is served, by tests that are run on the newest, too."""
 import pytest
 
-from .conftest import Administrator, Person, a_galaxy, home_of, of_release
+from .conftest import Administrator, Person, a_galaxy, home_of, make_tag_known, of_release
 from .releases import SERIES
 from .test_collection_create_live import test_a_list_of_pairs_with_odd_names
 from .test_folder_watch_live import test_a_folder_that_files_are_dropped_into, watched
@@ -24,6 +24,7 @@ def server(tell):
     """A Galaxy of the oldest release, beside the one that the other tests run on."""
     series = SERIES[0]
     with a_galaxy(tell, *of_release(series, home_of(f"--release={series}")), ports=[8080]) as galaxy:
+        make_tag_known(galaxy)
         yield galaxy
 
 

@@ -83,7 +83,8 @@ def test_display_all_of_a_list_that_galaxy_ends_early(person, workflow):
     for one in made:        # they only have to be there, not to run
         person.asked("DELETE", f"invocations/{one}")
     url = f"{person.url}/api/invocations?history_id={history}"
-    assert len(person.value("display.py", "--format=value", "--fields=id", person.key, url).split()) == 20
+    first = person.value("display.py", "--format=value", "--fields=id", person.key, url).split()
+    assert len(first) == 20 or (len(first) == 22 and person.look("version")["version_major"] == "24.1")
     told = person.value("display.py", "--all", "--format=value", "--fields=id", person.key, url).split()
     assert len(told) == 22 and set(told) == made
     assert len(person.value("display.py", "--limit=21", "--format=value", "--fields=id", person.key, url).split()) == 21

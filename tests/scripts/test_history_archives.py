@@ -535,15 +535,20 @@ def test_a_changed_archive_is_another_import(take, wire, file, clock):
 
 
 def test_the_imported_history_is_found_by_name_time_and_contents(take, wire, file, capsys):
-    earlier, other, shorter = map(wire.create_history, (IMPORTED, "Run 12", "imported from archive: Run"))
-    for name, content in CONTENTS.items():
-        wire.create_dataset(name, content, history=earlier)
+    def make(name):
+        history = wire.create_history(name)
+        return history, [wire.create_dataset(*dataset, history=history) for dataset in CONTENTS.items()]
+
+    (earlier, _), (other, _), (shorter, _) = map(make, (IMPORTED, "Run 12", "imported from archive: Run"))
     wire.imports["create_time"] = wire.histories[earlier]["create_time"]
-    wire.answers["GET job"] = lambda handler: wire.create_history(IMPORTED)     # after its end
+    wire.answers["GET job"] = lambda handler: make(IMPORTED)        # after its end
     line = ["--format=value", "--fields=id"]
     assert take(*line) == 0
-    latest = list(wire.histories)[3]
+    latest, *later = list(wire.histories)[3:]
     assert capsys.readouterr().out == f"{latest}\n", "the latest one before the job's end"
+    for one in later:
+        del wire.histories[one]
+    wire.answers.clear()
     wire.histories[latest]["contents"].pop(0)
     wire.arrivals = {"a": {"name": "other"}}
     assert take(*line) == 0
