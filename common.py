@@ -586,11 +586,11 @@ class Galaxy:
 
     def _send(self, method: str, url: str, window: float, **options: Any) -> requests.Response:
         """Return the server's answer, after as many tries as this method may have and a `window` of seconds allows."""
-        read = _number_from_env("GALAXY_TIMEOUT", 300 if method == "POST" else 60) or None
+        read = _number_from_env("GALAXY_TIMEOUT", options.get("timeout", (10, 300 if method == "POST" else 60))[1]) or None
         left = self.deadline - time.monotonic()
         if left < float("inf"):
             read = min(read or left, max(left, 1))
-        options.setdefault("timeout", (10, read))
+        options["timeout"] = (10, read)
         # requests reads ~/.netrc unless an auth is given, and would send a host's password to each of its ports.
         options["auth"] = options.get("auth") or (lambda request: request)
         if os.environ.get("GALAXY_INSECURE") == "1":

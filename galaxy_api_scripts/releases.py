@@ -17,7 +17,7 @@ Release = tuple[int, int]
 FETCH_HASHES, FIRST_BYTES = "hashes in a fetch", "bytes in the request that creates an upload's session"
 LIBRARY_DISPLAY, ON_COMPLETE = "display of a library's dataset", "on_complete of an invocation"
 INVOCATION_METRICS, INVOCATION_REQUEST = "metrics of an invocation", "request of an invocation"
-SAMPLE_SHEETS = "records and sample sheets"
+SAMPLE_SHEETS, FETCHED_FOLDERS = "records and sample sheets", "folders of a library made by a fetch"
 SUBWORKFLOW_JOBS = "jobs of subworkflows in an invocation's summary"
 SINCE: dict[str, Release] = {
     FETCH_HASHES: (24, 2),      # before it an element takes `MD5`, and compares it if the request says `validate_hashes`
@@ -25,6 +25,7 @@ SINCE: dict[str, Release] = {
     INVOCATION_REQUEST: (24, 2),    # before it nothing tells which parameters a run had
     LIBRARY_DISPLAY: (25, 0),   # before it an error 500; another route gives the bytes
     SAMPLE_SHEETS: (25, 1),     # before it there are no such collections
+    FETCHED_FOLDERS: (26, 0),   # before it Celery's worker fails over them, and the job stays `running`
     FIRST_BYTES: (26, 0),       # before it they are dropped, and the session has none
     SUBWORKFLOW_JOBS: (26, 0),  # before it each subworkflow is asked for its own
     ON_COMPLETE: (26, 0),       # before it the field is ignored

@@ -45,6 +45,7 @@ from common import (
     run,
     show,
 )
+from galaxy_api_scripts import releases
 from galaxy_api_scripts.datasets.upload import post_fetch
 from galaxy_api_scripts.libraries.contents import open_folder
 
@@ -58,6 +59,9 @@ def main(argv=None):
         print_request("POST", galaxy.url_for("tools/fetch"), {"targets": [target]}, output["format"])
         return
     require_permission(galaxy, target["destination"])
+    if has_folders(target) and not releases.supports(galaxy, releases.FETCHED_FOLDERS):
+        releases.warn_once(galaxy, "with Celery the job of a fetch that makes folders does not end there: if this one stays "
+                           "running, make them first, and fetch into each")
     history = galaxy.post("histories", {"name": f"fetch_to_library.py {args['FILE']}"})["id"]
     try:
         answer = post_fetch(galaxy, history, [target])
@@ -67,6 +71,12 @@ def main(argv=None):
                 galaxy.delete(f"histories/{history}")
         raise
     show(answer, **output, plain=lambda answer: print(json.dumps(answer)), changed=True)
+
+
+def has_folders(target):
+    """Return whether a target has elements inside others, for which Galaxy makes folders."""
+    members = target.get("elements") or target.get("items") or []
+    return any(isinstance(one, dict) and one.keys() & {"elements", "items"} for one in members)
 
 
 def require_permission(galaxy, destination):

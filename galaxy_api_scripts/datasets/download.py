@@ -32,7 +32,7 @@ from galaxy_api_scripts.datasets.download_paths import DownloadItem, UniquePaths
 from galaxy_api_scripts.datasets.hashing import best_hash, hash_file
 from galaxy_api_scripts.datasets.http_download import ExpectedFile, OtherBytes, UnexpectedArchive, download_file
 from galaxy_api_scripts.datasets.lookup import collection_state, fetch_refs, library_route, parse_refs
-from galaxy_api_scripts.datasets.manifest import MANIFEST, Manifest
+from galaxy_api_scripts.datasets.manifest import MANIFEST, Key, Manifest
 from galaxy_api_scripts.files import hold_lock
 from galaxy_api_scripts.polling import fetch_datasets, find_stuck
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
@@ -115,7 +115,7 @@ class DownloadFolder:
                  renewed: bool = False):
         self.galaxy, self.folder, self.template, self.overwrite = galaxy, folder, template, overwrite
         self.verify, self.compare, self.stall, self.on_wait = verify, compare, stall, on_wait
-        self.renewed = renewed
+        self.renewed, self.earlier = renewed, set[Key]()     # rows whose names are free
         self.manifest = Manifest(folder)
         self.stopped = threading.Event()        # once it is set, no other download is begun
 
@@ -131,7 +131,8 @@ class DownloadFolder:
             self.manifest.carry_over()
             rows = self.manifest.rows
             if self.renewed:
-                rows = self.manifest.rows_of(items)
+                rows = {item.key: rows[item.key] for item in items if item.key in rows}
+                self.earlier = {*self.manifest.rows} - {item.key for item in items}
             self.paths = UniquePaths(self.template, [MANIFEST, *(row["path"] for row in rows.values() if row["path"])],
                                      {row["collection"]: row["folder"] for row in rows.values() if row["collection"]})
             _fetch_hashes(self.galaxy, items)
@@ -177,7 +178,7 @@ class DownloadFolder:
             if total is not None:
                 total.update(about.get("file_size") or 0)
             return file
-        is_ours = any(row["path"] == path for row in list(self.manifest.rows.values()))
+        is_ours = self.manifest.has_path({item.key, *self.earlier}, path)
         digest = digest if self.compare else ""
         overwrite, size = self.overwrite or is_ours, about.get("file_size")
         try:
@@ -197,7 +198,7 @@ class DownloadFolder:
         def note_in_manifest(part: Path, computed: str) -> None:
             if packed and (not zipfile.is_zipfile(part) or zipfile.ZipFile(part).testzip()):
                 raise GalaxyError(f"{item.label}: the archive of it is broken: fetch it again", TRY_LATER)
-            if self.manifest.give_up(path, item):
+            if self.manifest.give_up(self.earlier, path):
                 (self.folder / path).unlink(missing_ok=True)    # a process killed here leaves no wrong file
             self.manifest.add(item, path, part.stat().st_size, f"{expected.algorithm}:{computed}", "ok")
 

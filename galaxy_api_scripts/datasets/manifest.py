@@ -16,6 +16,7 @@ from galaxy_api_scripts.files import write_atomic
 MANIFEST = "manifest.tsv"
 COLUMNS = ["ref", "name", "path", "size", "hash", "state", "hid", "history", "collection", "folder", "element"]
 OLD_COLUMNS = ["id", *COLUMNS[1:6]]     # of manifests made before 2026-11-29
+Key = tuple[str, str, str]              # of an item
 
 
 class Manifest:
@@ -26,7 +27,7 @@ class Manifest:
 
     def __init__(self, folder: Path):
         self.folder, self.path = folder, folder / MANIFEST
-        self.rows: dict[tuple[str, str, str], dict[str, str]] = {}
+        self.rows: dict[Key, dict[str, str]] = {}
         self.has_old_rows = self.has_old_columns = False        # more than one row for some dataset
         self._mutex = threading.Lock()
         self._stat = _stat_of(self.path)
@@ -46,18 +47,19 @@ class Manifest:
                     self.rows[key] = row
             self.has_old_columns = reader.fieldnames == OLD_COLUMNS
 
-    def rows_of(self, items: Iterable[DownloadItem]) -> dict[tuple[str, str, str], dict[str, str]]:
-        """The rows of these items only."""
-        return {item.key: self.rows[item.key] for item in items if item.key in self.rows}
-
-    def give_up(self, path: str, item: DownloadItem) -> bool:
-        """Remove the rows of others whose file `item` replaces; returns whether there were any."""
+    def has_path(self, keys: Iterable[Key], path: str) -> bool:
+        """Whether one of these rows has that path."""
         with self._mutex:
-            others = [key for key, row in self.rows.items() if row["path"] == path and key != item.key]
-            for key in others:
+            return any(key in self.rows and self.rows[key]["path"] == path for key in keys)
+
+    def give_up(self, keys: Iterable[Key], path: str) -> bool:
+        """Remove those of these rows that have that path, because its file is replaced; returns whether there were any."""
+        with self._mutex:
+            old = [key for key in keys if key in self.rows and self.rows[key]["path"] == path]
+            for key in old:
                 del self.rows[key]
-        self.has_old_rows |= bool(others)
-        return bool(others)
+        self.has_old_rows |= bool(old)
+        return bool(old)
 
     def has_changed(self) -> bool:
         """Whether another run has written to the file since it was read."""

@@ -87,7 +87,6 @@ def main(argv=None):
     elif args["stop"]:
         stop(home)
     else:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
             start(home, port)
             ended = subprocess.run(args["COMMAND"], env={**os.environ, "GALAXY_LOCAL_HOME": str(home)}, check=False)
@@ -119,9 +118,11 @@ def start(home, port):
 
 def stop(home):
     if (home / LOCK).exists():
-        local("stop", f"--home={home}")
-        stop_nginx(home)
-        stop_database(home)
+        try:
+            local("stop", f"--home={home}")
+        finally:
+            stop_nginx(home)
+            stop_database(home)
 
 
 def local(*line):

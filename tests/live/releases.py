@@ -57,6 +57,10 @@ LACKS = {
         `a collection of type record needs Galaxy 25.1 or later, and SERVER is 25.0: make a list there`."""),
     "copy_contents": Lack("26.0", "copies of many datasets by one request", (), ADAPTED, """
         Only a test wants that."""),
+    "fetched folders": Lack(
+        "26.0", "folders of a library that a fetch makes, with Celery", ("fetch_to_library.py",), ADAPTED, """
+        POST `/api/tools/fetch` into a library with elements inside others is taken, and its job stays `running` for ever,
+        because the worker fails over the folder: a warning says so before, and to make the folders first."""),
     "first bytes": Lack(
         "26.0", "bytes in the request that creates an upload's session",
         UPLOADING, ADAPTED, """

@@ -149,6 +149,7 @@ def test_load_data_with_metadata(admin, tmp_path):
     assert made["uuid"] == number and made["file_name"] == f"{tmp_path}/a.bed"
 
 
+@pytest.mark.needs("fetched folders")
 def test_fetch_to_library(admin, tmp_path):
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "genome.fa").write_text(">chr1\nACGT\n")

@@ -356,3 +356,11 @@ def test_a_request_within_a_poll_waits_for_no_answer_beyond_its_end(loopback):
     with pytest.raises(GalaxyError, match="no answer in time"):
         for _ in galaxy.poll(1):
             galaxy.get("jobs/j")
+
+
+@pytest.mark.parametrize("setting, expected", [("", 300), ("7", 7)])
+def test_the_setting_counts_for_a_request_that_may_take_longer_too(requests_mock, monkeypatch, setting, expected):
+    monkeypatch.setenv("GALAXY_TIMEOUT", setting)
+    requests_mock.get(f"{URL}/api/x", json=[])
+    Galaxy(KEY, URL).get("x", timeout=(10, 300))
+    assert requests_mock.last_request.timeout == (10, expected)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import dataset_list
 import dataset_show
 import dataset_upload
+import fetch_to_library
 import filter_failed_datasets_from_collection
 import invocation_rerun
 import library_sync
@@ -201,6 +202,19 @@ def test_a_datatype_that_no_server_has_is_refused(old, script, tmp_path, capsys)
     (tmp_path / "a.txt").write_text("a")
     assert script(upload_to_history.main, KEY, old.url, old.create_history("H"), tmp_path / "a.txt", "file_type=fastqq") == 1
     assert "Requested extension 'fastqq' unknown" in capsys.readouterr().err and old.datasets == {}
+
+
+@pytest.mark.parametrize("release, warned", [("25.1", 1), ("26.0", 0)])
+def test_folders_that_a_fetch_makes_are_warned_of_where_its_job_may_not_end(script, tmp_path, capsys, release, warned):
+    (tmp_path / "f.yml").write_text("""
+destination: {type: library, name: L}
+items: [{name: inside, items: [{src: pasted, paste_content: x, name: y, ext: txt}]}]
+""")
+    with OldGalaxy(release) as server:
+        server.users[KEY]["is_admin"] = True
+        server.answers["POST fetch"] = (200, {"outputs": [], "jobs": [{"id": "j"}]})
+        assert script(fetch_to_library.main, "-u", server.url, "-a", KEY, tmp_path / "f.yml") == 0
+    assert capsys.readouterr().err.count("make them first, and fetch into each") == warned
 
 
 def test_a_sample_sheet_is_refused_where_galaxy_has_none(old):
