@@ -113,8 +113,8 @@ def write_row(row, results, missing):
 
 def render(data):
     """Return the text of the page."""
-    known = [f"| {describe(row)} | {one['date']} | {one['passed']} | {one['skipped']} | {one['failed']} | "
-             f"{one['missing']}{retry(one)} |" if (one := data.get(row)) else f"| {describe(row)} | not yet | | | | |" for row in ROWS]
+    known = [f"| {describe(row)} | not yet | | | | |" if row not in data else "| {} | {date} | {passed} | {skipped} | {failed} | "
+             "{missing}{} |".format(describe(row), retry(data[row]), **data[row]) for row in ROWS]
     cells = [f"| `{name}` | {' | '.join(cell(name, row, data.get(row)) for row in ROWS)} |" for name in SCRIPTS]
     return TEXT.format(
         newest=NEWEST, heads=" | ".join(ROWS), lines="---|" * len(ROWS), scripts="\n".join(cells),
@@ -125,7 +125,7 @@ def render(data):
 
 def retry(results):
     """Return how many of the tests that were not run had failed before something was mended (written in by hand)."""
-    return f", {len(results['again'])} of them since they failed" if results.get("again") else ""
+    return f" ({len(results['again'])} failed before a mend)" if results.get("again") else ""
 
 
 def cell(script, row, results):
