@@ -113,8 +113,9 @@ def write_row(row, results, missing):
 
 def render(data):
     """Return the text of the page."""
-    known = [f"| {describe(row)} | not yet | | | | |" if row not in data else "| {} | {date} | {passed} | {skipped} | {failed} | "
-             "{missing}{} |".format(describe(row), retry(data[row]), **data[row]) for row in ROWS]
+    line = "| {} | {date} | {passed} | {skipped} | {failed} | {missing}{} |"
+    known = [line.format(describe(row), retry(data[row]), **data[row]) if row in data
+             else f"| {describe(row)} | not yet | | | | |" for row in ROWS]
     cells = [f"| `{name}` | {' | '.join(cell(name, row, data.get(row)) for row in ROWS)} |" for name in SCRIPTS]
     return TEXT.format(
         newest=NEWEST, heads=" | ".join(ROWS), lines="---|" * len(ROWS), scripts="\n".join(cells),
