@@ -194,7 +194,7 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
     check.problems += [f"{count} outputs have the label {label!r}, and Galaxy would return one of them: give each its own"
                        for label, count in Counter(marked).items() if count > 1]
     unnamed = [f"{output['output_name']} of step {step_name(step)}" for step in content["steps"].values()
-               if step.get("type") not in INPUT_KINDS      # Galaxy 24.1 marks inputs, too
+               if step.get("type") not in INPUT_KINDS      # Galaxy 24.2 and older mark inputs, too
                for output in step.get("workflow_outputs") or [] if not output.get("label")]
     if to_download and not marked:      # Galaxy 26.1 tells only of outputs with labels
         reason = "gives none of its outputs a label" if unnamed else "marks nothing as its output"
