@@ -37,8 +37,8 @@ TEXT = """# Releases of Galaxy
 
 The scripts serve Galaxy 24.1 and later. What an old server lacks is done in an older way where there is one (`adapted`), and
 told in one line where there is none (`lacks`); the numbers are those of the notes below. `passed` and `adapted` say that
-all of the script's live tests that were run on that release passed; the first table tells how many were not run. `production`
-is {newest} on PostgreSQL behind nginx, with several web processes and two disks in its object store.
+all of the script's live tests that were run on that release passed; the first table tells how many were not run.
+`production` is {newest} on PostgreSQL behind nginx, with several web processes and two disks in its object store.
 
 `make matrix` writes this page: it runs the live tests on each release, installed by `galaxy_local.py --release=NUMBER`.
 `make matrix RELEASES=24.1` does one row, and leaves the others. Tests that a release is too old for are skipped.
