@@ -40,6 +40,10 @@ LACKS = {
         with; workflow_run.py runs its workflow on the same datasets (hda:ID)`."""),
     "validators": Lack("24.2", "limits and patterns of a workflow's parameters", (), ADAPTED, """
         Galaxy keeps and checks none, so there is nothing to check."""),
+    "cached twins": Lack("24.2", "results of equal jobs that have one dataset in two inputs",
+                         ("tool_run.py", "workflow_run.py"), ADAPTED, """
+        `use_cached_job` of POST `/api/workflows/ID/invocations` finds no equal job of a tool that has the same dataset in
+        two inputs: that one runs again."""),
     "library display": Lack(
         "25.0", "downloads of libraries' datasets by the route of the others",
         ("dataset_download.py",), ADAPTED, """

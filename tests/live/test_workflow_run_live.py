@@ -187,6 +187,7 @@ def test_record_tags_and_no_wait(person, tables):
     assert person.run("invocation_wait.py", "-q", person.key, person.url, made["id"]).returncode == 0
 
 
+@pytest.mark.needs("cached twins")
 def test_a_tools_parameter_and_cached_jobs(person, tables):
     history = person.new_history("cached")
     dataset = person.uploaded(history, tables / "t1.tsv")
