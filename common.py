@@ -456,7 +456,7 @@ class Galaxy:
 
     def get(self, path: str, params: Any = None, **options: Any) -> Any:
         """Return the JSON answer to GET; an empty body is an error."""
-        return self._decode(self.request("GET", path, params=params, **options))
+        return _decode(self.request("GET", path, params=params, **options), self.base)
 
     def get_or_none(self, path: str, params: Any = None, absent: tuple[int, ...] = (400, 403, 404)) -> Any:
         """Return the JSON answer to GET, None where Galaxy has nothing at `path` for this key (a status in `absent`)."""
@@ -476,7 +476,7 @@ class Galaxy:
 
     def call(self, method: str, path: str, data: Any = None) -> Any:
         """Return the JSON answer to a request with `data` as its JSON body; None for an empty body."""
-        return self._decode(self.request(method, path, json=data))
+        return _decode(self.request(method, path, json=data), self.base)
 
     put = functools.partialmethod(call, "PUT")
     delete = functools.partialmethod(call, "DELETE")
@@ -629,31 +629,6 @@ class Galaxy:
                 eprint(f"{self.base}: {trouble}; trying again in {pause:.0f} s")
             time.sleep(pause)
 
-    def _decode(self, response: requests.Response) -> Any:
-        """Return the answer's JSON, its objects as `Answer`; None for an empty body, but to a GET."""
-        method, status = str(response.request.method), response.status_code
-        Answer.latest = f"{method} {response.url}"
-        request = f"{Answer.latest}: {status}"
-        if not response.content.strip():
-            if method == "GET" or (method == "POST" and status != 204):
-                raise GalaxyError(f"{request} with an empty body in place of JSON: is this an address of the API, or does a "
-                                  "proxy answer for Galaxy?", status=status, body="", lost=method == "POST")
-            return None
-        try:
-            answer = json.loads(response.content, object_hook=Answer, parse_constant=int)     # NaN is no JSON
-            if method == "POST" and answer != [] and says_nothing(answer):
-                require_made([])
-            if isinstance(answer, dict) and answer.get("err_code") and answer.get("err_msg"):
-                raise error_from_response(Answer.latest, response, self.base)
-            return answer
-        except (ValueError, RecursionError):
-            title = page_title(text := body_text(response)) * ("/display" not in response.url)      # a dataset's own is none
-            kind = f"a page titled {title!r}" if title else repr(shorten(text, 60))
-            hint = f"addresses of the API go on with /api/, as in {self.base}/api/histories"
-            if "/api/" in response.url:
-                hint = "a proxy answers for Galaxy, see what it wants" if title else "for data take dataset_download.py"
-            raise GalaxyError(f"{request}, not JSON but {kind}: {hint}", status=status, body=text) from None
-
     def poll(self, timeout: float | None) -> Iterator[int]:
         """Yield as `backoff(timeout)` does, and let no request meanwhile wait longer; the earliest of nested ends counts."""
         outer = self.deadline
@@ -708,6 +683,31 @@ def require_made(answer: Any, needs_id: bool = False) -> Any:
         if not made or not isinstance(name, str) or (isinstance(made, dict) and not re.fullmatch(r"[\w-]+", name)):
             raise GalaxyError(f"{Answer.latest}: the answer does not show what was done: {MAY_HAVE_ACTED}", lost=True)
     return answer
+
+
+def _decode(response: requests.Response, base: str) -> Any:
+    """Return the answer's JSON, its objects as `Answer`; None for an empty body, but to a GET."""
+    method, status = str(response.request.method), response.status_code
+    Answer.latest = f"{method} {response.url}"
+    if not response.content.strip():
+        if method == "GET" or (method == "POST" and status != 204):
+            raise GalaxyError(f"{Answer.latest}: {status} with an empty body in place of JSON: is this an address of the "
+                              "API, or does a proxy answer for Galaxy?", status=status, body="", lost=method == "POST")
+        return None
+    try:
+        answer = json.loads(response.content, object_hook=Answer, parse_constant=int)     # NaN is no JSON
+        if method == "POST" and answer != [] and says_nothing(answer):
+            require_made([])
+        if isinstance(answer, dict) and answer.get("err_code") and answer.get("err_msg"):
+            raise error_from_response(Answer.latest, response, base)
+        return answer
+    except (ValueError, RecursionError):
+        title = page_title(text := body_text(response)) * ("/display" not in response.url)      # a dataset's own is none
+        kind = f"a page titled {title!r}" if title else repr(shorten(text, 60))
+        hint = f"addresses of the API go on with /api/, as in {base}/api/histories"
+        if "/api/" in response.url:
+            hint = "a proxy answers for Galaxy, see what it wants" if title else "for data take dataset_download.py"
+        raise GalaxyError(f"{Answer.latest}: {status}, not JSON but {kind}: {hint}", status=status, body=text) from None
 
 
 class _TimedResponse(HTTPResponse):

@@ -244,7 +244,7 @@ def test_the_ending_of_a_file_chooses_the_style(name, style):
 
 @pytest.mark.parametrize("options, words", [
     (["--to=w.doc"], "its ending names no style"), (["--style=pdf"], "expected one of ga, format2, mermaid, text"),
-    (["--to=nosuch/w.ga"], "not a file's name in a folder"), (["--style=ga", "--to="], "not a file's name in a folder"),
+    (["--to=nosuch/w.ga"], "not a file's name in a folder"), (["--style=ga", "--to="], "--to is empty"),
     (["--force", "--style=ga", "--to=/dev/null"], "not a file's name"),
     (["--style=ga", "--to=/"], "not a file's name in a folder")])
 def test_export_refuses_bad_options_before_any_request(script, galaxy, capsys, options, words):

@@ -33,7 +33,6 @@ LARGEST = {"module": 500, "class": 200, "function": 60, "parameters": 10}
 # What is larger, and why.
 LARGER = {
     "common.py": "it is copied alone with a script, so it is one file",
-    "common.py Galaxy": "each method needs the address, key, patience and deadline of one server",
 }
 
 # Words that read as translated; write the subject first, the present tense, and the field's own words.
