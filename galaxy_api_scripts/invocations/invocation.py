@@ -48,7 +48,7 @@ def submit_once(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: 
     not `patient`: call again in some seconds.
     """
     while True:
-        submitted = _find_submitted(galaxy, workflow_id, data, record, patient)
+        submitted = find_submitted(galaxy, workflow_id, data, record, patient)
         if submitted is not None:
             return submitted
         tries = record.data.get("tries", 0) + 1
@@ -70,7 +70,7 @@ def submit_once(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: 
         return invocation_id
 
 
-def _find_submitted(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: Notes, patient: bool) -> str | None:
+def find_submitted(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: Notes, patient: bool) -> str | None:
     """The id of the invocation that was submitted before; None if there is none, "" if it is too early to tell."""
     if record.data.get("invocation"):
         return str(record.data["invocation"])
