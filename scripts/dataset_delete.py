@@ -95,7 +95,7 @@ def delete_datasets(galaxy, refs, purge, dry_run, timeout, codes):
                 codes.append(report_error(str(thing), thing.exit_code))
                 continue
             thing, is_dataset = {**dict.fromkeys(FIELDS), **thing}, thing["ref"].startswith("hda:")
-            if dry_run or thing["purged" if purge and is_dataset else "deleted"]:
+            if dry_run or thing["purged" if purge and is_dataset else "deleted"] is True:
                 yield thing
                 continue
             if sys.stderr.isatty():
@@ -126,7 +126,7 @@ def delete_datasets(galaxy, refs, purge, dry_run, timeout, codes):
             if isinstance(dataset, GalaxyError):
                 label = f"dataset {dataset_id} ({purging.pop(dataset_id)['name']}): is it purged?"
                 codes.append(report_error(f"{label} {dataset}", dataset.exit_code))
-            elif dataset["purged"]:
+            elif dataset["purged"] is True:
                 yield purging.pop(dataset_id)
         if not purging:
             return
