@@ -260,8 +260,15 @@ def _stamp(file: BinaryIO) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
+def require_nothing_before(archive: zipfile.ZipFile) -> None:
+    """Raise BadZipFile for an archive that bytes stand before, which zipfile skips: one that came twice, say."""
+    if any(archive.infolist()) and min(info.header_offset for info in archive.infolist()):
+        raise zipfile.BadZipFile("bytes before its first member")
+
+
 def _iter_zip(file: BinaryIO) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(file) as archive:
+        require_nothing_before(archive)
         for info in archive.infolist():
             with archive.open(info) as member:
                 yield info.filename, member

@@ -37,6 +37,7 @@ from galaxy_api_scripts.histories import (
     kept_until_finished,
     request_archive,
     request_export,
+    require_nothing_before,
     resolve_archive_path,
 )
 from galaxy_api_scripts.invocations.jobs import fetch_workflow_version, is_finished
@@ -85,6 +86,7 @@ def check_archive(part, style, label):
             is_complete = isinstance(json.loads(part.read_bytes()), dict)
         else:
             with zipfile.ZipFile(part) as archive:
+                require_nothing_before(archive)
                 is_complete = "ro-crate-metadata.json" in archive.namelist() and not archive.testzip()
     except (ValueError, zipfile.BadZipFile) as error:
         raise GalaxyError(f"{label}: the downloaded file is damaged: {error}") from None

@@ -331,6 +331,8 @@ def is_inside(path, run, tops):
     if path in (run.given or ()):
         return True
     if run.work in path.parents:
+        if path.parent == run.work and path.suffix == ".part":      # kept beside its file, to be resumed
+            return True
         return path.relative_to(run.work).parts[0].strip(".~").startswith(tuple(tops)) or not tops
     return run.home / ".local" / "state" / "galaxy-api-scripts" in path.parents or run.box / "tmp" in path.parents
 

@@ -87,6 +87,7 @@ def test_a_complete_archive_is_read(tmp_path, kind, folder):
     (archive("tar")[:3000], "not the whole archive of a history: unexpected end of data"),
     (archive("tar").rstrip(b"\0") + bytes(100), "not the whole archive of a history"),
     (archive("rocrate.zip")[:-30], "not the whole archive of a history: File is not a zip file"),
+    (archive("rocrate.zip") * 2, "not the whole archive of a history: bytes before its first member"),
     (archive("rocrate.zip").replace(b"one\n", b"two\n"), "not the whole archive of a history: Bad CRC-32"),
     (archive()[:-8] + bytes(4) + archive()[-4:], "not the whole archive of a history: CRC check failed"),
     (archive(lacking=["b"]), "not the archive of a history: it lacks the contents of 1 of its 2 datasets: b"),

@@ -263,7 +263,8 @@ def test_the_archive_is_written(script, requests_mock, capsys, clock, tmp_path, 
 
 
 @pytest.mark.parametrize("content, name, words", [
-    (crate()[:-9], "a.zip", "file is damaged"), (crate("other"), "a.zip", "file is not complete"),
+    (crate()[:-9], "a.zip", "file is damaged"), (crate() * 2, "a.zip", "damaged: bytes before its first member"),
+    (crate("other"), "a.zip", "file is not complete"),
     (b"<html>", "a.json", "file is damaged"), (b"[]", "a.json", "file is not complete")])
 def test_a_damaged_archive_leaves_no_file(script, requests_mock, capsys, clock, tmp_path, content, name, words):
     Exports(requests_mock, content)
