@@ -262,7 +262,7 @@ def _stamp(file: BinaryIO) -> tuple[int, int]:
 
 def require_nothing_before(archive: zipfile.ZipFile) -> None:
     """Raise BadZipFile for an archive that bytes stand before, which zipfile skips: one that came twice, say."""
-    if any(archive.infolist()) and min(info.header_offset for info in archive.infolist()):
+    if min((info.header_offset for info in archive.infolist()), default=0):
         raise zipfile.BadZipFile("bytes before its first member")
 
 
