@@ -155,7 +155,7 @@ def a_galaxy(tell, *options, ports=(), own=False):
                 call_local(tell, "start", *at)
             else:
                 mark.write_text("")
-                call_local(tell, "install", *options)   # takes minutes the first time: a port chosen before may be taken after
+                call_local(tell, "install", *options)   # for minutes at first, in which others may take a port
                 call_local(tell, "start", f"--port={free_port(ports)}", *options)
                 mark.write_text(json.dumps(server_of(home)))
             lines = dict(line.removeprefix("export ").split("=", 1) for line in local("env", *at).stdout.splitlines())
