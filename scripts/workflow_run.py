@@ -155,7 +155,7 @@ def check_options(args):
 
 def protect_inputs(args, request):
     """Raise `GalaxyError` (USAGE) where --record or --report would overwrite a file that the run reads."""
-    names = (args["WORKFLOW"], args["--job"] or "", *(source.path for source in request.sources))
+    names = (args["WORKFLOW"], args["--job"] or "", *(path for source in request.sources for path in source.files))
     paths = {os.path.realpath(name) for name in names}
     for option in ("--record", "--report"):
         if args[option] and os.path.realpath(args[option]) in paths:
