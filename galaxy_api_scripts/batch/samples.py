@@ -32,7 +32,7 @@ def find_or_add(ledger: Ledger, name: str, request: RunRequest, purpose: Any = N
     """The sample of that name for that request: the one in the ledger, or a new one. See `BatchRunner.submit`."""
     purpose = stable_hash(name, portable_purpose(request) if purpose is None else purpose)
     files = {path: [*stat, ""] for path, stat in request.files.items()}
-    parts = {source.path: source.files for source in request.sources}
+    parts = {path: paths for source in request.sources for path, paths in source.files.items()}
     namesakes = ledger.samples_named(name)
     known = next((sample for sample in reversed(namesakes)
                   if sample.notes.purpose == purpose and _has_files(sample, files, parts)), None)
@@ -103,7 +103,8 @@ def _choose_folder(ledger: Ledger, name: str, key: str, namesakes: list[Sample])
 
 def portable_purpose(request: RunRequest) -> Any:
     """A request's purpose, with files by their names where these are unambiguous, whatever their folders."""
-    names = {source.path: " + ".join(map(os.path.basename, source.files)) for source in request.sources if source.files}
+    names = {path: " + ".join(map(os.path.basename, paths)) for source in request.sources
+             for path, paths in source.files.items()}
     counts = Counter(names.values())
     names = {path: name for path, name in names.items() if counts[name] == 1}
 

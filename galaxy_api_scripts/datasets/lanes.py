@@ -72,8 +72,8 @@ def parse_lanes(mode: str | None, pattern: str | None, default: str = "together"
     except re.error as error:
         raise GalaxyError(f"--together={pattern}: no regular expression: {error}", USAGE) from None
     if matches_nothing:
-        raise GalaxyError(f"--together={pattern}: expected a regular expression for the part of the names that differs, such "
-                          "as _FC[0-9]+_L[0-9]+, and this one fits nothing at all", USAGE)
+        raise GalaxyError(f"--together={pattern}: expected a regular expression for what differs in the names, such as "
+                          "_FC[0-9]+_L[0-9]+, and this one fits nothing at all", USAGE)
     return Lanes(True, pattern)
 
 
@@ -87,9 +87,9 @@ def join_lanes(sources: list[Source], lanes: Lanes, ext: str = "") -> list[Sourc
     if lanes.pattern and not any(lanes.split(source.name)[0] for source in sources if source.files):
         raise GalaxyError(f"--together={lanes.pattern}: fits none of the files' names, such as "
                           f"{sources[0].name if sources else 'none'}", USAGE)
-    files = [source for source in sources if source.files]
+    files = [source for source in sources if not (source.is_url or source.components)]
     joined = {id(group[0]): join_sources(name, group, ext) for name, group in lanes.group(files, lambda one: one.name)}
-    return [joined.get(id(source), source) for source in sources if source.is_url or id(source) in joined]
+    return [joined.get(id(source), source) for source in sources if id(source) in joined or source not in files]
 
 
 def join_sources(name: str, sources: list[Source], ext: str = "") -> Source:
@@ -100,7 +100,7 @@ def join_sources(name: str, sources: list[Source], ext: str = "") -> Source:
                           f"{', '.join(os.path.basename(source.path) for source in sources)}", USAGE)
     if os.path.basename(name).partition(".")[0] == "":
         raise GalaxyError(f"{sources[0].path}: nothing would be left of its name", USAGE)
-    paths = [path for source in sources for path in source.files]
+    paths = [path for source in sources for path in source.local_paths]
     real = [os.path.realpath(path) for path in paths]
     twice = next((path for path, one in zip(paths, real) if real.count(one) > 1), "")
     if twice:

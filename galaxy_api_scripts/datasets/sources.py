@@ -128,6 +128,10 @@ class Source:
     ext: str            # datatype
     size: int | None    # bytes; None for a URL
     hashes: tuple[tuple[str, str], ...] = ()    # of a URL: functions and values that Galaxy is to compare with
+    deferred: bool = False          # of a URL: Galaxy notes the address, and fetches the bytes for each job that reads them
+    decompress: bool = False        # Galaxy stores what is in the compressed file
+    components: tuple[Source, ...] = ()         # the files of a composite dataset, whose path is the first one's
+    metadata: tuple[tuple[str, str], ...] = ()  # of a composite dataset
     parts: tuple[str, ...] = ()     # the paths of several files that are sent one after the other and arrive as one
 
     @property
@@ -135,17 +139,26 @@ class Source:
         return not self.parts and bool(URL_PATTERN.match(self.path))
 
     @property
-    def files(self) -> tuple[str, ...]:
-        """The paths of its files; none of a URL."""
-        return self.parts or (() if self.is_url else (self.path,))
+    def files(self) -> dict[str, tuple[str, ...]]:
+        """The paths of each file that is sent, by what messages call it: one for each component, one for all parts, none for
+        a URL."""
+        return {each.path: each.parts or (each.path,) for each in self.components or (self,) if not each.is_url}
 
     @property
-    def stamp(self) -> tuple[int, int]:
-        """Size in bytes, and time of the last change in ns, as its files have them now; of several, a number that changes
-        with any of their times. Raises OSError."""
-        stats = [os.stat(path) for path in self.files]
-        size, times = sum(about.st_size for about in stats), [[about.st_size, about.st_mtime_ns] for about in stats]
-        return size, times[0][1] if len(times) == 1 else int(hashlib.sha256(json.dumps(times).encode()).hexdigest()[:15], 16)
+    def local_paths(self) -> list[str]:
+        """The paths of the files that are sent for it; none for a URL."""
+        return [path for paths in self.files.values() for path in paths]
+
+    @property
+    def stamps(self) -> dict[str, tuple[int, int]]:
+        """Size in bytes, and time of the last change in ns, of each of its `files`; for several parts, a number that changes
+        with any of their sizes and times. Raises OSError."""
+        stamps = {}
+        for name, paths in self.files.items():
+            stats = [(about.st_size, about.st_mtime_ns) for about in map(os.stat, paths)]
+            several = int(hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:15], 16)
+            stamps[name] = sum(size for size, _ in stats), stats[0][1] if len(stats) == 1 else several
+        return stamps
 
 
 # ------------------------------------------------------------------------------------------------------- finding sources
@@ -230,6 +243,14 @@ def rename_source(sources: list[Source], name: str, ext: str = "") -> Source:
         raise GalaxyError(f"--name={name}: a name for one source, and there are {len(sources)}", USAGE)
     guess = guess_datatype(name)
     return replace(sources[0], name=name, ext=ext or (sources[0].ext if guess == "auto" else guess))
+
+
+def defer(sources: list[Source]) -> list[Source]:
+    """The sources as deferred ones; a file is a usage error, because Galaxy can't fetch it."""
+    file = next((source for source in sources if not source.is_url or source.components), None)
+    if file:
+        raise GalaxyError(f"--deferred: {file.path} is no URL, so Galaxy can't fetch it later", USAGE)
+    return [replace(source, deferred=True) for source in sources]
 
 
 def parse_file(text: str, name: str = "", ext: str = "") -> Source:
@@ -381,7 +402,7 @@ CHECKSUM_LINE = re.compile(r"\\?(?P<hash>[0-9a-f]{32})(?:[ \t]+\*?(?P<name>.+))?
 def verify_checksums(sources: list[Source]) -> list[str]:
     """Complaints, one line each, about files whose MD5 is not what a checksum file beside them, or above them in the folder
     that was typed, says; and about its lines that can't be read. Files without a checksum are fine."""
-    files = {path: source for source in sources for path in source.files}
+    files = {path: source for source in sources for path in source.local_paths}
     complaints: list[str] = []
     expected: dict[str, dict[str, str]] = {}        # {path: {hash: the checksum file that says so}}
     for folder in sorted({folder for path, source in files.items() for folder in _folders(path, source.name)}):

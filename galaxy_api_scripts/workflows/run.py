@@ -82,8 +82,8 @@ class RunRequest:
 
     @property
     def files(self) -> dict[str, tuple[int, int]]:
-        """`{path: (size in bytes, time of the last change in ns)}` of the files to upload; see `Source.stamp`."""
-        return {source.path: source.stamp for source in self.sources if not source.is_url}
+        """`{path: (size in bytes, time of the last change in ns)}` of the files to upload; see `Source.stamps`."""
+        return {path: stamp for source in self.sources for path, stamp in source.stamps.items()}
 
     def _preview(self) -> dict[str, Any]:
         return {index: preview_inputs(value) for index, value in self.inputs.values.items()}

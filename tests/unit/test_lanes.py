@@ -27,7 +27,7 @@ def put(tmp_path):
 
 
 def outline(sources):
-    return {source.name: [os.path.basename(path) for path in source.files] for source in sources}
+    return {source.name: [os.path.basename(path) for path in source.local_paths] for source in sources}
 
 
 def lanes_of(*lanes, sample="A_S1", read="R1"):
@@ -48,7 +48,7 @@ def test_the_lanes_of_a_sample_and_read_are_one_source(put):
     assert first.size == 2 * len(gzip.compress(READ)) and first.ext == "fastqsanger.gz" and not first.is_url
     assert first.path == f"{first.parts[0]} + A_S1_L002_R1_001.fastq.gz"
     assert join_lanes(sources, SEPARATE) == sources
-    with LocalFile(first.files) as file:
+    with LocalFile(first.parts) as file:
         assert gzip.decompress(file.read(10_000)) == READ * 2
     require_joinable(first)
 
