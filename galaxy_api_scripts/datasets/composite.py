@@ -10,8 +10,8 @@ from typing import Any
 
 from common import USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import Checkpoint
-from galaxy_api_scripts.datasets.references import list_datatypes
 from galaxy_api_scripts.datasets.local_file import LocalFile
+from galaxy_api_scripts.datasets.references import list_datatypes
 from galaxy_api_scripts.datasets.sources import Source, stem
 from galaxy_api_scripts.datasets.tus import send_file
 
