@@ -27,7 +27,8 @@ Options:
   --pause=SECONDS     between two scans of the folder  [default: 30]
   --max-running=N     units under way at once  [default: 10]
   --retry-failed      run units again that failed before and are still there
-  --param=PARAM       STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, or a tool's id; may be repeated
+  --param=PARAM       STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, STEP/STEP in a subworkflow,
+                      or a tool's id; may be repeated
   --tag=TAG           a tag for each history; may be repeated
   --use-cached-jobs   take the results of equal jobs that have run before
   --allow-corrections  let Galaxy fill in what steps of the workflow leave out

@@ -20,7 +20,8 @@ Options:
   --as-collection       one run for all rows, mapped over a list of the samples
   --history=HISTORY     one history for all rows: an id, an exact name, or new:NAME; by default each row has its own
   --max-running=N       samples under way at once  [default: 10]
-  --param=PARAM         STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, or a tool's id; may be repeated
+  --param=PARAM         STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, STEP/STEP in a subworkflow,
+                        or a tool's id; may be repeated
   --tag=TAG             a tag for each history; may be repeated
   --use-cached-jobs     take the results of equal jobs that have run before
   --allow-corrections   let Galaxy fill in what steps of the workflow leave out

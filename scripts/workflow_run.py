@@ -16,7 +16,8 @@ Arguments:
 Options:
   --job=FILE            a job file with the inputs, in planemo's form
   --history=HISTORY     an id, an exact name, or new:NAME; a new one with the workflow's name unless given
-  --param=STEP:NAME=VALUE  a tool's parameter: STEP is a step's label or index, or a tool's id; may be repeated
+  --param=STEP:NAME=VALUE  a tool's parameter: STEP is a step's label or index, STEP/STEP in a
+                        subworkflow, or a tool's id; may be repeated
   --tag=TAG             a tag for the history; may be repeated
   --use-cached-jobs     take the results of equal jobs that have run before
   --allow-corrections   let Galaxy fill in values that steps of the workflow lack

@@ -47,7 +47,7 @@ from galaxy_api_scripts.workflows.parameters import (
     restrict_by_connections,
     split_inputs,
 )
-from galaxy_api_scripts.workflows.staging import Staging, preview_inputs
+from galaxy_api_scripts.workflows.staging import Staging, give_default_files, preview_inputs
 
 
 @dataclass
@@ -149,6 +149,7 @@ class WorkflowCheck:
 
     def make_request(self, inputs: InputValues) -> RunRequest:
         """A run on these inputs, which have no problems."""
+        give_default_files(self.workflow, inputs)
         for value in inputs.values.values():
             if isinstance(value, CollectionInput) and {"record", "sample_sheet"} & {*value.type.split(":")}:
                 releases.require(inputs.resolver.galaxy, releases.SAMPLE_SHEETS, f"a collection of type {value.type}",

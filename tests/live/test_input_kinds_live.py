@@ -84,7 +84,8 @@ def test_a_template_that_is_filled_in_gives_each_input_its_kind(person, folder, 
     read = {name.rpartition(".")[0]: text for name, text in on_disk(folder / "out").items()}
     digests = [hashlib.new(name, TABLE.encode()).hexdigest() for name in ("md5", "sha256")]
     assert read == {
-        "columns": "".join(f"{line}\tabc1\t0.5\t#00ff7F\n" for line in TABLE.splitlines()), "fetched": "a\tb\n",
+        # Galaxy writes # as __pd__ in what it hands to a tool as a text.
+        "columns": "".join(f"{line}\tabc1\t__pd__00ff7F\n" for line in TABLE.splitlines()), "fetched": "a\tb\n",
         "given copy": "g\n", "either copy/s1/forward": "one\n", "either copy/s1/reverse": "two\n",
         "either copy/s2/unpaired": "one\n", "deep copy/x/y": "two\n", "few": "a\t1\nb\t2\n",
         "sums": "#md5\tsha256\n" + "\t".join(digests) + "\n", "values": "element_identifier\tdose\tnote\ns1\t7\t-\n"}
