@@ -94,6 +94,16 @@ def test_a_failure_is_reported_and_stops_no_other_genome(script, galaxy, capsys,
     assert len(indexed) == (4 if "4" in states else 2 * (2 - len(states)))
 
 
+def test_an_index_is_asked_for_until_galaxy_knows_the_genome(script, galaxy, capsys):
+    """Each web process loads its data tables again some time after a job has added a row."""
+    galaxy.states = {"2": "refused", "3": "refused"}
+    assert script(data_manager_example_execute.main, *line("sacCer3")) == 0
+    assert [data["tool_id"] for data in galaxy.submitted] == ["fetch", "index", "index", "index", "other"]
+    galaxy.states = {str(number): "refused" for number in range(7, 99)}
+    assert script(data_manager_example_execute.main, *line("ce11")) == SOME_FAILED
+    assert capsys.readouterr().err.count("an invalid option") == 2
+
+
 @pytest.mark.parametrize("about, why", [
     ({"exit_code": 0, "tool_stderr": "a warning"}, "in the data table already?"),
     ({"exit_code": 1, "tool_stderr": "", "job_stderr": "no disk\n"}, "no disk"),
