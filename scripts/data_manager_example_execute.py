@@ -96,7 +96,7 @@ def require_tool(galaxy, option, tool):
     try:
         galaxy.get(f"tools/{tool}")
     except GalaxyError as error:
-        if error.status != 404:
+        if error.status not in (404, 500):      # 500: 25.1, for a tool that it lacks
             raise
         raise GalaxyError(f"{galaxy.base} has no data manager {tool}: give another with {option}=ID; its administrators "
                           "install one with install_tool_shed_repositories.py, or name it in data_manager_config_file "

@@ -138,8 +138,9 @@ def test_a_key_that_is_not_an_administrators_is_an_error(script, galaxy, capsys)
     assert "needs an administrator's key" in output.err and output.err.count("\n") == 1 and galaxy.submitted == []
 
 
-def test_an_unknown_data_manager_is_an_error_with_a_hint(script, galaxy, capsys):
-    galaxy.get(f"{URL}/api/tools/other", status_code=404, json={"err_msg": "no tool", "err_code": 404001})
+@pytest.mark.parametrize("status", [404, 500])
+def test_an_unknown_data_manager_is_an_error_with_a_hint(script, galaxy, capsys, status):
+    galaxy.get(f"{URL}/api/tools/other", status_code=status, json={"err_msg": "no tool", "err_code": 404001})
     assert script(data_manager_example_execute.main, *line("sacCer3")) == FAILED
     output = capsys.readouterr()
     assert "other: give another with --index-tool=ID" in output.err
