@@ -180,15 +180,17 @@ class _Gathered:
             "problem": facts.get("problem") or ""}
 
     def _link(self, path: str, identity: str | None) -> str:
-        return f"{self.server}/{path.format(quote(str(identity), safe=''))}" if identity and self.server else ""
+        return f"{self.server}/{path.format(quote(str(identity), safe='', errors='replace'))}" if identity and self.server else ""
 
     def _folder_address(self, folder: str) -> str:
         """Where a folder below the page's own is from there; "" for others, which a page that is mailed does not reach."""
         if not folder:
             return ""
-        home = os.path.realpath(self.page.parent)
-        relative = os.path.relpath(os.path.realpath(folder), home)
-        return "" if relative.startswith("..") else f"./{quote(relative.encode(errors='surrogateescape'))}/"
+        try:
+            relative = os.path.relpath(os.path.realpath(folder), os.path.realpath(self.page.parent))
+            return "" if relative.startswith("..") else f"./{quote(os.fsencode(relative))}/"
+        except ValueError:      # no file's name
+            return ""
 
     def _workflows(self) -> list[dict[str, Any]]:
         """The workflows that ran, with the number of samples of each."""
