@@ -5,7 +5,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from common import Galaxy
@@ -47,8 +46,8 @@ class SharedUploads:
     def _dataset(self, leaf: DatasetInput, source: Source, title: str) -> dict[str, str]:
         """`{"id", "sha256"}` of the one dataset for a file."""
         ledger = self.ledger
-        stat = None if source.is_url else Path(source.path).stat()
-        name = json.dumps([source.path, source.ext, *([stat.st_size, stat.st_mtime_ns] if stat else [])])
+        name = json.dumps([source.path, source.ext, *(fact for stamp in source.stamps.values() for fact in stamp),
+                           *(["deferred"] if source.deferred else [])])
         dataset = ledger.notes.shared_uploads.get(name)
         if dataset and dataset["id"] not in self._checked and not is_usable(
                 self.galaxy, {"src": "hda", "id": dataset["id"]}):
@@ -69,4 +68,4 @@ def is_usable(galaxy: Galaxy, ref: dict[str, Any]) -> bool:
     """Whether a dataset or collection can still be an input."""
     kinds = {"hda": "datasets", "hdca": "dataset_collections", "ld": "libraries/datasets"}
     about = galaxy.get_or_none(f"{kinds.get(ref['src'], 'datasets')}/{ref['id']}")
-    return bool(about) and not about.get("deleted") and about.get("state", "ok") == "ok"
+    return bool(about) and not about.get("deleted") and about.get("state", "ok") in ("ok", "deferred")

@@ -9,6 +9,7 @@ import shlex
 import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from common import (
     USAGE,
@@ -17,7 +18,9 @@ from common import (
     did_you_mean,
     eprint,
     format_table,
+    is_http_url,
     one_line,
+    origin,
     read_text,
     redact,
     report_error,
@@ -147,11 +150,41 @@ def _file_revisions(part: Any) -> Iterator[tuple[str, str]]:
 # ------------------------------------------------------------------------------------------------------- its description
 
 def find_workflow(galaxy: Galaxy, text: str) -> Workflow:
-    """The workflow whose id, or else exact name, is `text`; `GalaxyError` where none or several have that name."""
+    """The workflow whose id, address of a page in Galaxy, or else exact name is `text`: one of the user's own, or, where
+    these have none of that name, one that others share or publish. `GalaxyError` where it is none, or several."""
     if not text.strip():
         raise GalaxyError("WORKFLOW is empty: is a variable unset?", USAGE)
-    # 500: 26.1 lists a workflow with a pick_value, and fails to show it.
-    return galaxy.resolve("workflows", text, absent=(400, 404, 500))
+    if is_http_url(text):
+        text = _page_id(galaxy, text)
+    if re.fullmatch("([0-9a-f]{16})+", text):
+        # 500: 26.1 lists a workflow with a pick_value, and fails to show it.
+        about: Workflow | None = galaxy.get_or_none(f"workflows/{text}", absent=(400, 404, 500))
+        if about:
+            return about
+    own, others = ([dict(each) for each in galaxy.pages("workflows", query)
+                    if text in (each.get("name"), each["id"]) and not each.get("deleted")]
+                   for query in ({}, {"show_shared": "true", "show_published": "true"}))
+    if len(own) == 1:
+        return own[0]
+    if len(others) > 1 and not own:
+        ids = ", ".join(f"{each['id']} of {one_line(str(each.get('owner')))}" for each in others)
+        raise GalaxyError(f"{len(others)} workflows that others share or publish are named {text!r}: {ids}; give the id of "
+                          "one")
+    return others[0] if others and not own else galaxy.find("workflows", text)
+
+
+def _page_id(galaxy: Galaxy, url: str) -> str:
+    """The id of the workflow that a page of Galaxy shows: where one is run, edited, shared or published, or its public
+    address, `/u/USER/w/NAME`."""
+    if origin(url) != origin(galaxy.base):
+        raise GalaxyError(f"{redact(url)}: an address on another server than {redact(galaxy.base)}", USAGE)
+    if re.search("/u/[^/]+/w/[^/]+$", urlsplit(url).path):
+        url = str(galaxy.request("GET", url).url)       # Galaxy redirects to the page with the id
+    parts = urlsplit(url)
+    named = parse_qs(parts.query).get("id") or re.findall("/workflows/([0-9a-f]{16,})", parts.path)
+    if not named:
+        raise GalaxyError(f"{redact(url)}: no page of a workflow, such as {redact(galaxy.base)}/workflows/run?id=ID", USAGE)
+    return str(named[0])
 
 
 def export_workflow(galaxy: Galaxy, workflow_id: str) -> Workflow:
@@ -238,8 +271,9 @@ _OTHER_VERSION = r"tool id '([^']+)'[^>]*>Using version '([^']+)' instead of ver
 
 def input_details(workflow: Workflow) -> list[dict[str, Any]]:
     """The inputs of an exported workflow: dicts of `index`, `label` (None where it has none), `kind` (dataset, collection,
-    or a parameter's type), `collection_type`, `datatypes`, `optional` (true with a default too), `default`, `choices`,
-    `fields` (of a record), `columns` (of a sample sheet), `annotation` and `uuid`."""
+    or a parameter's type), `collection_type`, `datatypes`, `optional` (true with a default too), `default`, `choices`
+    (those that are only suggested too), `fields` (of a record), `columns` (of a sample sheet), `multiple`, `range` and
+    `pattern` (of a parameter, for people), `annotation` and `uuid`."""
     rows = []
     for index, step in workflow["steps"].items():
         if step["type"] not in INPUT_KINDS:
@@ -256,8 +290,23 @@ def input_details(workflow: Workflow) -> list[dict[str, Any]]:
             "collection_type": settings.get("collection_type") or None, "datatypes": list(settings.get("format") or []),
             "optional": bool(settings.get("optional")) or default is not None, "default": default, "choices": choices,
             "fields": settings.get("fields") or [], "columns": settings.get("column_definitions") or [],
-            "annotation": step.get("annotation") or None, "uuid": step.get("uuid")})
+            **describe_limits(settings), "annotation": step.get("annotation") or None, "uuid": step.get("uuid")})
     return rows
+
+
+def describe_limits(settings: dict[str, Any]) -> dict[str, Any]:
+    """`multiple`, `range` (of numbers, or of a text's length) and `pattern` of a parameter's settings; None for no limit."""
+    validators = [{**settings, "type": "in_range"}, *(settings.get("validators") or [])]
+    ranges = [f"{'length ' if each['type'] == 'length' else ''}{_bound(each, 'min')}..{_bound(each, 'max')}"
+              for each in validators if each.get("type") in ("in_range", "length")]
+    patterns = [f"{'not ' if str(each.get('negate')).lower() == 'true' else ''}{each.get('expression')}"
+                for each in validators if each.get("type") == "regex"]
+    return {"multiple": bool(settings.get("multiple")), "pattern": ", ".join(patterns) or None,
+            "range": ", ".join(each for each in ranges if not each.endswith("..") or each[0] != ".") or None}
+
+
+def _bound(validator: dict[str, Any], name: str) -> str:
+    return "" if validator.get(name) is None else str(validator[name])
 
 
 def step_details(workflow: Workflow) -> list[dict[str, Any]]:
