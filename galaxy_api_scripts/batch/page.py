@@ -180,7 +180,9 @@ class _Gathered:
             "problem": facts.get("problem") or ""}
 
     def _link(self, path: str, identity: str | None) -> str:
-        return f"{self.server}/{path.format(quote(str(identity), safe='', errors='replace'))}" if identity and self.server else ""
+        if not (identity and self.server):
+            return ""
+        return f"{self.server}/{path.format(quote(str(identity), safe='', errors='replace'))}"
 
     def _folder_address(self, folder: str) -> str:
         """Where a folder below the page's own is from there; "" for others, which a page that is mailed does not reach."""

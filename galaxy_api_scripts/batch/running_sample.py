@@ -219,8 +219,7 @@ class RunningSample:
 
     def _deliver(self, to: Path, invocation: dict[str, Any]) -> str:
         """Download the results; the absolute path of their folder."""
-        outputs = invocation_outputs(invocation, self.context.labels)
-        datasets = output_datasets(self.galaxy, outputs)
+        datasets = output_datasets(self.galaxy, outputs := invocation_outputs(invocation, self.context.labels))
         items = [item for members in datasets.values() for item in members]
         folder = DownloadFolder(self.galaxy, to, renewed=True)
         problems = [describe_error(result) if isinstance(result, GalaxyError) else f"{item.label}: {describe_error(result)}"
@@ -240,8 +239,7 @@ class RunningSample:
             self.poller = None
             return False
         note_failure(sample, job)
-        step = f"{job['step']} ({job['label']})" if job else Stage.FINISH.value
-        self.end("failed", failed_step=step, message=str(error))
+        self.end("failed", message=str(error), failed_step=f"{job['step']} ({job['label']})" if job else Stage.FINISH.value)
         return True
 
     def end(self, state: str, **facts: Any) -> None:

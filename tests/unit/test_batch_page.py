@@ -159,8 +159,8 @@ def test_of_very_many_the_oldest_that_ended_well_are_left_out(path, monkeypatch)
 def test_a_path_that_is_no_page_is_refused(tmp_path, path):
     (tmp_path / "mine.html").write_text("x")
     (tmp_path / "page.html").write_text("<!DOCTYPE html>\n<p>old")
-    for name, words in (("a.pdf", "ends in .html"), ("mine.html", "no page, so it is not replaced"), ("", "not a file's name"),
-                        ("none/a.html", "not a file's name")):
+    for name, words in (("a.pdf", "ends in .html"), ("mine.html", "no page, so it is not replaced"),
+                        ("", "not a file's name"), ("none/a.html", "not a file's name")):
         with pytest.raises(GalaxyError, match=words) as refused:
             check_page_path(str(tmp_path / name) if name else "")
         assert refused.value.exit_code == USAGE
