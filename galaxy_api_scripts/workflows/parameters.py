@@ -161,7 +161,8 @@ def _find_nested_step(workflow: Workflow, name: str) -> NestedStep | None:
 
 def _nested_params(galaxy: Galaxy, nested: NestedStep) -> dict[str, dict[str, Any]]:
     """`tool_params` of a subworkflow's step; {} where the server lacks the tool."""
-    tool = galaxy.get_or_none(f"tools/{quote(nested.step['tool_id'])}", {"io_details": "true"}) or {}
+    tool = galaxy.get_or_none(f"tools/{quote(nested.step['tool_id'])}", {"io_details": "true"},
+                              absent=(400, 403, 404, 500)) or {}      # 500: 25.1, for a tool that it lacks
     return {name: param for name, param, _ in iter_inputs(tool.get("inputs") or [])}
 
 
