@@ -14,10 +14,11 @@ Arguments:
 Options:
   -r, --recursive          upload all files in folders; a dataset is named by its path in the folder
   --ext=DATATYPE           the datatype of all; unless given, by each name (s1.fastq.gz is fastqsanger.gz), else Galaxy's
-                           guess
+                           guess. Of a datatype of several files, such as imzml or shp, all are one dataset
   --dbkey=BUILD            the reference genome, such as hg38  [default: ?]
   --tag=TAG                a tag for each dataset; may be repeated
   --name=NAME              the dataset's name, for one source
+  --deferred               let Galaxy note the URLs only, and fetch the bytes for each job that reads them
   --allow-empty            upload standard input even if it is empty
   --skip-existing          leave out what the history has already, by name and size
   --wait                   wait until Galaxy has all in state ok, compare sizes and hashes, and send once more what is wrong
@@ -55,8 +56,9 @@ from common import (
     run,
     show,
 )
+from galaxy_api_scripts.datasets.composite import composite_files, join_components
 from galaxy_api_scripts.datasets.references import parse_tag, require_datatype, require_dbkey
-from galaxy_api_scripts.datasets.sources import expand_sources, rename_source, replace_stdin, verify_checksums
+from galaxy_api_scripts.datasets.sources import defer, expand_sources, rename_source, replace_stdin, verify_checksums
 from galaxy_api_scripts.datasets.target_history import open_target_history
 from galaxy_api_scripts.datasets.upload import (
     UploadSettings,
@@ -85,22 +87,28 @@ def main(argv=None):
     with ExitStack() as stack:
         texts = stack.enter_context(replace_stdin(texts, name, args["--allow-empty"]))
         sources, complaints = expand_sources(texts, args["--recursive"], ext)
-        if name:
+        is_composite = bool(ext and composite_files(galaxy, ext))
+        if args["--deferred"]:
+            sources = defer(sources)
+        if name and not is_composite:
             sources = [rename_source(sources, name, ext)]
-        require_datatype(galaxy, ext, "--ext")
+        if not is_composite:
+            require_datatype(galaxy, ext, "--ext")
         require_dbkey(galaxy, settings.dbkey)
         mismatches = verify_checksums(sources)
         for line in complaints + mismatches:
             report_error(line)
         if mismatches:
             raise GalaxyError("nothing was sent, because checksums do not match")
+        if is_composite:
+            sources = [join_components(galaxy, sources, ext, name or "")]
         target = stack.enter_context(open_target_history(galaxy, args["HISTORY"], sources, dry_run))
         if args["--skip-existing"] and target.id:
             existing = find_existing(galaxy, target.id, sources, wait and not dry_run, timeout)
             sources = [source for source in sources if source not in existing]
         if dry_run:
-            show([{"path": redact(source.path), "name": source.name, "extension": source.ext, "size": source.size}
-                  for source in sources], output["format"])
+            show([{"path": redact(", ".join(each.path for each in source.components) or source.path), "name": source.name,
+                   "extension": source.ext, "size": source.size} for source in sources], output["format"])
             return SOME_FAILED if complaints else DONE
 
         uploads = upload_sources(galaxy, target.id, sources, settings, target.checkpoint.data.get("ended"))

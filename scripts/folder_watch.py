@@ -8,7 +8,8 @@ Arguments:
   KEY                 your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL                 the server, or - to look it up
   FOLDER              the folder to watch; with --unit=run the one that the runs' folders are in
-  WORKFLOW            a workflow's id, exact name, or .ga or Format 2 file, which is imported once
+  WORKFLOW            a workflow's id, exact name, page's address, or .ga or Format 2 file, which is imported
+                      once
   INPUT=VALUE         an input that is the same for all units, as workflow_run.py takes it
 
 Options:

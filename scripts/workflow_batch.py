@@ -7,7 +7,8 @@ Usage:
 Arguments:
   KEY                   your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL                   the server, or - to look it up
-  WORKFLOW              a workflow's id, exact name, or .ga or Format 2 file, which is imported once
+  WORKFLOW              a workflow's id, exact name, page's address, or .ga or Format 2 file, which is imported
+                        once
   SHEET                 a table (TSV or CSV) with a column sample, and columns named as the workflow's inputs: values as
                         workflow_run.py takes them, paths relative to the sheet; history (a name) and tags may be columns.
                         Or an nf-core sheet (sample, fastq_1, fastq_2), or Illumina's SampleSheet.csv

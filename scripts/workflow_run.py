@@ -7,7 +7,8 @@ Usage:
 Arguments:
   KEY                   your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL                   the server, or - to look it up
-  WORKFLOW              a workflow's id, exact name, or .ga or Format 2 file, which is imported once
+  WORKFLOW              a workflow's id, exact name, page's address, or .ga or Format 2 file, which is imported
+                        once
   INPUT=VALUE           an input's label, index or uuid, and its value: a file, a folder, 'a pattern*' or a URL; hda:ID,
                         hdca:ID, ldda:ID, hid:N in the history, lib:/LIBRARY/FOLDER/NAME; or a parameter's value. Several
                         values of an input make a list, which is mapped over if the input takes one dataset
@@ -155,7 +156,7 @@ def check_options(args):
 
 def protect_inputs(args, request):
     """Raise `GalaxyError` (USAGE) where --record or --report would overwrite a file that the run reads."""
-    names = (args["WORKFLOW"], args["--job"] or "", *(source.path for source in request.sources))
+    names = (args["WORKFLOW"], args["--job"] or "", *(path for source in request.sources for path in source.local_paths))
     paths = {os.path.realpath(name) for name in names}
     for option in ("--record", "--report"):
         if args[option] and os.path.realpath(args[option]) in paths:

@@ -7,7 +7,7 @@ Usage:
 Arguments:
   KEY         your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
   URL         the server, or - to look it up
-  WORKFLOW    the workflow's id or exact name
+  WORKFLOW    the workflow's id, exact name or page's address
 
 Options:
   --to=FILE   the file to write; - is standard output  [default: -]

@@ -47,8 +47,9 @@ class SharedUploads:
     def _dataset(self, leaf: DatasetInput, source: Source, title: str) -> dict[str, str]:
         """`{"id", "sha256"}` of the one dataset for a file."""
         ledger = self.ledger
-        stat = None if source.is_url else Path(source.path).stat()
-        name = json.dumps([source.path, source.ext, *([stat.st_size, stat.st_mtime_ns] if stat else [])])
+        stats = [Path(path).stat() for path in source.local_paths]
+        name = json.dumps([source.path, source.ext, *(fact for stat in stats for fact in (stat.st_size, stat.st_mtime_ns)),
+                           *(["deferred"] if source.deferred else [])])
         dataset = ledger.notes.shared_uploads.get(name)
         if dataset and dataset["id"] not in self._checked and not is_usable(
                 self.galaxy, {"src": "hda", "id": dataset["id"]}):
@@ -69,4 +70,4 @@ def is_usable(galaxy: Galaxy, ref: dict[str, Any]) -> bool:
     """Whether a dataset or collection can still be an input."""
     kinds = {"hda": "datasets", "hdca": "dataset_collections", "ld": "libraries/datasets"}
     about = galaxy.get_or_none(f"{kinds.get(ref['src'], 'datasets')}/{ref['id']}")
-    return bool(about) and not about.get("deleted") and about.get("state", "ok") == "ok"
+    return bool(about) and not about.get("deleted") and about.get("state", "ok") in ("ok", "deferred")

@@ -5,8 +5,6 @@ What is wrong is added to the sheet's problems, each with its row and column, so
 from __future__ import annotations
 
 import difflib
-import glob
-import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -14,14 +12,13 @@ from typing import Any
 
 from common import USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.batch.sample_sheet import FASTQ, SampleSheet, SheetRow
-from galaxy_api_scripts.datasets.sources import URL_PATTERN
 from galaxy_api_scripts.workflows.inputs import (
-    REFERENCE_PATTERN,
     CollectionInput,
     DatasetInput,
     InputSpec,
     InputValue,
     InputValues,
+    absolute_word,
     with_datatype,
 )
 
@@ -205,7 +202,7 @@ class SheetInputs:
         if len(columns) == 1 and (spec.kind == "parameter" or columns[0] not in FASTQ):
             words = [word for word in row.cells[columns[0]] if word]
             if spec.kind != "parameter":
-                words = [_absolute(self.sheet.folder, word) for word in words]
+                words = [absolute_word(self.sheet.folder, word) for word in words]
             return self._try(inputs, row, columns[0], index, partial(inputs.parse_value, spec, words))
         before = len(inputs.problems)
         one_file = partial(_one_file, self.sheet.folder, inputs, spec)
@@ -239,18 +236,8 @@ def parse_column_map(texts: Iterable[str]) -> dict[str, str]:
     return mapping
 
 
-def _absolute(folder: str, word: str) -> str:
-    """A cell's word, with a path that is relative to the sheet's folder made absolute."""
-    if REFERENCE_PATTERN.fullmatch(word) or URL_PATTERN.match(word):
-        return word
-    path = os.path.join(folder, os.path.expanduser(word))
-    if glob.has_magic(folder) and not os.path.isabs(word) and not os.path.lexists(path):
-        return os.path.join(glob.escape(folder), word)
-    return path
-
-
 def _one_file(folder: str, inputs: InputValues, spec: InputSpec, word: str) -> DatasetInput:
-    parts = inputs.expand_word(_absolute(folder, word))
+    parts = inputs.expand_word(absolute_word(folder, word))
     if len(parts) != 1 or parts[0].ref.get("src") == "hdca":
         raise GalaxyError(f"{word}: expected one file", USAGE)
     return with_datatype(spec, parts[0])

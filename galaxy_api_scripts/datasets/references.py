@@ -47,12 +47,14 @@ def require_datatype(galaxy: Galaxy, ext: str, label: str) -> None:
     """Raise a usage error for a datatype that no single file can have on this Galaxy; "" and "auto" name none."""
     if ext in ("", "auto"):
         return
-    about = _datatypes(galaxy).get(ext)
+    about = list_datatypes(galaxy).get(ext)
     if about is None:
         raise GalaxyError(f"{label}={shorten(ext)}: no datatype of {galaxy.base}: display.py - /api/datatypes shows them",
                           USAGE)
     if about.get("composite_files"):
-        raise GalaxyError(f"{label}={ext}: a datatype of several files in one, which can't be uploaded like this", USAGE)
+        names = ", ".join(file["name"] for file in about["composite_files"])
+        raise GalaxyError(f"{label}={ext}: a datatype of several files in one ({names}): composite_data names them in a job "
+                          f"file, and dataset_upload.py --ext={ext} makes one dataset of its files", USAGE)
 
 
 @functools.cache
@@ -75,7 +77,8 @@ def parse_tag(text: str, label: str = "--tag") -> str:
 
 
 @functools.cache
-def _datatypes(galaxy: Galaxy) -> dict[str, dict[str, Any]]:
+def list_datatypes(galaxy: Galaxy) -> dict[str, dict[str, Any]]:
+    """The server's datatypes by their extensions."""
     datatypes = galaxy.get("datatypes", {"upload_only": "false", "extension_only": "false"})
     return {datatype["extension"]: datatype for datatype in datatypes}
 

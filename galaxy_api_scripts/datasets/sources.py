@@ -126,10 +126,19 @@ class Source:
     ext: str            # datatype
     size: int | None    # bytes; None for a URL
     hashes: tuple[tuple[str, str], ...] = ()    # of a URL: functions and values that Galaxy is to compare with
+    deferred: bool = False          # of a URL: Galaxy notes the address, and fetches the bytes for each job that reads them
+    decompress: bool = False        # Galaxy stores what is in the compressed file
+    components: tuple[Source, ...] = ()         # the files of a composite dataset, whose path is the first one's
+    metadata: tuple[tuple[str, str], ...] = ()  # of a composite dataset
 
     @property
     def is_url(self) -> bool:
         return bool(URL_PATTERN.match(self.path))
+
+    @property
+    def local_paths(self) -> list[str]:
+        """The paths of the files that are sent for it; none for a URL."""
+        return [each.path for each in self.components or (self,) if not each.is_url]
 
 
 # ------------------------------------------------------------------------------------------------------- finding sources
@@ -214,6 +223,14 @@ def rename_source(sources: list[Source], name: str, ext: str = "") -> Source:
         raise GalaxyError(f"--name={name}: a name for one source, and there are {len(sources)}", USAGE)
     guess = guess_datatype(name)
     return replace(sources[0], name=name, ext=ext or (sources[0].ext if guess == "auto" else guess))
+
+
+def defer(sources: list[Source]) -> list[Source]:
+    """The sources as deferred ones; a file is a usage error, because Galaxy can't fetch it."""
+    file = next((source for source in sources if not source.is_url or source.components), None)
+    if file:
+        raise GalaxyError(f"--deferred: {file.path} is no URL, so Galaxy can't fetch it later", USAGE)
+    return [replace(source, deferred=True) for source in sources]
 
 
 def parse_file(text: str, name: str = "", ext: str = "") -> Source:

@@ -20,7 +20,7 @@ import requests
 
 from common import MAY_HAVE_ACTED, TRANSIENT_STATUSES, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import releases
-from galaxy_api_scripts.checkpoint import Checkpoint
+from galaxy_api_scripts.checkpoint import Checkpoint, Notes
 from galaxy_api_scripts.datasets.hashing import BLOCK_SIZE, BUFFER_COUNT, StreamHash, hash_entry
 from galaxy_api_scripts.progress import STALL_TIMEOUT, StallClock, printable_name, progress_bar
 
@@ -73,7 +73,7 @@ def upload_checkpoint(galaxy: Galaxy, file: FileIO, path: str, destination: str)
     return Checkpoint(galaxy, path, "upload", os.path.abspath(path), about.st_size, about.st_mtime_ns, destination)
 
 
-def send_file(galaxy: Galaxy, file: FileIO, name: str, checkpoint: Checkpoint, *, hashed: bool = True,
+def send_file(galaxy: Galaxy, file: FileIO, name: str, checkpoint: Notes, *, hashed: bool = True,
               stall: float = STALL_TIMEOUT, total: Any = None) -> tuple[dict[str, Any], dict[str, str]]:
     """Send the bytes of an open file; returns the element and the session that `upload.post_fetch` takes.
 
@@ -127,7 +127,7 @@ class _Upload:
     as it does after a 502, by which a proxy says that it lost the process of Galaxy that it passed the piece to.
     """
 
-    def __init__(self, galaxy: Galaxy, file: FileIO, size: int, name: str, checkpoint: Checkpoint, digest: StreamHash,
+    def __init__(self, galaxy: Galaxy, file: FileIO, size: int, name: str, checkpoint: Notes, digest: StreamHash,
                  bar: Any, stall: float):
         self.galaxy, self.file, self.size, self.name, self.checkpoint = galaxy, file, size, name, checkpoint
         self.digest, self.bar, self.clock = digest, bar, StallClock(stall)

@@ -15,6 +15,7 @@ from typing import Any
 from common import FAILED, MAY_HAVE_ACTED, NON_TERMINAL_DATASET_STATES, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts import releases
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
+from galaxy_api_scripts.datasets.composite import composite_identity, composite_problem, send_components
 from galaxy_api_scripts.datasets.hashing import hash_file, known_hashes
 from galaxy_api_scripts.datasets.sources import DATATYPES, Source
 from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, last_hid
@@ -136,6 +137,8 @@ def _with_md5(galaxy: Galaxy, elements: list[dict[str, Any]], sessions: Iterator
     for element in elements:
         element = dict(element)
         hashes = {entry["hash_function"]: entry["hash_value"] for entry in element.pop("hashes", [])}
+        for _ in (item for item in (element.get("composite") or {}).get("elements") or [] if item["src"] == "files"):
+            next(sessions)
         session = next(sessions) if element.get("src") == "files" else None
         if hashes and session and "MD5" not in hashes:
             hashes["MD5"] = hash_file(session.path, "md5") if isinstance(session, Session) else ""
@@ -191,15 +194,18 @@ def _upload_batch(galaxy: Galaxy, history: str, batch: list[Source], settings: U
                     total.update(upload.source.size or 0)
                 continue
             try:
-                element, session = _send(galaxy, upload, settings, total)
+                element, of_element = _send(galaxy, upload, settings, total)
             except GalaxyError as error:
                 if error.status or error.exit_code == TRY_LATER:    # not this file's fault
                     raise
                 upload.fail(error, error.exit_code)
                 continue
-            elements.append({**element, "ext": upload.source.ext, "dbkey": settings.dbkey,
-                             **({"tags": settings.tags} if settings.tags else {})})
-            sessions += [session] if session else []
+            source = upload.source
+            elements.append({**element, "ext": source.ext, "dbkey": settings.dbkey,
+                             **({"tags": settings.tags} if settings.tags else {}),
+                             **({"deferred": True} if source.deferred else {}),
+                             **({"auto_decompress": True} if source.decompress else {})})
+            sessions += of_element
             sent.append(upload)
         if sent:
             _create_datasets(galaxy, history, elements, sessions, sent)
@@ -209,8 +215,9 @@ def _upload_batch(galaxy: Galaxy, history: str, batch: list[Source], settings: U
 def _open_upload(galaxy: Galaxy, history: str, source: Source, stack: contextlib.ExitStack) -> Upload:
     upload = Upload(source)
     try:
-        if source.is_url:
-            upload.checkpoint = Checkpoint(galaxy, source.path, "upload", source.path, source.name, history)
+        if source.is_url or source.components:
+            upload.checkpoint = Checkpoint(galaxy, source.path, "upload", source.path, source.name, history,
+                                           *(["deferred"] if source.deferred else []), *composite_identity(source))
         else:
             with open_file(source.path) as file:
                 upload.checkpoint = upload_checkpoint(galaxy, file, source.path, f"{history} {source.name}")
@@ -223,18 +230,20 @@ def _open_upload(galaxy: Galaxy, history: str, source: Source, stack: contextlib
 
 
 def _send(galaxy: Galaxy, upload: Upload, settings: UploadSettings, total: Any
-          ) -> tuple[dict[str, Any], dict[str, str] | None]:
-    """The source as a fetch takes it, and the session of a file, whose bytes are sent first."""
+          ) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """The source as a fetch takes it, and the sessions of its files, whose bytes are sent first."""
     assert upload.checkpoint
     source = upload.source
+    if source.components:
+        return send_components(galaxy, source, upload.checkpoint, settings.stall)
     if source.is_url:
         hashes = [{"hash_function": function, "hash_value": value} for function, value in source.hashes]
-        return {"src": "url", "url": source.path, "name": source.name, **({"hashes": hashes} if hashes else {})}, None
+        return {"src": "url", "url": source.path, "name": source.name, **({"hashes": hashes} if hashes else {})}, []
     with open_file(source.path) as file:
         element, session = send_file(galaxy, file, source.name, upload.checkpoint, hashed=settings.hashed,
                                      stall=settings.stall, total=total)
     upload.sha256 = element["hashes"][0]["hash_value"] if settings.hashed else ""
-    return element, session
+    return element, [session]
 
 
 def _create_datasets(galaxy: Galaxy, history: str, elements: list[dict[str, Any]], sessions: list[dict[str, str]],
@@ -380,6 +389,8 @@ def _wait_until_terminal(galaxy: Galaxy, history: str, uploads: list[Upload], ti
             dataset_id = upload.dataset["id"]
             upload.dataset = {**upload.dataset, **datasets[dataset_id], "state": states[dataset_id]}
             upload.problem = upload_problem(upload)
+            if upload.source.components and not upload.problem:
+                upload.problem = composite_problem(galaxy, dataset_id, upload.source)
     return uploads
 
 
@@ -389,12 +400,14 @@ def upload_problem(upload: Upload) -> str:
     label = f"{upload.source.path}: dataset {dataset['id']}"
     if dataset["deleted"]:
         return f"{label} was deleted meanwhile"
+    if dataset["state"] == "deferred" and upload.source.deferred:
+        return ""
     if dataset["state"] != "ok":
         return f"{label} ended in state {dataset['state']}: {dataset.get('misc_info') or 'Galaxy does not say why'}"
     known = known_hashes(dataset)
     if upload.sha256 and known.keys() != {"md5"} and "hashes" in dataset:   # 24.1 has compared the MD5, and keeps only that
         return "" if upload.sha256 == known.get("sha256") else f"{label} has another SHA-256 than was sent"
-    if size not in (None, dataset["file_size"]):
+    if size not in (None, dataset["file_size"]) and not upload.source.decompress:
         return f"{label} has {dataset['file_size']} bytes, {size} were sent"
     return ""
 

@@ -9,6 +9,7 @@ import shlex
 import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from common import (
     USAGE,
@@ -17,7 +18,9 @@ from common import (
     did_you_mean,
     eprint,
     format_table,
+    is_http_url,
     one_line,
+    origin,
     read_text,
     redact,
     report_error,
@@ -147,11 +150,41 @@ def _file_revisions(part: Any) -> Iterator[tuple[str, str]]:
 # ------------------------------------------------------------------------------------------------------- its description
 
 def find_workflow(galaxy: Galaxy, text: str) -> Workflow:
-    """The workflow whose id, or else exact name, is `text`; `GalaxyError` where none or several have that name."""
+    """The workflow whose id, address of a page in Galaxy, or else exact name is `text`: one of the user's own, or, where
+    these have none of that name, one that others share or publish. `GalaxyError` where it is none, or several."""
     if not text.strip():
         raise GalaxyError("WORKFLOW is empty: is a variable unset?", USAGE)
-    # 500: 26.1 lists a workflow with a pick_value, and fails to show it.
-    return galaxy.resolve("workflows", text, absent=(400, 404, 500))
+    if is_http_url(text):
+        text = _page_id(galaxy, text)
+    if re.fullmatch("([0-9a-f]{16})+", text):
+        # 500: 26.1 lists a workflow with a pick_value, and fails to show it.
+        about: Workflow | None = galaxy.get_or_none(f"workflows/{text}", absent=(400, 404, 500))
+        if about:
+            return about
+    own, others = ([dict(each) for each in galaxy.pages("workflows", query)
+                    if text in (each.get("name"), each["id"]) and not each.get("deleted")]
+                   for query in ({}, {"show_shared": "true", "show_published": "true"}))
+    if len(own) == 1:
+        return own[0]
+    if len(others) > 1 and not own:
+        ids = ", ".join(f"{each['id']} of {one_line(str(each.get('owner')))}" for each in others)
+        raise GalaxyError(f"{len(others)} workflows that others share or publish are named {text!r}: {ids}; give the id of "
+                          "one")
+    return others[0] if others and not own else galaxy.find("workflows", text)
+
+
+def _page_id(galaxy: Galaxy, url: str) -> str:
+    """The id of the workflow that a page of Galaxy shows: where one is run, edited, shared or published, or its public
+    address, `/u/USER/w/NAME`."""
+    if origin(url) != origin(galaxy.base):
+        raise GalaxyError(f"{redact(url)}: an address on another server than {redact(galaxy.base)}", USAGE)
+    if re.search("/u/[^/]+/w/[^/]+$", urlsplit(url).path):
+        url = str(galaxy.request("GET", url).url)       # Galaxy redirects to the page with the id
+    parts = urlsplit(url)
+    named = parse_qs(parts.query).get("id") or re.findall("/workflows/([0-9a-f]{16,})", parts.path)
+    if not named:
+        raise GalaxyError(f"{redact(url)}: no page of a workflow, such as {redact(galaxy.base)}/workflows/run?id=ID", USAGE)
+    return str(named[0])
 
 
 def export_workflow(galaxy: Galaxy, workflow_id: str) -> Workflow:

@@ -267,6 +267,16 @@ def ambiguous_input(name: str, count: int) -> str:
     return f"{name!r} is {count} inputs, by index or label: name one by its uuid"
 
 
+def absolute_word(folder: str, word: str) -> str:
+    """A VALUE with a path that is relative to `folder` made absolute."""
+    if REFERENCE_PATTERN.fullmatch(word) or URL_PATTERN.match(word):
+        return word
+    path = os.path.join(folder, os.path.expanduser(word))
+    if glob.has_magic(folder) and not os.path.isabs(word) and not os.path.lexists(path):
+        return os.path.join(glob.escape(folder), word)
+    return path
+
+
 def _is_pattern(text: str) -> bool:
     return glob.has_magic(text) and not os.path.lexists(text) and not URL_PATTERN.match(text)
 

@@ -10,17 +10,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import USAGE, GalaxyError, bool_option, did_you_mean, read_text, shorten
+from common import USAGE, GalaxyError, bool_option, did_you_mean, read_text, report_error, shorten
+from galaxy_api_scripts.datasets.composite import join_components
 from galaxy_api_scripts.datasets.hashing import HASHES, hash_file
 from galaxy_api_scripts.datasets.references import parse_tag, require_datatype, require_dbkey
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources, guess_datatype, stem
 from galaxy_api_scripts.files import state_folder, state_path, write_atomic
 from galaxy_api_scripts.workflows.inputs import (
+    REFERENCE_PATTERN,
     CollectionInput,
     DatasetInput,
     InputSpec,
     InputValue,
     InputValues,
+    absolute_word,
     ambiguous_input,
     check_collection,
     parse_parameter,
@@ -28,8 +31,8 @@ from galaxy_api_scripts.workflows.inputs import (
     with_datatype,
 )
 
-KEYS = {"File": {"class", "path", "location", "contents", "galaxy_id", "filetype", "ext", "dbkey", "name", "tags", "hashes",
-                 "identifier"},
+KEYS = {"File": {"class", "path", "location", "contents", "galaxy_id", "composite_data", "metadata", "filetype", "format",
+                 "ext", "dbkey", "name", "tags", "hashes", "decompress", "deferred", "identifier"},
         "Collection": {"class", "collection_type", "type", "elements", "galaxy_id", "name", "identifier", "fields",
                        "column_definitions", "rows"}}
 COLLECTION = re.compile(r"(list|paired|paired_or_unpaired|record)(:(list|paired|paired_or_unpaired|record))*|"
@@ -41,7 +44,8 @@ COLUMN_TYPES = {"int": "integer", "float": "float", "boolean": "boolean"}
 def read_job_file(values: InputValues, name: str) -> None:
     """Set the inputs' values from a job file (YAML or JSON) as planemo has them, or from a planemo test file with one test
     (FILE#N: the N-th of several). Paths in it are relative to its folder."""
-    job, folder = _load(name)
+    job, folder, is_test = _load(name)
+    job_file = JobFile(values, folder, is_test)
     for label, value in job.items():
         indexes = values.find_indexes(str(label))
         if len(indexes) > 1:
@@ -53,20 +57,46 @@ def read_job_file(values: InputValues, name: str) -> None:
             if spec.index in values.values:
                 values.problems.append(f"input {spec.name}: given twice")
             else:
-                values.set_value(spec.index, partial(_parse_value, values, spec, value, folder))
+                values.set_value(spec.index, partial(job_file.parse_value, spec, value))
 
 
-def _parse_value(values: InputValues, spec: InputSpec, value: Any, folder: Path) -> InputValue:
-    if spec.kind == "parameter":
-        return parse_parameter(spec, value)
+class JobFile:
+    """Parses the values of one file. In a file of tests, which others wrote for planemo, keys that nothing reads are passed
+    over with a warning."""
+
+    def __init__(self, values: InputValues, folder: Path, is_test: bool):
+        self.values, self.folder, self.is_test = values, folder, is_test
+
+    def parse_value(self, spec: InputSpec, value: Any) -> InputValue:
+        if spec.kind == "parameter":
+            return parse_parameter(spec, value)
+        words = value if isinstance(value, list) else [value]
+        if words and all(isinstance(word, str) for word in words):      # as a command line has them
+            for word in words:
+                reject_placeholder(word)
+            return self.values.parse_value(spec, [absolute_word(str(self.folder), word) for word in words])
+        return _parse_value(self, spec, value)
+
+    def check_keys(self, kind: str, value: dict[str, Any]) -> None:
+        """Raise `GalaxyError` (USAGE) for a key that a File or Collection does not have; of a test, report it."""
+        for key in map(str, value):
+            if key not in KEYS[kind]:
+                problem = f"class: {kind} has {shorten(key, 40)}, which this script does not know"
+                if not self.is_test:
+                    raise GalaxyError(f"{problem}{did_you_mean(key, KEYS[kind])}", USAGE)
+                report_error(f"warning: {problem}: it is passed over")
+
+
+def _parse_value(job: JobFile, spec: InputSpec, value: Any) -> InputValue:
     if isinstance(value, list):
         kind = "list" if spec.kind == "dataset" else spec.type or "list"
         value = {"class": "Collection", "collection_type": kind, "elements": value}
     if not isinstance(value, dict):
-        if isinstance(value, str):
-            reject_placeholder(value)
         raise GalaxyError(f"takes a {spec.kind}: class: {'File' if spec.kind == 'dataset' else 'Collection'}", USAGE)
-    parsed = _parse_element(values, spec, value, folder)
+    if spec.type == "record" and value and all(isinstance(each, dict) and each.get("class") for each in value.values()):
+        elements = [{**each, "identifier": name} for name, each in value.items()]      # planemo's short form
+        value = {"class": "Collection", "collection_type": "record", "elements": elements}
+    parsed = _parse_element(job, spec, value)
     if spec.kind == "collection" and isinstance(parsed, DatasetInput) and parsed.ref.get("src") != "hdca":
         raise GalaxyError("takes a collection: class: Collection", USAGE)
     if isinstance(parsed, CollectionInput):
@@ -74,23 +104,25 @@ def _parse_value(values: InputValues, spec: InputSpec, value: Any, folder: Path)
     return parsed
 
 
-def _parse_element(values: InputValues, spec: InputSpec, value: dict[str, Any], folder: Path
-                   ) -> DatasetInput | CollectionInput:
+def _parse_element(job: JobFile, spec: InputSpec, value: dict[str, Any]) -> DatasetInput | CollectionInput:
     kind = value.get("class") or ("Collection" if "elements" in value else "File")
     if kind not in KEYS:
         raise GalaxyError(f"class: {kind}: expected File or Collection", USAGE)
-    for key in map(str, value):
-        if key not in KEYS[kind]:
-            raise GalaxyError(f"class: {kind} has {shorten(key, 40)}, which this script does not know"
-                              f"{did_you_mean(key, KEYS[kind])}", USAGE)
+    job.check_keys(kind, value)
     if kind == "File":
-        return _parse_file(values, spec, value, folder)
+        return _parse_file(job, spec, value)
     if "galaxy_id" in value:
-        return check_collection(spec, values.resolve(f"galaxy_id: {value['galaxy_id']}", "hdca", str(value["galaxy_id"])))
-    return _parse_collection(values, spec, value, folder)
+        return check_collection(spec, _find(job, f"galaxy_id: {value['galaxy_id']}", str(value["galaxy_id"]), "hdca"))
+    return _parse_collection(job, spec, value)
 
 
-def _parse_collection(values: InputValues, spec: InputSpec, value: dict[str, Any], folder: Path) -> CollectionInput:
+def _find(job: JobFile, label: str, text: str, src: str) -> DatasetInput:
+    """The data that Galaxy has as SRC:ID, or, of a bare id, as what `src` says."""
+    reference = REFERENCE_PATTERN.fullmatch(text)
+    return job.values.resolve(label, *(reference.groups() if reference else (src, text)))
+
+
+def _parse_collection(job: JobFile, spec: InputSpec, value: dict[str, Any]) -> CollectionInput:
     members = value.get("elements")
     if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
         raise GalaxyError("class: Collection needs elements, a list of File or Collection", USAGE)
@@ -104,7 +136,7 @@ def _parse_collection(values: InputValues, spec: InputSpec, value: dict[str, Any
     inner = replace(spec, settings={**spec.settings, "collection_type": kind.partition(":")[2]})
     elements: list[tuple[str, DatasetInput | CollectionInput]] = []
     for number, member in enumerate(members):
-        element = _parse_element(values, inner, member, folder)
+        element = _parse_element(job, inner, member)
         name = member.get("identifier") or member.get("name") or (
             stem(element.name) if isinstance(element, DatasetInput) and kind != "paired" else "")
         if not name and kind == "paired":
@@ -190,33 +222,63 @@ def _parse_row(columns: list[dict[str, Any]], name: str, row: Any) -> list[Any]:
     return parsed
 
 
-def _parse_file(values: InputValues, spec: InputSpec, value: dict[str, Any], folder: Path) -> DatasetInput:
-    name, ext = str(value.get("name") or ""), str(value.get("filetype") or value.get("ext") or "")
+def _parse_file(job: JobFile, spec: InputSpec, value: dict[str, Any]) -> DatasetInput:
+    galaxy, name = job.values.resolver.galaxy, str(value.get("name") or "")
+    text = next((str(value[key]) for key in ("location", "path") if value.get(key)), "")
     if "galaxy_id" in value:
-        return values.resolve(f"galaxy_id: {value['galaxy_id']}", "hda", str(value["galaxy_id"]))
-    text = next((str(value[key]) for key in ("path", "location") if value.get(key)), "").removeprefix("file://")
+        return _find(job, f"galaxy_id: {value['galaxy_id']}", str(value["galaxy_id"]), "hda")
+    if REFERENCE_PATTERN.fullmatch(text):
+        return _find(job, text, text, "hda")
+    source = _parse_source(job, spec, value, text, name)
+    tags, dbkey = value.get("tags") or [], str(value.get("dbkey") or "?")
+    require_dbkey(galaxy, dbkey, "dbkey")
+    place = ", ".join(component.path for component in source.components) or source.path
+    dataset = DatasetInput(place, source=source, name=name or source.name, dbkey=dbkey,
+                           tags=tuple(parse_tag(str(tag), "tags") for tag in (tags if isinstance(tags, list) else [tags])))
+    return dataset if source.components else with_datatype(spec, dataset)
+
+
+def _parse_source(job: JobFile, spec: InputSpec, value: dict[str, Any], text: str, name: str) -> Source:
+    """The source that a File names by its `composite_data`, by the path or URL `text`, or by its `contents`."""
+    galaxy = job.values.resolver.galaxy
+    ext = next((str(value[key]) for key in ("filetype", "format", "ext") if value.get(key)), "")
+    deferred, decompress = (bool_option(str(value.get(key) or "false"), key) for key in ("deferred", "decompress"))
+    if value.get("composite_data"):
+        parts = value["composite_data"] if isinstance(value["composite_data"], list) else [value["composite_data"]]
+        texts = [next((str(part[key]) for key in ("location", "path") if part.get(key)), "") if isinstance(part, dict)
+                 else str(part) for part in parts]
+        sources, _ = expand_sources([_absolute_path(job, part) for part in texts])
+        metadata = tuple((str(key), str(each)) for key, each in dict(value.get("metadata") or {}).items())
+        return join_components(galaxy, sources, ext, name, "filetype", metadata)
     reject_placeholder(text)
     if not text and "contents" not in value:
-        raise GalaxyError("class: File needs path, location, contents or galaxy_id", USAGE)
+        raise GalaxyError("class: File needs path, location, contents, composite_data or galaxy_id", USAGE)
     if text:
-        path = text if URL_PATTERN.match(text) else str(folder / os.path.expanduser(text))
+        path = _absolute_path(job, text)
     else:
         path, name = _store_contents(str(value["contents"])), name or str(value.get("identifier") or spec.name)
-    require_datatype(values.resolver.galaxy, ext, "filetype")
+    require_datatype(galaxy, ext, "filetype")
+    if deferred and not URL_PATTERN.match(path):
+        raise GalaxyError(f"{text or 'contents'}: deferred is for what Galaxy can fetch: a URL", USAGE)
     [source], _ = expand_sources([path], ext=ext)
     if name:
         source = replace(source, name=name, ext=ext or (guess_datatype(name) if source.ext == "auto" else source.ext))
-    tags, dbkey = value.get("tags") or [], str(value.get("dbkey") or "?")
-    require_dbkey(values.resolver.galaxy, dbkey, "dbkey")
-    dataset = DatasetInput(path, source=source, name=name or source.name, dbkey=dbkey,
-                           tags=tuple(parse_tag(str(tag), "tags") for tag in (tags if isinstance(tags, list) else [tags])))
-    source = _with_hashes(source, value.get("hashes") or [])
-    return with_datatype(spec, replace(dataset, source=source))
+    if decompress and not ext:
+        source = replace(source, ext=guess_datatype(re.sub(r"\.(gz|bz2)$", "", source.name)))
+    return replace(_with_hashes(source, value.get("hashes") or []), deferred=deferred, decompress=decompress)
 
 
-def _load(name: str) -> tuple[dict[str, Any], Path]:
-    """A job file's content, and the folder that its paths are relative to. Its values are texts, as they stand in the file:
-    which are numbers or truth values, the workflow's inputs say. YAML's own types would make `010` 8, and `NO` false."""
+def _absolute_path(job: JobFile, text: str) -> str:
+    """A path or URL of a job file, whose paths are relative to it."""
+    reject_placeholder(text)
+    text = text.removeprefix("file://")
+    return text if URL_PATTERN.match(text) else str(job.folder / os.path.expanduser(text))
+
+
+def _load(name: str) -> tuple[dict[str, Any], Path, bool]:
+    """A job file's content, the folder that its paths are relative to, and whether it is a test's. Its values are texts, as
+    they stand in the file: which are numbers or truth values, the workflow's inputs say. YAML's own types would make `010`
+    8, and `NO` false."""
     numbered = None if os.path.lexists(name) else re.fullmatch(r"(.*)#([0-9]+)", name, re.DOTALL)
     file, number = numbered.groups() if numbered else (name, "")
     import yaml
@@ -246,12 +308,13 @@ def _load(name: str) -> tuple[dict[str, Any], Path]:
             raise GalaxyError(f"{name}: the file has {len(content)} tests", USAGE)
         content = content[int(number or 1) - 1]["job"]
         if isinstance(content, str):
-            return _load(str(folder / content))
+            return (*_load(str(folder / content))[:2], True)
+        return content or {}, folder, True
     if content is None:
         content = {}
     if not isinstance(content, dict):
         raise GalaxyError(f"{file}: not a job file: expected LABEL: VALUE for each input", USAGE)
-    return content, folder
+    return content, folder, False
 
 
 def _duplicate_keys(node: Any, visited: set[int]) -> Iterator[Any]:

@@ -84,7 +84,7 @@ class RunRequest:
     @property
     def files(self) -> dict[str, tuple[int, int]]:
         """`{path: (size in bytes, time of the last change in ns)}` of the files to upload."""
-        stats = {source.path: os.stat(source.path) for source in self.sources if not source.is_url}
+        stats = {path: os.stat(path) for source in self.sources for path in source.local_paths}
         return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
 
     def _preview(self) -> dict[str, Any]:

@@ -103,7 +103,10 @@ class Staging:
 def preview_inputs(value: InputValue) -> Any:
     """A value as an invocation takes it, but with the paths of files to upload in place of datasets."""
     if isinstance(value, DatasetInput):
-        return value.ref or {"upload": value.place, "extension": value.source.ext if value.source else ""}
+        source = value.source
+        return value.ref or {"upload": value.place, "extension": source.ext if source else "",
+                             **({"deferred": True} if source and source.deferred else {}),
+                             **({"decompress": True} if source and source.decompress else {})}
     if isinstance(value, CollectionInput):
         elements = {name: preview_inputs(element) for name, element in value.elements}
         return {"collection_type": value.type, "elements": elements, **value.extras}

@@ -39,8 +39,8 @@ INDEX = {label: str(number) for number, label in enumerate(INPUTS)}
 
 @pytest.fixture
 def files(tmp_path):
-    for name in ("a.fastq.gz", "b.fastq.gz", "s1_R1.fastq.gz", "s1_R2.fastq.gz", "s2_R1.fastq.gz", "s2_R2.fastq.gz", "a.bed",
-                 "b.bed", "plain"):
+    for name in ("a.imzML", "a.ibd", "a.fastq.gz", "b.fastq.gz", "s1_R1.fastq.gz", "s1_R2.fastq.gz", "s2_R1.fastq.gz",
+                 "s2_R2.fastq.gz", "a.bed", "b.bed", "plain"):
         (tmp_path / name).write_text(name)
     return tmp_path
 
@@ -55,7 +55,9 @@ def galaxy(requests_mock):
                "dataset_collections/c1": {"id": "c1", "name": "c", "collection_type": "list", "populated_state": "ok"},
                "dataset_collections/c2": {"id": "c2", "name": "c", "collection_type": "list:paired",
                                           "populated_state": "ok"},
-               "datatypes": [{"extension": ext} for ext in ("bed", "tabular", "txt", "fastqsanger", "fastqsanger.gz")],
+               "datatypes": [*({"extension": ext} for ext in ("bed", "tabular", "txt", "fastqsanger", "fastqsanger.gz")),
+                             {"extension": "imzml", "composite_files": [
+                                 {"name": name, "optional": name == "extra"} for name in ("imzml", "ibd", "extra")]}],
                "genomes": [["unspecified (?)", "?"], ["Human (hg38)", "hg38"]],
                "users/current": {"id": "me"}, "users/me/custom_builds": [],
                "libraries": [{"id": "lab", "name": "Lab", "deleted": False, "root_folder_id": "F1"}],

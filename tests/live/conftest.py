@@ -152,10 +152,11 @@ def a_galaxy(tell, *options, ports=(), own=False):
             shutil.rmtree(home / "data", ignore_errors=True)
         try:
             if runs:    # somebody's own: whatever it lacks is started again
-                start(tell, *at)
+                call_local(tell, "start", *at)
             else:
                 mark.write_text("")
-                start(tell, f"--port={free_port(ports)}", *options)
+                call_local(tell, "install", *options)   # for minutes at first, in which others may take a port
+                call_local(tell, "start", f"--port={free_port(ports)}", *options)
                 mark.write_text(json.dumps(server_of(home)))
             lines = dict(line.removeprefix("export ").split("=", 1) for line in local("env", *at).stdout.splitlines())
             yield SimpleNamespace(url=lines["GALAXY_URL"], key=lines["GALAXY_API_KEY"], lock=lock if runs else None)
@@ -165,16 +166,16 @@ def a_galaxy(tell, *options, ports=(), own=False):
                 mark.unlink()
 
 
-def start(tell, *options):
-    """Start a Galaxy, and tell at once of what takes minutes."""
-    with subprocess.Popen([*LOCAL, "start", *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                          env=environment(BEFORE)) as starting:
+def call_local(tell, command, *options):
+    """Have galaxy_local.py install or start a Galaxy, and tell at once of what takes minutes."""
+    with subprocess.Popen([*LOCAL, command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          env=environment(BEFORE)) as called:
         lines = []
-        for line in starting.stderr:
+        for line in called.stderr:
             lines.append(line)
             if line.startswith(("waiting for another", "clearing", "installing")):
                 tell(f"{line.rstrip()} (a Galaxy for the live tests)")
-    assert starting.returncode == 0, "".join(lines)
+    assert called.returncode == 0, "".join(lines)
 
 
 def stop(at):
@@ -357,7 +358,7 @@ class Administrator(Person):
 def tool_shed(server, tell):
     """The address of the Tool Shed beside the server; where it has none, one is started, and stays with it."""
     if "GALAXY_TOOL_SHED_URL" not in local("env").stdout:
-        start(tell, "--with-toolshed")
+        call_local(tell, "start", "--with-toolshed")
     return re.search("GALAXY_TOOL_SHED_URL=(.*)", local("env").stdout).group(1)
 
 

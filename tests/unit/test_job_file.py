@@ -194,9 +194,22 @@ def test_a_file_of_tests_as_iwc_has_them(parse, files):
     ({"reads": {"class": "File", "location": "data/todo_test_data_path_forward.ext"}},
      "input reads: data/todo_test_data_path_forward.ext is a placeholder: fill it in"),
     ({"reads": {"class": "File", "path": "none.bed"}}, "input reads: {files}/none.bed: No such file or directory"),
-    ({"reads": {"class": "File"}}, "input reads: class: File needs path, location, contents or galaxy_id"),
-    ({"reads": {"class": "File", "path": "a.bed", "composite_data": []}},
-     "input reads: class: File has composite_data, which this script does not know"),
+    ({"reads": {"class": "File"}}, "input reads: class: File needs path, location, contents, composite_data or galaxy_id"),
+    ({"reads": {"class": "File", "path": "a.bed", "secondaryFiles": []}},
+     "input reads: class: File has secondaryFiles, which this script does not know"),
+    ({"reads": {"class": "File", "filetype": "bed", "composite_data": ["a.bed"]}},
+     "input reads: filetype=bed: not a datatype of several files"),
+    ({"reads": {"class": "File", "filetype": "imzml", "composite_data": ["a.imzML"]}},
+     "input reads: filetype=imzml: its files are imzml, ibd, extra (optional); here is a.imzML and there is none for ibd"),
+    ({"reads": {"class": "File", "filetype": "imzml", "path": "a.imzML"}},
+     "input reads: filetype=imzml: a datatype of several files in one (imzml, ibd, extra): composite_data names them in a "
+     "job file, and dataset_upload.py --ext=imzml makes one dataset of its files"),
+    ({"reads": {"class": "File", "path": "a.bed", "deferred": True}},
+     "input reads: a.bed: deferred is for what Galaxy can fetch: a URL"),
+    ({"reads": {"class": "File", "path": "a.bed", "decompress": "perhaps"}},
+     "input reads: decompress: 'perhaps' is neither true nor false"),
+    ({"reads": {"class": "File", "path": "lib:/Lab/in/none.bed"}},
+     "input reads: lib:/Lab/in/none.bed: the library has nothing with that name"),
     ({"reads": {"class": "File", "paht": "a.bed"}},
      "input reads: class: File has paht, which this script does not know: did you mean path?"),
     ({"beds": {"class": "Collection", "colection_type": "list", "elements": []}},
@@ -225,7 +238,10 @@ def test_a_file_of_tests_as_iwc_has_them(parse, files):
     ({"reads": {"class": "File", "path": "a.bed", "tags": ["one", "two words"]}},
      "input reads: tags=two words: expected a word without spaces and commas, or NAME:VALUE"),
     ({"reads": {"class": "Directory", "path": "."}}, "input reads: class: Directory: expected File or Collection"),
-    ({"reads": "a.bed"}, "input reads: takes a dataset: class: File"),
+    ({"reads": "none.bed"}, "input reads: {files}/none.bed: No such file or directory"),
+    ({"reads": 3}, "input reads: {files}/3: No such file or directory"),
+    ({"reads": {"galaxy_id": "lib:/Lab/in/none.bed"}},
+     "input reads: galaxy_id: lib:/Lab/in/none.bed: the library has nothing with that name"),
     ({"beds": {"class": "File", "path": "a.bed"}}, "input beds: takes a collection: class: Collection"),
     ({"beds": {"class": "Collection", "elements": "x"}},
      "input beds: class: Collection needs elements, a list of File or Collection"),
@@ -253,6 +269,54 @@ def test_each_problem_has_its_own_message(parse, files, content, problem):
     digest = hashlib.md5(b"a.bed").hexdigest()
     problem = problem.format(files=files).replace("MD5SUM", digest)
     assert parse(job=job(files, content)).problems == [problem]
+
+
+def test_a_composite_dataset_has_its_files_in_the_order_of_its_datatype(parse, files):
+    values = parse(job=job(files, {"reads": {"class": "File", "filetype": "imzml", "name": "scan", "metadata": {"base": "x"},
+                                             "composite_data": ["a.ibd", {"class": "File", "path": "a.imzML"}]}}))
+    assert values.problems == []
+    [reads] = iter_datasets(values.by_label["reads"])
+    assert reads.source.local_paths == [f"{files}/a.imzML", f"{files}/a.ibd"]
+    assert (reads.source.name, reads.source.ext, reads.source.metadata) == ("scan", "imzml", (("base", "x"),))
+
+
+def test_what_galaxy_fetches_later_and_what_it_decompresses(parse, files):
+    values = parse(job=job(files, f"""
+reads: {{class: File, location: "https://example.org/a.fastq.gz", deferred: true}}
+a = b: {{class: File, path: "file://{files}/a.fastq.gz", format: "", decompress: yes}}
+"""))
+    assert values.problems == []
+    reads, other = (values.by_label[label].source for label in ("reads", "a = b"))
+    assert (reads.deferred, reads.decompress, reads.ext) == (True, False, "fastqsanger.gz")
+    assert (other.deferred, other.decompress, other.ext) == (False, True, "fastqsanger")
+
+
+def test_data_of_galaxy_is_named_as_on_a_command_line(parse, files):
+    """As the value itself, as galaxy_id, path or location, and as an element."""
+    values = parse(job=job(files, """
+reads: lib:/Lab/in/a.bed
+a = b: {class: File, galaxy_id: "hda:d1"}
+pair: {class: Collection, elements: [{class: File, location: "hda:d1"}, {class: File, path: "lib:/Lab/in/a.bed"}]}
+beds: [a.bed, "hda:d2"]
+pairs: hdca:c2
+"""))
+    assert values.problems == []
+    assert {label: shape(value) for label, value in values.by_label.items()} == {
+        "reads": {"src": "ld", "id": "ld1"}, "a = b": {"src": "hda", "id": "d1"}, "pairs": {"src": "hdca", "id": "c2"},
+        "pair": {"paired": {"forward": {"src": "hda", "id": "d1"}, "reverse": {"src": "ld", "id": "ld1"}}},
+        "beds": {"list": {"a": "a.bed", "two": {"src": "hda", "id": "d2"}}}}
+
+
+def test_a_record_may_be_in_planemos_short_form(parse, files):
+    both = parse(job=job(files, {"both": {name: {"class": "File", "path": "a.bed"} for name in ("right", "left")}}))
+    assert shape(both.by_label["both"]) == {"record": {"left": "a.bed", "right": "a.bed"}}
+
+
+def test_what_planemo_passes_over_in_a_file_of_tests_is_told(parse, files, capsys):
+    values = parse(job=job(files, [{"doc": "x", "outputs": {}, "job": {
+        "reads": {"class": "File", "location": "a.fastq.gz", "path": "none", "info": "x"}}}]))
+    assert values.problems == [] and values.by_label["reads"].name == "a.fastq.gz"
+    assert "warning: class: File has info, which this script does not know: it is passed over" in capsys.readouterr().err
 
 
 def test_a_text_that_resembles_a_placeholder_is_taken(parse, files):

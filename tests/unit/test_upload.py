@@ -451,10 +451,12 @@ def test_an_empty_standard_input_is_refused(wire, held, script, type_in, capsys)
 
 
 @pytest.mark.parametrize("option, words", [
-    ("--ext=fasta5", "--ext=fasta5: no datatype"), ("--ext=imzml", "--ext=imzml: a datatype of several files"),
+    ("--ext=fasta5", "--ext=fasta5: no datatype"), ("--ext=imzml", "--ext=imzml: its files are imzml, ibd;"),
+    ("--deferred", "is no URL, so Galaxy"),
     ("--dbkey=hg83", "--dbkey=hg83: no reference genome"), ("--tag=a b", "--tag=a b: expected a word")])
 def test_what_galaxy_does_not_have_is_refused_before_anything_is_sent(wire, held, files, script, capsys, option, words):
-    wire.answers["GET /api/datatypes"] = (200, [{"extension": "fasta"}, {"extension": "imzml", "composite_files": ["x"]}])
+    wire.answers["GET /api/datatypes"] = (200, [{"extension": "fasta"}, {"extension": "imzml", "composite_files": [
+        {"name": "imzml", "optional": False}, {"name": "ibd", "optional": False}]}])
     wire.answers["GET /api/genomes"] = (200, [["Human", "hg38"]])
     wire.answers["GET /api/users/me/custom_builds"] = (200, [{"id": "mine"}])
     for extra in ([], ["--dry-run"]):
