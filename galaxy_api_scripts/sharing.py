@@ -106,7 +106,7 @@ class HistorySharing:
                 raise GalaxyError(f"{self._name}: {_named(private)}, and with {LINK} or {EVERYBODY} Galaxy would make them "
                                   "public: --datasets=public if they may be")
         missing = [user for user in audience.users if not self.id_of(user)]
-        if missing and self.galaxy.get(self.path, {"keys": "id,empty"}).get("empty"):
+        if missing and self.galaxy.get(self.path).get("empty"):
             raise GalaxyError(f"{self._name} is empty, and Galaxy does not share an empty history with users")
         if how is None:
             for names in self.unreadable_by(user for user in missing if "@" in user).values():

@@ -54,7 +54,7 @@ def main(argv=None):
     folder = DownloadFolder(galaxy, prepare_folder(args["--to"]), overwrite=args["--force"], verify=args["--verify"],
                             stall=stall)
     items = output_datasets(galaxy, invocation_outputs(invocation, labels)).values()
-    if any(item.about["state"] == "error" for members in items for item in members):
+    if any(item.about["state"] == "error" and not item.collection for members in items for item in members):
         invocation = replace_outputs(galaxy, invocation, find_mended(galaxy, invocation))
         items = output_datasets(galaxy, invocation_outputs(invocation, labels)).values()
     codes = []

@@ -125,6 +125,8 @@ def plan_rerun(galaxy: Galaxy, jobs: JobHistory, job_id: str, user_id: str) -> R
     """What is needed to run a failed job again, once all that a GET can tell says that it can be; else raises `GalaxyError`
     with the reason."""
     job = jobs.details(job_id)
+    if job["tool_id"] in UPLOAD_TOOLS:
+        raise GalaxyError(f"{describe_job(job)} is an upload, whose data Galaxy does not keep: upload it again")
     _require_failed(jobs, job)
     if job.get("user_id") not in (None, user_id):
         raise GalaxyError(f"{describe_job(job)} is another user's: only its owner can run it again in place")
@@ -133,8 +135,6 @@ def plan_rerun(galaxy: Galaxy, jobs: JobHistory, job_id: str, user_id: str) -> R
         latest = jobs.find_replacement(job_id) or reruns[-1]
         hint = ": run that one again" if latest["state"] in RERUNNABLE_STATES else ""
         raise GalaxyError(f"{describe_job(job)} was run again before, as job {latest['id']} (state {latest['state']}){hint}")
-    if job["tool_id"] in UPLOAD_TOOLS:
-        raise GalaxyError(f"{describe_job(job)} is an upload, whose data Galaxy does not keep: upload it again")
     form = _fetch_form(galaxy, job)
     shown = _require_inputs(galaxy, job)
     request = {"history_id": job["history_id"], "tool_id": form["id"], "tool_version": form["version"],
