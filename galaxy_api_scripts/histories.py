@@ -35,7 +35,7 @@ from common import (
 )
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.http_download import download_file
-from galaxy_api_scripts.datasets.tus import open_file
+from galaxy_api_scripts.datasets.local_file import open_file
 from galaxy_api_scripts.files import check_writable, safe_name
 from galaxy_api_scripts.polling import wait_jobs
 from galaxy_api_scripts.progress import progress_bar

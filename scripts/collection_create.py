@@ -13,7 +13,8 @@ Arguments:
                      history, hda:ID for one in any history, ldda:ID or lib:/LIBRARY/FOLDER/NAME for one in a library
 
 Options:
-  --type=TYPE        list, paired or list:paired  [default: list]
+  --type=TYPE        list, paired, list:paired, paired_or_unpaired, list:paired_or_unpaired, list:list, list:list:paired and
+                     so on  [default: list]
   -r, --recursive    upload all files in folders
   --ext=DATATYPE     the files' datatype; unless given, by each name (s1.fastq.gz is fastqsanger.gz), else Galaxy's guess
   --dbkey=BUILD      the files' reference genome, such as hg38  [default: ?]
@@ -28,10 +29,11 @@ Options:
 
 An element is named by its file without the extension that tells the datatype: s1.fastq.gz becomes s1. Pairs are found by
 their names: s1_R1.fastq.gz and s1_R2.fastq.gz, or with _1, .1, _R1_001, _forward, _fwd in place of _R1, become forward and
-reverse of s1. If one has no mate, or two would have one name, nothing is sent; nor if a checksum beside the files
-(md5sums.txt, *.md5) does not match. Without --wait nobody checks whether the files arrive. The same line again after a run
-that was killed resumes it: what was sent is not sent again, and the collection is made once. Its ref, hdca:ID, is what
-dataset_wait.py and others take.
+reverse of s1; paired_or_unpaired takes one without a mate too, as unpaired. In a list of lists each folder of files, or of
+datasets named by their paths, is an outer element. If one has no mate, or two would have one name, nothing is sent; nor if
+a checksum beside the files (md5sums.txt, *.md5) does not match. Without --wait nobody checks whether the files arrive. The
+same line again after a run that was killed resumes it: what was sent is not sent again, and the collection is made once.
+Its ref, hdca:ID, is what dataset_wait.py and others take.
 
 The pairs of a run, first to see which, then with their sizes and hashes compared:
   collection_create.py --type=list:paired --dry-run - - new:Run12 reads /data/run12/*.fastq.gz
@@ -67,6 +69,7 @@ from galaxy_api_scripts.datasets.collections import (
     collection_problems,
     create_collection_once,
     find_created_collection,
+    is_arrangeable,
     nest_elements,
     wait_until_filled,
 )
@@ -89,7 +92,7 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     collection_type, name, texts, ext = args["--type"], args["NAME"], args["SOURCE"], args["--ext"] or ""
     timeout, output, tags = int_option(args, "--timeout"), output_options(args), [parse_tag(tag) for tag in args["--tag"]]
-    if collection_type not in COLLECTION_TYPES:
+    if not is_arrangeable(collection_type):
         raise GalaxyError(f"--type={collection_type}: expected {', '.join(COLLECTION_TYPES[:-1])} or {COLLECTION_TYPES[-1]}",
                           USAGE)
     if not name.strip():
@@ -179,11 +182,11 @@ def fetch_elements(galaxy, history, ids):
 
 def element_rows(collection_type, elements):
     """A row for each element of a list, or for each pair."""
-    rows = {}
-    for (*outer, name), part in elements.items():
-        identifiers = (*outer, name) if collection_type == "list" else tuple(outer)
-        row = rows.setdefault(identifiers, {"element": identifiers[0]} if identifiers else {})
-        row["source" if collection_type == "list" else name] = redact(part.location)
+    rows, is_list = {}, collection_type.endswith("list")
+    for identifiers, part in elements.items():
+        outer = identifiers if is_list else identifiers[:-1]
+        row = rows.setdefault(outer, {"element": "/".join(outer)} if outer else {})
+        row["source" if is_list else identifiers[-1]] = redact(part.location)
         if part.source:
             row["extension"] = row.pop("extension", part.source.ext)    # the last column
     return list(rows.values())
@@ -203,15 +206,15 @@ def upload_elements(galaxy, elements, dbkey, destination):
 
 def create_from_uploads(galaxy, history, about, leaves, sessions):
     """Create the collection by one request; returns it with the `jobs` that fill it."""
-    nested = nest_elements(leaves, lambda pair: {"elements": pair})
+    nested = nest_elements(leaves, about["collection_type"], lambda kind, inner: {"elements": inner})
     answer = post_fetch(galaxy, history, [{"destination": {"type": "hdca"}, **about, "elements": nested}], sessions)
     return {**answer["output_collections"][0], "jobs": [job["id"] for job in answer["jobs"]]}
 
 
 def create_from_datasets(galaxy, history, about, leaves):
     """Create the collection of copies of datasets, as Galaxy's own pages do: they stay when the datasets are deleted."""
-    nested = nest_elements(leaves, lambda pair: {"src": "new_collection",
-                           "collection_type": "paired", "element_identifiers": pair})
+    nested = nest_elements(leaves, about["collection_type"], lambda kind, inner: {
+        "src": "new_collection", "collection_type": kind, "element_identifiers": inner})
     collection = galaxy.post("dataset_collections", {
         "instance_type": "history", "history_id": history, "copy_elements": True, "element_identifiers": nested, **about})
     if about["tags"]:       # which that request does not take

@@ -12,7 +12,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from common import Galaxy
@@ -20,7 +19,7 @@ from galaxy_api_scripts.batch.ledger import Ledger, Sample
 from galaxy_api_scripts.batch.ledger_reader import FAILURE_STATES
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.shared_uploads import is_usable
-from galaxy_api_scripts.datasets.hashing import hash_file
+from galaxy_api_scripts.datasets.hashing import hash_files
 from galaxy_api_scripts.datasets.target_history import KEY_LENGTH, NAME_LENGTH, name_with_key
 from galaxy_api_scripts.files import safe_name
 from galaxy_api_scripts.workflows.run import RunRequest
@@ -33,9 +32,10 @@ def find_or_add(ledger: Ledger, name: str, request: RunRequest, purpose: Any = N
     """The sample of that name for that request: the one in the ledger, or a new one. See `BatchRunner.submit`."""
     purpose = stable_hash(name, portable_purpose(request) if purpose is None else purpose)
     files = {path: [*stat, ""] for path, stat in request.files.items()}
+    parts = {path: paths for source in request.sources for path, paths in source.files.items()}
     namesakes = ledger.samples_named(name)
     known = next((sample for sample in reversed(namesakes)
-                  if sample.notes.purpose == purpose and _has_files(sample, files)), None)
+                  if sample.notes.purpose == purpose and _has_files(sample, files, parts)), None)
     supersede((sample for sample in namesakes if sample is not known), place)
     if known:
         if known.state == "superseded":     # its old input is back
@@ -65,8 +65,9 @@ def _row(place: str | None) -> str:
     return sheet[1] if sheet else place or ""
 
 
-def _has_files(sample: Sample, files: dict[str, list[Any]]) -> bool:
-    """Whether these are the sample's files, by path, size and time, or else by content; if so, it takes over their paths."""
+def _has_files(sample: Sample, files: dict[str, list[Any]], parts: dict[str, tuple[str, ...]]) -> bool:
+    """Whether these are the sample's files, by path, size and time, or else by content, which is in the `parts` of each; if
+    so, it takes over their paths."""
     known = sample.notes.files
     if known == files:
         return True
@@ -79,7 +80,7 @@ def _has_files(sample: Sample, files: dict[str, list[Any]]) -> bool:
         return False
     for old, new in zip(before, after):
         if [old, *known[old][:2]] != [new, *files[new][:2]] and (
-                not known[old][2] or hash_file(Path(new), "SHA-256") != known[old][2]):
+                not known[old][2] or hash_files(parts[new], "SHA-256") != known[old][2]):
             return False
     hashes = {new: known[old][2] for old, new in zip(before, after)}
     files = {path: [*stat[:2], hashes[path]] for path, stat in files.items()}
@@ -102,8 +103,10 @@ def _choose_folder(ledger: Ledger, name: str, key: str, namesakes: list[Sample])
 
 def portable_purpose(request: RunRequest) -> Any:
     """A request's purpose, with files by their names where these are unambiguous, whatever their folders."""
-    counts = Counter(os.path.basename(path) for path in request.files)
-    names = {path: os.path.basename(path) for path in request.files if counts[os.path.basename(path)] == 1}
+    names = {path: " + ".join(map(os.path.basename, paths)) for source in request.sources
+             for path, paths in source.files.items()}
+    counts = Counter(names.values())
+    names = {path: name for path, name in names.items() if counts[name] == 1}
 
     def shorten_paths(value: Any) -> Any:
         if isinstance(value, dict):

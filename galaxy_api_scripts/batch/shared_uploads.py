@@ -5,7 +5,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from common import Galaxy
@@ -47,8 +46,7 @@ class SharedUploads:
     def _dataset(self, leaf: DatasetInput, source: Source, title: str) -> dict[str, str]:
         """`{"id", "sha256"}` of the one dataset for a file."""
         ledger = self.ledger
-        stats = [Path(path).stat() for path in source.local_paths]
-        name = json.dumps([source.path, source.ext, *(fact for stat in stats for fact in (stat.st_size, stat.st_mtime_ns)),
+        name = json.dumps([source.path, source.ext, *(fact for stamp in source.stamps.values() for fact in stamp),
                            *(["deferred"] if source.deferred else [])])
         dataset = ledger.notes.shared_uploads.get(name)
         if dataset and dataset["id"] not in self._checked and not is_usable(

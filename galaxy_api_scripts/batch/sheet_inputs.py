@@ -201,6 +201,8 @@ class SheetInputs:
             return None
         if len(columns) == 1 and (spec.kind == "parameter" or columns[0] not in FASTQ):
             words = [word for word in row.cells[columns[0]] if word]
+            if spec.multiple and not spec.choices:      # a cell has no other way to name several
+                words = [part.strip() for word in words for part in word.split(",")]
             if spec.kind != "parameter":
                 words = [absolute_word(self.sheet.folder, word) for word in words]
             return self._try(inputs, row, columns[0], index, partial(inputs.parse_value, spec, words))

@@ -10,9 +10,10 @@ from typing import Any
 
 from common import USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import Checkpoint
+from galaxy_api_scripts.datasets.local_file import LocalFile
 from galaxy_api_scripts.datasets.references import list_datatypes
 from galaxy_api_scripts.datasets.sources import Source, stem
-from galaxy_api_scripts.datasets.tus import open_file, send_file
+from galaxy_api_scripts.datasets.tus import send_file
 
 
 class _ComponentNotes:
@@ -85,7 +86,7 @@ def send_components(galaxy: Galaxy, source: Source, checkpoint: Checkpoint, stal
         if component.is_url:
             items.append({"src": "url", "url": component.path})
             continue
-        with open_file(component.path) as file:
+        with LocalFile(component.local_paths) as file:
             _, session = send_file(galaxy, file, os.path.basename(component.name), _ComponentNotes(checkpoint, number),
                                    hashed=False, stall=stall)
         items.append({"src": "files"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 import queue
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,16 @@ BUFFER_COUNT = 6        # blocks of a file in memory, most of them waiting to be
 
 def hash_file(path: str | Path, algorithm: str) -> str:
     """The hash of a file's bytes, hexadecimal; `algorithm` is hashlib's name. Raises OSError."""
+    return hash_files([path], algorithm)
+
+
+def hash_files(paths: Iterable[str | Path], algorithm: str) -> str:
+    """The hash of the bytes of several files, one after the other; see `hash_file`."""
     digest = hashlib.new(algorithm, usedforsecurity=False)     # a system in FIPS mode refuses MD5 without that
-    with open(path, "rb") as file:
-        while block := file.read(BLOCK_SIZE):
-            digest.update(block)
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(BLOCK_SIZE):
+                digest.update(block)
     return digest.hexdigest()
 
 

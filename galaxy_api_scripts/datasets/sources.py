@@ -1,6 +1,8 @@
 """Sources of an upload: the files, folders and URLs of a command line; their datatypes, checksums and pairs."""
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -121,7 +123,7 @@ DATATYPES = _datatypes()
 class Source:
     """A file or URL to upload."""
 
-    path: str           # of a file, absolute; or a URL
+    path: str           # of a file, absolute; or a URL; of several files, what messages call them
     name: str           # the dataset's name: the file's own; in a folder the path below it, with /
     ext: str            # datatype
     size: int | None    # bytes; None for a URL
@@ -130,15 +132,33 @@ class Source:
     decompress: bool = False        # Galaxy stores what is in the compressed file
     components: tuple[Source, ...] = ()         # the files of a composite dataset, whose path is the first one's
     metadata: tuple[tuple[str, str], ...] = ()  # of a composite dataset
+    parts: tuple[str, ...] = ()     # the paths of several files that are sent one after the other and arrive as one
 
     @property
     def is_url(self) -> bool:
-        return bool(URL_PATTERN.match(self.path))
+        return not self.parts and bool(URL_PATTERN.match(self.path))
+
+    @property
+    def files(self) -> dict[str, tuple[str, ...]]:
+        """The paths of each file that is sent, by what messages call it: one for each component, one for all parts, none for
+        a URL."""
+        return {each.path: each.parts or (each.path,) for each in self.components or (self,) if not each.is_url}
 
     @property
     def local_paths(self) -> list[str]:
         """The paths of the files that are sent for it; none for a URL."""
-        return [each.path for each in self.components or (self,) if not each.is_url]
+        return [path for paths in self.files.values() for path in paths]
+
+    @property
+    def stamps(self) -> dict[str, tuple[int, int]]:
+        """Size in bytes, and time of the last change in ns, of each of its `files`; for several parts, a number that changes
+        with any of their sizes and times. Raises OSError."""
+        stamps = {}
+        for name, paths in self.files.items():
+            stats = [(about.st_size, about.st_mtime_ns) for about in map(os.stat, paths)]
+            several = int(hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:15], 16)
+            stamps[name] = sum(size for size, _ in stats), stats[0][1] if len(stats) == 1 else several
+        return stamps
 
 
 # ------------------------------------------------------------------------------------------------------- finding sources
@@ -328,16 +348,17 @@ def _extension(name: str) -> str:
     return next((ending for ending in endings if ending in DATATYPES), "")
 
 
-MATE_PATTERN = re.compile(r"(?P<sample>.*[^/])[_.](R?(?P<number>[12])(_001)?|(?P<word>forward|reverse|fwd|rev))",
-                          re.IGNORECASE | re.DOTALL)
+# _R1_001_val_1 and _1_val_1 are what Trim Galore makes of _R1_001 and _1.
+MATE_PATTERN = re.compile(r"(?P<sample>.*?[^/])([_.]R?|-R)(?P<number>[12])(_001)?(_val_(?P<trimmed>(?P=number)))?|"
+                          r"(?P<named>.*[^/])[_.](?P<word>forward|reverse|fwd|rev)", re.IGNORECASE | re.DOTALL)
 OTHER_MARKS = {"1": "2", "2": "1", "forward": "reverse", "reverse": "forward", "fwd": "rev", "rev": "fwd"}
 
 
 def pair_reads(names: list[str]) -> list[tuple[str, str, str]]:
     """`(sample, name of the forward reads, name of the reverse reads)` for each sample, in the order of `names`.
 
-    The mark before the extension tells: _R1_001, _R1, _1, .1, _forward or _fwd, with _R2_001 and so on for the mate. A name
-    without a mark or a mate, and a sample with more than one pair, are usage errors.
+    The mark before the extension tells: _R1_001, _R1, -R1, _1, .1, _1_val_1, _forward or _fwd, with _R2_001 and so on for
+    the mate. A name without a mark or a mate, and a sample with more than one pair, are usage errors.
     """
     counts = Counter(names)
     pairs: dict[str, tuple[str, str, str]] = {}
@@ -363,11 +384,12 @@ def mate_of(name: str) -> tuple[str, str, bool]:
     match = MATE_PATTERN.fullmatch(stem(name)) or MATE_PATTERN.fullmatch(os.path.splitext(name)[0])
     if not match:
         return "", "", False
-    start, end = match.span("number" if match["number"] else "word")
-    mark = name[start:end]
+    mate, mark = name, match["number"] or match["word"]
     other = OTHER_MARKS[mark.lower()]
     other = other.upper() if mark.isupper() else other.title() if mark.istitle() else other
-    return match["sample"], name[:start] + other + name[end:], mark.lower() in ("1", "forward", "fwd")
+    for start, end in (match.span(group) for group in ("trimmed", "number", "word") if match[group]):
+        mate = mate[:start] + other + mate[end:]
+    return match["sample"] or match["named"], mate, mark.lower() in ("1", "forward", "fwd")
 
 
 # -------------------------------------------------------------------------------------------------------- their checksums
@@ -380,10 +402,10 @@ CHECKSUM_LINE = re.compile(r"\\?(?P<hash>[0-9a-f]{32})(?:[ \t]+\*?(?P<name>.+))?
 def verify_checksums(sources: list[Source]) -> list[str]:
     """Complaints, one line each, about files whose MD5 is not what a checksum file beside them, or above them in the folder
     that was typed, says; and about its lines that can't be read. Files without a checksum are fine."""
-    files = {source.path: source for source in sources if not source.is_url}
+    files = {path: source for source in sources for path in source.local_paths}
     complaints: list[str] = []
     expected: dict[str, dict[str, str]] = {}        # {path: {hash: the checksum file that says so}}
-    for folder in sorted({folder for source in files.values() for folder in _folders(source)}):
+    for folder in sorted({folder for path, source in files.items() for folder in _folders(path, source.name)}):
         for listing in _checksum_files(folder, files, complaints):
             try:
                 for path, digest in _parse_checksums(listing, complaints):
@@ -402,10 +424,10 @@ def verify_checksums(sources: list[Source]) -> list[str]:
     return complaints
 
 
-def _folders(source: Source) -> list[str]:
-    """The folder of a file, and those above it up to the one that was typed."""
-    folders = [os.path.dirname(source.path)]
-    for _ in range(source.name.count("/")):
+def _folders(path: str, name: str) -> list[str]:
+    """The folder of a file, and those above it up to the one that was typed, below which the file is called `name`."""
+    folders = [os.path.dirname(path)]
+    for _ in range(name.count("/")):
         folders.append(os.path.dirname(folders[-1]))
     return folders
 

@@ -11,17 +11,16 @@ import contextlib
 import itertools
 import os
 import re
-import stat
-from collections.abc import Iterator
-from io import FileIO
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import requests
 
-from common import MAY_HAVE_ACTED, TRANSIENT_STATUSES, TRY_LATER, USAGE, Galaxy, GalaxyError
+from common import MAY_HAVE_ACTED, TRANSIENT_STATUSES, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts import releases
 from galaxy_api_scripts.checkpoint import Checkpoint, Notes
 from galaxy_api_scripts.datasets.hashing import BLOCK_SIZE, BUFFER_COUNT, StreamHash, hash_entry
+from galaxy_api_scripts.datasets.local_file import LocalFile
 from galaxy_api_scripts.progress import STALL_TIMEOUT, StallClock, printable_name, progress_bar
 
 MAX_PIECE = 512 * 2**20     # bytes a request: each costs Galaxy 26.1 some 10 ms; what arrived before a cut stays,
@@ -39,41 +38,33 @@ PIECE_HEADER = {"Content-Type": "application/offset+octet-stream"}
 LAST_HEADER = {"Connection": "close"}
 
 
-def upload_file(galaxy: Galaxy, path: str, destination: str = "", keep: bool = False, **options: Any
-                ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Do what `send_file` does with `options`, for the file at `path`; a later process resumes it if the word `destination`
-    is the same. With `keep` the checkpoint stays until `forget_upload`, so that this one has nothing left to send."""
-    with open_file(path) as file, upload_checkpoint(galaxy, file, path, destination) as checkpoint:
+def upload_file(galaxy: Galaxy, path: str, destination: str = "", keep: bool = False, parts: Sequence[str] = (),
+                **options: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """Do what `send_file` does with `options`, for the file at `path`, or for `parts` one after the other; a later process
+    resumes it if the word `destination` is the same. With `keep` the checkpoint stays until `forget_upload`, so that this
+    one has nothing left to send."""
+    with LocalFile(parts or [path]) as file, upload_checkpoint(galaxy, file, path, destination) as checkpoint:
         element, session = send_file(galaxy, file, os.path.basename(path), checkpoint, **options)
         if not keep:
             checkpoint.clear()
         return element, session
 
 
-def forget_upload(galaxy: Galaxy, path: str, destination: str = "") -> None:
+def forget_upload(galaxy: Galaxy, path: str, destination: str = "", parts: Sequence[str] = ()) -> None:
     """Forget the session that `upload_file` kept, once a dataset was made of it: it serves for one only."""
-    with contextlib.suppress(GalaxyError), open_file(path) as file, \
+    with contextlib.suppress(GalaxyError), LocalFile(parts or [path]) as file, \
             upload_checkpoint(galaxy, file, path, destination) as checkpoint:
         checkpoint.clear()
 
 
-def open_file(path: str) -> FileIO:
-    """The regular file at `path`, open for reading; a usage error if there is none."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):     # a pipe has no size, and would arrive as an empty dataset
-            raise GalaxyError(f"{path}: not a file", USAGE)
-        return open(path, "rb", buffering=0)
-    except OSError as error:
-        raise GalaxyError(f"{path}: {error.strerror}", USAGE) from None
+def upload_checkpoint(galaxy: Galaxy, file: LocalFile, label: str, destination: str) -> Checkpoint:
+    """The checkpoint of a file on its way to one destination, called `label` in messages; a file that has changed, or one
+    of its parts, has a new one."""
+    stamp: list[Any] = [*file.stamp[0]] if len(file.stamp) == 1 else [file.stamp]
+    return Checkpoint(galaxy, label, "upload", *stamp, destination)
 
 
-def upload_checkpoint(galaxy: Galaxy, file: FileIO, path: str, destination: str) -> Checkpoint:
-    """The checkpoint of a file on its way to one destination; a file that has changed has a new one."""
-    about = os.fstat(file.fileno())
-    return Checkpoint(galaxy, path, "upload", os.path.abspath(path), about.st_size, about.st_mtime_ns, destination)
-
-
-def send_file(galaxy: Galaxy, file: FileIO, name: str, checkpoint: Notes, *, hashed: bool = True,
+def send_file(galaxy: Galaxy, file: LocalFile, name: str, checkpoint: Notes, *, hashed: bool = True,
               stall: float = STALL_TIMEOUT, total: Any = None) -> tuple[dict[str, Any], dict[str, str]]:
     """Send the bytes of an open file; returns the element and the session that `upload.post_fetch` takes.
 
@@ -82,41 +73,30 @@ def send_file(galaxy: Galaxy, file: FileIO, name: str, checkpoint: Notes, *, has
     state `error`. `total` is the `progress_bar` of several files. Raises `GalaxyError`, also if the file changes meanwhile,
     and after `stall` seconds without progress (TRY_LATER).
     """
-    before = os.fstat(file.fileno())
     algorithms = ["sha256"] * hashed
-    if hashed and not releases.supports(galaxy, releases.FETCH_HASHES, ask=before.st_size > LARGE_FILE):
+    if hashed and not releases.supports(galaxy, releases.FETCH_HASHES, ask=file.size > LARGE_FILE):
         algorithms.append("md5")
-    with progress_bar(before.st_size, name, total) as bar, StreamHash(*algorithms) as digest:
+    with progress_bar(file.size, name, total) as bar, StreamHash(*algorithms) as digest:
         try:
-            session = _Upload(galaxy, file, before.st_size, name, checkpoint, digest, bar, stall).complete_session()
+            session = _Upload(galaxy, file, file.size, name, checkpoint, digest, bar, stall).complete_session()
         except GalaxyError as error:
-            _require_unchanged(file, before)
+            file.require_unchanged()
             code = TRY_LATER if error.lost or error.status in TRANSIENT_STATUSES else error.exit_code
             why = str(error).removesuffix(f": {MAY_HAVE_ACTED}")     # it may not: there is no dataset without `post_fetch`
             again = ", send it again" if code == TRY_LATER else ""
             raise GalaxyError(f"{printable_name(name)}: no dataset was made{again}: {why}", code, status=error.status,
                               body=error.body, err_msg=error.err_msg) from error
-        _require_unchanged(file, before)
+        file.require_unchanged()
         hashes = [hash_entry(algorithm, digest.hexdigest(number)) for number, algorithm in enumerate(algorithms)]
-    return {"src": "files", "name": name, **({"hashes": hashes} if hashed else {})}, Session(session, name, str(file.name))
-
-
-def _require_unchanged(file: FileIO, before: os.stat_result) -> None:
-    """Raise `GalaxyError` if the file is not as it was `before`, or no longer the one of that name."""
-    with contextlib.suppress(OSError):
-        now, is_longer = os.stat(file.name), file.seek(before.st_size) + 1 and file.read(1)     # as those of /proc are
-        if not is_longer and (now.st_ino, now.st_dev, now.st_size, now.st_mtime_ns) == (
-                before.st_ino, before.st_dev, before.st_size, before.st_mtime_ns):
-            return
-    raise GalaxyError(f"{file.name}: changed while it was sent, so no dataset was made: send it when it is complete")
+    return {"src": "files", "name": name, **({"hashes": hashes} if hashed else {})}, Session(session, name, file.paths)
 
 
 class Session(dict[str, str]):
-    """An upload's session as a fetch takes it, and the `path` of its file."""
+    """An upload's session as a fetch takes it, and the `paths` of its file, or of its parts."""
 
-    def __init__(self, session: str, name: str, path: str):
+    def __init__(self, session: str, name: str, paths: Sequence[str]):
         super().__init__(session_id=session, name=name)
-        self.path = path
+        self.paths = paths
 
 
 class _Upload:
@@ -127,7 +107,7 @@ class _Upload:
     as it does after a 502, by which a proxy says that it lost the process of Galaxy that it passed the piece to.
     """
 
-    def __init__(self, galaxy: Galaxy, file: FileIO, size: int, name: str, checkpoint: Notes, digest: StreamHash,
+    def __init__(self, galaxy: Galaxy, file: LocalFile, size: int, name: str, checkpoint: Notes, digest: StreamHash,
                  bar: Any, stall: float):
         self.galaxy, self.file, self.size, self.name, self.checkpoint = galaxy, file, size, name, checkpoint
         self.digest, self.bar, self.clock = digest, bar, StallClock(stall)

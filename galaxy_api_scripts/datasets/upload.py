@@ -16,10 +16,11 @@ from common import FAILED, MAY_HAVE_ACTED, NON_TERMINAL_DATASET_STATES, TRY_LATE
 from galaxy_api_scripts import releases
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.composite import composite_identity, composite_problem, send_components
-from galaxy_api_scripts.datasets.hashing import hash_file, known_hashes
+from galaxy_api_scripts.datasets.hashing import hash_files, known_hashes
+from galaxy_api_scripts.datasets.local_file import LocalFile, require_joinable
 from galaxy_api_scripts.datasets.sources import DATATYPES, Source
 from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, last_hid
-from galaxy_api_scripts.datasets.tus import Session, open_file, send_file, upload_checkpoint
+from galaxy_api_scripts.datasets.tus import Session, send_file, upload_checkpoint
 from galaxy_api_scripts.polling import wait_datasets
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar, state_progress
 
@@ -141,7 +142,7 @@ def _with_md5(galaxy: Galaxy, elements: list[dict[str, Any]], sessions: Iterator
             next(sessions)
         session = next(sessions) if element.get("src") == "files" else None
         if hashes and session and "MD5" not in hashes:
-            hashes["MD5"] = hash_file(session.path, "md5") if isinstance(session, Session) else ""
+            hashes["MD5"] = hash_files(session.paths, "md5") if isinstance(session, Session) else ""
         if hashes.get("MD5"):
             element["MD5"] = hashes["MD5"]
         elif hashes:
@@ -219,7 +220,8 @@ def _open_upload(galaxy: Galaxy, history: str, source: Source, stack: contextlib
             upload.checkpoint = Checkpoint(galaxy, source.path, "upload", source.path, source.name, history,
                                            *(["deferred"] if source.deferred else []), *composite_identity(source))
         else:
-            with open_file(source.path) as file:
+            require_joinable(source)
+            with LocalFile(source.local_paths) as file:
                 upload.checkpoint = upload_checkpoint(galaxy, file, source.path, f"{history} {source.name}")
         stack.callback(upload.checkpoint.close)
     except GalaxyError as error:
@@ -239,7 +241,7 @@ def _send(galaxy: Galaxy, upload: Upload, settings: UploadSettings, total: Any
     if source.is_url:
         hashes = [{"hash_function": function, "hash_value": value} for function, value in source.hashes]
         return {"src": "url", "url": source.path, "name": source.name, **({"hashes": hashes} if hashes else {})}, []
-    with open_file(source.path) as file:
+    with LocalFile(source.local_paths) as file:
         element, session = send_file(galaxy, file, source.name, upload.checkpoint, hashed=settings.hashed,
                                      stall=settings.stall, total=total)
     upload.sha256 = element["hashes"][0]["hash_value"] if settings.hashed else ""
@@ -322,7 +324,7 @@ def _matches(dataset: dict[str, Any], upload: Upload) -> bool:
     known = known_hashes(dataset)       # if it is not ours, it is somebody else's of that name
     if "sha256" in known or "md5" not in known or upload.source.is_url:
         return bool(known.get("sha256") == notes["sha256"])
-    return known["md5"] == hash_file(upload.source.path, "md5")        # of 24.1, see `post_fetch`
+    return known["md5"] == hash_files(upload.source.local_paths, "md5")        # of 24.1, see `post_fetch`
 
 
 def history_datasets(galaxy: Galaxy, history: str, deleted: bool = True) -> list[dict[str, Any]]:

@@ -138,9 +138,9 @@ def _parse_collection(job: JobFile, spec: InputSpec, value: dict[str, Any]) -> C
     for number, member in enumerate(members):
         element = _parse_element(job, inner, member)
         name = member.get("identifier") or member.get("name") or (
-            stem(element.name) if isinstance(element, DatasetInput) and kind != "paired" else "")
-        if not name and kind == "paired":
-            name = ("forward", "reverse")[number] if number < 2 else ""
+            stem(element.name) if isinstance(element, DatasetInput) and not kind.startswith("paired") else "")
+        if not name and kind in ("paired", "paired_or_unpaired"):
+            name = "unpaired" if len(members) == 1 and kind != "paired" else ("forward", "reverse", "")[min(number, 2)]
         elements.append((str(name), element))
     names = [name for name, _ in elements]
     for name in names:
@@ -150,6 +150,8 @@ def _parse_collection(job: JobFile, spec: InputSpec, value: dict[str, Any]) -> C
                           f"{', '.join(name for name in names if name) or 'none'}", USAGE)
     if kind == "paired" and names != ["forward", "reverse"]:
         raise GalaxyError(f"the elements of a pair are forward and reverse, not {', '.join(names)}", USAGE)
+    if kind == "paired_or_unpaired" and names not in (["forward", "reverse"], ["unpaired"]):
+        raise GalaxyError(f"the elements are forward and reverse, or unpaired alone, not {', '.join(names)}", USAGE)
     for name, element in elements:
         if (":" in kind) != isinstance(element, CollectionInput):
             raise GalaxyError(f"a collection of type {kind} can't have the element {name!r}", USAGE)

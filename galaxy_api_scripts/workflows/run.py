@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -83,9 +82,8 @@ class RunRequest:
 
     @property
     def files(self) -> dict[str, tuple[int, int]]:
-        """`{path: (size in bytes, time of the last change in ns)}` of the files to upload."""
-        stats = {path: os.stat(path) for source in self.sources for path in source.local_paths}
-        return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
+        """`{path: (size in bytes, time of the last change in ns)}` of the files to upload; see `Source.stamps`."""
+        return {path: stamp for source in self.sources for path, stamp in source.stamps.items()}
 
     def _preview(self) -> dict[str, Any]:
         return {index: preview_inputs(value) for index, value in self.inputs.values.items()}

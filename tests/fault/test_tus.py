@@ -1,7 +1,9 @@
 """Uploads by TUS sessions, against loopback servers that answer well, badly, or not to the end."""
 import base64
+import gzip
 import hashlib
 import os
+import random
 import time
 from types import SimpleNamespace
 
@@ -12,6 +14,8 @@ from fakes.faults import crash, cut, forget, lose_a_process, stall, status, swal
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import checkpoint
 from galaxy_api_scripts.datasets import hashing, tus
+from galaxy_api_scripts.datasets.hashing import hash_files
+from galaxy_api_scripts.datasets.local_file import LocalFile
 
 MADE = (201, b"", {"Location": "http://elsewhere.example.org/api/upload/resumable_upload/5e55"})
 TAKEN = (204, b"")
@@ -292,7 +296,7 @@ def test_a_damaged_checkpoint_starts_over(wire, file):
 
 def test_two_processes_do_not_send_the_same_file(wire, file):
     galaxy = Galaxy(KEY, wire.url)
-    with tus.open_file(str(file)) as open_file, tus.upload_checkpoint(galaxy, open_file, str(file), ""), \
+    with LocalFile([str(file)]) as open_file, tus.upload_checkpoint(galaxy, open_file, str(file), ""), \
             pytest.raises(GalaxyError, match="another run is at work") as caught:
         sent(wire, file)
     assert caught.value.exit_code == TRY_LATER and wire.lines == []
@@ -301,6 +305,80 @@ def test_two_processes_do_not_send_the_same_file(wire, file):
 def test_an_upload_works_without_a_state_folder(wire, file, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/nosuch")
     assert arrived_whole(wire, file, sent(wire, file))
+
+
+# --------------------------------------------------------------------------------------------- several files that are one
+
+@pytest.fixture
+def lanes(tmp_path):
+    """Three files, the second of which ends in the middle of a piece and of a block, and the content of all of them."""
+    paths = [tmp_path / f"s_L00{number}.fastq.gz" for number in (1, 2, 3)]
+    for path, size in zip(paths, (100_001, 77_777, 122_222)):
+        path.write_bytes(gzip.compress(os.urandom(size), 0))
+    return [str(path) for path in paths], b"".join(path.read_bytes() for path in paths)
+
+
+def sent_as_one(wire, lanes, **options):
+    element, session = tus.upload_file(Galaxy(KEY, wire.url), "s", parts=lanes[0], **options)
+    assert element["hashes"] == [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(lanes[1]).hexdigest()}]
+    assert wire.upload(session["session_id"]) == lanes[1]
+    return session
+
+
+def test_several_files_arrive_as_one(wire, lanes):
+    session = sent_as_one(wire, lanes)
+    assert wire.uploads == 1 and session.paths == tuple(lanes[0]) and hash_files(session.paths, "md5") == \
+        hashlib.md5(lanes[1]).hexdigest()
+
+
+def test_several_files_are_resumed_by_a_later_process_at_any_byte_of_them(wire, lanes, monkeypatch):
+    """A process killed at each of these offsets leaves what it had sent; the next one sends the rest, and hashes all. They
+    are around the joints, pieces and blocks, and at random."""
+    first, second = (os.stat(path).st_size for path in lanes[0][:2])
+    whole, joints = len(lanes[1]), [first, first + second]
+    offsets = {joint + step for joint in joints for step in (-4096, -1, 0, 1, 4095, 4096)} | {1, 99_999, 100_000, whole - 1}
+    for offset in sorted(offsets | set(random.Random(7).sample(range(1, whole), 14))):
+        wire.sessions.clear()
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(tus._Upload, "send_piece", StopsAt(0).update)
+            tus.upload_file(Galaxy(KEY, wire.url), "s", parts=lanes[0])
+        [session] = wire.sessions
+        wire.sessions[session][1].extend(lanes[1][:offset])     # what had arrived
+        wire.asked.clear()
+        sent_as_one(wire, lanes)
+        pieces = [int(one.headers["Upload-Offset"]) for one in wire.sent("PATCH upload")]
+        assert list(wire.sessions) == [session] and pieces == list(range(offset, whole, 100_000))
+
+
+class StopsAt:
+    """The progress of a process that is killed when it has sent so many bytes."""
+
+    def __init__(self, offset):
+        self.left = offset
+
+    def update(self, size=0):
+        self.left -= size
+        if self.left <= 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("change", [
+    lambda path: os.utime(path, ns=(1, 1)), lambda path: os.truncate(path, 5), os.unlink,
+    lambda path: os.truncate(path, os.stat(path).st_size + 1)], ids=["touched", "shorter", "gone", "longer"])
+def test_a_part_that_changes_meanwhile_is_an_error(wire, lanes, number, change):
+    path = lanes[0][number]
+    with pytest.raises(GalaxyError, match=f"{path}: (changed while it was sent|became shorter)") as caught:
+        sent_as_one(wire, lanes, total=Changes(lambda: change(path)))
+    assert caught.value.exit_code == FAILED
+
+
+def test_a_changed_part_has_another_checkpoint(wire, lanes):
+    with pytest.raises(KeyboardInterrupt):
+        tus.upload_file(Galaxy(KEY, wire.url), "s", parts=lanes[0], total=StopsAt(150_000))
+    os.utime(lanes[0][2], ns=(1, 1))
+    sent_as_one(wire, lanes)
+    assert wire.uploads == 2
 
 
 # --------------------------------------------------------------------------------------------------- files that change

@@ -165,7 +165,7 @@ def damaged(monkeypatch):
         element, session = send(galaxy, path, name)
         if os.path.basename(path).startswith("bad"):
             element["hashes"] = [{"hash_function": "SHA-256", "hash_value": "0" * 64}]
-            session.path = __file__     # of which the MD5 is taken for an old server
+            session.paths = [__file__]     # of which the MD5 is taken for an old server
         return element, session
 
     monkeypatch.setattr(collection_create, "upload_file", spoilt)

@@ -1,0 +1,130 @@
+"""Lanes: which files of a sequencer are parts of one, by their names, and the source that they are together."""
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from common import USAGE, GalaxyError
+from galaxy_api_scripts.datasets.sources import Source, guess_datatype
+
+MODES = ("together", "separate")
+# As bcl2fastq and BCL Convert name their files; without the lane if that was not to be split off.
+ILLUMINA = re.compile(r"(?P<start>.+_S[0-9]+)(?P<lane>_L[0-9]{3})?(?P<end>_[RI][12]_001\.(fastq|fq)(\.gz)?)",
+                      re.DOTALL | re.IGNORECASE)
+INDEX_READ = re.compile(r".*_I[12]_001\..*", re.DOTALL)     # of the barcodes
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Whether files that are parts of one are put `together`: Illumina's of one sample and read in one folder, or those, in
+    any folders, whose names are the same without what `pattern` matches."""
+
+    together: bool = False
+    pattern: str = ""
+    as_before: bool = False     # a watched folder whose ledger began when there were no lanes: all is as it was then
+
+    def split(self, name: str) -> tuple[str, str]:
+        """A file's name or path without its lane, and the lane; ("", "") if it has no place for one."""
+        if self.pattern:
+            base = os.path.basename(name)
+            found = re.findall(f"({self.pattern})", base)
+            lane = "".join(match if isinstance(match, str) else match[0] for match in found)
+            return (re.sub(self.pattern, "", base), lane) if lane else ("", "")
+        match = ILLUMINA.fullmatch(os.path.basename(name)) if self.together else None
+        if not match:
+            return "", ""
+        return os.path.join(os.path.dirname(name), match["start"] + match["end"]), match["lane"] or ""
+
+    def group(self, items: Iterable[Item], name_of: Callable[[Item], str]) -> list[tuple[str, list[Item]]]:
+        """The items, in lists of those that are put together, in the order of their lanes, each with the name of what they
+        are together; the lists in the order of their first items."""
+        groups: dict[tuple[bool, str], list[tuple[list[str | int], str, Item]]] = {}
+        for item in items:
+            name = name_of(item)
+            joined, lane = self.split(name)
+            groups.setdefault((bool(joined), joined or name), []).append((_natural(lane), name, item))
+        result: list[tuple[str, list[Item]]] = []
+        for (is_lane, name), members in groups.items():
+            if is_lane:
+                result.append((name, [item for _, _, item in sorted(members, key=lambda member: member[:2])]))
+            else:
+                result += [(name, [item]) for _, _, item in members]
+        return result
+
+
+SEPARATE = Lanes()
+
+
+def parse_lanes(mode: str | None, pattern: str | None, default: str = "together") -> Lanes:
+    """What --lanes and --together say; a usage error if they are wrong."""
+    if mode is not None and mode not in MODES:
+        raise GalaxyError(f"--lanes={mode}: expected {' or '.join(MODES)}", USAGE)
+    if pattern is None:
+        return Lanes((mode or default) == "together")
+    if mode == "separate":
+        raise GalaxyError("--together and --lanes=separate contradict each other: give one of them", USAGE)
+    try:
+        matches_nothing = re.fullmatch(pattern, "") is not None
+    except re.error as error:
+        raise GalaxyError(f"--together={pattern}: no regular expression: {error}", USAGE) from None
+    if matches_nothing:
+        raise GalaxyError(f"--together={pattern}: expected a regular expression for what differs in the names, such as "
+                          "_FC[0-9]+_L[0-9]+, and this one fits nothing at all", USAGE)
+    return Lanes(True, pattern)
+
+
+def join_lanes(sources: list[Source], lanes: Lanes, ext: str = "") -> list[Source]:
+    """The sources, with one in place of those that are put together. `ext` is the datatype of all; "" lets names tell it.
+
+    Raises a usage error if files can't be put together, or the pattern fits no name.
+    """
+    if not lanes.together:
+        return sources
+    if lanes.pattern and not any(lanes.split(source.name)[0] for source in sources if source.files):
+        raise GalaxyError(f"--together={lanes.pattern}: fits none of the files' names, such as "
+                          f"{sources[0].name if sources else 'none'}", USAGE)
+    files = [source for source in sources if not (source.is_url or source.components)]
+    joined = {id(group[0]): join_sources(name, group, ext) for name, group in lanes.group(files, lambda one: one.name)}
+    return [joined.get(id(source), source) for source in sources if id(source) in joined or source not in files]
+
+
+def join_sources(name: str, sources: list[Source], ext: str = "") -> Source:
+    """One source, called `name`, of the files of several, in their order; a usage error if two of them overlap."""
+    lane_of = [(ILLUMINA.fullmatch(os.path.basename(source.path)) or {"lane": "-"})["lane"] for source in sources]
+    if None in lane_of and any(lane and lane != "-" for lane in lane_of):
+        raise GalaxyError(f"{name}: there are files of single lanes and one of all: "
+                          f"{', '.join(os.path.basename(source.path) for source in sources)}", USAGE)
+    if os.path.basename(name).partition(".")[0] == "":
+        raise GalaxyError(f"{sources[0].path}: nothing would be left of its name", USAGE)
+    paths = [path for source in sources for path in source.local_paths]
+    real = [os.path.realpath(path) for path in paths]
+    twice = next((path for path, one in zip(paths, real) if real.count(one) > 1), "")
+    if twice:
+        raise GalaxyError(f"{twice}: is there twice", USAGE)
+    exts = list(dict.fromkeys(source.ext for source in sources))
+    if len(exts) > 1:
+        raise GalaxyError(f"{name}: files of several datatypes ({', '.join(exts)}) can't be put together: "
+                          f"{describe_parts(paths)}", USAGE)
+    if len(paths) == 1:
+        guess = guess_datatype(name)
+        return replace(sources[0], name=name, ext=ext or (sources[0].ext if guess == "auto" else guess))
+    return Source(describe_parts(paths), name, ext or sources[0].ext, sum(source.size or 0 for source in sources),
+                  parts=tuple(paths))
+
+
+def describe_parts(paths: Iterable[str]) -> str:
+    """Several files in one text: their paths, without the folder if it is that of the one before."""
+    texts, folder = [], ""
+    for path in paths:
+        texts.append(os.path.basename(path) if folder and os.path.dirname(path) == folder else path)
+        folder = os.path.dirname(path)
+    return " + ".join(texts)
+
+
+def _natural(text: str) -> list[str | int]:
+    """A key by which L2 comes before L10."""
+    return [int(part) if part.isdecimal() else part for part in re.split("([0-9]+)", text)]
