@@ -181,8 +181,8 @@ class FakeGalaxy(resources.Resources, handover.Handover, LoopbackServer):
 
     def get_history(self, ask, body, which):
         about = self._find(self.histories, which)
-        return {**self._history(about), "empty": not about["contents"], "size": sum(len(self.datasets[one]["content"]) for one in about["contents"]
-                                                    if one in self.datasets)}
+        size = sum(len(self.datasets[one]["content"]) for one in about["contents"] if one in self.datasets)
+        return {**self._history(about), "empty": not about["contents"], "size": size}
 
     def put_history(self, ask, body, which):
         self._find(self.histories, which).update(body)

@@ -48,7 +48,8 @@ def failed_run(person, linked):
     good = pasted(person, linked.history, "x\t1\ny\t25\n")
     places = person.asked("POST", "dataset_collections", json={
         "history_id": linked.history, "type": "dataset_collection", "collection_type": "list", "name": "places",
-        "element_identifiers": [{"name": "Oslo", "src": "hda", "id": good}, {"name": "Lima", "src": "hda", "id": linked.dataset}]})
+        "element_identifiers": [{"name": name, "src": "hda", "id": one}
+                                for name, one in (("Oslo", good), ("Lima", linked.dataset))]})
     text = (WORKFLOWS / "rerun.gxwf.yml").read_text()
     workflow = person.asked("POST", "workflows", json={"workflow": {"class": "GalaxyWorkflow", "yaml_content": text}})["id"]
     linked.hide()

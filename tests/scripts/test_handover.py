@@ -45,8 +45,8 @@ def reruns_of(galaxy, tool="cut"):
             if job["tool_id"] == tool and "__workflow_invocation_uuid__" not in job["params"]]
 
 
-@pytest.mark.parametrize("line", [[], ["a/b"], ["a", "--invocation=b"], ["--invocation=a", "--history=b"], ["--invocation=a/b"],
-                                  ["a", "--timeout=soon"], ["a", "--fields=size"]])
+@pytest.mark.parametrize("line", [[], ["a/b"], ["a", "--invocation=b"], ["--invocation=a", "--history=b"],
+                                  ["--invocation=a/b"], ["a", "--timeout=soon"], ["a", "--fields=size"]])
 def test_a_bad_line_sends_nothing(script, wire, line):
     assert script(job_rerun.main, KEY, wire.url, *line) == USAGE
     assert wire.asked == []
@@ -229,7 +229,8 @@ def test_a_link_and_everybody(share, wire, history):
 
 
 def test_somebody_who_is_not_there_ends_with_galaxy_s_reason(share, wire, history):
-    share(history, ANN, "nobody@example.org", status=FAILED, err="is not shared: nobody@example.org is not a valid Galaxy user.")
+    share(history, ANN, "nobody@example.org", status=FAILED,
+          err="is not shared: nobody@example.org is not a valid Galaxy user.")
     assert wire.get_sharing({}, None, history)["users_shared_with"] == []
 
 
