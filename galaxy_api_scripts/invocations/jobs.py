@@ -48,8 +48,9 @@ def fetch_workflow_version(galaxy: Galaxy, workflow_id: str) -> dict[str, Any]:
         return galaxy.get_or_none(f"workflows/{workflow_id}/download", {"instance": "true", "style": "ga"}) or {}
 
 
-def load_run(galaxy: Galaxy, invocation_id: str) -> tuple[dict[str, Any], str | None, list[dict[str, Any]]]:
-    """An invocation, its workflow's name, and its steps (`list_steps`), each job with its `job_metrics`."""
+def load_run(galaxy: Galaxy, invocation_id: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
+    """An invocation, its workflow (`fetch_workflow_version`), and its steps (`list_steps`), each job with its
+    `job_metrics`."""
     invocation = galaxy.get(f"invocations/{invocation_id}")
     workflow = fetch_workflow_version(galaxy, invocation["workflow_id"])
     steps = list_steps(galaxy, invocation, workflow)
@@ -57,17 +58,18 @@ def load_run(galaxy: Galaxy, invocation_id: str) -> tuple[dict[str, Any], str | 
     for step in steps:
         for job in step["jobs"]:
             job.update(metrics.get(job["id"], NO_METRICS))
-    return invocation, _name_of(workflow), steps
+    return invocation, workflow, steps
 
 
-def _name_of(about: dict[str, Any]) -> str | None:
+def name_of(about: dict[str, Any]) -> str | None:
     """The name of what Galaxy describes; None where this key may not see it ({})."""
     if about and not isinstance(about["name"], str):
         raise GalaxyError(f"{getattr(about, 'request', '')}: the answer has no name that is a text")
     return about["name"] if about else None
 
 
-def list_steps(galaxy: Galaxy, invocation: dict[str, Any], workflow: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+def list_steps(galaxy: Galaxy, invocation: dict[str, Any], workflow: dict[str, Any] | None = None,
+               known: dict[str, dict[str, Any]] | None = None) -> list[dict[str, Any]]:
     """Every step of an invocation in the workflow's order, the steps of a subworkflow right after its own step.
 
     Each is `{"step": "1.2", "label": "tidy: column", "kind": "tool", "tool", "version", "state", "jobs", "action",
@@ -77,16 +79,31 @@ def list_steps(galaxy: Galaxy, invocation: dict[str, Any], workflow: dict[str, A
     of a mapped-over step. A job is `{"id", "tool", "version", "state", "create_time", "update_time", "exit_code"}`.
 
     Takes two requests for each (sub)workflow, however many jobs there are; one less if `workflow`, the answer of
-    `fetch_workflow_version`, is passed.
+    `fetch_workflow_version`, is passed, and for each that `known`, `{id of a version: that answer}`, holds by now.
     """
-    return list(_iter_steps(galaxy, invocation["id"], workflow, "", ""))
+    known = {} if known is None else known
+    detailed = fetch_detailed(galaxy, invocation["id"])
+    if workflow is not None:
+        known = {**known, detailed["workflow_id"]: workflow}
+    return list_detailed_steps(galaxy, detailed, known)
 
 
-def _iter_steps(galaxy: Galaxy, invocation_id: str, workflow: dict[str, Any] | None, index_prefix: str,
+def fetch_detailed(galaxy: Galaxy, invocation_id: str) -> dict[str, Any]:
+    """An invocation with the jobs of its steps."""
+    return dict(galaxy.get(f"invocations/{invocation_id}", {"step_details": "true"}))
+
+
+def list_detailed_steps(galaxy: Galaxy, invocation: dict[str, Any], known: dict[str, dict[str, Any]]
+                        ) -> list[dict[str, Any]]:
+    """`list_steps` of an answer of `fetch_detailed`; what is asked for of workflows stays in `known`."""
+    return list(_iter_steps(galaxy, invocation, known, "", ""))
+
+
+def _iter_steps(galaxy: Galaxy, invocation: dict[str, Any], known: dict[str, dict[str, Any]], index_prefix: str,
                 label_prefix: str) -> Iterator[dict[str, Any]]:
-    invocation = galaxy.get(f"invocations/{invocation_id}", {"step_details": "true"})
-    version_run = fetch_workflow_version(galaxy, invocation["workflow_id"]) if workflow is None else workflow
-    definitions = version_run.get("steps") or {}
+    if invocation["workflow_id"] not in known:
+        known[invocation["workflow_id"]] = fetch_workflow_version(galaxy, invocation["workflow_id"])
+    definitions = known[invocation["workflow_id"]].get("steps") or {}
     for step in invocation["steps"]:
         definition = definitions.get(str(step["order_index"])) or {}
         version, subworkflow = definition.get("tool_version"), step.get("subworkflow_invocation_id")
@@ -105,7 +122,7 @@ def _iter_steps(galaxy: Galaxy, invocation_id: str, workflow: dict[str, Any] | N
                "given_up": invocation["state"] in GIVEN_UP_STATES, "jobs": jobs,
                "collections": collections if is_mapped else []}
         if subworkflow:
-            yield from _iter_steps(galaxy, subworkflow, None, f"{index}.", f"{label}: ")
+            yield from _iter_steps(galaxy, fetch_detailed(galaxy, subworkflow), known, f"{index}.", f"{label}: ")
 
 
 def describe_jobs(jobs: Iterable[dict[str, Any]]) -> str:
@@ -302,7 +319,7 @@ def job_url(galaxy: Galaxy, job_id: str) -> str:
 
 def history_name(galaxy: Galaxy, history_id: str) -> str | None:
     """The history's name; None where this key may not see it."""
-    name = _name_of(galaxy.get_or_none(f"histories/{history_id}", {"keys": "name"}) or {})
+    name = name_of(galaxy.get_or_none(f"histories/{history_id}", {"keys": "name"}) or {})
     return None if name is None else str(name)
 
 

@@ -162,7 +162,8 @@ def add_runtime_inputs(galaxy: Galaxy, workflow: Workflow, given: dict[str, dict
     for path, inner in iter_tool_steps(content):
         names = [name for name in _runtime_names(step_state(inner)) if name not in (inner.get("input_connections") or {})]
         if path and names:
-            tool = galaxy.get_or_none(f"tools/{quote(inner['tool_id'])}", {"io_details": "true"}) or {}
+            tool = galaxy.get_or_none(f"tools/{quote(inner['tool_id'])}", {"io_details": "true"},
+                                      absent=(400, 403, 404, 500)) or {}      # 500: 25.1, for a tool that it lacks
             for_data = [without_numbers(name) for name, param, _ in iter_inputs(tool.get("inputs") or [])
                         if param["type"] in DATA_PARAMS]
             problems += [f"step {step_name(inner)} of subworkflow {path}: its parameter {name} is left for run time, and "

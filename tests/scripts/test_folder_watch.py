@@ -266,6 +266,8 @@ def test_folders_that_would_be_watched_themselves_are_refused(watched, script, c
         assert ended.status == USAGE and f"name a folder outside {watched.inbox}" in ended.err
         assert watched.run(f"{option}={watched.inbox}").status == USAGE
     assert script(folder_watch.main, f"--ledger={watched.inbox}/ledger", KEY, URL, watched.inbox, W) == USAGE
+    page = f"--report={watched.inbox}/page.html"
+    assert script(folder_watch.main, page, f"--ledger={watched.book}", KEY, URL, watched.inbox, W) == USAGE
     assert "it would be watched itself" in capfd.readouterr().err and names(watched.inbox) == ["done"]
     watched.drop("a.tsv")
     assert watched.run(f"--move-to={watched.inbox}/done").status == DONE and names(watched.inbox / "done") == ["a.tsv"]
