@@ -15,6 +15,9 @@ Arguments:
 Options:
   --type=TYPE        list, paired or list:paired  [default: list]
   -r, --recursive    upload all files in folders
+  --lanes=MODE       together: the lanes of one sample and read are one file; separate: each stays one
+                     [default: together]
+  --together=PATTERN  also files whose names differ only in what this regular expression matches: _FC[0-9]+_L[0-9]+
   --ext=DATATYPE     the files' datatype; unless given, by each name (s1.fastq.gz is fastqsanger.gz), else Galaxy's guess
   --dbkey=BUILD      the files' reference genome, such as hg38  [default: ?]
   --tag=TAG          a tag for the collection; may be repeated
@@ -27,8 +30,8 @@ Options:
   --version          show the version
 
 An element is named by its file without the extension that tells the datatype: s1.fastq.gz becomes s1. Pairs are found by
-their names: s1_R1.fastq.gz and s1_R2.fastq.gz, or with _1, .1, _R1_001, _forward, _fwd in place of _R1, become forward and
-reverse of s1. If one has no mate, or two would have one name, nothing is sent; nor if a checksum beside the files
+their names: s1_R1.fastq.gz and s1_R2.fastq.gz, or with _1, .1, -R1, _R1_001, _1_val_1, _forward, _fwd in place of _R1, become
+forward and reverse of s1. Lanes (s1_S1_L001_R1_001.fastq.gz) become one element; index reads (_I1_001) are no part of pairs. If one has no mate, or two would have one name, nothing is sent; nor if a checksum beside the files
 (md5sums.txt, *.md5) does not match. Without --wait nobody checks whether the files arrive. The same line again after a run
 that was killed resumes it: what was sent is not sent again, and the collection is made once. Its ref, hdca:ID, is what
 dataset_wait.py and others take.
@@ -70,6 +73,8 @@ from galaxy_api_scripts.datasets.collections import (
     nest_elements,
     wait_until_filled,
 )
+from galaxy_api_scripts.datasets.lanes import join_lanes, parse_lanes, without_index_reads
+from galaxy_api_scripts.datasets.local_file import require_joinable
 from galaxy_api_scripts.datasets.lookup import fetch_library_dataset
 from galaxy_api_scripts.datasets.references import (
     fetch_reference,
@@ -97,7 +102,11 @@ def main(argv=None):
     ids = dataset_ids(texts)
     if ids and (ext or args["--dbkey"] != "?" or args["--recursive"]):
         raise GalaxyError("--ext, --dbkey and --recursive are for files: datasets stay as they are", USAGE)
-    sources, complaints = ([], []) if ids else expand_sources(texts, args["--recursive"], ext)
+    lanes = parse_lanes(args["--lanes"], args["--together"])
+    files, complaints = ([], []) if ids else expand_sources(texts, args["--recursive"], ext)
+    sources = join_lanes(without_index_reads(files) if collection_type != "list" else files, lanes, ext)
+    for source in sources:
+        require_joinable(source)
     elements = {} if ids else arrange_elements(collection_type, [
         ElementSource(os.path.basename(source.name), source.path, source) for source in sources])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
@@ -142,7 +151,7 @@ def main(argv=None):
         for line in problems:
             report_error(line)
         for source in sources:
-            forget_upload(galaxy, source.path, destination)
+            forget_upload(galaxy, source.path, destination, source.parts)
         on_success(checkpoint.remove)
     return FAILED if len(problems) == len(elements) else SOME_FAILED if problems or complaints else DONE
 
@@ -195,7 +204,8 @@ def upload_elements(galaxy, elements, dbkey, destination):
     for identifiers, part in elements.items():
         leaf = {"src": "url", "url": part.location}
         if not part.source.is_url:
-            leaf, session = upload_file(galaxy, part.location, destination, keep=True)
+            parts = {"parts": part.source.parts} if part.source.parts else {}
+            leaf, session = upload_file(galaxy, part.location, destination, keep=True, **parts)
             sessions.append(session)
         leaves[identifiers] = {**leaf, "ext": part.source.ext, "dbkey": dbkey}
     return leaves, sessions
