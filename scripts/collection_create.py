@@ -13,10 +13,11 @@ Arguments:
                      history, hda:ID for one in any history, ldda:ID or lib:/LIBRARY/FOLDER/NAME for one in a library
 
 Options:
-  --type=TYPE        list, paired or list:paired  [default: list]
+  --type=TYPE        list, paired, list:paired, paired_or_unpaired, list:paired_or_unpaired, list:list, list:list:paired and
+                     so on  [default: list]
   -r, --recursive    upload all files in folders
-  --lanes=MODE       together: the lanes of one sample and read are one file; separate: each stays one
-                     [default: together]
+  --lanes=MODE       together: the lanes of one sample and read are one file; separate: each stays one; by default
+                     together
   --together=PATTERN  also files whose names differ only in what this regular expression matches: _FC[0-9]+_L[0-9]+
   --ext=DATATYPE     the files' datatype; unless given, by each name (s1.fastq.gz is fastqsanger.gz), else Galaxy's guess
   --dbkey=BUILD      the files' reference genome, such as hg38  [default: ?]
@@ -30,11 +31,13 @@ Options:
   --version          show the version
 
 An element is named by its file without the extension that tells the datatype: s1.fastq.gz becomes s1. Pairs are found by
-their names: s1_R1.fastq.gz and s1_R2.fastq.gz, or with _1, .1, -R1, _R1_001, _1_val_1, _forward, _fwd in place of _R1, become
-forward and reverse of s1. Lanes (s1_S1_L001_R1_001.fastq.gz) become one element; index reads (_I1_001) are no part of pairs. If one has no mate, or two would have one name, nothing is sent; nor if a checksum beside the files
-(md5sums.txt, *.md5) does not match. Without --wait nobody checks whether the files arrive. The same line again after a run
-that was killed resumes it: what was sent is not sent again, and the collection is made once. Its ref, hdca:ID, is what
-dataset_wait.py and others take.
+their names: s1_R1.fastq.gz and s1_R2.fastq.gz, or with _1, .1, -R1, _R1_001, _1_val_1, _forward, _fwd in place of _R1,
+become forward and reverse of s1; paired_or_unpaired takes one without a mate too, as unpaired. The lanes of Illumina's
+files (s1_S1_L001_R1_001.fastq.gz) are sent one after the other; index reads (_I1_001) are no part of pairs. In a list of
+lists each folder of files, or of datasets named by their paths, is an outer element. If one has no mate, or two would have
+one name, nothing is sent; nor if a checksum beside the files (md5sums.txt, *.md5) does not match. Without --wait nobody
+checks whether the files arrive. The same line again after a run that was killed resumes it: what was sent is not sent
+again, and the collection is made once. Its ref, hdca:ID, is what dataset_wait.py and others take.
 
 The pairs of a run, first to see which, then with their sizes and hashes compared:
   collection_create.py --type=list:paired --dry-run - - new:Run12 reads /data/run12/*.fastq.gz
@@ -70,11 +73,11 @@ from galaxy_api_scripts.datasets.collections import (
     collection_problems,
     create_collection_once,
     find_created_collection,
+    is_arrangeable,
     nest_elements,
     wait_until_filled,
 )
 from galaxy_api_scripts.datasets.lanes import join_lanes, parse_lanes, without_index_reads
-from galaxy_api_scripts.datasets.local_file import require_joinable
 from galaxy_api_scripts.datasets.lookup import fetch_library_dataset
 from galaxy_api_scripts.datasets.references import (
     fetch_reference,
@@ -94,7 +97,7 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     collection_type, name, texts, ext = args["--type"], args["NAME"], args["SOURCE"], args["--ext"] or ""
     timeout, output, tags = int_option(args, "--timeout"), output_options(args), [parse_tag(tag) for tag in args["--tag"]]
-    if collection_type not in COLLECTION_TYPES:
+    if not is_arrangeable(collection_type):
         raise GalaxyError(f"--type={collection_type}: expected {', '.join(COLLECTION_TYPES[:-1])} or {COLLECTION_TYPES[-1]}",
                           USAGE)
     if not name.strip():
@@ -102,11 +105,9 @@ def main(argv=None):
     ids = dataset_ids(texts)
     if ids and (ext or args["--dbkey"] != "?" or args["--recursive"]):
         raise GalaxyError("--ext, --dbkey and --recursive are for files: datasets stay as they are", USAGE)
-    lanes = parse_lanes(args["--lanes"], args["--together"])
     files, complaints = ([], []) if ids else expand_sources(texts, args["--recursive"], ext)
-    sources = join_lanes(without_index_reads(files) if collection_type != "list" else files, lanes, ext)
-    for source in sources:
-        require_joinable(source)
+    sources = join_lanes(without_index_reads(files) if "paired" in collection_type else files,
+                         parse_lanes(args["--lanes"], args["--together"]), ext)
     elements = {} if ids else arrange_elements(collection_type, [
         ElementSource(os.path.basename(source.name), source.path, source) for source in sources])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
@@ -188,11 +189,11 @@ def fetch_elements(galaxy, history, ids):
 
 def element_rows(collection_type, elements):
     """A row for each element of a list, or for each pair."""
-    rows = {}
-    for (*outer, name), part in elements.items():
-        identifiers = (*outer, name) if collection_type == "list" else tuple(outer)
-        row = rows.setdefault(identifiers, {"element": identifiers[0]} if identifiers else {})
-        row["source" if collection_type == "list" else name] = redact(part.location)
+    rows, is_list = {}, collection_type.endswith("list")
+    for identifiers, part in elements.items():
+        outer = identifiers if is_list else identifiers[:-1]
+        row = rows.setdefault(outer, {"element": "/".join(outer)} if outer else {})
+        row["source" if is_list else identifiers[-1]] = redact(part.location)
         if part.source:
             row["extension"] = row.pop("extension", part.source.ext)    # the last column
     return list(rows.values())
@@ -213,15 +214,15 @@ def upload_elements(galaxy, elements, dbkey, destination):
 
 def create_from_uploads(galaxy, history, about, leaves, sessions):
     """Create the collection by one request; returns it with the `jobs` that fill it."""
-    nested = nest_elements(leaves, lambda pair: {"elements": pair})
+    nested = nest_elements(leaves, about["collection_type"], lambda kind, inner: {"elements": inner})
     answer = post_fetch(galaxy, history, [{"destination": {"type": "hdca"}, **about, "elements": nested}], sessions)
     return {**answer["output_collections"][0], "jobs": [job["id"] for job in answer["jobs"]]}
 
 
 def create_from_datasets(galaxy, history, about, leaves):
     """Create the collection of copies of datasets, as Galaxy's own pages do: they stay when the datasets are deleted."""
-    nested = nest_elements(leaves, lambda pair: {"src": "new_collection",
-                           "collection_type": "paired", "element_identifiers": pair})
+    nested = nest_elements(leaves, about["collection_type"], lambda kind, inner: {
+        "src": "new_collection", "collection_type": kind, "element_identifiers": inner})
     collection = galaxy.post("dataset_collections", {
         "instance_type": "history", "history_id": history, "copy_elements": True, "element_identifiers": nested, **about})
     if about["tags"]:       # which that request does not take

@@ -20,7 +20,8 @@ A run names an input by its label, or by its index where it has no label. What t
 input too: a tool's parameter as STEP:NAME, and NAME of each ${NAME} in an output's new name. The column from shows which
 steps feed a step. Below the steps are the tools that the server lacks, and those that it has in another version: a run takes
 that version, but not of a tool from a Tool Shed. With --format or --fields only the inputs are printed, or with --steps only
-the steps. Inputs also have the fields annotation and uuid, steps also state (the tool's settings), type and annotation.
+the steps. Inputs also have the fields annotation and uuid; columns are a sample sheet's, fields a record's. Steps also have
+state (the tool's settings), type and annotation.
   workflow_show.py - - "Wet days by month"
   workflow_show.py --steps --format=jsonl --fields=label,tool,version,state - - 85a07f4bbdb2c898
 """
@@ -38,8 +39,9 @@ from galaxy_api_scripts.workflows.definition import (
 )
 from galaxy_api_scripts.workflows.parameters import describe_inputs
 
-INPUTS = ["index", "label", "kind", "collection_type", "datatypes", "optional", "default", "choices"]
-SHOWN_INPUTS = ["index", "label", "takes", "optional", "default", "choices"]
+INPUTS = ["index", "label", "kind", "collection_type", "datatypes", "optional", "default", "choices", "multiple", "range",
+          "pattern", "fields", "columns"]
+SHOWN_INPUTS = ["index", "label", "takes", "optional", "default", "choices", "range", "pattern"]
 STEPS = ["index", "label", "tool", "version", "from", "when", "outputs"]
 
 
@@ -60,7 +62,10 @@ def main(argv=None):
     print(f"{one_line(about['name'])}, {about['id']}{', deleted' if about.get('deleted') else ''}")
     for row in inputs:
         types = [row["collection_type"], *row["datatypes"]]
-        row["takes"] = row["kind"] + (f" ({', '.join(filter(None, types))})" if any(types) else "")
+        row["takes"] = row["kind"] + (f" ({', '.join(filter(None, types))})" if any(types) else "") + (
+            ", several" if row["multiple"] else "") + (
+            f" with {', '.join(with_words(row)[name] for name in ('fields', 'columns') if row[name])}"
+            if row["fields"] or row["columns"] else "")
     for rows, columns in ((inputs, SHOWN_INPUTS), (steps, STEPS)):
         print()
         print_fitting([*map(with_words, rows)], columns)
@@ -74,9 +79,14 @@ def main(argv=None):
 
 
 def with_words(row):
-    """The row with words in place of lists and of `optional`'s truth value."""
-    return {name: ("yes" if value else "no") if name == "optional" else
-            ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in row.items()}
+    """The row with words in place of lists and of truth values."""
+    def word(each):
+        if isinstance(each, dict) and each.get("name"):     # a record's field, a sample sheet's column
+            return f"{each['name']} ({each.get('type', 'File')}{', optional' if each.get('optional') is True else ''})"
+        return str(each)
+
+    return {name: ("yes" if value else "no") if name in ("optional", "multiple") else
+            ", ".join(map(word, value)) if isinstance(value, list) else value for name, value in row.items()}
 
 
 def print_fitting(rows, columns):

@@ -22,6 +22,7 @@ optional inputs that you don't need. An input without a label of its own has its
 import sys
 
 from common import Galaxy, arguments, one_line, redact, run
+from galaxy_api_scripts.datasets.composite import composite_files
 from galaxy_api_scripts.files import check_writable, write_output
 from galaxy_api_scripts.workflows.definition import editor_view, export_workflow, find_workflow
 from galaxy_api_scripts.workflows.parameters import describe_inputs
@@ -45,7 +46,9 @@ def main(argv=None):
     for details in inputs:
         name = next((details[key] for key in ("label", "index") if details[key] and names.count(details[key]) == 1),
                     details["uuid"] or details["index"])
-        entry = yaml.safe_dump({name: placeholder(details)}, sort_keys=False, allow_unicode=True, width=1000)
+        slots = [composite_files(galaxy, ext) for ext in details["datatypes"]]
+        files = [file for file, _ in slots[0]] if all(slots) and slots else []
+        entry = yaml.safe_dump({name: placeholder(details, files)}, sort_keys=False, allow_unicode=True, width=1000)
         parts.append("".join(f"# {one_line(line)}\n" for line in comments(details)) + entry)
     write_output("\n".join(parts) + ("" if inputs else "{}\n"), to, force)
 
@@ -57,22 +60,33 @@ def comments(details):
         kind += f" of datatype {' or '.join(details['datatypes'])}"
     if details["optional"]:
         kind += ", optional"
-    columns = ", ".join(str(column.get("name")) for column in details["columns"])
+    if details["multiple"]:
+        kind += ", several values"
+    columns = ", ".join(f"{column.get('name')} ({column.get('type')}{', optional' if column.get('optional') else ''})"
+                        for column in details["columns"])
+    single = (details["collection_type"] or "").endswith("paired_or_unpaired")
     return [kind, *([details["annotation"]] if details["annotation"] else []), *([f"rows: {columns}"] if columns else []),
-            *([f"choices: {', '.join(map(str, details['choices']))}"] if details["choices"] else [])]
+            *(["reads without mates are one element, unpaired"] if single else []),
+            *([f"choices: {', '.join(map(str, details['choices']))}"] if details["choices"] else []),
+            *(f"{name}: {details[name]}" for name in ("range", "pattern") if details[name])]
 
 
-def placeholder(details):
-    """The value of an input that is not filled in yet."""
+def placeholder(details, files=()):
+    """The value of an input that is not filled in yet; `files` are those of the composite datatype that it takes."""
     if details["kind"] == "dataset":
-        return dict(FILE)
+        default = details["default"]
+        if isinstance(default, dict) and default.get("class") == "File":      # goes back in as it is
+            return {name: default[name] for name in ("class", "location", "filetype", "ext") if default.get(name)}
+        return {"class": "File", "filetype": details["datatypes"][0], "composite_data": [
+            f"todo_test_data_path.{file}" for file in files]} if files else dict(FILE)
     if details["kind"] == "collection":
         kind = (details["collection_type"] or "list").split(",")[0].strip()     # an input may take several types
         value = {"class": "Collection", "collection_type": kind, "elements": elements(kind, details["fields"])}
         if details["columns"]:
             value["rows"] = {"todo_element_name": ["todo_param_value" for _ in details["columns"]]}
         return value
-    return "todo_param_value" if details["default"] is None else details["default"]
+    default = "todo_param_value" if details["default"] is None else details["default"]
+    return [default] if details["multiple"] and not isinstance(default, list) else default
 
 
 def elements(kind, fields):

@@ -25,6 +25,14 @@ from galaxy_api_scripts.workflows.inputs import (
     absolute_word,
     with_datatype,
 )
+from galaxy_api_scripts.workflows.sample_sheets import (
+    column_names,
+    element_spec,
+    inner_spec,
+    is_sample_sheet,
+    parse_cells,
+    parse_column,
+)
 
 Elements = list[tuple[str, "DatasetInput | CollectionInput"]]        # of a collection, with their identifiers
 PAIRED_TYPES = ("paired", "list:paired")
@@ -43,7 +51,7 @@ class SheetInputs:
                  constants: Iterable[str] = (), history: str = "", lanes: Lanes = SEPARATE):
         self.sheet, self.mapping = sheet, mapping or {}
         self.base = InputValues(galaxy, workflow, history)      # with the constants
-        self.lanes = lanes
+        self.base.lanes = lanes
         self.specs = self.base.specs
         constant = self.base.set_from_args(list(constants))
         for problem in self.base.problems:
@@ -61,6 +69,8 @@ class SheetInputs:
             row.inputs = inputs = self.base.copy()
             for index, columns in self.columns.items():
                 value = self._value(inputs, row, index, columns)
+                if value is not None and is_sample_sheet(self.specs[index]):
+                    value = _as_sample_sheet(self.sheet, inputs, self.specs[index], columns, {row.sample: (row, value)})
                 if value is not None:
                     inputs.values[index] = value
             for spec, _ in inputs.missing():
@@ -108,18 +118,24 @@ class SheetInputs:
                     self._reject(inputs, index, row, columns[0], f"a second element would be {name!r}: rename a sample")
                 names.add(name)
                 elements.append((name, element))
+        if is_sample_sheet(self.specs[index]):
+            by_name = {row.sample: row for row in self.sheet.rows}
+            placed = {name: (by_name[name], value) for name, value in elements if name in by_name}
+            return _as_sample_sheet(self.sheet, inputs, self.specs[index], columns, placed)
         return _as_list(elements) if elements else None
 
     def _elements(self, inputs: InputValues, row: SheetRow, index: str, columns: list[str]) -> Elements:
         """The elements that a row gives to a collection of all rows."""
-        value = self._value(inputs, row, index, columns, allow_several=True)
+        is_deep = self.specs[index].type.startswith("list:list")        # then the outer list's elements are the samples
+        spec = inner_spec(self.specs[index]) if is_deep else None
+        value = self._value(inputs, row, index, columns, allow_several=True, spec=spec)
         if value is None:
             return []
         if isinstance(value, DatasetInput) and value.ref.get("src") == "hdca":
             self._reject(inputs, index, row, columns[0],
                          f"{value.place} is a collection, and can't be an element of another")
             return []
-        is_list = isinstance(value, CollectionInput) and value.type.startswith("list")
+        is_list = isinstance(value, CollectionInput) and value.type.startswith("list") and not is_deep
         return _name_elements(row.sample, [element for _, element in value.elements] if is_list else [value])
 
     # ------------------------------------------------------------------------------------- which column is which input
@@ -131,7 +147,10 @@ class SheetInputs:
         for column in self.mapping:
             if column not in known:
                 self._note_column(column, f"there is no such column{_suggest(column, known)}; there are {', '.join(known)}")
+        defined = {name for spec in self.specs.values() for name in column_names(spec)}
         for column in known:
+            if column in defined and column not in self.mapping and not self.base.find_indexes(column):
+                continue
             indexes = self._indexes(column)
             if not indexes and column in FASTQ and column not in (*self.mapping, *self.sheet.spare):
                 reads += [column] if any(_is_filled(row, [column]) for row in self.sheet.rows) else []
@@ -141,12 +160,12 @@ class SheetInputs:
                 self._note_column(column, f"input {self.specs[indexes[0]].name} is given for all rows too")
             elif indexes:
                 columns_of.setdefault(indexes[0], []).append(column)
-        index = self._index_of_reads(sorted(reads), {*columns_of, *constant}) if reads else ""
+        index = _index_of_reads(self.sheet, self.specs, sorted(reads), {*columns_of, *constant}) if reads else ""
         if index:
             columns_of[index] = sorted(reads)
         for index, columns in list(columns_of.items()):
             columns_of[index] = columns = self._in_order(self.specs[index], columns)
-            problem = _reads_mismatch(self.specs[index], columns)
+            problem = _reads_mismatch(element_spec(self.specs[index]), columns)
             if problem:
                 self._note_column(", ".join(columns), f"input {self.specs[index].name}: {problem}")
                 self.base.faulty.add(index)
@@ -174,20 +193,6 @@ class SheetInputs:
         """Note a problem with a column, for all rows."""
         self.sheet.note(None, column, problem, self.sheet.line)
 
-    def _index_of_reads(self, columns: list[str], taken: set[str]) -> str:
-        """The one input that FASTQ columns can go to; "" if there is not exactly one, which is noted."""
-        free = [spec for spec in self.specs.values() if spec.kind != "parameter" and spec.index not in taken]
-        indexes = [spec.index for spec in free if spec.kind == "collection"]
-        if not indexes and "fastq_2" not in columns:
-            indexes = [spec.index for spec in free]
-        if len(indexes) == 1 and columns[0] == "fastq_1":
-            return indexes[0]
-        words = " ".join(f"--map={column}=LABEL" for column in columns)
-        pairs = " (one label for both makes pairs)" if len(columns) > 1 else ""
-        inputs = ", ".join(f"{spec.name} ({spec.type or spec.kind})" for spec in free)
-        self._note_column(columns[0], f"which input is it for? {words} says it{pairs}; there are {inputs or 'none'}")
-        return ""
-
     def _in_order(self, spec: InputSpec, columns: list[str]) -> list[str]:
         """The columns of an input, those of forward reads first: as they are mapped, but for fastq_1 and fastq_2."""
         order = FASTQ + list(self.mapping)
@@ -198,16 +203,18 @@ class SheetInputs:
 
     # ------------------------------------------------------------------------------------------- what a row gives
 
-    def _value(self, inputs: InputValues, row: SheetRow, index: str, columns: list[str], allow_several: bool = False
-               ) -> InputValue:
-        """What a row gives to an input; None if its cells are empty, or wrong, which is noted."""
-        spec = self.specs[index]
+    def _value(self, inputs: InputValues, row: SheetRow, index: str, columns: list[str], allow_several: bool = False,
+               spec: InputSpec | None = None) -> InputValue:
+        """What a row gives to an input, or to one of this `spec`; None if its cells are empty, or wrong, which is noted."""
+        spec = element_spec(spec or self.specs[index])
         if not _is_filled(row, columns):
             return None
         for column in (column for column in columns if column in row.varying):
             self.sheet.note(row, column, row.varying[column])
         if len(columns) == 1 and (spec.kind == "parameter" or columns[0] not in FASTQ):
             words = [word for word in row.cells[columns[0]] if word]
+            if spec.multiple and not spec.choices:      # a cell has no other way to name several
+                words = [part.strip() for word in words for part in word.split(",")]
             if spec.kind != "parameter":
                 words = [absolute_word(self.sheet.folder, word) for word in words]
             return self._try(inputs, row, columns[0], index, partial(inputs.parse_value, spec, words))
@@ -217,13 +224,8 @@ class SheetInputs:
                   for word in row.cells[column]] for column in columns]
         if len(inputs.problems) > before:
             return None
-        if self.lanes.together and len(row.cells[columns[0]]) > 1 and all(_can_be_joined(spec, reads) for reads in files):
-            files = [[self._try(inputs, row, column, index, partial(_join, row.sample, column, reads))]
-                     if any(reads) else [None] for column, reads in zip(columns, files)]
-            if len(inputs.problems) > before:
-                return None
-        return self._try(inputs, row, ", ".join(columns), index,
-                         partial(_arrange_reads, spec, row.sample, columns, files, allow_several))
+        return self._try(inputs, row, ", ".join(columns), index, partial(
+            _arrange_reads, spec, row.sample, columns, files, allow_several, inputs.lanes))
 
     def _try(self, inputs: InputValues, row: SheetRow, column: str, index: str, make: Callable[[], InputValue]
              ) -> InputValue:
@@ -233,6 +235,47 @@ class SheetInputs:
         for problem in inputs.problems[before:]:
             self.sheet.note(row, column, problem.removeprefix(f"input {self.specs[index].name}: "))
         return inputs.values.pop(index, None)
+
+
+def _index_of_reads(sheet: SampleSheet, specs: dict[str, InputSpec], columns: list[str], taken: set[str]) -> str:
+    """The one input that FASTQ columns can go to; "" if there is not exactly one, which is noted."""
+    free = [spec for spec in specs.values() if spec.kind != "parameter" and spec.index not in taken]
+    indexes = [spec.index for spec in free if spec.kind == "collection"]
+    if not indexes and "fastq_2" not in columns:
+        indexes = [spec.index for spec in free]
+    if len(indexes) == 1 and columns[0] == "fastq_1":
+        return indexes[0]
+    words = " ".join(f"--map={column}=LABEL" for column in columns)
+    pairs = " (one label for both makes pairs)" if len(columns) > 1 else ""
+    inputs = ", ".join(f"{spec.name} ({spec.type or spec.kind})" for spec in free)
+    sheet.note(None, columns[0], f"which input is it for? {words} says it{pairs}; there are {inputs or 'none'}", sheet.line)
+    return ""
+
+
+def _as_sample_sheet(sheet: SampleSheet, inputs: InputValues, spec: InputSpec, columns: list[str],
+                     elements: dict[str, tuple[SheetRow, Any]]) -> CollectionInput | None:
+    """A sample sheet of these elements, each with the values that its row has in the columns that the input defines; None
+    where something is wrong, which is noted."""
+    rows: dict[str, list[Any]] = {}
+    before = len(sheet.problems)
+    for column, is_needed in column_names(spec).items():
+        if is_needed and column not in sheet.columns:
+            problem = f"input {spec.name} takes values from a column of that name, and there is none"
+            sheet.note(None, column, problem, sheet.line)
+    for name, (row, value) in elements.items():
+        if isinstance(value, CollectionInput) and value.type.startswith("list"):
+            sheet.note(row, columns[0], "is several files, and an element of a sample sheet is one")
+        if any(needed and column not in sheet.columns for column, needed in column_names(spec).items()):
+            continue
+        try:
+            rows.update(parse_cells(spec, name, {column: texts[0] for column, texts in row.cells.items() if texts}))
+        except GalaxyError as error:
+            sheet.note(row, "", f"input {spec.name}: {str(error).removeprefix(f'rows: {name}: ')}")
+    if len(sheet.problems) > before:
+        inputs.faulty.add(spec.index)
+        return None
+    extras = {"column_definitions": [*map(parse_column, spec.settings["column_definitions"])], "rows": rows} if rows else {}
+    return CollectionInput(spec.type, [(name, value) for name, (_, value) in elements.items()], "", extras)
 
 
 def parse_column_map(texts: Iterable[str]) -> dict[str, str]:
@@ -313,13 +356,15 @@ def _reads_mismatch(spec: InputSpec, columns: list[str]) -> str:
 
 
 def _arrange_reads(spec: InputSpec, sample: str, columns: list[str], files: list[list[DatasetInput | None]],
-                   allow_several: bool) -> InputValue:
-    """A sample's files as an input takes them: several lanes as a list, and one too if the input takes a list. If it takes
-    one pair, several are an error unless they are allowed."""
+                   allow_several: bool, together: Lanes = SEPARATE) -> InputValue:
+    """A sample's files as an input takes them: several lanes `together`, else as a list, and one too if the input takes a
+    list. If it takes one pair, several are an error unless they are allowed."""
     places = [leaf.source.path if leaf.source else leaf.ref["id"] for column in files for leaf in column if leaf]
     repeated = next((place for place in places if places.count(place) > 1), "")
     if repeated:
         raise GalaxyError(f"{repeated}: is there twice", USAGE)
+    if together.together and len(files[0]) > 1 and all(_can_be_joined(spec, reads) for reads in files):
+        files = [[_join(sample, column, reads)] if any(reads) else [None] for column, reads in zip(columns, files)]
     unpaired_too = spec.type.endswith("paired_or_unpaired")
     lanes: list[DatasetInput | CollectionInput] = []
     for forward, reverse in zip(files[0], files[1] if len(files) == 2 else [None] * len(files[0])):

@@ -1,7 +1,9 @@
 """Collections: the names of their elements, the form in which requests take them, and whether the elements arrived."""
 from __future__ import annotations
 
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +11,13 @@ from typing import Any
 from common import NON_TERMINAL_DATASET_STATES, STILL_RUNNING, TERMINAL_JOB_STATES, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.hashing import known_hashes
-from galaxy_api_scripts.datasets.sources import Source, pair_reads, stem
+from galaxy_api_scripts.datasets.sources import Source, mate_of, pair_reads, stem
 from galaxy_api_scripts.datasets.target_history import last_hid
 from galaxy_api_scripts.polling import DEAD_JOB_STATES, describe_timeout
 
-COLLECTION_TYPES = ("list", "paired", "list:paired")
+COLLECTION_TYPES = ("list", "paired", "list:paired", "paired_or_unpaired", "list:paired_or_unpaired", "list:list",
+                    "list:list:paired")     # those that users see named; more lists around them are arranged too
+ARRANGED_TYPES = re.compile(r"list(:list)*(:paired|:paired_or_unpaired)?|paired|paired_or_unpaired")
 MAX_NAME_LENGTH = 219       # characters of an element's identifiers together; with more, the job of Galaxy 26.1 fails
 TIMEOUTS = (10, 600)        # seconds for a connection and an answer: 1,000 elements take Galaxy 26.1 up to 15
 
@@ -29,32 +33,79 @@ class ElementSource:
     location: str                   # a path or URL, or the dataset's id
     source: Source | None = None    # None for a dataset
 
+    @property
+    def folders(self) -> list[str]:
+        """The folders that it is in: of a file, or of a dataset that is named by its path in one."""
+        is_file = self.source or "/" in self.location
+        return [part for part in re.split("[/?#]+", self.location if is_file else self.name)[:-1] if part]
+
+
+def is_arrangeable(collection_type: str) -> bool:
+    """Whether files and datasets can be arranged as a collection of this type by their names and folders alone."""
+    return bool(ARRANGED_TYPES.fullmatch(collection_type))
+
 
 def arrange_elements(collection_type: str, parts: list[ElementSource]) -> dict[Identifiers, ElementSource]:
-    """The elements of a collection of one of the `COLLECTION_TYPES`, in their order.
+    """The elements of a collection whose type `is_arrangeable`, in their order.
 
-    Names lose the extension that tells the datatype; `pair_reads` finds the pairs. Two parts with one name, one without a
-    mate, and a name that is too long are usage errors.
+    Names lose the extension that tells the datatype; `pair_reads` finds the pairs; of lists in a list, the outer ones are
+    named by the folders that the parts are in. Two parts with one name, one without a mate in a type that takes pairs only,
+    and a name that is too long are usage errors.
     """
     if not parts:
         raise GalaxyError("there is nothing to make a collection of", USAGE)
-    elements: dict[Identifiers, ElementSource] = {}
-    if collection_type == "list":
-        elements = {(name,): part for name, part in _by_unique_name((stem(part.name), part) for part in parts).items()}
-    else:
-        by_name = _by_unique_name((part.name, part) for part in parts)
-        pairs = pair_reads(list(by_name))
-        if collection_type == "paired" and len(pairs) != 1:
-            raise GalaxyError(
-                f"--type=paired takes one pair, and here are {len(pairs)}: list:paired takes any number", USAGE)
-        for sample, forward, reverse in pairs:
-            outer = () if collection_type == "paired" else (sample,)
-            elements.update({(*outer, "forward"): by_name[forward], (*outer, "reverse"): by_name[reverse]})
+    inner = collection_type.split(":")
+    depth = max(inner.count("list") - 1, 0)
+    groups: dict[Identifiers, list[ElementSource]] = {}
+    for part in parts:
+        folders = part.folders[len(part.folders) - depth:] if depth else []
+        if len(folders) < depth:
+            raise GalaxyError(f"{part.location}: is in no folder, which would name the outer element of a {collection_type}",
+                              USAGE)
+        groups.setdefault(tuple(folders), []).append(part)
+    elements = {(*folders, *identifiers): part for folders, group in groups.items()
+                for identifiers, part in _arrange_group(":".join(inner[depth:]), group, bool(depth)).items()}
     for identifiers, part in elements.items():
         if len(":".join(identifiers)) > MAX_NAME_LENGTH:
             raise GalaxyError(f"{part.location}: too long a name for an element: Galaxy takes {MAX_NAME_LENGTH} characters",
                               USAGE)
     return elements
+
+
+def _arrange_group(collection_type: str, parts: list[ElementSource], is_inner: bool) -> dict[Identifiers, ElementSource]:
+    """The elements of a list, of a pair, or of a list of pairs, some of them single in `paired_or_unpaired`. Names of those
+    that are `inner` are without their folders."""
+    named = [(part.name.rpartition("/")[2] if is_inner else part.name, part) for part in parts]
+    if collection_type == "list":
+        return {(name,): part for name, part in _by_unique_name((stem(name), part) for name, part in named).items()}
+    by_name = _by_unique_name(named)
+    single = _find_single(by_name) if collection_type.endswith("paired_or_unpaired") else {}
+    pairs = pair_reads([name for name in by_name if name not in single])
+    if not collection_type.startswith("list") and len(pairs) + len(single) != 1:
+        raise GalaxyError(f"--type={collection_type} takes one pair, and here are {len(pairs) + len(single)}: "
+                          f"list:{collection_type} takes any number", USAGE)
+    twice = [sample for sample, count in Counter([*(pair[0] for pair in pairs), *single.values()]).items() if count > 1]
+    if twice:
+        raise GalaxyError(f"two samples would be {twice[0]!r} in the collection", USAGE)
+    elements: dict[Identifiers, ElementSource] = {}
+    samples = {name: (pair[0], {"forward": pair[1], "reverse": pair[2]}) for pair in pairs for name in pair[1:]}
+    for name in by_name:        # in their order
+        sample, mates = samples.get(name) or (single[name], {"unpaired": name})
+        outer = (sample,) if collection_type.startswith("list") else ()
+        elements.update({(*outer, mate): by_name[file] for mate, file in mates.items()})
+    return elements
+
+
+def _find_single(names: Iterable[str]) -> dict[str, str]:
+    """`{name: sample}` of those without a mate; that of reverse reads is a usage error, since forward ones are missing."""
+    single, known = {}, list(names)
+    for name in known:
+        sample, mate, is_forward = mate_of(name)
+        if mate and mate not in known and not is_forward:
+            raise GalaxyError(f"not in pairs: {name} (there is no {mate})", USAGE)
+        if not mate or mate not in known:
+            single[name] = sample or stem(name)
+    return single
 
 
 def _by_unique_name(items: Iterable[tuple[str, ElementSource]]) -> dict[str, ElementSource]:
@@ -66,13 +117,17 @@ def _by_unique_name(items: Iterable[tuple[str, ElementSource]]) -> dict[str, Ele
     return by_name
 
 
-def nest_elements(leaves: dict[Identifiers, dict[str, Any]], wrap: Callable[[list[Any]], dict[str, Any]]
-                  ) -> list[dict[str, Any]]:
-    """The elements as a request takes them: named `leaves`, the two of a pair inside what `wrap` makes of them."""
-    outer: dict[Identifiers, list[Any]] = {}
+def nest_elements(leaves: dict[Identifiers, Any], collection_type: str, wrap: Callable[[str, list[Any]], Any],
+                  name_leaf: Callable[[str, Any], Any] = lambda name, leaf: {**leaf, "name": name},
+                  name_inner: Callable[[str, Any], Any] = lambda name, inner: {"name": name, **inner}) -> list[Any]:
+    """The elements as a request takes them: named `leaves`, those of an inner collection in what `wrap` makes of type and
+    elements."""
+    inner_type, groups = collection_type.partition(":")[2], dict[str, dict[Identifiers, Any]]()
     for identifiers, leaf in leaves.items():
-        outer.setdefault(identifiers[:-1], []).append({**leaf, "name": identifiers[-1]})
-    return outer[()] if () in outer else [{"name": identifiers[0], **wrap(pair)} for identifiers, pair in outer.items()]
+        groups.setdefault(identifiers[0], {})[identifiers[1:]] = leaf
+    return [name_leaf(name, group[()]) if () in group else
+            name_inner(name, wrap(inner_type, nest_elements(group, inner_type, wrap, name_leaf, name_inner)))
+            for name, group in groups.items()]
 
 
 def element_datasets(elements: list[dict[str, Any]], outer: Identifiers = ()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from common import USAGE, GalaxyError
+from galaxy_api_scripts.datasets.local_file import require_joinable
 from galaxy_api_scripts.datasets.sources import Source, guess_datatype, mate_of
 
 MODES = ("together", "separate")
@@ -118,6 +119,8 @@ def join_lanes(sources: list[Source], lanes: Lanes, ext: str = "") -> list[Sourc
         mate = by_name.get(mate_of(source.name)[1])
         if mate and have_other_lanes(source.local_paths, mate.local_paths):
             raise GalaxyError(f"{source.name} and {mate.name} are of different lanes: {source.path}; {mate.path}", USAGE)
+    for source in by_name.values():
+        require_joinable(source)
     return [joined.get(id(source), source) for source in sources if id(source) in joined or source not in files]
 
 

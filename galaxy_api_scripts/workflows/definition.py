@@ -271,8 +271,9 @@ _OTHER_VERSION = r"tool id '([^']+)'[^>]*>Using version '([^']+)' instead of ver
 
 def input_details(workflow: Workflow) -> list[dict[str, Any]]:
     """The inputs of an exported workflow: dicts of `index`, `label` (None where it has none), `kind` (dataset, collection,
-    or a parameter's type), `collection_type`, `datatypes`, `optional` (true with a default too), `default`, `choices`,
-    `fields` (of a record), `columns` (of a sample sheet), `annotation` and `uuid`."""
+    or a parameter's type), `collection_type`, `datatypes`, `optional` (true with a default too), `default`, `choices`
+    (those that are only suggested too), `fields` (of a record), `columns` (of a sample sheet), `multiple`, `range` and
+    `pattern` (of a parameter, for people), `annotation` and `uuid`."""
     rows = []
     for index, step in workflow["steps"].items():
         if step["type"] not in INPUT_KINDS:
@@ -289,8 +290,23 @@ def input_details(workflow: Workflow) -> list[dict[str, Any]]:
             "collection_type": settings.get("collection_type") or None, "datatypes": list(settings.get("format") or []),
             "optional": bool(settings.get("optional")) or default is not None, "default": default, "choices": choices,
             "fields": settings.get("fields") or [], "columns": settings.get("column_definitions") or [],
-            "annotation": step.get("annotation") or None, "uuid": step.get("uuid")})
+            **describe_limits(settings), "annotation": step.get("annotation") or None, "uuid": step.get("uuid")})
     return rows
+
+
+def describe_limits(settings: dict[str, Any]) -> dict[str, Any]:
+    """`multiple`, `range` (of numbers, or of a text's length) and `pattern` of a parameter's settings; None for no limit."""
+    validators = [{**settings, "type": "in_range"}, *(settings.get("validators") or [])]
+    ranges = [f"{'length ' if each['type'] == 'length' else ''}{_bound(each, 'min')}..{_bound(each, 'max')}"
+              for each in validators if each.get("type") in ("in_range", "length")]
+    patterns = [f"{'not ' if str(each.get('negate')).lower() == 'true' else ''}{each.get('expression')}"
+                for each in validators if each.get("type") == "regex"]
+    return {"multiple": bool(settings.get("multiple")), "pattern": ", ".join(patterns) or None,
+            "range": ", ".join(each for each in ranges if not each.endswith("..") or each[0] != ".") or None}
+
+
+def _bound(validator: dict[str, Any], name: str) -> str:
+    return "" if validator.get(name) is None else str(validator[name])
 
 
 def step_details(workflow: Workflow) -> list[dict[str, Any]]:

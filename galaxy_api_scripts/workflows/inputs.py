@@ -19,7 +19,8 @@ from functools import partial
 from typing import Any
 
 from common import USAGE, Galaxy, GalaxyError, bool_option, did_you_mean, one_line, shorten
-from galaxy_api_scripts.datasets.collections import COLLECTION_TYPES, ElementSource, arrange_elements
+from galaxy_api_scripts.datasets.collections import ElementSource, arrange_elements, is_arrangeable, nest_elements
+from galaxy_api_scripts.datasets.lanes import SEPARATE, join_lanes, without_index_reads
 from galaxy_api_scripts.datasets.references import ReferenceProblem
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources
 from galaxy_api_scripts.workflows.references import ReferenceResolver
@@ -47,8 +48,14 @@ class InputSpec:
 
     @property
     def type(self) -> str:
-        """A collection's type, such as list:paired, or a parameter's, such as integer; "" where any is taken."""
-        return str(self.settings.get("collection_type") or self.settings.get("parameter_type") or "")
+        """A collection's type, such as list:paired, the first one where it takes several, or a parameter's, such as integer;
+        "" where any is taken."""
+        return (self.collection_types or [str(self.settings.get("parameter_type") or "")])[0]
+
+    @property
+    def collection_types(self) -> list[str]:
+        """The types of collections that it takes; [] where it takes any."""
+        return [kind.strip() for kind in str(self.settings.get("collection_type") or "").split(",") if kind.strip()]
 
     @property
     def required(self) -> bool:
@@ -137,6 +144,7 @@ class InputValues:
         self.problems: list[str] = []
         self.faulty: set[str] = set()       # indexes of those that have a problem
         self.resolver = ReferenceResolver(galaxy, history)
+        self.lanes = SEPARATE
 
     def copy(self) -> InputValues:
         """A copy for another run of the workflow, with the present values and problems. What Galaxy answers to either is
@@ -200,7 +208,7 @@ class InputValues:
         for spec in self.specs.values():
             if spec.required and spec.index not in self.values and spec.index not in self.faulty:
                 form = {"dataset": "a file, URL or hda:ID", "collection": "files, a folder or hdca:ID"}
-                if spec.kind == "collection" and spec.type and spec.type not in COLLECTION_TYPES:
+                if spec.kind == "collection" and spec.type and not is_arrangeable(spec.type):
                     form["collection"] = f"a collection of type {spec.type}, as hdca:ID"
                 yield spec, (f"input {spec.name}: is missing: {shlex.quote(spec.name + '=VALUE')} gives it "
                              f"{form.get(spec.kind) or f'its value ({spec.type})'}")
@@ -221,21 +229,24 @@ class InputValues:
             raise GalaxyError(f"{collections[0].place} is a collection, so it must be the only value", USAGE)
         if collections:
             return check_collection(spec, collections[0])
-        datasets = [with_datatype(spec, dataset) for dataset in datasets]
+        datasets = [with_datatype(spec, dataset) for dataset in self._put_together(spec, datasets)]
         if spec.kind == "dataset" and len(datasets) == 1 and not _stands_for_several(texts[0]):
             return datasets[0]
         kind = "list" if spec.kind == "dataset" else spec.type or "list"      # a list is mapped over
-        if kind not in COLLECTION_TYPES:
+        if not is_arrangeable(kind):
             raise GalaxyError(f"expected a collection of type {kind}: give it as hdca:ID, or in a job file", USAGE)
-        arrangement = arrange_elements(kind, [ElementSource(dataset.name, dataset.place) for dataset in datasets])
-        by_name = {(dataset.name, dataset.place): dataset for dataset in reversed(datasets)}
-        placed = {names: by_name[element.name, element.location] for names, element in arrangement.items()}
-        if kind != "list:paired":
-            return CollectionInput(kind, [(names[-1], dataset) for names, dataset in placed.items()])
-        samples: dict[str, CollectionInput] = {}
-        for (sample, mate), dataset in placed.items():
-            samples.setdefault(sample, CollectionInput("paired", [])).elements.append((mate, dataset))
-        return CollectionInput(kind, list(samples.items()))
+        return arrange_datasets(kind, datasets)
+
+    def _put_together(self, spec: InputSpec, datasets: list[DatasetInput]) -> list[DatasetInput]:
+        """The datasets with one in place of files that are its lanes; without index reads, where the input takes pairs."""
+        sources = [dataset.source for dataset in datasets if dataset.source]
+        if len(datasets) < 2 or not any(self.lanes.split(source.name)[0] for source in sources):
+            return datasets
+        if "paired" in spec.type:
+            sources = without_index_reads(sources)
+        joined = join_lanes(sources, self.lanes)
+        return [*(DatasetInput(source.path, source=source, name=os.path.basename(source.name)) for source in joined),
+                *(dataset for dataset in datasets if not dataset.source)]
 
     def expand_word(self, text: str) -> list[DatasetInput]:
         """The datasets that one VALUE of a dataset or collection stands for."""
@@ -260,6 +271,16 @@ class InputValues:
         ref = {"src": kind, "id": str(about["id"]) if src in ("hid", "lib") else identity}
         collection_type = about.get("collection_type") or ""
         return DatasetInput(label, ref, name=about.get("name") or ref["id"], collection_type=collection_type)
+
+
+def arrange_datasets(kind: str, datasets: list[DatasetInput]) -> CollectionInput:
+    """The datasets as a collection of the type `kind`; see `arrange_elements`."""
+    parts = [ElementSource(dataset.name, dataset.place, dataset.source) for dataset in datasets]
+    arrangement = arrange_elements(kind, parts)
+    by_name = {(dataset.name, dataset.place): dataset for dataset in reversed(datasets)}
+    placed = {names: by_name[element.name, element.location] for names, element in arrangement.items()}
+    return CollectionInput(kind, nest_elements(placed, kind, CollectionInput, lambda name, dataset: (name, dataset),
+                                               lambda name, inner: (name, inner)))
 
 
 def ambiguous_input(name: str, count: int) -> str:
@@ -288,10 +309,12 @@ def _stands_for_several(text: str) -> bool:
 
 def check_collection(spec: InputSpec, collection: DatasetInput) -> DatasetInput:
     """The collection that Galaxy has, unless the input neither takes it nor can be mapped over it."""
-    kind, expected = collection.collection_type, spec.type if spec.kind == "collection" else ""
-    if expected and kind and not (kind == expected or kind.endswith(f":{expected}") or "paired_or_unpaired" in expected
-                                  or expected.startswith("sample_sheet") or kind.startswith("sample_sheet")):
-        raise GalaxyError(f"{collection.place} is a collection of type {kind}, and the input takes {expected}", USAGE)
+    kind, expected = collection.collection_type, spec.collection_types if spec.kind == "collection" else []
+    if expected and kind and not kind.startswith("sample_sheet") and not any(
+            kind == each or kind.endswith(f":{each}") or "paired_or_unpaired" in each or each.startswith("sample_sheet")
+            for each in expected):
+        raise GalaxyError(f"{collection.place} is a collection of type {kind}, and the input takes {' or '.join(expected)}",
+                          USAGE)
     return collection
 
 
@@ -312,7 +335,8 @@ def parse_parameter(spec: InputSpec, value: Any) -> Any:
         raise GalaxyError("takes one value, not a list", USAGE)
     if spec.multiple:
         single = replace(spec, settings={**spec.settings, "multiple": False})
-        return [parse_parameter(single, part) for part in (value if isinstance(value, list) else [value])]
+        parts = [part for each in (value if isinstance(value, list) else [value]) for part in split_choices(spec, each)]
+        return [parse_parameter(single, part) for part in parts]
     if isinstance(value, dict):
         raise GalaxyError(f"is a parameter ({spec.type}) and takes a value, not a file", USAGE)
     if isinstance(value, str):
@@ -325,6 +349,13 @@ def parse_parameter(spec: InputSpec, value: Any) -> Any:
     for validator in [{**spec.settings, "type": "in_range"}, *(spec.settings.get("validators") or [])]:
         _validate(validator, converted)
     return converted
+
+
+def split_choices(spec: InputSpec, value: Any) -> list[Any]:
+    """The values in a text that commas separate, where the input has choices, and none of them is that text."""
+    if not isinstance(value, str) or "," not in value or not spec.choices or value in spec.choices:
+        return [value]
+    return [part.strip() for part in value.split(",")]
 
 
 def _convert(kind: str, text: str) -> Any:

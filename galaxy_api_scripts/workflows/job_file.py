@@ -30,6 +30,7 @@ from galaxy_api_scripts.workflows.inputs import (
     reject_placeholder,
     with_datatype,
 )
+from galaxy_api_scripts.workflows.sample_sheets import parse_sheet
 
 KEYS = {"File": {"class", "path", "location", "contents", "galaxy_id", "composite_data", "metadata", "filetype", "format",
                  "ext", "dbkey", "name", "tags", "hashes", "decompress", "deferred", "identifier"},
@@ -37,8 +38,6 @@ KEYS = {"File": {"class", "path", "location", "contents", "galaxy_id", "composit
                        "column_definitions", "rows"}}
 COLLECTION = re.compile(r"(list|paired|paired_or_unpaired|record)(:(list|paired|paired_or_unpaired|record))*|"
                         r"sample_sheet(:(paired|paired_or_unpaired|record))?")      # the types that Galaxy 26.1 knows
-# A sample sheet's types of columns that are no texts, as a workflow's inputs call them.
-COLUMN_TYPES = {"int": "integer", "float": "float", "boolean": "boolean"}
 
 
 def read_job_file(values: InputValues, name: str) -> None:
@@ -138,9 +137,9 @@ def _parse_collection(job: JobFile, spec: InputSpec, value: dict[str, Any]) -> C
     for number, member in enumerate(members):
         element = _parse_element(job, inner, member)
         name = member.get("identifier") or member.get("name") or (
-            stem(element.name) if isinstance(element, DatasetInput) and kind != "paired" else "")
-        if not name and kind == "paired":
-            name = ("forward", "reverse")[number] if number < 2 else ""
+            stem(element.name) if isinstance(element, DatasetInput) and not kind.startswith("paired") else "")
+        if not name and kind in ("paired", "paired_or_unpaired"):
+            name = "unpaired" if len(members) == 1 and kind != "paired" else ("forward", "reverse", "")[min(number, 2)]
         elements.append((str(name), element))
     names = [name for name, _ in elements]
     for name in names:
@@ -150,10 +149,12 @@ def _parse_collection(job: JobFile, spec: InputSpec, value: dict[str, Any]) -> C
                           f"{', '.join(name for name in names if name) or 'none'}", USAGE)
     if kind == "paired" and names != ["forward", "reverse"]:
         raise GalaxyError(f"the elements of a pair are forward and reverse, not {', '.join(names)}", USAGE)
+    if kind == "paired_or_unpaired" and names not in (["forward", "reverse"], ["unpaired"]):
+        raise GalaxyError(f"the elements are forward and reverse, or unpaired alone, not {', '.join(names)}", USAGE)
     for name, element in elements:
         if (":" in kind) != isinstance(element, CollectionInput):
             raise GalaxyError(f"a collection of type {kind} can't have the element {name!r}", USAGE)
-    extras = _parse_record(spec, value, names) if kind == "record" else _parse_sheet(spec, value, names, kind)
+    extras = _parse_record(spec, value, names) if kind == "record" else parse_sheet(spec, value, names, kind)
     if kind == "record":
         order = [each["name"] for each in extras["fields"]]
         elements.sort(key=lambda element: order.index(element[0]))
@@ -167,59 +168,6 @@ def _parse_record(spec: InputSpec, value: dict[str, Any], names: list[str]) -> d
     if set(names) != set(expected):
         raise GalaxyError(f"the elements of the record are {', '.join(expected)}, not {', '.join(names)}", USAGE)
     return {"fields": fields}
-
-
-def _parse_sheet(spec: InputSpec, value: dict[str, Any], names: list[str], kind: str) -> dict[str, Any]:
-    """The `column_definitions` (the job file's, else the input's) and `rows` of a sample sheet; {} where it has none."""
-    columns, rows = value.get("column_definitions"), value.get("rows")
-    if not kind.startswith("sample_sheet"):
-        if columns or rows:
-            raise GalaxyError(f"a collection of type {kind} has no rows: collection_type: sample_sheet has", USAGE)
-        return {}
-    columns = columns or spec.settings.get("column_definitions")
-    if not columns and not rows:
-        return {}
-    if not isinstance(columns, list) or not all(isinstance(column, dict) and column.get("name") for column in columns):
-        raise GalaxyError("rows need column_definitions, a list of name and type", USAGE)
-    if not isinstance(rows, dict) or set(map(str, rows)) != set(names):
-        raise GalaxyError(f"rows: expected values for each of {', '.join(names)}", USAGE)
-    columns = [_parse_column(column) for column in columns]
-    return {"column_definitions": columns, "rows": {name: _parse_row(columns, name, rows[name]) for name in names}}
-
-
-def _column_spec(column: dict[str, Any]) -> InputSpec:
-    settings = {**column, "parameter_type": COLUMN_TYPES.get(str(column.get("type")), "text")}
-    return InputSpec("", str(column["name"]), "", "parameter", settings)
-
-
-def _parse_column(column: dict[str, Any]) -> dict[str, Any]:
-    """A column's definition with its values in the column's type, and its limits as numbers."""
-    plain = replace(_column_spec(column), settings={**_column_spec(column).settings, "restrictions": [], "validators": []})
-    typed = {**column, "optional": bool_option(str(column.get("optional", "false")), f"{plain.name}: optional")}
-    for key in ("default_value", "restrictions", "suggestions"):
-        if column.get(key) is not None:
-            values = column[key] if isinstance(column[key], list) else [column[key]]
-            parsed = [parse_parameter(plain, each) for each in values]
-            typed[key] = parsed if isinstance(column[key], list) else parsed[0]
-    typed["validators"] = [{name: float(limit) if name in ("min", "max") and isinstance(limit, str) else limit
-                            for name, limit in validator.items()}
-                           for validator in column.get("validators") or []]
-    return typed
-
-
-def _parse_row(columns: list[dict[str, Any]], name: str, row: Any) -> list[Any]:
-    if not isinstance(row, list) or len(row) != len(columns):
-        raise GalaxyError(f"rows: {name}: expected {len(columns)} values: "
-                          f"{', '.join(str(column['name']) for column in columns)}", USAGE)
-    parsed = []
-    for column, text in zip(columns, row):
-        if text is None and not column["optional"]:
-            raise GalaxyError(f"rows: {name}: {column['name']} is empty", USAGE)
-        try:
-            parsed.append(column.get("default_value") if text is None else parse_parameter(_column_spec(column), text))
-        except GalaxyError as error:
-            raise GalaxyError(f"rows: {name}: {column['name']}: {error}", USAGE) from None
-    return parsed
 
 
 def _parse_file(job: JobFile, spec: InputSpec, value: dict[str, Any]) -> DatasetInput:

@@ -15,6 +15,7 @@ from common import USAGE, Galaxy, GalaxyError, did_you_mean, format_table, one_l
 from galaxy_api_scripts.tools.catalog import DATA_PARAMS, iter_inputs, list_choices, without_numbers
 from galaxy_api_scripts.workflows.definition import (
     Workflow,
+    describe_limits,
     describe_tools,
     input_details,
     iter_tool_steps,
@@ -47,30 +48,30 @@ def param_settings(param: dict[str, Any] | None) -> dict[str, Any]:
     values = list_choices(param) or []
     # Galaxy 26.1 takes the words that people see too.
     labels = [option[0] for option in param.get("options") or [] if isinstance(option, list)] if values else []
-    return {"parameter_type": kind, "optional": bool(param.get("optional")),
+    return {"parameter_type": kind, "optional": bool(param.get("optional")), "multiple": bool(param.get("multiple")),
             **({"min": param.get("min"), "max": param.get("max")} if kind in ("integer", "float") else {}),
-            "restrictions": [] if param.get("multiple") else list(dict.fromkeys([*values, *labels])),
+            "restrictions": list(dict.fromkeys([*values, *labels])),
             "words": [param["truevalue"], param["falsevalue"]] if kind == "boolean" else []}
 
 
 # ------------------------------------------------------------------------------------------------ those that a line sets
 
 def resolve_parameters(workflow: Workflow, parameters: Iterable[tuple[str, str, str]]
-                       ) -> tuple[dict[str, dict[str, str]], list[GalaxyError]]:
+                       ) -> tuple[dict[str, dict[str, Any]], list[GalaxyError]]:
     """`{tool or index: {name: value}}`, an invocation's parameters, from (tool, name, value) for each; and the errors.
 
     `tool` is a tool's id, for all its steps, or the index, id, uuid or label of one step. Galaxy 26.1 ignores a tool, a
     step and a name that it does not know, and takes false for any word that is no truth value: they are errors here.
     """
-    chosen: dict[str, dict[str, str]] = {}
+    chosen: dict[str, dict[str, Any]] = {}
     errors = []
     for tool, name, value in parameters:
         try:
             key, step = _find_tool_step(workflow, tool)
-            _check_parameter(workflow, tool, step, name, value)
+            checked = _check_parameter(workflow, tool, step, name, value)
             if name in chosen.setdefault(key, {}):
                 raise GalaxyError(f"parameter {name} of {tool} is given twice", USAGE)
-            chosen[key][name] = value
+            chosen[key][name] = checked
         except GalaxyError as error:
             errors.append(error)
     return chosen, errors
@@ -97,8 +98,9 @@ def _find_tool_step(workflow: Workflow, tool: str) -> tuple[str, str]:
                       USAGE, table=format_table(rows, ["index", "label", "tool", "uuid"]))
 
 
-def _check_parameter(workflow: Workflow, tool: str, index: str, name: str, value: str) -> None:
-    """Raise `GalaxyError` (USAGE) for a parameter that Galaxy would ignore, and for a value that it would refuse."""
+def _check_parameter(workflow: Workflow, tool: str, index: str, name: str, value: str) -> Any:
+    """The value as Galaxy takes it: the text, or of a parameter that takes several a list of them. Raise `GalaxyError`
+    (USAGE) for a parameter that Galaxy would ignore, and for a value that it would refuse."""
     step, params = workflow["steps"][index], tool_params(workflow, index)
     param = find_param(params, name)
     has_form = bool((workflow["editor"]["steps"].get(index) or {}).get("config_form"))      # else the server lacks the tool
@@ -110,11 +112,12 @@ def _check_parameter(workflow: Workflow, tool: str, index: str, name: str, value
         raise GalaxyError(f"parameter {name} of {tool} comes from an input or another step of the workflow", USAGE)
     settings = param_settings(param)
     if value in settings.get("words", ()) or (value == "" and settings.get("optional")):
-        return
+        return value
     try:
-        parse_parameter(InputSpec(index, name, "", "parameter", settings), value)
+        parsed = parse_parameter(InputSpec(index, name, "", "parameter", settings), value)
     except GalaxyError as error:
         raise GalaxyError(f"parameter {name} of {tool}: {error}", USAGE) from None
+    return parsed if isinstance(parsed, list) and len(parsed) > 1 else value
 
 
 def _has_repeats(step: dict[str, Any], name: str) -> bool:
@@ -179,7 +182,7 @@ def describe_inputs(galaxy: Galaxy, content: Workflow, editor: Workflow) -> list
         rows.append({"index": index, "label": about["label"], "kind": settings["parameter_type"], "collection_type": None,
                      "datatypes": [], "optional": bool(settings.get("optional")), "default": None,
                      "choices": settings.get("restrictions") or [], "fields": [], "columns": [],
-                     "annotation": "left for run time", "uuid": ""})
+                     **describe_limits(settings), "annotation": "left for run time", "uuid": ""})
     return rows
 
 

@@ -45,6 +45,8 @@ WORKFLOW = exported(
 @pytest.fixture
 def galaxy(requests_mock):
     requests_mock.get(f"{URL}/api/users/current", json={"id": "u"})
+    requests_mock.get(f"{URL}/api/datatypes", json=[{"extension": "bed"}, {"extension": "imzml", "composite_files": [
+        {"name": "imzml", "optional": False}, {"name": "ibd", "optional": False}]}])
     requests_mock.get(f"{URL}/api/workflows/{ID}", json={"id": ID, "name": "Wet days", "deleted": False})
     requests_mock.get(f"{URL}/api/workflows/{ID}/download?style=ga", json=WORKFLOW)
     requests_mock.get(f"{URL}/api/workflows/{ID}/download?style=editor", json=in_editor(WORKFLOW))
@@ -154,7 +156,7 @@ def test_what_is_left_for_run_time_and_a_records_fields_are_shown_and_in_the_tem
     text = capsys.readouterr().out
     job = yaml.safe_load(text)
     assert [one["identifier"] for one in job.pop("both")["elements"]] == ["left", "right"]
-    assert "# rows: dose, note\n" in text
+    assert "# rows: dose (int), note (string)\n" in text
     assert job.pop("sheet")["rows"] == {"todo_element_name": ["todo_param_value", "todo_param_value"]}
     assert job == {"Wet:cond": "todo_param_value", "who": "todo_param_value"}
 
@@ -315,6 +317,43 @@ def test_a_template_is_a_job_file(script, galaxy, capsys):
                 {**file, "identifier": "forward"}, {**file, "identifier": "reverse"}]}]}}
     assert "# dataset of datatype tabular or bed\ntable:" in text and "# collection (list:paired), optional\n" in text
     assert "# integer, optional\n# 1 2\n" in text and "# text\n# choices: a, b\n" in text
+
+
+LIMITED = [
+    ("data_input", "scan", {"format": ["imzml"]}), ("data_input", "given", {"format": ["bed"]}),
+    ("data_collection_input", "either", {"collection_type": "list:paired_or_unpaired"}),
+    ("data_collection_input", "sheet", {"collection_type": "sample_sheet", "column_definitions": [
+        {"name": "dose", "type": "int", "optional": False}, {"name": "note", "type": "string", "optional": True}]}),
+    ("parameter_input", "lines", {"parameter_type": "integer", "validators": [{"type": "in_range", "min": 1, "max": 9}]}),
+    ("parameter_input", "share", {"parameter_type": "float", "max": 1}),
+    ("parameter_input", "code", {"parameter_type": "text", "validators": [
+        {"type": "regex", "expression": "[a-z]+"}, {"type": "length", "min": 2}]}),
+    ("parameter_input", "picks", {"parameter_type": "text", "multiple": True, "restrictions": ["a", "b"]})]
+
+
+def test_limits_are_shown_and_in_the_template(script, galaxy, capsys):
+    workflow = exported(*(step(number, *about) for number, about in enumerate(LIMITED)))
+    workflow["steps"]["1"]["in"] = {"input": {"default": {"class": "File", "location": "base64://YQ==", "filetype": "bed"}}}
+    galaxy.get(f"{URL}/api/workflows/{ID}/download?style=ga", json=workflow)
+    assert script(workflow_template.main, KEY, URL, ID) == 0
+    text = capsys.readouterr().out
+    job = yaml.safe_load(text)
+    assert job["scan"] == {"class": "File", "filetype": "imzml", "composite_data": [
+        "todo_test_data_path.imzml", "todo_test_data_path.ibd"]}
+    assert job["given"] == {"class": "File", "location": "base64://YQ==", "filetype": "bed"}
+    assert job["picks"] == ["todo_param_value"] and job["sheet"]["rows"] == {
+        "todo_element_name": ["todo_param_value", "todo_param_value"]}
+    for line in ("rows: dose (int), note (string, optional)", "range: 1..9", "range: ..1", "range: length 2..",
+                 "pattern: [a-z]+", "text, several values", "choices: a, b",
+                 "reads without mates are one element, unpaired"):
+        assert f"# {line}\n" in text
+    assert script(workflow_show.main, "--format=jsonl", "--fields=label,multiple,range,pattern", KEY, URL, ID) == 0
+    rows = {row.pop("label"): tuple(row.values()) for row in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert rows["lines"] == (False, "1..9", None) and rows["share"] == (False, "..1", None)
+    assert rows["code"] == (False, "length 2..", "[a-z]+") and rows["picks"] == (True, None, None)
+    assert script(workflow_show.main, KEY, URL, ID) == 0
+    shown = capsys.readouterr().out
+    assert "text, several" in shown and "with dose (int), note (string, optional)" in shown
 
 
 def test_a_template_quotes_odd_names_and_keeps_names_unique(script, galaxy, capsys):

@@ -60,12 +60,43 @@ def test_the_longest_name():
 
 
 def test_elements_are_nested_as_requests_take_them():
-    assert nest_elements({("a",): {"src": "x", "name": "a.bed"}}, lambda pair: {}) == [{"src": "x", "name": "a"}]
-    leaves = {(sample, end): {"id": sample + end} for sample in "ab" for end in ("forward", "reverse")}
-    assert nest_elements(leaves, lambda pair: {"elements": pair}) == [
-        {"name": sample, "elements": [{"id": f"{sample}forward", "name": "forward"},
-                                      {"id": f"{sample}reverse", "name": "reverse"}]} for sample in "ab"]
-    assert nest_elements({}, lambda pair: {}) == []
+    def wrap(kind, inner):
+        return {"type": kind, "elements": inner}
+
+    assert nest_elements({("a",): {"src": "x", "name": "a.bed"}}, "list", wrap) == [{"src": "x", "name": "a"}]
+    ends = ("forward", "reverse")
+    leaves = {(outer, sample, end): {"id": sample + end} for outer in "xy" for sample in "ab" for end in ends}
+    pairs = [{"name": sample, "type": "paired", "elements": [{"id": f"{sample}{end}", "name": end} for end in ends]}
+             for sample in "ab"]
+    assert nest_elements(leaves, "list:list:paired", wrap) == [
+        {"name": outer, "type": "list:paired", "elements": pairs} for outer in "xy"]
+    assert nest_elements({}, "list", wrap) == []
+
+
+@pytest.mark.parametrize("kind, names, found", [
+    ("paired_or_unpaired", ["a_R1.fq", "a_R2.fq"], [("forward",), ("reverse",)]),
+    ("paired_or_unpaired", ["a.fq"], [("unpaired",)]),
+    ("list:paired_or_unpaired", ["c.fq", "a_R2.fq", "b_R1.fq", "a_R1.fq"],
+     [("c", "unpaired"), ("a", "forward"), ("a", "reverse"), ("b", "unpaired")]),
+    ("list:list", ["x/a.bed", "y/a.bed", "x/b.bed"], [("x", "a"), ("x", "b"), ("y", "a")]),
+    ("list:list:list", ["x/y/a.bed", "x/z/a.bed"], [("x", "y", "a"), ("x", "z", "a")]),
+    ("list:list:paired", ["x/a_1.fq", "x/a_2.fq", "y/a_2.fq", "y/a_1.fq"],
+     [(folder, "a", mate) for folder in "xy" for mate in ("forward", "reverse")])])
+def test_lists_in_lists_and_single_reads(kind, names, found):
+    """By the folders of files; of datasets, by those in their names."""
+    for elements in (parts(*names), [ElementSource(name, f"hda:{name[0]}") for name in names]):
+        if any("/" in name for name in names) and elements[0].location.startswith("/"):
+            elements = [ElementSource(name.rpartition("/")[2], f"/in/{name}") for name in names]
+        assert list(arrange_elements(kind, elements)) == found
+
+
+@pytest.mark.parametrize("kind, names, words", [
+    ("paired_or_unpaired", ["a.fq", "b.fq"], "takes one pair, and here are 2"),
+    ("list:paired_or_unpaired", ["a_R2.fq"], "no a_R1"),
+    ("list:paired_or_unpaired", ["a.fq", "a_R1.fq", "a_R2.fq"], "two samples would be 'a'"),
+    ("list:list", ["a.fq"], "is in no folder, which would name the outer element of a list:list")])
+def test_what_has_no_place_in_such_a_collection(kind, names, words):
+    assert words in refused(arrange_elements, kind, [ElementSource(name, "hda:1") for name in names])
 
 
 def element(name, **about):

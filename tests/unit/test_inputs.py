@@ -43,6 +43,16 @@ def test_files_folders_and_patterns_make_collections(parse, files):
         "paired": {"forward": "s1_R1.fastq.gz", "reverse": "s1_R2.fastq.gz"}}
 
 
+def test_folders_of_files_are_lists_in_a_list(parse, files):
+    for folder in ("x", "y"):
+        (files / "in" / folder).mkdir(parents=True)
+        (files / "in" / folder / "a.bed").write_text(folder)
+    for words in (f"deep={files}/in", f"deep={files}/in/*/*.bed"):
+        values = parse(words)
+        assert values.problems == []
+        assert shape(values.by_label["deep"]) == {"list:list": {name: {"list": {"a": "a.bed"}} for name in "xy"}}
+
+
 def test_several_files_for_an_input_of_one_dataset_make_a_list(parse, files):
     assert shape(parse(f"reads={files}/[ab].fastq.gz").by_label["reads"]) == {"list": {"a": "a.fastq.gz", "b": "b.fastq.gz"}}
     assert shape(parse("reads=hdca:c1").by_label["reads"]) == {"src": "hdca", "id": "c1"}
@@ -102,7 +112,8 @@ def test_a_parameter_may_take_a_list(parse):
     ("reads=lib:/None/x", "input reads: lib:/None/x: there is no library 'None'"),
     ("reads=lib:/Lab", "input reads: lib:/Lab: expected lib:/LIBRARY/FOLDER/NAME"),
     ("pair=hdca:c1", "input pair: hdca:c1 is a collection of type list, and the input takes paired"),
-    ("deep={files}/*.bed", "input deep: expected a collection of type list:list: give it as hdca:ID, or in a job file"),
+    ("sheet={files}/*.bed", "input sheet: expected a collection of type sample_sheet: give it as hdca:ID, or in a job file"),
+    ("deep=hda:d1", "input deep: hda:d1: is in no folder, which would name the outer element of a list:list"),
     ("beds={files}/*.nothing", "input beds: {files}/*.nothing: no such file"),
     ("pairs={files}/*.bed", "input pairs: not in pairs: a.bed (no _R1 or _R2 at its end), b.bed (no _R1 or _R2 at its end)"),
 ])

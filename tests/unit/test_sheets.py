@@ -672,6 +672,63 @@ def test_all_rows_as_one_run_with_parameters_and_constants(sheet, galaxy, files)
         "pairs": {"list:paired": {"S1": a_pair("s1"), "S2": a_pair("s2")}}}
 
 
+DOSES = {"column_definitions": [
+    {"name": "dose", "type": "int", "optional": False, "validators": [{"type": "in_range", "min": 0, "max": 9}]},
+    {"name": "note", "type": "string", "optional": True}]}
+
+
+def test_the_columns_of_a_sample_sheet_are_the_sheets_own(sheet, galaxy, files):
+    """As one run, and a run for each row."""
+    text = "sample,reads,dose,note\nS1,a.bed,05,NO\nS2,b.bed,3,\n"
+    one = sheet(text)
+    value = SheetInputs(one, galaxy, collection("sample_sheet", **DOSES)).fill_as_one().inputs.values["0"]
+    assert one.problems == [] and shape(value) == {"sample_sheet": {"S1": "a.bed", "S2": "b.bed"}}
+    assert value.extras["rows"] == {"S1": [5, "NO"], "S2": [3, None]}
+    assert [column["name"] for column in value.extras["column_definitions"]] == ["dose", "note"]
+    rows = SheetInputs(sheet(text), galaxy, collection("sample_sheet", **DOSES)).fill_rows()
+    assert [(shape(row.inputs.values["0"]), row.inputs.values["0"].extras["rows"]) for row in rows] == [
+        ({"sample_sheet": {"S1": "a.bed"}}, {"S1": [5, "NO"]}), ({"sample_sheet": {"S2": "b.bed"}}, {"S2": [3, None]})]
+    paired = sheet(NFCORE.replace("fastq_2\n", "fastq_2,dose\n").replace("R2.fastq.gz\n", "R2.fastq.gz,1\n"))
+    value = SheetInputs(paired, galaxy, collection("sample_sheet:paired", **DOSES)).fill_as_one().inputs.values["0"]
+    assert shape(value) == {"sample_sheet:paired": {"S1": a_pair("s1"), "S2": a_pair("s2")}}
+    assert value.extras["rows"] == {"S1": [1, None], "S2": [1, None]}
+
+
+@pytest.mark.parametrize("text, problems", [
+    ("sample,reads,note\nS1,a.bed,x\n", [
+        (1, "", "dose", "input reads takes values from a column of that name, and there is none")]),
+    ("sample,reads,dose\nS1,a.bed,\n", [(2, "S1", "", "input reads: dose is empty")]),
+    ("sample,reads,dose\nS1,a.bed,ten\nS2,b.bed,10\n", [
+        (2, "S1", "", "input reads: dose: 'ten' is not an integer"),
+        (3, "S2", "", "input reads: dose: 10 is not within 0 to 9")]),
+    ("sample,reads,dose\nS1,*.bed,1\n", [(2, "S1", "reads", "is several files, and an element of a sample sheet is one")]),
+    ("sample,reads,dose,dos\nS1,a.bed,1,2\n", [
+        (1, "", "dos", "fits no input; --map=dos=LABEL names one, --map=dos= leaves it out; the inputs are reads")])])
+def test_what_is_wrong_with_a_sample_sheets_values_is_noted(sheet, galaxy, files, text, problems):
+    one = sheet(text)
+    SheetInputs(one, galaxy, collection("sample_sheet", **DOSES)).fill_rows()
+    assert [tuple(problem.values()) for problem in one.problems] == problems
+
+
+def test_several_values_in_a_cell(sheet, galaxy, files):
+    work = workflow(words=step("parameter_input", parameter_type="text", multiple=True),
+                    picks=step("parameter_input", parameter_type="text", multiple=True, restrictions=["a", "b,c"]))
+    one = sheet('sample,words,picks\nS1,"x, y",a\nS2,z,"b,c"\n')
+    assert row_values(one, galaxy, work) == {"S1": {"words": ["x", "y"], "picks": ["a"]},
+                                             "S2": {"words": ["z"], "picks": ["b,c"]}}
+
+
+def test_lists_in_a_list(sheet, galaxy, files):
+    for sample in ("S1", "S2"):
+        (files / sample / "in").mkdir(parents=True)
+        (files / sample / "in" / "a.bed").write_text(sample)
+    text = "sample,reads\nS1,S1\nS2,S2/*/*.bed\n"
+    assert as_one(sheet(text), galaxy, collection("list:list")) == {"reads": {"list:list": {
+        "S1": {"list": {"a": "a.bed"}}, "S2": {"list": {"a": "a.bed"}}}}}
+    assert row_values(sheet(text), galaxy, collection("list:list")) == {
+        sample: {"reads": {"list:list": {"in": {"list": {"a": "a.bed"}}}}} for sample in ("S1", "S2")}
+
+
 @pytest.mark.parametrize("text, constants, problems", [
     ("sample,reads,count,beds\nS1,hda:d1,1,\nS2,,2,\nS3,hdca:c1,1,\nS4,none,1,\n", [], [
         (1, "", "", "input beds: is missing: beds=VALUE gives it files, a folder or hdca:ID"),
@@ -758,15 +815,15 @@ def test_single_reads_for_one_dataset(sheet, galaxy, lanes_there):
 
 
 @pytest.mark.parametrize("change, problem", [
-    (("c_L2_2.fastq.gz", ""), (2, "CONTROL", "fastq_2", "fastq_2 is empty in one of the sample's rows")),
-    (("c_L2_2.fastq.gz", "c_L1_2.fastq.gz"), (2, "CONTROL", "fastq_2", "{0}/c_L1_2.fastq.gz: is there twice")),
-    (("c_L2_2.fastq.gz", "hda:d1"), (2, "CONTROL", "fastq_2", "hda:d1: the sample has 2 of them, and only files of this "
-                                     "machine can be put together: --lanes=separate keeps them apart, if the workflow takes "
+    (("c_L2_2.fastq.gz", ""), (2, "CONTROL", "fastq_1, fastq_2", "fastq_2 is empty in one of the sample's rows")),
+    (("c_L2_2.fastq.gz", "c_L1_2.fastq.gz"), (2, "CONTROL", "fastq_1, fastq_2", "{0}/c_L1_2.fastq.gz: is there twice")),
+    (("c_L2_2.fastq.gz", "hda:d1"), (2, "CONTROL", "fastq_1, fastq_2", "hda:d1: the sample has 2 of them, and only files "
+                                     "of this machine can be put together: --lanes=separate keeps them apart, if the workflow takes "
                                      "several")),
-    (("c_L2_2.fastq.gz", "x.bam"), (2, "CONTROL", "fastq_2", "CONTROL_2.fastq.gz: files of several datatypes "
+    (("c_L2_2.fastq.gz", "x.bam"), (2, "CONTROL", "fastq_1, fastq_2", "CONTROL_2.fastq.gz: files of several datatypes "
                                     "(fastqsanger.gz, auto) can't be put together: {0}/c_L1_2.fastq.gz + x.bam")),
-    (("c_L2_2.fastq.gz", "plain.fastq.gz"), (2, "CONTROL", "fastq_2", "{0}/c_L1_2.fastq.gz is gzip, and {0}/plain.fastq.gz "
-                                             "plain text, so they can't be put together"))])
+    (("c_L2_2.fastq.gz", "plain.fastq.gz"), (2, "CONTROL", "fastq_1, fastq_2", "{0}/c_L1_2.fastq.gz is gzip, and "
+                                             "{0}/plain.fastq.gz plain text, so they can't be put together"))])
 def test_rows_that_cant_be_put_together_are_problems(sheet, galaxy, lanes_there, change, problem):
     (lanes_there / "x.bam").write_bytes(b"BAM\1")
     (lanes_there / "plain.fastq.gz").write_text("@r\nA\n+\nF\n")
