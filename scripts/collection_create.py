@@ -105,9 +105,7 @@ def main(argv=None):
     ids = dataset_ids(texts)
     if ids and (ext or args["--dbkey"] != "?" or args["--recursive"]):
         raise GalaxyError("--ext, --dbkey and --recursive are for files: datasets stay as they are", USAGE)
-    files, complaints = ([], []) if ids else expand_sources(texts, args["--recursive"], ext)
-    sources = join_lanes(without_index_reads(files) if "paired" in collection_type else files,
-                         parse_lanes(args["--lanes"], args["--together"]), ext)
+    sources, complaints = ([], []) if ids else find_sources(args, ext)
     elements = {} if ids else arrange_elements(collection_type, [
         ElementSource(os.path.basename(source.name), source.path, source) for source in sources])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
@@ -131,8 +129,8 @@ def main(argv=None):
     destination = f"{args['HISTORY']} {name}"
     leaves = {identifiers: dict(zip(("src", "id"), part.location.split(":"))) if ids else {}
               for identifiers, part in elements.items()}
-    locations = [part.location for part in elements.values()]
-    with Checkpoint(galaxy, f"collection {name!r}", "collection", collection_type, destination, *locations) as checkpoint:
+    with Checkpoint(galaxy, f"collection {name!r}", "collection", collection_type, destination,
+                    *(part.location for part in elements.values())) as checkpoint:
         collection = find_created_collection(galaxy, name, checkpoint)
         if not collection:
             sessions = []
@@ -155,6 +153,13 @@ def main(argv=None):
             forget_upload(galaxy, source.path, destination, source.parts)
         on_success(checkpoint.remove)
     return FAILED if len(problems) == len(elements) else SOME_FAILED if problems or complaints else DONE
+
+
+def find_sources(args, ext):
+    """The files and URLs that the line names, lanes together, and complaints."""
+    lanes = parse_lanes(args["--lanes"], args["--together"])
+    sources, complaints = expand_sources(args["SOURCE"], args["--recursive"], ext)
+    return join_lanes(without_index_reads(sources) if "paired" in args["--type"] else sources, lanes, ext), complaints
 
 
 def dataset_ids(texts):

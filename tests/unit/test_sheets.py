@@ -818,8 +818,8 @@ def test_single_reads_for_one_dataset(sheet, galaxy, lanes_there):
     (("c_L2_2.fastq.gz", ""), (2, "CONTROL", "fastq_1, fastq_2", "fastq_2 is empty in one of the sample's rows")),
     (("c_L2_2.fastq.gz", "c_L1_2.fastq.gz"), (2, "CONTROL", "fastq_1, fastq_2", "{0}/c_L1_2.fastq.gz: is there twice")),
     (("c_L2_2.fastq.gz", "hda:d1"), (2, "CONTROL", "fastq_1, fastq_2", "hda:d1: the sample has 2 of them, and only files "
-                                     "of this machine can be put together: --lanes=separate keeps them apart, if the workflow takes "
-                                     "several")),
+                                     "of this machine can be put together: --lanes=separate keeps them apart, if the "
+                                     "workflow takes several")),
     (("c_L2_2.fastq.gz", "x.bam"), (2, "CONTROL", "fastq_1, fastq_2", "CONTROL_2.fastq.gz: files of several datatypes "
                                     "(fastqsanger.gz, auto) can't be put together: {0}/c_L1_2.fastq.gz + x.bam")),
     (("c_L2_2.fastq.gz", "plain.fastq.gz"), (2, "CONTROL", "fastq_1, fastq_2", "{0}/c_L1_2.fastq.gz is gzip, and "
