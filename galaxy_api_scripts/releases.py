@@ -34,6 +34,7 @@ SINCE: dict[str, Release] = {
 SILENT = {ON_COMPLETE, SUBWORKFLOW_JOBS}
 
 _releases: WeakKeyDictionary[Galaxy, Release | None] = WeakKeyDictionary()
+_versions: WeakKeyDictionary[Galaxy, str] = WeakKeyDictionary()
 _lacking: WeakKeyDictionary[Galaxy, set[str]] = WeakKeyDictionary()
 _told: WeakKeyDictionary[Galaxy, set[str]] = WeakKeyDictionary()
 
@@ -41,16 +42,23 @@ _told: WeakKeyDictionary[Galaxy, set[str]] = WeakKeyDictionary()
 def fetch_release(galaxy: Galaxy) -> Release | None:
     """The server's release, such as (25, 0), asked of it once (`GET /api/version`); None if it does not tell."""
     if galaxy not in _releases:
+        numbers = re.match(r"(\d{2})\.(\d{1,2})\b", fetch_version(galaxy))
+        _releases[galaxy] = (int(numbers[1]), int(numbers[2])) if numbers else None
+    return _releases[galaxy]
+
+
+def fetch_version(galaxy: Galaxy) -> str:
+    """The server's version as it tells it, such as `26.1.1`, asked of it once; "" if it does not tell."""
+    if galaxy not in _versions:
         try:
             answer = galaxy.get("version")
         except GalaxyError as error:
             if error.exit_code == TRY_LATER:
                 raise
             answer = None
-        text = str(answer.get("version_major")) if isinstance(answer, dict) else ""
-        numbers = re.match(r"(\d{2})\.(\d{1,2})\b", text)
-        _releases[galaxy] = (int(numbers[1]), int(numbers[2])) if numbers else None
-    return _releases[galaxy]
+        parts = [answer.get(f"version_{part}") for part in ("major", "minor")] if isinstance(answer, dict) else []
+        _versions[galaxy] = ".".join(str(part) for part in parts if part not in (None, ""))
+    return _versions[galaxy]
 
 
 def supports(galaxy: Galaxy, feature: str, ask: bool = True) -> bool:

@@ -26,11 +26,13 @@ Options:
   --outputs=LABELS    only the outputs of these labels, separated by commas
   --on-done=COMMAND   what the shell runs when a unit has ended well
   --on-fail=COMMAND   and when one has failed; $UNIT_NAME, _MESSAGE, _FAILED_STEP, _HISTORY, _RUN_URL and more describe it
+  --report=PAGE       write a page of HTML on all samples, again and again while they run; PAGE ends in .html
   --once              submit what is complete, download what has finished, and end: for cron; else watch for ever
   --pause=SECONDS     between two scans of the folder  [default: 30]
   --max-running=N     units under way at once  [default: 10]
   --retry-failed      run units again that failed before and are still there
-  --param=PARAM       STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, or a tool's id; may be repeated
+  --param=PARAM       STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, STEP/STEP in a subworkflow,
+                      or a tool's id; may be repeated
   --tag=TAG           a tag for each history; may be repeated
   --use-cached-jobs   take the results of equal jobs that have run before
   --allow-corrections  let Galaxy fill in what steps of the workflow leave out
@@ -67,6 +69,8 @@ from galaxy_api_scripts.batch.incoming import (
 )
 from galaxy_api_scripts.batch.ledger import ledger_path
 from galaxy_api_scripts.batch.ledger_reader import read_samples
+from galaxy_api_scripts.batch.page import check_page_path
+from galaxy_api_scripts.batch.page_writer import PageWriter
 from galaxy_api_scripts.batch.session import BatchSession
 from galaxy_api_scripts.batch.summary import exit_status, iter_finished, print_rows
 from galaxy_api_scripts.batch.watcher import DEFAULT_SETTLE, Watcher, WatchSettings, default_ledger
@@ -84,6 +88,7 @@ def main(argv=None):
     if settings.kind != "run" and os.path.dirname(os.path.realpath(ledger_file)) == settings.folder:
         raise GalaxyError(f"--ledger={ledger_file}: it would be watched itself: name a file outside {settings.folder}",
                           USAGE)
+    page = page_outside(settings, args["--report"], ledger_file) if args["--report"] else None
 
     settings = replace(settings, lanes=session.resume_lanes(ledger_file))
     check = session.check_workflow()
@@ -109,7 +114,8 @@ def main(argv=None):
         watcher.scan()
         runner.adopt_orphans()
         samples = []
-        print_rows(iter_finished(runner, samples, session.once, None, watcher.scan, settings.pause), session.output)
+        with PageWriter(runner, page):
+            print_rows(iter_finished(runner, samples, session.once, None, watcher.scan, settings.pause), session.output)
         return exit_status([*samples, *runner.unfinished], session.once, watcher.is_stuck)
 
 
@@ -138,6 +144,14 @@ def folder_outside(watched, text, option, kind):
     if folder == watched or (kind == "run" and os.path.commonpath([folder, watched]) == watched):
         raise GalaxyError(f"{option}={text}: it would be watched itself: name a folder outside {watched}", USAGE)
     return folder
+
+
+def page_outside(settings, text, ledger_file):
+    """The path of `--report`, unless the page would be watched itself."""
+    page = check_page_path(text, ledger_file)
+    if settings.kind != "run" and os.path.dirname(os.path.realpath(page)) == settings.folder:
+        raise GalaxyError(f"--report={text}: it would be watched itself: name a file outside {settings.folder}", USAGE)
+    return page
 
 
 def constant_inputs(galaxy, workflow, words, label, kind):

@@ -34,6 +34,7 @@ from galaxy_api_scripts.invocations.jobs import (
     history_name,
     job_elements,
     load_run,
+    name_of,
     step_totals,
 )
 
@@ -53,7 +54,7 @@ def main(argv=None):
     invocation, workflow, steps = load_run(galaxy, invocation_id)
     if output["format"] == "table" and not output["fields"]:
         history_id = invocation["history_id"]
-        row = {"id": invocation["id"], "workflow": workflow, "history": history_name(galaxy, history_id),
+        row = {"id": invocation["id"], "workflow": name_of(workflow), "history": history_name(galaxy, history_id),
                "history_id": history_id, "state": invocation["state"],
                "jobs": describe_jobs(job for step in steps for job in step["jobs"]),
                "create_time": invocation["create_time"], "update_time": invocation["update_time"],

@@ -2,7 +2,7 @@
 """Show what has become of each sample or unit in a ledger; ask no server.
 
 Usage:
-  ledger_show.py [options] [--acknowledge=SAMPLE]... [--steps | --counts | --check] FILE
+  ledger_show.py [options] [--acknowledge=SAMPLE]... [--steps | --counts | --check | --report=PAGE] FILE
 
 Arguments:
   FILE             the ledger of a batch or a watched folder
@@ -15,6 +15,7 @@ Options:
   --counts         how many there are in each state instead
   --check          only what has failed and was neither mended nor acknowledged, and exit with 1 if there is any: for
                    monitoring
+  --report=PAGE    write a page of HTML on all samples instead, and print its path; PAGE ends in .html
   --acknowledge=SAMPLE  note that the failure of this sample is known: --check is silent about it until another attempt
                    fails; may be repeated
   --limit=N        at most N of them
@@ -30,6 +31,7 @@ place, seen, notes; of steps, key. It may be used while the ledger is written.
   ledger_show.py --state=failed --fields=name,failed_step,message batch.ledger
   ledger_show.py --steps --name=S12 batch.ledger
   ledger_show.py --check batch.ledger
+  ledger_show.py --report=batch.html batch.ledger
 Other programs read a ledger as an SQLite file with the tables units and steps:
   sqlite3 -readonly batch.ledger "select state, count(*) from units group by state"
 """
@@ -48,6 +50,8 @@ from galaxy_api_scripts.batch.ledger_reader import (
     read_samples,
     read_steps,
 )
+from galaxy_api_scripts.batch.page import check_page_path, render_ledger
+from galaxy_api_scripts.files import write_output
 
 COUNT_FIELDS = ["state", "number"]
 FIELDS = ["name", "state", "stage", "attempt", "history", "invocation", "failed_step", "message", "begun", "ended"]
@@ -68,6 +72,7 @@ def main(argv=None):
         known, fields = [*SAMPLE_COLUMNS, "notes"], FIELDS
     output = output_options(args, known)
     states = parse_states(path, args["--state"])
+    page = check_page_path(args["--report"], path) if args["--report"] else None
 
     if args["--acknowledge"]:
         acknowledge(path, args["--acknowledge"])
@@ -80,6 +85,10 @@ def main(argv=None):
         if failures:
             show(failures[:limit], output["format"], output["fields"] or CHECK_FIELDS)
         return FAILED if failures else DONE
+    if page:
+        write_output(render_ledger(path, page, states, name), page, overwrite=True, option="--report")
+        print(page)
+        return DONE
     if args["--counts"]:
         rows = iter([{"state": state, "number": number} for state, number in count_states(path, states, name).items()])
     else:

@@ -23,7 +23,8 @@ Options:
   --as-collection       one run for all rows, mapped over a list of the samples
   --history=HISTORY     one history for all rows: an id, an exact name, or new:NAME; by default each row has its own
   --max-running=N       samples under way at once  [default: 10]
-  --param=PARAM         STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, or a tool's id; may be repeated
+  --param=PARAM         STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, STEP/STEP in a subworkflow,
+                        or a tool's id; may be repeated
   --tag=TAG             a tag for each history; may be repeated
   --use-cached-jobs     take the results of equal jobs that have run before
   --allow-corrections   let Galaxy fill in what steps of the workflow leave out
@@ -36,6 +37,7 @@ Options:
   --same-server         treat the ledger's server as this one, although its address differs and its histories are gone
   --ledger=FILE         the ledger, by default SHEET.ledger; ledger_show.py shows it
   --summary=FILE        write a table with a row for each sample: CSV if FILE ends in .csv, else TSV
+  --report=PAGE         write a page of HTML on all samples, again and again while they run; PAGE ends in .html
   -n, --dry-run         show what would be done, change nothing
   --format=FORMAT       table, json, jsonl, csv, tsv, value or another tabulate style
   --fields=NAMES        only these fields, separated by commas
@@ -57,6 +59,8 @@ from pathlib import Path
 from common import DONE, USAGE, GalaxyError, arguments, eprint, format_table, int_option, report_error, run, show
 from galaxy_api_scripts.batch.ledger import ledger_path
 from galaxy_api_scripts.batch.ledger_reader import read_samples
+from galaxy_api_scripts.batch.page import check_page_path
+from galaxy_api_scripts.batch.page_writer import PageWriter
 from galaxy_api_scripts.batch.sample_sheet import read_sheet
 from galaxy_api_scripts.batch.session import BatchSession
 from galaxy_api_scripts.batch.sheet_inputs import SheetInputs, parse_column_map
@@ -81,6 +85,7 @@ def main(argv=None):
     mapping = parse_column_map(args["--map"])
     sheet = read_sheet(args["SHEET"], args["--fastq"])
     ledger_file = check_paths(args["SHEET"], args["--ledger"], args["--summary"])
+    page = check_page_path(args["--report"], args["SHEET"], ledger_file) if args["--report"] else None
 
     lanes = session.resume_lanes(ledger_file)
     galaxy = session.connect()
@@ -108,7 +113,8 @@ def main(argv=None):
         runner.adopt_orphans()       # rows that are under way and no longer in the sheet
         all_samples = list(samples)
         try:
-            print_rows(iter_finished(runner, all_samples, session.once, timeout), session.output)
+            with PageWriter(runner, page):
+                print_rows(iter_finished(runner, all_samples, session.once, timeout), session.output)
         finally:
             if args["--summary"]:
                 write_summary(samples, args["--summary"])

@@ -19,7 +19,8 @@ Options:
   --lanes=MODE          together: the lanes of one sample and read are one file; separate: each stays one; by default
                         together
   --together=PATTERN    also files whose names differ only in what this regular expression matches: _FC[0-9]+_L[0-9]+
-  --param=STEP:NAME=VALUE  a tool's parameter: STEP is a step's label or index, or a tool's id; may be repeated
+  --param=STEP:NAME=VALUE  a tool's parameter: STEP is a step's label or index, STEP/STEP in a
+                        subworkflow, or a tool's id; may be repeated
   --tag=TAG             a tag for the history; may be repeated
   --use-cached-jobs     take the results of equal jobs that have run before
   --allow-corrections   let Galaxy fill in values that steps of the workflow lack

@@ -112,14 +112,14 @@ class Ledger:
     def _migrate(self) -> None:
         """Bring a ledger of schema 1 to this one, all within the transaction that is open."""
         self._database.execute("ALTER TABLE units ADD COLUMN stage TEXT")
-        for stage in (row[0] for row in self._rows("SELECT DISTINCT step FROM steps UNION SELECT failed_step FROM units")):
+        for stage in (row[0] for row in self.rows("SELECT DISTINCT step FROM steps UNION SELECT failed_step FROM units")):
             if stage and Stage.parse(stage) != stage:
                 self._database.execute("UPDATE steps SET step = ? WHERE step = ?", (Stage.parse(stage), stage))
                 self._database.execute("UPDATE units SET failed_step = ? WHERE failed_step = ?", (Stage.parse(stage), stage))
         self._database.execute("UPDATE units SET stage = (SELECT step FROM steps WHERE unit = key ORDER BY id DESC LIMIT 1)")
         for table, key, column, kind in (("units", "key", "notes", SampleNotes), ("meta", "name", "value", LedgerNotes)):
             only = " WHERE name = 'notes'" if table == "meta" else ""
-            for row in self._rows(f"SELECT {key}, {column} FROM {table}{only}"):
+            for row in self.rows(f"SELECT {key}, {column} FROM {table}{only}"):
                 self._database.execute(f"UPDATE {table} SET {column} = {TEXT} WHERE {key} = {TEXT}",
                                        (encode(kind.from_json(row[column]).to_json()), encode(row[key])))
         self._database.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (str(SCHEMA),))
@@ -127,7 +127,7 @@ class Ledger:
 
     def _check(self, about: dict[str, str], is_same_server: Callable[[Ledger], bool] | None) -> None:
         """Raise `GalaxyError` if this ledger is for something else than `about`; keep what it does not say yet."""
-        known = {row["name"]: row["value"] for row in self._rows("SELECT name, value FROM meta")}
+        known = {row["name"]: row["value"] for row in self.rows("SELECT name, value FROM meta")}
         for name, value in ((name, redact(str(value))) for name, value in about.items()):
             if known.get(name) == value:
                 continue
@@ -170,7 +170,7 @@ class Ledger:
     def _objects(self, query: str, *values: bytes) -> list[Sample]:
         with self._mutex:
             return [self._samples.get(row["key"]) or self._samples.setdefault(row["key"], Sample(self, row))
-                    for row in self._rows(query, *values)]
+                    for row in self.rows(query, *values)]
 
     @property
     def data(self) -> dict[str, Any]:
@@ -185,7 +185,7 @@ class Ledger:
             self.notes = notes
 
     def _load_notes(self) -> None:
-        for row in self._rows("SELECT value FROM meta WHERE name = 'notes'"):
+        for row in self.rows("SELECT value FROM meta WHERE name = 'notes'"):
             self.notes = LedgerNotes.from_json(row["value"])
 
     @contextmanager
@@ -215,7 +215,8 @@ class Ledger:
                 del self._samples[key]
         self._load_notes()
 
-    def _rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        """What a query finds."""
         with self._mutex, translate_errors(self.path):
             return self._database.execute(query, values).fetchall()
 
@@ -223,6 +224,11 @@ class Ledger:
         """Execute one statement that changes the ledger; the new row's id, of an INSERT."""
         with self.together():
             return self._database.execute(statement, values).lastrowid or 0
+
+    @property
+    def changes(self) -> int:
+        """How many rows this process has changed so far."""
+        return self._database.total_changes
 
     def tidy(self) -> None:
         """Move what is in the write-ahead log into the file, as far as no reader is in the way."""
@@ -296,7 +302,7 @@ class Sample:
             values["notes"] = encode(self.notes.update(changes).to_json())
             self.ledger.write(f"UPDATE units SET {', '.join(f'{name} = {TEXT}' for name in values)} WHERE key = {TEXT}",
                               *values.values(), key)
-            self.load(self.ledger._rows(f"SELECT * FROM units WHERE key = {TEXT}", key)[0])
+            self.load(self.ledger.rows(f"SELECT * FROM units WHERE key = {TEXT}", key)[0])
         if finished:
             self.ledger.tidy()
 

@@ -44,7 +44,7 @@ def read_failures(path: str | Path, name: str | None = None) -> Iterator[dict[st
     """Yield, as `read_samples` does, what has failed and was neither mended nor acknowledged (`ledger.acknowledge`)."""
     with _open_for_reading(Path(path)) as database:
         known = {(row["unit"], row["attempt"]) for row in database.execute("SELECT * FROM acknowledged")} \
-            if database and has_acknowledged(database) else set()
+            if database and has_table(database, "acknowledged") else set()
     yield from (row for row in read_samples(path, FAILURE_STATES, name) if (row["key"], row["attempt"]) not in known)
 
 
@@ -54,6 +54,19 @@ def read_steps(path: str | Path, states: Iterable[str] = (), name: str | None = 
              "FROM steps CROSS JOIN units ON units.key = steps.unit WHERE steps.id > ?")
     for row in _read(path, query, "steps.id", states, name):
         yield {**row, "step": Stage.parse(row["step"])}
+
+
+def read_facts(path: str | Path) -> dict[str, dict[str, Any]]:
+    """`{sample's key: what facts.py has noted on it}`; {} where nothing was."""
+    with _open_for_reading(Path(path)) as database:
+        return {row["unit"]: json.loads(row["content"]) for row in database.execute("SELECT unit, content FROM facts")} \
+            if database and has_table(database, "facts") else {}
+
+
+def read_about(path: str | Path) -> dict[str, str]:
+    """What the ledger is for: `server`, `user`, `folder`, when it was `made` ..., as far as it says."""
+    with _open_for_reading(Path(path)) as database:
+        return {row["name"]: row["value"] for row in database.execute("SELECT name, value FROM meta")} if database else {}
 
 
 def count_states(path: str | Path, states: Iterable[str] = (), name: str | None = None) -> dict[str, int]:
@@ -152,9 +165,9 @@ def read_schema(database: sqlite3.Connection, path: Path) -> int:
     return int(schema)
 
 
-def has_acknowledged(database: sqlite3.Connection) -> bool:
-    """Whether the ledger has a table of acknowledged failures, which the first of them makes."""
-    return bool(database.execute("SELECT 1 FROM sqlite_master WHERE name = 'acknowledged'").fetchone())
+def has_table(database: sqlite3.Connection, name: str) -> bool:
+    """Whether the ledger has a table that its first row makes: `acknowledged` (failures) or `facts`."""
+    return bool(database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone())
 
 
 def encode(value: str) -> bytes:

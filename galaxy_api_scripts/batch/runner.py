@@ -42,6 +42,7 @@ class BatchRunner:
         self.queue: deque[RunningSample] = deque()
         self.rejected: list[Sample] = []        # failed before they began: the watcher adds, `run_round` yields them
         self.fetch_later: list[tuple[float, RunningSample]] = []    # whose results could not be downloaded, and since when
+        self.on_round: Callable[[], object] | None = None     # called after each round
         self.gave_up = False                    # whether the queue was cleared after MAX_REFUSALS
 
     def submit(self, name: str, request: RunRequest, *, purpose: Any = None, place: str = "", title: str = "",
@@ -117,6 +118,8 @@ class BatchRunner:
                 if str(error) != reported:      # not every twenty seconds of a night
                     report_error(str(error))
                 interval, reported = POLL_INTERVAL[1], str(error)
+            if self.on_round:
+                self.on_round()
             last_active = time.monotonic() if self.context.active else last_active
             stalled = time.monotonic() - last_active > STALL_SECONDS
             if (once and (self.all_submitted or stalled)) or not (self.unfinished or forever):

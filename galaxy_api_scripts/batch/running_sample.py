@@ -13,6 +13,7 @@ from typing import Any
 
 from common import TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.batch import reconcile, samples
+from galaxy_api_scripts.batch.facts import note_failure, note_results
 from galaxy_api_scripts.batch.ledger import Sample, describe_error, utc_now
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.shared_uploads import SharedUploads
@@ -218,14 +219,15 @@ class RunningSample:
 
     def _deliver(self, to: Path, invocation: dict[str, Any]) -> str:
         """Download the results; the absolute path of their folder."""
-        outputs = output_datasets(self.galaxy, invocation_outputs(invocation, self.context.labels))
-        items = [item for datasets in outputs.values() for item in datasets]
+        datasets = output_datasets(self.galaxy, outputs := invocation_outputs(invocation, self.context.labels))
+        items = [item for members in datasets.values() for item in members]
         folder = DownloadFolder(self.galaxy, to, renewed=True)
         problems = [describe_error(result) if isinstance(result, GalaxyError) else f"{item.label}: {describe_error(result)}"
                     for item, result in folder.download(items, PARALLEL_DOWNLOADS) if isinstance(result, Exception)]
         if problems:
             raise GalaxyError(f"the run is ok, but {len(problems)} of {len(items)} results could not be fetched, which the "
                               f"next visit tries again: {problems[0]}")
+        note_results(self.sample, outputs, datasets)
         return str(folder.folder.resolve())
 
     def _fail(self, error: InvocationFailed) -> bool:
@@ -236,8 +238,8 @@ class RunningSample:
             sample.save(durably=True, restarts=sample.notes.restarts + 1, **samples.new_attempt(sample))
             self.poller = None
             return False
-        step = f"{job['step']} ({job['label']})" if job else Stage.FINISH.value
-        self.end("failed", failed_step=step, message=str(error))
+        note_failure(sample, job)
+        self.end("failed", message=str(error), failed_step=f"{job['step']} ({job['label']})" if job else Stage.FINISH.value)
         return True
 
     def end(self, state: str, **facts: Any) -> None:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from common import TERMINAL_JOB_STATES, Galaxy, GalaxyError, one_line, redact
+from common import NON_TERMINAL_JOB_STATES, TERMINAL_JOB_STATES, TRY_LATER, Galaxy, GalaxyError, one_line, redact
 from galaxy_api_scripts import releases
-from galaxy_api_scripts.polling import fetch_datasets
+from galaxy_api_scripts.polling import fetch_datasets, iter_terminal
 from galaxy_api_scripts.progress import describe_counts
 
 SUCCESS_STATES = {"ok", "skipped"}
@@ -32,6 +32,7 @@ REASONS = {
 }
 REASON_SUBJECTS = ("hda_id", "hdca_id", "job_id", "history_id", "output_name")
 TAIL_LINES, TAIL_LETTERS = 20, 2000
+LISTED = 10     # more jobs than this are asked for by the list of their history's, fewer one by one
 
 
 # ----------------------------------------------------------------------------------------------------------------- steps
@@ -47,8 +48,9 @@ def fetch_workflow_version(galaxy: Galaxy, workflow_id: str) -> dict[str, Any]:
         return galaxy.get_or_none(f"workflows/{workflow_id}/download", {"instance": "true", "style": "ga"}) or {}
 
 
-def load_run(galaxy: Galaxy, invocation_id: str) -> tuple[dict[str, Any], str | None, list[dict[str, Any]]]:
-    """An invocation, its workflow's name, and its steps (`list_steps`), each job with its `job_metrics`."""
+def load_run(galaxy: Galaxy, invocation_id: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
+    """An invocation, its workflow (`fetch_workflow_version`), and its steps (`list_steps`), each job with its
+    `job_metrics`."""
     invocation = galaxy.get(f"invocations/{invocation_id}")
     workflow = fetch_workflow_version(galaxy, invocation["workflow_id"])
     steps = list_steps(galaxy, invocation, workflow)
@@ -56,17 +58,18 @@ def load_run(galaxy: Galaxy, invocation_id: str) -> tuple[dict[str, Any], str | 
     for step in steps:
         for job in step["jobs"]:
             job.update(metrics.get(job["id"], NO_METRICS))
-    return invocation, _name_of(workflow), steps
+    return invocation, workflow, steps
 
 
-def _name_of(about: dict[str, Any]) -> str | None:
+def name_of(about: dict[str, Any]) -> str | None:
     """The name of what Galaxy describes; None where this key may not see it ({})."""
     if about and not isinstance(about["name"], str):
         raise GalaxyError(f"{getattr(about, 'request', '')}: the answer has no name that is a text")
     return about["name"] if about else None
 
 
-def list_steps(galaxy: Galaxy, invocation: dict[str, Any], workflow: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+def list_steps(galaxy: Galaxy, invocation: dict[str, Any], workflow: dict[str, Any] | None = None,
+               known: dict[str, dict[str, Any]] | None = None) -> list[dict[str, Any]]:
     """Every step of an invocation in the workflow's order, the steps of a subworkflow right after its own step.
 
     Each is `{"step": "1.2", "label": "tidy: column", "kind": "tool", "tool", "version", "state", "jobs", "action",
@@ -76,16 +79,31 @@ def list_steps(galaxy: Galaxy, invocation: dict[str, Any], workflow: dict[str, A
     of a mapped-over step. A job is `{"id", "tool", "version", "state", "create_time", "update_time", "exit_code"}`.
 
     Takes two requests for each (sub)workflow, however many jobs there are; one less if `workflow`, the answer of
-    `fetch_workflow_version`, is passed.
+    `fetch_workflow_version`, is passed, and for each that `known`, `{id of a version: that answer}`, holds by now.
     """
-    return list(_iter_steps(galaxy, invocation["id"], workflow, "", ""))
+    known = {} if known is None else known
+    detailed = fetch_detailed(galaxy, invocation["id"])
+    if workflow is not None:
+        known = {**known, detailed["workflow_id"]: workflow}
+    return list_detailed_steps(galaxy, detailed, known)
 
 
-def _iter_steps(galaxy: Galaxy, invocation_id: str, workflow: dict[str, Any] | None, index_prefix: str,
+def fetch_detailed(galaxy: Galaxy, invocation_id: str) -> dict[str, Any]:
+    """An invocation with the jobs of its steps."""
+    return dict(galaxy.get(f"invocations/{invocation_id}", {"step_details": "true"}))
+
+
+def list_detailed_steps(galaxy: Galaxy, invocation: dict[str, Any], known: dict[str, dict[str, Any]]
+                        ) -> list[dict[str, Any]]:
+    """`list_steps` of an answer of `fetch_detailed`; what is asked for of workflows stays in `known`."""
+    return list(_iter_steps(galaxy, invocation, known, "", ""))
+
+
+def _iter_steps(galaxy: Galaxy, invocation: dict[str, Any], known: dict[str, dict[str, Any]], index_prefix: str,
                 label_prefix: str) -> Iterator[dict[str, Any]]:
-    invocation = galaxy.get(f"invocations/{invocation_id}", {"step_details": "true"})
-    version_run = fetch_workflow_version(galaxy, invocation["workflow_id"]) if workflow is None else workflow
-    definitions = version_run.get("steps") or {}
+    if invocation["workflow_id"] not in known:
+        known[invocation["workflow_id"]] = fetch_workflow_version(galaxy, invocation["workflow_id"])
+    definitions = known[invocation["workflow_id"]].get("steps") or {}
     for step in invocation["steps"]:
         definition = definitions.get(str(step["order_index"])) or {}
         version, subworkflow = definition.get("tool_version"), step.get("subworkflow_invocation_id")
@@ -104,7 +122,7 @@ def _iter_steps(galaxy: Galaxy, invocation_id: str, workflow: dict[str, Any] | N
                "given_up": invocation["state"] in GIVEN_UP_STATES, "jobs": jobs,
                "collections": collections if is_mapped else []}
         if subworkflow:
-            yield from _iter_steps(galaxy, subworkflow, None, f"{index}.", f"{label}: ")
+            yield from _iter_steps(galaxy, fetch_detailed(galaxy, subworkflow), known, f"{index}.", f"{label}: ")
 
 
 def describe_jobs(jobs: Iterable[dict[str, Any]]) -> str:
@@ -301,5 +319,58 @@ def job_url(galaxy: Galaxy, job_id: str) -> str:
 
 def history_name(galaxy: Galaxy, history_id: str) -> str | None:
     """The history's name; None where this key may not see it."""
-    name = _name_of(galaxy.get_or_none(f"histories/{history_id}", {"keys": "name"}) or {})
+    name = name_of(galaxy.get_or_none(f"histories/{history_id}", {"keys": "name"}) or {})
     return None if name is None else str(name)
+
+
+# ---------------------------------------------------------------------------------------------------------- many by id
+
+def iter_ended_jobs(galaxy: Galaxy, ids: list[str], timeout: float | None, codes: list[int]) -> Iterator[dict[str, Any]]:
+    """Yield each of these jobs as soon as it has ended, well or badly; see `polling.iter_terminal` for `codes`."""
+    return iter_terminal(galaxy, ids, timeout, codes, fetch=lambda unknown: fetch_jobs(galaxy, unknown),
+                         list_moving=lambda history: list_jobs(galaxy, history, state=list(NON_TERMINAL_JOB_STATES)),
+                         non_terminal=NON_TERMINAL_JOB_STATES, success=SUCCESS_STATES,
+                         describe_failure=lambda job: describe_job_failure(galaxy, job))
+
+
+def fetch_jobs(galaxy: Galaxy, ids: list[str]) -> Iterator[tuple[str, dict[str, Any] | GalaxyError]]:
+    """Yield each of `ids` with its job, or the `GalaxyError` that says why there is none; many of a history by a request or
+    two."""
+    known: dict[str, dict[str, Any]] = {}
+    histories = set()
+    for job_id in ids:
+        job: Any = known.get(job_id.lower())
+        if not job:
+            try:
+                job = galaxy.get(f"jobs/{job_id}")
+            except GalaxyError as error:
+                if error.exit_code == TRY_LATER or error.status == 401:
+                    raise
+                job = GalaxyError(f"job {job_id}: {error}", error.exit_code)
+            else:
+                if len(ids) > LISTED and job["history_id"] not in histories:
+                    histories.add(job["history_id"])
+                    known.update(list_jobs(galaxy, job["history_id"]))
+        yield job_id, job
+
+
+def list_jobs(galaxy: Galaxy, history: str | None, **only: Any) -> dict[str, dict[str, Any]]:
+    """`{id: job}` of a history's jobs; {} if we may not list them."""
+    try:
+        return {job["id"]: job for job in galaxy.pages("jobs", {"history_id": history, **only})} if history else {}
+    except GalaxyError as error:
+        if error.status != 403:
+            raise
+        return {}       # another user's history, of which only this job is shared
+
+
+def describe_job_failure(galaxy: Galaxy, job: dict[str, Any]) -> str:
+    """What to say of a job that has not ended well."""
+    page = job_url(galaxy, job["id"])
+    if job["state"] == "paused":
+        return (f"job {job['id']} ({job['tool_id']}) is paused and won't go on by itself, mostly because one of its inputs "
+                f"has failed; see {page}")
+    lines = job_stderr(galaxy.get_or_none(f"jobs/{job['id']}", {"full": "true"}) or {}).splitlines()
+    code = f", exit code {job['exit_code']}" if job.get("exit_code") is not None else ""
+    return (f"job {job['id']} ({job['tool_id']}) ended in state {job['state']}{code}: "
+            f"{lines[-1][:200] if lines else 'Galaxy does not say why'}; see {page}")

@@ -5,15 +5,15 @@ what is drawn and fills `templates/report.html`.
 """
 from __future__ import annotations
 
-import re
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from common import USAGE, VERSION, Galaxy, GalaxyError, redact
+from common import TRY_LATER, USAGE, VERSION, Galaxy, GalaxyError, redact
+from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.http_download import download_file
 from galaxy_api_scripts.datasets.lookup import element_states, fetch_collection_or_none
 from galaxy_api_scripts.files import write_output
@@ -30,19 +30,30 @@ from galaxy_api_scripts.invocations.jobs import (
     job_elements,
     job_url,
     load_run,
+    name_of,
     step_totals,
+)
+from galaxy_api_scripts.invocations.page import (
+    SIGNS,
+    WAITING_SIGN,
+    format_duration,
+    format_size,
+    format_time,
+    load_template,
+    make_ticks,
+    parse_time,
+    shorten_text,
+    table,
 )
 from galaxy_api_scripts.polling import fetch_datasets
 from galaxy_api_scripts.progress import describe_counts
+from galaxy_api_scripts.releases import fetch_version
 
 MAX_SINGLE_BARS = 50    # jobs of a step with a bar each; more share one
 MAX_FAILURES = 10       # shown with their standard error
-TICK_INTERVALS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200,
-                  *(86400 * days for days in (1, 2, 5, 10, 30, 100)))       # seconds
-# A shape for each state, so that nobody needs its colour.
-SIGNS = {"ok": "\u2713", "skipped": "\u2013", "error": "\u2717", "failed": "\u2717", "paused": "\u2016", "running": "\u25b6",
-         "deleted": "\u25a0", "deleting": "\u25a0", "stopped": "\u25a0"}
-WAITING_SIGN = "\u25cb"     # for all other states
+MAX_ELEMENTS = 50       # of a collection, shown by name
+MAX_ASKED_ELEMENTS = 1000       # a larger collection is not asked for its elements: a kilobyte each
+MAX_PARAMETER_STEPS, MAX_PARAMETERS, MAX_VALUE = 50, 100, 300       # steps, parameters of each, letters of each
 FAILURE_WORDS = {"error": "failed", "failed": "failed", "paused": "is paused", "deleting": "is deleted",
                  "deleted": "is deleted", "stopped": "was stopped"}
 
@@ -53,7 +64,7 @@ def report_kind(path: str, option: str = "--to") -> str:
     if kind not in (".html", ".md", ".pdf"):
         raise GalaxyError(f"{option}={path}: a report is FILE.html, our page, or FILE.md or FILE.pdf, Galaxy's own", USAGE)
     if kind == ".html":
-        _load_template()        # so that a missing Jinja2 is an error before the run, not hours later
+        load_template("report.html")        # so that a missing Jinja2 is an error before the run, not hours later
     return kind
 
 
@@ -79,16 +90,20 @@ def write_report(galaxy: Galaxy, invocation_id: str, path: str, overwrite: bool 
 
 def gather_report(galaxy: Galaxy, invocation_id: str) -> str:
     """The page of an invocation, as `invocation_report.py` writes it."""
-    _load_template()        # before anything is asked, see `report_kind`
+    load_template("report.html")        # before anything is asked, see `report_kind`
     invocation, workflow, steps = load_run(galaxy, invocation_id)
     for step in steps:
         elements = job_elements(galaxy, step) if 1 < len(step["jobs"]) <= MAX_SINGLE_BARS else {}
         for job in step["jobs"]:
             job.update(element=elements.get(job["id"]), address=job_url(galaxy, job["id"]))
     base = redact(galaxy.base)
+    stored = workflow.get("id")     # of the workflow, where the invocation has the id of its version
     return render({
+        "workflow_version": workflow.get("version"), "galaxy": fetch_version(galaxy),
+        "workflow_address": f"{base}/published/workflow?id={stored}" if stored else "",
+        "changes": _changed_parameters(galaxy, invocation_id), "parameters": _step_parameters(galaxy, steps),
         "id": invocation["id"], "address": f"{base}/workflows/invocations/{invocation['id']}", "server": base,
-        "workflow": workflow or "A workflow",
+        "workflow": name_of(workflow) or "A workflow",
         "history": history_name(galaxy, invocation["history_id"]),
         "history_address": f"{base}/histories/view?id={invocation['history_id']}", "state": invocation["state"],
         "is_finished": is_finished(galaxy, invocation), "create_time": invocation["create_time"],
@@ -96,6 +111,45 @@ def gather_report(galaxy: Galaxy, invocation_id: str) -> str:
         "failures": first_failures(galaxy, invocation, MAX_FAILURES, steps),
         "inputs": _describe_values(galaxy, base, list(_iter_inputs(invocation))),
         "outputs": _describe_values(galaxy, base, list(_iter_outputs(invocation))), "now": time.time()})
+
+
+def _changed_parameters(galaxy: Galaxy, invocation_id: str) -> list[dict[str, Any]]:
+    """A row for each value that this run had in place of the workflow's own: `{"step", "name", "value"}`. [] of Galaxy 24.1,
+    which does not tell."""
+    try:
+        request = galaxy.get_or_none(f"invocations/{invocation_id}/request") or {}
+    except GalaxyError as error:
+        if error.exit_code == TRY_LATER or error.status == 401:
+            raise
+        request = {}        # 26.1 has an error 400 or 500 for some older runs
+    rows = [{"step": step, "name": name, "value": value} for step, values in (request.get("parameters") or {}).items()
+            if isinstance(values, dict) for name, value in values.items()]
+    return rows + [{"step": "", "name": f"${{{name}}}", "value": value}
+                   for name, value in (request.get("replacement_params") or {}).items()]
+
+
+def _step_parameters(galaxy: Galaxy, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What each step ran with, `{"step", "label", "values"}`: of a mapped-over step its first job. A value is `{"text",
+    "depth", "value"}`, as Galaxy shows it on the job's page."""
+    rows = []
+    for step in [step for step in steps if step["jobs"]][:MAX_PARAMETER_STEPS]:
+        shown = galaxy.get_or_none(f"jobs/{step['jobs'][0]['id']}/parameters_display") or {}
+        values = [{"text": one.get("text") or "", "depth": min(max(int(one.get("depth") or 1), 1), 6) - 1,
+                   "value": _parameter_words(one.get("value"))} for one in shown.get("parameters") or []]
+        if values:
+            rows.append({"step": step["step"], "label": step["label"], "values": values[:MAX_PARAMETERS],
+                         "more": max(len(values) - MAX_PARAMETERS, 0)})
+    return rows
+
+
+def _parameter_words(value: Any) -> str:
+    """A parameter's value as a text: of datasets their names."""
+    if isinstance(value, list):
+        return ", ".join(_parameter_words(one) for one in value)
+    if isinstance(value, dict):
+        hid = f"{value['hid']}: " if value.get("hid") else ""
+        value = f"{hid}{value['name']}" if value.get("name") else value.get("id") or json.dumps(value)
+    return "" if value is None else shorten_text(value, MAX_VALUE)
 
 
 def _iter_inputs(invocation: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -118,7 +172,8 @@ def _describe_values(galaxy: Galaxy, base: str, values: list[dict[str, Any]]) ->
     datasets = dict(fetch_datasets(galaxy, ids, ["name", "state", "extension", "file_size", "deleted", "purged"]))
     rows = []
     for value in values:
-        row = {"label": value["label"], "name": None, "what": value["src"], "state": "", "address": ""}
+        row: dict[str, Any] = {"label": value["label"], "name": None, "what": value["src"], "state": "", "address": "",
+                               "elements": [], "more": 0}
         if value["src"] == "parameter":
             row.update(name=str(value["value"]))
         elif value["src"] == "hda":
@@ -130,11 +185,24 @@ def _describe_values(galaxy: Galaxy, base: str, values: list[dict[str, Any]]) ->
                            what=f"{dataset.get('extension')}, {format_size(dataset.get('file_size'))}")
         elif value["src"] == "hdca":
             collection = fetch_collection_or_none(galaxy, value["id"]) or {}
+            if "elements" not in collection and 0 < (collection.get("element_count") or 0) <= MAX_ASKED_ELEMENTS:
+                collection = {**(fetch_collection_or_none(galaxy, value["id"], with_elements=True) or {}), **collection}
             row.update(name=collection.get("name") or value["id"], address=f"{base}/collection/{value['id']}/edit",
                        what=f"{collection.get('collection_type', 'collection')} of {collection.get('element_count', '?')}",
-                       state="deleted" if collection.get("deleted") else describe_counts(element_states(collection)))
+                       state="deleted" if collection.get("deleted") else describe_counts(element_states(collection)),
+                       **_describe_elements(base, collection))
         rows.append(row)
     return rows
+
+
+def _describe_elements(base: str, collection: dict[str, Any]) -> dict[str, Any]:
+    """The first `elements` of a collection, `{"name", "address", "what"}`, and how many `more` there are."""
+    datasets = list(element_datasets(collection.get("elements") or []))
+    return {"more": max(len(datasets) - MAX_ELEMENTS, 0), "elements": [{
+        "name": "/".join(map(str, identifiers)), "address": f"{base}/datasets/{dataset['id']}",
+        "what": ", ".join([str(dataset.get("file_ext")), format_size(dataset.get("file_size")),
+                           *([] if dataset.get("state") == "ok" else [str(dataset.get("state"))])])}
+        for identifiers, dataset in datasets[:MAX_ELEMENTS] if dataset.get("id")]}
 
 
 # ------------------------------------------------------------------------------------------------------------- rendering
@@ -148,35 +216,26 @@ def render(run: dict[str, Any]) -> str:
     for failure in run["failures"]:
         failure.update(tool=f"{failure['tool']} {failure['version'] or ''}".strip(),
                        end=FAILURE_WORDS.get(failure["state"], f"ended in state {failure['state']}"), sign=_sign([failure]))
-    return str(_load_template().render(
+    return str(load_template("report.html").render(
         workflow=run["workflow"], verdict=verdict, messages=run["messages"], failures=run["failures"],
-        more_failures=failed - len(run["failures"]), version=VERSION, made=_format_time(run["now"]),
+        more_failures=failed - len(run["failures"]), version=VERSION, made=format_time(run["now"]),
         facts=[("History", run["history"], run["history_address"]), ("Server", run["server"], run["server"]),
-               ("Invocation", run["id"], run["address"]), ("State", run["state"], ""),
+               ("Invocation", run["id"], run["address"]), *_workflow_fact(run), ("Galaxy", run["galaxy"] or "unknown", ""),
                ("Jobs", describe_jobs(jobs) or "none", ""),
-               ("Began", _format_time(begin), ""), ("Ended" if finished else "Last change", _format_time(end), ""),
+               ("Began", format_time(begin), ""), ("Ended" if finished else "Last change", format_time(end), ""),
                ("Took" if finished else "So far", format_duration(end - begin), "")],
         timeline=_timeline(run["steps"], begin, end if finished else max(end, run["now"])),
-        steps=_table({"step": "Step", "label": "Label", "tool": "Tool", "jobs": "Jobs", "run_time": "Run time",
+        changes=table({"step": "Step", "name": "Parameter", "value": "Value"}, run["changes"]), parameters=run["parameters"],
+        steps=table({"step": "Step", "label": "Label", "tool": "Tool", "jobs": "Jobs", "run_time": "Run time",
                       "memory": "Memory"},
                      [_step_row(step) for step in run["steps"] if step["kind"] not in INPUT_STEP_TYPES]),
-        **{f"{noun}s": _table({"label": noun.capitalize(), "name": "Name", "what": "What", "state": "State"},
+        **{f"{noun}s": table({"label": noun.capitalize(), "name": "Name", "what": "What", "state": "State"},
                               run[f"{noun}s"]) for noun in ("input", "output")}))
 
 
-def _load_template() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    return Environment(loader=FileSystemLoader(Path(__file__).with_name("templates")), autoescape=True, finalize=_clean,
-                       undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-                       keep_trailing_newline=True).get_template("report.html")
-
-
-def _clean(value: Any) -> Any:
-    """Text without keys, control characters and bidirectional overrides; what macros have made is clean already."""
-    if hasattr(value, "__html__"):
-        return value
-    text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "", str(value))
-    return redact(text).encode(errors="replace").decode()
+def _workflow_fact(run: dict[str, Any]) -> list[tuple[str, str, str]]:
+    version = "" if run["workflow_version"] is None else f", version {run['workflow_version']}"
+    return [("Workflow", f"{run['workflow']}{version}", run["workflow_address"])] if run["workflow_address"] else []
 
 
 def _verdict(run: dict[str, Any], failed: int) -> dict[str, str]:
@@ -200,19 +259,16 @@ def _verdict(run: dict[str, Any], failed: int) -> dict[str, str]:
 
 def _time_span(run: dict[str, Any], jobs: list[dict[str, Any]]) -> tuple[float, float]:
     """When a run began, and the last change known of it. Its jobs may be older: Galaxy can reuse another run's job."""
-    begin = _timestamp(run["create_time"])
-    changes = [_timestamp(job["update_time"]) for job in jobs]
+    begin = parse_time(run["create_time"])
+    changes = [parse_time(job["update_time"]) for job in jobs]
     if not run["is_finished"] or not jobs:
-        changes.append(_timestamp(run["update_time"]))
+        changes.append(parse_time(run["update_time"]))
     return begin, max(begin, *changes)
 
 
 def _timeline(steps: list[dict[str, Any]], begin: float, end: float) -> dict[str, Any]:
     """The marks of the time line and a row for each step with jobs; where they are not many, with a row for each job."""
     span = max(end - begin, 1)
-    interval = next((seconds for seconds in TICK_INTERVALS if span / seconds <= 5), span / 5)
-    ticks = [{"at": count * interval / span * 100, "words": format_duration(count * interval)}
-             for count in range(int(span / interval) + 1)]
     rows = []
     for step in steps:
         jobs, members = step["jobs"], []
@@ -223,7 +279,7 @@ def _timeline(steps: list[dict[str, Any]], begin: float, end: float) -> dict[str
             has_failed = any(job["state"] in FAILED_JOB_STATES for job in jobs)
             rows.append({**_timeline_row(jobs, begin, span, end), "step": step["step"], "label": step["label"],
                          "jobs": members, "is_open": has_failed or len(jobs) <= 8})
-    return {"every": interval / span * 100, "ticks": ticks, "rows": rows}
+    return {**make_ticks(span), "rows": rows}
 
 
 def _timeline_row(jobs: list[dict[str, Any]], begin: float, span: float, end: float) -> dict[str, Any]:
@@ -252,7 +308,7 @@ def _timeline_row(jobs: list[dict[str, Any]], begin: float, span: float, end: fl
 def job_times(job: dict[str, Any], end: float) -> tuple[float, float, float]:
     """When a job was created, started and ended, in seconds since 1970. The last two are the server's measurements, in whole
     seconds of the clock of the machine that ran it, or else the time of its last change in Galaxy."""
-    created, changed = _timestamp(job["create_time"]), _timestamp(job["update_time"])
+    created, changed = parse_time(job["create_time"]), parse_time(job["update_time"])
     if job.get("start") is not None and job.get("end") is not None:
         return created, max(job["start"], created), max(job["end"], job["start"], created)
     if job["state"] in ("ok", "error", "failed"):
@@ -277,39 +333,3 @@ def _step_row(step: dict[str, Any]) -> dict[str, Any]:
             "jobs": jobs[0]["state"] if len(jobs) == 1 else describe_step(step),
             "run_time": "" if run_time is None else format_duration(run_time),
             "memory": "" if memory is None else format_size(memory)}
-
-
-def _table(headings: dict[str, str], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """A table for the template, `headings` by field, without its empty columns; a link is never empty."""
-    return {"rows": rows, "headings": {field: heading for field, heading in headings.items()
-                                       if field == "name" or any(row[field] for row in rows)}}
-
-
-def format_size(size: float | None) -> str:
-    """A number of bytes for people, such as `13.0 KiB`."""
-    if size is None:
-        return "size unknown"
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            break
-        size, unit = size / 1024, "TiB"
-    return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
-
-
-def format_duration(seconds: float) -> str:
-    """A number of seconds for people, such as `1 min 15 s`."""
-    whole = round(seconds)
-    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
-    while len(parts) > 1 and not parts[0][0]:
-        parts.pop(0)
-    return " ".join(f"{count} {unit}" for count, unit in parts[:2] if count) or "0 s"
-
-
-def _timestamp(text: Any) -> float:
-    """One of Galaxy's times, which are in UTC and do not say so, in seconds since 1970."""
-    when = datetime.fromisoformat(str(text).removesuffix("Z"))
-    return (when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp()
-
-
-def _format_time(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -27,6 +27,8 @@ class Runs:
         self.invocation("i", *steps)
         self.workflow("w", "Hot days", kinds or {})
         mock.get(f"{API}/histories/h", json={"name": "Run 12"})
+        mock.get(f"{API}/version", json={"version_major": "26.1", "version_minor": "1"})
+        mock.get(f"{API}/invocations/i/request", json={"parameters": {}, "replacement_params": None})
         mock.get(f"{API}/invocations/i/metrics", json=[])
         mock.get(f"{API}/invocations/i/jobs_summary", json={"states": {}, "populated_state": "ok"})
 
@@ -41,10 +43,11 @@ class Runs:
         self.mock.get(f"{API}/jobs/{job['id']}", json={"inputs": {}, "outputs": {}, "params": {}, "tool_stderr": "", **job,
                                                        **more})
         self.mock.get(f"{API}/jobs/{job['id']}/metrics", json=[])
+        self.mock.get(f"{API}/jobs/{job['id']}/parameters_display", json={"parameters": []})
 
     def workflow(self, name, title, kinds):
         """`kinds` are `{index: (type, tool's id, version)}`."""
-        self.mock.get(f"{API}/workflows/{name}", json={"name": title, "steps": {
+        self.mock.get(f"{API}/workflows/{name}", json={"id": f"stored-{name}", "name": title, "version": 3, "steps": {
             str(index): dict(zip(("type", "tool_id", "tool_version"), kind)) for index, kind in kinds.items()}})
 
     def collection(self, which, identifiers, **more):

@@ -1,4 +1,5 @@
 """The lines of docs/cron.md and docs/sequencer.md, run as they stand there, with other paths, ids and hosts only."""
+import html
 import os
 import re
 import shlex
@@ -6,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -282,8 +284,11 @@ def test_a_service_and_visits(admin, place):
     assert [mails.count(f"Galaxy: {name}: {state}|lab@example.org|\n") for name, state in (
         ("260301_A", "ok"), ("260302_A", "ok"), ("260303_A", "failed"))] == [1, 1, 1]
     assert f"Results: {place.data}/results/260301_A\n" in mails and f"Run: {admin.url}/workflows/invocations/" in mails
-    for shown in commands(SEQUENCER)[-2:]:
-        assert place.shell(place.ours(shown)).stdout.count("ok") >= 1
+    *shown, page = commands(SEQUENCER)[-3:]
+    for line in shown:
+        assert place.shell(place.ours(line)).stdout.count("ok") >= 1
+    written = Path(place.shell(place.ours(page)).stdout.strip()).read_text()
+    assert "<tr " in written and "260302_A" in written and problem in html.unescape(written)
 
 
 def test_the_commands_of_the_page(admin, place):

@@ -4,7 +4,10 @@ import subprocess
 import time
 import zlib
 
+from fakes.pages import Page
 from fakes.roads import LosingRoad
+
+from galaxy_api_scripts.invocations.page import format_duration
 
 from .conftest import WORKFLOWS
 from .processes import begun, kill
@@ -96,8 +99,12 @@ def test_what_fails_is_told_and_does_not_stop_the_others(person, tmp_path):
     sheet = tmp_path / "sheet.csv"
     sheet.write_text("Sample,table\na,a.tsv\nbad,bad.tsv\nb,b.tsv\n")
     line = ["workflow_batch.py", f"--download={tmp_path}/out", person.key, person.url, WORKFLOWS / "sums.gxwf.yml", sheet]
-    ended = person.run(*line)
+    ended = person.run(line[0], f"--report={tmp_path}/page.html", *line[1:])
     rows = told(ended, 3)
+    shows_what_galaxy_holds((tmp_path / "page.html").read_text(), rows, person)
+    shown = person.run("ledger_show.py", f"--report={tmp_path}/alone.html", f"{sheet}.ledger")
+    assert (shown.returncode, shown.stdout) == (0, f"{tmp_path}/alone.html\n")
+    shows_what_galaxy_holds((tmp_path / "alone.html").read_text(), rows, person)
     assert {name: row["state"] for name, row in rows.items()} == {"a": "ok", "b": "ok", "bad": "failed"}
     assert rows["bad"]["failed_step"] and rows["bad"]["message"] in ended.stderr
     again = person.run(*line)
@@ -106,6 +113,29 @@ def test_what_fails_is_told_and_does_not_stop_the_others(person, tmp_path):
     history = rows["bad"]["history"]
     assert len(person.look("invocations", history_id=history)) == 2
     assert [one["name"] for one in person.look(f"histories/{history}/contents")].count("bad.tsv") == 1
+
+
+def shows_what_galaxy_holds(html, rows, person):
+    """The page has each sample's links, the size of its result, the run times that Galaxy measured, the standard error of
+    the job that failed, and the versions."""
+    page, times = Page(html), []
+    version = person.look("version")
+    assert "1 of 3 failed" in page.text and f"Galaxy {version['version_major']}.{version['version_minor']} 3" in page.text
+    for name, row in rows.items():
+        invocation = person.look(f"invocations/{row['invocation']}")
+        assert {f"{person.url}/histories/view?id={row['history']}",
+                f"{person.url}/workflows/invocations/{row['invocation']}"} <= set(page.links)
+        result = person.look(f"datasets/{invocation['outputs']['sums']['id']}")
+        assert f"{person.url}/datasets/{result['id']}" in page.links
+        assert f"sums {result['extension']}, {result['file_size']} bytes" in page.text
+        [job] = person.look("jobs", invocation_id=row["invocation"])
+        details = person.look(f"jobs/{job['id']}", full="true")
+        assert f"Grouping1 {person.look('tools/Grouping1')['version']} 1 3" in page.text
+        times += [f"{name}: {format_duration(float(metric['raw_value']))}" for metric in person.look(
+            f"jobs/{job['id']}/metrics") if metric["name"] == "runtime_seconds"]
+        if name == "bad":
+            assert details["tool_stderr"].strip() in page.text and f"{person.url}/jobs/{job['id']}/view" in page.links
+    assert times and all(time in page.text for time in times)
 
 
 def test_a_visit_from_cron(person, tmp_path):

@@ -13,6 +13,7 @@ import workflow_batch
 from fakes import KEY
 from fakes.batches import Batch, batch, real_server, server
 from fakes.galaxy import INPUTS, USER, WORKFLOW, FakeGalaxy
+from fakes.pages import Page
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.batch import summary
@@ -93,6 +94,24 @@ def test_the_summary_has_a_row_for_each_sample(batch, server):
         assert list(rows[0]) == summary.ROW_FIELDS
         assert [(row["name"], row["state"], row["failed_step"]) for row in rows] == [
             ("a", "ok", ""), ("b", "failed", "3 (copy)")]
+
+
+def test_the_page_has_all_samples_and_what_failed(batch, server):
+    batch.samples("a", "b")
+    server.failures["b.tsv"] = ["boom"]
+    page = batch.folder / "page.html"
+    assert batch(f"--report={page}", "--dry-run").code == DONE and not page.exists()
+    batch(f"--report={page}", f"--download={batch.folder}/out", status=SOME_FAILED)
+    text = Page(page.read_text()).text
+    assert "1 of 2 failed" in text and "b, at step 3 (copy)" in text and "boom" in text and "./out/a/" in page.read_text()
+    batch.samples("a", "b", "c")
+    asked = len(server.asked)
+    batch("--once", f"--report={page}", status=None)
+    assert "of 3 " in Page(page.read_text()).text
+    assert not [one for one in server.kinds[asked:] if "metrics" in one and "invocation" in one][2:]     # c's alone
+    page.write_text("mine")
+    refused = batch(f"--report={page}", status=USAGE)
+    assert "no page, so it is not replaced" in refused.err and refused.sent == [] and page.read_text() == "mine"
 
 
 def test_again_runs_a_sample_however_it_ended(batch, server):

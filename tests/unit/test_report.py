@@ -1,44 +1,13 @@
 """The page of an invocation: what it shows, that it is safe and loads nothing."""
 import json
-from html.parser import HTMLParser
 
 import pytest
 from fakes import API, KEY, URL
+from fakes.pages import NASTY, Page
 from fakes.run_answers import FORBIDDEN, Runs, a_job, a_step, mapped
 
 from common import Galaxy
 from galaxy_api_scripts.invocations import report
-
-NASTY = "<script>alert('1')</script> & \"q\" \u202e\x1b[31m\ud800"
-
-
-class Page(HTMLParser):
-    """A page as a browser reads it."""
-
-    VOID = {"meta", "link"}
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.open, self.links, self.parts, self.styles = [], [], [], [], ""
-        self.feed(text)
-        assert self.open == [], "tags that are not closed"
-        self.text = " ".join(" ".join(self.parts).split())
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.links += [value for name, value in attributes if name in ("href", "src", "action", "srcset", "data")]
-        assert not [name for name, _ in attributes if name.startswith("on")]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open[-1:] == ["style"]:
-            self.styles += data
-        else:
-            self.parts.append(data)
 
 
 def a_page():
@@ -94,8 +63,9 @@ def test_many_jobs_share_a_bar_and_take_few_requests(requests_mock):
         "out": {"src": "hdca", "id": "c"}}))
     runs.collection("c", {})
     page = Page(a_page())
-    # The run twice, its workflow, times, history; the failures shown, and where their elements are.
-    assert len(runs.asked()) == 5 + 10 + 1
+    # The run twice, its workflow, request, times, history; Galaxy's version; the parameters of the step; the failures shown,
+    # and where their elements are.
+    assert len(runs.asked()) == 6 + 1 + 1 + 10 + 1
     assert "470 ok, 30 error" in page.text and "And 20 more" in page.text and "details" not in page.tags
     assert page.tags.count("i") == 3 + 5        # a line and two bars, and the legend
 
