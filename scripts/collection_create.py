@@ -18,6 +18,7 @@ Options:
   -r, --recursive    upload all files in folders
   --ext=DATATYPE     the files' datatype; unless given, by each name (s1.fastq.gz is fastqsanger.gz), else Galaxy's guess
   --dbkey=BUILD      the files' reference genome, such as hg38  [default: ?]
+  --deferred         let Galaxy note the URLs only, and fetch the bytes for each job that reads them
   --tag=TAG          a tag for the collection; may be repeated
   --wait             wait until Galaxy has all in state ok, and compare the files' sizes and hashes
   --timeout=SECONDS  stop waiting after this many seconds in all
@@ -81,7 +82,7 @@ from galaxy_api_scripts.datasets.references import (
     require_dbkey,
     require_readable,
 )
-from galaxy_api_scripts.datasets.sources import expand_sources, verify_checksums
+from galaxy_api_scripts.datasets.sources import defer, expand_sources, verify_checksums
 from galaxy_api_scripts.datasets.target_history import create_history_if_needed, open_target_history
 from galaxy_api_scripts.datasets.tus import forget_upload, upload_file
 from galaxy_api_scripts.datasets.upload import post_fetch
@@ -98,9 +99,7 @@ def main(argv=None):
     if not name.strip():
         raise GalaxyError("NAME is empty: is a variable unset?", USAGE)
     ids = dataset_ids(texts)
-    if ids and (ext or args["--dbkey"] != "?" or args["--recursive"]):
-        raise GalaxyError("--ext, --dbkey and --recursive are for files: datasets stay as they are", USAGE)
-    sources, complaints = ([], []) if ids else expand_sources(texts, args["--recursive"], ext)
+    sources, complaints = find_sources(args, ids)
     elements = {} if ids else arrange_elements(collection_type, [
         ElementSource(os.path.basename(source.name), source.path, source) for source in sources])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
@@ -148,6 +147,14 @@ def main(argv=None):
             forget_upload(galaxy, source.path, destination)
         on_success(checkpoint.remove)
     return FAILED if len(problems) == len(elements) else SOME_FAILED if problems or complaints else DONE
+
+
+def find_sources(args, ids):
+    """The files and URLs among the SOURCEs, and complaints about what can't be uploaded; none if they are datasets."""
+    if ids and (args["--ext"] or args["--dbkey"] != "?" or args["--recursive"] or args["--deferred"]):
+        raise GalaxyError("--ext, --dbkey, --recursive and --deferred are not for datasets, which stay as they are", USAGE)
+    sources, complaints = ([], []) if ids else expand_sources(args["SOURCE"], args["--recursive"], args["--ext"] or "")
+    return defer(sources) if args["--deferred"] else sources, complaints
 
 
 def dataset_ids(texts):
@@ -200,7 +207,8 @@ def upload_elements(galaxy, elements, dbkey, destination):
         if not part.source.is_url:
             leaf, session = upload_file(galaxy, part.location, destination, keep=True)
             sessions.append(session)
-        leaves[identifiers] = {**leaf, "ext": part.source.ext, "dbkey": dbkey}
+        leaves[identifiers] = {**leaf, "ext": part.source.ext, "dbkey": dbkey,
+                               **({"deferred": True} if part.source.deferred else {})}
     return leaves, sessions
 
 
