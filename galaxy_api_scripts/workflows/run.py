@@ -24,6 +24,7 @@ from common import (
 )
 from galaxy_api_scripts import releases
 from galaxy_api_scripts.checkpoint import Notes
+from galaxy_api_scripts.datasets.lanes import SEPARATE, Lanes
 from galaxy_api_scripts.datasets.target_history import TargetHistory
 from galaxy_api_scripts.files import write_output
 from galaxy_api_scripts.invocations.invocation import submit_once
@@ -223,15 +224,16 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
 
 
 def plan_run(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None = None, history: str = "",
-             **checks: Any) -> RunRequest:
+             lanes: Lanes = SEPARATE, **checks: Any) -> RunRequest:
     """The run that a command line asks for. Raises `GalaxyError` (USAGE) with all problems, and tables of what the workflow
     has.
 
     `words` are `INPUT=VALUE`, `job` is the name of a job file, `history` the id of an existing history that the run goes
-    to; `checks` are `check_workflow`'s.
+    to, `lanes` how lanes are put together; `checks` are `check_workflow`'s.
     """
     check = check_workflow(galaxy, workflow_id, **checks)
     inputs = InputValues(galaxy, check.workflow, history)
+    inputs.lanes = lanes
     inputs.set_from_args(words)
     if job:
         job_file.read_job_file(inputs, job)
