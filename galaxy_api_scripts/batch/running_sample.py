@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from common import TRY_LATER, Galaxy, GalaxyError
-from galaxy_api_scripts.batch import reconcile, samples
+from galaxy_api_scripts.batch import reconcile, retry, samples
 from galaxy_api_scripts.batch.facts import note_failure, note_results
 from galaxy_api_scripts.batch.ledger import Sample, describe_error, utc_now
 from galaxy_api_scripts.batch.notes import Stage
@@ -22,6 +22,7 @@ from galaxy_api_scripts.datasets.target_history import create_history_once
 from galaxy_api_scripts.datasets.upload import discard_dataset
 from galaxy_api_scripts.files import prepare_folder, prepare_folder_below
 from galaxy_api_scripts.invocations.invocation import InvocationFailed, InvocationPoller, invocation_outputs, output_datasets
+from galaxy_api_scripts.sharing import HistorySharing, parse_audience
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
 
@@ -45,6 +46,7 @@ class BatchContext:
     wait: bool = True                       # else a sample ends with the submission of its invocation
     shared_history: Callable[[], str] | None = None     # the id of the history for all; else each sample has its own
     on_end: Callable[[Sample, str], None] | None = None     # called with the state before that is saved: again, after a kill
+    share_with: Sequence[str] = ()          # with whom each history is shared, as `sharing.parse_audience` takes it
     refusals: int = 0                       # histories and submissions that Galaxy has refused in a row
     active: bool = field(default=False, init=False)         # whether anything was done in this round
 
@@ -85,7 +87,7 @@ class RunningSample:
             stage, remains = self.sample.stage, ""
             if stage in (Stage.SEND, Stage.UPLOAD, Stage.SUBMIT):
                 remains = f"; what was uploaded stays in history {self.sample.history}, where another attempt takes it again"
-            self.end("fetch pending" if stage == Stage.DELIVER else "failed", failed_step=stage,
+            self.end("fetch pending" if stage in (Stage.DELIVER, Stage.SHARE) else "failed", failed_step=stage,
                      message=describe_error(error) + remains)
             return True
 
@@ -196,26 +198,51 @@ class RunningSample:
 
     def _poll(self, summary: dict[str, Any] | GalaxyError | None) -> bool:
         sample = self.sample
+        if sample.notes.rerun == retry.WANTED:
+            return self._rerun()
         sample.reach(Stage.RUN)
         if summary is None:         # submitted a moment ago
             return False
         if isinstance(summary, GalaxyError):
             raise summary
         if self.poller is None:
-            self.poller = InvocationPoller(self.galaxy, str(sample.invocation), False,
-                                           *sample.notes.last_poll or (None, 0.0))
+            last_summary, last_change = sample.notes.last_poll or (None, 0.0)
+            self.poller = InvocationPoller(self.galaxy, str(sample.invocation), last_summary=last_summary,
+                                           last_change=last_change, reruns=bool(sample.notes.rerun))
         invocation = self.poller.check(summary)
         if invocation is None:
             return False
         with sample.step(Stage.FINISH):
             reconcile.cancel_late(self.galaxy, sample, invocation)
-        if self.context.folder:
+        if self.context.folder and not sample.notes.results:
             with sample.step(Stage.DELIVER):
                 root = prepare_folder(str(self.context.folder), "--download")
                 folder = self._deliver(prepare_folder_below(root, sample.notes.folder), invocation)
             sample.save(results=folder)
+        if self.context.share_with:
+            self._share()
         self.end("ok")
         return True
+
+    def _rerun(self) -> bool:
+        """Run the failed jobs again, or begin a new run where that can't be done."""
+        self.context.active = True
+        try:
+            retry.rerun_failed_jobs(self.galaxy, self.sample)
+        except retry.NotInPlace:        # the step in the ledger has the reason
+            if not self.request:
+                raise
+            samples.begin_new_run(self.galaxy, self.sample, attempt=self.sample.attempt)
+        return False
+
+    def _share(self) -> None:
+        with self.sample.step(Stage.SHARE):
+            try:
+                HistorySharing(self.galaxy, str(self.sample.history)).share(parse_audience(self.context.share_with))
+            except GalaxyError as error:
+                raise GalaxyError(f"the run is ok, but its history could not be shared, which the next visit tries again: "
+                                  f"{error}", error.exit_code, status=error.status) from None
+        self.sample.save(shared_with=list(self.context.share_with))
 
     def _deliver(self, to: Path, invocation: dict[str, Any]) -> str:
         """Download the results; the absolute path of their folder."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from common import UNATTENDED, Galaxy, int_option, output_options
+from common import UNATTENDED, USAGE, Galaxy, GalaxyError, int_option, output_options
 from galaxy_api_scripts.batch.ledger import Ledger
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.summary import ROW_FIELDS
@@ -15,6 +15,7 @@ from galaxy_api_scripts.datasets.target_history import name_with_key
 from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.invocations.invocation import parse_labels
 from galaxy_api_scripts.progress import date_lines, enable_bars
+from galaxy_api_scripts.sharing import parse_audience
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.run import (
     WorkflowCheck,
@@ -38,6 +39,11 @@ class BatchSession:
         self.max_running = int_option(args, "--max-running", 1) or 1
         self.labels = parse_labels(args["--outputs"])
         self.tags = [parse_tag(tag) for tag in args["--tag"]]
+        self.share_with = [word.strip() for word in (args["--share-with"] or "").split(",") if word.strip()]
+        parse_audience(self.share_with, "--share-with")
+        self.retry = args["--retry"] or ("jobs" if args["--retry-failed"] else None)    # None: what has failed stays
+        if self.retry not in (None, "jobs", "run"):
+            raise GalaxyError(f"--retry={self.retry}: expected jobs or run", USAGE)
         self.parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
 
     def connect(self) -> Galaxy:
@@ -74,5 +80,7 @@ class BatchSession:
         folder = prepare_folder(download, "--download") if download else None
         user = str(self.user.get("username") or self.user["id"])
         with Ledger(ledger_file, self._is_same_server, server=self.galaxy.base, user=user, **about) as ledger:
-            yield BatchRunner(self.galaxy, ledger, self.max_running, folder, self.labels,
-                              shared_history=shared_history and (lambda: shared_history(ledger)))
+            runner = BatchRunner(self.galaxy, ledger, self.max_running, folder, self.labels,
+                                 shared_history=shared_history and (lambda: shared_history(ledger)))
+            runner.context.share_with = self.share_with
+            yield runner
