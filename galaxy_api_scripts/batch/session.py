@@ -8,8 +8,10 @@ from typing import Any
 
 from common import UNATTENDED, USAGE, Galaxy, GalaxyError, int_option, output_options
 from galaxy_api_scripts.batch.ledger import Ledger
+from galaxy_api_scripts.batch.ledger_reader import read_lanes
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.summary import ROW_FIELDS
+from galaxy_api_scripts.datasets.lanes import Lanes, parse_lanes, resume_lanes
 from galaxy_api_scripts.datasets.references import parse_tag
 from galaxy_api_scripts.datasets.target_history import name_with_key
 from galaxy_api_scripts.files import prepare_folder
@@ -44,6 +46,7 @@ class BatchSession:
         self.retry = args["--retry"] or ("jobs" if args["--retry-failed"] else None)    # None: what has failed stays
         if self.retry not in (None, "jobs", "run"):
             raise GalaxyError(f"--retry={self.retry}: expected jobs or run", USAGE)
+        self.lanes = parse_lanes(args["--lanes"], args["--together"])
         self.parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
 
     def connect(self) -> Galaxy:
@@ -51,6 +54,11 @@ class BatchSession:
         enable_bars(not self.args["--quiet"])
         self.galaxy = Galaxy(self.args["KEY"], self.args["URL"], patience=UNATTENDED)
         return self.galaxy
+
+    def resume_lanes(self, ledger_file: Path) -> Lanes:
+        """How lanes are put together: as the ledger began, else as the options say."""
+        self.lanes = resume_lanes(self.args["--lanes"], self.args["--together"], read_lanes(ledger_file))
+        return self.lanes
 
     def check_workflow(self) -> WorkflowCheck:
         """The workflow, checked with the options that all runs of it have."""
@@ -80,6 +88,8 @@ class BatchSession:
         folder = prepare_folder(download, "--download") if download else None
         user = str(self.user.get("username") or self.user["id"])
         with Ledger(ledger_file, self._is_same_server, server=self.galaxy.base, user=user, **about) as ledger:
+            if not ledger.samples():
+                ledger.save(lanes=self.lanes.describe())
             runner = BatchRunner(self.galaxy, ledger, self.max_running, folder, self.labels,
                                  shared_history=shared_history and (lambda: shared_history(ledger)))
             runner.context.share_with = self.share_with
