@@ -86,7 +86,7 @@ from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
 def main(argv=None):
     args = arguments(__doc__, argv)
     session = BatchSession(args)
-    settings = watch_settings(args, session.tags, session.retry)
+    settings = watch_settings(args, session.tags, bool(session.retry))
     galaxy = session.connect()
     ledger_file = ledger_path(args["--ledger"], default_ledger(galaxy.base, settings.folder, args["WORKFLOW"]))
     if settings.kind != "run" and os.path.dirname(os.path.realpath(ledger_file)) == settings.folder:
@@ -123,7 +123,7 @@ def main(argv=None):
         return exit_status([*samples, *runner.unfinished], session.once, watcher.is_stuck)
 
 
-def watch_settings(args, tags, retry):
+def watch_settings(args, tags, retry_failed):
     """What the command line says about the folder and its units."""
     kind, pause, settle = args["--unit"], int_option(args, "--pause", 1), int_option(args, "--settle")
     if kind not in UNIT_KINDS:
@@ -137,7 +137,7 @@ def watch_settings(args, tags, retry):
     move_to, _ = (folder_outside(folder, args[option], option, kind) for option in ("--move-to", "--download"))
     return WatchSettings(folder, kind, DEFAULT_SETTLE[kind] if settle is None else settle, pause, args["--ready-file"],
                          args["--files"], move_to, {"ok": args["--on-done"], "failed": args["--on-fail"]},
-                         retry, tags)
+                         retry_failed, tags)
 
 
 def folder_outside(watched, text, option, kind):

@@ -174,8 +174,7 @@ def submit_rows(runner, check, rows, sheet_name, tags, again, retry):
     with runner.ledger.together():      # one write to the disk, not a thousand
         return [runner.submit(row.sample, request, place=f"{sheet_name}, line {row.line}", title=row.history,
                               tags=[*tags, *row.tags],
-                              again=END_STATES if row.sample in again else ["failed"] if retry else [],
-                              in_place=retry == "jobs" and row.sample not in again)
+                              again=END_STATES if row.sample in again else ["failed"] if retry else [])
                 for row, request in zip(rows, requests)]
 
 

@@ -50,6 +50,18 @@ def failed_in_jobs(sample: Sample) -> bool:
                 and sample.failed_step not in {stage.value for stage in Stage})
 
 
+def rerun_in_place(galaxy: Galaxy, sample: Sample, may_begin: bool) -> bool:
+    """Run the failed jobs of a sample's invocation again; False where that can't be done and a new run `may_begin`: the step
+    in the ledger has the reason."""
+    try:
+        rerun_failed_jobs(galaxy, sample)
+    except NotInPlace:
+        if not may_begin:
+            raise
+        return False
+    return True
+
+
 def rerun_failed_jobs(galaxy: Galaxy, sample: Sample) -> bool:
     """Run the failed jobs of a sample's invocation again; whether all that has been sent can be told.
 

@@ -48,13 +48,14 @@ class BatchRunner:
 
     def submit(self, name: str, request: RunRequest, *, purpose: Any = None, place: str = "", title: str = "",
                tags: Sequence[str] = (), again: Sequence[str] = (), require_unchanged: Callable[[], None] | None = None,
-               unique_title: bool = True, in_place: bool = False) -> Sample:
+               unique_title: bool = True) -> Sample:
         """Queue the sample of that name for that request, unless it runs or has ended: the one in the ledger, or a new one.
 
-        `purpose` is the request's by default, see samples.py. One in a state among `again` gets another invocation, or if
-        `in_place` only its failed jobs run again, where that is enough. `place` is where messages say that it stands. A new
-        one's history is called `title`, or by its name and the workflow's, and with `unique_title` by the sample's key too.
-        `require_unchanged` may raise right before the submission.
+        `purpose` is the request's by default, see samples.py. One in a state among `again` gets another invocation; if only
+        `failed` is among these and `context.retry_in_place` says so, its failed jobs run again, where that is enough.
+        `place` is where messages say that it stands. A new one's history is called `title`, or by its name and the
+        workflow's, and with `unique_title` by the sample's key too. `require_unchanged` may raise right before the
+        submission.
         """
         sample = find_or_add(self.ledger, name, request, purpose, place, title, unique_title)
         # Results are asked for, and were never downloaded. Without `wait` there are none to ask for.
@@ -63,7 +64,7 @@ class BatchRunner:
         # Polling or a download failed, not the invocation: that may still be running, or have ended well.
         if sample.state in (*again, "fetch pending") or (
                 sample.state == "failed" and sample.failed_step in (Stage.RUN, Stage.DELIVER)):
-            begin_again(self.galaxy, sample, in_place)
+            begin_again(self.galaxy, sample, self.context.retry_in_place and list(again) == ["failed"])
         if sample.state == "gone" or (sample.state == "ok" and undelivered):
             sample.save(state="waiting", message=None, ended=None)
         if sample.state in ("waiting", "running") and sample.key not in self.running:

@@ -13,16 +13,15 @@ from typing import Any
 
 from common import TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.batch import reconcile, retry, samples
-from galaxy_api_scripts.batch.facts import note_failure, note_results
+from galaxy_api_scripts.batch.delivery import deliver, share_history
+from galaxy_api_scripts.batch.facts import note_failure
 from galaxy_api_scripts.batch.ledger import Sample, describe_error, utc_now
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.shared_uploads import SharedUploads
-from galaxy_api_scripts.datasets.download import DownloadFolder
 from galaxy_api_scripts.datasets.target_history import create_history_once
 from galaxy_api_scripts.datasets.upload import discard_dataset
 from galaxy_api_scripts.files import prepare_folder, prepare_folder_below
-from galaxy_api_scripts.invocations.invocation import InvocationFailed, InvocationPoller, invocation_outputs, output_datasets
-from galaxy_api_scripts.sharing import HistorySharing, parse_audience
+from galaxy_api_scripts.invocations.invocation import InvocationFailed, InvocationPoller
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
 
@@ -31,7 +30,6 @@ RESTARTED = "killed when Galaxy was restarted"      # Galaxy 26.1 of jobs that i
 MAKING_LIMIT = (600, 5 * 10**6)
 QUEUED_LIMIT = 6 * 3600
 MAX_RETRIES = 3             # of an upload whose job was lost, and of an invocation whose job was killed with Galaxy
-PARALLEL_DOWNLOADS = 4
 
 
 @dataclass
@@ -46,6 +44,7 @@ class BatchContext:
     wait: bool = True                       # else a sample ends with the submission of its invocation
     shared_history: Callable[[], str] | None = None     # the id of the history for all; else each sample has its own
     on_end: Callable[[Sample, str], None] | None = None     # called with the state before that is saved: again, after a kill
+    retry_in_place: bool = False            # whether only the failed jobs of samples that have failed run again
     share_with: Sequence[str] = ()          # with whom each history is shared, as `sharing.parse_audience` takes it
     refusals: int = 0                       # histories and submissions that Galaxy has refused in a row
     active: bool = field(default=False, init=False)         # whether anything was done in this round
@@ -199,7 +198,10 @@ class RunningSample:
     def _poll(self, summary: dict[str, Any] | GalaxyError | None) -> bool:
         sample = self.sample
         if sample.notes.rerun == retry.WANTED:
-            return self._rerun()
+            self.context.active = True
+            if not retry.rerun_in_place(self.galaxy, sample, bool(self.request)):
+                samples.begin_new_run(self.galaxy, sample, attempt=sample.attempt)
+            return False
         sample.reach(Stage.RUN)
         if summary is None:         # submitted a moment ago
             return False
@@ -217,45 +219,12 @@ class RunningSample:
         if self.context.folder and not sample.notes.results:
             with sample.step(Stage.DELIVER):
                 root = prepare_folder(str(self.context.folder), "--download")
-                folder = self._deliver(prepare_folder_below(root, sample.notes.folder), invocation)
+                folder = deliver(self.galaxy, sample, prepare_folder_below(root, sample.notes.folder), invocation,
+                                 self.context.labels)
             sample.save(results=folder)
-        if self.context.share_with:
-            self._share()
+        share_history(self.galaxy, sample, self.context.share_with)
         self.end("ok")
         return True
-
-    def _rerun(self) -> bool:
-        """Run the failed jobs again, or begin a new run where that can't be done."""
-        self.context.active = True
-        try:
-            retry.rerun_failed_jobs(self.galaxy, self.sample)
-        except retry.NotInPlace:        # the step in the ledger has the reason
-            if not self.request:
-                raise
-            samples.begin_new_run(self.galaxy, self.sample, attempt=self.sample.attempt)
-        return False
-
-    def _share(self) -> None:
-        with self.sample.step(Stage.SHARE):
-            try:
-                HistorySharing(self.galaxy, str(self.sample.history)).share(parse_audience(self.context.share_with))
-            except GalaxyError as error:
-                raise GalaxyError(f"the run is ok, but its history could not be shared, which the next visit tries again: "
-                                  f"{error}", error.exit_code, status=error.status) from None
-        self.sample.save(shared_with=list(self.context.share_with))
-
-    def _deliver(self, to: Path, invocation: dict[str, Any]) -> str:
-        """Download the results; the absolute path of their folder."""
-        datasets = output_datasets(self.galaxy, outputs := invocation_outputs(invocation, self.context.labels))
-        items = [item for members in datasets.values() for item in members]
-        folder = DownloadFolder(self.galaxy, to, renewed=True)
-        problems = [describe_error(result) if isinstance(result, GalaxyError) else f"{item.label}: {describe_error(result)}"
-                    for item, result in folder.download(items, PARALLEL_DOWNLOADS) if isinstance(result, Exception)]
-        if problems:
-            raise GalaxyError(f"the run is ok, but {len(problems)} of {len(items)} results could not be fetched, which the "
-                              f"next visit tries again: {problems[0]}")
-        note_results(self.sample, outputs, datasets)
-        return str(folder.folder.resolve())
 
     def _fail(self, error: InvocationFailed) -> bool:
         """Save how the invocation has failed; whether that ends the sample: a job that was killed with Galaxy is worth

@@ -92,5 +92,5 @@ class BatchSession:
                 ledger.save(lanes=self.lanes.describe())
             runner = BatchRunner(self.galaxy, ledger, self.max_running, folder, self.labels,
                                  shared_history=shared_history and (lambda: shared_history(ledger)))
-            runner.context.share_with = self.share_with
+            runner.context.share_with, runner.context.retry_in_place = self.share_with, self.retry == "jobs"
             yield runner

@@ -52,7 +52,7 @@ class WatchSettings:
     pattern: str | None = None
     move_to: str | None = None      # the folder for units that have ended well
     commands: Mapping[str, str | None] = field(default_factory=dict)    # what the shell runs at a unit's end, by its state
-    retry: str | None = None        # what is tried again of units that have failed: "jobs" in place, a whole "run"
+    retry_failed: bool = False
     tags: Sequence[str] = ()        # of each history
     lanes: Lanes = AS_BEFORE
 
@@ -118,7 +118,7 @@ class Watcher:
         if sample and sample.state == "ok":
             self._move(sample, unit)
             return
-        if sample and sample.state == "failed" and not self.settings.retry:
+        if sample and sample.state == "failed" and not self.settings.retry_failed:
             return
         unit = check_parts(unit)
         try:
@@ -132,8 +132,7 @@ class Watcher:
             return
         sample = self.runner.submit(
             unit.name, request, purpose=["watched", unit.place], place=unit.place, tags=self.settings.tags,
-            again=["failed"] if self.settings.retry else [], in_place=self.settings.retry == "jobs",
-            require_unchanged=lambda: require_unchanged(unit),
+            again=["failed"] if self.settings.retry_failed else [], require_unchanged=lambda: require_unchanged(unit),
             title=self.make_title(unit) if self.make_title else "", unique_title=not self.make_title)
         if sample.notes.fingerprint != unit.fingerprint:
             with sample.step(Stage.DETECT):

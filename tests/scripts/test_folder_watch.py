@@ -686,10 +686,10 @@ def test_a_unit_missed_while_the_server_was_away_is_taken_later(watched, monkeyp
     watched.ends.clear()
     reset, away = runner.begin_again, [True]
 
-    def unless_away(galaxy, sample):
+    def unless_away(galaxy, sample, *how):
         if away and away.pop():
             raise GalaxyError(f"{URL} can't be reached: try again later", TRY_LATER)
-        reset(galaxy, sample)
+        reset(galaxy, sample, *how)
     monkeypatch.setattr(runner, "begin_again", unless_away)
     watched.drop("b.tsv")
     assert watched.run("--retry=run").status == TRY_LATER
