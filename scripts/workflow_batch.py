@@ -25,6 +25,7 @@ Options:
   --max-running=N       samples under way at once  [default: 10]
   --param=PARAM         STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, STEP/STEP in a subworkflow,
                         or a tool's id; may be repeated
+  --deferred            let Galaxy note the URLs only, and fetch the bytes for each job that reads them
   --tag=TAG             a tag for each history; may be repeated
   --use-cached-jobs     take the results of equal jobs that have run before
   --allow-corrections   let Galaxy fill in what steps of the workflow leave out

@@ -65,7 +65,7 @@ class BatchSession:
         self.user = self.galaxy.current_user()
         workflow = resolve_workflow(self.galaxy, self.args["WORKFLOW"])
         return check_workflow(self.galaxy, workflow, self.parameters, self.labels, bool(self.args["--download"]),
-                              **invocation_options(self.args))
+                              bool(self.args.get("--deferred")), **invocation_options(self.args))
 
     def _is_same_server(self, ledger: Ledger) -> bool:
         """Whether this is the server that the ledger was made for, by another address: it has a history of a name that ends
