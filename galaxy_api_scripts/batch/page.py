@@ -129,7 +129,8 @@ class _Gathered:
         size = sum(row["size"] or 0 for row in rows)
         if size:
             facts.append(("Results", format_size(size), ""))
-        return {"title": self._title(), "verdict": _verdict(counts), "version": VERSION, "made": format_time(time.time()),
+        return {"title": shorten_text(self._title(), 120), "verdict": _verdict(counts), "version": VERSION,
+                "made": format_time(time.time()),
                 "facts": [(name, shorten_text(text, 300), address) for name, text, address in facts if text],
                 "counts": [{"state": state, "count": counts[state], "sign": STATES.get(state, WAITING_SIGN),
                             "words": STATE_WORDS.get(state, state), "css": _css(state),
@@ -152,7 +153,6 @@ class _Gathered:
         has_failed = state in FAILURE_STATES or (state == "superseded" and sample["message"])
         failure = (facts.get("failure") if state in ("failed", "superseded") else None) or {}
         stage = sample["stage"] if state in UNFINISHED_STATES else None
-        start = self.submitted.get(sample["key"]) if sample["invocation"] else None
         finish = parse_time(ended) if ended and begun else self.now
         began = parse_time(begun) if begun else None
         folder = sample["notes"].get("results") or ""
@@ -163,8 +163,7 @@ class _Gathered:
             "attempt": sample["attempt"] if sample["attempt"] > 1 else 0,
             "is_acknowledged": state in FAILURE_STATES and sample["key"] not in self.unacknowledged,
             "begun": began, "ended": finish if began is None else max(finish, began),
-            "started": (finish if state in ("failed", "superseded") or began is None else self.now) if not start
-            else min(max(parse_time(start), began or 0), finish),
+            "started": self._started(sample, began or 0, finish),
             "date": began and format_time(began)[:16], "took": began and format_duration(max(finish - began, 0)),
             "step": sample["failed_step"] or "" if has_failed else "", "failure": failure,
             "job": self._link("jobs/{}/view", failure.get("job")),
@@ -178,6 +177,13 @@ class _Gathered:
             "result_count": facts.get("result_count") or 0, "size": facts.get("result_size"),
             "total_size": format_size(facts.get("result_size")),
             "problem": facts.get("problem") or ""}
+
+    def _started(self, sample: dict[str, Any], began: float, finish: float) -> float:
+        """When its run began in Galaxy: not at all if it has none, with the sample if that is not known."""
+        submitted = self.submitted.get(sample["key"])
+        if not sample["invocation"]:
+            return finish
+        return min(max(parse_time(submitted), began), finish) if submitted else began
 
     def _link(self, path: str, identity: str | None) -> str:
         if not (identity and self.server):
