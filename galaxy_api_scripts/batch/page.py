@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from common import USAGE, VERSION, GalaxyError, one_line
 from galaxy_api_scripts.batch.ledger_reader import (
@@ -152,14 +152,15 @@ class _Gathered:
             facts = {}
         has_failed = state in FAILURE_STATES or (state == "superseded" and sample["message"])
         failure = (facts.get("failure") if state in ("failed", "superseded") else None) or {}
-        stage = sample["stage"] if state in UNFINISHED_STATES else None
+        stage = sample["stage"] if state == "running" and sample["stage"] != Stage.RUN.value else None
         finish = parse_time(ended) if ended and begun else self.now
         began = parse_time(begun) if begun else None
         folder = sample["notes"].get("results") or ""
+        address = self._folder_address(folder)
         return {
             "number": number, "anchor": f"s{number}", "name": sample["name"], "place": sample["place"] or "", "state": state,
             "css": _css(state), "sign": STATES.get(state, WAITING_SIGN),
-            "words": STATE_WORDS.get(state, state) + (f": {stage}" if stage and state == "running" else ""),
+            "words": STATE_WORDS.get(state, state) + (f": {stage}" if stage else ""),
             "attempt": sample["attempt"] if sample["attempt"] > 1 else 0,
             "is_acknowledged": state in FAILURE_STATES and sample["key"] not in self.unacknowledged,
             "begun": began, "ended": finish if began is None else max(finish, began),
@@ -170,7 +171,8 @@ class _Gathered:
             "reason": one_line(sample["message"] or "") if has_failed else "",
             "history": self._link("histories/view?id={}", sample["history"]),
             "run": self._link("workflows/invocations/{}", sample["invocation"]),
-            "folder": folder, "folder_address": self._folder_address(folder), "steps": facts.get("steps") or [],
+            "folder": unquote(address[2:-1]) if address else folder, "folder_address": address,
+            "steps": facts.get("steps") or [],
             "every_result": [{**result, "address": self._link(
                 "collection/{}/edit" if result.get("src") == "hdca" else "datasets/{}", result.get("id")),
                 "words": _result_words(result)} for result in facts.get("results") or []],
