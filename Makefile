@@ -70,6 +70,7 @@ bench: $(VENV)/.installed bench/peers/bioblend/.installed bench/peers/galaxy-par
 	$(BIN)/python bench/workflow_run.py
 	$(BIN)/python bench/many_jobs.py
 	$(BIN)/python bench/many_rows.py
+	$(BIN)/python bench/lanes.py
 	$(BIN)/python bench/batch.py
 
 clean:

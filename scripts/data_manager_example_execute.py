@@ -44,6 +44,8 @@ SHED = "toolshed.g2.bx.psu.edu/repos/devteam"
 FETCH_TOOL = f"{SHED}/data_manager_fetch_genome_dbkeys_all_fasta/data_manager_fetch_genome_all_fasta_dbkey"
 INDEX_TOOL = f"{SHED}/data_manager_bwa_mem_index_builder/bwa_mem_index_builder_data_manager"
 
+TABLE_SECONDS = 30      # for each of Galaxy's web processes to load a data table again that has a new row
+
 
 def main(argv=None):
     args = arguments(__doc__, argv, legacy=True)
@@ -67,7 +69,7 @@ def main(argv=None):
         for dbkey, tool, answer in jobs.pop_finished():
             if tool == fetch_tool:
                 for index_tool in index_tools:
-                    jobs.submit(dbkey, index_tool, {"all_fasta_source": dbkey})
+                    jobs.submit(dbkey, index_tool, {"all_fasta_source": dbkey}, patience=TABLE_SECONDS)
             else:
                 index_answers.append(answer)
         if not all_fetched and fetch_tool not in [tool for _, tool, _ in jobs.running.values()]:
@@ -94,7 +96,7 @@ def require_tool(galaxy, option, tool):
     try:
         galaxy.get(f"tools/{tool}")
     except GalaxyError as error:
-        if error.status != 404:
+        if error.status not in (404, 500):      # 500: 25.1, for a tool that it lacks
             raise
         raise GalaxyError(f"{galaxy.base} has no data manager {tool}: give another with {option}=ID; its administrators "
                           "install one with install_tool_shed_repositories.py, or name it in data_manager_config_file "
@@ -107,12 +109,19 @@ class Jobs:
     def __init__(self, galaxy, history):
         self.galaxy, self.history, self.running, self.successes, self.failures = galaxy, history, {}, 0, 0
 
-    def submit(self, dbkey, tool, inputs):
-        try:
-            answer = self.galaxy.post("tools", {"history_id": self.history, "tool_id": tool, "inputs": inputs})
-            self.running[answer["jobs"][0]["id"]] = dbkey, tool, answer
-        except GalaxyError as error:
-            self.fail(dbkey, tool, error)
+    def submit(self, dbkey, tool, inputs, patience=0):
+        """Start a job. A value that Galaxy does not know is tried again for `patience` seconds."""
+        refusal = None
+        for _ in backoff(patience, 1, 5):
+            try:
+                answer = self.galaxy.post("tools", {"history_id": self.history, "tool_id": tool, "inputs": inputs})
+                self.running[answer["jobs"][0]["id"]] = dbkey, tool, answer
+                return
+            except GalaxyError as error:
+                refusal = error
+                if error.status != 400:
+                    break
+        self.fail(dbkey, tool, refusal)
 
     def pop_finished(self):
         """Yield (dbkey, tool, answer) for each job that has succeeded since the last call; report those that have failed."""

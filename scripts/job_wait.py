@@ -24,23 +24,11 @@ job does not continue by itself, so it counts as ended, and not well. Jobs of on
 """
 import sys
 
-from common import (
-    NON_TERMINAL_JOB_STATES,
-    TRY_LATER,
-    UNATTENDED,
-    Galaxy,
-    GalaxyError,
-    arguments,
-    int_option,
-    output_options,
-    run,
-    show,
-)
-from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, job_stderr, job_url
-from galaxy_api_scripts.polling import combine_exit_codes, iter_terminal, parse_ids
+from common import UNATTENDED, Galaxy, arguments, int_option, output_options, run, show
+from galaxy_api_scripts.invocations.jobs import iter_ended_jobs
+from galaxy_api_scripts.polling import combine_exit_codes, parse_ids
 
 FIELDS = ["id", "state", "tool_id", "exit_code", "history_id", "create_time", "update_time"]
-LISTED = 10     # more jobs than this are asked for by the list of their history's, fewer one by one
 
 
 def main(argv=None):
@@ -50,54 +38,9 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     codes = []
-    rows = iter_terminal(galaxy, ids, timeout, codes, fetch=lambda unknown: fetch_jobs(galaxy, unknown),
-                         list_moving=lambda history: list_jobs(galaxy, history, state=list(NON_TERMINAL_JOB_STATES)),
-                         non_terminal=NON_TERMINAL_JOB_STATES, success=SUCCESS_STATES,
-                         describe_failure=lambda job: describe_failure(galaxy, job))
+    rows = iter_ended_jobs(galaxy, ids, timeout, codes)
     show(rows, output["format"], output["fields"] or ["id", "state"])
     return combine_exit_codes(codes, ids)
-
-
-def fetch_jobs(galaxy, ids):
-    """Yield each of `ids` with its job, or the `GalaxyError` that says why there is none; many of a history by a request or
-    two."""
-    known, histories = {}, set()
-    for job_id in ids:
-        job = known.get(job_id.lower())
-        if not job:
-            try:
-                job = galaxy.get(f"jobs/{job_id}")
-            except GalaxyError as error:
-                if error.exit_code == TRY_LATER or error.status == 401:
-                    raise
-                job = GalaxyError(f"job {job_id}: {error}", error.exit_code)
-            else:
-                if len(ids) > LISTED and job["history_id"] not in histories:
-                    histories.add(job["history_id"])
-                    known.update(list_jobs(galaxy, job["history_id"]))
-        yield job_id, job
-
-
-def list_jobs(galaxy, history, **only):
-    """`{id: job}` of a history's jobs; {} if we may not list them."""
-    try:
-        return {job["id"]: job for job in galaxy.pages("jobs", {"history_id": history, **only})} if history else {}
-    except GalaxyError as error:
-        if error.status != 403:
-            raise
-        return {}       # another user's history, of which only this job is shared
-
-
-def describe_failure(galaxy, job):
-    """What to say of a job that has not ended well."""
-    page = job_url(galaxy, job["id"])
-    if job["state"] == "paused":
-        return (f"job {job['id']} ({job['tool_id']}) is paused and won't go on by itself, mostly because one of its inputs "
-                f"has failed; see {page}")
-    lines = job_stderr(galaxy.get_or_none(f"jobs/{job['id']}", {"full": "true"}) or {}).splitlines()
-    code = f", exit code {job['exit_code']}" if job.get("exit_code") is not None else ""
-    return (f"job {job['id']} ({job['tool_id']}) ended in state {job['state']}{code}: "
-            f"{lines[-1][:200] if lines else 'Galaxy does not say why'}; see {page}")
 
 
 if __name__ == "__main__":

@@ -17,10 +17,14 @@ Arguments:
 Options:
   --map=MAP             COLUMN=LABEL: the column is the input of that label, or of none without LABEL; may be repeated
   --fastq=DIR           the folder of the reads of SampleSheet.csv; by default the sheet's
+  --lanes=MODE          together: the lanes of one sample and read are one file; separate: each stays one; by default
+                        together, or as the ledger began
+  --together=PATTERN    also files whose names differ only in what this regular expression matches: _FC[0-9]+_L[0-9]+
   --as-collection       one run for all rows, mapped over a list of the samples
   --history=HISTORY     one history for all rows: an id, an exact name, or new:NAME; by default each row has its own
   --max-running=N       samples under way at once  [default: 10]
-  --param=PARAM         STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, or a tool's id; may be repeated
+  --param=PARAM         STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, STEP/STEP in a subworkflow,
+                        or a tool's id; may be repeated
   --tag=TAG             a tag for each history; may be repeated
   --use-cached-jobs     take the results of equal jobs that have run before
   --allow-corrections   let Galaxy fill in what steps of the workflow leave out
@@ -83,10 +87,11 @@ def main(argv=None):
     ledger_file = check_paths(args["SHEET"], args["--ledger"], args["--summary"])
     page = check_page_path(args["--report"], args["SHEET"], ledger_file) if args["--report"] else None
 
+    lanes = session.resume_lanes(ledger_file)
     galaxy = session.connect()
     check = session.check_workflow()
     history = find_history(galaxy, args["--history"], session.user)
-    inputs = SheetInputs(sheet, galaxy, check.workflow, mapping, args["INPUT=VALUE"], history)
+    inputs = SheetInputs(sheet, galaxy, check.workflow, mapping, args["INPUT=VALUE"], history, lanes)
     rows = [inputs.fill_as_one()] if args["--as-collection"] else inputs.fill_rows()
     for name in again - {row.sample for row in rows}:
         sheet.note(None, "", f"--again={name}: there is no such sample")

@@ -121,3 +121,5 @@ class LedgerNotes(BaseNotes):
     # Files that several samples take, {file: {"id": its dataset, "sha256": ...}}: see `SharedUploads`
     shared_uploads: dict[str, dict[str, str]] = field(default_factory=dict)
     arrivals: dict[str, list[Any]] = field(default_factory=dict)    # in a watched folder: {place: [fingerprint, since when]}
+    lanes: str = ""                     # how lanes are put together, as `Lanes.describe` writes it
+    passed_over: list[str] = field(default_factory=list)        # what was told once of the things in a watched folder

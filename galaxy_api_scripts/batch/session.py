@@ -8,8 +8,10 @@ from typing import Any
 
 from common import UNATTENDED, Galaxy, int_option, output_options
 from galaxy_api_scripts.batch.ledger import Ledger
+from galaxy_api_scripts.batch.ledger_reader import read_lanes
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.summary import ROW_FIELDS
+from galaxy_api_scripts.datasets.lanes import Lanes, parse_lanes, resume_lanes
 from galaxy_api_scripts.datasets.references import parse_tag
 from galaxy_api_scripts.datasets.target_history import name_with_key
 from galaxy_api_scripts.files import prepare_folder
@@ -38,6 +40,7 @@ class BatchSession:
         self.max_running = int_option(args, "--max-running", 1) or 1
         self.labels = parse_labels(args["--outputs"])
         self.tags = [parse_tag(tag) for tag in args["--tag"]]
+        self.lanes = parse_lanes(args["--lanes"], args["--together"])
         self.parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
 
     def connect(self) -> Galaxy:
@@ -45,6 +48,11 @@ class BatchSession:
         enable_bars(not self.args["--quiet"])
         self.galaxy = Galaxy(self.args["KEY"], self.args["URL"], patience=UNATTENDED)
         return self.galaxy
+
+    def resume_lanes(self, ledger_file: Path) -> Lanes:
+        """How lanes are put together: as the ledger began, else as the options say."""
+        self.lanes = resume_lanes(self.args["--lanes"], self.args["--together"], read_lanes(ledger_file))
+        return self.lanes
 
     def check_workflow(self) -> WorkflowCheck:
         """The workflow, checked with the options that all runs of it have."""
@@ -74,5 +82,7 @@ class BatchSession:
         folder = prepare_folder(download, "--download") if download else None
         user = str(self.user.get("username") or self.user["id"])
         with Ledger(ledger_file, self._is_same_server, server=self.galaxy.base, user=user, **about) as ledger:
+            if not ledger.samples():
+                ledger.save(lanes=self.lanes.describe())
             yield BatchRunner(self.galaxy, ledger, self.max_running, folder, self.labels,
                               shared_history=shared_history and (lambda: shared_history(ledger)))

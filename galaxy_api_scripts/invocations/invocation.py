@@ -16,7 +16,16 @@ from galaxy_api_scripts.invocations.jobs import (
     failure_reasons,
     fetch_workflow_version,
     first_failures,
+    list_steps,
     subworkflow_jobs,
+)
+from galaxy_api_scripts.invocations.reruns import (
+    RERUNNABLE_STATES,
+    Mended,
+    count_mended,
+    find_mended,
+    replace_jobs,
+    replace_outputs,
 )
 from galaxy_api_scripts.progress import describe_counts
 
@@ -134,16 +143,18 @@ class InvocationPoller:
 
     While jobs move, a poll is one request of 100 bytes, however many jobs and subworkflows there are
     (`GET .../jobs_summary`). Only when no job moves the invocation itself is asked for; while more jobs are made that
-    happens once, unless the workflow has a pause, which somebody may have to resume.
+    happens once, unless the workflow has a pause, which somebody may have to resume. With `reruns`, a failed job that was
+    run again counts as its rerun, which is looked for where jobs have failed.
     """
 
     def __init__(self, galaxy: Galaxy, invocation_id: str, fail_fast: bool = False, last_summary: Any = None,
-                 last_change: float = 0.0):
-        self.galaxy, self.invocation_id, self.fail_fast = galaxy, invocation_id, fail_fast
+                 last_change: float = 0.0, reruns: bool = False):
+        self.galaxy, self.invocation_id, self.fail_fast, self.reruns = galaxy, invocation_id, fail_fast, reruns
         # Seconds since 1970; the clock may have been put back.
         self.last_summary, self.last_change = last_summary, min(last_change, time.time())
         self.pauses: dict[str, set[str]] | None = None      # of `_pause_steps`, once they were needed
         self.inner: Counter[str] = Counter()                # of `subworkflow_jobs`
+        self.mended: dict[str, Mended] = {}                 # of `find_mended`
 
     def check(self, summary: dict[str, Any]) -> dict[str, Any] | None:
         """The invocation once it has succeeded: all jobs are made, and each is `ok` or `skipped`. None while it runs.
@@ -151,10 +162,11 @@ class InvocationPoller:
         `summary` is the answer of `GET .../jobs_summary`. Raises `InvocationFailed` when a job has failed and no other can
         move any more, with `fail_fast` as soon as one has failed; `GalaxyError` when it waits for a review.
         """
-        galaxy, path, states = self.galaxy, f"invocations/{self.invocation_id}", summary["states"]
+        galaxy, path = self.galaxy, f"invocations/{self.invocation_id}"
+        states = self._with_reruns(summary["states"])
         failed = _failed_states(states)
         if self.fail_fast and set(failed) - {"paused"}:     # after a failure, which Galaxy 25.1 tells only below
-            raise InvocationFailed(galaxy, galaxy.get(path), failed)
+            raise InvocationFailed(galaxy, galaxy.get(path), failed, self.mended)
         has_changed = summary != self.last_summary
         self.last_summary, self.last_change = summary, time.time() if has_changed else self.last_change
         if set(states) - set(TERMINAL_JOB_STATES):
@@ -165,18 +177,33 @@ class InvocationPoller:
                 return None
         invocation: dict[str, Any] = galaxy.get(path)   # these may be all its jobs, or all that are made so far
         self.inner = subworkflow_jobs(galaxy, invocation) if invocation["state"] in SCHEDULED_STATES else Counter()
+        self.inner = Counter(self._with_reruns(self.inner, inner=True))
         failed = Counter(failed) + Counter(_failed_states(self.inner))
         if set(self.inner) - set(TERMINAL_JOB_STATES) and not (failed and self.fail_fast):
             return None
         if failed or invocation["state"] in FAILED_INVOCATION_STATES or summary["populated_state"] == "failed":
-            raise InvocationFailed(galaxy, invocation, failed)
+            raise InvocationFailed(galaxy, invocation, failed, self.mended)
         if summary["populated_state"] == "new":
             self.pauses = _pause_steps(galaxy, invocation["workflow_id"]) if self.pauses is None else self.pauses
             _raise_if_paused(galaxy, invocation, self.pauses)
         if invocation["state"] not in SCHEDULED_STATES or summary["populated_state"] != "ok":
             return None
         # Jobs that were made between the two requests are only in a new summary.
-        return invocation if not set(galaxy.get(f"{path}/jobs_summary")["states"]) - SUCCESS_STATES else None
+        if set(self._with_reruns(galaxy.get(f"{path}/jobs_summary")["states"])) - SUCCESS_STATES:
+            return None
+        return replace_outputs(galaxy, invocation, self.mended) if self.mended else invocation
+
+    def _with_reruns(self, states: dict[str, int], inner: bool = False) -> dict[str, int]:
+        """The jobs by state, those that were run again in the states of their reruns; `inner` are those of subworkflows,
+        where Galaxy counts them apart."""
+        if not self.reruns or not any(states.get(state) for state in RERUNNABLE_STATES):
+            return states
+        if not self.fail_fast and set(states) - set(TERMINAL_JOB_STATES):
+            return states       # it is too early to ask
+        if not inner:
+            self.mended = find_mended(self.galaxy, self.galaxy.get(f"invocations/{self.invocation_id}"))
+        is_apart = bool(self.inner) or inner
+        return count_mended(states, (one for one in self.mended.values() if not is_apart or one.is_inner == inner))
 
 
 def _failed_states(states: dict[str, int]) -> dict[str, int]:
@@ -185,14 +212,14 @@ def _failed_states(states: dict[str, int]) -> dict[str, int]:
 
 
 def wait_for_invocation(galaxy: Galaxy, invocation_id: str, timeout: float | None = None, fail_fast: bool = False,
-                        on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, Any]:
+                        on_progress: Callable[[dict[str, int]], Any] | None = None, reruns: bool = False) -> dict[str, Any]:
     """Wait until an invocation has succeeded and return it, as `GET /api/invocations/ID` describes it.
 
-    Raises what `InvocationPoller.check` raises, and `GalaxyError` (STILL_RUNNING, or FAILED if a job has failed while others
-    run) after `timeout` seconds, or when the time of a wait around this one is up (`Galaxy.poll`).
+    For `reruns` see `InvocationPoller`. Raises what its `check` raises, and `GalaxyError` (STILL_RUNNING, or FAILED if a job
+    has failed while others run) after `timeout` seconds, or when the time of a wait around this one is up (`Galaxy.poll`).
     `on_progress(counts)` is called at each poll with the number of jobs by state.
     """
-    poller, counts, begin = InvocationPoller(galaxy, invocation_id, fail_fast), {}, time.monotonic()
+    poller, counts, begin = InvocationPoller(galaxy, invocation_id, fail_fast, reruns=reruns), {}, time.monotonic()
     for _ in galaxy.poll(timeout):
         summary = galaxy.get(f"invocations/{invocation_id}/jobs_summary")
         counts = summary["states"]
@@ -213,9 +240,11 @@ def wait_for_invocation(galaxy: Galaxy, invocation_id: str, timeout: float | Non
 class InvocationFailed(GalaxyError):
     """An invocation has failed: `invocation` as Galaxy describes it, `first_failure` one of `first_failures` or None."""
 
-    def __init__(self, galaxy: Galaxy, invocation: dict[str, Any], failed: dict[str, int]):
+    def __init__(self, galaxy: Galaxy, invocation: dict[str, Any], failed: dict[str, int],
+                 mended: dict[str, Mended] | None = None):
         self.invocation = invocation
-        self.first_failure = next(iter(first_failures(galaxy, invocation, limit=1)), None) if failed else None
+        steps = replace_jobs(list_steps(galaxy, invocation), mended) if failed and mended else None
+        self.first_failure = next(iter(first_failures(galaxy, invocation, 1, steps)), None) if failed else None
         super().__init__(f"invocation {invocation['id']} {_failure_message(invocation, failed, self.first_failure)}")
 
 

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from common import TERMINAL_JOB_STATES, Galaxy, GalaxyError, one_line, redact
+from common import NON_TERMINAL_JOB_STATES, TERMINAL_JOB_STATES, TRY_LATER, Galaxy, GalaxyError, one_line, redact
 from galaxy_api_scripts import releases
-from galaxy_api_scripts.polling import fetch_datasets
+from galaxy_api_scripts.polling import fetch_datasets, iter_terminal
 from galaxy_api_scripts.progress import describe_counts
 
 SUCCESS_STATES = {"ok", "skipped"}
@@ -32,6 +32,7 @@ REASONS = {
 }
 REASON_SUBJECTS = ("hda_id", "hdca_id", "job_id", "history_id", "output_name")
 TAIL_LINES, TAIL_LETTERS = 20, 2000
+LISTED = 10     # more jobs than this are asked for by the list of their history's, fewer one by one
 
 
 # ----------------------------------------------------------------------------------------------------------------- steps
@@ -320,3 +321,56 @@ def history_name(galaxy: Galaxy, history_id: str) -> str | None:
     """The history's name; None where this key may not see it."""
     name = name_of(galaxy.get_or_none(f"histories/{history_id}", {"keys": "name"}) or {})
     return None if name is None else str(name)
+
+
+# ---------------------------------------------------------------------------------------------------------- many by id
+
+def iter_ended_jobs(galaxy: Galaxy, ids: list[str], timeout: float | None, codes: list[int]) -> Iterator[dict[str, Any]]:
+    """Yield each of these jobs as soon as it has ended, well or badly; see `polling.iter_terminal` for `codes`."""
+    return iter_terminal(galaxy, ids, timeout, codes, fetch=lambda unknown: fetch_jobs(galaxy, unknown),
+                         list_moving=lambda history: list_jobs(galaxy, history, state=list(NON_TERMINAL_JOB_STATES)),
+                         non_terminal=NON_TERMINAL_JOB_STATES, success=SUCCESS_STATES,
+                         describe_failure=lambda job: describe_job_failure(galaxy, job))
+
+
+def fetch_jobs(galaxy: Galaxy, ids: list[str]) -> Iterator[tuple[str, dict[str, Any] | GalaxyError]]:
+    """Yield each of `ids` with its job, or the `GalaxyError` that says why there is none; many of a history by a request or
+    two."""
+    known: dict[str, dict[str, Any]] = {}
+    histories = set()
+    for job_id in ids:
+        job: Any = known.get(job_id.lower())
+        if not job:
+            try:
+                job = galaxy.get(f"jobs/{job_id}")
+            except GalaxyError as error:
+                if error.exit_code == TRY_LATER or error.status == 401:
+                    raise
+                job = GalaxyError(f"job {job_id}: {error}", error.exit_code)
+            else:
+                if len(ids) > LISTED and job["history_id"] not in histories:
+                    histories.add(job["history_id"])
+                    known.update(list_jobs(galaxy, job["history_id"]))
+        yield job_id, job
+
+
+def list_jobs(galaxy: Galaxy, history: str | None, **only: Any) -> dict[str, dict[str, Any]]:
+    """`{id: job}` of a history's jobs; {} if we may not list them."""
+    try:
+        return {job["id"]: job for job in galaxy.pages("jobs", {"history_id": history, **only})} if history else {}
+    except GalaxyError as error:
+        if error.status != 403:
+            raise
+        return {}       # another user's history, of which only this job is shared
+
+
+def describe_job_failure(galaxy: Galaxy, job: dict[str, Any]) -> str:
+    """What to say of a job that has not ended well."""
+    page = job_url(galaxy, job["id"])
+    if job["state"] == "paused":
+        return (f"job {job['id']} ({job['tool_id']}) is paused and won't go on by itself, mostly because one of its inputs "
+                f"has failed; see {page}")
+    lines = job_stderr(galaxy.get_or_none(f"jobs/{job['id']}", {"full": "true"}) or {}).splitlines()
+    code = f", exit code {job['exit_code']}" if job.get("exit_code") is not None else ""
+    return (f"job {job['id']} ({job['tool_id']}) ended in state {job['state']}{code}: "
+            f"{lines[-1][:200] if lines else 'Galaxy does not say why'}; see {page}")

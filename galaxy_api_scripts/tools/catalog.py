@@ -54,10 +54,15 @@ def _fetch_tool(galaxy: Galaxy, tool_id: str, version: str | None) -> dict[str, 
     try:
         tool = galaxy.get(f"tools/{quote(tool_id)}", query)
     except GalaxyError as error:
-        if error.status not in (400, 404):
+        # 25.1 answers 500 for a tool that it lacks.
+        if error.status not in (400, 404, 500) or error.status == 500 and has_tool(galaxy, tool_id):
             raise
         return None
     return tool if isinstance(tool, dict) and "inputs" in tool else None
+
+
+def has_tool(galaxy: Galaxy, tool_id: str) -> bool:
+    return any(tool["id"] == tool_id for tool in list_panel_tools(galaxy))
 
 
 # --------------------------------------------------------------------------------------------------- what a tool takes

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from common import USAGE, Galaxy, GalaxyError, did_you_mean, format_table, one_line, report_error
@@ -18,7 +18,6 @@ from galaxy_api_scripts.workflows.definition import (
     describe_limits,
     describe_tools,
     input_details,
-    iter_tool_steps,
     step_connections,
     step_name,
     step_state,
@@ -26,6 +25,8 @@ from galaxy_api_scripts.workflows.definition import (
     tool_table,
 )
 from galaxy_api_scripts.workflows.inputs import InputSpec, parse_parameter
+
+CORRECTED = {"allow_tool_state_corrections": True}
 
 
 def tool_params(workflow: Workflow, index: str) -> dict[str, dict[str, Any]]:
@@ -56,19 +57,25 @@ def param_settings(param: dict[str, Any] | None) -> dict[str, Any]:
 
 # ------------------------------------------------------------------------------------------------ those that a line sets
 
-def resolve_parameters(workflow: Workflow, parameters: Iterable[tuple[str, str, str]]
+def resolve_parameters(workflow: Workflow, parameters: Iterable[tuple[str, str, str]], galaxy: Galaxy | None = None
                        ) -> tuple[dict[str, dict[str, Any]], list[GalaxyError]]:
     """`{tool or index: {name: value}}`, an invocation's parameters, from (tool, name, value) for each; and the errors.
 
-    `tool` is a tool's id, for all its steps, or the index, id, uuid or label of one step. Galaxy 26.1 ignores a tool, a
+    `tool` is a tool's id, for all its steps, or the index, id, uuid or label of one step; with `galaxy` it may also be
+    STEP/STEP of a subworkflow, whose parameters have the key of that. Galaxy 26.1 ignores a tool, a
     step and a name that it does not know, and takes false for any word that is no truth value: they are errors here.
     """
     chosen: dict[str, dict[str, Any]] = {}
     errors = []
     for tool, name, value in parameters:
         try:
-            key, step = _find_tool_step(workflow, tool)
-            checked = _check_parameter(workflow, tool, step, name, value)
+            nested = _find_nested_step(workflow, tool) if galaxy else None
+            if galaxy and nested:
+                key, checked = nested.outer, _check_nested(galaxy, nested, name, value)
+                name = nested.prefix + name
+            else:
+                key, step = _find_tool_step(workflow, tool)
+                checked = _check_parameter(workflow, tool, step, name, value)
             if name in chosen.setdefault(key, {}):
                 raise GalaxyError(f"parameter {name} of {tool} is given twice", USAGE)
             chosen[key][name] = checked
@@ -92,9 +99,9 @@ def _find_tool_step(workflow: Workflow, tool: str) -> tuple[str, str]:
     rows = [{"index": index, "label": one_line(label or ""), "tool": steps[index]["tool_id"], "uuid": uuid or ""}
             for index, label, uuid in names.values()]
     known = [name for row in rows for name in (row["tool"], row["label"]) if name]
-    nested = any(step.get("type") == "subworkflow" for step in steps.values())
-    note = " (steps of subworkflows can't be set)" if nested else ""
-    raise GalaxyError(f"workflow {workflow['name']!r} has no tool or step {tool!r}{note}{did_you_mean(tool, known)}",
+    nested = [nested.name for nested in iter_nested_steps(workflow["content"])]
+    note = f" (steps of subworkflows are {', '.join(nested)})" if nested else ""
+    raise GalaxyError(f"workflow {workflow['name']!r} has no tool or step {tool!r}{did_you_mean(tool, known)}{note}",
                       USAGE, table=format_table(rows, ["index", "label", "tool", "uuid"]))
 
 
@@ -110,6 +117,10 @@ def _check_parameter(workflow: Workflow, tool: str, index: str, name: str, value
     addressed = [other for other in workflow["steps"].values() if other.get("tool_id") == tool] or [step]
     if all(name in (each.get("input_steps") or {}) for each in addressed):    # Galaxy 26.1 ignores the value then
         raise GalaxyError(f"parameter {name} of {tool} comes from an input or another step of the workflow", USAGE)
+    return _check_value(tool, index, name, param, value)
+
+
+def _check_value(tool: str, index: str, name: str, param: dict[str, Any] | None, value: str) -> Any:
     settings = param_settings(param)
     if value in settings.get("words", ()) or (value == "" and settings.get("optional")):
         return value
@@ -118,6 +129,53 @@ def _check_parameter(workflow: Workflow, tool: str, index: str, name: str, value
     except GalaxyError as error:
         raise GalaxyError(f"parameter {name} of {tool}: {error}", USAGE) from None
     return parsed if isinstance(parsed, list) and len(parsed) > 1 else value
+
+
+class NestedStep(NamedTuple):
+    """A tool's step of a subworkflow: its `name`, such as `tidy/head`, the index of the `outer` step, what is put before a
+    parameter's name in an invocation's parameters of that, such as `1|`, and the exported step."""
+
+    name: str
+    outer: str
+    prefix: str
+    step: dict[str, Any]
+
+
+def iter_nested_steps(content: Workflow, above: str = "", outer: str = "", prefix: str = "") -> Iterator[NestedStep]:
+    """The steps of an exported workflow's subworkflows that have a tool."""
+    for index, step in content["steps"].items():
+        name = above + (step.get("label") or index)
+        if above and step.get("tool_id"):
+            yield NestedStep(name, outer, f"{prefix}{index}|", step)
+        if step.get("subworkflow"):
+            below = f"{prefix}{index}|" if outer else ""
+            yield from iter_nested_steps(step["subworkflow"], f"{name}/", outer or index, below)
+
+
+def _find_nested_step(workflow: Workflow, name: str) -> NestedStep | None:
+    """The one step of a subworkflow that has this name; None where there is none or several."""
+    same = [nested for nested in iter_nested_steps(workflow["content"])
+            if name in (nested.name, f"{nested.outer}/{nested.prefix[:-1].replace('|', '/')}")]
+    return same[0] if len(same) == 1 else None
+
+
+def _nested_params(galaxy: Galaxy, nested: NestedStep) -> dict[str, dict[str, Any]]:
+    """`tool_params` of a subworkflow's step; {} where the server lacks the tool."""
+    tool = galaxy.get_or_none(f"tools/{quote(nested.step['tool_id'])}", {"io_details": "true"},
+                              absent=(400, 403, 404, 500)) or {}      # 500: 25.1, for a tool that it lacks
+    return {name: param for name, param, _ in iter_inputs(tool.get("inputs") or [])}
+
+
+def _check_nested(galaxy: Galaxy, nested: NestedStep, name: str, value: str) -> Any:
+    """What `_check_parameter` does for a step of a subworkflow."""
+    params = {known: param for known, param in _nested_params(galaxy, nested).items() if param["type"] not in DATA_PARAMS}
+    param = find_param(params, name)
+    if params and (not param or not _has_repeats({"tool_inputs": step_state(nested.step)}, name)):
+        raise GalaxyError(f"tool {nested.step['tool_id']} has no parameter {name!r}{did_you_mean(name, params)}", USAGE,
+                          table=format_table([{"parameter": known} for known in params]))
+    if name in (nested.step.get("input_connections") or {}):
+        raise GalaxyError(f"parameter {name} of {nested.name} comes from an input or another step of the workflow", USAGE)
+    return _check_value(nested.name, nested.outer, name, param, value)
 
 
 def _has_repeats(step: dict[str, Any], name: str) -> bool:
@@ -159,14 +217,15 @@ def add_runtime_inputs(galaxy: Galaxy, workflow: Workflow, given: dict[str, dict
                 continue
             settings = param_settings(find_param(tool_params(workflow, index), name))
             _add_input(workflow, f"{index}:{name}", f"{name_of}:{name}", settings)
-    for path, inner in iter_tool_steps(content):
-        names = [name for name in _runtime_names(step_state(inner)) if name not in (inner.get("input_connections") or {})]
-        if path and names:
-            tool = galaxy.get_or_none(f"tools/{quote(inner['tool_id'])}", {"io_details": "true"}) or {}
-            for_data = [without_numbers(name) for name, param, _ in iter_inputs(tool.get("inputs") or [])
-                        if param["type"] in DATA_PARAMS]
-            problems += [f"step {step_name(inner)} of subworkflow {path}: its parameter {name} is left for run time, and "
-                         "can't be given there" for name in names if without_numbers(name) not in for_data]
+    for nested in iter_nested_steps(content):
+        names = [name for name in _runtime_names(step_state(nested.step))
+                 if name not in (nested.step.get("input_connections") or {})
+                 and nested.prefix + name not in _given_to(workflow, nested.outer, given)]
+        params = _nested_params(galaxy, nested) if names else {}
+        for name in names:
+            param = find_param(params, name)
+            if not param or param["type"] not in DATA_PARAMS:
+                _add_input(workflow, f"{nested.outer}:{nested.prefix}{name}", f"{nested.name}:{name}", param_settings(param))
     for name in _rename_names(content):
         _add_input(workflow, f"${{{name}}}", name, {"parameter_type": "text"})
     return problems
@@ -226,6 +285,19 @@ def split_inputs(inputs: dict[str, Any]) -> dict[str, dict[str, Any]]:
         else:
             fields["inputs"][index] = value
     return fields
+
+
+def normalize_parameters(workflow: Workflow, parameters: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """An invocation's fields for its steps' parameters. Those of a subworkflow's steps Galaxy takes only where none is by a
+    tool's id, and with the corrections that a run left to them needs (26.1)."""
+    steps = workflow["steps"]
+    if not any((steps.get(key) or {}).get("type") == "subworkflow" for key in parameters):
+        return {"parameters": parameters}
+    by_index: dict[str, dict[str, Any]] = {}
+    for key in sorted(parameters, key=lambda key: key in steps):        # what is given to one step counts more
+        for index in [key] if key in steps else [index for index, step in steps.items() if step.get("tool_id") == key]:
+            by_index[index] = {**by_index.get(index, {}), **parameters[key]}
+    return {"parameters": by_index, "parameters_normalized": True, **CORRECTED}
 
 
 def _runtime_names(state: dict[str, Any], above: str = "") -> Iterator[str]:

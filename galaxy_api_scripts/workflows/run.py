@@ -24,6 +24,7 @@ from common import (
 )
 from galaxy_api_scripts import releases
 from galaxy_api_scripts.checkpoint import Notes
+from galaxy_api_scripts.datasets.lanes import SEPARATE, Lanes
 from galaxy_api_scripts.datasets.target_history import TargetHistory
 from galaxy_api_scripts.files import write_output
 from galaxy_api_scripts.invocations.invocation import submit_once
@@ -39,15 +40,15 @@ from galaxy_api_scripts.workflows.definition import (
 )
 from galaxy_api_scripts.workflows.inputs import INPUT_KINDS, CollectionInput, InputValues, iter_datasets
 from galaxy_api_scripts.workflows.parameters import (
+    CORRECTED,
     add_runtime_inputs,
     missing_values,
+    normalize_parameters,
     resolve_parameters,
     restrict_by_connections,
     split_inputs,
 )
-from galaxy_api_scripts.workflows.staging import Staging, preview_inputs
-
-CORRECTED = {"allow_tool_state_corrections": True}
+from galaxy_api_scripts.workflows.staging import Staging, give_default_files, preview_inputs
 
 
 @dataclass
@@ -93,8 +94,9 @@ class RunRequest:
         for key, values in self.parameters.items():
             fields["parameters"][key] = {**fields["parameters"].get(key, {}), **values}
         # Without no_add_to_history Galaxy 26.1 copies what another history has, and it gets another id.
+        by_step = normalize_parameters(self.workflow, fields.pop("parameters"))
         return {"inputs": fields.pop("inputs"), "inputs_by": "step_index", "no_add_to_history": True,
-                **{name: values for name, values in fields.items() if values}, **self.options}
+                **{name: values for name, values in {**by_step, **fields}.items() if values}, **self.options}
 
     def start(self, galaxy: Galaxy, target: TargetHistory, timeout: float | None = None) -> str:
         """Stage the inputs and submit the run, unless an earlier process did. Returns the invocation's id. An error that
@@ -148,6 +150,7 @@ class WorkflowCheck:
 
     def make_request(self, inputs: InputValues) -> RunRequest:
         """A run on these inputs, which have no problems."""
+        give_default_files(self.workflow, inputs)
         for value in inputs.values.values():
             if isinstance(value, CollectionInput) and {"record", "sample_sheet"} & {*value.type.split(":")}:
                 releases.require(inputs.resolver.galaxy, releases.SAMPLE_SHEETS, f"a collection of type {value.type}",
@@ -174,7 +177,7 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
     parameters = list(parameters)
     workflow = load_whole_workflow(galaxy, workflow_id, [step for step, _, _ in parameters])
     content = workflow["content"]
-    chosen, errors = resolve_parameters(workflow, parameters)
+    chosen, errors = resolve_parameters(workflow, parameters, galaxy)
     check = WorkflowCheck(workflow, chosen, options, [str(error) for error in errors],
                           list(dict.fromkeys(error.table for error in errors if error.table)))
     restrict_by_connections(workflow)
@@ -205,15 +208,16 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
 
 
 def plan_run(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None = None, history: str = "",
-             **checks: Any) -> RunRequest:
+             lanes: Lanes = SEPARATE, **checks: Any) -> RunRequest:
     """The run that a command line asks for. Raises `GalaxyError` (USAGE) with all problems, and tables of what the workflow
     has.
 
     `words` are `INPUT=VALUE`, `job` is the name of a job file, `history` the id of an existing history that the run goes
-    to; `checks` are `check_workflow`'s.
+    to, `lanes` how lanes are put together; `checks` are `check_workflow`'s.
     """
     check = check_workflow(galaxy, workflow_id, **checks)
     inputs = InputValues(galaxy, check.workflow, history)
+    inputs.lanes = lanes
     inputs.set_from_args(words)
     if job:
         job_file.read_job_file(inputs, job)

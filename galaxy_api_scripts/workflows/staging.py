@@ -11,7 +11,13 @@ from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.collections import create_collection_once, find_created_collection
 from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.datasets.upload import Upload, UploadSettings, mark_done, upload_sources, verify_uploads
-from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputValue, iter_datasets
+from galaxy_api_scripts.workflows.inputs import (
+    CollectionInput,
+    DatasetInput,
+    InputValue,
+    InputValues,
+    iter_datasets,
+)
 
 
 class Staging:
@@ -98,6 +104,20 @@ class Staging:
 
     def _ref(self, dataset: DatasetInput) -> dict[str, str]:
         return self.refs[dataset.source, dataset.dbkey, dataset.tags] if dataset.source else dataset.ref
+
+
+def give_default_files(workflow: dict[str, Any], inputs: InputValues) -> None:
+    """Give the inputs that have none their default files, where the workflow has a subworkflow: Galaxy 26.1 then fails over
+    them ("'MutationDict' object has no attribute"), and takes them by itself otherwise."""
+    if not any(step.get("type") == "subworkflow" for step in workflow["steps"].values()):
+        return
+    for spec in inputs.specs.values():
+        default = spec.settings.get("default") if spec.kind == "dataset" and spec.index not in inputs.values else None
+        if isinstance(default, dict) and default.get("location"):
+            url, ext = str(default["location"]), str(default.get("filetype") or default.get("ext") or "auto")
+            hashes = tuple((str(each["hash_function"]), str(each["hash_value"])) for each in default.get("hashes") or [])
+            source = Source(url, str(default.get("name") or spec.name), ext, None, hashes)
+            inputs.values[spec.index] = DatasetInput(url, source=source, name=source.name)
 
 
 def preview_inputs(value: InputValue) -> Any:

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from urllib.parse import parse_qs, urlsplit
 
-from fakes import KEY, resources
+from fakes import KEY, handover, resources
 from fakes.resources import WORKFLOW
 from fakes.server import LoopbackServer
 
@@ -53,7 +53,8 @@ ROUTES = [(method, name, re.compile(f"/api/{path}/?")) for method, name, path in
     GET invocation invocations/(\\w+)
     DELETE invocation invocations/(\\w+)
     GET jobs_summary invocations/(\\w+)/jobs_summary
-    GET job jobs/(\\w+)""".strip().splitlines() + resources.ROUTES.strip().splitlines())]
+    GET job jobs/(\\w+)""".strip().splitlines() + resources.ROUTES.strip().splitlines() +
+    handover.ROUTES.strip().splitlines())]
 WHOLE = ("GET libraries", "GET library_contents", "GET datatypes", "GET tools")     # lists that have no pages
 
 
@@ -61,7 +62,7 @@ class Refusal(Exception):
     """An answer that is an error: its status and JSON."""
 
 
-class FakeGalaxy(resources.Resources, LoopbackServer):
+class FakeGalaxy(resources.Resources, handover.Handover, LoopbackServer):
     """What is asked is answered, in this order: by `will(...)`; by `answers`; where it carries bytes, by `faults`; else
     by what is in the fake's memory."""
 
@@ -92,6 +93,10 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
         self.histories, self.datasets, self.collections, self.runs, self.sessions = {}, {}, {}, {}, {}
         self.asked = []
         super().empty()
+
+    @staticmethod
+    def refuse(status, answer):
+        raise Refusal(status, answer)
 
     def kind(self, method, path):
         return next(((f"{method} {name}", match.groups()) for own, name, pattern in ROUTES
@@ -176,8 +181,8 @@ class FakeGalaxy(resources.Resources, LoopbackServer):
 
     def get_history(self, ask, body, which):
         about = self._find(self.histories, which)
-        return {**self._history(about), "size": sum(len(self.datasets[one]["content"]) for one in about["contents"]
-                                                    if one in self.datasets)}
+        size = sum(len(self.datasets[one]["content"]) for one in about["contents"] if one in self.datasets)
+        return {**self._history(about), "empty": not about["contents"], "size": size}
 
     def put_history(self, ask, body, which):
         self._find(self.histories, which).update(body)

@@ -278,8 +278,10 @@ class Resources:
     def get_tool(self, ask, body, which):
         return self._tool(which)
 
-    def post_tools(self, ask, body):
+    def post_tools(self, ask, body, late=0.0):
         tool, inputs = body["tool_id"], body["inputs"]
+        if "rerun_remap_job_id" in inputs:
+            return self.rerun_job(body, late)
         [source] = [one for one in inputs.values() if isinstance(one, dict)] or [None]
         source = source["values"][0] if source and "values" in source else source
         content = self.tools[tool](self.datasets[source["id"]]["content"] if source else b"")
@@ -290,7 +292,7 @@ class Resources:
                 "jobs": [{**job, "state": "new"}]}
 
     def get_jobs(self, ask, body):
-        return [one for one in self.jobs.values() if one["tool_id"] == ask.get("tool_id", one["tool_id"])
+        return [one for one in self._visible(self.jobs) if one["tool_id"] == ask.get("tool_id", one["tool_id"])
                 and one["history_id"] == ask.get("history_id", one["history_id"])
                 and one["state"] in (ask["states"] or [one["state"]])]
 

@@ -391,6 +391,23 @@ def job_show(galaxy, run):
 
 
 @job_of
+def job_rerun(galaxy, run):
+    failed, paused = galaxy.create_failed_job()
+    row = run("--format=value", KEY, galaxy.url, failed["id"])
+    [new] = [job["id"] for job in galaxy.jobs.values() if job["id"] not in (failed["id"], paused["id"])]
+    assert row == f'{failed["id"]}\t{new}\tcut\tok\t["{paused["id"]}"]\n' and paused["state"] == "ok"
+
+
+@job_of
+def history_share(galaxy, run):
+    history = galaxy.create_history("Run 12")
+    galaxy.create_dataset("a.tsv", b"abc", history=history)
+    assert run("--format=value", "--fields=users,link", KEY, galaxy.url, history, "ann@example.org",
+               "link") == '["ann@example.org"]\ttrue\n'
+    assert galaxy.histories[history]["sharing"] == {"importable": True, "published": False, "users": ["00000000000000b1"]}
+
+
+@job_of
 def job_wait(galaxy, run):
     run_id = galaxy.create_invocation()
     job = next(iter(galaxy.runs[run_id]["made"]))

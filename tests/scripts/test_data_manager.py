@@ -94,6 +94,16 @@ def test_a_failure_is_reported_and_stops_no_other_genome(script, galaxy, capsys,
     assert len(indexed) == (4 if "4" in states else 2 * (2 - len(states)))
 
 
+def test_an_index_is_asked_for_until_galaxy_knows_the_genome(script, galaxy, capsys):
+    """Each web process loads its data tables again some time after a job has added a row."""
+    galaxy.states = {"2": "refused", "3": "refused"}
+    assert script(data_manager_example_execute.main, *line("sacCer3")) == 0
+    assert [data["tool_id"] for data in galaxy.submitted] == ["fetch", "index", "index", "index", "other"]
+    galaxy.states = {str(number): "refused" for number in range(7, 99)}
+    assert script(data_manager_example_execute.main, *line("ce11")) == SOME_FAILED
+    assert capsys.readouterr().err.count("an invalid option") == 2
+
+
 @pytest.mark.parametrize("about, why", [
     ({"exit_code": 0, "tool_stderr": "a warning"}, "in the data table already?"),
     ({"exit_code": 1, "tool_stderr": "", "job_stderr": "no disk\n"}, "no disk"),
@@ -128,8 +138,9 @@ def test_a_key_that_is_not_an_administrators_is_an_error(script, galaxy, capsys)
     assert "needs an administrator's key" in output.err and output.err.count("\n") == 1 and galaxy.submitted == []
 
 
-def test_an_unknown_data_manager_is_an_error_with_a_hint(script, galaxy, capsys):
-    galaxy.get(f"{URL}/api/tools/other", status_code=404, json={"err_msg": "no tool", "err_code": 404001})
+@pytest.mark.parametrize("status", [404, 500])
+def test_an_unknown_data_manager_is_an_error_with_a_hint(script, galaxy, capsys, status):
+    galaxy.get(f"{URL}/api/tools/other", status_code=status, json={"err_msg": "no tool", "err_code": 404001})
     assert script(data_manager_example_execute.main, *line("sacCer3")) == FAILED
     output = capsys.readouterr()
     assert "other: give another with --index-tool=ID" in output.err

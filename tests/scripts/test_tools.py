@@ -154,6 +154,18 @@ def test_an_unknown_tool_or_version_is_refused(script, galaxy, capsys, line, cod
     assert posted(galaxy) == []
 
 
+def test_on_a_server_that_fails_over_tools_that_it_lacks(script, galaxy, clock, capsys):
+    """Galaxy 25.1 answers 500 for them, by name too."""
+    for name in ("Sort", "nosuch", "sort1"):
+        galaxy.get(f"{URL}/api/tools/{name}", status_code=500, json={"err_msg": "Uncaught exception"})
+    assert script(tool_show.main, KEY, URL, "nosuch") == FAILED
+    assert "has no tool 'nosuch': tool_list.py" in capsys.readouterr().err
+    assert script(tool_show.main, KEY, URL, "sort1") == FAILED
+    assert "500" in capsys.readouterr().err
+    galaxy.get(f"{URL}/api/tools/sort1", json={**TOOL, **SORT})
+    assert script(tool_show.main, KEY, URL, "Sort") == 0
+
+
 def test_the_version_in_a_tool_sheds_id_counts(galaxy):
     """Galaxy 26.1 answers with another version in its place."""
     installed = "shed/repos/me/cut/cut/2.0"

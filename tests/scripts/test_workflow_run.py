@@ -266,6 +266,56 @@ def test_parameters_left_for_run_time_are_inputs(script, galaxy, capsys):
     assert second["parameters"] == {"2": {"lines": "2"}, "cat1": {"if|how": "Fast"}}
 
 
+NESTED = {"steps": {"0": {"type": "data_input"}, "1": {
+    "id": 1, "type": "subworkflow", "label": "deep", "subworkflow": {"steps": {"4": {
+        "id": 4, "label": "head", "tool_id": "head1", "tool_version": "1", "input_connections": {"linked": {
+            "id": 0, "output_name": "output"}}, "tool_state": json.dumps({"lines": LEFT, "linked": LEFT, "data": LEFT})}}}}}}
+
+
+@pytest.fixture
+def nested(galaxy):
+    """The workflow with a subworkflow, of whose step `tidy/deep/head` a parameter is left for run time, and an input with a
+    default file."""
+    outer = {"id": 3, "type": "subworkflow", "label": "tidy", "subworkflow": NESTED}
+    default = {"class": "File", "location": "https://example.org/g.bed", "filetype": "bed"}
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json={"steps": {
+        "0": {"label": "table", "in": {"input": {"default": default}}}, "2": EXPORTED["steps"]["2"], "3": outer}})
+    galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}", json={**WORKFLOW, "steps": {
+        **WORKFLOW["steps"], "3": {"type": "subworkflow", "tool_inputs": {}}}})
+    galaxy.get(f"{URL}/api/tools/head1", json={"id": "head1", "version": "1", "inputs": [
+        {"type": "data", "name": "data"}, {"type": "integer", "name": "lines", "min": 1, "max": None},
+        {"type": "select", "name": "marks", "multiple": True, "options": [["A", "a", False], ["B", "b", False]]}]})
+    return galaxy
+
+
+def test_parameters_of_a_subworkflows_steps(script, nested, capsys):
+    """By name or index; those left for run time are inputs, and those of a tool go to the steps by index then. An input that
+    takes its default file gets it from the script: Galaxy 26.1 fails over it beside a subworkflow."""
+    run = [KEY, URL, WORKFLOW_ID]
+    assert script(workflow_run.main, *run) == USAGE and sent(nested) == []
+    assert "input tidy/deep/head:lines: is missing: tidy/deep/head:lines=VALUE gives it its value (integer)" in \
+        capsys.readouterr().err
+    for line in (["--param=cat1:x=7", "--param=tidy/deep/head:marks=a,b", *run, "tidy/deep/head:lines=2"],
+                 ["--param=3/1/4:lines=2", "--param=3/1/4:marks=a,B", "--param=copy:x=7", *run]):
+        assert script(workflow_run.main, *line) == DONE, capsys.readouterr().err
+        body = sent(nested)[-1][1]
+        marks = body["parameters"]["3"].pop("1|4|marks")
+        assert marks[0] == "a" and len(marks) == 2
+        assert body["parameters"] == {"2": {"x": "7"}, "3": {"1|4|lines": body["parameters"]["3"]["1|4|lines"]}}
+        assert str(body["parameters"]["3"]["1|4|lines"]) == "2" and body["parameters_normalized"] is True
+        assert body["allow_tool_state_corrections"] is True and body["inputs"]["0"] == {"src": "hda", "id": "d"}
+
+
+@pytest.mark.parametrize("param, words", [
+    ("tidy/deep/head:lines=0", "parameter lines of tidy/deep/head: 0 is not within 1"),
+    ("tidy/deep/head:line=1", "tool head1 has no parameter 'line': did you mean lines?"),
+    ("tidy/deep/head:linked=1", "has no parameter 'linked'"), ("tidy/deep/head:marks=a,c", "'c' is not one of a, b, A, B"),
+    ("tidy/head:lines=1", "has no tool or step 'tidy/head' (steps of subworkflows are tidy/deep/head)")])
+def test_a_parameter_that_a_subworkflows_step_does_not_take_is_refused(script, nested, capsys, param, words):
+    assert script(workflow_run.main, "-n", f"--param={param}", KEY, URL, WORKFLOW_ID, "tidy/deep/head:lines=1") == USAGE
+    assert words in capsys.readouterr().err and sent(nested) == []
+
+
 def test_an_input_of_a_step_that_nothing_is_connected_to_is_refused(script, galaxy, capsys):
     galaxy.get(f"{URL}/api/workflows/{WORKFLOW_ID}/download", json=tool_step(FORM, data=LEFT))
     assert script(workflow_run.main, "-n", KEY, URL, WORKFLOW_ID, "table=hda:d") == USAGE

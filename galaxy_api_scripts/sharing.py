@@ -1,0 +1,215 @@
+"""Share a history: with users, with those who have its link, or with everybody; and make sure that they can read it."""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from common import USAGE, Galaxy, GalaxyError
+
+LINK, EVERYBODY = "link", "everybody"
+# What becomes of private datasets: Galaxy's `share_option`.
+SHARE_OPTIONS = {"give": "make_accessible_to_shared", "public": "make_public", "keep": "no_changes"}
+CHOICES = ": --datasets=give gives the user access, --datasets=public everybody, --datasets=keep leaves them so"
+MAX_NAMED = 3       # datasets in a message
+
+
+@dataclass
+class Audience:
+    """With whom a history is shared, or is to be."""
+
+    users: list[str] = field(default_factory=list)      # e-mail addresses, or ids
+    link: bool = False
+    everybody: bool = False
+
+    @property
+    def is_public(self) -> bool:
+        return self.link or self.everybody
+
+
+def parse_audience(words: Iterable[str], option: str = "WITH") -> Audience:
+    """The audience that words name: users' e-mail addresses or ids, `link`, `everybody`. Raises `GalaxyError` (USAGE)."""
+    audience = Audience()
+    for word in (word.strip() for word in words):
+        if word in (LINK, EVERYBODY):
+            setattr(audience, word, True)
+        elif re.fullmatch(r"[^\s@,]+@[^\s@,]+|([0-9a-f]{16})+", word):
+            audience.users.append(word)
+        else:
+            raise GalaxyError(f"{option}: {word!r} is no user's e-mail address or id, nor {LINK} or {EVERYBODY}", USAGE)
+    return audience
+
+
+def check_datasets_option(how: str | None, audience: Audience, option: str = "--datasets") -> None:
+    """Raise `GalaxyError` (USAGE) unless `how` says what may become of private datasets for that audience."""
+    if how is not None and how not in SHARE_OPTIONS:
+        raise GalaxyError(f"{option}={how}: expected {', '.join([*SHARE_OPTIONS][:-1])} or {[*SHARE_OPTIONS][-1]}", USAGE)
+    if how in ("give", "keep") and audience.is_public:
+        raise GalaxyError(f"{option}={how}: with {LINK} or {EVERYBODY} Galaxy makes all datasets public: {option}=public, "
+                          "or name users", USAGE)
+
+
+class HistorySharing:
+    """The sharing of one history. Its methods raise `GalaxyError` with Galaxy's reason where it is not as it should be."""
+
+    def __init__(self, galaxy: Galaxy, history_id: str):
+        self.galaxy, self.path = galaxy, f"histories/{history_id}"
+        self.load()
+
+    def load(self) -> None:
+        """Ask Galaxy how it is."""
+        self.status: dict[str, Any] = self.galaxy.get(f"{self.path}/sharing")
+
+    @property
+    def users(self) -> dict[str, str]:
+        """`{id: e-mail address}` of the users with whom it is shared."""
+        return {user["id"]: user["email"] for user in self.status["users_shared_with"]}
+
+    @property
+    def address(self) -> str:
+        """The page that those with whom it is shared open."""
+        slug = self.status.get("username_and_slug")
+        return f"{self.galaxy.base}/{slug}" if slug else f"{self.galaxy.base}/histories/view?id={self.status['id']}"
+
+    def id_of(self, user: str) -> str | None:
+        """The id of a user with whom it is shared; None if it is not shared with that one."""
+        return next((one for one, email in self.users.items() if user.lower() in (one, email.lower())), None)
+
+    def private_datasets(self) -> list[dict[str, Any]]:
+        """Its datasets that not everybody may read."""
+        return [one for one in self.galaxy.pages(f"{self.path}/contents", {"v": "dev", "keys": "id,name,permissions,purged"})
+                if one.get("history_content_type", "dataset") == "dataset" and not one.get("purged")
+                and (one.get("permissions") or {}).get("access")]
+
+    def unreadable_by(self, emails: Iterable[str]) -> dict[str, list[str]]:
+        """`{e-mail address: names of the datasets that this user can't read}`, as far as their roles tell: those of an owner
+        alone, and those that Galaxy makes for two users. Who has another role, Galaxy checks when it shares."""
+        private = self.private_datasets()
+        roles = {role["id"]: role for role in self.galaxy.get("roles")} if private else {}
+        blocked: dict[str, list[str]] = {}
+        for dataset in private:
+            names = [roles[role]["name"].lower() for role in dataset["permissions"]["access"]
+                     if role in roles and roles[role]["type"] in ("private", "sharing")]
+            for email in emails:
+                if any(email.lower() not in re.split(r"[\s,]+", name) for name in names):
+                    blocked.setdefault(email, []).append(str(dataset["name"]))
+        return blocked
+
+    # ------------------------------------------------------------------------------------------------------------- share
+
+    def check(self, audience: Audience, how: str | None) -> None:
+        """Raise an error if it is clear before that it can't be shared with these."""
+        if audience.is_public and how != "public":
+            private = [str(dataset["name"]) for dataset in self.private_datasets()]
+            if private:
+                raise GalaxyError(f"{self._name}: {_named(private)}, and with {LINK} or {EVERYBODY} Galaxy would make them "
+                                  "public: --datasets=public if they may be")
+        missing = [user for user in audience.users if not self.id_of(user)]
+        if missing and self.galaxy.get(self.path).get("empty"):
+            raise GalaxyError(f"{self._name} is empty, and Galaxy does not share an empty history with users")
+        if how is None:
+            for names in self.unreadable_by(user for user in missing if "@" in user).values():
+                raise GalaxyError(f"{self._name}: {_named(names)}{CHOICES}")
+        everyone = {*self.users.values(), *missing}
+        if how == "give" and len(everyone) > 1:
+            blocked = self.unreadable_by(user for user in everyone if "@" in user)
+            if blocked:
+                raise GalaxyError(f"{self._name}: {_named(next(iter(blocked.values())))}, which Galaxy gives to one user at "
+                                  f"a time, and takes from the others, and here are {len(everyone)}: --datasets=public or "
+                                  "--datasets=keep")
+
+    def share(self, audience: Audience, how: str | None = None) -> None:
+        """Share it with these, and leave those with whom it is shared; then read back whether it is so, and whether they can
+        read its datasets, unless these are to be kept as they are. `how`: a key of SHARE_OPTIONS, or None to refuse where
+        datasets are private."""
+        self.check(audience, how)
+        if audience.users:
+            self._share_with_users(audience, how)
+        if audience.everybody and not self.status["published"]:
+            self.galaxy.put(f"{self.path}/publish")
+        elif audience.is_public and not self.status["importable"]:
+            self.galaxy.put(f"{self.path}/enable_link_access")
+        if audience.is_public and how == "public":
+            self._make_public()
+        self.load()
+        self._require_shared(audience, how)
+
+    def _share_with_users(self, audience: Audience, how: str | None) -> None:
+        known = self.users
+        missing = [user for user in audience.users if not self.id_of(user)]
+        if missing:
+            self._put_users([*known, *missing], how)
+        known_emails = [known[one] for one in map(self.id_of, audience.users) if one in known]
+        if how == "public":
+            self._make_public()
+        elif how == "give" and known_emails and self.unreadable_by(known_emails):
+            others = [one for one in self.users if self.users[one] not in known_emails]
+            self._put_users(others, None)       # Galaxy looks at new users only (26.1)
+            self._put_users([*others, *known_emails], how)
+
+    def _put_users(self, users: list[str], how: str | None) -> None:
+        answer = self.galaxy.put(f"{self.path}/share_with_users", {
+            "user_ids": users, **({"share_option": SHARE_OPTIONS[how]} if how else {})}) or {}
+        extra = answer.get("extra") or {}
+        names = {word: [str(one["name"]) for one in extra.get(word) or []] for word in ("can_change", "cannot_change")}
+        if answer.get("errors"):
+            raise GalaxyError(f"{self._name} is not shared: {' '.join(sorted(answer['errors']))}")
+        if extra and not extra.get("can_share", True):
+            reasons = [_named(names["can_change"]) + CHOICES] * bool(names["can_change"])
+            reasons += [f"{_named(names['cannot_change'])}, and you can't change that"] * bool(names["cannot_change"])
+            raise GalaxyError(f"{self._name} is not shared: {'; '.join(reasons) or 'Galaxy does not say why'}")
+        self.load()
+
+    def _make_public(self) -> None:
+        for dataset in self.private_datasets():
+            try:
+                self.galaxy.put(f"datasets/{dataset['id']}/permissions", {"action": "remove_restrictions"})
+            except GalaxyError as error:
+                if error.status not in (400, 403):
+                    raise
+                # it is told by `_require_shared`
+
+    def _require_shared(self, audience: Audience, how: str | None) -> None:
+        missing = [user for user in audience.users if not self.id_of(user)]
+        missing += [EVERYBODY] * (audience.everybody and not self.status["published"])
+        missing += [LINK] * (audience.is_public and not self.status["importable"])
+        if missing:
+            raise GalaxyError(f"{self._name} is not shared with {', '.join(missing)}, although Galaxy refused nothing")
+        if audience.is_public:
+            private = [str(dataset["name"]) for dataset in self.private_datasets()]
+            if private:
+                raise GalaxyError(f"{self._name} is shared, but {_named(private)} still: you can't change that")
+        elif how != "keep":
+            for email, names in self.unreadable_by(filter(None, (self.users.get(self.id_of(user) or "")
+                                                                 for user in audience.users))).items():
+                raise GalaxyError(f"{self._name} is shared with {email}, who can't read all of it: {_named(names)}: "
+                                  "--datasets=give or --datasets=public lets them, --datasets=keep leaves it so")
+
+    # -------------------------------------------------------------------------------------------------------------- stop
+
+    def stop(self, audience: Audience) -> None:
+        """Share it with these no longer. Without its link it is not published either. Its datasets stay as they are."""
+        gone = {self.id_of(user) for user in audience.users} - {None}
+        if gone:
+            self._put_users([one for one in self.users if one not in gone], None)
+        if audience.everybody and self.status["published"]:
+            self.galaxy.put(f"{self.path}/unpublish")
+        if audience.link and self.status["importable"]:
+            self.galaxy.put(f"{self.path}/disable_link_access")
+        self.load()
+        left = [user for user in audience.users if self.id_of(user)]
+        left += [EVERYBODY] * (audience.everybody and self.status["published"])
+        left += [LINK] * (audience.link and self.status["importable"])
+        if left:
+            raise GalaxyError(f"{self._name} is still shared with {', '.join(left)}, although Galaxy refused nothing")
+
+    @property
+    def _name(self) -> str:
+        return f"history {self.status['id']} ({self.status.get('title')})"
+
+
+def _named(names: list[str]) -> str:
+    """Private datasets in words."""
+    count = f"{len(names)} datasets are" if len(names) > 1 else "1 dataset is"
+    return f"{count} private ({', '.join(names[:MAX_NAMED])}{', ...' if len(names) > MAX_NAMED else ''})"

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Share a history with users, with those who have its link, or with everybody, and make sure that it is so.
+
+Usage:
+  history_share.py [options] KEY URL HISTORY WITH...
+
+Arguments:
+  KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL              the server, or - to look it up
+  HISTORY          your history: an id, or an exact name
+  WITH             a user's e-mail address, link (for all who have its address) or everybody (it is published)
+
+Options:
+  --datasets=HOW   what becomes of private datasets: give (the user access to them), public (for everybody), or keep (share
+                   all the same, and leave them private); without it such a history is not shared
+  --stop           end the sharing with these instead; datasets stay readable for those who can read them
+  -n, --dry-run    show what would be done, change nothing
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
+  --fields=NAMES   only these fields, separated by commas: id, name, users, link, published, address
+  -h, --help       show this help
+  --version        show the version
+
+Those with whom the history is shared already stay. Prints how it is shared now, as read back from Galaxy, with the address
+to hand over. Exits with 0 only if it is shared as asked and these users can read its datasets. Galaxy gives a private
+dataset to one user at a time. An empty history can't be shared with users.
+  history_share.py - - "Run 42" pi@example.org
+  history_share.py --format=value --fields=address - - "Run 42" link
+"""
+import sys
+
+from common import DONE, Galaxy, arguments, output_options, run, show
+from galaxy_api_scripts.datasets.target_history import find_writable_history
+from galaxy_api_scripts.sharing import HistorySharing, check_datasets_option, parse_audience
+
+FIELDS = ["id", "name", "users", "link", "published", "address"]
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    audience, how, stop = parse_audience(args["WITH"]), args["--datasets"], args["--stop"]
+    check_datasets_option(how, audience)
+    output = output_options(args, FIELDS)
+    galaxy = Galaxy(args["KEY"], args["URL"])
+
+    history = find_writable_history(galaxy, args["HISTORY"], galaxy.current_user())
+    sharing = HistorySharing(galaxy, history["id"])
+    users, status = list(sharing.users.values()), dict(sharing.status)
+    if not args["--dry-run"]:
+        (sharing.stop(audience) if stop else sharing.share(audience, how))
+        users, status = list(sharing.users.values()), sharing.status
+    elif stop:
+        users = [user for user in users if sharing.id_of(user) not in map(sharing.id_of, audience.users)]
+        status["importable"] &= not audience.link
+        status["published"] &= not (audience.everybody or audience.link)
+    else:
+        sharing.check(audience, how)
+        users += [user for user in audience.users if not sharing.id_of(user)]
+        status["importable"] |= audience.is_public
+        status["published"] |= audience.everybody
+    show({"id": status["id"], "name": status["title"], "users": users, "link": status["importable"],
+          "published": status["published"], "address": sharing.address},
+         output["format"], output["fields"] or FIELDS, changed=not args["--dry-run"], upright=True)
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,142 @@
+"""What else the fake Galaxy has: failed jobs that are run again in place, and histories that are shared."""
+import itertools
+
+ROUTES = """
+    GET rerun jobs/(\\w+)/build_for_rerun
+    PUT dataset datasets/(\\w+)
+    PUT permissions datasets/(\\w+)/permissions
+    GET roles roles
+    GET sharing histories/(\\w+)/sharing
+    PUT share histories/(\\w+)/share_with_users
+    PUT link histories/(\\w+)/enable_link_access
+    PUT no_link histories/(\\w+)/disable_link_access
+    PUT publish histories/(\\w+)/publish
+    PUT unpublish histories/(\\w+)/unpublish"""
+COLLEAGUES = {"00000000000000b1": "ann@example.org", "00000000000000b2": "bob@example.org"}
+MINE, SHARED = "00000000000000c1", "00000000000000c2"      # roles: the owner's own, and one that Galaxy makes with a user
+
+
+class Handover:
+    """`rerun_state` is the state of jobs that are run again; `remaps` is false where Galaxy fails to put them in the place
+    of the failed ones, and answers 200 all the same."""
+
+    rerun_state, remaps = "ok", True
+    role = ""           # the users of the role that Galaxy made last
+
+    # ------------------------------------------------------------------------------------------------------ failed jobs
+
+    def create_failed_job(self, history=None, tool="cut", inner=False):
+        """A job that failed, as one of a workflow does, and one that is paused because of it."""
+        history = history or self.create_history("of jobs")
+        source = self.create_dataset("a.tsv", b"abc", history=history)
+        failed = self._job_with_output(history, tool, source, "error")
+        paused = self._job_with_output(history, "sort", failed["outputs"]["out"]["id"], "paused")
+        return failed, paused
+
+    def _job_with_output(self, history, tool, source, state, late=0.0, of_workflow=True):
+        states = {"error": "error", "paused": "paused", "ok": "ok"}
+        made = self.create_dataset(f"{tool} on data", b"abc", states[state], history)
+        job = self.create_job(tool, history, state, user_id=self.users[next(iter(self.users))]["id"],
+                              inputs={"input": {"src": "hda", "id": source}}, output_collections={}, tool_stderr="no disk\n",
+                              params={"n": "1", **({"__workflow_invocation_uuid__": '"u"'} if of_workflow else {})},
+                              outputs={"out": {"src": "hda", "id": made}})
+        job["appears"] += late
+        return job
+
+    def get_rerun(self, ask, body, which):
+        job = self._find(self.jobs, which)
+        if job["tool_id"] == "__DATA_FETCH__":
+            self.refuse(403, {"err_msg": f"Tool '{job['tool_id']}' cannot be rerun.", "err_code": 403004})
+        source = job["inputs"]["input"]
+        return {"id": job["tool_id"], "version": "1.0", "message": "", "errors": {}, "job_credentials_context": None,
+                "state_inputs": {"n": "1", "input": {"values": [{"src": "hda", "id": source["id"]}]}}}
+
+    def rerun_job(self, body, late):
+        """Run a job again: those that are paused because of it get the new output, and go on."""
+        old = self._find(self.jobs, body["inputs"]["rerun_remap_job_id"])
+        before = old["outputs"]["out"]["id"]
+        job = self._job_with_output(old["history_id"], old["tool_id"], old["inputs"]["input"]["id"], self.rerun_state, late,
+                                    of_workflow=False)
+        now = job["outputs"]["out"]["id"]
+        if self.remaps:
+            self.datasets[before]["visible"] = self.datasets[now]["visible"] = False
+            for other in self.jobs.values():
+                if other["state"] == "paused" and other["inputs"]["input"]["id"] == before:
+                    other["inputs"]["input"]["id"] = now
+                    other["state"] = "ok" if self.rerun_state == "ok" else "paused"
+        return {"outputs": [], "output_collections": [], "jobs": [{"id": job["id"], "state": "new"}]}
+
+    def put_dataset(self, ask, body, which):
+        self._find(self.datasets, which).update(body)
+        return self._shown(self.datasets[which])
+
+    # --------------------------------------------------------------------------------------------------------- sharing
+
+    def create_private(self, history, name, roles=(MINE,)):
+        """A dataset that not everybody may read."""
+        dataset = self.create_dataset(name, b"abc", history=history)
+        self.datasets[dataset]["permissions"] = {"manage": [MINE], "access": list(roles)}
+        return dataset
+
+    def _private(self, which):
+        there = [self.datasets[one] for one in self._find(self.histories, which)["contents"] if one in self.datasets]
+        return [one for one in there if one.get("permissions", {}).get("access")]
+
+    def get_roles(self, ask, body):
+        return [{"id": MINE, "name": "me@example.org", "type": "private"},
+                {"id": SHARED, "name": f"Sharing role for: {self.role}", "type": "sharing"}]
+
+    def put_permissions(self, ask, body, which):
+        assert body == {"action": "remove_restrictions"}
+        self._find(self.datasets, which)["permissions"]["access"] = []
+        return {}
+
+    def get_sharing(self, ask, body, which):
+        history = self._find(self.histories, which)
+        shared = history.setdefault("sharing", {"importable": False, "published": False, "users": []})
+        users = [{"id": one, "email": COLLEAGUES[one]} for one in shared["users"]]
+        return {"id": which, "title": history["name"], "importable": shared["importable"], "published": shared["published"],
+                "users_shared_with": users, "username": "me",
+                "username_and_slug": "u/me/h/run" if users or shared["importable"] else None}
+
+    def put_share(self, ask, body, which):
+        """As Galaxy does it: one user that is not there, or one private dataset, and nothing is shared, status 200."""
+        self.get_sharing(ask, body, which)
+        ids = {**{email: one for one, email in COLLEAGUES.items()}, **{one: one for one in COLLEAGUES}}
+        errors = [f"{one} is not a valid Galaxy user." for one in body["user_ids"] if one.lower() not in ids]
+        users = [ids[one.lower()] for one in body["user_ids"] if one.lower() in ids]
+        shared, option = self.histories[which]["sharing"], body.get("share_option")
+        blocked = []
+        for user, dataset in itertools.product([one for one in users if one not in shared["users"]], self._private(which)):
+            if option == "make_accessible_to_shared":
+                self.role = f"me@example.org, {COLLEAGUES[user]}"
+                dataset["permissions"]["access"] = [SHARED]
+            elif option == "make_public":
+                dataset["permissions"]["access"] = []
+            elif option is None:
+                blocked.append({"id": dataset["id"], "name": dataset["name"]})
+        if errors or blocked:
+            extra = {"can_share": False, "can_change": blocked, "cannot_change": [], "accessible_count": 0}
+            return {**self.get_sharing(ask, body, which), "errors": errors, "extra": extra}
+        shared["users"] = users
+        return {**self.get_sharing(ask, body, which), "errors": [], "extra": None}
+
+    def _set_sharing(self, ask, which, **changes):
+        self.get_sharing(ask, None, which)
+        self.histories[which]["sharing"].update(changes)
+        if changes.get("importable"):
+            for dataset in self._private(which):
+                dataset["permissions"]["access"] = []
+        return self.get_sharing(ask, None, which)
+
+    def put_link(self, ask, body, which):
+        return self._set_sharing(ask, which, importable=True)
+
+    def put_no_link(self, ask, body, which):
+        return self._set_sharing(ask, which, importable=False, published=False)
+
+    def put_publish(self, ask, body, which):
+        return self._set_sharing(ask, which, importable=True, published=True)
+
+    def put_unpublish(self, ask, body, which):
+        return self._set_sharing(ask, which, published=False)

@@ -1,0 +1,276 @@
+"""job_rerun.py and history_share.py against the fake Galaxy: what is done once, what is told, and what Galaxy then holds."""
+import json
+
+import history_share
+import job_rerun
+import pytest
+from fakes import KEY
+from fakes.galaxy import FakeGalaxy
+from fakes.handover import COLLEAGUES, SHARED
+
+from common import DONE, FAILED, SOME_FAILED, USAGE, Galaxy
+from galaxy_api_scripts.checkpoint import Checkpoint
+from galaxy_api_scripts.invocations.reruns import describe_job
+
+ANN, BOB = COLLEAGUES.values()
+
+
+@pytest.fixture
+def wire(clock):
+    with FakeGalaxy(clock.time, polls=0) as server:
+        yield server
+
+
+def printed(capsys, error=""):
+    """The rows of JSON that were printed; `error` is in what is on standard error, and it is empty without that."""
+    out, err = capsys.readouterr()
+    assert (error in err) if error else err == "", err
+    return json.loads(out) if out else None
+
+
+# --------------------------------------------------------------------------------------------------------- job_rerun.py
+
+@pytest.fixture
+def rerun(script, wire, capsys, clock):
+    """`rerun(*words, status=0, err="")`: the rows of job_rerun.py."""
+    def call(*words, status=DONE, err=""):
+        assert script(job_rerun.main, "--format=json", KEY, wire.url, *words) == status, capsys.readouterr()
+        return printed(capsys, err)
+    return call
+
+
+def reruns_of(galaxy, tool="cut"):
+    """The jobs of a tool that are no workflow's."""
+    return [job["id"] for job in galaxy.jobs.values()
+            if job["tool_id"] == tool and "__workflow_invocation_uuid__" not in job["params"]]
+
+
+@pytest.mark.parametrize("line", [[], ["a/b"], ["a", "--invocation=b"], ["--invocation=a", "--history=b"],
+                                  ["--invocation=a/b"], ["a", "--timeout=soon"], ["a", "--fields=size"]])
+def test_a_bad_line_sends_nothing(script, wire, line):
+    assert script(job_rerun.main, KEY, wire.url, *line) == USAGE
+    assert wire.asked == []
+
+
+def test_a_failed_job_runs_again_and_what_waited_goes_on(rerun, wire):
+    failed, paused = wire.create_failed_job()
+    [row] = rerun(failed["id"])
+    [new] = reruns_of(wire)
+    assert row == {"job": failed["id"], "id": new, "tool_id": "cut", "state": "ok", "paused": [paused["id"]]}
+    assert wire.jobs[paused["id"]]["state"] == "ok"
+    made = wire.jobs[new]["outputs"]["out"]["id"]
+    assert wire.datasets[made]["visible"] is True       # as the failed one was
+
+
+def test_the_dry_run_shows_what_waits_and_changes_nothing(rerun, wire):
+    failed, paused = wire.create_failed_job()
+    rows = rerun("--dry-run", f"--history={failed['history_id']}")
+    assert [(row["job"], row["id"], row["state"], row["paused"]) for row in rows] == [
+        (failed["id"], None, "error", [paused["id"]])]
+    assert reruns_of(wire) == [] and not [one for one in wire.asked if one.method != "GET"]
+
+
+@pytest.mark.parametrize("tool, change, reason", [
+    ("cut", {"state": "ok"}, "has not failed: its state is ok"),
+    ("cut", {"state": "deleted"}, "was cancelled (state deleted)"),
+    ("cut", {"user_id": "00000000000000d1"}, "is another user's"),
+    ("__DATA_FETCH__", {}, "is an upload, whose data Galaxy does not keep"),
+    ("upload1", {}, "is an upload, whose data Galaxy does not keep")])
+def test_what_cannot_run_again_is_named_with_the_reason_and_the_others_run(rerun, wire, tool, change, reason):
+    bad, _ = wire.create_failed_job(tool=tool)
+    bad.update(change)
+    assert rerun(bad["id"], status=FAILED, err=f"job {bad['id']} ({tool}) {reason}") == []
+    assert reruns_of(wire, tool) == []
+    good, _ = wire.create_failed_job(tool="join")
+    [row] = rerun(bad["id"], good["id"], status=SOME_FAILED, err=reason)
+    assert row["job"] == good["id"] and len(reruns_of(wire, "join")) == 1
+
+
+def test_galaxy_s_refusal_of_the_form_is_told(rerun, wire):
+    failed, _ = wire.create_failed_job()
+    wire.answers["GET rerun"] = (500, {"err_msg": "Uncaught exception", "err_code": 0})
+    rerun(failed["id"], status=FAILED, err=f"job {failed['id']} (cut) can't be run again: ")
+    wire.answers["GET rerun"] = (200, {"id": "cut", "version": "2.0", "message": "Version 1.0 is gone"})
+    rerun(failed["id"], status=FAILED, err="can't be run again as it was: Version 1.0 is gone")
+    assert reruns_of(wire) == []
+
+
+def test_an_input_that_is_gone_is_told(rerun, wire):
+    failed, _ = wire.create_failed_job()
+    wire.datasets[failed["inputs"]["input"]["id"]]["deleted"] = True
+    rerun(failed["id"], status=FAILED, err="can't be run again: its input 'a.tsv'")
+    assert reruns_of(wire) == []
+
+
+def test_a_paused_job_names_the_one_that_it_waits_for(rerun, wire):
+    failed, paused = wire.create_failed_job()
+    rerun(paused["id"], status=FAILED, err=f"is paused: it waits for job {failed['id']}: run that again")
+
+
+def test_one_that_was_run_again_is_refused_and_its_rerun_named(rerun, wire):
+    failed, _ = wire.create_failed_job()
+    rerun(failed["id"])
+    [new] = reruns_of(wire)
+    rerun(failed["id"], status=FAILED, err=f"was run again before, as job {new} (state ok)")
+    assert rerun(f"--history={failed['history_id']}") == []     # nothing left to do
+    assert reruns_of(wire) == [new]
+
+
+def test_one_that_fails_again_is_told_and_can_be_run_once_more(rerun, wire):
+    failed, paused = wire.create_failed_job()
+    wire.rerun_state = "error"
+    [row] = rerun(failed["id"], status=FAILED, err="ended in state error, exit code 0: no disk")
+    assert row["state"] == "error"
+    rerun(failed["id"], status=FAILED, err=f"as job {row['id']} (state error): run that one again")
+    wire.rerun_state = "ok"
+    [again] = rerun(f"--history={failed['history_id']}")
+    assert (again["job"], again["state"], again["paused"]) == (row["id"], "ok", [paused["id"]])
+    assert len(reruns_of(wire)) == 2
+
+
+@pytest.mark.parametrize("late", [0, 3])
+def test_a_lost_answer_is_looked_up_and_nothing_sent_twice(rerun, wire, late):
+    failed, paused = wire.create_failed_job()
+    wire.lost["POST tools"], wire.late = 1, late
+    [row] = rerun(failed["id"])
+    assert [row["id"]] == reruns_of(wire) and wire.jobs[paused["id"]]["state"] == "ok"
+
+
+def test_an_answer_that_was_lost_with_its_process_is_looked_up(rerun, wire):
+    """Killed after Galaxy had acted, before the answer came: the same line continues, and another one too."""
+    failed, paused = wire.create_failed_job()
+    galaxy = Galaxy(KEY, wire.url)
+    with Checkpoint(galaxy, describe_job(failed), "job_rerun", failed["id"]) as record:
+        record.save(asked=wire.clock(), known=[], paused=[paused["id"]], outputs={"out": [True, "tabular"]}, tries=1)
+    wire.rerun_job({"inputs": {"rerun_remap_job_id": failed["id"]}}, 0)
+    [row] = rerun(failed["id"])
+    assert ([row["id"]], row["state"], row["paused"]) == (reruns_of(wire), "ok", [paused["id"]])
+    assert [one for one in wire.asked if one.method == "POST"] == []
+
+
+def test_killed_before_galaxy_acted_it_is_sent_once(rerun, wire):
+    failed, _ = wire.create_failed_job()
+    with Checkpoint(Galaxy(KEY, wire.url), describe_job(failed), "job_rerun", failed["id"]) as record:
+        record.save(asked=wire.clock(), known=[], tries=1)
+    [row] = rerun(failed["id"])
+    assert [row["id"]] == reruns_of(wire)
+
+
+def test_a_run_by_hand_that_nothing_waits_for_is_no_rerun_in_place(rerun, wire):
+    failed, paused = wire.create_failed_job()
+    wire.remaps = False
+    wire.rerun_job({"inputs": {"rerun_remap_job_id": failed["id"]}}, 0)
+    wire.remaps = True
+    [row] = rerun(failed["id"])
+    assert wire.jobs[paused["id"]]["state"] == "ok" and row["id"] == reruns_of(wire)[1]
+
+
+def test_galaxy_that_does_not_put_it_in_place_is_told(rerun, wire):
+    failed, paused = wire.create_failed_job()
+    wire.remaps = False
+    rerun(failed["id"], status=FAILED,
+          err=f"but Galaxy did not put that in its place: job {paused['id']} stays paused")
+
+
+def test_without_waiting_the_new_id_is_printed_at_once(rerun, wire):
+    failed, _ = wire.create_failed_job()
+    [row] = rerun("--no-wait", failed["id"])
+    assert ([row["id"]], row["state"]) == (reruns_of(wire), "new")
+
+
+# ----------------------------------------------------------------------------------------------------- history_share.py
+
+@pytest.fixture
+def share(script, wire, capsys):
+    def call(*words, status=DONE, err=""):
+        assert script(history_share.main, "--format=json", KEY, wire.url, *words) == status, capsys.readouterr()
+        return printed(capsys, err)
+    return call
+
+
+@pytest.fixture
+def history(wire):
+    made = wire.create_history("Run 42")
+    wire.create_dataset("a.tsv", b"abc", history=made)
+    return made
+
+
+def changes(galaxy):
+    return [one for one in galaxy.asked if one.method != "GET"]
+
+
+@pytest.mark.parametrize("line", [["h"], ["h", "blah"], ["h", "a@b", ""], ["h", "a@b", "--datasets=all"],
+                                  ["h", "link", "--datasets=keep"], ["h", "everybody", "--datasets=give"],
+                                  ["h", "a@b", "--fields=size"]])
+def test_a_bad_line_shares_nothing(script, wire, line):
+    assert script(history_share.main, KEY, wire.url, *line) == USAGE
+    assert wire.asked == []
+
+
+def test_users_are_added_and_others_stay(share, wire, history):
+    assert share(history, ANN)["users"] == [ANN]
+    row = share("Run 42", BOB)
+    assert row == {"id": history, "name": "Run 42", "users": [ANN, BOB], "link": False, "published": False,
+                   "address": f"{wire.url}/u/me/h/run"}
+    before = len(changes(wire))
+    assert share(history, ANN.upper(), BOB)["users"] == [ANN, BOB]
+    assert len(changes(wire)) == before         # it is so already
+    assert share("--stop", history, ANN)["users"] == [BOB]
+    assert share("--stop", history, ANN)["users"] == [BOB]
+
+
+def test_a_link_and_everybody(share, wire, history):
+    row = share(history, "link")
+    assert (row["link"], row["published"], row["address"]) == (True, False, f"{wire.url}/u/me/h/run")
+    assert share(history, "everybody", ANN)["published"]
+    row = share("--stop", history, "everybody")
+    assert (row["link"], row["published"], row["users"]) == (True, False, [ANN])
+    assert not share("--stop", history, "link")["link"]
+
+
+def test_somebody_who_is_not_there_ends_with_galaxy_s_reason(share, wire, history):
+    share(history, ANN, "nobody@example.org", status=FAILED,
+          err="is not shared: nobody@example.org is not a valid Galaxy user.")
+    assert wire.get_sharing({}, None, history)["users_shared_with"] == []
+
+
+def test_an_answer_that_says_it_cannot_be_shared_is_a_failure(share, wire, history):
+    """Status 200, and nothing is shared."""
+    wire.answers["PUT share"] = (200, {"errors": [], "extra": {"can_share": False, "can_change": [], "cannot_change": [
+        {"id": "d", "name": "theirs.bam"}]}})
+    share(history, ANN, status=FAILED, err="is not shared: 1 dataset is private (theirs.bam), and you can't change that")
+    wire.answers["PUT share"] = (200, {"errors": [], "extra": None})
+    share(history, ANN, status=FAILED, err=f"is not shared with {ANN}, although Galaxy refused nothing")
+
+
+@pytest.mark.parametrize("words", [[ANN], ["link"], ["everybody"]])
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_history_with_private_datasets_is_not_shared_unasked(share, wire, history, words, dry):
+    wire.create_private(history, "secret.bam")
+    share(*dry, history, *words, status=FAILED, err="1 dataset is private (secret.bam)")
+    assert changes(wire) == []
+
+
+def test_private_datasets_are_given_made_public_or_kept(share, wire, history):
+    secret = wire.create_private(history, "secret.bam")
+    access = wire.datasets[secret]["permissions"]
+    share("--datasets=keep", history, ANN)
+    assert access["access"] != [SHARED]
+    share(history, ANN, status=FAILED, err=f"is shared with {ANN}, who can't read all of it")
+    share("--datasets=give", history, ANN)
+    assert access["access"] == [SHARED]
+    share("--datasets=give", history, BOB, status=FAILED, err="which Galaxy gives to one user at a time")
+    assert share("--datasets=public", history, BOB)["users"] == [ANN, BOB]
+    assert access["access"] == []
+
+
+def test_an_empty_history_is_not_shared_with_users(share, wire):
+    empty = wire.create_history("Nothing yet")
+    share(empty, ANN, status=FAILED, err="is empty")
+    assert changes(wire) == []
+
+
+def test_the_dry_run_of_sharing_changes_nothing(share, wire, history):
+    assert share("--dry-run", history, ANN)["users"] == [ANN]
+    assert share("--dry-run", history, "everybody")["published"]
+    assert changes(wire) == []
