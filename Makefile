@@ -33,7 +33,7 @@ matrix: $(VENV)/.installed
 	$(BIN)/python tests/live/matrix.py $(if $(TESTS),--tests="$(TESTS)") $(RELEASES)
 
 soak: sweep
-	$(BIN)/python -m pytest tests/live/test_soak.py tests/live/test_releases_live.py -m soak -s
+	$(BIN)/python -m pytest tests/live/test_soak.py tests/live/test_releases_live.py tests/live/test_lanes_live.py -m soak -s
 
 # Every script against a fake Galaxy in each way in which a server can be wrong.
 sweep: $(VENV)/.installed
@@ -70,6 +70,7 @@ bench: $(VENV)/.installed bench/peers/bioblend/.installed bench/peers/galaxy-par
 	$(BIN)/python bench/workflow_run.py
 	$(BIN)/python bench/many_jobs.py
 	$(BIN)/python bench/many_rows.py
+	$(BIN)/python bench/lanes.py
 	$(BIN)/python bench/batch.py
 
 clean:

@@ -16,8 +16,12 @@ Options:
   --type=TYPE        list, paired, list:paired, paired_or_unpaired, list:paired_or_unpaired, list:list, list:list:paired and
                      so on  [default: list]
   -r, --recursive    upload all files in folders
+  --lanes=MODE       together: the lanes of one sample and read are one file; separate: each stays one; by default
+                     together
+  --together=PATTERN  also files whose names differ only in what this regular expression matches: _FC[0-9]+_L[0-9]+
   --ext=DATATYPE     the files' datatype; unless given, by each name (s1.fastq.gz is fastqsanger.gz), else Galaxy's guess
   --dbkey=BUILD      the files' reference genome, such as hg38  [default: ?]
+  --deferred         let Galaxy note the URLs only, and fetch the bytes for each job that reads them
   --tag=TAG          a tag for the collection; may be repeated
   --wait             wait until Galaxy has all in state ok, and compare the files' sizes and hashes
   --timeout=SECONDS  stop waiting after this many seconds in all
@@ -28,12 +32,13 @@ Options:
   --version          show the version
 
 An element is named by its file without the extension that tells the datatype: s1.fastq.gz becomes s1. Pairs are found by
-their names: s1_R1.fastq.gz and s1_R2.fastq.gz, or with _1, .1, _R1_001, _forward, _fwd in place of _R1, become forward and
-reverse of s1; paired_or_unpaired takes one without a mate too, as unpaired. In a list of lists each folder of files, or of
-datasets named by their paths, is an outer element. If one has no mate, or two would have one name, nothing is sent; nor if
-a checksum beside the files (md5sums.txt, *.md5) does not match. Without --wait nobody checks whether the files arrive. The
-same line again after a run that was killed resumes it: what was sent is not sent again, and the collection is made once.
-Its ref, hdca:ID, is what dataset_wait.py and others take.
+their names: s1_R1.fastq.gz and s1_R2.fastq.gz, or with _1, .1, -R1, _R1_001, _1_val_1, _forward, _fwd in place of _R1,
+become forward and reverse of s1; paired_or_unpaired takes one without a mate too, as unpaired. The lanes of Illumina's
+files (s1_S1_L001_R1_001.fastq.gz) are sent one after the other; index reads (_I1_001) are no part of pairs. In a list of
+lists each folder of files, or of datasets named by their paths, is an outer element. If one has no mate, or two would have
+one name, nothing is sent; nor if a checksum beside the files (md5sums.txt, *.md5) does not match. Without --wait nobody
+checks whether the files arrive. The same line again after a run that was killed resumes it: what was sent is not sent
+again, and the collection is made once. Its ref, hdca:ID, is what dataset_wait.py and others take.
 
 The pairs of a run, first to see which, then with their sizes and hashes compared:
   collection_create.py --type=list:paired --dry-run - - new:Run12 reads /data/run12/*.fastq.gz
@@ -61,6 +66,7 @@ from common import (
     run,
     show,
 )
+from galaxy_api_scripts import releases
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.collections import (
     COLLECTION_TYPES,
@@ -73,6 +79,7 @@ from galaxy_api_scripts.datasets.collections import (
     nest_elements,
     wait_until_filled,
 )
+from galaxy_api_scripts.datasets.lanes import join_lanes, parse_lanes, without_index_reads
 from galaxy_api_scripts.datasets.lookup import fetch_library_dataset
 from galaxy_api_scripts.datasets.references import (
     fetch_reference,
@@ -81,7 +88,7 @@ from galaxy_api_scripts.datasets.references import (
     require_dbkey,
     require_readable,
 )
-from galaxy_api_scripts.datasets.sources import expand_sources, verify_checksums
+from galaxy_api_scripts.datasets.sources import defer, expand_sources, verify_checksums
 from galaxy_api_scripts.datasets.target_history import create_history_if_needed, open_target_history
 from galaxy_api_scripts.datasets.tus import forget_upload, upload_file
 from galaxy_api_scripts.datasets.upload import post_fetch
@@ -98,9 +105,7 @@ def main(argv=None):
     if not name.strip():
         raise GalaxyError("NAME is empty: is a variable unset?", USAGE)
     ids = dataset_ids(texts)
-    if ids and (ext or args["--dbkey"] != "?" or args["--recursive"]):
-        raise GalaxyError("--ext, --dbkey and --recursive are for files: datasets stay as they are", USAGE)
-    sources, complaints = ([], []) if ids else expand_sources(texts, args["--recursive"], ext)
+    sources, complaints = find_sources(args, ids)
     elements = {} if ids else arrange_elements(collection_type, [
         ElementSource(os.path.basename(source.name), source.path, source) for source in sources])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
@@ -109,6 +114,7 @@ def main(argv=None):
         history = target.id
     if ids:
         elements = arrange_elements(collection_type, fetch_elements(galaxy, history, resolve_library_paths(galaxy, ids)))
+    releases.require_collection_type(galaxy, collection_type)
     require_datatype(galaxy, ext, "--ext")
     require_dbkey(galaxy, args["--dbkey"])
     mismatches = verify_checksums(sources)
@@ -124,8 +130,8 @@ def main(argv=None):
     destination = f"{args['HISTORY']} {name}"
     leaves = {identifiers: dict(zip(("src", "id"), part.location.split(":"))) if ids else {}
               for identifiers, part in elements.items()}
-    locations = [part.location for part in elements.values()]
-    with Checkpoint(galaxy, f"collection {name!r}", "collection", collection_type, destination, *locations) as checkpoint:
+    with Checkpoint(galaxy, f"collection {name!r}", "collection", collection_type, destination,
+                    *(part.location for part in elements.values())) as checkpoint:
         collection = find_created_collection(galaxy, name, checkpoint)
         if not collection:
             sessions = []
@@ -145,9 +151,21 @@ def main(argv=None):
         for line in problems:
             report_error(line)
         for source in sources:
-            forget_upload(galaxy, source.path, destination)
+            forget_upload(galaxy, source.path, destination, source.parts)
         on_success(checkpoint.remove)
     return FAILED if len(problems) == len(elements) else SOME_FAILED if problems or complaints else DONE
+
+
+def find_sources(args, ids):
+    """The files and URLs that the line names, lanes together, and complaints about what can't be uploaded; none if they are
+    datasets."""
+    if ids and (args["--ext"] or args["--dbkey"] != "?" or args["--recursive"] or args["--deferred"]):
+        raise GalaxyError("--ext, --dbkey, --recursive and --deferred are not for datasets, which stay as they are", USAGE)
+    ext, lanes = args["--ext"] or "", parse_lanes(args["--lanes"], args["--together"])
+    sources, complaints = ([], []) if ids else expand_sources(args["SOURCE"], args["--recursive"], ext)
+    if args["--deferred"]:
+        sources = defer(sources)
+    return join_lanes(without_index_reads(sources) if "paired" in args["--type"] else sources, lanes, ext), complaints
 
 
 def dataset_ids(texts):
@@ -198,9 +216,11 @@ def upload_elements(galaxy, elements, dbkey, destination):
     for identifiers, part in elements.items():
         leaf = {"src": "url", "url": part.location}
         if not part.source.is_url:
-            leaf, session = upload_file(galaxy, part.location, destination, keep=True)
+            parts = {"parts": part.source.parts} if part.source.parts else {}
+            leaf, session = upload_file(galaxy, part.location, destination, keep=True, **parts)
             sessions.append(session)
-        leaves[identifiers] = {**leaf, "ext": part.source.ext, "dbkey": dbkey}
+        leaves[identifiers] = {**leaf, "ext": part.source.ext, "dbkey": dbkey,
+                               **({"deferred": True} if part.source.deferred else {})}
     return leaves, sessions
 
 

@@ -13,6 +13,9 @@ Arguments:
 
 Options:
   -r, --recursive          upload all files in folders; a dataset is named by its path in the folder
+  --lanes=MODE             together: the lanes of one sample and read are one file; separate: each stays one; by default
+                           separate, unless --together
+  --together=PATTERN       also files whose names differ only in what this regular expression matches: _FC[0-9]+_L[0-9]+
   --ext=DATATYPE           the datatype of all; unless given, by each name (s1.fastq.gz is fastqsanger.gz), else Galaxy's
                            guess. Of a datatype of several files, such as imzml or shp, all are one dataset
   --dbkey=BUILD            the reference genome, such as hg38  [default: ?]
@@ -57,6 +60,7 @@ from common import (
     show,
 )
 from galaxy_api_scripts.datasets.composite import composite_files, join_components
+from galaxy_api_scripts.datasets.lanes import join_lanes, parse_lanes
 from galaxy_api_scripts.datasets.references import parse_tag, require_datatype, require_dbkey
 from galaxy_api_scripts.datasets.sources import defer, expand_sources, rename_source, replace_stdin, verify_checksums
 from galaxy_api_scripts.datasets.target_history import open_target_history
@@ -77,6 +81,7 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     date_lines(args["HISTORY"])
     texts, name, ext = args["SOURCE"], args["--name"], args["--ext"] or ""
+    lanes = parse_lanes(args["--lanes"], args["--together"], "separate")
     dry_run, wait, timeout = args["--dry-run"], args["--wait"], int_option(args, "--timeout", 1)
     output = output_options(args, FIELDS)
     settings = UploadSettings(args["--dbkey"], [parse_tag(tag) for tag in args["--tag"]], not args["--no-hash"],
@@ -87,6 +92,8 @@ def main(argv=None):
     with ExitStack() as stack:
         texts = stack.enter_context(replace_stdin(texts, name, args["--allow-empty"]))
         sources, complaints = expand_sources(texts, args["--recursive"], ext)
+        mismatches = verify_checksums(sources)
+        sources = join_lanes(sources, lanes, ext)
         is_composite = bool(ext and composite_files(galaxy, ext))
         if args["--deferred"]:
             sources = defer(sources)
@@ -95,7 +102,6 @@ def main(argv=None):
         if not is_composite:
             require_datatype(galaxy, ext, "--ext")
         require_dbkey(galaxy, settings.dbkey)
-        mismatches = verify_checksums(sources)
         for line in complaints + mismatches:
             report_error(line)
         if mismatches:

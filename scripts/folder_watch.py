@@ -17,6 +17,9 @@ Options:
   --input=LABEL       the input that takes a unit's files; by default the only one that is left
   --files=PATTERN     only files of such names, as '*_R1_*.fq.gz'; of a run, by default those of FASTQ files
   --ready-file=NAME   only what this marks as complete: in a run; in FOLDER, for all there; as .done, FILE.done for one file
+  --lanes=MODE        together: the lanes of one sample and read are one file; separate: each stays one; by default
+                      together, or as the ledger began
+  --together=PATTERN  also files whose names differ only in what this regular expression matches: _FC[0-9]+_L[0-9]+
   --settle=SECONDS    how long what has no mark must be unchanged; by default 60, or 600 for runs
   --move-to=DIR       move a unit there when it has ended well
   --download=DIR      download the results to DIR/UNIT
@@ -27,7 +30,11 @@ Options:
   --once              submit what is complete, download what has finished, and end: for cron; else watch for ever
   --pause=SECONDS     between two scans of the folder  [default: 30]
   --max-running=N     units under way at once  [default: 10]
-  --retry-failed      run units again that failed before and are still there
+  --retry-failed      try units again that failed before and are still there: only their failed jobs, in place, where
+                      that is enough
+  --retry=HOW         the same (jobs), or in a new run (run)
+  --share-with=USERS  share the history of each unit that has ended well: e-mail addresses, link or everybody, separated
+                      by commas
   --param=PARAM       STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, STEP/STEP in a subworkflow,
                       or a tool's id; may be repeated
   --tag=TAG           a tag for each history; may be repeated
@@ -52,13 +59,15 @@ when all that ended have failed, 3 when some have, 4 when some still run, 75 whe
 import os
 import sys
 from contextlib import suppress
+from dataclasses import replace
 
-from common import DONE, USAGE, GalaxyError, arguments, eprint, int_option, run, show
+from common import DONE, USAGE, GalaxyError, arguments, eprint, int_option, one_line, run, show
 from galaxy_api_scripts.batch.incoming import (
     COMPLETION_MARKS,
     UNIT_KINDS,
     IncomingUnit,
     as_workflow_input,
+    check_parts,
     is_complete,
     scan_folder,
 )
@@ -77,7 +86,7 @@ from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
 def main(argv=None):
     args = arguments(__doc__, argv)
     session = BatchSession(args)
-    settings = watch_settings(args, session.tags)
+    settings = watch_settings(args, session.tags, bool(session.retry))
     galaxy = session.connect()
     ledger_file = ledger_path(args["--ledger"], default_ledger(galaxy.base, settings.folder, args["WORKFLOW"]))
     if settings.kind != "run" and os.path.dirname(os.path.realpath(ledger_file)) == settings.folder:
@@ -85,6 +94,7 @@ def main(argv=None):
                           USAGE)
     page = page_outside(settings, args["--report"], ledger_file) if args["--report"] else None
 
+    settings = replace(settings, lanes=session.resume_lanes(ledger_file))
     check = session.check_workflow()
     base, index = constant_inputs(galaxy, check.workflow, args["INPUT=VALUE"], args["--input"], settings.kind)
     check.raise_problems(base.problems)
@@ -113,7 +123,7 @@ def main(argv=None):
         return exit_status([*samples, *runner.unfinished], session.once, watcher.is_stuck)
 
 
-def watch_settings(args, tags):
+def watch_settings(args, tags, retry_failed):
     """What the command line says about the folder and its units."""
     kind, pause, settle = args["--unit"], int_option(args, "--pause", 1), int_option(args, "--settle")
     if kind not in UNIT_KINDS:
@@ -127,7 +137,7 @@ def watch_settings(args, tags):
     move_to, _ = (folder_outside(folder, args[option], option, kind) for option in ("--move-to", "--download"))
     return WatchSettings(folder, kind, DEFAULT_SETTLE[kind] if settle is None else settle, pause, args["--ready-file"],
                          args["--files"], move_to, {"ok": args["--on-done"], "failed": args["--on-fail"]},
-                         args["--retry-failed"], tags)
+                         retry_failed, tags)
 
 
 def folder_outside(watched, text, option, kind):
@@ -192,13 +202,18 @@ def show_units(settings, make_request, ledger_file, output):
 
     samples = read_samples(ledger_file) if os.path.exists(ledger_file) else []
     before = {sample["place"]: sample["state"] for sample in samples}
-    units = scan_folder(settings.folder, settings.kind, settings.ready_file, settings.pattern)
+    passed_over = []
+    units = [check_parts(unit) for unit in scan_folder(settings.folder, settings.kind, settings.ready_file, settings.pattern,
+                                                       settings.lanes, passed_over)]
     later = f"after {settings.settle} s without a change"
     if units:
         show([{"name": unit.name, "place": unit.place, "files": len(unit.files),
                "bytes": sum(file.size for file in unit.files),
                "taken": unit.problem or problem(unit) or ("now" if is_complete(unit, 0, 0, settings.settle) else later),
                "before": before.get(unit.place)} for unit in units], **output)
+    for line in (*passed_over, *(line for unit in units for line in unit.skipped),
+                 *(f"{unit.name}/{sample}: {why}" for unit in units for sample, why in unit.left_out)):
+        eprint(one_line(line))
     eprint(f"{len(units)} there; ledger: {ledger_file}")
 
 

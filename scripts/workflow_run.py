@@ -16,8 +16,12 @@ Arguments:
 Options:
   --job=FILE            a job file with the inputs, in planemo's form
   --history=HISTORY     an id, an exact name, or new:NAME; a new one with the workflow's name unless given
+  --lanes=MODE          together: the lanes of one sample and read are one file; separate: each stays one; by default
+                        together
+  --together=PATTERN    also files whose names differ only in what this regular expression matches: _FC[0-9]+_L[0-9]+
   --param=STEP:NAME=VALUE  a tool's parameter: STEP is a step's label or index, STEP/STEP in a
                         subworkflow, or a tool's id; may be repeated
+  --deferred            let Galaxy note the URLs only, and fetch the bytes for each job that reads them
   --tag=TAG             a tag for the history; may be repeated
   --use-cached-jobs     take the results of equal jobs that have run before
   --allow-corrections   let Galaxy fill in values that steps of the workflow lack
@@ -64,6 +68,7 @@ from common import (
     show,
 )
 from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
+from galaxy_api_scripts.datasets.lanes import parse_lanes
 from galaxy_api_scripts.datasets.references import parse_tag
 from galaxy_api_scripts.datasets.target_history import find_writable_history, open_target_history
 from galaxy_api_scripts.files import check_writable, prepare_folder
@@ -116,7 +121,7 @@ def main(argv=None):
     folder = DownloadFolder(galaxy, to, verify=args["--verify"], on_wait=lambda: None) if to else None
 
     target = target or f"new:{request.workflow['name']}"
-    with open_target_history(galaxy, target, request.sources, False, "run", request.identity) as where:
+    with open_target_history(galaxy, target, request.sources, False, "run", request.identity, user=user) as where:
         invocation = request.start(galaxy, where, left())
         if tags:
             present = galaxy.get(f"histories/{where.id}")["tags"]
@@ -147,7 +152,8 @@ def check_options(args):
         report_kind(args["--report"], "--report")
     labels, on_complete = parse_labels(args["--outputs"]), parse_on_complete(args["--on-complete"])
     checks = {"parameters": [parse_step_parameter(text) for text in args["--param"]], "labels": labels,
-              "to_download": bool(args["--download"]), **invocation_options(args),
+              "to_download": bool(args["--download"]), "lanes": parse_lanes(args["--lanes"], args["--together"]),
+              "deferred": args["--deferred"], **invocation_options(args),
               **({"on_complete": on_complete} if on_complete else {})}
     tags = [parse_tag(text) for text in args["--tag"]]
     if args["--no-wait"] and (args["--wait"] or args["--download"] or args["--report"]):

@@ -1,30 +1,27 @@
-"""The units in a watched folder: files, pairs of files or a sequencer's runs; whether each is complete, and its move.
+"""The units in a watched folder: files, pairs of files or a sequencer's runs; and whether each is complete.
 
 Nothing signals that the last byte is written: the caller scans again and again, and remembers since when each fingerprint is
 the same. Galaxy is asked nothing here.
 """
 from __future__ import annotations
 
-import errno
-import filecmp
 import hashlib
-import itertools
 import json
 import os
 import re
-import shutil
 import stat
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 from common import TRY_LATER, USAGE, GalaxyError
+from galaxy_api_scripts.batch.analyses import analysis_mark, newest_analysis
+from galaxy_api_scripts.batch.reads import EMPTY, IncomingFile, Reads, samples_as_before, samples_of_run
 from galaxy_api_scripts.datasets.collections import MAX_NAME_LENGTH
-from galaxy_api_scripts.datasets.sources import CHECKSUM_PATTERN, Source, guess_datatype, mate_of, stem
-from galaxy_api_scripts.files import publish
+from galaxy_api_scripts.datasets.lanes import INDEX_READ, Lanes, have_other_lanes
+from galaxy_api_scripts.datasets.local_file import require_joinable
+from galaxy_api_scripts.datasets.sources import CHECKSUM_PATTERN, Source, mate_of, stem
 from galaxy_api_scripts.libraries.local_tree import is_ignored
 from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputSpec, with_datatype
 
@@ -32,23 +29,11 @@ UNIT_KINDS = ("file", "pair", "run")
 BASES_CALLED = "RTAComplete.txt"        # says only that: more files may follow
 COMPLETION_MARKS = ("CopyComplete.txt", "CompletedJobInfo.xml", BASES_CALLED)
 FASTQ_ENDINGS = (".fastq.gz", ".fq.gz", ".fastq", ".fq", ".fastq.bz2")
-INDEX_READS = re.compile(r".*_I[12]_001\..*", re.DOTALL)    # of the barcodes
+# Reads of no barcode, and what Windows, macOS and Office leave in folders.
+LEFT_ALONE = re.compile(r"Undetermined_.*|~\$.*|Thumbs\.db|ehthumbs\.db|desktop\.ini", re.DOTALL | re.IGNORECASE)
 RSYNC_NAME = re.compile(r"\.(.+)\.\w{6}", re.DOTALL)       # what rsync calls a file until it is complete
-TIME_RESOLUTION = 2 * 10**9     # ns; no file system keeps times less exactly
 MATES = ("forward", "reverse")
-
-
-@dataclass(frozen=True)
-class IncomingFile:
-    """A file as it was at the scan."""
-
-    path: str
-    name: str           # its path below the watched folder, or below the run
-    size: int = 0       # bytes
-    changed: int = 0    # ns since 1970, which anybody can set;
-    came: int = 0       # the same, but set by the file system alone, even for cp -p and rsync -t
-    inode: int = 0
-    problem: str = ""
+AS_BEFORE = Lanes(as_before=True)
 
 
 @dataclass(frozen=True)
@@ -62,7 +47,8 @@ class IncomingUnit:
     mark: str = ""          # the path of its mark file, if there is one
     certain: bool = False   # the mark says that it is complete, and nothing came after that
     problem: str = ""       # why it can't be run
-    left_out: tuple[tuple[str, str], ...] = ()      # samples of a run without those that can't be run, and why
+    left_out: tuple[tuple[str, str], ...] = ()      # samples of a run that can't be run, and why: the others are `samples`
+    skipped: tuple[str, ...] = ()       # what else is not taken, a line each
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -77,136 +63,140 @@ class IncomingUnit:
     def fingerprint(self) -> str:
         """Fingerprint of the unit's files: paths, sizes, times, inodes. Marks are not in it: one that comes later changes no
         unit."""
-        return _hash_files(self.files)
+        return hash_facts(self.files)
 
 
-def _hash_files(files: Iterable[IncomingFile]) -> str:
+def hash_facts(files: Iterable[IncomingFile]) -> str:
     facts = [(file.name, file.size, file.changed, file.inode) for file in files]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 # ------------------------------------------------------------------------------------------------------------- a scan
 
-def scan_folder(folder: str, kind: str, ready_file: str | None = None, pattern: str | None = None) -> list[IncomingUnit]:
+def scan_folder(folder: str, kind: str, ready_file: str | None = None, pattern: str | None = None,
+                lanes: Lanes = AS_BEFORE, passed_over: list[str] | None = None) -> list[IncomingUnit]:
     """The units in the folder now, sorted by name: the files or pairs (`kind`) directly in it, or the reads below each
     folder.
 
     With `ready_file`, only what is marked: a run by a file of that name in it; a file by FILE.done if it is `.done`, else by
     one of that name in the folder, for all that was there before it. `pattern` is a glob for the files' names, by default of
-    a run's FASTQ files. Empty files, and those without their mate, are waited for. Raises TRY_LATER for a folder that can't
-    be read.
+    a run's FASTQ files. Empty files, and those without their mate, are waited for. Lines about links that are left alone are
+    added to `passed_over`. Raises TRY_LATER for a folder that can't be read.
     """
-    folder = os.path.abspath(folder)
+    folder, passed_over = os.path.abspath(folder), [] if passed_over is None else passed_over
     try:
         entries = list_entries(folder)
         runs = [entry.path for entry in entries if kind == "run" and not _is_excluded(entry.name)
                 and entry.is_dir(follow_symlinks=False)]
+        passed_over += [f"{entry.path}: a link to a folder, left alone" for entry in entries
+                        if not is_ignored(entry.name) and entry.is_symlink() and os.path.isdir(entry.path)]
     except OSError as error:
         raise GalaxyError(f"{folder}: {error.strerror}", TRY_LATER) from None
     if kind == "run":
-        units = [unit for path in runs for unit in _scan_run(path, ready_file, pattern)]
+        units = [unit for path in runs for unit in _scan_run(path, ready_file, pattern, lanes, passed_over)]
     else:
-        units = _scan_files(folder, entries, ready_file, pattern)
+        units = _scan_files(folder, entries, ready_file, pattern, lanes, passed_over)
     return sorted(_pairs(units) if kind == "pair" else units, key=lambda unit: (unit.name, unit.place))
 
 
-def _scan_files(folder: str, entries: list[os.DirEntry[str]], ready_file: str | None, pattern: str | None
-                ) -> list[IncomingUnit]:
-    """The files in the folder; with `ready_file`, those that are marked."""
+def _scan_files(folder: str, entries: list[os.DirEntry[str]], ready_file: str | None, pattern: str | None, lanes: Lanes,
+                passed_over: list[str]) -> list[IncomingUnit]:
+    """The files in the folder, lanes together; with `ready_file`, those that are marked, and all of whose lanes are."""
     suffix = ready_file if ready_file and ready_file.startswith(".") else None
     mark = os.path.join(folder, ready_file) if ready_file and not suffix else ""
     names, marked, units = {entry.name for entry in entries}, _change_time(mark), []
     chosen = (entry for entry in entries if not _is_excluded(entry.name) and entry.name != ready_file
-              and not (suffix and entry.name.endswith(suffix)) and (not pattern or fnmatchcase(entry.name, pattern)))
-    for file in _list_files(folder, chosen):
+              and not (suffix and entry.name.endswith(suffix)) and (not pattern or fnmatchcase(entry.name, pattern))
+              and not (INDEX_READ.fullmatch(entry.name) and not lanes.as_before and "_I" not in (pattern or "")))
+    waited: list[str] = []
+    for file in _list_files(folder, chosen, passed_over):
         if suffix:
             mark = file.path + suffix
             marked = _change_time(mark) if file.name + suffix in names else 0
         if (marked or not ready_file) and (file.size or file.problem != EMPTY or marked >= file.came):
-            units.append(_make_unit(stem(file.name), file.path, [(stem(file.name), [file])], mark, marked >= file.came))
-    return units
+            units.append(_make_unit(stem(file.name), file.path, [(stem(file.name), [Reads(file.name, (file,))])], mark,
+                                    marked >= file.came))
+        else:
+            waited.append(file.name)
+    return _together(units, waited, lanes) if lanes.together else units
+
+
+def _together(units: list[IncomingUnit], waited: list[str], lanes: Lanes) -> list[IncomingUnit]:
+    """The units of files with one in the place of those that are put together, if none of them is waited for."""
+    joined = []
+    names: list[IncomingUnit | str] = [*units, *waited]
+    for name, members in lanes.group(names, lambda one: one if isinstance(one, str) else one.files[0].name):
+        parts = [one for one in members if not isinstance(one, str)]
+        if len(parts) == len(members):
+            reads = Reads(name, tuple(one.files[0] for one in parts))
+            joined.append(_make_unit(stem(name), parts[0].place, [(stem(name), [reads])], parts[0].mark,
+                                     all(one.certain for one in parts)))
+    return joined
 
 
 def _pairs(units: list[IncomingUnit]) -> Iterator[IncomingUnit]:
-    by_file = {unit.files[0].name: unit for unit in units}
-    for name, unit in by_file.items():
+    by_name = {unit.samples[0][1][0].name if unit.samples else unit.files[0].name: unit for unit in units}
+    for name, unit in by_name.items():
         sample, mate, is_forward = mate_of(name)
         if not mate:
             yield replace(unit, problem=unit.problem or f"{unit.name} has no _R1 or _R2 at its end")
-        elif is_forward and mate in by_file:
-            files, certain = [*unit.files, *by_file[mate].files], unit.certain and by_file[mate].certain
-            yield _make_unit(sample, unit.place, [(sample, files)], unit.mark, certain)
+        elif is_forward and mate in by_name:
+            other = by_name[mate]
+            if have_other_lanes([file.name for file in unit.files], [file.name for file in other.files]):
+                continue        # the others are on their way
+            yield _make_unit(sample, unit.place, [(sample, [Reads(name, unit.files), Reads(mate, other.files)])], unit.mark,
+                             unit.certain and other.certain)
 
 
-def _scan_run(folder: str, ready_file: str | None, pattern: str | None) -> Iterator[IncomingUnit]:
+def _scan_run(folder: str, ready_file: str | None, pattern: str | None, lanes: Lanes, passed_over: list[str]
+              ) -> Iterator[IncomingUnit]:
     """The unit of a run's folder; none if there is nothing in it yet."""
     def is_read(name: str) -> bool:
         fits = fnmatchcase(name, pattern) if pattern else name.lower().endswith(FASTQ_ENDINGS)
         is_mark = name in (*COMPLETION_MARKS, ready_file)
-        return fits and not is_mark and not _is_excluded(name) and not INDEX_READS.fullmatch(name)
+        return fits and not is_mark and not _is_excluded(name) and not INDEX_READ.fullmatch(name)
 
     def will_be(name: str) -> bool:
         hidden = RSYNC_NAME.fullmatch(name)
         return is_ignored(name) and is_read(hidden[1] if hidden else name.rpartition(".")[0])
 
     bad: list[IncomingFile] = []
-    entries = list(_walk(folder, bad))
-    reads = _list_files(folder, (entry for entry in entries if is_read(entry.name)))
-    marks = {name: _change_time(os.path.join(folder, name)) for name in ([ready_file] if ready_file else COMPLETION_MARKS)}
+    analysis, older = ("", set[str]()) if lanes.as_before else newest_analysis(folder)
+    entries = list(_walk(folder, bad, older, passed_over))
+    reads = _list_files(folder, (entry for entry in entries if is_read(entry.name)), passed_over)
+    own_mark = analysis_mark(analysis) if analysis and not ready_file else ""
+    names = [ready_file] if ready_file else [*([os.path.relpath(own_mark, folder)] if own_mark else []), *COMPLETION_MARKS]
+    marks = {name: _change_time(os.path.join(folder, name)) for name in names}
     mark = next((name for name, changed in marks.items() if changed), "")
     certain = bool(mark) and (ready_file or mark != BASES_CALLED) and all(file.came <= marks[mark] for file in reads)
     if not certain:
         bad += [replace(file, problem="is not complete yet")
-                for file in _list_files(folder, (entry for entry in entries if will_be(entry.name)))]
+                for file in _list_files(folder, (entry for entry in entries if will_be(entry.name)), passed_over)]
     if (mark or not ready_file) and (reads or bad or certain):
-        samples, problem = _samples(reads)
+        found = samples_as_before(reads) if lanes.as_before else samples_of_run(folder, reads, lanes)
+        bad += [replace(file, problem="") for file in found.left_files]
         path = os.path.join(folder, mark) if mark else ""
-        empty = {name: file for name, mates in samples for file in mates if file.problem == EMPTY}
-        if len(empty) == len(samples):      # nothing would be left
-            empty = {}
-        bad += [replace(file, problem="") for name, mates in samples for file in mates if name in empty]
-        samples = [sample for sample in samples if sample[0] not in empty]
-        unit = _make_unit(os.path.basename(folder), folder, samples, path, bool(certain), problem, bad)
-        yield replace(unit, left_out=tuple((_as_utf8(name), f"{_as_utf8(file.name)} is empty, so it was left out")
-                                           for name, file in empty.items()))
+        unit = _make_unit(os.path.basename(folder), folder, found.samples, path, bool(certain), found.problem, bad)
+        in_order = unit.files if lanes.as_before else tuple(sorted(unit.files, key=lambda file: file.name))
+        yield replace(unit, files=in_order, left_out=tuple((_as_utf8(name), _as_utf8(why)) for name, why in found.left_out),
+                      skipped=tuple(map(_as_utf8, found.skipped)))
 
 
-def _samples(reads: list[IncomingFile]) -> tuple[list[tuple[str, list[IncomingFile]]], str]:
-    """The reads of a run by sample, in pairs or not, and what is wrong with them. A sample whose name another one has too
-    gets those of its folders before it."""
-    by_name = {file.name: file for file in reads}
-    mates = {name: mate_of(name) for name in by_name}
-    alone = [name for name, (_, mate, _) in mates.items() if mate not in by_name]
-    by_path = [(stem(name), [by_name[name]]) for name in alone] + [
-        (path, [by_name[name], by_name[mate]]) for name, (path, mate, is_forward) in mates.items()
-        if is_forward and mate in by_name]
-    counts = Counter(os.path.basename(path) for path, _ in by_path)
-    samples = sorted(((path.replace("/", "_") if counts[os.path.basename(path)] > 1 else os.path.basename(path), files)
-                      for path, files in by_path), key=lambda sample: sample[0])
-    problem = "" if by_name else "has no reads in it yet"
-    if 0 < len(alone) < len(by_name):
-        problem = f"has {len(by_name)} files, and {len(alone)} of them without a mate, such as {alone[0]}"
-    for (one, first), (other, second) in zip(samples, samples[1:]):
-        if one == other:
-            problem = problem or f"has two samples that would be {one}: of {first[0].name} and {second[0].name}"
-    return samples, problem
-
-
-def _make_unit(name: str, place: str, samples: list[tuple[str, list[IncomingFile]]], mark: str, certain: bool,
+def _make_unit(name: str, place: str, samples: list[tuple[str, list[Reads]]], mark: str, certain: bool,
                problem: str = "", bad: Iterable[IncomingFile] = ()) -> IncomingUnit:
-    files = [*bad, *(file for _, mates in samples for file in mates)]
+    files = [*bad, *(file for _, mates in samples for reads in mates for file in reads.files)]
     names = [name, *(file.name for file in files)]
     problems = [f"{text} has a name that is not UTF-8" for text in names if _as_utf8(text) != text]
     problems += [f"{file.name} {file.problem}" for file in files if file.problem]
-    sources = tuple((sample, tuple(Source(file.path, file.name, guess_datatype(file.name), file.size) for file in mates))
-                    for sample, mates in samples)
+    sources: tuple[tuple[str, tuple[Source, ...]], ...] = ()
+    try:
+        sources = tuple((sample, tuple(reads.as_source() for reads in mates)) for sample, mates in samples)
+    except GalaxyError as error:
+        problems.append(str(error))
     return IncomingUnit(_as_utf8(name), place, sources, tuple(files), mark, certain, _as_utf8(next(iter(problems), problem)))
 
 
-EMPTY = "is empty"
-
-
-def _list_files(root: str, entries: Iterable[os.DirEntry[str]]) -> list[IncomingFile]:
+def _list_files(root: str, entries: Iterable[os.DirEntry[str]], passed_over: list[str]) -> list[IncomingFile]:
     """The files among the entries, sorted; of links, those to a file in the tree that is not among them itself."""
     plain: list[IncomingFile] = []
     links: dict[int, IncomingFile] = {}
@@ -216,6 +206,9 @@ def _list_files(root: str, entries: Iterable[os.DirEntry[str]]) -> list[Incoming
             plain.append(file)
         elif file and os.path.realpath(entry.path).startswith(os.path.join(os.path.realpath(root), "")):
             links[file.inode] = file
+        elif entry.is_symlink() and not os.path.isdir(entry.path):
+            where = "out of the folder" if file else "that leads nowhere"
+            passed_over.append(f"{entry.path}: a link {where}, left alone")
     for file in plain:
         links.pop(file.inode, None)
     return sorted([*plain, *links.values()], key=lambda file: file.name.split("/"))
@@ -245,8 +238,8 @@ def list_entries(folder: str) -> list[os.DirEntry[str]]:
         return sorted(entries, key=lambda entry: entry.name)
 
 
-def _walk(root: str, bad: list[IncomingFile]) -> Iterator[os.DirEntry[str]]:
-    """All below a folder but folders; those that can't be read are added to `bad`."""
+def _walk(root: str, bad: list[IncomingFile], older: set[str], passed_over: list[str]) -> Iterator[os.DirEntry[str]]:
+    """All below a folder but folders, nor what is in `older`; folders that can't be read are added to `bad`."""
     folders = [root]
     while folders:
         folder = folders.pop()
@@ -257,12 +250,15 @@ def _walk(root: str, bad: list[IncomingFile]) -> Iterator[os.DirEntry[str]]:
         except OSError as error:
             bad.append(IncomingFile(folder, os.path.relpath(folder, root), problem=f"can't be read: {error.strerror}"))
             continue
-        folders += [entry.path for entry, is_folder in entries if is_folder and not is_ignored(entry.name)]
+        folders += [entry.path for entry, is_folder in entries
+                    if is_folder and not is_ignored(entry.name) and entry.path not in older]
+        passed_over += [f"{entry.path}: a link to a folder, left alone" for entry, is_folder in entries
+                        if not is_folder and entry.is_symlink() and os.path.isdir(entry.path)]
         yield from (entry for entry, is_folder in entries if not is_folder)
 
 
 def _is_excluded(name: str) -> bool:
-    return is_ignored(name) or name.startswith("Undetermined_") or bool(CHECKSUM_PATTERN.fullmatch(name))
+    return is_ignored(name) or bool(LEFT_ALONE.fullmatch(name) or CHECKSUM_PATTERN.fullmatch(name))
 
 
 def _change_time(path: str) -> int:
@@ -286,11 +282,11 @@ def is_complete(unit: IncomingUnit, since: float, now: float, settle: float) -> 
 
 def current_fingerprint(unit: IncomingUnit) -> str:
     """The fingerprint that the unit's own files have now, "" if one is gone."""
-    now = [_stat_again(file) for file in unit.files]
-    return "" if None in now else _hash_files(file for file in now if file)
+    now = [stat_again(file) for file in unit.files]
+    return "" if None in now else hash_facts(file for file in now if file)
 
 
-def _stat_again(file: IncomingFile) -> IncomingFile | None:
+def stat_again(file: IncomingFile) -> IncomingFile | None:
     try:
         return _describe_file(file.path, file.name, os.stat(file.path))
     except OSError:
@@ -325,154 +321,16 @@ def as_workflow_input(unit: IncomingUnit, spec: InputSpec) -> DatasetInput | Col
                   f"{'pairs' if unit.paired else 'not in pairs'}", USAGE)
 
 
-# --------------------------------------------------------------------------------------------------------------- its move
-
-def move_unit(unit: IncomingUnit, to: str) -> str:
-    """Move the unit, and a file's mark with it, into the folder `to`, under unused names (NAME, NAME.2, ...), and return
-    where its `place` is now.
-
-    All of it is there before any of it leaves; after a kill on the way, another call completes it. Raises `GalaxyError` if
-    the unit has changed or can't be moved; then it stays, or the message says what is where.
-    """
-    paths = [file.path for file in unit.files]
-    things = paths if unit.place in paths else [unit.place]     # a run is moved as a folder
-    if unit.mark.startswith(f"{unit.place}."):
-        marks = [path + unit.mark[len(unit.place):] for path in paths]
-        things = paths + [mark for mark in marks if os.path.lexists(mark)]
-    moved: dict[str, str] = {}
-    try:
-        _raise_if_changed(unit)
-        targets = _choose_targets(unit, things, os.path.abspath(to))
-        for thing, target in targets.items():
-            _clear(_part(target))
-            if not os.path.lexists(target):
-                copy_or_link(thing, target)
-                moved[thing] = target
-        _raise_if_changed(unit)
-        for thing in things:
-            _remove(thing)
-    except OSError as error:
-        why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror or "something else has come there"
-        raise GalaxyError(f"{unit.place}: can't be moved: {why}{_undo(moved)}") from None
-    return targets[things[0]]
-
-
-def _raise_if_changed(unit: IncomingUnit) -> None:
-    """Raise OSError if a file is no longer as it was; one that is gone may be moved already."""
-    if _hash_files(_stat_again(file) or file for file in unit.files) != unit.fingerprint:
-        raise OSError(errno.ESTALE, "it has changed")
-
-
-def _choose_targets(unit: IncomingUnit, things: list[str], to: str) -> dict[str, str]:
-    """Where each of the things goes: where nothing is, or where an interrupted move has brought it."""
-    for end in itertools.chain([""], (f".{number}" for number in itertools.count(2))):
-        targets = {thing: os.path.join(to, os.path.basename(thing) + end) for thing in things}
-        if all(not os.path.lexists(target) or _is_moved(unit, thing, target) for thing, target in targets.items()):
-            break
-    if any(not os.path.lexists(thing) and not os.path.lexists(target) for thing, target in targets.items()):
-        raise OSError(errno.ENOENT, "it is gone")
-    return targets
-
-
-def _is_moved(unit: IncomingUnit, thing: str, target: str) -> bool:
-    """Whether the target is that thing: if that is gone, by sizes and times."""
-    if os.path.lexists(thing):
-        return _is_same(thing, target)
-    before = [file for file in unit.files if f"{file.path}/".startswith(f"{thing}/")]
-    after = [_stat_again(replace(file, path=target + file.path[len(thing):])) for file in before]
-    return bool(before) and all(new and new.size == old.size and abs(new.changed - old.changed) <= TIME_RESOLUTION
-                                for old, new in zip(before, after))
-
-
-def _is_same(path: str, other: str, content: bool = True) -> bool:
-    """Whether two files have the same size, time and content, two links the same target, two folders the same in them."""
-    if os.path.islink(other):
-        return os.path.islink(path) and os.readlink(path) == os.readlink(other)
-    if os.path.isdir(path) and os.path.isdir(other):
-        names = sorted(os.listdir(path))
-        return names == sorted(os.listdir(other)) and all(
-            _is_same(os.path.join(path, name), os.path.join(other, name), content) for name in names)
-    first, second = os.stat(path), os.stat(other)
-    same = (stat.S_IFMT(first.st_mode), first.st_size) == (stat.S_IFMT(second.st_mode), second.st_size) and abs(
-        first.st_mtime_ns - second.st_mtime_ns) <= TIME_RESOLUTION
-    filecmp.clear_cache()
-    return same and (not content or os.path.samestat(first, second) or filecmp.cmp(path, other, shallow=False))
-
-
-def copy_or_link(thing: str, target: str) -> None:
-    """Bring the thing to the target, complete; it may still be where it was, too."""
-    part, is_folder = _part(target), os.path.isdir(thing)
-    try:
-        if not os.path.islink(thing):       # a link would lead nowhere from there: what it leads to is copied
-            return give_name(thing, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-    try:
-        shutil.copytree(thing, part, symlinks=True) if is_folder else shutil.copy2(thing, part)
-        _sync(part)
-        if not _is_same(thing, part, content=False):
-            raise OSError(errno.ESTALE, "it has changed")
-        give_name(part, target)
-    except OSError:
-        with suppress(OSError):
-            _clear(part)
-        raise
-    _clear(part)
-    _sync(os.path.dirname(target), below=False)
-
-
-def give_name(thing: str, target: str) -> None:
-    """Give a thing a name that nothing has: a folder is moved, a file may keep its old name too."""
-    if os.path.isdir(thing):
-        os.rename(thing, target)
-    else:
-        publish(Path(thing), Path(target))
-
-
-def _remove(thing: str) -> None:
-    """Remove what is at its target now: a folder under a name that no scan takes for a run."""
-    if os.path.islink(thing) or os.path.isfile(thing):
-        return os.unlink(thing)
-    leaving = os.path.join(os.path.dirname(thing), f".{os.path.basename(thing)[:60]}.moved")
-    _clear(leaving)
-    if os.path.isdir(thing):
-        os.rename(thing, leaving)
-        _clear(leaving)
-
-
-def _undo(moved: dict[str, str]) -> str:
-    """Bring back what was moved; return the end of a message, if that can't be done."""
-    try:
-        for thing, target in moved.items():
-            if not os.path.lexists(thing):
-                os.rename(target, thing)
-        for target in moved.values():
-            _clear(target)
-    except OSError:
-        return f"; it is complete as {' and '.join(target for target in moved.values() if os.path.lexists(target))}"
-    return ""
-
-
-def _clear(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    else:
-        Path(path).unlink(missing_ok=True)
-
-
-def _part(target: str) -> str:
-    """What a copy is called until it is complete."""
-    return os.path.join(os.path.dirname(target), f".{os.path.basename(target)[:60]}.part")
-
-
-def _sync(path: str, below: bool = True) -> None:
-    """Flush it to the disk, and what is `below` it."""
-    tree = os.walk(path) if below else ()
-    for name in [path, *(os.path.join(here, name) for here, folders, names in tree for name in (*folders, *names))]:
-        if not os.path.islink(name):
-            descriptor = os.open(name, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+def check_parts(unit: IncomingUnit) -> IncomingUnit:
+    """The unit without the samples whose files turn out not to be what can be put together, once these are looked into."""
+    kept, left_out = [], []
+    for name, mates in unit.samples:
+        try:
+            for source in mates:
+                require_joinable(source)
+            kept.append((name, mates))
+        except GalaxyError as error:
+            left_out.append((name, str(error)))
+    problem = unit.problem or (left_out[0][1] if left_out and not kept else "")
+    return replace(unit, samples=tuple(kept) or unit.samples, problem=problem,
+                   left_out=(*unit.left_out, *(left_out if kept else ()))) if left_out else unit

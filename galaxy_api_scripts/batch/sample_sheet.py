@@ -9,10 +9,26 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from common import USAGE, GalaxyError, one_line, read_text, shorten
+from galaxy_api_scripts.batch.analyses import newest_analysis
+from galaxy_api_scripts.datasets.lanes import natural_key
 from galaxy_api_scripts.datasets.references import parse_tag
 from galaxy_api_scripts.workflows.inputs import InputValues
 
 FASTQ = ["fastq_1", "fastq_2"]      # the columns of nf-core's sheets, whose rows of one sample are its lanes
+# Columns of nf-core's sheets (rnaseq, sarek) and of what its fetchngs writes: they go to an input of that name, if there is
+# one, or one that they are mapped to. In the second list are those that the rows of one sample may have different values of.
+_NFCORE = """
+strandedness seq_platform seq_center genome_bam transcriptome_bam percent_mapped patient sex status experiment_accession
+sample_accession secondary_sample_accession study_accession secondary_study_accession experiment_alias experiment_title
+sample_alias sample_title sample_description study_alias study_title library_layout library_selection library_source
+library_strategy library_name instrument_model instrument_platform tax_id scientific_name single_end
+"""
+_OF_LANES = """
+lane run_accession run_alias run_title submission_accession base_count read_count fastq_md5 fastq_bytes fastq_ftp
+fastq_galaxy fastq_aspera md5_1 md5_2
+"""
+LANE_COLUMNS = _OF_LANES.split()
+OPTIONAL_COLUMNS = [*_NFCORE.split(), *LANE_COLUMNS]
 NAME_COLUMNS = ("sample", "sample_id")      # the run's name, in any capitals
 MAX_NAME = 200                      # characters of a sample's name: an element's identifier is that and more
 
@@ -29,6 +45,8 @@ class SheetRow:
     tags: list[str] = field(default_factory=list)
     cells: dict[str, list[str]] = field(default_factory=dict)   # by column; for FASTQ, one for each of its lines
     inputs: InputValues | None = None
+    lanes: list[str] = field(default_factory=list)  # of each of its lines, if there is a column lane
+    varying: dict[str, str] = field(default_factory=dict)       # what to say of columns that an input can't take
 
     def describe(self, column: str) -> str:
         """A cell, for messages."""
@@ -46,6 +64,7 @@ class SampleSheet:
         self.rows: list[SheetRow] = []
         self.reserved: list[str] = []       # the columns that say what a run is called
         self.spare: list[str] = []          # those that go to an input only if they are mapped to it
+        self.optional: list[str] = []       # those that need not fit any input
         self._problems: dict[tuple[int, str, str, str], None] = {}
 
     @property
@@ -118,6 +137,17 @@ def _read_table(sheet: SampleSheet, lines: list[str]) -> None:
             sheet.note(None, "", f"column {sheet.columns.index('') + 1} has no name", sheet.line)
         _add_row(sheet, by_sample, line, {column: value for column, value in zip(sheet.columns, cells) if column}, roles)
     sheet.rows = list(by_sample.values())
+    if "fastq_1" in sheet.columns:
+        sheet.optional = [column for column in sheet.columns if column in OPTIONAL_COLUMNS]
+        for row in sheet.rows:
+            _sort_lanes(row)
+
+
+def _sort_lanes(row: SheetRow) -> None:
+    """Put a row's files into the order of its lanes."""
+    order = sorted(range(len(row.lanes)), key=lambda place: natural_key(row.lanes[place]))
+    for column in (column for column in FASTQ if column in row.cells and row.lanes):
+        row.cells[column] = [row.cells[column][place] for place in order]
 
 
 def _add_row(sheet: SampleSheet, by_sample: dict[str, SheetRow], line: int, values: dict[str, str], roles: dict[str, str]
@@ -134,12 +164,19 @@ def _add_row(sheet: SampleSheet, by_sample: dict[str, SheetRow], line: int, valu
             if column in FASTQ:
                 row.cells[column].append(value)
             elif [value] != row.cells[column]:
-                sheet.note(row, column, f"{shorten(value, 60)!r}, and {row.describe(column)} in line {row.line}: the rows "
-                                        "of a sample differ in their files only", line)
+                problem = f"{shorten(value, 60)!r}, and {row.describe(column)} in line {row.line}: the rows of a sample " \
+                    "differ in their files only"
+                if column in LANE_COLUMNS:
+                    row.varying.setdefault(column, f"{problem}, so no input can take it")
+                else:
+                    sheet.note(row, column, problem, line)
+    if row:
+        row.lanes += [values["lane"]] if "lane" in values else []
     else:
         tags = [tag.strip() for tag in values.get(roles["tags"], "").split(",") if tag.strip()]
         row = by_sample[sample] = SheetRow(line, sample, values.get(roles["history"], ""), tags,
-                                           {column: [value] for column, value in values.items()})
+                                           {column: [value] for column, value in values.items()},
+                                           lanes=[values["lane"]] if "lane" in values else [])
         for tag in tags:
             try:
                 parse_tag(tag)
@@ -231,6 +268,14 @@ class ReadFile(NamedTuple):
 def _read_illumina(sheet: SampleSheet, lines: list[str], fastq: str) -> None:
     if not os.path.isdir(fastq):
         raise GalaxyError(f"--fastq={fastq}: no such folder", USAGE)
+    columns, by_id = _read_illumina_rows(sheet, lines)
+    sheet.columns = [*sheet.columns, *FASTQ]
+    _find_reads(sheet, columns, fastq, by_id)
+
+
+def _read_illumina_rows(sheet: SampleSheet, lines: list[str]) -> tuple[dict[str, str], bool]:
+    """Set the sheet's rows, a sample each; the columns by their names in small letters, and whether files are called by the
+    sample's id rather than its name."""
     sections = {match["name"].strip().lower(): place for place, line in enumerate(lines)
                 if (match := SECTION.fullmatch(line))}
     start = next((sections[section] for section in SAMPLE_SECTIONS if section in sections), None)
@@ -256,8 +301,65 @@ def _read_illumina(sheet: SampleSheet, lines: list[str], fastq: str) -> None:
             if before and value not in before and column.lower() in ("sample_name", "sample_project"):
                 sheet.note(row, column, f"{shorten(value, 60)!r}, and {row.describe(column)} in line {row.line}", line)
             before += [value] if value not in before else []
-    sheet.rows, sheet.columns = list(by_sample.values()), [*sheet.columns, *FASTQ]
-    _find_reads(sheet, columns, fastq, "bclconvert_data" in sections)
+    sheet.rows = list(by_sample.values())
+    return columns, "bclconvert_data" in sections
+
+
+@dataclass(frozen=True)
+class ListedSample:
+    """A sample of a run's sample sheet, and what its files may be called."""
+
+    sample: str
+    number: int
+    names: tuple[str, ...]
+    project: str
+    lanes: frozenset[int]       # none: all
+
+
+@dataclass
+class RunSheet:
+    """The samples that a run's own sample sheet lists."""
+
+    path: str
+    rows: list[ListedSample]
+
+    def find(self, name: str) -> ListedSample | None:
+        """The sample that the file at the path `name` in the run's folder is of; None if the sheet does not list it, or its
+        lane."""
+        match = READ_FILE.fullmatch(os.path.basename(name))
+        if not match:
+            return None
+        rows = [row for row in self.rows if match["name"] in row.names]
+        for narrower in ([row for row in rows if row.project in name.split("/")],
+                         [row for row in rows if row.number == int(match["number"])]):
+            rows = narrower if narrower and len(rows) > 1 else rows
+        lane = int(match["lane"] or 0)
+        return next((row for row in rows if not (lane and row.lanes) or lane in row.lanes), None)
+
+
+def read_run_sheet(path: str) -> RunSheet:
+    """The sample sheet of Illumina's in a run's folder. Raises `GalaxyError` if it is none, or has problems."""
+    sheet = SampleSheet(path)
+    lines = list(io.StringIO(read_text(path), newline=""))
+    if not SECTION.fullmatch(next(filter(_has_content, lines), "")):
+        raise GalaxyError(f"{path}: no sample sheet of Illumina's", USAGE)
+    columns, by_id = _read_illumina_rows(sheet, lines)
+    if sheet.problems:
+        raise GalaxyError(f"{path}: {sheet.problems[0]['problem']}", USAGE)
+    rows = []
+    for number, row in enumerate(sheet.rows, 1):
+        project, names, lanes = _how_files_are_called(row, columns, by_id)
+        rows.append(ListedSample(row.sample, number, tuple(names), project, frozenset(lanes)))
+    return RunSheet(path, rows)
+
+
+def _how_files_are_called(row: SheetRow, columns: dict[str, str], by_id: bool) -> tuple[str, list[str], set[int]]:
+    """A sample's project, what stands before _S in its files' names, the likeliest first, and its lanes."""
+    project, sample_name = (next(iter(row.cells.get(columns.get(name, ""), [])), "")
+                            for name in ("sample_project", "sample_name"))
+    names = [name for name in ([row.sample, sample_name] if by_id else [sample_name, row.sample]) if name]
+    names += [re.sub("[^A-Za-z0-9]", "-", name) for name in names]      # as a MiSeq writes them
+    return project, names, {int(lane) for lane in row.cells.get(columns.get("lane", ""), []) if lane.isdecimal()}
 
 
 def _find_reads(sheet: SampleSheet, columns: dict[str, str], fastq: str, by_id: bool) -> None:
@@ -266,16 +368,12 @@ def _find_reads(sheet: SampleSheet, columns: dict[str, str], fastq: str, by_id: 
     owners: dict[str, SheetRow] = {}
     for number, row in enumerate(sheet.rows, 1):
         row.cells.update({column: [] for column in FASTQ})
-        project, sample_name = (next(iter(row.cells.get(columns.get(name, ""), [])), "")
-                                for name in ("sample_project", "sample_name"))
-        names = [row.sample, sample_name] if by_id else [sample_name, row.sample]
-        names += [re.sub("[^A-Za-z0-9]", "-", name) for name in names]      # as a MiSeq writes them
+        project, names, lanes = _how_files_are_called(row, columns, by_id)
         files = next((by_name[name] for name in names if name in by_name), [])
         for folder in (project, row.sample):
             files = [file for file in files if folder in file.folders] or files
         if len({file.number for file in files}) > 1:        # samples of one name
             files = [file for file in files if file.number == number] or files
-        lanes = {int(lane) for lane in row.cells.get(columns.get("lane", ""), []) if lane.isdecimal()}
         files = [file for file in files if not (lanes and file.lane) or file.lane in lanes]
         _fill_reads(sheet, row, files, lanes, fastq)
         for path in (path for column in FASTQ for path in row.cells[column] if path):
@@ -314,8 +412,10 @@ def _list_reads(sheet: SampleSheet, fastq: str) -> dict[str, list[ReadFile]]:
     def note_unreadable(error: OSError) -> None:
         sheet.note(None, "", f"{error.filename}: {error.strerror}")
 
+    _, older = newest_analysis(top)
     for folder, subfolders, names in os.walk(top, onerror=note_unreadable):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith(".")
+                               and os.path.join(folder, name) not in older)
         way = os.path.relpath(folder, top).split(os.sep)
         for name in sorted(names):
             match = READ_FILE.fullmatch(name)

@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from common import USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.batch.sample_sheet import FASTQ, SampleSheet, SheetRow
+from galaxy_api_scripts.datasets.lanes import SEPARATE, Lanes, join_sources
+from galaxy_api_scripts.datasets.local_file import require_joinable
+from galaxy_api_scripts.datasets.sources import datatype_ending
 from galaxy_api_scripts.workflows.inputs import (
     CollectionInput,
     DatasetInput,
@@ -44,9 +48,10 @@ class SheetInputs:
     """
 
     def __init__(self, sheet: SampleSheet, galaxy: Galaxy, workflow: dict[str, Any], mapping: dict[str, str] | None = None,
-                 constants: Iterable[str] = (), history: str = ""):
+                 constants: Iterable[str] = (), history: str = "", lanes: Lanes = SEPARATE):
         self.sheet, self.mapping = sheet, mapping or {}
         self.base = InputValues(galaxy, workflow, history)      # with the constants
+        self.base.lanes = lanes
         self.specs = self.base.specs
         constant = self.base.set_from_args(list(constants))
         for problem in self.base.problems:
@@ -130,7 +135,8 @@ class SheetInputs:
             self._reject(inputs, index, row, columns[0],
                          f"{value.place} is a collection, and can't be an element of another")
             return []
-        is_list = isinstance(value, CollectionInput) and value.type.startswith("list") and not is_deep
+        is_list = isinstance(value, CollectionInput) and value.type.startswith("list") and not (
+            is_deep or is_sample_sheet(self.specs[index]))
         return _name_elements(row.sample, [element for _, element in value.elements] if is_list else [value])
 
     # ------------------------------------------------------------------------------------- which column is which input
@@ -178,7 +184,7 @@ class SheetInputs:
                 self.sheet.note(None, column, self.base.problems[-1], self.sheet.line)
         elif column in (*self.sheet.spare, *self.sheet.reserved):      # a text input may be the sample's name
             return [index for index in indexes if self.specs[index].kind == "parameter" and column in self.sheet.reserved]
-        elif not indexes and column not in FASTQ:
+        elif not indexes and column not in (*FASTQ, *self.sheet.optional):
             labels = [spec.name for spec in self.specs.values()]
             self._note_column(column, f"fits no input{_suggest(column, labels)}; --map={column}=LABEL names one, "
                                       f"--map={column}= leaves it out; the inputs are {', '.join(labels) or 'none'}")
@@ -204,6 +210,8 @@ class SheetInputs:
         spec = element_spec(spec or self.specs[index])
         if not _is_filled(row, columns):
             return None
+        for column in (column for column in columns if column in row.varying):
+            self.sheet.note(row, column, row.varying[column])
         if len(columns) == 1 and (spec.kind == "parameter" or columns[0] not in FASTQ):
             words = [word for word in row.cells[columns[0]] if word]
             if spec.multiple and not spec.choices:      # a cell has no other way to name several
@@ -217,8 +225,8 @@ class SheetInputs:
                   for word in row.cells[column]] for column in columns]
         if len(inputs.problems) > before:
             return None
-        return self._try(inputs, row, ", ".join(columns), index,
-                         partial(_arrange_reads, spec, row.sample, columns, files, allow_several))
+        return self._try(inputs, row, ", ".join(columns), index, partial(
+            _arrange_reads, spec, row.sample, columns, files, allow_several, inputs.lanes))
 
     def _try(self, inputs: InputValues, row: SheetRow, column: str, index: str, make: Callable[[], InputValue]
              ) -> InputValue:
@@ -257,7 +265,9 @@ def _as_sample_sheet(sheet: SampleSheet, inputs: InputValues, spec: InputSpec, c
             sheet.note(None, column, problem, sheet.line)
     for name, (row, value) in elements.items():
         if isinstance(value, CollectionInput) and value.type.startswith("list"):
-            sheet.note(row, columns[0], "is several files, and an element of a sample sheet is one")
+            elements[name] = row, value.elements[0][1]
+            if len(value.elements) > 1:
+                sheet.note(row, columns[0], "is several files, and an element of a sample sheet is one")
         if any(needed and column not in sheet.columns for column, needed in column_names(spec).items()):
             continue
         try:
@@ -289,6 +299,30 @@ def _one_file(folder: str, inputs: InputValues, spec: InputSpec, word: str) -> D
     if len(parts) != 1 or parts[0].ref.get("src") == "hdca":
         raise GalaxyError(f"{word}: expected one file", USAGE)
     return with_datatype(spec, parts[0])
+
+
+def _can_be_joined(spec: InputSpec, reads: list[DatasetInput | None]) -> bool:
+    """Whether a sample's files of one column are to be one. Where an input takes several, what Galaxy has or fetches itself
+    stays apart."""
+    takes_one = spec.kind == "dataset" or spec.type in ("paired", "paired_or_unpaired")
+    is_local = all(leaf.source and leaf.source.local_paths for leaf in reads if leaf)
+    return takes_one or is_local
+
+
+def _join(sample: str, column: str, reads: list[DatasetInput | None]) -> DatasetInput:
+    """A sample's files of one column as one; a usage error if they can't be put together."""
+    if None in reads:
+        raise GalaxyError(f"{column} is empty in one of the sample's rows", USAGE)
+    leaves = [leaf for leaf in reads if leaf]
+    other = next((leaf for leaf in leaves if not (leaf.source and leaf.source.local_paths)), None)
+    if other:
+        raise GalaxyError(f"{other.place}: the sample has {len(leaves)} of them, and only files of this machine can be put "
+                          "together: --lanes=separate keeps them apart, if the workflow takes several", USAGE)
+    sources = [leaf.source for leaf in leaves if leaf.source]
+    mark = {"fastq_1": "_1", "fastq_2": "_2"}.get(column, "")
+    source = join_sources(f"{sample.replace('/', '_')}{mark}.{datatype_ending(sources[0].name) or 'txt'}", sources)
+    require_joinable(source)
+    return replace(leaves[0], place=source.path, source=source, name=source.name)
 
 
 def _is_filled(row: SheetRow, columns: list[str]) -> bool:
@@ -325,13 +359,15 @@ def _reads_mismatch(spec: InputSpec, columns: list[str]) -> str:
 
 
 def _arrange_reads(spec: InputSpec, sample: str, columns: list[str], files: list[list[DatasetInput | None]],
-                   allow_several: bool) -> InputValue:
-    """A sample's files as an input takes them: several lanes as a list, and one too if the input takes a list. If it takes
-    one pair, several are an error unless they are allowed."""
+                   allow_several: bool, together: Lanes = SEPARATE) -> InputValue:
+    """A sample's files as an input takes them: several lanes `together`, else as a list, and one too if the input takes a
+    list. If it takes one pair, several are an error unless they are allowed."""
     places = [leaf.source.path if leaf.source else leaf.ref["id"] for column in files for leaf in column if leaf]
     repeated = next((place for place in places if places.count(place) > 1), "")
     if repeated:
         raise GalaxyError(f"{repeated}: is there twice", USAGE)
+    if together.together and len(files[0]) > 1 and all(_can_be_joined(spec, reads) for reads in files):
+        files = [[_join(sample, column, reads)] if any(reads) else [None] for column, reads in zip(columns, files)]
     unpaired_too = spec.type.endswith("paired_or_unpaired")
     lanes: list[DatasetInput | CollectionInput] = []
     for forward, reverse in zip(files[0], files[1] if len(files) == 2 else [None] * len(files[0])):

@@ -15,20 +15,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common import USAGE, GalaxyError, redact, report_error
+from common import USAGE, GalaxyError, one_line, redact, report_error
 from galaxy_api_scripts.batch.incoming import (
-    IncomingFile,
+    AS_BEFORE,
     IncomingUnit,
+    check_parts,
     current_fingerprint,
     is_complete,
-    move_unit,
     scan_folder,
 )
 from galaxy_api_scripts.batch.ledger import Sample
 from galaxy_api_scripts.batch.ledger_reader import FAILURE_STATES, UNFINISHED_STATES
 from galaxy_api_scripts.batch.notes import Stage
+from galaxy_api_scripts.batch.reads import IncomingFile
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.batch.samples import stable_hash, supersede
+from galaxy_api_scripts.batch.unit_moves import move_unit
+from galaxy_api_scripts.datasets.lanes import Lanes
 from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.files import state_path
 from galaxy_api_scripts.workflows.run import RunRequest
@@ -51,6 +54,7 @@ class WatchSettings:
     commands: Mapping[str, str | None] = field(default_factory=dict)    # what the shell runs at a unit's end, by its state
     retry_failed: bool = False
     tags: Sequence[str] = ()        # of each history
+    lanes: Lanes = AS_BEFORE
 
 
 class Watcher:
@@ -72,7 +76,10 @@ class Watcher:
             return
         ledger, now, settings = self.runner.ledger, time.time(), self.settings
         before, arrivals = ledger.notes.arrivals, {}
-        units = scan_folder(settings.folder, settings.kind, settings.ready_file, settings.pattern)
+        passed_over: list[str] = []
+        units = scan_folder(settings.folder, settings.kind, settings.ready_file, settings.pattern, settings.lanes,
+                            passed_over)
+        self._tell_once([*passed_over, *(line for unit in units for line in unit.skipped)])
         self._submitted = {unit.place: unit.fingerprint for unit in units
                            if self._submitted.get(unit.place) == unit.fingerprint}
         for unit in units:
@@ -91,6 +98,15 @@ class Watcher:
             ledger.save(arrivals=arrivals)
         self._next_scan = time.monotonic() + settings.pause
 
+    def _tell_once(self, lines: list[str]) -> None:
+        """Report what is left alone in the folder, each thing once for as long as it is there."""
+        told = self.runner.ledger.notes.passed_over
+        lines = list(dict.fromkeys(map(one_line, lines)))
+        for line in (line for line in lines if line not in told):
+            report_error(line)
+        if lines != told:
+            self.runner.ledger.save(passed_over=lines)
+
     def _find_sample(self, unit: IncomingUnit) -> Sample | None:
         """The sample that was made of the unit as it is now."""
         samples = reversed(self.runner.ledger.samples_named(unit.name))
@@ -104,6 +120,7 @@ class Watcher:
             return
         if sample and sample.state == "failed" and not self.settings.retry_failed:
             return
+        unit = check_parts(unit)
         try:
             if unit.problem:
                 raise GalaxyError(unit.problem, USAGE)
@@ -240,5 +257,7 @@ def restore_unit(data: dict[str, Any] | None) -> IncomingUnit | None:
     """The unit that `dataclasses.asdict` made the data of."""
     if not data:
         return None
-    samples = tuple((name, tuple(Source(**source) for source in mates)) for name, mates in data["samples"])
-    return IncomingUnit(**{**data, "samples": samples, "files": tuple(IncomingFile(**file) for file in data["files"])})
+    samples = tuple((name, tuple(Source(**{**source, "parts": tuple(source.get("parts", ()))}) for source in mates))
+                    for name, mates in data["samples"])
+    files = tuple(IncomingFile(**file) for file in data["files"])
+    return IncomingUnit(**{**data, "samples": samples, "skipped": (), "files": files})

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from common import USAGE, GalaxyError
-from galaxy_api_scripts.datasets.sources import Source, guess_datatype
+from galaxy_api_scripts.datasets.local_file import require_joinable
+from galaxy_api_scripts.datasets.sources import Source, guess_datatype, mate_of
 
 MODES = ("together", "separate")
 # As bcl2fastq and BCL Convert name their files; without the lane if that was not to be split off.
@@ -26,6 +27,16 @@ class Lanes:
     together: bool = False
     pattern: str = ""
     as_before: bool = False     # a watched folder whose ledger began when there were no lanes: all is as it was then
+
+    def describe(self) -> str:
+        """What a ledger notes, which `Lanes.parse` reads: separate, together, or together and the pattern."""
+        return f"together {self.pattern}".strip() if self.together else "separate"
+
+    @classmethod
+    def parse(cls, text: str) -> Lanes:
+        """What `describe` has written; of "", which is of a ledger from before, that all is as it was then."""
+        mode, _, pattern = text.partition(" ")
+        return cls(mode == "together", pattern, as_before=not text)
 
     def split(self, name: str) -> tuple[str, str]:
         """A file's name or path without its lane, and the lane; ("", "") if it has no place for one."""
@@ -46,7 +57,7 @@ class Lanes:
         for item in items:
             name = name_of(item)
             joined, lane = self.split(name)
-            groups.setdefault((bool(joined), joined or name), []).append((_natural(lane), name, item))
+            groups.setdefault((bool(joined), joined or name), []).append((natural_key(lane), name, item))
         result: list[tuple[str, list[Item]]] = []
         for (is_lane, name), members in groups.items():
             if is_lane:
@@ -77,6 +88,20 @@ def parse_lanes(mode: str | None, pattern: str | None, default: str = "together"
     return Lanes(True, pattern)
 
 
+def resume_lanes(mode: str | None, pattern: str | None, began: str | None) -> Lanes:
+    """What --lanes and --together say, or how a ledger `began`, which it stays with: else what has ended would run again.
+    `began` is None for a new one, "" for one from before there were lanes. A usage error if they contradict each other."""
+    lanes = parse_lanes(mode, pattern)
+    if began is None:
+        return lanes
+    kept = Lanes.parse(began)
+    if (mode or pattern) and lanes.describe() != kept.describe():
+        option = f"--together={kept.pattern}" if kept.pattern else f"--lanes={kept.describe()}"
+        raise GalaxyError(f"the ledger was begun with {option}, and otherwise what has ended would run again: name another "
+                          "--ledger=FILE", USAGE)
+    return kept
+
+
 def join_lanes(sources: list[Source], lanes: Lanes, ext: str = "") -> list[Source]:
     """The sources, with one in place of those that are put together. `ext` is the datatype of all; "" lets names tell it.
 
@@ -89,7 +114,20 @@ def join_lanes(sources: list[Source], lanes: Lanes, ext: str = "") -> list[Sourc
                           f"{sources[0].name if sources else 'none'}", USAGE)
     files = [source for source in sources if not (source.is_url or source.components)]
     joined = {id(group[0]): join_sources(name, group, ext) for name, group in lanes.group(files, lambda one: one.name)}
+    by_name = {source.name: source for source in joined.values()}
+    for source in by_name.values():
+        mate = by_name.get(mate_of(source.name)[1])
+        if mate and have_other_lanes(source.local_paths, mate.local_paths):
+            raise GalaxyError(f"{source.name} and {mate.name} are of different lanes: {source.path}; {mate.path}", USAGE)
+    for source in by_name.values():
+        require_joinable(source)
     return [joined.get(id(source), source) for source in sources if id(source) in joined or source not in files]
+
+
+def without_index_reads(sources: list[Source]) -> list[Source]:
+    """The sources without reads of the barcodes, unless they are nothing else."""
+    others = [source for source in sources if not INDEX_READ.fullmatch(os.path.basename(source.name))]
+    return others or sources
 
 
 def join_sources(name: str, sources: list[Source], ext: str = "") -> Source:
@@ -116,6 +154,12 @@ def join_sources(name: str, sources: list[Source], ext: str = "") -> Source:
                   parts=tuple(paths))
 
 
+def have_other_lanes(names: Sequence[str], mates: Sequence[str]) -> bool:
+    """Whether the files of forward reads and those of reverse reads are not of the same lanes."""
+    expected = [mate_of(os.path.basename(name))[1] for name in names]
+    return len(names) != len(mates) or (all(expected) and expected != [os.path.basename(mate) for mate in mates])
+
+
 def describe_parts(paths: Iterable[str]) -> str:
     """Several files in one text: their paths, without the folder if it is that of the one before."""
     texts, folder = [], ""
@@ -125,6 +169,6 @@ def describe_parts(paths: Iterable[str]) -> str:
     return " + ".join(texts)
 
 
-def _natural(text: str) -> list[str | int]:
+def natural_key(text: str) -> list[str | int]:
     """A key by which L2 comes before L10."""
     return [int(part) if part.isdecimal() else part for part in re.split("([0-9]+)", text)]

@@ -20,6 +20,7 @@ from typing import Any
 
 from common import USAGE, Galaxy, GalaxyError, bool_option, did_you_mean, one_line, shorten
 from galaxy_api_scripts.datasets.collections import ElementSource, arrange_elements, is_arrangeable, nest_elements
+from galaxy_api_scripts.datasets.lanes import SEPARATE, join_lanes, without_index_reads
 from galaxy_api_scripts.datasets.references import ReferenceProblem
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources
 from galaxy_api_scripts.workflows.references import ReferenceResolver
@@ -143,6 +144,7 @@ class InputValues:
         self.problems: list[str] = []
         self.faulty: set[str] = set()       # indexes of those that have a problem
         self.resolver = ReferenceResolver(galaxy, history)
+        self.lanes = SEPARATE
 
     def copy(self) -> InputValues:
         """A copy for another run of the workflow, with the present values and problems. What Galaxy answers to either is
@@ -227,13 +229,24 @@ class InputValues:
             raise GalaxyError(f"{collections[0].place} is a collection, so it must be the only value", USAGE)
         if collections:
             return check_collection(spec, collections[0])
-        datasets = [with_datatype(spec, dataset) for dataset in datasets]
+        datasets = [with_datatype(spec, dataset) for dataset in self._put_together(spec, datasets)]
         if spec.kind == "dataset" and len(datasets) == 1 and not _stands_for_several(texts[0]):
             return datasets[0]
         kind = "list" if spec.kind == "dataset" else spec.type or "list"      # a list is mapped over
         if not is_arrangeable(kind):
             raise GalaxyError(f"expected a collection of type {kind}: give it as hdca:ID, or in a job file", USAGE)
         return arrange_datasets(kind, datasets)
+
+    def _put_together(self, spec: InputSpec, datasets: list[DatasetInput]) -> list[DatasetInput]:
+        """The datasets with one in place of files that are its lanes; without index reads, where the input takes pairs."""
+        sources = [dataset.source for dataset in datasets if dataset.source]
+        if len(datasets) < 2 or not any(self.lanes.split(source.name)[0] for source in sources):
+            return datasets
+        if "paired" in spec.type:
+            sources = without_index_reads(sources)
+        joined = join_lanes(sources, self.lanes)
+        return [*(DatasetInput(source.path, source=source, name=os.path.basename(source.name)) for source in joined),
+                *(dataset for dataset in datasets if not dataset.source)]
 
     def expand_word(self, text: str) -> list[DatasetInput]:
         """The datasets that one VALUE of a dataset or collection stands for."""

@@ -59,7 +59,7 @@ def test_make_demo_sequencer(admin, demonstrate, tmp_path):
     assert "\nit ended with 143\n" in ended.stdout
     results = ended.stdout.splitlines()[-12:]
     assert results == [f"demo/runs/results/{run}/lines/{sample}/{mate}.tabular:{lines}" for run, lines in zip(runs, (
-        40, 80, 160)) for sample in ("Lima_S2_L001", "Oslo_S1_L001") for mate in ("forward", "reverse")]
+        40, 80, 160)) for sample in ("Lima_S2", "Oslo_S1") for mate in ("forward", "reverse")]
     for unit in ledger_reader.read_samples(tmp_path / "demo" / "runs" / "ledger"):
         assert len(admin.look("invocations", history_id=unit["history"])) == 1
     assert not list((tmp_path / "demo" / "runs" / "new").iterdir())

@@ -14,8 +14,9 @@ from galaxy_api_scripts.batch import ledger_reader
 from .conftest import WORKFLOWS
 from .processes import begun, kill, until
 
-SAMPLES = ("S1_S1_L001", "S2_S2_L001")
-READS = {f"{sample}_R{mate}_001.fastq.gz": f"@{sample} {mate}\nACGT\n+\nFFFF\n" for sample in SAMPLES for mate in (1, 2)}
+SAMPLES = ("S1_S1", "S2_S2")
+READS = {f"{sample}_L001_R{mate}_001.fastq.gz": f"@{sample} {mate}\nACGT\n+\nFFFF\n" for sample in SAMPLES
+         for mate in (1, 2)}
 
 
 @pytest.fixture
@@ -122,12 +123,12 @@ def delivered(person, watched, name):
         for one in given["elements"]] == [(sample, ["forward", "reverse"]) for sample in SAMPLES]
     there = person.look(f"histories/{unit['history']}/contents", v="dev", keys="name,deleted")
     uploads = [one["name"].split("/")[-1] for one in there if not one["deleted"]]
-    assert [uploads.count(file) for file in READS] == [1, 1, 1, 1]
+    assert [uploads.count(file.replace("_L001", "")) for file in READS] == [1, 1, 1, 1]      # all the lanes that there are
     out = watched.folder / "out" / name
     assert names(out) == [f"copied/{sample}/{mate}.fastqsanger.gz" for sample in SAMPLES
                           for mate in ("forward", "reverse")]
-    assert gzip.decompress((out / "copied" / "S2_S2_L001" / "reverse.fastqsanger.gz").read_bytes()).decode() == \
-        f"@{name} S2_S2_L001 2\nACGT\n+\nFFFF\n"
+    assert gzip.decompress((out / "copied" / "S2_S2" / "reverse.fastqsanger.gz").read_bytes()).decode() == \
+        f"@{name} S2_S2 2\nACGT\n+\nFFFF\n"
     assert not (watched.inbox / name).exists() and (watched.folder / "done" / name / "CopyComplete.txt").exists()
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from common import FAILED, TRY_LATER, USAGE, GalaxyError
-from galaxy_api_scripts.batch import incoming
-from galaxy_api_scripts.batch.incoming import as_workflow_input, current_fingerprint, is_complete, move_unit, scan_folder
+from galaxy_api_scripts.batch import incoming, unit_moves
+from galaxy_api_scripts.batch.incoming import as_workflow_input, current_fingerprint, is_complete, scan_folder
+from galaxy_api_scripts.batch.unit_moves import move_unit
 from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputSpec
 
 
@@ -62,7 +63,8 @@ def test_files_are_units_sorted_by_name(inbox):
 
 
 @pytest.mark.parametrize("name", [".a.bed", "a.part", "a.partial", "a.filepart", "a.TMP", "a.crdownload", "a~", "a.bed.md5",
-                                  "md5sums.txt", "Undetermined_S0_L001_R1_001.fastq.gz"])
+                                  "md5sums.txt", "Undetermined_S0_L001_R1_001.fastq.gz", "Thumbs.db", "~$a.xlsx",
+                                  "desktop.ini"])
 def test_names_that_are_left_alone(inbox, name):
     put(inbox, name, "b.bed")
     assert list(outline(scan_folder(str(inbox), "file"))) == ["b"]
@@ -541,7 +543,7 @@ def test_a_unit_that_changed_is_not_moved(inbox, systems, unit):
 @each_unit
 def test_a_unit_that_changes_while_it_is_copied_is_not_moved(inbox, systems, unit, monkeypatch):
     put(inbox, *UNITS[unit])
-    drop, real = only(inbox, unit), incoming.copy_or_link
+    drop, real = only(inbox, unit), unit_moves.copy_or_link
 
     def and_written(thing, target):
         real(thing, target)
@@ -550,7 +552,7 @@ def test_a_unit_that_changes_while_it_is_copied_is_not_moved(inbox, systems, uni
             place = inbox.parent / "out" / UNITS[unit][0]
         with open(place, "a") as file:
             file.write("more")
-    monkeypatch.setattr(incoming, "copy_or_link", and_written)
+    monkeypatch.setattr(unit_moves, "copy_or_link", and_written)
     if unit == "run" and systems == "here":
         move_unit(drop, str(inbox.parent / "out"))       # who writes in it goes on there
         assert tree(inbox.parent / "out")["run/x/s_R1.fq"].endswith("more")
@@ -609,7 +611,7 @@ def test_a_full_disk_leaves_the_unit_where_it_was(inbox, systems, unit, monkeypa
     monkeypatch.setattr(shutil.copytree, "__defaults__", tuple(
         full if one is real else one for one in shutil.copytree.__defaults__))
     if systems == "here":
-        monkeypatch.setattr(incoming, "give_name",
+        monkeypatch.setattr(unit_moves, "give_name",
                             lambda thing, target: full(thing if unit == "pair" else "s_R2.fq", target))
     with pytest.raises(GalaxyError, match="can't be moved: .*No space left on device$"):
         move_unit(drop, str(inbox.parent / "out"))
@@ -657,12 +659,12 @@ def test_a_missing_target_folder_is_reported(inbox):
 
 def test_what_came_to_the_target_meanwhile_is_kept(inbox, systems, monkeypatch):
     put(inbox, "a.bed")
-    real, out = incoming.copy_or_link, inbox.parent / "out"
+    real, out = unit_moves.copy_or_link, inbox.parent / "out"
 
     def late(thing, target):
         put(out, "a.bed", text="another's")
         real(thing, target)
-    monkeypatch.setattr(incoming, "copy_or_link", late)
+    monkeypatch.setattr(unit_moves, "copy_or_link", late)
     with pytest.raises(GalaxyError, match="can't be moved: (File exists|something else has come)"):
         move_unit(only(inbox), str(out))
     assert tree(out) == {"a.bed": "another's of a.bed"} and tree(inbox) == {"a.bed": "reads of a.bed"}

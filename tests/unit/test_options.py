@@ -19,6 +19,8 @@ SHARED = {
     "-v, --verbose": "more about what is done",
     "--timeout=SECONDS": "stop waiting after this many seconds in all",
     "--stall-timeout=SECONDS": "give up when nothing has moved for this many seconds",
+    "--lanes=MODE": "together: the lanes of one sample and read are one file; separate: each stays one",
+    "--together=PATTERN": "also files whose names differ only in what this regular expression matches",
     "-h, --help": "show this help",
     "--version": "show the version",
 }

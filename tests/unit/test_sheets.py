@@ -1,4 +1,5 @@
 """Sample sheets, as tables and as nf-core and Illumina write them: reading, the inputs they give, and their problems."""
+import gzip
 import io
 import os
 import re
@@ -11,6 +12,7 @@ from fakes.workflow_inputs import INDEX, WORKFLOW, files, galaxy, shape, step
 from common import USAGE, GalaxyError
 from galaxy_api_scripts.batch.sample_sheet import read_sheet
 from galaxy_api_scripts.batch.sheet_inputs import SheetInputs, parse_column_map
+from galaxy_api_scripts.datasets.lanes import Lanes
 
 __all__ = ["files", "galaxy"]       # fixtures
 
@@ -708,6 +710,19 @@ def test_what_is_wrong_with_a_sample_sheets_values_is_noted(sheet, galaxy, files
     assert [tuple(problem.values()) for problem in one.problems] == problems
 
 
+def test_an_element_of_a_sample_sheet_is_one_file(sheet, galaxy, files):
+    """In a run of all rows too, and a pattern may find it."""
+    def fill(pattern):
+        one = sheet(f"sample,reads,dose\nS1,{pattern},1\nS2,b.bed,2\n")
+        return one, SheetInputs(one, galaxy, collection("sample_sheet", **DOSES)).fill_as_one().inputs.values.get("0")
+    one, value = fill("a.b*")
+    assert one.problems == [] and shape(value) == {"sample_sheet": {"S1": "a.bed", "S2": "b.bed"}}
+    assert value.extras["rows"] == {"S1": [1, None], "S2": [2, None]}
+    one, value = fill("*.bed")
+    assert value is None and [problem["problem"] for problem in one.problems] == [
+        "is several files, and an element of a sample sheet is one"]
+
+
 def test_several_values_in_a_cell(sheet, galaxy, files):
     work = workflow(words=step("parameter_input", parameter_type="text", multiple=True),
                     picks=step("parameter_input", parameter_type="text", multiple=True, restrictions=["a", "b,c"]))
@@ -741,3 +756,122 @@ def test_each_problem_of_one_run_for_all_rows_is_noted(sheet, galaxy, files, tex
     SheetInputs(one, galaxy, WORKFLOW, {}, constants).fill_as_one()
     assert [tuple(problem.values()) for problem in one.problems] == [
         (*place, problem.format(files=files)) for *place, problem in problems]
+
+
+# ------------------------------------------------------------------------------------------------- lanes of a sample
+
+RNASEQ = """sample,fastq_1,fastq_2,strandedness
+CONTROL,c_L1_1.fastq.gz,c_L1_2.fastq.gz,auto
+CONTROL,c_L2_1.fastq.gz,c_L2_2.fastq.gz,auto
+TREATED,t_L1_1.fastq.gz,t_L1_2.fastq.gz,auto
+"""
+SAREK = """patient,sex,status,sample,lane,fastq_1,fastq_2
+p1,XX,0,normal,lane_10,c_L2_1.fastq.gz,c_L2_2.fastq.gz
+p1,XX,0,normal,lane_2,c_L1_1.fastq.gz,c_L1_2.fastq.gz
+p1,XX,1,tumor,lane_1,t_L1_1.fastq.gz,t_L1_2.fastq.gz
+"""
+FETCHNGS = """"sample","fastq_1","fastq_2","run_accession","experiment_accession","library_layout","fastq_md5","base_count"
+"SRX1","c_L1_1.fastq.gz","c_L1_2.fastq.gz","SRR1","SRX1","PAIRED","a;b","10"
+"SRX1","c_L2_1.fastq.gz","c_L2_2.fastq.gz","SRR2","SRX1","PAIRED","c;d","11"
+"SRX2","t_L1_1.fastq.gz","t_L1_2.fastq.gz","SRR3","SRX2","PAIRED","e;f","12"
+"""
+
+
+@pytest.fixture
+def lanes_there(tmp_path):
+    """The files of these sheets, each a read that has its name."""
+    for name in {name for sheet in (RNASEQ, SAREK, FETCHNGS) for name in re.findall(r"\w+\.fastq\.gz", sheet)}:
+        (tmp_path / name).write_bytes(gzip.compress(f"@{name}\nA\n+\nF\n".encode()))
+    return tmp_path
+
+
+def together(one, galaxy, work, mapping=None):
+    """`{sample: value}` of the one input, with the parts of each file, and the sheet's problems."""
+    def outline(value):
+        if hasattr(value, "elements"):
+            return {name: outline(element) for name, element in value.elements}
+        return [value.source.name, *(os.path.basename(path) for path in value.source.local_paths)]
+
+    rows = SheetInputs(one, galaxy, work, mapping, lanes=Lanes(True)).fill_rows()
+    return {row.sample: outline(row.inputs.values["0"]) for row in rows if "0" in row.inputs.values}, [
+        tuple(problem.values()) for problem in one.problems]
+
+
+@pytest.mark.parametrize("text, first, second", [(RNASEQ, "CONTROL", "TREATED"), (SAREK, "normal", "tumor"),
+                                                 (FETCHNGS, "SRX1", "SRX2")], ids=["rnaseq", "sarek", "fetchngs"])
+def test_rows_of_one_sample_in_nf_cores_sheets_are_one_pair(sheet, galaxy, lanes_there, text, first, second):
+    """The columns that the workflow does not have need no mapping; sarek's lanes are in their order, not in the sheet's."""
+    values, problems = together(sheet(text), galaxy, collection("paired"))
+    assert problems == [] and values == {
+        first: {"forward": [f"{first}_1.fastq.gz", "c_L1_1.fastq.gz", "c_L2_1.fastq.gz"],
+                "reverse": [f"{first}_2.fastq.gz", "c_L1_2.fastq.gz", "c_L2_2.fastq.gz"]},
+        second: {"forward": ["t_L1_1.fastq.gz", "t_L1_1.fastq.gz"], "reverse": ["t_L1_2.fastq.gz", "t_L1_2.fastq.gz"]}}
+    values, problems = together(sheet(text), galaxy, collection("list:paired"))
+    assert problems == [] and list(values[first]) == [first]
+
+
+def test_kept_apart_they_are_elements_of_a_list(sheet, galaxy, lanes_there):
+    assert list(row_values(sheet(RNASEQ), galaxy, collection("list:paired"))["CONTROL"]["reads"]["list:paired"]) == [
+        "CONTROL_1", "CONTROL_2"]
+
+
+def test_all_rows_as_one_collection_have_an_element_for_each_sample(sheet, galaxy, lanes_there):
+    one = sheet(RNASEQ)
+    row = SheetInputs(one, galaxy, collection("list:paired"), lanes=Lanes(True)).fill_as_one()
+    assert one.problems == [] and [name for name, _ in row.inputs.values["0"].elements] == ["CONTROL", "TREATED"]
+
+
+def test_single_reads_for_one_dataset(sheet, galaxy, lanes_there):
+    values, problems = together(sheet(re.sub(r"(?m),[^,]*,(auto|strandedness)$", "", RNASEQ)), galaxy, workflow(
+        reads=step("data_input")))
+    assert problems == [] and values["CONTROL"] == ["CONTROL_1.fastq.gz", "c_L1_1.fastq.gz", "c_L2_1.fastq.gz"]
+
+
+@pytest.mark.parametrize("change, problem", [
+    (("c_L2_2.fastq.gz", ""), (2, "CONTROL", "fastq_1, fastq_2", "fastq_2 is empty in one of the sample's rows")),
+    (("c_L2_2.fastq.gz", "c_L1_2.fastq.gz"), (2, "CONTROL", "fastq_1, fastq_2", "{0}/c_L1_2.fastq.gz: is there twice")),
+    (("c_L2_2.fastq.gz", "hda:d1"), (2, "CONTROL", "fastq_1, fastq_2", "hda:d1: the sample has 2 of them, and only files "
+                                     "of this machine can be put together: --lanes=separate keeps them apart, if the "
+                                     "workflow takes several")),
+    (("c_L2_2.fastq.gz", "x.bam"), (2, "CONTROL", "fastq_1, fastq_2", "CONTROL_2.fastq.gz: files of several datatypes "
+                                    "(fastqsanger.gz, auto) can't be put together: {0}/c_L1_2.fastq.gz + x.bam")),
+    (("c_L2_2.fastq.gz", "plain.fastq.gz"), (2, "CONTROL", "fastq_1, fastq_2", "{0}/c_L1_2.fastq.gz is gzip, and "
+                                             "{0}/plain.fastq.gz plain text, so they can't be put together"))])
+def test_rows_that_cant_be_put_together_are_problems(sheet, galaxy, lanes_there, change, problem):
+    (lanes_there / "x.bam").write_bytes(b"BAM\1")
+    (lanes_there / "plain.fastq.gz").write_text("@r\nA\n+\nF\n")
+    _, problems = together(sheet(RNASEQ.replace(*change)), galaxy, collection("paired"))
+    *place, text = problem
+    assert problems == [(*place, text.format(lanes_there))]
+
+
+def test_a_column_that_differs_within_a_sample_can_be_no_input(sheet, galaxy, lanes_there):
+    work = workflow(reads=step("data_collection_input", collection_type="paired"),
+                    lane=step("parameter_input", parameter_type="text", optional=True))
+    _, problems = together(sheet(SAREK), galaxy, work)
+    assert problems == [(2, "normal", "lane", "'lane_2', and 'lane_10' in line 2: the rows of a sample differ in their "
+                                              "files only, so no input can take it")]
+    _, problems = together(sheet(SAREK.replace("p1,XX,0,normal,lane_2", "p2,XX,0,normal,lane_2")), galaxy,
+                           collection("paired"))
+    assert [problem[:3] for problem in problems] == [(3, "normal", "patient")]
+
+
+def test_the_newest_complete_analysis_of_a_run_has_the_reads(tmp_path, galaxy):
+    path = tmp_path / "SampleSheet.csv"
+    path.write_text("[BCLConvert_Data]\nSample_ID,index\nA,AC\n")
+
+    def reads():
+        one = read_sheet(str(path), str(tmp_path))
+        assert one.problems == []
+        return [os.path.relpath(name, tmp_path).split("/")[1] for name in one.rows[0].cells["fastq_1"]]
+
+    for number in (2, 10):
+        folder = tmp_path / "Analysis" / str(number) / "Data" / "fastq"
+        folder.mkdir(parents=True)
+        for lane in (1, 2):
+            (folder / f"A_S1_L00{lane}_R1_001.fastq.gz").write_bytes(gzip.compress(b"@r\nA\n+\nF\n"))
+    assert reads() == ["10", "10"]
+    (tmp_path / "Analysis" / "2" / "CopyComplete.txt").touch()
+    assert reads() == ["2", "2"]
+    (tmp_path / "Analysis" / "10" / "Data" / "Secondary_Analysis_Complete.txt").touch()
+    assert reads() == ["10", "10"]
