@@ -66,6 +66,7 @@ from common import (
     run,
     show,
 )
+from galaxy_api_scripts import releases
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.collections import (
     COLLECTION_TYPES,
@@ -113,6 +114,7 @@ def main(argv=None):
         history = target.id
     if ids:
         elements = arrange_elements(collection_type, fetch_elements(galaxy, history, resolve_library_paths(galaxy, ids)))
+    releases.require_collection_type(galaxy, collection_type)
     require_datatype(galaxy, ext, "--ext")
     require_dbkey(galaxy, args["--dbkey"])
     mismatches = verify_checksums(sources)

@@ -46,7 +46,7 @@ class BatchSession:
         self.retry = args["--retry"] or ("jobs" if args["--retry-failed"] else None)    # None: what has failed stays
         if self.retry not in (None, "jobs", "run"):
             raise GalaxyError(f"--retry={self.retry}: expected jobs or run", USAGE)
-        self.lanes = parse_lanes(args["--lanes"], args["--together"])
+        self.lanes, self.is_new_ledger = parse_lanes(args["--lanes"], args["--together"]), False
         self.parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
 
     def connect(self) -> Galaxy:
@@ -57,7 +57,9 @@ class BatchSession:
 
     def resume_lanes(self, ledger_file: Path) -> Lanes:
         """How lanes are put together: as the ledger began, else as the options say."""
-        self.lanes = resume_lanes(self.args["--lanes"], self.args["--together"], read_lanes(ledger_file))
+        began = read_lanes(ledger_file)
+        self.is_new_ledger = began is None
+        self.lanes = resume_lanes(self.args["--lanes"], self.args["--together"], began)
         return self.lanes
 
     def check_workflow(self) -> WorkflowCheck:
@@ -88,7 +90,7 @@ class BatchSession:
         folder = prepare_folder(download, "--download") if download else None
         user = str(self.user.get("username") or self.user["id"])
         with Ledger(ledger_file, self._is_same_server, server=self.galaxy.base, user=user, **about) as ledger:
-            if not ledger.samples():
+            if self.is_new_ledger and not ledger.notes.lanes:
                 ledger.save(lanes=self.lanes.describe())
             runner = BatchRunner(self.galaxy, ledger, self.max_running, folder, self.labels,
                                  shared_history=shared_history and (lambda: shared_history(ledger)))

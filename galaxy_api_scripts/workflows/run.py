@@ -162,9 +162,8 @@ class WorkflowCheck:
         if self.deferred:
             inputs.values = {index: map_datasets(value, _defer_url) for index, value in inputs.values.items()}
         for value in inputs.values.values():
-            if isinstance(value, CollectionInput) and {"record", "sample_sheet"} & {*value.type.split(":")}:
-                releases.require(inputs.resolver.galaxy, releases.SAMPLE_SHEETS, f"a collection of type {value.type}",
-                                 "make a list there")
+            if isinstance(value, CollectionInput):
+                releases.require_collection_type(inputs.resolver.galaxy, value.type)
         return RunRequest(self.workflow, inputs, self.parameters, self.options)
 
     def raise_problems(self, problems: list[str]) -> None:

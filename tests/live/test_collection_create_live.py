@@ -186,6 +186,7 @@ def test_bytes_that_change_on_their_way(person, tmp_path, damaged, script, capsy
     assert raw(person, found["good",]) == b"some bytes\n"
 
 
+@pytest.mark.needs("single reads")
 def test_lists_in_a_list_and_single_reads(person, tmp_path):
     """Of files, then of the datasets that the first one holds."""
     for name in ("x/a_R1.fastq", "x/a_R2.fastq", "y/b.fastq"):
