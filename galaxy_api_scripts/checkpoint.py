@@ -42,8 +42,7 @@ class Checkpoint:
     """
 
     def __init__(self, galaxy: Galaxy, label: str, *about: Any):
-        key = hashlib.sha256((galaxy.key or "").encode()).hexdigest()
-        self.name = hashlib.sha256(json.dumps([galaxy.base, key, *about]).encode()).hexdigest()[:32]
+        self.name = _name_of(galaxy, about)
         self.is_kept, self._file = False, -1        # whether the notes outlive this process
         self.data: dict[str, Any] = {}
         try:
@@ -55,10 +54,7 @@ class Checkpoint:
         except OSError:
             return
         self.is_kept = True
-        line, _, _ = os.pread(self._file, 2**26, 0).partition(b"\n")    # the rest may be of a longer line before
-        with contextlib.suppress(ValueError):
-            data = json.loads(line)
-            self.data = data if isinstance(data, dict) else {}
+        self.data = _parse(os.pread(self._file, 2**26, 0))
 
     def save(self, durably: bool = False, **changes: Any) -> None:
         """Note `changes`, a value for each name; None removes the name. They survive the end of this process, with
@@ -94,6 +90,26 @@ class Checkpoint:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def read_notes(galaxy: Galaxy, *about: Any) -> dict[str, Any]:
+    """The notes of the `Checkpoint` of `about`, whoever works on it; {} if there is none."""
+    with contextlib.suppress(OSError):
+        return _parse((checkpoint_folder() / f"{_name_of(galaxy, about)}.json").read_bytes())
+    return {}
+
+
+def _name_of(galaxy: Galaxy, about: tuple[Any, ...]) -> str:
+    key = hashlib.sha256((galaxy.key or "").encode()).hexdigest()
+    return hashlib.sha256(json.dumps([galaxy.base, key, *about]).encode()).hexdigest()[:32]
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    line, _, _ = content.partition(b"\n")       # the rest may be of a longer line before
+    with contextlib.suppress(ValueError):
+        data = json.loads(line)
+        return data if isinstance(data, dict) else {}
+    return {}
 
 
 def checkpoint_folder() -> Path:

@@ -31,7 +31,7 @@ from common import DONE, SOME_FAILED, UNATTENDED, USAGE, Galaxy, GalaxyError, ar
 from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
 from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.invocations.invocation import invocation_outputs, output_datasets, parse_labels
-from galaxy_api_scripts.invocations.reruns import find_mended, replace_outputs
+from galaxy_api_scripts.invocations.replacements import find_replacements, replace_outputs
 from galaxy_api_scripts.progress import enable_bars
 
 
@@ -55,7 +55,7 @@ def main(argv=None):
                             stall=stall)
     items = output_datasets(galaxy, invocation_outputs(invocation, labels)).values()
     if any(item.about["state"] == "error" and not item.collection for members in items for item in members):
-        invocation = replace_outputs(galaxy, invocation, find_mended(galaxy, invocation))
+        invocation = replace_outputs(galaxy, invocation, find_replacements(galaxy, invocation))
         items = output_datasets(galaxy, invocation_outputs(invocation, labels)).values()
     codes = []
     paths = download_items(folder, [item for members in items for item in members], parallel, codes)

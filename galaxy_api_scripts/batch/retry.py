@@ -9,14 +9,13 @@ from typing import Any
 from common import TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.batch.ledger import Sample
 from galaxy_api_scripts.batch.notes import Stage
+from galaxy_api_scripts.invocations.job_history import RERUNNABLE_STATES, JobHistory
 from galaxy_api_scripts.invocations.jobs import GIVEN_UP_STATES, list_steps
 from galaxy_api_scripts.invocations.reruns import (
-    RERUNNABLE_STATES,
-    JobHistory,
     RerunPlan,
     find_submitted_rerun,
     plan_rerun,
-    require_handed_on,
+    require_remapped,
     rerun_once,
 )
 
@@ -78,11 +77,12 @@ def rerun_failed_jobs(galaxy: Galaxy, sample: Sample) -> bool:
             if plans is None:
                 return False
             for plan in plans:
-                if not rerun_once(galaxy, plan, JobNotes(sample, plan.job["id"]), patient=False):
+                taken = [notes["rerun"] for notes in sample.notes.reruns.values() if notes.get("rerun")]
+                if not rerun_once(galaxy, plan, JobNotes(sample, plan.job["id"]), patient=False, taken=taken):
                     return False
             jobs = JobHistory(galaxy, invocation["history_id"])
             for job_id, notes in sample.notes.reruns.items():
-                require_handed_on(jobs, job_id, notes["rerun"])
+                require_remapped(jobs, job_id, notes["rerun"])
         except GalaxyError as error:
             if error.exit_code == TRY_LATER or error.status == 401 or error.lost:
                 raise
@@ -100,7 +100,7 @@ def _plan(galaxy: Galaxy, sample: Sample, jobs: JobHistory, failed: list[str]) -
     done = {job_id for job_id, notes in sample.notes.reruns.items() if notes.get("rerun")}
     for job_id in failed:
         replacement = jobs.find_replacement(job_id)
-        latest = replacement["id"] if replacement and jobs.is_handed_on(job_id) else job_id
+        latest = replacement["id"] if replacement else job_id
         state = jobs.details(latest)["state"]
         if not done & {job_id, latest} and state in RERUNNABLE_STATES:
             plans.append(plan_rerun(galaxy, jobs, latest, user))

@@ -11,6 +11,7 @@ from common import FAILED, STILL_RUNNING, TERMINAL_JOB_STATES, TRY_LATER, Galaxy
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Notes
 from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.download_paths import DownloadItem
+from galaxy_api_scripts.invocations.job_history import RERUNNABLE_STATES
 from galaxy_api_scripts.invocations.jobs import (
     SUCCESS_STATES,
     failure_reasons,
@@ -19,11 +20,10 @@ from galaxy_api_scripts.invocations.jobs import (
     list_steps,
     subworkflow_jobs,
 )
-from galaxy_api_scripts.invocations.reruns import (
-    RERUNNABLE_STATES,
-    Mended,
-    count_mended,
-    find_mended,
+from galaxy_api_scripts.invocations.replacements import (
+    Replacement,
+    count_replaced,
+    find_replacements,
     replace_jobs,
     replace_outputs,
 )
@@ -154,7 +154,7 @@ class InvocationPoller:
         self.last_summary, self.last_change = last_summary, min(last_change, time.time())
         self.pauses: dict[str, set[str]] | None = None      # of `_pause_steps`, once they were needed
         self.inner: Counter[str] = Counter()                # of `subworkflow_jobs`
-        self.mended: dict[str, Mended] = {}                 # of `find_mended`
+        self.replacements: dict[str, Replacement] = {}                 # of `find_replacements`
 
     def check(self, summary: dict[str, Any]) -> dict[str, Any] | None:
         """The invocation once it has succeeded: all jobs are made, and each is `ok` or `skipped`. None while it runs.
@@ -166,7 +166,7 @@ class InvocationPoller:
         states = self._with_reruns(summary["states"])
         failed = _failed_states(states)
         if self.fail_fast and set(failed) - {"paused"}:     # after a failure, which Galaxy 25.1 tells only below
-            raise InvocationFailed(galaxy, galaxy.get(path), failed, self.mended)
+            raise InvocationFailed(galaxy, galaxy.get(path), failed, self.replacements)
         has_changed = summary != self.last_summary
         self.last_summary, self.last_change = summary, time.time() if has_changed else self.last_change
         if set(states) - set(TERMINAL_JOB_STATES):
@@ -182,7 +182,7 @@ class InvocationPoller:
         if set(self.inner) - set(TERMINAL_JOB_STATES) and not (failed and self.fail_fast):
             return None
         if failed or invocation["state"] in FAILED_INVOCATION_STATES or summary["populated_state"] == "failed":
-            raise InvocationFailed(galaxy, invocation, failed, self.mended)
+            raise InvocationFailed(galaxy, invocation, failed, self.replacements)
         if summary["populated_state"] == "new":
             self.pauses = _pause_steps(galaxy, invocation["workflow_id"]) if self.pauses is None else self.pauses
             _raise_if_paused(galaxy, invocation, self.pauses)
@@ -191,7 +191,7 @@ class InvocationPoller:
         # Jobs that were made between the two requests are only in a new summary.
         if set(self._with_reruns(galaxy.get(f"{path}/jobs_summary")["states"])) - SUCCESS_STATES:
             return None
-        return replace_outputs(galaxy, invocation, self.mended) if self.mended else invocation
+        return replace_outputs(galaxy, invocation, self.replacements) if self.replacements else invocation
 
     def _with_reruns(self, states: dict[str, int], inner: bool = False) -> dict[str, int]:
         """The jobs by state, those that were run again in the states of their reruns; `inner` are those of subworkflows,
@@ -201,9 +201,9 @@ class InvocationPoller:
         if not self.fail_fast and set(states) - set(TERMINAL_JOB_STATES):
             return states       # it is too early to ask
         if not inner:
-            self.mended = find_mended(self.galaxy, self.galaxy.get(f"invocations/{self.invocation_id}"))
+            self.replacements = find_replacements(self.galaxy, self.galaxy.get(f"invocations/{self.invocation_id}"))
         is_apart = bool(self.inner) or inner
-        return count_mended(states, (one for one in self.mended.values() if not is_apart or one.is_inner == inner))
+        return count_replaced(states, (one for one in self.replacements.values() if not is_apart or one.is_inner == inner))
 
 
 def _failed_states(states: dict[str, int]) -> dict[str, int]:
@@ -241,9 +241,9 @@ class InvocationFailed(GalaxyError):
     """An invocation has failed: `invocation` as Galaxy describes it, `first_failure` one of `first_failures` or None."""
 
     def __init__(self, galaxy: Galaxy, invocation: dict[str, Any], failed: dict[str, int],
-                 mended: dict[str, Mended] | None = None):
+                 replacements: dict[str, Replacement] | None = None):
         self.invocation = invocation
-        steps = replace_jobs(list_steps(galaxy, invocation), mended) if failed and mended else None
+        steps = replace_jobs(list_steps(galaxy, invocation), replacements) if failed and replacements else None
         self.first_failure = next(iter(first_failures(galaxy, invocation, 1, steps)), None) if failed else None
         super().__init__(f"invocation {invocation['id']} {_failure_message(invocation, failed, self.first_failure)}")
 

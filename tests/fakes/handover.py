@@ -18,9 +18,9 @@ MINE, SHARED = "00000000000000c1", "00000000000000c2"      # roles: the owner's 
 
 class Handover:
     """`rerun_state` is the state of jobs that are run again; `remaps` is false where Galaxy fails to put them in the place
-    of the failed ones, and answers 200 all the same."""
+    of the failed ones, and answers 200 all the same. `resumed_state` is that of the jobs that waited for one that is ok."""
 
-    rerun_state, remaps = "ok", True
+    rerun_state, resumed_state, remaps = "ok", "ok", True
     role = ""           # the users of the role that Galaxy made last
 
     # ------------------------------------------------------------------------------------------------------ failed jobs
@@ -69,7 +69,7 @@ class Handover:
             for other in self.jobs.values():
                 if other["state"] == "paused" and other["inputs"]["input"]["id"] == before:
                     other["inputs"]["input"]["id"] = now
-                    other["state"] = "ok" if self.rerun_state == "ok" else "paused"
+                    other["state"] = self.resumed_state if self.rerun_state == "ok" else "paused"
         return {"outputs": [], "output_collections": [], "jobs": [{"id": job["id"], "state": "new"}]}
 
     def _rerun_of_invocation(self, old, late):

@@ -1,15 +1,18 @@
 """job_rerun.py and history_share.py against the fake Galaxy: what is done once, what is told, and what Galaxy then holds."""
 import json
+import os
 
 import history_share
+import invocation_wait
 import job_rerun
 import pytest
 from fakes import KEY
 from fakes.galaxy import FakeGalaxy
 from fakes.handover import COLLEAGUES, SHARED
 
-from common import DONE, FAILED, SOME_FAILED, USAGE, Galaxy
-from galaxy_api_scripts.checkpoint import Checkpoint
+from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, USAGE, Galaxy
+from galaxy_api_scripts.checkpoint import Checkpoint, checkpoint_folder
+from galaxy_api_scripts.invocations import job_history
 from galaxy_api_scripts.invocations.reruns import describe_job
 
 ANN, BOB = COLLEAGUES.values()
@@ -176,6 +179,119 @@ def test_without_waiting_the_new_id_is_printed_at_once(rerun, wire):
     failed, _ = wire.create_failed_job()
     [row] = rerun("--no-wait", failed["id"])
     assert ([row["id"]], row["state"]) == (reruns_of(wire), "new")
+
+
+def test_another_line_waits_for_what_goes_on_with_a_rerun(rerun, wire):
+    """After a kill: the rerun is ok, and what waited for it runs."""
+    failed, paused = wire.create_failed_job()
+    wire.rerun_job({"inputs": {"rerun_remap_job_id": failed["id"]}}, 0)
+    [new] = reruns_of(wire)
+    line = ["--timeout=5", f"--history={failed['history_id']}"]
+    for states in (("ok", "running"), ("running", "new")):
+        wire.jobs[new]["state"], paused["state"] = states
+        [row] = rerun(*line, status=STILL_RUNNING, err="1 of 1 still running after 5 s")
+        assert (row["job"], row["id"], row["paused"]) == (failed["id"], new, [paused["id"]])
+    [row] = rerun("--dry-run", *line)
+    assert (row["job"], row["id"], row["state"]) == (failed["id"], new, "running")
+    wire.jobs[new]["state"] = paused["state"] = "ok"
+    assert rerun(*line) == [] and reruns_of(wire) == [new]
+
+
+def test_the_same_line_goes_on_until_what_waited_has_ended(rerun, wire):
+    failed, paused = wire.create_failed_job()
+    wire.resumed_state = "running"
+    for line in ([failed["id"]], [failed["id"]], [f"--history={failed['history_id']}"]):
+        [row] = rerun("--timeout=5", *line, status=STILL_RUNNING, err="1 of 1 still running after 5 s")
+        assert [row["id"]] == reruns_of(wire) and row["paused"] == [paused["id"]]
+    paused["state"] = "error"
+    [row] = rerun(failed["id"], status=FAILED, err="ended in state error")
+    assert row["state"] == "ok"
+    rerun(failed["id"], status=FAILED, err="was run again before")
+
+
+def test_a_rerun_that_has_failed_since_the_kill_is_told_and_not_run_again(rerun, wire):
+    failed, paused = wire.create_failed_job()
+    with Checkpoint(Galaxy(KEY, wire.url), describe_job(failed), "job_rerun", failed["id"]) as record:
+        record.save(asked=wire.clock(), known=[], paused=[paused["id"]], tries=1)
+    wire.rerun_state = "error"
+    wire.rerun_job({"inputs": {"rerun_remap_job_id": failed["id"]}}, 0)
+    [row] = rerun(f"--history={failed['history_id']}", status=FAILED, err="ended in state error")
+    assert ([row["id"]], row["job"], row["state"]) == (reruns_of(wire), failed["id"], "error")
+    [row] = rerun(f"--history={failed['history_id']}", status=FAILED, err="ended in state error")
+    assert len(reruns_of(wire)) == 2
+
+
+def test_jobs_that_may_not_be_listed_are_refused(rerun, wire):
+    wire.failures["a.tsv"] = ["no such column"]
+    invocation = wire.create_invocation()
+    rerun(f"--invocation={invocation}", status=FAILED, err="can't be listed, and job ")
+
+
+def test_an_element_s_job_run_by_hand_mends_no_collection(script, wire, capsys):
+    wire.failures["a.tsv"] = ["no such column"]
+    run = wire.runs[wire.create_invocation()]
+    wire.rerun_job({"inputs": {"rerun_remap_job_id": next(iter(run["made"]))}}, 0)
+    assert script(invocation_wait.main, "-q", KEY, wire.url, run["id"]) == DONE
+    run["elements_of"] = {"out_file1": {"src": "hdca", "id": "c"}}
+    assert script(invocation_wait.main, "-q", KEY, wire.url, run["id"]) == FAILED
+    assert "failed: 1 error" in capsys.readouterr().err
+
+
+def create_equal_jobs(wire):
+    """Two failed jobs of one history that differ in nothing, as of a run and its repetition; the jobs wait for them."""
+    one, _ = wire.create_failed_job()
+    two, _ = wire.create_failed_job(one["history_id"])
+    two["inputs"]["input"]["id"] = one["inputs"]["input"]["id"]
+    return one, two
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_rerun_stands_for_one_of_two_equal_jobs(rerun, wire, which, waits):
+    jobs = create_equal_jobs(wire)
+    if not waits:
+        for job in list(wire.jobs.values()):
+            if job["state"] == "paused":
+                del wire.jobs[job["id"]]
+    rerun(jobs[which]["id"])
+    [row] = rerun("--dry-run", f"--history={jobs[0]['history_id']}")
+    assert (row["job"], row["state"]) == (jobs[1 - which]["id"], "error")
+    rerun(jobs[1 - which]["id"])
+    assert rerun(f"--history={jobs[0]['history_id']}") == [] and len(reruns_of(wire)) == 2
+
+
+def test_lost_answers_of_two_equal_jobs_are_told_apart(rerun, wire):
+    one, two = create_equal_jobs(wire)
+    wire.lost["POST tools"] = 2
+    rows = rerun(one["id"], two["id"])
+    assert [row["id"] for row in rows] == reruns_of(wire) and len(rows) == 2
+
+
+def test_any_number_of_jobs_needs_one_open_checkpoint(rerun, wire, monkeypatch):
+    history = wire.create_history("of jobs")
+    jobs = [wire.create_failed_job(history)[0]["id"] for _ in range(3)]
+    open_files, rerun_job = [], wire.rerun_job
+
+    def count(*words):
+        names = [os.readlink(f"/proc/self/fd/{one}") for one in os.listdir("/proc/self/fd")
+                 if os.path.exists(f"/proc/self/fd/{one}")]
+        open_files.append(sum(name.startswith(str(checkpoint_folder())) for name in names))
+        return rerun_job(*words)
+
+    monkeypatch.setattr(wire, "rerun_job", count)
+    assert len(rerun(*jobs)) == 3 and open_files == [1, 1, 1]
+
+
+def test_each_job_is_compared_once(wire, monkeypatch):
+    history = wire.create_history("of jobs")
+    jobs = [wire.create_failed_job(history)[0]["id"] for _ in range(10)]
+    for job in jobs:
+        wire.rerun_job({"inputs": {"rerun_remap_job_id": job}}, 0)
+    parsed, plain = [], job_history._plain
+    monkeypatch.setattr(job_history, "_plain", lambda value: parsed.append(value) or plain(value))
+    found = job_history.JobHistory(Galaxy(KEY, wire.url), history)
+    assert [found.find_replacement(job)["id"] for job in jobs] == reruns_of(wire)
+    assert len(parsed) == 20        # failed jobs and reruns, one parameter each
 
 
 # ----------------------------------------------------------------------------------------------------- history_share.py

@@ -1,0 +1,67 @@
+"""What reruns in place do for an invocation: each job that was run again counts as its rerun, whose outputs are the
+invocation's."""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from common import Galaxy
+from galaxy_api_scripts.invocations.job_history import RERUNNABLE_STATES, JobHistory
+from galaxy_api_scripts.invocations.jobs import list_steps
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """A failed job of an invocation that was run again."""
+
+    state: str              # the failed job's
+    rerun: dict[str, Any]   # the job in its place
+    is_inner: bool          # whether it is of a subworkflow
+
+
+def find_replacements(galaxy: Galaxy, invocation: dict[str, Any]) -> dict[str, Replacement]:
+    """The failed jobs of an invocation that were run again, by id. Those of a mapped-over step are not among them: the step
+    has the new jobs in their place."""
+    failed = {job["id"]: (job, "." in step["step"]) for step in list_steps(galaxy, invocation) for job in step["jobs"]
+              if job["state"] in RERUNNABLE_STATES}
+    if not failed:
+        return {}
+    jobs = JobHistory(galaxy, invocation["history_id"])
+    replacements = {}
+    for job_id, (job, is_inner) in failed.items():
+        rerun = jobs.find_replacement(job_id)
+        if rerun:
+            replacements[job_id] = Replacement(job["state"], rerun, is_inner)
+    return replacements
+
+
+def count_replaced(states: dict[str, int], replacements: Iterable[Replacement]) -> dict[str, int]:
+    """The jobs by state, each that was run again in the state of its rerun."""
+    counts = Counter(states)
+    for one in replacements:
+        counts[one.state] -= 1
+        counts[one.rerun["state"]] += 1
+    return dict(+counts)
+
+
+def replace_jobs(steps: list[dict[str, Any]], replacements: dict[str, Replacement]) -> list[dict[str, Any]]:
+    """The steps of `list_steps`, each job that was run again replaced by its rerun."""
+    def replace(job: dict[str, Any]) -> dict[str, Any]:
+        rerun = replacements[job["id"]].rerun if job["id"] in replacements else {}
+        return {**job, **{name: value for name, value in rerun.items() if name in job}}
+
+    return [{**step, "jobs": [replace(job) for job in step["jobs"]]} for step in steps]
+
+
+def replace_outputs(galaxy: Galaxy, invocation: dict[str, Any], replacements: dict[str, Replacement]) -> dict[str, Any]:
+    """The invocation, its outputs those of the reruns where the failed jobs' are gone."""
+    new = {}
+    for job_id, one in replacements.items():
+        before, now = (galaxy.get(f"jobs/{which}", {"full": "true"}) for which in (job_id, one.rerun["id"]))
+        new.update({dataset["id"]: (now.get("outputs") or {}).get(name, dataset)["id"]
+                    for name, dataset in (before.get("outputs") or {}).items()})
+    outputs = {label: {**output, "id": new.get(output["id"], output["id"])} if output["src"] == "hda" else output
+               for label, output in invocation["outputs"].items()}
+    return {**invocation, "outputs": outputs}
