@@ -18,12 +18,13 @@ FETCH_HASHES, FIRST_BYTES = "hashes in a fetch", "bytes in the request that crea
 LIBRARY_DISPLAY, ON_COMPLETE = "display of a library's dataset", "on_complete of an invocation"
 INVOCATION_METRICS, INVOCATION_REQUEST = "metrics of an invocation", "request of an invocation"
 SAMPLE_SHEETS, FETCHED_FOLDERS = "records and sample sheets", "folders of a library made by a fetch"
-SUBWORKFLOW_JOBS = "jobs of subworkflows in an invocation's summary"
+SUBWORKFLOW_JOBS, SINGLE_READS = "jobs of subworkflows in an invocation's summary", "collections of pairs and single reads"
 SINCE: dict[str, Release] = {
     FETCH_HASHES: (24, 2),      # before it an element takes `MD5`, and compares it if the request says `validate_hashes`
     INVOCATION_METRICS: (24, 2),    # before it each job is asked for its own
     INVOCATION_REQUEST: (24, 2),    # before it nothing tells which parameters a run had
     LIBRARY_DISPLAY: (25, 0),   # before it an error 500; another route gives the bytes
+    SINGLE_READS: (25, 0),      # before it no collection is `paired_or_unpaired`
     SAMPLE_SHEETS: (25, 1),     # before it there are no such collections
     FETCHED_FOLDERS: (26, 0),   # before it Celery's worker fails over them, and the job stays `running`
     FIRST_BYTES: (26, 0),       # before it they are dropped, and the session has none
@@ -85,6 +86,14 @@ def require(galaxy: Galaxy, feature: str, task: str, otherwise: str) -> None:
     if not supports(galaxy, feature):
         raise GalaxyError(f"{task} needs Galaxy {describe(SINCE[feature])} or later, and {galaxy.base} is "
                           f"{describe(fetch_release(galaxy))}: {otherwise}", FAILED)
+
+
+def require_collection_type(galaxy: Galaxy, kind: str) -> None:
+    """Raise `GalaxyError` if the server knows no collections of the type `kind`."""
+    parts = kind.split(":")
+    for feature, names in ((SAMPLE_SHEETS, {"record", "sample_sheet"}), (SINGLE_READS, {"paired_or_unpaired"})):
+        if names & {*parts}:
+            require(galaxy, feature, f"a collection of type {kind}", "make a list there")
 
 
 def warn_once(galaxy: Galaxy, text: str) -> None:

@@ -21,6 +21,7 @@ Options:
   --together=PATTERN  also files whose names differ only in what this regular expression matches: _FC[0-9]+_L[0-9]+
   --ext=DATATYPE     the files' datatype; unless given, by each name (s1.fastq.gz is fastqsanger.gz), else Galaxy's guess
   --dbkey=BUILD      the files' reference genome, such as hg38  [default: ?]
+  --deferred         let Galaxy note the URLs only, and fetch the bytes for each job that reads them
   --tag=TAG          a tag for the collection; may be repeated
   --wait             wait until Galaxy has all in state ok, and compare the files' sizes and hashes
   --timeout=SECONDS  stop waiting after this many seconds in all
@@ -65,6 +66,7 @@ from common import (
     run,
     show,
 )
+from galaxy_api_scripts import releases
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.collections import (
     COLLECTION_TYPES,
@@ -86,7 +88,7 @@ from galaxy_api_scripts.datasets.references import (
     require_dbkey,
     require_readable,
 )
-from galaxy_api_scripts.datasets.sources import expand_sources, verify_checksums
+from galaxy_api_scripts.datasets.sources import defer, expand_sources, verify_checksums
 from galaxy_api_scripts.datasets.target_history import create_history_if_needed, open_target_history
 from galaxy_api_scripts.datasets.tus import forget_upload, upload_file
 from galaxy_api_scripts.datasets.upload import post_fetch
@@ -103,9 +105,7 @@ def main(argv=None):
     if not name.strip():
         raise GalaxyError("NAME is empty: is a variable unset?", USAGE)
     ids = dataset_ids(texts)
-    if ids and (ext or args["--dbkey"] != "?" or args["--recursive"]):
-        raise GalaxyError("--ext, --dbkey and --recursive are for files: datasets stay as they are", USAGE)
-    sources, complaints = ([], []) if ids else find_sources(args, ext)
+    sources, complaints = find_sources(args, ids)
     elements = {} if ids else arrange_elements(collection_type, [
         ElementSource(os.path.basename(source.name), source.path, source) for source in sources])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
@@ -114,6 +114,7 @@ def main(argv=None):
         history = target.id
     if ids:
         elements = arrange_elements(collection_type, fetch_elements(galaxy, history, resolve_library_paths(galaxy, ids)))
+    releases.require_collection_type(galaxy, collection_type)
     require_datatype(galaxy, ext, "--ext")
     require_dbkey(galaxy, args["--dbkey"])
     mismatches = verify_checksums(sources)
@@ -155,10 +156,15 @@ def main(argv=None):
     return FAILED if len(problems) == len(elements) else SOME_FAILED if problems or complaints else DONE
 
 
-def find_sources(args, ext):
-    """The files and URLs that the line names, lanes together, and complaints."""
-    lanes = parse_lanes(args["--lanes"], args["--together"])
-    sources, complaints = expand_sources(args["SOURCE"], args["--recursive"], ext)
+def find_sources(args, ids):
+    """The files and URLs that the line names, lanes together, and complaints about what can't be uploaded; none if they are
+    datasets."""
+    if ids and (args["--ext"] or args["--dbkey"] != "?" or args["--recursive"] or args["--deferred"]):
+        raise GalaxyError("--ext, --dbkey, --recursive and --deferred are not for datasets, which stay as they are", USAGE)
+    ext, lanes = args["--ext"] or "", parse_lanes(args["--lanes"], args["--together"])
+    sources, complaints = ([], []) if ids else expand_sources(args["SOURCE"], args["--recursive"], ext)
+    if args["--deferred"]:
+        sources = defer(sources)
     return join_lanes(without_index_reads(sources) if "paired" in args["--type"] else sources, lanes, ext), complaints
 
 
@@ -213,7 +219,8 @@ def upload_elements(galaxy, elements, dbkey, destination):
             parts = {"parts": part.source.parts} if part.source.parts else {}
             leaf, session = upload_file(galaxy, part.location, destination, keep=True, **parts)
             sessions.append(session)
-        leaves[identifiers] = {**leaf, "ext": part.source.ext, "dbkey": dbkey}
+        leaves[identifiers] = {**leaf, "ext": part.source.ext, "dbkey": dbkey,
+                               **({"deferred": True} if part.source.deferred else {})}
     return leaves, sessions
 
 

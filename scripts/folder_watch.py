@@ -30,7 +30,11 @@ Options:
   --once              submit what is complete, download what has finished, and end: for cron; else watch for ever
   --pause=SECONDS     between two scans of the folder  [default: 30]
   --max-running=N     units under way at once  [default: 10]
-  --retry-failed      run units again that failed before and are still there
+  --retry-failed      try units again that failed before and are still there: only their failed jobs, in place, where
+                      that is enough
+  --retry=HOW         the same (jobs), or in a new run (run)
+  --share-with=USERS  share the history of each unit that has ended well: e-mail addresses, link or everybody, separated
+                      by commas
   --param=PARAM       STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, STEP/STEP in a subworkflow,
                       or a tool's id; may be repeated
   --tag=TAG           a tag for each history; may be repeated
@@ -82,7 +86,7 @@ from galaxy_api_scripts.workflows.inputs import InputValues, iter_datasets
 def main(argv=None):
     args = arguments(__doc__, argv)
     session = BatchSession(args)
-    settings = watch_settings(args, session.tags)
+    settings = watch_settings(args, session.tags, bool(session.retry))
     galaxy = session.connect()
     ledger_file = ledger_path(args["--ledger"], default_ledger(galaxy.base, settings.folder, args["WORKFLOW"]))
     if settings.kind != "run" and os.path.dirname(os.path.realpath(ledger_file)) == settings.folder:
@@ -119,7 +123,7 @@ def main(argv=None):
         return exit_status([*samples, *runner.unfinished], session.once, watcher.is_stuck)
 
 
-def watch_settings(args, tags):
+def watch_settings(args, tags, retry_failed):
     """What the command line says about the folder and its units."""
     kind, pause, settle = args["--unit"], int_option(args, "--pause", 1), int_option(args, "--settle")
     if kind not in UNIT_KINDS:
@@ -133,7 +137,7 @@ def watch_settings(args, tags):
     move_to, _ = (folder_outside(folder, args[option], option, kind) for option in ("--move-to", "--download"))
     return WatchSettings(folder, kind, DEFAULT_SETTLE[kind] if settle is None else settle, pause, args["--ready-file"],
                          args["--files"], move_to, {"ok": args["--on-done"], "failed": args["--on-fail"]},
-                         args["--retry-failed"], tags)
+                         retry_failed, tags)
 
 
 def folder_outside(watched, text, option, kind):

@@ -87,14 +87,14 @@ def iter_rows(galaxy, query, states, days, limit, fields):
 
 
 def fetch_name(galaxy, route, params):
-    """The name of what is at the route; None where this key may not see it, and where Galaxy fails to show it (26.1, a
-    workflow with a step of type pick_value)."""
+    """The name of what is at the route; None where this key may not see it. Galaxy 26.1 fails to show a workflow with a step
+    of type pick_value, and exports it."""
     try:
         return (galaxy.get_or_none(route, params) or {}).get("name")
     except GalaxyError as error:
         if error.status != 500:
             raise
-        return None
+        return (galaxy.get_or_none(f"{route}/download", {**params, "style": "ga"}) or {}).get("name")
 
 
 if __name__ == "__main__":

@@ -24,10 +24,10 @@ Options:
   -h, --help       show this help
   --version        show the version
 
-States are waiting, running, ok, failed, fetch pending (the run is ok, its results are fetched by the next visit), superseded
-(its input or row was changed, and another sample took its place) and gone (no longer in the sheet or folder). Stages and
-steps are detect, history, send, upload, submit, run, finish, deliver, move and notify. Times are in UTC. More fields: key,
-place, seen, notes; of steps, key. It may be used while the ledger is written.
+States are waiting, running, ok, failed, fetch pending (the run is ok; the next visit fetches its results, or shares its
+history), superseded (its input or row was changed, and another sample took its place) and gone (no longer in the sheet or
+folder). Stages and steps are detect, history, send, upload, submit, rerun, run, finish, deliver, share, move and notify.
+Times are in UTC. More fields: key, place, seen, notes; of steps, key. It may be used while the ledger is written.
   ledger_show.py --state=failed --fields=name,failed_step,message batch.ledger
   ledger_show.py --steps --name=S12 batch.ledger
   ledger_show.py --check batch.ledger

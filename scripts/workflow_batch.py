@@ -25,6 +25,7 @@ Options:
   --max-running=N       samples under way at once  [default: 10]
   --param=PARAM         STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, STEP/STEP in a subworkflow,
                         or a tool's id; may be repeated
+  --deferred            let Galaxy note the URLs only, and fetch the bytes for each job that reads them
   --tag=TAG             a tag for each history; may be repeated
   --use-cached-jobs     take the results of equal jobs that have run before
   --allow-corrections   let Galaxy fill in what steps of the workflow leave out
@@ -33,7 +34,10 @@ Options:
   --once                submit what can be submitted, download what has finished, and end: for cron
   --timeout=SECONDS     stop waiting after this many seconds in all
   --again=SAMPLES       run these samples again, separated by commas, however they ended
-  --retry-failed        run samples again that failed before
+  --retry-failed        try samples again that failed before: only their failed jobs, in place, where that is enough
+  --retry=HOW           the same (jobs), or in a new run (run)
+  --share-with=USERS    share the history of each sample that has ended well: e-mail addresses, link or everybody,
+                        separated by commas
   --same-server         treat the ledger's server as this one, although its address differs and its histories are gone
   --ledger=FILE         the ledger, by default SHEET.ledger; ledger_show.py shows it
   --summary=FILE        write a table with a row for each sample: CSV if FILE ends in .csv, else TSV
@@ -105,7 +109,7 @@ def main(argv=None):
         return history or shared_history(galaxy, ledger, args["--history"].removeprefix("new:"))
 
     with session.open_runner(ledger_file, common_history if args["--history"] else None) as runner:
-        samples = submit_rows(runner, check, rows, args["SHEET"], session.tags, again, args["--retry-failed"])
+        samples = submit_rows(runner, check, rows, args["SHEET"], session.tags, again, session.retry)
         failed = [sample.name for sample in samples if sample.state == "failed" and sample.notes.reported]
         counts = Counter(sample.state for sample in samples if sample.state in END_STATES)
         if counts and sys.stderr.isatty():
@@ -164,14 +168,14 @@ def show_plan(rows, workflow, ledger_file, output):
           for row, inputs in zip(rows, values)], **output)
 
 
-def submit_rows(runner, check, rows, sheet_name, tags, again, retry_failed):
+def submit_rows(runner, check, rows, sheet_name, tags, again, retry):
     """The samples of all rows."""
     requests = [check.make_request(row.inputs) for row in rows]
     runner.context.shared_uploads.share_repeated(requests)
     with runner.ledger.together():      # one write to the disk, not a thousand
         return [runner.submit(row.sample, request, place=f"{sheet_name}, line {row.line}", title=row.history,
                               tags=[*tags, *row.tags],
-                              again=END_STATES if row.sample in again else ["failed"] if retry_failed else [])
+                              again=END_STATES if row.sample in again else ["failed"] if retry else [])
                 for row, request in zip(rows, requests)]
 
 

@@ -21,6 +21,7 @@ Options:
   --together=PATTERN    also files whose names differ only in what this regular expression matches: _FC[0-9]+_L[0-9]+
   --param=STEP:NAME=VALUE  a tool's parameter: STEP is a step's label or index, STEP/STEP in a
                         subworkflow, or a tool's id; may be repeated
+  --deferred            let Galaxy note the URLs only, and fetch the bytes for each job that reads them
   --tag=TAG             a tag for the history; may be repeated
   --use-cached-jobs     take the results of equal jobs that have run before
   --allow-corrections   let Galaxy fill in values that steps of the workflow lack
@@ -120,7 +121,7 @@ def main(argv=None):
     folder = DownloadFolder(galaxy, to, verify=args["--verify"], on_wait=lambda: None) if to else None
 
     target = target or f"new:{request.workflow['name']}"
-    with open_target_history(galaxy, target, request.sources, False, "run", request.identity) as where:
+    with open_target_history(galaxy, target, request.sources, False, "run", request.identity, user=user) as where:
         invocation = request.start(galaxy, where, left())
         if tags:
             present = galaxy.get(f"histories/{where.id}")["tags"]
@@ -152,7 +153,7 @@ def check_options(args):
     labels, on_complete = parse_labels(args["--outputs"]), parse_on_complete(args["--on-complete"])
     checks = {"parameters": [parse_step_parameter(text) for text in args["--param"]], "labels": labels,
               "to_download": bool(args["--download"]), "lanes": parse_lanes(args["--lanes"], args["--together"]),
-              **invocation_options(args),
+              "deferred": args["--deferred"], **invocation_options(args),
               **({"on_complete": on_complete} if on_complete else {})}
     tags = [parse_tag(text) for text in args["--tag"]]
     if args["--no-wait"] and (args["--wait"] or args["--download"] or args["--report"]):

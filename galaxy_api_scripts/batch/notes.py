@@ -23,9 +23,11 @@ class Stage(str, Enum):
     SEND = "send"           # send its files
     UPLOAD = "upload"       # wait until Galaxy has made datasets of them, and compare these with the files
     SUBMIT = "submit"       # submit its invocation, exactly once
+    RERUN = "rerun"         # run the failed jobs of an earlier attempt's invocation again, in place
     RUN = "run"             # poll the invocation
     FINISH = "finish"       # cancel duplicates of the invocation
     DELIVER = "deliver"     # download its results
+    SHARE = "share"         # share its history
     MOVE = "move"           # a watched folder moves its files away
     NOTIFY = "notify"       # and runs the user's command
 
@@ -102,6 +104,9 @@ class SampleNotes(BaseNotes):
     earlier_runs: list[str] = field(default_factory=list)       # ids of its invocations in earlier attempts
     restarts: int = 0                   # how often it was run again because Galaxy's restart had killed a job
     last_poll: list[Any] | None = None  # [jobs_summary, since when it is like that]
+    rerun: str = ""                     # "wanted" or "sent": its failed jobs are run again in place, see `batch.retry`
+    reruns: dict[str, dict[str, Any]] = field(default_factory=dict)     # {failed job: what is noted on its rerun}
+    shared_with: list[str] = field(default_factory=list)     # with whom its history was shared
     results: str | None = None          # the folder where its results are, once they are downloaded
     notified: str = ""                  # the message with which the user's command was run while its results are pending
     reported: bool = False              # whether its failure was in the exit status of a visit

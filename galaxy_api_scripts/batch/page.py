@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from common import USAGE, VERSION, GalaxyError, one_line
 from galaxy_api_scripts.batch.ledger_reader import (
@@ -129,7 +129,8 @@ class _Gathered:
         size = sum(row["size"] or 0 for row in rows)
         if size:
             facts.append(("Results", format_size(size), ""))
-        return {"title": self._title(), "verdict": _verdict(counts), "version": VERSION, "made": format_time(time.time()),
+        return {"title": shorten_text(self._title(), 120), "verdict": _verdict(counts), "version": VERSION,
+                "made": format_time(time.time()),
                 "facts": [(name, shorten_text(text, 300), address) for name, text, address in facts if text],
                 "counts": [{"state": state, "count": counts[state], "sign": STATES.get(state, WAITING_SIGN),
                             "words": STATE_WORDS.get(state, state), "css": _css(state),
@@ -151,33 +152,40 @@ class _Gathered:
             facts = {}
         has_failed = state in FAILURE_STATES or (state == "superseded" and sample["message"])
         failure = (facts.get("failure") if state in ("failed", "superseded") else None) or {}
-        stage = sample["stage"] if state in UNFINISHED_STATES else None
-        start = self.submitted.get(sample["key"]) if sample["invocation"] else None
+        stage = sample["stage"] if state == "running" and sample["stage"] != Stage.RUN.value else None
         finish = parse_time(ended) if ended and begun else self.now
         began = parse_time(begun) if begun else None
         folder = sample["notes"].get("results") or ""
+        address = self._folder_address(folder)
         return {
             "number": number, "anchor": f"s{number}", "name": sample["name"], "place": sample["place"] or "", "state": state,
             "css": _css(state), "sign": STATES.get(state, WAITING_SIGN),
-            "words": STATE_WORDS.get(state, state) + (f": {stage}" if stage and state == "running" else ""),
+            "words": STATE_WORDS.get(state, state) + (f": {stage}" if stage else ""),
             "attempt": sample["attempt"] if sample["attempt"] > 1 else 0,
             "is_acknowledged": state in FAILURE_STATES and sample["key"] not in self.unacknowledged,
             "begun": began, "ended": finish if began is None else max(finish, began),
-            "started": (finish if state in ("failed", "superseded") or began is None else self.now) if not start
-            else min(max(parse_time(start), began or 0), finish),
+            "started": self._started(sample, began or 0, finish),
             "date": began and format_time(began)[:16], "took": began and format_duration(max(finish - began, 0)),
             "step": sample["failed_step"] or "" if has_failed else "", "failure": failure,
             "job": self._link("jobs/{}/view", failure.get("job")),
             "reason": one_line(sample["message"] or "") if has_failed else "",
             "history": self._link("histories/view?id={}", sample["history"]),
             "run": self._link("workflows/invocations/{}", sample["invocation"]),
-            "folder": folder, "folder_address": self._folder_address(folder), "steps": facts.get("steps") or [],
+            "folder": unquote(address[2:-1]) if address else folder, "folder_address": address,
+            "steps": facts.get("steps") or [],
             "every_result": [{**result, "address": self._link(
                 "collection/{}/edit" if result.get("src") == "hdca" else "datasets/{}", result.get("id")),
                 "words": _result_words(result)} for result in facts.get("results") or []],
             "result_count": facts.get("result_count") or 0, "size": facts.get("result_size"),
             "total_size": format_size(facts.get("result_size")),
             "problem": facts.get("problem") or ""}
+
+    def _started(self, sample: dict[str, Any], began: float, finish: float) -> float:
+        """When its run began in Galaxy: not at all if it has none, with the sample if that is not known."""
+        submitted = self.submitted.get(sample["key"])
+        if not sample["invocation"]:
+            return finish
+        return min(max(parse_time(submitted), began), finish) if submitted else began
 
     def _link(self, path: str, identity: str | None) -> str:
         if not (identity and self.server):

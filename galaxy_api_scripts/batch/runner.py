@@ -16,6 +16,7 @@ from common import NON_TERMINAL_DATASET_STATES, TRY_LATER, Galaxy, GalaxyError, 
 from galaxy_api_scripts.batch.ledger import Ledger, Sample, utc_now
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.reconcile import fetch_summaries
+from galaxy_api_scripts.batch.retry import WANTED
 from galaxy_api_scripts.batch.running_sample import BatchContext, RunningSample
 from galaxy_api_scripts.batch.samples import begin_again, find_or_add, give_up
 from galaxy_api_scripts.batch.shared_uploads import SharedUploads
@@ -50,17 +51,20 @@ class BatchRunner:
                unique_title: bool = True) -> Sample:
         """Queue the sample of that name for that request, unless it runs or has ended: the one in the ledger, or a new one.
 
-        `purpose` is the request's by default, see samples.py. One in a state among `again` gets another invocation. `place`
-        is where messages say that it stands. A new one's history is called `title`, or by its name and the workflow's, and
-        with `unique_title` by the sample's key too. `require_unchanged` may raise right before the submission.
+        `purpose` is the request's by default, see samples.py. One in a state among `again` gets another invocation; if only
+        `failed` is among these and `context.retry_in_place` says so, its failed jobs run again, where that is enough.
+        `place` is where messages say that it stands. A new one's history is called `title`, or by its name and the
+        workflow's, and with `unique_title` by the sample's key too. `require_unchanged` may raise right before the
+        submission.
         """
         sample = find_or_add(self.ledger, name, request, purpose, place, title, unique_title)
         # Results are asked for, and were never downloaded. Without `wait` there are none to ask for.
-        undelivered = self.context.folder and self.context.wait and not sample.notes.results
+        undelivered = self.context.wait and ((self.context.folder and not sample.notes.results) or (
+            set(self.context.share_with) - set(sample.notes.shared_with)))
         # Polling or a download failed, not the invocation: that may still be running, or have ended well.
         if sample.state in (*again, "fetch pending") or (
                 sample.state == "failed" and sample.failed_step in (Stage.RUN, Stage.DELIVER)):
-            begin_again(self.galaxy, sample)
+            begin_again(self.galaxy, sample, self.context.retry_in_place and list(again) == ["failed"])
         if sample.state == "gone" or (sample.state == "ok" and undelivered):
             sample.save(state="waiting", message=None, ended=None)
         if sample.state in ("waiting", "running") and sample.key not in self.running:
@@ -139,7 +143,7 @@ class BatchRunner:
 
     @property
     def all_submitted(self) -> bool:
-        return all(entry.sample.invocation for entry in self.running.values()) and \
+        return all(entry.sample.invocation and entry.sample.notes.rerun != WANTED for entry in self.running.values()) and \
             (not self.queue or len(self.running) >= self.max_running)
 
     def run_round(self) -> Iterator[Sample]:

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from common import TRY_LATER, Galaxy, GalaxyError
-from galaxy_api_scripts.batch import reconcile, samples
-from galaxy_api_scripts.batch.facts import note_failure, note_results
+from galaxy_api_scripts.batch import reconcile, retry, samples
+from galaxy_api_scripts.batch.delivery import deliver, share_history
+from galaxy_api_scripts.batch.facts import note_failure
 from galaxy_api_scripts.batch.ledger import Sample, describe_error, utc_now
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.shared_uploads import SharedUploads
-from galaxy_api_scripts.datasets.download import DownloadFolder
 from galaxy_api_scripts.datasets.target_history import create_history_once
 from galaxy_api_scripts.datasets.upload import discard_dataset
 from galaxy_api_scripts.files import prepare_folder, prepare_folder_below
-from galaxy_api_scripts.invocations.invocation import InvocationFailed, InvocationPoller, invocation_outputs, output_datasets
+from galaxy_api_scripts.invocations.invocation import InvocationFailed, InvocationPoller
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
 
@@ -30,7 +30,6 @@ RESTARTED = "killed when Galaxy was restarted"      # Galaxy 26.1 of jobs that i
 MAKING_LIMIT = (600, 5 * 10**6)
 QUEUED_LIMIT = 6 * 3600
 MAX_RETRIES = 3             # of an upload whose job was lost, and of an invocation whose job was killed with Galaxy
-PARALLEL_DOWNLOADS = 4
 
 
 @dataclass
@@ -45,6 +44,8 @@ class BatchContext:
     wait: bool = True                       # else a sample ends with the submission of its invocation
     shared_history: Callable[[], str] | None = None     # the id of the history for all; else each sample has its own
     on_end: Callable[[Sample, str], None] | None = None     # called with the state before that is saved: again, after a kill
+    retry_in_place: bool = False            # whether only the failed jobs of samples that have failed run again
+    share_with: Sequence[str] = ()          # with whom each history is shared, as `sharing.parse_audience` takes it
     refusals: int = 0                       # histories and submissions that Galaxy has refused in a row
     active: bool = field(default=False, init=False)         # whether anything was done in this round
 
@@ -85,7 +86,7 @@ class RunningSample:
             stage, remains = self.sample.stage, ""
             if stage in (Stage.SEND, Stage.UPLOAD, Stage.SUBMIT):
                 remains = f"; what was uploaded stays in history {self.sample.history}, where another attempt takes it again"
-            self.end("fetch pending" if stage == Stage.DELIVER else "failed", failed_step=stage,
+            self.end("fetch pending" if stage in (Stage.DELIVER, Stage.SHARE) else "failed", failed_step=stage,
                      message=describe_error(error) + remains)
             return True
 
@@ -196,39 +197,34 @@ class RunningSample:
 
     def _poll(self, summary: dict[str, Any] | GalaxyError | None) -> bool:
         sample = self.sample
+        if sample.notes.rerun == retry.WANTED:
+            self.context.active = True
+            if not retry.rerun_in_place(self.galaxy, sample, bool(self.request)):
+                samples.begin_new_run(self.galaxy, sample, attempt=sample.attempt)
+            return False
         sample.reach(Stage.RUN)
         if summary is None:         # submitted a moment ago
             return False
         if isinstance(summary, GalaxyError):
             raise summary
         if self.poller is None:
-            self.poller = InvocationPoller(self.galaxy, str(sample.invocation), False,
-                                           *sample.notes.last_poll or (None, 0.0))
+            last_summary, last_change = sample.notes.last_poll or (None, 0.0)
+            self.poller = InvocationPoller(self.galaxy, str(sample.invocation), last_summary=last_summary,
+                                           last_change=last_change, reruns=bool(sample.notes.rerun))
         invocation = self.poller.check(summary)
         if invocation is None:
             return False
         with sample.step(Stage.FINISH):
             reconcile.cancel_late(self.galaxy, sample, invocation)
-        if self.context.folder:
+        if self.context.folder and not sample.notes.results:
             with sample.step(Stage.DELIVER):
                 root = prepare_folder(str(self.context.folder), "--download")
-                folder = self._deliver(prepare_folder_below(root, sample.notes.folder), invocation)
+                folder = deliver(self.galaxy, sample, prepare_folder_below(root, sample.notes.folder), invocation,
+                                 self.context.labels)
             sample.save(results=folder)
+        share_history(self.galaxy, sample, self.context.share_with)
         self.end("ok")
         return True
-
-    def _deliver(self, to: Path, invocation: dict[str, Any]) -> str:
-        """Download the results; the absolute path of their folder."""
-        datasets = output_datasets(self.galaxy, outputs := invocation_outputs(invocation, self.context.labels))
-        items = [item for members in datasets.values() for item in members]
-        folder = DownloadFolder(self.galaxy, to, renewed=True)
-        problems = [describe_error(result) if isinstance(result, GalaxyError) else f"{item.label}: {describe_error(result)}"
-                    for item, result in folder.download(items, PARALLEL_DOWNLOADS) if isinstance(result, Exception)]
-        if problems:
-            raise GalaxyError(f"the run is ok, but {len(problems)} of {len(items)} results could not be fetched, which the "
-                              f"next visit tries again: {problems[0]}")
-        note_results(self.sample, outputs, datasets)
-        return str(folder.folder.resolve())
 
     def _fail(self, error: InvocationFailed) -> bool:
         """Save how the invocation has failed; whether that ends the sample: a job that was killed with Galaxy is worth

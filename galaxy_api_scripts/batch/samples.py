@@ -18,6 +18,7 @@ from common import Galaxy
 from galaxy_api_scripts.batch.ledger import Ledger, Sample
 from galaxy_api_scripts.batch.ledger_reader import FAILURE_STATES
 from galaxy_api_scripts.batch.notes import Stage
+from galaxy_api_scripts.batch.retry import WANTED, failed_in_jobs
 from galaxy_api_scripts.batch.shared_uploads import is_usable
 from galaxy_api_scripts.datasets.hashing import hash_files
 from galaxy_api_scripts.datasets.target_history import KEY_LENGTH, NAME_LENGTH, name_with_key
@@ -124,25 +125,38 @@ def stable_hash(*values: Any) -> str:
 
 # ------------------------------------------------------------------------------------------------------ to begin again
 
-def begin_again(galaxy: Galaxy, sample: Sample) -> None:
-    """Let a sample begin again at the stage where it failed: a new run takes the last one's inputs if they are usable."""
+def begin_again(galaxy: Galaxy, sample: Sample, in_place: bool = False) -> None:
+    """Let a sample begin again at the stage where it failed: a new run takes the last one's inputs if they are usable. With
+    `in_place`, where only jobs have failed, these run again in the same invocation."""
     restart: dict[str, Any] = {"state": "waiting", "stage": None, "failed_step": None, "message": None, "ended": None}
     may_still_run = sample.failed_step == Stage.RUN and galaxy.get_or_none(f"invocations/{sample.invocation}")
-    if sample.failed_step == Stage.DELIVER or may_still_run:
+    if sample.failed_step in (Stage.DELIVER, Stage.SHARE) or may_still_run:
         sample.save(**restart)
         return
-    if sample.history and (galaxy.get_or_none(f"histories/{sample.history}") or {}).get("deleted", True):
+    if in_place and failed_in_jobs(sample) and not _has_lost_history(galaxy, sample):
+        sample.save(**restart, attempt=sample.attempt + 1, rerun=WANTED, reruns=None, last_poll=None)
+        return
+    begin_new_run(galaxy, sample, **restart)
+
+
+def begin_new_run(galaxy: Galaxy, sample: Sample, **changes: Any) -> None:
+    """Let a sample have another invocation, with the last one's inputs if they are usable."""
+    if _has_lost_history(galaxy, sample):
         sample.save(history=None, inputs=None, history_requested=None)
     inputs = sample.notes.inputs or {}
     usable = all(is_usable(galaxy, value) for value in inputs.values() if isinstance(value, dict))
-    sample.save(**restart, **new_attempt(sample), inputs=inputs if inputs and usable else None, results=None)
+    sample.save(**{**new_attempt(sample), "inputs": inputs if inputs and usable else None, "results": None, **changes})
+
+
+def _has_lost_history(galaxy: Galaxy, sample: Sample) -> bool:
+    return bool(sample.history and (galaxy.get_or_none(f"histories/{sample.history}") or {}).get("deleted", True))
 
 
 def new_attempt(sample: Sample) -> dict[str, Any]:
     """The changes that let a sample have another invocation, which its last one is not taken for."""
     earlier_runs = [*sample.notes.earlier_runs, *([sample.invocation] if sample.invocation else [])]
     return {"attempt": sample.attempt + 1, "invocation": None, "earlier_runs": earlier_runs, "asked": None,
-            "last_poll": None}
+            "last_poll": None, "rerun": None, "reruns": None, "shared_with": None}
 
 
 def give_up(sample: Sample) -> None:

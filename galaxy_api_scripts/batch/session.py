@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from common import UNATTENDED, Galaxy, int_option, output_options
+from common import UNATTENDED, USAGE, Galaxy, GalaxyError, int_option, output_options
 from galaxy_api_scripts.batch.ledger import Ledger
 from galaxy_api_scripts.batch.ledger_reader import read_lanes
 from galaxy_api_scripts.batch.runner import BatchRunner
@@ -17,6 +17,7 @@ from galaxy_api_scripts.datasets.target_history import name_with_key
 from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.invocations.invocation import parse_labels
 from galaxy_api_scripts.progress import date_lines, enable_bars
+from galaxy_api_scripts.sharing import parse_audience
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.run import (
     WorkflowCheck,
@@ -40,7 +41,12 @@ class BatchSession:
         self.max_running = int_option(args, "--max-running", 1) or 1
         self.labels = parse_labels(args["--outputs"])
         self.tags = [parse_tag(tag) for tag in args["--tag"]]
-        self.lanes = parse_lanes(args["--lanes"], args["--together"])
+        self.share_with = [word.strip() for word in (args["--share-with"] or "").split(",") if word.strip()]
+        parse_audience(self.share_with, "--share-with")
+        self.retry = args["--retry"] or ("jobs" if args["--retry-failed"] else None)    # None: what has failed stays
+        if self.retry not in (None, "jobs", "run"):
+            raise GalaxyError(f"--retry={self.retry}: expected jobs or run", USAGE)
+        self.lanes, self.is_new_ledger = parse_lanes(args["--lanes"], args["--together"]), False
         self.parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
 
     def connect(self) -> Galaxy:
@@ -51,7 +57,9 @@ class BatchSession:
 
     def resume_lanes(self, ledger_file: Path) -> Lanes:
         """How lanes are put together: as the ledger began, else as the options say."""
-        self.lanes = resume_lanes(self.args["--lanes"], self.args["--together"], read_lanes(ledger_file))
+        began = read_lanes(ledger_file)
+        self.is_new_ledger = began is None
+        self.lanes = resume_lanes(self.args["--lanes"], self.args["--together"], began)
         return self.lanes
 
     def check_workflow(self) -> WorkflowCheck:
@@ -59,7 +67,7 @@ class BatchSession:
         self.user = self.galaxy.current_user()
         workflow = resolve_workflow(self.galaxy, self.args["WORKFLOW"])
         return check_workflow(self.galaxy, workflow, self.parameters, self.labels, bool(self.args["--download"]),
-                              **invocation_options(self.args))
+                              bool(self.args.get("--deferred")), **invocation_options(self.args))
 
     def _is_same_server(self, ledger: Ledger) -> bool:
         """Whether this is the server that the ledger was made for, by another address: it has a history of a name that ends
@@ -82,7 +90,9 @@ class BatchSession:
         folder = prepare_folder(download, "--download") if download else None
         user = str(self.user.get("username") or self.user["id"])
         with Ledger(ledger_file, self._is_same_server, server=self.galaxy.base, user=user, **about) as ledger:
-            if not ledger.samples():
+            if self.is_new_ledger and not ledger.notes.lanes:
                 ledger.save(lanes=self.lanes.describe())
-            yield BatchRunner(self.galaxy, ledger, self.max_running, folder, self.labels,
-                              shared_history=shared_history and (lambda: shared_history(ledger)))
+            runner = BatchRunner(self.galaxy, ledger, self.max_running, folder, self.labels,
+                                 shared_history=shared_history and (lambda: shared_history(ledger)))
+            runner.context.share_with, runner.context.retry_in_place = self.share_with, self.retry == "jobs"
+            yield runner

@@ -135,7 +135,8 @@ class SheetInputs:
             self._reject(inputs, index, row, columns[0],
                          f"{value.place} is a collection, and can't be an element of another")
             return []
-        is_list = isinstance(value, CollectionInput) and value.type.startswith("list") and not is_deep
+        is_list = isinstance(value, CollectionInput) and value.type.startswith("list") and not (
+            is_deep or is_sample_sheet(self.specs[index]))
         return _name_elements(row.sample, [element for _, element in value.elements] if is_list else [value])
 
     # ------------------------------------------------------------------------------------- which column is which input
@@ -264,7 +265,9 @@ def _as_sample_sheet(sheet: SampleSheet, inputs: InputValues, spec: InputSpec, c
             sheet.note(None, column, problem, sheet.line)
     for name, (row, value) in elements.items():
         if isinstance(value, CollectionInput) and value.type.startswith("list"):
-            sheet.note(row, columns[0], "is several files, and an element of a sample sheet is one")
+            elements[name] = row, value.elements[0][1]
+            if len(value.elements) > 1:
+                sheet.note(row, columns[0], "is several files, and an element of a sample sheet is one")
         if any(needed and column not in sheet.columns for column, needed in column_names(spec).items()):
             continue
         try:

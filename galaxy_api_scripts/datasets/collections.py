@@ -219,7 +219,8 @@ def collection_problems(galaxy: Galaxy, collection: dict[str, Any], elements: di
         known = hashes.get(dataset["id"], {}) if dataset else {}
         sent = known_hashes(leaves[identifiers]).get("sha256")
         problem = "Galaxy has no such element"
-        if dataset and dataset["state"] not in ("ok", "empty"):
+        good = ("ok", "empty", *(["deferred"] if part.source and part.source.deferred else []))
+        if dataset and dataset["state"] not in good:
             why = galaxy.get(f"datasets/{dataset['id']}").get("misc_info") or "Galaxy does not say why"
             problem = f"dataset {dataset['id']} ended in state {dataset['state']}: {why}"
         elif dataset and part.source and part.source.size not in (None, dataset["file_size"]):

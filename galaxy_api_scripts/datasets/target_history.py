@@ -40,17 +40,18 @@ def find_writable_history(galaxy: Galaxy, text: str, user: dict[str, Any]) -> di
 
 
 @contextlib.contextmanager
-def open_target_history(galaxy: Galaxy, text: str, sources: list[Source], dry_run: bool = False, *marks: Any
-                        ) -> Iterator[TargetHistory]:
+def open_target_history(galaxy: Galaxy, text: str, sources: list[Source], dry_run: bool = False, *marks: Any,
+                        user: dict[str, Any] | None = None) -> Iterator[TargetHistory]:
     """The history that a command line names by its id, its exact name, or new:NAME, with a checkpoint for the line's work.
 
     A new one is made, unless `dry_run`, or taken over from an earlier run for the same `sources` and `marks` that was killed
-    or failed. What the user may not do is refused here: Galaxy takes bytes from everybody and checks the key only later.
+    or failed. `user` is whose key this is, where the caller has asked. What that user may not do is refused here: Galaxy
+    takes bytes from everybody and checks the key only later.
     """
     is_new = text.startswith("new:")
     if not text.removeprefix("new:").strip():
         raise GalaxyError("HISTORY is empty: expected an id or a name: is a variable unset?", USAGE)
-    user = galaxy.current_user()
+    user = user or galaxy.current_user()
     existing = "" if is_new else str(find_writable_history(galaxy, text, user)["id"])
     if dry_run:
         yield TargetHistory(existing)

@@ -5,7 +5,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -38,7 +38,14 @@ from galaxy_api_scripts.workflows.definition import (
     tool_problems,
     tool_table,
 )
-from galaxy_api_scripts.workflows.inputs import INPUT_KINDS, CollectionInput, InputValues, iter_datasets
+from galaxy_api_scripts.workflows.inputs import (
+    INPUT_KINDS,
+    CollectionInput,
+    DatasetInput,
+    InputValues,
+    iter_datasets,
+    map_datasets,
+)
 from galaxy_api_scripts.workflows.parameters import (
     CORRECTED,
     add_runtime_inputs,
@@ -147,14 +154,16 @@ class WorkflowCheck:
     options: dict[str, Any]
     problems: list[str] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
+    deferred: bool = False      # whether Galaxy is to fetch URLs only for the jobs that read them
 
     def make_request(self, inputs: InputValues) -> RunRequest:
         """A run on these inputs, which have no problems."""
         give_default_files(self.workflow, inputs)
+        if self.deferred:
+            inputs.values = {index: map_datasets(value, _defer_url) for index, value in inputs.values.items()}
         for value in inputs.values.values():
-            if isinstance(value, CollectionInput) and {"record", "sample_sheet"} & {*value.type.split(":")}:
-                releases.require(inputs.resolver.galaxy, releases.SAMPLE_SHEETS, f"a collection of type {value.type}",
-                                 "make a list there")
+            if isinstance(value, CollectionInput):
+                releases.require_collection_type(inputs.resolver.galaxy, value.type)
         return RunRequest(self.workflow, inputs, self.parameters, self.options)
 
     def raise_problems(self, problems: list[str]) -> None:
@@ -170,8 +179,14 @@ class WorkflowCheck:
         raise GalaxyError(f"{summary}, so nothing was sent", USAGE, table="\n".join([*tables, *self.tables]))
 
 
+def _defer_url(dataset: DatasetInput) -> DatasetInput:
+    is_url = dataset.source and dataset.source.is_url and not dataset.source.components
+    return replace(dataset, source=replace(dataset.source, deferred=True)) if dataset.source and is_url else dataset
+
+
 def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[str, str, str]] = (),
-                   labels: Iterable[str] = (), to_download: bool = False, **options: Any) -> WorkflowCheck:
+                   labels: Iterable[str] = (), to_download: bool = False, deferred: bool = False, **options: Any
+                   ) -> WorkflowCheck:
     """Check a workflow before any run: the (step, name, value) of `parameters`, the server's tools, the outputs that
     `labels` name, and where outputs are `to_download`, that it marks some. `options` are more of an invocation's fields."""
     parameters = list(parameters)
@@ -179,7 +194,7 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
     content = workflow["content"]
     chosen, errors = resolve_parameters(workflow, parameters, galaxy)
     check = WorkflowCheck(workflow, chosen, options, [str(error) for error in errors],
-                          list(dict.fromkeys(error.table for error in errors if error.table)))
+                          list(dict.fromkeys(error.table for error in errors if error.table)), deferred)
     restrict_by_connections(workflow)
     check.problems += add_runtime_inputs(galaxy, workflow, chosen)
     missing = [row for row in tool_problems(galaxy, workflow_id, content, workflow["editor"]) if row["is_missing"]]

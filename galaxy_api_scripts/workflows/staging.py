@@ -109,7 +109,7 @@ class Staging:
 def give_default_files(workflow: dict[str, Any], inputs: InputValues) -> None:
     """Give the inputs that have none their default files, where the workflow has a subworkflow: Galaxy 26.1 then fails over
     them ("'MutationDict' object has no attribute"), and takes them by itself otherwise."""
-    if not any(step.get("type") == "subworkflow" for step in workflow["steps"].values()):
+    if not any(step.get("type") == "subworkflow" for step in (workflow.get("steps") or {}).values()):
         return
     for spec in inputs.specs.values():
         default = spec.settings.get("default") if spec.kind == "dataset" and spec.index not in inputs.values else None

@@ -56,6 +56,10 @@ LACKS = {
         GET `/api/dataset_collections/ID?view=collection` answers without `elements_states`: the elements are counted."""),
     "quota": Lack("25.1", "jobs that wait where a quota is used up", (), ADAPTED, """
         A fetch runs all the same (24.1.4, 25.0.4), so no script meets a paused one."""),
+    "single reads": Lack("25.0", "collections of type paired_or_unpaired",
+                         ("collection_create.py", "workflow_batch.py", "workflow_run.py"), REFUSED, """
+        POST `/api/dataset_collections` knows no such type, so one is refused before anything is sent: `a collection of
+        type list:paired_or_unpaired needs Galaxy 25.0 or later, and SERVER is 24.2: make a list there`."""),
     "sample sheets": Lack("25.1", "collections of type record and sample_sheet", ("workflow_run.py",), REFUSED, """
         POST `/api/dataset_collections` knows no such type, so a job file with one is refused before anything is sent:
         `a collection of type record needs Galaxy 25.1 or later, and SERVER is 25.0: make a list there`."""),

@@ -184,3 +184,24 @@ def test_bytes_that_change_on_their_way(person, tmp_path, damaged, script, capsy
     _, found = held(person, history, out.strip())
     assert found["bad",]["state"] == "ok" and found["bad",]["file_size"] == 0
     assert raw(person, found["good",]) == b"some bytes\n"
+
+
+@pytest.mark.needs("single reads")
+def test_lists_in_a_list_and_single_reads(person, tmp_path):
+    """Of files, then of the datasets that the first one holds."""
+    for name in ("x/a_R1.fastq", "x/a_R2.fastq", "y/b.fastq"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"@{name}\nACGT\n+\nIIII\n")
+    history = person.new_history(f"deep {secrets.token_hex(3)}")
+    for kind, names in (
+            ("list:list:paired_or_unpaired", [("x", "a", "forward"), ("x", "a", "reverse"), ("y", "b", "unpaired")]),
+            ("list:list", [("x", "a_R1"), ("x", "a_R2"), ("y", "b")])):
+        collection, _ = created(person, "--recursive", f"--type={kind}", person.key, person.url, history, kind, tmp_path)
+        about, found = held(person, history, collection)
+        assert (about["collection_type"], list(found)) == (kind, names)
+        assert [raw(person, dataset).split(b"\n")[0] for dataset in found.values()] == [
+            b"@x/a_R1.fastq", b"@x/a_R2.fastq", b"@y/b.fastq"]
+    ids = [f"hda:{dataset['id']}" for dataset in found.values()][1:]
+    collection, _ = created(person, "--type=list:paired_or_unpaired", person.key, person.url, history, "again", *ids[1:])
+    about, copies = held(person, history, collection)
+    assert about["collection_type"] == "list:paired_or_unpaired" and [names[1:] for names in copies] == [("unpaired",)]

@@ -126,6 +126,28 @@ def test_an_upload_that_failed_is_refused_with_the_reason(person, state):
     assert (ended.returncode, ended.stdout) == (1, "") and "is an upload, whose data Galaxy does not keep" in ended.stderr
 
 
+def test_a_batch_tries_failed_jobs_again_in_place_and_shares(person, server, linked, state, tmp_path):
+    """A sample whose job fails once: no second run, its results are there, and a friend reads the history."""
+    friend, sheet = Person(server), tmp_path / "sheet.tsv"
+    sheet.write_text(f"sample\ttable\nonce\thda:{linked.dataset}\n")
+    line = ["workflow_batch.py", "--format=json", f"--download={tmp_path}/out", f"--share-with={friend.email}", person.key,
+            person.url, WORKFLOWS / "first.gxwf.yml", sheet]
+    linked.hide()
+    ended = person.run(*line, **state)
+    [row] = json.loads(ended.stdout)
+    assert (ended.returncode, row["state"]) == (1, "failed") and not reads(friend, f"histories/{row['history']}")
+    linked.show()
+    ended = person.run(line[0], "--retry-failed", *line[1:], **state)
+    [again] = json.loads(ended.stdout)
+    assert (ended.returncode, ended.stderr, again["state"], again["attempt"]) == (0, "", "ok", 2), ended
+    assert again["invocation"] == row["invocation"]
+    assert len(person.look("invocations", history_id=row["history"])) == 1
+    assert [path.read_text() for path in (tmp_path / "out" / "once").glob("*.tabular")] == ["a\t21\n"]
+    assert reads(friend, f"histories/{row['history']}")
+    ended = person.run(line[0], "--retry-failed", *line[1:], **state)
+    assert (ended.returncode, ended.stderr) == (0, "") and json.loads(ended.stdout) == []
+
+
 # --------------------------------------------------------------------------------------------------------------- sharing
 
 def test_a_history_is_shared_with_each_kind_and_read_as_the_other_user(person, server):

@@ -150,3 +150,40 @@ def test_values_that_inputs_do_not_take_are_all_told_and_nothing_is_sent(person,
         assert [said for _, said in values.values() if said not in ended.stderr] == []
         assert "Traceback" not in ended.stderr and person.key not in ended.stderr
     assert len(person.look("histories")) == before
+
+
+def test_a_sheet_gives_a_sample_sheet_its_values_lists_in_a_list_and_several_values(person, folder):
+    for sample in ("s1", "s2"):
+        (folder / sample).mkdir()
+        (folder / sample / "in.tsv").write_text(f"{sample}\n")
+    (folder / "sheet.csv").write_text('sample,reads,deep,picks,dose,note\ns1,s1/in.tsv,s1,"md5,sha1",05,NO\n'
+                                      's2,s2/in.tsv,s2,"md5,sha1",7,\n')
+    line = ["workflow_batch.py", "--as-collection", person.key, person.url, WORKFLOWS / "sheet.gxwf.yml",
+            folder / "sheet.csv"]
+    ended = person.run(*line, f"--download={folder}/results")
+    assert (ended.returncode, ended.stderr) == (0, ""), ended
+    read = {name.rpartition(".")[0]: text for name, text in on_disk(folder / "results" / "sheet").items()}
+    assert read == {
+        "values": "element_identifier\tdose\tnote\ns1\t5\tNO\ns2\t7\t-\n",
+        "deep copy/s1/in": "s1\n", "deep copy/s2/in": "s2\n",
+        **{f"sums/{sample}": "#md5\tsha1\n" + "\t".join(hashlib.new(name, f"{sample}\n".encode()).hexdigest()
+                                                        for name in ("md5", "sha1")) + "\n" for sample in ("s1", "s2")}}
+    before = len(person.look("histories"))
+    (folder / "sheet.csv").write_text('sample,reads,deep,picks,dose\ns1,s1/in.tsv,s1,"md5,sha3",x\n'
+                                      's2,*.tsv,s2,"md5,sha3",7\n')
+    refused = person.run(*line, f"--ledger={folder}/another")
+    assert refused.returncode == 2 and len(person.look("histories")) == before
+    for words in ("'sha3' is not one of md5, sha1, sha256", "is several files, and an element of a sample sheet is one",
+                  "input reads: dose: 'x' is not an integer"):
+        assert words in refused.stderr
+
+
+def test_composite_and_deferred_datasets_are_uploaded(person, folder):
+    line = ["dataset_upload.py", "--wait", "--format=value", "--fields=id,state", person.key, person.url, "new:composite"]
+    dataset, state = person.value(*line, "--ext=imzml", folder / "scan.ibd", folder / "scan.imzML").split("\t")
+    assert state == "ok" and [extra_file(person, dataset, name) for name in ("imzml", "ibd")] == ["index\n", "data\n"]
+    dataset, state = person.value(*line, "--deferred", "--name=far.tsv", FAR).split("\t")
+    about = person.look(f"datasets/{dataset}")
+    assert (state, about["name"], about["sources"][0]["source_uri"]) == ("deferred", "far.tsv", FAR)
+    for words in (["--ext=imzml", folder / "scan.ibd"], ["--deferred", folder / "t.tsv"]):
+        assert person.run(*line, *words).returncode == 2

@@ -70,6 +70,9 @@ def test_list_of_others(person, admin):
     assert told(person, *line, "--published").split() == [published]
     assert told(person, *line, "--published", "--shared").split() == [shared, published]
     assert "Wet days" in told(person, "workflow_show.py", person.key, person.url, published)
+    page = admin.look(f"workflows/{published}/sharing")["username_and_slug"]
+    for name in (f"{mark} b", f"{mark} a", f"{person.url}/published/workflow?id={published}", f"{person.url}/{page}"):
+        assert "Wet days" in told(person, "workflow_show.py", person.key, person.url, name)
     for script in ("workflow_show.py", "workflow_export.py", "workflow_template.py"):
         ended = person.run(script, person.key, person.url, own)
         assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1) and "403" in ended.stderr

@@ -322,11 +322,11 @@ def test_a_unit_that_failed_stays_and_its_command_is_run_once(watched):
     again = watched.run(*options)
     assert (again.status, again.out, again.err) == (DONE, "", "")
     assert (watched.folder / "told").read_text() == "a: 2 (copy): step 2 is no good\n" and len(watched.begun) == 2
-    still = watched.run(*options, "--retry-failed")
+    still = watched.run(*options, "--retry=run")
     assert (still.status, still.rows) == (FAILED, [["a", "failed"]])
     assert (watched.folder / "told").read_text() == "a: 2 (copy): step 2 is no good\n" * 2
     watched.ends.clear()
-    retried = watched.run(*options, "--retry-failed")
+    retried = watched.run(*options, "--retry=run")
     assert (retried.status, retried.rows, retried.err) == (DONE, [["a", "ok"]], "")
     assert [name for name, _ in watched.begun] == ["a", "b", "a", "a"] and names(watched.inbox) == []
     assert watched.units() == [("a", "ok"), ("b", "ok")]
@@ -382,7 +382,7 @@ def test_a_unit_that_can_not_be_run_is_reported_once(watched):
     assert (ended.status, ended.err.count("\n")) == (FAILED, 1) and ended.err.endswith(f": run1: {problem}\n")
     again = watched.run(*options)
     assert (again.status, again.out, again.err) == (DONE, "", "")
-    asked = watched.run(*options, "--retry-failed")
+    asked = watched.run(*options, "--retry=run")
     assert asked.status == FAILED and asked.err.endswith(f": run1: {problem}\n")
     assert (watched.folder / "told").read_text() == f"run1 {problem}\n" * 2
     assert watched.units() == [("run1", "failed")] and watched.begun == []
@@ -686,20 +686,20 @@ def test_a_unit_missed_while_the_server_was_away_is_taken_later(watched, monkeyp
     watched.ends.clear()
     reset, away = runner.begin_again, [True]
 
-    def unless_away(galaxy, sample):
+    def unless_away(galaxy, sample, *how):
         if away and away.pop():
             raise GalaxyError(f"{URL} can't be reached: try again later", TRY_LATER)
-        reset(galaxy, sample)
+        reset(galaxy, sample, *how)
     monkeypatch.setattr(runner, "begin_again", unless_away)
     watched.drop("b.tsv")
-    assert watched.run("--retry-failed").status == TRY_LATER
+    assert watched.run("--retry=run").status == TRY_LATER
     away.append(True)
     # so that it happens to one that stays in a later look
     watched.inbox.rename(watched.folder / "away")
     watched.inbox.mkdir()
     monkeypatch.setattr(watched.now, "sleep", stays(watched, lambda: watched.inbox.rmdir(), lambda: (
         watched.folder / "away").rename(watched.inbox), *[wait] * 9))
-    ended = watched.run("--retry-failed", "--pause=1", once=False)
+    ended = watched.run("--retry=run", "--pause=1", once=False)
     assert ended.rows == [["a", "ok"], ["b", "ok"]] and ended.err.count("can't be reached") == 1
 
 

@@ -41,7 +41,7 @@ def test_a_page_has_what_became_of_each_sample(path):
     for words in (
             "samples.tsv", "\u2717 1 of 4 failed, 2 still under way", "Workflow RNA-seq, paired", "User core",
             "NX26-0002, at step 3 (Align): rna_star 2.7.11a+galaxy1, exit code 109", "--limitBAMsortRAM 34000000001",
-            "running: run", "2026-03-01 10:00 1 h", "aligned reads bam, 1.7 GiB", "counts tabular, 304.7 KiB",
+            "\u25b6 NX26-0003 running 2026-03-01 10:00 1 h", "aligned reads bam, 1.7 GiB", "counts tabular, 304.7 KiB",
             "median 2 min", "RNA-seq, paired 4 2", "Galaxy 26.1.1 2", "galaxy-api-scripts 0.1.0 2", "0.39+galaxy2 2 2",
             "\u2717 1 failed", "\u25cb 1 waiting", "Ctrl+F"):
         assert words in page.text, words

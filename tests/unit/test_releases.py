@@ -140,8 +140,8 @@ def test_a_refusal_that_only_mentions_hashes_is_reported_where_they_are_taken(ol
 def test_what_24_1_got_wrong_is_sent_once_more(old, script, tmp_path, monkeypatch):
     """Its MD5 is another one than Galaxy's: of other bytes, for all that Galaxy can tell."""
     (tmp_path / "a.txt").write_text("aaa")
-    real, wrong = hashing.hash_file, ["0" * 32]
-    monkeypatch.setattr(upload, "hash_file", lambda path, algorithm: wrong.pop() if wrong else real(path, algorithm))
+    real, wrong = hashing.hash_files, ["0" * 32]
+    monkeypatch.setattr(upload, "hash_files", lambda paths, algorithm: wrong.pop() if wrong else real(paths, algorithm))
     fetches = uploaded(script, old, tmp_path / "a.txt")
     assert [one["targets"][0]["elements"][0]["MD5"] for one in fetches] == [
         "0" * 32, hashlib.md5(b"aaa").hexdigest()]
@@ -151,7 +151,7 @@ def test_what_24_1_got_wrong_is_sent_once_more(old, script, tmp_path, monkeypatc
 def test_a_large_file_is_hashed_both_ways_while_it_is_sent(old, script, tmp_path, monkeypatch):
     """The server is asked first, so that nothing is read twice."""
     monkeypatch.setattr(tus, "LARGE_FILE", 5)
-    monkeypatch.setattr(upload, "hash_file", None)
+    monkeypatch.setattr(upload, "hash_files", None)
     (tmp_path / "a.txt").write_text("a" * 9)
     [fetch] = uploaded(script, old, tmp_path / "a.txt")
     assert fetch["targets"][0]["elements"][0]["MD5"] == hashlib.md5(b"a" * 9).hexdigest()
@@ -177,7 +177,7 @@ def test_a_run_killed_after_its_fetch_on_24_1_is_resumed(old, script, tmp_path, 
 def test_nested_elements_and_urls_go_to_24_1_in_its_own_words(old, capsys, tmp_path):
     (tmp_path / "f").write_text("fff")
     sha, md5 = ([{"hash_function": name, "hash_value": f"of {name}"}] for name in ("SHA-256", "MD5"))
-    session = tus.Session("s", "f", str(tmp_path / "f"))
+    session = tus.Session("s", "f", [str(tmp_path / "f")])
     elements = upload._with_md5(Galaxy(KEY, old.url), [{"name": "pair", "elements": [
         {"src": "files", "name": "forward", "hashes": sha}, {"src": "url", "name": "reverse", "hashes": md5}]},
         {"src": "url", "name": "plain", "hashes": sha}, {"src": "url", "name": "other", "hashes": sha}], iter([session]))

@@ -33,6 +33,36 @@ def test_a_failed_invocation_with_all_that_the_page_shows(requests_mock):
     assert KEY not in html
 
 
+def test_parameters_elements_and_versions(requests_mock):
+    """And of the state there is one word only: Galaxy 26.1 calls a run whose jobs failed `completed`."""
+    runs = mapped(requests_mock, inputs={"0": {"label": "places", "src": "hdca", "id": "c0"}})
+    runs.collection("c0", {}, name="places", collection_type="list", element_count=60, elements_states={"ok": 60}, elements=[
+        {"element_identifier": f"place {number}", "element_type": "hda",
+         "object": {"id": f"e{number}", "state": "ok" if number else "error", "file_ext": "tabular", "file_size": 2048}}
+        for number in range(60)])
+    requests_mock.get(f"{API}/invocations/i/request", json={"parameters": {"1": {"cond": NASTY}},
+                                                            "replacement_params": {"name": "Oslo"}})
+    requests_mock.get(f"{API}/jobs/j1/parameters_display", json={"parameters": [
+        {"text": "Filter", "depth": 1, "value": [{"id": "e0", "src": "dce", "hid": None, "name": "place 0"}]},
+        {"text": "With condition", "depth": 2, "value": f"c2>20 {NASTY}"}, {"text": "Nothing", "depth": 1, "value": None}]})
+    html = a_page()
+    page = Page(html)
+    for words in ("Workflow Hot days, version 3", "Galaxy 26.1.1", "and 10 more", "1 cond <script>", "${name} Oslo",
+                  "60 elements place 0 tabular, 2.0 KiB, error place 1 tabular", "Filter place 0", "Nothing",
+                  "With condition c2>20 <script>"):
+        assert words in page.text, words
+    assert "State completed" not in page.text and "completed" not in page.text
+    assert f"{URL}/published/workflow?id=stored-w" in page.links and f"{URL}/datasets/e0" in page.links
+
+
+def test_galaxy_24_1_tells_neither_its_request_nor_more(requests_mock):
+    mapped(requests_mock)
+    requests_mock.get(f"{API}/invocations/i/request", status_code=404, json={"err_msg": "no such route"})
+    requests_mock.get(f"{API}/version", json={"version_major": "24.1", "version_minor": "4"})
+    text = Page(a_page()).text
+    assert "Galaxy 24.1.4" in text and "Parameters" not in text
+
+
 def test_the_page_loads_nothing_from_elsewhere(requests_mock):
     mapped(requests_mock)
     html = a_page()

@@ -134,7 +134,7 @@ def test_a_history_that_its_owner_deleted_stays_deleted(batch, server, death):
     history["deleted"] = True
     ended = batch(status=FAILED)
     assert history["deleted"] and "is cancelled: its history" in ended.rows["a"]["message"]
-    assert batch("--retry-failed").rows["a"]["state"] == "ok"
+    assert batch("--retry=run").rows["a"]["state"] == "ok"
     batch.once_each("a")
 
 
@@ -164,7 +164,7 @@ def test_a_ledger_of_schema_1_is_resumed(batch, server, death):
     assert sent.count("POST invocations") == 1 and sent.count("POST histories") == 1 and "DELETE invocation" not in sent
     assert {name: one["state"] for name, [one] in batch.units().items()} == {"a": "ok", "b": "failed", "c": "ok", "d": "ok"}
     assert {name: one["key"] for name, [one] in batch.units().items()} == {name: one["key"] for name, one in old.items()}
-    assert batch("--retry-failed", *options).sent == ["POST invocations"]
+    assert batch("--retry=run", *options).sent == ["POST invocations"]
     del server.runs[new["b"]["invocation"]]
     batch.once_each("a", "b", "c", "d")
 
@@ -228,7 +228,7 @@ def test_a_corrected_input_supersedes_the_failed_entry_and_takes_its_folder(batc
     batch.samples("V", "ok")
     (batch.folder / "V.tsv").write_text("V.tsv\n")
     assert batch(line, status=SOME_FAILED).rows["V"]["state"] == "failed"
-    assert batch(line, "--retry-failed").rows["V"]["results"].endswith("/out/V.2")
+    assert batch(line, "--retry=run").rows["V"]["results"].endswith("/out/V.2")
 
 
 
@@ -311,7 +311,7 @@ def test_a_failed_run_does_not_stop_the_others(batch, server):
     assert f"b: {row['message']}\n" in ended.err and ended.err.count("\n") == 1
     again = batch(status=SOME_FAILED)
     assert again.sent == [] and again.rows == {} and "failed before: b: --retry-failed runs them again" in again.err
-    retried = batch("--retry-failed")
+    retried = batch("--retry=run")
     assert retried.sent == ["POST invocations"] and list(retried.rows) == ["b"] and retried.rows["b"]["attempt"] == "2"
     first, second = [run for run in server.runs.values() if run["history_id"] == row["history"]]
     assert first["inputs"] == second["inputs"] and batch().sent == []
@@ -321,9 +321,9 @@ def test_a_batch_of_which_all_have_failed_exits_with_1(batch, server):
     batch.samples("a", "b")
     server.failures = {"a.tsv": ["x", "y"], "b.tsv": ["x"]}
     batch(status=FAILED)
-    assert batch("--retry-failed", status=SOME_FAILED).rows["a"]["attempt"] == "2"
+    assert batch("--retry=run", status=SOME_FAILED).rows["a"]["attempt"] == "2"
     server.histories[batch.units()["a"][0]["history"]]["deleted"] = True
-    assert sorted(batch("--retry-failed").sent) == ["POST fetch", "POST histories", "POST invocations", "POST upload"]
+    assert sorted(batch("--retry=run").sent) == ["POST fetch", "POST histories", "POST invocations", "POST upload"]
 
 
 def test_a_job_that_was_killed_with_galaxy_is_run_again_a_few_times(batch, server):
@@ -345,7 +345,7 @@ def test_after_five_refusals_in_a_row_nothing_more_is_begun(batch, server):
     assert {row["failed_step"] for row in ended.rows.values()} == {"submit"}
     assert "the last 5 runs were refused, so the 3 that wait were not begun" in ended.err
     server.answers.clear()
-    assert len(batch("--retry-failed").rows) == 8
+    assert len(batch("--retry=run").rows) == 8
     batch.once_each(*"abcdefgh")
 
 
@@ -417,7 +417,7 @@ def test_an_upload_that_arrived_damaged_is_sent_again_once(batch, server):
     ended = batch(status=SOME_FAILED)
     assert ended.rows["a"]["state"] == "ok" and ended.rows["b"]["failed_step"] == "upload"
     assert "ended in state error" in ended.rows["b"]["message"] and len(server.runs) == 1
-    assert batch("--retry-failed").rows["b"]["state"] == "ok"
+    assert batch("--retry=run").rows["b"]["state"] == "ok"
     batch.once_each("a", "b")
 
 
@@ -456,7 +456,7 @@ def test_a_week_of_visits_tells_each_failure_once_whatever_still_runs(batch, ser
     batch.capsys.readouterr()
     ledger_show.main([*(f"--acknowledge={name}" for name in bad), book])
     assert ledger_show.main(["--check", book]) == DONE and batch.capsys.readouterr().out == ""
-    batch("--once", "--retry-failed", status=None)
+    batch("--once", "--retry=run", status=None)
     assert ledger_show.main(["--check", book]) == DONE      # they run again
     server.polls = 0
     assert set(batch("--once", status=None).rows) <= set(bad)

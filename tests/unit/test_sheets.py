@@ -710,6 +710,19 @@ def test_what_is_wrong_with_a_sample_sheets_values_is_noted(sheet, galaxy, files
     assert [tuple(problem.values()) for problem in one.problems] == problems
 
 
+def test_an_element_of_a_sample_sheet_is_one_file(sheet, galaxy, files):
+    """In a run of all rows too, and a pattern may find it."""
+    def fill(pattern):
+        one = sheet(f"sample,reads,dose\nS1,{pattern},1\nS2,b.bed,2\n")
+        return one, SheetInputs(one, galaxy, collection("sample_sheet", **DOSES)).fill_as_one().inputs.values.get("0")
+    one, value = fill("a.b*")
+    assert one.problems == [] and shape(value) == {"sample_sheet": {"S1": "a.bed", "S2": "b.bed"}}
+    assert value.extras["rows"] == {"S1": [1, None], "S2": [2, None]}
+    one, value = fill("*.bed")
+    assert value is None and [problem["problem"] for problem in one.problems] == [
+        "is several files, and an element of a sample sheet is one"]
+
+
 def test_several_values_in_a_cell(sheet, galaxy, files):
     work = workflow(words=step("parameter_input", parameter_type="text", multiple=True),
                     picks=step("parameter_input", parameter_type="text", multiple=True, restrictions=["a", "b,c"]))

@@ -14,7 +14,8 @@ from fakes.server import LOST
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import checkpoint
 from galaxy_api_scripts.datasets import upload
-from galaxy_api_scripts.datasets.sources import parse_file
+from galaxy_api_scripts.datasets.composite import composite_problem, join_components
+from galaxy_api_scripts.datasets.sources import defer, expand_sources, parse_file
 from galaxy_api_scripts.datasets.target_history import open_target_history
 from galaxy_api_scripts.datasets.upload import UploadSettings
 
@@ -94,6 +95,43 @@ def test_one_request_for_all_files(wire, held, files):
         hashlib.sha256(content).hexdigest() for content in (b"aaa", b"bbb", b"ccc")]
     assert [wire.upload(fetch[f"files_{number}|file_data"]["session_id"]) for number in range(3)] == [b"aaa", b"bbb", b"ccc"]
     assert len(wire.lines) == 3 + 2     # a request a file, how far the history is, the fetch
+
+
+IMZML = [{"extension": "imzml", "composite_files": [{"name": name, "optional": False} for name in ("imzml", "ibd")]}]
+
+
+def test_a_composite_dataset_is_one_element_of_several_sessions(wire, held, files, tmp_path):
+    """Between others; a killed run's sessions are among its notes, and Galaxy's sizes of the files are compared."""
+    wire.answers["GET /api/datatypes"] = (200, IMZML)
+    for name in ("s.ibd", "s.imzML"):
+        (tmp_path / name).write_text(name)
+    galaxy = Galaxy(KEY, wire.url)
+    parts = [parse_file(str(tmp_path / name)) for name in ("s.ibd", "s.imzML")]
+    scan = join_components(galaxy, parts, "imzml", metadata=(("base", "x"),))
+    sources = [parse_file(files[0]), scan, parse_file(files[1])]
+    uploads = list(upload.upload_sources(galaxy, "h", sources, UploadSettings()))
+    [fetch] = held.fetches
+    element = fetch["targets"][0]["elements"][1]
+    assert element == {"src": "composite", "name": "s", "ext": "imzml", "dbkey": "?", "metadata": {"base": "x"},
+                       "composite": {"elements": [{"src": "files"}, {"src": "files"}]}}
+    assert [wire.upload(fetch[f"files_{number}|file_data"]["session_id"]) for number in range(4)] == [
+        b"aaa", b"s.imzML", b"s.ibd", b"bbb"]
+    for size, problem in ((7, "ibd has 7 bytes, 5 were sent"), (5, "")):
+        sizes = {"imzml": 7, "ibd": size}
+        wire.answers["HEAD /api/datasets/d2/display"] = (200, lambda handler, sizes=sizes: b"x" * sizes[
+            handler.path.partition("filename=")[2]])
+        assert composite_problem(galaxy, "d2", sources[1]) == (f"dataset d2: {problem}" if problem else "")
+    assert uploads[1].dataset["id"] == "d2"
+
+
+def test_a_deferred_url_ends_well_without_bytes(wire, held):
+    held.then[1] = {"state": "deferred", "file_size": 0}
+    [source] = defer(expand_sources(["https://example.org/a.bed"])[0])
+    galaxy = Galaxy(KEY, wire.url)
+    [sent] = upload.upload_sources(galaxy, "h", [source], UploadSettings())
+    assert held.fetches[0]["targets"][0]["elements"][0]["deferred"] is True
+    [ended] = verified(wire, [sent])
+    assert (ended.problem, ended.dataset["state"]) == ("", "deferred")
 
 
 def test_fifty_files_go_in_a_job(wire, held, tmp_path):

@@ -1,0 +1,107 @@
+"""Try a failed sample again in place: only its failed jobs run again, in the invocation that it has.
+
+Each rerun is noted before it is sent, so that a process killed meanwhile neither loses nor doubles one.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+from common import TRY_LATER, Galaxy, GalaxyError
+from galaxy_api_scripts.batch.ledger import Sample
+from galaxy_api_scripts.batch.notes import Stage
+from galaxy_api_scripts.invocations.jobs import GIVEN_UP_STATES, list_steps
+from galaxy_api_scripts.invocations.reruns import (
+    RERUNNABLE_STATES,
+    JobHistory,
+    RerunPlan,
+    find_submitted_rerun,
+    plan_rerun,
+    require_handed_on,
+    rerun_once,
+)
+
+WANTED, SENT = "wanted", "sent"     # values of `SampleNotes.rerun`
+
+
+class NotInPlace(GalaxyError):
+    """Failed jobs can't run again in place, so the sample needs a new invocation."""
+
+
+class JobNotes:
+    """The notes on the rerun of one job, among those on its sample. It can be passed as `checkpoint.Notes`."""
+
+    def __init__(self, sample: Sample, job_id: str):
+        self.sample, self.job_id = sample, job_id
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The notes by name."""
+        return dict(self.sample.notes.reruns.get(self.job_id) or {})
+
+    def save(self, durably: bool = False, **changes: Any) -> None:
+        """Note `changes`, a value for each name; None removes the name."""
+        data = {name: value for name, value in {**self.data, **changes}.items() if value is not None}
+        self.sample.save(durably, reruns={**self.sample.notes.reruns, self.job_id: data})
+
+
+def failed_in_jobs(sample: Sample) -> bool:
+    """Whether nothing but jobs of its invocation has failed, as far as the ledger tells."""
+    return bool(sample.state == "failed" and sample.invocation and sample.failed_step
+                and sample.failed_step not in {stage.value for stage in Stage})
+
+
+def rerun_in_place(galaxy: Galaxy, sample: Sample, may_begin: bool) -> bool:
+    """Run the failed jobs of a sample's invocation again; False where that can't be done and a new run `may_begin`: the step
+    in the ledger has the reason."""
+    try:
+        rerun_failed_jobs(galaxy, sample)
+    except NotInPlace:
+        if not may_begin:
+            raise
+        return False
+    return True
+
+
+def rerun_failed_jobs(galaxy: Galaxy, sample: Sample) -> bool:
+    """Run the failed jobs of a sample's invocation again; whether all that has been sent can be told.
+
+    Raises `NotInPlace` before anything is sent if one of them can't be.
+    """
+    with sample.step(Stage.RERUN):
+        invocation = galaxy.get(f"invocations/{sample.invocation}")
+        if invocation["state"] in GIVEN_UP_STATES:
+            raise NotInPlace(f"invocation {invocation['id']} is {invocation['state']}, so Galaxy makes no more jobs of it")
+        failed = [job["id"] for step in list_steps(galaxy, invocation) for job in step["jobs"]
+                  if job["state"] in RERUNNABLE_STATES]
+        try:
+            plans = _plan(galaxy, sample, JobHistory(galaxy, invocation["history_id"]), failed)
+            if plans is None:
+                return False
+            for plan in plans:
+                if not rerun_once(galaxy, plan, JobNotes(sample, plan.job["id"]), patient=False):
+                    return False
+            jobs = JobHistory(galaxy, invocation["history_id"])
+            for job_id, notes in sample.notes.reruns.items():
+                require_handed_on(jobs, job_id, notes["rerun"])
+        except GalaxyError as error:
+            if error.exit_code == TRY_LATER or error.status == 401 or error.lost:
+                raise
+            raise NotInPlace(str(error)) from None
+        sample.save(durably=True, rerun=SENT)
+    return True
+
+
+def _plan(galaxy: Galaxy, sample: Sample, jobs: JobHistory, failed: list[str]) -> list[RerunPlan] | None:
+    """The plans for what is to be sent yet; None if it is too early to tell what was sent before."""
+    user, plans = galaxy.current_user()["id"], []
+    for job_id in list(sample.notes.reruns):
+        if find_submitted_rerun(galaxy, jobs.details(job_id), JobNotes(sample, job_id), patient=False) == "":
+            return None
+    done = {job_id for job_id, notes in sample.notes.reruns.items() if notes.get("rerun")}
+    for job_id in failed:
+        replacement = jobs.find_replacement(job_id)
+        latest = replacement["id"] if replacement and jobs.is_handed_on(job_id) else job_id
+        state = jobs.details(latest)["state"]
+        if not done & {job_id, latest} and state in RERUNNABLE_STATES:
+            plans.append(plan_rerun(galaxy, jobs, latest, user))
+    return plans
