@@ -152,8 +152,8 @@ class HistorySharing:
             self._give_to_known(known_emails)
 
     def _give_to_known(self, emails: list[str]) -> None:
-        """Grant users access with whom it is shared already. Galaxy looks at new users only (26.1), so they are taken off for a
-        moment; whatever goes wrong, they are put back."""
+        """Grant access to users with whom it is shared already. Galaxy looks at new users only (26.1), so they are taken off
+        for a moment; whatever goes wrong, they are put back."""
         others = [one for one in self.users if self.users[one] not in emails]
         try:
             self._put_users(others, None)
@@ -162,8 +162,8 @@ class HistorySharing:
             try:
                 self._put_users([*others, *emails], "keep")
             except GalaxyError as error:
-                raise GalaxyError(f"{self._name} may no longer be shared with {', '.join(emails)}: share it with --datasets=keep "
-                                  f"again. {error}", error.exit_code, status=error.status) from error
+                raise GalaxyError(f"{self._name} may no longer be shared with {', '.join(emails)}: share it with "
+                                  f"--datasets=keep again. {error}", error.exit_code, status=error.status) from error
             raise
 
     def _put_users(self, users: list[str], how: str | None) -> None:
@@ -213,8 +213,8 @@ class HistorySharing:
         """Raise an error if it is not shared with a user of these: a mistyped address would leave the right one shared."""
         unknown = [user for user in audience.users if not self.id_of(user)]
         if unknown:
-            raise GalaxyError(f"{self._name} is not shared with {', '.join(unknown)}, so nothing was changed: it is shared with "
-                              f"{', '.join(self.users.values()) or 'no user'}")
+            raise GalaxyError(f"{self._name} is not shared with {', '.join(unknown)}, so nothing was changed: it is shared "
+                              f"with {', '.join(self.users.values()) or 'no user'}")
 
     def stop(self, audience: Audience) -> None:
         """Share it with these no longer. Without its link it is not published either. Its datasets stay as they are."""

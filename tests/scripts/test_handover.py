@@ -312,7 +312,7 @@ def test_users_who_could_not_be_put_back_are_named(share, wire, fixed, monkeypat
 
     def refuse_later(ask, body, which):
         calls.append(body)
-        return put_share(ask, body, which) if len(calls) < 2 else wire.refuse(403, {"err_msg": "no more", "err_code": 403002})
+        return put_share(ask, body, which) if len(calls) < 2 else wire.refuse(403, {"err_msg": "no", "err_code": 403002})
 
     monkeypatch.setattr(wire, "put_share", refuse_later)
     share("--datasets=give", fixed, ANN, status=FAILED,
