@@ -159,7 +159,7 @@ def test_a_history_is_shared_with_each_kind_and_read_as_the_other_user(person, s
         assert ended.returncode == status, ended
         return json.loads(ended.stdout) if not status else ended.stderr
 
-    assert "is empty" in shared(friend.email, status=1)
+    assert "empty history" in shared(friend.email, status=1)
     dataset = pasted(person, history, "x\t1\n")
     assert "nobody@nowhere.example is not a valid Galaxy user" in shared(friend.email, "nobody@nowhere.example", status=1)
     assert not reads(friend, f"histories/{history}")
