@@ -61,13 +61,16 @@ class JobReruns:
         wanted = jobs.ids if only is None else {job["id"] for job in only}
         hidden = [job["id"] for job in only or () if job["state"] in RERUNNABLE_STATES and job["id"] not in jobs.ids]
         if hidden:
-            raise GalaxyError(f"the jobs of history {history_id} can't be listed, and job {hidden[0]} of it has failed: only "
-                              "the history's owner can run it again in place")
+            raise GalaxyError(f"the jobs of history {history_id} can't be listed, and job {hidden[0]} of it has failed: "
+                              "only the history's owner can run it again in place")
         continued: set[str] = set()      # the jobs whose reruns are told with them
         for job in jobs.jobs:
-            if job["state"] not in RERUNNABLE_STATES or job["id"] not in wanted or job["id"] in continued:
+            if job["state"] not in RERUNNABLE_STATES or job["id"] in continued:
                 continue
             replacement = jobs.find_replacement(job["id"])
+            # A mapped-over step has the new job in the failed one's place.
+            if not wanted & {job["id"], replacement["id"] if replacement else ""}:
+                continue
             if replacement is None or self._was_sent(job["id"]):
                 failed[job["id"]] = None
                 continued |= {replacement["id"]} if replacement else set()
@@ -103,10 +106,11 @@ class JobReruns:
 
     def wait(self, timeout: float | None) -> Iterator[dict[str, Any]]:
         """Yield the row of each rerun once it and what waited for it have ended."""
-        left, states = countdown(timeout), dict[str, str]()
+        left, states, asked = countdown(timeout), dict[str, str](), set[str]()
         for _ in range(2):      # the new jobs, then those that waited for the good ones
             ids = list(dict.fromkeys(job for entry in self.entries if not entry.has_ended for job in entry.jobs()
-                                     if job not in states))
+                                     if job not in asked))
+            asked |= set(ids)
             yield from self._iter_finished(ids, left, states)
         for entry in self.entries:      # the time was up, or Galaxy shows one of them no more
             if not entry.has_ended:

@@ -13,6 +13,7 @@ from fakes.handover import COLLEAGUES, SHARED
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, USAGE, Galaxy
 from galaxy_api_scripts.checkpoint import Checkpoint, checkpoint_folder
 from galaxy_api_scripts.invocations import job_history
+from galaxy_api_scripts.invocations.job_reruns import JobReruns
 from galaxy_api_scripts.invocations.reruns import describe_job
 
 ANN, BOB = COLLEAGUES.values()
@@ -189,7 +190,7 @@ def test_another_line_waits_for_what_goes_on_with_a_rerun(rerun, wire):
     line = ["--timeout=5", f"--history={failed['history_id']}"]
     for states in (("ok", "running"), ("running", "new")):
         wire.jobs[new]["state"], paused["state"] = states
-        [row] = rerun(*line, status=STILL_RUNNING, err="1 of 1 still running after 5 s")
+        [row] = rerun(*line, status=STILL_RUNNING, err="still running after 5 s")
         assert (row["job"], row["id"], row["paused"]) == (failed["id"], new, [paused["id"]])
     [row] = rerun("--dry-run", *line)
     assert (row["job"], row["id"], row["state"]) == (failed["id"], new, "running")
@@ -201,7 +202,7 @@ def test_the_same_line_goes_on_until_what_waited_has_ended(rerun, wire):
     failed, paused = wire.create_failed_job()
     wire.resumed_state = "running"
     for line in ([failed["id"]], [failed["id"]], [f"--history={failed['history_id']}"]):
-        [row] = rerun("--timeout=5", *line, status=STILL_RUNNING, err="1 of 1 still running after 5 s")
+        [row] = rerun("--timeout=5", *line, status=STILL_RUNNING, err="still running after 5 s")
         assert [row["id"]] == reruns_of(wire) and row["paused"] == [paused["id"]]
     paused["state"] = "error"
     [row] = rerun(failed["id"], status=FAILED, err="ended in state error")
@@ -225,6 +226,19 @@ def test_jobs_that_may_not_be_listed_are_refused(rerun, wire):
     wire.failures["a.tsv"] = ["no such column"]
     invocation = wire.create_invocation()
     rerun(f"--invocation={invocation}", status=FAILED, err="can't be listed, and job ")
+
+
+def test_an_element_s_rerun_that_its_step_has_in_place_is_waited_for(wire):
+    failed, paused = wire.create_failed_job()
+    wire.create_failed_job(failed["history_id"], tool="of another run")
+    wire.resumed_state = "running"
+    wire.rerun_job({"inputs": {"rerun_remap_job_id": failed["id"]}}, 0)
+    step = [wire.jobs[reruns_of(wire)[0]], paused]
+    reruns = JobReruns(Galaxy(KEY, wire.url), failed["user_id"], dry_run=False)
+    assert reruns.find_failed(failed["history_id"], step) == [failed["id"]]
+    paused["state"] = "ok"
+    reruns.histories.clear()
+    assert reruns.find_failed(failed["history_id"], step) == []
 
 
 def test_an_element_s_job_run_by_hand_mends_no_collection(script, wire, capsys):
@@ -291,7 +305,7 @@ def test_each_job_is_compared_once(wire, monkeypatch):
     monkeypatch.setattr(job_history, "_plain", lambda value: parsed.append(value) or plain(value))
     found = job_history.JobHistory(Galaxy(KEY, wire.url), history)
     assert [found.find_replacement(job)["id"] for job in jobs] == reruns_of(wire)
-    assert len(parsed) == 20        # failed jobs and reruns, one parameter each
+    assert parsed.count("1") == 20        # failed jobs and reruns, one parameter each
 
 
 # ----------------------------------------------------------------------------------------------------- history_share.py
