@@ -161,7 +161,7 @@ class Reruns:
         """Plan to run a job again, or go on with what was begun; report one that can't be."""
         try:
             job = self.galaxy.get(f"jobs/{job_id}", {"full": "true"})
-            if is_moving(job) and not is_named:     # a rerun that another process has begun
+            if job["state"] not in RERUNNABLE_STATES and not is_named:      # a rerun that another process has begun
                 self.entries.append(Entry(job, [], rerun=job["id"], state=job["state"]))
                 return
             jobs = self.jobs_in(job["history_id"])

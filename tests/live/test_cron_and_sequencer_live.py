@@ -227,11 +227,11 @@ def service(place, text):
 
 
 def incomplete(run):
-    """A run's folder that is marked and can't be run; the problem with it."""
+    """A run's folder that is marked and holds no sample that can be run; the problem with it."""
     run.mkdir()
-    for name in ("S0_R1.fastq", "S0_R2.fastq", "S1_R1.fastq", "CopyComplete.txt"):
-        (run / name).write_text("@")
-    return "has 3 files, and 1 of them without a mate, such as S1_R1.fastq"
+    for name, text in (("S1_R1.fastq", "@"), ("S1_R2.fastq", ""), ("CopyComplete.txt", "")):
+        (run / name).write_text(text)
+    return "S1_R2.fastq is empty"
 
 
 def to_be_told(place):
