@@ -36,8 +36,8 @@ class ElementSource:
 
     @property
     def folder(self) -> str:
-        """The folder that it is in: of a file, of the first of several that are sent as one, of a dataset named by its path in
-        one, or of a URL, without what follows ? or #."""
+        """The folder of a file, of the first of several that are sent as one, of a dataset that is named by its path in one,
+        or of a URL, without what follows ? or #."""
         if self.source and self.source.local_paths:
             return os.path.dirname(self.source.local_paths[0])
         path = self.location if self.source or "/" in self.location else self.name
