@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,7 @@ class HistorySharing:
 
     def __init__(self, galaxy: Galaxy, history_id: str):
         self.galaxy, self.path = galaxy, f"histories/{history_id}"
+        self._unchanged: list[str] = []     # private datasets that Galaxy left so, because the owner may not change them
         self.load()
 
     def load(self) -> None:
@@ -77,15 +78,18 @@ class HistorySharing:
         return next((one for one, email in self.users.items() if user.lower() in (one, email.lower())), None)
 
     def private_datasets(self) -> list[dict[str, Any]]:
-        """Its datasets that not everybody may read."""
-        return [one for one in self.galaxy.pages(f"{self.path}/contents", {"v": "dev", "keys": "id,name,permissions,purged"})
-                if one.get("history_content_type", "dataset") == "dataset" and not one.get("purged")
-                and (one.get("permissions") or {}).get("access")]
+        """Its datasets that not everybody may read, without those whose permissions Galaxy does not tell this user."""
+        return [one for one in self._datasets() if (one.get("permissions") or {}).get("access")]
+
+    def _datasets(self) -> Iterator[dict[str, Any]]:
+        for one in self.galaxy.pages(f"{self.path}/contents", {"v": "dev", "keys": "id,name,permissions,purged"}):
+            if one.get("history_content_type", "dataset") == "dataset" and not one.get("purged"):
+                yield one
 
     def unreadable_by(self, emails: Iterable[str]) -> dict[str, list[str]]:
         """`{e-mail address: names of the datasets that this user can't read}`, as far as their roles tell: those of an owner
         alone, and those that Galaxy makes for two users. Who has another role, Galaxy checks when it shares."""
-        private = self.private_datasets()
+        private, emails = self.private_datasets(), list(emails)
         roles = {role["id"]: role for role in self.galaxy.get("roles")} if private else {}
         blocked: dict[str, list[str]] = {}
         for dataset in private:
@@ -106,7 +110,7 @@ class HistorySharing:
                 raise GalaxyError(f"{self._name}: {_named(private)}, and with {LINK} or {EVERYBODY} Galaxy would make them "
                                   "public: --datasets=public if they may be")
         missing = [user for user in audience.users if not self.id_of(user)]
-        if missing and self.galaxy.get(self.path).get("empty"):
+        if missing and not self.galaxy.get(f"{self.path}/contents", {"v": "dev", "keys": "id", "limit": 1}):
             raise GalaxyError(f"{self._name} is empty, and Galaxy does not share an empty history with users")
         if how is None:
             for names in self.unreadable_by(user for user in missing if "@" in user).values():
@@ -143,10 +147,24 @@ class HistorySharing:
         known_emails = [known[one] for one in map(self.id_of, audience.users) if one in known]
         if how == "public":
             self._make_public()
-        elif how == "give" and known_emails and self.unreadable_by(known_emails):
-            others = [one for one in self.users if self.users[one] not in known_emails]
-            self._put_users(others, None)       # Galaxy looks at new users only (26.1)
-            self._put_users([*others, *known_emails], how)
+        elif how == "give" and known_emails and (
+                self.unreadable_by(known_emails) or any("permissions" not in one for one in self._datasets())):
+            self._give_to_known(known_emails)
+
+    def _give_to_known(self, emails: list[str]) -> None:
+        """Grant access to users with whom it is shared already. Galaxy looks at new users only (26.1), so they are taken off
+        for a moment; whatever goes wrong, they are put back."""
+        others = [one for one in self.users if self.users[one] not in emails]
+        try:
+            self._put_users(others, None)
+            self._put_users([*others, *emails], "give")
+        except BaseException:
+            try:
+                self._put_users([*others, *emails], "keep")
+            except GalaxyError as error:
+                raise GalaxyError(f"{self._name} may no longer be shared with {', '.join(emails)}: share it with "
+                                  f"--datasets=keep again. {error}", error.exit_code, status=error.status) from error
+            raise
 
     def _put_users(self, users: list[str], how: str | None) -> None:
         answer = self.galaxy.put(f"{self.path}/share_with_users", {
@@ -159,6 +177,8 @@ class HistorySharing:
             reasons = [_named(names["can_change"]) + CHOICES] * bool(names["can_change"])
             reasons += [f"{_named(names['cannot_change'])}, and you can't change that"] * bool(names["cannot_change"])
             raise GalaxyError(f"{self._name} is not shared: {'; '.join(reasons) or 'Galaxy does not say why'}")
+        if how != "keep":
+            self._unchanged += names["cannot_change"]
         self.load()
 
     def _make_public(self) -> None:
@@ -176,11 +196,12 @@ class HistorySharing:
         missing += [LINK] * (audience.is_public and not self.status["importable"])
         if missing:
             raise GalaxyError(f"{self._name} is not shared with {', '.join(missing)}, although Galaxy refused nothing")
+        private = list(dict.fromkeys(self._unchanged))
         if audience.is_public:
-            private = [str(dataset["name"]) for dataset in self.private_datasets()]
-            if private:
-                raise GalaxyError(f"{self._name} is shared, but {_named(private)} still: you can't change that")
-        elif how != "keep":
+            private += [str(dataset["name"]) for dataset in self.private_datasets()]
+        if private:
+            raise GalaxyError(f"{self._name} is shared, but {_named(private)} still: you can't change that")
+        if not audience.is_public and how != "keep":
             for email, names in self.unreadable_by(filter(None, (self.users.get(self.id_of(user) or "")
                                                                  for user in audience.users))).items():
                 raise GalaxyError(f"{self._name} is shared with {email}, who can't read all of it: {_named(names)}: "
@@ -188,8 +209,16 @@ class HistorySharing:
 
     # -------------------------------------------------------------------------------------------------------------- stop
 
+    def check_stop(self, audience: Audience) -> None:
+        """Raise an error if it is not shared with a user of these: a mistyped address would leave the right one shared."""
+        unknown = [user for user in audience.users if not self.id_of(user)]
+        if unknown:
+            raise GalaxyError(f"{self._name} is not shared with {', '.join(unknown)}, so nothing was changed: it is shared "
+                              f"with {', '.join(self.users.values()) or 'no user'}")
+
     def stop(self, audience: Audience) -> None:
         """Share it with these no longer. Without its link it is not published either. Its datasets stay as they are."""
+        self.check_stop(audience)
         gone = {self.id_of(user) for user in audience.users} - {None}
         if gone:
             self._put_users([one for one in self.users if one not in gone], None)

@@ -11,9 +11,9 @@ Arguments:
   WITH             a user's e-mail address, link (for all who have its address) or everybody (it is published)
 
 Options:
-  --datasets=HOW   what becomes of private datasets: give (the user access to them), public (for everybody), or keep (share
-                   all the same, and leave them private); without it such a history is not shared
-  --stop           end the sharing with these instead; datasets stay readable for those who can read them
+  --datasets=HOW   what to do with private datasets: give = grant these users access, public = make them public, keep = share
+                   the history anyway; without it, a history that has any is refused
+  --stop           stop sharing it with these; datasets stay readable for those who can read them
   -n, --dry-run    show what would be done, change nothing
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
   --fields=NAMES   only these fields, separated by commas: id, name, users, link, published, address
@@ -28,7 +28,7 @@ dataset to one user at a time. An empty history can't be shared with users.
 """
 import sys
 
-from common import DONE, Galaxy, arguments, output_options, run, show
+from common import DONE, USAGE, Galaxy, GalaxyError, arguments, output_options, run, show
 from galaxy_api_scripts.datasets.target_history import find_writable_history
 from galaxy_api_scripts.sharing import HistorySharing, check_datasets_option, parse_audience
 
@@ -39,6 +39,8 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     audience, how, stop = parse_audience(args["WITH"]), args["--datasets"], args["--stop"]
     check_datasets_option(how, audience)
+    if stop and how:
+        raise GalaxyError("--datasets: --stop leaves datasets as they are, so it takes no --datasets", USAGE)
     output = output_options(args, FIELDS)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
@@ -49,6 +51,7 @@ def main(argv=None):
         (sharing.stop(audience) if stop else sharing.share(audience, how))
         users, status = list(sharing.users.values()), sharing.status
     elif stop:
+        sharing.check_stop(audience)
         users = [user for user in users if sharing.id_of(user) not in map(sharing.id_of, audience.users)]
         status["importable"] &= not audience.link
         status["published"] &= not (audience.everybody or audience.link)

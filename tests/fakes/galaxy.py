@@ -182,7 +182,7 @@ class FakeGalaxy(resources.Resources, handover.Handover, LoopbackServer):
     def get_history(self, ask, body, which):
         about = self._find(self.histories, which)
         size = sum(len(self.datasets[one]["content"]) for one in about["contents"] if one in self.datasets)
-        return {**self._history(about), "empty": not about["contents"], "size": size}
+        return {**self._history(about), "size": size}
 
     def put_history(self, ask, body, which):
         self._find(self.histories, which).update(body)
@@ -209,7 +209,7 @@ class FakeGalaxy(resources.Resources, handover.Handover, LoopbackServer):
 
     @staticmethod
     def _shown(thing):
-        ours = ("appears", "content", "polls", "of_run")
+        ours = ("appears", "content", "polls", "of_run", *(["permissions"] if thing.get("is_fixed") else []), "is_fixed")
         shown = {name: value for name, value in thing.items() if name not in ours}
         if "content" in thing:
             shown.update(file_size=0 if thing["state"] in ("new", "queued", "running") else len(thing["content"]),

@@ -88,9 +88,10 @@ class Handover:
 
     # --------------------------------------------------------------------------------------------------------- sharing
 
-    def create_private(self, history, name, roles=(MINE,)):
-        """A dataset that not everybody may read."""
+    def create_private(self, history, name, roles=(MINE,), is_fixed=False):
+        """A dataset that not everybody may read, and if it `is_fixed`, whose permissions its owner can't change."""
         dataset = self.create_dataset(name, b"abc", history=history)
+        self.datasets[dataset]["is_fixed"] = is_fixed
         self.datasets[dataset]["permissions"] = {"manage": [MINE], "access": list(roles)}
         return dataset
 
@@ -122,20 +123,27 @@ class Handover:
         errors = [f"{one} is not a valid Galaxy user." for one in body["user_ids"] if one.lower() not in ids]
         users = [ids[one.lower()] for one in body["user_ids"] if one.lower() in ids]
         shared, option = self.histories[which]["sharing"], body.get("share_option")
-        blocked = []
+        blocked, fixed = [], []
         for user, dataset in itertools.product([one for one in users if one not in shared["users"]], self._private(which)):
-            if option == "make_accessible_to_shared":
+            if dataset["permissions"]["access"] == [SHARED] and COLLEAGUES[user] in self.role:
+                continue
+            if dataset["is_fixed"]:
+                fixed.append({"id": dataset["id"], "name": dataset["name"]})
+            elif option == "make_accessible_to_shared":
                 self.role = f"me@example.org, {COLLEAGUES[user]}"
                 dataset["permissions"]["access"] = [SHARED]
             elif option == "make_public":
                 dataset["permissions"]["access"] = []
             elif option is None:
                 blocked.append({"id": dataset["id"], "name": dataset["name"]})
-        if errors or blocked:
-            extra = {"can_share": False, "can_change": blocked, "cannot_change": [], "accessible_count": 0}
-            return {**self.get_sharing(ask, body, which), "errors": errors, "extra": extra}
-        shared["users"] = users
-        return {**self.get_sharing(ask, body, which), "errors": [], "extra": None}
+        if fixed and option != "no_changes" and len(fixed) == len(self.histories[which]["contents"]):
+            errors.append("The history you are sharing do not contain any datasets that can be accessed by the users with "
+                          "which you are sharing.")
+        can_share = not (errors or blocked or (fixed and option is None))
+        if can_share:
+            shared["users"] = users
+        extra = {"can_share": can_share, "can_change": blocked, "cannot_change": fixed, "accessible_count": 0}
+        return {**self.get_sharing(ask, body, which), "errors": errors, "extra": extra}
 
     def _set_sharing(self, ask, which, **changes):
         self.get_sharing(ask, None, which)

@@ -166,6 +166,8 @@ def test_a_history_is_shared_with_each_kind_and_read_as_the_other_user(person, s
     assert shared(friend.email)["users"] == [friend.email]
     assert reads(friend, f"histories/{history}") and not reads(other, f"histories/{history}")
     assert sorted(shared(other.email)["users"]) == sorted([friend.email, other.email])
+    assert "is not shared with frend@nowhere.example" in shared("--stop", friend.email, "frend@nowhere.example", status=1)
+    assert reads(friend, f"histories/{history}")
     assert shared("--stop", friend.email)["users"] == [other.email]
     assert reads(other, f"histories/{history}") and not reads(friend, f"histories/{history}")
     shared("--stop", other.email)
@@ -192,6 +194,23 @@ def test_a_history_is_shared_with_each_kind_and_read_as_the_other_user(person, s
     told = shared("--stop", "link")
     assert (told["link"], told["published"], told["users"]) == (False, False, [friend.email])
     assert not reads(other, f"histories/{history}") and reads(friend, f"histories/{history}")
+
+
+def test_a_refused_grant_takes_the_history_from_nobody(person, admin, server):
+    friend = Person(server)
+    history = person.new_history("theirs to manage")
+    dataset = pasted(person, history, "x\t1\n")
+    [mine] = [role["id"] for role in person.look("roles") if role["type"] == "private"]
+    [theirs] = [role["id"] for role in admin.look("roles")
+                if (role["type"], role["name"]) == ("private", admin.look("users/current")["email"])]
+    admin.asked("PUT", f"datasets/{dataset}/permissions", json={
+        "action": "set_permissions", "access_ids[]": [mine], "manage_ids[]": [theirs]})
+    line = ["history_share.py", person.key, person.url, history, friend.email]
+    assert person.run(*line, "--datasets=keep").returncode == 0
+    refused = person.run(*line, "--datasets=give")
+    assert (refused.returncode, refused.stdout) == (1, "") and "is not shared" in refused.stderr, refused
+    assert person.look(f"histories/{history}/sharing")["users_shared_with"][0]["email"] == friend.email
+    assert reads(friend, f"histories/{history}") and not reads(friend, f"datasets/{dataset}")
 
 
 def reads(person, path):

@@ -201,7 +201,7 @@ def changes(galaxy):
 
 @pytest.mark.parametrize("line", [["h"], ["h", "blah"], ["h", "a@b", ""], ["h", "a@b", "--datasets=all"],
                                   ["h", "link", "--datasets=keep"], ["h", "everybody", "--datasets=give"],
-                                  ["h", "a@b", "--fields=size"]])
+                                  ["h", "a@b", "--fields=size"], ["--stop", "--datasets=give", "h", "a@b"]])
 def test_a_bad_line_shares_nothing(script, wire, line):
     assert script(history_share.main, KEY, wire.url, *line) == USAGE
     assert wire.asked == []
@@ -215,8 +215,17 @@ def test_users_are_added_and_others_stay(share, wire, history):
     before = len(changes(wire))
     assert share(history, ANN.upper(), BOB)["users"] == [ANN, BOB]
     assert len(changes(wire)) == before         # it is so already
+    assert share("--stop", "--dry-run", history, ANN)["users"] == [BOB]
     assert share("--stop", history, ANN)["users"] == [BOB]
-    assert share("--stop", history, ANN)["users"] == [BOB]
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_mistyped_user_is_not_taken_for_one_who_lost_it(share, wire, history, dry):
+    share(history, ANN, BOB)
+    before = len(changes(wire))
+    share("--stop", *dry, history, ANN, "bbo@example.org", status=FAILED,
+          err=f"is not shared with bbo@example.org, so nothing was changed: it is shared with {ANN}, {BOB}")
+    assert len(changes(wire)) == before
 
 
 def test_a_link_and_everybody(share, wire, history):
@@ -262,6 +271,53 @@ def test_private_datasets_are_given_made_public_or_kept(share, wire, history):
     share("--datasets=give", history, BOB, status=FAILED, err="which Galaxy gives to one user at a time")
     assert share("--datasets=public", history, BOB)["users"] == [ANN, BOB]
     assert access["access"] == []
+
+
+def test_each_private_dataset_is_looked_at(share, wire, history):
+    """The user can read the first one, and not the second."""
+    first, second = wire.create_private(history, "first.bam"), wire.create_private(history, "second.bam")
+    share("--datasets=give", history, ANN)
+    wire.datasets[second]["permissions"]["access"] = wire.datasets[first]["permissions"]["manage"]
+    share(history, ANN, status=FAILED, err="1 dataset is private (second.bam)")
+    share("--stop", history, ANN)
+    before = len(changes(wire))
+    share("--datasets=give", history, ANN, BOB, status=FAILED, err="which Galaxy gives to one user at a time")
+    assert len(changes(wire)) == before
+
+
+@pytest.fixture
+def fixed(share, wire):
+    """A history, shared with Ann, whose only dataset is private, and that can't be changed."""
+    made = wire.create_history("Theirs")
+    wire.create_private(made, "theirs.bam", is_fixed=True)
+    share("--datasets=keep", made, ANN)
+    return made
+
+
+def test_a_refused_grant_takes_nothing_away(share, wire, fixed):
+    share("--datasets=give", fixed, ANN, status=FAILED, err="do not contain any datasets that can be accessed")
+    assert [user["email"] for user in wire.get_sharing({}, None, fixed)["users_shared_with"]] == [ANN]
+
+
+def test_what_the_owner_may_not_change_is_told(share, wire, fixed):
+    """Galaxy shares the history, and says in the same answer which of its datasets stay private."""
+    wire.create_dataset("public.tsv", b"abc", history=fixed)
+    for user in (ANN, BOB):
+        share("--datasets=give", fixed, user, status=FAILED, err="is shared, but 1 dataset is private (theirs.bam) still")
+    share("--datasets=keep", fixed, BOB)
+
+
+def test_users_who_could_not_be_put_back_are_named(share, wire, fixed, monkeypatch):
+    put_share, calls = wire.put_share, []
+
+    def refuse_later(ask, body, which):
+        calls.append(body)
+        return put_share(ask, body, which) if len(calls) < 2 else wire.refuse(403, {"err_msg": "no", "err_code": 403002})
+
+    monkeypatch.setattr(wire, "put_share", refuse_later)
+    share("--datasets=give", fixed, ANN, status=FAILED,
+          err=f"may no longer be shared with {ANN}: share it with --datasets=keep again")
+    assert [len(body["user_ids"]) for body in calls] == [0, 1, 1]
 
 
 def test_an_empty_history_is_not_shared_with_users(share, wire):
