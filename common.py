@@ -298,9 +298,9 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
     try:
         args = docopt(usage, options + [number if word[:1] == "-" else word for number, word in numbered.items()], False)
     except DocoptExit:      # whose own message would repeat the key
-        needed = re.sub(r"(?i)usage:|\[.*?\]|-\w+[ =]\w+|=\w+|\S+\.py", "", pattern.splitlines()[-1]).split()
-        missing = f"missing: {', '.join(needed[len(positionals):])}" if len(positionals) < len(needed) else ""
-        raise _bad_line(missing or "too many arguments (quote what has spaces), or an option is missing", pattern) from None
+        needed = re.sub(r"(?i)usage:|\[.*?\](\.\.\.)?|-\w+[ =]\w+|=\w+|\S+\.py", "", pattern.splitlines()[-1]).split()
+        raise _bad_line(f"missing: {', '.join(more)}" if (more := needed[len(positionals):]) else "too many arguments "
+                        "(quote what has spaces), an option is missing, or two exclude each other", pattern) from None
     if args.get("--help") or args.get("--version"):      # with other words: it must not do its job, nor say that it did
         raise _bad_line("--help and --version stand alone", pattern)
     return {name: [numbered.get(item, item) for item in value] if isinstance(value, list) else numbered.get(value, value)

@@ -74,9 +74,12 @@ def check_page_path(text: str, *others: str | Path) -> Path:
 def render_ledger(ledger: str | Path, page: Path, states: Iterable[str] = (), name: str | None = None,
                   now: float | None = None) -> str:
     """The page, to be written to `page`, on the samples of a ledger in one of these states and of this name, or on all.
-    What is under way is drawn up to `now` (seconds since 1970), by default to the last moment that the ledger knows."""
+    What is under way is drawn up to `now` (seconds since 1970), by default to the last moment that the ledger knows.
+    Raises GalaxyError where no sample has the name."""
     states = list(states)
     samples = list(read_samples(ledger, states, name))
+    if name and not samples:
+        raise GalaxyError(f"{ledger}: no sample {name!r}" + (f" is {' or '.join(states)}" if states else ""))
     known = [sample["key"] for sample in read_failures(ledger, name)]
     context = PageData(samples, read_facts(ledger), list(read_steps(ledger, states, name)), read_about(ledger), set(known),
                         str(ledger), page, now).context()

@@ -10,7 +10,7 @@ from fakes.ledgers import BEGAN, add_sample, stamp, write_ledger
 from fakes.pages import NASTY, Page
 from fakes.run_answers import Runs, a_job, a_step
 
-from common import DONE, USAGE, Galaxy, GalaxyError
+from common import DONE, FAILED, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.batch import page_writer
 from galaxy_api_scripts.batch.facts import FactsGatherer, note_failure, save_facts
 from galaxy_api_scripts.batch.ledger import Ledger
@@ -362,6 +362,8 @@ def test_ledger_show_writes_a_page_and_asks_no_server(script, path, capsys):
         assert capsys.readouterr().out == f"{page}\n" and "NX26-0012" in page.read_text()
     names = {state: {one["name"] for one in read_samples(path, [state])} for state in ("ok", "failed")}
     assert names["ok"] and names["failed"]
+    assert script(ledger_show.main, f"--report={page}", "--name=nosuch", path) == FAILED
+    assert "no sample 'nosuch'" in capsys.readouterr().err
     assert script(ledger_show.main, f"--report={page}", "--state=failed", path) == DONE
     text = Page(page.read_text()).text
     assert all(name in text for name in names["failed"]) and not any(name in text for name in names["ok"])

@@ -54,6 +54,14 @@ def test_a_bad_line_shows_the_usage_and_no_key(capsys):
         assert output.out == ""
 
 
+def test_options_that_exclude_each_other_are_told_from_missing_arguments(capsys):
+    usage = "Usage:\n  do.py [options] [--mark=NAME]... [--steps | --counts] FILE\n\nOptions:\n" + "".join(
+        f"  {option}  x\n" for option in ("--mark=NAME", "--steps", "--counts"))
+    for line, problem in (["--steps", "--counts", "f"], "two exclude each other"), (["--steps"], "missing: FILE\n"):
+        assert common.run(lambda: common.arguments(usage, line)) == USAGE       # noqa: B023
+        assert problem in capsys.readouterr().err
+
+
 def test_help_prints_the_docstring(capsys):
     with pytest.raises(SystemExit) as excinfo:
         common.arguments(NEW_USAGE, ["--help"])
