@@ -50,20 +50,23 @@ class Lanes:
             return "", ""
         return os.path.join(os.path.dirname(name), match["start"] + match["end"]), match["lane"] or ""
 
-    def group(self, items: Iterable[Item], name_of: Callable[[Item], str]) -> list[tuple[str, list[Item]]]:
+    def group(self, items: Iterable[Item], name_of: Callable[[Item], str], folder_of: Callable[[Item], str] = lambda _: ""
+              ) -> list[tuple[str, list[Item]]]:
         """The items, in lists of those that are put together, in the order of their lanes, each with the name of what they
-        are together; the lists in the order of their first items."""
-        groups: dict[tuple[bool, str], list[tuple[list[str | int], str, Item]]] = {}
+        are together; the lists in the order of their first items. `folder_of` tells the folder that a name does not."""
+        groups: dict[tuple[str, bool, str], list[tuple[tuple[list[str | int], str, str], Item]]] = {}
         for item in items:
             name = name_of(item)
             joined, lane = self.split(name)
-            groups.setdefault((bool(joined), joined or name), []).append((natural_key(lane), name, item))
+            folder = folder_of(item)
+            key = ("" if self.pattern else folder, bool(joined), joined or name)
+            groups.setdefault(key, []).append(((natural_key(lane), name, folder), item))
         result: list[tuple[str, list[Item]]] = []
-        for (is_lane, name), members in groups.items():
+        for (_, is_lane, name), members in groups.items():
             if is_lane:
-                result.append((name, [item for _, _, item in sorted(members, key=lambda member: member[:2])]))
+                result.append((name, [item for _, item in sorted(members, key=lambda member: member[0])]))
             else:
-                result += [(name, [item]) for _, _, item in members]
+                result += [(name, [item]) for _, item in members]
         return result
 
 
@@ -113,15 +116,21 @@ def join_lanes(sources: list[Source], lanes: Lanes, ext: str = "") -> list[Sourc
         raise GalaxyError(f"--together={lanes.pattern}: fits none of the files' names, such as "
                           f"{sources[0].name if sources else 'none'}", USAGE)
     files = [source for source in sources if not (source.is_url or source.components)]
-    joined = {id(group[0]): join_sources(name, group, ext) for name, group in lanes.group(files, lambda one: one.name)}
-    by_name = {source.name: source for source in joined.values()}
-    for source in by_name.values():
-        mate = by_name.get(mate_of(source.name)[1])
+    groups = lanes.group(files, lambda one: one.name, _folder_of)
+    joined = {id(group[0]): join_sources(name, group, ext) for name, group in groups}
+    by_name = {("" if lanes.pattern else _folder_of(source), source.name): source for source in joined.values()}
+    for (folder, name), source in by_name.items():
+        mate = by_name.get((folder, mate_of(name)[1]))
         if mate and have_other_lanes(source.local_paths, mate.local_paths):
             raise GalaxyError(f"{source.name} and {mate.name} are of different lanes: {source.path}; {mate.path}", USAGE)
-    for source in by_name.values():
+    for source in joined.values():
         require_joinable(source)
     return [joined.get(id(source), source) for source in sources if id(source) in joined or source not in files]
+
+
+def _folder_of(source: Source) -> str:
+    """The folder of a source's files, which its name has only below a folder that was given."""
+    return os.path.dirname(source.local_paths[0])
 
 
 def without_index_reads(sources: list[Source]) -> list[Source]:

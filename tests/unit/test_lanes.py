@@ -10,7 +10,7 @@ import pytest
 from common import USAGE, GalaxyError
 from galaxy_api_scripts.datasets.lanes import SEPARATE, Lanes, join_lanes, join_sources, parse_lanes
 from galaxy_api_scripts.datasets.local_file import HEAD_SIZE, WHOLE_SIZE, LocalFile, require_joinable
-from galaxy_api_scripts.datasets.sources import mate_of, parse_file
+from galaxy_api_scripts.datasets.sources import expand_sources, mate_of, parse_file
 
 READ = b"@r\nACGT\n+\nFFFF\n"
 
@@ -53,12 +53,34 @@ def test_the_lanes_of_a_sample_and_read_are_one_source(put):
     require_joinable(first)
 
 
-def test_lanes_in_other_folders_are_others_but_by_a_pattern(put):
-    sources = put({f"{cell}/A_S1_L00{lane}_R1_001.fastq.gz": GOOD for cell in ("H2", "H1") for lane in (1, 2)})
-    assert list(outline(join_lanes(sources, Lanes(True)))) == ["H2/A_S1_R1_001.fastq.gz", "H1/A_S1_R1_001.fastq.gz"]
-    one, = join_lanes(sources, parse_lanes(None, "_L[0-9]+"))
-    assert one.name == "A_S1_R1_001.fastq.gz" and [path.split("/")[-2:] for path in one.parts] == [
-        [cell, f"A_S1_L00{lane}_R1_001.fastq.gz"] for lane in (1, 2) for cell in ("H1", "H2")]
+@pytest.mark.parametrize("typed", [
+    ["H2", "H1"], ["."], [f"{cell}/A_S1_L00{lane}_R{read}_001.fastq.gz" for lane in (1, 2) for cell in ("H2", "H1")
+                          for read in (1, 2)]], ids=["folders", "one folder", "files"])
+def test_lanes_in_other_folders_are_others_but_by_a_pattern(put, tmp_path, typed):
+    put({f"{cell}/A_S1_L00{lane}_R{read}_001.fastq.gz": GOOD for cell in ("H2", "H1") for lane in (1, 2) for read in (1, 2)})
+    sources, _ = expand_sources([str(tmp_path / name) for name in typed], recursive=True)
+    made = join_lanes(sources, Lanes(True))
+    assert sorted([[path.split("/")[-2:] for path in source.parts] for source in made]) == [
+        [[cell, f"A_S1_L00{lane}_R{read}_001.fastq.gz"] for lane in (1, 2)] for cell in ("H1", "H2") for read in (1, 2)]
+    assert {os.path.basename(source.name) for source in made} == {f"A_S1_R{read}_001.fastq.gz" for read in (1, 2)}
+    for order in (sources, sources[::-1]):      # typed in any order, forward and reverse reads have one
+        made = join_lanes(order, parse_lanes(None, "_L[0-9]+"))
+        assert {source.name: [path.split("/")[-2:] for path in source.parts] for source in made} == {
+            f"A_S1_R{read}_001.fastq.gz": [[cell, f"A_S1_L00{lane}_R{read}_001.fastq.gz"]
+                                           for lane in (1, 2) for cell in ("H1", "H2")] for read in (1, 2)}
+
+
+def test_each_folders_files_are_looked_into_and_compared_with_their_mates(put, tmp_path):
+    names = [f"{cell}/A_S1_L00{lane}_R{read}_001.fastq.gz" for cell in "ab" for lane in (1, 2) for read in (1, 2)]
+    put(dict.fromkeys(names, GOOD))
+    for bad, words in (({names[1]: b"x\n"}, "plain text"), ({names[5]: b"x\n"}, "plain text")):
+        put({**dict.fromkeys(names, GOOD), **bad})
+        with pytest.raises(GalaxyError, match=words):
+            join_lanes(expand_sources([str(tmp_path / name) for name in names])[0], Lanes(True))
+    put(dict.fromkeys(names, GOOD))
+    for gone in (names[0], names[7]):
+        with pytest.raises(GalaxyError, match="are of different lanes"):
+            join_lanes(expand_sources([str(tmp_path / name) for name in names if name != gone])[0], Lanes(True))
 
 
 def test_a_pattern_orders_numbers_as_numbers(put):
