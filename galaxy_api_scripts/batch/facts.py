@@ -7,13 +7,14 @@ wanted; the answers stay in the ledger's table `facts`, which the first of them 
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from common import TRY_LATER, VERSION, Galaxy, GalaxyError, redact_all
+from common import TRY_LATER, VERSION, Galaxy, GalaxyError, redact_all, report_error
 from galaxy_api_scripts import releases
-from galaxy_api_scripts.batch.ledger import Ledger, Sample
+from galaxy_api_scripts.batch.ledger import Ledger, Sample, describe_error
 from galaxy_api_scripts.batch.ledger_reader import TEXT, encode
 from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.download_paths import DownloadItem
@@ -75,11 +76,14 @@ class FactsGatherer:
         self._workflows: dict[str, dict[str, Any]] = {}     # by the ids of their versions
         self._given_up: set[str] = set()    # for this process: Galaxy failed over them
 
-    def gather(self, most: int) -> bool:
-        """Gather the facts of `most` samples that lack them, the last to end first; whether more are left. Nothing is
-        raised: without them the page shows less, and the next visit asks again."""
+    def gather(self, most: int, seconds: float = float("inf")) -> bool:
+        """Gather the facts of `most` samples that lack them, the last to end first, and begin with none after `seconds`;
+        whether more are left. Nothing is raised: without them the page shows less, and the next visit asks again."""
+        end = time.monotonic() + seconds
         lacking = [sample for sample in self._lacking() if sample.key not in self._given_up]
         for sample in lacking[:most]:
+            if time.monotonic() > end:
+                return True
             try:
                 save_facts(sample, asked_for=_request_mark(sample), **self._ask(str(sample.invocation)))
             except GalaxyError as error:
@@ -88,6 +92,9 @@ class FactsGatherer:
                 self._given_up.add(sample.key)
                 if error.status in (400, 403, 404):     # its history or run is gone
                     save_facts(sample, asked_for=_request_mark(sample), problem=str(error)[:300])
+            except Exception as error:      # an answer of another form than Galaxy's
+                self._given_up.add(sample.key)
+                report_error(f"{sample.name}: the page shows less of it: {describe_error(error)}")
         return len(lacking) > most
 
     def _lacking(self) -> list[Sample]:

@@ -50,6 +50,8 @@ MAX_BYTES = 2_800_000   # of a page on 1,000 samples, in proportion for more
 LIMITS = ((6, 2000, 400, 100), (3, 1000, 300, 80), (1, 300, 160, 60), (0, 0, 80, 40))
 MAX_GROUPS, MAX_MEMBERS = 12, 200       # kinds of failure, and samples named in each
 MAX_TOOLS = 100
+TEMPLATES = Path(__file__).with_name("templates")
+GENERATOR = b'<meta name="generator" content="galaxy-api-scripts">'     # in the head of each page of templates/page.html
 LONG_NUMBER = re.compile(r"[0-9a-f]{8,}|\d+")
 
 
@@ -60,15 +62,13 @@ def check_page_path(text: str, *others: str | Path) -> Path:
         raise GalaxyError(f"--report={text}: expected a name that ends in .html", USAGE)
     if path.is_file() and path.stat().st_size:
         with open(path, "rb") as file:
-            if not file.read(15).lower().startswith(b"<!doctype html"):
-                raise GalaxyError(f"--report={text}: is there already and no page, so it is not replaced", USAGE)
+            if GENERATOR not in file.read(2000):
+                raise GalaxyError(f"--report={text}: is there already and no page of these scripts, so it is not replaced: "
+                                  "name another file", USAGE)
     if os.path.realpath(path) in [os.path.realpath(other) for other in others if other]:
         raise GalaxyError(f"--report={text}: that is the sheet or the ledger, which it would replace", USAGE)
     load_template("samples.html", TEMPLATES)        # so that a missing Jinja2 is an error before the work, not after it
     return path
-
-
-TEMPLATES = Path(__file__).with_name("templates")
 
 
 def render_ledger(ledger: str | Path, page: Path, states: Iterable[str] = (), name: str | None = None,
@@ -81,20 +81,20 @@ def render_ledger(ledger: str | Path, page: Path, states: Iterable[str] = (), na
     if name and not samples:
         raise GalaxyError(f"{ledger}: no sample {name!r}" + (f" is {' or '.join(states)}" if states else ""))
     known = [sample["key"] for sample in read_failures(ledger, name)]
-    context = _Gathered(samples, read_facts(ledger), list(read_steps(ledger, states, name)), read_about(ledger), set(known),
+    context = PageData(samples, read_facts(ledger), list(read_steps(ledger, states, name)), read_about(ledger), set(known),
                         str(ledger), page, now).context()
     most = MAX_BYTES * max(len(context["rows"]) / 1000, 1)
     template = load_template("samples.html", TEMPLATES)
     for limits in LIMITS:
         for row in context["rows"]:
-            row.update(_shown(row, *limits))
+            row.update(_shorten_row(row, *limits))
         text = str(template.render(**context, groups=_group_failures(context["rows"], limits[2])))
         if len(text.encode()) <= most:
             break
     return text
 
 
-class _Gathered:
+class PageData:
     """What the ledger says, and what the page shows of it."""
 
     def __init__(self, samples: list[dict[str, Any]], facts: dict[str, dict[str, Any]], steps: list[dict[str, Any]],
@@ -122,19 +122,20 @@ class _Gathered:
         began = [row["begun"] for row in rows if row["begun"] is not None]
         ended = [row["ended"] for row in rows if row["begun"] is not None]
         unfinished = sum(counts[state] for state in UNFINISHED_STATES)
-        facts = [("Workflow", ", ".join(dict.fromkeys(workflow["name"] for workflow in self._workflows())) or "", ""),
-                 ("Server", self.server, self.server), ("User", self.about.get("user", ""), ""),
-                 ("Folder", self.about.get("folder", ""), ""), ("Ledger", self.ledger, "")]
+        workflows = ", ".join(dict.fromkeys(workflow["name"] for workflow in self._workflows()))
+        heading_facts = [("Workflow", workflows, ""), ("Server", self.server, self.server),
+                         ("User", self.about.get("user", ""), ""), ("Folder", self.about.get("folder", ""), ""),
+                         ("Ledger", self.ledger, "")]
         if began:
-            facts += [("Began", format_time(min(began)), ""),
-                      ("So far" if unfinished else "Ended", format_time(max(ended)), ""),
-                      ("Took", format_duration(max(ended) - min(began)), "")]
+            heading_facts += [("Began", format_time(min(began)), ""),
+                              ("So far" if unfinished else "Ended", format_time(max(ended)), ""),
+                              ("Took", format_duration(max(ended) - min(began)), "")]
         size = sum(row["size"] or 0 for row in rows)
         if size:
-            facts.append(("Results", format_size(size), ""))
+            heading_facts.append(("Results", format_size(size), ""))
         return {"title": shorten_text(self._title(), 120), "verdict": _verdict(counts), "version": VERSION,
                 "made": format_time(time.time()),
-                "facts": [(name, shorten_text(text, 300), address) for name, text, address in facts if text],
+                "heading_facts": [(name, shorten_text(text, 300), address) for name, text, address in heading_facts if text],
                 "counts": [{"state": state, "count": counts[state], "sign": STATES.get(state, WAITING_SIGN),
                             "words": STATE_WORDS.get(state, state), "css": _css(state),
                             "share": counts[state] / max(len(self.samples), 1) * 100}
@@ -243,7 +244,7 @@ class _Gathered:
                                tool_rows[:MAX_TOOLS], ("tool", "version")), "more_tools": max(len(tool_rows) - MAX_TOOLS, 0)}
 
 
-def _shown(row: dict[str, Any], results: int, error_bytes: int, letters: int, name_letters: int) -> dict[str, Any]:
+def _shorten_row(row: dict[str, Any], results: int, error_bytes: int, letters: int, name_letters: int) -> dict[str, Any]:
     """What a row shows where there is so much room."""
     failure = row["failure"]
     last = (failure.get("stderr") or "").strip().splitlines()[-1:]

@@ -1,11 +1,13 @@
 """Keep the page of a batch or of a watched folder up to date while it is worked on."""
 from __future__ import annotations
 
+import copy
 import time
 from pathlib import Path
 
 from common import GalaxyError, report_error
 from galaxy_api_scripts.batch.facts import FactsGatherer
+from galaxy_api_scripts.batch.ledger import describe_error
 from galaxy_api_scripts.batch.page import render_ledger
 from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.files import write_output
@@ -13,6 +15,7 @@ from galaxy_api_scripts.files import write_output
 MIN_INTERVAL = 15       # seconds between two pages, more where a page takes long
 COST = 20               # a page may take a twentieth of the time
 PER_ROUND, PER_VISIT = 10, 300      # samples whose facts Galaxy is asked for between two rounds of polls, and at the end
+MAX_ASKING = 60         # seconds of that at the end; what is lacking then is asked for by the next run
 
 
 class PageWriter:
@@ -20,7 +23,9 @@ class PageWriter:
 
     def __init__(self, runner: BatchRunner, path: Path | None):
         self.path, self.runner = path, runner
-        self.gatherer = FactsGatherer(runner.galaxy, runner.ledger, runner.context.labels)
+        galaxy = copy.copy(runner.galaxy)
+        galaxy.patience = 0     # the work does not wait for its page: a server that is away is asked again at the next one
+        self.gatherer = FactsGatherer(galaxy, runner.ledger, runner.context.labels)
         self._changes, self._next, self._problem = -1, 0.0, ""
 
     def __enter__(self) -> PageWriter:
@@ -50,7 +55,12 @@ class PageWriter:
     def _write(self) -> None:
         assert self.path
         self._changes = self.runner.ledger.changes
-        html = render_ledger(self.runner.ledger.path, self.path, now=time.time())
+        try:
+            html = render_ledger(self.runner.ledger.path, self.path, now=time.time())
+        except GalaxyError:
+            raise
+        except Exception as error:      # whatever is odd in a ledger: the samples go on without their page
+            raise GalaxyError(f"--report={self.path}: the page can't be made: {describe_error(error)}") from error
         write_output(html, self.path, overwrite=True, option="--report")
 
     def __exit__(self, kind: type[BaseException] | None, *more: object) -> None:
@@ -60,7 +70,7 @@ class PageWriter:
             return
         self.runner.on_round = None
         if kind is None:
-            self.gatherer.gather(PER_VISIT)
+            self.gatherer.gather(PER_VISIT, MAX_ASKING)
         try:
             self._write()
         except GalaxyError as error:

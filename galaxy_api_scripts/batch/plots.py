@@ -22,8 +22,7 @@ def draw_timeline(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     if not timed:
         return None
     end = max(row["ended"] for row in timed)
-    finished = [row for row in timed if row["state"] != "running"] or timed
-    longest = max(row["ended"] - row["begun"] for row in finished)
+    longest = max(row["ended"] - row["begun"] for row in timed)     # those under way too, so that the newest is shown
     shown = [row for row in timed if end - row["begun"] <= max(longest, 1) / LONGEST_SHARE]
     begin = float(shown[0]["begun"])
     span = float(max(end - begin, 1))

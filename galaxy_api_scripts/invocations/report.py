@@ -133,7 +133,12 @@ def _step_parameters(galaxy: Galaxy, steps: list[dict[str, Any]]) -> list[dict[s
     "depth", "value"}`, as Galaxy shows it on the job's page."""
     rows = []
     for step in [step for step in steps if step["jobs"]][:MAX_PARAMETER_STEPS]:
-        shown = galaxy.get_or_none(f"jobs/{step['jobs'][0]['id']}/parameters_display") or {}
+        try:
+            shown = galaxy.get_or_none(f"jobs/{step['jobs'][0]['id']}/parameters_display") or {}
+        except GalaxyError as error:
+            if error.exit_code == TRY_LATER or error.status == 401:
+                raise
+            shown = {}      # an error 500 if the tool is gone, for one: the page has the rest
         values = [{"text": one.get("text") or "", "depth": min(max(int(one.get("depth") or 1), 1), 6) - 1,
                    "value": _parameter_words(one.get("value"))} for one in shown.get("parameters") or []]
         if values:

@@ -111,7 +111,8 @@ def test_the_page_has_all_samples_and_what_failed(batch, server):
     assert not [one for one in server.kinds[asked:] if "metrics" in one and "invocation" in one][2:]     # c's alone
     page.write_text("mine")
     refused = batch(f"--report={page}", status=USAGE)
-    assert "no page, so it is not replaced" in refused.err and refused.sent == [] and page.read_text() == "mine"
+    assert "no page of these scripts, so it is not replaced" in refused.err
+    assert refused.sent == [] and page.read_text() == "mine"
 
 
 def test_again_runs_a_sample_however_it_ended(batch, server):

@@ -14,7 +14,7 @@ from common import DONE, FAILED, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.batch import page_writer
 from galaxy_api_scripts.batch.facts import FactsGatherer, note_failure, save_facts
 from galaxy_api_scripts.batch.ledger import Ledger
-from galaxy_api_scripts.batch.ledger_reader import read_facts
+from galaxy_api_scripts.batch.ledger_reader import read_facts, read_samples
 from galaxy_api_scripts.batch.page import check_page_path, render_ledger
 from galaxy_api_scripts.batch.page_writer import PageWriter
 from galaxy_api_scripts.batch.plots import MAX_NAMED_ROWS, draw_steps, draw_timeline
@@ -158,8 +158,11 @@ def test_of_very_many_the_oldest_that_ended_well_are_left_out(path, monkeypatch)
 
 def test_a_path_that_is_no_page_is_refused(tmp_path, path):
     (tmp_path / "mine.html").write_text("x")
-    (tmp_path / "page.html").write_text("<!DOCTYPE html>\n<p>old")
-    for name, words in (("a.pdf", "ends in .html"), ("mine.html", "no page, so it is not replaced"),
+    (tmp_path / "index.html").write_text("<!DOCTYPE html>\n<title>The core's own page</title>")
+    write_ledger(path, 1)
+    (tmp_path / "page.html").write_text(a_page(path))
+    for name, words in (("a.pdf", "ends in .html"), ("mine.html", "no page of these scripts, so it is not replaced"),
+                        ("index.html", "no page of these scripts"),
                         ("", "not a file's name"), ("none/a.html", "not a file's name")):
         with pytest.raises(GalaxyError, match=words) as refused:
             check_page_path(str(tmp_path / name) if name else "")
@@ -189,6 +192,12 @@ def test_the_time_line_is_in_percent_of_the_whole():
 def test_the_time_line_of_years_shows_the_newest():
     line = draw_timeline([a_row(1, 0, 0, 100), a_row(2, 10**7, 10**7, 10**7 + 100), a_row(3, 10**7, 10**7, 10**7 + 50)])
     assert (len(line["bars"]), line["earlier"]) == (2, 1)
+
+
+def test_a_sample_under_way_is_drawn_beside_one_that_failed_at_once():
+    line = draw_timeline([a_row(1, 0, 0, 3, "failed"), a_row(2, 1, 2, 7201, "running")])
+    assert [(bar["label"], bar["kind"]) for bar in line["bars"]] == [("S1", "error"), ("S2", "other")]
+    assert line["bars"][1]["left"] + line["bars"][1]["width"] == pytest.approx(100) and line["earlier"] == 0
 
 
 def test_many_samples_are_thin_lines_with_failures_above():
@@ -306,6 +315,43 @@ def test_the_page_is_rewritten_when_something_has_changed(path, ended, monkeypat
         page.mkdir()
 
 
+def test_a_page_that_can_not_be_made_does_not_end_the_work(path, ended, monkeypatch, capsys):
+    page, clock = path.with_name("page.html"), [100.0]
+    monkeypatch.setattr(page_writer.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(page_writer, "render_ledger", lambda *_, **__: [][0])
+    runner = SimpleNamespace(galaxy=ended.galaxy, ledger=ended.ledger, on_round=None, context=SimpleNamespace(labels=[]))
+    ended.runs.mock.get(f"{API}/invocations/i", json={"id": "i"})     # without what a run has
+    with pytest.raises(GalaxyError, match=r"--report=.*: the page can't be made: IndexError"), \
+            PageWriter(runner, page) as writer:
+        for name in ("k2", "k3"):
+            ended.ledger.add(name, name)
+            clock[0] += 1000
+            writer.update()
+        told = capsys.readouterr().err
+        assert told.count("IndexError") == 1 and told.count("S: the page shows less of it: KeyError") == 1
+
+
+def test_the_last_page_does_not_wait_for_galaxy(path, ended, monkeypatch):
+    """Its samples' facts are asked for as long as MAX_ASKING, and a server that is away is not waited for."""
+    clock = [100.0]
+    monkeypatch.setattr(page_writer.time, "monotonic", lambda: clock[0])
+    ended.galaxy.patience = 600
+    runner = SimpleNamespace(galaxy=ended.galaxy, ledger=ended.ledger, on_round=None, context=SimpleNamespace(labels=[]))
+    with PageWriter(runner, path.with_name("page.html")) as writer:
+        assert (writer.gatherer.galaxy.patience, ended.galaxy.patience) == (0, 600)
+        for number in range(3):
+            ended.ledger.add(f"k{number}", "S").save(state="ok", invocation="i", ended=stamp(BEGAN))
+        asked = []
+
+        def ask(invocation):
+            asked.append(invocation)
+            clock[0] += page_writer.MAX_ASKING + 1
+            return {}
+
+        monkeypatch.setattr(writer.gatherer, "_ask", ask)
+    assert asked == ["i"]
+
+
 # ---------------------------------------------------------------------------------------------------------- ledger_show.py
 
 def test_ledger_show_writes_a_page_and_asks_no_server(script, path, capsys):
@@ -314,9 +360,12 @@ def test_ledger_show_writes_a_page_and_asks_no_server(script, path, capsys):
     for _ in range(2):
         assert script(ledger_show.main, f"--report={page}", path) == DONE
         assert capsys.readouterr().out == f"{page}\n" and "NX26-0012" in page.read_text()
+    names = {state: {one["name"] for one in read_samples(path, [state])} for state in ("ok", "failed")}
+    assert names["ok"] and names["failed"]
     assert script(ledger_show.main, f"--report={page}", "--name=nosuch", path) == FAILED
     assert "no sample 'nosuch'" in capsys.readouterr().err
     assert script(ledger_show.main, f"--report={page}", "--state=failed", path) == DONE
-    assert "NX26-0012" not in page.read_text() or "ok" not in Page(page.read_text()).text.split("Samples", 1)[1][:20]
+    text = Page(page.read_text()).text
+    assert all(name in text for name in names["failed"]) and not any(name in text for name in names["ok"])
     assert script(ledger_show.main, f"--report={path}", path) == USAGE
     assert script(ledger_show.main, f"--report={page}", "--counts", path) == USAGE

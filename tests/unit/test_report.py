@@ -1,5 +1,6 @@
 """The page of an invocation: what it shows, that it is safe and loads nothing."""
 import json
+import re
 
 import pytest
 from fakes import API, KEY, URL
@@ -61,6 +62,14 @@ def test_galaxy_24_1_tells_neither_its_request_nor_more(requests_mock):
     requests_mock.get(f"{API}/version", json={"version_major": "24.1", "version_minor": "4"})
     text = Page(a_page()).text
     assert "Galaxy 24.1.4" in text and "Parameters" not in text
+
+
+@pytest.mark.parametrize("status", [500, 404])
+def test_parameters_that_galaxy_can_not_show_leave_the_rest(requests_mock, status):
+    mapped(requests_mock)
+    requests_mock.get(re.compile(f"{API}/jobs/[^/]+/parameters_display"), status_code=status, json={"err_msg": "no tool"})
+    text = Page(a_page()).text
+    assert "Hot days" in text and "Outputs" in text and "Parameters" not in text
 
 
 def test_the_page_loads_nothing_from_elsewhere(requests_mock):
