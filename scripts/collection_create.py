@@ -165,7 +165,7 @@ def find_sources(args, ids):
     sources, complaints = ([], []) if ids else expand_sources(args["SOURCE"], args["--recursive"], ext)
     if args["--deferred"]:
         sources = defer(sources)
-    require_match(sources, lanes)
+    sources = require_match(sources, lanes)
     return join_lanes(without_index_reads(sources) if "paired" in args["--type"] else sources, lanes, ext), complaints
 
 

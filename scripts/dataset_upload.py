@@ -93,8 +93,7 @@ def main(argv=None):
         texts = stack.enter_context(replace_stdin(texts, name, args["--allow-empty"]))
         sources, complaints = expand_sources(texts, args["--recursive"], ext)
         mismatches = verify_checksums(sources)
-        require_match(sources, lanes)
-        sources = join_lanes(sources, lanes, ext)
+        sources = join_lanes(require_match(sources, lanes), lanes, ext)
         is_composite = bool(ext and composite_files(galaxy, ext))
         if args["--deferred"]:
             sources = defer(sources)

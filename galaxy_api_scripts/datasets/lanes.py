@@ -144,11 +144,12 @@ def join_lanes(sources: list[Source], lanes: Lanes, ext: str = "") -> list[Sourc
     return [joined.get(id(source), source) for source in sources if id(source) in joined or source not in files]
 
 
-def require_match(sources: list[Source], lanes: Lanes) -> None:
-    """Raise a usage error if there is a pattern, and it fits no file's name."""
+def require_match(sources: list[Source], lanes: Lanes) -> list[Source]:
+    """The sources; a usage error if there is a pattern, and it fits no file's name."""
     if lanes.pattern and not any(lanes.find_mark(source.name) for source in sources if source.files):
         raise GalaxyError(f"--together={lanes.pattern}: fits none of the files' names, such as "
                           f"{sources[0].name if sources else 'none'}", USAGE)
+    return sources
 
 
 def _folder_of(source: Source) -> str:
