@@ -47,7 +47,7 @@ class SharedUploads:
         """`{"id", "sha256"}` of the one dataset for a file."""
         ledger = self.ledger
         name = json.dumps([source.path, source.ext, *(fact for stamp in source.stamps.values() for fact in stamp),
-                           *(["deferred"] if source.deferred else [])])
+                           *(["deferred"] if source.deferred else []), *(["decompress"] if source.decompress else [])])
         dataset = ledger.notes.shared_uploads.get(name)
         if dataset and dataset["id"] not in self._checked and not is_usable(
                 self.galaxy, {"src": "hda", "id": dataset["id"]}):

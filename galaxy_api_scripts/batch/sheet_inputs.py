@@ -120,7 +120,7 @@ class SheetInputs:
                 elements.append((name, element))
         if is_sample_sheet(self.specs[index]):
             by_name = {row.sample: row for row in self.sheet.rows}
-            placed = {name: (by_name[name], value) for name, value in elements if name in by_name}
+            placed = {name: (by_name[name], value) for name, value in elements}     # an element a row
             return _as_sample_sheet(self.sheet, inputs, self.specs[index], columns, placed)
         return _as_list(elements) if elements else None
 
@@ -215,7 +215,7 @@ class SheetInputs:
         if len(columns) == 1 and (spec.kind == "parameter" or columns[0] not in FASTQ):
             words = [word for word in row.cells[columns[0]] if word]
             if spec.multiple and not spec.choices:      # a cell has no other way to name several
-                words = [part.strip() for word in words for part in word.split(",")]
+                words = [part.strip() for word in words for part in word.split(",") if part.strip()]
             if spec.kind != "parameter":
                 words = [absolute_word(self.sheet.folder, word) for word in words]
             return self._try(inputs, row, columns[0], index, partial(inputs.parse_value, spec, words))
@@ -268,6 +268,10 @@ def _as_sample_sheet(sheet: SampleSheet, inputs: InputValues, spec: InputSpec, c
             elements[name] = row, value.elements[0][1]
             if len(value.elements) > 1:
                 sheet.note(row, columns[0], "is several files, and an element of a sample sheet is one")
+        for column in column_names(spec):
+            if len(set(row.cells.get(column, []))) > 1 or column in row.varying:
+                problem = row.varying.get(column) or f"{row.describe(column)}: several values, and the sample takes one"
+                sheet.note(row, column, problem)
         if any(needed and column not in sheet.columns for column, needed in column_names(spec).items()):
             continue
         try:

@@ -1,6 +1,7 @@
 """Collections: the names of their elements, the form in which requests take them, and whether the elements arrived."""
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections import Counter
@@ -11,7 +12,7 @@ from typing import Any
 from common import NON_TERMINAL_DATASET_STATES, STILL_RUNNING, TERMINAL_JOB_STATES, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint
 from galaxy_api_scripts.datasets.hashing import known_hashes
-from galaxy_api_scripts.datasets.sources import Source, mate_of, pair_reads, stem
+from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, mate_of, pair_reads, stem
 from galaxy_api_scripts.datasets.target_history import last_hid
 from galaxy_api_scripts.polling import DEAD_JOB_STATES, describe_timeout
 
@@ -34,10 +35,18 @@ class ElementSource:
     source: Source | None = None    # None for a dataset
 
     @property
+    def folder(self) -> str:
+        """The folder of a file, of the first of several that are sent as one, of a dataset that is named by its path in one,
+        or of a URL, without what follows ? or #."""
+        if self.source and self.source.local_paths:
+            return os.path.dirname(self.source.local_paths[0])
+        path = self.location if self.source or "/" in self.location else self.name
+        return (re.split("[?#]", path)[0] if URL_PATTERN.match(path) else path).rpartition("/")[0]
+
+    @property
     def folders(self) -> list[str]:
-        """The folders that it is in: of a file, or of a dataset that is named by its path in one."""
-        is_file = self.source or "/" in self.location
-        return [part for part in re.split("[/?#]+", self.location if is_file else self.name)[:-1] if part]
+        """The names of the folders on the way to it; a URL's server is none."""
+        return [part for part in re.sub("^[^:/]+://[^/]*", "", self.folder).split("/") if part]
 
 
 def is_arrangeable(collection_type: str) -> bool:
@@ -57,11 +66,15 @@ def arrange_elements(collection_type: str, parts: list[ElementSource]) -> dict[I
     inner = collection_type.split(":")
     depth = max(inner.count("list") - 1, 0)
     groups: dict[Identifiers, list[ElementSource]] = {}
+    folder_of: dict[Identifiers, str] = {}
     for part in parts:
         folders = part.folders[len(part.folders) - depth:] if depth else []
         if len(folders) < depth:
             raise GalaxyError(f"{part.location}: is in no folder, which would name the outer element of a {collection_type}",
                               USAGE)
+        folder = folder_of.setdefault(tuple(folders), part.folder) if depth and part.source else part.folder
+        if folder != part.folder:
+            raise GalaxyError(f"{folder} and {part.folder}: both would be {'/'.join(folders)!r} in the collection", USAGE)
         groups.setdefault(tuple(folders), []).append(part)
     elements = {(*folders, *identifiers): part for folders, group in groups.items()
                 for identifiers, part in _arrange_group(":".join(inner[depth:]), group, bool(depth)).items()}

@@ -43,6 +43,8 @@ def join_components(galaxy: Galaxy, sources: list[Source], ext: str, name: str =
     slots = composite_files(galaxy, ext)
     if not slots:
         raise GalaxyError(f"{label}={ext}: not a datatype of several files", USAGE)
+    if any(source.deferred for source in sources):
+        raise GalaxyError(f"{label}={ext}: Galaxy fetches the files of such a dataset at once: leave out --deferred", USAGE)
     by_slot = _assign(slots, sources)
     described = ", ".join(f"{slot} (optional)" if optional else slot for slot, optional in slots)
     last = max((number for number, (slot, _) in enumerate(slots) if slot in by_slot), default=-1)
@@ -73,8 +75,12 @@ def _assign(slots: list[tuple[str, bool]], sources: list[Source]) -> dict[str, S
 
 def composite_identity(source: Source) -> list[Any]:
     """What tells a composite dataset's files from others: paths, sizes, times; [] for a source that is a single file."""
-    return [[path, os.stat(path).st_size, os.stat(path).st_mtime_ns] for path in source.local_paths] \
-        if source.components else []
+    if not source.components:
+        return []
+    try:
+        return [[path, about.st_size, about.st_mtime_ns] for path in source.local_paths for about in [os.stat(path)]]
+    except OSError as error:
+        raise GalaxyError(f"{error.filename}: {error.strerror}") from None
 
 
 def send_components(galaxy: Galaxy, source: Source, checkpoint: Checkpoint, stall: float

@@ -54,6 +54,7 @@ class Upload:
     exit_code: int = FAILED
     answer: Any = None          # Galaxy's, to the fetch
     is_guess: bool = False
+    is_unverified: bool = False     # the problem is that Galaxy does not tell whether it is as it should be
     checkpoint: Checkpoint | None = None
 
     @property
@@ -357,8 +358,10 @@ def verify_uploads(galaxy: Galaxy, history: str, uploads: list[Upload], settings
     end = None if timeout is None else time.monotonic() + timeout
     failed = []
     for upload in _wait_until_terminal(galaxy, history, uploads, timeout):
-        # What its owner deleted stays deleted. What is paused waits for a person, and so would its second copy.
-        if upload.problem and upload.dataset and not upload.dataset["deleted"] and upload.dataset["state"] != "paused":
+        # What its owner deleted stays deleted. What is paused waits for a person, and so would its second copy. What Galaxy
+        # does not describe may be as it should be.
+        if upload.problem and upload.dataset and not upload.is_unverified and not upload.dataset["deleted"] and \
+                upload.dataset["state"] != "paused":
             failed.append(upload)
         else:
             yield upload
@@ -392,7 +395,14 @@ def _wait_until_terminal(galaxy: Galaxy, history: str, uploads: list[Upload], ti
             upload.dataset = {**upload.dataset, **datasets[dataset_id], "state": states[dataset_id]}
             upload.problem = upload_problem(upload)
             if upload.source.components and not upload.problem:
-                upload.problem = composite_problem(galaxy, dataset_id, upload.source)
+                try:
+                    upload.problem = composite_problem(galaxy, dataset_id, upload.source)
+                except GalaxyError as error:
+                    if error.status is None:
+                        raise
+                    upload.is_unverified = True
+                    upload.fail(f"{upload.source.path}: dataset {dataset_id} is ok, but the sizes of its files could not be "
+                                f"compared: {error}")
     return uploads
 
 

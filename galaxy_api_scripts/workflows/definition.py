@@ -151,7 +151,8 @@ def _file_revisions(part: Any) -> Iterator[tuple[str, str]]:
 
 def find_workflow(galaxy: Galaxy, text: str) -> Workflow:
     """The workflow whose id, address of a page in Galaxy, or else exact name is `text`: one of the user's own, or, where
-    these have none of that name, one that others share or publish. `GalaxyError` where it is none, or several."""
+    these have none of that name, one that others share or publish, which is told on standard error. `GalaxyError` where it
+    is none, or several."""
     if not text.strip():
         raise GalaxyError("WORKFLOW is empty: is a variable unset?", USAGE)
     if is_http_url(text):
@@ -161,16 +162,26 @@ def find_workflow(galaxy: Galaxy, text: str) -> Workflow:
         about: Workflow | None = galaxy.get_or_none(f"workflows/{text}", absent=(400, 404, 500))
         if about:
             return about
-    own, others = ([dict(each) for each in galaxy.pages("workflows", query)
-                    if text in (each.get("name"), each["id"]) and not each.get("deleted")]
-                   for query in ({}, {"show_shared": "true", "show_published": "true"}))
+    own = _list_named(galaxy, text, {"show_shared": "false"})       # unasked, Galaxy lists those shared with the user too
     if len(own) == 1:
         return own[0]
-    if len(others) > 1 and not own:
-        ids = ", ".join(f"{each['id']} of {one_line(str(each.get('owner')))}" for each in others)
+    others = [] if own else _list_named(galaxy, text, {"show_shared": "true", "show_published": "true"})
+    ids = ", ".join(f"{each['id']} of {one_line(str(each.get('owner')))}" for each in others)
+    if len(others) > 1:
         raise GalaxyError(f"{len(others)} workflows that others share or publish are named {text!r}: {ids}; give the id of "
                           "one")
-    return others[0] if others and not own else galaxy.find("workflows", text)
+    if not others:
+        return dict(galaxy.find("workflows", text))
+    if text != others[0]["id"]:
+        report_error(f"warning: you have no workflow {text!r}, so this is {ids}, who shares or publishes it: give the id if "
+                     "you mean this one")
+    return others[0]
+
+
+def _list_named(galaxy: Galaxy, text: str, query: dict[str, str]) -> list[Workflow]:
+    """The workflows of a list whose id or exact name is `text`, without deleted ones."""
+    return [dict(each) for each in galaxy.pages("workflows", query)
+            if text in (each.get("name"), each["id"]) and not each.get("deleted")]
 
 
 def _page_id(galaxy: Galaxy, url: str) -> str:
@@ -298,11 +309,12 @@ def describe_limits(settings: dict[str, Any]) -> dict[str, Any]:
     """`multiple`, `range` (of numbers, or of a text's length) and `pattern` of a parameter's settings; None for no limit."""
     validators = [{**settings, "type": "in_range"}, *(settings.get("validators") or [])]
     ranges = [f"{'length ' if each['type'] == 'length' else ''}{_bound(each, 'min')}..{_bound(each, 'max')}"
-              for each in validators if each.get("type") in ("in_range", "length")]
+              for each in validators if each.get("type") in ("in_range", "length")
+              and (_bound(each, "min") or _bound(each, "max"))]
     patterns = [f"{'not ' if str(each.get('negate')).lower() == 'true' else ''}{each.get('expression')}"
                 for each in validators if each.get("type") == "regex"]
     return {"multiple": bool(settings.get("multiple")), "pattern": ", ".join(patterns) or None,
-            "range": ", ".join(each for each in ranges if not each.endswith("..") or each[0] != ".") or None}
+            "range": ", ".join(ranges) or None}
 
 
 def _bound(validator: dict[str, Any], name: str) -> str:

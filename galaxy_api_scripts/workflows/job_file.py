@@ -80,10 +80,14 @@ class JobFile:
         """Raise `GalaxyError` (USAGE) for a key that a File or Collection does not have; of a test, report it."""
         for key in map(str, value):
             if key not in KEYS[kind]:
-                problem = f"class: {kind} has {shorten(key, 40)}, which this script does not know"
-                if not self.is_test:
-                    raise GalaxyError(f"{problem}{did_you_mean(key, KEYS[kind])}", USAGE)
-                report_error(f"warning: {problem}: it is passed over")
+                self.pass_over(f"class: {kind} has {shorten(key, 40)}, which this script does not know",
+                               did_you_mean(key, KEYS[kind]))
+
+    def pass_over(self, problem: str, advice: str = "") -> None:
+        """Raise `GalaxyError` (USAGE) for what has no effect; of a test, report it."""
+        if not self.is_test:
+            raise GalaxyError(f"{problem}{advice}", USAGE)
+        report_error(f"warning: {problem}: it is passed over")
 
 
 def _parse_value(job: JobFile, spec: InputSpec, value: Any) -> InputValue:
@@ -191,13 +195,21 @@ def _parse_source(job: JobFile, spec: InputSpec, value: dict[str, Any], text: st
     galaxy = job.values.resolver.galaxy
     ext = next((str(value[key]) for key in ("filetype", "format", "ext") if value.get(key)), "")
     deferred, decompress = (bool_option(str(value.get(key) or "false"), key) for key in ("deferred", "decompress"))
+    metadata = value.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise GalaxyError("metadata: expected NAME: VALUE for each", USAGE)
     if value.get("composite_data"):
+        for key, is_given in (("deferred", deferred), ("decompress", decompress), ("hashes", value.get("hashes"))):
+            if is_given:
+                job.pass_over(f"{key} is not for composite_data: Galaxy fetches, keeps and checks its files as they are")
         parts = value["composite_data"] if isinstance(value["composite_data"], list) else [value["composite_data"]]
         texts = [next((str(part[key]) for key in ("location", "path") if part.get(key)), "") if isinstance(part, dict)
                  else str(part) for part in parts]
         sources, _ = expand_sources([_absolute_path(job, part) for part in texts])
-        metadata = tuple((str(key), str(each)) for key, each in dict(value.get("metadata") or {}).items())
-        return join_components(galaxy, sources, ext, name, "filetype", metadata)
+        return join_components(galaxy, sources, ext, name, "filetype",
+                               tuple((str(key), str(each)) for key, each in metadata.items()))
+    if metadata:
+        job.pass_over("metadata is for composite_data only: of one file, Galaxy finds it out itself")
     reject_placeholder(text)
     if not text and "contents" not in value:
         raise GalaxyError("class: File needs path, location, contents, composite_data or galaxy_id", USAGE)

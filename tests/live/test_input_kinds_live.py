@@ -185,5 +185,6 @@ def test_composite_and_deferred_datasets_are_uploaded(person, folder):
     dataset, state = person.value(*line, "--deferred", "--name=far.tsv", FAR).split("\t")
     about = person.look(f"datasets/{dataset}")
     assert (state, about["name"], about["sources"][0]["source_uri"]) == ("deferred", "far.tsv", FAR)
-    for words in (["--ext=imzml", folder / "scan.ibd"], ["--deferred", folder / "t.tsv"]):
+    for words in (["--ext=imzml", folder / "scan.ibd"], ["--deferred", folder / "t.tsv"],
+                  ["--deferred", "--ext=imzml", f"{FAR}.imzML", f"{FAR}.ibd"]):
         assert person.run(*line, *words).returncode == 2

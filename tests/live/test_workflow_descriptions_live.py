@@ -71,8 +71,16 @@ def test_list_of_others(person, admin):
     assert told(person, *line, "--published", "--shared").split() == [shared, published]
     assert "Wet days" in told(person, "workflow_show.py", person.key, person.url, published)
     page = admin.look(f"workflows/{published}/sharing")["username_and_slug"]
-    for name in (f"{mark} b", f"{mark} a", f"{person.url}/published/workflow?id={published}", f"{person.url}/{page}"):
+    for name in (f"{person.url}/published/workflow?id={published}", f"{person.url}/{page}"):
         assert "Wet days" in told(person, "workflow_show.py", person.key, person.url, name)
+    for name, workflow in ((f"{mark} a", shared), (f"{mark} b", published)):
+        ended = person.run("workflow_show.py", person.key, person.url, name)
+        assert (ended.returncode, "Wet days" in ended.stdout, ended.stderr.count("\n")) == (0, True, 1)
+        assert f"you have no workflow '{name}', so this is {workflow} of " in ended.stderr
+    mine = imported(person, {**WET_DAYS, "name": f"{mark} a"})       # which is taken rather than the one that is shared
+    assert told(person, "workflow_show.py", "--format=jsonl", person.key, person.url, f"{mark} a") == told(
+        person, "workflow_show.py", "--format=jsonl", person.key, person.url, mine)
+    person.asked("DELETE", f"workflows/{mine}")
     for script in ("workflow_show.py", "workflow_export.py", "workflow_template.py"):
         ended = person.run(script, person.key, person.url, own)
         assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1) and "403" in ended.stderr

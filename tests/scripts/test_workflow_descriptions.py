@@ -328,7 +328,8 @@ LIMITED = [
     ("parameter_input", "share", {"parameter_type": "float", "max": 1}),
     ("parameter_input", "code", {"parameter_type": "text", "validators": [
         {"type": "regex", "expression": "[a-z]+"}, {"type": "length", "min": 2}]}),
-    ("parameter_input", "picks", {"parameter_type": "text", "multiple": True, "restrictions": ["a", "b"]})]
+    ("parameter_input", "picks", {"parameter_type": "text", "multiple": True, "restrictions": ["a", "b"]}),
+    ("parameter_input", "free", {"parameter_type": "text", "validators": [{"type": "length"}]})]
 
 
 def test_limits_are_shown_and_in_the_template(script, galaxy, capsys):
@@ -351,6 +352,7 @@ def test_limits_are_shown_and_in_the_template(script, galaxy, capsys):
     rows = {row.pop("label"): tuple(row.values()) for row in map(json.loads, capsys.readouterr().out.splitlines())}
     assert rows["lines"] == (False, "1..9", None) and rows["share"] == (False, "..1", None)
     assert rows["code"] == (False, "length 2..", "[a-z]+") and rows["picks"] == (True, None, None)
+    assert rows["free"] == (False, None, None)      # its validator has no limits
     assert script(workflow_show.main, KEY, URL, ID) == 0
     shown = capsys.readouterr().out
     assert "text, several" in shown and "with dose (int), note (string, optional)" in shown

@@ -90,6 +90,26 @@ def test_lists_in_lists_and_single_reads(kind, names, found):
         assert list(arrange_elements(kind, elements)) == found
 
 
+def as_source(path, name="", **about):
+    return ElementSource(name or path.rpartition("/")[2], path, Source(path, name or path, "tabular", None, **about))
+
+
+def test_outer_elements_are_named_by_folders_with_odd_names_and_by_the_paths_of_urls():
+    found = arrange_elements("list:list", [
+        as_source("/d/run#1/a.tsv"), as_source("/d/lane?1/b.tsv"),
+        as_source("https://h/run1/a.tsv?download=1&x=a/b", "a.tsv"), as_source("ftp://h/run2/c#x.tsv", "c.tsv"),
+        as_source("/d/l1/x.fq + x.fq", "x.fq", parts=("/d/l1/x.fq", "/e/l2/x.fq")), ElementSource("h#3/a.tsv", "hda:1")])
+    assert list(found) == [("run#1", "a"), ("lane?1", "b"), ("run1", "a"), ("run2", "c"), ("l1", "x"), ("h#3", "a")]
+    assert "is in no folder" in refused(arrange_elements, "list:list", [as_source("https://h/a.tsv?x=/1/2")])
+
+
+@pytest.mark.parametrize("first, second", [("/r1/fastq", "/r2/fastq"), ("https://h/r1", "https://other/r1")])
+def test_two_folders_of_one_name_are_not_mixed(first, second):
+    assert f"{first} and {second}: both would be {first.rpartition('/')[2]!r} in the collection" in refused(
+        arrange_elements, "list:list", [as_source(f"{first}/a.tsv"), as_source(f"{second}/b.tsv")])
+    assert len(arrange_elements("list", [as_source(f"{first}/a.tsv"), as_source(f"{second}/b.tsv")])) == 2
+
+
 @pytest.mark.parametrize("kind, names, words", [
     ("paired_or_unpaired", ["a.fq", "b.fq"], "takes one pair, and here are 2"),
     ("list:paired_or_unpaired", ["a_R2.fq"], "no a_R1"),

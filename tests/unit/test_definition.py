@@ -69,6 +69,7 @@ def galaxy(requests_mock):
                                                 {"id": "d" * 16, "name": "Twice", "owner": "ann"},
                                                 {"id": "e" * 16, "name": "Twice", "owner": "bob"}] if both else [])]
     requests_mock.get(f"{URL}/api/workflows", json=rows)
+    requests_mock.get(f"{URL}/api/workflows/{MINE}", json={"id": MINE, "name": "Map"})
     requests_mock.get(f"{URL}/api/workflows/{THEIRS}", json={"id": THEIRS, "name": "Their map"})
     requests_mock.get(f"{URL}/api/workflows/{PICK}", status_code=500, text="no")
     requests_mock.get(f"{URL}/u/ann/w/their-map", status_code=302,
@@ -83,6 +84,21 @@ def galaxy(requests_mock):
     (f"{URL}/workflows/{THEIRS}/invocations", THEIRS), (f"{URL}/u/ann/w/their-map", THEIRS)])
 def test_a_workflow_is_found_by_id_name_and_page(galaxy, text, found):
     assert definition.find_workflow(galaxy, text)["id"] == found
+
+
+def test_whose_workflow_runs_by_its_name_is_told_unless_it_is_the_users(galaxy, requests_mock, capsys):
+    """And those of others are not asked for where one of the user's own has the name."""
+    definition.find_workflow(galaxy, "Their map")
+    assert capsys.readouterr().err.endswith(
+        f"warning: you have no workflow 'Their map', so this is {THEIRS} of ann, who shares or publishes it: give the id if "
+        "you mean this one\n")
+    before = requests_mock.call_count
+    definition.find_workflow(galaxy, "Map")
+    for asked in requests_mock.request_history[before:]:
+        assert asked.qs["show_shared"] == ["false"] and "show_published" not in asked.qs
+    for text in (THEIRS, PICK, MINE):
+        definition.find_workflow(galaxy, text)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("text, words", [

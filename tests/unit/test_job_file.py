@@ -201,6 +201,13 @@ def test_a_file_of_tests_as_iwc_has_them(parse, files):
      "input reads: filetype=bed: not a datatype of several files"),
     ({"reads": {"class": "File", "filetype": "imzml", "composite_data": ["a.imzML"]}},
      "input reads: filetype=imzml: its files are imzml, ibd, extra (optional); here is a.imzML and there is none for ibd"),
+    *(({"reads": {"class": "File", "filetype": "imzml", "composite_data": ["a.imzML", "a.ibd"], key: given}},
+       f"input reads: {key} is not for composite_data: Galaxy fetches, keeps and checks its files as they are")
+      for key, given in (("deferred", True), ("decompress", "yes"), ("hashes", [{"hash_value": "0"}]))),
+    ({"reads": {"class": "File", "filetype": "imzml", "composite_data": ["a.imzML", "a.ibd"], "metadata": "foo"}},
+     "input reads: metadata: expected NAME: VALUE for each"),
+    ({"reads": {"class": "File", "path": "a.bed", "metadata": {"base": "x"}}},
+     "input reads: metadata is for composite_data only: of one file, Galaxy finds it out itself"),
     ({"reads": {"class": "File", "filetype": "imzml", "path": "a.imzML"}},
      "input reads: filetype=imzml: a datatype of several files in one (imzml, ibd, extra): composite_data names them in a "
      "job file, and dataset_upload.py --ext=imzml makes one dataset of its files"),
@@ -278,6 +285,13 @@ def test_a_composite_dataset_has_its_files_in_the_order_of_its_datatype(parse, f
     [reads] = iter_datasets(values.by_label["reads"])
     assert reads.source.local_paths == [f"{files}/a.imzML", f"{files}/a.ibd"]
     assert (reads.source.name, reads.source.ext, reads.source.metadata) == ("scan", "imzml", (("base", "x"),))
+
+
+def test_a_test_of_planemos_may_have_metadata_of_one_file(parse, files, capsys):
+    values = parse(job=job(files, [{"job": {"reads": {"class": "File", "path": "a.bed", "metadata": {"base": "x"}}},
+                                    "outputs": {}}]))
+    assert values.problems == [] and shape(values.by_label["reads"]) == "a.bed"
+    assert "warning: metadata is for composite_data only" in capsys.readouterr().err
 
 
 def test_what_galaxy_fetches_later_and_what_it_decompresses(parse, files):

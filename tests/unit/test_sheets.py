@@ -723,12 +723,34 @@ def test_an_element_of_a_sample_sheet_is_one_file(sheet, galaxy, files):
         "is several files, and an element of a sample sheet is one"]
 
 
+SEVERAL = [(2, "S1", "fastq_1", "is several files, and an element of a sample sheet is one")]
+VARYING = [(2, "S1", "lane", "'2', and '1' in line 2: the rows of a sample differ in their files only, so no input can take "
+                             "it")]
+
+
+@pytest.mark.parametrize("column, lanes, problems", [
+    ("dose", Lanes(False), SEVERAL), ("dose", Lanes(True), []), ("lane", Lanes(True), VARYING)])
+def test_rows_of_one_sample_in_a_sample_sheet(sheet, galaxy, files, column, lanes, problems):
+    """Kept apart they are no element, which is noted; a value that differs among them is not taken from the first."""
+    for name in ("x1.fastq", "x2.fastq"):
+        (files / name).write_text("@r\nA\n+\nF\n")
+    work = collection("sample_sheet", column_definitions=[{"name": column, "type": "int", "optional": False}])
+    for fill in (SheetInputs.fill_rows, SheetInputs.fill_as_one):
+        one = sheet("sample,fastq_1,dose,lane\nS1,x1.fastq,5,1\nS1,x2.fastq,5,2\n")
+        filled = fill(SheetInputs(one, galaxy, work, {"dose": ""} if column == "lane" else {}, lanes=lanes))
+        assert [tuple(problem.values()) for problem in one.problems] == problems
+        if not problems:
+            row = filled[0] if isinstance(filled, list) else filled
+            assert row.inputs.values["0"].extras["rows"] == {"S1": [5]}
+
+
 def test_several_values_in_a_cell(sheet, galaxy, files):
     work = workflow(words=step("parameter_input", parameter_type="text", multiple=True),
                     picks=step("parameter_input", parameter_type="text", multiple=True, restrictions=["a", "b,c"]))
-    one = sheet('sample,words,picks\nS1,"x, y",a\nS2,z,"b,c"\n')
+    one = sheet('sample,words,picks\nS1,"x, y",a\nS2,z,"b,c"\nS3,"x, ,y,",a\n')
     assert row_values(one, galaxy, work) == {"S1": {"words": ["x", "y"], "picks": ["a"]},
-                                             "S2": {"words": ["z"], "picks": ["b,c"]}}
+                                             "S2": {"words": ["z"], "picks": ["b,c"]},
+                                             "S3": {"words": ["x", "y"], "picks": ["a"]}}
 
 
 def test_lists_in_a_list(sheet, galaxy, files):

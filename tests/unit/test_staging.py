@@ -1,12 +1,17 @@
 """Staging a run's inputs: equal uploads go together, and each collection is created once."""
+from dataclasses import replace
+
 import pytest
 from fakes import KEY
 
 from common import Galaxy, GalaxyError
+from galaxy_api_scripts.batch.ledger import Ledger
+from galaxy_api_scripts.batch.shared_uploads import SharedUploads
 from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.datasets.upload import Upload
 from galaxy_api_scripts.workflows import staging
-from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput
+from galaxy_api_scripts.workflows.inputs import CollectionInput, DatasetInput, InputValues
+from galaxy_api_scripts.workflows.run import RunRequest
 
 
 def file_input(name, **more):
@@ -84,3 +89,20 @@ def test_a_collection_of_a_killed_run_is_found_again(loopback, calls):
     again.forget()
     loopback.will((200, []), (200, {"id": "c9"}))
     assert staging.Staging(Galaxy(KEY, loopback.url), "h").stage({"0": collection}, {"0": "beds"})["0"]["id"] == "c9"
+
+
+def test_a_file_that_samples_share_is_uploaded_once_for_each_way_to_store_it(loopback, calls, tmp_path):
+    """As it is, and decompressed by Galaxy."""
+    kept = tmp_path / "a.txt"
+    kept.write_text("a")
+    plain = Source(str(kept), "a.txt", "txt", 1)
+    sources = [plain, replace(plain, decompress=True)]
+    values = [InputValues(Galaxy(KEY, loopback.url), {"id": "w", "name": "n", "steps": {}, "inputs": {}}) for _ in range(2)]
+    with Ledger(tmp_path / "ledger") as ledger:
+        shared = SharedUploads(Galaxy(KEY, loopback.url), ledger, lambda: "h")
+        shared.sources = set(sources)
+        for inputs in values:
+            inputs.values = {str(number): DatasetInput("a.txt", source=source, name="a.txt")
+                             for number, source in enumerate(sources)}
+            shared.replace(RunRequest({"id": "w", "name": "n"}, inputs, {}))
+        assert len(ledger.notes.shared_uploads) == len(calls) == 2

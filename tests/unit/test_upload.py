@@ -124,6 +124,33 @@ def test_a_composite_dataset_is_one_element_of_several_sessions(wire, held, file
     assert uploads[1].dataset["id"] == "d2"
 
 
+@pytest.fixture
+def scan(wire, held, tmp_path):
+    """The source of a composite dataset of two files."""
+    wire.answers["GET /api/datatypes"] = (200, IMZML)
+    for name in ("s.ibd", "s.imzML"):
+        (tmp_path / name).write_text(name)
+    return join_components(Galaxy(KEY, wire.url), [parse_file(str(tmp_path / name)) for name in ("s.ibd", "s.imzML")],
+                           "imzml")
+
+
+@pytest.mark.parametrize("status", [405, 400])
+def test_a_composite_dataset_that_cant_be_compared_stays_and_others_are_verified(wire, held, files, scan, status):
+    wire.answers["HEAD /api/datasets/d1/display"] = (status, lambda handler: b"")
+    galaxy = Galaxy(KEY, wire.url)
+    uploads = list(upload.upload_sources(galaxy, "h", [scan, parse_file(files[0])], UploadSettings()))
+    first, second = verified(wire, uploads)
+    assert f"dataset d1 is ok, but the sizes of its files could not be compared: HEAD {wire.url}" in first.problem
+    assert (first.exit_code, second.problem) == (FAILED, "") and held.deleted == [] and len(held.fetches) == 1
+
+
+def test_a_file_of_a_composite_dataset_that_goes_meanwhile_is_that_ones_problem(wire, held, files, scan, tmp_path):
+    (tmp_path / "s.ibd").unlink()
+    first, second = upload.upload_sources(Galaxy(KEY, wire.url), "h", [scan, parse_file(files[0])], UploadSettings())
+    assert first.problem == f"{tmp_path}/s.ibd: No such file or directory"
+    assert (second.problem, second.dataset["id"]) == ("", "d1")
+
+
 def test_a_deferred_url_ends_well_without_bytes(wire, held):
     held.then[1] = {"state": "deferred", "file_size": 0}
     [source] = defer(expand_sources(["https://example.org/a.bed"])[0])
@@ -582,3 +609,12 @@ def test_after_an_unknown_answer_the_datasets_are_looked_for(wire, held, files, 
     wire.answers["POST /api/tools/fetch"], fetch = (200, lambda handler: (fetch(handler), answer)[1]), \
         wire.answers["POST /api/tools/fetch"][1]
     assert [one.dataset["id"] for one in uploaded(wire, files)] == ["d1", "d2", "d3"]
+
+
+def test_deferred_files_of_one_dataset_of_several_are_refused(wire, held, script, capsys):
+    """Galaxy would fetch them at once."""
+    wire.answers["GET /api/datatypes"] = (200, IMZML)
+    urls = [f"https://example.org/a.{ext}" for ext in ("imzML", "ibd")]
+    assert script(dataset_upload.main, "--deferred", "--ext=imzml", KEY, wire.url, "H", *urls) == USAGE
+    assert "--ext=imzml: Galaxy fetches the files of such a dataset at once: leave out --deferred" in capsys.readouterr().err
+    assert held.fetches == []
