@@ -79,7 +79,7 @@ from galaxy_api_scripts.datasets.collections import (
     nest_elements,
     wait_until_filled,
 )
-from galaxy_api_scripts.datasets.lanes import join_lanes, parse_lanes, without_index_reads
+from galaxy_api_scripts.datasets.lanes import join_lanes, parse_lanes, require_match, without_index_reads
 from galaxy_api_scripts.datasets.lookup import fetch_library_dataset
 from galaxy_api_scripts.datasets.references import (
     fetch_reference,
@@ -165,6 +165,7 @@ def find_sources(args, ids):
     sources, complaints = ([], []) if ids else expand_sources(args["SOURCE"], args["--recursive"], ext)
     if args["--deferred"]:
         sources = defer(sources)
+    sources = require_match(sources, lanes)
     return join_lanes(without_index_reads(sources) if "paired" in args["--type"] else sources, lanes, ext), complaints
 
 

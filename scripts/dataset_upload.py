@@ -60,7 +60,7 @@ from common import (
     show,
 )
 from galaxy_api_scripts.datasets.composite import composite_files, join_components
-from galaxy_api_scripts.datasets.lanes import join_lanes, parse_lanes
+from galaxy_api_scripts.datasets.lanes import join_lanes, parse_lanes, require_match
 from galaxy_api_scripts.datasets.references import parse_tag, require_datatype, require_dbkey
 from galaxy_api_scripts.datasets.sources import defer, expand_sources, rename_source, replace_stdin, verify_checksums
 from galaxy_api_scripts.datasets.target_history import open_target_history
@@ -93,7 +93,7 @@ def main(argv=None):
         texts = stack.enter_context(replace_stdin(texts, name, args["--allow-empty"]))
         sources, complaints = expand_sources(texts, args["--recursive"], ext)
         mismatches = verify_checksums(sources)
-        sources = join_lanes(sources, lanes, ext)
+        sources = join_lanes(require_match(sources, lanes), lanes, ext)
         is_composite = bool(ext and composite_files(galaxy, ext))
         if args["--deferred"]:
             sources = defer(sources)

@@ -191,6 +191,12 @@ def accepts(spec, kind):
     return False
 
 
+def sizes_to_send(unit):
+    """The sizes in bytes of the files that would be sent; of a unit that can't be run, of all of its files."""
+    paths = {path for source in unit.sources for path in source.local_paths}
+    return [file.size for file in unit.files if file.path in paths or not paths]
+
+
 def show_units(settings, make_request, ledger_file, output):
     """Show what is in the folder, whether and when it would be taken, and how what was made of it before has ended."""
     def problem(unit):
@@ -206,11 +212,11 @@ def show_units(settings, make_request, ledger_file, output):
     units = [check_parts(unit) for unit in scan_folder(settings.folder, settings.kind, settings.ready_file, settings.pattern,
                                                        settings.lanes, passed_over)]
     later = f"after {settings.settle} s without a change"
+    sizes = [sizes_to_send(unit) for unit in units]
     if units:
-        show([{"name": unit.name, "place": unit.place, "files": len(unit.files),
-               "bytes": sum(file.size for file in unit.files),
+        show([{"name": unit.name, "place": unit.place, "files": len(of_unit), "bytes": sum(of_unit),
                "taken": unit.problem or problem(unit) or ("now" if is_complete(unit, 0, 0, settings.settle) else later),
-               "before": before.get(unit.place)} for unit in units], **output)
+               "before": before.get(unit.place)} for unit, of_unit in zip(units, sizes)], **output)
     for line in (*passed_over, *(line for unit in units for line in unit.skipped),
                  *(f"{unit.name}/{sample}: {why}" for unit in units for sample, why in unit.left_out)):
         eprint(one_line(line))

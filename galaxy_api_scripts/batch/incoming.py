@@ -19,7 +19,7 @@ from common import TRY_LATER, USAGE, GalaxyError
 from galaxy_api_scripts.batch.analyses import analysis_mark, newest_analysis
 from galaxy_api_scripts.batch.reads import EMPTY, IncomingFile, Reads, samples_as_before, samples_of_run
 from galaxy_api_scripts.datasets.collections import MAX_NAME_LENGTH
-from galaxy_api_scripts.datasets.lanes import INDEX_READ, Lanes, have_other_lanes
+from galaxy_api_scripts.datasets.lanes import INDEX_READ, Lanes
 from galaxy_api_scripts.datasets.local_file import require_joinable
 from galaxy_api_scripts.datasets.sources import CHECKSUM_PATTERN, Source, mate_of, stem
 from galaxy_api_scripts.libraries.local_tree import is_ignored
@@ -96,7 +96,7 @@ def scan_folder(folder: str, kind: str, ready_file: str | None = None, pattern: 
         units = [unit for path in runs for unit in _scan_run(path, ready_file, pattern, lanes, passed_over)]
     else:
         units = _scan_files(folder, entries, ready_file, pattern, lanes, passed_over)
-    return sorted(_pairs(units) if kind == "pair" else units, key=lambda unit: (unit.name, unit.place))
+    return sorted(_pairs(units, lanes) if kind == "pair" else units, key=lambda unit: (unit.name, unit.place))
 
 
 def _scan_files(folder: str, entries: list[os.DirEntry[str]], ready_file: str | None, pattern: str | None, lanes: Lanes,
@@ -134,7 +134,7 @@ def _together(units: list[IncomingUnit], waited: list[str], lanes: Lanes) -> lis
     return joined
 
 
-def _pairs(units: list[IncomingUnit]) -> Iterator[IncomingUnit]:
+def _pairs(units: list[IncomingUnit], lanes: Lanes) -> Iterator[IncomingUnit]:
     by_name = {unit.samples[0][1][0].name if unit.samples else unit.files[0].name: unit for unit in units}
     for name, unit in by_name.items():
         sample, mate, is_forward = mate_of(name)
@@ -142,7 +142,7 @@ def _pairs(units: list[IncomingUnit]) -> Iterator[IncomingUnit]:
             yield replace(unit, problem=unit.problem or f"{unit.name} has no _R1 or _R2 at its end")
         elif is_forward and mate in by_name:
             other = by_name[mate]
-            if have_other_lanes([file.name for file in unit.files], [file.name for file in other.files]):
+            if not lanes.have_same([file.name for file in unit.files], [file.name for file in other.files]):
                 continue        # the others are on their way
             yield _make_unit(sample, unit.place, [(sample, [Reads(name, unit.files), Reads(mate, other.files)])], unit.mark,
                              unit.certain and other.certain)

@@ -78,7 +78,7 @@ def count_states(path: str | Path, states: Iterable[str] = (), name: str | None 
 
 
 def read_lanes(path: str | Path) -> str | None:
-    """The note `lanes` of a ledger, "" of one that was begun before there was such a note; None if nothing is in it yet."""
+    """The note `lanes` of a ledger, "" of one that was begun before there was such a note; None before its first sample."""
     if not os.path.exists(path):
         return None
     with _open_for_reading(Path(path)) as database:
@@ -87,7 +87,7 @@ def read_lanes(path: str | Path) -> str | None:
         notes = database.execute("SELECT value FROM meta WHERE name = 'notes'").fetchone()
         lanes = str(json.loads(notes[0] if notes else "{}").get("lanes") or "")
         begun = database.execute("SELECT 1 FROM units LIMIT 1").fetchone()
-    return lanes if lanes or begun else None
+    return lanes if begun else None
 
 
 def _read(path: str | Path, query: str, order: str, states: Iterable[str], name: str | None) -> Iterator[dict[str, Any]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from common import GalaxyError
-from galaxy_api_scripts.batch.sample_sheet import RunSheet, read_run_sheet
-from galaxy_api_scripts.datasets.lanes import Lanes, have_other_lanes, join_sources
+from galaxy_api_scripts.batch.sample_sheet import NoRunSheet, RunSheet, read_run_sheet
+from galaxy_api_scripts.datasets.lanes import Lanes, describe_parts, join_sources
 from galaxy_api_scripts.datasets.sources import Source, guess_datatype, mate_of, stem
 
 EMPTY = "is empty"
@@ -96,6 +97,8 @@ def samples_of_run(folder: str, files: list[IncomingFile], lanes: Lanes) -> RunS
     """
     run = RunSamples()
     sheet = _sheet_of(folder, files, run)
+    if run.problem:
+        return run
     files = _listed(files, sheet, run) if sheet else files
     groups = lanes.group(files, lambda file: file.name) if lanes.together else [(file.name, [file]) for file in files]
     by_name = {name: Reads(name, tuple(members)) for name, members in groups}
@@ -110,7 +113,7 @@ def samples_of_run(folder: str, files: list[IncomingFile], lanes: Lanes) -> RunS
         sample = _sample_name(path if path and not (is_alone and not is_paired) else stem(name), reads[0], sheet)
         named.setdefault(sample, []).append(reads)
     for sample, candidates in sorted(named.items()):
-        problem = _problem_of(candidates, is_paired)
+        problem = _problem_of(candidates, is_paired, lanes)
         if problem:
             run.left_out.append((sample, f"{problem}, so it was left out"))
             run.left_files += [file for reads in candidates for one in reads for file in one.files]
@@ -129,15 +132,19 @@ def _base(sample: str, lanes: Lanes) -> str:
     return sample if lanes.together else re.sub("_L[0-9]{3}$", "", sample)
 
 
-def _problem_of(candidates: list[list[Reads]], is_paired: bool) -> str:
+def _problem_of(candidates: list[list[Reads]], is_paired: bool, lanes: Lanes) -> str:
     """Why what has the name of a sample can't be run; "" if it can."""
     reads = candidates[0]
     if len(candidates) > 1:
+        one, other = sorted((reads[0], candidates[1][0]), key=lambda each: each.name.endswith(".gz"), reverse=True)
+        if one.name.removesuffix(".gz") == other.name:
+            gzip, plain = (describe_parts(file.name for file in each.files) for each in (one, other))
+            return f"the gzip files and the plain ones can't be put together: gzip {gzip}; plain {plain}"
         return f"{reads[0].name} and {candidates[1][0].name} would have one name"
     if is_paired and len(reads) == 1:
         return f"{reads[0].name} has no mate"
     problem = next((one.problem for one in reads if one.problem), "")
-    if not problem and len(reads) == 2 and have_other_lanes(*([file.name for file in one.files] for one in reads)):
+    if not problem and len(reads) == 2 and not lanes.have_same(*([file.name for file in one.files] for one in reads)):
         return f"{reads[0].name} and {reads[1].name} have files of different lanes"
     try:
         for one in reads if not problem else []:
@@ -163,14 +170,22 @@ def _sample_name(path: str, reads: Reads, sheet: RunSheet | None) -> str:
 
 
 def _sheet_of(folder: str, files: list[IncomingFile], run: RunSamples) -> RunSheet | None:
-    """The run's sample sheet, if it has one that fits its files; why it does not is noted."""
+    """The run's sample sheet, if it has one that fits its files; why it does not is noted. A damaged one is a problem of the
+    run, and one of its files: a mended one makes another unit of the run."""
     path = os.path.join(folder, SHEET)
     if not os.path.isfile(path):
         return None
     try:
         sheet = read_run_sheet(path)
-    except GalaxyError as error:
+    except NoRunSheet as error:
         run.skipped.append(f"{path}: can't be used, so samples are called as their files: {error}")
+        return None
+    except GalaxyError as error:
+        run.problem = f"{error}: mend the sheet, or remove it: then samples are called as their files"
+        with suppress(OSError):
+            about = os.stat(path)
+            files = [*files, IncomingFile(path, SHEET, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)]
+        run.left_files = files
         return None
     if files and not any(sheet.find(file.name) for file in files):
         run.skipped.append(f"{path}: lists none of the samples that have files, so samples are called as these")
@@ -179,10 +194,17 @@ def _sheet_of(folder: str, files: list[IncomingFile], run: RunSamples) -> RunShe
 
 
 def _listed(files: list[IncomingFile], sheet: RunSheet, run: RunSamples) -> list[IncomingFile]:
-    """The files of the samples and lanes that the sheet lists; a line for each other sample is noted."""
+    """The files of the samples and lanes that the sheet lists; a line for each other sample is noted, or for each other lane
+    of one that is listed."""
+    def name_of(file: IncomingFile, with_lane: bool) -> str:
+        base = os.path.basename(file.name)
+        numbered = NUMBERED.fullmatch(mate_of(base)[0])
+        return numbered["name"] + (numbered["lane"] or "" if with_lane else "") if numbered else mate_of(base)[0] or base
+
     listed = [file for file in files if sheet.find(file.name)]
     others = [file for file in files if file not in listed]
     run.left_files += others
-    names = dict.fromkeys(mate_of(os.path.basename(file.name))[0] or os.path.basename(file.name) for file in others)
+    known = {name_of(file, False) for file in listed}
+    names = dict.fromkeys(name_of(file, name_of(file, False) in known) for file in others)
     run.skipped += [f"{sheet.path}: does not list {name}, so it is left out" for name in names]
     return listed

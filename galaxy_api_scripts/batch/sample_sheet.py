@@ -53,6 +53,10 @@ class SheetRow:
         return repr(shorten(" ".join(self.cells[column]), 60))
 
 
+class NoRunSheet(GalaxyError):
+    """It is not one of Illumina's, or lists no samples."""
+
+
 class SampleSheet:
     """The rows of the sheet in the file `name`, and the `problems` with them and with what is made of them."""
 
@@ -280,8 +284,8 @@ def _read_illumina_rows(sheet: SampleSheet, lines: list[str]) -> tuple[dict[str,
                 if (match := SECTION.fullmatch(line))}
     start = next((sections[section] for section in SAMPLE_SECTIONS if section in sections), None)
     if start is None:
-        raise GalaxyError(f"{sheet.name}: a sample sheet of Illumina has a section [Data] or [BCLConvert_Data], and there "
-                          f"are {', '.join(f'[{section}]' for section in sections)}", USAGE)
+        raise NoRunSheet(f"{sheet.name}: a sample sheet of Illumina has a section [Data] or [BCLConvert_Data], and there "
+                         f"are {', '.join(f'[{section}]' for section in sections)}", USAGE)
     end = min((place for place in sections.values() if place > start), default=len(lines))
     rows = _read_heading(sheet, lines[:end], start + 1, ("sample_id",))
     columns = {column.lower(): column for column in sheet.columns}
@@ -338,11 +342,11 @@ class RunSheet:
 
 
 def read_run_sheet(path: str) -> RunSheet:
-    """The sample sheet of Illumina's in a run's folder. Raises `GalaxyError` if it is none, or has problems."""
+    """The sample sheet of Illumina's in a run's folder. Raises `NoRunSheet` if it is none, `GalaxyError` if damaged."""
     sheet = SampleSheet(path)
     lines = list(io.StringIO(read_text(path), newline=""))
     if not SECTION.fullmatch(next(filter(_has_content, lines), "")):
-        raise GalaxyError(f"{path}: no sample sheet of Illumina's", USAGE)
+        raise NoRunSheet(f"{path}: no sample sheet of Illumina's", USAGE)
     columns, by_id = _read_illumina_rows(sheet, lines)
     if sheet.problems:
         raise GalaxyError(f"{path}: {sheet.problems[0]['problem']}", USAGE)

@@ -90,7 +90,7 @@ class BatchSession:
         folder = prepare_folder(download, "--download") if download else None
         user = str(self.user.get("username") or self.user["id"])
         with Ledger(ledger_file, self._is_same_server, server=self.galaxy.base, user=user, **about) as ledger:
-            if self.is_new_ledger and not ledger.notes.lanes:
+            if self.is_new_ledger and ledger.notes.lanes != self.lanes.describe():
                 ledger.save(lanes=self.lanes.describe())
             runner = BatchRunner(self.galaxy, ledger, self.max_running, folder, self.labels,
                                  shared_history=shared_history and (lambda: shared_history(ledger)))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from common import USAGE, GalaxyError
+from common import USAGE, GalaxyError, one_line
 from galaxy_api_scripts.datasets.local_file import require_joinable
 from galaxy_api_scripts.datasets.sources import Source, guess_datatype, mate_of
 
@@ -21,8 +21,8 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Lanes:
-    """Whether files that are parts of one are put `together`: Illumina's of one sample and read in one folder, or those, in
-    any folders, whose names are the same without what `pattern` matches."""
+    """How lanes are put `together`: Illumina's files of one sample and read in one folder; with `pattern`, files from any
+    folders whose names differ only in what it matches, and in Illumina's lane, too."""
 
     together: bool = False
     pattern: str = ""
@@ -40,15 +40,22 @@ class Lanes:
 
     def split(self, name: str) -> tuple[str, str]:
         """A file's name or path without its lane, and the lane; ("", "") if it has no place for one."""
-        if self.pattern:
-            base = os.path.basename(name)
-            found = re.findall(f"({self.pattern})", base)
-            lane = "".join(match if isinstance(match, str) else match[0] for match in found)
-            return (re.sub(self.pattern, "", base), lane) if lane else ("", "")
-        match = ILLUMINA.fullmatch(os.path.basename(name)) if self.together else None
-        if not match:
-            return "", ""
-        return os.path.join(os.path.dirname(name), match["start"] + match["end"]), match["lane"] or ""
+        folder, base = os.path.split(name)
+        mark = self.find_mark(name)
+        if mark:
+            folder, base = "", re.sub(self.pattern, "", base)
+        match = ILLUMINA.fullmatch(base) if self.together else None
+        if match:
+            return os.path.join(folder, match["start"] + match["end"]), mark + (match["lane"] or "")
+        return (base, mark) if mark else ("", "")
+
+    def find_mark(self, name: str) -> str:
+        """What the pattern matches in a file's name; "" if that is nothing."""
+        return "".join(match[0] for match in re.finditer(self.pattern, os.path.basename(name))) if self.pattern else ""
+
+    def have_same(self, names: Sequence[str], mates: Sequence[str]) -> bool:
+        """Whether the files of forward reads and those of reverse reads are of the same lanes, in one order."""
+        return [self.split(name)[1] for name in names] == [self.split(mate)[1] for mate in mates]
 
     def group(self, items: Iterable[Item], name_of: Callable[[Item], str], folder_of: Callable[[Item], str] = lambda _: ""
               ) -> list[tuple[str, list[Item]]]:
@@ -59,7 +66,7 @@ class Lanes:
             name = name_of(item)
             joined, lane = self.split(name)
             folder = folder_of(item)
-            key = ("" if self.pattern else folder, bool(joined), joined or name)
+            key = ("" if self.find_mark(name) else folder, bool(joined), joined or name)
             groups.setdefault(key, []).append(((natural_key(lane), name, folder), item))
         result: list[tuple[str, list[Item]]] = []
         for (_, is_lane, name), members in groups.items():
@@ -108,24 +115,41 @@ def resume_lanes(mode: str | None, pattern: str | None, began: str | None) -> La
 def join_lanes(sources: list[Source], lanes: Lanes, ext: str = "") -> list[Source]:
     """The sources, with one in place of those that are put together. `ext` is the datatype of all; "" lets names tell it.
 
-    Raises a usage error if files can't be put together, or the pattern fits no name.
+    Raises a usage error, which names each file, if some can't be put together.
     """
     if not lanes.together:
         return sources
-    if lanes.pattern and not any(lanes.split(source.name)[0] for source in sources if source.files):
-        raise GalaxyError(f"--together={lanes.pattern}: fits none of the files' names, such as "
-                          f"{sources[0].name if sources else 'none'}", USAGE)
     files = [source for source in sources if not (source.is_url or source.components)]
     groups = lanes.group(files, lambda one: one.name, _folder_of)
-    joined = {id(group[0]): join_sources(name, group, ext) for name, group in groups}
-    by_name = {("" if lanes.pattern else _folder_of(source), source.name): source for source in joined.values()}
+    joined: dict[int, Source] = {}
+    by_name: dict[tuple[str, str], Source] = {}
+    problems: list[str] = []
+    for name, group in groups:
+        try:
+            source = joined[id(group[0])] = join_sources(name, group, ext)
+            by_name["" if lanes.find_mark(group[0].name) else _folder_of(source), name] = source
+            require_joinable(source)
+        except GalaxyError as error:
+            problems.append(str(error))
     for (folder, name), source in by_name.items():
-        mate = by_name.get((folder, mate_of(name)[1]))
-        if mate and have_other_lanes(source.local_paths, mate.local_paths):
-            raise GalaxyError(f"{source.name} and {mate.name} are of different lanes: {source.path}; {mate.path}", USAGE)
-    for source in joined.values():
-        require_joinable(source)
+        mate_name, is_forward = mate_of(name)[1:]
+        mate = by_name.get((folder, mate_name))
+        if mate and is_forward and not lanes.have_same(source.local_paths, mate.local_paths):
+            problems.append(f"{source.name} and {mate.name} are of different lanes: {source.path}; {mate.path}")
+    if len(problems) > 1:
+        raise GalaxyError(f"{len(problems)} things are wrong, so nothing was sent", USAGE,
+                          table="\n".join(f"- {one_line(problem)}" for problem in problems))
+    if problems:
+        raise GalaxyError(problems[0], USAGE)
     return [joined.get(id(source), source) for source in sources if id(source) in joined or source not in files]
+
+
+def require_match(sources: list[Source], lanes: Lanes) -> list[Source]:
+    """The sources; a usage error if there is a pattern, and it fits no file's name."""
+    if lanes.pattern and not any(lanes.find_mark(source.name) for source in sources if source.files):
+        raise GalaxyError(f"--together={lanes.pattern}: fits none of the files' names, such as "
+                          f"{sources[0].name if sources else 'none'}", USAGE)
+    return sources
 
 
 def _folder_of(source: Source) -> str:
@@ -163,12 +187,6 @@ def join_sources(name: str, sources: list[Source], ext: str = "") -> Source:
                   parts=tuple(paths))
 
 
-def have_other_lanes(names: Sequence[str], mates: Sequence[str]) -> bool:
-    """Whether the files of forward reads and those of reverse reads are not of the same lanes."""
-    expected = [mate_of(os.path.basename(name))[1] for name in names]
-    return len(names) != len(mates) or (all(expected) and expected != [os.path.basename(mate) for mate in mates])
-
-
 def describe_parts(paths: Iterable[str]) -> str:
     """Several files in one text: their paths, without the folder if it is that of the one before."""
     texts, folder = [], ""
@@ -180,4 +198,4 @@ def describe_parts(paths: Iterable[str]) -> str:
 
 def natural_key(text: str) -> list[str | int]:
     """A key by which L2 comes before L10."""
-    return [int(part) if part.isdecimal() else part for part in re.split("([0-9]+)", text)]
+    return [int(part) if number % 2 else part for number, part in enumerate(re.split("([0-9]+)", text))]

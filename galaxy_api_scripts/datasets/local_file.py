@@ -14,6 +14,7 @@ from galaxy_api_scripts.datasets.sources import Source
 HEAD_SIZE = 2**16           # bytes at the beginning of a file that tell what it is
 WHOLE_SIZE = 2**20          # bytes; a gzip file up to that size is decompressed to see whether it is whole
 GZIP_MAGIC = b"\x1f\x8b"
+BLOCK_SIZE = 2**16          # bytes at most of a block of BGZF
 BLOCK_MAGIC = b"\x1f\x8b\x08\x04"       # of a block of BGZF, whose extra field BC tells the block's size
 
 # Datatypes of lines, or records, of which one file after the other is a file of the same kind. Others begin with a heading.
@@ -139,7 +140,7 @@ def require_joinable(source: Source) -> None:
         except OSError as error:
             raise GalaxyError(f"{path}: {error.strerror}", USAGE) from None
         if problem:
-            raise GalaxyError(f"{path}: {problem}, so it can't be put together with the others of {source.name}", USAGE)
+            raise GalaxyError(f"{path} {problem}, so it can't be put together with the others of {source.name}", USAGE)
     if len(set(kinds.values())) > 1:
         first = source.parts[0]
         other = next(path for path, kind in kinds.items() if kind != kinds[first])
@@ -151,8 +152,8 @@ def _inspect(path: str) -> tuple[str, str]:
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         head = file.read(WHOLE_SIZE if size <= WHOLE_SIZE else HEAD_SIZE)
-        file.seek(max(size - HEAD_SIZE, 0))
-        tail = file.read(HEAD_SIZE)
+        file.seek(max(size - 2 * BLOCK_SIZE, 0))
+        tail = file.read(2 * BLOCK_SIZE)
     if not head:
         return "empty", "is empty"
     if not head.startswith(GZIP_MAGIC):
@@ -162,8 +163,8 @@ def _inspect(path: str) -> tuple[str, str]:
     text, problem = _decompress(head, whole=size == len(head))
     if b"\0" in text or text.startswith(b"BAM\1"):
         problem = "holds no plain text"
-    elif not problem and size > len(head) and not _seems_whole(head, tail):
-        problem = "is a gzip file that ends too early"
+    elif not problem and size > len(head):
+        problem = _problem_at_end(head, tail)
     return "gzip", problem
 
 
@@ -186,15 +187,22 @@ def _decompress(content: bytes, whole: bool) -> tuple[bytes, str]:
     return text, "" if not whole or last in (b"\n", b"") else "does not end with a newline"
 
 
-def _seems_whole(head: bytes, tail: bytes) -> bool:
-    """Whether a large gzip file's end is one: of BGZF, a block ends there; of others, that a copy that stopped left no
-    zeros."""
+def _problem_at_end(head: bytes, tail: bytes) -> str:
+    """What is wrong with a large gzip file's end: of BGZF, no block ends there, or the last one with text in it does not end
+    with a newline; of others, that a copy that stopped left zeros."""
+    too_early = "is a gzip file that ends too early"
     if not head.startswith(BLOCK_MAGIC) or head[12:14] != b"BC":
-        return any(tail[-8:])
-    start = tail.find(BLOCK_MAGIC)
-    while start >= 0:
-        size = int.from_bytes(tail[start + 16:start + 18], "little") + 1
-        if tail[start + 12:start + 14] == b"BC" and start + size == len(tail):
-            return True
-        start = tail.find(BLOCK_MAGIC, start + 1)
-    return False
+        return "" if any(tail[-8:]) else too_early
+    end, text = len(tail), b""
+    while not text:
+        start = tail.rfind(BLOCK_MAGIC, 0, end)
+        while start >= 0 and not (tail[start + 12:start + 14] == b"BC" and
+                                  start + int.from_bytes(tail[start + 16:start + 18], "little") + 1 == end):
+            start = tail.rfind(BLOCK_MAGIC, 0, start + 3)
+        if start < 0:
+            return too_early if end == len(tail) else ""
+        text, problem = _decompress(tail[start:end], whole=True)
+        if problem:
+            return problem
+        end = start
+    return ""

@@ -10,6 +10,7 @@ from common import USAGE, Galaxy, GalaxyError, did_you_mean, format_table, one_l
 
 Param = dict[str, Any]      # an input of a tool, as Galaxy describes it
 DATA_PARAMS = ("data", "data_collection")
+NO_TOOL_STATUSES = (400, 404, 500)      # of a tool that the server lacks; 500: 25.1
 INPUT_COLUMNS = ["name", "label", "type", "optional", "default", "choices", "when"]
 
 
@@ -54,8 +55,7 @@ def _fetch_tool(galaxy: Galaxy, tool_id: str, version: str | None) -> dict[str, 
     try:
         tool = galaxy.get(f"tools/{quote(tool_id)}", query)
     except GalaxyError as error:
-        # 25.1 answers 500 for a tool that it lacks.
-        if error.status not in (400, 404, 500) or error.status == 500 and has_tool(galaxy, tool_id):
+        if error.status not in NO_TOOL_STATUSES or error.status == 500 and has_tool(galaxy, tool_id):
             raise
         return None
     return tool if isinstance(tool, dict) and "inputs" in tool else None

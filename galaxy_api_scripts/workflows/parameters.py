@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from common import USAGE, Galaxy, GalaxyError, did_you_mean, format_table, one_line, report_error
-from galaxy_api_scripts.tools.catalog import DATA_PARAMS, iter_inputs, list_choices, without_numbers
+from galaxy_api_scripts.tools.catalog import DATA_PARAMS, NO_TOOL_STATUSES, iter_inputs, list_choices, without_numbers
 from galaxy_api_scripts.workflows.definition import (
     Workflow,
     describe_limits,
@@ -162,7 +162,7 @@ def _find_nested_step(workflow: Workflow, name: str) -> NestedStep | None:
 def _nested_params(galaxy: Galaxy, nested: NestedStep) -> dict[str, dict[str, Any]]:
     """`tool_params` of a subworkflow's step; {} where the server lacks the tool."""
     tool = galaxy.get_or_none(f"tools/{quote(nested.step['tool_id'])}", {"io_details": "true"},
-                              absent=(400, 403, 404, 500)) or {}      # 500: 25.1, for a tool that it lacks
+                              absent=(*NO_TOOL_STATUSES, 403)) or {}
     return {name: param for name, param, _ in iter_inputs(tool.get("inputs") or [])}
 
 

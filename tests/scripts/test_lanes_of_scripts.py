@@ -171,6 +171,35 @@ def test_a_runs_lanes_are_one_file_and_what_cant_be_used_is_told_once(server, vi
         "run1": "ok", "run1/B_S2": "failed"}
 
 
+def test_a_ledger_without_samples_keeps_no_lanes(server, visit, tmp_path):
+    (tmp_path / "in").mkdir()
+    assert visit("--lanes=separate") == (DONE, "")
+    put(tmp_path / "in" / "run1", *NAMES)
+    assert visit("--lanes=together") == visit() == (DONE, "") and len(contents(server)) == 2
+    assert ledger_reader.read_lanes(tmp_path / "book") == "together"
+
+
+def test_a_damaged_sheet_fails_its_run_which_runs_when_it_is_mended(server, visit, tmp_path):
+    run = tmp_path / "in" / "run1"
+    put(run, *NAMES)
+    (run / "SampleSheet.csv").write_text('[Data]\nSample_ID,index\n"A,ACGT\n')
+    status, told = visit()
+    assert status != DONE and f"{run}/SampleSheet.csv: " in told and contents(server) == {}
+    assert visit() == (DONE, "")
+    (run / "SampleSheet.csv").write_text("[Data]\nSample_ID,index\nA,ACGT\n")
+    assert visit() == (DONE, "") and len(contents(server)) == 2
+    assert [one["state"] for one in ledger_reader.read_samples(tmp_path / "book")] == ["superseded", "ok"]
+
+
+def test_a_dry_run_counts_what_would_be_sent(server, script, tmp_path, capsys):
+    put(tmp_path / "in" / "run1", *NAMES, "B_S2_L001_R1_001.fastq.gz")
+    assert script(folder_watch.main, "-n", "-q", "--unit=run", "--format=json", KEY, server.url, tmp_path / "in", WORKFLOW
+                  ) == DONE
+    out, err = capsys.readouterr()
+    [unit] = json.loads(out)
+    assert (unit["files"], unit["bytes"]) == (4, len(whole(1) + whole(2))) and "run1/B_S2" in err
+
+
 def test_a_run_that_a_ledger_from_before_has_done_is_not_run_again(server, visit, tmp_path):
     put(tmp_path / "in" / "run1", *NAMES)
     assert visit("--lanes=separate") == (DONE, "") and len(contents(server)) == 4

@@ -4,11 +4,20 @@ import os
 import struct
 import tracemalloc
 import zlib
+from dataclasses import replace
 
 import pytest
 
 from common import USAGE, GalaxyError
-from galaxy_api_scripts.datasets.lanes import SEPARATE, Lanes, join_lanes, join_sources, parse_lanes
+from galaxy_api_scripts.datasets.lanes import (
+    SEPARATE,
+    Lanes,
+    join_lanes,
+    join_sources,
+    natural_key,
+    parse_lanes,
+    require_match,
+)
 from galaxy_api_scripts.datasets.local_file import HEAD_SIZE, WHOLE_SIZE, LocalFile, require_joinable
 from galaxy_api_scripts.datasets.sources import expand_sources, mate_of, parse_file
 
@@ -88,6 +97,47 @@ def test_a_pattern_orders_numbers_as_numbers(put):
     assert outline(sources) == {"s.fq": ["s_run1.fq", "s_run9.fq", "s_run10.fq"]}
 
 
+def test_a_pattern_comes_on_top_of_illuminas_lanes(put, tmp_path):
+    names = [f"{sample}_S1_L00{lane}_R1_001.fastq.gz" for sample in ("A_FC1", "A_FC2", "B") for lane in (1, 2)]
+    put({f"{folder}/{name}": GOOD for folder in "xy" for name in names})
+    sources, _ = expand_sources([str(tmp_path / folder / name) for folder in "xy" for name in names])
+    a, *b = join_lanes(sources, parse_lanes(None, "_FC[0-9]"))
+    assert a.name == "A_S1_R1_001.fastq.gz" and [path.split("/")[-2:] for path in a.parts] == [
+        [folder, f"A_FC{cell}_S1_L00{lane}_R1_001.fastq.gz"] for cell in (1, 2) for lane in (1, 2) for folder in "xy"]
+    assert [(source.name, len(source.parts)) for source in b] == [("B_S1_R1_001.fastq.gz", 2)] * 2     # a folder each
+
+
+@pytest.mark.parametrize("pattern", ["(?i)_l[0-9]+", r"_L([0-9])\1[0-9]"])
+def test_a_pattern_may_have_flags_and_references_of_its_own(put, pattern):
+    one, = join_lanes(put({"a_L002.fq": READ, "a_L001.fq": READ}), parse_lanes(None, pattern))
+    assert one.name == "a.fq" and [os.path.basename(path) for path in one.parts] == ["a_L001.fq", "a_L002.fq"]
+
+
+def test_mates_of_other_lanes_are_refused_also_where_the_lane_comes_last(put):
+    sources = put(dict.fromkeys(["a_L001_R1.fq", "a_L002_R1.fq", "a_L001_R2.fq", "a_L003_R2.fq"], READ))
+    marked = [replace(source, name=source.name.replace("_R", "-R")) for source in sources]
+    for given in (sources, marked):
+        with pytest.raises(GalaxyError, match="are of different lanes"):
+            join_lanes(given, parse_lanes(None, "_L[0-9]+"))
+    late = put(dict.fromkeys(["b_R1_L001.fq", "b_R1_L002.fq", "b_R2_L001.fq", "b_R2_L003.fq"], READ))
+    with pytest.raises(GalaxyError, match="are of different lanes"):
+        join_lanes(late, parse_lanes(None, "_L[0-9]+"))
+
+
+def test_all_that_cant_be_put_together_is_named(put):
+    sources = put({f"{sample}_S1_L00{lane}_R1_001.fastq.gz": GOOD if lane == 1 or sample == "B" else b"x\n"
+                   for sample in "ABC" for lane in (1, 2)})
+    with pytest.raises(GalaxyError, match="2 things are wrong, so nothing was sent") as refused:
+        join_lanes(sources, Lanes(True))
+    assert refused.value.exit_code == USAGE
+    assert [line.split(" is gzip")[0].rsplit("/")[-1] for line in refused.value.table.splitlines()] == [
+        f"{sample}_S1_L001_R1_001.fastq.gz" for sample in "AC"]
+
+
+def test_digits_of_other_scripts_are_no_numbers():
+    assert sorted(["L10", "L\u0663", "\u0663", "2", "L2"], key=natural_key) == ["2", "L2", "L10", "L\u0663", "\u0663"]
+
+
 @pytest.mark.parametrize("mode, pattern, words", [
     ("apart", None, "--lanes=apart: expected together or separate"), ("separate", "x", "contradict"),
     (None, "(", "no regular expression"), (None, "x*", "fits nothing at all"), (None, "", "fits nothing at all")])
@@ -102,8 +152,10 @@ def test_wrong_options_are_refused(mode, pattern, words):
     (["a.fq", "b.fq"], "_L1", "fits none of the files' names, such as a.fq"),
     (["L1.fq", "L2.fq"], "L[0-9]", "nothing would be left of its name")])
 def test_names_that_contradict_are_refused(put, names, pattern, words):
+    sources = put(dict.fromkeys(names, READ))
     with pytest.raises(GalaxyError, match=words):
-        join_lanes(put(dict.fromkeys(names, READ)), parse_lanes(None, pattern))
+        require_match(sources, parse_lanes(None, pattern))
+        join_lanes(sources, parse_lanes(None, pattern))
 
 
 def test_one_file_twice_is_refused(put, tmp_path):
@@ -136,14 +188,16 @@ LARGE = gzip.compress(NOISE, 1)
     ("a{}.fastq.gz", GOOD + b"rest", "something else behind it"),
     ("a{}.fastq.gz", GOOD[:12] + b"\xff" * 8 + GOOD[20:], "damaged"),
     ("a{}.fastq.gz", LARGE[:len(LARGE) // 2] + bytes(len(LARGE) // 2), "ends too early"),      # a copy that stopped
-    ("a{}.fastq.gz", BLOCKS[:-1000], "ends too early"),
+    ("a{}.fastq.gz", BLOCKS[:-1000], "ends too early"), ("a{}.fastq.gz", BLOCKS + bgzf(b""), ""),
+    ("a{}.fastq.gz", BLOCKS + bgzf(b"ACGT") + bgzf(b""), "2.fastq.gz does not end with a newline, so"),
+    ("a{}.fastq.gz", BLOCKS[:-1000] + bgzf(b""), ""),       # what came before the last block is not looked at
     ("a{}.fastq.gz", gzip.compress(READ[:-1]), "does not end with a newline"),
     ("a{}.fastq.gz", gzip.compress(bytes(500)), "holds no plain text"),
     ("a{}.fastq.gz", bgzf(b"BAM\1" + bytes(9)), "holds no plain text"),
     ("a{}.txt", b"x", "does not end with a newline"), ("a{}.txt", b"x\0\n", "neither gzip nor plain text"),
     ("a{}.bam", bgzf(b"BAM\1"), "holds no plain text"), ("a{}.vcf.gz", GOOD, "files of datatype vcf_bgzip can't"),
     ("a{}.fastq.bz2", GOOD, "files of datatype fastqsanger.bz2 can't"), ("a{}.sam", READ, "files of datatype sam can't")],
-    ids=range(24))
+    ids=range(27))
 def test_what_is_no_gzip_and_no_lines_is_refused(put, name, content, words):
     """The second of two files is tried; the first one is right."""
     first = READ if "gz" not in name else GOOD

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from common import USAGE, GalaxyError
-from galaxy_api_scripts.batch.incoming import as_workflow_input, check_parts, is_complete, scan_folder
+from galaxy_api_scripts.batch.incoming import as_workflow_input, check_parts, current_fingerprint, is_complete, scan_folder
 from galaxy_api_scripts.datasets.lanes import Lanes, parse_lanes
 from galaxy_api_scripts.workflows.inputs import InputSpec
 
@@ -86,6 +86,14 @@ def test_what_cant_be_used_is_named_and_the_others_stay(inbox):
     assert sorted(why) == list(expected) and [name for name in expected if expected[name] not in why[name]] == []
 
 
+def test_gzip_files_beside_plain_ones_are_told_apart(inbox):
+    put(inbox / "r", *lanes("A_S1", 1), *lanes("B_S2", 1))
+    put(inbox / "r", *(name.removesuffix(".gz") for name in lanes("A_S1", 2)), content=b"@r\nA\n+\nF\n")
+    [(name, why)] = only(inbox).left_out
+    assert (name, why) == ("A_S1", "the gzip files and the plain ones can't be put together: gzip Data/A_S1_L001_R1_001."
+                                   "fastq.gz; plain Data/A_S1_L002_R1_001.fastq, so it was left out")
+
+
 def test_a_run_of_which_nothing_can_be_used_has_a_problem(inbox):
     put(inbox / "r", *lanes("A_S1", 1, 2))
     put(inbox / "r", "Data/A_S1_L001_R1_001.fastq.gz", content=b"plain\n")
@@ -158,7 +166,7 @@ def test_the_runs_own_sheet_says_names_and_what_to_leave_out(inbox, text, names)
     unit = only(inbox)
     assert [name for name, _ in unit.samples] == ["id_1", "id_2"]
     assert unit.left_out == (("id_4", "SampleSheet.csv lists it, and there are no files of it"),)
-    missing = [f"{three}_S3_L001"] + ([f"{two}_S2_L002"] if text is V1 else [])      # that lane is not of it
+    missing = [three] + ([f"{two}_L002"] if text is V1 else [])      # that lane is not of it
     assert sorted(line.split(": ")[1] for line in unit.skipped) == sorted(
         f"does not list {name}, so it is left out" for name in missing)
     assert samples(inbox, SEPARATE) == ["id_1_L001", "id_1_L002", "id_2_L001"] + (["id_2_L002"] if text is V2 else [])
@@ -166,6 +174,23 @@ def test_the_runs_own_sheet_says_names_and_what_to_leave_out(inbox, text, names)
     (run / "SampleSheet.csv").unlink()
     assert only(inbox).fingerprint == before       # what is left out is of the run, too
     assert samples(inbox) == sorted([f"{one}_S1", f"{two}_S2", f"{three}_S3"])
+
+
+@pytest.mark.parametrize("text", [V2.replace("id_2", '"id_2').encode(), V2.replace("Sample_ID", "Name").encode(),
+                                  V2.replace("id_2", "\xe9").encode("latin1")], ids=["open quote", "no column", "no UTF-8"])
+def test_a_damaged_sheet_fails_the_run_until_it_is_mended(inbox, text):
+    put(inbox / "r", *lanes("A_S1", 1))
+    sheet = inbox / "r" / "SampleSheet.csv"
+    sheet.write_bytes(text)
+    damaged = only(inbox)
+    assert damaged.samples == () and damaged.problem.startswith(f"{sheet}: ") and len(damaged.files) == 3
+    assert damaged.problem.endswith(": mend the sheet, or remove it: then samples are called as their files")
+    assert current_fingerprint(damaged) == damaged.fingerprint
+    sheet.write_text(V2.replace("id_1", "A").split("id_2")[0])
+    mended = only(inbox)
+    assert [name for name, _ in mended.samples] == ["A"] and mended.problem == ""
+    sheet.unlink()
+    assert only(inbox).fingerprint == mended.fingerprint != damaged.fingerprint
 
 
 @pytest.mark.parametrize("text", ["", "sample,x\n1,2\n", "[Header]\nx\n", V2.replace("id_", "other")])
