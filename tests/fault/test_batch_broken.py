@@ -77,7 +77,16 @@ def test_what_a_person_runs_on_other_inputs_in_a_samples_history_is_left_alone(w
 
 # ---------------------------------------------------------------------------------------------- runs that may go on still
 
-PLAN = SimpleNamespace(purpose="", files={}, workflow={"id": "w", "name": "Flow"})
+WORKFLOW = {"id": "w", "name": "Flow"}
+
+
+def request_of(purpose="", files=None):
+    """What a runner asks of a `RunRequest`, with `files` as {path: (size, time)}."""
+    sources = [SimpleNamespace(files={path: (path,)}) for path in files or {}]
+    return SimpleNamespace(purpose=purpose, files=files or {}, sources=sources, workflow=WORKFLOW)
+
+
+PLAN = request_of()
 
 
 def mock_paused_run(requests_mock):
@@ -125,7 +134,7 @@ def test_a_sample_that_was_taken_on_again_by_a_process_that_was_killed_then_is_n
 
 def folder_names(work, *names):
     """The folders of new samples of these names; each repeated name is another sample's."""
-    return [work.submit(name, SimpleNamespace(purpose=number, files={}, workflow=PLAN.workflow)).notes.folder
+    return [work.submit(name, request_of(number)).notes.folder
             for number, name in enumerate(names)]
 
 
@@ -164,7 +173,7 @@ def test_a_changed_file_is_not_taken_for_the_one_that_was_uploaded_before(work, 
     """The process was killed when the attempt was saved and not begun."""
     before = add_sample(memory, state="waiting", purpose=samples.stable_hash("a", ""), files={"/f": [1, 1, ""]},
                         inputs={"0": 1}, invocation=None)
-    changed = SimpleNamespace(purpose="", files={"/f": (1, 2)}, workflow=PLAN.workflow)
+    changed = request_of(files={"/f": (1, 2)})
     assert work.submit("a", changed).key != before.key
     work.adopt_orphans()
     assert before.state == "gone"
@@ -247,7 +256,7 @@ def test_a_deleted_history_is_refused_before_anything_is_sent(script, sheet, cap
 
 def submit_samples(work, *names):
     for name in names:
-        work.submit(name, SimpleNamespace(purpose=name, files={}, workflow=PLAN.workflow))
+        work.submit(name, request_of(name))
 
 
 def test_five_refused_histories_in_a_row_end_the_batch(work, memory, requests_mock, capsys):
@@ -300,7 +309,7 @@ def test_a_summary_has_the_rows_of_the_sheet_only(script, sheet, requests_mock, 
 def make_request(*paths):
     files = {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in paths}
     uploads = {str(index): {"upload": str(path), "extension": "tabular"} for index, path in enumerate(paths)}
-    return SimpleNamespace(purpose=["w", uploads], files=files, workflow=PLAN.workflow)
+    return request_of(["w", uploads], files)
 
 
 def add_finished(memory, name, *paths):
