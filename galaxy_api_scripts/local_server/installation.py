@@ -13,7 +13,7 @@ from common import GalaxyError, eprint
 from galaxy_api_scripts.local_server.home import failure_with_log
 from galaxy_api_scripts.local_server.processes import clean_environment, wait_until
 
-RELEASES = {"24.1": "24.1.4", "24.2": "24.2.4", "25.0": "25.0.4", "25.1": "25.1.3", "26.0": "26.0.2", "26.1": "26.1.1"}
+RELEASES = {"24.1": "24.1.4", "24.2": "24.2.4", "25.0": "25.0.4", "25.1": "25.1.3", "26.0": "26.0.2", "26.1": "26.1.2"}
 RELEASE = RELEASES["26.1"]          # the newest
 PARTS = ["web-apps", "app", "auth", "config", "data", "files", "job-execution", "job-metrics", "navigation",
          "objectstore", "schema", "tool-shed-schema", "tool-util", "tool-util-models", "tours", "util", "web-framework",

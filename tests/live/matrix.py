@@ -100,6 +100,7 @@ def write_row(row, results, missing):
     outcomes = Counter(test["outcome"] for test in results.values())
     scripts = {name: {test["outcome"] for test in results.values() if name in test["scripts"]} for name in SCRIPTS}
     data[row] = {
+        "release": RELEASES[NEWEST if row == "production" else row],
         "date": date.today().isoformat(),
         **{outcome: outcomes[outcome] for outcome in ("passed", "skipped", "failed")},
         "missing": missing,
@@ -114,7 +115,7 @@ def write_row(row, results, missing):
 def render(data):
     """Return the text of the page."""
     line = "| {} | {date} | {passed} | {skipped} | {failed} | {missing}{} |"
-    known = [line.format(describe(row), retry(data[row]), **data[row]) if row in data
+    known = [line.format(describe(row, data[row]["release"]), retry(data[row]), **data[row]) if row in data
              else f"| {describe(row)} | not yet | | | | |" for row in ROWS]
     cells = [f"| `{name}` | {' | '.join(cell(name, row, data.get(row)) for row in ROWS)} |" for name in SCRIPTS]
     return TEXT.format(
@@ -143,8 +144,9 @@ def cell(script, row, results):
     return ", ".join(filter(None, [done, lacking])) or "not run"
 
 
-def describe(row):
-    return f"{RELEASES[NEWEST]}, as in production" if row == "production" else RELEASES[row]
+def describe(row, release=None):
+    release = release or RELEASES[NEWEST if row == "production" else row]
+    return f"{release}, as in production" if row == "production" else release
 
 
 if __name__ == "__main__":

@@ -321,8 +321,8 @@ def test_every_part_and_requirement_is_of_the_release(tmp_path, release):
 def test_without_a_suitable_python_the_error_names_one(monkeypatch):
     monkeypatch.setattr(installation.shutil, "which", lambda name: None)
     monkeypatch.setattr(installation, "PYTHONS", [(3, 98)])
-    with pytest.raises(GalaxyError, match="Galaxy 26.1.1 runs on Python 3.10 to 3.98.*python3.11"):
-        installation.find_python("26.1.1")
+    with pytest.raises(GalaxyError, match="Galaxy 26.1.2 runs on Python 3.10 to 3.98.*python3.11"):
+        installation.find_python("26.1.2")
     monkeypatch.setattr(installation, "PYTHONS", [(3, 13), (3, 98)])
     with pytest.raises(GalaxyError, match="Galaxy 24.1.4 runs on Python 3.10 to 3.12"):
         installation.find_python("24.1.4")
@@ -346,7 +346,7 @@ def test_each_release_has_a_home_of_its_own(tmp_path, monkeypatch, installed, ca
     monkeypatch.setenv("GALAXY_LOCAL_HOME", str(tmp_path / "galaxy"))
     for words in ([], ["--release=26.1"], ["--release=24.1"], ["--release=24.1"], ["--release=25.0"]):
         assert galaxy_local.main(["install", *words]) == 0
-    assert installed == ["26.1.1", "24.1.4", "25.0.4"]
+    assert installed == ["26.1.2", "24.1.4", "25.0.4"]
     assert sorted(path.name for path in tmp_path.glob("galaxy*")) == ["galaxy", "galaxy-24.1", "galaxy-25.0"]
     assert galaxy_local.main(["status", "--release=24.1"]) == FAILED
     shown = capsys.readouterr().out
@@ -360,7 +360,7 @@ def test_a_home_keeps_its_release(tmp_path, monkeypatch, installed):
     assert galaxy_local.main(["install"]) == 0 and galaxy_local.main(["install", "--release=24.1"]) == 0
     assert installed == ["24.1.4"] and not (tmp_path / "old-24.1").exists()
     assert galaxy_local.main(["install", "--release=26.1"]) == 0
-    assert installation.installed_release(tmp_path / "old-26.1") == "26.1.1"
+    assert installation.installed_release(tmp_path / "old-26.1") == "26.1.2"
 
 
 @pytest.mark.parametrize("command", ["install", "start"])
@@ -368,7 +368,7 @@ def test_data_of_another_release_are_not_cleared(home, installed, command):
     (home / "data").mkdir()
     (home / "data" / "complete").touch()
     error = refusal(home, command, "--release=24.1")
-    assert f"{home} holds Galaxy 26.1.1 and its data" in str(error) and "--home=DIR" in str(error)
+    assert f"{home} holds Galaxy 26.1.2 and its data" in str(error) and "--home=DIR" in str(error)
     assert not installed and installation.installed_release(home) == installation.RELEASE
 
 
@@ -377,7 +377,7 @@ def test_an_older_galaxy_has_the_newest_tool_shed(tmp_path, installed, monkeypat
     home = tmp_path / "old"
     for _ in range(2):
         assert call(home, "install", "--release=24.1", "--with-toolshed") == 0
-    assert installed == ["24.1.4", "26.1.1"] and (home / "venv-toolshed" / "toolshed").read_text() == "26.1.1"
+    assert installed == ["24.1.4", "26.1.2"] and (home / "venv-toolshed" / "toolshed").read_text() == "26.1.2"
     started = []
     monkeypatch.setattr(server, "start_process", lambda command, *_: started.append(command[0]) or {"pid": 1, "began": "x"})
     for name in ("server", "worker", "toolshed"):
