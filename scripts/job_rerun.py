@@ -25,20 +25,18 @@ A job runs again with the same tool, inputs and parameters. Galaxy puts its outp
 elements of collections, and as inputs of the jobs that wait. In each row, `id` is the new job, `state` its final state;
 `paused` lists the jobs that were waiting for it. The script waits for both. A job that can't be run again is named with
 the reason, and the others run. Exits with 0 only if all have ended well; with 1 if none has, 3 if some have, 4 when the time
-was up. After a kill, the same line again continues, and runs nothing twice.
+was up, or while jobs run and none has failed yet. After a kill, the same line again continues, and runs nothing twice.
   job_rerun.py --dry-run --invocation=85a07f4bbdb2c898 - -
   job_rerun.py - - bbd44e69cb8906b5
 """
 import sys
 
 from common import (
-    DONE,
     UNATTENDED,
     USAGE,
     Galaxy,
     GalaxyError,
     arguments,
-    eprint,
     int_option,
     output_options,
     parse_id,
@@ -68,8 +66,6 @@ def main(argv=None):
         ids = reruns.find_failed(*jobs_of_invocation(galaxy, invocation_id))
     elif args["--history"]:
         ids = reruns.find_failed(find_writable_history(galaxy, args["--history"], user)["id"])
-    if not ids and sys.stderr.isatty():
-        eprint("no job has failed: nothing to do")
     for job_id in ids:
         reruns.run(job_id, is_named=bool(args["JOB"]))
     reruns.check_remapped()
@@ -77,7 +73,7 @@ def main(argv=None):
     if reruns.entries or output["format"] == "json":
         show(rows, output["format"], output["fields"])
     reruns.remove_records(keep_running=not no_wait)
-    return combine_exit_codes(reruns.codes, ids) if ids else DONE
+    return combine_exit_codes(reruns.codes, ids) if ids else reruns.report_unfinished()
 
 
 def jobs_of_invocation(galaxy, invocation_id):

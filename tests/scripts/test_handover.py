@@ -74,6 +74,18 @@ def test_the_dry_run_shows_what_waits_and_changes_nothing(rerun, wire):
     assert reruns_of(wire) == [] and not [one for one in wire.asked if one.method != "GET"]
 
 
+def test_jobs_that_wait_though_none_has_failed_are_told(rerun, wire):
+    """What they wait for was made in another history."""
+    failed, paused = wire.create_failed_job()
+    line = f"--history={failed['history_id']}"
+    failed["state"] = "ok"
+    rerun(line, status=FAILED, err=f"wait for (1) was made elsewhere: job_show.py - - {paused['id']}")
+    paused["state"] = "running"
+    rerun("-n", line, status=STILL_RUNNING, err="1 of 2 still run")
+    paused["state"] = "ok"
+    assert rerun(line) == []
+
+
 @pytest.mark.parametrize("tool, change, reason", [
     ("cut", {"state": "ok"}, "has not failed: its state is ok"),
     ("cut", {"state": "deleted"}, "was cancelled (state deleted)"),
