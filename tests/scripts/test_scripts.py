@@ -211,10 +211,11 @@ def serve_invocation(requests_mock, states, *jobs, state="completed"):
     base = f"{URL}/api/invocations/i"
     steps = [{"order_index": 0, "workflow_step_label": None, "state": "scheduled", "jobs": list(jobs)}]
     requests_mock.get(f"{base}/jobs_summary", json={"states": states, "populated_state": "ok"})
-    requests_mock.get(base, json={"id": "i", "state": state, "workflow_id": "w", "steps": steps,
+    requests_mock.get(base, json={"id": "i", "state": state, "workflow_id": "w", "history_id": "h", "steps": steps,
                                   "outputs": {"out": {"src": "hda", "id": "d"}},
                                   "output_collections": {"all": {"src": "hdca", "id": "c"}}})
     requests_mock.get(f"{URL}/api/workflows/w", **FORBIDDEN)
+    requests_mock.get(f"{URL}/api/jobs", json=list(jobs))
     for job in jobs:
         requests_mock.get(f"{URL}/api/jobs/{job['id']}", json=job)
 
@@ -228,8 +229,8 @@ def test_invocation_wait_prints_the_outputs(script, requests_mock, capsys):
 
 
 def test_invocation_wait_reports_a_failed_job(script, requests_mock, capsys):
-    job = {"id": "j", "state": "error", "tool_id": "sort1", "exit_code": 2, "create_time": "2026-01-01T10:00:00",
-           "update_time": "2026-01-01T10:00:00"}
+    job = {"id": "j", "state": "error", "tool_id": "sort1", "exit_code": 2, "params": {}, "inputs": {}, "outputs": {},
+           "create_time": "2026-01-01T10:00:00", "update_time": "2026-01-01T10:00:00"}
     serve_invocation(requests_mock, {"ok": 2, "error": 1}, job)
     assert script(invocation_wait.main, KEY, URL, "i") == FAILED
     assert reports_error(capsys, f"failed: 1 error; step 0 (sort1) is error, job j, exit code 2; see {URL}/jobs/j/view")
