@@ -39,7 +39,7 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     with state_progress("jobs") as on_progress:
-        invocation = wait_for_invocation(galaxy, invocation_id, timeout, on_progress=on_progress, reruns=True)
+        invocation = wait_for_invocation(galaxy, invocation_id, timeout, on_progress=on_progress, reruns={})
     show([{"label": label, "src": made["src"], "id": made["id"]} for label, made in invocation_outputs(invocation).items()],
          **output)
 

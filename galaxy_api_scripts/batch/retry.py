@@ -43,6 +43,11 @@ class JobNotes:
         self.sample.save(durably, reruns={**self.sample.notes.reruns, self.job_id: data})
 
 
+def sent_reruns(sample: Sample) -> dict[str, str]:
+    """`{failed job: its rerun}` of what this attempt has sent."""
+    return {job: notes["rerun"] for job, notes in sample.notes.reruns.items() if notes.get("rerun")}
+
+
 def failed_in_jobs(sample: Sample) -> bool:
     """Whether nothing but jobs of its invocation has failed, as far as the ledger tells."""
     return bool(sample.state == "failed" and sample.invocation and sample.failed_step
@@ -77,12 +82,12 @@ def rerun_failed_jobs(galaxy: Galaxy, sample: Sample) -> bool:
             if plans is None:
                 return False
             for plan in plans:
-                taken = [notes["rerun"] for notes in sample.notes.reruns.values() if notes.get("rerun")]
+                taken = sent_reruns(sample).values()
                 if not rerun_once(galaxy, plan, JobNotes(sample, plan.job["id"]), patient=False, taken=taken):
                     return False
             jobs = JobHistory(galaxy, invocation["history_id"])
-            for job_id, notes in sample.notes.reruns.items():
-                require_remapped(jobs, job_id, notes["rerun"])
+            for job_id, rerun in sent_reruns(sample).items():
+                require_remapped(jobs, job_id, rerun)
         except GalaxyError as error:
             if error.exit_code == TRY_LATER or error.status == 401 or error.lost:
                 raise
@@ -97,11 +102,11 @@ def _plan(galaxy: Galaxy, sample: Sample, jobs: JobHistory, failed: list[str]) -
     for job_id in list(sample.notes.reruns):
         if find_submitted_rerun(galaxy, jobs.details(job_id), JobNotes(sample, job_id), patient=False) == "":
             return None
-    done = {job_id for job_id, notes in sample.notes.reruns.items() if notes.get("rerun")}
+    done = sent_reruns(sample)
     for job_id in failed:
         replacement = jobs.find_replacement(job_id)
         latest = replacement["id"] if replacement else job_id
         state = jobs.details(latest)["state"]
-        if not done & {job_id, latest} and state in RERUNNABLE_STATES:
+        if not done.keys() & {job_id, latest} and state in RERUNNABLE_STATES:
             plans.append(plan_rerun(galaxy, jobs, latest, user))
     return plans

@@ -210,7 +210,8 @@ class RunningSample:
         if self.poller is None:
             last_summary, last_change = sample.notes.last_poll or (None, 0.0)
             self.poller = InvocationPoller(self.galaxy, str(sample.invocation), last_summary=last_summary,
-                                           last_change=last_change, reruns=bool(sample.notes.rerun))
+                                           last_change=last_change,
+                                           reruns=retry.sent_reruns(sample) if sample.notes.rerun else None)
         invocation = self.poller.check(summary)
         if invocation is None:
             return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from common import FAILED, STILL_RUNNING, TERMINAL_JOB_STATES, TRY_LATER, Galaxy, GalaxyError, report_error
@@ -144,11 +144,11 @@ class InvocationPoller:
     While jobs move, a poll is one request of 100 bytes, however many jobs and subworkflows there are
     (`GET .../jobs_summary`). Only when no job moves the invocation itself is asked for; while more jobs are made that
     happens once, unless the workflow has a pause, which somebody may have to resume. With `reruns`, a failed job that was
-    run again counts as its rerun, which is looked for where jobs have failed.
+    run again counts as its rerun: the one that `reruns` names (`{failed job: its rerun}`), else the one that is found.
     """
 
     def __init__(self, galaxy: Galaxy, invocation_id: str, fail_fast: bool = False, last_summary: Any = None,
-                 last_change: float = 0.0, reruns: bool = False):
+                 last_change: float = 0.0, reruns: Mapping[str, str] | None = None):
         self.galaxy, self.invocation_id, self.fail_fast, self.reruns = galaxy, invocation_id, fail_fast, reruns
         # Seconds since 1970; the clock may have been put back.
         self.last_summary, self.last_change = last_summary, min(last_change, time.time())
@@ -196,12 +196,13 @@ class InvocationPoller:
     def _with_reruns(self, states: dict[str, int], inner: bool = False) -> dict[str, int]:
         """The jobs by state, those that were run again in the states of their reruns; `inner` are those of subworkflows,
         where Galaxy counts them apart."""
-        if not self.reruns or not any(states.get(state) for state in RERUNNABLE_STATES):
+        if self.reruns is None or not any(states.get(state) for state in RERUNNABLE_STATES):
             return states
         if not self.fail_fast and set(states) - set(TERMINAL_JOB_STATES):
             return states       # it is too early to ask
         if not inner:
-            self.replacements = find_replacements(self.galaxy, self.galaxy.get(f"invocations/{self.invocation_id}"))
+            invocation = self.galaxy.get(f"invocations/{self.invocation_id}")
+            self.replacements = find_replacements(self.galaxy, invocation, self.reruns)
         is_apart = bool(self.inner) or inner
         return count_replaced(states, (one for one in self.replacements.values() if not is_apart or one.is_inner == inner))
 
@@ -212,7 +213,8 @@ def _failed_states(states: dict[str, int]) -> dict[str, int]:
 
 
 def wait_for_invocation(galaxy: Galaxy, invocation_id: str, timeout: float | None = None, fail_fast: bool = False,
-                        on_progress: Callable[[dict[str, int]], Any] | None = None, reruns: bool = False) -> dict[str, Any]:
+                        on_progress: Callable[[dict[str, int]], Any] | None = None,
+                        reruns: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Wait until an invocation has succeeded and return it, as `GET /api/invocations/ID` describes it.
 
     For `reruns` see `InvocationPoller`. Raises what its `check` raises, and `GalaxyError` (STILL_RUNNING, or FAILED if a job

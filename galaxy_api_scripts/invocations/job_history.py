@@ -7,7 +7,7 @@ a workflow has (`__workflow_invocation_uuid__` among its parameters), so it is f
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from common import TERMINAL_JOB_STATES, Galaxy
@@ -19,10 +19,11 @@ WORKFLOW_MARK = "__workflow_invocation_uuid__"      # a parameter that only the 
 
 
 class JobHistory:
-    """The jobs of one history, the oldest first. Each is asked for once."""
+    """The jobs of one history, the oldest first. Each is asked for once. Pass `known`, `{failed job: its rerun}`, for reruns
+    that need not be found, as whoever sent them has noted their ids."""
 
-    def __init__(self, galaxy: Galaxy, history_id: str):
-        self.galaxy, self.history_id = galaxy, history_id
+    def __init__(self, galaxy: Galaxy, history_id: str, known: Mapping[str, str] | None = None):
+        self.galaxy, self.history_id, self.known = galaxy, history_id, known or {}
         self.jobs = sorted(list_jobs(galaxy, history_id).values(), key=_age)
         self.ids = {job["id"] for job in self.jobs}
         self._details: dict[str, dict[str, Any]] = {}
@@ -60,6 +61,8 @@ class JobHistory:
         return not self.details(job_id).get("output_collections") and not self.find_paused([job_id])[job_id]
 
     def _find_rerun(self, job_id: str) -> dict[str, Any] | None:
+        if job_id in self.known:
+            return self.details(self.known[job_id])
         equals = self.find_equals(job_id)
         if not equals or not self.is_remapped(job_id):
             return None
@@ -110,8 +113,8 @@ class JobHistory:
         """What a job and its reruns have in common: tool, inputs and parameters."""
         if job_id not in self._keys:
             job = self.details(job_id)
-            params = {name: _plain(value) for name, value in job["params"].items()
-                      if not name.startswith("__") and name != "chromInfo" and not name.endswith("__identifier__")}
+            params = _plain({name: value for name, value in job["params"].items()
+                             if name != "chromInfo" and not name.endswith("__identifier__")})
             inputs = {name: (one["src"], one["id"]) for name, one in job["inputs"].items()}
             self._keys[job_id] = json.dumps([job["tool_id"], inputs, params], sort_keys=True)
         return self._keys[job_id]
@@ -176,7 +179,8 @@ def _downstream(outputs: set[str], takers: dict[str, list[dict[str, Any]]]) -> l
 
 
 def _plain(value: Any) -> Any:
-    """A parameter's value: Galaxy writes it as JSON, which does not always tell 1 from "1"."""
+    """A parameter's value in one form, "" for each that is empty. Galaxy 26.1 writes them as JSON, which does not always tell
+    1 from "1", and a workflow's job has null (or nothing at all) where its rerun has ""."""
     if isinstance(value, str):
         try:
             loaded = json.loads(value)
@@ -184,5 +188,8 @@ def _plain(value: Any) -> Any:
             return value
         return _plain(loaded) if not isinstance(loaded, str) else loaded
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items() if not name.startswith("__")}
-    return [_plain(one) for one in value] if isinstance(value, list) else str(value)
+        plain = {name: _plain(one) for name, one in value.items() if not name.startswith("__")}
+        return {name: one for name, one in plain.items() if one != ""} or ""
+    if isinstance(value, list):
+        return [_plain(one) for one in value] or ""
+    return "" if value is None else str(value)

@@ -3,7 +3,7 @@ invocation's."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +21,15 @@ class Replacement:
     is_inner: bool          # whether it is of a subworkflow
 
 
-def find_replacements(galaxy: Galaxy, invocation: dict[str, Any]) -> dict[str, Replacement]:
+def find_replacements(galaxy: Galaxy, invocation: dict[str, Any], known: Mapping[str, str] | None = None
+                      ) -> dict[str, Replacement]:
     """The failed jobs of an invocation that were run again, by id. Those of a mapped-over step are not among them: the step
-    has the new jobs in their place."""
+    has the new jobs in their place. For `known` see `JobHistory`."""
     failed = {job["id"]: (job, "." in step["step"]) for step in list_steps(galaxy, invocation) for job in step["jobs"]
               if job["state"] in RERUNNABLE_STATES}
     if not failed:
         return {}
-    jobs = JobHistory(galaxy, invocation["history_id"])
+    jobs = JobHistory(galaxy, invocation["history_id"], known)
     replacements = {}
     for job_id, (job, is_inner) in failed.items():
         rerun = jobs.find_replacement(job_id)

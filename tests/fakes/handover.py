@@ -12,6 +12,11 @@ ROUTES = """
     PUT no_link histories/(\\w+)/disable_link_access
     PUT publish histories/(\\w+)/publish
     PUT unpublish histories/(\\w+)/unpublish"""
+# How Galaxy 26.1 writes the parameters of a workflow's job, and of its rerun.
+WORKFLOW_PARAMS = {"__workflow_invocation_uuid__": '"u"', "flags": "[]", "operations":
+                   '[{"__index__": 0, "column": "2", "default": null, "round": false}]'}
+RERUN_PARAMS = {"flags": '""', "label": '""', "operations":
+                '[{"__index__": 0, "column": 2, "default": "", "round": "false"}]'}
 COLLEAGUES = {"00000000000000b1": "ann@example.org", "00000000000000b2": "bob@example.org"}
 MINE, SHARED = "00000000000000c1", "00000000000000c2"      # roles: the owner's own, and one that Galaxy makes with a user
 
@@ -38,7 +43,7 @@ class Handover:
         made = self.create_dataset(f"{tool} on data", b"abc", states[state], history)
         job = self.create_job(tool, history, state, user_id=self.users[next(iter(self.users))]["id"],
                               inputs={"input": {"src": "hda", "id": source}}, output_collections={}, tool_stderr="no disk\n",
-                              params={"n": "1", **({"__workflow_invocation_uuid__": '"u"'} if of_workflow else {})},
+                              params={**WORKFLOW_PARAMS, "n": "1"} if of_workflow else {**RERUN_PARAMS, "n": "1"},
                               outputs={"out": {"src": "hda", "id": made}})
         job["appears"] += late
         return job
@@ -76,7 +81,7 @@ class Handover:
         """The step keeps the failed job, as Galaxy's own does; the new one's result is what the failed one's would be."""
         before = self.datasets[old["outputs"]["out_file1"]["id"]]
         made = self._dataset(self.histories[old["history_id"]], before["name"], "tabular", before["content"], state="ok")
-        job = self.create_job(old["tool_id"], old["history_id"], self.rerun_state, inputs={}, params={}, polls=1,
+        job = self.create_job(old["tool_id"], old["history_id"], self.rerun_state, inputs={}, params=RERUN_PARAMS, polls=1,
                               tool_stderr="no disk\n", outputs={"out_file1": {"src": "hda", "id": made["id"]}})
         job["appears"] += late
         before["visible"] = False

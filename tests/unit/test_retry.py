@@ -1,5 +1,6 @@
 """A failed sample tried again in place, and its history shared: once, whatever is lost or killed on the way."""
 import pytest
+from fakes import handover
 from fakes.batches import Killed, batch, death, server
 from fakes.handover import COLLEAGUES, MINE
 
@@ -68,6 +69,12 @@ def test_what_somebody_has_run_again_by_hand_is_taken(failed, server):
     server.rerun_job({"inputs": {"rerun_remap_job_id": job}}, 0)
     ended = failed("--retry-failed")
     assert ended.sent == [] and ended.rows["b"]["state"] == "ok"
+
+
+def test_a_rerun_that_was_sent_counts_however_galaxy_writes_its_parameters(failed, server, monkeypatch):
+    monkeypatch.setattr(handover, "RERUN_PARAMS", {"column": '"c2"'})
+    ended = failed("--retry-failed")
+    assert ended.sent == ["POST tools"] and ended.rows["b"]["state"] == "ok"
 
 
 @pytest.mark.parametrize("late", [0, 5])
