@@ -179,7 +179,7 @@ def _downstream(outputs: set[str], takers: dict[str, list[dict[str, Any]]]) -> l
 
 
 def _plain(value: Any) -> Any:
-    """A parameter's value in one form, "" for each that is empty. Galaxy 26.1 writes them as JSON, which does not always tell
+    """A parameter's value in one form, "" for each that is empty: Galaxy 26.1 writes JSON, which does not always tell
     1 from "1", and a workflow's job has null (or nothing at all) where its rerun has ""."""
     if isinstance(value, str):
         try:
