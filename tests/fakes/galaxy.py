@@ -411,8 +411,9 @@ class FakeGalaxy(resources.Resources, handover.Handover, LoopbackServer):
         run = self.runs[self._find(self.datasets, which)["of_run"]]
         return {"id": which, "history_id": run["history_id"], "create_time": run["create_time"],
                 "update_time": run["create_time"], "exit_code": 0, "inputs": {}, "params": handover.WORKFLOW_PARAMS,
-                "tool_id": "cat1", "tool_version": "1.0.0", "state": self._job_state(run, which), "tool_stderr": run["made"][which][1],
-                "outputs": {"out_file1": {"src": "hda", "id": which}}, "output_collections": run.get("elements_of", {})}
+                "tool_id": "cat1", "tool_version": "1.0.0", "state": self._job_state(run, which),
+                "tool_stderr": run["made"][which][1], "outputs": {"out_file1": {"src": "hda", "id": which}},
+                "output_collections": run.get("elements_of", {})}
 
     class Handler(LoopbackServer.Handler):
         @property
