@@ -11,9 +11,10 @@ Arguments:
   WITH             a user's e-mail address, link (for all who have its address) or everybody (it is published)
 
 Options:
-  --datasets=HOW   what to do with private datasets: give = grant these users access, public = make them public, keep = share
-                   the history anyway; without it, a history that has any is refused
-  --stop           stop sharing it with these; datasets stay readable for those who can read them
+  --datasets=HOW   what to do with private datasets: give = grant these users access, public = make them public, keep = leave
+                   them private (give and keep are for users only); without it, a history that has any is refused
+  --stop           stop sharing it with these (without its link it is not published either); datasets stay readable for those
+                   who can read them
   -n, --dry-run    show what would be done, change nothing
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
   --fields=NAMES   only these fields, separated by commas: id, name, users, link, published, address
