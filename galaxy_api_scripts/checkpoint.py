@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from galaxy_api_scripts.files import open_locked, state_folder
 KEEP_SECONDS = 8 * 86400    # of a checkpoint; an upload session lives for 5 days (Galaxy 26.1)
 SETTLE_SECONDS = 30         # after which Galaxy has surely done what a vanished client asked for; they are counted in the
                             # process that looks for it, since the clock may have been put back or forward meanwhile
+MAX_REQUESTS = 3            # where each answer is lost and what was asked for does not appear
 
 
 class Notes(Protocol):
@@ -126,3 +128,53 @@ def remove_expired(folder: Path) -> None:
         with contextlib.suppress(OSError):
             if file.stat().st_mtime < time.time() - KEEP_SECONDS:
                 file.unlink()
+
+
+# -------------------------------------------------------------------------------------------------- a request sent once
+
+def send_once(record: Notes, kind: str, label: str, *, find: Callable[[], str | None], send: Callable[[], str],
+              prepare: Callable[[], dict[str, Any]], patient: bool = True) -> str:
+    """Make one thing in Galaxy by one request and return its id, which `record` notes as `kind`.
+
+    `send()` makes it and returns its id; before that, what `prepare()` returns is noted. If the answer was lost, now or in
+    an earlier process that was killed, `find()` returns the id of what Galaxy has made, None for nothing, before it is sent
+    again. Returns "" if this can't be told yet and the caller is not `patient`: call again in some seconds. `label` names
+    the work in messages.
+    """
+    while True:
+        made = find_sent(record, kind, find, patient)
+        if made is not None:
+            return made
+        tries = record.data.get("tries", 0) + 1
+        if tries > MAX_REQUESTS:
+            record.save(tries=None)
+            raise GalaxyError(f"{label}: the answer to its submission was lost {MAX_REQUESTS} times, and Galaxy has no "
+                              f"{kind} of it; run the same line again", TRY_LATER)
+        record.save(durably=True, **prepare(), asked=time.time(), tries=tries)
+        try:
+            made = send()
+        except GalaxyError as error:
+            if not error.lost:
+                record.save(asked=None, tries=None)
+                raise
+            record.save(durably=True, asked=time.time())     # a proxy gives up while Galaxy is still working on it
+            continue
+        record.save(durably=True, tries=None, **{kind: made})
+        return made
+
+
+def find_sent(record: Notes, kind: str, find: Callable[[], str | None], patient: bool) -> str | None:
+    """The id of what `send_once` made before; None if there is nothing, "" if it is too early to tell."""
+    if record.data.get("asked", 0) > time.time():       # the clock was put back
+        record.save(asked=time.time())
+    while "asked" in record.data and not record.data.get(kind):
+        made = find()
+        if made:
+            record.save(durably=True, tries=None, **{kind: made})
+        elif time.time() - record.data["asked"] > SETTLE_SECONDS:
+            record.save(asked=None)
+        elif not patient:
+            return ""
+        else:
+            time.sleep(2)
+    return record.data.get(kind) or None

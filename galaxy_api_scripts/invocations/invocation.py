@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
-from common import FAILED, STILL_RUNNING, TERMINAL_JOB_STATES, TRY_LATER, Galaxy, GalaxyError, report_error
-from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Notes
+from common import FAILED, STILL_RUNNING, TERMINAL_JOB_STATES, Galaxy, GalaxyError, report_error
+from galaxy_api_scripts.checkpoint import Notes, send_once
 from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.download_paths import DownloadItem
 from galaxy_api_scripts.invocations.job_history import RERUNNABLE_STATES
@@ -32,7 +32,6 @@ from galaxy_api_scripts.progress import describe_counts
 SCHEDULED_STATES = {"scheduled", "completed"}   # all jobs are made; `completed` (26.1 on) says nothing about their success
 FAILED_INVOCATION_STATES = {"failed", "cancelled"}
 SCHEDULING_PATIENCE = 15    # seconds without a change after which Galaxy makes no more jobs where one has failed
-MAX_SUBMISSIONS = 3         # where each answer is lost and no invocation appears
 
 
 # ------------------------------------------------------------------------------------------------------------ submission
@@ -52,52 +51,19 @@ def submit_once(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: 
     """Invoke a workflow exactly once in the history `data["history_id"]` and return the invocation's id. `record` notes the
     submission; with `instance` in `data`, `workflow_id` is a version's.
 
-    If the answer was lost, now or in an earlier process that was killed, look for the invocation in Galaxy before asking
-    again. If there are two, keep the oldest and cancel the others. Returns "" if this can't be told yet and the caller is
-    not `patient`: call again in some seconds.
+    For lost answers and `patient` see `send_once`. If there are two invocations then, keep the oldest and cancel the others.
     """
-    while True:
-        submitted = find_submitted(galaxy, workflow_id, data, record, patient)
-        if submitted is not None:
-            return submitted
-        tries = record.data.get("tries", 0) + 1
-        if tries > MAX_SUBMISSIONS:
-            record.save(tries=None)
-            raise GalaxyError(f"workflow {workflow_id}: the answer to its submission was lost {MAX_SUBMISSIONS} times, and "
-                              "Galaxy has no invocation of it; run the same line again", TRY_LATER)
+    def prepare() -> dict[str, Any]:
         newest = next(_list_invocations(galaxy, workflow_id, data, limit=1), None)
-        record.save(durably=True, known=[newest["id"]] if newest else [], asked=time.time(), tries=tries)
-        try:
-            invocation_id = str(submit_invocation(galaxy, workflow_id, data)["id"])
-        except GalaxyError as error:
-            if not error.lost:
-                record.save(asked=None, tries=None)
-                raise
-            record.save(durably=True, asked=time.time())     # a proxy gives up while Galaxy is still working on it
-            continue
-        record.save(durably=True, invocation=invocation_id, tries=None)
-        return invocation_id
+        return {"known": [newest["id"]] if newest else []}
 
+    def find() -> str | None:
+        candidates = newer_invocations(galaxy, workflow_id, data, record.data["known"])
+        cancel_duplicates(galaxy, candidates)
+        return str(candidates[0]["id"]) if candidates else None
 
-def find_submitted(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: Notes, patient: bool) -> str | None:
-    """The id of the invocation that was submitted before; None if there is none, "" if it is too early to tell."""
-    if record.data.get("invocation"):
-        return str(record.data["invocation"])
-    if record.data.get("asked", 0) > time.time():       # the clock was put back
-        record.save(asked=time.time())
-    while "asked" in record.data:
-        candidates = list(newer_invocations(galaxy, workflow_id, data, record.data["known"]))
-        if candidates:
-            cancel_duplicates(galaxy, candidates)
-            record.save(durably=True, invocation=candidates[0]["id"], tries=None)
-            return str(candidates[0]["id"])
-        if time.time() - record.data["asked"] > SETTLE_SECONDS:
-            record.save(asked=None)
-            return None
-        if not patient:
-            return ""
-        time.sleep(2)
-    return None
+    return send_once(record, "invocation", f"workflow {workflow_id}", find=find, prepare=prepare, patient=patient,
+                     send=lambda: str(submit_invocation(galaxy, workflow_id, data)["id"]))
 
 
 def newer_invocations(galaxy: Galaxy, workflow_id: str, data: dict[str, Any],

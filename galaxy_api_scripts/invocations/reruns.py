@@ -2,18 +2,16 @@
 failed one (`rerun_remap_job_id` of POST /api/tools)."""
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from common import TRY_LATER, Galaxy, GalaxyError, report_error
-from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Notes
+from galaxy_api_scripts.checkpoint import Notes, find_sent, send_once
 from galaxy_api_scripts.invocations.job_history import RERUNNABLE_STATES, JobHistory, dataset_ids
 from galaxy_api_scripts.polling import fetch_datasets
 
 UPLOAD_TOOLS = ("__DATA_FETCH__", "upload1")
-MAX_SUBMISSIONS = 3         # where each answer is lost and no rerun appears
 
 
 @dataclass
@@ -108,61 +106,38 @@ def _require_inputs(galaxy: Galaxy, job: dict[str, Any]) -> dict[str, list[Any]]
 
 
 def rerun_once(galaxy: Galaxy, plan: RerunPlan, record: Notes, patient: bool = True, taken: Iterable[str] = ()) -> str:
-    """Run a failed job again exactly once and return the new job's id. `record` notes the submission.
-
-    If the answer was lost, now or in an earlier process that was killed, the new job is looked up before Galaxy is asked
-    again; `taken` are the ids of the reruns of other jobs, which may be equal. Returns "" if this can't be told yet and the
-    caller is not `patient`: call again in some seconds.
-    """
-    while True:
-        rerun = find_submitted_rerun(galaxy, plan.job, record, patient)
-        if rerun is not None:
-            return rerun
-        tries = record.data.get("tries", 0) + 1
-        if tries > MAX_SUBMISSIONS:
-            record.save(tries=None)
-            raise GalaxyError(f"{describe_job(plan.job)}: the answer was lost {MAX_SUBMISSIONS} times, and Galaxy has no "
-                              "rerun of it; run the same line again", TRY_LATER)
-        record.save(durably=True, asked=time.time(), known=[*plan.earlier, *taken], outputs=plan.outputs,
-                    paused=plan.paused, tries=tries)
+    """Run a failed job again exactly once and return the new job's id. `record` notes the submission; for lost answers and
+    `patient` see `send_once`. `taken` are the ids of the reruns of other jobs, which may be equal."""
+    def send() -> str:
         try:
             answer = galaxy.post("tools", plan.request)
         except GalaxyError as error:
-            if not error.lost:
-                record.save(asked=None, tries=None)
-                raise GalaxyError(f"{describe_job(plan.job)} can't be run again: {error}", error.exit_code,
-                                  status=error.status) from None
-            record.save(durably=True, asked=time.time())     # a proxy gives up while Galaxy is still working on it
-            continue
-        made = [str(job["id"]) for job in answer.get("jobs") or []]
-        if not made:
-            record.save(asked=None, tries=None)
+            raise GalaxyError(f"{describe_job(plan.job)} can't be run again: {error}", error.exit_code,
+                              status=error.status, lost=error.lost) from None
+        if not answer.get("jobs"):
             raise GalaxyError(f"{describe_job(plan.job)} was not run again: {answer.get('errors') or 'Galaxy made no job'}")
-        record.save(durably=True, rerun=made[0], tries=None)
+        return str(answer["jobs"][0]["id"])
+
+    notes = {"known": [*plan.earlier, *taken], "outputs": plan.outputs, "paused": plan.paused}
+    rerun = send_once(record, "rerun", describe_job(plan.job), find=lambda: _find_rerun(galaxy, plan.job, record), send=send,
+                      prepare=lambda: notes, patient=patient)
+    if rerun:
+        _show_outputs(galaxy, rerun, record.data.get("outputs") or {})
+    return rerun
 
 
 def find_submitted_rerun(galaxy: Galaxy, job: dict[str, Any], record: Notes, patient: bool) -> str | None:
     """The id of the job that was submitted before; None if there is none, "" if it is too early to tell."""
-    if record.data.get("asked", 0) > time.time():       # the clock was put back
-        record.save(asked=time.time())
-    while "asked" in record.data and not record.data.get("rerun"):
-        known = record.data.get("known") or []
-        candidates = [rerun["id"] for rerun in JobHistory(galaxy, job["history_id"]).find_equals(job["id"])
-                      if rerun["id"] not in known]
-        if candidates:      # the first one has what waited; another one would be of a request that came late
-            record.save(durably=True, rerun=candidates[0], tries=None)
-        elif time.time() - record.data["asked"] > SETTLE_SECONDS:
-            record.save(asked=None)
-            return None
-        elif not patient:
-            return ""
-        else:
-            time.sleep(2)
-    if not record.data.get("rerun"):
-        return None
-    rerun = str(record.data["rerun"])
-    _show_outputs(galaxy, rerun, record.data.get("outputs") or {})
+    rerun = find_sent(record, "rerun", lambda: _find_rerun(galaxy, job, record), patient)
+    if rerun:
+        _show_outputs(galaxy, rerun, record.data.get("outputs") or {})
     return rerun
+
+
+def _find_rerun(galaxy: Galaxy, job: dict[str, Any], record: Notes) -> str | None:
+    """The first rerun that was not `known` before: it has what waited; another one would be of a request that came late."""
+    equals = [equal["id"] for equal in JobHistory(galaxy, job["history_id"]).find_equals(job["id"])]
+    return next((equal for equal in equals if equal not in record.data.get("known", [])), None)
 
 
 def _show_outputs(galaxy: Galaxy, rerun: str, settings: dict[str, list[Any]]) -> None:

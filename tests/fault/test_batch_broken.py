@@ -13,8 +13,8 @@ from galaxy_api_scripts.batch import ledger, samples, summary
 from galaxy_api_scripts.batch import watcher as watcher_module
 from galaxy_api_scripts.batch.ledger_reader import count_states
 from galaxy_api_scripts.batch.runner import BatchRunner
+from galaxy_api_scripts.checkpoint import find_sent
 from galaxy_api_scripts.datasets import target_history
-from galaxy_api_scripts.invocations.invocation import find_submitted
 
 DATASET = {"0": {"id": "d", "src": "hda", "label": "table"}}
 
@@ -189,11 +189,10 @@ def test_without_rows_only_json_prints_an_empty_list(style, out, capsys):
 
 def test_a_clock_that_was_put_back_delays_nothing_for_long(work, memory, requests_mock, clock, monkeypatch):
     """A run and a history were requested an hour later than it is now, and never appeared."""
-    requests_mock.get(f"{URL}/api/invocations", json=[])
     requests_mock.get(f"{URL}/api/histories", json=[])
     hence = clock.now + 3600
     unit = add_sample(memory, invocation=None, asked=hence, known=[], history_requested=hence)
-    assert find_submitted(work.galaxy, "w", {"history_id": "h"}, unit, True) is None
+    assert find_sent(unit, "invocation", lambda: None, patient=True) is None
     requests_mock.post(f"{URL}/api/histories", json={"id": "new"})
     with pytest.raises(GalaxyError, match="run the same line again"):
         target_history.create_history_once(work.galaxy, "title", unit)
