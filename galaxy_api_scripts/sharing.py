@@ -77,6 +77,19 @@ class HistorySharing:
         """The id of a user with whom it is shared; None if it is not shared with that one."""
         return next((one for one, email in self.users.items() if user.lower() in (one, email.lower())), None)
 
+    def missing_users(self, audience: Audience) -> list[str]:
+        """The users of an audience with whom it is not shared."""
+        return [user for user in audience.users if not self.id_of(user)]
+
+    def _split(self, audience: Audience) -> tuple[list[str], list[str]]:
+        """Those of an audience with whom it is shared, and those with whom it is not."""
+        is_shared = {user: bool(self.id_of(user)) for user in audience.users}
+        if audience.everybody:
+            is_shared[EVERYBODY] = self.status["published"]
+        if audience.link:
+            is_shared[LINK] = self.status["importable"]
+        return [one for one in is_shared if is_shared[one]], [one for one in is_shared if not is_shared[one]]
+
     def private_datasets(self) -> list[dict[str, Any]]:
         """Its datasets that not everybody may read, without those whose permissions Galaxy does not tell this user."""
         return [one for one in self._datasets() if (one.get("permissions") or {}).get("access")]
@@ -109,7 +122,7 @@ class HistorySharing:
             if private:
                 raise GalaxyError(f"{self._name}: {_named(private)}, and with {LINK} or {EVERYBODY} Galaxy would make them "
                                   "public: --datasets=public if they may be")
-        missing = [user for user in audience.users if not self.id_of(user)]
+        missing = self.missing_users(audience)
         if missing and not self.galaxy.get(f"{self.path}/contents", {"v": "dev", "keys": "id", "limit": 1}):
             raise GalaxyError(f"{self._name} is empty, and Galaxy does not share an empty history with users")
         if how is None:
@@ -141,7 +154,7 @@ class HistorySharing:
 
     def _share_with_users(self, audience: Audience, how: str | None) -> None:
         known = self.users
-        missing = [user for user in audience.users if not self.id_of(user)]
+        missing = self.missing_users(audience)
         if missing:
             self._put_users([*known, *missing], how)
         known_emails = [known[one] for one in map(self.id_of, audience.users) if one in known]
@@ -191,9 +204,7 @@ class HistorySharing:
                 # it is told by `_require_shared`
 
     def _require_shared(self, audience: Audience, how: str | None) -> None:
-        missing = [user for user in audience.users if not self.id_of(user)]
-        missing += [EVERYBODY] * (audience.everybody and not self.status["published"])
-        missing += [LINK] * (audience.is_public and not self.status["importable"])
+        missing = self._split(audience)[1]
         if missing:
             raise GalaxyError(f"{self._name} is not shared with {', '.join(missing)}, although Galaxy refused nothing")
         private = list(dict.fromkeys(self._unchanged))
@@ -211,7 +222,7 @@ class HistorySharing:
 
     def check_stop(self, audience: Audience) -> None:
         """Raise an error if it is not shared with a user of these: a mistyped address would leave the right one shared."""
-        unknown = [user for user in audience.users if not self.id_of(user)]
+        unknown = self.missing_users(audience)
         if unknown:
             raise GalaxyError(f"{self._name} is not shared with {', '.join(unknown)}, so nothing was changed: it is shared "
                               f"with {', '.join(self.users.values()) or 'no user'}")
@@ -227,9 +238,7 @@ class HistorySharing:
         if audience.link and self.status["importable"]:
             self.galaxy.put(f"{self.path}/disable_link_access")
         self.load()
-        left = [user for user in audience.users if self.id_of(user)]
-        left += [EVERYBODY] * (audience.everybody and self.status["published"])
-        left += [LINK] * (audience.link and self.status["importable"])
+        left = self._split(audience)[0]
         if left:
             raise GalaxyError(f"{self._name} is still shared with {', '.join(left)}, although Galaxy refused nothing")
 

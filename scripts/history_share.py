@@ -58,7 +58,7 @@ def main(argv=None):
         status["published"] &= not (audience.everybody or audience.link)
     else:
         sharing.check(audience, how)
-        users += [user for user in audience.users if not sharing.id_of(user)]
+        users += sharing.missing_users(audience)
         status["importable"] |= audience.is_public
         status["published"] |= audience.everybody
     show({"id": status["id"], "name": status["title"], "users": users, "link": status["importable"],
