@@ -207,12 +207,12 @@ class HistorySharing:
         missing = self._split(audience)[1]
         if missing:
             raise GalaxyError(f"{self._name} is not shared with {', '.join(missing)}, although Galaxy refused nothing")
-        private = list(dict.fromkeys(self._unchanged))
-        if audience.is_public:
-            private += [str(dataset["name"]) for dataset in self.private_datasets()]
+        is_for_all = audience.is_public or how == "public"
+        private = [str(dataset["name"]) for dataset in self.private_datasets()] if is_for_all else []
+        private += [name for name in dict.fromkeys(self._unchanged) if name not in private]
         if private:
             raise GalaxyError(f"{self._name} is shared, but {_named(private)} still: you can't change that")
-        if not audience.is_public and how != "keep":
+        if not is_for_all and how != "keep":
             for email, names in self.unreadable_by(filter(None, (self.users.get(self.id_of(user) or "")
                                                                  for user in audience.users))).items():
                 raise GalaxyError(f"{self._name} is shared with {email}, who can't read all of it: {_named(names)}: "

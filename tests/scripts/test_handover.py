@@ -449,6 +449,14 @@ def test_what_the_owner_may_not_change_is_told(share, wire, fixed):
     share("--datasets=keep", fixed, BOB)
 
 
+def test_what_could_not_be_made_public_is_told(share, wire, history):
+    """Also where a role that does not name the user may let them read it."""
+    wire.create_private(history, "secret.bam", roles=["of a group"])
+    share("--datasets=keep", history, ANN)
+    wire.answers["PUT permissions"] = (403, {"err_msg": "no", "err_code": 403002})
+    share("--datasets=public", history, ANN, status=FAILED, err="is shared, but 1 dataset is private (secret.bam) still")
+
+
 def test_users_who_could_not_be_put_back_are_named(share, wire, fixed, monkeypatch):
     put_share, calls = wire.put_share, []
 
