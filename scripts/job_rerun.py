@@ -73,7 +73,7 @@ def main(argv=None):
     if reruns.entries or output["format"] == "json":
         show(rows, output["format"], output["fields"])
     reruns.remove_records(keep_running=not no_wait)
-    return combine_exit_codes(reruns.codes, ids) if ids else reruns.report_unfinished()
+    return combine_exit_codes(reruns.codes, ids)
 
 
 def jobs_of_invocation(galaxy, invocation_id):

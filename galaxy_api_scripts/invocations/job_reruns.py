@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from common import DONE, FAILED, STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError, eprint, on_success, report_error
+from common import FAILED, STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError, eprint, on_success, report_error
 from galaxy_api_scripts.checkpoint import Checkpoint, read_notes
 from galaxy_api_scripts.invocations.job_history import RERUNNABLE_STATES, JobHistory, is_running
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES, iter_ended_jobs
@@ -54,15 +54,15 @@ class JobReruns:
         self.entries: list[JobRerun] = []
         self.codes: list[int] = []
         self.histories: dict[str, JobHistory] = {}
-        self.looked_at: list[dict[str, Any]] = []       # the jobs among which `find_failed` looked
 
     def find_failed(self, history_id: str, only: Iterable[dict[str, Any]] | None = None) -> list[str]:
         """The ids of the failed jobs of a history, or of `only` some of its jobs, that no rerun has replaced, or whose
-        reruns an earlier process has left before all that waited for them had ended."""
+        reruns an earlier process has left before all that waited for them had ended. Where there is none, report what has
+        not ended."""
         jobs, failed = self._jobs_in(history_id), dict[str, None]()
-        self.looked_at = jobs.jobs if only is None else list(only)
-        wanted = {job["id"] for job in self.looked_at}
-        hidden = [job["id"] for job in only or () if job["state"] in RERUNNABLE_STATES and job["id"] not in jobs.ids]
+        chosen = jobs.jobs if only is None else list(only)
+        wanted = {job["id"] for job in chosen}
+        hidden = [job["id"] for job in chosen if job["state"] in RERUNNABLE_STATES and job["id"] not in jobs.ids]
         if hidden:
             raise GalaxyError(f"the jobs of history {history_id} can't be listed, and job {hidden[0]} of it has failed: "
                               "only the history's owner can run it again in place")
@@ -82,22 +82,9 @@ class JobReruns:
             elif is_running(replacement) or jobs.find_resumed(job["id"], replacement):
                 failed[job["id"]] = None
                 continued.add(replacement["id"])
+        if not failed:
+            self._report_unfinished(chosen)
         return list(failed)
-
-    def report_unfinished(self) -> int:
-        """Where no job has failed: report the others that have not ended; the exit code."""
-        running = sum(is_running(job) and job["state"] != "paused" for job in self.looked_at)
-        paused = [job["id"] for job in self.looked_at if job["state"] == "paused"]
-        if running:
-            eprint(f"no job has failed, and {running} of {len(self.looked_at)} still run: ask again when they have ended")
-            return STILL_RUNNING
-        if paused:
-            report_error(f"no job has failed here, and what the paused ones wait for ({len(paused)}) was made elsewhere: "
-                         f"job_show.py - - {paused[0]} says what it is")
-            return FAILED
-        if sys.stderr.isatty():
-            eprint("no job has failed: nothing to do")
-        return DONE
 
     def run(self, job_id: str, is_named: bool) -> None:
         """Run a job again, or go on with what was begun; report one that can't be."""
@@ -174,6 +161,19 @@ class JobReruns:
 
     def _was_sent(self, job_id: str) -> bool:
         return not self.dry_run and "asked" in read_notes(self.galaxy, PURPOSE, job_id)
+
+    def _report_unfinished(self, jobs: list[dict[str, Any]]) -> None:
+        running = sum(is_running(job) for job in jobs)
+        paused = [job["id"] for job in jobs if job["state"] == "paused"]
+        if running:
+            eprint(f"no job has failed, and {running} of {len(jobs)} still run: ask again when they have ended")
+            self.codes.append(STILL_RUNNING)
+        elif paused:
+            self.codes.append(report_error(
+                f"no job has failed here, and what the paused ones wait for ({len(paused)}) was made elsewhere: "
+                f"job_show.py - - {paused[0]} says what it is"))
+        elif sys.stderr.isatty():
+            eprint("no job has failed: nothing to do")
 
     def _refuse(self, error: GalaxyError) -> None:
         if error.exit_code == TRY_LATER or error.status == 401:
