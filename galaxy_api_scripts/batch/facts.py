@@ -18,7 +18,6 @@ from galaxy_api_scripts.batch.ledger import Ledger, Sample, describe_error
 from galaxy_api_scripts.batch.ledger_reader import TEXT, encode
 from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.download_paths import DownloadItem
-from galaxy_api_scripts.datasets.lookup import fetch_collection_or_none
 from galaxy_api_scripts.invocations.invocation import invocation_outputs, is_skipped
 from galaxy_api_scripts.invocations.jobs import (
     FAILED_JOB_STATES,
@@ -141,7 +140,7 @@ class FactsGatherer:
                     yield {**result, "state": dataset.get("state"), "ext": dataset.get("extension"),
                            "size": dataset.get("file_size")}
             else:
-                collection = fetch_collection_or_none(self.galaxy, output["id"], with_elements=True)
+                collection = self.galaxy.get_or_none(f"dataset_collections/{output['id']}")
                 elements = [about for _, about in element_datasets((collection or {}).get("elements") or [])]
                 states = Counter(str(about.get("state")) for about in elements)
                 yield {**result, **_sum_datasets(elements, True), "state": "not visible" if collection is None else

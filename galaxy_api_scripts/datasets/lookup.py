@@ -80,11 +80,9 @@ def fetch_collection(galaxy: Galaxy, identity: str) -> dict[str, Any]:
     return about
 
 
-def fetch_collection_or_none(galaxy: Galaxy, identity: str, with_elements: bool = False) -> dict[str, Any] | None:
-    """The same, or `with_elements` in any case; None where this key may not see it."""
+def fetch_collection_or_none(galaxy: Galaxy, identity: str) -> dict[str, Any] | None:
+    """The same; None where this key may not see it."""
     try:
-        if with_elements:
-            return dict(galaxy.get(f"dataset_collections/{identity}"))
         return fetch_collection(galaxy, identity)
     except GalaxyError as error:
         if error.status not in (400, 403, 404):

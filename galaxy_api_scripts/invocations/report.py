@@ -191,7 +191,7 @@ def _describe_values(galaxy: Galaxy, base: str, values: list[dict[str, Any]]) ->
         elif value["src"] == "hdca":
             collection = fetch_collection_or_none(galaxy, value["id"]) or {}
             if "elements" not in collection and 0 < (collection.get("element_count") or 0) <= MAX_ASKED_ELEMENTS:
-                collection = {**(fetch_collection_or_none(galaxy, value["id"], with_elements=True) or {}), **collection}
+                collection = {**(galaxy.get_or_none(f"dataset_collections/{value['id']}") or {}), **collection}
             row.update(name=collection.get("name") or value["id"], address=f"{base}/collection/{value['id']}/edit",
                        what=f"{collection.get('collection_type', 'collection')} of {collection.get('element_count', '?')}",
                        state="deleted" if collection.get("deleted") else describe_counts(element_states(collection)),
