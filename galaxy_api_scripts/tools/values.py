@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -77,16 +78,23 @@ def convert_value(name: str, param: dict[str, Any], value: Any) -> Any:
 
 def _convert_number(param: dict[str, Any], value: Any, shown: str) -> int | float:
     is_integer = param["type"] == "integer"
-    pattern = r"[+-]?\d+" if is_integer else r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-    if isinstance(value, bool) or not re.fullmatch(pattern, str(value).strip(), re.ASCII):
+    number = parse_number(param["type"], str(value))
+    if number is None:
         raise InputProblem(f"takes {'an integer' if is_integer else 'a number'}: {shown}")
-    number = int(value) if is_integer else float(value)
     least, most = (limit if limit != "" else None for limit in (param.get("min"), param.get("max")))
     if least is not None and number < float(least) or most is not None and number > float(most):
         limits = " and ".join(words for words, limit in ((f"at least {least}", least), (f"at most {most}", most))
                               if limit is not None)
         raise InputProblem(f"takes {limits}: {shown}")
     return number
+
+
+def parse_number(kind: str, text: str) -> int | float | None:
+    """The `integer` or `float` (`kind`) that a text is; None where it is none, or too large for the JSON that is sent."""
+    if kind == "integer":
+        return int(text) if re.fullmatch("[+-]?[0-9]{1,300}", text.strip()) else None
+    is_number = re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text.strip())
+    return float(text) if is_number and math.isfinite(float(text)) else None
 
 
 def split_values(param: dict[str, Any], text: Any) -> list[Any]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import glob
-import math
 import os
 import re
 import shlex
@@ -23,6 +22,7 @@ from galaxy_api_scripts.datasets.collections import ElementSource, arrange_eleme
 from galaxy_api_scripts.datasets.lanes import SEPARATE, join_lanes, without_index_reads
 from galaxy_api_scripts.datasets.references import ReferenceProblem
 from galaxy_api_scripts.datasets.sources import URL_PATTERN, Source, expand_sources
+from galaxy_api_scripts.tools.values import parse_number
 from galaxy_api_scripts.workflows.references import ReferenceResolver
 
 REFERENCE_PATTERN = re.compile(r"(hda|hdca|ldda|ld|hid|lib):(.*)", re.DOTALL)
@@ -361,11 +361,8 @@ def split_choices(spec: InputSpec, value: Any) -> list[Any]:
 def _convert(kind: str, text: str) -> Any:
     """The text as Galaxy takes a value of this type; texts are sent as they stand."""
     word = text.strip()
-    if kind == "integer" and re.fullmatch("[+-]?[0-9]{1,18}", word):
-        return int(word)
-    if kind == "float" and re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", word) \
-            and math.isfinite(float(word)):
-        return float(word)
+    if kind in ("integer", "float") and (number := parse_number(kind, word)) is not None:
+        return number
     if kind == "boolean":
         return bool_option(text, "its value")
     if kind in ("color", "colour") and re.fullmatch("#[0-9a-fA-F]{6}", word):
