@@ -208,16 +208,16 @@ def show_units(settings, make_request, ledger_file, output):
 
     samples = read_samples(ledger_file) if os.path.exists(ledger_file) else []
     before = {sample["place"]: sample["state"] for sample in samples}
-    passed_over = []
+    skipped = []
     units = [check_parts(unit) for unit in scan_folder(settings.folder, settings.kind, settings.ready_file, settings.pattern,
-                                                       settings.lanes, passed_over)]
+                                                       settings.lanes, skipped)]
     later = f"after {settings.settle} s without a change"
     sizes = [sizes_to_send(unit) for unit in units]
     if units:
         show([{"name": unit.name, "place": unit.place, "files": len(of_unit), "bytes": sum(of_unit),
                "taken": unit.problem or problem(unit) or ("now" if is_complete(unit, 0, 0, settings.settle) else later),
                "before": before.get(unit.place)} for unit, of_unit in zip(units, sizes)], **output)
-    for line in (*passed_over, *(line for unit in units for line in unit.skipped),
+    for line in (*skipped, *(line for unit in units for line in unit.skipped),
                  *(f"{unit.name}/{sample}: {why}" for unit in units for sample, why in unit.left_out)):
         eprint(one_line(line))
     eprint(f"{len(units)} there; ledger: {ledger_file}")

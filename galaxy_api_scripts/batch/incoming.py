@@ -48,7 +48,7 @@ class IncomingUnit:
     certain: bool = False   # the mark says that it is complete, and nothing came after that
     problem: str = ""       # why it can't be run
     left_out: tuple[tuple[str, str], ...] = ()      # samples of a run that can't be run, and why: the others are `samples`
-    skipped: tuple[str, ...] = ()       # what else is not taken, a line each
+    skipped: tuple[str, ...] = ()       # a line for each other thing that is left alone
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -74,33 +74,33 @@ def hash_facts(files: Iterable[IncomingFile]) -> str:
 # ------------------------------------------------------------------------------------------------------------- a scan
 
 def scan_folder(folder: str, kind: str, ready_file: str | None = None, pattern: str | None = None,
-                lanes: Lanes = AS_BEFORE, passed_over: list[str] | None = None) -> list[IncomingUnit]:
+                lanes: Lanes = AS_BEFORE, skipped: list[str] | None = None) -> list[IncomingUnit]:
     """The units in the folder now, sorted by name: the files or pairs (`kind`) directly in it, or the reads below each
     folder.
 
     With `ready_file`, only what is marked: a run by a file of that name in it; a file by FILE.done if it is `.done`, else by
     one of that name in the folder, for all that was there before it. `pattern` is a glob for the files' names, by default of
     a run's FASTQ files. Empty files, and those without their mate, are waited for. Lines about links that are left alone are
-    added to `passed_over`. Raises TRY_LATER for a folder that can't be read.
+    added to `skipped`. Raises TRY_LATER for a folder that can't be read.
     """
-    folder, passed_over = os.path.abspath(folder), [] if passed_over is None else passed_over
+    folder, skipped = os.path.abspath(folder), [] if skipped is None else skipped
     try:
         entries = list_entries(folder)
         runs = [entry.path for entry in entries if kind == "run" and not _is_excluded(entry.name)
                 and entry.is_dir(follow_symlinks=False)]
-        passed_over += [f"{entry.path}: a link to a folder, left alone" for entry in entries
+        skipped += [f"{entry.path}: a link to a folder, left alone" for entry in entries
                         if not is_ignored(entry.name) and entry.is_symlink() and os.path.isdir(entry.path)]
     except OSError as error:
         raise GalaxyError(f"{folder}: {error.strerror}", TRY_LATER) from None
     if kind == "run":
-        units = [unit for path in runs for unit in _scan_run(path, ready_file, pattern, lanes, passed_over)]
+        units = [unit for path in runs for unit in _scan_run(path, ready_file, pattern, lanes, skipped)]
     else:
-        units = _scan_files(folder, entries, ready_file, pattern, lanes, passed_over)
+        units = _scan_files(folder, entries, ready_file, pattern, lanes, skipped)
     return sorted(_pairs(units, lanes) if kind == "pair" else units, key=lambda unit: (unit.name, unit.place))
 
 
 def _scan_files(folder: str, entries: list[os.DirEntry[str]], ready_file: str | None, pattern: str | None, lanes: Lanes,
-                passed_over: list[str]) -> list[IncomingUnit]:
+                skipped: list[str]) -> list[IncomingUnit]:
     """The files in the folder, lanes together; with `ready_file`, those that are marked, and all of whose lanes are."""
     suffix = ready_file if ready_file and ready_file.startswith(".") else None
     mark = os.path.join(folder, ready_file) if ready_file and not suffix else ""
@@ -109,7 +109,7 @@ def _scan_files(folder: str, entries: list[os.DirEntry[str]], ready_file: str | 
               and not (suffix and entry.name.endswith(suffix)) and (not pattern or fnmatchcase(entry.name, pattern))
               and not (INDEX_READ.fullmatch(entry.name) and not lanes.as_before and "_I" not in (pattern or "")))
     waited: list[str] = []
-    for file in _list_files(folder, chosen, passed_over):
+    for file in _list_files(folder, chosen, skipped):
         if suffix:
             mark = file.path + suffix
             marked = _change_time(mark) if file.name + suffix in names else 0
@@ -148,7 +148,7 @@ def _pairs(units: list[IncomingUnit], lanes: Lanes) -> Iterator[IncomingUnit]:
                              unit.certain and other.certain)
 
 
-def _scan_run(folder: str, ready_file: str | None, pattern: str | None, lanes: Lanes, passed_over: list[str]
+def _scan_run(folder: str, ready_file: str | None, pattern: str | None, lanes: Lanes, skipped: list[str]
               ) -> Iterator[IncomingUnit]:
     """The unit of a run's folder; none if there is nothing in it yet."""
     def is_read(name: str) -> bool:
@@ -162,8 +162,8 @@ def _scan_run(folder: str, ready_file: str | None, pattern: str | None, lanes: L
 
     bad: list[IncomingFile] = []
     analysis, older = ("", set[str]()) if lanes.as_before else newest_analysis(folder)
-    entries = list(_walk(folder, bad, older, passed_over))
-    reads = _list_files(folder, (entry for entry in entries if is_read(entry.name)), passed_over)
+    entries = list(_walk(folder, bad, older, skipped))
+    reads = _list_files(folder, (entry for entry in entries if is_read(entry.name)), skipped)
     own_mark = analysis_mark(analysis) if analysis and not ready_file else ""
     names = [ready_file] if ready_file else [*([os.path.relpath(own_mark, folder)] if own_mark else []), *COMPLETION_MARKS]
     marks = {name: _change_time(os.path.join(folder, name)) for name in names}
@@ -171,7 +171,7 @@ def _scan_run(folder: str, ready_file: str | None, pattern: str | None, lanes: L
     certain = bool(mark) and (ready_file or mark != BASES_CALLED) and all(file.came <= marks[mark] for file in reads)
     if not certain:
         bad += [replace(file, problem="is not complete yet")
-                for file in _list_files(folder, (entry for entry in entries if will_be(entry.name)), passed_over)]
+                for file in _list_files(folder, (entry for entry in entries if will_be(entry.name)), skipped)]
     if (mark or not ready_file) and (reads or bad or certain):
         found = samples_as_before(reads) if lanes.as_before else samples_of_run(folder, reads, lanes)
         bad += [replace(file, problem="") for file in found.left_files]
@@ -196,7 +196,7 @@ def _make_unit(name: str, place: str, samples: list[tuple[str, list[Reads]]], ma
     return IncomingUnit(_as_utf8(name), place, sources, tuple(files), mark, certain, _as_utf8(next(iter(problems), problem)))
 
 
-def _list_files(root: str, entries: Iterable[os.DirEntry[str]], passed_over: list[str]) -> list[IncomingFile]:
+def _list_files(root: str, entries: Iterable[os.DirEntry[str]], skipped: list[str]) -> list[IncomingFile]:
     """The files among the entries, sorted; of links, those to a file in the tree that is not among them itself."""
     plain: list[IncomingFile] = []
     links: dict[int, IncomingFile] = {}
@@ -208,7 +208,7 @@ def _list_files(root: str, entries: Iterable[os.DirEntry[str]], passed_over: lis
             links[file.inode] = file
         elif entry.is_symlink() and not os.path.isdir(entry.path):
             where = "out of the folder" if file else "that leads nowhere"
-            passed_over.append(f"{entry.path}: a link {where}, left alone")
+            skipped.append(f"{entry.path}: a link {where}, left alone")
     for file in plain:
         links.pop(file.inode, None)
     return sorted([*plain, *links.values()], key=lambda file: file.name.split("/"))
@@ -238,7 +238,7 @@ def list_entries(folder: str) -> list[os.DirEntry[str]]:
         return sorted(entries, key=lambda entry: entry.name)
 
 
-def _walk(root: str, bad: list[IncomingFile], older: set[str], passed_over: list[str]) -> Iterator[os.DirEntry[str]]:
+def _walk(root: str, bad: list[IncomingFile], older: set[str], skipped: list[str]) -> Iterator[os.DirEntry[str]]:
     """All below a folder but folders, nor what is in `older`; folders that can't be read are added to `bad`."""
     folders = [root]
     while folders:
@@ -252,7 +252,7 @@ def _walk(root: str, bad: list[IncomingFile], older: set[str], passed_over: list
             continue
         folders += [entry.path for entry, is_folder in entries
                     if is_folder and not is_ignored(entry.name) and entry.path not in older]
-        passed_over += [f"{entry.path}: a link to a folder, left alone" for entry, is_folder in entries
+        skipped += [f"{entry.path}: a link to a folder, left alone" for entry, is_folder in entries
                         if not is_folder and entry.is_symlink() and os.path.isdir(entry.path)]
         yield from (entry for entry, is_folder in entries if not is_folder)
 

@@ -127,4 +127,4 @@ class LedgerNotes(BaseNotes):
     shared_uploads: dict[str, dict[str, str]] = field(default_factory=dict)
     arrivals: dict[str, list[Any]] = field(default_factory=dict)    # in a watched folder: {place: [fingerprint, since when]}
     lanes: str = ""                     # how lanes are put together, as `Lanes.describe` writes it
-    passed_over: list[str] = field(default_factory=list)        # what was told once of the things in a watched folder
+    skipped: list[str] = field(default_factory=list)        # lines about what is left alone in a watched folder, told once

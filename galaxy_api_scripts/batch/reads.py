@@ -57,7 +57,7 @@ class RunSamples:
     samples: list[tuple[str, list[Reads]]] = field(default_factory=list)     # names, each with one file or two mates
     left_out: list[tuple[str, str]] = field(default_factory=list)       # samples that can't be run, and why
     left_files: list[IncomingFile] = field(default_factory=list)        # of these
-    skipped: list[str] = field(default_factory=list)        # a line for what is not to be run
+    skipped: list[str] = field(default_factory=list)        # a line for each other thing that is left alone
     problem: str = ""       # with the run as a whole
 
 

@@ -76,10 +76,10 @@ class Watcher:
             return
         ledger, now, settings = self.runner.ledger, time.time(), self.settings
         before, arrivals = ledger.notes.arrivals, {}
-        passed_over: list[str] = []
+        skipped: list[str] = []
         units = scan_folder(settings.folder, settings.kind, settings.ready_file, settings.pattern, settings.lanes,
-                            passed_over)
-        self._tell_once([*passed_over, *(line for unit in units for line in unit.skipped)])
+                            skipped)
+        self._tell_once([*skipped, *(line for unit in units for line in unit.skipped)])
         self._submitted = {unit.place: unit.fingerprint for unit in units
                            if self._submitted.get(unit.place) == unit.fingerprint}
         for unit in units:
@@ -100,12 +100,12 @@ class Watcher:
 
     def _tell_once(self, lines: list[str]) -> None:
         """Report what is left alone in the folder, each thing once for as long as it is there."""
-        told = self.runner.ledger.notes.passed_over
+        told = self.runner.ledger.notes.skipped
         lines = list(dict.fromkeys(map(one_line, lines)))
         for line in (line for line in lines if line not in told):
             report_error(line)
         if lines != told:
-            self.runner.ledger.save(passed_over=lines)
+            self.runner.ledger.save(skipped=lines)
 
     def _find_sample(self, unit: IncomingUnit) -> Sample | None:
         """The sample that was made of the unit as it is now."""

@@ -239,7 +239,7 @@ def test_links_that_are_left_alone_are_told(inbox, tmp_path_factory):
     (inbox / "in" / "r" / "more").symlink_to(elsewhere)
     (inbox / "in" / "s").symlink_to(elsewhere)
     told = []
-    assert [unit.name for unit in scan_folder(str(inbox / "in"), "run", lanes=TOGETHER, passed_over=told)] == ["r"]
+    assert [unit.name for unit in scan_folder(str(inbox / "in"), "run", lanes=TOGETHER, skipped=told)] == ["r"]
     assert sorted(line.rsplit("/", 1)[1] for line in told) == [
         "gone.fastq.gz: a link that leads nowhere, left alone", "more: a link to a folder, left alone",
         "out.fastq.gz: a link out of the folder, left alone", "s: a link to a folder, left alone"]
