@@ -34,14 +34,16 @@ LEAST = 0.5             # the bar: ours / theirs
 
 LOOP = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bioblend.galaxy import GalaxyInstance
 
-url, key, workflow, prefix, folder, interval = sys.argv[1:]
+url, key, workflow, prefix, folder, interval, threads = sys.argv[1:]
 galaxy, every = GalaxyInstance(url, key), float(interval)
 [of_table] = [index for index, known in galaxy.workflows.show_workflow(workflow)["inputs"].items()]
-for sample in sorted(Path(folder).glob("*.tsv")):
+
+def run(sample):
     history = galaxy.histories.create_history(f"{prefix} {sample.stem}")["id"]
     dataset = galaxy.tools.upload_file(str(sample), history)["outputs"][0]["id"]
     galaxy.datasets.wait_for_dataset(dataset, interval=every)
@@ -53,6 +55,9 @@ for sample in sorted(Path(folder).glob("*.tsv")):
             galaxy.jobs.wait_for_job(step["job_id"], interval=every)
     for label, output in galaxy.invocations.show_invocation(made["id"])["outputs"].items():
         galaxy.datasets.download_dataset(output["id"], f"{folder}/../{sample.stem}", use_default_filename=False)
+
+with ThreadPoolExecutor(int(threads)) as pool:
+    list(pool.map(run, sorted(Path(folder).glob("*.tsv"))))
 """
 
 
@@ -82,10 +87,10 @@ def ours(galaxy, workflow, prefix, folder):
     return command, {name: folder / "out" / name / "first.tabular" for name in names}
 
 
-def theirs(galaxy, workflow, prefix, folder, python, interval):
-    """Return the same for BioBlend."""
+def theirs(galaxy, workflow, prefix, folder, python, interval, threads=1):
+    """Return the same for BioBlend, which takes `threads` samples at a time."""
     names = sorted(path.stem for path in (folder / "in").iterdir())
-    command = [python, "-I", "-c", LOOP, galaxy.base, galaxy.key, workflow, prefix, folder / "in", interval]
+    command = [python, "-I", "-c", LOOP, galaxy.base, galaxy.key, workflow, prefix, folder / "in", interval, threads]
     return command, {name: folder / name for name in names}
 
 

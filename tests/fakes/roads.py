@@ -1,6 +1,7 @@
 """The way to Galaxy as links are: slow, and cut at times."""
 import contextlib
 import itertools
+import queue
 import socket
 import threading
 import time
@@ -54,6 +55,39 @@ class SlowRoad:
     def close(self):
         self.listening.close()
         self.cut()
+
+
+class FarRoad(SlowRoad):
+    """A slow road on which a round trip takes `delay` seconds, and opening a connection one round trip; `rate` is each
+    connection's."""
+
+    def __init__(self, server, delay, rate=float("inf")):
+        self.delay = delay
+        super().__init__(server, rate)
+
+    def _relay(self, one, other):
+        blocks = queue.Queue(64)        # those that are under way
+        threading.Thread(target=self._deliver, args=(blocks, one, other), daemon=True).start()
+        is_new = one.getsockname() == self.listening.getsockname()      # and not the end at the server
+        with contextlib.suppress(OSError):
+            while block := one.recv(65536):
+                blocks.put((time.monotonic() + self.delay * (1.5 if is_new else 0.5), block))
+                is_new = False
+                time.sleep(len(block) / self.rate)
+        blocks.put((time.monotonic() + self.delay / 2, b""))
+
+    def _deliver(self, blocks, one, other):
+        arrival, block = blocks.get()
+        while block:
+            time.sleep(max(0, arrival - time.monotonic()))
+            with contextlib.suppress(OSError):
+                other.sendall(block)
+            arrival, block = blocks.get()
+        for end in (one, other):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self.open.discard(one)
+        one.close()
 
 
 class Road(LoopbackServer):
