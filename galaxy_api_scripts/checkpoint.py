@@ -83,9 +83,11 @@ class Checkpoint:
     def remove(self) -> None:
         """Remove the checkpoint, which may be closed: the work is done."""
         self.data.clear()
-        with contextlib.suppress(OSError, AttributeError):      # there is no path if none can be kept
-            self.path.unlink()
-        self.close()
+        with contextlib.suppress(OSError):
+            if self._file >= 0:
+                self.close()
+            elif self.is_kept:
+                self.path.unlink()
 
     def __enter__(self) -> Checkpoint:
         return self

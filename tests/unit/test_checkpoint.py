@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from fakes import KEY, URL
@@ -92,3 +93,20 @@ def test_it_works_without_a_state_folder(monkeypatch):
         record.save(x=1)
         assert record.data == {"x": 1} and not record.is_kept
         record.remove()
+
+
+def test_a_checkpoint_that_another_process_makes_at_once_is_not_removed_too(monkeypatch):
+    unlink, others = Path.unlink, []
+
+    def race(path, **options):
+        unlink(path, **options)
+        if not others:
+            others.append(a_record())
+            others[0].save(asked=1)
+
+    record = a_record()
+    record.save(asked=1)
+    monkeypatch.setattr(Path, "unlink", race)
+    record.remove()
+    others[0].close()
+    assert a_record().data == {"asked": 1}
