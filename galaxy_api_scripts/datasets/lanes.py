@@ -119,7 +119,8 @@ def join_lanes(sources: list[Source], lanes: Lanes, ext: str = "") -> list[Sourc
     """
     if not lanes.together:
         return sources
-    files = [source for source in sources if not (source.is_url or source.components)]
+    others = {id(source) for source in sources if source.is_url or source.components}
+    files = [source for source in sources if id(source) not in others]
     groups = lanes.group(files, lambda one: one.name, _folder_of)
     joined: dict[int, Source] = {}
     by_name: dict[tuple[str, str], Source] = {}
@@ -141,7 +142,7 @@ def join_lanes(sources: list[Source], lanes: Lanes, ext: str = "") -> list[Sourc
                           table="\n".join(f"- {one_line(problem)}" for problem in problems))
     if problems:
         raise GalaxyError(problems[0], USAGE)
-    return [joined.get(id(source), source) for source in sources if id(source) in joined or source not in files]
+    return [joined.get(id(source), source) for source in sources if id(source) in joined or id(source) in others]
 
 
 def require_match(sources: list[Source], lanes: Lanes) -> list[Source]:
