@@ -36,7 +36,7 @@ def _column_spec(column: dict[str, Any]) -> InputSpec:
 
 def parse_column(column: dict[str, Any]) -> dict[str, Any]:
     """A column's definition with its values in the column's type, and its limits as numbers."""
-    plain = replace(_column_spec(column), settings={**_column_spec(column).settings, "restrictions": [], "validators": []})
+    plain = _column_spec({**column, "restrictions": [], "validators": []})
     typed = {**column, "optional": bool_option(str(column.get("optional", "false")), f"{plain.name}: optional")}
     for key in ("default_value", "restrictions", "suggestions"):
         if column.get(key) is not None:
@@ -71,9 +71,7 @@ def is_sample_sheet(spec: InputSpec) -> bool:
 
 def element_spec(spec: InputSpec) -> InputSpec:
     """What one row gives: of a sample sheet, an element; of any other input, a value."""
-    if not is_sample_sheet(spec):
-        return spec
-    return inner_spec(spec)
+    return inner_spec(spec) if is_sample_sheet(spec) else spec
 
 
 def inner_spec(spec: InputSpec) -> InputSpec:
