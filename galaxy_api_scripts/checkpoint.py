@@ -36,6 +36,11 @@ class Notes(Protocol):
         """Note `changes`, a value for each name; None removes the name."""
 
 
+def change_notes(data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The notes `data` with `changes`, as `Notes.save` takes them."""
+    return {name: value for name, value in {**data, **changes}.items() if value is not None}
+
+
 class Checkpoint:
     """The notes `data` on one piece of work, which outlive this process; no other process has them meanwhile.
 
@@ -61,7 +66,7 @@ class Checkpoint:
     def save(self, durably: bool = False, **changes: Any) -> None:
         """Note `changes`, a value for each name; None removes the name. They survive the end of this process, with
         `durably` a power failure too."""
-        self.data = {name: value for name, value in {**self.data, **changes}.items() if value is not None}
+        self.data = change_notes(self.data, changes)
         with contextlib.suppress(OSError):
             os.pwrite(self._file, json.dumps(self.data).encode() + b"\n", 0)
             if durably:

@@ -9,6 +9,7 @@ from typing import Any
 from common import TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.batch.ledger import Sample
 from galaxy_api_scripts.batch.notes import Stage
+from galaxy_api_scripts.checkpoint import change_notes
 from galaxy_api_scripts.invocations.job_history import RERUNNABLE_STATES, JobHistory
 from galaxy_api_scripts.invocations.jobs import GIVEN_UP_STATES, list_steps
 from galaxy_api_scripts.invocations.reruns import (
@@ -39,8 +40,7 @@ class JobNotes:
 
     def save(self, durably: bool = False, **changes: Any) -> None:
         """Note `changes`, a value for each name; None removes the name."""
-        data = {name: value for name, value in {**self.data, **changes}.items() if value is not None}
-        self.sample.save(durably, reruns={**self.sample.notes.reruns, self.job_id: data})
+        self.sample.save(durably, reruns={**self.sample.notes.reruns, self.job_id: change_notes(self.data, changes)})
 
 
 def sent_reruns(sample: Sample) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from common import USAGE, Galaxy, GalaxyError
-from galaxy_api_scripts.checkpoint import Checkpoint
+from galaxy_api_scripts.checkpoint import Checkpoint, change_notes
 from galaxy_api_scripts.datasets.local_file import LocalFile
 from galaxy_api_scripts.datasets.references import list_datatypes
 from galaxy_api_scripts.datasets.sources import Source, stem
@@ -27,7 +27,7 @@ class _ComponentNotes:
         return dict(self.checkpoint.data.get(self.name) or {})
 
     def save(self, durably: bool = False, **changes: Any) -> None:
-        self.checkpoint.save(durably, **{self.name: {**self.data, **changes}})
+        self.checkpoint.save(durably, **{self.name: change_notes(self.data, changes)})
 
 
 def composite_files(galaxy: Galaxy, ext: str) -> list[tuple[str, bool]]:
@@ -67,7 +67,7 @@ def _assign(slots: list[tuple[str, bool]], sources: list[Source]) -> dict[str, S
         slot = next((slot for slot, _ in sorted(slots, key=lambda slot: -len(slot[0])) if slot not in by_slot and
                      (name == slot.lower() or name.endswith("." + slot.lower().partition(".")[2])
                       or name.endswith(f".{slot.lower()}"))), "")
-        if not slot or slot in by_slot:
+        if not slot:
             return {slot: source for (slot, _), source in zip(slots, sources)}
         by_slot[slot] = source
     return by_slot
