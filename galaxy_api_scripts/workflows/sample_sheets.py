@@ -1,10 +1,11 @@
 """Sample sheets as inputs of workflows: collections whose elements have values in columns, which the workflow defines."""
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from common import USAGE, GalaxyError, bool_option
+from common import USAGE, GalaxyError, bool_option, shorten
 from galaxy_api_scripts.workflows.inputs import InputSpec, parse_parameter
 
 # A sample sheet's types of columns that are no texts, as a workflow's inputs call them.
@@ -43,10 +44,18 @@ def parse_column(column: dict[str, Any]) -> dict[str, Any]:
             values = column[key] if isinstance(column[key], list) else [column[key]]
             parsed = [parse_parameter(plain, each) for each in values]
             typed[key] = parsed if isinstance(column[key], list) else parsed[0]
-    typed["validators"] = [{name: float(limit) if name in ("min", "max") and isinstance(limit, str) else limit
-                            for name, limit in validator.items()}
-                           for validator in column.get("validators") or []]
+    typed["validators"] = [_parse_validator(plain.name, validator) for validator in column.get("validators") or []]
     return typed
+
+
+def _parse_validator(column: str, validator: Any) -> dict[str, Any]:
+    """A validator of a column with its limits as numbers."""
+    if isinstance(validator, dict) and (validator.get("type") != "regex" or validator.get("expression")):
+        with suppress(ValueError):
+            return {name: float(limit) if name in ("min", "max") and isinstance(limit, str) else limit
+                    for name, limit in validator.items()}
+    raise GalaxyError(f"{column}: validators: expected a type with min and max, or with an expression, not "
+                      f"{shorten(str(validator), 60)}", USAGE)
 
 
 def parse_row(columns: list[dict[str, Any]], name: str, row: Any) -> list[Any]:

@@ -238,6 +238,10 @@ def test_a_file_of_tests_as_iwc_has_them(parse, files):
      "input sheet: rows: a: dose: 10 is not within 0 to 9"),
     ({"sheet": {"class": "Collection", "elements": PAIR, "rows": {"a": [None, "x"], "b": ["1", "x"]}}},
      "input sheet: rows: a: dose is empty"),
+    *(({"sheet": {"class": "Collection", "elements": PAIR, "rows": {"a": ["1"], "b": ["2"]},
+                  "column_definitions": [{"name": "x", "type": "int", "validators": [validator]}]}},
+       f"input sheet: x: validators: expected a type with min and max, or with an expression, not {validator}")
+      for validator in ("in_range", {"type": "in_range", "min": "low"}, {"type": "regex"})),
     ({"beds": {"class": "Collection", "elements": PAIR, "rows": {}, "column_definitions": [{"name": "x"}]}},
      "input beds: a collection of type list has no rows: collection_type: sample_sheet has"),
     ({"reads": {"class": "File", "path": "a.bed", "dbkey": "hg83"}},
