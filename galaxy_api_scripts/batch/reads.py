@@ -201,8 +201,9 @@ def _listed(files: list[IncomingFile], sheet: RunSheet, run: RunSamples) -> list
         numbered = NUMBERED.fullmatch(mate_of(base)[0])
         return numbered["name"] + (numbered["lane"] or "" if with_lane else "") if numbered else mate_of(base)[0] or base
 
-    listed = [file for file in files if sheet.find(file.name)]
-    others = [file for file in files if file not in listed]
+    listed, others = list[IncomingFile](), list[IncomingFile]()
+    for file in files:
+        (listed if sheet.find(file.name) else others).append(file)
     run.left_files += others
     known = {name_of(file, False) for file in listed}
     names = dict.fromkeys(name_of(file, name_of(file, False) in known) for file in others)
