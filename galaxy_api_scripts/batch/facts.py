@@ -148,7 +148,7 @@ class FactsGatherer:
 
 
 def _request_mark(sample: Sample) -> str:
-    """What the facts are of: another invocation, or the same one that ended again, is asked for again."""
+    """The value of the column `asked_for`: a sample with another invocation, or that ended once more, is asked for again."""
     return f"{sample.invocation} {sample.ended or ''}"
 
 

@@ -80,9 +80,9 @@ def render_ledger(ledger: str | Path, page: Path, states: Iterable[str] = (), na
     samples = list(read_samples(ledger, states, name))
     if name and not samples:
         raise GalaxyError(f"{ledger}: no sample {name!r}" + (f" is {' or '.join(states)}" if states else ""))
-    known = [sample["key"] for sample in read_failures(ledger, name)]
-    context = PageData(samples, read_facts(ledger), list(read_steps(ledger, states, name)), read_about(ledger), set(known),
-                        str(ledger), page, now).context()
+    unacknowledged = {sample["key"] for sample in read_failures(ledger, name)}
+    context = PageData(samples, read_facts(ledger), list(read_steps(ledger, states, name)), read_about(ledger),
+                       unacknowledged, str(ledger), page, now).context()
     most = MAX_BYTES * max(len(context["rows"]) / 1000, 1)
     template = load_template("samples.html", TEMPLATES)
     for limits in LIMITS:

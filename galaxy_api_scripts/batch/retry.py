@@ -55,10 +55,10 @@ def failed_in_jobs(sample: Sample) -> bool:
 
 
 def rerun_in_place(galaxy: Galaxy, sample: Sample, may_begin: bool) -> bool:
-    """Run the failed jobs of a sample's invocation again; False where that can't be done and a new run `may_begin`: the step
-    in the ledger has the reason."""
+    """Run the failed jobs of a sample's invocation again, in several calls: until `SampleNotes.rerun` is SENT. Returns
+    False where that can't be done and a new run `may_begin`: the step in the ledger has the reason."""
     try:
-        rerun_failed_jobs(galaxy, sample)
+        _rerun_failed_jobs(galaxy, sample)
     except NotInPlace:
         if not may_begin:
             raise
@@ -66,11 +66,8 @@ def rerun_in_place(galaxy: Galaxy, sample: Sample, may_begin: bool) -> bool:
     return True
 
 
-def rerun_failed_jobs(galaxy: Galaxy, sample: Sample) -> bool:
-    """Run the failed jobs of a sample's invocation again; whether all that has been sent can be told.
-
-    Raises `NotInPlace` before anything is sent if one of them can't be.
-    """
+def _rerun_failed_jobs(galaxy: Galaxy, sample: Sample) -> None:
+    """Send what can be sent now. Raises `NotInPlace` before anything is sent if one of the jobs can't run again."""
     with sample.step(Stage.RERUN):
         invocation = galaxy.get(f"invocations/{sample.invocation}")
         if invocation["state"] in GIVEN_UP_STATES:
@@ -80,11 +77,11 @@ def rerun_failed_jobs(galaxy: Galaxy, sample: Sample) -> bool:
         try:
             plans = _plan(galaxy, sample, JobHistory(galaxy, invocation["history_id"]), failed)
             if plans is None:
-                return False
+                return
             for plan in plans:
                 taken = sent_reruns(sample).values()
                 if not rerun_once(galaxy, plan, JobNotes(sample, plan.job["id"]), patient=False, taken=taken):
-                    return False
+                    return
             jobs = JobHistory(galaxy, invocation["history_id"])
             for job_id, rerun in sent_reruns(sample).items():
                 require_remapped(jobs, job_id, rerun)
@@ -93,7 +90,6 @@ def rerun_failed_jobs(galaxy: Galaxy, sample: Sample) -> bool:
                 raise
             raise NotInPlace(str(error)) from None
         sample.save(durably=True, rerun=SENT)
-    return True
 
 
 def _plan(galaxy: Galaxy, sample: Sample, jobs: JobHistory, failed: list[str]) -> list[RerunPlan] | None:

@@ -59,8 +59,8 @@ class Lanes:
 
     def group(self, items: Iterable[Item], name_of: Callable[[Item], str], folder_of: Callable[[Item], str] = lambda _: ""
               ) -> list[tuple[str, list[Item]]]:
-        """The items, in lists of those that are put together, in the order of their lanes, each with the name of what they
-        are together; the lists in the order of their first items. `folder_of` tells the folder that a name does not."""
+        """`[(name, items)]`: those that are put together in one list, in the order of their lanes, with the name of the
+        whole; any other alone. The order is that of the first items. `folder_of` tells the folder that a name does not."""
         groups: dict[tuple[str, bool, str], list[tuple[tuple[list[str | int], str, str], Item]]] = {}
         for item in items:
             name = name_of(item)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import stat
 import zlib
+from bisect import bisect_right
 from collections.abc import Sequence
 from io import FileIO
 
@@ -69,7 +70,7 @@ class LocalFile:
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer, at most to the end of a file; returns the number of bytes, 0 at the end of the whole."""
-        number = max(place for place, start in enumerate(self._starts) if start <= self._position or not place)
+        number = bisect_right(self._starts, self._position) - 1
         offset = self._position - self._starts[number]
         if number != self._number:
             self._open(number)
