@@ -229,9 +229,9 @@ class RunningSample:
 
     def _fail(self, error: InvocationFailed) -> bool:
         """Save how the invocation has failed; whether that ends the sample: a job that was killed with Galaxy is worth
-        another invocation."""
+        another invocation, if there is still a request for it."""
         job, sample = error.first_failure, self.sample
-        if job and RESTARTED in job["stderr"] and sample.notes.restarts < MAX_RETRIES:
+        if job and RESTARTED in job["stderr"] and self.request and sample.notes.restarts < MAX_RETRIES:
             sample.save(durably=True, restarts=sample.notes.restarts + 1, **samples.new_attempt(sample))
             self.poller = None
             return False

@@ -336,6 +336,19 @@ def test_a_job_that_was_killed_with_galaxy_is_run_again_a_few_times(batch, serve
     assert ended.sent.count("POST upload") == 2
 
 
+def test_one_without_a_row_whose_job_was_killed_with_galaxy_has_failed(batch, server):
+    """Nothing can be submitted for it any more."""
+    batch.samples("a", "b")
+    server.polls, server.failures = 5, {"b.tsv": [RESTARTED]}
+    batch("--once", status=STILL_RUNNING)
+    assert batch.units()["b"][0]["invocation"]
+    batch.samples("a")
+    ended = batch(status=SOME_FAILED)
+    assert ended.rows["b"]["state"] == "failed" and RESTARTED.split(".")[0] in ended.rows["b"]["message"]
+    batch.samples("a", "b")
+    assert batch("--retry-failed").rows["b"]["state"] == "ok"
+
+
 def test_after_five_refusals_in_a_row_nothing_more_is_begun(batch, server):
     """So many are no fault of the samples."""
     batch.samples(*"abcdefgh")
