@@ -10,7 +10,7 @@ from common import TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.batch.ledger import Sample
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.checkpoint import change_notes
-from galaxy_api_scripts.invocations.job_history import RERUNNABLE_STATES, JobHistory
+from galaxy_api_scripts.invocations.job_history import CANCELLED_STATES, RERUNNABLE_STATES, JobHistory, is_running
 from galaxy_api_scripts.invocations.jobs import GIVEN_UP_STATES, list_steps
 from galaxy_api_scripts.invocations.reruns import (
     RerunPlan,
@@ -72,8 +72,9 @@ def _rerun_failed_jobs(galaxy: Galaxy, sample: Sample) -> None:
         invocation = galaxy.get(f"invocations/{sample.invocation}")
         if invocation["state"] in GIVEN_UP_STATES:
             raise NotInPlace(f"invocation {invocation['id']} is {invocation['state']}, so Galaxy makes no more jobs of it")
-        failed = [job["id"] for step in list_steps(galaxy, invocation) for job in step["jobs"]
-                  if job["state"] in RERUNNABLE_STATES]
+        all_jobs = [job for step in list_steps(galaxy, invocation) for job in step["jobs"]]
+        failed = [job["id"] for job in all_jobs if job["state"] in RERUNNABLE_STATES]
+        _require_mendable(all_jobs)
         try:
             plans = _plan(galaxy, sample, JobHistory(galaxy, invocation["history_id"]), failed)
             if plans is None:
@@ -90,6 +91,15 @@ def _rerun_failed_jobs(galaxy: Galaxy, sample: Sample) -> None:
                 raise
             raise NotInPlace(str(error)) from None
         sample.save(durably=True, rerun=SENT)
+
+
+def _require_mendable(jobs: list[dict[str, Any]]) -> None:
+    """Raise `NotInPlace` for a job of an invocation that no rerun helps: one that was cancelled, or is paused though none of
+    these jobs has failed or runs."""
+    may_resume = any(job["state"] in RERUNNABLE_STATES or is_running(job) for job in jobs)
+    for job in jobs:
+        if job["state"] in CANCELLED_STATES or (job["state"] == "paused" and not may_resume):
+            raise NotInPlace(f"job {job['id']} is {job['state']}, and no job that can run again changes that")
 
 
 def _plan(galaxy: Galaxy, sample: Sample, jobs: JobHistory, failed: list[str]) -> list[RerunPlan] | None:

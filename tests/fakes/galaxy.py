@@ -76,6 +76,7 @@ class FakeGalaxy(resources.Resources, handover.Handover, LoopbackServer):
         self.lost = Counter()               # {`POST histories`: of so many the answer is lost, once that is done}
         self.late = 0.0                     # seconds after which such a thing appears
         self.failures = {}                  # {dataset's name: what runs that take it say on standard error, one each}
+        self.failed_state = "error"         # of the jobs of these
         self.spoiled = {}                   # {dataset's name: so many uploads of it end in state error}
         self.most = 0                       # of units that had a history and no end, together
         self.faults = []                    # of fakes.faults, for requests that carry bytes, one each
@@ -373,9 +374,8 @@ class FakeGalaxy(resources.Resources, handover.Handover, LoopbackServer):
         return {**self._run(run, "messages", "inputs", "input_step_parameters", "outputs", "output_collections"),
                 "steps": steps}
 
-    @staticmethod
-    def _job_state(run, job):
-        return "running" if not run["ended"] else "error" if run["made"][job][1] else "ok"
+    def _job_state(self, run, job):
+        return "running" if not run["ended"] else self.failed_state if run["made"][job][1] else "ok"
 
     def delete_invocation(self, ask, body, which):
         self._find(self.runs, which)["state"] = "cancelled"

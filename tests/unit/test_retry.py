@@ -64,6 +64,18 @@ def test_where_jobs_cannot_run_again_a_new_run_begins_and_the_ledger_has_the_rea
     assert "can't be run again: " in reason and "Requested tool not found" in reason
 
 
+@pytest.mark.parametrize("state", ["deleted", "paused"])
+def test_where_no_job_can_run_again_a_new_run_begins(batch, server, state):
+    """Somebody has deleted it, or it waits for what is not of the run."""
+    batch.samples("a")
+    server.failures, server.failed_state = {"a.tsv": ["says so"]}, state
+    assert batch(status=FAILED).rows["a"]["failed_step"] == "3 (copy)"
+    ended = batch("--retry-failed")
+    assert ended.sent == ["POST invocations"] and ended.rows["a"]["state"] == "ok"
+    [reason] = steps_of(batch, "rerun")
+    assert f"is {state}" in reason
+
+
 def test_what_somebody_has_run_again_by_hand_is_taken(failed, server):
     [job] = [one for run in server.runs.values() for one, (_, says) in run["made"].items() if says]
     server.rerun_job({"inputs": {"rerun_remap_job_id": job}}, 0)
