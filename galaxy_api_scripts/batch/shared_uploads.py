@@ -4,11 +4,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from common import Galaxy
 from galaxy_api_scripts.batch.ledger import Ledger
+from galaxy_api_scripts.datasets.references import ReferenceProblem, fetch_reference
 from galaxy_api_scripts.datasets.sources import Source
 from galaxy_api_scripts.datasets.target_history import shared_history
 from galaxy_api_scripts.workflows.inputs import DatasetInput, map_datasets
@@ -66,6 +68,7 @@ class SharedUploads:
 
 def is_usable(galaxy: Galaxy, ref: dict[str, Any]) -> bool:
     """Whether a dataset or collection can still be an input."""
-    kinds = {"hda": "datasets", "hdca": "dataset_collections", "ld": "libraries/datasets"}
-    about = galaxy.get_or_none(f"{kinds.get(ref['src'], 'datasets')}/{ref['id']}")
-    return bool(about) and not about.get("deleted") and about.get("state", "ok") in ("ok", "deferred")
+    with suppress(ReferenceProblem):
+        about = fetch_reference(galaxy, ref["src"], ref["id"], None, "")[1]
+        return about.get("state", "ok") in ("ok", "deferred")
+    return False

@@ -3,6 +3,7 @@ import pytest
 from fakes import KEY, URL
 
 from common import FAILED, Galaxy, GalaxyError
+from galaxy_api_scripts.batch.shared_uploads import is_usable
 from galaxy_api_scripts.datasets.references import ReferenceProblem, fetch_reference
 
 H = "1" * 16
@@ -23,8 +24,10 @@ def item(name, **more):
     ("hdca", "dataset_collections/a1?view=collection")])
 def test_each_kind_has_one_address(fetch, requests_mock, src, path):
     requests_mock.get(f"{URL}/api/{path}", json=item("a1"))
-    assert fetch(src, "a1") == (src, item("a1"))
-    assert [request.url for request in requests_mock.request_history] == [f"{URL}/api/{path}"]
+    assert fetch(src, "a1") == (src, item("a1")) and is_usable(Galaxy(KEY, URL), {"src": src, "id": "a1"})
+    assert [request.url for request in requests_mock.request_history] == [f"{URL}/api/{path}"] * 2
+    requests_mock.get(f"{URL}/api/{path}", json=item("a1", deleted=True))
+    assert not is_usable(Galaxy(KEY, URL), {"src": src, "id": "a1"})
 
 
 def test_a_library_dataset_that_galaxy_fails_to_describe_is_known_by_its_storage(fetch, requests_mock, clock):
