@@ -166,9 +166,8 @@ class InvocationPoller:
             return states
         if not self.fail_fast and set(states) - set(TERMINAL_JOB_STATES):
             return states       # it is too early to ask
-        if not inner:
-            invocation = self.galaxy.get(f"invocations/{self.invocation_id}")
-            self.replacements = find_replacements(self.galaxy, invocation, self.reruns)
+        invocation = self.galaxy.get(f"invocations/{self.invocation_id}")
+        self.replacements = find_replacements(self.galaxy, invocation, self.reruns)
         is_apart = bool(self.inner) or inner
         return count_replaced(states, (one for one in self.replacements.values() if not is_apart or one.is_inner == inner))
 

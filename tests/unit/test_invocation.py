@@ -4,6 +4,7 @@ from fakes import KEY
 from common import FAILED, STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.invocations import invocation as invocation_module
+from galaxy_api_scripts.invocations.replacements import Replacement
 
 
 def summary(**states):
@@ -91,6 +92,21 @@ def test_a_failed_job_of_a_subworkflow_fails_the_invocation_where_the_summary_le
                   invocation("scheduled", steps=[a_step(("j1", "error"))]), HIDDEN, (200, {"id": "j1", "state": "error"}))
     with pytest.raises(invocation_module.InvocationFailed, match="failed: 1 error; step 2 .* job j1"):
         invocation_module.wait_for_invocation(Galaxy(KEY, loopback.url), "i", fail_fast=fail_fast)
+
+
+def test_a_rerun_in_a_subworkflow_counts_where_the_summary_leaves_it_out(loopback, clock, monkeypatch):
+    """It runs at the first look; no job of the invocation's own steps has failed."""
+    states = ["running", "ok"]
+
+    def find(*_):
+        return {"j1": Replacement("error", {"id": "r1", "state": states.pop(0)}, is_inner=True)}
+
+    monkeypatch.setattr(invocation_module, "find_replacements", find)
+    outer, inner = (summary(ok=1), invocation("scheduled", steps=INSIDE)), (summary(error=1), invocation("scheduled"))
+    loopback.will(*outer, VERSION_25, *inner, invocation("scheduled"), *outer, *inner, invocation("scheduled"),
+                  summary(ok=1), *[(200, {"outputs": {}})] * 2)
+    answer = invocation_module.wait_for_invocation(Galaxy(KEY, loopback.url), "i", reruns={})
+    assert answer["state"] == "scheduled" and states == []
 
 
 def test_a_newer_galaxy_is_not_asked_for_the_jobs_of_subworkflows(loopback, clock):
