@@ -10,7 +10,7 @@ from common import TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.batch.ledger import Sample
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.checkpoint import change_notes
-from galaxy_api_scripts.invocations.job_history import CANCELLED_STATES, RERUNNABLE_STATES, JobHistory, is_running
+from galaxy_api_scripts.invocations.job_history import CANCELLED_JOB_STATES, RERUNNABLE_STATES, JobHistory, is_running
 from galaxy_api_scripts.invocations.jobs import GIVEN_UP_STATES, list_steps
 from galaxy_api_scripts.invocations.reruns import (
     RerunPlan,
@@ -98,7 +98,7 @@ def _require_mendable(jobs: list[dict[str, Any]]) -> None:
     these jobs has failed or runs."""
     may_resume = any(job["state"] in RERUNNABLE_STATES or is_running(job) for job in jobs)
     for job in jobs:
-        if job["state"] in CANCELLED_STATES or (job["state"] == "paused" and not may_resume):
+        if job["state"] in CANCELLED_JOB_STATES or (job["state"] == "paused" and not may_resume):
             raise NotInPlace(f"job {job['id']} is {job['state']}, and no job that can run again changes that")
 
 

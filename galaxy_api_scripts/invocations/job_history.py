@@ -15,7 +15,7 @@ from galaxy_api_scripts.invocations.jobs import list_jobs
 from galaxy_api_scripts.polling import fetch_datasets
 
 RERUNNABLE_STATES = ("error", "failed")
-CANCELLED_STATES = ("deleted", "deleting", "stopped")
+CANCELLED_JOB_STATES = ("deleted", "deleting", "stopped")
 WORKFLOW_MARK = "__workflow_invocation_uuid__"      # a parameter that only the jobs of workflows have
 
 

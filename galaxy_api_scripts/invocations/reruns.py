@@ -8,7 +8,7 @@ from typing import Any
 
 from common import TRY_LATER, Galaxy, GalaxyError, report_error
 from galaxy_api_scripts.checkpoint import Notes, find_sent, send_once
-from galaxy_api_scripts.invocations.job_history import CANCELLED_STATES, RERUNNABLE_STATES, JobHistory, dataset_ids
+from galaxy_api_scripts.invocations.job_history import CANCELLED_JOB_STATES, RERUNNABLE_STATES, JobHistory, dataset_ids
 from galaxy_api_scripts.polling import fetch_datasets
 
 UPLOAD_TOOLS = ("__DATA_FETCH__", "upload1")
@@ -62,7 +62,7 @@ def _require_failed(jobs: JobHistory, job: dict[str, Any]) -> None:
         why = f"it waits for {', '.join(f'job {cause}' for cause in causes)}: run that again" if causes else \
             "the history's page in Galaxy resumes it"
         raise GalaxyError(f"{describe_job(job)} has not failed but is paused: {why}")
-    if state in CANCELLED_STATES:
+    if state in CANCELLED_JOB_STATES:
         raise GalaxyError(f"{describe_job(job)} was cancelled (state {state}), and nothing waits for it any more")
     raise GalaxyError(f"{describe_job(job)} has not failed: its state is {state}")
 
