@@ -16,6 +16,7 @@ from common import TRY_LATER, VERSION, Galaxy, GalaxyError, redact_all, report_e
 from galaxy_api_scripts import releases
 from galaxy_api_scripts.batch.ledger import Ledger, Sample, describe_error
 from galaxy_api_scripts.batch.ledger_reader import TEXT, encode
+from galaxy_api_scripts.batch.retry import sent_reruns
 from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.download_paths import DownloadItem
 from galaxy_api_scripts.invocations.invocation import invocation_outputs, is_skipped
@@ -28,8 +29,10 @@ from galaxy_api_scripts.invocations.jobs import (
     first_failures,
     job_metrics,
     list_detailed_steps,
+    metrics_of_job,
     step_totals,
 )
+from galaxy_api_scripts.invocations.replacements import find_replacements, replace_jobs, replace_outputs
 from galaxy_api_scripts.polling import fetch_datasets
 
 TABLE = "CREATE TABLE IF NOT EXISTS facts (unit TEXT PRIMARY KEY, asked_for TEXT NOT NULL, content TEXT NOT NULL)"
@@ -84,7 +87,7 @@ class FactsGatherer:
             if time.monotonic() > end:
                 return True
             try:
-                save_facts(sample, asked_for=_request_mark(sample), **self._ask(str(sample.invocation)))
+                save_facts(sample, asked_for=_request_mark(sample), **self._ask(sample))
             except GalaxyError as error:
                 if error.exit_code == TRY_LATER or error.status == 401:
                     return False
@@ -105,15 +108,20 @@ class FactsGatherer:
             "coalesce(ended, '') ORDER BY ended DESC")]
         return [sample for sample in map(self.ledger.sample, keys) if sample]
 
-    def _ask(self, invocation_id: str) -> dict[str, Any]:
-        """Three requests, one more for each collection among the results, two for a failure, and once for each workflow."""
-        galaxy = self.galaxy
+    def _ask(self, sample: Sample) -> dict[str, Any]:
+        """Three requests, one more for each collection among the results, two for a failure, and once for each workflow;
+        some more where failed jobs were run again in place: these count as their reruns."""
+        galaxy, invocation_id = self.galaxy, str(sample.invocation)
         invocation = fetch_detailed(galaxy, invocation_id)
         steps = list_detailed_steps(galaxy, invocation, self._workflows)
+        replacements = find_replacements(galaxy, invocation, sent_reruns(sample)) if sample.notes.rerun else {}
+        if replacements:
+            steps, invocation = replace_jobs(steps, replacements), replace_outputs(galaxy, invocation, replacements)
         jobs = [job for step in steps for job in step["jobs"]]
         metrics = {}
         if len(jobs) <= MAX_MEASURED_JOBS or releases.supports(galaxy, releases.INVOCATION_METRICS):
             metrics = job_metrics(galaxy, invocation_id, [job["id"] for job in jobs])
+        metrics.update({one.rerun["id"]: metrics_of_job(galaxy, one.rerun["id"]) for one in replacements.values()})
         for job in jobs:
             job.update(metrics.get(job["id"], NO_METRICS))
         failures = first_failures(galaxy, invocation, 1, steps) if any(

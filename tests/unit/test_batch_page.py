@@ -343,8 +343,8 @@ def test_the_last_page_does_not_wait_for_galaxy(path, ended, monkeypatch):
             ended.ledger.add(f"k{number}", "S").save(state="ok", invocation="i", ended=stamp(BEGAN))
         asked = []
 
-        def ask(invocation):
-            asked.append(invocation)
+        def ask(sample):
+            asked.append(sample.invocation)
             clock[0] += page_writer.MAX_ASKING + 1
             return {}
 

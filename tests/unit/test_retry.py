@@ -4,7 +4,7 @@ from fakes import handover
 from fakes.batches import Killed, batch, death, server
 from fakes.handover import COLLEAGUES, MINE
 
-from common import FAILED, SOME_FAILED, USAGE
+from common import DONE, FAILED, SOME_FAILED, USAGE
 from galaxy_api_scripts.batch import ledger_reader
 
 __all__ = ["batch", "death", "server"]      # fixtures
@@ -38,6 +38,16 @@ def test_only_the_failed_job_runs_again_and_its_result_is_fetched(failed, server
     assert [notes["rerun"] for notes in b["reruns"].values()] == [rerun["id"]] and steps_of(failed, "rerun") == ["ok"]
     assert (failed.folder / "out" / "b" / "first.tabular").read_text() == "b.tsv\n"
     assert failed("--retry-failed", f"--download={failed.folder}/out").sent == []
+
+
+@pytest.mark.parametrize("state, status", [("ok", DONE), ("error", SOME_FAILED)])
+def test_the_page_has_the_rerun_for_the_failed_job(failed, server, state, status):
+    server.rerun_state = state
+    failed("--retry-failed", f"--download={failed.folder}/out", f"--report={failed.folder}/page.html", status=status)
+    [rerun], [b] = reruns_of(server), failed.units()["b"]
+    facts = ledger_reader.read_facts(f"{failed.path}.ledger")[b["key"]]
+    assert (facts["failure"] or {}).get("job") == (rerun["id"] if state == "error" else None)
+    assert facts["results"][0]["id"] == rerun["outputs"]["out_file1"]["id"] and facts["jobs"] == {state: 1}
 
 
 def test_a_new_run_begins_where_that_is_asked_for(failed):
