@@ -467,7 +467,7 @@ class Galaxy:
                 raise
             return None
         if not answer and answer != []:
-            raise GalaxyError(f"{Answer.latest}: the answer is {json.dumps(answer)}, which says nothing")
+            raise GalaxyError(f"{Answer.latest.line}: the answer is {json.dumps(answer)}, which says nothing")
         return answer
 
     def post(self, path: str, data: Any = None) -> Any:
@@ -654,11 +654,11 @@ def backoff(timeout: float | None = None, first: float = 0.25, longest: float = 
 class Answer(dict[str, Any]):
     """An object in an answer's JSON; asked for a key that it lacks, it raises a `GalaxyError` that names the request."""
 
-    latest = ""         # the request that was answered last
+    latest: Any = type("", (threading.local,), {"line": ""})()      # `line`: the request that this thread had answered last
 
     def __init__(self, *content: Any):
         super().__init__(*content)
-        self.request = Answer.latest
+        self.request = Answer.latest.line
 
     def __missing__(self, key: str) -> Any:
         raise GalaxyError(f"{self.request}: the answer has no {key!r}, which Galaxy has from 24.1 on: is it one?")
@@ -681,25 +681,25 @@ def require_made(answer: Any, needs_id: bool = False) -> Any:
     for made in (answer if isinstance(answer, list) else [answer]) or [None]:
         name = made.get("id", "" if needs_id else "-") if isinstance(made, dict) else not needs_id and made
         if not made or not isinstance(name, str) or (isinstance(made, dict) and not re.fullmatch(r"[\w-]+", name)):
-            raise GalaxyError(f"{Answer.latest}: the answer does not show what was done: {MAY_HAVE_ACTED}", lost=True)
+            raise GalaxyError(f"{Answer.latest.line}: the answer does not show what was done: {MAY_HAVE_ACTED}", lost=True)
     return answer
 
 
 def _decode(response: requests.Response, base: str) -> Any:
     """Return the answer's JSON, its objects as `Answer`; None for an empty body, but to a GET."""
     method, status = str(response.request.method), response.status_code
-    Answer.latest = f"{method} {response.url}"
+    Answer.latest.line = f"{method} {response.url}"
     if not response.content.strip():
         if method == "GET" or (method == "POST" and status != 204):
-            raise GalaxyError(f"{Answer.latest}: {status} with an empty body in place of JSON: is this an address of the "
-                              "API, or does a proxy answer for Galaxy?", status=status, body="", lost=method == "POST")
+            raise GalaxyError(f"{Answer.latest.line}: {status} with an empty body in place of JSON: is this an address of "
+                              "the API, or does a proxy answer for Galaxy?", status=status, body="", lost=method == "POST")
         return None
     try:
         answer = json.loads(response.content, object_hook=Answer, parse_constant=int)     # NaN is no JSON
         if method == "POST" and answer != [] and says_nothing(answer):
             require_made([])
         if isinstance(answer, dict) and answer.get("err_code") and answer.get("err_msg"):
-            raise error_from_response(Answer.latest, response, base)
+            raise error_from_response(Answer.latest.line, response, base)
         return answer
     except (ValueError, RecursionError):
         title = page_title(text := body_text(response)) * ("/display" not in response.url)      # a dataset's own is none
@@ -707,7 +707,7 @@ def _decode(response: requests.Response, base: str) -> Any:
         hint = f"addresses of the API go on with /api/, as in {base}/api/histories"
         if "/api/" in response.url:
             hint = "a proxy answers for Galaxy, see what it wants" if title else "for data take dataset_download.py"
-        raise GalaxyError(f"{Answer.latest}: {status}, not JSON but {kind}: {hint}", status=status, body=text) from None
+        raise GalaxyError(f"{Answer.latest.line}: {status}, not JSON but {kind}: {hint}", status=status, body=text) from None
 
 
 class _TimedResponse(HTTPResponse):
@@ -767,8 +767,8 @@ def read_body(response: requests.Response) -> None:
 def shared_session() -> requests.Session:
     """Return the process's one session, with its pool of connections."""
     session = requests.Session()
-    session.mount("http://", _Adapter())
-    session.mount("https://", _Adapter())
+    session.mount("http://", _Adapter(pool_maxsize=64))     # connections that are kept
+    session.mount("https://", _Adapter(pool_maxsize=64))
     session.headers["Accept-Encoding"] = "gzip, deflate"        # others expand without a bound
     # `Galaxy.request` follows redirects; requests would prepare the next request even when told not to follow.
     session.get_redirect_target = lambda resp: None     # type: ignore[method-assign]
@@ -795,7 +795,7 @@ def _member_key(member: Any, route: str) -> str:
     """Return what identifies a member of a list: its id, or all of it as JSON where an id is not enough."""
     kind = member.get("history_content_type") if isinstance(member, dict) else None
     if isinstance(member, dict) and route in (*PAGING, "workflows") and not isinstance(member.get("id", ""), str):
-        raise GalaxyError(f"{Answer.latest}: the answer has an id that is no text")
+        raise GalaxyError(f"{Answer.latest.line}: the answer has an id that is no text")
     if isinstance(member, dict) and "id" in member and (kind or route not in ("contents", "datasets")):
         return f"id {kind} {member['id']}"
     return json.dumps(member, sort_keys=True)       # a dataset and a collection may have the same id
@@ -1137,8 +1137,8 @@ def _describe(error: BaseException) -> tuple[str, int]:
         package = {"yaml": "PyYAML", "docopt": "docopt-ng"}.get(str(error.name), error.name)
         return f"the package {package} is not installed: pip install {package}", FAILED
     hint = "" if os.environ.get("GALAXY_DEBUG") else "; GALAXY_DEBUG=1 shows where"
-    if Answer.latest and not isinstance(error, (AssertionError, ImportError, MemoryError)):
-        return f"{Answer.latest}: the answer has another form than Galaxy's, a text in place of a list perhaps{hint}", FAILED
+    if Answer.latest.line and not isinstance(error, (AssertionError, ImportError, MemoryError)):
+        return f"{Answer.latest.line}: the answer has another form than Galaxy's, as a text for a list perhaps{hint}", FAILED
     return f"unforeseen: {type(error).__name__}: {error}{hint}", FAILED
 
 
@@ -1153,7 +1153,7 @@ def report_error(text: str, exit_code: int = FAILED) -> int:
 def eprint(text: str) -> None:
     """Print `text`, redacted, on standard error; ignore a full disk there."""
     with contextlib.suppress(OSError):
-        print(clean(redact(text), "\n\t"), file=sys.stderr, flush=True)
+        print(clean(redact(text), "\n\t") + "\n", end="", file=sys.stderr, flush=True)      # whole lines of each thread
 
 
 def script_name() -> str:

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,7 @@ class Checkpoint:
     def __init__(self, galaxy: Galaxy, label: str, *about: Any):
         self.name = _name_of(galaxy, about)
         self.is_kept, self._file = False, -1        # whether the notes outlive this process
+        self._lock = threading.Lock()       # a transfer's thread may still note what it did when all is closed
         self.data: dict[str, Any] = {}
         try:
             self.path = checkpoint_folder() / f"{self.name}.json"
@@ -67,7 +69,7 @@ class Checkpoint:
         """Note `changes`, a value for each name; None removes the name. They survive the end of this process, with
         `durably` a power failure too."""
         self.data = change_notes(self.data, changes)
-        with contextlib.suppress(OSError):
+        with self._lock, contextlib.suppress(OSError):
             os.pwrite(self._file, json.dumps(self.data).encode() + b"\n", 0)
             if durably:
                 os.fsync(self._file)
@@ -79,11 +81,12 @@ class Checkpoint:
 
     def close(self) -> None:
         """Release the checkpoint to other processes; its notes stay."""
-        if self._file >= 0:
-            if not self.data:
-                self.path.unlink(missing_ok=True)
-            os.close(self._file)
-            self._file = -1
+        with self._lock:
+            if self._file >= 0:
+                if not self.data:
+                    self.path.unlink(missing_ok=True)
+                os.close(self._file)
+                self._file = -1
 
     def remove(self) -> None:
         """Remove the checkpoint, which may be closed: the work is done."""

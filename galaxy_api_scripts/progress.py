@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES, format_line, one_line, script_name
+from galaxy_api_scripts.transfers import paused_seconds
 
 STALL_TIMEOUT = 600     # seconds without progress after which a transfer is given up
 MIN_PROGRESS = 2**14    # bytes; fewer in that time are no progress
@@ -149,16 +150,18 @@ def printable_name(name: str) -> str:
 class _Bar:
     def __init__(self, drawn: Any, total: Any):
         self.n, self.drawn, self.total = 0, drawn, total
+        self._lock = threading.Lock()       # a total counts what several threads transfer
 
     def update(self, count: int) -> None:
-        self.n += count
-        for bar in (self.drawn, self.total):
-            if bar is not None:
-                bar.update(count)
+        with self._lock:
+            self.n += count
+            for bar in (self.drawn, self.total):
+                if bar is not None:
+                    bar.update(count)
 
 
 class StallClock:
-    """How long a transfer has made no progress, and how often it has failed since its last progress."""
+    """How long a transfer has made no progress, its pauses left out, and how often it has failed since its last progress."""
 
     def __init__(self, timeout: float):
         self.timeout, self.moved = timeout, 0       # seconds; bytes since the last progress
@@ -168,11 +171,11 @@ class StallClock:
         """Note that `size` more bytes have gone over."""
         self.moved += size
         if self.moved >= MIN_PROGRESS:
-            self.last_progress, self.failures, self.moved = time.monotonic(), 0, 0
+            self.last_progress, self.failures, self.moved = time.monotonic() - paused_seconds(), 0, 0
 
     def seconds_left(self) -> float:
         """Seconds until the transfer has stalled for too long; 0 at least."""
-        return max(self.timeout - (time.monotonic() - self.last_progress), 0)
+        return max(self.timeout - (time.monotonic() - paused_seconds() - self.last_progress), 0)
 
     def patience_left(self) -> float:
         """Seconds in which to try again, fewer than `seconds_left` where $GALAXY_RETRY_MAX says so; 0 at least."""

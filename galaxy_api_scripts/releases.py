@@ -7,6 +7,7 @@ hides its release, or says something odd, is taken for one that can, until its o
 from __future__ import annotations
 
 import re
+import threading
 from weakref import WeakKeyDictionary
 
 from common import FAILED, TRY_LATER, Galaxy, GalaxyError, one_line, report_error
@@ -38,6 +39,7 @@ _releases: WeakKeyDictionary[Galaxy, Release | None] = WeakKeyDictionary()
 _versions: WeakKeyDictionary[Galaxy, str] = WeakKeyDictionary()
 _lacking: WeakKeyDictionary[Galaxy, set[str]] = WeakKeyDictionary()
 _told: WeakKeyDictionary[Galaxy, set[str]] = WeakKeyDictionary()
+_lock = threading.Lock()       # of `_told`
 
 
 def fetch_release(galaxy: Galaxy) -> Release | None:
@@ -98,9 +100,10 @@ def require_collection_type(galaxy: Galaxy, kind: str) -> None:
 
 def warn_once(galaxy: Galaxy, text: str) -> None:
     """Say once what this server's release makes weaker than a newer one's."""
-    told = _told.setdefault(galaxy, set())
-    if text not in told:
-        told.add(text)
+    with _lock:
+        is_new = text not in _told.setdefault(galaxy, set())
+        _told[galaxy].add(text)
+    if is_new:
         report_error(f"warning: {galaxy.base} is Galaxy {describe(fetch_release(galaxy))}: {one_line(text)}")
 
 

@@ -23,6 +23,7 @@ Options:
   --dbkey=BUILD      the files' reference genome, such as hg38  [default: ?]
   --deferred         let Galaxy note the URLs only, and fetch the bytes for each job that reads them
   --tag=TAG          a tag for the collection; may be repeated
+  --transfers=N      transfer this many files at once, fewer while the server is overloaded  [default: 4]
   --wait             wait until Galaxy has all in state ok, and compare the files' sizes and hashes
   --timeout=SECONDS  stop waiting after this many seconds in all
   -n, --dry-run      show what would be done, change nothing
@@ -93,12 +94,14 @@ from galaxy_api_scripts.datasets.target_history import create_history_if_needed,
 from galaxy_api_scripts.datasets.tus import forget_upload, upload_file
 from galaxy_api_scripts.datasets.upload import post_fetch
 from galaxy_api_scripts.libraries.contents import resolve_library_paths
+from galaxy_api_scripts.transfers import TransferPool, transfers_option
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     collection_type, name, texts, ext = args["--type"], args["NAME"], args["SOURCE"], args["--ext"] or ""
     timeout, output, tags = int_option(args, "--timeout"), output_options(args), [parse_tag(tag) for tag in args["--tag"]]
+    transfers = transfers_option(args)
     if not is_arrangeable(collection_type):
         raise GalaxyError(f"--type={collection_type}: expected {', '.join(COLLECTION_TYPES[:-1])} or {COLLECTION_TYPES[-1]}",
                           USAGE)
@@ -136,7 +139,7 @@ def main(argv=None):
         if not collection:
             sessions = []
             if not ids:
-                leaves, sessions = upload_elements(galaxy, elements, args["--dbkey"], destination)
+                leaves, sessions = upload_elements(galaxy, elements, args["--dbkey"], destination, transfers)
             with create_history_if_needed(galaxy, history or checkpoint.data.get("history"), args["HISTORY"]) as history:
                 collection = create_collection_once(
                     galaxy, history, name, checkpoint, lambda: create_from_datasets(galaxy, history, about, leaves)
@@ -211,15 +214,19 @@ def element_rows(collection_type, elements):
     return list(rows.values())
 
 
-def upload_elements(galaxy, elements, dbkey, destination):
+def upload_elements(galaxy, elements, dbkey, destination, transfers=1):
     """The elements as a fetch takes them, and the sessions of those that are files, whose bytes are sent first."""
-    leaves, sessions = {}, []
+    def send(part):
+        parts = {"parts": part.source.parts} if part.source.parts else {}
+        return upload_file(galaxy, part.location, destination, keep=True, **parts)
+
+    files = [part for part in elements.values() if not part.source.is_url]
+    with TransferPool(transfers) as pool:
+        [(_, sent)] = pool.run([(files, files)], send, lambda part: part.source.size or 0)
+    sent_files = iter(sent)
+    leaves, sessions = {}, [session for _, session in sent]
     for identifiers, part in elements.items():
-        leaf = {"src": "url", "url": part.location}
-        if not part.source.is_url:
-            parts = {"parts": part.source.parts} if part.source.parts else {}
-            leaf, session = upload_file(galaxy, part.location, destination, keep=True, **parts)
-            sessions.append(session)
+        leaf = {"src": "url", "url": part.location} if part.source.is_url else next(sent_files)[0]
         leaves[identifiers] = {**leaf, "ext": part.source.ext, "dbkey": dbkey,
                                **({"deferred": True} if part.source.deferred else {})}
     return leaves, sessions

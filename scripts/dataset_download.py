@@ -15,7 +15,8 @@ Options:
   --to=DIR                 the folder, made if it does not exist  [default: .]
   --name=TEMPLATE          each file's path in it, with {name}, {ext}, {id}, {hid}, {element}, {collection}, {history};
                            unless given {name}.{ext}, and {collection}/{element}.{ext} in a collection
-  --parallel=N             download this many at once  [default: 4]
+  --transfers=N            transfer this many files at once, fewer while the server is overloaded  [default: 4]
+  --parallel=N             the older name of --transfers, which counts if both are given
   --verify                 let Galaxy compute a hash that it lacks, and compare files that are there already too
   --no-verify              keep what comes even if Galaxy's hash of it is another one
   --force                  replace files of the same name that this script did not download
@@ -37,12 +38,13 @@ from galaxy_api_scripts.datasets.download_paths import parse_name_template
 from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.libraries.contents import resolve_library_paths
 from galaxy_api_scripts.progress import date_lines, enable_bars
+from galaxy_api_scripts.transfers import transfers_option
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     date_lines(args["--to"])
-    parallel, stall = int_option(args, "--parallel", 1), int_option(args, "--stall-timeout", 1)
+    transfers, stall = transfers_option(args), int_option(args, "--stall-timeout", 1)
     template = parse_name_template(args["--name"])
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
@@ -50,7 +52,7 @@ def main(argv=None):
     folder = DownloadFolder(galaxy, prepare_folder(args["--to"]), template, overwrite=args["--force"],
                             verify=args["--verify"], compare=not args["--no-verify"], stall=stall)
     codes = []
-    return download_all(folder, resolve_library_paths(galaxy, args["SOURCE"], codes), parallel, codes)
+    return download_all(folder, resolve_library_paths(galaxy, args["SOURCE"], codes), transfers, codes)
 
 
 if __name__ == "__main__":

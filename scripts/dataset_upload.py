@@ -25,6 +25,7 @@ Options:
   --allow-empty            upload standard input even if it is empty
   --skip-existing          leave out what the history has already, by name and size
   --wait                   wait until Galaxy has all in state ok, compare sizes and hashes, and send once more what is wrong
+  --transfers=N            transfer this many files at once, fewer while the server is overloaded  [default: 4]
   --no-hash                send no SHA-256, so that only the size is compared
   -n, --dry-run            show what would be done, change nothing
   --timeout=SECONDS        stop waiting after this many seconds in all
@@ -73,6 +74,7 @@ from galaxy_api_scripts.datasets.upload import (
     verify_uploads,
 )
 from galaxy_api_scripts.progress import date_lines, enable_bars
+from galaxy_api_scripts.transfers import transfers_option
 
 FIELDS = ["id", "hid", "name", "extension", "state", "size", "history_id"]
 
@@ -85,7 +87,7 @@ def main(argv=None):
     dry_run, wait, timeout = args["--dry-run"], args["--wait"], int_option(args, "--timeout", 1)
     output = output_options(args, FIELDS)
     settings = UploadSettings(args["--dbkey"], [parse_tag(tag) for tag in args["--tag"]], not args["--no-hash"],
-                              int_option(args, "--stall-timeout", 1))
+                              int_option(args, "--stall-timeout", 1), transfers_option(args))
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 

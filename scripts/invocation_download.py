@@ -13,7 +13,8 @@ Options:
   --to=DIR                 the folder to download to, made if it does not exist  [default: .]
   --outputs=LABELS         only the outputs with these labels, separated by commas
   --verify                 compare the bytes with Galaxy's hashes, which Galaxy computes where it has none
-  --parallel=N             how many at once  [default: 4]
+  --transfers=N            transfer this many files at once, fewer while the server is overloaded  [default: 4]
+  --parallel=N             the older name of --transfers, which counts if both are given
   --force                  replace files that exist
   --stall-timeout=SECONDS  give up when nothing has moved for this many seconds  [default: 600]
   -q, --quiet              no progress, only results and errors
@@ -33,12 +34,13 @@ from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.invocations.invocation import invocation_outputs, output_datasets, parse_labels
 from galaxy_api_scripts.invocations.replacements import find_replacements, replace_outputs
 from galaxy_api_scripts.progress import enable_bars
+from galaxy_api_scripts.transfers import transfers_option
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     invocation_id, labels = parse_id(args["INVOCATION"], "INVOCATION"), parse_labels(args["--outputs"])
-    parallel, stall = int_option(args, "--parallel", 1), int_option(args, "--stall-timeout", 1)
+    transfers, stall = transfers_option(args), int_option(args, "--stall-timeout", 1)
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
@@ -58,7 +60,7 @@ def main(argv=None):
         invocation = replace_outputs(galaxy, invocation, find_replacements(galaxy, invocation))
         items = output_datasets(galaxy, invocation_outputs(invocation, labels)).values()
     codes = []
-    paths = download_items(folder, [item for members in items for item in members], parallel, codes)
+    paths = download_items(folder, [item for members in items for item in members], transfers, codes)
     return DONE if not codes else SOME_FAILED if paths else codes[0]
 
 

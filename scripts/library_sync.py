@@ -14,6 +14,7 @@ Options:
   --to=PATH          the folder in the library, names separated by /, created if missing; by default the root folder
   --delete           delete what is in the library's folder and not in FOLDER; without it that is only counted
   --verify           compare the contents of all files, too, which reads them
+  --transfers=N      transfer this many files at once, fewer while the server is overloaded  [default: 4]
   -n, --dry-run      show what would be done, change nothing
   -q, --quiet        no progress, only results and errors
   --timeout=SECONDS  stop waiting after this many seconds in all
@@ -66,6 +67,7 @@ from galaxy_api_scripts.libraries.sync_plan import KEEP, LEAVE
 from galaxy_api_scripts.libraries.sync_state import SyncState
 from galaxy_api_scripts.libraries.uploads import exclusive_run
 from galaxy_api_scripts.progress import date_lines, enable_bars, printable_name
+from galaxy_api_scripts.transfers import transfers_option
 
 FIELDS = ["action", "path", "size", "why"]
 
@@ -75,7 +77,7 @@ def main(argv=None):
     date_lines(args["FOLDER"])
     name, folder, target = args["LIBRARY"], args["FOLDER"], parse_target(args["--to"])
     verify, delete, dry_run, quiet = args["--verify"], args["--delete"], args["--dry-run"], args["--quiet"]
-    timeout, output = int_option(args, "--timeout"), output_options(args, FIELDS)
+    timeout, output, transfers = int_option(args, "--timeout"), output_options(args, FIELDS), transfers_option(args)
     if not name.strip() or not folder:
         raise GalaxyError(f"{'FOLDER' if name.strip() else 'LIBRARY'} is empty: is a variable unset?", USAGE)
     tree = scan_tree(os.path.abspath(folder))
@@ -88,7 +90,7 @@ def main(argv=None):
     user, library = galaxy.current_user()["id"], galaxy.resolve("libraries", name)["id"]
     with exclusive_run(f"library {library}"), \
             SyncState([galaxy.base, user, library, target, tree.root], read_only=dry_run) as state:
-        sync = LibrarySync(galaxy, library, require_active_folder(galaxy, library), target, tree, state)
+        sync = LibrarySync(galaxy, library, require_active_folder(galaxy, library), target, tree, state, transfers)
         steps = sync.plan(verify, delete, timeout)
         rows = summarize(steps if dry_run else sync.apply(steps, timeout), quiet)
         if dry_run or any(output.values()):

@@ -26,6 +26,7 @@ Options:
   --use-cached-jobs     take the results of equal jobs that have run before
   --allow-corrections   let Galaxy fill in values that steps of the workflow lack
   --on-complete=WHAT    what Galaxy (26.0 or later) does at the end: notify, or the address of a file source to export to
+  --transfers=N         transfer this many files at once, fewer while the server is overloaded  [default: 4]
   --wait                accepted for compatibility: waiting is the default
   --no-wait             exit as soon as Galaxy has accepted the run
   --timeout=SECONDS     stop waiting after this many seconds in all
@@ -82,6 +83,7 @@ from galaxy_api_scripts.invocations.invocation import (
 from galaxy_api_scripts.invocations.report import report_kind, write_report
 from galaxy_api_scripts.polling import countdown
 from galaxy_api_scripts.progress import enable_bars, state_progress
+from galaxy_api_scripts.transfers import transfers_option
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.run import (
     RunRecord,
@@ -92,7 +94,6 @@ from galaxy_api_scripts.workflows.run import (
     require_on_complete,
 )
 
-PARALLEL = 4    # downloads at once
 INVOCATION_FIELDS, OUTPUT_FIELDS = ["id", "workflow_id", "history_id", "state"], ["label", "src", "id"]
 
 
@@ -101,7 +102,7 @@ def main(argv=None):
     target, to, left = args["--history"], args["--download"], countdown(int_option(args, "--timeout"))
     fields = INVOCATION_FIELDS if args["--no-wait"] else [*OUTPUT_FIELDS, "path"] if to else OUTPUT_FIELDS
     output = output_options(args, fields)
-    labels, checks, tags = check_options(args)
+    (labels, checks, tags), transfers = check_options(args), transfers_option(args)
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
@@ -122,7 +123,7 @@ def main(argv=None):
 
     target = target or f"new:{request.workflow['name']}"
     with open_target_history(galaxy, target, request.sources, False, "run", request.identity, user=user) as where:
-        invocation = request.start(galaxy, where, left())
+        invocation = request.start(galaxy, where, left(), transfers)
         if tags:
             present = galaxy.get(f"histories/{where.id}")["tags"]
             galaxy.put(f"histories/{where.id}", {"tags": list(dict.fromkeys([*present, *tags]))})
@@ -136,7 +137,7 @@ def main(argv=None):
             if sys.stderr.isatty() and not args["--quiet"]:
                 eprint(f"invocation {invocation} in history {where.id}")
             about, failure = wait_and_record(galaxy, invocation, left(), args["--fail-fast"], record)
-            code = deliver(galaxy, about, failure, labels, folder, output)
+            code = deliver(galaxy, about, failure, labels, folder, output, transfers)
             if args["--report"]:
                 write_report(galaxy, invocation, args["--report"], overwrite=True, option="--report")
         on_success(where.checkpoint.remove)
@@ -182,7 +183,7 @@ def wait_and_record(galaxy, invocation, timeout, fail_fast, record):
     return about, failure
 
 
-def deliver(galaxy, invocation, failure, labels, folder, output):
+def deliver(galaxy, invocation, failure, labels, folder, output, transfers):
     """Download the outputs to the folder, if there is one, and print a row for each. Returns the exit status."""
     outputs = invocation_outputs(invocation, labels)
     rows = [{"label": label, "src": ref["src"], "id": ref["id"]} for label, ref in outputs.items()]
@@ -192,7 +193,7 @@ def deliver(galaxy, invocation, failure, labels, folder, output):
         if failure:     # a dataset in error is reported once, with its job
             items = {label: [item for item in some if item.about["state"] == "ok"] for label, some in items.items()}
         every = [item for some in items.values() for item in some]
-        paths = download_items(folder, every, PARALLEL, codes, lambda path: None)
+        paths = download_items(folder, every, transfers, codes, lambda path: None)
         for row in rows:
             first = next((item for item in items[row["label"]] if item.id in paths), None)
             # A dataset's file, or a collection's folder: LABEL/ELEMENT, with another folder for each level in between.

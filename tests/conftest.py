@@ -91,7 +91,7 @@ def alone(monkeypatch, tmp_path):
     common.shared_session.cache_clear()
     common.format_line[:] = [FORMAT_LINE]
     monkeypatch.setattr(common, "known_secrets", set())
-    monkeypatch.setattr(common.Answer, "latest", "")
+    monkeypatch.setattr(common.Answer.latest, "line", "")
     connect, look_up = socket.socket.connect, socket.getaddrinfo
 
     def guarded_connect(self, where):

@@ -5,9 +5,7 @@ The folder's `manifest.tsv` has a line for each dataset, so that the next run fe
 from __future__ import annotations
 
 import contextlib
-import queue
 import sys
-import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -36,6 +34,7 @@ from galaxy_api_scripts.datasets.manifest import MANIFEST, Key, Manifest
 from galaxy_api_scripts.files import hold_lock
 from galaxy_api_scripts.polling import fetch_datasets, find_stuck
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
+from galaxy_api_scripts.transfers import TransferLimit, run_parallel
 
 FIELDS = ["id", "hid", "name", "history_id", "state", "deleted", "purged", "extension", "file_size", "hashes",
           "creating_job"]
@@ -117,11 +116,11 @@ class DownloadFolder:
         self.verify, self.compare, self.stall, self.on_wait = verify, compare, stall, on_wait
         self.renewed, self.earlier = renewed, set[Key]()     # rows whose names are free
         self.manifest = Manifest(folder)
-        self.stopped = threading.Event()        # once it is set, no other download is begun
+        self.limit = TransferLimit(1)       # of the downloads under way
 
-    def download(self, items: list[DownloadItem], parallel: int, total: Any = None
+    def download(self, items: list[DownloadItem], transfers: int, total: Any = None
                  ) -> Iterator[tuple[DownloadItem, Path | Exception]]:
-        """Fetch the items, `parallel` at once; yields each as soon as it is done, with its path, or the `GalaxyError` or
+        """Fetch the items, `transfers` at once; yields each as soon as it is done, with its path, or the `GalaxyError` or
         OSError that says why there is none. Raises `GalaxyError` (TRY_LATER) if another run has the folder."""
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(OSError):      # of a file system without locks
@@ -141,8 +140,8 @@ class DownloadFolder:
                 _, item.folder, _ = self.paths.folders_of(item)     # of all, so that later runs find the same
                 row = rows.get(item.key)
                 tasks.append((item, row["path"] if row and row["path"] else self.paths.path(item)))
-            yield from run_parallel(lambda task: self._fetch_again_if_different(task[0], task[1], total), tasks, parallel,
-                                    self.stopped)
+            self.limit = TransferLimit(transfers)
+            yield from run_parallel(lambda task: self._fetch_again_if_different(task[0], task[1], total), tasks, self.limit)
             self.manifest.remove_old_rows()
 
     def _fetch_again_if_different(self, item: DownloadItem, path: str, total: Any) -> Path:
@@ -243,40 +242,7 @@ def _fetch_hashes(galaxy: Galaxy, items: list[DownloadItem]) -> None:
                 item.about["hashes"] = dataset.get("hashes") or []
 
 
-def run_parallel(work: Callable[[Any], Path], tasks: list[Any], parallel: int, stopped: threading.Event
-                 ) -> Iterator[tuple[Any, Path | Exception]]:
-    """The first member and the result, `work(task)`, of each of `tasks`, `parallel` at once, as they end; once it is
-    `stopped`, no other is begun.
-
-    The threads end with the process, so that Ctrl-C waits for none.
-    """
-    waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-    def run_waiting() -> None:
-        with contextlib.suppress(queue.Empty):
-            while not stopped.is_set():
-                task = waiting.get_nowait()
-                try:
-                    ended.put((task[0], work(task)))
-                except Exception as error:
-                    ended.put((task[0], error))
-        ended.put(None)
-
-    for task in tasks:
-        waiting.put(task)
-    threads = min(parallel, len(tasks))
-    for _ in range(threads):
-        threading.Thread(target=run_waiting, daemon=True).start()
-    while threads:
-        result = ended.get()
-        if result is None:
-            threads -= 1
-        else:
-            yield result
-
-
-def download_all(folder: DownloadFolder, texts: list[str], parallel: int, codes: list[int]) -> int:
+def download_all(folder: DownloadFolder, texts: list[str], transfers: int, codes: list[int]) -> int:
     """Download all that `texts` name (see `resolve_items`), print the paths, report what failed, and add its exit codes to
     `codes`; returns the exit status."""
     items: dict[tuple[str, str, str], DownloadItem] = {}
@@ -293,13 +259,13 @@ def download_all(folder: DownloadFolder, texts: list[str], parallel: int, codes:
             if _is_hopeless(folder.galaxy, error):
                 raise _all_told(error, len(texts) - 1) from error
             codes.append(report_error(str(error), error.exit_code))
-    paths = download_items(folder, list(items.values()), parallel, codes)
+    paths = download_items(folder, list(items.values()), transfers, codes)
     if not codes:
         return DONE
     return SOME_FAILED if paths or len(set(codes)) > 1 else codes[0]
 
 
-def download_items(folder: DownloadFolder, items: list[DownloadItem], parallel: int, codes: list[int],
+def download_items(folder: DownloadFolder, items: list[DownloadItem], transfers: int, codes: list[int],
                    on_file: Callable[[Path], Any] = print) -> dict[str, Path]:
     """Download the items; returns `{id: path}`. `on_file` is called with each path as soon as its file is there; a
     failure is reported and its exit code added to `codes`. Raises `GalaxyError` if all others would fail as well."""
@@ -308,12 +274,14 @@ def download_items(folder: DownloadFolder, items: list[DownloadItem], parallel: 
     hopeless: GalaxyError | None = None
     before = len(codes)
     with progress_bar(size, "all") if len(items) > 1 else contextlib.nullcontext() as total:
-        for item, path in folder.download(items, parallel, total):
+        for item, path in folder.download(items, transfers, total):
             if isinstance(path, GalaxyError):
-                if hopeless is None and _is_hopeless(folder.galaxy, path):
-                    hopeless = path
-                    folder.stopped.set()
                 if hopeless is None:
+                    with folder.limit.slot():
+                        hopeless = path if _is_hopeless(folder.galaxy, path) else None
+                if hopeless:
+                    folder.limit.stop()
+                else:
                     codes.append(report_error(str(path), path.exit_code))
             elif isinstance(path, OSError):
                 codes.append(report_error(f"{item.label}: {path.filename or folder.folder}: {path.strerror or path}"))

@@ -20,6 +20,7 @@ from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.hashing import BLOCK_SIZE, StreamHash
 from galaxy_api_scripts.files import open_parent, publish
 from galaxy_api_scripts.progress import STALL_TIMEOUT, StallClock, progress_bar
+from galaxy_api_scripts.transfers import record_trouble
 
 CHUNK_SIZE = 64 * 2**10     # bytes of an answer read at a time: what came of one before a cut is lost
 PART_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)        # Windows has no O_NOFOLLOW
@@ -219,6 +220,7 @@ class _Download:
     def recover(self, error: Exception) -> None:
         """Wait before the next try, or raise `error` if another try is of no use."""
         transient = not isinstance(error, GalaxyError) or error.exit_code == TRY_LATER or error.status in TRANSIENT_STATUSES
+        record_trouble(error)
         if transient and self.clock.patience_left() > 0:
             self.clock.failures += 1
             self.clock.back_off()

@@ -22,6 +22,7 @@ from galaxy_api_scripts.checkpoint import Checkpoint, Notes
 from galaxy_api_scripts.datasets.hashing import BLOCK_SIZE, BUFFER_COUNT, StreamHash, hash_entry
 from galaxy_api_scripts.datasets.local_file import LocalFile
 from galaxy_api_scripts.progress import STALL_TIMEOUT, StallClock, printable_name, progress_bar
+from galaxy_api_scripts.transfers import require_not_stopped, timed_out
 
 MAX_PIECE = 512 * 2**20     # bytes a request: each costs Galaxy 26.1 some 10 ms; what arrived before a cut stays,
                             # unless a proxy collects a request first
@@ -217,7 +218,7 @@ class _Upload:
                 self.piece_size = max(self.piece_size // 2, MIN_PIECE)
         else:
             raise error
-        if _timed_out(error) and self.session:
+        if timed_out(error.__cause__) and self.session:
             self.clock.wait(FREEZE_SECONDS)
         elif self.piece_size == previous_size:      # a smaller one is tried at once
             self.clock.back_off()
@@ -259,11 +260,6 @@ class _Upload:
             self.digest.feed(start, self.file.read(min(BLOCK_SIZE, end - start)))
 
 
-def _timed_out(error: GalaxyError) -> bool:
-    """Whether a request failed because the server was silent for too long."""
-    return isinstance(error.__cause__, requests.Timeout) or "timed out" in str(error.__cause__)
-
-
 class _Piece:
     """`size` bytes of an upload's file from `start` on, as a request body that may be sent more than once."""
 
@@ -278,6 +274,7 @@ class _Piece:
         file.seek(offset)
         self.upload.digest.settle()
         while offset < end:
+            require_not_stopped()
             buffer = next(self.upload.buffers)
             size = file.readinto(buffer[:end - offset])
             if not size:

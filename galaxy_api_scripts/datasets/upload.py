@@ -23,6 +23,7 @@ from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, last_hid
 from galaxy_api_scripts.datasets.tus import Session, send_file, upload_checkpoint
 from galaxy_api_scripts.polling import wait_datasets
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar, state_progress
+from galaxy_api_scripts.transfers import TransferPool
 
 FILES_PER_JOB = 50      # Galaxy 26.1 works on them while the next are sent: 100 files in two jobs are ready before 100 in
                         # one or in four
@@ -32,12 +33,14 @@ DURABLE_SIZE = 2**20    # bytes; the notes on larger files survive a power failu
 
 @dataclass
 class UploadSettings:
-    """What holds for all files of a call; `stall` is how many seconds may pass without progress."""
+    """What holds for all files of a call; `stall` is how many seconds may pass without progress, `transfers` how many files
+    are sent at once."""
 
     dbkey: str = "?"
     tags: list[str] = field(default_factory=list)
     hashed: bool = True
     stall: float = STALL_TIMEOUT
+    transfers: int = 1
 
 
 @dataclass
@@ -83,9 +86,26 @@ def upload_sources(galaxy: Galaxy, history: str, sources: list[Source], settings
     Raises `GalaxyError` if the trouble is not one file's: another run then resumes. Checkpoints stay until `mark_done`.
     """
     total_size = sum(source.size or 0 for source in sources)
-    with progress_bar(total_size, "all") if len(sources) > 1 else contextlib.nullcontext() as total:
-        for batch in fetch_batches(sources):
-            yield from _upload_batch(galaxy, history, batch, settings, total, finished or {})
+    with progress_bar(total_size, "all") if len(sources) > 1 else contextlib.nullcontext() as total, \
+            contextlib.ExitStack() as files, TransferPool(settings.transfers) as pool:
+        def send(upload: Upload) -> tuple[dict[str, Any], list[dict[str, str]]] | None:
+            try:
+                return _send(galaxy, upload, settings, total)
+            except GalaxyError as error:
+                if error.status or error.exit_code == TRY_LATER:    # not this file's fault
+                    raise
+                upload.fail(error, error.exit_code)
+                return None
+
+        batches = _open_batches(galaxy, history, sources, finished or {}, pool, files, total)
+        for batch, results in pool.run(batches, send, lambda upload: upload.source.size or 0):
+            with batch.files:
+                sent, accepted = _waiting(batch), [result for result in results if result]
+                if sent:
+                    elements = [_element(upload, element, settings) for upload, (element, _) in zip(sent, accepted)]
+                    with pool.limit.slot():
+                        _create_datasets(galaxy, history, elements, [one for _, own in accepted for one in own], sent)
+                yield from batch
 
 
 def post_fetch(galaxy: Galaxy, history: str, targets: list[dict[str, Any]], sessions: Iterable[dict[str, str]] = ()) -> Any:
@@ -181,37 +201,43 @@ def mark_done(uploads: Iterable[Upload], whole: Checkpoint | None = None) -> Non
             checkpoint.remove()
 
 
-def _upload_batch(galaxy: Galaxy, history: str, batch: list[Source], settings: UploadSettings, total: Any,
-                  finished: dict[str, str]) -> Iterator[Upload]:
-    with contextlib.ExitStack() as stack:
-        uploads = [_open_upload(galaxy, history, source, stack) for source in batch]
-        for upload in uploads:
+class _Batch(list[Upload]):
+    """The uploads for one job, whose checkpoints are open until it is closed."""
+
+    def __init__(self, galaxy: Galaxy, history: str, sources: list[Source], files: contextlib.ExitStack):
+        self.files = files.enter_context(contextlib.ExitStack())
+        super().__init__(_open_upload(galaxy, history, source, self.files) for source in sources)
+
+
+def _open_batches(galaxy: Galaxy, history: str, sources: list[Source], finished: dict[str, str], pool: TransferPool,
+                  files: contextlib.ExitStack, total: Any) -> Iterator[tuple[_Batch, list[Upload]]]:
+    """Each batch with those of its uploads whose bytes are to be sent."""
+    for some in fetch_batches(sources):
+        batch = _Batch(galaxy, history, some, files)
+        for upload in batch:
             if upload.source.path in finished:
                 upload.note(dataset=finished[upload.source.path])
-        _adopt_datasets(galaxy, history, uploads)
-        elements, sessions, sent = [], [], []
-        for upload in uploads:
-            if upload.dataset or upload.problem:
-                if total is not None:
-                    total.update(upload.source.size or 0)
-                continue
-            try:
-                element, of_element = _send(galaxy, upload, settings, total)
-            except GalaxyError as error:
-                if error.status or error.exit_code == TRY_LATER:    # not this file's fault
-                    raise
-                upload.fail(error, error.exit_code)
-                continue
-            source = upload.source
-            elements.append({**element, "ext": source.ext, "dbkey": settings.dbkey,
-                             **({"tags": settings.tags} if settings.tags else {}),
-                             **({"deferred": True} if source.deferred else {}),
-                             **({"auto_decompress": True} if source.decompress else {})})
-            sessions += of_element
-            sent.append(upload)
-        if sent:
-            _create_datasets(galaxy, history, elements, sessions, sent)
-        yield from uploads
+        if any(upload.notes.keys() & {"dataset", "after"} for upload in batch):
+            with pool.limit.slot():
+                _adopt_datasets(galaxy, history, batch)
+        waiting = _waiting(batch)
+        if total is not None:
+            total.update(sum(upload.source.size or 0 for upload in batch) - sum(one.source.size or 0 for one in waiting))
+        yield batch, waiting
+
+
+def _waiting(batch: list[Upload]) -> list[Upload]:
+    """Those that Galaxy has not got yet, and that nothing is wrong with."""
+    return [upload for upload in batch if not upload.dataset and not upload.problem]
+
+
+def _element(upload: Upload, element: dict[str, Any], settings: UploadSettings) -> dict[str, Any]:
+    """The element for a fetch of what `_send` returned."""
+    source = upload.source
+    return {**element, "ext": source.ext, "dbkey": settings.dbkey,
+            **({"tags": settings.tags} if settings.tags else {}),
+            **({"deferred": True} if source.deferred else {}),
+            **({"auto_decompress": True} if source.decompress else {})}
 
 
 def _open_upload(galaxy: Galaxy, history: str, source: Source, stack: contextlib.ExitStack) -> Upload:

@@ -8,13 +8,14 @@ from typing import Any
 
 from common import FAILED, MAY_HAVE_ACTED, STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.datasets.sources import guess_datatype
-from galaxy_api_scripts.datasets.tus import upload_file
+from galaxy_api_scripts.datasets.tus import forget_upload, upload_file
 from galaxy_api_scripts.datasets.upload import fetch_batches
 from galaxy_api_scripts.libraries.contents import FolderPath, LibraryFolder, ensure_folder
 from galaxy_api_scripts.libraries.local_tree import CHANGED_MESSAGE, FileStamp, LocalTree, file_error
 from galaxy_api_scripts.libraries.sync_plan import DELETE, KEEP, LEAVE, REPLACE, UPLOAD, SyncPlanner, SyncStep
 from galaxy_api_scripts.libraries.sync_state import SyncedFile, SyncState
 from galaxy_api_scripts.libraries.uploads import BATCH_BYTES, LibraryUploads, find_arrivals, size_mismatch_message
+from galaxy_api_scripts.transfers import TransferPool
 
 
 @dataclass
@@ -39,10 +40,13 @@ class SyncUpload:
 
 
 class LibrarySync:
-    """A sync of a local tree to the folder `target` of a library; arguments as for `SyncPlanner`."""
+    """A sync of a local tree to the folder `target` of a library, which sends `transfers` files at once; the other arguments
+    are those of `SyncPlanner`."""
 
-    def __init__(self, galaxy: Galaxy, library: str, root: str, target: str, tree: LocalTree, state: SyncState):
+    def __init__(self, galaxy: Galaxy, library: str, root: str, target: str, tree: LocalTree, state: SyncState,
+                 transfers: int = 1):
         self.galaxy, self.tree, self.state, self.uploads = galaxy, tree, state, LibraryUploads(galaxy, library)
+        self.transfers = transfers
         self.planner = SyncPlanner(galaxy, library, root, target, tree, state)
         self.errors = self.planner.errors
         self.failure: GalaxyError | None = None     # what ended everything early
@@ -74,11 +78,14 @@ class LibrarySync:
     def _upload(self, steps: list[SyncStep], timeout: float | None) -> Iterator[SyncStep]:
         pending: dict[FolderPath, list[SyncUpload]] = {}
         datatypes = set(self.galaxy.get("datatypes", {"upload_only": "false"})) if steps else set()
-        for batch in fetch_batches([SyncUpload(step, self.tree.files[step.path]) for step in steps], BATCH_BYTES):
-            for file in self._send(batch, datatypes):
-                pending.setdefault(self.planner.folder_path(file.step.path), []).append(file)
-            # The next batch may go to the same folder, which is then listed once for both.
-            yield from self.collect_finished(pending, skip=self.planner.folder_path(batch[-1].step.path))
+        batches = fetch_batches([SyncUpload(step, self.tree.files[step.path]) for step in steps], BATCH_BYTES)
+        with TransferPool(self.transfers) as pool:
+            for batch, sent in pool.run(((batch, batch) for batch in batches), self._send, lambda file: file.size):
+                with pool.limit.slot():
+                    for file in self._fetch(batch, sent, datatypes):
+                        pending.setdefault(self.planner.folder_path(file.step.path), []).append(file)
+                    # The next batch may go to the same folder, which is then listed once for both.
+                    yield from self.collect_finished(pending, skip=self.planner.folder_path(batch[-1].step.path))
         for _ in self.galaxy.poll(timeout):
             yield from self.collect_finished(pending)
             if not pending:
@@ -87,19 +94,30 @@ class LibrarySync:
         raise GalaxyError(f"{count} of {len(steps)} files still being added to the library after {timeout:g} s",
                           STILL_RUNNING)
 
-    def _send(self, batch: list[SyncUpload], datatypes: set[str]) -> list[SyncUpload]:
-        """Upload a batch of files for one job; return those that Galaxy accepted. `datatypes` are those of the server."""
+    def _send(self, file: SyncUpload) -> tuple[dict[str, Any], dict[str, str]] | str:
+        """Send a file's bytes; return the element and session that `upload_file` returns, or the problem with this file."""
+        path = self.tree.full_path(file.step.path)
+        try:
+            sent = upload_file(self.galaxy, path, keep=True)
+            if FileStamp.of(os.stat(path)) != file.stamp:
+                raise GalaxyError(CHANGED_MESSAGE)
+            return sent
+        except (OSError, GalaxyError) as error:
+            return file_error(error).removeprefix(f"{path}: ")
+
+    def _fetch(self, batch: list[SyncUpload], sent: list[tuple[dict[str, Any], dict[str, str]] | str], datatypes: set[str]
+               ) -> list[SyncUpload]:
+        """Let one job add the files that were sent, see `_send`; return those that Galaxy accepted. `datatypes` are those of
+        the server."""
         accepted: list[SyncUpload] = []
         parts: list[tuple[LibraryFolder, dict[str, Any], dict[str, str] | None]] = []
-        for file in batch:
+        for file, result in zip(batch, sent):
             path = self.tree.full_path(file.step.path)
-            try:
-                element, session = upload_file(self.galaxy, path)
-                if FileStamp.of(os.stat(path)) != file.stamp:
-                    raise GalaxyError(CHANGED_MESSAGE)
-            except (OSError, GalaxyError) as error:
-                self.errors[path] = file_error(error).removeprefix(f"{path}: ")
+            if isinstance(result, str):
+                self.errors[path] = result
             else:
+                element, session = result
+                forget_upload(self.galaxy, path)        # of no use to a later run, once the job has the session
                 ext = guess_datatype(file.step.path)
                 element["ext"] = ext if ext in datatypes else "auto"
                 accepted.append(replace(file, sha256=element["hashes"][0]["hash_value"]))

@@ -105,14 +105,14 @@ class RunRequest:
         return {"inputs": fields.pop("inputs"), "inputs_by": "step_index", "no_add_to_history": True,
                 **{name: values for name, values in {**by_step, **fields}.items() if values}, **self.options}
 
-    def start(self, galaxy: Galaxy, target: TargetHistory, timeout: float | None = None) -> str:
-        """Stage the inputs and submit the run, unless an earlier process did. Returns the invocation's id. An error that
-        ends the run says what is left in Galaxy."""
+    def start(self, galaxy: Galaxy, target: TargetHistory, timeout: float | None = None, transfers: int = 1) -> str:
+        """Stage the inputs, `transfers` files at once, and submit the run, unless an earlier process did. Returns the
+        invocation's id. An error that ends the run says what is left in Galaxy."""
         assert target.checkpoint
         submitted = target.checkpoint.data.get("invocation")
         if submitted:
             return str(submitted)
-        staging = Staging(galaxy, target.id, timeout)
+        staging = Staging(galaxy, target.id, timeout, transfers)
         try:
             invocation = self.submit(galaxy, target.id, self.stage(staging), target.checkpoint)
         except GalaxyError as error:

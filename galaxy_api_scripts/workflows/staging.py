@@ -23,8 +23,8 @@ from galaxy_api_scripts.workflows.inputs import (
 class Staging:
     """Brings values into a history, and keeps notes of its uploads and collections until `forget`."""
 
-    def __init__(self, galaxy: Galaxy, history: str, timeout: float | None = None):
-        self.galaxy, self.history, self.timeout = galaxy, history, timeout
+    def __init__(self, galaxy: Galaxy, history: str, timeout: float | None = None, transfers: int = 1):
+        self.galaxy, self.history, self.timeout, self.transfers = galaxy, history, timeout, transfers
         self.uploads: list[Upload] = []
         self.records: list[Checkpoint] = []
         self.refs: dict[tuple[Source | None, str, tuple[str, ...]], dict[str, str]] = {}
@@ -46,7 +46,7 @@ class Staging:
                 batches.setdefault((dataset.dbkey, dataset.tags), {})[dataset.source] = None
         self.batches = []
         for (dbkey, tags), sources in batches.items():
-            settings = UploadSettings(dbkey, list(tags))
+            settings = UploadSettings(dbkey, list(tags), transfers=self.transfers)
             self.batches.append((settings, list(upload_sources(self.galaxy, self.history, list(sources), settings))))
         return self.batches
 

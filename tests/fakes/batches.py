@@ -47,7 +47,7 @@ class Death:
         def living(act):
             return lambda record, *what, **facts: None if self.dead else act(record, *what, **facts)
 
-        def each(act, things, parallel, stopped):        # downloads, which would die in threads of their own
+        def each(act, things, limit):        # downloads, which would die in threads of their own
             for thing in things:
                 try:
                     yield thing[0], act(thing)

@@ -48,12 +48,13 @@ def forget(handler):
 
 
 def crash(after):
-    """Galaxy is killed in the middle: it has stored more than it tells afterwards, and answers nobody for a moment."""
+    """Galaxy is killed in the middle: it has stored more than it tells afterwards, and answers nobody for a moment; here it
+    does not answer this upload's next requests, however many others are asked meanwhile."""
     def fault(handler):
         galaxy, content = handler.galaxy, handler.session_bytes
         galaxy.offsets[handler.ids[0]] = len(content)
         content.extend(handler.read(after))
-        galaxy.away = 2
+        galaxy.away_from[handler.ids[0]] = 2
         handler.cut()
     return fault
 

@@ -81,6 +81,7 @@ class FakeGalaxy(resources.Resources, handover.Handover, LoopbackServer):
         self.most = 0                       # of units that had a history and no end, together
         self.faults = []                    # of fakes.faults, for requests that carry bytes, one each
         self.away = 0                       # so many requests get a 502
+        self.away_from = Counter()          # {upload's id: so many requests about it get a 502}
         self.limit = None                   # bytes that a proxy takes in a body
         self.silent = False                 # no Upload-Offset in answers to bytes
         self.offsets = {}                   # {upload's id: offset that is told} where it is not what is held
@@ -430,6 +431,8 @@ class FakeGalaxy(resources.Resources, handover.Handover, LoopbackServer):
             carries = path == "/file" or (self.unread and self.asked.kind.endswith(" upload"))
             with galaxy.lock:
                 galaxy.away, away = max(galaxy.away - 1, 0), galaxy.away
+                if self.ids and galaxy.away_from[self.ids[0]]:
+                    galaxy.away_from[self.ids[0]], away = galaxy.away_from[self.ids[0]] - 1, True
                 by_path = self.asked.line.partition("?")[0]
                 answer = galaxy.answers.get(by_path) or galaxy.answers.get(self.asked.kind)
                 answer = (answer.pop(0) if answer else None) if isinstance(answer, list) else answer

@@ -22,10 +22,6 @@ class OldGalaxy(FakeGalaxy):
     def post_upload(self, ask, body):
         return super().post_upload(ask, body if self.release >= (25, 1) else b"")       # it drops them
 
-    def patch_upload(self, ask, body, which):
-        self.hangs_up = self.release <= (25, 1)
-        return super().patch_upload(ask, body, which)
-
     def get_datatypes(self, ask, body):
         return [name for name in DATATYPES.values() if name not in self.lacking]
 
@@ -59,6 +55,5 @@ class OldGalaxy(FakeGalaxy):
     class Handler(FakeGalaxy.Handler):
         def serve_usual(self):
             """After a piece the connection is gone, though the answer does not say so."""
-            self.galaxy.hangs_up = False
             super().serve_usual()
-            self.close_connection = self.close_connection or self.galaxy.hangs_up
+            self.close_connection |= self.asked.kind == "PATCH upload" and self.galaxy.release <= (25, 1)

@@ -33,6 +33,7 @@ class LoopbackServer:
     def __init__(self):
         self.asked, self.script = [], []
         self.lock = threading.RLock()
+        self.in_flight = self.most_in_flight = 0        # requests that were not answered yet
         self.closing = threading.Event()        # set when the test ends, so that nobody stalls for ever
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (self.Handler,), {"owner": self}))
         self.http.daemon_threads = True
@@ -88,13 +89,25 @@ class LoopbackServer:
             self.asked = Asked(self.command, self.path, dict(self.headers.items()), kind)
             with server.lock:
                 server.asked.append(self.asked)
+                self.is_in_flight = True
+                server.in_flight += 1
+                server.most_in_flight = max(server.most_in_flight, server.in_flight)
                 answer = server.script[0] if server.script else None
                 if len(server.script) > 1:
                     server.script.pop(0)
-            if answer is None:
-                return self.serve()
-            self.read()
-            self.give(answer)
+            try:
+                if answer is None:
+                    return self.serve()
+                self.read()
+                self.give(answer)
+            finally:
+                self.leave()
+
+        def leave(self):
+            """Count this request as answered: before the client can know it, and send another."""
+            with self.owner.lock:
+                self.owner.in_flight -= self.is_in_flight
+                self.is_in_flight = False
 
         do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = answer
 
@@ -134,6 +147,7 @@ class LoopbackServer:
             for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)),
                                 **({"Connection": "close"} if self.close_connection else {}), **dict(headers)}.items():
                 self.send_header(name, value)
+            self.leave()
             self._headers_buffer.append(b"\r\n" + (content[:upto] if self.command != "HEAD" else b""))     # one packet
             self.flush_headers()
             if upto is not None:
@@ -142,6 +156,7 @@ class LoopbackServer:
         def cut(self):
             """Hang up in the middle of everything."""
             self.replied = self.close_connection = True
+            self.leave()
             self.connection.shutdown(socket.SHUT_RDWR)
 
         def log_message(self, *words):

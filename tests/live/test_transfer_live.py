@@ -171,6 +171,23 @@ def test_killed_when_galaxy_is_asked_for_the_datasets(person, tmp_path, state, i
     assert arrived(person, history, paths)
 
 
+def test_killed_while_several_files_are_on_their_way(person, tmp_path, state, instants):
+    """Larger ones, whose sessions are resumed, among small ones; the history has them in their order."""
+    road = SlowRoad(person.url, 10 * MIB)
+    paths = {}
+    for number in range(40):
+        path = tmp_path / f"{number:02}.txt"
+        path.write_bytes(os.urandom(2**20 if number % 4 else 3 * 2**19).hex().encode() if number % 2 else b"%d\n" % number)
+        paths[path.name] = path
+    history = person.new_history("killed side by side")
+    line = ["dataset_upload.py", "--wait", "-q", "--transfers=8", person.key, road.url, history, *paths.values()]
+    assert killed_again_and_again(person, line, instants, 8, 4, **state) > 0
+    road.close()
+    assert arrived(person, history, paths)
+    assert [one["name"] for one in sorted(held(person, history), key=lambda one: one["hid"])] == sorted(paths)
+    assert os.listdir(f"{state['XDG_STATE_HOME']}/galaxy-api-scripts/transfers") == []
+
+
 def test_a_link_that_is_cut_again_and_again(person, large, state, instants):
     road = SlowRoad(person.url, 40 * MIB)
     history = person.new_history("cuts")

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import threading
 
 import collection_create
 import pytest
@@ -47,7 +48,8 @@ def create(script, loopback, bytes_sent):
         loopback.asked.clear()
         loopback.will(*((200, answer) if not isinstance(answer, tuple) else answer for answer in (USER, *answers)))
         options = [one for one in arguments if one.startswith("-")]
-        return script(collection_create.main, *options, KEY, loopback.url, *(one for one in arguments if one not in options))
+        return script(collection_create.main, "--transfers=1", *options, KEY, loopback.url,
+                      *(one for one in arguments if one not in options))
     return call
 
 
@@ -295,3 +297,31 @@ def test_waiting(create, loopback, reads, capsys, sizes, status):
 def test_waiting_ends_after_the_timeout(create, loopback, reads, clock, capsys):
     assert create(["--wait", "--timeout=3", HISTORY["id"], "x", *reads[:2]], HISTORY, [], FETCHED, {"state": "new"}) == 4
     assert "still being filled" in capsys.readouterr().err
+
+
+def test_files_go_up_side_by_side_and_are_elements_in_their_order(script, wire, tmp_path, capsys):
+    paths = [tmp_path / f"s{number:02}.bed" for number in range(20)]
+    for number, path in enumerate(paths):
+        path.write_text("x" * (number * 7 % 20 + 1))
+    together = threading.Barrier(4, timeout=20)
+    wire.answers["POST upload"] = [lambda handler: together.wait() and None] * 4
+    assert script(collection_create.main, KEY, wire.url, "new:H", "beds", *paths) == 0
+    assert wire.most_in_flight == 4 and not together.broken
+    [fetch] = wire.sent("POST fetch")
+    elements = fetch.json["targets"][0]["elements"]
+    assert [element["name"] for element in elements] == [path.stem for path in paths]
+    assert [element["hashes"][0]["hash_value"] for element in elements] == [
+        hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    sessions = [fetch.json[f"files_{number}|file_data"]["name"] for number in range(20)]
+    assert sessions == [path.name for path in paths]
+
+
+def test_a_refused_file_stops_those_that_have_not_begun(script, wire, tmp_path, capsys):
+    paths = [tmp_path / f"s{number:02}.bed" for number in range(60)]
+    for path in paths:
+        path.write_text("x")
+    wire.answers["POST upload"] = [None] * 5 + [(403, {"err_msg": "over quota"})]
+    assert script(collection_create.main, KEY, wire.url, "new:H", "beds", *paths) == 1
+    error = capsys.readouterr().err
+    assert "over quota" in error and error.count("\n") == 1
+    assert wire.count("POST upload") <= 10 and wire.count("POST fetch") == 0

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import sys
+import threading
 
 import library_sync
 import pytest
@@ -14,6 +15,8 @@ from fakes import KEY, URL
 from test_library_upload_dir import appear_during, create_job, elements, path_id
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
+from galaxy_api_scripts import checkpoint
+from galaxy_api_scripts.datasets import tus
 from galaxy_api_scripts.datasets.tus import upload_file
 from galaxy_api_scripts.libraries import local_tree, sync_state, uploads
 from galaxy_api_scripts.libraries import sync as sync_module
@@ -394,6 +397,32 @@ def test_a_file_that_reappears_meanwhile_is_not_deleted(sync, shelf, here):
     assert sync("--delete") == 0 and shelf.deleted == []
 
 
+# ---------------------------------------------------------------------------------------------------- side by side
+
+def test_large_files_go_up_at_the_same_time(sync, shelf, here, monkeypatch, capsys):
+    """Each is a job of its own, and the library has them in their order."""
+    monkeypatch.setattr(sync_module, "BATCH_BYTES", 1)
+    monkeypatch.setattr(tus, "SMALL_FILE", 0)
+    fill(here, {f"run{number % 3}/{number}.txt": "x" * number for number in range(3, 10)})
+    together = threading.Barrier(4, timeout=20)
+    shelf.answers["PATCH upload"] = [lambda handler: together.wait() and None] * 4
+    assert sync() == 0 and shelf.files(shelf.root) == on_disk(here)
+    assert shelf.most_in_flight == 4 and not together.broken
+    jobs = [[element["name"] for target in asked.json["targets"] for element in target["elements"]]
+            for asked in shelf.sent("POST fetch")]
+    printed = [row.split("\t")[1] for row in capsys.readouterr().out.splitlines()]
+    assert jobs == [[name.rsplit("/", 1)[-1]] for name in sorted(on_disk(here))] and sorted(printed) == sorted(on_disk(here))
+    assert [*checkpoint.checkpoint_folder().iterdir()] == []
+
+
+def test_a_refused_key_stops_the_files_that_have_not_begun(sync, shelf, here, capsys):
+    fill(here, {f"{number}.txt": "x" for number in range(200)})
+    shelf.answers["POST upload"] = [None] * 10 + [(401, {"err_msg": "Provided API key is not valid."})] * 4
+    assert sync() == FAILED
+    assert capsys.readouterr().err.count("\n") == 1 and shelf.count("POST upload") <= 18
+    assert sync() == 0 and shelf.files(shelf.root) == on_disk(here)
+
+
 # -------------------------------------------------------------------------------------------------------- failures
 
 def test_the_old_dataset_stays_if_the_new_one_fails(sync, shelf, here, capsys):
@@ -427,7 +456,7 @@ def test_the_old_dataset_stays_if_the_upload_fails(sync, shelf, here, monkeypatc
     before = shelf.files(shelf.root)
     (here / "a.txt").write_text("longer")
 
-    def send(galaxy, path):
+    def send(galaxy, path, **options):
         raise GalaxyError(f"{path}: changed while it was sent, so no dataset was made")
     monkeypatch.setattr(sync_module, "upload_file", send)
     assert sync() == SOME_FAILED
@@ -437,8 +466,8 @@ def test_the_old_dataset_stays_if_the_upload_fails(sync, shelf, here, monkeypatc
 
 
 def test_a_file_that_changes_during_its_upload_is_not_added(sync, shelf, here, monkeypatch, capsys):
-    def send(galaxy, path):
-        sent = upload_file(galaxy, path)
+    def send(galaxy, path, **options):
+        sent = upload_file(galaxy, path, **options)
         with open(path, "a") as file:
             file.write("more")
         return sent
@@ -556,10 +585,10 @@ def test_a_run_is_completed_after_the_server_went_away(sync, shelf, here, monkey
     (here / "a.txt").unlink()
     fill(here, {f"set{folder}/{number}.txt": "x" for folder in range(2) for number in range(40)})
 
-    def send(galaxy, path):
+    def send(galaxy, path, **options):
         if path.endswith("set1/9.txt"):
             raise GalaxyError("no dataset was made, send it again", TRY_LATER)
-        return upload_file(galaxy, path)
+        return upload_file(galaxy, path, **options)
     monkeypatch.setattr(sync_module, "upload_file", send)
     assert sync("--delete", "--format=json") == TRY_LATER
     output = capsys.readouterr()
@@ -614,33 +643,43 @@ def test_nothing_is_uploaded_while_jobs_are_paused(sync, shelf, capsys):
 
 # ------------------------------------------------------------------------------------------------------------ after a kill
 
-def test_a_kill_at_any_moment_loses_and_doubles_nothing(script, shelf, here, alone, monkeypatch, capsys):
+@pytest.mark.parametrize("transfers", [1, 4])
+def test_a_kill_at_any_moment_loses_and_doubles_nothing(script, shelf, here, alone, monkeypatch, capsys, transfers):
     """After a kill before or after any request, or any save of the state, the next run has the same result: nothing twice,
-    nothing missing, and at every moment at least one complete copy."""
+    nothing missing, and at every moment at least one complete copy. The files that go side by side are as large ones, whose
+    sessions a killed run leaves to the next."""
+    if transfers > 1:
+        monkeypatch.setattr(tus, "SMALL_FILE", 0)
+        monkeypatch.setattr(sync_module, "BATCH_BYTES", 1)
     fill(here, {"old.txt": "old", "gone.txt": "gone", "run1/c.txt": "c"})
-    line = [KEY, shelf.url, "Shelf", here, "--delete", "-q"]
+    line = [KEY, shelf.url, "Shelf", here, "--delete", "-q", f"--transfers={transfers}"]
     assert script(library_sync.main, *line) == 0
     fill(here, {"a.txt": "AAA", "old.txt": "older", "new/n.txt": "n"})
     (here / "gone.txt").unlink()
     [record] = state_files(alone)
     start, folders = record.read_bytes(), copy.deepcopy(shelf.folders)
     request, save = library_sync.Galaxy.request, sync_module.SyncState.save
-    moment = 0
+    moment, death, lock = 0, 0, threading.Lock()
 
     def counted(call):
         def counting(*what, **more):
             nonlocal moment
-            moment -= 1
-            if moment == 0:
-                raise Killed
+            with lock:
+                moment -= 1
+                if moment == 0 or is_dead():
+                    raise Killed
             answer = call(*what, **more)
-            moment -= 1
-            if moment == 0:
-                raise Killed
+            with lock:
+                moment -= 1
+                if moment == 0 or is_dead():
+                    raise Killed
             return answer
         return counting
+
+    def is_dead():      # its other threads are so, too
+        return moment < 0 and death
     ends = []
-    for death in itertools.count(1):
+    for death in itertools.count(1, min(transfers, 2)):     # every other one there, of more
         record.write_bytes(start)
         shelf.folders, shelf.jobs, shelf.sessions = copy.deepcopy(folders), {}, {}
         moment = death
@@ -651,6 +690,9 @@ def test_a_kill_at_any_moment_loses_and_doubles_nothing(script, shelf, here, alo
                 status = script(library_sync.main, *line)
             except Killed:
                 status = "killed"
+            for thread in threading.enumerate():
+                if thread.name == "transfer":
+                    thread.join()
         ends.append(status)
         names = [item["name"] for item in shelf.children(shelf.root) if item.get("state") == "ok"]
         assert {"a.txt", "old.txt"} <= {*names}, death
@@ -663,7 +705,7 @@ def test_a_kill_at_any_moment_loses_and_doubles_nothing(script, shelf, here, alo
         fill(here, {"a.txt": "AAA", "old.txt": "older"})
         if status == 0:
             break
-    assert len(ends) > 40 and ends == ["killed"] * (len(ends) - 1) + [0]
+    assert len(ends) > 30 and ends == ["killed"] * (len(ends) - 1) + [0]
 
 
 def kill_before_replacing(sync, shelf, here, monkeypatch):

@@ -1,19 +1,24 @@
 """Files to datasets: what Galaxy is asked for, what is done when its answers are lost, and what a second run does."""
+import gc
 import hashlib
 import itertools
 import os
 import sys
+import threading
+import time
+from base64 import b64encode
 from pathlib import Path
 from types import SimpleNamespace
 
 import dataset_upload
 import pytest
 from fakes import KEY
+from fakes.faults import crash, cut, forget, lose_a_process, status, swallow
 from fakes.server import LOST
 
 from common import FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import checkpoint
-from galaxy_api_scripts.datasets import upload
+from galaxy_api_scripts.datasets import tus, upload
 from galaxy_api_scripts.datasets.composite import composite_problem, join_components
 from galaxy_api_scripts.datasets.sources import defer, expand_sources, parse_file
 from galaxy_api_scripts.datasets.target_history import open_target_history
@@ -195,6 +200,160 @@ def test_a_refusal_by_the_server_stops_all(wire, held, files):
     wire.answers["POST /api/tools/fetch"] = (403, {"err_msg": "over quota"})
     with pytest.raises(GalaxyError, match="over quota"):
         uploaded(wire, files)
+
+
+# ------------------------------------------------------------------------------------------------------- side by side
+
+@pytest.fixture
+def jobs_of_one_file(monkeypatch):
+    """Each file is a batch of its own, as those over a gigabyte are."""
+    monkeypatch.setattr(upload, "FILES_PER_JOB", 1)
+
+
+def names_of(held):
+    return [element["name"] for fetch in held.fetches for element in fetch["targets"][0]["elements"]]
+
+
+@pytest.fixture
+def held_open_until():
+    """`held_open_until(is_there)`: a fault that takes an upload's bytes only when `is_there()`; the test fails where that
+    never comes."""
+    never_came = []
+
+    def hold(is_there):
+        def fault(handler):
+            deadline = time.monotonic() + 20
+            while not is_there():
+                if time.monotonic() > deadline:
+                    never_came.append(handler.path)
+                    break
+                handler.galaxy.closing.wait(0.01)
+            handler.serve_usual()
+        return fault
+    yield hold
+    assert never_came == []
+
+
+def test_two_large_files_go_up_at_the_same_time(wire, held, files, jobs_of_one_file, held_open_until):
+    """The server holds the first one's upload open until it has seen the second one's begin."""
+    wire.answers["POST upload"] = [held_open_until(lambda: wire.count("POST upload") == 2)]
+    assert [one.dataset["id"] for one in uploaded(wire, files[:2], transfers=2)] == ["d1", "d2"]
+    assert names_of(held) == ["a.fastq", "b.bed"]
+
+
+def test_jobs_are_asked_for_in_order_and_while_later_files_go_up(wire, held, files, jobs_of_one_file, held_open_until):
+    last = held_open_until(lambda: len(held.fetches) == 2)
+    wire.answers["POST upload"] = lambda handler: last(handler) if b64encode(b"c").decode() in handler.headers[
+        "Upload-Metadata"].split(",")[0] else None
+    assert [one.dataset["name"] for one in uploaded(wire, files, transfers=4)] == ["a.fastq", "b.bed", "c"]
+    assert names_of(held) == ["a.fastq", "b.bed", "c"]
+
+
+def test_a_history_has_the_files_in_their_order_whichever_goes_first(wire, held, tmp_path):
+    paths = [tmp_path / f"{number:02}.txt" for number in range(30)]
+    for number, path in enumerate(paths):
+        path.write_bytes(b"x" * (number * 7 % 30))
+    uploads = uploaded(wire, map(str, paths), transfers=16)
+    assert [one.dataset["name"] for one in uploads] == names_of(held) == [path.name for path in paths]
+
+
+@pytest.mark.parametrize("transfers", [1, 4, 16])
+def test_never_more_requests_at_once_than_were_asked_for(wire, held, tmp_path, transfers, monkeypatch):
+    """Those for jobs included; and as many, where there are so many files."""
+    monkeypatch.setattr(upload, "FILES_PER_JOB", 7)
+    together = threading.Barrier(transfers, timeout=20)
+    wire.answers["POST upload"] = [lambda handler: together.wait() and None] * transfers
+    paths = [tmp_path / f"{number}.txt" for number in range(100)]
+    for path in paths:
+        path.write_text(path.name)
+    uploads = uploaded(wire, map(str, paths), transfers=transfers)
+    assert wire.most_in_flight == transfers and fetches_of(wire) == 15
+    sessions = [fetch[f"files_{number}|file_data"]["session_id"] for fetch in held.fetches
+                for number in range(len(fetch["targets"][0]["elements"]))]
+    assert [wire.upload(session).decode() for session in sessions] == [one.source.name for one in uploads] == [
+        path.name for path in paths]
+
+
+def test_an_overloaded_server_is_asked_for_less_at_once(wire, held, tmp_path, clock, monkeypatch):
+    """Of eight that go up at the same time all are told to wait; then there are four at most, until answers are good."""
+    together, after = threading.Barrier(8, timeout=20), []
+
+    def refuse(handler):
+        together.wait()
+        handler.read()
+        handler.reply(429, {}, {"Retry-After": "1"})
+
+    def count(handler):
+        after.append(wire.in_flight)
+    wire.answers["POST upload"] = [refuse] * 8 + [count] * 4
+    paths = [tmp_path / f"{number}.txt" for number in range(40)]
+    for path in paths:
+        path.write_text("abc")
+    assert not any(one.problem for one in uploaded(wire, map(str, paths), transfers=8))
+    assert len(after) == 4 and max(after) <= 4 and wire.most_in_flight == 8
+
+
+@pytest.mark.parametrize("transfers", [1, 4, 16])
+@pytest.mark.parametrize("faults", [
+    [cut(500), cut(0), swallow, status(502), cut(1), status(503), status(429, Retry_After="0"), crash(700)],
+    [status(500), forget, lose_a_process(10), cut(1999), status(409), status(504)]], ids=["cuts", "losses"])
+def test_files_arrive_once_whatever_fails(wire, held, tmp_path, clock, monkeypatch, transfers, faults):
+    for name, value in (("MAX_PIECE", 1000), ("SMALL_FILE", 100), ("MIN_PIECE", 100), ("BLOCK_SIZE", 64)):
+        monkeypatch.setattr(tus, name, value)
+    monkeypatch.setattr(upload, "FILES_PER_JOB", 5)
+    paths = [tmp_path / f"{number}.txt" for number in range(20)]
+    for path in paths:
+        path.write_bytes(os.urandom(2000))
+    wire.faults = list(faults)
+    uploads = uploaded(wire, map(str, paths), transfers=transfers)
+    assert wire.faults == [] and not any(one.problem for one in uploads) and fetches_of(wire) == 4
+    assert [one.sha256 for one in uploads] == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    sessions = [fetch[f"files_{number}|file_data"]["session_id"] for fetch in held.fetches for number in range(5)]
+    assert [wire.upload(session) for session in sessions] == [path.read_bytes() for path in paths]
+    assert len(wire.sessions) == 20 and wire.most_in_flight <= transfers
+
+
+@pytest.mark.parametrize("transfers", [4, 16])
+def test_a_refusal_stops_the_files_that_have_not_begun(wire, held, tmp_path, transfers):
+    paths = [tmp_path / f"{number}.txt" for number in range(40)]
+    for path in paths:
+        path.write_text("abc")
+    wire.answers["POST upload"] = [None] * 3 + [lambda handler: handler.give((403, {"err_msg": "over quota"}))]
+    with pytest.raises(GalaxyError, match="over quota"):
+        uploaded(wire, map(str, paths), transfers=transfers)
+    assert held.fetches == [] and wire.count("POST upload") <= 4 + 2 * transfers
+    assert not any(one.problem for one in uploaded(wire, map(str, paths), transfers=transfers)) and fetches_of(wire) == 1
+
+
+def test_a_batch_whose_later_file_failed_is_resumed_from_what_was_sent(wire, held, files, monkeypatch, clock):
+    """A large file's session is kept by its checkpoint."""
+    monkeypatch.setattr(tus, "SMALL_FILE", 1)
+    wire.answers["PATCH upload"] = [None, None, lambda handler: handler.give((403, {"err_msg": "over quota"}))]
+    with pytest.raises(GalaxyError, match="over quota"):
+        uploaded(wire, files, transfers=4)
+    assert held.fetches == []
+    sent = {name: bytes(content) for name, (_, content) in wire.sessions.items() if content}
+    wire.asked.clear()
+    assert [one.dataset["name"] for one in uploaded(wire, files, transfers=4)] == ["a.fastq", "b.bed", "c"]
+    assert wire.count("PATCH upload") == 3 - len(sent) and fetches_of(wire) == 1
+
+
+@pytest.mark.parametrize("transfers", [4, 16])
+def test_a_killed_runs_datasets_are_found_whatever_was_at_work(wire, held, files, monkeypatch, transfers, jobs_of_one_file):
+    post_fetch, count = upload.post_fetch, []
+
+    def fetch(*what):
+        post_fetch(*what)
+        count.append(what)
+        if len(count) == 2:
+            raise KeyboardInterrupt
+        return {"outputs": held.datasets[-1:], "jobs": [{"id": "j"}]}
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(upload, "post_fetch", fetch)
+        uploaded(wire, files, transfers=transfers)
+    gc.collect()
+    assert [one.dataset["id"] for one in uploaded(wire, files, transfers=transfers)] == ["d1", "d2", "d3"]
+    assert names_of(held) == ["a.fastq", "b.bed", "c"]
 
 
 # --------------------------------------------------------------------------------------------------- answers that are lost
@@ -434,7 +593,7 @@ def test_a_file_that_failed_is_told_by_the_status_though_others_still_run(wire, 
     """A9: it is gone when its turn comes."""
     held.then = {1: {"state": "queued"}}
     wire.answers["POST upload"] = [lambda handler: os.unlink(files[2])]
-    assert script(dataset_upload.main, "--wait", "--timeout=5", KEY, wire.url, "H", *files) == SOME_FAILED
+    assert script(dataset_upload.main, "--wait", "--timeout=5", "--transfers=1", KEY, wire.url, "H", *files) == SOME_FAILED
     said = capsys.readouterr().err
     assert f"{files[2]}: No such file" in said and "1 of 2 still running" in said and said.count("\n") == 2
 
