@@ -160,17 +160,17 @@ class HistorySharing:
         known_emails = [known[one] for one in map(self.id_of, audience.users) if one in known]
         if how == "public":
             self._make_public()
-        elif how == "give" and known_emails and (
+        if how in ("give", "public") and known_emails and (
                 self.unreadable_by(known_emails) or any("permissions" not in one for one in self._datasets())):
-            self._give_to_known(known_emails)
+            self._grant_to_known(known_emails, how)
 
-    def _give_to_known(self, emails: list[str]) -> None:
+    def _grant_to_known(self, emails: list[str], how: str) -> None:
         """Grant access to users with whom it is shared already. Galaxy looks at new users only (26.1), so they are taken off
         for a moment; whatever goes wrong, they are put back."""
         others = [one for one in self.users if self.users[one] not in emails]
         try:
             self._put_users(others, None)
-            self._put_users([*others, *emails], "give")
+            self._put_users([*others, *emails], how)
         except BaseException:
             try:
                 self._put_users([*others, *emails], "keep")

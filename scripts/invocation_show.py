@@ -33,10 +33,10 @@ from galaxy_api_scripts.invocations.jobs import (
     failure_reasons,
     history_name,
     job_elements,
-    load_run,
     name_of,
     step_totals,
 )
+from galaxy_api_scripts.invocations.replacements import load_run
 
 STEP_FIELDS = ["step", "label", "tool", "jobs", "run_time", "exit_code", "memory"]
 JOB_FIELDS = ["step", "label", "element", "job", "tool", "version", "state", "exit_code", "run_time", "memory",

@@ -42,6 +42,8 @@ class BatchSession:
         self.labels = parse_labels(args["--outputs"])
         self.tags = [parse_tag(tag) for tag in args["--tag"]]
         self.share_with = [word.strip() for word in (args["--share-with"] or "").split(",") if word.strip()]
+        if args["--share-with"] and not self.share_with:
+            raise GalaxyError(f"--share-with={args['--share-with']}: names nobody", USAGE)
         parse_audience(self.share_with, "--share-with")
         self.retry = args["--retry"] or ("jobs" if args["--retry-failed"] else None)    # None: what has failed stays
         if self.retry not in (None, "jobs", "run"):

@@ -48,19 +48,6 @@ def fetch_workflow_version(galaxy: Galaxy, workflow_id: str) -> dict[str, Any]:
         return galaxy.get_or_none(f"workflows/{workflow_id}/download", {"instance": "true", "style": "ga"}) or {}
 
 
-def load_run(galaxy: Galaxy, invocation_id: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
-    """An invocation, its workflow (`fetch_workflow_version`), and its steps (`list_steps`), each job with its
-    `job_metrics`."""
-    invocation = galaxy.get(f"invocations/{invocation_id}")
-    workflow = fetch_workflow_version(galaxy, invocation["workflow_id"])
-    steps = list_steps(galaxy, invocation, workflow)
-    metrics = job_metrics(galaxy, invocation_id, [job["id"] for step in steps for job in step["jobs"]])
-    for step in steps:
-        for job in step["jobs"]:
-            job.update(metrics.get(job["id"], NO_METRICS))
-    return invocation, workflow, steps
-
-
 def name_of(about: dict[str, Any]) -> str | None:
     """The name of what Galaxy describes; None where this key may not see it ({})."""
     if about and not isinstance(about["name"], str):

@@ -9,7 +9,7 @@ from typing import Any
 
 from common import Galaxy
 from galaxy_api_scripts.invocations.job_history import RERUNNABLE_STATES, JobHistory
-from galaxy_api_scripts.invocations.jobs import list_steps
+from galaxy_api_scripts.invocations.jobs import NO_METRICS, fetch_workflow_version, job_metrics, list_steps, metrics_of_job
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,31 @@ class Replacement:
     is_inner: bool          # whether it is of a subworkflow
 
 
-def find_replacements(galaxy: Galaxy, invocation: dict[str, Any], known: Mapping[str, str] | None = None
-                      ) -> dict[str, Replacement]:
+def load_run(galaxy: Galaxy, invocation_id: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
+    """An invocation, its workflow (`fetch_workflow_version`), and its steps (`list_steps`), each job with its
+    `job_metrics`; reruns and their outputs are in place of what had failed."""
+    invocation = galaxy.get(f"invocations/{invocation_id}")
+    workflow = fetch_workflow_version(galaxy, invocation["workflow_id"])
+    steps = list_steps(galaxy, invocation, workflow)
+    metrics = job_metrics(galaxy, invocation_id, [job["id"] for step in steps for job in step["jobs"]])
+    replacements = find_replacements(galaxy, invocation, steps=steps)
+    if replacements:
+        steps, invocation = replace_jobs(steps, replacements), replace_outputs(galaxy, invocation, replacements)
+        metrics.update({one.rerun["id"]: metrics_of_job(galaxy, one.rerun["id"]) for one in replacements.values()})
+    for step in steps:
+        for job in step["jobs"]:
+            job.update(metrics.get(job["id"], NO_METRICS))
+    return invocation, workflow, steps
+
+
+def find_replacements(galaxy: Galaxy, invocation: dict[str, Any], known: Mapping[str, str] | None = None,
+                      steps: list[dict[str, Any]] | None = None) -> dict[str, Replacement]:
     """The failed jobs of an invocation that were run again, by id. Those of a mapped-over step are not among them: the step
-    has the new jobs in their place. For `known` see `JobHistory`."""
-    failed = {job["id"]: (job, "." in step["step"]) for step in list_steps(galaxy, invocation) for job in step["jobs"]
-              if job["state"] in RERUNNABLE_STATES}
+    has the new jobs in their place. For `known` see `JobHistory`; pass `steps`, the result of `list_steps`, to save these
+    requests."""
+    steps = list_steps(galaxy, invocation) if steps is None else steps
+    failed = {job["id"]: (job, "." in step["step"]) for step in steps for job in step["jobs"]
+              if job["state"] in RERUNNABLE_STATES and not step["collections"]}
     if not failed:
         return {}
     jobs = JobHistory(galaxy, invocation["history_id"], known)

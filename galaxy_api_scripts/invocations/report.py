@@ -29,7 +29,6 @@ from galaxy_api_scripts.invocations.jobs import (
     is_waiting_for_review,
     job_elements,
     job_url,
-    load_run,
     name_of,
     step_totals,
 )
@@ -45,6 +44,7 @@ from galaxy_api_scripts.invocations.page import (
     shorten_text,
     table,
 )
+from galaxy_api_scripts.invocations.replacements import load_run
 from galaxy_api_scripts.polling import fetch_datasets
 from galaxy_api_scripts.progress import describe_counts
 from galaxy_api_scripts.releases import fetch_version

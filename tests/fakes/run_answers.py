@@ -30,6 +30,7 @@ class Runs:
         mock.get(f"{API}/version", json={"version_major": "26.1", "version_minor": "1"})
         mock.get(f"{API}/invocations/i/request", json={"parameters": {}, "replacement_params": None})
         mock.get(f"{API}/invocations/i/metrics", json=[])
+        mock.get(f"{API}/jobs", json=[])        # none of them was run again
         mock.get(f"{API}/invocations/i/jobs_summary", json={"states": {}, "populated_state": "ok"})
 
     def invocation(self, name, *steps, workflow="w"):

@@ -203,7 +203,8 @@ def test_the_report_in_a_browser(person, runs, tmp_path):
     ended = subprocess.run([*call, "--dump-dom", f"file://{tmp_path}/a.html"], capture_output=True, text=True, timeout=120)
     page = Seen(ended.stdout)
     assert "Failed: 2 jobs did not end well" in page.text and page.tags.count("article") == 2
-    assert page.tags.count("details") == 4      # as a browser reads it: nothing in the names has closed or opened one
+    assert page.tags.count("details") == (tmp_path / "a.html").read_text("utf-8").count("<details") > 1     # no name has
+    # closed or opened one
     subprocess.run([*call, f"--screenshot={tmp_path}/a.png", "--window-size=500,1200", f"file://{tmp_path}/a.html"],
                    capture_output=True, timeout=120)
     picture = (tmp_path / "a.png").read_bytes()

@@ -445,13 +445,16 @@ def test_what_the_owner_may_not_change_is_told(share, wire, fixed):
     """Galaxy shares the history, and says in the same answer which of its datasets stay private."""
     wire.create_dataset("public.tsv", b"abc", history=fixed)
     for user in (ANN, BOB):
-        share("--datasets=give", fixed, user, status=FAILED, err="is shared, but 1 dataset is private (theirs.bam) still")
+        for how in ("give", "public"):
+            share(f"--datasets={how}", fixed, user, status=FAILED,
+                  err="is shared, but 1 dataset is private (theirs.bam) still")
     share("--datasets=keep", fixed, BOB)
 
 
 def test_what_could_not_be_made_public_is_told(share, wire, history):
     """Also where a role that does not name the user may let them read it."""
-    wire.create_private(history, "secret.bam", roles=["of a group"])
+    wire.create_private(history, "secret.bam", roles=["of a group"], is_fixed=True)
+    wire.create_dataset("public.tsv", b"abc", history=history)
     share("--datasets=keep", history, ANN)
     wire.answers["PUT permissions"] = (403, {"err_msg": "no", "err_code": 403002})
     share("--datasets=public", history, ANN, status=FAILED, err="is shared, but 1 dataset is private (secret.bam) still")

@@ -152,6 +152,16 @@ def test_a_row_for_each_job_with_its_element(script, requests_mock, capsys):
     assert runs.asked().count("dataset_collections/c1") == 1       # the first time only, when elements were wanted
 
 
+def test_a_job_that_was_run_again_is_shown_as_its_rerun(script, requests_mock, capsys):
+    rerun = a_job("r", create_time="2026-03-01T11:00:00.000000")
+    runs = Runs(requests_mock, a_step(0, "table"), a_step(1, "hot", a_job("j", "error", exit_code=1)))
+    runs.job(rerun, outputs={})
+    requests_mock.get(f"{API}/jobs", json=[a_job("j", "error"), rerun])
+    runs.measured("r", 7)
+    assert script(invocation_show.main, "--jobs", "--format=value", "--fields=job,state,run_time", KEY, URL, "i") == 0
+    assert capsys.readouterr().out == "r\tok\t7\n"
+
+
 def test_a_step_waiting_for_review(script, requests_mock, capsys):
     Runs(requests_mock, a_step(0, "table"), a_step(1, "review"), a_step(2, "first", state="new"), state="ready",
          kinds={0: ("data_input", None, None), 1: ("pause", None, None), 2: ("tool", "head", "1")})
