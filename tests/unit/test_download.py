@@ -3,8 +3,10 @@ import contextlib
 import csv
 import hashlib
 import io
+import itertools
 import os
 import random
+import threading
 import zipfile
 
 import dataset_download
@@ -603,6 +605,7 @@ def test_a_history(loopback):
 @pytest.mark.parametrize("line, words", [
     (["x y"], "is not an id"), (["hdca:x y"], "is not an id"), (["other:x"], "is not an id"),
     (["history:"], "none of"), (["--parallel=0", "d"], "expected an integer"),
+    (["--transfers=0", "d"], "expected an integer"),
     (["--name=x", "d"], "template"), (["--stall-timeout=x", "d"], "expected an integer")])
 def test_bad_lines(script, loopback, tmp_path, capsys, line, words):
     loopback.will((200, []))
@@ -627,16 +630,42 @@ def test_some_of_a_collection_fail(script, loopback, folder, capsys):
     assert output.out == f"{folder}/reads/good.tabular\n" and "dataset e (reads/bad) is in state error" in output.err
 
 
-def test_four_downloads_run_at_the_same_time(script, wire, folder, capsys):
-    """Four are under way at the same time."""
-    import threading
-    together = threading.Barrier(4, timeout=20)
-    elements = [element(f"e{number}", {**ABOUT, "id": f"d{number}", "file_size": 2}) for number in range(8)]
+@pytest.fixture
+def collection(wire):
+    """A collection of 24 datasets, of which each is answered as `wire.displayed(handler)` says."""
+    elements = [element(f"e{number:02}", {**ABOUT, "id": f"d{number}", "file_size": 2}) for number in range(24)]
     wire.answers = {"GET /api/dataset_collections/c": (200, {**PAIR, "elements": elements})}
-    for number in range(8):
-        wire.answers[f"GET /api/datasets/d{number}/display"] = (200, lambda handler: together.wait() and 11 or 11)
-    assert script(dataset_download.main, f"--to={folder}", KEY, wire.url, "hdca:c") == 0
-    assert sorted(os.listdir(folder / "reads")) == [f"e{number}.tabular" for number in range(8)]
+    for number in range(24):
+        wire.answers[f"GET /api/datasets/d{number}/display"] = lambda handler: wire.displayed(handler)
+    return [f"e{number:02}.tabular" for number in range(24)]
+
+
+@pytest.mark.parametrize("options, count", [
+    ([], 4), (["--transfers=8"], 8), (["--parallel=6"], 6), (["--transfers=2", "--parallel=3"], 3), (["--transfers=1"], 1)])
+def test_so_many_downloads_run_at_the_same_time(script, wire, folder, collection, options, count):
+    """Four unless told otherwise, never more; by the option's older name, too."""
+    together = threading.Barrier(count, timeout=20)
+    wire.displayed = lambda handler: (together.wait(), handler.reply(200, b"11"))
+    assert script(dataset_download.main, *options, f"--to={folder}", KEY, wire.url, "hdca:c") == 0
+    assert sorted(os.listdir(folder / "reads")) == collection
+    assert wire.most_in_flight == count and not together.broken
+
+
+def test_an_overloaded_server_is_asked_for_less_at_once(script, wire, folder, collection, clock):
+    """Of eight that begin at the same time all are refused; then there are four at most, until answers are good."""
+    together, asked, after = threading.Barrier(8, timeout=20), itertools.count(), []
+
+    def displayed(handler):
+        number = next(asked)
+        if number < 8:
+            together.wait()
+            return handler.reply(503, {}, {"Retry-After": "1"})
+        after.append(wire.in_flight)
+        handler.reply(200, b"11")
+    wire.displayed = displayed
+    assert script(dataset_download.main, "--transfers=8", f"--to={folder}", KEY, wire.url, "hdca:c") == 0
+    assert sorted(os.listdir(folder / "reads")) == collection
+    assert max(after[:4]) <= 4 and wire.most_in_flight == 8 and not together.broken
 
 
 # ------------------------------------------------------------------------------------------- when the server goes away
