@@ -96,11 +96,11 @@ class TransferLimit:
             self.is_stopped = True
             self._changed.notify_all()
 
-    def begin_request(self) -> int:
-        """Wait, within a transfer, until it may send its next request. Returns what `record` takes."""
+    def begin_request(self, may_pause: bool = True) -> int:
+        """Wait, within a transfer that `may_pause`, until it may send its next request. Returns what `record` takes."""
         with self._changed:
             if threading.get_ident() != self._owner:
-                if not self.is_stopped and self.busy > self._room():
+                if may_pause and not self.is_stopped and self.busy > self._room():
                     self._pause()
                 if self.is_stopped:
                     raise Stopped
@@ -173,13 +173,14 @@ class _PacedAdapter(requests.adapters.BaseAdapter):
         super().__init__()
         self.adapter = adapter
 
-    def send(self, *request: Any, **options: Any) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *rest: Any, **options: Any) -> requests.Response:
         limit = current_limit()
         if not limit:
-            return self.adapter.send(*request, **options)
-        begun = limit.begin_request()
+            return self.adapter.send(request, *rest, **options)
+        # A HEAD asks what arrived before a cut: later the server may be another one, which tells less than it has stored.
+        begun = limit.begin_request(may_pause=request.method != "HEAD")
         try:
-            response = self.adapter.send(*request, **options)
+            response = self.adapter.send(request, *rest, **options)
         except requests.RequestException as error:
             if timed_out(error):
                 limit.record(False, begun)

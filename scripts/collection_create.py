@@ -221,7 +221,7 @@ def upload_elements(galaxy, elements, dbkey, destination, transfers=1):
         return upload_file(galaxy, part.location, destination, keep=True, **parts)
 
     files = [part for part in elements.values() if not part.source.is_url]
-    with TransferPool(transfers) as pool:
+    with TransferPool(min(transfers, len(files) or 1)) as pool:
         [(_, sent)] = pool.run([(files, files)], send, lambda part: part.source.size or 0)
     sent_files = iter(sent)
     leaves, sessions = {}, [session for _, session in sent]

@@ -87,7 +87,7 @@ def upload_sources(galaxy: Galaxy, history: str, sources: list[Source], settings
     """
     total_size = sum(source.size or 0 for source in sources)
     with progress_bar(total_size, "all") if len(sources) > 1 else contextlib.nullcontext() as total, \
-            contextlib.ExitStack() as files, TransferPool(settings.transfers) as pool:
+            contextlib.ExitStack() as files, TransferPool(min(settings.transfers, len(sources) or 1)) as pool:
         def send(upload: Upload) -> tuple[dict[str, Any], list[dict[str, str]]] | None:
             try:
                 return _send(galaxy, upload, settings, total)

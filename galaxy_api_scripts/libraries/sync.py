@@ -79,7 +79,7 @@ class LibrarySync:
         pending: dict[FolderPath, list[SyncUpload]] = {}
         datatypes = set(self.galaxy.get("datatypes", {"upload_only": "false"})) if steps else set()
         batches = fetch_batches([SyncUpload(step, self.tree.files[step.path]) for step in steps], BATCH_BYTES)
-        with TransferPool(self.transfers) as pool:
+        with TransferPool(min(self.transfers, len(steps) or 1)) as pool:
             for batch, sent in pool.run(((batch, batch) for batch in batches), self._send, lambda file: file.size):
                 with pool.limit.slot():
                     for file in self._fetch(batch, sent, datatypes):

@@ -85,6 +85,29 @@ def test_one_too_many_pauses_before_its_next_request_and_comes_before_a_new_one(
     assert fresh.wait(WAIT)
 
 
+def test_what_has_arrived_before_a_cut_is_asked_without_a_pause(loopback):
+    """A server that was restarted meanwhile would tell less than it has stored."""
+    limit, galaxy, asked = TransferLimit(4), Galaxy(KEY, loopback.url), []
+    for _ in range(3):      # other transfers, which are at work
+        limit.acquire()
+
+    def end_the_others():
+        with limit._changed:
+            assert limit._changed.wait_for(lambda: limit.paused == 1, WAIT)
+            asked.extend(one.method for one in loopback.asked)
+        for _ in range(3):
+            limit.release()
+
+    def work(task):
+        limit.record(False, limit.halvings)
+        galaxy.request("HEAD", "upload/resumable_upload/s")
+        ended = in_thread(end_the_others)
+        galaxy.request("GET", "version")
+        return ended.wait(WAIT)
+    assert list(run_parallel(work, [("x",)], limit)) == [("x", True)]
+    assert asked == ["HEAD"] and [one.method for one in loopback.asked] == ["HEAD", "GET"]
+
+
 def test_the_main_thread_gets_the_place_that_a_transfer_gives_up_at_its_next_request():
     limit, sent = TransferLimit(1), []
 
