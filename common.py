@@ -432,7 +432,7 @@ ONE_SHOT, UNATTENDED = 10, 600
 MOST_PAGES = 500        # of a list without a limit
 PAGING: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("histories", "datasets"), {"limit": 500, "order": "create_time-asc"}),
-    "contents": {"limit": 500, "order": "hid-asc"},
+    "contents": {"limit": 500, "order": "hid-asc"}, "workflows": {"limit": 500},
     "invocations": {"limit": 100, "sort_by": "create_time", "sort_desc": "false"}, "jobs": {"limit": 500},
 }
 
@@ -794,7 +794,7 @@ def _number_from_env(variable: str, default: float, unit: str = "seconds") -> fl
 def _member_key(member: Any, route: str) -> str:
     """Return what identifies a member of a list: its id, or all of it as JSON where an id is not enough."""
     kind = member.get("history_content_type") if isinstance(member, dict) else None
-    if isinstance(member, dict) and route in (*PAGING, "workflows") and not isinstance(member.get("id", ""), str):
+    if isinstance(member, dict) and route in PAGING and not isinstance(member.get("id", ""), str):
         raise GalaxyError(f"{Answer.latest.line}: the answer has an id that is no text")
     if isinstance(member, dict) and "id" in member and (kind or route not in ("contents", "datasets")):
         return f"id {kind} {member['id']}"

@@ -187,43 +187,58 @@ def wait_datasets(galaxy: Galaxy, history: str, datasets: Iterable[str], timeout
                   on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, str]:
     """Return `{id: state}` once all these datasets of one history have ended, well or not.
 
-    However many they are, each look is one small request for what in the history has not ended yet; `on_progress` is called
-    with the number of those by state, and of the others as `ended`. Raises with STILL_RUNNING after `timeout` seconds.
+    However many they are, each look is one small request: for these, or, if they are more than a hundred, for what in the
+    history has not ended yet. `on_progress` is called with the number of those by state, and of the others as `ended`.
+    Raises with STILL_RUNNING after `timeout` seconds.
     """
-    return _wait(galaxy, "dataset", history, list(dict.fromkeys(datasets)), timeout, f"histories/{history}/contents",
-                 {"v": "dev", "keys": "id,state"}, {"q": "state-in", "qv": ",".join(NON_TERMINAL_DATASET_STATES)},
-                 on_progress)
+    return {one: str(thing.get("state")) for one, thing in
+            wait_described(galaxy, history, datasets, [], timeout, on_progress).items()}
+
+
+def wait_described(galaxy: Galaxy, history: str, datasets: Iterable[str], fields: Iterable[str],
+                   timeout: float | None = None, on_progress: Callable[[dict[str, int]], Any] | None = None
+                   ) -> dict[str, dict[str, Any]]:
+    """The same with these `fields` of each dataset, and its id and state, as the last look saw them: `{id: fields}`."""
+    ids = list(dict.fromkeys(datasets))
+    ask = {"v": "dev", "keys": ",".join(dict.fromkeys(["id", "state", *fields]))}
+    moving = {"q": "state-in", "qv": ",".join(NON_TERMINAL_DATASET_STATES)}
+    if len(ids) <= IDS_PER_REQUEST:
+        ask.update(q="type_id-in", qv=",".join(f"dataset-{dataset}" for dataset in ids))
+        moving = {}
+    return _wait(galaxy, "dataset", history, ids, timeout, f"histories/{history}/contents", ask, moving, on_progress)
 
 
 def wait_jobs(galaxy: Galaxy, history: str, jobs: Iterable[str], timeout: float | None = None) -> dict[str, str]:
     """Return `{id: state}` once none of these jobs of one history can move by itself (`TERMINAL_JOB_STATES`)."""
-    return _wait(galaxy, "job", history, list(dict.fromkeys(jobs)), timeout, "jobs",
-                 {"history_id": history}, {"state": list(NON_TERMINAL_JOB_STATES)})
+    ended = _wait(galaxy, "job", history, list(dict.fromkeys(jobs)), timeout, "jobs",
+                  {"history_id": history}, {"state": list(NON_TERMINAL_JOB_STATES)})
+    return {one: str(thing.get("state")) for one, thing in ended.items()}
 
 
 def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: float | None, path: str,
           everything: dict[str, Any], moving: dict[str, Any],
-          on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, str]:
-    """Return the states of `ids` once none of them is in the list at `path` for `everything` and `moving`, or is stuck."""
+          on_progress: Callable[[dict[str, int]], Any] | None = None) -> dict[str, dict[str, Any]]:
+    """Return what is there of `ids` once none of them is in the list at `path` for `everything` and `moving`, or is stuck.
+    Without `moving` each look is at everything."""
     non_terminal = NON_TERMINAL_DATASET_STATES if kind == "dataset" else NON_TERMINAL_JOB_STATES
-    states: dict[str, str] = {}
+    things: dict[str, dict[str, Any]] = {}
     stuck: dict[str, str] = {}
 
-    def fetch_states() -> dict[str, str]:
-        return {thing["id"]: str(thing.get("state")) for thing in galaxy.pages(path, everything)
+    def fetch_all() -> dict[str, dict[str, Any]]:
+        return {thing["id"]: thing for thing in galaxy.pages(path, everything)
                 if thing.get("history_content_type", "dataset") == "dataset"}       # not a collection of that id
 
     for look in galaxy.poll(timeout):
         left = {thing["id"]: str(thing.get("state")) for thing in galaxy.pages(path, {**everything, **moving})
-                if thing["id"] in ids}
+                if thing["id"] in ids} if moving else {}
         if not left:        # but for what is setting_metadata, which that filter does not see (26.1)
-            states = fetch_states()
-            left = {one: states[one] for one in ids if states.get(one) in non_terminal}
+            things = fetch_all()
+            left = {one: things[one]["state"] for one in ids if things.get(one, {}).get("state") in non_terminal}
         if left and kind == "dataset" and look % STUCK_INTERVAL == STUCK_INTERVAL - 1:
             datasets = fetch_datasets(galaxy, list(left), ["history_id", "creating_job"])
             stuck = find_stuck(galaxy, [dataset for _, dataset in datasets if isinstance(dataset, dict)])
             if left.keys() <= stuck.keys():
-                states = fetch_states()
+                things = fetch_all()
                 break
         if on_progress:
             on_progress({**Counter(left.values()), "ended": len(ids) - len(left)})
@@ -232,10 +247,10 @@ def _wait(galaxy: Galaxy, kind: str, history: str, ids: list[str], timeout: floa
     else:
         few = ", ".join(sorted(left)[:3]) + (", ..." if len(left) > 3 else "")
         raise GalaxyError(f"{len(left)} of {len(ids)} still running{describe_timeout(timeout)}: {few}", STILL_RUNNING)
-    missing = [one for one in ids if one not in states]
+    missing = [one for one in ids if one not in things]
     if missing:
         raise GalaxyError(f"history {history} has no {kind} {', '.join(missing)}")
-    return {one: states[one] for one in ids}
+    return {one: things[one] for one in ids}
 
 
 def countdown(timeout: float | None) -> Callable[[], int | None]:

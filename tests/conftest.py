@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests_mock
-from fakes import KEY
+from fakes import KEY, process
 from fakes.galaxy import FakeGalaxy
 
 import common
@@ -92,6 +92,7 @@ def alone(monkeypatch, tmp_path):
     common.format_line[:] = [FORMAT_LINE]
     monkeypatch.setattr(common, "known_secrets", set())
     monkeypatch.setattr(common.Answer.latest, "line", "")
+    process.forget()
     connect, look_up = socket.socket.connect, socket.getaddrinfo
 
     def guarded_connect(self, where):

@@ -5,7 +5,7 @@ from typing import Any
 
 from common import TERMINAL_JOB_STATES, Galaxy, GalaxyError
 from galaxy_api_scripts.batch.ledger import Sample
-from galaxy_api_scripts.invocations.invocation import cancel_duplicates, newer_invocations
+from galaxy_api_scripts.invocations.invocation import cancel_duplicates, newer_invocations, sole_invocations
 from galaxy_api_scripts.invocations.jobs import SUCCESS_STATES
 from galaxy_api_scripts.polling import in_batches
 
@@ -58,7 +58,7 @@ def cancel_late(galaxy: Galaxy, sample: Sample, invocation: dict[str, Any]) -> N
     """Cancel what Galaxy began in the sample's own history after that was given up for lost; not what a person has begun
     there on other inputs."""
     notes = sample.notes
-    if not notes.own_history:
+    if not notes.own_history or (galaxy.base, invocation["id"]) in sole_invocations:
         return
     query: dict[str, Any] = {"history_id": sample.history, "instance": True}
     runs = newer_invocations(galaxy, invocation["workflow_id"], query, notes.earlier_runs)

@@ -20,6 +20,7 @@ from galaxy_api_scripts.batch.retry import WANTED
 from galaxy_api_scripts.batch.running_sample import BatchContext, RunningSample
 from galaxy_api_scripts.batch.samples import begin_again, find_or_add, give_up
 from galaxy_api_scripts.batch.shared_uploads import SharedUploads
+from galaxy_api_scripts.datasets.upload import VERIFY_FIELDS
 from galaxy_api_scripts.polling import fetch_datasets
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
@@ -27,6 +28,7 @@ from galaxy_api_scripts.workflows.staging import Staging
 POLL_INTERVAL = (0.25, 20.0)    # seconds between two rounds: while something is done, and at most
 MAX_REFUSALS = 5                # refusals in a row after which nothing more is begun: the fault is not a sample's
 FETCH_PAUSE = 600               # seconds until a process that stays tries again to download results
+LEAST_LISTED, MOST_LISTED = 3, 500      # new samples for which all histories of samples are listed, and how many at most
 STALL_SECONDS = 300             # with `once`: stop waiting for uploads after so long without any progress
 
 
@@ -44,6 +46,7 @@ class BatchRunner:
         self.rejected: list[Sample] = []        # failed before they began: the watcher adds, `run_round` yields them
         self.fetch_later: list[tuple[float, RunningSample]] = []    # whose results could not be downloaded, and since when
         self.on_round: Callable[[], object] | None = None     # called after each round
+        self.names_listed = False
         self.gave_up = False                    # whether the queue was cleared after MAX_REFUSALS
 
     def submit(self, name: str, request: RunRequest, *, purpose: Any = None, place: str = "", title: str = "",
@@ -160,6 +163,7 @@ class BatchRunner:
                                                   for entry in self.running.values() if entry.sample.invocation})
         for entry in list(self.running.values()):
             yield from self._advance(entry, unfinished, summaries)
+        self._list_names()
         while self.queue and len(self.running) < self.max_running and self.context.refusals < MAX_REFUSALS:
             entry = self.queue.popleft()
             sample = entry.sample
@@ -173,6 +177,15 @@ class BatchRunner:
             self.queue.clear()
             self.gave_up = True
 
+    def _list_names(self) -> None:
+        """List the histories that may be those of a lost ledger's samples, once, if that saves requests."""
+        if self.names_listed or self.context.shared_history or len(self.queue) < LEAST_LISTED:
+            return
+        self.names_listed, ask = True, {"q": "name-contains", "qv": " [", "keys": "id,name", "limit": MOST_LISTED}
+        histories = self.galaxy.get_or_none("histories", ask)
+        if histories is not None and len(histories) < MOST_LISTED:
+            self.context.used_names = {one["name"] for one in histories}
+
     def _advance(self, entry: RunningSample, unfinished: dict[str, str], summaries: dict[str, Any]) -> Iterator[Sample]:
         if entry.advance(unfinished, summaries):
             del self.running[entry.sample.key]
@@ -184,5 +197,7 @@ class BatchRunner:
         """The datasets that Galaxy is still making, `{id: state}`."""
         uploads = [dataset for entry in self.running.values() if entry.staging and not entry.sample.invocation
                    for dataset in entry.staging.datasets]
-        return {dataset: about["state"] for dataset, about in fetch_datasets(self.galaxy, uploads, ["state"])
-                if not isinstance(about, GalaxyError) and about["state"] in NON_TERMINAL_DATASET_STATES}
+        self.context.described = {dataset: about for dataset, about in fetch_datasets(self.galaxy, uploads, VERIFY_FIELDS)
+                                  if not isinstance(about, GalaxyError)}
+        return {dataset: about["state"] for dataset, about in self.context.described.items()
+                if about["state"] in NON_TERMINAL_DATASET_STATES}

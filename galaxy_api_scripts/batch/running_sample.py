@@ -46,6 +46,8 @@ class BatchContext:
     on_end: Callable[[Sample, str], None] | None = None     # called with the state before that is saved: again, after a kill
     retry_in_place: bool = False            # whether only the failed jobs of samples that have failed run again
     share_with: Sequence[str] = ()          # with whom each history is shared, as `sharing.parse_audience` takes it
+    described: dict[str, dict[str, Any]] = field(default_factory=dict)      # uploaded datasets, as this round has seen them
+    used_names: set[str] | None = None      # of histories that a new sample's may be one of; None: each must be looked for
     refusals: int = 0                       # histories and submissions that Galaxy has refused in a row
     active: bool = field(default=False, init=False)         # whether anything was done in this round
 
@@ -141,7 +143,9 @@ class RunningSample:
     def _own_history(self, request: RunRequest) -> str:
         """The id of the sample's own history: the one of its name, else a new one."""
         sample, requested = self.sample, self.sample.notes.history_requested
-        history, created = create_history_once(self.galaxy, sample.notes.title, sample, sample.notes.unique_title)
+        used = self.context.used_names
+        history, created = create_history_once(self.galaxy, sample.notes.title, sample, sample.notes.unique_title,
+                                               is_unused=used is not None and sample.notes.title not in used)
         if self.tags:
             self.galaxy.put(f"histories/{history}", {"tags": list(dict.fromkeys(self.tags))})
         if not created and not requested:
@@ -181,7 +185,7 @@ class RunningSample:
         if inputs is None:
             assert self.staging
             with sample.step(Stage.UPLOAD):
-                inputs = request.stage(self.staging)
+                inputs = request.stage(self.staging, self.context.described)
                 if self.require_unchanged:
                     self.require_unchanged()
             self._save_hashes({upload.source.path: upload.sha256 for upload in self.staging.uploads}, inputs=inputs)

@@ -16,6 +16,11 @@ from galaxy_api_scripts.datasets.sources import Source
 
 KEY_LENGTH = 10         # characters of a key that set a history's name apart
 NAME_LENGTH = 255       # characters that Galaxy keeps of a name
+NEW_FOR = 300           # seconds in which nobody else puts anything into a new history
+
+# (server, history, `contents` or `invocations`) of what a history that this process has made does not have yet, and when it
+# was made, in seconds of time.monotonic.
+new_histories: dict[tuple[str, str, str], float] = {}
 
 
 @dataclass
@@ -37,6 +42,20 @@ def find_writable_history(galaxy: Galaxy, text: str, user: dict[str, Any]) -> di
     if history.get("user_id", user["id"]) != user["id"] and not user.get("is_admin"):
         raise GalaxyError(f"{label} is another user's: nothing can be added to it", status=403)
     return history
+
+
+def create_history(galaxy: Galaxy, name: str) -> str:
+    """The id of a new history. That there is nothing in it is remembered; see `take_first`."""
+    history = str(galaxy.post("histories", {"name": name})["id"])
+    for kind in ("contents", "invocations"):
+        new_histories[galaxy.base, history, kind] = time.monotonic()
+    return history
+
+
+def take_first(galaxy: Galaxy, history: str, kind: str) -> bool:
+    """Whether a history has no `contents`, or `invocations`, because this process has just made it and asks for the first
+    time, which it does before it makes some: Galaxy need not be asked then."""
+    return time.monotonic() - new_histories.pop((galaxy.base, history, kind), -NEW_FOR) < NEW_FOR
 
 
 @contextlib.contextmanager
@@ -61,7 +80,7 @@ def open_target_history(galaxy: Galaxy, text: str, sources: list[Source], dry_ru
         if is_new:
             earlier = checkpoint.data.get("history")
             if not earlier or galaxy.get(f"histories/{earlier}").get("deleted"):
-                checkpoint.save(durably=True, history=galaxy.post("histories", {"name": text[4:]})["id"])
+                checkpoint.save(durably=True, history=create_history(galaxy, text[4:]))
         yield TargetHistory(checkpoint.data.get("history") or existing, checkpoint)
 
 
@@ -72,7 +91,7 @@ def create_history_if_needed(galaxy: Galaxy, history: str | None, text: str) -> 
     if history:
         yield history
         return
-    new = galaxy.post("histories", {"name": text.removeprefix("new:")})["id"]
+    new = create_history(galaxy, text.removeprefix("new:"))
     try:
         yield new
     except GalaxyError as error:
@@ -82,33 +101,37 @@ def create_history_if_needed(galaxy: Galaxy, history: str | None, text: str) -> 
         raise
 
 
-def create_history_once(galaxy: Galaxy, name: str, notes: Notes, unique: bool = True) -> tuple[str, bool]:
+def create_history_once(galaxy: Galaxy, name: str, notes: Notes, unique: bool = True, is_unused: bool = False
+                        ) -> tuple[str, bool]:
     """The id of the history named `name`, and whether it was made now.
 
     One that an earlier run asked for may still appear; if that makes two, the oldest counts and empty younger ones are
-    deleted. A name that is not `unique` belongs to other histories from before too. The time of the request is noted as
-    `history_requested`. A name is the only thing that Galaxy sets together with making a history (26.1).
+    deleted. A name that is not `unique` belongs to other histories from before too; that one `is_unused` was seen in a list,
+    so it is only looked for once the history is made. The time of the request is noted as `history_requested`. A name is the
+    only thing that Galaxy sets together with making a history (26.1).
     """
     asked, end = notes.data.get("history_requested"), time.monotonic() + SETTLE_SECONDS
     others = notes.data.get("older_histories", [])
-    histories = _histories_named(galaxy, name, others) if unique or asked else []
+    histories = _histories_named(galaxy, name, others) if asked or (unique and not is_unused) else []
     while asked and not histories and time.monotonic() < end:
         time.sleep(2)
         histories = _histories_named(galaxy, name, others)
-    is_new = not histories
-    if is_new:
+    is_new = False
+    if not histories:
         others = [] if unique else [history["id"] for history in _histories_named(galaxy, name, [])]
         notes.save(durably=True, history_requested=time.time(), older_histories=others)
         try:
-            galaxy.post("histories", {"name": name})
+            made = create_history(galaxy, name)
         except GalaxyError as error:
             if not error.lost:
                 notes.save(history_requested=None)
                 raise
+            made = ""
         histories = _histories_named(galaxy, name, others)
         if not histories:
             raise GalaxyError(f"history {name!r}: Galaxy's answer was lost, so it may or may not exist: run the same line "
                               "again", TRY_LATER, lost=True)
+        is_new = histories[0]["id"] == made if made else not is_unused
     for younger in histories[1:]:
         if not younger["count"]:
             galaxy.delete(f"histories/{younger['id']}")
@@ -150,5 +173,7 @@ def parse_legacy_history(text: str) -> str:
 
 def last_hid(galaxy: Galaxy, history: str) -> int:
     """The highest number (hid) of a history's contents, 0 if it is empty: what a request makes gets a higher one."""
+    if take_first(galaxy, history, "contents"):
+        return 0
     last = galaxy.get(f"histories/{history}/contents", {"v": "dev", "keys": "hid", "order": "hid-dsc", "limit": 1})
     return int(last[0]["hid"]) if last else 0

@@ -9,7 +9,7 @@ import contextlib
 import re
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from common import FAILED, MAY_HAVE_ACTED, NON_TERMINAL_DATASET_STATES, TRY_LATER, Galaxy, GalaxyError
@@ -21,13 +21,14 @@ from galaxy_api_scripts.datasets.local_file import LocalFile, require_joinable
 from galaxy_api_scripts.datasets.sources import DATATYPES, Source
 from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, last_hid
 from galaxy_api_scripts.datasets.tus import Session, send_file, upload_checkpoint
-from galaxy_api_scripts.polling import wait_datasets
+from galaxy_api_scripts.polling import wait_datasets, wait_described
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar, state_progress
 from galaxy_api_scripts.transfers import TransferPool
 
 FILES_PER_JOB = 50      # Galaxy 26.1 works on them while the next are sent: 100 files in two jobs are ready before 100 in
                         # one or in four
 BYTES_PER_JOB = 2**30   # a larger file has a job of its own, so that jobs run at the same time
+VERIFY_FIELDS = ["hid", "name", "state", "deleted", "extension", "file_size", "hashes", "misc_info"]
 DURABLE_SIZE = 2**20    # bytes; the notes on larger files survive a power failure
 
 
@@ -356,7 +357,7 @@ def _matches(dataset: dict[str, Any], upload: Upload) -> bool:
 
 def history_datasets(galaxy: Galaxy, history: str, deleted: bool = True) -> list[dict[str, Any]]:
     """All datasets of the history, unless not `deleted` ones, with the fields that tell whether they arrived."""
-    ask = {"v": "dev", "keys": "id,hid,name,state,deleted,extension,file_size,hashes,misc_info"}
+    ask = {"v": "dev", "keys": ",".join(["id", *VERIFY_FIELDS])}
     return [content for content in galaxy.pages(f"histories/{history}/contents", ask)
             if content["history_content_type"] == "dataset" and (deleted or not content["deleted"])]
 
@@ -413,12 +414,15 @@ def _wait_until_terminal(galaxy: Galaxy, history: str, uploads: list[Upload], ti
     if not ids:
         return uploads
     with state_progress("waiting for Galaxy") as on_progress:
-        states = wait_datasets(galaxy, history, ids, timeout, on_progress)
-    datasets = {dataset["id"]: dataset for dataset in history_datasets(galaxy, history)}
+        datasets = wait_described(galaxy, history, ids, VERIFY_FIELDS, timeout, on_progress)
+    if any(upload_problem(replace(upload, dataset={**upload.dataset, **datasets[upload.dataset["id"]]}))
+           for upload in uploads if not upload.problem):
+        now = {dataset["id"]: dataset for dataset in history_datasets(galaxy, history)}     # a hash may come a moment later
+        datasets = {one: {**now[one], "state": dataset["state"]} for one, dataset in datasets.items()}
     for upload in uploads:
         if not upload.problem:
             dataset_id = upload.dataset["id"]
-            upload.dataset = {**upload.dataset, **datasets[dataset_id], "state": states[dataset_id]}
+            upload.dataset = {**upload.dataset, **datasets[dataset_id]}
             upload.problem = upload_problem(upload)
             if upload.source.components and not upload.problem:
                 try:

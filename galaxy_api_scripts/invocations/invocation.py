@@ -11,6 +11,7 @@ from common import FAILED, STILL_RUNNING, TERMINAL_JOB_STATES, Galaxy, GalaxyErr
 from galaxy_api_scripts.checkpoint import Notes, send_once
 from galaxy_api_scripts.datasets.collections import element_datasets
 from galaxy_api_scripts.datasets.download_paths import DownloadItem
+from galaxy_api_scripts.datasets.target_history import take_first
 from galaxy_api_scripts.invocations.job_history import RERUNNABLE_STATES
 from galaxy_api_scripts.invocations.jobs import (
     SUCCESS_STATES,
@@ -27,11 +28,15 @@ from galaxy_api_scripts.invocations.replacements import (
     replace_jobs,
     replace_outputs,
 )
+from galaxy_api_scripts.polling import fetch_datasets
 from galaxy_api_scripts.progress import describe_counts
 
 SCHEDULED_STATES = {"scheduled", "completed"}   # all jobs are made; `completed` (26.1 on) says nothing about their success
 FAILED_INVOCATION_STATES = {"failed", "cancelled"}
+OUTPUT_FIELDS = ["hid", "history_id", "state", "deleted", "purged", "extension", "file_size", "hashes", "misc_blurb"]
 SCHEDULING_PATIENCE = 15    # seconds without a change after which Galaxy makes no more jobs where one has failed
+sole_invocations = set[tuple[str, str]]()       # (server, id) of those that `submit_once` knows to have no duplicate
+known_pauses: dict[tuple[str, str], dict[str, set[str]]] = {}       # {(server, id of a workflow's version): `_pause_steps`}
 
 
 # ------------------------------------------------------------------------------------------------------------ submission
@@ -52,9 +57,14 @@ def submit_once(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: 
     submission; with `instance` in `data`, `workflow_id` is a version's.
 
     For lost answers and `patient` see `send_once`. If there are two invocations then, keep the oldest and cancel the others.
+    One whose answer came, to the first request in a history that this process has made, is among the `sole_invocations`.
     """
+    is_first = False
+
     def prepare() -> dict[str, Any]:
-        newest = next(_list_invocations(galaxy, workflow_id, data, limit=1), None)
+        nonlocal is_first
+        is_first = take_first(galaxy, data["history_id"], "invocations")
+        newest = None if is_first else next(_list_invocations(galaxy, workflow_id, data, limit=1), None)
         return {"known": [newest["id"]] if newest else []}
 
     def find() -> str | None:
@@ -62,8 +72,13 @@ def submit_once(galaxy: Galaxy, workflow_id: str, data: dict[str, Any], record: 
         cancel_duplicates(galaxy, candidates)
         return str(candidates[0]["id"]) if candidates else None
 
-    return send_once(record, "invocation", f"workflow {workflow_id}", find=find, prepare=prepare, patient=patient,
-                     send=lambda: str(submit_invocation(galaxy, workflow_id, data)["id"]))
+    def send() -> str:
+        made = str(submit_invocation(galaxy, workflow_id, data)["id"])
+        if is_first:
+            sole_invocations.add((galaxy.base, made))
+        return made
+
+    return send_once(record, "invocation", f"workflow {workflow_id}", find=find, send=send, prepare=prepare, patient=patient)
 
 
 def newer_invocations(galaxy: Galaxy, workflow_id: str, data: dict[str, Any],
@@ -154,8 +169,10 @@ class InvocationPoller:
             _raise_if_paused(galaxy, invocation, self.pauses)
         if invocation["state"] not in SCHEDULED_STATES or summary["populated_state"] != "ok":
             return None
-        # Jobs that were made between the two requests are only in a new summary.
-        if set(self._with_reruns(galaxy.get(f"{path}/jobs_summary")["states"])) - SUCCESS_STATES:
+        # A summary whose populated_state is ok has all jobs, for Galaxy reads that state before it counts them; but a
+        # subworkflow makes its own, and those that were made between the two requests are only in a new summary.
+        if any(step.get("subworkflow_invocation_id") for step in invocation.get("steps") or []) and \
+                set(self._with_reruns(galaxy.get(f"{path}/jobs_summary")["states"])) - SUCCESS_STATES:
             return None
         return replace_outputs(galaxy, invocation, self.replacements) if self.replacements else invocation
 
@@ -232,12 +249,15 @@ def _failure_message(invocation: dict[str, Any], failed: dict[str, int], job: di
 
 
 def _pause_steps(galaxy: Galaxy, workflow_id: str) -> dict[str, set[str]]:
-    """`{id of a workflow's version: indices of its pauses}` of a workflow and its subworkflows."""
+    """`{id of a workflow's version: indices of its pauses}` of a workflow and its subworkflows; no version ever changes."""
+    if (galaxy.base, workflow_id) in known_pauses:
+        return known_pauses[galaxy.base, workflow_id]
     steps = fetch_workflow_version(galaxy, workflow_id).get("steps") or {}
     pauses = {workflow_id: {index for index, step in steps.items() if step["type"] == "pause"}}
     for step in steps.values():
         if step["type"] == "subworkflow" and step.get("workflow_id"):
             pauses.update(_pause_steps(galaxy, step["workflow_id"]))
+    known_pauses[galaxy.base, workflow_id] = pauses
     return pauses
 
 
@@ -274,9 +294,14 @@ def output_datasets(galaxy: Galaxy, outputs: dict[str, dict[str, str]]) -> dict[
     """The datasets of these `invocation_outputs` by label, named `LABEL`, in collections `LABEL/ELEMENT`; without the
     placeholders of skipped steps."""
     items: dict[str, list[DownloadItem]] = {}
+    ids = list(dict.fromkeys(output["id"] for output in outputs.values() if output["src"] == "hda"))
+    many = dict(fetch_datasets(galaxy, ids, OUTPUT_FIELDS)) if len(ids) > 1 else {}
     for label, output in outputs.items():
         if output["src"] == "hda":
-            members = [DownloadItem({**galaxy.get(f"datasets/{output['id']}"), "name": label})]
+            about = many.get(output["id"]) or galaxy.get(f"datasets/{output['id']}")
+            if isinstance(about, GalaxyError):
+                raise about
+            members = [DownloadItem({**about, "name": label})]
         else:
             elements = galaxy.get(f"dataset_collections/{output['id']}")["elements"]
             members = [DownloadItem(dataset, collection=label, collection_ref=f"hdca:{output['id']}", element=names)

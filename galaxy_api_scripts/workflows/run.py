@@ -128,9 +128,10 @@ class RunRequest:
         staging.forget()
         return invocation
 
-    def stage(self, staging: Staging) -> dict[str, Any]:
+    def stage(self, staging: Staging, *described: dict[str, dict[str, Any]]) -> dict[str, Any]:
         """The inputs as the invocation takes them, once Galaxy has them; see `Staging.stage`."""
-        return staging.stage(self.inputs.values, {index: spec.name for index, spec in self.inputs.specs.items()})
+        names = {index: spec.name for index, spec in self.inputs.specs.items()}
+        return staging.stage(self.inputs.values, names, *described)
 
     def submit(self, galaxy: Galaxy, history: str, inputs: dict[str, Any], record: Notes, patient: bool = True) -> str:
         """Submit the run on the inputs that `stage` returned, unless an earlier process did. Returns the invocation's id, or

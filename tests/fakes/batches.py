@@ -10,7 +10,7 @@ import workflow_batch
 
 import common
 from common import DONE
-from fakes import KEY
+from fakes import KEY, process
 from fakes.galaxy import WORKFLOW, FakeGalaxy
 from galaxy_api_scripts import checkpoint
 from galaxy_api_scripts.batch import ledger, ledger_reader
@@ -65,6 +65,7 @@ class Death:
             raise Killed
 
     def comes(self, after=0, before=0):
+        process.forget()
         self.after, self.before, self.requests, self.changes, self.dead = after, before, 0, 0, False
 
 

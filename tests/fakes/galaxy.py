@@ -198,6 +198,10 @@ class FakeGalaxy(resources.Resources, handover.Handover, LoopbackServer):
         there = [one for one in there if one["appears"] <= self.clock()]
         if ask.get("q") in ("hid-eq", "name-eq"):
             there = [one for one in there if str(one[ask["q"].partition("-")[0]]) == ask["qv"]]
+        if ask.get("q") == "type_id-in":
+            there = [one for one in there if f"{one['history_content_type']}-{one['id']}" in ask["qv"].split(",")]
+            for one in there:
+                self._poll(one)
         if ask.get("q") == "state-in":
             there = [one for one in there if one["history_content_type"] == "dataset" and self._poll(one) in ask["qv"]]
         return [self._shown(one) for one in (there[::-1] if ask.get("order") == "hid-dsc" else there)]

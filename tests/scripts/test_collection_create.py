@@ -100,8 +100,8 @@ def test_what_the_options_say(create, loopback, reads):
 
 
 def test_a_new_history_is_made_last(create, loopback, reads):
-    assert create(["new:Run 12", "x", reads[2]], HISTORY, [], FETCHED) == 0
-    assert [asked.line for asked in loopback.asked[1:]] == ["POST /api/histories", HIDS, "POST /api/tools/fetch"]
+    assert create(["new:Run 12", "x", reads[2]], HISTORY, FETCHED) == 0
+    assert [asked.line for asked in loopback.asked[1:]] == ["POST /api/histories", "POST /api/tools/fetch"]
     assert loopback.asked[1].json == {"name": "Run 12"}
 
 
@@ -213,7 +213,7 @@ def test_a_dry_run(create, loopback, reads, bytes_sent, capsys):
 def test_an_odd_entry_of_a_folder_is_reported(create, loopback, reads, capsys):
     folder = reads[0].rsplit("/", 1)[0]
     os.mkfifo(f"{folder}/pipe")
-    assert create(["--recursive", "--format=value", "--fields=elements", "new:x", "x", folder], HISTORY, [], FETCHED) == 3
+    assert create(["--recursive", "--format=value", "--fields=elements", "new:x", "x", folder], HISTORY, FETCHED) == 3
     out, err = capsys.readouterr()
     assert out == "3\n" and "pipe: not a file" in err
 
@@ -237,10 +237,10 @@ def test_datasets(create, loopback, capsys):
 
 
 def test_datasets_of_another_history(create, loopback):
-    assert create(["new:y", "reads", f"hda:{THREE}"], DATASETS[2], HISTORY, [], MADE) == 0
-    assert [asked.line for asked in loopback.asked[1:]] == [f"GET /api/datasets/{THREE}", "POST /api/histories", HIDS,
+    assert create(["new:y", "reads", f"hda:{THREE}"], DATASETS[2], HISTORY, MADE) == 0
+    assert [asked.line for asked in loopback.asked[1:]] == [f"GET /api/datasets/{THREE}", "POST /api/histories",
                                                             "POST /api/dataset_collections"]
-    assert loopback.asked[4].json["element_identifiers"] == [{"src": "hda", "id": THREE, "name": "a_R1"}]
+    assert loopback.asked[3].json["element_identifiers"] == [{"src": "hda", "id": THREE, "name": "a_R1"}]
 
 
 def test_a_librarys_dataset_is_an_element(create, loopback, capsys):

@@ -23,6 +23,7 @@ def dataset(one, state="ok", **more):
 @pytest.fixture
 def galaxy(requests_mock):
     answers = {"invocations/i": ABOUT, "datasets/d1": dataset("d1"), "datasets/d2": SKIPPED,
+               "datasets": [SKIPPED, dataset("d1")],
                "dataset_collections/c1": {"elements": [
                    {"element_identifier": "s 1", "element_type": "hda", "object": dataset("e1")},
                    {"element_identifier": "s 2", "element_type": "hda", "object": dataset("e2", "error")}]},
@@ -49,6 +50,8 @@ def test_outputs_are_named_by_label_and_sample_without_skipped_and_failed_ones(s
     assert sorted(printed.out.split("\n")) == ["", f"{tmp_path}/out/all/s 1.tabular", f"{tmp_path}/out/sum.tabular"]
     assert printed.err.count("\n") == 1 and "dataset e2 (all/s 2) is in state error" in printed.err
     assert (tmp_path / "out" / "sum.tabular").read_text() == "a\t1"
+    paths = [request.path for request in galaxy.request_history]
+    assert paths.count("/api/datasets") == 1 and "/api/datasets/d1" not in paths
 
 
 def test_only_the_outputs_with_these_labels(script, galaxy, tmp_path, capsys):

@@ -148,11 +148,11 @@ def test_upload_waits_for_the_dataset(script, tus, tmp_path, capsys):
     contents = f"{URL}/api/histories/h/contents"
     datasets = [{"id": "d", "state": "ok", "hid": 1, "name": "a.txt", "deleted": False, "history_content_type": "dataset",
                  "file_size": 3, "hashes": [{"hash_function": "SHA-256", "hash_value": hashlib.sha256(b"abc").hexdigest()}]}]
-    tus.get(contents, [{"json": []}, {"json": []}, {"json": datasets}])
+    tus.get(contents, [{"json": []}, {"json": datasets}])
     tus.get(f"{URL}/api/datasets/d", json={"id": "d", "state": "ok", "extension": "txt"})
     assert script(upload_to_history.main, *line, "--fields=id,state,extension") == 0
     assert capsys.readouterr() == ("d\tok\ttxt\n", "")
-    tus.get(contents, json=datasets)
+    tus.get(contents, json=[{**datasets[0], "state": "running"}])
     assert script(upload_to_history.main, "--timeout=0", *line) == STILL_RUNNING
 
 
@@ -160,7 +160,7 @@ def test_upload_fails_after_the_second_attempt(script, tus, tmp_path, capsys):
     (tmp_path / "a.txt").write_text("abc")
     failed = [{"id": "d", "state": "error", "hid": 1, "name": "a.txt", "deleted": False, "history_content_type": "dataset",
                "file_size": 0, "hashes": [], "misc_info": "hash does not match"}]
-    attempt = [{"json": []}, {"json": []}, {"json": failed}, {"json": failed}]
+    attempt = [{"json": []}, {"json": failed}, {"json": failed}]
     tus.get(f"{URL}/api/histories/h/contents", attempt * 2)
     tus.delete(f"{URL}/api/datasets/d")
     assert script(upload_to_history.main, "--wait", KEY, URL, "h", tmp_path / "a.txt") == FAILED

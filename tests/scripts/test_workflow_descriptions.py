@@ -71,10 +71,12 @@ def listed(number):
 
 
 def test_list_pages_to_the_end(script, galaxy, capsys):
-    galaxy.get(f"{URL}/api/workflows", [{"json": [listed(1), listed(2)]}, {"json": [listed(3)]}, {"json": []}])
+    full = [listed(number) for number in range(1, 501)]
+    galaxy.get(f"{URL}/api/workflows", [{"json": full}, {"json": [listed(501)]}])
     assert script(workflow_list.main, "--format=value", "--fields=id,steps,tags", KEY, URL) == 0
-    assert capsys.readouterr() == ('w1\t1\t["a", "b"]\nw2\t2\t["a", "b"]\nw3\t3\t["a", "b"]\n', "")
-    first = asked(galaxy, "/api/workflows")[0]
+    assert capsys.readouterr() == ("".join(f'w{number}\t{number}\t["a", "b"]\n' for number in range(1, 502)), "")
+    first, second = asked(galaxy, "/api/workflows")
+    assert (first["limit"], second["offset"]) == (["500"], ["500"])
     assert (first["show_shared"], first["show_deleted"], first["sort_by"]) == (["false"], ["false"], ["create_time"])
     # Without a key Galaxy shows published workflows, unless it is asked not to.
     assert "search" not in first and "show_published" not in first

@@ -1,8 +1,9 @@
 import pytest
-from fakes import KEY
+from fakes import KEY, process
 
 from common import FAILED, STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import Checkpoint
+from galaxy_api_scripts.datasets.target_history import create_history
 from galaxy_api_scripts.invocations import invocation as invocation_module
 from galaxy_api_scripts.invocations.replacements import Replacement
 
@@ -37,16 +38,18 @@ def wait(loopback, *answers, timeout=None):
 
 def test_the_wait_ends_when_all_jobs_are_ok_or_skipped(loopback, clock):
     answer = wait(loopback, summary(), invocation("new"), summary(new=2), summary(running=1, ok=1),
-                  summary(ok=1, skipped=1), invocation("ready"), summary(ok=2, skipped=1), invocation("scheduled"),
-                  summary(ok=2, skipped=1))
+                  summary(ok=1, skipped=1), invocation("ready"), summary(ok=2, skipped=1), invocation("scheduled"))
     assert answer["state"] == "scheduled"
-    assert [asked.path.rsplit("/", 1)[-1] for asked in loopback.asked].count("jobs_summary") == 6
+    assert [asked.path.rsplit("/", 1)[-1] for asked in loopback.asked].count("jobs_summary") == 5
+    assert len(loopback.asked) == 8
 
 
-def test_jobs_made_between_two_requests_are_waited_for(loopback, clock):
-    answer = wait(loopback, summary(ok=1), invocation("scheduled"), summary(ok=1, new=1), summary(ok=1, running=1),
-                  summary(ok=2), invocation("completed"), summary(ok=2))
-    assert answer["state"] == "completed"
+def test_jobs_that_a_subworkflow_makes_between_two_requests_are_waited_for(loopback, clock):
+    inner = {"steps": [{"order_index": 1, "state": "scheduled", "subworkflow_invocation_id": "in"}]}
+    answer = wait(loopback, summary(ok=1), invocation("scheduled", **inner), (200, {"version_major": "26.1"}),
+                  summary(ok=1, new=1), summary(ok=1, running=1), summary(ok=2), invocation("completed", **inner),
+                  summary(ok=2))
+    assert answer["state"] == "completed" and len(loopback.asked) == 8
 
 
 def test_a_completed_invocation_with_a_failed_job_fails_and_names_the_job(loopback, clock):
@@ -237,6 +240,33 @@ def test_after_a_lost_answer_the_invocation_is_looked_up(loopback, clock):
     assert [asked.method for asked in loopback.asked].count("POST") == 1
 
 
+def in_a_new_history(loopback):
+    loopback.will((200, {"id": "h"}))
+    assert create_history(Galaxy(KEY, loopback.url), "n") == "h"
+    return len(loopback.asked)
+
+
+def test_the_first_invocation_in_a_new_history_needs_no_look(loopback):
+    before = in_a_new_history(loopback)
+    made, notes = submit(loopback, (200, {"id": "new"}))
+    assert (made, notes["known"]) == ("new", []) and len(loopback.asked) == before + 1
+    assert invocation_module.sole_invocations == {(loopback.url, "new")}
+    submit(loopback, listed("new"), (200, {"id": "second"}), record=Checkpoint(Galaxy(KEY, loopback.url), "other", "other"))
+    assert invocation_module.sole_invocations == {(loopback.url, "new")}
+
+
+def test_after_a_lost_answer_the_first_invocation_in_a_new_history_is_looked_up(loopback, clock):
+    in_a_new_history(loopback)
+    made, _ = submit(loopback, lambda handler: handler.cut(), listed(), listed("new"), with_dataset("new"))
+    assert made == "new" and invocation_module.sole_invocations == set()
+    process.forget()
+    in_a_new_history(loopback)
+    nothing = [listed()] * 17
+    made, _ = submit(loopback, lambda handler: handler.cut(), *nothing, listed(), (200, {"id": "again"}),
+                     record=Checkpoint(Galaxy(KEY, loopback.url), "other", "other"))
+    assert made == "again" and invocation_module.sole_invocations == set()      # the one given up may still appear
+
+
 def test_another_users_invocation_of_that_moment_is_not_adopted(loopback, clock):
     made, _ = submit(loopback, listed(), lambda handler: handler.cut(), listed("theirs"), with_dataset("theirs", "other"),
                     listed("ours", "theirs"), with_dataset("theirs", "other"), with_dataset("ours"))
@@ -318,7 +348,7 @@ def test_fail_fast_ends_with_the_first_failure(loopback, clock):
 def test_while_jobs_move_a_poll_is_one_request(loopback, clock):
     counts = []
     loopback.will(*[unfinished_with(running=count) for count in (500, 400, 300, 200, 100)], summary(ok=500),
-                  invocation("scheduled"), summary(ok=500))
+                  invocation("scheduled"))
     invocation_module.wait_for_invocation(Galaxy(KEY, loopback.url), "i", on_progress=counts.append)
     assert [asked.path for asked in loopback.asked[:6]] == ["/api/invocations/i/jobs_summary"] * 6
     assert counts[0] == {"running": 500} and counts[-1] == {"ok": 500}
@@ -329,9 +359,13 @@ def test_while_many_jobs_are_made_a_poll_is_one_request_too(loopback, clock):
     about = invocation("new", steps=[{"order_index": 0, "state": "scheduled", "action": None}])
     workflow = (200, {"steps": {"0": {"type": "data_input"}, "1": {"type": "tool"}}})
     none = unfinished_with()
-    wait(loopback, none, none, about, workflow, none, none, none, summary(ok=500), invocation("scheduled"), summary(ok=500))
-    assert [asked.path.rsplit("/", 1)[-1] for asked in loopback.asked].count("jobs_summary") == 7
-    assert len(loopback.asked) == 10
+    wait(loopback, none, none, about, workflow, none, none, none, summary(ok=500), invocation("scheduled"))
+    assert [asked.path.rsplit("/", 1)[-1] for asked in loopback.asked].count("jobs_summary") == 6
+    assert len(loopback.asked) == 9
+    invocation_module.known_pauses[loopback.url, "w"] = {"w": set()}       # of another run's
+    before = len(loopback.asked)
+    wait(loopback, none, none, about, none, none, summary(ok=500), invocation("scheduled"))
+    assert len(loopback.asked) == before + 7
 
 
 def test_a_pause_does_not_end_the_wait_before_the_invocation_reaches_it(loopback, clock):

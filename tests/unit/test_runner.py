@@ -12,7 +12,7 @@ import pytest
 from fakes.batches import Batch, Killed, batch, death, server
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, GalaxyError
-from galaxy_api_scripts.batch import ledger, ledger_reader, running_sample, samples, summary
+from galaxy_api_scripts.batch import ledger, ledger_reader, runner, running_sample, samples, summary
 from galaxy_api_scripts.datasets import download
 
 __all__ = ["batch", "death", "server"]      # fixtures
@@ -47,7 +47,7 @@ def test_a_batch_killed_at_any_moment_is_resumed_without_a_second_run(batch, ser
             assert one(*options).sent == []
         except (AssertionError, ValueError) as error:
             raise AssertionError(f"killed {which} {moment}: {error!r}, {server.kinds}") from error
-    assert moment > 40
+    assert moment > 20
 
 
 @pytest.mark.parametrize("late", [0, 5, 25])
@@ -122,6 +122,28 @@ def test_a_lost_ledger_causes_no_second_run(batch, server):
     assert server.histories[empty]["deleted"] and not server.histories[full]["deleted"]
     server.histories[full]["deleted"] = True
     batch.once_each("a", "b")
+
+
+def test_a_lost_ledger_of_many_samples_causes_no_second_run(batch, server, monkeypatch):
+    """Their histories are found in one list, but where the user has too many."""
+    batch.samples("a", "b", "c")
+    batch()
+    for most in (500, 3):
+        monkeypatch.setattr(runner, "MOST_LISTED", most)
+        (batch.folder / "sheet.tsv.ledger").unlink()
+        before = len(server.asked)
+        assert batch().sent == []
+        batch.once_each("a", "b", "c")
+        assert server.kinds[before:].count("GET histories") == 1 + 3
+
+
+def test_histories_that_another_process_makes_meanwhile_are_taken(batch, server):
+    """It has another ledger for the same samples, and its histories are older."""
+    batch.samples("a", "b", "c")
+    server.answers["POST histories"] = [lambda handler: server.post_histories({}, json.loads(handler.read()))] * 3
+    assert batch().sent.count("DELETE history") == 3
+    batch.once_each("a", "b", "c")
+    assert [one["deleted"] for one in server.histories.values()] == [False, True] * 3
 
 
 def test_a_history_that_its_owner_deleted_stays_deleted(batch, server, death):

@@ -5,6 +5,8 @@ from fakes import KEY
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.target_history import (
+    NEW_FOR,
+    create_history,
     create_history_if_needed,
     create_history_once,
     find_writable_history,
@@ -13,6 +15,7 @@ from galaxy_api_scripts.datasets.target_history import (
     open_target_history,
     parse_legacy_history,
     shared_history,
+    take_first,
 )
 
 ME = {"id": "me"}
@@ -103,6 +106,19 @@ def test_a_needed_history_is_deleted_if_nothing_came_of_it(galaxy, loopback, los
         assert history == "h0" and len(loopback.asked) == len(lines)
 
 
+def test_a_new_history_is_known_to_be_empty_until_something_is_put_in(galaxy, loopback, clock):
+    loopback.will((200, {"id": "h1"}), (200, [{"hid": 3}]))
+    history = create_history(galaxy, "n")
+    assert last_hid(galaxy, history) == 0 and len(loopback.asked) == 1
+    assert last_hid(galaxy, history) == 3 and len(loopback.asked) == 2
+    assert not take_first(Galaxy(KEY, loopback.url + "/other"), history, "invocations")
+    assert take_first(galaxy, history, "invocations") and not take_first(galaxy, history, "invocations")
+    loopback.will((200, {"id": "h2"}), (200, [{"hid": 4}]))
+    history = create_history(galaxy, "n")
+    clock.now += NEW_FOR        # somebody may have found it since
+    assert last_hid(galaxy, history) == 4
+
+
 def named(*ids, **about):
     return [{"id": history, "name": "n", "deleted": False, "count": 0, **about} for history in ids]
 
@@ -112,6 +128,19 @@ def test_a_history_is_made_once(galaxy, loopback, notes):
     assert create_history_once(galaxy, "n", notes) == ("h1", True) and posts(loopback) == [{"name": "n"}]
     loopback.will((200, named("h1")))
     assert create_history_once(galaxy, "n", notes) == ("h1", False)
+
+
+def test_a_name_that_no_history_has_in_a_list_is_looked_for_once(galaxy, loopback, notes):
+    loopback.will((200, {"id": "h1"}), (200, named("h1")))
+    assert create_history_once(galaxy, "n", notes, is_unused=True) == ("h1", True) and len(loopback.asked) == 2
+    loopback.will((200, named("h1")))       # whatever the list said: it was asked for
+    assert create_history_once(galaxy, "n", notes, is_unused=True) == ("h1", False)
+
+
+def test_a_history_that_another_process_makes_meanwhile_is_taken(galaxy, loopback, notes):
+    loopback.will((200, {"id": "ours"}), (200, named("theirs", "ours")), (200, None))
+    assert create_history_once(galaxy, "n", notes, is_unused=True) == ("theirs", False)
+    assert loopback.asked[-1].line == "DELETE /api/histories/ours"
 
 
 def test_of_two_histories_the_oldest_counts_and_an_empty_younger_one_goes(galaxy, loopback, notes):

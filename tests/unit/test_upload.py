@@ -751,7 +751,7 @@ def test_with_wait_running_datasets_are_waited_for_before_they_count(wire, held,
     wire.answers[CONTENTS], lists = (200, lambda handler: ends(handler)), wire.answers[CONTENTS][1]
 
     def ends(handler):
-        if "state-in" in handler.path:
+        if "type_id-in" in handler.path:
             held.datasets[0]["state"] = "error"
         return lists(handler)
     assert existing(wire, files, wait=True) == set()
