@@ -100,7 +100,7 @@ class LocalFile:
     def require_unchanged(self) -> None:
         """Raise `GalaxyError` if a file is not as it was at the opening, or no longer the one of that name."""
         for path, before in zip(self.paths, self.stats):
-            with contextlib.suppress(OSError), open(path, "rb", buffering=0) as file:
+            with contextlib.suppress(OSError, GalaxyError), open_file(path) as file:    # not a pipe, whose opening waits
                 file.seek(before.st_size)
                 if not file.read(1) and _is_same(os.fstat(file.fileno()), before):      # those of /proc are longer
                     continue

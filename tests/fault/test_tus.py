@@ -404,11 +404,18 @@ def replaced_by_mv(file):
     os.replace(other, file)
 
 
+def replaced_by_pipe(file):
+    """A pipe that nobody writes to takes its name: to open it would wait for ever."""
+    file.unlink()
+    os.mkfifo(file)
+
+
 @pytest.mark.parametrize("change, words", [
     (lambda file: os.utime(file, ns=(1, 1)), "changed while it was sent"),
     (lambda file: file.write_bytes(os.urandom(SIZE)), "changed while it was sent"),
     (lambda file: os.truncate(file, 150_000), "changed while it was sent"),
-    (lambda file: os.truncate(file, SIZE + 1), "changed while it was sent"), (replaced_by_mv, "changed while it was sent")])
+    (lambda file: os.truncate(file, SIZE + 1), "changed while it was sent"), (replaced_by_mv, "changed while it was sent"),
+    (replaced_by_pipe, "changed while it was sent")])
 def test_a_file_that_changes_meanwhile_becomes_no_dataset(wire, file, change, words):
     with pytest.raises(GalaxyError, match=words) as caught:
         sent(wire, file, total=Changes(lambda: change(file)))
