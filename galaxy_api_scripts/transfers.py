@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 import requests
 from urllib3.exceptions import HTTPError
 
-from common import Answer, GalaxyError, int_option, shared_session
+from common import USAGE, Answer, GalaxyError, int_option, shared_session
 
+MOST_TRANSFERS = 100    # each has three files open, of the 1,024 that a process may have on most systems
 OPEN_FILES = 150        # files of begun batches, each with an open checkpoint; another batch is begun while there are fewer
 OVERLOADED = {429, 503, 504}    # statuses by which a server, or a proxy before it, says that it has too much to do
 T = TypeVar("T")
@@ -28,10 +29,13 @@ _this_thread = threading.local()        # its `limit`, and the seconds `paused`,
 
 
 def transfers_option(args: dict[str, Any]) -> int:
-    """The number that `--transfers` gives, or its older name `--parallel`; a usage error for less than 1."""
-    older = int_option(args, "--parallel", 1) if "--parallel" in args else None
-    number = int_option(args, "--transfers", 1) or 1
-    return number if older is None else older
+    """The number that `--transfers` gives, or its older name `--parallel`; a usage error outside 1 to MOST_TRANSFERS."""
+    number = 1
+    for option in ("--transfers", "--parallel"):
+        number = (int_option(args, option, 1) if option in args else None) or number
+        if number > MOST_TRANSFERS:
+            raise GalaxyError(f"{option}={number}: expected an integer, 1 or more, {MOST_TRANSFERS} at most", USAGE)
+    return number
 
 
 class Stopped(Exception):

@@ -193,7 +193,10 @@ def test_galaxy_makes_addresses_that_lead_through_the_proxy(front, folder):
 
 def test_ids_with_slashes(front, member, run):
     ended = run("display.py", member.key, f"{front.url}/galaxy/api/tools/shed%2Frepos%2Fno%20such")
-    refused(ended, 1, "Could not find tool with id 'shed/repos/no such'")
+    words = "Could not find tool with id 'shed/repos/no such'"
+    if member.look("version")["version_major"] == "25.1":       # which fails over each tool that it does not have
+        words = "Uncaught exception in exposed API method"
+    refused(ended, 1, words)
 
 
 def test_the_certificate(front, member, folder):

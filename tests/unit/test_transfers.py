@@ -314,7 +314,8 @@ def test_the_older_name_of_the_option_counts(args, number):
 
 
 @pytest.mark.parametrize("args, words", [
-    ({"--transfers": "0"}, "--transfers=0"), ({"--transfers": "4", "--parallel": "0"}, "--parallel=0"),
+    ({"--transfers": "0"}, "--transfers=0"), ({"--transfers": "101"}, "--transfers=101"),
+    ({"--transfers": "4", "--parallel": "0"}, "--parallel=0"),
     ({"--transfers": "x", "--parallel": "2"}, "--transfers=x")])
 def test_a_number_that_is_none_is_refused(args, words):
     with pytest.raises(GalaxyError, match=f"{words}: expected an integer, 1 or more") as caught:
