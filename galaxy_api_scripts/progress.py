@@ -118,6 +118,9 @@ class _LinesAbove(io.TextIOBase):
         """Write what has no end of its line."""
         self.terminal.write("".join(self.begun.values()))
 
+    def __del__(self) -> None:
+        """Leave the terminal alone, which may be closed by now; a TextIOBase would flush it."""
+
 
 @contextmanager
 def state_progress(name: str, counts: dict[str, int] | None = None) -> Iterator[Callable[[Mapping[str, int]], None]]:

@@ -1,5 +1,6 @@
 """The page on many samples: what it shows, that it is safe, loads nothing and stays small; what Galaxy is asked for it."""
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -152,7 +153,8 @@ def test_of_very_many_the_oldest_that_ended_well_are_left_out(path, monkeypatch)
     write_ledger(path, 50, failed=.2)
     page = Page(a_page(path))
     assert "30 older samples are not shown" in page.text and page.tags.count("tr") == 20 + 1 + 4 + 6
-    failed = [name for name, state in sqlite3.connect(path).execute("SELECT name, state FROM units") if state == "failed"]
+    with closing(sqlite3.connect(path)) as ledger:
+        failed = [name for name, in ledger.execute("SELECT name FROM units WHERE state = 'failed'")]
     assert failed and all(name in page.text for name in failed) and "NX26-0050" in page.text
 
 

@@ -7,6 +7,7 @@ from fakes.handover import COLLEAGUES, MINE
 from common import DONE, FAILED, SOME_FAILED, USAGE
 from galaxy_api_scripts.batch import ledger_reader
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")     # see `death`
 __all__ = ["batch", "death", "server"]      # fixtures
 ANN = next(iter(COLLEAGUES.values()))
 

@@ -228,12 +228,14 @@ def test_few_batches_are_begun_before_the_first_is_finished():
 
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_an_error_is_raised_once_and_no_other_transfer_begins(at_once):
-    begun, main = [], threading.get_ident()
+    begun, main, ended = [], threading.get_ident(), threading.Semaphore(0)
 
     def work(item):
         begun.append(item)
         if item == 3:
+            assert all(ended.acquire(timeout=WAIT) for _ in range(3))
             raise GalaxyError("the server is away")
+        ended.release()
         return item
     finished = []
     with pytest.raises(GalaxyError, match="the server is away") as caught, TransferPool(at_once) as pool:
