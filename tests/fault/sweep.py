@@ -387,10 +387,12 @@ def work(tasks, pipe):
 
 def results(tasks, workers):
     """Yield what each run came to."""
-    pipes = []
+    pipes, processes = [], []
     for number in range(workers):
         ours, its = multiprocessing.Pipe(duplex=False)
-        multiprocessing.get_context("fork").Process(target=work, args=(tasks[number::workers], its), daemon=True).start()
+        processes.append(multiprocessing.get_context("fork").Process(target=work, args=(tasks[number::workers], its),
+                                                                     daemon=True))
+        processes[-1].start()
         its.close()
         pipes.append(ours)
     while pipes:
@@ -403,6 +405,8 @@ def results(tasks, workers):
                 pipes.remove(pipe)
             else:
                 yield result
+    for process in processes:       # each takes its folder away
+        process.join()
 
 
 def place_of(name):
