@@ -22,7 +22,8 @@ from galaxy_api_scripts.files import open_locked, state_folder
 
 KEEP_SECONDS = 8 * 86400    # of a checkpoint; an upload session lives for 5 days (Galaxy 26.1)
 SETTLE_SECONDS = 30         # after which Galaxy has surely done what a vanished client asked for; they are counted in the
-                            # process that looks for it, since the clock may have been put back or forward meanwhile
+                            # process that looks for it, since the clock may have been put back or forward meanwhile, but
+                            # for `find_sent`, which counts from the time that is noted
 MAX_REQUESTS = 3            # where each answer is lost and what was asked for does not appear
 
 

@@ -29,10 +29,9 @@ from galaxy_api_scripts.invocations.jobs import (
     first_failures,
     job_metrics,
     list_detailed_steps,
-    metrics_of_job,
     step_totals,
 )
-from galaxy_api_scripts.invocations.replacements import find_replacements, replace_jobs, replace_outputs
+from galaxy_api_scripts.invocations.replacements import find_replacements, replace_failed
 from galaxy_api_scripts.polling import fetch_datasets
 
 TABLE = "CREATE TABLE IF NOT EXISTS facts (unit TEXT PRIMARY KEY, asked_for TEXT NOT NULL, content TEXT NOT NULL)"
@@ -114,14 +113,13 @@ class FactsGatherer:
         galaxy, invocation_id = self.galaxy, str(sample.invocation)
         invocation = fetch_detailed(galaxy, invocation_id)
         steps = list_detailed_steps(galaxy, invocation, self._workflows)
-        replacements = find_replacements(galaxy, invocation, sent_reruns(sample)) if sample.notes.rerun else {}
-        if replacements:
-            steps, invocation = replace_jobs(steps, replacements), replace_outputs(galaxy, invocation, replacements)
+        replacements = find_replacements(galaxy, invocation, sent_reruns(sample), steps) if sample.notes.rerun else {}
+        invocation, steps, of_reruns = replace_failed(galaxy, invocation, steps, replacements)
         jobs = [job for step in steps for job in step["jobs"]]
         metrics = {}
         if len(jobs) <= MAX_MEASURED_JOBS or releases.supports(galaxy, releases.INVOCATION_METRICS):
             metrics = job_metrics(galaxy, invocation_id, [job["id"] for job in jobs])
-        metrics.update({one.rerun["id"]: metrics_of_job(galaxy, one.rerun["id"]) for one in replacements.values()})
+        metrics.update(of_reruns)
         for job in jobs:
             job.update(metrics.get(job["id"], NO_METRICS))
         failures = first_failures(galaxy, invocation, 1, steps) if any(

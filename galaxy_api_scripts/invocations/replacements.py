@@ -29,9 +29,8 @@ def load_run(galaxy: Galaxy, invocation_id: str) -> tuple[dict[str, Any], dict[s
     steps = list_steps(galaxy, invocation, workflow)
     metrics = job_metrics(galaxy, invocation_id, [job["id"] for step in steps for job in step["jobs"]])
     replacements = find_replacements(galaxy, invocation, steps=steps)
-    if replacements:
-        steps, invocation = replace_jobs(steps, replacements), replace_outputs(galaxy, invocation, replacements)
-        metrics.update({one.rerun["id"]: metrics_of_job(galaxy, one.rerun["id"]) for one in replacements.values()})
+    invocation, steps, of_reruns = replace_failed(galaxy, invocation, steps, replacements)
+    metrics.update(of_reruns)
     for step in steps:
         for job in step["jobs"]:
             job.update(metrics.get(job["id"], NO_METRICS))
@@ -64,6 +63,17 @@ def count_replaced(states: dict[str, int], replacements: Iterable[Replacement]) 
         counts[one.state] -= 1
         counts[one.rerun["state"]] += 1
     return dict(+counts)
+
+
+def replace_failed(galaxy: Galaxy, invocation: dict[str, Any], steps: list[dict[str, Any]],
+                   replacements: dict[str, Replacement]
+                   ) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, dict[str, int | None]]]:
+    """The invocation and its steps (`list_steps`) with reruns and their outputs in place of what had failed, and the reruns'
+    `job_metrics`, which the invocation's own leave out. Without `replacements` nothing is asked or changed."""
+    if not replacements:
+        return invocation, steps, {}
+    metrics = {one.rerun["id"]: metrics_of_job(galaxy, one.rerun["id"]) for one in replacements.values()}
+    return replace_outputs(galaxy, invocation, replacements), replace_jobs(steps, replacements), metrics
 
 
 def replace_jobs(steps: list[dict[str, Any]], replacements: dict[str, Replacement]) -> list[dict[str, Any]]:
