@@ -39,6 +39,7 @@ from galaxy_api_scripts.datasets.local_file import open_file
 from galaxy_api_scripts.files import check_writable, safe_name
 from galaxy_api_scripts.polling import wait_jobs
 from galaxy_api_scripts.progress import progress_bar
+from galaxy_api_scripts.rate_limit import current_rate_limit
 
 # The archives that Galaxy 26.1 both exports and imports, with the endings of their file names. Its bags fail.
 ARCHIVE_TYPES = {"tgz": ".tgz", "tar.gz": ".gz", "tar": ".tar", "rocrate.zip": ".zip"}
@@ -341,13 +342,14 @@ class ArchiveForm:
     def __len__(self) -> int:
         return len(self.head) + self.archive.stamp[0] + len(self.tail)
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[bytes | memoryview]:
         self.bar.update(-self.bar.n)
         with open(self.archive.path, "rb") as file:
             yield self.head
             while block := file.read(BLOCK):
-                yield block
-                self.bar.update(len(block))
+                for part in current_rate_limit().slices(memoryview(block)):
+                    yield part
+                    self.bar.update(len(part))
             is_there = os.path.exists(file.name) and os.path.samestat(os.stat(file.name), os.fstat(file.fileno()))
             if not is_there or _stamp(file) != self.archive.stamp:
                 raise GalaxyError(f"{self.archive.path}: changed while it was sent, so nothing is imported")

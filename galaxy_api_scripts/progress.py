@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES, format_line, one_line, script_name
+from galaxy_api_scripts.rate_limit import waited_seconds
 from galaxy_api_scripts.transfers import paused_seconds
 
 STALL_TIMEOUT = 600     # seconds without progress after which a transfer is given up
@@ -163,8 +164,14 @@ class _Bar:
                     bar.update(count)
 
 
+def _active_time() -> float:
+    """A clock that stands still while this thread's transfers may move nothing."""
+    return time.monotonic() - paused_seconds() - waited_seconds()
+
+
 class StallClock:
-    """How long a transfer has made no progress, its pauses left out, and how often it has failed since its last progress."""
+    """How long a transfer has made no progress, its pauses and its waits for `--limit-rate` left out, and how often it has
+    failed since its last progress."""
 
     def __init__(self, timeout: float):
         self.timeout, self.moved = timeout, 0       # seconds; bytes since the last progress
@@ -174,11 +181,11 @@ class StallClock:
         """Note that `size` more bytes have gone over."""
         self.moved += size
         if self.moved >= MIN_PROGRESS:
-            self.last_progress, self.failures, self.moved = time.monotonic() - paused_seconds(), 0, 0
+            self.last_progress, self.failures, self.moved = _active_time(), 0, 0
 
     def seconds_left(self) -> float:
         """Seconds until the transfer has stalled for too long; 0 at least."""
-        return max(self.timeout - (time.monotonic() - paused_seconds() - self.last_progress), 0)
+        return max(self.timeout - (_active_time() - self.last_progress), 0)
 
     def patience_left(self) -> float:
         """Seconds in which to try again, fewer than `seconds_left` where $GALAXY_RETRY_MAX says so; 0 at least."""

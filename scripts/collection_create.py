@@ -24,6 +24,7 @@ Options:
   --deferred         let Galaxy note the URLs only, and fetch the bytes for each job that reads them
   --tag=TAG          a tag for the collection; may be repeated
   --transfers=N      transfer this many files at once, fewer while the server is overloaded  [default: 4]
+  --limit-rate=RATE  at most this many bytes a second, all transfers together: 500K, 20M, 1G
   --wait             wait until Galaxy has all in state ok, and compare the files' sizes and hashes
   --timeout=SECONDS  stop waiting after this many seconds in all
   -n, --dry-run      show what would be done, change nothing
@@ -94,6 +95,7 @@ from galaxy_api_scripts.datasets.target_history import create_history_if_needed,
 from galaxy_api_scripts.datasets.tus import forget_upload, upload_file
 from galaxy_api_scripts.datasets.upload import post_fetch
 from galaxy_api_scripts.libraries.contents import resolve_library_paths
+from galaxy_api_scripts.rate_limit import limit_rate
 from galaxy_api_scripts.transfers import TransferPool, transfers_option
 
 
@@ -101,13 +103,13 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     collection_type, name, texts, ext = args["--type"], args["NAME"], args["SOURCE"], args["--ext"] or ""
     timeout, output, tags = int_option(args, "--timeout"), output_options(args), [parse_tag(tag) for tag in args["--tag"]]
-    transfers = transfers_option(args)
+    limit_rate(args)
     if not is_arrangeable(collection_type):
         raise GalaxyError(f"--type={collection_type}: expected {', '.join(COLLECTION_TYPES[:-1])} or {COLLECTION_TYPES[-1]}",
                           USAGE)
     if not name.strip():
         raise GalaxyError("NAME is empty: is a variable unset?", USAGE)
-    ids = dataset_ids(texts)
+    ids, transfers = dataset_ids(texts), transfers_option(args)
     sources, complaints = find_sources(args, ids)
     elements = {} if ids else arrange_elements(collection_type, [
         ElementSource(os.path.basename(source.name), source.path, source) for source in sources])

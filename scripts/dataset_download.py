@@ -17,6 +17,7 @@ Options:
                            unless given {name}.{ext}, and {collection}/{element}.{ext} in a collection
   --transfers=N            transfer this many files at once, fewer while the server is overloaded  [default: 4]
   --parallel=N             the older name of --transfers, which counts if both are given
+  --limit-rate=RATE        at most this many bytes a second, all transfers together: 500K, 20M, 1G
   --verify                 let Galaxy compute a hash that it lacks, and compare files that are there already too
   --no-verify              keep what comes even if Galaxy's hash of it is another one
   --force                  replace files of the same name that this script did not download
@@ -38,6 +39,7 @@ from galaxy_api_scripts.datasets.download_paths import parse_name_template
 from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.libraries.contents import resolve_library_paths
 from galaxy_api_scripts.progress import date_lines, enable_bars
+from galaxy_api_scripts.rate_limit import limit_rate
 from galaxy_api_scripts.transfers import transfers_option
 
 
@@ -46,6 +48,7 @@ def main(argv=None):
     date_lines(args["--to"])
     transfers, stall = transfers_option(args), int_option(args, "--stall-timeout", 1)
     template = parse_name_template(args["--name"])
+    limit_rate(args)
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 

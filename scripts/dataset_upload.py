@@ -26,6 +26,7 @@ Options:
   --skip-existing          leave out what the history has already, by name and size
   --wait                   wait until Galaxy has all in state ok, compare sizes and hashes, and send once more what is wrong
   --transfers=N            transfer this many files at once, fewer while the server is overloaded  [default: 4]
+  --limit-rate=RATE        at most this many bytes a second, all transfers together: 500K, 20M, 1G
   --no-hash                send no SHA-256, so that only the size is compared
   -n, --dry-run            show what would be done, change nothing
   --timeout=SECONDS        stop waiting after this many seconds in all
@@ -74,6 +75,7 @@ from galaxy_api_scripts.datasets.upload import (
     verify_uploads,
 )
 from galaxy_api_scripts.progress import date_lines, enable_bars
+from galaxy_api_scripts.rate_limit import limit_rate
 from galaxy_api_scripts.transfers import transfers_option
 
 FIELDS = ["id", "hid", "name", "extension", "state", "size", "history_id"]
@@ -83,11 +85,11 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     date_lines(args["HISTORY"])
     texts, name, ext = args["SOURCE"], args["--name"], args["--ext"] or ""
-    lanes = parse_lanes(args["--lanes"], args["--together"], "separate")
+    lanes, output = parse_lanes(args["--lanes"], args["--together"], "separate"), output_options(args, FIELDS)
     dry_run, wait, timeout = args["--dry-run"], args["--wait"], int_option(args, "--timeout", 1)
-    output = output_options(args, FIELDS)
     settings = UploadSettings(args["--dbkey"], [parse_tag(tag) for tag in args["--tag"]], not args["--no-hash"],
                               int_option(args, "--stall-timeout", 1), transfers_option(args))
+    limit_rate(args)
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 

@@ -30,6 +30,7 @@ Options:
   --once              submit what is complete, download what has finished, and end: for cron; else watch for ever
   --pause=SECONDS     between two scans of the folder  [default: 30]
   --max-running=N     units under way at once  [default: 10]
+  --limit-rate=RATE   at most this many bytes a second, all transfers together: 500K, 20M, 1G
   --retry-failed      try units again that failed before and are still there: only their failed jobs, in place, where
                       that is enough
   --retry=HOW         the same (jobs), or in a new run (run)

@@ -15,6 +15,7 @@ Options:
   --hidden           include the contents of hidden datasets; without it only of those that are in collections
   --deleted          include the contents of deleted datasets that are not purged
   --no-files         include no contents at all
+  --limit-rate=RATE  at most this many bytes a second, all transfers together: 500K, 20M, 1G
   --timeout=SECONDS  stop waiting after this many seconds in all
   --force            overwrite an existing file
   -h, --help         show this help
@@ -42,6 +43,7 @@ from galaxy_api_scripts.histories import (
     request_history_export,
     resolve_archive_path,
 )
+from galaxy_api_scripts.rate_limit import limit_rate
 
 
 def main(argv=None):
@@ -52,6 +54,7 @@ def main(argv=None):
         raise GalaxyError(f"--archive={kind}: expected one of {', '.join(ARCHIVE_TYPES)}", USAGE)
     payload = {"model_store_format": kind, "include_files": not args["--no-files"],
                "include_hidden": args["--hidden"], "include_deleted": args["--deleted"]}
+    limit_rate(args)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     history = galaxy.resolve("histories", args["HISTORY"])

@@ -11,6 +11,7 @@ Arguments:
 
 Options:
   --name=NAME        the history's name; by default Galaxy's: "imported from archive: ..."
+  --limit-rate=RATE  at most this many bytes a second, all transfers together: 500K, 20M, 1G
   --timeout=SECONDS  stop waiting after this many seconds in all
   --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
   --fields=NAMES     only these fields, separated by commas  [default: id,name]
@@ -35,12 +36,14 @@ from pathlib import Path
 from common import UNATTENDED, USAGE, Galaxy, GalaxyError, arguments, int_option, output_options, run, show
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.histories import kept_until_finished, read_archive, start_import, wait_for_import
+from galaxy_api_scripts.rate_limit import limit_rate
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     file, name, timeout = args["FILE"], args["--name"], int_option(args, "--timeout")
     output = output_options(args)
+    limit_rate(args)
     if not file:
         raise GalaxyError("FILE is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)

@@ -15,6 +15,7 @@ Options:
   --verify                 compare the bytes with Galaxy's hashes, which Galaxy computes where it has none
   --transfers=N            transfer this many files at once, fewer while the server is overloaded  [default: 4]
   --parallel=N             the older name of --transfers, which counts if both are given
+  --limit-rate=RATE        at most this many bytes a second, all transfers together: 500K, 20M, 1G
   --force                  replace files that exist
   --stall-timeout=SECONDS  give up when nothing has moved for this many seconds  [default: 600]
   -q, --quiet              no progress, only results and errors
@@ -34,6 +35,7 @@ from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.invocations.invocation import invocation_outputs, output_datasets, parse_labels
 from galaxy_api_scripts.invocations.replacements import find_replacements, replace_outputs
 from galaxy_api_scripts.progress import enable_bars
+from galaxy_api_scripts.rate_limit import limit_rate
 from galaxy_api_scripts.transfers import transfers_option
 
 
@@ -41,6 +43,7 @@ def main(argv=None):
     args = arguments(__doc__, argv)
     invocation_id, labels = parse_id(args["INVOCATION"], "INVOCATION"), parse_labels(args["--outputs"])
     transfers, stall = transfers_option(args), int_option(args, "--stall-timeout", 1)
+    limit_rate(args)
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 

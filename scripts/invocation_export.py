@@ -15,6 +15,7 @@ Options:
                      what the ending of FILE says: .zip, .json, .md or .pdf
   --hidden           in an RO-Crate, the contents of hidden datasets too
   --no-files         in an RO-Crate, no contents of datasets
+  --limit-rate=RATE  at most this many bytes a second, all transfers together: 500K, 20M, 1G
   --timeout=SECONDS  stop waiting after this many seconds in all
   --force            replace a file that exists
   -h, --help         show this help
@@ -42,6 +43,7 @@ from galaxy_api_scripts.histories import (
 )
 from galaxy_api_scripts.invocations.jobs import fetch_workflow_version, is_finished
 from galaxy_api_scripts.invocations.report import write_report
+from galaxy_api_scripts.rate_limit import limit_rate
 
 STORE_FORMATS = {"rocrate": "rocrate.zip", "bco": "bco.json"}      # the styles of `--style`, as Galaxy calls them
 STYLES_BY_ENDING = {".zip": "rocrate", ".json": "bco", ".md": "report", ".pdf": "report"}
@@ -54,6 +56,7 @@ def main(argv=None):
     if style not in (*STORE_FORMATS, "report"):
         raise GalaxyError(f"--style={style}: expected {', '.join(STORE_FORMATS)} or report" if style else
                           f"--to={file}: the name's ending does not tell the style: add --style", USAGE)
+    limit_rate(args)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     invocation = galaxy.get(f"invocations/{invocation_id}")

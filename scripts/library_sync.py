@@ -15,6 +15,7 @@ Options:
   --delete           delete what is in the library's folder and not in FOLDER; without it that is only counted
   --verify           compare the contents of all files, too, which reads them
   --transfers=N      transfer this many files at once, fewer while the server is overloaded  [default: 4]
+  --limit-rate=RATE  at most this many bytes a second, all transfers together: 500K, 20M, 1G
   -n, --dry-run      show what would be done, change nothing
   -q, --quiet        no progress, only results and errors
   --timeout=SECONDS  stop waiting after this many seconds in all
@@ -67,6 +68,7 @@ from galaxy_api_scripts.libraries.sync_plan import KEEP, LEAVE
 from galaxy_api_scripts.libraries.sync_state import SyncState
 from galaxy_api_scripts.libraries.uploads import exclusive_run
 from galaxy_api_scripts.progress import date_lines, enable_bars, printable_name
+from galaxy_api_scripts.rate_limit import limit_rate
 from galaxy_api_scripts.transfers import transfers_option
 
 FIELDS = ["action", "path", "size", "why"]
@@ -78,6 +80,7 @@ def main(argv=None):
     name, folder, target = args["LIBRARY"], args["FOLDER"], parse_target(args["--to"])
     verify, delete, dry_run, quiet = args["--verify"], args["--delete"], args["--dry-run"], args["--quiet"]
     timeout, output, transfers = int_option(args, "--timeout"), output_options(args, FIELDS), transfers_option(args)
+    limit_rate(args)
     if not name.strip() or not folder:
         raise GalaxyError(f"{'FOLDER' if name.strip() else 'LIBRARY'} is empty: is a variable unset?", USAGE)
     tree = scan_tree(os.path.abspath(folder))

@@ -13,6 +13,7 @@ Options:
                        paths, which takes an administrator's key and allow_path_paste in its galaxy.yml
   --link               the server links to the files and does not copy them; they must stay in place and unchanged: a file
                        that changes changes its dataset
+  --limit-rate=RATE    at most this many bytes a second, all transfers together: 500K, 20M, 1G
   -n, --dry-run        show what would be done, change nothing
   -q, --quiet          no progress and no line for an uploaded file, only errors
   --timeout=SECONDS    stop waiting after this many seconds in all
@@ -68,6 +69,7 @@ from galaxy_api_scripts.libraries.contents import (
 from galaxy_api_scripts.libraries.local_tree import CHANGED_MESSAGE, file_error
 from galaxy_api_scripts.libraries.uploads import BATCH_BYTES, LibraryUploads, check_uploads, exclusive_run
 from galaxy_api_scripts.progress import enable_bars
+from galaxy_api_scripts.rate_limit import limit_rate
 
 
 @dataclass
@@ -94,6 +96,7 @@ def main(argv=None):
         parse_id(folder, "--folder", is_folder=True)
     send, link, quiet = args["--nonlocal"], args["--link"], args["--quiet"]
     dry_run, timeout = args["--dry-run"], int_option(args, "--timeout")
+    limit_rate(args)
     enable_bars(not quiet)
     galaxy = Galaxy(args["--api"], args["--url"], patience=UNATTENDED)
     if send and link:

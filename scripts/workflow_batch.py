@@ -23,6 +23,7 @@ Options:
   --as-collection       one run for all rows, mapped over a list of the samples
   --history=HISTORY     one history for all rows: an id, an exact name, or new:NAME; by default each row has its own
   --max-running=N       samples under way at once  [default: 10]
+  --limit-rate=RATE     at most this many bytes a second, all transfers together: 500K, 20M, 1G
   --param=PARAM         STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, STEP/STEP in a subworkflow,
                         or a tool's id; may be repeated
   --deferred            let Galaxy note the URLs only, and fetch the bytes for each job that reads them

@@ -27,6 +27,7 @@ Options:
   --allow-corrections   let Galaxy fill in values that steps of the workflow lack
   --on-complete=WHAT    what Galaxy (26.0 or later) does at the end: notify, or the address of a file source to export to
   --transfers=N         transfer this many files at once, fewer while the server is overloaded  [default: 4]
+  --limit-rate=RATE     at most this many bytes a second, all transfers together: 500K, 20M, 1G
   --wait                accepted for compatibility: waiting is the default
   --no-wait             exit as soon as Galaxy has accepted the run
   --timeout=SECONDS     stop waiting after this many seconds in all
@@ -83,6 +84,7 @@ from galaxy_api_scripts.invocations.invocation import (
 from galaxy_api_scripts.invocations.report import report_kind, write_report
 from galaxy_api_scripts.polling import countdown
 from galaxy_api_scripts.progress import enable_bars, state_progress
+from galaxy_api_scripts.rate_limit import limit_rate
 from galaxy_api_scripts.transfers import transfers_option
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.run import (
@@ -103,6 +105,7 @@ def main(argv=None):
     fields = INVOCATION_FIELDS if args["--no-wait"] else [*OUTPUT_FIELDS, "path"] if to else OUTPUT_FIELDS
     output = output_options(args, fields)
     (labels, checks, tags), transfers = check_options(args), transfers_option(args)
+    limit_rate(args)
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 

@@ -17,6 +17,7 @@ from galaxy_api_scripts.datasets.target_history import name_with_key
 from galaxy_api_scripts.files import prepare_folder
 from galaxy_api_scripts.invocations.invocation import parse_labels
 from galaxy_api_scripts.progress import date_lines, enable_bars
+from galaxy_api_scripts.rate_limit import limit_rate
 from galaxy_api_scripts.sharing import parse_audience
 from galaxy_api_scripts.workflows.definition import resolve_workflow
 from galaxy_api_scripts.workflows.run import (
@@ -49,6 +50,7 @@ class BatchSession:
         if self.retry not in (None, "jobs", "run"):
             raise GalaxyError(f"--retry={self.retry}: expected jobs or run", USAGE)
         self.lanes, self.is_new_ledger = parse_lanes(args["--lanes"], args["--together"]), False
+        limit_rate(args)
         self.parameters = [parse_step_parameter(parameter) for parameter in args["--param"]]
 
     def connect(self) -> Galaxy:

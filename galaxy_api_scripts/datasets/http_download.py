@@ -20,6 +20,7 @@ from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.hashing import BLOCK_SIZE, StreamHash
 from galaxy_api_scripts.files import open_parent, publish
 from galaxy_api_scripts.progress import STALL_TIMEOUT, StallClock, progress_bar
+from galaxy_api_scripts.rate_limit import current_rate_limit
 from galaxy_api_scripts.transfers import record_trouble
 
 CHUNK_SIZE = 64 * 2**10     # bytes of an answer read at a time: what came of one before a cut is lost
@@ -143,8 +144,10 @@ class _Download:
                 self.hash_earlier_bytes()
                 # `read1` hands over what has come; urllib3 1 has none, and waits for a whole chunk.
                 read = getattr(answer.raw, "read1", answer.raw.read)
-                while chunk := read(CHUNK_SIZE, decode_content=True):
+                limit = current_rate_limit()
+                while chunk := read(limit.slice_size(CHUNK_SIZE), decode_content=True):
                     self.store(chunk)
+                    limit.take(len(chunk))
             if self.offset < size:      # urllib3 1 does not tell a cut from an end
                 raise GalaxyError(f"{self.offset} of {size} bytes came", TRY_LATER)
             return True

@@ -22,6 +22,7 @@ from galaxy_api_scripts.checkpoint import Checkpoint, Notes
 from galaxy_api_scripts.datasets.hashing import BLOCK_SIZE, BUFFER_COUNT, StreamHash, hash_entry
 from galaxy_api_scripts.datasets.local_file import LocalFile
 from galaxy_api_scripts.progress import STALL_TIMEOUT, StallClock, printable_name, progress_bar
+from galaxy_api_scripts.rate_limit import current_rate_limit
 from galaxy_api_scripts.transfers import require_not_stopped, timed_out
 
 MAX_PIECE = 512 * 2**20     # bytes a request: each costs Galaxy 26.1 some 10 ms; what arrived before a cut stays,
@@ -116,7 +117,7 @@ class _Upload:
         self.buffers = itertools.cycle([memoryview(bytearray(min(BLOCK_SIZE, size or 1))) for _ in range(BUFFER_COUNT)])
         self.session, self.offset = "", 0       # "": none yet; the bytes that the server has
         self.sessions_created = 0
-        self.piece_size, self.largest_piece = MAX_PIECE, MAX_PIECE
+        self.piece_size = self.largest_piece = current_rate_limit().piece_size(MIN_PIECE, MAX_PIECE)
         self.pieces_in_a_row = 0                # pieces that got through without trouble
 
     def complete_session(self) -> str:
@@ -160,7 +161,7 @@ class _Upload:
         if not re.fullmatch(r"[\w-]+", session):
             raise GalaxyError(f"{self.galaxy.base} named no upload session: does a proxy drop the Location header?")
         self.session, self.offset, self.sessions_created = session, 0, self.sessions_created + 1
-        if self.size > SMALL_FILE:
+        if self.size > min(SMALL_FILE, self.largest_piece):
             self.checkpoint.save(durably=True, session=session)
         if first and ("Upload-Offset" in answer.headers or self.ask_offset() != 0
                       or not releases.learn_lacking(self.galaxy, releases.FIRST_BYTES)):
@@ -280,6 +281,7 @@ class _Piece:
             if not size:
                 raise GalaxyError(f"{file.name}: became shorter while it was sent")
             self.upload.digest.feed(offset, buffer[:size])
-            offset += size
-            yield buffer[:size]
-            bar.update(offset - bar.n)
+            for part in current_rate_limit().slices(buffer[:size]):
+                yield part
+                offset += len(part)
+                bar.update(offset - bar.n)

@@ -73,10 +73,10 @@ def entries(place, **more):
     for line in "".join(blocks(CRON, "crontab")).splitlines():
         when = re.match(r"(\S+\s+){4}\S+\s+(?=\S)", line)
         if when and "=" not in line.split()[0]:
-            assert all(re.fullmatch(r"[0-9*/]+", field) for field in when.group().split())
+            assert all(re.fullmatch(r"[0-9*/,-]+", field) for field in when.group().split())
             command = line[when.end():]
-            found[command.split()[0]] = place.ours(command, **more)
-    assert len(found) == 8
+            found[command.split()[0] + " by day" * ("--limit-rate" in command)] = place.ours(command, **more)
+    assert len(found) == 9
     return found
 
 
@@ -117,6 +117,11 @@ def test_the_crontab(admin, place):
     minutes_go_by(place.book)
     visits(place, lines["folder_watch.py"])
     assert names(place.data / "drop") == [] and names(place.data / "done") == ["a.tsv"]
+    (place.data / "drop" / "day.tsv").write_text("d\t5\n")
+    silent(place.shell(lines["folder_watch.py by day"]), 0)
+    minutes_go_by(place.book)
+    visits(place, lines["folder_watch.py by day"])
+    assert names(place.data / "done") == ["a.tsv", "day.tsv"]
     visits(place, lines["workflow_batch.py"])
     _, row = (place.root / "home" / "me" / "log" / "batch.log").read_text().splitlines()       # below its heading
     assert row.split("\t")[:2] == ["x", "ok"]

@@ -21,6 +21,7 @@ SHARED = {
     "--stall-timeout=SECONDS": "give up when nothing has moved for this many seconds",
     "--transfers=N": "transfer this many files at once, fewer while the server is overloaded",
     "--parallel=N": "the older name of --transfers, which counts if both are given",
+    "--limit-rate=RATE": "at most this many bytes a second, all transfers together",
     "--lanes=MODE": "together: the lanes of one sample and read are one file; separate: each stays one",
     "--together=PATTERN": "also files whose names differ only in what this regular expression matches",
     "-h, --help": "show this help",
