@@ -2,7 +2,9 @@
 import contextlib
 import itertools
 import queue
+import random
 import socket
+import sys
 import threading
 import time
 from urllib.parse import urlsplit
@@ -59,20 +61,23 @@ class SlowRoad:
 
 class FarRoad(SlowRoad):
     """A slow road on which a round trip takes `delay` seconds, and opening a connection one round trip; `rate` is each
-    connection's."""
+    connection's. A connection is cut after as many bytes as chance will have it, `life` on average each way; 0: never."""
 
-    def __init__(self, server, delay, rate=float("inf")):
-        self.delay = delay
+    def __init__(self, server, delay, rate=float("inf"), life=0):
+        self.delay, self.life = delay, life
         super().__init__(server, rate)
 
     def _relay(self, one, other):
         blocks = queue.Queue(64)        # those that are under way
         threading.Thread(target=self._deliver, args=(blocks, one, other), daemon=True).start()
         is_new = one.getsockname() == self.listening.getsockname()      # and not the end at the server
+        left = int(random.expovariate(1 / self.life)) if self.life else sys.maxsize
         with contextlib.suppress(OSError):
             while block := one.recv(65536):
-                blocks.put((time.monotonic() + self.delay * (1.5 if is_new else 0.5), block))
-                is_new = False
+                blocks.put((time.monotonic() + self.delay * (1.5 if is_new else 0.5), block[:left]))
+                is_new, left = False, left - len(block)
+                if left < 0:
+                    break
                 time.sleep(len(block) / self.rate)
         blocks.put((time.monotonic() + self.delay / 2, b""))
 

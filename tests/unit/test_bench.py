@@ -7,7 +7,7 @@ import pytest
 from fakes import KEY
 from fakes.roads import FarRoad
 
-from common import Galaxy
+from common import Galaxy, GalaxyError
 
 BENCH = Path(__file__).parents[2] / "bench"
 NAMES = [path.stem for path in sorted(BENCH.glob("*.py")) if "def main(argv=None)" in path.read_text()]
@@ -41,3 +41,38 @@ def test_a_far_road_carries_all_in_its_order(wire):
         galaxy = Galaxy(KEY, road.url)
         for _ in range(2):      # on one connection
             assert galaxy.request("GET", f"datasets/{dataset}/display").content == content
+
+
+def test_a_far_road_cuts_connections_where_it_is_told_to(wire):
+    dataset = wire.create_dataset("a.txt", bytes(10_000))
+    with contextlib.closing(FarRoad(wire.url, delay=0, life=1)) as road, pytest.raises(GalaxyError, match="connection broke"):
+        Galaxy(KEY, road.url).request("GET", f"datasets/{dataset}/display", patience=0)
+
+
+def test_a_far_row_tells_which_peer_fails_or_is_missing(load, wire, monkeypatch):
+    far, ways = load("far"), []
+    monkeypatch.setattr(far, "REST", 0)
+
+    def seconds(near, distant):
+        return lambda galaxy: [near if galaxy.get("version") and not ways[-1] else distant]
+
+    def failing(galaxy):
+        raise GalaxyError("python -I -c ends with 1: Traceback\n  somewhere\nConnectionError: reset by peer")
+
+    monkeypatch.setattr(far, "FarRoad", lambda base, *how: ways.append(how[0]) or FarRoad(base, *how))
+    contestants = {"ours": seconds(2, 3), "BioBlend": seconds(4, 5), "curl": failing, "other": None}
+    took = far.measure(Galaxy(KEY, wire.url), {"near": (0,), "far": (0.001,)}, 2, contestants)
+    assert far.cells("what", "BioBlend", took, 0.5, 1.5) == [
+        "what", "BioBlend", "2.00", "4.00", "0.50", "3.00", "5.00", "0.60", "0.5 missed", "1.50", "1.5 met"]
+    assert far.cells("what", "curl", took, 0.5, None)[3:9] == [
+        "fails: ConnectionError: reset by peer", "", "3.00", "fails: ConnectionError: reset by peer", "", ""]
+    assert far.cells("what", "other", took, None, None)[3] == "not installed"
+    with pytest.raises(GalaxyError, match="reset by peer"):
+        far.measure(Galaxy(KEY, wire.url), {"near": (0,)}, 1, {"ours": failing})
+
+
+def test_far_rows_hand_our_transfers_on(load, tmp_path):
+    far = load("far")
+    setting = far.Setting(None, tmp_path, None, 4, 1)
+    assert (setting.options(), setting.options(6)) == ([], ["--transfers=6"])
+    assert setting._replace(transfers=2).options(6) == ["--transfers=2"]
