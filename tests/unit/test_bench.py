@@ -45,7 +45,8 @@ def test_a_far_road_carries_all_in_its_order(wire):
 
 def test_a_far_road_cuts_connections_where_it_is_told_to(wire):
     dataset = wire.create_dataset("a.txt", bytes(10_000))
-    with contextlib.closing(FarRoad(wire.url, delay=0, life=1)) as road, pytest.raises(GalaxyError, match="connection broke"):
+    with contextlib.closing(FarRoad(wire.url, delay=0, life=1)) as road, \
+            pytest.raises(GalaxyError, match="connection broke"):
         Galaxy(KEY, road.url).request("GET", f"datasets/{dataset}/display", patience=0)
 
 
