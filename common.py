@@ -586,11 +586,9 @@ class Galaxy:
 
     def _send(self, method: str, url: str, window: float, **options: Any) -> requests.Response:
         """Return the server's answer, after as many tries as this method may have and a `window` of seconds allows."""
-        read = _number_from_env("GALAXY_TIMEOUT", options.get("timeout", (10, 300 if method == "POST" else 60))[1]) or None
-        left = self.deadline - time.monotonic()
-        if left < float("inf"):
-            read = min(read or left, max(left, 1))
-        options["timeout"] = (10, read)
+        read, left = options.get("timeout", (10, 300 if method == "POST" else 60))[1], self.deadline - time.monotonic()
+        read = min(_number_from_env("GALAXY_TIMEOUT", read) or float("inf"), max(left, 1))
+        options["timeout"] = (10, read if read < float("inf") else None)
         # requests reads ~/.netrc unless an auth is given, and would send a host's password to each of its ports.
         options["auth"] = options.get("auth") or (lambda request: request)
         if os.environ.get("GALAXY_INSECURE") == "1":
@@ -640,15 +638,16 @@ class Galaxy:
 
 
 def backoff(timeout: float | None = None, first: float = 0.25, longest: float = 30.0) -> Iterator[int]:
-    """Yield 0, 1, 2, ... with pauses that grow from `first` to `longest` seconds; the last after `timeout` seconds."""
-    end, pause = None if timeout is None else time.monotonic() + timeout, first
+    """Yield 0, 1, 2, ... with pauses that grow from `first` to `longest` seconds; the last after `timeout` seconds. A look's
+    own time takes up to half of the pause after it: a server that is far is asked about as often as one that is near."""
+    end, pause = time.monotonic() + (float("inf") if timeout is None else timeout), first
     for look in itertools.count():
+        began = time.monotonic()
         yield look
-        left = pause if end is None else end - time.monotonic()
-        if left <= 0:
+        if (now := time.monotonic()) >= end:
             return
-        time.sleep(min(pause, left))
-        pause = min(pause * 1.25, longest)
+        time.sleep(min(max(pause / 2, began + pause - now), end - now))
+        pause = min(pause * 1.15, longest)
 
 
 class Answer(dict[str, Any]):

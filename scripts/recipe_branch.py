@@ -26,7 +26,8 @@ from common import UNATTENDED, Galaxy, arguments, int_option, run, show
 from galaxy_api_scripts.invocations.invocation import submit_invocation, wait_for_invocation
 from galaxy_api_scripts.polling import countdown
 from galaxy_api_scripts.tools.request import read_dataset_text, run_tool
-from galaxy_api_scripts.workflows.definition import find_workflow, input_rows, load_workflow, resolve_inputs
+from galaxy_api_scripts.workflows.definition import input_rows, load_workflow, resolve_inputs
+from galaxy_api_scripts.workflows.lookup import find_workflow
 
 
 def main(argv=None):

@@ -29,8 +29,9 @@ import sys
 
 from common import USAGE, Galaxy, GalaxyError, arguments, run
 from galaxy_api_scripts.files import check_writable, write_output
-from galaxy_api_scripts.workflows.definition import export_workflow, find_workflow
+from galaxy_api_scripts.workflows.definition import export_workflow
 from galaxy_api_scripts.workflows.diagram import mermaid_diagram, text_diagram
+from galaxy_api_scripts.workflows.lookup import find_workflow
 
 STYLES = {"ga": (".ga", ".json"), "format2": (".yml", ".yaml"), "mermaid": (".mmd", ".mermaid"), "text": (".txt",)}
 

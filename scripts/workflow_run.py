@@ -85,8 +85,9 @@ from galaxy_api_scripts.invocations.report import report_kind, write_report
 from galaxy_api_scripts.polling import countdown
 from galaxy_api_scripts.progress import enable_bars, state_progress
 from galaxy_api_scripts.rate_limit import limit_rate
+from galaxy_api_scripts.together import limit_requests
 from galaxy_api_scripts.transfers import transfers_option
-from galaxy_api_scripts.workflows.definition import resolve_workflow
+from galaxy_api_scripts.workflows.lookup import check_user_and_workflow
 from galaxy_api_scripts.workflows.run import (
     RunRecord,
     invocation_options,
@@ -109,17 +110,16 @@ def main(argv=None):
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    user = galaxy.current_user()
-    if "on_complete" in checks:
-        require_on_complete(galaxy)
-    workflow_id = resolve_workflow(galaxy, args["WORKFLOW"])
+    limit_requests(transfers)
+    more_checks = [lambda: require_on_complete(galaxy)] if "on_complete" in checks else []
+    user, workflow = check_user_and_workflow(galaxy, args["WORKFLOW"], *more_checks)
     history = find_writable_history(galaxy, target, user)["id"] if target and not target.startswith("new:") else ""
-    request = plan_run(galaxy, workflow_id, args["INPUT=VALUE"], args["--job"], history, **checks)
+    request = plan_run(galaxy, workflow, args["INPUT=VALUE"], args["--job"], history, **checks)
     protect_inputs(args, request)
     if to and (os.path.lexists(to) or not args["--dry-run"]):
         to = prepare_folder(to, "--download")
     if args["--dry-run"]:
-        print_request("POST", galaxy.url_for(f"workflows/{workflow_id}/invocations"), request.request,
+        print_request("POST", galaxy.url_for(f"workflows/{workflow['id']}/invocations"), request.request,
                       None if output["format"] == "table" else output["format"])
         return DONE
     folder = DownloadFolder(galaxy, to, verify=args["--verify"], on_wait=lambda: None) if to else None
@@ -134,7 +134,7 @@ def main(argv=None):
         record.write()
         if args["--no-wait"]:
             code = DONE
-            row = {"id": invocation, "workflow_id": workflow_id, "history_id": where.id, "state": "new"}
+            row = {"id": invocation, "workflow_id": workflow["id"], "history_id": where.id, "state": "new"}
             show(row, changed=True, **output)
         else:
             if sys.stderr.isatty() and not args["--quiet"]:
@@ -179,7 +179,7 @@ def wait_and_record(galaxy, invocation, timeout, fail_fast, record):
     failure, states = "", {}
     try:
         with state_progress("jobs", states) as on_progress:
-            about = wait_for_invocation(galaxy, invocation, timeout, fail_fast, on_progress)
+            about = wait_for_invocation(galaxy, invocation, timeout, fail_fast, on_progress, look_ahead=True)
     except InvocationFailed as error:
         about, failure = error.invocation, str(error)
     record.finish(about, states, failure)

@@ -32,11 +32,11 @@ from common import Galaxy, arguments, one_line, output_options, run, show
 from galaxy_api_scripts.workflows.definition import (
     editor_view,
     export_workflow,
-    find_workflow,
     step_details,
     tool_problems,
     tool_table,
 )
+from galaxy_api_scripts.workflows.lookup import find_workflow
 from galaxy_api_scripts.workflows.parameters import describe_inputs
 
 INPUTS = ["index", "label", "kind", "collection_type", "datatypes", "optional", "default", "choices", "multiple", "range",

@@ -24,7 +24,8 @@ import sys
 from common import Galaxy, arguments, one_line, redact, run
 from galaxy_api_scripts.datasets.composite import composite_files
 from galaxy_api_scripts.files import check_writable, write_output
-from galaxy_api_scripts.workflows.definition import editor_view, export_workflow, find_workflow
+from galaxy_api_scripts.workflows.definition import editor_view, export_workflow
+from galaxy_api_scripts.workflows.lookup import find_workflow
 from galaxy_api_scripts.workflows.parameters import describe_inputs
 
 FILE = {"class": "File", "path": "todo_test_data_path.ext"}

@@ -19,7 +19,7 @@ from galaxy_api_scripts.invocations.invocation import parse_labels
 from galaxy_api_scripts.progress import date_lines, enable_bars
 from galaxy_api_scripts.rate_limit import limit_rate
 from galaxy_api_scripts.sharing import parse_audience
-from galaxy_api_scripts.workflows.definition import resolve_workflow
+from galaxy_api_scripts.workflows.lookup import check_user_and_workflow
 from galaxy_api_scripts.workflows.run import (
     WorkflowCheck,
     check_workflow,
@@ -68,8 +68,7 @@ class BatchSession:
 
     def check_workflow(self) -> WorkflowCheck:
         """The workflow, checked with the options that all runs of it have."""
-        self.user = self.galaxy.current_user()
-        workflow = resolve_workflow(self.galaxy, self.args["WORKFLOW"])
+        self.user, workflow = check_user_and_workflow(self.galaxy, self.args["WORKFLOW"])
         return check_workflow(self.galaxy, workflow, self.parameters, self.labels, bool(self.args["--download"]),
                               bool(self.args.get("--deferred")), **invocation_options(self.args))
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 import contextlib
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -32,7 +33,7 @@ from galaxy_api_scripts.datasets.http_download import ExpectedFile, OtherBytes, 
 from galaxy_api_scripts.datasets.lookup import collection_state, fetch_refs, library_route, parse_refs
 from galaxy_api_scripts.datasets.manifest import MANIFEST, Key, Manifest
 from galaxy_api_scripts.files import hold_lock
-from galaxy_api_scripts.polling import fetch_datasets, find_stuck
+from galaxy_api_scripts.polling import DatasetOrError, fetch_datasets, find_stuck
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
 from galaxy_api_scripts.transfers import TransferLimit, run_parallel
 
@@ -47,22 +48,35 @@ NO_FILE_FOR_PROXY = (
 
 # ------------------------------------------------------------------------------------------------------ what to download
 
-def resolve_items(galaxy: Galaxy, text: str) -> Sequence[DownloadItem | GalaxyError]:
+def resolve_items(galaxy: Galaxy, text: str, datasets: Mapping[str, DatasetOrError] = MappingProxyType({})
+                  ) -> Sequence[DownloadItem | GalaxyError]:
     """The datasets that `text` names: a reference of `parse_refs`; `hdca:ID` stands for all of the collection, `history:ID`
     or `history:NAME` for all that its page shows, those in collections too, and for its collections that are not complete
-    an error. Raises `GalaxyError`."""
+    an error. `datasets` are those that `_fetch_many` found. Raises `GalaxyError`."""
     kind, sign, rest = text.partition(":")
     if sign and kind == "history":
         return _history_items(galaxy, rest)
     if sign and kind == "hdca":
         return _collection_items(galaxy.get(f"dataset_collections/{parse_id(rest, 'hdca:ID')}"))
     [ref] = parse_refs([text], "SOURCE")
-    [(_, about)] = fetch_refs(galaxy, [ref], FIELDS)
+    about = datasets.get(ref) or next(fetch_refs(galaxy, [ref], FIELDS))[1]
     if isinstance(about, GalaxyError):
         raise about
     if not isinstance(about.get("file_size") or 0, int):
         raise GalaxyError(f"{ref}: {galaxy.base} answers with something else: is it a Galaxy?")
     return [DownloadItem(about, src=about["ref"].partition(":")[0])]
+
+
+def _fetch_many(galaxy: Galaxy, texts: list[str]) -> dict[str, DatasetOrError]:
+    """The datasets of histories that are among `texts` by their ids, by few requests however many they are; {} if these
+    fail, and each is to be asked for by itself."""
+    refs = parse_refs([text for text in texts if text.partition(":")[0] in (text, "hda") and text != "-"], "SOURCE")
+    try:
+        return dict(fetch_refs(galaxy, refs, FIELDS)) if len(refs) > 1 else {}
+    except GalaxyError as error:
+        if _is_hopeless(galaxy, error):
+            raise _all_told(error, len(texts) - 1) from error
+        return {}
 
 
 def _history_items(galaxy: Galaxy, text: str) -> list[DownloadItem | GalaxyError]:
@@ -246,9 +260,10 @@ def download_all(folder: DownloadFolder, texts: list[str], transfers: int, codes
     """Download all that `texts` name (see `resolve_items`), print the paths, report what failed, and add its exit codes to
     `codes`; returns the exit status."""
     items: dict[tuple[str, str, str], DownloadItem] = {}
+    datasets = _fetch_many(folder.galaxy, texts)
     for text in texts:
         try:
-            for item in resolve_items(folder.galaxy, text):
+            for item in resolve_items(folder.galaxy, text, datasets):
                 if isinstance(item, GalaxyError):
                     codes.append(report_error(str(item), item.exit_code))
                 else:

@@ -135,6 +135,7 @@ class InvocationPoller:
         self.last_summary, self.last_change = last_summary, min(last_change, time.time())
         self.pauses: dict[str, set[str]] | None = None      # of `_pause_steps`, once they were needed
         self.inner: Counter[str] = Counter()                # of `subworkflow_jobs`
+        self.scheduled: dict[str, Any] | None = None        # of `look_ahead`; {} if the end is to be asked for all the same
         self.replacements: dict[str, Replacement] = {}                 # of `find_replacements`
 
     def check(self, summary: dict[str, Any]) -> dict[str, Any] | None:
@@ -156,7 +157,8 @@ class InvocationPoller:
             has_no_pause = self.pauses is not None and not any(self.pauses.values())
             if time.time() - self.last_change < SCHEDULING_PATIENCE if failed else (has_changed or has_no_pause):
                 return None
-        invocation: dict[str, Any] = galaxy.get(path)   # these may be all its jobs, or all that are made so far
+        known = self.scheduled if summary["populated_state"] == "ok" and not failed else None
+        invocation: dict[str, Any] = known or galaxy.get(path)      # these may be all its jobs, or all that are made so far
         self.inner = subworkflow_jobs(galaxy, invocation) if invocation["state"] in SCHEDULED_STATES else Counter()
         self.inner = Counter(self._with_reruns(self.inner, inner=True))
         failed = Counter(failed) + Counter(_failed_states(self.inner))
@@ -171,10 +173,18 @@ class InvocationPoller:
             return None
         # A summary whose populated_state is ok has all jobs, for Galaxy reads that state before it counts them; but a
         # subworkflow makes its own, and those that were made between the two requests are only in a new summary.
-        if any(step.get("subworkflow_invocation_id") for step in invocation.get("steps") or []) and \
+        if _has_subworkflow(invocation) and \
                 set(self._with_reruns(galaxy.get(f"{path}/jobs_summary")["states"])) - SUCCESS_STATES:
             return None
         return replace_outputs(galaxy, invocation, self.replacements) if self.replacements else invocation
+
+    def look_ahead(self) -> None:
+        """Ask for the invocation while jobs still move, so that its end need not wait for that: once all jobs are made,
+        only their states change, and the last summary tells those, and a cancellation."""
+        if self.scheduled is None and self.reruns is None and self.last_summary["populated_state"] == "ok":
+            invocation = self.galaxy.get(f"invocations/{self.invocation_id}")
+            is_whole = invocation["state"] in SCHEDULED_STATES and not _has_subworkflow(invocation)
+            self.scheduled = invocation if is_whole else {}
 
     def _with_reruns(self, states: dict[str, int], inner: bool = False) -> dict[str, int]:
         """The jobs by state, those that were run again in the states of their reruns; `inner` are those of subworkflows,
@@ -189,6 +199,10 @@ class InvocationPoller:
         return count_replaced(states, (one for one in self.replacements.values() if not is_apart or one.is_inner == inner))
 
 
+def _has_subworkflow(invocation: dict[str, Any]) -> bool:
+    return any(step.get("subworkflow_invocation_id") for step in invocation.get("steps") or [])
+
+
 def _failed_states(states: dict[str, int]) -> dict[str, int]:
     return {state: count for state, count in states.items()
             if state in TERMINAL_JOB_STATES and state not in SUCCESS_STATES}
@@ -196,12 +210,12 @@ def _failed_states(states: dict[str, int]) -> dict[str, int]:
 
 def wait_for_invocation(galaxy: Galaxy, invocation_id: str, timeout: float | None = None, fail_fast: bool = False,
                         on_progress: Callable[[dict[str, int]], Any] | None = None,
-                        reruns: Mapping[str, str] | None = None) -> dict[str, Any]:
+                        reruns: Mapping[str, str] | None = None, look_ahead: bool = False) -> dict[str, Any]:
     """Wait until an invocation has succeeded and return it, as `GET /api/invocations/ID` describes it.
 
-    For `reruns` see `InvocationPoller`. Raises what its `check` raises, and `GalaxyError` (STILL_RUNNING, or FAILED if a job
-    has failed while others run) after `timeout` seconds, or when the time of a wait around this one is up (`Galaxy.poll`).
-    `on_progress(counts)` is called at each poll with the number of jobs by state.
+    For `reruns` and `look_ahead` see `InvocationPoller`. Raises what its `check` raises, and `GalaxyError` (STILL_RUNNING,
+    or FAILED if a job has failed while others run) after `timeout` seconds, or when the time of a wait around this one is up
+    (`Galaxy.poll`). `on_progress(counts)` is called at each poll with the number of jobs by state.
     """
     poller, counts, begin = InvocationPoller(galaxy, invocation_id, fail_fast, reruns=reruns), {}, time.monotonic()
     for _ in galaxy.poll(timeout):
@@ -216,6 +230,8 @@ def wait_for_invocation(galaxy: Galaxy, invocation_id: str, timeout: float | Non
                 on_progress(dict(Counter(counts) + poller.inner))
         if invocation:
             return invocation
+        if look_ahead:
+            poller.look_ahead()
     raise GalaxyError(f"invocation {invocation_id} still runs after {time.monotonic() - begin:.0f} s: "
                       f"{describe_counts(counts) or 'no jobs yet'}",
                       FAILED if set(counts) & set(TERMINAL_JOB_STATES) - SUCCESS_STATES else STILL_RUNNING)

@@ -3,13 +3,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shlex
 import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from common import (
     USAGE,
@@ -18,13 +16,12 @@ from common import (
     did_you_mean,
     eprint,
     format_table,
-    is_http_url,
     one_line,
-    origin,
     read_text,
     redact,
     report_error,
 )
+from galaxy_api_scripts.together import ask_together
 from galaxy_api_scripts.workflows.inputs import INPUT_KINDS, InputSpec, input_specs
 
 Workflow = dict[str, Any]       # in the form that the docstring names: GET /api/workflows/ID's, or a .ga file's
@@ -71,35 +68,17 @@ def import_payload(text: str, where: str) -> dict[str, Any]:
     return {"workflow": content}
 
 
-def resolve_workflow(galaxy: Galaxy, text: str) -> str:
-    """The id of the workflow whose id or exact name is `text`, or that is the content of the `.ga` or Format 2 file `text`,
-    which is imported if it was not before. Raises `GalaxyError`, also for a deleted workflow."""
-    if os.path.isfile(text):
-        return import_once(galaxy, text)
-    if os.path.isdir(text) or text.lower().endswith((".ga", ".yml", ".yaml", ".json")):
-        raise GalaxyError(f"{text}: no such file", USAGE)
-    workflow = find_workflow(galaxy, text)
-    if workflow.get("deleted"):
-        raise GalaxyError(f"workflow {workflow['id']} ({workflow['name']}) is deleted: undelete it in Galaxy, or name "
-                          "another")
-    return str(workflow["id"])
-
-
 def import_once(galaxy: Galaxy, path: str) -> str:
     """The id of the user's workflow with exactly the file's content, which is imported if there is none.
 
     The content's hash becomes the workflow's uuid: Galaxy keeps it, lists it (`latest_workflow_uuid`), and changes it when
     somebody edits the workflow (26.1). Where two runs import a file at the same moment, the older import stays.
     """
-    payload = import_payload(read_text(path), path)
-    form = payload["workflow"]
-    content = parse_workflow_file(form["yaml_content"], path)[0] if "yaml_content" in form else form
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).digest()
-    content_uuid = str(uuid.UUID(bytes=digest[:16], version=4))
+    payload, content, content_uuid = _read_with_uuid(path)
     earlier = _find_by_uuid(galaxy, content_uuid)
     if earlier:
         return earlier[0]
-    main = content
+    form, main = payload["workflow"], content
     if "$graph" in content:
         main = next((part for part in content["$graph"] if part.get("id") == "main"), content)
     main["uuid"] = content_uuid
@@ -110,6 +89,21 @@ def import_once(galaxy: Galaxy, path: str) -> str:
     if oldest != imported:
         galaxy.delete(f"workflows/{imported}")
     return oldest
+
+
+def find_imported(galaxy: Galaxy, path: str) -> str:
+    """The id of the user's workflow with exactly the file's content; "" where there is none."""
+    _, _, content_uuid = _read_with_uuid(path)
+    return next(iter(_find_by_uuid(galaxy, content_uuid)), "")
+
+
+def _read_with_uuid(path: str) -> tuple[dict[str, Any], Any, str]:
+    """The payload that imports a file, the file's content, and the uuid of that content."""
+    payload = import_payload(read_text(path), path)
+    form = payload["workflow"]
+    content = parse_workflow_file(form["yaml_content"], path)[0] if "yaml_content" in form else form
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).digest()
+    return payload, content, str(uuid.UUID(bytes=digest[:16], version=4))
 
 
 def _find_by_uuid(galaxy: Galaxy, workflow_uuid: str) -> list[str]:
@@ -148,55 +142,6 @@ def _file_revisions(part: Any) -> Iterator[tuple[str, str]]:
 
 
 # ------------------------------------------------------------------------------------------------------- its description
-
-def find_workflow(galaxy: Galaxy, text: str) -> Workflow:
-    """The workflow whose id, address of a page in Galaxy, or else exact name is `text`: one of the user's own, or, where
-    these have none of that name, one that others share or publish, which is told on standard error. `GalaxyError` where it
-    is none, or several."""
-    if not text.strip():
-        raise GalaxyError("WORKFLOW is empty: is a variable unset?", USAGE)
-    if is_http_url(text):
-        text = _page_id(galaxy, text)
-    if re.fullmatch("([0-9a-f]{16})+", text):
-        # 500: 26.1 lists a workflow with a pick_value, and fails to show it.
-        about: Workflow | None = galaxy.get_or_none(f"workflows/{text}", absent=(400, 404, 500))
-        if about:
-            return about
-    own = _list_named(galaxy, text, {"show_shared": "false"})       # unasked, Galaxy lists those shared with the user too
-    if len(own) == 1:
-        return own[0]
-    others = [] if own else _list_named(galaxy, text, {"show_shared": "true", "show_published": "true"})
-    ids = ", ".join(f"{each['id']} of {one_line(str(each.get('owner')))}" for each in others)
-    if len(others) > 1:
-        raise GalaxyError(f"{len(others)} workflows that others share or publish are named {text!r}: {ids}; give the id of "
-                          "one")
-    if not others:
-        return dict(galaxy.find("workflows", text))
-    if text != others[0]["id"]:
-        report_error(f"warning: you have no workflow {text!r}, so this is {ids}, who shares or publishes it: give the id if "
-                     "you mean this one")
-    return others[0]
-
-
-def _list_named(galaxy: Galaxy, text: str, query: dict[str, str]) -> list[Workflow]:
-    """The workflows of a list whose id or exact name is `text`, without deleted ones."""
-    return [dict(each) for each in galaxy.pages("workflows", query)
-            if text in (each.get("name"), each["id"]) and not each.get("deleted")]
-
-
-def _page_id(galaxy: Galaxy, url: str) -> str:
-    """The id of the workflow that a page of Galaxy shows: where one is run, edited, shared or published, or its public
-    address, `/u/USER/w/NAME`."""
-    if origin(url) != origin(galaxy.base):
-        raise GalaxyError(f"{redact(url)}: an address on another server than {redact(galaxy.base)}", USAGE)
-    if re.search("/u/[^/]+/w/[^/]+$", urlsplit(url).path):
-        url = str(galaxy.request("GET", url).url)       # Galaxy redirects to the page with the id
-    parts = urlsplit(url)
-    named = parse_qs(parts.query).get("id") or re.findall("/workflows/([0-9a-f]{16,})", parts.path)
-    if not named:
-        raise GalaxyError(f"{redact(url)}: no page of a workflow, such as {redact(galaxy.base)}/workflows/run?id=ID", USAGE)
-    return str(named[0])
-
 
 def export_workflow(galaxy: Galaxy, workflow_id: str) -> Workflow:
     """The workflow in the form of a `.ga` file. Without `style` Galaxy may answer in Format 2: its administrator chooses."""
@@ -372,14 +317,14 @@ def step_state(step: dict[str, Any]) -> dict[str, Any]:
 
 # ----------------------------------------------------------------------------------------- a run's inputs and parameters
 
-def load_workflow(galaxy: Galaxy, workflow_id: str, steps: Iterable[str] = ()) -> Workflow:
-    """`GET /api/workflows/ID`'s answer, with `ids` added: `{a step's id: its index}`.
+def load_workflow(galaxy: Galaxy, workflow_id: str, steps: Iterable[str] = (), about: Workflow | None = None) -> Workflow:
+    """`GET /api/workflows/ID`'s answer, or `about`, if the caller has it, with `ids` added: `{a step's id: its index}`.
 
     `steps` are the user's names of steps. Old servers showed steps by id in place of the index; Galaxy 26.1 does so when
     asked for `legacy`. It is asked only where one of `steps` is a number but no index.
     """
     try:
-        workflow: Workflow = galaxy.get(f"workflows/{workflow_id}")
+        workflow: Workflow = about or galaxy.get(f"workflows/{workflow_id}")
     except GalaxyError as error:
         if error.status != 500:     # Galaxy 26.1's answer where a step is a pick_value
             raise
@@ -402,11 +347,17 @@ def _from_export(workflow_id: str, content: Workflow) -> Workflow:
             "latest_workflow_uuid": content.get("uuid"), "inputs": inputs, "steps": steps}
 
 
-def load_whole_workflow(galaxy: Galaxy, workflow_id: str, steps: Iterable[str] = ()) -> Workflow:
+def load_whole_workflow(galaxy: Galaxy, known: str | Workflow, steps: Iterable[str] = ()) -> Workflow:
     """`load_workflow`'s answer, with two more views of it: `content`, as `export_workflow` returns it, and `editor`, which
-    has the form of each step's tool and Galaxy's complaints. The inputs have the default files that only `content` tells."""
-    workflow = load_workflow(galaxy, workflow_id, steps)
-    workflow["content"], workflow["editor"] = export_workflow(galaxy, workflow_id), editor_view(galaxy, workflow_id)
+    has the form of each step's tool and Galaxy's complaints. The inputs have the default files that only `content` tells.
+    What is `known` is the id, or what `check_user_and_workflow` found."""
+    known = {"id": known} if isinstance(known, str) else known
+    workflow_id, about = known["id"], known if "steps" in known else None
+    workflow: Workflow
+    workflow, workflow["content"], workflow["editor"] = ask_together(
+        lambda: load_workflow(galaxy, workflow_id, steps, about),
+        lambda: known.get("content") or export_workflow(galaxy, workflow_id),
+        lambda: known.get("editor") or editor_view(galaxy, workflow_id))
     for index in workflow["inputs"]:
         file = default_file(workflow["content"]["steps"].get(index) or {})
         if file:

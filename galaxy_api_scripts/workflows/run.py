@@ -185,20 +185,21 @@ def _defer_url(dataset: DatasetInput) -> DatasetInput:
     return replace(dataset, source=replace(dataset.source, deferred=True)) if dataset.source and is_url else dataset
 
 
-def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[str, str, str]] = (),
+def check_workflow(galaxy: Galaxy, known: str | dict[str, Any], parameters: Iterable[tuple[str, str, str]] = (),
                    labels: Iterable[str] = (), to_download: bool = False, deferred: bool = False, **options: Any
                    ) -> WorkflowCheck:
     """Check a workflow before any run: the (step, name, value) of `parameters`, the server's tools, the outputs that
-    `labels` name, and where outputs are `to_download`, that it marks some. `options` are more of an invocation's fields."""
+    `labels` name, and where outputs are `to_download`, that it marks some. `options` are more of an invocation's fields;
+    for what is `known` see `load_whole_workflow`."""
     parameters = list(parameters)
-    workflow = load_whole_workflow(galaxy, workflow_id, [step for step, _, _ in parameters])
+    workflow = load_whole_workflow(galaxy, known, [step for step, _, _ in parameters])
     content = workflow["content"]
     chosen, errors = resolve_parameters(workflow, parameters, galaxy)
     check = WorkflowCheck(workflow, chosen, options, [str(error) for error in errors],
                           list(dict.fromkeys(error.table for error in errors if error.table)), deferred)
     restrict_by_connections(workflow)
     check.problems += add_runtime_inputs(galaxy, workflow, chosen)
-    missing = [row for row in tool_problems(galaxy, workflow_id, content, workflow["editor"]) if row["is_missing"]]
+    missing = [row for row in tool_problems(galaxy, workflow["id"], content, workflow["editor"]) if row["is_missing"]]
     if missing:
         check.problems.append(f"the server lacks {describe_tools(missing)}")
         check.tables.append(tool_table(galaxy, missing))
@@ -223,7 +224,7 @@ def check_workflow(galaxy: Galaxy, workflow_id: str, parameters: Iterable[tuple[
     return check
 
 
-def plan_run(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None = None, history: str = "",
+def plan_run(galaxy: Galaxy, known: str | dict[str, Any], words: list[str], job: str | None = None, history: str = "",
              lanes: Lanes = SEPARATE, **checks: Any) -> RunRequest:
     """The run that a command line asks for. Raises `GalaxyError` (USAGE) with all problems, and tables of what the workflow
     has.
@@ -231,7 +232,7 @@ def plan_run(galaxy: Galaxy, workflow_id: str, words: list[str], job: str | None
     `words` are `INPUT=VALUE`, `job` is the name of a job file, `history` the id of an existing history that the run goes
     to, `lanes` how lanes are put together; `checks` are `check_workflow`'s.
     """
-    check = check_workflow(galaxy, workflow_id, **checks)
+    check = check_workflow(galaxy, known, **checks)
     inputs = InputValues(galaxy, check.workflow, history)
     inputs.lanes = lanes
     inputs.set_from_args(words)

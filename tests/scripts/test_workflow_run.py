@@ -479,7 +479,7 @@ def test_the_timeout_is_for_uploads_and_jobs_together(script, galaxy, table, mon
         return uploads
     monkeypatch.setattr(staging, "verify_uploads", verify)
     monkeypatch.setattr(workflow_run, "wait_for_invocation",
-                        lambda galaxy, invocation, timeout, *more: waits.append(timeout) or ENDED)
+                        lambda galaxy, invocation, timeout, *more, **options: waits.append(timeout) or ENDED)
     assert script(workflow_run.main, "--timeout=60", KEY, URL, WORKFLOW_ID, f"table={table}") == DONE
     assert waits == [60, 40]
 

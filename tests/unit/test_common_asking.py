@@ -336,6 +336,15 @@ def test_backoff_pauses_grow_to_30_seconds(clock):
     assert clock.slept == sorted(clock.slept)
 
 
+def test_the_time_that_a_look_takes_counts_for_half_of_the_pause_at_most(clock):
+    looks = common.backoff()
+    for took in (0.1, 5):
+        next(looks)
+        clock.sleep(took)
+    next(looks)
+    assert clock.slept == pytest.approx([0.1, 0.15, 5, 0.25 * 1.15 / 2])
+
+
 def test_poll_within_a_poll_ends_with_the_earlier_of_the_two(clock):
     galaxy, start = Galaxy(KEY, URL), clock.now
     outer = galaxy.poll(50)

@@ -1,8 +1,7 @@
 """Names of inputs, resolved in a workflow, and datasets that Galaxy would take oddly."""
 import pytest
-from fakes import KEY, URL
 
-from common import USAGE, Galaxy, GalaxyError
+from common import USAGE, GalaxyError
 from galaxy_api_scripts.workflows import definition
 
 WORKFLOW = {"name": "Wet days", "steps": {}, "ids": {"71": "3"}, "inputs": {
@@ -54,57 +53,3 @@ def test_inputs_of_the_wrong_kind_and_missing_ones_are_refused(datasets, words):
     with pytest.raises(GalaxyError, match=words) as caught:
         definition.resolve_inputs(workflow, datasets)
     assert caught.value.exit_code == USAGE
-
-
-MINE, THEIRS, PICK = ("a" * 16, "b" * 16, "c" * 16)
-
-
-@pytest.fixture
-def galaxy(requests_mock):
-    """One workflow of the user's own, two that others publish, of which Galaxy fails to show one."""
-    def rows(request, context):
-        both = {"show_shared", "show_published"} <= request.qs.keys()
-        return [{"id": MINE, "name": "Map"}, *([{"id": THEIRS, "name": "Their map", "owner": "ann"},
-                                                {"id": PICK, "name": "Pick", "owner": "bob"},
-                                                {"id": "d" * 16, "name": "Twice", "owner": "ann"},
-                                                {"id": "e" * 16, "name": "Twice", "owner": "bob"}] if both else [])]
-    requests_mock.get(f"{URL}/api/workflows", json=rows)
-    requests_mock.get(f"{URL}/api/workflows/{MINE}", json={"id": MINE, "name": "Map"})
-    requests_mock.get(f"{URL}/api/workflows/{THEIRS}", json={"id": THEIRS, "name": "Their map"})
-    requests_mock.get(f"{URL}/api/workflows/{PICK}", status_code=500, text="no")
-    requests_mock.get(f"{URL}/u/ann/w/their-map", status_code=302,
-                      headers={"Location": f"{URL}/published/workflow?id={THEIRS}"})
-    requests_mock.get(f"{URL}/published/workflow", text="<html></html>")
-    return Galaxy(KEY, URL)
-
-
-@pytest.mark.parametrize("text, found", [
-    ("Map", MINE), ("Their map", THEIRS), (THEIRS, THEIRS), (PICK, PICK), ("Pick", PICK),
-    (f"{URL}/workflows/run?id={THEIRS}", THEIRS), (f"{URL}/workflows/edit?id={THEIRS}", THEIRS),
-    (f"{URL}/workflows/{THEIRS}/invocations", THEIRS), (f"{URL}/u/ann/w/their-map", THEIRS)])
-def test_a_workflow_is_found_by_id_name_and_page(galaxy, text, found):
-    assert definition.find_workflow(galaxy, text)["id"] == found
-
-
-def test_whose_workflow_runs_by_its_name_is_told_unless_it_is_the_users(galaxy, requests_mock, capsys):
-    """And those of others are not asked for where one of the user's own has the name."""
-    definition.find_workflow(galaxy, "Their map")
-    assert capsys.readouterr().err.endswith(
-        f"warning: you have no workflow 'Their map', so this is {THEIRS} of ann, who shares or publishes it: give the id if "
-        "you mean this one\n")
-    before = requests_mock.call_count
-    definition.find_workflow(galaxy, "Map")
-    for asked in requests_mock.request_history[before:]:
-        assert asked.qs["show_shared"] == ["false"] and "show_published" not in asked.qs
-    for text in (THEIRS, PICK, MINE):
-        definition.find_workflow(galaxy, text)
-    assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize("text, words", [
-    ("Twice", "2 workflows that others share or publish are named 'Twice': d{16} of ann, e{16} of bob; give the id of one"),
-    ("None", "none of your workflows on .* is named 'None'"), (f"{URL}/workflows/list", "no page of a workflow, such as"),
-    ("http://other.test/workflows/run?id=1", "an address on another server than")])
-def test_a_workflow_that_is_none_or_several(galaxy, text, words):
-    with pytest.raises(GalaxyError, match=words):
-        definition.find_workflow(galaxy, text)

@@ -587,6 +587,37 @@ def test_a_bare_id_in_another_users_history_is_not_downloaded(script, loopback, 
     assert script(dataset_download.main, f"--to={folder}", KEY, loopback.url, "hda:d") == 0
 
 
+def three_datasets(wire):
+    history = wire.post_histories({}, {"name": "H"})["id"]
+    for name in "abc":
+        wire._dataset(wire.histories[history], name, "tabular", name.encode(), state="ok")
+    return wire.histories[history]["contents"]
+
+
+def test_many_ids_are_asked_for_together_and_each_has_its_own_error(script, wire, folder, capsys):
+    first, second, third = three_datasets(wire)
+    wire.datasets[second]["state"] = "error"
+    line = [first, f"hda:{second}", "00000000000000ff", third]
+    assert script(dataset_download.main, f"--to={folder}", "--transfers=1", KEY, wire.url, *line) == SOME_FAILED
+    output = capsys.readouterr()
+    assert output.out == f"{folder}/a.tabular\n{folder}/c.tabular\n"
+    assert output.err.count("\n") == 2 and "00000000000000ff" in output.err and "in state error" in output.err
+    assert wire.kinds == ["GET datasets", "GET dataset", "GET display", "GET display"]     # what no list has is asked for
+
+
+def test_where_the_list_of_many_fails_each_is_asked_for_by_itself(script, wire, folder, capsys):
+    ids = three_datasets(wire)
+    wire.answers["GET datasets"] = [(403, {"err_msg": "not today"})]
+    assert script(dataset_download.main, f"--to={folder}", KEY, wire.url, *ids) == 0
+    assert sorted(path.name for path in folder.glob("*.tabular")) == ["a.tabular", "b.tabular", "c.tabular"]
+    assert wire.count("GET datasets") == 4
+
+
+def test_a_refused_key_is_told_once_for_many_ids(script, wire, folder, capsys):
+    assert script(dataset_download.main, f"--to={folder}", "0" * 16, wire.url, *three_datasets(wire)) == FAILED
+    assert "2 more are not fetched either" in capsys.readouterr().err and len(wire.asked) == 1
+
+
 def test_a_collection_that_is_still_being_filled_is_for_later(loopback):
     loopback.will((200, {**PAIR, "populated_state": "new"}))
     with pytest.raises(GalaxyError, match="fetch it when it is ok") as caught:

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 from fakes import KEY, process
 
@@ -153,7 +155,7 @@ def test_the_timeout_ends_the_wait(loopback, clock):
     with pytest.raises(GalaxyError, match="still runs after 100 s: 1 ok, 1 running") as caught:
         wait(loopback, summary(ok=1, running=1), timeout=100)
     assert caught.value.exit_code == STILL_RUNNING
-    assert len(loopback.asked) < 25
+    assert len(loopback.asked) < 35
 
 
 @pytest.mark.parametrize("timeout", [None, 10, 1000])
@@ -352,6 +354,29 @@ def test_while_jobs_move_a_poll_is_one_request(loopback, clock):
     invocation_module.wait_for_invocation(Galaxy(KEY, loopback.url), "i", on_progress=counts.append)
     assert [asked.path for asked in loopback.asked[:6]] == ["/api/invocations/i/jobs_summary"] * 6
     assert counts[0] == {"running": 500} and counts[-1] == {"ok": 500}
+
+
+OUTPUTS = {"first": {"src": "hda", "id": "d"}}
+
+
+@pytest.mark.parametrize("last, inner, asked_again", [
+    (summary(ok=2), None, False), (summary(ok=1, error=1), None, True), (unfinished("failed"), None, True),
+    (summary(ok=2), "in", True)])
+def test_who_looks_ahead_asks_for_the_invocation_while_jobs_move(loopback, clock, last, inner, asked_again):
+    """And again at the end after a failure or a cancellation, and where a subworkflow may have jobs of its own."""
+    step = {**a_step(), "subworkflow_invocation_id": inner}
+    early, late = (invocation(state, steps=[step], outputs=OUTPUTS) for state in ("scheduled", "completed"))
+    rest = [late, (200, {"version_major": "26.1"}), last] if inner else [late, late, HIDDEN]
+    loopback.will(unfinished_with(running=1), summary(running=2), early, summary(running=1), last, *rest)
+    ask = partial(invocation_module.wait_for_invocation, Galaxy(KEY, loopback.url), "i", look_ahead=True)
+    if last == summary(ok=2):
+        assert ask()["outputs"] == OUTPUTS
+    else:
+        with pytest.raises(invocation_module.InvocationFailed):
+            ask()
+    assert [asked.path.rsplit("/", 1)[-1] for asked in loopback.asked[:5]] == ["jobs_summary"] * 2 + ["i"] + [
+        "jobs_summary"] * 2
+    assert (len(loopback.asked) > 5) == asked_again
 
 
 def test_while_many_jobs_are_made_a_poll_is_one_request_too(loopback, clock):

@@ -14,7 +14,7 @@ def test_wait_datasets_sends_one_small_request_a_poll(loopback, clock):
     assert set(states.values()) == {"ok"} and len(states) == 101
     assert len(loopback.asked) == 4
     assert "q=state-in&qv=new%2Cupload%2Cqueued%2Crunning%2Csetting_metadata" in loopback.asked[0].path
-    assert clock.slept == [0.25, 0.3125]
+    assert clock.slept == pytest.approx([0.25, 0.2875])
 
 
 def test_wait_datasets_asks_for_a_hundred_by_their_ids(loopback, clock):
