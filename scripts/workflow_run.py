@@ -51,6 +51,7 @@ a kill, the same line resumes the same run; after an end it starts a new one.
 """
 import os
 import sys
+from functools import partial
 
 from common import (
     DONE,
@@ -72,7 +73,7 @@ from common import (
 from galaxy_api_scripts.datasets.download import DownloadFolder, download_items
 from galaxy_api_scripts.datasets.lanes import parse_lanes
 from galaxy_api_scripts.datasets.references import parse_tag
-from galaxy_api_scripts.datasets.target_history import find_writable_history, open_target_history
+from galaxy_api_scripts.datasets.target_history import open_target_history, require_writable
 from galaxy_api_scripts.files import check_writable, prepare_folder
 from galaxy_api_scripts.invocations.invocation import (
     InvocationFailed,
@@ -111,9 +112,11 @@ def main(argv=None):
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
     limit_requests(transfers)
-    more_checks = [lambda: require_on_complete(galaxy)] if "on_complete" in checks else []
-    user, workflow = check_user_and_workflow(galaxy, args["WORKFLOW"], *more_checks)
-    history = find_writable_history(galaxy, target, user)["id"] if target and not target.startswith("new:") else ""
+    name = "" if not target or target.startswith("new:") else target
+    user, workflow, *rest = check_user_and_workflow(
+        galaxy, args["WORKFLOW"], *([partial(galaxy.resolve, "histories", name)] if name else []),
+        *([partial(require_on_complete, galaxy)] if "on_complete" in checks else []))
+    history = require_writable(galaxy, name, rest[0], user)["id"] if name else ""
     request = plan_run(galaxy, workflow, args["INPUT=VALUE"], args["--job"], history, **checks)
     protect_inputs(args, request)
     if to and (os.path.lexists(to) or not args["--dry-run"]):
@@ -125,7 +128,8 @@ def main(argv=None):
     folder = DownloadFolder(galaxy, to, verify=args["--verify"], on_wait=lambda: None) if to else None
 
     target = target or f"new:{request.workflow['name']}"
-    with open_target_history(galaxy, target, request.sources, False, "run", request.identity, user=user) as where:
+    with open_target_history(galaxy, target, request.sources, False, "run", request.identity, user=user,
+                             existing=history) as where:
         invocation = request.start(galaxy, where, left(), transfers)
         if tags:
             present = galaxy.get(f"histories/{where.id}")["tags"]

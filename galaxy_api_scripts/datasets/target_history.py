@@ -33,7 +33,11 @@ class TargetHistory:
 
 def find_writable_history(galaxy: Galaxy, text: str, user: dict[str, Any]) -> dict[str, Any]:
     """The history with this id or exact name. Raises `GalaxyError` if it is deleted, or `user` can't add to it."""
-    history = galaxy.resolve("histories", text)
+    return require_writable(galaxy, text, galaxy.resolve("histories", text), user)
+
+
+def require_writable(galaxy: Galaxy, text: str, history: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
+    """The history that was found for `text`. Raises `GalaxyError` if it is deleted, or `user` can't add to it."""
     label = f"history {history['id']} ({history['name']})"
     if not history["id"]:
         raise GalaxyError(f"{galaxy.base}: the answer for history {text!r} has no id")
@@ -60,18 +64,19 @@ def take_first(galaxy: Galaxy, history: str, kind: str) -> bool:
 
 @contextlib.contextmanager
 def open_target_history(galaxy: Galaxy, text: str, sources: list[Source], dry_run: bool = False, *marks: Any,
-                        user: dict[str, Any] | None = None) -> Iterator[TargetHistory]:
+                        user: dict[str, Any] | None = None, existing: str = "") -> Iterator[TargetHistory]:
     """The history that a command line names by its id, its exact name, or new:NAME, with a checkpoint for the line's work.
 
     A new one is made, unless `dry_run`, or taken over from an earlier run for the same `sources` and `marks` that was killed
-    or failed. `user` is whose key this is, where the caller has asked. What that user may not do is refused here: Galaxy
-    takes bytes from everybody and checks the key only later.
+    or failed. `user` is whose key this is, and `existing` the id of a history that `require_writable` has checked, where the
+    caller has asked. What that user may not do is refused here: Galaxy takes bytes from everybody and checks the key only
+    later.
     """
     is_new = text.startswith("new:")
     if not text.removeprefix("new:").strip():
         raise GalaxyError("HISTORY is empty: expected an id or a name: is a variable unset?", USAGE)
     user = user or galaxy.current_user()
-    existing = "" if is_new else str(find_writable_history(galaxy, text, user)["id"])
+    existing = "" if is_new else existing or str(find_writable_history(galaxy, text, user)["id"])
     if dry_run:
         yield TargetHistory(existing)
         return

@@ -15,18 +15,18 @@ from galaxy_api_scripts.workflows.definition import Workflow, find_imported, imp
 IS_ID = re.compile("([0-9a-f]{16})+")
 
 
-def check_user_and_workflow(galaxy: Galaxy, text: str, *checks: Callable[[], Any]) -> tuple[dict[str, Any], Workflow]:
-    """The user whose key this is, and the workflow whose id or exact name is `text`, or that is the content of the `.ga` or
-    Format 2 file `text`, which is imported if it was not before, once all `checks` have returned.
+def check_user_and_workflow(galaxy: Galaxy, text: str, *checks: Callable[[], Any]) -> list[Any]:
+    """The user whose key this is; the workflow whose id or exact name is `text`, or that is the content of the `.ga` or
+    Format 2 file `text`, which is imported if it was not before, once all `checks` have returned; and what these returned.
 
     Of the workflow it is the `id`, and by an id all that `load_whole_workflow` needs. Raises `GalaxyError` in the order of
     the user, the workflow (also a deleted one) and the checks.
     """
     is_file = os.path.isfile(text)
-    user, workflow, *_ = ask_together(
+    user, workflow, *rest = ask_together(
         galaxy.current_user, lambda: {"id": find_imported(galaxy, text)} if is_file else _find_with_views(galaxy, text),
         *checks)
-    return user, {"id": import_once(galaxy, text)} if is_file and not workflow["id"] else workflow
+    return [user, {"id": import_once(galaxy, text)} if is_file and not workflow["id"] else workflow, *rest]
 
 
 def _find_with_views(galaxy: Galaxy, text: str) -> Workflow:

@@ -17,8 +17,8 @@ ROWS = {name: (int(number), which) for name, number, which in re.findall(
     r"^\| `([^|]+)` \| (\d+) \| [^|]* \| [^|]* \| ([^|]+) \|$", PAGE.partition("## How many requests")[2], re.MULTILINE)}
 
 
-def run_one(workflow):
-    return lambda folder: (workflow_run, f"--download={folder}/to", workflow, f"table={folder}/0.tsv")
+def run_one(workflow, *options):
+    return lambda folder: (workflow_run, f"--download={folder}/to", *options, workflow, f"table={folder}/0.tsv")
 
 
 def run_batch(count):
@@ -41,6 +41,7 @@ def collect(folder):
 
 
 PATHS = {"workflow_run.py, one file": run_one(NAME), "workflow_run.py by the workflow's id, one file": run_one(WORKFLOW),
+         "workflow_run.py --history=NAME, one file": run_one(NAME, "--history=H"),
          "workflow_batch.py, one sample": run_batch(1), "workflow_batch.py, ten samples": run_batch(10),
          "dataset_upload.py --wait, one file": upload(1), "dataset_upload.py --wait, ten files": upload(10),
          "dataset_download.py, a history of ten": download("history:0000000000000001"),
@@ -53,9 +54,9 @@ def test_a_path_asks_as_often_as_the_page_says(name, wire, script, tmp_path, clo
     wire.polls = 0      # all has ended when it is looked at for the first time
     for number in range(10):
         (tmp_path / f"{number}.tsv").write_text(f"{number}\n")
-    if name.startswith("dataset_download"):
+    if name.startswith(("dataset_download", "workflow_run.py --history")):
         history = wire.post_histories({}, {"name": "H"})["id"]
-        for number in range(10):
+        for number in range(10 * name.startswith("dataset_download")):
             wire._dataset(wire.histories[history], f"{number}.tsv", "tabular", b"x\n", state="ok")
     module, *words = PATHS[name](tmp_path)
     options = [word for word in words if word.startswith("--")]
