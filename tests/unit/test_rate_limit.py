@@ -128,6 +128,7 @@ def test_many_threads_share_one_rate(monkeypatch):
         now = 5000.0
 
         def monotonic(self):
+            os.sched_yield()        # another thread's turn: without a lock it would get the same one
             return self.now
 
         def sleep(self, seconds):
