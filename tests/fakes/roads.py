@@ -34,6 +34,7 @@ class SlowRoad:
                     client.close()
                     continue
                 for one, other in ((client, server), (server, client)):
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)       # what comes goes on at once
                     self.open.add(one)
                     threading.Thread(target=self._relay, args=(one, other), daemon=True).start()
 
