@@ -14,10 +14,11 @@ AT_ONCE = 4         # requests, unless `limit_requests` says otherwise
 _more_threads = threading.Semaphore(AT_ONCE - 1)
 
 
-def limit_requests(most: int) -> None:
-    """Let `ask_together` have no more than `most` requests under way at once, nested calls of it included."""
+def limit_requests(most: int) -> int:
+    """Let `ask_together` have at most `most` requests under way at once, nested calls of it included; returns `most`."""
     global _more_threads
     _more_threads = threading.Semaphore(most - 1)
+    return most
 
 
 def ask_together(*calls: Callable[[], Any]) -> list[Any]:

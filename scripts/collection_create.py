@@ -96,6 +96,7 @@ from galaxy_api_scripts.datasets.tus import forget_upload, upload_file
 from galaxy_api_scripts.datasets.upload import post_fetch
 from galaxy_api_scripts.libraries.contents import resolve_library_paths
 from galaxy_api_scripts.rate_limit import limit_rate
+from galaxy_api_scripts.together import limit_requests
 from galaxy_api_scripts.transfers import TransferPool, transfers_option
 
 
@@ -109,7 +110,7 @@ def main(argv=None):
                           USAGE)
     if not name.strip():
         raise GalaxyError("NAME is empty: is a variable unset?", USAGE)
-    ids, transfers = dataset_ids(texts), transfers_option(args)
+    ids, transfers = dataset_ids(texts), limit_requests(transfers_option(args))
     sources, complaints = find_sources(args, ids)
     elements = {} if ids else arrange_elements(collection_type, [
         ElementSource(os.path.basename(source.name), source.path, source) for source in sources])

@@ -76,6 +76,7 @@ from galaxy_api_scripts.datasets.upload import (
 )
 from galaxy_api_scripts.progress import date_lines, enable_bars
 from galaxy_api_scripts.rate_limit import limit_rate
+from galaxy_api_scripts.together import limit_requests
 from galaxy_api_scripts.transfers import transfers_option
 
 FIELDS = ["id", "hid", "name", "extension", "state", "size", "history_id"]
@@ -88,7 +89,7 @@ def main(argv=None):
     lanes, output = parse_lanes(args["--lanes"], args["--together"], "separate"), output_options(args, FIELDS)
     dry_run, wait, timeout = args["--dry-run"], args["--wait"], int_option(args, "--timeout", 1)
     settings = UploadSettings(args["--dbkey"], [parse_tag(tag) for tag in args["--tag"]], not args["--no-hash"],
-                              int_option(args, "--stall-timeout", 1), transfers_option(args))
+                              int_option(args, "--stall-timeout", 1), limit_requests(transfers_option(args)))
     limit_rate(args)
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)

@@ -45,7 +45,7 @@ def main(argv=None):
     output = output_options(args, FIELDS)
     galaxy = Galaxy(args["KEY"], args["URL"])
 
-    history = find_writable_history(galaxy, args["HISTORY"], galaxy.current_user())
+    history = find_writable_history(galaxy, args["HISTORY"])
     sharing = HistorySharing(galaxy, history["id"])
     users, status = list(sharing.users.values()), dict(sharing.status)
     if not args["--dry-run"]:

@@ -106,12 +106,11 @@ def main(argv=None):
     target, to, left = args["--history"], args["--download"], countdown(int_option(args, "--timeout"))
     fields = INVOCATION_FIELDS if args["--no-wait"] else [*OUTPUT_FIELDS, "path"] if to else OUTPUT_FIELDS
     output = output_options(args, fields)
-    (labels, checks, tags), transfers = check_options(args), transfers_option(args)
+    (labels, checks, tags), transfers = check_options(args), limit_requests(transfers_option(args))
     limit_rate(args)
     enable_bars(not args["--quiet"])
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    limit_requests(transfers)
     name = "" if not target or target.startswith("new:") else target
     user, workflow, *rest = check_user_and_workflow(
         galaxy, args["WORKFLOW"], *([partial(galaxy.resolve, "histories", name)] if name else []),

@@ -61,7 +61,7 @@ def _fetch_other(galaxy: Galaxy, ref: str, own: bool) -> DatasetOrError:
             return thing
         about = fetch_collection(galaxy, identity)
         if own:
-            find_writable_history(galaxy, about["history_id"], galaxy.current_user())
+            find_writable_history(galaxy, about["history_id"])
     except GalaxyError as error:
         if error.exit_code == TRY_LATER or error.status == 401:
             raise

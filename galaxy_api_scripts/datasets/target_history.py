@@ -13,6 +13,7 @@ from common import TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import SETTLE_SECONDS, Checkpoint, Notes
 from galaxy_api_scripts.datasets.references import DATA_SOURCES
 from galaxy_api_scripts.datasets.sources import Source
+from galaxy_api_scripts.together import ask_together
 
 KEY_LENGTH = 10         # characters of a key that set a history's name apart
 NAME_LENGTH = 255       # characters that Galaxy keeps of a name
@@ -31,9 +32,14 @@ class TargetHistory:
     checkpoint: Checkpoint | None = None
 
 
-def find_writable_history(galaxy: Galaxy, text: str, user: dict[str, Any]) -> dict[str, Any]:
-    """The history with this id or exact name. Raises `GalaxyError` if it is deleted, or `user` can't add to it."""
-    return require_writable(galaxy, text, galaxy.resolve("histories", text), user)
+def find_writable_history(galaxy: Galaxy, text: str, user: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The history with this id or exact name. Raises `GalaxyError` if it is deleted, or `user`, whose key this is, can't add
+    to it; unless given, the user is asked for beside the history."""
+    if user:
+        history = galaxy.resolve("histories", text)
+    else:
+        user, history = ask_together(galaxy.current_user, lambda: galaxy.resolve("histories", text))
+    return require_writable(galaxy, text, history, user)
 
 
 def require_writable(galaxy: Galaxy, text: str, history: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +81,8 @@ def open_target_history(galaxy: Galaxy, text: str, sources: list[Source], dry_ru
     is_new = text.startswith("new:")
     if not text.removeprefix("new:").strip():
         raise GalaxyError("HISTORY is empty: expected an id or a name: is a variable unset?", USAGE)
-    user = user or galaxy.current_user()
+    if is_new and not user:
+        galaxy.current_user()
     existing = "" if is_new else existing or str(find_writable_history(galaxy, text, user)["id"])
     if dry_run:
         yield TargetHistory(existing)

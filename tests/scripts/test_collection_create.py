@@ -185,7 +185,7 @@ def test_an_unknown_key_sends_nothing(script, loopback, reads, bytes_sent, capsy
 
 def test_an_administrator_may(script, loopback, reads, bytes_sent):
     loopback.will((200, {**USER, "is_admin": True}), (200, {**HISTORY, "user_id": "somebody"}), (200, []), (200, FETCHED))
-    assert script(collection_create.main, KEY, loopback.url, HISTORY["id"], "x", reads[2]) == 0
+    assert script(collection_create.main, "--transfers=1", KEY, loopback.url, HISTORY["id"], "x", reads[2]) == 0
     assert bytes_sent == [reads[2]]
 
 

@@ -1,4 +1,6 @@
 """Each way to find or make the history that a run writes to."""
+import threading
+
 import pytest
 from fakes import KEY
 
@@ -17,6 +19,7 @@ from galaxy_api_scripts.datasets.target_history import (
     shared_history,
     take_first,
 )
+from galaxy_api_scripts.together import limit_requests
 
 ME = {"id": "me"}
 HISTORY = {"id": "0123456789abcdef", "name": "Run 12", "user_id": "me"}
@@ -31,6 +34,19 @@ def galaxy(loopback):
 def notes(galaxy):
     with Checkpoint(galaxy, "the work", "test") as checkpoint:
         yield checkpoint
+
+
+@pytest.fixture
+def side_by_side(monkeypatch):
+    """Requests go on once two are under way."""
+    limit_requests(2)
+    get, meeting = Galaxy.get, threading.Barrier(2)
+
+    def meet(*what, **options):
+        meeting.wait(20)
+        return get(*what, **options)
+
+    monkeypatch.setattr(Galaxy, "get", meet)
 
 
 def posts(loopback):
@@ -48,6 +64,13 @@ def test_a_writable_history_is_found_by_id_or_name(galaxy, loopback):
     assert find_writable_history(galaxy, HISTORY["id"], ME) == HISTORY
     loopback.will((200, [{**HISTORY, "name": "run 12", "id": "other"}, HISTORY]))
     assert find_writable_history(galaxy, "Run 12", ME)["id"] == HISTORY["id"]
+
+
+def test_the_user_is_asked_for_beside_the_history(galaxy, loopback, side_by_side):
+    loopback.will()
+    loopback.answers = {"GET /api/users/current": (200, ME), f"GET /api/histories/{HISTORY['id']}": (200, HISTORY)}
+    with open_target_history(galaxy, HISTORY["id"], []) as target:
+        assert target.id == HISTORY["id"]
 
 
 @pytest.mark.parametrize("change, user, words", [
