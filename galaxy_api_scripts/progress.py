@@ -13,7 +13,7 @@ from typing import Any
 
 from common import NON_TERMINAL_DATASET_STATES, NON_TERMINAL_JOB_STATES, format_line, one_line, script_name
 from galaxy_api_scripts.rate_limit import waited_seconds
-from galaxy_api_scripts.transfers import paused_seconds
+from galaxy_api_scripts.transfer_limit import paused_seconds
 
 STALL_TIMEOUT = 600     # seconds without progress after which a transfer is given up
 MIN_PROGRESS = 2**14    # bytes; fewer in that time are no progress

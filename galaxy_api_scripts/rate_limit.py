@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from common import USAGE, GalaxyError, shorten
-from galaxy_api_scripts.transfers import require_not_stopped, transfers_option
+from galaxy_api_scripts.transfer_limit import require_not_stopped
+from galaxy_api_scripts.transfers import transfers_option
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 BURST_SECONDS = 1.0     # what was not used of the rate in that time may be caught up, as after the answer to a request

@@ -97,7 +97,7 @@ from galaxy_api_scripts.datasets.upload import post_fetch
 from galaxy_api_scripts.libraries.contents import resolve_library_paths
 from galaxy_api_scripts.rate_limit import limit_rate
 from galaxy_api_scripts.together import limit_requests
-from galaxy_api_scripts.transfers import TransferPool, transfers_option
+from galaxy_api_scripts.transfers import UP, TransferPool, transfers_option
 
 
 def main(argv=None):
@@ -224,7 +224,7 @@ def upload_elements(galaxy, elements, dbkey, destination, transfers=1):
         return upload_file(galaxy, part.location, destination, keep=True, **parts)
 
     files = [part for part in elements.values() if not part.source.is_url]
-    with TransferPool(min(transfers, len(files) or 1)) as pool:
+    with TransferPool(min(transfers, len(files) or 1), UP) as pool:
         [(_, sent)] = pool.run([(files, files)], send, lambda part: part.source.size or 0)
     sent_files = iter(sent)
     leaves, sessions = {}, [session for _, session in sent]

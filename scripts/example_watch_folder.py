@@ -89,9 +89,9 @@ def main(argv=None):
         inputs.values[index] = DatasetInput(unit.place, source=unit.sources[0])
         return RunRequest(workflow, inputs, {})
 
-    with Ledger(default_ledger(galaxy.base, inbox, workflow_id), server=galaxy.base, folder=inbox) as ledger:
+    with Ledger(default_ledger(galaxy.base, inbox, workflow_id), server=galaxy.base, folder=inbox) as ledger, BatchRunner(
+            galaxy, ledger, max_running=1, make_staging=lambda *where: ByPath(library, *where), wait=False) as runner:
         library = find_library(galaxy, library_name) or galaxy.post("libraries", {"name": library_name})
-        runner = BatchRunner(galaxy, ledger, max_running=1, make_staging=lambda *where: ByPath(library, *where), wait=False)
         watcher = Watcher(runner, WatchSettings(inbox, "file", pause, pause, move_to=done, retry_failed=True), make_request,
                           lambda unit: f"{os.path.basename(unit.place)} - {workflow['name']}")
         watcher.scan()

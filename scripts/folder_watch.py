@@ -29,6 +29,7 @@ Options:
   --report=PAGE       write a page of HTML on all samples, again and again while they run; PAGE ends in .html
   --once              submit what is complete, download what has finished, and end: for cron; else watch for ever
   --pause=SECONDS     between two scans of the folder  [default: 30]
+  --transfers=N       transfer this many files at once, fewer while the server is overloaded  [default: 4]
   --max-running=N     units under way at once  [default: 10]
   --limit-rate=RATE   at most this many bytes a second, all transfers together: 500K, 20M, 1G
   --retry-failed      try units again that failed before and are still there: only their failed jobs, in place, where

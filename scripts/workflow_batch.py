@@ -22,6 +22,7 @@ Options:
   --together=PATTERN    also files whose names differ only in what this regular expression matches: _FC[0-9]+_L[0-9]+
   --as-collection       one run for all rows, mapped over a list of the samples
   --history=HISTORY     one history for all rows: an id, an exact name, or new:NAME; by default each row has its own
+  --transfers=N         transfer this many files at once, fewer while the server is overloaded  [default: 4]
   --max-running=N       samples under way at once  [default: 10]
   --limit-rate=RATE     at most this many bytes a second, all transfers together: 500K, 20M, 1G
   --param=PARAM         STEP:NAME=VALUE, a tool's parameter: STEP a step's label or index, STEP/STEP in a subworkflow,

@@ -13,16 +13,15 @@ from galaxy_api_scripts.datasets.download import DownloadFolder
 from galaxy_api_scripts.invocations.invocation import invocation_outputs, output_datasets
 from galaxy_api_scripts.sharing import HistorySharing, parse_audience
 
-PARALLEL_DOWNLOADS = 4
 
-
-def deliver(galaxy: Galaxy, sample: Sample, to: Path, invocation: dict[str, Any], labels: Iterable[str]) -> str:
-    """Download the results; the absolute path of their folder."""
+def deliver(galaxy: Galaxy, sample: Sample, to: Path, invocation: dict[str, Any], labels: Iterable[str], transfers: int
+            ) -> str:
+    """Download the results, `transfers` at once; the absolute path of their folder."""
     datasets = output_datasets(galaxy, outputs := invocation_outputs(invocation, labels))
     items = [item for members in datasets.values() for item in members]
     folder = DownloadFolder(galaxy, to, renewed=True)
     problems = [describe_error(result) if isinstance(result, GalaxyError) else f"{item.label}: {describe_error(result)}"
-                for item, result in folder.download(items, PARALLEL_DOWNLOADS) if isinstance(result, Exception)]
+                for item, result in folder.download(items, transfers) if isinstance(result, Exception)]
     if problems:
         raise GalaxyError(f"the run is ok, but {len(problems)} of {len(items)} results could not be fetched, which the "
                           f"next visit tries again: {problems[0]}")

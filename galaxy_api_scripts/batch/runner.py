@@ -2,26 +2,31 @@
 ledger.
 
 Here is what concerns all samples: which are queued, which run, and what is asked of Galaxy for all of them in one request.
-The steps of one sample are in running_sample.py, and which sample is which in samples.py.
+The steps of one sample are in running_sample.py, and which sample is which in samples.py. The main thread looks, hands each
+sample's next steps to a thread, and finishes what has ended.
 """
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import NON_TERMINAL_DATASET_STATES, TRY_LATER, Galaxy, GalaxyError, report_error
+from common import TRY_LATER, Galaxy, GalaxyError, report_error
 from galaxy_api_scripts.batch.ledger import Ledger, Sample, utc_now
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.reconcile import fetch_summaries
 from galaxy_api_scripts.batch.retry import WANTED
-from galaxy_api_scripts.batch.running_sample import BatchContext, RunningSample
+from galaxy_api_scripts.batch.running_sample import BatchContext, Look, RunningSample
 from galaxy_api_scripts.batch.samples import begin_again, find_or_add, give_up
 from galaxy_api_scripts.batch.shared_uploads import SharedUploads
 from galaxy_api_scripts.datasets.upload import VERIFY_FIELDS
 from galaxy_api_scripts.polling import fetch_datasets
+from galaxy_api_scripts.transfer_limit import Stopped, TransferLimit
+from galaxy_api_scripts.transfers import Task, Workers
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
 
@@ -30,17 +35,30 @@ MAX_REFUSALS = 5                # refusals in a row after which nothing more is 
 FETCH_PAUSE = 600               # seconds until a process that stays tries again to download results
 LEAST_LISTED, MOST_LISTED = 3, 500      # new samples for which all histories of samples are listed, and how many at most
 STALL_SECONDS = 300             # with `once`: stop waiting for uploads after so long without any progress
+MOST_THREADS = 100              # samples whose steps are taken at the same time
 
 
 class BatchRunner:
-    """Brings samples to their ends, at most `max_running` at once. Its other options: see `BatchContext`."""
+    """Brings samples to their ends, at most `max_running` at once, with at most `transfers` requests at once. Its other
+    options: see `BatchContext`. Before its ledger is closed, its `with` block ends, and with it all that was begun."""
 
     def __init__(self, galaxy: Galaxy, ledger: Ledger, max_running: int = 10, folder: Path | None = None,
-                 labels: Iterable[str] = (), make_staging: Callable[[Galaxy, str], Staging] = Staging, wait: bool = True,
-                 shared_history: Callable[[], str] | None = None):
-        self.galaxy, self.ledger, self.max_running = galaxy, ledger, max_running
-        shared_uploads = SharedUploads(galaxy, ledger, shared_history)
-        self.context = BatchContext(galaxy, shared_uploads, folder, list(labels), make_staging, wait, shared_history)
+                 labels: Iterable[str] = (), make_staging: Callable[[Galaxy, str], Staging] | None = None, wait: bool = True,
+                 shared_history: Callable[[], str] | None = None, transfers: int = 4):
+        self.galaxy, self.ledger, self.max_running, self.transfers = galaxy, ledger, max_running, transfers
+        lock = threading.RLock()
+
+        def locked_history() -> str:
+            assert shared_history
+            with lock:
+                return shared_history()
+        common_history = locked_history if shared_history else None
+        self.context = BatchContext(
+            galaxy, SharedUploads(galaxy, ledger, common_history, lock), folder, list(labels),
+            make_staging or partial(Staging, transfers=transfers), wait, common_history, transfers=transfers, lock=lock)
+        self.limit = TransferLimit(transfers, spare=1)
+        self.workers = Workers(MOST_THREADS, self.limit)
+        self.busy: set[str] = set()     # keys of samples whose steps a thread takes
         self.running: dict[str, RunningSample] = {}     # by key
         self.queue: deque[RunningSample] = deque()
         self.rejected: list[Sample] = []        # failed before they began: the watcher adds, `run_round` yields them
@@ -107,6 +125,15 @@ class BatchRunner:
         Between two rounds are `max_interval` seconds at most.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        with Workers(MOST_THREADS, self.limit) as self.workers:
+            yield from self._rounds(once, deadline, find_more, max_interval)
+            self.workers.close(wait=True)
+            yield from self._collect(0)     # what was begun before the time was up
+        for entry in self.running.values():
+            entry.save_poll()
+
+    def _rounds(self, once: bool, deadline: float | None, find_more: Callable[[], None] | None, max_interval: float
+                ) -> Iterator[Sample]:
         last_active, interval, reported = time.monotonic(), POLL_INTERVAL[0], ""
         forever = find_more is not None and not once
         while True:
@@ -114,7 +141,7 @@ class BatchRunner:
             try:
                 if find_more:
                     find_more()
-                yield from self.run_round()
+                yield from self.run_round(interval if deadline is None else min(interval, deadline - time.monotonic()))
                 if forever and self.context.refusals >= MAX_REFUSALS:
                     raise GalaxyError(f"the last {self.context.refusals} runs were refused, so nothing more is begun: start "
                                       "it again once that is mended")
@@ -127,17 +154,16 @@ class BatchRunner:
                 interval, reported = POLL_INTERVAL[1], str(error)
             if self.on_round:
                 self.on_round()
-            last_active = time.monotonic() if self.context.active else last_active
+            last_active = time.monotonic() if self.context.active or self.busy else last_active
             stalled = time.monotonic() - last_active > STALL_SECONDS
-            if (once and (self.all_submitted or stalled)) or not (self.unfinished or forever):
+            if not self.busy and ((once and (self.all_submitted or stalled)) or not (self.unfinished or forever)):
                 break
             interval = POLL_INTERVAL[0] if self.context.active else min(interval * 1.25, POLL_INTERVAL[1], max_interval)
             remaining = interval if deadline is None else deadline - time.monotonic()
             if remaining <= 0:
                 break
-            time.sleep(min(interval, remaining))
-        for entry in self.running.values():
-            entry.save_poll()
+            if not self.busy:
+                time.sleep(min(interval, remaining))
 
     @property
     def unfinished(self) -> list[Sample]:
@@ -149,8 +175,9 @@ class BatchRunner:
         return all(entry.sample.invocation and entry.sample.notes.rerun != WANTED for entry in self.running.values()) and \
             (not self.queue or len(self.running) >= self.max_running)
 
-    def run_round(self) -> Iterator[Sample]:
-        """One round: advance what runs, then begin what may begin; yield each sample that has ended.
+    def run_round(self, seconds: float) -> Iterator[Sample]:
+        """One round: hand out the next steps of what runs, begin what may begin, and yield each sample that ends within so
+        many seconds, or a moment longer than until one has done something.
 
         However many samples there are, it is one request for all datasets that are being made, and one for all invocations.
         """
@@ -158,24 +185,24 @@ class BatchRunner:
             yield self.rejected.pop(0)
         while self.fetch_later and time.monotonic() > self.fetch_later[0][0] + FETCH_PAUSE:
             self._resume(self.fetch_later.pop(0)[1])
-        unfinished = self._unfinished_datasets()
-        summaries = fetch_summaries(self.galaxy, {entry.sample.invocation: str(entry.sample.history)
-                                                  for entry in self.running.values() if entry.sample.invocation})
-        for entry in list(self.running.values()):
-            yield from self._advance(entry, unfinished, summaries)
+        idle = [entry for key, entry in self.running.items() if key not in self.busy]
+        look = self._look(idle)
+        for entry in idle:
+            self._hand_out(entry, look)
         self._list_names()
-        while self.queue and len(self.running) < self.max_running and self.context.refusals < MAX_REFUSALS:
+        while self.queue and self._may_begin():
             entry = self.queue.popleft()
             sample = entry.sample
             begun = (sample.begun if sample.invocation else None) or utc_now()     # a run that is resumed began earlier
             sample.save(durably=True, state="running", begun=begun, attempt=sample.attempt or 1)
             self.running[sample.key] = entry
-            yield from self._advance(entry, {}, {})         # the next round asks Galaxy about it
+            self._hand_out(entry, Look())         # the next round asks Galaxy about it
         if self.context.refusals >= MAX_REFUSALS and self.queue:
             report_error(f"the last {self.context.refusals} runs were refused, so the {len(self.queue)} that wait were not "
                          "begun")
             self.queue.clear()
             self.gave_up = True
+        yield from self._collect(seconds)
 
     def _list_names(self) -> None:
         """List the histories that may be those of a lost ledger's samples, once, if that saves requests."""
@@ -186,18 +213,47 @@ class BatchRunner:
         if histories is not None and len(histories) < MOST_LISTED:
             self.context.used_names = {one["name"] for one in histories}
 
-    def _advance(self, entry: RunningSample, unfinished: dict[str, str], summaries: dict[str, Any]) -> Iterator[Sample]:
-        if entry.advance(unfinished, summaries):
-            del self.running[entry.sample.key]
-            if entry.sample.state == "fetch pending":
-                self.fetch_later.append((time.monotonic(), entry))
-            yield entry.sample
+    def _may_begin(self) -> bool:
+        """Whether another sample may begin: not while many others are being sent, whose threads are kept for results."""
+        sending = sum(self.running[key].is_sending for key in self.busy)
+        return len(self.running) < self.max_running and self.context.refusals < MAX_REFUSALS and sending < 2 * self.transfers
 
-    def _unfinished_datasets(self) -> dict[str, str]:
-        """The datasets that Galaxy is still making, `{id: state}`."""
-        uploads = [dataset for entry in self.running.values() if entry.staging and not entry.sample.invocation
+    def _hand_out(self, entry: RunningSample, look: Look) -> None:
+        """Let a thread take the sample's next steps."""
+        self.busy.add(entry.sample.key)
+        self.workers.submit(Task(entry), lambda entry: entry.advance(look))
+
+    def _collect(self, seconds: float) -> Iterator[Sample]:
+        """Finish what has ended, see `run_round`. Raises what is no fault of a sample."""
+        error: BaseException | None = None
+        end = time.monotonic() + seconds
+        while self.busy and (task := self.workers.next_ended(max(end - time.monotonic(), 0))):
+            entry, outcome = task.item, task.outcome
+            self.busy.discard(entry.sample.key)
+            if isinstance(outcome, BaseException):
+                error = error or (None if isinstance(outcome, Stopped) else outcome)
+            elif outcome:
+                entry.finish()
+                del self.running[entry.sample.key]
+                if entry.sample.state == "fetch pending":
+                    self.fetch_later.append((time.monotonic(), entry))
+                yield entry.sample
+            if error or self.context.active:
+                end = min(end, time.monotonic() + POLL_INTERVAL[0])
+        if error:
+            raise error
+
+    def _look(self, entries: Iterable[RunningSample]) -> Look:
+        """Ask Galaxy about these samples' uploads and invocations."""
+        uploads = [dataset for entry in entries if entry.staging and not entry.sample.invocation
                    for dataset in entry.staging.datasets]
-        self.context.described = {dataset: about for dataset, about in fetch_datasets(self.galaxy, uploads, VERIFY_FIELDS)
-                                  if not isinstance(about, GalaxyError)}
-        return {dataset: about["state"] for dataset, about in self.context.described.items()
-                if about["state"] in NON_TERMINAL_DATASET_STATES}
+        described = {dataset: about for dataset, about in fetch_datasets(self.galaxy, uploads, VERIFY_FIELDS)
+                     if not isinstance(about, GalaxyError)}
+        return Look(described, fetch_summaries(self.galaxy, {
+            entry.sample.invocation: str(entry.sample.history) for entry in entries if entry.sample.invocation}))
+
+    def __enter__(self) -> BatchRunner:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self.workers.close(wait=kind is None or issubclass(kind, Exception))

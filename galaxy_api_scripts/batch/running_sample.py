@@ -5,13 +5,16 @@ key (the name is the one thing that Galaxy sets together with creating it), its 
 """
 from __future__ import annotations
 
+import contextlib
+import copy
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common import TRY_LATER, Galaxy, GalaxyError
+from common import NON_TERMINAL_DATASET_STATES, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.batch import reconcile, retry, samples
 from galaxy_api_scripts.batch.delivery import deliver, share_history
 from galaxy_api_scripts.batch.facts import note_failure
@@ -46,33 +49,58 @@ class BatchContext:
     on_end: Callable[[Sample, str], None] | None = None     # called with the state before that is saved: again, after a kill
     retry_in_place: bool = False            # whether only the failed jobs of samples that have failed run again
     share_with: Sequence[str] = ()          # with whom each history is shared, as `sharing.parse_audience` takes it
-    described: dict[str, dict[str, Any]] = field(default_factory=dict)      # uploaded datasets, as this round has seen them
+    transfers: int = 1                      # of each sample's files at once; of all together as `Workers` allow
     used_names: set[str] | None = None      # of histories that a new sample's may be one of; None: each must be looked for
     refusals: int = 0                       # histories and submissions that Galaxy has refused in a row
     active: bool = field(default=False, init=False)         # whether anything was done in this round
+    # Held where what one sample makes must not be taken for another's, which is made at the same time.
+    lock: contextlib.AbstractContextManager[Any] = field(default_factory=threading.RLock)
+
+
+@dataclass
+class Look:
+    """What a round has seen: `described`, uploaded datasets by id with `VERIFY_FIELDS`; the `summaries` of invocations, see
+    `fetch_summaries`."""
+
+    described: dict[str, dict[str, Any]] = field(default_factory=dict)
+    summaries: dict[str, dict[str, Any] | GalaxyError] = field(default_factory=dict)
+
+    def making(self, datasets: Sequence[str]) -> dict[str, str]:
+        """Those of the datasets that Galaxy is still making, `{id: state}`."""
+        states = {dataset: self.described[dataset]["state"] for dataset in datasets if dataset in self.described}
+        return {dataset: state for dataset, state in states.items() if state in NON_TERMINAL_DATASET_STATES}
 
 
 class RunningSample:
-    """A sample that is under way, or queued. Without `request`, only its invocation is polled: nobody asks for it."""
+    """A sample that is under way, or queued. Without `request`, only its invocation is polled: nobody asks for it.
+
+    One thread at a time takes its steps, while others take those of other samples.
+    """
 
     def __init__(self, context: BatchContext, sample: Sample, request: RunRequest | None = None, tags: Sequence[str] = (),
                  require_unchanged: Callable[[], None] | None = None):
-        self.context, self.galaxy, self.sample, self.request = context, context.galaxy, sample, request
+        self.context, self.sample, self.request = context, sample, request
+        self.galaxy = copy.copy(context.galaxy)     # with a time limit of its own, see `Galaxy.poll`
         self.tags, self.require_unchanged = tags, require_unchanged
         self.staging: Staging | None = None
         self.poller: InvocationPoller | None = None
         self.lost_answers = 0       # of POSTs, before its invocation was submitted
+        self.ending: tuple[str, dict[str, Any]] | None = None       # the state in which it ends, and facts about that
 
-    def advance(self, unfinished: dict[str, str], summaries: dict[str, Any]) -> bool:
-        """Take the steps that can be taken now; whether the sample has ended, well or badly.
+    @property
+    def is_sending(self) -> bool:
+        """Whether its files are sent next, or just now."""
+        return not (self.staging or self.sample.invocation or self.sample.notes.inputs)
 
-        `unfinished` are the datasets that Galaxy is still making, `{id: state}`; `summaries` those of `fetch_summaries`.
+    def advance(self, look: Look) -> bool:
+        """Take the steps that can be taken now; whether the sample has ended, well or badly, so that `finish` is next.
+
         Raises `GalaxyError` for what is no fault of the sample: Galaxy is away, or rejects the key.
         """
         try:
             if self.sample.invocation:
-                return self._poll(summaries.get(self.sample.invocation))
-            return self._bring(self.request, unfinished) if self.request else self._look_up()
+                return self._poll(look.summaries.get(self.sample.invocation))
+            return self._bring(self.request, look) if self.request else self._look_up()
         except InvocationFailed as error:
             return self._fail(error)
         except (GalaxyError, OSError) as error:
@@ -99,17 +127,18 @@ class RunningSample:
 
     # -------------------------------------------------------------------------------------------------- until it runs
 
-    def _bring(self, request: RunRequest, unfinished: dict[str, str]) -> bool:
+    def _bring(self, request: RunRequest, look: Look) -> bool:
         """Send the files, and submit the invocation once Galaxy has made datasets of all of them."""
+        making: dict[str, str] = {}
         if self.staging is None and not self.sample.notes.inputs:
             self._send(request)
-            unfinished = dict.fromkeys(self.staging.datasets, "new") if self.staging else {}
-        datasets = self.staging.datasets if self.staging else []
-        making = {dataset: unfinished[dataset] for dataset in datasets if dataset in unfinished}
+            making = dict.fromkeys(self.staging.datasets, "new") if self.staging else {}
+        elif self.staging:
+            making = look.making(self.staging.datasets)
         if making:
             self._resend_lost(making)
         elif not self.sample.invocation:
-            self._submit(request)
+            self._submit(request, look)
         if self.sample.invocation and not self.context.wait:
             self.end("ok")
             return True
@@ -143,9 +172,10 @@ class RunningSample:
     def _own_history(self, request: RunRequest) -> str:
         """The id of the sample's own history: the one of its name, else a new one."""
         sample, requested = self.sample, self.sample.notes.history_requested
-        used = self.context.used_names
-        history, created = create_history_once(self.galaxy, sample.notes.title, sample, sample.notes.unique_title,
-                                               is_unused=used is not None and sample.notes.title not in used)
+        used, is_unique = self.context.used_names, sample.notes.unique_title
+        with contextlib.nullcontext() if is_unique else self.context.lock:
+            history, created = create_history_once(self.galaxy, sample.notes.title, sample, is_unique,
+                                                   is_unused=used is not None and sample.notes.title not in used)
         if self.tags:
             self.galaxy.put(f"histories/{history}", {"tags": list(dict.fromkeys(self.tags))})
         if not created and not requested:
@@ -180,16 +210,16 @@ class RunningSample:
         sample.save(durably=True, sent_at=None, making_since=None, resends=notes.resends + 1)
         self.staging = None
 
-    def _submit(self, request: RunRequest) -> None:
+    def _submit(self, request: RunRequest, look: Look) -> None:
         sample, inputs = self.sample, self.sample.notes.inputs
         if inputs is None:
             assert self.staging
             with sample.step(Stage.UPLOAD):
-                inputs = request.stage(self.staging, self.context.described)
+                inputs = request.stage(self.staging, look.described)
                 if self.require_unchanged:
                     self.require_unchanged()
             self._save_hashes({upload.source.path: upload.sha256 for upload in self.staging.uploads}, inputs=inputs)
-        with sample.step(Stage.SUBMIT):
+        with contextlib.nullcontext() if sample.notes.own_history else self.context.lock, sample.step(Stage.SUBMIT):
             submitted = request.submit(self.galaxy, str(sample.history), inputs, sample, patient=False)
         self.context.refusals = 0
         self.context.active |= bool(submitted)
@@ -225,7 +255,7 @@ class RunningSample:
             with sample.step(Stage.DELIVER):
                 root = prepare_folder(str(self.context.folder), "--download")
                 folder = deliver(self.galaxy, sample, prepare_folder_below(root, sample.notes.folder), invocation,
-                                 self.context.labels)
+                                 self.context.labels, self.context.transfers)
             sample.save(results=folder)
         share_history(self.galaxy, sample, self.context.share_with)
         self.end("ok")
@@ -244,7 +274,14 @@ class RunningSample:
         return True
 
     def end(self, state: str, **facts: Any) -> None:
+        """Note how it ends, for `finish`."""
+        self.ending = state, facts
+
+    def finish(self) -> None:
         """Call `on_end`, then save the state."""
+        if not self.ending:
+            return
+        (state, facts), self.ending = self.ending, None
         self.context.active = True
         if self.context.on_end:
             self.sample.save(**facts, ended=utc_now())

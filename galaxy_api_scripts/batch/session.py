@@ -19,6 +19,7 @@ from galaxy_api_scripts.invocations.invocation import parse_labels
 from galaxy_api_scripts.progress import date_lines, enable_bars
 from galaxy_api_scripts.rate_limit import limit_rate
 from galaxy_api_scripts.sharing import parse_audience
+from galaxy_api_scripts.transfers import transfers_option
 from galaxy_api_scripts.workflows.lookup import check_user_and_workflow
 from galaxy_api_scripts.workflows.run import (
     WorkflowCheck,
@@ -39,7 +40,7 @@ class BatchSession:
         self.args, self.once, self.dry_run = args, args["--once"], args["--dry-run"]
         self.output = output_options(args, () if self.dry_run else ROW_FIELDS)
         self.output["format"] = self.output["format"] or "tsv"
-        self.max_running = int_option(args, "--max-running", 1) or 1
+        self.max_running, self.transfers = int_option(args, "--max-running", 1) or 1, transfers_option(args)
         self.labels = parse_labels(args["--outputs"])
         self.tags = [parse_tag(tag) for tag in args["--tag"]]
         self.share_with = [word.strip() for word in (args["--share-with"] or "").split(",") if word.strip()]
@@ -95,7 +96,7 @@ class BatchSession:
         with Ledger(ledger_file, self._is_same_server, server=self.galaxy.base, user=user, **about) as ledger:
             if self.is_new_ledger and ledger.notes.lanes != self.lanes.describe():
                 ledger.save(lanes=self.lanes.describe())
-            runner = BatchRunner(self.galaxy, ledger, self.max_running, folder, self.labels,
-                                 shared_history=shared_history and (lambda: shared_history(ledger)))
-            runner.context.share_with, runner.context.retry_in_place = self.share_with, self.retry == "jobs"
-            yield runner
+            with BatchRunner(self.galaxy, ledger, self.max_running, folder, self.labels, transfers=self.transfers,
+                             shared_history=shared_history and (lambda: shared_history(ledger))) as runner:
+                runner.context.share_with, runner.context.retry_in_place = self.share_with, self.retry == "jobs"
+                yield runner

@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -19,10 +20,15 @@ from galaxy_api_scripts.workflows.staging import Staging
 
 
 class SharedUploads:
-    """The `sources` that are shared; they go to the history whose id `shared_history()` returns, or to one of their own."""
+    """The `sources` that are shared; they go to the history whose id `shared_history()` returns, or to one of their own.
 
-    def __init__(self, galaxy: Galaxy, ledger: Ledger, shared_history: Callable[[], str] | None = None):
+    A thread that needs one waits while another uploads it, because both hold the `lock`.
+    """
+
+    def __init__(self, galaxy: Galaxy, ledger: Ledger, shared_history: Callable[[], str] | None = None,
+                 lock: AbstractContextManager[Any] | None = None):
         self.galaxy, self.ledger, self.shared_history = galaxy, ledger, shared_history
+        self.lock = lock or threading.RLock()
         self.sources: set[Source] = set()
         self._checked: set[str] = set()     # datasets that were found usable
 
@@ -39,7 +45,8 @@ class SharedUploads:
         def as_dataset(leaf: DatasetInput) -> DatasetInput:
             if leaf.source is None or leaf.source not in self.sources:
                 return leaf
-            dataset = self._dataset(leaf, leaf.source, request.workflow["name"])
+            with self.lock:
+                dataset = self._dataset(leaf, leaf.source, request.workflow["name"])
             hashes[leaf.source.path] = dataset["sha256"]
             return replace(leaf, source=None, ref={"src": "hda", "id": dataset["id"]})
         request.inputs.values = {index: map_datasets(value, as_dataset) for index, value in request.inputs.values.items()}

@@ -35,7 +35,7 @@ from galaxy_api_scripts.datasets.manifest import MANIFEST, Key, Manifest
 from galaxy_api_scripts.files import hold_lock
 from galaxy_api_scripts.polling import DatasetOrError, fetch_datasets, find_stuck
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar
-from galaxy_api_scripts.transfers import TransferLimit, run_parallel
+from galaxy_api_scripts.transfers import DOWN, TransferPool
 
 FIELDS = ["id", "hid", "name", "history_id", "state", "deleted", "purged", "extension", "file_size", "hashes",
           "creating_job"]
@@ -130,7 +130,7 @@ class DownloadFolder:
         self.verify, self.compare, self.stall, self.on_wait = verify, compare, stall, on_wait
         self.renewed, self.earlier = renewed, set[Key]()     # rows whose names are free
         self.manifest = Manifest(folder)
-        self.limit = TransferLimit(1)       # of the downloads under way
+        self.pool: TransferPool | None = None       # of the downloads under way
 
     def download(self, items: list[DownloadItem], transfers: int, total: Any = None
                  ) -> Iterator[tuple[DownloadItem, Path | Exception]]:
@@ -154,9 +154,16 @@ class DownloadFolder:
                 _, item.folder, _ = self.paths.folders_of(item)     # of all, so that later runs find the same
                 row = rows.get(item.key)
                 tasks.append((item, row["path"] if row and row["path"] else self.paths.path(item)))
-            self.limit = TransferLimit(transfers)
-            yield from run_parallel(lambda task: self._fetch_again_if_different(task[0], task[1], total), tasks, self.limit)
+            with TransferPool(min(transfers, len(tasks) or 1), DOWN) as self.pool:
+                for (item, _), result in self.pool.run_each(
+                        lambda task: self._fetch_again_if_different(task[0], task[1], total), tasks):
+                    yield item, result
             self.manifest.remove_old_rows()
+
+    def stop(self) -> None:
+        """Let no other download begin."""
+        if self.pool:
+            self.pool.stop()
 
     def _fetch_again_if_different(self, item: DownloadItem, path: str, total: Any) -> Path:
         """Fetch one dataset, a second time if a bit may have flipped on its way."""
@@ -292,10 +299,9 @@ def download_items(folder: DownloadFolder, items: list[DownloadItem], transfers:
         for item, path in folder.download(items, transfers, total):
             if isinstance(path, GalaxyError):
                 if hopeless is None:
-                    with folder.limit.slot():
-                        hopeless = path if _is_hopeless(folder.galaxy, path) else None
+                    hopeless = path if _is_hopeless(folder.galaxy, path) else None
                 if hopeless:
-                    folder.limit.stop()
+                    folder.stop()
                 else:
                     codes.append(report_error(str(path), path.exit_code))
             elif isinstance(path, OSError):

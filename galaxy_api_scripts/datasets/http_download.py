@@ -21,7 +21,7 @@ from galaxy_api_scripts.datasets.hashing import BLOCK_SIZE, StreamHash
 from galaxy_api_scripts.files import open_parent, publish
 from galaxy_api_scripts.progress import STALL_TIMEOUT, StallClock, progress_bar
 from galaxy_api_scripts.rate_limit import current_rate_limit
-from galaxy_api_scripts.transfers import record_trouble
+from galaxy_api_scripts.transfer_limit import record_trouble, require_not_stopped
 
 CHUNK_SIZE = 64 * 2**10     # bytes of an answer read at a time: what came of one before a cut is lost
 PART_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)        # Windows has no O_NOFOLLOW
@@ -161,6 +161,7 @@ class _Download:
 
     def store(self, chunk: bytes) -> None:
         """Write the next bytes. Raises `GalaxyError` if they are too many, or few in a long time."""
+        require_not_stopped()
         if self.expected.size is not None and self.offset + len(chunk) > self.expected.size:
             raise GalaxyError(f"more than {self.expected.size} bytes came")
         self.file.write(chunk)

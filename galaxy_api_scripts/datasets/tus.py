@@ -23,7 +23,7 @@ from galaxy_api_scripts.datasets.hashing import BLOCK_SIZE, BUFFER_COUNT, Stream
 from galaxy_api_scripts.datasets.local_file import LocalFile
 from galaxy_api_scripts.progress import STALL_TIMEOUT, StallClock, printable_name, progress_bar
 from galaxy_api_scripts.rate_limit import current_rate_limit
-from galaxy_api_scripts.transfers import require_not_stopped, timed_out
+from galaxy_api_scripts.transfer_limit import require_not_stopped, timed_out
 
 MAX_PIECE = 512 * 2**20     # bytes a request: each costs Galaxy 26.1 some 10 ms; what arrived before a cut stays,
                             # unless a proxy collects a request first

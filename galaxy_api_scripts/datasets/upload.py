@@ -23,7 +23,7 @@ from galaxy_api_scripts.datasets.target_history import NAME_LENGTH, last_hid
 from galaxy_api_scripts.datasets.tus import Session, send_file, upload_checkpoint
 from galaxy_api_scripts.polling import wait_datasets, wait_described
 from galaxy_api_scripts.progress import STALL_TIMEOUT, progress_bar, state_progress
-from galaxy_api_scripts.transfers import TransferPool
+from galaxy_api_scripts.transfers import UP, TransferPool
 
 FILES_PER_JOB = 50      # Galaxy 26.1 works on them while the next are sent: 100 files in two jobs are ready before 100 in
                         # one or in four
@@ -88,7 +88,7 @@ def upload_sources(galaxy: Galaxy, history: str, sources: list[Source], settings
     """
     total_size = sum(source.size or 0 for source in sources)
     with progress_bar(total_size, "all") if len(sources) > 1 else contextlib.nullcontext() as total, \
-            contextlib.ExitStack() as files, TransferPool(min(settings.transfers, len(sources) or 1)) as pool:
+            contextlib.ExitStack() as files, TransferPool(min(settings.transfers, len(sources) or 1), UP) as pool:
         def send(upload: Upload) -> tuple[dict[str, Any], list[dict[str, str]]] | None:
             try:
                 return _send(galaxy, upload, settings, total)
@@ -98,14 +98,13 @@ def upload_sources(galaxy: Galaxy, history: str, sources: list[Source], settings
                 upload.fail(error, error.exit_code)
                 return None
 
-        batches = _open_batches(galaxy, history, sources, finished or {}, pool, files, total)
+        batches = _open_batches(galaxy, history, sources, finished or {}, files, total)
         for batch, results in pool.run(batches, send, lambda upload: upload.source.size or 0):
             with batch.files:
                 sent, accepted = _waiting(batch), [result for result in results if result]
                 if sent:
                     elements = [_element(upload, element, settings) for upload, (element, _) in zip(sent, accepted)]
-                    with pool.limit.slot():
-                        _create_datasets(galaxy, history, elements, [one for _, own in accepted for one in own], sent)
+                    _create_datasets(galaxy, history, elements, [one for _, own in accepted for one in own], sent)
                 yield from batch
 
 
@@ -210,7 +209,7 @@ class _Batch(list[Upload]):
         super().__init__(_open_upload(galaxy, history, source, self.files) for source in sources)
 
 
-def _open_batches(galaxy: Galaxy, history: str, sources: list[Source], finished: dict[str, str], pool: TransferPool,
+def _open_batches(galaxy: Galaxy, history: str, sources: list[Source], finished: dict[str, str],
                   files: contextlib.ExitStack, total: Any) -> Iterator[tuple[_Batch, list[Upload]]]:
     """Each batch with those of its uploads whose bytes are to be sent."""
     for some in fetch_batches(sources):
@@ -219,8 +218,7 @@ def _open_batches(galaxy: Galaxy, history: str, sources: list[Source], finished:
             if upload.source.path in finished:
                 upload.note(dataset=finished[upload.source.path])
         if any(upload.notes.keys() & {"dataset", "after"} for upload in batch):
-            with pool.limit.slot():
-                _adopt_datasets(galaxy, history, batch)
+            _adopt_datasets(galaxy, history, batch)
         waiting = _waiting(batch)
         if total is not None:
             total.update(sum(upload.source.size or 0 for upload in batch) - sum(one.source.size or 0 for one in waiting))

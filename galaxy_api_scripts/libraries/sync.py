@@ -15,7 +15,7 @@ from galaxy_api_scripts.libraries.local_tree import CHANGED_MESSAGE, FileStamp, 
 from galaxy_api_scripts.libraries.sync_plan import DELETE, KEEP, LEAVE, REPLACE, UPLOAD, SyncPlanner, SyncStep
 from galaxy_api_scripts.libraries.sync_state import SyncedFile, SyncState
 from galaxy_api_scripts.libraries.uploads import BATCH_BYTES, LibraryUploads, find_arrivals, size_mismatch_message
-from galaxy_api_scripts.transfers import TransferPool
+from galaxy_api_scripts.transfers import UP, TransferPool
 
 
 @dataclass
@@ -79,13 +79,12 @@ class LibrarySync:
         pending: dict[FolderPath, list[SyncUpload]] = {}
         datatypes = set(self.galaxy.get("datatypes", {"upload_only": "false"})) if steps else set()
         batches = fetch_batches([SyncUpload(step, self.tree.files[step.path]) for step in steps], BATCH_BYTES)
-        with TransferPool(min(self.transfers, len(steps) or 1)) as pool:
+        with TransferPool(min(self.transfers, len(steps) or 1), UP) as pool:
             for batch, sent in pool.run(((batch, batch) for batch in batches), self._send, lambda file: file.size):
-                with pool.limit.slot():
-                    for file in self._fetch(batch, sent, datatypes):
-                        pending.setdefault(self.planner.folder_path(file.step.path), []).append(file)
-                    # The next batch may go to the same folder, which is then listed once for both.
-                    yield from self.collect_finished(pending, skip=self.planner.folder_path(batch[-1].step.path))
+                for file in self._fetch(batch, sent, datatypes):
+                    pending.setdefault(self.planner.folder_path(file.step.path), []).append(file)
+                # The next batch may go to the same folder, which is then listed once for both.
+                yield from self.collect_finished(pending, skip=self.planner.folder_path(batch[-1].step.path))
         for _ in self.galaxy.poll(timeout):
             yield from self.collect_finished(pending)
             if not pending:

@@ -1,6 +1,7 @@
 """Batches on a fake Galaxy: sheets, what workflow_batch.py prints, and processes that are killed."""
 import csv
 import gc
+import threading
 import types
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from fakes import KEY, process
 from fakes.galaxy import WORKFLOW, FakeGalaxy
 from galaxy_api_scripts import checkpoint
 from galaxy_api_scripts.batch import ledger, ledger_reader
-from galaxy_api_scripts.datasets import download
 
 
 class Killed(BaseException):
@@ -47,14 +47,6 @@ class Death:
         def living(act):
             return lambda record, *what, **facts: None if self.dead else act(record, *what, **facts)
 
-        def each(act, things, limit):        # downloads, which would die in threads of their own
-            for thing in things:
-                try:
-                    yield thing[0], act(thing)
-                except Exception as error:
-                    yield thing[0], error
-
-        monkeypatch.setattr(download, "run_parallel", each)
         monkeypatch.setattr(requests.Session, "request", sent)
         monkeypatch.setattr(ledger.Ledger, "write", written)
         monkeypatch.setattr(checkpoint.Checkpoint, "save", living(save))
@@ -65,6 +57,9 @@ class Death:
             raise Killed
 
     def comes(self, after=0, before=0):
+        for thread in threading.enumerate():    # of the process that was killed
+            if thread.name == "transfer":
+                thread.join()
         process.forget()
         self.after, self.before, self.requests, self.changes, self.dead = after, before, 0, 0, False
 

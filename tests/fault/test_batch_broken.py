@@ -16,6 +16,7 @@ from galaxy_api_scripts.batch.runner import BatchRunner
 from galaxy_api_scripts.checkpoint import find_sent
 from galaxy_api_scripts.datasets import target_history
 
+WAIT = 20       # seconds within which a sample's steps are done
 DATASET = {"0": {"id": "d", "src": "hda", "label": "table"}}
 
 
@@ -27,7 +28,8 @@ def memory(tmp_path):
 
 @pytest.fixture
 def work(memory):
-    return BatchRunner(Galaxy(KEY, URL), memory)
+    with BatchRunner(Galaxy(KEY, URL), memory) as work:
+        yield work
 
 
 def add_sample(memory, name="a", **facts):
@@ -62,7 +64,7 @@ def test_the_runs_of_other_samples_in_one_history_are_left_alone(work, memory, r
     mock_finished_run(requests_mock, ("j", DATASET))
     unit = add_sample(memory, inputs={"0": {"src": "hda", "id": "d"}}, own_history=False)
     work.adopt_orphans()
-    assert [one.name for one in work.run_round()] == ["a"]
+    assert [one.name for one in work.run_round(WAIT)] == ["a"]
     assert (unit.state, cancelled(requests_mock)) == ("ok", [])
 
 
@@ -71,7 +73,7 @@ def test_what_a_person_runs_on_other_inputs_in_a_samples_history_is_left_alone(w
     mock_finished_run(requests_mock, ("theirs", {"0": {**DATASET["0"], "id": "e"}}), ("late", DATASET))
     unit = add_sample(memory, inputs={"0": {"src": "hda", "id": "d"}}, own_history=True)
     work.adopt_orphans()
-    assert [one.name for one in work.run_round()] == ["a"]
+    assert [one.name for one in work.run_round(WAIT)] == ["a"]
     assert (unit.state, cancelled(requests_mock)) == ("ok", ["late"])
 
 
@@ -102,12 +104,12 @@ def test_a_run_that_was_reviewed_is_resumed_by_the_same_line(work, memory, reque
     mock_paused_run(requests_mock)
     unit = add_sample(memory, own_history=True, purpose=samples.stable_hash("a", ""))
     work.adopt_orphans()
-    assert [one.name for _ in range(2) for one in work.run_round()] == ["a"]
+    assert [one.name for _ in range(2) for one in work.run_round(WAIT)] == ["a"]
     assert unit.state == "failed" and "is waiting for a review of step 1 (look)" in unit.message
     mock_finished_run(requests_mock)
-    later = BatchRunner(work.galaxy, memory)
-    assert later.submit("a", PLAN).key == unit.key
-    assert [one.name for one in (*later.run_round(), *later.run_round())] == ["a"]
+    with BatchRunner(work.galaxy, memory) as later:
+        assert later.submit("a", PLAN).key == unit.key
+        assert [one.name for one in (*later.run_round(WAIT), *later.run_round(WAIT))] == ["a"]
     assert (unit.state, unit.attempt, unit.invocation) == ("ok", 1, "i")
 
 
@@ -126,7 +128,7 @@ def test_a_sample_that_was_taken_on_again_by_a_process_that_was_killed_then_is_n
     unit = add_sample(memory, state="waiting", own_history=True)
     fresh = add_sample(memory, "b", state="waiting", invocation=None)
     work.adopt_orphans()
-    assert [one.name for one in (*work.run_round(), *work.run_round())] == ["a"]
+    assert [one.name for one in (*work.run_round(WAIT), *work.run_round(WAIT))] == ["a"]
     assert (unit.state, fresh.state) == ("ok", "gone")
 
 
@@ -160,9 +162,9 @@ def test_results_that_were_never_downloaded_are_downloaded_on_request(work, memo
                       begun="2026-01-01T00:00:00Z")
     work.submit("a", PLAN)
     assert (unit.state, work.unfinished) == ("ok", [])
-    fetching = BatchRunner(work.galaxy, memory, folder=tmp_path / "out")
-    fetching.submit("a", PLAN)
-    assert [one.name for one in (*fetching.run_round(), *fetching.run_round())] == ["a"]
+    with BatchRunner(work.galaxy, memory, folder=tmp_path / "out") as fetching:
+        fetching.submit("a", PLAN)
+        assert [one.name for one in (*fetching.run_round(WAIT), *fetching.run_round(WAIT))] == ["a"]
     assert unit.state == "ok" and (tmp_path / "out" / "a").is_dir() and unit.begun == "2026-01-01T00:00:00Z"
     elsewhere = BatchRunner(work.galaxy, memory, folder=tmp_path / "new")
     elsewhere.submit("a", PLAN)

@@ -39,7 +39,7 @@ class ScriptedRunner(BatchRunner):
 
     ends, begun, rounds_to_do = {}, [], None
 
-    def run_round(self):
+    def run_round(self, seconds):
         while self.rejected:
             yield self.rejected.pop(0)
         while self.queue:
@@ -58,6 +58,7 @@ class ScriptedRunner(BatchRunner):
                 entry.end("failed", failed_step="2 (copy)", message=message)
             else:
                 entry.end("ok")
+            entry.finish()
             del self.running[entry.sample.key]
             yield entry.sample
 
@@ -667,10 +668,10 @@ def test_a_server_that_is_away_ends_a_watcher_only_with_once(watched, monkeypatc
     watched.drop("a.tsv")
     step, away = ScriptedRunner.run_round, [True] * 3
 
-    def unless_away(self):
+    def unless_away(self, seconds):
         if away and away.pop():
             raise GalaxyError(f"{URL} can't be reached: try again later", TRY_LATER)
-        return step(self)
+        return step(self, seconds)
     monkeypatch.setattr(ScriptedRunner, "run_round", unless_away)
     ended = watched.run()
     assert (ended.status, ended.out, ended.err.count("\n")) == (TRY_LATER, "", 1)
@@ -704,7 +705,7 @@ def test_a_unit_missed_while_the_server_was_away_is_taken_later(watched, monkeyp
 
 
 def test_a_key_that_is_no_longer_valid_ends_the_watcher(watched, monkeypatch):
-    def refused(self):
+    def refused(self, seconds):
         raise GalaxyError("401 Unauthorized: check the key", status=401)
     monkeypatch.setattr(ScriptedRunner, "run_round", refused)
     watched.drop("a.tsv")

@@ -1,4 +1,5 @@
 """Transfers side by side: how many at once, in which order batches come back, what one's trouble does to the others."""
+import contextlib
 import threading
 
 import pytest
@@ -7,11 +8,24 @@ from fakes import KEY
 
 import common
 from common import Galaxy, GalaxyError
-from galaxy_api_scripts import transfers
+from galaxy_api_scripts import transfer_limit, transfers
 from galaxy_api_scripts.progress import StallClock
-from galaxy_api_scripts.transfers import Stopped, TransferLimit, TransferPool, run_parallel
+from galaxy_api_scripts.transfer_limit import Stopped, TransferLimit, current_limit
+from galaxy_api_scripts.transfers import DOWN, UP, Task, TransferPool, Workers
 
 WAIT = 20       # seconds after which a test fails that waits for another thread
+
+
+def run_each(work, items, limit):
+    """Do `work` for each of the items, as transfers at once as the limit says; their results by item."""
+    with limit.active(), TransferPool(limit.most, DOWN) as pool:
+        return list(pool.run_each(work, items))
+
+
+def wait_until(limit, is_so):
+    """Wait until `is_so()`, which changes with the limit."""
+    with limit._changed:
+        assert limit._changed.wait_for(is_so, WAIT)
 
 
 def in_thread(act):
@@ -48,13 +62,15 @@ def test_trouble_after_some_good_answers_begins_their_count_again():
 
 def test_the_trouble_of_all_that_was_under_way_halves_the_limit_once():
     limit = TransferLimit(16)
-    begun = [limit.begin_request() for _ in range(16)]
-    for number in begun:
-        limit.record(False, number)
+    with contextlib.ExitStack() as requests_under_way:
+        begun = [requests_under_way.enter_context(limit.request()) for _ in range(16)]
+        for number in begun:
+            limit.record(False, number)
     assert limit.allowed == 8
     limit.record(True, begun[0])        # nor does their success say anything about the half
     assert limit.allowed == 8
-    limit.record(False, limit.begin_request())
+    with limit.request() as number:
+        limit.record(False, number)
     assert limit.allowed == 4
 
 
@@ -65,74 +81,114 @@ def test_no_more_begin_than_the_limit_allows():
         most.append(limit.busy)
         together.wait()
     limit = TransferLimit(3)
-    assert len(list(run_parallel(work, [(number,) for number in range(30)], limit))) == 30
-    assert max(most) == 3 and limit.busy == 0
+    assert len(run_each(work, list(range(30)), limit)) == 30
+    assert max(most) == 3 and limit.busy == 0 and not +limit.transfers
 
 
 def test_one_too_many_pauses_before_its_next_request_and_comes_before_a_new_one():
-    limit = TransferLimit(2)
-    limit.acquire()
-    limit.acquire()
-    limit.record(False, limit.begin_request())
-    paused = in_thread(limit.begin_request)
-    fresh = in_thread(limit.acquire)
+    limit, begun, trouble, ends = TransferLimit(2), threading.Barrier(3, timeout=WAIT), threading.Event(), threading.Event()
+
+    def go_on():
+        with limit.transfer():
+            begun.wait()
+            trouble.wait(WAIT)
+            with limit.request():
+                pass
+
+    def stay():
+        with limit.transfer():
+            begun.wait()
+            ends.wait(WAIT)
+
+    def begin():
+        with limit.transfer():
+            pass
+    paused, _ = in_thread(go_on), in_thread(stay)
+    begun.wait()
     with limit._changed:
-        assert limit._changed.wait_for(lambda: limit.paused == 1, WAIT) and limit.busy == 1
-    assert not paused.is_set() and not fresh.is_set()
-    limit.release()
-    assert paused.wait(WAIT) and not fresh.is_set() and (limit.busy, limit.paused) == (1, 0)
-    limit.release()
-    assert fresh.wait(WAIT)
+        limit.record(False, limit.halvings)
+    trouble.set()
+    wait_until(limit, lambda: limit.paused == 1)
+    fresh = in_thread(begin)
+    assert not paused.is_set() and not fresh.is_set() and limit.busy == 1
+    ends.set()
+    assert paused.wait(WAIT) and fresh.wait(WAIT) and (limit.busy, limit.paused) == (0, 0)
 
 
 def test_what_has_arrived_before_a_cut_is_asked_without_a_pause(loopback):
     """A server that was restarted meanwhile would tell less than it has stored."""
-    limit, galaxy, asked = TransferLimit(4), Galaxy(KEY, loopback.url), []
-    for _ in range(3):      # other transfers, which are at work
-        limit.acquire()
+    limit, galaxy, asked, ends = TransferLimit(4), Galaxy(KEY, loopback.url), [], threading.Event()
+    begun = threading.Barrier(4, timeout=WAIT)
+
+    def stay():
+        with limit.transfer():
+            begun.wait()
+            ends.wait(WAIT)
 
     def end_the_others():
-        with limit._changed:
-            assert limit._changed.wait_for(lambda: limit.paused == 1, WAIT)
-            asked.extend(one.method for one in loopback.asked)
-        for _ in range(3):
-            limit.release()
+        wait_until(limit, lambda: limit.paused == 1)
+        asked.extend(one.method for one in loopback.asked)
+        ends.set()
 
-    def work(task):
+    def work(item):
+        begun.wait()
         limit.record(False, limit.halvings)
         galaxy.request("HEAD", "upload/resumable_upload/s")
         ended = in_thread(end_the_others)
         galaxy.request("GET", "version")
         return ended.wait(WAIT)
-    assert list(run_parallel(work, [("x",)], limit)) == [("x", True)]
+    for _ in range(3):
+        in_thread(stay)
+    assert run_each(work, ["x"], limit) == [("x", True)]
     assert asked == ["HEAD"] and [one.method for one in loopback.asked] == ["HEAD", "GET"]
 
 
-def test_the_main_thread_gets_the_place_that_a_transfer_gives_up_at_its_next_request():
-    limit, sent = TransferLimit(1), []
+def test_a_request_gets_the_place_that_a_transfer_gives_up_at_its_next_one():
+    limit, sent, begun = TransferLimit(1), [], threading.Event()
 
     def transfer():
-        limit.acquire()
-        begun.set()
-        with limit._changed:
-            assert limit._changed.wait_for(lambda: limit.is_urgent, WAIT)
-        limit.begin_request()       # between two pieces of a large file
-        sent.append("piece")
-        limit.release()
-    begun = threading.Event()
+        with limit.transfer():
+            begun.set()
+            wait_until(limit, lambda: limit.waiting)
+            with limit.request():       # between two pieces of a large file
+                sent.append("piece")
     ended = in_thread(transfer)
     assert begun.wait(WAIT)
-    with limit.slot():
+    with limit.request():
         sent.append("fetch")
         assert limit.busy == 1
     assert ended.wait(WAIT) and sent == ["fetch", "piece"] and limit.busy == 0
+
+
+def test_transfers_of_one_kind_leave_a_place_to_others():
+    """So that no upload, however long, delays a result, and no download a submission."""
+    limit, begun, ends = TransferLimit(3, spare=1), threading.Semaphore(0), threading.Event()
+
+    def transfer(kind):
+        with limit.transfer(kind):
+            begun.release()
+            ends.wait(WAIT)
+    uploads = [in_thread(lambda: transfer(UP)) for _ in range(3)]
+    assert begun.acquire(timeout=WAIT) and begun.acquire(timeout=WAIT) and limit.transfers == {UP: 2}
+    with limit.request():
+        assert limit.busy == 3
+    download = in_thread(lambda: transfer(DOWN))
+    assert begun.acquire(timeout=WAIT) and limit.transfers == {UP: 2, DOWN: 1} and limit.busy == 3
+    ends.set()
+    assert all(one.wait(WAIT) for one in [*uploads, download]) and limit.busy == 0
+
+
+def test_one_transfer_may_be_at_work_whatever_is_spared():
+    limit = TransferLimit(1, spare=1)
+    with limit.transfer(UP):
+        assert limit.busy == 1
 
 
 def test_a_transfer_that_pauses_has_not_stalled(monkeypatch, clock):
     stalled = StallClock(600)
     clock.sleep(500)
     assert stalled.seconds_left() == 100
-    monkeypatch.setattr(transfers._this_thread, "paused", 450.0, raising=False)
+    monkeypatch.setattr(transfer_limit._here, "paused", 450.0, raising=False)
     assert stalled.seconds_left() == 550
     stalled.record_progress()
     assert stalled.seconds_left() == 600
@@ -143,7 +199,7 @@ def test_a_transfer_that_pauses_has_not_stalled(monkeypatch, clock):
 def test_answers_of_an_overloaded_server_count(loopback, answer, allowed):
     limit, galaxy = TransferLimit(4), Galaxy(KEY, loopback.url, patience=0)
     loopback.will(answer)
-    [(_, ended)] = run_parallel(lambda task: galaxy.request("POST", "histories"), [("x",)], limit)
+    [(_, ended)] = run_each(lambda task: galaxy.request("POST", "histories"), ["x"], limit)
     assert limit.allowed == allowed and (isinstance(ended, GalaxyError) == (answer[0] != 200))
 
 
@@ -151,21 +207,21 @@ def test_an_answer_that_does_not_come_in_time_counts(loopback, monkeypatch):
     monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
     limit, galaxy = TransferLimit(4), Galaxy(KEY, loopback.url, patience=0)
     loopback.will(lambda handler: (loopback.closing.wait(WAIT), handler.cut()))
-    [(_, ended)] = run_parallel(lambda task: galaxy.post("histories"), [("x",)], limit)
+    [(_, ended)] = run_each(lambda task: galaxy.post("histories"), ["x"], limit)
     assert isinstance(ended.__cause__, requests.Timeout) and limit.allowed == 2
 
 
 def test_each_try_of_a_request_counts_though_the_last_one_is_good(loopback):
     limit, galaxy = TransferLimit(8), Galaxy(KEY, loopback.url, patience=60)
     loopback.will((429, {}, {"Retry-After": "0"}), (200, {"id": "h"}))
-    [(_, ended)] = run_parallel(lambda task: galaxy.post("histories"), [("x",)], limit)
+    [(_, ended)] = run_each(lambda task: galaxy.post("histories"), ["x"], limit)
     assert ended == {"id": "h"} and limit.allowed == 4 and loopback.count() == 2
 
 
 # -------------------------------------------------------------------------------------------------------------- the pool
 
 def run_all(transfers_at_once, batches, work, size=lambda item: 0):
-    with TransferPool(transfers_at_once) as pool:
+    with TransferPool(transfers_at_once, UP) as pool:
         return list(pool.run([(batch, batch) for batch in batches], work, size))
 
 
@@ -183,12 +239,11 @@ def test_transfers_of_different_batches_run_at_the_same_time():
 
 def test_a_batch_is_finished_while_the_next_is_at_work():
     finished, seen = threading.Event(), []
-    with TransferPool(2) as pool:
+    with TransferPool(2, UP) as pool:
         for batch, results in pool.run([([name], [name]) for name in "ab"],
                                        lambda item: item == "a" or finished.wait(WAIT), len):
-            with pool.limit.slot():
-                seen.append((batch, results))
-                finished.set()
+            seen.append((batch, results))
+            finished.set()
     assert seen == [(["a"], [True]), (["b"], [True])]
 
 
@@ -198,7 +253,7 @@ def test_the_largest_of_a_batch_begins_first_but_one_at_a_time_go_as_they_come()
     begun.clear()
     limit = TransferLimit(2)
     limit.allowed = 1       # so that the order is that of the beginnings
-    with TransferPool(limit) as pool:
+    with limit.active(), TransferPool(2, UP) as pool:
         list(pool.run([([2, 9, 5], [2, 9, 5])], begun.append, lambda item: item))
     assert begun[0] in (9, 5) and sorted(begun) == [2, 5, 9] and begun[-1] == 2
 
@@ -219,7 +274,7 @@ def test_few_batches_are_begun_before_the_first_is_finished():
         if len(done) == transfers.OPEN_FILES - 1:
             go_on.set()
         return True
-    with TransferPool(4) as pool:
+    with TransferPool(4, UP) as pool:
         for _, results in pool.run(batches(), work, lambda item: 0):
             assert all(results)
             ahead.append(len(opened) - len(ahead))
@@ -238,7 +293,7 @@ def test_an_error_is_raised_once_and_no_other_transfer_begins(at_once):
         ended.release()
         return item
     finished = []
-    with pytest.raises(GalaxyError, match="the server is away") as caught, TransferPool(at_once) as pool:
+    with pytest.raises(GalaxyError, match="the server is away") as caught, TransferPool(at_once, UP) as pool:
         for batch, _ in pool.run([([number], [number]) for number in range(1000)], work, lambda item: 0):
             finished.append(batch)
     assert caught.traceback and threading.get_ident() == main
@@ -260,10 +315,9 @@ def test_after_an_error_those_at_work_end_at_their_next_request(loopback):
         except Stopped:
             ends.append(item)
             raise
-    limit = TransferLimit(2)
-    stop = limit.stop
-    limit.stop = lambda: (stop(), failed.set())
-    with pytest.raises(GalaxyError, match="no"), TransferPool(limit) as pool:
+    with pytest.raises(GalaxyError, match="no"), TransferPool(2, UP) as pool:
+        stop = pool.stop
+        pool.stop = lambda: (stop(), failed.set())
         list(pool.run([(["good"], ["good"]), (["bad"], ["bad"])], work, len))
     assert ends == ["good"] and loopback.asked == []
 
@@ -271,7 +325,7 @@ def test_after_an_error_those_at_work_end_at_their_next_request(loopback):
 def test_what_is_not_foreseen_is_raised_with_the_request_of_its_own_thread(loopback):
     galaxy = Galaxy(KEY, loopback.url)
     loopback.will((200, ["x"]))
-    with pytest.raises(TypeError) as caught, TransferPool(2) as pool:
+    with pytest.raises(TypeError) as caught, TransferPool(2, UP) as pool:
         list(pool.run([("a", "a")], lambda item: galaxy.get("version")["x"], len))
     assert "GET" in common.Answer.latest.line and "version: the answer has another form" in common._describe(caught.value)[0]
 
@@ -279,7 +333,7 @@ def test_what_is_not_foreseen_is_raised_with_the_request_of_its_own_thread(loopb
 def test_what_is_not_foreseen_in_a_thread_that_asked_nothing_is_of_the_main_threads_last_answer(loopback):
     """As a list's members are that lack what a download needs."""
     Galaxy(KEY, loopback.url).get("datasets")
-    with pytest.raises(TypeError) as caught, TransferPool(2) as pool:
+    with pytest.raises(TypeError) as caught, TransferPool(2, UP) as pool:
         list(pool.run([("a", "a")], lambda item: {[]: item}, len))
     assert "/api/datasets: the answer has another form" in common._describe(caught.value)[0]
 
@@ -289,11 +343,56 @@ def test_ctrl_c_waits_for_no_transfer():
 
     def work(item):
         return at_work.wait(WAIT) if item == "a" else (at_work.set(), go_on.wait(WAIT))
-    with pytest.raises(KeyboardInterrupt), TransferPool(2) as pool:
+    with pytest.raises(KeyboardInterrupt), TransferPool(2, UP) as pool:
         for _ in pool.run([("a", "a"), ("b", "b")], work, len):
             raise KeyboardInterrupt
     assert any(thread.is_alive() for thread in pool._threads)
     go_on.set()
+
+
+def test_transfers_within_other_work_obey_its_limit_and_end_with_it(loopback):
+    """As a sample's files do in a batch."""
+    galaxy, limit, at_work, most = Galaxy(KEY, loopback.url), TransferLimit(2), threading.Barrier(3, timeout=WAIT), []
+
+    def transfer(item):
+        most.append(limit.busy)
+        at_work.wait()
+        while True:
+            galaxy.get("version")
+
+    def work(sample):
+        assert current_limit() is limit
+        with TransferPool(3, UP) as pool:
+            return list(pool.run_each(transfer, [1, 2, 3]) if sample == "down" else
+                        pool.run([([1, 2, 3], [1, 2, 3])], transfer, int))
+    with Workers(4, limit) as workers:
+        for sample in ("down", "up"):
+            workers.submit(Task(sample), work)
+        at_work.wait()      # two of six transfers
+        workers.stop()
+        outcomes = [workers.next_ended().outcome for _ in range(2)]
+    assert max(most) == 2 and len(most) == 2 and limit.busy == 0
+    assert all(isinstance(outcome, Stopped) for outcome in outcomes)      # none is taken for done
+
+
+def test_all_requests_of_the_thread_that_hands_out_work_count(loopback):
+    galaxy, limit, busy = Galaxy(KEY, loopback.url), TransferLimit(2), []
+    loopback.will(lambda handler: (busy.append(limit.busy), handler.cut()))
+    with Workers(1, limit), pytest.raises(GalaxyError):
+        galaxy.post("histories")
+    assert busy == [1] and limit.busy == 0 and current_limit() is None
+
+
+def test_work_that_has_not_begun_when_all_is_stopped_does_not_begin():
+    began = []
+    with Workers(1, TransferLimit(1)) as workers:
+        workers.stop()
+        workers.submit(Task("x"), began.append)
+        assert isinstance(workers.next_ended().outcome, Stopped) and not began
+
+
+def test_a_wait_for_what_ends_is_no_longer_than_told():
+    assert Workers(1, TransferLimit(1)).next_ended(0) is None
 
 
 def test_what_threads_print_stays_in_whole_lines(capfd):
