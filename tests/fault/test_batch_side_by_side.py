@@ -1,0 +1,110 @@
+"""Samples of a batch side by side: what one waits for delays no other, and the server gets no more at once than it may."""
+import base64
+import threading
+
+import pytest
+from fakes.batches import batch, server
+
+from common import DONE, STILL_RUNNING
+from galaxy_api_scripts.datasets import tus
+
+__all__ = ["batch", "server"]       # fixtures
+WAIT = 30       # seconds after which a test fails that waits for another request
+WIDE = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]
+
+
+def name_sent(handler):
+    """The name of the file whose upload begins by this request."""
+    _, _, name = handler.headers["Upload-Metadata"].split(",")[0].partition(" ")
+    return base64.b64decode(name).decode()
+
+
+@pytest.mark.parametrize("transfers", [2, 4])
+def test_results_are_fetched_while_other_samples_files_go_up(batch, server, tmp_path, transfers):
+    """The uploads stay open until the server has seen that fetch; all that may go at once do."""
+    server.polls = 2
+    batch.samples("a")
+    batch("--once", f"--download={tmp_path / 'out'}", status=STILL_RUNNING)
+    fetched, in_time = threading.Event(), []
+    server.answers = {"POST upload": lambda handler: in_time.append(fetched.wait(WAIT)),
+                      "GET display": lambda handler: fetched.set()}
+    names = WIDE[:transfers + 2]
+    batch.samples(*names)
+    ended = batch(f"--download={tmp_path / 'out'}", f"--transfers={transfers}")
+    assert in_time == [True] * (len(names) - 1) and list(ended.rows)[0] == "a"
+    batch.once_each(*names)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+
+
+def test_a_sample_is_submitted_while_anothers_file_goes_up(batch, server):
+    submitted, in_time = threading.Event(), []
+    server.answers = {
+        "POST upload": lambda handler: in_time.append(submitted.wait(WAIT)) if name_sent(handler) == "a.tsv" else None,
+        "POST invocations": lambda handler: submitted.set()}
+    batch.samples("a", "b")
+    assert list(batch().rows) == ["b", "a"] and in_time == [True]
+    batch.once_each("a", "b")
+
+
+def test_the_files_of_different_samples_go_up_at_the_same_time(batch, server):
+    """Three of four places are uploads'."""
+    together = threading.Barrier(3, timeout=WAIT)
+    server.answers = {"POST upload": lambda handler: together.wait() and None}
+    batch.samples(*WIDE[:6])
+    batch("--transfers=4")
+    batch.once_each(*WIDE[:6])
+    assert not together.broken
+
+
+@pytest.mark.parametrize("transfers", [1, 2, 4, 16])
+def test_the_server_has_no_more_requests_at_once_than_it_should(batch, server, tmp_path, monkeypatch, transfers):
+    monkeypatch.setattr(tus, "SMALL_FILE", 0)
+    batch.samples(*WIDE)
+    batch(f"--transfers={transfers}", "--max-running=12", f"--download={tmp_path / 'out'}")
+    batch.once_each(*WIDE)
+    assert server.most_in_flight <= transfers
+
+
+@pytest.mark.parametrize("lost", ["POST histories", "POST fetch", "POST invocations"])
+@pytest.mark.parametrize("transfers", [4, 16])
+def test_many_lost_answers_side_by_side_make_nothing_twice(batch, server, lost, transfers):
+    server.lost[lost] = 5
+    batch.samples(*WIDE)
+    for _ in range(6):
+        if batch(f"--transfers={transfers}", "--max-running=12", status=None).code == DONE:
+            break
+    batch.once_each(*WIDE)
+
+
+def test_the_time_that_is_up_ends_what_threads_do_and_the_next_run_resumes(batch, server, monkeypatch):
+    """The upload is held until after that time: what it had sent counts for the next run."""
+    monkeypatch.setattr(tus, "SMALL_FILE", 0)
+    monkeypatch.setattr(tus, "MAX_PIECE", 4)
+    batch.samples("a")
+    held = []
+
+    def hold(handler):
+        held.append(handler)
+        server.clock.__self__.now += 100
+    server.answers = {"PATCH upload": [hold]}
+    ended = batch("--timeout=50", status=STILL_RUNNING)
+    assert ended.out == "" and "1 of 1 still run" in ended.err and len(held) == 1
+    batch()
+    batch.once_each("a")
+    assert server.uploads == 1
+
+
+def test_a_common_genome_is_uploaded_once_by_many_side_by_side(batch, server):
+    batch.sheet("sample table other", *(f"{name} {name}.tsv genome.tsv" for name in WIDE))
+    batch("--transfers=16", "--max-running=12")
+    names = [one["name"] for one in server.datasets.values() if "of_run" not in one]
+    assert names.count("genome.tsv") == 1 and len(names) == 13
+    assert len({run["inputs"]["1"]["id"] for run in server.runs.values()}) == 1 and len(server.runs) == 12
+
+
+def test_one_history_for_all_is_made_once_by_many_side_by_side(batch, server):
+    batch.samples(*WIDE)
+    batch("--transfers=16", "--max-running=12", "--history=new:All")
+    assert len(server.histories) == 1 and len(server.runs) == 12
+    batch("--transfers=16", "--max-running=12", "--history=new:All")
+    assert len(server.histories) == 1 and len(server.runs) == 12
