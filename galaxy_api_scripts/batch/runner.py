@@ -17,14 +17,12 @@ from typing import Any
 
 from common import TRY_LATER, Galaxy, GalaxyError, report_error
 from galaxy_api_scripts.batch.ledger import Ledger, Sample, utc_now
+from galaxy_api_scripts.batch.look import Look, list_sample_names, look_at
 from galaxy_api_scripts.batch.notes import Stage
-from galaxy_api_scripts.batch.reconcile import fetch_summaries
 from galaxy_api_scripts.batch.retry import WANTED
-from galaxy_api_scripts.batch.running_sample import BatchContext, Look, RunningSample
+from galaxy_api_scripts.batch.running_sample import BatchContext, RunningSample
 from galaxy_api_scripts.batch.samples import begin_again, find_or_add, give_up
 from galaxy_api_scripts.batch.shared_uploads import SharedUploads
-from galaxy_api_scripts.datasets.upload import VERIFY_FIELDS
-from galaxy_api_scripts.polling import fetch_datasets
 from galaxy_api_scripts.transfer_limit import Stopped, TransferLimit
 from galaxy_api_scripts.transfers import Task, Workers
 from galaxy_api_scripts.workflows.run import RunRequest
@@ -33,7 +31,7 @@ from galaxy_api_scripts.workflows.staging import Staging
 POLL_INTERVAL = (0.25, 20.0)    # seconds between two rounds: while something is done, and at most
 MAX_REFUSALS = 5                # refusals in a row after which nothing more is begun: the fault is not a sample's
 FETCH_PAUSE = 600               # seconds until a process that stays tries again to download results
-LEAST_LISTED, MOST_LISTED = 3, 500      # new samples for which all histories of samples are listed, and how many at most
+LEAST_LISTED = 3                # new samples for which all histories of samples are listed
 STALL_SECONDS = 300             # with `once`: stop waiting for uploads after so long without any progress
 MOST_THREADS = 100              # samples whose steps are taken at the same time
 
@@ -47,25 +45,18 @@ class BatchRunner:
                  shared_history: Callable[[], str] | None = None, transfers: int = 4):
         self.galaxy, self.ledger, self.max_running, self.transfers = galaxy, ledger, max_running, transfers
         lock = threading.RLock()
-
-        def locked_history() -> str:
-            assert shared_history
-            with lock:
-                return shared_history()
-        common_history = locked_history if shared_history else None
+        common_history = partial(_call_locked, lock, shared_history) if shared_history else None
         self.context = BatchContext(
             galaxy, SharedUploads(galaxy, ledger, common_history, lock), folder, list(labels),
             make_staging or partial(Staging, transfers=transfers), wait, common_history, transfers=transfers, lock=lock)
         self.limit = TransferLimit(transfers, spare=1)
         self.workers = Workers(MOST_THREADS, self.limit)
         self.busy: set[str] = set()     # keys of samples whose steps a thread takes
-        self.running: dict[str, RunningSample] = {}     # by key
-        self.queue: deque[RunningSample] = deque()
+        self.running, self.queue = dict[str, RunningSample](), deque[RunningSample]()       # by key; what waits
         self.rejected: list[Sample] = []        # failed before they began: the watcher adds, `run_round` yields them
         self.fetch_later: list[tuple[float, RunningSample]] = []    # whose results could not be downloaded, and since when
         self.on_round: Callable[[], object] | None = None     # called after each round
-        self.names_listed = False
-        self.gave_up = False                    # whether the queue was cleared after MAX_REFUSALS
+        self.names_listed = self.gave_up = False    # the second: whether the queue was cleared after MAX_REFUSALS
 
     def submit(self, name: str, request: RunRequest, *, purpose: Any = None, place: str = "", title: str = "",
                tags: Sequence[str] = (), again: Sequence[str] = (), require_unchanged: Callable[[], None] | None = None,
@@ -186,7 +177,9 @@ class BatchRunner:
         while self.fetch_later and time.monotonic() > self.fetch_later[0][0] + FETCH_PAUSE:
             self._resume(self.fetch_later.pop(0)[1])
         idle = [entry for key, entry in self.running.items() if key not in self.busy]
-        look = self._look(idle)
+        look = look_at(self.galaxy, [dataset for entry in idle if entry.staging and not entry.sample.invocation
+                                     for dataset in entry.staging.datasets],
+                       {entry.sample.invocation: str(entry.sample.history) for entry in idle if entry.sample.invocation})
         for entry in idle:
             self._hand_out(entry, look)
         self._list_names()
@@ -206,12 +199,8 @@ class BatchRunner:
 
     def _list_names(self) -> None:
         """List the histories that may be those of a lost ledger's samples, once, if that saves requests."""
-        if self.names_listed or self.context.shared_history or len(self.queue) < LEAST_LISTED:
-            return
-        self.names_listed, ask = True, {"q": "name-contains", "qv": " [", "keys": "id,name", "limit": MOST_LISTED}
-        histories = self.galaxy.get_or_none("histories", ask)
-        if histories is not None and len(histories) < MOST_LISTED:
-            self.context.used_names = {one["name"] for one in histories}
+        if not self.names_listed and not self.context.shared_history and len(self.queue) >= LEAST_LISTED:
+            self.names_listed, self.context.used_names = True, list_sample_names(self.galaxy)
 
     def _may_begin(self) -> bool:
         """Whether another sample may begin: not while many others are being sent, whose threads are kept for results."""
@@ -219,7 +208,6 @@ class BatchRunner:
         return len(self.running) < self.max_running and self.context.refusals < MAX_REFUSALS and sending < 2 * self.transfers
 
     def _hand_out(self, entry: RunningSample, look: Look) -> None:
-        """Let a thread take the sample's next steps."""
         self.busy.add(entry.sample.key)
         self.workers.submit(Task(entry), lambda entry: entry.advance(look))
 
@@ -243,17 +231,13 @@ class BatchRunner:
         if error:
             raise error
 
-    def _look(self, entries: Iterable[RunningSample]) -> Look:
-        """Ask Galaxy about these samples' uploads and invocations."""
-        uploads = [dataset for entry in entries if entry.staging and not entry.sample.invocation
-                   for dataset in entry.staging.datasets]
-        described = {dataset: about for dataset, about in fetch_datasets(self.galaxy, uploads, VERIFY_FIELDS)
-                     if not isinstance(about, GalaxyError)}
-        return Look(described, fetch_summaries(self.galaxy, {
-            entry.sample.invocation: str(entry.sample.history) for entry in entries if entry.sample.invocation}))
-
     def __enter__(self) -> BatchRunner:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self.workers.close(wait=kind is None or issubclass(kind, Exception))
+
+
+def _call_locked(lock: threading.RLock, function: Callable[[], str]) -> str:
+    with lock:
+        return function()

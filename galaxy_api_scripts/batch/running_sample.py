@@ -14,25 +14,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common import NON_TERMINAL_DATASET_STATES, TRY_LATER, Galaxy, GalaxyError
+from common import TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.batch import reconcile, retry, samples
 from galaxy_api_scripts.batch.delivery import deliver, share_history
 from galaxy_api_scripts.batch.facts import note_failure
 from galaxy_api_scripts.batch.ledger import Sample, describe_error, utc_now
+from galaxy_api_scripts.batch.look import Look
+from galaxy_api_scripts.batch.lost_uploads import MAX_RETRIES, discard_lost
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.shared_uploads import SharedUploads
 from galaxy_api_scripts.datasets.target_history import create_history_once
-from galaxy_api_scripts.datasets.upload import discard_dataset
 from galaxy_api_scripts.files import prepare_folder, prepare_folder_below
 from galaxy_api_scripts.invocations.invocation import InvocationFailed, InvocationPoller
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
 
 RESTARTED = "killed when Galaxy was restarted"      # Galaxy 26.1 of jobs that it does not find again: no fault of theirs
-# An upload's job that is `running` is lost after so many seconds, plus one per so many bytes; else after QUEUED_LIMIT.
-MAKING_LIMIT = (600, 5 * 10**6)
-QUEUED_LIMIT = 6 * 3600
-MAX_RETRIES = 3             # of an upload whose job was lost, and of an invocation whose job was killed with Galaxy
 
 
 @dataclass
@@ -55,20 +52,6 @@ class BatchContext:
     active: bool = field(default=False, init=False)         # whether anything was done in this round
     # Held where what one sample makes must not be taken for another's, which is made at the same time.
     lock: contextlib.AbstractContextManager[Any] = field(default_factory=threading.RLock)
-
-
-@dataclass
-class Look:
-    """What a round has seen: `described`, uploaded datasets by id with `VERIFY_FIELDS`; the `summaries` of invocations, see
-    `fetch_summaries`."""
-
-    described: dict[str, dict[str, Any]] = field(default_factory=dict)
-    summaries: dict[str, dict[str, Any] | GalaxyError] = field(default_factory=dict)
-
-    def making(self, datasets: Sequence[str]) -> dict[str, str]:
-        """Those of the datasets that Galaxy is still making, `{id: state}`."""
-        states = {dataset: self.described[dataset]["state"] for dataset in datasets if dataset in self.described}
-        return {dataset: state for dataset, state in states.items() if state in NON_TERMINAL_DATASET_STATES}
 
 
 class RunningSample:
@@ -136,7 +119,8 @@ class RunningSample:
         elif self.staging:
             making = look.making(self.staging.datasets)
         if making:
-            self._resend_lost(making)
+            if discard_lost(self.galaxy, self.sample, making):
+                self.staging = None
         elif not self.sample.invocation:
             self._submit(request, look)
         if self.sample.invocation and not self.context.wait:
@@ -186,29 +170,6 @@ class RunningSample:
         files = {path: [size, changed, hashes.get(path, sha256)]
                  for path, (size, changed, sha256) in self.sample.notes.files.items()}
         self.sample.save(durably=True, files=files, **changes)
-
-    def _resend_lost(self, making: dict[str, str]) -> None:
-        """Send once more what Galaxy has been making (`{dataset: state}`) for so long that its job is lost: after a Celery
-        worker was killed, one stays as it is for ever, `running` if the worker had begun with it (26.1)."""
-        sample, running, now = self.sample, "running" in making.values(), time.time()
-        name = "making_since" if running else "sent_at"
-        since = getattr(sample.notes, name)
-        if since is None or since > now:        # the clock was put back
-            change: dict[str, Any] = {name: now}
-            sample.save(**change)
-            since = now
-        notes, seconds = sample.notes, now - since
-        size = sum(size for size, *_ in notes.files.values())
-        if seconds < (MAKING_LIMIT[0] + size / MAKING_LIMIT[1] if running else QUEUED_LIMIT):
-            return
-        sample.reach(Stage.UPLOAD)
-        if notes.resends >= MAX_RETRIES:
-            raise GalaxyError(f"Galaxy has been making {len(making)} datasets of the uploaded files for {seconds:.0f} s, "
-                              f"and so {MAX_RETRIES} times before: its administrator can see what its jobs wait for")
-        for dataset in making:
-            discard_dataset(self.galaxy, dataset)
-        sample.save(durably=True, sent_at=None, making_since=None, resends=notes.resends + 1)
-        self.staging = None
 
     def _submit(self, request: RunRequest, look: Look) -> None:
         sample, inputs = self.sample, self.sample.notes.inputs

@@ -161,14 +161,15 @@ class _Download:
 
     def store(self, chunk: bytes) -> None:
         """Write the next bytes. Raises `GalaxyError` if they are too many, or few in a long time."""
-        require_not_stopped()
         if self.expected.size is not None and self.offset + len(chunk) > self.expected.size:
             raise GalaxyError(f"more than {self.expected.size} bytes came")
         self.file.write(chunk)
         self.digest.feed(self.offset, chunk)
         self.offset += len(chunk)
-        if self.offset % FLUSH_SIZE < len(chunk) and hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self.file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)      # begins to write, and returns at once
+        if self.offset % FLUSH_SIZE < len(chunk):
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(self.file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)      # begins to write, and returns at once
+            require_not_stopped()       # here, so that what is nearly whole comes to its end
         self.bar.update(len(chunk))
         if self.offset > self.furthest:
             self.clock.record_progress(self.offset - self.furthest)

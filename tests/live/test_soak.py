@@ -109,12 +109,12 @@ def test_thirty_samples_whatever_happens(person, home, tmp_path, state, instants
     """The script is killed 25 times, Galaxy three times, and three answers to submissions are lost. Uploads whose job goes
     with Galaxy's worker are sent once more after a minute here, not after ten or after hours."""
     impatient = tmp_path / "workflow_batch.py"
-    impatient.write_text("import runpy\nfrom galaxy_api_scripts.batch import running_sample as limits\n\n"
+    impatient.write_text("import runpy\nfrom galaxy_api_scripts.batch import lost_uploads as limits\n\n"
                          "limits.MAKING_LIMIT, limits.QUEUED_LIMIT = (60, limits.MAKING_LIMIT[1]), 60\n"
                          f"runpy.run_path({str(ROOT / 'scripts' / 'workflow_batch.py')!r}, run_name='__main__')\n")
     sheet = a_sheet(tmp_path, 30)
     road = LosingRoad(person.url, numbers=(2, 11, 20))
-    line = [impatient, "-q", f"--download={tmp_path}/out", person.key, road.url, FIRST, sheet]
+    line = [impatient, "-q", "--transfers=8", f"--download={tmp_path}/out", person.key, road.url, FIRST, sheet]
     with_galaxy = instants.sample(range(25), 3)
     began, kills = time.monotonic(), 0
     for number in range(25):

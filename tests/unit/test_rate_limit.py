@@ -8,11 +8,11 @@ import pytest
 from fakes import KEY
 
 from common import USAGE, Galaxy, GalaxyError
-from galaxy_api_scripts import histories, rate_limit, transfers
+from galaxy_api_scripts import histories, rate_limit
 from galaxy_api_scripts.datasets import http_download, tus
 from galaxy_api_scripts.progress import StallClock
 from galaxy_api_scripts.rate_limit import RateLimit, limit_rate, parse_rate
-from galaxy_api_scripts.transfers import TransferLimit, run_parallel
+from galaxy_api_scripts.transfers import UP, TransferPool
 
 WAIT = 20       # seconds after which a test fails that waits for another thread
 MIB = 2**20
@@ -141,13 +141,14 @@ def test_many_threads_share_one_rate(monkeypatch):
             clock.now = 5000.0
             limit.take(10)
             turns.append(round(clock.now - 5000, 6))
-    ended = run_parallel(move, [(number,) for number in range(16)], TransferLimit(16))
+    with TransferPool(16, UP) as pool:
+        ended = list(pool.run_each(move, list(range(16))))
     assert [result for _, result in ended] == [None] * 16
     assert sorted(turns) == pytest.approx([number / 100 for number in range(400)])
 
 
 def test_a_transfer_that_is_to_end_waits_no_longer(limited, clock, monkeypatch):
-    limit, running = limited(1), TransferLimit(2)
+    limit, running = limited(1), TransferPool(2, UP)
     limit.take(86400)
 
     def sleep(seconds):
@@ -157,15 +158,17 @@ def test_a_transfer_that_is_to_end_waits_no_longer(limited, clock, monkeypatch):
             running.stop()
     slept = []
     monkeypatch.setattr(clock, "sleep", sleep)
-    assert list(run_parallel(lambda task: limit.take(1), [("x",)], running)) == []      # what has stopped is not reported
+    with running:
+        assert list(running.run_each(lambda item: limit.take(1), ["x"])) == []      # what has stopped is not reported
     assert slept == [rate_limit.STOP_SECONDS] * 3
 
 
 def test_a_thread_that_is_no_transfer_waits_to_the_end(limited, clock):
     limit = limited(1)
     limit.take(2)
-    transfers.TransferLimit(1).stop()
-    limit.take(1)
+    with TransferPool(2, UP) as pool:
+        pool.stop()
+        limit.take(1)
     assert clock.now == pytest.approx(1002) and max(clock.slept) <= rate_limit.STOP_SECONDS + 1e-9
 
 

@@ -12,7 +12,7 @@ import pytest
 from fakes.batches import Batch, Killed, batch, death, server
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, GalaxyError
-from galaxy_api_scripts.batch import ledger, ledger_reader, runner, running_sample, samples, summary
+from galaxy_api_scripts.batch import ledger, ledger_reader, look, lost_uploads, samples, summary
 from galaxy_api_scripts.datasets import download
 
 __all__ = ["batch", "death", "server"]      # fixtures
@@ -129,7 +129,7 @@ def test_a_lost_ledger_of_many_samples_causes_no_second_run(batch, server, monke
     batch.samples("a", "b", "c")
     batch()
     for most in (500, 3):
-        monkeypatch.setattr(runner, "MOST_LISTED", most)
+        monkeypatch.setattr(look, "MOST_LISTED", most)
         (batch.folder / "sheet.tsv.ledger").unlink()
         before = len(server.asked)
         assert batch().sent == []
@@ -538,7 +538,7 @@ def test_a_timeout_ends_the_wait_and_the_next_run_resumes(batch, server):
 @pytest.mark.parametrize("ahead", [0, 10**7])
 def test_an_upload_whose_job_is_lost_ends_though_the_clock_was_put_back(batch, server, clock, monkeypatch, ahead):
     """B16's kind: the time of sending may lie ahead of the clock."""
-    monkeypatch.setattr(running_sample, "QUEUED_LIMIT", 100)
+    monkeypatch.setattr(lost_uploads, "QUEUED_LIMIT", 100)
     batch.samples("a")
     server.polls = 10**6
     batch("--timeout=5", status=STILL_RUNNING)
