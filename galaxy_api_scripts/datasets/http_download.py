@@ -168,7 +168,7 @@ class _Download:
         self.offset += len(chunk)
         if self.offset % FLUSH_SIZE < len(chunk):
             if hasattr(os, "posix_fadvise"):
-                os.posix_fadvise(self.file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)      # begins to write, and returns at once
+                os.posix_fadvise(self.file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # begins to write, and returns at once
             require_not_stopped()       # here, so that what is nearly whole comes to its end
         self.bar.update(len(chunk))
         if self.offset > self.furthest:
