@@ -173,6 +173,8 @@ class TransferPool(Workers):
         """Each item and the result, `work(item)`, or what that raised, as they end; once it is stopped, no other begins."""
         if self.size == 1:
             for task in map(Task, items):
+                if self.is_stopped:
+                    return
                 try:
                     task.outcome = self._perform(work, task.item)
                 except Exception as error:

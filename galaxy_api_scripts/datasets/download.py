@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -216,7 +217,7 @@ class DownloadFolder:
                  raw: bool = False, packed: bool = False) -> None:
         """Download a dataset's file, or with `packed` an archive of it and its companions, and note it in the manifest."""
         def note_in_manifest(part: Path, computed: str) -> None:
-            if packed and (not zipfile.is_zipfile(part) or zipfile.ZipFile(part).testzip()):
+            if packed and not _is_whole_archive(part):
                 raise GalaxyError(f"{item.label}: the archive of it is broken: fetch it again", TRY_LATER)
             if self.manifest.give_up(self.earlier, path):
                 (self.folder / path).unlink(missing_ok=True)    # a process killed here leaves no wrong file
@@ -249,6 +250,14 @@ class DownloadFolder:
                 return known
         raise GalaxyError(f"{item.label}: Galaxy has no hash to compare with and made none in {HASH_TIMEOUT} s: without "
                           "--verify its size is compared", TRY_LATER)
+
+
+def _is_whole_archive(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        return False
 
 
 def _fetch_hashes(galaxy: Galaxy, items: list[DownloadItem]) -> None:

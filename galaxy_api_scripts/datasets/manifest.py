@@ -58,7 +58,7 @@ class Manifest:
             old = [key for key in keys if key in self.rows and self.rows[key]["path"] == path]
             for key in old:
                 del self.rows[key]
-        self.has_old_rows |= bool(old)
+            self.has_old_rows |= bool(old)
         return bool(old)
 
     def has_changed(self) -> bool:

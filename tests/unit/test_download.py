@@ -80,9 +80,9 @@ def test_a_file_that_galaxy_would_pack_is_asked_for_raw(loopback, folder):
     assert loopback.asked[2].path == "/api/datasets/d/display?to_ext=html&raw=true"
 
 
-def archive(*names):
+def archive(*names, method=zipfile.ZIP_STORED):
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as file:
+    with zipfile.ZipFile(content, "w", method) as file:
         for name in names:
             file.writestr(name, name * 100)
     return content.getvalue()
@@ -102,11 +102,16 @@ def test_a_dataset_of_several_files_comes_as_an_archive_of_them(loopback, folder
     assert fetch(loopback, folder, (500, {}), about=about) == path and loopback.asked == []
 
 
-def test_a_truncated_archive_is_refused(loopback, folder):
-    content = archive("Graph", "Log")
+@pytest.mark.parametrize("method, spoil", [
+    (zipfile.ZIP_STORED, lambda content: content[:-30]),
+    (zipfile.ZIP_STORED, lambda content: content.replace(b"GraphGraph", b"GraphGRAPH", 1)),
+    (zipfile.ZIP_DEFLATED, lambda content: content[:35] + b"\xff" * 10 + content[45:])],
+    ids=["truncated", "other bytes", "not deflated"])
+def test_a_broken_archive_is_refused(loopback, folder, method, spoil):
+    content = archive("Graph", "Log", method=method)
     there = (200, [{"path": "Graph", "class": "File"}])
     with pytest.raises(GalaxyError, match="is broken"):
-        fetch(loopback, folder, packed(content), there, packed(content[:-30]), about={**ABOUT, "extension": "velvet"})
+        fetch(loopback, folder, packed(content), there, packed(spoil(content)), about={**ABOUT, "extension": "velvet"})
     assert not [name for name in os.listdir(folder) if not name.startswith(".")]
 
 
@@ -703,12 +708,14 @@ def test_an_overloaded_server_is_asked_for_less_at_once(script, wire, folder, co
 
 @pytest.fixture
 def many(wire, clock, script, tmp_path, capsys):
-    """`many(**answers)`: the status of a download of nine datasets, the lines on standard error, and the files that came."""
-    def run(**answers):
+    """`many(*options, **answers)`: the status of a download of nine datasets, the lines on standard error, and how many
+    files came."""
+    def run(*options, **answers):
         datasets = [wire.create_dataset(f"{number}.txt", b"x") for number in range(9)]
         wire.answers = {name.replace("_", " "): answer for name, answer in answers.items()}
         wire.answers.update({path.format(datasets[4]): answer for path, answer in answers.items() if "{}" in path})
-        status = script(dataset_download.main, "--parallel=2", f"--to={tmp_path}/to", KEY, wire.url, *datasets)
+        options = options or ["--parallel=2"]
+        status = script(dataset_download.main, *options, f"--to={tmp_path}/to", KEY, wire.url, *datasets)
         return status, capsys.readouterr().err.splitlines(), len(list((tmp_path / "to").glob("*.txt")))
     return run
 
@@ -728,9 +735,10 @@ def cut(handler):
     handler.cut()
 
 
-def test_a_server_that_goes_away_is_told_once_and_waited_for_once(many, clock):
+@pytest.mark.parametrize("transfers", [1, 2])
+def test_a_server_that_goes_away_is_told_once_and_waited_for_once(many, clock, transfers):
     began = clock.now
-    status, [line], count = many(GET_display=after(3, cut), GET_version=cut)
+    status, [line], count = many(f"--transfers={transfers}", GET_display=after(3, cut), GET_version=cut)
     assert status == TRY_LATER and count == 3 and clock.now - began < 1300
     assert line.endswith("try again later; 5 more are not fetched either")
 

@@ -300,6 +300,14 @@ def test_an_error_is_raised_once_and_no_other_transfer_begins(at_once):
     assert finished == [[0], [1], [2]] and len(begun) < 500
 
 
+def test_one_at_a_time_no_other_begins_once_they_are_stopped():
+    begun = []
+    with TransferPool(1, DOWN) as pool:
+        for _ in pool.run_each(begun.append, list(range(9))):
+            pool.stop()
+    assert begun == [0]
+
+
 def test_after_an_error_those_at_work_end_at_their_next_request(loopback):
     galaxy, ends, at_work = Galaxy(KEY, loopback.url), [], threading.Event()
     failed = threading.Event()
