@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from common import TRY_LATER, Galaxy, GalaxyError, report_error
-from galaxy_api_scripts.batch.ledger import Ledger, Sample, utc_now
+from galaxy_api_scripts.batch.ledger import Ledger, Sample
 from galaxy_api_scripts.batch.look import Look, list_sample_names, look_at
 from galaxy_api_scripts.batch.notes import Stage
 from galaxy_api_scripts.batch.retry import WANTED
@@ -45,10 +45,9 @@ class BatchRunner:
                  shared_history: Callable[[], str] | None = None, transfers: int = 4):
         self.galaxy, self.ledger, self.max_running, self.transfers = galaxy, ledger, max_running, transfers
         lock = threading.RLock()
-        common_history = partial(_call_locked, lock, shared_history) if shared_history else None
         self.context = BatchContext(
-            galaxy, SharedUploads(galaxy, ledger, common_history, lock), folder, list(labels),
-            make_staging or partial(Staging, transfers=transfers), wait, common_history, transfers=transfers, lock=lock)
+            galaxy, SharedUploads(galaxy, ledger, shared_history, lock), folder, list(labels),
+            make_staging or partial(Staging, transfers=transfers), wait, shared_history, transfers=transfers, lock=lock)
         self.limit = TransferLimit(transfers, spare=1)
         self.workers = Workers(MOST_THREADS, self.limit)
         self.busy: set[str] = set()     # keys of samples whose steps a thread takes
@@ -56,6 +55,7 @@ class BatchRunner:
         self.rejected: list[Sample] = []        # failed before they began: the watcher adds, `run_round` yields them
         self.fetch_later: list[tuple[float, RunningSample]] = []    # whose results could not be downloaded, and since when
         self.on_round: Callable[[], object] | None = None     # called after each round
+        self.active = False         # whether a sample has sent or begun something in this round, or has ended
         self.names_listed = self.gave_up = False    # the second: whether the queue was cleared after MAX_REFUSALS
 
     def submit(self, name: str, request: RunRequest, *, purpose: Any = None, place: str = "", title: str = "",
@@ -128,7 +128,7 @@ class BatchRunner:
         last_active, interval, reported = time.monotonic(), POLL_INTERVAL[0], ""
         forever = find_more is not None and not once
         while True:
-            self.context.active = False
+            self.active = False
             try:
                 if find_more:
                     find_more()
@@ -145,11 +145,11 @@ class BatchRunner:
                 interval, reported = POLL_INTERVAL[1], str(error)
             if self.on_round:
                 self.on_round()
-            last_active = time.monotonic() if self.context.active or self.busy else last_active
+            last_active = time.monotonic() if self.active or self.busy else last_active
             stalled = time.monotonic() - last_active > STALL_SECONDS
             if not self.busy and ((once and (self.all_submitted or stalled)) or not (self.unfinished or forever)):
                 break
-            interval = POLL_INTERVAL[0] if self.context.active else min(interval * 1.25, POLL_INTERVAL[1], max_interval)
+            interval = POLL_INTERVAL[0] if self.active else min(interval * 1.25, POLL_INTERVAL[1], max_interval)
             remaining = interval if deadline is None else deadline - time.monotonic()
             if remaining <= 0:
                 break
@@ -175,7 +175,8 @@ class BatchRunner:
         while self.rejected:
             yield self.rejected.pop(0)
         while self.fetch_later and time.monotonic() > self.fetch_later[0][0] + FETCH_PAUSE:
-            self._resume(self.fetch_later.pop(0)[1])
+            if (entry := self.fetch_later.pop(0)[1]).sample.state == "fetch pending":   # else it was submitted again
+                self._resume(entry)
         idle = [entry for key, entry in self.running.items() if key not in self.busy]
         look = look_at(self.galaxy, [dataset for entry in idle if entry.staging and not entry.sample.invocation
                                      for dataset in entry.staging.datasets],
@@ -185,14 +186,11 @@ class BatchRunner:
         self._list_names()
         while self.queue and self._may_begin():
             entry = self.queue.popleft()
-            sample = entry.sample
-            begun = (sample.begun if sample.invocation else None) or utc_now()     # a run that is resumed began earlier
-            sample.save(durably=True, state="running", begun=begun, attempt=sample.attempt or 1)
-            self.running[sample.key] = entry
+            entry.begin()
+            self.running[entry.sample.key] = entry
             self._hand_out(entry, Look())         # the next round asks Galaxy about it
-        if self.context.refusals >= MAX_REFUSALS and self.queue:
-            report_error(f"the last {self.context.refusals} runs were refused, so the {len(self.queue)} that wait were not "
-                         "begun")
+        if (refusals := self.context.refusals) >= MAX_REFUSALS and self.queue:
+            report_error(f"the last {refusals} runs were refused, so the {len(self.queue)} that wait were not begun")
             self.queue.clear()
             self.gave_up = True
         yield from self._collect(seconds)
@@ -218,15 +216,17 @@ class BatchRunner:
         while self.busy and (task := self.workers.next_ended(max(end - time.monotonic(), 0))):
             entry, outcome = task.item, task.outcome
             self.busy.discard(entry.sample.key)
+            self.active |= entry.has_acted
             if isinstance(outcome, BaseException):
                 error = error or (None if isinstance(outcome, Stopped) else outcome)
             elif outcome:
+                self.active = True
                 entry.finish()
                 del self.running[entry.sample.key]
                 if entry.sample.state == "fetch pending":
                     self.fetch_later.append((time.monotonic(), entry))
                 yield entry.sample
-            if error or self.context.active:
+            if error or self.active:
                 end = min(end, time.monotonic() + POLL_INTERVAL[0])
         if error:
             raise error
@@ -236,8 +236,3 @@ class BatchRunner:
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self.workers.close(wait=kind is None or issubclass(kind, Exception))
-
-
-def _call_locked(lock: threading.RLock, function: Callable[[], str]) -> str:
-    with lock:
-        return function()

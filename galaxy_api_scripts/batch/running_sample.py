@@ -49,7 +49,6 @@ class BatchContext:
     transfers: int = 1                      # of each sample's files at once; of all together as `Workers` allow
     used_names: set[str] | None = None      # of histories that a new sample's may be one of; None: each must be looked for
     refusals: int = 0                       # histories and submissions that Galaxy has refused in a row
-    active: bool = field(default=False, init=False)         # whether anything was done in this round
     # Held where what one sample makes must not be taken for another's, which is made at the same time.
     lock: contextlib.AbstractContextManager[Any] = field(default_factory=threading.RLock)
 
@@ -68,6 +67,7 @@ class RunningSample:
         self.staging: Staging | None = None
         self.poller: InvocationPoller | None = None
         self.lost_answers = 0       # of POSTs, before its invocation was submitted
+        self.has_acted = False      # whether its last steps have sent or begun something
         self.ending: tuple[str, dict[str, Any]] | None = None       # the state in which it ends, and facts about that
 
     @property
@@ -75,11 +75,17 @@ class RunningSample:
         """Whether its files are sent next, or just now."""
         return not (self.staging or self.sample.invocation or self.sample.notes.inputs)
 
+    def begin(self) -> None:
+        """Save that it is under way."""
+        begun = (self.sample.begun if self.sample.invocation else None) or utc_now()    # a run that is resumed began earlier
+        self.sample.save(durably=True, state="running", begun=begun, attempt=self.sample.attempt or 1)
+
     def advance(self, look: Look) -> bool:
         """Take the steps that can be taken now; whether the sample has ended, well or badly, so that `finish` is next.
 
         Raises `GalaxyError` for what is no fault of the sample: Galaxy is away, or rejects the key.
         """
+        self.has_acted = False
         try:
             if self.sample.invocation:
                 return self._poll(look.summaries.get(self.sample.invocation))
@@ -136,22 +142,22 @@ class RunningSample:
         return True
 
     def _send(self, request: RunRequest) -> None:
-        sample, self.context.active = self.sample, True
+        sample, self.has_acted = self.sample, True
         if not sample.history:
             with sample.step(Stage.HISTORY):
                 shared = self.context.shared_history
-                history = shared() if shared else self._own_history(request)
+                with self.context.lock if shared else contextlib.nullcontext():
+                    history = shared() if shared else self._own_history(request)
                 sample.save(durably=True, history=history, own_history=not shared)
         if sample.invocation:
             return
         with sample.step(Stage.SEND):
-            hashes = self.context.shared_uploads.replace(request)
+            if hashes := self.context.shared_uploads.replace(request):
+                self._save_hashes(hashes)
             staging = self.context.make_staging(self.galaxy, str(sample.history))
             staging.send(request.inputs.values)
         self.staging = staging
         sample.save(sent_at=sample.notes.sent_at or time.time())
-        if hashes:
-            self._save_hashes(hashes)
 
     def _own_history(self, request: RunRequest) -> str:
         """The id of the sample's own history: the one of its name, else a new one."""
@@ -183,7 +189,7 @@ class RunningSample:
         with contextlib.nullcontext() if sample.notes.own_history else self.context.lock, sample.step(Stage.SUBMIT):
             submitted = request.submit(self.galaxy, str(sample.history), inputs, sample, patient=False)
         self.context.refusals = 0
-        self.context.active |= bool(submitted)
+        self.has_acted |= bool(submitted)
         if submitted and self.staging:
             self.staging.forget()
             self.staging = None
@@ -193,7 +199,7 @@ class RunningSample:
     def _poll(self, summary: dict[str, Any] | GalaxyError | None) -> bool:
         sample = self.sample
         if sample.notes.rerun == retry.WANTED:
-            self.context.active = True
+            self.has_acted = True
             if not retry.rerun_in_place(self.galaxy, sample, bool(self.request)):
                 samples.begin_new_run(self.galaxy, sample, attempt=sample.attempt)
             return False
@@ -243,7 +249,6 @@ class RunningSample:
         if not self.ending:
             return
         (state, facts), self.ending = self.ending, None
-        self.context.active = True
         if self.context.on_end:
             self.sample.save(**facts, ended=utc_now())
             self.context.on_end(self.sample, state)

@@ -19,6 +19,7 @@ from galaxy_api_scripts.invocations.invocation import parse_labels
 from galaxy_api_scripts.progress import date_lines, enable_bars
 from galaxy_api_scripts.rate_limit import limit_rate
 from galaxy_api_scripts.sharing import parse_audience
+from galaxy_api_scripts.together import limit_requests
 from galaxy_api_scripts.transfers import transfers_option
 from galaxy_api_scripts.workflows.lookup import check_user_and_workflow
 from galaxy_api_scripts.workflows.run import (
@@ -40,7 +41,7 @@ class BatchSession:
         self.args, self.once, self.dry_run = args, args["--once"], args["--dry-run"]
         self.output = output_options(args, () if self.dry_run else ROW_FIELDS)
         self.output["format"] = self.output["format"] or "tsv"
-        self.max_running, self.transfers = int_option(args, "--max-running", 1) or 1, transfers_option(args)
+        self.max_running, self.transfers = int_option(args, "--max-running", 1) or 1, limit_requests(transfers_option(args))
         self.labels = parse_labels(args["--outputs"])
         self.tags = [parse_tag(tag) for tag in args["--tag"]]
         self.share_with = [word.strip() for word in (args["--share-with"] or "").split(",") if word.strip()]

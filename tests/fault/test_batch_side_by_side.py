@@ -6,7 +6,10 @@ import pytest
 from fakes.batches import batch, server
 
 from common import DONE, STILL_RUNNING
+from galaxy_api_scripts.batch.runner import POLL_INTERVAL, BatchRunner
 from galaxy_api_scripts.datasets import tus
+from galaxy_api_scripts.together import ask_together
+from galaxy_api_scripts.transfers import Workers
 
 __all__ = ["batch", "server"]       # fixtures
 WAIT = 30       # seconds after which a test fails that waits for another request
@@ -46,6 +49,35 @@ def test_a_sample_is_submitted_while_anothers_file_goes_up(batch, server):
     batch.once_each("a", "b")
 
 
+def test_a_round_ends_soon_after_a_samples_file_was_sent(batch, server, monkeypatch):
+    """However long that took, and though another one's is still being sent."""
+    rounds, submitted, waits = threading.Semaphore(0), threading.Event(), []
+    run_round, next_ended = BatchRunner.run_round, Workers.next_ended
+
+    def begin(runner, seconds):
+        rounds.release()
+        return run_round(runner, 5)
+
+    def wait(workers, timeout=None):
+        if waits:
+            waits.append(timeout)
+        task = next_ended(workers, timeout)
+        waits.extend([0] if task and not waits else [])
+        return task
+
+    def send(handler):
+        if name_sent(handler) == "b.tsv":
+            submitted.wait(WAIT)
+        else:
+            assert all(rounds.acquire(timeout=WAIT) for _ in range(3))
+    monkeypatch.setattr(BatchRunner, "run_round", begin)
+    monkeypatch.setattr(Workers, "next_ended", wait)
+    server.answers = {"POST upload": send, "POST invocations": lambda handler: submitted.set()}
+    batch.samples("a", "b")
+    batch()
+    assert waits[1] <= POLL_INTERVAL[0]
+
+
 def test_the_files_of_different_samples_go_up_at_the_same_time(batch, server):
     """Three of four places are uploads'."""
     together = threading.Barrier(3, timeout=WAIT)
@@ -63,6 +95,13 @@ def test_the_server_has_no_more_requests_at_once_than_it_should(batch, server, t
     batch(f"--transfers={transfers}", "--max-running=12", f"--download={tmp_path / 'out'}")
     batch.once_each(*WIDE)
     assert server.most_in_flight <= transfers
+
+
+def test_questions_before_the_first_sample_are_no_more_at_once_either(batch, server):
+    batch.samples("a")
+    batch("--transfers=1", "-n")
+    threads = ask_together(threading.get_ident, threading.get_ident, threading.get_ident)
+    assert threads == [threading.get_ident()] * 3
 
 
 @pytest.mark.parametrize("lost", ["POST histories", "POST fetch", "POST invocations"])

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import ledger_show
 import pytest
+from fakes import KEY
 from fakes.batches import Batch, Killed, batch, death, server
 
-from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, GalaxyError
+from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, Galaxy, GalaxyError
 from galaxy_api_scripts.batch import ledger, ledger_reader, look, lost_uploads, samples, summary
+from galaxy_api_scripts.batch.runner import FETCH_PAUSE, BatchRunner
+from galaxy_api_scripts.batch.running_sample import RunningSample
 from galaxy_api_scripts.datasets import download
 
 __all__ = ["batch", "death", "server"]      # fixtures
@@ -304,6 +307,16 @@ def test_a_file_that_several_samples_take_is_uploaded_once(batch, server):
     assert batch().sent.count("POST upload") == 3
 
 
+def test_the_hash_of_a_common_file_is_noted_though_the_answer_for_another_file_is_lost(batch, server):
+    """By it the file is recognised, wherever it is later."""
+    batch.sheet("sample table other", "a a.tsv all.tsv", "b b.tsv all.tsv")
+    server.answers["POST fetch"] = [lambda handler: None, lambda handler: server.lost.update(["POST fetch"])]
+    server.late = 40
+    batch("--transfers=1")
+    hashes = {path: sha256 for [unit] in batch.units().values() for path, [_, _, sha256] in unit["files"].items()}
+    assert server.lost["POST fetch"] == 0 and len(hashes) == 3 and all(hashes.values())
+
+
 # --------------------------------------------------------------------------------------------------- how runs go and end
 
 def test_no_more_samples_run_at_once_than_allowed(batch, server):
@@ -444,6 +457,16 @@ def test_results_that_could_not_be_fetched_are_tried_again_by_a_process_that_sta
     rows = [tuple(line.split("\t")[:2]) for line in ended.out.splitlines()[1:]]
     assert rows == [("a", "fetch pending"), ("a", "ok"), ("b", "ok")]
     batch.once_each("a", "b")
+
+
+@pytest.mark.parametrize("state", ["ok", "waiting"])
+def test_what_has_ended_or_is_queued_again_is_not_resumed_for_its_results(loopback, tmp_path, state):
+    """As one is that was submitted again before it was time to try that."""
+    with ledger.Ledger(tmp_path / "ledger") as memory, BatchRunner(Galaxy(KEY, loopback.url), memory) as runner:
+        sample = memory.add("key", "a", invocation="i", history="h")
+        runner.fetch_later.append((-FETCH_PAUSE - 1, RunningSample(runner.context, sample)))
+        sample.save(state=state)
+        assert not list(runner.run_round(0)) and not runner.running and not runner.fetch_later and sample.state == state
 
 
 def test_an_upload_that_arrived_damaged_is_sent_again_once(batch, server):
