@@ -41,7 +41,8 @@ def transfers_option(args: dict[str, Any]) -> int:
 
 
 class Task:
-    """Work on `item`, in the batch that it belongs to, and its outcome: a result, or what was raised."""
+    """Work on `item`, in the batch that it belongs to, and its outcome: a result, or what was raised; the last `request` of
+    its thread by then."""
 
     def __init__(self, item: Any, batch: _Batch | None = None):
         self.item, self.batch, self.request = item, batch, ""
@@ -102,7 +103,8 @@ class Workers:
                     require_not_stopped()
                     task.outcome = self._perform(work, task.item)
                 except BaseException as error:
-                    task.outcome, task.request = error, Answer.latest.line
+                    task.outcome = error
+                task.request = Answer.latest.line
                 self._ended.put(task)
 
     def _perform(self, work: Callable[[Any], R], item: Any) -> R:

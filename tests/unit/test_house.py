@@ -19,7 +19,7 @@ TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("*.py") if
 LIVE_TESTS = "\n".join(path.read_text() for path in (ROOT / "tests" / "live").glob("*.py"))
 
 # A folder or module of the package may import those of the lines above its own; in the first line, those before it.
-LAYERS = [["releases", "files", "together", "transfer_limit", "transfers", "rate_limit", "progress", "polling",
+LAYERS = [["releases", "files", "transfer_limit", "transfers", "together", "rate_limit", "progress", "polling",
            "checkpoint"],
           ["datasets"], ["histories", "sharing", "libraries", "invocations"], ["tools"], ["workflows", "search"], ["batch"]]
 LOCAL_SERVER = [*LAYERS[0], "tools"]        # it fills the Tool Shed that it starts

@@ -2,9 +2,12 @@
 import threading
 
 import pytest
+from fakes import KEY
 
-from common import Answer
+from common import Answer, Galaxy
 from galaxy_api_scripts.together import ask_together, limit_requests
+from galaxy_api_scripts.transfer_limit import Stopped, TransferLimit
+from galaxy_api_scripts.transfers import Task, Workers
 
 WAIT = 20       # seconds after which a test fails that waits for another thread
 
@@ -26,25 +29,43 @@ def test_nested_calls_run_side_by_side_too():
 
 
 @pytest.mark.parametrize("most", [1, 2, 4])
-def test_no_more_run_at_once_than_are_allowed(most):
+def test_no_more_requests_are_under_way_at_once_than_are_allowed(wire, most):
+    """Those that may be begin together; each lasts a moment, so that others would begin too."""
     limit_requests(most)
-    lock, running, largest = threading.Lock(), 0, 0
+    together, galaxy = threading.Barrier(most, timeout=WAIT), Galaxy(KEY, wire.url)
 
-    def call():
-        nonlocal running, largest
-        with lock:
-            running += 1
-            largest = max(largest, running)
-        threading.Event().wait(0.005)       # lets the others begin, if they may
-        with lock:
-            running -= 1
+    def answer(handler):
+        together.wait()
+        threading.Event().wait(0.005)
+        handler.reply(200, {})
+    wire.answers = {"GET /api/version": answer}
 
-    for _ in range(3):      # threads that have ended leave room for others
-        ask_together(call, lambda: ask_together(call, call, call), call, call, call)
-    assert largest <= most
-    if most == 1:
-        assert largest == 1 and threading.active_count() == len([one for one in threading.enumerate()
-                                                                 if one.name != "ask"])
+    def ask():
+        galaxy.get("version")
+    ask_together(ask, lambda: ask_together(ask, ask, ask), ask, ask, ask, ask, *[ask] * 4)
+    assert wire.most_in_flight == most and not together.broken
+
+
+def test_one_at_a_time_they_are_made_by_the_caller():
+    limit_requests(1)
+    assert set(ask_together(*[threading.get_ident] * 3)) == {threading.get_ident()}
+
+
+def test_within_work_that_is_to_end_nothing_more_is_asked(wire):
+    """As in a sample's thread when the time is up."""
+    galaxy, begun, stopped = Galaxy(KEY, wire.url), threading.Event(), threading.Event()
+
+    def work(_):
+        begun.set()
+        stopped.wait(WAIT)
+        ask_together(lambda: None, lambda: galaxy.get("version"))
+    with Workers(1, TransferLimit(4)) as workers:
+        workers.submit(task := Task(0), work)
+        begun.wait(WAIT)
+        workers.stop()
+        stopped.set()
+        workers.next_ended()
+    assert isinstance(task.outcome, Stopped) and wire.asked == []
 
 
 def test_the_first_error_in_order_is_raised_once_all_have_ended_with_the_line_of_its_request():
