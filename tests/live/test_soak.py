@@ -33,7 +33,7 @@ def thousands(tmp_path):
 
 def test_a_folder_of_5000_files_killed_again_and_again_there_and_back(person, thousands, tmp_path, state, instants):
     history = person.new_history("five thousand")
-    line = ["dataset_upload.py", "--recursive", "--wait", "-q", person.key, person.url, history, thousands]
+    line = ["dataset_upload.py", "--recursive", "--wait", "-q", "--transfers=8", person.key, person.url, history, thousands]
     began = time.monotonic()
     kills = killed_again_and_again(person, line, instants, 10, 60, **state)
     print(f"up with {kills} kills: {time.monotonic() - began:.0f} s")
@@ -42,7 +42,8 @@ def test_a_folder_of_5000_files_killed_again_and_again_there_and_back(person, th
     assert len(names) == 5000 and set(names.values()) == {1} and {one["state"] for one in there} == {"ok"}
 
     to = tmp_path / "back"
-    line = ["dataset_download.py", f"--to={to}", "--name={name}", "-q", person.key, person.url, f"history:{history}"]
+    line = ["dataset_download.py", f"--to={to}", "--name={name}", "-q", "--transfers=8", person.key, person.url,
+            f"history:{history}"]
     began = time.monotonic()
     kills = killed_again_and_again(person, line, instants, 10, 20, records=False, **state)
     print(f"down with {kills} kills: {time.monotonic() - began:.0f} s")
@@ -69,25 +70,28 @@ def test_a_hundred_kills_of_uploads(person, large, state, instants):
     assert kills >= 50
 
 
-def test_a_link_that_is_cut_every_second(person, large, state, instants, tmp_path):
-    """2 GiB over a link that breaks all the time, up and down."""
-    path = tmp_path / "two.bin"
-    with open(path, "wb") as file, open(large, "rb") as source:
-        content = source.read()
-        for number in range(8):
+@pytest.mark.parametrize("count", [1, 8])
+def test_a_link_that_is_cut_every_second(person, large, state, instants, tmp_path, count):
+    """2 GiB, in one file or in several side by side, over a link that breaks all the time, up and down."""
+    paths = [tmp_path / f"part {number}.bin" for number in range(count)]
+    content = large.read_bytes()
+    for number in range(8):
+        with open(paths[number % count], "ab") as file:
             file.write(content[number:] + content[:number])
     road = SlowRoad(person.url, 100 * MIB)
     history = person.new_history("cut every second")
-    process = begun(person, "dataset_upload.py", "--wait", "-q", "--ext=txt", person.key, road.url, history, path, **state)
+    process = begun(person, "dataset_upload.py", "--wait", "-q", "--ext=txt", f"--transfers={count}", person.key, road.url,
+                    history, *paths, **state)
     cuts = cut_until_it_ends(process, road, instants)
-    assert arrived(person, history, {path.name: path})
+    assert arrived(person, history, {path.name: path for path in paths})
     print(f"up: {cuts} cuts")
-    [made] = held(person, history)
-    process = begun(person, "dataset_download.py", f"--to={tmp_path}/to", person.key, road.url, made["id"], **state)
+    made = [one["id"] for one in held(person, history)]
+    process = begun(person, "dataset_download.py", f"--to={tmp_path}/to", "--name={name}", f"--transfers={count}",
+                    person.key, road.url, *made, **state)
     print(f"down: {cut_until_it_ends(process, road, instants)} cuts")
     road.close()
-    assert sorted(os.listdir(tmp_path / "to")) == ["manifest.tsv", "two.bin"]
-    assert sha256(tmp_path / "to" / "two.bin") == sha256(path)
+    assert sorted(os.listdir(tmp_path / "to")) == ["manifest.tsv", *(path.name for path in paths)]
+    assert [sha256(tmp_path / "to" / path.name) for path in paths] == [sha256(path) for path in paths]
 
 
 def cut_until_it_ends(process, road, instants):
