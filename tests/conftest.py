@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,10 +112,32 @@ def alone(monkeypatch, tmp_path):
 
 
 class Clock:
-    """The module `time`, but time goes by only when somebody sleeps."""
+    """The module `time`, but time goes by only when somebody sleeps: once the requests of other threads have ended, so that
+    these don't seem to have waited, unless they take long."""
 
     def __init__(self):
         self.now, self.slept = 1000.0, []
+        self._asking, self._changed = set(), threading.Condition()      # threads that wait for an answer
+
+    def asking(self, send):
+        """`send`, with its thread among those that wait for an answer."""
+        def sent(*what, **options):
+            thread = threading.get_ident()
+            with self._changed:
+                self._asking.add(thread)
+            try:
+                return send(*what, **options)
+            finally:
+                self._leave(thread)
+        return sent
+
+    def _leave(self, thread):
+        """Whether the thread was among those that wait for an answer, which it now is not."""
+        with self._changed:
+            was_asking = thread in self._asking
+            self._asking.discard(thread)
+            self._changed.notify_all()
+        return was_asking
 
     def monotonic(self):
         return self.now
@@ -126,9 +149,15 @@ class Clock:
         return int(self.now * 1e9)
 
     def sleep(self, seconds):
-        self.slept.append(seconds)
-        later = self.now + seconds      # what is too short for a float to show goes by all the same
-        self.now = later if later > self.now or seconds <= 0 else math.nextafter(self.now, math.inf)
+        thread = threading.get_ident()
+        was_asking = self._leave(thread)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._asking, 0.2)
+            self.slept.append(seconds)
+            later = self.now + seconds      # what is too short for a float to show goes by all the same
+            self.now = later if later > self.now or seconds <= 0 else math.nextafter(self.now, math.inf)
+            if was_asking:
+                self._asking.add(thread)
 
     def __getattr__(self, name):
         return getattr(time, name)
@@ -142,6 +171,7 @@ def clock(monkeypatch):
         path = Path(getattr(module, "__file__", None) or "/")
         if getattr(module, "time", None) is time and ROOT in path.parents and ROOT / "tests" not in path.parents:
             monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(common.Galaxy, "_send", clock.asking(common.Galaxy._send))
     return clock
 
 

@@ -30,7 +30,7 @@ def test_each_row_is_run_once(batch, server):
     assert {name: row["state"] for name, row in ended.rows.items()} == {"a": "ok", "b": "ok"} and ended.err == ""
     batch.once_each("a", "b")
     assert [(batch.folder / "out" / name / "first.tabular").read_text() for name in "ab"] == ["a.tsv\n", "b.tsv\n"]
-    assert [one["tags"] for one in server.histories.values()] == [["x", "one", "two"], ["x"]]
+    assert {one["name"][0]: one["tags"] for one in server.histories.values()} == {"a": ["x", "one", "two"], "b": ["x"]}
     assert sorted(ended.sent) == ["POST fetch"] * 2 + ["POST histories"] * 2 + ["POST invocations"] * 2 + [
         "POST upload"] * 2 + ["PUT history"] * 2
     again = batch(*line)
