@@ -21,7 +21,7 @@ from common import shared_session
 OVERLOADED = {429, 503, 504}    # statuses by which a server, or a proxy before it, says that it has too much to do
 
 # Of each thread: the `limit` of its requests; whether it `has_place` for all of them, in a transfer; the `is_stopped()` of
-# the work that it does for another thread; the seconds that its transfers have `paused`.
+# the work that it does for another thread; the `deadline` of its requests; the seconds that its transfers have `paused`.
 _here = threading.local()
 
 
@@ -138,7 +138,8 @@ class TransferLimit:
             _here.paused = paused_seconds() + time.monotonic() - began
 
     def _wait_for(self, is_ready: Callable[[], bool]) -> None:
-        self._changed.wait_for(lambda: is_stopped() or is_ready())
+        while not self._changed.wait_for(lambda: is_stopped() or is_ready(), _seconds_left()):
+            pass
         require_not_stopped()
 
 
@@ -151,7 +152,7 @@ def current_limit() -> TransferLimit | None:
 def is_stopped() -> bool:
     """Whether this thread's work is to end."""
     told: Callable[[], bool] | None = getattr(_here, "is_stopped", None)
-    return bool(told and told())
+    return bool(told and told()) or _seconds_left() == 0
 
 
 def require_not_stopped() -> None:
@@ -163,6 +164,21 @@ def require_not_stopped() -> None:
 def stop_when(told: Callable[[], bool]) -> None:
     """Let this thread's work end once `told()` says so."""
     _here.is_stopped = told
+
+
+@contextlib.contextmanager
+def stopped_at(deadline: float | None) -> Iterator[None]:
+    """Let this thread's requests, and its waits for a place, end with `Stopped` at `deadline` (by time.monotonic())."""
+    _here.deadline = deadline
+    try:
+        yield
+    finally:
+        _here.deadline = None
+
+
+def _seconds_left() -> float | None:
+    deadline: float | None = getattr(_here, "deadline", None)
+    return None if deadline is None else max(deadline - time.monotonic(), 0)
 
 
 def stop_condition() -> Callable[[], bool]:

@@ -7,6 +7,7 @@ sample's next steps to a thread, and finishes what has ended.
 """
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -23,7 +24,7 @@ from galaxy_api_scripts.batch.retry import WANTED
 from galaxy_api_scripts.batch.running_sample import BatchContext, RunningSample
 from galaxy_api_scripts.batch.samples import begin_again, find_or_add, give_up
 from galaxy_api_scripts.batch.shared_uploads import SharedUploads
-from galaxy_api_scripts.transfer_limit import Stopped, TransferLimit
+from galaxy_api_scripts.transfer_limit import Stopped, TransferLimit, stopped_at
 from galaxy_api_scripts.transfers import Task, Workers
 from galaxy_api_scripts.workflows.run import RunRequest
 from galaxy_api_scripts.workflows.staging import Staging
@@ -56,6 +57,7 @@ class BatchRunner:
         self.fetch_later: list[tuple[float, RunningSample]] = []    # whose results could not be downloaded, and since when
         self.on_round: Callable[[], object] | None = None     # called after each round
         self.active = False         # whether a sample has sent or begun something in this round, or has ended
+        self.deadline: float | None = None      # of time.monotonic()
         self.names_listed = self.gave_up = False    # the second: whether the queue was cleared after MAX_REFUSALS
 
     def submit(self, name: str, request: RunRequest, *, purpose: Any = None, place: str = "", title: str = "",
@@ -115,9 +117,10 @@ class BatchRunner:
         round; with it and without `once` there is no end, and a server that is away is waited for as long as it takes.
         Between two rounds are `max_interval` seconds at most.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        self.deadline = None if timeout is None else time.monotonic() + timeout
         with Workers(MOST_THREADS, self.limit) as self.workers:
-            yield from self._rounds(once, deadline, find_more, max_interval)
+            with contextlib.suppress(Stopped):      # the time was up while a transfer had the place that a look waits for
+                yield from self._rounds(once, self.deadline, find_more, max_interval)
             self.workers.close(wait=True)
             yield from self._collect(0)     # what was begun before the time was up
         for entry in self.running.values():
@@ -153,7 +156,7 @@ class BatchRunner:
             remaining = interval if deadline is None else deadline - time.monotonic()
             if remaining <= 0:
                 break
-            if not self.busy:
+            if not self.busy or reported:       # a server that is away is not asked all the time
                 time.sleep(min(interval, remaining))
 
     @property
@@ -168,22 +171,18 @@ class BatchRunner:
 
     def run_round(self, seconds: float) -> Iterator[Sample]:
         """One round: hand out the next steps of what runs, begin what may begin, and yield each sample that ends within so
-        many seconds, or a moment longer than until one has done something.
-
-        However many samples there are, it is one request for all datasets that are being made, and one for all invocations.
-        """
+        many seconds, or a moment longer than until one has done something."""
         while self.rejected:
             yield self.rejected.pop(0)
         while self.fetch_later and time.monotonic() > self.fetch_later[0][0] + FETCH_PAUSE:
             if (entry := self.fetch_later.pop(0)[1]).sample.state == "fetch pending":   # else it was submitted again
                 self._resume(entry)
         idle = [entry for key, entry in self.running.items() if key not in self.busy]
-        look = look_at(self.galaxy, [dataset for entry in idle if entry.staging and not entry.sample.invocation
-                                     for dataset in entry.staging.datasets],
-                       {entry.sample.invocation: str(entry.sample.history) for entry in idle if entry.sample.invocation})
+        with stopped_at(self.deadline):
+            look = _look_at_samples(self.galaxy, idle)
+            self._list_names()
         for entry in idle:
             self._hand_out(entry, look)
-        self._list_names()
         while self.queue and self._may_begin():
             entry = self.queue.popleft()
             entry.begin()
@@ -236,3 +235,11 @@ class BatchRunner:
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self.workers.close(wait=kind is None or issubclass(kind, Exception))
+
+
+def _look_at_samples(galaxy: Galaxy, entries: list[RunningSample]) -> Look:
+    """What the samples wait for: however many they are, it is one request for all datasets that are being made, and one for
+    all invocations."""
+    return look_at(galaxy, [dataset for entry in entries if entry.staging and not entry.sample.invocation
+                            for dataset in entry.staging.datasets],
+                   {entry.sample.invocation: str(entry.sample.history) for entry in entries if entry.sample.invocation})

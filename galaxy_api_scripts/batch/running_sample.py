@@ -179,20 +179,20 @@ class RunningSample:
 
     def _submit(self, request: RunRequest, look: Look) -> None:
         sample, inputs = self.sample, self.sample.notes.inputs
-        if inputs is None:
-            assert self.staging
-            with sample.step(Stage.UPLOAD):
-                inputs = request.stage(self.staging, look.described)
-                if self.require_unchanged:
-                    self.require_unchanged()
-            self._save_hashes({upload.source.path: upload.sha256 for upload in self.staging.uploads}, inputs=inputs)
-        with contextlib.nullcontext() if sample.notes.own_history else self.context.lock, sample.step(Stage.SUBMIT):
-            submitted = request.submit(self.galaxy, str(sample.history), inputs, sample, patient=False)
-        self.context.refusals = 0
-        self.has_acted |= bool(submitted)
-        if submitted and self.staging:
-            self.staging.forget()
-            self.staging = None
+        with contextlib.nullcontext() if sample.notes.own_history else self.context.lock:
+            if inputs is None:
+                assert self.staging
+                with sample.step(Stage.UPLOAD):
+                    inputs = request.stage(self.staging, look.described)
+                    if self.require_unchanged:
+                        self.require_unchanged()
+                self._save_hashes({upload.source.path: upload.sha256 for upload in self.staging.uploads}, inputs=inputs)
+            with sample.step(Stage.SUBMIT):
+                submitted = request.submit(self.galaxy, str(sample.history), inputs, sample, patient=False)
+            self.context.refusals, self.has_acted = 0, bool(submitted)
+            if submitted and self.staging:
+                self.staging.forget()
+                self.staging = None
 
     # ---------------------------------------------------------------------------------------------------- from then on
 

@@ -101,10 +101,10 @@ class Staging:
         name = value.name or name
         elements = self._elements(value)
         marks = [value.extras] if value.extras else []
-        record = Checkpoint(self.galaxy, f"collection {name!r}", "input", self.history, index, elements, *marks)
-        self.records.append(record)
-        collection = find_created_collection(self.galaxy, name, record) or create_collection_once(
-            self.galaxy, self.history, name, record, lambda: self._create_collection(name, value, elements))
+        with Checkpoint(self.galaxy, f"collection {name!r}", "input", self.history, index, elements, *marks) as record:
+            self.records.append(record)
+            collection = find_created_collection(self.galaxy, name, record) or create_collection_once(
+                self.galaxy, self.history, name, record, lambda: self._create_collection(name, value, elements))
         return {"src": "hdca", "id": collection["id"]}
 
     def _create_collection(self, name: str, value: CollectionInput, elements: list[dict[str, Any]]) -> dict[str, Any]:

@@ -3,15 +3,18 @@ import base64
 import threading
 
 import pytest
-from fakes.batches import batch, server
+from fakes.batches import Batch, batch, real_server, server
+from fakes.galaxy import INPUTS
 
 from common import DONE, STILL_RUNNING
+from galaxy_api_scripts.batch import look, runner
 from galaxy_api_scripts.batch.runner import MOST_THREADS, POLL_INTERVAL, BatchRunner
 from galaxy_api_scripts.datasets import tus
 from galaxy_api_scripts.together import ask_together
+from galaxy_api_scripts.transfer_limit import Stopped
 from galaxy_api_scripts.transfers import Workers
 
-__all__ = ["batch", "server"]       # fixtures
+__all__ = ["batch", "real_server", "server"]       # fixtures
 WAIT = 30       # seconds after which a test fails that waits for another request
 WIDE = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]
 
@@ -132,6 +135,36 @@ def test_the_time_that_is_up_ends_what_threads_do_and_the_next_run_resumes(batch
     batch()
     batch.once_each("a")
     assert server.uploads == 1
+
+
+def test_the_time_that_is_up_ends_a_wait_for_the_only_place(real_server, tmp_path, script, capsys, monkeypatch):
+    """One upload has it until then, and what the main thread wants to see of another sample needs one."""
+    batch, stopped, in_time = Batch(real_server, tmp_path / "batch", script, capsys), threading.Event(), []
+    real_server.invocation_polls = 10**6
+    batch.samples("a")
+    batch("--once", status=STILL_RUNNING)
+
+    def look_at(*what):
+        try:
+            return look.look_at(*what)
+        except Stopped:
+            stopped.set()
+            raise
+    monkeypatch.setattr(runner, "look_at", look_at)
+    real_server.answers = {"POST upload": lambda handler: in_time.append(stopped.wait(WAIT))}
+    batch.samples("a", "b", "c")
+    ended = batch("--timeout=1", "--transfers=1", status=STILL_RUNNING)
+    assert "3 of 3 still run" in ended.err and in_time == [True]
+
+
+@pytest.mark.parametrize("transfers", [1, 4])
+def test_samples_of_the_same_list_have_collections_of_their_own_in_one_history(batch, server, transfers):
+    server.inputs = {"table": ("data_collection_input", {"optional": False, "tag": None, "collection_type": "list"}),
+                     "lines": INPUTS["lines"]}
+    batch.sheet("sample table lines", *(f"{name} x.tsv {number}" for number, name in enumerate(WIDE)))
+    batch(f"--transfers={transfers}", "--max-running=12", "--history=new:All")
+    assert len({run["inputs"]["0"]["id"] for run in server.runs.values()}) == len(server.runs) == 12
+    assert server.uploads == len(server.histories) == 1
 
 
 def test_a_common_genome_is_uploaded_once_by_many_side_by_side(batch, server):

@@ -680,6 +680,21 @@ def test_a_server_that_is_away_ends_a_watcher_only_with_once(watched, monkeypatc
     assert (stayed.status, stayed.rows, stayed.err.count("can't be reached")) == (INTERRUPTED, [["a", "ok"]], 1)
 
 
+def test_a_server_that_is_away_is_not_asked_all_the_time_while_a_unit_is_worked_on(watched, monkeypatch):
+    rounds = []
+
+    def away(self, seconds):
+        self.busy.add("a unit's key")
+        rounds.append(seconds)
+        assert len(rounds) < 9
+        raise GalaxyError(f"{URL} can't be reached: try again later", TRY_LATER)
+        yield
+    monkeypatch.setattr(ScriptedRunner, "run_round", away)
+    monkeypatch.setattr(watched.now, "sleep", stays(watched, wait, wait))
+    stayed = watched.run(once=False)
+    assert (stayed.status, len(rounds), stayed.err.count("can't be reached")) == (INTERRUPTED, 3, 1)
+
+
 def test_a_unit_missed_while_the_server_was_away_is_taken_later(watched, monkeypatch):
     watched.drop("a.tsv")
     watched.ends["a"] = "no good"

@@ -1,6 +1,7 @@
 """Transfers side by side: how many at once, in which order batches come back, what one's trouble does to the others."""
 import contextlib
 import threading
+import time
 
 import pytest
 import requests
@@ -10,7 +11,7 @@ import common
 from common import Galaxy, GalaxyError
 from galaxy_api_scripts import transfer_limit, transfers
 from galaxy_api_scripts.progress import StallClock
-from galaxy_api_scripts.transfer_limit import Stopped, TransferLimit, current_limit
+from galaxy_api_scripts.transfer_limit import Stopped, TransferLimit, current_limit, stopped_at
 from galaxy_api_scripts.transfers import DOWN, UP, Task, TransferPool, Workers
 
 WAIT = 20       # seconds after which a test fails that waits for another thread
@@ -72,6 +73,18 @@ def test_the_trouble_of_all_that_was_under_way_halves_the_limit_once():
     with limit.request() as number:
         limit.record(False, number)
     assert limit.allowed == 4
+
+
+def test_a_wait_for_a_place_ends_at_the_deadline_and_takes_none():
+    limit, waited = TransferLimit(1), []
+
+    def wait():
+        with pytest.raises(Stopped), stopped_at(time.monotonic() + 0.01), limit.request():
+            pass
+        waited.append((limit.busy, limit.waiting))
+    with limit.request():
+        assert in_thread(wait).wait(WAIT)
+    assert waited == [(1, 0)]
 
 
 def test_no_more_begin_than_the_limit_allows():
