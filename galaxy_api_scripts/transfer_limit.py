@@ -20,9 +20,9 @@ from common import shared_session
 
 OVERLOADED = {429, 503, 504}    # statuses by which a server, or a proxy before it, says that it has too much to do
 
-# Of each thread: the `limit` of its requests; whether it `has_place` for all of them, in a transfer; the `is_stopped()` of
-# the work that it does for another thread; the `deadline` of its requests; the seconds that its transfers have `paused`.
-_here = threading.local()
+# Of each thread: the `limit` of its requests; whether it `has_place` for all of them, in a transfer; the
+# `stop_condition()` of its work; the `deadline` of its requests; the seconds that its transfers have `paused`.
+_this_thread = threading.local()
 
 
 class Stopped(Exception):
@@ -42,6 +42,7 @@ class TransferLimit:
         self.busy, self.transfers = 0, Counter[str]()       # places that are taken; transfers at work, by kind
         self.waiting, self.paused = 0, 0    # requests that wait for a place; transfers that wait in their middle
         self._good = self.halvings = 0      # good answers since `allowed` changed
+        self._open_files = 0        # of batches of transfers that were begun, in all threads
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
@@ -50,11 +51,11 @@ class TransferLimit:
         for prefix, adapter in list(shared_session().adapters.items()):
             if not isinstance(adapter, _PacedAdapter):
                 shared_session().mount(prefix, _PacedAdapter(adapter))
-        outer, _here.limit = current_limit(), self
+        outer, _this_thread.limit = current_limit(), self
         try:
             yield
         finally:
-            _here.limit = outer
+            _this_thread.limit = outer
 
     @contextlib.contextmanager
     def transfer(self, kind: str = "") -> Iterator[None]:
@@ -64,11 +65,11 @@ class TransferLimit:
                            self.transfers[kind] < max(self.allowed - self.spare, 1))
             self.busy += 1
             self.transfers[kind] += 1
-        _here.has_place = True
+        _this_thread.has_place = True
         try:
             yield
         finally:
-            _here.has_place = False
+            _this_thread.has_place = False
             with self._changed:
                 self.busy -= 1
                 self.transfers[kind] -= 1
@@ -79,7 +80,7 @@ class TransferLimit:
         """Take a place for one request, unless its transfer has one: that only pauses first if others need its place, and it
         `may_pause`. Yields what `record` takes. Raises `Stopped`."""
         require_not_stopped()
-        has_place = getattr(_here, "has_place", False)
+        has_place = getattr(_this_thread, "has_place", False)
         with self._changed:
             if not has_place:
                 self._take_place()
@@ -106,6 +107,12 @@ class TransferLimit:
             elif self._good >= self.allowed and self.allowed < self.most:
                 self.allowed, self._good = self.allowed + 1, 0
                 self._changed.notify_all()
+
+    def count_open(self, change: int) -> int:
+        """How many files of begun batches are open, once so many more are."""
+        with self._changed:
+            self._open_files += change
+            return self._open_files
 
     def wake(self) -> None:
         """Let those that wait see that they are to stop."""
@@ -135,7 +142,7 @@ class TransferLimit:
         finally:
             self.busy, self.paused = self.busy + 1, self.paused - 1
             self._changed.notify_all()
-            _here.paused = paused_seconds() + time.monotonic() - began
+            _this_thread.paused = paused_seconds() + time.monotonic() - began
 
     def _wait_for(self, is_ready: Callable[[], bool]) -> None:
         while not self._changed.wait_for(lambda: is_stopped() or is_ready(), _seconds_left()):
@@ -145,14 +152,13 @@ class TransferLimit:
 
 def current_limit() -> TransferLimit | None:
     """The limit of this thread's requests; None where there is no more than one request at a time."""
-    limit: TransferLimit | None = getattr(_here, "limit", None)
+    limit: TransferLimit | None = getattr(_this_thread, "limit", None)
     return limit
 
 
 def is_stopped() -> bool:
     """Whether this thread's work is to end."""
-    told: Callable[[], bool] | None = getattr(_here, "is_stopped", None)
-    return bool(told and told()) or _seconds_left() == 0
+    return stop_condition()() or _seconds_left() == 0
 
 
 def require_not_stopped() -> None:
@@ -161,34 +167,35 @@ def require_not_stopped() -> None:
         raise Stopped
 
 
-def stop_when(told: Callable[[], bool]) -> None:
-    """Let this thread's work end once `told()` says so."""
-    _here.is_stopped = told
+def stop_when(condition: Callable[[], bool]) -> None:
+    """Let this thread's work end once `condition()` is true."""
+    _this_thread.stop_condition = condition
 
 
 @contextlib.contextmanager
 def stopped_at(deadline: float | None) -> Iterator[None]:
     """Let this thread's requests, and its waits for a place, end with `Stopped` at `deadline` (by time.monotonic())."""
-    _here.deadline = deadline
+    _this_thread.deadline = deadline
     try:
         yield
     finally:
-        _here.deadline = None
+        _this_thread.deadline = None
 
 
 def _seconds_left() -> float | None:
-    deadline: float | None = getattr(_here, "deadline", None)
+    deadline: float | None = getattr(_this_thread, "deadline", None)
     return None if deadline is None else max(deadline - time.monotonic(), 0)
 
 
 def stop_condition() -> Callable[[], bool]:
-    """What tells whether this thread's work is to end, for a thread that does a part of it."""
-    return getattr(_here, "is_stopped", None) or (lambda: False)
+    """What `stop_when` was called with in this thread, for one that does a part of its work."""
+    condition: Callable[[], bool] = getattr(_this_thread, "stop_condition", lambda: False)
+    return condition
 
 
 def paused_seconds() -> float:
     """How long this thread's transfers have waited for their turn, in all: time in which they could make no progress."""
-    return float(getattr(_here, "paused", 0))
+    return float(getattr(_this_thread, "paused", 0))
 
 
 def timed_out(error: BaseException | None) -> bool:

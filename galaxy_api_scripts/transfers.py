@@ -23,7 +23,8 @@ from galaxy_api_scripts.transfer_limit import (
 )
 
 MOST_TRANSFERS = 100    # each has three files open, of the 1,024 that a process may have on most systems
-OPEN_FILES = 150        # files of begun batches, each with an open checkpoint; another batch is begun while there are fewer
+OPEN_FILES = 150        # files of begun batches, each with an open checkpoint: while a limit's transfers have more, each of
+                        # its pools begins one batch at a time
 UP, DOWN = "up", "down"     # kinds of transfers
 T = TypeVar("T")
 B = TypeVar("B", bound="Sequence[Any]")
@@ -148,12 +149,20 @@ class TransferPool(Workers):
             for about, items in batches:
                 yield about, [self._perform(work, item) for item in items]
             return
-        rest, opened = iter(batches), deque[_Batch]()
+        opened = deque[_Batch]()
+        try:
+            yield from self._run_batches(iter(batches), opened, work, size)
+        finally:
+            self.limit.count_open(-sum(len(batch.about) for batch in opened))
+
+    def _run_batches(self, rest: Iterator[tuple[B, Sequence[T]]], opened: deque[_Batch], work: Callable[[T], R],
+                     size: Callable[[T], int]) -> Iterator[tuple[B, list[R]]]:
         error: BaseException | None = None
         while True:
             while not error and self._waiting.qsize() < self.size and \
-                    sum(len(batch.about) for batch in opened) < OPEN_FILES and (following := next(rest, None)):
+                    (not opened or self.limit.count_open(0) < OPEN_FILES) and (following := next(rest, None)):
                 opened.append(_Batch(*following))
+                self.limit.count_open(len(opened[-1].about))
                 for task in sorted(opened[-1].tasks, key=lambda task: -size(task.item)):
                     self.submit(task, work)
             if not opened:
@@ -167,6 +176,7 @@ class TransferPool(Workers):
                     self.stop()
                 continue
             batch = opened.popleft()
+            self.limit.count_open(-len(batch.about))
             if error and any(isinstance(task.outcome, BaseException) for task in batch.tasks):
                 raise error
             yield batch.about, [task.outcome for task in batch.tasks]

@@ -201,7 +201,7 @@ def test_a_transfer_that_pauses_has_not_stalled(monkeypatch, clock):
     stalled = StallClock(600)
     clock.sleep(500)
     assert stalled.seconds_left() == 100
-    monkeypatch.setattr(transfer_limit._here, "paused", 450.0, raising=False)
+    monkeypatch.setattr(transfer_limit._this_thread, "paused", 450.0, raising=False)
     assert stalled.seconds_left() == 550
     stalled.record_progress()
     assert stalled.seconds_left() == 600
@@ -292,6 +292,24 @@ def test_few_batches_are_begun_before_the_first_is_finished():
             assert all(results)
             ahead.append(len(opened) - len(ahead))
     assert len(ahead) == len(opened) == 100 and max(ahead) * 50 == transfers.OPEN_FILES
+
+
+def test_pools_side_by_side_begin_few_batches_together():
+    """A sample's pool opens one batch, whatever the others have open, and leaves nothing open behind an error."""
+    limit, begun = TransferLimit(8), []
+
+    def open_all(at_once):
+        with TransferPool(at_once, UP) as pool:
+            for _ in pool.run([([number] * 50, [number]) for number in range(9)], lambda number: number, abs):
+                begun.append(limit.count_open(0))
+                if len(begun) == 12:
+                    raise GalaxyError("no")
+    with limit.active():
+        limit.count_open(transfers.OPEN_FILES)
+        open_all(2)
+        with pytest.raises(GalaxyError, match="no"):
+            open_all(2)
+        assert begun == [transfers.OPEN_FILES] * 12 and limit.count_open(-transfers.OPEN_FILES) == 0
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
