@@ -76,7 +76,7 @@ def _fetch_many(galaxy: Galaxy, texts: list[str]) -> dict[str, DatasetOrError]:
         return dict(fetch_refs(galaxy, refs, FIELDS)) if len(refs) > 1 else {}
     except GalaxyError as error:
         if _is_hopeless(galaxy, error):
-            raise _all_told(error, len(texts) - 1) from error
+            raise _error_for_all(error, len(texts) - 1) from error
         return {}
 
 
@@ -288,7 +288,7 @@ def download_all(folder: DownloadFolder, texts: list[str], transfers: int, codes
             if error.exit_code == USAGE:
                 raise
             if _is_hopeless(folder.galaxy, error):
-                raise _all_told(error, len(texts) - 1) from error
+                raise _error_for_all(error, len(texts) - 1) from error
             codes.append(report_error(str(error), error.exit_code))
     paths = download_items(folder, list(items.values()), transfers, codes)
     if not codes:
@@ -322,7 +322,7 @@ def download_items(folder: DownloadFolder, items: list[DownloadItem], transfers:
                 on_file(path)
                 sys.stdout.flush()
     if hopeless:
-        raise _all_told(hopeless, len(items) - len(paths) - (len(codes) - before) - 1)
+        raise _error_for_all(hopeless, len(items) - len(paths) - (len(codes) - before) - 1)
     return paths
 
 
@@ -338,7 +338,7 @@ def _is_hopeless(galaxy: Galaxy, error: GalaxyError) -> bool:
     return False
 
 
-def _all_told(error: GalaxyError, others: int) -> GalaxyError:
+def _error_for_all(error: GalaxyError, others: int) -> GalaxyError:
     """The error for one download and so many others."""
     rest = f"; {others} more {'is' if others == 1 else 'are'} not fetched either" if others > 0 else ""
     return GalaxyError(f"{error}{rest}", error.exit_code, status=error.status)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from common import FAILED, MAY_HAVE_ACTED, NON_TERMINAL_DATASET_STATES, TRY_LATER, Galaxy, GalaxyError
@@ -413,8 +414,7 @@ def _wait_until_terminal(galaxy: Galaxy, history: str, uploads: list[Upload], ti
         return uploads
     with state_progress("waiting for Galaxy") as on_progress:
         datasets = wait_described(galaxy, history, ids, VERIFY_FIELDS, timeout, on_progress)
-    if any(upload_problem(replace(upload, dataset={**upload.dataset, **datasets[upload.dataset["id"]]}))
-           for upload in uploads if not upload.problem):
+    if any(upload_problem(upload, datasets[upload.dataset["id"]]) for upload in uploads if not upload.problem):
         now = {dataset["id"]: dataset for dataset in history_datasets(galaxy, history)}     # a hash may come a moment later
         datasets = {one: {**now[one], "state": dataset["state"]} for one, dataset in datasets.items()}
     for upload in uploads:
@@ -434,9 +434,10 @@ def _wait_until_terminal(galaxy: Galaxy, history: str, uploads: list[Upload], ti
     return uploads
 
 
-def upload_problem(upload: Upload) -> str:
-    """What is wrong with an upload whose dataset has ended; "" if its bytes are in Galaxy."""
-    dataset, size = upload.dataset, upload.source.size
+def upload_problem(upload: Upload, about: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """What is wrong with an upload whose dataset has ended; "" if its bytes are in Galaxy. `about` is what is newer than
+    `upload.dataset`."""
+    dataset, size = {**upload.dataset, **about}, upload.source.size
     label = f"{upload.source.path}: dataset {dataset['id']}"
     if dataset["deleted"]:
         return f"{label} was deleted meanwhile"

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -128,12 +127,9 @@ class Staging:
 def _has_arrived(upload: Upload, described: Mapping[str, dict[str, Any]]) -> bool:
     """Whether an upload's dataset is `described`, and as it should be; anything else is for `verify_uploads`."""
     about = described.get(str(upload.dataset.get("id")))
-    if upload.problem or upload.source.components or not about:
+    if upload.problem or upload.source.components or not about or upload_problem(upload, about):
         return False
-    seen = replace(upload, dataset={**upload.dataset, **about})
-    if upload_problem(seen):
-        return False
-    upload.dataset = seen.dataset
+    upload.dataset = {**upload.dataset, **about}
     return True
 
 
