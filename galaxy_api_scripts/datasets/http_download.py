@@ -213,6 +213,7 @@ class _Download:
         """Hash the bytes that an earlier process fetched."""
         if self.digest.enabled and self.digest.position < self.offset:
             while block := os.pread(self.file.fileno(), BLOCK_SIZE, self.digest.position):
+                require_not_stopped()
                 self.digest.feed(self.digest.position, block)
 
     def start_over(self) -> None:

@@ -257,6 +257,7 @@ class _Upload:
     def hash_up_to(self, end: int) -> None:
         """Hash the bytes before `end` that this process has not sent itself."""
         for start in range(self.digest.position, end, BLOCK_SIZE) if self.digest.enabled else ():
+            require_not_stopped()
             self.file.seek(start)
             self.digest.feed(start, self.file.read(min(BLOCK_SIZE, end - start)))
 

@@ -8,6 +8,7 @@ from fakes import KEY
 from fakes.faults import cut, stall, status
 
 from common import FAILED, TRY_LATER, Galaxy, GalaxyError
+from galaxy_api_scripts import transfer_limit
 from galaxy_api_scripts.datasets import http_download
 from galaxy_api_scripts.datasets.http_download import ExpectedFile, UnexpectedArchive
 
@@ -99,6 +100,18 @@ def test_a_later_process_resumes_a_download(wire, folder):
     ranges = []
     assert fetched(wire, folder / "x", algorithm="sha256") == hashlib.sha256(CONTENT).hexdigest()
     assert ranges[0].startswith("bytes=1") and (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
+
+
+def test_what_an_earlier_process_fetched_is_not_hashed_once_all_is_to_end(wire, folder):
+    """Of a large file that takes minutes."""
+    killed(wire, folder)
+    transfer_limit.stop_when(lambda: True)
+    try:
+        with pytest.raises(transfer_limit.Stopped):
+            fetched(wire, folder / "x", algorithm="sha256")
+    finally:
+        transfer_limit.stop_when(lambda: False)
+    assert fetched(wire, folder / "x", algorithm="sha256") == hashlib.sha256(CONTENT).hexdigest()
 
 
 def test_a_dataset_replaced_between_processes_starts_over(wire, folder):

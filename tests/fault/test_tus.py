@@ -12,7 +12,7 @@ from fakes import KEY
 from fakes.faults import crash, cut, forget, lose_a_process, stall, status, swallow
 
 from common import FAILED, TRY_LATER, USAGE, Galaxy, GalaxyError
-from galaxy_api_scripts import checkpoint
+from galaxy_api_scripts import checkpoint, transfer_limit
 from galaxy_api_scripts.datasets import hashing, tus
 from galaxy_api_scripts.datasets.hashing import hash_files
 from galaxy_api_scripts.datasets.local_file import LocalFile
@@ -264,6 +264,20 @@ def test_a_later_process_resumes_an_upload(wire, file):
     assert arrived_whole(wire, file, sent(wire, file))
     assert wire.uploads == 1 and wire.count("HEAD upload") == 1
     assert list(checkpoint.checkpoint_folder().iterdir()) == []
+
+
+def test_what_an_earlier_process_sent_is_not_hashed_once_all_is_to_end(wire, file, monkeypatch):
+    """Of a large file that takes minutes."""
+    interrupted(wire, file)
+    fed = []
+    monkeypatch.setattr(hashing.StreamHash, "feed", lambda digest, *what: fed.append(what))
+    transfer_limit.stop_when(lambda: wire.count("HEAD upload") == 1)
+    try:
+        with pytest.raises(transfer_limit.Stopped):
+            sent(wire, file)
+    finally:
+        transfer_limit.stop_when(lambda: False)
+    assert fed == [] and wire.count("HEAD upload") == 1
 
 
 def test_a_file_that_changed_between_processes_starts_over(wire, file):
