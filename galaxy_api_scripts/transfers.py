@@ -1,7 +1,6 @@
 """Work side by side: threads that do what the main thread, or another one, hands out; transfers of files in batches.
 
-Who hands out work finishes it too, in one thread. How many requests are under way at once is the limit's to say, see
-transfer_limit.py.
+The thread that hands out work also finishes it. A limit says how many requests are under way at once, see transfer_limit.py.
 """
 from __future__ import annotations
 
@@ -88,7 +87,7 @@ class Workers:
         self.limit.wake()
 
     def close(self, wait: bool = False) -> None:
-        """Let the threads end, and `wait` for that if told so."""
+        """Let the threads end; with `wait`, return once they have."""
         self.stop()
         for _ in self._threads:
             self._waiting.put(None)

@@ -46,7 +46,7 @@ class BatchContext:
     on_end: Callable[[Sample, str], None] | None = None     # called with the state before that is saved: again, after a kill
     retry_in_place: bool = False            # whether only the failed jobs of samples that have failed run again
     share_with: Sequence[str] = ()          # with whom each history is shared, as `sharing.parse_audience` takes it
-    transfers: int = 1                      # of each sample's files at once; of all together as `Workers` allow
+    transfers: int = 1                      # of each sample's files at once; for all samples together the runner has a limit
     used_names: set[str] | None = None      # of histories that a new sample's may be one of; None: each must be looked for
     refusals: int = 0                       # histories and submissions that Galaxy has refused in a row
     # Held where what one sample makes must not be taken for another's, which is made at the same time.
