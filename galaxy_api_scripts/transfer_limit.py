@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from common import shared_session
 
+BATCH_FILES, MOST_FILES = 50, 500       # of a batch of transfers; of all that were begun: a process may have 1,024 open
 OVERLOADED = {429, 503, 504}    # statuses by which a server, or a proxy before it, says that it has too much to do
 
 # Of each thread: the `limit` of its requests; whether it `has_place` for all of them, in a transfer; the
@@ -42,7 +43,7 @@ class TransferLimit:
         self.busy, self.transfers = 0, Counter[str]()       # places that are taken; transfers at work, by kind
         self.waiting, self.paused = 0, 0    # requests that wait for a place; transfers that wait in their middle
         self._good = self.halvings = 0      # good answers since `allowed` changed
-        self._open_files = 0        # of batches of transfers that were begun, in all threads
+        self._open_files = self._beginning = 0      # of batches of transfers that were begun, in all threads; such batches
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
@@ -112,7 +113,21 @@ class TransferLimit:
         """How many files of begun batches are open, once so many more are."""
         with self._changed:
             self._open_files += change
+            self._changed.notify_all()
             return self._open_files
+
+    @contextlib.contextmanager
+    def beginning(self) -> Iterator[None]:
+        """Begin a batch in the block, where `count_open` counts it, once there is room for its files. Raises `Stopped`."""
+        with self._changed:
+            self._wait_for(lambda: self._open_files + (self._beginning + 1) * BATCH_FILES <= MOST_FILES)
+            self._beginning += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._beginning -= 1
+                self._changed.notify_all()
 
     def wake(self) -> None:
         """Let those that wait see that they are to stop."""

@@ -145,14 +145,27 @@ class TransferPool(Workers):
         What `work` raises stops the others and is raised here.
         """
         if self.size == 1:
-            for about, items in batches:
-                yield about, [self._perform(work, item) for item in items]
+            for about, items in self._begin_each(iter(batches)):
+                try:
+                    yield about, [self._perform(work, item) for item in items]
+                finally:
+                    self.limit.count_open(-len(about))
             return
         opened = deque[_Batch]()
         try:
-            yield from self._run_batches(iter(batches), opened, work, size)
+            yield from self._run_batches(self._begin_each(iter(batches)), opened, work, size)
         finally:
             self.limit.count_open(-sum(len(batch.about) for batch in opened))
+
+    def _begin_each(self, batches: Iterator[tuple[B, Sequence[T]]]) -> Iterator[tuple[B, Sequence[T]]]:
+        """The batches, each when there is room for the files that it opens, which are then counted."""
+        while True:
+            with self.limit.beginning():
+                following = next(batches, None)
+                if not following:
+                    return
+                self.limit.count_open(len(following[0]))
+            yield following
 
     def _run_batches(self, rest: Iterator[tuple[B, Sequence[T]]], opened: deque[_Batch], work: Callable[[T], R],
                      size: Callable[[T], int]) -> Iterator[tuple[B, list[R]]]:
@@ -161,7 +174,6 @@ class TransferPool(Workers):
             while not error and self._waiting.qsize() < self.size and \
                     (not opened or self.limit.count_open(0) < OPEN_FILES) and (following := next(rest, None)):
                 opened.append(_Batch(*following))
-                self.limit.count_open(len(opened[-1].about))
                 for task in sorted(opened[-1].tasks, key=lambda task: -size(task.item)):
                     self.submit(task, work)
             if not opened:
@@ -174,11 +186,12 @@ class TransferPool(Workers):
                     error = ended.outcome       # the first: others end with `Stopped`
                     self.stop()
                 continue
-            batch = opened.popleft()
-            self.limit.count_open(-len(batch.about))
+            batch = opened[0]
             if error and any(isinstance(task.outcome, BaseException) for task in batch.tasks):
                 raise error
             yield batch.about, [task.outcome for task in batch.tasks]
+            opened.popleft()
+            self.limit.count_open(-len(batch.about))
 
     def run_each(self, work: Callable[[Any], R], items: list[Any]) -> Iterator[tuple[Any, R | Exception]]:
         """Each item and the result, `work(item)`, or what that raised, as they end; once it is stopped, no other begins."""

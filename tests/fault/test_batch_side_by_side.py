@@ -7,9 +7,11 @@ from fakes.batches import Batch, batch, real_server, server
 from fakes.galaxy import INPUTS
 
 from common import DONE, STILL_RUNNING
+from galaxy_api_scripts import transfer_limit
+from galaxy_api_scripts import transfers as transfers_module
 from galaxy_api_scripts.batch import look, runner
 from galaxy_api_scripts.batch.runner import MOST_THREADS, POLL_INTERVAL, BatchRunner
-from galaxy_api_scripts.datasets import tus
+from galaxy_api_scripts.datasets import tus, upload
 from galaxy_api_scripts.together import ask_together
 from galaxy_api_scripts.transfer_limit import Stopped
 from galaxy_api_scripts.transfers import Workers
@@ -165,6 +167,36 @@ def test_samples_of_the_same_list_have_collections_of_their_own_in_one_history(b
     batch(f"--transfers={transfers}", "--max-running=12", "--history=new:All")
     assert len({run["inputs"]["0"]["id"] for run in server.runs.values()}) == len(server.runs) == 12
     assert server.uploads == len(server.histories) == 1
+
+
+@pytest.mark.parametrize("transfers", [1, 2, 16])
+def test_samples_of_many_files_have_no_more_open_together_than_they_may(batch, server, monkeypatch, transfers):
+    """A process may have 1,024; what one sample could not open would fail it."""
+    monkeypatch.setattr(transfer_limit, "MOST_FILES", 6)
+    monkeypatch.setattr(transfer_limit, "BATCH_FILES", 2)
+    monkeypatch.setattr(transfers_module, "OPEN_FILES", 2)
+    monkeypatch.setattr(upload, "FILES_PER_JOB", 2)
+    lock, opened, most, open_upload = threading.Lock(), [0], [], upload._open_upload
+
+    def count(change):
+        with lock:
+            opened[0] += change
+            most.append(opened[0])
+
+    def open_one(galaxy, history, source, stack):
+        count(1)
+        stack.callback(count, -1)
+        return open_upload(galaxy, history, source, stack)
+    monkeypatch.setattr(upload, "_open_upload", open_one)
+    server.inputs = {"table": ("data_collection_input", {"optional": False, "tag": None, "collection_type": "list"}),
+                     "lines": INPUTS["lines"]}
+    for name in WIDE:
+        (batch.folder / name).mkdir()
+        for number in range(5):
+            (batch.folder / name / f"{number}.txt").write_text(f"{name} {number}\n")
+    batch.sheet("sample table", *(f"{name} {name}" for name in WIDE))
+    batch(f"--transfers={transfers}", "--max-running=12")
+    assert len(server.runs) == 12 and server.uploads == 60 and max(most) <= 6
 
 
 def test_a_common_genome_is_uploaded_once_by_many_side_by_side(batch, server):
