@@ -185,9 +185,10 @@ class BatchRunner:
             self._hand_out(entry, look)
         while self.queue and self._may_begin():
             entry = self.queue.popleft()
-            entry.begin()
-            self.running[entry.sample.key] = entry
-            self._hand_out(entry, Look())         # the next round asks Galaxy about it
+            if entry.sample.state == "waiting":     # else it was queued twice: its files had gone for a while
+                entry.begin()
+                self.running[entry.sample.key] = entry
+                self._hand_out(entry, Look())       # the next round asks Galaxy about it
         if (refusals := self.context.refusals) >= MAX_REFUSALS and self.queue:
             report_error(f"the last {refusals} runs were refused, so the {len(self.queue)} that wait were not begun")
             self.queue.clear()

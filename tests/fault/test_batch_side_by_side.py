@@ -2,11 +2,13 @@
 import base64
 import threading
 
+import folder_watch
 import pytest
+from fakes import KEY
 from fakes.batches import Batch, batch, real_server, server
-from fakes.galaxy import INPUTS
+from fakes.galaxy import INPUTS, WORKFLOW
 
-from common import DONE, STILL_RUNNING
+from common import DONE, INTERRUPTED, STILL_RUNNING
 from galaxy_api_scripts import transfer_limit
 from galaxy_api_scripts import transfers as transfers_module
 from galaxy_api_scripts.batch import look, runner
@@ -213,3 +215,32 @@ def test_one_history_for_all_is_made_once_by_many_side_by_side(batch, server):
     assert len(server.histories) == 1 and len(server.runs) == 12
     batch("--transfers=16", "--max-running=12", "--history=new:All")
     assert len(server.histories) == 1 and len(server.runs) == 12
+
+
+@pytest.mark.parametrize("running", [1, 2])
+def test_a_unit_that_waits_and_whose_file_goes_away_and_comes_back_is_run_once(server, clock, tmp_path, script, monkeypatch,
+                                                                              running):
+    inbox, away, done = tmp_path / "in", tmp_path / "away", tmp_path / "done"
+    inbox.mkdir()
+    for name in "abc":
+        (inbox / f"{name}.tsv").write_text(name)
+    server.invocation_polls, polls, pauses, sleep = 60, [], [], clock.sleep
+
+    def poll(handler):
+        polls.append(handler)
+        if len(polls) == 3:
+            (inbox / "c.tsv").rename(away)
+        elif len(polls) == 20:
+            away.rename(inbox / "c.tsv")
+
+    def pause(seconds):
+        sleep(max(seconds, 1))
+        pauses.append(seconds)
+        if len(pauses) == 400:
+            raise KeyboardInterrupt
+    server.answers = {"GET jobs_summaries": poll}
+    monkeypatch.setattr(clock, "sleep", pause)
+    ended = script(folder_watch.main, "--settle=0", "--pause=1", f"--max-running={running}", f"--ledger={tmp_path}/book",
+                   f"--on-done=echo $UNIT_NAME >> {done}", KEY, server.url, inbox, WORKFLOW)
+    assert ended == INTERRUPTED and not away.exists() and len(polls) > 20
+    assert sorted(done.read_text().split()) == ["a", "b", "c"] and len(server.histories) == len(server.runs) == 3
