@@ -11,12 +11,13 @@ import contextlib
 import itertools
 import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import requests
 
-from common import MAY_HAVE_ACTED, TRANSIENT_STATUSES, TRY_LATER, Galaxy, GalaxyError
+from common import BROKEN, MAY_HAVE_ACTED, TRANSIENT_STATUSES, TRY_LATER, Galaxy, GalaxyError, classify_failure
 from galaxy_api_scripts import releases
 from galaxy_api_scripts.checkpoint import Checkpoint, Notes
 from galaxy_api_scripts.datasets.hashing import BLOCK_SIZE, BUFFER_COUNT, StreamHash, hash_entry
@@ -32,6 +33,8 @@ SMALL_FILE = 2**20          # bytes; a file up to that size travels in the reque
 LARGE_FILE = 2**30          # bytes; before such a one is sent, the server is asked which hashes it takes
 MAX_SESSIONS = 10           # sessions created for one file before its upload is given up
 FREEZE_SECONDS = 35         # Galaxy 26.1 answers nobody for 30 seconds if a piece comes while another is open
+DRAIN_PAUSES = (0.2, 0.4, 0.8, 1.6)     # seconds between questions for what has arrived, while it is nothing
+RESTART_SECONDS = 10        # Galaxy takes longer to start, so a server that answers by then has only lost a connection
 ROUTE = "upload/resumable_upload/"      # Galaxy 22.01 and later
 VERSION_HEADER = {"Tus-Resumable": "1.0.0"}
 PIECE_HEADER = {"Content-Type": "application/offset+octet-stream"}
@@ -225,26 +228,39 @@ class _Upload:
             self.clock.back_off()
         if not self.session:
             return
-        offset = self.ask_offset()
+        offset = self.ask_settled_offset()
         if offset is None or offset > self.size:
             self.abandon_session()
         else:
             self.record_offset(offset)
 
+    def ask_settled_offset(self) -> int | None:
+        """The offset, once the server has stored what arrived of a piece before a cut: Galaxy 26.1 tells that only at the
+        piece's end, and answers nobody for 30 seconds if another comes before."""
+        for pause in DRAIN_PAUSES:
+            offset = self.ask_offset()
+            if offset != self.offset:
+                return offset
+            self.clock.wait(pause)
+        return self.ask_offset()
+
     def ask_offset(self) -> int | None:
         """How many bytes of the session the server has; None if it does not know the session, or may be wrong."""
-        for patience in (0, self.clock.patience_left()):
+        began, was_away = time.monotonic(), False
+        while True:
+            patience = self.clock.patience_left() if was_away else 0
             try:
                 answer = self.galaxy.request("HEAD", ROUTE + self.session, headers=VERSION_HEADER, patience=patience)
             except GalaxyError as error:
                 if error.status in (400, 404, 410):
                     return None
-                if error.exit_code != TRY_LATER or patience:
+                if error.exit_code != TRY_LATER or was_away or self.clock.patience_left() <= 0:
                     raise
+                was_away = not _is_cut(error) or time.monotonic() - began > RESTART_SECONDS
+                self.clock.wait(0 if was_away else DRAIN_PAUSES[0])
             else:       # a server that was away in between may have stored more than it says
                 header = answer.headers.get("Upload-Offset", "")
-                return int(header) if header.isdecimal() and not patience else None
-        return None
+                return int(header) if header.isdecimal() and not was_away else None
 
     def abandon_session(self) -> None:
         """Delete the session, which would stay for five days, and start over."""
@@ -260,6 +276,13 @@ class _Upload:
             require_not_stopped()
             self.file.seek(start)
             self.digest.feed(start, self.file.read(min(BLOCK_SIZE, end - start)))
+
+
+def _is_cut(error: GalaxyError) -> bool:
+    """Whether a connection broke in the middle of a request; one that was refused, or an answer that did not come in time,
+    may mean that the server is being restarted."""
+    cause = error.__cause__
+    return isinstance(cause, Exception) and classify_failure(cause)[1] == BROKEN and not timed_out(cause)
 
 
 class _Piece:
