@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from urllib.parse import parse_qs, urlsplit
 
-from fakes import KEY, handover, resources
+from fakes import KEY, handover, openapi, resources
 from fakes.resources import WORKFLOW
 from fakes.server import LoopbackServer
 
@@ -54,7 +54,7 @@ ROUTES = [(method, name, re.compile(f"/api/{path}/?")) for method, name, path in
     DELETE invocation invocations/(\\w+)
     GET jobs_summary invocations/(\\w+)/jobs_summary
     GET job jobs/(\\w+)""".strip().splitlines() + resources.ROUTES.strip().splitlines() +
-    handover.ROUTES.strip().splitlines())]
+    handover.ROUTES.strip().splitlines())] + [("GET", "openapi", re.compile("/openapi.json"))]
 WHOLE = ("GET libraries", "GET library_contents", "GET datatypes", "GET tools")     # lists that have no pages
 
 
@@ -126,6 +126,9 @@ class FakeGalaxy(resources.Resources, handover.Handover, LoopbackServer):
 
     def get_version(self, ask, body):
         return {"version_major": "26.1", "version_minor": "1"}
+
+    def get_openapi(self, ask, body):
+        return openapi.DOCUMENT
 
     def get_user(self, ask, body):
         return self.users[ask["key"]]

@@ -52,9 +52,9 @@ convert dataset: POST /api/tools/{tool_id}/convert
 compute hash: PUT /api/datasets/{dataset_id}/hash
 copy dataset: POST /api/histories/{history_id}/contents or POST /api/histories/{history_id}/copy_contents
 create collection: POST /api/dataset_collections
-download collection: GET /api/dataset_collections/{hdca_id}/download or POST /api/dataset_collections/{hdca_id}/prepare_download
+download collection: GET /api/dataset_collections/{hdca_id}/download
 group members: GET /api/groups/{group_id}/users
-add member: PUT /api/groups/{group_id}/users/{user_id}
+add member: PUT /api/groups/{group_id}/users/{user_id} or PUT /api/groups/{group_id}/user/{user_id}
 create role: POST /api/roles
 notify users: POST /api/notifications or POST /api/notifications/broadcast
 add tag: PUT /api/tags or POST /api/histories/{history_id}/tags/{tag_name}

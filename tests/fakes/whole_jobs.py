@@ -212,6 +212,16 @@ def tool_show(galaxy, run):
 
 
 @job_of
+def route_list(galaxy, run):
+    assert "share_with_users" in run(KEY, galaxy.url, "share", "history")
+
+
+@job_of
+def route_show(galaxy, run):
+    assert run(KEY, galaxy.url, "POST", "histories").endswith("\ncreate.py - /api/histories name=NAME\n")
+
+
+@job_of
 def search(galaxy, run):
     galaxy.create_history("Run 12")
     assert run("--format=value", galaxy.url, KEY, "select name from history") == "Run 12\n"
