@@ -78,8 +78,8 @@ def submit(api_key: str, url: str, data: Any, return_formatted: bool = True, **o
 
 
 def update(api_key: str, url: str, data: Any, return_formatted: bool = True, **options: Any) -> Any:
-    """PUT `data` as JSON to `url` and print the answer; otherwise as `submit`."""
-    return _change("PUT", api_key, url, data, return_formatted, print_answer, **options)
+    """PUT `data` as JSON to `url`, or PATCH it with `method="PATCH"`, and print the answer; otherwise as `submit`."""
+    return _change(options.pop("method", "PUT"), api_key, url, data, return_formatted, print_answer, **options)
 
 
 def delete(api_key: str, url: str, data: Any, return_formatted: bool = True, **options: Any) -> Any:
@@ -475,8 +475,8 @@ class Galaxy:
         return require_made(self.call("POST", path, data), bool(MAKING_ROUTES.match(self.url_for(path))))
 
     def call(self, method: str, path: str, data: Any = None) -> Any:
-        """Return the JSON answer to a request with `data` as its JSON body; None for an empty body."""
-        return _decode(self.request(method, path, json=data), self.base)
+        """Return the JSON answer to a request with `data` as its JSON body, or a `MultipartForm`; None for an empty body."""
+        return _decode(self.request(method, path, **getattr(data, "request_options", {"json": data})), self.base)
 
     put = functools.partialmethod(call, "PUT")
     delete = functools.partialmethod(call, "DELETE")

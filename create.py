@@ -2,7 +2,7 @@
 """Create something: send Galaxy a POST, and show what it answers.
 
 Usage:
-  create.py [options] KEY URL [NAME=VALUE...]
+  create.py [options] [--file=NAME=PATH]... KEY URL [NAME=VALUE...]
 
 Arguments:
   KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml, anonymous for none
@@ -11,14 +11,16 @@ Arguments:
                    file's text to its last newline, @FILE alone the whole payload; FILE - is standard input
 
 Options:
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
-  --fields=NAMES   only these fields, separated by commas
-  -n, --dry-run    show what would be done, change nothing
-  -h, --help       show this help
-  --version        show the version
+  --file=NAME=PATH  a file in the field NAME: the payload goes as a multipart form; may be repeated
+  --format=FORMAT   table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES    only these fields, separated by commas
+  -n, --dry-run     show what would be done, change nothing
+  -h, --help        show this help
+  --version         show the version
 
-A new history, and its id alone:
+A new history, and its id alone; an archive of a history in a form:
   create.py --format=value --fields=id - https://usegalaxy.org/api/histories name='RNA, week 3'
+  create.py --file=archive_file=rna.tgz - https://usegalaxy.org/api/histories
 """
 import sys
 
@@ -27,8 +29,12 @@ from common import arguments, output_options, parse_payload, run, submit
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    data = parse_payload(args["NAME=VALUE"])
-    submit(args["KEY"], args["URL"], data, dry_run=args["--dry-run"], **output_options(args))
+    data, dry_run = parse_payload(args["NAME=VALUE"]), args["--dry-run"]
+    if args["--file"]:
+        from galaxy_api_scripts.datasets.multipart import make_form
+        form = make_form(data, args["--file"], "--file")
+        data = {**data, **{file.name: f"@{file.path}" for file in form.files}} if dry_run else form
+    submit(args["KEY"], args["URL"], data, dry_run=dry_run, **output_options(args))
 
 
 if __name__ == "__main__":

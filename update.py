@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Change something: send Galaxy a PUT, and show what it answers.
+"""Change something: send Galaxy a PUT, or a PATCH, and show what it answers.
 
 Usage:
   update.py [options] KEY URL [NAME=VALUE...]
@@ -11,6 +11,7 @@ Arguments:
                    file's text to its last newline, @FILE alone the whole payload; FILE - is standard input
 
 Options:
+  --patch          send a PATCH, which changes only what it names, as a library's name needs it
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
   --fields=NAMES   only these fields, separated by commas
   -n, --dry-run    show what would be done, change nothing
@@ -28,7 +29,8 @@ from common import arguments, output_options, parse_payload, run, update
 def main(argv=None):
     args = arguments(__doc__, argv)
     data = parse_payload(args["NAME=VALUE"])
-    update(args["KEY"], args["URL"], data, dry_run=args["--dry-run"], **output_options(args))
+    method = "PATCH" if args["--patch"] else "PUT"
+    update(args["KEY"], args["URL"], data, method=method, dry_run=args["--dry-run"], **output_options(args))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import gzip
 import json
 import os
 import re
-import secrets
 import sys
 import tarfile
 import time
@@ -36,10 +35,10 @@ from common import (
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.http_download import download_file
 from galaxy_api_scripts.datasets.local_file import open_file
+from galaxy_api_scripts.datasets.multipart import FormFile, MultipartForm
 from galaxy_api_scripts.files import check_writable, safe_name
 from galaxy_api_scripts.polling import wait_jobs
 from galaxy_api_scripts.progress import progress_bar
-from galaxy_api_scripts.rate_limit import current_rate_limit
 
 # The archives that Galaxy 26.1 both exports and imports, with the endings of their file names. Its bags fail.
 ARCHIVE_TYPES = {"tgz": ".tgz", "tar.gz": ".gz", "tar": ".tar", "rocrate.zip": ".zip"}
@@ -308,11 +307,10 @@ def start_import(galaxy: Galaxy, archive: Archive | str, checkpoint: Checkpoint)
         return jobs[0]
     checkpoint.save(older_jobs=[*checkpoint.data.get("older_jobs", []), *jobs])
     with progress_bar(archive.stamp[0], archive.path.name) as bar:
-        form = ArchiveForm(archive, bar)
+        file = FormFile("archive_file", archive.path, f"archive.{archive.ending}", archive.stamp)
+        form = MultipartForm({}, [file], bar)
         try:
-            answer = galaxy.request("POST", "histories", data=form, headers={
-                "Content-Type": f"multipart/form-data; boundary={form.boundary}"})
-            return str(answer.json()["id"])
+            return str(galaxy.post("histories", form)["id"])
         except GalaxyError as error:
             if error.status == 413 or (error.lost and not form.is_sent):
                 checkpoint.clear()
@@ -327,34 +325,6 @@ def start_import(galaxy: Galaxy, archive: Archive | str, checkpoint: Checkpoint)
                 if len(jobs := list_new()) == 1:
                     return jobs[0]
             raise
-
-
-class ArchiveForm:
-    """The bytes of the multipart form that holds an archive, read from the disk as it is sent, and from its beginning if
-    sent again. Raises `GalaxyError` before the end if the archive has changed."""
-
-    def __init__(self, archive: Archive, bar: Any):
-        self.archive, self.bar, self.boundary, self.is_sent = archive, bar, secrets.token_hex(16), False
-        self.head = (f'--{self.boundary}\r\nContent-Disposition: form-data; name="archive_file"; '
-                     f'filename="archive.{archive.ending}"\r\nContent-Type: application/octet-stream\r\n\r\n').encode()
-        self.tail = f"\r\n--{self.boundary}--\r\n".encode()
-
-    def __len__(self) -> int:
-        return len(self.head) + self.archive.stamp[0] + len(self.tail)
-
-    def __iter__(self) -> Iterator[bytes | memoryview]:
-        self.bar.update(-self.bar.n)
-        with open(self.archive.path, "rb") as file:
-            yield self.head
-            while block := file.read(BLOCK):
-                for part in current_rate_limit().slices(memoryview(block)):
-                    yield part
-                    self.bar.update(len(part))
-            is_there = os.path.exists(file.name) and os.path.samestat(os.stat(file.name), os.fstat(file.fileno()))
-            if not is_there or _stamp(file) != self.archive.stamp:
-                raise GalaxyError(f"{self.archive.path}: changed while it was sent, so nothing is imported")
-        yield self.tail
-        self.is_sent = True
 
 
 def _list_import_jobs(galaxy: Galaxy) -> Iterator[dict[str, Any]]:

@@ -167,3 +167,30 @@ def test_what_galaxy_refuses(person, server, verb):
     ended = person.run(verb, person.key, f"{person.url}/api/quotas", "name=x")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.count("\n") == 1 and person.key not in ended.stderr
+
+
+def done(ended):
+    """What a script has printed that did its job."""
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout
+
+
+def test_a_patch_renames_a_library(admin):
+    """A PUT of it has no address in Galaxy."""
+    libraries = f"{admin.url}/api/libraries"
+    made = done(admin.run("create.py", "--format=value", "--fields=id", admin.key, libraries, "name=before")).strip()
+    address = f"{libraries}/{made}"
+    done(admin.run("update.py", "--patch", admin.key, address, "name=after", "synopsis=short"))
+    about = admin.look(f"libraries/{made}")
+    assert (about["name"], about["synopsis"]) == ("after", "short")
+    done(admin.run("delete.py", admin.key, address))
+
+
+def test_a_form_with_a_file_imports_a_history(person, tmp_path):
+    """The archive is one that Galaxy has made."""
+    history, archive = person.new_history("to be sent in a form"), tmp_path / "a.tgz"
+    done(person.run("history_export.py", person.key, person.url, history, archive))
+    made = json.loads(done(person.run("create.py", f"--file=archive_file={archive}", "--format=json", person.key,
+                                      f"{person.url}/api/histories")))
+    done(person.run("job_wait.py", person.key, person.url, made["id"]))
+    assert "imported from archive: to be sent in a form" in [one["name"] for one in person.look("histories")]

@@ -19,6 +19,7 @@ from fakes import API, KEY, URL
 from common import FAILED, STILL_RUNNING, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts import histories
 from galaxy_api_scripts.checkpoint import Checkpoint
+from galaxy_api_scripts.datasets.multipart import FormFile, MultipartForm
 from galaxy_api_scripts.histories import ARCHIVE_TYPES, Archive, read_archive
 from galaxy_api_scripts.progress import progress_bar
 
@@ -647,7 +648,7 @@ def test_an_archive_that_changes_during_the_upload_is_not_imported(file, change)
                 change(file)
 
     with pytest.raises(GalaxyError, match="changed while it was sent, so nothing is imported"):
-        b"".join(histories.ArchiveForm(whole, Bar()))
+        b"".join(MultipartForm({}, [FormFile("archive_file", whole.path, "x", whole.stamp)], Bar()))
 
 
 def test_a_retried_upload_starts_from_the_beginning_of_the_archive(loopback, tmp_path):
@@ -662,4 +663,5 @@ def test_a_retried_upload_starts_from_the_beginning_of_the_archive(loopback, tmp
     first, second = (asked.body for asked in loopback.asked if asked.method == "POST")
     assert first == second and path.read_bytes() in first
     with progress_bar(0, "") as bar:
-        assert max(map(len, histories.ArchiveForm(whole, bar))) == 2**20, "only one block is in memory"
+        form = MultipartForm({}, [FormFile("archive_file", whole.path, "x", whole.stamp)], bar)
+        assert max(map(len, form)) == 2**20, "only one block is in memory"

@@ -1,5 +1,8 @@
 """create.py, update.py and delete.py: one command line, three methods."""
+import email
+import email.policy
 import json
+import os
 
 import pytest
 from fakes import KEY
@@ -8,6 +11,7 @@ import create
 import delete
 import update
 from common import FAILED, USAGE
+from galaxy_api_scripts import rate_limit
 
 VERBS = [(create, "POST"), (update, "PUT"), (delete, "DELETE")]
 each_verb = pytest.mark.parametrize("verb, method", VERBS)
@@ -84,3 +88,70 @@ def test_create_prints_lists_member_by_member(script, loopback, capsys):
     loopback.will((200, [{"id": "1", "name": "n", "url": "/api/libraries/1"}]))
     assert script(create.main, KEY, f"{loopback.url}/api/libraries", "name=n") == 0
     assert capsys.readouterr().out == "Response\n--------\n/api/libraries/1\n  name: n\n  id: 1\n"
+
+
+# -------------------------------------------------------------------------------------------- PATCH, and files in a form
+
+def test_patch_sends_a_patch(script, loopback, capsys):
+    loopback.will((200, {"id": "1", "name": "n"}))
+    assert script(update.main, "--patch", KEY, f"{loopback.url}/api/libraries/1", "name=n") == 0
+    assert (loopback.asked[0].line, loopback.asked[0].json) == ("PATCH /api/libraries/1", {"name": "n"})
+    assert script(update.main, "--patch", "--dry-run", KEY, f"{loopback.url}/api/libraries/1", "name=n") == 0
+    assert '"method": "PATCH"' in capsys.readouterr().out and loopback.count() == 1
+
+
+def parts_of(request):
+    """`{name: (filename, content)}` of a multipart form, as Python's own parser reads it."""
+    head = f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode()
+    message = email.message_from_bytes(head + request.body, policy=email.policy.HTTP)
+    return {part.get_param("name", header="content-disposition"): (part.get_filename(), part.get_payload(decode=True))
+            for part in message.iter_parts()}
+
+
+def test_files_go_in_a_form_with_the_other_fields(script, loopback, tmp_path, capsys):
+    content = os.urandom(2**20 + 1)     # more than a block
+    (tmp_path / "a b.tgz").write_bytes(content)
+    (tmp_path / "empty").write_bytes(b"")
+    loopback.will((200, {"id": "j"}))
+    assert script(create.main, f"--file=archive_file={tmp_path}/a b.tgz", f"--file=other={tmp_path}/empty", "--format=value",
+                  "--fields=id", KEY, f"{loopback.url}/api/histories", "name=x y", "n:=[1, 2]") == 0
+    [request] = loopback.asked
+    assert request.line == "POST /api/histories" and request.headers["x-api-key"] == KEY
+    assert int(request.headers["Content-Length"]) == len(request.body)
+    assert parts_of(request) == {"name": (None, b"x y"), "n": (None, b"[1, 2]"), "archive_file": ("a b.tgz", content),
+                                 "other": ("empty", b"")}
+    assert capsys.readouterr().out == "j\n"
+
+
+def test_a_dry_run_names_the_files_and_sends_nothing(script, loopback, tmp_path, capsys):
+    (tmp_path / "f").write_text("x")
+    assert script(create.main, "-n", f"--file=a={tmp_path}/f", KEY, f"{loopback.url}/api/histories", "b=c") == 0
+    assert json.loads(capsys.readouterr().out)["payload"] == {"b": "c", "a": f"@{tmp_path}/f"} and loopback.asked == []
+
+
+@pytest.mark.parametrize("word, words", [("a", "--file=a: expected NAME=PATH"), ("=x", "--file==x: expected NAME=PATH"),
+                                         ("a=", "--file=a=: expected NAME=PATH"), ("a=nosuch", "No such file"),
+                                         ("a=.", ".: not a file")])
+def test_a_file_that_is_none_is_refused_before_anything_is_sent(script, loopback, tmp_path, monkeypatch, capsys, word,
+                                                                 words):
+    monkeypatch.chdir(tmp_path)
+    assert script(create.main, f"--file={word}", KEY, f"{loopback.url}/api/histories") == USAGE
+    assert words in capsys.readouterr().err and loopback.asked == []
+
+
+def test_a_form_takes_no_whole_payload_beside_its_files(script, loopback, tmp_path, capsys):
+    (tmp_path / "f").write_text("[1]")
+    assert script(create.main, f"--file=a={tmp_path}/f", KEY, f"{loopback.url}/api/histories", f"@{tmp_path}/f") == USAGE
+    assert "a form takes NAME=VALUE" in capsys.readouterr().err and loopback.asked == []
+
+
+def test_a_file_that_changes_while_it_is_sent_is_no_success(script, loopback, tmp_path, monkeypatch, capsys):
+    (tmp_path / "f").write_bytes(b"x" * 100)
+
+    def grow(part):
+        with open(tmp_path / "f", "ab") as file:
+            file.write(b"y")
+        return iter([part])
+    monkeypatch.setattr(rate_limit.RateLimit, "slices", lambda self, part: grow(part))
+    assert script(create.main, f"--file=a={tmp_path}/f", KEY, f"{loopback.url}/api/histories") == FAILED
+    assert "changed while it was sent" in capsys.readouterr().err

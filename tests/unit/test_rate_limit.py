@@ -2,14 +2,14 @@
 import hashlib
 import os
 import threading
-from types import SimpleNamespace
 
 import pytest
 from fakes import KEY
 
 from common import USAGE, Galaxy, GalaxyError
-from galaxy_api_scripts import histories, rate_limit
+from galaxy_api_scripts import rate_limit
 from galaxy_api_scripts.datasets import http_download, tus
+from galaxy_api_scripts.datasets.multipart import FormFile, MultipartForm
 from galaxy_api_scripts.progress import StallClock
 from galaxy_api_scripts.rate_limit import RateLimit, limit_rate, parse_rate
 from galaxy_api_scripts.transfers import UP, TransferPool
@@ -221,9 +221,7 @@ def test_an_archive_goes_up_at_the_rate(tmp_path, limited, clock):
 
         def update(self, size):
             self.n += size
-    with open(path, "rb") as file:
-        archive = SimpleNamespace(path=path, stamp=histories._stamp(file), ending="tgz")
     limited(MIB)
-    form = histories.ArchiveForm(archive, bar := Bar())
+    form = MultipartForm({}, [FormFile.of("archive_file", path)], bar := Bar())
     assert sum(len(part) for part in form) == len(form) and bar.n == 3 * MIB
     assert clock.now - 1000 == pytest.approx(3, abs=0.1)
