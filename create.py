@@ -12,6 +12,8 @@ Arguments:
 
 Options:
   --file=NAME=PATH  a file in the field NAME: the payload goes as a multipart form; may be repeated
+  --check           first compare address and fields with the server's own description, and send nothing that
+                    it lacks; GALAXY_CHECK=1 does so always
   --format=FORMAT   table, json, jsonl, csv, tsv, value or another tabulate style
   --fields=NAMES    only these fields, separated by commas
   -n, --dry-run     show what would be done, change nothing
@@ -22,19 +24,34 @@ A new history, and its id alone; an archive of a history in a form:
   create.py --format=value --fields=id - https://usegalaxy.org/api/histories name='RNA, week 3'
   create.py --file=archive_file=rna.tgz - https://usegalaxy.org/api/histories
 """
+import contextlib
+import os
 import sys
 
-from common import arguments, output_options, parse_payload, run, submit
+from common import GalaxyError, arguments, output_options, parse_payload, run, submit
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    data, dry_run = parse_payload(args["NAME=VALUE"]), args["--dry-run"]
+    data, dry_run, files = parse_payload(args["NAME=VALUE"]), args["--dry-run"], {}
+    payload = data
     if args["--file"]:
         from galaxy_api_scripts.datasets.multipart import make_form
         form = make_form(data, args["--file"], "--file")
-        data = {**data, **{file.name: f"@{file.path}" for file in form.files}} if dry_run else form
-    submit(args["KEY"], args["URL"], data, dry_run=dry_run, **output_options(args))
+        files = {file.name: f"@{file.path}" for file in form.files}
+        payload = {**data, **files} if dry_run else form
+    request = args["KEY"], args["URL"], "POST", data, files
+    if args["--check"] or os.environ.get("GALAXY_CHECK") == "1":
+        from galaxy_api_scripts.routes.check import check_request
+        check_request(*request)
+    try:
+        submit(args["KEY"], args["URL"], payload, dry_run=dry_run, **output_options(args))
+    except GalaxyError as error:
+        if error.status in (400, 404):
+            with contextlib.suppress(ImportError):      # it says no more where the package is missing
+                from galaxy_api_scripts.routes.check import explain_refusal
+                explain_refusal(error, *request)
+        raise
 
 
 if __name__ == "__main__":

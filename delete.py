@@ -11,6 +11,8 @@ Arguments:
                    file's text to its last newline, @FILE alone the whole payload; FILE - is standard input
 
 Options:
+  --check          first compare address and fields with the server's own description, and send nothing that
+                   it lacks; GALAXY_CHECK=1 does so always
   --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
   --fields=NAMES   only these fields, separated by commas
   -n, --dry-run    show what would be done, change nothing
@@ -20,15 +22,28 @@ Options:
 A history, for good:
   delete.py - https://usegalaxy.org/api/histories/ID purge:=true
 """
+import contextlib
+import os
 import sys
 
-from common import arguments, delete, output_options, parse_payload, run
+from common import GalaxyError, arguments, delete, output_options, parse_payload, run
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     data = parse_payload(args["NAME=VALUE"])
-    delete(args["KEY"], args["URL"], data, dry_run=args["--dry-run"], **output_options(args))
+    request = args["KEY"], args["URL"], "DELETE", data
+    if args["--check"] or os.environ.get("GALAXY_CHECK") == "1":
+        from galaxy_api_scripts.routes.check import check_request
+        check_request(*request)
+    try:
+        delete(args["KEY"], args["URL"], data, dry_run=args["--dry-run"], **output_options(args))
+    except GalaxyError as error:
+        if error.status in (400, 404):
+            with contextlib.suppress(ImportError):      # it says no more where the package is missing
+                from galaxy_api_scripts.routes.check import explain_refusal
+                explain_refusal(error, *request)
+        raise
 
 
 if __name__ == "__main__":

@@ -31,6 +31,17 @@ def alternatives(schema: Schema, schemas: dict[str, Any], known: tuple[str, ...]
     return [one for part in parts for one in alternatives(part, schemas, known)] if isinstance(parts, list) else []
 
 
+def takes_null(schema: Schema, schemas: dict[str, Any], known: tuple[str, ...] = ()) -> bool:
+    """Whether a value may be null."""
+    name = str(schema.get("$ref", "")).rpartition("/")[2]
+    if name:
+        return name not in known and takes_null(schemas.get(name) or {}, schemas, (*known, name))
+    parts = next((schema[word] for word in ("anyOf", "oneOf", "allOf") if schema.get(word)), None)
+    if isinstance(parts, list):
+        return any(takes_null(part, schemas, known) for part in parts)
+    return schema.get("type", "null") == "null" and not {"properties", "enum", "const"} & set(schema)
+
+
 def members(schema: Schema, schemas: dict[str, Any]) -> Iterator[tuple[str, Schema, bool]]:
     """Yield name, schema and whether it is required for each field of an object, or of the objects in a list. A field is
     required where every alternative requires it."""
@@ -176,7 +187,7 @@ def pairs(operation: Operation) -> list[str]:
     """The NAME=VALUE that the operation requires; the first simple one where it requires none, but for a deletion."""
     if "x-pairs" in operation.about:
         return list(operation.about["x-pairs"])
-    schemas, (body, _) = operation.schemas, body_schema(operation)
+    schemas, (body, is_form) = operation.schemas, body_schema(operation)
     if operation.method == "DELETE" and not (operation.about.get("requestBody") or {}).get("required"):
         return []
     first: Schema = next(iter(objects_in(body, schemas)), {})       # of alternatives, so that all is of one
@@ -185,6 +196,9 @@ def pairs(operation: Operation) -> list[str]:
     if not chosen:
         chosen = [(name, schema) for name, schema, _ in fields
                   if type_words(schema, schemas) in ("string", "integer", "boolean")][:1]
+    files = [(name, schema) for name, schema, _ in fields if type_words(schema, schemas) == "file"]
+    if is_form and not [one for one in files if one in chosen]:
+        chosen += files[:1]     # without one, create.py sends no form
     if body and not fields:
         return ["@FILE.json"]
     return [pair(name, schema, schemas) for name, schema in chosen]

@@ -18,6 +18,12 @@ from galaxy_api_scripts.routes.undocumented import load_table, own_operations
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD")
 NOT_DESCRIBED = "undocumented"      # the tag of what Galaxy's document only names
+ROOTS = "api|ga4gh|context|oauth2_callback"     # the first names of its addresses
+ID = r"F?[0-9a-f]{16,}|\d+|[0-9a-f]{8}-[0-9a-f-]{27}"
+
+
+class UnknownAddress(GalaxyError):
+    """There is no operation with that method and address."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +55,10 @@ class Operation:
 
     @functools.cached_property
     def pattern(self) -> re.Pattern[str]:
-        """What fits its addresses. A tool's id may have slashes."""
+        """What fits its addresses, with a group for each parameter. A tool's id may have slashes."""
         path = re.sub(r"(?<=^/api/tools/)\{id\}", "{tool_id}", self.path.rstrip("/"))
         parts = re.split(r"(\{\w+\})", path)
-        return re.compile("".join({"{tool_id}": ".+"}.get(part, "[^/]+") if part[:1] == "{" else re.escape(part)
+        return re.compile("".join({"{tool_id}": "(.+)"}.get(part, "([^/]+)") if part[:1] == "{" else re.escape(part)
                                   for part in parts))
 
 
@@ -122,18 +128,26 @@ def shape(path: str) -> str:
     return re.sub(r"\{[^}]*\}", "{}", path).rstrip("/")
 
 
+def fill(path: str, ids: list[str]) -> str:
+    """The path with these ids for its parameters, or as it is if it has not as many."""
+    left = iter(ids)
+    return re.sub(r"\{\w+\}", lambda _: next(left), path) if path.count("{") == len(ids) else path
+
+
 def find_operation(operations: list[Operation], method: str, path: str) -> Operation:
-    """The operation that serves `path`, an address as it is typed or as the document writes it. Raises `GalaxyError`."""
+    """The operation that serves `path`, an address as it is typed or as the document writes it. Raises
+    `UnknownAddress`, and a usage error for what is no method."""
     if method not in METHODS:
         raise GalaxyError(f"METHOD: {method!r} is none: there are {', '.join(METHODS)}", USAGE)
     fitting = [one for one in operations if shape(one.path) == shape(path)] or [
         one for one in operations if one.pattern.fullmatch(path)]
     if not fitting:
-        near = did_you_mean(path, [one.path for one in operations if one.method == method])
-        raise GalaxyError(f"PATH: no operation has the address {path}{near or ': route_list.py finds them by words'}")
+        ids = [name for name in path.split("/") if re.fullmatch(ID, name)]
+        near = did_you_mean(path, dict.fromkeys(fill(one.path, ids) for one in operations if one.method == method))
+        raise UnknownAddress(f"no operation has the address {path}{near or ': route_list.py finds them by words'}")
     same = [one for one in fitting if one.method == method]
     if not same:
-        raise GalaxyError(f"{path} has no {method}: there are {', '.join(one.method for one in fitting)}")
+        raise UnknownAddress(f"{path} has no {method}: there are {', '.join(one.method for one in fitting)}")
     return max(same, key=lambda one: len(re.sub(r"\{\w+\}", "", one.path)))
 
 
@@ -143,4 +157,4 @@ def api_path(galaxy: Galaxy, text: str) -> str:
     path = path.partition("?")[0].rstrip("/")
     prefix = urlsplit(galaxy.base).path
     path = path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path
-    return path if re.match("/(api|ga4gh|context|oauth2_callback)(/|$)", path) else f"/api{path}"
+    return path if re.match(f"/({ROOTS})(/|$)", path) else f"/api{path}"

@@ -40,10 +40,11 @@ def own_operation(path: str, entry: dict[str, Any], schemas: dict[str, Any]) -> 
                      "responses": {"200": own_response(entry["returns"])}}
     if "more" in entry:
         operation["description"] = entry["more"]
-    operation.update({f"x-{name}": entry[name] for name in ("pairs", "words") if name in entry})
+    operation.update({f"x-{name}": entry[name] for name in ("pairs", "words", "open") if name in entry})
     body = entry.get("body")
     if isinstance(body, dict):
-        schema: dict[str, Any] = {"type": "object", "properties": {name: field_schema(text) for name, text in body.items()},
+        schema: dict[str, Any] = {"type": "object", "x-own": True,
+                                  "properties": {name: field_schema(text) for name, text in body.items()},
                                   "required": [name for name, text in body.items() if "!" in text.partition(";")[0]]}
         operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
     elif body and all(name in schemas for name in body.split("|")):

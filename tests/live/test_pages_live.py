@@ -23,6 +23,7 @@ BLOCKS = {page: re.findall(r"```console\n(.*?)```", text, re.DOTALL) for page, t
 RECIPES = re.findall(r"^\| [^|`]+ \| `([^`]+\.py [^`]+)` \|$", PAGES["recipes"], re.MULTILINE)
 SHOWN_OUTPUT = [("README", 0), ("README", 4), ("data", 0), ("workflows", 0), ("samples", 0), ("verbs", 1)]
 VERBS = [("README", 3), ("verbs", 0)]
+CHECKED = ("verbs", 2)
 NOT_RUN = {("README", 1): "pip and make install all: CI runs make test, test_demo_live.py both demonstrations",
            ("README", 2): "asks for a password: the tests of key_show.py answer it",
            ("keys", 0): "asks for a password: the tests of key_show.py answer it",
@@ -40,13 +41,13 @@ def shell(person, tmp_path):
         (tmp_path / name).symlink_to(ROOT / name)
     path = os.pathsep.join([str(ROOT), str(ROOT / "scripts"), os.path.dirname(sys.executable), os.environ["PATH"]])
 
-    def run(lines, **settings):
+    def run(lines, status=0, **settings):
         ended = subprocess.run(["bash", "-e", "-o", "pipefail", "-c", lines], cwd=tmp_path, capture_output=True, text=True,
                                env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "GALAXY_URL": person.url,
                                     "GALAXY_API_KEY": person.key, **settings})
-        assert ended.returncode == 0, ended.stderr
-        assert ended.stderr == ""
-        return ended.stdout
+        assert ended.returncode == status, ended.stderr
+        assert status or ended.stderr == ""
+        return ended.stdout + ended.stderr
     return run
 
 
@@ -102,9 +103,17 @@ def test_the_four_verbs(shell, person, page, number):
     assert "Run 12" in {one["name"] for one in person.look("histories")}
 
 
+@pytest.mark.needs("described routes")
+def test_lines_that_are_checked_are_refused_as_on_the_page(shell):
+    page, number = CHECKED
+    lines = BLOCKS[page][number].splitlines()
+    for line, told in zip(lines[::2], lines[1::2]):
+        assert shell(line.removeprefix("$ "), status=2) == f"{told}\n"
+
+
 def test_every_block_of_commands_is_run_or_has_a_reason_not_to():
     blocks = {(page, number) for page, found in BLOCKS.items() if page not in ELSEWHERE for number in range(len(found))}
-    assert blocks == {*SHOWN_OUTPUT, *VERBS, *NOT_RUN}
+    assert blocks == {*SHOWN_OUTPUT, *VERBS, *NOT_RUN, CHECKED}
     assert len(RECIPES) == PAGES["recipes"].count("\n| ") - 1
 
 

@@ -2,6 +2,7 @@
 import csv
 import io
 import json
+import random
 
 import pytest
 
@@ -167,6 +168,24 @@ def test_what_galaxy_refuses(person, server, verb):
     ended = person.run(verb, person.key, f"{person.url}/api/quotas", "name=x")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.count("\n") == 1 and person.key not in ended.stderr
+
+
+@pytest.mark.needs("described routes")
+def test_a_check_goes_by_what_galaxy_says_of_itself(person, state):
+    url, name = f"{person.url}/api/histories", f"checked {random.random()}"
+    ended = person.run("create.py", "--check", person.key, url, f"nam={name}", **state)
+    assert (ended.returncode, ended.stdout) == (2, "") and "did you mean name?" in ended.stderr
+    made = person.value("create.py", "--check", "--format=value", "--fields=id", person.key, url, f"name={name}", **state)
+    assert [one["id"] for one in person.look("histories") if one["name"] == name] == [made]
+    ended = person.run("update.py", "--check", person.key, f"{url}/{made}/share_with_user", "user_ids:=[]", **state)
+    assert ended.returncode == 2 and f"did you mean /api/histories/{made}/share_with_users?" in ended.stderr
+    ended = person.run("delete.py", person.key, f"{url}/{made}", "purge=true", GALAXY_CHECK="1", **state)
+    assert ended.returncode == 2 and not person.look(f"histories/{made}")["deleted"]
+    assert person.run("delete.py", "--check", person.key, f"{url}/{made}", "purge:=true", **state).returncode == 0
+    assert person.look(f"histories/{made}")["purged"]
+    for settings, is_kept in ({}, False), (state, True):
+        ended = person.run("display.py", person.key, f"{person.url}/api/historys", **settings)
+        assert ended.returncode == 1 and ("did you mean /api/histories?" in ended.stderr) == is_kept
 
 
 def done(ended):

@@ -14,6 +14,7 @@ SHARED = {
     "--format=FORMAT": "table, json, jsonl, csv, tsv, value or another tabulate style",
     "--fields=NAMES": "only these fields, separated by commas",
     "--limit=N": "at most N of them",
+    "--check": "first compare address and fields with the server's own description, and send nothing that it lacks",
     "-n, --dry-run": "show what would be done, change nothing",
     "-q, --quiet": "no progress, only results and errors",
     "-v, --verbose": "more about what is done",
@@ -27,8 +28,13 @@ SHARED = {
     "-h, --help": "show this help",
     "--version": "show the version",
 }
-# its lines on standard output are part of the old command line, so -q, which came later, is the only way to do without them
-OTHER_WORDS = {("library_upload_dir.py", "-q, --quiet"): "no progress and no line for an uploaded file, only errors"}
+# its lines on standard output are part of the old command line, so -q, which came later, is the only way to do without them;
+# a ledger is checked for what failed, and sends nothing
+OTHER_WORDS = {
+    ("library_upload_dir.py", "-q, --quiet"): "no progress and no line for an uploaded file, only errors",
+    ("ledger_show.py", "--check"):
+        "only what has failed and was neither mended nor acknowledged, and exit with 1 if there is any",
+}
 NAMES = {name: option for option in SHARED for name in re.findall(r"--[a-z-]+", option)}
 
 each_script = pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
