@@ -310,7 +310,8 @@ def start_import(galaxy: Galaxy, archive: Archive | str, checkpoint: Checkpoint)
         file = FormFile("archive_file", archive.path, f"archive.{archive.ending}", archive.stamp)
         form = MultipartForm({}, [file], bar)
         try:
-            return str(galaxy.post("histories", form)["id"])
+            answer = galaxy.request("POST", "histories", **form.request_options)
+            return str(answer.json()["id"])
         except GalaxyError as error:
             if error.status == 413 or (error.lost and not form.is_sent):
                 checkpoint.clear()
