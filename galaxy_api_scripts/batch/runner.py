@@ -120,15 +120,14 @@ class BatchRunner:
         self.deadline = None if timeout is None else time.monotonic() + timeout
         with Workers(MOST_THREADS, self.limit) as self.workers:
             with contextlib.suppress(Stopped):      # the time was up while a transfer had the place that a look waits for
-                yield from self._rounds(once, self.deadline, find_more, max_interval)
+                yield from self._rounds(once, find_more, max_interval)
             self.workers.close(wait=True)
             yield from self._collect(0)     # what was begun before the time was up
         for entry in self.running.values():
             entry.save_poll()
 
-    def _rounds(self, once: bool, deadline: float | None, find_more: Callable[[], None] | None, max_interval: float
-                ) -> Iterator[Sample]:
-        last_active, interval, reported = time.monotonic(), POLL_INTERVAL[0], ""
+    def _rounds(self, once: bool, find_more: Callable[[], None] | None, max_interval: float) -> Iterator[Sample]:
+        last_active, interval, reported, deadline = time.monotonic(), POLL_INTERVAL[0], "", self.deadline
         forever = find_more is not None and not once
         while True:
             self.active = False
