@@ -533,7 +533,7 @@ def example_watch_folder(galaxy, run):
         (run.work / name).mkdir()
     (run.work / "in" / "a.tsv").write_text("abc")
     galaxy.users[KEY]["is_admin"], galaxy.inputs = True, {"table": galaxy.inputs["table"]}
-    out = run("--once", KEY, f"{galaxy.url}/api/", "in", "out", "Lab", WORKFLOW)
+    out = run("--once", "--pause=1", KEY, f"{galaxy.url}/api/", "in", "out", "Lab", WORKFLOW)
     [library], [started] = galaxy.libraries.values(), galaxy.runs.values()
     [file] = galaxy.children(library["root_folder_id"])
     assert (library["name"], file["content"], started["inputs"]["0"]["id"]) == ("Lab", b"abc", file["id"])

@@ -63,7 +63,7 @@ def test_a_round_ends_soon_after_a_samples_file_was_sent(batch, server, monkeypa
 
     def begin(runner, seconds):
         rounds.release()
-        return run_round(runner, 5)
+        return run_round(runner, 1)
 
     def wait(workers, timeout=None):
         if workers.size != MOST_THREADS:        # not the samples'

@@ -197,7 +197,7 @@ def test_pieces_shrink_until_the_proxy_takes_them(wire, file, monkeypatch):
     assert wire.count("PATCH upload") == 2 + 12       # 100,000 and 50,000 were refused, then 25,000 each
 
 
-def test_a_proxy_that_takes_no_piece_is_an_error(wire, file):
+def test_a_proxy_that_takes_no_piece_is_an_error(wire, file, clock):
     wire.limit = 5
     with pytest.raises(GalaxyError, match="413") as caught:
         sent(wire, file)

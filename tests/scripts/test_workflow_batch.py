@@ -16,8 +16,10 @@ from fakes.galaxy import INPUTS, USER, WORKFLOW, FakeGalaxy
 from fakes.pages import Page
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, TRY_LATER, USAGE, GalaxyError
+from galaxy_api_scripts import checkpoint
 from galaxy_api_scripts.batch import summary
 from galaxy_api_scripts.batch.ledger import Ledger
+from galaxy_api_scripts.datasets import target_history, upload
 
 __all__ = ["batch", "real_server", "server"]        # fixtures
 SCRIPT = Path(workflow_batch.__file__)
@@ -292,7 +294,9 @@ def test_another_server_is_not_taken_for_the_ledgers_own(batch, server):
 
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("kind", ["POST fetch", "POST invocations", "GET jobs_summaries"])
-def test_an_interrupted_batch_is_resumed(real_server, tmp_path, script, capsys, number, code, kind):
+def test_an_interrupted_batch_is_resumed(real_server, tmp_path, script, capsys, monkeypatch, number, code, kind):
+    for module in (checkpoint, target_history, upload):     # the fake does at once what it was asked for
+        monkeypatch.setattr(module, "SETTLE_SECONDS", 3)
     batch = Batch(real_server, tmp_path / "batch", script, capsys)
     batch.samples("a", "b")
     process = types.SimpleNamespace()
