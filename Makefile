@@ -47,6 +47,7 @@ check: lint offline
 
 reference: $(VENV)/.installed
 	$(BIN)/python docs/make_reference.py
+	$(BIN)/python completions/make_table.py
 	$(BIN)/python docs/make_coverage.py
 
 package: $(VENV)/.installed-dev

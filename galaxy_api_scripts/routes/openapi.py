@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from common import USAGE, Galaxy, GalaxyError, did_you_mean
+from common import USAGE, Galaxy, GalaxyError, did_you_mean, one_line
 from galaxy_api_scripts.files import state_folder, state_path, write_atomic
 from galaxy_api_scripts.releases import fetch_version
 from galaxy_api_scripts.routes.undocumented import load_table, own_operations
@@ -70,7 +70,7 @@ def plain_text(text: object) -> str:
 def fetch_operations(galaxy: Galaxy) -> list[Operation]:
     """All operations of the server. Raises `GalaxyError`."""
     version, kept = fetch_version(galaxy), read_kept(galaxy)
-    if kept and version and kept.get("version") == version:
+    if kept and version and kept.get("version") == version and addresses_path(galaxy).exists():
         return list_operations(kept["document"])
     try:
         document = galaxy.get(f"{galaxy.base}/openapi.json")
@@ -85,13 +85,26 @@ def fetch_operations(galaxy: Galaxy) -> list[Operation]:
     with contextlib.suppress(OSError):      # where nothing can be kept, it is asked for again
         state_folder("routes")
         write_atomic(kept_path(galaxy), json.dumps({"version": version, "document": document}).encode(), True, 0o600)
+        write_atomic(addresses_path(galaxy), list_addresses(galaxy, operations).encode(), True, 0o600)
     return operations
+
+
+def list_addresses(galaxy: Galaxy, operations: list[Operation]) -> str:
+    """The server's address, without a password, and a line for each operation: what the shells' completion reads."""
+    parts = urlsplit(galaxy.base)
+    lines = sorted("\t".join([one.method, one.path, one_line(one.summary)]) for one in operations)
+    return "\n".join([parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), *lines, ""])
 
 
 def kept_path(galaxy: Galaxy) -> Path:
     """The file for a server's document."""
     parts = urlsplit(galaxy.base)
     return state_path("routes", quote(f"{parts.netloc.rpartition('@')[2]}{parts.path}", safe="") + ".json")
+
+
+def addresses_path(galaxy: Galaxy) -> Path:
+    """The file for its `list_addresses`."""
+    return kept_path(galaxy).with_suffix(".addresses")
 
 
 def read_kept(galaxy: Galaxy) -> dict[str, Any] | None:
