@@ -10,9 +10,10 @@ _galaxy() {
         "${(@Q)words[2,CURRENT-1]}" "$last")}")
     paths=(${(M)proposals:#<(file|folder)>*})
     proposals=(${${(M)proposals:#[^<]*}//:/\\:})
-    proposals=(${proposals/$'\t'/:})
-    open=(${(M)proposals:#*[/=]:})
-    proposals=(${proposals:#*[/=]:})
+    open=(${(M)proposals:#*[/=]$'\t'*})
+    proposals=(${proposals:#*[/=]$'\t'*})
+    open=(${${open/%$'\t'/}/$'\t'/:})
+    proposals=(${${proposals/%$'\t'/}/$'\t'/:})
     _describe -V word open -S '' -- proposals && found=0
     for line in $paths; do
         head=${line#*>}
