@@ -109,7 +109,7 @@ def render():
         lines += [f"## {client}", "", "```sh"]
         for entry in entries:
             lines += ["# " + head for head in wrap(describe(entry, client, known))]
-            lines += entry["line"]
+            lines += [part for line in entry["line"] for part in line.splitlines()]
         lines += ["```", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
 

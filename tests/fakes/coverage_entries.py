@@ -3,7 +3,7 @@ import re
 
 THINGS = {}
 WORD = re.compile(r"\b([A-Z][A-Z_0-9]*)\b(?:\.([a-z_]+))?")
-KEYS = {"for", "line", "as", "new", "first", "then", "shows", "writes", "refused", "note"}
+KEYS = {"for", "line", "as", "new", "first", "then", "shows", "after", "writes", "refused", "note", "later"}
 
 
 def thing(make):
@@ -43,12 +43,12 @@ def fill_line(line, get):
 def holds(answer, wanted):
     """Whether an answer has what `wanted` says: an object its fields, a list its members, in any order.
 
-    {lacks: X}: no member of the list has X; {length: N}: so long it is.
+    {lacks: X}: no member of the list has X; {only: [X, Y]}: it has these, and no others.
     """
     if isinstance(wanted, dict) and set(wanted) == {"lacks"}:
         return isinstance(answer, list) and not any(holds(member, wanted["lacks"]) for member in answer)
-    if isinstance(wanted, dict) and set(wanted) == {"length"}:
-        return isinstance(answer, list) and len(answer) == wanted["length"]
+    if isinstance(wanted, dict) and set(wanted) == {"only"}:
+        return isinstance(answer, list) and len(answer) == len(wanted["only"]) and holds(answer, wanted["only"])
     if isinstance(wanted, dict):
         return isinstance(answer, dict) and all(name in answer and holds(answer[name], part)
                                                 for name, part in wanted.items())

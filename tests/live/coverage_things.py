@@ -1,10 +1,14 @@
 """What the lines of docs/coverage.md are about: each thing is made on the server when a line first names it."""
 import json
+import re
 import secrets
 
+import requests
 from fakes.coverage_entries import THINGS, thing
 
-from .conftest import ROOT
+from common import backoff
+
+from .conftest import ROOT, become, home_of, local
 
 TEXT = "one\t1\ntwo\t2\n"
 
@@ -89,25 +93,66 @@ def HISTORY(world):
     return world.post("histories", name=unique())
 
 
-def base(world):
-    """A dataset in state ok, which others are copies of."""
-    (world.folder / "base.tsv").write_text(TEXT)
-    return world.once("base", lambda: world.person.uploaded(
-        world.person.new_history("base"), world.folder / "base.tsv", file_type="tabular"))
+@thing
+def TARGET(world):
+    """Another history of the same user's."""
+    return world.post("histories", name=unique())
+
+
+def paste(world, history, wait=False, **element):
+    """A dataset that Galaxy makes from text; `wait` until it is ok."""
+    made = world.post("tools/fetch", history_id=history, targets=[{"destination": {"type": "hdas"}, "elements": [
+        {"src": "pasted", "paste_content": TEXT, "name": "table", "ext": "tabular", **element}]}])["outputs"][0]
+    for _ in backoff(120, 0.2, 1) if wait else []:
+        if world.person.look(f"datasets/{made['id']}")["state"] == "ok":
+            break
+    return made
+
+
+@thing
+def BASE(world):
+    """A dataset in state ok, which others are copies of; the fetch that made it had no input."""
+    return world.once("base", lambda: paste(world, world.person.new_history("base"), wait=True))
 
 
 @thing
 def DATASET(world):
-    made = world.post(f"histories/{world.id('HISTORY')}/contents", source="hda", content=base(world), type="dataset")
-    return {**made, "text": TEXT}
+    made = world.post(f"histories/{world.id('HISTORY')}/contents", source="hda", content=world.id("BASE"), type="dataset")
+    return {**made, "text": TEXT, "size": len(TEXT)}
+
+
+@thing
+def NEW_DATASET(world):
+    """A dataset that is still being made."""
+    return paste(world, world.id("HISTORY"))
+
+
+@thing
+def COMPOSITE(world):
+    """A dataset of two files."""
+    for suffix in ("imzml", "ibd"):
+        (world.folder / f"pixels.{suffix}").write_text(TEXT)
+    lines = world.person.run("dataset_upload.py", "--quiet", "--wait", "--format=value", "--fields=id", world.person.key,
+                             world.person.url, world.id("HISTORY"), "--ext=imzml", *map(str, world.folder.glob("pixels.*")))
+    return plain(lines.stdout.strip())
+
+
+@thing
+def NEW_COLLECTION(world):
+    """A list of a dataset that is still being made."""
+    return collect(world, world.id("NEW_DATASET"))
+
+
+def collect(world, dataset):
+    return world.post(
+        f"histories/{world.id('HISTORY')}/contents", type="dataset_collection", collection_type="list", name=unique(),
+        element_identifiers=[{"name": "first", "src": "hda", "id": dataset}])
 
 
 @thing
 def COLLECTION(world):
     """A list of one dataset, `first`."""
-    return world.post(
-        f"histories/{world.id('HISTORY')}/contents", type="dataset_collection", collection_type="list", name=unique(),
-        element_identifiers=[{"name": "first", "src": "hda", "id": world.id("DATASET")}])
+    return collect(world, world.id("DATASET"))
 
 
 @thing
@@ -133,6 +178,13 @@ def LIBRARY_DATASET(world):
 
 
 @thing
+def NEW_LIBRARY_DATASET(world):
+    """A dataset in the library's folder that is still being made."""
+    return world.post(f"libraries/{world.id('LIBRARY')}/contents", create_type="file", folder_id=world.id("FOLDER"),
+                      file_type="tabular", dbkey="?", upload_option="upload_file", **{"files_0|url_paste": TEXT})[0]
+
+
+@thing
 def USER_ROLE(world):
     """The role of the user alone."""
     email = world.person.email
@@ -154,3 +206,91 @@ def GROUP(world):
 def WORKFLOW(world):
     content = json.loads((ROOT / "demo" / "wet_days.ga").read_text())
     return world.post("workflows", workflow=content)
+
+
+@thing
+def BUILD(world):
+    """A reference genome of the user's own, of one chromosome."""
+    world.person.asked("PUT", f"users/{world.id('USER')}/custom_builds/mini", json={
+        "name": "Mini", "len_type": "text", "len_value": "chrI\t60"})
+    return plain("mini")
+
+
+@thing
+def FORM(world):
+    """A form for users' details: only a browser's session can make one."""
+    browser, url = requests.Session(), world.admin.url
+    password = (home_of() / "password").read_text().strip()
+    browser.get(url, timeout=60)
+    token = browser.get(f"{url}/context", timeout=60).json()["session_csrf_token"]
+    login = {"login": world.admin.look("users/current")["email"], "password": password, "session_csrf_token": token}
+    assert browser.post(f"{url}/user/login", json=login, timeout=60).ok
+    name = unique()
+    made = browser.post(f"{url}/forms/create_form", timeout=60, json={
+        "name": name, "desc": "of the tests", "type": "User Information", "fields_0|name": "town", "fields_0|label": "Town",
+        "fields_0|type": "text"})
+    assert made.ok, made.text
+    return next(one for one in world.admin.look("forms") if one["name"] == name)
+
+
+@thing
+def SERVER(world):
+    """The Galaxy, and the release that was installed."""
+    series, patch = re.search(r"^release +(\d+\.\d+)\.(.+)$", local("status").stdout, re.MULTILINE).groups()
+    return {"id": world.person.url, "series": series, "patch": patch}
+
+
+@thing
+def FORM_FILE(world):
+    (world.folder / "form.xml").write_text(
+        '<form name="details" type="user_info"><fields><field type="text" name="x" label="X"/></fields></form>')
+    return plain("form.xml")
+
+
+@thing
+def NUMBER(world):
+    """The number that the history's id stands for."""
+    return plain(str(world.admin.look(f"configuration/decode/{world.id('HISTORY')}")["decoded_id"]))
+
+
+@thing
+def LOG(world):
+    return plain(str(home_of() / "logs" / "server.log"))
+
+
+@thing
+def LOG_SIZE(world):
+    return plain(str((home_of() / "logs" / "server.log").stat().st_size + 1))
+
+
+@thing
+def MISSING_GENOME(world):
+    """A genome that the data tables lack."""
+    for table in ("all_fasta", "fasta_indexes"):
+        for row in world.admin.look(f"tool_data/{table}")["fields"]:
+            if row[0] == "ce11":
+                world.admin.asked("DELETE", f"tool_data/{table}", json={"values": "\t".join(row)})
+        become(lambda table=table: "ce11" in [row[0] for row in world.admin.look(f"tool_data/{table}")["fields"]], False)
+    return plain("ce11")
+
+
+@thing
+def ADDRESS(world):
+    """An address that the server can get a file from."""
+    return plain(f"{world.person.url}/api/datasets/{world.id('DATASET')}/display?to_ext=tabular")
+
+
+@thing
+def SERVERS_FILE(world):
+    """A file on the server's disk."""
+    (world.folder / "run.tsv").write_text(TEXT)
+    return plain("run.tsv")
+
+
+@thing
+def IMPORT_DIR(world):
+    """A folder in the server's import directory, with the file imported.tsv."""
+    folder = home_of() / "import" / unique().replace(" ", "_")
+    folder.mkdir(parents=True)
+    (folder / "imported.tsv").write_text(TEXT)
+    return {"id": folder.name, "file": "imported.tsv"}

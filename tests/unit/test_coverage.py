@@ -54,7 +54,8 @@ def test_words_are_filled_and_compared(monkeypatch):
     ({"a": 1, "b": 2}, {"a": 1}, True), ({"a": 1}, {"a": 2}, False), ({"a": 1}, {"b": 1}, False),
     ([{"a": 1}, {"a": 2}], [{"a": 2}], True), ([{"a": 1}], [{"a": 2}], False), ([], [], True), ({}, [], False),
     ([{"a": 1}], {"lacks": {"a": 2}}, True), ([{"a": 1}], {"lacks": {"a": 1}}, False), (404, {"lacks": 1}, False),
-    ([1], {"length": 1}, True), ([], {"length": 1}, False), (404, 404, True), (1, True, False), ("1", 1, False),
+    ([1], {"only": [1]}, True), ([1, 2], {"only": [1]}, False), ([], {"only": []}, True),
+    (404, 404, True), (1, True, False), ("1", 1, False),
     ({"a": {"b": [1]}}, {"a": {"b": {"lacks": 2}}}, True), (404, {"a": 1}, False),
 ])
 def test_an_answer_holds_what_is_wanted(answer, wanted, good):
