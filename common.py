@@ -119,7 +119,26 @@ def _change(method: str, api_key: str, url: str, data: Any, return_formatted: bo
         answer = galaxy.call(method, address, data)
         if (method == "POST" and MAKING_ROUTES.match(address)) or (route and (route, answer) != ("workflows/ID", None)):
             require_made(answer, needs_id=True)
+        Answer.latest.change = address, answer
         return show(answer, format, fields, plain=plain, changed=True) if return_formatted else answer
+
+
+@contextlib.contextmanager
+def guard_request(args: dict[str, Any], routes: Callable[[], Any], doubtful: str, *request: Any) -> Iterator[None]:
+    """Around a verb's request (method, payload, files): check it with `--check`, explain a refusal, look closer at an answer
+    in which `doubtful` is found, wait. `routes()` loads what knows how, for these cases alone, and where it is installed."""
+    takes_more = os.environ.get("GALAXY_CHECK") == "1" or any(map(args.get, ("--check", "--wait", "--timeout", "--to")))
+    after, Answer.latest.change = routes().prepare(args, *request) if takes_more else None, ()
+    try:
+        yield
+        if Answer.latest.change and (after or re.search(doubtful, " ".join(map(str, [*request, *Answer.latest.change])))):
+            with contextlib.suppress(*[] if after else [ImportError]):
+                (after or routes().prepare(args, *request))(*Answer.latest.change)
+    except GalaxyError as error:
+        if error.status in (400, 404):
+            with contextlib.suppress(ImportError):
+                routes().explain_refusal(error, args["KEY"], args["URL"], *request)
+        raise
 
 
 def url_on_route(galaxy: Galaxy, route: str) -> str:
@@ -148,8 +167,7 @@ def resolve_credentials(key: str, url: str) -> tuple[str | None, str]:
         raise GalaxyError("the key is empty: is a variable unset? (to ask as nobody, give `anonymous`)", USAGE)
     if re.match("https?://", key):
         raise GalaxyError("KEY and URL are the wrong way round", USAGE)
-    home = os.environ.get("GALAXY_URL", "").strip()
-    is_looked_up = url == "-" or url.startswith("/")
+    home, is_looked_up = os.environ.get("GALAXY_URL", "").strip(), url == "-" or url.startswith("/")
     found_key = os.environ.get("GALAXY_API_KEY", "").strip() if key == "-" else ""
     file = os.environ.get("GALAXY_API_KEY_FILE", "").strip() if key == "-" and not found_key else ""
     if file:
@@ -310,9 +328,8 @@ def arguments(usage: str, argv: list[str] | None = None, legacy: bool = False) -
 def _wrap(line: str) -> str:
     """Return a line of a help, broken where it is too long for the terminal that it goes to; commands stay whole."""
     indent, width = len(line) - len(re.sub("^ *(?:[-A-Z].*?  +)?", "", line)), shutil.get_terminal_size().columns
-    if not sys.stdout.isatty() or len(line) <= width or indent == 2:
-        return line
-    return textwrap.fill(line, width, subsequent_indent=" " * indent)
+    is_whole = not sys.stdout.isatty() or len(line) <= width or indent == 2
+    return line if is_whole else textwrap.fill(line, width, subsequent_indent=" " * indent)
 
 
 def _split_line(argv: list[str], usage: str, pattern: str, legacy: bool) -> tuple[list[str], list[str]]:
@@ -372,11 +389,9 @@ def did_you_mean(text: str, names: Collection[str]) -> str:
 def int_option(args: dict[str, Any], option: str, least: int = 0) -> int | None:
     """Return the value of `option` as an integer, None where it was not given; raise a usage error for any other text."""
     text = args[option]
-    if text is None:
-        return None
-    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < least:
+    if text is not None and (not re.fullmatch("[0-9]{1,9}", text) or int(text) < least):
         raise GalaxyError(f"{option}={text}: expected an integer, {least} or more", USAGE)
-    return int(text)
+    return None if text is None else int(text)
 
 
 def parse_id(text: str, name: str, is_folder: bool = False) -> str:
@@ -403,10 +418,9 @@ def parse_payload(pairs: list[str]) -> Any:
         return read_json(pairs[0][1:])
     data: dict[str, Any] = {}
     for number, pair in enumerate(pairs, 1):
-        name, sign, value = pair.partition("=")
-        kind = name[-1:] if name.endswith((":", "@")) else ""
-        name = name.removesuffix(kind)
-        if not sign or not name:
+        match = re.fullmatch("(?s)([^=]*?)([:@]?)=(.*)", pair)
+        name, kind, value = match.groups() if match else ("", "", "")
+        if not name:
             raise GalaxyError(f"NAME=VALUE number {number}: no = in it, or nothing before it; @FILE must stand alone", USAGE)
         if kind == ":":
             data[name] = read_json(value[1:]) if value.startswith("@") else read_json(f"{name}:=", value)
@@ -425,8 +439,7 @@ def read_json(name: str, text: str | None = None) -> Any:
 
 # ------------------------------------------------------------------------------------------------------------- Galaxy
 
-# Seconds in which a script asks again: a person waits, who may have mistyped a port; a restart of Galaxy takes minutes.
-ONE_SHOT, UNATTENDED = 10, 600
+ONE_SHOT, UNATTENDED = 10, 600      # seconds of asking again: a person may have mistyped a port; a restart takes minutes
 
 # The size of a page (Galaxy 26.1 gives at most 100 invocations), and an order that misses nothing while things are added.
 MOST_PAGES = 500        # of a list without a limit
@@ -463,9 +476,9 @@ class Galaxy:
         try:
             answer = self.get(path, params)
         except GalaxyError as error:
-            if error.status not in absent:      # 400: an id that Galaxy cannot decode
-                raise
-            return None
+            if error.status in absent:      # 400: an id that Galaxy cannot decode
+                return None
+            raise
         if not answer and answer != []:
             raise GalaxyError(f"{Answer.latest.line}: the answer is {json.dumps(answer)}, which says nothing")
         return answer
@@ -653,7 +666,7 @@ def backoff(timeout: float | None = None, first: float = 0.25, longest: float = 
 class Answer(dict[str, Any]):
     """An object in an answer's JSON; asked for a key that it lacks, it raises a `GalaxyError` that names the request."""
 
-    latest: Any = type("", (threading.local,), {"line": ""})()      # `line`: the request that this thread had answered last
+    latest: Any = type("", (threading.local,), {"line": "", "status": 0})()     # of the request that this thread sent last
 
     def __init__(self, *content: Any):
         super().__init__(*content)
@@ -687,7 +700,7 @@ def require_made(answer: Any, needs_id: bool = False) -> Any:
 def _decode(response: requests.Response, base: str) -> Any:
     """Return the answer's JSON, its objects as `Answer`; None for an empty body, but to a GET."""
     method, status = str(response.request.method), response.status_code
-    Answer.latest.line = f"{method} {response.url}"
+    Answer.latest.line, Answer.latest.status = f"{method} {response.url}", status
     if not response.content.strip():
         if method == "GET" or (method == "POST" and status != 204):
             raise GalaxyError(f"{Answer.latest.line}: {status} with an empty body in place of JSON: is this an address of "
@@ -963,8 +976,7 @@ def error_details(body: str) -> tuple[str, list[str], int | None]:
         return page_title(body) or ("" if "<" in body[:200] else shorten(body)), [], None
     if not isinstance(answer, dict):
         return shorten(str(answer)), [], None
-    message = answer.get("err_msg") or answer.get("detail") or ""
-    errors = answer.get("validation_errors") or []
+    message, errors = answer.get("err_msg") or answer.get("detail") or "", answer.get("validation_errors") or []
     if isinstance(message, list):      # FastAPI's own form, as the upload routes answer
         message, errors = "", message
     findings = [finding for finding in _validation_messages(errors) if finding.partition(": ")[2] not in str(message)]
@@ -1356,18 +1368,11 @@ def print_members(answer: Any) -> None:
     if isinstance(answer, list):
         print("Collection Members\n------------------")
         for number, member in enumerate(answer, 1):
-            if isinstance(member, dict):
-                _print_member(member, f"#{number}: {member['url']}" if "url" in member else None)
-            elif isinstance(member, list):
-                for item in member:
-                    print(_line(item))
-            else:
-                print(f"  {_line(member)}")
+            heading = [f"#{number}: {member['url']}"] if isinstance(member, dict) and "url" in member else []
+            _print_lines(heading, member if isinstance(member, (dict, list)) else [f"  {member}"])
         print(f"\n{len(answer)} element(s) in collection")
     elif isinstance(answer, dict):
-        print("Member Information\n------------------")
-        for name, value in answer.items():
-            print(_line(f"{name}: {value}"))
+        _print_lines(["Member Information", "------------------"], [f"{name}: {value}" for name, value in answer.items()])
     else:
         print(answer if isinstance(answer, str) else json.dumps(answer))
 
@@ -1378,10 +1383,7 @@ def print_response(answer: Any) -> None:
         return print_answer(answer)
     print("Response\n--------")
     for member in answer:
-        if isinstance(member, dict):
-            _print_member(member, member.get("url", "----"))
-        else:
-            print(_line(member))
+        _print_lines(*([member.get("url", "----")], member) if isinstance(member, dict) else ([], [member]))
 
 
 def print_answer(answer: Any) -> None:
@@ -1389,11 +1391,10 @@ def print_answer(answer: Any) -> None:
     print("Response\n--------", *([] if answer is None else [answer]), sep="\n")
 
 
-def _print_member(member: dict[str, Any], heading: Any) -> None:
-    if heading is not None:
-        print(_line(heading))
-    if "name" in member:
-        print(_line(f"  name: {member['name']}"))
-    for name, value in member.items():
-        if name not in ("url", "name"):
-            print(_line(f"  {name}: {value}"))
+def _print_lines(heading: list[Any], member: Any) -> None:
+    """Print a heading and a list, or an object with its name first and without its url, each on a line of its own."""
+    if isinstance(member, dict):
+        names = [name for name in dict.fromkeys(["name", *member]) if name != "url" and name in member]
+        member = [f"  {name}: {member[name]}" for name in names]
+    for line in [*heading, *member]:
+        print(_line(line))

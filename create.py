@@ -24,11 +24,12 @@ A new history, and its id alone; an archive of a history in a form:
   create.py --format=value --fields=id - https://usegalaxy.org/api/histories name='RNA, week 3'
   create.py --file=archive_file=rna.tgz - https://usegalaxy.org/api/histories
 """
-import contextlib
-import os
 import sys
 
-from common import GalaxyError, arguments, output_options, parse_payload, run, submit
+from common import arguments, guard_request, output_options, parse_payload, run, submit
+
+# Of requests and answers where nothing, or not all, may have been done: routes/answers.py looks closer.
+DOUBTFUL = r"'(errors|failed)': \[[^]]|'danger'|/permissions\b"
 
 
 def main(argv=None):
@@ -40,18 +41,13 @@ def main(argv=None):
         form = make_form(data, args["--file"], "--file")
         files = {file.name: f"@{file.path}" for file in form.files}
         payload = {**data, **files} if dry_run else form
-    request = args["KEY"], args["URL"], "POST", data, files
-    if args["--check"] or os.environ.get("GALAXY_CHECK") == "1":
-        from galaxy_api_scripts.routes.check import check_request
-        check_request(*request)
-    try:
+    with guard_request(args, routes, DOUBTFUL, "POST", data, files):
         submit(args["KEY"], args["URL"], payload, dry_run=dry_run, **output_options(args))
-    except GalaxyError as error:
-        if error.status in (400, 404):
-            with contextlib.suppress(ImportError):      # it says no more where the package is missing
-                from galaxy_api_scripts.routes.check import explain_refusal
-                explain_refusal(error, *request)
-        raise
+
+
+def routes():
+    from galaxy_api_scripts.routes import verbs
+    return verbs
 
 
 if __name__ == "__main__":

@@ -21,28 +21,21 @@ Options:
 The names of all your histories, with the ids that other commands want:
   display.py --all --fields=id,name - https://usegalaxy.org/api/histories
 """
-import contextlib
-import os
 import sys
 
-from common import GalaxyError, arguments, display, int_option, output_options, run
+from common import arguments, display, guard_request, int_option, output_options, run
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     limit = int_option(args, "--limit", least=1)
-    request = args["KEY"], args["URL"], "GET"
-    if args["--check"] or os.environ.get("GALAXY_CHECK") == "1":
-        from galaxy_api_scripts.routes.check import check_request
-        check_request(*request)
-    try:
+    with guard_request(args, routes, "", "GET"):
         display(args["KEY"], args["URL"], all_pages=args["--all"], limit=limit, **output_options(args))
-    except GalaxyError as error:
-        if error.status in (400, 404):
-            with contextlib.suppress(ImportError):      # it says no more where the package is missing
-                from galaxy_api_scripts.routes.check import explain_refusal
-                explain_refusal(error, *request)
-        raise
+
+
+def routes():
+    from galaxy_api_scripts.routes import verbs
+    return verbs
 
 
 if __name__ == "__main__":

@@ -146,6 +146,9 @@ def _body_problems(operation: Operation, data: Any, files: Collection[str], sent
         return [Problem("it takes a form, which is sent where there is a file: --file=NAME=PATH")]
     value = {**(data or {}), **dict.fromkeys(files, FILE)} if isinstance(data, dict) or data is None else data
     problems = Payload(operation, bool(files), is_open, sent).problems(value, body)
+    if isinstance(value, dict) and not any(name[:1].isupper() for name in value):
+        needs = operation.about.get("x-needs", {})
+        problems += [Problem(f"missing: {name}: {why}") for name, why in needs.items() if name not in value]
     inside = tuple(f"{name}." for name in _open(operation))     # `targets`: the schema leaves out what is in them
     return [Problem(one.text, 0) if one.text.removeprefix("missing: ").startswith(inside) else one for one in problems]
 

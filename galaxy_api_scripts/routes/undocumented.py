@@ -40,7 +40,7 @@ def own_operation(path: str, entry: dict[str, Any], schemas: dict[str, Any]) -> 
                      "responses": {"200": own_response(entry["returns"])}}
     if "more" in entry:
         operation["description"] = entry["more"]
-    operation.update({f"x-{name}": entry[name] for name in ("pairs", "words", "open") if name in entry})
+    operation.update({f"x-{name}": entry[name] for name in ("pairs", "words", "open", "needs") if name in entry})
     body = entry.get("body")
     if isinstance(body, dict):
         schema: dict[str, Any] = {"type": "object", "x-own": True,

@@ -214,6 +214,7 @@ def test_a_line_that_is_right_is_sent_and_without_check_any_line_with_one_reques
     (update.main, "/api/histories/0123456789abcdef/share_with_user", [], "histories/0123456789abcdef/share_with_users?"),
     (delete.main, "/api/histories/1", ["purg:=true"], "purg: no such field is described: did you mean purge?"),
     (create.main, "/api/histories", ["name=x", "all_datasets=true"], "NAME=VALUE sends a string: all_datasets:=true"),
+    (create.main, "/api/libraries/1/permissions", ['access_ids[]:=["a"]'], "missing: action: set_permissions goes with"),
     (create.main, "/api/histories", ["--file=archive=FILE"], "archive: no such field is described: did you mean archive_")])
 def test_what_is_wrong_is_told_in_one_line(script, wire, tmp_path, capsys, main, address, words, told):
     wire.answers["GET openapi"] = (200, EXTRACT)
