@@ -19,6 +19,7 @@ from fakes.coverage_entries import fill, fill_line, holds
 
 import common
 
+from . import coverage_admin, coverage_runs  # noqa: F401
 from .conftest import ROOT, Person
 from .coverage_things import World
 
@@ -30,8 +31,11 @@ SAMPLE = 12     # each how many-th line runs as a process; the others in this on
 
 
 @pytest.fixture(scope="module")
-def lasting():
-    return {}
+def lasting(tool_shed):
+    made = {"shed": tool_shed, "undo": []}
+    yield made
+    for undo in made["undo"]:
+        undo()
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +88,9 @@ def ask(request, who, people, body=None):
     `other GET /api/x` by the other user."""
     *before, path = request.split(" /", 1)
     *name, method = before[0].split() if before else ["GET"]
-    person, path = people[name[0]] if name else who, path if path.startswith("/") else f"/{path}"
-    answer = requests.request(method, person.url + path, json=body, timeout=120, headers={"x-api-key": person.key})
+    person = people[name[0]] if name else who
+    address = path if "://" in path else f"{person.url}/{path.removeprefix('/')}"
+    answer = requests.request(method, address, json=body, timeout=120, headers={"x-api-key": person.key})
     if not answer.ok:
         return answer.status_code
     try:
@@ -97,7 +102,7 @@ def ask(request, who, people, body=None):
 def check(entry, world, people, run_line, as_process):
     """Run an entry's lines; returns what is not as it should be (an empty text where all is), and a function that returns
     the same of what Galaxy holds afterwards."""
-    who = people[entry.get("as", "person")]
+    who = world.get("SHED")["who"] if entry.get("as") == "shed" else people[entry.get("as", "person")]
     world.forget([*entry.get("new", []), "NAME"])
     lines = [fill_line(line, world.get) for line in entry["line"]]
     wanted = {key: fill(entry[key], world.get) for key in ("shows", "writes", "then") if key in entry}
@@ -135,8 +140,8 @@ def compare_printed(wanted, out):
 def compare_held(wanted, who, people, out):
     """Compare what Galaxy holds, for as long as it may take to get there."""
     made = re.search(r"'id': '(\w+)'|^ +id: (\w+)$", out, re.MULTILINE) or re.search(r"\b(F?[0-9a-f]{16})\b", out)
-    for request, part in wanted.get("then", {}).items():
-        request = request.replace("MADE", made[made.lastindex]) if made else request
+    held = json.dumps(wanted.get("then", {}))
+    for request, part in json.loads(held.replace("MADE", made[made.lastindex]) if made else held).items():
         for _ in common.backoff(60, 0.1, 1):
             answer = ask(request, who, people)
             if holds(answer, part):
