@@ -1,4 +1,4 @@
-"""Each script copied into an empty folder, with what it imports and nothing else, does its whole job."""
+"""Each script copied into a folder of somebody's own modules, with what it imports and nothing else, does its whole job."""
 import importlib.metadata
 import os
 import shutil
@@ -77,20 +77,18 @@ def galaxy():
     server.close()
 
 
-@pytest.fixture(params=["alone", "beside the user's own modules"])
-def copied(request, name, tmp_path, bare, full):
-    """The script `name`, copied with common.py, and with the package if it imports that."""
+@pytest.fixture
+def copied(name, tmp_path, bare, full):
+    """The script `name`, copied with common.py, and with the package if it imports that, beside the user's own modules."""
     folder, work = tmp_path / "copied", tmp_path / "work"
     folder.mkdir()
     work.mkdir()
     shutil.copy(SCRIPTS[name], folder)
     shutil.copy(ROOT / "common.py", folder)
     if name not in COMMON_ALONE:
-        shutil.copytree(ROOT / "galaxy_api_scripts", folder / "galaxy_api_scripts",
-                        ignore=shutil.ignore_patterns("__pycache__"))
-    if request.param != "alone":
-        for own in USERS_OWN:
-            (folder / f"{own}.py").write_text("raise SystemExit('this is the user\\'s own module')\n")
+        shutil.copytree(ROOT / "galaxy_api_scripts", folder / "galaxy_api_scripts")
+    for own in USERS_OWN:
+        (folder / f"{own}.py").write_text("raise SystemExit('this is the user\\'s own module')\n")
     return Copied(bare if name in COMMON_ALONE else full, folder / name, work)
 
 
