@@ -96,7 +96,8 @@ def launched(command, patience=PATIENCE, **options):
             raise
     seconds, memory, code = json.loads(printed)
     if code:
-        raise GalaxyError(f"{' '.join(Path(str(word)).name for word in command[:3])} ends with {code}: {complaint[-300:]}")
+        said = complaint if len(complaint) < 1000 else f"{complaint[:500]} ... {complaint[-500:]}"
+        raise GalaxyError(f"{' '.join(Path(str(word)).name for word in command[:3])} ends with {code}: {said}")
     return seconds, memory
 
 
