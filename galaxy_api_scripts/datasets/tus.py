@@ -219,7 +219,7 @@ class _Upload:
             return
         elif error.lost or error.exit_code == TRY_LATER or error.status in TRANSIENT_STATUSES or error.status in (409, 500):
             if self.clock.failures > 1:
-                self.piece_size = max(self.piece_size // 2, MIN_PIECE)
+                self.piece_size = max(min(self.piece_size, self.size - self.offset) // 2, MIN_PIECE)
         else:
             raise error
         if timed_out(error.__cause__) and self.session:

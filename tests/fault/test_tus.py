@@ -204,17 +204,21 @@ def test_a_proxy_that_takes_no_piece_is_an_error(wire, file, clock):
     assert "no dataset was made" in str(caught.value) and caught.value.exit_code == FAILED
 
 
-def test_pieces_shrink_when_they_are_cut_and_grow_again(wire, file, clock):
-    sizes = []
+@pytest.mark.parametrize("largest, sizes", [
+    (100_000, [100, 100, 50, 25, 25, 25, 25, 50, 50, 50, 50]), (10**9, [300, 300, 150, 75, 75, 75, 75])])
+def test_pieces_shrink_when_they_are_cut_and_grow_again(wire, file, clock, monkeypatch, largest, sizes):
+    monkeypatch.setattr(tus, "MAX_PIECE", largest)
+    seen = []
 
     def noted(fault):
         def note_and_apply(handler):
-            sizes.append(handler.unread)
+            seen.append(handler.unread)
             fault(handler)
         return note_and_apply
-    wire.faults = [noted(fault) for fault in [cut(0)] * 3 + [lambda handler: handler.serve_usual()] * 8]
+    served = len(sizes) - 3
+    wire.faults = [noted(fault) for fault in [cut(0)] * 3 + [lambda handler: handler.serve_usual()] * served]
     assert arrived_whole(wire, file, sent(wire, file)) and wire.faults == []
-    assert sizes == [100_000, 100_000, 50_000, 25_000, 25_000, 25_000, 25_000, 50_000, 50_000, 50_000, 50_000]
+    assert seen == [1000 * size for size in sizes]
 
 
 def test_an_upload_is_given_up_when_nothing_moves(wire, file, clock):

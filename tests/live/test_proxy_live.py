@@ -350,7 +350,7 @@ def test_an_upload_goes_in_pieces_that_the_proxy_takes(narrow, member, run, tmp_
 def test_a_connection_that_is_reset_within_a_large_body(folder, upstream, member, run, tmp_path):
     lines = LINES["nginx"].replace("client_max_body_size 0;",
                                    "client_max_body_size 1m; error_page 413 = @cut; location @cut { return 444; }")
-    (tmp_path / "large").write_bytes(bytes(12 * 2**20))
+    (tmp_path / "large").write_bytes(bytes(8 * 2**20))
     history = member.new_history("reset")
     with proxy("nginx", folder, upstream, lines) as running:
         ended = run("dataset_upload.py", "--wait", "-q", member.key, f"{running.url}/galaxy", history, tmp_path / "large",
@@ -358,4 +358,4 @@ def test_a_connection_that_is_reset_within_a_large_body(folder, upstream, member
     assert (ended.returncode, ended.stderr) == (0, "")
     [made] = member.look(f"histories/{history}/contents", v="dev", keys="id,file_size,state")
     assert made["id"] in ended.stdout
-    assert (made["state"], made["file_size"]) == ("ok", 12 * 2**20)
+    assert (made["state"], made["file_size"]) == ("ok", 8 * 2**20)
