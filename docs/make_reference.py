@@ -16,7 +16,7 @@ from pathlib import Path
 from common import arguments, run
 
 ROOT = Path(__file__).resolve().parent.parent
-ROW = re.compile(r"^\| ([\w ]*)\| `(\w+\.py)` \| .* \|$", re.MULTILINE)
+ROW = re.compile(r"^\| ([\w ]*)\| (`\w+\.py`(?:, `\w+\.py`)*) \| .* \|$", re.MULTILINE)
 
 
 def main(argv=None):
@@ -26,12 +26,13 @@ def main(argv=None):
 
 def render():
     lines = ["# Scripts", "", "All options of every script, as `--help` shows them. `make reference` writes this page."]
-    for subject, script in ROW.findall((ROOT / "README.md").read_text("utf-8")):
-        path = ROOT / script if (ROOT / script).exists() else ROOT / "scripts" / script
-        usage = ast.get_docstring(ast.parse(path.read_text("utf-8")), clean=False)
+    for subject, scripts in ROW.findall((ROOT / "README.md").read_text("utf-8")):
         if subject.strip():
             lines += ["", f"## {subject.strip()}"]
-        lines += ["", f"### {script}", "", "```text", usage.strip("\n"), "```"]
+        for script in scripts.replace("`", "").split(", "):
+            path = ROOT / script if (ROOT / script).exists() else ROOT / "scripts" / script
+            usage = ast.get_docstring(ast.parse(path.read_text("utf-8")), clean=False)
+            lines += ["", f"### {script}", "", "```text", usage.strip("\n"), "```"]
     return "\n".join(lines) + "\n"
 
 

@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 
 from fakes import KEY
+from fakes.library_rights import LAB
 from fakes.resources import DATA_INPUT, WORKFLOW
 from galaxy_api_scripts.batch.ledger import Ledger
 
@@ -311,6 +312,16 @@ def library_sync(galaxy, run):
     (run.work / "in" / "a.tsv").write_text("abc")
     assert run("-q", KEY, galaxy.url, "Lab", "in") == "upload\ta.tsv\t3\tnew\n"
     assert {one["name"]: one["content"] for one in galaxy.children(library["root_folder_id"])} == {"a.tsv": b"abc"}
+
+
+@job_of
+def library_permissions(galaxy, run):
+    library, galaxy.users[KEY]["is_admin"] = galaxy.create_library("Lab"), True
+    file = galaxy.add(library["root_folder_id"], "a.txt", b"abc")
+    assert run("--format=value", "--fields=path,permission,roles", "-r", "--restrict", KEY, galaxy.url, "Lab", "access=lab",
+               "add+=lab") == 'Lab\taccess\t["lab"]\nLab\tadd\t["lab"]\n/\tadd\t["lab"]\n/a.txt\taccess\t["lab"]\n'
+    held = [galaxy.rights_of(one) for one in (library["id"], library["root_folder_id"], file)]
+    assert [(one["access"], one["add"]) for one in held] == [([LAB], [LAB]), ([], [LAB]), ([LAB], [])]
 
 
 @job_of

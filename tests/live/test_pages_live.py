@@ -136,7 +136,7 @@ def test_recipes(shell, person, admin, workflow, weather, shelf, tool_shed, reci
         (tmp_path / folder / "a.txt").write_text("a")
     words = {"HISTORY_ID": weather.history, "WORKFLOW_ID": workflow, '"Input label"': "observations",
              "https://toolshed.g2.bx.psu.edu": tool_shed, "-n fastqc -o devteam": "-n tally -o demo",
-             "LIBRARY_ID": shelf.id, "LIBRARY_DATASET_ID": shelf.dataset,
+             "ann@example.org": person.email, "LIBRARY_ID": shelf.id, "LIBRARY_DATASET_ID": shelf.dataset,
              "DATASET_ID DATASET_ID": weather.dataset, "DATASET_ID": weather.dataset,
              "histories/ID": f"histories/{weather.history}", "/data/": f"{tmp_path}/", "\\|": "|"}
     if "INVOCATION_ID" in recipe:

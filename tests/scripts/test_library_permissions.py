@@ -1,0 +1,254 @@
+"""library_permissions.py against the fake Galaxy: what is shown, what is changed, what is refused before anything is sent,
+and what is told where Galaxy answers 200 and does something else."""
+import json
+
+import library_permissions
+import pytest
+from fakes import KEY
+from fakes.library_rights import ANN, LAB, MY, OLD
+
+from common import DONE, FAILED, SOME_FAILED, TRY_LATER, USAGE
+from galaxy_api_scripts.libraries import permissions
+
+
+@pytest.fixture
+def items(shelf):
+    """`{path: id}` of the library's items: one.txt, sub, sub/two.txt."""
+    sub = shelf.add(shelf.root, "sub")
+    return {"Shelf": shelf.library, "/": shelf.root, "/sub": sub, "/one.txt": shelf.add(shelf.root, "one.txt", b"1"),
+            "/sub/two.txt": shelf.add(sub, "two.txt", b"2")}
+
+
+@pytest.fixture
+def change(script, shelf, items, capsys):
+    """`change(*words, status=0, err="")`: the rows that the script prints; `err` is in what it says on standard error."""
+    def call(*words, status=DONE, err="", style="jsonl"):
+        shelf.asked.clear()
+        assert script(library_permissions.main, f"--format={style}", KEY, shelf.url, "Shelf", *words) == status, \
+            capsys.readouterr()
+        out, said = capsys.readouterr()
+        assert (err in said) if err else said == "", said
+        return list(map(json.loads, out.splitlines()))
+    return call
+
+
+def brief(rows):
+    return [(row["path"], row["permission"], row["roles"]) for row in rows]
+
+
+def payloads(shelf):
+    return [one.json for one in shelf.asked if one.method == "POST"]
+
+
+@pytest.fixture
+def manager(shelf):
+    """The key's user is no administrator."""
+    shelf.users[KEY]["is_admin"] = False
+
+
+# -------------------------------------------------------------------------------------------------------- what is shown
+
+def test_the_library_with_its_root_folder_one_item_and_all(change, items, shelf):
+    shelf.rights_of(shelf.library)["access"].append(LAB)
+    shelf.rights_of(items["/sub"])["add"].append(ANN)
+    assert change() == [
+        {"path": "Shelf", "kind": "library", "id": shelf.library, "public": False, "access": ["lab"], "add": [],
+         "modify": [], "manage": []},
+        {"path": "/", "kind": "folder", "id": shelf.root, "public": None, "access": None, "add": [], "modify": [],
+         "manage": []}]
+    assert [(row["path"], row["add"]) for row in change("--path=/sub/")] == [("/sub", ["ann_b@example.org"])]
+    [row] = change(f"--path={items['/one.txt']}")
+    assert (row["path"], row["public"], row["add"], row["manage"]) == ("/one.txt", True, None, ["me@example.org"])
+    assert [row["path"] for row in change("-r")] == ["Shelf", "/", "/one.txt", "/sub", "/sub/two.txt"]
+    assert [row["path"] for row in change("-r", "--path=sub")] == ["/sub", "/sub/two.txt"]
+    assert not shelf.writes()
+
+
+def test_the_table_is_what_a_terminal_gets(script, shelf, capsys):
+    assert script(library_permissions.main, KEY, shelf.url, shelf.library) == DONE
+    assert capsys.readouterr().out.splitlines()[0].split() == ["path", "kind", "id", "public", "access", "add", "modify",
+                                                               "manage"]
+
+
+@pytest.mark.parametrize("line", [
+    ["own=lab"], ["lab"], ["manage"], ["access="], ["add+="], ["add=lab", "add+=lab"], ["add+=lab", "add-=lab"],
+    ["--public", "access=lab"], ["--public", "access+=lab"], ["--restrict"], ["--restrict", "access-=lab"],
+    ["--restrict", "--public"], ["--fields=added"], ["--fields=access", "add=lab"], ["--path=", "add=lab"]])
+def test_a_bad_line_sends_nothing(change, shelf, line):
+    change(*line, status=USAGE, err=" ")
+    assert shelf.asked == []
+
+
+@pytest.mark.parametrize("words, status, err", [
+    (["--path=nowhere"], FAILED, "library 'Shelf' has nothing at 'nowhere'"),
+    (["--path=sub", "access+=lab"], USAGE, "access is a permission of a library and of a dataset, and here is none"),
+    (["--path=one.txt", "add+=lab"], USAGE, "add is a permission of a library and of a folder"),
+    (["add+=labs"], FAILED, "there is no role 'labs': did you mean lab?"),
+    (["add+=the lab"], FAILED, "'the lab': that is a group, and permissions are given to roles: this group has lab"),
+    (["add+=old lab"], FAILED, "there is no role 'old lab'")])
+def test_what_is_not_there_is_told_and_nothing_is_sent(change, shelf, words, status, err):
+    change(*words, status=status, err=err)
+    assert not shelf.writes()
+
+
+def test_two_things_of_one_name_are_told_with_their_ids(change, shelf, items):
+    other = shelf.add(shelf.root, "one.txt", b"3")
+    shelf.library_roles["00000000000000e9"] = ("lab", "system")
+    change("--path=one.txt", status=FAILED, err=f"2 items: dataset {items['/one.txt']}, dataset {other}; give the id of one")
+    change("add=lab", status=FAILED, err=f"2 roles are named 'lab': {LAB} (admin), 00000000000000e9 (system); give the id")
+    assert brief(change(f"add={LAB}")) == [("Shelf", "add", ["lab"]), ("/", "add", ["lab"])]
+
+
+def test_a_deleted_library_is_left_alone(change, shelf):
+    shelf.libraries[shelf.library]["deleted"] = True
+    change("add=lab", status=FAILED, err="none of your libraries")
+    assert not shelf.writes()
+
+
+# ------------------------------------------------------------------------------------------------------ what is changed
+
+def test_a_change_is_sent_whole_read_back_and_made_once(change, shelf, items):
+    """The e-mail address has an underscore, with which Galaxy's own search finds nothing."""
+    line = ["add+=ann_b@example.org", "manage=lab", f"manage={MY}"]
+    shelf.rights_of(shelf.library)["modify"].append(LAB)
+    rows = change("-n", *line)
+    assert not shelf.writes() and rows == change(*line)
+    assert brief(rows) == [("Shelf", "add", ["ann_b@example.org"]), ("Shelf", "manage", ["lab", "me@example.org"]),
+                           ("/", "add", ["ann_b@example.org"]), ("/", "manage", ["lab", "me@example.org"])]
+    library, folder = payloads(shelf)
+    assert library == {"action": "set_permissions", "access_ids[]": [], "add_ids[]": [ANN], "modify_ids[]": [LAB],
+                       "manage_ids[]": [LAB, MY]}
+    # The root folder, to which Galaxy gave the library's own, keeps what it had: nobody may modify it.
+    assert folder == {"action": "set_permissions", "add_ids[]": [ANN], "modify_ids[]": [], "manage_ids[]": [LAB, MY]}
+    assert shelf.rights_of(shelf.root)["modify"] == [] and shelf.rights_of(shelf.library)["modify"] == [LAB]
+    assert shelf.kinds[-2:] == ["GET library_rights", "GET folder_rights"]
+    assert change(*line) == [] and not shelf.writes()
+    assert brief(change("add=", "manage-=lab")) == [
+        ("Shelf", "add", []), ("Shelf", "manage", ["me@example.org"]), ("/", "add", []), ("/", "manage", ["me@example.org"])]
+
+
+def test_all_below_each_item_with_what_it_has(change, shelf, items):
+    rows = change("-r", "--restrict", "access=lab", "modify+=lab", "add+=lab")
+    assert [(path, name) for path, name, roles in brief(rows)] == [
+        ("Shelf", "access"), ("Shelf", "add"), ("Shelf", "modify"), ("/", "add"), ("/", "modify"),
+        ("/one.txt", "access"), ("/one.txt", "modify"), ("/sub", "add"), ("/sub", "modify"),
+        ("/sub/two.txt", "access"), ("/sub/two.txt", "modify")]
+    assert {roles == ["lab"] for _, _, roles in brief(rows)} == {True}
+    assert shelf.rights_of(items["/one.txt"])["manage"] == [MY]
+    assert change("-r", "--restrict", "access=lab", "modify+=lab", "add+=lab") == []
+
+
+def test_what_was_public_is_restricted_only_on_request_and_the_other_way_round(change, shelf, items):
+    change("-r", "access+=lab", status=FAILED, err="nothing was changed: 3 of 5 items (library Shelf, dataset /one.txt, "
+           "dataset /sub/two.txt): everybody has access, which would end with a role that has it: --restrict if it is to")
+    assert not shelf.writes()
+    change("-r", "--restrict", "access+=lab")
+    change("access-=lab", status=FAILED, err="the last role that has access would go, and everybody would have it: --public")
+    assert not shelf.writes()
+    assert [(row["path"], row["public"], row["removed"]) for row in change("-r", "--public")] == [
+        ("Shelf", True, ["lab"]), ("/one.txt", True, ["lab"]), ("/sub/two.txt", True, ["lab"])]
+    assert payloads(shelf) == [{"action": "remove_restrictions"}] * 3
+    assert change("-r", "--public") == []
+
+
+def test_a_dataset_keeps_a_manager_and_readers(change, shelf, items):
+    change("-r", "manage=", status=FAILED, err="2 of 5 items (dataset /one.txt, dataset /sub/two.txt): a dataset that no "
+           "role manages is lost to its owner")
+    change("--path=one.txt", "--restrict", "access=lab", "access=ann_b@example.org", status=FAILED,
+           err="only who has all of the roles lab, ann_b@example.org could read it, and one is a single user's")
+    assert not shelf.writes()
+    assert brief(change("--restrict", "access=lab", "access=ann_b@example.org")) == [
+        ("Shelf", "access", ["ann_b@example.org", "lab"])]     # of a library one role is enough
+
+
+def test_two_items_of_one_dataset_are_changed_by_one_request(change, shelf, items):
+    shelf.twins[items["/sub/two.txt"]] = items["/one.txt"]
+    rows = change("-r", "--restrict", "access=lab")
+    assert [row["path"] for row in rows] == ["Shelf", "/one.txt"]
+    assert [one["access"] for one in map(shelf.rights_of, items.values())] == [[LAB], [], [], [LAB], [LAB]]
+
+
+# ---------------------------------------------------------------------------------------------- 200, and something else
+
+def test_a_deleted_role_that_would_be_dropped_in_silence_is_told(change, shelf, items):
+    """Without it, the library would be public."""
+    shelf.rights_of(shelf.library)["access"].append(OLD)
+    change("add=lab", status=FAILED, err=f"Galaxy would not keep 'old lab' ({OLD}): the role is deleted: take it off by -=")
+    assert not shelf.writes() and shelf.rights_of(shelf.library)["access"] == [OLD]
+    assert brief(change("access-=old lab", "access+=lab", "add=lab")) == [
+        ("Shelf", "access", ["lab"]), ("Shelf", "add", ["lab"]), ("/", "add", ["lab"])]
+
+
+@pytest.mark.parametrize("paths, status", [
+    (["/sub"], SOME_FAILED), (["Shelf", "/", "/sub", "/one.txt", "/sub/two.txt"], FAILED)])
+def test_a_change_that_did_not_take_is_told(change, shelf, items, clock, paths, status):
+    shelf.deaf = {items[path] for path in paths}
+    rows = change("-r", "modify=lab", status=status, err=f"folder /sub ({items['/sub']}): modify was to be lab and is "
+                  "nobody's (Galaxy answered that it is done)")
+    assert {row["path"] for row in rows} == set(items) - set(paths)
+
+
+def test_a_refusal_is_told_and_the_others_are_done(change, shelf, items):
+    shelf.answers[f"POST /api/folders/{items['/sub']}/permissions"] = (500, {"err_msg": "Uncaught exception", "err_code": 0})
+    rows = change("-r", "modify=lab", status=SOME_FAILED, err="modify was to be lab and is nobody's (POST ")
+    assert {row["path"] for row in rows} == set(items) - {"/sub"}
+
+
+def test_what_took_though_its_answer_was_lost_is_done(change, shelf):
+    shelf.lost["POST library_rights"] = 1
+    assert brief(change("modify=lab")) == [("Shelf", "modify", ["lab"]), ("/", "modify", ["lab"])]
+
+
+def test_an_answer_from_before_the_change_is_waited_out(change, shelf, items, clock):
+    old = {field: [] for field in permissions.FIELDS["folder"].values()}
+    shelf.answers["GET folder_rights"] = [None, None, (200, old)]
+    assert brief(change("--path=sub", "add=lab")) == [("/sub", "add", ["lab"])]
+
+
+def test_a_server_that_goes_away_leaves_what_was_done_told(change, shelf, items, clock, monkeypatch):
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    shelf.answers[f"POST /api/folders/{items['/sub']}/permissions"] = lambda handler: setattr(shelf, "away", 99)
+    rows = change("-r", "modify=lab", status=TRY_LATER, err=" ")
+    assert {row["path"] for row in rows} == {"Shelf", "/", "/one.txt"}
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"access_library_role_list": []}])
+def test_an_answer_that_tells_nothing_is_an_error(change, shelf, answer):
+    shelf.answers["GET library_rights"] = (200, answer)
+    change("modify=lab", status=FAILED, err="the answer does not tell access_library_role_list")
+    assert not shelf.writes()
+
+
+# ------------------------------------------------------------------------------------------------------------- managers
+
+def test_a_manager_is_told_which_items_are_closed_and_the_others_are_done(change, shelf, items, manager):
+    shelf.closed = {items["/sub"]}
+    assert len(change("-r", status=SOME_FAILED, err=f"folder /sub ({items['/sub']}): GET ")) == 4
+    rows = change("-r", "modify=lab", status=SOME_FAILED, err="folder /sub")
+    assert {row["path"] for row in rows} == set(items) - {"/sub"}
+    shelf.closed = set(items.values())
+    assert change(status=FAILED, err="library Shelf") == change("add=lab", status=FAILED, err="library Shelf") == []
+
+
+def test_a_manager_names_roles_that_galaxy_lets_her_name(change, shelf, items, manager):
+    """Galaxy changes a dataset's access first, and refuses the request because of another permission then."""
+    change("add=ann_b@example.org", status=FAILED, err="there is no role 'ann_b@example.org' that this key's user may name")
+    shelf.rights_of(items["/one.txt"])["manage"].append(ANN)
+    rows = change("-r", "--restrict", "access=lab", status=SOME_FAILED, err=f"dataset /one.txt ({items['/one.txt']}): "
+                  f"Galaxy would not keep 'ann_b@example.org' ({ANN}): this key's user may not name them")
+    assert {row["path"] for row in rows} == {"Shelf", "/sub/two.txt"} and not shelf.rights_of(items["/one.txt"])["access"]
+    shelf.rights_of(items["/one.txt"])["access"].append(LAB)
+    assert [row["path"] for row in change("--path=one.txt", "--public")] == ["/one.txt"]     # which names no roles
+
+
+def test_a_manager_may_give_it_away(change, shelf, items, manager):
+    """What cannot be read back is as Galaxy's answer to the change tells."""
+    shelf.rights_of(items["/sub"])["manage"].append(MY)
+    permission = f"/api/folders/{items['/sub']}/permissions"
+    shelf.answers[f"GET {permission}"] = [None, None, None, (403, {"err_msg": "not yours", "err_code": 403002})]
+    assert brief(change("--path=sub", "manage=lab")) == [("/sub", "manage", ["lab"])]
+    for one in (shelf.library, shelf.root):
+        shelf.rights_of(one)["manage"].append(MY)
+    for kind in ("GET library_rights", "GET folder_rights"):
+        shelf.answers[kind] = [None, None, None, (403, {"err_msg": "not yours", "err_code": 403002})]
+    assert brief(change("manage=lab")) == [("Shelf", "manage", ["lab"]), ("/", "manage", ["lab"])]
