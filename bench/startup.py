@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
-"""Measure what the first command that anyone types costs: display.py as a whole process, against peers doing the same GET.
+"""Measure what the first command that anyone types costs: display.py as a whole process, against peers doing the same GET,
+and each verb against what it was.
 
 Usage:
   startup.py [options]
 
 Options:
-  --pairs=N   how many runs of each, in turn  [default: 15]
-  -h, --help  show this help
-  --version   show the version
+  --pairs=N        how many runs of each, in turn  [default: 15]
+  --before=COMMIT  compare the four verbs with those of this commit, and no peers
+  -h, --help       show this help
+  --version        show the version
 
 Each peer asks one loopback server for /api/histories; ours and the peer take turns, and ratio and difference are medians
 over the pairs, so that a noisy machine matters little. BioBlend and parsec take part if `make bench` has installed them
 (bench/peers). The bars: display.py at most 1.10 times a bare `import requests` and the same GET, `import common` at most 25
-ms more than `import requests`.
+ms more than `import requests`, and a verb's plain line one request, in at most 1.10 of the time that it took.
 """
 import os
 import statistics
@@ -22,6 +24,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from before import the_tree_of
 from fakes import KEY
 from fakes.galaxy import FakeGalaxy
 from local import PEERS, ROOT
@@ -36,6 +39,8 @@ ONLY_REQUESTS = """import sys
 import requests
 print(requests.get(sys.argv[2], headers={"x-api-key": sys.argv[1]}, timeout=60).json())
 """
+VERBS = [("display.py", "histories"), ("create.py", "histories", "name=x"), ("update.py", f"histories/{19:016x}", "name=x"),
+         ("delete.py", f"histories/{19:016x}")]
 BIOBLEND = """import sys
 from bioblend.galaxy import GalaxyInstance
 print(GalaxyInstance(sys.argv[2], key=sys.argv[1]).histories.get_histories())
@@ -47,7 +52,12 @@ def main(argv=None):
     pairs = int_option(args, "--pairs", least=3)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # modules are compiled once, as for any user
     with FakeGalaxy() as galaxy, tempfile.TemporaryDirectory() as folder:
-        galaxy.answers["GET histories"] = (200, HISTORIES)
+        galaxy.answers.update({kind: (200, HISTORIES if kind == "GET histories" else HISTORIES[19]) for kind in (
+            "GET histories", "POST histories", "PUT history", "DELETE history")})
+        if args["--before"]:
+            with the_tree_of(args["--before"], Path(folder) / "tree") as tree:
+                show([compare_verb(galaxy, tree, line, pairs) for line in VERBS])
+            return
         ours = [sys.executable, str(ROOT / "display.py"), KEY, f"{galaxy.url}/api/histories"]
         rows = [compare(name, ours, command, pairs) for name, command in peers(Path(folder), galaxy.url)]
         imports = [[sys.executable, "-c", f"import {name}; print('history 19')"] for name in ("common", "requests")]
@@ -80,6 +90,16 @@ def compare(name, ours, theirs, pairs):
             "ratio": f"{statistics.median(a / b for a, b in times):.2f}",
             "difference ms": f"{1000 * statistics.median(a - b for a, b in times):.0f}",
             "least": f"{min(a / b for a, b in times):.2f}", "most": f"{max(a / b for a, b in times):.2f}"}
+
+
+def compare_verb(galaxy, tree, line, pairs):
+    """Return a row: this verb of our tree and of another, and how many requests a line of ours makes."""
+    name, path, *words = line
+    ours, theirs = ([sys.executable, str(root / name), KEY, f"{galaxy.url}/api/{path}", *words] for root in (ROOT, tree))
+    before = len(galaxy.asked)
+    subprocess.run(ours, capture_output=True, check=True, cwd=ROOT)
+    asked = len(galaxy.asked) - before
+    return {**compare(name, ours, theirs, pairs), "requests": asked}
 
 
 def timed(command):
