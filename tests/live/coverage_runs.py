@@ -123,7 +123,8 @@ def JOB(world):
     """The job of INVOCATION, which copies its table."""
     [job] = world.get("STEP")["jobs"]
     made = world.person.look(f"jobs/{job['id']}")
-    return {**made, "table": world.id("TABLE"), "copy": made["outputs"]["out_file1"]["id"]}
+    copy = world.person.look(f"datasets/{made['outputs']['out_file1']['id']}")
+    return {**made, "table": world.id("TABLE"), "copy": copy["id"], "copy_name": copy["name"]}
 
 
 @thing
