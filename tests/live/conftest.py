@@ -291,7 +291,8 @@ def prefixed(home, tell, pytestconfig):
     (second / "venv").symlink_to(home / "venv")
     (second / "no_tools.xml").write_text("<toolbox></toolbox>")     # without one Galaxy 26.1 makes one by itself
     settings = {"galaxy_url_prefix": "/galaxy", "shed_tool_config_file": second / "no_tools.xml",
-                "tool_sheds_config_file": home / "config" / "tool_sheds.xml", **SWITCHED_OFF}
+                "tool_sheds_config_file": home / "config" / "tool_sheds.xml",
+                "ftp_upload_dir": second / "ftp", "ftp_upload_site": "none", **SWITCHED_OFF}
     with a_galaxy(tell, f"--home={second}", *(f"--set={name}={value}" for name, value in settings.items()),
                   own=True) as galaxy:
         galaxy.home = second

@@ -8,7 +8,7 @@ from fakes.coverage_entries import THINGS, thing
 
 from common import backoff
 
-from .conftest import ROOT, become, home_of, local
+from .conftest import ROOT, become, local
 
 TEXT = "one\t1\ntwo\t2\n"
 
@@ -16,8 +16,9 @@ TEXT = "one\t1\ntwo\t2\n"
 class World:
     """The things that one client's lines name, by name; each is a dict, whose `id` stands in the lines."""
 
-    def __init__(self, person, other, admin, folder, lasting):
+    def __init__(self, person, other, admin, folder, lasting, home):
         self.person, self.other, self.admin, self.folder = person, other, admin, folder
+        self.home = home            # the folder that the server is in
         self.lasting = lasting      # what is made once for all clients
         self._made, self._making = {}, []
 
@@ -179,9 +180,9 @@ def LIBRARY_DATASET(world):
 
 @thing
 def NEW_LIBRARY_DATASET(world):
-    """A dataset in the library's folder that is still being made."""
-    return world.post(f"libraries/{world.id('LIBRARY')}/contents", create_type="file", folder_id=world.id("FOLDER"),
-                      file_type="tabular", dbkey="?", upload_option="upload_file", **{"files_0|url_paste": TEXT})[0]
+    """The dataset in the library's folder that is being made from a text."""
+    contents = world.person.look(f"folders/{world.id('FOLDER')}/contents")["folder_contents"]
+    return next(one for one in contents if one["name"] == "Pasted Entry")
 
 
 @thing
@@ -220,7 +221,7 @@ def BUILD(world):
 def FORM(world):
     """A form for users' details: only a browser's session can make one."""
     browser, url = requests.Session(), world.admin.url
-    password = (home_of() / "password").read_text().strip()
+    password = (world.home / "password").read_text().strip()
     browser.get(url, timeout=60)
     token = browser.get(f"{url}/context", timeout=60).json()["session_csrf_token"]
     login = {"login": world.admin.look("users/current")["email"], "password": password, "session_csrf_token": token}
@@ -255,12 +256,12 @@ def NUMBER(world):
 
 @thing
 def LOG(world):
-    return plain(str(home_of() / "logs" / "server.log"))
+    return plain(str(world.home / "logs" / "server.log"))
 
 
 @thing
 def LOG_SIZE(world):
-    return plain(str((home_of() / "logs" / "server.log").stat().st_size + 1))
+    return plain(str((world.home / "logs" / "server.log").stat().st_size + 1))
 
 
 @thing
@@ -290,7 +291,16 @@ def SERVERS_FILE(world):
 @thing
 def IMPORT_DIR(world):
     """A folder in the server's import directory, with the file imported.tsv."""
-    folder = home_of() / "import" / unique().replace(" ", "_")
+    folder = world.home / "import" / unique().replace(" ", "_")
     folder.mkdir(parents=True)
     (folder / "imported.tsv").write_text(TEXT)
     return {"id": folder.name, "file": "imported.tsv"}
+
+
+@thing
+def FTP_FILE(world):
+    """A file that the user has sent by FTP."""
+    folder = world.home / "ftp" / world.person.email
+    folder.mkdir(parents=True)
+    (folder / "sent.tsv").write_text(TEXT)
+    return {"id": "sent.tsv", "size": len(TEXT)}
