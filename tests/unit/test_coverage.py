@@ -29,13 +29,6 @@ def test_there_are_211_methods_and_190_commands(coverage):
     assert [len(set(names[peer]["names"])) for peer in coverage.PEERS] == [211, 190]
 
 
-def test_each_name_of_a_client_that_has_a_table_has_a_line(coverage):
-    tables = coverage.load_tables()
-    covered = {name for entries in tables.values() for entry in entries for name in entry["for"]}
-    for peer in coverage.load_names().values():
-        assert {name for name in peer["names"] if name.split(".")[0] in tables} <= covered
-
-
 def test_each_entry_names_what_there_is_and_what_is_measured(coverage):
     names = {name for peer in coverage.load_names().values() for name in peer["names"]}
     for client, entries in coverage.load_tables().items():
