@@ -102,7 +102,7 @@ def shed_owner(url):
     def asked(method, path, key, **options):
         answer = requests.request(method, f"{url}/api/{path}", headers={"x-api-key": key}, timeout=120, **options)
         assert answer.ok, answer.text
-        return answer.json()
+        return answer.json() if answer.content else None
 
     key = home_secrets(home_of())["bootstrap_key"]
     [user] = [one for one in asked("GET", "users", key) if one["username"] == "demo"]
@@ -152,13 +152,11 @@ def new_repository(world, name):
 
 @thing
 def EMPTY(world):
-    """A repository without any revision."""
-    return new_repository(world, f"live_{secrets.token_hex(4)}")
-
-
-@thing
-def EMPTY_NAME(world):
-    return plain(world.get("EMPTY")["name"])
+    """The repository of REPOSITORY_NAME, without any revision."""
+    name = world.id("REPOSITORY_NAME")
+    [made] = shed_look(world, "repositories", owner="demo", name=name) or [new_repository(world, name)]
+    world.lasting["undo"].append(lambda: world.get("SHED")["who"].asked("PUT", f"repositories/{made['id']}/deprecated"))
+    return made
 
 
 @thing
