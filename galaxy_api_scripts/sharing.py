@@ -156,7 +156,7 @@ class HistorySharing:
         known = self.users
         missing = self.missing_users(audience)
         if missing:
-            self._put_users([*known, *missing], how)
+            self._put_users([*known.values(), *missing], how)
         known_emails = [known[one] for one in map(self.id_of, audience.users) if one in known]
         if how == "public":
             self._make_public()
@@ -167,7 +167,7 @@ class HistorySharing:
     def _grant_to_known(self, emails: list[str], how: str) -> None:
         """Grant access to users with whom it is shared already. Galaxy looks at new users only (26.1), so they are taken off
         for a moment; whatever goes wrong, they are put back."""
-        others = [one for one in self.users if self.users[one] not in emails]
+        others = [email for email in self.users.values() if email not in emails]
         try:
             self._put_users(others, None)
             self._put_users([*others, *emails], how)
@@ -180,12 +180,13 @@ class HistorySharing:
             raise
 
     def _put_users(self, users: list[str], how: str | None) -> None:
-        answer = self.galaxy.put(f"{self.path}/share_with_users", {
-            "user_ids": users, **({"share_option": SHARE_OPTIONS[how]} if how else {})}) or {}
+        """Let these users, by their e-mail addresses, and no others be those with whom it is shared."""
+        answer = self._ask_to_share(users, how if how == "keep" else None)
         extra = answer.get("extra") or {}
+        if how in ("give", "public") and not extra.get("can_share", True):
+            # Only now: Galaxy changes datasets first, and then refuses because of a user that is not there (26.1).
+            extra = self._ask_to_share(users, how).get("extra") or {}
         names = {word: [str(one["name"]) for one in extra.get(word) or []] for word in ("can_change", "cannot_change")}
-        if answer.get("errors"):
-            raise GalaxyError(f"{self._name} is not shared: {' '.join(sorted(answer['errors']))}")
         if extra and not extra.get("can_share", True):
             reasons = [_named(names["can_change"]) + CHOICES] * bool(names["can_change"])
             reasons += [f"{_named(names['cannot_change'])}, and you can't change that"] * bool(names["cannot_change"])
@@ -193,6 +194,21 @@ class HistorySharing:
         if how != "keep":
             self._unchanged += names["cannot_change"]
         self.load()
+
+    def _ask_to_share(self, users: list[str], how: str | None) -> dict[str, Any]:
+        """Return Galaxy's answer; raise `GalaxyError` for the errors in it. An account that was deleted since, with which
+        nobody could share a history any more (26.1), is left out."""
+        for _ in range(2):
+            answer: dict[str, Any] = self.galaxy.put(f"{self.path}/share_with_users", {
+                "user_ids": users, **({"share_option": SHARE_OPTIONS[how]} if how else {})}) or {}
+            errors = set(answer.get("errors") or [])
+            deleted = {email for email in self.users.values() if f"{email} is not a valid Galaxy user." in errors}
+            if not errors or not deleted or len(errors) > len(deleted):
+                break
+            users = [user for user in users if user not in deleted]
+        if errors:
+            raise GalaxyError(f"{self._name} is not shared: {' '.join(sorted(errors))}")
+        return answer
 
     def _make_public(self) -> None:
         for dataset in self.private_datasets():
@@ -232,7 +248,7 @@ class HistorySharing:
         self.check_stop(audience)
         gone = {self.id_of(user) for user in audience.users} - {None}
         if gone:
-            self._put_users([one for one in self.users if one not in gone], None)
+            self._put_users([email for one, email in self.users.items() if one not in gone], None)
         if audience.everybody and self.status["published"]:
             self.galaxy.put(f"{self.path}/unpublish")
         if audience.link and self.status["importable"]:

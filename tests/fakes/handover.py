@@ -27,6 +27,7 @@ class Handover:
 
     rerun_state, resumed_state, remaps = "ok", "ok", True
     role = ""           # the users of the role that Galaxy made last
+    deleted_users = ()  # the ids of accounts that were deleted; a history stays shared with them
 
     # ------------------------------------------------------------------------------------------------------ failed jobs
 
@@ -124,7 +125,8 @@ class Handover:
     def put_share(self, ask, body, which):
         """As Galaxy does it: one user that is not there, or one private dataset, and nothing is shared, status 200."""
         self.get_sharing(ask, body, which)
-        ids = {**{email: one for one, email in COLLEAGUES.items()}, **{one: one for one in COLLEAGUES}}
+        there = {one: email for one, email in COLLEAGUES.items() if one not in self.deleted_users}
+        ids = {**{email: one for one, email in there.items()}, **{one: one for one in there}}
         errors = [f"{one} is not a valid Galaxy user." for one in body["user_ids"] if one.lower() not in ids]
         users = [ids[one.lower()] for one in body["user_ids"] if one.lower() in ids]
         shared, option = self.histories[which]["sharing"], body.get("share_option")

@@ -150,7 +150,7 @@ def test_a_batch_tries_failed_jobs_again_in_place_and_shares(person, server, lin
 
 # --------------------------------------------------------------------------------------------------------------- sharing
 
-def test_a_history_is_shared_with_each_kind_and_read_as_the_other_user(person, server):
+def test_a_history_is_shared_with_each_kind_and_read_as_the_other_user(person, admin, server):
     friend, other = Person(server), Person(server)
     history = person.new_history(f"handed over {secrets.token_hex(3)}")
 
@@ -170,13 +170,18 @@ def test_a_history_is_shared_with_each_kind_and_read_as_the_other_user(person, s
     assert reads(friend, f"histories/{history}")
     assert shared("--stop", friend.email)["users"] == [other.email]
     assert reads(other, f"histories/{history}") and not reads(friend, f"histories/{history}")
-    shared("--stop", other.email)
+    admin.asked("DELETE", f"users/{other.look('users/current')['id']}")     # whose account Galaxy goes on naming
+    assert shared(friend.email)["users"] == [friend.email]
+    shared("--stop", friend.email)
+    other = Person(server)
 
     [mine] = [role["id"] for role in person.look("roles") if role["type"] == "private"]
     person.asked("PUT", f"datasets/{dataset}/permissions", json={
         "action": "set_permissions", "access_ids[]": [mine], "manage_ids[]": [mine]})
     for words in ([friend.email], ["link"], ["everybody"]):
         assert "1 dataset is private (good)" in shared(*words, status=1)
+    shared("--datasets=public", friend.email, "nobody@nowhere.example", status=1)
+    assert not reads(friend, f"datasets/{dataset}")     # Galaxy itself shares nothing then, and makes the dataset public
     assert not reads(friend, f"histories/{history}")
     shared("--datasets=give", friend.email)
     assert reads(friend, f"datasets/{dataset}") and not reads(other, f"datasets/{dataset}")

@@ -8,7 +8,7 @@ import job_rerun
 import pytest
 from fakes import KEY
 from fakes.galaxy import FakeGalaxy
-from fakes.handover import COLLEAGUES, SHARED
+from fakes.handover import COLLEAGUES, MINE, SHARED
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, USAGE, Galaxy
 from galaxy_api_scripts.checkpoint import Checkpoint, checkpoint_folder
@@ -383,6 +383,28 @@ def test_somebody_who_is_not_there_ends_with_galaxy_s_reason(share, wire, histor
     share(history, ANN, "nobody@example.org", status=FAILED,
           err="is not shared: nobody@example.org is not a valid Galaxy user.")
     assert wire.get_sharing({}, None, history)["users_shared_with"] == []
+
+
+def test_a_refused_line_leaves_datasets_as_they_are(share, wire, history):
+    """Galaxy would make them public for Ann, and then share nothing because of the other."""
+    secret = wire.create_private(history, "secret.bam")
+    share(history, ANN, "nobody@example.org", "--datasets=public", status=FAILED,
+          err="is not shared: nobody@example.org is not a valid Galaxy user.")
+    assert wire.datasets[secret]["permissions"]["access"] == [MINE]
+    share(history, ANN, "--datasets=public")
+    assert wire.datasets[secret]["permissions"]["access"] == []
+
+
+def test_an_account_that_was_deleted_keeps_nobody_from_it(share, wire, history):
+    share(history, ANN)
+    wire.deleted_users = [next(iter(COLLEAGUES))]
+    assert share(history, BOB)["users"] == [BOB]
+    share(history, ANN, status=FAILED, err=f"is not shared: {ANN} is not a valid Galaxy user.")
+    wire.deleted_users = ()
+    share(history, ANN)
+    wire.deleted_users = [next(iter(COLLEAGUES))]
+    share(history, "nobody@example.org", status=FAILED, err="nobody@example.org is not a valid Galaxy user.")
+    assert share("--stop", history, BOB)["users"] == []
 
 
 def test_an_answer_that_says_it_cannot_be_shared_is_a_failure(share, wire, history):
