@@ -11,18 +11,23 @@ Arguments:
                    file's text to its last newline, @FILE alone the whole payload; FILE - is standard input
 
 Options:
-  --file=NAME=PATH  a file in the field NAME: the payload goes as a multipart form; may be repeated
-  --check           first compare address and fields with the server's own description, and send nothing that
-                    it lacks; GALAXY_CHECK=1 does so always
-  --format=FORMAT   table, json, jsonl, csv, tsv, value or another tabulate style
-  --fields=NAMES    only these fields, separated by commas
-  -n, --dry-run     show what would be done, change nothing
-  -h, --help        show this help
-  --version         show the version
+  --file=NAME=PATH   a file in the field NAME: the payload goes as a multipart form; may be repeated
+  --check            first compare address and fields with the server's own description, and send nothing that
+                     it lacks; GALAXY_CHECK=1 does so always
+  --wait             wait until the task that the answer names is done, and the file is made
+  --to=FILE          with --wait: write that file to FILE, and print its path; - is standard output
+  --force            overwrite an existing file
+  --timeout=SECONDS  stop waiting after this many seconds in all
+  --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES     only these fields, separated by commas
+  -n, --dry-run      show what would be done, change nothing
+  -h, --help         show this help
+  --version          show the version
 
-A new history, and its id alone; an archive of a history in a form:
+A new history, and its id alone; an archive of a history in a form; a history as an RO-Crate, once it is made:
   create.py --format=value --fields=id - https://usegalaxy.org/api/histories name='RNA, week 3'
   create.py --file=archive_file=rna.tgz - https://usegalaxy.org/api/histories
+  create.py --wait --to=rna.zip - /api/histories/ID/prepare_store_download model_store_format=rocrate.zip
 """
 import sys
 
@@ -42,7 +47,8 @@ def main(argv=None):
         files = {file.name: f"@{file.path}" for file in form.files}
         payload = {**data, **files} if dry_run else form
     with guard_request(args, routes, DOUBTFUL, "POST", data, files):
-        submit(args["KEY"], args["URL"], payload, dry_run=dry_run, **output_options(args))
+        submit(args["KEY"], args["URL"], payload, return_formatted=args["--to"] != "-", dry_run=dry_run,
+               **output_options(args))
 
 
 def routes():

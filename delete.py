@@ -11,13 +11,15 @@ Arguments:
                    file's text to its last newline, @FILE alone the whole payload; FILE - is standard input
 
 Options:
-  --check          first compare address and fields with the server's own description, and send nothing that
-                   it lacks; GALAXY_CHECK=1 does so always
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
-  --fields=NAMES   only these fields, separated by commas
-  -n, --dry-run    show what would be done, change nothing
-  -h, --help       show this help
-  --version        show the version
+  --check            first compare address and fields with the server's own description, and send nothing that
+                     it lacks; GALAXY_CHECK=1 does so always
+  --wait             wait until the task that the answer names is done, as the purge of a history
+  --timeout=SECONDS  stop waiting after this many seconds in all
+  --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES     only these fields, separated by commas
+  -n, --dry-run      show what would be done, change nothing
+  -h, --help         show this help
+  --version          show the version
 
 A history, for good:
   delete.py - https://usegalaxy.org/api/histories/ID purge:=true

@@ -9,28 +9,45 @@ Arguments:
   URL              an address of the API, or its path from /api/ on where the server can be looked up
 
 Options:
-  --all            every page of a list: Galaxy ends some lists early without saying so
-  --limit=N        at most N of them
-  --check          first compare address and fields with the server's own description, and send nothing that
-                   it lacks; GALAXY_CHECK=1 does so always
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
-  --fields=NAMES   only these fields, separated by commas
-  -h, --help       show this help
-  --version        show the version
+  --all              every page of a list, also of one in an object, as folders/ID/contents: Galaxy ends some lists
+                     early without saying so
+  --limit=N          at most N of them
+  --check            first compare address and fields with the server's own description, and send nothing that
+                     it lacks; GALAXY_CHECK=1 does so always
+  --to=FILE          write the answer to FILE, complete or not at all, and print its path; - is standard output
+  --force            overwrite an existing file
+  --wait             first wait until what URL is of is done: /api/tasks/ID/state or /api/short_term_storage/ID
+  --timeout=SECONDS  stop waiting after this many seconds in all
+  --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES     only these fields, separated by commas
+  -h, --help         show this help
+  --version          show the version
 
 The names of all your histories, with the ids that other commands want:
   display.py --all --fields=id,name - https://usegalaxy.org/api/histories
+What a job wrote on its standard error, as it is:
+  display.py --to=job.log - https://usegalaxy.org/api/jobs/ID/stderr
 """
+import re
 import sys
 
-from common import arguments, display, guard_request, int_option, output_options, run
+from common import arguments, display, guard_request, int_option, output_options, print_members, run, show
+
+# These answer with an object that holds a list: see routes/pages.py.
+LISTS_IN_OBJECTS = re.compile(r"/(folders/\w+/contents|wes/v1/runs(/\w+/tasks)?)/?(\?|$)|"
+                              r"/datasets/\w+\?.*provider=|/repositories/?\?.*page")
 
 
 def main(argv=None):
     args = arguments(__doc__, argv)
     limit = int_option(args, "--limit", least=1)
     with guard_request(args, routes, "", "GET"):
-        display(args["KEY"], args["URL"], all_pages=args["--all"], limit=limit, **output_options(args))
+        if args["--to"]:
+            routes().save_answer(args)
+        elif (args["--all"] or limit) and LISTS_IN_OBJECTS.search(args["URL"]):
+            show(routes().object_pages(args, limit), plain=print_members, **output_options(args))
+        else:
+            display(args["KEY"], args["URL"], all_pages=args["--all"], limit=limit, **output_options(args))
 
 
 def routes():

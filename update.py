@@ -11,14 +11,16 @@ Arguments:
                    file's text to its last newline, @FILE alone the whole payload; FILE - is standard input
 
 Options:
-  --patch          send a PATCH, which changes only what it names, as a library's name needs it
-  --check          first compare address and fields with the server's own description, and send nothing that
-                   it lacks; GALAXY_CHECK=1 does so always
-  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style
-  --fields=NAMES   only these fields, separated by commas
-  -n, --dry-run    show what would be done, change nothing
-  -h, --help       show this help
-  --version        show the version
+  --patch            send a PATCH, which changes only what it names, as a library's name needs it
+  --check            first compare address and fields with the server's own description, and send nothing that
+                     it lacks; GALAXY_CHECK=1 does so always
+  --wait             wait until the task that the answer names is done
+  --timeout=SECONDS  stop waiting after this many seconds in all
+  --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style
+  --fields=NAMES     only these fields, separated by commas
+  -n, --dry-run      show what would be done, change nothing
+  -h, --help         show this help
+  --version          show the version
 
 A history's new name, and its tags:
   update.py - https://usegalaxy.org/api/histories/ID name=done tags:='["rna", "paper"]'

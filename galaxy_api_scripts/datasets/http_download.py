@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import stat
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any, BinaryIO
 import requests
 from urllib3.exceptions import HTTPError
 
-from common import TRANSIENT_STATUSES, TRY_LATER, Galaxy, GalaxyError
+from common import TRANSIENT_STATUSES, TRY_LATER, USAGE, Galaxy, GalaxyError
 from galaxy_api_scripts.checkpoint import Checkpoint
 from galaxy_api_scripts.datasets.hashing import BLOCK_SIZE, StreamHash
 from galaxy_api_scripts.files import open_parent, publish
@@ -36,6 +37,8 @@ class ExpectedFile:
     algorithm: str = ""
     digest: str = ""            # hexadecimal; "": any
     may_be_zip: bool = True
+    may_be_page: bool = True
+    needs_length: bool = False      # of the answer: nobody else checks whether the file is whole
 
 
 class UnexpectedArchive(GalaxyError):
@@ -96,6 +99,41 @@ def download_file(galaxy: Galaxy, route: str, path: Path, *, label: str, root: P
                 raise GalaxyError(f"{label}: {path}: {error.strerror or error}") from None
             discard()
             return computed
+
+
+def write_to_stdout(galaxy: Galaxy, route: str, expected: ExpectedFile = ExpectedFile()) -> None:
+    """Stream what GET of `route` answers to standard output, by one request. Raises `GalaxyError` as `download_file` does,
+    with TRY_LATER if bytes are missing, and a usage error for a terminal, which would obey what is in a file."""
+    if sys.stdout.isatty():
+        raise GalaxyError("--to=- writes bytes as they are, and standard output is a terminal: add > FILE or a pipe", USAGE)
+    offset = 0
+    with galaxy.request("GET", route, stream=True, allow_other_host=True, headers={"Accept-Encoding": "identity"}) as answer:
+        require_answer_of(expected, answer, "standard output")
+        read = getattr(answer.raw, "read1", answer.raw.read)        # as in `_Download.fetch_rest`
+        try:
+            while chunk := read(CHUNK_SIZE, decode_content=True):
+                sys.stdout.buffer.write(chunk)
+                offset += len(chunk)
+            broken = offset < int(answer.headers.get("Content-Length", 0))      # urllib3 1 does not tell a cut from an end
+        except (requests.RequestException, HTTPError):
+            broken = True
+    sys.stdout.buffer.flush()
+    if broken:
+        raise GalaxyError(f"{answer.url}: the connection broke before the answer was whole ({offset} bytes came)", TRY_LATER)
+
+
+def require_answer_of(expected: ExpectedFile, answer: requests.Response, label: str) -> None:
+    """Raise an error for an answer of status 200 that can't be the file, or whose end nobody can tell."""
+    kind = answer.headers.get("Content-Type", "")
+    if not expected.may_be_zip and "zip" in kind:
+        raise UnexpectedArchive(f"{label}: Galaxy answers with an archive")
+    if not expected.may_be_page and "text/html" in kind:
+        raise GalaxyError(f"{answer.url}: the answer is a page: a proxy answers for Galaxy, see what it wants")
+    if answer.status_code == 204:
+        raise GalaxyError(f"{answer.url}: there is nothing (204)")
+    is_measured = "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
+    if expected.needs_length and not is_measured:
+        raise GalaxyError(f"{answer.url}: the answer does not say how long it is, so nobody can tell whether it is whole")
 
 
 def _mode(name: str, folder: int) -> int:
@@ -192,8 +230,7 @@ class _Download:
     def full_size(self, answer: requests.Response) -> int | None:
         """How many bytes the file has in all, -1 if that is unknown; None if the rest in `answer` does not continue the
         bytes here, so that the file starts over."""
-        if not self.expected.may_be_zip and "zip" in answer.headers.get("Content-Type", ""):
-            raise UnexpectedArchive(f"{self.label}: Galaxy answers with an archive")
+        require_answer_of(self.expected, answer, self.label)
         etag = answer.headers.get("ETag", "")
         if answer.status_code == 206:
             content_range = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))

@@ -90,6 +90,8 @@ LACKS = {
         POST `/api/workflows` of such a workflow is an error 500."""),
     "limits": Lack("26.1", "limits of repeats as numbers", ("tool_run.py",), ADAPTED, """
         GET `/api/tools/ID?io_details=true` writes `"__Infinity__"` for a repeat without a limit: there is none then."""),
+    "runs of WES": Lack("26.0", "the runs of GA4GH's WES", (), REFUSED, """
+        There is no `/ga4gh/wes/v1/runs`."""),
     "described routes": Lack(
         "26.1", "operations as our table of undescribed ones tells them", ("route_list.py", "route_show.py"), ADAPTED, """
         What a server says of itself is taken from there. The table of what it leaves out was tried on 26.1: some of these

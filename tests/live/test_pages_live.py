@@ -21,13 +21,14 @@ PAGES = {"README": (ROOT / "README.md").read_text("utf-8"),
          **{page.stem: page.read_text("utf-8") for page in (ROOT / "docs").glob("*.md") if page.stem != "scripts"}}
 BLOCKS = {page: re.findall(r"```console\n(.*?)```", text, re.DOTALL) for page, text in PAGES.items()}
 RECIPES = re.findall(r"^\| [^|`]+ \| `([^`]+\.py [^`]+)` \|$", PAGES["recipes"], re.MULTILINE)
-SHOWN_OUTPUT = [("README", 0), ("README", 4), ("data", 0), ("workflows", 0), ("samples", 0), ("verbs", 1)]
+SHOWN_OUTPUT = [("README", 0), ("README", 4), ("data", 0), ("workflows", 0), ("samples", 0), ("verbs", 2)]
 VERBS = [("README", 3), ("verbs", 0)]
-CHECKED = ("verbs", 2)
+CHECKED = ("verbs", 3)
 NOT_RUN = {("README", 1): "pip and make install all: CI runs make test, test_demo_live.py both demonstrations",
            ("README", 2): "asks for a password: the tests of key_show.py answer it",
            ("keys", 0): "asks for a password: the tests of key_show.py answer it",
            ("keys", 1): "starts and stops a Galaxy: tests/live/conftest.py does",
+           ("verbs", 1): "has lines of test_verbs_to_a_file_live.py",
            ("legacy", 0): "no server since 18.01 has these routes"}
 ELSEWHERE = {"cron", "sequencer", "proxy"}
 

@@ -115,7 +115,7 @@ def proposals(before, after):
 
 
 LINES = {
-    "display.py --fo": ["--format="],
+    "display.py --form": ["--format="],
     "display.py --format=js": ["--format=json", "--format=jsonl"],
     "display.py --format js": ["json", "jsonl"],
     "job_rerun.py --fields=job,id,s": ["--fields=job,id,state"],
