@@ -9,7 +9,6 @@ from fakes.coverage_entries import thing
 
 from galaxy_api_scripts.local_server.home import home_secrets
 
-from .conftest import home_of
 from .coverage_runs import until
 from .coverage_things import plain, unique
 
@@ -76,7 +75,7 @@ def PLOT(world):
 def ROW(world):
     """A row that is in a data table's file, and not yet loaded."""
     value = f"live{secrets.token_hex(4)}"
-    with open(home_of() / "data" / "tool-data" / "fasta_indexes.loc", "a") as table:
+    with open(world.home / "data" / "tool-data" / "fasta_indexes.loc", "a") as table:
         table.write("\t".join([value] * 4) + "\n")
     world.lasting["undo"].append(lambda: world.admin.asked(
         "DELETE", "tool_data/fasta_indexes", json={"values": "\t".join([value] * 4)}))
@@ -95,16 +94,18 @@ def ROW_FILE(world):
 @thing
 def SHED(world):
     """The Tool Shed's address; `who` asks it, as the owner of its repositories."""
-    return {"id": world.lasting["shed"], "who": world.once("shed's owner", lambda: shed_owner(world.lasting["shed"]))}
+    return {"id": world.lasting["shed"], "who": world.once("shed's owner", lambda: shed_owner(world))}
 
 
-def shed_owner(url):
+def shed_owner(world):
+    url = world.lasting["shed"]
+
     def asked(method, path, key, **options):
         answer = requests.request(method, f"{url}/api/{path}", headers={"x-api-key": key}, timeout=120, **options)
         assert answer.ok, answer.text
         return answer.json() if answer.content else None
 
-    key = home_secrets(home_of())["bootstrap_key"]
+    key = home_secrets(world.home)["bootstrap_key"]
     [user] = [one for one in asked("GET", "users", key) if one["username"] == "demo"]
     own = asked("GET", f"users/{user['id']}/api_key", key)
     return SimpleNamespace(url=url, key=own, asked=lambda method, path, **options: asked(method, path, own, **options))
@@ -207,15 +208,6 @@ def TOOL(world):
     """The tool of INSTALLED."""
     world.get("INSTALLED")
     return plain(tool_id(world))
-
-
-@thing
-def CHANGED_TOOL(world):
-    """TOOL, whose file somebody has changed since Galaxy has read it: it has another `name` there."""
-    name, tool, revision = unique(), world.id("TOOL"), world.get("REPOSITORY")["revision"]
-    [file] = (home_of() / "data" / "shed_tools").glob(f"*/repos/demo/coverage/{revision}/*/weather.xml")
-    file.write_text(TOOL_XML.replace("Weather of tomorrow", name))
-    return {"id": tool, "name": name}
 
 
 @thing
