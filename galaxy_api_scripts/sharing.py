@@ -1,4 +1,5 @@
-"""Share a history: with users, with those who have its link, or with everybody; and make sure that they can read it."""
+"""Share a history or a workflow: with users, with those who have its link, or with everybody; and make sure that it is so,
+and that they can read the history's datasets."""
 from __future__ import annotations
 
 import re
@@ -6,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from common import USAGE, Galaxy, GalaxyError
+from common import FAILED, SOME_FAILED, USAGE, Galaxy, GalaxyError
 
 LINK, EVERYBODY = "link", "everybody"
 # What becomes of private datasets: Galaxy's `share_option`.
@@ -17,7 +18,7 @@ MAX_NAMED = 3       # datasets in a message
 
 @dataclass
 class Audience:
-    """With whom a history is shared, or is to be."""
+    """With whom something is shared, or is to be."""
 
     users: list[str] = field(default_factory=list)      # e-mail addresses, or ids
     link: bool = False
@@ -50,12 +51,22 @@ def check_datasets_option(how: str | None, audience: Audience, option: str = "--
                           "or name users", USAGE)
 
 
-class HistorySharing:
-    """The sharing of one history. Its methods raise `GalaxyError` with Galaxy's reason where it is not as it should be."""
+class NotShared(GalaxyError):
+    """Galaxy has `reasons`, sentences, not to share something with a user."""
 
-    def __init__(self, galaxy: Galaxy, history_id: str):
-        self.galaxy, self.path = galaxy, f"histories/{history_id}"
-        self._unchanged: list[str] = []     # private datasets that Galaxy left so, because the owner may not change them
+    def __init__(self, text: str, reasons: Iterable[str]):
+        super().__init__(text)
+        self.reasons = sorted(reasons)
+
+
+class Sharing:
+    """The sharing of one thing of Galaxy's. Its methods raise `GalaxyError` with Galaxy's reason where it is not as it
+    should be. `noun` is its kind, `page` the address of one whose page has no name."""
+
+    noun = page = ""
+
+    def __init__(self, galaxy: Galaxy, path: str):
+        self.galaxy, self.path = galaxy, path
         self.load()
 
     def load(self) -> None:
@@ -71,7 +82,25 @@ class HistorySharing:
     def address(self) -> str:
         """The page that those with whom it is shared open."""
         slug = self.status.get("username_and_slug")
-        return f"{self.galaxy.base}/{slug}" if slug else f"{self.galaxy.base}/histories/view?id={self.status['id']}"
+        return f"{self.galaxy.base}/{slug}" if slug else f"{self.galaxy.base}{self.page}{self.status['id']}"
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """How it is shared, to be shown."""
+        return {"id": self.status["id"], "name": self.status["title"], "users": list(self.users.values()),
+                "link": self.status["importable"], "published": self.status["published"], "address": self.address}
+
+    def preview(self, audience: Audience, stop: bool) -> dict[str, Any]:
+        """How it will be shared once it is shared with these too, or with these no longer. Raises `GalaxyError` as
+        `check_stop` does."""
+        row = self.row
+        if stop:
+            self.check_stop(audience)
+            gone = {self.id_of(user) for user in audience.users}
+            return {**row, "users": [email for one, email in self.users.items() if one not in gone],
+                    "link": row["link"] and not audience.link, "published": row["published"] and not audience.is_public}
+        return {**row, "users": row["users"] + self.missing_users(audience), "link": row["link"] or audience.is_public,
+                "published": row["published"] or audience.everybody}
 
     def id_of(self, user: str) -> str | None:
         """The id of a user with whom it is shared; None if it is not shared with that one."""
@@ -89,6 +118,92 @@ class HistorySharing:
         if audience.link:
             is_shared[LINK] = self.status["importable"]
         return [one for one in is_shared if is_shared[one]], [one for one in is_shared if not is_shared[one]]
+
+    def _put_users(self, users: list[str], how: str | None = None) -> None:
+        """Let these users, by their e-mail addresses, and no others be those with whom it is shared."""
+        self._ask_to_share(users, how)
+        self.load()
+
+    def _ask_to_share(self, users: list[str], how: str | None) -> dict[str, Any]:
+        """Return Galaxy's answer; raise `GalaxyError` for the errors in it. An account that was deleted since, with which
+        nobody could share a history any more (26.1), is left out."""
+        for _ in range(2):
+            answer: dict[str, Any] = self.galaxy.put(f"{self.path}/share_with_users", {
+                "user_ids": users, **({"share_option": SHARE_OPTIONS[how]} if how else {})}) or {}
+            errors = set(answer.get("errors") or [])
+            deleted = {email for email in self.users.values() if f"{email} is not a valid Galaxy user." in errors}
+            if not errors or not deleted or len(errors) > len(deleted):
+                break
+            users = [user for user in users if user not in deleted]
+        if errors:
+            raise NotShared(f"{self._name} is not shared: {' '.join(sorted(errors))}", errors)
+        return answer
+
+    def _make_importable(self, audience: Audience) -> None:
+        if audience.everybody and not self.status["published"]:
+            self.galaxy.put(f"{self.path}/publish")
+        elif audience.is_public and not self.status["importable"]:
+            self.galaxy.put(f"{self.path}/enable_link_access")
+
+    def check_stop(self, audience: Audience) -> None:
+        """Raise an error if it is not shared with a user of these: a mistyped address would leave the right one shared."""
+        unknown = self.missing_users(audience)
+        if unknown:
+            raise GalaxyError(f"{self._name} is not shared with {', '.join(unknown)}, so nothing was changed: it is shared "
+                              f"with {', '.join(self.users.values()) or 'no user'}")
+
+    def stop(self, audience: Audience) -> None:
+        """Share it with these no longer. Without its link it is not published either. Its datasets stay as they are."""
+        self.check_stop(audience)
+        gone = {self.id_of(user) for user in audience.users} - {None}
+        if gone:
+            self._put_users([email for one, email in self.users.items() if one not in gone], None)
+        if audience.everybody and self.status["published"]:
+            self.galaxy.put(f"{self.path}/unpublish")
+        if audience.link and self.status["importable"]:
+            self.galaxy.put(f"{self.path}/disable_link_access")
+        self.load()
+        left = self._split(audience)[0]
+        if left:
+            raise GalaxyError(f"{self._name} is still shared with {', '.join(left)}, although Galaxy refused nothing")
+
+    @property
+    def _name(self) -> str:
+        return f"{self.noun} {self.status['id']} ({self.status.get('title')})"
+
+
+class WorkflowSharing(Sharing):
+    """The sharing of one workflow."""
+
+    noun, page = "workflow", "/published/workflow?id="
+
+    def __init__(self, galaxy: Galaxy, workflow_id: str):
+        super().__init__(galaxy, f"workflows/{workflow_id}")
+
+    def share(self, audience: Audience) -> None:
+        """Share it with these, and leave those with whom it is shared; then read back whether it is so."""
+        missing, reason = self.missing_users(audience), "although Galaxy refused nothing"
+        if missing:
+            try:
+                self._put_users([*self.users.values(), *missing])
+            except NotShared as error:
+                reason = " ".join(error.reasons)    # the others are added all the same
+        self._make_importable(audience)
+        self.load()
+        is_so, left = self._split(audience)
+        if left:
+            raise GalaxyError(f"{self._name} is not shared with {', '.join(left)}: {reason}",
+                              SOME_FAILED if is_so else FAILED)
+
+
+class HistorySharing(Sharing):
+    """The sharing of one history."""
+
+    noun, page = "history", "/histories/view?id="
+
+    def __init__(self, galaxy: Galaxy, history_id: str):
+        super().__init__(galaxy, f"histories/{history_id}")
+        self._unchanged: list[str] = []     # private datasets that Galaxy left so, because the owner may not change them
 
     def private_datasets(self) -> list[dict[str, Any]]:
         """Its datasets that not everybody may read, without those whose permissions Galaxy does not tell this user."""
@@ -112,8 +227,6 @@ class HistorySharing:
                 if any(email.lower() not in re.split(r"[\s,]+", name) for name in names):
                     blocked.setdefault(email, []).append(str(dataset["name"]))
         return blocked
-
-    # ------------------------------------------------------------------------------------------------------------- share
 
     def check(self, audience: Audience, how: str | None) -> None:
         """Raise an error if it is clear before that it can't be shared with these."""
@@ -143,10 +256,7 @@ class HistorySharing:
         self.check(audience, how)
         if audience.users:
             self._share_with_users(audience, how)
-        if audience.everybody and not self.status["published"]:
-            self.galaxy.put(f"{self.path}/publish")
-        elif audience.is_public and not self.status["importable"]:
-            self.galaxy.put(f"{self.path}/enable_link_access")
+        self._make_importable(audience)
         if audience.is_public and how == "public":
             self._make_public()
         self.load()
@@ -179,8 +289,7 @@ class HistorySharing:
                                   f"--datasets=keep again. {error}", error.exit_code, status=error.status) from error
             raise
 
-    def _put_users(self, users: list[str], how: str | None) -> None:
-        """Let these users, by their e-mail addresses, and no others be those with whom it is shared."""
+    def _put_users(self, users: list[str], how: str | None = None) -> None:
         answer = self._ask_to_share(users, how if how == "keep" else None)
         extra = answer.get("extra") or {}
         if how in ("give", "public") and not extra.get("can_share", True):
@@ -194,21 +303,6 @@ class HistorySharing:
         if how != "keep":
             self._unchanged += names["cannot_change"]
         self.load()
-
-    def _ask_to_share(self, users: list[str], how: str | None) -> dict[str, Any]:
-        """Return Galaxy's answer; raise `GalaxyError` for the errors in it. An account that was deleted since, with which
-        nobody could share a history any more (26.1), is left out."""
-        for _ in range(2):
-            answer: dict[str, Any] = self.galaxy.put(f"{self.path}/share_with_users", {
-                "user_ids": users, **({"share_option": SHARE_OPTIONS[how]} if how else {})}) or {}
-            errors = set(answer.get("errors") or [])
-            deleted = {email for email in self.users.values() if f"{email} is not a valid Galaxy user." in errors}
-            if not errors or not deleted or len(errors) > len(deleted):
-                break
-            users = [user for user in users if user not in deleted]
-        if errors:
-            raise GalaxyError(f"{self._name} is not shared: {' '.join(sorted(errors))}")
-        return answer
 
     def _make_public(self) -> None:
         for dataset in self.private_datasets():
@@ -233,35 +327,6 @@ class HistorySharing:
                                                                  for user in audience.users))).items():
                 raise GalaxyError(f"{self._name} is shared with {email}, who can't read all of it: {_named(names)}: "
                                   "--datasets=give or --datasets=public lets them, --datasets=keep leaves it so")
-
-    # -------------------------------------------------------------------------------------------------------------- stop
-
-    def check_stop(self, audience: Audience) -> None:
-        """Raise an error if it is not shared with a user of these: a mistyped address would leave the right one shared."""
-        unknown = self.missing_users(audience)
-        if unknown:
-            raise GalaxyError(f"{self._name} is not shared with {', '.join(unknown)}, so nothing was changed: it is shared "
-                              f"with {', '.join(self.users.values()) or 'no user'}")
-
-    def stop(self, audience: Audience) -> None:
-        """Share it with these no longer. Without its link it is not published either. Its datasets stay as they are."""
-        self.check_stop(audience)
-        gone = {self.id_of(user) for user in audience.users} - {None}
-        if gone:
-            self._put_users([email for one, email in self.users.items() if one not in gone], None)
-        if audience.everybody and self.status["published"]:
-            self.galaxy.put(f"{self.path}/unpublish")
-        if audience.link and self.status["importable"]:
-            self.galaxy.put(f"{self.path}/disable_link_access")
-        self.load()
-        left = self._split(audience)[0]
-        if left:
-            raise GalaxyError(f"{self._name} is still shared with {', '.join(left)}, although Galaxy refused nothing")
-
-    @property
-    def _name(self) -> str:
-        return f"history {self.status['id']} ({self.status.get('title')})"
-
 
 def _named(names: list[str]) -> str:
     """Private datasets in words."""

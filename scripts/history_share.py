@@ -38,7 +38,7 @@ FIELDS = ["id", "name", "users", "link", "published", "address"]
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    audience, how, stop = parse_audience(args["WITH"]), args["--datasets"], args["--stop"]
+    audience, how, stop, dry_run = parse_audience(args["WITH"]), args["--datasets"], args["--stop"], args["--dry-run"]
     check_datasets_option(how, audience)
     if stop and how:
         raise GalaxyError("--datasets: --stop leaves datasets as they are, so it takes no --datasets", USAGE)
@@ -47,23 +47,13 @@ def main(argv=None):
 
     history = find_writable_history(galaxy, args["HISTORY"])
     sharing = HistorySharing(galaxy, history["id"])
-    users, status = list(sharing.users.values()), dict(sharing.status)
-    if not args["--dry-run"]:
-        (sharing.stop(audience) if stop else sharing.share(audience, how))
-        users, status = list(sharing.users.values()), sharing.status
-    elif stop:
-        sharing.check_stop(audience)
-        users = [user for user in users if sharing.id_of(user) not in map(sharing.id_of, audience.users)]
-        status["importable"] &= not audience.link
-        status["published"] &= not (audience.everybody or audience.link)
-    else:
+    row = sharing.preview(audience, stop)
+    if dry_run and not stop:
         sharing.check(audience, how)
-        users += sharing.missing_users(audience)
-        status["importable"] |= audience.is_public
-        status["published"] |= audience.everybody
-    show({"id": status["id"], "name": status["title"], "users": users, "link": status["importable"],
-          "published": status["published"], "address": sharing.address},
-         output["format"], output["fields"] or FIELDS, changed=not args["--dry-run"], upright=True)
+    elif not dry_run:
+        (sharing.stop(audience) if stop else sharing.share(audience, how))
+        row = sharing.row
+    show(row, output["format"], output["fields"] or FIELDS, changed=not dry_run, upright=True)
     return DONE
 
 

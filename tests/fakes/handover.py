@@ -11,7 +11,13 @@ ROUTES = """
     PUT link histories/(\\w+)/enable_link_access
     PUT no_link histories/(\\w+)/disable_link_access
     PUT publish histories/(\\w+)/publish
-    PUT unpublish histories/(\\w+)/unpublish"""
+    PUT unpublish histories/(\\w+)/unpublish
+    GET workflow_sharing workflows/(\\w+)/sharing
+    PUT workflow_share workflows/(\\w+)/share_with_users
+    PUT workflow_link workflows/(\\w+)/enable_link_access
+    PUT workflow_no_link workflows/(\\w+)/disable_link_access
+    PUT workflow_publish workflows/(\\w+)/publish
+    PUT workflow_unpublish workflows/(\\w+)/unpublish"""
 # How Galaxy 26.1 writes the parameters of a workflow's job, and of its rerun.
 WORKFLOW_PARAMS = {"__workflow_invocation_uuid__": '"u"', "flags": "[]", "operations":
                    '[{"__index__": 0, "column": "2", "default": null, "round": false}]'}
@@ -28,6 +34,7 @@ class Handover:
     rerun_state, resumed_state, remaps = "ok", "ok", True
     role = ""           # the users of the role that Galaxy made last
     deleted_users = ()  # the ids of accounts that were deleted; a history stays shared with them
+    workflow_status = None      # how the workflow is shared
 
     # ------------------------------------------------------------------------------------------------------ failed jobs
 
@@ -125,10 +132,7 @@ class Handover:
     def put_share(self, ask, body, which):
         """As Galaxy does it: one user that is not there, or one private dataset, and nothing is shared, status 200."""
         self.get_sharing(ask, body, which)
-        there = {one: email for one, email in COLLEAGUES.items() if one not in self.deleted_users}
-        ids = {**{email: one for one, email in there.items()}, **{one: one for one in there}}
-        errors = [f"{one} is not a valid Galaxy user." for one in body["user_ids"] if one.lower() not in ids]
-        users = [ids[one.lower()] for one in body["user_ids"] if one.lower() in ids]
+        users, errors = self._find_users(body["user_ids"])
         shared, option = self.histories[which]["sharing"], body.get("share_option")
         blocked, fixed = [], []
         for user, dataset in itertools.product([one for one in users if one not in shared["users"]], self._private(which)):
@@ -151,6 +155,42 @@ class Handover:
             shared["users"] = users
         extra = {"can_share": can_share, "can_change": blocked, "cannot_change": fixed, "accessible_count": 0}
         return {**self.get_sharing(ask, body, which), "errors": errors, "extra": extra}
+
+    def _find_users(self, typed):
+        """The ids of the users that there are, and the errors of the others."""
+        there = {one: email for one, email in COLLEAGUES.items() if one not in self.deleted_users}
+        ids = {**{email: one for one, email in there.items()}, **{one: one for one in there}}
+        return ([ids[one.lower()] for one in typed if one.lower() in ids],
+                [f"{one} is not a valid Galaxy user." for one in typed if one.lower() not in ids])
+
+    # As Galaxy does it: the users that there are take the place of the others, whatever is wrong with the rest.
+
+    def get_workflow_sharing(self, ask, body, which):
+        status = self.workflow_status = self.workflow_status or {"importable": False, "published": False, "users": []}
+        return {"id": which, "title": "Copy", "importable": status["importable"], "published": status["published"],
+                "users_shared_with": [{"id": one, "email": COLLEAGUES[one]} for one in status["users"]],
+                "username_and_slug": "u/me/w/copy" if status["users"] or status["importable"] else None}
+
+    def _set_workflow(self, ask, which, **changes):
+        self.get_workflow_sharing(ask, None, which)
+        self.workflow_status.update(changes)
+        return self.get_workflow_sharing(ask, None, which)
+
+    def put_workflow_share(self, ask, body, which):
+        users, errors = self._find_users(body["user_ids"])
+        return {**self._set_workflow(ask, which, users=users), "errors": errors, "extra": None}
+
+    def put_workflow_link(self, ask, body, which):
+        return self._set_workflow(ask, which, importable=True)
+
+    def put_workflow_no_link(self, ask, body, which):
+        return self._set_workflow(ask, which, importable=False, published=False)
+
+    def put_workflow_publish(self, ask, body, which):
+        return self._set_workflow(ask, which, importable=True, published=True)
+
+    def put_workflow_unpublish(self, ask, body, which):
+        return self._set_workflow(ask, which, published=False)
 
     def _set_sharing(self, ask, which, **changes):
         self.get_sharing(ask, None, which)

@@ -429,6 +429,13 @@ def history_share(galaxy, run):
 
 
 @job_of
+def workflow_share(galaxy, run):
+    assert run("--format=value", "--fields=users,link", KEY, galaxy.url, "Copy", "ann@example.org",
+               "link") == '["ann@example.org"]\ttrue\n'
+    assert galaxy.workflow_status == {"importable": True, "published": False, "users": ["00000000000000b1"]}
+
+
+@job_of
 def job_wait(galaxy, run):
     run_id = galaxy.create_invocation()
     job = next(iter(galaxy.runs[run_id]["made"]))

@@ -201,6 +201,25 @@ def test_a_history_is_shared_with_each_kind_and_read_as_the_other_user(person, a
     assert not reads(other, f"histories/{history}") and reads(friend, f"histories/{history}")
 
 
+def test_a_workflow_is_shared_and_read_as_the_other_user(person, workflow, server):
+    friend, other = Person(server), Person(server)
+
+    def shared(*words, status=0):
+        ended = person.run("workflow_share.py", "--format=json", person.key, person.url, workflow, *words)
+        assert ended.returncode == status, ended
+        return json.loads(ended.stdout) if not status else ended.stderr
+
+    assert shared(friend.email)["users"] == [friend.email] and reads(friend, f"workflows/{workflow}")
+    assert "nobody@nowhere.example is not a valid Galaxy user" in shared("nobody@nowhere.example", status=1)
+    assert reads(friend, f"workflows/{workflow}")       # Galaxy itself takes it from all that a request does not name
+    shared(other.email, "nobody@nowhere.example", status=3)
+    assert reads(other, f"workflows/{workflow}")
+    assert shared("link")["address"].startswith(f"{person.url}/u/") and reads(Person(server), f"workflows/{workflow}")
+    told = shared("--stop", "link", friend.email, other.email)
+    assert (told["users"], told["link"], told["published"]) == ([], False, False)
+    assert not reads(friend, f"workflows/{workflow}") and not reads(other, f"workflows/{workflow}")
+
+
 def test_a_refused_grant_takes_the_history_from_nobody(person, admin, server):
     friend = Person(server)
     history = person.new_history("theirs to manage")

@@ -1,4 +1,5 @@
-"""job_rerun.py and history_share.py against the fake Galaxy: what is done once, what is told, and what Galaxy then holds."""
+"""job_rerun.py, history_share.py and workflow_share.py against the fake Galaxy: what is done once, what is told, and what
+Galaxy then holds."""
 import json
 import os
 
@@ -6,9 +7,11 @@ import history_share
 import invocation_wait
 import job_rerun
 import pytest
+import workflow_share
 from fakes import KEY
 from fakes.galaxy import FakeGalaxy
 from fakes.handover import COLLEAGUES, MINE, SHARED
+from fakes.resources import WORKFLOW
 
 from common import DONE, FAILED, SOME_FAILED, STILL_RUNNING, USAGE, Galaxy
 from galaxy_api_scripts.checkpoint import Checkpoint, checkpoint_folder
@@ -505,3 +508,46 @@ def test_the_dry_run_of_sharing_changes_nothing(share, wire, history):
     assert share("--dry-run", history, ANN)["users"] == [ANN]
     assert share("--dry-run", history, "everybody")["published"]
     assert changes(wire) == []
+
+
+# ---------------------------------------------------------------------------------------------------- workflow_share.py
+
+@pytest.fixture
+def share_workflow(script, wire, capsys):
+    def call(*words, status=DONE, err=""):
+        assert script(workflow_share.main, "--format=json", KEY, wire.url, "Copy", *words) == status, capsys.readouterr()
+        return printed(capsys, err)
+    return call
+
+
+def test_a_workflow_is_shared_with_each_kind_and_others_stay(share_workflow, wire):
+    assert share_workflow(ANN)["users"] == [ANN]
+    assert share_workflow("-n", BOB, "everybody") == {"id": WORKFLOW, "name": "Copy", "users": [ANN, BOB], "link": True,
+                                                      "published": True, "address": f"{wire.url}/u/me/w/copy"}
+    assert share_workflow(BOB, "link")["users"] == [ANN, BOB]
+    assert share_workflow("everybody")["published"]
+    before = len(changes(wire))
+    assert share_workflow(ANN.upper(), BOB, "link", "everybody")["link"]
+    assert len(changes(wire)) == before         # it is so already
+    assert share_workflow("-n", "--stop", ANN, "link")["users"] == [BOB]
+    row = share_workflow("--stop", ANN, "link")
+    assert (row["users"], row["link"], row["published"]) == ([BOB], False, False)
+    share_workflow("--stop", ANN, status=FAILED, err=f"is not shared with {ANN}, so nothing was changed")
+
+
+def test_who_is_not_there_takes_a_workflow_from_nobody_and_is_told(share_workflow, wire):
+    """Galaxy shares it with the others, and takes it from all that the request does not name; status 200."""
+    share_workflow(ANN)
+    share_workflow("nobody@example.org", status=FAILED,
+                   err="is not shared with nobody@example.org: nobody@example.org is not a valid Galaxy user.")
+    share_workflow(BOB, "nobody@example.org", status=SOME_FAILED, err="is not shared with nobody@example.org: nobody@")
+    assert [COLLEAGUES[one] for one in wire.workflow_status["users"]] == [ANN, BOB]
+    wire.answers["PUT workflow_publish"] = (200, {})
+    share_workflow("everybody", status=FAILED, err="is not shared with everybody: although Galaxy refused nothing")
+    assert share_workflow("--stop", BOB)["users"] == [ANN]
+
+
+@pytest.mark.parametrize("line", [[], ["blah"], ["a@b", ""], ["a@b", "--fields=size"], ["a@b", "--datasets=give"]])
+def test_a_bad_line_shares_no_workflow(script, wire, line):
+    assert script(workflow_share.main, KEY, wire.url, "Copy", *line) == USAGE
+    assert wire.asked == []
