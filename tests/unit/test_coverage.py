@@ -29,6 +29,12 @@ def test_there_are_211_methods_and_190_commands(coverage):
     assert [len(set(names[peer]["names"])) for peer in coverage.PEERS] == [211, 190]
 
 
+def test_every_method_and_command_has_a_line(coverage):
+    names = {name for peer in coverage.load_names().values() for name in peer["names"]}
+    told = {name for entries in coverage.load_tables().values() for entry in entries for name in entry["for"]}
+    assert names - told == set()
+
+
 def test_each_entry_names_what_there_is_and_what_is_measured(coverage):
     names = {name for peer in coverage.load_names().values() for name in peer["names"]}
     for client, entries in coverage.load_tables().items():
