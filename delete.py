@@ -29,8 +29,8 @@ import sys
 from common import arguments, delete, guard_request, output_options, parse_payload, run
 
 # Of requests and answers where nothing, or not all, may have been deleted: routes/answers.py looks closer.
-DOUBTFUL = (r" False$|/tags/\S+ None$|'deleted': False|undelete.*'deleted': True|purge.*'purged': False|"
-            r"/(invocations|usage)/|'(errors|failed)': \[[^]]|_count': ")
+DOUBTFUL = (r" False$|/tags/\S+ None$|'deleted': False|undelete.*'deleted': True|/(invocations|usage)/|_count': |"
+            r"'(errors|failed)': \[[^]]|^(?!.*'purged': True).*('purge'|[?&]purge=)")
 
 
 def main(argv=None):

@@ -128,6 +128,22 @@ def not_deleted(change: Change) -> Told | None:
     return ("it is deleted, but not purged as asked", FAILED) if is_kept else None
 
 
+def purge_ignored(change: Change) -> Told | None:
+    """Galaxy reads no `purge` there."""
+    if not change.is_asked("purge"):
+        return None
+    kind = change.path.split("/")[-2]
+    other = f": create.py - /api/{kind}/ID/purge does that" if kind in ("roles", "groups") else ": Galaxy has no purge of it"
+    return f"it is deleted, but not purged{other}", FAILED
+
+
+def elements_not_purged(change: Change) -> Told | None:
+    is_collection = "/dataset_collections/" in change.path or change.given("type") == "dataset_collection"
+    if not is_collection or not change.is_asked("purge") or change.is_asked("recursive"):
+        return None
+    return "the collection is deleted, its datasets are not, nor purged: recursive:=true does that to them", FAILED
+
+
 def roles_not_set(change: Change) -> Told | None:
     """Roles that were asked for and are not among those of the answer: of a misspelt field, or none that Galaxy takes."""
     for name in change.data if isinstance(change.data, dict) else ():
@@ -153,7 +169,8 @@ def library_without_action(change: Change) -> Told | None:
     if not change.field("model_class") or change.given("action") or any(name.startswith("LIBRARY_") for name in fields):
         return None
     return (f"{few(fields)} did nothing, and everybody may see the library now: without action=set_permissions Galaxy takes "
-            "LIBRARY_ACCESS_in and its like alone, and removes all roles that these don't name", FAILED)
+            "LIBRARY_ACCESS_in and its like alone, and removes all roles that these don't name: library_permissions.py sets "
+            "roles, and reads them back", FAILED)
 
 
 def report_not_sent(change: Change) -> Told | None:
@@ -168,6 +185,8 @@ RULES: list[tuple[tuple[str, ...], str, Callable[[Change], Told | None]]] = [
     (("DELETE",), r"(invocations|usage)/\w+", invocation_not_cancelled),
     (("DELETE",), r"tags/[^/]+", tag_not_there),
     (("DELETE",), r"(histories|libraries|folders|datasets|users|contents(/\w+s)?)/\w+", not_deleted),
+    (("DELETE",), r"(workflows|pages|visualizations|roles|groups|folders|libraries|libraries/datasets)/\w+", purge_ignored),
+    (("DELETE",), r"contents(/\w+s)?/\w+", elements_not_purged),
     (("PUT",), r"histories/\w+/contents(/datasets)?/\w+", not_in_this_history),
     (("POST", "PUT"), r"libraries/\w+/permissions", library_without_action),
     (("POST", "PUT"), r"permissions", roles_not_set),

@@ -11,10 +11,13 @@ from common import STILL_RUNNING, USAGE, Answer, Galaxy, GalaxyError
 FAILURES = ("FAILURE", "REVOKED")       # a task that Galaxy does not know is PENDING
 ADDRESS = re.compile(r"/api/(tasks/(?P<task>[\w-]+)/(state|result)|(?P<stored>short_term_storage/[\w-]+)(/ready)?)/?")
 
+DATASET = re.compile(r"/(datasets|contents)/\w+/?$")
 
-def wait_for_answer(galaxy: Galaxy, answer: Any, timeout: float | None, needs_file: bool = False) -> str:
-    """Wait for the tasks and the file that an answer announces; returns the file's route, "" if there is none. Raises
-    `GalaxyError` if a task has failed, with STILL_RUNNING after `timeout` seconds, and if nothing is announced."""
+
+def wait_for_answer(galaxy: Galaxy, answer: Any, timeout: float | None, needs_file: bool = False, purged: str = "") -> str:
+    """Wait for the tasks and the file that an answer announces; returns the file's route, "" if there is none. The purge of
+    a dataset, at the address `purged`, is announced by status 202 alone. Raises `GalaxyError` if a task has failed, with
+    STILL_RUNNING after `timeout` seconds, and if nothing is announced."""
     tasks, stored = [*find_tasks(answer)], ""
     if isinstance(answer, dict) and answer.get("storage_request_id"):
         stored = f"short_term_storage/{answer['storage_request_id']}"
@@ -22,6 +25,9 @@ def wait_for_answer(galaxy: Galaxy, answer: Any, timeout: float | None, needs_fi
         raise GalaxyError("it is done, but the answer names no file that Galaxy makes, so --to has none to take")
     if answer is None and Answer.latest.status == 204:
         return ""       # it has ended already, as on a server without Celery
+    if DATASET.search(urlsplit(purged).path) and Answer.latest.status == 202:
+        wait_for_purge(galaxy, purged, timeout)
+        return ""
     if not tasks and not stored:
         raise GalaxyError("it is done, but the answer names no task to wait for: job_wait.py, dataset_wait.py and "
                           "invocation_wait.py wait for other things")
@@ -30,6 +36,16 @@ def wait_for_answer(galaxy: Galaxy, answer: Any, timeout: float | None, needs_fi
                           "wait for: look at what it is to change")
     wait(galaxy, [task["id"] for task in tasks], stored, timeout)
     return stored
+
+
+def wait_for_purge(galaxy: Galaxy, address: str, timeout: float | None) -> None:
+    """Wait until the dataset at an address is purged, which some servers let nobody do: then its task fails."""
+    if galaxy.get("configuration", {"keys": "allow_user_dataset_purge"}).get("allow_user_dataset_purge") is False:
+        raise GalaxyError("it is not purged: this server lets nobody purge datasets (allow_user_dataset_purge)")
+    for _ in galaxy.poll(timeout):
+        if galaxy.get(address.partition("?")[0]).get("purged"):
+            return
+    raise GalaxyError(f"not purged after {timeout:g} s: the server does that later", STILL_RUNNING)
 
 
 def wait_for_address(galaxy: Galaxy, timeout: float | None) -> None:

@@ -32,7 +32,8 @@ def prepare(args: dict[str, Any], method: str, data: Any = None, files: Iterable
         check_answer(method, address, data, answer)
         if args.get("--wait"):
             from galaxy_api_scripts.routes.tasks import wait_for_answer
-            stored = wait_for_answer(Galaxy(args["KEY"], args["URL"]), answer, timeout, needs_file=bool(args.get("--to")))
+            stored = wait_for_answer(Galaxy(args["KEY"], args["URL"]), answer, timeout, needs_file=bool(args.get("--to")),
+                                     purged=address if method == "DELETE" else "")
             if args.get("--to"):
                 save_answer(args, stored)
     return take_answer

@@ -70,6 +70,9 @@ def test_tasks_are_waited_for_and_those_that_fail_are_no_success(person, verb, t
     assert ended.returncode == 1 and "Galaxy keeps no record of task" in ended.stderr
     ended = verb("display.py", "tasks/00000000-0000-0000-0000-000000000000/state", "--wait", "--timeout=1")
     assert ended.returncode == 4 and "not done after 1 s (PENDING)" in ended.stderr
+    other = person.uploaded(history, tmp_path / "text")
+    done(person.run("delete.py", "--wait", person.key, f"{url}/datasets/{other}", "purge:=true"))
+    assert person.look(f"datasets/{other}")["purged"] and not person.look(f"datasets/{dataset}")["purged"]
     done(person.run("delete.py", "--wait", person.key, f"{url}/histories/{history}", "purge:=true"))
     assert person.look(f"datasets/{dataset}")["purged"]
 

@@ -188,6 +188,20 @@ def test_a_wait_for_nothing_is_told(script, galaxy, capsys, answer, code, told):
     assert told in capsys.readouterr().err
 
 
+def test_the_purge_of_a_dataset_is_waited_for(script, galaxy, clock, capsys):
+    looks = [{"id": "1", "purged": False}] * 2 + [{"id": "1", "purged": True}]
+    url = galaxy(**{"DELETE datasets/1": [(202, b"")], "GET datasets/1": looks,
+                    "GET configuration": [{"allow_user_dataset_purge": True}]}).replace("things", "datasets/1")
+    assert script(delete.main, "--wait", KEY, f"{url}?purge=true") == 0
+    assert galaxy.wire.count("GET dataset") == 3 and capsys.readouterr() == ("Response\n--------\n", "")
+
+
+def test_a_server_that_lets_nobody_purge_is_no_success(script, galaxy, capsys):
+    url = galaxy(**{"DELETE datasets/1": [(202, b"")], "GET configuration": [{"allow_user_dataset_purge": False}]})
+    assert script(delete.main, "--wait", KEY, url.replace("things", "datasets/1"), "purge:=true") == FAILED
+    assert "this server lets nobody purge datasets" in capsys.readouterr().err
+
+
 def test_display_waits_for_a_task_and_then_shows_how_it_ended(script, galaxy, capsys):
     galaxy(**{f"GET {STATE}": ["PENDING", "SUCCESS"]})
     assert script(display.main, "--wait", KEY, f"{galaxy.wire.url}/api/{STATE}") == 0
