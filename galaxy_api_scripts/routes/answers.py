@@ -148,7 +148,7 @@ def roles_not_set(change: Change) -> Told | None:
     """Roles that were asked for and are not among those of the answer: of a misspelt field, or none that Galaxy takes."""
     for name in change.data if isinstance(change.data, dict) else ():
         kind = re.sub(r"_ids(\[\])?$", "", name)
-        asked = change.data[name] if isinstance(change.data[name], list) else [change.data[name]]
+        asked = change.data[name] if isinstance(change.data[name], list) else str(change.data[name] or "").split(",")
         missing = [str(role) for role in asked if role and str(role) not in set_roles(change, kind)] if kind in ROLES else []
         if missing:
             return (f"{count(missing, 'role')} of {name} {'is' if len(missing) == 1 else 'are'} not set ({few(missing)}): "

@@ -98,6 +98,8 @@ DONE = [
     (update, "histories/1/share_with_users", ["user_ids:=[]"], SHARED),
     (update, "datasets/1/permissions", ['access_ids[]:=["a"]', 'manage_ids[]:=["a"]'], CHECKED),
     (create, "libraries/1/permissions", ["action=set_permissions", "access_ids[]=a"], ROLES),
+    (create, "libraries/1/permissions", ["action=set_permissions", "access_ids[]=a,b"],
+     {**ROLES, "access_library_role_list": [["me", "a"], ["you", "b"]]}),
     (create, "libraries/1/permissions", ['LIBRARY_ACCESS_in:=[1]'], LIBRARY),
     (create, "histories", ["name=x"], {"id": "1", "deleted": False, "purged": False}),
     (create, "tools", ["tool_id=cat1"], {"jobs": [{"id": "1"}], "errors": []}),
