@@ -315,6 +315,14 @@ def library_sync(galaxy, run):
 
 
 @job_of
+def library_list(galaxy, run):
+    library = galaxy.create_library("Lab")
+    galaxy.add(galaxy.add(library["root_folder_id"], "in"), "a.txt", b"abc")
+    assert run("--format=value", "--fields=name", KEY, galaxy.url) == "Lab\n"
+    assert run("-r", "--format=value", "--fields=path,file_size", KEY, galaxy.url, "Lab") == "in\t\nin/a.txt\t3\n"
+
+
+@job_of
 def library_permissions(galaxy, run):
     library, galaxy.users[KEY]["is_admin"] = galaxy.create_library("Lab"), True
     file = galaxy.add(library["root_folder_id"], "a.txt", b"abc")

@@ -123,6 +123,24 @@ def test_what_galaxy_would_do_in_silence_is_told_before(admin, place):
     assert rights(admin, path)["manage"] == [] and status(person, "GET", f"{path}/permissions") == 403
 
 
+def test_what_a_user_sees_is_listed(admin, place):
+    """To an administrator everything, to another one what is not kept from that user."""
+    run(admin, place, "--restrict", f"access={place.role.name}")
+    run(admin, place, "--path=incoming/a.txt", "--restrict", f"access={place.person.email}")
+    listed = ["library_list.py", "-r", "--format=value", "--fields=path,kind,state,file_size,public"]
+    expected = ["a.txt\tdataset\tok\t4\tfalse", "incoming\tfolder\t\t\t", "incoming/a.txt\tdataset\tok\t4\tfalse"]
+    for person in (admin, place.person):
+        assert person.value(*listed, person.key, person.url, place.id).splitlines() == expected
+    assert place.friend.value(*listed, place.friend.key, admin.url, place.id) == expected[1].rstrip()
+    ref, = admin.value("library_list.py", "--format=value", "--fields=ref", "--path=incoming", admin.key, admin.url,
+                       place.id).splitlines()
+    assert place.person.run("dataset_show.py", place.person.key, admin.url, ref).returncode == 0
+    names = [Person.value(one, "library_list.py", "--format=value", "--fields=id", one.key, one.url).splitlines()
+             for one in (place.friend, Person(admin))]
+    assert [place.id in ids for ids in names] == [True, False]
+    run(admin, place, "-r", "--public")
+
+
 def test_traps_of_galaxys_own_answers(admin, place):
     """Those for which the script sends what it sends."""
     path = f"libraries/{place.id}/permissions"

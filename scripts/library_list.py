@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""List the data libraries, or what is in one.
+
+Usage:
+  library_list.py [options] KEY URL [LIBRARY]
+
+Arguments:
+  KEY              your API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL              the server, or - to look it up
+  LIBRARY          the library's id or exact name, to list what is in it
+
+Options:
+  --path=PATH      what is in that folder of LIBRARY, names separated by /; by default in its root folder
+  -r, --recursive  what is in the folders there, too
+  --deleted        the libraries that are deleted, which administrators see
+  --format=FORMAT  table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
+  --fields=NAMES   only these fields, separated by commas
+  -h, --help       show this help
+  --version        show the version
+
+It lists what this key's user may see. public is whether everybody may; can_user_add, can_user_modify and can_user_manage are
+whether this user may, of an administrator always. Of what is in a library, ref (ldda:ID) is what other scripts take;
+file_size is in bytes; a dataset is public if everybody whom the library lets in may read it.
+  library_list.py --format=value --fields=name - -
+  library_list.py -r --path=runs/2026 - - "Sequencing core"
+All datasets of a folder, into a folder here:
+  library_list.py -r --format=value --fields=ref --path=runs - - Core | grep . | xargs dataset_download.py --to=here - -
+"""
+import sys
+
+from common import DONE, USAGE, Galaxy, GalaxyError, arguments, output_options, require_active_folder, run, show
+from galaxy_api_scripts.libraries.contents import FolderNotListed, find_folders, list_library, open_folder
+
+LIBRARIES = ["id", "name", "public", "can_user_add", "can_user_modify", "can_user_manage", "description"]
+CONTENTS = ["path", "kind", "id", "ref", "state", "extension", "file_size", "public"]
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    name, path, recursive, deleted = args["LIBRARY"], args["--path"], args["--recursive"], args["--deleted"]
+    if name is not None and not name.strip():
+        raise GalaxyError("LIBRARY is empty: is a variable unset?", USAGE)
+    if name is None and (recursive or path is not None):
+        raise GalaxyError(f"{'--recursive' if recursive else '--path'}: of which LIBRARY?", USAGE)
+    if name and deleted:
+        raise GalaxyError("--deleted lists libraries, so it takes no LIBRARY", USAGE)
+    output = output_options(args, CONTENTS if name else ())
+    galaxy = Galaxy(args["KEY"], args["URL"])
+
+    if galaxy.key:
+        galaxy.current_user()
+    if name is None:
+        rows = galaxy.get("libraries", {"deleted": str(deleted).lower()})
+        rows = sorted(rows, key=lambda library: (library["name"].casefold(), library["id"]))
+        show(({**dict.fromkeys(LIBRARIES), **library} for library in rows), output["format"], output["fields"] or LIBRARIES)
+        return DONE
+    library = galaxy.resolve("libraries", name)["id"]
+    root = require_active_folder(galaxy, library)
+    names = tuple(part for part in (path or "").split("/") if part)
+    folder = find_folder(galaxy, library, root, names)
+    show(iter_contents(galaxy, library, folder, "/".join(names), recursive), output["format"], output["fields"] or CONTENTS)
+    return DONE
+
+
+def find_folder(galaxy, library, root, names):
+    """Return the id of the folder at the path of `names`."""
+    if not names:
+        return root
+    try:
+        folder = find_folders(galaxy, "", root, [names]).get(names)
+        ids = [folder.id] if folder else []
+    except FolderNotListed:
+        ids = list_library(galaxy, library).folders.get("/".join(names), [])
+    if len(ids) != 1:
+        raise GalaxyError(f"--path: {len(ids) or 'no'} folders {'/'.join(names)!r} are in the library")
+    return ids[0]
+
+
+def iter_contents(galaxy, library, folder, path, recursive):
+    """Yield a row for each item of a folder, and if `recursive` of those below."""
+    start = f"{path}/" if path else ""
+    try:
+        items = open_folder(galaxy, folder).items
+    except FolderNotListed:
+        yield from iter_listing(list_library(galaxy, library), start, recursive)
+        return
+    for item in sorted(items, key=lambda item: (item["name"], item["id"])):
+        is_file = item["type"] == "file"
+        yield {"path": start + item["name"], "kind": "dataset" if is_file else "folder", "id": item["id"],
+               "ref": f"ldda:{item['ldda_id']}" if is_file else None, "state": item.get("state"),
+               "extension": item.get("file_ext"), "file_size": item.get("raw_size"), "public": item.get("is_unrestricted")}
+        if recursive and not is_file:
+            yield from iter_contents(galaxy, library, item["id"], start + item["name"], recursive)
+
+
+def iter_listing(listing, start, recursive):
+    """Yield a row for each item below `start` that the library's list has, which tells neither sizes nor states."""
+    for kind, ids_by_path in (("folder", listing.folders), ("dataset", listing.files)):
+        for path, ids in ids_by_path.items():
+            if path.startswith(start) and (recursive or "/" not in path[len(start):]):
+                yield from ({**dict.fromkeys(CONTENTS), "path": path, "kind": kind, "id": one,
+                             "ref": f"ld:{one}" if kind == "dataset" else None} for one in ids)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
