@@ -132,7 +132,8 @@ def guard_request(args: dict[str, Any], routes: Callable[[], Any], doubtful: str
     try:
         yield
         if Answer.latest.change and (after or re.search(doubtful, " ".join(map(str, [*request, *Answer.latest.change])))):
-            with contextlib.suppress(*[] if after else [ImportError]):
+            is_certain = re.search(r"^False$|'errors': \[[^]]", str(Answer.latest.change[-1]))
+            with contextlib.suppress(*[] if after or is_certain else [ImportError]):
                 (after or routes().prepare(args, *request))(*Answer.latest.change)
     except GalaxyError as error:
         if error.status in (400, 404):
@@ -1394,7 +1395,6 @@ def print_answer(answer: Any) -> None:
 def _print_lines(heading: list[Any], member: Any) -> None:
     """Print a heading and a list, or an object with its name first and without its url, each on a line of its own."""
     if isinstance(member, dict):
-        names = [name for name in dict.fromkeys(["name", *member]) if name != "url" and name in member]
-        member = [f"  {name}: {member[name]}" for name in names]
+        member = [f"  {name}: {member[name]}" for name in {"name": 0, **member} if name in member and name != "url"]
     for line in [*heading, *member]:
         print(_line(line))

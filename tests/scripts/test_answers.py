@@ -135,10 +135,16 @@ def test_a_purge_that_comes_later_is_a_success(script, loopback, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_verb_without_the_package_prints_the_answer_and_no_more(script, loopback, monkeypatch, capsys):
+@pytest.mark.parametrize("verb, path, words, answer, code", [
+    (delete, "jobs/1", [], False, FAILED), (delete, "datasets", [], {"errors": [{"error_message": "x"}]}, FAILED),
+    (delete, "users/1", ["purge:=true"], {"id": "1", "deleted": True, "purged": False}, 0),
+    (create, "libraries/1/permissions", ["action=set_permissions", "access_ids[]=a"], ROLES, 0)])
+def test_a_verb_without_the_package_tells_what_is_certain(script, loopback, monkeypatch, capsys, verb, path, words,
+                                                          answer, code):
     def missing():
         raise ModuleNotFoundError(name="galaxy_api_scripts")
-    monkeypatch.setattr(delete, "routes", missing)
-    loopback.will((200, False))
-    assert script(delete.main, KEY, f"{loopback.url}/api/jobs/1") == 0
-    assert capsys.readouterr() == ("Response\n--------\nFalse\n", "")
+    monkeypatch.setattr(verb, "routes", missing)
+    loopback.will((200, answer))
+    assert script(verb.main, KEY, f"{loopback.url}/api/{path}", *words) == code
+    out, err = capsys.readouterr()
+    assert out == f"Response\n--------\n{answer}\n" and ("folder galaxy_api_scripts is missing" in err) == (code == FAILED)
