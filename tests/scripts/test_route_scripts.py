@@ -63,7 +63,7 @@ Share this item.
 
 It may be shared.
 
-The answer may be 200 and nothing shared: look at its errors and can_share. history_share.py does.
+The answer may be 200 and nothing shared: update.py tells that. Others no longer share it then: history_share.py adds some.
 
 Who may: users
 
