@@ -297,6 +297,8 @@ class LibraryPermissions:
                 state[1:] = [{name: roles for name, roles in answers.get(item, wanted[0]).items() if name != ACCESS}]
                 answers.update(zip(items[1:], state[1:]))
         for item, old, new in zip(items, before, wanted):
+            if item not in answers and item not in failures:
+                continue        # it is so already: two items of one dataset
             try:
                 is_refused = item in failures and failures[item].status in ITEM_STATUSES
                 now = self._read_until(item, new, 0 if is_refused else SETTLE_SECONDS)
