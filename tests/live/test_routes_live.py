@@ -33,7 +33,7 @@ def test_an_operation_is_found_shown_and_sent(person, state):
     # Galaxy's answer is the new key, and the old one is no longer good.
     person.key = told(person, verb, person.key, f"{person.url}{address}", **state).split()[-1]
     assert person.look("users/current")["id"] == user
-    assert len(list(Path(state["XDG_STATE_HOME"], "galaxy-api-scripts", "routes").iterdir())) == 1
+    assert len(list(Path(state["XDG_STATE_HOME"], "galaxy-api-scripts", "routes").glob("*.json"))) == 1
 
 
 def test_every_operation_is_shown(person, operations, script, monkeypatch, capsys):
