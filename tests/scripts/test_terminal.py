@@ -9,6 +9,7 @@ import threading
 import pytest
 from fakes import KEY
 from fakes.galaxy import FakeGalaxy
+from fakes.library_rights import LAB
 from fakes.resources import WORKFLOW
 
 import common
@@ -104,6 +105,12 @@ def iter_lines(galaxy, folder):
     (folder / "in").mkdir()
     (folder / "in" / "bad\x1b[2J\u202e.txt").write_text("abc")
     yield "library_sync", [KEY, galaxy.url, HOSTILE, "in"]
+    galaxy.library_roles[LAB] = HOSTILE, "admin"
+    yield "library_list", [KEY, galaxy.url]
+    yield "library_list", ["-r", KEY, galaxy.url, HOSTILE]
+    yield "library_permissions", ["-r", "--restrict", KEY, galaxy.url, HOSTILE, f"access={LAB}"]
+    yield "library_permissions", ["-r", KEY, galaxy.url, HOSTILE, f"access-={HOSTILE}"]
+    yield "library_permissions", ["-r", KEY, galaxy.url, HOSTILE]
     yield "history_export", [KEY, galaxy.url, history, "nosuch/x.tgz"]
     with Ledger(str(folder / "x.ledger"), server=galaxy.url) as ledger:
         ledger.add("k" * 32, HOSTILE).save(state="failed", message=HOSTILE)
