@@ -30,7 +30,8 @@ import sys
 from common import arguments, guard_request, output_options, parse_payload, run, update
 
 # Of requests and answers where nothing, or not all, may have been changed: routes/answers.py looks closer.
-DOUBTFUL = r" (False|\[\]|\{\})$|'(errors|failed)': \[[^]]|'extra': \{|_count': |'(items|ids)': \[|/permissions\b"
+DOUBTFUL = (r" (False|\[\]|\{\})$|'(errors|failed)': \[[^]]|'extra': \{|_count': |'(items|ids)': \[|/permissions\b|"
+            r"^\w+ \{[^}]*'(deleted|visible|published|importable|archived)'")
 
 
 def main(argv=None):

@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from common import FAILED, SOME_FAILED, Answer, GalaxyError, shorten
 
+FLAGS = ("deleted", "visible", "published", "importable", "archived")
+TRUE, FALSE = ("true", "yes", "on", "1", "t", "y"), ("false", "no", "off", "0", "f", "n")
 MOST_TOLD = 3       # of what failed
 ID_FIELDS = ("items", "datasets", "ids", "item_ids", "notification_ids")        # of a payload for many things
 COUNTS = ("success_count", "updated_count", "success_item_count")
@@ -35,7 +37,7 @@ class Change(NamedTuple):
 
     def is_asked(self, name: str) -> bool:
         """Whether it is asked for with true."""
-        return str(self.given(name)).lower() in ("true", "yes", "on", "1", "t", "y")
+        return str(self.given(name)).lower() in TRUE
 
     def field(self, name: str) -> Any:
         """The value of a field of the answer."""
@@ -128,6 +130,18 @@ def not_deleted(change: Change) -> Told | None:
     return ("it is deleted, but not purged as asked", FAILED) if is_kept else None
 
 
+def flags_not_set(change: Change) -> Told | None:
+    """A flag that Galaxy does not set there, or not for that thing; datasets brought back without their contents."""
+    answers = change.answer if isinstance(change.answer, list) else [change.answer]
+    things = [one for one in answers if isinstance(one, dict)]
+    asked = {name: change.is_asked(name) for name in FLAGS if str(change.given(name)).lower() in TRUE + FALSE}
+    told = [f"{name} is {str(one[name]).lower()} as before" for one in things for name, value in asked.items()
+            if one.get(name) is (not value)]
+    told += ["it is purged, and its contents don't come back" for one in things
+             if asked.get("deleted") is False and one.get("purged") is True]
+    return (f"not done: {few(told)}", SOME_FAILED if len(told) < len(things) else FAILED) if told else None
+
+
 def purge_ignored(change: Change) -> Told | None:
     """Galaxy reads no `purge` there."""
     if not change.is_asked("purge"):
@@ -181,6 +195,7 @@ def report_not_sent(change: Change) -> Told | None:
 SHARED = "(histories|workflows|pages|visualizations)"
 RULES: list[tuple[tuple[str, ...], str, Callable[[Change], Told | None]]] = [
     (("PUT",), rf"{SHARED}/\w+/share_with_users", sharing),
+    (("PUT", "PATCH"), r".*", flags_not_set),
     (("DELETE",), r"jobs/\w+", job_not_cancelled),
     (("DELETE",), r"(invocations|usage)/\w+", invocation_not_cancelled),
     (("DELETE",), r"tags/[^/]+", tag_not_there),

@@ -34,6 +34,12 @@ def test_what_galaxy_did_not_do_is_no_success(person, server, weather, admin, tm
     told(other.run("delete.py", other.key, f"{api}/datasets", f"datasets:={theirs}"), 1, "nothing was done: HistoryDataset")
     assert not person.look(f"datasets/{mine}")["deleted"]
 
+    workflow = person.asked("POST", "workflows", json={"workflow": {
+        "a_galaxy_workflow": "true", "format-version": "0.1", "annotation": "", "name": "x", "steps": {}}})["id"]
+    told(run("update.py", f"workflows/{workflow}", "deleted:=true"), 1, "not done: deleted is false as before")
+    assert not person.look(f"workflows/{workflow}")["deleted"]
+    told(run("delete.py", f"workflows/{workflow}", "purge:=true"), 1, "not purged: Galaxy has no purge of it")
+
     share = f"histories/{elsewhere}/share_with_users"
     told(run("update.py", share, f'user_ids:=["{other.email}"]'), 1, "not shared: You cannot share an empty")
     share = f"histories/{history}/share_with_users"
