@@ -124,21 +124,20 @@ def _change(method: str, api_key: str, url: str, data: Any, return_formatted: bo
 
 
 @contextlib.contextmanager
-def guard_request(args: dict[str, Any], routes: Callable[[], Any], doubtful: str, *request: Any) -> Iterator[None]:
-    """Around a verb's request (method, payload, files): check it with `--check`, explain a refusal, look closer at an answer
-    in which `doubtful` is found, wait. `routes()` loads what knows how, for these cases alone, and where it is installed."""
+def guard_request(args: dict[str, Any], load_extras: Callable[[], Any], *request: Any) -> Iterator[None]:
+    """Around a verb's request (method, payload, files): `--check` it, explain a refusal, look closer at a DOUBTFUL answer,
+    `--wait`. `load_extras()` returns the module that knows how, as `display.py` does; it is called in these cases alone."""
     takes_more = os.environ.get("GALAXY_CHECK") == "1" or any(map(args.get, ("--check", "--wait", "--timeout", "--to")))
-    after, Answer.latest.change = routes().prepare(args, *request) if takes_more else None, ()
+    take_answer, Answer.latest.change = load_extras().prepare(args, *request) if takes_more else None, ()
     try:
         yield
-        if Answer.latest.change and (after or re.search(doubtful, " ".join(map(str, [*request, *Answer.latest.change])))):
-            is_certain = re.search(r"^False$|'errors': \[[^]]", str(Answer.latest.change[-1]))
-            with contextlib.suppress(*[] if after or is_certain else [ImportError]):
-                (after or routes().prepare(args, *request))(*Answer.latest.change)
+        if (change := Answer.latest.change) and (take_answer or DOUBTFUL.search(" ".join(map(str, [*request, *change])))):
+            has_failed = re.search(r"^False$|'errors': \[[^]]", str(change[-1]))     # certainly, also without the package
+            with contextlib.suppress(*[] if take_answer or has_failed else [ImportError]):
+                (take_answer or load_extras().prepare(args, *request))(*change)
     except GalaxyError as error:
-        if error.status in (400, 404):
-            with contextlib.suppress(ImportError):
-                routes().explain_refusal(error, args["KEY"], args["URL"], *request)
+        with contextlib.suppress(ImportError):
+            load_extras().explain_refusal(error, args["KEY"], args["URL"], *request)
         raise
 
 
@@ -441,7 +440,6 @@ def read_json(name: str, text: str | None = None) -> Any:
 # ------------------------------------------------------------------------------------------------------------- Galaxy
 
 ONE_SHOT, UNATTENDED = 10, 600      # seconds of asking again: a person may have mistyped a port; a restart takes minutes
-
 # The size of a page (Galaxy 26.1 gives at most 100 invocations), and an order that misses nothing while things are added.
 MOST_PAGES = 500        # of a list without a limit
 PAGING: dict[str, dict[str, Any]] = {
@@ -680,6 +678,11 @@ class Answer(dict[str, Any]):
 # A POST to these makes things, and is answered by their ids; others may be answered by a tool's id, true, an empty list.
 MAKING_ROUTES = re.compile(r"[^?]*/api/((histories|libraries)(/\w+/contents)?|workflows(/\w+/invocations)?|folders/\w+"
                            r"|dataset_collections)/?(\?|$)")
+# What, in a request and its answer as Python prints them, may mean that nothing, or not all, was done.
+DOUBTFUL = re.compile(r"'(errors|failed)': \[[^]]|'danger'|'extra': \{|_count': | (False|\[\]|\{\})$|/tags/\S+ None$|"
+                      r"/permissions\b|'(items|ids)': \[|^DELETE .*('deleted': False|/(invocations|usage)/)|"
+                      r"undelete.*'deleted': True|^(?!.*'purged': True).*('purge'|[?&]purge=)|"
+                      r"^\w+ \{[^}]*'(deleted|visible|published|importable|archived)'")
 
 
 def says_nothing(answer: Any) -> bool:
@@ -885,9 +888,8 @@ def no_answer_error(request: str, method: str, error: Any) -> GalaxyError:
     size = _body_size(error.request)
     if "MiB" in size and not isinstance(error, requests.exceptions.Timeout):    # more than nginx takes by default
         text += f" (a proxy before Galaxy may refuse a body of {size})"
-    if method in IDEMPOTENT_METHODS:
-        return GalaxyError(f"{text}: try again later", TRY_LATER)
-    return GalaxyError(f"{text}: {MAY_HAVE_ACTED}", TRY_LATER, lost=True)
+    lost = method not in IDEMPOTENT_METHODS
+    return GalaxyError(f"{text}: {MAY_HAVE_ACTED if lost else 'try again later'}", TRY_LATER, lost=lost)
 
 
 def error_from_response(request: str, response: requests.Response, base: str) -> GalaxyError:
@@ -973,10 +975,8 @@ def page_title(text: str) -> str:
 def error_details(body: str) -> tuple[str, list[str], int | None]:
     """Return an answer's message, its findings on parts of the payload (`place: message`), and Galaxy's `err_code`."""
     answer = _parse_or_text(body)
-    if isinstance(answer, str) and answer == body:      # not JSON
-        return page_title(body) or ("" if "<" in body[:200] else shorten(body)), [], None
     if not isinstance(answer, dict):
-        return shorten(str(answer)), [], None
+        return shorten(page_title(body) or body * ("<" not in body[:200]) if answer is body else str(answer)), [], None
     message, errors = answer.get("err_msg") or answer.get("detail") or "", answer.get("validation_errors") or []
     if isinstance(message, list):      # FastAPI's own form, as the upload routes answer
         message, errors = "", message

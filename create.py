@@ -33,25 +33,23 @@ import sys
 
 from common import arguments, guard_request, output_options, parse_payload, run, submit
 
-# Of requests and answers where nothing, or not all, may have been done: routes/answers.py looks closer.
-DOUBTFUL = r"'(errors|failed)': \[[^]]|'danger'|/permissions\b"
-
 
 def main(argv=None):
     args = arguments(__doc__, argv)
-    data, dry_run, files = parse_payload(args["NAME=VALUE"]), args["--dry-run"], {}
-    payload = data
+    data, dry_run = parse_payload(args["NAME=VALUE"]), args["--dry-run"]
+    payload, files = data, {}
     if args["--file"]:
         from galaxy_api_scripts.datasets.multipart import make_form
         form = make_form(data, args["--file"], "--file")
         files = {file.name: f"@{file.path}" for file in form.files}
         payload = {**data, **files} if dry_run else form
-    with guard_request(args, routes, DOUBTFUL, "POST", data, files):
-        submit(args["KEY"], args["URL"], payload, return_formatted=args["--to"] != "-", dry_run=dry_run,
-               **output_options(args))
+    with guard_request(args, load_extras, "POST", data, files):
+        is_printed = args["--to"] != "-"        # with --to=- the file alone goes to standard output
+        submit(args["KEY"], args["URL"], payload, is_printed, dry_run=dry_run, **output_options(args))
 
 
-def routes():
+def load_extras():
+    """Return the module that knows --check, --wait, --to, refusals and doubtful answers; a plain line needs none of it."""
     from galaxy_api_scripts.routes import verbs
     return verbs
 

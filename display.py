@@ -33,7 +33,7 @@ import sys
 
 from common import arguments, display, guard_request, int_option, output_options, print_members, run, show
 
-# These answer with an object that holds a list: see routes/pages.py.
+# Addresses that answer with an object that holds a list: see galaxy_api_scripts/routes/pages.py.
 LISTS_IN_OBJECTS = re.compile(r"/(folders/\w+/contents|wes/v1/runs(/\w+/tasks)?)/?(\?|$)|"
                               r"/datasets/\w+\?.*provider=|/repositories/?\?.*page")
 
@@ -41,16 +41,17 @@ LISTS_IN_OBJECTS = re.compile(r"/(folders/\w+/contents|wes/v1/runs(/\w+/tasks)?)
 def main(argv=None):
     args = arguments(__doc__, argv)
     limit = int_option(args, "--limit", least=1)
-    with guard_request(args, routes, "", "GET"):
+    with guard_request(args, load_extras, "GET"):
         if args["--to"]:
-            routes().save_answer(args)
+            load_extras().save_answer(args)
         elif (args["--all"] or limit) and LISTS_IN_OBJECTS.search(args["URL"]):
-            show(routes().object_pages(args, limit), plain=print_members, **output_options(args))
+            show(load_extras().object_pages(args, limit), plain=print_members, **output_options(args))
         else:
             display(args["KEY"], args["URL"], all_pages=args["--all"], limit=limit, **output_options(args))
 
 
-def routes():
+def load_extras():
+    """Return the module that knows --check, --wait, --to, lists in objects and refusals; a plain line needs none of it."""
     from galaxy_api_scripts.routes import verbs
     return verbs
 

@@ -54,9 +54,10 @@ def check_options(args: dict[str, Any], method: str, timeout: int | None) -> Non
 
 
 def explain_refusal(error: GalaxyError, *request: Any) -> None:
-    """Add to Galaxy's refusal what is wrong with the request, where a description of the server is kept."""
-    from galaxy_api_scripts.routes import check
-    check.explain_refusal(error, *request)
+    """Add to Galaxy's refusal (400, 404) what is wrong with the request, where a description of the server is kept."""
+    if error.status in (400, 404):
+        from galaxy_api_scripts.routes import check
+        check.explain_refusal(error, *request)
 
 
 def object_pages(args: dict[str, Any], limit: int | None) -> Iterator[Any]:

@@ -134,7 +134,7 @@ def test_what_was_done_is_a_success(script, loopback, capsys, verb, address, wor
     (delete, "histories/1", ["purge:=true"], {"id": "1", "deleted": True, "purged": True}),
     (delete, "jobs/1", [], True)])
 def test_a_plain_line_loads_nothing_that_looks_closer(script, loopback, monkeypatch, verb, address, words, answer):
-    monkeypatch.setattr(verb, "routes", lambda: pytest.fail("it is loaded"))
+    monkeypatch.setattr(verb, "load_extras", lambda: pytest.fail("it is loaded"))
     loopback.will((200, answer))
     assert script(verb.main, KEY, f"{loopback.url}/api/{address}", *words) == 0
 
@@ -154,7 +154,7 @@ def test_a_verb_without_the_package_tells_what_is_certain(script, loopback, monk
                                                           answer, code):
     def missing():
         raise ModuleNotFoundError(name="galaxy_api_scripts")
-    monkeypatch.setattr(verb, "routes", missing)
+    monkeypatch.setattr(verb, "load_extras", missing)
     loopback.will((200, answer))
     assert script(verb.main, KEY, f"{loopback.url}/api/{path}", *words) == code
     out, err = capsys.readouterr()

@@ -280,7 +280,7 @@ def test_display_runs_with_docopt_0_6(loopback, tmp_path):
     (tmp_path / "docopt.py").write_text(
         "class DocoptExit(SystemExit): pass\n"
         "def docopt(doc, argv=None, help=True, version=None, options_first=False):\n"
-        "    names = ['--all', '--limit', '--format', '--fields', '--check']\n"
+        "    names = ['--all', '--limit', '--format', '--fields', '--to']\n"
         "    return dict.fromkeys(names) | {'KEY': argv[0], 'URL': argv[1]}\n")
     loopback.will((200, "1.0"))
     result = process("display.py", KEY, f"{loopback.url}/api/x", PYTHONPATH=str(tmp_path))
