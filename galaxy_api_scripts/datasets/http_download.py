@@ -8,6 +8,7 @@ import re
 import stat
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,12 +110,14 @@ def write_to_stdout(galaxy: Galaxy, route: str, expected: ExpectedFile = Expecte
     offset = 0
     with galaxy.request("GET", route, stream=True, allow_other_host=True, headers={"Accept-Encoding": "identity"}) as answer:
         require_answer_of(expected, answer, "standard output")
-        read = getattr(answer.raw, "read1", answer.raw.read)        # as in `_Download.fetch_rest`
+        if answer.status_code == 206:
+            raise GalaxyError(f"{answer.url}: the answer is a part alone (206), and all was asked for")
+        body = Body(answer)
         try:
-            while chunk := read(CHUNK_SIZE, decode_content=True):
+            while chunk := body.read(CHUNK_SIZE):
                 sys.stdout.buffer.write(chunk)
                 offset += len(chunk)
-            broken = offset < int(answer.headers.get("Content-Length", 0))      # urllib3 1 does not tell a cut from an end
+            broken = offset < body.size     # urllib3 1 does not tell a cut from an end
         except (requests.RequestException, HTTPError):
             broken = True
     sys.stdout.buffer.flush()
@@ -131,7 +134,11 @@ def require_answer_of(expected: ExpectedFile, answer: requests.Response, label: 
         raise GalaxyError(f"{answer.url}: the answer is a page: a proxy answers for Galaxy, see what it wants")
     if answer.status_code == 204:
         raise GalaxyError(f"{answer.url}: there is nothing (204)")
-    is_measured = "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
+    coding = answer.headers.get("Content-Encoding", "").lower()
+    if coding not in ("", "identity", "gzip"):
+        raise GalaxyError(f"{answer.url}: the answer is packed by {coding}, and identity was asked for")
+    is_chunked = answer.headers.get("Transfer-Encoding", "").lower() == "chunked"
+    is_measured = is_chunked or answer.headers.get("Content-Length", "").isdecimal()
     if expected.needs_length and not is_measured:
         raise GalaxyError(f"{answer.url}: the answer does not say how long it is, so nobody can tell whether it is whole")
 
@@ -142,6 +149,43 @@ def _mode(name: str, folder: int) -> int:
         return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
     except FileNotFoundError:
         return 0
+
+
+class Body:
+    """The bytes of an answer as they come. One that a proxy packed, unasked, is unpacked here: urllib3 takes a cut within the
+    packed bytes for their end."""
+
+    def __init__(self, answer: requests.Response):
+        # `read1` hands over what has come; urllib3 1 has none, and waits for a whole chunk.
+        self._read = getattr(answer.raw, "read1", answer.raw.read)
+        self.is_packed = answer.headers.get("Content-Encoding", "").lower() == "gzip"
+        self.member, self.is_begun, self.url = zlib.decompressobj(31), False, answer.url
+        length = answer.headers.get("Content-Length", "")
+        self.size = int(length) if length.isdecimal() and not self.is_packed else -1    # -1: unknown before the end
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, made of at most `size` that came; b"" at the end. Raises `GalaxyError` for packed ones that are
+        broken or, with TRY_LATER, end too early."""
+        while chunk := self._read(size, decode_content=False):
+            content = self.unpack(chunk) if self.is_packed else chunk
+            if content:
+                return bytes(content)
+        if self.is_begun and not self.member.eof:
+            raise GalaxyError(f"{self.url}: the connection broke before the packed answer was whole", TRY_LATER)
+        return b""
+
+    def unpack(self, chunk: bytes) -> bytes:
+        content = b""
+        while chunk.strip(b"\0") if self.member.eof else chunk:     # they may fill up the space behind a member
+            if self.member.eof:
+                self.member = zlib.decompressobj(31)
+            self.is_begun = True
+            try:
+                content += self.member.decompress(chunk)
+            except zlib.error:
+                raise GalaxyError(f"{self.url}: the answer's compression is broken") from None
+            chunk = self.member.unused_data
+        return content
 
 
 class _Download:
@@ -180,10 +224,8 @@ class _Download:
                 if size is None:
                     raise GalaxyError(f"{self.galaxy.base} has another now, or can't go on where it was", TRY_LATER)
                 self.hash_earlier_bytes()
-                # `read1` hands over what has come; urllib3 1 has none, and waits for a whole chunk.
-                read = getattr(answer.raw, "read1", answer.raw.read)
-                limit = current_rate_limit()
-                while chunk := read(limit.slice_size(CHUNK_SIZE), decode_content=True):
+                body, limit = Body(answer), current_rate_limit()
+                while chunk := body.read(limit.slice_size(CHUNK_SIZE)):
                     self.store(chunk)
                     limit.take(len(chunk))
             if self.offset < size:      # urllib3 1 does not tell a cut from an end
@@ -231,7 +273,8 @@ class _Download:
         """How many bytes the file has in all, -1 if that is unknown; None if the rest in `answer` does not continue the
         bytes here, so that the file starts over."""
         require_answer_of(self.expected, answer, self.label)
-        etag = answer.headers.get("ETag", "")
+        body = Body(answer)
+        etag = "" if body.is_packed else answer.headers.get("ETag", "")     # the place in packed bytes is another one
         if answer.status_code == 206:
             content_range = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
             is_same_file = etag and etag == self.checkpoint.data.get("etag")
@@ -243,8 +286,7 @@ class _Download:
             return None
         self.start_over()
         self.checkpoint.save(durably=True, etag=etag, modified=_last_modified(answer))
-        length = answer.headers.get("Content-Length", "")
-        return int(length) if length.isdecimal() else -1
+        return body.size
 
     def hash_earlier_bytes(self) -> None:
         """Hash the bytes that an earlier process fetched."""

@@ -1,5 +1,6 @@
 """display.py --to, --wait of the verbs, and the pages of lists that are in objects."""
 import functools
+import gzip
 import json
 import os
 import re
@@ -77,6 +78,61 @@ def test_an_answer_that_has_no_length_is_no_success(script, loopback, tmp_path, 
     loopback.will(reply)
     assert script(display.main, f"--to={tmp_path}/x", KEY, f"{loopback.url}/api/datasets/1/display") == FAILED
     assert "does not say how long it is" in capsys.readouterr().err and not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("to", ["x", "-"])
+@pytest.mark.parametrize("content, packed", [
+    (b"x", gzip.compress(b"x")), (CONTENT, gzip.compress(CONTENT)),     # more bytes than unpacked
+    (bytes(10**5), gzip.compress(bytes(10**5), 0)), (b"one two", gzip.compress(b"one ") + gzip.compress(b"two") + bytes(99)),
+    (b"", b"")])
+def test_an_answer_that_a_proxy_packed_comes_unpacked(script, loopback, tmp_path, monkeypatch, capfdbinary, content, packed, to):
+    monkeypatch.setattr(http_download, "CHUNK_SIZE", 4096)
+    monkeypatch.chdir(tmp_path)
+    loopback.will((200, packed, {"Content-Encoding": "gzip", "ETag": "1"}))
+    assert script(display.main, f"--to={to}", KEY, f"{loopback.url}/api/jobs/1/stdout") == 0
+    out, err = capfdbinary.readouterr()
+    assert (out if to == "-" else (tmp_path / "x").read_bytes()) == content and err == b""
+
+
+@pytest.mark.parametrize("to", ["x", "-"])
+@pytest.mark.parametrize("status, body, headers, code, told", [
+    (200, gzip.compress(CONTENT)[:-4000], {"Content-Encoding": "gzip"}, TRY_LATER, "before the packed answer was whole"),
+    (200, CONTENT, {"Content-Encoding": "gzip"}, FAILED, "the answer's compression is broken"),
+    (200, CONTENT, {"Content-Encoding": "br"}, FAILED, "the answer is packed by br"),
+    (200, CONTENT, {"Content-Length": "all"}, FAILED, "does not say how long it is"),
+    (200, CONTENT, {"Transfer-Encoding": "none", "Content-Length": ""}, FAILED, "does not say how long it is"),
+    (206, CONTENT, {"Content-Range": "bytes 0-9/9999999", "Content-Encoding": "gzip"}, None, "206| has another now")])
+def test_an_answer_whose_end_nobody_can_tell_is_no_success(script, loopback, tmp_path, monkeypatch, capfdbinary, status, body,
+                                                           headers, code, told, to):
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    monkeypatch.chdir(tmp_path)
+
+    def reply(handler):
+        handler.replied = handler.close_connection = True
+        handler.send_response_only(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(body)
+    loopback.will(reply)
+    assert script(display.main, f"--to={to}", KEY, f"{loopback.url}/api/jobs/1/stdout") == (
+        code or (FAILED if to == "-" else TRY_LATER))
+    err = capfdbinary.readouterr().err.decode()
+    assert re.search(told, err) and err.count("\n") == 1 and not (tmp_path / "x").exists()
+
+
+def test_a_place_in_packed_bytes_is_none_in_the_file(script, loopback, tmp_path, monkeypatch):
+    """So a download that was cut off starts over, even if the server goes on behind the bytes that were unpacked."""
+    monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
+    packed, headers = gzip.compress(CONTENT, 0), {"Content-Encoding": "gzip", "ETag": "1"}
+
+    def reply(handler):
+        handler.close_connection = True
+        handler.reply(200, packed, headers, upto=60_000)
+    loopback.will(reply, (200, CONTENT, {"ETag": "1"}))
+    line = [display.main, f"--to={tmp_path}/x", KEY, f"{loopback.url}/api/jobs/1/stdout"]
+    assert script(*line) == TRY_LATER and script(*line) == 0
+    assert (tmp_path / "x").read_bytes() == CONTENT and "Range" not in loopback.asked[-1].headers
 
 
 def test_standard_output_gets_the_bytes(script, file, capfdbinary):
