@@ -152,8 +152,8 @@ def _mode(name: str, folder: int) -> int:
 
 
 class Body:
-    """The bytes of an answer as they come. One that a proxy packed, unasked, is unpacked here: urllib3 takes a cut within the
-    packed bytes for their end."""
+    """The bytes of an answer as they come. One that a proxy packed, unasked, is unpacked here: urllib3 takes a cut within
+    the packed bytes for their end."""
 
     def __init__(self, answer: requests.Response):
         # `read1` hands over what has come; urllib3 1 has none, and waits for a whole chunk.

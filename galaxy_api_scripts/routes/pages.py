@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from common import Answer, Galaxy, GalaxyError, int_option
+from common import MOST_PAGES, Answer, Galaxy, GalaxyError, int_option
 
 
 class Kind(NamedTuple):
@@ -41,34 +41,53 @@ def all_members(galaxy: Galaxy, limit: int | None) -> Iterator[Any]:
     query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
     size = int_option(query, kind.size, 1) if kind.size in query else min(kind.most, limit or kind.most)
     query[kind.size] = str(size)
-    known, tokens = set[str](), set[str]()
-    while True:
+    known, steps, count = set[str](), set[str](), 0
+    for _ in range(max(MOST_PAGES, limit or 0)):
         answer = galaxy.get(parts._replace(query="").geturl(), query)
         members = answer.get(kind.members) if isinstance(answer, dict) else None
         if not isinstance(members, list):
             raise GalaxyError(f"{Answer.latest.line}: the answer has no list {kind.members!r}")
+        before = count
         for member in members:
-            name = str(member.get("id") or member.get("run_id") or "") if isinstance(member, dict) else ""
+            name = member_name(member)
             if not name or name not in known:       # a folder's page may hold some of later ones (26.1)
                 known.add(name)
+                count += 1
                 yield member
-        if kind.step == "page_token":
-            step = answer.get("next_page_token") or ""
-            if step in tokens:
-                raise GalaxyError(f"{Answer.latest.line}: {len(known)} members, and no end of the list")
-            tokens.add(step)
-        else:
-            step = next_step(kind, query, size or 1, answer, len(members))
-        if not step:
+        step, total = next_step(kind, query, size or 1, answer, len(members)), total_of(kind, answer)
+        if not step or (total is not None and members and count == before):     # in a folder, all may have come already
+            if total is not None and kind.step not in parts.query and count < total:
+                raise GalaxyError(f"{Answer.latest.line}: {count} members came, and the answer counts {total}: the list may "
+                                  "have changed meanwhile, so try again")
             return
+        steps.add(query.get(kind.step, ""))
+        if step in steps:
+            break
         query[kind.step] = step
+    raise GalaxyError(f"{Answer.latest.line}: {count} members, and no end of the list: is it that long? --limit=N takes N")
+
+
+def member_name(member: Any) -> str:
+    """The id of a member, "" if it has none."""
+    return str(member.get("id") or member.get("run_id") or "") if isinstance(member, dict) else ""
+
+
+def total_of(kind: Kind, answer: dict[str, Any]) -> int | None:
+    """How many members the list has, as the answer says; None if it does not."""
+    about = answer.get("metadata") or answer
+    total = about.get("total_results" if kind.step == "page" else "total_rows") if isinstance(about, dict) else None
+    return int(total) if str(total).isdecimal() else None
 
 
 def next_step(kind: Kind, query: dict[str, str], size: int, answer: dict[str, Any], count: int) -> str:
-    """The offset, or the number, of the page behind `answer`, that of `query` with `count` members; "" if there is none."""
+    """The token, the offset, or the number, of the page behind `answer`, that of `query` with `count` members; "" if there
+    is none."""
+    if kind.step == "page_token":
+        return str(answer.get("next_page_token") or "")
     first = int(kind.step == "page")
     number = (int_option(query, kind.step) if kind.step in query else first) or 0
-    done = number * size if first else number + size
-    total = (answer.get("metadata") or answer).get("total_results" if first else "total_rows")
+    # A server that gives fewer than asked for goes on behind these.
+    done = number * size if first else number + (min(count, size) or size)
+    total = total_of(kind, answer)
     is_last = count < size if total is None else done >= total
     return "" if is_last else str(number + 1 if first else done)

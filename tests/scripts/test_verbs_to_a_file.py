@@ -15,6 +15,7 @@ import display
 import update
 from common import FAILED, STILL_RUNNING, TRY_LATER, USAGE
 from galaxy_api_scripts.datasets import http_download
+from galaxy_api_scripts.routes import pages
 
 CONTENT = os.urandom(100_000) + b"a text\r\n"
 
@@ -85,7 +86,8 @@ def test_an_answer_that_has_no_length_is_no_success(script, loopback, tmp_path, 
     (b"x", gzip.compress(b"x")), (CONTENT, gzip.compress(CONTENT)),     # more bytes than unpacked
     (bytes(10**5), gzip.compress(bytes(10**5), 0)), (b"one two", gzip.compress(b"one ") + gzip.compress(b"two") + bytes(99)),
     (b"", b"")])
-def test_an_answer_that_a_proxy_packed_comes_unpacked(script, loopback, tmp_path, monkeypatch, capfdbinary, content, packed, to):
+def test_an_answer_that_a_proxy_packed_comes_unpacked(script, loopback, tmp_path, monkeypatch, capfdbinary, content, packed,
+                                                      to):
     monkeypatch.setattr(http_download, "CHUNK_SIZE", 4096)
     monkeypatch.chdir(tmp_path)
     loopback.will((200, packed, {"Content-Encoding": "gzip", "ETag": "1"}))
@@ -102,8 +104,8 @@ def test_an_answer_that_a_proxy_packed_comes_unpacked(script, loopback, tmp_path
     (200, CONTENT, {"Content-Length": "all"}, FAILED, "does not say how long it is"),
     (200, CONTENT, {"Transfer-Encoding": "none", "Content-Length": ""}, FAILED, "does not say how long it is"),
     (206, CONTENT, {"Content-Range": "bytes 0-9/9999999", "Content-Encoding": "gzip"}, None, "206| has another now")])
-def test_an_answer_whose_end_nobody_can_tell_is_no_success(script, loopback, tmp_path, monkeypatch, capfdbinary, status, body,
-                                                           headers, code, told, to):
+def test_an_answer_whose_end_nobody_can_tell_is_no_success(script, loopback, tmp_path, monkeypatch, capfdbinary, status,
+                                                           body, headers, code, told, to):
     monkeypatch.setenv("GALAXY_RETRY_MAX", "0")
     monkeypatch.chdir(tmp_path)
 
@@ -306,3 +308,33 @@ def test_a_list_without_an_end_is_told(script, loopback, capsys):
     loopback.will((200, {"runs": [{"run_id": "1"}], "next_page_token": "x"}))
     assert script(display.main, "--all", KEY, f"{loopback.url}/ga4gh/wes/v1/runs") == FAILED
     assert "1 members, and no end of the list" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("page, told", [
+    (lambda at: ([*range(500)], 10**9), "500 members came, and the answer counts 1000000000"),      # always the same
+    (lambda at: ([*range(at, at + 500)], 10**9), "members, and no end of the list"),
+    (lambda at: ([*range(at, min(at + 500, 1200))], 2000), "1200 members came, and the answer counts 2000"),
+    (lambda at: ([] if at == 500 else [*range(at, min(at + 500, 1200))], 1200), "700 members came, and the answer counts"),
+    (lambda at: ([*range(at, min(at + 100, 1200))], "1200"), "")])      # a server that gives fewer than are asked for
+@pytest.mark.parametrize("limit", ["--all", "--limit=9999"])
+def test_fewer_than_the_answer_counts_is_no_success(script, loopback, monkeypatch, capsys, page, told, limit):
+    monkeypatch.setattr(pages, "MOST_PAGES", 15)
+
+    def reply(handler):
+        members, total = page(int((re.findall(r"offset=(\d+)", handler.path) or [0])[0]))
+        handler.reply(200, {"folder_contents": [{"id": f"{one:05}"} for one in members], "metadata": {"total_rows": total}})
+    loopback.will(reply)
+    is_cut = limit == "--limit=9999" and "no end" in told
+    line = ["--format=value", "--fields=id", limit, KEY, f"{loopback.url}/api/folders/F1/contents"]
+    assert script(display.main, *line) == (FAILED if told and not is_cut else 0)
+    out, err = capsys.readouterr()
+    ids = out.split()
+    assert (told in err or is_cut) and len(set(ids)) == len(ids) and (told or len(ids) == 1200)
+
+
+def test_tokens_without_an_end_are_told(script, loopback, monkeypatch, capsys):
+    monkeypatch.setattr(pages, "MOST_PAGES", 15)
+    loopback.will(lambda handler: handler.reply(200, {"runs": [], "next_page_token": f"{len(loopback.asked)}"}))
+    for option in ("--all", "--limit=3"):
+        assert script(display.main, option, KEY, f"{loopback.url}/ga4gh/wes/v1/runs") == FAILED
+    assert capsys.readouterr().err.count("0 members, and no end of the list") == 2 and len(loopback.asked) == 30
