@@ -76,7 +76,7 @@ def total_of(kind: Kind, answer: dict[str, Any]) -> int | None:
     """How many members the list has, as the answer says; None if it does not."""
     about = answer.get("metadata") or answer
     total = about.get("total_results" if kind.step == "page" else "total_rows") if isinstance(about, dict) else None
-    return int(total) if str(total).isdecimal() else None
+    return int(str(total)) if str(total).isdecimal() else None
 
 
 def next_step(kind: Kind, query: dict[str, str], size: int, answer: dict[str, Any], count: int) -> str:
