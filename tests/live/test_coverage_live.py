@@ -160,11 +160,13 @@ def compare_held(wanted, who, people, out):
     return ""
 
 
+@pytest.mark.needs("described routes")
 @pytest.mark.parametrize("client", sorted(set(TABLES) - ELSEWHERE))
 def test_each_line_does_the_same(client, typist, other, admin, lasting, run_line, tmp_path, home):
     run_table(client, World(typist, other, admin, tmp_path, lasting, home), run_line)
 
 
+@pytest.mark.needs("described routes")
 @pytest.mark.parametrize("client", sorted(ELSEWHERE))
 def test_each_line_does_the_same_on_a_second_server(client, prefixed, run_line, tmp_path):
     person, admin = Person(prefixed), Administrator(prefixed)
