@@ -57,8 +57,9 @@ The {bioblend} methods of BioBlend {bioblend_version} and the {parsec} commands 
 does the same here. A name without a remark is both a method and a command. Words in capitals stand
 for your own ids, names and files. *Administrator*: the line needs an administrator's key.
 
-A test runs every line on a Galaxy, and then asks Galaxy whether the same has happened.
-`make reference` writes this page.
+A test runs every line on a Galaxy 26.1, and asks it before and after whether the line has done the
+same. {refused} of these methods and commands Galaxy or a Tool Shed refuses, to anybody or as it was set
+up for the test: then its words stand with the line. `make reference` writes this page.
 """
 
 
@@ -104,14 +105,24 @@ def render():
     known = {peer: set(names[peer]["names"]) for peer in PEERS}
     counts = {peer: len(known[peer]) for peer in PEERS}
     versions = {f"{peer}_version": names[peer]["version"] for peer in PEERS}
-    lines = [TEXT.format(**counts, **versions)]
-    for client, entries in load_tables().items():
+    tables = load_tables()
+    lines = [TEXT.format(**counts, **versions, refused=len(refused_names(tables)))]
+    for client, entries in tables.items():
         lines += [f"## {client}", "", "```sh"]
         for entry in entries:
             lines += ["# " + head for head in wrap(describe(entry, client, known))]
             lines += [part for line in entry["line"] for part in line.splitlines()]
         lines += ["```", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def refused_names(tables):
+    """Return the methods and commands for which there is only a line that is refused."""
+    names = {True: set(), False: set()}
+    for entries in tables.values():
+        for entry in entries:
+            names["refused" in entry].update(entry["for"])
+    return names[True] - names[False]
 
 
 def describe(entry, client, known):

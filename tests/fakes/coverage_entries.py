@@ -3,7 +3,7 @@ import re
 
 THINGS = {}
 WORD = re.compile(r"\b([A-Z][A-Z_0-9]*)\b(?:\.([a-z_]+))?")
-KEYS = {"for", "line", "as", "new", "first", "then", "shows", "after", "writes", "refused", "note", "later"}
+KEYS = {"for", "line", "as", "new", "first", "then", "shows", "after", "writes", "refused", "note", "later", "server"}
 
 
 def thing(make):
