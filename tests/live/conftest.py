@@ -271,6 +271,11 @@ class Digest:
         return f"one of {self.known}"
 
 
+PLOT = """<visualization name="Trackster">
+  <data_sources><data_source><model_class>HistoryDatasetAssociation</model_class></data_source></data_sources>
+  <entry_point entry_point_type="script" src="trackster.js"/>
+</visualization>
+"""
 SWITCHED_OFF = {"allow_path_paste": "false", "library_import_dir": "", "allow_user_dataset_purge": "false",
                 "data_manager_config_file": ""}
 
@@ -292,7 +297,12 @@ def prefixed(home, tell, pytestconfig):
     (second / "no_tools.xml").write_text("<toolbox></toolbox>")     # without one Galaxy 26.1 makes one by itself
     settings = {"galaxy_url_prefix": "/galaxy", "shed_tool_config_file": second / "no_tools.xml",
                 "tool_sheds_config_file": home / "config" / "tool_sheds.xml",
-                "ftp_upload_dir": second / "ftp", "ftp_upload_site": "none", **SWITCHED_OFF}
+                "ftp_upload_dir": second / "ftp", "ftp_upload_site": "none",
+                "smtp_server": f"mock_emails_to_path://{second / 'mail.json'}", "error_email_to": "admin@example.org",
+                "visualization_plugins_directory": second / "plots", **SWITCHED_OFF}
+    plot = second / "plots" / "trackster" / "static" / "trackster.xml"
+    plot.parent.mkdir(parents=True, exist_ok=True)
+    plot.write_text(PLOT)
     with a_galaxy(tell, f"--home={second}", *(f"--set={name}={value}" for name, value in settings.items()),
                   own=True) as galaxy:
         galaxy.home = second

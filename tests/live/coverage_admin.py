@@ -1,6 +1,7 @@
 """What the lines of docs/coverage.md on users, quotas, data tables and Tool Sheds are about."""
 import json
 import secrets
+import subprocess
 import tarfile
 from types import SimpleNamespace
 
@@ -131,6 +132,26 @@ def TALLY(world):
     [made] = shed_look(world, "repositories", owner="demo", name="tally")
     old, new = shed_look(world, "repositories/get_ordered_installable_revisions", owner="demo", name="tally")
     return {**made, "old": old, "new": new}
+
+
+INDEX = """
+import sys, yaml
+from tool_shed.util.shed_index import build_index
+with open(sys.argv[1]) as file:
+    told = yaml.safe_load(file)["tool_shed"]
+build_index(told["whoosh_index_dir"], told["file_path"], told["hgweb_config_dir"], "repos/", told["database_connection"])
+"""
+
+
+@thing
+def INDEXED(world):
+    """The name of TALLY, once the Tool Shed's administrator has made the index for its search."""
+    def make():
+        settings = world.home / "config" / "tool_shed.yml"
+        subprocess.run([str(world.home / "venv" / "bin" / "python"), "-c", INDEX, str(settings)], check=True,
+                       capture_output=True, timeout=300)
+    world.once("index", make)
+    return {"id": world.get("TALLY")["name"], "tool": "Tally"}
 
 
 @thing

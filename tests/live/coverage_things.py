@@ -307,3 +307,9 @@ def FTP_FILE(world):
     folder.mkdir(parents=True)
     (folder / "sent.tsv").write_text(TEXT)
     return {"id": "sent.tsv", "size": len(TEXT)}
+
+
+@thing
+def MAIL(world):
+    """The file that the server writes its last mail to."""
+    return plain(str(world.home / "mail.json"))

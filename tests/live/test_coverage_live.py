@@ -168,7 +168,7 @@ def test_each_line_does_the_same(client, typist, other, admin, lasting, run_line
 
 @pytest.mark.needs("described routes")
 def test_lines_that_the_second_server_takes(prefixed, run_line, tmp_path):
-    """It has a folder for uploads by FTP."""
+    """It has a folder for uploads by FTP, sends mail, and has a plugin that plots."""
     person, admin = Person(prefixed), Administrator(prefixed)
     run_entries([entry for entries in TABLES.values() for entry in entries if "server" in entry],
                 World(person, person, admin, tmp_path, {}, prefixed.home), run_line)
