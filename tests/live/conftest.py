@@ -272,6 +272,7 @@ class Digest:
 
 
 PLOT = """<visualization name="Trackster">
+  <description>Tracks along a genome</description>
   <data_sources><data_source><model_class>HistoryDatasetAssociation</model_class></data_source></data_sources>
   <entry_point entry_point_type="script" src="trackster.js"/>
 </visualization>

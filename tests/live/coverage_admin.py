@@ -148,6 +148,7 @@ def INDEXED(world):
     """The name of TALLY, once the Tool Shed's administrator has made the index for its search."""
     def make():
         settings = world.home / "config" / "tool_shed.yml"
+        assert "toolshed_search_on: true" in settings.read_text(), "a Tool Shed of older settings: start it again"
         subprocess.run([str(world.home / "venv" / "bin" / "python"), "-c", INDEX, str(settings)], check=True,
                        capture_output=True, timeout=300)
     world.once("index", make)

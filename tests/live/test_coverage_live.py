@@ -150,7 +150,7 @@ def compare_held(wanted, who, people, out):
     made = re.search(r"'id': '(\w+)'|^ +id: (\w+)$", out, re.MULTILINE) or re.search(r"\b(F?[0-9a-f]{16})\b", out)
     held = json.dumps(wanted.get("then", {}))
     for request, part in json.loads(held.replace("MADE", made[made.lastindex]) if made else held).items():
-        for _ in common.backoff(60, 0.1, 1):
+        for _ in common.backoff(300, 0.1, 1):
             answer = ask(request, who, people)
             if holds(answer, part):
                 break
