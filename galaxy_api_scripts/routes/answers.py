@@ -1,6 +1,7 @@
 """Answers of status 200 that say that nothing was done, or less than was asked, or something else (Galaxy 26.1).
 
-`RULES` is the table: a method and the end of an address, and what an answer to them is looked at by.
+`RULES` is the table: methods, a pattern for the end of the path, and the function that judges the answer. It returns what to
+say and the exit code, None for a good answer. common.py's DOUBTFUL has to let a request through for a rule to see it.
 """
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from common import FAILED, SOME_FAILED, Answer, GalaxyError, shorten
 
 FLAGS = ("deleted", "visible", "published", "importable", "archived")
-TRUE, FALSE = ("true", "yes", "on", "1", "t", "y"), ("false", "no", "off", "0", "f", "n")
+TRUE, FALSE = ("true", "yes", "on", "1", "t", "y"), ("false", "no", "off", "0", "f", "n")      # Galaxy's words
 MOST_TOLD = 3       # of what failed
 ID_FIELDS = ("items", "datasets", "ids", "item_ids", "notification_ids")        # of a payload for many things
 COUNTS = ("success_count", "updated_count", "success_item_count")
@@ -58,8 +59,8 @@ def check_answer(method: str, address: str, data: Any, answer: Any) -> None:
 Told = tuple[str, int]      # what to say, and the exit code
 
 
-def sharing(change: Change) -> Told | None:
-    """Users that there are not; datasets that those users may not see. Without `extra` the others were added."""
+def not_shared(change: Change) -> Told | None:
+    """Users that don't exist; datasets that the users may not see. Without `extra` the other users were added."""
     errors, extra = change.field("errors") or [], change.field("extra") or {}
     blocked = [thing.get("name") for kind in ("can_change", "cannot_change") for thing in extra.get(kind) or []]
     if not errors and (extra.get("can_share", True) or not extra):
@@ -95,12 +96,13 @@ def fewer_than_asked(change: Change) -> Told | None:
 
 
 def not_in_this_history(change: Change) -> Told | None:
+    """Galaxy answers {} for a dataset of another history; for a collection that is a success."""
     if change.answer != {} or "dataset_collection" in str(change.given("type")):
         return None
     return "nothing was changed: the history of this address has no such dataset", FAILED
 
 
-def false(change: Change) -> Told | None:
+def answer_is_false(change: Change) -> Told | None:
     return ("nothing was done: Galaxy answers false", FAILED) if change.answer is False else None
 
 
@@ -109,12 +111,14 @@ def job_not_cancelled(change: Change) -> Told | None:
 
 
 def invocation_not_cancelled(change: Change) -> Told | None:
+    """Galaxy answers with the invocation as it is, also when it had ended."""
     state = change.field("state")
     is_cancelled = not state or state in ("cancelling", "cancelled")
     return None if is_cancelled else (f"nothing was cancelled: the invocation is {state}", FAILED)
 
 
 def tag_not_there(change: Change) -> Told | None:
+    """Galaxy answers true for a tag that it removed, and with an empty body for one that there is not."""
     is_done = change.answer is not None
     return None if is_done else (f"nothing was removed: there is no tag {change.path.rpartition('/')[2]}", FAILED)
 
@@ -152,6 +156,7 @@ def purge_ignored(change: Change) -> Told | None:
 
 
 def elements_not_purged(change: Change) -> Told | None:
+    """Without `recursive` Galaxy leaves the datasets of a collection as they are."""
     is_collection = "/dataset_collections/" in change.path or change.given("type") == "dataset_collection"
     if not is_collection or not change.is_asked("purge") or change.is_asked("recursive"):
         return None
@@ -188,13 +193,14 @@ def library_without_action(change: Change) -> Told | None:
 
 
 def report_not_sent(change: Change) -> Told | None:
+    """Galaxy's `messages` are pairs of a text and its kind, of which `danger` is a failure."""
     failed = [text for text, kind in change.field("messages") or [] if kind == "danger"]
     return (f"not reported: {few(failed)}", FAILED) if failed else None
 
 
 SHARED = "(histories|workflows|pages|visualizations)"
 RULES: list[tuple[tuple[str, ...], str, Callable[[Change], Told | None]]] = [
-    (("PUT",), rf"{SHARED}/\w+/share_with_users", sharing),
+    (("PUT",), rf"{SHARED}/\w+/share_with_users", not_shared),
     (("PUT", "PATCH"), r".*", flags_not_set),
     (("DELETE",), r"jobs/\w+", job_not_cancelled),
     (("DELETE",), r"(invocations|usage)/\w+", invocation_not_cancelled),
@@ -208,7 +214,7 @@ RULES: list[tuple[tuple[str, ...], str, Callable[[Change], Told | None]]] = [
     (("POST",), r"jobs/\w+/error", report_not_sent),
     (("POST", "PUT", "DELETE", "PATCH"), r".*", errors_of_many),
     (("PUT", "DELETE"), r".*", fewer_than_asked),
-    (("DELETE", "PUT"), r".*", false),
+    (("DELETE", "PUT"), r".*", answer_is_false),
 ]
 
 

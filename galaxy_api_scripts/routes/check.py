@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from common import USAGE, Galaxy, GalaxyError, did_you_mean, eprint, one_line
+from galaxy_api_scripts.routes.answers import FALSE, TRUE
 from galaxy_api_scripts.routes.fields import (
     Schema,
     alternatives,
@@ -32,11 +33,10 @@ from galaxy_api_scripts.routes.openapi import (
 )
 
 FILE = object()     # the value of a field that is a file
-TRUE, FALSE = ("true", "yes", "on", "1", "t", "y"), ("false", "no", "off", "0", "f", "n")
 NOT_CHECKED = "so fields are not checked"
 MOST_NAMES = 12     # that a message tells
 MOST_PROBLEMS = 10
-OTHER_TYPE, OTHER_CHOICE = 100, 10      # weights
+OTHER_TYPE, OTHER_CHOICE = 100, 10      # weights of problems; that of any other is 1
 
 
 class Problem(NamedTuple):
@@ -57,9 +57,9 @@ def check_request(key: str, url: str, method: str, data: Any = None, files: Iter
         raise GalaxyError(f"URL: {error}", USAGE) from None
     problems = find_problems(operation, path, query, data, files)
     if any(problem.weight for problem in problems):
-        raise GalaxyError(f"{method} {operation.path}: {_told(problems)}", USAGE)
+        raise GalaxyError(f"{method} {operation.path}: {_in_one_line(problems)}", USAGE)
     if problems:
-        eprint(one_line(f"warning: {method} {operation.path}: {_told(problems)}"))
+        eprint(one_line(f"warning: {method} {operation.path}: {_in_one_line(problems)}"))
 
 
 def explain_refusal(error: GalaxyError, key: str, url: str, method: str, data: Any = None,
@@ -72,7 +72,7 @@ def explain_refusal(error: GalaxyError, key: str, url: str, method: str, data: A
             return
         try:
             operation = find_operation(list_operations(kept["document"]), method, path)
-            text = _told([problem for problem in find_problems(operation, path, query, data, files)
+            text = _in_one_line([problem for problem in find_problems(operation, path, query, data, files)
                           if NOT_CHECKED not in problem.text])
         except UnknownAddress as unknown:
             text = str(unknown)
@@ -92,8 +92,8 @@ def _split_address(key: str, url: str) -> tuple[Galaxy, str, str]:
     return galaxy, parts.path.removeprefix(root).rstrip("/"), parts.query
 
 
-def _told(problems: list[Problem]) -> str:
-    """The problems in one line."""
+def _in_one_line(problems: list[Problem]) -> str:
+    """The first MOST_PROBLEMS problems, and how many more there are."""
     more = [f"and {len(problems) - MOST_PROBLEMS} more"] * (len(problems) > MOST_PROBLEMS)
     return "; ".join([problem.text for problem in problems[:MOST_PROBLEMS]] + more)
 
@@ -108,6 +108,7 @@ def find_problems(operation: Operation, path: str, query: str, data: Any = None,
 
 
 def _path_problems(operation: Operation, path: str) -> Iterator[Problem]:
+    """Yield what is wrong with the values of the parameters in a quoted path."""
     match = operation.pattern.fullmatch(path)
     schemas = {one["name"]: one.get("schema") or {} for one in parameters(operation) if one["in"] == "path"}
     for name, value in zip(re.findall(r"\{(\w+)\}", operation.path), match.groups() if match else ()):
@@ -115,6 +116,7 @@ def _path_problems(operation: Operation, path: str) -> Iterator[Problem]:
 
 
 def _query_problems(operation: Operation, sent: dict[str, list[str]]) -> Iterator[Problem]:
+    """Yield what is wrong with the query `{name: values}`: unknown names, values, missing names."""
     listed = {one["name"]: one for one in parameters(operation) if one["in"] == "query"}
     fields = {name for name, _, _ in members(body_schema(operation)[0], operation.schemas)}
     certain = int("query" not in _open(operation))
@@ -131,6 +133,7 @@ def _query_problems(operation: Operation, sent: dict[str, list[str]]) -> Iterato
 
 
 def _body_problems(operation: Operation, data: Any, files: Collection[str], sent: Collection[str]) -> list[Problem]:
+    """Return what is wrong with a payload and the names of its files; `sent` are the names in the query."""
     body, is_form = body_schema(operation)
     is_open = "body" in _open(operation)
     if not body and is_open:
@@ -159,6 +162,7 @@ def _open(operation: Operation) -> Collection[str]:
 
 
 def _in_address(names: Collection[str], listed: Collection[str]) -> str:
+    """The hint for the first of these fields that is a parameter of the address, as `listed` has it; "" for none."""
     return next((f" but in the address, as ?{name}=VALUE" for name in names if name in listed), "")
 
 

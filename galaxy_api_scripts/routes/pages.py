@@ -36,6 +36,7 @@ def object_pages(galaxy: Galaxy, limit: int | None = None) -> Iterator[Any]:
 
 
 def all_members(galaxy: Galaxy, limit: int | None) -> Iterator[Any]:
+    """Yield the members as `object_pages`, but of whole pages; raise `GalaxyError` where they don't end, or come short."""
     parts = urlsplit(galaxy.url)
     kind = next(kind for pattern, kind in KINDS.items() if re.search(f"{pattern}/?$", parts.path))
     query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from common import USAGE, Galaxy, GalaxyError, int_option
 from galaxy_api_scripts.files import check_writable
 
-FILES = re.compile("display|file|download|exports|storage|stdout|stderr|report")    # in addresses that answer with files
+# In addresses whose answer is a file, which may be an HTML page; elsewhere a page is the error of a proxy.
+FILE_ADDRESSES = re.compile("display|file|download|exports|storage|stdout|stderr|report")
 
 
 def prepare(args: dict[str, Any], method: str, data: Any = None, files: Iterable[str] = ()) -> Callable[[str, Any], None]:
@@ -61,7 +62,7 @@ def explain_refusal(error: GalaxyError, *request: Any) -> None:
 
 
 def object_pages(args: dict[str, Any], limit: int | None) -> Iterator[Any]:
-    """The members of the list in the object at URL."""
+    """Yield the members of the list in the object at URL, as `pages.object_pages`."""
     from galaxy_api_scripts.routes import pages
     return pages.object_pages(Galaxy(args["KEY"], args["URL"]), limit)
 
@@ -73,7 +74,7 @@ def save_answer(args: dict[str, Any], route: str = "") -> None:
     galaxy, to, overwrite = Galaxy(args["KEY"], args["URL"]), args["--to"], args["--force"]
     route = galaxy.url_for(route or galaxy.url)
     path = urlsplit(route).path
-    expected = ExpectedFile(may_be_page="/api/" not in path or bool(FILES.search(path)), needs_length=True)
+    expected = ExpectedFile(may_be_page="/api/" not in path or bool(FILE_ADDRESSES.search(path)), needs_length=True)
     if to == "-":
         write_to_stdout(galaxy, route, expected)
     else:
