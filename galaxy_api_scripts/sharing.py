@@ -18,7 +18,7 @@ MAX_NAMED = 3       # datasets in a message
 
 @dataclass
 class Audience:
-    """With whom something is shared, or is to be."""
+    """With whom something is to be shared, or no longer: users, those with its `link`, `everybody` (it is published)."""
 
     users: list[str] = field(default_factory=list)      # e-mail addresses, or ids
     link: bool = False
@@ -60,8 +60,8 @@ class NotShared(GalaxyError):
 
 
 class Sharing:
-    """The sharing of one thing of Galaxy's. Its methods raise `GalaxyError` with Galaxy's reason where it is not as it
-    should be. `noun` is its kind, `page` the address of one whose page has no name."""
+    """The sharing of one thing in Galaxy, at `path` (`workflows/ID`). Its methods raise `GalaxyError` with Galaxy's reason
+    where it is not shared as asked. `noun` is its kind; `page`, followed by its id, the page of one that has no link yet."""
 
     noun = page = ""
 
@@ -111,7 +111,7 @@ class Sharing:
         return [user for user in audience.users if not self.id_of(user)]
 
     def _split(self, audience: Audience) -> tuple[list[str], list[str]]:
-        """Those of an audience with whom it is shared, and those with whom it is not."""
+        """The users, LINK and EVERYBODY of an audience with whom it is shared, and those with whom it is not."""
         is_shared = {user: bool(self.id_of(user)) for user in audience.users}
         if audience.everybody:
             is_shared[EVERYBODY] = self.status["published"]
@@ -309,9 +309,8 @@ class HistorySharing(Sharing):
             try:
                 self.galaxy.put(f"datasets/{dataset['id']}/permissions", {"action": "remove_restrictions"})
             except GalaxyError as error:
-                if error.status not in (400, 403):
+                if error.status not in (400, 403):      # a refusal is told by `_require_shared`
                     raise
-                # it is told by `_require_shared`
 
     def _require_shared(self, audience: Audience, how: str | None) -> None:
         missing = self._split(audience)[1]
@@ -327,6 +326,7 @@ class HistorySharing(Sharing):
                                                                  for user in audience.users))).items():
                 raise GalaxyError(f"{self._name} is shared with {email}, who can't read all of it: {_named(names)}: "
                                   "--datasets=give or --datasets=public lets them, --datasets=keep leaves it so")
+
 
 def _named(names: list[str]) -> str:
     """Private datasets in words."""

@@ -56,16 +56,16 @@ class Change:
 
 
 class ItemProblem(GalaxyError):
-    """An item can't be changed so."""
+    """One item can't be changed as asked; others may."""
 
 
 class NeedsDecision(ItemProblem):
-    """The change would do to an item what has to be asked for by name."""
+    """The change would open an item to everybody, close it to them, or leave a dataset to nobody: not unasked."""
 
 
 def parse_changes(words: Iterable[str], is_public: bool, is_restricted: bool) -> dict[str, Change]:
-    """The changes that words such as `manage+=ROLE` name, by permission; `is_public` and `is_restricted` say that access is
-    to be everybody's, or may end to be so. Raises `GalaxyError` (USAGE)."""
+    """The changes that words such as `manage+=ROLE` name, by permission. `is_public`: let everybody have access;
+    `is_restricted`: what everybody has access to may be taken from them. Raises `GalaxyError` (USAGE)."""
     changes: dict[str, Change] = {}
     for word in words:
         match = re.fullmatch(r"(\w+)([+-]?)=(.*)", word, re.DOTALL)
@@ -127,12 +127,13 @@ def parse_rights(item: Item, answer: Any) -> Rights:
 
 
 def as_ids(rights: Rights) -> dict[str, set[str]]:
+    """The ids of the roles by permission, to be compared: a role's name says nothing."""
     return {permission: set(roles) for permission, roles in rights.items()}
 
 
 class LibraryPermissions:
-    """The permissions of some items of a library, and changes of them. `errors` are those of single items, by item;
-    `failure` is what ended the work early."""
+    """The permissions of some items of a library, and changes of them: `read`, then `plan`, then `apply`. `rights` are those
+    read, by item; `errors` those of single items, by item; `failure` is what ended the work early."""
 
     def __init__(self, galaxy: Galaxy, items: list[Item]):
         self.galaxy, self.items = galaxy, items
@@ -239,7 +240,9 @@ class LibraryPermissions:
         """The items that change together: a library takes its root folder with it."""
         items = [item for item in self.items if item in self.rights]
         pair = [item for item in items[:2] if item.kind == LIBRARY or item.path == "/"]
-        return [pair] * (len(pair) > 1) + [[item] for item in items if len(pair) < 2 or item not in pair]
+        if len(pair) < 2:
+            return [[item] for item in items]
+        return [pair, *([item] for item in items if item not in pair)]
 
     def _require_legal(self, items: Sequence[Item], now: Sequence[Rights], wanted: Sequence[Rights]) -> None:
         """Raise `ItemProblem` if Galaxy would drop a role from what is to be set, or if nobody could read a dataset."""
@@ -310,7 +313,6 @@ class LibraryPermissions:
                 done[item] = old, now
             if as_ids(now) != as_ids(new):
                 self.errors[item] = _not_taken(new, now, failures.get(item))
-
 
     def _read_until(self, item: Item, wanted: Rights, timeout: float) -> Rights:
         """The permissions of an item once they are as wanted, or as they are when the time is up: under load, Galaxy's next

@@ -81,14 +81,16 @@ def total_of(kind: Kind, answer: dict[str, Any]) -> int | None:
 
 
 def next_step(kind: Kind, query: dict[str, str], size: int, answer: dict[str, Any], count: int) -> str:
-    """The token, the offset, or the number, of the page behind `answer`, that of `query` with `count` members; "" if there
-    is none."""
+    """The value of `kind.step` (a token, an offset, or a page's number) that asks for the page behind `answer`; "" for
+    none. `answer` came to `query`, which asks for `size` members, and has `count`."""
     if kind.step == "page_token":
         return str(answer.get("next_page_token") or "")
-    first = int(kind.step == "page")
-    number = (int_option(query, kind.step) if kind.step in query else first) or 0
-    # A server that gives fewer than asked for goes on behind these.
-    done = number * size if first else number + (min(count, size) or size)
+    if kind.step == "page":
+        page = (int_option(query, "page") if "page" in query else 1) or 0
+        done, step = page * size, page + 1
+    else:       # a server that gives fewer than asked for goes on behind these
+        offset = (int_option(query, kind.step) if kind.step in query else 0) or 0
+        done = step = offset + (min(count, size) or size)
     total = total_of(kind, answer)
     is_last = count < size if total is None else done >= total
-    return "" if is_last else str(number + 1 if first else done)
+    return "" if is_last else str(step)
