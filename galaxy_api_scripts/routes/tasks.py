@@ -1,12 +1,13 @@
 """Wait for what Galaxy does behind an answer: its tasks (Celery's), and files that they make (short-term storage)."""
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from common import STILL_RUNNING, USAGE, Answer, Galaxy, GalaxyError
+from common import STILL_RUNNING, TRY_LATER, USAGE, Answer, Galaxy, GalaxyError, shorten
 
 FAILURES = ("FAILURE", "REVOKED")       # a task that Galaxy does not know is PENDING
 ADDRESS = re.compile(r"/api/(tasks/(?P<task>[\w-]+)/(state|result)|(?P<stored>short_term_storage/[\w-]+)(/ready)?)/?")
@@ -18,9 +19,7 @@ def wait_for_answer(galaxy: Galaxy, answer: Any, timeout: float | None, needs_fi
     """Wait for the tasks and the file that an answer announces; returns the file's route, "" if there is none. The purge of
     a dataset, at the address `purged`, is announced by status 202 alone. Raises `GalaxyError` if a task has failed, with
     STILL_RUNNING after `timeout` seconds, and if nothing is announced."""
-    tasks, stored = [*find_tasks(answer)], ""
-    if isinstance(answer, dict) and answer.get("storage_request_id"):
-        stored = f"short_term_storage/{answer['storage_request_id']}"
+    tasks, stored = [*find_tasks(answer)], announced(answer)[0]
     if needs_file and not stored:
         raise GalaxyError("it is done, but the answer names no file that Galaxy makes, so --to has none to take")
     if answer is None and Answer.latest.status == 204:
@@ -62,10 +61,42 @@ def find_tasks(answer: Any) -> Iterator[dict[str, Any]]:
         for member in answer:
             yield from find_tasks(member)
     elif isinstance(answer, dict) and {"id", "ignored", "queue"} <= answer.keys():
+        require_id(answer["id"])
         yield answer
     elif isinstance(answer, dict):
         for name in ("task", "purge_task"):
             yield from find_tasks(answer.get(name))
+
+
+def require_id(value: Any) -> str:
+    """Raise an error for an id of a task or a file that is none, as it becomes a part of an address."""
+    if not isinstance(value, str) or not re.fullmatch(r"[\w-]+", value):
+        raise GalaxyError(f"it is begun, but {shorten(str(value))!r} is no id of what to wait for")
+    return value
+
+
+def line_that_waits(stored: str, tasks: Iterable[str]) -> str:
+    """The command that waits for a file or a task, and sends nothing again."""
+    return f"display.py --wait {f'--to=FILE - /api/{stored}' if stored else f'- /api/tasks/{[*tasks][0]}/state'}"
+
+
+@contextlib.contextmanager
+def hint_for_later(answer: Any) -> Iterator[None]:
+    """Add to an error that says `try again` that this would send the request once more, and what to do instead."""
+    try:
+        yield
+    except GalaxyError as error:
+        if error.exit_code == TRY_LATER:
+            stored, tasks = announced(answer)
+            later = f": {line_that_waits(stored, tasks)} waits on" if stored or tasks else ""
+            error.args = (f"{error} (the request itself was answered, don't send it again{later})",)
+        raise
+
+
+def announced(answer: Any) -> tuple[str, list[str]]:
+    """The route of the file and the ids of the tasks that an answer announces."""
+    stored = answer.get("storage_request_id") if isinstance(answer, dict) else None
+    return f"short_term_storage/{require_id(stored)}" if stored else "", [task["id"] for task in find_tasks(answer)]
 
 
 def wait(galaxy: Galaxy, tasks: list[str], stored: str, timeout: float | None) -> None:
@@ -77,14 +108,15 @@ def wait(galaxy: Galaxy, tasks: list[str], stored: str, timeout: float | None) -
         states = [(task, galaxy.get(f"tasks/{task}/state")) for task in tasks]
         for task, state in states:
             if state in FAILURES:
-                about = galaxy.get_or_none(f"tasks/{task}/result") or {}
-                raise GalaxyError(f"task {task} has failed ({state}): {about.get('result') or 'Galaxy does not say why'}")
+                about = galaxy.get_or_none(f"tasks/{task}/result")
+                reason = about.get("result") if isinstance(about, dict) else about
+                raise GalaxyError(f"task {task} has failed ({state}): {reason or 'Galaxy does not say why'}")
         tasks = [task for task, state in states if state != "SUCCESS"]
         if states and not tasks:
             return require_stored(galaxy, stored) if stored else None
         state = next((state for _, state in states), "not ready")
-    later = f"--to=FILE - /api/{stored}" if stored else f"- /api/tasks/{tasks[0]}/state"
-    raise GalaxyError(f"not done after {timeout:g} s ({state}): display.py --wait {later} waits on", STILL_RUNNING)
+    raise GalaxyError(f"not done after {timeout:g} s ({shorten(str(state))}): {line_that_waits(stored, tasks)} waits on",
+                      STILL_RUNNING)
 
 
 def require_stored(galaxy: Galaxy, stored: str) -> None:

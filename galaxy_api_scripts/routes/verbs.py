@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from common import USAGE, Galaxy, GalaxyError, int_option
+from common import UNATTENDED, USAGE, Galaxy, GalaxyError, int_option
 from galaxy_api_scripts.files import check_writable
 
 # In addresses whose answer is a file, which may be an HTML page; elsewhere a page is the error of a proxy.
@@ -26,18 +26,24 @@ def prepare(args: dict[str, Any], method: str, data: Any = None, files: Iterable
         check_request(args["KEY"], args["URL"], method, data, files)
     if args.get("--wait") and method == "GET":
         from galaxy_api_scripts.routes.tasks import wait_for_address
-        wait_for_address(Galaxy(args["KEY"], args["URL"]), timeout)
+        wait_for_address(waiting_galaxy(args, timeout), timeout)
 
     def take_answer(address: str, answer: Any) -> None:
         from galaxy_api_scripts.routes.answers import check_answer
         check_answer(method, address, data, answer)
         if args.get("--wait"):
-            from galaxy_api_scripts.routes.tasks import wait_for_answer
-            stored = wait_for_answer(Galaxy(args["KEY"], args["URL"]), answer, timeout, needs_file=bool(args.get("--to")),
-                                     purged=address if method == "DELETE" else "")
-            if args.get("--to"):
-                save_answer(args, stored)
+            from galaxy_api_scripts.routes.tasks import hint_for_later, wait_for_answer
+            with hint_for_later(answer):
+                stored = wait_for_answer(waiting_galaxy(args, timeout), answer, timeout, needs_file=bool(args.get("--to")),
+                                         purged=address if method == "DELETE" else "")
+                if args.get("--to"):
+                    save_answer(args, stored)
     return take_answer
+
+
+def waiting_galaxy(args: dict[str, Any], timeout: int | None) -> Galaxy:
+    """The server, which may be away for a while before what is waited for is done, but for no longer than the wait."""
+    return Galaxy(args["KEY"], args["URL"], patience=UNATTENDED if timeout is None else min(timeout, UNATTENDED))
 
 
 def check_options(args: dict[str, Any], method: str, timeout: int | None) -> None:

@@ -236,6 +236,26 @@ def test_a_file_that_galaxy_could_not_make_is_a_failure(script, galaxy, tmp_path
     assert told in capsys.readouterr().err and not (tmp_path / "x").exists()
 
 
+def test_a_server_that_is_away_meanwhile_is_no_reason_to_send_the_request_again(script, galaxy, clock, tmp_path, capsys):
+    away = (503, {"err_msg": "away"})
+    url = galaxy(**{"POST things": [TASK], f"GET {STATE}": [away] * 9 + ["SUCCESS"]})
+    assert script(create.main, "--wait", KEY, url) == 0 and sum(clock.slept) > 20       # longer than one request is tried
+    url = galaxy(**{"POST things": [TASK], f"GET {STATE}": [away]})
+    assert script(create.main, "--wait", "--timeout=9", KEY, url) == TRY_LATER
+    assert f"don't send it again: display.py --wait - /api/{STATE} waits on)" in capsys.readouterr().err
+    url = galaxy(**{"POST things": [FILE], f"GET {STATE}": ["SUCCESS"], f"GET {READY}": [True],
+                    f"GET {STORED}": [(200, b"x"), away]})
+    assert script(create.main, "--wait", f"--to={tmp_path}/x", KEY, url) == TRY_LATER
+    assert f"don't send it again: display.py --wait --to=FILE - /api/{STORED} waits on)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answer", [{**TASK, "id": "../../users/1"}, {**TASK, "id": {"a": 1}},
+                                    {"storage_request_id": "../x"}])
+def test_an_id_of_what_to_wait_for_is_no_address(script, galaxy, capsys, answer):
+    assert script(create.main, "--wait", KEY, galaxy(**{"POST things": [answer]})) == FAILED
+    assert "is no id of what to wait for" in capsys.readouterr().err and galaxy.wire.lines == ["POST /api/things"]
+
+
 @pytest.mark.parametrize("answer, code, told", [
     ((200, {"id": "1", "name": "x"}), FAILED, "the answer names no task to wait for: job_wait.py, dataset_wait.py"),
     ((200, {**TASK, "ignored": True}), FAILED, "Galaxy keeps no record of task 7746fd75-4157"),
