@@ -9,14 +9,14 @@ Arguments:
   URL              an address of the API, or its path from /api/ on where the server can be looked up
 
 Options:
-  --all              every page of a list, also of one in an object, as folders/ID/contents: Galaxy ends some lists
-                     early without saying so
+  --all              every page of a list, also of one in an object (folders/ID/contents); without it Galaxy may
+                     answer with the first page only, and not say so
   --limit=N          at most N of them
   --check            first compare address and fields with the server's own description, and send nothing that
                      it lacks; GALAXY_CHECK=1 does so always
   --to=FILE          write the answer to FILE, complete or not at all, and print its path; - is standard output
   --force            overwrite an existing file
-  --wait             first wait until what URL is of is done: /api/tasks/ID/state or /api/short_term_storage/ID
+  --wait             first wait for the task or the file at URL: /api/tasks/ID/state or /api/short_term_storage/ID
   --timeout=SECONDS  stop waiting after this many seconds in all
   --format=FORMAT    table, json, jsonl, csv, tsv, value or another tabulate style
   --fields=NAMES     only these fields, separated by commas

@@ -10,7 +10,9 @@ Options:
 
 A row is `option`, its names, what it takes and what it does; or `command`, its name, what its arguments are, and those of
 the options at the top that it has; further options of a command follow it. What can stand at a place is written
-word|word|<kind>, words separated by commas as word,word, and anything as ?.
+word|word|<kind>, words separated by commas as word,word, and anything as ?. The kinds, which propose.awk fills in, are
+<key>, <server>, <path:METHOD> (an address that the verb can send to; * for any), <route> (a path as route_show.py takes it),
+<pair> (NAME=VALUE), <name=file>, <file> and <folder>. They are found by the words of the helps: `kind_of` has these.
 """
 import ast
 import configparser
@@ -57,9 +59,9 @@ def scripts():
 
 
 def read_usage(name, text):
-    """What the arguments of a script are, a word each, and its options: (names, what it takes, what it does)."""
-    about = {word.strip(): words for words_before, words in read_entries(text, "Arguments")
-             for word in words_before.split(",")}
+    """Return, of the help `text` of a script, what its arguments are, a word each, and its options: (names, what it takes,
+    what it does)."""
+    about = {argument.strip(): what for names, what in read_entries(text, "Arguments") for argument in names.split(",")}
     usage = re.search(rf"^  {re.escape(name)} (.*)$", text, re.MULTILINE)[1]
     choices = re.search(r"\(([a-z]+(?: \| [a-z]+)+)\)", usage)
     usage = usage.replace(choices[0], "") if choices else usage
@@ -70,21 +72,21 @@ def read_usage(name, text):
             argument = word.removesuffix("...")
             places.append(kind_of(argument, about.get(argument, ""), name) + "..." * (argument != word))
     options = []
-    for names, words in read_entries(text, "Options"):
+    for names, what in read_entries(text, "Options"):
         value = re.search(r"[= ](.+)$", names.split(", ")[-1])
         names = ",".join(one[0] for one in re.findall(r"(--?[\w-]+=?)(\w\S*)?", names.replace("=", "= ")) if one[0])
-        options.append((names, kind_of(value[1], words, name) if value else "", shorten(words)))
+        options.append((names, kind_of(value[1], what, name) if value else "", shorten(what)))
     return places, options
 
 
 def read_entries(text, title):
-    """(what, about it) of a section of a docstring."""
+    """Return (names, what they are) for each entry in a section of a docstring, such as Options."""
     section = re.search(rf"^{title}:\n((?:  .*\n|\n(?=  -))+)", text, re.MULTILINE)
-    return [(what, re.sub(r"\s+", " ", about)) for what, about in ENTRY.findall(section[1])] if section else []
+    return [(names, re.sub(r"\s+", " ", what)) for names, what in ENTRY.findall(section[1])] if section else []
 
 
 def kind_of(word, about, name):
-    """What can stand for the argument or the option's value `word`."""
+    """Return what can stand for the argument or the option's value `word` of the script `name`, by the help's text on it."""
     if word == "KEY":
         return "-|<key>|anonymous" if "anonymous" in about else "-|<key>"
     if about.startswith("an address of the API"):
@@ -131,10 +133,10 @@ def fields_of(about):
     return listed[1].replace(", ", ",") if listed else "?"
 
 
-def shorten(words):
-    """What an option does, in as few words as fit."""
-    words = re.sub(r" \[default: .*?\]", "", words).split("; ")[0]
-    return words if len(words) <= WIDTH else words[:WIDTH].rpartition(" ")[0].rstrip(",:") + " ..."
+def shorten(text):
+    """Return what an option does, in as few words as fit."""
+    text = re.sub(r" \[default: .*?\]", "", text).split("; ")[0]
+    return text if len(text) <= WIDTH else text[:WIDTH].rpartition(" ")[0].rstrip(",:") + " ..."
 
 
 if __name__ == "__main__":

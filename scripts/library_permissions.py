@@ -23,14 +23,14 @@ Options:
   --version        show the version
 
 Without CHANGE it prints the roles that have each permission. With one it prints a row for each permission of each item
-that has changed, as read back from Galaxy, and nothing if all was so. Several roles: access=ROLE access=OTHER; none: add=
+that has changed, as read back from Galaxy, and nothing if none had to. Several roles: access=ROLE access=OTHER; none: add=
 
 A library is for users with one of the roles that have access, a dataset for those with all of them; if none has, it is
 public. A folder has no access of its own, a dataset no add. Access to a dataset holds for its copies in histories too, its
-owner's included. Without --path a change of the library is one of its root folder too, which says who may add there.
+owner's included. Without --path a change of the library also changes its root folder, which says who may add there.
 
-Who is no administrator needs the permission to manage each item, sees only what that user may access, and can't name other
-users' private roles. An item that can't be read or changed is told, the others are done, and the exit status is 3.
+A user who is no administrator needs the permission to manage each item, sees only items that are accessible, and can't name
+other users' private roles. An item that can't be read or changed is reported, the others are done, and the exit status is 3.
   library_permissions.py - - "Run 12"
   library_permissions.py -n -r --restrict - - "Run 12" access=sequencing modify=sequencing
   library_permissions.py --path=incoming - - "Run 12" add+=ann@example.org

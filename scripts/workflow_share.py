@@ -18,8 +18,8 @@ Options:
   -h, --help       show this help
   --version        show the version
 
-Those with whom the workflow is shared already stay. Prints how it is shared now, as read back from Galaxy, with the address
-to hand over. Exits with 0 only if it is shared as asked, and with 3 if it is with some of these.
+Those with whom the workflow is already shared stay. Prints how it is shared now, as read back from Galaxy, with the address
+to hand over. Exits with 0 only if it is shared as asked, and with 3 if that holds for some of WITH only.
   workflow_share.py - - "Variant calling" pi@example.org
   workflow_share.py --format=value --fields=address - - "Variant calling" link
 """
