@@ -128,13 +128,13 @@ def guard_request(args: dict[str, Any], load_extras: Callable[[], Any], *request
     """Around a verb's request (method, payload, files): `--check` it, explain a refusal, look closer at a DOUBTFUL answer,
     `--wait`. `load_extras()` returns the module that knows how, as `display.py` does; it is called in these cases alone."""
     takes_more = os.environ.get("GALAXY_CHECK") == "1" or any(map(args.get, ("--check", "--wait", "--timeout", "--to")))
-    take_answer, Answer.latest.change = load_extras().prepare(args, *request) if takes_more else None, ()
+    on_answer, Answer.latest.change = load_extras().prepare(args, *request) if takes_more else None, ()
     try:
         yield
-        if (change := Answer.latest.change) and (take_answer or DOUBTFUL.search(" ".join(map(str, [*request, *change])))):
+        if (change := Answer.latest.change) and (on_answer or re.search(DOUBTFUL, " ".join(map(str, [*request, *change])))):
             has_failed = re.search(r"^False$|'errors': \[[^]]", str(change[-1]))     # certainly, also without the package
-            with contextlib.suppress(*[] if take_answer or has_failed else [ImportError]):
-                (take_answer or load_extras().prepare(args, *request))(*change)
+            with contextlib.suppress(*[] if on_answer or has_failed else [ImportError]):
+                (on_answer or load_extras().prepare(args, *request))(*change)
     except GalaxyError as error:
         with contextlib.suppress(ImportError):
             load_extras().explain_refusal(error, args["KEY"], args["URL"], *request)
@@ -678,11 +678,11 @@ class Answer(dict[str, Any]):
 # A POST to these makes things, and is answered by their ids; others may be answered by a tool's id, true, an empty list.
 MAKING_ROUTES = re.compile(r"[^?]*/api/((histories|libraries)(/\w+/contents)?|workflows(/\w+/invocations)?|folders/\w+"
                            r"|dataset_collections)/?(\?|$)")
-# What, in a request and its answer as Python prints them, may mean that nothing, or not all, was done.
-DOUBTFUL = re.compile(r"'(errors|failed)': \[[^]]|'danger'|'extra': \{|_count': | (False|\[\]|\{\})$|/tags/\S+ None$|"
-                      r"/permissions\b|'(items|ids)': \[|^DELETE .*('deleted': False|/(invocations|usage)/)|"
-                      r"undelete.*'deleted': True|^(?!.*'purged': True).*('purge'|[?&]purge=)|"
-                      r"^\w+ \{[^}]*'(deleted|visible|published|importable|archived)'")
+# What, in a request and its answer as Python prints them, may mean that nothing, or not all, was done (compiled late).
+DOUBTFUL = (r"'(errors|failed)': \[[^]]|'danger'|'extra': \{|_count': | (False|\[\]|\{\})$|/tags/\S+ None$|"
+            r"/permissions\b|'(items|ids)': \[|^DELETE .*('deleted': False|/(invocations|usage)/)|"
+            r"undelete.*'deleted': True|^(?!.*'purged': True).*('purge'|[?&]purge=)|"
+            r"^\w+ \{[^}]*'(deleted|visible|published|importable|archived)'")
 
 
 def says_nothing(answer: Any) -> bool:

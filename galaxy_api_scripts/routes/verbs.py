@@ -28,7 +28,7 @@ def prepare(args: dict[str, Any], method: str, data: Any = None, files: Iterable
         from galaxy_api_scripts.routes.tasks import wait_for_address
         wait_for_address(waiting_galaxy(args, timeout), timeout)
 
-    def take_answer(address: str, answer: Any) -> None:
+    def on_answer(address: str, answer: Any) -> None:
         from galaxy_api_scripts.routes.answers import check_answer
         check_answer(method, address, data, answer)
         if args.get("--wait"):
@@ -38,7 +38,7 @@ def prepare(args: dict[str, Any], method: str, data: Any = None, files: Iterable
                                          purged=address if method == "DELETE" else "")
                 if args.get("--to"):
                     save_answer(args, stored)
-    return take_answer
+    return on_answer
 
 
 def waiting_galaxy(args: dict[str, Any], timeout: int | None) -> Galaxy:
