@@ -10,6 +10,7 @@ Options:
   --version   show the version
 
 The lines are in docs/coverage/CLIENT.yml, and tests/live/test_coverage_live.py runs them all.
+What an entry may have stands in tests/fakes/coverage_entries.py.
 """
 import json
 import subprocess
@@ -83,6 +84,7 @@ def read_names():
 
 
 def load_names():
+    """Return {"bioblend": {"version": ..., "names": [CLIENT.NAME, ...]}, "parsec": ...}."""
     return json.loads(NAMES.read_text())
 
 
@@ -92,6 +94,7 @@ def load_tables():
 
 
 def load_table(path):
+    """Return the entries of a file, `for` and `line` as lists, and the names in `for` as CLIENT.NAME."""
     entries = yaml.safe_load(path.read_text("utf-8"))
     for entry in entries:
         for key in ("for", "line"):

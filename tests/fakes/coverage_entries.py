@@ -3,7 +3,22 @@ import re
 
 THINGS = {}
 WORD = re.compile(r"\b([A-Z][A-Z_0-9]*)\b(?:\.([a-z_]+))?")
-KEYS = {"for", "line", "as", "new", "first", "then", "shows", "after", "writes", "refused", "note", "later", "server"}
+# What an entry of docs/coverage/CLIENT.yml may have. Names of things in it, such as HISTORY or USER.email, are filled in.
+KEYS = {
+    "for",      # the methods and commands, without the client's own name
+    "line",     # the line, or several, that do the same
+    "as",       # who types it: person (if left out), other, admin, or shed, the owner of the Tool Shed's repositories
+    "new",      # the things that are made afresh before, as the line changes them
+    "first",    # requests sent before, as `POST /api/x`, or {request: body}
+    "then",     # {request: what its answer holds after the line, and not before}; MADE is the id that the line printed
+    "shows",    # texts that the line prints, or a part of the JSON that it prints
+    "after",    # a line whose output is looked at, too
+    "writes",   # {file: the text that it holds after the line}
+    "refused",  # the words with which Galaxy refuses it, in place of all these
+    "note",     # a remark for the page
+    "later",    # true: `then` is asked when all lines of the client have run
+    "server",   # second: it needs the second local server
+}
 
 
 def thing(make):

@@ -27,11 +27,12 @@ sys.path.insert(0, str(ROOT / "docs"))
 import make_coverage  # noqa: E402
 
 TABLES = make_coverage.load_tables()
-SAMPLE = 12     # each how many-th line runs as a process; the others in this one
+SAMPLE = 12     # one line of so many runs in a process of its own; the others in this one, which is faster
 
 
 @pytest.fixture(scope="module")
 def lasting(tool_shed):
+    """The things that are made once for all clients, by name, and what undoes them."""
     made = {"shed": tool_shed, "undo": []}
     yield made
     for undo in made["undo"]:
@@ -71,6 +72,7 @@ def run_line(tmp_path, monkeypatch):
 
 
 def run_here(script, words):
+    """Run a script in this process; returns its status, and what it printed, as `run_line` does."""
     main = importlib.import_module(script.removesuffix(".py")).main
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
@@ -99,7 +101,7 @@ def ask(request, who, people, body=None):
         return answer.text
 
 
-def check(entry, world, people, run_line, as_process):
+def run_entry(entry, world, people, run_line, as_process):
     """Run an entry's lines; returns what is not as it should be (an empty text where all is), and a function that returns
     the same of what Galaxy holds afterwards."""
     who = world.get("SHED")["who"] if entry.get("as") == "shed" else people[entry.get("as", "person")]
@@ -132,6 +134,7 @@ def holding(then, who, people):
 
 
 def compare_printed(wanted, out):
+    """What is wrong with the output, and the files written, by `shows` and `writes`; "" for nothing."""
     shown = wanted.get("shows", [])
     if isinstance(shown, str) or (isinstance(shown, list) and all(isinstance(part, str) for part in shown)):
         missing = [part for part in ([shown] if isinstance(shown, str) else shown) if part not in out]
@@ -146,7 +149,7 @@ def compare_printed(wanted, out):
 
 
 def compare_held(wanted, who, people, out):
-    """Compare what Galaxy holds, for as long as it may take to get there."""
+    """What is wrong with what Galaxy holds, by `then`, once it is as wanted or 300 s have passed; "" for nothing."""
     made = re.search(r"'id': '(\w+)'|^ +id: (\w+)$", out, re.MULTILINE) or re.search(r"\b(F?[0-9a-f]{16})\b", out)
     held = json.dumps(wanted.get("then", {}))
     for request, part in json.loads(held.replace("MADE", made[made.lastindex]) if made else held).items():
@@ -175,6 +178,7 @@ def test_lines_that_the_second_server_takes(prefixed, run_line, tmp_path):
 
 
 def run_entries(entries, world, run_line):
+    """Run entries one by one, and fail with all that is wrong with any."""
     people = {"person": world.person, "other": world.other, "admin": world.admin}
     failed, later = [], []
 
@@ -184,7 +188,7 @@ def run_entries(entries, world, run_line):
 
     for number, entry in enumerate(entries):
         begun = time.monotonic()
-        wrong, compare = check(entry, world, people, run_line, number % SAMPLE == 0)
+        wrong, compare = run_entry(entry, world, people, run_line, number % SAMPLE == 0)
         if compare and entry.get("later"):
             later.append((entry, compare))
         note(entry, wrong or (compare() if compare and not entry.get("later") else ""))
