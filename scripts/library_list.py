@@ -31,8 +31,8 @@ import sys
 from common import DONE, USAGE, Galaxy, GalaxyError, arguments, output_options, require_active_folder, run, show
 from galaxy_api_scripts.libraries.contents import FolderNotListed, find_folders, list_library, open_folder
 
-LIBRARIES = ["id", "name", "public", "can_user_add", "can_user_modify", "can_user_manage", "description"]
-CONTENTS = ["path", "kind", "id", "ref", "state", "extension", "file_size", "public"]
+LIBRARY_COLUMNS = ["id", "name", "public", "can_user_add", "can_user_modify", "can_user_manage", "description"]
+CONTENT_COLUMNS = ["path", "kind", "id", "ref", "state", "extension", "file_size", "public"]
 
 
 def main(argv=None):
@@ -44,21 +44,23 @@ def main(argv=None):
         raise GalaxyError(f"{'--recursive' if recursive else '--path'}: of which LIBRARY?", USAGE)
     if name and deleted:
         raise GalaxyError("--deleted lists libraries, so it takes no LIBRARY", USAGE)
-    output = output_options(args, CONTENTS if name else ())
+    output = output_options(args, CONTENT_COLUMNS if name else ())
     galaxy = Galaxy(args["KEY"], args["URL"])
 
     if galaxy.key:
         galaxy.current_user()
     if name is None:
-        rows = galaxy.get("libraries", {"deleted": str(deleted).lower()})
-        rows = sorted(rows, key=lambda library: (library["name"].casefold(), library["id"]))
-        show(({**dict.fromkeys(LIBRARIES), **library} for library in rows), output["format"], output["fields"] or LIBRARIES)
+        libraries = galaxy.get("libraries", {"deleted": str(deleted).lower()})
+        libraries = sorted(libraries, key=lambda library: (library["name"].casefold(), library["id"]))
+        rows = ({**dict.fromkeys(LIBRARY_COLUMNS), **library} for library in libraries)
+        show(rows, output["format"], output["fields"] or LIBRARY_COLUMNS)
         return DONE
     library = galaxy.resolve("libraries", name)["id"]
     root = require_active_folder(galaxy, library)
     names = tuple(part for part in (path or "").split("/") if part)
     folder = find_folder(galaxy, library, root, names)
-    show(iter_contents(galaxy, library, folder, "/".join(names), recursive), output["format"], output["fields"] or CONTENTS)
+    rows = iter_contents(galaxy, library, folder, "/".join(names), recursive)
+    show(rows, output["format"], output["fields"] or CONTENT_COLUMNS)
     return DONE
 
 
@@ -98,7 +100,7 @@ def iter_listing(listing, start, recursive):
     for kind, ids_by_path in (("folder", listing.folders), ("dataset", listing.files)):
         for path, ids in ids_by_path.items():
             if path.startswith(start) and (recursive or "/" not in path[len(start):]):
-                yield from ({**dict.fromkeys(CONTENTS), "path": path, "kind": kind, "id": one,
+                yield from ({**dict.fromkeys(CONTENT_COLUMNS), "path": path, "kind": kind, "id": one,
                              "ref": f"ld:{one}" if kind == "dataset" else None} for one in ids)
 
 

@@ -59,8 +59,8 @@ from galaxy_api_scripts.libraries.permissions import (
     parse_changes,
 )
 
-SHOWN = ["path", "kind", "id", "public", *PERMISSIONS]
-CHANGED = ["path", "kind", "id", "permission", "added", "removed", "roles", "public"]
+COLUMNS = ["path", "kind", "id", "public", *PERMISSIONS]
+CHANGE_COLUMNS = ["path", "kind", "id", "permission", "added", "removed", "roles", "public"]
 
 
 def main(argv=None):
@@ -68,7 +68,7 @@ def main(argv=None):
     name, path, dry_run = args["LIBRARY"], args["--path"], args["--dry-run"]
     is_public, is_restricted = args["--public"], args["--restrict"]
     changes = parse_changes(args["CHANGE"], is_public, is_restricted)
-    output = output_options(args, CHANGED if changes else SHOWN)
+    output = output_options(args, CHANGE_COLUMNS if changes else COLUMNS)
     if not name.strip() or (path is not None and not path.strip()):
         raise GalaxyError(f"{'LIBRARY' if path is None or path.strip() else '--path'} is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
@@ -84,8 +84,8 @@ def main(argv=None):
             permissions.apply(planned)
         rows = [row for item, states in changed.items() for row in describe_change(item, *states)]
     if rows or output["format"]:
-        show(rows, output["format"], output["fields"] or (CHANGED if changes else SHOWN), changed=bool(changes))
-    for error in dict.fromkeys(permissions.errors.values()):
+        show(rows, output["format"], output["fields"] or (CHANGE_COLUMNS if changes else COLUMNS), changed=bool(changes))
+    for error in dict.fromkeys(permissions.errors.values()):        # a library and its root folder may share one
         item = next(item for item in permissions.errors if permissions.errors[item] is error)
         report_error(f"{item} ({item.id}): {error}")
     if permissions.failure:

@@ -48,12 +48,12 @@ def members(schema: Schema, schemas: dict[str, Any]) -> Iterator[tuple[str, Sche
     objects = list(objects_in(schema, schemas))
     names = dict.fromkeys(name for one in objects for name in one.get("properties") or {})
     for name in names:
-        found: list[Schema] = []
+        variants: list[Schema] = []
         for one in objects:
-            if name in (one.get("properties") or {}) and one["properties"][name] not in found:
-                found.append(one["properties"][name])
-        schema = found[0] if len(found) == 1 else {**found[0], "anyOf": found, "$ref": ""}
-        yield name, schema, all(name in one.get("required", ()) for one in objects)
+            if name in (one.get("properties") or {}) and one["properties"][name] not in variants:
+                variants.append(one["properties"][name])
+        field = variants[0] if len(variants) == 1 else {**variants[0], "anyOf": variants, "$ref": ""}
+        yield name, field, all(name in one.get("required", ()) for one in objects)
     free = next((one["additionalProperties"] for one in objects if isinstance(one.get("additionalProperties"), dict)), None)
     if free and not names:
         yield "NAME", free, False
@@ -234,7 +234,7 @@ def example(name: str, schema: Schema, schemas: dict[str, Any], depth: int = DEE
 
 
 def as_text(value: Any) -> str:
-    """A value in an address."""
+    """A value as it stands in an address; a list's members have commas between them."""
     if isinstance(value, list):
         return ",".join(map(as_text, value))
     return value if isinstance(value, str) else json.dumps(value)

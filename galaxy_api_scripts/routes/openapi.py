@@ -19,6 +19,7 @@ from galaxy_api_scripts.routes.undocumented import load_table, own_operations
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD")
 NOT_DESCRIBED = "undocumented"      # the tag of what Galaxy's document only names
 ROOTS = "api|ga4gh|context|oauth2_callback"     # the first names of its addresses
+# An id in an address that was typed: one of Galaxy's, a number, a UUID.
 ID = r"F?[0-9a-f]{16,}|\d+|[0-9a-f]{8}-[0-9a-f-]{27}"
 
 
@@ -129,10 +130,10 @@ def list_operations(document: dict[str, Any]) -> list[Operation]:
     for method, path, own in own_operations(schemas):
         if "summary" not in own and (method, shape(path)) not in merged:
             continue        # an older server, which has nothing there to be completed
-        there = merged.get((method, shape(path)), (path, {}))
-        more = [text for text in (there[1].get("description"), own.get("description")) if text]
-        merged[method, shape(path)] = (path if "summary" in own else there[0],
-                                       {**there[1], **own, "description": "\n\n".join(more)})
+        described_path, described = merged.get((method, shape(path)), (path, {}))
+        texts = [text for text in (described.get("description"), own.get("description")) if text]
+        merged[method, shape(path)] = (path if "summary" in own else described_path,
+                                       {**described, **own, "description": "\n\n".join(texts)})
     return [Operation(method, path, about, schemas) for (method, _), (path, about) in merged.items()]
 
 
@@ -158,7 +159,7 @@ def find_operation(operations: list[Operation], method: str, path: str) -> Opera
         ids = [name for name in path.split("/") if re.fullmatch(ID, name)]
         near = did_you_mean(path, dict.fromkeys(fill(one.path, ids) for one in operations if one.method == method))
         raise UnknownAddress(f"no operation has the address {path}{near or ': route_list.py finds them by words'}")
-    same = [one for one in fitting if one.method == method]
+    same = [one for one in fitting if one.method == method]     # of several the one with the longest names of its own
     if not same:
         raise UnknownAddress(f"{path} has no {method}: there are {', '.join(one.method for one in fitting)}")
     return max(same, key=lambda one: len(re.sub(r"\{\w+\}", "", one.path)))
