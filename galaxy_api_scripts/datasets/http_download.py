@@ -27,6 +27,9 @@ from galaxy_api_scripts.transfer_limit import record_trouble, require_not_stoppe
 
 CHUNK_SIZE = 64 * 2**10     # bytes of an answer read at a time: what came of one before a cut is lost
 PART_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)        # Windows has no O_NOFOLLOW
+# Bytes of the pieces in which the rest of a file is asked for after a cut. Galaxy 26.1 does not see that nobody listens any
+# more: it reads to the end of what was asked for, and many such ends take all of its time.
+MIN_PIECE, MAX_PIECE = 8 * 2**20, 2**30
 FLUSH_SIZE = 32 * 2**20     # bytes after which the system is told to write them to the disk, while the next ones arrive
 
 
@@ -194,6 +197,8 @@ class _Download:
     def __init__(self, galaxy: Galaxy, route: str, label: str, checkpoint: Checkpoint, expected: ExpectedFile, stall: float):
         self.galaxy, self.route, self.label = galaxy, route, label
         self.checkpoint, self.expected, self.clock = checkpoint, expected, StallClock(stall)
+        self.piece_size = 0     # bytes to ask for at a time; 0: all the rest
+        self.begin = self.end = 0       # what the last request has asked for, and what its answer holds
 
     def fetch_all(self, file: BinaryIO, bar: Any) -> str:
         """Fetch all bytes into `file`; returns their hash once they are those expected, and on the disk."""
@@ -217,7 +222,7 @@ class _Download:
         return computed
 
     def fetch_rest(self) -> bool:
-        """Fetch the missing bytes by one request; whether the file is then complete."""
+        """Fetch the missing bytes by one request, after a cut a piece of them; whether the file is then complete."""
         try:
             with self.request_rest() as answer:
                 size = self.full_size(answer)
@@ -228,9 +233,10 @@ class _Download:
                 while chunk := body.read(limit.slice_size(CHUNK_SIZE)):
                     self.store(chunk)
                     limit.take(len(chunk))
-            if self.offset < size:      # urllib3 1 does not tell a cut from an end
+            if self.offset < self.end:      # urllib3 1 does not tell a cut from an end
                 raise GalaxyError(f"{self.offset} of {size} bytes came", TRY_LATER)
-            return True
+            self.piece_size = min(2 * self.piece_size, MAX_PIECE)
+            return self.offset >= size
         except UnexpectedArchive:
             raise
         except (requests.RequestException, HTTPError, GalaxyError) as error:
@@ -259,7 +265,8 @@ class _Download:
 
     def request_rest(self) -> requests.Response:
         """Galaxy's answer from the first missing byte on."""
-        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={self.offset}-"} if self.offset else {})}
+        self.begin, last = self.offset, self.offset + self.piece_size - 1 if self.piece_size else ""
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={self.offset}-{last}"} if self.offset else {})}
         try:
             return self.galaxy.request("GET", self.route, stream=True, allow_other_host=True, headers=headers,
                                        patience=self.clock.patience_left())
@@ -276,16 +283,18 @@ class _Download:
         body = Body(answer)
         etag = "" if body.is_packed else answer.headers.get("ETag", "")     # the place in packed bytes is another one
         if answer.status_code == 206:
-            content_range = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
+            content_range = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", answer.headers.get("Content-Range", ""))
+            first, last, size = map(int, content_range.groups()) if content_range else (-1, -1, -1)
             is_same_file = etag and etag == self.checkpoint.data.get("etag")
-            if is_same_file and content_range and int(content_range[1]) == self.offset:
-                size = int(content_range[2])
+            if is_same_file and first == self.offset <= last < size:
+                self.end = last + 1
                 if self.expected.size in (None, size):
                     return size
             self.start_over()
             return None
         self.start_over()
         self.checkpoint.save(durably=True, etag=etag, modified=_last_modified(answer))
+        self.end = body.size
         return body.size
 
     def hash_earlier_bytes(self) -> None:
@@ -307,6 +316,7 @@ class _Download:
         transient = not isinstance(error, GalaxyError) or error.exit_code == TRY_LATER or error.status in TRANSIENT_STATUSES
         record_trouble(error)
         if transient and self.clock.patience_left() > 0:
+            self.piece_size = min(max(self.offset - self.begin, MIN_PIECE), MAX_PIECE)
             self.clock.failures += 1
             self.clock.back_off()
         elif isinstance(error, GalaxyError):

@@ -495,17 +495,18 @@ class FakeGalaxy(library_rights.LibraryRights, resources.Resources, handover.Han
             self.reply(200, made) if not isinstance(made, tuple) else self.reply(made[1], made[0], made[2])
 
         def serve_file(self, upto=None):
-            """Answer with `/file`, from where the range begins that is asked for."""
+            """Answer with `/file`, or the range of it that is asked for."""
             content, etag = self.galaxy.content, self.galaxy.etag
-            start = int(re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "bytes=0-"))[1])
+            first, last = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "bytes=0-")).groups()
+            start, end = int(first), min(int(last or len(content) - 1), len(content) - 1)
             if start and start >= len(content):
                 return self.reply(416, headers={"Content-Range": f"bytes */{len(content)}"})
             headers = {"Accept-Ranges": "bytes", "Last-Modified": "Tue, 24 Nov 2026 10:00:00 GMT"}
             if etag:
                 headers["ETag"] = etag
             if "Range" in self.headers:
-                headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-            self.reply(206 if "Range" in self.headers else 200, content[start:], headers, upto)
+                headers["Content-Range"] = f"bytes {start}-{end}/{len(content)}"
+            self.reply(206 if "Range" in self.headers else 200, content[start:end + 1], headers, upto)
 
         def refuse(self, status, headers=()):
             """Answer with an error without a body, and hang up after a 413, as nginx does."""

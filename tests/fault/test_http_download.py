@@ -51,6 +51,28 @@ def test_a_download_is_complete_whatever_fails(wire, folder, clock, faults):
     assert (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
 
 
+def test_after_a_cut_the_rest_is_asked_for_in_pieces_that_grow(wire, folder, clock, monkeypatch):
+    """Galaxy 26.1 reads on to the end of what was asked for when nobody listens any more."""
+    monkeypatch.setattr(http_download, "MIN_PIECE", 10_000)
+    monkeypatch.setattr(http_download, "MAX_PIECE", 40_000)
+    wire.faults = [cut(60_000), cut(15_000), None, cut(20_000)]
+    assert fetched(wire, folder / "x", algorithm="sha256") == hashlib.sha256(CONTENT).hexdigest()
+    assert [one.headers.get("Range") for one in wire.asked] == [
+        None, "bytes=60000-99999", "bytes=75000-89999", "bytes=90000-119999", "bytes=110000-129999", "bytes=130000-169999",
+        "bytes=170000-209999"]
+    assert (folder / "x").read_bytes() == CONTENT and os.listdir(folder) == ["x"]
+
+
+@pytest.mark.parametrize("last, came", [(60_009, 10), (59_999, 0), (40, 0), (60_009, 0)])
+def test_an_answer_of_less_than_was_asked_for_is_gone_on_behind(wire, folder, clock, last, came):
+    def less(handler):
+        headers = {"ETag": wire.etag, "Content-Range": f"bytes 60000-{last}/{SIZE}"}
+        handler.reply(206, CONTENT[60_000:60_000 + came], headers)
+    wire.faults = [cut(60_000), less]
+    assert fetched(wire, folder / "x", algorithm="sha256") == hashlib.sha256(CONTENT).hexdigest()
+    assert (folder / "x").read_bytes() == CONTENT
+
+
 def test_a_stalled_download_is_asked_for_again(wire, folder, monkeypatch):
     monkeypatch.setenv("GALAXY_TIMEOUT", "0.2")
     wire.faults = [stall(0)]
