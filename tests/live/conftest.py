@@ -277,6 +277,16 @@ PLOT = """<visualization name="Trackster">
   <entry_point entry_point_type="script" src="trackster.js"/>
 </visualization>
 """
+CONDA = r"""#!/bin/sh
+# In place of Conda, whose packages are far away: an environment is an empty folder.
+envs=$(dirname "$0")/../envs
+for word; do [ "$before" = --name ] && name=$word; before=$word; done
+case "$1 $2" in
+    "info --json") echo '{"conda_version": "4.10.0"}' ;;
+    "create "*) mkdir -p "$envs/$name" ;;
+    "env remove") rm -r "$envs/$name" ;;
+esac
+"""
 SWITCHED_OFF = {"allow_path_paste": "false", "library_import_dir": "", "allow_user_dataset_purge": "false",
                 "data_manager_config_file": ""}
 
@@ -300,10 +310,13 @@ def prefixed(home, tell, pytestconfig):
                 "tool_sheds_config_file": home / "config" / "tool_sheds.xml",
                 "ftp_upload_dir": second / "ftp", "ftp_upload_site": "none",
                 "smtp_server": f"mock_emails_to_path://{second / 'mail.json'}", "error_email_to": "admin@example.org",
-                "visualization_plugins_directory": second / "plots", **SWITCHED_OFF}
-    plot = second / "plots" / "trackster" / "static" / "trackster.xml"
-    plot.parent.mkdir(parents=True, exist_ok=True)
-    plot.write_text(PLOT)
+                "visualization_plugins_directory": second / "plots", "tool_dependency_dir": second / "dependencies",
+                "conda_prefix": second / "conda", **SWITCHED_OFF}
+    shutil.rmtree(second / "conda", ignore_errors=True)     # what was installed is for no job
+    for name, text in (("plots/trackster/static/trackster.xml", PLOT), ("conda/bin/conda", CONDA)):
+        (second / name).parent.mkdir(parents=True, exist_ok=True)
+        (second / name).write_text(text)
+        (second / name).chmod(0o700)
     with a_galaxy(tell, f"--home={second}", *(f"--set={name}={value}" for name, value in settings.items()),
                   own=True) as galaxy:
         galaxy.home = second

@@ -91,6 +91,14 @@ def ROW_FILE(world):
     return plain("row.tsv")
 
 
+@thing
+def UNUSED(world):
+    """The path of an environment that no tool of the second server needs."""
+    path = world.home / "conda" / "envs" / "__nothing@1"
+    path.mkdir(parents=True, exist_ok=True)
+    return plain(str(path))
+
+
 # --------------------------------------------------------------------------------------------------------- Tool Shed
 
 @thing
