@@ -73,9 +73,9 @@ def main(argv=None):
         raise GalaxyError(f"{'LIBRARY' if path is None or path.strip() else '--path'} is empty: is a variable unset?", USAGE)
     galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
 
-    galaxy.current_user()
+    is_admin = bool(galaxy.current_user().get("is_admin"))
     library = galaxy.resolve("libraries", name)
-    permissions = LibraryPermissions(galaxy, list_items(galaxy, library, path, args["--recursive"]))
+    permissions = LibraryPermissions(galaxy, list_items(galaxy, library, path, args["--recursive"], is_admin))
     permissions.read()
     rows = [describe(item, rights) for item, rights in permissions.rights.items()]
     if changes:

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from common import USAGE, Galaxy, GalaxyError, require_active_folder
-from galaxy_api_scripts.libraries.contents import list_library
+from galaxy_api_scripts.libraries.contents import list_library, open_folder
 from galaxy_api_scripts.libraries.roles import PRIVATE, Role, RoleFinder
 from galaxy_api_scripts.together import ask_together
 
@@ -94,9 +94,10 @@ def parse_changes(words: Iterable[str], is_public: bool, is_restricted: bool) ->
     return changes
 
 
-def list_items(galaxy: Galaxy, library: dict[str, Any], path: str | None, recursive: bool) -> list[Item]:
+def list_items(galaxy: Galaxy, library: dict[str, Any], path: str | None, recursive: bool, is_admin: bool) -> list[Item]:
     """The items to look at: a library and its root folder, or what is at `path` in it, which may be an id; if `recursive`,
-    with all below. Raises `GalaxyError` unless exactly one thing is there, and where the library is deleted."""
+    with all below. To `is_admin` Galaxy lists all of them at once. Raises `GalaxyError` unless exactly one thing is
+    there, and where the library is deleted."""
     root = Item(FOLDER, require_active_folder(galaxy, library["id"]), "/")
     start = [Item(LIBRARY, library["id"], library["name"]), root]
     if path is None and not recursive:
@@ -104,6 +105,8 @@ def list_items(galaxy: Galaxy, library: dict[str, Any], path: str | None, recurs
     listing = list_library(galaxy, library["id"])
     items = [Item(kind, one, f"/{name}") for kind, ids_by_path in ((FOLDER, listing.folders), (DATASET, listing.files))
              for name, ids in ids_by_path.items() for one in ids]
+    if not is_admin:
+        items += _unlisted(galaxy, root.id, {item.id for item in items})
     if path is not None:
         whole = "/" + "/".join(filter(None, path.split("/")))
         start = [item for item in [root, *items] if path == item.id or whole == item.path]
@@ -116,6 +119,26 @@ def list_items(galaxy: Galaxy, library: dict[str, Any], path: str | None, recurs
     top = "" if path is None or start[0] == root else start[0].path
     below = [] if start[-1].kind == DATASET else [item for item in items if item.path.startswith(f"{top}/")]
     return start + sorted(below, key=lambda item: (item.path.split("/"), item.id))
+
+
+def _unlisted(galaxy: Galaxy, root: str, known: set[str]) -> Iterator[Item]:
+    """What the folders of a library, from `root` on, show to a user who is no administrator, and the library's list does
+    not: folders without anything that this user may change (26.1). Whoever changes all is to be told of these."""
+    folders, seen = [(root, "")], {root}
+    for folder, path in folders:        # which grows
+        try:
+            inside = open_folder(galaxy, folder).items
+        except GalaxyError as error:
+            if error.status not in ITEM_STATUSES:
+                raise
+            continue
+        for one in inside:
+            item = Item(DATASET if one["type"] == "file" else FOLDER, one["id"], f"{path}/{one['name']}")
+            if item.kind == FOLDER and item.id not in seen:
+                folders.append((item.id, item.path))
+            seen.add(item.id)
+            if item.id not in known:
+                yield item
 
 
 def parse_rights(item: Item, answer: Any) -> Rights:

@@ -72,7 +72,8 @@ def fetch_operations(galaxy: Galaxy) -> list[Operation]:
     """All operations of the server. Raises `GalaxyError`."""
     version, kept = fetch_version(galaxy), read_kept(galaxy)
     if kept and version and kept.get("version") == version and addresses_path(galaxy).exists():
-        return list_operations(kept["document"])
+        with contextlib.suppress(AttributeError, KeyError, TypeError):      # it is not what was kept: asked for again
+            return list_operations(kept["document"])
     try:
         document = galaxy.get(f"{galaxy.base}/openapi.json")
     except GalaxyError as error:

@@ -20,13 +20,14 @@ FIELDS = {"library": ("access_library_role_list", "add_library_item_role_list", 
 class LibraryRights:
     """`rights` is `{id: {permission: ids of roles}}`; datasets of which one is a `twin` of the other share access and
     manage. `closed` are the items whose permissions the user may not see; `nameable` the roles that one who is no
-    administrator may name; `deaf` the items that answer 200 to any change, and make none."""
+    administrator may name; `deaf` the items that answer 200 to any change, and make none; `unlisted` those that the
+    library's list leaves out, because the user may change nothing in them."""
 
     def empty(self):
         self.library_roles = {LAB: ("lab", "admin"), ANN: ("ann_b@example.org", "private"),
                               MY: ("me@example.org", "private"), OLD: ("old lab", "admin")}
         self.deleted_roles, self.nameable = {OLD}, {LAB, MY}
-        self.rights, self.twins, self.closed, self.deaf = {}, {}, set(), set()
+        self.rights, self.twins, self.closed, self.deaf, self.unlisted = {}, {}, set(), set(), set()
         super().empty()
 
     def rights_of(self, which):

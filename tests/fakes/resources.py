@@ -166,7 +166,8 @@ class Resources:
     def get_library_contents(self, ask, body, which):
         root = self.libraries[which]["root_folder_id"]
         return [{"id": root, "type": "folder", "name": "/"}, *(
-            {"id": one["id"], "type": one["type"], "name": f"/{path}"} for path, one in self.walk(root))]
+            {"id": one["id"], "type": one["type"], "name": f"/{path}"} for path, one in self.walk(root)
+            if one["id"] not in getattr(self, "unlisted", ()))]
 
     def delete_file(self, ask, body, which):
         self.remove(self.file(which)["id"])

@@ -230,6 +230,15 @@ def test_a_manager_is_told_which_items_are_closed_and_the_others_are_done(change
     assert change(status=FAILED, err="library Shelf") == change("add=lab", status=FAILED, err="library Shelf") == []
 
 
+def test_a_manager_is_told_of_folders_that_the_list_of_the_library_leaves_out(change, shelf, items, manager):
+    shelf.closed = shelf.unlisted = {items["/sub"], items["/sub/two.txt"]}
+    rows = change("-r", "modify=lab", status=SOME_FAILED, err="dataset /sub/two.txt")
+    assert {row["path"] for row in rows} == {"Shelf", "/", "/one.txt"}
+    change("--path=sub", status=FAILED, err="folder /sub")
+    shelf.answers[f"GET /api/folders/{items['/sub']}/contents"] = [(403, {"err_msg": "not yours", "err_code": 403002})]
+    change("-r", "modify=lab", status=SOME_FAILED, err="folder /sub")
+
+
 def test_a_manager_names_roles_that_galaxy_lets_her_name(change, shelf, items, manager):
     """Galaxy changes a dataset's access first, and refuses the request because of another permission then."""
     change("add=ann_b@example.org", status=FAILED, err="there is no role 'ann_b@example.org' that this key's user may name")

@@ -298,7 +298,9 @@ def test_a_server_that_hides_its_version_is_asked_each_time(wire):
     assert wire.kinds == ["GET version", "GET openapi"] * 2
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"version": "26.1.1"}', "\0"])
+@pytest.mark.parametrize("content", ["", "[]", '{"version": "26.1.1"}', "\0",
+    *(json.dumps({"version": "26.1.1", "document": one}) for one in (
+        {}, {"paths": 5}, {"paths": {"/api/x": 5}}, {"paths": {"/api/x": {"get": None}}}, {"paths": {}, "components": 5}))])
 def test_a_kept_file_that_is_broken_is_replaced(wire, content):
     galaxy = Galaxy(KEY, wire.url)
     openapi.fetch_operations(galaxy)
