@@ -103,25 +103,37 @@ function propose_names(kind, head, part,    i, n, names, before) {
 
 # ------------------------------------------------------------------------------------------------------ keys and servers
 
-# The names in ~/.parsec.yml of entries with a url, and that url; no key is ever printed.
-function read_entries(    file, row, name, url) {
-    file = ENVIRON["HOME"] "/.parsec.yml"
-    while ((getline row < file) > 0) {
+# The names in ~/.parsec.yml of entries with a url, and that url; no key is ever printed, nor a password in a url.
+function read_entries(    command, row, name, start) {
+    command = "cat \"$HOME/.parsec.yml\" 2>/dev/null"
+    while ((command | getline row) > 0) {
+        sub(/(^|[ ])#.*$/, "", row)
+        start = "^[ ]*[\"']?"
         if (match(row, /^["']?[A-Za-z0-9_.-]+["']?[ ]*:/)) {
             name = substr(row, 1, RLENGTH)
             gsub(/["' :]/, "", name)
-            if (name == "__default") { default_entry = bare_value(substr(row, RLENGTH + 1)); continue }
             row = substr(row, RLENGTH + 1)
+            if (name == "__default") { default_entry = bare_value(row); continue }
+            if (length(name) == 32 && name !~ /[^0-9a-f]/) name = ""        # a key that stands where a name should
         }
-        if (name != "" && !(name in entry_url) && match(row, /(^|[ {,"'])url["']?[ ]*:[ ]*/)) {
+        if (row ~ /^[^"']*[{]/) start = "[{,][ ]*[\"']?"
+        if (name != "" && !(name in entry_url) && match(row, start "url[\"']?[ ]*:[ ]*")) {
             entry[++entries] = name
-            entry_url[name] = bare_value(substr(row, RSTART + RLENGTH))
+            entry_url[name] = public_address(bare_value(substr(row, RSTART + RLENGTH)))
         }
     }
-    close(file)
+    close(command)
 }
 
-function bare_value(text) { sub(/^[ ]*["']?/, "", text); sub(/["' ,}#].*$/, "", text); return text }
+function bare_value(text) { sub(/^[ ]*["']?/, "", text); sub(/["' ,}#\r].*$/, "", text); return text }
+
+# A server's address without a password or a query, "" for what is none, as a key that stands where the address should.
+function public_address(text) {
+    sub(/[?].*$/, "", text)
+    sub(/\/\/[^\/]*@/, "//", text)
+    if (text ~ /^https?:\/\/[][A-Za-z0-9]/ && text !~ /[^][A-Za-z0-9_.:\/~%-]/) return text
+    return text ~ /^[A-Za-z0-9-]+([.:][A-Za-z0-9-]+)+(\/[A-Za-z0-9_.\/~%-]*)?$/ ? text : ""
+}
 
 function propose_keys(head,    i) {
     read_entries()

@@ -226,3 +226,19 @@ def test_addresses_are_kept_with_the_description_and_without_a_password(wire, al
     assert "GET\t/api/a/{id}\tShow an [1ma\n" in kept.read_text() and kept.stat().st_mode & 0o777 == 0o600
     found = ask("display.py", "-", "/api/", home=alone)
     assert "/api/a/" in found and not any("$" in one for one in found)
+
+
+@pytest.mark.parametrize("text, found", [
+    ("a: {url: KEY, key: http://h}", {"@a": ""}), ("a:\n  key: url: KEY", {}), ("KEY:\n  url: http://h", {}),
+    ("a:\n  # url: KEY\n  key: KEY  # url: KEY\n  url: http://h", {"@a": "http://h"}),
+    ("a:\n  key: 'x url: KEY'\n  url: http://h", {"@a": "http://h"}),
+    ("a:\n  key: |\n    KEY\n  url: >\n    KEY", {"@a": ""}),
+    ("a:\r\n  key: KEY\r\n  url: h.org:80/x\r\n", {"@a": "h.org:80/x"}),
+    ("a:\n  url: http://me:KEY@[::1]:80/x?key=KEY", {"@a": "http://[::1]:80/x"}),
+    ("\0\udcff\n\ta:b:c\n- -\n", {}), (None, {})])
+def test_no_key_is_proposed_whatever_the_file_of_entries_holds(alone, text, found):
+    if text is None:
+        (alone / ".parsec.yml").mkdir()
+    else:
+        (alone / ".parsec.yml").write_bytes(text.replace("KEY", "0123456789abcdef" * 2).encode(errors="surrogateescape"))
+    assert ask("display.py", "@", home=alone) == found
