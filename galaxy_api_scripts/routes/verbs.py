@@ -85,4 +85,5 @@ def save_answer(args: dict[str, Any], route: str = "") -> None:
         write_to_stdout(galaxy, route, expected)
     else:
         download_file(galaxy, route, check_writable(to, overwrite), label=to, expected=expected, overwrite=overwrite)
-        print(to)
+        if not args.get("--format") and not args.get("--fields"):      # standard output holds the answer alone then
+            print(to)

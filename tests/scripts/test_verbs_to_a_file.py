@@ -218,7 +218,11 @@ def test_a_file_that_galaxy_makes_is_written_once_it_is_there(script, galaxy, tm
                     f"GET {STORED}": [(200, CONTENT)]})
     words = ["--wait", f"--to={tmp_path}/x.zip", "--format=value", "--fields=storage_request_id"]
     assert script(create.main, *words, KEY, url) == 0
-    assert capsys.readouterr() == (f"a70bb000-0edb\n{tmp_path}/x.zip\n", "") and (tmp_path / "x.zip").read_bytes() == CONTENT
+    assert capsys.readouterr() == ("a70bb000-0edb\n", "") and (tmp_path / "x.zip").read_bytes() == CONTENT
+    assert script(create.main, "--wait", "--format=json", "--force", f"--to={tmp_path}/x.zip", KEY, url) == 0
+    assert json.loads(capsys.readouterr().out) == FILE
+    assert script(create.main, "--wait", "--force", f"--to={tmp_path}/x.zip", KEY, url) == 0
+    assert capsys.readouterr().out.endswith(f"\n{tmp_path}/x.zip\n")
     assert script(display.main, "--wait", f"--to={tmp_path}/y.zip", KEY, f"{galaxy.wire.url}/api/{STORED}") == 0
     assert (tmp_path / "y.zip").read_bytes() == CONTENT
 
