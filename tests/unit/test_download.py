@@ -739,8 +739,9 @@ def cut(handler):
 def test_a_server_that_goes_away_is_told_once_and_waited_for_once(many, clock, transfers):
     began = clock.now
     status, [line], count = many(f"--transfers={transfers}", GET_display=after(3, cut), GET_version=cut)
-    assert status == TRY_LATER and count == 3 and clock.now - began < 1300
-    assert line.endswith("try again later; 5 more are not fetched either")
+    # Minutes go by at once here, in which another thread's last file may not have its name yet.
+    assert status == TRY_LATER and 4 - transfers <= count <= 3 and clock.now - began < 1300
+    assert line.endswith(f"try again later; {8 - count} more are not fetched either")
 
 
 def test_a_server_that_is_away_is_told_once_whatever_is_asked_for(many, clock):
