@@ -86,8 +86,8 @@ def test_a_link_that_is_cut_every_second(person, large, state, instants, tmp_pat
     assert arrived(person, history, {path.name: path for path in paths})
     print(f"up: {cuts} cuts")
     made = [one["id"] for one in held(person, history)]
-    process = begun(person, "dataset_download.py", f"--to={tmp_path}/to", "--name={name}", f"--transfers={count}",
-                    person.key, road.url, *made, **state)
+    process = begun(person, "dataset_download.py", f"--to={tmp_path}/to", f"--transfers={count}", person.key, road.url,
+                    *made, **state)
     print(f"down: {cut_until_it_ends(process, road, instants)} cuts")
     road.close()
     assert sorted(os.listdir(tmp_path / "to")) == ["manifest.tsv", *(path.name for path in paths)]
