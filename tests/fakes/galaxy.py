@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from urllib.parse import parse_qs, urlsplit
 
-from fakes import KEY, handover, library_rights, openapi, resources
+from fakes import KEY, handover, openapi, permissions, resources
 from fakes.resources import WORKFLOW
 from fakes.server import LoopbackServer
 
@@ -55,7 +55,7 @@ ROUTES = [(method, name, re.compile(f"/api/{path}/?")) for method, name, path in
     GET jobs_summary invocations/(\\w+)/jobs_summary
     GET job jobs/(\\w+)""".strip().splitlines() + resources.ROUTES.strip().splitlines() +
     handover.ROUTES.strip().splitlines() +
-    library_rights.ROUTES.strip().splitlines())] + [("GET", "openapi", re.compile("/openapi.json"))]
+    permissions.ROUTES.strip().splitlines())] + [("GET", "openapi", re.compile("/openapi.json"))]
 WHOLE = ("GET libraries", "GET library_contents", "GET datatypes", "GET tools")     # lists that have no pages
 
 
@@ -63,7 +63,7 @@ class Refusal(Exception):
     """An answer that is an error: its status and JSON."""
 
 
-class FakeGalaxy(library_rights.LibraryRights, resources.Resources, handover.Handover, LoopbackServer):
+class FakeGalaxy(permissions.LibraryRights, resources.Resources, handover.Handover, LoopbackServer):
     """What is asked is answered, in this order: by `will(...)`; by `answers`; where it carries bytes, by `faults`; else
     by what is in the fake's memory."""
 

@@ -9,7 +9,7 @@ import tarfile
 import zipfile
 
 from fakes import KEY
-from fakes.library_rights import LAB
+from fakes.permissions import LAB
 from fakes.resources import DATA_INPUT, WORKFLOW
 from galaxy_api_scripts.batch.ledger import Ledger
 

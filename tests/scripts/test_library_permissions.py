@@ -5,7 +5,7 @@ import json
 import library_permissions
 import pytest
 from fakes import KEY
-from fakes.library_rights import ANN, LAB, MY, OLD
+from fakes.permissions import ANN, LAB, MY, OLD
 
 from common import DONE, FAILED, SOME_FAILED, TRY_LATER, USAGE
 from galaxy_api_scripts.libraries import permissions
@@ -93,7 +93,7 @@ def test_what_is_not_there_is_told_and_nothing_is_sent(change, shelf, words, sta
 
 def test_two_things_of_one_name_are_told_with_their_ids(change, shelf, items):
     other = shelf.add(shelf.root, "one.txt", b"3")
-    shelf.library_roles["00000000000000e9"] = ("lab", "system")
+    shelf.role_names["00000000000000e9"] = ("lab", "system")
     change("--path=one.txt", status=FAILED, err=f"2 items: dataset {items['/one.txt']}, dataset {other}; give the id of one")
     change("add=lab", status=FAILED, err=f"2 roles are named 'lab': {LAB} (admin), 00000000000000e9 (system); give the id")
     assert brief(change(f"add={LAB}")) == [("Shelf", "add", ["lab"]), ("/", "add", ["lab"])]

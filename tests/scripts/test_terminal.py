@@ -9,7 +9,7 @@ import threading
 import pytest
 from fakes import KEY
 from fakes.galaxy import FakeGalaxy
-from fakes.library_rights import LAB
+from fakes.permissions import LAB
 from fakes.resources import WORKFLOW
 
 import common
@@ -105,7 +105,7 @@ def iter_lines(galaxy, folder):
     (folder / "in").mkdir()
     (folder / "in" / "bad\x1b[2J\u202e.txt").write_text("abc")
     yield "library_sync", [KEY, galaxy.url, HOSTILE, "in"]
-    galaxy.library_roles[LAB] = HOSTILE, "admin"
+    galaxy.role_names[LAB] = HOSTILE, "admin"
     yield "library_list", [KEY, galaxy.url]
     yield "library_list", ["-r", KEY, galaxy.url, HOSTILE]
     yield "library_permissions", ["-r", "--restrict", KEY, galaxy.url, HOSTILE, f"access={LAB}"]

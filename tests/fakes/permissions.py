@@ -24,7 +24,7 @@ class LibraryRights:
     library's list leaves out, because the user may change nothing in them."""
 
     def empty(self):
-        self.library_roles = {LAB: ("lab", "admin"), ANN: ("ann_b@example.org", "private"),
+        self.role_names = {LAB: ("lab", "admin"), ANN: ("ann_b@example.org", "private"),
                               MY: ("me@example.org", "private"), OLD: ("old lab", "admin")}
         self.deleted_roles, self.nameable = {OLD}, {LAB, MY}
         self.rights, self.twins, self.closed, self.deaf, self.unlisted = {}, {}, set(), set(), set()
@@ -44,8 +44,8 @@ class LibraryRights:
         return self.users[ask["key"]]["is_admin"]
 
     def _available(self, ask):
-        ids = set(self.library_roles) - self.deleted_roles if self._is_admin(ask) else self.nameable
-        roles = [{"id": one, "name": self.library_roles[one][0], "type": self.library_roles[one][1]} for one in sorted(ids)]
+        ids = set(self.role_names) - self.deleted_roles if self._is_admin(ask) else self.nameable
+        roles = [{"id": one, "name": self.role_names[one][0], "type": self.role_names[one][1]} for one in sorted(ids)]
         if self._is_admin(ask):     # to others Galaxy gives the whole list, whatever they ask for
             query, page, size = ask.get("q", ""), int(ask.get("page", 1)), int(ask.get("page_limit", 10))
             roles = [one for one in roles if one["name"].startswith(query) and not re.search("[_%/]", query)]
@@ -58,7 +58,7 @@ class LibraryRights:
         if ask.get("scope") == "available":
             return self._available(ask)
         rights = self._rights(which, kind)
-        return {field: [[self.library_roles[one][0], one] for one in rights[field.partition("_")[0]]]
+        return {field: [[self.role_names[one][0], one] for one in rights[field.partition("_")[0]]]
                 for field in FIELDS[kind]}
 
     def _post_rights(self, ask, body, kind, which):
