@@ -105,6 +105,17 @@ class Checkpoint:
         self.close()
 
 
+class MemoryNotes:
+    """Notes on a piece of work that a later run finds in Galaxy by itself: they end with the process."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, Any] = {}
+
+    def save(self, durably: bool = False, **changes: Any) -> None:
+        """Note `changes`, a value for each name; None removes the name."""
+        self.data = change_notes(self.data, changes)
+
+
 def read_notes(galaxy: Galaxy, *about: Any) -> dict[str, Any]:
     """The notes of the `Checkpoint` of `about`, whoever works on it; {} if there is none."""
     with contextlib.suppress(OSError):

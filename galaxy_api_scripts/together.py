@@ -1,13 +1,18 @@
 """Requests side by side, where none of them needs another's answer: far away each costs its round trip."""
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from common import Answer
 from galaxy_api_scripts.transfer_limit import TransferLimit, current_limit
 from galaxy_api_scripts.transfers import Task, Workers
 
+T = TypeVar("T")
+R = TypeVar("R")
+
+AT_ONCE = 8     # requests of `ask_each`
 _most = 4       # requests at once, unless `limit_requests` says otherwise
 
 
@@ -40,3 +45,27 @@ def ask_together(*calls: Callable[[], Any]) -> list[Any]:
     if isinstance(last.outcome, BaseException):
         raise last.outcome
     return [task.outcome for task in tasks]
+
+
+def ask_each(call: Callable[[T], R], items: Iterable[T], most: int = AT_ONCE) -> Iterator[R]:
+    """`call(item)`, which only reads, for each of many `items`, in their order: at most `most` at once, and few ahead of the
+    one that is yielded, whose error is raised here. Ctrl-C waits for none."""
+    limit, waiting, ended = current_limit() or TransferLimit(most), deque[Task](), set[Task]()
+    tasks = map(Task, items)
+    with Workers(min(most, limit.most), limit) as workers:
+        while True:
+            while len(waiting) < 2 * most and (following := next(tasks, None)):
+                waiting.append(following)
+                workers.submit(following, call)
+            if not waiting:
+                return
+            while waiting[0] not in ended:
+                task = workers.next_ended()
+                assert task
+                ended.add(task)
+            first = waiting.popleft()
+            ended.remove(first)
+            Answer.latest.line = first.request
+            if isinstance(first.outcome, BaseException):
+                raise first.outcome
+            yield first.outcome

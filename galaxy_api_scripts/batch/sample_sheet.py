@@ -1,7 +1,6 @@
 """Sample sheets as they are written: tables with a row for each run, nf-core's, and Illumina's own with their files."""
 from __future__ import annotations
 
-import csv
 import io
 import os
 import re
@@ -12,6 +11,7 @@ from common import USAGE, GalaxyError, one_line, read_text, shorten
 from galaxy_api_scripts.batch.analyses import newest_analysis
 from galaxy_api_scripts.datasets.lanes import natural_key
 from galaxy_api_scripts.datasets.references import parse_tag
+from galaxy_api_scripts.tables import NumberedCells, fit_cells, has_content, read_table_lines, split_table
 from galaxy_api_scripts.workflows.inputs import InputValues
 
 FASTQ = ["fastq_1", "fastq_2"]      # the columns of nf-core's sheets, whose rows of one sample are its lanes
@@ -31,8 +31,6 @@ LANE_COLUMNS = _OF_LANES.split()
 OPTIONAL_COLUMNS = [*_NFCORE.split(), *LANE_COLUMNS]
 NAME_COLUMNS = ("sample", "sample_id")      # the run's name, in any capitals
 MAX_NAME = 200                      # characters of a sample's name: an element's identifier is that and more
-
-NumberedCells = tuple[int, list[str]]       # the line where a row begins, and its cells
 
 
 @dataclass
@@ -92,16 +90,8 @@ def read_sheet(name: str, fastq: str | None = None) -> SampleSheet:
     if not name:
         raise GalaxyError("the sheet's name is empty: is a variable unset?", USAGE)
     sheet = SampleSheet(name)
-    try:
-        text = read_text(name)
-    except GalaxyError as error:
-        if "UTF-8" not in str(error):
-            raise
-        raise GalaxyError(f"{error}: from Excel, save it as CSV UTF-8", USAGE) from None
-    if "\0" in text:
-        raise GalaxyError(f"{name}: no table: it is not a text in UTF-8: from Excel, save it as CSV UTF-8", USAGE)
-    lines = list(io.StringIO(text, newline=""))
-    is_illumina = SECTION.fullmatch(next(filter(_has_content, lines), ""))
+    lines = read_table_lines(name)
+    is_illumina = SECTION.fullmatch(next(filter(has_content, lines), ""))
     if fastq is not None and not is_illumina:
         raise GalaxyError(f"--fastq={fastq}: is for Illumina's sample sheets, and {name} is none", USAGE)
     if is_illumina:
@@ -128,14 +118,9 @@ def _read_table(sheet: SampleSheet, lines: list[str]) -> None:
     by_sample: dict[str, SheetRow] = {}
     is_cut = not lines[-1].endswith(("\n", "\r"))
     for line, cells in rows:
-        while len(cells) > len(sheet.columns) and not cells[-1]:
-            cells.pop()
-        if 1 < len(cells) < len(sheet.columns) and not (is_cut and line == rows[-1][0]):
-            cells += [""] * (len(sheet.columns) - len(cells))       # Excel leaves out delimiters behind a row's last cell
-        if len(cells) != len(sheet.columns):
-            is_comment = cells[0].startswith("#")
-            sheet.note(None, "", f"has {len(cells)} cell{'s' * (len(cells) > 1)}, and the heading {len(sheet.columns)}: " + (
-                "# begins a comment only above the heading" if is_comment else "does it have another delimiter?"), line)
+        problem = fit_cells(cells, len(sheet.columns), is_cut and line == rows[-1][0])
+        if problem:
+            sheet.note(None, "", problem, line)
             continue
         if any(value and not column for column, value in zip(sheet.columns, cells)):
             sheet.note(None, "", f"column {sheet.columns.index('') + 1} has no name", sheet.line)
@@ -197,59 +182,10 @@ def _is_name(sheet: SampleSheet, column: str, sample: str, line: int) -> bool:
     return not problem
 
 
-def _has_content(line: str) -> bool:
-    """Whether a line above the heading is neither blank nor a comment."""
-    return bool(line.strip(" \t\r\n,;\"")) and not line.startswith("#")
-
-
 def _read_heading(sheet: SampleSheet, lines: list[str], start: int, name_columns: tuple[str, ...]) -> list[NumberedCells]:
     """Set the sheet's columns from the first line with content, from `start` on; return the rows below."""
-    start = next((place for place in range(start, len(lines)) if _has_content(lines[place])), len(lines))
-    if start == len(lines):
-        raise GalaxyError(f"{sheet.name}: no table: there is nothing in it", USAGE)
-    named = re.fullmatch('"?sep=(.)"?\\s*', lines[start])       # for Excel
-    start += bool(named)
-    delimiter = named[1] if named else _find_delimiter(lines[start] if start < len(lines) else "", name_columns)
-    (sheet.line, sheet.columns), *rows = _split_cells(sheet.name, lines, start, delimiter) or [(start, [])]
-    while sheet.columns and not sheet.columns[-1]:
-        sheet.columns.pop()
-    return _without_row_names(sheet, rows)
-
-
-def _find_delimiter(heading: str, name_columns: tuple[str, ...]) -> str:
-    """The delimiter by which the heading has the column of the names, and the most others; a space only if it has no
-    other, as R writes it."""
-    def rank(delimiter: str) -> tuple[bool, int]:
-        cells = [cell.strip().lower() for cell in next(csv.reader([heading], delimiter=delimiter), [])]
-        return not set(cells).isdisjoint(name_columns), len(cells)
-    return max("\t;," if any(delimiter in heading for delimiter in "\t;,") else ", ", key=rank)
-
-
-def _split_cells(name: str, lines: list[str], start: int, delimiter: str) -> list[NumberedCells]:
-    """The cells of each row that has any, from line `start` on (counted from 0); a quoted one may have several lines."""
-    rows, end = [], start
-    reader = csv.reader(lines[start:], delimiter=delimiter, strict=True)
-    try:
-        for row in reader:
-            begin, end = end + 1, start + reader.line_num
-            cells = [cell.strip() for cell in row]
-            if any(cells):
-                rows.append((begin, cells))
-    except csv.Error as error:
-        raise GalaxyError(f"{name}: line {end + 1}: {error}", USAGE) from None
+    sheet.line, sheet.columns, rows = split_table(sheet.name, lines, start, name_columns)
     return rows
-
-
-def _without_row_names(sheet: SampleSheet, rows: list[NumberedCells]) -> list[NumberedCells]:
-    """The rows without the numbers that R and pandas write before them, in a column with no name or with no heading."""
-    numbers = [cells[0] for _, cells in rows]
-    if not any(numbers == [str(number + first) for number in range(len(rows))] for first in (0, 1)):
-        return rows
-    if sheet.columns and not sheet.columns[0]:
-        sheet.columns = sheet.columns[1:]
-    elif {len(cells) for _, cells in rows} != {len(sheet.columns) + 1} or not any(cells[-1] for _, cells in rows):
-        return rows
-    return [(line, cells[1:]) for line, cells in rows]
 
 
 # ----------------------------------------------------------------------------------------------- Illumina's sample sheets
@@ -345,7 +281,7 @@ def read_run_sheet(path: str) -> RunSheet:
     """The sample sheet of Illumina's in a run's folder. Raises `NoRunSheet` if it is none, `GalaxyError` if damaged."""
     sheet = SampleSheet(path)
     lines = list(io.StringIO(read_text(path), newline=""))
-    if not SECTION.fullmatch(next(filter(_has_content, lines), "")):
+    if not SECTION.fullmatch(next(filter(has_content, lines), "")):
         raise NoRunSheet(f"{path}: no sample sheet of Illumina's", USAGE)
     columns, by_id = _read_illumina_rows(sheet, lines)
     if sheet.problems:

@@ -9,12 +9,20 @@ import tarfile
 import zipfile
 
 from fakes import KEY
+from fakes.accounts import FakeAccounts
+from fakes.galaxy import FakeGalaxy
 from fakes.permissions import LAB
 from fakes.resources import DATA_INPUT, WORKFLOW
 from galaxy_api_scripts.batch.ledger import Ledger
 
 OLD, NEW = "c130a1238ddf", "912d014682f1"       # revisions
 JOBS = {}       # {script: its whole job}
+OF_ACCOUNTS = ("user_list.py", "user_create.py", "user_delete.py", "group_set.py", "quota_set.py")
+
+
+def make_galaxy(script):
+    """A new fake for the whole job of a script."""
+    return FakeAccounts() if script in OF_ACCOUNTS else FakeGalaxy(polls=0)
 
 
 def job_of(act, script=""):
@@ -576,3 +584,53 @@ def filter_failed_datasets_from_collection(galaxy, run):
     assert run(galaxy.url, KEY, "Run 12", made["hid"]) == ""
     assert [one["elements"] for one in galaxy.collections.values()] == [
         [("a", good), ("b", bad)], [("a", good)], [("b", bad)]]
+
+
+# -------------------------------------------------------------------------------------------------------------- accounts
+
+def write_table(run, *lines):
+    (run.work / "table.csv").write_text("\n".join(lines) + "\n")
+
+
+@job_of
+def user_list(galaxy, run):
+    galaxy.add_user("ann@example.org", disk_usage=7)
+    assert run("--usage", "--format=value", "--fields=email,disk_usage", KEY, galaxy.url) == \
+        "admin@example.org\t0\nann@example.org\t7\n"
+
+
+@job_of
+def user_create(galaxy, run):
+    lab, large = galaxy.add_group("lab"), galaxy.add_quota("large", "50 GB")
+    write_table(run, "email,name,groups,quota", "ann@example.org,ann,lab,large")
+    assert run("--keys=keys.csv", "--format=value", "--fields=email,action", KEY, galaxy.url, "table.csv") == \
+        "ann@example.org\tcreated\n"
+    ann = galaxy.named(galaxy.users, "ann@example.org")["id"]
+    assert galaxy.groups[lab]["users"] == galaxy.quotas[large]["users"] == [ann]
+    assert (run.work / "keys.csv").read_text() == f"email,key\nann@example.org,{int(ann, 16):032x}\n"
+
+
+@job_of
+def user_delete(galaxy, run):
+    ann = galaxy.add_user("ann@example.org")
+    assert run("--purge", "--format=value", "--fields=id,action", KEY, galaxy.url, "ann") == f"{ann}\tpurged\n"
+    assert galaxy.users[ann]["purged"]
+
+
+@job_of
+def group_set(galaxy, run):
+    ann, bob = (galaxy.add_user(f"{name}@example.org") for name in ("ann", "bob"))
+    lab = galaxy.add_group("lab", [bob])
+    write_table(run, "group,users", "lab,ann", "new,ann;bob")
+    assert run("--format=value", "--fields=name,action", KEY, galaxy.url, "table.csv") == "lab\tchanged\nnew\tcreated\n"
+    assert galaxy.groups[lab]["users"] == [ann] and sorted(galaxy.named(galaxy.groups, "new")["users"]) == [ann, bob]
+
+
+@job_of
+def quota_set(galaxy, run):
+    ann, large = galaxy.add_user("ann@example.org"), galaxy.add_quota("large", "50 GB")
+    write_table(run, "name,amount,users", "large,60 GB,ann", "small,1 GB,")
+    assert run("--format=value", "--fields=name,amount,action", KEY, galaxy.url, "table.csv") == \
+        "large\t60 GB\tchanged\nsmall\t1 GB\tcreated\n"
+    assert (galaxy.quotas[large]["bytes"], galaxy.quotas[large]["users"]) == (60 * 10**9, [ann])
+    assert galaxy.named(galaxy.quotas, "small")["bytes"] == 10**9

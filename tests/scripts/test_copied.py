@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes import KEY
-from fakes.galaxy import FakeGalaxy
-from fakes.whole_jobs import JOBS
+from fakes.whole_jobs import JOBS, make_galaxy
 
 ROOT = Path(__file__).parents[2]
 VERBS = [ROOT / f"{name}.py" for name in ("display", "create", "update", "delete")]
@@ -71,8 +70,13 @@ class Copied:
 
 
 @pytest.fixture
-def galaxy():
-    server = FakeGalaxy(polls=0)
+def name():
+    return "display.py"
+
+
+@pytest.fixture
+def galaxy(name):
+    server = make_galaxy(name)
     yield server
     server.close()
 

@@ -1,0 +1,54 @@
+"""The file with the API keys of accounts: CSV, for its owner alone (0600), added to by later runs."""
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from common import USAGE, GalaxyError, read_text, register_secret
+from galaxy_api_scripts.files import check_writable, write_atomic
+
+HEADING = ["email", "key"]
+SAVED_EACH = 50     # keys; Galaxy gives the others again
+
+
+class KeysFile:
+    """The keys in the file `path`, the value of `--keys`, which may not exist yet. Raises `GalaxyError` (USAGE) for one that
+    others may read, that is no such file, or that can't be written."""
+
+    def __init__(self, path: str):
+        self.path = check_writable(path, overwrite=True, option="--keys")
+        self._keys: dict[str, str] = {}
+        self._unsaved = 0
+        if self.path.exists():
+            rows = list(csv.reader(io.StringIO(read_text(path, is_private=True))))
+            if rows and rows[0] != HEADING or any(len(row) not in (0, 2) for row in rows):
+                raise GalaxyError(f"--keys={path}: it is there already, and no file of keys (CSV with email,key)", USAGE)
+            self._keys = {row[0]: row[1] for row in rows[1:] if row}
+            for key in self._keys.values():
+                register_secret(key)
+
+    def __contains__(self, email: str) -> bool:
+        return email in self._keys
+
+    def add(self, email: str, key: str) -> None:
+        """Add an account's key; raises `GalaxyError` for what is none."""
+        if not isinstance(key, str) or not key.isalnum():
+            raise GalaxyError(f"{email}: Galaxy's answer is no API key")
+        register_secret(key)
+        self._keys[email] = key
+        self._unsaved += 1
+        if self._unsaved >= SAVED_EACH:
+            self.save()
+
+    def save(self) -> None:
+        """Write what was added."""
+        if not self._unsaved:
+            return
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([HEADING, *self._keys.items()])
+        try:
+            write_atomic(Path(self.path), text.getvalue().encode(), overwrite=True, mode=0o600)
+        except OSError as error:
+            raise GalaxyError(f"--keys={self.path}: {error.strerror}") from None
+        self._unsaved = 0

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""List the accounts of a server: who has one, who uses how much, and who has not done anything for long.
+
+Usage:
+  user_list.py [options] KEY URL
+
+Arguments:
+  KEY                  an administrator's API key, - to look it up, @NAME for an entry of ~/.parsec.yml
+  URL                  the server, or - to look it up
+
+Options:
+  --usage              disk usage and quota too: one request a user, several at once
+  --activity           when they last did anything, too: one request a user, and everybody's histories
+  --inactive-for=DAYS  only those who have not done anything for this many days, with when they last did
+  --deleted            deleted accounts in place of the others, purged ones included
+  --like=TEXT          only those with TEXT in their e-mail address or public name, in any capitals
+  --limit=N            at most N of them
+  --format=FORMAT      table, json, jsonl, csv, tsv, value or another tabulate style  [default: table]
+  --fields=NAMES       only these fields, separated by commas
+  -h, --help           show this help
+  --version            show the version
+
+Fields: id, email, username, active, deleted, last_password_change; groups (a request a group); purged, is_admin, disk_usage
+and quota_bytes (in bytes), quota, quota_percent, as with --usage; last_activity. A field that is named needs no option.
+
+last_activity is the last time that a user set the password, ran a job, or changed a history that is not deleted, in UTC. It
+is not the last login, which Galaxy tells on its own pages only. Accounts come in the order of their e-mail addresses.
+  user_list.py --usage --format=csv - - > accounts.csv
+  user_list.py --inactive-for=365 --format=value --fields=email - -
+"""
+import sys
+
+from common import UNATTENDED, Galaxy, arguments, int_option, output_options, run, show
+from galaxy_api_scripts.accounts.directory import LIST_FIELDS
+from galaxy_api_scripts.accounts.listing import GROUPS, LAST_ACTIVITY, USAGE_FIELDS, describe_accounts
+
+FIELDS = ["id", "email", "username", "active", "deleted"]
+WITH_USAGE = ["purged", "disk_usage", "quota", "quota_percent"]
+
+
+def main(argv=None):
+    args = arguments(__doc__, argv)
+    days, limit, deleted = int_option(args, "--inactive-for", 1), int_option(args, "--limit", 1), args["--deleted"]
+    output = output_options(args, [*LIST_FIELDS, *USAGE_FIELDS, LAST_ACTIVITY, GROUPS])
+    has_activity = args["--activity"] or days is not None
+    fields = output["fields"] or FIELDS + WITH_USAGE * args["--usage"] + ["purged"] * (deleted and not args["--usage"]) + \
+        [LAST_ACTIVITY] * has_activity
+    galaxy = Galaxy(args["KEY"], args["URL"], patience=UNATTENDED)
+
+    galaxy.require_admin("listing accounts")
+    accounts = describe_accounts(galaxy, fields, deleted, args["--like"] or "", days)
+    rows = (one for one, _ in zip(accounts, range(limit))) if limit else accounts
+    show(rows, output["format"], fields)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
