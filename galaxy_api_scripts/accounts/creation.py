@@ -31,7 +31,7 @@ CREATED, UNDELETED, CHANGED = "created", "undeleted", "changed"
 
 @dataclass(eq=False)
 class Person:
-    """A row of the table: what is wanted, the account, and what becomes of it. None for groups and quotas leaves them."""
+    """A row of the table: what it asks for, the account, and what becomes of it. None for groups and quotas leaves them."""
 
     line: int
     email: str

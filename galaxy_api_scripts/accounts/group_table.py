@@ -41,7 +41,7 @@ class WantedGroup:
 
 @dataclass(eq=False)
 class GroupChange:
-    """A group that differs from what is wanted (None: it is to go). `add` and `remove` are ids by what they show."""
+    """A group that differs from the `wanted` one (None: to be deleted). `add` and `remove` are ids by what they show."""
 
     group: Group
     wanted: WantedGroup | None

@@ -1,4 +1,4 @@
-"""Quotas: read whole, changed to what is wanted, and read back: Galaxy also answers 200 to changes that it does not make."""
+"""Quotas: read whole, changed to what a table has, read back: Galaxy also answers 200 to changes that it does not make."""
 from __future__ import annotations
 
 import re
@@ -79,7 +79,7 @@ def create_quota(galaxy: Galaxy, quota: Quota) -> Quota:
 
 
 def change_quota(galaxy: Galaxy, now: Quota, wanted: Quota) -> Quota:
-    """Change a quota from what it is `now` to what is wanted, undeleted first if need be; returns it as Galaxy has it."""
+    """Change a quota from what it is `now` to the `wanted` one, undeleted first if need be; returns it as Galaxy has it."""
     if now.is_deleted:
         now = undelete_quota(galaxy, now)
     wanted = replace(wanted, id=now.id, is_deleted=False)
