@@ -65,7 +65,7 @@ def ask_each(call: Callable[[T], R], items: Iterable[T], most: int = AT_ONCE) ->
                 ended.add(task)
             first = waiting.popleft()
             ended.remove(first)
-            Answer.latest.line = first.request
+            Answer.latest.line = first.request or Answer.latest.line
             if isinstance(first.outcome, BaseException):
                 raise first.outcome
             yield first.outcome

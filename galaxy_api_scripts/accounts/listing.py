@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from common import Galaxy
+from common import Galaxy, GalaxyError
 from galaxy_api_scripts.accounts.directory import Account, list_accounts
 from galaxy_api_scripts.accounts.groups import fetch_groups
 from galaxy_api_scripts.together import ask_each
@@ -43,11 +43,15 @@ def describe_accounts(galaxy: Galaxy, fields: Collection[str], deleted: bool = F
 
 
 def describe_usage(galaxy: Galaxy, account: Account) -> dict[str, Any]:
-    """An account's USAGE_FIELDS: bytes; `quota` is Galaxy's text, of no bytes if it is unlimited."""
-    path = "users/deleted" if account["deleted"] else "users"
-    told = galaxy.get_or_none(f"{path}/{account['id']}") or {}        # gone meanwhile
-    usage = told.get("total_disk_usage")
-    return {**{name: told.get(name) for name in USAGE_FIELDS}, "disk_usage": None if usage is None else int(usage)}
+    """An account's USAGE_FIELDS, bytes as integers, and whether it was deleted meanwhile. `quota` is Galaxy's text."""
+    try:
+        told = galaxy.get(f"users/{'deleted/' * bool(account['deleted'])}{account['id']}")
+    except GalaxyError as error:
+        told = galaxy.get_or_none(f"users/deleted/{account['id']}") if error.status in (400, 403, 404) else None
+        if not told:
+            raise
+    return {**{name: told.get(name) for name in USAGE_FIELDS}, "disk_usage": int(told["total_disk_usage"]),
+            "deleted": told["deleted"]}
 
 
 def list_memberships(galaxy: Galaxy) -> dict[str, list[str]]:

@@ -12,11 +12,12 @@ jobs there are, as an administrator sees them, in the shapes of Galaxy 26.1 and 
 
 What there is stands in `users`, `groups`, `quotas`, `roles`, `histories` and `keys` (of the API: `{key: id of a user}`),
 each `{id: fields}`; `asked`, `lines`, `kinds`, `count(...)` and `writes()` tell what was asked (see `LoopbackServer`).
-`answers["PUT quota"]` is an answer, or a list of some, in place of the usual one; `lost["POST users"] = 1` loses an answer
-once that is done; `deaf` has the kinds of requests that answer as ever and do nothing. `delay` is how many seconds an answer
-takes, as of a server that is far. With `release = "24.1"` lists of users have no pages, PUT adds to a group's members, and a
-quota's associations are not emptied. A subclass may have more `ROUTES` (lines of method, name and path) and, for each, a
-method named after it (`get_users`), which takes the request's fields, its JSON and what stands for (\\w+) in the path.
+`answers["PUT quota"]`, or of `GET /api/path`, is an answer, or a list of some, in place of the usual one;
+`lost["POST users"] = 1` loses an answer once that is done; `deaf` has the kinds of requests that answer as ever and do
+nothing. `delay` is how many seconds an answer takes, as of a server that is far. With `release = "24.1"` lists of users have
+no pages, PUT adds to a group's members, and a quota's associations are not emptied. A subclass may have more `ROUTES` (lines
+of method, name and path) and, for each, a method named after it (`get_users`), which takes the request's fields, its JSON
+and what stands for (\\w+) in the path.
 """
 import re
 import time
@@ -405,7 +406,7 @@ class FakeAccounts(LoopbackServer):
             ask.update(many=many, key=self.headers.get("x-api-key", ""))
             body = self.json
             with galaxy.lock:
-                answer = galaxy.answers.get(name)
+                answer = galaxy.answers.get(self.asked.line.partition("?")[0]) or galaxy.answers.get(name)
                 answer = (answer.pop(0) if answer else None) if isinstance(answer, list) else answer
                 if answer is not None:
                     return self.give(answer)

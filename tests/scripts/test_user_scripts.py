@@ -146,11 +146,20 @@ def test_groups_are_listed_on_request(run, galaxy):
     assert run(user_list.main, "--fields=nonsense", status=USAGE, err="there is no nonsense") == []
 
 
-def test_an_account_that_goes_meanwhile_has_no_usage(run, galaxy):
-    ann = galaxy.add_user("ann@example.org")
-    galaxy.answers["GET user"] = [None, (400, {"err_msg": "User is deleted", "err_code": 400008})]
-    rows = {row["email"]: row["disk_usage"] for row in run(user_list.main, "--usage")}
-    assert sorted(rows.values(), key=str) == [0, None] and ann in galaxy.users
+def test_an_account_that_is_deleted_meanwhile_is_told_as_such_and_one_that_is_nowhere_is_an_error(run, galaxy):
+    ann = galaxy.add_user("ann@example.org", disk_usage=7)
+    gone = (400, {"err_msg": "User is deleted", "err_code": 400008})
+
+    def delete_meanwhile(handler):
+        galaxy.users[ann]["deleted"] = True
+        handler.give(gone)
+
+    galaxy.answers[f"GET /api/users/{ann}"] = delete_meanwhile
+    assert [(row["email"], row["deleted"], row["disk_usage"]) for row in run(user_list.main, "--usage")] == [
+        ("admin@example.org", False, 0), ("ann@example.org", True, 7)]
+    galaxy.users[ann]["deleted"] = False
+    galaxy.answers[f"GET /api/users/{ann}"] = gone
+    run(user_list.main, "--usage", "--like=ann", status=FAILED, err="User is deleted")
 
 
 @pytest.mark.parametrize("main, words", [(user_list.main, []), (user_delete.main, ["ann@example.org"]),
